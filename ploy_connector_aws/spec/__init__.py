@@ -1,0 +1,57 @@
+"""The public hook specification: everything that a connector or a host for connectors needs, and no AWS.
+
+Map: ``hooks`` (what is called), ``records`` (what is reported), ``pages`` (records inside scopes that prove
+completeness), ``changes`` (grant and revoke), ``reports`` (connection tests), ``errors`` (what may be raised),
+``manifest`` (what is known of a connector beforehand), ``host`` (finding and opening connectors).
+"""
+
+from .changes import AccessChange, AccessPath, AccessRequest
+from .errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectorError,
+    NotFound,
+    PermissionMissing,
+    Refused,
+    TemporaryError,
+)
+from .hooks import ConnectorHooks, hookimpl
+from .host import Connector, ConnectorRefused, InstalledConnector, check_connectors, find_connectors
+from .manifest import SPEC_VERSION, Manifest
+from .pages import Failure, Page
+from .records import Account, Email, Entitlement, ExternalId, Grant, Record, RecordKey, Resource
+from .reports import Check, ConnectionReport
+
+__all__ = [
+    "SPEC_VERSION",
+    "AccessChange",
+    "AccessPath",
+    "AccessRequest",
+    "Account",
+    "AuthenticationError",
+    "Check",
+    "ConfigurationError",
+    "ConnectionReport",
+    "Connector",
+    "ConnectorError",
+    "ConnectorHooks",
+    "ConnectorRefused",
+    "Email",
+    "Entitlement",
+    "ExternalId",
+    "Failure",
+    "Grant",
+    "InstalledConnector",
+    "Manifest",
+    "NotFound",
+    "Page",
+    "PermissionMissing",
+    "Record",
+    "RecordKey",
+    "Refused",
+    "Resource",
+    "TemporaryError",
+    "check_connectors",
+    "find_connectors",
+    "hookimpl",
+]

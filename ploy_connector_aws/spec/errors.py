@@ -1,0 +1,106 @@
+"""What a connector may raise, named by what the caller does next.
+
+- ConnectorError
+  - ConfigurationError   fix the settings
+  - AuthenticationError  fix trust or credentials
+  - PermissionMissing    extend the policy by the actions named
+  - TemporaryError       try again
+  - NotFound             it does not exist
+  - Refused              give up on this one: a person must act
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ConnectorError(Exception):
+    """Any error of the spec. Raise one of the subclasses.
+
+    Args:
+        message: One plain sentence for a person; never contains a secret.
+        fix: What a person can do about it.
+        request_id: The remote system's id of the failed request.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, fix: str | None = None, request_id: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+        self.request_id = request_id
+
+
+class ConfigurationError(ConnectorError):
+    """A setting is wrong; ``field`` names it."""
+
+    code = "configuration"
+
+    def __init__(self, message: str, *, field: str | None = None, fix: str | None = None) -> None:
+        super().__init__(message, fix=fix)
+        self.field = field
+
+
+class AuthenticationError(ConnectorError):
+    """The connector could not prove who it is, or is not trusted: nothing at all can be read."""
+
+    code = "authentication"
+
+
+class PermissionMissing(ConnectorError):
+    """A call was denied; ``actions`` are the permissions that would have allowed it."""
+
+    code = "permission_missing"
+
+    def __init__(
+        self, message: str, *, actions: tuple[str, ...], fix: str | None = None, request_id: str | None = None
+    ) -> None:
+        super().__init__(message, fix=fix, request_id=request_id)
+        self.actions = actions
+
+
+class TemporaryError(ConnectorError):
+    """It may work later; ``retry_after_seconds`` where the source said when."""
+
+    code = "temporary"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_seconds: float | None = None,
+        fix: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, fix=fix, request_id=request_id)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class NotFound(ConnectorError):
+    """The source says that it does not exist; ``kind`` and ``id`` name what exactly, where it says so."""
+
+    code = "not_found"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: str | None = None,
+        id: str | None = None,  # noqa: A002 - the word of the records
+        fix: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, fix=fix, request_id=request_id)
+        self.kind = kind
+        self.id = id
+
+
+class Refused(ConnectorError):
+    """The source will not do it however often it is asked; a person must act. ``reason`` is a word for machines."""
+
+    code = "refused"
+
+    def __init__(self, message: str, *, reason: str, fix: str | None = None, request_id: str | None = None) -> None:
+        super().__init__(message, fix=fix, request_id=request_id)
+        self.reason = reason

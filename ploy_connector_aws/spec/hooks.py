@@ -1,0 +1,189 @@
+"""The hooks that a connector implements and a host calls.
+
+A connector is a class named by an entry point of the group ``ploy_connector``. Its class attribute ``manifest`` can
+be read without configuring anything; its instances carry the hook implementations, marked with ``hookimpl``. A host
+makes one instance per integration and calls ``configure`` first, then the lists in the order below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+from typing import Any
+
+import pluggy
+
+from .changes import AccessChange, AccessRequest
+from .pages import Page
+from .reports import ConnectionReport
+
+PROJECT_NAME = "ploy_connector"
+"""The pluggy project name, and the entry-point group under which connectors are installed."""
+
+hookspec = pluggy.HookspecMarker(PROJECT_NAME)
+hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
+"""Marks a method as the implementation of the hook of its name."""
+
+
+class ConnectorHooks:
+    """The hook specification. A connector implements ``configure``, ``test_connection`` and the lists it can fill.
+
+    An implementation may leave out parameters it does not need. It must not give one a default, and takes no
+    ``*args`` or ``**kwargs``: pluggy would call it without the value. All hooks raise errors of
+    ``ploy_connector_aws.spec.errors`` and nothing else.
+    """
+
+    @hookspec(firstresult=True)
+    def configure(self, config: Mapping[str, Any]) -> None:
+        """Take the integration's settings.
+
+        Called once, before every other hook, without any network.
+
+        Args:
+            config: The settings, as the manifest's ``config_schema`` describes them. Secrets included.
+
+        Raises:
+            ConfigurationError: A setting is wrong; ``field`` names it. The host shows the message and does not go on.
+
+        Example:
+            >>> connector.configure({"url": "https://directory.example", "token": "…"})
+
+        Since version 1.
+        """
+
+    @hookspec(firstresult=True)
+    def test_connection(self) -> ConnectionReport:  # type: ignore[empty-body]
+        """Try what the connector needs, and say what is missing.
+
+        Called when a person asks, after every change of settings, and now and then by the service. It changes
+        nothing on the other side.
+
+        Returns:
+            Named checks. What went wrong is a failed check with its fix, not an exception.
+
+        Raises:
+            ConnectorError: The test itself could not be made; the host shows the message.
+
+        Example:
+            >>> connector.test_connection().is_usable
+            True
+
+        Since version 1.
+        """
+
+    @hookspec(firstresult=True)
+    def list_accounts(self, skip: Set[str]) -> Iterator[Page]:  # type: ignore[empty-body]
+        """Read the people and machines.
+
+        Called once per sync, first of the lists.
+
+        Args:
+            skip: Scopes that an interrupted run already read completely. They count as announced and complete; a
+                skipped parent still announces its children. An implementation may ignore it.
+
+        Returns:
+            Pages with ``Account`` records, and records their rows refer to. A scope that ends complete without
+            records says "there are none": everything it had before is removed.
+
+        Raises:
+            ConnectorError: Fails the scopes that are still open; the host goes on with the others.
+
+        Example:
+            >>> for page in connector.list_accounts(skip=frozenset()):
+            ...     store(page)
+
+        Since version 1.
+        """
+
+    @hookspec(firstresult=True)
+    def list_entitlements(self, skip: Set[str]) -> Iterator[Page]:  # type: ignore[empty-body]
+        """Read what can be held, and who holds it.
+
+        Called once per sync, after ``list_accounts`` on the same instance, so ids may be kept between them (spooled
+        when they can be many). Called alone, it reads for itself what it needs of the accounts.
+
+        Args:
+            skip: As in ``list_accounts``.
+
+        Returns:
+            Pages with ``Entitlement`` and ``Grant`` records, and the ``Resource`` records they open.
+
+        Raises:
+            ConnectorError: As in ``list_accounts``.
+
+        Example:
+            >>> for page in connector.list_entitlements(skip=frozenset()):
+            ...     store(page)
+
+        Since version 1.
+        """
+
+    @hookspec(firstresult=True)
+    def list_resources(self, skip: Set[str]) -> Iterator[Page]:  # type: ignore[empty-body]
+        """Read the things that entitlements open. Optional.
+
+        Called once per sync, after ``list_entitlements``.
+
+        Args:
+            skip: As in ``list_accounts``.
+
+        Returns:
+            Pages with ``Resource`` records.
+
+        Raises:
+            ConnectorError: As in ``list_accounts``.
+
+        Example:
+            >>> for page in connector.list_resources(skip=frozenset()):
+            ...     store(page)
+
+        Since version 1.
+        """
+
+    @hookspec(firstresult=True)
+    def grant(self, request: AccessRequest) -> AccessChange:  # type: ignore[empty-body]
+        """Give one account one entitlement. Optional.
+
+        Called for each order, possibly again with the same ``request_id``; asking twice must have the effect of
+        asking once.
+
+        Args:
+            request: What to grant to whom. With ``preview`` nothing is changed.
+
+        Returns:
+            What was done, after it was read back.
+
+        Raises:
+            Refused: A person must act; the order becomes a manual task.
+            TemporaryError: Unknown whether it took effect; the host asks again.
+            ConnectorError: As named by the class.
+
+        Example:
+            >>> connector.grant(AccessRequest(request_id="r1", account_id="u1", entitlement_id="g1")).outcome
+            'applied'
+
+        Since version 1.
+        """
+
+    @hookspec(firstresult=True)
+    def revoke(self, request: AccessRequest) -> AccessChange:  # type: ignore[empty-body]
+        """Take one entitlement from one account. Optional.
+
+        Called as ``grant`` is.
+
+        Args:
+            request: What to take from whom. With ``preview`` nothing is changed.
+
+        Returns:
+            What was done, after it was read back, and the other ways by which the account still holds the access.
+
+        Raises:
+            Refused: A person must act; the order becomes a manual task.
+            TemporaryError: Unknown whether it took effect; the host asks again.
+            ConnectorError: As named by the class.
+
+        Example:
+            >>> connector.revoke(AccessRequest(request_id="r2", account_id="u1", entitlement_id="g1")).outcome
+            'already_in_effect'
+
+        Since version 1.
+        """

@@ -1,0 +1,172 @@
+"""What a connector reports: accounts, entitlements, who holds which, and the resources they open."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, model_validator
+
+RecordType: TypeAlias = Literal["account", "entitlement", "grant", "resource"]
+"""The four kinds of record."""
+
+Attributes: TypeAlias = dict[str, JsonValue]
+"""What only this connector knows: JSON values by name."""
+
+Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=2048)]
+"""A stable, opaque identifier: never a name, never used again for another thing."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RecordKey(_Model):
+    """Names one record: its type and its id."""
+
+    type: RecordType
+    id: Id
+
+
+class _Record(_Model):
+    record_type: ClassVar[RecordType]
+
+    @property
+    def key(self) -> RecordKey:
+        """The record's type and id."""
+        return RecordKey(type=self.record_type, id=self.id)  # type: ignore[attr-defined]
+
+
+class Email(_Model):
+    """One e-mail address of an account."""
+
+    address: Annotated[str, Field(min_length=1)]
+    is_primary: bool = Field(default=False, description="True only where the source says so.")
+
+
+class ExternalId(_Model):
+    """The name of the same account or entitlement in another system."""
+
+    issuer: str = Field(description="Who issued the id, e.g. the identity provider's tenant.")
+    id: str
+
+
+class Account(_Record):
+    """A person, machine or root identity that can hold entitlements."""
+
+    record_type: ClassVar[RecordType] = "account"
+
+    id: Id
+    kind: Literal["human", "service", "root", "external", "unknown"] = "unknown"
+    username: str | None = Field(default=None, description="Login name; None where the source gives none.")
+    display_name: str | None = None
+    emails: tuple[Email, ...] = ()
+    status: Literal["active", "disabled", "unknown"] = Field(
+        default="unknown", description="'unknown' where the source does not say; never guessed."
+    )
+    mfa: Literal["enabled", "disabled", "unknown"] = Field(
+        default="unknown", description="'unknown' where it cannot be read; never said as 'disabled'."
+    )
+    created_at: datetime | None = None
+    last_login_at: datetime | None = Field(
+        default=None, description="Latest known login; None means unknown, not never."
+    )
+    external_ids: tuple[ExternalId, ...] = ()
+    managed_by: str | None = Field(
+        default=None, description="The outside system that owns this account; None where none is known."
+    )
+    source: str | None = Field(default=None, description="The directory inside the connector it was read from.")
+    tags: dict[str, str] = {}
+    attributes: Attributes = {}
+
+
+class Entitlement(_Record):
+    """Something that can be held: a group, a role, a policy, or a role in one account."""
+
+    record_type: ClassVar[RecordType] = "entitlement"
+
+    id: Id
+    kind: Literal["group", "account_role", "role", "policy"]
+    name: str
+    description: str | None = None
+    resource_id: Id | None = Field(default=None, description="The resource it opens, where it is exactly one.")
+    grantable: bool = Field(default=False, description="Whether this connector can grant and revoke it now.")
+    not_grantable_reason: str | None = Field(default=None, description="Why not; required where not grantable.")
+    privileged: bool | None = Field(default=None, description="None means not judged, never 'no'.")
+    privileged_reasons: tuple[str, ...] = ()
+    managed_by: str | None = Field(
+        default=None,
+        description="The outside system that owns it and may undo changes; None where none is known.",
+    )
+    attributes: Attributes = {}
+
+    @model_validator(mode="after")
+    def _says_why_not_grantable(self) -> Entitlement:
+        if self.grantable == (self.not_grantable_reason is not None):
+            raise ValueError("not_grantable_reason goes with grantable=False, and only with it")
+        return self
+
+
+def grant_id(principal_kind: str, principal_id: str, entitlement_id: str) -> str:
+    """Derive a grant's id: 32 hexadecimal digits of SHA-256 over principal kind, principal id, entitlement id."""
+    text = json.dumps([principal_kind, principal_id, entitlement_id], separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class Grant(_Record):
+    """One edge: a principal holds an entitlement. Never flattened: a group's members are not repeated for what it opens."""
+
+    record_type: ClassVar[RecordType] = "grant"
+
+    id: Id = Field(default="", description="Derived from the other three; leave it out.", validate_default=False)
+    principal_kind: Literal["account", "entitlement"]
+    principal_id: Id
+    entitlement_id: Id
+    granted_at: datetime | None = None
+    attributes: Attributes = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive_id(cls, data: Any) -> Any:
+        if isinstance(data, dict) and {"principal_kind", "principal_id", "entitlement_id"} <= data.keys():
+            expected = grant_id(data["principal_kind"], data["principal_id"], data["entitlement_id"])
+            if data.get("id", expected) != expected:
+                raise ValueError("a grant's id is derived from its principal and entitlement; leave it out")
+            return {**data, "id": expected}
+        return data
+
+
+class Resource(_Record):
+    """Something that entitlements open: a cloud account, a bucket, a database."""
+
+    record_type: ClassVar[RecordType] = "resource"
+
+    id: Id
+    kind: str
+    name: str
+    parent_id: Id | None = None
+    region: str | None = None
+    owner: str | None = Field(default=None, description="From the source's own marks; None where it does not say.")
+    tags: dict[str, str] = {}
+    created_at: datetime | None = None
+    attributes: Attributes = {}
+
+
+Record: TypeAlias = Account | Entitlement | Grant | Resource
+"""Any record."""
+
+RECORD_MODELS: dict[RecordType, type[Account] | type[Entitlement] | type[Grant] | type[Resource]] = {
+    "account": Account,
+    "entitlement": Entitlement,
+    "grant": Grant,
+    "resource": Resource,
+}
+
+_SERIALIZERS = {model: TypeAdapter(model).serializer for model in RECORD_MODELS.values()}
+
+
+def to_json(record: Record) -> bytes:
+    """Turn a record into compact JSON (UTF-8): the same record always gives the same bytes."""
+    return _SERIALIZERS[type(record)].to_json(record, exclude_defaults=True)

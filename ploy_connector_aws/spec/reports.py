@@ -1,0 +1,36 @@
+"""What a connection test answers: named checks, each with what was seen, what it means and the fix."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+CheckOutcome: TypeAlias = Literal["passed", "failed", "warning", "skipped"]
+"""How one check ended; 'skipped' says in its message why it was not made."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Check(_Model):
+    """One thing that was tried."""
+
+    name: str = Field(description="Stable name, e.g. 'assume-role'.")
+    outcome: CheckOutcome
+    message: str = Field(description="One sentence: what was seen and what it means.")
+    fix: str | None = Field(default=None, description="What to do about it.")
+    missing_permissions: tuple[str, ...] = ()
+    request_id: str | None = None
+
+
+class ConnectionReport(_Model):
+    """All checks of one connection test, in the order in which they were made."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether no check failed."""
+        return all(check.outcome != "failed" for check in self.checks)
