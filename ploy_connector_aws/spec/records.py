@@ -116,7 +116,7 @@ def grant_id(principal_kind: str, principal_id: str, entitlement_id: str) -> str
 
 
 class Grant(_Record):
-    """One edge: a principal holds an entitlement. Never flattened: a group's members are not repeated for what it opens."""
+    """One edge: a principal holds an entitlement. Never flattened: what a group opens is not repeated per member."""
 
     record_type: ClassVar[RecordType] = "grant"
 
