@@ -1,0 +1,26 @@
+"""When a person must look before a commit becomes visible: too many removals at once, or scopes switched off."""
+
+from __future__ import annotations
+
+from ploy_connector_aws.spec.records import RECORD_MODELS
+
+from .changes import Changes
+
+MINIMUM_REMOVALS = 10
+"""Fewer removals in one record type never need a person."""
+MAXIMUM_SHARE_REMOVED = 0.2
+"""More than this share of one record type needs one."""
+
+
+def hold_reasons(changes: Changes) -> tuple[str, ...]:
+    """Say why a person must look at these changes first, one sentence each; empty when none needs to."""
+    reasons = []
+    for kind in RECORD_MODELS:
+        before, removed = changes.before.get(kind, 0), changes.removed.get(kind, 0)
+        if before >= MINIMUM_REMOVALS and not changes.after.get(kind, 0):
+            reasons.append(f"there were {before} records of type {kind}, and now there would be none")
+        elif removed >= MINIMUM_REMOVALS and removed > MAXIMUM_SHARE_REMOVED * before:
+            reasons.append(f"{removed} of {before} records of type {kind} would be removed")
+    if changes.withdrawn:
+        reasons.append(f"{changes.withdrawn} records would be withdrawn because their scopes were switched off")
+    return tuple(reasons)

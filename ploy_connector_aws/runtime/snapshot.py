@@ -1,0 +1,235 @@
+"""One run in the snapshot file: what was read in which scope, and the picture that follows from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from ploy_connector_aws.spec.pages import Failure, Page, ScopeEnding
+from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
+
+# How much of a record's content is known, by rising trust.
+NEVER_READ, READ_EARLIER, READ_NOW = 0, 1, 2
+
+
+class Emission(NamedTuple):
+    """One scope's word that a record exists: the record as JSON, and whether its content was read in full."""
+
+    type: RecordType
+    id: str
+    body: bytes
+    is_partial: bool
+
+
+@dataclass(frozen=True)
+class ScopeState:
+    """How one scope stands in a run."""
+
+    name: str
+    parent: str | None
+    is_announced: bool
+    ending: ScopeEnding | None
+    failure: Failure | None
+    origin: str | None
+    unproven_since: datetime | None
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """A record of a run: every scope whose word it rests on, and whether all of those words are older than the run."""
+
+    type: RecordType
+    id: str
+    scopes: tuple[str, ...]
+    body: bytes
+    is_partial: bool
+    is_retained: bool
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        content: dict[str, Any] = json.loads(self.body)
+        return content
+
+
+class Run:
+    """One run of one integration. Made by ``Store``."""
+
+    def __init__(self, db: sqlite3.Connection, number: int) -> None:
+        self._db = db
+        self.number = number
+        self.emissions = f"emissions_{number}"
+        self.records_table = f"records_{number}"
+        self._scope_ids: dict[str, int] = {}
+
+    def create_tables(self) -> None:
+        """Make the table that the run appends to; it is indexed when reading ends."""
+        self._db.execute(
+            f"CREATE TABLE {self.emissions} (type TEXT NOT NULL, id TEXT NOT NULL, scope INTEGER NOT NULL,"
+            " content INTEGER NOT NULL, digest BLOB NOT NULL, body BLOB NOT NULL, carried_since TEXT)"
+        )
+
+    def _fact(self, column: str) -> Any:
+        return self._db.execute(f"SELECT {column} FROM runs WHERE number = ?", (self.number,)).fetchone()[0]
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return str(self._fact("run_id"))
+
+    @property
+    def state(self) -> str:
+        """Where the run stands (``store.RunState``)."""
+        return str(self._fact("state"))
+
+    @property
+    def reading_started_at(self) -> datetime:
+        """When reading began (UTC)."""
+        return datetime.fromisoformat(self._fact("reading_started_at"))
+
+    @property
+    def sync_id(self) -> str | None:
+        """The platform's id of the sync by which the run was handed over."""
+        value: str | None = self._fact("sync_id")
+        return value
+
+    @property
+    def generation(self) -> int | None:
+        """The platform's generation that the run became."""
+        value: int | None = self._fact("generation")
+        return value
+
+    # Writing, while the run is being read.
+
+    def add_page(self, page: Page) -> None:
+        """Append one page of a connector."""
+        self.add_scope(page.scope, page.parent, page.ending, page.failure, page.origin)
+        emissions = [Emission(record.record_type, record.id, to_json(record), False) for record in page.records]
+        emissions += [Emission(record.record_type, record.id, to_json(record), True) for record in page.partial]
+        self.add_emissions(page.scope, emissions)
+        self.add_retracted(page.retracted)
+
+    def add_scope(
+        self,
+        name: str,
+        parent: str | None,
+        ending: ScopeEnding | None = None,
+        failure: Failure | None = None,
+        origin: str | None = None,
+    ) -> None:
+        """Announce a scope, or add to what is known of it. A scope that ended failed stays failed."""
+        self._db.execute(
+            "INSERT INTO scopes (run, scope, parent, is_announced, ending, failure, origin)"
+            " VALUES (?, ?, ?, 1, ?, ?, ?)"
+            " ON CONFLICT (run, scope) DO UPDATE SET parent = coalesce(parent, excluded.parent),"
+            " origin = coalesce(origin, excluded.origin), failure = coalesce(failure, excluded.failure),"
+            " ending = iif(ending = 'failed', ending, coalesce(excluded.ending, ending))",
+            (
+                self.number,
+                self._scope_id(name),
+                None if parent is None else self._scope_id(parent),
+                ending,
+                failure.model_dump_json(exclude_defaults=True) if failure else None,
+                origin,
+            ),
+        )
+
+    def add_emissions(self, scope: str, emissions: Iterable[Emission]) -> None:
+        """Append records under a scope."""
+        scope_id = self._scope_id(scope)
+        self._db.executemany(
+            f"INSERT INTO {self.emissions} (type, id, scope, content, digest, body) VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    emission.type,
+                    emission.id,
+                    scope_id,
+                    NEVER_READ if emission.is_partial else READ_NOW,
+                    hashlib.sha256(emission.body).digest()[:16],
+                    emission.body,
+                )
+                for emission in emissions
+            ),
+        )
+
+    def add_retracted(self, keys: Iterable[RecordKey]) -> None:
+        """Note records that the source said do not exist."""
+        self._db.executemany(
+            "INSERT INTO retracted VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            ((self.number, key.type, key.id) for key in keys),
+        )
+
+    def fail_open_scopes(self, failure: Failure) -> None:
+        """End every scope that was announced and not ended."""
+        self._db.execute(
+            "UPDATE scopes SET ending = 'failed', failure = ? WHERE run = ? AND is_announced AND ending IS NULL",
+            (failure.model_dump_json(exclude_defaults=True), self.number),
+        )
+
+    def _scope_id(self, name: str) -> int:
+        known = self._scope_ids.get(name)
+        if known is None:
+            row = self._db.execute("SELECT id FROM scope_names WHERE name = ?", (name,)).fetchone()
+            if row is None:
+                row = (self._db.execute("INSERT INTO scope_names (name) VALUES (?)", (name,)).lastrowid,)
+            if len(self._scope_ids) >= 64:  # pages of one scope come close together; memory stays flat
+                self._scope_ids.clear()
+            known = self._scope_ids[name] = int(row[0])
+        return known
+
+    # Reading, once the run was compared.
+
+    def scopes(self, *, only_announced: bool = False) -> Iterator[ScopeState]:
+        """The scopes of this run, and those that it carried over from earlier ones, by name."""
+        rows = self._db.execute(
+            "SELECT n.name, p.name, s.is_announced, s.ending, s.failure, s.origin, s.unproven_since"
+            " FROM scopes s JOIN scope_names n ON n.id = s.scope LEFT JOIN scope_names p ON p.id = s.parent"
+            f" WHERE s.run = ? {'AND s.is_announced' if only_announced else ''} ORDER BY n.name",
+            (self.number,),
+        )
+        for name, parent, is_announced, ending, failure, origin, since in rows:
+            yield ScopeState(
+                name,
+                parent,
+                bool(is_announced),
+                ending,
+                Failure.model_validate_json(failure) if failure else None,
+                origin,
+                datetime.fromisoformat(since) if since else None,
+            )
+
+    def records(self, type: RecordType | None = None) -> Iterator[StoredRecord]:  # noqa: A002 - the word of the records
+        """The picture after this run, by type and id: what was proven now, and what was retained."""
+        yield from self._stored("" if type is None else "WHERE r.type = ?", () if type is None else (type,))
+
+    def proven_records(self) -> Iterator[StoredRecord]:
+        """What was read in this run, each record with the scopes that emitted it in this run."""
+        yield from self._stored("WHERE NOT r.is_retained", (), "AND e.carried_since IS NULL")
+
+    def record(self, key: RecordKey) -> StoredRecord | None:
+        """One record of the picture after this run."""
+        return next(self._stored("WHERE r.type = ? AND r.id = ?", (key.type, key.id)), None)
+
+    def retracted(self) -> Iterator[RecordKey]:
+        """The records that the source said do not exist."""
+        for kind, id_ in self._db.execute("SELECT type, id FROM retracted WHERE run = ?", (self.number,)):
+            yield RecordKey(type=kind, id=id_)
+
+    def _stored(self, where: str, parameters: tuple[str, ...], emitted: str = "") -> Iterator[StoredRecord]:
+        rows = self._db.execute(
+            f"SELECT r.type, r.id, b.body, b.content, r.is_retained,"
+            f" (SELECT json_group_array(n.name) FROM {self.emissions} e JOIN scope_names n ON n.id = e.scope"
+            f"  WHERE e.type = r.type AND e.id = r.id {emitted})"
+            f" FROM {self.records_table} r JOIN {self.emissions} b ON b.rowid = r.emission {where}"
+            " ORDER BY r.type, r.id",
+            parameters,
+        )
+        for kind, id_, body, content, is_retained, scopes in rows:
+            yield StoredRecord(
+                kind, id_, tuple(sorted(json.loads(scopes))), body, content != READ_NOW, bool(is_retained)
+            )
