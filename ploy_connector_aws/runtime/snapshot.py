@@ -171,6 +171,21 @@ class Run:
             (failure.model_dump_json(exclude_defaults=True), self.number),
         )
 
+    def count_scopes(self) -> tuple[int, int]:
+        """How many scopes were announced so far, and how many of them ended."""
+        announced, ended = self._db.execute(
+            "SELECT count(*), count(ending) FROM scopes WHERE run = ? AND is_announced", (self.number,)
+        ).fetchone()
+        return announced, ended
+
+    def has_proof(self) -> bool:
+        """Whether anything at all was read completely."""
+        row = self._db.execute(
+            "SELECT EXISTS (SELECT 1 FROM scopes WHERE run = ? AND ending IN ('complete', 'gone', 'excluded'))",
+            (self.number,),
+        ).fetchone()
+        return bool(row[0])
+
     def _scope_id(self, name: str) -> int:
         known = self._scope_ids.get(name)
         if known is None:

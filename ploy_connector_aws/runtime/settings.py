@@ -1,0 +1,120 @@
+"""The operator's configuration: a TOML file, each value of which an environment variable can override."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from ploy_connector_aws.spec import ConfigurationError
+
+DEFAULT_URL = "https://api.joinploy.com"
+_STATE_HOME = Path("~/.local/state/ploy-connector")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class IntegrationSettings(_Model):
+    """Which integration this is."""
+
+    id: str = Field(default="local", pattern=r"^[A-Za-z0-9._-]{1,128}$", description="The integration's id at Ploy.")
+    connector: str = Field(default="aws", description="The connector's name.")
+
+
+class PlatformSettings(_Model):
+    """Where Ploy is, and how to prove who asks."""
+
+    url: str = Field(default=DEFAULT_URL, description="Ploy's address; https, except on this machine.")
+    token: SecretStr | None = Field(default=None, description="The token itself.")
+    token_file: Path | None = Field(default=None, description="A file that holds the token; read again when refused.")
+
+
+class StateSettings(_Model):
+    """Where snapshots are kept."""
+
+    dir: Path = Field(default=_STATE_HOME, description="A folder that only this user can read.")
+
+
+class OperatorSettings(_Model):
+    """Everything that an operator configures. Without ``config`` the settings come from Ploy, and stay in memory."""
+
+    integration: IntegrationSettings = IntegrationSettings()
+    config: dict[str, Any] | None = Field(default=None, description="The connector's own settings.", repr=False)
+    platform: PlatformSettings = PlatformSettings()
+    state: StateSettings = StateSettings()
+
+    @property
+    def snapshot_path(self) -> Path:
+        """The integration's snapshot file."""
+        return self.state.dir.expanduser() / f"{self.integration.id}.sqlite"
+
+    @property
+    def lock_path(self) -> Path:
+        """The file that says whether the integration is being synced."""
+        return self.state.dir.expanduser() / f"{self.integration.id}.lock"
+
+
+VARIABLES: dict[str, tuple[str, str]] = {
+    "PLOY_INTEGRATION_ID": ("integration", "id"),
+    "PLOY_CONNECTOR": ("integration", "connector"),
+    "PLOY_URL": ("platform", "url"),
+    "PLOY_TOKEN": ("platform", "token"),
+    "PLOY_TOKEN_FILE": ("platform", "token_file"),
+    "PLOY_STATE_DIR": ("state", "dir"),
+}
+"""Environment variables that override a value of the file. ``PLOY_CONFIG_<NAME>`` overrides ``config.<name>``."""
+
+_CONFIG_VARIABLE = re.compile(r"PLOY_CONFIG_([A-Z0-9_]+)")
+
+
+def read_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> OperatorSettings:
+    """Read the operator's configuration.
+
+    Args:
+        path: The TOML file; None for none.
+        environment: Where the overriding variables are.
+
+    Raises:
+        ConfigurationError: The file cannot be read, others can read its secrets, or a value is wrong.
+    """
+    tables = _read_file(path) if path else {}
+    for variable, (table, name) in VARIABLES.items():
+        if variable in environment:
+            tables.setdefault(table, {})[name] = environment[variable]
+            if variable in ("PLOY_TOKEN", "PLOY_TOKEN_FILE"):
+                tables[table].pop("token_file" if name == "token" else "token", None)
+    for variable, value in environment.items():
+        if match := _CONFIG_VARIABLE.fullmatch(variable):
+            tables.setdefault("config", {})[match[1].lower()] = value
+    try:
+        return OperatorSettings.model_validate(tables)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(f"The setting {field} is wrong: {first['msg']}.", field=field) from None
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        tables = tomllib.loads(text)
+        mode = path.stat().st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigurationError(f"The configuration file {path} cannot be read: {reason}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"The configuration file {path} is not TOML: {error}.") from None
+    holds_secret = bool(tables.get("config")) or "token" in tables.get("platform", {})
+    if holds_secret and os.name == "posix" and mode & 0o077:
+        raise ConfigurationError(
+            f"The configuration file {path} holds secrets, and others on this machine can read it.",
+            fix=f"chmod 600 {path}",
+        )
+    return tables
