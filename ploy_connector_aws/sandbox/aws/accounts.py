@@ -1,0 +1,183 @@
+"""AWS accounts as a customer or Ploy would prepare them: roles, Ploy's own caller, service control policies."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+from moto.iam.models import AWSManagedPolicy, Role
+
+from ploy_connector_aws.sandbox.aws.policies import to_policy, to_trust_policy
+from ploy_connector_aws.sandbox.aws.principals import iam
+
+PLOY_ACCOUNT_ID = "010526237970"
+PLOY_USER_NAME = "ploy-connector"
+INLINE_POLICY_NAME = "PloyAccess"
+
+Document = Mapping[str, Any]
+
+ASSUME_ANY_ROLE: Document = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}],
+}
+FULL_AWS_ACCESS: Document = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+}
+
+
+@dataclass(frozen=True)
+class AccessKey:
+    """A long-lived key of an IAM user; its secret is kept out of its text."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+
+class Accounts:
+    """The accounts that this local AWS knows."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._known: dict[str, None] = {}
+        self._service_control_policies: dict[str, tuple[str, ...]] = {}
+
+    def add(self, account_id: str) -> None:
+        """Makes an account known: the keys of its users are accepted."""
+        self._known[account_id] = None
+
+    def known(self) -> list[str]:
+        """The account ids, oldest first."""
+        return list(self._known)
+
+    def create_user(self, account_id: str, name: str, policy: Document) -> AccessKey:
+        """An IAM user with an inline policy, and a key for it."""
+        text = json.dumps(policy)
+        to_policy(text)
+        with self.lock:
+            self.add(account_id)
+            backend = iam(account_id)
+            if name not in backend.users:
+                backend.create_user(region_name="us-east-1", user_name=name)
+            backend.users[name].policies[INLINE_POLICY_NAME] = text
+            key = backend.create_access_key(name)
+        return AccessKey(key.access_key_id, key.secret_access_key)
+
+    def create_role(
+        self,
+        account_id: str,
+        name: str,
+        trust: Document,
+        policy: Document | None = None,
+        *,
+        path: str = "/",
+        max_session_seconds: int = 3600,
+        managed_policies: Sequence[str] = (),
+        boundary: str | None = None,
+    ) -> str:
+        """A role with this trust policy; gives its ARN."""
+        text = json.dumps(trust)
+        to_trust_policy(text)
+        with self.lock:
+            self.add(account_id)
+            role = iam(account_id).create_role(
+                role_name=name,
+                assume_role_policy_document=text,
+                path=path,
+                permissions_boundary=boundary,
+                description="",
+                tags=[],
+                max_session_duration=str(max_session_seconds),
+            )
+            if policy is not None:
+                self.set_role_policy(role.arn, policy)
+            for arn in managed_policies:
+                _attach(role, arn)
+            if boundary is not None:
+                _make_known(account_id, boundary)
+        return str(role.arn)
+
+    def set_role_policy(self, role_arn: str, policy: Document) -> None:
+        """Replaces the role's inline permission policy; running sessions feel it at once."""
+        text = json.dumps(policy)
+        to_policy(text)
+        with self.lock:
+            self.role(role_arn).policies[INLINE_POLICY_NAME] = text
+
+    def set_trust_policy(self, role_arn: str, trust: Document) -> None:
+        """Replaces the role's trust policy."""
+        text = json.dumps(trust)
+        to_trust_policy(text)
+        with self.lock:
+            self.role(role_arn).assume_role_policy_document = text
+
+    def delete_role(self, role_arn: str) -> None:
+        """Deletes a role; its sessions are worth nothing from now on."""
+        with self.lock:
+            role = self.role(role_arn)
+            del iam(role.account_id).roles[role.id]
+
+    def create_managed_policy(self, account_id: str, name: str, policy: Document) -> str:
+        """A customer managed policy; gives its ARN."""
+        text = json.dumps(policy)
+        to_policy(text)
+        with self.lock:
+            made = iam(account_id).create_policy("", "/", text, name, [])
+        return str(made.arn)
+
+    def role(self, role_arn: str) -> Role:
+        """moto's role of this ARN."""
+        return iam(role_arn.split(":")[4]).get_role_by_arn(role_arn)
+
+    def set_service_control_policies(self, account_id: str, documents: Sequence[Document] | None) -> None:
+        """The organization's policies over an account; None lifts them.
+
+        AWS attaches `FULL_AWS_ACCESS` by itself; whoever sets a list here puts it in or leaves it out.
+        """
+        if documents is None:
+            self._service_control_policies.pop(account_id, None)
+        else:
+            self._service_control_policies[account_id] = tuple(json.dumps(document) for document in documents)
+
+    def service_control_policies(self, account_id: str) -> tuple[str, ...] | None:
+        """The documents over an account; None when everything is allowed."""
+        return self._service_control_policies.get(account_id)
+
+
+def ploy_trust_policy(external_id: str) -> Document:
+    """The trust policy that the guide hands to customers (AWS.md 5)."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:aws:iam::{PLOY_ACCOUNT_ID}:root"},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"sts:ExternalId": external_id}},
+            }
+        ],
+    }
+
+
+def _attach(role: Role, arn: str) -> None:
+    _make_known(role.account_id, arn)
+    iam(role.account_id).attach_role_policy(arn, role.name)
+
+
+def _make_known(account_id: str, arn: str) -> None:
+    """moto loads AWS's own policies for every account or for none; here an account gets those it uses."""
+    policies = iam(account_id).managed_policies
+    if arn not in policies:
+        name = arn.rpartition("/")[2]
+        policies[arn] = AWSManagedPolicy.from_data(name, account_id, "us-east-1", _aws_managed_policies()[name])
+
+
+@cache
+def _aws_managed_policies() -> dict[str, Any]:
+    policies: dict[str, Any] = json.loads(aws_managed_policies_data)
+    return policies

@@ -1,0 +1,190 @@
+"""One call from its bytes to its answer: who asks, may they, what goes wrong, what AWS says."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ploy_connector_aws.sandbox.aws import identity_center, identity_store
+from ploy_connector_aws.sandbox.aws.accounts import Accounts
+from ploy_connector_aws.sandbox.aws.authorization import denial, layers_of
+from ploy_connector_aws.sandbox.aws.calls import Call, Calls, to_recordable
+from ploy_connector_aws.sandbox.aws.denials import AwsError, Refusal, not_authorized, refused, render_error
+from ploy_connector_aws.sandbox.aws.faults import ConnectionCutError, Faults
+from ploy_connector_aws.sandbox.aws.iam import answer_iam, iam_resources
+from ploy_connector_aws.sandbox.aws.instances import Instances
+from ploy_connector_aws.sandbox.aws.paging import Pager
+from ploy_connector_aws.sandbox.aws.principals import Credentials, Principal, Sessions, find_user_key, to_context
+from ploy_connector_aws.sandbox.aws.requests import Asked, HttpRequest, not_known, to_asked
+from ploy_connector_aws.sandbox.aws.signatures import is_signed_with
+from ploy_connector_aws.sandbox.aws.sts import SecurityTokenService, caller_identity, render_sts
+
+JSON, XML = "application/x-amz-json-1.1", "text/xml"
+
+
+@dataclass(frozen=True)
+class HttpResponse:
+    """An answer, ready to be sent."""
+
+    status: int
+    content_type: str
+    body: bytes
+    request_id: str
+
+
+class Application:
+    """Answers calls. Any number of threads may call at once; moto's state is touched by one at a time."""
+
+    def __init__(
+        self, accounts: Accounts, instances: Instances, faults: Faults, calls: Calls | None, now: Callable[[], datetime]
+    ) -> None:
+        self._accounts = accounts
+        self._instances = instances
+        self._faults = faults
+        self._calls = calls
+        self._now = now
+        self._sessions = Sessions()
+        self._sts = SecurityTokenService(self._sessions, now, accounts.service_control_policies)
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held while moto's state is read or changed."""
+        return self._accounts.lock
+
+    def answer(self, request: HttpRequest) -> HttpResponse | None:
+        """The answer to a request; None when the connection is to be reset instead."""
+        request_id = str(uuid.uuid4())
+        try:
+            asked = to_asked(request)
+        except AwsError as error:
+            protocol = "json" if "x-amz-target" in request.headers else "query"
+            return HttpResponse(error.status, *render_error(error, protocol, request_id), request_id)
+        principal: Principal | None = None
+        error_code: str | None = None
+        response: HttpResponse | None = None
+        try:
+            principal = self._authenticated(request, asked)
+            self._faults.strike(asked)
+            response = self._answered(request, asked, principal, request_id)
+        except AwsError as error:
+            error_code = error.code
+            response = HttpResponse(error.status, *render_error(error, asked.protocol, request_id), request_id)
+        except ConnectionCutError:
+            error_code = "ConnectionCut"
+        self._record(asked, principal, response.status if response else 0, error_code)
+        return response
+
+    def _authenticated(self, request: HttpRequest, asked: Asked) -> Principal:
+        """Who signed this request.
+
+        Raises:
+            AwsError: nobody we know, or not with their secret, or too late.
+        """
+        signature = asked.signature
+        found: Credentials | None = self._sessions.find(signature.access_key_id)
+        if found is None:
+            found = find_user_key(self._accounts.known(), signature.access_key_id)
+        if found is None or request.headers.get("x-amz-security-token") != found.session_token:
+            raise refused(Refusal.UNKNOWN_KEY, asked.protocol)
+        if not is_signed_with(request, signature, found.secret_access_key):
+            raise refused(Refusal.BAD_SIGNATURE, asked.protocol)
+        if found.expires_at is not None and found.expires_at <= self._now():
+            raise refused(Refusal.EXPIRED, asked.protocol)
+        return found.principal
+
+    def _answered(self, request: HttpRequest, asked: Asked, principal: Principal, request_id: str) -> HttpResponse:
+        with self.lock:
+            if asked.service.name == "sts":
+                body = render_sts(asked.operation, self._from_sts(asked, principal), request_id)
+                return HttpResponse(200, XML, body, request_id)
+            if asked.service.name == "iam":
+                self._authorize(asked, principal, iam_resources(asked))
+                status, content_type, body = answer_iam(request, principal.account_id)
+                return HttpResponse(status, content_type, body, request_id)
+            answers = {"identitystore": self._from_identity_store, "sso-admin": self._from_identity_center}
+            answer = answers[asked.service.name](asked, principal)
+        return HttpResponse(200, JSON, json.dumps(answer).encode(), request_id)
+
+    def _from_sts(self, asked: Asked, principal: Principal) -> Mapping[str, Any]:
+        if asked.operation == "GetCallerIdentity":
+            return caller_identity(principal)
+        if asked.operation == "AssumeRole":
+            return self._sts.assume_role(principal, asked, self._faults.is_denied(asked))
+        raise not_known(f"the action {asked.action}")
+
+    def _from_identity_store(self, asked: Asked, principal: Principal) -> dict[str, Any]:
+        operation = identity_store.OPERATIONS.get(asked.operation)
+        if operation is None:
+            raise not_known(f"the action {asked.action}")
+        store_id = str(asked.parameters.get("IdentityStoreId", ""))
+        instance = self._instances.by_store(store_id, principal.account_id, asked.region)
+        owner = instance.owner_account_id if instance else principal.account_id
+        store_arn = f"arn:aws:identitystore::{owner}:identitystore/{identity_store.bare(store_id)}"
+        self._authorize(asked, principal, [*operation.resources(instance, asked.parameters), store_arn], {
+            "identitystore:primaryregion": (instance.primary_region,) if instance else (),
+        })  # fmt: skip
+        if instance is None:
+            # moto makes any store that is asked for; AWS says there is none, here or in this Region.
+            raise identity_store.not_found("IDENTITY_STORE", store_id, "IDENTITY_STORE not found.")
+        call = identity_store.StoreCall(instance, asked.parameters, self._pager(asked), principal.account_id)
+        return operation.answer(call)
+
+    def _from_identity_center(self, asked: Asked, principal: Principal) -> dict[str, Any]:
+        if asked.operation == "ListInstances":
+            self._authorize(asked, principal, ["*"])
+            visible = self._instances.visible_to(principal.account_id)
+            return identity_center.list_instances(visible, asked.parameters, asked.region, self._pager(asked))
+        operation = identity_center.OPERATIONS.get(asked.operation)
+        if operation is None:
+            raise not_known(f"the action {asked.action}")
+        arn = str(asked.parameters.get("InstanceArn", ""))
+        found = self._instances.by_arn(arn, principal.account_id, asked.region)
+        self._authorize(asked, principal, operation.resources(asked.parameters), {
+            "sso:primaryregion": (found.primary_region,) if found else (),
+        })  # fmt: skip
+        instance = identity_center.check_reach(found, asked.parameters, principal.account_id)
+        call = identity_center.AdminCall(instance, asked.parameters, self._pager(asked), principal.account_id)
+        return operation.answer(call)
+
+    def _authorize(
+        self,
+        asked: Asked,
+        principal: Principal,
+        resources: Sequence[str],
+        keys: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        if self._faults.is_denied(asked):
+            reason = f"because no identity-based policy allows the {asked.action} action"
+            raise not_authorized(asked.protocol, principal.arn, asked.action, resources[0], reason)
+        layers = layers_of(principal, self._accounts.service_control_policies(principal.account_id))
+        context = to_context(principal, self._now(), asked.region) | dict(keys or {})
+        denied = denial(asked.protocol, principal, layers, asked.action, resources, context)
+        if denied is not None:
+            raise denied
+
+    def _pager(self, asked: Asked) -> Pager:
+        return Pager(asked.operation, asked.parameters, self._faults.has_empty_pages(asked))
+
+    def _record(self, asked: Asked, principal: Principal | None, status: int, error_code: str | None) -> None:
+        if self._calls is None:
+            return
+        self._calls.add(
+            Call(
+                service=asked.service.name,
+                operation=asked.operation,
+                action=asked.action,
+                account_id=principal.account_id if principal else None,
+                principal_arn=principal.arn if principal else None,
+                session_name=principal.session_name if principal else None,
+                region=asked.region,
+                access_key_id=asked.signature.access_key_id,
+                status=status,
+                error_code=error_code,
+                parameters=to_recordable(asked.parameters),
+            )
+        )

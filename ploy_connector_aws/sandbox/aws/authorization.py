@@ -1,0 +1,73 @@
+"""Who may: every policy that binds a caller, weighed as AWS weighs them, and the wording of a denial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ploy_connector_aws.sandbox.aws.denials import AwsError, not_authorized
+from ploy_connector_aws.sandbox.aws.patterns import Context
+from ploy_connector_aws.sandbox.aws.policies import Decision, Policy, decide, to_policy
+from ploy_connector_aws.sandbox.aws.principals import Principal, boundary_policy, identity_policies
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Policies of one kind; a call needs the consent of every layer that is there."""
+
+    article: str
+    kind: str
+    policies: tuple[Policy, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a call is allowed on one resource, and if not, why, in AWS's words."""
+
+    is_allowed: bool
+    reason: str = ""
+
+
+def layers_of(principal: Principal, service_control_policies: Sequence[str] | None) -> list[Layer]:
+    """The layers that bind a caller, in the order in which AWS names them when more than one is missing."""
+    layers = [Layer("an", "identity-based policy", _parsed(identity_policies(principal)))]
+    if service_control_policies is not None:
+        layers.insert(0, Layer("a", "service control policy", _parsed(service_control_policies)))
+    boundary = boundary_policy(principal)
+    if boundary is not None:
+        layers.append(Layer("a", "permissions boundary", _parsed([boundary])))
+    if principal.session_policies:
+        layers.append(Layer("a", "session policy", _parsed(principal.session_policies)))
+    return layers
+
+
+def weigh(layers: Sequence[Layer], action: str, resource: str, context: Context) -> Verdict:
+    """An explicit deny in any layer wins; otherwise every layer must allow."""
+    decisions = [(layer, decide(layer.policies, action, resource, context)) for layer in layers]
+    for layer, decision in decisions:
+        if decision is Decision.DENIED:
+            return Verdict(False, f"with an explicit deny in {layer.article} {layer.kind}")
+    for layer, decision in decisions:
+        if decision is Decision.NOT_MENTIONED:
+            return Verdict(False, f"because no {layer.kind} allows the {action} action")
+    return Verdict(True)
+
+
+def denial(
+    protocol: str,
+    principal: Principal,
+    layers: Sequence[Layer],
+    action: str,
+    resources: Iterable[str],
+    context: Context,
+) -> AwsError | None:
+    """The denial of a call, naming the first resource that is not allowed; None when all of them are."""
+    for resource in resources:
+        verdict = weigh(layers, action, resource, context)
+        if not verdict.is_allowed:
+            return not_authorized(protocol, principal.arn, action, resource, verdict.reason)
+    return None
+
+
+def _parsed(documents: Iterable[str]) -> tuple[Policy, ...]:
+    return tuple(to_policy(document) for document in documents)

@@ -1,0 +1,145 @@
+"""Does the Condition of a statement hold: AWS's operators as a table."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ploy_connector_aws.sandbox.aws.patterns import Context, matches, matches_arn, substituted
+
+Test = Callable[[str, str], bool]
+
+
+def _ignoring_case(pattern: str, value: str) -> bool:
+    return pattern.casefold() == value.casefold()
+
+
+def _numbers(compare: Callable[[float, float], bool]) -> Test:
+    def test(pattern: str, value: str) -> bool:
+        try:
+            return compare(float(value), float(pattern))
+        except ValueError:
+            return False
+
+    return test
+
+
+def _dates(compare: Callable[[datetime, datetime], bool]) -> Test:
+    def test(pattern: str, value: str) -> bool:
+        try:
+            return compare(datetime.fromisoformat(value), datetime.fromisoformat(pattern))
+        except (ValueError, TypeError):
+            return False
+
+    return test
+
+
+def _address(pattern: str, value: str) -> bool:
+    try:
+        return ipaddress.ip_address(value) in ipaddress.ip_network(pattern, strict=False)
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class Operator:
+    """How one value is tested, and whether the operator asks for the opposite."""
+
+    test: Test
+    negated: bool = False
+
+
+OPERATORS: Mapping[str, Operator] = {
+    "StringEquals": Operator(str.__eq__),
+    "StringNotEquals": Operator(str.__eq__, negated=True),
+    "StringEqualsIgnoreCase": Operator(_ignoring_case),
+    "StringNotEqualsIgnoreCase": Operator(_ignoring_case, negated=True),
+    "StringLike": Operator(matches),
+    "StringNotLike": Operator(matches, negated=True),
+    "NumericEquals": Operator(_numbers(float.__eq__)),
+    "NumericNotEquals": Operator(_numbers(float.__eq__), negated=True),
+    "NumericLessThan": Operator(_numbers(float.__lt__)),
+    "NumericLessThanEquals": Operator(_numbers(float.__le__)),
+    "NumericGreaterThan": Operator(_numbers(float.__gt__)),
+    "NumericGreaterThanEquals": Operator(_numbers(float.__ge__)),
+    "DateEquals": Operator(_dates(datetime.__eq__)),
+    "DateNotEquals": Operator(_dates(datetime.__eq__), negated=True),
+    "DateLessThan": Operator(_dates(datetime.__lt__)),
+    "DateLessThanEquals": Operator(_dates(datetime.__le__)),
+    "DateGreaterThan": Operator(_dates(datetime.__gt__)),
+    "DateGreaterThanEquals": Operator(_dates(datetime.__ge__)),
+    "Bool": Operator(_ignoring_case),
+    "IpAddress": Operator(_address),
+    "NotIpAddress": Operator(_address, negated=True),
+    # ArnEquals and ArnLike behave identically (IAM user guide, "ARN condition operators").
+    "ArnEquals": Operator(matches_arn),
+    "ArnLike": Operator(matches_arn),
+    "ArnNotEquals": Operator(matches_arn, negated=True),
+    "ArnNotLike": Operator(matches_arn, negated=True),
+}
+
+_QUANTIFIERS = {"ForAllValues": all, "ForAnyValue": any}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One operator applied to one key. `operator` is None when it is not in the table: it never holds."""
+
+    key: str
+    values: tuple[str, ...]
+    operator: Operator | None
+    is_null_check: bool
+    quantifier: str | None
+    if_exists: bool
+
+    def holds(self, context: Context) -> bool:
+        """True when the request fulfils the condition."""
+        found = context.get(self.key)
+        if self.is_null_check:
+            return any((value.lower() == "true") == (not found) for value in self.values)
+        if self.operator is None:
+            return False
+        if not found:
+            return self._holds_without_value(self.operator)
+        patterns = [text for text in (substituted(value, context) for value in self.values) if text is not None]
+        operator = self.operator
+        answers = (any(operator.test(text, value) for text in patterns) != operator.negated for value in found)
+        # Without a quantifier every value must escape a negated operator, and one must meet a plain one.
+        quantified = _QUANTIFIERS[self.quantifier or ("ForAllValues" if operator.negated else "ForAnyValue")]
+        return quantified(answers)
+
+    def _holds_without_value(self, operator: Operator) -> bool:
+        """AWS: an absent key makes a condition false, a negated one true, `IfExists` and `ForAllValues` true."""
+        if self.if_exists:
+            return True
+        if self.quantifier is not None:
+            return self.quantifier == "ForAllValues"
+        return operator.negated
+
+
+def to_conditions(block: Mapping[str, Mapping[str, Any]]) -> tuple[Condition, ...]:
+    """The conditions of a statement's `Condition` element, all of which must hold."""
+    return tuple(
+        _to_condition(operator, key, values) for operator, keys in block.items() for key, values in keys.items()
+    )
+
+
+def _to_condition(text: str, key: str, values: Any) -> Condition:
+    quantifier, _, name = text.rpartition(":")
+    name, if_exists = name.removesuffix("IfExists"), name.endswith("IfExists")
+    known_quantifier = quantifier in _QUANTIFIERS or not quantifier
+    return Condition(
+        key=key.lower(),
+        values=tuple(_text(value) for value in (values if isinstance(values, list) else [values])),
+        operator=OPERATORS.get(name) if known_quantifier else None,
+        is_null_check=name == "Null" and not quantifier,
+        quantifier=quantifier or None,
+        if_exists=if_exists,
+    )
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,216 @@
+"""What can be made to go wrong: switches that AWS itself throws from time to time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ploy_connector_aws.sandbox.aws.denials import AwsError, Refusal, refused
+from ploy_connector_aws.sandbox.aws.requests import Asked
+
+
+class ConnectionCutError(Exception):
+    """The connection is to be reset instead of answered."""
+
+
+# Calls per second and what they are counted by (AWS.md 2.1): Identity Center has one budget for all of
+# its API, Identity Store one per API and store.
+QUOTAS: Mapping[str, tuple[float, Callable[[Asked], str]]] = {
+    "sso-admin": (20.0, lambda asked: asked.region),
+    "identitystore": (20.0, lambda asked: f"{asked.operation} {asked.parameters.get('IdentityStoreId')}"),
+}
+
+
+@dataclass
+class Rule:
+    """A fault that strikes every `every`-th call of its operations (all, when none is named).
+
+    It stops by itself after `times` strikes; `struck` counts them.
+    """
+
+    operations: frozenset[str]
+    every: int
+    times: int | None
+    strike: Callable[[Asked], None]
+    seen: int = 0
+    struck: int = 0
+
+
+@dataclass
+class _Bucket:
+    tokens: float
+    filled_at: float
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """The switches that change how a call is judged or answered, rather than ending it."""
+
+    denied: frozenset[str] = frozenset()
+    empty_pages: bool = False
+    empty_page_operations: frozenset[str] = field(default_factory=frozenset)
+
+
+class Faults:
+    """The switches of one local AWS. Operations are named `ListUsers` or `identitystore:ListUsers`."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.RLock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Switches every fault off."""
+        with self._lock:
+            self._rules: list[Rule] = []
+            self._shape = _Shape()
+            self._rates_limited = False
+            self._buckets: dict[str, _Bucket] = {}
+
+    def deny(self, *operations: str) -> None:
+        """Takes these permissions away from everybody, as if no identity policy allowed them."""
+        with self._lock:
+            self._shape = _Shape(
+                self._shape.denied | set(operations), self._shape.empty_pages, self._shape.empty_page_operations
+            )
+
+    def allow(self, *operations: str) -> None:
+        """Takes back a `deny`."""
+        with self._lock:
+            self._shape = _Shape(
+                self._shape.denied - set(operations), self._shape.empty_pages, self._shape.empty_page_operations
+            )
+
+    def throttle(
+        self,
+        every: int = 1,
+        *operations: str,
+        times: int | None = None,
+        retry_after_seconds: int | None = None,
+        reason: str | None = None,
+    ) -> Rule:
+        """Throttles every n-th call; `reason` may be KMS_THROTTLING."""
+        members = {"RetryAfterSeconds": retry_after_seconds, "Reason": reason}
+
+        def strike(asked: Asked) -> None:
+            raise _throttled(asked, {name: value for name, value in members.items() if value is not None})
+
+        return self._add(operations, every, times, strike)
+
+    def limit_rates(self) -> None:
+        """Switches AWS's real quotas on: a token bucket that holds one second's calls."""
+        with self._lock:
+            self._rates_limited = True
+
+    def fail(self, every: int = 1, *operations: str, times: int | None = None) -> Rule:
+        """Answers every n-th call with an internal error, status 500."""
+
+        def strike(asked: Asked) -> None:
+            raise refused(Refusal.INTERNAL, asked.protocol)
+
+        return self._add(operations, every, times, strike)
+
+    def cut_connection(self, every: int = 1, *operations: str, times: int | None = None) -> Rule:
+        """Resets the connection of every n-th call instead of answering."""
+
+        def strike(_: Asked) -> None:
+            raise ConnectionCutError
+
+        return self._add(operations, every, times, strike)
+
+    def answer(
+        self,
+        operation: str,
+        code: str,
+        *,
+        status: int = 400,
+        message: str = "",
+        members: Mapping[str, Any] | None = None,
+        every: int = 1,
+        times: int | None = None,
+    ) -> Rule:
+        """Answers an operation with a scripted error, for example `Reason` KMS_ACCESS_DENIED."""
+
+        def strike(_: Asked) -> None:
+            raise AwsError(code, message, status, members or {})
+
+        return self._add((operation,), every, times, strike)
+
+    def delay(self, seconds: float, *operations: str, times: int | None = None) -> Rule:
+        """Answers these operations, or all, late."""
+        return self._add(operations, 1, times, lambda _: time.sleep(seconds))
+
+    def before(self, operation: str, callback: Callable[[], object], *, nth: int = 1) -> Rule:
+        """Runs something once, just before the n-th call of an operation is decided and answered."""
+
+        def strike(_: Asked) -> None:
+            callback()
+
+        return self._add((operation,), nth, 1, strike)
+
+    def empty_pages(self, *operations: str) -> None:
+        """Puts an empty page with a token before every real page of these operations, or of all."""
+        with self._lock:
+            self._shape = _Shape(self._shape.denied, True, frozenset(operations))
+
+    def strike(self, asked: Asked) -> None:
+        """Lets the faults that are due happen to a call.
+
+        Raises:
+            AwsError: the call ends with this answer.
+            ConnectionCutError: the call ends without one.
+        """
+        self._take_token(asked)
+        for rule in self._due(asked):
+            rule.strike(asked)
+
+    def is_denied(self, asked: Asked) -> bool:
+        """True when `deny` took this permission away."""
+        return _names(asked, self._shape.denied)
+
+    def has_empty_pages(self, asked: Asked) -> bool:
+        """True when an empty page comes first."""
+        shape = self._shape
+        return shape.empty_pages and (not shape.empty_page_operations or _names(asked, shape.empty_page_operations))
+
+    def _add(self, operations: Iterable[str], every: int, times: int | None, strike: Callable[[Asked], None]) -> Rule:
+        rule = Rule(frozenset(operations), every, times, strike)
+        with self._lock:
+            self._rules.append(rule)
+        return rule
+
+    def _due(self, asked: Asked) -> list[Rule]:
+        due = []
+        with self._lock:
+            for rule in self._rules:
+                if rule.operations and not _names(asked, rule.operations):
+                    continue
+                rule.seen += 1
+                if rule.seen % rule.every == 0 and (rule.times is None or rule.struck < rule.times):
+                    rule.struck += 1
+                    due.append(rule)
+        return due
+
+    def _take_token(self, asked: Asked) -> None:
+        if not self._rates_limited or asked.service.name not in QUOTAS:
+            return
+        rate, counted_by = QUOTAS[asked.service.name]
+        key, now = f"{asked.service.name} {counted_by(asked)}", self._monotonic()
+        with self._lock:
+            bucket = self._buckets.setdefault(key, _Bucket(rate, now))
+            bucket.tokens = min(rate, bucket.tokens + (now - bucket.filled_at) * rate)
+            bucket.filled_at = now
+            if bucket.tokens < 1:
+                raise _throttled(asked, {})
+            bucket.tokens -= 1
+
+
+def _throttled(asked: Asked, members: Mapping[str, Any]) -> AwsError:
+    return refused(Refusal.THROTTLED, asked.protocol, members=members)
+
+
+def _names(asked: Asked, operations: frozenset[str]) -> bool:
+    return asked.operation in operations or asked.action in operations

@@ -1,0 +1,170 @@
+"""The sso-admin API answered from moto's state: where moto's own answers differ from AWS, AWS's are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from moto.ssoadmin.models import AccountAssignment, PermissionSet
+
+from ploy_connector_aws.sandbox.aws.denials import AwsError, Refusal, refused
+from ploy_connector_aws.sandbox.aws.instances import Instance
+from ploy_connector_aws.sandbox.aws.paging import Pager
+from ploy_connector_aws.sandbox.aws.tables import AssignmentTable, MembershipTable
+
+
+@dataclass(frozen=True)
+class AdminCall:
+    """One call about one instance."""
+
+    instance: Instance
+    parameters: Mapping[str, Any]
+    pager: Pager
+    account_id: str
+
+
+def list_instances(visible: list[Instance], parameters: Mapping[str, Any], region: str, pager: Pager) -> dict[str, Any]:
+    """ListInstances: only those of the called Region unless ALL_REGIONS is asked for (AWS.md 3.3)."""
+    scope = parameters.get("RegionScope", "CURRENT_REGION")
+    if scope not in ("CURRENT_REGION", "ALL_REGIONS"):
+        raise AwsError("ValidationException", "RegionScope must be CURRENT_REGION or ALL_REGIONS.")
+    rows = [instance for instance in visible if scope == "ALL_REGIONS" or instance.primary_region == region]
+    return pager.page("Instances", rows, lambda instance: instance.arn, _instance)
+
+
+def _instance(instance: Instance) -> dict[str, Any]:
+    """An instance; moto lacks the primary Region, the Regions and the store's ARN."""
+    primary = {"RegionName": instance.primary_region, "Status": "ACTIVE", "IsPrimaryRegion": True}
+    members = {
+        "InstanceArn": instance.arn,
+        "IdentityStoreId": instance.identity_store_id,
+        "IdentityStoreArn": instance.store_arn,
+        "OwnerAccountId": instance.owner_account_id,
+        "Name": instance.moto.name,
+        "CreatedDate": instance.moto.created_date,
+        "Status": instance.moto.status,
+        "PrimaryRegion": instance.primary_region,
+        "Regions": [primary],
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def list_permission_sets(call: AdminCall) -> dict[str, Any]:
+    """ListPermissionSets: ARNs only."""
+    sets = [row for row in call.instance.admin.permission_sets if row.instance_arn == call.instance.arn]
+    return call.pager.page(
+        "PermissionSets", sets, lambda row: row.permission_set_arn, lambda row: row.permission_set_arn
+    )
+
+
+def describe_permission_set(call: AdminCall) -> dict[str, Any]:
+    """DescribePermissionSet; an empty description or relay state is left out."""
+    members = _existing_set(call).to_json(include_creation_date=True)
+    return {"PermissionSet": {name: value for name, value in members.items() if value}}
+
+
+def list_managed_policies(call: AdminCall) -> dict[str, Any]:
+    """ListManagedPoliciesInPermissionSet."""
+    return call.pager.page(
+        "AttachedManagedPolicies",
+        _existing_set(call).managed_policies,
+        lambda policy: policy.arn,
+        lambda policy: {"Name": policy.name, "Arn": policy.arn},
+    )
+
+
+def list_customer_managed_policies(call: AdminCall) -> dict[str, Any]:
+    """ListCustomerManagedPolicyReferencesInPermissionSet."""
+    return call.pager.page(
+        "CustomerManagedPolicyReferences",
+        _existing_set(call).customer_managed_policies,
+        lambda policy: policy.path + policy.name,
+        lambda policy: {"Name": policy.name, "Path": policy.path},
+    )
+
+
+def list_account_assignments_for_principal(call: AdminCall) -> dict[str, Any]:
+    """ListAccountAssignmentsForPrincipal.
+
+    For a USER real AWS mixes the direct rows with those inherited from groups, whose PrincipalType is
+    GROUP and whose PrincipalId is the group (AWS.md 3.1); moto gives the direct ones only.
+    """
+    kind, identifier = str(call.parameters.get("PrincipalType")), str(call.parameters.get("PrincipalId"))
+    store = call.instance.store
+    if kind not in ("USER", "GROUP"):
+        raise AwsError("ValidationException", "PrincipalType must be USER or GROUP.")
+    if identifier not in (store.users if kind == "USER" else store.groups):
+        raise _not_found(f"{kind} with id {identifier} was not found.")
+    principals = [(kind, identifier)]
+    memberships, assignments = store.group_memberships, call.instance.admin.account_assignments
+    assert isinstance(memberships, MembershipTable)
+    assert isinstance(assignments, AssignmentTable)
+    if kind == "USER":
+        principals += [("GROUP", row["GroupId"]) for row in memberships.of_user(identifier)]
+    account_id = (call.parameters.get("Filter") or {}).get("AccountId")
+    rows = [row for row in assignments.of(principals) if account_id in (None, row.target_id)]
+    return call.pager.page("AccountAssignments", rows, _assignment_key, _assignment)
+
+
+def _assignment_key(row: AccountAssignment) -> str:
+    return "/".join((row.target_id, row.permission_set_arn, row.principal_type, row.principal_id))
+
+
+def _assignment(row: AccountAssignment) -> dict[str, Any]:
+    return {
+        "AccountId": row.target_id,
+        "PermissionSetArn": row.permission_set_arn,
+        "PrincipalId": row.principal_id,
+        "PrincipalType": row.principal_type,
+    }
+
+
+def _existing_set(call: AdminCall) -> PermissionSet:
+    arn = str(call.parameters.get("PermissionSetArn"))
+    for row in call.instance.admin.permission_sets:
+        if row.permission_set_arn == arn and row.instance_arn == call.instance.arn:
+            return row
+    raise _not_found(f"Could not find PermissionSet with id {arn.rpartition('/')[2]}")
+
+
+def _not_found(message: str) -> AwsError:
+    """sso-admin, unlike Identity Store, names the missing thing in the message only (AWS.md 1.5)."""
+    return AwsError("ResourceNotFoundException", message)
+
+
+def check_reach(instance: Instance | None, parameters: Mapping[str, Any], account_id: str) -> Instance:
+    """Whether this account gets an answer about permission sets of this instance at all.
+
+    Raises:
+        AwsError: no such instance here, an account instance, or the organization's from a member account.
+    """
+    if instance is None:
+        raise _not_found(f"Instance {parameters.get('InstanceArn')} was not found.")
+    if account_id != instance.owner_account_id:
+        raise refused(Refusal.ACCESS_DENIED, "json")
+    if not instance.has_permission_sets:
+        raise AwsError("ValidationException", "The operation is not supported for account instances.")
+    return instance
+
+
+def _resources(*names: str) -> Callable[[Mapping[str, Any]], list[str]]:
+    return lambda parameters: [str(parameters.get(name)) for name in names]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation that the local sso-admin knows, with the ARNs that it must be allowed on (AWS.md 1.6)."""
+
+    answer: Callable[[AdminCall], dict[str, Any]]
+    resources: Callable[[Mapping[str, Any]], list[str]]
+
+
+_SET = _resources("InstanceArn", "PermissionSetArn")
+OPERATIONS: Mapping[str, Operation] = {
+    "ListPermissionSets": Operation(list_permission_sets, _resources("InstanceArn")),
+    "DescribePermissionSet": Operation(describe_permission_set, _SET),
+    "ListManagedPoliciesInPermissionSet": Operation(list_managed_policies, _SET),
+    "ListCustomerManagedPolicyReferencesInPermissionSet": Operation(list_customer_managed_policies, _SET),
+    "ListAccountAssignmentsForPrincipal": Operation(list_account_assignments_for_principal, _resources("InstanceArn")),
+}

@@ -1,0 +1,220 @@
+"""The Identity Store answered from moto's state: where moto's own answers differ from AWS, AWS's are given."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from moto.identitystore.models import Group, User
+
+from ploy_connector_aws.sandbox.aws.denials import AwsError, Refusal, refused
+from ploy_connector_aws.sandbox.aws.instances import Instance
+from ploy_connector_aws.sandbox.aws.paging import Pager
+from ploy_connector_aws.sandbox.aws.tables import MembershipTable
+
+ARN = "arn:aws:identitystore:::"
+
+
+@dataclass(frozen=True)
+class StoreCall:
+    """One call to one store."""
+
+    instance: Instance
+    parameters: Mapping[str, Any]
+    pager: Pager
+    account_id: str
+
+    @property
+    def group_id(self) -> str:
+        """The group asked for, as a bare id."""
+        return bare(self.parameters.get("GroupId"))
+
+    @property
+    def user_id(self) -> str:
+        """The user or member asked for, as a bare id."""
+        return asked_user_id(self.parameters)
+
+    @property
+    def memberships(self) -> MembershipTable:
+        """moto's memberships, which seeding made a table with indexes."""
+        table = self.instance.store.group_memberships
+        assert isinstance(table, MembershipTable)
+        return table
+
+
+def bare(identifier: Any) -> str:
+    """An id that may have been given as an ARN."""
+    return str(identifier or "").rpartition("/")[2]
+
+
+def asked_user_id(parameters: Mapping[str, Any]) -> str:
+    """The user of `UserId` or `MemberId`."""
+    member = parameters.get("MemberId")
+    return bare(member.get("UserId") if isinstance(member, Mapping) else parameters.get("UserId"))
+
+
+def not_found(kind: str, identifier: str, message: str | None = None) -> AwsError:
+    """AWS names what is missing in members of its own; moto leaves the id out."""
+    return AwsError(
+        "ResourceNotFoundException",
+        message or f"{kind} not found.",
+        members={"ResourceType": kind, "ResourceId": identifier},
+    )
+
+
+def _present(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value not in (None, [], "", {})}
+
+
+def _user(instance: Instance, user: User) -> dict[str, Any]:
+    """A user as AWS shows it: moto sends null for what is absent, AWS leaves it out."""
+    members = _present(user._asdict())
+    if user.Name is not None:
+        members["Name"] = _present(user.Name._asdict())
+    return _with_details(instance, f"{ARN}user/", "UserArn", user.UserId, members)
+
+
+def _group(instance: Instance, group: Group) -> dict[str, Any]:
+    return _with_details(instance, f"{ARN}group/", "GroupArn", group.GroupId, _present(group._asdict()))
+
+
+def _membership(instance: Instance, row: Mapping[str, Any]) -> dict[str, Any]:
+    identifier = str(row["MembershipId"])
+    members = {**row, "MembershipArn": f"{ARN}membership/{identifier}"}
+    return {**members, **instance.details.get(identifier, {})}
+
+
+def _with_details(
+    instance: Instance, prefix: str, arn: str, identifier: str, members: dict[str, Any]
+) -> dict[str, Any]:
+    members.update(instance.details.get(identifier, {}))
+    members[arn] = prefix + identifier
+    members["Revision"] = hashlib.sha256(repr(sorted(members.items())).encode()).hexdigest()[:16]
+    return members
+
+
+def list_users(call: StoreCall) -> dict[str, Any]:
+    """ListUsers: complete users, all of them, disabled ones too."""
+    users = call.instance.store.users.values()
+    return call.pager.page("Users", users, lambda user: user.UserId, lambda user: _user(call.instance, user))
+
+
+def describe_user(call: StoreCall) -> dict[str, Any]:
+    """DescribeUser."""
+    return _user(call.instance, _existing_user(call))
+
+
+def list_groups(call: StoreCall) -> dict[str, Any]:
+    """ListGroups."""
+    groups = call.instance.store.groups.values()
+    return call.pager.page("Groups", groups, lambda group: group.GroupId, lambda group: _group(call.instance, group))
+
+
+def list_group_memberships(call: StoreCall) -> dict[str, Any]:
+    """ListGroupMemberships; of a missing group moto answers an empty list, AWS not found."""
+    _existing_group(call)
+    rows = call.memberships.of_group(call.group_id)
+    return call.pager.page(
+        "GroupMemberships", rows, lambda row: str(row["MembershipId"]), lambda row: _membership(call.instance, row)
+    )
+
+
+def get_group_membership_id(call: StoreCall) -> dict[str, Any]:
+    """GetGroupMembershipId; for someone who is not a member the membership is not found."""
+    _existing_group(call)
+    _existing_user(call)
+    row = call.memberships.between(call.group_id, call.user_id)
+    if row is None:
+        raise not_found("GROUP_MEMBERSHIP", f"{call.group_id}/{call.user_id}")
+    return _made(call, str(row["MembershipId"]))
+
+
+def create_group_membership(call: StoreCall) -> dict[str, Any]:
+    """CreateGroupMembership; for a member moto makes a second membership, AWS a conflict."""
+    _only_owner(call)
+    _existing_group(call)
+    _existing_user(call)
+    if call.memberships.between(call.group_id, call.user_id) is not None:
+        raise AwsError(
+            "ConflictException",
+            "Member and Group relationship already exists.",
+            members={"Reason": "UNIQUENESS_CONSTRAINT_VIOLATION"},
+        )
+    return _made(call, call.memberships.join(call.instance.identity_store_id, call.group_id, call.user_id))
+
+
+def delete_group_membership(call: StoreCall) -> dict[str, Any]:
+    """DeleteGroupMembership; of a missing membership moto says success, AWS not found."""
+    _only_owner(call)
+    identifier = bare(call.parameters.get("MembershipId"))
+    if identifier not in call.memberships:
+        raise not_found("GROUP_MEMBERSHIP", identifier)
+    del call.memberships[identifier]
+    return {}
+
+
+def _made(call: StoreCall, membership_id: str) -> dict[str, Any]:
+    return {
+        "IdentityStoreId": call.instance.identity_store_id,
+        "MembershipId": membership_id,
+        "MembershipArn": f"{ARN}membership/{membership_id}",
+    }
+
+
+def _existing_user(call: StoreCall) -> User:
+    user = call.instance.store.users.get(call.user_id)
+    if user is None:
+        raise not_found("USER", call.user_id)
+    return user
+
+
+def _existing_group(call: StoreCall) -> Group:
+    group = call.instance.store.groups.get(call.group_id)
+    if group is None:
+        raise not_found("GROUP", call.group_id)
+    return group
+
+
+def _only_owner(call: StoreCall) -> None:
+    """Member accounts may read the directory; only the management account may write (AWS.md 3.3)."""
+    if call.account_id != call.instance.owner_account_id:
+        raise refused(Refusal.ACCESS_DENIED, "json")
+
+
+def _resources(*kinds: str) -> Callable[[Instance | None, Mapping[str, Any]], list[str]]:
+    """The ARNs that an action must be allowed on (AWS.md 1.6); `x/*` is written as it is."""
+
+    def resources(instance: Instance | None, parameters: Mapping[str, Any]) -> list[str]:
+        asked = {"user": asked_user_id(parameters), "group": bare(parameters.get("GroupId"))}
+        asked["membership"] = bare(parameters.get("MembershipId")) or "*"
+        if instance is not None and asked["membership"] != "*":
+            # A delete names the membership only: AWS looks up whose it is before it decides.
+            row = instance.store.group_memberships.get(asked["membership"])
+            if row is not None:
+                asked |= {"group": row["GroupId"], "user": row["MemberId"]["UserId"]}
+        return [
+            ARN + (kind if kind.endswith("*") else f"{kind}/{asked[kind]}") for kind in kinds if asked.get(kind, "*")
+        ]
+
+    return resources
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation that the local Identity Store knows."""
+
+    answer: Callable[[StoreCall], dict[str, Any]]
+    resources: Callable[[Instance | None, Mapping[str, Any]], list[str]]
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "ListUsers": Operation(list_users, _resources("user/*")),
+    "DescribeUser": Operation(describe_user, _resources("user")),
+    "ListGroups": Operation(list_groups, _resources("group/*")),
+    "ListGroupMemberships": Operation(list_group_memberships, _resources("membership/*", "group")),
+    "GetGroupMembershipId": Operation(get_group_membership_id, _resources("group", "membership", "user")),
+    "CreateGroupMembership": Operation(create_group_membership, _resources("group", "user")),
+    "DeleteGroupMembership": Operation(delete_group_membership, _resources("group", "membership", "user")),
+}

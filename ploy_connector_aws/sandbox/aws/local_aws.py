@@ -1,0 +1,151 @@
+"""The local AWS as one object: start it, seed it, break it, read what was asked of it."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from moto.core.base_backend import BackendDict
+
+from ploy_connector_aws.sandbox.aws.accounts import (
+    ASSUME_ANY_ROLE,
+    PLOY_ACCOUNT_ID,
+    PLOY_USER_NAME,
+    AccessKey,
+    Accounts,
+    ploy_trust_policy,
+)
+from ploy_connector_aws.sandbox.aws.application import Application
+from ploy_connector_aws.sandbox.aws.calls import Calls
+from ploy_connector_aws.sandbox.aws.faults import Faults
+from ploy_connector_aws.sandbox.aws.instances import Instances
+from ploy_connector_aws.sandbox.aws.organisation import Organisation
+from ploy_connector_aws.sandbox.aws.seeding import SeededOrganisation
+from ploy_connector_aws.sandbox.aws.server import LoopbackServer
+
+_account_numbers = itertools.count(200_000_000_000)
+
+
+def fresh_account_id() -> str:
+    """An account id that nobody used in this process: isolates one organisation from all others."""
+    return str(next(_account_numbers))
+
+
+class SandboxAws:
+    """A local AWS on 127.0.0.1, one endpoint for every service.
+
+    moto's state is shared by all of them in one process, so each organisation wants account ids of its
+    own (`fresh_account_id`).
+
+    Args:
+        now: the clock by which sessions expire.
+        call_limit: how many calls `calls` keeps, the oldest going first; 0 records none.
+        monotonic: the clock of the rate quotas, in seconds.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        call_limit: int = 100_000,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.faults = Faults(monotonic)
+        self.calls = Calls(call_limit)
+        self.accounts = Accounts()
+        self._instances = Instances()
+        self._seeded: Counter[tuple[str, str]] = Counter()
+        self.caller_credentials: AccessKey = self._create_caller()
+        calls = self.calls if call_limit else None
+        self._application = Application(self.accounts, self._instances, self.faults, calls, now)
+        self._server: LoopbackServer | None = None
+
+    def start(self) -> None:
+        """Listens on a free port; returns once calls are answered."""
+        self._server = LoopbackServer(self._application.answer)
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name="sandbox-aws", daemon=True
+        ).start()
+
+    def stop(self) -> None:
+        """Closes the port and all connections."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def __enter__(self) -> Self:
+        """Starts."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stops."""
+        self.stop()
+
+    @property
+    def endpoint_url(self) -> str:
+        """What `AWS_ENDPOINT_URL` is to be set to."""
+        if self._server is None:
+            raise RuntimeError("The local AWS is not running.")
+        return self._server.url
+
+    def seed(self, organisation: Organisation) -> SeededOrganisation:
+        """Puts an organisation in.
+
+        Another one of the same account and Region replaces the first, and gets other ids than it had.
+        """
+        place = organisation.owner_account_id, organisation.primary_region
+        self._seeded[place] += 1
+        for instance in self._instances:
+            if place == (instance.owner_account_id, instance.primary_region):
+                self._instances.remove(instance)
+        for account_id in (organisation.owner_account_id, *(account.id for account in organisation.accounts)):
+            self.accounts.add(account_id)
+        return SeededOrganisation(organisation, self._instances, self.accounts.lock, self._seeded[place])
+
+    def create_integration_role(
+        self,
+        account_id: str,
+        external_id: str,
+        role_name: str = "Ploy",
+        policy: Mapping[str, Any] | None = None,
+        *,
+        path: str = "/",
+        max_session_seconds: int = 3600,
+        managed_policies: Sequence[str] = (),
+        boundary: str | None = None,
+    ) -> str:
+        """The role that a customer creates for Ploy, trusting Ploy's account with this external id.
+
+        Returns:
+            The role's ARN.
+        """
+        return self.accounts.create_role(
+            account_id,
+            role_name,
+            ploy_trust_policy(external_id),
+            policy,
+            path=path,
+            max_session_seconds=max_session_seconds,
+            managed_policies=managed_policies,
+            boundary=boundary,
+        )
+
+    def reset(self) -> None:
+        """Empties moto, for every local AWS of this process, and makes Ploy's own caller anew."""
+        with self.accounts.lock:
+            BackendDict.reset()
+            for instance in self._instances:
+                self._instances.remove(instance)
+            self.faults.reset()
+            self.calls.clear()
+            self.caller_credentials = self._create_caller()
+
+    def _create_caller(self) -> AccessKey:
+        return self.accounts.create_user(PLOY_ACCOUNT_ID, PLOY_USER_NAME, ASSUME_ANY_ROLE)

@@ -1,0 +1,232 @@
+"""The Security Token Service: who may assume which role, and the sessions that come of it.
+
+moto never checks a trust policy across accounts, lets a missing external id pass and ignores session
+policies (AWS.md 11); so its handlers are not asked, only its state is used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from xml.sax.saxutils import escape
+
+from moto.iam.exceptions import NotFoundException
+from moto.iam.models import Role
+from moto.sts.models import sts_backends
+
+from ploy_connector_aws.sandbox.aws.authorization import layers_of, weigh
+from ploy_connector_aws.sandbox.aws.denials import AwsError, not_authorized
+from ploy_connector_aws.sandbox.aws.policies import MalformedPolicyError, to_policy, to_trust_policy
+from ploy_connector_aws.sandbox.aws.principals import (
+    PARTITION,
+    Credentials,
+    Principal,
+    Sessions,
+    iam,
+    managed_policy_document,
+    to_context,
+)
+from ploy_connector_aws.sandbox.aws.requests import Asked
+from ploy_connector_aws.sandbox.aws.trust import Trust, trust_in
+
+SHORTEST_SECONDS, DEFAULT_SECONDS, CHAINED_SECONDS = 900, 3600, 3600
+SESSION_POLICY_CHARACTERS = 2048
+_ROLE_ARN = re.compile(r"arn:aws:iam::(?P<account>\d{12}):role/(?:[\w+=,.@-]+/)*[\w+=,.@-]+")
+# AWS.md 1.3; botocore checks none of these patterns.
+_PATTERNS = {
+    "RoleSessionName": (re.compile(r"[\w+=,.@-]{2,64}"), r"[\w+=,.@-]*"),
+    "ExternalId": (re.compile(r"[\w+=,.@:/-]{2,1224}"), r"[\w+=,.@:\/-]*"),
+    "SourceIdentity": (re.compile(r"(?!aws:)[\w+=,.@-]{2,64}"), r"[\w+=,.@-]*"),
+}
+
+
+class SecurityTokenService:
+    """AssumeRole and GetCallerIdentity."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        now: Callable[[], datetime],
+        service_control_policies: Callable[[str], Sequence[str] | None],
+    ) -> None:
+        self._sessions = sessions
+        self._now = now
+        self._service_control_policies = service_control_policies
+
+    def assume_role(self, caller: Principal, asked: Asked, is_switched_off: bool) -> dict[str, Any]:
+        """New credentials for a role that trusts the caller.
+
+        Raises:
+            AwsError: not allowed, or a parameter that AWS refuses.
+        """
+        parameters = asked.parameters
+        arn = str(parameters.get("RoleArn", ""))
+        found = _ROLE_ARN.fullmatch(arn)
+        if found is None:
+            raise AwsError("ValidationError", f"{arn} is invalid")
+        for name, (pattern, shown) in _PATTERNS.items():
+            if (name in parameters or name == "RoleSessionName") and not pattern.fullmatch(
+                str(parameters.get(name, ""))
+            ):
+                raise _constraint(name, f"Member must satisfy regular expression pattern: {shown}")
+        policies = _session_policies(parameters, found["account"])
+        role = self._allowed_role(caller, asked, arn, found["account"], is_switched_off)
+        seconds = _seconds(parameters, role, caller)
+        return self._new_session(role, found["account"], parameters, policies, seconds, caller)
+
+    def _allowed_role(self, caller: Principal, asked: Asked, arn: str, account_id: str, is_switched_off: bool) -> Role:
+        """The role, or one and the same denial for every reason: AWS does not tell which (AWS.md 4)."""
+        tags = {str(tag["Key"]): str(tag["Value"]) for tag in asked.parameters.get("Tags", [])}
+        context = to_context(caller, self._now(), asked.region) | _request_context(asked.parameters, tags)
+        layers = layers_of(caller, self._service_control_policies(caller.account_id))
+        actions = ["sts:AssumeRole"]
+        actions += ["sts:TagSession"] if tags else []
+        actions += ["sts:SetSourceIdentity"] if "SourceIdentity" in asked.parameters else []
+        try:
+            role = iam(account_id).get_role_by_arn(arn)
+        except NotFoundException:
+            role = None
+        for action in actions:
+            trust = Trust.NONE
+            if role is not None:
+                trust = trust_in(to_trust_policy(role.assume_role_policy_document), caller, action, context)
+            verdict = weigh(layers, action, arn, context)
+            needs_own_policy = trust is not Trust.BY_NAME or account_id != caller.account_id
+            is_denied = "explicit deny" in verdict.reason or (needs_own_policy and not verdict.is_allowed)
+            if role is None or trust is Trust.NONE or is_denied or is_switched_off:
+                raise not_authorized("query", caller.arn, action, arn)
+        assert role is not None
+        return role
+
+    def _new_session(
+        self,
+        role: Role,
+        account_id: str,
+        parameters: Mapping[str, Any],
+        policies: tuple[str, ...],
+        seconds: int,
+        caller: Principal,
+    ) -> dict[str, Any]:
+        name = str(parameters["RoleSessionName"])
+        made = sts_backends[account_id][PARTITION].assume_role(
+            region_name="us-east-1",
+            role_session_name=name,
+            role_arn=role.arn,
+            policy=str(parameters.get("Policy", "")),
+            duration=seconds,
+            external_id=str(parameters.get("ExternalId", "")),
+        )
+        expires_at = self._now() + timedelta(seconds=seconds)
+        principal = Principal(
+            arn=f"arn:aws:sts::{account_id}:assumed-role/{role.name}/{name}",
+            account_id=account_id,
+            unique_id=f"{role.id}:{name}",
+            issuer=role,
+            session_name=name,
+            session_policies=policies,
+            tags=tuple((str(tag["Key"]), str(tag["Value"])) for tag in parameters.get("Tags", [])),
+            source_identity=parameters.get("SourceIdentity") or caller.source_identity,
+        )
+        credentials = Credentials(made.secret_access_key, made.session_token, expires_at, principal)
+        self._sessions.add(made.access_key_id, credentials, self._now())
+        answer: dict[str, Any] = {
+            "Credentials": {
+                "AccessKeyId": made.access_key_id,
+                "SecretAccessKey": made.secret_access_key,
+                "SessionToken": made.session_token,
+                "Expiration": expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            },
+            "AssumedRoleUser": {"AssumedRoleId": principal.unique_id, "Arn": principal.arn},
+        }
+        if policies:
+            used = 100 * len(str(parameters.get("Policy", ""))) // SESSION_POLICY_CHARACTERS
+            answer["PackedPolicySize"] = str(max(1, used))
+        if principal.source_identity:
+            answer["SourceIdentity"] = principal.source_identity
+        return answer
+
+
+def caller_identity(caller: Principal) -> dict[str, Any]:
+    """GetCallerIdentity: needs no permission and works even where it is denied."""
+    return {"UserId": caller.unique_id, "Account": caller.account_id, "Arn": caller.arn}
+
+
+def render_sts(operation: str, answer: Mapping[str, Any], request_id: str) -> bytes:
+    """The XML of an STS answer."""
+    return (
+        f'<{operation}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
+        f"<{operation}Result>{_xml(answer)}</{operation}Result>"
+        f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>"
+    ).encode()
+
+
+def _xml(answer: Mapping[str, Any]) -> str:
+    return "".join(
+        f"<{name}>{_xml(value) if isinstance(value, Mapping) else escape(str(value))}</{name}>"
+        for name, value in answer.items()
+    )
+
+
+def _request_context(parameters: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    keys = {
+        "sts:externalid": "ExternalId",
+        "sts:rolesessionname": "RoleSessionName",
+        "sts:sourceidentity": "SourceIdentity",
+    }
+    context: dict[str, tuple[str, ...]] = {
+        key: (str(parameters[name]),) for key, name in keys.items() if name in parameters
+    }
+    context.update({f"aws:requesttag/{key.lower()}": (value,) for key, value in tags.items()})
+    if tags:
+        context["aws:tagkeys"] = tuple(tags)
+    return context
+
+
+def _session_policies(parameters: Mapping[str, Any], account_id: str) -> tuple[str, ...]:
+    inline = parameters.get("Policy")
+    arns = [str(policy["arn"]) for policy in parameters.get("PolicyArns", [])]
+    if len(str(inline or "")) + sum(map(len, arns)) > SESSION_POLICY_CHARACTERS:
+        raise _constraint("Policy", f"Member must have length less than or equal to {SESSION_POLICY_CHARACTERS}")
+    documents = [str(inline)] if inline is not None else []
+    for arn in arns:
+        document = managed_policy_document(account_id, arn)
+        if document is None:
+            raise AwsError("NoSuchEntity", f"The policy {arn} does not exist.", 404)
+        documents.append(document)
+    try:
+        for document in documents:
+            to_policy(document)
+    except MalformedPolicyError as error:
+        raise AwsError("MalformedPolicyDocument", str(error)) from None
+    return tuple(documents)
+
+
+def _seconds(parameters: Mapping[str, Any], role: Role, caller: Principal) -> int:
+    """The length of the session: too long is refused, never cut down (AWS.md 4)."""
+    try:
+        seconds = int(parameters.get("DurationSeconds", DEFAULT_SECONDS))
+    except ValueError:
+        raise AwsError("ValidationError", "DurationSeconds is not a number") from None
+    if seconds < SHORTEST_SECONDS:
+        raise _constraint("DurationSeconds", f"Member must have value greater than or equal to {SHORTEST_SECONDS}")
+    if caller.is_session and seconds > CHAINED_SECONDS:
+        raise AwsError(
+            "ValidationError",
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
+        )
+    if seconds > int(role.max_session_duration or DEFAULT_SECONDS):
+        raise AwsError(
+            "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+        )
+    return seconds
+
+
+def _constraint(name: str, constraint: str) -> AwsError:
+    """AWS repeats the value here; it is left out, since it may be an external id."""
+    member = name[0].lower() + name[1:]
+    return AwsError(
+        "ValidationError",
+        f"1 validation error detected: Value at '{member}' failed to satisfy constraint: {constraint}",
+    )
