@@ -1,0 +1,162 @@
+"""The read session: the assumed role, unable to write, and its clients."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from typing import Any
+
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.exceptions import NoCredentialsError
+from botocore.loaders import Loader, create_loader
+from botocore.session import Session
+
+from ploy_connector_aws import __version__
+from ploy_connector_aws.config import PLOY_PARTITION, AwsConfig
+
+from .errors import Call, to_connector_error
+from .permissions import ASSUME_ROLE, READS, guard_client, render_read_session_policy
+from .quiet import silence_botocore
+from .throttle import Throttle
+
+SESSION_SECONDS = 3600
+"""The most that a chained role may have. With 900 botocore would ask for a new session at every call (AWS.md 4)."""
+
+CONNECTIONS = 32
+"""More than there are threads reading, so that none waits for a connection."""
+
+_ATTEMPTS = 9
+
+
+class ReadSession:
+    """The customer's role, assumed under a session policy that holds reads only, refreshed as long as it is used.
+
+    Args:
+        config: The integration's settings.
+        purpose: A word for the session's name, which the customer sees in CloudTrail.
+    """
+
+    def __init__(self, config: AwsConfig, purpose: str = "sync") -> None:
+        silence_botocore()
+        self.config = config
+        self.throttle = Throttle(config.account_id)
+        self._name = f"ploy-{purpose}-{uuid.uuid4().hex[:12]}"
+        self._lock = threading.Lock()
+        self._clients: dict[tuple[str, str], BaseClient] = {}
+        self._assumed: Session | None = None
+
+    def open(self) -> None:
+        """Assume the role now.
+
+        Raises:
+            AuthenticationError: Ploy's own credentials are missing or wrong, or the role cannot be assumed.
+            TemporaryError: AWS could not be reached or was busy.
+        """
+        try:
+            self._session().get_credentials().get_frozen_credentials()
+        except Exception as error:  # noqa: BLE001 - credential providers raise their own and others' exceptions
+            failure = to_connector_error(error, Call("sts", "AssumeRole", {}))
+        else:
+            return
+        # Outside of the except block, as AWS's own text may quote the external id.
+        raise failure
+
+    def client(self, service: str, region: str | None = None) -> BaseClient:
+        """Give the session's client of a service: always the same one, and safe to use from many threads.
+
+        Args:
+            service: AWS's name of the service, e.g. ``identitystore``.
+            region: Where, if not in the Region of the settings.
+        """
+        where = region or self.config.region
+        with self._lock:
+            client = self._clients.get((service, where))
+        if client is None:
+            client = self.make_client(service, where)
+            with self._lock:
+                client = self._clients.setdefault((service, where), client)
+        return client
+
+    def make_client(self, service: str, region: str) -> BaseClient:
+        """Make a client that is not kept: for one call in a Region that is not used again."""
+        session = self._session()
+        with self._lock:
+            client = session.create_client(service, region_name=region, config=_client_config())
+        guard_client(client, READS)
+        self.throttle.attach(client)
+        return client
+
+    def regions(self, service: str) -> list[str]:
+        """List the Regions in which botocore knows a service."""
+        return list(self._session().get_available_regions(service, PLOY_PARTITION))
+
+    def close(self) -> None:
+        """Let no further call be made, wake those that wait for their turn, and close all connections."""
+        self.throttle.stop()
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
+    def _session(self) -> Session:
+        with self._lock:
+            if self._assumed is None:
+                self._assumed = self._assume()
+            return self._assumed
+
+    def _assume(self) -> Session:
+        source = _new_session()
+        credentials = source.get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        fetcher = AssumeRoleCredentialFetcher(
+            # The fetcher names no Region: without this one it would use whatever the operator's profile says.
+            lambda *args, **kwargs: self._make_source_client(source, *args, **kwargs),
+            credentials,
+            self.config.role_arn,
+            # No SourceIdentity and no Tags: each would have to be allowed in the customer's trust policy. No shared
+            # cache: its key knows nothing of the source credentials (both AWS.md section 4).
+            extra_args={
+                "RoleSessionName": self._name,
+                "ExternalId": self.config.external_id.get_secret_value(),
+                "DurationSeconds": SESSION_SECONDS,
+                "Policy": render_read_session_policy(),
+            },
+        )
+        assumed = _new_session()
+        assumed._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+        return assumed
+
+    def _make_source_client(self, source: Session, *args: Any, **kwargs: Any) -> BaseClient:
+        client = source.create_client(*args, **kwargs, region_name=self.config.region, config=_client_config())
+        guard_client(client, [ASSUME_ROLE])
+        return client
+
+
+def _new_session() -> Session:
+    session = Session()
+    # The service models are most of a session's memory: one loader for the process (AWS.md section 11.1).
+    session.register_component("data_loader", _loader())
+    return session
+
+
+def _loader() -> Loader:
+    global _shared_loader
+    if _shared_loader is None:
+        _shared_loader = create_loader()
+    return _shared_loader
+
+
+_shared_loader: Loader | None = None
+
+
+def _client_config() -> Config:
+    return Config(
+        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+        connect_timeout=5,
+        read_timeout=30,
+        max_pool_connections=CONNECTIONS,
+        user_agent_extra=f"ploy-connector-aws/{__version__}",
+    )

@@ -1,0 +1,240 @@
+"""The settings of one integration: which AWS account and Region, through which role, and which parts are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, NoReturn
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core.core_schema import ValidationInfo
+
+from .spec import ConfigurationError
+
+PLOY_ACCOUNT_ID = "010526237970"
+"""Ploy's own AWS account: the one that a customer's role trusts."""
+
+PLOY_PARTITION = "aws"
+
+MINIMUM_EXTERNAL_ID_LENGTH = 16
+"""AWS takes 2 characters. Ploy makes a GUID of 36: what is shorter than 16 was made up by somebody, to be guessed."""
+
+IDENTITY_CENTER = "identity-center"
+
+SCOPE_NEEDS: dict[str, tuple[str, ...]] = {
+    "identity-center/users": (),
+    "identity-center/groups": ("identity-center/users",),
+    "identity-center/permission-sets": (),
+    "identity-center/assignments": (
+        "identity-center/users",
+        "identity-center/groups",
+        "identity-center/permission-sets",
+    ),
+}
+"""Every scope that the settings can name, with the scopes it cannot be read without."""
+
+_DIRECTION = "(?:north|south|east|west|central|northeast|northwest|southeast|southwest)"
+
+# The shapes of botocore's partitions.json, narrower in the middle so that a slip of the pen is noticed.
+_REGIONS_OF_PARTITION = {
+    "aws": re.compile(rf"(?:us|eu|ap|sa|ca|me|af|il|mx)-{_DIRECTION}-[1-9]"),
+    "aws-cn": re.compile(rf"cn-{_DIRECTION}-[1-9]"),
+    "aws-us-gov": re.compile(rf"us-gov-{_DIRECTION}-[1-9]"),
+    "aws-eusc": re.compile(rf"eusc-[a-z]{{2}}-{_DIRECTION}-[1-9]"),
+    "aws-iso": re.compile(rf"us-iso-{_DIRECTION}-[1-9]"),
+    "aws-iso-b": re.compile(rf"us-isob-{_DIRECTION}-[1-9]"),
+    "aws-iso-e": re.compile(rf"eu-isoe-{_DIRECTION}-[1-9]"),
+    "aws-iso-f": re.compile(rf"us-isof-{_DIRECTION}-[1-9]"),
+}
+
+_ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
+_ARN = re.compile(
+    r"arn:(?P<partition>aws[a-z-]*):(?P<service>iam|sts)::(?P<account>\d{12}):(?P<resource>\S+)", re.ASCII
+)
+_ROLE = re.compile(r"role/(?:[!-.0-~]{1,510}/)*[\w+=,.@-]{1,64}", re.ASCII)
+_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]+", re.ASCII)
+
+_NOT_A_ROLE = {
+    "root": "is the account's root, which cannot be assumed",
+    "user/": "is a user, which cannot be assumed",
+    "assumed-role/": "is a session of a role; take the ARN of the role itself",
+}
+
+
+class AwsConfig(BaseModel):
+    """The settings of one integration with one AWS account."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    account_id: Annotated[
+        str,
+        Field(
+            title="AWS account ID",
+            description="The 12 digits of the AWS account in which the role was made.",
+            json_schema_extra={"pattern": r"^\d{12}$"},
+        ),
+    ]
+    region: Annotated[
+        str,
+        Field(
+            title="Region",
+            description="The AWS Region to begin in, e.g. eu-west-1. IAM Identity Center is found and read in its own "
+            "primary Region, whichever is named here.",
+        ),
+    ]
+    role_arn: Annotated[
+        str,
+        Field(
+            title="Role ARN",
+            description=f"The role in that account which trusts Ploy's account {PLOY_ACCOUNT_ID}, e.g. "
+            "arn:aws:iam::111122223333:role/Ploy.",
+            json_schema_extra={"pattern": r"^arn:aws:iam::\d{12}:role/\S+$"},
+        ),
+    ]
+    external_id: Annotated[
+        SecretStr,
+        Field(
+            title="External ID",
+            description="The external ID that Ploy made for this integration; the role's trust policy must require it.",
+        ),
+    ]
+    scopes: Annotated[
+        tuple[str, ...],
+        Field(
+            title="What to read",
+            validate_default=True,
+            description="The parts that are read; 'identity-center' stands for all of them.",
+            json_schema_extra={
+                "items": {"type": "string", "enum": [IDENTITY_CENTER, *SCOPE_NEEDS]},
+                "minItems": 1,
+                "uniqueItems": True,
+            },
+        ),
+    ] = (IDENTITY_CENTER,)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> AwsConfig:
+        """Check settings that a person or a platform gave.
+
+        Args:
+            settings: Values by name, as in ``config_schema``.
+
+        Raises:
+            ConfigurationError: One of them is wrong; ``field`` names it. The external id is never repeated.
+        """
+        try:
+            return cls.model_validate(dict(settings))
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise _to_configuration_error(details)
+
+    def includes(self, scope: str) -> bool:
+        """Whether a scope named in ``SCOPE_NEEDS`` is to be read."""
+        return scope in self.scopes
+
+    @field_validator("account_id")
+    @classmethod
+    def _check_account_id(cls, value: str) -> str:
+        if not _ACCOUNT_ID.fullmatch(value):
+            _refuse("The AWS account ID must be 12 digits, without spaces or dashes.")
+        if value == PLOY_ACCOUNT_ID:
+            _refuse(f"{value} is Ploy's own AWS account; the account ID must be that of your account.")
+        return value
+
+    @field_validator("region")
+    @classmethod
+    def _check_region(cls, value: str) -> str:
+        partition = next((name for name, shape in _REGIONS_OF_PARTITION.items() if shape.fullmatch(value)), None)
+        if partition is None:
+            _refuse("The Region is not the name of an AWS Region; it must look like eu-west-1.")
+        if partition != PLOY_PARTITION:
+            _refuse(f"The Region {value} belongs to the AWS partition {partition}. {_OTHER_PARTITION}")
+        return value
+
+    @field_validator("role_arn")
+    @classmethod
+    def _check_role_arn(cls, value: str, info: ValidationInfo) -> str:
+        arn = _ARN.fullmatch(value)
+        if arn is None:
+            _refuse("The role ARN must look like arn:aws:iam::111122223333:role/Ploy.")
+        if arn["partition"] != PLOY_PARTITION:
+            _refuse(f"The role is in the AWS partition {arn['partition']}. {_OTHER_PARTITION}")
+        for beginning, what in _NOT_A_ROLE.items():
+            if arn["resource"].startswith(beginning):
+                _refuse(f"The role ARN must name a role, but what it names {what}.")
+        if arn["service"] != "iam" or not _ROLE.fullmatch(arn["resource"]):
+            _refuse("The role ARN must look like arn:aws:iam::111122223333:role/Ploy.")
+        if arn["account"] == PLOY_ACCOUNT_ID:
+            _refuse("The role is in Ploy's own AWS account; it must be a role in your account.")
+        account_id = info.data.get("account_id")
+        if account_id is not None and arn["account"] != account_id:
+            _refuse(f"The role is in the AWS account {arn['account']}, but the account ID is {account_id}.")
+        return value
+
+    @field_validator("external_id")
+    @classmethod
+    def _check_external_id(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if any(character.isspace() for character in text):
+            _refuse("The external ID contains white space; copy it again from Ploy.")
+        if len(text) < MINIMUM_EXTERNAL_ID_LENGTH:
+            _refuse(
+                f"The external ID is shorter than {MINIMUM_EXTERNAL_ID_LENGTH} characters, so it could be guessed; "
+                "use the one that Ploy made, a GUID of 36 characters."
+            )
+        if len(text) > 1224 or not _EXTERNAL_ID.fullmatch(text):
+            _refuse("The external ID may have 1,224 characters: letters, digits and any of _+=,.@:/- (AWS's rule).")
+        return value
+
+    @field_validator("scopes")
+    @classmethod
+    def _expand_scopes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        known = (IDENTITY_CENTER, *SCOPE_NEEDS)
+        if not value:
+            _refuse("No scope is named, so nothing would be read; leave the setting out to read everything.")
+        if not set(value) <= set(known):
+            _refuse(f"A scope is not known; the scopes are {', '.join(known)}.")
+        wanted = [scope for scope in SCOPE_NEEDS if scope in value or IDENTITY_CENTER in value]
+        for scope in wanted:
+            missing = [needed for needed in SCOPE_NEEDS[scope] if needed not in wanted]
+            if missing:
+                _refuse(f"The scope {scope} cannot be read without {', '.join(missing)}.")
+        return tuple(wanted)
+
+
+_OTHER_PARTITION = (
+    f"Ploy's AWS account {PLOY_ACCOUNT_ID} is in the partition {PLOY_PARTITION}, and AWS lets no account assume a role "
+    "in another partition."
+)
+
+
+def config_schema() -> dict[str, JsonValue]:
+    """Describe the settings as a JSON Schema; the external id is marked ``writeOnly``."""
+    return AwsConfig.model_json_schema()
+
+
+def _refuse(sentence: str) -> NoReturn:
+    # Not a ValueError: pydantic would put "Value error, " before the sentence. Braces would be taken for a template.
+    raise PydanticCustomError("setting", "{sentence}", {"sentence": sentence})
+
+
+def _to_configuration_error(details: ErrorDetails) -> ConfigurationError:
+    field = str(details["loc"][0]) if details["loc"] else None
+    match details["type"]:
+        case "setting":
+            message = details["msg"]
+        case "missing":
+            message = f"The setting {field} is missing."
+        case "extra_forbidden" if field is not None and "endpoint" in field:
+            message = (
+                f"The setting {field} is not allowed: where AWS is reached is decided by the operator's environment "
+                "(AWS_ENDPOINT_URL), never by settings."
+            )
+        case "extra_forbidden":
+            message = f"The setting {field} is not known; the settings are {', '.join(AwsConfig.model_fields)}."
+        case "tuple_type":
+            message = f"The setting {field} must be a list."
+        case _:
+            message = f"The setting {field} must be text."
+    return ConfigurationError(message, field=field)

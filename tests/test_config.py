@@ -1,0 +1,136 @@
+"""The settings of an integration: what is taken, and the one sentence for each thing that is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import botocore.session
+import pytest
+
+from ploy_connector_aws.config import SCOPE_NEEDS, AwsConfig, config_schema
+from ploy_connector_aws.spec import ConfigurationError
+
+EXTERNAL_ID = "6f2c1d3e-5b0a-4a55-9e43-b1b0c5a9d7e2"
+SETTINGS: dict[str, Any] = {
+    "account_id": "111122223333",
+    "region": "eu-west-1",
+    "role_arn": "arn:aws:iam::111122223333:role/integrations/Ploy",
+    "external_id": EXTERNAL_ID,
+}
+
+
+def test_correct_settings_are_taken_and_read_everything_by_default() -> None:
+    config = AwsConfig.from_settings(SETTINGS)
+
+    assert (config.account_id, config.region, config.role_arn, config.scopes) == (
+        "111122223333",
+        "eu-west-1",
+        "arn:aws:iam::111122223333:role/integrations/Ploy",
+        tuple(SCOPE_NEEDS),
+    )
+    assert config.external_id.get_secret_value() == EXTERNAL_ID
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "sentence"),
+    [
+        ("account_id", "1111-2222-3333", "must be 12 digits"),
+        ("account_id", "11112222333\u0664", "must be 12 digits"),
+        ("account_id", 111122223333, "must be text"),
+        ("account_id", "010526237970", "Ploy's own AWS account"),
+        ("region", "eu-atlantis-1", "not the name of an AWS Region"),
+        ("region", "eu-west-1 ", "not the name of an AWS Region"),
+        ("region", "cn-north-1", "partition aws-cn"),
+        ("region", "us-gov-west-1", "partition aws-us-gov"),
+        ("region", "eusc-de-east-1", "partition aws-eusc"),
+        ("role_arn", "Ploy", "must look like"),
+        ("role_arn", "arn:aws:iam::111122223333:role/", "must look like"),
+        ("role_arn", "arn:aws:iam::111122223333:role/Pl oy", "must look like"),
+        ("role_arn", "arn:aws:iam::111122223333:group/Ploy", "must look like"),
+        ("role_arn", "arn:aws:iam::444455556666:role/Ploy", "in the AWS account 444455556666"),
+        ("role_arn", "arn:aws:iam::010526237970:role/Ploy", "Ploy's own AWS account"),
+        ("role_arn", "arn:aws-cn:iam::111122223333:role/Ploy", "partition aws-cn"),
+        ("role_arn", "arn:aws-us-gov:iam::111122223333:role/Ploy", "partition aws-us-gov"),
+        ("role_arn", "arn:aws-eusc:iam::111122223333:role/Ploy", "partition aws-eusc"),
+        ("role_arn", "arn:aws:iam::111122223333:root", "account's root"),
+        ("role_arn", "arn:aws:iam::111122223333:user/ploy", "is a user"),
+        ("role_arn", "arn:aws:sts::111122223333:assumed-role/Ploy/session", "session of a role"),
+        ("external_id", "short", "shorter than 16"),
+        ("external_id", EXTERNAL_ID + " ", "white space"),
+        ("external_id", EXTERNAL_ID + "*", "letters, digits"),
+        ("external_id", EXTERNAL_ID + "é", "letters, digits"),
+        ("external_id", "x" * 1225, "1,224"),
+        ("scopes", [], "nothing would be read"),
+        ("scopes", ["identity-centre"], "not known"),
+        ("scopes", "identity-center", "must be a list"),
+        ("scopes", ["identity-center/groups"], "without identity-center/users"),
+        ("scopes", ["identity-center/users", "identity-center/assignments"], "without identity-center/groups"),
+        ("endpoint_url", "https://collector.example", "AWS_ENDPOINT_URL"),
+        ("colour", "red", "is not known"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_explained_in_one_sentence(setting: str, value: Any, sentence: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        AwsConfig.from_settings({**SETTINGS, setting: value})
+
+    assert refused.value.field == setting
+    assert sentence in refused.value.message
+    assert refused.value.message.endswith(".")
+    assert EXTERNAL_ID not in refused.value.message
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_a_missing_setting_is_named(setting: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        AwsConfig.from_settings({name: value for name, value in SETTINGS.items() if name != setting})
+
+    assert (refused.value.field, refused.value.message) == (setting, f"The setting {setting} is missing.")
+
+
+@pytest.mark.parametrize("bad", ["short-secret", "secret with spaces in it", "secret-with-stars-*****"])
+def test_the_external_id_is_never_repeated(bad: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        AwsConfig.from_settings({**SETTINGS, "external_id": bad})
+
+    assert bad not in str(refused.value) + repr(refused.value) + repr(refused.value.__cause__)
+    assert EXTERNAL_ID not in repr(AwsConfig.from_settings(SETTINGS))
+
+
+def test_every_region_that_botocore_knows_is_told_by_its_partition() -> None:
+    session = botocore.session.Session()
+    told: dict[str, str] = {}
+    for partition in session.get_available_partitions():
+        for region in session.get_available_regions("ec2", partition):
+            try:
+                AwsConfig.from_settings({**SETTINGS, "region": region})
+                told[region] = "aws"
+            except ConfigurationError as error:
+                told[region] = error.message.split(" partition ")[1].split(".")[0]
+
+    assert told == {
+        region: partition
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions("ec2", partition)
+    }
+
+
+def test_named_scopes_are_kept_in_the_order_of_reading() -> None:
+    config = AwsConfig.from_settings({**SETTINGS, "scopes": ["identity-center/groups", "identity-center/users"]})
+
+    assert config.scopes == ("identity-center/users", "identity-center/groups")
+    assert not config.includes("identity-center/assignments")
+
+
+def test_the_schema_hides_the_secret_and_describes_every_setting() -> None:
+    schema: Any = config_schema()
+
+    assert schema["required"] == ["account_id", "region", "role_arn", "external_id"]
+    assert schema["additionalProperties"] is False
+    assert {name: value.get("writeOnly", False) for name, value in schema["properties"].items()} == {
+        "account_id": False,
+        "region": False,
+        "role_arn": False,
+        "external_id": True,
+        "scopes": False,
+    }
+    assert all(value["description"].endswith(".") for value in schema["properties"].values())
