@@ -1,0 +1,58 @@
+"""Small records and pages for tests of the runtime, and a short way to commit a run of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from ploy_connector_aws.runtime.changes import Changes, finish
+from ploy_connector_aws.runtime.snapshot import Run
+from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.spec import Account, Entitlement, Failure, Grant, Page
+
+DENIED = Failure(code="permission_missing", message="denied", missing_permissions=("directory:List",))
+START = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def account(id: str, name: str | None = None) -> Account:
+    return Account(id=id, display_name=name)
+
+
+def group(id: str, name: str | None = None) -> Entitlement:
+    return Entitlement(id=id, kind="group", name=name or id, not_grantable_reason="read only")
+
+
+def membership(account_id: str, group_id: str) -> Grant:
+    return Grant(principal_kind="account", principal_id=account_id, entitlement_id=group_id)
+
+
+def begin(store: Store, *pages: Page) -> Run:
+    """Start a run and append pages to it."""
+    latest = store.baseline
+    run = store.begin(
+        f"run-{latest.number if latest else 0}-next",
+        START + timedelta(hours=latest.number if latest else 0),
+    )
+    for page in pages:
+        run.add_page(page)
+    return run
+
+
+def commit(store: Store, *pages: Page) -> Changes:
+    """Read, compare and commit a run of these pages; say what changed."""
+    run = begin(store, *pages)
+    changes = finish(store, run)
+    store.mark(run, "committed", generation=run.number)
+    return changes
+
+
+def picture(store: Store) -> dict[str, tuple[bool, dict[str, object]]]:
+    """The committed picture: by 'type id', whether it is unproven, and its content without the id."""
+    baseline = store.baseline
+    assert baseline is not None
+    return {
+        f"{record.type} {record.id}": (
+            record.is_retained,
+            {name: value for name, value in record.content.items() if name != "id"},
+        )
+        for record in baseline.records()
+    }

@@ -1,0 +1,204 @@
+"""What the comparison of two runs says, and that no failure looks like a deletion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ploy_connector_aws.runtime.changes import ChangeKind, Changes, changed_keys, finish
+from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.spec import Failure, Page, RecordKey
+from ploy_connector_aws.spec.records import RecordType
+
+from .pictures import DENIED, account, begin, commit, group, membership, picture
+
+ROOT = Page(scope="root", complete=True)
+
+
+def users(*ids: str, **ending: Any) -> Page:
+    return Page(scope="users", parent="root", records=tuple(map(account, ids)), **(ending or {"complete": True}))
+
+
+def members(group_id: str, *ids: str, **ending: Any) -> Page:
+    return Page(
+        scope=f"groups/{group_id}",
+        parent="groups",
+        records=tuple(membership(id, group_id) for id in ids),
+        **(ending or {"complete": True}),
+    )
+
+
+def groups(*ids: str, **ending: Any) -> Page:
+    return Page(scope="groups", parent="root", records=tuple(map(group, ids)), **(ending or {"complete": True}))
+
+
+def test_the_first_run_adds_everything(store: Store) -> None:
+    assert commit(store, ROOT, users("a", "b"), groups("g"), members("g", "a")) == Changes(
+        added={"account": 2, "entitlement": 1, "grant": 1}, after={"account": 2, "entitlement": 1, "grant": 1}
+    )
+
+
+def test_an_unchanged_run_changes_nothing(store: Store) -> None:
+    pages = (ROOT, users("a", "b"), groups("g"), members("g", "a"))
+    commit(store, *pages)
+    counts: dict[RecordType, int] = {"account": 2, "entitlement": 1, "grant": 1}
+    assert commit(store, *pages) == Changes(before=counts, after=counts)
+
+
+def test_a_record_is_removed_when_its_scope_was_complete_without_it(store: Store) -> None:
+    commit(store, ROOT, users("a", "b"))
+    assert commit(store, ROOT, users("a")) == Changes(
+        removed={"account": 1}, before={"account": 2}, after={"account": 1}
+    )
+
+
+def test_a_complete_scope_without_records_is_an_answer(store: Store) -> None:
+    commit(store, ROOT, users("a"))
+    commit(store, ROOT, users())
+    assert picture(store) == {}
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        pytest.param((ROOT, users(failure=DENIED)), id="failed"),
+        pytest.param((ROOT, users("a", failure=DENIED)), id="failed after some records"),
+        pytest.param((ROOT, Page(scope="users", parent="root")), id="announced but not reached"),
+        pytest.param((Page(scope="root", failure=DENIED),), id="parent failed"),
+        pytest.param((), id="nothing announced at all"),
+    ],
+)
+def test_what_was_not_read_completely_is_retained(store: Store, second: tuple[Page, ...]) -> None:
+    commit(store, ROOT, users("a", "b"))
+    changes = commit(store, *second)
+    assert changes.removed == {}
+    assert set(picture(store)) == {"account a", "account b"}
+    assert picture(store)["account b"][0] is True
+
+
+def test_a_child_that_its_complete_parent_does_not_announce_again_is_gone(store: Store) -> None:
+    commit(store, ROOT, groups("g", "h"), members("g", "a"), members("h", "b"))
+    commit(store, ROOT, groups("g"), members("g", "a"))
+    assert set(picture(store)) == {"entitlement g", f"grant {membership('a', 'g').id}"}
+
+
+def test_a_grandchild_follows_its_unannounced_parents(store: Store) -> None:
+    deep = Page(scope="groups/g/sub", parent="groups/g", records=(account("deep"),), complete=True)
+    commit(store, ROOT, groups("g"), members("g"), deep)
+    commit(store, ROOT, groups("g"), members("g", failure=DENIED))
+    assert "account deep" in picture(store)
+    commit(store, ROOT, groups())
+    assert picture(store) == {}
+
+
+def test_a_scope_whose_parent_was_never_announced_proves_nothing(store: Store) -> None:
+    commit(store, Page(scope="lost", parent="nowhere", records=(account("a"),), complete=True))
+    commit(store, ROOT)
+    assert picture(store) == {"account a": (True, {})}
+
+
+def test_a_record_stays_while_one_of_its_scopes_is_unproven(store: Store) -> None:
+    elsewhere = Page(scope="guests", parent="root", records=(account("a"),), complete=True)
+    commit(store, ROOT, users("a"), elsewhere)
+    commit(store, ROOT, users(), Page(scope="guests", parent="root", failure=DENIED))
+    assert picture(store) == {"account a": (True, {})}
+    commit(store, ROOT, users(), Page(scope="guests", parent="root", complete=True))
+    assert picture(store) == {}
+
+
+def test_retained_records_and_the_scope_tree_survive_many_failed_runs(store: Store) -> None:
+    commit(store, ROOT, groups("g"), members("g", "a"))
+    for _ in range(3):
+        commit(store, Page(scope="root", failure=DENIED))
+    baseline = store.baseline
+    assert baseline is not None
+    since = {scope.name: scope.unproven_since for scope in baseline.scopes()}
+    assert len(set(since.values())) == 1, "unproven since the first failure, not the last"
+    commit(store, ROOT, groups("h"), members("h"))
+    assert set(picture(store)) == {"entitlement h"}
+
+
+def test_a_thing_that_disappeared_in_mid_run_is_retracted_with_its_grants(store: Store) -> None:
+    opens = membership("b", "g")
+    pages = (ROOT, users("a", "b"), groups("g"), members("g", "a"))
+    commit(store, *pages, Page(scope="elsewhere", parent="root", records=(opens,), complete=True))
+    gone = members("g", gone=True, retracted=(RecordKey(type="entitlement", id="g"),))
+    commit(store, ROOT, users("a", "b"), groups("g"), gone, Page(scope="elsewhere", parent="root", failure=DENIED))
+    assert set(picture(store)) == {"account a", "account b"}
+
+
+def test_partial_content_never_overwrites_what_was_read_in_full(store: Store) -> None:
+    commit(store, ROOT, Page(scope="groups", parent="root", records=(group("g", "Good name"),), complete=True))
+    listing = Page(scope="groups", parent="root", partial=(group("g"), group("new")), complete=True)
+    changes = commit(store, ROOT, listing)
+    assert (changes.added, changes.changed) == ({"entitlement": 1}, {})
+    names = {key: content["name"] for key, (_, content) in picture(store).items()}
+    assert names == {"entitlement g": "Good name", "entitlement new": "new"}
+
+
+def test_a_full_record_replaces_a_partial_one(store: Store) -> None:
+    commit(store, ROOT, Page(scope="groups", parent="root", partial=(group("g"),), complete=True))
+    changes = commit(store, ROOT, Page(scope="groups", parent="root", records=(group("g", "Name"),), complete=True))
+    assert changes.changed == {"entitlement": 1}
+
+
+def test_an_exchanged_origin_fails_the_scope_and_everything_below_it(store: Store) -> None:
+    def read(origin: str | None, *names: str) -> Changes:
+        return commit(
+            store, Page(scope="root", origin=origin, complete=True), Page(scope="users", parent="root"), users(*names)
+        )
+
+    read("one", "a")
+    assert read("two", "x").removed == {}
+    assert set(picture(store)) == {"account a"}
+    commit(store, Page(scope="root", complete=True))
+    assert set(picture(store)) == {"account a"}, "its absence is no answer either"
+    commit(store, Page(scope="root", failure=DENIED))
+    assert read("two", "x").added == {}, "a failed run in between does not forget the origin"
+    assert read("one", "a", "b").added == {"account": 1}
+
+
+def test_no_origin_at_first_is_an_answer_and_may_become_one(store: Store) -> None:
+    commit(store, Page(scope="root", complete=True))
+    commit(store, Page(scope="root", origin="one", complete=True), users("a"))
+    assert picture(store) == {"account a": (False, {})}
+
+
+def test_excluded_scopes_withdraw_their_records_and_are_counted(store: Store) -> None:
+    commit(store, ROOT, users("a", "b"), groups("g"))
+    changes = commit(store, ROOT, users("a", "b"), groups(excluded=True))
+    assert (changes.removed, changes.withdrawn) == ({"entitlement": 1}, 1)
+
+
+def test_a_record_listed_twice_by_one_scope_counts_once(store: Store) -> None:
+    commit(store, ROOT, users("a", "a", "b"), groups("g"), members("g", "a", "a"))
+    assert len(picture(store)) == 4
+
+
+def test_a_failed_scope_stays_failed_whatever_is_said_later(store: Store) -> None:
+    commit(store, ROOT, users("a", "b"))
+    commit(store, ROOT, users(failure=DENIED), users())
+    assert set(picture(store)) == {"account a", "account b"}
+
+
+def test_changed_records_can_be_named(store: Store) -> None:
+    commit(store, ROOT, users("a", "b", "c"))
+    renamed = Page(scope="users", parent="root", records=(account("a", "Ann"), account("b"), account("d")))
+    run = begin(store, ROOT, renamed, Page(scope="users", complete=True))
+    finish(store, run)
+    kinds: tuple[ChangeKind, ...] = ("added", "changed", "removed", "retained_unproven")
+    assert {kind: [key.id for key in changed_keys(store, run, kind)] for kind in kinds} == {
+        "added": ["d"],
+        "changed": ["a"],
+        "removed": ["c"],
+        "retained_unproven": [],
+    }
+
+
+def test_the_failure_of_a_scope_is_kept_for_the_report(store: Store) -> None:
+    commit(store, ROOT, users(failure=DENIED))
+    baseline = store.baseline
+    assert baseline is not None
+    report = {scope.name: (scope.ending, scope.failure) for scope in baseline.scopes()}
+    assert report == {"root": ("complete", None), "users": ("failed", Failure.model_validate(DENIED.model_dump()))}

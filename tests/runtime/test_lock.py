@@ -1,0 +1,49 @@
+"""One sync at a time, and no lock that outlives its process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ploy_connector_aws.runtime.lock import SyncLock, SyncRunning
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from ploy_connector_aws.runtime.lock import SyncLock
+with SyncLock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_lock_is_refused_while_held_and_free_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "one.lock"
+    with SyncLock(path):
+        with pytest.raises(SyncRunning, match="being synced by another process"), SyncLock(path):
+            pass
+    with SyncLock(path):
+        pass
+
+
+def test_other_integrations_are_not_locked(tmp_path: Path) -> None:
+    with SyncLock(tmp_path / "one.lock"), SyncLock(tmp_path / "two.lock"):
+        pass
+
+
+def test_a_killed_process_leaves_no_lock_behind(tmp_path: Path) -> None:
+    path = tmp_path / "one.lock"
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(SyncRunning), SyncLock(path):
+            pass
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.wait()
+    with SyncLock(path):
+        pass

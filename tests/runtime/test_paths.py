@@ -1,0 +1,63 @@
+"""Every path by which an account holds something."""
+
+from __future__ import annotations
+
+import pytest
+
+from ploy_connector_aws.runtime.paths import Path, PathFinder, find_accounts
+from ploy_connector_aws.runtime.snapshot import Run
+from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.spec import Account, Email, Grant, Page
+
+from .pictures import DENIED, account, commit, group, membership
+
+
+def opens(group_id: str, role_id: str) -> Grant:
+    return Grant(principal_kind="entitlement", principal_id=group_id, entitlement_id=role_id)
+
+
+def committed(store: Store) -> Run:
+    assert store.baseline is not None
+    return store.baseline
+
+
+def test_paths_follow_every_edge_and_survive_cycles(store: Store) -> None:
+    commit(
+        store,
+        Page(scope="users", records=(account("ann"), account("bob")), complete=True),
+        Page(scope="groups", records=(group("g"), group("h"), group("role")), complete=True),
+        Page(
+            scope="grants",
+            records=(
+                membership("ann", "g"),
+                membership("ann", "role"),
+                membership("bob", "h"),
+                opens("g", "role"),
+                opens("h", "g"),
+                opens("g", "h"),
+            ),
+            complete=True,
+        ),
+    )
+    finder = PathFinder(store, committed(store))
+    assert {path.entitlement_ids for path in finder.paths_of("ann")} == {
+        ("g",),
+        ("g", "h"),
+        ("g", "role"),
+        ("role",),
+    }
+    assert {path.entitlement_ids for path in finder.paths_of("bob")} == {("h",), ("h", "g"), ("h", "g", "role")}
+    assert list(finder.paths_of("nobody")) == []
+
+
+def test_a_path_over_a_retained_grant_says_so(store: Store) -> None:
+    commit(store, Page(scope="r", complete=True), Page(scope="m", parent="r", records=(membership("ann", "g"),)))
+    commit(store, Page(scope="r", complete=True), Page(scope="m", parent="r", failure=DENIED))
+    assert list(PathFinder(store, committed(store)).paths_of("ann")) == [Path("ann", ("g",), is_unproven=True)]
+
+
+@pytest.mark.parametrize("text", ["u-1", "ann", "Ann@Example.com", "ANN"])
+def test_accounts_are_found_by_id_user_name_or_address(store: Store, text: str) -> None:
+    ann = Account(id="u-1", username="ann", emails=(Email(address="ann@example.com"),))
+    commit(store, Page(scope="users", records=(ann, Account(id="u-2", username="anna")), complete=True))
+    assert [found.id for found in find_accounts(committed(store), text)] == ["u-1"]

@@ -1,0 +1,96 @@
+"""The operator's configuration: file, overriding variables, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ploy_connector_aws.runtime.settings import OperatorSettings, read_settings
+from ploy_connector_aws.spec import ConfigurationError
+
+FILE = """
+[integration]
+id = "int-1"
+connector = "aws"
+[config]
+region = "eu-west-1"
+external_id = "do-not-show-me"
+[platform]
+url = "https://ploy.example"
+token = "token-do-not-show"
+[state]
+dir = "/nowhere"
+"""
+
+
+def write(folder: Path, text: str, mode: int = 0o600) -> Path:
+    path = folder / "ploy.toml"
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def test_the_file_is_read(tmp_path: Path) -> None:
+    settings = read_settings(write(tmp_path, FILE), {})
+    assert settings.model_dump(exclude={"platform"}) == {
+        "integration": {"id": "int-1", "connector": "aws"},
+        "config": {"region": "eu-west-1", "external_id": "do-not-show-me"},
+        "state": {"dir": Path("/nowhere")},
+    }
+    assert settings.platform.token is not None
+    assert settings.platform.token.get_secret_value() == "token-do-not-show"
+    assert settings.snapshot_path == Path("/nowhere/int-1.sqlite")
+
+
+def test_variables_override_the_file(tmp_path: Path) -> None:
+    environment = {
+        "PLOY_INTEGRATION_ID": "int-2",
+        "PLOY_CONNECTOR": "csv",
+        "PLOY_URL": "http://127.0.0.1:1",
+        "PLOY_TOKEN_FILE": "/token",
+        "PLOY_STATE_DIR": str(tmp_path),
+        "PLOY_CONFIG_REGION": "eu-north-1",
+        "UNRELATED": "x",
+    }
+    settings = read_settings(write(tmp_path, FILE), environment)
+    assert settings.model_dump() == {
+        "integration": {"id": "int-2", "connector": "csv"},
+        "config": {"region": "eu-north-1", "external_id": "do-not-show-me"},
+        "platform": {"url": "http://127.0.0.1:1", "token": None, "token_file": Path("/token")},
+        "state": {"dir": tmp_path},
+    }
+
+
+def test_without_a_file_the_defaults_hold() -> None:
+    assert read_settings(None, {}) == OperatorSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[integration", "is not TOML"),
+        ("[integration]\nid = 'a/b'", "The setting integration.id is wrong"),
+        ("[platform]\nurls = 'x'", "The setting platform.urls is wrong"),
+    ],
+)
+def test_a_wrong_file_is_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        read_settings(write(tmp_path, text), {})
+
+
+def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot be read: No such file"):
+        read_settings(tmp_path / "none.toml", {})
+
+
+def test_secrets_that_others_can_read_are_refused_with_the_fix(tmp_path: Path) -> None:
+    path = write(tmp_path, FILE, mode=0o644)
+    with pytest.raises(ConfigurationError, match="others on this machine can read it") as caught:
+        read_settings(path, {})
+    assert caught.value.fix == f"chmod 600 {path}"
+
+
+def test_settings_never_show_secrets(tmp_path: Path) -> None:
+    shown = repr(read_settings(write(tmp_path, FILE), {}))
+    assert "do-not-show" not in shown

@@ -1,0 +1,84 @@
+"""The snapshot file: who may read it, what it refuses, and which run is the baseline."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ploy_connector_aws.runtime.changes import finish
+from ploy_connector_aws.runtime.store import SCHEMA_VERSION, Store, UnusableStore
+from ploy_connector_aws.spec import Page
+
+from .pictures import account, begin, commit, picture
+
+USERS = Page(scope="users", records=(account("a"),), complete=True)
+
+
+def test_only_its_owner_can_read_the_file(tmp_path: Path) -> None:
+    with Store(tmp_path / "state" / "one.sqlite") as store:
+        commit(store, USERS)
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in store.path.parent.iterdir()}
+    assert set(modes.values()) == {0o600}, modes
+    assert stat.S_IMODE(store.path.parent.stat().st_mode) == 0o700
+
+
+def test_the_committed_picture_is_there_after_reopening(tmp_path: Path) -> None:
+    with Store(tmp_path / "one.sqlite") as store:
+        commit(store, USERS)
+    with Store(tmp_path / "one.sqlite") as store:
+        assert picture(store) == {"account a": (False, {})}
+
+
+def test_a_run_that_was_not_committed_is_dropped_when_the_next_begins(store: Store) -> None:
+    commit(store, USERS)
+    abandoned = begin(store, Page(scope="users", complete=True))
+    finish(store, abandoned)
+    commit(store, USERS)
+    tables = {row[0] for row in store.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    baseline = store.baseline
+    assert baseline is not None
+    assert {name for name in tables if name.startswith(("emissions", "records"))} == {
+        f"emissions_{baseline.number}",
+        f"records_{baseline.number}",
+    }
+
+
+def test_a_held_run_is_pending_until_the_next_begins(store: Store) -> None:
+    run = begin(store, USERS)
+    finish(store, run)
+    store.mark(run, "pushing", sync_id="s1")
+    store.mark(run, "held")
+    pending = store.pending
+    assert pending is not None
+    assert (pending.run_id, pending.state, pending.sync_id, store.baseline) == (run.run_id, "held", "s1", None)
+    store.begin("later", datetime.now(UTC))
+    assert store.pending is None
+
+
+def test_a_failing_transaction_leaves_nothing(store: Store) -> None:
+    run = begin(store)
+    with pytest.raises(RuntimeError), store.transaction():
+        run.add_page(USERS)
+        raise RuntimeError
+    assert run.count_scopes() == (0, 0)
+
+
+def test_a_damaged_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "one.sqlite"
+    path.write_bytes(b"this is not a database, it only looks like a file" * 100)
+    with pytest.raises(UnusableStore, match=r"^The snapshot file one\.sqlite cannot be used: .*not a database"):
+        Store(path)
+
+
+def test_a_file_of_a_newer_version_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "one.sqlite"
+    Store(path).close()
+    db = sqlite3.connect(path)
+    db.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
+    db.close()
+    with pytest.raises(UnusableStore, match="written by a newer version"):
+        Store(path)
