@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 from ploy_connector_aws.spec.pages import Failure
 from ploy_connector_aws.spec.records import RECORD_MODELS, RecordKey, RecordType
 
-from .snapshot import NEVER_READ, READ_EARLIER, Run
+from .snapshot import NEVER, Run
 from .store import Store
 
 ChangeKind: TypeAlias = Literal["added", "changed", "removed", "retained_unproven"]
@@ -111,7 +111,7 @@ class _Comparison:
         # A source may list a thing twice while its pages shift: the last full word of a scope counts.
         self._db.execute(
             f"DELETE FROM {self._new} WHERE rowid IN (SELECT rowid FROM (SELECT rowid, row_number() OVER"
-            f" (PARTITION BY type, id, scope ORDER BY content DESC, rowid DESC) AS place FROM {self._new})"
+            f" (PARTITION BY type, id, scope ORDER BY read_in DESC, rowid DESC) AS place FROM {self._new})"
             " WHERE place > 1)"
         )
 
@@ -176,13 +176,13 @@ class _Comparison:
         if self._base is None:
             return
         self._db.execute(
-            f"UPDATE {self._new} SET content = {READ_EARLIER}, (digest, body) ="
-            f" (SELECT b.digest, b.body FROM {self._base.records_table} r"
+            f"UPDATE {self._new} SET (read_in, digest, body) ="
+            f" (SELECT b.read_in, b.digest, b.body FROM {self._base.records_table} r"
             f"   JOIN {self._base.emissions} b ON b.rowid = r.emission"
             f"   WHERE r.type = {self._new}.type AND r.id = {self._new}.id)"
-            f" WHERE content = {NEVER_READ} AND EXISTS"
+            f" WHERE read_in = {NEVER} AND EXISTS"
             f" (SELECT 1 FROM {self._base.records_table} r JOIN {self._base.emissions} b ON b.rowid = r.emission"
-            f"   WHERE r.type = {self._new}.type AND r.id = {self._new}.id AND b.content > {NEVER_READ})"
+            f"   WHERE r.type = {self._new}.type AND r.id = {self._new}.id AND b.read_in > {NEVER})"
         )
 
     def _carry_words(self) -> int:
@@ -192,7 +192,7 @@ class _Comparison:
         now = self._run.reading_started_at.isoformat()
         is_new = f"SELECT 1 FROM {self._new} n WHERE n.type = b.type AND n.id = b.id"
         self._db.execute(
-            f"INSERT INTO {self._new} SELECT b.type, b.id, b.scope, min(b.content, {READ_EARLIER}), b.digest, b.body,"
+            f"INSERT INTO {self._new} SELECT b.type, b.id, b.scope, b.read_in, b.digest, b.body,"
             f" coalesce(b.carried_since, ?) FROM {self._base.emissions} b"
             " LEFT JOIN verdicts v ON v.scope = b.scope WHERE coalesce(v.verdict, 'unproven') = 'unproven'"
             f" AND NOT EXISTS ({is_new} AND n.scope = b.scope)",
@@ -229,11 +229,11 @@ class _Comparison:
             f"CREATE TABLE {table} (type TEXT NOT NULL, id TEXT NOT NULL, digest BLOB NOT NULL,"
             " emission INTEGER NOT NULL, is_retained INTEGER NOT NULL, PRIMARY KEY (type, id)) WITHOUT ROWID"
         )
-        # Where scopes disagree, the fullest and then the first announced ever speaks, so that the choice is stable.
+        # Where scopes disagree, the one that was read last speaks, then the first that was ever announced.
         self._db.execute(
             f"INSERT INTO {table} SELECT type, id, digest, rowid, is_retained FROM ("
             " SELECT type, id, digest, rowid, min(carried_since IS NOT NULL) OVER word AS is_retained,"
-            " row_number() OVER (PARTITION BY type, id ORDER BY content DESC, scope) AS place"
+            " row_number() OVER (PARTITION BY type, id ORDER BY read_in DESC, scope) AS place"
             f" FROM {self._new} WINDOW word AS (PARTITION BY type, id)) WHERE place = 1 ORDER BY type, id"
         )
 

@@ -9,26 +9,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
 from ploy_connector_aws.spec import ConfigurationError
+from ploy_connector_aws.spec.frozen import Frozen
 
 DEFAULT_URL = "https://api.joinploy.com"
 _STATE_HOME = Path("~/.local/state/ploy-connector")
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class IntegrationSettings(_Model):
+class IntegrationSettings(Frozen):
     """Which integration this is."""
 
     id: str = Field(default="local", pattern=r"^[A-Za-z0-9._-]{1,128}$", description="The integration's id at Ploy.")
     connector: str = Field(default="aws", description="The connector's name.")
 
 
-class PlatformSettings(_Model):
+class PlatformSettings(Frozen):
     """Where Ploy is, and how to prove who asks."""
 
     url: str = Field(default=DEFAULT_URL, description="Ploy's address; https, except on this machine.")
@@ -36,13 +33,13 @@ class PlatformSettings(_Model):
     token_file: Path | None = Field(default=None, description="A file that holds the token; read again when refused.")
 
 
-class StateSettings(_Model):
+class StateSettings(Frozen):
     """Where snapshots are kept."""
 
     dir: Path = Field(default=_STATE_HOME, description="A folder that only this user can read.")
 
 
-class OperatorSettings(_Model):
+class OperatorSettings(Frozen):
     """Everything that an operator configures. Without ``config`` the settings come from Ploy, and stay in memory."""
 
     integration: IntegrationSettings = IntegrationSettings()

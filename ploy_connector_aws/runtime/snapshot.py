@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from ploy_connector_aws.spec.pages import Failure, Page, ScopeEnding
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
-# How much of a record's content is known, by rising trust.
-NEVER_READ, READ_EARLIER, READ_NOW = 0, 1, 2
+NEVER = 0
+"""In the column ``read_in``, instead of the number of the run that last read the record's content in full."""
 
 
 class Emission(NamedTuple):
@@ -71,7 +71,7 @@ class Run:
         """Make the table that the run appends to; it is indexed when reading ends."""
         self._db.execute(
             f"CREATE TABLE {self.emissions} (type TEXT NOT NULL, id TEXT NOT NULL, scope INTEGER NOT NULL,"
-            " content INTEGER NOT NULL, digest BLOB NOT NULL, body BLOB NOT NULL, carried_since TEXT)"
+            " read_in INTEGER NOT NULL, digest BLOB NOT NULL, body BLOB NOT NULL, carried_since TEXT)"
         )
 
     def _fact(self, column: str) -> Any:
@@ -143,13 +143,13 @@ class Run:
         """Append records under a scope."""
         scope_id = self._scope_id(scope)
         self._db.executemany(
-            f"INSERT INTO {self.emissions} (type, id, scope, content, digest, body) VALUES (?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO {self.emissions} (type, id, scope, read_in, digest, body) VALUES (?, ?, ?, ?, ?, ?)",
             (
                 (
                     emission.type,
                     emission.id,
                     scope_id,
-                    NEVER_READ if emission.is_partial else READ_NOW,
+                    NEVER if emission.is_partial else self.number,
                     hashlib.sha256(emission.body).digest()[:16],
                     emission.body,
                 )
@@ -237,14 +237,14 @@ class Run:
 
     def _stored(self, where: str, parameters: tuple[str, ...], emitted: str = "") -> Iterator[StoredRecord]:
         rows = self._db.execute(
-            f"SELECT r.type, r.id, b.body, b.content, r.is_retained,"
+            f"SELECT r.type, r.id, b.body, b.read_in, r.is_retained,"
             f" (SELECT json_group_array(n.name) FROM {self.emissions} e JOIN scope_names n ON n.id = e.scope"
             f"  WHERE e.type = r.type AND e.id = r.id {emitted})"
             f" FROM {self.records_table} r JOIN {self.emissions} b ON b.rowid = r.emission {where}"
             " ORDER BY r.type, r.id",
             parameters,
         )
-        for kind, id_, body, content, is_retained, scopes in rows:
+        for kind, id_, body, read_in, is_retained, scopes in rows:
             yield StoredRecord(
-                kind, id_, tuple(sorted(json.loads(scopes))), body, content != READ_NOW, bool(is_retained)
+                kind, id_, tuple(sorted(json.loads(scopes))), body, read_in != self.number, bool(is_retained)
             )

@@ -5,22 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from .frozen import Frozen
 from .records import Attributes, Grant, Id
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class AccessPath(_Model):
+class AccessPath(Frozen):
     """One way by which an account holds an access: the grants from the account to it, in order."""
 
     grants: tuple[Grant, ...]
 
 
-class AccessRequest(_Model):
+class AccessRequest(Frozen):
     """One change of access that a person or a rule ordered."""
 
     request_id: str = Field(description="Unique for the order; the same for every attempt at it.")
@@ -33,7 +30,7 @@ class AccessRequest(_Model):
     )
 
 
-class AccessChange(_Model):
+class AccessChange(Frozen):
     """What a grant or a revoke did. The first two outcomes require that it was read back."""
 
     outcome: Literal["applied", "already_in_effect", "previewed"]

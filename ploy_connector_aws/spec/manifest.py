@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
+
+from .frozen import Frozen
 
 SPEC_VERSION = 1
 """The version of this hook specification. A host loads connectors of the versions it knows, and no others."""
 
 
-class Manifest(BaseModel):
+class Manifest(Frozen):
     """A connector's identity card: the class attribute ``manifest`` of the class that its entry point names."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="Unique among installed connectors.")]
     title: str = Field(description="The name people know, e.g. 'Amazon Web Services'.")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
 from .errors import ConnectorError, PermissionMissing
+from .frozen import Frozen
 from .records import Account, Entitlement, Grant, RecordKey, Resource
 
 ScopeEnding: TypeAlias = Literal["complete", "failed", "gone", "excluded"]
@@ -16,11 +17,7 @@ Scope: TypeAlias = Annotated[str, Field(min_length=1, max_length=512)]
 """The name of a part of what is read, e.g. ``directory/users``. Opaque: the tree is made by ``Page.parent``."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Failure(_Model):
+class Failure(Frozen):
     """Why a scope could not be read completely."""
 
     code: str = Field(description="Machine-readable: permission_missing, temporary, authentication, …")
@@ -44,7 +41,7 @@ class Failure(_Model):
         )
 
 
-class Page(_Model):
+class Page(Frozen):
     """Some of the records of one scope, or the end of it.
 
     The first page of a scope announces it. A scope may be announced, filled and ended by one page or by many, and

@@ -7,7 +7,9 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, model_validator
+from pydantic import Field, JsonValue, TypeAdapter, model_validator
+
+from .frozen import Frozen
 
 RecordType: TypeAlias = Literal["account", "entitlement", "grant", "resource"]
 """The four kinds of record."""
@@ -19,18 +21,14 @@ Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=2048)]
 """A stable, opaque identifier: never a name, never used again for another thing."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class RecordKey(_Model):
+class RecordKey(Frozen):
     """Names one record: its type and its id."""
 
     type: RecordType
     id: Id
 
 
-class _Record(_Model):
+class _Record(Frozen):
     record_type: ClassVar[RecordType]
 
     @property
@@ -39,14 +37,14 @@ class _Record(_Model):
         return RecordKey(type=self.record_type, id=self.id)  # type: ignore[attr-defined]
 
 
-class Email(_Model):
+class Email(Frozen):
     """One e-mail address of an account."""
 
     address: Annotated[str, Field(min_length=1)]
     is_primary: bool = Field(default=False, description="True only where the source says so.")
 
 
-class ExternalId(_Model):
+class ExternalId(Frozen):
     """The name of the same account or entitlement in another system."""
 
     issuer: str = Field(description="Who issued the id, e.g. the identity provider's tenant.")

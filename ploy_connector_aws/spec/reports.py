@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from .frozen import Frozen
 
 CheckOutcome: TypeAlias = Literal["passed", "failed", "warning", "skipped"]
 """How one check ended; 'skipped' says in its message why it was not made."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Check(_Model):
+class Check(Frozen):
     """One thing that was tried."""
 
     name: str = Field(description="Stable name, e.g. 'assume-role'.")
@@ -25,7 +23,7 @@ class Check(_Model):
     request_id: str | None = None
 
 
-class ConnectionReport(_Model):
+class ConnectionReport(Frozen):
     """All checks of one connection test, in the order in which they were made."""
 
     checks: tuple[Check, ...]

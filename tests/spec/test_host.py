@@ -1,0 +1,123 @@
+"""What a host refuses, and that one instance never reaches another integration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from ploy_connector_aws.spec import (
+    Account,
+    ConnectionReport,
+    ConnectorRefused,
+    Manifest,
+    Page,
+    check_connectors,
+    find_connectors,
+    hookimpl,
+)
+
+MANIFEST = Manifest(name="tiny", title="Tiny", version="1.0", spec_version=1, description="A test.", config_schema={})
+
+
+class Tiny:
+    """The smallest connector: it leaves out the parameters it does not need."""
+
+    manifest = MANIFEST
+
+    @hookimpl
+    def configure(self, config: Mapping[str, Any]) -> None:
+        self.name = config["name"]
+
+    @hookimpl
+    def test_connection(self) -> ConnectionReport:
+        return ConnectionReport(checks=())
+
+    @hookimpl
+    def list_accounts(self) -> Iterator[Page]:
+        yield Page(scope="users", records=(Account(id=self.name),), complete=True)
+
+
+class Misspelt(Tiny):
+    @hookimpl
+    def list_acounts(self, skip: object) -> None: ...
+
+
+class WithDefault(Tiny):
+    @hookimpl
+    def list_accounts(self, skip: object = None) -> Iterator[Page]:
+        yield Page(scope="users")
+
+
+class CatchAll(Tiny):
+    @hookimpl
+    def list_accounts(self, **rest: object) -> Iterator[Page]:
+        yield Page(scope="users")
+
+
+class UnknownParameter(Tiny):
+    @hookimpl
+    def list_accounts(self, cursor: object) -> Iterator[Page]:  # type: ignore[override]
+        yield Page(scope="users")
+
+
+class Later(Tiny):
+    manifest = MANIFEST.model_copy(update={"spec_version": 2})
+
+
+class NoManifest(Tiny):
+    manifest = None  # type: ignore[assignment]
+
+
+class Incomplete:
+    manifest = MANIFEST
+
+    @hookimpl
+    def list_accounts(self) -> Iterator[Page]:
+        yield Page(scope="users")
+
+
+@pytest.mark.parametrize(
+    ("connector_class", "reason"),
+    [
+        (Misspelt, "unknown hook 'list_acounts'"),
+        (WithDefault, "parameter 'skip' of hook 'list_accounts' has a default, so it would not be passed"),
+        (CatchAll, "parameter 'rest' of hook 'list_accounts' is a catch-all, which receives nothing"),
+        (UnknownParameter, "hook 'list_accounts'"),
+        (Later, "it needs hook specification 2, this host knows 1"),
+        (NoManifest, "class 'NoManifest' has no class attribute 'manifest'"),
+        (Incomplete, "it does not implement configure, test_connection"),
+    ],
+)
+def test_a_connector_that_breaks_the_specification_is_refused_by_distribution(
+    connector_class: type, reason: str
+) -> None:
+    with pytest.raises(ConnectorRefused) as caught:
+        check_connectors([("guilty-dist", connector_class)])
+    assert str(caught.value).startswith("Connector distribution 'guilty-dist' was refused: ")
+    assert reason in str(caught.value)
+
+
+def test_two_connectors_of_one_name_are_refused_naming_both_distributions() -> None:
+    with pytest.raises(ConnectorRefused, match=r"'second'.*'tiny' is already taken by distribution 'first'"):
+        check_connectors([("first", Tiny), ("second", Tiny)])
+
+
+def test_each_integration_has_an_instance_of_its_own() -> None:
+    tiny = check_connectors([("dist", Tiny)])["tiny"]
+    one, two = tiny.open({"name": "one"}), tiny.open({"name": "two"})
+    read = [[page.records for page in each.hooks.list_accounts(skip=frozenset())] for each in (one, two, one)]
+    assert read == [[(Account(id="one"),)], [(Account(id="two"),)], [(Account(id="one"),)]]
+
+
+def test_a_host_can_ask_which_hooks_are_implemented() -> None:
+    tiny = check_connectors([("dist", Tiny)])["tiny"].open({"name": "one"})
+    assert [hook for hook in ("list_accounts", "list_entitlements", "grant") if tiny.implements(hook)] == [
+        "list_accounts"
+    ]
+
+
+def test_the_installed_aws_connector_is_found() -> None:
+    found = find_connectors()
+    assert {name: connector.distribution for name, connector in found.items()} == {"aws": "ploy-connector-aws"}

@@ -1,0 +1,80 @@
+"""What records and pages accept, and how they become JSON."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from ploy_connector_aws.spec import Account, Email, Entitlement, Failure, Grant, Page, PermissionMissing
+from ploy_connector_aws.spec.records import RECORD_MODELS, grant_id, to_json
+
+
+def test_a_grant_is_named_by_what_it_connects() -> None:
+    edge = {"principal_kind": "account", "principal_id": "a", "entitlement_id": "g"}
+    other = {**edge, "principal_kind": "entitlement"}
+    assert Grant(**edge).id == Grant(**edge, granted_at=datetime.now(UTC)).id
+    assert Grant(**edge).id != Grant(**other).id
+    with pytest.raises(ValidationError, match="leave it out"):
+        Grant(id="mine", **edge)
+
+
+@given(st.lists(st.tuples(*[st.text(min_size=1, max_size=4)] * 3), min_size=2, unique=True))
+def test_different_edges_have_different_ids(edges: list[tuple[str, str, str]]) -> None:
+    assert len({grant_id(*edge) for edge in edges}) == len(edges)
+
+
+def test_a_record_survives_json_and_always_gives_the_same_bytes() -> None:
+    ann = Account(
+        id="u1", username="ann", emails=(Email(address="a@b.example", is_primary=True),), created_at=datetime.now(UTC)
+    )
+    assert Account.model_validate_json(to_json(ann)) == ann
+    assert to_json(ann) == to_json(Account.model_validate_json(to_json(ann)))
+
+
+def test_unknown_is_the_default_and_never_no() -> None:
+    someone = Account(id="u1")
+    assert (someone.status, someone.mfa, someone.kind, someone.last_login_at) == ("unknown", "unknown", "unknown", None)
+    assert Entitlement(id="e", kind="role", name="e", not_grantable_reason="x").privileged is None
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{"grantable": False}, {"grantable": True, "not_grantable_reason": "no"}],
+)
+def test_an_entitlement_says_why_it_cannot_be_granted_and_only_then(extra: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="not_grantable_reason"):
+        Entitlement(id="e", kind="group", name="e", **extra)
+
+
+@pytest.mark.parametrize("model", RECORD_MODELS.values())
+def test_unknown_fields_are_refused(model: type[Account]) -> None:
+    assert model.model_config["extra"] == "forbid"
+    assert model.model_config["frozen"] is True
+
+
+def test_a_page_ends_its_scope_in_one_way() -> None:
+    with pytest.raises(ValidationError, match="one way only"):
+        Page(scope="s", complete=True, gone=True)
+    with pytest.raises(ValidationError, match="not its own parent"):
+        Page(scope="s", parent="s")
+    failure = Failure(code="x", message="y")
+    endings = [Page(scope="s", **end).ending for end in ({}, {"complete": True}, {"gone": True}, {"excluded": True})]
+    assert [*endings, Page(scope="s", failure=failure).ending] == [None, "complete", "gone", "excluded", "failed"]
+
+
+def test_a_failure_repeats_the_spec_s_errors_and_hides_the_words_of_others() -> None:
+    missing = PermissionMissing("denied", actions=("directory:List",), fix="allow it", request_id="r1")
+    assert Failure.from_error(missing) == Failure(
+        code="permission_missing",
+        message="denied",
+        missing_permissions=("directory:List",),
+        fix="allow it",
+        request_id="r1",
+    )
+    assert "hunter2" not in json.dumps(Failure.from_error(ValueError("hunter2")).model_dump())

@@ -1,0 +1,145 @@
+"""Which layer may import which, over every import of the package; and what must be importable without AWS or HTTP."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import ploy_connector_aws
+
+PACKAGE = "ploy_connector_aws"
+ROOT = Path(ploy_connector_aws.__file__).parent
+
+ALLOWED = {
+    "": {""},
+    "spec": set(),
+    "config": {"spec"},
+    "aws": {"spec", "config", ""},
+    "platform": {"spec", ""},
+    "plugin": {"spec", "config", ""},
+    "runtime": {"spec", "platform", ""},
+    "sandbox": {"spec", "platform.wire", "runtime", ""},
+    "cli": {"spec", "config", "aws", "platform", "plugin", "runtime", "sandbox", ""},
+}
+"""What a layer may import of ours besides itself; '' is the package itself (its version)."""
+LAZY = {("plugin", "aws")}
+"""What a layer may import inside functions only."""
+THIRD_PARTY = {
+    "boto3": {"aws", "sandbox"},
+    "botocore": {"aws", "sandbox"},
+    "moto": {"sandbox"},
+    "httpx": {"platform"},
+    "fastapi": {"sandbox"},
+    "uvicorn": {"sandbox"},
+    "werkzeug": {"sandbox"},
+}
+
+
+def layer_of(module: str) -> str:
+    """The layer of one of our modules, by its first name below the package."""
+    return module.removeprefix(PACKAGE).removeprefix(".").split(".")[0]
+
+
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """Every module that a file imports, as an absolute name, and whether inside a function."""
+    module = ".".join(("x", *path.relative_to(ROOT).with_suffix("").parts)).replace("x.", f"{PACKAGE}.", 1)
+    package = module.removesuffix(".__init__") if path.name == "__init__.py" else module.rpartition(".")[0]
+    tree = ast.parse(path.read_text())
+    inside = {
+        node
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node in inside
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parents, *([node.module] if node.module else [])])
+            if base == PACKAGE or not base.startswith(PACKAGE):
+                for alias in node.names:
+                    name = f"{base}.{alias.name}"
+                    is_module = (ROOT / alias.name).is_dir() or (ROOT / f"{alias.name}.py").exists()
+                    yield (name if base == PACKAGE and is_module else base), node in inside
+            else:
+                yield base, node in inside
+
+
+def violations(path: Path) -> list[str]:
+    """What a file imports against the rules."""
+    layer = layer_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    layer = "" if layer == "__init__" else layer
+    found = []
+    for module, is_inside in imports(path):
+        if module == PACKAGE or module.startswith(f"{PACKAGE}."):
+            target = layer_of(module)
+            inner = module.removeprefix(f"{PACKAGE}.")
+            allowed = ALLOWED[layer] | {layer}
+            is_allowed = target in allowed or any(
+                inner == name or inner.startswith(f"{name}.") for name in allowed if name
+            )
+            if not is_allowed and not (is_inside and (layer, target) in LAZY):
+                found.append(f"{path.relative_to(ROOT)} imports {module}")
+        else:
+            owners = THIRD_PARTY.get(module.split(".")[0])
+            if owners is not None and layer not in owners:
+                found.append(f"{path.relative_to(ROOT)} imports {module}")
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_imports_only_what_its_layer_may(path: Path) -> None:
+    assert violations(path) == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "line"),
+    [
+        ("spec", "from ploy_connector_aws.config import AwsConfig"),
+        ("runtime", "from ploy_connector_aws import plugin"),
+        ("runtime", "import boto3"),
+        ("runtime", "def f():\n    from ..aws import session"),
+        ("platform", "from ploy_connector_aws.runtime.store import Store"),
+        ("sandbox", "from ploy_connector_aws.platform.client import PlatformClient"),
+        ("sandbox", "import httpx"),
+    ],
+)
+def test_a_forbidden_import_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, line: str) -> None:
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    for name in ("plugin.py", f"{folder}/planted.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(line)
+    assert len(violations(tmp_path / folder / "planted.py")) == 1
+
+
+def test_no_file_is_longer_than_400_lines() -> None:
+    long = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in ROOT.rglob("*.py")}
+    assert {path: lines for path, lines in long.items() if lines > 400} == {}
+
+
+WITHOUT = """
+import importlib, sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("boto3", "botocore", "httpx"):
+            raise ImportError(name + " is absent")
+sys.meta_path.insert(0, Absent())
+importlib.import_module(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("module", ["spec", "plugin"])
+def test_the_specification_and_the_plugin_import_without_aws_and_http_libraries(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, f"{PACKAGE}.{module}"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
