@@ -19,6 +19,7 @@ from ploy_connector_aws.sandbox.aws.accounts import (
     PLOY_ACCOUNT_ID,
     AccessKey,
     Accounts,
+    Document,
     ploy_trust_policy,
 )
 from ploy_connector_aws.sandbox.aws.calls import Call, Calls
@@ -46,6 +47,7 @@ __all__ = [
     "Call",
     "Calls",
     "CustomerManagedPolicy",
+    "Document",
     "ExternalId",
     "Faults",
     "Group",

@@ -69,7 +69,7 @@ class Application:
         response: HttpResponse | None = None
         try:
             principal = self._authenticated(request, asked)
-            self._faults.strike(asked)
+            self._faults.strike(asked, principal.account_id)
             response = self._answered(request, asked, principal, request_id)
         except AwsError as error:
             error_code = error.code
@@ -107,6 +107,8 @@ class Application:
                 status, content_type, body = answer_iam(request, principal.account_id)
                 return HttpResponse(status, content_type, body, request_id)
             answers = {"identitystore": self._from_identity_store, "sso-admin": self._from_identity_center}
+            if asked.service.name not in answers:
+                raise not_known(f"the service {asked.service.name}")
             answer = answers[asked.service.name](asked, principal)
         return HttpResponse(200, JSON, json.dumps(answer).encode(), request_id)
 
@@ -131,6 +133,8 @@ class Application:
         if instance is None:
             # moto makes any store that is asked for; AWS says there is none, here or in this Region.
             raise identity_store.not_found("IDENTITY_STORE", store_id, "IDENTITY_STORE not found.")
+        if asked.parameters.get("Filters"):
+            raise not_known("filters of users and groups, which AWS deprecated")
         call = identity_store.StoreCall(instance, asked.parameters, self._pager(asked), principal.account_id)
         return operation.answer(call)
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from ploy_connector_aws.sandbox.aws.organisation import (
@@ -57,14 +58,14 @@ _STAFF: dict[str, dict[str, str]] = {
     },
     "Support": {
         "Support Manager": "Aisha Bello",
-        "Support Specialist": "Tim Becker, Lucia Romano, Noah Fischer, Mina Park, Ravi Patel, Eva Novak",
+        "Support Specialist": "Tim Becker, Lucia Romano, Noah Fischer, Mina Park, Ravi Patel, Eva Novak, Jan Visser",
     },
     "Operations": {
         "Chief Operating Officer": "Sven Halden",
-        "Fleet Planner": "Maja Kowalska, George Adeyemi, Ida Moen, Carlos Vega",
-        "Customs Specialist": "Nadia Rahman, Peter Lang",
+        "Fleet Planner": "Maja Kowalska, George Adeyemi, Ida Moen, Carlos Vega, Hugo Lambert",
+        "Customs Specialist": "Nadia Rahman, Peter Lang, Marta Silva",
     },
-    "People": {"Head of People": "Camille Laurent", "Recruiter": "Stella Owusu"},
+    "People": {"Head of People": "Camille Laurent", "Recruiter": "Stella Owusu", "Payroll Specialist": "Tuva Lie"},
     "Contractors": {"Contractor": "Alex Turner, Dina Aziz, Felix Braun"},
 }
 
@@ -81,7 +82,9 @@ _AWS_POLICY = "arn:aws:iam::aws:policy/"
 
 _PERMISSION_SETS = (
     PermissionSet("AdministratorAccess", "Everything", "PT1H", (f"{_AWS_POLICY}AdministratorAccess",)),
-    PermissionSet("BreakGlass", "Emergencies only; every use is reviewed", "PT1H", (f"{_AWS_POLICY}AdministratorAccess",)),
+    PermissionSet(
+        "BreakGlass", "For emergencies; every use is reviewed", "PT1H", (f"{_AWS_POLICY}AdministratorAccess",)
+    ),
     PermissionSet("Developer", "Build and run services", "PT8H", (f"{_AWS_POLICY}PowerUserAccess",)),
     PermissionSet("ReadOnly", "Look, do not touch", "PT8H", (f"{_AWS_POLICY}ReadOnlyAccess",)),
     PermissionSet("SecurityAudit", None, "PT4H", (f"{_AWS_POLICY}SecurityAudit", f"{_AWS_POLICY}IAMReadOnlyAccess")),
@@ -96,7 +99,7 @@ _PERMISSION_SETS = (
     PermissionSet(
         "DatabaseOperator", "Run books on databases", "PT2H", (), (CustomerManagedPolicy("DatabaseRunbooks"),)
     ),
-)  # fmt: skip
+)
 
 _ASSIGNMENTS = (
     Assignment(MANAGEMENT, "AdministratorAccess", "Cloud Administrators"),
@@ -124,15 +127,19 @@ _ASSIGNMENTS = (
 
 
 def demo_organisation(owner_account_id: str = MANAGEMENT, primary_region: str = "eu-west-1") -> Organisation:
-    """The company, the same every time."""
+    """The company, the same every time; another owner takes the place of its management account."""
+
+    def in_account(account_id: str) -> str:
+        return owner_account_id if account_id == MANAGEMENT else account_id
+
     return Organisation(
         owner_account_id=owner_account_id,
         primary_region=primary_region,
         people=tuple(_people()),
         groups=tuple(_groups()),
         permission_sets=_PERMISSION_SETS,
-        accounts=_ACCOUNTS,
-        assignments=_ASSIGNMENTS,
+        accounts=tuple(replace(account, id=in_account(account.id)) for account in _ACCOUNTS),
+        assignments=tuple(replace(row, account_id=in_account(row.account_id)) for row in _ASSIGNMENTS),
         instance_name="halden-freight",
     )
 
@@ -148,7 +155,7 @@ def _names(*departments: str) -> list[str]:
 
 
 def _people() -> list[Person]:
-    people = []
+    people: list[Person] = []
     for department, titles in _STAFF.items():
         for title, names in titles.items():
             for name in names.split(", "):

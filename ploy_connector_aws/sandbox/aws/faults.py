@@ -17,9 +17,9 @@ class ConnectionCutError(Exception):
 
 
 # Calls per second and what they are counted by (AWS.md 2.1): Identity Center has one budget for all of
-# its API, Identity Store one per API and store.
+# its API, Identity Store one per API and store; both count each account and Region on their own.
 QUOTAS: Mapping[str, tuple[float, Callable[[Asked], str]]] = {
-    "sso-admin": (20.0, lambda asked: asked.region),
+    "sso-admin": (20.0, lambda _: ""),
     "identitystore": (20.0, lambda asked: f"{asked.operation} {asked.parameters.get('IdentityStoreId')}"),
 }
 
@@ -156,14 +156,14 @@ class Faults:
         with self._lock:
             self._shape = _Shape(self._shape.denied, True, frozenset(operations))
 
-    def strike(self, asked: Asked) -> None:
+    def strike(self, asked: Asked, account_id: str) -> None:
         """Lets the faults that are due happen to a call.
 
         Raises:
             AwsError: the call ends with this answer.
             ConnectionCutError: the call ends without one.
         """
-        self._take_token(asked)
+        self._take_token(asked, account_id)
         for rule in self._due(asked):
             rule.strike(asked)
 
@@ -194,11 +194,12 @@ class Faults:
                     due.append(rule)
         return due
 
-    def _take_token(self, asked: Asked) -> None:
+    def _take_token(self, asked: Asked, account_id: str) -> None:
         if not self._rates_limited or asked.service.name not in QUOTAS:
             return
         rate, counted_by = QUOTAS[asked.service.name]
-        key, now = f"{asked.service.name} {counted_by(asked)}", self._monotonic()
+        key = f"{account_id} {asked.region} {asked.service.name} {counted_by(asked)}"
+        now = self._monotonic()
         with self._lock:
             bucket = self._buckets.setdefault(key, _Bucket(rate, now))
             bucket.tokens = min(rate, bucket.tokens + (now - bucket.filled_at) * rate)

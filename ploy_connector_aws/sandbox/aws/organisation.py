@@ -71,6 +71,7 @@ class PermissionSet:
     managed_policies: tuple[str, ...] = ()
     customer_managed_policies: tuple[CustomerManagedPolicy, ...] = ()
     relay_state: str | None = None
+    created_at: datetime = datetime(2025, 1, 12, 9, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -108,3 +109,4 @@ class Organisation:
     kind: Literal["organization", "account"] = "organization"
     instance_name: str | None = None
     instance_status: str = "ACTIVE"
+    created_at: datetime = datetime(2025, 1, 10, 8, tzinfo=UTC)

@@ -82,18 +82,18 @@ def to_asked(request: HttpRequest) -> Asked:
     """Reads the call out of a request.
 
     Raises:
-        AwsError: unsigned, or for a service this local AWS does not know.
+        AwsError: unsigned or unreadable.
     """
     signature = to_signature(request)
-    service = SERVICES.get(signature.scope)
-    if service is None:
-        raise not_known(f"the service {signature.scope!r}")
+    speaks_json = "x-amz-target" in request.headers
+    unknown = Service(signature.scope, signature.scope, "json" if speaks_json else "query")
+    service = SERVICES.get(signature.scope, unknown)
     if service.protocol == "json":
         operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
         parameters = _from_json(request.body)
     else:
-        flat = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
-        operation = flat.pop("Action", "")
+        flat = dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
+        operation = flat.pop("Action", f"{request.method} {request.target}")
         flat.pop("Version", None)
         parameters = from_query(flat)
     return Asked(service, operation, signature.region, parameters, signature)

@@ -97,6 +97,7 @@ class SeededOrganisation:
             tags=[],
         )
         made.permission_set_arn = self._identifiers.permission_set_arn(permission_set.name)
+        made.created_date = permission_set.created_at.timestamp()
         made.managed_policies = [ManagedPolicy(arn, arn.rpartition("/")[2]) for arn in permission_set.managed_policies]
         made.customer_managed_policies = [
             CustomerManagedPolicy(policy.name, policy.path) for policy in permission_set.customer_managed_policies
@@ -183,6 +184,7 @@ class SeededOrganisation:
         made = MotoInstance(owner, region)
         made.instance_arn, made.identity_store_id = self._identifiers.instance_arn, self._identifiers.identity_store_id
         made.name, made.status = organisation.instance_name, organisation.instance_status
+        made.created_date = organisation.created_at.timestamp()
         admin.instances[:] = [made]
         admin.permission_sets.clear()
         admin.account_assignments = AssignmentTable()

@@ -21,7 +21,7 @@ def is_signed_with(request: HttpRequest, signature: Signature, secret_access_key
 
     Unlike AWS, the age of the signature is not checked: the local AWS may run by another clock.
     """
-    if not {"host", "x-amz-date"} <= set(signature.signed_headers):
+    if not {"host", "x-amz-date"} <= set(signature.signed_headers) & request.headers.keys():
         return False
     claimed = request.headers.get("x-amz-content-sha256")
     if claimed and claimed not in _HASHED_BY_CALLER and claimed != hashlib.sha256(request.body).hexdigest():

@@ -31,7 +31,8 @@ from ploy_connector_aws.sandbox.aws.principals import (
 from ploy_connector_aws.sandbox.aws.requests import Asked
 from ploy_connector_aws.sandbox.aws.trust import Trust, trust_in
 
-SHORTEST_SECONDS, DEFAULT_SECONDS, CHAINED_SECONDS = 900, 3600, 3600
+SHORTEST_SECONDS, LONGEST_SECONDS = 900, 43200
+DEFAULT_SECONDS, CHAINED_SECONDS = 3600, 3600
 SESSION_POLICY_CHARACTERS = 2048
 _ROLE_ARN = re.compile(r"arn:aws:iam::(?P<account>\d{12}):role/(?:[\w+=,.@-]+/)*[\w+=,.@-]+")
 # AWS.md 1.3; botocore checks none of these patterns.
@@ -71,9 +72,10 @@ class SecurityTokenService:
                 str(parameters.get(name, ""))
             ):
                 raise _constraint(name, f"Member must satisfy regular expression pattern: {shown}")
+        seconds = _asked_seconds(parameters)
         policies = _session_policies(parameters, found["account"])
         role = self._allowed_role(caller, asked, arn, found["account"], is_switched_off)
-        seconds = _seconds(parameters, role, caller)
+        _check_length(seconds, role, caller)
         return self._new_session(role, found["account"], parameters, policies, seconds, caller)
 
     def _allowed_role(self, caller: Principal, asked: Asked, arn: str, account_id: str, is_switched_off: bool) -> Role:
@@ -203,14 +205,20 @@ def _session_policies(parameters: Mapping[str, Any], account_id: str) -> tuple[s
     return tuple(documents)
 
 
-def _seconds(parameters: Mapping[str, Any], role: Role, caller: Principal) -> int:
-    """The length of the session: too long is refused, never cut down (AWS.md 4)."""
+def _asked_seconds(parameters: Mapping[str, Any]) -> int:
     try:
         seconds = int(parameters.get("DurationSeconds", DEFAULT_SECONDS))
     except ValueError:
         raise AwsError("ValidationError", "DurationSeconds is not a number") from None
     if seconds < SHORTEST_SECONDS:
         raise _constraint("DurationSeconds", f"Member must have value greater than or equal to {SHORTEST_SECONDS}")
+    if seconds > LONGEST_SECONDS:
+        raise _constraint("DurationSeconds", f"Member must have value less than or equal to {LONGEST_SECONDS}")
+    return seconds
+
+
+def _check_length(seconds: int, role: Role, caller: Principal) -> None:
+    """A session that would be too long is refused, never cut down (AWS.md 4)."""
     if caller.is_session and seconds > CHAINED_SECONDS:
         raise AwsError(
             "ValidationError",
@@ -220,7 +228,6 @@ def _seconds(parameters: Mapping[str, Any], role: Role, caller: Principal) -> in
         raise AwsError(
             "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
         )
-    return seconds
 
 
 def _constraint(name: str, constraint: str) -> AwsError:
