@@ -6,8 +6,11 @@ This contract is ours, not Ploy's: Ploy publishes no HTTP API. The client and th
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any, Literal, TypeAlias
+import base64
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
@@ -23,11 +26,26 @@ Digest: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 in hexadecimal digits."""
 
 
+NDJSON = "application/x-ndjson"
+"""The media type of a batch: one JSON object per line, always sent with gzip as its content coding."""
+
+PROBLEM_JSON = "application/problem+json"
+"""The media type of every error answer."""
+
+
 class _Model(BaseModel):
+    """What is sent: a field that the platform does not know is refused, so that nothing is lost unseen."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Integration(_Model):
+class _Answer(BaseModel):
+    """What is answered: a field that the runtime does not know yet is passed over, so that the platform can grow."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Integration(_Answer):
     """One connector, enabled by one organisation with its settings. The settings hold secrets: memory only."""
 
     id: str
@@ -36,7 +54,7 @@ class Integration(_Model):
     settings: dict[str, JsonValue] = Field(repr=False)
 
 
-class Integrations(_Model):
+class Integrations(_Answer):
     """The integrations that this token may serve."""
 
     integrations: tuple[Integration, ...]
@@ -53,14 +71,14 @@ class HelloRequest(_Model):
     config_fingerprint: Digest = Field(description="Changes when a setting changes; secrets are left out of it.")
 
 
-class Limits(_Model):
+class Limits(_Answer):
     """How much one batch may hold."""
 
     max_batch_lines: Annotated[int, Field(ge=1)] = 2000
-    max_batch_bytes: Annotated[int, Field(ge=1024, description="Before compression.")] = 1_000_000
+    max_batch_bytes: Annotated[int, Field(ge=1024, description="Before compression, line ends included.")] = 1_000_000
 
 
-class Flags(_Model):
+class Flags(_Answer):
     """What the platform wants of the runtime now."""
 
     paused: bool = Field(default=False, description="Do not sync.")
@@ -68,7 +86,7 @@ class Flags(_Model):
     full_requested: bool = Field(default=False, description="Send everything next time.")
 
 
-class HelloAnswer(_Model):
+class HelloAnswer(_Answer):
     """What the platform allows and expects."""
 
     limits: Limits = Limits()
@@ -81,13 +99,22 @@ class HelloAnswer(_Model):
 class OpenSync(_Model):
     """Begin to hand over one run."""
 
-    run_id: str
-    opener: str = Field(description="Who opens: stable for one runtime's state. Its own open sync is replaced.")
+    run_id: Annotated[
+        str, Field(min_length=1, max_length=128, description="Opening twice for one run is the same sync.")
+    ]
+    opener: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=128,
+            description="Who opens: stable for one runtime's state. Its own open sync of another run is replaced.",
+        ),
+    ]
     mode: Literal["full"] = "full"
     reading_started_at: AwareDatetime
 
 
-class OpenedSync(_Model):
+class OpenedSync(_Answer):
     """A staging area that nobody sees until it is committed."""
 
     id: str
@@ -97,7 +124,7 @@ class OpenedSync(_Model):
 class RecordLine(_Model):
     """A record that was read in this run, with every scope that emitted it."""
 
-    line: Literal["record"] = "record"
+    line: Literal["record"] = Field(default="record", description="Always sent; it says what the line is.")
     type: RecordType
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
     partial: bool = Field(
@@ -109,7 +136,7 @@ class RecordLine(_Model):
 class TombstoneLine(_Model):
     """A record that the source said does not exist; grants that name it go with it."""
 
-    line: Literal["tombstone"] = "tombstone"
+    line: Literal["tombstone"] = Field(default="tombstone", description="Always sent; it says what the line is.")
     type: RecordType
     id: Id
 
@@ -117,7 +144,7 @@ class TombstoneLine(_Model):
 class ScopeLine(_Model):
     """How one scope ended in this run."""
 
-    line: Literal["scope"] = "scope"
+    line: Literal["scope"] = Field(default="scope", description="Always sent; it says what the line is.")
     name: Scope
     parent: Scope | None = None
     ending: ScopeEnding | None = Field(default=None, description="None: announced but not reached.")
@@ -128,17 +155,24 @@ class ScopeLine(_Model):
 Line: TypeAlias = Annotated[RecordLine | TombstoneLine | ScopeLine, Field(discriminator="line")]
 """One line of a batch (NDJSON)."""
 
+
+def to_ndjson(line: RecordLine | TombstoneLine | ScopeLine) -> bytes:
+    """Turn one line of a batch into compact JSON without its line end: the same line always gives the same bytes."""
+    rest = line.model_dump_json(exclude={"line"}, exclude_defaults=True)
+    return f'{{"line":"{line.line}",{rest[1:]}'.encode()
+
+
 LINE: TypeAdapter[RecordLine | TombstoneLine | ScopeLine] = TypeAdapter(Line)
 
 
-class BatchAnswer(_Model):
+class BatchAnswer(_Answer):
     """A batch is staged."""
 
     number: int
     lines: int = Field(description="How many lines were staged: all of them, or the batch is refused.")
 
 
-class StagedBatch(_Model):
+class StagedBatch(_Answer):
     """A batch that has arrived."""
 
     number: int
@@ -161,7 +195,7 @@ class Commit(_Model):
     hold: Hold | None = None
 
 
-class CommitAnswer(_Model):
+class CommitAnswer(_Answer):
     """What a commit did, or would do once a person approves it."""
 
     status: Literal["committed", "held_for_review"]
@@ -174,7 +208,7 @@ class CommitAnswer(_Model):
     hold_reasons: tuple[str, ...] = ()
 
 
-class SyncStatus(_Model):
+class SyncStatus(_Answer):
     """Where a sync stands."""
 
     id: str
@@ -184,15 +218,74 @@ class SyncStatus(_Model):
     answer: CommitAnswer | None = Field(default=None, description="The commit's answer, once there is one.")
 
 
-class Problem(BaseModel):
+class LineProblem(_Answer):
+    """Why one line of a batch was refused."""
+
+    line: int = Field(description="Its number in the batch; the first is 1.")
+    reason: str = Field(description="Never repeats what the line held.")
+
+
+class Problem(_Answer):
     """An error answer (RFC 9457, application/problem+json)."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
-
     type: str = "about:blank"
-    title: str
+    title: str = ""
     status: int
     detail: str | None = None
-    code: str | None = Field(default=None, description="Machine-readable, e.g. 'stale_reading', 'batch_conflict'.")
-    errors: tuple[dict[str, Any], ...] = Field(default=(), description="Rejected lines: number and reason.")
-    retry_at: datetime | None = None
+    code: str | None = Field(default=None, description="Machine-readable: one of those that the call names.")
+    errors: tuple[LineProblem, ...] = Field(default=(), description="The first of the lines that were refused.")
+
+
+class ProblemKind(NamedTuple):
+    """The status of a kind of problem, and what it means."""
+
+    status: int
+    title: str
+
+
+PROBLEMS: dict[str, ProblemKind] = {
+    "body_unreadable": ProblemKind(400, "The body is not what its headers say it is."),
+    "digest_mismatch": ProblemKind(400, "The body is not the one that Content-Digest names, or no digest was sent."),
+    "token_rejected": ProblemKind(401, "The token is unknown or revoked."),
+    "integration_unknown": ProblemKind(404, "This token serves no such integration."),
+    "sync_unknown": ProblemKind(404, "This integration never had such a sync."),
+    "sync_taken": ProblemKind(409, "Another runtime is handing over; Retry-After says when its lease ends."),
+    "batch_conflict": ProblemKind(409, "Another batch has this number already."),
+    "batches_differ": ProblemKind(409, "The batches that arrived are not those that the commit names."),
+    "commit_conflict": ProblemKind(409, "This sync was committed with another body."),
+    "stale_reading": ProblemKind(409, "What is visible was read later than this."),
+    "sync_gone": ProblemKind(410, "The sync was replaced, aborted or rejected."),
+    "body_too_large": ProblemKind(413, "The body is larger than the limits allow."),
+    "not_gzip_ndjson": ProblemKind(415, "A batch is gzip-coded application/x-ndjson."),
+    "body_invalid": ProblemKind(422, "The body does not fit its model."),
+    "lines_rejected": ProblemKind(422, "Some lines are wrong, so the whole batch is refused."),
+    "counts_differ": ProblemKind(422, "What arrived is not as many records and scopes as the commit says."),
+    "scopes_unannounced": ProblemKind(422, "Records name scopes that no scope line announced."),
+    "clock_ahead": ProblemKind(422, "Reading began in the future: the runtime's clock is wrong."),
+    "unavailable": ProblemKind(503, "Not now; Retry-After says when."),
+}
+"""Every code that an error answer may carry. A problem without a code is one of HTTP itself."""
+
+
+def digest_of(body: bytes) -> Digest:
+    """Compute the digest of a batch: SHA-256 over the body as it is sent, which is after compression."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def digest_of_batches(digests: Iterable[Digest]) -> Digest:
+    """Compute the digest that a commit names: SHA-256 over the batches' digests, in order, as hexadecimal text."""
+    whole = hashlib.sha256()
+    for digest in digests:
+        whole.update(digest.encode())
+    return whole.hexdigest()
+
+
+def to_content_digest(digest: Digest) -> str:
+    """Write a digest as the value of the header Content-Digest (RFC 9530)."""
+    return f"sha-256=:{base64.b64encode(bytes.fromhex(digest)).decode()}:"
+
+
+def from_content_digest(header: str) -> Digest | None:
+    """Read the SHA-256 digest from the value of Content-Digest; None where it holds none."""
+    found = re.search(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):", header)
+    return base64.b64decode(found[1]).hex() if found else None

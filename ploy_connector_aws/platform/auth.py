@@ -1,0 +1,128 @@
+"""The token that proves who asks, and the address that it may be sent to."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import SecretStr
+
+from ploy_connector_aws.spec.errors import ConfigurationError
+
+TOKEN_VARIABLE = "PLOY_TOKEN"  # noqa: S105 - the variable's name
+_LARGEST_TOKEN = 4096
+
+
+class TokenSource:
+    """Where the token comes from. A file is read at first use, and again after the platform rejected the token."""
+
+    def __init__(self, *, token: SecretStr | None = None, file: Path | None = None) -> None:
+        """Take a token or a file.
+
+        Raises:
+            ConfigurationError: Both or neither were given, or the token is not one.
+        """
+        if (token is None) == (file is None):
+            raise ConfigurationError(
+                "Ploy's token must be given in one way: as a value or as a file.",
+                field="platform.token",
+                fix=f"set platform.token_file, platform.token or {TOKEN_VARIABLE}",
+            )
+        self._file = file
+        self._token = None if token is None else _checked(token.get_secret_value(), "platform.token")
+
+    @classmethod
+    def find(
+        cls,
+        *,
+        token: SecretStr | None = None,
+        file: Path | None = None,
+        environment: Mapping[str, str] = os.environ,
+    ) -> TokenSource:
+        """Choose the source: ``PLOY_TOKEN`` before the configured value or file.
+
+        Raises:
+            ConfigurationError: There is no token anywhere, or more than one is configured.
+        """
+        if TOKEN_VARIABLE in environment:
+            return cls(token=SecretStr(environment[TOKEN_VARIABLE]))
+        return cls(token=token, file=file)
+
+    def token(self) -> SecretStr:
+        """Give the token.
+
+        Raises:
+            ConfigurationError: The file cannot be read, or holds no token.
+        """
+        if self._token is None:
+            self._token = self._read()
+        return self._token
+
+    def renew(self) -> bool:
+        """Read the file again after the token was rejected, and say whether there is another token now.
+
+        Raises:
+            ConfigurationError: The file cannot be read, or holds no token.
+        """
+        if self._file is None:
+            return False
+        rejected, self._token = self._token, self._read()
+        return self._token != rejected
+
+    def _read(self) -> SecretStr:
+        assert self._file is not None
+        try:
+            with self._file.open("rb") as file:
+                content = file.read(_LARGEST_TOKEN + 1)
+        except OSError as error:
+            raise ConfigurationError(
+                f"The token file {self._file} cannot be read: {error.strerror}.", field="platform.token_file"
+            ) from None
+        return _checked(content.decode("latin-1").strip(), "platform.token_file")
+
+
+def _checked(token: str, field: str) -> SecretStr:
+    # RFC 6750 b64token. A header cannot carry anything else, and what is wrong must not be repeated in an error.
+    if len(token) > _LARGEST_TOKEN or not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token):
+        raise ConfigurationError(
+            "Ploy's token is empty or has characters that no token has.",
+            field=field,
+            fix="copy the token from Ploy's integrations page again",
+        )
+    return SecretStr(token)
+
+
+def checked_url(url: str) -> SplitResult:
+    """Check the platform's address: https, or http on this machine, and no secret in it.
+
+    Raises:
+        ConfigurationError: It is not an address that a token may be sent to.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise _wrong_url("is not an address") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise _wrong_url("is not an https address")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise _wrong_url("has more than a host and a path; credentials do not belong into it")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise _wrong_url("is not encrypted: anything but this machine itself needs https")
+    return parts
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host name or address is this machine's own."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _wrong_url(reason: str) -> ConfigurationError:
+    return ConfigurationError(f"Ploy's address (platform.url) {reason}.", field="platform.url")

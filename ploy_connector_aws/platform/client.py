@@ -1,0 +1,255 @@
+"""The calls of the contract, as methods. Each can be made again without harm, and is, where the answer was lost."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable
+from contextlib import closing
+from typing import TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from ploy_connector_aws.spec.errors import ConfigurationError
+
+from . import wire
+from .auth import TokenSource, checked_url, is_loopback
+from .errors import REFUSALS, PlatformRefused, PlatformUnavailable, TokenRejected
+from .retry import RETRIED_STATUSES, RetryPolicy
+
+_Answer = TypeVar("_Answer", bound=BaseModel)
+
+_TIMEOUT = httpx.Timeout(30, connect=10)
+_COMMIT_TIMEOUT = httpx.Timeout(600, connect=10)
+"""A commit compares everything. Asked again meanwhile, the platform waits and gives the first answer."""
+_LARGEST_ANSWER = 64 * 1024 * 1024
+_LONGEST_TEXT = 300
+_COMPRESSION = 6
+
+
+class PlatformClient:
+    """Ploy, for one token. Used by one thread at a time; a context manager that closes its connections.
+
+    Args:
+        url: Ploy's address, without ``/connector/v1``.
+        token_source: Where the token comes from.
+        transport: Takes the place of the network, for tests.
+        timeout: Time limits of one attempt.
+        retry: How often and when a call is made again.
+
+    Raises:
+        ConfigurationError: The address or the proxy settings cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token_source: TokenSource,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        timeout: httpx.Timeout = _TIMEOUT,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        parts = checked_url(url)
+        self._base = url.rstrip("/") + wire.API_PREFIX
+        self._tokens = token_source
+        self._retry = retry or RetryPolicy()
+        try:
+            self._http = httpx.Client(
+                transport=transport,
+                timeout=timeout,
+                # A redirect would take the token along; a proxy has no way to this machine's own loopback.
+                follow_redirects=False,
+                trust_env=not is_loopback(parts.hostname or ""),
+                headers={"user-agent": "ploy-connector", "accept": f"application/json, {wire.PROBLEM_JSON}"},
+            )
+        except (ValueError, OSError) as error:
+            raise ConfigurationError(
+                f"The proxy or certificate settings of the environment cannot be used ({type(error).__name__}).",
+                fix="check HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE",
+            ) from None
+
+    def __enter__(self) -> PlatformClient:
+        """Use as a context manager: closes the connections at the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    # Every method raises TokenRejected, PlatformUnavailable and PlatformRefused; what else, its docstring says.
+
+    def integrations(self) -> wire.Integrations:
+        """Read which integrations this token serves, with their settings."""
+        return self._call("GET", "/integrations", wire.Integrations)
+
+    def hello(self, integration_id: str, request: wire.HelloRequest) -> wire.HelloAnswer:
+        """Introduce the runtime, and learn limits, intervals and flags.
+
+        Raises:
+            IntegrationUnknown: The token serves no such integration.
+        """
+        return self._call("POST", f"{_of(integration_id)}/hello", wire.HelloAnswer, request)
+
+    def open_sync(self, integration_id: str, request: wire.OpenSync) -> wire.OpenedSync:
+        """Open a staging area. The same run gets the same one; another run of the same opener replaces it.
+
+        Raises:
+            SyncTaken: Another runtime is handing over.
+        """
+        return self._call("POST", f"{_of(integration_id)}/syncs", wire.OpenedSync, request)
+
+    def put_batch(self, integration_id: str, sync_id: str, number: int, lines: Iterable[bytes]) -> wire.Digest:
+        """Stage one batch.
+
+        Args:
+            integration_id: Whose.
+            sync_id: The open sync.
+            number: The batch's place, from 1.
+            lines: Encoded lines, without their line ends.
+
+        Returns:
+            The batch's digest, as a commit needs it.
+
+        Raises:
+            BatchConflict: Another batch has this number.
+            SyncGone: The sync was replaced or aborted.
+        """
+        # Without a time in its header the same lines always give the same bytes, and so the same digest.
+        body = gzip.compress(b"".join(line + b"\n" for line in lines), _COMPRESSION, mtime=0)
+        digest = wire.digest_of(body)
+        headers = {
+            "content-type": wire.NDJSON,
+            "content-encoding": "gzip",
+            "content-digest": wire.to_content_digest(digest),
+        }
+        path = f"{_of(integration_id, sync_id)}/batches/{number}"
+        self._answer(
+            self._http.build_request("PUT", self._base + path, content=body, headers=headers), wire.BatchAnswer
+        )
+        return digest
+
+    def sync_status(self, integration_id: str, sync_id: str) -> wire.SyncStatus | None:
+        """Read where a sync stands; None when the platform does not know it."""
+        try:
+            return self._call("GET", _of(integration_id, sync_id), wire.SyncStatus)
+        except PlatformRefused as refusal:
+            if refusal.code == "sync_unknown":
+                return None
+            raise
+
+    def commit(self, integration_id: str, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
+        """Make what was staged visible, or have it held for a person.
+
+        Raises:
+            StaleReading: What is visible was read later.
+            SyncGone: The sync was replaced, aborted or rejected.
+        """
+        path = f"{_of(integration_id, sync_id)}/commit"
+        return self._call("POST", path, wire.CommitAnswer, request, timeout=_COMMIT_TIMEOUT)
+
+    def abort(self, integration_id: str, sync_id: str) -> wire.SyncStatus:
+        """Drop what was staged. A sync that was committed or held stays as it is."""
+        return self._call("POST", f"{_of(integration_id, sync_id)}/abort", wire.SyncStatus)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        answer: type[_Answer],
+        body: BaseModel | None = None,
+        timeout: httpx.Timeout | None = None,
+    ) -> _Answer:
+        request = self._http.build_request(
+            method,
+            self._base + path,
+            content=body.model_dump_json().encode() if body else None,
+            headers={"content-type": "application/json"} if body else None,
+            timeout=timeout or self._http.timeout,
+        )
+        return self._answer(request, answer)
+
+    def _answer(self, request: httpx.Request, answer: type[_Answer]) -> _Answer:
+        try:
+            return answer.model_validate_json(self._send(request))
+        except ValidationError:
+            raise PlatformUnavailable(
+                f"Ploy's answer to {_named(request)} does not fit the contract.",
+                fix="check platform.url: something else may be answering there",
+            ) from None
+
+    def _send(self, request: httpx.Request) -> bytes:
+        """Send until there is an answer that is final."""
+        began, attempts, is_renewed = self._retry.monotonic(), 0, False
+        while True:
+            request.headers["authorization"] = f"Bearer {self._tokens.token().get_secret_value()}"
+            attempts += 1
+            retry_after: float | None = None
+            try:
+                response = self._http.send(request, stream=True)
+                with closing(response):
+                    status, body = response.status_code, _read(response)
+            except httpx.RequestError as error:
+                reason = f"could not be reached: {type(error).__name__} {str(error)[:_LONGEST_TEXT]}".rstrip()
+            else:
+                retry_after = self._retry.from_retry_after(response.headers.get("retry-after"))
+                if 200 <= status < 300:
+                    return body
+                if status == 401 and not is_renewed and self._tokens.renew():
+                    is_renewed = True
+                    continue
+                if status not in RETRIED_STATUSES:
+                    raise _refusal(request, status, body, retry_after)
+                reason = f"answered {status}"
+            wait = self._retry.wait_seconds(attempts, self._retry.monotonic() - began, retry_after)
+            if wait is None:
+                raise PlatformUnavailable(
+                    f"Ploy {reason} (attempt {attempts} of {_named(request)}).", retry_after_seconds=retry_after
+                )
+            self._retry.sleep(wait)
+
+
+def _of(integration_id: str, sync_id: str | None = None) -> str:
+    path = f"/integrations/{quote(integration_id, safe='')}"
+    return path if sync_id is None else f"{path}/syncs/{quote(sync_id, safe='')}"
+
+
+def _named(request: httpx.Request) -> str:
+    return f"{request.method} {request.url.path}"
+
+
+def _read(response: httpx.Response) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > _LARGEST_ANSWER:
+            raise httpx.DecodingError("the answer is larger than any of the contract", request=response.request)
+    return bytes(body)
+
+
+def _refusal(
+    request: httpx.Request, status: int, body: bytes, retry_after: float | None
+) -> PlatformRefused | TokenRejected:
+    if status == 401:
+        return TokenRejected("Ploy does not accept the token.", fix="create a new token on Ploy's integrations page")
+    if 300 <= status < 400:
+        return PlatformRefused(
+            f"Ploy redirects {_named(request)} elsewhere; the token is not sent there.",
+            problem=wire.Problem(status=status),
+            fix="check platform.url",
+        )
+    try:
+        problem = wire.Problem.model_validate_json(body)
+    except ValidationError:
+        problem = wire.Problem(status=status)
+    said = " ".join(part for part in (problem.title, problem.detail) if part) or f"status {status}"
+    for line in problem.errors[:3]:
+        said += f" Line {line.line}: {line.reason}"
+    return REFUSALS.get(problem.code or "", PlatformRefused)(
+        f"Ploy refused {_named(request)}: {said[:_LONGEST_TEXT]}", problem=problem, retry_after_seconds=retry_after
+    )

@@ -1,0 +1,53 @@
+"""When a call is made again: how often, how long in between, and when to give up."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+"""Answers that say nothing about the request itself. Every call of the contract can be made again without harm."""
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Exponential waits with full jitter, bounded in number and in all. The clock can be exchanged."""
+
+    max_attempts: int = 6
+    max_seconds: float = 180
+    """No wait begins that would end later than this after the first attempt began."""
+    first_wait_seconds: float = 0.5
+    longest_wait_seconds: float = 20
+    sleep: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    jitter: Callable[[], float] = random.random
+
+    def wait_seconds(self, attempts: int, elapsed: float, retry_after: float | None) -> float | None:
+        """Say how long to wait before the next attempt; None to give up.
+
+        Args:
+            attempts: How many were made.
+            elapsed: Seconds since the first began.
+            retry_after: What the platform asked for, in seconds. It is never undercut.
+        """
+        longest = min(self.longest_wait_seconds, self.first_wait_seconds * 2 ** (attempts - 1))
+        wait = longest * self.jitter() if retry_after is None else retry_after + self.first_wait_seconds * self.jitter()
+        return None if attempts >= self.max_attempts or elapsed + wait > self.max_seconds else wait
+
+    def from_retry_after(self, header: str | None) -> float | None:
+        """Read the header Retry-After, in seconds or as a date; None where there is none that can be read."""
+        if header is None:
+            return None
+        if header.strip().isdecimal():
+            return float(header.strip()[:9])
+        try:
+            date = parsedate_to_datetime(header)
+        except ValueError:
+            return None
+        # A date without a zone is read as UTC (RFC 9110 knows GMT only).
+        return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - self.now()).total_seconds())
