@@ -1,0 +1,138 @@
+"""Reads who is assigned to which AWS account with which permission set, one principal at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ploy_connector_aws.aws.paging import read_pages
+from ploy_connector_aws.spec import (
+    AuthenticationError,
+    ConnectorError,
+    Entitlement,
+    Grant,
+    NotFound,
+    Page,
+    Record,
+    RecordKey,
+    Resource,
+    TemporaryError,
+)
+
+from .permission_sets import describe_permission_set, to_short_name, to_undescribed_role
+from .reading import READ_ONLY, Reading, names
+from .seen import Kind
+
+ASSIGNMENTS = "identity-center/assignments"
+
+
+@dataclass(frozen=True)
+class PrincipalKind:
+    """One kind of principal, in the words of AWS and in ours."""
+
+    aws: Literal["USER", "GROUP"]
+    seen: Kind
+    scope: str
+    record: Literal["account", "entitlement"]
+
+
+USER = PrincipalKind("USER", "user", f"{ASSIGNMENTS}/users", "account")
+GROUP = PrincipalKind("GROUP", "group", f"{ASSIGNMENTS}/groups", "entitlement")
+
+
+@dataclass
+class _Rows:
+    """The records of one page, by key: many rows name the same AWS account and the same permission set."""
+
+    records: dict[RecordKey, Record] = field(default_factory=dict)
+    partial: dict[RecordKey, Record] = field(default_factory=dict)
+
+    def add(self, record: Record, *, is_partial: bool = False) -> None:
+        (self.partial if is_partial else self.records)[record.key] = record
+
+
+def read_assignments(reading: Reading, kind: PrincipalKind, principal_id: str) -> Iterator[Page]:
+    """Read what one user or group is assigned to directly. A principal that is gone by now is retracted."""
+    scope = f"{kind.scope}/{principal_id}"
+    yield Page(scope=scope, parent=ASSIGNMENTS)
+    if reading.seen.find(kind.seen, [principal_id])[principal_id].state == "gone":
+        yield Page(scope=scope, gone=True)
+        return
+    try:
+        for rows in read_pages(
+            reading.sso_admin,
+            "ListAccountAssignmentsForPrincipal",
+            "AccountAssignments",
+            InstanceArn=reading.instance.arn,
+            PrincipalId=principal_id,
+            PrincipalType=kind.aws,
+        ):
+            page = _Rows()
+            for row in rows:
+                _add_row(reading, page, kind, principal_id, row)
+            yield Page(scope=scope, records=tuple(page.records.values()), partial=tuple(page.partial.values()))
+    except NotFound as error:
+        if not names(error, kind.aws, principal_id):
+            raise
+        reading.seen.add(kind.seen, [(principal_id, "")], "gone")
+        yield Page(scope=scope, retracted=(RecordKey(type=kind.record, id=principal_id),), gone=True)
+        return
+    yield Page(scope=scope, complete=True)
+
+
+def read_end_of_assignments(reading: Reading) -> Iterator[Page]:
+    """End the scope above all principals: it is complete only if every one of them was announced."""
+    unlisted = [f"{kind.seen}s" for kind in (USER, GROUP) if not reading.seen.is_complete(kind.seen)]
+    if unlisted:
+        raise TemporaryError(
+            f"Some assignments may be missing, as the list of {' and the list of '.join(unlisted)} could not be read "
+            "completely."
+        )
+    yield Page(scope=ASSIGNMENTS, complete=True)
+
+
+def _add_row(reading: Reading, page: _Rows, kind: PrincipalKind, principal_id: str, row: dict[str, Any]) -> None:
+    missing = [name for name in ("AccountId", "PermissionSetArn", "PrincipalId", "PrincipalType") if not row.get(name)]
+    if missing:
+        # All four are optional in AWS's model. Skipping the row would look as if the access had been taken away.
+        raise TemporaryError(f"AWS gave an assignment without its {missing[0]}.")
+    if (row["PrincipalType"], row["PrincipalId"]) != (kind.aws, principal_id):
+        # Asked about a user, AWS mixes in what the user has through groups (AWS.md section 3.1); the group is asked
+        # itself, and an inherited row must not become a second, direct path.
+        return
+    account_id, arn = row["AccountId"], row["PermissionSetArn"]
+    name = _name_permission_set(reading, page, arn)
+    if name is None:
+        return
+    account_role = Entitlement(
+        id=f"{account_id}/{arn}",
+        kind="account_role",
+        name=f"{name} in {account_id}",
+        resource_id=account_id,
+        not_grantable_reason=READ_ONLY,
+        attributes={"aws_account_id": account_id, "permission_set_arn": arn},
+    )
+    is_described = reading.seen.find("permission_set", [arn])[arn].state == "read"
+    page.add(Resource(id=account_id, kind="aws_account", name=account_id))
+    page.add(account_role, is_partial=not is_described)
+    page.add(Grant(principal_kind=kind.record, principal_id=principal_id, entitlement_id=account_role.id))
+
+
+def _name_permission_set(reading: Reading, page: _Rows, arn: str) -> str | None:
+    """Name a permission set; None where it does not exist. One that the list did not have is described now."""
+    seen = reading.seen.find("permission_set", [arn]).get(arn)
+    if seen is not None:
+        return None if seen.state == "gone" else seen.name
+    try:
+        role = describe_permission_set(reading, arn)
+    except AuthenticationError:
+        raise
+    except ConnectorError:
+        # That the assignment exists is known all the same.
+        page.add(to_undescribed_role(arn), is_partial=True)
+        return to_short_name(arn)
+    if role is None:
+        return None
+    page.add(role)
+    return role.name

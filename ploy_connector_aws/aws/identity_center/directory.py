@@ -1,0 +1,170 @@
+"""Reads people, groups and memberships of the identity store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from ploy_connector_aws.aws.paging import read, read_pages
+from ploy_connector_aws.spec import Account, Email, Entitlement, ExternalId, Grant, NotFound, Page, RecordKey, Refused
+
+from .reading import READ_ONLY, Reading, names
+
+USERS = "identity-center/users"
+GROUPS = "identity-center/groups"
+
+_STATUSES = {"ENABLED": "active", "DISABLED": "disabled"}
+
+_KEPT_ATTRIBUTES = {"Title": "title", "UserType": "user_type"}
+"""AWS sends birth dates, addresses, telephone numbers and photos unasked: what is not named here is dropped."""
+
+
+def members_scope(group_id: str) -> str:
+    """Name the scope that holds a group's members."""
+    return f"{GROUPS}/{group_id}/members"
+
+
+def read_users(reading: Reading) -> Iterator[Page]:
+    """Read all people. ListUsers answers in full, so nobody is described one by one."""
+    for users in read_pages(reading.identity_store, "ListUsers", "Users", **_store(reading)):
+        accounts = tuple(to_account(user) for user in users)
+        reading.seen.add("user", ((account.id, "") for account in accounts))
+        yield Page(scope=USERS, records=accounts)
+    reading.seen.set_complete("user")
+    yield Page(scope=USERS, complete=True)
+
+
+def read_groups(reading: Reading) -> Iterator[Page]:
+    """Read all groups, and announce the scope of each one's members."""
+    for groups in read_pages(reading.identity_store, "ListGroups", "Groups", **_store(reading)):
+        entitlements = tuple(to_group(group) for group in groups)
+        reading.seen.add("group", ((group.id, group.name) for group in entitlements))
+        yield Page(scope=GROUPS, records=entitlements)
+        for group in entitlements:
+            yield Page(scope=members_scope(group.id), parent=GROUPS)
+    reading.seen.set_complete("group")
+    yield Page(scope=GROUPS, complete=True)
+
+
+def read_members(reading: Reading, group_id: str) -> Iterator[Page]:
+    """Read the members of one group. A group that is gone by now is retracted."""
+    scope = members_scope(group_id)
+    has_unknown_members = False
+    try:
+        for rows in read_pages(
+            reading.identity_store, "ListGroupMemberships", "GroupMemberships", **_store(reading), GroupId=group_id
+        ):
+            members = {row["MemberId"]["UserId"]: row for row in rows if "UserId" in row.get("MemberId", {})}
+            has_unknown_members |= any("UserId" not in row.get("MemberId", {}) for row in rows)
+            strangers = _read_strangers(reading, members)
+            yield Page(
+                scope=scope,
+                records=(
+                    *strangers.values(),
+                    *(_to_membership(user_id, group_id, row) for user_id, row in _without_gone(reading, members)),
+                ),
+            )
+    except NotFound as error:
+        if not names(error, "GROUP", group_id):
+            raise
+        reading.seen.add("group", [(group_id, "")], "gone")
+        yield Page(scope=scope, retracted=(RecordKey(type="entitlement", id=group_id),), gone=True)
+        return
+    if has_unknown_members:
+        raise Refused(
+            "The group has a member that is not a user, which this version of the connector does not know.",
+            reason="unknown_member",
+            fix="Update the connector.",
+        )
+    yield Page(scope=scope, complete=True)
+
+
+def _read_strangers(reading: Reading, members: Iterable[str]) -> dict[str, Account]:
+    """Describe members that the complete list of users did not have: new ones, or a deleted user's leftovers."""
+    if not reading.seen.is_complete("user"):
+        return {}
+    known = reading.seen.find("user", members)
+    strangers: dict[str, Account] = {}
+    for user_id in members:
+        if user_id not in known:
+            try:
+                user = read(reading.identity_store, "DescribeUser", **_store(reading), UserId=user_id)
+            except NotFound as error:
+                if not names(error, "USER", user_id):
+                    raise
+                reading.seen.add("user", [(user_id, "")], "gone")
+            else:
+                strangers[user_id] = to_account(user)
+                reading.seen.add("user", [(user_id, "")])
+    return strangers
+
+
+def _without_gone(reading: Reading, members: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    known = reading.seen.find("user", members)
+    for user_id, row in members.items():
+        if user_id not in known or known[user_id].state != "gone":
+            yield user_id, row
+
+
+def to_account(user: dict[str, Any]) -> Account:
+    """Convert a user of the identity store. All but the id is optional in AWS's model."""
+    external_ids = _to_external_ids(user)
+    return Account(
+        id=user["UserId"],
+        kind="human",
+        username=user.get("UserName"),
+        display_name=user.get("DisplayName"),
+        emails=tuple(
+            Email(address=email["Value"], is_primary=email.get("Primary") is True)
+            for email in user.get("Emails", ())
+            if email.get("Value")
+        ),
+        status=_STATUSES.get(user.get("UserStatus", ""), "unknown"),
+        created_at=to_utc(user.get("CreatedAt")),
+        external_ids=external_ids,
+        managed_by=find_manager(external_ids),
+        source="identity-center",
+        attributes={name: user[key] for key, name in _KEPT_ATTRIBUTES.items() if user.get(key)},
+    )
+
+
+def to_group(group: dict[str, Any]) -> Entitlement:
+    """Convert a group of the identity store."""
+    manager = find_manager(_to_external_ids(group))
+    return Entitlement(
+        id=group["GroupId"],
+        kind="group",
+        name=group.get("DisplayName") or group["GroupId"],
+        description=group.get("Description"),
+        not_grantable_reason=f"{READ_ONLY} The group is managed by {manager}." if manager else READ_ONLY,
+        managed_by=manager,
+    )
+
+
+def find_manager(external_ids: tuple[ExternalId, ...]) -> str | None:
+    """Tell which outside system owns a user or group. No external id proves nothing: AD and ssosync leave none."""
+    return external_ids[0].issuer if external_ids else None
+
+
+def to_utc(moment: datetime | None) -> datetime | None:
+    """Say a moment in UTC, so that the machine's time zone changes no record."""
+    return moment.astimezone(UTC) if moment else None
+
+
+def _to_external_ids(thing: dict[str, Any]) -> tuple[ExternalId, ...]:
+    return tuple(ExternalId(issuer=each["Issuer"], id=each["Id"]) for each in thing.get("ExternalIds", ()))
+
+
+def _to_membership(user_id: str, group_id: str, row: dict[str, Any]) -> Grant:
+    membership_id = row.get("MembershipId")
+    return Grant(
+        principal_kind="account",
+        principal_id=user_id,
+        entitlement_id=group_id,
+        attributes={"membership_id": membership_id} if membership_id else {},
+    )
+
+
+def _store(reading: Reading) -> dict[str, str]:
+    return {"IdentityStoreId": reading.instance.identity_store_id}

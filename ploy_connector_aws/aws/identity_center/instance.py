@@ -1,0 +1,124 @@
+"""Finds the Identity Center instance, wherever it is, and says in which Region it must be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from ploy_connector_aws.aws.errors import RegionNotEnabled
+from ploy_connector_aws.aws.paging import read_pages
+from ploy_connector_aws.aws.session import ReadSession
+from ploy_connector_aws.spec import ConnectorError, Refused, TemporaryError
+
+_SWEEPING_THREADS = 8
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One instance of IAM Identity Center.
+
+    Only the primary Region answers about permission sets and assignments (AWS.md section 3.3), so all is read there.
+    """
+
+    arn: str
+    identity_store_id: str
+    owner_account_id: str | None
+    primary_region: str
+    is_account_instance: bool = False
+
+
+def read_instance(session: ReadSession) -> Instance | None:
+    """Find the instance that the role can see; None where there is none in any Region.
+
+    Raises:
+        ConnectorError: It could not be found out, or the instance is not ready.
+    """
+    try:
+        rows = list(_read_rows(session, session.config.region, RegionScope="ALL_REGIONS"))
+    except Refused:
+        # RegionScope is new, and not known to be served in every Region (AWS.md section 12).
+        rows = None
+    if rows is None or any(_find_primary_region(row) is None for row in rows):
+        rows = _sweep(session)
+    return choose_instance(rows, session.config.account_id)
+
+
+def choose_instance(rows: list[dict[str, Any]], account_id: str) -> Instance | None:
+    """Choose among what ListInstances answered; the rows hold their ``PrimaryRegion``.
+
+    Args:
+        rows: The instances.
+        account_id: The AWS account of the role; what belongs to another account is the organization's.
+
+    Raises:
+        TemporaryError: There is none that is active.
+    """
+    if not rows:
+        return None
+    active = [row for row in rows if row.get("Status", "ACTIVE") == "ACTIVE"]
+    if not active:
+        raise TemporaryError("The IAM Identity Center instance is not active: it is being made or deleted, or failed.")
+    chosen = min(active, key=lambda row: (row.get("OwnerAccountId") == account_id, row.get("InstanceArn", "")))
+    missing = [name for name in ("InstanceArn", "IdentityStoreId") if not chosen.get(name)]
+    if missing:
+        raise TemporaryError(f"AWS described the IAM Identity Center instance without its {missing[0]}.")
+    return Instance(
+        arn=chosen["InstanceArn"],
+        identity_store_id=chosen["IdentityStoreId"],
+        owner_account_id=chosen.get("OwnerAccountId"),
+        primary_region=_find_primary_region(chosen) or "",
+        # AWS does not say of what kind an instance is. Beside one of another account, an account's own is certain.
+        is_account_instance=chosen.get("OwnerAccountId") == account_id
+        and any(row.get("OwnerAccountId") not in (account_id, None) for row in rows),
+    )
+
+
+def _sweep(session: ReadSession) -> list[dict[str, Any]]:
+    """Ask every Region, as each knows only its own instances."""
+    regions = session.regions("sso-admin")
+    # An additional Region shows a replica (AWS.md section 3.3): where the row does not say, the settings' Region wins.
+    regions.sort(key=lambda region: region != session.config.region)
+    with ThreadPoolExecutor(_SWEEPING_THREADS) as threads:
+        answers = list(threads.map(lambda region: _ask_region(session, region), regions))
+    found: dict[str, dict[str, Any]] = {}
+    for region, answer in zip(regions, answers, strict=True):
+        if not isinstance(answer, ConnectorError):
+            for row in answer:
+                found.setdefault(
+                    row.get("InstanceArn", ""), {**row, "PrimaryRegion": _find_primary_region(row) or region}
+                )
+    if found:
+        return list(found.values())
+    errors = [answer for answer in answers if isinstance(answer, ConnectorError)]
+    serious = [error for error in errors if not isinstance(error, RegionNotEnabled)]
+    if serious:
+        # A Region that could not be asked may hold the instance: "none found" is then no answer.
+        raise serious[0]
+    if len(errors) == len(answers):
+        # The same code means a Region that is not enabled and credentials that are not valid (AWS.md section 8).
+        raise errors[0]
+    return []
+
+
+def _ask_region(session: ReadSession, region: str) -> list[dict[str, Any]] | ConnectorError:
+    try:
+        return list(_read_rows(session, region))
+    except ConnectorError as error:
+        return error
+
+
+def _read_rows(session: ReadSession, region: str, **parameters: str) -> Iterator[dict[str, Any]]:
+    client = session.make_client("sso-admin", region)
+    try:
+        for rows in read_pages(client, "ListInstances", "Instances", **parameters):
+            yield from rows
+    finally:
+        client.close()
+
+
+def _find_primary_region(row: dict[str, Any]) -> str | None:
+    if row.get("PrimaryRegion"):
+        return str(row["PrimaryRegion"])
+    return next((each["RegionName"] for each in row.get("Regions", ()) if each.get("IsPrimaryRegion")), None)

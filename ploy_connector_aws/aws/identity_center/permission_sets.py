@@ -1,0 +1,131 @@
+"""Reads permission sets: the list, and each one's description with its policies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ploy_connector_aws.aws.paging import read, read_pages
+from ploy_connector_aws.spec import Entitlement, NotFound, Page, RecordKey, Refused, TemporaryError
+
+from .directory import to_utc
+from .reading import READ_ONLY, Reading, names
+
+PERMISSION_SETS = "identity-center/permission-sets"
+
+
+def permission_set_scope(arn: str) -> str:
+    """Name the scope that holds one permission set's description."""
+    return f"{PERMISSION_SETS}/{to_short_name(arn)}"
+
+
+def read_permission_sets(reading: Reading) -> Iterator[Page]:
+    """Read the list, which has ARNs only, and announce the scope of each description."""
+    if reading.instance.is_account_instance:
+        # An account instance has no permission sets; AWS answers the question with an error (AWS.md section 3.3).
+        reading.seen.set_complete("permission_set")
+        yield Page(scope=PERMISSION_SETS, complete=True)
+        return
+    try:
+        for arns in read_pages(
+            reading.sso_admin, "ListPermissionSets", "PermissionSets", InstanceArn=reading.instance.arn
+        ):
+            reading.seen.add("permission_set", ((arn, to_short_name(arn)) for arn in arns))
+            yield Page(scope=PERMISSION_SETS, partial=tuple(to_undescribed_role(arn) for arn in arns))
+            for arn in arns:
+                yield Page(scope=permission_set_scope(arn), parent=PERMISSION_SETS)
+    except Refused as error:
+        raise _explain_account_instance(error) from None
+    reading.seen.set_complete("permission_set")
+    yield Page(scope=PERMISSION_SETS, complete=True)
+
+
+def read_permission_set(reading: Reading, arn: str) -> Iterator[Page]:
+    """Read one description. A permission set that is gone by now is retracted."""
+    scope = permission_set_scope(arn)
+    role = describe_permission_set(reading, arn)
+    if role is None:
+        yield Page(scope=scope, retracted=(RecordKey(type="entitlement", id=arn),), gone=True)
+    else:
+        yield Page(scope=scope, records=(role,), complete=True)
+
+
+def describe_permission_set(reading: Reading, arn: str) -> Entitlement | None:
+    """Read one permission set in full, and remember how that went; None where AWS says it does not exist.
+
+    Raises:
+        ConnectorError: It could not be read.
+    """
+    which = {"InstanceArn": reading.instance.arn, "PermissionSetArn": arn}
+    reading.seen.add("permission_set", [(arn, to_short_name(arn))], "unread")
+    try:
+        description = read(reading.sso_admin, "DescribePermissionSet", **which).get("PermissionSet")
+        if not description:
+            raise TemporaryError("The answer to the call DescribePermissionSet has no PermissionSet.")
+        role = to_role(
+            arn,
+            description,
+            _read_all(reading, "ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies", which),
+            _read_all(
+                reading,
+                "ListCustomerManagedPolicyReferencesInPermissionSet",
+                "CustomerManagedPolicyReferences",
+                which,
+            ),
+        )
+    except NotFound as error:
+        if not names(error, "PERMISSION_SET", arn):
+            raise
+        reading.seen.add("permission_set", [(arn, to_short_name(arn))], "gone")
+        return None
+    reading.seen.add("permission_set", [(arn, role.name)], "read")
+    return role
+
+
+def to_role(
+    arn: str, description: dict[str, Any], managed: list[dict[str, Any]], references: list[dict[str, Any]]
+) -> Entitlement:
+    """Convert a permission set with its two kinds of policies."""
+    created = to_utc(description.get("CreatedDate"))
+    attributes: dict[str, Any] = {
+        "session_duration": description.get("SessionDuration"),
+        "created": created.isoformat() if created else None,
+        "aws_managed_policies": sorted(policy["Arn"] for policy in managed),
+        "customer_managed_policies": sorted(
+            ({"path": reference.get("Path", "/"), "name": reference["Name"]} for reference in references),
+            key=lambda policy: (policy["path"], policy["name"]),
+        ),
+    }
+    return Entitlement(
+        id=arn,
+        kind="role",
+        name=description.get("Name") or to_short_name(arn),
+        description=description.get("Description"),
+        not_grantable_reason=READ_ONLY,
+        attributes={name: value for name, value in attributes.items() if value is not None},
+    )
+
+
+def to_undescribed_role(arn: str) -> Entitlement:
+    """Make the record of a permission set of which no more than its ARN is known."""
+    return Entitlement(id=arn, kind="role", name=to_short_name(arn), not_grantable_reason=READ_ONLY)
+
+
+def to_short_name(arn: str) -> str:
+    """Take the last segment of a permission set's ARN."""
+    return arn.rpartition("/")[2]
+
+
+def _read_all(reading: Reading, operation: str, member: str, which: dict[str, str]) -> list[dict[str, Any]]:
+    return [row for rows in read_pages(reading.sso_admin, operation, member, **which) for row in rows]
+
+
+def _explain_account_instance(error: Refused) -> Refused:
+    if error.reason != "invalid_request":
+        return error
+    return Refused(
+        "AWS does not list permission sets for this instance: it may be an account instance, which has none.",
+        reason=error.reason,
+        fix="For an account instance name only identity-center/users and identity-center/groups in the settings.",
+        request_id=error.request_id,
+    )

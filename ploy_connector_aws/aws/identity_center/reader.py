@@ -1,0 +1,166 @@
+"""Reads one instance as a tree of scopes: what is announced when, and what is read at the same time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+from ploy_connector_aws.aws.session import ReadSession
+from ploy_connector_aws.config import IDENTITY_CENTER, SCOPE_NEEDS, AwsConfig
+from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Refused
+
+from .assignments import ASSIGNMENTS, GROUP, USER, PrincipalKind, read_assignments, read_end_of_assignments
+from .crew import Crew
+from .directory import GROUPS, USERS, members_scope, read_groups, read_members, read_users
+from .instance import read_instance
+from .permission_sets import PERMISSION_SETS, permission_set_scope, read_permission_set, read_permission_sets
+from .reading import Reading, fail_alone
+from .seen import Seen, SeenThings
+
+THREADS = 8
+"""For each of the two quotas. At a third of a second a call, six already use up the quota."""
+
+
+class IdentityCenterReader:
+    """One sync's reading: the two iterators share the session, the instance and what was seen.
+
+    Args:
+        config: The integration's settings.
+    """
+
+    def __init__(self, config: AwsConfig) -> None:
+        self._config = config
+        self._session = ReadSession(config)
+        self._seen = SeenThings()
+        self._reading: Reading | None = None
+        self._has_begun = False
+        self._authentication_error: AuthenticationError | None = None
+
+    def read_accounts(self) -> Iterator[Page]:
+        """Find the instance, announce all scopes below it, and read the people.
+
+        Raises:
+            AuthenticationError: The role could not be assumed, or no longer.
+        """
+        self._has_begun = True
+        try:
+            yield from self._read_root()
+            if self._reading is not None and self._config.includes(USERS):
+                yield from fail_alone(USERS, read_users(self._reading))
+        except AuthenticationError as error:
+            self._authentication_error = error
+            raise
+
+    def read_entitlements(self) -> Iterator[Page]:
+        """Read groups, members, permission sets and assignments; first the people, if nobody asked for them yet.
+
+        Raises:
+            AuthenticationError: The role could not be assumed, or no longer.
+        """
+        try:
+            if not self._has_begun:
+                yield from self.read_accounts()
+            if self._authentication_error is not None:
+                raise self._authentication_error
+            if self._reading is not None:
+                yield from _Jobs(self._config, self._reading).run()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Stop calling AWS and forget what was seen."""
+        self._session.close()
+        self._seen.close()
+
+    def _read_root(self) -> Iterator[Page]:
+        yield Page(scope=IDENTITY_CENTER)
+        try:
+            self._session.open()
+            instance = read_instance(self._session)
+        except AuthenticationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the host must not take it for "no instance"
+            yield Page(scope=IDENTITY_CENTER, failure=Failure.from_error(error))
+            return
+        if instance is None:
+            yield Page(scope=IDENTITY_CENTER, complete=True)
+            return
+        self._reading = Reading(self._session, instance, self._seen)
+        yield Page(scope=IDENTITY_CENTER, origin=instance.arn)
+        for scope in SCOPE_NEEDS:
+            yield Page(scope=scope, parent=IDENTITY_CENTER, excluded=not self._config.includes(scope))
+        yield Page(scope=IDENTITY_CENTER, complete=True)
+
+
+class _Jobs:
+    """The two jobs that run at the same time, as each has a quota of its own."""
+
+    def __init__(self, config: AwsConfig, reading: Reading) -> None:
+        self._config = config
+        self._reading = reading
+        self._crew = Crew(on_stop=reading.session.throttle.stop)
+        self._groups_listed = threading.Event()
+        self._refusal: Refused | None = None
+
+    def run(self) -> Iterator[Page]:
+        return self._crew.run(self._read_directory, self._read_access)
+
+    def _read_directory(self) -> None:
+        """Use up the quotas of the identity store: groups, then the members of each."""
+        reading = self._reading
+        try:
+            if self._config.includes(GROUPS):
+                self._emit(GROUPS, read_groups(reading))
+        finally:
+            self._groups_listed.set()
+        self._for_each(
+            reading.seen.each("group"),
+            lambda group: self._emit(members_scope(group.id), read_members(reading, group.id)),
+        )
+
+    def _read_access(self) -> None:
+        """Use up the quota of sso-admin: permission sets, then the assignments of users, then those of groups."""
+        reading = self._reading
+        if self._config.includes(PERMISSION_SETS):
+            self._emit(PERMISSION_SETS, self._read_permission_sets())
+            self._for_each(
+                reading.seen.each("permission_set"),
+                lambda found: self._emit(permission_set_scope(found.id), read_permission_set(reading, found.id)),
+            )
+        if self._config.includes(ASSIGNMENTS):
+            self._emit(ASSIGNMENTS, self._read_assignments())
+
+    def _read_permission_sets(self) -> Iterator[Page]:
+        try:
+            yield from read_permission_sets(self._reading)
+        except Refused as error:
+            self._refusal = error
+            raise
+
+    def _read_assignments(self) -> Iterator[Page]:
+        reading = self._reading
+        if self._refusal is not None:
+            # Where AWS does not take questions about permission sets, it takes none about assignments either.
+            raise self._refusal
+        if reading.instance.is_account_instance:
+            yield Page(scope=ASSIGNMENTS, complete=True)
+            return
+        self._read_principals(USER)
+        # Threads of the other job set this even when they fail or are stopped.
+        self._groups_listed.wait()
+        self._read_principals(GROUP)
+        yield from read_end_of_assignments(reading)
+
+    def _read_principals(self, kind: PrincipalKind) -> None:
+        self._for_each(
+            self._reading.seen.each(kind.seen),
+            lambda principal: self._emit(
+                f"{kind.scope}/{principal.id}", read_assignments(self._reading, kind, principal.id)
+            ),
+        )
+
+    def _emit(self, scope: str, pages: Iterator[Page]) -> None:
+        self._crew.emit(fail_alone(scope, pages))
+
+    def _for_each(self, things: Iterator[Seen], work: Callable[[Seen], None]) -> None:
+        self._crew.for_each(things, work, THREADS)

@@ -1,0 +1,86 @@
+"""What was seen in this reading, on disk: ids can be many, and memory must stay flat."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["user", "group", "permission_set"]
+State = Literal["listed", "read", "unread", "gone"]
+"""``read`` and ``unread``: a permission set whose description could be read, or could not."""
+
+_CHUNK = 200
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One thing that was seen."""
+
+    id: str
+    name: str
+    state: State
+
+
+class SeenThings:
+    """Ids, names and states of users, groups and permission sets, in SQLite's temporary file. Safe across threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._complete: set[Kind] = set()
+        # The empty name is SQLite's private temporary file: it spills to disk when it grows, and goes with the process.
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database.executescript(
+            "PRAGMA journal_mode = OFF;"
+            "CREATE TABLE thing (n INTEGER PRIMARY KEY, kind TEXT, id TEXT, name TEXT, state TEXT, UNIQUE (kind, id));"
+            "CREATE INDEX thing_kind ON thing (kind);"
+        )
+
+    def add(self, kind: Kind, things: Iterable[tuple[str, str]], state: State = "listed") -> None:
+        """Add things by id and name, or change the name and state of those that are there."""
+        with self._lock:
+            self._database.executemany(
+                "INSERT INTO thing (kind, id, name, state) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (kind, id) DO UPDATE SET name = excluded.name, state = excluded.state",
+                [(kind, id_, name, state) for id_, name in things],
+            )
+
+    def find(self, kind: Kind, ids: Iterable[str]) -> dict[str, Seen]:
+        """Look up some ids; those that were never seen are not in the answer."""
+        wanted = tuple(dict.fromkeys(ids))
+        marks = ",".join("?" * len(wanted))
+        with self._lock:
+            rows = self._database.execute(
+                f"SELECT id, name, state FROM thing WHERE kind = ? AND id IN ({marks})",  # noqa: S608 - marks only
+                (kind, *wanted),
+            ).fetchall()
+        return {row[0]: Seen(*row) for row in rows}
+
+    def each(self, kind: Kind) -> Iterator[Seen]:
+        """All things of a kind in the order in which they were seen, also those added meanwhile."""
+        last = 0
+        while True:
+            with self._lock:
+                rows = self._database.execute(
+                    "SELECT n, id, name, state FROM thing WHERE kind = ? AND n > ? ORDER BY n LIMIT ?",
+                    (kind, last, _CHUNK),
+                ).fetchall()
+            if not rows:
+                return
+            for last, *row in rows:  # noqa: B007 - the next chunk begins after it
+                yield Seen(*row)
+
+    def set_complete(self, kind: Kind) -> None:
+        """Note that the list of this kind was read to its end."""
+        self._complete.add(kind)
+
+    def is_complete(self, kind: Kind) -> bool:
+        """Whether the list of this kind was read to its end."""
+        return kind in self._complete
+
+    def close(self) -> None:
+        """Give the file back."""
+        with self._lock:
+            self._database.close()

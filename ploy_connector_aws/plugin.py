@@ -1,0 +1,83 @@
+"""The connector for AWS: its manifest, and hook implementations that hand over to ``aws``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from . import __version__
+from .config import AwsConfig, config_schema
+from .spec import SPEC_VERSION, ConfigurationError, ConnectionReport, ConnectorError, Manifest, Page, hookimpl
+
+if TYPE_CHECKING:
+    from .aws.identity_center.reader import IdentityCenterReader
+
+
+class AwsConnector:
+    """One integration with one AWS account. Importing and configuring it loads no AWS library."""
+
+    manifest: ClassVar[Manifest] = Manifest(
+        name="aws",
+        title="Amazon Web Services",
+        version=__version__,
+        spec_version=SPEC_VERSION,
+        description="Who can enter which AWS account, by which path: IAM Identity Center's users, groups, permission "
+        "sets and assignments, read through an assumed role.",
+        config_schema=config_schema(),
+    )
+
+    def __init__(self) -> None:
+        self._config: AwsConfig | None = None
+        self._reader: IdentityCenterReader | None = None
+
+    @hookimpl
+    def configure(self, config: Mapping[str, Any]) -> None:
+        """Check the settings."""
+        self._config = AwsConfig.from_settings(config)
+
+    @hookimpl
+    def test_connection(self) -> ConnectionReport:
+        """Assume the role, find the instance, list one user."""
+        from .aws.diagnosis import diagnose
+
+        return diagnose(self._configured())
+
+    @hookimpl
+    def list_accounts(self) -> Iterator[Page]:
+        """Begin a sync: find the instance and read the people."""
+        self._close_reader()
+        self._reader = self._new_reader()
+        return _raise_only_our_errors(self._reader.read_accounts())
+
+    @hookimpl
+    def list_entitlements(self) -> Iterator[Page]:
+        """Go on with the sync that ``list_accounts`` began, or begin one: groups, permission sets, assignments."""
+        reader, self._reader = self._reader or self._new_reader(), None
+        return _raise_only_our_errors(reader.read_entitlements())
+
+    def _configured(self) -> AwsConfig:
+        if self._config is None:
+            raise ConfigurationError("The connector was called before it was given its settings.")
+        return self._config
+
+    def _new_reader(self) -> IdentityCenterReader:
+        from .aws.identity_center.reader import IdentityCenterReader
+
+        return IdentityCenterReader(self._configured())
+
+    def _close_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+
+def _raise_only_our_errors(pages: Iterator[Page]) -> Iterator[Page]:
+    try:
+        yield from pages
+    except ConnectorError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a host knows the errors of the specification and no others
+        failure = ConnectorError(f"The connector failed unexpectedly ({type(error).__name__}).")
+    else:
+        return
+    raise failure
