@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -47,13 +46,13 @@ def push_full(
     )
     on_opened(opened.id)
     sent: Counter[RecordType] = Counter()
-    digests = hashlib.sha256()
-    batches = 0
-    for batches, lines in enumerate(split_batches(_lines(run, sent), limits), start=1):
-        digests.update(platform.put_batch(integration_id, opened.id, batches, lines).encode())
+    digests = [
+        platform.put_batch(integration_id, opened.id, number, lines)
+        for number, lines in enumerate(split_batches(_lines(run, sent), limits), start=1)
+    ]
     commit = wire.Commit(
-        batches=batches,
-        digest=digests.hexdigest(),
+        batches=len(digests),
+        digest=wire.digest_of_batches(digests),
         records=dict(sent),
         scopes=sum(1 for _ in run.scopes(only_announced=True)),
         hold=wire.Hold(reasons=hold) if hold else None,
@@ -63,19 +62,15 @@ def push_full(
 
 def _lines(run: Run, sent: Counter[RecordType]) -> Iterator[bytes]:
     for scope in run.scopes(only_announced=True):
-        yield _json(
+        yield wire.to_ndjson(
             wire.ScopeLine(
                 name=scope.name, parent=scope.parent, ending=scope.ending, failure=scope.failure, origin=scope.origin
             )
         )
     for key in run.retracted():
-        yield _json(wire.TombstoneLine(type=key.type, id=key.id))
+        yield wire.to_ndjson(wire.TombstoneLine(type=key.type, id=key.id))
     for record in run.proven_records():
         sent[record.type] += 1
-        yield _json(
+        yield wire.to_ndjson(
             wire.RecordLine(type=record.type, scopes=record.scopes, partial=record.is_partial, record=record.content)
         )
-
-
-def _json(line: wire.ScopeLine | wire.TombstoneLine | wire.RecordLine) -> bytes:
-    return line.model_dump_json(exclude_defaults=True).encode()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -99,6 +101,15 @@ class Store:
     def transaction(self) -> Transaction:
         """All or nothing: roll back when the block raises."""
         return Transaction(self._db)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """See the file as it is now for the whole block, whatever another process commits meanwhile."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("ROLLBACK")
 
     def fact(self, name: str, default: str) -> str:
         """Read a small fact about this file, and keep the default as its value when there is none yet."""

@@ -1,0 +1,107 @@
+"""How a command ends: its exit code, and its error as one sentence with the fix."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from enum import IntEnum
+
+from rich.console import Console
+
+from ploy_connector_aws.platform.batches import LineTooLong
+from ploy_connector_aws.platform.errors import PlatformError, PlatformRefused, PlatformUnavailable, TokenRejected
+from ploy_connector_aws.runtime.lock import SyncRunning
+from ploy_connector_aws.runtime.store import UnusableStore
+from ploy_connector_aws.runtime.sync import UnexpectedFailure
+from ploy_connector_aws.spec import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectorError,
+    ConnectorRefused,
+    PermissionMissing,
+    TemporaryError,
+)
+
+
+class Exit(IntEnum):
+    """The exit codes. The text of each is in ``MEANINGS``."""
+
+    OK = 0
+    BUG = 1
+    USAGE = 2
+    CONFIGURATION = 3
+    AUTHENTICATION = 4
+    PERMISSION = 5
+    TRY_AGAIN = 6
+    REFUSED = 7
+    STATE = 8
+    UNPROVEN = 10
+    HELD = 11
+    NOT_FOUND = 12
+
+
+MEANINGS = {
+    Exit.OK: "Done; a sync proved everything it read.",
+    Exit.BUG: "Something failed that should not; run again with --debug and report it.",
+    Exit.USAGE: "The command was typed wrongly.",
+    Exit.CONFIGURATION: "A setting is wrong or missing.",
+    Exit.AUTHENTICATION: "The role could not be assumed, or Ploy rejected the token.",
+    Exit.PERMISSION: "A permission is missing, or a check failed.",
+    Exit.TRY_AGAIN: "AWS, Ploy or the network did not answer, or another sync is running; try again later.",
+    Exit.REFUSED: "Ploy or the connector refused; a person must act.",
+    Exit.STATE: "The snapshot file cannot be used.",
+    Exit.UNPROVEN: "The sync was committed, but parts could not be read; what they held was kept.",
+    Exit.HELD: "The sync waits at Ploy until a person approves it.",
+    Exit.NOT_FOUND: "There is no such account.",
+}
+"""What each exit code means; the README's table is compared with it."""
+
+
+class AccountUnknown(Exception):
+    """No account of the snapshot has that id, user name or address."""
+
+
+_ENDINGS: tuple[tuple[type[Exception], Exit], ...] = (
+    (ConfigurationError, Exit.CONFIGURATION),
+    (ConnectorRefused, Exit.CONFIGURATION),
+    (AuthenticationError, Exit.AUTHENTICATION),
+    (TokenRejected, Exit.AUTHENTICATION),
+    (PermissionMissing, Exit.PERMISSION),
+    (TemporaryError, Exit.TRY_AGAIN),
+    (PlatformUnavailable, Exit.TRY_AGAIN),
+    (SyncRunning, Exit.TRY_AGAIN),
+    (PlatformRefused, Exit.REFUSED),
+    (PlatformError, Exit.REFUSED),
+    (LineTooLong, Exit.REFUSED),
+    (ConnectorError, Exit.REFUSED),
+    (UnusableStore, Exit.STATE),
+    (AccountUnknown, Exit.NOT_FOUND),
+    (UnexpectedFailure, Exit.BUG),
+)
+"""Which error ends a command with which code; the first that fits counts."""
+
+
+def report(error: Exception, *, as_json: bool, debug: bool) -> Exit:
+    """Say what went wrong, and choose the exit code."""
+    code = next((code for kind, code in _ENDINGS if isinstance(error, kind)), Exit.BUG)
+    is_known = any(isinstance(error, kind) for kind, _ in _ENDINGS)
+    message = str(error) if is_known else f"Something failed that should not ({type(error).__name__})."
+    fix = getattr(error, "fix", None)
+    if code is Exit.BUG:
+        fix = fix or "run the command again with --debug and report what it prints"
+    if debug:
+        traceback.print_exception(error, file=sys.stderr)
+    if as_json:
+        described = {"code": getattr(error, "code", None) or code.name.lower(), "message": message, "fix": fix}
+        sys.stdout.write(json.dumps({"error": described}, indent=2) + "\n")
+        return code
+    console = Console(stderr=True)
+    console.print(f"[bold red]Error:[/] {_escaped(message)}", soft_wrap=True, highlight=False)
+    if fix:
+        console.print(f"[bold]Fix:[/] {_escaped(fix)}", soft_wrap=True, highlight=False)
+    return code
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", "\\[")

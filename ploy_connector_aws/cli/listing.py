@@ -1,0 +1,133 @@
+"""``ploy-connector list``: accounts, entitlements, grants and resources, one row each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from functools import lru_cache
+from typing import Annotated, Any
+
+import typer
+
+from ploy_connector_aws.runtime.snapshot import Run, StoredRecord
+from ploy_connector_aws.spec import RecordKey
+from ploy_connector_aws.spec.records import RecordType
+
+from .endings import Exit
+from .opening import Picture, open_picture, read_operator_settings
+from .options import AsJson, ConfigFile, ConnectorName, Debug, Fresh
+from .output import console, print_json, shown_progress, table, text, unproven_table
+
+
+class What(StrEnum):
+    """What can be listed."""
+
+    ACCOUNTS = "accounts"
+    ENTITLEMENTS = "entitlements"
+    GRANTS = "grants"
+    RESOURCES = "resources"
+
+
+TYPES: dict[What, RecordType] = {
+    What.ACCOUNTS: "account",
+    What.ENTITLEMENTS: "entitlement",
+    What.GRANTS: "grant",
+    What.RESOURCES: "resource",
+}
+
+
+def list_records(
+    what: Annotated[What, typer.Argument(help="What to list.")],
+    config: ConfigFile = None,
+    connector: ConnectorName = None,
+    fresh: Fresh = False,
+    json: AsJson = False,
+    debug: Debug = False,
+) -> Exit:
+    """List accounts, entitlements, grants or resources, as of the last sync or, without one, as of now."""
+    settings = read_operator_settings(config, connector, debug=debug)
+    with (
+        shown_progress(quiet=json) as on_progress,
+        open_picture(settings, fresh=fresh, on_progress=on_progress) as seen,
+    ):
+        unproven = any(scope.unproven_since for scope in seen.run.scopes())
+        if json:
+            print_json(
+                {
+                    "as_of": seen.run.reading_started_at.isoformat(),
+                    "complete": not unproven,
+                    what.value: [
+                        {**record.content, "unproven": record.is_retained} for record in seen.run.records(TYPES[what])
+                    ],
+                }
+            )
+        else:
+            _print_table(what, seen)
+    return Exit.UNPROVEN if unproven else Exit.OK
+
+
+def as_of(seen: Picture) -> str:
+    """One line that says how old a picture is."""
+    when = seen.run.reading_started_at.strftime("%Y-%m-%d %H:%M UTC")
+    return f"Read just now ({when})." if seen.is_fresh else f"As of the last sync, {when}; --fresh reads now."
+
+
+def display_name(record: StoredRecord | None, otherwise: str) -> str:
+    """The name by which a person knows a record."""
+    content: dict[str, Any] = record.content if record else {}
+    return str(content.get("display_name") or content.get("username") or content.get("name") or otherwise)
+
+
+def _print_table(what: What, seen: Picture) -> None:
+    columns, rows = ROWS[what]
+    out, made = console(), table(*columns)
+    for row in rows(seen.run):
+        made.add_row(*(text(cell) for cell in row))
+    out.print(made)
+    out.print(f"{made.row_count} {what}. {as_of(seen)}")
+    if (unproven := unproven_table(seen.run.scopes())) is not None:
+        out.print(unproven)
+
+
+def _account_rows(run: Run) -> Iterator[tuple[object, ...]]:
+    for record in run.records("account"):
+        content = record.content
+        emails = ", ".join(email["address"] for email in content.get("emails", ()))
+        row = (content.get("username"), content.get("display_name"), emails, content.get("status", "unknown"))
+        yield (*row, content.get("managed_by"), _proof(record), record.id)
+
+
+def _entitlement_rows(run: Run) -> Iterator[tuple[object, ...]]:
+    for record in run.records("entitlement"):
+        content = record.content
+        yield content["kind"], content["name"], content.get("description"), _proof(record), record.id
+
+
+def _grant_rows(run: Run) -> Iterator[tuple[object, ...]]:
+    @lru_cache(maxsize=4096)
+    def name(kind: RecordType, id_: str) -> str:
+        return display_name(run.record(RecordKey(type=kind, id=id_)), id_)
+
+    for record in run.records("grant"):
+        content = record.content
+        kind: RecordType = content["principal_kind"]
+        holder = name(kind, content["principal_id"])
+        yield kind, holder, name("entitlement", content["entitlement_id"]), _proof(record)
+
+
+def _resource_rows(run: Run) -> Iterator[tuple[object, ...]]:
+    for record in run.records("resource"):
+        content = record.content
+        yield content["kind"], content["name"], content.get("region"), _proof(record), record.id
+
+
+def _proof(record: StoredRecord) -> str:
+    return "unproven" if record.is_retained else "proven"
+
+
+ROWS: dict[What, tuple[tuple[str, ...], Callable[[Run], Iterator[tuple[object, ...]]]]] = {
+    What.ACCOUNTS: (("User", "Name", "E-mail", "Status", "Managed by", "Proof", "Id"), _account_rows),
+    What.ENTITLEMENTS: (("Kind", "Name", "Description", "Proof", "Id"), _entitlement_rows),
+    What.GRANTS: (("Holder is", "Holder", "Holds", "Proof"), _grant_rows),
+    What.RESOURCES: (("Kind", "Name", "Region", "Proof", "Id"), _resource_rows),
+}

@@ -1,0 +1,168 @@
+"""From the operator's configuration to a configured connector, the platform, and a snapshot to look at."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ploy_connector_aws import __version__
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.auth import TokenSource
+from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.runtime import logs
+from ploy_connector_aws.runtime.changes import finish
+from ploy_connector_aws.runtime.settings import OperatorSettings, read_settings
+from ploy_connector_aws.runtime.snapshot import Run
+from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.sync import OnProgress, read
+from ploy_connector_aws.spec import ConfigurationError, Connector, InstalledConnector, find_connectors
+from ploy_connector_aws.spec.hooks import ConnectorHooks
+
+
+def read_operator_settings(config: Path | None, connector: str | None, *, debug: bool) -> OperatorSettings:
+    """Read the configuration, with the connector's name from the command line, and set up logging.
+
+    Raises:
+        ConfigurationError: Something is wrong with it.
+    """
+    logs.configure(debug=debug)
+    settings = read_settings(config)
+    if connector is None:
+        return settings
+    integration = settings.integration.model_copy(update={"connector": connector})
+    return settings.model_copy(update={"integration": integration})
+
+
+def find_connector(name: str) -> InstalledConnector:
+    """Find an installed connector by name.
+
+    Raises:
+        ConfigurationError: There is none of that name.
+        ConnectorRefused: An installed one breaks the specification.
+    """
+    installed = find_connectors()
+    if name not in installed:
+        raise ConfigurationError(
+            f"There is no connector {name!r} here; installed: {', '.join(sorted(installed))}.",
+            field="integration.connector",
+        )
+    return installed[name]
+
+
+def open_platform(settings: OperatorSettings) -> PlatformClient:
+    """Make the client for Ploy.
+
+    Raises:
+        ConfigurationError: The address or the token cannot be used.
+    """
+    platform = settings.platform
+    return PlatformClient(platform.url, TokenSource.find(token=platform.token, file=platform.token_file))
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A configured connector, and a digest of its settings without the secrets."""
+
+    connector: Connector
+    fingerprint: str
+
+
+def open_connector(settings: OperatorSettings, platform: PlatformClient | None = None) -> Opened:
+    """Configure the integration's connector: with the settings of the file or, where it has none, with Ploy's.
+
+    Args:
+        settings: The operator's configuration.
+        platform: Asked for the settings; without one a client is made, if they have to be asked for.
+
+    Raises:
+        ConfigurationError: A setting is wrong, or Ploy does not have this integration.
+        PlatformError: Ploy was asked for the settings and did not give them.
+    """
+    name, config = settings.integration.connector, settings.config
+    if config is None:
+        with nullcontext(platform) if platform else open_platform(settings) as client:
+            integration = _integration(client, settings.integration.id)
+        name, config = integration.connector, dict(integration.settings)
+    installed = find_connector(name)
+    secrets = secret_fields(installed)
+    public = {field: value for field, value in config.items() if field not in secrets}
+    fingerprint = hashlib.sha256(json.dumps(public, sort_keys=True, default=str).encode()).hexdigest()
+    return Opened(installed.open(config), fingerprint)
+
+
+def secret_fields(installed: InstalledConnector) -> set[str]:
+    """The settings that are secrets: those marked ``writeOnly`` in the manifest's schema."""
+    properties = installed.manifest.config_schema.get("properties", {})
+    assert isinstance(properties, Mapping)
+    return {name for name, field in properties.items() if isinstance(field, Mapping) and field.get("writeOnly")}
+
+
+def _integration(platform: PlatformClient, integration_id: str) -> wire.Integration:
+    for integration in platform.integrations().integrations:
+        if integration.id == integration_id:
+            return integration
+    raise ConfigurationError(
+        f"Ploy has no integration {integration_id!r} for this token.",
+        field="integration.id",
+        fix="take the id from the integrations page, or add a [config] table to the configuration file",
+    )
+
+
+def hello(platform: PlatformClient, settings: OperatorSettings, opened: Opened) -> wire.HelloAnswer:
+    """Introduce this runtime and its connector to Ploy."""
+    manifest = opened.connector.installed.manifest
+    hooks = sorted(name for name in vars(ConnectorHooks) if not name.startswith("_"))
+    return platform.hello(
+        settings.integration.id,
+        wire.HelloRequest(
+            runtime_version=__version__,
+            connector=manifest.name,
+            connector_version=manifest.version,
+            spec_version=manifest.spec_version,
+            capabilities=tuple(hook for hook in hooks if opened.connector.implements(hook)),
+            config_fingerprint=opened.fingerprint,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A finished run to look at."""
+
+    store: Store
+    run: Run
+    is_fresh: bool
+    """Whether it was read just now; otherwise it is the last committed sync."""
+
+
+@contextmanager
+def open_picture(
+    settings: OperatorSettings, *, fresh: bool, on_progress: OnProgress = lambda _: None
+) -> Iterator[Picture]:
+    """Open the last committed sync; where there is none, or a fresh one is wanted, read now into a temporary file.
+
+    Raises:
+        ConnectorError: Nothing could be read.
+        UnusableStore: The snapshot file cannot be used.
+    """
+    if not fresh and settings.snapshot_path.exists():
+        with Store(settings.snapshot_path) as store:
+            # One transaction, so that a sync that ends meanwhile does not take the tables away.
+            with store.reading():
+                baseline = store.baseline
+                if baseline is not None:
+                    yield Picture(store, baseline, is_fresh=False)
+                    return
+    opened = open_connector(settings)
+    with tempfile.TemporaryDirectory(prefix="ploy-connector-") as folder, Store(Path(folder) / "now.sqlite") as store:
+        run = store.begin(uuid.uuid4().hex, datetime.now(UTC))
+        read(opened.connector, store, run, on_progress=on_progress)
+        finish(store, run)
+        yield Picture(store, run, is_fresh=True)

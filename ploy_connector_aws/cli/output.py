@@ -1,0 +1,101 @@
+"""What commands print: one JSON document, or tables for people; progress goes to standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ploy_connector_aws.runtime.snapshot import ScopeState
+from ploy_connector_aws.runtime.sync import OnProgress
+from ploy_connector_aws.runtime.sync import Progress as HowFar
+
+MAXIMUM_REASONS = 10
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def console() -> Console:
+    """Where people read."""
+    return Console(soft_wrap=False, highlight=False)
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """A table in the house style."""
+    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def text(value: object) -> str:
+    """What a cell shows: our data is never read as markup, and nothing is shown as a dash."""
+    return "-" if value in (None, "", ()) else escape(str(value))
+
+
+@contextmanager
+def shown_progress(*, quiet: bool) -> Iterator[OnProgress]:
+    """Show how far reading is, with an estimate, while the block runs; only where a person watches."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("parts, about"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("left"),
+    )
+    watched = Console(stderr=True)
+    with Progress(*columns, console=watched, transient=True, disable=quiet or not watched.is_terminal) as bar:
+        task = bar.add_task("Reading", total=None)
+
+        def show(far: HowFar) -> None:
+            bar.update(task, total=far.announced, completed=far.ended)
+
+        yield show
+
+
+def unproven_table(scopes: Iterable[ScopeState]) -> Table | None:
+    """The scopes that were not read completely, grouped by reason; None when there are none."""
+    found: Counter[tuple[str, str]] = Counter()
+    examples: dict[tuple[str, str], ScopeState] = {}
+    for scope in scopes:
+        if scope.unproven_since is None:
+            continue
+        failure = scope.failure
+        reason = (failure.message, failure.fix or "") if failure else ("It was not reached.", "")
+        found[reason] += 1
+        examples.setdefault(reason, scope)
+    if not found:
+        return None
+    made = table("Part", "Unproven since", "Why", "Fix", title="Not read completely: what was known is kept")
+    for reason, count in found.most_common(MAXIMUM_REASONS):
+        scope = examples[reason]
+        name = scope.name if count == 1 else f"{scope.name} and {count - 1} more"
+        since = scope.unproven_since.strftime("%Y-%m-%d %H:%M UTC") if scope.unproven_since else None
+        made.add_row(text(name), text(since), text(reason[0]), text(reason[1]))
+    if len(found) > MAXIMUM_REASONS:
+        made.add_row(f"… and {len(found) - MAXIMUM_REASONS} more reasons (--json shows all)", "", "", "")
+    return made
+
+
+def scope_json(scope: ScopeState) -> dict[str, Any]:
+    """One scope of a report."""
+    return {
+        "scope": scope.name,
+        "ending": scope.ending,
+        "unproven_since": scope.unproven_since.isoformat() if scope.unproven_since else None,
+        "failure": scope.failure.model_dump(mode="json", exclude_defaults=True) if scope.failure else None,
+    }
