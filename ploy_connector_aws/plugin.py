@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from . import __version__
 from .config import AwsConfig, config_schema
 from .spec import SPEC_VERSION, ConfigurationError, ConnectionReport, ConnectorError, Manifest, Page, hookimpl
 
-if TYPE_CHECKING:
-    from .aws.identity_center.reader import IdentityCenterReader
+
+class _Reader(Protocol):
+    """One sync's reading, as ``aws`` makes it."""
+
+    def read_accounts(self) -> Iterator[Page]: ...
+    def read_entitlements(self) -> Iterator[Page]: ...
+    def close(self) -> None: ...
 
 
 class AwsConnector:
@@ -28,7 +33,7 @@ class AwsConnector:
 
     def __init__(self) -> None:
         self._config: AwsConfig | None = None
-        self._reader: IdentityCenterReader | None = None
+        self._reader: _Reader | None = None
 
     @hookimpl
     def configure(self, config: Mapping[str, Any]) -> None:
@@ -60,7 +65,7 @@ class AwsConnector:
             raise ConfigurationError("The connector was called before it was given its settings.")
         return self._config
 
-    def _new_reader(self) -> IdentityCenterReader:
+    def _new_reader(self) -> _Reader:
         from .aws.identity_center.reader import IdentityCenterReader
 
         return IdentityCenterReader(self._configured())
