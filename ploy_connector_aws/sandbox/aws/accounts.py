@@ -21,6 +21,9 @@ INLINE_POLICY_NAME = "PloyAccess"
 
 Document = Mapping[str, Any]
 
+# One for the process, as moto's state is.
+_moto_lock = threading.RLock()
+
 ASSUME_ANY_ROLE: Document = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}],
@@ -43,7 +46,7 @@ class Accounts:
     """The accounts that this local AWS knows."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.lock = _moto_lock
         self._known: dict[str, None] = {}
         self._service_control_policies: dict[str, tuple[str, ...]] = {}
 
@@ -56,7 +59,7 @@ class Accounts:
         return list(self._known)
 
     def create_user(self, account_id: str, name: str, policy: Document) -> AccessKey:
-        """An IAM user with an inline policy, and a key for it."""
+        """An IAM user with an inline policy, and its key; one that is there gets this policy and keeps its key."""
         text = json.dumps(policy)
         to_policy(text)
         with self.lock:
@@ -65,7 +68,8 @@ class Accounts:
             if name not in backend.users:
                 backend.create_user(region_name="us-east-1", user_name=name)
             backend.users[name].policies[INLINE_POLICY_NAME] = text
-            key = backend.create_access_key(name)
+            keys = backend.users[name].access_keys
+            key = keys[0] if keys else backend.create_access_key(name)
         return AccessKey(key.access_key_id, key.secret_access_key)
 
     def create_role(

@@ -66,7 +66,7 @@ class Customer:
             service,
             endpoint_url=self.aws.endpoint_url,
             region_name=region,
-            config=Config(retries={"total_max_attempts": attempts, "mode": "standard"}),
+            config=Config(parameter_validation=False, retries={"total_max_attempts": attempts, "mode": "standard"}),
             **credentials,
         )
         self.clients.append(made)

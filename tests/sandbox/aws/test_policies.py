@@ -118,9 +118,10 @@ ACTIONS_AND_RESOURCES = [
 
 
 @pytest.mark.parametrize(
-    ("statements", "action", "resource", "decision"), [row[1:] for row in ACTIONS_AND_RESOURCES],
+    ("statements", "action", "resource", "decision"),
+    [row[1:] for row in ACTIONS_AND_RESOURCES],
     ids=[row[0] for row in ACTIONS_AND_RESOURCES],
-)  # fmt: skip
+)
 def test_actions_and_resources(statements: list[Statement], action: str, resource: str, decision: Decision) -> None:
     assert said(statements, action, resource, {}) is decision
 
@@ -150,30 +151,70 @@ CONDITIONS = [
     ("Null false wants the key there", when(Null={"sts:ExternalId": "false"}), ID, ALLOWED),
     ("Null takes a JSON boolean", when(Null={"sts:ExternalId": False}), NOTHING, SILENT),
     ("two keys must both match", when(StringEquals={"sts:ExternalId": "abc", "aws:x": "y"}), ID, SILENT),
-    ("two operators must both hold", when(StringLike={"sts:ExternalId": "*"}, StringEquals={"sts:ExternalId": "x"}), ID, SILENT),
+    (
+        "two operators must both hold",
+        when(StringLike={"sts:ExternalId": "*"}, StringEquals={"sts:ExternalId": "x"}),
+        ID,
+        SILENT,
+    ),
     ("an unknown operator never holds", when(StringAlmost={"sts:ExternalId": "abc"}), ID, SILENT),
     ("an unknown operator does not hold with IfExists either", when(StringAlmostIfExists={"aws:x": "y"}), ID, SILENT),
     ("an unknown quantifier never holds", when(ForMost__StringEquals={"sts:ExternalId": "abc"}), ID, SILENT),
     ("Bool", when(Bool={"aws:SecureTransport": "true"}), {"aws:securetransport": ("true",)}, ALLOWED),
-    ("Bool takes a JSON boolean", when(Bool={"aws:SecureTransport": False}), {"aws:securetransport": ("true",)}, SILENT),
+    (
+        "Bool takes a JSON boolean",
+        when(Bool={"aws:SecureTransport": False}),
+        {"aws:securetransport": ("true",)},
+        SILENT,
+    ),
     ("MFA of a long-lived key is absent, not false", when(Bool={"aws:MultiFactorAuthPresent": "false"}), ID, SILENT),
-    ("ArnLike compares by segment", when(ArnLike={"aws:PrincipalArn": "arn:aws:iam::1*:role/*"}),
-     {"aws:principalarn": ("arn:aws:iam::111122223333:role/a/b",)}, ALLOWED),
-    ("ArnLike does not reach over a colon", when(ArnLike={"aws:PrincipalArn": "arn:aws:*role/b"}),
-     {"aws:principalarn": ("arn:aws:iam::111122223333:role/b",)}, SILENT),
-    ("ArnEquals knows wildcards as well", when(ArnEquals={"aws:PrincipalArn": "arn:aws:iam::*:role/b"}),
-     {"aws:principalarn": ("arn:aws:iam::111122223333:role/b",)}, ALLOWED),
-    ("ArnNotLike", when(ArnNotLike={"aws:PrincipalArn": "arn:aws:iam::*:role/b"}),
-     {"aws:principalarn": ("arn:aws:iam::111122223333:role/b",)}, SILENT),
+    (
+        "ArnLike compares by segment",
+        when(ArnLike={"aws:PrincipalArn": "arn:aws:iam::1*:role/*"}),
+        {"aws:principalarn": ("arn:aws:iam::111122223333:role/a/b",)},
+        ALLOWED,
+    ),
+    (
+        "ArnLike does not reach over a colon",
+        when(ArnLike={"aws:PrincipalArn": "arn:aws:*role/b"}),
+        {"aws:principalarn": ("arn:aws:iam::111122223333:role/b",)},
+        SILENT,
+    ),
+    (
+        "ArnEquals knows wildcards as well",
+        when(ArnEquals={"aws:PrincipalArn": "arn:aws:iam::*:role/b"}),
+        {"aws:principalarn": ("arn:aws:iam::111122223333:role/b",)},
+        ALLOWED,
+    ),
+    (
+        "ArnNotLike",
+        when(ArnNotLike={"aws:PrincipalArn": "arn:aws:iam::*:role/b"}),
+        {"aws:principalarn": ("arn:aws:iam::111122223333:role/b",)},
+        SILENT,
+    ),
     ("numbers are compared as numbers", when(NumericLessThan={"x:n": "10"}), {"x:n": ("9",)}, ALLOWED),
     ("what is no number does not match", when(NumericEquals={"x:n": "10"}), {"x:n": ("ten",)}, SILENT),
-    ("dates", when(DateGreaterThan={"aws:CurrentTime": "2026-01-01T00:00:00Z"}),
-     {"aws:currenttime": ("2026-11-24T12:00:00+00:00",)}, ALLOWED),
+    (
+        "dates",
+        when(DateGreaterThan={"aws:CurrentTime": "2026-01-01T00:00:00Z"}),
+        {"aws:currenttime": ("2026-11-24T12:00:00+00:00",)},
+        ALLOWED,
+    ),
     ("addresses", when(IpAddress={"aws:SourceIp": "10.0.0.0/8"}), {"aws:sourceip": ("127.0.0.1",)}, SILENT),
     ("addresses negated", when(NotIpAddress={"aws:SourceIp": "10.0.0.0/8"}), {"aws:sourceip": ("127.0.0.1",)}, ALLOWED),
-    ("ForAllValues: all are listed", when(ForAllValues__StringEquals={"aws:TagKeys": ["team", "cost", "x"]}), TAGS, ALLOWED),
+    (
+        "ForAllValues: all are listed",
+        when(ForAllValues__StringEquals={"aws:TagKeys": ["team", "cost", "x"]}),
+        TAGS,
+        ALLOWED,
+    ),
     ("ForAllValues: one is not", when(ForAllValues__StringEquals={"aws:TagKeys": ["team"]}), TAGS, SILENT),
-    ("ForAllValues is fulfilled by none at all", when(ForAllValues__StringEquals={"aws:TagKeys": "team"}), NOTHING, ALLOWED),
+    (
+        "ForAllValues is fulfilled by none at all",
+        when(ForAllValues__StringEquals={"aws:TagKeys": "team"}),
+        NOTHING,
+        ALLOWED,
+    ),
     ("ForAnyValue: one is", when(ForAnyValue__StringEquals={"aws:TagKeys": ["team"]}), TAGS, ALLOWED),
     ("ForAnyValue is not fulfilled by none", when(ForAnyValue__StringEquals={"aws:TagKeys": "team"}), NOTHING, SILENT),
     ("ForAnyValue negated: one escapes", when(ForAnyValue__StringNotEquals={"aws:TagKeys": ["team"]}), TAGS, ALLOWED),
@@ -181,7 +222,7 @@ CONDITIONS = [
     ("a variable", when(StringEquals={"sts:ExternalId": "${aws:username}"}), {**ID, "aws:username": ("abc",)}, ALLOWED),
     ("a variable that is unknown", when(StringEquals={"sts:ExternalId": "${aws:username}"}), ID, SILENT),
     ("a variable with a default", when(StringEquals={"sts:ExternalId": "${aws:username, 'abc'}"}), ID, ALLOWED),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
