@@ -1,0 +1,13 @@
+"""A local Ploy: the contract of ``platform.wire`` on FastAPI and SQLite, for development. On loopback only.
+
+Map: ``host`` (the server), ``desk`` (everything it can be asked, in the process), ``contract`` (the routes of the
+contract), ``operator_api`` (the operator's own routes), ``requests`` (who asks, for what), ``problems`` (how it says
+no), ``registry`` (organisations, tokens, integrations), ``handover`` (one integration's syncs), ``ledger`` (what is
+kept of them), ``lines`` (checking batches), ``picture`` (looking at what was committed), ``faults`` (failures on
+order), ``serving`` (the thread).
+"""
+
+from .host import LocalPloy
+from .registry import NotAllowed
+
+__all__ = ["LocalPloy", "NotAllowed"]

@@ -1,0 +1,78 @@
+"""The routes of the contract, ``/connector/v1``: exactly the calls of ``docs/platform-api.yaml``."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from ploy_connector_aws.platform import wire
+
+from .lines import unpack
+from .problems import Refusal
+from .requests import Body, Organisation, PloyHost, Target, parse
+
+router = APIRouter(prefix=wire.API_PREFIX)
+
+
+@router.get("/integrations")
+def integrations(ploy: PloyHost, organisation: Organisation) -> wire.Integrations:
+    """Answer which integrations the token serves."""
+    return wire.Integrations(integrations=tuple(enabled.integration for enabled in ploy.serves(organisation)))
+
+
+@router.post("/integrations/{integration_id}/hello")
+def hello(ploy: PloyHost, target: Target, body: Body, request: Request) -> wire.HelloAnswer:
+    """Take a runtime's introduction."""
+    _seen(ploy, request, body)
+    return ploy.hello(target.integration.id, parse(wire.HelloRequest, body))
+
+
+@router.post("/integrations/{integration_id}/syncs")
+def open_sync(ploy: PloyHost, target: Target, body: Body, request: Request) -> wire.OpenedSync:
+    """Open a staging area."""
+    _seen(ploy, request, body)
+    return ploy.handover(target.integration.id).open(parse(wire.OpenSync, body))
+
+
+@router.put("/integrations/{integration_id}/syncs/{sync_id}/batches/{number}")
+def put_batch(
+    ploy: PloyHost, target: Target, sync_id: str, number: int, body: Body, request: Request
+) -> wire.BatchAnswer:
+    """Stage a batch."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip()
+    if media_type != wire.NDJSON or request.headers.get("content-encoding") != "gzip":
+        raise Refusal("not_gzip_ndjson")
+    if number < 1:
+        raise Refusal("body_invalid", "Batches are numbered from 1.")
+    if len(body) > target.limits.max_batch_bytes:
+        raise Refusal("body_too_large", f"A batch holds {target.limits.max_batch_bytes} bytes at most.")
+    if ploy.bodies is not None:
+        _seen(ploy, request, unpack(body, target.limits))
+    digest = request.headers.get("content-digest")
+    return ploy.handover(target.integration.id).put_batch(sync_id, number, body, digest, target.limits)
+
+
+@router.get("/integrations/{integration_id}/syncs/{sync_id}")
+def sync_status(ploy: PloyHost, target: Target, sync_id: str) -> wire.SyncStatus:
+    """Say where a sync stands."""
+    return ploy.handover(target.integration.id).status(sync_id)
+
+
+@router.post("/integrations/{integration_id}/syncs/{sync_id}/commit")
+def commit(
+    ploy: PloyHost, target: Target, sync_id: str, body: Body, request: Request, response: Response
+) -> wire.CommitAnswer:
+    """Make what was staged visible, or hold it."""
+    _seen(ploy, request, body)
+    answer = ploy.commit(target.integration.id, sync_id, parse(wire.Commit, body))
+    response.status_code = 200 if answer.status == "committed" else 202
+    return answer
+
+
+@router.post("/integrations/{integration_id}/syncs/{sync_id}/abort")
+def abort(ploy: PloyHost, target: Target, sync_id: str) -> wire.SyncStatus:
+    """Drop what was staged."""
+    return ploy.handover(target.integration.id).abort(sync_id)
+
+
+def _seen(ploy: PloyHost, request: Request, content: bytes) -> None:
+    ploy.saw(request.method, request.url.path, content)

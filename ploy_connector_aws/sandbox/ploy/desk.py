@@ -1,0 +1,205 @@
+"""Everything that can be asked of the local Ploy from inside the process; the HTTP routes are thin over it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import JsonValue
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.runtime.snapshot import ScopeState, StoredRecord
+from ploy_connector_aws.spec.records import RecordType
+
+from .handover import Handover
+from .ledger import Generation, RecordChange, Sync
+from .picture import Picture
+from .registry import Enabled, IssuedToken, NotAllowed, Registry
+
+
+class SeenBody(NamedTuple):
+    """A request's body as it was understood: after decompression."""
+
+    method: str
+    path: str
+    content: bytes
+
+
+class Ploy:
+    """A platform for development: organisations, tokens, integrations, and a picture of each.
+
+    Args:
+        state_dir: Where everything is kept, so that it survives a restart.
+        clock: Tells the time (UTC).
+        lease: How long an open sync is kept when nothing arrives.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        lease: timedelta = timedelta(minutes=5),
+    ) -> None:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._state_dir = state_dir
+        self._clock = clock
+        self._lease = lease
+        self._registry = Registry(state_dir / "ploy.sqlite")
+        self._handovers: dict[str, Handover] = {}
+        self._lock = threading.Lock()
+        self.bodies: list[SeenBody] | None = None
+        """Set to a list to collect every request's body in it."""
+
+    def close(self) -> None:
+        """Close all files."""
+        for handover in self._handovers.values():
+            handover.close()
+        self._registry.close()
+
+    # Organisations, tokens and integrations.
+
+    def create_organisation(self, name: str) -> str:
+        """Make an organisation; its id."""
+        return self._registry.create_organisation(name)
+
+    def organisations(self) -> dict[str, str]:
+        """Names of organisations by id."""
+        return self._registry.organisations()
+
+    def create_token(self, organisation_id: str) -> IssuedToken:
+        """Make a token that reaches this organisation's integrations only. Two can be live at once."""
+        return self._registry.create_token(organisation_id)
+
+    def revoke_token(self, token_id: str) -> None:
+        """End a token's life at once."""
+        self._registry.revoke_token(token_id)
+
+    def organisation_of(self, token: str) -> str | None:
+        """Whose token it is."""
+        return self._registry.organisation_of(token)
+
+    def create_integration(
+        self, organisation_id: str, connector: str, settings: Mapping[str, JsonValue] | None = None
+    ) -> wire.Integration:
+        """Enable a connector for an organisation. Its ``external_id`` is made here and is among its settings."""
+        return self.integration(
+            self._registry.create_integration(organisation_id, connector, settings or {})
+        ).integration
+
+    def change_settings(self, integration_id: str, changes: Mapping[str, JsonValue]) -> wire.Integration:
+        """Set some of an integration's settings."""
+        self.integration(integration_id)
+        self._registry.change_settings(integration_id, changes)
+        return self.integration(integration_id).integration
+
+    def integrations(self) -> list[Enabled]:
+        """Every integration of every organisation."""
+        return self._registry.integrations()
+
+    def serves(self, organisation_id: str) -> list[Enabled]:
+        """The enabled integrations of one organisation."""
+        return self._registry.serves(organisation_id)
+
+    def integration(self, integration_id: str) -> Enabled:
+        """One integration.
+
+        Raises:
+            NotAllowed: There is none of this id.
+        """
+        found = self._registry.integration(integration_id)
+        if found is None:
+            raise NotAllowed("There is no such integration.")
+        return found
+
+    def enable(self, integration_id: str, is_enabled: bool = True) -> None:
+        """Switch an integration on or off. A runtime does not see one that is off."""
+        self.integration(integration_id)
+        self._registry.enable(integration_id, is_enabled)
+
+    def set_flags(self, integration_id: str, **flags: bool) -> wire.Flags:
+        """Change some of what the runtime is told: ``paused``, ``read_only``, ``full_requested``."""
+        before = self.integration(integration_id).flags
+        changed = wire.Flags.model_validate({**before.model_dump(), **flags})
+        self._registry.set_flags(integration_id, changed)
+        return changed
+
+    def set_limits(self, integration_id: str, **limits: int) -> wire.Limits:
+        """Change how much a batch may hold: ``max_batch_lines``, ``max_batch_bytes``."""
+        before = self.integration(integration_id).limits
+        changed = wire.Limits.model_validate({**before.model_dump(), **limits})
+        self._registry.set_limits(integration_id, changed)
+        return changed
+
+    # What a runtime asks.
+
+    def hello(self, integration_id: str, hello: wire.HelloRequest) -> wire.HelloAnswer:
+        """Take a runtime's introduction, and say what is allowed and expected."""
+        self._registry.note_hello(integration_id, hello)
+        enabled = self.integration(integration_id)
+        generation = self.handover(integration_id).generation
+        return wire.HelloAnswer(limits=enabled.limits, flags=enabled.flags, generation=generation)
+
+    def handover(self, integration_id: str) -> Handover:
+        """Where this integration's runs are handed over."""
+        with self._lock:
+            if integration_id not in self._handovers:
+                self._handovers[integration_id] = Handover(
+                    self._file(integration_id), clock=self._clock, lease=self._lease
+                )
+            return self._handovers[integration_id]
+
+    def commit(self, integration_id: str, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
+        """Commit a sync. A full one that becomes visible answers the wish for one."""
+        return self._fulfilled(integration_id, self.handover(integration_id).commit(sync_id, request))
+
+    # What a person sees and decides.
+
+    def records(self, integration_id: str, type: RecordType | None = None) -> Iterator[StoredRecord]:  # noqa: A002
+        """The current records of an integration, by type and id."""
+        return self._picture(integration_id).records(type)
+
+    def scopes(self, integration_id: str) -> Iterator[ScopeState]:
+        """The current scopes of an integration, with failures, and since when each is unproven."""
+        return self._picture(integration_id).scopes()
+
+    def generations(self, integration_id: str) -> list[Generation]:
+        """Every commit of an integration that became visible, oldest first."""
+        return self._picture(integration_id).generations()
+
+    def changes(self, integration_id: str, generation: int) -> Iterator[RecordChange]:
+        """What one commit did, record by record."""
+        return self._picture(integration_id).changes(generation)
+
+    def held(self, integration_id: str) -> Sync | None:
+        """The commit that waits for a person; None when none does."""
+        return self._picture(integration_id).held()
+
+    def approve(self, integration_id: str, sync_id: str) -> wire.CommitAnswer:
+        """Make a held commit visible."""
+        return self._fulfilled(integration_id, self.handover(integration_id).approve(sync_id))
+
+    def reject(self, integration_id: str, sync_id: str) -> None:
+        """Drop a held commit."""
+        self.handover(integration_id).reject(sync_id)
+
+    def saw(self, method: str, path: str, content: bytes) -> None:
+        """Collect a request's body, where that is wished."""
+        if self.bodies is not None:
+            self.bodies.append(SeenBody(method, path, content))
+
+    def _fulfilled(self, integration_id: str, answer: wire.CommitAnswer) -> wire.CommitAnswer:
+        if answer.status == "committed" and self.integration(integration_id).flags.full_requested:
+            self.set_flags(integration_id, full_requested=False)
+        return answer
+
+    def _picture(self, integration_id: str) -> Picture:
+        self.integration(integration_id)
+        self.handover(integration_id)  # makes the file's tables
+        return Picture(self._file(integration_id))
+
+    def _file(self, integration_id: str) -> Path:
+        return self._state_dir / "integrations" / f"{integration_id}.sqlite"

@@ -1,0 +1,117 @@
+"""Faults on order: lost connections, refusals, slowness, so that tests can see what a runtime does about them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from starlette.types import Message, Receive, Scope, Send
+
+Operation: TypeAlias = Literal["integrations", "hello", "open_sync", "put_batch", "sync_status", "commit", "abort"]
+
+_Act: TypeAlias = Callable[["Passage"], Any]
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One request on its way through: how to let it act, and how to answer or break the connection instead."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    serve: Callable[[Scope, Receive, Send], Any]
+    abort: Callable[[], None]
+
+
+@dataclass
+class _Fault:
+    operation: Operation | None
+    nth: int
+    times: int
+    act: _Act
+    seen: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    def strikes(self, operation: str | None) -> bool:
+        if operation is None or self.operation not in (None, operation):
+            return False
+        return self.nth <= next(self.seen) < self.nth + self.times
+
+
+class Faults:
+    """The switches. Each counts the calls of its operation (of any, when None) from when it was set."""
+
+    def __init__(self) -> None:
+        self._faults: list[_Fault] = []
+        self._lock = threading.Lock()
+
+    def clear(self) -> None:
+        """Switch everything off."""
+        with self._lock:
+            self._faults.clear()
+
+    def drop_before(self, operation: Operation | None = None, *, nth: int = 1, times: int = 1) -> None:
+        """Break the connection before the call has acted."""
+        self._add(operation, nth, times, _drop_before)
+
+    def drop_after(self, operation: Operation | None = None, *, nth: int = 1, times: int = 1) -> None:
+        """Let the call act, and break the connection instead of answering."""
+        self._add(operation, nth, times, _drop_after)
+
+    def unavailable(
+        self,
+        operation: Operation | None = None,
+        *,
+        nth: int = 1,
+        times: int = 1,
+        status: int = 503,
+        retry_after: str | None = None,
+    ) -> None:
+        """Answer with a status that says nothing about the request; it has not acted."""
+        self._add(operation, nth, times, lambda passage: _answer(passage, status, retry_after))
+
+    def slow(self, seconds: float, operation: Operation | None = None, *, nth: int = 1, times: int = 1) -> None:
+        """Act and answer late."""
+        self._add(operation, nth, times, lambda passage: _late(passage, seconds))
+
+    def pass_through(self, operation: str | None, passage: Passage) -> Any:
+        """Serve a request, or strike it with the first fault that is due."""
+        with self._lock:
+            due = [fault for fault in self._faults if fault.strikes(operation)]
+        if due:
+            return due[0].act(passage)
+        return passage.serve(passage.scope, passage.receive, passage.send)
+
+    def _add(self, operation: Operation | None, nth: int, times: int, act: _Act) -> None:
+        with self._lock:
+            self._faults.append(_Fault(operation, nth, times, act))
+
+
+async def _drop_before(passage: Passage) -> None:
+    passage.abort()
+    while (await passage.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _drop_after(passage: Passage) -> None:
+    async def swallow(_: Message) -> None:
+        pass
+
+    await passage.serve(passage.scope, passage.receive, swallow)
+    await _drop_before(passage)
+
+
+async def _answer(passage: Passage, status: int, retry_after: str | None) -> None:
+    headers = [] if retry_after is None else [(b"retry-after", retry_after.encode())]
+    while (await passage.receive()).get("more_body"):
+        pass
+    await passage.send({"type": "http.response.start", "status": status, "headers": headers})
+    await passage.send({"type": "http.response.body", "body": b""})
+
+
+async def _late(passage: Passage, seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    await passage.serve(passage.scope, passage.receive, passage.send)

@@ -1,0 +1,226 @@
+"""What the local Ploy keeps of one integration beside its picture: syncs, staged batches, and the generations."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.runtime.changes import ChangeKind
+from ploy_connector_aws.spec.records import RecordKey
+
+SyncState: TypeAlias = Literal["open", "held", "committed", "rejected", "replaced", "aborted"]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS ploy_syncs (
+  id TEXT PRIMARY KEY,
+  run_id TEXT NOT NULL,
+  opener TEXT NOT NULL,
+  state TEXT NOT NULL,
+  reading_started_at TEXT NOT NULL,
+  lease_ends_at TEXT NOT NULL,
+  request TEXT,
+  answer TEXT
+);
+CREATE UNIQUE INDEX IF NOT EXISTS ploy_one_open ON ploy_syncs (state) WHERE state = 'open';
+CREATE UNIQUE INDEX IF NOT EXISTS ploy_one_held ON ploy_syncs (state) WHERE state = 'held';
+CREATE TABLE IF NOT EXISTS ploy_batches (
+  sync TEXT NOT NULL, number INTEGER NOT NULL, digest TEXT NOT NULL, lines INTEGER NOT NULL, body BLOB,
+  PRIMARY KEY (sync, number)
+);
+CREATE TABLE IF NOT EXISTS ploy_generations (
+  number INTEGER PRIMARY KEY, sync TEXT NOT NULL, committed_at TEXT NOT NULL, is_approved INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS ploy_changes (
+  generation INTEGER NOT NULL, kind TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL, before BLOB,
+  PRIMARY KEY (generation, kind, type, id)
+) WITHOUT ROWID;
+"""
+
+
+class Sync(NamedTuple):
+    """One handover of one run."""
+
+    id: str
+    run_id: str
+    opener: str
+    state: SyncState
+    reading_started_at: datetime
+    lease_ends_at: datetime
+    request: str | None
+    answer: wire.CommitAnswer | None
+
+
+class Generation(NamedTuple):
+    """One commit that became visible."""
+
+    number: int
+    sync_id: str
+    run_id: str
+    reading_started_at: datetime
+    committed_at: datetime
+    is_approved: bool
+    """A person approved it after it was held."""
+    answer: wire.CommitAnswer
+
+
+class RecordChange(NamedTuple):
+    """What a generation did with one record; ``before`` is what it was, where the picture does not hold that."""
+
+    kind: ChangeKind
+    key: RecordKey
+    before: dict[str, Any] | None
+
+
+class Ledger:
+    """Tables in an integration's snapshot file, so that a commit moves them and the picture in one transaction."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def create_tables(self) -> None:
+        """Make what is not there yet."""
+        self._db.executescript(_SCHEMA)
+
+    def sync(self, sync_id: str) -> Sync | None:
+        """One sync."""
+        return next(self._syncs("id = ?", sync_id), None)
+
+    def newest(self, *states: SyncState) -> Sync | None:
+        """The newest sync in one of these states."""
+        marks = ", ".join("?" * len(states))
+        return next(self._syncs(f"state IN ({marks}) ORDER BY rowid DESC", *states), None)
+
+    def same_run(self, request: wire.OpenSync) -> Sync | None:
+        """The sync of this opener's run that is open, or was handed over."""
+        states = "state IN ('open', 'held', 'committed') ORDER BY rowid DESC"
+        return next(self._syncs(f"run_id = ? AND opener = ? AND {states}", request.run_id, request.opener), None)
+
+    def open(self, sync_id: str, request: wire.OpenSync, lease_ends_at: datetime) -> None:
+        """Note a new open sync."""
+        self._db.execute(
+            "INSERT INTO ploy_syncs (id, run_id, opener, state, reading_started_at, lease_ends_at)"
+            " VALUES (?, ?, ?, 'open', ?, ?)",
+            (
+                sync_id,
+                request.run_id,
+                request.opener,
+                request.reading_started_at.isoformat(),
+                lease_ends_at.isoformat(),
+            ),
+        )
+
+    def renew(self, sync_id: str, lease_ends_at: datetime) -> None:
+        """Lengthen a lease."""
+        self._db.execute("UPDATE ploy_syncs SET lease_ends_at = ? WHERE id = ?", (lease_ends_at.isoformat(), sync_id))
+
+    def move(
+        self,
+        sync_id: str,
+        state: SyncState,
+        *,
+        request: wire.Commit | None = None,
+        answer: wire.CommitAnswer | None = None,
+    ) -> None:
+        """Change a sync's state. What was staged for it is not needed in any other state than open."""
+        self._db.execute(
+            "UPDATE ploy_syncs SET state = ?, request = coalesce(?, request), answer = coalesce(?, answer)"
+            " WHERE id = ?",
+            (
+                state,
+                request.model_dump_json() if request else None,
+                answer.model_dump_json() if answer else None,
+                sync_id,
+            ),
+        )
+        self._db.execute("UPDATE ploy_batches SET body = NULL WHERE sync = ?", (sync_id,))
+
+    def batch_digest(self, sync_id: str, number: int) -> tuple[wire.Digest, int] | None:
+        """The digest and number of lines of a batch that has arrived."""
+        found: tuple[wire.Digest, int] | None = self._db.execute(
+            "SELECT digest, lines FROM ploy_batches WHERE sync = ? AND number = ?", (sync_id, number)
+        ).fetchone()
+        return found
+
+    def add_batch(self, sync_id: str, batch: wire.StagedBatch, lines: int, body: bytes) -> None:
+        """Keep a batch, as it was sent."""
+        self._db.execute(
+            "INSERT INTO ploy_batches VALUES (?, ?, ?, ?, ?)", (sync_id, batch.number, batch.digest, lines, body)
+        )
+
+    def batches(self, sync_id: str) -> tuple[wire.StagedBatch, ...]:
+        """The batches that have arrived, in order."""
+        rows = self._db.execute("SELECT number, digest FROM ploy_batches WHERE sync = ? ORDER BY number", (sync_id,))
+        return tuple(wire.StagedBatch(number=number, digest=digest) for number, digest in rows)
+
+    def bodies(self, sync_id: str) -> Iterator[bytes]:
+        """The bodies of the batches, in order, as they were sent."""
+        rows = self._db.execute("SELECT body FROM ploy_batches WHERE sync = ? ORDER BY number", (sync_id,))
+        return (body for (body,) in rows)
+
+    def next_generation(self) -> int:
+        """The number that the next commit gets."""
+        number: int = self._db.execute("SELECT coalesce(max(number), 0) + 1 FROM ploy_generations").fetchone()[0]
+        return number
+
+    def add_generation(
+        self, number: int, sync_id: str, committed_at: datetime, is_approved: bool, changes: Iterable[RecordChange]
+    ) -> None:
+        """Note what a commit did."""
+        self._db.execute(
+            "INSERT INTO ploy_generations VALUES (?, ?, ?, ?)", (number, sync_id, committed_at.isoformat(), is_approved)
+        )
+        self._db.executemany(
+            "INSERT INTO ploy_changes VALUES (?, ?, ?, ?, ?)",
+            (
+                (number, kind, key.type, key.id, None if before is None else json.dumps(before))
+                for kind, key, before in changes
+            ),
+        )
+
+    def generations(self) -> Iterator[Generation]:
+        """Every commit that became visible, oldest first."""
+        rows = self._db.execute(
+            "SELECT g.number, g.sync, s.run_id, s.reading_started_at, g.committed_at, g.is_approved, s.answer"
+            " FROM ploy_generations g JOIN ploy_syncs s ON s.id = g.sync ORDER BY g.number"
+        )
+        for number, sync_id, run_id, began, committed_at, is_approved, answer in rows:
+            yield Generation(
+                number,
+                sync_id,
+                run_id,
+                datetime.fromisoformat(began),
+                datetime.fromisoformat(committed_at),
+                bool(is_approved),
+                wire.CommitAnswer.model_validate_json(answer),
+            )
+
+    def changes(self, generation: int) -> Iterator[RecordChange]:
+        """What one commit did, record by record."""
+        rows = self._db.execute(
+            "SELECT kind, type, id, before FROM ploy_changes WHERE generation = ? ORDER BY kind, type, id",
+            (generation,),
+        )
+        for kind, type_, id_, before in rows:
+            yield RecordChange(kind, RecordKey(type=type_, id=id_), json.loads(before) if before else None)
+
+    def _syncs(self, where: str, *values: str) -> Iterator[Sync]:
+        rows = self._db.execute(
+            "SELECT id, run_id, opener, state, reading_started_at, lease_ends_at, request, answer"  # noqa: S608
+            f" FROM ploy_syncs WHERE {where}",
+            values,
+        )
+        for id_, run_id, opener, state, began, lease_ends_at, request, answer in rows:
+            yield Sync(
+                id_,
+                run_id,
+                opener,
+                state,
+                datetime.fromisoformat(began),
+                datetime.fromisoformat(lease_ends_at),
+                request,
+                wire.CommitAnswer.model_validate_json(answer) if answer else None,
+            )

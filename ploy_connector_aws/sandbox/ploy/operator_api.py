@@ -1,0 +1,184 @@
+"""The operator's routes, ``/dev/v1``: for the demo, the command line and tests. No part of the contract."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.spec.records import RecordType
+
+from .requests import Body, PloyHost, check_operator, parse
+
+router = APIRouter(prefix="/dev/v1", dependencies=[Depends(check_operator)])
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _NewOrganisation(_Model):
+    name: str
+
+
+class _NewIntegration(_Model):
+    connector: str
+    settings: dict[str, JsonValue] = {}
+
+
+class _Changes(_Model):
+    is_enabled: bool | None = None
+    settings: dict[str, JsonValue] = {}
+    flags: dict[str, bool] = {}
+    limits: dict[str, int] = {}
+
+
+def answer_not_allowed(_: Request, error: Exception) -> Response:
+    """Turn an operator's impossible wish into an answer."""
+    return JSONResponse({"title": str(error), "status": 409}, 409, media_type=wire.PROBLEM_JSON)
+
+
+@router.get("/organisations")
+def organisations(ploy: PloyHost) -> dict[str, str]:
+    """Names by id."""
+    return ploy.organisations()
+
+
+@router.post("/organisations")
+def create_organisation(ploy: PloyHost, body: Body) -> dict[str, str]:
+    """Make an organisation."""
+    return {"id": ploy.create_organisation(parse(_NewOrganisation, body).name)}
+
+
+@router.post("/organisations/{organisation_id}/tokens")
+def create_token(ploy: PloyHost, organisation_id: str) -> dict[str, str]:
+    """Make a token; it is shown this once."""
+    return ploy.create_token(organisation_id)._asdict()
+
+
+@router.delete("/tokens/{token_id}", status_code=204)
+def revoke_token(ploy: PloyHost, token_id: str) -> None:
+    """End a token's life."""
+    ploy.revoke_token(token_id)
+
+
+@router.post("/organisations/{organisation_id}/integrations")
+def create_integration(ploy: PloyHost, organisation_id: str, body: Body) -> wire.Integration:
+    """Enable a connector."""
+    new = parse(_NewIntegration, body)
+    return ploy.create_integration(organisation_id, new.connector, new.settings)
+
+
+@router.get("/integrations")
+def integrations(ploy: PloyHost) -> list[dict[str, Any]]:
+    """Every integration, without its settings: they hold secrets."""
+    return [
+        {
+            **enabled.integration.model_dump(exclude={"settings"}),
+            "is_enabled": enabled.is_enabled,
+            "flags": enabled.flags.model_dump(),
+            "limits": enabled.limits.model_dump(),
+            "hello": enabled.hello.model_dump() if enabled.hello else None,
+        }
+        for enabled in ploy.integrations()
+    ]
+
+
+@router.patch("/integrations/{integration_id}", status_code=204)
+def change_integration(ploy: PloyHost, integration_id: str, body: Body) -> None:
+    """Change settings, flags or limits, or switch it on or off."""
+    changes = parse(_Changes, body)
+    ploy.change_settings(integration_id, changes.settings)
+    ploy.set_flags(integration_id, **changes.flags)
+    ploy.set_limits(integration_id, **changes.limits)
+    if changes.is_enabled is not None:
+        ploy.enable(integration_id, changes.is_enabled)
+
+
+@router.get("/integrations/{integration_id}/records")
+def records(ploy: PloyHost, integration_id: str, type: RecordType | None = None) -> StreamingResponse:  # noqa: A002
+    """The current records, one JSON object per line."""
+    ploy.integration(integration_id)
+    return _stream(
+        {
+            "type": record.type,
+            "id": record.id,
+            "scopes": record.scopes,
+            "is_partial": record.is_partial,
+            "is_retained": record.is_retained,
+            "record": record.content,
+        }
+        for record in ploy.records(integration_id, type)
+    )
+
+
+@router.get("/integrations/{integration_id}/scopes")
+def scopes(ploy: PloyHost, integration_id: str) -> StreamingResponse:
+    """The current scopes, one JSON object per line."""
+    ploy.integration(integration_id)
+    return _stream(
+        {
+            "name": scope.name,
+            "parent": scope.parent,
+            "ending": scope.ending,
+            "failure": scope.failure.model_dump() if scope.failure else None,
+            "origin": scope.origin,
+            "unproven_since": scope.unproven_since.isoformat() if scope.unproven_since else None,
+        }
+        for scope in ploy.scopes(integration_id)
+    )
+
+
+@router.get("/integrations/{integration_id}/generations")
+def generations(ploy: PloyHost, integration_id: str) -> list[dict[str, Any]]:
+    """Every commit that became visible."""
+    return [
+        {**generation._asdict(), "answer": generation.answer.model_dump()}
+        for generation in ploy.generations(integration_id)
+    ]
+
+
+@router.get("/integrations/{integration_id}/generations/{generation}/changes")
+def changes(ploy: PloyHost, integration_id: str, generation: int) -> StreamingResponse:
+    """What one commit did, one JSON object per line."""
+    ploy.integration(integration_id)
+    return _stream(
+        {"kind": change.kind, "type": change.key.type, "id": change.key.id, "before": change.before}
+        for change in ploy.changes(integration_id, generation)
+    )
+
+
+@router.get("/integrations/{integration_id}/held")
+def held(ploy: PloyHost, integration_id: str) -> list[dict[str, Any]]:
+    """The commits that wait for a person: none or one."""
+    sync = ploy.held(integration_id)
+    if sync is None or sync.answer is None:
+        return []
+    return [{"id": sync.id, "run_id": sync.run_id, "answer": sync.answer.model_dump()}]
+
+
+@router.post("/integrations/{integration_id}/held/{sync_id}/approve")
+def approve(ploy: PloyHost, integration_id: str, sync_id: str) -> wire.CommitAnswer:
+    """Make a held commit visible."""
+    ploy.integration(integration_id)
+    return ploy.approve(integration_id, sync_id)
+
+
+@router.post("/integrations/{integration_id}/held/{sync_id}/reject", status_code=204)
+def reject(ploy: PloyHost, integration_id: str, sync_id: str) -> None:
+    """Drop a held commit."""
+    ploy.integration(integration_id)
+    ploy.reject(integration_id, sync_id)
+
+
+def _stream(rows: Iterable[dict[str, Any]]) -> StreamingResponse:
+    def encoded() -> Iterator[bytes]:
+        for row in rows:
+            yield json.dumps(row).encode() + b"\n"
+
+    return StreamingResponse(encoded(), media_type=wire.NDJSON)

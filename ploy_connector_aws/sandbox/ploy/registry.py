@@ -1,0 +1,215 @@
+"""Who may do what: organisations, their tokens, and the integrations they enabled. One SQLite file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import sqlite3
+import threading
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import JsonValue
+
+from ploy_connector_aws.platform import wire
+
+LIVE_TOKENS = 2
+"""How many tokens an organisation may have at once: two, so that one can be rotated while the other works."""
+
+ISSUED_SETTING = "external_id"
+"""The setting that the platform makes itself, so that no organisation can name another one's."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS organisations (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS tokens (
+  id TEXT PRIMARY KEY, organisation TEXT NOT NULL REFERENCES organisations, digest TEXT NOT NULL UNIQUE
+);
+CREATE TABLE IF NOT EXISTS integrations (
+  id TEXT PRIMARY KEY,
+  organisation TEXT NOT NULL REFERENCES organisations,
+  connector TEXT NOT NULL,
+  is_enabled INTEGER NOT NULL DEFAULT 1,
+  settings TEXT NOT NULL,
+  flags TEXT NOT NULL,
+  limits TEXT NOT NULL,
+  hello TEXT
+);
+"""
+
+
+class NotAllowed(Exception):
+    """The operator asked for something that cannot be; the message says why."""
+
+
+class IssuedToken(NamedTuple):
+    """A token that was just made. Only its digest is kept: this is the one time it is seen."""
+
+    id: str
+    token: str
+
+    def __repr__(self) -> str:
+        """Show the id only."""
+        return f"IssuedToken(id={self.id!r})"
+
+
+class Enabled(NamedTuple):
+    """An integration with what the platform wants of its runtime."""
+
+    integration: wire.Integration
+    is_enabled: bool
+    flags: wire.Flags
+    limits: wire.Limits
+    hello: wire.HelloRequest | None
+
+
+class Registry:
+    """The file. Safe to use from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        path.chmod(0o600)
+        self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON; {_SCHEMA}")
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def create_organisation(self, name: str) -> str:
+        """Make an organisation; its id."""
+        organisation_id = _new_id("org")
+        try:
+            self._write("INSERT INTO organisations VALUES (?, ?)", organisation_id, name)
+        except sqlite3.IntegrityError:
+            raise NotAllowed(f"There is an organisation of the name {name!r} already.") from None
+        return organisation_id
+
+    def organisations(self) -> dict[str, str]:
+        """Names of organisations by id."""
+        return dict(self._read("SELECT id, name FROM organisations ORDER BY name"))
+
+    def create_token(self, organisation_id: str) -> IssuedToken:
+        """Make a token for an organisation.
+
+        Raises:
+            NotAllowed: It has two live ones, or does not exist.
+        """
+        if organisation_id not in self.organisations():
+            raise NotAllowed("There is no such organisation.")
+        issued = IssuedToken(_new_id("tok"), f"ploy_{secrets.token_urlsafe(32)}")
+        is_made = self._write(
+            "INSERT INTO tokens SELECT ?, ?, ? WHERE (SELECT count(*) FROM tokens WHERE organisation = ?) < ?",
+            *(issued.id, organisation_id, _digest(issued.token), organisation_id, LIVE_TOKENS),
+        )
+        if not is_made:
+            raise NotAllowed(f"An organisation has {LIVE_TOKENS} live tokens at most; revoke one first.")
+        return issued
+
+    def revoke_token(self, token_id: str) -> None:
+        """End a token's life at once."""
+        if not self._write("DELETE FROM tokens WHERE id = ?", token_id):
+            raise NotAllowed("There is no such token.")
+
+    def organisation_of(self, token: str) -> str | None:
+        """Whose token it is; None when it is nobody's."""
+        rows = self._read("SELECT organisation FROM tokens WHERE digest = ?", _digest(token))
+        return rows[0][0] if rows else None
+
+    def create_integration(self, organisation_id: str, connector: str, settings: Mapping[str, JsonValue]) -> str:
+        """Enable a connector for an organisation; the integration's id. Its external id is made here, at random.
+
+        Raises:
+            NotAllowed: The organisation does not exist, or the settings hold an external id.
+        """
+        if organisation_id not in self.organisations():
+            raise NotAllowed("There is no such organisation.")
+        _refuse_issued(settings)
+        integration_id = _new_id("int")
+        self._write(
+            "INSERT INTO integrations (id, organisation, connector, settings, flags, limits) VALUES (?, ?, ?, ?, ?, ?)",
+            *(integration_id, organisation_id, connector),
+            json.dumps({**settings, ISSUED_SETTING: str(uuid.uuid4())}),
+            *(model.model_dump_json() for model in (wire.Flags(), wire.Limits())),
+        )
+        return integration_id
+
+    def integrations(self) -> list[Enabled]:
+        """Every integration of every organisation."""
+        return self._integrations("1 ORDER BY id")
+
+    def serves(self, organisation_id: str) -> list[Enabled]:
+        """The enabled integrations of one organisation."""
+        return self._integrations("organisation = ? AND is_enabled ORDER BY id", organisation_id)
+
+    def integration(self, integration_id: str) -> Enabled | None:
+        """One integration."""
+        return next(iter(self._integrations("id = ?", integration_id)), None)
+
+    def change_settings(self, integration_id: str, changes: Mapping[str, JsonValue]) -> None:
+        """Set some of an integration's settings; the external id stays as it was made.
+
+        Raises:
+            NotAllowed: The changes hold an external id.
+        """
+        _refuse_issued(changes)
+        self._write(
+            "UPDATE integrations SET settings = json_patch(settings, ?) WHERE id = ?",
+            *(json.dumps(dict(changes)), integration_id),
+        )
+
+    def enable(self, integration_id: str, is_enabled: bool) -> None:
+        """Switch an integration on or off."""
+        self._write("UPDATE integrations SET is_enabled = ? WHERE id = ?", is_enabled, integration_id)
+
+    def set_flags(self, integration_id: str, flags: wire.Flags) -> None:
+        """Tell the runtime what is wanted of it."""
+        self._write("UPDATE integrations SET flags = ? WHERE id = ?", flags.model_dump_json(), integration_id)
+
+    def set_limits(self, integration_id: str, limits: wire.Limits) -> None:
+        """Say how much a batch may hold."""
+        self._write("UPDATE integrations SET limits = ? WHERE id = ?", limits.model_dump_json(), integration_id)
+
+    def note_hello(self, integration_id: str, hello: wire.HelloRequest) -> None:
+        """Remember how the runtime introduced itself."""
+        self._write("UPDATE integrations SET hello = ? WHERE id = ?", hello.model_dump_json(), integration_id)
+
+    def _integrations(self, where: str, *values: str) -> list[Enabled]:
+        rows = self._read(
+            "SELECT id, organisation, connector, settings, is_enabled, flags, limits, hello"  # noqa: S608
+            f" FROM integrations WHERE {where}",
+            *values,
+        )
+        return [
+            Enabled(
+                wire.Integration(id=id_, organisation=organisation, connector=name, settings=json.loads(settings)),
+                bool(is_enabled),
+                wire.Flags.model_validate_json(flags),
+                wire.Limits.model_validate_json(limits),
+                wire.HelloRequest.model_validate_json(hello) if hello else None,
+            )
+            for id_, organisation, name, settings, is_enabled, flags, limits, hello in rows
+        ]
+
+    def _read(self, sql: str, *values: object) -> list[Any]:
+        with self._lock:
+            return self._db.execute(sql, values).fetchall()
+
+    def _write(self, sql: str, *values: object) -> int:
+        with self._lock:
+            return self._db.execute(sql, values).rowcount
+
+
+def _refuse_issued(settings: Mapping[str, JsonValue]) -> None:
+    if ISSUED_SETTING in settings:
+        raise NotAllowed("The external id is made by the platform, and cannot be chosen.")
+
+
+def _new_id(kind: str) -> str:
+    return f"{kind}-{uuid.uuid4().hex}"
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

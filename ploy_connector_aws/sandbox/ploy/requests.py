@@ -1,0 +1,79 @@
+"""What every route needs of a request: who asks, for which integration, and a body that is bounded."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated, TypeVar
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, ValidationError
+
+from .desk import Ploy
+from .problems import Refusal, reason_of
+from .registry import Enabled
+
+LARGEST_BODY = 16 * 1024 * 1024
+"""No body is read further than this, whatever the limits of its integration."""
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def ploy_of(request: Request) -> Ploy:
+    """The local Ploy that the request came to."""
+    ploy: Ploy = request.app.state.ploy
+    return ploy
+
+
+def organisation_of(request: Request) -> str:
+    """Whose token the request carries."""
+    organisation = ploy_of(request).organisation_of(_bearer(request))
+    if organisation is None:
+        raise Refusal("token_rejected")
+    return organisation
+
+
+def integration_of(request: Request, integration_id: str) -> Enabled:
+    """The integration in the path, if the token serves it; another organisation's is unknown like none at all."""
+    for enabled in ploy_of(request).serves(organisation_of(request)):
+        if enabled.integration.id == integration_id:
+            return enabled
+    raise Refusal("integration_unknown")
+
+
+def check_operator(request: Request) -> None:
+    """Let only the operator in."""
+    if not secrets.compare_digest(_bearer(request).encode(), request.app.state.operator_token.encode()):
+        raise Refusal("token_rejected")
+
+
+async def read_body(request: Request) -> bytes:
+    """Read the body, within bounds."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise Refusal("body_too_large", f"No body has more than {LARGEST_BODY} bytes.")
+    return bytes(body)
+
+
+def parse(model: type[_Model], body: bytes) -> _Model:
+    """Read a JSON body.
+
+    Raises:
+        Refusal: It does not fit its model.
+    """
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise Refusal("body_invalid", reason_of(error)) from None
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" else ""
+
+
+PloyHost = Annotated[Ploy, Depends(ploy_of)]
+Organisation = Annotated[str, Depends(organisation_of)]
+Target = Annotated[Enabled, Depends(integration_of)]
+Body = Annotated[bytes, Depends(read_body)]
