@@ -1,0 +1,148 @@
+"""A customer of a local AWS, and the connector that reads it over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import botocore.endpoint
+import pytest
+
+from ploy_connector_aws.aws.permissions import READS
+from ploy_connector_aws.plugin import AwsConnector
+from ploy_connector_aws.sandbox.aws import (
+    Account,
+    Assignment,
+    CustomerManagedPolicy,
+    ExternalId,
+    Group,
+    Organisation,
+    PermissionSet,
+    Person,
+    SandboxAws,
+    SeededOrganisation,
+    fresh_account_id,
+)
+from ploy_connector_aws.spec import Page
+from tests.aws.picture import Picture, to_picture
+
+EXTERNAL_ID = "5f0c2a1e-7d7e-4a43-9a44-0c6b8a0de511"
+REGION = "eu-central-1"
+SEED_POLICY = json.loads((Path(__file__).parent.parent / "data" / "aws-policy.json").read_text())
+SCIM = "https://scim.aws.com/1234"
+DEV, PROD = "111111111111", "222222222222"
+
+ORGANISATION = Organisation(
+    owner_account_id="",
+    people=(
+        Person("ana", display_name="Ana Lima", email="ana@example.com", title="Engineer", birthdate="1990-02-03"),
+        Person("bo", display_name="Bo Berg", email="bo@example.com", status="DISABLED", phone="+46 555"),
+        Person(None, "Cy", "Crane", status=None, created_at=None),
+        Person("dee", email="dee@example.com", external_ids=(ExternalId(SCIM, "idp-4"),), address="1 Road"),
+    ),
+    groups=(
+        Group("admins", "Those who may", members=("ana", "bo")),
+        Group("everyone", members=("ana", "Cy Crane", "dee"), external_ids=(ExternalId(SCIM, "idp-9"),)),
+        Group("nobody"),
+    ),
+    permission_sets=(
+        PermissionSet(
+            "Administrator",
+            "Everything",
+            session_duration="PT4H",
+            managed_policies=("arn:aws:iam::aws:policy/AdministratorAccess",),
+        ),
+        PermissionSet("Reader", customer_managed_policies=(CustomerManagedPolicy("reading", "/teams/"),)),
+    ),
+    accounts=(Account(DEV, "dev"), Account(PROD, "prod")),
+    assignments=(
+        Assignment(PROD, "Administrator", "admins"),
+        Assignment(DEV, "Reader", "everyone"),
+        Assignment(PROD, "Reader", "dee", to_group=False),
+    ),
+)
+
+
+@dataclass
+class Customer:
+    """An AWS account with an organisation and a role for Ploy, and the settings of its integration."""
+
+    aws: SandboxAws
+    seeded: SeededOrganisation
+    settings: dict[str, Any]
+
+    def connector(self, **settings: Any) -> AwsConnector:
+        connector = AwsConnector()
+        connector.configure({**self.settings, **settings})
+        return connector
+
+    def read_pages(self, **settings: Any) -> Iterator[Page]:
+        """Read everything, as a host does."""
+        connector = self.connector(**settings)
+        yield from connector.list_accounts()
+        yield from connector.list_entitlements()
+
+    def read(self, **settings: Any) -> Picture:
+        return to_picture(self.read_pages(**settings))
+
+    def settle(self, organisation: Organisation) -> Customer:
+        """Put another organisation into the same AWS account."""
+        self.seeded = self.aws.seed(replace(organisation, owner_account_id=self.settings["account_id"]))
+        return self
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxAws]:
+    """A local AWS that the environment leads to; afterwards, what was called must be listed and only read."""
+    with SandboxAws() as running:
+        set_environment(monkeypatch, running)
+        yield running
+        listed = {(action.client, action.operation) for action in READS} | {("sts", "AssumeRole")}
+        assert {(call.service, call.operation) for call in running.calls} <= listed
+
+
+@pytest.fixture
+def customer(aws: SandboxAws) -> Customer:
+    return make_customer(aws)
+
+
+@pytest.fixture
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let botocore's own pauses between attempts take no time."""
+
+    class Clock:
+        @staticmethod
+        def sleep(seconds: float) -> None:
+            assert seconds >= 0
+
+    monkeypatch.setattr(botocore.endpoint, "time", Clock)
+
+
+def make_customer(aws: SandboxAws, organisation: Organisation = ORGANISATION) -> Customer:
+    account_id = fresh_account_id()
+    seeded = aws.seed(replace(organisation, owner_account_id=account_id))
+    role_arn = aws.create_integration_role(account_id, EXTERNAL_ID, policy=SEED_POLICY)
+    settings = {"account_id": account_id, "region": REGION, "role_arn": role_arn, "external_id": EXTERNAL_ID}
+    return Customer(aws, seeded, settings)
+
+
+def set_environment(monkeypatch: pytest.MonkeyPatch, aws: SandboxAws, **more: str) -> None:
+    """Give the process an operator's environment that leads to the local AWS and nowhere else."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "PLOY_"))]:
+        monkeypatch.delenv(name)
+    environment: Mapping[str, str] = {
+        "AWS_ENDPOINT_URL": aws.endpoint_url,
+        "AWS_ACCESS_KEY_ID": aws.caller_credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": aws.caller_credentials.secret_access_key,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "PLOY_AWS_RATE_FACTOR": "1000",
+        **more,
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)

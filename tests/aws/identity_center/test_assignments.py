@@ -1,0 +1,172 @@
+"""Reading assignments, over HTTP from the local AWS, which mixes inherited rows in as AWS does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ploy_connector_aws.sandbox.aws import Assignment, Group, Person
+from ploy_connector_aws.spec import Entitlement, Grant, RecordKey, Resource
+from tests.aws.conftest import DEV, ORGANISATION, PROD, Customer
+from tests.aws.tampering import in_json, tampered
+
+SCOPE = "identity-center/assignments"
+
+
+def test_assignments_become_account_roles_held_by_whom_they_were_given_to(customer: Customer) -> None:
+    seeded = customer.seeded
+    picture = customer.read()
+
+    def account_role(account_id: str, name: str) -> Entitlement:
+        arn = seeded.permission_sets[name]
+        return Entitlement(
+            id=f"{account_id}/{arn}",
+            kind="account_role",
+            name=f"{name} in {account_id}",
+            resource_id=account_id,
+            not_grantable_reason="This version of the connector only reads.",
+            attributes={"aws_account_id": account_id, "permission_set_arn": arn},
+        )
+
+    roles = [account_role(PROD, "Administrator"), account_role(DEV, "Reader"), account_role(PROD, "Reader")]
+    grants = [
+        Grant(principal_kind="entitlement", principal_id=seeded.groups["admins"], entitlement_id=roles[0].id),
+        Grant(principal_kind="entitlement", principal_id=seeded.groups["everyone"], entitlement_id=roles[1].id),
+        Grant(principal_kind="account", principal_id=seeded.users["dee"], entitlement_id=roles[2].id),
+    ]
+    assert picture.of("entitlement", "account_role") == {role.id: role for role in roles}
+    held = {role.id for role in roles}
+    assert {grant.id: grant for grant in picture.of("grant").values() if grant.entitlement_id in held} == {
+        grant.id: grant for grant in grants
+    }
+    assert picture.of("resource") == {id_: Resource(id=id_, kind="aws_account", name=id_) for id_ in (DEV, PROD)}
+
+
+def test_rows_inherited_through_a_group_do_not_become_a_second_path(customer: Customer) -> None:
+    seeded = customer.seeded
+    picture = customer.read()
+
+    holders = {principal for principal, held in picture.edges if held.startswith((DEV, PROD))}
+    assert holders == {seeded.groups["admins"], seeded.groups["everyone"], seeded.users["dee"]}
+
+
+def test_everybody_without_an_assignment_is_an_answer_too(customer: Customer) -> None:
+    customer.settle(replace(ORGANISATION, assignments=()))
+    picture = customer.read()
+
+    assert picture.of("resource") == {}
+    principals = {
+        f"{SCOPE}/{kind}/{id_}"
+        for kind, ids in (("users", customer.seeded.users), ("groups", customer.seeded.groups))
+        for id_ in ids.values()
+    }
+    assert {scope: picture.endings[scope] for scope in picture.parents if picture.parents[scope] == SCOPE} == (
+        dict.fromkeys(principals, "complete")
+    )
+
+
+def test_assignments_longer_than_a_page_are_read_to_the_end(customer: Customer) -> None:
+    accounts = [f"{number:012}" for number in range(300, 450)]
+    customer.settle(replace(ORGANISATION, assignments=tuple(Assignment(each, "Reader", "nobody") for each in accounts)))
+    picture = customer.read()
+
+    assert set(picture.of("resource")) == set(accounts)
+    assert len(picture.of("entitlement", "account_role")) == 150
+
+
+def test_denied_assignments_fail_each_principal_and_keep_what_is_above_complete(customer: Customer) -> None:
+    customer.aws.faults.deny("ListAccountAssignmentsForPrincipal")
+    picture = customer.read()
+
+    assert len(picture.ended("failed")) == 7
+    assert picture.endings[SCOPE] == "complete"
+    assert {(failure.code, failure.missing_permissions) for failure in picture.failures.values()} == {
+        ("permission_missing", ("sso:ListAccountAssignmentsForPrincipal",))
+    }
+
+
+def test_a_user_deleted_in_mid_sync_is_retracted(customer: Customer) -> None:
+    dee = customer.seeded.users["dee"]
+    customer.aws.faults.before("ListAccountAssignmentsForPrincipal", lambda: customer.seeded.delete_user("dee"))
+    customer.aws.faults.delay(0.05, "ListAccountAssignmentsForPrincipal", times=1)
+    picture = customer.read()
+
+    assert picture.ended("gone") == {f"{SCOPE}/users/{dee}"}
+    assert picture.retracted == {RecordKey(type="account", id=dee)}
+    assert dee not in picture.of("account")
+    assert dee not in {principal for principal, _ in picture.edges}
+    assert picture.failures == {}
+
+
+def test_a_group_deleted_before_its_assignments_are_asked_for_is_gone(customer: Customer) -> None:
+    group = customer.seeded.groups["nobody"]
+    # After the members of the three groups were read, and before the fifth principal: the first group.
+    customer.aws.faults.before(
+        "ListAccountAssignmentsForPrincipal", lambda: customer.seeded.delete_group("nobody"), nth=5
+    )
+    customer.aws.faults.delay(0.1, "ListAccountAssignmentsForPrincipal", times=4)
+    picture = customer.read()
+
+    assert picture.endings[f"{SCOPE}/groups/{group}"] == "gone"
+    assert picture.retracted == {RecordKey(type="entitlement", id=group)}
+    assert group not in picture.of("entitlement")
+
+
+@pytest.mark.parametrize("message", ["The instance does not exist.", "", "Principal was not found."])
+def test_a_not_found_that_does_not_name_the_principal_fails_the_scope(customer: Customer, message: str) -> None:
+    customer.aws.faults.answer("ListAccountAssignmentsForPrincipal", "ResourceNotFoundException", message=message)
+    picture = customer.read()
+
+    assert picture.retracted == set()
+    assert len(picture.ended("failed")) == 7
+
+
+def test_one_failing_principal_leaves_the_others_alone(customer: Customer) -> None:
+    """PEERS 5: an error of one read must not drop data silently."""
+    calm = customer.read()
+    customer.aws.faults.answer(
+        "ListAccountAssignmentsForPrincipal", "AccessDeniedException", message="User is not authorized", times=1
+    )
+    picture = customer.read()
+
+    assert len(picture.ended("failed")) == 1
+    assert len(picture.ended("complete")) == len(calm.ended("complete")) - 1
+
+
+def test_a_leaver_who_is_disabled_still_holds_what_was_not_taken_away(customer: Customer) -> None:
+    customer.settle(
+        replace(
+            ORGANISATION,
+            people=(*ORGANISATION.people, Person("gone", status="DISABLED")),
+            groups=(*ORGANISATION.groups, Group("late", members=("gone",))),
+            assignments=(Assignment(DEV, "Reader", "late"),),
+        )
+    )
+    picture = customer.read()
+    ids = customer.seeded
+
+    assert picture.of("account")[ids.users["gone"]].status == "disabled"
+    assert {
+        (ids.users["gone"], ids.groups["late"]),
+        (ids.groups["late"], f"{DEV}/{ids.permission_sets['Reader']}"),
+    } <= picture.edges
+
+
+@pytest.mark.parametrize("left_out", ["AccountId", "PermissionSetArn", "PrincipalId", "PrincipalType"])
+def test_an_assignment_without_one_of_its_parts_fails_its_scope(
+    customer: Customer, monkeypatch: pytest.MonkeyPatch, left_out: str
+) -> None:
+    def leave_out(answer: dict[str, Any]) -> None:
+        for row in answer["AccountAssignments"]:
+            del row[left_out]
+
+    tamper = in_json("ListAccountAssignmentsForPrincipal", leave_out)
+    with tampered(customer.aws.endpoint_url, tamper) as endpoint_url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
+        picture = customer.read()
+
+    assert {failure.message for failure in picture.failures.values()} == {
+        f"AWS gave an assignment without its {left_out}."
+    }

@@ -1,0 +1,147 @@
+"""Reading permission sets, over HTTP from the local AWS."""
+
+from __future__ import annotations
+
+import pytest
+
+from ploy_connector_aws.sandbox.aws import Organisation, PermissionSet
+from ploy_connector_aws.spec import Entitlement, RecordKey
+from tests.aws.conftest import Customer
+
+READ_ONLY = "This version of the connector only reads."
+CREATED = "2025-01-12T09:00:00+00:00"
+
+
+def scope_of(arn: str) -> str:
+    return f"identity-center/permission-sets/{arn.rpartition('/')[2]}"
+
+
+def test_permission_sets_become_roles_with_both_kinds_of_policies(customer: Customer) -> None:
+    arns = customer.seeded.permission_sets
+    picture = customer.read()
+
+    assert picture.of("entitlement", "role") == {
+        arns["Administrator"]: Entitlement(
+            id=arns["Administrator"],
+            kind="role",
+            name="Administrator",
+            description="Everything",
+            not_grantable_reason=READ_ONLY,
+            attributes={
+                "session_duration": "PT4H",
+                "created": CREATED,
+                "aws_managed_policies": ["arn:aws:iam::aws:policy/AdministratorAccess"],
+                "customer_managed_policies": [],
+            },
+        ),
+        # An optional field missing: no description.
+        arns["Reader"]: Entitlement(
+            id=arns["Reader"],
+            kind="role",
+            name="Reader",
+            not_grantable_reason=READ_ONLY,
+            attributes={
+                "session_duration": "PT1H",
+                "created": CREATED,
+                "aws_managed_policies": [],
+                "customer_managed_policies": [{"path": "/teams/", "name": "reading"}],
+            },
+        ),
+    }
+    assert {picture.parents[scope_of(arn)] for arn in arns.values()} == {"identity-center/permission-sets"}
+
+
+def test_more_permission_sets_than_a_page_holds_are_all_read(customer: Customer) -> None:
+    sets = tuple(PermissionSet(f"Set{number:03}") for number in range(130))
+    customer.settle(Organisation(owner_account_id="", permission_sets=sets))
+
+    assert set(customer.read().of("entitlement", "role")) == set(customer.seeded.permission_sets.values())
+
+
+def test_a_denied_list_fails_the_scope_but_assigned_permission_sets_are_described_where_they_are_seen(
+    customer: Customer,
+) -> None:
+    calm = customer.read()
+    customer.aws.faults.deny("sso:ListPermissionSets")
+    picture = customer.read()
+
+    assert picture.ended("failed") == {"identity-center/permission-sets"}
+    assert picture.failures["identity-center/permission-sets"].missing_permissions == ("sso:ListPermissionSets",)
+    assert picture.records == calm.records
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "DescribePermissionSet",
+        "ListManagedPoliciesInPermissionSet",
+        "ListCustomerManagedPolicyReferencesInPermissionSet",
+    ],
+)
+def test_a_description_that_is_denied_leaves_the_permission_set_and_its_assignments_partial(
+    customer: Customer, operation: str
+) -> None:
+    calm = customer.read()
+    customer.aws.faults.deny(operation)
+    picture = customer.read()
+    arns = customer.seeded.permission_sets.values()
+
+    assert picture.ended("failed") == {scope_of(arn) for arn in arns}
+    assert {failure.missing_permissions for failure in picture.failures.values()} == {(f"sso:{operation}",)}
+    assert picture.of("entitlement").keys() == calm.of("entitlement", "group").keys()
+    assert picture.partial.keys() == {
+        RecordKey(type="entitlement", id=id_)
+        for id_ in [*calm.of("entitlement", "role"), *calm.of("entitlement", "account_role")]
+    }
+    assert picture.edges == calm.edges
+
+
+def test_a_permission_set_deleted_in_mid_sync_is_retracted_and_its_scope_is_gone(customer: Customer) -> None:
+    reader = customer.seeded.permission_sets["Reader"]
+    customer.aws.faults.before("DescribePermissionSet", lambda: customer.seeded.delete_permission_set("Reader"))
+    picture = customer.read()
+
+    assert picture.ended("gone") == {scope_of(reader)}
+    assert picture.retracted == {RecordKey(type="entitlement", id=reader)}
+    assert picture.failures == {}
+    assert not [id_ for id_ in picture.of("entitlement") if reader in id_]
+
+
+def test_a_not_found_that_does_not_name_the_permission_set_fails_the_scope(customer: Customer) -> None:
+    customer.aws.faults.answer(
+        "DescribePermissionSet", "ResourceNotFoundException", message="The instance does not exist."
+    )
+    picture = customer.read()
+
+    assert picture.retracted == set()
+    assert picture.ended("failed") == {scope_of(arn) for arn in customer.seeded.permission_sets.values()}
+
+
+def test_a_permission_set_made_and_assigned_in_mid_sync_is_described_where_it_is_seen(customer: Customer) -> None:
+    def make() -> None:
+        customer.seeded.add_permission_set(PermissionSet("Late"))
+        customer.seeded.assign(
+            type(customer.seeded.organisation.assignments[0])("333333333333", "Late", "nobody", to_group=True)
+        )
+
+    customer.aws.faults.before("DescribePermissionSet", make)
+    picture = customer.read()
+    late = customer.seeded.permission_sets["Late"]
+
+    assert picture.of("entitlement", "role")[late].name == "Late"
+    assert picture.of("entitlement", "account_role")[f"333333333333/{late}"].name == "Late in 333333333333"
+    assert picture.failures == {}
+
+
+def test_an_account_instance_is_said_to_have_no_permission_sets(customer: Customer) -> None:
+    customer.settle(Organisation(owner_account_id="", kind="account"))
+    picture = customer.read()
+
+    assert picture.ended("failed") == {"identity-center/permission-sets", "identity-center/assignments"}
+    assert {(failure.message, failure.fix) for failure in picture.failures.values()} == {
+        (
+            "AWS does not list permission sets for this instance: it may be an account instance, which has none.",
+            "For an account instance name only identity-center/users and identity-center/groups in the settings.",
+        )
+    }
+    assert customer.aws.calls.to("ListAccountAssignmentsForPrincipal") == []

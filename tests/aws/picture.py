@@ -1,0 +1,73 @@
+"""What a host makes of a connector's pages: how each scope ended, and which records there are in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ploy_connector_aws.spec import Failure, Grant, Page, RecordKey
+
+
+@dataclass
+class Picture:
+    """Pages put together, by the rules of ``Page``."""
+
+    endings: dict[str, str | None] = field(default_factory=dict)
+    parents: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    records: dict[RecordKey, Any] = field(default_factory=dict)
+    partial: dict[RecordKey, Any] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    retracted: set[RecordKey] = field(default_factory=set)
+
+    def of(self, record_type: str, kind: str | None = None) -> dict[str, Any]:
+        """The fully read records of a type, and of a kind, by id."""
+        return {
+            key.id: record
+            for key, record in self.records.items()
+            if key.type == record_type and kind in (None, getattr(record, "kind", None))
+        }
+
+    @property
+    def edges(self) -> set[tuple[str, str]]:
+        """Who holds what: principal and entitlement of every grant."""
+        return {(grant.principal_id, grant.entitlement_id) for grant in self.of("grant").values()}
+
+    def ended(self, ending: str) -> set[str]:
+        """The scopes that ended so."""
+        return {scope for scope, each in self.endings.items() if each == ending}
+
+
+def to_picture(pages: Iterable[Page]) -> Picture:
+    """Put pages together; every scope but the root must be announced first, and none may go on after its end."""
+    picture = Picture()
+    for page in pages:
+        if page.scope in picture.endings:
+            assert picture.endings[page.scope] is None, f"{page.scope} goes on after its end"
+        elif page.parent is not None:
+            assert picture.endings.get(page.parent, "unknown") is None, f"{page.parent} announces while not open"
+            picture.parents[page.scope] = page.parent
+        else:
+            assert page.scope == "identity-center", f"{page.scope} was never announced"
+        picture.endings[page.scope] = page.ending
+        if page.failure is not None:
+            picture.failures[page.scope] = page.failure
+        if page.origin is not None:
+            picture.origins[page.scope] = page.origin
+        picture.retracted.update(page.retracted)
+        for record in page.records:
+            assert record.key not in picture.retracted, f"{record.key} comes after it was retracted"
+            picture.records[record.key] = record
+        picture.partial.update({record.key: record for record in page.partial})
+        for key in page.retracted:
+            picture.records.pop(key, None)
+            picture.partial.pop(key, None)
+    gone = {(key.type, key.id) for key in picture.retracted}
+    for key, record in list(picture.records.items()):
+        if isinstance(record, Grant) and gone & {
+            (record.principal_kind, record.principal_id),
+            ("entitlement", record.entitlement_id),
+        }:
+            del picture.records[key]
+    return picture

@@ -1,0 +1,66 @@
+"""A server between the connector and the local AWS that changes answers: what no AWS should ever say."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+Tamper = Callable[[str, bytes], bytes]
+"""Is given the operation ('' where the protocol does not name it in a header) and the answer's body."""
+
+
+@contextmanager
+def tampered(endpoint_url: str, tamper: Tamper) -> Iterator[str]:
+    """Run the server; gives its URL."""
+    behind = urlsplit(endpoint_url).netloc
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            asked = self.rfile.read(int(self.headers["Content-Length"]))
+            connection = http.client.HTTPConnection(behind)
+            # The Host header is part of the signature and goes through unchanged.
+            connection.request("POST", self.path, asked, dict(self.headers))
+            answer = connection.getresponse()
+            body = answer.read()
+            connection.close()
+            if answer.status == 200:
+                body = tamper(self.headers.get("X-Amz-Target", "").rpartition(".")[2], body)
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in ("content-length", "connection", "server", "date"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+def in_json(operation: str, change: Callable[[dict[str, Any]], object]) -> Tamper:
+    """Change the JSON answers of one operation in place."""
+
+    def tamper(answered: str, body: bytes) -> bytes:
+        if answered != operation:
+            return body
+        document = json.loads(body)
+        change(document)
+        return json.dumps(document).encode()
+
+    return tamper
