@@ -125,7 +125,7 @@ def _to_answer(error: ClientError) -> _Answer:
     details = body.get("Error", {})
     metadata = body.get("ResponseMetadata", {})
     return _Answer(
-        code=code if re.fullmatch(r"[\w.:-]{1,80}", code := str(details.get("Code"))) else "no code",
+        code=code if re.fullmatch(r"[\w .:-]{1,80}", code := str(details.get("Code"))) else "no code",
         reason=str(body.get("Reason", "")),
         text=str(details.get("Message", "")),
         body=body,

@@ -1,0 +1,103 @@
+"""Rate budgets, on a clock that stands until somebody waits."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from ploy_connector_aws.aws.throttle import RateBudget, Throttle, read_rate_factor
+from ploy_connector_aws.spec import ConfigurationError
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def take(self, budget: RateBudget) -> float:
+        """Make a call when it is its turn; gives the moment."""
+        self.now += budget.reserve()
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_calls_are_spread_evenly_under_the_rate(clock: Clock) -> None:
+    budget = RateBudget(16, clock)
+
+    moments = [clock.take(budget) for _ in range(165)]
+
+    assert moments[-1] - moments[0] == pytest.approx(10)
+    assert all(later - earlier >= 1 / 16 - 1e-9 for earlier, later in pairwise(moments[4:]))
+
+
+def test_after_a_pause_only_a_quarter_seconds_worth_follows_at_once(clock: Clock) -> None:
+    budget = RateBudget(16, clock)
+    clock.take(budget)
+    clock.now += 60
+
+    assert [budget.reserve() for _ in range(6)] == pytest.approx([0, 0, 0, 0, 0, 1 / 16])
+
+
+def test_throttling_halves_the_rate_at_most_once_a_second_and_never_to_nothing(clock: Clock) -> None:
+    budget = RateBudget(16, clock)
+    budget.slow_down()
+    budget.slow_down()
+    assert budget.calls_per_second == 8
+
+    for _ in range(20):
+        clock.now += 1
+        budget.slow_down()
+    assert 0.5 <= budget.calls_per_second < 1
+
+
+def test_the_rate_recovers_slowly_and_not_beyond_where_it_was(clock: Clock) -> None:
+    budget = RateBudget(16, clock)
+    budget.slow_down()
+
+    rates = []
+    for _ in range(4):
+        clock.now += 10
+        rates.append(budget.calls_per_second)
+
+    assert rates == pytest.approx([11.2, 14.4, 16, 16])
+
+
+def test_a_pause_that_aws_asks_for_holds_everybody(clock: Clock) -> None:
+    budget = RateBudget(16, clock)
+    waiting = clock.now + budget.reserve()
+    budget.slow_down(retry_after_seconds=30)
+
+    assert budget.is_paused
+    assert clock.take(budget) - waiting == pytest.approx(30)
+    assert not budget.is_paused
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "fast", "nan", "inf", ""])
+def test_a_rate_factor_that_is_no_positive_number_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read_rate_factor({"PLOY_AWS_RATE_FACTOR": text})
+
+    assert refused.value.field == "PLOY_AWS_RATE_FACTOR"
+
+
+def test_budgets_are_shared_by_integrations_on_one_aws_account_and_go_with_the_last_of_them() -> None:
+    first, second, other = (Throttle(account, {}) for account in ("111122223333", "111122223333", "444455556666"))
+
+    def budget(throttle: Throttle, service: str, operation: str) -> RateBudget:
+        return throttle._budget(service, "eu-west-1", operation)
+
+    assert budget(first, "sso-admin", "ListInstances") is budget(second, "sso-admin", "ListPermissionSets")
+    assert budget(first, "identitystore", "ListUsers") is budget(second, "identitystore", "ListUsers")
+    assert budget(first, "identitystore", "ListUsers") is not budget(first, "identitystore", "ListGroups")
+    assert budget(first, "sso-admin", "ListInstances") is not budget(other, "sso-admin", "ListInstances")
+    budget(first, "sso-admin", "ListInstances").slow_down()
+    del first, second
+    anew = Throttle("111122223333", {})
+    assert budget(anew, "sso-admin", "ListInstances").calls_per_second == 16
