@@ -16,7 +16,7 @@ from .endings import AccountUnknown, Exit
 from .listing import as_of, display_name
 from .opening import open_picture, read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug, Fresh
-from .output import console, print_json, shown_progress, text, unproven_table
+from .output import console, print_json, print_unproven, shown_progress, text
 
 
 def access(
@@ -37,13 +37,13 @@ def access(
         if not accounts:
             raise AccountUnknown(f"There is no account with the id, user name or address {account!r}.")
         finder = PathFinder(seen.store, seen.run)
-        unproven = unproven_table(seen.run.scopes())
+        is_complete = not any(scope.unproven_since for scope in seen.run.scopes())
         found = [(each, list(finder.paths_of(each.id))) for each in accounts]
         if json:
             print_json(
                 {
                     "as_of": seen.run.reading_started_at.isoformat(),
-                    "complete": unproven is None,
+                    "complete": is_complete,
                     "accounts": [to_json(seen.run, each, paths) for each, paths in found],
                 }
             )
@@ -52,9 +52,8 @@ def access(
             for each, paths in found:
                 out.print(to_tree(seen.run, each, paths))
             out.print(as_of(seen))
-            if unproven is not None:
-                out.print(unproven)
-    return Exit.OK if unproven is None else Exit.UNPROVEN
+            print_unproven(out, seen.run.scopes())
+    return Exit.OK if is_complete else Exit.UNPROVEN
 
 
 def to_json(run: Run, account: StoredRecord, paths: Iterable[Path]) -> dict[str, Any]:

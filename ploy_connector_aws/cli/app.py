@@ -10,9 +10,11 @@ import typer
 from . import endings
 from .access import access
 from .check import check
+from .demo import demo
 from .endings import Exit
 from .listing import list_records
 from .manifest import manifest
+from .sandbox import sandbox
 from .sync import sync
 
 app = typer.Typer(
@@ -28,6 +30,8 @@ app.command()(sync)
 app.command("list")(list_records)
 app.command()(access)
 app.command()(manifest)
+app.command()(sandbox)
+app.command()(demo)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from ploy_connector_aws.spec.records import RecordType
 from .endings import Exit
 from .opening import Picture, open_picture, read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug, Fresh
-from .output import console, print_json, shown_progress, table, text, unproven_table
+from .output import console, print_json, print_unproven, shown_progress, table, text
 
 
 class What(StrEnum):
@@ -50,12 +50,12 @@ def list_records(
         shown_progress(quiet=json) as on_progress,
         open_picture(settings, fresh=fresh, on_progress=on_progress) as seen,
     ):
-        unproven = any(scope.unproven_since for scope in seen.run.scopes())
+        is_complete = not any(scope.unproven_since for scope in seen.run.scopes())
         if json:
             print_json(
                 {
                     "as_of": seen.run.reading_started_at.isoformat(),
-                    "complete": not unproven,
+                    "complete": is_complete,
                     what.value: [
                         {**record.content, "unproven": record.is_retained} for record in seen.run.records(TYPES[what])
                     ],
@@ -63,7 +63,7 @@ def list_records(
             )
         else:
             _print_table(what, seen)
-    return Exit.UNPROVEN if unproven else Exit.OK
+    return Exit.OK if is_complete else Exit.UNPROVEN
 
 
 def as_of(seen: Picture) -> str:
@@ -85,8 +85,7 @@ def _print_table(what: What, seen: Picture) -> None:
         made.add_row(*(text(cell) for cell in row))
     out.print(made)
     out.print(f"{made.row_count} {what}. {as_of(seen)}")
-    if (unproven := unproven_table(seen.run.scopes())) is not None:
-        out.print(unproven)
+    print_unproven(out, seen.run.scopes())
 
 
 def _account_rows(run: Run) -> Iterator[tuple[object, ...]]:

@@ -67,8 +67,8 @@ def shown_progress(*, quiet: bool) -> Iterator[OnProgress]:
         yield show
 
 
-def unproven_table(scopes: Iterable[ScopeState]) -> Table | None:
-    """The scopes that were not read completely, grouped by reason; None when there are none."""
+def print_unproven(out: Console, scopes: Iterable[ScopeState]) -> bool:
+    """Print which scopes were not read completely, grouped by reason, and say whether there were any."""
     found: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], ScopeState] = {}
     for scope in scopes:
@@ -79,16 +79,19 @@ def unproven_table(scopes: Iterable[ScopeState]) -> Table | None:
         found[reason] += 1
         examples.setdefault(reason, scope)
     if not found:
-        return None
-    made = table("Part", "Unproven since", "Why", "Fix", title="Not read completely: what was known is kept")
-    for reason, count in found.most_common(MAXIMUM_REASONS):
-        scope = examples[reason]
-        name = scope.name if count == 1 else f"{scope.name} and {count - 1} more"
-        since = scope.unproven_since.strftime("%Y-%m-%d %H:%M UTC") if scope.unproven_since else None
-        made.add_row(text(name), text(since), text(reason[0]), text(reason[1]))
+        return False
+    out.print("[bold yellow]Not read completely; what was known is kept:[/]")
+    for (message, fix), count in found.most_common(MAXIMUM_REASONS):
+        scope = examples[message, fix]
+        since = f"{scope.unproven_since:%Y-%m-%d %H:%M} UTC" if scope.unproven_since else "unknown"
+        parts = f"[bold]{text(scope.name)}[/]" if count == 1 else f"[bold]{count} parts[/], e.g. {text(scope.name)}"
+        out.print(f"  [yellow]![/] {parts}, unproven since {since}", soft_wrap=True)
+        out.print(f"    {text(message)}", soft_wrap=True)
+        if fix:
+            out.print(f"    [bold]Fix:[/] {text(fix)}", soft_wrap=True)
     if len(found) > MAXIMUM_REASONS:
-        made.add_row(f"… and {len(found) - MAXIMUM_REASONS} more reasons (--json shows all)", "", "", "")
-    return made
+        out.print(f"  … and {len(found) - MAXIMUM_REASONS} more reasons; --json shows all")
+    return True
 
 
 def scope_json(scope: ScopeState) -> dict[str, Any]:

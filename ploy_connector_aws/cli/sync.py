@@ -17,7 +17,7 @@ from ploy_connector_aws.spec.records import RECORD_MODELS
 from .endings import Exit
 from .opening import hello, open_connector, open_platform, read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug
-from .output import console, print_json, scope_json, shown_progress, table, unproven_table
+from .output import console, print_json, print_unproven, scope_json, shown_progress, table
 
 _PLURALS = {"account": "accounts", "entitlement": "entitlements", "grant": "grants", "resource": "resources"}
 
@@ -82,5 +82,4 @@ def print_result(out: Console, result: SyncResult, run: Run | None) -> None:
             _PLURALS[kind], str(changes.after.get(kind, 0)), *(str(each.get(kind, 0) or "·") for each in numbers)
         )
     out.print(counts)
-    if (unproven := unproven_table(run.scopes())) is not None:
-        out.print(unproven)
+    print_unproven(out, run.scopes())

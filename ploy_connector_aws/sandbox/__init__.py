@@ -1,1 +1,4 @@
-"""The embedded default: a local AWS and a local Ploy, on loopback only."""
+"""The embedded default: a local AWS and a local Ploy, on loopback only.
+
+Map: ``aws`` (the local AWS), ``ploy`` (the local Ploy), ``world`` (both together, with one customer between them).
+"""

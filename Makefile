@@ -1,0 +1,38 @@
+# Everything sets up .venv itself; a machine needs Python 3.11 or newer, make and git.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+export PIP_CONSTRAINT := constraints.txt
+export PIP_BUILD_CONSTRAINT := constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check bench clean
+
+demo: $(READY)  ## The main job on a local AWS and a local Ploy; ends by itself.
+	@$(BIN)/ploy-connector demo
+
+test: $(READY)  ## All tests.
+	$(BIN)/pytest -n auto
+
+check: $(READY)  ## Lint, format, types, layers, documents, manifest.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/test_layers.py tests/test_docs.py tests/test_manifest.py
+
+bench: $(READY)  ## Time, calls and peak memory of a sync, for two sizes of organisation.
+	$(BIN)/python -m benchmarks.sync_memory
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; say where it is: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "Setting up $(VENV), once ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $(READY)
+
+clean:  ## Remove everything that was made here.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

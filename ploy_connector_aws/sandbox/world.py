@@ -1,0 +1,107 @@
+"""A local AWS and a local Ploy with one customer between them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from .aws import Organisation, SandboxAws
+from .ploy import LocalPloy
+
+RATE_FACTOR = "50"
+"""The local AWS has no quotas that anybody else needs (unless switched on), so it is asked faster than a real one."""
+
+
+class LocalWorld:
+    """Both servers while the block runs, and the files with which a command reaches them.
+
+    Args:
+        folder: Where the state, ``ploy.toml`` and ``environment`` are kept; readable by this user only.
+        organisation: What is in AWS.
+        policy: What the customer's role allows.
+        customer: The name of the customer's organisation at Ploy.
+    """
+
+    def __init__(
+        self, folder: Path, organisation: Organisation, policy: Mapping[str, Any], customer: str = "Halden Freight"
+    ) -> None:
+        self.folder = folder
+        self._stack = ExitStack()
+        self.aws = SandboxAws()
+        self._organisation = organisation
+        self._policy = policy
+        self._customer = customer
+
+    def __enter__(self) -> LocalWorld:
+        """Start both, and enable the integration."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._stack.enter_context(self.aws)
+        self.ploy = self._stack.enter_context(LocalPloy(self.folder / "ploy"))
+        self.seeded = self.aws.seed(self._organisation)
+        owner = self._organisation.owner_account_id
+        customer = self.ploy.create_organisation(self._customer)
+        integration = self.ploy.create_integration(customer, "aws")
+        # The customer takes the external id that Ploy made, and gives back the role that requires it.
+        self.role_arn = self.aws.create_integration_role(
+            owner, str(integration.settings["external_id"]), policy=self._policy
+        )
+        self.integration = self.ploy.change_settings(
+            integration.id,
+            {"account_id": owner, "region": self._organisation.primary_region, "role_arn": self.role_arn},
+        )
+        self._write_files(self.ploy.create_token(customer).token)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop both."""
+        self._stack.close()
+
+    @property
+    def config_file(self) -> Path:
+        """The operator's configuration for this integration; its settings come from the local Ploy."""
+        return self.folder / "ploy.toml"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The operator's environment that leads to the local AWS, and to no other."""
+        return {
+            "AWS_ENDPOINT_URL": self.aws.endpoint_url,
+            "AWS_ACCESS_KEY_ID": self.aws.caller_credentials.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.aws.caller_credentials.secret_access_key,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "PLOY_AWS_RATE_FACTOR": RATE_FACTOR,
+        }
+
+    def allow_without(self, action: str) -> None:
+        """Change the role in AWS: everything it allowed but this action."""
+        statements = [
+            {**statement, "Action": [each for each in statement["Action"] if each != action]}
+            for statement in self._policy["Statement"]
+        ]
+        self.aws.accounts.set_role_policy(
+            self.role_arn, {**self._policy, "Statement": [each for each in statements if each["Action"]]}
+        )
+
+    def _write_files(self, token: str) -> None:
+        self._write("token", token + "\n")
+        self._write(
+            self.config_file.name,
+            f'[integration]\nid = "{self.integration.id}"\nconnector = "aws"\n\n'
+            f'[platform]\nurl = "{self.ploy.url}"\ntoken_file = {json.dumps(str(self.folder / "token"))}\n\n'
+            f"[state]\ndir = {json.dumps(str(self.folder / 'state'))}\n",
+        )
+        exports = (f"export {name}={shlex.quote(value)}" for name, value in self.environment.items())
+        self._write("environment", "".join(f"{line}\n" for line in ("unset AWS_PROFILE AWS_SESSION_TOKEN", *exports)))
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
+            file.write(text)

@@ -1,0 +1,88 @@
+"""What is true in AWS, read from moto's own state, and the same facts read from a picture; neither uses our readers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from moto.backends import get_backend
+
+from ploy_connector_aws.runtime.snapshot import StoredRecord
+
+Entry = tuple[str, str, str]
+"""User id, AWS account id, permission set ARN: this person can enter that account with that set."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Who there is, and who can enter what."""
+
+    users: frozenset[str]
+    groups: frozenset[tuple[str, str]]
+    memberships: frozenset[tuple[str, str]]
+    permission_sets: frozenset[tuple[str, str]]
+    assignments: frozenset[tuple[str, str, str, str]]
+    entries: frozenset[Entry]
+
+
+def facts_in_aws(account_id: str, region: str, identity_store_id: str) -> Facts:
+    """The truth."""
+    store = get_backend("identitystore")[account_id][region].identity_stores[identity_store_id]
+    admin = get_backend("sso-admin")[account_id][region]
+    memberships = frozenset((row["MemberId"]["UserId"], row["GroupId"]) for row in store.group_memberships.values())
+    assignments = frozenset(
+        (row.principal_type, row.principal_id, row.target_id, row.permission_set_arn)
+        for row in admin.account_assignments
+    )
+    return Facts(
+        users=frozenset(store.users),
+        groups=frozenset((group.GroupId, group.DisplayName) for group in store.groups.values()),
+        memberships=memberships,
+        permission_sets=frozenset((each.permission_set_arn, each.name) for each in admin.permission_sets),
+        assignments=assignments,
+        entries=frozenset(_entries(memberships, assignments)),
+    )
+
+
+def facts_in(records: Iterable[StoredRecord]) -> Facts:
+    """What a picture says."""
+    content = {(record.type, record.id): record.content for record in records}
+    entitlements = {id: each for (type, id), each in content.items() if type == "entitlement"}
+    grants = [each for (type, _), each in content.items() if type == "grant"]
+    memberships = frozenset(
+        (grant["principal_id"], grant["entitlement_id"])
+        for grant in grants
+        if entitlements.get(grant["entitlement_id"], {}).get("kind") == "group"
+    )
+    assignments = frozenset(
+        (
+            "USER" if grant["principal_kind"] == "account" else "GROUP",
+            grant["principal_id"],
+            role["attributes"]["aws_account_id"],
+            role["attributes"]["permission_set_arn"],
+        )
+        for grant in grants
+        if (role := entitlements.get(grant["entitlement_id"], {})).get("kind") == "account_role"
+    )
+    for _, _, account_id, _ in assignments:
+        assert ("resource", account_id) in content, "an account role opens an account that is not in the picture"
+    return Facts(
+        users=frozenset(id for type, id in content if type == "account"),
+        groups=frozenset((id, each["name"]) for id, each in entitlements.items() if each["kind"] == "group"),
+        memberships=memberships,
+        permission_sets=frozenset((id, each["name"]) for id, each in entitlements.items() if each["kind"] == "role"),
+        assignments=assignments,
+        entries=frozenset(_entries(memberships, assignments)),
+    )
+
+
+def _entries(
+    memberships: frozenset[tuple[str, str]], assignments: frozenset[tuple[str, str, str, str]]
+) -> Iterator[Entry]:
+    for kind, principal_id, account_id, permission_set in assignments:
+        if kind == "USER":
+            yield principal_id, account_id, permission_set
+        else:
+            for user_id, group_id in memberships:
+                if group_id == principal_id:
+                    yield user_id, account_id, permission_set

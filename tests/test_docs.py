@@ -1,0 +1,103 @@
+"""What the documents say is what the code does."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from ploy_connector_aws import __version__, spec
+from ploy_connector_aws.cli.app import app
+from ploy_connector_aws.cli.endings import MEANINGS
+from ploy_connector_aws.runtime.settings import VARIABLES
+from ploy_connector_aws.spec import check_connectors, errors
+from ploy_connector_aws.spec.hooks import ConnectorHooks
+
+ROOT = Path(__file__).parent.parent
+HOOKS = (ROOT / "docs" / "hooks.md").read_text()
+README = (ROOT / "README.md").read_text()
+
+
+def hooks() -> Iterator[tuple[str, str]]:
+    """Every hook, with its parameters as they are typed."""
+    for name, function in vars(ConnectorHooks).items():
+        if not name.startswith("_"):
+            yield name, ", ".join(list(inspect.signature(function).parameters)[1:])
+
+
+def test_every_hook_is_a_heading_in_the_order_of_the_specification() -> None:
+    assert re.findall(r"^## (\w+\(.*\))$", HOOKS, re.M) == [f"{name}({parameters})" for name, parameters in hooks()]
+
+
+@pytest.mark.parametrize(("name", "parameters"), hooks())
+def test_every_hook_has_a_complete_docstring(name: str, parameters: str) -> None:
+    text = inspect.getdoc(getattr(ConnectorHooks, name)) or ""
+    assert {part for part in ("Raises:", "Example:", "Since version") if part not in text} == set()
+    assert all(f"{parameter}: " in text for parameter in parameters.split(", ") if parameter)
+
+
+def test_the_example_connector_of_the_documents_works() -> None:
+    code = re.search(r"```python\n(.*?)```", HOOKS, re.S)
+    assert code is not None
+    namespace: dict[str, Any] = {}
+    exec(code[1], namespace)
+    staff = check_connectors([("docs", namespace["Staff"])])["staff"].open({"names": ["ann"]})
+    (page,) = staff.hooks.list_accounts(skip=frozenset())
+    assert ([record.id for record in page.records], page.complete) == (["ann"], True)
+
+
+def test_every_error_of_the_specification_is_documented() -> None:
+    named = {
+        name for name, each in vars(errors).items() if isinstance(each, type) and each is not errors.ConnectorError
+    }
+    assert set(re.findall(r"^\| `(\w+)", HOOKS, re.M)) - {"complete", "gone", "excluded", "failure"} == named
+
+
+def test_the_public_names_are_sorted_complete_and_documented() -> None:
+    public = spec.__all__
+    assert public == sorted(public, key=lambda name: (not name.isupper(), name[0].islower(), name))
+    assert {name for name in public if not hasattr(spec, name)} == set()
+    undocumented = [
+        name
+        for name in public
+        if inspect.isclass(each := getattr(spec, name)) or inspect.isfunction(each)
+        if not inspect.getdoc(each)
+    ]
+    assert undocumented == []
+
+
+def test_the_readme_lists_every_command() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert set(re.findall(r"^\| `ploy-connector ([a-z]+)", README, re.M)) == set(commands)
+
+
+def test_the_readme_lists_every_exit_code() -> None:
+    assert re.findall(r"^\| (\d+) \| (.+) \|$", README, re.M) == [
+        (str(int(code)), meaning) for code, meaning in MEANINGS.items()
+    ]
+
+
+def test_the_readme_lists_every_variable() -> None:
+    listed = set(re.findall(r"^\| `(PLOY_\w+)`", README, re.M))
+    assert listed >= {*VARIABLES, "PLOY_CONFIG_FILE", "PLOY_AWS_RATE_FACTOR"}
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert headings[0] == __version__
+
+
+def test_pinned_versions_cover_every_dependency_and_name_no_address() -> None:
+    pins = (ROOT / "constraints.txt").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *(each for extra in project["optional-dependencies"].values() for each in extra)]
+    names = {re.split(r"[\[<>=]", requirement)[0].lower() for requirement in wanted} - {"ploy-connector-aws"}
+    pinned = {line.split("==")[0].lower() for line in pins.splitlines() if "==" in line}
+    assert names - pinned == set()
+    assert "://" not in pins
