@@ -136,7 +136,7 @@ _TEXT = {"type": "string"}
 class _Dumper(yaml.SafeDumper):
     """Writes for people: paragraphs as paragraphs, and what is said twice twice."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         return True
 
 
@@ -149,7 +149,7 @@ _Dumper.add_representer(
 class _Schemas(GenerateJsonSchema):
     """JSON schemas without titles that only repeat the fields' names."""
 
-    def field_title_should_be_set(self, schema: Any) -> bool:
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
         return False
 
 

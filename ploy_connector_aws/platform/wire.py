@@ -23,7 +23,7 @@ Counts: TypeAlias = dict[RecordType, Annotated[int, Field(ge=0)]]
 """How many records of each type; a type that is left out has none."""
 
 Digest: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-"""SHA-256 in hexadecimal digits."""
+"""SHA-256 in hexadecimal digits. A batch's is over its body as it is sent, which is after compression."""
 
 
 NDJSON = "application/x-ndjson"
@@ -253,7 +253,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "batch_conflict": ProblemKind(409, "Another batch has this number already."),
     "batches_differ": ProblemKind(409, "The batches that arrived are not those that the commit names."),
     "commit_conflict": ProblemKind(409, "This sync was committed with another body."),
-    "stale_reading": ProblemKind(409, "What is visible was read later than this."),
+    "stale_reading": ProblemKind(409, "What is visible, or held for a person, was read later than this."),
     "sync_gone": ProblemKind(410, "The sync was replaced, aborted or rejected."),
     "body_too_large": ProblemKind(413, "The body is larger than the limits allow."),
     "not_gzip_ndjson": ProblemKind(415, "A batch is gzip-coded application/x-ndjson."),

@@ -144,9 +144,14 @@ class Ploy:
         return wire.HelloAnswer(limits=enabled.limits, flags=enabled.flags, generation=generation)
 
     def handover(self, integration_id: str) -> Handover:
-        """Where this integration's runs are handed over."""
+        """Where this integration's runs are handed over.
+
+        Raises:
+            NotAllowed: There is no such integration.
+        """
         with self._lock:
             if integration_id not in self._handovers:
+                self.integration(integration_id)
                 self._handovers[integration_id] = Handover(
                     self._file(integration_id), clock=self._clock, lease=self._lease
                 )
@@ -197,7 +202,6 @@ class Ploy:
         return answer
 
     def _picture(self, integration_id: str) -> Picture:
-        self.integration(integration_id)
         self.handover(integration_id)  # makes the file's tables
         return Picture(self._file(integration_id))
 

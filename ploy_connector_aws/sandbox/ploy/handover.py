@@ -124,10 +124,10 @@ class Handover:
                     raise Refusal("commit_conflict")
                 return sync.answer
             self._check_batches(sync, request)
-            base = self._store.baseline
-            if base is not None and sync.reading_started_at < base.reading_started_at:
+            held, base = self._ledger.newest("held"), self._store.baseline
+            if any(known and sync.reading_started_at < known.reading_started_at for known in (held, base)):
                 raise Refusal("stale_reading")
-            if (held := self._ledger.newest("held")) is not None:
+            if held is not None:
                 self._ledger.move(held.id, "replaced")
             run = self._build(sync, request)
             changes = finish(self._store, run)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -17,7 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 from . import contract, operator_api
 from .desk import Ploy
 from .faults import Faults, Passage
-from .problems import Refusal, answer_http_error, answer_refusal
+from .problems import Refusal, answer_http_error, answer_refusal, answer_wrong_path
 from .registry import NotAllowed
 from .serving import LOOPBACK, ServerThread
 
@@ -89,6 +90,7 @@ def make_app(ploy: Ploy, operator_token: str) -> FastAPI:
     app.add_exception_handler(Refusal, answer_refusal)
     app.add_exception_handler(NotAllowed, operator_api.answer_not_allowed)
     app.add_exception_handler(HTTPException, answer_http_error)
+    app.add_exception_handler(RequestValidationError, answer_wrong_path)
     # Another name that leads here would be a web page's trick to reach this machine (DNS rebinding).
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, "localhost"])
 

@@ -165,14 +165,12 @@ def held(ploy: PloyHost, integration_id: str) -> list[dict[str, Any]]:
 @router.post("/integrations/{integration_id}/held/{sync_id}/approve")
 def approve(ploy: PloyHost, integration_id: str, sync_id: str) -> wire.CommitAnswer:
     """Make a held commit visible."""
-    ploy.integration(integration_id)
     return ploy.approve(integration_id, sync_id)
 
 
 @router.post("/integrations/{integration_id}/held/{sync_id}/reject", status_code=204)
 def reject(ploy: PloyHost, integration_id: str, sync_id: str) -> None:
     """Drop a held commit."""
-    ploy.integration(integration_id)
     ploy.reject(integration_id, sync_id)
 
 

@@ -62,6 +62,11 @@ def answer_http_error(_: Request, error: Exception) -> Response:
     return _response(wire.Problem(title=str(error.detail), status=error.status_code), dict(error.headers or {}))
 
 
+def answer_wrong_path(request: Request, _: Exception) -> Response:
+    """Turn a path or query that holds no such value into an answer that does not repeat it."""
+    return answer_refusal(request, Refusal("body_invalid", "The path or the query holds a value of the wrong kind."))
+
+
 def _response(problem: wire.Problem, headers: dict[str, str]) -> Response:
     body = problem.model_dump_json(exclude_defaults=True)
     return Response(body, problem.status, headers=headers, media_type=wire.PROBLEM_JSON)

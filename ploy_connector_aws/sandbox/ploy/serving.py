@@ -11,15 +11,28 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 LOOPBACK = "127.0.0.1"
+_STARTUP_SECONDS = 30
+
+
+class _Server(uvicorn.Server):
+    """Says when it is up."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_up.set()
 
 
 class ServerThread:
-    """A running server. It listens from the moment it is made, on a port of its own when that is 0."""
+    """A running server, on a port of its own when that is 0."""
 
     def __init__(self, app: ASGIApp, port: int = 0) -> None:
         self._socket = socket.create_server((LOOPBACK, port))
         self._connections: dict[object, asyncio.Transport] = {}
-        self._server = uvicorn.Server(
+        self._server = _Server(
             uvicorn.Config(
                 app,
                 http=_protocol(self._connections),
@@ -36,6 +49,7 @@ class ServerThread:
         )
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="local-ploy", daemon=True)
         self._thread.start()
+        self._server.is_up.wait(_STARTUP_SECONDS)
 
     @property
     def url(self) -> str:
