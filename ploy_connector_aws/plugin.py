@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol
 
 from . import __version__
@@ -45,20 +46,23 @@ class AwsConnector:
         """Assume the role, find the instance, list one user."""
         from .aws.diagnosis import diagnose
 
-        return diagnose(self._configured())
+        with _only_our_errors():
+            return diagnose(self._configured())
 
     @hookimpl
     def list_accounts(self) -> Iterator[Page]:
         """Begin a sync: find the instance and read the people."""
-        self._close_reader()
-        self._reader = self._new_reader()
-        return _raise_only_our_errors(self._reader.read_accounts())
+        with _only_our_errors():
+            self._close_reader()
+            self._reader = self._new_reader()
+            return _guarded(self._reader.read_accounts())
 
     @hookimpl
     def list_entitlements(self) -> Iterator[Page]:
         """Go on with the sync that ``list_accounts`` began, or begin one: groups, permission sets, assignments."""
-        reader, self._reader = self._reader or self._new_reader(), None
-        return _raise_only_our_errors(reader.read_entitlements())
+        with _only_our_errors():
+            reader, self._reader = self._reader or self._new_reader(), None
+            return _guarded(reader.read_entitlements())
 
     def _configured(self) -> AwsConfig:
         if self._config is None:
@@ -76,13 +80,17 @@ class AwsConnector:
             self._reader = None
 
 
-def _raise_only_our_errors(pages: Iterator[Page]) -> Iterator[Page]:
+@contextmanager
+def _only_our_errors() -> Iterator[None]:
+    """A host knows the errors of the specification and no others."""
     try:
-        yield from pages
+        yield
     except ConnectorError:
         raise
-    except Exception as error:  # noqa: BLE001 - a host knows the errors of the specification and no others
-        failure = ConnectorError(f"The connector failed unexpectedly ({type(error).__name__}).")
-    else:
-        return
-    raise failure
+    except Exception as error:  # noqa: BLE001 - whatever it was, its text is not trusted
+        raise ConnectorError(f"The connector failed unexpectedly ({type(error).__name__}).") from None
+
+
+def _guarded(pages: Iterator[Page]) -> Iterator[Page]:
+    with _only_our_errors():
+        yield from pages

@@ -91,6 +91,7 @@ class Customer:
 
     def settle(self, organisation: Organisation) -> Customer:
         """Put another organisation into the same AWS account."""
+        self.seeded.remove_instance()
         self.seeded = self.aws.seed(replace(organisation, owner_account_id=self.settings["account_id"]))
         return self
 

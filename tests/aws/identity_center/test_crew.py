@@ -1,0 +1,127 @@
+"""Threads that read for one iterator: bounded, stopped by closing, ended by the first error."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from ploy_connector_aws.aws.identity_center.crew import Crew
+from ploy_connector_aws.aws.throttle import Stopped
+from ploy_connector_aws.spec import Account, Grant, Page, RecordKey
+
+
+def pages(count: int, scope: str = "s") -> Iterator[Page]:
+    for number in range(count):
+        yield Page(scope=f"{scope}{number}")
+
+
+def our_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "ploy-aws-reader"]
+
+
+def test_all_pages_of_all_jobs_arrive() -> None:
+    crew = Crew(on_stop=lambda: None)
+
+    scopes = {page.scope for page in crew.run(lambda: crew.emit(pages(300, "a")), lambda: crew.emit(pages(300, "b")))}
+
+    assert scopes == {f"{job}{number}" for job in "ab" for number in range(300)}
+    assert our_threads() == []
+
+
+def test_jobs_run_at_the_same_time() -> None:
+    crew = Crew(on_stop=lambda: None)
+    meeting = threading.Barrier(2, timeout=10)
+
+    def meet() -> None:
+        meeting.wait()
+
+    assert list(crew.run(meet, meet)) == []
+
+
+def test_items_are_worked_on_at_the_same_time_and_none_is_fetched_early() -> None:
+    crew = Crew(on_stop=lambda: None)
+    meeting = threading.Barrier(4, timeout=10)
+    fetched, done, most = [0], [0], [0]
+    lock = threading.Lock()
+
+    def items() -> Iterator[int]:
+        for number in range(40):
+            with lock:
+                fetched[0] += 1
+                most[0] = max(most[0], fetched[0] - done[0])
+            yield number
+
+    def work(number: int) -> None:
+        meeting.wait()
+        with lock:
+            done[0] += 1
+        crew.emit([Page(scope=f"s{number}")])
+
+    scopes = {page.scope for page in crew.run(lambda: crew.for_each(items(), work, 4))}
+
+    assert scopes == {f"s{number}" for number in range(40)}
+    assert most[0] <= 5
+
+
+def test_a_slow_reader_of_the_pages_holds_the_jobs_back() -> None:
+    crew = Crew(on_stop=lambda: None)
+    emitted = [0]
+
+    def endless() -> Iterator[Page]:
+        while True:
+            emitted[0] += 1
+            yield Page(scope="s")
+
+    running = crew.run(lambda: crew.emit(endless()))
+    for _ in range(10):
+        next(running)
+    running.close()  # type: ignore[attr-defined]
+
+    assert emitted[0] <= 10 + 64 + 1
+
+
+def test_closing_the_iterator_early_stops_and_joins_all_threads() -> None:
+    stopped = threading.Event()
+    crew = Crew(on_stop=stopped.set)
+
+    def wait_for_stop(_: int) -> None:
+        crew.emit([Page(scope="s")])
+        assert stopped.wait(10)
+
+    running = crew.run(lambda: crew.for_each(range(1000), wait_for_stop, 8), lambda: crew.emit(pages(1000)))
+    next(running)
+    running.close()  # type: ignore[attr-defined]
+
+    assert our_threads() == []
+
+
+def test_the_first_error_stops_the_other_jobs_and_is_raised() -> None:
+    stopped = threading.Event()
+    crew = Crew(on_stop=stopped.set)
+
+    def fail() -> None:
+        raise LookupError("first")
+
+    def go_on() -> None:
+        assert stopped.wait(10)
+        with pytest.raises(Stopped):
+            crew.emit([Page(scope="late")])
+
+    with pytest.raises(LookupError, match="first"):
+        list(crew.run(go_on, lambda: crew.for_each([1], lambda _: fail(), 2)))
+    assert our_threads() == []
+
+
+def test_what_was_retracted_does_not_come_again() -> None:
+    crew = Crew(on_stop=lambda: None)
+    gone, there = Account(id="gone"), Account(id="there")
+    grant = Grant(principal_kind="account", principal_id="gone", entitlement_id="e")
+    other = Grant(principal_kind="account", principal_id="there", entitlement_id="e")
+
+    def job() -> None:
+        crew.emit([Page(scope="s", retracted=(RecordKey(type="account", id="gone"),), gone=True)])
+        crew.emit([Page(scope="t", records=(gone, there, grant, other), partial=(gone, there))])
+
+    assert list(crew.run(job))[1] == Page(scope="t", records=(there, other), partial=(there,))

@@ -1,0 +1,205 @@
+"""The whole reading, over HTTP from the local AWS: its scopes, its faults, its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ploy_connector_aws.aws.permissions import READS
+from ploy_connector_aws.sandbox.aws import Group, Organisation
+from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
+from ploy_connector_aws.spec import AuthenticationError, Page
+from tests.aws.conftest import Customer, set_environment
+from tests.aws.picture import to_picture
+from tests.aws.tampering import Tamper, in_json, tampered
+
+LEAVES = (
+    "identity-center/users",
+    "identity-center/groups",
+    "identity-center/permission-sets",
+    "identity-center/assignments",
+)
+READ_HERE = [action.iam for action in READS if action.client in ("identitystore", "sso-admin")]
+
+
+def our_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "ploy-aws-reader"]
+
+
+def test_the_scopes_form_the_tree_and_all_end_complete(customer: Customer) -> None:
+    picture = customer.read()
+    ids = customer.seeded
+
+    assert picture.parents == {
+        **dict.fromkeys(LEAVES, "identity-center"),
+        **{f"identity-center/groups/{id_}/members": "identity-center/groups" for id_ in ids.groups.values()},
+        **{
+            f"identity-center/permission-sets/{arn.rpartition('/')[2]}": "identity-center/permission-sets"
+            for arn in ids.permission_sets.values()
+        },
+        **{f"identity-center/assignments/users/{id_}": "identity-center/assignments" for id_ in ids.users.values()},
+        **{f"identity-center/assignments/groups/{id_}": "identity-center/assignments" for id_ in ids.groups.values()},
+    }
+    assert set(picture.endings.values()) == {"complete"}
+
+
+def test_the_accounts_are_read_before_anything_else(customer: Customer) -> None:
+    pages = list(customer.connector().list_accounts())
+
+    assert [(page.scope, page.parent, page.ending) for page in pages] == [
+        ("identity-center", None, None),
+        ("identity-center", None, None),
+        *((leaf, "identity-center", None) for leaf in LEAVES),
+        ("identity-center", None, "complete"),
+        ("identity-center/users", None, None),
+        ("identity-center/users", None, "complete"),
+    ]
+
+
+def test_scopes_that_are_switched_off_end_excluded_and_are_not_asked_for(customer: Customer) -> None:
+    picture = customer.read(scopes=["identity-center/users", "identity-center/groups"])
+
+    assert picture.ended("excluded") == {"identity-center/permission-sets", "identity-center/assignments"}
+    assert {call.service for call in customer.aws.calls if call.operation != "ListInstances"} == {
+        "sts",
+        "identitystore",
+    }
+
+
+@pytest.mark.parametrize("action", READ_HERE)
+def test_any_action_denied_fails_scopes_that_name_it_and_invents_nothing(customer: Customer, action: str) -> None:
+    calm = customer.read()
+    customer.aws.faults.deny(action)
+    picture = customer.read()
+
+    assert picture.records.items() <= calm.records.items() or action == "sso:ListPermissionSets"
+    missing = {each for failure in picture.failures.values() for each in failure.missing_permissions}
+    # Nobody has to be described, and no membership looked up, in a calm reading.
+    unused = action in ("identitystore:DescribeUser", "identitystore:GetGroupMembershipId")
+    assert missing == (set() if unused else {action})
+    assert picture.retracted == set()
+
+
+@pytest.mark.usefixtures("no_backoff")
+@pytest.mark.parametrize("fault", ["throttle", "fail", "cut_connection"])
+def test_every_third_call_going_wrong_changes_nothing(customer: Customer, fault: str) -> None:
+    customer.settle(demo_organisation(customer.settings["account_id"]))
+    calm = customer.read()
+    getattr(customer.aws.faults, fault)(3)
+    troubled = customer.read()
+
+    assert troubled == calm
+    assert calm.failures == {}
+
+
+def test_calls_are_listed_reads_made_in_the_read_session(customer: Customer) -> None:
+    customer.read()
+    others = [call for call in customer.aws.calls if call.operation != "AssumeRole"]
+
+    assert {call.session_name for call in others} == {others[0].session_name}
+    assert (others[0].session_name or "").startswith("ploy-sync-")
+    assert len(customer.aws.calls.to("AssumeRole")) == 1
+
+
+def test_credentials_that_fail_in_mid_sync_stop_everything(customer: Customer) -> None:
+    customer.aws.faults.answer("ListGroupMemberships", "ExpiredTokenException", every=2, times=1)
+
+    with pytest.raises(AuthenticationError):
+        list(customer.read_pages())
+    assert our_threads() == []
+
+
+def test_a_role_that_cannot_be_assumed_is_raised_by_both_iterators(customer: Customer) -> None:
+    connector = customer.connector(external_id="another-external-id-0001")
+
+    seen: list[Page] = []
+    with pytest.raises(AuthenticationError):
+        seen.extend(connector.list_accounts())
+    with pytest.raises(AuthenticationError):
+        seen.extend(connector.list_entitlements())
+    assert len(customer.aws.calls.to("AssumeRole")) == 1
+
+
+def test_closing_the_iterator_early_stops_all_reading(customer: Customer) -> None:
+    connector = customer.connector()
+    list(connector.list_accounts())
+    reading = connector.list_entitlements()
+    next(reading)
+    assert our_threads() != []
+
+    reading.close()  # type: ignore[attr-defined]
+
+    assert our_threads() == []
+
+
+def test_two_syncs_of_one_connector_give_the_same(customer: Customer) -> None:
+    connector = customer.connector()
+
+    def sync() -> Iterator[Page]:
+        yield from connector.list_accounts()
+        yield from connector.list_entitlements()
+
+    assert to_picture(sync()) == to_picture(sync())
+
+
+def test_both_quotas_are_used_up_at_the_same_time(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At AWS's real rates: 40 group calls and 40 principals take as long as the longer of both, not their sum."""
+    customer.settle(Organisation(owner_account_id="", groups=tuple(Group(f"group{number}") for number in range(40))))
+    set_environment(monkeypatch, customer.aws, PLOY_AWS_RATE_FACTOR="1")
+    customer.aws.faults.limit_rates()
+
+    started = time.monotonic()
+    picture = customer.read()
+    seconds = time.monotonic() - started
+
+    assert picture.failures == {}
+    assert {call.error_code for call in customer.aws.calls} == {None}
+    assert 2 < seconds < 4
+
+
+TAMPERING: dict[str, Tamper] = {
+    "no JSON": lambda operation, body: b"<html>welcome</html>" if operation == "ListGroups" else body,
+    "half of it": lambda operation, body: body[: len(body) // 2] if operation == "ListGroups" else body,
+    "nothing": lambda operation, body: b"" if operation == "ListGroups" else body,
+    "an empty object": in_json("ListGroups", dict.clear),
+    "no list": in_json("ListGroups", lambda answer: answer.update(Groups="none")),
+    "null": in_json("ListGroups", lambda answer: answer.update(Groups=None)),
+    "numbers": in_json("ListGroups", lambda answer: answer.update(Groups=[1, 2])),
+    "groups without an id": in_json("ListGroups", lambda answer: [each.pop("GroupId") for each in answer["Groups"]]),
+    "an empty id": in_json("ListGroups", lambda answer: answer["Groups"][0].update(GroupId="")),
+    "the same token again": in_json("ListGroups", lambda answer: answer.update(NextToken="again")),
+}
+
+
+@pytest.mark.usefixtures("no_backoff")
+@pytest.mark.parametrize("tamper", TAMPERING.values(), ids=TAMPERING.keys())
+def test_a_strange_answer_fails_its_scope_and_never_looks_like_none(
+    customer: Customer, monkeypatch: pytest.MonkeyPatch, tamper: Tamper
+) -> None:
+    with tampered(customer.aws.endpoint_url, tamper) as endpoint_url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
+        picture = customer.read()
+
+    assert picture.endings["identity-center/groups"] == "failed"
+    assert picture.endings["identity-center/assignments"] == "failed"
+    assert picture.endings["identity-center/permission-sets"] == "complete"
+
+
+def test_a_member_of_an_unknown_kind_fails_the_scope_but_keeps_the_others(
+    customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(answer: dict[str, Any]) -> None:
+        if answer["GroupMemberships"]:
+            answer["GroupMemberships"][0]["MemberId"] = {"GroupId": "0123456789-x"}
+
+    calm = customer.read()
+    with tampered(customer.aws.endpoint_url, in_json("ListGroupMemberships", change)) as endpoint_url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
+        picture = customer.read()
+
+    assert len(picture.failures) == 2
+    assert len(calm.edges) - len(picture.edges) == 2

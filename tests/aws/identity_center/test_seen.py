@@ -1,0 +1,48 @@
+"""What was seen in a reading, on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ploy_connector_aws.aws.identity_center.seen import Seen, SeenThings
+
+
+@pytest.fixture
+def seen() -> Iterator[SeenThings]:
+    things = SeenThings()
+    yield things
+    things.close()
+
+
+def test_things_are_found_again_by_kind_and_id(seen: SeenThings) -> None:
+    seen.add("user", [("1", "ana"), ("2", "bo")])
+    seen.add("group", [("1", "admins")])
+    seen.add("user", [("2", "bo")], "gone")
+
+    assert seen.find("user", ["1", "2", "3", "1"]) == {"1": Seen("1", "ana", "listed"), "2": Seen("2", "bo", "gone")}
+    assert seen.find("group", ["1"]) == {"1": Seen("1", "admins", "listed")}
+    assert seen.find("user", []) == {}
+
+
+def test_things_come_in_the_order_in_which_they_were_seen_also_those_added_meanwhile(seen: SeenThings) -> None:
+    seen.add("user", [(str(number), "") for number in range(450)])
+    read = []
+    for thing in seen.each("user"):
+        read.append(thing.id)
+        if thing.id == "0":
+            seen.add("user", [("late", "")])
+
+    assert read == [*map(str, range(450)), "late"]
+
+
+def test_many_threads_may_add_and_look_up(seen: SeenThings) -> None:
+    def add_and_find(number: int) -> bool:
+        seen.add("user", [(str(number), "")])
+        return str(number) in seen.find("user", [str(number)])
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(add_and_find, range(400)))
+    assert sum(1 for _ in seen.each("user")) == 400

@@ -1,0 +1,104 @@
+"""The connector as a host sees it: found by its entry point, configured, called, and never raising what is not ours."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ploy_connector_aws import __version__
+from ploy_connector_aws.config import config_schema
+from ploy_connector_aws.plugin import AwsConnector
+from ploy_connector_aws.spec import ConfigurationError, ConnectorError, Manifest, check_connectors
+from tests.test_config import SETTINGS
+
+INSTALLED = check_connectors([("ploy-connector-aws", AwsConnector)])["aws"]
+
+
+def test_the_manifest_can_be_read_without_configuring_anything() -> None:
+    assert AwsConnector.manifest == Manifest(
+        name="aws",
+        title="Amazon Web Services",
+        version=__version__,
+        spec_version=1,
+        description=AwsConnector.manifest.description,
+        config_schema=config_schema(),
+    )
+
+
+def test_a_host_opens_one_instance_for_each_integration() -> None:
+    first, second = INSTALLED.open(SETTINGS), INSTALLED.open(SETTINGS)
+
+    assert first.hooks is not second.hooks
+    assert [hook for hook in ("configure", "list_resources", "grant", "revoke") if first.implements(hook)] == [
+        "configure"
+    ]
+
+
+def test_wrong_settings_are_refused_by_name() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        INSTALLED.open({**SETTINGS, "region": "moon-1"})
+
+    assert refused.value.field == "region"
+
+
+@pytest.mark.parametrize(
+    "hook", [AwsConnector.list_accounts, AwsConnector.list_entitlements, AwsConnector.test_connection]
+)
+def test_hooks_before_the_settings_are_refused(hook: Callable[[AwsConnector], Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        hook(AwsConnector())
+
+
+def test_importing_and_configuring_loads_no_aws_library() -> None:
+    program = (
+        "import sys\n"
+        "from ploy_connector_aws.plugin import AwsConnector\n"
+        f"AwsConnector().configure({SETTINGS!r})\n"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & {'boto3', 'botocore', 'httpx', 'moto'}))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (run.stdout, run.returncode) == ("[]\n", 0), run.stderr
+
+
+@pytest.mark.parametrize("odd", [RuntimeError("secret"), KeyError("secret"), MemoryError("secret"), OSError("secret")])
+def test_an_exception_that_is_not_of_the_specification_does_not_get_out(
+    monkeypatch: pytest.MonkeyPatch, odd: Exception
+) -> None:
+    def raise_it(*_: object, **__: object) -> Iterator[Any]:
+        raise odd
+
+    import botocore.httpsession
+    import botocore.session
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setattr(botocore.httpsession.URLLib3Session, "send", raise_it)
+    connector = INSTALLED.open(SETTINGS)
+
+    report = connector.hooks.test_connection()
+    pages = [
+        *connector.hooks.list_accounts(skip=frozenset()),
+        *connector.hooks.list_entitlements(skip=frozenset()),
+    ]
+
+    assert [check.outcome for check in report.checks] == ["failed", "skipped", "skipped"]
+    assert [page.ending for page in pages] == [None, "failed"]
+    assert "secret" not in f"{report} {pages}"
+
+
+def test_an_exception_of_our_own_making_does_not_get_out_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sqlite3
+
+    def fail(*_: object, **__: object) -> Any:
+        raise sqlite3.OperationalError("disk full")
+
+    connector = INSTALLED.open(SETTINGS)
+    monkeypatch.setattr(sqlite3, "connect", fail)
+
+    with pytest.raises(ConnectorError):
+        list(connector.hooks.list_accounts(skip=frozenset()))
