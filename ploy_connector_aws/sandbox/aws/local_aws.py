@@ -52,7 +52,7 @@ class SandboxAws:
         self,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
-        call_limit: int = 100_000,
+        call_limit: int = 20_000,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.faults = Faults(monotonic)

@@ -32,8 +32,6 @@ def matches_arn(pattern: str, arn: str) -> bool:
     """
     if pattern == "*":
         return True
-    if arn == "*":
-        return False
     wanted = pattern.split(":", _ARN_SEGMENTS - 1)
     found = arn.split(":", _ARN_SEGMENTS - 1)
     wanted += ["*"] * (_ARN_SEGMENTS - len(wanted))

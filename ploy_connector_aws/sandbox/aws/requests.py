@@ -24,20 +24,19 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class Service:
-    """How one AWS service is spoken to: its boto3 name, IAM action prefix, protocol and JSON target."""
+    """How one AWS service is spoken to: its boto3 name, IAM action prefix and protocol."""
 
     name: str
     prefix: str
     protocol: str
-    target: str | None = None
 
 
 # By the service in the credential scope: all services come to one endpoint.
 SERVICES: Mapping[str, Service] = {
     "sts": Service("sts", "sts", "query"),
     "iam": Service("iam", "iam", "query"),
-    "identitystore": Service("identitystore", "identitystore", "json", "AWSIdentityStore"),
-    "sso": Service("sso-admin", "sso", "json", "SWBExternalService"),
+    "identitystore": Service("identitystore", "identitystore", "json"),
+    "sso": Service("sso-admin", "sso", "json"),
 }
 
 _AUTHORIZATION = re.compile(

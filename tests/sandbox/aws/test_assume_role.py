@@ -111,6 +111,9 @@ def test_every_reason_gives_one_and_the_same_denial(customer: Customer) -> None:
 def test_across_accounts_the_caller_needs_a_permission_of_its_own(customer: Customer) -> None:
     role = customer.role()
     accounts = customer.aws.accounts
+    accounts.set_trust_policy(
+        role, policy(trusting({"AWS": f"arn:aws:iam::{PLOY_ACCOUNT_ID}:user/scoped"}, **WANTS_ID))
+    )
     cases = {
         "none": allow("s3:*"),
         "another role": allow("sts:AssumeRole", resource=f"{role}2"),
@@ -196,6 +199,19 @@ def test_a_policy_of_exactly_2048_characters_is_taken(customer: Customer) -> Non
     role = customer.role()
     assert is_answered(customer.sts.assume_role, RoleArn=role, Policy=padded, **SESSION, **GIVEN)
     assert not is_answered(customer.sts.assume_role, RoleArn=role, Policy=f"{padded} ", **SESSION, **GIVEN)
+
+
+def test_managed_policies_narrow_a_session_together_with_the_inline_one(customer: Customer) -> None:
+    role, account_id = customer.role(), customer.account_id
+    managed = customer.aws.accounts.create_managed_policy(account_id, "Listing", allow("sso:ListInstances"))
+    inline = json.dumps(allow("iam:ListUsers"))
+    credentials = customer.assume(role, Policy=inline, PolicyArns=[{"arn": managed}])
+    assert customer.client("sso-admin", credentials).list_instances()["Instances"] == []
+    iam = customer.client("iam", credentials)
+    assert iam.list_users()["Users"] == []
+    assert refusal(iam.list_roles).message.endswith("because no session policy allows the iam:ListRoles action")
+    unknown = refusal(customer.sts.assume_role, RoleArn=role, **SESSION, **GIVEN, PolicyArns=[{"arn": f"{managed}2"}])
+    assert unknown.code == "NoSuchEntity"
 
 
 def test_a_role_may_allow_longer_sessions_but_a_chained_one_ends_after_an_hour(customer: Customer) -> None:

@@ -111,6 +111,14 @@ def test_a_deny_is_told_before_an_allow_is_missed(customer: Customer, seeded: Se
     )
 
 
+def test_when_nothing_allows_it_the_outermost_policy_is_named(customer: Customer, seeded: SeededOrganisation) -> None:
+    client = customer.session("identitystore", NOT_USERS, Policy=json.dumps(NOT_USERS))
+    listing = {"IdentityStoreId": seeded.identity_store_id}
+    assert "no identity-based policy" in refusal(client.list_users, **listing).message
+    customer.aws.accounts.set_service_control_policies(customer.account_id, [NOT_USERS])
+    assert "no service control policy" in refusal(client.list_users, **listing).message
+
+
 def test_iam_denies_in_its_own_protocol(customer: Customer) -> None:
     client = customer.session("iam", NOT_USERS)
     assert refusal(client.list_users) == denied(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
+from botocore.exceptions import ConnectionClosedError
 
 from ploy_connector_aws.sandbox.aws import Group, Organisation, PermissionSet, Person, SandboxAws, SeededOrganisation
 from tests.sandbox.aws.conftest import Clock
@@ -109,8 +109,9 @@ def test_a_connection_is_reset_instead_of_answered(aws: SandboxAws, store: Any, 
     aws.faults.cut_connection(2)
     where = {"IdentityStoreId": seeded.identity_store_id}
     store.list_users(**where)
-    with pytest.raises((ConnectionClosedError, EndpointConnectionError)):
+    with pytest.raises(ConnectionClosedError, match="Connection was closed") as caught:
         store.list_users(**where)
+    assert "ConnectionResetError" in repr(caught.value.kwargs["error"])
     assert len(store.list_users(**where)["Users"]) == 2
     assert [(call.status, call.error_code) for call in aws.calls] == [(200, None), (0, "ConnectionCut"), (200, None)]
 

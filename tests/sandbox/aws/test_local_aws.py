@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -133,12 +134,29 @@ def test_several_may_run_in_one_process(customer: Customer) -> None:
     assert found == ["anna", "otto"]
 
 
+def test_a_connection_is_kept_for_the_next_request(aws: SandboxAws) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", int(aws.endpoint_url.rpartition(":")[2]))
+    sockets = []
+    for _ in range(3):
+        connection.request("POST", "/", b"Action=GetCallerIdentity")
+        response = connection.getresponse()
+        assert (response.version, response.status, len(response.read()) > 0) == (11, 403, True)
+        sockets.append(connection.sock)
+    assert sockets[0] is sockets[1] is sockets[2] is not None
+    connection.close()
+
+
 def test_nothing_answers_after_it_stopped() -> None:
     with SandboxAws() as aws:
         url = aws.endpoint_url
         customer = Customer(aws)
         sts = customer.sts
         assert sts.get_caller_identity()["Account"] == PLOY_ACCOUNT_ID
+        held = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
+        held.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        assert held.recv(65536).startswith(b"HTTP/1.1 403")
+    assert held.recv(1) == b""
+    held.close()
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))):
         pass
     with pytest.raises(RuntimeError, match="not running"):
