@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from ploy_connector_aws.platform.auth import TokenSource, checked_url
+from ploy_connector_aws.spec import ConfigurationError
+
+TOKEN = SecretStr("ploy_abc.DEF-123~/+==")
+
+
+def test_a_token_comes_from_its_variable_before_the_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("from-file\n")
+
+    found = [
+        TokenSource.find(token=TOKEN, environment={"PLOY_TOKEN": "from-variable"}),
+        TokenSource.find(file=file, environment={"PLOY_TOKEN": "from-variable"}),
+        TokenSource.find(token=TOKEN, environment={}),
+        TokenSource.find(file=file, environment={}),
+    ]
+
+    assert [source.token().get_secret_value() for source in found] == [
+        "from-variable",
+        "from-variable",
+        TOKEN.get_secret_value(),
+        "from-file",
+    ]
+
+
+def test_a_file_is_read_again_only_when_the_token_was_rejected(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("one")
+    source = TokenSource(file=file)
+    assert source.token() == SecretStr("one")
+
+    file.write_text("two")
+
+    assert source.token() == SecretStr("one")
+    assert source.renew()
+    assert source.token() == SecretStr("two")
+    assert not source.renew()
+    assert not TokenSource(token=TOKEN).renew()
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "two words", "new\nline", "ü", "x" * 5000])
+def test_what_no_header_can_carry_is_no_token_and_is_not_repeated(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "token"
+    file.write_text(text)
+
+    with pytest.raises(ConfigurationError) as caught:
+        TokenSource(file=file).token()
+
+    assert caught.value.field == "platform.token_file"
+    assert not text.strip() or text.strip() not in str(caught.value)
+
+
+def test_a_token_is_needed_and_one_way_is_enough(tmp_path: Path) -> None:
+    for arguments in ({}, {"token": TOKEN, "file": tmp_path}):
+        with pytest.raises(ConfigurationError, match="given in one way"):
+            TokenSource.find(environment={}, **arguments)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
+        TokenSource(file=tmp_path / "none").token()
+
+
+def test_a_token_is_never_shown() -> None:
+    source = TokenSource(token=TOKEN)
+
+    assert TOKEN.get_secret_value() not in f"{source!r} {source} {source.token()!r} {vars(source)}"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://api.example", "https://api.example:8443/base/", "http://127.0.0.1:80", "http://127.9.9.9",
+            "http://[::1]:1", "http://localhost:1/x"]
+)  # fmt: skip
+def test_addresses_that_a_token_may_be_sent_to(url: str) -> None:
+    assert checked_url(url).hostname
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://api.example", "is not encrypted"),
+        ("http://localhost.example", "is not encrypted"),
+        ("http://10.0.0.1", "is not encrypted"),
+        ("http://0.0.0.0", "is not encrypted"),
+        ("ftp://api.example", "is not an https address"),
+        ("api.example", "is not an https address"),
+        ("https://", "is not an https address"),
+        ("https://user:s3cret@api.example", "credentials do not belong"),
+        ("https://api.example?token=s3cret", "credentials do not belong"),
+        ("https://api.example:port", "is not an address"),
+        ("https://[::1", "is not an address"),
+    ],
+)
+def test_addresses_that_a_token_may_not_be_sent_to(url: str, reason: str) -> None:
+    with pytest.raises(ConfigurationError, match=reason) as caught:
+        checked_url(url)
+
+    assert "s3cret" not in str(caught.value)

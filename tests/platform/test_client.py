@@ -1,0 +1,375 @@
+import gzip
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import respx
+from pydantic import SecretStr
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.auth import TokenSource
+from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.platform.errors import (
+    BatchConflict,
+    IntegrationUnknown,
+    PlatformError,
+    PlatformRefused,
+    PlatformUnavailable,
+    StaleReading,
+    SyncGone,
+    SyncTaken,
+    TokenRejected,
+)
+from ploy_connector_aws.platform.retry import RetryPolicy
+from ploy_connector_aws.spec import ConfigurationError
+
+URL = "https://ploy.example/base"
+API = URL + "/connector/v1"
+TOKEN = "ploy_t0ken"
+BATCH = API + "/integrations/i1/syncs/s1/batches/1"
+NONE = wire.Integrations(integrations=())
+OK = httpx.Response(200, json={"integrations": []})
+
+
+@dataclass
+class Clock:
+    """Time that passes only in waits."""
+
+    seconds: float = 0
+    waits: list[float] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.seconds += seconds
+
+    def retry(self, **changes: Any) -> RetryPolicy:
+        return RetryPolicy(sleep=self.sleep, monotonic=lambda: self.seconds, jitter=lambda: 1.0, **changes)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def client(clock: Clock) -> Iterator[PlatformClient]:
+    with PlatformClient(URL, TokenSource(token=SecretStr(TOKEN)), retry=clock.retry()) as opened:
+        yield opened
+
+
+def problem(code: str, status: int | None = None, **more: Any) -> httpx.Response:
+    kind = wire.PROBLEMS[code]
+    headers = {"content-type": wire.PROBLEM_JSON, **more.pop("headers", {})}
+    body = {"status": status or kind.status, "code": code, "title": kind.title, **more}
+    return httpx.Response(status or kind.status, json=body, headers=headers)
+
+
+@respx.mock
+def test_a_call_carries_the_token_in_its_header_only(client: PlatformClient) -> None:
+    route = respx.get(API + "/integrations").mock(return_value=OK)
+
+    assert client.integrations() == NONE
+
+    request = route.calls.last.request
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
+    assert TOKEN not in str(request.url)
+
+
+@respx.mock
+def test_a_batch_is_gzip_ndjson_with_the_digest_of_what_is_sent_and_is_the_same_every_time(
+    client: PlatformClient,
+) -> None:
+    route = respx.put(BATCH).mock(return_value=httpx.Response(200, json={"number": 1, "lines": 2}))
+
+    digests = [client.put_batch("i1", "s1", 1, lines) for lines in ([b"{}", b"[]"], iter([b"{}", b"[]"]))]
+
+    one, other = (call.request for call in route.calls)
+    assert one.content == other.content
+    assert gzip.decompress(one.content) == b"{}\n[]\n"
+    assert digests == [wire.digest_of(one.content)] * 2
+    assert {name: one.headers[name] for name in ("content-type", "content-encoding", "content-digest")} == {
+        "content-type": "application/x-ndjson",
+        "content-encoding": "gzip",
+        "content-digest": wire.to_content_digest(digests[0]),
+    }
+
+
+@respx.mock
+@pytest.mark.parametrize(
+    "first",
+    [
+        httpx.ConnectError("refused"),
+        httpx.ConnectTimeout("slow"),
+        httpx.ReadTimeout("slow"),
+        httpx.WriteError("reset"),
+        httpx.RemoteProtocolError("closed without an answer"),
+        *(httpx.Response(status) for status in (408, 429, 500, 502, 503, 504)),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("name", ["integrations", "hello", "open_sync", "put_batch", "sync_status", "commit", "abort"])
+def test_every_call_is_made_again_when_its_answer_was_lost(
+    client: PlatformClient, clock: Clock, first: Any, name: str
+) -> None:
+    digest = "0" * 64
+    status = {"id": "s1", "run_id": "r1", "state": "open", "batches": []}
+    reading = datetime(2026, 1, 1, tzinfo=UTC)
+    hello = wire.HelloRequest(
+        runtime_version="1", connector="c", connector_version="1", spec_version=1, capabilities=(),
+        config_fingerprint=digest,
+    )  # fmt: skip
+    calls = {
+        "integrations": ((), "GET", "/integrations", {"integrations": []}),
+        "hello": (("i1", hello), "POST", "/integrations/i1/hello", {}),
+        "open_sync": (
+            ("i1", wire.OpenSync(run_id="r1", opener="o", reading_started_at=reading)),
+            *("POST", "/integrations/i1/syncs", {"id": "s1", "lease_seconds": 1}),
+        ),
+        "put_batch": (
+            ("i1", "s1", 1, [b"{}"]),
+            "PUT",
+            "/integrations/i1/syncs/s1/batches/1",
+            {"number": 1, "lines": 1},
+        ),
+        "sync_status": (("i1", "s1"), "GET", "/integrations/i1/syncs/s1", status),
+        "commit": (
+            ("i1", "s1", wire.Commit(batches=0, digest=digest, records={}, scopes=0)),
+            *("POST", "/integrations/i1/syncs/s1/commit", {"status": "committed", "generation": 1}),
+        ),
+        "abort": (("i1", "s1"), "POST", "/integrations/i1/syncs/s1/abort", status),
+    }
+    arguments, method, path, answer = calls[name]
+    route = respx.route(method=method, url=API + path).mock(side_effect=[first, httpx.Response(200, json=answer)])
+
+    assert getattr(client, name)(*arguments)
+
+    assert len({(call.request.content, call.request.headers["authorization"]) for call in route.calls}) == 1
+    assert (route.call_count, clock.waits) == (2, [0.5])
+
+
+@respx.mock
+def test_trying_ends_after_a_bounded_number_of_attempts_with_growing_waits(
+    client: PlatformClient, clock: Clock
+) -> None:
+    route = respx.get(API + "/integrations").mock(return_value=httpx.Response(500))
+
+    with pytest.raises(PlatformUnavailable) as caught:
+        client.integrations()
+
+    assert str(caught.value) == "Ploy answered 500 (attempt 6 of GET /base/connector/v1/integrations)."
+    assert (route.call_count, clock.waits) == (6, [0.5, 1, 2, 4, 8])
+
+
+@respx.mock
+def test_trying_ends_when_the_time_is_used_up(clock: Clock) -> None:
+    def late(_: httpx.Request) -> httpx.Response:
+        clock.seconds += 60
+        raise httpx.ReadTimeout("slow")
+
+    route = respx.get(API + "/integrations").mock(side_effect=late)
+
+    with PlatformClient(URL, TokenSource(token=SecretStr(TOKEN)), retry=clock.retry(max_seconds=100)) as client:
+        with pytest.raises(PlatformUnavailable, match="could not be reached: ReadTimeout slow"):
+            client.integrations()
+    assert route.call_count == 2
+
+
+@respx.mock
+def test_retry_after_is_honoured_in_seconds_and_as_a_date(client: PlatformClient, clock: Clock) -> None:
+    dated = httpx.Response(503, headers={"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"})
+    respx.get(API + "/integrations").mock(side_effect=[httpx.Response(429, headers={"retry-after": "7"}), dated, OK])
+
+    assert client.integrations() == NONE
+
+    assert clock.waits == [7.5, 0.5]
+
+
+@respx.mock
+def test_a_wait_that_is_too_long_is_left_to_the_caller(client: PlatformClient, clock: Clock) -> None:
+    respx.get(API + "/integrations").mock(return_value=problem("unavailable", headers={"retry-after": "3600"}))
+
+    with pytest.raises(PlatformUnavailable) as caught:
+        client.integrations()
+
+    assert (caught.value.retry_after_seconds, clock.waits) == (3600, [])
+
+
+@respx.mock
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("sync_taken", SyncTaken),
+        ("sync_gone", SyncGone),
+        ("stale_reading", StaleReading),
+        ("batch_conflict", BatchConflict),
+        ("commit_conflict", BatchConflict),
+        ("integration_unknown", IntegrationUnknown),
+        ("lines_rejected", PlatformRefused),
+        ("body_too_large", PlatformRefused),
+    ],
+)
+def test_a_refusal_is_an_error_of_its_own_and_is_not_tried_again(
+    client: PlatformClient, clock: Clock, code: str, error: type[PlatformRefused]
+) -> None:
+    respx.put(BATCH).mock(return_value=problem(code, detail="As it is.", headers={"retry-after": "9"}))
+
+    with pytest.raises(PlatformRefused) as caught:
+        client.put_batch("i1", "s1", 1, [])
+
+    assert (type(caught.value), caught.value.code, caught.value.retry_after_seconds) == (error, code, 9)
+    assert str(caught.value) == (
+        f"Ploy refused PUT /base/connector/v1/integrations/i1/syncs/s1/batches/1: {wire.PROBLEMS[code].title} As it is."
+    )
+    assert clock.waits == []
+
+
+@respx.mock
+def test_a_sync_that_the_platform_does_not_know_has_no_status_and_anything_else_unknown_is_an_error(
+    client: PlatformClient,
+) -> None:
+    respx.get(API + "/integrations/i1/syncs/s1").mock(return_value=problem("sync_unknown"))
+    respx.get(API + "/integrations/i2/syncs/s1").mock(return_value=problem("integration_unknown"))
+
+    assert client.sync_status("i1", "s1") is None
+    with pytest.raises(IntegrationUnknown):
+        client.sync_status("i2", "s1")
+
+
+@respx.mock
+def test_rejected_lines_are_named_and_the_message_stays_short(client: PlatformClient) -> None:
+    errors = [{"line": number, "reason": "id: Field required " * 20} for number in range(1, 51)]
+    respx.put(BATCH).mock(return_value=problem("lines_rejected", errors=errors))
+
+    with pytest.raises(PlatformRefused) as caught:
+        client.put_batch("i1", "s1", 1, [])
+
+    assert "Line 1: id: Field required" in str(caught.value)
+    assert len(str(caught.value)) < 500
+    assert len(caught.value.problem.errors) == 50
+
+
+@respx.mock
+@pytest.mark.parametrize("answer", [httpx.Response(418), httpx.Response(418, text="<html>" * 10_000)])
+def test_a_refusal_without_a_problem_body_is_still_a_sentence(client: PlatformClient, answer: httpx.Response) -> None:
+    respx.get(API + "/integrations").mock(return_value=answer)
+
+    with pytest.raises(PlatformRefused) as caught:
+        client.integrations()
+
+    assert str(caught.value) == "Ploy refused GET /base/connector/v1/integrations: status 418"
+
+
+@respx.mock
+@pytest.mark.parametrize("body", ["<html>Welcome to the hotel's network</html>", '{"integrations": 5}', ""])
+def test_an_answer_outside_the_contract_is_named_as_such(client: PlatformClient, body: str) -> None:
+    respx.get(API + "/integrations").mock(return_value=httpx.Response(200, text=body))
+
+    with pytest.raises(PlatformUnavailable, match="does not fit the contract") as caught:
+        client.integrations()
+
+    assert "hotel" not in str(caught.value)
+
+
+@respx.mock
+def test_a_redirect_is_not_followed_since_the_token_would_go_along(client: PlatformClient) -> None:
+    elsewhere = respx.get("https://elsewhere.example/").mock(return_value=OK)
+    respx.get(API + "/integrations").mock(
+        return_value=httpx.Response(307, headers={"location": "https://elsewhere.example/"})
+    )
+
+    with pytest.raises(PlatformRefused, match="redirects"):
+        client.integrations()
+
+    assert not elsewhere.called
+
+
+@respx.mock
+def test_after_a_401_the_token_file_is_read_again_once(tmp_path: Path, clock: Clock) -> None:
+    file = tmp_path / "token"
+    file.write_text("old")
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["authorization"])
+        if seen[-1] == "Bearer new":
+            return OK
+        file.write_text("new" if len(seen) == 1 else f"other-{random.random()}")
+        return problem("token_rejected")
+
+    respx.get(API + "/integrations").mock(side_effect=answer)
+
+    with PlatformClient(URL, TokenSource(file=file), retry=clock.retry()) as client:
+        assert client.integrations() == NONE
+    assert (seen, clock.waits) == (["Bearer old", "Bearer new"], [])
+
+    file.write_text("wrong")
+    with PlatformClient(URL, TokenSource(file=file), retry=clock.retry()) as client:
+        with pytest.raises(TokenRejected):
+            client.integrations()
+    assert len(seen) == 4
+
+
+@respx.mock
+def test_a_rejected_token_is_not_sent_again_when_there_is_no_other(client: PlatformClient) -> None:
+    route = respx.get(API + "/integrations").mock(return_value=problem("token_rejected"))
+
+    with pytest.raises(TokenRejected):
+        client.integrations()
+
+    assert route.call_count == 1
+
+
+@respx.mock
+def test_ids_cannot_lead_out_of_their_place_in_the_path(client: PlatformClient) -> None:
+    route = respx.route().mock(return_value=httpx.Response(200, json={}))
+
+    with pytest.raises(PlatformError):
+        client.sync_status("../x?y=1", "a/b")
+
+    assert route.calls.last.request.url.raw_path == b"/base/connector/v1/integrations/..%2Fx%3Fy%3D1/syncs/a%2Fb"
+
+
+@respx.mock
+def test_no_error_and_no_log_holds_the_token(client: PlatformClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    respx.get(API + "/integrations").mock(
+        side_effect=[httpx.ConnectError("no"), problem("token_rejected", detail="why")]
+    )
+
+    with pytest.raises(TokenRejected) as caught:
+        client.integrations()
+
+    assert TOKEN not in f"{caplog.text} {caught.value!r} {caught.value.__context__!r} {client!r}"
+
+
+@pytest.mark.parametrize(
+    ("url", "used"),
+    [("https://ploy.example", "proxy.example"), ("http://127.0.0.1:9", None), ("http://localhost", None)],
+)
+def test_proxies_of_the_environment_are_used_except_for_this_machine(
+    monkeypatch: pytest.MonkeyPatch, url: str, used: str | None
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    with PlatformClient(url, TokenSource(token=SecretStr(TOKEN))) as client:
+        transport: Any = client._http._transport_for_url(httpx.URL(url))
+
+    proxy = getattr(transport._pool, "_proxy_url", None)
+    assert (proxy and proxy.host.decode()) == used
+
+
+def test_proxy_settings_that_cannot_be_used_are_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "gopher://user:s3cret@proxy.example")
+
+    with pytest.raises(ConfigurationError, match="proxy or certificate") as caught:
+        PlatformClient("https://ploy.example", TokenSource(token=SecretStr(TOKEN)))
+
+    assert "s3cret" not in str(caught.value)

@@ -1,0 +1,67 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.openapi import CALLS, render_yaml, to_openapi
+from ploy_connector_aws.sandbox.ploy import contract
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "platform-api.yaml"
+
+
+def test_the_document_is_what_the_models_say() -> None:
+    assert DOCUMENT.read_text() == render_yaml(), (
+        "write it anew: python -m ploy_connector_aws.platform.openapi > docs/platform-api.yaml"
+    )
+
+
+def test_the_command_writes_the_document() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "ploy_connector_aws.platform.openapi"], capture_output=True, text=True, check=False
+    )
+
+    assert (run.stdout, run.stderr) == (DOCUMENT.read_text(), "")
+
+
+def test_the_first_line_says_whose_contract_it_is() -> None:
+    assert DOCUMENT.read_text().splitlines()[0] == "# This contract is ours, not Ploy's: Ploy publishes no HTTP API."
+
+
+def test_the_local_ploy_has_exactly_the_calls_of_the_document() -> None:
+    documented = {
+        (operation["operationId"], method.upper(), path)
+        for path, operations in yaml.safe_load(DOCUMENT.read_text())["paths"].items()
+        for method, operation in operations.items()
+    }
+
+    served = {
+        (route.name, method, route.path)  # type: ignore[attr-defined]
+        for route in contract.router.routes
+        for method in route.methods  # type: ignore[attr-defined]
+    }
+
+    assert served == documented
+
+
+def test_every_call_has_a_method_of_the_client_and_every_problem_a_call() -> None:
+    from ploy_connector_aws.platform.client import PlatformClient
+
+    assert {call.name for call in CALLS} == {
+        name for name in vars(PlatformClient) if not name.startswith("_") and name != "close"
+    }
+    assert {code for call in CALLS for code in call.refusals} == wire.PROBLEMS.keys()
+
+
+def test_every_reference_in_the_document_leads_somewhere() -> None:
+    document = to_openapi()
+
+    def references(part: object) -> set[str]:
+        if isinstance(part, dict):
+            own = {part["$ref"]} if isinstance(part.get("$ref"), str) else set()
+            return own.union(*(references(value) for value in part.values()))
+        return set().union(*map(references, part)) if isinstance(part, list) else set()
+
+    names = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert references(document) == names

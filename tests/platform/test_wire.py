@@ -1,0 +1,51 @@
+import pytest
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.spec import Failure
+
+LINES = (
+    wire.RecordLine(type="account", scopes=("users",), partial=True, record={"id": "u1", "tags": {"ü": "\n"}}),
+    wire.TombstoneLine(type="grant", id="g1"),
+    wire.ScopeLine(name="users"),
+    wire.ScopeLine(
+        name="users/1", parent="users", ending="failed", failure=Failure(code="temporary", message="later"), origin="o"
+    ),
+)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_line_is_one_line_of_text_and_reads_back_as_it_was(line: wire.RecordLine) -> None:
+    text = wire.to_ndjson(line)
+
+    assert b"\n" not in text
+    assert wire.LINE.validate_json(text) == line
+
+
+def test_a_content_digest_is_read_among_others_and_only_when_it_is_whole() -> None:
+    digest = wire.digest_of(b"body")
+    header = wire.to_content_digest(digest)
+
+    assert wire.from_content_digest(header) == digest
+    assert wire.from_content_digest(f"sha-512=:AAAA:, {header}") == digest
+    assert [wire.from_content_digest(value) for value in ("", "sha-256=::", header[:-1], f"x{header}")] == [None] * 4
+
+
+def test_the_digest_of_a_commit_depends_on_the_order_of_its_batches() -> None:
+    one, other = wire.digest_of(b"1"), wire.digest_of(b"2")
+
+    assert wire.digest_of_batches([one, other]) != wire.digest_of_batches([other, one])
+    assert wire.digest_of_batches([one, other]) == wire.digest_of((one + other).encode())
+
+
+def test_an_answer_may_have_fields_that_this_version_does_not_know_and_a_question_may_not() -> None:
+    assert wire.HelloAnswer.model_validate({"weather": "fine"}) == wire.HelloAnswer()
+    with pytest.raises(ValueError, match="Extra inputs"):
+        wire.OpenSync.model_validate(
+            {"run_id": "r", "opener": "o", "reading_started_at": "2026-01-01T00:00:00Z", "weather": "fine"}
+        )
+
+
+def test_the_settings_of_an_integration_are_not_shown() -> None:
+    integration = wire.Integration(id="i", organisation="o", connector="aws", settings={"external_id": "s3cret"})
+
+    assert "s3cret" not in repr(integration)

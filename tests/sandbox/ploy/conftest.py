@@ -1,0 +1,135 @@
+"""A local Ploy with one customer, and what a runtime sends to it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from pydantic import SecretStr
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.auth import TokenSource
+from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.platform.retry import RetryPolicy
+from ploy_connector_aws.sandbox.ploy import LocalPloy
+from ploy_connector_aws.spec.pages import Failure
+from ploy_connector_aws.spec.records import RecordType
+
+DENIED = Failure(code="permission_missing", message="No.", missing_permissions=("x:Read",))
+USERS = wire.ScopeLine(name="users", ending="complete")
+USERS_FAILED = wire.ScopeLine(name="users", ending="failed", failure=DENIED)
+
+Line: TypeAlias = wire.RecordLine | wire.TombstoneLine | wire.ScopeLine
+
+
+@dataclass
+class Clock:
+    """Time that passes only when told to."""
+
+    now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_by(self, **time: float) -> None:
+        self.now += timedelta(**time)
+
+
+def account(id_: str, scopes: tuple[str, ...] = ("users",), **fields: Any) -> wire.RecordLine:
+    return wire.RecordLine(type="account", scopes=scopes, record={"id": id_, **fields})
+
+
+def accounts(count: int) -> list[wire.RecordLine]:
+    return [account(f"u{number:03}") for number in range(count)]
+
+
+def split(lines: Sequence[Line], size: int) -> list[list[bytes]]:
+    encoded = [wire.to_ndjson(line) for line in lines]
+    return [encoded[start : start + size] for start in range(0, len(encoded), size)]
+
+
+@dataclass
+class Customer:
+    """One organisation's integration, and a runtime that serves it."""
+
+    ploy: LocalPloy
+    clock: Clock
+    client: PlatformClient
+    organisation_id: str
+    id: str
+    opener: str = "runtime-1"
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def open(self, run_id: str | None = None, **changes: Any) -> str:
+        request = wire.OpenSync(
+            run_id=run_id or f"run-{next(self.numbers)}", opener=self.opener, reading_started_at=self.clock.now
+        )
+        return self.client.open_sync(self.id, request.model_copy(update=changes)).id
+
+    def put(self, sync_id: str, batches: Sequence[Sequence[bytes]]) -> list[wire.Digest]:
+        return [self.client.put_batch(self.id, sync_id, number, lines) for number, lines in enumerate(batches, 1)]
+
+    def commit_of(self, lines: Sequence[Line], digests: Sequence[wire.Digest], **changes: Any) -> wire.Commit:
+        kinds: list[RecordType] = [line.type for line in lines if isinstance(line, wire.RecordLine)]
+        return wire.Commit(
+            batches=len(digests),
+            digest=wire.digest_of_batches(digests),
+            records={kind: kinds.count(kind) for kind in kinds},
+            scopes=sum(isinstance(line, wire.ScopeLine) for line in lines),
+        ).model_copy(update=changes)
+
+    def sync(self, *lines: Line, hold: str | None = None, **opening: Any) -> wire.CommitAnswer:
+        """Hand over one run as a whole, a minute after the last."""
+        self.clock.pass_by(minutes=1)
+        sync_id = self.open(**opening)
+        digests = self.put(sync_id, split(lines, 100))
+        changes = {"hold": wire.Hold(reasons=(hold,))} if hold else {}
+        return self.client.commit(self.id, sync_id, self.commit_of(lines, digests, **changes))
+
+    @property
+    def record_ids(self) -> list[str]:
+        return [record.id for record in self.ploy.records(self.id)]
+
+
+Enroll: TypeAlias = Callable[[str], Customer]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ploy(tmp_path: Path, clock: Clock) -> Iterator[LocalPloy]:
+    with LocalPloy(tmp_path / "ploy", clock=clock, operator_token="operator") as served:
+        yield served
+
+
+def connect(ploy: LocalPloy, token: str) -> PlatformClient:
+    retry = RetryPolicy(sleep=lambda _: None)
+    return PlatformClient(ploy.url, TokenSource(token=SecretStr(token)), retry=retry)
+
+
+@pytest.fixture
+def enroll(ploy: LocalPloy, clock: Clock) -> Iterator[Enroll]:
+    clients: list[PlatformClient] = []
+
+    def make(name: str) -> Customer:
+        organisation_id = ploy.create_organisation(name)
+        clients.append(connect(ploy, ploy.create_token(organisation_id).token))
+        integration = ploy.create_integration(organisation_id, "aws", {"region": "eu-central-1"})
+        return Customer(ploy, clock, clients[-1], organisation_id, integration.id)
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def acme(enroll: Enroll) -> Customer:
+    return enroll("Acme")

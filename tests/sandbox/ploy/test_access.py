@@ -1,0 +1,162 @@
+import sqlite3
+import uuid
+
+import httpx
+import pytest
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.errors import IntegrationUnknown, TokenRejected
+from ploy_connector_aws.sandbox.ploy import NotAllowed
+
+from .conftest import USERS, Customer, Enroll, account, connect
+
+HELLO = wire.HelloRequest(
+    runtime_version="1",
+    connector="aws",
+    connector_version="2",
+    spec_version=1,
+    capabilities=("list_accounts",),
+    config_fingerprint="0" * 64,
+)
+
+
+def test_a_token_sees_its_own_organisations_integrations_with_their_settings(acme: Customer, enroll: Enroll) -> None:
+    other = enroll("Other")
+
+    served = acme.client.integrations().integrations
+
+    assert served == (acme.ploy.integration(acme.id).integration,)
+    assert served[0].settings.keys() == {"region", "external_id"}
+    assert [one.id for one in other.client.integrations().integrations] == [other.id]
+
+
+def test_another_organisations_integration_is_unknown_in_every_call_like_none_at_all(
+    acme: Customer, enroll: Enroll
+) -> None:
+    stranger = enroll("Other").client
+    sync_id = acme.open()
+    commit = wire.Commit(batches=0, digest="0" * 64, records={}, scopes=0)
+    opening = wire.OpenSync(run_id="r", opener="o", reading_started_at=acme.clock.now)
+
+    refusals = []
+    for integration_id in (acme.id, "int-none"):
+        for call in (
+            lambda id_: stranger.hello(id_, HELLO),
+            lambda id_: stranger.open_sync(id_, opening),
+            lambda id_: stranger.put_batch(id_, sync_id, 1, [wire.to_ndjson(USERS)]),
+            lambda id_: stranger.sync_status(id_, sync_id),
+            lambda id_: stranger.commit(id_, sync_id, commit),
+            lambda id_: stranger.abort(id_, sync_id),
+        ):
+            with pytest.raises(IntegrationUnknown) as caught:
+                call(integration_id)  # type: ignore[no-untyped-call]
+            refusals.append(caught.value.problem)
+
+    assert set(refusals) == {refusals[0]}
+    assert acme.client.sync_status(acme.id, sync_id).state == "open"  # type: ignore[union-attr]
+
+
+def test_a_sync_of_another_integration_of_the_same_organisation_is_unknown(acme: Customer) -> None:
+    other = acme.ploy.create_integration(acme.organisation_id, "aws")
+
+    assert acme.client.sync_status(other.id, acme.open()) is None
+
+
+def test_two_tokens_live_at_once_so_that_one_can_be_rotated(acme: Customer) -> None:
+    new = acme.ploy.create_token(acme.organisation_id)
+    with pytest.raises(NotAllowed, match="2 live tokens at most"):
+        acme.ploy.create_token(acme.organisation_id)
+
+    with connect(acme.ploy, new.token) as client:
+        assert client.integrations() == acme.client.integrations()
+        acme.ploy.revoke_token(new.id)
+        with pytest.raises(TokenRejected):
+            client.integrations()
+
+    assert acme.client.integrations()
+    assert acme.ploy.create_token(acme.organisation_id).token != new.token
+    with pytest.raises(NotAllowed, match="no such token"):
+        acme.ploy.revoke_token(new.id)
+
+
+def test_only_the_digest_of_a_token_is_kept(acme: Customer) -> None:
+    issued = acme.ploy.create_token(acme.organisation_id)
+
+    kept = b"".join(path.read_bytes() for path in acme.ploy._state_dir.rglob("*") if path.is_file())
+
+    assert issued.token.encode() not in kept
+    assert issued.token not in repr(issued)
+
+
+@pytest.mark.parametrize("header", [None, "Bearer", "Bearer wrong", "Basic YTpi", "ploy_x"])
+def test_without_a_token_every_call_is_refused_with_a_challenge(acme: Customer, header: str | None) -> None:
+    answer = httpx.get(
+        f"{acme.ploy.url}/connector/v1/integrations", headers={"authorization": header} if header else {}
+    )
+
+    assert (answer.status_code, answer.headers["www-authenticate"], answer.json()["code"]) == (
+        401,
+        "Bearer",
+        "token_rejected",
+    )
+
+
+def test_the_external_id_is_made_by_the_platform_and_by_nobody_else(acme: Customer) -> None:
+    one, other = (acme.ploy.create_integration(acme.organisation_id, "aws").settings["external_id"] for _ in "12")
+
+    assert one != other
+    assert uuid.UUID(str(one)).version == 4
+    with pytest.raises(NotAllowed, match="made by the platform"):
+        acme.ploy.create_integration(acme.organisation_id, "aws", {"external_id": str(one)})
+    with pytest.raises(NotAllowed, match="made by the platform"):
+        acme.ploy.change_settings(acme.id, {"external_id": str(one)})
+
+
+def test_changed_settings_reach_the_runtime_and_a_disabled_integration_does_not(acme: Customer) -> None:
+    before = acme.client.integrations().integrations[0].settings
+    acme.ploy.change_settings(acme.id, {"region": None, "role": "r"})
+    assert acme.client.integrations().integrations[0].settings == {
+        "external_id": before["external_id"],
+        "role": "r",
+    }
+
+    acme.ploy.enable(acme.id, False)
+    assert acme.client.integrations().integrations == ()
+    with pytest.raises(IntegrationUnknown):
+        acme.client.hello(acme.id, HELLO)
+
+
+def test_hello_answers_limits_flags_and_the_generation(acme: Customer) -> None:
+    assert acme.client.hello(acme.id, HELLO) == wire.HelloAnswer()
+
+    acme.ploy.set_limits(acme.id, max_batch_lines=3)
+    acme.ploy.set_flags(acme.id, paused=True, full_requested=True)
+    acme.sync(USERS, account("u1"))
+
+    assert acme.client.hello(acme.id, HELLO) == wire.HelloAnswer(
+        limits=wire.Limits(max_batch_lines=3), flags=wire.Flags(paused=True), generation=1
+    )
+    assert acme.ploy.integration(acme.id).hello == HELLO
+
+
+def test_files_are_readable_by_their_owner_only(acme: Customer) -> None:
+    acme.sync(USERS)
+    state = acme.ploy._state_dir
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (state, *state.rglob("*.sqlite"))}
+
+    assert modes == {"ploy": 0o700, "ploy.sqlite": 0o600, f"{acme.id}.sqlite": 0o600}
+
+
+def test_external_ids_are_kept_in_the_settings_and_nowhere_else(acme: Customer) -> None:
+    secret = str(acme.ploy.integration(acme.id).integration.settings["external_id"])
+    acme.client.hello(acme.id, HELLO)
+    acme.sync(USERS, account("u1"))
+
+    with sqlite3.connect(acme.ploy._state_dir / "ploy.sqlite") as db:
+        dump = [line for line in db.iterdump() if secret in line]
+    db.close()
+
+    assert len(dump) == 1
+    assert dump[0].startswith('INSERT INTO "integrations"')
+    assert secret.encode() not in (acme.ploy._state_dir / "integrations" / f"{acme.id}.sqlite").read_bytes()

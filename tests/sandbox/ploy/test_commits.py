@@ -1,0 +1,206 @@
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.errors import BatchConflict, PlatformRefused, StaleReading
+from ploy_connector_aws.spec.records import RecordKey, grant_id
+
+from .conftest import DENIED, USERS, USERS_FAILED, Customer, Line, account, connect, split
+
+
+def test_a_commit_makes_everything_visible_at_once_as_the_next_generation(acme: Customer) -> None:
+    first = acme.sync(USERS, account("u1"), account("u2"))
+    second = acme.sync(USERS, account("u2", display_name="Two"), account("u3"))
+
+    assert first == wire.CommitAnswer(status="committed", generation=1, added={"account": 2})
+    assert second == wire.CommitAnswer(
+        status="committed", generation=2, added={"account": 1}, changed={"account": 1}, removed={"account": 1}
+    )
+    assert [(record.id, record.scopes, record.content) for record in acme.ploy.records(acme.id)] == [
+        ("u2", ("users",), {"id": "u2", "display_name": "Two"}),
+        ("u3", ("users",), {"id": "u3"}),
+    ]
+
+
+def test_what_a_generation_changed_is_kept_with_what_was_before(acme: Customer) -> None:
+    acme.sync(USERS, account("u1"), account("u2"))
+    acme.sync(USERS, account("u2", display_name="Two"), account("u3"))
+
+    def changes(generation: int) -> list[tuple[str, str, Any]]:
+        return [(kind, key.id, before) for kind, key, before in acme.ploy.changes(acme.id, generation)]
+
+    assert changes(1) == [("added", "u1", None), ("added", "u2", None)]
+    assert changes(2) == [("added", "u3", None), ("changed", "u2", {"id": "u2"}), ("removed", "u1", {"id": "u1"})]
+    assert [(one.number, one.is_approved, one.committed_at) for one in acme.ploy.generations(acme.id)] == [
+        (1, False, acme.clock.now - timedelta(minutes=1)),
+        (2, False, acme.clock.now),
+    ]
+
+
+def test_what_is_not_proven_to_be_gone_is_kept_and_said_so(acme: Customer) -> None:
+    acme.sync(USERS, account("u1"), account("u2"))
+    since = acme.clock.now + timedelta(minutes=1)
+    answer = acme.sync(USERS_FAILED, account("u2"))
+    acme.sync(USERS_FAILED)
+
+    assert answer == wire.CommitAnswer(
+        status="committed", generation=2, retained_unproven={"account": 1}, unproven_scopes=1
+    )
+    assert acme.record_ids == ["u1", "u2"]
+    (scope,) = acme.ploy.scopes(acme.id)
+    assert (scope.name, scope.ending, scope.failure, scope.unproven_since) == ("users", "failed", DENIED, since)
+
+
+def test_a_tombstone_takes_the_grants_that_name_its_record_along(acme: Customer) -> None:
+    grant = wire.RecordLine(
+        type="grant",
+        scopes=("grants",),
+        record={"principal_kind": "account", "principal_id": "u1", "entitlement_id": "e1"},
+    )
+    grants = wire.ScopeLine(name="grants", ending="complete")
+    acme.sync(USERS, grants, account("u1"), account("u2"), grant)
+
+    answer = acme.sync(USERS_FAILED, replace_ending(grants), wire.TombstoneLine(type="account", id="u1"), account("u2"))
+
+    assert answer.removed == {"account": 1, "grant": 1}
+    assert {change.key for change in acme.ploy.changes(acme.id, 2)} == {
+        RecordKey(type="account", id="u1"),
+        RecordKey(type="grant", id=grant_id("account", "u1", "e1")),
+    }
+
+
+def replace_ending(scope: wire.ScopeLine) -> wire.ScopeLine:
+    return scope.model_copy(update={"ending": "failed", "failure": DENIED})
+
+
+def test_a_partial_record_does_not_overwrite_a_full_one(acme: Customer) -> None:
+    acme.sync(USERS, account("u1", display_name="One"))
+    partial = [account(id_).model_copy(update={"partial": True}) for id_ in ("u1", "u2")]
+
+    answer = acme.sync(USERS, *partial)
+
+    assert (answer.added, answer.changed) == ({"account": 1}, {})
+    assert [record.content for record in acme.ploy.records(acme.id)] == [
+        {"id": "u1", "display_name": "One"},
+        {"id": "u2"},
+    ]
+
+
+def test_a_replay_gets_the_first_answer_and_changes_nothing(acme: Customer) -> None:
+    lines = [USERS, account("u1")]
+    sync_id = acme.open()
+    commit = acme.commit_of(lines, acme.put(sync_id, split(lines, 1)))
+
+    answers = [acme.client.commit(acme.id, sync_id, commit) for _ in range(3)]
+
+    assert answers == [wire.CommitAnswer(status="committed", generation=1, added={"account": 1})] * 3
+    assert len(acme.ploy.generations(acme.id)) == 1
+    assert acme.client.sync_status(acme.id, sync_id).answer == answers[0]  # type: ignore[union-attr]
+    with pytest.raises(BatchConflict, match="committed with another body"):
+        acme.client.commit(acme.id, sync_id, commit.model_copy(update={"scopes": 9}))
+
+
+def test_commits_at_the_same_time_are_one(acme: Customer) -> None:
+    lines = [USERS, account("u1")]
+    sync_id = acme.open()
+    commit = acme.commit_of(lines, acme.put(sync_id, split(lines, 1)))
+    token = acme.client._tokens.token().get_secret_value()
+
+    def send(_: int) -> wire.CommitAnswer:
+        with connect(acme.ploy, token) as client:
+            return client.commit(acme.id, sync_id, commit)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(send, range(4)))
+
+    assert answers == [wire.CommitAnswer(status="committed", generation=1, added={"account": 1})] * 4
+
+
+LINES: list[Line] = [USERS, account("u1"), account("u2")]
+
+
+@pytest.mark.parametrize(
+    ("code", "lines", "changes"),
+    [
+        ("batches_differ", LINES, {"batches": 2}),
+        ("batches_differ", LINES, {"batches": 4}),
+        ("batches_differ", LINES, {"digest": "0" * 64}),
+        ("counts_differ", LINES, {"records": {"account": 1}}),
+        ("counts_differ", LINES, {"records": {"account": 2, "grant": 1}}),
+        ("counts_differ", LINES, {"scopes": 2}),
+        ("counts_differ", [*LINES, account("u1")], {}),
+        ("counts_differ", [*LINES, USERS], {}),
+        ("scopes_unannounced", [*LINES, account("u3", scopes=("users", "elsewhere"))], {}),
+    ],
+)
+def test_a_commit_that_is_not_what_arrived_is_refused_and_nothing_has_changed(
+    acme: Customer, code: str, lines: list[Line], changes: dict[str, Any]
+) -> None:
+    sync_id = acme.open()
+    commit = acme.commit_of(lines, acme.put(sync_id, split(lines, 1)), **changes)
+
+    with pytest.raises(PlatformRefused) as caught:
+        acme.client.commit(acme.id, sync_id, commit)
+
+    assert (caught.value.code, caught.value.problem.status) == (code, wire.PROBLEMS[code].status)
+    assert acme.record_ids == []
+    assert acme.client.sync_status(acme.id, sync_id).state == "open"  # type: ignore[union-attr]
+
+
+def test_a_batch_that_is_missing_in_the_middle_is_named(acme: Customer) -> None:
+    sync_id = acme.open()
+    for number in (1, 3):
+        acme.client.put_batch(acme.id, sync_id, number, [])
+
+    with pytest.raises(PlatformRefused, match="1 did not arrive, the first of them number 2"):
+        acme.client.commit(acme.id, sync_id, acme.commit_of([], ["0" * 64] * 3))
+
+
+def test_a_reading_older_than_what_is_visible_is_stale(acme: Customer) -> None:
+    slow = replace(acme, opener="slow")
+    slow_sync = slow.open()
+    digests = slow.put(slow_sync, split([USERS], 1))
+    acme.clock.pass_by(hours=1)
+    acme.sync(USERS, account("u1"))
+
+    with pytest.raises(StaleReading):
+        began = acme.clock.now - timedelta(hours=1)
+        slow_sync = slow.open(reading_started_at=began)
+        slow.client.commit(slow.id, slow_sync, slow.commit_of([USERS], slow.put(slow_sync, split([USERS], 1))))
+
+    assert digests
+    assert acme.record_ids == ["u1"]
+
+
+def test_a_reading_that_began_together_with_what_is_visible_is_not_stale(acme: Customer) -> None:
+    acme.sync(USERS, account("u1"))
+    began = acme.clock.now
+
+    assert acme.sync(USERS, account("u2"), reading_started_at=began).generation == 2
+
+
+def test_what_scopes_say_does_not_depend_on_the_order_of_the_batches(acme: Customer) -> None:
+    lines: list[Line] = [
+        USERS,
+        wire.ScopeLine(name="users/1", parent="users", ending="complete"),
+        account("u1", scopes=("users", "users/1")),
+        wire.TombstoneLine(type="account", id="u2"),
+    ]
+    pictures = []
+    for order in itertools.permutations(lines):
+        integration = acme.ploy.create_integration(acme.organisation_id, "aws")
+        each = replace(acme, id=integration.id)
+        each.sync(USERS, account("u2"))
+        answer = each.sync(*order)
+        pictures.append((answer, list(each.ploy.records(each.id)), list(each.ploy.scopes(each.id))))
+
+    stripped = [
+        (answer, records, [replace(scope, unproven_since=None) for scope in scopes])
+        for answer, records, scopes in pictures
+    ]
+    assert all(one == stripped[0] for one in stripped)

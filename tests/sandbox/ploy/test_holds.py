@@ -1,0 +1,169 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.errors import StaleReading, SyncGone
+from ploy_connector_aws.sandbox.ploy.problems import Refusal
+
+from .conftest import USERS, Customer, account, accounts, split
+
+GUARDED = "there were 12 records of type account, and now there would be none"
+
+
+@pytest.fixture
+def guarded(acme: Customer) -> Customer:
+    acme.sync(USERS, *accounts(12))
+    return acme
+
+
+def held_id(customer: Customer) -> str:
+    held = customer.ploy.held(customer.id)
+    assert held is not None
+    return held.id
+
+
+def test_the_platforms_own_guard_holds_what_removes_too_much(guarded: Customer) -> None:
+    answer = guarded.sync(USERS)
+
+    assert answer == wire.CommitAnswer(
+        status="held_for_review", generation=None, removed={"account": 12}, hold_reasons=(GUARDED,)
+    )
+    assert len(guarded.record_ids) == 12
+    status = guarded.client.sync_status(guarded.id, held_id(guarded))
+    assert status is not None
+    assert (status.state, status.answer) == ("held", answer)
+
+
+def test_a_runtime_may_ask_for_a_hold(guarded: Customer) -> None:
+    answer = guarded.sync(USERS, *accounts(11), hold="Please look.")
+
+    assert (answer.status, answer.removed, answer.hold_reasons) == (
+        "held_for_review",
+        {"account": 1},
+        ("Please look.",),
+    )
+    assert len(guarded.record_ids) == 12
+
+
+def test_the_same_reason_of_both_is_said_once(guarded: Customer) -> None:
+    assert guarded.sync(USERS, hold=GUARDED).hold_reasons == (GUARDED,)
+
+
+def test_approval_makes_it_visible_and_moves_the_baseline(guarded: Customer) -> None:
+    guarded.sync(USERS)
+    sync_id = held_id(guarded)
+
+    answer = guarded.ploy.approve(guarded.id, sync_id)
+
+    assert answer == wire.CommitAnswer(
+        status="committed", generation=2, removed={"account": 12}, hold_reasons=(GUARDED,)
+    )
+    assert (guarded.record_ids, guarded.ploy.held(guarded.id)) == ([], None)
+    assert guarded.client.sync_status(guarded.id, sync_id).answer == answer  # type: ignore[union-attr]
+    assert guarded.ploy.generations(guarded.id)[-1].is_approved
+    assert len(list(guarded.ploy.changes(guarded.id, 2))) == 12
+    assert guarded.sync(USERS, account("new")).added == {"account": 1}
+
+
+def test_rejection_drops_it_and_the_baseline_stays(guarded: Customer) -> None:
+    guarded.sync(USERS)
+    sync_id = held_id(guarded)
+
+    guarded.ploy.reject(guarded.id, sync_id)
+
+    assert (len(guarded.record_ids), guarded.ploy.held(guarded.id)) == (12, None)
+    assert guarded.client.sync_status(guarded.id, sync_id).state == "rejected"  # type: ignore[union-attr]
+    assert guarded.sync(USERS).status == "held_for_review"
+
+
+def test_a_commit_is_decided_on_once(guarded: Customer) -> None:
+    guarded.sync(USERS)
+    sync_id = held_id(guarded)
+    guarded.ploy.reject(guarded.id, sync_id)
+
+    for decide in (guarded.ploy.approve, guarded.ploy.reject):
+        with pytest.raises(Refusal, match="it is rejected"):
+            decide(guarded.id, sync_id)
+    assert len(guarded.record_ids) == 12
+
+
+def test_a_replay_of_a_held_commit_gets_its_answer_then_the_decision_and_after_a_rejection_it_is_gone(
+    guarded: Customer,
+) -> None:
+    guarded.clock.pass_by(minutes=1)
+    sync_id = guarded.open()
+    commit = guarded.commit_of([USERS], guarded.put(sync_id, split([USERS], 1)))
+    first = guarded.client.commit(guarded.id, sync_id, commit)
+    assert guarded.client.commit(guarded.id, sync_id, commit) == first
+    approved = guarded.ploy.approve(guarded.id, sync_id)
+    assert guarded.client.commit(guarded.id, sync_id, commit) == approved
+
+    guarded.sync(USERS, account("u1"), hold="Please look.")
+    sync_id = held_id(guarded)
+    guarded.ploy.reject(guarded.id, sync_id)
+    with pytest.raises(SyncGone, match="It was rejected"):
+        guarded.client.commit(guarded.id, sync_id, commit)
+
+
+def test_a_newer_sync_replaces_a_held_commit_when_it_is_committed_and_not_before(guarded: Customer) -> None:
+    guarded.sync(USERS)
+    held = held_id(guarded)
+    guarded.clock.pass_by(minutes=1)
+    newer = guarded.open()
+    digests = guarded.put(newer, split([USERS, *accounts(12)], 100))
+    assert held_id(guarded) == held
+
+    answer = guarded.client.commit(guarded.id, newer, guarded.commit_of([USERS, *accounts(12)], digests))
+
+    assert answer == wire.CommitAnswer(status="committed", generation=2)
+    assert guarded.client.sync_status(guarded.id, held).state == "replaced"  # type: ignore[union-attr]
+    with pytest.raises(Refusal):
+        guarded.ploy.approve(guarded.id, held)
+
+
+def test_a_newer_sync_that_is_refused_leaves_the_held_commit_as_it_is(guarded: Customer) -> None:
+    guarded.sync(USERS)
+    held = held_id(guarded)
+    guarded.clock.pass_by(minutes=1)
+    newer = guarded.open()
+    guarded.put(newer, split([USERS], 1))
+
+    with pytest.raises(Exception, match="Their digests differ"):
+        guarded.client.commit(guarded.id, newer, guarded.commit_of([USERS], ["0" * 64]))
+
+    assert guarded.ploy.approve(guarded.id, held).generation == 2
+
+
+def test_approving_a_held_commit_leaves_a_newer_open_sync_as_it_is(guarded: Customer) -> None:
+    guarded.sync(USERS)
+    guarded.clock.pass_by(minutes=1)
+    newer = guarded.open()
+    lines = [USERS, account("new")]
+    digests = guarded.put(newer, split(lines, 1))
+
+    guarded.ploy.approve(guarded.id, held_id(guarded))
+
+    answer = guarded.client.commit(guarded.id, newer, guarded.commit_of(lines, digests))
+    assert answer == wire.CommitAnswer(status="committed", generation=3, added={"account": 1})
+
+
+def test_a_reading_older_than_a_held_one_does_not_replace_it(guarded: Customer) -> None:
+    guarded.sync(USERS)
+    held = held_id(guarded)
+    other = replace(guarded, opener="other")
+
+    with pytest.raises(StaleReading):
+        other.sync(USERS, *accounts(12), reading_started_at=guarded.clock.now - timedelta(seconds=1))
+
+    assert held_id(guarded) == held
+
+
+def test_the_wish_for_a_full_sync_is_fulfilled_by_what_becomes_visible(guarded: Customer) -> None:
+    guarded.ploy.set_flags(guarded.id, full_requested=True)
+
+    guarded.sync(USERS)
+    assert guarded.ploy.integration(guarded.id).flags.full_requested
+    guarded.ploy.approve(guarded.id, held_id(guarded))
+    assert not guarded.ploy.integration(guarded.id).flags.full_requested
