@@ -1,0 +1,25 @@
+"""A site with a small organisation for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.aws.conftest import ORGANISATION, no_backoff
+
+from .site import Site, SiteMaker, make_site
+
+__all__ = ["no_backoff"]
+
+
+@pytest.fixture
+def sites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SiteMaker:
+    return make_site(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def site(sites: SiteMaker) -> Iterator[Site]:
+    with sites(ORGANISATION) as made:
+        yield made

@@ -1,0 +1,117 @@
+"""A calm sync: what Ploy shows is what AWS holds, and nothing else was asked of AWS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from ploy_connector_aws.aws.permissions import READS
+from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.sandbox.aws import Organisation
+from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
+
+from .organisations import organisations
+from .site import Site, SiteMaker, make_site
+
+
+def test_what_ploy_shows_is_what_aws_holds(site: Site) -> None:
+    synced = site.sync()
+    assert (synced.code, synced.unproven) == (Exit.OK, {})
+    assert site.at_ploy() == site.in_aws()
+
+
+def test_the_second_sync_changes_nothing(site: Site) -> None:
+    site.sync()
+    before = site.records_at_ploy()
+    printed = site.sync().printed
+    assert {kind: printed[kind] for kind in ("added", "changed", "removed")} == {
+        "added": {},
+        "changed": {},
+        "removed": {},
+    }
+    assert site.records_at_ploy() == before
+
+
+def test_the_demo_s_company_arrives_whole(sites: SiteMaker) -> None:
+    with sites(demo_organisation()) as site:
+        site.sync()
+        shown = site.at_ploy()
+        assert shown == site.in_aws()
+        assert (len(shown.users), len(shown.groups), len(shown.permission_sets)) == (60, 14, 8)
+
+
+def test_every_call_is_a_listed_read_in_the_read_session(site: Site) -> None:
+    site.sync()
+    listed = {(action.client, action.operation) for action in READS}
+    calls = [call for call in site.world.aws.calls if call.service != "sts"]
+    assert {(call.service, call.operation) for call in calls} <= listed
+    assert all(call.session_name and call.session_name.startswith("ploy-sync-") for call in calls)
+    assert {call.status for call in calls} == {200}
+
+
+def test_a_sync_cannot_write_even_where_the_role_may_do_everything(site: Site) -> None:
+    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    site.world.aws.accounts.set_role_policy(site.world.role_arn, everything)
+    site.sync()
+    assumed = site.world.aws.calls.to("AssumeRole")
+    policies = [call.parameters["Policy"] for call in assumed]
+    assert policies
+    assert not any(
+        word in policy for policy in policies for word in ("Create", "Delete", "Put", '"*:*"', '"Action":"*"')
+    )
+
+
+@given(organisations(), organisations())
+@settings(
+    max_examples=12,
+    phases=(Phase.generate,),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_any_organisation_arrives_whole_and_so_does_any_change_of_it(
+    tmp_path_factory: pytest.TempPathFactory, before: Organisation, after: Organisation
+) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        folder: Path = tmp_path_factory.mktemp("site")
+        with make_site(folder, monkeypatch)(before) as site:
+            assert site.sync().code == Exit.OK
+            assert site.at_ploy() == site.in_aws()
+            change(site, after)
+            synced = site.sync()
+            if synced.code == Exit.HELD:
+                held = site.world.ploy.held(site.integration_id)
+                assert held is not None
+                site.world.ploy.approve(site.integration_id, held.id)
+            assert site.at_ploy() == site.in_aws()
+
+
+def change(site: Site, after: Organisation) -> None:
+    """Turn the organisation in AWS into another one, in the same instance.
+
+    Assignments go first: AWS says so too, since one that is left behind points at nobody and cannot be listed.
+    """
+    seeded, before = site.seeded, site.seeded.organisation
+    for row in before.assignments:
+        seeded.unassign(row)
+    for person in before.people:
+        if person not in after.people:
+            seeded.delete_user(person.key)
+    for group in before.groups:
+        if group not in after.groups:
+            seeded.delete_group(group.name)
+    for permission_set in before.permission_sets:
+        if permission_set not in after.permission_sets:
+            seeded.delete_permission_set(permission_set.name)
+    for person in after.people:
+        if person not in before.people:
+            seeded.add_person(person)
+    for group in after.groups:
+        if group not in before.groups:
+            seeded.add_group(group)
+    for permission_set in after.permission_sets:
+        if permission_set not in before.permission_sets:
+            seeded.add_permission_set(permission_set)
+    for row in after.assignments:
+        seeded.assign(row)
