@@ -66,7 +66,7 @@ def test_a_sync_cannot_write_even_where_the_role_may_do_everything(site: Site) -
 @given(organisations(), organisations())
 @settings(
     max_examples=12,
-    phases=(Phase.generate,),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking would start two servers hundreds of times
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

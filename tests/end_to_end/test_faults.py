@@ -1,0 +1,169 @@
+"""What a sync makes of faults on AWS's side: nothing lost, nothing invented, and the report names the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from ploy_connector_aws.aws.permissions import READS
+from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.sandbox.aws import Assignment
+from ploy_connector_aws.spec import AuthenticationError
+from tests.aws.conftest import PROD
+
+from .site import Site
+
+ACTIONS = {
+    "ListInstances": "sso:ListInstances",
+    "ListUsers": "identitystore:ListUsers",
+    "ListGroups": "identitystore:ListGroups",
+    "ListGroupMemberships": "identitystore:ListGroupMemberships",
+    "ListPermissionSets": "sso:ListPermissionSets",
+    "DescribePermissionSet": "sso:DescribePermissionSet",
+    "ListManagedPoliciesInPermissionSet": "sso:ListManagedPoliciesInPermissionSet",
+    "ListCustomerManagedPolicyReferencesInPermissionSet": "sso:ListCustomerManagedPolicyReferencesInPermissionSet",
+    "ListAccountAssignmentsForPrincipal": "sso:ListAccountAssignmentsForPrincipal",
+}
+
+
+@pytest.mark.parametrize("operation", ACTIONS)
+def test_a_denied_call_deletes_nothing_and_is_named_with_the_missing_permission(site: Site, operation: str) -> None:
+    site.sync()
+    before = site.records_at_ploy()
+    site.world.aws.faults.deny(operation)
+    synced = site.sync()
+    assert site.records_at_ploy() == before
+    assert synced.code == Exit.UNPROVEN
+    missing = {tuple(failure.get("missing_permissions", ())) for failure in synced.unproven.values() if failure}
+    assert (ACTIONS[operation],) in missing
+    site.world.aws.faults.allow(operation)
+    assert site.sync().code == Exit.OK
+    assert site.records_at_ploy() == before
+
+
+@pytest.mark.parametrize("operation", ACTIONS)
+def test_a_call_denied_from_the_first_sync_on_invents_nothing(site: Site, operation: str) -> None:
+    site.world.aws.faults.deny(operation)
+    assert site.sync().code == Exit.UNPROVEN
+    truth, shown = site.in_aws(), site.at_ploy()
+    assert shown.users <= truth.users
+    assert shown.groups <= truth.groups
+    assert shown.memberships <= truth.memberships
+    assert shown.assignments <= truth.assignments
+    assert shown.entries <= truth.entries
+    site.world.aws.faults.allow(operation)
+    site.sync()
+    assert site.at_ploy() == truth
+
+
+@pytest.mark.parametrize("operation", ACTIONS)
+def test_what_changed_in_aws_while_a_call_was_denied_is_right_once_it_is_allowed_again(
+    site: Site, operation: str
+) -> None:
+    site.sync()
+    site.world.aws.faults.deny(operation)
+    site.seeded.delete_user("bo")
+    site.seeded.add_member("nobody", "dee")
+    site.sync()
+    site.world.aws.faults.allow(operation)
+    site.sync()
+    assert site.at_ploy() == site.in_aws()
+
+
+def test_a_role_that_cannot_be_assumed_ends_the_run_and_changes_nothing(site: Site) -> None:
+    site.sync()
+    before, generations = site.records_at_ploy(), len(site.world.ploy.generations(site.integration_id))
+    site.world.aws.faults.deny("AssumeRole")
+    with pytest.raises(AuthenticationError):
+        site.sync()
+    assert site.records_at_ploy() == before
+    assert len(site.world.ploy.generations(site.integration_id)) == generations
+
+
+@pytest.mark.usefixtures("no_backoff")
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        pytest.param(lambda site: site.world.aws.faults.throttle(3), id="throttled"),
+        pytest.param(lambda site: site.world.aws.faults.fail(4), id="internal errors"),
+        pytest.param(lambda site: site.world.aws.faults.cut_connection(5), id="connections reset"),
+        pytest.param(lambda site: site.world.aws.faults.empty_pages(), id="empty pages with a token"),
+    ],
+)
+def test_a_faulty_run_gives_what_a_calm_one_gives(site: Site, break_it: Callable[[Site], object]) -> None:
+    break_it(site)
+    synced = site.sync()
+    assert (synced.code, synced.unproven) == (Exit.OK, {})
+    assert site.at_ploy() == site.in_aws()
+
+
+@pytest.mark.parametrize(
+    ("operation", "delete"),
+    [
+        pytest.param("ListGroupMemberships", lambda site: site.seeded.delete_group("admins"), id="a group"),
+        pytest.param("ListAccountAssignmentsForPrincipal", lambda site: site.seeded.delete_user("dee"), id="a user"),
+        pytest.param(
+            "DescribePermissionSet", lambda site: site.seeded.delete_permission_set("Reader"), id="a permission set"
+        ),
+    ],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_is_deleted_in_mid_sync_is_gone_in_the_same_run(
+    site: Site, operation: str, delete: Callable[[Site], object], is_first: bool
+) -> None:
+    if not is_first:
+        site.sync()
+    # AWS deletes no set that is assigned; of a user's and a group's assignments it keeps orphans, which nobody holds.
+    for row in site.seeded.organisation.assignments:
+        if row.permission_set == "Reader" or row.principal == "admins":
+            site.seeded.unassign(row)
+    site.world.aws.faults.before(operation, lambda: delete(site))
+    synced = site.sync()
+    assert synced.unproven == {}
+    assert site.at_ploy() == site.in_aws()
+
+
+def test_a_not_found_that_names_something_else_deletes_nothing(site: Site) -> None:
+    site.sync()
+    before = site.records_at_ploy()
+    for operation, members in (
+        ("ListGroupMemberships", {"ResourceType": "IDENTITY_STORE", "ResourceId": site.seeded.identity_store_id}),
+        ("ListAccountAssignmentsForPrincipal", {}),
+        ("DescribePermissionSet", {}),
+    ):
+        site.world.aws.faults.answer(operation, "ResourceNotFoundException", message="no such thing", members=members)
+    synced = site.sync()
+    assert synced.code == Exit.UNPROVEN
+    assert site.records_at_ploy() == before
+
+
+def test_a_removed_instance_deletes_nothing(site: Site) -> None:
+    site.sync()
+    before = site.records_at_ploy()
+    site.seeded.remove_instance()
+    synced = site.sync()
+    assert synced.unproven["identity-center"]["code"] == "origin_changed"
+    assert site.records_at_ploy() == before
+
+
+def test_an_instance_that_takes_the_place_of_another_deletes_nothing(site: Site) -> None:
+    site.sync()
+    before = site.records_at_ploy()
+    site.world.seeded = site.world.aws.seed(site.seeded.organisation)
+    synced = site.sync()
+    assert synced.unproven["identity-center"]["code"] == "origin_changed"
+    assert site.records_at_ploy() == before
+
+
+def test_an_assignment_that_is_revoked_disappears_and_one_that_is_new_appears(site: Site) -> None:
+    site.sync()
+    site.seeded.unassign(Assignment(PROD, "Administrator", "admins"))
+    site.seeded.assign(Assignment(PROD, "Administrator", "ana", to_group=False))
+    site.sync()
+    assert site.at_ploy() == site.in_aws()
+
+
+def test_every_action_that_is_read_is_denied_once_here() -> None:
+    used = {action.iam for action in READS if action.client in ("identitystore", "sso-admin")}
+    assert used - set(ACTIONS.values()) == {"identitystore:DescribeUser", "identitystore:GetGroupMembershipId"}

@@ -1,0 +1,111 @@
+"""Too many removals at once wait for a person; the baseline moves only with the approval."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from pydantic import JsonValue
+
+from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.sandbox.aws import Group, Organisation, Person
+from tests.aws.conftest import ORGANISATION
+
+from .site import Site, SiteMaker
+
+CROWD = tuple(f"crowd-{number}" for number in range(20))
+CROWDED = replace(
+    ORGANISATION,
+    people=(*ORGANISATION.people, *(Person(name) for name in CROWD)),
+    groups=(*ORGANISATION.groups, Group("crowd", members=CROWD)),
+)
+
+
+@pytest.fixture
+def crowded(sites: SiteMaker) -> object:
+    with sites(CROWDED) as site:
+        site.sync()
+        for name in CROWD[:15]:
+            site.seeded.delete_user(name)
+        yield site
+
+
+def held_id(site: Site) -> str:
+    held = site.world.ploy.held(site.integration_id)
+    assert held is not None
+    return held.id
+
+
+def test_a_mass_removal_is_held_and_ploy_shows_what_it_showed(crowded: Site) -> None:
+    before = crowded.records_at_ploy()
+    synced = crowded.sync()
+    assert (synced.code, synced.printed["status"], synced.printed["generation"]) == (Exit.HELD, "held_for_review", None)
+    assert synced.printed["hold_reasons"] == [
+        "15 of 24 records of type account would be removed",
+        "15 of 28 records of type grant would be removed",
+    ]
+    assert crowded.records_at_ploy() == before
+
+
+def test_an_approved_hold_becomes_the_baseline(crowded: Site) -> None:
+    crowded.sync()
+    crowded.world.ploy.approve(crowded.integration_id, held_id(crowded))
+    assert crowded.at_ploy() == crowded.in_aws()
+    synced = crowded.sync()
+    assert (synced.code, synced.printed["removed"]) == (Exit.OK, {})
+
+
+def test_a_rejected_hold_moves_nothing_and_the_next_sync_is_held_again(crowded: Site) -> None:
+    before = crowded.records_at_ploy()
+    crowded.sync()
+    crowded.world.ploy.reject(crowded.integration_id, held_id(crowded))
+    assert crowded.records_at_ploy() == before
+    assert crowded.sync().code == Exit.HELD
+    assert crowded.records_at_ploy() == before
+
+
+def test_a_newer_sync_takes_the_place_of_a_held_one(crowded: Site) -> None:
+    crowded.sync()
+    first = held_id(crowded)
+    for name in CROWD[:15]:
+        crowded.seeded.add_person(Person(name))
+        crowded.seeded.add_member("crowd", name)
+    synced = crowded.sync()
+    assert (
+        held_id(crowded) != first
+        if synced.code == Exit.HELD
+        else crowded.world.ploy.held(crowded.integration_id) is None
+    )
+
+
+def test_a_runtime_that_lost_its_state_is_held_by_the_platform_s_own_guard(crowded: Site) -> None:
+    before = crowded.records_at_ploy()
+    for path in crowded.settings.snapshot_path.parent.iterdir():
+        path.unlink()
+    assert crowded.sync().code == Exit.HELD
+    assert crowded.records_at_ploy() == before
+
+
+def test_parts_switched_off_in_the_settings_are_withdrawn_only_after_approval(sites: SiteMaker) -> None:
+    with sites(ORGANISATION) as site:
+        site.sync()
+        before = site.records_at_ploy()
+        kept: list[JsonValue] = ["identity-center/users", "identity-center/groups", "identity-center/permission-sets"]
+        site.world.ploy.change_settings(site.integration_id, {"scopes": kept})
+        synced = site.sync()
+        assert synced.code == Exit.HELD
+        assert "switched off" in synced.printed["hold_reasons"][0]
+        assert site.records_at_ploy() == before
+        site.world.ploy.approve(site.integration_id, held_id(site))
+        assert (site.at_ploy().assignments, site.at_ploy().memberships) == (frozenset(), site.in_aws().memberships)
+
+
+def test_an_organisation_that_seems_empty_is_held(sites: SiteMaker) -> None:
+    with sites(replace(CROWDED, assignments=())) as site:
+        site.sync()
+        before = site.records_at_ploy()
+        emptied: Organisation = site.seeded.organisation
+        for person in emptied.people:
+            site.seeded.delete_user(person.key)
+        assert site.sync().code == Exit.HELD
+        assert site.records_at_ploy() == before
