@@ -77,6 +77,10 @@ class Faults:
         """Act and answer late."""
         self._add(operation, nth, times, lambda passage: _late(passage, seconds))
 
+    def before(self, operation: Operation, callback: Callable[[], object], *, nth: int = 1) -> None:
+        """Run something once, just before the nth call acts."""
+        self._add(operation, nth, 1, lambda passage: _after(callback, passage))
+
     def pass_through(self, operation: str | None, passage: Passage) -> Any:
         """Serve a request, or strike it with the first fault that is due."""
         with self._lock:
@@ -114,4 +118,9 @@ async def _answer(passage: Passage, status: int, retry_after: str | None) -> Non
 
 async def _late(passage: Passage, seconds: float) -> None:
     await asyncio.sleep(seconds)
+    await passage.serve(passage.scope, passage.receive, passage.send)
+
+
+async def _after(callback: Callable[[], object], passage: Passage) -> None:
+    await asyncio.to_thread(callback)
     await passage.serve(passage.scope, passage.receive, passage.send)
