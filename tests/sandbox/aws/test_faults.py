@@ -105,7 +105,9 @@ def test_internal_errors(aws: SandboxAws, store: Any, seeded: SeededOrganisation
     assert refusal(customer.sts.get_caller_identity) == Denied("InternalFailure", 500, "An internal error occurred.")
 
 
-def test_a_connection_is_reset_instead_of_answered(aws: SandboxAws, store: Any, seeded: SeededOrganisation) -> None:
+def test_a_connection_is_reset_instead_of_answered(
+    aws: SandboxAws, store: Any, seeded: SeededOrganisation, capfd: pytest.CaptureFixture[str]
+) -> None:
     aws.faults.cut_connection(2)
     where = {"IdentityStoreId": seeded.identity_store_id}
     store.list_users(**where)
@@ -114,6 +116,7 @@ def test_a_connection_is_reset_instead_of_answered(aws: SandboxAws, store: Any, 
     assert "ConnectionResetError" in repr(caught.value.kwargs["error"])
     assert len(store.list_users(**where)["Users"]) == 2
     assert [(call.status, call.error_code) for call in aws.calls] == [(200, None), (0, "ConnectionCut"), (200, None)]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_client_that_retries_gets_through_and_each_attempt_is_recorded(
@@ -173,6 +176,8 @@ def test_awss_quotas_can_be_switched_on(
     assert outcomes(aws, store, seeded, 22) == [None] * 20 + [throttled] * 2
     clock.pass_time(0.1)
     assert outcomes(aws, store, seeded, 3) == [None, None, throttled]
+    clock.pass_time(600)
+    assert outcomes(aws, store, seeded, 21) == [None] * 20 + [throttled]
     # Another API of the Identity Store has a budget of its own; all of Identity Center shares one.
     assert len(store.list_groups(IdentityStoreId=seeded.identity_store_id)["Groups"]) == 1
     sso = customer.client("sso-admin", customer.assume(customer.role(role_name="R")))
