@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import botocore.session
 import pytest
 
 from ploy_connector_aws.aws.throttle import RateBudget, Throttle, read_rate_factor
@@ -77,6 +78,31 @@ def test_a_pause_that_aws_asks_for_holds_everybody(clock: Clock) -> None:
     assert budget.is_paused
     assert clock.take(budget) - waiting == pytest.approx(30)
     assert not budget.is_paused
+
+
+def test_who_already_waits_for_a_turn_keeps_a_pause_that_begins_meanwhile() -> None:
+    waited: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        waited.append(seconds)
+        clock.now += seconds
+        if len(waited) == 1:
+            budget.slow_down(retry_after_seconds=30)
+        return False
+
+    clock = Clock()
+    throttle = Throttle("777788889999", {}, wait)
+    budget = throttle._budget("identitystore", "eu-west-1", "ListUsers")
+    budget._clock = clock
+    session = botocore.session.Session()
+    session.set_credentials("AKIAEXAMPLE", "secret")
+    client = session.create_client("identitystore", region_name="eu-west-1")
+    throttle.attach(client)
+
+    for _ in range(6):
+        client.meta.events.emit("before-sign.identitystore.ListUsers", operation_name="ListUsers")
+
+    assert waited == pytest.approx([1 / 16, 30])
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "fast", "nan", "inf", ""])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -32,6 +33,8 @@ class SeenThings:
         self._complete: set[Kind] = set()
         # The empty name is SQLite's private temporary file: it spills to disk when it grows, and goes with the process.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        # Where nobody closes it, e.g. when only the accounts were asked for.
+        weakref.finalize(self, self._database.close)
         self._database.executescript(
             "PRAGMA journal_mode = OFF;"
             "CREATE TABLE thing (n INTEGER PRIMARY KEY, kind TEXT, id TEXT, name TEXT, state TEXT, UNIQUE (kind, id));"

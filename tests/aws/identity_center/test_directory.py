@@ -221,7 +221,7 @@ def test_a_member_nobody_could_list_is_granted_all_the_same(customer: Customer) 
 def test_a_group_deleted_in_mid_sync_is_retracted_and_its_scopes_are_gone(customer: Customer) -> None:
     admins = customer.seeded.groups["admins"]
     customer.aws.faults.before("ListGroupMemberships", lambda: customer.seeded.delete_group("admins"))
-    customer.aws.faults.delay(0.05, "ListPermissionSets")
+    customer.aws.faults.delay(0.2, "ListPermissionSets")
     picture = customer.read()
 
     assert picture.ended("gone") == {
@@ -231,6 +231,8 @@ def test_a_group_deleted_in_mid_sync_is_retracted_and_its_scopes_are_gone(custom
     assert picture.failures == {}
     assert admins not in picture.of("entitlement")
     assert admins not in {end for edge in picture.edges for end in edge}
+    asked = {call.parameters["PrincipalId"] for call in customer.aws.calls.to("ListAccountAssignmentsForPrincipal")}
+    assert admins not in asked
 
 
 def test_a_not_found_that_names_something_else_fails_the_scope(customer: Customer) -> None:
