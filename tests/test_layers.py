@@ -65,13 +65,11 @@ def imports(path: Path) -> Iterator[tuple[str, bool]]:
             if node.level:
                 parents = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*parents, *([node.module] if node.module else [])])
-            if base == PACKAGE or not base.startswith(PACKAGE):
-                for alias in node.names:
-                    name = f"{base}.{alias.name}"
-                    is_module = (ROOT / alias.name).is_dir() or (ROOT / f"{alias.name}.py").exists()
-                    yield (name if base == PACKAGE and is_module else base), node in inside
-            else:
-                yield base, node in inside
+            folder = ROOT.joinpath(*base.split(".")[1:])
+            for alias in node.names:
+                is_module = (folder / alias.name).is_dir() or (folder / f"{alias.name}.py").exists()
+                is_ours = base.split(".")[0] == PACKAGE
+                yield (f"{base}.{alias.name}" if is_ours and is_module else base), node in inside
 
 
 def violations(path: Path) -> list[str]:
@@ -110,6 +108,7 @@ def test_a_file_imports_only_what_its_layer_may(path: Path) -> None:
         ("runtime", "def f():\n    from ..aws import session"),
         ("platform", "from ploy_connector_aws.runtime.store import Store"),
         ("sandbox", "from ploy_connector_aws.platform.client import PlatformClient"),
+        ("sandbox", "from ploy_connector_aws.platform import PlatformClient"),
         ("sandbox", "import httpx"),
     ],
 )

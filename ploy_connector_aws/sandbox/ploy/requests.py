@@ -18,15 +18,14 @@ LARGEST_BODY = 16 * 1024 * 1024
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def ploy_of(request: Request) -> Ploy:
+async def ploy_of(request: Request) -> Ploy:
     """The local Ploy that the request came to."""
-    ploy: Ploy = request.app.state.ploy
-    return ploy
+    return _ploy(request)
 
 
 def organisation_of(request: Request) -> str:
     """Whose token the request carries."""
-    organisation = ploy_of(request).organisation_of(_bearer(request))
+    organisation = _ploy(request).organisation_of(_bearer(request))
     if organisation is None:
         raise Refusal("token_rejected")
     return organisation
@@ -34,7 +33,7 @@ def organisation_of(request: Request) -> str:
 
 def integration_of(request: Request, integration_id: str) -> Enabled:
     """The integration in the path, if the token serves it; another organisation's is unknown like none at all."""
-    for enabled in ploy_of(request).serves(organisation_of(request)):
+    for enabled in _ploy(request).serves(organisation_of(request)):
         if enabled.integration.id == integration_id:
             return enabled
     raise Refusal("integration_unknown")
@@ -66,6 +65,11 @@ def parse(model: type[_Model], body: bytes) -> _Model:
         return model.model_validate_json(body)
     except ValidationError as error:
         raise Refusal("body_invalid", reason_of(error)) from None
+
+
+def _ploy(request: Request) -> Ploy:
+    ploy: Ploy = request.app.state.ploy
+    return ploy
 
 
 def _bearer(request: Request) -> str:

@@ -74,6 +74,8 @@ def _protocol(connections: dict[object, asyncio.Transport]) -> type[H11Protocol]
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             connections[self.client] = transport
+            # Its own switch only empties the logger's handlers; those that anyone adds later would get every path.
+            self.access_log = False
 
         def connection_lost(self, exc: Exception | None) -> None:
             connections.pop(self.client, None)

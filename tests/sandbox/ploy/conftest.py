@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -99,14 +99,15 @@ class Customer:
 Enroll: TypeAlias = Callable[[str], Customer]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def ploy(tmp_path: Path, clock: Clock) -> Iterator[LocalPloy]:
-    with LocalPloy(tmp_path / "ploy", clock=clock, operator_token="operator") as served:
+@pytest.fixture(scope="module")
+def ploy(tmp_path_factory: pytest.TempPathFactory, clock: Clock) -> Iterator[LocalPloy]:
+    """One server for a module: each test enrolls organisations of its own, which see nothing of each other."""
+    with LocalPloy(tmp_path_factory.mktemp("state") / "ploy", clock=clock, operator_token="operator") as served:
         yield served
 
 
@@ -120,12 +121,13 @@ def enroll(ploy: LocalPloy, clock: Clock) -> Iterator[Enroll]:
     clients: list[PlatformClient] = []
 
     def make(name: str) -> Customer:
-        organisation_id = ploy.create_organisation(name)
+        organisation_id = ploy.create_organisation(f"{name} {uuid.uuid4()}")
         clients.append(connect(ploy, ploy.create_token(organisation_id).token))
         integration = ploy.create_integration(organisation_id, "aws", {"region": "eu-central-1"})
         return Customer(ploy, clock, clients[-1], organisation_id, integration.id)
 
     yield make
+    ploy.faults.clear()
     for client in clients:
         client.close()
 

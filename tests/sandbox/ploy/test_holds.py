@@ -7,7 +7,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import StaleReading, SyncGone
 from ploy_connector_aws.sandbox.ploy.problems import Refusal
 
-from .conftest import USERS, Customer, account, accounts, split
+from .conftest import USERS, Customer, Line, account, accounts, split
 
 GUARDED = "there were 12 records of type account, and now there would be none"
 
@@ -140,7 +140,7 @@ def test_approving_a_held_commit_leaves_a_newer_open_sync_as_it_is(guarded: Cust
     guarded.sync(USERS)
     guarded.clock.pass_by(minutes=1)
     newer = guarded.open()
-    lines = [USERS, account("new")]
+    lines: list[Line] = [USERS, account("new")]
     digests = guarded.put(newer, split(lines, 1))
 
     guarded.ploy.approve(guarded.id, held_id(guarded))

@@ -5,7 +5,7 @@ import pytest
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformRefused, SyncGone, SyncTaken
 
-from .conftest import USERS, Customer, account, split
+from .conftest import USERS, Customer, Line, account, split
 
 
 def state(customer: Customer, sync_id: str) -> str:
@@ -85,7 +85,7 @@ def test_an_aborted_sync_is_gone_and_its_run_may_begin_again(acme: Customer) -> 
 def test_aborting_a_committed_sync_changes_nothing(acme: Customer) -> None:
     sync_id = acme.open()
     digests = acme.put(sync_id, split([USERS, account("u1")], 1))
-    lines = [USERS, account("u1")]
+    lines: list[Line] = [USERS, account("u1")]
     acme.client.commit(acme.id, sync_id, acme.commit_of(lines, digests))
 
     assert acme.client.abort(acme.id, sync_id).state == "committed"

@@ -1,0 +1,113 @@
+import logging
+import time
+
+import httpx
+import pytest
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.auth import TokenSource
+from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.platform.errors import PlatformUnavailable
+from ploy_connector_aws.platform.retry import RetryPolicy
+from ploy_connector_aws.sandbox.ploy.faults import Operation
+
+from .conftest import USERS, Customer, account, accounts, split
+
+PUSH: list[Operation] = ["open_sync", "put_batch", "commit"]
+
+
+@pytest.fixture
+def hasty(acme: Customer) -> Customer:
+    """A runtime that tries once."""
+    acme.client._retry = RetryPolicy(max_attempts=1)
+    return acme
+
+
+@pytest.mark.parametrize("operation", PUSH)
+def test_a_call_that_is_lost_before_it_acted_has_not_acted(hasty: Customer, operation: Operation) -> None:
+    hasty.ploy.faults.drop_before(operation)
+
+    with pytest.raises(PlatformUnavailable, match="could not be reached"):
+        hasty.sync(USERS, account("u1"))
+
+    assert hasty.record_ids == []
+    assert hasty.sync(USERS, account("u1")).generation == 1
+
+
+def test_a_call_whose_answer_is_lost_has_acted(hasty: Customer) -> None:
+    hasty.ploy.faults.drop_after("commit")
+
+    with pytest.raises(PlatformUnavailable, match="could not be reached"):
+        hasty.sync(USERS, account("u1"))
+
+    assert hasty.record_ids == ["u1"]
+
+
+@pytest.mark.parametrize("operation", PUSH)
+@pytest.mark.parametrize("fault", ["drop_before", "drop_after", "unavailable"])
+def test_a_handover_with_losses_has_the_result_of_a_calm_one(acme: Customer, operation: Operation, fault: str) -> None:
+    getattr(acme.ploy.faults, fault)(operation, times=2)
+
+    answer = acme.sync(USERS, *accounts(150))
+
+    assert answer == wire.CommitAnswer(status="committed", generation=1, added={"account": 150})
+    assert len(acme.record_ids) == 150
+    assert len(acme.ploy.generations(acme.id)) == 1
+
+
+def test_faults_strike_the_nth_call_and_as_often_as_they_are_told(hasty: Customer) -> None:
+    hasty.ploy.faults.unavailable("integrations", nth=2, times=2, status=500, retry_after="60")
+
+    outcomes: list[float | str | None] = []
+    for _ in range(4):
+        try:
+            hasty.client.integrations()
+            outcomes.append("served")
+        except PlatformUnavailable as error:
+            outcomes.append(error.retry_after_seconds)
+
+    assert outcomes == ["served", 60, 60, "served"]
+
+
+def test_a_fault_for_any_operation_leaves_the_operators_routes_alone(hasty: Customer) -> None:
+    hasty.ploy.faults.unavailable(times=100)
+
+    assert httpx.get(hasty.ploy.url).status_code == 200
+    with pytest.raises(PlatformUnavailable):
+        hasty.client.integrations()
+    hasty.ploy.faults.clear()
+    assert hasty.client.integrations()
+
+
+def test_a_slow_answer_runs_into_the_clients_time_limit(acme: Customer) -> None:
+    acme.ploy.faults.slow(0.5, "integrations")
+    source = TokenSource(token=acme.client._tokens.token())
+    began = time.monotonic()
+
+    with PlatformClient(acme.ploy.url, source, timeout=httpx.Timeout(0.1), retry=RetryPolicy(max_attempts=1)) as client:
+        with pytest.raises(PlatformUnavailable, match="ReadTimeout"):
+            client.integrations()
+
+    assert time.monotonic() - began < 0.5
+
+
+def test_a_commit_that_was_cut_off_is_found_by_its_status(hasty: Customer) -> None:
+    sync_id = hasty.open()
+    digests = hasty.put(sync_id, split([USERS], 1))
+    hasty.ploy.faults.drop_after("commit")
+    with pytest.raises(PlatformUnavailable):
+        hasty.client.commit(hasty.id, sync_id, hasty.commit_of([USERS], digests))
+
+    status = hasty.client.sync_status(hasty.id, sync_id)
+
+    assert status is not None
+    assert (status.state, status.answer) == ("committed", wire.CommitAnswer(status="committed", generation=1))
+
+
+def test_nothing_is_logged_by_a_host_that_works_as_it_should(acme: Customer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    acme.ploy.faults.drop_before("hello")
+    acme.ploy.faults.drop_after("open_sync")
+    acme.sync(USERS, account("u1"))
+
+    assert [record.name for record in caplog.records if record.name != "httpx"] == []

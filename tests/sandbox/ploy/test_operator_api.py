@@ -1,0 +1,152 @@
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from ploy_connector_aws.sandbox.ploy import LocalPloy
+
+from .conftest import DENIED, USERS, USERS_FAILED, Customer, account, accounts
+
+
+@pytest.fixture
+def desk(ploy: LocalPloy) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"{ploy.url}/dev/v1", headers={"authorization": "Bearer operator"}) as client:
+        yield client
+
+
+def rows(answer: httpx.Response) -> list[dict[str, Any]]:
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+@pytest.mark.parametrize("token", ["x", "wrong"])
+@pytest.mark.parametrize("path", ["organisations", "integrations", "integrations/x/records"])
+def test_only_the_operator_is_let_in(desk: httpx.Client, acme: Customer, token: str, path: str) -> None:
+    answers = [
+        desk.get(path, headers={"authorization": f"Bearer {value}"})
+        for value in (token, acme.client._tokens.token().get_secret_value())
+    ]
+
+    assert [answer.status_code for answer in answers] == [401, 401]
+
+
+def test_an_organisation_is_set_up_over_http(desk: httpx.Client, ploy: LocalPloy) -> None:
+    organisation_id = desk.post("/organisations", json={"name": "Beta"}).json()["id"]
+    issued = desk.post(f"/organisations/{organisation_id}/tokens").json()
+    integration = desk.post(
+        f"/organisations/{organisation_id}/integrations", json={"connector": "aws", "settings": {"region": "eu-west-1"}}
+    ).json()
+
+    assert desk.get("/organisations").json()[organisation_id] == "Beta"
+    assert ploy.organisation_of(issued["token"]) == organisation_id
+    assert ploy.integration(integration["id"]).integration.model_dump() == integration
+    assert integration["settings"].keys() == {"region", "external_id"}
+    (listed,) = (one for one in desk.get("/integrations").json() if one["id"] == integration["id"])
+    assert (listed["connector"], listed["is_enabled"], listed["hello"]) == ("aws", True, None)
+    assert "settings" not in listed
+
+    assert desk.delete(f"/tokens/{issued['id']}").status_code == 204
+    assert ploy.organisation_of(issued["token"]) is None
+
+
+def test_settings_flags_and_limits_are_changed_over_http(desk: httpx.Client, acme: Customer) -> None:
+    changes = {"settings": {"region": "us-east-1"}, "flags": {"paused": True}, "limits": {"max_batch_lines": 7}}
+
+    assert desk.patch(f"/integrations/{acme.id}", json={**changes, "is_enabled": False}).status_code == 204
+
+    enabled = acme.ploy.integration(acme.id)
+    assert (enabled.is_enabled, enabled.flags.paused, enabled.limits.max_batch_lines) == (False, True, 7)
+    assert enabled.integration.settings["region"] == "us-east-1"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "organisations/none/tokens", None, 409),
+        ("DELETE", "tokens/none", None, 409),
+        ("GET", "integrations/none/records", None, 409),
+        ("GET", "integrations/..%2F..%2Fploy/records", None, 404),
+        ("POST", "integrations/none/held/x/approve", None, 409),
+        ("POST", "organisations", {"name": 5}, 422),
+        ("POST", "organisations", {"surname": "s3cret"}, 422),
+        ("GET", "integrations/none/records?type=s3cret", None, 422),
+        ("GET", "nothing", None, 404),
+        ("PUT", "organisations", None, 405),
+    ],
+)
+def test_what_cannot_be_is_a_problem_that_repeats_nothing(
+    desk: httpx.Client, method: str, path: str, body: Any, status: int
+) -> None:
+    answer = desk.request(method, path, json=body)
+
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert "s3cret" not in answer.text
+
+
+def test_the_picture_its_scopes_and_its_history_are_shown(desk: httpx.Client, acme: Customer) -> None:
+    acme.sync(USERS, account("u1"), account("u2"))
+    acme.sync(USERS_FAILED, account("u2", username="two"))
+    base = f"/integrations/{acme.id}"
+
+    assert rows(desk.get(f"{base}/records?type=account")) == [
+        {"type": "account", "id": "u1", "scopes": ["users"], "is_partial": True, "is_retained": True,
+         "record": {"id": "u1"}},
+        {"type": "account", "id": "u2", "scopes": ["users"], "is_partial": False, "is_retained": False,
+         "record": {"id": "u2", "username": "two"}},
+    ]  # fmt: skip
+    assert rows(desk.get(f"{base}/records?type=grant")) == []
+    assert rows(desk.get(f"{base}/scopes")) == [
+        {"name": "users", "parent": None, "ending": "failed", "failure": DENIED.model_dump(mode="json"),
+         "origin": None, "unproven_since": acme.clock.now.isoformat()}
+    ]  # fmt: skip
+    first, second = desk.get(f"{base}/generations").json()
+    assert (first["number"], second["number"], second["answer"]["retained_unproven"]) == (1, 2, {"account": 1})
+    assert rows(desk.get(f"{base}/generations/2/changes")) == [
+        {"kind": "changed", "type": "account", "id": "u2", "before": {"id": "u2"}},
+        {"kind": "retained_unproven", "type": "account", "id": "u1", "before": None},
+    ]
+
+
+def test_a_held_commit_is_seen_and_decided_on_over_http(desk: httpx.Client, acme: Customer) -> None:
+    base = f"/integrations/{acme.id}/held"
+    acme.sync(USERS, *accounts(12))
+    assert desk.get(base).json() == []
+
+    acme.sync(USERS)
+    (held,) = desk.get(base).json()
+    assert held["answer"]["removed"] == {"account": 12}
+    assert desk.post(f"{base}/{held['id']}/reject").status_code == 204
+    assert len(acme.record_ids) == 12
+
+    acme.sync(USERS)
+    (held,) = desk.get(base).json()
+    assert desk.post(f"{base}/{held['id']}/approve").json()["generation"] == 2
+    assert acme.record_ids == []
+    assert desk.post(f"{base}/{held['id']}/approve").status_code == 410
+
+
+def test_every_answer_says_that_this_is_a_development_host(desk: httpx.Client, ploy: LocalPloy) -> None:
+    answers = [httpx.get(ploy.url), desk.get("/integrations"), httpx.get(f"{ploy.url}/connector/v1/integrations")]
+
+    assert [answer.headers["x-ploy-sandbox"] for answer in answers] == ["development host"] * 3
+    assert "development host" in answers[0].json()["what"]
+
+
+def test_a_name_that_was_made_to_lead_here_is_not_served(ploy: LocalPloy) -> None:
+    assert httpx.get(ploy.url, headers={"host": "rebound.example"}).status_code == 400
+
+
+def test_a_picture_is_read_as_it_was_when_the_reading_began(acme: Customer) -> None:
+    acme.sync(USERS, *accounts(5))
+    reading = acme.ploy.records(acme.id)
+    first = next(reading)
+
+    acme.sync(USERS, account("u000"), hold="Please look.")
+    held = acme.ploy.held(acme.id)
+    assert held is not None
+    acme.ploy.approve(acme.id, held.id)
+
+    assert [record.id for record in (first, *reading)] == [f"u{number:03}" for number in range(5)]
+    assert acme.record_ids == ["u000"]

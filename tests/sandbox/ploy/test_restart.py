@@ -1,0 +1,58 @@
+"""What the local Ploy knows survives its end at any place."""
+
+from pathlib import Path
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.sandbox.ploy import LocalPloy
+
+from .conftest import USERS, Clock, Customer, Line, account, accounts, connect, split
+
+
+def reopened(path: Path, clock: Clock) -> LocalPloy:
+    return LocalPloy(path, clock=clock)
+
+
+def test_a_restart_in_the_middle_of_a_handover_loses_nothing(tmp_path: Path, clock: Clock) -> None:
+    lines: list[Line] = [USERS, *accounts(12)]
+    batches = split(lines, 5)
+    with reopened(tmp_path, clock) as ploy:
+        organisation_id = ploy.create_organisation("Acme")
+        token = ploy.create_token(organisation_id).token
+        integration = ploy.create_integration(organisation_id, "aws")
+        with connect(ploy, token) as client:
+            acme = Customer(ploy, clock, client, organisation_id, integration.id)
+            acme.sync(USERS, account("old"))
+            clock.pass_by(minutes=1)
+            sync_id = acme.open("run")
+            first = acme.put(sync_id, batches[:1])
+
+    with reopened(tmp_path, clock) as ploy, connect(ploy, token) as client:
+        acme = Customer(ploy, clock, client, organisation_id, integration.id)
+        assert client.integrations().integrations == (integration,)
+        assert acme.record_ids == ["old"]
+        assert client.sync_status(acme.id, sync_id) == wire.SyncStatus(
+            id=sync_id, run_id="run", state="open", batches=(wire.StagedBatch(number=1, digest=first[0]),)
+        )
+        assert acme.open("run") == sync_id
+        commit = acme.commit_of(lines, acme.put(sync_id, batches))
+        answer = client.commit(acme.id, sync_id, commit)
+        acme.sync(USERS, run_id="last")
+        held = ploy.held(acme.id)
+
+    with reopened(tmp_path, clock) as ploy, connect(ploy, token) as client:
+        acme = Customer(ploy, clock, client, organisation_id, integration.id)
+        assert client.commit(acme.id, sync_id, commit) == answer
+        assert len(acme.record_ids) == 12
+        assert held is not None
+        assert ploy.approve(acme.id, held.id).generation == 3
+        assert acme.record_ids == []
+
+
+def test_the_host_listens_on_loopback_only_and_on_the_port_it_is_given(tmp_path: Path, clock: Clock) -> None:
+    with LocalPloy(tmp_path) as ploy:
+        port = int(ploy.url.rpartition(":")[2])
+        assert ploy.url == f"http://127.0.0.1:{port}"
+        assert ploy._server is not None
+        assert ploy._server._socket.getsockname() == ("127.0.0.1", port)
+    with LocalPloy(tmp_path, port=port) as ploy:
+        assert ploy.url == f"http://127.0.0.1:{port}"
