@@ -30,9 +30,11 @@ def facts_in_aws(account_id: str, region: str, identity_store_id: str) -> Facts:
     store = get_backend("identitystore")[account_id][region].identity_stores[identity_store_id]
     admin = get_backend("sso-admin")[account_id][region]
     memberships = frozenset((row["MemberId"]["UserId"], row["GroupId"]) for row in store.group_memberships.values())
+    # An assignment that its deleted user or group left behind opens nothing, and no list of AWS shows it.
     assignments = frozenset(
         (row.principal_type, row.principal_id, row.target_id, row.permission_set_arn)
         for row in admin.account_assignments
+        if row.principal_id in store.users or row.principal_id in store.groups
     )
     return Facts(
         users=frozenset(store.users),
