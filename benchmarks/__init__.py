@@ -1,0 +1,4 @@
+"""Measurements of the connector, on the local AWS and the local Ploy.
+
+Map: ``sync_memory`` (time, calls and peak memory of a sync, for two sizes of organisation).
+"""

@@ -1,0 +1,116 @@
+"""How long a sync takes, how often it asks AWS and how much memory it needs, for two sizes of organisation."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ploy_connector_aws.aws.permissions import render_policy
+from ploy_connector_aws.sandbox.aws import (
+    Account,
+    Assignment,
+    Group,
+    Organisation,
+    PermissionSet,
+    Person,
+    fresh_account_id,
+)
+from ploy_connector_aws.sandbox.world import LocalWorld
+
+SMALL, LARGE = 300, 3000
+"""How many people; groups, memberships and assignments grow along."""
+
+# A process of its own starts the command: its peak would else begin with that of this one, which holds the servers.
+_MEASURED = """
+import json, os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(json.dumps([os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss]))
+"""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one sync took, measured from outside its process."""
+
+    people: int
+    records: int
+    calls: int
+    seconds: float
+    cpu_seconds: float
+    peak_megabytes: float
+
+
+def organisation(people: int) -> Organisation:
+    """An organisation of this many people; a group for every ten, three groups for each, ten AWS accounts."""
+    names = [f"person-{number:06}" for number in range(people)]
+    groups = max(3, people // 10)
+    members = [
+        [names[person] for person in range(people) if (person + 7 * group) % groups < 3] for group in range(groups)
+    ]
+    accounts = tuple(Account(f"{700_000_000_000 + number}", f"account-{number}") for number in range(10))
+    sets = tuple(f"set-{number}" for number in range(12))
+    return Organisation(
+        owner_account_id=fresh_account_id(),
+        people=tuple(Person(name, email=f"{name}@example.com", title="Engineer") for name in names),
+        groups=tuple(Group(f"group-{number:05}", "A group", tuple(each)) for number, each in enumerate(members)),
+        permission_sets=tuple(PermissionSet(name, "A permission set") for name in sets),
+        accounts=accounts,
+        assignments=tuple(
+            Assignment(accounts[number % 10].id, sets[(number + number // groups) % 12], f"group-{number % groups:05}")
+            for number in range(2 * groups)
+        ),
+    )
+
+
+def measure(people: int) -> Measurement:
+    """Sync an organisation once, in a process of its own."""
+    with (
+        tempfile.TemporaryDirectory(prefix="ploy-bench-") as folder,
+        LocalWorld(Path(folder), organisation(people), render_policy()) as world,
+    ):
+        command = [str(Path(sys.executable).with_name("ploy-connector")), "sync", "--json"]
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        started = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-c", _MEASURED, *command, "--config", str(world.config_file)],
+            env={**kept, **world.environment, "PLOY_AWS_RATE_FACTOR": "1000"},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        seconds = time.monotonic() - started
+        code, cpu_seconds, peak = json.loads(done.stdout)
+        if code:
+            raise RuntimeError(f"the sync ended with code {code}")
+        return Measurement(
+            people=people,
+            records=sum(1 for _ in world.ploy.records(world.integration.id)),
+            calls=len(world.aws.calls),
+            seconds=seconds,
+            cpu_seconds=cpu_seconds,
+            peak_megabytes=peak / (1024 if sys.platform != "darwin" else 1024**2),
+        )
+
+
+def main() -> None:
+    """Print a row for each size."""
+    out = sys.stdout
+    out.write(f"{'people':>8} {'records':>8} {'AWS calls':>10} {'seconds':>8} {'CPU s':>7} {'peak MB':>8}\n")
+    for people in (SMALL, LARGE):
+        row = measure(people)
+        out.write(
+            f"{row.people:>8} {row.records:>8} {row.calls:>10} {row.seconds:>8.1f} {row.cpu_seconds:>7.1f}"
+            f" {row.peak_megabytes:>8.0f}\n"
+        )
+        out.flush()
+
+
+if __name__ == "__main__":
+    main()
