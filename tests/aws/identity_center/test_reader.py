@@ -136,6 +136,21 @@ def test_closing_the_iterator_early_stops_all_reading(customer: Customer) -> Non
     assert our_threads() == []
 
 
+@pytest.mark.usefixtures("no_backoff")
+def test_closing_wakes_those_that_wait_for_their_turn(customer: Customer) -> None:
+    customer.aws.faults.throttle(1, "ListGroupMemberships", retry_after_seconds=3600)
+    reading = customer.connector().list_entitlements()
+    # All that is not about members arrives; then the threads that read members wait for an hour to pass.
+    while not ((page := next(reading)).scope == "identity-center/assignments" and page.complete):
+        pass
+    closing = threading.Thread(target=reading.close, daemon=True)  # type: ignore[attr-defined]
+    closing.start()
+    closing.join(timeout=20)
+
+    assert not closing.is_alive()
+    assert our_threads() == []
+
+
 def test_two_syncs_of_one_connector_give_the_same(customer: Customer) -> None:
     connector = customer.connector()
 
