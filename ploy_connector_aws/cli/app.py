@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-import click
 import typer
 
 from . import endings
@@ -17,7 +16,13 @@ from .manifest import manifest
 from .sandbox import sandbox
 from .sync import sync
 
+
+def _end(code: Exit) -> None:
+    raise typer.Exit(code)
+
+
 app = typer.Typer(
+    result_callback=_end,
     name="ploy-connector",
     help="Reads who can enter what, proves it, and pushes it to Ploy.",
     no_args_is_help=True,
@@ -37,12 +42,6 @@ app.command()(demo)
 def main() -> None:
     """Run the command that was typed, and end the process with its exit code."""
     try:
-        code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        code = 130
+        app()
     except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one sentence
-        code = endings.report(error, as_json="--json" in sys.argv, debug="--debug" in sys.argv)
-    sys.exit(int(code or Exit.OK))
+        sys.exit(endings.report(error, as_json="--json" in sys.argv, debug="--debug" in sys.argv))

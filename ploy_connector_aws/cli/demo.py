@@ -192,7 +192,9 @@ def _access_table(store: Store, run: Run, account_names: Mapping[str, str]) -> T
     for column in made.columns[:3]:
         column.no_wrap = True
     shown = None
-    for (account_id, role, chain), holders in sorted(people.items(), key=lambda row: (account_names[row[0][0]], row[0])):
+    for (account_id, role, chain), holders in sorted(
+        people.items(), key=lambda row: (account_names[row[0][0]], row[0])
+    ):
         if shown not in (None, account_id):
             made.add_section()
         label = "" if account_id == shown else f"{text(account_names[account_id])}\n[dim]{account_id}[/]"

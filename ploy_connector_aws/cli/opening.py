@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,10 @@ def read_operator_settings(config: Path | None, connector: str | None, *, debug:
         ConfigurationError: Something is wrong with it.
     """
     logs.configure(debug=debug)
+    if config is None and not any(name.startswith("PLOY_") for name in os.environ):
+        raise ConfigurationError(
+            "There is no configuration.", fix="give --config FILE or PLOY_… variables; README.md shows both"
+        )
     settings = read_settings(config)
     if connector is None:
         return settings

@@ -25,6 +25,7 @@ MAXIMUM_REASONS = 10
 def print_json(value: Any) -> None:
     """Print one JSON document."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
 
 
 def console() -> Console:

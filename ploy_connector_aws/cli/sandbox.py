@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import signal
 import tempfile
 import threading
@@ -64,10 +65,5 @@ def require_sandbox() -> None:
     Raises:
         ConfigurationError: It is not installed.
     """
-    try:
-        import fastapi  # noqa: F401 - only whether it is there
-        import moto  # noqa: F401
-    except ImportError:
-        raise ConfigurationError(
-            "The sandbox is not installed.", fix="pip install 'ploy-connector-aws[sandbox]'"
-        ) from None
+    if any(importlib.util.find_spec(name) is None for name in ("fastapi", "moto", "uvicorn")):
+        raise ConfigurationError("The sandbox is not installed.", fix="pip install 'ploy-connector-aws[sandbox]'")

@@ -11,7 +11,8 @@ def configure(*, debug: bool) -> None:
     """Send log lines to standard error.
 
     Args:
-        debug: Log our own steps too. Other libraries stay at warnings: their debug lines hold headers and bodies.
+        debug: Log our own steps too. Other libraries stay at errors: their lines hold headers, bodies and tracebacks
+            of what we report ourselves, as one sentence.
     """
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING,
@@ -19,4 +20,4 @@ def configure(*, debug: bool) -> None:
         force=True,
     )
     for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.ERROR)

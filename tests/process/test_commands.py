@@ -1,0 +1,219 @@
+"""The command as people and scripts use it: what it prints, and the code it ends with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ploy_connector_aws.cli.endings import Exit
+from tests.end_to_end.site import Site
+
+from .conftest import COMMAND, clean_environment, run, start
+
+
+@pytest.fixture
+def synced(site: Site) -> Site:
+    code, _, err = run(site, "sync")
+    assert (code, err) == (Exit.OK, "")
+    return site
+
+
+def test_check_says_that_everything_works(site: Site) -> None:
+    code, out, err = run(site, "check")
+    assert (code, err) == (Exit.OK, "")
+    assert [line.split()[1] for line in out.splitlines()] == ["assume-role", "find-instance", "list-one-user"]
+
+
+def test_check_says_what_is_missing_and_how_to_mend_it(site: Site) -> None:
+    site.world.allow_without("identitystore:ListUsers")
+    code, out, _ = run(site, "check", "--json")
+    failed = [check for check in json.loads(out)["checks"] if check["outcome"] == "failed"]
+    assert (code, [check["missing_permissions"] for check in failed]) == (
+        Exit.PERMISSION,
+        [["identitystore:ListUsers"]],
+    )
+    assert '"identitystore:ListUsers"' in failed[0]["fix"]
+
+
+def test_sync_prints_one_json_document(site: Site) -> None:
+    code, out, err = run(site, "sync", "--json")
+    printed = json.loads(out)
+    assert (code, err) == (Exit.OK, "")
+    assert (printed["status"], printed["generation"], printed["unproven"]) == ("committed", 1, [])
+    assert printed["added"]["account"] == 4
+
+
+def test_sync_names_what_could_not_be_read(synced: Site) -> None:
+    synced.world.allow_without("identitystore:ListGroupMemberships")
+    code, out, _ = run(synced, "sync")
+    assert code == Exit.UNPROVEN
+    assert "3 parts" in out
+    assert '"Action":["identitystore:ListGroupMemberships"]' in out
+
+
+def test_lists_show_the_last_sync_without_asking_aws(synced: Site) -> None:
+    synced.world.aws.calls.clear()
+    for what, count in (("accounts", 4), ("entitlements", 8), ("grants", 8), ("resources", 2)):
+        code, out, _ = run(synced, "list", what, "--json")
+        printed = json.loads(out)
+        assert (code, printed["complete"], len(printed[what])) == (Exit.OK, True, count)
+    assert len(synced.world.aws.calls) == 0
+
+
+def test_lists_read_now_where_there_was_no_sync_or_a_fresh_one_is_wanted(synced: Site) -> None:
+    synced.seeded.delete_user("dee")
+    assert len(json.loads(run(synced, "list", "accounts", "--json")[1])["accounts"]) == 4
+    assert len(json.loads(run(synced, "list", "accounts", "--json", "--fresh")[1])["accounts"]) == 3
+    synced.settings.snapshot_path.unlink()
+    assert len(json.loads(run(synced, "list", "accounts", "--json")[1])["accounts"]) == 3
+    assert not synced.settings.snapshot_path.exists()
+
+
+@pytest.mark.parametrize("what", ["accounts", "entitlements", "grants", "resources"])
+def test_lists_are_tables_for_people(synced: Site, what: str) -> None:
+    code, out, err = run(synced, "list", what)
+    assert (code, err) == (Exit.OK, "")
+    assert f" {what}. As of the last sync" in out
+
+
+@pytest.mark.parametrize("who", ["ana", "ANA@example.com"])
+def test_access_shows_every_path_as_a_tree(synced: Site, who: str) -> None:
+    code, out, err = run(synced, "access", who)
+    assert (code, err) == (Exit.OK, "")
+    lines = {line.strip("│├└─ ") for line in out.splitlines()}
+    assert lines >= {
+        "group admins",
+        "account role Administrator in 222222222222",
+        "group everyone",
+        "account role Reader in 111111111111",
+    }
+
+
+def test_access_as_json_names_each_step(synced: Site) -> None:
+    (dee,) = json.loads(run(synced, "access", "dee", "--json")[1])["accounts"]
+    paths = [[step["name"] for step in path["entitlements"]] for path in dee["paths"]]
+    assert sorted(paths) == [["Reader in 222222222222"], ["everyone"], ["everyone", "Reader in 111111111111"]]
+
+
+def test_access_of_nobody_says_so(synced: Site) -> None:
+    code, _, err = run(synced, "access", "nobody-at-all")
+    assert (code, err.startswith("Error: There is no account")) == (Exit.NOT_FOUND, True)
+
+
+def test_a_second_sync_at_the_same_time_is_refused(site: Site) -> None:
+    site.world.aws.faults.before("ListUsers", lambda: results.append(run(site, "sync")))
+    results: list[tuple[int, str, str]] = []
+    assert run(site, "sync")[0] == Exit.OK
+    assert [(code, "synced by another process" in err) for code, _, err in results] == [(Exit.TRY_AGAIN, True)]
+
+
+def broken(site: Site, **variables: str) -> tuple[int, dict[str, str]]:
+    """Run a sync in an environment with something wrong in it: exit code and error, as JSON."""
+    done = subprocess.run(
+        [COMMAND, "sync", "--json", "--config", str(site.world.config_file)],
+        env=clean_environment(site, list(variables.items())),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return done.returncode, json.loads(done.stdout)["error"]
+
+
+def test_every_error_is_a_sentence_with_its_own_exit_code(site: Site, tmp_path: Path) -> None:
+    settings = {
+        "PLOY_CONFIG_ACCOUNT_ID": "111122223333",
+        "PLOY_CONFIG_REGION": "eu-west-1",
+        "PLOY_CONFIG_ROLE_ARN": "arn:aws:iam::111122223333:role/Ploy",
+        "PLOY_CONFIG_EXTERNAL_ID": "8b6f2f0e-5a76-4a57-9a3e-0f0a40a4d9b1",
+    }
+    folder = tmp_path / "state"
+    folder.mkdir()
+    (folder / f"{site.integration_id}.sqlite").write_text("not a database, whatever its name says" * 50)
+    endings = {
+        Exit.CONFIGURATION: broken(site, **{**settings, "PLOY_CONFIG_REGION": "mars-1"}),
+        Exit.AUTHENTICATION: broken(site, **settings),
+        Exit.REFUSED: broken(site, PLOY_INTEGRATION_ID="int-unknown", **settings),
+        Exit.STATE: broken(site, PLOY_STATE_DIR=str(folder)),
+    }
+    assert {code: ended[0] for code, ended in endings.items()} == {code: code for code in endings}
+    assert all(error["message"].endswith((".", ")")) for _, error in endings.values())
+    assert broken(site, PLOY_CONNECTOR="none", **settings)[0] == Exit.CONFIGURATION
+    assert broken(site, PLOY_TOKEN="wrong-token")[0] == Exit.AUTHENTICATION
+    assert broken(site, PLOY_URL="http://ploy.example")[0] == Exit.CONFIGURATION
+
+
+def test_a_traceback_is_shown_only_when_asked_for(site: Site) -> None:
+    site.world.aws.faults.deny("AssumeRole")
+    code, _, err = run(site, "sync")
+    assert (code, "Traceback" in err) == (Exit.AUTHENTICATION, False)
+    code, _, err = run(site, "sync", "--debug")
+    assert (code, "Traceback" in err) == (Exit.AUTHENTICATION, True)
+
+
+def test_without_any_configuration_the_first_thing_said_is_where_to_give_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [COMMAND, "sync"], env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, capture_output=True, check=False
+    )
+    assert (done.returncode, b"--config FILE" in done.stderr) == (Exit.CONFIGURATION, True)
+
+
+def test_a_wrongly_typed_command_is_usage(site: Site) -> None:
+    assert run(site, "list", "everything")[0] == Exit.USAGE
+
+
+def test_the_demo_tells_its_story_and_ends_by_itself(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [COMMAND, "demo"],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for told in (
+        "✓ assume-role",
+        "✓ Committed as generation 1.",
+        "Jonas Vik (disabled)",
+        "removed grant: Nora Lind in Production On-Call",
+        '"Action":["identitystore:ListGroupMemberships"]',
+        "nothing was deleted",
+    ):
+        assert told in done.stdout
+
+
+def test_the_sandbox_serves_other_commands_until_it_is_stopped(site: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "try-it"
+    with subprocess.Popen(
+        [COMMAND, "sandbox", "--json", "--dir", str(folder)],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as sandbox:
+        assert sandbox.stdout is not None
+        shown = "".join(line for _, line in zip(range(6), sandbox.stdout, strict=False))
+        places = json.loads(shown)
+        script = f". {places['environment']} && {COMMAND} sync --json --config {places['config']}"
+        synced = subprocess.run(
+            ["sh", "-c", script],
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        sandbox.send_signal(signal.SIGINT)
+        assert sandbox.wait(timeout=30) == 0
+    assert (synced.returncode, json.loads(synced.stdout)["status"]) == (0, "committed"), synced.stderr
+
+
+def test_progress_is_for_people_who_watch(site: Site) -> None:
+    with start(site, "sync") as process:
+        _, err = process.communicate(timeout=60)
+    assert err == ""
