@@ -35,7 +35,7 @@ def test_every_hook_is_a_heading_in_the_order_of_the_specification() -> None:
     assert re.findall(r"^## (\w+\(.*\))$", HOOKS, re.M) == [f"{name}({parameters})" for name, parameters in hooks()]
 
 
-@pytest.mark.parametrize(("name", "parameters"), hooks())
+@pytest.mark.parametrize(("name", "parameters"), list(hooks()))
 def test_every_hook_has_a_complete_docstring(name: str, parameters: str) -> None:
     text = inspect.getdoc(getattr(ConnectorHooks, name)) or ""
     assert {part for part in ("Raises:", "Example:", "Since version") if part not in text} == set()
@@ -96,7 +96,10 @@ def test_the_changelog_begins_with_this_version() -> None:
 def test_pinned_versions_cover_every_dependency_and_name_no_address() -> None:
     pins = (ROOT / "constraints.txt").read_text()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *(each for extra in project["optional-dependencies"].values() for each in extra)]
+    wanted = [
+        *project["dependencies"],
+        *(each for extra in project["optional-dependencies"].values() for each in extra),
+    ]
     names = {re.split(r"[\[<>=]", requirement)[0].lower() for requirement in wanted} - {"ploy-connector-aws"}
     pinned = {line.split("==")[0].lower() for line in pins.splitlines() if "==" in line}
     assert names - pinned == set()
