@@ -16,7 +16,7 @@ from .endings import AccountUnknown, Exit
 from .listing import as_of, display_name
 from .opening import open_picture, read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug, Fresh
-from .output import console, print_json, print_unproven, shown_progress, text
+from .output import console, print_json, print_unproven, text
 
 
 def access(
@@ -29,10 +29,7 @@ def access(
 ) -> Exit:
     """Show every path by which one account holds something, as of the last sync or, without one, as of now."""
     settings = read_operator_settings(config, connector, debug=debug)
-    with (
-        shown_progress(quiet=json) as on_progress,
-        open_picture(settings, fresh=fresh, on_progress=on_progress) as seen,
-    ):
+    with open_picture(settings, fresh=fresh, quiet=json) as seen:
         accounts = find_accounts(seen.run, account)
         if not accounts:
             raise AccountUnknown(f"There is no account with the id, user name or address {account!r}.")

@@ -16,7 +16,7 @@ from ploy_connector_aws.spec.records import RecordType
 from .endings import Exit
 from .opening import Picture, open_picture, read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug, Fresh
-from .output import console, print_json, print_unproven, shown_progress, table, text
+from .output import console, print_json, print_unproven, table, text
 
 
 class What(StrEnum):
@@ -46,10 +46,7 @@ def list_records(
 ) -> Exit:
     """List accounts, entitlements, grants or resources, as of the last sync or, without one, as of now."""
     settings = read_operator_settings(config, connector, debug=debug)
-    with (
-        shown_progress(quiet=json) as on_progress,
-        open_picture(settings, fresh=fresh, on_progress=on_progress) as seen,
-    ):
+    with open_picture(settings, fresh=fresh, quiet=json) as seen:
         is_complete = not any(scope.unproven_since for scope in seen.run.scopes())
         if json:
             print_json(
@@ -81,8 +78,8 @@ def display_name(record: StoredRecord | None, otherwise: str) -> str:
 def _print_table(what: What, seen: Picture) -> None:
     columns, rows = ROWS[what]
     out, made = console(), table(*columns)
-    for row in rows(seen.run):
-        made.add_row(*(text(cell) for cell in row))
+    for row in sorted(tuple(text(cell) for cell in row) for row in rows(seen.run)):
+        made.add_row(*row)
     out.print(made)
     out.print(f"{made.row_count} {what}. {as_of(seen)}")
     print_unproven(out, seen.run.scopes())

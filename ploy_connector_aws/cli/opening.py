@@ -22,9 +22,11 @@ from ploy_connector_aws.runtime.changes import finish
 from ploy_connector_aws.runtime.settings import OperatorSettings, read_settings
 from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.runtime.sync import OnProgress, read
+from ploy_connector_aws.runtime.sync import read
 from ploy_connector_aws.spec import ConfigurationError, Connector, InstalledConnector, find_connectors
 from ploy_connector_aws.spec.hooks import ConnectorHooks
+
+from .output import shown_progress
 
 
 def read_operator_settings(config: Path | None, connector: str | None, *, debug: bool) -> OperatorSettings:
@@ -148,9 +150,7 @@ class Picture:
 
 
 @contextmanager
-def open_picture(
-    settings: OperatorSettings, *, fresh: bool, on_progress: OnProgress = lambda _: None
-) -> Iterator[Picture]:
+def open_picture(settings: OperatorSettings, *, fresh: bool, quiet: bool) -> Iterator[Picture]:
     """Open the last committed sync; where there is none, or a fresh one is wanted, read now into a temporary file.
 
     Raises:
@@ -168,6 +168,7 @@ def open_picture(
     opened = open_connector(settings)
     with tempfile.TemporaryDirectory(prefix="ploy-connector-") as folder, Store(Path(folder) / "now.sqlite") as store:
         run = store.begin(uuid.uuid4().hex, datetime.now(UTC))
-        read(opened.connector, store, run, on_progress=on_progress)
+        with shown_progress(quiet=quiet) as on_progress:
+            read(opened.connector, store, run, on_progress=on_progress)
         finish(store, run)
         yield Picture(store, run, is_fresh=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import signal
+import sys
 import tempfile
 import threading
 from contextlib import nullcontext
@@ -53,7 +54,7 @@ def sandbox(
             out.print(f"  AWS   {world.aws.endpoint_url}\n  Ploy  {world.ploy.url}\n\nIn another terminal:\n")
             out.print(f"  . {text(world.folder / 'environment')}", soft_wrap=True)
             for command in ("check", "sync", "access jonas.vik"):
-                out.print(f"  ploy-connector {command} --config {text(world.config_file)}", soft_wrap=True)
+                out.print(f"  {text(sys.argv[0])} {command} --config {text(world.config_file)}", soft_wrap=True)
             out.print("\nCtrl-C ends both.")
         stopped.wait()
     return Exit.OK
