@@ -23,6 +23,8 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 
+from .output import text
+
 
 class Exit(IntEnum):
     """The exit codes. The text of each is in ``MEANINGS``."""
@@ -97,11 +99,7 @@ def report(error: Exception, *, as_json: bool, debug: bool) -> Exit:
         sys.stdout.write(json.dumps({"error": described}, indent=2) + "\n")
         return code
     console = Console(stderr=True)
-    console.print(f"[bold red]Error:[/] {_escaped(message)}", soft_wrap=True, highlight=False)
+    console.print(f"[bold red]Error:[/] {text(message)}", soft_wrap=True, highlight=False)
     if fix:
-        console.print(f"[bold]Fix:[/] {_escaped(fix)}", soft_wrap=True, highlight=False)
+        console.print(f"[bold]Fix:[/] {text(fix)}", soft_wrap=True, highlight=False)
     return code
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", "\\[")

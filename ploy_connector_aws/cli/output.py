@@ -42,8 +42,10 @@ def table(*columns: str, title: str | None = None) -> Table:
 
 
 def text(value: object) -> str:
-    """What a cell shows: our data is never read as markup, and nothing is shown as a dash."""
-    return "-" if value in (None, "", ()) else escape(str(value))
+    """What a cell shows. Names come from outside: they are never read as markup, nor by the terminal as commands."""
+    if value in (None, "", ()):
+        return "-"
+    return escape("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in str(value)))
 
 
 @contextmanager

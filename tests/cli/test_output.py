@@ -1,0 +1,70 @@
+"""What people see: names from outside can neither style the terminal nor command it."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+
+import pytest
+from rich.console import Console
+
+from ploy_connector_aws.cli.output import MAXIMUM_REASONS, print_unproven, text
+from ploy_connector_aws.runtime.snapshot import ScopeState
+from ploy_connector_aws.spec import Failure
+
+SINCE = datetime(2026, 11, 24, 3, 4, tzinfo=UTC)
+
+
+def shown(value: object) -> str:
+    out = Console(file=io.StringIO(), width=200, force_terminal=False)
+    out.print(text(value))
+    assert isinstance(out.file, io.StringIO)
+    return out.file.getvalue().rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("Åse Ødegård", "Åse Ødegård"),
+        ("[bold red]Admins[/]", "[bold red]Admins[/]"),
+        ("a\x1b]0;owned\x07b", "a�]0;owned�b"),
+        ("line\nbreak", "line�break"),
+        ("right-to-left \u202eoverride", "right-to-left �override"),
+        ("", "-"),
+        (None, "-"),
+        (0, "0"),
+    ],
+)
+def test_a_name_is_shown_as_it_is_and_does_nothing(name: object, cell: str) -> None:
+    assert shown(name) == cell
+
+
+def failed(number: int, message: str) -> ScopeState:
+    return ScopeState(f"scope/{number}", None, True, "failed", Failure(code="x", message=message), None, SINCE)
+
+
+def printed(*scopes: ScopeState) -> list[str]:
+    out = Console(file=io.StringIO(), width=200)
+    print_unproven(out, scopes)
+    assert isinstance(out.file, io.StringIO)
+    return out.file.getvalue().splitlines()
+
+
+def test_unproven_parts_are_grouped_by_reason() -> None:
+    not_reached = ScopeState("scope/9", None, True, None, None, None, SINCE)
+    assert printed(failed(1, "Denied."), failed(2, "Denied."), not_reached) == [
+        "Not read completely; what was known is kept:",
+        "  ! 2 parts, e.g. scope/1, unproven since 2026-11-24 03:04 UTC",
+        "    Denied.",
+        "  ! scope/9, unproven since 2026-11-24 03:04 UTC",
+        "    It was not reached.",
+    ]
+
+
+def test_many_reasons_are_cut_and_the_cut_is_said() -> None:
+    lines = printed(*(failed(number, f"Reason {number}.") for number in range(MAXIMUM_REASONS + 2)))
+    assert lines[-1] == "  … and 2 more reasons; --json shows all"
+
+
+def test_nothing_is_printed_where_everything_was_proven() -> None:
+    assert printed(ScopeState("scope", None, True, "complete", None, None, None)) == []

@@ -1,0 +1,56 @@
+"""The wheel works with the source gone, and holds what it must."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    built = subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), "."],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    (wheel,) = folder.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(folder / "unpacked")
+    return folder / "unpacked"
+
+
+def run_python(unpacked: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=unpacked.parent,
+        env={"PATH": os.environ["PATH"], "HOME": str(unpacked.parent), "PYTHONPATH": str(unpacked), "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_the_wheel_holds_every_module_and_its_types(unpacked: Path) -> None:
+    source = {str(path.relative_to(ROOT)) for path in (ROOT / "ploy_connector_aws").rglob("*.py")}
+    packed = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*.py")}
+    assert packed == source
+    assert (unpacked / "ploy_connector_aws" / "py.typed").exists()
+
+
+def test_the_demo_runs_from_the_wheel(unpacked: Path) -> None:
+    where = run_python(unpacked, "import ploy_connector_aws as it; print(it.__file__)").stdout
+    assert where.startswith(str(unpacked))
+    done = run_python(unpacked, "from ploy_connector_aws.cli import main; main()", "demo")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "nothing was deleted" in done.stdout
