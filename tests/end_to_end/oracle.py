@@ -17,10 +17,10 @@ Entry = tuple[str, str, str]
 class Facts:
     """Who there is, and who can enter what."""
 
-    users: frozenset[str]
-    groups: frozenset[tuple[str, str]]
+    users: frozenset[tuple[object, ...]]
+    groups: frozenset[tuple[object, ...]]
     memberships: frozenset[tuple[str, str]]
-    permission_sets: frozenset[tuple[str, str]]
+    permission_sets: frozenset[tuple[object, ...]]
     assignments: frozenset[tuple[str, str, str, str]]
     entries: frozenset[Entry]
 
@@ -37,10 +37,23 @@ def facts_in_aws(account_id: str, region: str, identity_store_id: str) -> Facts:
         if row.principal_id in store.users or row.principal_id in store.groups
     )
     return Facts(
-        users=frozenset(store.users),
-        groups=frozenset((group.GroupId, group.DisplayName) for group in store.groups.values()),
+        users=frozenset(
+            (each.UserId, each.UserName, each.DisplayName, each.Title, *(email["Value"] for email in each.Emails or ()))
+            for each in store.users.values()
+        ),
+        groups=frozenset((each.GroupId, each.DisplayName, each.Description or None) for each in store.groups.values()),
         memberships=memberships,
-        permission_sets=frozenset((each.permission_set_arn, each.name) for each in admin.permission_sets),
+        permission_sets=frozenset(
+            (
+                each.permission_set_arn,
+                each.name,
+                each.description or None,
+                each.session_duration,
+                frozenset(policy.arn for policy in each.managed_policies),
+                frozenset((policy.path, policy.name) for policy in each.customer_managed_policies),
+            )
+            for each in admin.permission_sets
+        ),
         assignments=assignments,
         entries=frozenset(_entries(memberships, assignments)),
     )
@@ -69,10 +82,36 @@ def facts_in(records: Iterable[StoredRecord]) -> Facts:
     for _, _, account_id, _ in assignments:
         assert ("resource", account_id) in content, "an account role opens an account that is not in the picture"
     return Facts(
-        users=frozenset(id for type, id in content if type == "account"),
-        groups=frozenset((id, each["name"]) for id, each in entitlements.items() if each["kind"] == "group"),
+        users=frozenset(
+            (
+                id,
+                each.get("username"),
+                each.get("display_name"),
+                each.get("attributes", {}).get("title"),
+                *(email["address"] for email in each.get("emails", ())),
+            )
+            for (type, id), each in content.items()
+            if type == "account"
+        ),
+        groups=frozenset(
+            (id, each["name"], each.get("description")) for id, each in entitlements.items() if each["kind"] == "group"
+        ),
         memberships=memberships,
-        permission_sets=frozenset((id, each["name"]) for id, each in entitlements.items() if each["kind"] == "role"),
+        permission_sets=frozenset(
+            (
+                id,
+                each["name"],
+                each.get("description"),
+                each.get("attributes", {}).get("session_duration"),
+                frozenset(each.get("attributes", {}).get("aws_managed_policies", ())),
+                frozenset(
+                    (policy["path"], policy["name"])
+                    for policy in each.get("attributes", {}).get("customer_managed_policies", ())
+                ),
+            )
+            for id, each in entitlements.items()
+            if each["kind"] == "role"
+        ),
         assignments=assignments,
         entries=frozenset(_entries(memberships, assignments)),
     )

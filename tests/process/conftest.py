@@ -5,26 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
+from tests.end_to_end.conftest import site, sites
+from tests.end_to_end.site import Site
 
-from tests.aws.conftest import ORGANISATION
-from tests.end_to_end.site import Site, SiteMaker, make_site
+__all__ = ["site", "sites"]
 
 COMMAND = str(Path(sys.executable).with_name("ploy-connector"))
-
-
-@pytest.fixture
-def sites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SiteMaker:
-    return make_site(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def site(sites: SiteMaker) -> Iterator[Site]:
-    with sites(ORGANISATION) as made:
-        yield made
 
 
 def start(site: Site, *arguments: str) -> subprocess.Popen[str]:
