@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 from hypothesis import HealthCheck, Phase, given, settings
 
 from ploy_connector_aws.aws.permissions import READS
@@ -61,6 +63,22 @@ def test_a_sync_cannot_write_even_where_the_role_may_do_everything(site: Site) -
     assert not any(
         word in policy for policy in policies for word in ("Create", "Delete", "Put", '"*:*"', '"Action":"*"')
     )
+
+
+def test_a_sync_that_takes_longer_than_a_session_lives_is_whole(sites: SiteMaker) -> None:
+    with (
+        time_machine.travel(datetime(2026, 11, 24, 3, tzinfo=UTC), tick=True) as clock,
+        sites(demo_organisation()) as site,
+    ):
+        for nth in range(1, 75):  # a minute a call: nobody waits for an answer longer than AWS's tokens last
+            site.world.aws.faults.before(
+                "ListAccountAssignmentsForPrincipal", lambda: clock.shift(timedelta(minutes=1)), nth=nth
+            )
+        synced = site.sync()
+        assert (synced.code, synced.unproven) == (Exit.OK, {})
+        assert site.at_ploy() == site.in_aws()
+        assert {call.error_code for call in site.world.aws.calls} == {None}, "no expired token was ever shown"
+        assert len(site.world.aws.calls.to("AssumeRole")) >= 2
 
 
 @given(organisations(), organisations())
