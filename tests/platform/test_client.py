@@ -295,6 +295,7 @@ def test_after_a_401_the_token_file_is_read_again_once(tmp_path: Path, clock: Cl
     seen: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
+        assert len(seen) < 4
         seen.append(request.headers["authorization"])
         if seen[-1] == "Bearer new":
             return OK

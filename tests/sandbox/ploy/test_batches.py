@@ -1,6 +1,8 @@
 import gzip
 import json
 import random
+import tracemalloc
+import zlib
 from typing import Any
 
 import httpx
@@ -8,6 +10,8 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import BatchConflict, PlatformRefused
+from ploy_connector_aws.sandbox.ploy.lines import unpack
+from ploy_connector_aws.sandbox.ploy.problems import Refusal
 
 from .conftest import USERS, Customer, account, accounts, split
 
@@ -106,6 +110,7 @@ GOOD = gzip.compress(wire.to_ndjson(USERS) + b"\n", mtime=0)
         ("body_unreadable", GOOD + GOOD, {}),
         ("body_unreadable", b"", {}),
     ],
+    ids=["another digest", "no sha-256", "not gzip", "not ndjson", "garbage", "cut off", "two streams", "nothing"],
 )
 def test_a_body_that_is_not_what_its_headers_say_is_refused(
     acme: Customer, code: str, body: bytes, headers: dict[str, str]
@@ -138,6 +143,19 @@ def test_limits_are_kept_in_lines_and_in_bytes_before_and_after_compression(acme
         assert (caught.value.problem.status, caught.value.code) == (413, "body_too_large")
 
     assert acme.put(sync_id, split(accounts(5), 5))
+
+
+def test_a_small_body_that_unpacks_to_a_huge_one_is_not_unpacked() -> None:
+    packer = zlib.compressobj(wbits=31)
+    bomb = b"".join([*(packer.compress(bytes(1_000_000)) for _ in range(100)), packer.flush()])
+    tracemalloc.start()
+
+    with pytest.raises(Refusal, match="1000000 bytes at most"):
+        unpack(bomb, wire.Limits())
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5_000_000
 
 
 def test_no_body_is_read_beyond_a_bound(acme: Customer) -> None:
