@@ -89,6 +89,12 @@ def read_end_of_assignments(reading: Reading) -> Iterator[Page]:
             f"Some assignments may be missing, as the list of {' and the list of '.join(unlisted)} could not be read "
             "completely."
         )
+    # Another group with the same member may have been read later, and have made it known.
+    if any(not reading.seen.find("user", [stranger.id]) for stranger in reading.seen.each("stranger")):
+        raise TemporaryError(
+            "Some assignments may be missing, as a member of a group was not in the list of users and could not be "
+            "described."
+        )
     yield Page(scope=ASSIGNMENTS, complete=True)
 
 

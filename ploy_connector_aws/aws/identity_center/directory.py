@@ -85,18 +85,19 @@ def _read_strangers(reading: Reading, members: Iterable[str]) -> dict[str, Accou
     if not reading.seen.is_complete("user"):
         return {}
     known = reading.seen.find("user", members)
+    unknown = [user_id for user_id in members if user_id not in known]
+    reading.seen.add("stranger", ((user_id, "") for user_id in unknown))
     strangers: dict[str, Account] = {}
-    for user_id in members:
-        if user_id not in known:
-            try:
-                user = read(reading.identity_store, "DescribeUser", **_store(reading), UserId=user_id)
-            except NotFound as error:
-                if not names(error, "USER", user_id):
-                    raise
-                reading.seen.add("user", [(user_id, "")], "gone")
-            else:
-                strangers[user_id] = to_account(user)
-                reading.seen.add("user", [(user_id, "")])
+    for user_id in unknown:
+        try:
+            user = read(reading.identity_store, "DescribeUser", **_store(reading), UserId=user_id)
+        except NotFound as error:
+            if not names(error, "USER", user_id):
+                raise
+            reading.seen.add("user", [(user_id, "")], "gone")
+        else:
+            strangers[user_id] = to_account(user)
+            reading.seen.add("user", [(user_id, "")])
     return strangers
 
 

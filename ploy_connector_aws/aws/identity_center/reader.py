@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import IDENTITY_CENTER, SCOPE_NEEDS, AwsConfig
@@ -99,7 +99,9 @@ class _Jobs:
         self._config = config
         self._reading = reading
         self._crew = Crew(on_stop=reading.session.throttle.stop)
+        # Set also when their reading failed or was stopped: nobody waits for ever.
         self._groups_listed = threading.Event()
+        self._members_read = threading.Event()
         self._refusal: Refused | None = None
 
     def run(self) -> Iterator[Page]:
@@ -111,15 +113,17 @@ class _Jobs:
         try:
             if self._config.includes(GROUPS):
                 self._emit(GROUPS, read_groups(reading))
+            self._groups_listed.set()
+            self._for_each(
+                reading.seen.each("group"),
+                lambda group: self._emit(members_scope(group.id), read_members(reading, group.id)),
+            )
         finally:
             self._groups_listed.set()
-        self._for_each(
-            reading.seen.each("group"),
-            lambda group: self._emit(members_scope(group.id), read_members(reading, group.id)),
-        )
+            self._members_read.set()
 
     def _read_access(self) -> None:
-        """Use up the quota of sso-admin: permission sets, then the assignments of users, then those of groups."""
+        """Use up the quota of sso-admin: permission sets, then the assignments of users, groups, late users."""
         reading = self._reading
         if self._config.includes(PERMISSION_SETS):
             self._emit(PERMISSION_SETS, self._read_permission_sets())
@@ -145,15 +149,18 @@ class _Jobs:
         if reading.instance.is_account_instance:
             yield Page(scope=ASSIGNMENTS, complete=True)
             return
-        self._read_principals(USER)
-        # Threads of the other job set this even when they fail or are stopped.
+        users = reading.seen.each("user")
+        self._read_principals(USER, users)
         self._groups_listed.wait()
-        self._read_principals(GROUP)
+        self._read_principals(GROUP, reading.seen.each("group"))
+        # Reading members finds users that were made after the list was read, or that the list left out.
+        self._members_read.wait()
+        self._read_principals(USER, users)
         yield from read_end_of_assignments(reading)
 
-    def _read_principals(self, kind: PrincipalKind) -> None:
+    def _read_principals(self, kind: PrincipalKind, principals: Iterable[Seen]) -> None:
         self._for_each(
-            self._reading.seen.each(kind.seen),
+            principals,
             lambda principal: self._emit(
                 f"{kind.scope}/{principal.id}", read_assignments(self._reading, kind, principal.id)
             ),
@@ -162,5 +169,5 @@ class _Jobs:
     def _emit(self, scope: str, pages: Iterator[Page]) -> None:
         self._crew.emit(fail_alone(scope, pages))
 
-    def _for_each(self, things: Iterator[Seen], work: Callable[[Seen], None]) -> None:
+    def _for_each(self, things: Iterable[Seen], work: Callable[[Seen], None]) -> None:
         self._crew.for_each(things, work, THREADS)

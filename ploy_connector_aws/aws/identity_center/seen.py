@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["user", "group", "permission_set"]
+Kind = Literal["user", "group", "permission_set", "stranger"]
+"""A stranger is a member who was not in the list of users; a user too once described, or found to be gone."""
+
 State = Literal["listed", "read", "unread", "gone"]
 """``read`` and ``unread``: a permission set whose description could be read, or could not."""
 
@@ -61,19 +63,18 @@ class SeenThings:
             ).fetchall()
         return {row[0]: Seen(*row) for row in rows}
 
-    def each(self, kind: Kind) -> Iterator[Seen]:
+    def each(self, kind: Kind) -> Walk:
         """All things of a kind in the order in which they were seen, also those added meanwhile."""
-        last = 0
-        while True:
-            with self._lock:
-                rows = self._database.execute(
-                    "SELECT n, id, name, state FROM thing WHERE kind = ? AND n > ? ORDER BY n LIMIT ?",
-                    (kind, last, _CHUNK),
-                ).fetchall()
-            if not rows:
-                return
-            for last, *row in rows:  # noqa: B007 - the next chunk begins after it
-                yield Seen(*row)
+        return Walk(self, kind)
+
+    def after(self, kind: Kind, place: int) -> list[tuple[int, Seen]]:
+        """The next few things of a kind after a place, each with its own place."""
+        with self._lock:
+            rows = self._database.execute(
+                "SELECT n, id, name, state FROM thing WHERE kind = ? AND n > ? ORDER BY n LIMIT ?",
+                (kind, place, _CHUNK),
+            ).fetchall()
+        return [(place, Seen(*row)) for place, *row in rows]
 
     def set_complete(self, kind: Kind) -> None:
         """Note that the list of this kind was read to its end."""
@@ -87,3 +88,18 @@ class SeenThings:
         """Give the file back."""
         with self._lock:
             self._database.close()
+
+
+class Walk:
+    """Gives each thing of a kind once. Begun again after its end, it goes on with those that were added since."""
+
+    def __init__(self, things: SeenThings, kind: Kind) -> None:
+        self._things = things
+        self._kind = kind
+        self._place = 0
+
+    def __iter__(self) -> Iterator[Seen]:
+        """Go on where the walk is."""
+        while rows := self._things.after(self._kind, self._place):
+            for self._place, thing in rows:
+                yield thing

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -170,3 +172,83 @@ def test_an_assignment_without_one_of_its_parts_fails_its_scope(
     assert {failure.message for failure in picture.failures.values()} == {
         f"AWS gave an assignment without its {left_out}."
     }
+
+
+def wait_for_principals(customer: Customer, count: int) -> Callable[[], None]:
+    """Wait until so many were asked for: groups come last, so no user of the list is then left to ask for."""
+    customer.aws.calls.clear()
+    patience = threading.Event()
+
+    def wait() -> None:
+        for _ in range(2000):
+            if len(customer.aws.calls.to("ListAccountAssignmentsForPrincipal")) >= count:
+                return
+            patience.wait(0.01)
+
+    return wait
+
+
+def test_a_joiner_found_as_a_member_after_all_others_were_asked_for_is_asked_for_too(customer: Customer) -> None:
+    wait = wait_for_principals(customer, 7)
+    is_hired = threading.Event()
+
+    def hire() -> None:
+        wait()
+        customer.seeded.add_person(Person("new"))
+        customer.seeded.add_member("everyone", "new")
+        customer.seeded.assign(Assignment(PROD, "Administrator", "new", to_group=False))
+        is_hired.set()
+
+    customer.aws.faults.before("ListGroupMemberships", hire)
+    for other_group in (2, 3):
+        customer.aws.faults.before("ListGroupMemberships", lambda: is_hired.wait(20), nth=other_group)
+    picture = customer.read()
+    ids = customer.seeded
+    new = ids.users["new"]
+
+    assert {held for principal, held in picture.edges if principal == new} == {
+        ids.groups["everyone"],
+        f"{PROD}/{ids.permission_sets['Administrator']}",
+    }
+    assert picture.endings[f"{SCOPE}/users/{new}"] == "complete"
+    assert set(picture.endings.values()) == {"complete"}
+
+
+def test_a_user_that_the_list_left_out_keeps_all_access(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    dee = customer.seeded.users["dee"]
+    calm = customer.read()
+
+    def leave_out(answer: dict[str, Any]) -> None:
+        answer["Users"] = [user for user in answer["Users"] if user["UserId"] != dee]
+
+    customer.aws.faults.before("ListGroupMemberships", wait_for_principals(customer, 6))
+    with tampered(customer.aws.endpoint_url, in_json("ListUsers", leave_out)) as endpoint_url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
+        picture = customer.read()
+
+    assert picture == calm
+
+
+def test_a_member_who_may_not_be_described_leaves_the_assignments_unproven(
+    customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the hidden user was assigned to directly is not asked for: nobody knows whether that user exists."""
+    seeded = customer.seeded
+    dee, everyone = seeded.users["dee"], seeded.groups["everyone"]
+    calm = customer.read()
+
+    def leave_out(answer: dict[str, Any]) -> None:
+        answer["Users"] = [user for user in answer["Users"] if user["UserId"] != dee]
+
+    customer.aws.faults.deny("DescribeUser")
+    with tampered(customer.aws.endpoint_url, in_json("ListUsers", leave_out)) as endpoint_url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
+        picture = customer.read()
+
+    members = f"identity-center/groups/{everyone}/members"
+    assert picture.ended("failed") == {SCOPE, members}
+    assert picture.failures[members].missing_permissions == ("identitystore:DescribeUser",)
+    assert picture.failures[SCOPE].code == "temporary"
+    assert picture.retracted == set()
+    assert picture.records.items() <= calm.records.items()
+    assert {edge for edge in calm.edges - picture.edges if dee not in edge and everyone not in edge} == set()

@@ -141,8 +141,10 @@ def test_closing_wakes_those_that_wait_for_their_turn(customer: Customer) -> Non
     customer.aws.faults.throttle(1, "ListGroupMemberships", retry_after_seconds=3600)
     reading = customer.connector().list_entitlements()
     # All that is not about members arrives; then the threads that read members wait for an hour to pass.
-    while not ((page := next(reading)).scope == "identity-center/assignments" and page.complete):
-        pass
+    awaited = {f"identity-center/assignments/groups/{id_}" for id_ in customer.seeded.groups.values()}
+    while awaited:
+        page = next(reading)
+        awaited -= {page.scope} if page.complete else set()
     closing = threading.Thread(target=reading.close, daemon=True)  # type: ignore[attr-defined]
     closing.start()
     closing.join(timeout=20)

@@ -38,6 +38,20 @@ def test_things_come_in_the_order_in_which_they_were_seen_also_those_added_meanw
     assert read == [*map(str, range(450)), "late"]
 
 
+def test_a_walk_that_is_begun_again_gives_only_what_was_added_since(seen: SeenThings) -> None:
+    seen.add("user", [("1", ""), ("2", "")])
+    walk = seen.each("user")
+
+    def go_on() -> list[str]:
+        return [thing.id for thing in walk]
+
+    first, nothing = go_on(), go_on()
+    # A change of one that is there is no news.
+    seen.add("user", [("2", "bo"), ("3", "")])
+
+    assert (first, nothing, go_on(), go_on()) == (["1", "2"], [], ["3"], [])
+
+
 def test_many_threads_may_add_and_look_up(seen: SeenThings) -> None:
     def add_and_find(number: int) -> bool:
         seen.add("user", [(str(number), "")])
