@@ -11,7 +11,8 @@ from botocore.client import BaseClient
 
 from ploy_connector_aws.spec import TemporaryError
 
-from .errors import Call, to_connector_error
+from .answers import Call
+from .errors import to_connector_error
 
 PAGE_SIZE = 100
 """The most that identitystore and sso-admin give at once."""

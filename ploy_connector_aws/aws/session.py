@@ -16,7 +16,8 @@ from botocore.session import Session
 from ploy_connector_aws import __version__
 from ploy_connector_aws.config import PLOY_PARTITION, AwsConfig
 
-from .errors import Call, to_connector_error
+from .answers import Call
+from .errors import to_connector_error
 from .permissions import ASSUME_ROLE, READS, guard_client, render_read_session_policy
 from .quiet import silence_botocore
 from .throttle import Throttle

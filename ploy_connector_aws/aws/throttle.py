@@ -14,7 +14,7 @@ from botocore.client import BaseClient
 
 from ploy_connector_aws.spec import ConfigurationError, TemporaryError
 
-from .errors import THROTTLED_CODES
+from .answers import THROTTLED_CODES
 
 RATE_FACTOR_VARIABLE = "PLOY_AWS_RATE_FACTOR"
 """Environment variable of the operator: multiplies all rates. 0.5 halves them; the local sandbox takes a big one."""

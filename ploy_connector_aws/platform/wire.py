@@ -93,7 +93,6 @@ class HelloAnswer(_Answer):
     scan_interval_seconds: Annotated[int, Field(ge=1)] = 900
     poll_interval_seconds: Annotated[int, Field(ge=1)] = 10
     flags: Flags = Flags()
-    generation: int = Field(default=0, description="The newest committed generation; 0 before the first.")
 
 
 class OpenSync(_Model):
@@ -118,11 +117,15 @@ class OpenedSync(_Answer):
     """A staging area that nobody sees until it is committed."""
 
     id: str
+    generation: int = Field(description="The newest committed generation, which is compared with; 0 before the first.")
     lease_seconds: int = Field(description="It is given up when nothing arrives for so long; each batch renews it.")
 
 
 class RecordLine(_Model):
-    """A record that was read in this run, with every scope that emitted it."""
+    """A record that was read in this run, with the scopes that emitted it.
+
+    A record that many scopes emitted comes in several lines, each with some of its scopes.
+    """
 
     line: Literal["record"] = Field(default="record", description="Always sent; it says what the line is.")
     type: RecordType
@@ -190,7 +193,7 @@ class Commit(_Model):
 
     batches: Annotated[int, Field(ge=0)]
     digest: Digest = Field(description="SHA-256 over the batches' digests, in order, each as hexadecimal text.")
-    records: Counts = Field(description="How many records were sent, by type.")
+    records: Counts = Field(description="How many different records were sent, by type.")
     scopes: Annotated[int, Field(ge=0)] = Field(description="How many scopes were reported.")
     hold: Hold | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.batches import split_batches
@@ -12,42 +12,38 @@ from ploy_connector_aws.spec.records import RecordType
 
 from .snapshot import Run
 
+MOST_SCOPES_PER_LINE = 100
+"""A record that more scopes emitted goes in several lines, so that no line grows with the organisation."""
+
 
 def push_full(
     platform: PlatformClient,
     integration_id: str,
+    sync_id: str,
     run: Run,
     *,
-    opener: str,
     limits: wire.Limits,
     hold: tuple[str, ...],
-    on_opened: Callable[[str], None],
-) -> tuple[str, wire.CommitAnswer]:
+) -> wire.CommitAnswer:
     """Send everything that a run proved, and commit it.
 
     Args:
         platform: Where to.
         integration_id: Whose run it is.
+        sync_id: The sync that was opened for it.
         run: A finished run.
-        opener: Who hands it over; stable for one snapshot file.
         limits: How much a batch may hold.
         hold: Why a person must look first; empty when none needs to.
-        on_opened: Told the platform's id of the sync, before anything is sent.
 
     Returns:
-        The platform's id of the sync, and its answer.
+        The platform's answer.
 
     Raises:
         PlatformError: The platform could not be reached, or refused.
     """
-    opened = platform.open_sync(
-        integration_id,
-        wire.OpenSync(run_id=run.run_id, opener=opener, reading_started_at=run.reading_started_at),
-    )
-    on_opened(opened.id)
     sent: Counter[RecordType] = Counter()
     digests = [
-        platform.put_batch(integration_id, opened.id, number, lines)
+        platform.put_batch(integration_id, sync_id, number, lines)
         for number, lines in enumerate(split_batches(_lines(run, sent), limits), start=1)
     ]
     commit = wire.Commit(
@@ -57,7 +53,7 @@ def push_full(
         scopes=sum(1 for _ in run.scopes(only_announced=True)),
         hold=wire.Hold(reasons=hold) if hold else None,
     )
-    return opened.id, platform.commit(integration_id, opened.id, commit)
+    return platform.commit(integration_id, sync_id, commit)
 
 
 def _lines(run: Run, sent: Counter[RecordType]) -> Iterator[bytes]:
@@ -69,8 +65,10 @@ def _lines(run: Run, sent: Counter[RecordType]) -> Iterator[bytes]:
         )
     for key in run.retracted():
         yield wire.to_ndjson(wire.TombstoneLine(type=key.type, id=key.id))
-    for record in run.proven_records():
-        sent[record.type] += 1
+    before = None
+    for record in run.proven_records(MOST_SCOPES_PER_LINE):
+        if before != (before := (record.type, record.id)):
+            sent[record.type] += 1
         yield wire.to_ndjson(
             wire.RecordLine(type=record.type, scopes=record.scopes, partial=record.is_partial, record=record.content)
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -164,12 +165,12 @@ class Run:
             ((self.number, key.type, key.id) for key in keys),
         )
 
-    def fail_open_scopes(self, failure: Failure) -> None:
-        """End every scope that was announced and not ended."""
-        self._db.execute(
+    def fail_open_scopes(self, failure: Failure) -> int:
+        """End every scope that was announced and not ended; say how many there were."""
+        return self._db.execute(
             "UPDATE scopes SET ending = 'failed', failure = ? WHERE run = ? AND is_announced AND ending IS NULL",
             (failure.model_dump_json(exclude_defaults=True), self.number),
-        )
+        ).rowcount
 
     def count_scopes(self) -> tuple[int, int]:
         """How many scopes were announced so far, and how many of them ended."""
@@ -222,9 +223,21 @@ class Run:
         """The picture after this run, by type and id: what was proven now, and what was retained."""
         yield from self._stored("" if type is None else "WHERE r.type = ?", () if type is None else (type,))
 
-    def proven_records(self) -> Iterator[StoredRecord]:
-        """What was read in this run, each record with the scopes that emitted it in this run."""
-        yield from self._stored("WHERE NOT r.is_retained", (), "AND e.carried_since IS NULL")
+    def proven_records(self, most_scopes: int) -> Iterator[StoredRecord]:
+        """What was read in this run, each record with the scopes that emitted it in this run.
+
+        A record that many scopes emitted comes several times in a row, each time with at most so many of them.
+        """
+        rows = self._db.execute(
+            f"SELECT r.type, r.id, b.body, b.read_in, n.name FROM {self.records_table} r"
+            f" JOIN {self.emissions} b ON b.rowid = r.emission"
+            f" JOIN {self.emissions} e ON e.type = r.type AND e.id = r.id AND e.carried_since IS NULL"
+            " JOIN scope_names n ON n.id = e.scope ORDER BY r.type, r.id, e.scope"
+        )
+        for (kind, id_), words in itertools.groupby(rows, key=lambda row: (row[0], row[1])):
+            while some := list(itertools.islice(words, most_scopes)):
+                body, read_in = some[0][2:4]
+                yield StoredRecord(kind, id_, tuple(row[4] for row in some), body, read_in != self.number, False)
 
     def record(self, key: RecordKey) -> StoredRecord | None:
         """One record of the picture after this run."""
@@ -235,11 +248,11 @@ class Run:
         for kind, id_ in self._db.execute("SELECT type, id FROM retracted WHERE run = ?", (self.number,)):
             yield RecordKey(type=kind, id=id_)
 
-    def _stored(self, where: str, parameters: tuple[str, ...], emitted: str = "") -> Iterator[StoredRecord]:
+    def _stored(self, where: str, parameters: tuple[str, ...]) -> Iterator[StoredRecord]:
         rows = self._db.execute(
             f"SELECT r.type, r.id, b.body, b.read_in, r.is_retained,"
             f" (SELECT json_group_array(n.name) FROM {self.emissions} e JOIN scope_names n ON n.id = e.scope"
-            f"  WHERE e.type = r.type AND e.id = r.id {emitted})"
+            f"  WHERE e.type = r.type AND e.id = r.id)"
             f" FROM {self.records_table} r JOIN {self.emissions} b ON b.rowid = r.emission {where}"
             " ORDER BY r.type, r.id",
             parameters,

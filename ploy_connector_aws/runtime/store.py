@@ -18,7 +18,7 @@ from .snapshot import Run
 
 SCHEMA_VERSION = 1
 
-RunState: TypeAlias = Literal["reading", "read", "pushing", "held", "committed"]
+RunState: TypeAlias = Literal["reading", "pushing", "held", "committed"]
 """'committed' is the baseline: at most one run is. A run that is dropped leaves no row."""
 
 _SCHEMA = """
@@ -66,6 +66,7 @@ class Store:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            path.chmod(0o600)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
@@ -77,8 +78,11 @@ class Store:
                         self._db.execute(statement)
                     self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         except (OSError, sqlite3.Error) as error:
+            if hasattr(self, "_db"):
+                self._db.close()
             raise UnusableStore(f"The snapshot file {path.name} cannot be used: {error}.") from error
         if version > SCHEMA_VERSION:
+            self._db.close()
             raise UnusableStore(f"The snapshot file {path.name} was written by a newer version; update this one.")
 
     def __enter__(self) -> Store:
@@ -122,15 +126,20 @@ class Store:
         """The last committed run; None before the first."""
         return self._run("state = 'committed'")
 
+    def pending_runs(self) -> list[Run]:
+        """The runs that were handed over and whose fate was not known yet (pushing or held), oldest first."""
+        numbers = self._db.execute("SELECT number FROM runs WHERE state IN ('pushing', 'held') ORDER BY number")
+        return [Run(self._db, row[0]) for row in numbers]
+
     @property
     def pending(self) -> Run | None:
-        """The run that was handed to the platform and whose fate was not known yet (pushing or held)."""
-        return self._run("state IN ('pushing', 'held') ORDER BY number DESC LIMIT 1")
+        """The newest of the pending runs."""
+        return next(reversed(self.pending_runs()), None)
 
     def begin(self, run_id: str, reading_started_at: datetime) -> Run:
-        """Start a run. Every other run that was not committed is dropped first."""
+        """Start a run. Runs that were neither committed nor handed over are dropped first."""
         with self.transaction():
-            self._drop("state != 'committed'")
+            self._drop("state = 'reading'")
             cursor = self._db.execute(
                 "INSERT INTO runs (run_id, state, reading_started_at) VALUES (?, 'reading', ?)",
                 (run_id, reading_started_at.isoformat()),
@@ -140,15 +149,21 @@ class Store:
         return run
 
     def mark(self, run: Run, state: RunState, *, sync_id: str | None = None, generation: int | None = None) -> None:
-        """Note where a run stands. 'committed' makes it the baseline, and drops every other run."""
+        """Note where a run stands.
+
+        'committed' makes it the baseline, and drops every older run; 'held' drops older ones that were held, since
+        the platform holds one at a time.
+        """
         with self.transaction():
             self._db.execute(
                 "UPDATE runs SET state = ?, sync_id = coalesce(?, sync_id), generation = coalesce(?, generation)"
                 " WHERE number = ?",
                 (state, sync_id, generation, run.number),
             )
+            if state == "held":
+                self._drop(f"number < {run.number} AND state IN ('pushing', 'held')")
             if state == "committed":
-                self._drop(f"number != {run.number}")
+                self._drop(f"number < {run.number}")
                 self._db.execute(
                     "DELETE FROM scope_names WHERE id NOT IN (SELECT scope FROM scopes)"
                     " AND id NOT IN (SELECT parent FROM scopes WHERE parent IS NOT NULL)"

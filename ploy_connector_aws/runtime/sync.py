@@ -87,35 +87,38 @@ def sync(
     run = store.begin(uuid.uuid4().hex, datetime.now(UTC))
     _log.info("run %s of integration %s: reading", run.run_id, integration_id)
     read(connector, store, run, on_progress=on_progress)
+    opened = platform.open_sync(
+        integration_id,
+        wire.OpenSync(
+            run_id=run.run_id,
+            opener=store.fact("opener", uuid.uuid4().hex),
+            reading_started_at=run.reading_started_at,
+        ),
+    )
+    # While we were reading, a person may have approved what was held.
+    settle_pending(store, platform, integration_id)
+    if store.baseline is not None and store.baseline.generation != opened.generation:
+        # It is not what Ploy shows: a restored backup, or another runtime. Ploy compares with its own.
+        _log.warning("run %s: the last sync kept here is not Ploy's newest; it is not compared with", run.run_id)
+        store.drop(store.baseline)
     changes = finish(store, run)
-    store.mark(run, "read")
     hold = hold_reasons(changes)
     _log.info("run %s: compared: %s; hold: %s", run.run_id, changes, hold)
-    sync_id, answer = push_full(
-        platform,
-        integration_id,
-        run,
-        opener=store.fact("opener", uuid.uuid4().hex),
-        limits=hello.limits,
-        hold=hold,
-        on_opened=lambda opened: store.mark(run, "pushing", sync_id=opened),
-    )
-    if answer.status == "committed":
-        store.mark(run, "committed", generation=answer.generation)
-    else:
-        store.mark(run, "held", sync_id=sync_id)
+    store.mark(run, "pushing", sync_id=opened.id)
+    answer = push_full(platform, integration_id, opened.id, run, limits=hello.limits, hold=hold)
+    store.mark(run, "committed" if answer.status == "committed" else "held", generation=answer.generation)
     _log.info("run %s: %s as generation %s", run.run_id, answer.status, answer.generation)
     return SyncResult(answer.status, changes, answer)
 
 
 def settle_pending(store: Store, platform: PlatformClient, integration_id: str) -> None:
-    """Learn what became of a run that was handed over: the baseline moves only if it was committed."""
-    pending = store.pending
-    if pending is None or pending.sync_id is None:
-        return
-    status = platform.sync_status(integration_id, pending.sync_id)
-    if status is not None and status.state == "committed" and status.answer is not None:
-        store.mark(pending, "committed", generation=status.answer.generation)
+    """Learn what became of runs that were handed over: the baseline moves only if one was committed."""
+    for pending in store.pending_runs():
+        status = platform.sync_status(integration_id, pending.sync_id) if pending.sync_id else None
+        if status is not None and status.state == "committed" and status.answer is not None:
+            store.mark(pending, "committed", generation=status.answer.generation)
+        elif status is None or status.state != "held":
+            store.drop(pending)
 
 
 def read(connector: Connector, store: Store, run: Run, *, on_progress: OnProgress = lambda _: None) -> None:
@@ -126,6 +129,7 @@ def read(connector: Connector, store: Store, run: Run, *, on_progress: OnProgres
         UnexpectedFailure: The same, by an exception that is not of the spec.
     """
     failure: Exception | None = None
+    failed_hook = ""
     for hook in LIST_HOOKS:
         if not connector.implements(hook):
             continue
@@ -136,14 +140,17 @@ def read(connector: Connector, store: Store, run: Run, *, on_progress: OnProgres
                         run.add_page(page)
                     else:
                         _log.warning("run %s: %s failed: %s", run.run_id, hook, Failure.from_error(page).message)
-                        failure = failure or page
+                        if failure is None:
+                            failure, failed_hook = page, hook
             on_progress(Progress(*run.count_scopes()))
     if failure is None:
         return
     if not run.has_proof():
         store.drop(run)
         raise failure if isinstance(failure, ConnectorError) else UnexpectedFailure(failure)
-    run.fail_open_scopes(Failure.from_error(failure))
+    if not run.fail_open_scopes(Failure.from_error(failure)):
+        # It announced nothing that it could fail, and must not go unseen.
+        run.add_scope(failed_hook, None, "failed", Failure.from_error(failure))
 
 
 def _listed(connector: Connector, hook: str) -> Iterator[Page | Exception]:

@@ -9,7 +9,8 @@ from botocore import exceptions
 from botocore.exceptions import ClientError
 from botocore.retries.standard import ThrottledRetryableChecker
 
-from ploy_connector_aws.aws.errors import THROTTLED_CODES, Call, RegionNotEnabled, to_connector_error
+from ploy_connector_aws.aws.answers import THROTTLED_CODES, Call
+from ploy_connector_aws.aws.errors import RegionNotEnabled, to_connector_error
 from ploy_connector_aws.spec import (
     AuthenticationError,
     ConnectorError,
@@ -187,9 +188,35 @@ def test_rejected_credentials_are_an_authentication_error_that_quotes_nothing(co
         (answer("ResourceNotFoundException", f"USER with id {USER} was not found."), ASSIGNMENTS, "USER", USER),
         (answer("ResourceNotFoundException", f"USER with id x-{USER} was not found."), ASSIGNMENTS, None, None),
         (answer("ResourceNotFoundException", "Principal was not found."), ASSIGNMENTS, None, None),
+        # What else is named may be what is missing: the instance by its ARN or id, the store, something never heard of.
+        *(
+            (answer("ResourceNotFoundException", f"{what} was not found for principal {USER}"), ASSIGNMENTS, None, None)
+            for what in (INSTANCE, "Instance ssoins-0123456789abcdef", "d-0123456789", "Account 123456789012")
+        ),
+        (
+            answer("ResourceNotFoundException", f"{INSTANCE} has no ps-0123456789abcdef"),
+            DESCRIBE_SET,
+            None,
+            None,
+        ),
+        # Fields decide before the text.
+        (
+            answer("ResourceNotFoundException", f"{USER} was not found", ResourceType="INSTANCE"),
+            ASSIGNMENTS,
+            "INSTANCE",
+            None,
+        ),
+        (
+            answer("ResourceNotFoundException", f"{USER} was not found", ResourceId="ssoins-0123456789abcdef"),
+            ASSIGNMENTS,
+            None,
+            "ssoins-0123456789abcdef",
+        ),
     ],
 )
-def test_a_not_found_names_only_what_aws_named(error: ClientError, call: Call, kind: str | None, id_: str) -> None:
+def test_a_not_found_names_only_what_aws_named(
+    error: ClientError, call: Call, kind: str | None, id_: str | None
+) -> None:
     found = translate(error, call)
 
     assert isinstance(found, NotFound)

@@ -8,6 +8,7 @@ import pytest
 from pydantic import JsonValue
 
 from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.sandbox.aws import Group, Organisation, Person
 from tests.aws.conftest import ORGANISATION
 
@@ -55,6 +56,20 @@ def test_an_approved_hold_becomes_the_baseline(crowded: Site) -> None:
     assert (synced.code, synced.printed["removed"]) == (Exit.OK, {})
 
 
+def test_a_hold_approved_while_the_next_sync_reads_is_what_that_one_is_compared_with(crowded: Site) -> None:
+    crowded.sync()
+    held = held_id(crowded)
+    crowded.seeded.delete_user(CROWD[15])
+    crowded.world.aws.faults.before("ListUsers", lambda: crowded.world.ploy.approve(crowded.integration_id, held))
+    crowded.world.aws.faults.deny("ListPermissionSets")
+    synced = crowded.sync()
+    assert (synced.code, synced.printed["removed"]) == (Exit.UNPROVEN, {"account": 1, "grant": 1})
+    assert crowded.at_ploy() == crowded.in_aws()
+    with Store(crowded.settings.snapshot_path) as store:
+        assert store.baseline is not None
+        assert {(record.type, record.id) for record in store.baseline.records()} == set(crowded.records_at_ploy())
+
+
 def test_a_rejected_hold_moves_nothing_and_the_next_sync_is_held_again(crowded: Site) -> None:
     before = crowded.records_at_ploy()
     crowded.sync()
@@ -84,6 +99,16 @@ def test_a_runtime_that_lost_its_state_is_held_by_the_platform_s_own_guard(crowd
         path.unlink()
     assert crowded.sync().code == Exit.HELD
     assert crowded.records_at_ploy() == before
+
+
+def test_a_state_restored_from_a_backup_is_not_compared_with(crowded: Site) -> None:
+    backup = crowded.settings.snapshot_path.read_bytes()
+    crowded.sync()
+    crowded.world.ploy.approve(crowded.integration_id, held_id(crowded))
+    for path in crowded.settings.snapshot_path.parent.glob(f"{crowded.settings.snapshot_path.name}*"):
+        path.unlink()
+    crowded.settings.snapshot_path.write_bytes(backup)
+    assert crowded.sync().code == Exit.OK, "what was removed and approved long ago is not removed again"
 
 
 def test_parts_switched_off_in_the_settings_are_withdrawn_only_after_approval(sites: SiteMaker) -> None:

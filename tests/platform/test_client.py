@@ -128,7 +128,7 @@ def test_every_call_is_made_again_when_its_answer_was_lost(
         "hello": (("i1", hello), "POST", "/integrations/i1/hello", {}),
         "open_sync": (
             ("i1", wire.OpenSync(run_id="r1", opener="o", reading_started_at=reading)),
-            *("POST", "/integrations/i1/syncs", {"id": "s1", "lease_seconds": 1}),
+            *("POST", "/integrations/i1/syncs", {"id": "s1", "generation": 0, "lease_seconds": 1}),
         ),
         "put_batch": (
             ("i1", "s1", 1, [b"{}"]),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ploy_connector_aws.runtime.changes import finish
+from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import SCHEMA_VERSION, Store, UnusableStore
 from ploy_connector_aws.spec import Page
 
@@ -47,16 +48,51 @@ def test_a_run_that_was_not_committed_is_dropped_when_the_next_begins(store: Sto
     }
 
 
-def test_a_held_run_is_pending_until_the_next_begins(store: Store) -> None:
-    run = begin(store, USERS)
+def hold(store: Store, run_id: str) -> Run:
+    run = store.begin(run_id, datetime.now(UTC))
+    run.add_page(USERS)
     finish(store, run)
-    store.mark(run, "pushing", sync_id="s1")
+    store.mark(run, "pushing", sync_id=f"sync of {run_id}")
     store.mark(run, "held")
+    return run
+
+
+def test_a_held_run_is_pending_while_the_next_is_read(store: Store) -> None:
+    run = hold(store, "first")
+    store.begin("later", datetime.now(UTC))
     pending = store.pending
     assert pending is not None
-    assert (pending.run_id, pending.state, pending.sync_id, store.baseline) == (run.run_id, "held", "s1", None)
-    store.begin("later", datetime.now(UTC))
-    assert store.pending is None
+    assert (pending.run_id, pending.state, pending.sync_id, store.baseline) == (
+        run.run_id,
+        "held",
+        "sync of first",
+        None,
+    )
+
+
+def test_a_held_run_gives_way_to_a_newer_one(store: Store) -> None:
+    hold(store, "first")
+    hold(store, "second")
+    assert [pending.run_id for pending in store.pending_runs()] == ["second"]
+
+
+def test_a_committed_run_drops_what_was_held_before_and_leaves_what_came_after(store: Store) -> None:
+    hold(store, "first")
+    middle = hold(store, "second")
+    later = store.begin("third", datetime.now(UTC))
+    store.mark(later, "pushing", sync_id="sync of third")
+    store.mark(middle, "committed", generation=1)
+    assert [pending.run_id for pending in store.pending_runs()] == ["third"]
+    assert store.baseline is not None
+    assert store.baseline.run_id == "second"
+
+
+def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    path = tmp_path / "one.sqlite"
+    path.touch()
+    path.chmod(0o644)
+    with Store(path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_failing_transaction_leaves_nothing(store: Store) -> None:

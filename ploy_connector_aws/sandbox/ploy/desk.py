@@ -140,8 +140,7 @@ class Ploy:
         """Take a runtime's introduction, and say what is allowed and expected."""
         self._registry.note_hello(integration_id, hello)
         enabled = self.integration(integration_id)
-        generation = self.handover(integration_id).generation
-        return wire.HelloAnswer(limits=enabled.limits, flags=enabled.flags, generation=generation)
+        return wire.HelloAnswer(limits=enabled.limits, flags=enabled.flags)
 
     def handover(self, integration_id: str) -> Handover:
         """Where this integration's runs are handed over.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +14,7 @@ from ploy_connector_aws.runtime.changes import ChangeKind, Changes, changed_keys
 from ploy_connector_aws.runtime.guard import hold_reasons
 from ploy_connector_aws.runtime.snapshot import Emission, Run
 from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
+from ploy_connector_aws.spec.records import RecordKey, to_json
 
 from .ledger import Ledger, RecordChange, Sync
 from .lines import check_lines, read_lines, to_record, unpack
@@ -44,12 +43,6 @@ class Handover:
         """Close the file."""
         with self._lock:
             self._store.close()
-
-    @property
-    def generation(self) -> int:
-        """The newest committed generation; 0 before the first."""
-        with self._lock:
-            return self._ledger.next_generation() - 1
 
     def open(self, request: wire.OpenSync) -> wire.OpenedSync:
         """Open a staging area, or find the one of the same run. An open one of the same opener's other run is replaced.
@@ -181,7 +174,8 @@ class Handover:
         return sync, run
 
     def _opened(self, sync_id: str) -> wire.OpenedSync:
-        return wire.OpenedSync(id=sync_id, lease_seconds=int(self._lease.total_seconds()))
+        generation = self._ledger.next_generation() - 1
+        return wire.OpenedSync(id=sync_id, generation=generation, lease_seconds=int(self._lease.total_seconds()))
 
     def _status(self, sync: Sync) -> wire.SyncStatus:
         return wire.SyncStatus(
@@ -205,7 +199,6 @@ class Handover:
     def _build(self, sync: Sync, request: wire.Commit) -> Run:
         """Turn what is staged into a run, and check that it is all that was sent."""
         run = self._store.begin(sync.id, sync.reading_started_at)
-        sent: Counter[RecordType] = Counter()
         for body in self._ledger.bodies(sync.id):
             for line in read_lines(_unpacked(body)):
                 if isinstance(line, wire.RecordLine):
@@ -213,23 +206,21 @@ class Handover:
                     emission = Emission(line.type, record.id, to_json(record), line.partial)
                     for scope in dict.fromkeys(line.scopes):
                         run.add_emissions(scope, [emission])
-                    sent[line.type] += 1
                 elif isinstance(line, wire.TombstoneLine):
                     run.add_retracted([RecordKey(type=line.type, id=line.id)])
                 else:
                     run.add_scope(line.name, line.parent, line.ending, line.failure, line.origin)
-        self._check_counts(run, sent, request)
+        self._check_counts(run, request)
         return run
 
-    def _check_counts(self, run: Run, sent: Counter[RecordType], request: wire.Commit) -> None:
+    def _check_counts(self, run: Run, request: wire.Commit) -> None:
         db = self._store.connection
-        # Counted as lines and as records: a record sent twice must not stand for one that was lost.
-        distinct = db.execute(f"SELECT type, count(DISTINCT id) FROM {run.emissions} GROUP BY type")  # noqa: S608
+        # Different records, not lines: one that came in several lines must not stand for one that was lost.
+        arrived = dict(db.execute(f"SELECT type, count(DISTINCT id) FROM {run.emissions} GROUP BY type"))  # noqa: S608
         announced, _ = run.count_scopes()
         named = {kind: count for kind, count in request.records.items() if count}
-        for found in (dict(distinct), dict(sent)):
-            if found != named:
-                raise Refusal("counts_differ", f"{found} records arrived, {named} were named.")
+        if arrived != named:
+            raise Refusal("counts_differ", f"{arrived} records arrived, {named} were named.")
         if announced != request.scopes:
             raise Refusal("counts_differ", f"{announced} scopes arrived, {request.scopes} were named.")
         homeless = db.execute(

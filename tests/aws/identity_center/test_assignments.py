@@ -125,6 +125,15 @@ def test_a_not_found_that_does_not_name_the_principal_fails_the_scope(customer: 
     assert len(picture.ended("failed")) == 7
 
 
+def test_a_not_found_that_also_names_the_instance_fails_the_scope(customer: Customer) -> None:
+    message = f"Instance {customer.seeded.instance_arn} was not found for principal {customer.seeded.users['dee']}"
+    customer.aws.faults.answer("ListAccountAssignmentsForPrincipal", "ResourceNotFoundException", message=message)
+    picture = customer.read()
+
+    assert picture.retracted == set()
+    assert len(picture.ended("failed")) == 7
+
+
 def test_one_failing_principal_leaves_the_others_alone(customer: Customer) -> None:
     """PEERS 5: an error of one read must not drop data silently."""
     calm = customer.read()

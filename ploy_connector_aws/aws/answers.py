@@ -1,0 +1,124 @@
+"""An error answer of AWS and the call it belongs to: what decides its meaning, and what it says is missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from .permissions import find_action
+
+THROTTLED_CODES = frozenset(
+    {
+        "Throttling",  # iam, sts, rds
+        "ThrottlingException",  # identitystore, sso-admin, ecs, dynamodb
+        "ThrottledException",
+        "RequestLimitExceeded",  # ec2
+        "EC2ThrottledException",
+        "RequestThrottled",  # sqs
+        "RequestThrottledException",
+        "TooManyRequestsException",  # lambda
+        "SlowDown",  # s3
+        "503 Slow Down",
+        "BandwidthLimitExceeded",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+    }
+)
+"""Every code that means "too many calls" (AWS.md section 2.2 and botocore's standard retries)."""
+
+SERVER_CODES = (
+    "InternalError",
+    "InternalFailure",
+    "InternalServerError",
+    "InternalServerException",
+    "ServerException",
+    "ServiceException",
+    "ServiceFailure",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "500",
+    "502",
+    "503",
+    "504",
+)
+"""Codes that mean trouble on AWS's side."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call as it was made: for naming the permission it needs, and the thing that does not exist."""
+
+    client: str
+    operation: str
+    parameters: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        """Name the call in a sentence."""
+        return f"{self.operation} of {self.client}"
+
+    @property
+    def iam_action(self) -> str:
+        """The IAM action that allows the call."""
+        action = find_action(self.client, self.operation)
+        return action.iam if action else f"{self.client}:{self.operation}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The parts of an error answer that decide what it means. Codes decide, never the HTTP status (AWS.md 1.5)."""
+
+    code: str
+    reason: str
+    text: str
+    body: Mapping[str, Any]
+    request_id: str | None
+
+    @property
+    def retry_after_seconds(self) -> float | None:
+        """How long AWS asks to wait; only identitystore says it in the body."""
+        seconds = self.body.get("RetryAfterSeconds")
+        return float(seconds) if seconds is not None else None
+
+    @classmethod
+    def from_error(cls, error: ClientError) -> Answer:
+        """Take an answer out of botocore's exception."""
+        body = error.response
+        details = body.get("Error", {})
+        metadata = body.get("ResponseMetadata", {})
+        return cls(
+            code=code if re.fullmatch(r"[\w .:-]{1,80}", code := str(details.get("Code"))) else "no code",
+            reason=str(body.get("Reason", "")),
+            text=str(details.get("Message", "")),
+            body=body,
+            request_id=metadata.get("RequestId"),
+        )
+
+
+def find_missing(answer: Answer, call: Call) -> tuple[str | None, str | None]:
+    """Tell what exactly a not-found says does not exist: its kind, and its id as it was asked for.
+
+    identitystore has fields for it. sso-admin at best names it in its text, which is believed only where it names
+    nothing else: in "instance A was not found for principal B" nobody can tell which of them is missing.
+    """
+    kind, id_ = answer.body.get("ResourceType"), answer.body.get("ResourceId")
+    if kind or id_:
+        return str(kind) if kind else None, str(id_).rpartition("/")[2] if id_ else None
+    for parameter, kind in (
+        ("PrincipalId", str(call.parameters.get("PrincipalType"))),
+        ("PermissionSetArn", "PERMISSION_SET"),
+        ("InstanceArn", "INSTANCE"),
+    ):
+        asked = call.parameters.get(parameter)
+        if not asked:
+            continue
+        as_arn_or_id = rf"(?<![\w-])({re.escape(asked)}|{re.escape(asked.rpartition('/')[2])})(?![\w-])"
+        rest, times_named = re.subn(as_arn_or_id, "", answer.text)
+        # Every id of AWS has a digit, also of things that were never heard of.
+        if times_named and not re.search(r"\d", rest):
+            return kind, asked
+    return None, None

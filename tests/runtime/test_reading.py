@@ -1,0 +1,95 @@
+"""Reading any connector into a run: whose failure is whose, and that none goes unseen."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ploy_connector_aws.runtime.snapshot import Run
+from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.sync import UnexpectedFailure, read
+from ploy_connector_aws.spec import (
+    SPEC_VERSION,
+    ConnectionReport,
+    Connector,
+    Manifest,
+    Page,
+    TemporaryError,
+    check_connectors,
+    hookimpl,
+)
+
+from .pictures import account
+
+USERS = Page(scope="users", records=(account("a"),), complete=True)
+
+
+class Directory:
+    """A connector whose lists give what they are told to; an exception is raised in its place."""
+
+    manifest = Manifest(
+        name="directory", title="D", version="1", spec_version=SPEC_VERSION, description="D", config_schema={}
+    )
+
+    @hookimpl
+    def configure(self, config: Mapping[str, Any]) -> None:
+        self.lists = config
+
+    @hookimpl
+    def test_connection(self) -> ConnectionReport:
+        return ConnectionReport(checks=())
+
+    @hookimpl
+    def list_accounts(self) -> Iterator[Page]:
+        return self._list("accounts")
+
+    @hookimpl
+    def list_entitlements(self) -> Iterator[Page]:
+        return self._list("entitlements")
+
+    def _list(self, what: str) -> Iterator[Page]:
+        for each in self.lists.get(what, ()):
+            if isinstance(each, Exception):
+                raise each
+            yield each
+
+
+def open_directory(**lists: tuple[object, ...]) -> Connector:
+    return check_connectors([("directory", Directory)])["directory"].open(lists)
+
+
+def read_into(store: Store, connector: Connector) -> Run:
+    run = store.begin(uuid.uuid4().hex, datetime.now(UTC))
+    read(connector, store, run)
+    return run
+
+
+def endings(run: Run) -> dict[str, tuple[str | None, str | None]]:
+    return {scope.name: (scope.ending, scope.failure.message if scope.failure else None) for scope in run.scopes()}
+
+
+def test_a_list_that_fails_fails_its_open_scopes_only(store: Store) -> None:
+    groups = Page(scope="groups")
+    run = read_into(store, open_directory(accounts=(USERS,), entitlements=(groups, TemporaryError("Busy."))))
+    assert endings(run) == {"users": ("complete", None), "groups": ("failed", "Busy.")}
+
+
+def test_a_list_that_fails_before_it_announces_anything_is_seen_all_the_same(store: Store) -> None:
+    run = read_into(store, open_directory(accounts=(USERS,), entitlements=(TemporaryError("Busy."),)))
+    assert endings(run) == {"users": ("complete", None), "list_entitlements": ("failed", "Busy.")}
+
+
+def test_a_connector_that_proves_nothing_and_fails_ends_the_run(store: Store) -> None:
+    with pytest.raises(TemporaryError, match="Busy"):
+        read_into(store, open_directory(accounts=(Page(scope="users"), TemporaryError("Busy."))))
+    with pytest.raises(UnexpectedFailure, match=r"^the connector failed unexpectedly \(RuntimeError\)$"):
+        read_into(store, open_directory(accounts=(RuntimeError("a secret"),)))
+
+
+def test_what_is_not_a_page_fails_the_list(store: Store) -> None:
+    run = read_into(store, open_directory(accounts=(USERS,), entitlements=("groups",)))
+    assert endings(run)["list_entitlements"] == ("failed", "the connector failed unexpectedly (TypeError)")
