@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol
 
@@ -14,8 +14,8 @@ from .spec import SPEC_VERSION, ConfigurationError, ConnectionReport, ConnectorE
 class _Reader(Protocol):
     """One sync's reading, as ``aws`` makes it."""
 
-    def read_accounts(self) -> Iterator[Page]: ...
-    def read_entitlements(self) -> Iterator[Page]: ...
+    def read_accounts(self, skip: Set[str]) -> Iterator[Page]: ...
+    def read_entitlements(self, skip: Set[str]) -> Iterator[Page]: ...
     def close(self) -> None: ...
 
 
@@ -50,19 +50,19 @@ class AwsConnector:
             return diagnose(self._configured())
 
     @hookimpl
-    def list_accounts(self) -> Iterator[Page]:
+    def list_accounts(self, skip: Set[str]) -> Iterator[Page]:
         """Begin a sync: find the instance and read the people."""
         with _only_our_errors():
             self._close_reader()
             self._reader = self._new_reader()
-            return _guarded(self._reader.read_accounts())
+            return _guarded(self._reader.read_accounts(skip))
 
     @hookimpl
-    def list_entitlements(self) -> Iterator[Page]:
+    def list_entitlements(self, skip: Set[str]) -> Iterator[Page]:
         """Go on with the sync that ``list_accounts`` began, or begin one: groups, permission sets, assignments."""
         with _only_our_errors():
             reader, self._reader = self._reader or self._new_reader(), None
-            return _guarded(reader.read_entitlements())
+            return _guarded(reader.read_entitlements(skip))
 
     def _configured(self) -> AwsConfig:
         if self._config is None:
@@ -70,9 +70,9 @@ class AwsConnector:
         return self._config
 
     def _new_reader(self) -> _Reader:
-        from .aws.identity_center.reader import IdentityCenterReader
+        from .aws.reader import AwsReader
 
-        return IdentityCenterReader(self._configured())
+        return AwsReader(self._configured())
 
     def _close_reader(self) -> None:
         if self._reader is not None:

@@ -46,11 +46,17 @@ def test_wrong_settings_are_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "hook", [AwsConnector.list_accounts, AwsConnector.list_entitlements, AwsConnector.test_connection]
+    "call",
+    [
+        lambda connector: connector.list_accounts(frozenset()),
+        lambda connector: connector.list_entitlements(frozenset()),
+        AwsConnector.test_connection,
+    ],
+    ids=["list_accounts", "list_entitlements", "test_connection"],
 )
-def test_hooks_before_the_settings_are_refused(hook: Callable[[AwsConnector], Any]) -> None:
+def test_hooks_before_the_settings_are_refused(call: Callable[[AwsConnector], Any]) -> None:
     with pytest.raises(ConfigurationError):
-        hook(AwsConnector())
+        call(AwsConnector())
 
 
 def test_importing_and_configuring_loads_no_aws_library() -> None:

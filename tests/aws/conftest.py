@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,14 +80,14 @@ class Customer:
         connector.configure({**self.settings, **settings})
         return connector
 
-    def read_pages(self, **settings: Any) -> Iterator[Page]:
-        """Read everything, as a host does."""
+    def read_pages(self, skip: Set[str] = frozenset(), **settings: Any) -> Iterator[Page]:
+        """Read everything but what is to be skipped, as a host does."""
         connector = self.connector(**settings)
-        yield from connector.list_accounts()
-        yield from connector.list_entitlements()
+        yield from connector.list_accounts(skip)
+        yield from connector.list_entitlements(skip)
 
-    def read(self, **settings: Any) -> Picture:
-        return to_picture(self.read_pages(**settings))
+    def read(self, skip: Set[str] = frozenset(), **settings: Any) -> Picture:
+        return to_picture(self.read_pages(skip, **settings))
 
     def settle(self, organisation: Organisation) -> Customer:
         """Put another organisation into the same AWS account."""

@@ -21,7 +21,7 @@ class Crew:
     """Runs jobs in threads and yields the pages they emit.
 
     Args:
-        on_stop: Called once when the reading ends in any way, to wake threads that wait for something else.
+        on_stop: Called once when the reading ends before its time, to wake threads that wait for something else.
     """
 
     def __init__(self, on_stop: Callable[[], None]) -> None:
@@ -47,6 +47,7 @@ class Crew:
                 yield page
             if self._error is not None:
                 raise self._error
+            self._is_stopped = True
         finally:
             self._stop()
             for thread in self._threads:

@@ -20,6 +20,11 @@ _KEPT_ATTRIBUTES = {"Title": "title", "UserType": "user_type"}
 """AWS sends birth dates, addresses, telephone numbers and photos unasked: what is not named here is dropped."""
 
 
+def user_scope(user_id: str) -> str:
+    """Name the scope of one user who was not in the list of users, but is a member of a group."""
+    return f"{USERS}/{user_id}"
+
+
 def members_scope(group_id: str) -> str:
     """Name the scope that holds a group's members."""
     return f"{GROUPS}/{group_id}/members"
@@ -57,12 +62,11 @@ def read_members(reading: Reading, group_id: str) -> Iterator[Page]:
         ):
             members = {row["MemberId"]["UserId"]: row for row in rows if "UserId" in row.get("MemberId", {})}
             has_unknown_members |= any("UserId" not in row.get("MemberId", {}) for row in rows)
-            strangers = _read_strangers(reading, members)
+            yield from _read_strangers(reading, members, scope)
             yield Page(
                 scope=scope,
-                records=(
-                    *strangers.values(),
-                    *(_to_membership(user_id, group_id, row) for user_id, row in _without_gone(reading, members)),
+                records=tuple(
+                    _to_membership(user_id, group_id, row) for user_id, row in _without_gone(reading, members)
                 ),
             )
     except NotFound as error:
@@ -80,14 +84,16 @@ def read_members(reading: Reading, group_id: str) -> Iterator[Page]:
     yield Page(scope=scope, complete=True)
 
 
-def _read_strangers(reading: Reading, members: Iterable[str]) -> dict[str, Account]:
-    """Describe members that the complete list of users did not have: new ones, or a deleted user's leftovers."""
+def _read_strangers(reading: Reading, members: Iterable[str], scope: str) -> Iterator[Page]:
+    """Describe members that the complete list of users did not have: new ones, or a deleted user's leftovers.
+
+    Each has a scope of its own, so that a run that goes on after an interruption knows them too.
+    """
     if not reading.seen.is_complete("user"):
-        return {}
+        return
     known = reading.seen.find("user", members)
     unknown = [user_id for user_id in members if user_id not in known]
     reading.seen.add("stranger", ((user_id, "") for user_id in unknown))
-    strangers: dict[str, Account] = {}
     for user_id in unknown:
         try:
             user = read(reading.identity_store, "DescribeUser", **_store(reading), UserId=user_id)
@@ -96,9 +102,8 @@ def _read_strangers(reading: Reading, members: Iterable[str]) -> dict[str, Accou
                 raise
             reading.seen.add("user", [(user_id, "")], "gone")
         else:
-            strangers[user_id] = to_account(user)
             reading.seen.add("user", [(user_id, "")])
-    return strangers
+            yield Page(scope=user_scope(user_id), parent=scope, records=(to_account(user),), complete=True)
 
 
 def _without_gone(reading: Reading, members: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:

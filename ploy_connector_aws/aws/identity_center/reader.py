@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import IDENTITY_CENTER, SCOPE_NEEDS, AwsConfig
@@ -11,7 +11,7 @@ from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Refused
 
 from .assignments import ASSIGNMENTS, GROUP, USER, PrincipalKind, read_assignments, read_end_of_assignments
 from .crew import Crew
-from .directory import GROUPS, USERS, members_scope, read_groups, read_members, read_users
+from .directory import GROUPS, USERS, members_scope, read_groups, read_members, read_users, user_scope
 from .instance import read_instance
 from .permission_sets import PERMISSION_SETS, permission_set_scope, read_permission_set, read_permission_sets
 from .reading import Reading, fail_alone
@@ -25,19 +25,25 @@ class IdentityCenterReader:
     """One sync's reading: the two iterators share the session, the instance and what was seen.
 
     Args:
-        config: The integration's settings.
+        session: The assumed role, not necessarily entered yet.
     """
 
-    def __init__(self, config: AwsConfig) -> None:
-        self._config = config
-        self._session = ReadSession(config)
+    def __init__(self, session: ReadSession) -> None:
+        self._config = session.config
+        self._session = session
         self._seen = SeenThings()
         self._reading: Reading | None = None
         self._has_begun = False
         self._authentication_error: AuthenticationError | None = None
 
-    def read_accounts(self) -> Iterator[Page]:
+    def read_accounts(self, skip: Set[str]) -> Iterator[Page]:
         """Find the instance, announce all scopes below it, and read the people.
+
+        Lists are read again also where they are to be skipped: they are short, and what is below them follows from
+        them. Members and assignments, most of the work, are not.
+
+        Args:
+            skip: Scopes that an interrupted run read completely.
 
         Raises:
             AuthenticationError: The role could not be assumed, or no longer.
@@ -47,29 +53,27 @@ class IdentityCenterReader:
             yield from self._read_root()
             if self._reading is not None and self._config.includes(USERS):
                 yield from fail_alone(USERS, read_users(self._reading))
+                found_as_members = (scope.rpartition("/")[2] for scope in skip if scope.startswith(user_scope("")))
+                self._seen.add("user", ((user_id, "") for user_id in found_as_members))
         except AuthenticationError as error:
             self._authentication_error = error
             raise
 
-    def read_entitlements(self) -> Iterator[Page]:
+    def read_entitlements(self, skip: Set[str]) -> Iterator[Page]:
         """Read groups, members, permission sets and assignments; first the people, if nobody asked for them yet.
 
         Raises:
             AuthenticationError: The role could not be assumed, or no longer.
         """
-        try:
-            if not self._has_begun:
-                yield from self.read_accounts()
-            if self._authentication_error is not None:
-                raise self._authentication_error
-            if self._reading is not None:
-                yield from _Jobs(self._config, self._reading).run()
-        finally:
-            self.close()
+        if not self._has_begun:
+            yield from self.read_accounts(skip)
+        if self._authentication_error is not None:
+            raise self._authentication_error
+        if self._reading is not None:
+            yield from _Jobs(self._config, self._reading, skip).run()
 
     def close(self) -> None:
-        """Stop calling AWS and forget what was seen."""
-        self._session.close()
+        """Forget what was seen."""
         self._seen.close()
 
     def _read_root(self) -> Iterator[Page]:
@@ -95,9 +99,10 @@ class IdentityCenterReader:
 class _Jobs:
     """The two jobs that run at the same time, as each has a quota of its own."""
 
-    def __init__(self, config: AwsConfig, reading: Reading) -> None:
+    def __init__(self, config: AwsConfig, reading: Reading, skip: Set[str]) -> None:
         self._config = config
         self._reading = reading
+        self._skip = skip
         self._crew = Crew(on_stop=reading.session.throttle.stop)
         # Set also when their reading failed or was stopped: nobody waits for ever.
         self._groups_listed = threading.Event()
@@ -114,8 +119,10 @@ class _Jobs:
             if self._config.includes(GROUPS):
                 self._emit(GROUPS, read_groups(reading))
             self._groups_listed.set()
+            # Without the list of users nobody could tell who of the members was not in it.
+            skip = self._skip if USERS in self._skip else frozenset()
             self._for_each(
-                reading.seen.each("group"),
+                (group for group in reading.seen.each("group") if members_scope(group.id) not in skip),
                 lambda group: self._emit(members_scope(group.id), read_members(reading, group.id)),
             )
         finally:
@@ -159,12 +166,14 @@ class _Jobs:
         yield from read_end_of_assignments(reading)
 
     def _read_principals(self, kind: PrincipalKind, principals: Iterable[Seen]) -> None:
-        self._for_each(
-            principals,
-            lambda principal: self._emit(
-                f"{kind.scope}/{principal.id}", read_assignments(self._reading, kind, principal.id)
-            ),
-        )
+        self._for_each(principals, lambda principal: self._read_principal(kind, principal.id))
+
+    def _read_principal(self, kind: PrincipalKind, principal_id: str) -> None:
+        scope = f"{kind.scope}/{principal_id}"
+        if scope in self._skip:
+            self._crew.emit([Page(scope=scope, parent=ASSIGNMENTS)])
+        else:
+            self._emit(scope, read_assignments(self._reading, kind, principal_id))
 
     def _emit(self, scope: str, pages: Iterator[Page]) -> None:
         self._crew.emit(fail_alone(scope, pages))

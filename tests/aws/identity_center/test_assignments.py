@@ -235,7 +235,13 @@ def test_a_user_that_the_list_left_out_keeps_all_access(customer: Customer, monk
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
         picture = customer.read()
 
-    assert picture == calm
+    assert picture.records == calm.records
+    own_scope = f"identity-center/users/{dee}"
+    assert picture.endings == {**calm.endings, own_scope: "complete"}
+    assert picture.parents == {
+        **calm.parents,
+        own_scope: f"identity-center/groups/{customer.seeded.groups['everyone']}/members",
+    }
 
 
 def test_a_member_who_may_not_be_described_leaves_the_assignments_unproven(

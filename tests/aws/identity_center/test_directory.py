@@ -252,7 +252,7 @@ def test_a_not_found_that_names_something_else_fails_the_scope(customer: Custome
 def test_what_is_read_is_the_same_when_the_accounts_were_not_asked_for_first(customer: Customer) -> None:
     together = customer.read()
 
-    assert to_picture(customer.connector().list_entitlements()) == together
+    assert to_picture(customer.connector().list_entitlements(frozenset())) == together
 
 
 def test_an_address_is_primary_only_where_aws_says_so(customer: Customer) -> None:

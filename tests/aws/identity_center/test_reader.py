@@ -48,7 +48,7 @@ def test_the_scopes_form_the_tree_and_all_end_complete(customer: Customer) -> No
 
 
 def test_the_accounts_are_read_before_anything_else(customer: Customer) -> None:
-    pages = list(customer.connector().list_accounts())
+    pages = list(customer.connector().list_accounts(frozenset()))
 
     assert [(page.scope, page.parent, page.ending) for page in pages] == [
         ("identity-center", None, None),
@@ -118,16 +118,16 @@ def test_a_role_that_cannot_be_assumed_is_raised_by_both_iterators(customer: Cus
 
     seen: list[Page] = []
     with pytest.raises(AuthenticationError):
-        seen.extend(connector.list_accounts())
+        seen.extend(connector.list_accounts(frozenset()))
     with pytest.raises(AuthenticationError):
-        seen.extend(connector.list_entitlements())
+        seen.extend(connector.list_entitlements(frozenset()))
     assert len(customer.aws.calls.to("AssumeRole")) == 1
 
 
 def test_closing_the_iterator_early_stops_all_reading(customer: Customer) -> None:
     connector = customer.connector()
-    list(connector.list_accounts())
-    reading = connector.list_entitlements()
+    list(connector.list_accounts(frozenset()))
+    reading = connector.list_entitlements(frozenset())
     next(reading)
     assert our_threads() != []
 
@@ -139,7 +139,7 @@ def test_closing_the_iterator_early_stops_all_reading(customer: Customer) -> Non
 @pytest.mark.usefixtures("no_backoff")
 def test_closing_wakes_those_that_wait_for_their_turn(customer: Customer) -> None:
     customer.aws.faults.throttle(1, "ListGroupMemberships", retry_after_seconds=3600)
-    reading = customer.connector().list_entitlements()
+    reading = customer.connector().list_entitlements(frozenset())
     # All that is not about members arrives; then the threads that read members wait for an hour to pass.
     awaited = {f"identity-center/assignments/groups/{id_}" for id_ in customer.seeded.groups.values()}
     while awaited:
@@ -157,8 +157,8 @@ def test_two_syncs_of_one_connector_give_the_same(customer: Customer) -> None:
     connector = customer.connector()
 
     def sync() -> Iterator[Page]:
-        yield from connector.list_accounts()
-        yield from connector.list_entitlements()
+        yield from connector.list_accounts(frozenset())
+        yield from connector.list_entitlements(frozenset())
 
     assert to_picture(sync()) == to_picture(sync())
 

@@ -1,0 +1,50 @@
+"""One sync's reading of one integration: its parts, in order, in one session of the assumed role."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+
+from ploy_connector_aws.config import AwsConfig
+from ploy_connector_aws.spec import Page
+
+from .identity_center.reader import IdentityCenterReader
+from .session import ReadSession
+
+
+class AwsReader:
+    """What the list hooks hand over to: the iterators share the session and what was seen.
+
+    Args:
+        config: The integration's settings.
+    """
+
+    def __init__(self, config: AwsConfig) -> None:
+        self._session = ReadSession(config)
+        self._identity_center = IdentityCenterReader(self._session)
+
+    def read_accounts(self, skip: Set[str]) -> Iterator[Page]:
+        """Read the people.
+
+        Args:
+            skip: Scopes that an interrupted run read completely.
+
+        Raises:
+            AuthenticationError: The role could not be assumed, or no longer.
+        """
+        yield from self._identity_center.read_accounts(skip)
+
+    def read_entitlements(self, skip: Set[str]) -> Iterator[Page]:
+        """Read what can be held, and who holds it; first the people, if nobody asked for them yet.
+
+        Raises:
+            AuthenticationError: The role could not be assumed, or no longer.
+        """
+        try:
+            yield from self._identity_center.read_entitlements(skip)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Stop calling AWS and forget what was seen."""
+        self._session.close()
+        self._identity_center.close()
