@@ -11,6 +11,7 @@ from .access import access
 from .check import check
 from .demo import demo
 from .endings import Exit
+from .history import history
 from .listing import list_records
 from .manifest import manifest
 from .sandbox import sandbox
@@ -34,6 +35,7 @@ app.command()(check)
 app.command()(sync)
 app.command("list")(list_records)
 app.command()(access)
+app.command()(history)
 app.command()(manifest)
 app.command()(sandbox)
 app.command()(demo)

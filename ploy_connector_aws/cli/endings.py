@@ -12,8 +12,8 @@ from rich.console import Console
 from ploy_connector_aws.platform.batches import LineTooLong
 from ploy_connector_aws.platform.errors import PlatformError, PlatformRefused, PlatformUnavailable, TokenRejected
 from ploy_connector_aws.runtime.lock import SyncRunning
+from ploy_connector_aws.runtime.reading import UnexpectedFailure
 from ploy_connector_aws.runtime.store import UnusableStore
-from ploy_connector_aws.runtime.sync import UnexpectedFailure
 from ploy_connector_aws.spec import (
     AuthenticationError,
     ConfigurationError,

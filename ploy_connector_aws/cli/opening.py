@@ -19,10 +19,10 @@ from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.runtime import logs
 from ploy_connector_aws.runtime.changes import finish
+from ploy_connector_aws.runtime.reading import read
 from ploy_connector_aws.runtime.settings import OperatorSettings, read_settings
 from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.runtime.sync import read
 from ploy_connector_aws.spec import ConfigurationError, Connector, InstalledConnector, find_connectors
 from ploy_connector_aws.spec.hooks import ConnectorHooks
 
@@ -79,6 +79,12 @@ class Opened:
 
     connector: Connector
     fingerprint: str
+
+    @property
+    def identity(self) -> str:
+        """Tells one way of reading from another: the connector, its version, its settings."""
+        manifest = self.connector.installed.manifest
+        return f"{manifest.name} {manifest.version} {self.fingerprint}"
 
 
 def open_connector(settings: OperatorSettings, platform: PlatformClient | None = None) -> Opened:

@@ -15,9 +15,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from ploy_connector_aws.runtime.reading import OnProgress
+from ploy_connector_aws.runtime.reading import Progress as HowFar
 from ploy_connector_aws.runtime.snapshot import ScopeState
-from ploy_connector_aws.runtime.sync import OnProgress
-from ploy_connector_aws.runtime.sync import Progress as HowFar
 
 MAXIMUM_REASONS = 10
 

@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 
 from ploy_connector_aws.runtime.lock import SyncLock
 from ploy_connector_aws.runtime.settings import OperatorSettings
-from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.runtime.sync import SyncResult
-from ploy_connector_aws.runtime.sync import sync as run_sync
+from ploy_connector_aws.runtime.store import Store, explained, set_aside
+from ploy_connector_aws.runtime.sync import Sync, SyncResult
 from ploy_connector_aws.spec.records import RECORD_MODELS
 
 from .endings import Exit
 from .opening import hello, open_connector, open_platform, read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug
-from .output import console, print_json, print_unproven, scope_json, shown_progress, table
+from .output import console, print_json, print_unproven, scope_json, shown_progress, table, text
+from .preview import preview_once
 
-_PLURALS = {"account": "accounts", "entitlement": "entitlements", "grant": "grants", "resource": "resources"}
+PLURALS = {"account": "accounts", "entitlement": "entitlements", "grant": "grants", "resource": "resources"}
 
 
 def sync(
-    config: ConfigFile = None, connector: ConnectorName = None, json: AsJson = False, debug: Debug = False
+    config: ConfigFile = None,
+    connector: ConnectorName = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Only show what would change; nothing is changed anywhere.")
+    ] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Set the snapshot file aside first, and read everything anew.")
+    ] = False,
+    json: AsJson = False,
+    debug: Debug = False,
 ) -> Exit:
     """Read everything, compare it with the last sync, and push what is proven to Ploy."""
-    return sync_once(read_operator_settings(config, connector, debug=debug), as_json=json)
+    settings = read_operator_settings(config, connector, debug=debug)
+    if preview:
+        return preview_once(settings, as_json=json)
+    if rebuild:
+        with SyncLock(settings.lock_path):
+            kept = set_aside(settings.snapshot_path)
+        if kept and not json:
+            console().print(f"The old snapshot file is now {text(kept)}.", soft_wrap=True)
+    return sync_once(settings, as_json=json)
 
 
 def sync_once(settings: OperatorSettings, *, as_json: bool) -> Exit:
@@ -35,51 +52,89 @@ def sync_once(settings: OperatorSettings, *, as_json: bool) -> Exit:
     Returns:
         How the command ends.
     """
-    with SyncLock(settings.lock_path), open_platform(settings) as platform, Store(settings.snapshot_path) as store:
+    with (
+        SyncLock(settings.lock_path),
+        open_platform(settings) as platform,
+        explained(settings.snapshot_path),
+        Store(settings.snapshot_path) as store,
+    ):
         opened = open_connector(settings, platform)
         with shown_progress(quiet=as_json) as on_progress:
-            result = run_sync(
+            result = Sync(
                 opened.connector,
                 store,
                 platform,
-                hello(platform, settings, opened),
+                lambda: hello(platform, settings, opened),
                 settings.integration.id,
+                fingerprint=opened.identity,
                 on_progress=on_progress,
-            )
-        run = store.baseline if result.status == "committed" else store.pending
+            ).make()
         if as_json:
-            print_json(to_json(result, run))
+            print_json(to_json(result))
         else:
-            print_result(console(), result, run)
-    if result.status == "held_for_review":
-        return Exit.HELD
+            print_result(console(), result)
+    match result.status:
+        case "held_for_review":
+            return Exit.HELD
+        case "waiting":
+            return Exit.TRY_AGAIN
     return Exit.UNPROVEN if result.answer and result.answer.unproven_scopes else Exit.OK
 
 
-def to_json(result: SyncResult, run: Run | None) -> dict[str, Any]:
+def to_json(result: SyncResult) -> dict[str, Any]:
     """The result as JSON values."""
     answer = result.answer.model_dump(mode="json") if result.answer else {}
-    unproven = [scope_json(scope) for scope in run.scopes() if scope.unproven_since] if run else []
-    return {**answer, "status": result.status, "run_id": run.run_id if run else None, "unproven": unproven}
+    run = result.run
+    return {
+        **answer,
+        "status": result.status,
+        "run_id": run.run_id if run else None,
+        "mode": run.mode if run else None,
+        "attempts": run.attempt if run else None,
+        "unproven": [scope_json(scope) for scope in run.scopes() if scope.unproven_since] if run else [],
+        "unproven_only_at_ploy": unproven_elsewhere(result),
+        "waits_because": result.error.message if result.error else None,
+    }
 
 
-def print_result(out: Console, result: SyncResult, run: Run | None) -> None:
+def unproven_elsewhere(result: SyncResult) -> int:
+    """How many parts Ploy keeps unproven that this machine knows nothing of, as it has no sync from before."""
+    if result.answer is None or result.changes is None:
+        return 0
+    return max(0, result.answer.unproven_scopes - result.changes.unproven_scopes)
+
+
+def print_result(out: Console, result: SyncResult) -> None:
     """The result for people."""
-    answer, changes = result.answer, result.changes
-    if answer is None or changes is None or run is None:
+    answer, changes, run = result.answer, result.changes, result.run
+    if changes is None or run is None:
         out.print("Ploy asks this integration to pause; nothing was read.")
         return
-    if result.status == "committed":
-        out.print(f"[bold green]✓[/] Committed as generation {answer.generation}.")
-    else:
+    if result.status == "waiting":
+        reason = result.error.message if result.error else "Ploy does not take it yet."
+        out.print(
+            f"[bold yellow]⏸ Waits here:[/] {text(reason)} What was read is kept, and the next sync hands it over.",
+            soft_wrap=True,
+        )
+    elif result.status == "committed" and answer is not None:
+        how = ", as what changed since the last one" if run.mode == "delta" else ""
+        out.print(f"[bold green]✓[/] Committed as generation {answer.generation}{how}.")
+    elif answer is not None:
         out.print("[bold yellow]⏸ Held for review:[/] Ploy shows nothing of it until a person approves it.")
         for reason in answer.hold_reasons:
             out.print(f"  • {reason}")
+    found = answer or changes
     counts = table("", "now", "added", "changed", "removed", "kept unproven")
     for kind in RECORD_MODELS:
-        numbers = (answer.added, answer.changed, answer.removed, answer.retained_unproven)
+        numbers = (found.added, found.changed, found.removed, found.retained_unproven)
         counts.add_row(
-            _PLURALS[kind], str(changes.after.get(kind, 0)), *(str(each.get(kind, 0) or "·") for each in numbers)
+            PLURALS[kind], str(changes.after.get(kind, 0)), *(str(each.get(kind, 0) or "·") for each in numbers)
         )
     out.print(counts)
     print_unproven(out, run.scopes())
+    if count := unproven_elsewhere(result):
+        out.print(
+            f"[bold yellow]Ploy keeps {count} parts unproven[/] that this machine has no earlier sync of, so 'now' "
+            "counts less than Ploy shows.",
+            soft_wrap=True,
+        )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Iterable
 from contextlib import closing
 from typing import TypeVar
 from urllib.parse import quote
@@ -25,7 +23,6 @@ _COMMIT_TIMEOUT = httpx.Timeout(600, connect=10)
 """A commit compares everything. Asked again meanwhile, the platform waits and gives the first answer."""
 _LARGEST_ANSWER = 64 * 1024 * 1024
 _LONGEST_TEXT = 300
-_COMPRESSION = 6
 
 
 class PlatformClient:
@@ -101,38 +98,34 @@ class PlatformClient:
 
         Raises:
             SyncTaken: Another runtime is handing over.
+            BaseStale: The base of a delta is not the newest generation.
+            OutcomeDiffers, StaleReading: As with ``commit``, where the request commits at once.
         """
-        return self._call("POST", f"{_of(integration_id)}/syncs", wire.OpenedSync, request)
+        timeout = _COMMIT_TIMEOUT if request.commit else None
+        return self._call("POST", f"{_of(integration_id)}/syncs", wire.OpenedSync, request, timeout=timeout)
 
-    def put_batch(self, integration_id: str, sync_id: str, number: int, lines: Iterable[bytes]) -> wire.Digest:
+    def put_batch(self, integration_id: str, sync_id: str, number: int, body: bytes) -> wire.BatchAnswer:
         """Stage one batch.
 
         Args:
             integration_id: Whose.
             sync_id: The open sync.
             number: The batch's place, from 1.
-            lines: Encoded lines, without their line ends.
-
-        Returns:
-            The batch's digest, as a commit needs it.
+            body: Its lines, packed.
 
         Raises:
             BatchConflict: Another batch has this number.
             SyncGone: The sync was replaced or aborted.
         """
-        # Without a time in its header the same lines always give the same bytes, and so the same digest.
-        body = gzip.compress(b"".join(line + b"\n" for line in lines), _COMPRESSION, mtime=0)
-        digest = wire.digest_of(body)
         headers = {
             "content-type": wire.NDJSON,
             "content-encoding": "gzip",
-            "content-digest": wire.to_content_digest(digest),
+            "content-digest": wire.to_content_digest(wire.digest_of(body)),
         }
         path = f"{_of(integration_id, sync_id)}/batches/{number}"
-        self._answer(
+        return self._answer(
             self._http.build_request("PUT", self._base + path, content=body, headers=headers), wire.BatchAnswer
         )
-        return digest
 
     def sync_status(self, integration_id: str, sync_id: str) -> wire.SyncStatus | None:
         """Read where a sync stands; None when the platform does not know it."""
@@ -143,14 +136,24 @@ class PlatformClient:
                 return None
             raise
 
-    def commit(self, integration_id: str, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
+    def commit(
+        self, integration_id: str, sync_id: str, request: wire.Commit, *, preview: bool = False
+    ) -> wire.CommitAnswer:
         """Make what was staged visible, or have it held for a person.
 
+        Args:
+            integration_id: Whose.
+            sync_id: The open sync.
+            request: What was staged.
+            preview: Only say what would come of it; nothing changes, and the sync stays open.
+
         Raises:
+            BaseStale: The base of a delta is not the newest generation any more.
+            OutcomeDiffers: The platform's comparison does not find what was expected.
             StaleReading: What is visible was read later.
             SyncGone: The sync was replaced, aborted or rejected.
         """
-        path = f"{_of(integration_id, sync_id)}/commit"
+        path = f"{_of(integration_id, sync_id)}/commit{'?preview=true' if preview else ''}"
         return self._call("POST", path, wire.CommitAnswer, request, timeout=_COMMIT_TIMEOUT)
 
     def abort(self, integration_id: str, sync_id: str) -> wire.SyncStatus:

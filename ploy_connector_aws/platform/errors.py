@@ -7,6 +7,8 @@
     - SyncTaken            another runtime is handing over: try later
     - SyncGone             open a new sync
     - StaleReading         read again
+    - BaseStale            send everything
+    - OutcomeDiffers       send everything
     - BatchConflict        open a new sync
     - IntegrationUnknown   enable the integration, or use its organisation's token
 """
@@ -73,6 +75,14 @@ class StaleReading(PlatformRefused):
     """What is visible at the platform was read later than this run."""
 
 
+class BaseStale(PlatformRefused):
+    """What a delta is against is not the newest generation at the platform."""
+
+
+class OutcomeDiffers(PlatformRefused):
+    """The platform's own comparison of a delta does not find what the runtime's found."""
+
+
 class BatchConflict(PlatformRefused):
     """A batch or commit of this sync arrived earlier with another content."""
 
@@ -86,6 +96,8 @@ REFUSALS: dict[str, type[PlatformRefused]] = {
     "sync_gone": SyncGone,
     "sync_unknown": SyncGone,
     "stale_reading": StaleReading,
+    "base_stale": BaseStale,
+    "outcome_differs": OutcomeDiffers,
     "batch_conflict": BatchConflict,
     "commit_conflict": BatchConflict,
     "integration_unknown": IntegrationUnknown,

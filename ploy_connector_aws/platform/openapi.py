@@ -48,6 +48,10 @@ class Call(NamedTuple):
 _ANY = ("token_rejected", "unavailable")
 _ONE = (*_ANY, "integration_unknown")
 _BODY = ("body_invalid", "body_too_large")
+_COMMIT = (
+    *("batches_differ", "counts_differ", "scopes_unannounced", "outcome_differs"),
+    *("commit_conflict", "stale_reading"),
+)
 _SYNC = "/integrations/{integration_id}/syncs/{sync_id}"
 
 CALLS = (
@@ -74,10 +78,11 @@ CALLS = (
         method="POST",
         path="/integrations/{integration_id}/syncs",
         summary="Open a staging area. One opener has it at a time, under a lease that every batch renews. The same run"
-        " gets the same sync; another run of the same opener replaces it; another opener waits for the lease's end.",
+        " gets the same sync; another run of the same opener replaces it; another opener waits for the lease's end."
+        " A run that has nothing to stage can be committed in the same request.",
         sends=wire.OpenSync,
-        answers={200: (wire.OpenedSync, "It is open.")},
-        refusals=(*_ONE, *_BODY, "sync_taken", "clock_ahead"),
+        answers={200: (wire.OpenedSync, "It is open, or committed.")},
+        refusals=(*_ONE, *_BODY, "sync_taken", "clock_ahead", "base_stale", *_COMMIT),
     ),
     Call(
         name="put_batch",
@@ -105,16 +110,14 @@ CALLS = (
         method="POST",
         path=_SYNC + "/commit",
         summary="Make everything that was staged visible at once, or have it held for a person. A replay gets the"
-        " first answer, and the decision once there is one. A held commit from before is replaced.",
+        " first answer, and the decision once there is one. A held commit from before is replaced. With preview=true it"
+        " is only said what would come of it: nothing changes, and the sync stays open.",
         sends=wire.Commit,
         answers={
             200: (wire.CommitAnswer, "It is visible."),
             202: (wire.CommitAnswer, "It is held for a person; what was visible stays."),
         },
-        refusals=(
-            *(*_ONE, *_BODY, "sync_unknown", "sync_gone", "batches_differ", "counts_differ", "scopes_unannounced"),
-            *("commit_conflict", "stale_reading"),
-        ),
+        refusals=(*(*_ONE, *_BODY, "sync_unknown", "sync_gone", "base_stale", *_COMMIT),),
     ),
     Call(
         name="abort",
@@ -181,6 +184,9 @@ def _operation(call: Call) -> dict[str, Any]:
         operation["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": _PARAMETERS.get(name, _TEXT)} for name in names
         ]
+    if call.name == "commit":
+        preview = {"type": "boolean", "default": False}
+        operation["parameters"].append({"name": "preview", "in": "query", "required": False, "schema": preview})
     if call.name == "put_batch":
         operation["parameters"] += [
             _header("Content-Encoding", "Always gzip.", {"const": "gzip"}),
@@ -228,7 +234,7 @@ def _schemas() -> dict[str, Any]:
     )
     schemas: dict[str, Any] = document["$defs"]
     schemas["RecordLine"]["properties"]["record"] = {
-        "description": "The record, of the model that 'type' names.",
+        "description": "The record, of the model that 'type' names. In a delta left out where it is as in the base.",
         "oneOf": [_reference(model) for model in RECORD_MODELS.values()],
     }
     schemas["Problem"]["properties"]["code"]["examples"] = list(wire.PROBLEMS)

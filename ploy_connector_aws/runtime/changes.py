@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal, TypeAlias
 
+from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.pages import Failure
 from ploy_connector_aws.spec.records import RECORD_MODELS, RecordKey, RecordType
 
@@ -46,6 +47,12 @@ class Changes:
     def is_empty(self) -> bool:
         """Whether nothing was added, changed or removed."""
         return not (self.added or self.changed or self.removed)
+
+
+def to_outcome(changes: Changes) -> wire.Outcome:
+    """Say what a comparison found in the words of the platform's contract."""
+    found = asdict(changes)
+    return wire.Outcome(**{name: found[name] for name in wire.Outcome.model_fields})
 
 
 def finish(store: Store, run: Run) -> Changes:
@@ -95,17 +102,59 @@ class _Comparison:
 
     def make(self) -> Changes:
         self._index(self._new)
+        if self._run.attempt > 1:
+            self._drop_what_was_read_again()
         self._drop_repeated_words()
         self._fail_exchanged_origins()
         self._carry_scopes()
         self._keep_what_was_read_earlier()
         withdrawn = self._carry_words()
         self._drop_retracted()
+        if self._run.attempt > 1:
+            self._drop_grants_of_what_disappeared()
         self._draw_picture()
+        self._agree_on_contents()
         return self._count(withdrawn)
 
     def _index(self, table: str) -> None:
         self._db.execute(f"CREATE INDEX {table}_key ON {table} (type, id, scope)")
+
+    def _drop_what_was_read_again(self) -> None:
+        # A run that was gone on with: of a scope that was read twice, the second reading counts.
+        names = {"run": self._run.number, "attempt": self._run.attempt}
+        replaced = (
+            f"SELECT e.rowid FROM {self._new} e JOIN scopes s ON s.run = :run AND s.scope = e.scope"
+            " AND s.attempt > e.attempt"
+        )
+        self._db.execute("DROP TABLE IF EXISTS temp.replaced")
+        self._db.execute("CREATE TEMP TABLE replaced (type TEXT, id TEXT, PRIMARY KEY (type, id)) WITHOUT ROWID")
+        self._db.execute(
+            f"INSERT OR IGNORE INTO replaced SELECT type, id FROM {self._new} WHERE rowid IN ({replaced})", names
+        )
+        self._db.execute(f"DELETE FROM {self._new} WHERE rowid IN ({replaced})", names)
+        # What a parent announced before, and no more when it was read completely again, was not announced.
+        self._db.execute(
+            "WITH RECURSIVE unannounced (scope) AS ("
+            " SELECT s.scope FROM scopes s JOIN scopes p ON p.run = :run AND p.scope = s.parent"
+            "  WHERE s.run = :run AND (s.ending IS NULL OR s.ending = 'failed')"
+            "   AND p.ending = 'complete' AND p.attempt > s.announced_in"
+            " UNION SELECT c.scope FROM scopes c JOIN unannounced u ON c.parent = u.scope"
+            "  WHERE c.run = :run AND c.announced_in < :attempt AND (c.ending IS NULL OR c.ending = 'failed')"
+            ") DELETE FROM scopes WHERE run = :run AND scope IN (SELECT scope FROM unannounced)",
+            names,
+        )
+
+    def _drop_grants_of_what_disappeared(self) -> None:
+        # Read in an earlier attempt, when the holder or what is held was still listed: it was not when listed again.
+        is_gone = (
+            "EXISTS (SELECT 1 FROM replaced g WHERE g.type = {type} AND g.id = {id} AND NOT EXISTS"
+            f" (SELECT 1 FROM {self._new} n WHERE n.type = g.type AND n.id = g.id))"
+        )
+        ends = " OR ".join(is_gone.format(type=kind, id=id_) for kind, id_ in _ends_of_grants(self._new))
+        self._db.execute(
+            f"DELETE FROM {self._new} WHERE type = 'grant' AND carried_since IS NULL AND attempt < ? AND ({ends})",
+            (self._run.attempt,),
+        )
 
     def _drop_repeated_words(self) -> None:
         # A source may list a thing twice while its pages shift: the last full word of a scope counts.
@@ -192,7 +241,8 @@ class _Comparison:
         now = self._run.reading_started_at.isoformat()
         is_new = f"SELECT 1 FROM {self._new} n WHERE n.type = b.type AND n.id = b.id"
         self._db.execute(
-            f"INSERT INTO {self._new} SELECT b.type, b.id, b.scope, b.read_in, b.digest, b.body,"
+            f"INSERT INTO {self._new} (type, id, scope, read_in, digest, body, carried_since)"
+            " SELECT b.type, b.id, b.scope, b.read_in, b.digest, b.body,"
             f" coalesce(b.carried_since, ?) FROM {self._base.emissions} b"
             " LEFT JOIN verdicts v ON v.scope = b.scope WHERE coalesce(v.verdict, 'unproven') = 'unproven'"
             f" AND NOT EXISTS ({is_new} AND n.scope = b.scope)",
@@ -211,11 +261,7 @@ class _Comparison:
             return
         gone = "SELECT 1 FROM retracted g WHERE g.run = :run AND g.type = {type} AND g.id = {id}"
         named = " OR ".join(
-            "EXISTS (" + gone.format(type=kind, id=f"json_extract({self._new}.body, '$.{name}')") + ")"
-            for name, kind in (
-                ("principal_id", f"json_extract({self._new}.body, '$.principal_kind')"),
-                ("entitlement_id", "'entitlement'"),
-            )
+            "EXISTS (" + gone.format(type=kind, id=id_) + ")" for kind, id_ in _ends_of_grants(self._new)
         )
         itself = gone.format(type=f"{self._new}.type", id=f"{self._new}.id")
         self._db.execute(
@@ -237,6 +283,18 @@ class _Comparison:
             f" FROM {self._new} WINDOW word AS (PARTITION BY type, id)) WHERE place = 1 ORDER BY type, id"
         )
 
+    def _agree_on_contents(self) -> None:
+        # What is handed over is one content for each record, so the scopes that emitted it now must not disagree
+        # here either: the next comparison, here or at the platform, would find another one.
+        picture = self._run.records_table
+        self._db.execute(
+            f"UPDATE {self._new} SET (read_in, digest, body) = (SELECT w.read_in, w.digest, w.body FROM {picture} r"
+            f"  JOIN {self._new} w ON w.rowid = r.emission WHERE r.type = {self._new}.type AND r.id = {self._new}.id)"
+            f" WHERE rowid IN (SELECT e.rowid FROM {picture} r JOIN {self._new} w ON w.rowid = r.emission"
+            f"  JOIN {self._new} e ON e.type = r.type AND e.id = r.id"
+            "  WHERE e.carried_since IS NULL AND (e.digest != w.digest OR e.read_in != w.read_in))"
+        )
+
     def _count(self, withdrawn: int) -> Changes:
         old, new = self._base.records_table if self._base else None, self._run.records_table
         kinds: tuple[ChangeKind, ...] = ("added", "changed", "removed", "retained_unproven")
@@ -254,3 +312,11 @@ class _Comparison:
     def _by_type(self, sql: str) -> dict[RecordType, int]:
         found = dict(self._db.execute(f"SELECT type, count(*) FROM ({sql}) GROUP BY type"))
         return {kind: found[kind] for kind in RECORD_MODELS if kind in found}
+
+
+def _ends_of_grants(emissions: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    """The type and the id, as SQL, of the holder and of what is held, for the grants of a table of emissions."""
+    return (
+        (f"json_extract({emissions}.body, '$.principal_kind')", f"json_extract({emissions}.body, '$.principal_id')"),
+        ("'entitlement'", f"json_extract({emissions}.body, '$.entitlement_id')"),
+    )

@@ -1,74 +1,238 @@
-"""Handing a finished run over to the platform: what was proven in it, in batches, and one commit."""
+"""Handing a compared run over to the platform, in full or as a delta, until it is committed, held, or cannot be."""
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.batches import split_batches
 from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.platform.errors import BaseStale, BatchConflict, OutcomeDiffers, SyncGone
 from ploy_connector_aws.spec.records import RecordType
 
+from .changes import Changes, to_outcome
+from .delta import Delta
 from .snapshot import Run
+from .store import Store
+
+_log = logging.getLogger(__name__)
 
 MOST_SCOPES_PER_LINE = 100
 """A record that more scopes emitted goes in several lines, so that no line grows with the organisation."""
 
+MOST_DELTAS = 96
+"""After so many deltas everything is sent again: after a day, where there is a sync every 15 minutes."""
 
-def push_full(
-    platform: PlatformClient,
-    integration_id: str,
-    sync_id: str,
-    run: Run,
-    *,
-    limits: wire.Limits,
-    hold: tuple[str, ...],
-) -> wire.CommitAnswer:
-    """Send everything that a run proved, and commit it.
+FULL_EVERY = timedelta(hours=24)
+
+_MOST_OPENINGS = 4
+
+
+def choose_mode(store: Store, run: Run, hello: wire.HelloAnswer) -> wire.Mode:
+    """Decide how a compared run is handed over: as a delta only against what the platform is known to hold."""
+    base = store.baseline
+    if (
+        base is None
+        or run.base != base.number
+        or not base.is_whole
+        or base.generation != hello.generation
+        or hello.flags.full_requested
+        or base.deltas >= MOST_DELTAS
+        or base.full_at is None
+        or run.reading_started_at - base.full_at >= FULL_EVERY
+    ):
+        return "full"
+    return "delta"
+
+
+class Push:
+    """One run's way to the platform.
 
     Args:
         platform: Where to.
         integration_id: Whose run it is.
-        sync_id: The sync that was opened for it.
-        run: A finished run.
+        store: The file that the run is in.
+        run: A run that was compared.
+        changes: What the comparison found.
+        opener: Who hands it over; stable for one snapshot file.
         limits: How much a batch may hold.
         hold: Why a person must look first; empty when none needs to.
-
-    Returns:
-        The platform's answer.
-
-    Raises:
-        PlatformError: The platform could not be reached, or refused.
     """
-    sent: Counter[RecordType] = Counter()
-    digests = [
-        platform.put_batch(integration_id, sync_id, number, lines)
-        for number, lines in enumerate(split_batches(_lines(run, sent), limits), start=1)
-    ]
-    commit = wire.Commit(
-        batches=len(digests),
-        digest=wire.digest_of_batches(digests),
-        records=dict(sent),
-        scopes=sum(1 for _ in run.scopes(only_announced=True)),
-        hold=wire.Hold(reasons=hold) if hold else None,
-    )
-    return platform.commit(integration_id, sync_id, commit)
 
+    def __init__(
+        self,
+        platform: PlatformClient,
+        integration_id: str,
+        store: Store,
+        run: Run,
+        changes: Changes,
+        *,
+        opener: str,
+        limits: wire.Limits,
+        hold: tuple[str, ...],
+    ) -> None:
+        self._platform = platform
+        self._integration_id = integration_id
+        self._store = store
+        self._run = run
+        self._changes = changes
+        self._opener = opener
+        self._limits = limits
+        self._hold = hold
 
-def _lines(run: Run, sent: Counter[RecordType]) -> Iterator[bytes]:
-    for scope in run.scopes(only_announced=True):
-        yield wire.to_ndjson(
-            wire.ScopeLine(
+    def make(self, mode: wire.Mode) -> wire.CommitAnswer:
+        """Send the run, and commit it; where the platform does not take a delta, in full.
+
+        Raises:
+            SyncTaken: Another opener is handing over.
+            StaleReading: What the platform shows was read later.
+            PlatformError: The platform could not be reached, or refused. The run can be sent again.
+        """
+        for _ in range(_MOST_OPENINGS - 1):
+            try:
+                return self._try(mode)
+            except (BaseStale, OutcomeDiffers) as refusal:
+                _log.warning("run %s: sent in full, as the delta was refused: %s", self._run.run_id, refusal)
+                mode = "full"
+            except (SyncGone, BatchConflict) as refusal:
+                _log.warning("run %s: opened anew: %s", self._run.run_id, refusal)
+            self._abort()
+        return self._try(mode)
+
+    def _try(self, mode: wire.Mode) -> wire.CommitAnswer:
+        run = self._run
+        if run.sync_id is not None and run.mode != mode:
+            self._abort()
+        self._store.note(run, mode=mode)
+        sent: Counter[RecordType] = Counter()
+        batches = split_batches(self._lines(mode, sent), self._limits)
+        first = next(batches, None)
+        opened = self._platform.open_sync(
+            self._integration_id,
+            wire.OpenSync(
+                run_id=run.run_id,
+                opener=self._opener,
+                mode=mode,
+                base_generation=self._base_generation if mode == "delta" else None,
+                reading_started_at=run.reading_started_at,
+                commit=self._commit([], sent) if first is None else None,
+            ),
+        )
+        self._store.mark(run, "pushing", sync_id=opened.id)
+        if opened.answer is not None:
+            return opened.answer
+        arrived = {batch.number: batch.digest for batch in opened.batches}
+        digests: list[wire.Digest] = []
+        batch, number = first, 1
+        while batch is not None:
+            body = wire.pack(batch)
+            digests.append(wire.digest_of(body))
+            if arrived.get(number) != digests[-1]:
+                self._platform.put_batch(self._integration_id, opened.id, number, body)
+            batch, number = next(batches, None), number + 1
+        return self._platform.commit(self._integration_id, opened.id, self._commit(digests, sent))
+
+    def _abort(self) -> None:
+        """Drop what was staged of this run. A sync that is not known any more is none."""
+        if self._run.sync_id is not None:
+            with contextlib.suppress(SyncGone):
+                self._platform.abort(self._integration_id, self._run.sync_id)
+            self._store.note(self._run, sync_id=None)
+
+    def _commit(self, digests: list[wire.Digest], sent: Counter[RecordType]) -> wire.Commit:
+        return wire.Commit(
+            batches=len(digests),
+            digest=wire.digest_of_batches(digests),
+            records=dict(sent),
+            scopes=self._run.count_scopes()[0],
+            expected=to_outcome(self._changes) if self._run.mode == "delta" else None,
+            hold=wire.Hold(reasons=self._hold) if self._hold else None,
+        )
+
+    @property
+    def _base_generation(self) -> int:
+        base = self._store.baseline
+        assert base is not None
+        assert base.generation is not None
+        return base.generation
+
+    def _lines(self, mode: wire.Mode, sent: Counter[RecordType]) -> Iterator[bytes]:
+        lines = self._delta_lines() if mode == "delta" else self._full_lines()
+        before = None
+        for line in lines:
+            if isinstance(line, wire.RecordLine) and before != (before := (line.type, line.id)):
+                sent[line.type] += 1
+            yield wire.to_ndjson(line)
+
+    def _full_lines(self) -> Iterator[wire.AnyLine]:
+        for scope in self._run.scopes(only_announced=True):
+            yield wire.ScopeLine(
                 name=scope.name, parent=scope.parent, ending=scope.ending, failure=scope.failure, origin=scope.origin
             )
-        )
-    for key in run.retracted():
-        yield wire.to_ndjson(wire.TombstoneLine(type=key.type, id=key.id))
-    before = None
-    for record in run.proven_records(MOST_SCOPES_PER_LINE):
-        if before != (before := (record.type, record.id)):
-            sent[record.type] += 1
-        yield wire.to_ndjson(
-            wire.RecordLine(type=record.type, scopes=record.scopes, partial=record.is_partial, record=record.content)
-        )
+        yield from self._retracted_lines()
+        for record in self._run.proven_records(MOST_SCOPES_PER_LINE):
+            yield wire.RecordLine(
+                type=record.type, id=record.id, scopes=record.scopes, partial=record.is_partial, record=record.content
+            )
+
+    def _delta_lines(self) -> Iterator[wire.AnyLine]:
+        base = self._store.baseline
+        assert base is not None
+        delta = Delta(self._store, base, self._run)
+        for scope in delta.scopes():
+            if scope.is_announced:
+                yield wire.ScopeLine(
+                    name=scope.name,
+                    parent=scope.parent,
+                    ending=scope.ending,
+                    failure=scope.failure,
+                    origin=scope.origin,
+                )
+            else:
+                yield wire.ScopeLine(name=scope.name, is_announced=False)
+        yield from self._retracted_lines()
+        for key, scopes in delta.removals(MOST_SCOPES_PER_LINE):
+            yield wire.TombstoneLine(type=key.type, id=key.id, scopes=scopes)
+        for changed in delta.records(MOST_SCOPES_PER_LINE):
+            content = changed.content
+            yield wire.RecordLine(
+                type=changed.key.type,
+                id=changed.key.id,
+                scopes=changed.scopes,
+                partial=content is not None and content.is_partial,
+                record=content.content if content else None,
+            )
+
+    def _retracted_lines(self) -> Iterator[wire.TombstoneLine]:
+        for key in self._run.retracted():
+            yield wire.TombstoneLine(type=key.type, id=key.id)
+
+
+def note_answer(store: Store, run: Run, answer: wire.CommitAnswer) -> None:
+    """Note that a run was committed or is held: the baseline moves only when it was committed."""
+    base = store.baseline
+    if answer.status != "committed":
+        store.mark(run, "held")
+        return
+    is_full = run.mode == "full"
+    # A run that was compared with something else than what the platform compared it with leaves other things standing
+    # here than there; unless nothing was left standing.
+    is_same_base = run.base == (base.number if base else None) and answer.generation == 1 + _generation(base)
+    is_whole = answer.unproven_scopes == 0 or (is_same_base and (base is None or base.is_whole))
+    with store.transaction():
+        store.note(
+            run,
+            is_whole=int(is_whole),
+            deltas=0 if is_full or base is None else base.deltas + 1,
+            full_at=(run.reading_started_at if is_full or base is None else base.full_at or run.reading_started_at)
+            .isoformat(),
+        )  # fmt: skip
+        store.mark(run, "committed", generation=answer.generation)
+
+
+def _generation(base: Run | None) -> int:
+    return base.generation or 0 if base else 0

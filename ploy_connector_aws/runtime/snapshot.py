@@ -6,10 +6,10 @@ import hashlib
 import itertools
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ploy_connector_aws.spec.pages import Failure, Page, ScopeEnding
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
@@ -25,6 +25,15 @@ class Emission(NamedTuple):
     id: str
     body: bytes
     is_partial: bool
+
+
+class OriginMoved(Exception):
+    """A run that is gone on with finds another directory in the place of the one that it began with."""
+
+
+def digest_of(body: bytes) -> bytes:
+    """What tells one content of a record from another."""
+    return hashlib.sha256(body).digest()[:16]
 
 
 @dataclass(frozen=True)
@@ -67,12 +76,14 @@ class Run:
         self.emissions = f"emissions_{number}"
         self.records_table = f"records_{number}"
         self._scope_ids: dict[str, int] = {}
+        self._attempt = self.attempt
 
     def create_tables(self) -> None:
         """Make the table that the run appends to; it is indexed when reading ends."""
         self._db.execute(
             f"CREATE TABLE {self.emissions} (type TEXT NOT NULL, id TEXT NOT NULL, scope INTEGER NOT NULL,"
-            " read_in INTEGER NOT NULL, digest BLOB NOT NULL, body BLOB NOT NULL, carried_since TEXT)"
+            " read_in INTEGER NOT NULL, digest BLOB NOT NULL, body BLOB NOT NULL, carried_since TEXT,"
+            " attempt INTEGER NOT NULL DEFAULT 1)"
         )
 
     def _fact(self, column: str) -> Any:
@@ -105,11 +116,53 @@ class Run:
         value: int | None = self._fact("generation")
         return value
 
+    @property
+    def attempt(self) -> int:
+        """In which attempt the run is read: 1, and one more for each time that it is gone on with."""
+        return int(self._fact("attempt"))
+
+    @property
+    def mode(self) -> Literal["full", "delta"]:
+        """How the run was, or is to be, handed over."""
+        return "delta" if self._fact("mode") == "delta" else "full"
+
+    @property
+    def base(self) -> int | None:
+        """The number of the run that this one was compared with; None where there was none."""
+        value: int | None = self._fact("base")
+        return value
+
+    @property
+    def changes(self) -> str:
+        """What its comparison found, as JSON; empty before it was compared."""
+        return str(self._fact("changes") or "")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the platform, once it committed the run, holds just what is held here."""
+        return bool(self._fact("is_whole"))
+
+    @property
+    def deltas(self) -> int:
+        """How many runs were handed over as deltas since the last full one, this one included."""
+        return int(self._fact("deltas"))
+
+    @property
+    def full_at(self) -> datetime | None:
+        """When the reading of the last run that was handed over in full began."""
+        value = self._fact("full_at")
+        return datetime.fromisoformat(value) if value else None
+
     # Writing, while the run is being read.
 
     def add_page(self, page: Page) -> None:
-        """Append one page of a connector."""
-        self.add_scope(page.scope, page.parent, page.ending, page.failure, page.origin)
+        """Append one page of a connector.
+
+        Raises:
+            OriginMoved: An earlier attempt at this run read the scope from elsewhere.
+        """
+        says_nothing = page.ending is None and not (page.records or page.partial or page.retracted or page.origin)
+        self.add_scope(page.scope, page.parent, page.ending, page.failure, page.origin, is_announcement=says_nothing)
         emissions = [Emission(record.record_type, record.id, to_json(record), False) for record in page.records]
         emissions += [Emission(record.record_type, record.id, to_json(record), True) for record in page.partial]
         self.add_emissions(page.scope, emissions)
@@ -122,37 +175,62 @@ class Run:
         ending: ScopeEnding | None = None,
         failure: Failure | None = None,
         origin: str | None = None,
+        *,
+        is_announcement: bool = False,
     ) -> None:
-        """Announce a scope, or add to what is known of it. A scope that ended failed stays failed."""
+        """Announce a scope, or add to what is known of it. A scope that ended failed stays failed.
+
+        What an earlier attempt knows of the scope stands while it is only announced, and gives way to anything more.
+
+        Raises:
+            OriginMoved: An earlier attempt read the scope from elsewhere.
+        """
+        values = {
+            "run": self.number,
+            "scope": self.scope_id(name),
+            "parent": None if parent is None else self.scope_id(parent),
+            "ending": ending,
+            "failure": failure.model_dump_json(exclude_defaults=True) if failure else None,
+            "origin": origin,
+            "attempt": self._attempt,
+            "rank": 0 if is_announcement else self._attempt,
+        }
+        if (
+            origin is not None
+            and self._db.execute(
+                "SELECT 1 FROM scopes WHERE run = :run AND scope = :scope AND attempt < :attempt AND origin != :origin",
+                values,
+            ).fetchone()
+        ):
+            raise OriginMoved
         self._db.execute(
-            "INSERT INTO scopes (run, scope, parent, is_announced, ending, failure, origin)"
-            " VALUES (?, ?, ?, 1, ?, ?, ?)"
+            "INSERT INTO scopes (run, scope, parent, is_announced, ending, failure, origin, attempt, announced_in)"
+            " VALUES (:run, :scope, :parent, 1, :ending, :failure, :origin, :attempt, :attempt)"
             " ON CONFLICT (run, scope) DO UPDATE SET parent = coalesce(parent, excluded.parent),"
-            " origin = coalesce(origin, excluded.origin), failure = coalesce(failure, excluded.failure),"
-            " ending = iif(ending = 'failed', ending, coalesce(excluded.ending, ending))",
-            (
-                self.number,
-                self._scope_id(name),
-                None if parent is None else self._scope_id(parent),
-                ending,
-                failure.model_dump_json(exclude_defaults=True) if failure else None,
-                origin,
-            ),
+            " announced_in = excluded.announced_in,"
+            " origin = iif(attempt < :rank, excluded.origin, coalesce(origin, excluded.origin)),"
+            " failure = iif(attempt < :rank, excluded.failure, coalesce(failure, excluded.failure)),"
+            " ending = iif(attempt < :rank, excluded.ending,"
+            "  iif(ending = 'failed', ending, coalesce(excluded.ending, ending))),"
+            " attempt = max(attempt, :rank)",
+            values,
         )
 
     def add_emissions(self, scope: str, emissions: Iterable[Emission]) -> None:
         """Append records under a scope."""
-        scope_id = self._scope_id(scope)
+        scope_id = self.scope_id(scope)
         self._db.executemany(
-            f"INSERT INTO {self.emissions} (type, id, scope, read_in, digest, body) VALUES (?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO {self.emissions} (type, id, scope, read_in, digest, body, attempt)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 (
                     emission.type,
                     emission.id,
                     scope_id,
                     NEVER if emission.is_partial else self.number,
-                    hashlib.sha256(emission.body).digest()[:16],
+                    digest_of(emission.body),
                     emission.body,
+                    self._attempt,
                 )
                 for emission in emissions
             ),
@@ -172,6 +250,20 @@ class Run:
             (failure.model_dump_json(exclude_defaults=True), self.number),
         ).rowcount
 
+    def go_on(self) -> None:
+        """Begin another attempt at reading: what was read completely stands, everything else is forgotten."""
+        ended = "ending IN ('complete', 'gone', 'excluded')"
+        self._db.execute(
+            f"DELETE FROM {self.emissions} WHERE scope NOT IN (SELECT scope FROM scopes WHERE run = ? AND {ended})",
+            (self.number,),
+        )
+        self._db.execute(
+            f"UPDATE scopes SET ending = NULL, failure = NULL WHERE run = ? AND NOT coalesce({ended}, 0)",
+            (self.number,),
+        )
+        self._attempt += 1
+        self._db.execute("UPDATE runs SET attempt = ? WHERE number = ?", (self._attempt, self.number))
+
     def count_scopes(self) -> tuple[int, int]:
         """How many scopes were announced so far, and how many of them ended."""
         announced, ended = self._db.execute(
@@ -187,7 +279,8 @@ class Run:
         ).fetchone()
         return bool(row[0])
 
-    def _scope_id(self, name: str) -> int:
+    def scope_id(self, name: str) -> int:
+        """The number under which a scope is kept; it gets one when it has none yet."""
         known = self._scope_ids.get(name)
         if known is None:
             row = self._db.execute("SELECT id FROM scope_names WHERE name = ?", (name,)).fetchone()
@@ -202,11 +295,15 @@ class Run:
 
     def scopes(self, *, only_announced: bool = False) -> Iterator[ScopeState]:
         """The scopes of this run, and those that it carried over from earlier ones, by name."""
+        yield from self.scopes_where("s.is_announced" if only_announced else "1", {})
+
+    def scopes_where(self, condition: str, names: Mapping[str, object]) -> Iterator[ScopeState]:
+        """The scopes of this run, ``s`` in the condition, of which an SQL condition is true; by name."""
         rows = self._db.execute(
             "SELECT n.name, p.name, s.is_announced, s.ending, s.failure, s.origin, s.unproven_since"
             " FROM scopes s JOIN scope_names n ON n.id = s.scope LEFT JOIN scope_names p ON p.id = s.parent"
-            f" WHERE s.run = ? {'AND s.is_announced' if only_announced else ''} ORDER BY n.name",
-            (self.number,),
+            f" WHERE s.run = :self AND ({condition}) ORDER BY n.name",
+            {**names, "self": self.number},
         )
         for name, parent, is_announced, ending, failure, origin, since in rows:
             yield ScopeState(

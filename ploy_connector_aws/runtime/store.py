@@ -10,47 +10,81 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from . import schema
 from .snapshot import Run
 
-SCHEMA_VERSION = 1
+RunState: TypeAlias = Literal["reading", "compared", "pushing", "held", "committed"]
+"""'committed' is the baseline: at most one run is. A run that is dropped leaves no row but one in the history."""
 
-RunState: TypeAlias = Literal["reading", "pushing", "held", "committed"]
-"""'committed' is the baseline: at most one run is. A run that is dropped leaves no row."""
-
-_SCHEMA = """
-CREATE TABLE runs (
-  number INTEGER PRIMARY KEY AUTOINCREMENT,
-  run_id TEXT NOT NULL UNIQUE,
-  state TEXT NOT NULL,
-  reading_started_at TEXT NOT NULL,
-  sync_id TEXT,
-  generation INTEGER
-);
-CREATE TABLE scope_names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE scopes (
-  run INTEGER NOT NULL,
-  scope INTEGER NOT NULL,
-  parent INTEGER,
-  is_announced INTEGER NOT NULL,  -- 0: known from an earlier run, and not announced in this one
-  ending TEXT,
-  failure TEXT,
-  origin TEXT,
-  unproven_since TEXT,
-  PRIMARY KEY (run, scope)
-) WITHOUT ROWID;
-CREATE TABLE retracted (
-  run INTEGER NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (run, type, id)
-) WITHOUT ROWID;
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"""
+_WAL_BYTES = 16 * 1024 * 1024
 
 
 class UnusableStore(Exception):
-    """The snapshot file cannot be used; the message says why and what to do."""
+    """The snapshot file cannot be used; the message says why, and ``fix`` what to do."""
+
+    def __init__(self, message: str, *, fix: str | None = None) -> None:
+        super().__init__(message)
+        self.fix = fix
+
+
+_REBUILD = "ploy-connector sync --rebuild sets the file aside and reads everything anew"
+_TROUBLES: dict[int, tuple[str, str]] = {
+    sqlite3.SQLITE_FULL: ("the disk is full", "make room and sync again; nothing that was committed is lost"),
+    sqlite3.SQLITE_IOERR: ("the disk failed", "check the disk and its room, and sync again; what was committed stands"),
+    sqlite3.SQLITE_READONLY: ("it may only be read", "let this user write to the file and its folder"),
+    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "let this user read and write the file and its folder"),
+    sqlite3.SQLITE_PERM: ("it may not be used", "let this user read and write the file and its folder"),
+    sqlite3.SQLITE_BUSY: ("another process is using it", "wait until that process ends"),
+    sqlite3.SQLITE_CORRUPT: ("it is damaged", _REBUILD),
+    sqlite3.SQLITE_NOTADB: ("it is not a snapshot file", _REBUILD),
+    sqlite3.SQLITE_ERROR: ("its tables are not as they were made", _REBUILD),
+}
+"""By SQLite's result code: what is wrong with the file, and what to do about it."""
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Say what is wrong with a snapshot file in one sentence.
+
+    Raises:
+        UnusableStore: SQLite failed in the block, because of the file or its disk.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # without SQLite's finer distinctions
+        reason, fix = _TROUBLES.get(code, (str(error), _REBUILD))
+        raise UnusableStore(f"The snapshot file {path.name} cannot be used: {reason}.", fix=fix) from error
+
+
+@contextmanager
+def _reachable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnusableStore(
+            f"The snapshot file {path.name} cannot be used: {error.strerror}.",
+            fix=f"let this user read and write {path.parent}",
+        ) from error
+
+
+def set_aside(path: Path) -> Path | None:
+    """Put a snapshot file out of the way, so that the next sync begins anew; its new name, None where there was none.
+
+    Nothing is lost by it at the platform, which keeps what it shows and compares with that.
+    """
+    kept = path.with_name(f"{path.name}.set-aside")
+    with _reachable(path):
+        for ending in ("-wal", "-shm"):
+            path.with_name(path.name + ending).unlink(missing_ok=True)
+        if not path.exists():
+            return None
+        path.replace(kept)
+    return kept
 
 
 class Store:
@@ -63,27 +97,42 @@ class Store:
             UnusableStore: It cannot be opened, is damaged, or was written by a newer version.
         """
         self.path = path
-        try:
+        with _reachable(path), explained(path):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             path.chmod(0o600)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.execute("PRAGMA temp_store=FILE")
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                with self.transaction():
-                    for statement in _SCHEMA.split(";\n"):
-                        self._db.execute(statement)
-                    self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        except (OSError, sqlite3.Error) as error:
-            if hasattr(self, "_db"):
-                self._db.close()
-            raise UnusableStore(f"The snapshot file {path.name} cannot be used: {error}.") from error
-        if version > SCHEMA_VERSION:
+        try:
+            with explained(path):
+                version = self._prepare()
+            if version > schema.VERSION:
+                raise UnusableStore(
+                    f"The snapshot file {path.name} was written by a newer version.",
+                    fix=f"update this program, or: {_REBUILD}",
+                )
+        except UnusableStore:
             self._db.close()
-            raise UnusableStore(f"The snapshot file {path.name} was written by a newer version; update this one.")
+            raise
+
+    def _prepare(self) -> int:
+        """Make the tables, or bring those of an older version up to date; say which version the file has now."""
+        self._db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # takes effect in a file that is new, or is vacuumed
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("PRAGMA temp_store=FILE")
+        self._db.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
+        version: int = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version >= schema.VERSION:
+            return version
+        with self.transaction():
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]  # another process may have been first
+            if version == 0:
+                schema.create(self._db)
+            elif version < schema.VERSION:
+                schema.migrate(self._db, version)
+        if version:
+            self._db.execute("VACUUM")
+        return schema.VERSION
 
     def __enter__(self) -> Store:
         """Use as a context manager: closes the file at the end."""
@@ -131,22 +180,65 @@ class Store:
         numbers = self._db.execute("SELECT number FROM runs WHERE state IN ('pushing', 'held') ORDER BY number")
         return [Run(self._db, row[0]) for row in numbers]
 
+    def unfinished_runs(self) -> list[Run]:
+        """Every run that is not committed, oldest first."""
+        numbers = self._db.execute("SELECT number FROM runs WHERE state != 'committed' ORDER BY number")
+        return [Run(self._db, row[0]) for row in numbers]
+
+    def unsent_runs(self) -> list[Run]:
+        """The runs that were compared and are neither committed nor held."""
+        numbers = self._db.execute("SELECT number FROM runs WHERE state IN ('compared', 'pushing') ORDER BY number")
+        return [Run(self._db, row[0]) for row in numbers]
+
     @property
     def pending(self) -> Run | None:
         """The newest of the pending runs."""
         return next(reversed(self.pending_runs()), None)
 
-    def begin(self, run_id: str, reading_started_at: datetime) -> Run:
-        """Start a run. Runs that were neither committed nor handed over are dropped first."""
+    def waiting(self, since: datetime) -> Run | None:
+        """The run that was compared and is not committed yet, if it was compared since that moment."""
+        return self._run(
+            f"state IN ('compared', 'pushing') AND touched_at >= '{_text(since)}' ORDER BY number DESC LIMIT 1"
+        )
+
+    def interrupted(self, fingerprint: str, *, touched_since: datetime, begun_since: datetime) -> Run | None:
+        """The run whose reading was cut off, if it may be gone on with: the same settings, and not too long ago."""
+        run = self._run("state = 'reading' ORDER BY number DESC LIMIT 1")
+        if run is None:
+            return None
+        read_by, touched_at, began = self._db.execute(
+            "SELECT fingerprint, touched_at, reading_started_at FROM runs WHERE number = ?", (run.number,)
+        ).fetchone()
+        is_recent = touched_at >= _text(touched_since) and datetime.fromisoformat(began) >= begun_since
+        return run if read_by == fingerprint and is_recent else None
+
+    def begin(self, run_id: str, reading_started_at: datetime, *, fingerprint: str = "") -> Run:
+        """Start a run. Runs that were neither committed nor handed over are dropped first.
+
+        Args:
+            run_id: A new id.
+            reading_started_at: Now.
+            fingerprint: Of the settings and the connector that read it.
+        """
         with self.transaction():
-            self._drop("state = 'reading'")
+            self._drop("state IN ('reading', 'compared')")
             cursor = self._db.execute(
-                "INSERT INTO runs (run_id, state, reading_started_at) VALUES (?, 'reading', ?)",
-                (run_id, reading_started_at.isoformat()),
+                "INSERT INTO runs (run_id, state, reading_started_at, touched_at, fingerprint)"
+                " VALUES (?, 'reading', ?, ?, ?)",
+                (run_id, reading_started_at.isoformat(), _text(reading_started_at), fingerprint),
             )
             run = Run(self._db, int(cursor.lastrowid or 0))
             run.create_tables()
         return run
+
+    def touch(self, run: Run, now: datetime) -> None:
+        """Note when a run was last added to."""
+        self._db.execute("UPDATE runs SET touched_at = ? WHERE number = ?", (_text(now), run.number))
+
+    def note(self, run: Run, **facts: str | int | None) -> None:
+        """Note facts about a run, by the names of the columns of its table."""
+        columns = ", ".join(f"{name} = ?" for name in facts)
+        self._db.execute(f"UPDATE runs SET {columns} WHERE number = ?", (*facts.values(), run.number))
 
     def mark(self, run: Run, state: RunState, *, sync_id: str | None = None, generation: int | None = None) -> None:
         """Note where a run stands.
@@ -168,6 +260,13 @@ class Store:
                     "DELETE FROM scope_names WHERE id NOT IN (SELECT scope FROM scopes)"
                     " AND id NOT IN (SELECT parent FROM scopes WHERE parent IS NOT NULL)"
                 )
+
+    def shrink(self) -> None:
+        """Give room back to the disk: the file keeps no more free pages than it has full ones, for the next run."""
+        free, pages = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
+        if (spare := free - (pages - free)) > 0:
+            # Each step of this statement frees one page.
+            self._db.execute(f"PRAGMA incremental_vacuum({spare})").fetchall()
 
     def drop(self, run: Run) -> None:
         """Forget a run."""
@@ -204,3 +303,8 @@ class Transaction:
         """Commit, or roll back."""
         if self._is_outer:
             self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def _text(moment: datetime) -> str:
+    # Of one zone and one length, so that texts compare as moments do.
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,176 +1,246 @@
-"""One sync of one integration from beginning to end: read, compare, push."""
+"""One sync of one integration from beginning to end: read, or go on reading; compare; push, or wait until it can be."""
 
 from __future__ import annotations
 
 import logging
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Set
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
+
+from pydantic import TypeAdapter
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.spec import Connector, ConnectorError, Failure, Page
-from ploy_connector_aws.spec.host import LIST_HOOKS
+from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable, StaleReading, SyncTaken
+from ploy_connector_aws.spec import Connector, ConnectorError
 
 from .changes import Changes, finish
 from .guard import hold_reasons
-from .push import push_full
-from .snapshot import Run
+from .history import Ending, History, HistoryEntry, ScopeReport
+from .push import Push, choose_mode, note_answer
+from .reading import OnProgress, UnexpectedFailure, read
+from .resume import ReadScopes
+from .snapshot import OriginMoved, Run
 from .store import Store
 
 _log = logging.getLogger(__name__)
 
-_PAGES_PER_TRANSACTION = 50
-_SECONDS_PER_TRANSACTION = 0.5
+_LONGEST_READING = timedelta(hours=24)
+"""A run that was begun longer ago is not gone on with, however often it was: what it read first is too old."""
 
-
-class UnexpectedFailure(Exception):
-    """A connector raised what it must not; its own words are not repeated, since they may hold anything."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(Failure.from_error(cause).message)
-        self.__cause__ = cause
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far reading is, in scopes: more may still be announced."""
-
-    announced: int
-    ended: int
+_CHANGES: TypeAdapter[Changes] = TypeAdapter(Changes)
 
 
 @dataclass(frozen=True)
 class SyncResult:
     """What a sync did."""
 
-    status: Literal["committed", "held_for_review", "paused"]
+    status: Literal["committed", "held_for_review", "paused", "waiting"]
+    run: Run | None = None
+    """The run, while the store has it."""
     changes: Changes | None = None
     answer: wire.CommitAnswer | None = None
+    error: PlatformError | None = None
+    """While waiting: why the platform could not be reached, or did not take it yet."""
 
 
-OnProgress = Callable[[Progress], None]
-
-
-def sync(
-    connector: Connector,
-    store: Store,
-    platform: PlatformClient,
-    hello: wire.HelloAnswer,
-    integration_id: str,
-    *,
-    on_progress: OnProgress = lambda _: None,
-) -> SyncResult:
-    """Read everything, compare it with the last committed run, and hand over what is proven.
+class Sync:
+    """The sync of one integration.
 
     Args:
         connector: The configured connector of this integration.
         store: The integration's snapshot file; hold its lock.
         platform: Where to.
-        hello: What the platform answered to the runtime's hello.
+        introduce: Says hello to the platform.
         integration_id: The integration's id at the platform.
+        fingerprint: Of the settings and the connector: a reading is gone on with only under the same.
         on_progress: Told now and then how far reading is.
-
-    Returns:
-        What was committed or held.
-
-    Raises:
-        ConnectorError: Nothing at all could be read.
-        PlatformError: The platform could not be reached, or refused. Nothing of this run is visible there.
+        now: The clock.
     """
-    if hello.flags.paused:
-        return SyncResult("paused")
-    settle_pending(store, platform, integration_id)
-    run = store.begin(uuid.uuid4().hex, datetime.now(UTC))
-    _log.info("run %s of integration %s: reading", run.run_id, integration_id)
-    read(connector, store, run, on_progress=on_progress)
-    opened = platform.open_sync(
-        integration_id,
-        wire.OpenSync(
-            run_id=run.run_id,
-            opener=store.fact("opener", uuid.uuid4().hex),
-            reading_started_at=run.reading_started_at,
-        ),
-    )
-    # While we were reading, a person may have approved what was held.
-    settle_pending(store, platform, integration_id)
-    if store.baseline is not None and store.baseline.generation != opened.generation:
-        # It is not what Ploy shows: a restored backup, or another runtime. Ploy compares with its own.
-        _log.warning("run %s: the last sync kept here is not Ploy's newest; it is not compared with", run.run_id)
-        store.drop(store.baseline)
-    changes = finish(store, run)
-    hold = hold_reasons(changes)
-    _log.info("run %s: compared: %s; hold: %s", run.run_id, changes, hold)
-    store.mark(run, "pushing", sync_id=opened.id)
-    answer = push_full(platform, integration_id, opened.id, run, limits=hello.limits, hold=hold)
-    store.mark(run, "committed" if answer.status == "committed" else "held", generation=answer.generation)
-    _log.info("run %s: %s as generation %s", run.run_id, answer.status, answer.generation)
-    return SyncResult(answer.status, changes, answer)
+
+    def __init__(
+        self,
+        connector: Connector,
+        store: Store,
+        platform: PlatformClient,
+        introduce: Callable[[], wire.HelloAnswer],
+        integration_id: str,
+        *,
+        fingerprint: str,
+        on_progress: OnProgress = lambda _: None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._connector = connector
+        self._store = store
+        self._platform = platform
+        self._introduce = introduce
+        self._integration_id = integration_id
+        self._fingerprint = fingerprint
+        self._on_progress = on_progress
+        self._now = now
+        self._interval = timedelta(seconds=connector.installed.manifest.scan_interval_seconds)
+
+    def make(self) -> SyncResult:
+        """Read what is not read yet, compare it with the last committed run, and hand over what is proven.
+
+        Returns:
+            What was committed or held; or that what was read waits here, and is pushed by the next sync.
+
+        Raises:
+            ConnectorError: Nothing at all could be read.
+            PlatformError: The platform refused. What was read waits here while it is fresh.
+        """
+        try:
+            hello = self._introduce()
+        except PlatformUnavailable as error:
+            # Reading never waits for the platform.
+            unsent = self._waiting() or self._read_and_compare()
+            return SyncResult("waiting", unsent, stored_changes(unsent), error=error)
+        if hello.flags.paused:
+            return SyncResult("paused")
+        self._interval = timedelta(seconds=hello.scan_interval_seconds)
+        self._settle()
+        self._drop_strange_baseline(hello)
+        run = self._waiting()
+        if run is None:
+            for stale in self._store.unsent_runs():
+                self._end(stale, "dropped", "It could not be handed over while it was fresh.")
+            run = self._read_and_compare()
+        try:
+            return self._push(run, hello)
+        except StaleReading as refusal:
+            _log.warning("run %s: reading again: %s", run.run_id, refusal)
+            self._end(run, "dropped", refusal.message)
+        return self._push(self._read_and_compare(), hello)
+
+    def _waiting(self) -> Run | None:
+        return self._store.waiting(self._now() - self._interval)
+
+    def _settle(self) -> None:
+        """Learn what became of runs that were handed over."""
+        for pending in self._store.pending_runs():
+            status = self._platform.sync_status(self._integration_id, pending.sync_id) if pending.sync_id else None
+            if status is not None and status.answer is not None and status.state in ("committed", "held"):
+                if status.state != pending.state:
+                    self._note(pending, status.answer)
+            elif status is not None and status.state == "rejected":
+                self._end(pending, "rejected", "A person rejected it at Ploy.")
+            elif pending.state == "held":
+                self._end(pending, "replaced", "Another sync took its place at Ploy.")
+            elif status is None or status.state != "open":
+                self._store.note(pending, sync_id=None)  # it may be handed over anew
+
+    def _drop_strange_baseline(self, hello: wire.HelloAnswer) -> None:
+        base = self._store.baseline
+        if base is not None and base.generation != hello.generation:
+            # It is not what Ploy shows: a restored backup, or another runtime. Ploy compares with its own.
+            _log.warning("the last sync kept here is not Ploy's newest, so it is not compared with")
+            self._store.drop(base)
+
+    def _read_and_compare(self) -> Run:
+        run = self._read()
+        # While we were reading, a person may have approved what was held. Comparing does not wait for the platform.
+        with suppress(PlatformError):
+            self._settle()
+        base = self._store.baseline
+        with self._store.transaction():
+            changes = finish(self._store, run)
+            self._store.note(run, base=base.number if base else None, changes=_CHANGES.dump_json(changes).decode())
+            self._store.mark(run, "compared")
+            self._store.touch(run, self._now())
+        _log.info("run %s: compared: %s", run.run_id, changes)
+        return run
+
+    def _read(self) -> Run:
+        now = self._now()
+        run = self._store.interrupted(
+            self._fingerprint, touched_since=now - self._interval, begun_since=now - _LONGEST_READING
+        )
+        if run is not None:
+            skip = ReadScopes(run)
+            _log.info("run %s: going on; %d scopes were read before", run.run_id, len(skip))
+            try:
+                with self._store.transaction():
+                    run.go_on()
+                self._fill(run, skip)
+            except OriginMoved:
+                self._end(run, "dropped", "Another directory was found in its place while it was read.")
+            else:
+                return run
+        run = self._store.begin(uuid.uuid4().hex, self._now(), fingerprint=self._fingerprint)
+        _log.info("run %s of integration %s: reading", run.run_id, self._integration_id)
+        self._fill(run)
+        return run
+
+    def _fill(self, run: Run, skip: Set[str] = frozenset()) -> None:
+        entry = HistoryEntry(
+            run_id=run.run_id, reading_started_at=run.reading_started_at, ended_at=self._now(), ending="failed"
+        )
+        try:
+            read(self._connector, self._store, run, skip=skip, on_progress=self._on_progress, now=self._now)
+        except (ConnectorError, UnexpectedFailure) as error:
+            ended = entry.model_copy(update={"ended_at": self._now(), "reasons": (str(error),)})
+            History(self._store.connection).add(ended)
+            raise
+
+    def _push(self, run: Run, hello: wire.HelloAnswer) -> SyncResult:
+        changes = stored_changes(run)
+        push = Push(
+            self._platform,
+            self._integration_id,
+            self._store,
+            run,
+            changes,
+            opener=self._store.fact("opener", uuid.uuid4().hex),
+            limits=hello.limits,
+            hold=hold_reasons(changes),
+        )
+        try:
+            answer = push.make(choose_mode(self._store, run, hello))
+        except (PlatformUnavailable, SyncTaken) as error:
+            return SyncResult("waiting", run, changes, error=error)
+        self._note(run, answer)
+        self._store.shrink()
+        return SyncResult(answer.status, run, changes, answer)
+
+    def _note(self, run: Run, answer: wire.CommitAnswer) -> None:
+        """Note that a run was committed or is held."""
+        with self._store.transaction():
+            History(self._store.connection).add(
+                HistoryEntry(
+                    run_id=run.run_id,
+                    reading_started_at=run.reading_started_at,
+                    ended_at=self._now(),
+                    ending=answer.status,
+                    mode=run.mode,
+                    attempts=run.attempt,
+                    reasons=answer.hold_reasons,
+                    scopes=ScopeReport.of(run),
+                    **answer.model_dump(include={"generation", "added", "changed", "removed", "retained_unproven"}),
+                )
+            )
+            note_answer(self._store, run, answer)
+        _log.info("run %s: %s as generation %s", run.run_id, answer.status, answer.generation)
+
+    def _end(self, run: Run, ending: Ending, reason: str) -> None:
+        """Drop a run that was not committed, and say so in the history."""
+        with self._store.transaction():
+            History(self._store.connection).add(
+                HistoryEntry(
+                    run_id=run.run_id,
+                    reading_started_at=run.reading_started_at,
+                    ended_at=self._now(),
+                    ending=ending,
+                    attempts=run.attempt,
+                    reasons=(reason,),
+                )
+            )
+            self._store.drop(run)
 
 
-def settle_pending(store: Store, platform: PlatformClient, integration_id: str) -> None:
-    """Learn what became of runs that were handed over: the baseline moves only if one was committed."""
-    for pending in store.pending_runs():
-        status = platform.sync_status(integration_id, pending.sync_id) if pending.sync_id else None
-        if status is not None and status.state == "committed" and status.answer is not None:
-            store.mark(pending, "committed", generation=status.answer.generation)
-        elif status is None or status.state != "held":
-            store.drop(pending)
-
-
-def read(connector: Connector, store: Store, run: Run, *, on_progress: OnProgress = lambda _: None) -> None:
-    """Append everything that a connector lists to a run.
-
-    Raises:
-        ConnectorError: The connector failed before any scope was read completely.
-        UnexpectedFailure: The same, by an exception that is not of the spec.
-    """
-    failure: Exception | None = None
-    failed_hook = ""
-    for hook in LIST_HOOKS:
-        if not connector.implements(hook):
-            continue
-        for group in _by_time(_listed(connector, hook)):
-            with store.transaction():
-                for page in group:
-                    if isinstance(page, Page):
-                        run.add_page(page)
-                    else:
-                        _log.warning("run %s: %s failed: %s", run.run_id, hook, Failure.from_error(page).message)
-                        if failure is None:
-                            failure, failed_hook = page, hook
-            on_progress(Progress(*run.count_scopes()))
-    if failure is None:
-        return
-    if not run.has_proof():
-        store.drop(run)
-        raise failure if isinstance(failure, ConnectorError) else UnexpectedFailure(failure)
-    if not run.fail_open_scopes(Failure.from_error(failure)):
-        # It announced nothing that it could fail, and must not go unseen.
-        run.add_scope(failed_hook, None, "failed", Failure.from_error(failure))
-
-
-def _listed(connector: Connector, hook: str) -> Iterator[Page | Exception]:
-    """What a list hook gives; the exception that ended it comes last, in its place."""
-    try:
-        for page in getattr(connector.hooks, hook)(skip=frozenset()):
-            if not isinstance(page, Page):
-                raise TypeError(f"{hook} gave a {type(page).__name__} where a Page belongs")
-            yield page
-    except Exception as error:  # noqa: BLE001 - whatever a connector raises fails its own scopes, never the host
-        yield error
-
-
-def _by_time(pages: Iterator[Page | Exception]) -> Iterator[list[Page | Exception]]:
-    """Group pages so that each group can be one transaction: by time, and by number so that memory stays flat."""
-    group: list[Page | Exception] = []
-    started = time.monotonic()
-    for page in pages:
-        group.append(page)
-        if len(group) >= _PAGES_PER_TRANSACTION or time.monotonic() - started > _SECONDS_PER_TRANSACTION:
-            yield group
-            group, started = [], time.monotonic()
-    yield group
+def stored_changes(run: Run) -> Changes:
+    """What the comparison of a run found."""
+    return _CHANGES.validate_json(run.changes)

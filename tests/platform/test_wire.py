@@ -4,8 +4,11 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import Failure
 
 LINES = (
-    wire.RecordLine(type="account", scopes=("users",), partial=True, record={"id": "u1", "tags": {"ü": "\n"}}),
+    wire.RecordLine(type="account", id="u1", scopes=("users",), partial=True, record={"id": "u1", "tags": {"ü": "\n"}}),
+    wire.RecordLine(type="account", id="u2", scopes=()),
     wire.TombstoneLine(type="grant", id="g1"),
+    wire.TombstoneLine(type="grant", id="g1", scopes=("grants",)),
+    wire.ScopeLine(name="users", is_announced=False),
     wire.ScopeLine(name="users"),
     wire.ScopeLine(
         name="users/1", parent="users", ending="failed", failure=Failure(code="temporary", message="later"), origin="o"

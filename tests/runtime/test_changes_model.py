@@ -49,10 +49,9 @@ class Model:
             (scope, id): content for (scope, id), content in self.words.items() if not self._is_proven(scope, readings)
         }
         for scope, reading in readings.items():
-            for id in reading.partial:
-                words[scope, id] = known.get(id)
-            for id in reading.full:
-                words[scope, id] = number
+            for id in reading.partial | reading.full:
+                is_read = any(id in each.full for each in readings.values())
+                words[scope, id] = number if is_read else known.get(id)
         self.words = words
 
     def _is_proven(self, scope: str, readings: dict[str, Reading]) -> bool:

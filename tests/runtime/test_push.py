@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.changes import finish
-from ploy_connector_aws.runtime.push import MOST_SCOPES_PER_LINE, push_full
+from ploy_connector_aws.runtime.push import MOST_SCOPES_PER_LINE, Push
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.spec import Page
 from tests.sandbox.ploy.conftest import Customer, acme, clock, enroll, ploy
 
-from .pictures import account, begin
+from .pictures import START, account, begin
 
 __all__ = ["acme", "clock", "enroll", "ploy"]
 
@@ -20,10 +20,12 @@ def test_a_record_of_many_scopes_goes_in_lines_of_bounded_length_and_arrives_as_
     names = [f"group/{number}" for number in range(2 * MOST_SCOPES_PER_LINE + 1)]
     members = (Page(scope=name, parent="groups", records=(account("u"),), complete=True) for name in names)
     run = begin(store, Page(scope="groups", complete=True), *members)
-    finish(store, run)
+    changes = finish(store, run)
+    acme.clock.now = START
     limits = wire.Limits(max_batch_bytes=2_000)
+    push = Push(acme.client, acme.id, store, run, changes, opener="here", limits=limits, hold=())
 
-    answer = push_full(acme.client, acme.id, acme.open(), run, limits=limits, hold=())
+    answer = push.make("full")
 
     (record,) = acme.ploy.records(acme.id)
     assert (answer.added, sorted(record.scopes)) == ({"account": 1}, sorted(names))

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from ploy_connector_aws.runtime.reading import UnexpectedFailure, read
 from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.runtime.sync import UnexpectedFailure, read
 from ploy_connector_aws.spec import (
     SPEC_VERSION,
     ConnectionReport,

@@ -30,7 +30,7 @@ def hello(ploy: PloyHost, target: Target, body: Body, request: Request) -> wire.
 def open_sync(ploy: PloyHost, target: Target, body: Body, request: Request) -> wire.OpenedSync:
     """Open a staging area."""
     _seen(ploy, request, body)
-    return ploy.handover(target.integration.id).open(parse(wire.OpenSync, body))
+    return ploy.open_sync(target.integration.id, parse(wire.OpenSync, body))
 
 
 @router.put("/integrations/{integration_id}/syncs/{sync_id}/batches/{number}")
@@ -59,11 +59,17 @@ def sync_status(ploy: PloyHost, target: Target, sync_id: str) -> wire.SyncStatus
 
 @router.post("/integrations/{integration_id}/syncs/{sync_id}/commit")
 def commit(
-    ploy: PloyHost, target: Target, sync_id: str, body: Body, request: Request, response: Response
+    ploy: PloyHost,
+    target: Target,
+    sync_id: str,
+    body: Body,
+    request: Request,
+    response: Response,
+    preview: bool = False,
 ) -> wire.CommitAnswer:
-    """Make what was staged visible, or hold it."""
+    """Make what was staged visible, or hold it; or only say what would come of it."""
     _seen(ploy, request, body)
-    answer = ploy.commit(target.integration.id, sync_id, parse(wire.Commit, body))
+    answer = ploy.commit(target.integration.id, sync_id, parse(wire.Commit, body), preview=preview)
     response.status_code = 200 if answer.status == "committed" else 202
     return answer
 

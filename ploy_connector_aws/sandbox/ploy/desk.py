@@ -140,7 +140,8 @@ class Ploy:
         """Take a runtime's introduction, and say what is allowed and expected."""
         self._registry.note_hello(integration_id, hello)
         enabled = self.integration(integration_id)
-        return wire.HelloAnswer(limits=enabled.limits, flags=enabled.flags)
+        generation = self.handover(integration_id).generation
+        return wire.HelloAnswer(limits=enabled.limits, flags=enabled.flags, generation=generation)
 
     def handover(self, integration_id: str) -> Handover:
         """Where this integration's runs are handed over.
@@ -156,9 +157,21 @@ class Ploy:
                 )
             return self._handovers[integration_id]
 
-    def commit(self, integration_id: str, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
-        """Commit a sync. A full one that becomes visible answers the wish for one."""
-        return self._fulfilled(integration_id, self.handover(integration_id).commit(sync_id, request))
+    def open_sync(self, integration_id: str, request: wire.OpenSync) -> wire.OpenedSync:
+        """Open a sync, and commit it where the request says so."""
+        opened = self.handover(integration_id).open(request)
+        if opened.answer is not None:
+            self._fulfilled(integration_id, opened.id, opened.answer)
+        return opened
+
+    def commit(
+        self, integration_id: str, sync_id: str, request: wire.Commit, *, preview: bool = False
+    ) -> wire.CommitAnswer:
+        """Commit a sync, or say what would come of it. A full one that becomes visible answers the wish for one."""
+        handover = self.handover(integration_id)
+        if preview:
+            return handover.preview(sync_id, request)
+        return self._fulfilled(integration_id, sync_id, handover.commit(sync_id, request))
 
     # What a person sees and decides.
 
@@ -178,13 +191,17 @@ class Ploy:
         """What one commit did, record by record."""
         return self._picture(integration_id).changes(generation)
 
+    def syncs(self, integration_id: str) -> list[Sync]:
+        """Every sync that is remembered, whatever became of it, newest first."""
+        return self._picture(integration_id).syncs()
+
     def held(self, integration_id: str) -> Sync | None:
         """The commit that waits for a person; None when none does."""
         return self._picture(integration_id).held()
 
     def approve(self, integration_id: str, sync_id: str) -> wire.CommitAnswer:
         """Make a held commit visible."""
-        return self._fulfilled(integration_id, self.handover(integration_id).approve(sync_id))
+        return self._fulfilled(integration_id, sync_id, self.handover(integration_id).approve(sync_id))
 
     def reject(self, integration_id: str, sync_id: str) -> None:
         """Drop a held commit."""
@@ -195,8 +212,9 @@ class Ploy:
         if self.bodies is not None:
             self.bodies.append(SeenBody(method, path, content))
 
-    def _fulfilled(self, integration_id: str, answer: wire.CommitAnswer) -> wire.CommitAnswer:
-        if answer.status == "committed" and self.integration(integration_id).flags.full_requested:
+    def _fulfilled(self, integration_id: str, sync_id: str, answer: wire.CommitAnswer) -> wire.CommitAnswer:
+        is_wished = self.integration(integration_id).flags.full_requested
+        if is_wished and answer.status == "committed" and self.handover(integration_id).is_full(sync_id):
             self.set_flags(integration_id, full_requested=False)
         return answer
 

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import get_args
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.changes import ChangeKind, Changes, changed_keys, finish
+from ploy_connector_aws.runtime.changes import ChangeKind, changed_keys, finish, to_outcome
 from ploy_connector_aws.runtime.guard import hold_reasons
-from ploy_connector_aws.runtime.snapshot import Emission, Run
+from ploy_connector_aws.runtime.history import ScopeReport
+from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.spec.records import RecordKey, to_json
 
+from .building import build
 from .ledger import Ledger, RecordChange, Sync
-from .lines import check_lines, read_lines, to_record, unpack
+from .lines import check_lines, unpack
 from .problems import Refusal
 
 _CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -44,26 +45,45 @@ class Handover:
         with self._lock:
             self._store.close()
 
+    @property
+    def generation(self) -> int:
+        """The newest committed generation; 0 before the first."""
+        with self._lock:
+            return self._generation
+
     def open(self, request: wire.OpenSync) -> wire.OpenedSync:
         """Open a staging area, or find the one of the same run. An open one of the same opener's other run is replaced.
 
         Raises:
-            Refusal: Another opener's lease lives, or reading began in the future.
+            Refusal: Another opener's lease lives, reading began in the future, or the base of a delta is not the
+                newest generation; or, where the request commits at once, anything that ``commit`` refuses.
         """
-        now = self._clock()
-        if request.reading_started_at > now + _CLOCK_TOLERANCE:
+        if request.reading_started_at > self._clock() + _CLOCK_TOLERANCE:
             raise Refusal("clock_ahead")
         with self._lock, self._store.transaction():
-            if (same := self._ledger.same_run(request)) is not None:
-                self._ledger.renew(same.id, now + self._lease)
-                return self._opened(same.id)
-            if (other := self._ledger.newest("open")) is not None:
-                if other.opener != request.opener and other.lease_ends_at > now:
-                    raise Refusal("sync_taken", retry_after_seconds=(other.lease_ends_at - now).total_seconds())
-                self._ledger.move(other.id, "replaced")
-            sync_id = uuid.uuid4().hex
-            self._ledger.open(sync_id, request, now + self._lease)
-            return self._opened(sync_id)
+            sync_id = self._open(request)
+            answer = self._commit(sync_id, request.commit) if request.commit else None
+            return wire.OpenedSync(
+                id=sync_id,
+                batches=self._ledger.batches(sync_id),
+                answer=answer,
+                lease_seconds=int(self._lease.total_seconds()),
+            )
+
+    def _open(self, request: wire.OpenSync) -> str:
+        now = self._clock()
+        if (same := self._ledger.same_run(request)) is not None:
+            self._ledger.renew(same.id, now + self._lease)
+            return same.id
+        if request.mode == "delta" and request.base_generation != self._generation:
+            raise Refusal("base_stale", f"The newest generation is {self._generation}.")
+        if (other := self._ledger.newest("open")) is not None:
+            if other.opener != request.opener and other.lease_ends_at > now:
+                raise Refusal("sync_taken", retry_after_seconds=(other.lease_ends_at - now).total_seconds())
+            self._ledger.move(other.id, "replaced")
+        sync_id = uuid.uuid4().hex
+        self._ledger.open(sync_id, request, now + self._lease)
+        return sync_id
 
     def put_batch(
         self, sync_id: str, number: int, body: bytes, content_digest: str | None, limits: wire.Limits
@@ -85,9 +105,14 @@ class Handover:
                 return wire.BatchAnswer(number=number, lines=arrived[1])
             if sync.state != "open":
                 raise Refusal("batch_conflict", "The sync was committed without a batch of this number.")
-            lines = check_lines(unpack(body, limits), limits)
+            lines = check_lines(unpack(body, limits), limits, sync.mode)
             self._ledger.add_batch(sync_id, wire.StagedBatch(number=number, digest=digest), lines, body)
         return wire.BatchAnswer(number=number, lines=lines)
+
+    def is_full(self, sync_id: str) -> bool:
+        """Whether a sync sends everything."""
+        with self._lock:
+            return self._known(sync_id).mode == "full"
 
     def status(self, sync_id: str) -> wire.SyncStatus:
         """Say where a sync stands."""
@@ -111,27 +136,50 @@ class Handover:
             Refusal: It is stale, gone, or not what was staged; then nothing has changed.
         """
         with self._lock, self._store.transaction():
-            sync = self._present(sync_id)
-            if sync.answer is not None:
-                if sync.request != request.model_dump_json():
-                    raise Refusal("commit_conflict")
-                return sync.answer
-            self._check_batches(sync, request)
-            held, base = self._ledger.newest("held"), self._store.baseline
-            if any(known and sync.reading_started_at < known.reading_started_at for known in (held, base)):
-                raise Refusal("stale_reading")
-            if held is not None:
-                self._ledger.move(held.id, "replaced")
-            run = self._build(sync, request)
-            changes = finish(self._store, run)
-            asked = request.hold.reasons if request.hold else ()
-            reasons = tuple(dict.fromkeys((*asked, *hold_reasons(changes))))
-            answer = _answer(changes, reasons)
-            if not reasons:
-                return self._publish(sync, run, answer, request)
-            self._store.mark(run, "held", sync_id=sync_id)
-            self._ledger.move(sync_id, "held", request=request, answer=answer)
+            return self._commit(sync_id, request)
+
+    def preview(self, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
+        """Answer what a commit would, and change nothing.
+
+        Raises:
+            Refusal: As with ``commit``.
+        """
+        answer: wire.CommitAnswer | None = None
+        try:
+            with self._lock, self._store.transaction():
+                answer = self._commit(sync_id, request)
+                raise _TakenBack
+        except _TakenBack:
+            assert answer is not None
             return answer
+
+    def _commit(self, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
+        sync = self._present(sync_id)
+        if sync.answer is not None:
+            if sync.request != request.model_dump_json():
+                raise Refusal("commit_conflict")
+            return sync.answer
+        self._check_batches(sync, request)
+        held, base = self._ledger.newest("held"), self._store.baseline
+        if any(known and sync.reading_started_at < known.reading_started_at for known in (held, base)):
+            raise Refusal("stale_reading")
+        if held is not None:
+            self._ledger.move(held.id, "replaced")
+        run = build(self._store, self._ledger, sync, request)
+        changes = finish(self._store, run)
+        outcome = to_outcome(changes)
+        if sync.mode == "delta" and request.expected != outcome:
+            raise Refusal("outcome_differs", f"{outcome} was found, {request.expected} was expected.")
+        asked = request.hold.reasons if request.hold else ()
+        reasons = tuple(dict.fromkeys((*asked, *hold_reasons(changes))))
+        answer = wire.CommitAnswer(
+            status="held_for_review", generation=None, **outcome.model_dump(), hold_reasons=reasons
+        )
+        if not reasons:
+            return self._publish(sync, run, answer, request)
+        self._store.mark(run, "held", sync_id=sync_id)
+        self._ledger.move(sync_id, "held", request=request, answer=answer)
+        return answer
 
     def approve(self, sync_id: str) -> wire.CommitAnswer:
         """Make a held commit visible.
@@ -173,9 +221,9 @@ class Handover:
             raise Refusal("sync_gone", f"It is not held; it is {sync.state}.")
         return sync, run
 
-    def _opened(self, sync_id: str) -> wire.OpenedSync:
-        generation = self._ledger.next_generation() - 1
-        return wire.OpenedSync(id=sync_id, generation=generation, lease_seconds=int(self._lease.total_seconds()))
+    @property
+    def _generation(self) -> int:
+        return self._ledger.next_generation() - 1
 
     def _status(self, sync: Sync) -> wire.SyncStatus:
         return wire.SyncStatus(
@@ -196,46 +244,18 @@ class Handover:
         if wire.digest_of_batches(batch.digest for batch in arrived) != request.digest:
             raise Refusal("batches_differ", "Their digests differ.")
 
-    def _build(self, sync: Sync, request: wire.Commit) -> Run:
-        """Turn what is staged into a run, and check that it is all that was sent."""
-        run = self._store.begin(sync.id, sync.reading_started_at)
-        for body in self._ledger.bodies(sync.id):
-            for line in read_lines(_unpacked(body)):
-                if isinstance(line, wire.RecordLine):
-                    record = to_record(line)
-                    emission = Emission(line.type, record.id, to_json(record), line.partial)
-                    for scope in dict.fromkeys(line.scopes):
-                        run.add_emissions(scope, [emission])
-                elif isinstance(line, wire.TombstoneLine):
-                    run.add_retracted([RecordKey(type=line.type, id=line.id)])
-                else:
-                    run.add_scope(line.name, line.parent, line.ending, line.failure, line.origin)
-        self._check_counts(run, request)
-        return run
-
-    def _check_counts(self, run: Run, request: wire.Commit) -> None:
-        db = self._store.connection
-        # Different records, not lines: one that came in several lines must not stand for one that was lost.
-        arrived = dict(db.execute(f"SELECT type, count(DISTINCT id) FROM {run.emissions} GROUP BY type"))  # noqa: S608
-        announced, _ = run.count_scopes()
-        named = {kind: count for kind, count in request.records.items() if count}
-        if arrived != named:
-            raise Refusal("counts_differ", f"{arrived} records arrived, {named} were named.")
-        if announced != request.scopes:
-            raise Refusal("counts_differ", f"{announced} scopes arrived, {request.scopes} were named.")
-        homeless = db.execute(
-            f"SELECT count(DISTINCT scope) FROM {run.emissions} WHERE scope NOT IN"  # noqa: S608
-            " (SELECT scope FROM scopes WHERE run = ?)",
-            (run.number,),
-        ).fetchone()[0]
-        if homeless:
-            raise Refusal("scopes_unannounced", f"{homeless} scopes.")
-
     def _publish(
         self, sync: Sync, run: Run, answer: wire.CommitAnswer, request: wire.Commit | None = None
     ) -> wire.CommitAnswer:
         number = self._ledger.next_generation()
-        self._ledger.add_generation(number, sync.id, self._clock(), request is None, self._record_changes(run))
+        self._ledger.add_generation(
+            number,
+            sync.id,
+            self._clock(),
+            is_approved=request is None,
+            report=ScopeReport.of(run),
+            changes=self._record_changes(run),
+        )
         self._store.mark(run, "committed", sync_id=sync.id, generation=number)
         published = answer.model_copy(update={"status": "committed", "generation": number})
         self._ledger.move(sync.id, "committed", request=request, answer=published)
@@ -249,19 +269,5 @@ class Handover:
                 yield RecordChange(kind, key, old.content if old else None)
 
 
-def _unpacked(body: bytes) -> bytes:
-    # Within the limits when it arrived; they may have become smaller since.
-    return unpack(body, wire.Limits(max_batch_bytes=2**31))
-
-
-def _answer(changes: Changes, reasons: tuple[str, ...]) -> wire.CommitAnswer:
-    return wire.CommitAnswer(
-        status="held_for_review",
-        generation=None,
-        added=changes.added,
-        changed=changes.changed,
-        removed=changes.removed,
-        retained_unproven=changes.retained_unproven,
-        unproven_scopes=changes.unproven_scopes,
-        hold_reasons=reasons,
-    )
+class _TakenBack(Exception):
+    """Undoes a commit that was made only to see what would come of it."""

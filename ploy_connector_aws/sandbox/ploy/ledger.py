@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.changes import ChangeKind
+from ploy_connector_aws.runtime.history import ScopeReport
 from ploy_connector_aws.spec.records import RecordKey
 
 SyncState: TypeAlias = Literal["open", "held", "committed", "rejected", "replaced", "aborted"]
@@ -23,7 +24,9 @@ CREATE TABLE IF NOT EXISTS ploy_syncs (
   reading_started_at TEXT NOT NULL,
   lease_ends_at TEXT NOT NULL,
   request TEXT,
-  answer TEXT
+  answer TEXT,
+  mode TEXT NOT NULL DEFAULT 'full',
+  base_generation INTEGER
 );
 CREATE UNIQUE INDEX IF NOT EXISTS ploy_one_open ON ploy_syncs (state) WHERE state = 'open';
 CREATE UNIQUE INDEX IF NOT EXISTS ploy_one_held ON ploy_syncs (state) WHERE state = 'held';
@@ -32,13 +35,24 @@ CREATE TABLE IF NOT EXISTS ploy_batches (
   PRIMARY KEY (sync, number)
 );
 CREATE TABLE IF NOT EXISTS ploy_generations (
-  number INTEGER PRIMARY KEY, sync TEXT NOT NULL, committed_at TEXT NOT NULL, is_approved INTEGER NOT NULL
+  number INTEGER PRIMARY KEY, sync TEXT NOT NULL, committed_at TEXT NOT NULL, is_approved INTEGER NOT NULL,
+  report TEXT NOT NULL DEFAULT '{"endings":{}}'
 );
 CREATE TABLE IF NOT EXISTS ploy_changes (
   generation INTEGER NOT NULL, kind TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL, before BLOB,
   PRIMARY KEY (generation, kind, type, id)
 ) WITHOUT ROWID;
 """
+
+
+_ADDED_COLUMNS = (
+    ("ploy_syncs", "mode TEXT NOT NULL DEFAULT 'full'"),
+    ("ploy_syncs", "base_generation INTEGER"),
+    ("ploy_generations", """report TEXT NOT NULL DEFAULT '{"endings":{}}'"""),
+)
+
+GENERATIONS_KEPT = 1000
+"""Of so many of the newest generations it is kept what each changed; the syncs of older ones are forgotten."""
 
 
 class Sync(NamedTuple):
@@ -52,6 +66,8 @@ class Sync(NamedTuple):
     lease_ends_at: datetime
     request: str | None
     answer: wire.CommitAnswer | None
+    mode: wire.Mode
+    base_generation: int | None
 
 
 class Generation(NamedTuple):
@@ -64,6 +80,8 @@ class Generation(NamedTuple):
     committed_at: datetime
     is_approved: bool
     """A person approved it after it was held."""
+    mode: wire.Mode
+    report: ScopeReport
     answer: wire.CommitAnswer
 
 
@@ -82,8 +100,11 @@ class Ledger:
         self._db = db
 
     def create_tables(self) -> None:
-        """Make what is not there yet."""
+        """Make what is not there yet, also where an older version made the rest."""
         self._db.executescript(_SCHEMA)
+        for table, column in _ADDED_COLUMNS:
+            if column.split()[0] not in {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}:
+                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
 
     def sync(self, sync_id: str) -> Sync | None:
         """One sync."""
@@ -95,21 +116,30 @@ class Ledger:
         return next(self._syncs(f"state IN ({marks}) ORDER BY rowid DESC", *states), None)
 
     def same_run(self, request: wire.OpenSync) -> Sync | None:
-        """The sync of this opener's run that is open, or was handed over."""
-        states = "state IN ('open', 'held', 'committed') ORDER BY rowid DESC"
-        return next(self._syncs(f"run_id = ? AND opener = ? AND {states}", request.run_id, request.opener), None)
+        """The sync of this opener's run that is open in the same mode, or was handed over in any."""
+        states = "(state IN ('held', 'committed') OR state = 'open' AND mode = ? AND base_generation IS ?)"
+        return next(
+            self._syncs(
+                f"run_id = ? AND opener = ? AND {states} ORDER BY rowid DESC",
+                *(request.run_id, request.opener, request.mode, request.base_generation),
+            ),
+            None,
+        )
 
     def open(self, sync_id: str, request: wire.OpenSync, lease_ends_at: datetime) -> None:
         """Note a new open sync."""
         self._db.execute(
-            "INSERT INTO ploy_syncs (id, run_id, opener, state, reading_started_at, lease_ends_at)"
-            " VALUES (?, ?, ?, 'open', ?, ?)",
+            "INSERT INTO ploy_syncs"
+            " (id, run_id, opener, state, reading_started_at, lease_ends_at, mode, base_generation)"
+            " VALUES (?, ?, ?, 'open', ?, ?, ?, ?)",
             (
                 sync_id,
                 request.run_id,
                 request.opener,
                 request.reading_started_at.isoformat(),
                 lease_ends_at.isoformat(),
+                request.mode,
+                request.base_generation,
             ),
         )
 
@@ -167,11 +197,19 @@ class Ledger:
         return number
 
     def add_generation(
-        self, number: int, sync_id: str, committed_at: datetime, is_approved: bool, changes: Iterable[RecordChange]
+        self,
+        number: int,
+        sync_id: str,
+        committed_at: datetime,
+        *,
+        is_approved: bool,
+        report: ScopeReport,
+        changes: Iterable[RecordChange],
     ) -> None:
-        """Note what a commit did."""
+        """Note what a commit did, and forget what happened long ago."""
         self._db.execute(
-            "INSERT INTO ploy_generations VALUES (?, ?, ?, ?)", (number, sync_id, committed_at.isoformat(), is_approved)
+            "INSERT INTO ploy_generations VALUES (?, ?, ?, ?, ?)",
+            (number, sync_id, committed_at.isoformat(), is_approved, report.model_dump_json(exclude_defaults=True)),
         )
         self._db.executemany(
             "INSERT INTO ploy_changes VALUES (?, ?, ?, ?, ?)",
@@ -180,14 +218,23 @@ class Ledger:
                 for kind, key, before in changes
             ),
         )
+        self._forget(number - GENERATIONS_KEPT)
+
+    def _forget(self, last: int) -> None:
+        oldest_kept = "(SELECT s.rowid FROM ploy_syncs s JOIN ploy_generations g ON g.sync = s.id WHERE g.number = ?)"
+        syncs = f"SELECT id FROM ploy_syncs WHERE rowid <= {oldest_kept} AND state NOT IN ('open', 'held')"
+        self._db.execute(f"DELETE FROM ploy_batches WHERE sync IN ({syncs})", (last,))
+        self._db.execute(f"DELETE FROM ploy_syncs WHERE id IN ({syncs})", (last,))
+        for table, column in (("ploy_generations", "number"), ("ploy_changes", "generation")):
+            self._db.execute(f"DELETE FROM {table} WHERE {column} <= ?", (last,))
 
     def generations(self) -> Iterator[Generation]:
         """Every commit that became visible, oldest first."""
         rows = self._db.execute(
-            "SELECT g.number, g.sync, s.run_id, s.reading_started_at, g.committed_at, g.is_approved, s.answer"
-            " FROM ploy_generations g JOIN ploy_syncs s ON s.id = g.sync ORDER BY g.number"
+            "SELECT g.number, g.sync, s.run_id, s.reading_started_at, g.committed_at, g.is_approved, s.mode, g.report,"
+            " s.answer FROM ploy_generations g JOIN ploy_syncs s ON s.id = g.sync ORDER BY g.number"
         )
-        for number, sync_id, run_id, began, committed_at, is_approved, answer in rows:
+        for number, sync_id, run_id, began, committed_at, is_approved, mode, report, answer in rows:
             yield Generation(
                 number,
                 sync_id,
@@ -195,6 +242,8 @@ class Ledger:
                 datetime.fromisoformat(began),
                 datetime.fromisoformat(committed_at),
                 bool(is_approved),
+                mode,
+                ScopeReport.model_validate_json(report),
                 wire.CommitAnswer.model_validate_json(answer),
             )
 
@@ -207,13 +256,17 @@ class Ledger:
         for kind, type_, id_, before in rows:
             yield RecordChange(kind, RecordKey(type=type_, id=id_), json.loads(before) if before else None)
 
-    def _syncs(self, where: str, *values: str) -> Iterator[Sync]:
+    def syncs(self) -> Iterator[Sync]:
+        """Every sync that is remembered, whatever became of it, newest first."""
+        return self._syncs("1 ORDER BY rowid DESC")
+
+    def _syncs(self, where: str, *values: object) -> Iterator[Sync]:
         rows = self._db.execute(
-            "SELECT id, run_id, opener, state, reading_started_at, lease_ends_at, request, answer"  # noqa: S608
-            f" FROM ploy_syncs WHERE {where}",
+            "SELECT id, run_id, opener, state, reading_started_at, lease_ends_at, request, answer,"
+            f" mode, base_generation FROM ploy_syncs WHERE {where}",
             values,
         )
-        for id_, run_id, opener, state, began, lease_ends_at, request, answer in rows:
+        for id_, run_id, opener, state, began, lease_ends_at, request, answer, mode, base_generation in rows:
             yield Sync(
                 id_,
                 run_id,
@@ -223,4 +276,6 @@ class Ledger:
                 datetime.fromisoformat(lease_ends_at),
                 request,
                 wire.CommitAnswer.model_validate_json(answer) if answer else None,
+                mode,
+                base_generation,
             )

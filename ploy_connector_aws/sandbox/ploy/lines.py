@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from typing import TypeAlias
 
 from pydantic import ValidationError
 
@@ -12,8 +11,6 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.records import RECORD_MODELS, Record
 
 from .problems import Refusal, reason_of
-
-_Line: TypeAlias = wire.RecordLine | wire.TombstoneLine | wire.ScopeLine
 
 _GZIP = 31
 _MOST_ERRORS = 50
@@ -37,7 +34,7 @@ def unpack(body: bytes, limits: wire.Limits) -> bytes:
     return content
 
 
-def check_lines(content: bytes, limits: wire.Limits) -> int:
+def check_lines(content: bytes, limits: wire.Limits, mode: wire.Mode) -> int:
     """Check every line, each record against its model; say how many there are.
 
     Raises:
@@ -50,23 +47,37 @@ def check_lines(content: bytes, limits: wire.Limits) -> int:
     for number, text in enumerate(lines, start=1):
         try:
             line = wire.LINE.validate_json(text)
-            if isinstance(line, wire.RecordLine):
-                to_record(line)
+            reason = _what_is_wrong(line, mode)
         except ValidationError as error:
-            wrong.append(wire.LineProblem(line=number, reason=reason_of(error)))
+            reason = reason_of(error)
+        if reason is not None:
+            wrong.append(wire.LineProblem(line=number, reason=reason))
     if wrong:
         raise Refusal("lines_rejected", f"{len(wrong)} of {len(lines)} lines.", errors=tuple(wrong[:_MOST_ERRORS]))
     return len(lines)
 
 
-def read_lines(content: bytes) -> Iterator[_Line]:
+def read_lines(content: bytes) -> Iterator[wire.AnyLine]:
     """Read the lines of a batch that was checked."""
     return (wire.LINE.validate_json(text) for text in _split(content))
 
 
-def to_record(line: wire.RecordLine) -> Record:
-    """Turn a line into the record that it carries."""
-    return RECORD_MODELS[line.type].model_validate(line.record)
+def to_record(line: wire.RecordLine) -> Record | None:
+    """Turn a line into the record that it carries; None where it carries none."""
+    return None if line.record is None else RECORD_MODELS[line.type].model_validate(line.record)
+
+
+def _what_is_wrong(line: wire.AnyLine, mode: wire.Mode) -> str | None:
+    """Say why a line cannot stand in a sync of this mode; None where it can."""
+    if isinstance(line, wire.RecordLine):
+        record = to_record(line)
+        if record is not None and record.id != line.id:
+            return "id: is not the record's"
+        if mode == "full" and (record is None or not line.scopes):
+            return "record: must be there, with a scope, as there is no base"
+    elif mode == "full" and (line.scopes if isinstance(line, wire.TombstoneLine) else not line.is_announced):
+        return "line: refers to a base, and there is none"
+    return None
 
 
 def _split(content: bytes) -> list[bytes]:

@@ -138,7 +138,11 @@ def scopes(ploy: PloyHost, integration_id: str) -> StreamingResponse:
 def generations(ploy: PloyHost, integration_id: str) -> list[dict[str, Any]]:
     """Every commit that became visible."""
     return [
-        {**generation._asdict(), "answer": generation.answer.model_dump()}
+        {
+            **generation._asdict(),
+            "report": generation.report.model_dump(mode="json"),
+            "answer": generation.answer.model_dump(),
+        }
         for generation in ploy.generations(integration_id)
     ]
 
@@ -151,6 +155,24 @@ def changes(ploy: PloyHost, integration_id: str, generation: int) -> StreamingRe
         {"kind": change.kind, "type": change.key.type, "id": change.key.id, "before": change.before}
         for change in ploy.changes(integration_id, generation)
     )
+
+
+@router.get("/integrations/{integration_id}/syncs")
+def syncs(ploy: PloyHost, integration_id: str) -> list[dict[str, Any]]:
+    """Every sync that is remembered, whatever became of it, newest first."""
+    ploy.integration(integration_id)
+    return [
+        {
+            "id": sync.id,
+            "run_id": sync.run_id,
+            "state": sync.state,
+            "mode": sync.mode,
+            "base_generation": sync.base_generation,
+            "reading_started_at": sync.reading_started_at.isoformat(),
+            "answer": sync.answer.model_dump() if sync.answer else None,
+        }
+        for sync in ploy.syncs(integration_id)
+    ]
 
 
 @router.get("/integrations/{integration_id}/held")

@@ -41,6 +41,11 @@ class Picture:
         with self._open() as (_, ledger):
             yield from ledger.changes(generation)
 
+    def syncs(self) -> list[Sync]:
+        """Every sync that is remembered, newest first."""
+        with self._open() as (_, ledger):
+            return list(ledger.syncs())
+
     def held(self) -> Sync | None:
         """The commit that waits for a person."""
         with self._open() as (_, ledger):

@@ -178,7 +178,7 @@ class Registry:
 
     def _integrations(self, where: str, *values: str) -> list[Enabled]:
         rows = self._read(
-            "SELECT id, organisation, connector, settings, is_enabled, flags, limits, hello"  # noqa: S608
+            "SELECT id, organisation, connector, settings, is_enabled, flags, limits, hello"
             f" FROM integrations WHERE {where}",
             *values,
         )

@@ -41,7 +41,7 @@ class Clock:
 
 
 def account(id_: str, scopes: tuple[str, ...] = ("users",), **fields: Any) -> wire.RecordLine:
-    return wire.RecordLine(type="account", scopes=scopes, record={"id": id_, **fields})
+    return wire.RecordLine(type="account", id=id_, scopes=scopes, record={"id": id_, **fields})
 
 
 def accounts(count: int) -> list[wire.RecordLine]:
@@ -72,7 +72,10 @@ class Customer:
         return self.client.open_sync(self.id, request.model_copy(update=changes)).id
 
     def put(self, sync_id: str, batches: Sequence[Sequence[bytes]]) -> list[wire.Digest]:
-        return [self.client.put_batch(self.id, sync_id, number, lines) for number, lines in enumerate(batches, 1)]
+        bodies = [wire.pack(lines) for lines in batches]
+        for number, body in enumerate(bodies, 1):
+            self.client.put_batch(self.id, sync_id, number, body)
+        return [wire.digest_of(body) for body in bodies]
 
     def commit_of(self, lines: Sequence[Line], digests: Sequence[wire.Digest], **changes: Any) -> wire.Commit:
         kinds: list[RecordType] = [line.type for line in lines if isinstance(line, wire.RecordLine)]

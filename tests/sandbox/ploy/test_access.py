@@ -43,7 +43,7 @@ def test_another_organisations_integration_is_unknown_in_every_call_like_none_at
         for call in (
             lambda id_: stranger.hello(id_, HELLO),
             lambda id_: stranger.open_sync(id_, opening),
-            lambda id_: stranger.put_batch(id_, sync_id, 1, [wire.to_ndjson(USERS)]),
+            lambda id_: stranger.put_batch(id_, sync_id, 1, wire.pack([wire.to_ndjson(USERS)])),
             lambda id_: stranger.sync_status(id_, sync_id),
             lambda id_: stranger.commit(id_, sync_id, commit),
             lambda id_: stranger.abort(id_, sync_id),
@@ -126,7 +126,7 @@ def test_changed_settings_reach_the_runtime_and_a_disabled_integration_does_not(
         acme.client.hello(acme.id, HELLO)
 
 
-def test_hello_answers_limits_and_flags(acme: Customer) -> None:
+def test_hello_answers_limits_flags_and_the_generation(acme: Customer) -> None:
     assert acme.client.hello(acme.id, HELLO) == wire.HelloAnswer()
 
     acme.ploy.set_limits(acme.id, max_batch_lines=3)
@@ -134,7 +134,7 @@ def test_hello_answers_limits_and_flags(acme: Customer) -> None:
     acme.sync(USERS, account("u1"))
 
     assert acme.client.hello(acme.id, HELLO) == wire.HelloAnswer(
-        limits=wire.Limits(max_batch_lines=3), flags=wire.Flags(paused=True)
+        limits=wire.Limits(max_batch_lines=3), flags=wire.Flags(paused=True), generation=1
     )
     assert acme.ploy.integration(acme.id).hello == HELLO
 

@@ -60,8 +60,8 @@ def test_a_batch_with_wrong_lines_is_refused_whole_and_every_line_is_named_witho
         b'{"line":"s3cret"}',
         b"s3cret",
         b"",
-        wire.to_ndjson(wire.RecordLine(type="grant", scopes=("users",), record={"id": "x"})),
-        wire.to_ndjson(wire.RecordLine(type="account", scopes=("users",), record={"id": "u9"}))[:-1] + b',"x":1}',
+        wire.to_ndjson(wire.RecordLine(type="grant", id="x", scopes=("users",), record={"id": "x"})),
+        wire.to_ndjson(account("u9"))[:-1] + b',"x":1}',
         wire.to_ndjson(account("u2")),
     ]
 
@@ -87,6 +87,7 @@ def test_no_more_than_fifty_wrong_lines_are_listed(acme: Customer) -> None:
 def test_a_grant_id_that_does_not_follow_from_its_ends_is_refused(acme: Customer) -> None:
     line = wire.RecordLine(
         type="grant",
+        id="0" * 32,
         scopes=("users",),
         record={"id": "0" * 32, "principal_kind": "account", "principal_id": "u1", "entitlement_id": "e1"},
     )

@@ -58,6 +58,7 @@ def test_what_is_not_proven_to_be_gone_is_kept_and_said_so(acme: Customer) -> No
 def test_a_tombstone_takes_the_grants_that_name_its_record_along(acme: Customer) -> None:
     grant = wire.RecordLine(
         type="grant",
+        id=grant_id("account", "u1", "e1"),
         scopes=("grants",),
         record={"principal_kind": "account", "principal_id": "u1", "entitlement_id": "e1"},
     )
@@ -154,7 +155,7 @@ def test_a_commit_that_is_not_what_arrived_is_refused_and_nothing_has_changed(
 def test_a_batch_that_is_missing_in_the_middle_is_named(acme: Customer) -> None:
     sync_id = acme.open()
     for number in (1, 3):
-        acme.client.put_batch(acme.id, sync_id, number, [])
+        acme.client.put_batch(acme.id, sync_id, number, wire.pack([]))
 
     with pytest.raises(PlatformRefused, match="1 did not arrive, the first of them number 2"):
         acme.client.commit(acme.id, sync_id, acme.commit_of([], ["0" * 64] * 3))

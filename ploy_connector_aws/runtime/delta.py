@@ -1,0 +1,119 @@
+"""What differs between a finished run and the one that it was compared with, as a platform that holds the latter needs.
+
+The platform makes the run anew from its own base: each scope that ended complete emitted what it has in the base, but
+for the removals and records named here; every other scope emitted just the records named here. Then it compares and
+proves for itself, exactly as with a full run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ploy_connector_aws.spec.records import RecordKey
+
+from .snapshot import NEVER, Run, ScopeState, StoredRecord
+from .store import Store
+
+
+@dataclass(frozen=True)
+class ChangedRecord:
+    """A record that the platform must be told about: where else it was emitted, and its content if that is new."""
+
+    key: RecordKey
+    scopes: tuple[str, ...]
+    content: StoredRecord | None
+
+
+class Delta:
+    """The difference between two finished runs of one store, on disk."""
+
+    def __init__(self, store: Store, base: Run, run: Run) -> None:
+        self._db: sqlite3.Connection = store.connection
+        self._base = base
+        self._run = run
+        self._names = {"base": base.number, "run": run.number, "never": NEVER}
+        self._find_proven_scopes()
+        self._find_new_words()
+        self._find_new_contents()
+
+    def scopes(self) -> Iterator[ScopeState]:
+        """The scopes that stand otherwise than in the base, by name; those that are no longer announced come last."""
+        differs = " OR ".join(f"b.{column} IS NOT s.{column}" for column in ("parent", "ending", "failure", "origin"))
+        yield from self._run.scopes_where(
+            "s.is_announced AND NOT EXISTS (SELECT 1 FROM scopes b WHERE b.run = :base AND b.scope = s.scope"
+            f" AND b.is_announced AND NOT ({differs}))",
+            self._names,
+        )
+        unannounced = (
+            "s.is_announced AND NOT EXISTS (SELECT 1 FROM scopes n WHERE n.run = :run AND n.scope = s.scope"
+            " AND n.is_announced)"
+        )
+        for scope in self._base.scopes_where(unannounced, self._names):
+            yield replace(scope, is_announced=False)
+
+    def removals(self, most_scopes: int) -> Iterator[tuple[RecordKey, tuple[str, ...]]]:
+        """Which scopes were read completely without a record that they have in the base; in portions."""
+        rows = self._db.execute(
+            f"SELECT b.type, b.id, n.name FROM {self._base.emissions} b JOIN temp.proven p ON p.scope = b.scope"
+            f" JOIN scope_names n ON n.id = b.scope WHERE NOT EXISTS (SELECT 1 FROM {self._run.emissions} w"
+            "  WHERE w.type = b.type AND w.id = b.id AND w.scope = b.scope) ORDER BY b.type, b.id, b.scope"
+        )
+        yield from _in_portions(rows, most_scopes)
+
+    def records(self, most_scopes: int) -> Iterator[ChangedRecord]:
+        """The records to tell about, by type and id; one with many scopes comes several times in a row."""
+        rows = self._db.execute(
+            "SELECT k.type, k.id, n.name, c.id IS NOT NULL FROM"
+            " (SELECT type, id FROM temp.new_words UNION SELECT type, id FROM temp.new_contents) k"
+            " LEFT JOIN temp.new_contents c ON c.type = k.type AND c.id = k.id"
+            " LEFT JOIN temp.new_words w ON w.type = k.type AND w.id = k.id"
+            " LEFT JOIN scope_names n ON n.id = w.scope ORDER BY k.type, k.id, w.scope"
+        )
+        for (kind, id_, has_content), words in itertools.groupby(rows, key=lambda row: (row[0], row[1], row[3])):
+            key = RecordKey(type=kind, id=id_)
+            content = self._run.record(key) if has_content else None
+            while some := list(itertools.islice(words, most_scopes)):
+                yield ChangedRecord(key, tuple(row[2] for row in some if row[2] is not None), content)
+
+    def _find_proven_scopes(self) -> None:
+        self._make("proven", "scope INTEGER PRIMARY KEY")
+        self._db.execute(
+            "INSERT INTO temp.proven SELECT scope FROM scopes"
+            " WHERE run = :run AND is_announced AND ending = 'complete'",
+            self._names,
+        )
+
+    def _find_new_words(self) -> None:
+        self._make("new_words", "type TEXT, id TEXT, scope INTEGER, PRIMARY KEY (type, id, scope)")
+        self._db.execute(
+            f"INSERT INTO temp.new_words SELECT w.type, w.id, w.scope FROM {self._run.emissions} w"
+            " LEFT JOIN temp.proven p ON p.scope = w.scope WHERE w.carried_since IS NULL AND (p.scope IS NULL"
+            f" OR NOT EXISTS (SELECT 1 FROM {self._base.emissions} b"
+            "  WHERE b.type = w.type AND b.id = w.id AND b.scope = w.scope))"
+        )
+
+    def _find_new_contents(self) -> None:
+        self._make("new_contents", "type TEXT, id TEXT, PRIMARY KEY (type, id)")
+        self._db.execute(
+            f"INSERT INTO temp.new_contents SELECT r.type, r.id FROM {self._run.records_table} r"
+            f" JOIN {self._run.emissions} w ON w.rowid = r.emission"
+            f" LEFT JOIN {self._base.records_table} o ON o.type = r.type AND o.id = r.id"
+            f" LEFT JOIN {self._base.emissions} b ON b.rowid = o.emission"
+            " WHERE NOT r.is_retained AND (o.id IS NULL OR o.digest != r.digest"
+            "  OR (b.read_in = :never AND w.read_in != :never))",
+            self._names,
+        )
+
+    def _make(self, table: str, columns: str) -> None:
+        self._db.execute(f"CREATE TEMP TABLE IF NOT EXISTS {table} ({columns}) WITHOUT ROWID")
+        self._db.execute(f"DELETE FROM temp.{table}")
+
+
+def _in_portions(rows: Iterator[Any], most: int) -> Iterator[tuple[RecordKey, tuple[str, ...]]]:
+    for (kind, id_), words in itertools.groupby(rows, key=lambda row: (row[0], row[1])):
+        while some := tuple(row[2] for row in itertools.islice(words, most)):
+            yield RecordKey(type=kind, id=id_), some

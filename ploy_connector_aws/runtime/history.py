@@ -1,0 +1,95 @@
+"""What became of each run: one entry a run, kept for a while after the run's own tables are gone."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ploy_connector_aws.spec.pages import Failure, Scope
+
+from .snapshot import Run
+
+ENTRIES_KEPT = 1000
+"""So many of the newest entries stay: ten days of syncs every 15 minutes."""
+
+SCOPES_NAMED = 50
+
+Ending = Literal["committed", "held_for_review", "rejected", "replaced", "failed", "waiting", "dropped"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class UnprovenScope(_Model):
+    """A scope that was not read completely."""
+
+    scope: Scope
+    since: datetime | None
+    failure: Failure | None = Field(default=None, description="None: it was not reached.")
+
+
+class ScopeReport(_Model):
+    """How a run's scopes ended."""
+
+    endings: dict[str, int] = Field(description="How many ended so; 'not_reached' for those that did not end.")
+    unproven: tuple[UnprovenScope, ...] = Field(default=(), description=f"The first {SCOPES_NAMED}, by name.")
+    unproven_count: int = 0
+
+    @classmethod
+    def of(cls, run: Run) -> ScopeReport:
+        """Make the report of a run that was compared."""
+        endings: dict[str, int] = {}
+        unproven: list[UnprovenScope] = []
+        count = 0
+        for scope in run.scopes():
+            if scope.is_announced:
+                ending = scope.ending or "not_reached"
+                endings[ending] = endings.get(ending, 0) + 1
+            if scope.unproven_since is not None:
+                count += 1
+                if len(unproven) < SCOPES_NAMED:
+                    unproven.append(UnprovenScope(scope=scope.name, since=scope.unproven_since, failure=scope.failure))
+        return cls(endings=endings, unproven=tuple(unproven), unproven_count=count)
+
+
+class HistoryEntry(_Model):
+    """What became of one run."""
+
+    run_id: str
+    reading_started_at: datetime
+    ended_at: datetime
+    ending: Ending
+    mode: Literal["full", "delta"] | None = None
+    attempts: int = 1
+    generation: int | None = None
+    added: dict[str, int] = {}
+    changed: dict[str, int] = {}
+    removed: dict[str, int] = {}
+    retained_unproven: dict[str, int] = {}
+    reasons: tuple[str, ...] = Field(default=(), description="Why it was held, or failed.")
+    scopes: ScopeReport | None = None
+
+
+class History:
+    """The entries in a snapshot file."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def add(self, entry: HistoryEntry) -> None:
+        """Keep what became of a run; what was said of it before is replaced. The oldest entries go."""
+        self._db.execute("DELETE FROM history WHERE run_id = ?", (entry.run_id,))
+        self._db.execute(
+            "INSERT INTO history (run_id, ended_at, entry) VALUES (?, ?, ?)",
+            (entry.run_id, entry.ended_at.isoformat(), entry.model_dump_json(exclude_defaults=True)),
+        )
+        self._db.execute("DELETE FROM history WHERE number <= (SELECT max(number) FROM history) - ?", (ENTRIES_KEPT,))
+
+    def entries(self, limit: int = ENTRIES_KEPT) -> list[HistoryEntry]:
+        """The newest entries, newest first."""
+        rows = self._db.execute("SELECT entry FROM history ORDER BY number DESC LIMIT ?", (limit,))
+        return [HistoryEntry.model_validate_json(row[0]) for row in rows]

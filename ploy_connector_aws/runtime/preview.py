@@ -1,0 +1,84 @@
+"""What a sync would change, found out on a copy of the snapshot file: nothing is changed anywhere."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+from ploy_connector_aws.spec import Connector
+from ploy_connector_aws.spec.records import RecordKey
+
+from .changes import ChangeKind, Changes, changed_keys, finish
+from .guard import hold_reasons
+from .reading import OnProgress, read
+from .snapshot import Run
+from .store import Store, explained
+
+
+@dataclass(frozen=True)
+class PreviewedChange:
+    """What would happen to one record: what it is in the last committed run, and what it would be."""
+
+    kind: ChangeKind
+    key: RecordKey
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A run that was read and compared, and is handed over to nobody."""
+
+    store: Store
+    run: Run
+    changes: Changes
+
+    @property
+    def hold_reasons(self) -> tuple[str, ...]:
+        """Why a person would have to look first."""
+        return hold_reasons(self.changes)
+
+    @property
+    def has_base(self) -> bool:
+        """Whether there was a last sync to compare with."""
+        return self.store.baseline is not None
+
+    def changed(self) -> Iterator[PreviewedChange]:
+        """Every record that would be added, changed, removed or kept without proof; kind by kind."""
+        base = self.store.baseline
+        for kind in get_args(ChangeKind):
+            for key in changed_keys(self.store, self.run, kind):
+                before, after = base.record(key) if base else None, self.run.record(key)
+                yield PreviewedChange(kind, key, before.content if before else None, after.content if after else None)
+
+
+@contextmanager
+def preview(connector: Connector, path: Path, *, on_progress: OnProgress = lambda _: None) -> Iterator[Preview]:
+    """Read everything, and compare it as a sync would.
+
+    Args:
+        connector: The configured connector.
+        path: The integration's snapshot file; it is only read, and need not exist.
+        on_progress: Told now and then how far reading is.
+
+    Raises:
+        ConnectorError: Nothing at all could be read.
+        UnusableStore: The snapshot file cannot be used.
+    """
+    with tempfile.TemporaryDirectory(prefix="ploy-preview-") as folder:
+        copy = Path(folder) / path.name
+        if path.exists():
+            with explained(path), closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as kept:
+                with closing(sqlite3.connect(copy)) as db:
+                    kept.backup(db)
+        with Store(copy) as store:
+            run = store.begin(uuid.uuid4().hex, datetime.now(UTC))
+            read(connector, store, run, on_progress=on_progress)
+            yield Preview(store, run, finish(store, run))

@@ -1,0 +1,112 @@
+"""Reading a connector's lists into a run, from the beginning or where an earlier reading was cut off."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Set
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ploy_connector_aws.spec import Connector, ConnectorError, Failure, Page
+from ploy_connector_aws.spec.host import LIST_HOOKS
+
+from .snapshot import Run
+from .store import Store
+
+_log = logging.getLogger(__name__)
+
+_PAGES_PER_TRANSACTION = 50
+_SECONDS_PER_TRANSACTION = 0.5
+
+
+class UnexpectedFailure(Exception):
+    """A connector raised what it must not; its own words are not repeated, since they may hold anything."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(Failure.from_error(cause).message)
+        self.__cause__ = cause
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far reading is, in scopes: more may still be announced."""
+
+    announced: int
+    ended: int
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def read(
+    connector: Connector,
+    store: Store,
+    run: Run,
+    *,
+    skip: Set[str] = frozenset(),
+    on_progress: OnProgress = lambda _: None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> None:
+    """Append everything that a connector lists to a run.
+
+    Args:
+        connector: The configured connector.
+        store: The file that the run is in.
+        run: Where to.
+        skip: Scopes that an earlier attempt at the run read completely.
+        on_progress: Told now and then how far reading is.
+        now: The clock.
+
+    Raises:
+        ConnectorError: The connector failed before any scope was read completely. The run is dropped.
+        UnexpectedFailure: The same, by an exception that is not of the spec.
+        OriginMoved: An earlier attempt at the run read another directory.
+    """
+    failure: Exception | None = None
+    failed_hook = ""
+    for hook in LIST_HOOKS:
+        if not connector.implements(hook):
+            continue
+        for group in _by_time(_listed(connector, hook, skip)):
+            with store.transaction():
+                for page in group:
+                    if isinstance(page, Page):
+                        run.add_page(page)
+                    else:
+                        _log.warning("run %s: %s failed: %s", run.run_id, hook, Failure.from_error(page).message)
+                        if failure is None:
+                            failure, failed_hook = page, hook
+                store.touch(run, now())
+            on_progress(Progress(*run.count_scopes()))
+    if failure is None:
+        return
+    if not run.has_proof():
+        store.drop(run)
+        raise failure if isinstance(failure, ConnectorError) else UnexpectedFailure(failure)
+    if not run.fail_open_scopes(Failure.from_error(failure)):
+        # It announced nothing that it could fail, and must not go unseen.
+        run.add_scope(failed_hook, None, "failed", Failure.from_error(failure))
+
+
+def _listed(connector: Connector, hook: str, skip: Set[str]) -> Iterator[Page | Exception]:
+    """What a list hook gives; the exception that ended it comes last, in its place."""
+    try:
+        for page in getattr(connector.hooks, hook)(skip=skip):
+            if not isinstance(page, Page):
+                raise TypeError(f"{hook} gave a {type(page).__name__} where a Page belongs")
+            yield page
+    except Exception as error:  # noqa: BLE001 - whatever a connector raises fails its own scopes, never the host
+        yield error
+
+
+def _by_time(pages: Iterator[Page | Exception]) -> Iterator[list[Page | Exception]]:
+    """Group pages so that each group can be one transaction: by time, and by number so that memory stays flat."""
+    group: list[Page | Exception] = []
+    started = time.monotonic()
+    for page in pages:
+        group.append(page)
+        if len(group) >= _PAGES_PER_TRANSACTION or time.monotonic() - started > _SECONDS_PER_TRANSACTION:
+            yield group
+            group, started = [], time.monotonic()
+    yield group

@@ -1,0 +1,48 @@
+"""Going on with a reading that was cut off: which scopes need not be read again."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator, Set
+
+from .snapshot import Run
+
+
+class ReadScopes(Set[str]):
+    """The names of the scopes that a run read completely before it was cut off.
+
+    On disk, as they can be many, and in a file of their own, since a connector's threads may ask while the run is
+    being written.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._lock = threading.Lock()
+        # The empty name is SQLite's private temporary file; it goes with the process.
+        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, self._db.close)
+        self._db.execute("CREATE TABLE scopes (name TEXT PRIMARY KEY) WITHOUT ROWID")
+        complete = run.scopes_where("s.is_announced AND s.ending = 'complete'", {})
+        self._db.executemany("INSERT INTO scopes VALUES (?)", ((scope.name,) for scope in complete))
+
+    def __contains__(self, name: object) -> bool:
+        """Whether this scope was read completely."""
+        with self._lock:
+            return self._db.execute("SELECT 1 FROM scopes WHERE name = ?", (name,)).fetchone() is not None
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, in order."""
+        name = ""
+        while True:
+            with self._lock:
+                row = self._db.execute("SELECT min(name) FROM scopes WHERE name > ?", (name,)).fetchone()
+            if row[0] is None:
+                return
+            yield (name := row[0])
+
+    def __len__(self) -> int:
+        """How many there are."""
+        with self._lock:
+            count: int = self._db.execute("SELECT count(*) FROM scopes").fetchone()[0]
+        return count

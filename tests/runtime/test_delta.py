@@ -1,0 +1,183 @@
+"""A platform that is told what changed holds what one that is told everything holds, whatever happened."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.runtime.changes import finish
+from ploy_connector_aws.runtime.push import Push as RealPush
+from ploy_connector_aws.runtime.push import choose_mode, note_answer
+from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.sandbox.ploy.handover import Handover
+from ploy_connector_aws.spec import Page, Record, RecordKey
+
+from .pictures import DENIED, START, account, group, membership
+
+TREE = {"r": None, "r/a": "r", "r/b": "r", "r/a/1": "r/a", "r/a/2": "r/a", "s": None}
+ENDINGS: dict[str, dict[str, Any]] = {
+    "complete": {"complete": True},
+    "failed": {"failure": DENIED},
+    "gone": {"gone": True},
+    "excluded": {"excluded": True},
+    "open": {},
+}
+
+
+def records(version: int) -> list[Record]:
+    """A few records that name each other; their content depends on a number."""
+    name = f"v{version}"
+    return [
+        account("u", name),
+        account("v", name),
+        group("g", name),
+        group("h"),
+        membership("u", "g"),
+        membership("v", "g"),
+        membership("u", "h"),
+    ]
+
+
+RECORDS = st.builds(lambda version, number: records(version)[number], st.integers(1, 2), st.integers(0, 6))
+
+
+@st.composite
+def readings(draw: st.DrawFn) -> list[Page]:
+    """One run: some scopes of the tree, each with its records and its end."""
+    pages = []
+    for scope in sorted(draw(st.sets(st.sampled_from(sorted(TREE)), min_size=1))):
+        parent = TREE[scope]
+        if parent is not None and parent not in {page.scope for page in pages}:
+            continue
+        full = draw(st.lists(RECORDS, max_size=4, unique_by=lambda record: record.key))
+        partial = draw(st.lists(RECORDS, max_size=2, unique_by=lambda record: record.key))
+        known = {record.key for record in full}
+        ending = draw(st.sampled_from(["complete", "complete", "complete", "failed", "gone", "excluded", "open"]))
+        pages.append(
+            Page(
+                scope=scope,
+                parent=parent,
+                records=tuple(full),
+                partial=tuple(record for record in partial if record.key not in known),
+                retracted=draw(st.just(()) | st.just((RecordKey(type="account", id="v"),))),
+                **ENDINGS[ending],
+            )
+        )
+    return pages
+
+
+class Direct:
+    """The platform's calls, made on its inside: no HTTP, so that many histories can be tried."""
+
+    def __init__(self, handover: Handover) -> None:
+        self._handover = handover
+        self.lines = 0
+
+    def open_sync(self, _: str, request: wire.OpenSync) -> wire.OpenedSync:
+        return self._handover.open(request)
+
+    def put_batch(self, _: str, sync_id: str, number: int, body: bytes) -> wire.BatchAnswer:
+        digest = wire.to_content_digest(wire.digest_of(body))
+        answer = self._handover.put_batch(sync_id, number, body, digest, wire.Limits())
+        self.lines += answer.lines
+        return answer
+
+    def commit(self, _: str, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
+        return self._handover.commit(sync_id, request)
+
+
+@dataclass
+class Side:
+    """A runtime's file and its platform."""
+
+    store: Store
+    handover: Handover
+    clock: list[datetime]
+    modes: list[str] = field(default_factory=list)
+
+    def run(self, pages: list[Page], *, only_full: bool) -> wire.CommitAnswer:
+        run = self.store.begin(f"run {self.clock[0]}", self.clock[0])
+        for page in pages:
+            run.add_page(page)
+        base = self.store.baseline
+        changes = finish(self.store, run)
+        self.store.note(run, base=base.number if base else None)
+        hello = wire.HelloAnswer(generation=self.handover.generation)
+        mode = "full" if only_full else choose_mode(self.store, run, hello)
+        self.modes.append(mode)
+        platform = Direct(self.handover)
+        push = RealPush(
+            platform,  # type: ignore[arg-type]
+            *("i", self.store, run, changes),
+            opener="o",
+            limits=wire.Limits(),
+            hold=(),
+        )
+        answer = push._try(mode)
+        if answer.status == "held_for_review":
+            answer = self.handover.approve(run.sync_id or "")
+        note_answer(self.store, run, answer)
+        return answer
+
+    def picture(self) -> dict[str, Any]:
+        with Store(self.handover._store.path) as at_platform:
+            return shown(at_platform)
+
+
+def shown(store: Store) -> dict[str, Any]:
+    """Everything that a finished run says of records and scopes."""
+    base = store.baseline
+    assert base is not None
+    return {
+        "records": [(each.type, each.id, each.scopes, each.content, each.is_retained) for each in base.records()],
+        "scopes": list(base.scopes()),
+    }
+
+
+@contextmanager
+def side(folder: Path, clock: list[datetime]) -> Iterator[Side]:
+    folder.mkdir()
+    handover = Handover(folder / "ploy.sqlite", clock=lambda: clock[0], lease=timedelta(minutes=5))
+    with Store(folder / "state.sqlite") as store:
+        yield Side(store, handover, clock)
+    handover.close()
+
+
+@given(st.lists(readings(), min_size=2, max_size=6))
+@settings(max_examples=150, deadline=None)
+def test_deltas_give_what_full_pushes_give(history: list[list[Page]]) -> None:
+    clock = [START]
+    with tempfile.TemporaryDirectory() as folder:
+        with side(Path(folder) / "deltas", clock) as deltas, side(Path(folder) / "full", clock) as full:
+            for pages in history:
+                clock[0] += timedelta(minutes=15)
+                answers = [deltas.run(pages, only_full=False), full.run(pages, only_full=True)]
+                assert answers[0].model_dump() == answers[1].model_dump()
+                assert deltas.picture() == full.picture()
+                assert shown(deltas.store) == deltas.picture(), "what is kept here is what the platform holds"
+            assert deltas.modes == ["full", *["delta"] * (len(history) - 1)]
+
+
+def test_a_record_once_seen_in_part_and_then_read_in_full_stays_known_in_full(tmp_path: Path) -> None:
+    clock = [START]
+    first, second = records(1)[0], records(2)[0]
+    history = [
+        [Page(scope="s", partial=(first,), complete=True)],
+        [Page(scope="s", records=(first,), complete=True)],  # the same content, so that no digest tells it apart
+        [Page(scope="s", partial=(second,), complete=True)],
+    ]
+    with side(tmp_path / "deltas", clock) as deltas:
+        for pages in history:
+            clock[0] += timedelta(minutes=15)
+            deltas.run(pages, only_full=False)
+        assert [content["display_name"] for *_, content, _ in deltas.picture()["records"]] == ["v1"]
+        assert shown(deltas.store) == deltas.picture()
