@@ -1,0 +1,187 @@
+"""A small directory that a connector reads, and a platform without HTTP: both break when they are told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import dataclass, field
+from typing import Any
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.errors import REFUSALS, PlatformRefused, PlatformUnavailable
+from ploy_connector_aws.sandbox.ploy.handover import Handover
+from ploy_connector_aws.sandbox.ploy.problems import Refusal
+from ploy_connector_aws.spec import (
+    SPEC_VERSION,
+    ConnectionReport,
+    Connector,
+    Failure,
+    Manifest,
+    Page,
+    Record,
+    check_connectors,
+    hookimpl,
+)
+
+from .pictures import account, group, membership
+
+DENIED = Failure(code="permission_missing", message="denied", missing_permissions=("directory:List",))
+
+
+class Crash(BaseException):
+    """The process ends here, as with kill -9: nobody catches it."""
+
+
+@dataclass(frozen=True)
+class World:
+    """The truth: people with their titles, and the members of each group."""
+
+    people: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def scope(self, scope: str) -> list[Record]:
+        """What one scope would emit."""
+        if scope == "users":
+            return [account(id_, title) for id_, title in sorted(self.people.items())]
+        if scope == "groups":
+            return [group(id_) for id_ in sorted(self.groups)]
+        group_id = scope.split("/")[1]
+        return [membership(person, group_id) for person in sorted(self.groups[group_id])]
+
+
+@dataclass
+class Source:
+    """What the connector finds, and what goes wrong."""
+
+    world: World = World()
+    denied: frozenset[str] = frozenset()
+    crash_at_page: int | None = None
+    origin: str = "one"
+    on_begin: Callable[[], None] = lambda: None
+    on_page: Callable[[int], None] = lambda _: None
+    pages: int = 0
+    read: dict[str, list[Record]] = field(default_factory=dict)
+    """What was read of each scope that was read to its end, in order."""
+
+
+class Directory:
+    """A connector that reads a source: users, groups, and the members of each group."""
+
+    manifest = Manifest(
+        name="directory", title="D", version="1", spec_version=SPEC_VERSION, description="D", config_schema={}
+    )
+
+    @hookimpl
+    def configure(self, config: Mapping[str, Any]) -> None:
+        self.source: Source = config["source"]
+
+    @hookimpl
+    def test_connection(self) -> ConnectionReport:
+        return ConnectionReport(checks=())
+
+    @hookimpl
+    def list_accounts(self) -> Iterator[Page]:
+        self.source.on_begin()
+        for page in (
+            Page(scope="directory", origin=self.source.origin),
+            Page(scope="users", parent="directory"),
+            Page(scope="groups", parent="directory"),
+            Page(scope="directory", complete=True),
+        ):
+            yield self._count(page)
+        yield from self._read("users")
+
+    @hookimpl
+    def list_entitlements(self, skip: Set[str]) -> Iterator[Page]:
+        groups = sorted(self.source.world.groups) if "groups" not in self.source.denied else []
+        if groups:
+            for group_id in groups:
+                yield self._count(Page(scope=f"groups/{group_id}", parent="groups"))
+        yield from self._read("groups")
+        for group_id in groups:
+            if f"groups/{group_id}" not in skip:
+                yield from self._read(f"groups/{group_id}")
+
+    def _read(self, scope: str) -> Iterator[Page]:
+        source = self.source
+        if scope in source.denied:
+            yield self._count(Page(scope=scope, failure=DENIED))
+            return
+        records = source.world.scope(scope)
+        for record in records:
+            yield self._count(Page(scope=scope, records=(record,)))
+        source.read[scope] = records
+        yield self._count(Page(scope=scope, complete=True))
+
+    def _count(self, page: Page) -> Page:
+        self.source.pages += 1
+        self.source.on_page(self.source.pages)
+        if self.source.pages == self.source.crash_at_page:
+            raise Crash
+        return page
+
+
+def open_directory(source: Source) -> Connector:
+    return check_connectors([("directory", Directory)])["directory"].open({"source": source})
+
+
+@dataclass
+class Platform:
+    """The platform's calls, made on its inside. A call may be lost before it acts or after, or the process may end."""
+
+    handover: Handover
+    limits: wire.Limits = field(default_factory=lambda: wire.Limits(max_batch_lines=4))
+    flags: wire.Flags = field(default_factory=wire.Flags)
+    faults: dict[int, str] = field(default_factory=dict)
+    """By the number of a call from now on: 'lost' or 'unanswered', 'crash' or 'crash after'."""
+    is_down: bool = False
+    calls: list[str] = field(default_factory=list)
+    lines: int = 0
+    before: Callable[[str], None] = lambda _: None
+
+    def hello(self) -> wire.HelloAnswer:
+        return self._make(
+            "hello",
+            lambda: wire.HelloAnswer(limits=self.limits, flags=self.flags, generation=self.handover.generation),
+        )
+
+    def open_sync(self, _: str, request: wire.OpenSync) -> wire.OpenedSync:
+        return self._make("open_sync", lambda: self.handover.open(request))
+
+    def put_batch(self, _: str, sync_id: str, number: int, body: bytes) -> wire.BatchAnswer:
+        digest = wire.to_content_digest(wire.digest_of(body))
+        answer = self._make("put_batch", lambda: self.handover.put_batch(sync_id, number, body, digest, self.limits))
+        self.lines += answer.lines
+        return answer
+
+    def commit(self, _: str, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
+        return self._make("commit", lambda: self.handover.commit(sync_id, request))
+
+    def sync_status(self, _: str, sync_id: str) -> wire.SyncStatus | None:
+        try:
+            return self._make("sync_status", lambda: self.handover.status(sync_id))
+        except PlatformRefused as refusal:
+            if refusal.code == "sync_unknown":
+                return None
+            raise
+
+    def abort(self, _: str, sync_id: str) -> wire.SyncStatus:
+        return self._make("abort", lambda: self.handover.abort(sync_id))
+
+    def _make(self, name: str, call: Callable[[], Any]) -> Any:
+        self.calls.append(name)
+        self.before(name)
+        fault = "lost" if self.is_down else self.faults.get(len(self.calls))
+        if fault == "crash":
+            raise Crash
+        if fault == "lost":
+            raise PlatformUnavailable("Ploy cannot be reached.")
+        try:
+            answer = call()
+        except Refusal as refusal:
+            problem = wire.Problem(status=wire.PROBLEMS[refusal.code].status, code=refusal.code)
+            raise REFUSALS.get(refusal.code, PlatformRefused)(str(refusal), problem=problem) from None
+        if fault == "crash after":
+            raise Crash
+        if fault == "unanswered":
+            raise PlatformUnavailable("Ploy did not answer.")
+        return answer

@@ -1,0 +1,218 @@
+"""Random histories of changes, faults, crashes and outages, replayed against a model of what the platform must show."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ploy_connector_aws.platform.errors import PlatformError
+from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.sync import Sync
+from ploy_connector_aws.sandbox.ploy.handover import Handover
+from ploy_connector_aws.sandbox.ploy.picture import Picture
+from ploy_connector_aws.spec import Grant, Record, RecordKey
+
+from .double import Crash, Platform, Source, World, open_directory
+from .pictures import START
+
+SCAN_SECONDS = 900
+NAMES = ("ana", "bo", "cy")
+GROUPS = ("g", "h")
+SCOPES = ("users", "groups", *(f"groups/{name}" for name in GROUPS))
+
+WORLDS = st.builds(
+    World,
+    people=st.dictionaries(st.sampled_from(NAMES), st.sampled_from(["clerk", "chief"])),
+    groups=st.dictionaries(st.sampled_from(GROUPS), st.frozensets(st.sampled_from(NAMES))),
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One sync, what the world is then, and what goes wrong."""
+
+    minutes: int
+    world: World | None
+    denied: frozenset[str]
+    crash_at_page: int | None
+    faults: dict[int, str]
+    is_down: bool
+    who: int
+
+
+STEPS = st.builds(
+    Step,
+    minutes=st.sampled_from([1, 5, 20]),
+    world=st.none() | WORLDS,
+    denied=st.just(frozenset()) | st.frozensets(st.sampled_from(SCOPES), max_size=2),
+    crash_at_page=st.none() | st.integers(1, 20),
+    faults=st.dictionaries(
+        st.integers(1, 8), st.sampled_from(["lost", "unanswered", "crash", "crash after"]), max_size=2
+    ),
+    is_down=st.sampled_from([False, False, False, True]),
+    who=st.sampled_from([0, 0, 0, 1]),
+)
+
+
+@dataclass
+class Attempt:
+    """What one reading of a run read, by scope."""
+
+    read: dict[str, list[Record]]
+
+
+@dataclass
+class Model:
+    """What the platform must show: by scope, what was read of it when it was last proven."""
+
+    proven: dict[str, dict[RecordKey, Record]] = field(default_factory=dict)
+
+    def commit(self, attempts: list[Attempt], endings: dict[str, str | None]) -> None:
+        """A run became visible: its scopes that ended complete are as they were read last; a scope that its complete
+        parent did not announce is no more."""
+        before = self._records()
+        read: dict[str, tuple[int, list[Record]]] = {}
+        listed_before: set[RecordKey] = set()
+        for number, attempt in enumerate(attempts):
+            for scope, records in attempt.read.items():
+                if scope in read:
+                    listed_before |= {record.key for record in read[scope][1]}
+                read[scope] = number, records
+        for scope, ending in endings.items():
+            if ending == "complete" and scope in read:
+                self.proven[scope] = {record.key: record for record in read[scope][1]}
+        if endings.get("groups") == "complete":
+            for scope in [each for each in self.proven if each.startswith("groups/") and each not in endings]:
+                del self.proven[scope]
+        # Read before an interruption, when its ends were still listed; they were not when they were listed again.
+        now = self._records()
+        for scope, (number, _) in read.items():
+            if number < len(attempts) - 1 and endings.get(scope) == "complete":
+                self.proven[scope] = {
+                    key: record
+                    for key, record in self.proven[scope].items()
+                    if not any(end in listed_before and end not in now for end in ends(record))
+                }
+        assert before is not None
+
+    def _records(self) -> set[RecordKey]:
+        return {key for records in self.proven.values() for key in records}
+
+    def shown(self) -> dict[RecordKey, Record]:
+        return {key: record for records in self.proven.values() for key, record in records.items()}
+
+
+def ends(record: Record) -> list[RecordKey]:
+    if not isinstance(record, Grant):
+        return []
+    return [
+        RecordKey(type=record.principal_kind, id=record.principal_id),
+        RecordKey(type="entitlement", id=record.entitlement_id),
+    ]
+
+
+class Play:
+    """Two runtimes of one integration, their platform, and the model."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now = START
+        self._folder = folder
+        self._world = World()
+        self._model = Model()
+        self._attempts: dict[str, list[Attempt]] = {}
+        self._checked = 0
+        self._handover = Handover(folder / "ploy.sqlite", clock=lambda: self.now, lease=timedelta(minutes=5))
+
+    def close(self) -> None:
+        self._handover.close()
+
+    def step(self, step: Step) -> str | None:
+        """Sync once, and compare what the platform shows with the model."""
+        self.now += timedelta(minutes=step.minutes)
+        self._world = step.world or self._world
+        path = self._folder / f"state-{step.who}.sqlite"
+        source = Source(self._world, step.denied, step.crash_at_page)
+        source.on_begin = lambda: self._begin(path, source)
+        platform = Platform(self._handover, faults=step.faults, is_down=step.is_down)
+        status = None
+        with contextlib.suppress(Crash, PlatformError), Store(path) as store:
+            sync = Sync(
+                open_directory(source),
+                store,
+                platform,  # type: ignore[arg-type]
+                platform.hello,
+                *("i",),
+                fingerprint="same",
+                now=lambda: self.now,
+            )
+            status = sync.make().status
+        self.check()
+        return status
+
+    def _begin(self, path: Path, source: Source) -> None:
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            (run_id,) = db.execute("SELECT run_id FROM runs WHERE state = 'reading' ORDER BY number DESC").fetchone()
+        source.read = {}
+        self._attempts.setdefault(run_id, []).append(Attempt(source.read))
+
+    def check(self) -> None:
+        picture = Picture(self._folder / "ploy.sqlite")
+        for generation in picture.generations()[self._checked :]:
+            self._checked += 1
+            endings = {scope.name: scope.ending for scope in picture.scopes() if scope.is_announced}
+            self._model.commit(self._attempts[generation.run_id], endings)
+        shown = {RecordKey(type=each.type, id=each.id): each.content for each in picture.records()}
+        wanted = {key: record.model_dump(mode="json") for key, record in self._model.shown().items()}
+        assert set(shown) == set(wanted)
+        for key, content in shown.items():
+            assert content.items() <= wanted[key].items()
+
+
+@contextlib.contextmanager
+def play() -> Iterator[Play]:
+    with tempfile.TemporaryDirectory() as folder:
+        played = Play(Path(folder))
+        try:
+            yield played
+        finally:
+            played.close()
+
+
+CALM = Step(minutes=20, world=None, denied=frozenset(), crash_at_page=None, faults={}, is_down=False, who=0)
+
+
+@given(st.lists(STEPS, min_size=1, max_size=12))
+@settings(max_examples=200, deadline=None)
+def test_what_the_platform_shows_is_the_truth_where_proven_and_the_last_proven_truth_elsewhere(
+    history: list[Step],
+) -> None:
+    with play() as played:
+        for step in history:
+            played.step(step)
+        assert played.step(CALM) == "committed"
+        # A calm sync proves everything: whatever happened before, the platform shows the world as it is.
+        world = played._world
+        everything = [*world.scope("users"), *world.scope("groups")]
+        everything += [record for name in world.groups for record in world.scope(f"groups/{name}")]
+        shown = {RecordKey(type=each.type, id=each.id) for each in Picture(played._folder / "ploy.sqlite").records()}
+        assert shown == {record.key for record in everything}
+
+
+@pytest.mark.parametrize("page", range(1, 14))
+def test_a_reading_cut_off_at_any_page_goes_on_where_it_was(page: int) -> None:
+    world = World({"ana": "clerk", "bo": "chief"}, {"g": frozenset({"ana"}), "h": frozenset({"bo"})})
+    with play() as played:
+        played.step(CALM.__class__(1, world, frozenset(), page, {}, False, 0))
+        moment: datetime = played.now
+        assert played.step(CALM.__class__(1, None, frozenset(), None, {}, False, 0)) == "committed"
+        (generation,) = Picture(played._folder / "ploy.sqlite").generations()
+        assert generation.reading_started_at == moment
