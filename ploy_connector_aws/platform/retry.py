@@ -22,7 +22,7 @@ class RetryPolicy:
     """No wait begins that would end later than this after the first attempt began."""
     first_wait_seconds: float = 0.5
     longest_wait_seconds: float = 20
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] = lambda seconds: time.sleep(seconds)
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     jitter: Callable[[], float] = random.random

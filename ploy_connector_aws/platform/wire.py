@@ -193,7 +193,7 @@ class OpenedSync(_Answer):
 
     id: str
     batches: tuple[StagedBatch, ...] = Field(default=(), description="Those that have arrived, where it was open.")
-    answer: CommitAnswer | None = Field(default=None, description="Where it was committed in the same request.")
+    answer: CommitAnswer | None = Field(default=None, description="Where it is committed or held by now.")
     lease_seconds: int = Field(description="It is given up when nothing arrives for so long; each batch renews it.")
 
 

@@ -107,7 +107,6 @@ class Push:
         run = self._run
         if run.sync_id is not None and run.mode != mode:
             self._abort()
-        self._store.note(run, mode=mode)
         sent: Counter[RecordType] = Counter()
         batches = split_batches(self._lines(mode, sent), self._limits)
         first = next(batches, None)
@@ -119,9 +118,14 @@ class Push:
                 mode=mode,
                 base_generation=self._base_generation if mode == "delta" else None,
                 reading_started_at=run.reading_started_at,
-                commit=self._commit([], sent) if first is None else None,
+                commit=self._commit(mode, [], sent) if first is None else None,
             ),
         )
+        if opened.answer is not None and first is not None:
+            # It was committed or held before, and that answer was lost.
+            self._store.mark(run, "pushing", sync_id=opened.id)
+            return opened.answer
+        self._store.note(run, mode=mode)
         self._store.mark(run, "pushing", sync_id=opened.id)
         if opened.answer is not None:
             return opened.answer
@@ -134,7 +138,7 @@ class Push:
             if arrived.get(number) != digests[-1]:
                 self._platform.put_batch(self._integration_id, opened.id, number, body)
             batch, number = next(batches, None), number + 1
-        return self._platform.commit(self._integration_id, opened.id, self._commit(digests, sent))
+        return self._platform.commit(self._integration_id, opened.id, self._commit(mode, digests, sent))
 
     def _abort(self) -> None:
         """Drop what was staged of this run. A sync that is not known any more is none."""
@@ -143,13 +147,13 @@ class Push:
                 self._platform.abort(self._integration_id, self._run.sync_id)
             self._store.note(self._run, sync_id=None)
 
-    def _commit(self, digests: list[wire.Digest], sent: Counter[RecordType]) -> wire.Commit:
+    def _commit(self, mode: wire.Mode, digests: list[wire.Digest], sent: Counter[RecordType]) -> wire.Commit:
         return wire.Commit(
             batches=len(digests),
             digest=wire.digest_of_batches(digests),
             records=dict(sent),
             scopes=self._run.count_scopes()[0],
-            expected=to_outcome(self._changes) if self._run.mode == "delta" else None,
+            expected=to_outcome(self._changes) if mode == "delta" else None,
             hold=wire.Hold(reasons=self._hold) if self._hold else None,
         )
 

@@ -103,9 +103,9 @@ class Sync:
             return SyncResult("paused")
         self._interval = timedelta(seconds=hello.scan_interval_seconds)
         self._settle()
-        self._drop_strange_baseline(hello)
         run = self._waiting()
         if run is None:
+            self._drop_strange_baseline(hello)
             for stale in self._store.unsent_runs():
                 self._end(stale, "dropped", "It could not be handed over while it was fresh.")
             run = self._read_and_compare()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import REFUSALS, PlatformRefused, PlatformUnavailable
@@ -25,6 +25,9 @@ from ploy_connector_aws.spec import (
 from .pictures import account, group, membership
 
 DENIED = Failure(code="permission_missing", message="denied", missing_permissions=("directory:List",))
+
+
+T = TypeVar("T")
 
 
 class Crash(BaseException):
@@ -167,7 +170,7 @@ class Platform:
     def abort(self, _: str, sync_id: str) -> wire.SyncStatus:
         return self._make("abort", lambda: self.handover.abort(sync_id))
 
-    def _make(self, name: str, call: Callable[[], Any]) -> Any:
+    def _make(self, name: str, call: Callable[[], T]) -> T:
         self.calls.append(name)
         self.before(name)
         fault = "lost" if self.is_down else self.faults.get(len(self.calls))

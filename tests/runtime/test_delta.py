@@ -53,7 +53,7 @@ RECORDS = st.builds(lambda version, number: records(version)[number], st.integer
 @st.composite
 def readings(draw: st.DrawFn) -> list[Page]:
     """One run: some scopes of the tree, each with its records and its end."""
-    pages = []
+    pages: list[Page] = []
     for scope in sorted(draw(st.sets(st.sampled_from(sorted(TREE)), min_size=1))):
         parent = TREE[scope]
         if parent is not None and parent not in {page.scope for page in pages}:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -76,10 +76,9 @@ class Model:
 
     proven: dict[str, dict[RecordKey, Record]] = field(default_factory=dict)
 
-    def commit(self, attempts: list[Attempt], endings: dict[str, str | None]) -> None:
+    def commit(self, attempts: list[Attempt], endings: Mapping[str, str | None]) -> None:
         """A run became visible: its scopes that ended complete are as they were read last; a scope that its complete
         parent did not announce is no more."""
-        before = self._records()
         read: dict[str, tuple[int, list[Record]]] = {}
         listed_before: set[RecordKey] = set()
         for number, attempt in enumerate(attempts):
@@ -102,7 +101,6 @@ class Model:
                     for key, record in self.proven[scope].items()
                     if not any(end in listed_before and end not in now for end in ends(record))
                 }
-        assert before is not None
 
     def _records(self) -> set[RecordKey]:
         return {key for records in self.proven.values() for key in records}
@@ -150,7 +148,7 @@ class Play:
                 store,
                 platform,  # type: ignore[arg-type]
                 platform.hello,
-                *("i",),
+                "i",
                 fingerprint="same",
                 now=lambda: self.now,
             )
@@ -211,8 +209,8 @@ def test_what_the_platform_shows_is_the_truth_where_proven_and_the_last_proven_t
 def test_a_reading_cut_off_at_any_page_goes_on_where_it_was(page: int) -> None:
     world = World({"ana": "clerk", "bo": "chief"}, {"g": frozenset({"ana"}), "h": frozenset({"bo"})})
     with play() as played:
-        played.step(CALM.__class__(1, world, frozenset(), page, {}, False, 0))
+        played.step(replace(CALM, minutes=1, world=world, crash_at_page=page))
         moment: datetime = played.now
-        assert played.step(CALM.__class__(1, None, frozenset(), None, {}, False, 0)) == "committed"
+        assert played.step(replace(CALM, minutes=1)) == "committed"
         (generation,) = Picture(played._folder / "ploy.sqlite").generations()
         assert generation.reading_started_at == moment

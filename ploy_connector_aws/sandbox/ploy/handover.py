@@ -62,7 +62,9 @@ class Handover:
             raise Refusal("clock_ahead")
         with self._lock, self._store.transaction():
             sync_id = self._open(request)
-            answer = self._commit(sync_id, request.commit) if request.commit else None
+            answer = self._known(sync_id).answer
+            if answer is None and request.commit is not None:
+                answer = self._commit(sync_id, request.commit)
             return wire.OpenedSync(
                 id=sync_id,
                 batches=self._ledger.batches(sync_id),
