@@ -20,9 +20,9 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 
-from .permission_sets import describe_permission_set, to_short_name, to_undescribed_role
+from .permission_sets import describe_permission_set, to_undescribed_role
 from .reading import READ_ONLY, Reading, names
-from .seen import Kind
+from .seen import Kind, Seen
 
 ASSIGNMENTS = "identity-center/assignments"
 
@@ -108,28 +108,32 @@ def _add_row(reading: Reading, page: _Rows, kind: PrincipalKind, principal_id: s
         # itself, and an inherited row must not become a second, direct path.
         return
     account_id, arn = row["AccountId"], row["PermissionSetArn"]
-    name = _name_permission_set(reading, page, arn)
-    if name is None:
+    permission_set = _find_permission_set(reading, page, arn)
+    if permission_set.state == "gone":
         return
     account_role = Entitlement(
         id=f"{account_id}/{arn}",
         kind="account_role",
-        name=f"{name} in {account_id}",
+        name=f"{permission_set.name} in {account_id}",
         resource_id=account_id,
         not_grantable_reason=READ_ONLY,
         attributes={"aws_account_id": account_id, "permission_set_arn": arn},
     )
-    is_described = reading.seen.find("permission_set", [arn])[arn].state == "read"
     page.add(Resource(id=account_id, kind="aws_account", name=account_id))
-    page.add(account_role, is_partial=not is_described)
+    page.add(account_role, is_partial=permission_set.state != "read")
     page.add(Grant(principal_kind=kind.record, principal_id=principal_id, entitlement_id=account_role.id))
 
 
-def _name_permission_set(reading: Reading, page: _Rows, arn: str) -> str | None:
-    """Name a permission set; None where it does not exist. One that the list did not have is described now."""
-    seen = reading.seen.find("permission_set", [arn]).get(arn)
-    if seen is not None:
-        return None if seen.state == "gone" else seen.name
+def _find_permission_set(reading: Reading, page: _Rows, arn: str) -> Seen:
+    """Say what is known of a permission set. One that the list did not have is described now."""
+    if seen := reading.seen.find("permission_set", [arn]).get(arn):
+        return seen
+    # Many principals may meet it at once. Only what its description says may be told of it, so they wait for it.
+    with reading.turns.of(arn):
+        return reading.seen.find("permission_set", [arn]).get(arn) or _describe_unlisted(reading, page, arn)
+
+
+def _describe_unlisted(reading: Reading, page: _Rows, arn: str) -> Seen:
     try:
         role = describe_permission_set(reading, arn)
     except AuthenticationError:
@@ -137,8 +141,7 @@ def _name_permission_set(reading: Reading, page: _Rows, arn: str) -> str | None:
     except ConnectorError:
         # That the assignment exists is known all the same.
         page.add(to_undescribed_role(arn), is_partial=True)
-        return to_short_name(arn)
-    if role is None:
-        return None
-    page.add(role)
-    return role.name
+    else:
+        if role is not None:
+            page.add(role)
+    return reading.seen.find("permission_set", [arn])[arn]
