@@ -100,27 +100,8 @@ class Answer:
 
 
 _NOT_FOUND_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "arn",
-        "be",
-        "cannot",
-        "could",
-        "does",
-        "exist",
-        "exists",
-        "find",
-        "found",
-        "id",
-        "is",
-        "no",
-        "not",
-        "such",
-        "the",
-        "was",
-        "with",
-    ]
+    {"a", "an", "arn", "be", "cannot", "could", "does", "exist", "exists", "find", "found", "id", "is", "no", "not"}
+    | {"such", "the", "was", "with"}
 )
 
 _ASKED: tuple[tuple[str, str | None, frozenset[str]], ...] = (
