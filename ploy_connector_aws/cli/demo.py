@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import defaultdict
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,11 +26,11 @@ from .listing import display_name
 from .opening import open_connector, read_operator_settings
 from .options import Debug
 from .output import console, table, text
-from .sandbox import require_sandbox
+from .sandbox import local_world, require_sandbox
 from .sync import sync_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from ploy_connector_aws.sandbox.world import LocalWorld
 
@@ -42,30 +42,13 @@ _NAMES_SHOWN = 3
 def demo(debug: Debug = False) -> Exit:
     """Show the main job: a company's AWS is read, proven and pushed; something changes; something is denied."""
     require_sandbox()
-    from ploy_connector_aws.aws.permissions import render_policy
-    from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
-    from ploy_connector_aws.sandbox.world import LocalWorld
-
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ploy-demo-")))
-        world = stack.enter_context(LocalWorld(folder, demo_organisation(), render_policy()))
-        stack.enter_context(_environment(world.environment))
+        world = stack.enter_context(local_world(folder))
+        os.environ.update(world.environment)
         settings = read_operator_settings(world.config_file, None, debug=debug)
         _Story(console(), world, settings).tell()
     return Exit.OK
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", *(name for name in before if name.startswith("PLOY_"))):
-        os.environ.pop(name, None)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 class _Story:

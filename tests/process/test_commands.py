@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from ploy_connector_aws.cli.endings import Exit
 from tests.end_to_end.site import Site
 
-from .conftest import COMMAND, clean_environment, run, start
+from .conftest import COMMAND, clean_environment, run, running_sandbox, start
 
 
 @pytest.fixture
@@ -186,29 +185,17 @@ def test_the_demo_tells_its_story_and_ends_by_itself(tmp_path: Path) -> None:
         assert told in done.stdout
 
 
-def test_the_sandbox_serves_other_commands_until_it_is_stopped(site: Site, tmp_path: Path) -> None:
-    folder = tmp_path / "try-it"
-    with subprocess.Popen(
-        [COMMAND, "sandbox", "--json", "--dir", str(folder)],
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as sandbox:
-        assert sandbox.stdout is not None
-        shown = "".join(line for _, line in zip(range(6), sandbox.stdout, strict=False))
-        places = json.loads(shown)
-        script = f". {places['environment']} && {COMMAND} sync --json --config {places['config']}"
-        synced = subprocess.run(
-            ["sh", "-c", script],
-            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        sandbox.send_signal(signal.SIGINT)
-        assert sandbox.wait(timeout=30) == 0
-    assert (synced.returncode, json.loads(synced.stdout)["status"]) == (0, "committed"), synced.stderr
+def test_the_sandbox_serves_other_commands_until_it_is_stopped_and_can_be_started_there_again(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    for is_second in (False, True):
+        with running_sandbox(tmp_path / "try-it", environment) as places:
+            script = f". {places['environment']} && {COMMAND} sync --json --config {places['config']}"
+            synced = subprocess.run(
+                ["sh", "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=60
+            )
+            assert synced.returncode == 0, synced.stderr
+            assert (json.loads(synced.stdout)["generation"], places["emptied"]) == (1, is_second)
+            assert len(list((tmp_path / "try-it" / "state").glob("*.sqlite"))) == 1
 
 
 def test_progress_is_for_people_who_watch(site: Site) -> None:
