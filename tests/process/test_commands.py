@@ -185,6 +185,31 @@ def test_the_demo_tells_its_story_and_ends_by_itself(tmp_path: Path) -> None:
         assert told in done.stdout
 
 
+def test_the_demo_as_json_is_one_document_of_what_each_chapter_shows(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [COMMAND, "demo", "--json"],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    company, check, first, access, change, denied = json.loads(done.stdout)["chapters"]
+    assert company["organisation"]["people"] == first["sync"]["added"]["account"] == 60
+    assert check["check"]["usable"]
+    assert (first["sync"]["generation"], change["sync"]["generation"], change["generation"]) == (1, 2, 2)
+    on_call = next(each for each in access["entrances"] if each["steps"] == ["Production On-Call"])
+    assert (on_call["aws_account_name"], on_call["role"]) == ("halden-production", "AdministratorAccess")
+    nora = next(each["id"] for each in on_call["people"] if each["name"] == "Nora Lind")
+    assert [(each["kind"], each["type"], each["before"]["principal_id"]) for each in change["changes"]] == [
+        ("removed", "grant", nora)
+    ]
+    assert (access["leaver"]["status"], len(access["leaver"]["paths"])) == ("disabled", 8)
+    assert (denied["sync"]["removed"], denied["records_before"]) == ({}, denied["records_after"])
+    assert denied["sync"]["unproven"][0]["failure"]["missing_permissions"] == ["identitystore:ListGroupMemberships"]
+
+
 def test_the_sandbox_serves_other_commands_until_it_is_stopped_and_can_be_started_there_again(tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     for is_second in (False, True):
