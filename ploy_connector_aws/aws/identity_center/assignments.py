@@ -69,6 +69,8 @@ def read_assignments(reading: Reading, kind: PrincipalKind, principal_id: str) -
             PrincipalType=kind.aws,
         ):
             page = _Rows()
+            # All are checked before any is used: a permission set that is described on the way must not go with a page.
+            _check_rows(rows)
             for row in rows:
                 _add_row(reading, page, kind, principal_id, row)
             yield Page(scope=scope, records=tuple(page.records.values()), partial=tuple(page.partial.values()))
@@ -98,11 +100,15 @@ def read_end_of_assignments(reading: Reading) -> Iterator[Page]:
     yield Page(scope=ASSIGNMENTS, complete=True)
 
 
+def _check_rows(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        for name in ("AccountId", "PermissionSetArn", "PrincipalId", "PrincipalType"):
+            if not row.get(name):
+                # All four are optional in AWS's model. Without the row it would look as if the access had gone.
+                raise TemporaryError(f"AWS gave an assignment without its {name}.")
+
+
 def _add_row(reading: Reading, page: _Rows, kind: PrincipalKind, principal_id: str, row: dict[str, Any]) -> None:
-    missing = [name for name in ("AccountId", "PermissionSetArn", "PrincipalId", "PrincipalType") if not row.get(name)]
-    if missing:
-        # All four are optional in AWS's model. Skipping the row would look as if the access had been taken away.
-        raise TemporaryError(f"AWS gave an assignment without its {missing[0]}.")
     if (row["PrincipalType"], row["PrincipalId"]) != (kind.aws, principal_id):
         # Asked about a user, AWS mixes in what the user has through groups (AWS.md section 3.1); the group is asked
         # itself, and an inherited row must not become a second, direct path.
