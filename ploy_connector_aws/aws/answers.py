@@ -99,26 +99,36 @@ class Answer:
         )
 
 
+_NOT_FOUND_WORDS = frozenset(
+    {"a", "an", "arn", "be", "cannot", "could", "does", "exist", "exists", "find", "found", "id", "is", "no", "not"}
+    | {"such", "the", "was", "with"}
+)
+
+_ASKED: tuple[tuple[str, str | None, frozenset[str]], ...] = (
+    ("PrincipalId", None, frozenset({"principal"})),  # a USER or a GROUP, whichever was asked about
+    ("PermissionSetArn", "PERMISSION_SET", frozenset({"permission", "permissionset", "set"})),
+    ("InstanceArn", "INSTANCE", frozenset({"instance"})),
+)
+"""Parameters that name one thing, the kind of the thing, and the words for it."""
+
+
 def find_missing(answer: Answer, call: Call) -> tuple[str | None, str | None]:
     """Tell what exactly a not-found says does not exist: its kind, and its id as it was asked for.
 
-    identitystore has fields for it. sso-admin at best names it in its text, which is believed only where it names
-    nothing else: in "instance A was not found for principal B" nobody can tell which of them is missing.
+    identitystore has fields for it. sso-admin at best names it in its text, of which AWS documents nothing. It is
+    believed only where it says of that one thing that it is not found, and not a word more: in "instance A was not
+    found for principal B" and "the directory of user B does not exist", B may well exist.
     """
     kind, id_ = answer.body.get("ResourceType"), answer.body.get("ResourceId")
     if kind or id_:
         return str(kind) if kind else None, str(id_).rpartition("/")[2] if id_ else None
-    for parameter, kind in (
-        ("PrincipalId", str(call.parameters.get("PrincipalType"))),
-        ("PermissionSetArn", "PERMISSION_SET"),
-        ("InstanceArn", "INSTANCE"),
-    ):
+    for parameter, fixed_kind, words in _ASKED:
         asked = call.parameters.get(parameter)
         if not asked:
             continue
+        kind = fixed_kind or str(call.parameters.get("PrincipalType"))
         as_arn_or_id = rf"(?<![\w-])({re.escape(asked)}|{re.escape(asked.rpartition('/')[2])})(?![\w-])"
         rest, times_named = re.subn(as_arn_or_id, "", answer.text)
-        # Every id of AWS has a digit, also of things that were never heard of.
-        if times_named and not re.search(r"\d", rest):
+        if times_named and set(re.findall(r"\w+", rest.lower())) <= _NOT_FOUND_WORDS | words | {kind.lower()}:
             return kind, asked
     return None, None

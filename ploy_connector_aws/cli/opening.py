@@ -20,7 +20,7 @@ from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.runtime import logs
 from ploy_connector_aws.runtime.changes import finish
 from ploy_connector_aws.runtime.reading import read
-from ploy_connector_aws.runtime.settings import OperatorSettings, read_settings
+from ploy_connector_aws.runtime.settings import OperatorSettings, override_config, read_settings
 from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.spec import ConfigurationError, Connector, InstalledConnector, find_connectors
@@ -104,6 +104,7 @@ def open_connector(settings: OperatorSettings, platform: PlatformClient | None =
             integration = _integration(client, settings.integration.id)
         name, config = integration.connector, dict(integration.settings)
     installed = find_connector(name)
+    config = override_config(config, settings.config_overrides, installed.manifest.config_schema)
     secrets = secret_fields(installed)
     public = {field: value for field, value in config.items() if field not in secrets}
     fingerprint = hashlib.sha256(json.dumps(public, sort_keys=True, default=str).encode()).hexdigest()

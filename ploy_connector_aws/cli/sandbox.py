@@ -7,38 +7,44 @@ import signal
 import sys
 import tempfile
 import threading
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
+from ploy_connector_aws.sandbox.surroundings import clean_surroundings
 from ploy_connector_aws.spec import ConfigurationError
 
 from .endings import Exit
 from .options import AsJson, Debug
 from .output import console, print_json, text
 
+if TYPE_CHECKING:
+    from ploy_connector_aws.sandbox.world import LocalWorld
+
 
 def sandbox(
     folder: Annotated[
         Path | None,
-        typer.Option("--dir", metavar="DIR", help="Where to keep its files; a temporary folder if left out."),
+        typer.Option(
+            "--dir",
+            metavar="DIR",
+            help="Where to keep its files, made anew at each start; a temporary folder if left out.",
+        ),
     ] = None,
     json: AsJson = False,
     debug: Debug = False,  # noqa: ARG001 - every command takes it
 ) -> Exit:
     """Start a local AWS and a local Ploy with a believable organisation, on loopback only, until Ctrl-C."""
     require_sandbox()
-    from ploy_connector_aws.aws.permissions import render_policy
-    from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
-    from ploy_connector_aws.sandbox.world import LocalWorld
-
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     made = nullcontext(str(folder)) if folder else tempfile.TemporaryDirectory(prefix="ploy-sandbox-")
-    with made as place, LocalWorld(Path(place).resolve(), demo_organisation(), render_policy()) as world:
+    with made as place, local_world(Path(place).resolve()) as world:
         if json:
             print_json(
                 {
@@ -46,18 +52,36 @@ def sandbox(
                     "ploy": world.ploy.url,
                     "config": str(world.config_file),
                     "environment": str(world.folder / "environment"),
+                    "emptied": world.was_emptied,
                 }
             )
         else:
-            out = console()
-            out.print("[bold]A local AWS and a local Ploy are running[/], with an organisation that does not exist.")
-            out.print(f"  AWS   {world.aws.endpoint_url}\n  Ploy  {world.ploy.url}\n\nIn another terminal:\n")
-            out.print(f"  . {text(world.folder / 'environment')}", soft_wrap=True)
-            for command in ("check", "sync", "access jonas.vik"):
-                out.print(f"  {text(sys.argv[0])} {command} --config {text(world.config_file)}", soft_wrap=True)
-            out.print("\nCtrl-C ends both.")
+            _print_places(console(), world)
         stopped.wait()
     return Exit.OK
+
+
+@contextmanager
+def local_world(folder: Path) -> Iterator[LocalWorld]:
+    """Run the local AWS with the demo's organisation, and the local Ploy, apart from the caller's environment."""
+    with clean_surroundings():
+        from ploy_connector_aws.aws.permissions import render_policy
+        from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
+        from ploy_connector_aws.sandbox.world import LocalWorld
+
+        with LocalWorld(folder, demo_organisation(), render_policy()) as world:
+            yield world
+
+
+def _print_places(out: Console, world: LocalWorld) -> None:
+    if world.was_emptied:
+        out.print(f"What an earlier sandbox left in {text(world.folder)} was removed.", soft_wrap=True)
+    out.print("[bold]A local AWS and a local Ploy are running[/], with an organisation that does not exist.")
+    out.print(f"  AWS   {world.aws.endpoint_url}\n  Ploy  {world.ploy.url}\n\nIn another terminal:\n")
+    out.print(f"  . {text(world.folder / 'environment')}", soft_wrap=True)
+    for command in ("check", "sync", "access jonas.vik"):
+        out.print(f"  {text(sys.argv[0])} {command} --config {text(world.config_file)}", soft_wrap=True)
+    out.print("\nCtrl-C ends both.")
 
 
 def require_sandbox() -> None:

@@ -6,6 +6,8 @@ import os
 import sqlite3
 from pathlib import Path
 
+from .store import UnusableStore
+
 
 class SyncRunning(Exception):
     """Another process is syncing this integration now."""
@@ -23,17 +25,19 @@ class SyncLock:
 
         Raises:
             SyncRunning: Somebody else has it.
+            UnusableStore: Its file cannot be made or used.
         """
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-        self._db = sqlite3.connect(self._path, timeout=0, isolation_level=None)
         try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._db = sqlite3.connect(self._path, timeout=0, isolation_level=None)
             self._db.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            self._db.close()
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                raise
-            raise SyncRunning("This integration is being synced by another process; wait until it ends.") from None
+        except (OSError, sqlite3.Error) as error:
+            if self._db is not None:
+                self._db.close()
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                raise SyncRunning("This integration is being synced by another process; wait until it ends.") from None
+            raise UnusableStore(f"The lock file {self._path.name} cannot be used: {error}.") from error
 
     def __exit__(self, *_: object) -> None:
         """Let it go."""

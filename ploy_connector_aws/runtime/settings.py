@@ -44,6 +44,9 @@ class OperatorSettings(Frozen):
 
     integration: IntegrationSettings = IntegrationSettings()
     config: dict[str, Any] | None = Field(default=None, description="The connector's own settings.", repr=False)
+    config_overrides: dict[str, str] = Field(
+        default_factory=dict, description="Goes before the settings of the file or of Ploy.", repr=False
+    )
     platform: PlatformSettings = PlatformSettings()
     state: StateSettings = StateSettings()
 
@@ -68,7 +71,10 @@ VARIABLES: dict[str, tuple[str, str]] = {
 }
 """Environment variables that override a value of the file. ``PLOY_CONFIG_<NAME>`` overrides ``config.<name>``."""
 
-_CONFIG_VARIABLE = re.compile(r"PLOY_CONFIG_([A-Z0-9_]+)")
+CONFIG_FILE_VARIABLE = "PLOY_CONFIG_FILE"
+"""Names the file itself, although it looks like the setting ``file`` of a connector."""
+
+_CONFIG_VARIABLE = re.compile(rf"(?!{CONFIG_FILE_VARIABLE}$)PLOY_CONFIG_([A-Z0-9_]+)")
 
 
 def read_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> OperatorSettings:
@@ -87,15 +93,43 @@ def read_settings(path: Path | None, environment: Mapping[str, str] = os.environ
             tables.setdefault(table, {})[name] = environment[variable]
             if variable in ("PLOY_TOKEN", "PLOY_TOKEN_FILE"):
                 tables[table].pop("token_file" if name == "token" else "token", None)
-    for variable, value in environment.items():
-        if match := _CONFIG_VARIABLE.fullmatch(variable):
-            tables.setdefault("config", {})[match[1].lower()] = value
+    if "config_overrides" in tables:
+        raise ConfigurationError(
+            "The setting config_overrides is wrong: what is in a file belongs into its [config] table."
+        )
+    tables["config_overrides"] = {
+        match[1].lower(): value
+        for variable, value in environment.items()
+        if (match := _CONFIG_VARIABLE.fullmatch(variable))
+    }
     try:
         return OperatorSettings.model_validate(tables)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         raise ConfigurationError(f"The setting {field} is wrong: {first['msg']}.", field=field) from None
+
+
+def override_config(
+    config: Mapping[str, Any], overrides: Mapping[str, str], schema: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Put what the environment says over a connector's settings.
+
+    Args:
+        config: The settings of the file, or of Ploy.
+        overrides: Text by the name of the setting.
+        schema: The connector's JSON Schema: where it wants a list, the text is split at its commas.
+    """
+    fields = schema.get("properties", {})
+    lists = {name for name, field in fields.items() if isinstance(field, Mapping) and field.get("type") == "array"}
+    return {
+        **config,
+        **{name: _split(text) if name in lists else text for name, text in overrides.items()},
+    }
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 """The embedded default: a local AWS and a local Ploy, on loopback only.
 
-Map: ``aws`` (the local AWS), ``ploy`` (the local Ploy), ``world`` (both together, with one customer between them).
+Map: ``aws`` (the local AWS), ``ploy`` (the local Ploy), ``world`` (both together, with one customer between them),
+``folder`` (where that keeps its files), ``surroundings`` (the caller's environment, made harmless).
 """

@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from .aws import Organisation, SandboxAws
+from .folder import SandboxFolder
 from .ploy import LocalPloy
+from .surroundings import UNSET_SCRIPT
 
 RATE_FACTOR = "50"
 """The local AWS has no quotas that anybody else needs (unless switched on), so it is asked faster than a real one."""
+
+_LOOPBACK = "127.0.0.1,localhost"
 
 
 class LocalWorld:
@@ -31,6 +35,7 @@ class LocalWorld:
         self, folder: Path, organisation: Organisation, policy: Mapping[str, Any], customer: str = "Halden Freight"
     ) -> None:
         self.folder = folder
+        self._files = SandboxFolder(folder)
         self._stack = ExitStack()
         self.aws = SandboxAws()
         self._organisation = organisation
@@ -39,7 +44,7 @@ class LocalWorld:
 
     def __enter__(self) -> LocalWorld:
         """Start both, and enable the integration."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._stack.enter_context(self._files)
         self._stack.enter_context(self.aws)
         self.ploy = self._stack.enter_context(LocalPloy(self.folder / "ploy"))
         self.seeded = self.aws.seed(self._organisation)
@@ -62,6 +67,11 @@ class LocalWorld:
         self._stack.close()
 
     @property
+    def was_emptied(self) -> bool:
+        """Whether an earlier sandbox's files were removed from the folder."""
+        return self._files.was_emptied
+
+    @property
     def config_file(self) -> Path:
         """The operator's configuration for this integration; its settings come from the local Ploy."""
         return self.folder / "ploy.toml"
@@ -76,6 +86,8 @@ class LocalWorld:
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "NO_PROXY": _LOOPBACK,
+            "no_proxy": _LOOPBACK,
             "PLOY_AWS_RATE_FACTOR": RATE_FACTOR,
         }
 
@@ -90,18 +102,12 @@ class LocalWorld:
         )
 
     def _write_files(self, token: str) -> None:
-        self._write("token", token + "\n")
-        self._write(
+        self._files.write("token", token + "\n")
+        self._files.write(
             self.config_file.name,
             f'[integration]\nid = "{self.integration.id}"\nconnector = "aws"\n\n'
             f'[platform]\nurl = "{self.ploy.url}"\ntoken_file = {json.dumps(str(self.folder / "token"))}\n\n'
             f"[state]\ndir = {json.dumps(str(self.folder / 'state'))}\n",
         )
-        exports = (f"export {name}={shlex.quote(value)}" for name, value in self.environment.items())
-        self._write("environment", "".join(f"{line}\n" for line in ("unset AWS_PROFILE AWS_SESSION_TOKEN", *exports)))
-
-    def _write(self, name: str, text: str) -> None:
-        path = self.folder / name
-        path.unlink(missing_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
-            file.write(text)
+        exports = (f"export {name}={shlex.quote(value)}\n" for name, value in self.environment.items())
+        self._files.write("environment", UNSET_SCRIPT + "".join(exports))

@@ -27,6 +27,7 @@ from ploy_connector_aws.sandbox.aws import (
     SeededOrganisation,
     fresh_account_id,
 )
+from ploy_connector_aws.sandbox.surroundings import leads_elsewhere
 from ploy_connector_aws.spec import Page
 from tests.aws.picture import Picture, to_picture
 
@@ -133,7 +134,7 @@ def make_customer(aws: SandboxAws, organisation: Organisation = ORGANISATION) ->
 
 def set_environment(monkeypatch: pytest.MonkeyPatch, aws: SandboxAws, **more: str) -> None:
     """Give the process an operator's environment that leads to the local AWS and nowhere else."""
-    for name in [name for name in os.environ if name.startswith(("AWS_", "PLOY_"))]:
+    for name in [name for name in os.environ if leads_elsewhere(name)]:
         monkeypatch.delenv(name)
     environment: Mapping[str, str] = {
         "AWS_ENDPOINT_URL": aws.endpoint_url,

@@ -224,6 +224,38 @@ def test_a_not_found_names_only_what_aws_named(
 
 
 @pytest.mark.parametrize(
+    ("call", "text", "kind"),
+    [
+        (ASSIGNMENTS, "USER with id {id} was not found.", "USER"),
+        (ASSIGNMENTS, "User {id} not found", "USER"),
+        (ASSIGNMENTS, "The principal '{id}' does not exist.", "USER"),
+        (ASSIGNMENTS, "Could not find principal with id: {id}", "USER"),
+        (DESCRIBE_SET, "Could not find PermissionSet with id {id}", "PERMISSION_SET"),
+        (DESCRIBE_SET, "Permission set ({id}) does not exist", "PERMISSION_SET"),
+        (ASSIGNMENTS, "The instance of principal {id} was not found", None),
+        (ASSIGNMENTS, "Identity store for {id} does not exist", None),
+        (ASSIGNMENTS, "Could not find user with id {id} in directory d-abcdefabcd", None),
+        (ASSIGNMENTS, "Could not find user with id {id} in the directory", None),
+        (ASSIGNMENTS, "No such account for user {id}", None),
+        (ASSIGNMENTS, "The application that {id} is assigned to was not found", None),
+        (ASSIGNMENTS, "USER {id} has no permission set", None),
+        (ASSIGNMENTS, "GROUP with id {id} was not found.", None),
+        (DESCRIBE_SET, "Principal {id} was not found.", None),
+        (DESCRIBE_SET, "The policy of permission set {id} does not exist", None),
+        (DESCRIBE_SET, "{id} was not found in ssoins-abcdefabcdefabcd", None),
+    ],
+)
+def test_a_text_is_believed_only_where_it_speaks_of_nothing_but_that_one_thing(
+    call: Call, text: str, kind: str | None
+) -> None:
+    asked = call.parameters.get("PrincipalId") or call.parameters["PermissionSetArn"]
+    for named in {asked, asked.rpartition("/")[2]}:
+        found = translate(answer("ResourceNotFoundException", text.format(id=named)), call)
+        assert isinstance(found, NotFound)
+        assert (found.kind, found.id) == ((kind, asked) if kind else (None, None))
+
+
+@pytest.mark.parametrize(
     "invalid", [answer("ValidationException"), exceptions.ParamValidationError(report="Unknown parameter")]
 )
 def test_a_request_that_is_not_taken_can_be_told_apart(invalid: Exception) -> None:

@@ -11,13 +11,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from botocore.session import Session
 
 from ploy_connector_aws.aws.paging import read
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.aws.throttle import Stopped
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import SandboxAws
-from ploy_connector_aws.spec import AuthenticationError, ConnectorError, PermissionMissing, TemporaryError
+from ploy_connector_aws.spec import AuthenticationError, ConnectorError, PermissionMissing, Refused, TemporaryError
 from tests.aws.conftest import EXTERNAL_ID, REGION, Customer, set_environment
 from tests.aws.tampering import tampered
 
@@ -70,6 +71,18 @@ def test_the_session_cannot_write_even_where_the_role_may(session: ReadSession, 
     assert credentials is not None
     # The one call outside of the list that these tests make, by going around the guard.
     customer.aws.calls.clear()
+
+
+def test_with_ploy_s_own_credentials_nothing_but_the_role_can_be_assumed(
+    session: ReadSession, customer: Customer
+) -> None:
+    client = session._make_source_client(Session(), "sts")
+    for operation in client.meta.service_model.operation_names:
+        if operation != "AssumeRole":
+            with pytest.raises(Refused, match=f"calling {operation} of sts"):
+                client._make_api_call(operation, {})
+    client.close()
+    assert len(customer.aws.calls) == 0
 
 
 def test_the_role_is_assumed_once_for_many_calls_and_threads(session: ReadSession, customer: Customer) -> None:

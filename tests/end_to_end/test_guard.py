@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from ploy_connector_aws.cli.endings import Exit
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.sandbox.aws import Group, Organisation, Person
+from ploy_connector_aws.sandbox.ploy.problems import Refusal
 from tests.aws.conftest import ORGANISATION
 
 from .site import Site, SiteMaker
@@ -84,12 +85,16 @@ def test_a_newer_sync_takes_the_place_of_a_held_one(crowded: Site) -> None:
     for name in CROWD[:15]:
         crowded.seeded.add_person(Person(name))
         crowded.seeded.add_member("crowd", name)
+    before = crowded.records_at_ploy()
+    # They came back as other users: AWS gives a new id, so the old ones are still gone.
     synced = crowded.sync()
-    assert (
-        held_id(crowded) != first
-        if synced.code == Exit.HELD
-        else crowded.world.ploy.held(crowded.integration_id) is None
-    )
+    assert (synced.code, synced.printed["status"]) == (Exit.HELD, "held_for_review")
+    assert held_id(crowded) != first
+    assert crowded.records_at_ploy() == before
+    with pytest.raises(Refusal, match="it is replaced"):
+        crowded.world.ploy.approve(crowded.integration_id, first)
+    crowded.world.ploy.approve(crowded.integration_id, held_id(crowded))
+    assert crowded.at_ploy() == crowded.in_aws()
 
 
 def test_a_runtime_that_lost_its_state_is_held_by_the_platform_s_own_guard(crowded: Site) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.end_to_end.conftest import site, sites
 from tests.end_to_end.site import Site
@@ -38,3 +42,28 @@ def clean_environment(site: Site, more: Sequence[tuple[str, str]] = ()) -> dict[
     """The operator's environment for this site, and nothing of the caller's but its PATH and HOME."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return {**kept, **site.world.environment, "PLOY_AWS_RATE_FACTOR": "1000", "COLUMNS": "120", **dict(more)}
+
+
+@contextmanager
+def running_sandbox(folder: Path, environment: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Run ``ploy-connector sandbox`` while the block runs; gives the document that it printed."""
+    with subprocess.Popen(
+        [COMMAND, "sandbox", "--json", "--dir", str(folder)],
+        env=dict(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as sandbox:
+        assert sandbox.stdout is not None
+        printed = ""
+        for line in sandbox.stdout:
+            printed += line
+            if line == "}\n":
+                break
+        places = json.loads(printed or "{}")
+        assert "aws" in places, printed + sandbox.communicate()[1]
+        try:
+            yield places
+        finally:
+            sandbox.send_signal(signal.SIGINT)
+        assert sandbox.wait(timeout=30) == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from ploy_connector_aws.cli.endings import Exit
 from tests.end_to_end.site import Site
 
-from .conftest import COMMAND, clean_environment, run, start
+from .conftest import COMMAND, clean_environment, run, running_sandbox, start
 
 
 @pytest.fixture
@@ -112,10 +111,10 @@ def test_a_second_sync_at_the_same_time_is_refused(site: Site) -> None:
     assert [(code, "synced by another process" in err) for code, _, err in results] == [(Exit.TRY_AGAIN, True)]
 
 
-def broken(site: Site, **variables: str) -> tuple[int, dict[str, str]]:
-    """Run a sync in an environment with something wrong in it: exit code and error, as JSON."""
+def broken(site: Site, config: Path | None = None, **variables: str) -> tuple[int, dict[str, str]]:
+    """Run a sync with something wrong in its configuration: exit code and error, as JSON."""
     done = subprocess.run(
-        [COMMAND, "sync", "--json", "--config", str(site.world.config_file)],
+        [COMMAND, "sync", "--json", "--config", str(config or site.world.config_file)],
         env=clean_environment(site, list(variables.items())),
         capture_output=True,
         text=True,
@@ -126,26 +125,24 @@ def broken(site: Site, **variables: str) -> tuple[int, dict[str, str]]:
 
 
 def test_every_error_is_a_sentence_with_its_own_exit_code(site: Site, tmp_path: Path) -> None:
-    settings = {
-        "PLOY_CONFIG_ACCOUNT_ID": "111122223333",
-        "PLOY_CONFIG_REGION": "eu-west-1",
-        "PLOY_CONFIG_ROLE_ARN": "arn:aws:iam::111122223333:role/Ploy",
-        "PLOY_CONFIG_EXTERNAL_ID": "8b6f2f0e-5a76-4a57-9a3e-0f0a40a4d9b1",
-    }
+    elsewhere = tmp_path / "elsewhere.toml"
+    elsewhere.touch(mode=0o600)
+    elsewhere.write_text(
+        site.world.config_file.read_text()
+        + '[config]\naccount_id = "111122223333"\nregion = "eu-west-1"\n'
+        + 'role_arn = "arn:aws:iam::111122223333:role/Ploy"\nexternal_id = "8b6f2f0e-5a76-4a57-9a3e-0f0a40a4d9b1"\n'
+    )
     folder = tmp_path / "state"
     folder.mkdir()
     (folder / f"{site.integration_id}.sqlite").write_text("not a database, whatever its name says" * 50)
     endings = {
-        Exit.CONFIGURATION: broken(site, **{**settings, "PLOY_CONFIG_REGION": "mars-1"}),
-        Exit.AUTHENTICATION: broken(site, **settings),
-        Exit.REFUSED: broken(site, PLOY_INTEGRATION_ID="int-unknown", **settings),
+        Exit.CONFIGURATION: broken(site, elsewhere, PLOY_CONFIG_REGION="mars-1"),
+        Exit.AUTHENTICATION: broken(site, elsewhere),
+        Exit.REFUSED: broken(site, elsewhere, PLOY_INTEGRATION_ID="int-unknown"),
         Exit.STATE: broken(site, PLOY_STATE_DIR=str(folder)),
     }
     assert {code: ended[0] for code, ended in endings.items()} == {code: code for code in endings}
     assert all(error["message"].endswith((".", ")")) for _, error in endings.values())
-    assert broken(site, PLOY_CONNECTOR="none", **settings)[0] == Exit.CONFIGURATION
-    assert broken(site, PLOY_TOKEN="wrong-token")[0] == Exit.AUTHENTICATION
-    assert broken(site, PLOY_URL="http://ploy.example")[0] == Exit.CONFIGURATION
 
 
 def test_a_traceback_is_shown_only_when_asked_for(site: Site) -> None:
@@ -188,29 +185,42 @@ def test_the_demo_tells_its_story_and_ends_by_itself(tmp_path: Path) -> None:
         assert told in done.stdout
 
 
-def test_the_sandbox_serves_other_commands_until_it_is_stopped(site: Site, tmp_path: Path) -> None:
-    folder = tmp_path / "try-it"
-    with subprocess.Popen(
-        [COMMAND, "sandbox", "--json", "--dir", str(folder)],
+def test_the_demo_as_json_is_one_document_of_what_each_chapter_shows(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [COMMAND, "demo", "--json"],
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
-        stdout=subprocess.PIPE,
+        capture_output=True,
         text=True,
-    ) as sandbox:
-        assert sandbox.stdout is not None
-        shown = "".join(line for _, line in zip(range(6), sandbox.stdout, strict=False))
-        places = json.loads(shown)
-        script = f". {places['environment']} && {COMMAND} sync --json --config {places['config']}"
-        synced = subprocess.run(
-            ["sh", "-c", script],
-            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        sandbox.send_signal(signal.SIGINT)
-        assert sandbox.wait(timeout=30) == 0
-    assert (synced.returncode, json.loads(synced.stdout)["status"]) == (0, "committed"), synced.stderr
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    company, check, first, access, change, denied = json.loads(done.stdout)["chapters"]
+    assert company["organisation"]["people"] == first["sync"]["added"]["account"] == 60
+    assert check["check"]["usable"]
+    assert (first["sync"]["generation"], change["sync"]["generation"], change["generation"]) == (1, 2, 2)
+    on_call = next(each for each in access["entrances"] if each["steps"] == ["Production On-Call"])
+    assert (on_call["aws_account_name"], on_call["role"]) == ("halden-production", "AdministratorAccess")
+    nora = next(each["id"] for each in on_call["people"] if each["name"] == "Nora Lind")
+    assert [(each["kind"], each["type"], each["before"]["principal_id"]) for each in change["changes"]] == [
+        ("removed", "grant", nora)
+    ]
+    assert (access["leaver"]["status"], len(access["leaver"]["paths"])) == ("disabled", 8)
+    assert (denied["sync"]["removed"], denied["records_before"]) == ({}, denied["records_after"])
+    assert denied["sync"]["unproven"][0]["failure"]["missing_permissions"] == ["identitystore:ListGroupMemberships"]
+
+
+def test_the_sandbox_serves_other_commands_until_it_is_stopped_and_can_be_started_there_again(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    for is_second in (False, True):
+        with running_sandbox(tmp_path / "try-it", environment) as places:
+            script = f". {places['environment']} && {COMMAND} sync --json --config {places['config']}"
+            synced = subprocess.run(
+                ["sh", "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=60
+            )
+            assert synced.returncode == 0, synced.stderr
+            assert (json.loads(synced.stdout)["generation"], places["emptied"]) == (1, is_second)
+            assert len(list((tmp_path / "try-it" / "state").glob("*.sqlite"))) == 1
 
 
 def test_progress_is_for_people_who_watch(site: Site) -> None:

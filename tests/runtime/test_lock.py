@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ploy_connector_aws.runtime.lock import SyncLock, SyncRunning
+from ploy_connector_aws.runtime.store import UnusableStore
 
 HOLDER = """
 import sys, time
@@ -46,4 +47,20 @@ def test_a_killed_process_leaves_no_lock_behind(tmp_path: Path) -> None:
         os.kill(holder.pid, signal.SIGKILL)
         holder.wait()
     with SyncLock(path):
+        pass
+
+
+@pytest.mark.parametrize("place", ["file/state/one.lock", "file/one.lock", "folder", "other.lock"])
+def test_a_lock_that_cannot_be_made_is_one_sentence(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "other.lock").write_text("what somebody else keeps under this name" * 50)
+    lock = tmp_path / place
+    with pytest.raises(UnusableStore, match=rf"^The lock file {lock.name} cannot be used: .+\.$"), SyncLock(lock):
+        pass
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence() -> None:
+    # Not even root can make anything there.
+    with pytest.raises(UnusableStore, match="cannot be used"), SyncLock(Path(os.devnull) / "one.lock"):
         pass

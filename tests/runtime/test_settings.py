@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.runtime.settings import OperatorSettings, read_settings
+from ploy_connector_aws.runtime.settings import OperatorSettings, override_config, read_settings
 from ploy_connector_aws.spec import ConfigurationError
 
 FILE = """
@@ -36,6 +36,7 @@ def test_the_file_is_read(tmp_path: Path) -> None:
     assert settings.model_dump(exclude={"platform"}) == {
         "integration": {"id": "int-1", "connector": "aws"},
         "config": {"region": "eu-west-1", "external_id": "do-not-show-me"},
+        "config_overrides": {},
         "state": {"dir": Path("/nowhere")},
     }
     assert settings.platform.token is not None
@@ -51,15 +52,33 @@ def test_variables_override_the_file(tmp_path: Path) -> None:
         "PLOY_TOKEN_FILE": "/token",
         "PLOY_STATE_DIR": str(tmp_path),
         "PLOY_CONFIG_REGION": "eu-north-1",
+        "PLOY_CONFIG_FILE": "/ploy.toml",
         "UNRELATED": "x",
     }
     settings = read_settings(write(tmp_path, FILE), environment)
     assert settings.model_dump() == {
         "integration": {"id": "int-2", "connector": "csv"},
-        "config": {"region": "eu-north-1", "external_id": "do-not-show-me"},
+        "config": {"region": "eu-west-1", "external_id": "do-not-show-me"},
+        "config_overrides": {"region": "eu-north-1"},
         "platform": {"url": "http://127.0.0.1:1", "token": None, "token_file": Path("/token")},
         "state": {"dir": tmp_path},
     }
+
+
+def test_a_connector_s_settings_are_overridden_one_by_one_and_lists_are_split_at_their_commas() -> None:
+    schema = {"properties": {"region": {"type": "string"}, "scopes": {"type": "array"}}}
+    overrides = {"scopes": "users, groups", "region": "eu-north-1, or so", "unknown": "a,b"}
+    assert override_config({"region": "eu-west-1", "role": "Ploy"}, overrides, schema) == {
+        "region": "eu-north-1, or so",
+        "role": "Ploy",
+        "scopes": ["users", "groups"],
+        "unknown": "a,b",
+    }
+
+
+def test_overrides_alone_leave_the_settings_to_ploy() -> None:
+    settings = read_settings(None, {"PLOY_CONFIG_REGION": "eu-north-1"})
+    assert (settings.config, settings.config_overrides) == (None, {"region": "eu-north-1"})
 
 
 def test_without_a_file_the_defaults_hold() -> None:
@@ -72,6 +91,7 @@ def test_without_a_file_the_defaults_hold() -> None:
         ("[integration", "is not TOML"),
         ("[integration]\nid = 'a/b'", "The setting integration.id is wrong"),
         ("[platform]\nurls = 'x'", "The setting platform.urls is wrong"),
+        ("[config_overrides]\nregion = 'x'", "The setting config_overrides is wrong"),
     ],
 )
 def test_a_wrong_file_is_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
@@ -92,5 +112,5 @@ def test_secrets_that_others_can_read_are_refused_with_the_fix(tmp_path: Path) -
 
 
 def test_settings_never_show_secrets(tmp_path: Path) -> None:
-    shown = repr(read_settings(write(tmp_path, FILE), {}))
+    shown = repr(read_settings(write(tmp_path, FILE), {"PLOY_CONFIG_EXTERNAL_ID": "do-not-show-either"}))
     assert "do-not-show" not in shown

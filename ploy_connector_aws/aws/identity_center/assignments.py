@@ -20,9 +20,9 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 
-from .permission_sets import describe_permission_set, to_short_name, to_undescribed_role
+from .permission_sets import describe_permission_set, to_undescribed_role
 from .reading import READ_ONLY, Reading, names
-from .seen import Kind
+from .seen import Kind, Seen
 
 ASSIGNMENTS = "identity-center/assignments"
 
@@ -69,6 +69,8 @@ def read_assignments(reading: Reading, kind: PrincipalKind, principal_id: str) -
             PrincipalType=kind.aws,
         ):
             page = _Rows()
+            # All are checked before any is used: a permission set that is described on the way must not go with a page.
+            _check_rows(rows)
             for row in rows:
                 _add_row(reading, page, kind, principal_id, row)
             yield Page(scope=scope, records=tuple(page.records.values()), partial=tuple(page.partial.values()))
@@ -98,38 +100,46 @@ def read_end_of_assignments(reading: Reading) -> Iterator[Page]:
     yield Page(scope=ASSIGNMENTS, complete=True)
 
 
+def _check_rows(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        for name in ("AccountId", "PermissionSetArn", "PrincipalId", "PrincipalType"):
+            if not row.get(name):
+                # All four are optional in AWS's model. Without the row it would look as if the access had gone.
+                raise TemporaryError(f"AWS gave an assignment without its {name}.")
+
+
 def _add_row(reading: Reading, page: _Rows, kind: PrincipalKind, principal_id: str, row: dict[str, Any]) -> None:
-    missing = [name for name in ("AccountId", "PermissionSetArn", "PrincipalId", "PrincipalType") if not row.get(name)]
-    if missing:
-        # All four are optional in AWS's model. Skipping the row would look as if the access had been taken away.
-        raise TemporaryError(f"AWS gave an assignment without its {missing[0]}.")
     if (row["PrincipalType"], row["PrincipalId"]) != (kind.aws, principal_id):
         # Asked about a user, AWS mixes in what the user has through groups (AWS.md section 3.1); the group is asked
         # itself, and an inherited row must not become a second, direct path.
         return
     account_id, arn = row["AccountId"], row["PermissionSetArn"]
-    name = _name_permission_set(reading, page, arn)
-    if name is None:
+    permission_set = _find_permission_set(reading, page, arn)
+    if permission_set.state == "gone":
         return
     account_role = Entitlement(
         id=f"{account_id}/{arn}",
         kind="account_role",
-        name=f"{name} in {account_id}",
+        name=f"{permission_set.name} in {account_id}",
         resource_id=account_id,
         not_grantable_reason=READ_ONLY,
         attributes={"aws_account_id": account_id, "permission_set_arn": arn},
     )
-    is_described = reading.seen.find("permission_set", [arn])[arn].state == "read"
     page.add(Resource(id=account_id, kind="aws_account", name=account_id))
-    page.add(account_role, is_partial=not is_described)
+    page.add(account_role, is_partial=permission_set.state != "read")
     page.add(Grant(principal_kind=kind.record, principal_id=principal_id, entitlement_id=account_role.id))
 
 
-def _name_permission_set(reading: Reading, page: _Rows, arn: str) -> str | None:
-    """Name a permission set; None where it does not exist. One that the list did not have is described now."""
-    seen = reading.seen.find("permission_set", [arn]).get(arn)
-    if seen is not None:
-        return None if seen.state == "gone" else seen.name
+def _find_permission_set(reading: Reading, page: _Rows, arn: str) -> Seen:
+    """Say what is known of a permission set. One that the list did not have is described now."""
+    if seen := reading.seen.find("permission_set", [arn]).get(arn):
+        return seen
+    # Many principals may meet it at once. Only what its description says may be told of it, so they wait for it.
+    with reading.turns.of(arn):
+        return reading.seen.find("permission_set", [arn]).get(arn) or _describe_unlisted(reading, page, arn)
+
+
+def _describe_unlisted(reading: Reading, page: _Rows, arn: str) -> Seen:
     try:
         role = describe_permission_set(reading, arn)
     except AuthenticationError:
@@ -137,8 +147,7 @@ def _name_permission_set(reading: Reading, page: _Rows, arn: str) -> str | None:
     except ConnectorError:
         # That the assignment exists is known all the same.
         page.add(to_undescribed_role(arn), is_partial=True)
-        return to_short_name(arn)
-    if role is None:
-        return None
-    page.add(role)
-    return role.name
+    else:
+        if role is not None:
+            page.add(role)
+    return reading.seen.find("permission_set", [arn])[arn]

@@ -10,7 +10,7 @@ from typing import Any
 from ploy_connector_aws.aws.errors import RegionNotEnabled
 from ploy_connector_aws.aws.paging import read_pages
 from ploy_connector_aws.aws.session import ReadSession
-from ploy_connector_aws.spec import ConnectorError, Refused, TemporaryError
+from ploy_connector_aws.spec import ConnectorError, PermissionMissing, Refused, TemporaryError
 
 _SWEEPING_THREADS = 8
 
@@ -40,8 +40,10 @@ def read_instance(session: ReadSession) -> Instance | None:
     except Refused:
         # RegionScope is new, and not known to be served in every Region (AWS.md section 12).
         rows = None
-    if rows is None or any(_find_primary_region(row) is None for row in rows):
-        rows = _sweep(session)
+    # An empty answer is what "none" rests on, and a Region that does not know RegionScope may leave it unread and speak
+    # for itself alone. So it is confirmed, for one call per Region; where there is an instance, one call is all.
+    if not rows or any(_find_primary_region(row) is None for row in rows):
+        rows = _sweep(session, was_told_none=rows == [])
     return choose_instance(rows, session.config.account_id)
 
 
@@ -57,7 +59,7 @@ def choose_instance(rows: list[dict[str, Any]], account_id: str) -> Instance | N
     """
     if not rows:
         return None
-    active = [row for row in rows if row.get("Status", "ACTIVE") == "ACTIVE"]
+    active = [row for row in rows if _is_active(row)]
     if not active:
         raise TemporaryError("The IAM Identity Center instance is not active: it is being made or deleted, or failed.")
     chosen = min(active, key=lambda row: (row.get("OwnerAccountId") == account_id, row.get("InstanceArn", "")))
@@ -75,8 +77,13 @@ def choose_instance(rows: list[dict[str, Any]], account_id: str) -> Instance | N
     )
 
 
-def _sweep(session: ReadSession) -> list[dict[str, Any]]:
-    """Ask every Region, as each knows only its own instances."""
+def _sweep(session: ReadSession, *, was_told_none: bool) -> list[dict[str, Any]]:
+    """Ask every Region, as each knows only its own instances.
+
+    Args:
+        session: The assumed role.
+        was_told_none: Whether AWS said that there is none in all Regions.
+    """
     regions = session.regions("sso-admin")
     # An additional Region shows a replica (AWS.md section 3.3): where the row does not say, the settings' Region wins.
     regions.sort(key=lambda region: region != session.config.region)
@@ -89,17 +96,29 @@ def _sweep(session: ReadSession) -> list[dict[str, Any]]:
                 found.setdefault(
                     row.get("InstanceArn", ""), {**row, "PrimaryRegion": _find_primary_region(row) or region}
                 )
-    if found:
-        return list(found.values())
     errors = [answer for answer in answers if isinstance(answer, ConnectorError)]
-    serious = [error for error in errors if not isinstance(error, RegionNotEnabled)]
-    if serious:
-        # A Region that could not be asked may hold the instance: "none found" is then no answer.
+    harmless: tuple[type[ConnectorError], ...] = (RegionNotEnabled,)
+    if was_told_none and not found:
+        # Many organisations deny some Regions by a service control policy. It is no reason to doubt AWS's own "none"
+        # where all other Regions agree with it.
+        harmless = (RegionNotEnabled, PermissionMissing)
+    serious = [error for error in errors if not isinstance(error, harmless)]
+    if serious and not any(_is_of_another(row, session.config.account_id) for row in found.values()):
+        # A Region that could not be asked may hold the organization's instance: "none" would then be no answer, and
+        # the account's own instance the wrong one.
         raise serious[0]
     if len(errors) == len(answers):
         # The same code means a Region that is not enabled and credentials that are not valid (AWS.md section 8).
         raise errors[0]
-    return []
+    return list(found.values())
+
+
+def _is_active(row: dict[str, Any]) -> bool:
+    return bool(row.get("Status", "ACTIVE") == "ACTIVE")
+
+
+def _is_of_another(row: dict[str, Any], account_id: str) -> bool:
+    return _is_active(row) and row.get("OwnerAccountId") not in (account_id, None)
 
 
 def _ask_region(session: ReadSession, region: str) -> list[dict[str, Any]] | ConnectorError:

@@ -56,29 +56,13 @@ def describe_permission_set(reading: Reading, arn: str) -> Entitlement | None:
     Raises:
         ConnectorError: It could not be read.
     """
-    which = {"InstanceArn": reading.instance.arn, "PermissionSetArn": arn}
-    reading.seen.add("permission_set", [(arn, to_short_name(arn))], "unread")
     try:
-        description = read(reading.sso_admin, "DescribePermissionSet", **which).get("PermissionSet")
-        if not description:
-            raise TemporaryError("The answer to the call DescribePermissionSet has no PermissionSet.")
-        role = to_role(
-            arn,
-            description,
-            _read_all(reading, "ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies", which),
-            _read_all(
-                reading,
-                "ListCustomerManagedPolicyReferencesInPermissionSet",
-                "CustomerManagedPolicyReferences",
-                which,
-            ),
-        )
-    except NotFound as error:
-        if not names(error, "PERMISSION_SET", arn):
-            raise
-        reading.seen.add("permission_set", [(arn, to_short_name(arn))], "gone")
-        return None
-    reading.seen.add("permission_set", [(arn, role.name)], "read")
+        role = _read_role(reading, arn)
+    except Exception:
+        reading.seen.add("permission_set", [(arn, to_short_name(arn))], "unread")
+        raise
+    name = role.name if role else to_short_name(arn)
+    reading.seen.add("permission_set", [(arn, name)], "read" if role else "gone")
     return role
 
 
@@ -114,6 +98,29 @@ def to_undescribed_role(arn: str) -> Entitlement:
 def to_short_name(arn: str) -> str:
     """Take the last segment of a permission set's ARN."""
     return arn.rpartition("/")[2]
+
+
+def _read_role(reading: Reading, arn: str) -> Entitlement | None:
+    which = {"InstanceArn": reading.instance.arn, "PermissionSetArn": arn}
+    try:
+        description = read(reading.sso_admin, "DescribePermissionSet", **which).get("PermissionSet")
+        if not description:
+            raise TemporaryError("The answer to the call DescribePermissionSet has no PermissionSet.")
+        return to_role(
+            arn,
+            description,
+            _read_all(reading, "ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies", which),
+            _read_all(
+                reading,
+                "ListCustomerManagedPolicyReferencesInPermissionSet",
+                "CustomerManagedPolicyReferences",
+                which,
+            ),
+        )
+    except NotFound as error:
+        if not names(error, "PERMISSION_SET", arn):
+            raise
+        return None
 
 
 def _read_all(reading: Reading, operation: str, member: str, which: dict[str, str]) -> list[dict[str, Any]]:

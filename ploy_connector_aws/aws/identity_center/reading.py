@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from botocore.client import BaseClient
 
@@ -12,6 +12,7 @@ from ploy_connector_aws.spec import AuthenticationError, Failure, NotFound, Page
 
 from .instance import Instance
 from .seen import SeenThings
+from .turns import Turns
 
 READ_ONLY = "This version of the connector only reads."
 
@@ -23,6 +24,8 @@ class Reading:
     session: ReadSession
     instance: Instance
     seen: SeenThings
+    turns: Turns = field(default_factory=Turns)
+    """For what several principals may meet at the same time and no list announced."""
 
     @property
     def identity_store(self) -> BaseClient:

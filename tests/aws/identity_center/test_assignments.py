@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
+from ploy_connector_aws.aws.identity_center.assignments import USER, read_assignments
+from ploy_connector_aws.aws.identity_center.instance import read_instance
+from ploy_connector_aws.aws.identity_center.reading import Reading, fail_alone
+from ploy_connector_aws.aws.identity_center.seen import SeenThings
+from ploy_connector_aws.aws.session import ReadSession
+from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import Assignment, Group, Person
+from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from ploy_connector_aws.spec import Entitlement, Grant, RecordKey, Resource
 from tests.aws.conftest import DEV, ORGANISATION, PROD, Customer
 from tests.aws.tampering import in_json, tampered
@@ -267,3 +274,72 @@ def test_a_member_who_may_not_be_described_leaves_the_assignments_unproven(
     assert picture.retracted == set()
     assert picture.records.items() <= calm.records.items()
     assert {edge for edge in calm.edges - picture.edges if dee not in edge and everyone not in edge} == set()
+
+
+def test_an_unlisted_permission_set_met_by_many_at_once_is_described_once_and_never_under_another_name(
+    customer: Customer,
+) -> None:
+    customer.settle(demo_organisation())
+    customer.aws.faults.deny("ListPermissionSets")
+    customer.aws.faults.delay(0.02, "DescribePermissionSet")
+    arns = customer.seeded.permission_sets
+    pictures = [customer.read() for _ in range(3)]
+
+    roles = pictures[0].of("entitlement", "account_role")
+    assert {id_: role.name for id_, role in roles.items()} == {
+        f"{each.account_id}/{arns[each.permission_set]}": f"{each.permission_set} in {each.account_id}"
+        for each in customer.seeded.organisation.assignments
+    }
+    assert [(picture.records, picture.partial) for picture in pictures] == [(pictures[0].records, {})] * 3
+    described = [call.parameters["PermissionSetArn"] for call in customer.aws.calls.to("DescribePermissionSet")]
+    assert sorted(described) == sorted(3 * list(arns.values()))
+
+
+def test_an_unlisted_permission_set_that_cannot_be_described_is_partial_for_all_who_meet_it(
+    customer: Customer,
+) -> None:
+    customer.settle(demo_organisation())
+    customer.aws.faults.deny("ListPermissionSets", "DescribePermissionSet")
+    customer.aws.faults.delay(0.02, "DescribePermissionSet")
+    picture = customer.read()
+
+    assert (picture.of("entitlement", "account_role"), picture.of("entitlement", "role")) == ({}, {})
+    named = {(key.type, record.kind) for key, record in picture.partial.items()}
+    assert named == {("entitlement", "account_role"), ("entitlement", "role")}
+
+
+def test_an_unlisted_permission_set_is_not_lost_with_the_page_of_the_principal_that_met_it_first(
+    customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = ("ana", "bo")
+    assignments = tuple(Assignment(DEV, "Reader", name, to_group=False) for name in both)
+    customer.settle(replace(ORGANISATION, assignments=assignments))
+    ana, bo = (customer.seeded.users[name] for name in both)
+
+    def spoil(answer: dict[str, Any]) -> None:
+        if answer["AccountAssignments"][0]["PrincipalId"] == ana:
+            answer["AccountAssignments"].append({"AccountId": DEV})
+
+    tamper = in_json("ListAccountAssignmentsForPrincipal", spoil)
+    with tampered(customer.aws.endpoint_url, tamper) as endpoint_url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
+        session = ReadSession(AwsConfig.from_settings(customer.settings))
+        instance = read_instance(session)
+        assert instance is not None
+        reading = Reading(session, instance, SeenThings())
+        reading.seen.add("user", [(ana, ""), (bo, "")])
+        pages = [
+            page
+            for user in (ana, bo)
+            for page in fail_alone(f"{SCOPE}/users/{user}", read_assignments(reading, USER, user))
+        ]
+        session.close()
+        reading.seen.close()
+
+    assert [page.scope for page in pages if page.failure] == [f"{SCOPE}/users/{ana}"]
+    assert [
+        key.id for page in pages for key in (record.key for record in page.records) if key.type == "entitlement"
+    ] == [
+        customer.seeded.permission_sets["Reader"],
+        f"{DEV}/{customer.seeded.permission_sets['Reader']}",
+    ]

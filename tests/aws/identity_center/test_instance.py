@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +13,10 @@ from ploy_connector_aws.aws.errors import RegionNotEnabled
 from ploy_connector_aws.aws.identity_center.instance import Instance, choose_instance, read_instance
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.sandbox.aws import Organisation
+from ploy_connector_aws.sandbox.aws import Organisation, fresh_account_id
 from ploy_connector_aws.spec import PermissionMissing, TemporaryError
-from tests.aws.conftest import EXTERNAL_ID, ORGANISATION, SEED_POLICY, Customer, make_customer
+from tests.aws.conftest import EXTERNAL_ID, ORGANISATION, REGION, SEED_POLICY, Customer, make_customer
+from tests.aws.tampering import in_json, tampered
 
 OWN = "111122223333"
 
@@ -150,6 +152,117 @@ def test_a_region_that_could_not_be_asked_makes_none_found_no_answer(session: Re
 
     with pytest.raises(PermissionMissing):
         read_instance(session)
+
+
+def test_an_own_instance_is_no_answer_while_a_region_could_not_be_asked(
+    session: ReadSession, customer: Customer
+) -> None:
+    """The organization's may be in that Region; the account's own would take its place."""
+    customer.settle(Organisation(owner_account_id="", kind="account"))
+    customer.aws.faults.answer("ListInstances", "ValidationException", times=1)
+    customer.aws.faults.answer("ListInstances", "AccessDeniedException", every=5, times=1)
+
+    with pytest.raises(PermissionMissing):
+        read_instance(session)
+
+
+@pytest.mark.parametrize("status", ["ACTIVE", "DELETE_IN_PROGRESS"])
+def test_an_active_instance_of_the_organisation_is_an_answer_whatever_else_could_not_be_asked(
+    customer: Customer, status: str
+) -> None:
+    member = fresh_account_id()
+    customer.settle(
+        replace(ORGANISATION, instance_status=status, accounts=(type(ORGANISATION.accounts[0])(member, "member"),))
+    )
+    role_arn = customer.aws.create_integration_role(member, EXTERNAL_ID, policy=SEED_POLICY)
+    session = ReadSession(AwsConfig.from_settings({**customer.settings, "account_id": member, "role_arn": role_arn}))
+    customer.aws.faults.answer("ListInstances", "ValidationException", times=1)
+    customer.aws.faults.answer("ListInstances", "AccessDeniedException", every=5, times=1)
+
+    if status == "ACTIVE":
+        assert read_instance(session) == Instance(
+            customer.seeded.instance_arn,
+            customer.seeded.identity_store_id,
+            customer.settings["account_id"],
+            "eu-west-1",
+        )
+    else:
+        with pytest.raises(PermissionMissing):
+            read_instance(session)
+    session.close()
+
+
+def first_says_none(customer: Customer) -> AbstractContextManager[str]:
+    """Let the first ListInstances be answered as by a server that does not know RegionScope, elsewhere."""
+    answered: list[object] = []
+
+    def forget(answer: dict[str, Any]) -> None:
+        if not answered:
+            answer["Instances"] = []
+        answered.append(answer)
+
+    return tampered(customer.aws.endpoint_url, in_json("ListInstances", forget))
+
+
+def test_none_in_all_regions_is_believed_only_after_each_was_asked(
+    session: ReadSession, customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with first_says_none(customer) as endpoint_url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
+        instance = read_instance(session)
+
+    assert instance is not None
+    assert (instance.arn, instance.primary_region) == (customer.seeded.instance_arn, "eu-west-1")
+
+
+def after_the_first(customer: Customer, code: str, every: int) -> None:
+    """Let ListInstances fail, but not the first time."""
+    faults = customer.aws.faults
+    faults.before("ListInstances", lambda: faults.answer("ListInstances", code, every=every))
+
+
+def test_none_in_all_regions_stays_an_answer_where_some_regions_are_denied(
+    session: ReadSession, customer: Customer
+) -> None:
+    customer.seeded.remove_instance()
+    after_the_first(customer, "AccessDeniedException", every=2)
+
+    assert read_instance(session) is None
+
+
+def test_none_in_all_regions_is_no_answer_while_some_did_not_answer(session: ReadSession, customer: Customer) -> None:
+    customer.seeded.remove_instance()
+    after_the_first(customer, "SomethingNew", every=2)
+
+    with pytest.raises(TemporaryError):
+        read_instance(session)
+
+
+def test_an_own_instance_against_aws_s_own_none_is_no_answer_where_some_regions_are_denied(
+    session: ReadSession, customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after_the_first(customer, "AccessDeniedException", every=5)
+
+    with first_says_none(customer) as endpoint_url, pytest.raises(PermissionMissing):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
+        read_instance(session)
+
+
+def test_of_regions_that_show_one_instance_and_not_its_primary_region_the_settings_is_taken(
+    session: ReadSession, customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Older servers show a replica like the original (AWS.md section 3.3)."""
+    row = {"InstanceArn": customer.seeded.instance_arn, "IdentityStoreId": customer.seeded.identity_store_id}
+
+    def show_everywhere(answer: dict[str, Any]) -> None:
+        answer["Instances"] = [row]
+
+    with tampered(customer.aws.endpoint_url, in_json("ListInstances", show_everywhere)) as endpoint_url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
+        instance = read_instance(session)
+
+    assert session.regions("sso-admin")[0] != REGION
+    assert instance == Instance(row["InstanceArn"], row["IdentityStoreId"], None, REGION)
 
 
 def test_a_denied_search_fails_the_root(customer: Customer) -> None:

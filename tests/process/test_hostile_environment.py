@@ -1,0 +1,113 @@
+"""The demo, the sandbox and the tests reach the local AWS and no other, whatever the caller's environment says."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from .conftest import COMMAND, running_sandbox
+
+ROOT = Path(__file__).parents[2]
+
+
+class Trap:
+    """A server that must never be reached: where the hostile variables lead."""
+
+    def __init__(self, folder: Path) -> None:
+        self.visits = 0
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "COLUMNS": "120",
+            **{
+                name: self.url
+                for upper in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+                for name in (upper, upper.lower())
+            },
+            "NO_PROXY": "example.com",
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ENDPOINT_URL_STS": self.url,
+            "AWS_ENDPOINT_URL_SSO_ADMIN": self.url,
+            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+            "AWS_USE_FIPS_ENDPOINT": "true",
+            "AWS_PROFILE": "nobody",
+            "AWS_DEFAULT_PROFILE": "nobody",
+            "AWS_DEFAULT_REGION": "mars-1",
+            "AWS_SESSION_TOKEN": "stale",
+            "AWS_CA_BUNDLE": "/no/such/bundle",
+            "SSL_CERT_FILE": "/no/such/bundle",
+            "PLOY_URL": self.url,
+            "PLOY_TOKEN": "another-organisations",
+            "PLOY_CONFIG_REGION": "mars-1",
+        }
+
+    @contextmanager
+    def set(self) -> Iterator[Trap]:
+        threading.Thread(target=self._serve, daemon=True).start()
+        yield self
+        self._listening.close()
+
+    def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(part) for part in command],
+            env=self.environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                visitor, _ = self._listening.accept()
+            except OSError:
+                return
+            self.visits += 1
+            visitor.close()
+
+
+@pytest.fixture
+def trap(tmp_path: Path) -> Iterator[Trap]:
+    with Trap(tmp_path).set() as trap:
+        yield trap
+
+
+def test_the_demo(trap: Trap) -> None:
+    done = trap.run(COMMAND, "demo")
+    assert (done.returncode, done.stderr, trap.visits) == (0, "", 0)
+
+
+def test_the_sandbox_and_the_environment_that_it_writes(trap: Trap, tmp_path: Path) -> None:
+    with running_sandbox(tmp_path / "try-it", trap.environment) as places:
+        script = f". {places['environment']} && env && {COMMAND} sync --json --config {places['config']} >result"
+        done = trap.run("sh", "-c", f"cd {tmp_path} && {script}")
+    assert (done.returncode, trap.visits) == (0, 0), done.stderr
+    assert json.loads((tmp_path / "result").read_text())["status"] == "committed"
+    left = {line.partition("=")[0] for line in done.stdout.splitlines() if trap.url in line}
+    assert left == set()
+
+
+@pytest.mark.parametrize(
+    "tests",
+    [
+        ["tests/aws/test_session.py", "-k", "assumed"],
+        ["tests/end_to_end/test_sync.py", "-k", "second"],
+        ["tests/process/test_commands.py", "-k", "check"],
+    ],
+)
+def test_the_tests(trap: Trap, tests: Sequence[str]) -> None:
+    done = trap.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests)
+    assert (done.returncode, trap.visits) == (0, 0), done.stdout

@@ -1,0 +1,90 @@
+"""The variables of the README, each in the environment of a command of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ploy_connector_aws.cli.endings import Exit
+from tests.end_to_end.site import Site
+
+from .conftest import COMMAND, clean_environment
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+WRONG = {
+    "PLOY_INTEGRATION_ID": ("int-unknown", Exit.CONFIGURATION, "Ploy has no integration 'int-unknown'"),
+    "PLOY_CONNECTOR": ("none", Exit.CONFIGURATION, "There is no connector 'none' here"),
+    "PLOY_URL": ("http://ploy.example", Exit.CONFIGURATION, "(platform.url) is not encrypted"),
+    "PLOY_TOKEN": ("wrong-token", Exit.AUTHENTICATION, "token"),
+    "PLOY_TOKEN_FILE": ("/no/such/token", Exit.CONFIGURATION, "The token file /no/such/token cannot be read"),
+    "PLOY_STATE_DIR": ("/dev/null/state", Exit.STATE, "cannot be used"),
+    "PLOY_CONFIG_REGION": ("mars-1", Exit.CONFIGURATION, "The Region is not the name of an AWS Region"),
+    "PLOY_AWS_RATE_FACTOR": ("fast", Exit.CONFIGURATION, "PLOY_AWS_RATE_FACTOR must be a positive number"),
+}
+"""A value that is wrong, how the command then ends, and what it says: so it must have been the variable's value."""
+
+
+def run(site: Site, variables: Mapping[str, str], *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Run a command: its exit code, and the document that it printed."""
+    done = subprocess.run(
+        [COMMAND, *arguments, "--json"],
+        env=clean_environment(site, list(variables.items())),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.fixture
+def config(site: Site) -> dict[str, str]:
+    """The variable that names the configuration file, whose settings come from Ploy."""
+    return {"PLOY_CONFIG_FILE": str(site.world.config_file)}
+
+
+def test_every_variable_of_the_readme_is_tried_here() -> None:
+    # AWS_ENDPOINT_URL is what leads each of these commands to the local AWS.
+    listed = set(re.findall(r"^\| `([A-Z_<>]+)` \|", README, re.M)) - {"AWS_ENDPOINT_URL", "PLOY_CONFIG_<NAME>"}
+    assert listed == {*WRONG, "PLOY_CONFIG_FILE"} - {"PLOY_CONFIG_REGION"}
+
+
+def test_the_file_is_named_by_a_variable_and_is_no_setting_of_the_connector(site: Site, config: dict[str, str]) -> None:
+    code, printed = run(site, config, "check")
+    assert (code, printed["usable"]) == (Exit.OK, True)
+
+
+@pytest.mark.parametrize("variable", WRONG)
+def test_each_variable_goes_before_the_file(site: Site, tmp_path: Path, variable: str) -> None:
+    value, ending, sentence = WRONG[variable]
+    file = site.world.config_file
+    if variable == "PLOY_CONNECTOR":  # with settings from Ploy, Ploy says of which connector they are
+        file = tmp_path / "own.toml"
+        file.write_text(site.world.config_file.read_text() + "[config]\n")
+    code, printed = run(site, {variable: value}, "sync", "--config", str(file))
+    assert (code, sentence in printed["error"]["message"]) == (ending, True), printed
+
+
+def test_one_setting_that_comes_from_ploy_is_overridden_and_the_others_stay(site: Site, config: dict[str, str]) -> None:
+    code, _ = run(site, {**config, "PLOY_CONFIG_REGION": "eu-north-1"}, "check")
+    assert (code, {call.region for call in site.world.aws.calls.to("AssumeRole")}) == (Exit.OK, {"eu-north-1"})
+
+
+def test_a_list_is_written_with_commas(site: Site, config: dict[str, str]) -> None:
+    scopes = "identity-center/users, identity-center/groups"
+    code, printed = run(site, {**config, "PLOY_CONFIG_SCOPES": scopes}, "sync")
+    assert (code, printed["added"]) == (Exit.OK, {"account": 4, "entitlement": 3, "grant": 5})
+
+
+def test_the_state_is_kept_where_the_variable_says(site: Site, config: dict[str, str], tmp_path: Path) -> None:
+    code, _ = run(site, {**config, "PLOY_STATE_DIR": str(tmp_path / "state")}, "sync")
+    assert (code, (tmp_path / "state" / f"{site.integration_id}.sqlite").exists()) == (Exit.OK, True)
+    assert not site.settings.snapshot_path.exists()

@@ -1,0 +1,66 @@
+"""A sandbox's folder: emptied of what a sandbox made, and of nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ploy_connector_aws.sandbox.folder import SandboxFolder
+from ploy_connector_aws.spec import ConfigurationError
+
+MADE = ("ploy.toml", "ploy/ploy.sqlite", "ploy/integrations/int-1.sqlite-wal", "state/int-1.lock")
+FOREIGN = ("notes.txt", "ploy/notes.txt", "state/other.sqlite", "try/token")
+
+
+def put(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def files(folder: Path) -> set[str]:
+    """Every file but the lock's own."""
+    found = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return {name for name in found if not name.startswith("sandbox.lock")}
+
+
+def test_a_new_folder_is_made_for_this_user_only(tmp_path: Path) -> None:
+    with SandboxFolder(tmp_path / "a" / "b") as folder:
+        folder.write("token", "secret\n")
+    assert (folder.path.stat().st_mode & 0o777, folder.was_emptied) == (0o700, False)
+    assert ((folder.path / "token").stat().st_mode & 0o777, (folder.path / "token").read_text()) == (0o600, "secret\n")
+
+
+def test_what_an_earlier_sandbox_made_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    with SandboxFolder(tmp_path):
+        put(tmp_path, *MADE, *FOREIGN)
+    with SandboxFolder(tmp_path) as folder:
+        assert folder.was_emptied
+        assert files(tmp_path) == set(FOREIGN)
+    with SandboxFolder(tmp_path) as folder:
+        assert not folder.was_emptied
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_file_of_the_same_name_that_no_sandbox_made_is_in_the_way(tmp_path: Path, name: str) -> None:
+    put(tmp_path, name)
+    with pytest.raises(ConfigurationError, match=f"there is {name} already, which no sandbox made"):
+        SandboxFolder(tmp_path).__enter__()
+    assert files(tmp_path) == {name}
+
+
+def test_a_folder_that_has_the_name_of_a_file_is_in_the_way(tmp_path: Path) -> None:
+    with SandboxFolder(tmp_path):
+        put(tmp_path, "token/mine.txt")
+    with pytest.raises(ConfigurationError, match="there is token already"):
+        SandboxFolder(tmp_path).__enter__()
+    assert files(tmp_path) == {"token/mine.txt"}
+
+
+def test_the_files_of_a_running_sandbox_are_left_alone(tmp_path: Path) -> None:
+    with SandboxFolder(tmp_path):
+        put(tmp_path, *MADE)
+        with pytest.raises(ConfigurationError, match="Another sandbox is running"):
+            SandboxFolder(tmp_path).__enter__()
+        assert files(tmp_path) == set(MADE)
