@@ -83,6 +83,7 @@ def test_a_killed_sync_is_made_good_by_the_next_one(sites: SiteMaker, moment: st
         first = site.at_ploy()
         site.seeded.delete_user("nora.lind")
         site.seeded.add_member("Finance", "omar.farouk")
+        site.world.ploy.set_flags(site.integration_id, full_requested=True)  # so that there are many batches
         truth = site.in_aws()
         kill_during_sync(site, MOMENTS[moment])
         assert site.at_ploy() in (first, truth), "what Ploy shows is one whole picture or the other"
@@ -94,7 +95,8 @@ def test_a_killed_sync_is_made_good_by_the_next_one(sites: SiteMaker, moment: st
 
 def test_a_killed_first_sync_leaves_nothing_visible(sites: SiteMaker) -> None:
     with sites(demo_organisation()) as site:
-        kill_during_sync(site, in_push("commit"))
+        site.world.ploy.set_limits(site.integration_id, max_batch_lines=50)
+        kill_during_sync(site, in_push("put_batch", 3))
         assert list(site.world.ploy.records(site.integration_id)) == []
         assert run(site, "sync")[0] == Exit.OK
         assert site.at_ploy() == site.in_aws()

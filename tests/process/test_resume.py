@@ -1,0 +1,94 @@
+"""A sync that was cut off goes on where it was: what was read completely is not asked for again."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+import time_machine
+
+from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
+from tests.end_to_end.site import Site, SiteMaker
+
+from .test_kill import Kill, kill_during_sync
+
+MEMBERS, ASSIGNMENTS = "ListGroupMemberships", "ListAccountAssignmentsForPrincipal"
+
+
+def asked(site: Site, operation: str, parameter: str) -> Counter[str]:
+    return Counter(call.parameters[parameter] for call in site.world.aws.calls.to(operation))
+
+
+def cut_off(site: Site, operation: str, nth: int) -> None:
+    """Kill a sync a while after the nth call came in: what was answered before is written down by then."""
+
+    def arrange(site: Site, kill: Kill) -> None:
+        site.world.aws.faults.delay(0.05, MEMBERS, ASSIGNMENTS)
+        site.world.aws.faults.before(operation, lambda: (threading.Event().wait(0.8), kill()), nth=nth)
+
+    kill_during_sync(site, arrange)
+
+
+@pytest.mark.parametrize(
+    ("operation", "nth", "parameter", "everything", "at_most"),
+    [(MEMBERS, 13, "GroupId", 14, 10), (ASSIGNMENTS, 60, "PrincipalId", 59 + 14, 50)],
+)
+def test_a_sync_killed_in_the_middle_of_a_list_goes_on(
+    sites: SiteMaker, operation: str, nth: int, parameter: str, everything: int, at_most: int
+) -> None:
+    with sites(demo_organisation()) as site:
+        cut_off(site, operation, nth)
+        first = asked(site, operation, parameter)
+        site.world.aws.calls.clear()
+        synced = site.sync()
+        again = asked(site, operation, parameter)
+        assert (synced.code, synced.printed["attempts"]) == (Exit.OK, 2)
+        assert site.at_ploy() == site.in_aws()
+        assert len(first | again) >= everything, "nobody was left out"
+        assert len(again) <= at_most
+
+
+def test_what_changed_meanwhile_is_right_in_the_end(sites: SiteMaker) -> None:
+    with sites(demo_organisation()) as site:
+        site.sync()
+        cut_off(site, ASSIGNMENTS, 60)
+        site.seeded.delete_user("nora.lind")
+        site.seeded.delete_group("Finance")
+        site.sync()
+        shown, truth = site.at_ploy(), site.in_aws()
+        assert (shown.users, shown.groups, shown.permission_sets) == (truth.users, truth.groups, truth.permission_sets)
+        gone = {site.seeded.users.get("nora.lind"), site.seeded.groups.get("Finance")}
+        assert not {end for membership in shown.memberships for end in membership} & gone
+        assert site.sync().code == Exit.OK
+        assert site.at_ploy() == site.in_aws()
+
+
+def test_a_reading_cut_off_longer_than_a_scan_interval_ago_starts_afresh(sites: SiteMaker) -> None:
+    with sites(demo_organisation()) as site:
+        cut_off(site, ASSIGNMENTS, 60)
+        site.world.aws.calls.clear()
+        with time_machine.travel(timedelta(minutes=16), tick=True):
+            synced = site.sync()
+        assert (synced.code, synced.printed["attempts"]) == (Exit.OK, 1)
+        assert len(asked(site, ASSIGNMENTS, "PrincipalId")) >= 59 + 14
+        assert site.at_ploy() == site.in_aws()
+
+
+def test_a_reading_under_other_settings_is_not_gone_on_with(sites: SiteMaker) -> None:
+    with sites(demo_organisation()) as site:
+        cut_off(site, ASSIGNMENTS, 60)
+        site.world.ploy.change_settings(site.integration_id, {"scopes": ["identity-center/users"]})
+        synced = site.sync()
+        assert synced.printed["attempts"] == 1
+
+
+def test_another_instance_in_its_place_is_read_afresh(sites: SiteMaker) -> None:
+    with sites(demo_organisation()) as site:
+        cut_off(site, ASSIGNMENTS, 60)
+        site.world.seeded = site.world.aws.seed(site.seeded.organisation)
+        synced = site.sync()
+        assert (synced.code, synced.printed["attempts"]) == (Exit.OK, 1)
+        assert site.at_ploy() == site.in_aws()
