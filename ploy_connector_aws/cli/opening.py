@@ -22,7 +22,7 @@ from ploy_connector_aws.runtime.changes import finish
 from ploy_connector_aws.runtime.reading import read
 from ploy_connector_aws.runtime.settings import OperatorSettings, override_config, read_settings
 from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.store import Store, explained
 from ploy_connector_aws.spec import ConfigurationError, Connector, InstalledConnector, find_connectors
 from ploy_connector_aws.spec.hooks import ConnectorHooks
 
@@ -165,7 +165,7 @@ def open_picture(settings: OperatorSettings, *, fresh: bool, quiet: bool) -> Ite
         UnusableStore: The snapshot file cannot be used.
     """
     if not fresh and settings.snapshot_path.exists():
-        with Store(settings.snapshot_path) as store:
+        with explained(settings.snapshot_path), Store(settings.snapshot_path) as store:
             # One transaction, so that a sync that ends meanwhile does not take the tables away.
             with store.reading():
                 baseline = store.baseline

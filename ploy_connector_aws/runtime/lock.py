@@ -37,7 +37,11 @@ class SyncLock:
                 self._db.close()
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
                 raise SyncRunning("This integration is being synced by another process; wait until it ends.") from None
-            raise UnusableStore(f"The lock file {self._path.name} cannot be used: {error}.") from error
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise UnusableStore(
+                f"The lock file {self._path.name} cannot be used: {reason}.",
+                fix=f"let this user read and write {self._path.parent}",
+            ) from error
 
     def __exit__(self, *_: object) -> None:
         """Let it go."""

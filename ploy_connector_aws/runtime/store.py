@@ -265,8 +265,8 @@ class Store:
         """Give room back to the disk: the file keeps no more free pages than it has full ones, for the next run."""
         free, pages = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
         if (spare := free - (pages - free)) > 0:
-            # Each step of this statement frees one page.
-            self._db.execute(f"PRAGMA incremental_vacuum({spare})").fetchall()
+            # Each step of this statement frees one page, and only executescript() makes all the steps.
+            self._db.executescript(f"PRAGMA incremental_vacuum({spare})")
 
     def drop(self, run: Run) -> None:
         """Forget a run."""

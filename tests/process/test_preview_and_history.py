@@ -1,0 +1,118 @@
+"""``sync --preview`` and ``history`` as people and scripts use them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.sandbox.aws import Person
+from tests.end_to_end.site import Site
+
+from .conftest import run
+
+
+@pytest.fixture
+def synced(site: Site) -> Site:
+    assert run(site, "sync")[0] == Exit.OK
+    return site
+
+
+def everything_kept(site: Site) -> dict[str, object]:
+    """All that a preview must not change: the files here, and what Ploy has."""
+    ploy = site.world.ploy
+    files = [*site.settings.state.dir.iterdir(), *Path(ploy._state_dir).rglob("*.sqlite")]
+    return {
+        "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()},
+        "syncs": [(sync.id, sync.state) for sync in ploy.syncs(site.integration_id)],
+        "hello": ploy.integration(site.integration_id).hello,
+    }
+
+
+def test_a_preview_says_what_would_change_and_changes_nothing(synced: Site) -> None:
+    before = everything_kept(synced)
+    synced.seeded.delete_user("dee")
+    synced.seeded.add_person(Person("new", display_name="New [bold]Person"))
+    synced.seeded.add_member("admins", "new")
+    code, out, err = run(synced, "sync", "--preview", "--json")
+    printed = json.loads(out)
+    assert (code, err, printed["status"], printed["has_base"]) == (Exit.OK, "", "previewed", True)
+    changes = {(each["kind"], each["type"]) for each in printed["changes"]}
+    assert changes == {
+        *(("added", "account"), ("added", "grant")),
+        *(("removed", "account"), ("removed", "grant"), ("removed", "entitlement")),  # only dee held that role there
+    }
+    removed = next(each for each in printed["changes"] if (each["kind"], each["type"]) == ("removed", "account"))
+    assert (removed["before"]["username"], removed["after"]) == ("dee", None)
+    assert everything_kept(synced) == before
+    synced_now = synced.sync()
+    for kind in ("added", "changed", "removed"):
+        assert printed[kind] == synced_now.printed[kind], "the commit does what the preview said"
+
+
+def test_a_preview_is_a_list_for_people(synced: Site) -> None:
+    dee = synced.seeded.users["dee"]
+    synced.seeded.delete_user("dee")
+    synced.world.allow_without("sso:ListPermissionSets")
+    code, out, err = run(synced, "sync", "--preview")
+    assert (code, err) == (Exit.UNPROVEN, "")
+    assert f"- removed account Given Family ({dee})" in out
+    assert "- removed grant Given Family holds everyone" in out
+    assert '"Action":["sso:ListPermissionSets"]' in out
+    assert "nothing was changed, here or at Ploy" in out
+
+
+def test_a_preview_without_a_last_sync_says_so(site: Site) -> None:
+    code, out, _ = run(site, "sync", "--preview")
+    assert (code, out.startswith("There is no last sync here to compare with")) == (Exit.OK, True)
+    assert "+ added account" in out
+    assert not site.settings.snapshot_path.exists()
+
+
+def test_a_preview_names_what_would_be_held(synced: Site) -> None:
+    synced.world.ploy.change_settings(synced.integration_id, {"scopes": ["identity-center/users"]})
+    _, out, _ = run(synced, "sync", "--preview")
+    assert "Would be held for review: 16 records would be withdrawn because their scopes were switched off" in out
+
+
+def test_the_history_shows_what_became_of_each_run(synced: Site) -> None:
+    synced.seeded.delete_user("bo")
+    synced.world.allow_without("sso:ListPermissionSets")
+    run(synced, "sync")
+    synced.world.aws.faults.deny("AssumeRole")
+    assert run(synced, "sync")[0] == Exit.AUTHENTICATION
+    synced.world.aws.faults.reset()
+    synced.world.ploy.change_settings(synced.integration_id, {"scopes": ["identity-center/users"]})
+    assert run(synced, "sync")[0] == Exit.HELD
+    code, out, err = run(synced, "history", "--json")
+    printed = json.loads(out)
+    runs = printed["runs"]
+    assert (code, err) == (Exit.OK, "")
+    assert [(each["ending"], each["mode"], each["generation"]) for each in runs] == [
+        ("held_for_review", "delta", None),
+        ("failed", None, None),
+        ("committed", "delta", 2),
+        ("committed", "full", 1),
+    ]
+    assert runs[2]["removed"]["account"] == 1
+    assert runs[2]["scopes"]["unproven_count"] > 0
+    assert runs[2]["scopes"]["unproven"][0]["failure"]["missing_permissions"] == ["sso:ListPermissionSets"]
+    assert "did not let Ploy assume the role" in runs[1]["reasons"][0]
+    assert [each["state"] for each in printed["unfinished"]] == ["held"]
+    since = runs[2]["reading_started_at"].replace("Z", "+00:00")
+    assert {each["unproven_since"] for each in printed["unproven"]} == {since}
+
+
+def test_the_history_is_a_table_for_people(synced: Site) -> None:
+    code, out, err = run(synced, "history", "--limit", "5")
+    assert (code, err) == (Exit.OK, "")
+    assert "committed" in out
+    assert "Generation" in out
+
+
+def test_a_history_before_the_first_sync_is_one_sentence(site: Site) -> None:
+    code, out, err = run(site, "history")
+    assert (code, out, err.startswith("Error: There was no sync of this integration here yet.")) == (3, "", True)

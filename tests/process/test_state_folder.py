@@ -1,0 +1,78 @@
+"""A state folder that cannot be used, and a file that must be rebuilt: one sentence, one code, nothing lost."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import resource
+import subprocess
+from collections.abc import Callable
+
+from ploy_connector_aws.cli.endings import Exit
+from tests.end_to_end.site import Site
+
+from .conftest import COMMAND, clean_environment, run
+
+
+def sync(site: Site, before_it_starts: Callable[[], object]) -> subprocess.CompletedProcess[str]:
+    """Run a sync in a process that is prepared first."""
+    return subprocess.run(
+        [COMMAND, "sync", "--config", str(site.world.config_file)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=clean_environment(site),
+        preexec_fn=before_it_starts,
+        timeout=60,
+    )
+
+
+def obey_permissions() -> None:
+    """Let root be bound by the permissions of files as everybody is: without CAP_DAC_OVERRIDE."""
+    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)  # PR_CAPBSET_DROP
+
+
+def test_a_disk_that_is_full_is_one_sentence_and_loses_nothing(site: Site) -> None:
+    site.sync()
+    before = site.records_at_ploy()
+    site.seeded.delete_user("bo")
+    most = site.settings.snapshot_path.stat().st_size + 8192
+    full = sync(site, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)))
+    assert full.returncode == Exit.STATE, full.stderr
+    assert full.stderr.startswith("Error: The snapshot file ")
+    assert full.stderr.count("\n") == 2, "a sentence and its fix"
+    assert site.records_at_ploy() == before
+    assert site.sync().code == Exit.OK
+    assert site.at_ploy() == site.in_aws()
+
+
+def test_a_folder_that_may_only_be_read_is_one_sentence_and_loses_nothing(site: Site) -> None:
+    site.sync()
+    before = site.records_at_ploy()
+    folder = site.settings.state.dir
+    for path in (*folder.iterdir(), folder):
+        path.chmod(0o500 if path == folder else 0o400)
+    refused = sync(site, obey_permissions)
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o700 if path == folder else 0o600)
+    assert refused.returncode == Exit.STATE, refused.stderr
+    assert refused.stderr.startswith("Error: The ")
+    assert refused.stderr.count("\n") == 2, "a sentence and its fix"
+    assert site.records_at_ploy() == before
+    assert site.sync().code == Exit.OK
+
+
+def test_a_damaged_file_is_refused_by_every_command_and_rebuilt_on_order(site: Site) -> None:
+    site.sync()
+    path = site.settings.snapshot_path
+    for other in path.parent.glob(f"{path.name}-*"):
+        other.unlink()
+    path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 40960)
+    for command in (["sync"], ["list", "accounts"], ["access", "ana"], ["history"], ["sync", "--preview"]):
+        code, _, err = run(site, *command)
+        assert (code, "--rebuild" in err, "Traceback" in err) == (Exit.STATE, True, False), (command, err)
+    code, out, err = run(site, "sync", "--rebuild", "--json")
+    assert (code, err) == (Exit.OK, "")
+    assert (json.loads(out)["mode"], json.loads(out)["changed"]) == ("full", {})
+    assert site.sync().printed["mode"] == "delta"
+    assert site.at_ploy() == site.in_aws()
