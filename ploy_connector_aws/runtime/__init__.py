@@ -1,6 +1,9 @@
 """What runs a connector, whichever it is: read into a snapshot, compare with the last one, push what is proven.
 
-Map: ``store`` (the snapshot file), ``snapshot`` (one run in it), ``changes`` (comparison and proofs, in SQL), ``guard``
-(when a person must look first), ``sync`` (one run from beginning to end), ``push`` (handing it to the platform),
-``lock`` (one sync at a time), ``settings`` (the operator's configuration), ``logs`` (what is logged, and what never).
+Map: ``store`` (the snapshot file), ``schema`` (its tables, and older versions of them), ``snapshot`` (one run in it),
+``reading`` (a connector's lists into a run), ``resume`` (what need not be read again), ``changes`` (comparison and
+proofs, in SQL), ``guard`` (when a person must look first), ``delta`` (what differs between two runs), ``push`` (handing
+a run to the platform), ``sync`` (one run from beginning to end), ``preview`` (what a sync would do), ``history`` (what
+became of runs), ``paths`` (who reaches what), ``lock`` (one sync at a time), ``settings`` (the operator's
+configuration), ``logs`` (what is logged, and what never).
 """

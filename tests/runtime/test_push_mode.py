@@ -1,0 +1,102 @@
+"""When a run is sent as what changed, and when in full."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pytest
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.runtime.push import FULL_EVERY, MOST_DELTAS, choose_mode, note_answer
+from ploy_connector_aws.runtime.snapshot import Run
+from ploy_connector_aws.runtime.store import Store
+
+from .pictures import START
+
+ANSWER = wire.CommitAnswer(status="committed", generation=1)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is known of the last sync and of the platform when the next run was read."""
+
+    deltas: int = 0
+    full_at: datetime | None = START
+    is_whole: bool = True
+    generation: int | None = 1
+    at_platform: int = 1
+    is_compared: bool = True
+    flags: wire.Flags = wire.Flags()  # noqa: RUF009 - frozen
+    read_at: datetime = START + timedelta(minutes=15)
+
+
+def next_run(store: Store, case: Case) -> Run:
+    base = store.begin("base", START)
+    store.note(
+        base,
+        is_whole=int(case.is_whole),
+        deltas=case.deltas,
+        full_at=case.full_at.isoformat() if case.full_at else None,
+    )
+    store.mark(base, "committed", generation=case.generation)
+    run = store.begin("next", case.read_at)
+    store.note(run, base=base.number if case.is_compared else None)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("case", "mode"),
+    [
+        (Case(), "delta"),
+        (Case(deltas=MOST_DELTAS - 1), "delta"),
+        (Case(deltas=MOST_DELTAS), "full"),
+        (Case(read_at=START + FULL_EVERY - timedelta(seconds=1)), "delta"),
+        (Case(read_at=START + FULL_EVERY), "full"),
+        (Case(full_at=None), "full"),
+        (Case(is_whole=False), "full"),
+        (Case(is_compared=False), "full"),
+        (Case(at_platform=2), "full"),
+        (Case(flags=wire.Flags(full_requested=True)), "full"),
+    ],
+)
+def test_a_delta_is_sent_only_against_what_the_platform_is_known_to_hold(store: Store, case: Case, mode: str) -> None:
+    run = next_run(store, case)
+    assert choose_mode(store, run, wire.HelloAnswer(generation=case.at_platform, flags=case.flags)) == mode
+
+
+def test_the_first_run_is_sent_in_full(store: Store) -> None:
+    assert choose_mode(store, store.begin("first", START), wire.HelloAnswer()) == "full"
+
+
+@pytest.mark.parametrize(
+    ("case", "answer", "is_whole"),
+    [
+        (Case(), ANSWER.model_copy(update={"generation": 2, "unproven_scopes": 3}), True),
+        (Case(is_whole=False), ANSWER.model_copy(update={"generation": 2, "unproven_scopes": 3}), False),
+        (Case(is_whole=False), ANSWER.model_copy(update={"generation": 2}), True),
+        (Case(), ANSWER.model_copy(update={"generation": 3, "unproven_scopes": 3}), False),
+        (Case(is_compared=False), ANSWER.model_copy(update={"generation": 2, "unproven_scopes": 3}), False),
+    ],
+)
+def test_what_is_kept_here_is_whole_only_where_the_platform_kept_the_same(
+    store: Store, case: Case, answer: wire.CommitAnswer, is_whole: bool
+) -> None:
+    run = next_run(store, case)
+    note_answer(store, run, answer)
+    assert store.baseline is not None
+    assert (store.baseline.number, store.baseline.is_whole) == (run.number, is_whole)
+
+
+def test_deltas_are_counted_until_the_next_full_one(store: Store) -> None:
+    run = next_run(store, Case(deltas=3))
+    store.note(run, mode="delta")
+    note_answer(store, run, ANSWER.model_copy(update={"generation": 2}))
+    base = store.baseline
+    assert base is not None
+    assert (base.deltas, base.full_at) == (4, START)
+    later = store.begin("later", START + timedelta(hours=1))
+    store.note(later, base=base.number, mode="full")
+    note_answer(store, later, ANSWER.model_copy(update={"generation": 3}))
+    assert store.baseline is not None
+    assert (store.baseline.deltas, store.baseline.full_at) == (0, START + timedelta(hours=1))
