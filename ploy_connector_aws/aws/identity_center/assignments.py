@@ -98,6 +98,18 @@ def read_end_of_assignments(reading: Reading) -> Iterator[Page]:
     yield Page(scope=ASSIGNMENTS, complete=True)
 
 
+def to_account_role(account_id: str, permission_set_arn: str, name: str) -> Entitlement:
+    """Make the record of a permission set in one AWS account, whoever is assigned to it."""
+    return Entitlement(
+        id=f"{account_id}/{permission_set_arn}",
+        kind="account_role",
+        name=f"{name} in {account_id}",
+        resource_id=account_id,
+        not_grantable_reason=READ_ONLY,
+        attributes={"aws_account_id": account_id, "permission_set_arn": permission_set_arn},
+    )
+
+
 def _add_row(reading: Reading, page: _Rows, kind: PrincipalKind, principal_id: str, row: dict[str, Any]) -> None:
     missing = [name for name in ("AccountId", "PermissionSetArn", "PrincipalId", "PrincipalType") if not row.get(name)]
     if missing:
@@ -111,14 +123,7 @@ def _add_row(reading: Reading, page: _Rows, kind: PrincipalKind, principal_id: s
     name = _name_permission_set(reading, page, arn)
     if name is None:
         return
-    account_role = Entitlement(
-        id=f"{account_id}/{arn}",
-        kind="account_role",
-        name=f"{name} in {account_id}",
-        resource_id=account_id,
-        not_grantable_reason=READ_ONLY,
-        attributes={"aws_account_id": account_id, "permission_set_arn": arn},
-    )
+    account_role = to_account_role(account_id, arn, name)
     is_described = reading.seen.find("permission_set", [arn])[arn].state == "read"
     page.add(Resource(id=account_id, kind="aws_account", name=account_id))
     page.add(account_role, is_partial=not is_described)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ploy_connector_aws.aws.iam.powers import PolicyPowers
+from ploy_connector_aws.aws.iam.privileges import Verdict, judge, unread
 from ploy_connector_aws.aws.paging import read, read_pages
 from ploy_connector_aws.spec import Entitlement, NotFound, Page, RecordKey, Refused, TemporaryError
 
@@ -72,6 +74,7 @@ def describe_permission_set(reading: Reading, arn: str) -> Entitlement | None:
                 "CustomerManagedPolicyReferences",
                 which,
             ),
+            reading.powers,
         )
     except NotFound as error:
         if not names(error, "PERMISSION_SET", arn):
@@ -83,9 +86,13 @@ def describe_permission_set(reading: Reading, arn: str) -> Entitlement | None:
 
 
 def to_role(
-    arn: str, description: dict[str, Any], managed: list[dict[str, Any]], references: list[dict[str, Any]]
+    arn: str,
+    description: dict[str, Any],
+    managed: list[dict[str, Any]],
+    references: list[dict[str, Any]],
+    powers: PolicyPowers | None = None,
 ) -> Entitlement:
-    """Convert a permission set with its two kinds of policies."""
+    """Convert a permission set with its two kinds of policies, judged by those of AWS's that are known."""
     created = to_utc(description.get("CreatedDate"))
     attributes: dict[str, Any] = {
         "session_duration": description.get("SessionDuration"),
@@ -96,14 +103,28 @@ def to_role(
             key=lambda policy: (policy["path"], policy["name"]),
         ),
     }
+    verdict = judge_permission_set(powers, attributes["aws_managed_policies"], references) if powers else None
+    if verdict is not None:
+        attributes |= verdict.to_attributes()
     return Entitlement(
         id=arn,
         kind="role",
         name=description.get("Name") or to_short_name(arn),
         description=description.get("Description"),
         not_grantable_reason=READ_ONLY,
+        privileged=verdict.privileged if verdict else None,
+        privileged_reasons=verdict.sentences if verdict else (),
         attributes={name: value for name, value in attributes.items() if value is not None},
     )
+
+
+def judge_permission_set(powers: PolicyPowers, aws_managed: list[str], references: list[dict[str, Any]]) -> Verdict:
+    """Judge a permission set as far as its policies can be read with the permissions of Ploy's guide."""
+    parts = [powers.of(arn) for arn in aws_managed]
+    parts.append(unread("The inline policy and the boundary of a permission set cannot be read."))
+    if references:
+        parts.append(unread("Customer managed policies of a permission set differ from AWS account to AWS account."))
+    return judge(parts)
 
 
 def to_undescribed_role(arn: str) -> Entitlement:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Set
 
+from ploy_connector_aws.aws.iam.powers import PolicyPowers
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import IDENTITY_CENTER, SCOPE_NEEDS, AwsConfig
-from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Refused
+from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Refused, TemporaryError
 
 from .assignments import ASSIGNMENTS, GROUP, USER, PrincipalKind, read_assignments, read_end_of_assignments
 from .crew import Crew
@@ -26,14 +27,17 @@ class IdentityCenterReader:
 
     Args:
         session: The assumed role, not necessarily entered yet.
+        powers: What managed policies allow, where IAM is read; filled before entitlements are asked for.
     """
 
-    def __init__(self, session: ReadSession) -> None:
+    def __init__(self, session: ReadSession, powers: PolicyPowers | None = None) -> None:
         self._config = session.config
         self._session = session
+        self._powers = powers
         self._seen = SeenThings()
         self._reading: Reading | None = None
         self._has_begun = False
+        self._root_error: Exception | None = None
         self._authentication_error: AuthenticationError | None = None
 
     def read_accounts(self, skip: Set[str]) -> Iterator[Page]:
@@ -72,11 +76,30 @@ class IdentityCenterReader:
         if self._reading is not None:
             yield from _Jobs(self._config, self._reading, skip).run()
 
+    def permission_sets(self) -> Iterator[Seen]:
+        """Give the permission sets, after the entitlements were read.
+
+        Raises:
+            Exception: What kept the instance from being found.
+            TemporaryError: The list was not read completely.
+        """
+        if self._root_error is not None:
+            raise self._root_error
+        if self._reading is None:
+            return
+        if not self._seen.is_complete("permission_set"):
+            raise TemporaryError("The list of permission sets could not be read completely.")
+        yield from self._seen.each("permission_set")
+
     def close(self) -> None:
         """Forget what was seen."""
         self._seen.close()
 
     def _read_root(self) -> Iterator[Page]:
+        scopes = [scope for scope in SCOPE_NEEDS if scope.startswith(f"{IDENTITY_CENTER}/")]
+        if not any(self._config.includes(scope) for scope in scopes):
+            yield Page(scope=IDENTITY_CENTER, excluded=True)
+            return
         yield Page(scope=IDENTITY_CENTER)
         try:
             self._session.open()
@@ -84,14 +107,15 @@ class IdentityCenterReader:
         except AuthenticationError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the host must not take it for "no instance"
+            self._root_error = error
             yield Page(scope=IDENTITY_CENTER, failure=Failure.from_error(error))
             return
         if instance is None:
             yield Page(scope=IDENTITY_CENTER, complete=True)
             return
-        self._reading = Reading(self._session, instance, self._seen)
+        self._reading = Reading(self._session, instance, self._seen, self._powers)
         yield Page(scope=IDENTITY_CENTER, origin=instance.arn)
-        for scope in SCOPE_NEEDS:
+        for scope in scopes:
             yield Page(scope=scope, parent=IDENTITY_CENTER, excluded=not self._config.includes(scope))
         yield Page(scope=IDENTITY_CENTER, complete=True)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from botocore.client import BaseClient
 
+from ploy_connector_aws.aws.iam.powers import PolicyPowers
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.spec import AuthenticationError, Failure, NotFound, Page
 
@@ -23,6 +24,8 @@ class Reading:
     session: ReadSession
     instance: Instance
     seen: SeenThings
+    powers: PolicyPowers | None = None
+    """What managed policies allow, from IAM; None where the settings leave IAM out."""
 
     @property
     def identity_store(self) -> BaseClient:
