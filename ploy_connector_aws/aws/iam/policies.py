@@ -32,7 +32,8 @@ _OPERATORS = frozenset(
         *("ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike"),
     }
 )
-_KEY = re.compile(r"[\w.:/*${}=+@-]{1,512}")
+# AWS takes condition keys with a prefix only: aws:SourceIp, saml:aud, or an OIDC issuer without its https://.
+_KEY = re.compile(r"[\w./-]+:[\w.:/*${}=+@ -]{1,512}")
 
 
 @dataclass(frozen=True, slots=True)
