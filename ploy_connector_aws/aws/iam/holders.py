@@ -181,7 +181,7 @@ def _add_policies(
         elif arn not in known and is_aws_managed(arn):
             page.add(to_unlisted_policy(arn, judge(powers[-1:])), is_partial=True)
         elif arn not in known:
-            raise TemporaryError("A policy is held that was not in the list of policies: it was made meanwhile.")
+            raise TemporaryError("A policy is held that was not read: it may have been made meanwhile.")
     for policy in holder.get(inline, ()):
         powers.append(to_powers(policy.get("PolicyDocument")))
         name = _require(policy, "an inline policy", "PolicyName")
@@ -199,7 +199,7 @@ def _read_edges(reading: Reading, kind: EdgeKind, scope: str, to_grant: Callable
         for edge, found in edges:
             if found is None:
                 reading.fail(
-                    TemporaryError(f"{edge.name} is named, but was not in the list: it was made meanwhile."), scope
+                    TemporaryError(f"{edge.name} is named, but was not read: it may have been made meanwhile."), scope
                 )
 
 
