@@ -48,7 +48,7 @@ class AwsReader:
             if not self._has_begun:
                 yield from self.read_accounts(skip)
             yield from self._identity_center.read_entitlements(skip)
-            yield from self._iam.read_permission_set_roles(self._identity_center.permission_sets)
+            yield from self._iam.read_permission_set_roles(self._identity_center.account_roles)
         finally:
             self.close()
 

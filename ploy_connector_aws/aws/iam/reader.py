@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from ploy_connector_aws.aws.identity_center.permission_sets import PERMISSION_SETS
-from ploy_connector_aws.aws.identity_center.seen import Seen
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import IAM
-from ploy_connector_aws.spec import AuthenticationError, Failure, Page, PermissionMissing
+from ploy_connector_aws.spec import AuthenticationError, Entitlement, Failure, Page, PermissionMissing
 
 from .findings import Findings
 from .holders import read_holders
@@ -72,11 +71,13 @@ class IamReader:
         else:
             yield from read_holders(reading)
 
-    def read_permission_set_roles(self, permission_sets: Callable[[], Iterable[Seen]]) -> Iterator[Page]:
+    def read_permission_set_roles(
+        self, account_roles: Callable[[str], Iterable[tuple[str, Entitlement]]]
+    ) -> Iterator[Page]:
         """Read which roles of this account were made for which permission sets, once both are known.
 
         Args:
-            permission_sets: Gives the instance's permission sets, or raises what kept them from being read.
+            account_roles: Says what each permission set is in an AWS account, or raises what kept them from being read.
 
         Raises:
             AuthenticationError: Nothing could be read.
@@ -89,7 +90,7 @@ class IamReader:
             yield Page(scope=PERMISSION_SET_ROLES, failure=failure)
             return
         try:
-            yield from read_permission_set_roles(reading, permission_sets())
+            yield from read_permission_set_roles(reading, account_roles(reading.account_id))
         except AuthenticationError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it proves nothing about the other scopes

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ploy_connector_aws.aws.iam.privileges import Verdict
 from ploy_connector_aws.aws.paging import read_pages
 from ploy_connector_aws.spec import (
     AuthenticationError,
@@ -98,14 +99,23 @@ def read_end_of_assignments(reading: Reading) -> Iterator[Page]:
     yield Page(scope=ASSIGNMENTS, complete=True)
 
 
-def to_account_role(account_id: str, permission_set_arn: str, name: str) -> Entitlement:
-    """Make the record of a permission set in one AWS account, whoever is assigned to it."""
+def to_account_role(account_id: str, permission_set_arn: str, name: str, verdict: Verdict | None) -> Entitlement:
+    """Make the record of a permission set in one AWS account, whoever is assigned to it.
+
+    Args:
+        account_id: The AWS account.
+        permission_set_arn: The permission set.
+        name: Its name.
+        verdict: On the permission set, which is the same in every account as far as it could be read.
+    """
     return Entitlement(
         id=f"{account_id}/{permission_set_arn}",
         kind="account_role",
         name=f"{name} in {account_id}",
         resource_id=account_id,
         not_grantable_reason=READ_ONLY,
+        privileged=verdict.privileged if verdict else None,
+        privileged_reasons=verdict.sentences if verdict else (),
         attributes={"aws_account_id": account_id, "permission_set_arn": permission_set_arn},
     )
 
@@ -123,7 +133,7 @@ def _add_row(reading: Reading, page: _Rows, kind: PrincipalKind, principal_id: s
     name = _name_permission_set(reading, page, arn)
     if name is None:
         return
-    account_role = to_account_role(account_id, arn, name)
+    account_role = to_account_role(account_id, arn, name, reading.verdicts.get(arn))
     is_described = reading.seen.find("permission_set", [arn])[arn].state == "read"
     page.add(Resource(id=account_id, kind="aws_account", name=account_id))
     page.add(account_role, is_partial=not is_described)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ploy_connector_aws.aws.iam.powers import PolicyPowers
@@ -64,23 +64,20 @@ def describe_permission_set(reading: Reading, arn: str) -> Entitlement | None:
         description = read(reading.sso_admin, "DescribePermissionSet", **which).get("PermissionSet")
         if not description:
             raise TemporaryError("The answer to the call DescribePermissionSet has no PermissionSet.")
-        role = to_role(
-            arn,
-            description,
-            _read_all(reading, "ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies", which),
-            _read_all(
-                reading,
-                "ListCustomerManagedPolicyReferencesInPermissionSet",
-                "CustomerManagedPolicyReferences",
-                which,
-            ),
-            reading.powers,
+        managed = _read_all(reading, "ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies", which)
+        references = _read_all(
+            reading, "ListCustomerManagedPolicyReferencesInPermissionSet", "CustomerManagedPolicyReferences", which
         )
     except NotFound as error:
         if not names(error, "PERMISSION_SET", arn):
             raise
         reading.seen.add("permission_set", [(arn, to_short_name(arn))], "gone")
         return None
+    verdict = None
+    if reading.powers is not None:
+        verdict = judge_permission_set(reading.powers, (policy["Arn"] for policy in managed), references)
+        reading.verdicts[arn] = verdict
+    role = to_role(arn, description, managed, references, verdict)
     reading.seen.add("permission_set", [(arn, role.name)], "read")
     return role
 
@@ -90,9 +87,9 @@ def to_role(
     description: dict[str, Any],
     managed: list[dict[str, Any]],
     references: list[dict[str, Any]],
-    powers: PolicyPowers | None = None,
+    verdict: Verdict | None,
 ) -> Entitlement:
-    """Convert a permission set with its two kinds of policies, judged by those of AWS's that are known."""
+    """Convert a permission set with its two kinds of policies, and the verdict on them where they were judged."""
     created = to_utc(description.get("CreatedDate"))
     attributes: dict[str, Any] = {
         "session_duration": description.get("SessionDuration"),
@@ -103,7 +100,6 @@ def to_role(
             key=lambda policy: (policy["path"], policy["name"]),
         ),
     }
-    verdict = judge_permission_set(powers, attributes["aws_managed_policies"], references) if powers else None
     if verdict is not None:
         attributes |= verdict.to_attributes()
     return Entitlement(
@@ -118,7 +114,7 @@ def to_role(
     )
 
 
-def judge_permission_set(powers: PolicyPowers, aws_managed: list[str], references: list[dict[str, Any]]) -> Verdict:
+def judge_permission_set(powers: PolicyPowers, aws_managed: Iterable[str], references: list[dict[str, Any]]) -> Verdict:
     """Judge a permission set as far as its policies can be read with the permissions of Ploy's guide."""
     parts = [powers.of(arn) for arn in aws_managed]
     parts.append(unread("The inline policy and the boundary of a permission set cannot be read."))

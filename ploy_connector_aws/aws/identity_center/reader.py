@@ -8,9 +8,17 @@ from collections.abc import Callable, Iterable, Iterator, Set
 from ploy_connector_aws.aws.iam.powers import PolicyPowers
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import IDENTITY_CENTER, SCOPE_NEEDS, AwsConfig
-from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Refused, TemporaryError
+from ploy_connector_aws.spec import AuthenticationError, Entitlement, Failure, Page, Refused, TemporaryError
 
-from .assignments import ASSIGNMENTS, GROUP, USER, PrincipalKind, read_assignments, read_end_of_assignments
+from .assignments import (
+    ASSIGNMENTS,
+    GROUP,
+    USER,
+    PrincipalKind,
+    read_assignments,
+    read_end_of_assignments,
+    to_account_role,
+)
 from .crew import Crew
 from .directory import GROUPS, USERS, members_scope, read_groups, read_members, read_users, user_scope
 from .instance import read_instance
@@ -76,12 +84,15 @@ class IdentityCenterReader:
         if self._reading is not None:
             yield from _Jobs(self._config, self._reading, skip).run()
 
-    def permission_sets(self) -> Iterator[Seen]:
-        """Give the permission sets, after the entitlements were read.
+    def account_roles(self, account_id: str) -> Iterator[tuple[str, Entitlement]]:
+        """Say what each permission set is in one AWS account, by its name; after the entitlements were read.
+
+        Args:
+            account_id: The AWS account.
 
         Raises:
             Exception: What kept the instance from being found.
-            TemporaryError: The list was not read completely.
+            TemporaryError: The permission sets were not read completely.
         """
         if self._root_error is not None:
             raise self._root_error
@@ -89,7 +100,12 @@ class IdentityCenterReader:
             return
         if not self._seen.is_complete("permission_set"):
             raise TemporaryError("The list of permission sets could not be read completely.")
-        yield from self._seen.each("permission_set")
+        for found in self._seen.each("permission_set"):
+            if found.state in ("listed", "unread"):
+                raise TemporaryError("A permission set could not be described, so that not even its name is known.")
+            if found.state == "read":
+                verdict = self._reading.verdicts.get(found.id)
+                yield found.name, to_account_role(account_id, found.id, found.name, verdict)
 
     def close(self) -> None:
         """Forget what was seen."""

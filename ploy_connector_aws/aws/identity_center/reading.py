@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.iam.powers import PolicyPowers
+from ploy_connector_aws.aws.iam.privileges import Verdict
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.spec import AuthenticationError, Failure, NotFound, Page
 
@@ -26,6 +27,8 @@ class Reading:
     seen: SeenThings
     powers: PolicyPowers | None = None
     """What managed policies allow, from IAM; None where the settings leave IAM out."""
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    """On permission sets, by ARN. An instance has at most 3,500 of them (AWS.md section 2.1)."""
 
     @property
     def identity_store(self) -> BaseClient:

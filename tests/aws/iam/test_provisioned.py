@@ -10,6 +10,7 @@ import pytest
 from ploy_connector_aws.sandbox.aws import Assignment, CustomerManagedPolicy, IamAccount, IamRole, PermissionSet
 from ploy_connector_aws.sandbox.aws.iam_account import provisioned_role, trusting
 from ploy_connector_aws.spec import Entitlement, Grant, RecordKey, Resource
+from tests.aws.conftest import PROD
 from tests.aws.picture import Picture
 
 from .conftest import ACCOUNT, ADMINISTRATOR, READ_ONLY_ACCESS, IamCustomer
@@ -38,6 +39,8 @@ def test_a_permission_set_in_the_own_account_leads_to_its_role_and_on_to_the_pol
         name=f"Administrator in {owner.account_id}",
         resource_id=owner.account_id,
         not_grantable_reason="This version of the connector only reads.",
+        privileged=True,
+        privileged_reasons=picture.of("entitlement")[ADMINISTRATOR].privileged_reasons,
         attributes={
             "aws_account_id": owner.account_id,
             "permission_set_arn": owner.seeded.permission_sets["Administrator"],
@@ -56,6 +59,9 @@ def test_a_permission_set_in_the_own_account_leads_to_its_role_and_on_to_the_pol
     assert picture.of("resource")[owner.account_id] == Resource(
         id=owner.account_id, kind="aws_account", name=owner.account_id
     )
+    # The permission set is what it is in every other account too.
+    elsewhere = picture.of("entitlement")[f"{PROD}/{owner.seeded.permission_sets['Administrator']}"]
+    assert elsewhere.privileged is True
     ana = owner.seeded.users["ana"]
     assert {(ana, account_role), (account_role, role), (role, ADMINISTRATOR)} <= picture.edges
 
