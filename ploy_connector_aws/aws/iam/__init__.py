@@ -6,6 +6,6 @@ where the details are denied), ``provisioned`` (roles of permission sets), ``acc
 ``powers`` (what managed policies allow).
 
 Pure: ``trust`` (who may assume a role), ``trustees`` (what a principal is), ``privileges`` (is it privileged, and why),
-``escalations`` (the table of what is), ``areas`` (on which resources an action is allowed), ``patterns`` (texts with
-wildcards), ``policies`` (parsing).
+``escalations`` (the table of what is), ``ways`` (what one row is), ``access_writes`` (the longest rows' actions),
+``areas`` (on which resources an action is allowed), ``patterns`` (texts with wildcards), ``policies`` (parsing).
 """

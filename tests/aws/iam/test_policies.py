@@ -51,6 +51,12 @@ def test_a_trust_policy_is_kept_whole_save_its_external_id() -> None:
     assert condition.written == "ForAnyValue:StringLikeIfExists"
 
 
+@pytest.mark.parametrize("key", ["sts:ExternalId", "STS:EXTERNALID", "sts:externalid"])
+def test_an_external_id_is_dropped_in_whichever_letter_case_its_key_is(key: str) -> None:
+    (condition,) = conditions_of({"StringEquals": {key: "secret-1"}})
+    assert (condition.values, condition.value_count) == ((), 1)
+
+
 @pytest.mark.parametrize(
     ("operator", "value", "has_wildcard", "matches_anything"),
     [
