@@ -51,6 +51,7 @@ def overlaps(one: Pattern, other: Pattern) -> bool:
     return _overlap(_tokens(one), _tokens(other))
 
 
+@lru_cache(maxsize=_CACHED)
 def widened(pattern: Pattern) -> Pattern:
     """Leave the partition and the AWS account of an ARN open: what remains says which things it names."""
     parts = _segments(pattern)

@@ -200,6 +200,9 @@ def _reasons(holdings: _Holdings) -> tuple[Reason, ...]:
         reason = _reason(escalation, holdings)
         if reason is not None and not any(_says_it_all(wide, reason, escalation) for wide in reasons):
             reasons.append(reason)
+        if reasons and reasons[0].code == "admin" and not reasons[0].conditions:
+            # Nothing more can be said, and the holders of such policies are many.
+            break
     return tuple(reasons)
 
 
