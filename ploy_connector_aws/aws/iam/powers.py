@@ -23,4 +23,6 @@ class PolicyPowers:
     def of(self, arn: str) -> Powers:
         """What a policy allows, as far as it is known."""
         known = self._by_arn.get(arn)
-        return known or unread(f"AWS did not give the document of the policy {arn} for this AWS account.")
+        if known is None:
+            return unread(f"AWS did not give the document of the policy {arn} for this AWS account.")
+        return known
