@@ -45,6 +45,7 @@ class IdentityCenterReader:
         self._seen = SeenThings()
         self._reading: Reading | None = None
         self._has_begun = False
+        self._jobs: _Jobs | None = None
         self._root_error: Exception | None = None
         self._authentication_error: AuthenticationError | None = None
 
@@ -82,7 +83,8 @@ class IdentityCenterReader:
         if self._authentication_error is not None:
             raise self._authentication_error
         if self._reading is not None:
-            yield from _Jobs(self._config, self._reading, skip).run()
+            self._jobs = _Jobs(self._config, self._reading, skip)
+            yield from self._jobs.run()
 
     def account_roles(self, account_id: str) -> Iterator[tuple[str, Entitlement]]:
         """Say what each permission set is in one AWS account, by its name; after the entitlements were read.
@@ -98,6 +100,8 @@ class IdentityCenterReader:
             raise self._root_error
         if self._reading is None:
             return
+        if self._jobs is not None and self._jobs.list_error is not None:
+            raise self._jobs.list_error
         if not self._seen.is_complete("permission_set"):
             raise TemporaryError("The list of permission sets could not be read completely.")
         for found in self._seen.each("permission_set"):
@@ -147,7 +151,8 @@ class _Jobs:
         # Set also when their reading failed or was stopped: nobody waits for ever.
         self._groups_listed = threading.Event()
         self._members_read = threading.Event()
-        self._refusal: Refused | None = None
+        self.list_error: Exception | None = None
+        """What kept the list of permission sets from being read."""
 
     def run(self) -> Iterator[Page]:
         return self._crew.run(self._read_directory, self._read_access)
@@ -184,15 +189,15 @@ class _Jobs:
     def _read_permission_sets(self) -> Iterator[Page]:
         try:
             yield from read_permission_sets(self._reading)
-        except Refused as error:
-            self._refusal = error
+        except Exception as error:
+            self.list_error = error
             raise
 
     def _read_assignments(self) -> Iterator[Page]:
         reading = self._reading
-        if self._refusal is not None:
+        if isinstance(self.list_error, Refused):
             # Where AWS does not take questions about permission sets, it takes none about assignments either.
-            raise self._refusal
+            raise self.list_error
         if reading.instance.is_account_instance:
             yield Page(scope=ASSIGNMENTS, complete=True)
             return

@@ -94,7 +94,7 @@ def test_links_are_unproven_where_either_end_was_not_read(owner: IamCustomer, de
     owner.aws.faults.deny(denied)
     picture = owner.read(scopes=BOTH)
 
-    assert picture.endings[LINKS] == "failed"
+    assert picture.failures[LINKS].missing_permissions == (denied,)
     assert links(owner, picture) == set()
 
 
