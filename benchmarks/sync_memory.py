@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +44,7 @@ class Measurement:
     people: int
     records: int
     calls: int
+    calls_by_service: Mapping[str, int]
     seconds: float
     cpu_seconds: float
     peak_megabytes: float
@@ -70,10 +73,15 @@ def organisation(people: int) -> Organisation:
 
 
 def measure(people: int) -> Measurement:
+    """Sync an organisation of this many people once."""
+    return measure_sync(organisation(people))
+
+
+def measure_sync(described: Organisation) -> Measurement:
     """Sync an organisation once, in a process of its own."""
     with (
         tempfile.TemporaryDirectory(prefix="ploy-bench-") as folder,
-        LocalWorld(Path(folder), organisation(people), render_policy()) as world,
+        LocalWorld(Path(folder), described, render_policy()) as world,
     ):
         command = [str(Path(sys.executable).with_name("ploy-connector")), "sync", "--json"]
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -90,9 +98,10 @@ def measure(people: int) -> Measurement:
         if code:
             raise RuntimeError(f"the sync ended with code {code}")
         return Measurement(
-            people=people,
+            people=len(described.people),
             records=sum(1 for _ in world.ploy.records(world.integration.id)),
             calls=len(world.aws.calls),
+            calls_by_service=Counter(call.service for call in world.aws.calls),
             seconds=seconds,
             cpu_seconds=cpu_seconds,
             peak_megabytes=peak / (1024 if sys.platform != "darwin" else 1024**2),

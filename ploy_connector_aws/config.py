@@ -22,6 +22,8 @@ MINIMUM_EXTERNAL_ID_LENGTH = 16
 
 IDENTITY_CENTER = "identity-center"
 
+IAM = "iam"
+
 SCOPE_NEEDS: dict[str, tuple[str, ...]] = {
     "identity-center/users": (),
     "identity-center/groups": ("identity-center/users",),
@@ -31,6 +33,7 @@ SCOPE_NEEDS: dict[str, tuple[str, ...]] = {
         "identity-center/groups",
         "identity-center/permission-sets",
     ),
+    IAM: (),
 }
 """Every scope that the settings can name, with the scopes it cannot be read without."""
 
@@ -104,14 +107,14 @@ class AwsConfig(BaseModel):
         Field(
             title="What to read",
             validate_default=True,
-            description="The parts that are read; 'identity-center' stands for all of them.",
+            description="The parts that are read; 'identity-center' stands for all of its own.",
             json_schema_extra={
                 "items": {"type": "string", "enum": [IDENTITY_CENTER, *SCOPE_NEEDS]},
                 "minItems": 1,
                 "uniqueItems": True,
             },
         ),
-    ] = (IDENTITY_CENTER,)
+    ] = (IDENTITY_CENTER, IAM)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> AwsConfig:
@@ -195,7 +198,7 @@ class AwsConfig(BaseModel):
             _refuse("No scope is named, so nothing would be read; leave the setting out to read everything.")
         if not set(value) <= set(known):
             _refuse(f"A scope is not known; the scopes are {', '.join(known)}.")
-        wanted = [scope for scope in SCOPE_NEEDS if scope in value or IDENTITY_CENTER in value]
+        wanted = [scope for scope in SCOPE_NEEDS if scope in value or scope.partition("/")[0] in value]
         for scope in wanted:
             missing = [needed for needed in SCOPE_NEEDS[scope] if needed not in wanted]
             if missing:

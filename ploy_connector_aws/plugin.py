@@ -28,7 +28,7 @@ class AwsConnector:
         version=__version__,
         spec_version=SPEC_VERSION,
         description="Who can enter which AWS account, by which path: IAM Identity Center's users, groups, permission "
-        "sets and assignments, read through an assumed role.",
+        "sets and assignments, and IAM's users, groups, roles and policies, read through an assumed role.",
         config_schema=config_schema(),
     )
 
@@ -51,7 +51,7 @@ class AwsConnector:
 
     @hookimpl
     def list_accounts(self, skip: Set[str]) -> Iterator[Page]:
-        """Begin a sync: find the instance and read the people."""
+        """Begin a sync: find the instance and read the people, then IAM."""
         with _only_our_errors():
             self._close_reader()
             self._reader = self._new_reader()

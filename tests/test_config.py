@@ -121,6 +121,16 @@ def test_named_scopes_are_kept_in_the_order_of_reading() -> None:
     assert not config.includes("identity-center/assignments")
 
 
+def test_iam_and_identity_center_are_read_without_each_other() -> None:
+    def read_with(*scopes: str) -> tuple[str, ...]:
+        return AwsConfig.from_settings({**SETTINGS, "scopes": list(scopes)}).scopes
+
+    of_identity_center = tuple(scope for scope in SCOPE_NEEDS if scope.startswith("identity-center/"))
+    assert read_with("iam") == ("iam",)
+    assert read_with("identity-center") == of_identity_center
+    assert read_with("iam", "identity-center") == (*of_identity_center, "iam")
+
+
 def test_the_schema_hides_the_secret_and_describes_every_setting() -> None:
     schema: Any = config_schema()
 

@@ -93,7 +93,12 @@ def test_an_exception_that_is_not_of_the_specification_does_not_get_out(
     ]
 
     assert [check.outcome for check in report.checks] == ["failed", "skipped", "skipped"]
-    assert [page.ending for page in pages] == [None, "failed"]
+    assert [(page.scope, page.ending) for page in pages] == [
+        ("identity-center", None),
+        ("identity-center", "failed"),
+        ("iam", None),
+        ("iam", "failed"),
+    ]
     assert "secret" not in f"{report} {pages}"
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 
-from ploy_connector_aws.config import AwsConfig
+from ploy_connector_aws.config import IAM, AwsConfig
 from ploy_connector_aws.spec import Page
 
+from .iam.reader import IamReader
 from .identity_center.reader import IdentityCenterReader
 from .session import ReadSession
 
@@ -20,10 +21,12 @@ class AwsReader:
 
     def __init__(self, config: AwsConfig) -> None:
         self._session = ReadSession(config)
-        self._identity_center = IdentityCenterReader(self._session)
+        self._iam = IamReader(self._session)
+        self._identity_center = IdentityCenterReader(self._session, self._iam.powers if config.includes(IAM) else None)
+        self._has_begun = False
 
     def read_accounts(self, skip: Set[str]) -> Iterator[Page]:
-        """Read the people.
+        """Read the people of Identity Center, then IAM, whose lists mix accounts with all that they hold.
 
         Args:
             skip: Scopes that an interrupted run read completely.
@@ -31,16 +34,21 @@ class AwsReader:
         Raises:
             AuthenticationError: The role could not be assumed, or no longer.
         """
+        self._has_begun = True
         yield from self._identity_center.read_accounts(skip)
+        yield from self._iam.read()
 
     def read_entitlements(self, skip: Set[str]) -> Iterator[Page]:
-        """Read what can be held, and who holds it; first the people, if nobody asked for them yet.
+        """Read what can be held, and who holds it; first the accounts, if nobody asked for them yet.
 
         Raises:
             AuthenticationError: The role could not be assumed, or no longer.
         """
         try:
+            if not self._has_begun:
+                yield from self.read_accounts(skip)
             yield from self._identity_center.read_entitlements(skip)
+            yield from self._iam.read_permission_set_roles(self._identity_center.account_roles)
         finally:
             self.close()
 
@@ -48,3 +56,4 @@ class AwsReader:
         """Stop calling AWS and forget what was seen."""
         self._session.close()
         self._identity_center.close()
+        self._iam.close()

@@ -83,6 +83,8 @@ def to_tree(run: Run, account: StoredRecord, paths: Iterable[Path]) -> Tree:
         step = path.entitlement_ids[-1]
         held = _entitlement(run, step)
         label = f"[dim]{held.get('kind', 'entitlement').replace('_', ' ')}[/] {text(held.get('name', step))}"
+        if held.get("privileged"):
+            label += "  [red]privileged[/]"
         if path.is_unproven:
             label += "  [yellow](unproven)[/]"
         branches[path.entitlement_ids] = branches[path.entitlement_ids[:-1]].add(label)

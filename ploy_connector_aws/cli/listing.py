@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -17,6 +17,10 @@ from .endings import Exit
 from .opening import Picture, open_picture, read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug, Fresh
 from .output import console, print_json, print_unproven, table, text
+
+Privileged = Annotated[
+    bool, typer.Option("--privileged", help="Of the entitlements, only those that open everything or a way to it.")
+]
 
 
 class What(StrEnum):
@@ -43,8 +47,11 @@ def list_records(
     fresh: Fresh = False,
     json: AsJson = False,
     debug: Debug = False,
+    privileged: Privileged = False,
 ) -> Exit:
     """List accounts, entitlements, grants or resources, as of the last sync or, without one, as of now."""
+    if privileged and what is not What.ENTITLEMENTS:
+        raise typer.BadParameter("only entitlements are judged", param_hint="--privileged")
     settings = read_operator_settings(config, connector, debug=debug)
     with open_picture(settings, fresh=fresh, quiet=json) as seen:
         is_complete = not any(scope.unproven_since for scope in seen.run.scopes())
@@ -54,13 +61,21 @@ def list_records(
                     "as_of": seen.run.reading_started_at.isoformat(),
                     "complete": is_complete,
                     what.value: [
-                        {**record.content, "unproven": record.is_retained} for record in seen.run.records(TYPES[what])
+                        {**record.content, "unproven": record.is_retained}
+                        for record in seen.run.records(TYPES[what])
+                        if record.content.get("privileged") or not privileged
                     ],
+                    **({"not_judged": count_not_judged(seen.run)} if privileged else {}),
                 }
             )
         else:
-            _print_table(what, seen)
+            _print_table(what, seen, only_privileged=privileged)
     return Exit.OK if is_complete else Exit.UNPROVEN
+
+
+def count_not_judged(run: Run) -> int:
+    """How many entitlements nobody could judge: they may be privileged too."""
+    return sum(record.content.get("privileged") is None for record in run.records("entitlement"))
 
 
 def as_of(seen: Picture) -> str:
@@ -75,13 +90,15 @@ def display_name(record: StoredRecord | None, otherwise: str) -> str:
     return str(content.get("display_name") or content.get("username") or content.get("name") or otherwise)
 
 
-def _print_table(what: What, seen: Picture) -> None:
-    columns, rows = ROWS[what]
+def _print_table(what: What, seen: Picture, *, only_privileged: bool) -> None:
+    columns, rows = PRIVILEGED_ROWS if only_privileged else ROWS[what]
     out, made = console(), table(*columns)
     for row in sorted(tuple(text(cell) for cell in row) for row in rows(seen.run)):
         made.add_row(*row)
     out.print(made)
-    out.print(f"{made.row_count} {what}. {as_of(seen)}")
+    out.print(f"{made.row_count} {'privileged ' if only_privileged else ''}{what}. {as_of(seen)}")
+    if only_privileged and (not_judged := count_not_judged(seen.run)):
+        out.print(f"[yellow]{not_judged} more entitlements could not be judged, and may be privileged too.[/]")
     print_unproven(out, seen.run.scopes())
 
 
@@ -96,7 +113,16 @@ def _account_rows(run: Run) -> Iterator[tuple[object, ...]]:
 def _entitlement_rows(run: Run) -> Iterator[tuple[object, ...]]:
     for record in run.records("entitlement"):
         content = record.content
-        yield content["kind"], content["name"], content.get("description"), _proof(record), record.id
+        judged = PRIVILEGE[content.get("privileged")]
+        yield content["kind"], content["name"], content.get("description"), judged, _proof(record), record.id
+
+
+def _privileged_rows(run: Run) -> Iterator[tuple[object, ...]]:
+    for record in run.records("entitlement"):
+        content = record.content
+        if content.get("privileged"):
+            why = " ".join(content.get("privileged_reasons", ()))
+            yield content["kind"], content["name"], why, _proof(record), record.id
 
 
 def _grant_rows(run: Run) -> Iterator[tuple[object, ...]]:
@@ -121,9 +147,16 @@ def _proof(record: StoredRecord) -> str:
     return "unproven" if record.is_retained else "proven"
 
 
-ROWS: dict[What, tuple[tuple[str, ...], Callable[[Run], Iterator[tuple[object, ...]]]]] = {
+PRIVILEGE = {True: "yes", False: "no", None: "unknown"}
+
+Rows: TypeAlias = tuple[tuple[str, ...], Callable[[Run], Iterator[tuple[object, ...]]]]
+"""The columns of a table, and what gives its rows."""
+
+ROWS: dict[What, Rows] = {
     What.ACCOUNTS: (("User", "Name", "E-mail", "Status", "Managed by", "Proof", "Id"), _account_rows),
-    What.ENTITLEMENTS: (("Kind", "Name", "Description", "Proof", "Id"), _entitlement_rows),
+    What.ENTITLEMENTS: (("Kind", "Name", "Description", "Privileged", "Proof", "Id"), _entitlement_rows),
     What.GRANTS: (("Holder is", "Holder", "Holds", "Proof"), _grant_rows),
     What.RESOURCES: (("Kind", "Name", "Region", "Proof", "Id"), _resource_rows),
 }
+
+PRIVILEGED_ROWS: Rows = (("Kind", "Name", "Why privileged", "Proof", "Id"), _privileged_rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import botocore.endpoint
 import pytest
 
 from ploy_connector_aws.aws.permissions import READS
+from ploy_connector_aws.config import IDENTITY_CENTER
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.sandbox.aws import (
     Account,
@@ -124,11 +125,19 @@ def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(botocore.endpoint, "time", Clock)
 
 
-def make_customer(aws: SandboxAws, organisation: Organisation = ORGANISATION) -> Customer:
+def make_customer(
+    aws: SandboxAws, organisation: Organisation = ORGANISATION, scopes: Sequence[str] = (IDENTITY_CENTER,)
+) -> Customer:
     account_id = fresh_account_id()
     seeded = aws.seed(replace(organisation, owner_account_id=account_id))
     role_arn = aws.create_integration_role(account_id, EXTERNAL_ID, policy=SEED_POLICY)
-    settings = {"account_id": account_id, "region": REGION, "role_arn": role_arn, "external_id": EXTERNAL_ID}
+    settings = {
+        "account_id": account_id,
+        "region": REGION,
+        "role_arn": role_arn,
+        "external_id": EXTERNAL_ID,
+        "scopes": list(scopes),
+    }
     return Customer(aws, seeded, settings)
 
 

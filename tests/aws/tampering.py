@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,5 +63,16 @@ def in_json(operation: str, change: Callable[[dict[str, Any]], object]) -> Tampe
         document = json.loads(body)
         change(document)
         return json.dumps(document).encode()
+
+    return tamper
+
+
+def in_xml(operation: str, pattern: str, replacement: str) -> Tamper:
+    """Change the XML answers of one operation: every match of a pattern, over line ends too."""
+
+    def tamper(_: str, body: bytes) -> bytes:
+        if not body.startswith(f"<{operation}Response".encode()):
+            return body
+        return re.sub(pattern, replacement, body.decode(), flags=re.DOTALL).encode()
 
     return tamper

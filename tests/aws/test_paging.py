@@ -10,7 +10,7 @@ import pytest
 from botocore.client import BaseClient
 from botocore.stub import Stubber
 
-from ploy_connector_aws.aws.paging import read_pages
+from ploy_connector_aws.aws.paging import read_answers, read_pages
 from ploy_connector_aws.spec import PermissionMissing, TemporaryError
 
 INSTANCE = "arn:aws:sso:::instance/ssoins-0123456789abcdef"
@@ -78,3 +78,45 @@ def test_an_error_on_a_later_page_is_an_error(client: BaseClient, stub: Stubber)
         list(read(client))
     assert denied.value.actions == ("sso:ListPermissionSets",)
     assert denied.value.__context__ is None
+
+
+def iam_answers(*answers: dict[str, Any]) -> list[dict[str, Any]]:
+    """What comes of IAM's answers to GetAccountAuthorizationDetails, whose lists share one marker."""
+    session = botocore.session.Session()
+    session.set_credentials("AKIAEXAMPLE", "secret")
+    iam = session.create_client("iam", region_name="eu-west-1")
+    marker: str | None = None
+    with Stubber(iam) as stub:
+        for answer in answers:
+            stub.add_response(
+                "get_account_authorization_details",
+                answer,
+                {"MaxItems": 1000, **({"Marker": marker} if marker else {})},
+            )
+            marker = answer.get("Marker")
+        members = ("UserDetailList", "RoleDetailList")
+        given = list(read_answers(iam, "GetAccountAuthorizationDetails", members))
+        stub.assert_no_pending_responses()
+    return given
+
+
+def test_lists_that_share_a_marker_are_read_while_there_is_more() -> None:
+    answers = (
+        {"UserDetailList": [], "RoleDetailList": [], "IsTruncated": True, "Marker": "1"},
+        {"RoleDetailList": [], "IsTruncated": True, "Marker": "2"},
+        # A marker that comes without a word of more: going on loses nothing.
+        {"UserDetailList": [], "Marker": "3"},
+        {"UserDetailList": [], "IsTruncated": False, "Marker": "4"},
+    )
+
+    assert iam_answers(*answers) == list(answers)
+
+
+def test_more_without_a_marker_is_an_error() -> None:
+    with pytest.raises(TemporaryError, match="has more to give"):
+        iam_answers({"UserDetailList": [], "IsTruncated": True})
+
+
+def test_an_answer_with_none_of_the_lists_is_an_error() -> None:
+    with pytest.raises(TemporaryError, match="has no UserDetailList or RoleDetailList"):
+        iam_answers({"Policies": [], "IsTruncated": False})

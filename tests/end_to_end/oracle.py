@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from moto.backends import get_backend
 
@@ -60,8 +61,8 @@ def facts_in_aws(account_id: str, region: str, identity_store_id: str) -> Facts:
 
 
 def facts_in(records: Iterable[StoredRecord]) -> Facts:
-    """What a picture says."""
-    content = {(record.type, record.id): record.content for record in records}
+    """What a picture says of Identity Center; what it says of IAM has an oracle of its own."""
+    content = {(record.type, record.id): record.content for record in records if not is_of_iam(record.content)}
     entitlements = {id: each for (type, id), each in content.items() if type == "entitlement"}
     grants = [each for (type, _), each in content.items() if type == "grant"]
     memberships = frozenset(
@@ -114,6 +115,16 @@ def facts_in(records: Iterable[StoredRecord]) -> Facts:
         ),
         assignments=assignments,
         entries=frozenset(_entries(memberships, assignments)),
+    )
+
+
+def is_of_iam(content: Mapping[str, Any]) -> bool:
+    """Whether a record is IAM's own; grants and resources are not told apart."""
+    attributes = content.get("attributes", {})
+    return (
+        content.get("source") == "iam"
+        or "inline_of" in attributes
+        or attributes.get("arn", "").startswith("arn:aws:iam:")
     )
 
 

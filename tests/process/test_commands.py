@@ -44,7 +44,7 @@ def test_sync_prints_one_json_document(site: Site) -> None:
     printed = json.loads(out)
     assert (code, err) == (Exit.OK, "")
     assert (printed["status"], printed["generation"], printed["unproven"]) == ("committed", 1, [])
-    assert printed["added"]["account"] == 4
+    assert printed["added"]["account"] == 6
 
 
 def test_sync_names_what_could_not_be_read(synced: Site) -> None:
@@ -57,7 +57,8 @@ def test_sync_names_what_could_not_be_read(synced: Site) -> None:
 
 def test_lists_show_the_last_sync_without_asking_aws(synced: Site) -> None:
     synced.world.aws.calls.clear()
-    for what, count in (("accounts", 4), ("entitlements", 8), ("grants", 8), ("resources", 2)):
+    # Identity Center's four people, and IAM's one role with whom it trusts.
+    for what, count in (("accounts", 6), ("entitlements", 10), ("grants", 11), ("resources", 3)):
         code, out, _ = run(synced, "list", what, "--json")
         printed = json.loads(out)
         assert (code, printed["complete"], len(printed[what])) == (Exit.OK, True, count)
@@ -66,10 +67,10 @@ def test_lists_show_the_last_sync_without_asking_aws(synced: Site) -> None:
 
 def test_lists_read_now_where_there_was_no_sync_or_a_fresh_one_is_wanted(synced: Site) -> None:
     synced.seeded.delete_user("dee")
-    assert len(json.loads(run(synced, "list", "accounts", "--json")[1])["accounts"]) == 4
-    assert len(json.loads(run(synced, "list", "accounts", "--json", "--fresh")[1])["accounts"]) == 3
+    assert len(json.loads(run(synced, "list", "accounts", "--json")[1])["accounts"]) == 6
+    assert len(json.loads(run(synced, "list", "accounts", "--json", "--fresh")[1])["accounts"]) == 5
     synced.settings.snapshot_path.unlink()
-    assert len(json.loads(run(synced, "list", "accounts", "--json")[1])["accounts"]) == 3
+    assert len(json.loads(run(synced, "list", "accounts", "--json")[1])["accounts"]) == 5
     assert not synced.settings.snapshot_path.exists()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ploy_connector_aws.aws.iam.privileges import Verdict
 from ploy_connector_aws.aws.paging import read_pages
 from ploy_connector_aws.spec import (
     AuthenticationError,
@@ -100,6 +101,27 @@ def read_end_of_assignments(reading: Reading) -> Iterator[Page]:
     yield Page(scope=ASSIGNMENTS, complete=True)
 
 
+def to_account_role(account_id: str, permission_set_arn: str, name: str, verdict: Verdict | None) -> Entitlement:
+    """Make the record of a permission set in one AWS account, whoever is assigned to it.
+
+    Args:
+        account_id: The AWS account.
+        permission_set_arn: The permission set.
+        name: Its name.
+        verdict: On the permission set, which is the same in every account as far as it could be read.
+    """
+    return Entitlement(
+        id=f"{account_id}/{permission_set_arn}",
+        kind="account_role",
+        name=f"{name} in {account_id}",
+        resource_id=account_id,
+        not_grantable_reason=READ_ONLY,
+        privileged=verdict.privileged if verdict else None,
+        privileged_reasons=verdict.sentences if verdict else (),
+        attributes={"aws_account_id": account_id, "permission_set_arn": permission_set_arn},
+    )
+
+
 def _check_rows(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         for name in ("AccountId", "PermissionSetArn", "PrincipalId", "PrincipalType"):
@@ -117,14 +139,7 @@ def _add_row(reading: Reading, page: _Rows, kind: PrincipalKind, principal_id: s
     permission_set = _find_permission_set(reading, page, arn)
     if permission_set.state == "gone":
         return
-    account_role = Entitlement(
-        id=f"{account_id}/{arn}",
-        kind="account_role",
-        name=f"{permission_set.name} in {account_id}",
-        resource_id=account_id,
-        not_grantable_reason=READ_ONLY,
-        attributes={"aws_account_id": account_id, "permission_set_arn": arn},
-    )
+    account_role = to_account_role(account_id, arn, permission_set.name, reading.verdicts.get(arn))
     page.add(Resource(id=account_id, kind="aws_account", name=account_id))
     page.add(account_role, is_partial=permission_set.state != "read")
     page.add(Grant(principal_kind=kind.record, principal_id=principal_id, entitlement_id=account_role.id))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ploy_connector_aws.aws.iam.powers import PolicyPowers
+from ploy_connector_aws.aws.iam.privileges import Verdict, judge, unread
 from ploy_connector_aws.aws.paging import read, read_pages
 from ploy_connector_aws.spec import Entitlement, NotFound, Page, RecordKey, Refused, TemporaryError
 
@@ -67,9 +69,13 @@ def describe_permission_set(reading: Reading, arn: str) -> Entitlement | None:
 
 
 def to_role(
-    arn: str, description: dict[str, Any], managed: list[dict[str, Any]], references: list[dict[str, Any]]
+    arn: str,
+    description: dict[str, Any],
+    managed: list[dict[str, Any]],
+    references: list[dict[str, Any]],
+    verdict: Verdict | None,
 ) -> Entitlement:
-    """Convert a permission set with its two kinds of policies."""
+    """Convert a permission set with its two kinds of policies, and the verdict on them where they were judged."""
     created = to_utc(description.get("CreatedDate"))
     attributes: dict[str, Any] = {
         "session_duration": description.get("SessionDuration"),
@@ -80,14 +86,27 @@ def to_role(
             key=lambda policy: (policy["path"], policy["name"]),
         ),
     }
+    if verdict is not None:
+        attributes |= verdict.to_attributes()
     return Entitlement(
         id=arn,
         kind="role",
         name=description.get("Name") or to_short_name(arn),
         description=description.get("Description"),
         not_grantable_reason=READ_ONLY,
+        privileged=verdict.privileged if verdict else None,
+        privileged_reasons=verdict.sentences if verdict else (),
         attributes={name: value for name, value in attributes.items() if value is not None},
     )
+
+
+def judge_permission_set(powers: PolicyPowers, aws_managed: Iterable[str], references: list[dict[str, Any]]) -> Verdict:
+    """Judge a permission set as far as its policies can be read with the permissions of Ploy's guide."""
+    parts = [powers.of(arn) for arn in aws_managed]
+    parts.append(unread("The inline policy and the boundary of a permission set cannot be read."))
+    if references:
+        parts.append(unread("Customer managed policies of a permission set differ from AWS account to AWS account."))
+    return judge(parts)
 
 
 def to_undescribed_role(arn: str) -> Entitlement:
@@ -106,21 +125,19 @@ def _read_role(reading: Reading, arn: str) -> Entitlement | None:
         description = read(reading.sso_admin, "DescribePermissionSet", **which).get("PermissionSet")
         if not description:
             raise TemporaryError("The answer to the call DescribePermissionSet has no PermissionSet.")
-        return to_role(
-            arn,
-            description,
-            _read_all(reading, "ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies", which),
-            _read_all(
-                reading,
-                "ListCustomerManagedPolicyReferencesInPermissionSet",
-                "CustomerManagedPolicyReferences",
-                which,
-            ),
+        managed = _read_all(reading, "ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies", which)
+        references = _read_all(
+            reading, "ListCustomerManagedPolicyReferencesInPermissionSet", "CustomerManagedPolicyReferences", which
         )
     except NotFound as error:
         if not names(error, "PERMISSION_SET", arn):
             raise
         return None
+    verdict = None
+    if reading.powers is not None:
+        verdict = judge_permission_set(reading.powers, (policy["Arn"] for policy in managed), references)
+        reading.verdicts[arn] = verdict
+    return to_role(arn, description, managed, references, verdict)
 
 
 def _read_all(reading: Reading, operation: str, member: str, which: dict[str, str]) -> list[dict[str, Any]]:

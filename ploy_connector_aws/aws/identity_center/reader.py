@@ -5,11 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Set
 
+from ploy_connector_aws.aws.iam.powers import PolicyPowers
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import IDENTITY_CENTER, SCOPE_NEEDS, AwsConfig
-from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Refused
+from ploy_connector_aws.spec import AuthenticationError, Entitlement, Failure, Page, Refused, TemporaryError
 
-from .assignments import ASSIGNMENTS, GROUP, USER, PrincipalKind, read_assignments, read_end_of_assignments
+from .assignments import (
+    ASSIGNMENTS,
+    GROUP,
+    USER,
+    PrincipalKind,
+    read_assignments,
+    read_end_of_assignments,
+    to_account_role,
+)
 from .crew import Crew
 from .directory import GROUPS, USERS, members_scope, read_groups, read_members, read_users, user_scope
 from .instance import read_instance
@@ -26,14 +35,18 @@ class IdentityCenterReader:
 
     Args:
         session: The assumed role, not necessarily entered yet.
+        powers: What managed policies allow, where IAM is read; filled before entitlements are asked for.
     """
 
-    def __init__(self, session: ReadSession) -> None:
+    def __init__(self, session: ReadSession, powers: PolicyPowers | None = None) -> None:
         self._config = session.config
         self._session = session
+        self._powers = powers
         self._seen = SeenThings()
         self._reading: Reading | None = None
         self._has_begun = False
+        self._jobs: _Jobs | None = None
+        self._root_error: Exception | None = None
         self._authentication_error: AuthenticationError | None = None
 
     def read_accounts(self, skip: Set[str]) -> Iterator[Page]:
@@ -70,13 +83,43 @@ class IdentityCenterReader:
         if self._authentication_error is not None:
             raise self._authentication_error
         if self._reading is not None:
-            yield from _Jobs(self._config, self._reading, skip).run()
+            self._jobs = _Jobs(self._config, self._reading, skip)
+            yield from self._jobs.run()
+
+    def account_roles(self, account_id: str) -> Iterator[tuple[str, Entitlement]]:
+        """Say what each permission set is in one AWS account, by its name; after the entitlements were read.
+
+        Args:
+            account_id: The AWS account.
+
+        Raises:
+            Exception: What kept the instance from being found.
+            TemporaryError: The permission sets were not read completely.
+        """
+        if self._root_error is not None:
+            raise self._root_error
+        if self._reading is None:
+            return
+        if self._jobs is not None and self._jobs.list_error is not None:
+            raise self._jobs.list_error
+        if not self._seen.is_complete("permission_set"):
+            raise TemporaryError("The list of permission sets could not be read completely.")
+        for found in self._seen.each("permission_set"):
+            if found.state in ("listed", "unread"):
+                raise TemporaryError("A permission set could not be described, so that not even its name is known.")
+            if found.state == "read":
+                verdict = self._reading.verdicts.get(found.id)
+                yield found.name, to_account_role(account_id, found.id, found.name, verdict)
 
     def close(self) -> None:
         """Forget what was seen."""
         self._seen.close()
 
     def _read_root(self) -> Iterator[Page]:
+        scopes = [scope for scope in SCOPE_NEEDS if scope.startswith(f"{IDENTITY_CENTER}/")]
+        if not any(self._config.includes(scope) for scope in scopes):
+            yield Page(scope=IDENTITY_CENTER, excluded=True)
+            return
         yield Page(scope=IDENTITY_CENTER)
         try:
             self._session.open()
@@ -84,14 +127,15 @@ class IdentityCenterReader:
         except AuthenticationError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the host must not take it for "no instance"
+            self._root_error = error
             yield Page(scope=IDENTITY_CENTER, failure=Failure.from_error(error))
             return
         if instance is None:
             yield Page(scope=IDENTITY_CENTER, complete=True)
             return
-        self._reading = Reading(self._session, instance, self._seen)
+        self._reading = Reading(self._session, instance, self._seen, self._powers)
         yield Page(scope=IDENTITY_CENTER, origin=instance.arn)
-        for scope in SCOPE_NEEDS:
+        for scope in scopes:
             yield Page(scope=scope, parent=IDENTITY_CENTER, excluded=not self._config.includes(scope))
         yield Page(scope=IDENTITY_CENTER, complete=True)
 
@@ -107,7 +151,8 @@ class _Jobs:
         # Set also when their reading failed or was stopped: nobody waits for ever.
         self._groups_listed = threading.Event()
         self._members_read = threading.Event()
-        self._refusal: Refused | None = None
+        self.list_error: Exception | None = None
+        """What kept the list of permission sets from being read."""
 
     def run(self) -> Iterator[Page]:
         return self._crew.run(self._read_directory, self._read_access)
@@ -144,15 +189,15 @@ class _Jobs:
     def _read_permission_sets(self) -> Iterator[Page]:
         try:
             yield from read_permission_sets(self._reading)
-        except Refused as error:
-            self._refusal = error
+        except Exception as error:
+            self.list_error = error
             raise
 
     def _read_assignments(self) -> Iterator[Page]:
         reading = self._reading
-        if self._refusal is not None:
+        if isinstance(self.list_error, Refused):
             # Where AWS does not take questions about permission sets, it takes none about assignments either.
-            raise self._refusal
+            raise self.list_error
         if reading.instance.is_account_instance:
             yield Page(scope=ASSIGNMENTS, complete=True)
             return

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from botocore.client import BaseClient
 
+from ploy_connector_aws.aws.iam.powers import PolicyPowers
+from ploy_connector_aws.aws.iam.privileges import Verdict
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.spec import AuthenticationError, Failure, NotFound, Page
 
@@ -24,6 +26,10 @@ class Reading:
     session: ReadSession
     instance: Instance
     seen: SeenThings
+    powers: PolicyPowers | None = None
+    """What managed policies allow, from IAM; None where the settings leave IAM out."""
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    """On permission sets, by ARN. An instance has at most 3,500 of them (AWS.md section 2.1)."""
     turns: Turns = field(default_factory=Turns)
     """For what several principals may meet at the same time and no list announced."""
 

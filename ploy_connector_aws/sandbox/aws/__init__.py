@@ -7,10 +7,11 @@ can read them there independently; what moto answers wrongly is answered here in
 - `requests`: what is asked; `signatures`: by whom it was signed; `calls`: what was asked so far
 - `principals`: who that is; `authorization`: may they; `trust`: whom a role trusts; `policies`, `conditions`,
   `patterns`: what a document says; `denials`: how AWS says no
-- `sts`, `iam`, `identity_store`, `identity_center`: the services; `paging`: their pages; `tables`, `instances`:
-  what stands beside moto's state
+- `sts`, `iam`, `identity_store`, `identity_center`: the services; `paging`: their pages; `iam_shapes`, `query_xml`:
+  what IAM answers, and how; `tables`, `instances`: what stands beside moto's state
 - `organisation`: the description of an organisation; `seeding`: puts it in and changes it; `identifiers`: its ids;
-  `demo_organisation`: a believable one; `accounts`: roles, Ploy's caller, service control policies
+  `iam_account`, `iam_seeding`: the same for IAM; `demo_organisation`, `demo_iam`: a believable one
+- `accounts`: roles, Ploy's caller, service control policies
 - `faults`: what can be made to go wrong
 """
 
@@ -24,6 +25,8 @@ from ploy_connector_aws.sandbox.aws.accounts import (
 )
 from ploy_connector_aws.sandbox.aws.calls import Call, Calls
 from ploy_connector_aws.sandbox.aws.faults import Faults, Rule
+from ploy_connector_aws.sandbox.aws.iam_account import IamAccount, IamGroup, IamPolicy, IamRole, IamUser
+from ploy_connector_aws.sandbox.aws.iam_seeding import SeededIam
 from ploy_connector_aws.sandbox.aws.local_aws import SandboxAws, fresh_account_id
 from ploy_connector_aws.sandbox.aws.organisation import (
     Account,
@@ -51,11 +54,17 @@ __all__ = [
     "ExternalId",
     "Faults",
     "Group",
+    "IamAccount",
+    "IamGroup",
+    "IamPolicy",
+    "IamRole",
+    "IamUser",
     "Organisation",
     "PermissionSet",
     "Person",
     "Rule",
     "SandboxAws",
+    "SeededIam",
     "SeededOrganisation",
     "fresh_account_id",
     "ploy_trust_policy",

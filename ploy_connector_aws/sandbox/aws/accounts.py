@@ -103,7 +103,7 @@ class Accounts:
             for arn in managed_policies:
                 _attach(role, arn)
             if boundary is not None:
-                _make_known(account_id, boundary)
+                make_aws_policy_known(account_id, boundary)
         return str(role.arn)
 
     def set_role_policy(self, role_arn: str, policy: Document) -> None:
@@ -169,11 +169,11 @@ def ploy_trust_policy(external_id: str) -> Document:
 
 
 def _attach(role: Role, arn: str) -> None:
-    _make_known(role.account_id, arn)
+    make_aws_policy_known(role.account_id, arn)
     iam(role.account_id).attach_role_policy(arn, role.name)
 
 
-def _make_known(account_id: str, arn: str) -> None:
+def make_aws_policy_known(account_id: str, arn: str) -> None:
     """moto loads AWS's own policies for every account or for none; here an account gets those it uses."""
     policies = iam(account_id).managed_policies
     if arn not in policies:

@@ -70,7 +70,7 @@ class Application:
         try:
             principal = self._authenticated(request, asked)
             self._faults.strike(asked, principal.account_id)
-            response = self._answered(request, asked, principal, request_id)
+            response = self._answered(asked, principal, request_id)
         except AwsError as error:
             error_code = error.code
             response = HttpResponse(error.status, *render_error(error, asked.protocol, request_id), request_id)
@@ -97,15 +97,15 @@ class Application:
             raise refused(Refusal.EXPIRED, asked.protocol)
         return found.principal
 
-    def _answered(self, request: HttpRequest, asked: Asked, principal: Principal, request_id: str) -> HttpResponse:
+    def _answered(self, asked: Asked, principal: Principal, request_id: str) -> HttpResponse:
         with self.lock:
             if asked.service.name == "sts":
                 body = render_sts(asked.operation, self._from_sts(asked, principal), request_id)
                 return HttpResponse(200, XML, body, request_id)
             if asked.service.name == "iam":
                 self._authorize(asked, principal, iam_resources(asked))
-                status, content_type, body = answer_iam(request, principal.account_id)
-                return HttpResponse(status, content_type, body, request_id)
+                body = answer_iam(asked, principal.account_id, self._faults.has_empty_pages(asked), request_id)
+                return HttpResponse(200, XML, body, request_id)
             answers = {"identitystore": self._from_identity_store, "sso-admin": self._from_identity_center}
             if asked.service.name not in answers:
                 raise not_known(f"the service {asked.service.name}")

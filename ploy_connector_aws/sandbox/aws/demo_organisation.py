@@ -4,6 +4,7 @@
 - Two administrators keep break-glass access of their own, outside every group.
 - The groups whose names begin with `okta-` are managed by the identity provider; the others in AWS.
 - Nora Lind reaches production by three paths at once.
+- The management account's own IAM is in `demo_iam`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from ploy_connector_aws.sandbox.aws.demo_iam import demo_iam
 from ploy_connector_aws.sandbox.aws.organisation import (
     Account,
     Assignment,
@@ -140,6 +142,7 @@ def demo_organisation(owner_account_id: str = MANAGEMENT, primary_region: str = 
         permission_sets=_PERMISSION_SETS,
         accounts=tuple(replace(account, id=in_account(account.id)) for account in _ACCOUNTS),
         assignments=tuple(replace(row, account_id=in_account(row.account_id)) for row in _ASSIGNMENTS),
+        iam=demo_iam(primary_region),
         instance_name="halden-freight",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import uuid
 
@@ -28,6 +29,11 @@ class Identifiers:
     def permission_set_arn(self, name: str) -> str:
         """The ARN of a permission set; moto hangs it under the instance, where AWS's pattern refuses it."""
         return f"arn:aws:sso:::permissionSet/{self.instance_id}/ps-{self._hex(self._numbered('set', name), 16)}"
+
+    def iam_id(self, prefix: str, name: str) -> str:
+        """The unique id of a user, role, group or policy, e.g. with the prefix AIDA."""
+        digest = bytes.fromhex(self._hex(self._numbered(prefix, name), 32))
+        return f"{prefix}{base64.b32encode(digest).decode()[:17]}"
 
     def _numbered(self, kind: str, name: str) -> str:
         key = f"{kind} {name}"

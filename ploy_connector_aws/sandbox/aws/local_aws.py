@@ -23,6 +23,8 @@ from ploy_connector_aws.sandbox.aws.accounts import (
 from ploy_connector_aws.sandbox.aws.application import Application
 from ploy_connector_aws.sandbox.aws.calls import Calls
 from ploy_connector_aws.sandbox.aws.faults import Faults
+from ploy_connector_aws.sandbox.aws.iam_account import IamAccount
+from ploy_connector_aws.sandbox.aws.iam_seeding import SeededIam
 from ploy_connector_aws.sandbox.aws.instances import Instances
 from ploy_connector_aws.sandbox.aws.organisation import Organisation
 from ploy_connector_aws.sandbox.aws.seeding import SeededOrganisation
@@ -60,6 +62,7 @@ class SandboxAws:
         self.accounts = Accounts()
         self._instances = Instances()
         self._seeded: Counter[tuple[str, str]] = Counter()
+        self._seeded_iam: dict[str, SeededIam] = {}
         self.caller_credentials: AccessKey = self._create_caller()
         calls = self.calls if call_limit else None
         self._application = Application(self.accounts, self._instances, self.faults, calls, now)
@@ -107,7 +110,19 @@ class SandboxAws:
                 self._instances.remove(instance)
         for account_id in (organisation.owner_account_id, *(account.id for account in organisation.accounts)):
             self.accounts.add(account_id)
+        self.seed_iam(organisation.owner_account_id, organisation.iam)
         return SeededOrganisation(organisation, self._instances, self.accounts.lock, self._seeded[place])
+
+    def seed_iam(self, account_id: str, account: IamAccount) -> SeededIam:
+        """Puts users, groups, roles and policies into an account, in place of those that were seeded before."""
+        place = account_id, "iam"
+        self._seeded[place] += 1
+        if account_id in self._seeded_iam:
+            self._seeded_iam[account_id].remove()
+        self.accounts.add(account_id)
+        made = SeededIam(account_id, account, self.accounts.lock, self._seeded[place])
+        self._seeded_iam[account_id] = made
+        return made
 
     def create_integration_role(
         self,
@@ -143,6 +158,7 @@ class SandboxAws:
             BackendDict.reset()
             for instance in self._instances:
                 self._instances.remove(instance)
+            self._seeded_iam.clear()
             self.faults.reset()
             self.calls.clear()
             self.caller_credentials = self._create_caller()

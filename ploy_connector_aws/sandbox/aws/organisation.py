@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
+
+from ploy_connector_aws.sandbox.aws.iam_account import IamAccount
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ class Assignment:
 class Organisation:
     """A whole organisation with one instance of IAM Identity Center.
 
-    An `account` instance has users and groups but neither permission sets nor assignments.
+    An `account` instance has users and groups but neither permission sets nor assignments. `iam` is that of the
+    owner's account.
     """
 
     owner_account_id: str
@@ -107,6 +110,7 @@ class Organisation:
     accounts: tuple[Account, ...] = ()
     assignments: tuple[Assignment, ...] = ()
     kind: Literal["organization", "account"] = "organization"
+    iam: IamAccount = field(default_factory=IamAccount)
     instance_name: str | None = None
     instance_status: str = "ACTIVE"
     created_at: datetime = datetime(2025, 1, 10, 8, tzinfo=UTC)

@@ -57,6 +57,7 @@ def test_the_accounts_are_read_before_anything_else(customer: Customer) -> None:
         ("identity-center", None, "complete"),
         ("identity-center/users", None, None),
         ("identity-center/users", None, "complete"),
+        ("iam", None, "excluded"),
     ]
 
 

@@ -1,0 +1,224 @@
+"""Reads users, groups and roles, what each holds, and who may assume which role."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from ploy_connector_aws.aws.paging import read_answers, read_pages
+from ploy_connector_aws.spec import (
+    AuthenticationError,
+    Entitlement,
+    Grant,
+    Page,
+    Refused,
+    Resource,
+    TemporaryError,
+)
+
+from .accounts import to_id, to_role_account, to_user
+from .assuming import to_assuming, to_edges, to_outsiders
+from .entitlements import is_aws_managed, to_group, to_inline_policy, to_role, to_unlisted_policy
+from .findings import Edge, EdgeKind
+from .privileges import Powers, judge, to_powers
+from .provisioned import find_permission_set
+from .reading import DETAILS, GROUPS, ROLES, TRUST, USERS, Gathered, Reading
+from .trust import to_trust
+
+_FILTER = {"UserDetailList": "User", "GroupDetailList": "Group", "RoleDetailList": "Role"}
+"""What is asked for, by the member of the answer that gives it."""
+
+_SCOPES = {"UserDetailList": (USERS,), "GroupDetailList": (GROUPS,), "RoleDetailList": (ROLES, TRUST)}
+"""The scopes that such a member fills."""
+
+
+def read_holders(reading: Reading) -> Iterator[Page]:
+    """Read everybody in one walk: one marker goes through users, groups and roles, and any page may lack any of them.
+
+    Args:
+        reading: The reading; its managed policies were read.
+
+    Raises:
+        AuthenticationError: Nothing else could be read either.
+    """
+    _read_list(reading, "ListUsers", "Users", USERS, _remember_users)
+    _read_list(reading, "ListRoles", "Roles", ROLES, _remember_roles)
+    never_given = set(_FILTER)
+    try:
+        for answer in read_answers(reading.client, DETAILS, tuple(_FILTER), Filter=list(_FILTER.values())):
+            never_given -= answer.keys()
+            for member, add in _ADD.items():
+                yield from _to_pages(reading, answer.get(member, []), add, *_SCOPES[member])
+    except AuthenticationError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not look like the end of the lists
+        reading.fail(error, USERS, GROUPS, ROLES, TRUST)
+    else:
+        for member in sorted(never_given):
+            # An empty list is an answer; no list is none.
+            reading.fail(TemporaryError(f"AWS gave no {member}."), *_SCOPES[member])
+    yield from _read_edges(reading, "membership", USERS, _to_membership)
+    yield from _read_edges(reading, "assuming", TRUST, to_assuming)
+    yield from (reading.end(scope) for scope in (USERS, GROUPS, ROLES, TRUST))
+
+
+def _read_list(
+    reading: Reading, operation: str, member: str, scope: str, remember: Callable[[Reading, list[Any]], None]
+) -> None:
+    """Remember what only the plain list says. Without it nobody's record is full, and the scope is not complete."""
+    try:
+        for rows in read_pages(reading.client, operation, member):
+            remember(reading, rows)
+    except AuthenticationError:
+        raise
+    except Exception as error:  # noqa: BLE001 - that they exist is read all the same
+        reading.fail(error, scope)
+
+
+def _remember_users(reading: Reading, users: list[Any]) -> None:
+    used = ((user["UserId"], user.get("PasswordLastUsed")) for user in users)
+    reading.findings.add("listed_user", ((id_, moment.isoformat() if moment else "") for id_, moment in used))
+
+
+def _remember_roles(reading: Reading, roles: list[Any]) -> None:
+    kept = ("Description", "MaxSessionDuration")
+    reading.findings.add(
+        "listed_role",
+        ((role["RoleId"], json.dumps({name: role[name] for name in kept if name in role})) for role in roles),
+    )
+
+
+Add = Callable[[Reading, dict[str, Gathered], dict[str, Any]], None]
+
+
+def _to_pages(reading: Reading, rows: list[Any], add: Add, *scopes: str) -> Iterator[Page]:
+    """Convert one list of an answer. A row that cannot be converted fails its scopes, and the others go on."""
+    pages = {scope: Gathered() for scope in scopes}
+    for row in rows:
+        try:
+            add(reading, pages, row)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it says nothing about the other rows
+            reading.fail(error, *scopes)
+    for scope, page in pages.items():
+        yield from page.to_pages(scope)
+
+
+def _add_user(reading: Reading, pages: dict[str, Gathered], user: dict[str, Any]) -> None:
+    _require(user, "a user", "UserId", "Arn")
+    page = pages[USERS]
+    id_ = to_id(reading.account_id, user["UserId"])
+    reading.findings.add("user", [(user["Arn"], id_)])
+    listed = reading.findings.find("listed_user", [user["UserId"]]).get(user["UserId"])
+    last_used = {"PasswordLastUsed": datetime.fromisoformat(listed)} if listed else {}
+    page.add(to_user(reading.account_id, user, last_used), is_partial=listed is None)
+    _add_policies(reading, page, "account", id_, user, "UserPolicyList")
+    reading.findings.add_edges(Edge("membership", "group", group, id_, {}) for group in user.get("GroupList", ()))
+
+
+def _add_group(reading: Reading, pages: dict[str, Gathered], group: dict[str, Any]) -> None:
+    _require(group, "a group", "GroupId", "GroupName")
+    page = pages[GROUPS]
+    id_ = to_id(reading.account_id, group["GroupId"])
+    reading.findings.add("group", [(group["GroupName"], id_)])
+    powers = _add_policies(reading, page, "entitlement", id_, group, "GroupPolicyList")
+    page.add(to_group(reading.account_id, group, judge(powers)))
+
+
+def _add_role(reading: Reading, pages: dict[str, Gathered], role: dict[str, Any]) -> None:
+    _require(role, "a role", "RoleId", "RoleName", "Arn")
+    page = pages[ROLES]
+    id_ = to_id(reading.account_id, role["RoleId"])
+    reading.findings.add("role", [(role["Arn"], id_)])
+    reading.findings.add("role_name", [(role["RoleName"], id_)])
+    permission_set = find_permission_set(role)
+    if permission_set is not None:
+        reading.findings.add("provisioned", [(id_, permission_set)])
+    found = reading.findings.find("listed_role", [role["RoleId"]]).get(role["RoleId"])
+    listed = json.loads(found) if found else {}
+    trust = to_trust(role.get("AssumeRolePolicyDocument"), role["Arn"])
+    powers = _add_policies(reading, page, "entitlement", id_, role, "RolePolicyList")
+    boundary = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+    verdict = judge(powers, reading.powers.of(boundary) if boundary else None)
+    page.add(
+        to_role_account(reading.account_id, role, listed),
+        to_role(reading.account_id, role, listed, trust, verdict),
+        is_partial=found is None,
+    )
+    page.add(
+        Resource(id=reading.account_id, kind="aws_account", name=reading.account_id),
+        # Whoever acts as the role has what the role has: this leads from the one record of the role to the other.
+        Grant(principal_kind="account", principal_id=id_, entitlement_id=id_),
+    )
+    pages[TRUST].add(*to_outsiders(trust, id_))
+    reading.findings.add_edges(to_edges(trust, id_))
+    if trust.undecided:
+        reading.fail(_trust_undecided(role["RoleName"]), TRUST)
+
+
+_ADD: dict[str, Add] = {"UserDetailList": _add_user, "GroupDetailList": _add_group, "RoleDetailList": _add_role}
+
+
+def _add_policies(
+    reading: Reading,
+    page: Gathered,
+    holder_kind: Literal["account", "entitlement"],
+    holder_id: str,
+    holder: Mapping[str, Any],
+    inline: str,
+) -> list[Powers]:
+    """Add what a user, group or role holds, and give the powers of all of it."""
+    powers: list[Powers] = []
+    held: list[str] = []
+    arns = [_require(policy, "an attached policy", "PolicyArn") for policy in holder.get("AttachedManagedPolicies", ())]
+    known, unattached = reading.findings.find("policy", arns), reading.findings.find("unattached", arns)
+    for arn in arns:
+        powers.append(reading.powers.of(arn))
+        held.append(known.get(arn, arn))
+        if arn in unattached:
+            page.add(Entitlement.model_validate_json(unattached[arn]))
+        elif arn not in known and is_aws_managed(arn):
+            page.add(to_unlisted_policy(arn, judge(powers[-1:])), is_partial=True)
+        elif arn not in known:
+            raise TemporaryError("A policy is held that was not read: it may have been made meanwhile.")
+    for policy in holder.get(inline, ()):
+        powers.append(to_powers(policy.get("PolicyDocument")))
+        name = _require(policy, "an inline policy", "PolicyName")
+        entitlement = to_inline_policy(holder_id, name, judge(powers[-1:]))
+        held.append(entitlement.id)
+        page.add(entitlement)
+    page.add(*(Grant(principal_kind=holder_kind, principal_id=holder_id, entitlement_id=id_) for id_ in held))
+    return powers
+
+
+def _read_edges(reading: Reading, kind: EdgeKind, scope: str, to_grant: Callable[[Edge, str], Grant]) -> Iterator[Page]:
+    """Make the grants that waited until everything was seen."""
+    for edges in reading.findings.edges(kind):
+        yield Page(scope=scope, records=tuple(to_grant(edge, found) for edge, found in edges if found is not None))
+        for edge, found in edges:
+            if found is None:
+                reading.fail(
+                    TemporaryError(f"{edge.name} is named, but was not read: it may have been made meanwhile."), scope
+                )
+
+
+def _to_membership(edge: Edge, group_id: str) -> Grant:
+    return Grant(principal_kind="account", principal_id=edge.known_id, entitlement_id=group_id)
+
+
+def _require(row: Mapping[str, Any], what: str, *names: str) -> str:
+    """Give the first of these members; all are optional in AWS's model, and nothing can be keyed without them."""
+    missing = [name for name in names if not row.get(name)]
+    if missing:
+        raise TemporaryError(f"AWS described {what} without its {missing[0]}.")
+    return str(row[names[0]])
+
+
+def _trust_undecided(role_name: str) -> Refused:
+    return Refused(
+        f"The trust policy of the role {role_name} has a part that this version of the connector does not understand, "
+        "so that somebody who may assume the role may be missing.",
+        reason="trust_undecided",
+        fix="Look at the role's trust policy; update the connector.",
+    )

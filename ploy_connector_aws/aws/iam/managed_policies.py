@@ -1,0 +1,50 @@
+"""Reads the managed policies of an account, and remembers what each allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ploy_connector_aws.aws.paging import read_pages
+from ploy_connector_aws.spec import Page, TemporaryError
+
+from .entitlements import to_policy
+from .privileges import judge, to_powers, unread
+from .reading import DETAILS, POLICIES, Gathered, Reading
+
+
+def read_policies(reading: Reading) -> Iterator[Page]:
+    """Read all managed policies with their documents; those that nobody holds are remembered, and not emitted.
+
+    They are read before anything that holds them, so that no more than a page has to be kept: an unattached policy may
+    be a boundary, or the policy of a permission set.
+    """
+    for policies in read_pages(reading.client, DETAILS, "Policies", Filter=["LocalManagedPolicy", "AWSManagedPolicy"]):
+        page = Gathered()
+        for policy in policies:
+            _add_policy(reading, page, policy)
+        yield from page.to_pages(POLICIES)
+    yield reading.end(POLICIES)
+
+
+def _add_policy(reading: Reading, page: Gathered, policy: Mapping[str, Any]) -> None:
+    missing = [name for name in ("Arn", "PolicyId") if not policy.get(name)]
+    if missing:
+        raise TemporaryError(f"AWS described a managed policy without its {missing[0]}.")
+    arn = policy["Arn"]
+    powers = reading.powers.add(arn, _to_powers(policy))
+    entitlement = to_policy(reading.account_id, policy, judge([powers]))
+    reading.findings.add("policy", [(arn, entitlement.id)])
+    if policy.get("AttachmentCount") == 0:
+        # It may be attached before its holder is read.
+        reading.findings.add("unattached", [(arn, entitlement.model_dump_json())])
+    else:
+        page.add(entitlement)
+
+
+def _to_powers(policy: Mapping[str, Any]) -> Any:
+    # AWS gives up to five versions; only the default one counts.
+    versions = [each for each in policy.get("PolicyVersionList", ()) if each.get("IsDefaultVersion")]
+    if len(versions) != 1 or "Document" not in versions[0]:
+        return unread(f"AWS did not give the document of the policy {policy['Arn']}.")
+    return to_powers(versions[0]["Document"])

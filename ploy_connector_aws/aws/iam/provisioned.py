@@ -1,0 +1,50 @@
+"""Leads from a permission set to the role that Identity Center made for it in this very AWS account."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ploy_connector_aws.spec import Entitlement, Grant, Page, Resource
+
+from .accounts import IDENTITY_CENTER_PATH
+from .reading import Gathered, Reading
+
+PERMISSION_SET_ROLES = "iam/permission-set-roles"
+
+_ROLE_NAME = re.compile(r"AWSReservedSSO_(?P<permission_set>.+)_[0-9a-f]{16}")
+
+
+def find_permission_set(role: Mapping[str, Any]) -> str | None:
+    """Name the permission set that a role was made for; None where it is no such role.
+
+    Only Identity Center can make a role under this path (AWS.md section 3.3), so its name is to be believed.
+    """
+    named = _ROLE_NAME.fullmatch(role.get("RoleName", ""))
+    return named["permission_set"] if named and role.get("Path", "").startswith(IDENTITY_CENTER_PATH) else None
+
+
+def read_permission_set_roles(reading: Reading, account_roles: Iterable[tuple[str, Entitlement]]) -> Iterator[Page]:
+    """Read the links: what is assigned in this account is the role, and with it the role's policies.
+
+    Args:
+        reading: The reading; its roles were read.
+        account_roles: What each permission set of the instance is in this account, by its name.
+    """
+    by_name = dict(account_roles)
+    page = Gathered()
+    for role_id, name in reading.findings.each("provisioned"):
+        if name in by_name:
+            page.add(
+                Resource(id=reading.account_id, kind="aws_account", name=reading.account_id),
+                by_name[name],
+                # AWS says nowhere which role belongs to which permission set but in the role's name.
+                Grant(
+                    principal_kind="entitlement",
+                    principal_id=by_name[name].id,
+                    entitlement_id=role_id,
+                    attributes={"matched_by": "name"},
+                ),
+            )
+    yield from page.to_pages(PERMISSION_SET_ROLES)

@@ -1,0 +1,102 @@
+"""Reads one account's IAM as a tree of scopes: what is announced when, and what is read from what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from ploy_connector_aws.aws.identity_center.permission_sets import PERMISSION_SETS
+from ploy_connector_aws.aws.session import ReadSession
+from ploy_connector_aws.config import IAM
+from ploy_connector_aws.spec import AuthenticationError, Entitlement, Failure, Page, PermissionMissing
+
+from .findings import Findings
+from .holders import read_holders
+from .managed_policies import read_policies
+from .names import read_names
+from .powers import PolicyPowers
+from .provisioned import PERMISSION_SET_ROLES, read_permission_set_roles
+from .reading import GROUPS, POLICIES, ROLES, TRUST, USERS, Reading
+
+_READ_AT_ONCE = (POLICIES, USERS, GROUPS, ROLES, TRUST)
+
+
+class IamReader:
+    """One sync's reading.
+
+    Args:
+        session: The assumed role, not necessarily entered yet.
+    """
+
+    def __init__(self, session: ReadSession) -> None:
+        self._session = session
+        self._config = session.config
+        self._findings = Findings()
+        self._reading: Reading | None = None
+        self.powers = PolicyPowers()
+        """What the managed policies allow, as far as they were read."""
+
+    def read(self) -> Iterator[Page]:
+        """Read everything but the links to permission sets. These few calls are made again also after an interruption:
+        who may assume a role, and what a permission set allows, follow from all of the answers together.
+
+        Raises:
+            AuthenticationError: The role could not be assumed, or no longer.
+        """
+        if not self._config.includes(IAM):
+            yield Page(scope=IAM, excluded=True)
+            return
+        yield Page(scope=IAM)
+        try:
+            self._session.open()
+        except AuthenticationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the host must not take it for an empty account
+            yield Page(scope=IAM, failure=Failure.from_error(error))
+            return
+        for scope in _READ_AT_ONCE:
+            yield Page(scope=scope, parent=IAM)
+        yield Page(scope=PERMISSION_SET_ROLES, parent=IAM, excluded=not self._config.includes(PERMISSION_SETS))
+        yield Page(scope=IAM, complete=True)
+        reading = Reading(self._session, self._config.account_id, self._findings, self.powers)
+        self._reading = reading
+        try:
+            yield from read_policies(reading)
+        except AuthenticationError:
+            raise
+        except PermissionMissing as denied:
+            yield from read_names(reading, denied)
+        except Exception as error:  # noqa: BLE001 - without the policies nothing that holds them can be told
+            reading.fail(error, *_READ_AT_ONCE)
+            yield from (reading.end(scope) for scope in _READ_AT_ONCE)
+        else:
+            yield from read_holders(reading)
+
+    def read_permission_set_roles(
+        self, account_roles: Callable[[str], Iterable[tuple[str, Entitlement]]]
+    ) -> Iterator[Page]:
+        """Read which roles of this account were made for which permission sets, once both are known.
+
+        Args:
+            account_roles: Says what each permission set is in an AWS account, or raises what kept them from being read.
+
+        Raises:
+            AuthenticationError: Nothing could be read.
+        """
+        reading = self._reading
+        if reading is None or not self._config.includes(PERMISSION_SETS):
+            return
+        failure = reading.failure_of(ROLES)
+        if failure is not None:
+            yield Page(scope=PERMISSION_SET_ROLES, failure=failure)
+            return
+        try:
+            yield from read_permission_set_roles(reading, account_roles(reading.account_id))
+        except AuthenticationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it proves nothing about the other scopes
+            reading.fail(error, PERMISSION_SET_ROLES)
+        yield reading.end(PERMISSION_SET_ROLES)
+
+    def close(self) -> None:
+        """Forget what was found."""
+        self._findings.close()

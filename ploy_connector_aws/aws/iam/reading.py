@@ -1,0 +1,73 @@
+"""What the readers of one account's IAM share: its scopes, what was found, and why a scope is not complete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from botocore.client import BaseClient
+
+from ploy_connector_aws.aws.session import ReadSession
+from ploy_connector_aws.spec import Failure, Page, Record, RecordKey
+
+from .findings import Findings
+from .powers import PolicyPowers
+
+POLICIES = "iam/policies"
+USERS = "iam/users"
+GROUPS = "iam/groups"
+ROLES = "iam/roles"
+TRUST = "iam/trust"
+"""Who may assume which role. Its own scope: a trust policy that is not understood leaves the roles proven."""
+
+DETAILS = "GetAccountAuthorizationDetails"
+
+
+@dataclass
+class Reading:
+    """One reading of one account."""
+
+    session: ReadSession
+    account_id: str
+    findings: Findings
+    powers: PolicyPowers
+    _failures: dict[str, Failure] = field(default_factory=dict)
+
+    @property
+    def client(self) -> BaseClient:
+        """The client of IAM, which is the same in every Region."""
+        return self.session.client("iam")
+
+    def fail(self, error: Exception, *scopes: str) -> None:
+        """Note that scopes will not be complete; the first reason is the one that is told."""
+        for scope in scopes:
+            self._failures.setdefault(scope, Failure.from_error(error))
+
+    def failure_of(self, scope: str) -> Failure | None:
+        """Why a scope is not complete; None while nothing speaks against it."""
+        return self._failures.get(scope)
+
+    def end(self, scope: str) -> Page:
+        """End a scope as it deserves."""
+        failure = self._failures.get(scope)
+        return Page(scope=scope, complete=failure is None, failure=failure)
+
+
+@dataclass
+class Gathered:
+    """The records of one page, by key: many things hold the same policy, and many roles trust the same account."""
+
+    records: dict[RecordKey, Record] = field(default_factory=dict)
+    partial: dict[RecordKey, Record] = field(default_factory=dict)
+
+    def add(self, *records: Record, is_partial: bool = False) -> None:
+        """Add records, full or partial."""
+        self._of(is_partial).update({record.key: record for record in records})
+
+    def to_pages(self, scope: str) -> Iterable[Page]:
+        """The page, if there is anything on it."""
+        if self.records or self.partial:
+            yield Page(scope=scope, records=tuple(self.records.values()), partial=tuple(self.partial.values()))
+
+    def _of(self, is_partial: bool) -> dict[RecordKey, Record]:
+        return self.partial if is_partial else self.records

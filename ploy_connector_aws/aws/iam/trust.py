@@ -1,0 +1,336 @@
+"""Reads a role's trust policy: who may assume the role, by which call, under which conditions, and what is amiss."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from pydantic import JsonValue
+
+from .patterns import Pattern, covers
+from .policies import EXTERNAL_ID, Condition, Policy, Statement, to_policy
+from .trustees import ASSUME_ROLE, Principal, PrincipalKind, to_principal
+
+__all__ = ["FLAGS", "PrincipalKind", "SaidCondition", "Trust", "Trusted", "Way", "to_trust"]
+
+FLAGS: Mapping[str, str] = MappingProxyType(
+    {
+        "account_access_manager": "Assigned by Account Access Manager: holders outside permission sets, unknown.",
+        "deleted_principal": "It trusts a user or role that was deleted; who that was is unknown.",
+        "external_id_missing": "Another AWS account may assume it without an external ID.",
+        "external_id_weak": "Its condition on the external ID can be met by more than one external ID, or by none.",
+        "not_principal": "It names whom it does not mean (NotPrincipal), so whom it means is not known.",
+        "oidc_without_subject": "Whoever the identity provider vouches for may assume it: no condition limits the "
+        "subject.",
+        "unknown_principal": "It trusts a principal of a kind that is not known.",
+        "weak_condition": "A condition can be met by a missing key or by any of many values.",
+        "wildcard_principal": "It trusts everyone, save as conditions say.",
+        "wildcard_unrestricted": "It trusts everyone, and no condition limits from where.",
+    }
+)
+"""The codes of what is amiss, with their sentences."""
+
+ACCOUNT_ACCESS_MANAGER = "account-access.amazonaws.com"
+
+# Which accounts, organization or network a caller must be of: what AWS itself takes to make a policy not public
+# (S3 user guide, "The meaning of 'public'"), and their newer relatives. An external ID is not among them: AWS does
+# not treat it as a secret (IAM user guide, "The confused deputy problem").
+_RESTRICTING = frozenset(
+    f"aws:{name}"
+    for name in (
+        *("principalaccount", "principalarn", "principalorgid", "principalorgpaths", "userid"),
+        *("sourceaccount", "sourcearn", "sourceorgid", "sourceorgpaths", "sourceip", "sourcevpc", "sourcevpce"),
+    )
+)
+_SAID_KEYS = frozenset(
+    f"aws:{name}"
+    for name in (
+        *("principalorgid", "principalorgpaths", "sourceorgid", "sourceorgpaths", "sourceaccount", "sourcearn"),
+        *("multifactorauthpresent", "multifactorauthage"),
+    )
+)
+"""The keys whose values are told. Of all others only that they are there."""
+
+# What tells one application of the issuers that AWS knows by itself from another's (IAM user guide, "IAM and AWS STS
+# condition context keys", web identity federation). Elsewhere it is the subject.
+_SUBJECT_CLAIMS = {
+    "accounts.google.com": ("sub", "aud"),
+    "cognito-identity.amazonaws.com": ("sub", "aud"),
+    "graph.facebook.com": ("id", "app_id"),
+    "www.amazon.com": ("user_id", "app_id"),
+}
+_OPEN_SUBJECTS = frozenset({"", "repo:"})
+"""What a subject begins with, before its first wildcard, that leaves it open: GitHub's all begin with `repo:`."""
+
+_OIDC_CLAIM = re.compile(r"[^:]+\.[^:]+:(?:sub|aud)")
+_MANY_VALUED = re.compile(r"aws:(?:principal|source)orgpaths|.+:amr|aws:principalservicenameslist")
+_POSITIVE = frozenset({"StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike", "IpAddress"})
+_FOREIGN = frozenset({"account", "role", "user", "session", "federated_user"})
+_ARN_ACCOUNT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SaidCondition:
+    """A condition as it is told: its values only where they are no secret and say who is meant."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+    weaknesses: tuple[str, ...] = ()
+
+    def to_attributes(self) -> dict[str, JsonValue]:
+        """The condition as JSON."""
+        return _without_empty(
+            {
+                "key": self.key,
+                "operator": self.operator,
+                "values": list(self.values),
+                "weaknesses": list(self.weaknesses),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One statement that lets a principal in: by which calls, under which conditions, and who of it is shut out."""
+
+    actions: tuple[str, ...]
+    external_id: Literal["required", "weak", "absent"]
+    conditions: tuple[SaidCondition, ...] = ()
+    denied_under: tuple[SaidCondition, ...] = ()
+    except_principals: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+
+    def to_attributes(self) -> dict[str, JsonValue]:
+        """The way as JSON."""
+        return _without_empty(
+            {
+                "actions": list(self.actions),
+                "external_id": self.external_id,
+                "conditions": [each.to_attributes() for each in self.conditions],
+                "denied_under": [each.to_attributes() for each in self.denied_under],
+                "except_principals": list(self.except_principals),
+                "flags": list(self.flags),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """One principal that may assume the role, by one or more statements.
+
+    `is_own_account` is None where it cannot be told: a service, anyone, a deleted principal, a public issuer.
+    """
+
+    kind: PrincipalKind
+    id: str
+    account: str | None
+    is_own_account: bool | None
+    ways: tuple[Way, ...]
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What is amiss with any of its ways."""
+        return tuple(sorted({flag for way in self.ways for flag in way.flags}))
+
+    def to_attributes(self) -> dict[str, JsonValue]:
+        """What a grant says of it, as JSON; never an external id."""
+        return {
+            "principal_kind": self.kind,
+            "is_own_account": self.is_own_account,
+            "flags": list(self.flags),
+            "ways": [way.to_attributes() for way in self.ways],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Who may assume a role. Where `undecided` is not empty, `trusted` may lack somebody."""
+
+    trusted: tuple[Trusted, ...]
+    flags: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
+
+
+def to_trust(document: object, role_arn: str) -> Trust:
+    """Read a trust policy.
+
+    Args:
+        document: As boto3 hands it over: decoded, or the text that botocore failed to decode.
+        role_arn: The role's ARN, which says its AWS account and partition.
+    """
+    policy = to_policy(document, is_trust=True)
+    _, partition, _, _, account, _ = role_arn.split(":", 5)
+    denies = [each for each in policy.statements if not each.is_allow]
+    ways: dict[Principal, dict[Way, None]] = {}
+    for statement in policy.statements:
+        if statement.is_allow:
+            for principal, way in _ways(statement, denies, account, partition):
+                ways.setdefault(principal, {})[way] = None
+    trusted = tuple(_to_trusted(principal, tuple(ways[principal]), account) for principal in _sorted(ways))
+    not_principal = {"not_principal"} if any(map(_names_whom_not, policy.statements)) else set()
+    return Trust(
+        trusted,
+        tuple(sorted({flag for each in trusted for flag in each.flags} | not_principal)),
+        (*policy.undecided, *_undecided(policy)),
+    )
+
+
+def _undecided(policy: Policy) -> Iterable[str]:
+    for is_allow, effect in ((True, "allows"), (False, "denies")):
+        if any(each.is_allow == is_allow and _names_whom_not(each) for each in policy.statements):
+            yield f"A statement {effect} everyone but those it names (NotPrincipal): whom it means is not enumerated."
+
+
+def _names_whom_not(statement: Statement) -> bool:
+    return statement.principals is not None and statement.principals.is_inverted
+
+
+def _sorted(principals: Iterable[Principal]) -> list[Principal]:
+    return sorted(principals, key=lambda each: (each.kind, each.id, each.is_federated))
+
+
+def _to_trusted(principal: Principal, ways: tuple[Way, ...], account: str) -> Trusted:
+    return Trusted(principal.kind, principal.id, principal.account, _is_own(principal, account), ways)
+
+
+def _is_own(principal: Principal, account: str) -> bool | None:
+    return None if principal.account is None else principal.account == account
+
+
+def _principals(statement: Statement, partition: str) -> list[Principal]:
+    """Whom a statement names; nobody where it names whom it does not mean."""
+    if statement.principals is None or statement.principals.is_inverted:
+        return []
+    return [to_principal(kind, text, partition) for kind, text in statement.principals.pairs]
+
+
+def _covers_action(statement: Statement, action: str) -> bool:
+    wanted = Pattern(action.lower())
+    found = any(covers(Pattern(text.lower()), wanted) for text in statement.actions.texts)
+    return found != statement.actions.is_inverted
+
+
+def _ways(
+    statement: Statement, denies: list[Statement], account: str, partition: str
+) -> Iterable[tuple[Principal, Way]]:
+    for principal in _principals(statement, partition):
+        actions = [action for action in principal.entries if _covers_action(statement, action)]
+        denied_under: dict[SaidCondition, None] = {}
+        shut_out: set[str] = set()
+        for deny in denies:
+            denied = [action for action in actions if _covers_action(deny, action)]
+            for other in _principals(deny, partition) if denied else ():
+                is_wholly = other.includes(principal)
+                if not is_wholly and not principal.includes(other):
+                    continue
+                if deny.conditions:
+                    denied_under.update(dict.fromkeys(map(_said, deny.conditions)))
+                elif is_wholly:
+                    actions = [action for action in actions if action not in denied]
+                else:
+                    shut_out.add(other.id)
+        if actions:
+            yield (
+                principal,
+                Way(
+                    actions=tuple(actions),
+                    external_id=_external_id(statement.conditions),
+                    conditions=tuple(map(_said, statement.conditions)),
+                    denied_under=tuple(denied_under),
+                    except_principals=tuple(sorted(shut_out)),
+                    flags=tuple(sorted(_flags(principal, actions, statement.conditions, account))),
+                ),
+            )
+
+
+def _flags(principal: Principal, actions: list[str], conditions: tuple[Condition, ...], account: str) -> Iterable[str]:
+    external_id = _external_id(conditions)
+    is_foreign = principal.kind in _FOREIGN and _is_own(principal, account) is False
+    found = {
+        "account_access_manager": (principal.kind, principal.id) == ("service", ACCOUNT_ACCESS_MANAGER),
+        "deleted_principal": principal.kind == "deleted",
+        "external_id_missing": is_foreign and ASSUME_ROLE in actions and external_id == "absent",
+        "external_id_weak": external_id == "weak",
+        "oidc_without_subject": principal.kind == "oidc_provider" and not _names_subject(principal, conditions),
+        "unknown_principal": principal.kind == "unknown",
+        "weak_condition": any(map(_weaknesses, (each for each in conditions if not _is_external_id(each)))),
+        "wildcard_principal": principal.kind == "anyone",
+        "wildcard_unrestricted": principal.kind == "anyone" and not any(map(_restricts, conditions)),
+    }
+    return (flag for flag, is_so in found.items() if is_so)
+
+
+def _is_external_id(condition: Condition) -> bool:
+    return condition.key.lower() == EXTERNAL_ID
+
+
+def _external_id(conditions: Iterable[Condition]) -> Literal["required", "weak", "absent"]:
+    found = [each for each in conditions if _is_external_id(each)]
+    if any(each.written == "StringEquals" and each.value_count == 1 for each in found):
+        return "required"
+    return "weak" if found else "absent"
+
+
+def _said(condition: Condition) -> SaidCondition:
+    key = condition.key.lower()
+    is_said = key in _SAID_KEYS or _OIDC_CLAIM.fullmatch(key)
+    return SaidCondition(
+        condition.key, condition.written, condition.values if is_said else (), tuple(_weaknesses(condition))
+    )
+
+
+def _weaknesses(condition: Condition) -> list[str]:
+    """By what it can be met without one exact value: a missing key, one of many values, any value."""
+    found = {
+        "if_exists": condition.if_exists,
+        "for_all_values": condition.quantifier == "ForAllValues",
+        "for_any_value": condition.quantifier == "ForAnyValue" and not _MANY_VALUED.fullmatch(condition.key.lower()),
+        "anything": condition.matches_anything,
+        "wildcard": condition.operator == "StringLike" and condition.has_wildcard and not condition.matches_anything,
+    }
+    return [name for name, is_so in found.items() if is_so]
+
+
+def _is_needed(condition: Condition) -> bool:
+    """Whether a request without the key, or with any value of it, fails the condition."""
+    return (
+        condition.operator in _POSITIVE
+        and not condition.if_exists
+        and condition.quantifier != "ForAllValues"
+        and not condition.matches_anything
+    )
+
+
+def _restricts(condition: Condition) -> bool:
+    return (
+        _is_needed(condition) and condition.key.lower() in _RESTRICTING and all(map(_names_account, condition.values))
+    )
+
+
+def _names_account(value: str) -> bool:
+    """Whether a value says whose it is: an ARN by its account, anything else by its beginning."""
+    parts = value.split(":", _ARN_ACCOUNT + 1)
+    named = parts[_ARN_ACCOUNT] if value.startswith("arn:") and len(parts) > _ARN_ACCOUNT else value
+    return not named.startswith(("*", "?"))
+
+
+def _names_subject(principal: Principal, conditions: Iterable[Condition]) -> bool:
+    issuer = principal.issuer.lower()
+    keys = {f"{issuer}:{claim}" for claim in _SUBJECT_CLAIMS.get(issuer, ("sub",))}
+    return any(
+        each.key.lower() in keys and _is_needed(each) and not any(map(_is_open_subject, each.values))
+        for each in conditions
+    )
+
+
+def _is_open_subject(value: str) -> bool:
+    beginning, wildcard, _ = value.partition("*")
+    return bool(wildcard) and beginning in _OPEN_SUBJECTS
+
+
+def _without_empty(attributes: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    return {name: value for name, value in attributes.items() if value not in ([], None)}

@@ -1,0 +1,115 @@
+"""Says what a principal of a policy is, whose account it lies in, and which principals it includes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+PrincipalKind: TypeAlias = Literal[
+    "account",
+    "role",
+    "user",
+    "session",
+    "federated_user",
+    "service",
+    "saml_provider",
+    "oidc_provider",
+    "canonical_user",
+    "deleted",
+    "anyone",
+    "unknown",
+]
+"""What may be trusted. `session` is one session of an assumed role; `deleted` a principal that is no more."""
+
+ASSUME_ROLE = "sts:AssumeRole"
+ASSUME_WITH_SAML = "sts:AssumeRoleWithSAML"
+ASSUME_WITH_WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
+ENTRIES = (ASSUME_ROLE, ASSUME_WITH_SAML, ASSUME_WITH_WEB_IDENTITY)
+"""The calls by which a role is entered."""
+
+_ARN_KINDS: tuple[tuple[PrincipalKind, str, str], ...] = (
+    ("account", "iam", "root"),
+    ("role", "iam", "role/.+"),
+    ("user", "iam", "user/.+"),
+    ("session", "sts", "assumed-role/.+/.+"),
+    ("federated_user", "sts", "federated-user/.+"),
+    ("saml_provider", "iam", "saml-provider/.+"),
+    ("oidc_provider", "iam", "oidc-provider/.+"),
+)
+_ARN_FORMS = tuple(
+    (kind, re.compile(rf"arn:[\w-]+:{service}::([\w-]*):{resource}")) for kind, service, resource in _ARN_KINDS
+)
+_ACCOUNT = re.compile(r"\d{12}")
+# In place of the ARN of a deleted role or user AWS shows its unique id (IAM user guide, "AWS JSON policy elements:
+# Principal").
+_UNIQUE_ID = re.compile(r"A(?:ROA|IDA)[A-Z0-9]{12,}")
+_IN_ACCOUNT = frozenset({"account", "role", "user", "session", "federated_user"})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Principal:
+    """One principal; `account` is None where the principal does not say it.
+
+    `is_federated` tells anyone of a `Federated` element from anyone at all.
+    """
+
+    kind: PrincipalKind
+    id: str
+    account: str | None = None
+    is_federated: bool = False
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """The calls by which it can enter a role that trusts it."""
+        if self.kind == "anyone":
+            return ENTRIES[1:] if self.is_federated else ENTRIES
+        return {"saml_provider": (ASSUME_WITH_SAML,), "oidc_provider": (ASSUME_WITH_WEB_IDENTITY,)}.get(
+            self.kind, (ASSUME_ROLE,)
+        )
+
+    @property
+    def issuer(self) -> str:
+        """Of an OpenID Connect provider: what its condition keys begin with."""
+        return self.id.partition("oidc-provider/")[2] or self.id
+
+    def includes(self, other: Principal) -> bool:
+        """Whether a Deny of this one shuts the other out wholly."""
+        if self.kind == "anyone":
+            return not self.is_federated or other.is_federated or other.kind in ("saml_provider", "oidc_provider")
+        if self.kind == "account" and other.account == self.account:
+            return other.kind in _IN_ACCOUNT
+        if self.kind == "role" and other.kind == "session":
+            return (self.account, self._role_name) == (other.account, other._role_name)
+        return (self.kind, self.id) == (other.kind, other.id)
+
+    @property
+    def _role_name(self) -> str:
+        # An assumed role's ARN has the role's name without its path.
+        return self.id.split("/")[-1 if self.kind == "role" else 1]
+
+
+def to_principal(kind: str, text: str, partition: str) -> Principal:
+    """Convert one principal of a policy.
+
+    Args:
+        kind: `AWS`, `Service`, `Federated`, `CanonicalUser`, or `*` for anyone.
+        text: As the policy has it.
+        partition: That of the policy's own ARN, for accounts that are named by their digits.
+    """
+    if text == "*":
+        return Principal("anyone", "*", is_federated=kind == "Federated")
+    if kind == "Service":
+        return Principal("service", text)
+    if kind == "CanonicalUser":
+        return Principal("canonical_user", text)
+    if _ACCOUNT.fullmatch(text):
+        return Principal("account", f"arn:{partition}:iam::{text}:root", text)
+    if _UNIQUE_ID.fullmatch(text):
+        return Principal("deleted", text)
+    for arn_kind, form in _ARN_FORMS:
+        found = form.fullmatch(text)
+        if found and not {"*", "?"} & set(text):
+            return Principal(arn_kind, text, found[1] if _ACCOUNT.fullmatch(found[1]) else None)
+    # The issuers that AWS knows by itself have no ARN: accounts.google.com, cognito-identity.amazonaws.com …
+    return Principal("oidc_provider" if kind == "Federated" and ":" not in text else "unknown", text)

@@ -1,0 +1,117 @@
+"""What is true in IAM, read from moto's own state, and the same facts read from a picture; neither uses our readers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from moto.backends import get_backend
+
+from tests.aws.picture import Picture
+
+
+@dataclass(frozen=True)
+class IamFacts:
+    """Who there is, what can be held, and who holds it."""
+
+    accounts: frozenset[tuple[object, ...]]
+    entitlements: frozenset[tuple[object, ...]]
+    edges: frozenset[tuple[str, str, str]]
+
+
+def facts_in_aws(account_id: str, permission_sets: dict[str, str]) -> IamFacts:
+    """The truth; the permission sets of the instance are ARNs by name."""
+    backend: Any = get_backend("iam")[account_id]["aws"]
+    users, groups, roles = list(backend.users.values()), list(backend.groups.values()), list(backend.roles.values())
+    ids = {thing.arn: f"{account_id}/{thing.id}" for thing in (*users, *groups, *roles)}
+    attached = {
+        policy.arn: policy for holder in (*users, *groups, *roles) for policy in holder.managed_policies.values()
+    }
+    ids |= {arn: arn if ":aws:policy/" in arn else f"{account_id}/{policy.id}" for arn, policy in attached.items()}
+    edges: set[tuple[str, str, str]] = set()
+    inline: set[tuple[object, ...]] = set()
+    for kind, holder in (
+        *(("account", each) for each in users),
+        *(("entitlement", each) for each in (*groups, *roles)),
+    ):
+        own_id = ids[holder.arn]
+        edges |= {(kind, own_id, ids[arn]) for arn in holder.managed_policies}
+        edges |= {(kind, own_id, f"{own_id}/inline/{name}") for name in holder.policies}
+        inline |= {(f"{own_id}/inline/{name}", "policy", name, None) for name in holder.policies}
+    edges |= {("account", ids[user.arn], ids[group.arn]) for group in groups for user in group.users}
+    edges |= {("account", ids[role.arn], ids[role.arn]) for role in roles}
+    outsiders: set[tuple[object, ...]] = set()
+    provisioned: set[tuple[object, ...]] = set()
+    for role in roles:
+        for principal in _principals(json.loads(role.assume_role_policy_document)):
+            if principal in ids:
+                edges.add(("account" if ":user/" in principal else "entitlement", ids[principal], ids[role.arn]))
+            else:
+                edges.add(("account", principal, ids[role.arn]))
+                outsiders.add((principal, principal, None, frozenset(), None))
+        if (match := re.match(r"AWSReservedSSO_(\w+)_\w{16}$", role.name)) and match[1] in permission_sets:
+            account_role = f"{account_id}/{permission_sets[match[1]]}"
+            edges.add(("entitlement", account_role, ids[role.arn]))
+            provisioned.add((account_role, "account_role", f"{match[1]} in {account_id}", None))
+    return IamFacts(
+        accounts=frozenset(
+            {
+                *(
+                    (ids[each.arn], each.name, each.password_last_used, _tags(each.tags), each.permissions_boundary_arn)
+                    for each in users
+                ),
+                *((ids[each.arn], each.name, None, _tags(each.tags), each.permissions_boundary_arn) for each in roles),
+                *outsiders,
+            }
+        ),
+        entitlements=frozenset(
+            {
+                *((ids[each.arn], "group", each.name, None) for each in groups),
+                *((ids[each.arn], "role", each.name, each.description or None) for each in roles),
+                *((ids[arn], "policy", each.name, each.description or None) for arn, each in attached.items()),
+                *inline,
+                *provisioned,
+            }
+        ),
+        edges=frozenset(edges),
+    )
+
+
+def facts_in(picture: Picture) -> IamFacts:
+    """What a picture says of IAM, and of roles that Identity Center made there."""
+    ours = {id_ for id_, each in picture.of("account").items() if each.source == "iam"}
+    entitlements = {
+        id_: each
+        for id_, each in picture.of("entitlement").items()
+        if each.kind == "account_role" or not id_.startswith("arn:aws:sso:")
+    }
+    return IamFacts(
+        accounts=frozenset(
+            (
+                each.id,
+                each.username,
+                each.last_login_at,
+                frozenset(each.tags.items()),
+                each.attributes.get("permissions_boundary"),
+            )
+            for id_, each in picture.of("account").items()
+            if id_ in ours
+        ),
+        entitlements=frozenset((each.id, each.kind, each.name, each.description) for each in entitlements.values()),
+        edges=frozenset(
+            (each.principal_kind, each.principal_id, each.entitlement_id) for each in picture.of("grant").values()
+        ),
+    )
+
+
+def _principals(trust: dict[str, Any]) -> Iterator[str]:
+    for statement in trust["Statement"]:
+        for named in statement["Principal"].values():
+            yield from [named] if isinstance(named, str) else named
+
+
+def _tags(tags: list[dict[str, str]] | None) -> frozenset[tuple[str, str]]:
+    return frozenset((tag["Key"], tag["Value"]) for tag in tags or ())

@@ -1,0 +1,140 @@
+"""Who may assume a role, as grants of the role, over HTTP from the local AWS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ploy_connector_aws.aws.iam.trust import FLAGS
+from ploy_connector_aws.sandbox.aws import IamAccount, IamRole, IamUser
+from ploy_connector_aws.sandbox.aws.iam_account import OWN_ACCOUNT, trusting
+from ploy_connector_aws.spec import Account
+from tests.aws.picture import Picture
+
+from .conftest import OTHER_ACCOUNT, OTHERS_EXTERNAL_ID, IamCustomer
+
+OWN = f"arn:aws:iam::{OWN_ACCOUNT}"
+GITHUB = "token.actions.githubusercontent.com"
+
+
+def allow(principal: object, action: object = "sts:AssumeRole", **more: object) -> dict[str, Any]:
+    return {"Effect": "Allow", "Principal": principal, "Action": action, **more}
+
+
+def settle(owner: IamCustomer, *statements: dict[str, Any], roles: tuple[IamRole, ...] = ()) -> Picture:
+    """Read an account with one role that trusts so, `target`."""
+    return owner.reseed(IamAccount(roles=(*roles, IamRole("target", trusting(*statements))))).read_iam()
+
+
+def holders(owner: IamCustomer, picture: Picture, role: str = "target") -> dict[str, Any]:
+    """The attributes of the grants of a role, by holder."""
+    return {
+        grant.principal_id: grant.attributes
+        for grant in picture.of("grant").values()
+        if grant.entitlement_id == owner.role(role) != grant.principal_id
+    }
+
+
+def test_another_account_becomes_an_external_account_and_its_external_id_is_never_told(owner: IamCustomer) -> None:
+    picture = owner.read_iam()
+    other = f"arn:aws:iam::{OTHER_ACCOUNT}:root"
+
+    assert picture.of("account")[other] == Account(
+        id=other,
+        kind="external",
+        username=other,
+        source="iam",
+        attributes={"principal": "account", "aws_account_id": OTHER_ACCOUNT, "arn": other},
+    )
+    (way,) = holders(owner, picture, "partner")[other]["ways"]
+    assert way["external_id"] == "required"
+    assert OTHERS_EXTERNAL_ID not in repr(picture)
+    assert owner.settings["external_id"] not in repr(picture.records)
+
+
+def test_the_kinds_of_principals_become_kinds_of_accounts(owner: IamCustomer) -> None:
+    picture = settle(
+        owner,
+        allow({"Service": "lambda.amazonaws.com"}),
+        allow({"AWS": f"{OWN}:root"}),
+        allow({"AWS": f"arn:aws:iam::{OTHER_ACCOUNT}:role/theirs"}),
+        allow({"AWS": f"arn:aws:sts::{OWN_ACCOUNT}:federated-user/fed"}),
+        allow({"Federated": f"{OWN}:saml-provider/idp"}, "sts:AssumeRoleWithSAML"),
+        allow({"Federated": f"{OWN}:oidc-provider/{GITHUB}"}, "sts:AssumeRoleWithWebIdentity"),
+        allow("*", Condition={"StringEquals": {"aws:PrincipalOrgID": "o-abcdefghij"}}),
+    )
+    own = f"arn:aws:iam::{owner.account_id}"
+    accounts = picture.of("account")
+
+    assert {id_: accounts[id_].kind for id_ in holders(owner, picture)} == {
+        "lambda.amazonaws.com": "service",
+        f"{own}:root": "root",
+        f"arn:aws:iam::{OTHER_ACCOUNT}:role/theirs": "external",
+        f"arn:aws:sts::{owner.account_id}:federated-user/fed": "unknown",
+        f"{own}:saml-provider/idp": "external",
+        f"{own}:oidc-provider/{GITHUB}": "external",
+        "*": "external",
+    }
+    flags = holders(owner, picture)["*"]["flags"]
+    assert "wildcard_principal" in flags
+    assert "wildcard_principal" in picture.of("entitlement")[owner.role("target")].attributes["trust_flags"]
+
+
+def test_any_way_to_write_the_action_is_seen(owner: IamCustomer) -> None:
+    """Peers see only the exact `sts:AssumeRole`."""
+    app = IamRole("app", trusting(Service="ec2.amazonaws.com"))
+    for action in ("sts:AssumeRole", "sts:*", "*", "STS:assume*", ["sts:TagSession", "sts:AssumeRole"]):
+        picture = settle(owner, allow({"AWS": f"{OWN}:role/app"}, action), roles=(app,))
+        assert holders(owner, picture).keys() == {owner.role("app")}, action
+    assert holders(owner, settle(owner, allow({"AWS": f"{OWN}:role/app"}, "sts:TagSession"), roles=(app,))) == {}
+
+
+def test_one_session_of_a_role_is_the_role_with_a_note_unless_the_role_is_trusted_itself(owner: IamCustomer) -> None:
+    app = IamRole("app", trusting(Service="ec2.amazonaws.com"), "/some/path/")
+    session = f"arn:aws:sts::{OWN_ACCOUNT}:assumed-role/app/nightly"
+    only = holders(owner, settle(owner, allow({"AWS": session}), roles=(app,)))
+
+    assert {id_: attributes.get("only_session") for id_, attributes in only.items()} == {
+        owner.role("app"): session.replace(OWN_ACCOUNT, owner.account_id)
+    }
+    both = holders(owner, settle(owner, allow({"AWS": [session, f"{OWN}:role/some/path/app"]}), roles=(app,)))
+    assert {id_: attributes.get("only_session") for id_, attributes in both.items()} == {owner.role("app"): None}
+
+
+def test_a_deleted_principal_holds_nothing_and_is_flagged(owner: IamCustomer) -> None:
+    picture = settle(owner, allow({"AWS": "AROAEXAMPLEEXAMPLE123"}))
+
+    assert holders(owner, picture) == {}
+    assert picture.endings["iam/trust"] == "complete"
+    assert "deleted_principal" in picture.of("entitlement")[owner.role("target")].attributes["trust_flags"]
+
+
+def test_a_role_that_account_access_manager_assigns_says_that_its_holders_are_unknown(owner: IamCustomer) -> None:
+    picture = settle(
+        owner,
+        allow({"Service": "account-access.amazonaws.com"}, ["sts:AssumeRole", "sts:SetContext", "sts:TagSession"]),
+    )
+    flags = picture.of("entitlement")[owner.role("target")].attributes["trust_flags"]
+
+    assert flags == {"account_access_manager": FLAGS["account_access_manager"]}
+
+
+def test_a_trust_policy_that_is_not_understood_fails_the_scope_of_trust_alone(owner: IamCustomer) -> None:
+    settle(owner, allow({"AWS": f"arn:aws:iam::{OTHER_ACCOUNT}:root"}))
+    owner.iam.roles["target"].assume_role_policy_document = '{"Version": "2030-01-01", "Statement": "?"}'
+    picture = owner.read_iam()
+
+    assert picture.ended("failed") == {"iam/trust"}
+    assert "target" in picture.failures["iam/trust"].message
+    assert picture.of("entitlement")[owner.role("target")].attributes["trust_undecided"]
+
+
+def test_a_principal_that_is_in_no_list_fails_the_scope_and_invents_nobody(owner: IamCustomer) -> None:
+    picture = settle(owner, allow({"AWS": [f"{OWN}:user/late", f"{OWN}:user/ana"]}), roles=())
+    assert picture.ended("failed") == {"iam/trust"}
+    assert holders(owner, picture) == {}
+
+    owner.iam.add_user(IamUser("late"))
+    owner.iam.add_user(IamUser("ana"))
+    picture = owner.read_iam()
+    assert picture.failures == {}
+    assert holders(owner, picture).keys() == {owner.user("late"), owner.user("ana")}

@@ -1,0 +1,29 @@
+"""Random IAM accounts are read exactly as they are."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, Phase, given, settings
+
+from ploy_connector_aws.sandbox.aws import IamAccount, Organisation, PermissionSet, SandboxAws
+from tests.aws.conftest import make_customer
+
+from .oracle import facts_in, facts_in_aws
+from .random_accounts import PERMISSION_SETS, iam_accounts
+
+ORGANISATION = Organisation(owner_account_id="", permission_sets=tuple(PermissionSet(name) for name in PERMISSION_SETS))
+
+
+@given(account=iam_accounts())
+@settings(
+    max_examples=40,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_any_account_is_read_as_it_is(aws: SandboxAws, account: IamAccount) -> None:
+    customer = make_customer(aws, ORGANISATION, ["identity-center", "iam"])
+    aws.seed_iam(str(customer.settings["account_id"]), account)
+    picture = customer.read()
+
+    assert picture.failures == {}
+    assert facts_in(picture) == facts_in_aws(str(customer.settings["account_id"]), customer.seeded.permission_sets)

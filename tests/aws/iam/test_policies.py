@@ -1,0 +1,121 @@
+"""Policy documents parsed: what is kept of a condition, and that no secret is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ploy_connector_aws.aws.iam.policies import Choice, Condition, Policy, Principals, Statement, to_policy
+
+
+def conditions_of(block: dict[str, Any]) -> tuple[Condition, ...]:
+    statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": block}
+    return to_policy({"Version": "2012-10-17", "Statement": statement}).statements[0].conditions
+
+
+def test_a_trust_policy_is_kept_whole_save_its_external_id() -> None:
+    document = {
+        "Id": "x",
+        "Statement": {
+            "Sid": "y",
+            "Effect": "Deny",
+            "NotPrincipal": {"AWS": "1", "Service": ["a", "b"]},
+            "NotAction": ["sts:TagSession"],
+            "Condition": {"ForAnyValue:StringLikeIfExists": {"sts:ExternalId": ["secret-*", "*"]}},
+        },
+    }
+    condition = Condition(
+        operator="StringLike",
+        quantifier="ForAnyValue",
+        if_exists=True,
+        key="sts:ExternalId",
+        values=(),
+        value_count=2,
+        has_wildcard=True,
+        matches_anything=True,
+    )
+    assert to_policy(document, is_trust=True) == Policy(
+        statements=(
+            Statement(
+                is_allow=False,
+                actions=Choice(("sts:TagSession",), is_inverted=True),
+                resources=None,
+                principals=Principals((("AWS", "1"), ("Service", "a"), ("Service", "b")), is_inverted=True),
+                conditions=(condition,),
+            ),
+        ),
+        has_variables=False,
+        undecided=(),
+    )
+    assert condition.written == "ForAnyValue:StringLikeIfExists"
+
+
+@pytest.mark.parametrize("key", ["sts:ExternalId", "STS:EXTERNALID", "sts:externalid"])
+def test_an_external_id_is_dropped_in_whichever_letter_case_its_key_is(key: str) -> None:
+    (condition,) = conditions_of({"StringEquals": {key: "secret-1"}})
+    assert (condition.values, condition.value_count) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "has_wildcard", "matches_anything"),
+    [
+        ("StringEquals", "*", False, False),
+        ("StringLike", "a*", True, False),
+        ("StringLike", "*", True, True),
+        ("StringLike", "", False, False),
+        ("ArnEquals", "arn:aws:iam::*:role/a", True, False),
+        ("IpAddress", "0.0.0.0/0", False, True),
+        ("IpAddress", "10.0.0.0/8", False, False),
+    ],
+)
+def test_what_a_value_may_match_is_kept(operator: str, value: str, has_wildcard: bool, matches_anything: bool) -> None:
+    (condition,) = conditions_of({operator: {"aws:SourceArn": value}})
+    assert (condition.values, condition.has_wildcard, condition.matches_anything) == (
+        (value,),
+        has_wildcard,
+        matches_anything,
+    )
+
+
+def test_values_that_are_no_texts_are_kept_as_aws_writes_them() -> None:
+    (flag, number) = conditions_of({"Bool": {"aws:SecureTransport": False}, "NumericEquals": {"aws:x": [1, 2]}})
+    assert (flag.values, number.values) == (("false",), ("1", "2"))
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        ([], "The policy document was not understood: it is not an object."),
+        ({"Statement": [[]]}, "Statement 1 of the policy was not understood: it is not an object."),
+        (
+            {"Statement": [{"Effect": "Allow", "Action": "a:b", "Resource": "*", "Kondition": {}}]},
+            "Statement 1 of the policy was not understood: it has an unknown element.",
+        ),
+        (
+            {"Statement": [{"Effect": "Allow", "Resource": "*"}]},
+            "Statement 1 of the policy was not understood: it names no actions.",
+        ),
+        (
+            {"Statement": [{"Effect": "Allow", "Action": "a:b", "Resource": [""]}]},
+            "Statement 1 of the policy was not understood: Resource is not a list of texts.",
+        ),
+        (
+            {"Statement": [{"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": ["x"]}]},
+            "Statement 1 of the policy was not understood: its conditions are not objects.",
+        ),
+        (
+            {"Statement": [{"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": {"Bool": {"a:b": {}}}}]},
+            "Statement 1 of the policy was not understood: a condition's values are not texts.",
+        ),
+    ],
+)
+def test_what_is_not_understood_is_said(document: object, sentence: str) -> None:
+    assert to_policy(document) == Policy((), False, (sentence,))
+
+
+def test_both_principal_and_not_principal_are_not_understood() -> None:
+    statement = {"Effect": "Allow", "Action": "sts:*", "Principal": "*", "NotPrincipal": "*"}
+    assert to_policy({"Statement": statement}, is_trust=True).undecided == (
+        "Statement 1 of the policy was not understood: it has both Principal and NotPrincipal.",
+    )

@@ -1,0 +1,271 @@
+"""Verdicts on policies, compared with a table that was decided by hand; and what must hold for all policies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ploy_connector_aws.aws.iam.privileges import Powers, Reason, Verdict, judge, to_powers, unread
+from ploy_connector_aws.sandbox.aws import policies as local
+
+ROWS: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("privileged_policies.yaml").read_text())
+
+
+def document(statements: object) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def verdict_of(row: dict[str, Any]) -> Verdict:
+    if "document" in row:
+        policies = [row["document"]]
+    else:
+        policies = [document(each) for each in row.get("policies", [row.get("statements", [])])]
+    powers = [to_powers(each) for each in policies]
+    if "unread" in row:
+        powers.append(unread(row["unread"]))
+    boundary = None
+    if "boundary" in row:
+        boundary = to_powers(document(row["boundary"]))
+    if "boundary_document" in row:
+        boundary = to_powers(row["boundary_document"])
+    return judge(powers, boundary)
+
+
+def told(reason: Reason) -> str | dict[str, Any]:
+    """A reason as the table has it."""
+    names = {"only": "limited_to", "except": "excepted", "if": "conditions", "unless": "may_be_denied"}
+    limits = {name: list(getattr(reason, field)) for name, field in names.items() if getattr(reason, field)}
+    return {"code": reason.code, **limits} if limits else reason.code
+
+
+def test_the_table_has_at_least_sixty_policies_each_of_its_own_name() -> None:
+    names = [row["case"] for row in ROWS]
+    assert len(names) == len(set(names))
+    assert len(names) >= 60
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["case"])
+def test_a_policy_is_judged_as_a_security_engineer_would(row: dict[str, Any]) -> None:
+    verdict = verdict_of(row)
+    assert {
+        "privileged": verdict.privileged,
+        "reasons": [told(reason) for reason in verdict.reasons],
+        "undecided": list(verdict.undecided),
+    } == {
+        "privileged": row["privileged"],
+        "reasons": row.get("reasons", []),
+        "undecided": row.get("undecided", []),
+    }
+
+
+def test_a_reason_says_its_actions_limits_exceptions_and_conditions_in_one_sentence() -> None:
+    statements = [
+        {
+            "Effect": "Allow",
+            "Action": ["iam:AttachRolePolicy", "iam:PutRolePolicy"],
+            "Resource": [f"arn:aws:iam::123456789012:role/app-{number}-*" for number in range(1, 6)],
+            "Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}},
+        },
+        {"Effect": "Deny", "Action": "iam:*", "Resource": "arn:aws:iam::123456789012:role/app-1-x"},
+        {
+            "Effect": "Deny",
+            "Action": "iam:PutRolePolicy",
+            "Resource": "*",
+            "Condition": {"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}},
+        },
+    ]
+    roles = tuple(f"arn:aws:iam::123456789012:role/app-{number}-*" for number in range(1, 6))
+    verdict = judge([to_powers(document(statements))])
+    assert verdict == Verdict(
+        True,
+        (
+            Reason(
+                code="write-policies",
+                sentence="It can give permissions to users, roles or groups (iam:AttachRolePolicy, iam:PutRolePolicy), "
+                "limited to arn:aws:iam::123456789012:role/app-1-*, arn:aws:iam::123456789012:role/app-2-*, "
+                "arn:aws:iam::123456789012:role/app-3-* and 2 more, except arn:aws:iam::123456789012:role/app-1-x, "
+                "only under conditions on aws:MultiFactorAuthPresent, unless a Deny under conditions on aws:SourceIp "
+                "applies.",
+                actions=("iam:AttachRolePolicy", "iam:PutRolePolicy"),
+                limited_to=roles,
+                excepted=("arn:aws:iam::123456789012:role/app-1-x",),
+                conditions=("aws:MultiFactorAuthPresent",),
+                may_be_denied=("aws:SourceIp",),
+            ),
+        ),
+    )
+    assert verdict.sentences == (verdict.reasons[0].sentence,)
+
+
+def test_attributes_tell_the_codes_what_is_undecided_and_what_is_never_seen() -> None:
+    powers = [to_powers(document([{"Effect": "Allow", "Action": "iam:*", "Resource": "*"}])), unread("One is unread.")]
+    never_seen = [
+        "Service control policies of the organization may take access away; they cannot be read with these "
+        "permissions.",
+        "Session policies and policies of the resources themselves are not part of this verdict.",
+    ]
+    assert judge(powers).to_attributes() == {
+        "privilege_reasons": [{"code": "iam-full", "actions": ["iam:*"]}],
+        "privilege_undecided": ["One is unread."],
+        "privilege_never_seen": never_seen,
+    }
+    assert judge([]).to_attributes() == {"privilege_never_seen": never_seen}
+    json.dumps(judge(powers).to_attributes())
+
+
+def test_a_policy_of_ever_more_areas_is_judged_in_time_and_on_the_safe_side() -> None:
+    denies = [
+        {
+            "Effect": "Deny",
+            "Action": "iam:*",
+            "NotResource": [f"arn:aws:iam::*:role/*{letter}{number}*" for letter in "abcdefgh"],
+        }
+        for number in range(12)
+    ]
+    verdict = judge(
+        [to_powers(document([{"Effect": "Allow", "Action": "iam:PutRolePolicy", "Resource": "*"}, *denies]))]
+    )
+    assert verdict.privileged is True
+
+
+# --- for all policies ---------------------------------------------------------------------------------------------
+
+ACTION_PATTERNS = st.sampled_from(
+    [
+        *("*", "iam:*", "i?m:*", "iam:Pu*Policy", "iam:PutRolePolicy", "iam:PassRole", "iam:Create*", "iam:Get*"),
+        *("lambda:*", "lambda:CreateFunction", "lambda:UpdateFunctionCode", "ec2:RunInstances", "sts:*"),
+        *("sts:AssumeRole", "sso:*", "identitystore:List*", "organizations:*", "s3:*", "ssm:SendCommand"),
+    ]
+)
+RESOURCE_PATTERNS = st.sampled_from(
+    [
+        *("*", "arn:aws:s3:::data/*", "arn:aws:iam::*:role/*", "arn:aws:iam::*:role/app", "arn:aws:iam::*:role/a*"),
+        *("arn:aws:iam::*:user/${aws:username}", "arn:aws:iam::1:policy/x", "arn:aws:lambda:*:*:function:f"),
+    ]
+)
+CONDITIONS = st.sampled_from(
+    [
+        {},
+        {"Bool": {"aws:MultiFactorAuthPresent": "true"}},
+        {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}},
+    ]
+)
+
+
+@st.composite
+def statements(draw: st.DrawFn, effect: str | None = None) -> dict[str, Any]:
+    return {
+        "Effect": effect or draw(st.sampled_from(["Allow", "Allow", "Deny"])),
+        draw(st.sampled_from(["Action", "Action", "NotAction"])): draw(
+            st.lists(ACTION_PATTERNS, min_size=1, max_size=3)
+        ),
+        draw(st.sampled_from(["Resource", "Resource", "NotResource"])): draw(
+            st.lists(RESOURCE_PATTERNS, min_size=1, max_size=2)
+        ),
+        "Condition": draw(CONDITIONS),
+    }
+
+
+POLICIES = st.lists(statements(), max_size=5)
+RANK = {False: 0, None: 1, True: 2}
+
+
+def powers_of(policy: list[dict[str, Any]]) -> Powers:
+    return to_powers(document(policy))
+
+
+@settings(deadline=None)
+@given(POLICIES, statements(effect="Allow"))
+def test_an_allow_more_never_makes_less_privileged(policy: list[dict[str, Any]], more: dict[str, Any]) -> None:
+    before, after = judge([powers_of(policy)]), judge([powers_of([*policy, more])])
+    assert RANK[after.privileged] >= RANK[before.privileged]
+
+
+@settings(deadline=None)
+@given(POLICIES, statements(effect="Deny"))
+def test_a_deny_more_never_makes_more_privileged(policy: list[dict[str, Any]], more: dict[str, Any]) -> None:
+    before, after = judge([powers_of(policy)]), judge([powers_of([*policy, more])])
+    assert RANK[after.privileged] <= RANK[before.privileged]
+
+
+@settings(deadline=None)
+@given(POLICIES)
+def test_under_a_deny_of_everything_nothing_is_privileged(policy: list[dict[str, Any]]) -> None:
+    deny = {"Effect": "Deny", "Action": "*", "Resource": "*"}
+    assert judge([powers_of(policy), powers_of([deny])]) == Verdict(False)
+
+
+@settings(deadline=None)
+@given(POLICIES, POLICIES)
+def test_a_boundary_never_adds(policy: list[dict[str, Any]], boundary: list[dict[str, Any]]) -> None:
+    without, within = judge([powers_of(policy)]), judge([powers_of(policy)], powers_of(boundary))
+    assert RANK[within.privileged] <= RANK[without.privileged]
+
+
+@settings(deadline=None)
+@given(POLICIES)
+def test_a_boundary_of_everything_changes_nothing(policy: list[dict[str, Any]]) -> None:
+    everything = powers_of([{"Effect": "Allow", "Action": "*", "Resource": "*"}])
+    assert judge([powers_of(policy)], everything) == judge([powers_of(policy)])
+
+
+@settings(deadline=None)
+@given(POLICIES, st.randoms(use_true_random=False))
+def test_the_letter_case_of_actions_never_matters(policy: list[dict[str, Any]], random: Any) -> None:
+    def mixed(text: str) -> str:
+        return "".join(random.choice([each.upper(), each.lower()]) for each in text)
+
+    shuffled = [
+        {name: [mixed(text) for text in value] if name.endswith("Action") else value for name, value in each.items()}
+        for each in policy
+    ]
+    assert judge([powers_of(shuffled)]) == judge([powers_of(policy)])
+
+
+@settings(deadline=None)
+@given(POLICIES)
+def test_one_policy_or_one_policy_per_statement_is_the_same(policy: list[dict[str, Any]]) -> None:
+    assert judge([powers_of([each]) for each in policy]) == judge([powers_of(policy)])
+
+
+# What the local AWS, which decides by texts and knows no table, would allow a user named ana: (code, action, resource).
+DANGERS = [
+    ("write-policies", "iam:PutRolePolicy", "arn:aws:iam::123456789012:role/app"),
+    ("write-policies", "iam:PutRolePolicy", "arn:aws:iam::123456789012:role/zoo"),
+    ("write-policies", "iam:PutUserPolicy", "arn:aws:iam::123456789012:user/ana"),
+    ("credentials-of-others", "iam:CreateAccessKey", "arn:aws:iam::123456789012:user/bo"),
+    ("policy-version", "iam:CreatePolicyVersion", "arn:aws:iam::1:policy/x"),
+    ("code-of-others", "lambda:UpdateFunctionCode", "arn:aws:lambda:eu-central-1:123456789012:function:f"),
+    ("organizations-write", "organizations:AttachPolicy", "arn:aws:organizations::1:root/o-1/r-1"),
+    ("identity-center-write", "sso-directory:AddMemberToGroup", "*"),
+]
+CONTEXT = {"aws:username": ("ana",), "aws:multifactorauthpresent": ("true",)}
+
+
+@settings(deadline=None)
+@given(POLICIES, st.none() | POLICIES)
+def test_what_aws_would_allow_is_never_missed(
+    policy: list[dict[str, Any]], boundary: list[dict[str, Any]] | None
+) -> None:
+    layers = [policy] if boundary is None else [policy, boundary]
+    decided = [local.to_policy(json.dumps(document(layer))) for layer in layers if layer]
+    allowed = {
+        (code, action)
+        for code, action, resource in DANGERS
+        if len(decided) == len(layers)
+        and all(local.decide([each], action, resource, CONTEXT) is local.Decision.ALLOWED for each in decided)
+    }
+    verdict = judge([powers_of(policy)], None if boundary is None else powers_of(boundary))
+    told = {reason.code for reason in verdict.reasons}
+    missed = {
+        code
+        for code, action in allowed
+        if not {code, "admin"} & told and not ("iam-full" in told and action.startswith("iam:"))
+    }
+    assert missed == set()

@@ -1,0 +1,78 @@
+"""Verdicts on the policies that AWS itself ships, as moto has them."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+
+from ploy_connector_aws.aws.iam.privileges import Verdict, judge, to_powers
+
+DOCUMENTS = {name: policy["Document"] for name, policy in json.loads(aws_managed_policies_data).items()}
+
+EXPECTED: dict[str, list[str]] = {
+    "AdministratorAccess": ["admin"],
+    "IAMFullAccess": ["iam-full"],
+    "PowerUserAccess": [
+        "assume-any-role",
+        "assume-root",
+        "code-of-others",
+        "command-on-instances",
+        "session-on-instances",
+        "identity-center-write",
+        "account-access-write",
+    ],
+    "AWSLambda_FullAccess": ["pass-role-lambda", "code-of-others"],
+    "AWSRolesAnywhereFullAccess": ["pass-role-rolesanywhere"],
+    "AWSSSOMasterAccountAdministrator": ["identity-center-write", "organizations-write"],
+    "AWSSSODirectoryAdministrator": ["identity-center-write"],
+    "AWSOrganizationsFullAccess": ["organizations-write"],
+    "AWSGlueConsoleFullAccess": ["pass-role-ec2", "pass-role-glue", "code-of-others"],
+    "AmazonSSMFullAccess": ["command-on-instances", "session-on-instances"],
+    # Only the person's own password and credentials.
+    "IAMUserChangePassword": [],
+    "IAMSelfManageServiceSpecificCredentials": [],
+    "IAMReadOnlyAccess": [],
+    "AWSSSOReadOnly": [],
+    "AWSSSODirectoryReadOnly": [],
+    "ReadOnlyAccess": [],
+    "ViewOnlyAccess": [],
+    "SecurityAudit": [],
+    "SupportUser": [],
+    "Billing": [],
+    # All of a service, but no role can be passed to it.
+    "AmazonEC2FullAccess": [],
+    "AmazonS3FullAccess": [],
+    "AmazonDynamoDBFullAccess_v2": [],
+    "NetworkAdministrator": [],
+    # One fixed command, by a document of AWS's own.
+    "AWSBackupFullAccess": [],
+}
+
+
+def codes(verdict: Verdict) -> list[str]:
+    return [reason.code for reason in verdict.reasons]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_policy_of_aws_is_judged_as_by_hand(name: str) -> None:
+    verdict = judge([to_powers(DOCUMENTS[name])])
+    assert (verdict.privileged, codes(verdict)) == (bool(EXPECTED[name]), EXPECTED[name])
+    assert verdict.undecided == ()
+
+
+def test_every_policy_of_aws_is_understood_and_no_reading_one_is_privileged() -> None:
+    verdicts = {name: judge([to_powers(document)]) for name, document in DOCUMENTS.items()}
+    assert {name for name, verdict in verdicts.items() if verdict.undecided or verdict.privileged is None} == set()
+    assert {name for name, verdict in verdicts.items() if verdict.privileged and "ReadOnly" in name} == set()
+    # Most of AWS's policies give no way to more power: a rule gone astray would show here.
+    assert 0.05 < sum(verdict.privileged is True for verdict in verdicts.values()) / len(verdicts) < 0.2
+
+
+def test_all_policies_of_aws_are_judged_within_a_second_of_the_processor() -> None:
+    began = time.process_time()
+    for document in DOCUMENTS.values():
+        judge([to_powers(document)])
+    assert time.process_time() - began < 1

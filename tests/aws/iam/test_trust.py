@@ -1,0 +1,220 @@
+"""Who may assume a role, compared with a table that was decided by hand; and that no external id is ever told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ploy_connector_aws.aws.iam.trust import FLAGS, SaidCondition, Trust, Trusted, Way, to_trust
+
+ROWS: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("trust_policies.yaml").read_text())
+ROLE = "arn:aws:iam::111122223333:role/app"
+
+
+def document(statements: object) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def told_condition(condition: SaidCondition) -> str:
+    values = f" = {', '.join(condition.values)}" if condition.values else ""
+    weaknesses = f" [{', '.join(condition.weaknesses)}]" if condition.weaknesses else ""
+    return f"{condition.operator} {condition.key}{values}{weaknesses}"
+
+
+def told_way(way: Way) -> dict[str, Any]:
+    """A way as the table has it: what it does not say is left out."""
+    told = {
+        "by": [action.removeprefix("sts:") for action in way.actions],
+        "external_id": way.external_id,
+        "if": [told_condition(each) for each in way.conditions],
+        "denied_if": [told_condition(each) for each in way.denied_under],
+        "except": list(way.except_principals),
+        "flags": list(way.flags),
+    }
+    return {name: value for name, value in told.items() if value not in ([], "absent", ["AssumeRole"])}
+
+
+def told(trusted: Trusted) -> str:
+    whose = {True: "own", False: "other", None: "unknown"}[trusted.is_own_account]
+    return f"{trusted.kind} {trusted.id} ({whose})"
+
+
+def test_the_table_has_at_least_thirty_trust_policies_each_of_its_own_name() -> None:
+    names = [row["case"] for row in ROWS]
+    assert len(names) == len(set(names))
+    assert len(names) >= 30
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["case"])
+def test_a_trust_policy_is_read_as_a_security_engineer_would(row: dict[str, Any]) -> None:
+    trust = to_trust(row["document"] if "document" in row else document(row["statements"]), ROLE)
+    flags = {flag for ways in row["trusted"].values() for way in ways for flag in way.get("flags", [])}
+    assert {
+        "trusted": [(told(each), [told_way(way) for way in each.ways]) for each in trust.trusted],
+        "flags": list(trust.flags),
+        "undecided": list(trust.undecided),
+    } == {
+        "trusted": sorted(row["trusted"].items()),
+        "flags": sorted(flags | set(row.get("flags", []))),
+        "undecided": row.get("undecided", []),
+    }
+    assert "secret-" not in repr(trust)
+
+
+def test_every_flag_has_a_sentence_and_occurs_in_the_table() -> None:
+    found = {flag for row in ROWS for flag in row.get("flags", [])}
+    found |= {flag for row in ROWS for ways in row["trusted"].values() for way in ways for flag in way.get("flags", [])}
+    assert found == FLAGS.keys()
+
+
+def test_a_principal_is_told_whole_as_json() -> None:
+    statements = [
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": "444455556666"},
+            "Action": "sts:*",
+            "Condition": {
+                "StringEqualsIfExists": {"sts:ExternalId": "secret-1"},
+                "StringEquals": {"aws:PrincipalOrgID": ["o-1", "o-2"]},
+            },
+        },
+        {"Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": "sts:AssumeRole"},
+        {
+            "Effect": "Deny",
+            "Principal": {"AWS": "arn:aws:iam::444455556666:user/x"},
+            "Action": "sts:*",
+        },
+        {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "sts:*",
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        },
+    ]
+    trust = to_trust(document(statements), ROLE)
+    denied = {
+        "denied_under": [{"key": "aws:SecureTransport", "operator": "Bool"}],
+        "except_principals": ["arn:aws:iam::444455556666:user/x"],
+    }
+    assert [(each.kind, each.id, each.account) for each in trust.trusted] == [
+        ("account", "arn:aws:iam::444455556666:root", "444455556666")
+    ]
+    assert trust.trusted[0].to_attributes() == {
+        "principal_kind": "account",
+        "is_own_account": False,
+        "flags": ["external_id_missing", "external_id_weak"],
+        "ways": [
+            {
+                "actions": ["sts:AssumeRole"],
+                "external_id": "weak",
+                "conditions": [
+                    {"key": "sts:ExternalId", "operator": "StringEqualsIfExists", "weaknesses": ["if_exists"]},
+                    {"key": "aws:PrincipalOrgID", "operator": "StringEquals", "values": ["o-1", "o-2"]},
+                ],
+                "flags": ["external_id_weak"],
+                **denied,
+            },
+            {"actions": ["sts:AssumeRole"], "external_id": "absent", "flags": ["external_id_missing"], **denied},
+        ],
+    }
+
+
+def test_an_account_named_by_its_digits_is_of_the_roles_own_partition() -> None:
+    trust = to_trust(
+        document([{"Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": "sts:AssumeRole"}]),
+        "arn:aws-us-gov:iam::111122223333:role/app",
+    )
+    assert [each.id for each in trust.trusted] == ["arn:aws-us-gov:iam::444455556666:root"]
+
+
+# --- for all trust policies -----------------------------------------------------------------------------------------
+
+# AWS allows these characters in an external id (STS API reference, AssumeRole); a marker makes it findable.
+EXTERNAL_IDS = st.text("abcXYZ019_=,.@:/-+*?", max_size=12).map(lambda text: f"{text}<MARK>{text}")
+OPERATORS = st.sampled_from(
+    [
+        *("StringEquals", "StringLike", "StringNotEquals", "StringEqualsIfExists", "StringEqualsIgnoreCase"),
+        *("ForAnyValue:StringLike", "ForAllValues:StringEquals", "Null", "ArnLike", "Nonsense", "ForSome:StringLike"),
+    ]
+)
+KEYS = st.sampled_from(["sts:ExternalId", "STS:EXTERNALID", "sts:externalid"])
+PRINCIPALS: st.SearchStrategy[Any] = st.sampled_from(
+    [
+        "*",
+        {"AWS": "*"},
+        {"AWS": ["444455556666", "arn:aws:iam::111122223333:role/a"]},
+        {"AWS": "AROAEXAMPLEEXAMPLE123"},
+        {"Federated": "arn:aws:iam::111122223333:oidc-provider/id.example"},
+        {"Service": "account-access.amazonaws.com"},
+        {"Odd": "x"},
+    ]
+)
+
+
+@st.composite
+def statements(draw: st.DrawFn) -> dict[str, Any]:
+    values = draw(st.one_of(EXTERNAL_IDS, st.lists(EXTERNAL_IDS, max_size=3)))
+    return {
+        "Effect": draw(st.sampled_from(["Allow", "Allow", "Deny", "Maybe"])),
+        draw(st.sampled_from(["Principal", "Principal", "NotPrincipal"])): draw(PRINCIPALS),
+        draw(st.sampled_from(["Action", "NotAction"])): draw(st.sampled_from(["sts:*", "sts:AssumeRole", "sts:Tag*"])),
+        "Condition": {
+            draw(OPERATORS): {draw(KEYS): values},
+            "Bool": {"aws:MultiFactorAuthPresent": "true"},
+        },
+        **draw(st.sampled_from([{}, {"Resource": "*"}, {"Sid": "a"}])),
+    }
+
+
+@settings(deadline=None)
+@given(st.lists(statements(), max_size=4))
+def test_no_external_id_is_in_any_answer(policy: list[dict[str, Any]]) -> None:
+    trust = to_trust(document(policy), ROLE)
+    said = [json.dumps(each.to_attributes()) for each in trust.trusted]
+    assert "MARK" not in "".join([repr(trust), *said])
+
+
+@settings(deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | EXTERNAL_IDS,
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["Version", "Statement", "Effect", "Action", "Principal", "AWS", "Condition", "StringEquals"]
+                ),
+                inner,
+            )
+        ),
+    )
+)
+def test_whatever_the_document_is_it_is_read_without_an_exception_and_without_telling_it(value: Any) -> None:
+    trust = to_trust(value, ROLE)
+    assert trust.trusted == ()
+    assert "MARK" not in repr(trust)
+
+
+@settings(deadline=None)
+@given(st.lists(statements(), max_size=4))
+def test_under_a_deny_of_everyone_nobody_is_trusted(policy: list[dict[str, Any]]) -> None:
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "sts:*"}
+    assert to_trust(document([*policy, deny]), ROLE).trusted == ()
+
+
+@settings(deadline=None)
+@given(st.lists(statements(), max_size=4), statements())
+def test_an_allow_more_never_lets_fewer_in(policy: list[dict[str, Any]], more: dict[str, Any]) -> None:
+    before = to_trust(document(policy), ROLE)
+    after = to_trust(document([*policy, {**more, "Effect": "Allow"}]), ROLE)
+    assert {each.id for each in before.trusted} <= {each.id for each in after.trusted}
+
+
+def test_nothing_is_said_of_an_undecodable_document_but_that() -> None:
+    assert to_trust("<MARK>", ROLE) == Trust((), (), ("The policy document could not be decoded.",))

@@ -1,0 +1,73 @@
+"""IAM on its way to Ploy: what could not be read is kept, and what changed is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from moto.backends import get_backend
+
+from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
+
+from .oracle import is_of_iam
+from .site import Site, SiteMaker
+
+USERS = {"ci-deployer", "backup-robot", "henrik.aas", "auditor-2023"}
+"""IAM users; Henrik Aas has a namesake in Identity Center."""
+
+
+@pytest.fixture
+def company(sites: SiteMaker) -> Iterator[Site]:
+    with sites(demo_organisation()) as site:
+        assert site.sync().code == Exit.OK
+        yield site
+
+
+def of_iam(site: Site) -> dict[tuple[str, str], Mapping[str, Any]]:
+    return {key: each for key, each in site.records_at_ploy().items() if is_of_iam(each)}
+
+
+def last_logins(site: Site) -> dict[str, str | None]:
+    return {
+        each["username"]: each.get("last_login_at") for each in of_iam(site).values() if each.get("username") in USERS
+    }
+
+
+@pytest.mark.parametrize(
+    ("denied", "unproven"),
+    [
+        (
+            "iam:GetAccountAuthorizationDetails",
+            {"iam/policies", "iam/users", "iam/groups", "iam/roles", "iam/trust", "iam/permission-set-roles"},
+        ),
+        ("iam:ListUsers", {"iam/users"}),
+        ("iam:ListRoles", {"iam/roles", "iam/permission-set-roles"}),
+    ],
+)
+def test_what_is_denied_removes_and_overwrites_nothing(company: Site, denied: str, unproven: set[str]) -> None:
+    before, grants = of_iam(company), {key for key in company.records_at_ploy() if key[0] == "grant"}
+    company.world.aws.faults.deny(denied)
+    synced = company.sync()
+
+    assert (synced.code, set(synced.unproven), synced.printed["removed"]) == (Exit.UNPROVEN, unproven, {})
+    assert {failure["missing_permissions"][0] for failure in synced.unproven.values()} == {denied}
+    assert of_iam(company) == before
+    assert {key for key in company.records_at_ploy() if key[0] == "grant"} == grants
+
+
+def test_what_changed_while_a_list_was_denied_is_right_once_it_is_allowed_again(company: Site) -> None:
+    users: dict[str, Any] = get_backend("iam")[company.seeded.instance.owner_account_id]["aws"].users
+    company.world.aws.faults.deny("iam:ListUsers")
+    users["henrik.aas"].password_last_used = datetime(2026, 11, 20, 9, tzinfo=UTC)
+    del users["backup-robot"]
+    company.sync()
+    while_denied = last_logins(company)
+    company.world.aws.faults.allow("iam:ListUsers")
+    synced = company.sync()
+
+    assert while_denied == {**dict.fromkeys(USERS), "henrik.aas": "2024-02-09T15:20:00Z"}
+    assert (synced.code, synced.unproven) == (Exit.OK, {})
+    assert last_logins(company) == {**dict.fromkeys(USERS - {"backup-robot"}), "henrik.aas": "2026-11-20T09:00:00Z"}
