@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from moto.core.base_backend import BackendDict
 
@@ -24,9 +24,13 @@ from ploy_connector_aws.sandbox.aws.application import Application
 from ploy_connector_aws.sandbox.aws.calls import Calls
 from ploy_connector_aws.sandbox.aws.faults import Faults
 from ploy_connector_aws.sandbox.aws.instances import Instances
+from ploy_connector_aws.sandbox.aws.inventory.resources import Resources
 from ploy_connector_aws.sandbox.aws.organisation import Organisation
 from ploy_connector_aws.sandbox.aws.seeding import SeededOrganisation
 from ploy_connector_aws.sandbox.aws.server import LoopbackServer
+
+if TYPE_CHECKING:
+    from ploy_connector_aws.sandbox.aws.inventory.seeding import SeededResources
 
 _account_numbers = itertools.count(200_000_000_000)
 
@@ -107,7 +111,16 @@ class SandboxAws:
                 self._instances.remove(instance)
         for account_id in (organisation.owner_account_id, *(account.id for account in organisation.accounts)):
             self.accounts.add(account_id)
+        if organisation.resources != Resources():
+            self.add_resources(*place, organisation.resources)
         return SeededOrganisation(organisation, self._instances, self.accounts.lock, self._seeded[place])
+
+    def add_resources(self, account_id: str, region: str, resources: Resources) -> SeededResources:
+        """Puts resources into an account, beside those that are there."""
+        from ploy_connector_aws.sandbox.aws.inventory.seeding import SeededResources
+
+        self.accounts.add(account_id)
+        return SeededResources(account_id, region, resources, self.accounts)
 
     def create_integration_role(
         self,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
+
+from ploy_connector_aws.sandbox.aws.inventory.resources import Resources
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ class Assignment:
 class Organisation:
     """A whole organisation with one instance of IAM Identity Center.
 
-    An `account` instance has users and groups but neither permission sets nor assignments.
+    An `account` instance has users and groups but neither permission sets nor assignments. The resources are those of
+    the owner account in the primary Region.
     """
 
     owner_account_id: str
@@ -110,3 +113,4 @@ class Organisation:
     instance_name: str | None = None
     instance_status: str = "ACTIVE"
     created_at: datetime = datetime(2025, 1, 10, 8, tzinfo=UTC)
+    resources: Resources = field(default_factory=Resources)
