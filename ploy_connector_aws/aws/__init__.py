@@ -2,6 +2,6 @@
 
 Map: ``permissions`` (the one list of actions, and what is derived from it), ``session`` (the assumed role and its
 clients), ``quiet`` (no secret in botocore's logs), ``throttle`` (rate budgets), ``paging`` (how every call is made),
-``errors`` (what AWS's errors mean), ``diagnosis`` (the checks behind a connection test), ``identity_center`` (people,
-groups, permission sets, assignments).
+``errors`` (what AWS's errors mean), ``diagnosis`` (the checks behind a connection test), ``reader`` (one sync),
+``identity_center`` (people, groups, permission sets, assignments), ``inventory`` (resources of seven services).
 """

@@ -49,6 +49,13 @@ SERVER_CODES = (
 """Codes that mean trouble on AWS's side."""
 
 
+NAMED_BY_CODE = {
+    "DBInstanceNotFound": ("DB_INSTANCE", "ResourceName"),
+    "ClusterNotFoundException": ("CLUSTER", "resourceArn"),
+}
+"""Codes that say what kind of thing does not exist, with the parameter that named the only one asked about."""
+
+
 @dataclass(frozen=True)
 class Call:
     """One call as it was made: for naming the permission it needs, and the thing that does not exist."""
@@ -102,12 +109,16 @@ class Answer:
 def find_missing(answer: Answer, call: Call) -> tuple[str | None, str | None]:
     """Tell what exactly a not-found says does not exist: its kind, and its id as it was asked for.
 
-    identitystore has fields for it. sso-admin at best names it in its text, which is believed only where it names
-    nothing else: in "instance A was not found for principal B" nobody can tell which of them is missing.
+    identitystore has fields for it, and rds and ecs have codes. sso-admin at best names it in its text, which is
+    believed only where it names nothing else: in "instance A was not found for principal B" nobody can tell which of
+    them is missing.
     """
     kind, id_ = answer.body.get("ResourceType"), answer.body.get("ResourceId")
     if kind or id_:
         return str(kind) if kind else None, str(id_).rpartition("/")[2] if id_ else None
+    if answer.code in NAMED_BY_CODE:
+        kind, parameter = NAMED_BY_CODE[answer.code]
+        return kind, call.parameters.get(parameter)
     for parameter, kind in (
         ("PrincipalId", str(call.parameters.get("PrincipalType"))),
         ("PermissionSetArn", "PERMISSION_SET"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
+from contextlib import contextmanager
 
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.spec import Page
+from ploy_connector_aws.spec import AuthenticationError, Page
 
 from .identity_center.reader import IdentityCenterReader
+from .inventory.reader import InventoryReader
 from .session import ReadSession
 
 
@@ -21,6 +23,8 @@ class AwsReader:
     def __init__(self, config: AwsConfig) -> None:
         self._session = ReadSession(config)
         self._identity_center = IdentityCenterReader(self._session)
+        self._inventory = InventoryReader(self._session)
+        self._authentication_error: AuthenticationError | None = None
 
     def read_accounts(self, skip: Set[str]) -> Iterator[Page]:
         """Read the people.
@@ -31,7 +35,8 @@ class AwsReader:
         Raises:
             AuthenticationError: The role could not be assumed, or no longer.
         """
-        yield from self._identity_center.read_accounts(skip)
+        with self._ending_together():
+            yield from self._identity_center.read_accounts(skip)
 
     def read_entitlements(self, skip: Set[str]) -> Iterator[Page]:
         """Read what can be held, and who holds it; first the people, if nobody asked for them yet.
@@ -39,10 +44,33 @@ class AwsReader:
         Raises:
             AuthenticationError: The role could not be assumed, or no longer.
         """
-        try:
+        with self._ending_together():
             yield from self._identity_center.read_entitlements(skip)
-        finally:
+        self._identity_center.close()
+
+    def read_resources(self, skip: Set[str]) -> Iterator[Page]:
+        """Read the things in the AWS account, and leave it.
+
+        Raises:
+            AuthenticationError: The role could not be assumed, or no longer.
+        """
+        with self._ending_together():
+            yield from self._inventory.read_resources(skip)
+        self.close()
+
+    @contextmanager
+    def _ending_together(self) -> Iterator[None]:
+        """Let the end of one iterator before its time be the end of those that follow."""
+        if self._authentication_error is not None:
+            raise self._authentication_error
+        try:
+            yield
+        except AuthenticationError as error:
+            self._authentication_error = error
+            raise
+        except GeneratorExit:
             self.close()
+            raise
 
     def close(self) -> None:
         """Stop calling AWS and forget what was seen."""

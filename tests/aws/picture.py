@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ploy_connector_aws.config import RESOURCE_SCOPES
 from ploy_connector_aws.spec import Failure, Grant, Page, RecordKey
+
+ROOTS = {"identity-center", *RESOURCE_SCOPES}
 
 
 @dataclass
@@ -49,7 +52,7 @@ def to_picture(pages: Iterable[Page]) -> Picture:
             assert picture.endings.get(page.parent, "unknown") is None, f"{page.parent} announces while not open"
             picture.parents[page.scope] = page.parent
         else:
-            assert page.scope == "identity-center", f"{page.scope} was never announced"
+            assert page.scope in ROOTS, f"{page.scope} was never announced"
         picture.endings[page.scope] = page.ending
         if page.failure is not None:
             picture.failures[page.scope] = page.failure

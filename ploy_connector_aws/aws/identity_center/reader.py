@@ -77,6 +77,10 @@ class IdentityCenterReader:
         self._seen.close()
 
     def _read_root(self) -> Iterator[Page]:
+        scopes = [scope for scope in SCOPE_NEEDS if scope.startswith(f"{IDENTITY_CENTER}/")]
+        if not any(self._config.includes(scope) for scope in scopes):
+            yield Page(scope=IDENTITY_CENTER, excluded=True)
+            return
         yield Page(scope=IDENTITY_CENTER)
         try:
             self._session.open()
@@ -91,7 +95,7 @@ class IdentityCenterReader:
             return
         self._reading = Reading(self._session, instance, self._seen)
         yield Page(scope=IDENTITY_CENTER, origin=instance.arn)
-        for scope in SCOPE_NEEDS:
+        for scope in scopes:
             yield Page(scope=scope, parent=IDENTITY_CENTER, excluded=not self._config.includes(scope))
         yield Page(scope=IDENTITY_CENTER, complete=True)
 

@@ -112,15 +112,15 @@ class SandboxAws:
         for account_id in (organisation.owner_account_id, *(account.id for account in organisation.accounts)):
             self.accounts.add(account_id)
         if organisation.resources != Resources():
-            self.add_resources(*place, organisation.resources)
+            self._resources(*place).replace(organisation.resources)
         return SeededOrganisation(organisation, self._instances, self.accounts.lock, self._seeded[place])
 
     def add_resources(self, account_id: str, region: str, resources: Resources) -> SeededResources:
         """Puts resources into an account, beside those that are there."""
-        from ploy_connector_aws.sandbox.aws.inventory.seeding import SeededResources
-
         self.accounts.add(account_id)
-        return SeededResources(account_id, region, resources, self.accounts)
+        seeded = self._resources(account_id, region)
+        seeded.add(resources)
+        return seeded
 
     def create_integration_role(
         self,
@@ -159,6 +159,11 @@ class SandboxAws:
             self.faults.reset()
             self.calls.clear()
             self.caller_credentials = self._create_caller()
+
+    def _resources(self, account_id: str, region: str) -> SeededResources:
+        from ploy_connector_aws.sandbox.aws.inventory.seeding import SeededResources
+
+        return SeededResources(account_id, region, self.accounts)
 
     def _create_caller(self) -> AccessKey:
         return self.accounts.create_user(PLOY_ACCOUNT_ID, PLOY_USER_NAME, ASSUME_ANY_ROLE)

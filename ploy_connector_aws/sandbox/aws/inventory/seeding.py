@@ -30,6 +30,15 @@ from ploy_connector_aws.sandbox.aws.inventory.resources import (
 )
 from ploy_connector_aws.sandbox.aws.principals import PARTITION, iam
 
+_REGIONAL: tuple[Any, ...] = (
+    dynamodb_backends,
+    sqs_backends,
+    lambda_backends,
+    rds_backends,
+    ec2_backends,
+    ecs_backends,
+)
+
 
 class SeededResources:
     """The resources of one account and Region in the local AWS, and the means to change them.
@@ -37,12 +46,11 @@ class SeededResources:
     `servers` maps the keys of EC2 instances to the ids that they got.
     """
 
-    def __init__(self, account_id: str, region: str, resources: Resources, accounts: Accounts) -> None:
+    def __init__(self, account_id: str, region: str, accounts: Accounts) -> None:
         self.account_id = account_id
         self.region = region
         self.servers: dict[str, str] = {}
         self._accounts = accounts
-        self.add(resources)
 
     def add(self, resources: Resources) -> None:
         """Puts more in."""
@@ -82,7 +90,18 @@ class SeededResources:
         with self._accounts.lock:
             _set_state(self._instance(self.servers[key]), "terminated")
 
+    def replace(self, resources: Resources) -> None:
+        """Takes out all that there is, whoever put it in, and puts this in."""
+        with self._accounts.lock:
+            for backends in _REGIONAL:
+                backends[self.account_id][self.region].reset()
+            s3_backends[self.account_id][PARTITION].buckets.clear()
+            self.servers.clear()
+            self.add(resources)
+
     def _add_bucket(self, bucket: Bucket) -> None:
+        # Names are unique in all of AWS, but each account here may stand for a world of its own.
+        s3_backends.bucket_accounts.pop(bucket.name, None)
         made = s3_backends[self.account_id][PARTITION].create_bucket(bucket.name, bucket.region or self.region)
         made.creation_date = bucket.created_at
 
@@ -127,14 +146,14 @@ class SeededResources:
         made = backend.create_db_instance(
             {
                 "db_instance_identifier": database.name,
-                "engine": database.engine,
+                # moto knows no DocumentDB, and no defaults of Neptune's; AWS lists both here.
+                "engine": "postgres",
                 "engine_version": database.engine_version,
                 "db_instance_class": "db.t4g.medium",
-                # moto knows no default of Neptune's and DocumentDB's.
-                "allocated_storage": 20,
                 "tags": _listed(database.tags, "Key", "Value"),
             }
         )
+        made.engine = database.engine
         made.db_cluster_identifier = database.cluster
         made.created = database.created_at
 

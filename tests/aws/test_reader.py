@@ -1,0 +1,97 @@
+"""One sync's three lists: they share a session, and it is closed however many of them a host asks for."""
+
+from __future__ import annotations
+
+import pytest
+
+from ploy_connector_aws.config import RESOURCE_SCOPES
+from ploy_connector_aws.plugin import AwsConnector
+from ploy_connector_aws.spec import AuthenticationError
+from tests.aws.conftest import Customer
+from tests.aws.picture import Picture, to_picture
+
+NOTHING_SKIPPED: frozenset[str] = frozenset()
+
+
+def sync(connector: AwsConnector) -> Picture:
+    return to_picture(
+        page
+        for hook in (connector.list_accounts, connector.list_entitlements, connector.list_resources)
+        for page in hook(NOTHING_SKIPPED)
+    )
+
+
+def test_all_lists_are_read_in_one_session(customer: Customer) -> None:
+    picture = sync(customer.connector())
+
+    assert picture.failures == {}
+    assert len(customer.aws.calls.to("AssumeRole")) == 1
+    assert {call.session_name for call in customer.aws.calls if call.service != "sts"} == {
+        customer.aws.calls[-1].session_name
+    }
+
+
+def test_a_host_may_ask_again_and_gets_the_same(customer: Customer) -> None:
+    connector = customer.connector()
+
+    assert sync(connector) == sync(connector)
+
+
+def test_a_host_may_leave_out_the_resources_and_begin_anew(customer: Customer) -> None:
+    connector = customer.connector()
+    for _ in range(2):
+        pages = [*connector.list_accounts(NOTHING_SKIPPED), *connector.list_entitlements(NOTHING_SKIPPED)]
+        assert [page.failure for page in pages if page.failure] == []
+
+    assert len(customer.aws.calls.to("AssumeRole")) == 2
+
+
+def test_a_host_may_ask_for_the_resources_alone(customer: Customer) -> None:
+    assert to_picture(customer.connector().list_resources(NOTHING_SKIPPED)).ended("complete") == set(RESOURCE_SCOPES)
+
+
+def test_credentials_that_failed_in_one_list_are_not_tried_in_the_next(customer: Customer) -> None:
+    connector = customer.connector(external_id="another-external-id-0001")
+    for hook in (connector.list_accounts, connector.list_entitlements, connector.list_resources):
+        with pytest.raises(AuthenticationError):
+            list(hook(NOTHING_SKIPPED))
+
+    assert len(customer.aws.calls.to("AssumeRole")) == 1
+
+
+def test_credentials_that_fail_in_mid_sync_end_the_resources_too(customer: Customer) -> None:
+    customer.aws.faults.answer("ListGroupMemberships", "ExpiredTokenException", times=1)
+    connector = customer.connector()
+    list(connector.list_accounts(NOTHING_SKIPPED))
+    with pytest.raises(AuthenticationError):
+        list(connector.list_entitlements(NOTHING_SKIPPED))
+    customer.aws.calls.clear()
+
+    with pytest.raises(AuthenticationError):
+        list(connector.list_resources(NOTHING_SKIPPED))
+    assert list(customer.aws.calls) == []
+
+
+@pytest.mark.parametrize("scopes", [["resources"], ["identity-center"], ["s3/buckets"]])
+def test_what_is_switched_off_is_not_asked_for_and_ends_excluded(customer: Customer, scopes: list[str]) -> None:
+    picture = sync(customer.connector(scopes=scopes))
+
+    assert picture.failures == {}
+    asked = {call.service for call in customer.aws.calls if call.service != "sts"}
+    assert (
+        asked
+        == {
+            "resources": {"s3", "dynamodb", "sqs", "lambda", "rds", "ec2", "ecs"},
+            "identity-center": {"sso-admin", "identitystore"},
+            "s3/buckets": {"s3"},
+        }[scopes[0]]
+    )
+    is_off = {scope for scope in ("identity-center", *RESOURCE_SCOPES) if picture.endings[scope] == "excluded"}
+    assert (
+        is_off
+        == {
+            "resources": {"identity-center"},
+            "identity-center": set(RESOURCE_SCOPES),
+            "s3/buckets": {"identity-center", *RESOURCE_SCOPES[1:]},
+        }[scopes[0]]
+    )
