@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from .permissions import ACTIONS, EXPLANATIONS, KMS_DECRYPT, render_statement
 
-_INTRODUCTION = """<!-- Generated: python -m ploy_connector_aws.aws.permissions_page; a test compares it with the code. -->
+_INTRODUCTION = """\
+<!-- Generated: python -m ploy_connector_aws.aws.permissions_page; a test compares it with the code. -->
 # Permissions
 
 Every action of the policy that Ploy's guide hands out, what it is used for, and what is missing without it. Nothing
