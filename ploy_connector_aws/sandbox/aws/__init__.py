@@ -10,7 +10,7 @@ can read them there independently; what moto answers wrongly is answered here in
 - `sts`, `iam`, `identity_store`, `identity_center`, `inventory`: the services; `paging`: their pages; `tables`,
   `instances`: what stands beside moto's state
 - `organisation`: the description of an organisation; `seeding`: puts it in and changes it; `identifiers`: its ids;
-  `demo_organisation`: a believable one; `accounts`: roles, Ploy's caller, service control policies
+  `demo_organisation`, `demo_resources`: a believable one; `accounts`: roles, Ploy's caller, service control policies
 - `faults`: what can be made to go wrong
 """
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from ploy_connector_aws.sandbox.aws.demo_resources import DEMO_RESOURCES
 from ploy_connector_aws.sandbox.aws.organisation import (
     Account,
     Assignment,
@@ -141,6 +142,7 @@ def demo_organisation(owner_account_id: str = MANAGEMENT, primary_region: str = 
         accounts=tuple(replace(account, id=in_account(account.id)) for account in _ACCOUNTS),
         assignments=tuple(replace(row, account_id=in_account(row.account_id)) for row in _ASSIGNMENTS),
         instance_name="halden-freight",
+        resources=DEMO_RESOURCES,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ploy_connector_aws.sandbox.aws import Organisation
 from ploy_connector_aws.sandbox.aws.inventory.resources import (
     Bucket,
     Cluster,
@@ -276,3 +277,14 @@ def test_a_local_aws_without_resources_does_not_load_what_keeps_them() -> None:
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
     assert (run.stdout, run.returncode) == ("[]\n", 0), run.stderr
+
+
+def test_an_organisation_put_in_anew_has_its_own_resources_and_no_others(customer: Customer) -> None:
+    for tables, bucket in ((("a", "b"), "bucket-one"), (("b", "c"), "bucket-two")):
+        made = Resources(tables=tuple(map(Table, tables)), buckets=(Bucket(bucket),), functions=(Function("f"),))
+        customer.aws.seed(Organisation(customer.account_id, REGION, resources=made))
+
+    credentials = customer.assume(customer.role())
+    assert answer(customer.client("dynamodb", credentials).list_tables) == {"TableNames": ["b", "c"]}
+    (bucket_shown,) = customer.client("s3", credentials).list_buckets()["Buckets"]
+    assert bucket_shown["Name"] == "bucket-two"
