@@ -153,6 +153,8 @@ class SeededResources:
                 "tags": _listed(database.tags, "Key", "Value"),
             }
         )
+        # moto makes a snapshot each time, and refuses the 101st.
+        backend.database_snapshots.clear()
         made.engine = database.engine
         made.db_cluster_identifier = database.cluster
         made.created = database.created_at
