@@ -35,7 +35,7 @@ class AwsReader:
         Raises:
             AuthenticationError: The role could not be assumed, or no longer.
         """
-        with self._ending_together():
+        with self._failing_once():
             yield from self._identity_center.read_accounts(skip)
 
     def read_entitlements(self, skip: Set[str]) -> Iterator[Page]:
@@ -44,9 +44,14 @@ class AwsReader:
         Raises:
             AuthenticationError: The role could not be assumed, or no longer.
         """
-        with self._ending_together():
-            yield from self._identity_center.read_entitlements(skip)
-        self._identity_center.close()
+        try:
+            with self._failing_once():
+                yield from self._identity_center.read_entitlements(skip)
+        except GeneratorExit:
+            self._session.close()
+            raise
+        finally:
+            self._identity_center.close()
 
     def read_resources(self, skip: Set[str]) -> Iterator[Page]:
         """Read the things in the AWS account, and leave it.
@@ -54,21 +59,21 @@ class AwsReader:
         Raises:
             AuthenticationError: The role could not be assumed, or no longer.
         """
-        with self._ending_together():
-            yield from self._inventory.read_resources(skip)
-        self.close()
+        try:
+            with self._failing_once():
+                yield from self._inventory.read_resources(skip)
+        finally:
+            self.close()
 
     @contextmanager
-    def _ending_together(self) -> Iterator[None]:
-        """Let the end of one iterator before its time be the end of those that follow."""
+    def _failing_once(self) -> Iterator[None]:
+        """Let credentials that failed in one iterator not be tried in the next."""
         if self._authentication_error is not None:
             raise self._authentication_error
         try:
             yield
         except AuthenticationError as error:
             self._authentication_error = error
-            raise
-        except GeneratorExit:
             self.close()
             raise
 

@@ -95,3 +95,16 @@ def test_what_is_switched_off_is_not_asked_for_and_ends_excluded(customer: Custo
             "s3/buckets": {"identity-center", *RESOURCE_SCOPES[1:]},
         }[scopes[0]]
     )
+
+
+def test_a_list_that_is_left_before_its_end_ends_the_session(customer: Customer) -> None:
+    connector = customer.connector()
+    list(connector.list_accounts(NOTHING_SKIPPED))
+    entitlements = connector.list_entitlements(NOTHING_SKIPPED)
+    next(entitlements)
+    entitlements.close()  # type: ignore[attr-defined]
+    customer.aws.calls.clear()
+    picture = to_picture(connector.list_resources(NOTHING_SKIPPED))
+
+    assert {failure.message for failure in picture.failures.values()} == {"The reading was stopped."}
+    assert list(customer.aws.calls) == []
