@@ -154,8 +154,9 @@ def test_tags_that_cannot_be_read_for_now_are_tried_for_the_next_ones(owner: Own
 
 
 def test_credentials_that_fail_with_the_tags_end_the_reading(owner: Owner) -> None:
-    owner.put(servers=(Server("web"),))
+    owner.put(servers=tuple(Server(f"s{number}") for number in range(250)))
     owner.faults.answer("DescribeTags", "RequestExpired")
 
     with pytest.raises(AuthenticationError):
         owner.read(SCOPE)
+    assert owner.calls().count("DescribeTags") == 1
