@@ -170,7 +170,7 @@ def test_any_resources_are_read_whole_and_so_is_any_change_of_them(before: Resou
         account_id = customer.settings["account_id"]
         seeded = aws.add_resources(account_id, REGION, before)
         for _ in range(2):
-            picture = to_picture(customer.connector().list_resources(frozenset()))
+            picture = to_picture(customer.connector(scopes=["resources"]).list_resources(frozenset()))
             assert picture.endings == dict.fromkeys(RESOURCE_SCOPES, "complete")
             assert facts_in(picture) == facts_in_aws(account_id)
             assert picture.partial == {}
