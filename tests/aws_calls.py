@@ -32,7 +32,10 @@ NOT_YET = frozenset(
 )
 """Reads of the policy that nothing calls so far. One that is called must be taken out of here."""
 
-_OURS = re.compile(r"ploy-[a-z]+-[0-9a-f]{12}")
+AROUND_THE_GUARD = "unguarded"
+"""The purpose of a session whose credentials a test takes away, to show that AWS itself says no."""
+
+_OURS = re.compile(rf"ploy-(?!{AROUND_THE_GUARD}-)[a-z]+-[0-9a-f]{{12}}")
 """The names of the connector's own sessions; tests of the local AWS take others, and call what they like."""
 
 _KEY = "aws_actions"
