@@ -24,6 +24,19 @@ IDENTITY_CENTER = "identity-center"
 
 IAM = "iam"
 
+RESOURCES = "resources"
+
+RESOURCE_SCOPES = (
+    "s3/buckets",
+    "dynamodb/tables",
+    "sqs/queues",
+    "lambda/functions",
+    "rds/instances",
+    "ec2/instances",
+    "ecs/clusters",
+)
+"""One for each service whose resources are listed."""
+
 SCOPE_NEEDS: dict[str, tuple[str, ...]] = {
     "identity-center/users": (),
     "identity-center/groups": ("identity-center/users",),
@@ -34,8 +47,15 @@ SCOPE_NEEDS: dict[str, tuple[str, ...]] = {
         "identity-center/permission-sets",
     ),
     IAM: (),
+    **dict.fromkeys(RESOURCE_SCOPES, ()),
 }
 """Every scope that the settings can name, with the scopes it cannot be read without."""
+
+SCOPE_GROUPS: dict[str, tuple[str, ...]] = {
+    IDENTITY_CENTER: tuple(scope for scope in SCOPE_NEEDS if scope.startswith(f"{IDENTITY_CENTER}/")),
+    RESOURCES: RESOURCE_SCOPES,
+}
+"""Names that stand for several scopes."""
 
 _DIRECTION = "(?:north|south|east|west|central|northeast|northwest|southeast|southwest)"
 
@@ -107,14 +127,15 @@ class AwsConfig(BaseModel):
         Field(
             title="What to read",
             validate_default=True,
-            description="The parts that are read; 'identity-center' stands for all of its own.",
+            description="The parts that are read. 'identity-center' stands for all of its parts, 'resources' for those "
+            "of S3, DynamoDB, SQS, Lambda, RDS, EC2 and ECS.",
             json_schema_extra={
-                "items": {"type": "string", "enum": [IDENTITY_CENTER, *SCOPE_NEEDS]},
+                "items": {"type": "string", "enum": [*SCOPE_GROUPS, *SCOPE_NEEDS]},
                 "minItems": 1,
                 "uniqueItems": True,
             },
         ),
-    ] = (IDENTITY_CENTER, IAM)
+    ] = (*SCOPE_GROUPS, IAM)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> AwsConfig:
@@ -193,12 +214,13 @@ class AwsConfig(BaseModel):
     @field_validator("scopes")
     @classmethod
     def _expand_scopes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        known = (IDENTITY_CENTER, *SCOPE_NEEDS)
+        known = (*SCOPE_GROUPS, *SCOPE_NEEDS)
         if not value:
             _refuse("No scope is named, so nothing would be read; leave the setting out to read everything.")
         if not set(value) <= set(known):
             _refuse(f"A scope is not known; the scopes are {', '.join(known)}.")
-        wanted = [scope for scope in SCOPE_NEEDS if scope in value or scope.partition("/")[0] in value]
+        named = {scope for name in value for scope in SCOPE_GROUPS.get(name, (name,))}
+        wanted = [scope for scope in SCOPE_NEEDS if scope in named]
         for scope in wanted:
             missing = [needed for needed in SCOPE_NEEDS[scope] if needed not in wanted]
             if missing:

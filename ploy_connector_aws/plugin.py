@@ -16,6 +16,7 @@ class _Reader(Protocol):
 
     def read_accounts(self, skip: Set[str]) -> Iterator[Page]: ...
     def read_entitlements(self, skip: Set[str]) -> Iterator[Page]: ...
+    def read_resources(self, skip: Set[str]) -> Iterator[Page]: ...
     def close(self) -> None: ...
 
 
@@ -28,7 +29,8 @@ class AwsConnector:
         version=__version__,
         spec_version=SPEC_VERSION,
         description="Who can enter which AWS account, by which path: IAM Identity Center's users, groups, permission "
-        "sets and assignments, and IAM's users, groups, roles and policies, read through an assumed role.",
+        "sets and assignments, IAM's users, groups, roles and policies, and the resources of seven services, read "
+        "through an assumed role.",
         config_schema=config_schema(),
     )
 
@@ -61,8 +63,15 @@ class AwsConnector:
     def list_entitlements(self, skip: Set[str]) -> Iterator[Page]:
         """Go on with the sync that ``list_accounts`` began, or begin one: groups, permission sets, assignments."""
         with _only_our_errors():
+            self._reader = self._reader or self._new_reader()
+            return _guarded(self._reader.read_entitlements(skip))
+
+    @hookimpl
+    def list_resources(self, skip: Set[str]) -> Iterator[Page]:
+        """End the sync that the other lists began, or make one of this list alone: S3, DynamoDB, SQS and others."""
+        with _only_our_errors():
             reader, self._reader = self._reader or self._new_reader(), None
-            return _guarded(reader.read_entitlements(skip))
+            return _guarded(reader.read_resources(skip))
 
     def _configured(self) -> AwsConfig:
         if self._config is None:

@@ -1,10 +1,17 @@
-"""What holds for every test: none sees the caller's environment."""
+"""What holds for the whole run: no test sees the caller's environment, and every AWS call is counted."""
 
 from __future__ import annotations
 
+import pytest
+
 from ploy_connector_aws.sandbox.surroundings import forget_caller
+from tests import aws_calls
+from tests.aws_calls import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
+
+__all__ = ["pytest_sessionfinish", "pytest_terminal_summary", "pytest_testnodedown"]
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Before anything is imported that reads the environment, as moto and boto3 do."""
     forget_caller()
+    aws_calls.pytest_configure(config)

@@ -7,7 +7,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from ploy_connector_aws.config import SCOPE_NEEDS, AwsConfig, config_schema
+from ploy_connector_aws.config import SCOPE_GROUPS, SCOPE_NEEDS, AwsConfig, config_schema
 from ploy_connector_aws.spec import ConfigurationError
 
 EXTERNAL_ID = "6f2c1d3e-5b0a-4a55-9e43-b1b0c5a9d7e2"
@@ -129,6 +129,19 @@ def test_iam_and_identity_center_are_read_without_each_other() -> None:
     assert read_with("iam") == ("iam",)
     assert read_with("identity-center") == of_identity_center
     assert read_with("iam", "identity-center") == (*of_identity_center, "iam")
+
+
+@pytest.mark.parametrize("group", SCOPE_GROUPS)
+def test_a_group_stands_for_all_its_scopes(group: str) -> None:
+    config = AwsConfig.from_settings({**SETTINGS, "scopes": [group]})
+
+    assert config.scopes == SCOPE_GROUPS[group]
+
+
+def test_a_group_and_single_scopes_can_be_named_together() -> None:
+    config = AwsConfig.from_settings({**SETTINGS, "scopes": ["s3/buckets", "identity-center", "ecs/clusters"]})
+
+    assert config.scopes == (*SCOPE_GROUPS["identity-center"], "s3/buckets", "ecs/clusters")
 
 
 def test_the_schema_hides_the_secret_and_describes_every_setting() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws import __version__
-from ploy_connector_aws.config import config_schema
+from ploy_connector_aws.config import SCOPE_GROUPS, config_schema
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.spec import ConfigurationError, ConnectorError, Manifest, check_connectors
 from tests.test_config import SETTINGS
@@ -34,7 +34,8 @@ def test_a_host_opens_one_instance_for_each_integration() -> None:
 
     assert first.hooks is not second.hooks
     assert [hook for hook in ("configure", "list_resources", "grant", "revoke") if first.implements(hook)] == [
-        "configure"
+        "configure",
+        "list_resources",
     ]
 
 
@@ -50,9 +51,10 @@ def test_wrong_settings_are_refused_by_name() -> None:
     [
         lambda connector: connector.list_accounts(frozenset()),
         lambda connector: connector.list_entitlements(frozenset()),
+        lambda connector: connector.list_resources(frozenset()),
         AwsConnector.test_connection,
     ],
-    ids=["list_accounts", "list_entitlements", "test_connection"],
+    ids=["list_accounts", "list_entitlements", "list_resources", "test_connection"],
 )
 def test_hooks_before_the_settings_are_refused(call: Callable[[AwsConnector], Any]) -> None:
     with pytest.raises(ConfigurationError):
@@ -90,15 +92,13 @@ def test_an_exception_that_is_not_of_the_specification_does_not_get_out(
     pages = [
         *connector.hooks.list_accounts(skip=frozenset()),
         *connector.hooks.list_entitlements(skip=frozenset()),
+        *connector.hooks.list_resources(skip=frozenset()),
     ]
 
     assert [check.outcome for check in report.checks] == ["failed", "skipped", "skipped"]
-    assert [(page.scope, page.ending) for page in pages] == [
-        ("identity-center", None),
-        ("identity-center", "failed"),
-        ("iam", None),
-        ("iam", "failed"),
-    ]
+    assert {page.scope: page.ending for page in pages} == dict.fromkeys(
+        ("identity-center", "iam", *SCOPE_GROUPS["resources"]), "failed"
+    )
     assert "secret" not in f"{report} {pages}"
 
 

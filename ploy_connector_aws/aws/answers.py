@@ -49,6 +49,13 @@ SERVER_CODES = (
 """Codes that mean trouble on AWS's side."""
 
 
+NAMED_BY_CODE = {
+    "DBInstanceNotFound": ("DB_INSTANCE", "ResourceName"),
+    "ClusterNotFoundException": ("CLUSTER", "resourceArn"),
+}
+"""Codes that say what kind of thing does not exist, with the parameter that named the only one asked about."""
+
+
 @dataclass(frozen=True)
 class Call:
     """One call as it was made: for naming the permission it needs, and the thing that does not exist."""
@@ -115,13 +122,16 @@ _ASKED: tuple[tuple[str, str | None, frozenset[str]], ...] = (
 def find_missing(answer: Answer, call: Call) -> tuple[str | None, str | None]:
     """Tell what exactly a not-found says does not exist: its kind, and its id as it was asked for.
 
-    identitystore has fields for it. sso-admin at best names it in its text, of which AWS documents nothing. It is
-    believed only where it says of that one thing that it is not found, and not a word more: in "instance A was not
-    found for principal B" and "the directory of user B does not exist", B may well exist.
+    identitystore has fields for it, and rds and ecs have codes. sso-admin at best names it in its text, of which AWS
+    documents nothing. It is believed only where it says of that one thing that it is not found, and not a word more: in
+    "instance A was not found for principal B" and "the directory of user B does not exist", B may well exist.
     """
     kind, id_ = answer.body.get("ResourceType"), answer.body.get("ResourceId")
     if kind or id_:
         return str(kind) if kind else None, str(id_).rpartition("/")[2] if id_ else None
+    if answer.code in NAMED_BY_CODE:
+        kind, parameter = NAMED_BY_CODE[answer.code]
+        return kind, call.parameters.get(parameter)
     for parameter, fixed_kind, words in _ASKED:
         asked = call.parameters.get(parameter)
         if not asked:

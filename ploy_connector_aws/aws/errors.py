@@ -19,7 +19,7 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 
-from .answers import SERVER_CODES, THROTTLED_CODES, Answer, Call, find_missing
+from .answers import NAMED_BY_CODE, SERVER_CODES, THROTTLED_CODES, Answer, Call, find_missing
 from .assume_role import assume_role_failed
 from .permissions import KMS_DECRYPT, render_statement
 
@@ -189,9 +189,28 @@ _MEANINGS: dict[str, Callable[[Answer, Call], ConnectorError]] = {
     **dict.fromkeys(("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"), _denied),
     **dict.fromkeys(THROTTLED_CODES, _throttled),
     **dict.fromkeys(SERVER_CODES, _server_trouble),
-    **dict.fromkeys(("ResourceNotFoundException",), _not_found),
-    **dict.fromkeys(("ValidationException", "ValidationError", "InvalidParameterException"), _invalid),
-    **dict.fromkeys(("UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure"), _credentials_unknown),
+    **dict.fromkeys(("ResourceNotFoundException", *NAMED_BY_CODE), _not_found),
+    **dict.fromkeys(
+        (
+            "InvalidArgument",  # s3
+            "InvalidParameterException",
+            "InvalidParameterValue",  # ec2, rds, sqs
+            "InvalidParameterValueException",  # lambda
+            "ValidationError",
+            "ValidationException",
+        ),
+        _invalid,
+    ),
+    **dict.fromkeys(
+        (
+            "UnrecognizedClientException",
+            "InvalidClientTokenId",
+            "AuthFailure",  # ec2
+            "InvalidAccessKeyId",  # s3
+            "InvalidToken",  # s3
+        ),
+        _credentials_unknown,
+    ),
     **dict.fromkeys(
         (
             "ExpiredToken",

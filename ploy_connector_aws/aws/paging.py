@@ -26,14 +26,26 @@ class Paging:
     next_token: str
     more: str | None = None
     """The member that says whether there is more, where the token alone does not."""
+    omits_empty_list: bool = False
 
 
 DEFAULT_PAGING = Paging("MaxResults", 100, "NextToken", "NextToken")
 """As identitystore and sso-admin have it."""
 
 PAGING_OF_SERVICE: dict[str, Paging] = {
+    "dynamodb": Paging("Limit", 100, "ExclusiveStartTableName", "LastEvaluatedTableName"),
+    # Without a size EC2 counts the call against a smaller quota (AWS.md section 2.1).
+    "ec2": Paging("MaxResults", 1000, "NextToken", "NextToken"),
+    "ecs": Paging("maxResults", 100, "nextToken", "nextToken"),
     # AWS.md section 1.1; IAM may give fewer than asked for although there are more.
     "iam": Paging("MaxItems", 1000, "Marker", "Marker", "IsTruncated"),
+    # Lambda takes 10,000 and gives 50 (AWS.md section 1.1).
+    "lambda": Paging("MaxItems", 50, "Marker", "NextMarker"),
+    "rds": Paging("MaxRecords", 100, "Marker", "Marker"),
+    # Without a parameter S3 leaves out the buckets' Regions (AWS.md section 1.2). It would give 10,000 at once.
+    "s3": Paging("MaxBuckets", 1000, "ContinuationToken", "ContinuationToken"),
+    # Without a size SQS cuts the list at 1,000 and gives no token (AWS.md section 1.2). It leaves an empty list out.
+    "sqs": Paging("MaxResults", 1000, "NextToken", "NextToken", omits_empty_list=True),
 }
 """By service, where it differs."""
 
@@ -96,6 +108,8 @@ def read_answers(
     token: dict[str, str] = {}
     while True:
         answer = read(client, operation, **parameters, **{paging.size: paging.most}, **token)
+        if paging.omits_empty_list:
+            answer.setdefault(members[0], [])
         if not any(isinstance(answer.get(member), list) for member in members):
             # An empty list is an answer; no list is none, and would look as if everything had been deleted.
             raise TemporaryError(

@@ -73,6 +73,120 @@ READS: tuple[Action, ...] = tuple(action for action in ACTIONS if action.access 
 
 _BY_CALL = {(action.client, action.operation): action for action in ACTIONS}
 
+
+@dataclass(frozen=True)
+class Explanation:
+    """What an action is used for, and what is missing without it; for the person who decides whether to allow it."""
+
+    used_for: str
+    without: str
+
+
+EXPLANATIONS: dict[str, Explanation] = {
+    "s3:ListAllMyBuckets": Explanation(
+        "Names and Regions of all buckets; also asked in us-east-1 to tell a Region that is not enabled from "
+        "credentials that are not valid.",
+        "No S3 buckets.",
+    ),
+    "dynamodb:ListTables": Explanation("Names of the tables in the integration's Region.", "No DynamoDB tables."),
+    "sqs:ListQueues": Explanation("Names of the queues in the integration's Region.", "No SQS queues."),
+    "lambda:ListFunctions": Explanation(
+        "Functions in the integration's Region with runtime and execution role. AWS sends their environment variables "
+        "along; they are dropped unread.",
+        "No Lambda functions.",
+    ),
+    "iam:GetAccountAuthorizationDetails": Explanation(
+        "Users, roles, groups and policies of IAM in bulk, with their documents, tags and memberships.",
+        "No IAM users, roles, groups and policies, and nothing is judged privileged.",
+    ),
+    "iam:ListRoles": Explanation(
+        "Description and longest session of each role, which the bulk answer lacks.",
+        "IAM roles cannot be read completely.",
+    ),
+    "iam:ListUsers": Explanation(
+        "When each user's password was last used, which the bulk answer lacks.", "IAM users cannot be read completely."
+    ),
+    "iam:ListPolicies": Explanation(
+        "Which managed policies are attached, AWS's own among them.", "IAM policies cannot be read completely."
+    ),
+    "iam:ListGroups": Explanation(
+        "The list of groups, to compare the bulk answer with.", "IAM groups cannot be read completely."
+    ),
+    "sso:ListInstances": Explanation(
+        "Finding the instance of IAM Identity Center and its primary Region.",
+        "Nothing of IAM Identity Center: no people, groups, permission sets and assignments.",
+    ),
+    "identitystore:ListUsers": Explanation(
+        "The people, with e-mail address, status and origin.", "No people, and no proof of assignments."
+    ),
+    "identitystore:ListGroups": Explanation("The groups.", "No groups, and no proof of assignments."),
+    "identitystore:ListGroupMemberships": Explanation(
+        "Who is in which group.", "Groups without members: who gets access through a group stays unknown."
+    ),
+    "identitystore:DescribeUser": Explanation(
+        "Members of a group who were not in the list of people, as they were added while it was read.",
+        "Such a member's group cannot be read completely in that sync.",
+    ),
+    "identitystore:CreateGroupMembership": Explanation(
+        "Granting: puts a person into a group. This version only reads and never calls it.", "Nothing can be granted."
+    ),
+    "identitystore:GetGroupMembershipId": Explanation(
+        "Reading back what was granted or revoked. This version never calls it.",
+        "Nothing can be granted or revoked, as it could not be confirmed.",
+    ),
+    "identitystore:DeleteGroupMembership": Explanation(
+        "Revoking: takes a person out of a group. This version only reads and never calls it.",
+        "Nothing can be revoked.",
+    ),
+    "sso:ListAccountAssignmentsForPrincipal": Explanation(
+        "Which person and which group enters which AWS account with which permission set.",
+        "No assignments: who can enter which account stays unknown.",
+    ),
+    "sso:ListPermissionSets": Explanation(
+        "The list of permission sets.", "Permission sets are known only as far as somebody is assigned to them."
+    ),
+    "sso:DescribePermissionSet": Explanation(
+        "Name, description and session length of each permission set.",
+        "Permission sets are listed by id, and their content stays unknown.",
+    ),
+    "sso:ListCustomerManagedPolicyReferencesInPermissionSet": Explanation(
+        "Which of the customer's own policies a permission set has.", "Permission sets' content stays unknown."
+    ),
+    "sso:ListManagedPoliciesInPermissionSet": Explanation(
+        "Which of AWS's policies a permission set has.", "Permission sets' content stays unknown."
+    ),
+    "rds:DescribeDBInstances": Explanation(
+        "Database instances in the integration's Region with engine and tags, those of Neptune and DocumentDB too.",
+        "No databases.",
+    ),
+    "rds:ListTagsForResource": Explanation(
+        "Tags of an instance that was listed without them, one by one.",
+        "Normally nothing. Where AWS leaves out the tags, such instances stay unproven.",
+    ),
+    "ec2:DescribeInstances": Explanation(
+        "Instances in the integration's Region with state, instance profile and tags; the terminated are left out.",
+        "No EC2 instances.",
+    ),
+    "ec2:DescribeTags": Explanation(
+        "Tags of instances that were listed without any, many at once: AWS says the same of no tags and of tags left "
+        "out.",
+        "Instances that seem to have no tags stay unproven.",
+    ),
+    "ecs:DescribeClusters": Explanation(
+        "Name, status and tags of the clusters, a hundred at once.", "No ECS clusters."
+    ),
+    "ecs:ListTagsForResource": Explanation(
+        "Tags of a cluster that was described without them, one by one.",
+        "Normally nothing. Where AWS leaves out the tags, such clusters stay unproven.",
+    ),
+    "ecs:ListClusters": Explanation("The list of clusters in the integration's Region.", "No ECS clusters."),
+    "kms:Decrypt": Explanation(
+        "Only where IAM Identity Center is encrypted with a customer managed key: without it AWS denies every read.",
+        "With such a key, nothing of IAM Identity Center. Otherwise nothing.",
+    ),
+}
+"""For each action of the policy, and the optional one."""
+
 # No permission of the customer's: it is what the role's trust policy allows.
 ASSUME_ROLE = Action("sts:AssumeRole", "sts", "AssumeRole", "read", "entering the AWS account")
 

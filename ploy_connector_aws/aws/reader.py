@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
+from contextlib import contextmanager
 
 from ploy_connector_aws.config import IAM, AwsConfig
-from ploy_connector_aws.spec import Page
+from ploy_connector_aws.spec import AuthenticationError, Page
 
 from .iam.reader import IamReader
 from .identity_center.reader import IdentityCenterReader
+from .inventory.reader import InventoryReader
 from .session import ReadSession
 
 
@@ -23,7 +25,9 @@ class AwsReader:
         self._session = ReadSession(config)
         self._iam = IamReader(self._session)
         self._identity_center = IdentityCenterReader(self._session, self._iam.powers if config.includes(IAM) else None)
+        self._inventory = InventoryReader(self._session)
         self._has_begun = False
+        self._authentication_error: AuthenticationError | None = None
 
     def read_accounts(self, skip: Set[str]) -> Iterator[Page]:
         """Read the people of Identity Center, then IAM, whose lists mix accounts with all that they hold.
@@ -35,8 +39,9 @@ class AwsReader:
             AuthenticationError: The role could not be assumed, or no longer.
         """
         self._has_begun = True
-        yield from self._identity_center.read_accounts(skip)
-        yield from self._iam.read()
+        with self._failing_once():
+            yield from self._identity_center.read_accounts(skip)
+            yield from self._iam.read()
 
     def read_entitlements(self, skip: Set[str]) -> Iterator[Page]:
         """Read what can be held, and who holds it; first the accounts, if nobody asked for them yet.
@@ -47,10 +52,39 @@ class AwsReader:
         try:
             if not self._has_begun:
                 yield from self.read_accounts(skip)
-            yield from self._identity_center.read_entitlements(skip)
-            yield from self._iam.read_permission_set_roles(self._identity_center.account_roles)
+            with self._failing_once():
+                yield from self._identity_center.read_entitlements(skip)
+                yield from self._iam.read_permission_set_roles(self._identity_center.account_roles)
+        except GeneratorExit:
+            self._session.close()
+            raise
+        finally:
+            self._identity_center.close()
+            self._iam.close()
+
+    def read_resources(self, skip: Set[str]) -> Iterator[Page]:
+        """Read the things in the AWS account, and leave it.
+
+        Raises:
+            AuthenticationError: The role could not be assumed, or no longer.
+        """
+        try:
+            with self._failing_once():
+                yield from self._inventory.read_resources(skip)
         finally:
             self.close()
+
+    @contextmanager
+    def _failing_once(self) -> Iterator[None]:
+        """Let credentials that failed in one iterator not be tried in the next."""
+        if self._authentication_error is not None:
+            raise self._authentication_error
+        try:
+            yield
+        except AuthenticationError as error:
+            self._authentication_error = error
+            self.close()
+            raise
 
     def close(self) -> None:
         """Stop calling AWS and forget what was seen."""

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ploy_connector_aws.config import RESOURCE_SCOPES
 from ploy_connector_aws.spec import Failure, Grant, Page, RecordKey
 
 IAM_SWITCHED_OFF = Page(scope="iam", excluded=True)
+ROOTS = {"identity-center", "iam", *RESOURCE_SCOPES}
 
 
 @dataclass
@@ -54,7 +56,7 @@ def to_picture(pages: Iterable[Page]) -> Picture:
             assert picture.endings.get(page.parent, "unknown") is None, f"{page.parent} announces while not open"
             picture.parents[page.scope] = page.parent
         else:
-            assert page.scope in ("identity-center", "iam"), f"{page.scope} was never announced"
+            assert page.scope in ROOTS, f"{page.scope} was never announced"
         picture.endings[page.scope] = page.ending
         if page.failure is not None:
             picture.failures[page.scope] = page.failure

@@ -30,6 +30,10 @@ ASSIGNMENTS = Call(
     "ListAccountAssignmentsForPrincipal",
     {"InstanceArn": INSTANCE, "PrincipalId": USER, "PrincipalType": "USER"},
 )
+DATABASE = "arn:aws:rds:eu-west-1:111122223333:db:x"
+CLUSTER = "arn:aws:ecs:eu-west-1:111122223333:cluster/x"
+DATABASE_TAGS = Call("rds", "ListTagsForResource", {"ResourceName": DATABASE})
+CLUSTER_TAGS = Call("ecs", "ListTagsForResource", {"resourceArn": CLUSTER})
 
 
 def answer(code: str, message: str = "", operation: str = "ListUsers", **members: Any) -> ClientError:
@@ -141,7 +145,10 @@ def test_other_troubles_of_aws_are_temporary(code: str) -> None:
     assert type(translate(answer(code))) is TemporaryError
 
 
-@pytest.mark.parametrize("code", ["UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure"])
+@pytest.mark.parametrize(
+    "code",
+    ["UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure", "InvalidAccessKeyId", "InvalidToken"],
+)
 def test_unknown_credentials_in_one_region_may_mean_that_it_is_not_enabled(code: str) -> None:
     assert type(translate(answer(code))) is RegionNotEnabled
 
@@ -171,6 +178,10 @@ def test_rejected_credentials_are_an_authentication_error_that_quotes_nothing(co
         ),
         (answer("ResourceNotFoundException", ResourceType="IDENTITY_STORE"), LIST_USERS, "IDENTITY_STORE", None),
         (answer("ResourceNotFoundException"), LIST_USERS, None, None),
+        # RDS and ECS name the kind by the code; one thing alone was asked about.
+        (answer("DBInstanceNotFound", "DBInstance x not found."), DATABASE_TAGS, "DB_INSTANCE", DATABASE),
+        (answer("ClusterNotFoundException", "Cluster not found."), CLUSTER_TAGS, "CLUSTER", CLUSTER),
+        (answer("ResourceNotFoundException", f"{CLUSTER} not found."), CLUSTER_TAGS, None, None),
         (
             answer("ResourceNotFoundException", "Could not find PermissionSet with id ps-0123456789abcdef"),
             DESCRIBE_SET,
@@ -256,7 +267,20 @@ def test_a_text_is_believed_only_where_it_speaks_of_nothing_but_that_one_thing(
 
 
 @pytest.mark.parametrize(
-    "invalid", [answer("ValidationException"), exceptions.ParamValidationError(report="Unknown parameter")]
+    "invalid",
+    [
+        *(
+            answer(code)
+            for code in (
+                "ValidationException",
+                "InvalidArgument",
+                "InvalidParameterException",
+                "InvalidParameterValue",
+                "InvalidParameterValueException",
+            )
+        ),
+        exceptions.ParamValidationError(report="Unknown parameter"),
+    ],
 )
 def test_a_request_that_is_not_taken_can_be_told_apart(invalid: Exception) -> None:
     error = translate(invalid)

@@ -21,6 +21,7 @@ from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.spec import AuthenticationError, ConnectorError, PermissionMissing, Refused, TemporaryError
 from tests.aws.conftest import EXTERNAL_ID, REGION, Customer, set_environment
 from tests.aws.tampering import tampered
+from tests.aws_calls import AROUND_THE_GUARD
 
 
 def make_session(customer: Customer, **settings: str) -> ReadSession:
@@ -56,7 +57,9 @@ def test_the_role_is_assumed_for_an_hour_under_a_name_without_personal_data(
     assert json.loads(call.parameters["Policy"])["Statement"][0]["Action"][0] == "s3:ListAllMyBuckets"
 
 
-def test_the_session_cannot_write_even_where_the_role_may(session: ReadSession, customer: Customer) -> None:
+def test_the_session_cannot_write_even_where_the_role_may(customer: Customer) -> None:
+    # By this purpose the check over the whole run knows that the guard is gone around.
+    session = ReadSession(AwsConfig.from_settings(customer.settings), purpose=AROUND_THE_GUARD)
     session.open()
     credentials = session._session().get_credentials()
     # A client without the guard of ours, with the session's credentials: AWS itself must say no.
@@ -68,6 +71,7 @@ def test_the_session_cannot_write_even_where_the_role_may(session: ReadSession, 
             MemberId={"UserId": customer.seeded.users["ana"]},
         )
     unguarded.close()
+    session.close()
     assert credentials is not None
     # The one call outside of the list that these tests make, by going around the guard.
     customer.aws.calls.clear()

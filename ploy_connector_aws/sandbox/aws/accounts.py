@@ -49,6 +49,7 @@ class Accounts:
         self.lock = _moto_lock
         self._known: dict[str, None] = {}
         self._service_control_policies: dict[str, tuple[str, ...]] = {}
+        self._disabled_regions: dict[str, frozenset[str]] = {}
 
     def add(self, account_id: str) -> None:
         """Makes an account known: the keys of its users are accepted."""
@@ -151,6 +152,14 @@ class Accounts:
     def service_control_policies(self, account_id: str) -> tuple[str, ...] | None:
         """The documents over an account; None when everything is allowed."""
         return self._service_control_policies.get(account_id)
+
+    def disable_regions(self, account_id: str, *regions: str) -> None:
+        """The Regions that an account has not enabled: its credentials are worth nothing there."""
+        self._disabled_regions[account_id] = frozenset(regions)
+
+    def is_region_disabled(self, account_id: str, region: str) -> bool:
+        """True where the account has not enabled the Region."""
+        return region in self._disabled_regions.get(account_id, ())
 
 
 def ploy_trust_policy(external_id: str) -> Document:

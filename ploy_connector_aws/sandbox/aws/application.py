@@ -6,7 +6,7 @@ import json
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -14,11 +14,20 @@ from ploy_connector_aws.sandbox.aws import identity_center, identity_store
 from ploy_connector_aws.sandbox.aws.accounts import Accounts
 from ploy_connector_aws.sandbox.aws.authorization import denial, layers_of
 from ploy_connector_aws.sandbox.aws.calls import Call, Calls, to_recordable
-from ploy_connector_aws.sandbox.aws.denials import AwsError, Refusal, not_authorized, refused, render_error
+from ploy_connector_aws.sandbox.aws.denials import (
+    AwsError,
+    Refusal,
+    error_headers,
+    not_authorized,
+    refused,
+    render_error,
+)
 from ploy_connector_aws.sandbox.aws.faults import ConnectionCutError, Faults
 from ploy_connector_aws.sandbox.aws.iam import answer_iam, iam_resources
 from ploy_connector_aws.sandbox.aws.instances import Instances
-from ploy_connector_aws.sandbox.aws.paging import Pager
+from ploy_connector_aws.sandbox.aws.inventory import answers as inventory
+from ploy_connector_aws.sandbox.aws.inventory.wire import render_answer
+from ploy_connector_aws.sandbox.aws.paging import WORDS, Pager, PageWords
 from ploy_connector_aws.sandbox.aws.principals import Credentials, Principal, Sessions, find_user_key, to_context
 from ploy_connector_aws.sandbox.aws.requests import Asked, HttpRequest, not_known, to_asked
 from ploy_connector_aws.sandbox.aws.signatures import is_signed_with
@@ -35,6 +44,7 @@ class HttpResponse:
     content_type: str
     body: bytes
     request_id: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Application:
@@ -73,7 +83,8 @@ class Application:
             response = self._answered(asked, principal, request_id)
         except AwsError as error:
             error_code = error.code
-            response = HttpResponse(error.status, *render_error(error, asked.protocol, request_id), request_id)
+            content_type, body = render_error(error, asked.protocol, request_id)
+            response = HttpResponse(error.status, content_type, body, request_id, error_headers(error, asked.protocol))
         except ConnectionCutError:
             error_code = "ConnectionCut"
         self._record(asked, principal, response.status if response else 0, error_code)
@@ -95,6 +106,9 @@ class Application:
             raise refused(Refusal.BAD_SIGNATURE, asked.protocol)
         if found.expires_at is not None and found.expires_at <= self._now():
             raise refused(Refusal.EXPIRED, asked.protocol)
+        if self._accounts.is_region_disabled(found.principal.account_id, asked.region):
+            # An account's credentials are not known in a Region that it has not enabled (AWS.md 8).
+            raise refused(Refusal.UNKNOWN_KEY, asked.protocol)
         return found.principal
 
     def _answered(self, asked: Asked, principal: Principal, request_id: str) -> HttpResponse:
@@ -106,6 +120,8 @@ class Application:
                 self._authorize(asked, principal, iam_resources(asked))
                 body = answer_iam(asked, principal.account_id, self._faults.has_empty_pages(asked), request_id)
                 return HttpResponse(200, XML, body, request_id)
+            if asked.service.name in inventory.SERVICES:
+                return HttpResponse(200, *self._from_inventory(asked, principal, request_id), request_id)
             answers = {"identitystore": self._from_identity_store, "sso-admin": self._from_identity_center}
             if asked.service.name not in answers:
                 raise not_known(f"the service {asked.service.name}")
@@ -155,6 +171,13 @@ class Application:
         call = identity_center.AdminCall(instance, asked.parameters, self._pager(asked), principal.account_id)
         return operation.answer(call)
 
+    def _from_inventory(self, asked: Asked, principal: Principal, request_id: str) -> tuple[str, bytes]:
+        operation = inventory.find_operation(asked)
+        call = inventory.InventoryCall(asked.parameters, self._pager(asked), principal.account_id, asked.region)
+        self._authorize(asked, principal, operation.resources(call))
+        answer = inventory.without(operation.answer(call), self._faults.left_out(asked))
+        return render_answer(asked, answer, request_id)
+
     def _authorize(
         self,
         asked: Asked,
@@ -172,7 +195,8 @@ class Application:
             raise denied
 
     def _pager(self, asked: Asked) -> Pager:
-        return Pager(asked.operation, asked.parameters, self._faults.has_empty_pages(asked))
+        words = WORDS.get(asked.service.name, PageWords())
+        return Pager(asked.operation, asked.parameters, self._faults.has_empty_pages(asked), words)
 
     def _record(self, asked: Asked, principal: Principal | None, status: int, error_code: str | None) -> None:
         if self._calls is None:

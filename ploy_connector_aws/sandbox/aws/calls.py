@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,14 @@ class Call:
     parameters: Mapping[str, Any]
 
 
+_watchers: list[Callable[[Call], object]] = []
+
+
+def watch(callback: Callable[[Call], object]) -> None:
+    """Shows every call of every local AWS of this process from now on."""
+    _watchers.append(callback)
+
+
 class Calls:
     """The last calls, oldest first. Safe to read while other threads call."""
 
@@ -44,6 +52,8 @@ class Calls:
         """Keeps a call; the oldest one goes when the limit is reached."""
         with self._lock:
             self._calls.append(call)
+        for show in _watchers:
+            show(call)
 
     def clear(self) -> None:
         """Forgets every call."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from ploy_connector_aws.sandbox.aws.demo_iam import demo_iam
+from ploy_connector_aws.sandbox.aws.demo_resources import DEMO_RESOURCES
 from ploy_connector_aws.sandbox.aws.organisation import (
     Account,
     Assignment,
@@ -144,6 +145,7 @@ def demo_organisation(owner_account_id: str = MANAGEMENT, primary_region: str = 
         assignments=tuple(replace(row, account_id=in_account(row.account_id)) for row in _ASSIGNMENTS),
         iam=demo_iam(primary_region),
         instance_name="halden-freight",
+        resources=DEMO_RESOURCES,
     )
 
 

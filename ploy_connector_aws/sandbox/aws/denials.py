@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -42,6 +42,51 @@ CODES: Mapping[str, Mapping[Refusal, tuple[str, int]]] = {
         Refusal.THROTTLED: ("Throttling", 400),
         Refusal.INTERNAL: ("InternalFailure", 500),
     },
+    "ec2": {
+        Refusal.MISSING_AUTHENTICATION: ("MissingAuthenticationToken", 401),
+        Refusal.UNKNOWN_KEY: ("AuthFailure", 401),
+        Refusal.BAD_SIGNATURE: ("SignatureDoesNotMatch", 403),
+        Refusal.EXPIRED: ("RequestExpired", 400),
+        Refusal.ACCESS_DENIED: ("UnauthorizedOperation", 403),
+        Refusal.THROTTLED: ("RequestLimitExceeded", 503),
+        Refusal.INTERNAL: ("InternalError", 500),
+    },
+    "rest-json": {
+        Refusal.MISSING_AUTHENTICATION: ("MissingAuthenticationTokenException", 403),
+        Refusal.UNKNOWN_KEY: ("UnrecognizedClientException", 403),
+        Refusal.BAD_SIGNATURE: ("InvalidSignatureException", 403),
+        Refusal.EXPIRED: ("ExpiredTokenException", 403),
+        Refusal.ACCESS_DENIED: ("AccessDeniedException", 403),
+        Refusal.THROTTLED: ("TooManyRequestsException", 429),
+        Refusal.INTERNAL: ("ServiceException", 500),
+    },
+    "rest-xml": {
+        Refusal.MISSING_AUTHENTICATION: ("AccessDenied", 403),
+        Refusal.UNKNOWN_KEY: ("InvalidAccessKeyId", 403),
+        Refusal.BAD_SIGNATURE: ("SignatureDoesNotMatch", 403),
+        Refusal.EXPIRED: ("ExpiredToken", 400),
+        Refusal.ACCESS_DENIED: ("AccessDenied", 403),
+        Refusal.THROTTLED: ("SlowDown", 503),
+        Refusal.INTERNAL: ("InternalError", 500),
+    },
+    "sqs": {
+        Refusal.MISSING_AUTHENTICATION: ("MissingAuthenticationToken", 403),
+        Refusal.UNKNOWN_KEY: ("InvalidClientTokenId", 403),
+        Refusal.BAD_SIGNATURE: ("SignatureDoesNotMatch", 403),
+        Refusal.EXPIRED: ("ExpiredToken", 403),
+        Refusal.ACCESS_DENIED: ("AccessDenied", 403),
+        Refusal.THROTTLED: ("RequestThrottled", 403),
+        Refusal.INTERNAL: ("InternalFailure", 500),
+    },
+}
+
+# SQS names an error twice: as JSON does in the body, and as the query protocol did in a header.
+_SQS_IN_BODY: Mapping[str, str] = {
+    "AccessDenied": "AccessDeniedException",
+    "InvalidClientTokenId": "UnrecognizedClientException",
+    "SignatureDoesNotMatch": "InvalidSignatureException",
+    "ExpiredToken": "ExpiredTokenException",
+    "MissingAuthenticationToken": "MissingAuthenticationTokenException",
 }
 
 MESSAGES: Mapping[Refusal, str] = {
@@ -71,7 +116,7 @@ class AwsError(Exception):
 def refused(
     refusal: Refusal, protocol: str, message: str | None = None, members: Mapping[str, Any] | None = None
 ) -> AwsError:
-    """A common refusal in the code of a protocol (`json` or `query`)."""
+    """A common refusal in the code of a protocol."""
     code, status = CODES[protocol][refusal]
     return AwsError(code, message or MESSAGES[refusal], status, members or {})
 
@@ -84,12 +129,54 @@ def not_authorized(protocol: str, principal_arn: str, action: str, resource: str
 
 def render_error(error: AwsError, protocol: str, request_id: str) -> tuple[str, bytes]:
     """The content type and body of an error answer."""
-    if protocol == "json":
-        body = {"__type": error.code, "Message": error.message, "RequestId": request_id, **error.members}
-        return "application/x-amz-json-1.1", json.dumps(body).encode()
-    fault = "Receiver" if error.status >= 500 else "Sender"
-    text = (
-        f"<ErrorResponse><Error><Type>{fault}</Type><Code>{escape(error.code)}</Code>"
-        f"<Message>{escape(error.message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
-    )
-    return "text/xml", text.encode()
+    return _RENDERERS[protocol](error, request_id)
+
+
+def error_headers(error: AwsError, protocol: str) -> dict[str, str]:
+    """The headers in which two protocols name the error."""
+    if protocol == "sqs":
+        return {"x-amzn-query-error": f"{error.code};{_fault(error)}"}
+    return {"x-amzn-ErrorType": error.code} if protocol == "rest-json" else {}
+
+
+def _render_json(error: AwsError, request_id: str) -> tuple[str, bytes]:
+    code = _SQS_IN_BODY.get(error.code, error.code)
+    body = {"__type": code, "Message": error.message, "RequestId": request_id, **error.members}
+    return "application/x-amz-json-1.1", json.dumps(body).encode()
+
+
+def _render_rest_json(error: AwsError, _: str) -> tuple[str, bytes]:
+    return "application/json", json.dumps({"Type": "User", "Message": error.message, **error.members}).encode()
+
+
+def _render_query(error: AwsError, request_id: str) -> tuple[str, bytes]:
+    inner = f"<Error><Type>{_fault(error)}</Type>{_code_and_message(error)}</Error><RequestId>{request_id}</RequestId>"
+    return "text/xml", f"<ErrorResponse>{inner}</ErrorResponse>".encode()
+
+
+def _render_ec2(error: AwsError, request_id: str) -> tuple[str, bytes]:
+    inner = f"<Errors><Error>{_code_and_message(error)}</Error></Errors><RequestID>{request_id}</RequestID>"
+    return "text/xml", f"<Response>{inner}</Response>".encode()
+
+
+def _render_s3(error: AwsError, request_id: str) -> tuple[str, bytes]:
+    inner = f"{_code_and_message(error)}<RequestId>{request_id}</RequestId><HostId>local</HostId>"
+    return "application/xml", f"<Error>{inner}</Error>".encode()
+
+
+def _code_and_message(error: AwsError) -> str:
+    return f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+
+
+def _fault(error: AwsError) -> str:
+    return "Receiver" if error.status >= 500 else "Sender"
+
+
+_RENDERERS: Mapping[str, Callable[[AwsError, str], tuple[str, bytes]]] = {
+    "json": _render_json,
+    "sqs": _render_json,
+    "rest-json": _render_rest_json,
+    "rest-xml": _render_s3,
+    "query": _render_query,
+    "ec2": _render_ec2,
+}

@@ -69,6 +69,7 @@ class Faults:
             self._shape = _Shape()
             self._rates_limited = False
             self._buckets: dict[str, _Bucket] = {}
+            self._left_out: dict[str, frozenset[str]] = {}
 
     def deny(self, *operations: str) -> None:
         """Takes these permissions away from everybody, as if no identity policy allowed them."""
@@ -155,6 +156,15 @@ class Faults:
         """Puts an empty page with a token before every real page of these operations, or of all."""
         with self._lock:
             self._shape = _Shape(self._shape.denied, True, frozenset(operations))
+
+    def leave_out(self, operation: str, *members: str) -> None:
+        """Leaves members out of the answers of an operation of the seven services whose resources are listed."""
+        with self._lock:
+            self._left_out[operation] = frozenset(members)
+
+    def left_out(self, asked: Asked) -> frozenset[str]:
+        """The members, in the words of the wire, that do not occur in the answer."""
+        return self._left_out.get(asked.operation, frozenset()) | self._left_out.get(asked.action, frozenset())
 
     def strike(self, asked: Asked, account_id: str) -> None:
         """Lets the faults that are due happen to a call.

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from moto.core.base_backend import BackendDict
 
@@ -26,9 +26,13 @@ from ploy_connector_aws.sandbox.aws.faults import Faults
 from ploy_connector_aws.sandbox.aws.iam_account import IamAccount
 from ploy_connector_aws.sandbox.aws.iam_seeding import SeededIam
 from ploy_connector_aws.sandbox.aws.instances import Instances
+from ploy_connector_aws.sandbox.aws.inventory.resources import Resources
 from ploy_connector_aws.sandbox.aws.organisation import Organisation
 from ploy_connector_aws.sandbox.aws.seeding import SeededOrganisation
 from ploy_connector_aws.sandbox.aws.server import LoopbackServer
+
+if TYPE_CHECKING:
+    from ploy_connector_aws.sandbox.aws.inventory.seeding import SeededResources
 
 _account_numbers = itertools.count(200_000_000_000)
 
@@ -111,6 +115,8 @@ class SandboxAws:
         for account_id in (organisation.owner_account_id, *(account.id for account in organisation.accounts)):
             self.accounts.add(account_id)
         self.seed_iam(organisation.owner_account_id, organisation.iam)
+        if organisation.resources != Resources():
+            self._resources(*place).replace(organisation.resources)
         return SeededOrganisation(organisation, self._instances, self.accounts.lock, self._seeded[place])
 
     def seed_iam(self, account_id: str, account: IamAccount) -> SeededIam:
@@ -123,6 +129,13 @@ class SandboxAws:
         made = SeededIam(account_id, account, self.accounts.lock, self._seeded[place])
         self._seeded_iam[account_id] = made
         return made
+
+    def add_resources(self, account_id: str, region: str, resources: Resources) -> SeededResources:
+        """Puts resources into an account, beside those that are there."""
+        self.accounts.add(account_id)
+        seeded = self._resources(account_id, region)
+        seeded.add(resources)
+        return seeded
 
     def create_integration_role(
         self,
@@ -162,6 +175,11 @@ class SandboxAws:
             self.faults.reset()
             self.calls.clear()
             self.caller_credentials = self._create_caller()
+
+    def _resources(self, account_id: str, region: str) -> SeededResources:
+        from ploy_connector_aws.sandbox.aws.inventory.seeding import SeededResources
+
+        return SeededResources(account_id, region, self.accounts)
 
     def _create_caller(self) -> AccessKey:
         return self.accounts.create_user(PLOY_ACCOUNT_ID, PLOY_USER_NAME, ASSUME_ANY_ROLE)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from ploy_connector_aws.sandbox.aws.iam_account import IamAccount
+from ploy_connector_aws.sandbox.aws.inventory.resources import Resources
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Organisation:
     """A whole organisation with one instance of IAM Identity Center.
 
     An `account` instance has users and groups but neither permission sets nor assignments. `iam` is that of the
-    owner's account.
+    owner's account; the resources are those of that account in the primary Region.
     """
 
     owner_account_id: str
@@ -114,3 +115,4 @@ class Organisation:
     instance_name: str | None = None
     instance_status: str = "ACTIVE"
     created_at: datetime = datetime(2025, 1, 10, 8, tzinfo=UTC)
+    resources: Resources = field(default_factory=Resources)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from ploy_connector_aws.sandbox.aws.denials import AwsError, Refusal, refused
 
@@ -37,7 +37,29 @@ SERVICES: Mapping[str, Service] = {
     "iam": Service("iam", "iam", "query"),
     "identitystore": Service("identitystore", "identitystore", "json"),
     "sso": Service("sso-admin", "sso", "json"),
+    "s3": Service("s3", "s3", "rest-xml"),
+    "dynamodb": Service("dynamodb", "dynamodb", "json"),
+    "sqs": Service("sqs", "sqs", "sqs"),
+    "lambda": Service("lambda", "lambda", "rest-json"),
+    "rds": Service("rds", "rds", "query"),
+    "ec2": Service("ec2", "ec2", "ec2"),
+    "ecs": Service("ecs", "ecs", "json"),
 }
+
+# The two that name no operation, but a method and a path.
+REST_OPERATIONS: Mapping[tuple[str, str, str], str] = {
+    ("s3", "GET", "/"): "ListBuckets",
+    ("lambda", "GET", "/2015-03-31/functions"): "ListFunctions",
+}
+_REST_PARAMETERS: Mapping[str, str] = {
+    "max-buckets": "MaxBuckets",
+    "continuation-token": "ContinuationToken",
+    "prefix": "Prefix",
+    "bucket-region": "BucketRegion",
+}
+
+# The one action that is not named as its call.
+ACTIONS: Mapping[str, str] = {"s3:ListBuckets": "s3:ListAllMyBuckets"}
 
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/,\s]+)/(?P<date>\d{8})/(?P<region>[^/,]+)/(?P<scope>[^/,]+)/aws4_request,"
@@ -69,11 +91,12 @@ class Asked:
     @property
     def action(self) -> str:
         """The IAM action, such as `identitystore:ListUsers`."""
-        return f"{self.service.prefix}:{self.operation}"
+        action = f"{self.service.prefix}:{self.operation}"
+        return ACTIONS.get(action, action)
 
     @property
     def protocol(self) -> str:
-        """`json` or `query`."""
+        """`json`, `query`, `ec2`, `rest-json`, `rest-xml`, or `sqs`: JSON with the codes of query."""
         return self.service.protocol
 
 
@@ -87,15 +110,36 @@ def to_asked(request: HttpRequest) -> Asked:
     speaks_json = "x-amz-target" in request.headers
     unknown = Service(signature.scope, signature.scope, "json" if speaks_json else "query")
     service = SERVICES.get(signature.scope, unknown)
-    if service.protocol == "json":
-        operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
-        parameters = _from_json(request.body)
-    else:
-        flat = dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
-        operation = flat.pop("Action", f"{request.method} {request.target}")
-        flat.pop("Version", None)
-        parameters = from_query(flat)
+    operation, parameters = _READERS.get(service.protocol, _read_query)(request, service)
     return Asked(service, operation, signature.region, parameters, signature)
+
+
+def _read_json(request: HttpRequest, _: Service) -> tuple[str, dict[str, Any]]:
+    return request.headers.get("x-amz-target", "").rpartition(".")[2], _from_json(request.body)
+
+
+def _read_query(request: HttpRequest, _: Service) -> tuple[str, dict[str, Any]]:
+    flat = dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
+    operation = flat.pop("Action", f"{request.method} {request.target}")
+    flat.pop("Version", None)
+    return operation, from_query(flat)
+
+
+def _read_rest(request: HttpRequest, service: Service) -> tuple[str, dict[str, Any]]:
+    target = urlsplit(request.target)
+    named = dict(parse_qsl(target.query, keep_blank_values=True))
+    named.pop("x-id", None)
+    path = target.path.rstrip("/") or "/"
+    operation = REST_OPERATIONS.get((service.name, request.method, path), f"{request.method} {path}")
+    return operation, {_REST_PARAMETERS.get(name, name): value for name, value in named.items()}
+
+
+_READERS: Mapping[str, Callable[[HttpRequest, Service], tuple[str, dict[str, Any]]]] = {
+    "json": _read_json,
+    "sqs": _read_json,
+    "rest-json": _read_rest,
+    "rest-xml": _read_rest,
+}
 
 
 def to_signature(request: HttpRequest) -> Signature:
@@ -128,7 +172,10 @@ def _from_json(body: bytes) -> dict[str, Any]:
 
 
 def from_query(flat: Mapping[str, str]) -> dict[str, Any]:
-    """Query parameters as nested values: `Tags.member.1.Key` becomes `{"Tags": [{"Key": …}]}`."""
+    """Query parameters as nested values: `Tags.member.1.Key` becomes `{"Tags": [{"Key": …}]}`.
+
+    EC2 writes `Tag.1.Key`.
+    """
     tree: dict[str, Any] = {}
     for name, value in flat.items():
         *path, last = name.split(".")
@@ -145,6 +192,7 @@ def _lists(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     if set(node) == {"member"}:
-        members = node["member"]
-        return [_lists(members[key]) for key in sorted(members, key=int)]
+        return _lists(node["member"])
+    if node and all(key.isdecimal() for key in node):
+        return [_lists(node[key]) for key in sorted(node, key=int)]
     return {key: _lists(value) for key, value in node.items()}

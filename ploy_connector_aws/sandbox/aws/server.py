@@ -83,9 +83,10 @@ class _Handler(BaseHTTPRequestHandler):
             f"Content-Type: {response.content_type}\r\n"
             f"Content-Length: {len(response.body)}\r\n"
             f"x-amzn-RequestId: {response.request_id}\r\n"
-            f"Date: {self.date_time_string()}\r\n\r\n"
+            f"Date: {self.date_time_string()}\r\n"
         )
-        self.wfile.write(head.encode("latin-1") + response.body)
+        head += "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
+        self.wfile.write(f"{head}\r\n".encode("latin-1") + response.body)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815
 

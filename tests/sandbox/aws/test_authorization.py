@@ -229,7 +229,10 @@ def test_conditions_on_the_primary_region_can_be_met(customer: Customer, seeded:
         ("sso-admin", lambda client: client.list_applications(InstanceArn="x"), "the action sso:ListApplications"),
         ("sts", lambda client: client.get_session_token(), "the action sts:GetSessionToken"),
         ("iam", lambda client: client.get_user(), "the action iam:GetUser"),
-        ("sqs", lambda client: client.list_queues(), "the service sqs"),
+        ("sns", lambda client: client.list_topics(), "the service sns"),
+        ("sqs", lambda client: client.get_queue_url(QueueName="q"), "the action sqs:GetQueueUrl"),
+        ("lambda", lambda client: client.list_layers(), "the action lambda:GET /2018-10-31/layers"),
+        ("s3", lambda client: client.list_objects_v2(Bucket="some-bucket"), "the action s3:GET /some-bucket"),
     ],
 )
 def test_what_the_local_aws_was_not_taught_is_refused_loudly(

@@ -1,0 +1,115 @@
+"""Reads EC2 instances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.client import BaseClient
+
+from ploy_connector_aws.aws.identity_center.directory import to_utc
+from ploy_connector_aws.aws.paging import read_pages
+from ploy_connector_aws.config import PLOY_PARTITION
+from ploy_connector_aws.spec import AuthenticationError, ConnectorError, PermissionMissing, Resource
+
+from .reading import Found, Inventory, take, without_unknown
+from .tags import find_owner, to_tags
+
+_MOST_FILTER_VALUES = 200
+"""AWS takes no more values for one filter."""
+
+_Row = dict[str, Any]
+
+
+def read_instances(inventory: Inventory) -> Iterator[Found]:
+    """Read the list, which has the tags; for the instances that came without, they are asked for in bulk."""
+    client = inventory.client("ec2")
+    bulk_tags = _BulkTags(client)
+    for reservations in read_pages(client, "DescribeInstances", "Reservations"):
+        rows = [row for reservation in reservations for row in _to_rows(reservation) if not _is_terminated(row)]
+        found = bulk_tags.read([take(row, "InstanceId", "an EC2 instance") for row in rows if "Tags" not in row])
+        records: list[Resource] = []
+        partial: list[Resource] = []
+        for row in rows:
+            tags = row["Tags"] if "Tags" in row else found.get(row["InstanceId"])
+            (partial if tags is None else records).append(to_instance(row, tags, inventory))
+        yield Found(tuple(records), tuple(partial))
+    bulk_tags.check()
+
+
+def to_instance(row: _Row, tags: list[dict[str, Any]] | None, inventory: Inventory) -> Resource:
+    """Convert an instance, whose name is a tag. When it was made is not known: it is launched anew at each start."""
+    own_tags = to_tags(tags or ())
+    instance_id = take(row, "InstanceId", "an EC2 instance")
+    launched = to_utc(row.get("LaunchTime"))
+    owner_id = row.get("OwnerId") or inventory.account_id
+    return Resource(
+        id=f"arn:{PLOY_PARTITION}:ec2:{inventory.region}:{owner_id}:instance/{instance_id}",
+        kind="ec2_instance",
+        name=own_tags.get("Name") or instance_id,
+        parent_id=inventory.account_id,
+        region=inventory.region,
+        owner=find_owner(own_tags),
+        tags=own_tags,
+        attributes=without_unknown(
+            tags_known=False if tags is None else None,
+            instance_id=instance_id,
+            instance_type=row.get("InstanceType"),
+            state=row.get("State", {}).get("Name"),
+            launched_at=launched.isoformat() if launched else None,
+            instance_profile_arn=row.get("IamInstanceProfile", {}).get("Arn"),
+        ),
+    )
+
+
+def _to_rows(reservation: _Row) -> Iterator[_Row]:
+    for row in reservation.get("Instances", ()):
+        yield {**row, "OwnerId": reservation.get("OwnerId")}
+
+
+def _is_terminated(row: _Row) -> bool:
+    """AWS lists an instance for about an hour after its end (AWS.md section 1.2)."""
+    return bool(row.get("State", {}).get("Name") == "terminated")
+
+
+class _BulkTags:
+    """Reads the tags of many instances at once. AWS leaves the tags out of a description also where there are none."""
+
+    def __init__(self, client: BaseClient) -> None:
+        self._client = client
+        self._error: ConnectorError | None = None
+
+    def read(self, instance_ids: list[str]) -> dict[str, list[dict[str, Any]]]:
+        """Read the tags by instance; those that could not be read are not in the answer, and ``check`` says why."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for start in range(0, len(instance_ids), _MOST_FILTER_VALUES):
+            chunk = instance_ids[start : start + _MOST_FILTER_VALUES]
+            if isinstance(self._error, PermissionMissing):
+                break
+            try:
+                rows = self._read_chunk(chunk)
+            except AuthenticationError:
+                raise
+            except ConnectorError as error:
+                self._error = self._error or error
+                continue
+            found |= {instance_id: [] for instance_id in chunk}
+            for row in rows:
+                found.setdefault(take(row, "ResourceId", "a tag"), []).append(row)
+        return found
+
+    def check(self) -> None:
+        """Say, once everything else was read, that some tags were not.
+
+        Raises:
+            ConnectorError: Why the first of them were not.
+        """
+        if self._error is not None:
+            raise self._error
+
+    def _read_chunk(self, instance_ids: list[str]) -> list[dict[str, Any]]:
+        filters = [
+            {"Name": "resource-type", "Values": ["instance"]},
+            {"Name": "resource-id", "Values": instance_ids},
+        ]
+        return [row for rows in read_pages(self._client, "DescribeTags", "Tags", Filters=filters) for row in rows]

@@ -1,0 +1,75 @@
+"""Reads ECS clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.client import BaseClient
+
+from ploy_connector_aws.aws.paging import read, read_pages
+from ploy_connector_aws.spec import NotFound, Resource, TemporaryError
+
+from .reading import Found, Inventory, take, without_unknown
+from .tags import SingleTags, find_owner, to_tags
+
+
+def read_clusters(inventory: Inventory) -> Iterator[Found]:
+    """Read the list, which has ARNs only, and describe each page of it with its tags in one call."""
+    client = inventory.client("ecs")
+    single_tags = SingleTags(client, "ListTagsForResource", "resourceArn", "tags", "CLUSTER")
+    untold = False
+    for arns in read_pages(client, "ListClusters", "clusterArns"):
+        if not arns:
+            # Asked about none, AWS describes the cluster named "default" (AWS.md section 1.1).
+            continue
+        described, undescribed = _describe(client, arns)
+        records: list[Resource] = []
+        partial = [to_cluster({"clusterArn": arn}, None, inventory) for arn in undescribed]
+        untold |= bool(undescribed)
+        for row in described:
+            try:
+                tags = row["tags"] if "tags" in row else single_tags.read(_arn(row))
+            except NotFound:
+                continue
+            (partial if tags is None else records).append(to_cluster(row, tags, inventory))
+        yield Found(tuple(records), tuple(partial))
+    single_tags.check()
+    if untold:
+        raise TemporaryError("AWS listed an ECS cluster that it then did not describe.")
+
+
+def to_cluster(row: dict[str, Any], tags: list[dict[str, Any]] | None, inventory: Inventory) -> Resource:
+    """Convert a cluster."""
+    own_tags = to_tags(tags or ())
+    return Resource(
+        id=_arn(row),
+        kind="ecs_cluster",
+        name=row.get("clusterName") or _arn(row).rpartition("/")[2],
+        parent_id=inventory.account_id,
+        region=inventory.region,
+        owner=find_owner(own_tags),
+        tags=own_tags,
+        attributes=without_unknown(tags_known=False if tags is None else None, status=row.get("status")),
+    )
+
+
+def _describe(client: BaseClient, arns: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Describe clusters.
+
+    Returns:
+        Those that are there, and the ARNs of those about which AWS said neither that nor the opposite.
+    """
+    answer = read(client, "DescribeClusters", clusters=arns, include=["TAGS"])
+    if not isinstance(answer.get("clusters"), list):
+        raise TemporaryError("The answer to the call DescribeClusters has no clusters.")
+    # A good answer may have failures; MISSING says that the cluster is gone since it was listed.
+    gone = {failure.get("arn") for failure in answer.get("failures", ()) if failure.get("reason") == "MISSING"}
+    described = {_arn(row): row for row in answer["clusters"]}
+    undescribed = [arn for arn in arns if arn not in described and arn not in gone]
+    # AWS lists a cluster for a while after its end, as INACTIVE.
+    return [row for row in described.values() if row.get("status") != "INACTIVE"], undescribed
+
+
+def _arn(row: dict[str, Any]) -> str:
+    return take(row, "clusterArn", "an ECS cluster")

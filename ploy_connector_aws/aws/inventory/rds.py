@@ -1,0 +1,60 @@
+"""Reads RDS instances, and those of Neptune and DocumentDB, which RDS lists too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ploy_connector_aws.aws.identity_center.directory import to_utc
+from ploy_connector_aws.aws.paging import read_pages
+from ploy_connector_aws.spec import NotFound, Resource
+
+from .reading import Found, Inventory, take, without_unknown
+from .tags import SingleTags, find_owner, to_tags
+
+_KINDS = {"neptune": "neptune_instance", "docdb": "documentdb_instance"}
+"""By engine; every other one is RDS's own."""
+
+
+def read_instances(inventory: Inventory) -> Iterator[Found]:
+    """Read the list, which has the tags; an instance without a list of them is asked for its own."""
+    client = inventory.client("rds")
+    single_tags = SingleTags(client, "ListTagsForResource", "ResourceName", "TagList", "DB_INSTANCE")
+    for rows in read_pages(client, "DescribeDBInstances", "DBInstances"):
+        records: list[Resource] = []
+        partial: list[Resource] = []
+        for row in rows:
+            try:
+                tags = row["TagList"] if "TagList" in row else single_tags.read(_arn(row))
+            except NotFound:
+                continue
+            (partial if tags is None else records).append(to_instance(row, tags, inventory))
+        yield Found(tuple(records), tuple(partial))
+    single_tags.check()
+
+
+def to_instance(row: dict[str, Any], tags: list[dict[str, Any]] | None, inventory: Inventory) -> Resource:
+    """Convert an instance. Its status is left out: every backup changes it."""
+    own_tags = to_tags(tags or ())
+    return Resource(
+        id=_arn(row),
+        kind=_KINDS.get(row.get("Engine", ""), "rds_instance"),
+        name=take(row, "DBInstanceIdentifier", "a database"),
+        parent_id=inventory.account_id,
+        region=inventory.region,
+        owner=find_owner(own_tags),
+        tags=own_tags,
+        created_at=to_utc(row.get("InstanceCreateTime")),
+        attributes=without_unknown(
+            tags_known=False if tags is None else None,
+            engine=row.get("Engine"),
+            engine_version=row.get("EngineVersion"),
+            cluster=row.get("DBClusterIdentifier"),
+            # Unlike the ARN it is never used again for another instance (AWS.md section 9).
+            resource_id=row.get("DbiResourceId"),
+        ),
+    )
+
+
+def _arn(row: dict[str, Any]) -> str:
+    return take(row, "DBInstanceArn", "a database")

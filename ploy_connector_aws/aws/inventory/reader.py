@@ -1,0 +1,118 @@
+"""Reads each service as a scope of its own: one that is denied, throttled or not there fails alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Set
+
+from ploy_connector_aws.aws.errors import RegionNotEnabled
+from ploy_connector_aws.aws.identity_center.reading import fail_alone
+from ploy_connector_aws.aws.paging import read
+from ploy_connector_aws.aws.session import ReadSession
+from ploy_connector_aws.config import RESOURCE_SCOPES
+from ploy_connector_aws.spec import AuthenticationError, Failure, Page, PermissionMissing, Refused
+
+from .dynamodb import read_tables
+from .ec2 import read_instances as read_servers
+from .ecs import read_clusters
+from .lambda_ import read_functions
+from .rds import read_instances as read_databases
+from .reading import Found, Inventory, to_account
+from .s3 import read_buckets
+from .sqs import read_queues
+
+READERS: Mapping[str, Callable[[Inventory], Iterator[Found]]] = {
+    "s3/buckets": read_buckets,
+    "dynamodb/tables": read_tables,
+    "sqs/queues": read_queues,
+    "lambda/functions": read_functions,
+    "rds/instances": read_databases,
+    "ec2/instances": read_servers,
+    "ecs/clusters": read_clusters,
+}
+"""By scope."""
+
+ALWAYS_ENABLED = "us-east-1"
+"""A Region that no account can disable (AWS Account Management guide, "Enable or disable AWS Regions")."""
+
+
+class InventoryReader:
+    """One sync's reading of the resources.
+
+    Args:
+        session: The assumed role, not necessarily entered yet.
+    """
+
+    def __init__(self, session: ReadSession) -> None:
+        self._session = session
+        self._inventory = Inventory(session)
+        self._works_elsewhere: bool | None = None
+
+    def read_resources(self, skip: Set[str]) -> Iterator[Page]:
+        """Read one service after the other; each is a few calls only.
+
+        Args:
+            skip: Scopes that an interrupted run read completely.
+
+        Raises:
+            AuthenticationError: The role could not be assumed, or no longer.
+        """
+        wanted = []
+        for scope in RESOURCE_SCOPES:
+            is_included = self._session.config.includes(scope)
+            yield Page(scope=scope, excluded=not is_included)
+            if is_included and scope not in skip:
+                wanted.append(scope)
+        if not wanted:
+            return
+        try:
+            self._session.open()
+        except AuthenticationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it proves nothing about what there is
+            for scope in wanted:
+                yield Page(scope=scope, failure=Failure.from_error(error))
+            return
+        for scope in wanted:
+            yield from fail_alone(scope, self._read(scope))
+
+    def _read(self, scope: str) -> Iterator[Page]:
+        account = to_account(self._inventory.account_id)
+        try:
+            for found in READERS[scope](self._inventory):
+                if found.records or found.partial:
+                    yield Page(scope=scope, records=(account, *found.records), partial=found.partial)
+        except RegionNotEnabled as error:
+            if not self._credentials_work_elsewhere():
+                raise
+            raise Refused(
+                f"The Region {self._inventory.region} is not enabled for the AWS account, so what is in it cannot be "
+                "read.",
+                reason="region_not_enabled",
+                fix="Enable the Region for the account, name an enabled one in the settings, or switch off what is not "
+                "used.",
+                request_id=error.request_id,
+            ) from None
+        yield Page(scope=scope, complete=True)
+
+    def _credentials_work_elsewhere(self) -> bool:
+        """Tell a Region that is not enabled from credentials that are not valid: AWS says the same of both.
+
+        Raises:
+            ConnectorError: It could not be told.
+        """
+        if self._works_elsewhere is None:
+            self._works_elsewhere = self._inventory.region != ALWAYS_ENABLED and self._is_known_in(ALWAYS_ENABLED)
+        return self._works_elsewhere
+
+    def _is_known_in(self, region: str) -> bool:
+        client = self._session.make_client("s3", region)
+        try:
+            read(client, "ListBuckets", MaxBuckets=1)
+        except AuthenticationError:
+            return False
+        except PermissionMissing:
+            # Whom AWS denies something, it knows.
+            return True
+        finally:
+            client.close()
+        return True

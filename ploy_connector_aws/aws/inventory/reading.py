@@ -1,0 +1,71 @@
+"""What the readers of the seven services share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.client import BaseClient
+
+from ploy_connector_aws.aws.session import ReadSession
+from ploy_connector_aws.config import PLOY_PARTITION
+from ploy_connector_aws.spec import Resource, TemporaryError
+
+TAGS_UNKNOWN = {"tags_known": False}
+"""Attribute of what AWS lists without its tags, where no permission would read them: none known is not none."""
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """One reading of one AWS account in one Region."""
+
+    session: ReadSession
+
+    @property
+    def account_id(self) -> str:
+        """The AWS account of the role."""
+        return self.session.config.account_id
+
+    @property
+    def region(self) -> str:
+        """The Region of the settings."""
+        return self.session.config.region
+
+    def client(self, service: str) -> BaseClient:
+        """The client of a service in that Region."""
+        return self.session.client(service)
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of something in this account and Region (AWS.md section 9)."""
+        return f"arn:{PLOY_PARTITION}:{service}:{self.region}:{self.account_id}:{resource}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one page of a service's list has; of the partial ones AWS did not let everything be read."""
+
+    records: tuple[Resource, ...] = ()
+    partial: tuple[Resource, ...] = ()
+
+
+def to_account(account_id: str) -> Resource:
+    """The AWS account that everything is in: the same record as assignments make of it."""
+    return Resource(id=account_id, kind="aws_account", name=account_id)
+
+
+def take(row: Mapping[str, Any], member: str, what: str) -> str:
+    """Take a member without which a thing cannot be told from others. All members are optional in AWS's models.
+
+    Raises:
+        TemporaryError: It is not there. Leaving the thing out would look as if it had been deleted.
+    """
+    value = row.get(member)
+    if not isinstance(value, str) or not value:
+        raise TemporaryError(f"AWS listed {what} without its {member}.")
+    return value
+
+
+def without_unknown(**attributes: Any) -> dict[str, Any]:
+    """Attributes of which AWS said something."""
+    return {name: value for name, value in attributes.items() if value is not None}

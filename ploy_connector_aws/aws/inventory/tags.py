@@ -1,0 +1,106 @@
+"""Tags as AWS writes them, the owner they name, and the last way to read them: one thing at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.client import BaseClient
+
+from ploy_connector_aws.aws.identity_center.reading import names
+from ploy_connector_aws.aws.paging import read
+from ploy_connector_aws.spec import AuthenticationError, ConnectorError, NotFound, PermissionMissing, TemporaryError
+
+OWNER_TAGS = (
+    "owner",
+    "owneremail",
+    "ownername",
+    "ownedby",
+    "resourceowner",
+    "serviceowner",
+    "applicationowner",
+    "appowner",
+    "technicalowner",
+    "techowner",
+    "businessowner",
+    "dataowner",
+    "maintainer",
+    "maintainedby",
+    "team",
+    "teamname",
+    "owningteam",
+    "squad",
+    "contact",
+    "contactemail",
+)
+"""Names of tags that say who a thing belongs to, the surest first, without case, separators and prefixes."""
+
+
+def to_tags(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Convert a list of tags; EC2 and RDS write ``Key``, ECS writes ``key``."""
+    return {str(row.get("Key", row.get("key"))): str(row.get("Value", row.get("value", ""))) for row in rows}
+
+
+def find_owner(tags: Mapping[str, str]) -> str | None:
+    """Tell who the tags say a thing belongs to; None where they do not say."""
+    named = {_plain(name): value.strip() for name, value in sorted(tags.items(), reverse=True) if value.strip()}
+    return next((named[name] for name in OWNER_TAGS if name in named), None)
+
+
+def _plain(name: str) -> str:
+    # Companies put their name before it: "acme:owner", "acme.example/owner".
+    return re.sub(r"[^a-z0-9]", "", re.split(r"[:/]", name.lower())[-1])
+
+
+@dataclass
+class SingleTags:
+    """Asks for the tags of one thing after the other, for those whose description came without.
+
+    Args:
+        client: The client of the service.
+        operation: The call, in AWS's own spelling.
+        parameter: The call's parameter for the thing's ARN.
+        member: The member of the answer that holds the tags.
+        kind: What the thing is called where AWS says that it does not exist.
+    """
+
+    client: BaseClient
+    operation: str
+    parameter: str
+    member: str
+    kind: str
+    _error: ConnectorError | None = field(default=None, init=False)
+
+    def read(self, arn: str) -> list[dict[str, Any]] | None:
+        """Read the tags of one thing; None where that was not possible, and ``check`` says why.
+
+        Raises:
+            NotFound: AWS says that this very thing does not exist.
+            AuthenticationError: Nothing else can be read either.
+        """
+        if isinstance(self._error, PermissionMissing):
+            # It would be missing for the next ones, too.
+            return None
+        try:
+            rows = read(self.client, self.operation, **{self.parameter: arn}).get(self.member)
+            if not isinstance(rows, list):
+                raise TemporaryError(f"The answer to the call {self.operation} has no {self.member}.")
+        except AuthenticationError:
+            raise
+        except ConnectorError as error:
+            if isinstance(error, NotFound) and names(error, self.kind, arn):
+                raise
+            self._error = self._error or error
+            return None
+        return rows
+
+    def check(self) -> None:
+        """Say, once everything else was read, that some tags were not.
+
+        Raises:
+            ConnectorError: Why the first of them was not.
+        """
+        if self._error is not None:
+            raise self._error

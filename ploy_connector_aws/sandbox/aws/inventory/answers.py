@@ -1,0 +1,62 @@
+"""One operation of a service whose resources are listed: its answer, and the ARNs it must be allowed on."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ploy_connector_aws.sandbox.aws.paging import Pager
+from ploy_connector_aws.sandbox.aws.requests import Asked, not_known
+
+_MODULES = {"lambda": "lambda_"}
+SERVICES = frozenset({"s3", "dynamodb", "sqs", "lambda", "rds", "ec2", "ecs"})
+
+
+@dataclass(frozen=True)
+class InventoryCall:
+    """One call, by one account, in one Region."""
+
+    parameters: Mapping[str, Any]
+    pager: Pager
+    account_id: str
+    region: str
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of something of this account in this Region."""
+        return f"arn:aws:{service}:{self.region}:{self.account_id}:{resource}"
+
+
+def _anything(_: InventoryCall) -> list[str]:
+    """Most lists have no resource-level permissions (AWS.md 1.6)."""
+    return ["*"]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """How an operation is answered, in the words of its wire protocol."""
+
+    answer: Callable[[InventoryCall], dict[str, Any]]
+    resources: Callable[[InventoryCall], list[str]] = _anything
+
+
+def find_operation(asked: Asked) -> Operation:
+    """The operation that is asked for.
+
+    Raises:
+        AwsError: the local AWS does not know it.
+    """
+    name = asked.service.name
+    module = importlib.import_module(f"{__package__}.{_MODULES.get(name, name)}")
+    operations: Mapping[str, Operation] = module.OPERATIONS
+    if asked.operation not in operations:
+        raise not_known(f"the action {asked.action}")
+    return operations[asked.operation]
+
+
+def without(answer: Any, members: frozenset[str]) -> Any:
+    """An answer in which these members do not occur, however deep."""
+    if isinstance(answer, Mapping):
+        return {name: without(value, members) for name, value in answer.items() if name not in members}
+    return [without(value, members) for value in answer] if isinstance(answer, list) else answer

@@ -1,0 +1,101 @@
+"""EC2: the instances of one Region, also those that were terminated a while ago, and their tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from moto.ec2.models import EC2Backend, ec2_backends
+from moto.ec2.models.instances import Instance, Reservation
+
+from ploy_connector_aws.sandbox.aws.denials import AwsError
+from ploy_connector_aws.sandbox.aws.inventory.answers import InventoryCall, Operation
+
+STATE_CODES = {
+    "pending": 0,
+    "running": 16,
+    "shutting-down": 32,
+    "terminated": 48,
+    "stopping": 64,
+    "stopped": 80,
+}
+MOST_FILTER_VALUES = 200
+
+_Row = tuple[Reservation, Instance]
+_Tag = tuple[str, str, str]
+
+
+def describe_instances(call: InventoryCall) -> dict[str, Any]:
+    """moto counts reservations, and gives at most 100; AWS counts instances, and gives all where no size is asked."""
+    _check_dry_run(call)
+    if call.parameters.get("Filter"):
+        raise AwsError("InvalidParameterValue", "The local AWS knows no filters of instances.")
+    backend = _backend(call)
+    rows = [(made, each) for made in backend.reservations.values() for each in made.instances]
+    page = call.pager.page("rows", rows, lambda row: str(row[1].id), lambda row: row)
+    reservations: dict[str, dict[str, Any]] = {}
+    for made, instance in page.pop("rows"):
+        shown = reservations.setdefault(
+            made.id, {"reservationId": made.id, "ownerId": call.account_id, "instancesSet": {"item": []}}
+        )
+        shown["instancesSet"]["item"].append(_to_item(backend, instance))
+    return {"reservationSet": {"item": list(reservations.values())}, **page}
+
+
+def describe_tags(call: InventoryCall) -> dict[str, Any]:
+    """The tags that pass every filter; those of instances only."""
+    _check_dry_run(call)
+    filters = {each["Name"]: each["Value"] for each in call.parameters.get("Filter", [])}
+    if not set(filters) <= {"resource-type", "resource-id"}:
+        raise AwsError("InvalidParameterValue", "The local AWS does not know this filter.")
+    if any(len(values) > MOST_FILTER_VALUES for values in filters.values()):
+        raise AwsError("FilterLimitExceeded", "The maximum number of filter values specified on a single call is 200")
+    rows = (
+        list(_instance_tags(_backend(call), filters))
+        if "instance" in filters.get("resource-type", ["instance"])
+        else []
+    )
+    page = call.pager.page("item", rows, lambda row: f"{row[0]} {row[1]}", _to_tag)
+    return {"tagSet": {"item": page.pop("item")}, **page}
+
+
+def _check_dry_run(call: InventoryCall) -> None:
+    if call.parameters.get("DryRun") == "true":
+        raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
+
+
+def _backend(call: InventoryCall) -> EC2Backend:
+    return ec2_backends[call.account_id][call.region]
+
+
+def _instance_tags(backend: EC2Backend, filters: dict[str, list[str]]) -> Iterator[_Tag]:
+    wanted = filters.get("resource-id")
+    for made in backend.reservations.values():
+        for instance in made.instances:
+            if wanted is None or instance.id in wanted:
+                for tag in instance.get_tags():
+                    yield instance.id, tag["key"], tag["value"]
+
+
+def _to_tag(row: _Tag) -> dict[str, str]:
+    return {"resourceId": row[0], "resourceType": "instance", "key": row[1], "value": row[2]}
+
+
+def _to_item(backend: EC2Backend, instance: Instance) -> dict[str, Any]:
+    state = instance.state
+    item: dict[str, Any] = {
+        "instanceId": instance.id,
+        "instanceType": instance.instance_type,
+        "instanceState": {"code": STATE_CODES[state], "name": state},
+        "launchTime": instance.launch_time.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+    }
+    association = backend.iam_instance_profile_associations.get(instance.id)
+    if association is not None:
+        profile = association.iam_instance_profile
+        item["iamInstanceProfile"] = {"arn": profile.arn, "id": profile.id}
+    tags = [{"key": tag["key"], "value": tag["value"]} for tag in instance.get_tags()]
+    # AWS leaves the set out where there is no tag.
+    return item | ({"tagSet": {"item": tags}} if tags else {})
+
+
+OPERATIONS = {"DescribeInstances": Operation(describe_instances), "DescribeTags": Operation(describe_tags)}

@@ -1,0 +1,46 @@
+"""The coding of an answer in each wire protocol. A list in XML is an element that is repeated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from xml.sax.saxutils import escape
+
+from ploy_connector_aws.sandbox.aws.requests import Asked
+
+_JSON_TYPES = {
+    "json": "application/x-amz-json-1.1",
+    "sqs": "application/x-amz-json-1.0",
+    "rest-json": "application/json",
+}
+_NAMESPACES = {
+    "rds": "http://rds.amazonaws.com/doc/2014-10-31/",
+    "ec2": "http://ec2.amazonaws.com/doc/2016-11-15/",
+    "s3": "http://s3.amazonaws.com/doc/2006-03-01/",
+}
+_ROOTS = {"ListBuckets": "ListAllMyBucketsResult"}
+
+
+def render_answer(asked: Asked, answer: Mapping[str, Any], request_id: str) -> tuple[str, bytes]:
+    """The content type and the body."""
+    if asked.protocol in _JSON_TYPES:
+        return _JSON_TYPES[asked.protocol], json.dumps(answer).encode()
+    inner = to_xml(answer)
+    root = _ROOTS.get(asked.operation, f"{asked.operation}Response")
+    if asked.protocol == "query":
+        inner = f"<{asked.operation}Result>{inner}</{asked.operation}Result>"
+        inner += f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>"
+    elif asked.protocol == "ec2":
+        inner = f"<requestId>{request_id}</requestId>{inner}"
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{_NAMESPACES[asked.service.name]}">{inner}</{root}>'
+    return "text/xml", text.encode()
+
+
+def to_xml(answer: Mapping[str, Any]) -> str:
+    """The elements of a structure."""
+    return "".join(
+        f"<{name}>{to_xml(each) if isinstance(each, Mapping) else escape(str(each))}</{name}>"
+        for name, value in answer.items()
+        for each in (value if isinstance(value, list) else [value])
+    )

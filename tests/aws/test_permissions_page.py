@@ -1,0 +1,47 @@
+"""The page about permissions says what the list of actions says, and is up to date."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from ploy_connector_aws.aws.permissions import ACTIONS, EXPLANATIONS, KMS_DECRYPT
+from ploy_connector_aws.aws.permissions_page import render_page
+from tests.aws.conftest import SEED_POLICY
+
+PAGE = Path(__file__).parents[2] / "docs" / "permissions.md"
+
+
+def test_the_page_is_what_the_list_of_actions_says() -> None:
+    assert PAGE.read_text() == render_page(), (
+        "write it anew: python -m ploy_connector_aws.aws.permissions_page > docs/permissions.md"
+    )
+
+
+def test_the_command_writes_the_page() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "ploy_connector_aws.aws.permissions_page"], capture_output=True, text=True, check=False
+    )
+
+    assert (run.stdout, run.stderr) == (PAGE.read_text(), "")
+
+
+def test_every_action_of_the_policy_has_a_row_in_its_order() -> None:
+    of_the_policy = [action for statement in SEED_POLICY["Statement"] for action in statement["Action"]]
+
+    assert re.findall(r"^\| `([\w:]+)` \|", PAGE.read_text(), re.M) == [*of_the_policy, KMS_DECRYPT]
+
+
+def test_every_action_and_no_other_is_explained_in_whole_sentences() -> None:
+    assert set(EXPLANATIONS) == {*(action.iam for action in ACTIONS), KMS_DECRYPT}
+    texts = [text for each in EXPLANATIONS.values() for text in (each.used_for, each.without)]
+    assert [text for text in texts if not text.endswith(".") or "|" in text] == []
+
+
+def test_the_optional_statement_can_be_pasted() -> None:
+    (code,) = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.S)
+
+    assert json.loads(code)["Action"] == KMS_DECRYPT

@@ -1,0 +1,93 @@
+"""A check over the whole test run: which actions of AWS the connector called, and which it never did.
+
+Every call that a session of the connector makes to any local AWS of any worker is seen. A call that is not among the
+policy's reads makes the run fail, whatever was selected. A read that was never called makes a run of all tests fail:
+the policy would ask a customer for a permission that nobody needs, or a fallback was never tried.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from _pytest.config import Config
+
+from ploy_connector_aws.aws.permissions import READS
+from ploy_connector_aws.sandbox.aws.calls import Call, watch
+
+LISTED = frozenset(action.iam for action in READS)
+
+NOT_YET = frozenset(
+    {
+        # Comes with granting and revoking, as do the two writes.
+        "identitystore:GetGroupMembershipId",
+    }
+)
+"""Reads of the policy that nothing calls so far. One that is called must be taken out of here."""
+
+AROUND_THE_GUARD = "unguarded"
+"""The purpose of a session whose credentials a test takes away, to show that AWS itself says no."""
+
+_OURS = re.compile(rf"ploy-(?!{AROUND_THE_GUARD}-)[a-z]+-[0-9a-f]{{12}}")
+"""The names of the connector's own sessions; tests of the local AWS take others, and call what they like."""
+
+_KEY = "aws_actions"
+_called: set[str] = set()
+
+
+def note(call: Call) -> None:
+    """Remember what the connector called."""
+    if call.session_name is not None and _OURS.fullmatch(call.session_name):
+        _called.add(call.action)
+
+
+def complaints(called: Iterable[str], *, is_whole_run: bool) -> list[str]:
+    """Say in sentences what is wrong with the actions that were called."""
+    seen = set(called)
+    found = [f"The connector called {action}, which is no read of the policy." for action in sorted(seen - LISTED)]
+    found += [f"{action} is called by now: take it out of NOT_YET." for action in sorted(seen & NOT_YET)]
+    if is_whole_run:
+        found += [f"No test made the connector call {action}." for action in sorted(LISTED - seen - NOT_YET)]
+    return found
+
+
+def is_whole_run(config: Config) -> bool:
+    """Whether all tests were asked for: no path, no expression."""
+    option = config.option
+    has_selection = option.keyword or option.markexpr or option.deselect or getattr(option, "lf", False)
+    return config.args_source is Config.ArgsSource.TESTPATHS and not has_selection and not option.collectonly
+
+
+def pytest_configure() -> None:
+    watch(note)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker of pytest-xdist saw."""
+    _called.update(getattr(node, "workeroutput", {}).get(_KEY, ()))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output[_KEY] = sorted(_called)
+        return
+    whole = is_whole_run(session.config) and exitstatus == pytest.ExitCode.OK
+    session.config.stash[_COMPLAINTS] = complaints(_called, is_whole_run=whole)
+    if session.config.stash[_COMPLAINTS]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: Config) -> None:
+    found = config.stash.get(_COMPLAINTS, [])
+    if found:
+        terminalreporter.section("AWS calls of the whole run", red=True)
+    for sentence in found:
+        terminalreporter.line(sentence)
+
+
+_COMPLAINTS = pytest.StashKey[list[str]]()

@@ -1,0 +1,86 @@
+"""The check over the whole run notices what it is for, with workers and without."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.aws_calls import LISTED, NOT_YET, complaints
+
+ROOT = Path(__file__).parent.parent
+
+PLANTED = """
+import pytest
+from tests.sandbox.aws.customer import Customer, as_credentials
+from ploy_connector_aws.sandbox.aws import Organisation, SandboxAws
+
+@pytest.mark.parametrize("operation", {operations!r})
+def test_call(operation):
+    with SandboxAws() as aws:
+        customer = Customer(aws)
+        aws.seed(Organisation(customer.account_id))
+        credentials = customer.assume(customer.role(), RoleSessionName={session!r})
+        client = customer.client("iam", credentials)
+        getattr(client, operation)()
+        client.close()
+"""
+
+
+def run(folder: Path, operations: list[str], session: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run one planted test under the hooks of this test run."""
+    (folder / "test_planted.py").write_text(PLANTED.format(operations=operations, session=session))
+    (folder / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            *options,
+            "--rootdir",
+            str(folder),
+            str(folder),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")])
+def test_a_call_outside_of_the_policy_makes_the_run_fail(tmp_path: Path, options: tuple[str, ...]) -> None:
+    done = run(tmp_path, ["get_user"], "ploy-sync-0123456789ab", *options)
+
+    assert "The connector called iam:GetUser, which is no read of the policy." in done.stdout, done.stdout
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")])
+def test_calls_of_other_sessions_are_not_the_connectors(tmp_path: Path, options: tuple[str, ...]) -> None:
+    done = run(tmp_path, ["list_users", "list_roles"], "ploy-sync-1", *options)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "AWS calls" not in done.stdout
+
+
+def test_a_run_of_all_tests_must_have_called_everything() -> None:
+    everything = LISTED - NOT_YET
+
+    assert complaints(everything, is_whole_run=True) == []
+    assert complaints(everything - {"ec2:DescribeTags"}, is_whole_run=True) == [
+        "No test made the connector call ec2:DescribeTags."
+    ]
+    assert complaints(everything - {"ec2:DescribeTags"}, is_whole_run=False) == []
+
+
+def test_exceptions_are_listed_and_not_called() -> None:
+    assert NOT_YET <= LISTED
+    action = min(NOT_YET)
+    assert complaints({action}, is_whole_run=False) == [f"{action} is called by now: take it out of NOT_YET."]
