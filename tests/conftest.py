@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from ploy_connector_aws.sandbox.surroundings import forget_caller
 from tests import aws_calls
 from tests.aws_calls import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
@@ -11,7 +9,7 @@ from tests.aws_calls import pytest_sessionfinish, pytest_terminal_summary, pytes
 __all__ = ["pytest_sessionfinish", "pytest_terminal_summary", "pytest_testnodedown"]
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """Before anything is imported that reads the environment, as moto and boto3 do."""
     forget_caller()
-    aws_calls.pytest_configure(config)
+    aws_calls.pytest_configure()

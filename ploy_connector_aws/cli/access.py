@@ -34,7 +34,7 @@ def access(
         if not accounts:
             raise AccountUnknown(f"There is no account with the id, user name or address {account!r}.")
         finder = PathFinder(seen.store, seen.run)
-        is_complete = not any(scope.unproven_since for scope in seen.run.scopes())
+        is_complete = seen.is_complete
         found = [(each, list(finder.paths_of(each.id))) for each in accounts]
         if json:
             print_json(

@@ -18,7 +18,7 @@ from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.spec import RecordKey
 
-from . import access, entrances
+from . import access, entrances, estate
 from .check import print_report
 from .endings import Exit
 from .listing import display_name
@@ -90,6 +90,7 @@ class Story:
             self._check()
             self._sync("Read AWS, compare, push to Ploy", "The first sync: everything is new.")
             self._show_access()
+            self._show_estate()
             self._change_a_membership()
             self._take_a_permission_away()
         except _CutShort as cut:
@@ -170,6 +171,26 @@ class Story:
                 f"[dim]$ ploy-connector access {_LEAVER}[/]\n"
             )
             self._out.print(access.to_tree(run, leaver, paths))
+
+    def _show_estate(self) -> None:
+        self._chapter(
+            "IAM, and what there is in the account",
+            "Beside the people of IAM Identity Center an AWS account has users, roles and policies of its own, and "
+            "roles that outsiders may become.",
+        )
+        with Store(self._settings.snapshot_path) as store:
+            run = store.baseline
+            assert run is not None
+            self._note(
+                outsiders=estate.find_outsiders(run),
+                privileged=estate.find_privileged(run),
+                resources=estate.find_resources(run),
+            )
+            for table in estate.to_tables(run):
+                self._out.print(table)
+        self._out.print(
+            "[dim]$ ploy-connector list entitlements --privileged\n$ ploy-connector list resources[/]", highlight=False
+        )
 
     def _change_a_membership(self) -> None:
         seeded = self._world.seeded

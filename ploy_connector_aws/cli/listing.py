@@ -54,7 +54,7 @@ def list_records(
         raise typer.BadParameter("only entitlements are judged", param_hint="--privileged")
     settings = read_operator_settings(config, connector, debug=debug)
     with open_picture(settings, fresh=fresh, quiet=json) as seen:
-        is_complete = not any(scope.unproven_since for scope in seen.run.scopes())
+        is_complete = seen.is_complete
         if json:
             print_json(
                 {
@@ -81,7 +81,10 @@ def count_not_judged(run: Run) -> int:
 def as_of(seen: Picture) -> str:
     """One line that says how old a picture is."""
     when = seen.run.reading_started_at.strftime("%Y-%m-%d %H:%M UTC")
-    return f"Read just now ({when})." if seen.is_fresh else f"As of the last sync, {when}; --fresh reads now."
+    if seen.is_fresh:
+        return f"Read just now ({when})."
+    more = "" if seen.is_all_there else " Ploy holds more, which this machine has no earlier sync of."
+    return f"As of the last sync, {when}; --fresh reads now.{more}"
 
 
 def display_name(record: StoredRecord | None, otherwise: str) -> str:

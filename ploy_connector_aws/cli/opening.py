@@ -155,6 +155,16 @@ class Picture:
     is_fresh: bool
     """Whether it was read just now; otherwise it is the last committed sync."""
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether it shows everything, as far as it was proven: nothing is unproven, here or only at Ploy."""
+        return self.is_all_there and not any(scope.unproven_since for scope in self.run.scopes())
+
+    @property
+    def is_all_there(self) -> bool:
+        """Whether Ploy is not known to hold more: it may, after a sync that had no earlier one to compare with."""
+        return self.is_fresh or self.run.is_whole
+
 
 @contextmanager
 def open_picture(settings: OperatorSettings, *, fresh: bool, quiet: bool) -> Iterator[Picture]:

@@ -48,9 +48,9 @@ def test_a_sync_that_does_not_end_as_it_should_ends_the_story_with_its_code(worl
     world.allow_without("sso:ListPermissionSets")
     story, code, told = tell(world, as_json=True)
     assert (code, told) == (Exit.UNPROVEN, "")
-    assert [failed["failure"]["missing_permissions"] for failed in story.chapters[-1]["sync"]["unproven"]] == [
-        ["sso:ListPermissionSets"]
-    ]
+    unproven = {failed["scope"]: failed["failure"] for failed in story.chapters[-1]["sync"]["unproven"]}
+    assert set(unproven) == {"identity-center/permission-sets", "iam/permission-set-roles"}
+    assert [failure["missing_permissions"] for failure in unproven.values()] == [["sso:ListPermissionSets"]] * 2
 
 
 @pytest.mark.parametrize("width", [80, 100, 120])

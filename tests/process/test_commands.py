@@ -74,6 +74,23 @@ def test_lists_read_now_where_there_was_no_sync_or_a_fresh_one_is_wanted(synced:
     assert not synced.settings.snapshot_path.exists()
 
 
+def test_a_picture_that_ploy_is_known_to_hold_more_of_is_never_called_complete(synced: Site) -> None:
+    """The state was lost, and one list is denied: Ploy keeps what this machine does not know."""
+    synced.settings.snapshot_path.unlink()
+    synced.world.allow_without("identitystore:ListUsers")
+    code, out, _ = run(synced, "sync")
+    assert (code, "that this machine has no earlier sync of" in out) == (Exit.UNPROVEN, False)
+    synced.world.aws.faults.deny("ListInstances")
+    synced.settings.snapshot_path.unlink()
+    code, out, _ = run(synced, "sync")
+    assert (code, "that this machine has no earlier sync of" in out) == (Exit.UNPROVEN, True)
+    for command in (["list", "accounts"], ["access", "ana"]):
+        code, out, err = run(synced, *command, "--json")
+        assert code in (Exit.UNPROVEN, Exit.NOT_FOUND), (command, out, err)
+    code, out, _ = run(synced, "list", "resources")
+    assert (code, "Ploy holds more" in out) == (Exit.UNPROVEN, True)
+
+
 @pytest.mark.parametrize("what", ["accounts", "entitlements", "grants", "resources"])
 def test_lists_are_tables_for_people(synced: Site, what: str) -> None:
     code, out, err = run(synced, "list", what)
@@ -196,8 +213,9 @@ def test_the_demo_as_json_is_one_document_of_what_each_chapter_shows(tmp_path: P
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    company, check, first, access, change, denied = json.loads(done.stdout)["chapters"]
-    assert company["organisation"]["people"] == first["sync"]["added"]["account"] == 60
+    company, check, first, access, estate, change, denied = json.loads(done.stdout)["chapters"]
+    assert company["organisation"]["people"] == 60
+    assert first["sync"]["added"]["account"] > 60, "IAM's users and roles are accounts too"
     assert check["check"]["usable"]
     assert (first["sync"]["generation"], change["sync"]["generation"], change["generation"]) == (1, 2, 2)
     on_call = next(each for each in access["entrances"] if each["steps"] == ["Production On-Call"])
@@ -206,6 +224,16 @@ def test_the_demo_as_json_is_one_document_of_what_each_chapter_shows(tmp_path: P
     assert [(each["kind"], each["type"], each["before"]["principal_id"]) for each in change["changes"]] == [
         ("removed", "grant", nora)
     ]
+    assert {
+        "outsider": "arn:aws:iam::358173209641:root",
+        "role": "OldCostReport",
+        "amiss": ["external id missing"],
+    } in (estate["outsiders"])
+    assert {"TeamLead", "legacy-admins"} <= {each["name"] for each in estate["privileged"]}
+    assert set(estate["resources"]) == {
+        *("s3_bucket", "dynamodb_table", "sqs_queue", "lambda_function", "ec2_instance", "ecs_cluster"),
+        *("rds_instance", "neptune_instance", "documentdb_instance"),
+    }
     assert (access["leaver"]["status"], len(access["leaver"]["paths"])) == ("disabled", 8)
     assert (denied["sync"]["removed"], denied["records_before"]) == ({}, denied["records_after"])
     assert denied["sync"]["unproven"][0]["failure"]["missing_permissions"] == ["identitystore:ListGroupMemberships"]
