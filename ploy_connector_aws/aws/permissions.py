@@ -100,17 +100,22 @@ EXPLANATIONS: dict[str, Explanation] = {
         "No IAM users, roles, groups and policies, and nothing is judged privileged.",
     ),
     "iam:ListRoles": Explanation(
-        "Description and longest session of each role, which the bulk answer lacks.",
+        "Description and longest session of each role, which the bulk answer lacks; the names of all roles where the "
+        "bulk answer is denied.",
         "IAM roles cannot be read completely.",
     ),
     "iam:ListUsers": Explanation(
-        "When each user's password was last used, which the bulk answer lacks.", "IAM users cannot be read completely."
+        "When each user's password was last used, which the bulk answer lacks; the names of all users where the bulk "
+        "answer is denied.",
+        "IAM users cannot be read completely.",
     ),
     "iam:ListPolicies": Explanation(
-        "Which managed policies are attached, AWS's own among them.", "IAM policies cannot be read completely."
+        "The names of the attached policies where the bulk answer is denied.",
+        "Normally nothing. Where the bulk answer is denied, not even the policies' names.",
     ),
     "iam:ListGroups": Explanation(
-        "The list of groups, to compare the bulk answer with.", "IAM groups cannot be read completely."
+        "The names of all groups where the bulk answer is denied.",
+        "Normally nothing. Where the bulk answer is denied, not even the groups' names.",
     ),
     "sso:ListInstances": Explanation(
         "Finding the instance of IAM Identity Center and its primary Region.",
