@@ -25,7 +25,7 @@ class AwsReader:
         self._session = ReadSession(config)
         self._iam = IamReader(self._session)
         self._identity_center = IdentityCenterReader(self._session, self._iam.powers if config.includes(IAM) else None)
-        self._inventory = InventoryReader(self._session)
+        self._inventory = InventoryReader(self._session, self._iam)
         self._has_begun = False
         self._authentication_error: AuthenticationError | None = None
 
@@ -60,7 +60,6 @@ class AwsReader:
             raise
         finally:
             self._identity_center.close()
-            self._iam.close()
 
     def read_resources(self, skip: Set[str]) -> Iterator[Page]:
         """Read the things in the AWS account, and leave it.

@@ -12,11 +12,21 @@ from typing import Literal
 from ploy_connector_aws.spec.records import Attributes
 
 Kind = Literal[
-    "user", "role", "role_name", "group", "policy", "unattached", "listed_user", "listed_role", "provisioned"
+    "user",
+    "role",
+    "role_name",
+    "instance_profile",
+    "group",
+    "policy",
+    "unattached",
+    "listed_user",
+    "listed_role",
+    "provisioned",
 ]
 """What is remembered, and by what: ``user``, ``role`` and ``policy`` are ids by ARN, ``role_name`` and ``group`` ids by
-name; ``unattached`` are records of policies by ARN; ``listed_user`` and ``listed_role`` what only ListUsers and
-ListRoles say, by unique id; ``provisioned`` are ids of Identity Center's roles with the name of their permission set.
+name, ``instance_profile`` ids of roles by the profile's ARN; ``unattached`` are records of policies by ARN;
+``listed_user`` and ``listed_role`` what only ListUsers and ListRoles say, by unique id; ``provisioned`` are ids of
+Identity Center's roles with the name of their permission set.
 """
 
 EdgeKind = Literal["membership", "assuming"]

@@ -132,6 +132,8 @@ def _add_role(reading: Reading, pages: dict[str, Gathered], role: dict[str, Any]
     id_ = to_id(reading.account_id, role["RoleId"])
     reading.findings.add("role", [(role["Arn"], id_)])
     reading.findings.add("role_name", [(role["RoleName"], id_)])
+    profiles = [each["Arn"] for each in role.get("InstanceProfileList", ()) if each.get("Arn")]
+    reading.findings.add("instance_profile", ((arn, id_) for arn in profiles))
     permission_set = find_permission_set(role)
     if permission_set is not None:
         reading.findings.add("provisioned", [(id_, permission_set)])

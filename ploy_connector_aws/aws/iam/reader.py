@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Literal
 
 from ploy_connector_aws.aws.identity_center.permission_sets import PERMISSION_SETS
 from ploy_connector_aws.aws.session import ReadSession
@@ -96,6 +97,20 @@ class IamReader:
         except Exception as error:  # noqa: BLE001 - whatever it is, it proves nothing about the other scopes
             reading.fail(error, PERMISSION_SET_ROLES)
         yield reading.end(PERMISSION_SET_ROLES)
+
+    def find_roles(self, named_by: Literal["role", "instance_profile"], arns: Iterable[str]) -> Mapping[str, str]:
+        """Look up the ids of roles, after they were read.
+
+        Args:
+            named_by: Whether the ARNs are those of the roles or of their instance profiles.
+            arns: The ARNs; those that were not found are not in the answer.
+        """
+        return self._findings.find(named_by, arns)
+
+    @property
+    def knows_all_roles(self) -> bool:
+        """Whether a role that was not found does not exist."""
+        return self._reading is not None and self._reading.failure_of(ROLES) is None
 
     def close(self) -> None:
         """Forget what was found."""

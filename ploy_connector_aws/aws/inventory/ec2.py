@@ -42,6 +42,7 @@ def to_instance(row: _Row, tags: list[dict[str, Any]] | None, inventory: Invento
     own_tags = to_tags(tags or ())
     instance_id = take(row, "InstanceId", "an EC2 instance")
     launched = to_utc(row.get("LaunchTime"))
+    profile_arn = row.get("IamInstanceProfile", {}).get("Arn")
     owner_id = row.get("OwnerId") or inventory.account_id
     return Resource(
         id=f"arn:{PLOY_PARTITION}:ec2:{inventory.region}:{owner_id}:instance/{instance_id}",
@@ -51,14 +52,17 @@ def to_instance(row: _Row, tags: list[dict[str, Any]] | None, inventory: Invento
         region=inventory.region,
         owner=find_owner(own_tags),
         tags=own_tags,
-        attributes=without_unknown(
-            tags_known=False if tags is None else None,
-            instance_id=instance_id,
-            instance_type=row.get("InstanceType"),
-            state=row.get("State", {}).get("Name"),
-            launched_at=launched.isoformat() if launched else None,
-            instance_profile_arn=row.get("IamInstanceProfile", {}).get("Arn"),
-        ),
+        attributes={
+            **without_unknown(
+                tags_known=False if tags is None else None,
+                instance_id=instance_id,
+                instance_type=row.get("InstanceType"),
+                state=row.get("State", {}).get("Name"),
+                launched_at=launched.isoformat() if launched else None,
+                instance_profile_arn=profile_arn,
+            ),
+            **inventory.to_role("instance_profile", profile_arn),
+        },
     )
 
 

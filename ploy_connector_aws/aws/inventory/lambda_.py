@@ -31,6 +31,7 @@ def to_function(function: dict[str, Any], inventory: Inventory) -> Resource:
                 package_type=function.get("PackageType"),
                 role_arn=function.get("Role"),
             ),
+            **inventory.to_role("role", function.get("Role")),
             **TAGS_UNKNOWN,
         },
     )

@@ -16,7 +16,7 @@ from .ec2 import read_instances as read_servers
 from .ecs import read_clusters
 from .lambda_ import read_functions
 from .rds import read_instances as read_databases
-from .reading import Found, Inventory, to_account
+from .reading import Found, Inventory, Roles, to_account
 from .s3 import read_buckets
 from .sqs import read_queues
 
@@ -40,11 +40,12 @@ class InventoryReader:
 
     Args:
         session: The assumed role, not necessarily entered yet.
+        roles: What is known of IAM's roles when resources are asked for.
     """
 
-    def __init__(self, session: ReadSession) -> None:
+    def __init__(self, session: ReadSession, roles: Roles) -> None:
         self._session = session
-        self._inventory = Inventory(session)
+        self._inventory = Inventory(session, roles)
         self._works_elsewhere: bool | None = None
 
     def read_resources(self, skip: Set[str]) -> Iterator[Page]:

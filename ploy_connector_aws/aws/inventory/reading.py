@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Protocol, TypeAlias
 
 from botocore.client import BaseClient
 
@@ -12,8 +12,22 @@ from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import PLOY_PARTITION
 from ploy_connector_aws.spec import Resource, TemporaryError
 
+NamedBy: TypeAlias = Literal["role", "instance_profile"]
+"""Whether a role is named by its own ARN or by that of its instance profile."""
+
 TAGS_UNKNOWN = {"tags_known": False}
 """Attribute of what AWS lists without its tags, where no permission would read them: none known is not none."""
+
+
+class Roles(Protocol):
+    """What IAM's reader knows of the roles by now."""
+
+    @property
+    def knows_all_roles(self) -> bool:
+        """Whether a role that was not found does not exist."""
+
+    def find_roles(self, named_by: NamedBy, arns: Iterable[str]) -> Mapping[str, str]:
+        """Look up the ids of roles; those that were not found are not in the answer."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +35,16 @@ class Inventory:
     """One reading of one AWS account in one Region."""
 
     session: ReadSession
+    roles: Roles
+
+    def to_role(self, named_by: NamedBy, arn: str | None) -> dict[str, Any]:
+        """Name the role that something acts as, by the id of its record. Not known is said, and is not "none"."""
+        if arn is None:
+            return {}
+        found = self.roles.find_roles(named_by, [arn])
+        if arn in found:
+            return {"role_id": found[arn]}
+        return {} if self.roles.knows_all_roles else {"role_known": False}
 
     @property
     def account_id(self) -> str:

@@ -36,6 +36,7 @@ def test_instances_become_resources_with_state_profile_owner_and_name(owner: Own
                 "state": "running",
                 "launched_at": "2025-04-05T12:00:00+00:00",
                 "instance_profile_arn": f"arn:aws:iam::{owner.account_id}:instance-profile/web",
+                "role_known": False,  # IAM is not read here
             },
         ),
         arn_of(owner, "bare"): Resource(

@@ -24,6 +24,7 @@ def test_a_function_becomes_a_resource_with_its_runtime_and_role(owner: Owner) -
             attributes={
                 **runtime,
                 "role_arn": f"arn:aws:iam::{owner.account_id}:role/{role}",
+                "role_known": False,  # IAM is not read here
                 "tags_known": False,
             },
         )

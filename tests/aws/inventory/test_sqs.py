@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ploy_connector_aws.aws.iam.reader import IamReader
 from ploy_connector_aws.aws.inventory.reading import Inventory
 from ploy_connector_aws.aws.inventory.sqs import to_queue
 from ploy_connector_aws.aws.session import ReadSession
@@ -15,7 +16,8 @@ from tests.aws.inventory.conftest import Owner
 
 
 def inventory(owner: Owner) -> Inventory:
-    return Inventory(ReadSession(AwsConfig.from_settings(owner.customer.settings)))
+    session = ReadSession(AwsConfig.from_settings(owner.customer.settings))
+    return Inventory(session, IamReader(session))
 
 
 def test_a_queue_becomes_a_resource_with_its_arn(owner: Owner) -> None:
