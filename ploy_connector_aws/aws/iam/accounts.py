@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from ploy_connector_aws.aws.identity_center.directory import to_utc
+from ploy_connector_aws.aws.parts import to_utc
 from ploy_connector_aws.spec import Account
 from ploy_connector_aws.spec.records import Attributes
 

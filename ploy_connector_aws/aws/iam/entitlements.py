@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ploy_connector_aws.aws.identity_center.directory import to_utc
-from ploy_connector_aws.aws.identity_center.reading import READ_ONLY
+from ploy_connector_aws.aws.parts import READ_ONLY, to_utc
 from ploy_connector_aws.spec import Entitlement
 
 from .accounts import find_role_manager, to_attributes, to_id, to_role_attributes

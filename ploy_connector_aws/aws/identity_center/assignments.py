@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ploy_connector_aws.aws.iam.privileges import Verdict
 from ploy_connector_aws.aws.paging import read_pages
+from ploy_connector_aws.aws.parts import READ_ONLY
 from ploy_connector_aws.spec import (
     AuthenticationError,
     ConnectorError,
@@ -22,7 +23,7 @@ from ploy_connector_aws.spec import (
 )
 
 from .permission_sets import describe_permission_set, to_undescribed_role
-from .reading import READ_ONLY, Reading, names
+from .reading import Reading, names
 from .seen import Kind, Seen
 
 ASSIGNMENTS = "identity-center/assignments"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from ploy_connector_aws.aws.paging import read, read_pages
+from ploy_connector_aws.aws.parts import READ_ONLY, to_utc
 from ploy_connector_aws.spec import Account, Email, Entitlement, ExternalId, Grant, NotFound, Page, RecordKey, Refused
 
-from .reading import READ_ONLY, Reading, names
+from .reading import Reading, names
 
 USERS = "identity-center/users"
 GROUPS = "identity-center/groups"
@@ -151,11 +151,6 @@ def to_group(group: dict[str, Any]) -> Entitlement:
 def find_manager(external_ids: tuple[ExternalId, ...]) -> str | None:
     """Tell which outside system owns a user or group. No external id proves nothing: AD and ssosync leave none."""
     return external_ids[0].issuer if external_ids else None
-
-
-def to_utc(moment: datetime | None) -> datetime | None:
-    """Say a moment in UTC, so that the machine's time zone changes no record."""
-    return moment.astimezone(UTC) if moment else None
 
 
 def _to_external_ids(thing: dict[str, Any]) -> tuple[ExternalId, ...]:

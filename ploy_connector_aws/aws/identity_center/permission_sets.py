@@ -8,10 +8,10 @@ from typing import Any
 from ploy_connector_aws.aws.iam.powers import PolicyPowers
 from ploy_connector_aws.aws.iam.privileges import Verdict, judge, unread
 from ploy_connector_aws.aws.paging import read, read_pages
+from ploy_connector_aws.aws.parts import READ_ONLY, to_utc
 from ploy_connector_aws.spec import Entitlement, NotFound, Page, RecordKey, Refused, TemporaryError
 
-from .directory import to_utc
-from .reading import READ_ONLY, Reading, names
+from .reading import Reading, names
 
 PERMISSION_SETS = "identity-center/permission-sets"
 

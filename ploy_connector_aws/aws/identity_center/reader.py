@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Set
 
 from ploy_connector_aws.aws.iam.powers import PolicyPowers
+from ploy_connector_aws.aws.parts import fail_alone
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import IDENTITY_CENTER, SCOPE_NEEDS, AwsConfig
 from ploy_connector_aws.spec import AuthenticationError, Entitlement, Failure, Page, Refused, TemporaryError
@@ -23,7 +24,7 @@ from .crew import Crew
 from .directory import GROUPS, USERS, members_scope, read_groups, read_members, read_users, user_scope
 from .instance import read_instance
 from .permission_sets import PERMISSION_SETS, permission_set_scope, read_permission_set, read_permission_sets
-from .reading import Reading, fail_alone
+from .reading import Reading
 from .seen import Seen, SeenThings
 
 THREADS = 8

@@ -1,8 +1,7 @@
-"""What the readers of one instance share, and how the failure of one scope stays its own."""
+"""What the readers of one instance share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from botocore.client import BaseClient
@@ -10,13 +9,11 @@ from botocore.client import BaseClient
 from ploy_connector_aws.aws.iam.powers import PolicyPowers
 from ploy_connector_aws.aws.iam.privileges import Verdict
 from ploy_connector_aws.aws.session import ReadSession
-from ploy_connector_aws.spec import AuthenticationError, Failure, NotFound, Page
+from ploy_connector_aws.spec import NotFound
 
 from .instance import Instance
 from .seen import SeenThings
 from .turns import Turns
-
-READ_ONLY = "This version of the connector only reads."
 
 
 @dataclass(frozen=True)
@@ -42,24 +39,6 @@ class Reading:
     def sso_admin(self) -> BaseClient:
         """The client that reads permission sets and assignments."""
         return self.session.client("sso-admin", self.instance.primary_region)
-
-
-def fail_alone(scope: str, pages: Iterator[Page]) -> Iterator[Page]:
-    """Turn an error while reading a scope into the end of that scope, so that the others go on.
-
-    Args:
-        scope: The scope that the pages are of.
-        pages: The pages; they announce the scope before they can fail, or somebody else did.
-
-    Raises:
-        AuthenticationError: Nothing else could be read either.
-    """
-    try:
-        yield from pages
-    except AuthenticationError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it proves nothing about the other scopes
-        yield Page(scope=scope, failure=Failure.from_error(error))
 
 
 def names(error: NotFound, kind: str, id_: str) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 
 from botocore.client import BaseClient
 
-from ploy_connector_aws.aws.identity_center.directory import to_utc
 from ploy_connector_aws.aws.paging import read_pages
+from ploy_connector_aws.aws.parts import to_utc
 from ploy_connector_aws.config import PLOY_PARTITION
 from ploy_connector_aws.spec import AuthenticationError, ConnectorError, PermissionMissing, Resource
 

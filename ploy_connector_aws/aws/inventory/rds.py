@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ploy_connector_aws.aws.identity_center.directory import to_utc
 from ploy_connector_aws.aws.paging import read_pages
+from ploy_connector_aws.aws.parts import to_utc
 from ploy_connector_aws.spec import NotFound, Resource
 
 from .reading import Found, Inventory, take, without_unknown

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Set
 
 from ploy_connector_aws.aws.errors import RegionNotEnabled
-from ploy_connector_aws.aws.identity_center.reading import fail_alone
 from ploy_connector_aws.aws.paging import read
+from ploy_connector_aws.aws.parts import fail_alone
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import RESOURCE_SCOPES
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, PermissionMissing, Refused

@@ -11,8 +11,9 @@ import pytest
 
 from ploy_connector_aws.aws.identity_center.assignments import USER, read_assignments
 from ploy_connector_aws.aws.identity_center.instance import read_instance
-from ploy_connector_aws.aws.identity_center.reading import Reading, fail_alone
+from ploy_connector_aws.aws.identity_center.reading import Reading
 from ploy_connector_aws.aws.identity_center.seen import SeenThings
+from ploy_connector_aws.aws.parts import fail_alone
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import Assignment, Group, Person

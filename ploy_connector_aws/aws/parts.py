@@ -1,0 +1,34 @@
+"""What the readers of all parts of AWS share: how one scope fails alone, and how a moment is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from ploy_connector_aws.spec import AuthenticationError, Failure, Page
+
+READ_ONLY = "This version of the connector only reads."
+"""Why nothing can be granted."""
+
+
+def fail_alone(scope: str, pages: Iterator[Page]) -> Iterator[Page]:
+    """Turn an error while reading a scope into the end of that scope, so that the others go on.
+
+    Args:
+        scope: The scope that the pages are of.
+        pages: The pages; they announce the scope before they can fail, or somebody else did.
+
+    Raises:
+        AuthenticationError: Nothing else could be read either.
+    """
+    try:
+        yield from pages
+    except AuthenticationError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it proves nothing about the other scopes
+        yield Page(scope=scope, failure=Failure.from_error(error))
+
+
+def to_utc(moment: datetime | None) -> datetime | None:
+    """Say a moment in UTC, so that the machine's time zone changes no record."""
+    return moment.astimezone(UTC) if moment else None
