@@ -15,11 +15,21 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from ploy_connector_aws.platform.wire import CommitAnswer
+from ploy_connector_aws.runtime.changes import Changes
 from ploy_connector_aws.runtime.reading import OnProgress
 from ploy_connector_aws.runtime.reading import Progress as HowFar
 from ploy_connector_aws.runtime.snapshot import ScopeState
+from ploy_connector_aws.spec.records import RecordType
 
 MAXIMUM_REASONS = 10
+
+_PLURALS: dict[RecordType, str] = {
+    "account": "accounts",
+    "entitlement": "entitlements",
+    "grant": "grants",
+    "resource": "resources",
+}
 
 
 def print_json(value: Any) -> None:
@@ -39,6 +49,17 @@ def table(*columns: str, title: str | None = None) -> Table:
     for column in columns:
         made.add_column(column, overflow="fold")
     return made
+
+
+def counts_table(found: Changes | CommitAnswer, changes: Changes) -> Table:
+    """How many records of each type there are now, and what became of them."""
+    counts = table("", "now", "added", "changed", "removed", "kept unproven")
+    for kind, plural in _PLURALS.items():
+        numbers = (found.added, found.changed, found.removed, found.retained_unproven)
+        counts.add_row(
+            plural, str(changes.after.get(kind, 0)), *(str(each.get(kind, 0) or "\N{MIDDLE DOT}") for each in numbers)
+        )
+    return counts
 
 
 def text(value: object) -> str:

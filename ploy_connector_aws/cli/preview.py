@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
@@ -14,9 +15,10 @@ from ploy_connector_aws.spec import RecordKey
 
 from .endings import Exit
 from .opening import open_connector
-from .output import console, print_json, print_unproven, scope_json, shown_progress, text
+from .output import console, counts_table, print_json, print_unproven, scope_json, shown_progress, text
 
-_MOST_SHOWN = 50
+_MOST_SHOWN = 25
+"""Of each kind of change."""
 _MARKS = {
     "added": "[green]+ added[/]",
     "changed": "[yellow]~ changed[/]",
@@ -61,15 +63,17 @@ def to_json(found: Preview) -> dict[str, Any]:
 def _print(out: Console, found: Preview) -> None:
     if not found.has_base:
         out.print("There is no last sync here to compare with, so everything is new; Ploy compares with what it shows.")
-    shown = 0
+    shown: Counter[str] = Counter()
     for change in found.changed():
-        shown += 1
-        if shown <= _MOST_SHOWN:
+        shown[change.kind] += 1
+        if shown[change.kind] <= _MOST_SHOWN:
             out.print(f"  {_MARKS[change.kind]} {change.key.type} {text(_named(found, change))}", soft_wrap=True)
-    if shown > _MOST_SHOWN:
-        out.print(f"  … and {shown - _MOST_SHOWN} more; --json shows all")
+    for kind, count in shown.items():
+        if count > _MOST_SHOWN:
+            out.print(f"  {_MARKS[kind]} … and {count - _MOST_SHOWN} more; --json shows all")
     if not shown:
         out.print("Nothing would change.")
+    out.print(counts_table(found.changes, found.changes))
     for reason in found.hold_reasons:
         out.print(f"[bold yellow]Would be held for review:[/] {reason}")
     print_unproven(out, found.run.scopes())

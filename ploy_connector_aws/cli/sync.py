@@ -11,15 +11,12 @@ from ploy_connector_aws.runtime.lock import SyncLock
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.store import Store, explained, set_aside
 from ploy_connector_aws.runtime.sync import Sync, SyncResult
-from ploy_connector_aws.spec.records import RECORD_MODELS
 
 from .endings import Exit
 from .opening import hello, open_connector, open_platform, read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug
-from .output import console, print_json, print_unproven, scope_json, shown_progress, table, text
+from .output import console, counts_table, print_json, print_unproven, scope_json, shown_progress, text
 from .preview import preview_once
-
-PLURALS = {"account": "accounts", "entitlement": "entitlements", "grant": "grants", "resource": "resources"}
 
 
 def sync(
@@ -35,6 +32,8 @@ def sync(
     debug: Debug = False,
 ) -> Exit:
     """Read everything, compare it with the last sync, and push what is proven to Ploy."""
+    if preview and rebuild:
+        raise typer.BadParameter("a preview changes nothing, so it cannot rebuild", param_hint="--rebuild")
     settings = read_operator_settings(config, connector, debug=debug)
     if preview:
         return preview_once(settings, as_json=json)
@@ -123,14 +122,7 @@ def print_result(out: Console, result: SyncResult) -> None:
         out.print("[bold yellow]⏸ Held for review:[/] Ploy shows nothing of it until a person approves it.")
         for reason in answer.hold_reasons:
             out.print(f"  • {reason}")
-    found = answer or changes
-    counts = table("", "now", "added", "changed", "removed", "kept unproven")
-    for kind in RECORD_MODELS:
-        numbers = (found.added, found.changed, found.removed, found.retained_unproven)
-        counts.add_row(
-            PLURALS[kind], str(changes.after.get(kind, 0)), *(str(each.get(kind, 0) or "·") for each in numbers)
-        )
-    out.print(counts)
+    out.print(counts_table(answer or changes, changes))
     print_unproven(out, run.scopes())
     if count := unproven_elsewhere(result):
         out.print(

@@ -119,7 +119,7 @@ class Outcome(_Model):
 class Commit(_Model):
     """Make everything that was staged visible at once."""
 
-    batches: Annotated[int, Field(ge=0)]
+    batches: Annotated[int, Field(ge=0, le=1_000_000)]
     digest: Digest = Field(description="SHA-256 over the batches' digests, in order, each as hexadecimal text.")
     records: Counts = Field(description="How many different records were sent, by type.")
     scopes: Annotated[int, Field(ge=0)] = Field(
@@ -168,6 +168,9 @@ class OpenSync(_Model):
     mode: Mode = "full"
     base_generation: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="With a delta: what it is against. Refused where it is not the newest one."
+    )
+    base_run_id: str | None = Field(
+        default=None, description="With a delta: the run that became that generation. Refused where another one did."
     )
     reading_started_at: AwareDatetime
     commit: Commit | None = Field(

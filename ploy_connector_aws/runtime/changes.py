@@ -129,7 +129,9 @@ class _Comparison:
         self._db.execute("DROP TABLE IF EXISTS temp.replaced")
         self._db.execute("CREATE TEMP TABLE replaced (type TEXT, id TEXT, PRIMARY KEY (type, id)) WITHOUT ROWID")
         self._db.execute(
-            f"INSERT OR IGNORE INTO replaced SELECT type, id FROM {self._new} WHERE rowid IN ({replaced})", names
+            "INSERT OR IGNORE INTO replaced SELECT type, id FROM forgotten WHERE run = :run"
+            f" UNION SELECT type, id FROM {self._new} WHERE rowid IN ({replaced})",
+            names,
         )
         self._db.execute(f"DELETE FROM {self._new} WHERE rowid IN ({replaced})", names)
         # What a parent announced before, and no more when it was read completely again, was not announced.
@@ -138,9 +140,16 @@ class _Comparison:
             " SELECT s.scope FROM scopes s JOIN scopes p ON p.run = :run AND p.scope = s.parent"
             "  WHERE s.run = :run AND (s.ending IS NULL OR s.ending = 'failed')"
             "   AND p.ending = 'complete' AND p.attempt > s.announced_in"
-            " UNION SELECT c.scope FROM scopes c JOIN unannounced u ON c.parent = u.scope"
-            "  WHERE c.run = :run AND c.announced_in < :attempt AND (c.ending IS NULL OR c.ending = 'failed')"
+            " UNION SELECT c.scope FROM unannounced u CROSS JOIN scopes c INDEXED BY scopes_parent"
+            "  ON c.run = :run AND c.parent = u.scope"
+            "  WHERE c.announced_in < :attempt AND (c.ending IS NULL OR c.ending = 'failed')"
             ") DELETE FROM scopes WHERE run = :run AND scope IN (SELECT scope FROM unannounced)",
+            names,
+        )
+        # What was said not to exist, and was read after all in a later attempt, does.
+        self._db.execute(
+            f"DELETE FROM retracted WHERE run = :run AND EXISTS (SELECT 1 FROM {self._new} e WHERE e.type ="
+            " retracted.type AND e.id = retracted.id AND e.attempt > retracted.attempt)",
             names,
         )
 
@@ -172,7 +181,8 @@ class _Comparison:
             " SELECT s.scope FROM scopes s JOIN scopes b ON b.run = :base AND b.scope = s.scope"
             "  WHERE s.run = :run AND b.origin IS NOT NULL AND s.origin IS NOT b.origin"
             "   AND (s.origin IS NOT NULL OR s.ending IN ('complete', 'gone'))"
-            " UNION SELECT c.scope FROM scopes c JOIN exchanged e ON c.run = :run AND c.parent = e.scope) "
+            " UNION SELECT c.scope FROM exchanged e CROSS JOIN scopes c INDEXED BY scopes_parent"
+            "  ON c.run = :run AND c.parent = e.scope) "
         )
         names = {"base": self._base.number, "run": self._run.number, "failure": _ORIGIN_CHANGED}
         self._db.execute(exchanged + f"DELETE FROM {self._new} WHERE scope IN (SELECT scope FROM exchanged)", names)
@@ -196,7 +206,7 @@ class _Comparison:
                 "  AND NOT EXISTS (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = b.scope)"
                 " UNION ALL"
                 " SELECT b.scope, iif(k.verdict = 'complete', 'gone', k.verdict) FROM known k"
-                "  JOIN scopes b ON b.run = :base AND b.parent = k.scope"
+                "  CROSS JOIN scopes b INDEXED BY scopes_parent ON b.run = :base AND b.parent = k.scope"
                 "  WHERE NOT EXISTS (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = b.scope)"
                 ") SELECT scope, iif(verdict = 'failed', 'unproven', verdict) FROM known",
                 names,

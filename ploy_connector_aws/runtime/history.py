@@ -17,7 +17,7 @@ ENTRIES_KEPT = 1000
 
 SCOPES_NAMED = 50
 
-Ending = Literal["committed", "held_for_review", "rejected", "replaced", "failed", "waiting", "dropped"]
+Ending = Literal["committed", "held_for_review", "rejected", "replaced", "failed", "dropped"]
 
 
 class _Model(BaseModel):

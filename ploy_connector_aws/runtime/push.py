@@ -11,7 +11,7 @@ from datetime import timedelta
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.batches import split_batches
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.platform.errors import BaseStale, BatchConflict, OutcomeDiffers, SyncGone
+from ploy_connector_aws.platform.errors import BatchConflict, PlatformRefused, SyncGone
 from ploy_connector_aws.spec.records import RecordType
 
 from .changes import Changes, to_outcome
@@ -30,6 +30,9 @@ MOST_DELTAS = 96
 FULL_EVERY = timedelta(hours=24)
 
 _MOST_OPENINGS = 4
+
+_REFUSALS_OF_DELTAS = ("base_stale", "outcome_differs", "counts_differ", "scopes_unannounced")
+"""What a platform answers to a delta whose base is not the picture that it holds."""
 
 
 def choose_mode(store: Store, run: Run, hello: wire.HelloAnswer) -> wire.Mode:
@@ -95,11 +98,15 @@ class Push:
         for _ in range(_MOST_OPENINGS - 1):
             try:
                 return self._try(mode)
-            except (BaseStale, OutcomeDiffers) as refusal:
-                _log.warning("run %s: sent in full, as the delta was refused: %s", self._run.run_id, refusal)
-                mode = "full"
             except (SyncGone, BatchConflict) as refusal:
                 _log.warning("run %s: opened anew: %s", self._run.run_id, refusal)
+            except PlatformRefused as refusal:
+                if mode == "full" or refusal.code not in _REFUSALS_OF_DELTAS:
+                    raise
+                _log.warning("run %s: sent in full, as the delta was refused: %s", self._run.run_id, refusal)
+                mode = "full"
+                # What it was compared with is not what the platform holds.
+                self._store.note(self._run, base=None)
             self._abort()
         return self._try(mode)
 
@@ -110,25 +117,27 @@ class Push:
         sent: Counter[RecordType] = Counter()
         batches = split_batches(self._lines(mode, sent), self._limits)
         first = next(batches, None)
+        if run.state == "compared":
+            # Before anything is asked: where no answer comes, it is known how it was sent.
+            self._store.note(run, mode=mode)
+            self._store.mark(run, "pushing")
         opened = self._platform.open_sync(
             self._integration_id,
             wire.OpenSync(
                 run_id=run.run_id,
                 opener=self._opener,
                 mode=mode,
-                base_generation=self._base_generation if mode == "delta" else None,
+                base_generation=self._base.generation if mode == "delta" else None,
+                base_run_id=self._base.run_id if mode == "delta" else None,
                 reading_started_at=run.reading_started_at,
                 commit=self._commit(mode, [], sent) if first is None else None,
             ),
         )
-        if opened.answer is not None and first is not None:
-            # It was committed or held before, and that answer was lost.
-            self._store.mark(run, "pushing", sync_id=opened.id)
-            return opened.answer
-        self._store.note(run, mode=mode)
         self._store.mark(run, "pushing", sync_id=opened.id)
         if opened.answer is not None:
+            # Committed at once; or before, in the mode that was noted then, and that answer was lost.
             return opened.answer
+        self._store.note(run, mode=mode)
         arrived = {batch.number: batch.digest for batch in opened.batches}
         digests: list[wire.Digest] = []
         batch, number = first, 1
@@ -158,11 +167,10 @@ class Push:
         )
 
     @property
-    def _base_generation(self) -> int:
+    def _base(self) -> Run:
         base = self._store.baseline
-        assert base is not None
-        assert base.generation is not None
-        return base.generation
+        assert base is not None, "a delta is chosen only where there is a base"
+        return base
 
     def _lines(self, mode: wire.Mode, sent: Counter[RecordType]) -> Iterator[bytes]:
         lines = self._delta_lines() if mode == "delta" else self._full_lines()
@@ -184,9 +192,7 @@ class Push:
             )
 
     def _delta_lines(self) -> Iterator[wire.AnyLine]:
-        base = self._store.baseline
-        assert base is not None
-        delta = Delta(self._store, base, self._run)
+        delta = Delta(self._store, self._base, self._run)
         for scope in delta.scopes():
             if scope.is_announced:
                 yield wire.ScopeLine(

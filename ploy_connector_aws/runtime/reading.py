@@ -16,7 +16,8 @@ from .store import Store
 
 _log = logging.getLogger(__name__)
 
-_PAGES_PER_TRANSACTION = 50
+PAGES_PER_TRANSACTION = 50
+"""What a crash may cost, besides half a second's work."""
 _SECONDS_PER_TRANSACTION = 0.5
 
 
@@ -46,6 +47,7 @@ def read(
     *,
     skip: Set[str] = frozenset(),
     on_progress: OnProgress = lambda _: None,
+    pages_per_transaction: int = PAGES_PER_TRANSACTION,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
     """Append everything that a connector lists to a run.
@@ -56,6 +58,7 @@ def read(
         run: Where to.
         skip: Scopes that an earlier attempt at the run read completely.
         on_progress: Told now and then how far reading is.
+        pages_per_transaction: After so many pages at the most, what was read is written down.
         now: The clock.
 
     Raises:
@@ -68,7 +71,7 @@ def read(
     for hook in LIST_HOOKS:
         if not connector.implements(hook):
             continue
-        for group in _by_time(_listed(connector, hook, skip)):
+        for group in _by_time(_listed(connector, hook, skip), pages_per_transaction):
             with store.transaction():
                 for page in group:
                     if isinstance(page, Page):
@@ -100,13 +103,13 @@ def _listed(connector: Connector, hook: str, skip: Set[str]) -> Iterator[Page | 
         yield error
 
 
-def _by_time(pages: Iterator[Page | Exception]) -> Iterator[list[Page | Exception]]:
+def _by_time(pages: Iterator[Page | Exception], most: int) -> Iterator[list[Page | Exception]]:
     """Group pages so that each group can be one transaction: by time, and by number so that memory stays flat."""
     group: list[Page | Exception] = []
     started = time.monotonic()
     for page in pages:
         group.append(page)
-        if len(group) >= _PAGES_PER_TRANSACTION or time.monotonic() - started > _SECONDS_PER_TRANSACTION:
+        if len(group) >= most or time.monotonic() - started > _SECONDS_PER_TRANSACTION:
             yield group
             group, started = [], time.monotonic()
     yield group

@@ -38,7 +38,13 @@ CREATE TABLE scopes (
   announced_in INTEGER NOT NULL DEFAULT 1,  -- in which one it was last announced
   PRIMARY KEY (run, scope)
 ) WITHOUT ROWID;
+CREATE INDEX scopes_parent ON scopes (run, parent);
 CREATE TABLE retracted (
+  run INTEGER NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL,
+  attempt INTEGER NOT NULL DEFAULT 1,       -- in which attempt of the run it was retracted
+  PRIMARY KEY (run, type, id)
+) WITHOUT ROWID;
+CREATE TABLE forgotten (                    -- what attempts that were cut off had read of scopes that did not end
   run INTEGER NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (run, type, id)
 ) WITHOUT ROWID;
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -59,6 +65,11 @@ ALTER TABLE runs ADD COLUMN deltas INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN full_at TEXT;
 ALTER TABLE scopes ADD COLUMN attempt INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE scopes ADD COLUMN announced_in INTEGER NOT NULL DEFAULT 1;
+CREATE INDEX scopes_parent ON scopes (run, parent);
+ALTER TABLE retracted ADD COLUMN attempt INTEGER NOT NULL DEFAULT 1;
+CREATE TABLE forgotten (
+  run INTEGER NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (run, type, id)
+) WITHOUT ROWID;
 CREATE TABLE history (
   number INTEGER PRIMARY KEY, run_id TEXT NOT NULL, ended_at TEXT NOT NULL, entry TEXT NOT NULL
 )

@@ -239,8 +239,9 @@ class Run:
     def add_retracted(self, keys: Iterable[RecordKey]) -> None:
         """Note records that the source said do not exist."""
         self._db.executemany(
-            "INSERT INTO retracted VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-            ((self.number, key.type, key.id) for key in keys),
+            "INSERT INTO retracted (run, type, id, attempt) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET attempt = excluded.attempt",
+            ((self.number, key.type, key.id, self._attempt) for key in keys),
         )
 
     def fail_open_scopes(self, failure: Failure) -> int:
@@ -253,10 +254,12 @@ class Run:
     def go_on(self) -> None:
         """Begin another attempt at reading: what was read completely stands, everything else is forgotten."""
         ended = "ending IN ('complete', 'gone', 'excluded')"
+        unended = f"scope NOT IN (SELECT scope FROM scopes WHERE run = :run AND {ended})"
+        names = {"run": self.number}
         self._db.execute(
-            f"DELETE FROM {self.emissions} WHERE scope NOT IN (SELECT scope FROM scopes WHERE run = ? AND {ended})",
-            (self.number,),
+            f"INSERT OR IGNORE INTO forgotten SELECT :run, type, id FROM {self.emissions} WHERE {unended}", names
         )
+        self._db.execute(f"DELETE FROM {self.emissions} WHERE {unended}", names)
         self._db.execute(
             f"UPDATE scopes SET ending = NULL, failure = NULL WHERE run = ? AND NOT coalesce({ended}, 0)",
             (self.number,),

@@ -79,11 +79,13 @@ def set_aside(path: Path) -> Path | None:
     """
     kept = path.with_name(f"{path.name}.set-aside")
     with _reachable(path):
-        for ending in ("-wal", "-shm"):
-            path.with_name(path.name + ending).unlink(missing_ok=True)
         if not path.exists():
             return None
-        path.replace(kept)
+        for ending in ("", "-wal", "-shm"):
+            part, its_place = path.with_name(path.name + ending), kept.with_name(kept.name + ending)
+            its_place.unlink(missing_ok=True)
+            if part.exists():
+                part.replace(its_place)
     return kept
 
 
@@ -122,7 +124,7 @@ class Store:
         self._db.execute("PRAGMA temp_store=FILE")
         self._db.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
         version: int = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version >= schema.VERSION:
+        if version > schema.VERSION:
             return version
         with self.transaction():
             version = self._db.execute("PRAGMA user_version").fetchone()[0]  # another process may have been first
@@ -130,7 +132,7 @@ class Store:
                 schema.create(self._db)
             elif version < schema.VERSION:
                 schema.migrate(self._db, version)
-        if version:
+        if self._db.execute("PRAGMA auto_vacuum").fetchone()[0] == 0:
             self._db.execute("VACUUM")
         return schema.VERSION
 
@@ -195,22 +197,22 @@ class Store:
         """The newest of the pending runs."""
         return next(reversed(self.pending_runs()), None)
 
-    def waiting(self, since: datetime) -> Run | None:
-        """The run that was compared and is not committed yet, if it was compared since that moment."""
-        return self._run(
-            f"state IN ('compared', 'pushing') AND touched_at >= '{_text(since)}' ORDER BY number DESC LIMIT 1"
-        )
+    def recent(self, fingerprint: str, *states: RunState, since: datetime, now: datetime) -> Run | None:
+        """The newest run in one of these states, if it was read under these settings and last added to since then.
 
-    def interrupted(self, fingerprint: str, *, touched_since: datetime, begun_since: datetime) -> Run | None:
-        """The run whose reading was cut off, if it may be gone on with: the same settings, and not too long ago."""
-        run = self._run("state = 'reading' ORDER BY number DESC LIMIT 1")
-        if run is None:
-            return None
-        read_by, touched_at, began = self._db.execute(
-            "SELECT fingerprint, touched_at, reading_started_at FROM runs WHERE number = ?", (run.number,)
+        Args:
+            fingerprint: Of the settings and the connector.
+            states: The states.
+            since: The earliest moment.
+            now: The latest one: what comes from the future was made by a wrong clock, and is not recent.
+        """
+        marks = ", ".join("?" * len(states))
+        row = self._db.execute(
+            f"SELECT number FROM runs WHERE state IN ({marks}) AND fingerprint = ? AND touched_at BETWEEN ? AND ?"
+            " ORDER BY number DESC",
+            (*states, fingerprint, _text(since), _text(now)),
         ).fetchone()
-        is_recent = touched_at >= _text(touched_since) and datetime.fromisoformat(began) >= begun_since
-        return run if read_by == fingerprint and is_recent else None
+        return Run(self._db, row[0]) if row else None
 
     def begin(self, run_id: str, reading_started_at: datetime, *, fingerprint: str = "") -> Run:
         """Start a run. Runs that were neither committed nor handed over are dropped first.
@@ -282,7 +284,7 @@ class Store:
         for number in numbers:
             for table in ("emissions", "records"):
                 self._db.execute(f"DROP TABLE IF EXISTS {table}_{number}")
-            for table in ("scopes", "retracted"):
+            for table in ("scopes", "retracted", "forgotten"):
                 self._db.execute(f"DELETE FROM {table} WHERE run = ?", (number,))
             self._db.execute("DELETE FROM runs WHERE number = ?", (number,))
 

@@ -21,7 +21,7 @@ from .changes import Changes, finish
 from .guard import hold_reasons
 from .history import Ending, History, HistoryEntry, ScopeReport
 from .push import Push, choose_mode, note_answer
-from .reading import OnProgress, UnexpectedFailure, read
+from .reading import PAGES_PER_TRANSACTION, OnProgress, UnexpectedFailure, read
 from .resume import ReadScopes
 from .snapshot import OriginMoved, Run
 from .store import Store
@@ -58,6 +58,7 @@ class Sync:
         integration_id: The integration's id at the platform.
         fingerprint: Of the settings and the connector: a reading is gone on with only under the same.
         on_progress: Told now and then how far reading is.
+        pages_per_transaction: After so many pages at the most, what was read is written down.
         now: The clock.
     """
 
@@ -71,6 +72,7 @@ class Sync:
         *,
         fingerprint: str,
         on_progress: OnProgress = lambda _: None,
+        pages_per_transaction: int = PAGES_PER_TRANSACTION,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._connector = connector
@@ -80,6 +82,7 @@ class Sync:
         self._integration_id = integration_id
         self._fingerprint = fingerprint
         self._on_progress = on_progress
+        self._pages_per_transaction = pages_per_transaction
         self._now = now
         self._interval = timedelta(seconds=connector.installed.manifest.scan_interval_seconds)
 
@@ -95,19 +98,19 @@ class Sync:
         """
         try:
             hello = self._introduce()
+            self._interval = timedelta(seconds=hello.scan_interval_seconds)
+            if hello.flags.paused:
+                return SyncResult("paused")
+            self._settle()
         except PlatformUnavailable as error:
             # Reading never waits for the platform.
             unsent = self._waiting() or self._read_and_compare()
             return SyncResult("waiting", unsent, stored_changes(unsent), error=error)
-        if hello.flags.paused:
-            return SyncResult("paused")
-        self._interval = timedelta(seconds=hello.scan_interval_seconds)
-        self._settle()
         run = self._waiting()
         if run is None:
             self._drop_strange_baseline(hello)
             for stale in self._store.unsent_runs():
-                self._end(stale, "dropped", "It could not be handed over while it was fresh.")
+                self._end(stale, "dropped", "It could not be handed over while it was fresh, or is of other settings.")
             run = self._read_and_compare()
         try:
             return self._push(run, hello)
@@ -117,7 +120,8 @@ class Sync:
         return self._push(self._read_and_compare(), hello)
 
     def _waiting(self) -> Run | None:
-        return self._store.waiting(self._now() - self._interval)
+        now = self._now()
+        return self._store.recent(self._fingerprint, "compared", "pushing", since=now - self._interval, now=now)
 
     def _settle(self) -> None:
         """Learn what became of runs that were handed over."""
@@ -156,10 +160,8 @@ class Sync:
 
     def _read(self) -> Run:
         now = self._now()
-        run = self._store.interrupted(
-            self._fingerprint, touched_since=now - self._interval, begun_since=now - _LONGEST_READING
-        )
-        if run is not None:
+        run = self._store.recent(self._fingerprint, "reading", since=now - self._interval, now=now)
+        if run is not None and run.reading_started_at >= now - _LONGEST_READING:
             skip = ReadScopes(run)
             _log.info("run %s: going on; %d scopes were read before", run.run_id, len(skip))
             try:
@@ -170,6 +172,9 @@ class Sync:
                 self._end(run, "dropped", "Another directory was found in its place while it was read.")
             else:
                 return run
+        for stale in self._store.unfinished_runs():
+            if stale.state in ("reading", "compared"):
+                self._end(stale, "dropped", "It was too old to go on with, or read under other settings.")
         run = self._store.begin(uuid.uuid4().hex, self._now(), fingerprint=self._fingerprint)
         _log.info("run %s of integration %s: reading", run.run_id, self._integration_id)
         self._fill(run)
@@ -180,7 +185,15 @@ class Sync:
             run_id=run.run_id, reading_started_at=run.reading_started_at, ended_at=self._now(), ending="failed"
         )
         try:
-            read(self._connector, self._store, run, skip=skip, on_progress=self._on_progress, now=self._now)
+            read(
+                self._connector,
+                self._store,
+                run,
+                skip=skip,
+                on_progress=self._on_progress,
+                pages_per_transaction=self._pages_per_transaction,
+                now=self._now,
+            )
         except (ConnectorError, UnexpectedFailure) as error:
             ended = entry.model_copy(update={"ended_at": self._now(), "reasons": (str(error),)})
             History(self._store.connection).add(ended)

@@ -78,9 +78,9 @@ class ConnectorHooks:
 
         Args:
             skip: Scopes that an interrupted run already read completely. They count as announced and complete; a
-                skipped parent still announces its children. A skipped scope may be announced again; with a record or
-                an end on a page it is read again, and what was read before is forgotten. An implementation may
-                ignore it.
+                skipped parent still announces its children. A skipped scope may be announced again; with an origin,
+                a record or an end on a page it is read again, and what was read before is forgotten. An
+                implementation may ignore it.
 
         Returns:
             Pages with ``Account`` records, and records their rows refer to. A scope that ends complete without

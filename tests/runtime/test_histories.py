@@ -150,6 +150,7 @@ class Play:
                 platform.hello,
                 "i",
                 fingerprint="same",
+                pages_per_transaction=1,  # so that a reading is cut off anywhere
                 now=lambda: self.now,
             )
             status = sync.make().status

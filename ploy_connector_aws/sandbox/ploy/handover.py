@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import get_args
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.changes import ChangeKind, changed_keys, finish, to_outcome
@@ -79,6 +78,10 @@ class Handover:
             return same.id
         if request.mode == "delta" and request.base_generation != self._generation:
             raise Refusal("base_stale", f"The newest generation is {self._generation}.")
+        base = self._store.baseline  # its run is named after the sync that brought it
+        newest = self._ledger.sync(base.run_id) if base else None
+        if newest is not None and request.base_run_id not in (None, newest.run_id):
+            raise Refusal("base_stale", "The newest generation is another run's.")
         if (other := self._ledger.newest("open")) is not None:
             if other.opener != request.opener and other.lease_ends_at > now:
                 raise Refusal("sync_taken", retry_after_seconds=(other.lease_ends_at - now).total_seconds())
@@ -265,7 +268,8 @@ class Handover:
 
     def _record_changes(self, run: Run) -> Iterator[RecordChange]:
         base = self._store.baseline
-        for kind in get_args(ChangeKind):
+        kinds: tuple[ChangeKind, ...] = ("added", "changed", "removed")  # what was retained, the scopes tell
+        for kind in kinds:
             for key in changed_keys(self._store, run, kind):
                 old = base.record(key) if base is not None and kind in ("changed", "removed") else None
                 yield RecordChange(kind, key, old.content if old else None)

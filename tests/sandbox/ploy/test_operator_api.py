@@ -105,7 +105,6 @@ def test_the_picture_its_scopes_and_its_history_are_shown(desk: httpx.Client, ac
     assert (first["number"], second["number"], second["answer"]["retained_unproven"]) == (1, 2, {"account": 1})
     assert rows(desk.get(f"{base}/generations/2/changes")) == [
         {"kind": "changed", "type": "account", "id": "u2", "before": {"id": "u2"}},
-        {"kind": "retained_unproven", "type": "account", "id": "u1", "before": None},
     ]
 
 
