@@ -218,3 +218,23 @@ def test_another_reason_for_the_same_failure_is_told(office: Office) -> None:
         office.sync(Source(WORLD, denied=frozenset({scope})))
     failed = [scope.name for scope in Picture(office.folder / "ploy.sqlite").scopes() if scope.ending == "failed"]
     assert failed == ["groups"]
+
+
+def test_batches_that_have_arrived_are_not_sent_again(office: Office) -> None:
+    lost = office.sync(before=lambda name: setattr(office.platform, "is_down", name == "commit"))
+    assert (lost.status, office.platform.calls.count("put_batch") > 1) == ("waiting", True)
+    office.now += timedelta(minutes=1)
+    assert office.sync().status == "committed"
+    assert office.platform.calls.count("put_batch") == 0
+
+
+def test_a_delta_that_is_given_up_leaves_nothing_open(office: Office) -> None:
+    office.sync()
+    office.now += timedelta(minutes=15)
+    changed = World({"ana": "chief"}, WORLD.groups)
+    office.sync(Source(changed), before=lambda name: setattr(office.platform, "is_down", name == "commit"))
+    office.now += timedelta(minutes=1)
+    office.sync(Source(changed), flags=wire.Flags(full_requested=True))
+    states = [sync.state for sync in Picture(office.folder / "ploy.sqlite").syncs()]
+    assert states == ["committed", "aborted", "committed"]
+    assert office.history()[0] == ("committed", "full", 1)
