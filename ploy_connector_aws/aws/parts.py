@@ -1,11 +1,11 @@
-"""What the readers of all parts of AWS share: how one scope fails alone, and how a moment is said."""
+"""What the readers of all parts of AWS share: how one scope fails alone, an AWS account, how a moment is said."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from ploy_connector_aws.spec import AuthenticationError, Failure, Page
+from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Resource
 
 READ_ONLY = "This version of the connector only reads."
 """Why nothing can be granted."""
@@ -27,6 +27,11 @@ def fail_alone(scope: str, pages: Iterator[Page]) -> Iterator[Page]:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it proves nothing about the other scopes
         yield Page(scope=scope, failure=Failure.from_error(error))
+
+
+def to_aws_account(account_id: str) -> Resource:
+    """Make the record of an AWS account, of which no more than its id can be read. Every part makes the same."""
+    return Resource(id=account_id, kind="aws_account", name=account_id)
 
 
 def to_utc(moment: datetime | None) -> datetime | None:

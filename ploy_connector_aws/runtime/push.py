@@ -16,7 +16,7 @@ from ploy_connector_aws.spec.records import RecordType
 
 from .changes import Changes, to_outcome
 from .delta import Delta
-from .snapshot import Run
+from .snapshot import Run, ScopeState
 from .store import Store
 
 _log = logging.getLogger(__name__)
@@ -182,9 +182,7 @@ class Push:
 
     def _full_lines(self) -> Iterator[wire.AnyLine]:
         for scope in self._run.scopes(only_announced=True):
-            yield wire.ScopeLine(
-                name=scope.name, parent=scope.parent, ending=scope.ending, failure=scope.failure, origin=scope.origin
-            )
+            yield _to_scope_line(scope)
         yield from self._retracted_lines()
         for record in self._run.proven_records(MOST_SCOPES_PER_LINE):
             yield wire.RecordLine(
@@ -194,16 +192,7 @@ class Push:
     def _delta_lines(self) -> Iterator[wire.AnyLine]:
         delta = Delta(self._store, self._base, self._run)
         for scope in delta.scopes():
-            if scope.is_announced:
-                yield wire.ScopeLine(
-                    name=scope.name,
-                    parent=scope.parent,
-                    ending=scope.ending,
-                    failure=scope.failure,
-                    origin=scope.origin,
-                )
-            else:
-                yield wire.ScopeLine(name=scope.name, is_announced=False)
+            yield _to_scope_line(scope)
         yield from self._retracted_lines()
         for key, scopes in delta.removals(MOST_SCOPES_PER_LINE):
             yield wire.TombstoneLine(type=key.type, id=key.id, scopes=scopes)
@@ -220,6 +209,14 @@ class Push:
     def _retracted_lines(self) -> Iterator[wire.TombstoneLine]:
         for key in self._run.retracted():
             yield wire.TombstoneLine(type=key.type, id=key.id)
+
+
+def _to_scope_line(scope: ScopeState) -> wire.ScopeLine:
+    if not scope.is_announced:
+        return wire.ScopeLine(name=scope.name, is_announced=False)
+    return wire.ScopeLine(
+        name=scope.name, parent=scope.parent, ending=scope.ending, failure=scope.failure, origin=scope.origin
+    )
 
 
 def note_answer(store: Store, run: Run, answer: wire.CommitAnswer) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
@@ -181,9 +181,7 @@ class Sync:
         return run
 
     def _fill(self, run: Run, skip: Set[str] = frozenset()) -> None:
-        entry = HistoryEntry(
-            run_id=run.run_id, reading_started_at=run.reading_started_at, ended_at=self._now(), ending="failed"
-        )
+        entry = self._to_entry(run, "failed")  # before a run that proves nothing is dropped
         try:
             read(
                 self._connector,
@@ -222,36 +220,34 @@ class Sync:
     def _note(self, run: Run, answer: wire.CommitAnswer) -> None:
         """Note that a run was committed or is held."""
         with self._store.transaction():
-            History(self._store.connection).add(
-                HistoryEntry(
-                    run_id=run.run_id,
-                    reading_started_at=run.reading_started_at,
-                    ended_at=self._now(),
-                    ending=answer.status,
-                    mode=run.mode,
-                    attempts=run.attempt,
-                    reasons=answer.hold_reasons,
-                    scopes=ScopeReport.of(run),
-                    **answer.model_dump(include={"generation", "added", "changed", "removed", "retained_unproven"}),
-                )
+            entry = self._to_entry(
+                run,
+                answer.status,
+                *answer.hold_reasons,
+                mode=run.mode,
+                scopes=ScopeReport.of(run),
+                **answer.model_dump(include={"generation", "added", "changed", "removed", "retained_unproven"}),
             )
+            History(self._store.connection).add(entry)
             note_answer(self._store, run, answer)
         _log.info("run %s: %s as generation %s", run.run_id, answer.status, answer.generation)
 
     def _end(self, run: Run, ending: Ending, reason: str) -> None:
         """Drop a run that was not committed, and say so in the history."""
         with self._store.transaction():
-            History(self._store.connection).add(
-                HistoryEntry(
-                    run_id=run.run_id,
-                    reading_started_at=run.reading_started_at,
-                    ended_at=self._now(),
-                    ending=ending,
-                    attempts=run.attempt,
-                    reasons=(reason,),
-                )
-            )
+            History(self._store.connection).add(self._to_entry(run, ending, reason))
             self._store.drop(run)
+
+    def _to_entry(self, run: Run, ending: Ending, *reasons: str, **more: Any) -> HistoryEntry:
+        return HistoryEntry(
+            run_id=run.run_id,
+            reading_started_at=run.reading_started_at,
+            ended_at=self._now(),
+            ending=ending,
+            attempts=run.attempt,
+            reasons=reasons,
+            **more,
+        )
 
 
 def stored_changes(run: Run) -> Changes:

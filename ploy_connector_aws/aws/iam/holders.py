@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ploy_connector_aws.aws.paging import read_answers, read_pages
+from ploy_connector_aws.aws.parts import to_aws_account
 from ploy_connector_aws.spec import (
     AuthenticationError,
     Entitlement,
     Grant,
     Page,
     Refused,
-    Resource,
     TemporaryError,
 )
 
@@ -149,7 +149,7 @@ def _add_role(reading: Reading, pages: dict[str, Gathered], role: dict[str, Any]
         is_partial=found is None,
     )
     page.add(
-        Resource(id=reading.account_id, kind="aws_account", name=reading.account_id),
+        to_aws_account(reading.account_id),
         # Whoever acts as the role has what the role has: this leads from the one record of the role to the other.
         Grant(principal_kind="account", principal_id=id_, entitlement_id=id_),
     )

@@ -55,11 +55,6 @@ class Condition:
         quantifier = f"{self.quantifier}:" if self.quantifier else ""
         return f"{quantifier}{self.operator}{'IfExists' if self.if_exists else ''}"
 
-    @property
-    def is_negated(self) -> bool:
-        """Whether it asks that the key has *not* these values."""
-        return "Not" in self.operator
-
 
 @dataclass(frozen=True, slots=True)
 class Choice:

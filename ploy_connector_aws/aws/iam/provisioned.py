@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ploy_connector_aws.spec import Entitlement, Grant, Page, Resource
+from ploy_connector_aws.aws.parts import to_aws_account
+from ploy_connector_aws.spec import Entitlement, Grant, Page
 
 from .accounts import IDENTITY_CENTER_PATH
 from .reading import Gathered, Reading
@@ -37,7 +38,7 @@ def read_permission_set_roles(reading: Reading, account_roles: Iterable[tuple[st
     for role_id, name in reading.findings.each("provisioned"):
         if name in by_name:
             page.add(
-                Resource(id=reading.account_id, kind="aws_account", name=reading.account_id),
+                to_aws_account(reading.account_id),
                 by_name[name],
                 # AWS says nowhere which role belongs to which permission set but in the role's name.
                 Grant(

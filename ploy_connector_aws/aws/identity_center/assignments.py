@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ploy_connector_aws.aws.iam.privileges import Verdict
 from ploy_connector_aws.aws.paging import read_pages
-from ploy_connector_aws.aws.parts import READ_ONLY
+from ploy_connector_aws.aws.parts import READ_ONLY, to_aws_account
 from ploy_connector_aws.spec import (
     AuthenticationError,
     ConnectorError,
@@ -18,7 +18,6 @@ from ploy_connector_aws.spec import (
     Page,
     Record,
     RecordKey,
-    Resource,
     TemporaryError,
 )
 
@@ -141,7 +140,7 @@ def _add_row(reading: Reading, page: _Rows, kind: PrincipalKind, principal_id: s
     if permission_set.state == "gone":
         return
     account_role = to_account_role(account_id, arn, permission_set.name, reading.verdicts.get(arn))
-    page.add(Resource(id=account_id, kind="aws_account", name=account_id))
+    page.add(to_aws_account(account_id))
     page.add(account_role, is_partial=permission_set.state != "read")
     page.add(Grant(principal_kind=kind.record, principal_id=principal_id, entitlement_id=account_role.id))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 
 from ploy_connector_aws.aws.errors import RegionNotEnabled
 from ploy_connector_aws.aws.paging import read
-from ploy_connector_aws.aws.parts import fail_alone
+from ploy_connector_aws.aws.parts import fail_alone, to_aws_account
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import RESOURCE_SCOPES
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, PermissionMissing, Refused
@@ -16,7 +16,7 @@ from .ec2 import read_instances as read_servers
 from .ecs import read_clusters
 from .lambda_ import read_functions
 from .rds import read_instances as read_databases
-from .reading import Found, Inventory, Roles, to_account
+from .reading import Found, Inventory, Roles
 from .s3 import read_buckets
 from .sqs import read_queues
 
@@ -77,7 +77,7 @@ class InventoryReader:
             yield from fail_alone(scope, self._read(scope))
 
     def _read(self, scope: str) -> Iterator[Page]:
-        account = to_account(self._inventory.account_id)
+        account = to_aws_account(self._inventory.account_id)
         try:
             for found in READERS[scope](self._inventory):
                 if found.records or found.partial:

@@ -73,11 +73,6 @@ class Found:
     partial: tuple[Resource, ...] = ()
 
 
-def to_account(account_id: str) -> Resource:
-    """The AWS account that everything is in: the same record as assignments make of it."""
-    return Resource(id=account_id, kind="aws_account", name=account_id)
-
-
 def take(row: Mapping[str, Any], member: str, what: str) -> str:
     """Take a member without which a thing cannot be told from others. All members are optional in AWS's models.
 
