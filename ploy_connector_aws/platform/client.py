@@ -160,6 +160,35 @@ class PlatformClient:
         """Drop what was staged. A sync that was committed or held stays as it is."""
         return self._call("POST", f"{_of(integration_id, sync_id)}/abort", wire.SyncStatus)
 
+    def lease_tasks(self, integration_id: str, request: wire.LeaseRequest) -> wire.LeaseAnswer:
+        """Ask for tasks; waits as long as the request says, when there are none."""
+        timeout = httpx.Timeout(request.wait_seconds + 30, connect=10)
+        return self._call("POST", f"{_of(integration_id)}/tasks/lease", wire.LeaseAnswer, request, timeout=timeout)
+
+    def extend_lease(self, integration_id: str, task_id: str, request: wire.LeaseExtension) -> wire.LeaseExtended:
+        """Keep a task.
+
+        Raises:
+            TaskGone: The lease was lost.
+        """
+        return self._call("POST", f"{_task(integration_id, task_id)}/extend", wire.LeaseExtended, request)
+
+    def complete_task(self, integration_id: str, task_id: str, request: wire.TaskDone) -> wire.TaskStatus:
+        """Report that a task was done.
+
+        Raises:
+            TaskGone: The lease was lost, or another report arrived.
+        """
+        return self._call("POST", f"{_task(integration_id, task_id)}/complete", wire.TaskStatus, request)
+
+    def fail_task(self, integration_id: str, task_id: str, request: wire.TaskFailed) -> wire.TaskStatus:
+        """Report that a person must look at a task.
+
+        Raises:
+            TaskGone: The lease was lost, or another report arrived.
+        """
+        return self._call("POST", f"{_task(integration_id, task_id)}/fail", wire.TaskStatus, request)
+
     def _call(
         self,
         method: str,
@@ -220,6 +249,10 @@ class PlatformClient:
 def _of(integration_id: str, sync_id: str | None = None) -> str:
     path = f"/integrations/{quote(integration_id, safe='')}"
     return path if sync_id is None else f"{path}/syncs/{quote(sync_id, safe='')}"
+
+
+def _task(integration_id: str, task_id: str) -> str:
+    return f"{_of(integration_id)}/tasks/{quote(task_id, safe='')}"
 
 
 def _named(request: httpx.Request) -> str:

@@ -11,6 +11,7 @@
     - OutcomeDiffers       send everything
     - BatchConflict        open a new sync
     - IntegrationUnknown   enable the integration, or use its organisation's token
+    - TaskGone             forget the task: it is somebody else's, or has ended
 """
 
 from __future__ import annotations
@@ -91,6 +92,10 @@ class IntegrationUnknown(PlatformRefused):
     """The token serves no such integration."""
 
 
+class TaskGone(PlatformRefused):
+    """The lease of a task was lost, another report of it arrived, or the platform does not know it."""
+
+
 REFUSALS: dict[str, type[PlatformRefused]] = {
     "sync_taken": SyncTaken,
     "sync_gone": SyncGone,
@@ -101,5 +106,8 @@ REFUSALS: dict[str, type[PlatformRefused]] = {
     "batch_conflict": BatchConflict,
     "commit_conflict": BatchConflict,
     "integration_unknown": IntegrationUnknown,
+    "task_unknown": TaskGone,
+    "lease_lost": TaskGone,
+    "task_conflict": TaskGone,
 }
 """Which error a problem's code becomes; every other refusal is a plain ``PlatformRefused``."""

@@ -53,6 +53,8 @@ _COMMIT = (
     *("commit_conflict", "stale_reading"),
 )
 _SYNC = "/integrations/{integration_id}/syncs/{sync_id}"
+_TASK = "/integrations/{integration_id}/tasks/{task_id}"
+_REPORT = (*_ONE, *_BODY, "task_unknown", "lease_lost")
 
 CALLS = (
     Call(
@@ -127,6 +129,48 @@ CALLS = (
         sends=None,
         answers={200: (wire.SyncStatus, "As it is now.")},
         refusals=(*_ONE, "sync_unknown"),
+    ),
+    Call(
+        name="lease_tasks",
+        method="POST",
+        path="/integrations/{integration_id}/tasks/lease",
+        summary="Ask for tasks, each under a lease; waits for one when there is none. The same request_id gets the same"
+        " tasks again. While an integration is paused no task is given out, while it is read-only no grant or revoke"
+        " but previews.",
+        sends=wire.LeaseRequest,
+        answers={200: (wire.LeaseAnswer, "The tasks; none when the wait is over.")},
+        refusals=(*_ONE, *_BODY),
+    ),
+    Call(
+        name="extend_lease",
+        method="POST",
+        path=_TASK + "/extend",
+        summary="Keep a task while working on it. A lease that has run out can be extended while nobody else got the"
+        " task.",
+        sends=wire.LeaseExtension,
+        answers={200: (wire.LeaseExtended, "It goes on.")},
+        refusals=_REPORT,
+    ),
+    Call(
+        name="complete_task",
+        method="POST",
+        path=_TASK + "/complete",
+        summary="Report that a task was done. What it changed is visible at once, and goes before every scope whose"
+        " reading began before it was verified. Sent again with the same body it changes nothing. It is taken after the"
+        " lease has run out, too, while nobody else got the task.",
+        sends=wire.TaskDone,
+        answers={200: (wire.TaskStatus, "It is done.")},
+        refusals=(*_REPORT, "task_conflict"),
+    ),
+    Call(
+        name="fail_task",
+        method="POST",
+        path=_TASK + "/fail",
+        summary="Report that a task will not be done: it becomes a manual task, which a person must look at. Otherwise"
+        " as complete_task.",
+        sends=wire.TaskFailed,
+        answers={200: (wire.TaskStatus, "It is a manual task.")},
+        refusals=(*_REPORT, "task_conflict"),
     ),
 )
 """Every call. The local Ploy has exactly these routes."""

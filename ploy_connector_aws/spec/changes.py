@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from .frozen import Frozen
-from .records import Attributes, Grant, Id
+from .pages import Scope
+from .records import Attributes, Entitlement, Grant, Id
 
 
 class AccessPath(Frozen):
     """One way by which an account holds an access: the grants from the account to it, in order."""
 
-    grants: tuple[Grant, ...]
+    grants: tuple[Grant, ...] = Field(min_length=1)
 
 
 class AccessRequest(Frozen):
@@ -25,8 +25,22 @@ class AccessRequest(Frozen):
     entitlement_id: Id
     reason: str | None = None
     preview: bool = Field(default=False, description="Say what would happen and change nothing.")
+    known_entitlement: Entitlement | None = Field(
+        default=None, description="The entitlement as the host's snapshot has it; None where it has none."
+    )
     known_paths: tuple[AccessPath, ...] = Field(
-        default=(), description="The host's snapshot of the ways in; the connector reads them again live."
+        default=(),
+        description="The host's snapshot of the ways by which the account holds the entitlement and what it opens; the "
+        "connector reads them again live.",
+    )
+    known_paths_complete: bool = Field(
+        default=False, description="Whether everything that these ways rest on was proven in the snapshot."
+    )
+    known_as_of: AwareDatetime | None = Field(default=None, description="When the reading of the snapshot began.")
+    write_before: AwareDatetime | None = Field(
+        default=None,
+        description="No write is begun that could end after this moment, its retries included; without one a write may "
+        "begin at any time.",
     )
 
 
@@ -34,8 +48,27 @@ class AccessChange(Frozen):
     """What a grant or a revoke did. The first two outcomes require that it was read back."""
 
     outcome: Literal["applied", "already_in_effect", "previewed"]
-    added: tuple[Grant, ...] = ()
-    removed: tuple[Grant, ...] = ()
+    verified_at: AwareDatetime | None = Field(
+        default=None, description="When it was read back; needed with every outcome but 'previewed'."
+    )
+    scope: Scope | None = Field(
+        default=None, description="The scope in which the lists emit what was added or removed; needed with either."
+    )
+    added: tuple[Grant, ...] = Field(
+        default=(), description="Proven to be held now; with 'previewed': what would be added."
+    )
+    removed: tuple[Grant, ...] = Field(
+        default=(), description="Proven to be held no more; with 'previewed': what would be removed."
+    )
+    opened_paths: tuple[AccessPath, ...] = Field(
+        default=(), description="After a grant: what the account can reach through it."
+    )
+    closed_paths: tuple[AccessPath, ...] = Field(
+        default=(), description="After a revoke: the ways that it closed, whether or not others lead to the same."
+    )
+    effects_complete: bool = Field(
+        default=False, description="False means that more may have been opened or closed than is named."
+    )
     remaining_paths: tuple[AccessPath, ...] = Field(
         default=(),
         description="After a revoke: the other ways by which the account still holds the same access.",
@@ -43,10 +76,21 @@ class AccessChange(Frozen):
     remaining_paths_complete: bool = Field(
         default=False, description="False means that more may exist: an empty list is then unknown, not none."
     )
-    as_of: datetime | None = None
-    sessions_end_by: datetime | None = Field(
+    as_of: AwareDatetime | None = Field(
+        default=None,
+        description="From when the knowledge is that the remaining paths are all; each of them was read again since.",
+    )
+    sessions_end_by: AwareDatetime | None = Field(
         default=None, description="Until when sessions issued before the change may live; None means unknown."
     )
     invisible_paths: tuple[str, ...] = Field(default=(), description="Kinds of path that cannot be seen.")
     warnings: tuple[str, ...] = ()
     evidence: Attributes = Field(default={}, description="E.g. the remote system's request ids.")
+
+    @model_validator(mode="after")
+    def _was_read_back(self) -> AccessChange:
+        if (self.outcome == "previewed") != (self.verified_at is None):
+            raise ValueError("verified_at goes with every outcome but 'previewed'")
+        if (self.added or self.removed) and self.scope is None:
+            raise ValueError("what was added or removed needs its scope")
+        return self

@@ -61,7 +61,11 @@ class PermissionMissing(ConnectorError):
 
 
 class TemporaryError(ConnectorError):
-    """It may work later; ``retry_after_seconds`` where the source said when."""
+    """It may work later; ``retry_after_seconds`` where the source said when.
+
+    Out of ``grant`` or ``revoke`` it means that nobody knows whether the change took effect, unless
+    ``changed_nothing`` says that it was not even asked for.
+    """
 
     code = "temporary"
 
@@ -70,11 +74,13 @@ class TemporaryError(ConnectorError):
         message: str,
         *,
         retry_after_seconds: float | None = None,
+        changed_nothing: bool = False,
         fix: str | None = None,
         request_id: str | None = None,
     ) -> None:
         super().__init__(message, fix=fix, request_id=request_id)
         self.retry_after_seconds = retry_after_seconds
+        self.changed_nothing = changed_nothing
 
 
 class NotFound(ConnectorError):

@@ -146,7 +146,8 @@ class ConnectorHooks:
         """Give one account one entitlement. Optional.
 
         Called for each order, possibly again with the same ``request_id``; asking twice must have the effect of
-        asking once.
+        asking once. A host that lists at the same time does so on another instance; one instance is used by one
+        thread at a time.
 
         Args:
             request: What to grant to whom. With ``preview`` nothing is changed.
@@ -156,7 +157,8 @@ class ConnectorHooks:
 
         Raises:
             Refused: A person must act; the order becomes a manual task.
-            TemporaryError: Unknown whether it took effect; the host asks again.
+            TemporaryError: Unknown whether it took effect (or, with ``changed_nothing``, certain that it did not); the
+                host asks again.
             ConnectorError: As named by the class.
 
         Example:
@@ -180,7 +182,8 @@ class ConnectorHooks:
 
         Raises:
             Refused: A person must act; the order becomes a manual task.
-            TemporaryError: Unknown whether it took effect; the host asks again.
+            TemporaryError: Unknown whether it took effect (or, with ``changed_nothing``, certain that it did not); the
+                host asks again.
             ConnectorError: As named by the class.
 
         Example:

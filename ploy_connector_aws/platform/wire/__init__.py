@@ -1,0 +1,78 @@
+"""The wire contract between a connector runtime and Ploy: every body that is sent or answered under /connector/v1.
+
+This contract is ours, not Ploy's: Ploy publishes no HTTP API. The client and the local Ploy share these models, and
+``docs/platform-api.yaml`` is generated from them.
+
+Map: ``bodies`` (what all share), ``integrations`` (settings, limits, flags), ``syncs`` (handing over a run), ``lines``
+(what a batch holds), ``digests``, ``tasks`` (what the platform wants done), ``problems`` (error answers).
+"""
+
+from .bodies import API_PREFIX, NDJSON, PROBLEM_JSON, Counts, Digest, Mode
+from .digests import digest_of, digest_of_batches, from_content_digest, to_content_digest
+from .integrations import Flags, HelloAnswer, HelloRequest, Integration, Integrations, Limits
+from .lines import LINE, AnyLine, RecordLine, ScopeLine, TombstoneLine, pack, to_ndjson
+from .problems import PROBLEMS, LineProblem, Problem, ProblemKind
+from .syncs import BatchAnswer, Commit, CommitAnswer, Hold, OpenedSync, OpenSync, Outcome, StagedBatch, SyncStatus
+from .tasks import (
+    LONGEST_POLL_SECONDS,
+    LeaseAnswer,
+    LeaseExtended,
+    LeaseExtension,
+    LeaseRequest,
+    SyncSummary,
+    Task,
+    TaskDone,
+    TaskFailed,
+    TaskKind,
+    TaskStatus,
+)
+
+__all__ = [
+    "API_PREFIX",
+    "LINE",
+    "LONGEST_POLL_SECONDS",
+    "NDJSON",
+    "PROBLEMS",
+    "PROBLEM_JSON",
+    "AnyLine",
+    "BatchAnswer",
+    "Commit",
+    "CommitAnswer",
+    "Counts",
+    "Digest",
+    "Flags",
+    "HelloAnswer",
+    "HelloRequest",
+    "Hold",
+    "Integration",
+    "Integrations",
+    "LeaseAnswer",
+    "LeaseExtended",
+    "LeaseExtension",
+    "LeaseRequest",
+    "Limits",
+    "LineProblem",
+    "Mode",
+    "OpenSync",
+    "OpenedSync",
+    "Outcome",
+    "Problem",
+    "ProblemKind",
+    "RecordLine",
+    "ScopeLine",
+    "StagedBatch",
+    "SyncStatus",
+    "SyncSummary",
+    "Task",
+    "TaskDone",
+    "TaskFailed",
+    "TaskKind",
+    "TaskStatus",
+    "TombstoneLine",
+    "digest_of",
+    "digest_of_batches",
+    "from_content_digest",
+    "pack",
+    "to_content_digest",
+    "to_ndjson",
+]

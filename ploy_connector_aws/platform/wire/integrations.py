@@ -1,0 +1,60 @@
+"""Which integrations a runtime serves, and what the platform allows and wants of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, JsonValue
+
+from .bodies import Answered, Digest, Sent
+
+
+class Integration(Answered):
+    """One connector, enabled by one organisation with its settings. The settings hold secrets: memory only."""
+
+    id: str
+    organisation: str
+    connector: str = Field(description="The name in the connector's manifest.")
+    settings: dict[str, JsonValue] = Field(repr=False)
+
+
+class Integrations(Answered):
+    """The integrations that this token may serve."""
+
+    integrations: tuple[Integration, ...]
+
+
+class HelloRequest(Sent):
+    """A runtime introduces itself for one integration."""
+
+    runtime_version: str
+    connector: str
+    connector_version: str
+    spec_version: int
+    capabilities: tuple[str, ...] = Field(description="The hooks that the connector implements.")
+    config_fingerprint: Digest = Field(description="Changes when a setting changes; secrets are left out of it.")
+
+
+class Limits(Answered):
+    """How much one batch may hold."""
+
+    max_batch_lines: Annotated[int, Field(ge=1)] = 2000
+    max_batch_bytes: Annotated[int, Field(ge=1024, description="Before compression, line ends included.")] = 1_000_000
+
+
+class Flags(Answered):
+    """What the platform wants of the runtime now."""
+
+    paused: bool = Field(default=False, description="Do not sync.")
+    read_only: bool = Field(default=False, description="Do not grant or revoke.")
+    full_requested: bool = Field(default=False, description="Send everything next time.")
+
+
+class HelloAnswer(Answered):
+    """What the platform allows and expects."""
+
+    limits: Limits = Limits()
+    scan_interval_seconds: Annotated[int, Field(ge=1)] = 900
+    poll_interval_seconds: Annotated[int, Field(ge=1)] = 10
+    flags: Flags = Flags()
+    generation: int = Field(default=0, description="The newest committed generation; 0 before the first.")

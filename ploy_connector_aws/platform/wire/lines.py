@@ -1,0 +1,83 @@
+"""The lines of a batch: records, tombstones and scopes."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, JsonValue, TypeAdapter
+
+from ploy_connector_aws.spec.pages import Failure, Scope, ScopeEnding
+from ploy_connector_aws.spec.records import Id, RecordType
+
+from .bodies import Sent
+
+
+class RecordLine(Sent):
+    """A record that was read in this run, with the scopes that emitted it.
+
+    A record that many scopes emitted comes in several lines, each with some of its scopes. In a delta the scopes are
+    those that did not emit it in the base, or did not end complete now; there may be none.
+    """
+
+    line: Literal["record"] = Field(default="record", description="Always sent; it says what the line is.")
+    type: RecordType
+    id: Id
+    scopes: tuple[Scope, ...]
+    partial: bool = Field(
+        default=False, description="It exists, but its content was not read in full: a known fuller record is kept."
+    )
+    record: dict[str, JsonValue] | None = Field(
+        default=None, description="Its content. In a delta left out where it is as in the base."
+    )
+
+
+class TombstoneLine(Sent):
+    """A record that the source said does not exist, or that scopes which had it in the base were read without."""
+
+    line: Literal["tombstone"] = Field(default="tombstone", description="Always sent; it says what the line is.")
+    type: RecordType
+    id: Id
+    scopes: tuple[Scope, ...] = Field(
+        default=(),
+        description="None: it does not exist, and grants that name it go with it. Some, in a delta only: it goes once "
+        "no other scope has it.",
+    )
+
+
+class ScopeLine(Sent):
+    """How one scope ended in this run."""
+
+    line: Literal["scope"] = Field(default="scope", description="Always sent; it says what the line is.")
+    name: Scope
+    parent: Scope | None = None
+    ending: ScopeEnding | None = Field(default=None, description="None: announced but not reached.")
+    failure: Failure | None = None
+    origin: str | None = None
+    is_announced: bool = Field(
+        default=True, description="False, in a delta only: the base announced it, and this run did not."
+    )
+
+
+AnyLine: TypeAlias = RecordLine | TombstoneLine | ScopeLine
+"""One line of a batch (NDJSON)."""
+
+
+def to_ndjson(line: AnyLine) -> bytes:
+    """Turn one line of a batch into compact JSON without its line end: the same line always gives the same bytes."""
+    rest = line.model_dump_json(exclude={"line"}, exclude_defaults=True)
+    return f'{{"line":"{line.line}",{rest[1:]}'.encode()
+
+
+LINE: TypeAdapter[AnyLine] = TypeAdapter(Annotated[AnyLine, Field(discriminator="line")])
+
+_COMPRESSION = 6
+
+
+def pack(lines: Iterable[bytes]) -> bytes:
+    """Turn encoded lines, without their line ends, into the body of a batch.
+
+    Without a time in its header the same lines always give the same bytes, and so the same digest.
+    """
+    return gzip.compress(b"".join(line + b"\n" for line in lines), _COMPRESSION, mtime=0)
