@@ -9,7 +9,8 @@ import typer
 from rich.tree import Tree
 
 from ploy_connector_aws.runtime.paths import Path, PathFinder, find_accounts
-from ploy_connector_aws.runtime.snapshot import Run, StoredRecord
+from ploy_connector_aws.runtime.snapshot import StoredRecord
+from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import RecordKey
 
 from .endings import AccountUnknown, Exit
@@ -30,10 +31,10 @@ def access(
     """Show every path by which one account holds something, as of the last sync or, without one, as of now."""
     settings = read_operator_settings(config, connector, debug=debug)
     with open_picture(settings, fresh=fresh, quiet=json) as seen:
-        accounts = find_accounts(seen.run, account)
+        accounts = find_accounts(seen.now, account)
         if not accounts:
             raise AccountUnknown(f"There is no account with the id, user name or address {account!r}.")
-        finder = PathFinder(seen.store, seen.run)
+        finder = PathFinder(seen.store, seen.now)
         is_complete = seen.is_complete
         found = [(each, list(finder.paths_of(each.id))) for each in accounts]
         if json:
@@ -41,19 +42,19 @@ def access(
                 {
                     "as_of": seen.run.reading_started_at.isoformat(),
                     "complete": is_complete,
-                    "accounts": [to_json(seen.run, each, paths) for each, paths in found],
+                    "accounts": [to_json(seen.now, each, paths) for each, paths in found],
                 }
             )
         else:
             out = console()
             for each, paths in found:
-                out.print(to_tree(seen.run, each, paths))
+                out.print(to_tree(seen.now, each, paths))
             out.print(as_of(seen))
             print_unproven(out, seen.run.scopes())
     return Exit.OK if is_complete else Exit.UNPROVEN
 
 
-def to_json(run: Run, account: StoredRecord, paths: Iterable[Path]) -> dict[str, Any]:
+def to_json(picture: Overlay, account: StoredRecord, paths: Iterable[Path]) -> dict[str, Any]:
     """One account and its paths as JSON values."""
     return {
         **account.content,
@@ -61,7 +62,8 @@ def to_json(run: Run, account: StoredRecord, paths: Iterable[Path]) -> dict[str,
             {
                 "unproven": path.is_unproven,
                 "entitlements": [
-                    content if (content := _entitlement(run, step)) else {"id": step} for step in path.entitlement_ids
+                    content if (content := _entitlement(picture, step)) else {"id": step}
+                    for step in path.entitlement_ids
                 ],
             }
             for path in paths
@@ -69,7 +71,7 @@ def to_json(run: Run, account: StoredRecord, paths: Iterable[Path]) -> dict[str,
     }
 
 
-def to_tree(run: Run, account: StoredRecord, paths: Iterable[Path]) -> Tree:
+def to_tree(picture: Overlay, account: StoredRecord, paths: Iterable[Path]) -> Tree:
     """One account and its paths as a tree."""
     content = account.content
     status = content.get("status", "unknown")
@@ -81,7 +83,7 @@ def to_tree(run: Run, account: StoredRecord, paths: Iterable[Path]) -> Tree:
     branches: dict[tuple[str, ...], Tree] = {(): tree}
     for path in paths:
         step = path.entitlement_ids[-1]
-        held = _entitlement(run, step)
+        held = _entitlement(picture, step)
         label = f"[dim]{held.get('kind', 'entitlement').replace('_', ' ')}[/] {text(held.get('name', step))}"
         if held.get("privileged"):
             label += "  [red]privileged[/]"
@@ -93,6 +95,6 @@ def to_tree(run: Run, account: StoredRecord, paths: Iterable[Path]) -> Tree:
     return tree
 
 
-def _entitlement(run: Run, id_: str) -> dict[str, Any]:
-    record = run.record(RecordKey(type="entitlement", id=id_))
+def _entitlement(picture: Overlay, id_: str) -> dict[str, Any]:
+    record = picture.record(RecordKey(type="entitlement", id=id_))
     return record.content if record else {}

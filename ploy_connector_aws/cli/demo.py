@@ -16,6 +16,7 @@ from rich.rule import Rule
 from ploy_connector_aws.runtime.paths import PathFinder
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import RecordKey
 
 from . import access, entrances, estate
@@ -158,11 +159,12 @@ class Story:
         with Store(self._settings.snapshot_path) as store:
             run = store.baseline
             assert run is not None
-            found = entrances.find_entrances(store, run)
+            picture = Overlay(run)
+            found = entrances.find_entrances(store, picture)
             leaver = next(each for each in run.records("account") if each.content.get("username") == _LEAVER)
-            paths = list(PathFinder(store, run).paths_of(leaver.id))
+            paths = list(PathFinder(store, picture).paths_of(leaver.id))
             self._note(
-                entrances=entrances.to_json(found, self._account_names), leaver=access.to_json(run, leaver, paths)
+                entrances=entrances.to_json(found, self._account_names), leaver=access.to_json(picture, leaver, paths)
             )
             for table in entrances.to_tables(found, self._account_names):
                 self._out.print(table)
@@ -170,7 +172,7 @@ class Story:
                 "Jonas Vik left the company and is disabled, yet these paths are still his.\n"
                 f"[dim]$ ploy-connector access {_LEAVER}[/]\n"
             )
-            self._out.print(access.to_tree(run, leaver, paths))
+            self._out.print(access.to_tree(picture, leaver, paths))
 
     def _show_estate(self) -> None:
         self._chapter(
@@ -181,12 +183,13 @@ class Story:
         with Store(self._settings.snapshot_path) as store:
             run = store.baseline
             assert run is not None
+            picture = Overlay(run)
             self._note(
-                outsiders=estate.find_outsiders(run),
-                privileged=estate.find_privileged(run),
-                resources=estate.find_resources(run),
+                outsiders=estate.find_outsiders(picture),
+                privileged=estate.find_privileged(picture),
+                resources=estate.find_resources(picture),
             )
-            for table in estate.to_tables(run):
+            for table in estate.to_tables(picture):
                 self._out.print(table)
         self._out.print(
             "[dim]$ ploy-connector list entitlements --privileged\n$ ploy-connector list resources[/]", highlight=False

@@ -11,8 +11,9 @@ from rich import box
 from rich.table import Table
 
 from ploy_connector_aws.runtime.paths import PathFinder
-from ploy_connector_aws.runtime.snapshot import Run, StoredRecord
+from ploy_connector_aws.runtime.snapshot import StoredRecord
 from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.verified import Overlay
 
 from .listing import display_name
 from .output import text
@@ -36,12 +37,12 @@ class Entrance:
         return " → ".join(self.steps) or "assigned directly"
 
 
-def find_entrances(store: Store, run: Run) -> list[Entrance]:
+def find_entrances(store: Store, picture: Overlay) -> list[Entrance]:
     """Find every entrance, in the order of AWS account, role and way."""
-    entitlements = {record.id: record.content for record in run.records("entitlement")}
+    entitlements = {record.id: record.content for record in picture.records("entitlement")}
     people: dict[tuple[str, str, tuple[str, ...]], list[StoredRecord]] = defaultdict(list)
-    finder = PathFinder(store, run)
-    for account in run.records("account"):
+    finder = PathFinder(store, picture)
+    for account in picture.records("account"):
         for path in finder.paths_of(account.id):
             opened = entitlements[path.entitlement_ids[-1]]
             if opened["kind"] == "account_role":

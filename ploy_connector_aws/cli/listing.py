@@ -9,7 +9,8 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from ploy_connector_aws.runtime.snapshot import Run, StoredRecord
+from ploy_connector_aws.runtime.snapshot import StoredRecord
+from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import RecordKey
 from ploy_connector_aws.spec.records import RecordType
 
@@ -62,10 +63,10 @@ def list_records(
                     "complete": is_complete,
                     what.value: [
                         {**record.content, "unproven": record.is_retained}
-                        for record in seen.run.records(TYPES[what])
+                        for record in seen.now.records(TYPES[what])
                         if record.content.get("privileged") or not privileged
                     ],
-                    **({"not_judged": count_not_judged(seen.run)} if privileged else {}),
+                    **({"not_judged": count_not_judged(seen.now)} if privileged else {}),
                 }
             )
         else:
@@ -73,9 +74,9 @@ def list_records(
     return Exit.OK if is_complete else Exit.UNPROVEN
 
 
-def count_not_judged(run: Run) -> int:
+def count_not_judged(picture: Overlay) -> int:
     """How many entitlements nobody could judge: they may be privileged too."""
-    return sum(record.content.get("privileged") is None for record in run.records("entitlement"))
+    return sum(record.content.get("privileged") is None for record in picture.records("entitlement"))
 
 
 def as_of(seen: Picture) -> str:
@@ -83,8 +84,9 @@ def as_of(seen: Picture) -> str:
     when = seen.run.reading_started_at.strftime("%Y-%m-%d %H:%M UTC")
     if seen.is_fresh:
         return f"Read just now ({when})."
+    changed = f" and {count} later grants or revokes" if (count := len(seen.now.changes)) else ""
     more = "" if seen.is_all_there else " Ploy holds more, which this machine has no earlier sync of."
-    return f"As of the last sync, {when}; --fresh reads now.{more}"
+    return f"As of the last sync, {when}{changed}; --fresh reads now.{more}"
 
 
 def display_name(record: StoredRecord | None, otherwise: str) -> str:
@@ -96,52 +98,52 @@ def display_name(record: StoredRecord | None, otherwise: str) -> str:
 def _print_table(what: What, seen: Picture, *, only_privileged: bool) -> None:
     columns, rows = PRIVILEGED_ROWS if only_privileged else ROWS[what]
     out, made = console(), table(*columns)
-    for row in sorted(tuple(text(cell) for cell in row) for row in rows(seen.run)):
+    for row in sorted(tuple(text(cell) for cell in row) for row in rows(seen.now)):
         made.add_row(*row)
     out.print(made)
     out.print(f"{made.row_count} {'privileged ' if only_privileged else ''}{what}. {as_of(seen)}")
-    if only_privileged and (not_judged := count_not_judged(seen.run)):
+    if only_privileged and (not_judged := count_not_judged(seen.now)):
         out.print(f"[yellow]{not_judged} more entitlements could not be judged, and may be privileged too.[/]")
     print_unproven(out, seen.run.scopes())
 
 
-def _account_rows(run: Run) -> Iterator[tuple[object, ...]]:
-    for record in run.records("account"):
+def _account_rows(picture: Overlay) -> Iterator[tuple[object, ...]]:
+    for record in picture.records("account"):
         content = record.content
         emails = ", ".join(email["address"] for email in content.get("emails", ()))
         row = (content.get("username"), content.get("display_name"), emails, content.get("status", "unknown"))
         yield (*row, content.get("managed_by"), _proof(record), record.id)
 
 
-def _entitlement_rows(run: Run) -> Iterator[tuple[object, ...]]:
-    for record in run.records("entitlement"):
+def _entitlement_rows(picture: Overlay) -> Iterator[tuple[object, ...]]:
+    for record in picture.records("entitlement"):
         content = record.content
         judged = PRIVILEGE[content.get("privileged")]
         yield content["kind"], content["name"], content.get("description"), judged, _proof(record), record.id
 
 
-def _privileged_rows(run: Run) -> Iterator[tuple[object, ...]]:
-    for record in run.records("entitlement"):
+def _privileged_rows(picture: Overlay) -> Iterator[tuple[object, ...]]:
+    for record in picture.records("entitlement"):
         content = record.content
         if content.get("privileged"):
             why = " ".join(content.get("privileged_reasons", ()))
             yield content["kind"], content["name"], why, _proof(record), record.id
 
 
-def _grant_rows(run: Run) -> Iterator[tuple[object, ...]]:
+def _grant_rows(picture: Overlay) -> Iterator[tuple[object, ...]]:
     @lru_cache(maxsize=4096)
     def name(kind: RecordType, id_: str) -> str:
-        return display_name(run.record(RecordKey(type=kind, id=id_)), id_)
+        return display_name(picture.record(RecordKey(type=kind, id=id_)), id_)
 
-    for record in run.records("grant"):
+    for record in picture.records("grant"):
         content = record.content
         kind: RecordType = content["principal_kind"]
         holder = name(kind, content["principal_id"])
         yield kind, holder, name("entitlement", content["entitlement_id"]), _proof(record)
 
 
-def _resource_rows(run: Run) -> Iterator[tuple[object, ...]]:
-    for record in run.records("resource"):
+def _resource_rows(picture: Overlay) -> Iterator[tuple[object, ...]]:
+    for record in picture.records("resource"):
         content = record.content
         yield content["kind"], content["name"], content.get("region"), _proof(record), record.id
 
@@ -152,7 +154,7 @@ def _proof(record: StoredRecord) -> str:
 
 PRIVILEGE = {True: "yes", False: "no", None: "unknown"}
 
-Rows: TypeAlias = tuple[tuple[str, ...], Callable[[Run], Iterator[tuple[object, ...]]]]
+Rows: TypeAlias = tuple[tuple[str, ...], Callable[[Overlay], Iterator[tuple[object, ...]]]]
 """The columns of a table, and what gives its rows."""
 
 ROWS: dict[What, Rows] = {

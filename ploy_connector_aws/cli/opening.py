@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from ploy_connector_aws import __version__
@@ -23,6 +24,7 @@ from ploy_connector_aws.runtime.reading import read
 from ploy_connector_aws.runtime.settings import OperatorSettings, override_config, read_settings
 from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import Store, explained
+from ploy_connector_aws.runtime.verified import Overlay, VerifiedChange, read_verified
 from ploy_connector_aws.spec import ConfigurationError, Connector, InstalledConnector, find_connectors
 from ploy_connector_aws.spec.hooks import ConnectorHooks
 
@@ -154,6 +156,13 @@ class Picture:
     run: Run
     is_fresh: bool
     """Whether it was read just now; otherwise it is the last committed sync."""
+    changes: tuple[VerifiedChange, ...] = ()
+    """What was granted and revoked here, and no committed sync has seen."""
+
+    @cached_property
+    def now(self) -> Overlay:
+        """The run, with what was changed since."""
+        return Overlay(self.run, self.changes)
 
     @property
     def is_complete(self) -> bool:
@@ -180,7 +189,7 @@ def open_picture(settings: OperatorSettings, *, fresh: bool, quiet: bool) -> Ite
             with store.reading():
                 baseline = store.baseline
                 if baseline is not None:
-                    yield Picture(store, baseline, is_fresh=False)
+                    yield Picture(store, baseline, is_fresh=False, changes=read_verified(settings.tasks_path))
                     return
     opened = open_connector(settings)
     with tempfile.TemporaryDirectory(prefix="ploy-connector-") as folder, Store(Path(folder) / "now.sqlite") as store:

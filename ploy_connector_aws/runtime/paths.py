@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .snapshot import Run, StoredRecord
+from .snapshot import StoredRecord
 from .store import Store
+from .verified import Overlay
 
 
 @dataclass(frozen=True)
@@ -20,17 +21,32 @@ class Path:
 
 
 class PathFinder:
-    """Follows the edges of one finished run. Edges are put into a temporary table on disk once."""
+    """Follows the edges of a finished run, and of what was changed since. They are put into a table on disk once.
 
-    def __init__(self, store: Store, run: Run) -> None:
+    Args:
+        store: The file that the run is in.
+        picture: The run, with what was granted and revoked since.
+    """
+
+    def __init__(self, store: Store, picture: Overlay) -> None:
         self._db = store.connection
-        self._run = run
+        run = picture.run
         self._db.execute("DROP TABLE IF EXISTS temp.edges")
-        self._db.execute("CREATE TEMP TABLE edges (kind TEXT, principal TEXT, entitlement TEXT, is_retained INTEGER)")
         self._db.execute(
-            "INSERT INTO edges SELECT json_extract(b.body, '$.principal_kind'), json_extract(b.body, '$.principal_id'),"
-            f" json_extract(b.body, '$.entitlement_id'), r.is_retained FROM {run.records_table} r"
-            f" JOIN {run.emissions} b ON b.rowid = r.emission WHERE r.type = 'grant'"
+            "CREATE TEMP TABLE edges (id TEXT, kind TEXT, principal TEXT, entitlement TEXT, is_retained INTEGER)"
+        )
+        self._db.execute(
+            "INSERT INTO edges SELECT r.id, json_extract(b.body, '$.principal_kind'),"
+            " json_extract(b.body, '$.principal_id'), json_extract(b.body, '$.entitlement_id'), r.is_retained"
+            f" FROM {run.records_table} r JOIN {run.emissions} b ON b.rowid = r.emission WHERE r.type = 'grant'"
+        )
+        added = list(picture.added())
+        gone = [*picture.removed, *(record.id for record in added)]
+        self._db.execute("CREATE INDEX temp.edges_by_id ON edges (id)")
+        self._db.executemany("DELETE FROM edges WHERE id = ?", ((id_,) for id_ in gone))
+        self._db.executemany(
+            "INSERT INTO edges VALUES (:id, :principal_kind, :principal_id, :entitlement_id, 0)",
+            (record.content for record in added),
         )
         self._db.execute("CREATE INDEX temp.edges_by_principal ON edges (kind, principal)")
 
@@ -54,12 +70,12 @@ class PathFinder:
             yield from self._follow(account_id, "entitlement", entitlement, chain, is_unproven=unproven)
 
 
-def find_accounts(run: Run, text: str) -> list[StoredRecord]:
+def find_accounts(picture: Overlay, text: str) -> list[StoredRecord]:
     """Find the accounts whose id, user name or an e-mail address is exactly this text (letter case aside)."""
     wanted = text.casefold()
     return [
         account
-        for account in run.records("account")
+        for account in picture.records("account")
         if wanted
         in {
             account.id.casefold(),

@@ -18,6 +18,7 @@ from .changes import Changes, to_outcome
 from .delta import Delta
 from .snapshot import Run, ScopeState
 from .store import Store
+from .verified import VerifiedChanges, find_settled
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Push:
         opener: Who hands it over; stable for one snapshot file.
         limits: How much a batch may hold.
         hold: Why a person must look first; empty when none needs to.
+        verified: Grants and revokes that no committed run has seen.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Push:
         opener: str,
         limits: wire.Limits,
         hold: tuple[str, ...],
+        verified: VerifiedChanges | None = None,
     ) -> None:
         self._platform = platform
         self._integration_id = integration_id
@@ -86,6 +89,7 @@ class Push:
         self._opener = opener
         self._limits = limits
         self._hold = hold
+        self._verified = verified
 
     def make(self, mode: wire.Mode) -> wire.CommitAnswer:
         """Send the run, and commit it; where the platform does not take a delta, in full.
@@ -164,6 +168,7 @@ class Push:
             scopes=self._run.count_scopes()[0],
             expected=to_outcome(self._changes) if mode == "delta" else None,
             hold=wire.Hold(reasons=self._hold) if self._hold else None,
+            settled=find_settled(self._run, self._verified.all()) if self._verified else (),
         )
 
     @property

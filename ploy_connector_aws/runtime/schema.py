@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 2
+VERSION = 3
 
 _TABLES = """
 CREATE TABLE runs (
@@ -36,6 +36,7 @@ CREATE TABLE scopes (
   unproven_since TEXT,
   attempt INTEGER NOT NULL DEFAULT 1,       -- in which attempt of the run it was read
   announced_in INTEGER NOT NULL DEFAULT 1,  -- in which one it was last announced
+  began_at TEXT,                            -- when its reading began, where that is known to be later than the run's
   PRIMARY KEY (run, scope)
 ) WITHOUT ROWID;
 CREATE INDEX scopes_parent ON scopes (run, parent);
@@ -108,7 +109,11 @@ def _from_1(db: sqlite3.Connection) -> None:
         db.execute(f"ALTER TABLE emissions_{number} ADD COLUMN attempt INTEGER NOT NULL DEFAULT 1")
 
 
-_MIGRATIONS = {1: _from_1}
+def _from_2(db: sqlite3.Connection) -> None:
+    db.execute("ALTER TABLE scopes ADD COLUMN began_at TEXT")
+
+
+_MIGRATIONS = {1: _from_1, 2: _from_2}
 """By the version that a file has: what makes it one version newer."""
 
 

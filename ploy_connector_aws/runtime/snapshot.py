@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from ploy_connector_aws.spec.pages import Failure, Page, ScopeEnding
@@ -29,6 +29,11 @@ class Emission(NamedTuple):
 
 class OriginMoved(Exception):
     """A run that is gone on with finds another directory in the place of the one that it began with."""
+
+
+def to_text(moment: datetime) -> str:
+    """Write a moment in one zone and one length, so that texts compare as moments do."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def digest_of(body: bytes) -> bytes:
@@ -161,8 +166,16 @@ class Run:
         Raises:
             OriginMoved: An earlier attempt at this run read the scope from elsewhere.
         """
-        says_nothing = page.ending is None and not (page.records or page.partial or page.retracted or page.origin)
-        self.add_scope(page.scope, page.parent, page.ending, page.failure, page.origin, is_announcement=says_nothing)
+        says_something = page.records or page.partial or page.retracted or page.origin or page.began_at
+        self.add_scope(
+            page.scope,
+            page.parent,
+            page.ending,
+            page.failure,
+            page.origin,
+            began_at=page.began_at,
+            is_announcement=page.ending is None and not says_something,
+        )
         emissions = [Emission(record.record_type, record.id, to_json(record), False) for record in page.records]
         emissions += [Emission(record.record_type, record.id, to_json(record), True) for record in page.partial]
         self.add_emissions(page.scope, emissions)
@@ -176,6 +189,7 @@ class Run:
         failure: Failure | None = None,
         origin: str | None = None,
         *,
+        began_at: datetime | None = None,
         is_announcement: bool = False,
     ) -> None:
         """Announce a scope, or add to what is known of it. A scope that ended failed stays failed.
@@ -192,6 +206,7 @@ class Run:
             "ending": ending,
             "failure": failure.model_dump_json(exclude_defaults=True) if failure else None,
             "origin": origin,
+            "began_at": to_text(began_at) if began_at else None,
             "attempt": self._attempt,
             "rank": 0 if is_announcement else self._attempt,
         }
@@ -204,11 +219,15 @@ class Run:
         ):
             raise OriginMoved
         self._db.execute(
-            "INSERT INTO scopes (run, scope, parent, is_announced, ending, failure, origin, attempt, announced_in)"
-            " VALUES (:run, :scope, :parent, 1, :ending, :failure, :origin, :attempt, :attempt)"
+            "INSERT INTO scopes (run, scope, parent, is_announced, ending, failure, origin, began_at, attempt,"
+            " announced_in) VALUES"
+            " (:run, :scope, :parent, 1, :ending, :failure, :origin, :began_at, :attempt, :attempt)"
             " ON CONFLICT (run, scope) DO UPDATE SET parent = coalesce(parent, excluded.parent),"
             " announced_in = excluded.announced_in,"
             " origin = iif(attempt < :rank, excluded.origin, coalesce(origin, excluded.origin)),"
+            # Where a scope is read twice, what the second reading adds may still be what the first one said.
+            " began_at = iif(attempt < :rank, excluded.began_at,"
+            "  coalesce(min(began_at, excluded.began_at), began_at, excluded.began_at)),"
             " failure = iif(attempt < :rank, excluded.failure, coalesce(failure, excluded.failure)),"
             " ending = iif(attempt < :rank, excluded.ending,"
             "  iif(ending = 'failed', ending, coalesce(excluded.ending, ending))),"
@@ -266,6 +285,20 @@ class Run:
         )
         self._attempt += 1
         self._db.execute("UPDATE runs SET attempt = ? WHERE number = ?", (self._attempt, self.number))
+
+    def has_seen(self, scope: str, moment: datetime) -> bool:
+        """Whether the run shows how things in a scope stood after a moment: all of it was read from a later beginning.
+
+        That a scope is not there at all says something only where nothing is missing.
+        """
+        seen = "ending IN ('complete', 'gone', 'excluded')"
+        row = self._db.execute(
+            f"SELECT {seen}, s.began_at FROM scopes s JOIN scope_names n ON n.id = s.scope"
+            " WHERE s.run = :run AND n.name = :scope"
+            f" UNION ALL SELECT NOT EXISTS (SELECT 1 FROM scopes WHERE run = :run AND NOT coalesce({seen}, 0)), NULL",
+            {"run": self.number, "scope": scope},
+        ).fetchone()
+        return bool(row[0]) and to_text(moment) < (row[1] or to_text(self.reading_started_at))
 
     def count_scopes(self) -> tuple[int, int]:
         """How many scopes were announced so far, and how many of them ended."""

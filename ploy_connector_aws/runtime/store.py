@@ -10,12 +10,12 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from . import schema
-from .snapshot import Run
+from .snapshot import Run, to_text
 
 RunState: TypeAlias = Literal["reading", "compared", "pushing", "held", "committed"]
 """'committed' is the baseline: at most one run is. A run that is dropped leaves no row but one in the history."""
@@ -210,7 +210,7 @@ class Store:
         row = self._db.execute(
             f"SELECT number FROM runs WHERE state IN ({marks}) AND fingerprint = ? AND touched_at BETWEEN ? AND ?"
             " ORDER BY number DESC",
-            (*states, fingerprint, _text(since), _text(now)),
+            (*states, fingerprint, to_text(since), to_text(now)),
         ).fetchone()
         return Run(self._db, row[0]) if row else None
 
@@ -227,7 +227,7 @@ class Store:
             cursor = self._db.execute(
                 "INSERT INTO runs (run_id, state, reading_started_at, touched_at, fingerprint)"
                 " VALUES (?, 'reading', ?, ?, ?)",
-                (run_id, reading_started_at.isoformat(), _text(reading_started_at), fingerprint),
+                (run_id, reading_started_at.isoformat(), to_text(reading_started_at), fingerprint),
             )
             run = Run(self._db, int(cursor.lastrowid or 0))
             run.create_tables()
@@ -235,7 +235,7 @@ class Store:
 
     def touch(self, run: Run, now: datetime) -> None:
         """Note when a run was last added to."""
-        self._db.execute("UPDATE runs SET touched_at = ? WHERE number = ?", (_text(now), run.number))
+        self._db.execute("UPDATE runs SET touched_at = ? WHERE number = ?", (to_text(now), run.number))
 
     def note(self, run: Run, **facts: str | int | None) -> None:
         """Note facts about a run, by the names of the columns of its table."""
@@ -305,8 +305,3 @@ class Transaction:
         """Commit, or roll back."""
         if self._is_outer:
             self._db.execute("COMMIT" if kind is None else "ROLLBACK")
-
-
-def _text(moment: datetime) -> str:
-    # Of one zone and one length, so that texts compare as moments do.
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -25,6 +25,7 @@ from .reading import PAGES_PER_TRANSACTION, OnProgress, UnexpectedFailure, read
 from .resume import ReadScopes
 from .snapshot import OriginMoved, Run
 from .store import Store
+from .verified import VerifiedChanges, find_settled
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Sync:
         introduce: Says hello to the platform.
         integration_id: The integration's id at the platform.
         fingerprint: Of the settings and the connector: a reading is gone on with only under the same.
+        verified: Grants and revokes that no committed run has seen; those that this one has are settled.
         on_progress: Told now and then how far reading is.
         pages_per_transaction: After so many pages at the most, what was read is written down.
         now: The clock.
@@ -71,6 +73,7 @@ class Sync:
         integration_id: str,
         *,
         fingerprint: str,
+        verified: VerifiedChanges | None = None,
         on_progress: OnProgress = lambda _: None,
         pages_per_transaction: int = PAGES_PER_TRANSACTION,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -81,6 +84,7 @@ class Sync:
         self._introduce = introduce
         self._integration_id = integration_id
         self._fingerprint = fingerprint
+        self._verified = verified
         self._on_progress = on_progress
         self._pages_per_transaction = pages_per_transaction
         self._now = now
@@ -208,6 +212,7 @@ class Sync:
             opener=self._store.fact("opener", uuid.uuid4().hex),
             limits=hello.limits,
             hold=hold_reasons(changes),
+            verified=self._verified,
         )
         try:
             answer = push.make(choose_mode(self._store, run, hello))
@@ -230,6 +235,8 @@ class Sync:
             )
             History(self._store.connection).add(entry)
             note_answer(self._store, run, answer)
+        if self._verified and answer.status == "committed":
+            self._verified.settle(find_settled(run, self._verified.all()))
         _log.info("run %s: %s as generation %s", run.run_id, answer.status, answer.generation)
 
     def _end(self, run: Run, ending: Ending, reason: str) -> None:

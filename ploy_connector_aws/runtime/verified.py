@@ -7,16 +7,24 @@ that scope completely from a later beginning.
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
 
-from pydantic import AwareDatetime, TypeAdapter
+from pydantic import AwareDatetime
 
 from ploy_connector_aws.spec import AccessChange, Grant
 from ploy_connector_aws.spec.frozen import Frozen
 from ploy_connector_aws.spec.pages import Scope
+from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
-_GRANTS = TypeAdapter(tuple[Grant, ...])
+from .snapshot import Run, StoredRecord
+from .store import explained
+
+SETTLED_KEPT = 10_000
+"""Of so many it is remembered that they are settled, so that a report that comes late does not bring them back."""
 
 
 class VerifiedChange(Frozen):
@@ -52,42 +60,101 @@ class VerifiedChanges:
     def create_table(self) -> None:
         """Make the table where it is not there yet."""
         self._db.execute(
-            "CREATE TABLE IF NOT EXISTS verified_changes (id TEXT PRIMARY KEY, verified_at TEXT NOT NULL,"
-            " scope TEXT NOT NULL, added TEXT NOT NULL, removed TEXT NOT NULL)"
+            "CREATE TABLE IF NOT EXISTS verified_changes (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
+            " change TEXT)"  # without a change: a run has seen it
         )
 
     def add(self, change: VerifiedChange) -> None:
-        """Keep a change; the same one again changes nothing."""
+        """Keep a change, unless it is kept or settled already."""
         self._db.execute(
-            "INSERT OR REPLACE INTO verified_changes VALUES (?, ?, ?, ?, ?)",
-            (
-                change.id,
-                change.verified_at.isoformat(),
-                change.scope,
-                _GRANTS.dump_json(change.added, exclude_defaults=True).decode(),
-                _GRANTS.dump_json(change.removed, exclude_defaults=True).decode(),
-            ),
+            "INSERT OR IGNORE INTO verified_changes (id, change) VALUES (?, ?)",
+            (change.id, change.model_dump_json(exclude_defaults=True)),
         )
 
     def all(self) -> tuple[VerifiedChange, ...]:
         """The changes that no run has seen yet, in the order in which they were verified."""
-        rows = self._db.execute(
-            "SELECT id, verified_at, scope, added, removed FROM verified_changes ORDER BY rowid"
-        ).fetchall()
-        changes = (
-            VerifiedChange.model_validate(
-                {
-                    "id": id_,
-                    "verified_at": verified_at,
-                    "scope": scope,
-                    "added": _GRANTS.validate_json(added),
-                    "removed": _GRANTS.validate_json(removed),
-                }
-            )
-            for id_, verified_at, scope, added, removed in rows
-        )
+        rows = self._db.execute("SELECT change FROM verified_changes WHERE change IS NOT NULL")
+        changes = (VerifiedChange.model_validate_json(change) for (change,) in rows)
         return tuple(sorted(changes, key=lambda change: change.verified_at))
 
     def settle(self, ids: Iterable[str]) -> None:
-        """Forget changes that a run has seen."""
-        self._db.executemany("DELETE FROM verified_changes WHERE id = ?", ((id_,) for id_ in ids))
+        """Note that a run has seen changes; also of some that are not known yet, as their report may be on its way."""
+        self._db.executemany(
+            "INSERT INTO verified_changes (id) VALUES (?) ON CONFLICT (id) DO UPDATE SET change = NULL",
+            ((id_,) for id_ in ids),
+        )
+        self._db.execute(
+            "DELETE FROM verified_changes WHERE change IS NULL"
+            " AND number <= (SELECT max(number) FROM verified_changes) - ?",
+            (SETTLED_KEPT,),
+        )
+
+
+def read_verified(path: Path) -> tuple[VerifiedChange, ...]:
+    """Read the changes that are kept in a file; none where there is no such file.
+
+    Raises:
+        UnusableStore: The file cannot be used.
+    """
+    if not path.exists():
+        return ()
+    with explained(path), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        return VerifiedChanges(db).all()
+
+
+def find_settled(run: Run, changes: Iterable[VerifiedChange]) -> tuple[str, ...]:
+    """Name the changes that a run has seen: their scope was read completely, beginning after they were verified."""
+    return tuple(change.id for change in changes if run.has_seen(change.scope, change.verified_at))
+
+
+class Overlay:
+    """A run with the verified changes laid over it that it has not seen.
+
+    Args:
+        run: A finished run.
+        changes: In the order in which they were verified. Those that the run has seen are left out.
+    """
+
+    def __init__(self, run: Run, changes: Iterable[VerifiedChange] = ()) -> None:
+        self.run = run
+        self.changes = tuple(change for change in changes if not run.has_seen(change.scope, change.verified_at))
+        """Those that the run has not seen."""
+        self.removed: set[str] = set()
+        """Ids of grants that are held no more."""
+        self._added: dict[str, tuple[Grant, str]] = {}
+        for change in self.changes:
+            for grant in change.added:
+                self.removed.discard(grant.id)
+                self._added[grant.id] = grant, change.scope
+            for grant in change.removed:
+                self._added.pop(grant.id, None)
+                self.removed.add(grant.id)
+
+    def added(self) -> Iterator[StoredRecord]:
+        """The grants that are held now, by id. One whose holder or entitlement the run does not know is left out."""
+        for id_, (grant, scope) in sorted(self._added.items()):
+            ends = (
+                RecordKey(type=grant.principal_kind, id=grant.principal_id),
+                RecordKey(type="entitlement", id=grant.entitlement_id),
+            )
+            if all(self.run.record(end) is not None for end in ends):
+                yield StoredRecord("grant", id_, (scope,), to_json(grant), is_partial=False, is_retained=False)
+
+    def records(self, type: RecordType | None = None) -> Iterator[StoredRecord]:  # noqa: A002 - the word of the records
+        """The picture as it is now, by type and id."""
+        added = {record.id: record for record in self.added()} if type in (None, "grant") else {}
+        unchanged = (
+            record
+            for record in self.run.records(type)
+            if record.type != "grant" or (record.id not in self.removed and record.id not in added)
+        )
+        return heapq.merge(unchanged, added.values(), key=lambda record: (record.type, record.id))
+
+    def record(self, key: RecordKey) -> StoredRecord | None:
+        """One record of the picture as it is now."""
+        if key.type == "grant":
+            if key.id in self.removed:
+                return None
+            if key.id in self._added:
+                return next((record for record in self.added() if record.id == key.id), None)
+        return self.run.record(key)

@@ -13,6 +13,7 @@ from ploy_connector_aws.cli.endings import Exit
 from ploy_connector_aws.cli.entrances import find_entrances, to_tables
 from ploy_connector_aws.runtime.settings import read_settings
 from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from ploy_connector_aws.sandbox.world import LocalWorld
 from tests.end_to_end.conftest import sites
@@ -60,7 +61,7 @@ def test_who_can_enter_is_readable_at_every_width(world: LocalWorld, width: int)
     out = Console(file=io.StringIO(), width=width)
     with Store(read_settings(world.config_file, {}).snapshot_path) as store:
         assert store.baseline is not None
-        found = find_entrances(store, store.baseline)
+        found = find_entrances(store, Overlay(store.baseline))
         for table in to_tables(found, names):
             out.print(table)
     assert isinstance(out.file, io.StringIO)

@@ -7,6 +7,7 @@ import pytest
 from ploy_connector_aws.runtime.paths import Path, PathFinder, find_accounts
 from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import Account, Email, Grant, Page
 
 from .pictures import DENIED, account, commit, group, membership
@@ -39,7 +40,7 @@ def test_paths_follow_every_edge_and_survive_cycles(store: Store) -> None:
             complete=True,
         ),
     )
-    finder = PathFinder(store, committed(store))
+    finder = PathFinder(store, Overlay(committed(store)))
     assert {path.entitlement_ids for path in finder.paths_of("ann")} == {
         ("g",),
         ("g", "h"),
@@ -53,11 +54,11 @@ def test_paths_follow_every_edge_and_survive_cycles(store: Store) -> None:
 def test_a_path_over_a_retained_grant_says_so(store: Store) -> None:
     commit(store, Page(scope="r", complete=True), Page(scope="m", parent="r", records=(membership("ann", "g"),)))
     commit(store, Page(scope="r", complete=True), Page(scope="m", parent="r", failure=DENIED))
-    assert list(PathFinder(store, committed(store)).paths_of("ann")) == [Path("ann", ("g",), is_unproven=True)]
+    assert list(PathFinder(store, Overlay(committed(store))).paths_of("ann")) == [Path("ann", ("g",), is_unproven=True)]
 
 
 @pytest.mark.parametrize("text", ["u-1", "ann", "Ann@Example.com", "ANN"])
 def test_accounts_are_found_by_id_user_name_or_address(store: Store, text: str) -> None:
     ann = Account(id="u-1", username="ann", emails=(Email(address="ann@example.com"),))
     commit(store, Page(scope="users", records=(ann, Account(id="u-2", username="anna")), complete=True))
-    assert [found.id for found in find_accounts(committed(store), text)] == ["u-1"]
+    assert [found.id for found in find_accounts(Overlay(committed(store)), text)] == ["u-1"]

@@ -14,6 +14,7 @@ from ploy_connector_aws.runtime.guard import hold_reasons
 from ploy_connector_aws.runtime.history import ScopeReport
 from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.verified import VerifiedChange, VerifiedChanges, find_settled
 
 from .building import build
 from .ledger import Ledger, RecordChange, Sync
@@ -35,6 +36,8 @@ class Handover:
         self._store = Store(path)
         self._ledger = Ledger(self._store.connection)
         self._ledger.create_tables()
+        self._verified = VerifiedChanges(self._store.connection)
+        self._verified.create_table()
         self._clock = clock
         self._lease = lease
         self._lock = threading.Lock()
@@ -195,7 +198,8 @@ class Handover:
         with self._lock, self._store.transaction():
             sync, run = self._held(sync_id)
             assert sync.answer is not None
-            return self._publish(sync, run, sync.answer)
+            request = wire.Commit.model_validate_json(sync.request or "")
+            return self._publish(sync, run, sync.answer, request, is_approved=True)
 
     def reject(self, sync_id: str) -> None:
         """Drop a held commit; what is visible stays.
@@ -207,6 +211,13 @@ class Handover:
             _, run = self._held(sync_id)
             self._store.drop(run)
             self._ledger.move(sync_id, "rejected")
+
+    def add_verified(self, change: VerifiedChange) -> None:
+        """Lay a verified grant or revoke over the picture, unless what is visible was read later."""
+        with self._lock, self._store.transaction():
+            base = self._store.baseline
+            if base is None or not base.has_seen(change.scope, change.verified_at):
+                self._verified.add(change)
 
     def _known(self, sync_id: str) -> Sync:
         sync = self._ledger.sync(sync_id)
@@ -250,18 +261,25 @@ class Handover:
             raise Refusal("batches_differ", "Their digests differ.")
 
     def _publish(
-        self, sync: Sync, run: Run, answer: wire.CommitAnswer, request: wire.Commit | None = None
+        self,
+        sync: Sync,
+        run: Run,
+        answer: wire.CommitAnswer,
+        request: wire.Commit,
+        *,
+        is_approved: bool = False,
     ) -> wire.CommitAnswer:
         number = self._ledger.next_generation()
         self._ledger.add_generation(
             number,
             sync.id,
             self._clock(),
-            is_approved=request is None,
+            is_approved=is_approved,
             report=ScopeReport.of(run),
             changes=self._record_changes(run),
         )
         self._store.mark(run, "committed", sync_id=sync.id, generation=number)
+        self._verified.settle((*request.settled, *find_settled(run, self._verified.all())))
         published = answer.model_copy(update={"status": "committed", "generation": number})
         self._ledger.move(sync.id, "committed", request=request, answer=published)
         return published

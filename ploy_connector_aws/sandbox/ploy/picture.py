@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ploy_connector_aws.runtime.snapshot import ScopeState, StoredRecord
 from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.verified import Overlay, VerifiedChanges
 from ploy_connector_aws.spec.records import RecordType
 
 from .ledger import Generation, Ledger, RecordChange, Sync
@@ -20,10 +21,10 @@ class Picture:
         self._path = path
 
     def records(self, type: RecordType | None = None) -> Iterator[StoredRecord]:  # noqa: A002 - the word of the records
-        """The current records, by type and id."""
+        """The current records, by type and id: the last commit, and what was granted and revoked since."""
         with self._open() as (store, _):
             if store.baseline is not None:
-                yield from store.baseline.records(type)
+                yield from Overlay(store.baseline, VerifiedChanges(store.connection).all()).records(type)
 
     def scopes(self) -> Iterator[ScopeState]:
         """The current scopes, by name: how each ended, why it failed, and since when it is unproven."""

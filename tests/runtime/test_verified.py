@@ -1,0 +1,387 @@
+"""A verified grant or revoke goes before every scope whose reading began before it, and before no other."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ploy_connector_aws.runtime.changes import finish
+from ploy_connector_aws.runtime.paths import PathFinder
+from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.sync import Sync
+from ploy_connector_aws.runtime.verified import Overlay, VerifiedChange, VerifiedChanges, find_settled
+from ploy_connector_aws.sandbox.ploy.handover import Handover
+from ploy_connector_aws.sandbox.ploy.picture import Picture
+from ploy_connector_aws.spec import (
+    SPEC_VERSION,
+    ConnectionReport,
+    Grant,
+    Manifest,
+    Page,
+    check_connectors,
+    hookimpl,
+)
+
+from .double import Platform
+from .pictures import DENIED, START, account, group, membership
+
+SECOND = timedelta(seconds=1)
+SCOPE = "groups/g"
+PEOPLE = ("ana", "bo", "cy")
+
+
+def changed(id: str, at: datetime, *, added: str | None = None, removed: str | None = None) -> VerifiedChange:
+    return VerifiedChange(
+        id=id,
+        verified_at=at,
+        scope=SCOPE,
+        added=(membership(added, "g"),) if added else (),
+        removed=(membership(removed, "g"),) if removed else (),
+    )
+
+
+@dataclass
+class Office:
+    """A directory with one group, a connector that reads it, a platform, and orders that change the group."""
+
+    folder: Path
+    members: set[str] = field(default_factory=lambda: {"ana"})
+    now: datetime = START
+    is_denied: bool = False
+    names_beginning: bool = True
+    at: Callable[[str], None] = lambda _: None
+
+    def __post_init__(self) -> None:
+        self.handover = Handover(self.folder / "ploy.sqlite", clock=lambda: self.now, lease=timedelta(minutes=5))
+        self.tasks = sqlite3.connect(self.folder / "tasks.sqlite", isolation_level=None)
+        self.verified = VerifiedChanges(self.tasks)
+        self.verified.create_table()
+        self.outbox: list[VerifiedChange] = []
+        self.orders = 0
+
+    def close(self) -> None:
+        self.handover.close()
+        self.tasks.close()
+
+    def tick(self) -> datetime:
+        self.now += SECOND
+        return self.now
+
+    def order(self, person: str, *, is_member: bool) -> None:
+        """Grant or revoke, verify, and put the report into the outbox."""
+        self.put(person, is_member=is_member)
+        self.orders += 1
+        where = {"added" if is_member else "removed": person}
+        change = changed(f"order-{self.orders}", self.tick(), **where)
+        self.verified.add(change)
+        self.outbox.append(change)
+
+    def put(self, person: str, *, is_member: bool) -> None:
+        (self.members.add if is_member else self.members.discard)(person)
+        self.tick()
+
+    def report(self) -> None:
+        for change in self.outbox:
+            self.handover.add_verified(change)
+        self.outbox.clear()
+
+    def sync(self) -> None:
+        self.tick()
+        platform = Platform(self.handover, before=lambda call: self.at(call))
+        with Store(self.folder / "state.sqlite") as store:
+            Sync(
+                check_connectors([("one", OneGroup)])["one"].open({"office": self}),
+                store,
+                platform,  # type: ignore[arg-type]
+                platform.hello,
+                "i",
+                fingerprint="same",
+                verified=self.verified,
+                now=self.tick,
+            ).make()
+
+    def shown(self) -> set[str]:
+        """Who is in the group, as the platform shows it."""
+        return {str(each.content["principal_id"]) for each in Picture(self.folder / "ploy.sqlite").records("grant")}
+
+    def known_here(self) -> set[str]:
+        """Who is in the group, as this machine knows it."""
+        with Store(self.folder / "state.sqlite") as store:
+            if store.baseline is None:
+                return set()
+            records = Overlay(store.baseline, self.verified.all()).records("grant")
+            return {str(each.content["principal_id"]) for each in records}
+
+
+class OneGroup:
+    """Reads a group, and says when it began to."""
+
+    manifest = Manifest(
+        name="one", title="O", version="1", spec_version=SPEC_VERSION, description="O", config_schema={}
+    )
+
+    @hookimpl
+    def configure(self, config: Mapping[str, Any]) -> None:
+        self.office: Office = config["office"]
+
+    @hookimpl
+    def test_connection(self) -> ConnectionReport:
+        return ConnectionReport(checks=())
+
+    @hookimpl
+    def list_accounts(self) -> Iterator[Page]:
+        yield Page(scope="users", records=tuple(account(person) for person in PEOPLE), complete=True)
+
+    @hookimpl
+    def list_entitlements(self) -> Iterator[Page]:
+        office = self.office
+        yield Page(scope="groups", records=(group("g"),))
+        yield Page(scope=SCOPE, parent="groups")
+        yield Page(scope="groups", complete=True)
+        office.at("begin")
+        yield Page(scope=SCOPE, began_at=office.tick() if office.names_beginning else None)
+        members = sorted(office.members)
+        office.at("read")
+        if office.is_denied:
+            yield Page(scope=SCOPE, failure=DENIED)
+        else:
+            yield Page(scope=SCOPE, records=tuple(membership(each, "g") for each in members), complete=True)
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    made = Office(tmp_path)
+    yield made
+    made.close()
+
+
+def during(office: Office, point: str, *acts: Callable[[], None]) -> None:
+    """Sync, and act at one point of it."""
+    acted: list[str] = []
+
+    def at(where: str) -> None:
+        if where == point and not acted:
+            acted.append(where)
+            for act in acts:
+                act()
+
+    office.at = at
+    office.sync()
+    office.at = lambda _: None
+    assert acted == [point]
+
+
+def test_what_was_granted_and_revoked_is_shown_at_once(office: Office) -> None:
+    office.sync()
+    office.order("bo", is_member=True)
+    office.order("ana", is_member=False)
+    assert (office.shown(), office.known_here()) == ({"ana"}, {"bo"})
+    office.report()
+    assert (office.shown(), office.known_here()) == ({"bo"}, {"bo"})
+
+
+@pytest.mark.parametrize("point", ["begin", "read", "open_sync"])
+def test_a_scan_under_way_does_not_undo_a_change(office: Office, point: str) -> None:
+    office.sync()
+    during(
+        office,
+        point,
+        lambda: office.order("bo", is_member=True),
+        lambda: office.order("ana", is_member=False),
+        office.report,
+    )
+    assert (office.shown(), office.known_here()) == ({"bo"}, {"bo"})
+    office.sync()
+    assert (office.shown(), office.known_here(), office.verified.all()) == ({"bo"}, {"bo"}, ())
+
+
+def test_what_a_scope_says_goes_before_a_change_that_was_verified_before_its_reading(office: Office) -> None:
+    office.sync()
+    during(
+        office,
+        "begin",
+        lambda: office.order("bo", is_member=True),
+        office.report,
+        lambda: office.put("bo", is_member=False),
+    )
+    assert (office.shown(), office.known_here()) == ({"ana"}, {"ana"})
+
+
+def test_a_scope_that_does_not_say_when_it_began_was_begun_with_the_run(office: Office) -> None:
+    office.names_beginning = False
+    office.sync()
+    during(office, "begin", lambda: office.order("bo", is_member=True), office.report)
+    assert len(office.verified.all()) == 1
+    office.put("bo", is_member=False)
+    assert office.shown() == {"ana", "bo"}
+    office.sync()
+    assert (office.shown(), office.verified.all()) == ({"ana"}, ())
+
+
+def test_a_report_that_comes_after_a_later_reading_was_committed_brings_nothing_back(office: Office) -> None:
+    office.sync()
+    during(office, "begin", lambda: office.order("bo", is_member=True), lambda: office.put("bo", is_member=False))
+    office.report()
+    assert office.shown() == {"ana"}
+    office.order("bo", is_member=True)
+    office.put("bo", is_member=False)
+    office.sync()
+    office.report()
+    assert office.shown() == {"ana"}
+
+
+def test_a_platform_settles_by_itself_what_a_runtime_has_forgotten(office: Office) -> None:
+    office.sync()
+    office.order("bo", is_member=True)
+    late = list(office.outbox)
+    office.report()
+    office.tasks.execute("DELETE FROM verified_changes")
+    office.put("bo", is_member=False)
+    office.sync()
+    assert office.shown() == {"ana"}
+    office.outbox = [each.model_copy(update={"id": "told anew"}) for each in late]
+    office.report()
+    assert office.shown() == {"ana"}
+
+
+def test_what_was_revoked_and_granted_again_is_held_once(office: Office) -> None:
+    office.sync()
+    office.order("ana", is_member=False)
+    office.order("ana", is_member=True)
+    with Store(office.folder / "state.sqlite") as store:
+        assert store.baseline is not None
+        overlay = Overlay(store.baseline, office.verified.all())
+        assert [record.id for record in overlay.records("grant")] == [membership("ana", "g").id]
+        assert overlay.record(membership("ana", "g").key) is not None
+        assert len(list(PathFinder(store, overlay).paths_of("ana"))) == 1
+
+
+def test_a_change_stands_while_its_scope_cannot_be_read(office: Office) -> None:
+    office.sync()
+    office.order("ana", is_member=False)
+    office.report()
+    office.is_denied = True
+    for _ in range(2):
+        office.sync()
+        assert (office.shown(), office.known_here()) == (set(), set())
+    office.is_denied = False
+    office.sync()
+    assert (office.shown(), office.verified.all()) == (set(), ())
+
+
+def test_a_grant_of_something_that_is_not_known_is_not_shown(tmp_path: Path) -> None:
+    with Store(tmp_path / "state.sqlite") as store:
+        run = store.begin("one", START)
+        run.add_page(Page(scope="users", records=(account("ana"),), complete=True))
+        finish(store, run)
+        overlay = Overlay(run, [changed("1", START + SECOND, added="ana"), changed("2", START + SECOND, added="bo")])
+        assert [record.id for record in overlay.records()] == ["ana"]
+
+
+def test_a_scope_that_is_not_there_settles_a_change_only_where_nothing_is_missing(tmp_path: Path) -> None:
+    change = changed("1", START - SECOND, added="ana")
+    with Store(tmp_path / "state.sqlite") as store:
+        for pages, settled in (
+            ((Page(scope="groups", complete=True),), ("1",)),
+            ((Page(scope="groups", failure=DENIED),), ()),
+            ((Page(scope="groups"), Page(scope="users", complete=True)), ()),
+        ):
+            run = store.begin(str(len(pages)), START)
+            for page in pages:
+                run.add_page(page)
+            assert find_settled(run, [change]) == settled
+
+
+def test_paths_follow_what_was_changed(tmp_path: Path) -> None:
+    with Store(tmp_path / "state.sqlite") as store:
+        run = store.begin("one", START)
+        opened = Grant(principal_kind="entitlement", principal_id="g", entitlement_id="door")
+        records = (account("ana"), account("bo"), group("g"), group("door"), membership("ana", "g"), opened)
+        run.add_page(Page(scope="all", records=records, complete=True))
+        finish(store, run)
+        overlay = Overlay(run, [changed("1", START + SECOND, removed="ana"), changed("2", START + SECOND, added="bo")])
+        finder = PathFinder(store, overlay)
+        assert [path.entitlement_ids for path in finder.paths_of("bo")] == [("g",), ("g", "door")]
+        assert list(finder.paths_of("ana")) == []
+
+
+def test_changes_are_read_in_the_order_in_which_they_were_verified_and_settled_ones_stay_settled() -> None:
+    changes = VerifiedChanges(sqlite3.connect(":memory:", isolation_level=None))
+    changes.create_table()
+    late, early = changed("late", START + SECOND, added="ana"), changed("early", START, removed="ana")
+    for change in (late, early, late):
+        changes.add(change)
+    assert changes.all() == (early, late)
+    changes.settle(["late", "unknown"])
+    changes.add(late)
+    changes.add(changed("unknown", START, added="bo"))
+    assert changes.all() == (early,)
+
+
+POINTS = ("before", "begin", "read", "open_sync", "commit")
+Act = tuple[str, str, str, bool]
+ACTS = st.tuples(st.sampled_from(POINTS), st.sampled_from(("order", "outside")), st.sampled_from(PEOPLE), st.booleans())
+
+
+@dataclass
+class Round:
+    """One sync, with what happens at each point of it; and what is known of each person by its end."""
+
+    office: Office
+    known: dict[str, bool]
+    acts: list[Act]
+    reports_at: str
+    ordered: dict[str, bool] = field(default_factory=dict)
+    """What was ordered after the group was read."""
+    left: list[str] = field(default_factory=lambda: list(POINTS))
+
+    def at(self, point: str) -> None:
+        if point not in self.left:
+            return
+        self.left.remove(point)
+        for where, what, person, is_member in self.acts:
+            if where != point:
+                continue
+            if what == "outside":
+                self.office.put(person, is_member=is_member)
+            else:
+                self.office.order(person, is_member=is_member)
+                (self.known if point in ("before", "begin") else self.ordered)[person] = is_member
+        if point == self.reports_at:
+            self.office.report()
+        if point == "begin" and not self.office.is_denied:
+            self.known.update({person: person in self.office.members for person in PEOPLE})
+
+    def make(self) -> None:
+        self.at("before")
+        self.office.at = self.at
+        self.office.sync()
+        for point in list(self.left):  # a commit that is made with the opening is no call of its own
+            self.at(point)
+        self.known.update(self.ordered)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.lists(ACTS, max_size=6), st.booleans(), st.sampled_from(("none", *POINTS))), max_size=4))
+def test_the_picture_is_the_latest_thing_known_of_each_person(rounds: list[tuple[list[Act], bool, str]]) -> None:
+    with TemporaryDirectory() as folder:
+        office = Office(Path(folder))
+        try:
+            office.sync()
+            known = {person: person in office.members for person in PEOPLE}
+            for acts, office.is_denied, reports_at in rounds:
+                Round(office, known, acts, reports_at).make()
+                assert office.known_here() == {person for person, is_member in known.items() if is_member}
+                office.report()
+                assert office.shown() == office.known_here()
+        finally:
+            office.close()
