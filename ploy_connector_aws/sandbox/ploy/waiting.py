@@ -10,9 +10,6 @@ from contextlib import contextmanager, suppress
 
 from ploy_connector_aws.platform import wire
 
-LOOK_AGAIN_SECONDS = 1.0
-"""What time alone changes, a lease that runs out say, rings no bell."""
-
 
 class Bells:
     """Wake whoever waits for something to come to an integration. Rung from any thread."""
@@ -61,6 +58,8 @@ async def wait_for_tasks(
     request: wire.LeaseRequest,
     look: Callable[[], tuple[wire.LeaseAnswer, bool]],
     is_disconnected: Callable[[], Awaitable[bool]],
+    *,
+    look_again_seconds: float = 1,
 ) -> wire.LeaseAnswer:
     """Look for tasks until there are any, the flags change, the wait is over, or the server stops.
 
@@ -71,6 +70,8 @@ async def wait_for_tasks(
         look: Gives out what may be done now, and says whether there is nothing to wait for. It runs in a thread of
             asyncio's own pool, which is apart from the one that serves the routes.
         is_disconnected: Whether the asker is gone. Then nothing is given out, as nobody would do it.
+        look_again_seconds: What time alone changes, a lease that runs out say, rings no bell: it is found after so
+            long at the latest.
     """
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + request.wait_seconds
@@ -83,5 +84,5 @@ async def wait_for_tasks(
             if is_final or left <= 0 or bells.is_stopped or answer.flags != flags:
                 return answer
             with suppress(TimeoutError):
-                await asyncio.wait_for(heard.wait(), min(left, LOOK_AGAIN_SECONDS))
+                await asyncio.wait_for(heard.wait(), min(left, look_again_seconds))
     return wire.LeaseAnswer()
