@@ -7,49 +7,74 @@ import threading
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 
 from ploy_connector_aws.platform import wire
 
 
-class Bells:
-    """Wake whoever waits for something to come to an integration. Rung from any thread."""
+class Bell:
+    """What one asker hears, in the loop in which it was made."""
 
     def __init__(self) -> None:
-        self._ringers: defaultdict[str, set[Callable[[], None]]] = defaultdict(set)
+        self._loop = asyncio.get_running_loop()
+        self._heard = asyncio.Event()
+        self.is_waited_for = False
+
+    def ring(self) -> None:
+        """Wake the asker. From any thread."""
+        self._loop.call_soon_threadsafe(self._heard.set)
+
+    def hush(self) -> None:
+        """Forget what was heard so far."""
+        self._heard.clear()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until it rings, or has rung since it was hushed; so long at the most."""
+        self.is_waited_for = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._heard.wait(), seconds)
+        self.is_waited_for = False
+
+
+class Bells:
+    """The bells of all who ask, by integration. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._bells: defaultdict[str, set[Bell]] = defaultdict(set)
         self._lock = threading.Lock()
         self.is_stopped = False
 
-    def ring(self, integration_id: str) -> None:
-        """Something may have come."""
+    def waiting(self, integration_id: str) -> int:
+        """How many wait now, having found nothing."""
         with self._lock:
-            for ring in self._ringers.get(integration_id, ()):
-                ring()
+            return sum(bell.is_waited_for for bell in self._bells.get(integration_id, ()))
+
+    def ring(self, integration_id: str) -> None:
+        """Something may have come to an integration."""
+        with self._lock:
+            for bell in self._bells.get(integration_id, ()):
+                bell.ring()
 
     def stop(self) -> None:
-        """Nobody waits any more."""
+        """Let nobody wait any more."""
         with self._lock:
             self.is_stopped = True
-            for ringers in self._ringers.values():
-                for ring in ringers:
-                    ring()
+            for bell in chain.from_iterable(self._bells.values()):
+                bell.ring()
 
     @contextmanager
-    def listening(self, integration_id: str) -> Iterator[asyncio.Event]:
-        """Have an event set at each ring for the block, in the loop that is running."""
-        heard, loop = asyncio.Event(), asyncio.get_running_loop()
-
-        def ring() -> None:
-            loop.call_soon_threadsafe(heard.set)
-
+    def listening(self, integration_id: str) -> Iterator[Bell]:
+        """Have a bell for the block."""
+        bell = Bell()
         with self._lock:
-            self._ringers[integration_id].add(ring)
+            self._bells[integration_id].add(bell)
         try:
-            yield heard
+            yield bell
         finally:
             with self._lock:
-                self._ringers[integration_id].remove(ring)
-                if not self._ringers[integration_id]:
-                    del self._ringers[integration_id]
+                self._bells[integration_id].remove(bell)
+                if not self._bells[integration_id]:
+                    del self._bells[integration_id]
 
 
 async def wait_for_tasks(
@@ -76,13 +101,12 @@ async def wait_for_tasks(
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + request.wait_seconds
     flags: wire.Flags | None = None
-    with bells.listening(integration_id) as heard:
+    with bells.listening(integration_id) as bell:
         while not await is_disconnected():
-            heard.clear()
+            bell.hush()
             answer, is_final = await asyncio.to_thread(look)
             left, flags = ends_at - loop.time(), flags or answer.flags
             if is_final or left <= 0 or bells.is_stopped or answer.flags != flags:
                 return answer
-            with suppress(TimeoutError):
-                await asyncio.wait_for(heard.wait(), min(left, look_again_seconds))
+            await bell.wait(min(left, look_again_seconds))
     return wire.LeaseAnswer()

@@ -47,6 +47,7 @@ def run(
     between: Callable[[Bells], object] = lambda bells: bells.ring("int"),
     look_again_seconds: float = 60,
     leaves_after: int = 100,
+    longest_seconds: float = 10,
 ) -> tuple[wire.LeaseAnswer, int]:
     """Wait with looks that find these answers; after each look but the last something happens."""
     bells, looks = Bells(), iter(answers)
@@ -67,7 +68,7 @@ def run(
         waiting = wait_for_tasks(
             bells, "int", request or wish(), look, is_disconnected, look_again_seconds=look_again_seconds
         )
-        return await asyncio.wait_for(waiting, 10)
+        return await asyncio.wait_for(waiting, longest_seconds)
 
     return asyncio.run(wait()), seen
 
@@ -80,15 +81,8 @@ def test_a_ring_elsewhere_wakes_nobody_and_time_does() -> None:
     answers = [(NONE, False), (NONE, True)]
 
     with pytest.raises(TimeoutError):
-        asyncio.run(asyncio.wait_for(_deaf(), 0.05))
+        run(answers, between=lambda bells: bells.ring("other"), longest_seconds=0.05)
     assert run(answers, between=lambda bells: None, look_again_seconds=0.01) == (NONE, 2)
-
-
-async def _deaf() -> None:
-    bells = Bells()
-    with bells.listening("int") as heard:
-        bells.ring("other")
-        await heard.wait()
 
 
 def test_it_ends_when_the_flags_change_when_the_server_stops_and_when_the_wait_is_over() -> None:
@@ -106,7 +100,7 @@ def test_nothing_is_given_out_to_somebody_who_has_left() -> None:
 def test_a_wait_leaves_nothing_behind(acme: Customer, worker: Worker) -> None:
     acme.client.lease_tasks(acme.id, worker.wish(wait_seconds=0))
 
-    assert acme.id not in acme.ploy.bells._ringers
+    assert acme.id not in acme.ploy.bells._bells
 
 
 def begin(pool: ThreadPoolExecutor, worker: Worker, seconds: int = 60) -> Future[wire.LeaseAnswer]:
@@ -114,8 +108,9 @@ def begin(pool: ThreadPoolExecutor, worker: Worker, seconds: int = 60) -> Future
     acme = worker.customer
     asked = pool.submit(acme.client.lease_tasks, acme.id, worker.wish(wait_seconds=seconds))
     deadline = time.monotonic() + 10
-    while acme.id not in acme.ploy.bells._ringers and not asked.done() and time.monotonic() < deadline:
-        acme.ploy.integrations()
+    while not acme.ploy.bells.waiting(acme.id):
+        assert not asked.done()
+        assert time.monotonic() < deadline
     return asked
 
 
@@ -198,7 +193,7 @@ def test_however_many_wait_everybody_else_is_served(acme: Customer, worker: Work
         async with httpx.AsyncClient(headers=headers, timeout=30, limits=limits) as many:
             bodies = [worker.wish(wait_seconds=60).model_dump_json() for _ in range(60)]
             asked = [asyncio.create_task(many.post(path, content=body)) for body in bodies]
-            while len(acme.ploy.bells._ringers.get(acme.id, ())) < 60:
+            while acme.ploy.bells.waiting(acme.id) < 60:
                 assert (await many.get(f"{acme.ploy.url}/connector/v1/integrations")).status_code == 200
             assert not any(one.done() for one in asked)
             acme.ploy.set_flags(acme.id, paused=True)
