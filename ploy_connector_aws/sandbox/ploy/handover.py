@@ -21,7 +21,7 @@ from .ledger import Ledger, RecordChange, Sync
 from .lines import check_lines, unpack
 from .problems import Refusal
 
-_CLOCK_TOLERANCE = timedelta(minutes=5)
+CLOCK_TOLERANCE = timedelta(minutes=5)
 _GONE = ("replaced", "aborted", "rejected")
 
 
@@ -60,7 +60,7 @@ class Handover:
             Refusal: Another opener's lease lives, reading began in the future, or the base of a delta is not the
                 newest generation; or, where the request commits at once, anything that ``commit`` refuses.
         """
-        if request.reading_started_at > self._clock() + _CLOCK_TOLERANCE:
+        if request.reading_started_at > self._clock() + CLOCK_TOLERANCE:
             raise Refusal("clock_ahead")
         with self._lock, self._store.transaction():
             sync_id = self._open(request)
