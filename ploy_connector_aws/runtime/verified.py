@@ -64,8 +64,10 @@ class VerifiedChanges:
             " change TEXT)"  # without a change: a run has seen it
         )
 
-    def add(self, change: VerifiedChange) -> None:
-        """Keep a change, unless it is kept or settled already."""
+    def add(self, change: VerifiedChange, *, unless_seen_by: Run | None = None) -> None:
+        """Keep a change, unless it is kept or settled already, or a run has seen it."""
+        if unless_seen_by is not None and unless_seen_by.has_seen(change.scope, change.verified_at):
+            return
         self._db.execute(
             "INSERT OR IGNORE INTO verified_changes (id, change) VALUES (?, ?)",
             (change.id, change.model_dump_json(exclude_defaults=True)),

@@ -110,7 +110,7 @@ class TaskQueue:
                 self._tasks.note(task_id, TaskEvent(now, "done", done.change.outcome if done.change else None))
                 change = VerifiedChange.of(task_id, done.change) if done.change else None
                 if change is not None:
-                    self._verified.add(change)
+                    self._verified.add(change, unless_seen_by=self._store.baseline)
         return wire.TaskStatus(id=task_id, state="done")
 
     def fail(self, task_id: str, failed: wire.TaskFailed) -> wire.TaskStatus:
