@@ -19,7 +19,7 @@ from ploy_connector_aws.runtime.changes import finish
 from ploy_connector_aws.runtime.paths import PathFinder
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.sync import Sync
-from ploy_connector_aws.runtime.verified import Overlay, VerifiedChange, VerifiedChanges, find_settled
+from ploy_connector_aws.runtime.verified import Overlay, VerifiedChange, VerifiedChanges, find_settled, read_verified
 from ploy_connector_aws.sandbox.ploy.handover import Handover
 from ploy_connector_aws.sandbox.ploy.picture import Picture
 from ploy_connector_aws.sandbox.ploy.queue import TaskQueue
@@ -259,7 +259,7 @@ def test_a_platform_settles_by_itself_what_a_runtime_has_forgotten(office: Offic
         office.put("bo", is_member=False)
         office.sync()
         office.report()
-        assert office.shown() == {"ana"}
+        assert (office.shown(), read_verified(office.folder / "ploy.sqlite")) == ({"ana"}, ())
 
 
 def test_what_was_revoked_and_granted_again_is_held_once(office: Office) -> None:
