@@ -60,6 +60,16 @@ class OperatorSettings(Frozen):
         """The file that says whether the integration is being synced."""
         return self.state.dir.expanduser() / f"{self.integration.id}.lock"
 
+    @property
+    def tasks_path(self) -> Path:
+        """The integration's task file."""
+        return self.state.dir.expanduser() / f"{self.integration.id}.tasks.sqlite"
+
+    @property
+    def tasks_lock_path(self) -> Path:
+        """The file that says whether the integration's tasks are being worked off."""
+        return self.state.dir.expanduser() / f"{self.integration.id}.tasks.lock"
+
 
 VARIABLES: dict[str, tuple[str, str]] = {
     "PLOY_INTEGRATION_ID": ("integration", "id"),

@@ -71,8 +71,22 @@ class VerifiedChanges:
 
     def all(self) -> tuple[VerifiedChange, ...]:
         """The changes that no run has seen yet, in the order in which they were verified."""
+        return self._where("1")
+
+    def about(self, account_id: str) -> tuple[VerifiedChange, ...]:
+        """Those of them that matter for the paths of one account: its own grants, and what entitlements open."""
+        kind, principal = "json_extract(value, '$.principal_kind')", "json_extract(value, '$.principal_id')"
+        matters = f"{kind} = 'entitlement' OR {principal} = :account"
+        return self._where(
+            f"EXISTS (SELECT 1 FROM json_each(added) WHERE {matters})"
+            f" OR EXISTS (SELECT 1 FROM json_each(removed) WHERE {matters})",
+            account=account_id,
+        )
+
+    def _where(self, condition: str, **values: str) -> tuple[VerifiedChange, ...]:
         rows = self._db.execute(
-            "SELECT id, verified_at, scope, added, removed FROM verified_changes ORDER BY rowid"
+            f"SELECT id, verified_at, scope, added, removed FROM verified_changes WHERE {condition} ORDER BY rowid",
+            values,
         ).fetchall()
         changes = (
             VerifiedChange.model_validate(
