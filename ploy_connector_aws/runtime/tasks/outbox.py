@@ -50,19 +50,19 @@ class Outbox:
 
     def step(self) -> float:
         """Send what waits; return how many seconds it is until something is to be sent again."""
-        reports = self._journal.reports()
-        pauses = [_LONGEST_PAUSE_SECONDS]
-        for held in reports:
-            now, refused = self._now(), self._refused.get(held.task.id)
-            if (seconds := self._outage.seconds(now)) or (refused and (seconds := refused.seconds(now))):
-                pauses.append(seconds)
-            elif not self._send(held):
-                pauses.append(1.0)
-        self._events.outbox(len(self._journal.reports()) if reports else 0)
-        return min(pauses)
+        for held in self._journal.reports():
+            if self._seconds_left(held) == 0:
+                self._send(held)
+        waiting = self._journal.reports()
+        self._events.outbox(len(waiting))
+        return min([self._seconds_left(held) for held in waiting], default=_LONGEST_PAUSE_SECONDS)
 
-    def _send(self, held: HeldTask) -> bool:
-        """Send one report under the newest lease; say whether the task has ended by it."""
+    def _seconds_left(self, held: HeldTask) -> float:
+        now, refused = self._now(), self._refused.get(held.task.id)
+        return max(self._outage.seconds(now), refused.seconds(now) if refused else 0.0)
+
+    def _send(self, held: HeldTask) -> None:
+        """Send one report under the newest lease."""
         task = held.task
         assert held.report is not None
         report = held.report.model_copy(update={"lease_id": task.lease_id})
@@ -72,7 +72,8 @@ class Outbox:
             else:
                 self._platform.fail_task(self._integration_id, task.id, report)
         except TaskGone as error:
-            return self._drop(task, error)
+            self._drop(task, error)
+            return
         except PlatformError as error:
             _log.warning("task %s: the report waits: %s", task.id, error)
             is_about_this_one = isinstance(error, PlatformRefused) and not isinstance(error, IntegrationUnknown)
@@ -82,24 +83,20 @@ class Outbox:
                 else self._outage
             )
             backoff.failed(self._now(), getattr(error, "retry_after_seconds", None))
-            return False
+            return
         self._outage.succeeded()
         self._refused.pop(task.id, None)
         # Where it was leased again meanwhile, the report is sent once more, under that lease.
         if self._journal.end(task, ACKNOWLEDGED, self._now()):
             _log.info("task %s: reported: %s", task.id, _outcome(report))
             self._events.acknowledged(task.kind)
-            return True
-        return False
 
-    def _drop(self, task: wire.Task, error: TaskGone) -> bool:
+    def _drop(self, task: wire.Task, error: TaskGone) -> None:
         self._outage.succeeded()
-        if not self._journal.end(task, f"The report was dropped: {error.message}", self._now()):
-            return False
-        _log.warning("task %s: the report is dropped: %s", task.id, error)
         self._refused.pop(task.id, None)
-        self._events.dropped(task.kind)
-        return True
+        if self._journal.end(task, f"The report was dropped: {error.message}", self._now()):
+            _log.warning("task %s: the report is dropped: %s", task.id, error)
+            self._events.dropped(task.kind)
 
 
 def _outcome(report: wire.TaskDone | wire.TaskFailed) -> str:
