@@ -48,8 +48,17 @@ class Board:
         self._working: dict[str, tuple[str, ...] | None] = {}
         self.flags: wire.Flags | None = None
         """What Ploy said last; nothing is begun before it has said anything."""
-        self.is_closed = False
+        self._stop = threading.Event()
+        self._is_closed = False
+
+    @property
+    def is_closed(self) -> bool:
         """Whether nothing more may begin."""
+        return self._is_closed or self._stop.is_set()
+
+    def open(self, stop: threading.Event) -> None:
+        """Let things begin until ``stop`` is set, or it is closed."""
+        self._stop = stop
 
     # What may be done.
 
@@ -139,7 +148,7 @@ class Board:
 
     def close(self) -> None:
         """Let nothing more begin."""
-        self.is_closed = True
+        self._is_closed = True
         self.ring()
 
 

