@@ -45,7 +45,7 @@ class Board:
         self._now = now
         self._bell = threading.Condition()
         self._rings = 0
-        self._working: dict[str, tuple[str, ...] | None] = {}
+        self._working: set[str] = set()
         self.flags: wire.Flags | None = None
         """What Ploy said last; nothing is begun before it has said anything."""
         self._stop = threading.Event()
@@ -66,24 +66,23 @@ class Board:
         """Choose a task that nobody works on, and keep it for the caller: to attempt it, to report that its deadline
         has come, or to drop it because its lease was lost. Give it back with ``release``.
 
-        Revokes go first, then as they were created. Of the tasks on one pair only the oldest is ever chosen, and never
-        while a worker has another.
+        Revokes go first, then as they were created. Of the tasks on one pair only the oldest is ever chosen, and the
+        next when that has its report.
         """
         with self._bell:
             held = [] if self.is_closed else self._journal.open_tasks()
-            first = {key: each.task.id for each in reversed(held) if (key := _key(each)) is not None}
+            first = {_key(each): each.task.id for each in reversed(held)}
             for each in sorted(held, key=lambda each: each.task.kind != "revoke"):
-                key, id_ = _key(each), each.task.id
-                is_free = id_ not in self._working and (key is None or key not in self._working.values())
-                if is_free and (key is None or first[key] == id_) and self._is_due(each):
-                    self._working[id_] = key
+                id_ = each.task.id
+                if id_ not in self._working and first[_key(each)] == id_ and self._is_due(each):
+                    self._working.add(id_)
                     return each
         return None
 
     def release(self, held: HeldTask) -> None:
         """Say that the caller is done with a task that it took."""
         with self._bell:
-            self._working.pop(held.task.id, None)
+            self._working.discard(held.task.id)
         self.ring()
 
     def _is_due(self, held: HeldTask) -> bool:
@@ -152,11 +151,9 @@ class Board:
         self.ring()
 
 
-def _key(held: HeldTask) -> tuple[str, ...] | None:
-    """What no two tasks may work on at the same time; None where it does not matter."""
+def _key(held: HeldTask) -> tuple[str, ...]:
+    """What no two tasks may work on at the same time."""
     task = held.task
     if held.is_change:
-        assert task.account_id is not None
-        assert task.entitlement_id is not None
-        return (task.account_id, task.entitlement_id)
-    return ("sync",) if task.kind == "sync" else None
+        return ("pair", task.account_id or "", task.entitlement_id or "")
+    return ("sync",) if task.kind == "sync" else ("task", task.id)

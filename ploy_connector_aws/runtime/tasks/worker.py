@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ploy_connector_aws.spec import AccessChange, Connector, ConnectorError, Failure
@@ -104,10 +103,7 @@ class Worker:
         wait = growing_seconds(begun.attempts + 1, _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS)
         not_before = now + timedelta(seconds=max(wait, result.retry_after_seconds))
         doubt = doubt_after(begun, result)
-        if not_before >= last_moment(held.task):
-            self._finish(begun, to_last_report(replace(begun, doubt=doubt, setback=result.failure), ""))
-        else:
-            self._journal.set_back(held.task.id, result.failure, doubt=doubt, not_before=not_before)
+        self._journal.set_back(held.task.id, result.failure, doubt=doubt, not_before=not_before)
 
     def _prepare(self, held: HeldTask) -> Callable[[HeldTask], Result]:
         """Get ready for an attempt before it is noted as begun: whatever takes time and asks for nothing yet."""

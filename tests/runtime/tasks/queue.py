@@ -122,8 +122,12 @@ class Queue(Calls):
         return self._guarded("fail_task", lambda: self._report(task_id, request, "manual"))
 
     def _guarded(self, name: str, call: Callable[[], T]) -> T:
+        def look_and_call() -> T:
+            self._look()
+            return call()
+
         with self.lock:
-            return self._make(name, lambda: (self._look(), call())[1])
+            return self._make(name, look_and_call)
 
     # Their inside.
 

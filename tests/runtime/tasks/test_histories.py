@@ -6,7 +6,7 @@ import contextlib
 import tempfile
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,7 +26,7 @@ class Step(NamedTuple):
     """Something happens: what, and with what."""
 
     what: str
-    how: object = None
+    how: Any = None
 
 
 ORDERS = st.builds(

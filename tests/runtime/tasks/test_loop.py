@@ -53,12 +53,21 @@ def run(stage: Stage, journal: Journal, ended: Ended, **more: Any) -> None:
         **settings,
     )
     ended.wake = loop.wake
-    watchdog = threading.Timer(PATIENCE_SECONDS, ended.stop.set)
-    watchdog.start()
-    try:
-        loop.run(ended.stop)
-    finally:
-        watchdog.cancel()
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            loop.run(ended.stop)
+        except BaseException as error:  # noqa: BLE001 - raised below
+            failures.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(PATIENCE_SECONDS)
+    ended.stop.set()
+    assert not thread.is_alive(), "it does not come to an end"
+    if failures:
+        raise failures[0]
 
 
 @pytest.fixture
