@@ -303,3 +303,16 @@ def test_the_holder_stays_the_same_for_one_task_file(stage: Stage) -> None:
         assert one.holder != other.holder
         with Journal(stage.folder / "a.sqlite") as again:
             assert again.holder == one.holder
+
+
+def test_two_syncs_are_never_made_at_the_same_time(stage: Stage) -> None:
+    stage.queue.order("sync")
+    stage.queue.order("sync")
+    runtime = Runtime(stage)
+    runtime.poll.step()
+    first = runtime.board.take()
+    assert first is not None
+    assert runtime.board.take() is None
+    runtime.board.release(first)
+    stage.work_off(runtime)
+    stage.check()
