@@ -51,6 +51,10 @@ class Writes:
         return Counted
 
 
+MOST_STEPS = 100
+"""So often a worker is asked at the most before time goes on, so that no fault makes a test endless."""
+
+
 def no_sync() -> wire.SyncSummary:
     return wire.SyncSummary(status="committed", generation=7)
 
@@ -82,8 +86,9 @@ class Runtime:
         """Let each part do what is due."""
         self.poll.step()
         self.keeping.step()
-        while self.worker.step():
-            pass
+        for _ in range(MOST_STEPS):
+            if not self.worker.step():
+                break
         self.outbox.step()
 
     def close(self) -> None:
