@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.runtime.tasks.outbox import ACKNOWLEDGED
 from tests.runtime.double import Crash
 
 from .club import AFTER, BEFORE, Event
@@ -38,7 +39,7 @@ ORDERS = st.builds(
 )
 PARTS = st.sampled_from([Step("poll"), Step("keep"), Step("work"), Step("send"), Step("turn"), Step("turn")])
 TROUBLES = st.one_of(
-    st.builds(Step, st.just("mishap"), st.sampled_from([*BEFORE, *AFTER])),
+    st.builds(Step, st.just("mishaps"), st.lists(st.sampled_from([*BEFORE, *AFTER]), min_size=1, max_size=3)),
     st.builds(Step, st.just("fault"), st.sampled_from(["lost", "unanswered", "crash", "crash after"])),
     st.builds(Step, st.just("write"), st.booleans()),
     st.builds(Step, st.just("outside"), st.tuples(st.sampled_from(PAIRS), st.booleans())),
@@ -92,8 +93,8 @@ class Play:
                 runtime.outbox.step()
             case Step("time", int(seconds)):
                 stage.clock.move(seconds)
-            case Step("mishap", str(name)):
-                club.mishaps[len(club.calls) + 1] = name
+            case Step("mishaps", list(names)):
+                club.mishaps |= dict(enumerate(names, start=len(club.calls) + 1))
             case Step("fault", str(name)):
                 queue.faults[len(queue.calls) + 1] = name
             case Step("write", bool(is_after)):
@@ -121,6 +122,7 @@ class Play:
         stage.work_off(self.runtime, seconds=25)
         stage.check()
         self._check_doubts()
+        self._check_reports()
         for pair in PAIRS:
             self._check_order(pair)
 
@@ -129,6 +131,15 @@ class Play:
         for id_, report in self.stage.results().items():
             if isinstance(report, wire.TaskFailed) and report.code == "state_unknown" and report != UNHEARD:
                 assert id_ in self.stage.club.doubtful or self.has_crashed
+
+    def _check_reports(self) -> None:
+        """What the task file calls reported is, and so is every task whose newest lease it has."""
+        runtime = Runtime(self.stage)
+        for id_, entry in self.stage.queue.entries.items():
+            held = runtime.journal.task(id_)
+            if held is not None and (held.ending == ACKNOWLEDGED or held.task.lease_id == entry.task.lease_id):
+                assert entry.taken, f"the report of {id_} was lost"
+        runtime.close()
 
     def _check_order(self, pair: tuple[str, str]) -> None:
         """On one pair an order is done with before the next begins, and takes effect once unless it was undone."""
