@@ -18,7 +18,7 @@ from .changes import Changes, to_outcome
 from .delta import Delta
 from .snapshot import Run, ScopeState
 from .store import Store
-from .verified import VerifiedChanges, find_settled
+from .verified import KeepsVerified, find_settled
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Push:
         opener: str,
         limits: wire.Limits,
         hold: tuple[str, ...],
-        verified: VerifiedChanges | None = None,
+        verified: KeepsVerified | None = None,
     ) -> None:
         self._platform = platform
         self._integration_id = integration_id
@@ -168,7 +168,7 @@ class Push:
             scopes=self._run.count_scopes()[0],
             expected=to_outcome(self._changes) if mode == "delta" else None,
             hold=wire.Hold(reasons=self._hold) if self._hold else None,
-            settled=find_settled(self._run, self._verified.all()) if self._verified else (),
+            settled=find_settled(self._run, self._verified.verified()) if self._verified else (),
         )
 
     @property

@@ -25,7 +25,7 @@ from .reading import PAGES_PER_TRANSACTION, OnProgress, UnexpectedFailure, read
 from .resume import ReadScopes
 from .snapshot import OriginMoved, Run
 from .store import Store
-from .verified import VerifiedChanges, find_settled
+from .verified import KeepsVerified, find_settled
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Sync:
         integration_id: str,
         *,
         fingerprint: str,
-        verified: VerifiedChanges | None = None,
+        verified: KeepsVerified | None = None,
         on_progress: OnProgress = lambda _: None,
         pages_per_transaction: int = PAGES_PER_TRANSACTION,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -236,7 +236,7 @@ class Sync:
             History(self._store.connection).add(entry)
             note_answer(self._store, run, answer)
         if self._verified and answer.status == "committed":
-            self._verified.settle(find_settled(run, self._verified.all()))
+            self._verified.settle(find_settled(run, self._verified.verified()))
         _log.info("run %s: %s as generation %s", run.run_id, answer.status, answer.generation)
 
     def _end(self, run: Run, ending: Ending, reason: str) -> None:

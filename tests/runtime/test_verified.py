@@ -19,6 +19,7 @@ from ploy_connector_aws.runtime.changes import finish
 from ploy_connector_aws.runtime.paths import PathFinder
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.sync import Sync
+from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.runtime.verified import Overlay, VerifiedChange, VerifiedChanges, find_settled, read_verified
 from ploy_connector_aws.sandbox.ploy.handover import Handover
 from ploy_connector_aws.sandbox.ploy.picture import Picture
@@ -65,16 +66,14 @@ class Office:
 
     def __post_init__(self) -> None:
         self.handover = Handover(self.folder / "ploy.sqlite", clock=lambda: self.now, lease=timedelta(minutes=5))
-        self.tasks = sqlite3.connect(self.folder / "tasks.sqlite", isolation_level=None)
-        self.verified = VerifiedChanges(self.tasks)
-        self.verified.create_table()
+        self.journal = Journal(self.folder / "tasks.sqlite")
         self.queue = TaskQueue(self.folder / "ploy.sqlite", clock=lambda: self.now, lease=timedelta(hours=1))
         self.outbox: list[tuple[wire.Task, AccessChange]] = []
 
     def close(self) -> None:
         self.handover.close()
         self.queue.close()
-        self.tasks.close()
+        self.journal.close()
 
     def tick(self) -> datetime:
         self.now += SECOND
@@ -90,9 +89,7 @@ class Office:
         self.put(person, is_member=is_member)
         where = {"added" if is_member else "removed": (membership(person, "g"),)}
         change = AccessChange(outcome="applied", verified_at=self.tick(), scope=SCOPE, **where)
-        verified = VerifiedChange.of(task.id, change)
-        assert verified is not None
-        self.verified.add(verified)
+        self.journal.keep_verified(task.id, change)
         self.outbox.append((task, change))
 
     def put(self, person: str, *, is_member: bool) -> None:
@@ -115,7 +112,7 @@ class Office:
                 platform.hello,
                 "i",
                 fingerprint="same",
-                verified=self.verified,
+                verified=self.journal,
                 now=self.tick,
             ).make()
 
@@ -128,7 +125,7 @@ class Office:
         with Store(self.folder / "state.sqlite") as store:
             if store.baseline is None:
                 return set()
-            records = Overlay(store.baseline, self.verified.all()).records("grant")
+            records = Overlay(store.baseline, self.journal.verified()).records("grant")
             return {str(each.content["principal_id"]) for each in records}
 
 
@@ -211,7 +208,7 @@ def test_a_scan_under_way_does_not_undo_a_change(office: Office, point: str) -> 
     )
     assert (office.shown(), office.known_here()) == ({"bo"}, {"bo"})
     office.sync()
-    assert (office.shown(), office.known_here(), office.verified.all()) == ({"bo"}, {"bo"}, ())
+    assert (office.shown(), office.known_here(), office.journal.verified()) == ({"bo"}, {"bo"}, ())
 
 
 def test_what_a_scope_says_goes_before_a_change_that_was_verified_before_its_reading(office: Office) -> None:
@@ -230,11 +227,11 @@ def test_a_scope_that_does_not_say_when_it_began_was_begun_with_the_run(office: 
     office.names_beginning = False
     office.sync()
     during(office, "begin", lambda: office.order("bo", is_member=True), office.report)
-    assert len(office.verified.all()) == 1
+    assert len(office.journal.verified()) == 1
     office.put("bo", is_member=False)
     assert office.shown() == {"ana", "bo"}
     office.sync()
-    assert (office.shown(), office.verified.all()) == ({"ana"}, ())
+    assert (office.shown(), office.journal.verified()) == ({"ana"}, ())
 
 
 def test_a_report_that_comes_after_a_later_reading_was_committed_brings_nothing_back(office: Office) -> None:
@@ -255,7 +252,7 @@ def test_a_platform_settles_by_itself_what_a_runtime_has_forgotten(office: Offic
         office.order("bo", is_member=True)
         if not is_late:
             office.report()
-        office.tasks.execute("DELETE FROM verified_changes")
+        office.journal.settle(change.id for change in office.journal.verified())
         office.put("bo", is_member=False)
         office.sync()
         office.report()
@@ -268,7 +265,7 @@ def test_what_was_revoked_and_granted_again_is_held_once(office: Office) -> None
     office.order("ana", is_member=True)
     with Store(office.folder / "state.sqlite") as store:
         assert store.baseline is not None
-        overlay = Overlay(store.baseline, office.verified.all())
+        overlay = Overlay(store.baseline, office.journal.verified())
         assert [record.id for record in overlay.records("grant")] == [membership("ana", "g").id]
         assert overlay.record(membership("ana", "g").key) is not None
         assert len(list(PathFinder(store, overlay).paths_of("ana"))) == 1
@@ -284,7 +281,7 @@ def test_a_change_stands_while_its_scope_cannot_be_read(office: Office) -> None:
         assert (office.shown(), office.known_here()) == (set(), set())
     office.is_denied = False
     office.sync()
-    assert (office.shown(), office.verified.all()) == (set(), ())
+    assert (office.shown(), office.journal.verified()) == (set(), ())
 
 
 def test_a_grant_of_something_that_is_not_known_is_not_shown(tmp_path: Path) -> None:
