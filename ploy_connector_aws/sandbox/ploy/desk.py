@@ -50,6 +50,7 @@ class Ploy:
         self._lease = lease
         self._registry = Registry(state_dir / "ploy.sqlite")
         self._handovers: dict[str, Handover] = {}
+        self._intervals: dict[str, dict[str, int]] = {}
         self._lock = threading.Lock()
         self.bodies: list[SeenBody] | None = None
         """Set to a list to collect every request's body in it."""
@@ -134,6 +135,14 @@ class Ploy:
         self._registry.set_limits(integration_id, changed)
         return changed
 
+    def set_intervals(self, integration_id: str, **seconds: int) -> None:
+        """Change how often the runtime comes, in memory only: ``scan_interval_seconds``, ``poll_interval_seconds``."""
+        self._intervals[integration_id] = {**self.intervals(integration_id), **seconds}
+
+    def intervals(self, integration_id: str) -> dict[str, int]:
+        """What the runtime is told of how often to come; empty where it is as in the contract."""
+        return self._intervals.get(integration_id, {})
+
     # What a runtime asks.
 
     def hello(self, integration_id: str, hello: wire.HelloRequest) -> wire.HelloAnswer:
@@ -141,7 +150,9 @@ class Ploy:
         self._registry.note_hello(integration_id, hello)
         enabled = self.integration(integration_id)
         generation = self.handover(integration_id).generation
-        return wire.HelloAnswer(limits=enabled.limits, flags=enabled.flags, generation=generation)
+        return wire.HelloAnswer(
+            limits=enabled.limits, flags=enabled.flags, generation=generation, **self.intervals(integration_id)
+        )
 
     def handover(self, integration_id: str) -> Handover:
         """Where this integration's runs are handed over.
