@@ -9,6 +9,7 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.history import History
+from ploy_connector_aws.runtime.lock import SyncLock, SyncRunning
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.spec import AuthenticationError, TemporaryError
 from tests.runtime.double import Source, World
@@ -228,6 +229,17 @@ def test_a_damaged_snapshot_file_fails_its_own_integration_only(house: House) ->
         house.next_polls("one")
     assert house.reasons() == {"one": ["scans: state_unusable"], "two": []}
     assert house.commits["one"].empty()
+
+
+def test_a_sync_by_hand_beside_it_is_waited_for(house: House) -> None:
+    served = house.serve("one")
+    served.wishes.ask()
+    while not house.commits["one"].empty():
+        house.next_commit("one")
+    with SyncLock(house.folder / "state" / "one.lock"), pytest.raises(SyncRunning):
+        served.wishes.ask()
+    house.next_commit("one")
+    assert house.counted("ploy_syncs_total")[("committed", "one")] >= 1
 
 
 def test_files_of_two_integrations_are_their_own(house: House, tmp_path: Path) -> None:
