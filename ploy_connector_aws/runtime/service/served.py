@@ -109,7 +109,7 @@ class Served:
                 try:
                     with self._open_platform() as platform:
                         loop = make(platform, self._open_connector())
-                        self._note_loop(name, None)
+                        self._note_loop(name, None, None)
                         loop.run(self._stop)
                         if not self._stop.is_set():
                             raise RuntimeError("a loop ended by itself")
@@ -117,7 +117,7 @@ class Served:
                     pass
                 except Exception as error:  # noqa: BLE001 - whatever it was, it ends neither the thread nor others
                     code = code_of(error)
-                    self._note_loop(name, code)
+                    self._note_loop(name, code, error)
                     level = logging.ERROR if code == UNEXPECTED else logging.WARNING
                     _log.log(level, "%s do not run: %s", name, sentence_of(error), extra={"code": code}, exc_info=error)
                 # A loop that ran for long was well in between.
@@ -132,11 +132,13 @@ class Served:
             self.has_ended = True
             self._on_change()
 
-    def _note_loop(self, name: str, code: str | None) -> None:
+    def _note_loop(self, name: str, code: str | None, error: Exception | None) -> None:
         """Show that a loop runs or, with the word for why, that it does not."""
         with self._lock:
             down = {loop: why for loop, why in self._vitals.down.items() if loop != name}
             self._vitals.down = down if code is None else {**down, name: code}
+        if name == SCAN_LOOP:
+            self.wishes.refuse(error)
 
     def _make_scans(self, platform: PlatformClient, opened: Opened) -> Loop:
         return ScanLoop(

@@ -39,6 +39,7 @@ class Wishes:
         self._is_woken = False
         self._is_closed = False
         self._asked: list[Wish] = []
+        self._refusal: Exception | None = None
         self.flags: wire.Flags = _FIRST.flags
         self.scan_interval_seconds: float = _FIRST.scan_interval_seconds
         self.poll_interval_seconds: float = _FIRST.poll_interval_seconds
@@ -70,14 +71,16 @@ class Wishes:
             preview: Only say what would change.
 
         Raises:
-            ConnectorError: Nothing at all could be read; or, as a ``TemporaryError``, the service stops.
+            TemporaryError: The service stops, or the scan was cut off.
+            ConnectorError: Nothing at all could be read.
             PlatformError: The platform refused.
             SyncRunning, UnusableStore: The state cannot be used, now or at all.
+            Exception: Whatever else a scan fails of, or keeps scans from being made at all.
         """
         wish = Wish(preview)
         with self._changed:
-            if self._is_closed:
-                raise _stopping()
+            if self._refusal is not None:
+                raise self._refusal
             self._asked.append(wish)
             self._changed.notify_all()
         return wish.summary.result()
@@ -98,14 +101,23 @@ class Wishes:
                 self._changed.wait(left)
             self._is_woken = False
 
+    def refuse(self, error: Exception | None) -> None:
+        """While no scan can be made, whoever asks for one is told why at once; None once scans are made again."""
+        with self._changed:
+            if self._is_closed:
+                return
+            self._refusal = error
+            if error is not None:
+                for wish in self._asked:
+                    wish.summary.set_exception(error)
+                self._asked = []
+
     def close(self) -> None:
         """Let nobody wait any longer."""
+        self.refuse(_stopping())
         with self._changed:
             self._is_closed = True
-            asked, self._asked = self._asked, []
             self._changed.notify_all()
-        for wish in asked:
-            wish.summary.set_exception(_stopping())
 
 
 def _stopping() -> TemporaryError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -69,6 +70,7 @@ class Client(Platform):
         self.house.commits[self.integration].put(None)
 
     def _make(self, name: str, call: Callable[[], Any]) -> Any:
+        self.house._asked.set()
         if self.integration in self.house.is_down:
             raise PlatformUnavailable("Ploy cannot be reached.")
         return super()._make(name, call)
@@ -103,6 +105,7 @@ class House:
         self.served: list[Served] = []
         self._lock = threading.Lock()
         self._changes: Queue[None] = Queue()
+        self._asked = threading.Event()
 
     @property
     def outfit(self) -> Outfit:
@@ -171,6 +174,14 @@ class House:
             self.hellos[integration].get()
         for _ in range(times + 1):
             self.hellos[integration].get(timeout=PATIENCE)
+
+    def until(self, is_so: Callable[[], bool]) -> None:
+        """Wait until something is so, looking whenever Ploy is asked something."""
+        deadline = time.monotonic() + PATIENCE
+        while not is_so():
+            assert time.monotonic() < deadline, "it never came to be so"
+            self._asked.wait(0.1)
+            self._asked.clear()
 
     def syncs(self, integration: str) -> list[tuple[str, str]]:
         """The state and the mode of each sync at Ploy, newest first."""

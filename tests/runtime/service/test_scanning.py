@@ -10,7 +10,7 @@ import pytest
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.history import History
 from ploy_connector_aws.runtime.lock import SyncLock, SyncRunning
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.store import Store, UnusableStore
 from ploy_connector_aws.spec import AuthenticationError, TemporaryError
 from tests.runtime.double import Source, World
 
@@ -80,9 +80,7 @@ def test_a_pause_cuts_the_scan_off_and_its_end_goes_on_with_it(house: House) -> 
 
     source.on_page = pause
     house.serve("one")
-    house.next_polls("one", 3)
-    while not house.counted("ploy_syncs_total"):
-        house.next_polls("one")
+    house.until(lambda: house.counted("ploy_syncs_total") != {})
     assert house.counted("ploy_syncs_total") == {("interrupted", "one"): 1}
     read_before = groups_read(source)
     assert 0 < len(read_before) < 30
@@ -189,44 +187,54 @@ def test_what_a_connector_must_not_raise_is_not_repeated(house: House, caplog: p
     assert "external-id-do-not-show" not in "".join(record.getMessage() for record in caplog.records)
 
 
-def test_who_still_waits_when_it_stops_is_told(house: House) -> None:
+@pytest.mark.parametrize(
+    ("held_scan", "sentence"),
+    [(1, "The service stops, so the scan was not made."), (2, "The scan was cut off, and is gone on with later.")],
+)
+def test_who_still_waits_when_it_stops_is_told(house: House, held_scan: int, sentence: str) -> None:
+    """Whether the scan that was asked for has begun, or an earlier one is under way."""
     source = house.sources["one"] = Source(LARGE)
-    reading, asked = threading.Event(), threading.Event()
-    told: list[Exception] = []
+    reading, stopped = threading.Event(), threading.Event()
+    scans: list[int] = []
+    told: list[str] = []
 
     def hold(page: int) -> None:
-        if page == 60:
+        if len(scans) == held_scan and not reading.is_set():
             reading.set()
-            asked.wait(PATIENCE)
+            stopped.wait(PATIENCE)
 
+    source.on_begin = lambda: scans.append(1)
     source.on_page = hold
     served = house.serve("one")
-    assert reading.wait(PATIENCE)
 
     def ask() -> None:
         with pytest.raises(TemporaryError) as refused:
             served.wishes.ask()
-        told.append(refused.value)
+        told.append(str(refused.value))
+        assert refused.value.changed_nothing
 
-    waiting = threading.Thread(target=ask)
+    if held_scan == 2:
+        house.next_commit("one")
+    waiting = threading.Thread(target=ask, daemon=True)
+    if held_scan == 1:
+        assert reading.wait(PATIENCE)
     waiting.start()
+    assert reading.wait(PATIENCE)
     served.stop()
-    asked.set()
+    stopped.set()
     waiting.join(PATIENCE)
-    assert [(str(each), each.changed_nothing) for each in told if isinstance(each, TemporaryError)] == [
-        ("The service stops, so the scan was not made.", True)
-    ]
+    assert told == [sentence]
 
 
 def test_a_damaged_snapshot_file_fails_its_own_integration_only(house: House) -> None:
     (house.folder / "state").mkdir()
     (house.folder / "state" / "one.sqlite").write_text("not a database, whatever its name says" * 50)
-    house.serve("one")
+    served = house.serve("one")
     house.serve("two")
     house.next_commit("two")
-    house.next_polls("one")
-    while not house.reasons()["one"]:
-        house.next_polls("one")
+    house.until(lambda: house.reasons()["one"] != [])
+    with pytest.raises(UnusableStore):
+        served.wishes.ask()
     assert house.reasons() == {"one": ["scans: state_unusable"], "two": []}
     assert house.commits["one"].empty()
 

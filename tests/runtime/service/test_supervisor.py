@@ -52,7 +52,7 @@ def supervised(house: House, *sources: Notice) -> Iterator[None]:
     supervisors = [Supervisor(source, house.outfit, claims) for source in sources]
     for supervisor in supervisors:
         supervisor._poll_interval = 0.05  # until an integration says another one
-    threads = [threading.Thread(target=supervisor.run) for supervisor in supervisors]
+    threads = [threading.Thread(target=supervisor.run, daemon=True) for supervisor in supervisors]
     for thread in threads:
         thread.start()
     try:
@@ -87,8 +87,7 @@ def test_an_integration_is_begun_when_it_is_enabled_and_ended_when_it_is_not(hou
         house.next_commit("two")
         assert set(house.reasons()) == {"one", "two"}
         source.says = Answer((house.wanted("two"),))
-        while set(house.reasons()) != {"two"}:
-            source.seen()
+        house.until(lambda: set(house.reasons()) == {"two"})
         house.next_polls("two")
         assert house.commits["one"].empty(), "and was scanned no more"
 
@@ -203,14 +202,12 @@ def test_a_connector_that_cannot_be_opened_fails_alone_and_is_tried_again(house:
     source = Notice("source-1", house.wanted("one"), house.wanted("two"))
     with supervised(house, source):
         house.next_commit("two")
-        while len(house.reasons()["one"]) < 2:
-            source.seen()
+        house.until(lambda: len(house.reasons()["one"]) == 2)
         assert house.reasons() == {"one": ["scans: configuration", "tasks: configuration"], "two": []}
         source.says = Answer((house.wanted("one", region="right"), house.wanted("two")))
         broken.clear()
         house.next_commit("one")
-        while house.reasons()["one"]:
-            source.seen()
+        house.until(lambda: house.reasons()["one"] == [])
 
 
 @pytest.mark.parametrize("ends", ["by an error", "by itself"])
@@ -236,8 +233,7 @@ def test_a_loop_that_ends_is_made_anew_and_nothing_else_notices(
     source = Notice("source-1", house.wanted("one"), house.wanted("two"))
     with supervised(house, source):
         house.next_polls("two")
-        while made.count("one") < 3:
-            source.seen()
+        house.until(lambda: made.count("one") == 3)
         house.next_polls("one")
         assert (made.count("two"), house.reasons()) == (1, {"one": [], "two": []})
     logged: list[Any] = [record.getMessage() for record in caplog.records if "tasks do not run" in record.getMessage()]
