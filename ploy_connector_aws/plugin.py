@@ -8,7 +8,17 @@ from typing import Any, ClassVar, Protocol
 
 from . import __version__
 from .config import AwsConfig, config_schema
-from .spec import SPEC_VERSION, ConfigurationError, ConnectionReport, ConnectorError, Manifest, Page, hookimpl
+from .spec import (
+    SPEC_VERSION,
+    ConfigurationError,
+    ConnectionReport,
+    ConnectorError,
+    Manifest,
+    Page,
+    Serving,
+    current_serving,
+    hookimpl,
+)
 
 
 class _Reader(Protocol):
@@ -36,11 +46,13 @@ class AwsConnector:
 
     def __init__(self) -> None:
         self._config: AwsConfig | None = None
+        self._serving = Serving()
         self._reader: _Reader | None = None
 
     @hookimpl
     def configure(self, config: Mapping[str, Any]) -> None:
         """Check the settings."""
+        self._serving = current_serving()
         self._config = AwsConfig.from_settings(config)
 
     @hookimpl
@@ -49,7 +61,7 @@ class AwsConnector:
         from .aws.diagnosis import diagnose
 
         with _only_our_errors():
-            return diagnose(self._configured())
+            return diagnose(self._configured(), self._serving)
 
     @hookimpl
     def list_accounts(self, skip: Set[str]) -> Iterator[Page]:
@@ -81,7 +93,7 @@ class AwsConnector:
     def _new_reader(self) -> _Reader:
         from .aws.reader import AwsReader
 
-        return AwsReader(self._configured())
+        return AwsReader(self._configured(), self._serving)
 
     def _close_reader(self) -> None:
         if self._reader is not None:

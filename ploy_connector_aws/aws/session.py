@@ -15,8 +15,10 @@ from botocore.session import Session
 
 from ploy_connector_aws import __version__
 from ploy_connector_aws.config import PLOY_PARTITION, AwsConfig
+from ploy_connector_aws.spec import Serving
 
 from .answers import Call
+from .counting import count_calls
 from .errors import to_connector_error
 from .permissions import ASSUME_ROLE, READS, guard_client, render_read_session_policy
 from .quiet import silence_botocore
@@ -37,12 +39,14 @@ class ReadSession:
     Args:
         config: The integration's settings.
         purpose: A word for the session's name, which the customer sees in CloudTrail.
+        serving: For whom it reads.
     """
 
-    def __init__(self, config: AwsConfig, purpose: str = "sync") -> None:
+    def __init__(self, config: AwsConfig, purpose: str = "sync", serving: Serving | None = None) -> None:
         silence_botocore()
         self.config = config
-        self.throttle = Throttle(config.account_id)
+        self._serving = serving or Serving()
+        self.throttle = Throttle(config.account_id, organisation=self._serving.organisation)
         self._name = f"ploy-{purpose}-{uuid.uuid4().hex[:12]}"
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], BaseClient] = {}
@@ -87,6 +91,7 @@ class ReadSession:
             client = session.create_client(service, region_name=region, config=_client_config())
         guard_client(client, READS)
         self.throttle.attach(client)
+        count_calls(client, self._serving)
         return client
 
     def regions(self, service: str) -> list[str]:
@@ -133,6 +138,7 @@ class ReadSession:
     def _make_source_client(self, source: Session, *args: Any, **kwargs: Any) -> BaseClient:
         client = source.create_client(*args, **kwargs, region_name=self.config.region, config=_client_config())
         guard_client(client, [ASSUME_ROLE])
+        count_calls(client, self._serving)
         return client
 
 

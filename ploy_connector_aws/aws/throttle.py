@@ -100,9 +100,11 @@ class Throttle:
     """Makes every attempt of every call of one session wait for its turn in the budget of its quota.
 
     Args:
-        account_id: The AWS account whose quotas are used up: integrations with the same one share the budgets.
+        account_id: The AWS account whose quotas are used up: an organisation's integrations with it share the budgets.
         environment: Where the operator's rate factor is looked up.
         wait: Sleeps; answers True when the reading was stopped meanwhile.
+        organisation: Whose integration it is. Another organisation that names the same account, in error or in
+            malice, neither takes places from the budgets nor slows them down.
     """
 
     def __init__(
@@ -110,8 +112,10 @@ class Throttle:
         account_id: str,
         environment: Mapping[str, str] = os.environ,
         wait: Callable[[float], bool] | None = None,
+        *,
+        organisation: str = "",
     ) -> None:
-        self._account_id = account_id
+        self._owner = (organisation, account_id)
         self._factor = read_rate_factor(environment)
         self._stopped = threading.Event()
         self._wait = wait or self._stopped.wait
@@ -151,7 +155,7 @@ class Throttle:
         if budget is None:
             rate = CALLS_PER_SECOND.get(service, CALLS_PER_SECOND_ELSEWHERE) * self._factor
             with _REGISTRY_LOCK:
-                budget = _REGISTRY.setdefault((self._account_id, quota, region, rate), RateBudget(rate))
+                budget = _REGISTRY.setdefault((*self._owner, quota, region, rate), RateBudget(rate))
             self._budgets[quota, region] = budget
         return budget
 
@@ -172,7 +176,7 @@ def read_rate_factor(environment: Mapping[str, str]) -> float:
     return factor
 
 
-_REGISTRY: WeakValueDictionary[tuple[str, str, str, float], RateBudget] = WeakValueDictionary()
-"""The budgets in use in this process, by AWS account, quota, Region and rate."""
+_REGISTRY: WeakValueDictionary[tuple[str, str, str, str, float], RateBudget] = WeakValueDictionary()
+"""The budgets in use in this process, by organisation, AWS account, quota, Region and rate."""
 
 _REGISTRY_LOCK = threading.Lock()

@@ -14,6 +14,7 @@ from .endings import Exit
 from .history import history
 from .listing import list_records
 from .manifest import manifest
+from .run import run
 from .sandbox import sandbox
 from .sync import sync
 
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.command()(check)
 app.command()(sync)
+app.command()(run)
 app.command("list")(list_records)
 app.command()(access)
 app.command()(history)

@@ -8,12 +8,13 @@ import typer
 from rich.console import Console
 
 from ploy_connector_aws.runtime.lock import SyncLock
+from ploy_connector_aws.runtime.opening import hello, open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.store import Store, explained, set_aside
 from ploy_connector_aws.runtime.sync import Sync, SyncResult
 
 from .endings import Exit
-from .opening import hello, open_connector, open_platform, read_operator_settings
+from .opening import read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug
 from .output import console, counts_table, print_json, print_unproven, scope_json, shown_progress, text
 from .preview import preview_once

@@ -5,6 +5,7 @@ Map: ``store`` (the snapshot file), ``schema`` (its tables, and older versions o
 proofs, in SQL), ``guard`` (when a person must look first), ``delta`` (what differs between two runs), ``push`` (handing
 a run to the platform), ``sync`` (one run from beginning to end), ``preview`` (what a sync would do), ``history`` (what
 became of runs), ``paths`` (who reaches what), ``lock`` (one at a time), ``verified`` (changes that no run has seen),
-``tasks`` (what Ploy orders: a package), ``settings`` (the operator's configuration), ``logs`` (what is logged, and what
-never).
+``tasks`` (what Ploy orders: a package), ``settings`` (the operator's configuration), ``opening`` (from it to a
+connector and the platform), ``logs`` (what is logged, and what never), ``service`` (all of it for many integrations, until
+stopped).
 """

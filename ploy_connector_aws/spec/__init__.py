@@ -2,7 +2,8 @@
 
 Map: ``hooks`` (what is called), ``records`` (what is reported), ``pages`` (records inside scopes that prove
 completeness), ``changes`` (grant and revoke), ``reports`` (connection tests), ``errors`` (what may be raised),
-``manifest`` (what is known of a connector beforehand), ``host`` (finding and opening connectors).
+``manifest`` (what is known of a connector beforehand), ``host`` (finding and opening connectors), ``serving`` (for whom
+an instance works, and who counts its calls).
 """
 
 from .changes import AccessChange, AccessPath, AccessRequest
@@ -21,6 +22,7 @@ from .manifest import SPEC_VERSION, Manifest
 from .pages import Failure, Page
 from .records import Account, Email, Entitlement, ExternalId, Grant, Record, RecordKey, Resource
 from .reports import Check, ConnectionReport
+from .serving import Serving, current_serving
 
 __all__ = [
     "SPEC_VERSION",
@@ -50,8 +52,10 @@ __all__ = [
     "RecordKey",
     "Refused",
     "Resource",
+    "Serving",
     "TemporaryError",
     "check_connectors",
+    "current_serving",
     "find_connectors",
     "hookimpl",
 ]
