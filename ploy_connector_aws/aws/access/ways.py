@@ -113,15 +113,9 @@ class _Around:
                     f"{', '.join(sorted(uncovered))}."
                 )
         remaining = self._remaining(wanted)
+        is_complete = is_complete and not self.has_failed
         ends = None if changed is None else self._sessions_end_by(changed, moment)
-        return Ways(
-            changed or (),
-            changed is not None,
-            remaining,
-            is_complete and not self.has_failed,
-            ends,
-            tuple(self.warnings),
-        )
+        return Ways(changed or (), changed is not None, remaining, is_complete, ends, tuple(self.warnings))
 
     def _changed(self) -> tuple[AccessPath, ...] | None:
         if isinstance(self.target, DirectAssignment):
