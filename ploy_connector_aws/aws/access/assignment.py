@@ -108,7 +108,7 @@ class AssignmentLink:
         """Enter a session for this permission set in this AWS account alone."""
         operation = _OPERATIONS[direction]
         actions = [listed_action(f"sso:{name}") for name in (operation.write, operation.follow)]
-        self._session = WriteSession(self._site.config, direction, actions, self._arns)
+        self._session = WriteSession(self._site.config, direction, actions, self._arns, self._site.throttle)
         self._session.open()
 
     def order(self, direction: Direction, plan: Plan) -> Ordered:  # noqa: ARG002 - what AWS deletes is named, not its id
