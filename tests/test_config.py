@@ -63,6 +63,8 @@ def test_correct_settings_are_taken_and_read_everything_by_default() -> None:
         ("scopes", [], "nothing would be read"),
         ("scopes", ["identity-centre"], "not known"),
         ("scopes", "identity-center", "must be a list"),
+        ("direct_assignments", "false", "must be true or false"),
+        ("change_externally_managed", 1, "must be true or false"),
         ("scopes", ["identity-center/groups"], "without identity-center/users"),
         ("scopes", ["identity-center/users", "identity-center/assignments"], "without identity-center/groups"),
         ("endpoint_url", "https://collector.example", "AWS_ENDPOINT_URL"),
@@ -155,5 +157,7 @@ def test_the_schema_hides_the_secret_and_describes_every_setting() -> None:
         "role_arn": False,
         "external_id": True,
         "scopes": False,
+        "change_externally_managed": False,
+        "direct_assignments": False,
     }
     assert all(value["description"].endswith(".") for value in schema["properties"].values())

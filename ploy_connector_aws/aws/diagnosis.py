@@ -19,7 +19,7 @@ def diagnose(config: AwsConfig, serving: Serving | None = None) -> ConnectionRep
         config: The integration's settings.
         serving: For whom it is tried.
     """
-    session = ReadSession(config, "check", serving)
+    session = ReadSession(config, "check", serving=serving)
     try:
         return ConnectionReport(checks=_Checks(session).make())
     finally:

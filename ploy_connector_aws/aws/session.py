@@ -1,9 +1,12 @@
-"""The read session: the assumed role, unable to write, and its clients."""
+"""Sessions of the assumed role, each under a policy of its own, and their clients; the one that can only read."""
 
 from __future__ import annotations
 
+import math
 import threading
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.client import BaseClient
@@ -20,7 +23,7 @@ from ploy_connector_aws.spec import Serving
 from .answers import Call
 from .counting import count_calls
 from .errors import to_connector_error
-from .permissions import ASSUME_ROLE, READS, guard_client, render_read_session_policy
+from .permissions import ASSUME_ROLE, READS, Action, guard_client, render_read_session_policy
 from .quiet import silence_botocore
 from .throttle import Throttle
 
@@ -30,24 +33,68 @@ SESSION_SECONDS = 3600
 CONNECTIONS = 32
 """More than there are threads reading, so that none waits for a connection."""
 
-_ATTEMPTS = 9
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one attempt at a call may take, how many attempts botocore makes, how long a turn is waited for."""
+
+    connect_timeout_seconds: float
+    read_timeout_seconds: float
+    attempts: int
+    longest_wait_seconds: float = math.inf
 
 
-class ReadSession:
-    """The customer's role, assumed under a session policy that holds reads only, refreshed as long as it is used.
+LONG = Patience(connect_timeout_seconds=5, read_timeout_seconds=30, attempts=9)
+"""For a sync, which would have to begin again."""
+
+SHORT = Patience(connect_timeout_seconds=3, read_timeout_seconds=10, attempts=4, longest_wait_seconds=60)
+"""For what somebody waits for: a grant or a revoke."""
+
+
+class RoleSession:
+    """The customer's role, assumed under a session policy, refreshed as long as it is used.
 
     Args:
         config: The integration's settings.
         purpose: A word for the session's name, which the customer sees in CloudTrail.
-        serving: For whom it reads.
+        policy: The session policy.
+        actions: What the session's clients may call; they refuse everything else before it is sent.
+        patience: With the session's calls.
+        patience_with_sts: With entering the role; as with the calls where it is left out.
+        serving: For whom it works.
+        beside: Another session of the same work: its rate budgets are used, and it stops this one.
     """
 
-    def __init__(self, config: AwsConfig, purpose: str = "sync", serving: Serving | None = None) -> None:
+    def __init__(
+        self,
+        config: AwsConfig,
+        purpose: str,
+        policy: str,
+        actions: Sequence[Action],
+        patience: Patience,
+        patience_with_sts: Patience | None = None,
+        *,
+        serving: Serving | None = None,
+        beside: RoleSession | None = None,
+    ) -> None:
         silence_botocore()
         self.config = config
-        self._serving = serving or Serving()
-        self.throttle = Throttle(config.account_id, organisation=self._serving.organisation)
+        self._serving: Serving = serving or (beside._serving if beside else Serving())
+        self.throttle: Throttle = (
+            beside.throttle
+            if beside
+            else Throttle(
+                config.account_id,
+                organisation=self._serving.organisation,
+                longest_wait_seconds=patience.longest_wait_seconds,
+            )
+        )
+        self._owns_throttle = beside is None
         self._name = f"ploy-{purpose}-{uuid.uuid4().hex[:12]}"
+        self._policy = policy
+        self._actions = actions
+        self._patience = patience
+        self._patience_with_sts = patience_with_sts or patience
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], BaseClient] = {}
         self._assumed: Session | None = None
@@ -88,8 +135,8 @@ class ReadSession:
         """Make a client that is not kept: for one call in a Region that is not used again."""
         session = self._session()
         with self._lock:
-            client = session.create_client(service, region_name=region, config=_client_config())
-        guard_client(client, READS)
+            client = session.create_client(service, region_name=region, config=_client_config(self._patience))
+        guard_client(client, self._actions)
         self.throttle.attach(client)
         count_calls(client, self._serving)
         return client
@@ -100,7 +147,8 @@ class ReadSession:
 
     def close(self) -> None:
         """Let no further call be made, wake those that wait for their turn, and close all connections."""
-        self.throttle.stop()
+        if self._owns_throttle:
+            self.throttle.stop()
         with self._lock:
             for client in self._clients.values():
                 client.close()
@@ -128,7 +176,7 @@ class ReadSession:
                 "RoleSessionName": self._name,
                 "ExternalId": self.config.external_id.get_secret_value(),
                 "DurationSeconds": SESSION_SECONDS,
-                "Policy": render_read_session_policy(),
+                "Policy": self._policy,
             },
         )
         assumed = _new_session()
@@ -136,10 +184,32 @@ class ReadSession:
         return assumed
 
     def _make_source_client(self, source: Session, *args: Any, **kwargs: Any) -> BaseClient:
-        client = source.create_client(*args, **kwargs, region_name=self.config.region, config=_client_config())
+        config = _client_config(self._patience_with_sts)
+        client = source.create_client(*args, **kwargs, region_name=self.config.region, config=config)
         guard_client(client, [ASSUME_ROLE])
         count_calls(client, self._serving)
         return client
+
+
+class ReadSession(RoleSession):
+    """A session that holds reads only: whatever the role may do, it cannot write.
+
+    Args:
+        config: The integration's settings.
+        purpose: A word for the session's name, which the customer sees in CloudTrail.
+        patience: With the session's calls.
+        serving: For whom it reads.
+    """
+
+    def __init__(
+        self,
+        config: AwsConfig,
+        purpose: str = "sync",
+        patience: Patience = LONG,
+        *,
+        serving: Serving | None = None,
+    ) -> None:
+        super().__init__(config, purpose, render_read_session_policy(), READS, patience, serving=serving)
 
 
 def _new_session() -> Session:
@@ -159,11 +229,11 @@ def _loader() -> Loader:
 _shared_loader: Loader | None = None
 
 
-def _client_config() -> Config:
+def _client_config(patience: Patience) -> Config:
     return Config(
-        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-        connect_timeout=5,
-        read_timeout=30,
+        retries={"mode": "standard", "total_max_attempts": patience.attempts},
+        connect_timeout=patience.connect_timeout_seconds,
+        read_timeout=patience.read_timeout_seconds,
         max_pool_connections=CONNECTIONS,
         user_agent_extra=f"ploy-connector-aws/{__version__}",
     )

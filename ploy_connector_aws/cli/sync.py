@@ -12,6 +12,7 @@ from ploy_connector_aws.runtime.opening import hello, open_connector, open_platf
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.store import Store, explained, set_aside
 from ploy_connector_aws.runtime.sync import Sync, SyncResult
+from ploy_connector_aws.runtime.tasks.journal import Journal
 
 from .endings import Exit
 from .opening import read_operator_settings
@@ -57,6 +58,7 @@ def sync_once(settings: OperatorSettings, *, as_json: bool) -> Exit:
         open_platform(settings) as platform,
         explained(settings.snapshot_path),
         Store(settings.snapshot_path) as store,
+        Journal(settings.tasks_path) as journal,
     ):
         opened = open_connector(settings, platform)
         with shown_progress(quiet=as_json) as on_progress:
@@ -67,6 +69,7 @@ def sync_once(settings: OperatorSettings, *, as_json: bool) -> Exit:
                 lambda: hello(platform, settings, opened),
                 settings.integration.id,
                 fingerprint=opened.identity,
+                verified=journal,
                 on_progress=on_progress,
             ).make()
         if as_json:

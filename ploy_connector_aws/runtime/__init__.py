@@ -6,6 +6,6 @@ proofs, in SQL), ``guard`` (when a person must look first), ``delta`` (what diff
 a run to the platform), ``sync`` (one run from beginning to end), ``preview`` (what a sync would do), ``history`` (what
 became of runs), ``paths`` (who reaches what), ``lock`` (one at a time), ``verified`` (changes that no run has seen),
 ``tasks`` (what Ploy orders: a package), ``settings`` (the operator's configuration), ``opening`` (from it to a
-connector and the platform), ``logs`` (what is logged, and what never), ``service`` (all of it for many integrations, until
-stopped).
+connector and the platform), ``logs`` (what is logged, and what never), ``service`` (all of it for many integrations,
+until stopped).
 """

@@ -19,6 +19,7 @@ from ploy_connector_aws.runtime.preview import preview
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.store import Store, explained
 from ploy_connector_aws.runtime.sync import Sync, SyncResult
+from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.spec import TemporaryError
 
 from .failures import PASSING, UNEXPECTED, Interrupted, code_of, retry_after_of, sentence_of
@@ -126,7 +127,11 @@ class ScanLoop:
             wish.summary.set_exception(error)
 
     def _scan(self) -> wire.SyncSummary:
-        with SyncLock(self._settings.lock_path), self._store() as store:
+        with (
+            SyncLock(self._settings.lock_path),
+            self._store() as store,
+            Journal(self._settings.tasks_path) as journal,
+        ):
             result = Sync(
                 self._opened.connector,
                 store,
@@ -134,6 +139,7 @@ class ScanLoop:
                 self._introduce,
                 self._settings.integration.id,
                 fingerprint=self._opened.identity,
+                verified=journal,
                 now=self._now,
                 checkpoint=self._checkpoint,
             ).make()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,9 +20,10 @@ from .failures import UNEXPECTED, Interrupted, code_of, sentence_of
 from .health import Health, Vitals
 from .metrics import IntegrationMetrics, Metrics
 from .pace import growing
-from .polling import MAKE_TASK_LOOP, Loop, MakeLoop, Workplace
+from .polling import Loop, MakeLoop, Workplace
 from .scanning import ScanLoop
 from .sources import Wanted
+from .tasking import ServedTasks
 from .wishes import Wishes
 
 _log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class Outfit:
 
     health: Health = field(default_factory=Health)
     metrics: Metrics = field(default_factory=Metrics)
-    make_task_loop: MakeLoop = MAKE_TASK_LOOP
+    make_task_loop: MakeLoop = ServedTasks
     open_platform: OpenPlatform = open_platform
     open_connector: OpenConnector = open_connector
 
@@ -100,15 +101,15 @@ class Served:
         """Whether it was told to end."""
         return self._stop.is_set()
 
-    def _keep(self, name: str, make: Callable[[PlatformClient, Opened], Loop]) -> None:
+    def _keep(self, name: str, make: Callable[[ExitStack], Loop]) -> None:
         """Run a loop; when it crashes, make and run it anew after a while, until told to stop."""
         with logs.bound(integration=self.wanted.id, connector=self.wanted.settings.integration.connector, run_id=None):
             monotonic, crashes = self._outfit.health.monotonic, 0
             while not self._stop.is_set():
                 began = monotonic()
                 try:
-                    with self._open_platform() as platform:
-                        loop = make(platform, self._open_connector())
+                    with ExitStack() as clients:
+                        loop = make(clients)
                         self._note_loop(name, None, None)
                         loop.run(self._stop)
                         if not self._stop.is_set():
@@ -140,10 +141,11 @@ class Served:
         if name == SCAN_LOOP:
             self.wishes.refuse(error)
 
-    def _make_scans(self, platform: PlatformClient, opened: Opened) -> Loop:
+    def _make_scans(self, clients: ExitStack) -> Loop:
+        platform = clients.enter_context(self._open_platform(RetryPolicy(sleep=self._sleep)))
         return ScanLoop(
             self.wanted.settings,
-            opened,
+            self._open_connector(),
             platform,
             self.wishes,
             self._vitals,
@@ -151,15 +153,22 @@ class Served:
             monotonic=self._outfit.health.monotonic,
         )
 
-    def _make_tasks(self, platform: PlatformClient, opened: Opened) -> Loop:
+    def _make_tasks(self, _: ExitStack) -> Loop:
         return self._outfit.make_task_loop(
-            Workplace(self.wanted.settings, opened, platform, self.wishes, self._metrics)
+            Workplace(
+                self.wanted.settings,
+                self._open_connector,
+                # Whoever works off tasks waits out what fails by itself: a stop must not find it asleep in a call.
+                lambda: self._open_platform(RetryPolicy(max_attempts=1)),
+                self.wishes,
+                self._metrics,
+            )
         )
 
-    def _open_platform(self) -> AbstractContextManager[PlatformClient]:
+    def _open_platform(self, retry: RetryPolicy) -> PlatformClient:
         return self._outfit.open_platform(
             self.wanted.settings,
-            retry=RetryPolicy(sleep=self._sleep),
+            retry=retry,
             on_attempt=self._metrics.platform_answered,
         )
 

@@ -16,11 +16,14 @@ from ploy_connector_aws.spec import (
     AccessChange,
     AccessRequest,
     AuthenticationError,
+    ConfigurationError,
     ConnectionReport,
     Connector,
     ConnectorError,
     Failure,
     Grant,
+    NotFound,
+    PermissionMissing,
     Refused,
     TemporaryError,
 )
@@ -28,8 +31,8 @@ from ploy_connector_aws.spec import (
 from .journal import HeldTask, Report
 from .known import Known
 
-SyncNow: TypeAlias = Callable[[], wire.SyncSummary]
-"""Makes a sync now, and says what came of it."""
+SyncNow: TypeAlias = Callable[[bool], wire.SyncSummary]
+"""Makes a sync now, or a preview of one, and says what came of it."""
 
 _LONGEST_MESSAGE = 2000
 _CLOCKS_DIFFER = timedelta(minutes=5)
@@ -105,9 +108,9 @@ def attempt_change(connector: Connector, request: AccessRequest, held: HeldTask,
         return Again(Failure.from_error(error), is_unknown, error.retry_after_seconds or 0)
     except AuthenticationError as error:  # nobody was let in, so nothing was asked for
         return Again(Failure.from_error(error), may_have_changed=False)
-    except ConnectorError as error:
+    except (ConfigurationError, PermissionMissing, NotFound, Refused) as error:
         return GaveUp(_described(error))
-    except Exception as error:  # noqa: BLE001 - whatever a connector raises must not end the host
+    except Exception as error:  # noqa: BLE001 - what has no meaning of its own may come from before a write or after it
         return Again(Failure.from_error(error), held.is_change)
     nonsense = _nonsense(change, request, kind, began, now())
     if nonsense is None:
@@ -130,10 +133,10 @@ def attempt_check(connector: Connector) -> Result:
     return GaveUp(Failure(code="nonsense", message="The connector's answer is no report of a connection test."))
 
 
-def attempt_sync(sync_now: SyncNow) -> Result:
-    """Make a sync."""
+def attempt_sync(sync_now: SyncNow, *, preview: bool) -> Result:
+    """Make a sync, or a preview of one."""
     try:
-        return Done(sync_now())
+        return Done(sync_now(preview))
     except TemporaryError as error:
         return Again(Failure.from_error(error), False, error.retry_after_seconds or 0)
     except ConnectorError as error:

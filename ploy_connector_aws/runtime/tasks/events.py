@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ploy_connector_aws.platform.wire import TaskKind
+from ploy_connector_aws.platform.wire import LeaseAnswer, TaskKind
 
 
 class TaskEvents:
@@ -32,7 +32,7 @@ class TaskEvents:
     def dropped(self, kind: TaskKind) -> None:
         """A task is not this runtime's any more, or has ended at Ploy; its report, if any, was not taken."""
 
-    def polled(self) -> None:
+    def polled(self, answer: LeaseAnswer) -> None:
         """Ploy answered when it was asked for tasks."""
 
     def poll_failed(self, reason: str) -> None:

@@ -75,7 +75,7 @@ class Poll:
             self._events.leased(task.kind)
         self._unanswered = None
         self._backoff.succeeded()
-        self._events.polled()
+        self._events.polled(answer)
         self._interval = timedelta(seconds=answer.poll_interval_seconds)
         self._was_full = request.most == 0
         # Where there was something there may be more; otherwise an interval lies between one question and the next.

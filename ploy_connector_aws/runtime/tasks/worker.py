@@ -109,7 +109,7 @@ class Worker:
         """Get ready for an attempt before it is noted as begun: whatever takes time and asks for nothing yet."""
         task = held.task
         if task.kind == "sync":
-            return lambda _: attempt_sync(self._sync_now)
+            return lambda _: attempt_sync(self._sync_now, preview=task.preview)
         try:
             connector = self._connector = self._connector or self._open_connector()
         except ConnectorError as error:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,11 +16,11 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import PlatformUnavailable
-from ploy_connector_aws.runtime.opening import Opened
+from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable
+from ploy_connector_aws.runtime.opening import Opened, hello
 from ploy_connector_aws.runtime.service.health import Health
 from ploy_connector_aws.runtime.service.metrics import Metrics
-from ploy_connector_aws.runtime.service.polling import HelloLoop, MakeLoop
+from ploy_connector_aws.runtime.service.polling import MakeLoop, Workplace
 from ploy_connector_aws.runtime.service.served import Outfit, Served
 from ploy_connector_aws.runtime.service.sources import Wanted
 from ploy_connector_aws.runtime.settings import IntegrationSettings, OperatorSettings, StateSettings
@@ -80,6 +81,22 @@ class Client(Platform):
 
     def __exit__(self, *_: object) -> None:
         pass
+
+
+class HelloLoop:
+    """Stands in for the loop that works off tasks: asks Ploy at every poll for flags and intervals."""
+
+    def __init__(self, place: Workplace) -> None:
+        self._place = place
+
+    def run(self, stop: threading.Event) -> None:
+        place = self._place
+        opened = place.open_connector()
+        with place.open_platform() as platform:
+            while not stop.is_set():
+                with suppress(PlatformError):
+                    place.wishes.heed(hello(platform, place.settings, opened))
+                stop.wait(place.wishes.poll_interval_seconds)
 
 
 @dataclass

@@ -55,7 +55,7 @@ MOST_STEPS = 1000
 """So many attempts at the most are made in a test, so that no fault makes it endless."""
 
 
-def no_sync() -> wire.SyncSummary:
+def no_sync(_: bool) -> wire.SyncSummary:
     return wire.SyncSummary(status="committed", generation=7)
 
 
@@ -65,7 +65,7 @@ class Runtime:
     def __init__(
         self,
         stage: Stage,
-        sync_now: Callable[[], wire.SyncSummary] = no_sync,
+        sync_now: Callable[[bool], wire.SyncSummary] = no_sync,
         events: TaskEvents | None = None,
         open_connector: Callable[[], Connector] | None = None,
     ) -> None:

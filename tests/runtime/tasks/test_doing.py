@@ -231,7 +231,7 @@ def test_a_sync_task_makes_a_sync_when_it_can_be_made(stage: Stage, error: Excep
     errors = [error] if error else []
     made = []
 
-    def sync_now() -> wire.SyncSummary:
+    def sync_now(preview: bool) -> wire.SyncSummary:
         made.append(stage.clock())
         if errors:
             raise errors.pop()
@@ -254,7 +254,7 @@ def test_a_sync_task_makes_a_sync_when_it_can_be_made(stage: Stage, error: Excep
     ],
 )
 def test_a_sync_that_cannot_be_made_is_said_to_have_failed(stage: Stage, error: Exception, code: str) -> None:
-    def sync_now() -> wire.SyncSummary:
+    def sync_now(preview: bool) -> wire.SyncSummary:
         raise error
 
     task_id = stage.queue.order("sync")

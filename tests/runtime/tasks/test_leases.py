@@ -147,7 +147,7 @@ class Told(TaskEvents):
     def dropped(self, kind: wire.TaskKind) -> None:
         self.all.append(("dropped", kind))
 
-    def polled(self) -> None:
+    def polled(self, answer: wire.LeaseAnswer) -> None:
         self.all.append(("polled",))
 
     def poll_failed(self, reason: str) -> None:
