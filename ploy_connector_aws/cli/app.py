@@ -8,6 +8,7 @@ import typer
 
 from . import endings
 from .access import access
+from .change import grant, revoke
 from .check import check
 from .demo import demo
 from .endings import Exit
@@ -37,6 +38,8 @@ app.command()(sync)
 app.command()(run)
 app.command("list")(list_records)
 app.command()(access)
+app.command()(grant)
+app.command()(revoke)
 app.command()(history)
 app.command()(manifest)
 app.command()(sandbox)

@@ -51,6 +51,11 @@ class OperatorSettings(Frozen):
     state: StateSettings = StateSettings()
 
     @property
+    def has_token(self) -> bool:
+        """Whether there is anything to prove to Ploy with who asks."""
+        return self.platform.token is not None or self.platform.token_file is not None
+
+    @property
     def snapshot_path(self) -> Path:
         """The integration's snapshot file."""
         return self.state.dir.expanduser() / f"{self.integration.id}.sqlite"

@@ -235,13 +235,13 @@ def test_a_sync_task_makes_a_sync_when_it_can_be_made(stage: Stage, error: Excep
         made.append(stage.clock())
         if errors:
             raise errors.pop()
-        return no_sync()
+        return no_sync(preview)
 
     task_id = stage.queue.order("sync")
     stage.work_off(Runtime(stage, sync_now))
     report = stage.queue.result(task_id)
     assert isinstance(report, wire.TaskDone)
-    assert (report.sync, len(made)) == (no_sync(), attempts)
+    assert (report.sync, len(made)) == (no_sync(False), attempts)
 
 
 @pytest.mark.parametrize(
