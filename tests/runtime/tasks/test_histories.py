@@ -31,15 +31,15 @@ class Step(NamedTuple):
 
 
 ORDERS = st.builds(
-    lambda kind, pair, is_preview, minutes: Step("order", (kind, pair, is_preview, minutes)),
+    lambda *how: Step("order", how),
     st.sampled_from(["grant", "revoke"]),
     st.sampled_from(PAIRS),
     st.sampled_from([False, False, False, True]),
     st.sampled_from([2, 10]),
+    st.lists(st.sampled_from([*BEFORE, *AFTER]), max_size=3),
 )
 PARTS = st.sampled_from([Step("poll"), Step("keep"), Step("work"), Step("send"), Step("turn"), Step("turn")])
 TROUBLES = st.one_of(
-    st.builds(Step, st.just("mishaps"), st.lists(st.sampled_from([*BEFORE, *AFTER]), min_size=1, max_size=3)),
     st.builds(Step, st.just("fault"), st.sampled_from(["lost", "unanswered", "crash", "crash after"])),
     st.builds(Step, st.just("write"), st.booleans()),
     st.builds(Step, st.just("outside"), st.tuples(st.sampled_from(PAIRS), st.booleans())),
@@ -79,8 +79,8 @@ class Play:
     def _do(self, step: Step, runtime: Runtime) -> None:
         stage, queue, club = self.stage, self.stage.queue, self.stage.club
         match step:
-            case Step("order", (kind, pair, is_preview, minutes)):
-                queue.order(kind, *pair, preview=is_preview, minutes=minutes)
+            case Step("order", (kind, pair, is_preview, minutes, mishaps)):
+                club.planned[queue.order(kind, *pair, preview=is_preview, minutes=minutes)] = list(mishaps)
             case Step("turn"):
                 runtime.turn()
             case Step("poll"):
@@ -93,8 +93,6 @@ class Play:
                 runtime.outbox.step()
             case Step("time", int(seconds)):
                 stage.clock.move(seconds)
-            case Step("mishaps", list(names)):
-                club.mishaps |= dict(enumerate(names, start=len(club.calls) + 1))
             case Step("fault", str(name)):
                 queue.faults[len(queue.calls) + 1] = name
             case Step("write", bool(is_after)):
@@ -115,9 +113,9 @@ class Play:
                 raise AssertionError(step)
 
     def end(self) -> None:
-        """Nothing goes wrong any more; everything is worked off, and compared with the truth."""
+        """Nothing goes wrong any more but what is planned; everything is worked off, and compared with the truth."""
         stage = self.stage
-        stage.queue.faults, stage.club.mishaps, stage.queue.flags = {}, {}, wire.Flags()
+        stage.queue.faults, stage.queue.flags = {}, wire.Flags()
         stage.writes.crash_at = None
         stage.work_off(self.runtime, seconds=25)
         stage.check()
