@@ -36,7 +36,7 @@ ORDERS = st.builds(
     st.sampled_from(PAIRS),
     st.sampled_from([False, False, False, True]),
     st.sampled_from([2, 10]),
-    st.lists(st.sampled_from([*BEFORE, *AFTER]), max_size=3),
+    st.just([]) | st.lists(st.sampled_from([*BEFORE, *AFTER]), min_size=1, max_size=3),
 )
 PARTS = st.sampled_from([Step("poll"), Step("keep"), Step("work"), Step("send"), Step("turn"), Step("turn")])
 TROUBLES = st.one_of(
@@ -51,7 +51,9 @@ TROUBLES = st.one_of(
     st.sampled_from([Step("steal"), Step("restart")]),
 )
 TIME = st.builds(Step, st.just("time"), st.sampled_from([1, 10, 25, 61, 130]))
-STEPS = st.one_of(ORDERS, PARTS, PARTS, TIME, TROUBLES)
+ROUNDS = st.tuples(
+    st.lists(ORDERS, max_size=3), st.lists(TROUBLES, max_size=2), st.lists(PARTS, min_size=1, max_size=4), TIME
+)
 
 
 class Play:
@@ -153,14 +155,17 @@ class Play:
         assert all(one != other or one == OUTSIDE for one, other in pairwise(effects))
 
 
-@given(st.lists(STEPS, min_size=5, max_size=60))
-@settings(max_examples=100, deadline=None)
-def test_every_order_ends_in_one_true_report_whatever_happens(history: list[Step]) -> None:
+@given(st.lists(ROUNDS, min_size=2, max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_every_order_ends_in_one_true_report_whatever_happens(
+    history: list[tuple[list[Step], list[Step], list[Step], Step]],
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         play = Play(Path(folder))
         try:
-            for step in history:
-                play.step(step)
+            for orders, troubles, parts, time in history:
+                for step in (*orders, *troubles, *parts, time):
+                    play.step(step)
             play.end()
         finally:
             play.close()
