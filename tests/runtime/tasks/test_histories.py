@@ -36,11 +36,13 @@ ORDERS = st.builds(
     st.sampled_from(PAIRS),
     st.sampled_from([False, False, False, True]),
     st.sampled_from([2, 10]),
-    st.just([]) | st.lists(st.sampled_from([*BEFORE, *AFTER]), min_size=1, max_size=3),
+    st.just([]) | st.lists(st.sampled_from(list(AFTER)) | st.sampled_from([*BEFORE, *AFTER]), min_size=1, max_size=3),
 )
 PARTS = st.sampled_from([Step("poll"), Step("keep"), Step("work"), Step("send"), Step("turn"), Step("turn")])
+FAULTS = st.sampled_from(["lost", "unanswered", "crash", "crash after"])
 TROUBLES = st.one_of(
-    st.builds(Step, st.just("fault"), st.sampled_from(["lost", "unanswered", "crash", "crash after"])),
+    st.builds(Step, st.just("fault"), FAULTS),
+    st.builds(Step, st.just("report fault"), FAULTS),
     st.builds(Step, st.just("write"), st.booleans()),
     st.builds(Step, st.just("outside"), st.tuples(st.sampled_from(PAIRS), st.booleans())),
     st.builds(
@@ -63,6 +65,12 @@ class Play:
         self.stage = Stage(folder)
         self.runtime: Runtime | None = None
         self.has_crashed = False
+        self.report_faults: list[str] = []
+        self.stage.queue.before = self._before
+
+    def _before(self, call: str) -> None:
+        if self.report_faults and call in ("complete_task", "fail_task"):
+            self.stage.queue.faults[len(self.stage.queue.calls)] = self.report_faults.pop()
 
     def step(self, step: Step) -> None:
         """Let one thing happen; the process may end by it."""
@@ -97,6 +105,8 @@ class Play:
                 stage.clock.move(seconds)
             case Step("fault", str(name)):
                 queue.faults[len(queue.calls) + 1] = name
+            case Step("report fault", str(name)):
+                self.report_faults.append(name)
             case Step("write", bool(is_after)):
                 stage.writes.crash_at, stage.writes.is_after = stage.writes.count + 1, is_after
             case Step("outside", (pair, bool(is_member))):
