@@ -26,8 +26,11 @@ PAUSED = wire.LeaseAnswer(flags=wire.Flags(paused=True))
 
 
 @pytest.fixture
-def worker(acme: Customer) -> Worker:
-    return Worker(acme)
+def worker(acme: Customer) -> Iterator[Worker]:
+    """Whoever waits is woken by a bell or not at all."""
+    usual, acme.ploy.bells.look_again_seconds = acme.ploy.bells.look_again_seconds, 60
+    yield Worker(acme)
+    acme.ploy.bells.look_again_seconds = usual
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def run(
     longest_seconds: float = 30,
 ) -> tuple[wire.LeaseAnswer, int]:
     """Wait with looks that find these answers; after each look but the last something happens."""
-    bells, looks = Bells(), iter(answers)
+    bells, looks = Bells(look_again_seconds), iter(answers)
     seen = 0
 
     def look() -> tuple[wire.LeaseAnswer, bool]:
@@ -65,9 +68,7 @@ def run(
         return seen >= leaves_after
 
     async def wait() -> wire.LeaseAnswer:
-        waiting = wait_for_tasks(
-            bells, "int", request or wish(), look, is_disconnected, look_again_seconds=look_again_seconds
-        )
+        waiting = wait_for_tasks(bells, "int", request or wish(), look, is_disconnected)
         return await asyncio.wait_for(waiting, longest_seconds)
 
     return asyncio.run(wait()), seen
