@@ -207,6 +207,7 @@ def test_a_server_that_stops_lets_everybody_go_who_waits(
     tmp_path: Path, clock: Clock, pool: ThreadPoolExecutor
 ) -> None:
     with LocalPloy(tmp_path, clock=clock) as ploy:
+        ploy.bells.look_again_seconds = 60
         organisation_id = ploy.create_organisation("Acme")
         token = ploy.create_token(organisation_id).token
         acme_id = ploy.create_integration(organisation_id, "aws").id
