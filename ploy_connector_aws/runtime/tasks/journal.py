@@ -244,8 +244,11 @@ class Journal:
                 (setback.model_dump_json(exclude_defaults=True), doubt, not_before.isoformat(), task_id),
             )
 
-    def finish(self, task_id: str, report: Report, now: datetime) -> None:
-        """Put a task's one report into the outbox, and keep what it verified."""
+    def finish(self, task_id: str, report: Report) -> None:
+        """Put a task's one report into the outbox, and keep what it verified.
+
+        Also where the lease was lost: Ploy takes the report of the newest lease, if nobody else got the task.
+        """
         change = report.change if isinstance(report, wire.TaskDone) else None
         is_unknown = isinstance(report, wire.TaskFailed) and report.code == "state_unknown"
         with self._writing() as db:
@@ -254,10 +257,6 @@ class Journal:
                 (report.model_dump_json(), is_unknown, task_id),
             )
             self._keep(task_id, change)
-            db.execute(
-                "UPDATE tasks SET ended_at = ?, ending = 'The lease was lost.' WHERE id = ? AND is_lost",
-                (now.isoformat(), task_id),
-            )
 
     def lose(self, task: wire.Task) -> None:
         """Note that Ploy does not take the lease any more."""

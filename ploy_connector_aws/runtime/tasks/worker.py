@@ -24,7 +24,7 @@ from .doing import (
     to_request,
 )
 from .events import TaskEvents
-from .journal import HeldTask, Journal, Report
+from .journal import HeldTask, Journal
 from .known import KnownAccess
 from .waits import growing_seconds
 
@@ -77,7 +77,7 @@ class Worker:
                 self._drop(held)
             elif self._now() >= last_moment(held.task):
                 hindrance = self._board.hindrance(held) or "No worker was free for it."
-                self._finish(held, to_last_report(held, hindrance))
+                self._journal.finish(held.task.id, to_last_report(held, hindrance))
             else:
                 self._attempt(held)
         finally:
@@ -95,7 +95,7 @@ class Worker:
         now = self._now()
         self._events.ended(held.task.kind, _outcome(result), (now - began).total_seconds())
         if not isinstance(result, Again):
-            self._finish(begun, to_report(begun, result))
+            self._journal.finish(begun.task.id, to_report(begun, result))
             return
         _log.warning("task %s: attempt %d failed: %s", held.task.id, begun.attempts + 1, result.failure.message)
         if result.failure.code in _NOT_TRUSTED_AGAIN:
@@ -125,19 +125,11 @@ class Worker:
         # The lease may have been extended since the task was taken.
         return lambda begun: attempt_change(connector, to_request(begun, known, write_before(begun)), begun, self._now)
 
-    def _finish(self, held: HeldTask, report: Report) -> None:
-        self._journal.finish(held.task.id, report, self._now())
-        if (known := self._journal.task(held.task.id)) and known.ending:
-            self._dropped(held, known.ending)
-
     def _drop(self, held: HeldTask) -> None:
         ending = "The lease was lost before it was done."
         if self._journal.end(held.task, ending, self._now()):
-            self._dropped(held, ending)
-
-    def _dropped(self, held: HeldTask, ending: str) -> None:
-        _log.warning("task %s: dropped: %s", held.task.id, ending)
-        self._events.dropped(held.task.kind)
+            _log.warning("task %s: dropped: %s", held.task.id, ending)
+            self._events.dropped(held.task.kind)
 
 
 def _outcome(result: Result) -> str:

@@ -85,7 +85,7 @@ def test_tasks_that_ended_are_kept_to_look_at_and_not_for_ever(tmp_path: Path) -
         with journal._writing():  # one transaction, so that the test is quick
             for number in range(ENDED_KEPT + 3):
                 journal.lease(task(number), START)
-                journal.finish(f"t{number}", done(number, membership(f"p{number}", "g")), START)
+                journal.finish(f"t{number}", done(number, membership(f"p{number}", "g")))
                 journal.end(task(number), "so", START + timedelta(seconds=number))
         assert (journal.task("t2"), journal.open_tasks(), journal.reports()) == (None, [], [])
         kept = journal.task("t3")
@@ -98,7 +98,7 @@ def test_what_was_verified_is_kept_with_the_report_until_a_sync_has_seen_it(tmp_
     with Journal(path) as journal, Journal(path) as of_the_sync:
         for number in (1, 2):
             journal.lease(task(number), START)
-            journal.finish(f"t{number}", done(number, membership(f"p{number}", "g")), START)
+            journal.finish(f"t{number}", done(number, membership(f"p{number}", "g")))
         journal.keep_verified("order", AccessChange(outcome="already_in_effect", verified_at=START))
         assert [change.id for change in of_the_sync.verified()] == ["t1", "t2"], "where nothing is different, none is"
         of_the_sync.settle(["t1"])
