@@ -22,6 +22,9 @@ _SHARE_LEFT = 2 / 3
 """A lease is extended when less than this share of it is left."""
 _LONGEST_PAUSE_SECONDS = 60.0
 
+LONGEST_WAIT_SECONDS = 5
+"""So long a question for tasks may wait for one: a stop waits for its answer, which may bring some."""
+
 
 class Poll:
     """Asks Ploy for tasks. Used by one thread.
@@ -93,7 +96,7 @@ class Poll:
 
     def _to_request(self) -> wire.LeaseRequest:
         most = self._board.room()
-        wait = min(int(self._interval.total_seconds()), wire.LONGEST_POLL_SECONDS)
+        wait = min(int(self._interval.total_seconds()), LONGEST_WAIT_SECONDS)
         return wire.LeaseRequest(
             request_id=uuid.uuid4().hex,
             holder=self._journal.holder,
