@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ploy_connector_aws.sandbox.aws import Faults
@@ -43,6 +43,20 @@ ORDERS = st.fixed_dictionaries(
 )
 
 
+ORDER = {
+    "direction": "grant",
+    "person": "bo",
+    "group": "nobody",
+    "preview": False,
+    "fault": None,
+    "calls": (),
+    "every": 1,
+    "times": 1,
+    "outside": None,
+}
+LOST = {"fault": "lost", "calls": tuple(WRITES.values())}
+
+
 def turn_over(desk: Desk, group: str, person: str, turned: list[str]) -> None:
     change = desk.seeded.add_member if desk.membership_id(person, group) is None else desk.seeded.remove_member
     change(group, person)
@@ -60,7 +74,10 @@ def carry_out(desk: Desk, order: dict[str, Any]) -> str:
     return str(change.outcome)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(orders=[ORDER | LOST | {"times": 30}])
+@example(orders=[ORDER | LOST | {"fault": "lost afterwards"}])
+@example(orders=[ORDER | {"direction": "revoke"}, ORDER | {"outside": WRITES["grant"]}])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(orders=st.lists(ORDERS, min_size=1, max_size=5))
 def test_what_is_reported_is_what_aws_holds(desk: Desk, orders: list[dict[str, Any]]) -> None:
     for order in orders:
