@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ploy_connector_aws.sandbox.aws import Faults
@@ -15,32 +15,46 @@ from ploy_connector_aws.spec import Refused, TemporaryError
 from .conftest import Desk
 from .test_races import WRITES
 
-PEOPLE, GROUPS = ("ana", "bo"), ("admins", "everyone", "nobody")
+PEOPLE, GROUPS = ("ana", "bo"), ("admins", "nobody", "nobody", "everyone")
 
-FAULTS: dict[str, Callable[[Faults, int, int], object]] = {
-    "none": lambda faults, nth, times: None,
-    "lost": lambda faults, nth, times: faults.cut_connection(nth, times=times),
-    "lost afterwards": lambda faults, nth, times: faults.cut_connection(nth, times=times, afterwards=True),
-    "throttled": lambda faults, nth, times: faults.throttle(nth, times=times),
-    "concurrent": lambda faults, nth, times: [
-        faults.answer(operation, "ConflictException", members={"Reason": "CONCURRENT_MODIFICATION"}, times=times)
-        for operation in ("CreateGroupMembership", "DeleteGroupMembership")
-    ],
+FAULTS: dict[str, Callable[[Faults, int, tuple[str, ...], int], object]] = {
+    "lost": lambda faults, every, calls, times: faults.cut_connection(every, *calls, times=times),
+    "lost afterwards": lambda faults, every, calls, times: faults.cut_connection(
+        every, *calls, times=times, afterwards=True
+    ),
+    "500 afterwards": lambda faults, every, calls, times: faults.fail(every, *calls, times=times, afterwards=True),
+    "throttled": lambda faults, every, calls, times: faults.throttle(every, *calls, times=times),
 }
 
 ORDERS = st.fixed_dictionaries(
     {
-        "direction": st.sampled_from(["grant", "revoke"]),
+        "direction": st.sampled_from(sorted(WRITES)),
         "person": st.sampled_from(PEOPLE),
         "group": st.sampled_from(GROUPS),
-        "preview": st.sampled_from([False, False, False, True]),
-        "fault": st.sampled_from(sorted(FAULTS)),
-        "nth": st.integers(1, 8),
+        "preview": st.sampled_from([False, False, False, False, True]),
+        "fault": st.sampled_from([None, *sorted(FAULTS)]),
+        # Any call, the writes alone, or the looks before and after them.
+        "calls": st.sampled_from([(), tuple(WRITES.values()), ("GetGroupMembershipId",)]),
+        "every": st.integers(1, 3),
         "times": st.sampled_from([1, 2, 30]),
-        # Somebody else turns the very membership over, before this call of the two that matter most.
-        "outside": st.sampled_from([None, None, "GetGroupMembershipId", "CreateGroupMembership"]),
+        # Somebody else turns the very membership over, before the look or before the write.
+        "outside": st.sampled_from([None, None, "GetGroupMembershipId", *WRITES.values()]),
     }
 )
+
+
+ORDER = {
+    "direction": "grant",
+    "person": "bo",
+    "group": "nobody",
+    "preview": False,
+    "fault": None,
+    "calls": (),
+    "every": 1,
+    "times": 1,
+    "outside": None,
+}
+LOST = {"fault": "lost", "calls": tuple(WRITES.values())}
 
 
 def turn_over(desk: Desk, group: str, person: str, turned: list[str]) -> None:
@@ -60,14 +74,18 @@ def carry_out(desk: Desk, order: dict[str, Any]) -> str:
     return str(change.outcome)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(orders=[ORDER | LOST | {"times": 30}])
+@example(orders=[ORDER | LOST | {"fault": "lost afterwards"}])
+@example(orders=[ORDER | {"direction": "revoke"}, ORDER | {"outside": WRITES["grant"]}])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(orders=st.lists(ORDERS, min_size=1, max_size=5))
 def test_what_is_reported_is_what_aws_holds(desk: Desk, orders: list[dict[str, Any]]) -> None:
     for order in orders:
         group, person = order["group"], order["person"]
         pair = (desk.seeded.groups[group], desk.seeded.users[person])
         before = desk.seeded.memberships
-        FAULTS[order["fault"]](desk.aws.faults, order["nth"], order["times"])
+        if order["fault"]:
+            FAULTS[order["fault"]](desk.aws.faults, order["every"], order["calls"], order["times"])
         turned: list[str] = []
         if order["outside"]:
             desk.aws.faults.before(order["outside"], partial(turn_over, desk, group, person, turned))
@@ -84,8 +102,8 @@ def test_what_is_reported_is_what_aws_holds(desk: Desk, orders: list[dict[str, A
         match outcome:
             case "applied":
                 assert is_held == (order["direction"] == "grant")
-                # With a lost answer nobody can tell one's own grant from somebody else's at the same moment.
-                assert is_held != was_held or order["outside"] == WRITES["grant"]
+                # With a lost answer nobody can tell one's own change from somebody else's at the same moment.
+                assert is_held != was_held or (order["fault"] and order["outside"] in WRITES.values())
             case "already_in_effect":
                 assert is_held == was_held == (order["direction"] == "grant")
             case "nothing" | "previewed":
@@ -93,6 +111,6 @@ def test_what_is_reported_is_what_aws_holds(desk: Desk, orders: list[dict[str, A
             case "externally_managed":
                 assert (is_held, group) == (was_held, "everyone")
             case _:
-                assert (outcome, order["fault"] != "none") == ("unknown", True)
+                assert (outcome, order["fault"] is not None) == ("unknown", True)
         if order["preview"] or group == "everyone":
             assert len(desk.called(*WRITES.values())) == writes
