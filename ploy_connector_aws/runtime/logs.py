@@ -57,7 +57,11 @@ def _formatter(*, is_terminal: bool, with_tracebacks: bool) -> logging.Formatter
     ]
     render: list[Processor] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-        *((_printable, structlog.dev.ConsoleRenderer()) if is_terminal else (structlog.processors.JSONRenderer(),)),
+        *(
+            (_printable, structlog.dev.ConsoleRenderer(timestamp_key="time"))
+            if is_terminal
+            else (structlog.processors.JSONRenderer(),)
+        ),
     ]
     return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=collect, processors=render)
 

@@ -44,6 +44,17 @@ def clean_environment(site: Site, more: Sequence[tuple[str, str]] = ()) -> dict[
     return {**kept, **site.world.environment, "PLOY_AWS_RATE_FACTOR": "1000", "COLUMNS": "120", **dict(more)}
 
 
+def read_document(process: subprocess.Popen[str]) -> str:
+    """Read one JSON document, of which the last line is a brace alone, and leave the output open."""
+    assert process.stdout is not None
+    printed = ""
+    for line in process.stdout:
+        printed += line
+        if line == "}\n":
+            break
+    return printed
+
+
 @contextmanager
 def running_sandbox(folder: Path, environment: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Run ``ploy-connector sandbox`` while the block runs; gives the document that it printed."""
@@ -54,12 +65,7 @@ def running_sandbox(folder: Path, environment: Mapping[str, str]) -> Iterator[di
         stderr=subprocess.PIPE,
         text=True,
     ) as sandbox:
-        assert sandbox.stdout is not None
-        printed = ""
-        for line in sandbox.stdout:
-            printed += line
-            if line == "}\n":
-                break
+        printed = read_document(sandbox)
         places = json.loads(printed or "{}")
         assert "aws" in places, printed + sandbox.communicate()[1]
         try:

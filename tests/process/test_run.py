@@ -19,7 +19,7 @@ from ploy_connector_aws.cli.endings import Exit
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from tests.end_to_end.site import Site, SiteMaker
 
-from .conftest import COMMAND, clean_environment
+from .conftest import COMMAND, clean_environment, read_document
 
 PATIENCE = 60
 
@@ -30,14 +30,7 @@ class Service:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         self.lines: list[dict[str, Any]] = []
-        self.output = ""
-        assert process.stdout is not None
-        printed = ""
-        for line in process.stdout:
-            printed += line
-            if line == "}\n":
-                break
-        self.output += printed
+        self.output = printed = read_document(process)
         assert printed, self._rest()
         self.places: dict[str, str] = json.loads(printed)
 
