@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ploy_connector_aws.platform.batches import LineTooLong
 from ploy_connector_aws.platform.errors import PlatformError, PlatformRefused, PlatformUnavailable, TokenRejected
-from ploy_connector_aws.runtime.lock import SyncRunning
+from ploy_connector_aws.runtime.lock import LockTaken
 from ploy_connector_aws.runtime.reading import UnexpectedFailure
 from ploy_connector_aws.runtime.store import UnusableStore
 from ploy_connector_aws.spec import (
@@ -53,7 +53,7 @@ MEANINGS = {
     Exit.PERMISSION: "A permission is missing, or a check failed.",
     Exit.TRY_AGAIN: "AWS, Ploy or the network did not answer, or another sync is running; try again later.",
     Exit.REFUSED: "Ploy or the connector refused; a person must act.",
-    Exit.STATE: "The snapshot file cannot be used.",
+    Exit.STATE: "The snapshot file or the task file cannot be used.",
     Exit.UNPROVEN: "The sync was committed, but parts could not be read; what they held was kept.",
     Exit.HELD: "The sync waits at Ploy until a person approves it.",
     Exit.NOT_FOUND: "There is no such account or entitlement, or more than one of the name.",
@@ -73,7 +73,7 @@ _ENDINGS: tuple[tuple[type[Exception], Exit], ...] = (
     (PermissionMissing, Exit.PERMISSION),
     (TemporaryError, Exit.TRY_AGAIN),
     (PlatformUnavailable, Exit.TRY_AGAIN),
-    (SyncRunning, Exit.TRY_AGAIN),
+    (LockTaken, Exit.TRY_AGAIN),
     (PlatformRefused, Exit.REFUSED),
     (PlatformError, Exit.REFUSED),
     (LineTooLong, Exit.REFUSED),
