@@ -47,7 +47,7 @@ ORDERS = st.builds(
         st.sampled_from([None, None, None, "grant", "revoke"]),  # None: whatever will change something
         NAMED,
         st.sampled_from([False, False, False, False, False, True]),
-        st.sampled_from([3, 8, 8]),
+        st.sampled_from([5, 20, 20]),
     ),
 )
 PARTS = st.sampled_from([*(Step(part) for part in ("poll", "keep", "work", "send")), *[Step("turn")] * 8])
@@ -85,7 +85,7 @@ TROUBLES = st.one_of(
     st.builds(
         Step, st.just("flags"), st.sampled_from([wire.Flags(), wire.Flags(paused=True), wire.Flags(read_only=True)])
     ),
-    st.sampled_from([Step("steal"), Step("restart"), Step("calm"), Step("calm")]),
+    st.sampled_from([Step("steal"), Step("restart"), Step("restart"), Step("calm"), Step("calm"), Step("calm")]),
 )
 SCANS = st.builds(Step, st.just("scan"), st.sampled_from([None, None, 1, 3]))
 STEPS = st.one_of(ORDERS, ORDERS, PARTS, PARTS, PARTS, TIME, TROUBLES, TROUBLES, st.one_of(TIME, TIME, SCANS))
