@@ -41,6 +41,7 @@ END: dict[str, Strike] = {
 
 CALLS_TO_PLOY = ["lease_tasks", "extend_lease", "complete_task"]
 PEOPLE = {"grant": "dee", "revoke": "bo"}
+WRITES = {"grant": "CreateGroupMembership", "revoke": "DeleteGroupMembership"}
 GROUP = "admins"
 
 
@@ -137,11 +138,10 @@ def test_a_process_that_ends_at_any_call_leaves_one_true_report(city: City, dire
 def test_what_nobody_could_look_at_after_the_process_ended_is_reported_as_unknown(
     city: City, direction: Direction
 ) -> None:
-    write = {"grant": "CreateGroupMembership", "revoke": "DeleteGroupMembership"}[direction]
     with city.office() as office:
         office.order(direction, PEOPLE[direction], GROUP)
         asked = city.network.sent
-        city.aws.faults.before(write, lambda: city.network.crash(0, is_after=True))
+        city.aws.faults.before(WRITES[direction], lambda: city.network.crash(0, is_after=True))
         attempt(office)
         assert office.crashes, f"it did not end within {city.network.sent - asked} calls"
         city.network.crash_at = None
@@ -152,3 +152,35 @@ def test_what_nobody_could_look_at_after_the_process_ended_is_reported_as_unknow
         assert isinstance(task.report, wire.TaskFailed)
         assert (task.state, task.report.code) == ("manual", "state_unknown")
         assert office.has_ended_once(task)
+
+
+@DIRECTIONS
+def test_what_aws_does_not_answer_any_more_until_the_deadline_is_reported_as_unknown(
+    city: City, direction: Direction
+) -> None:
+    with city.office() as office:
+        office.order(direction, PEOPLE[direction], GROUP, minutes=10)
+        city.aws.faults.before(
+            WRITES[direction], lambda: city.aws.faults.cut_connection(1, times=None, afterwards=True)
+        )
+        office.work_off()
+        (task,) = office.tasks()
+        assert isinstance(task.report, wire.TaskFailed)
+        assert (task.state, task.report.code, office.has_ended_once(task)) == ("manual", "state_unknown", True)
+
+
+@DIRECTIONS
+def test_a_write_that_its_lease_does_not_cover_waits_until_the_lease_is_extended(
+    city: City, direction: Direction
+) -> None:
+    with city.office() as office:
+        office.order(direction, PEOPLE[direction], GROUP)
+        pair = office.pair(PEOPLE[direction], GROUP)
+        city.aws.faults.before("GetGroupMembershipId", lambda: office.move(100))
+        office.turn()
+        assert not any(event.is_ours for event in office.register.of(pair)), "20 seconds are left, which is too little"
+        office.work_off()
+        assert [(event.is_member, event.is_leased) for event in office.register.of(pair) if event.is_ours] == [
+            (direction == "grant", True)
+        ]
+        assert [task.state for task in office.tasks()] == ["done"]
