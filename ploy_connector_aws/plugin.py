@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol
 
 from . import __version__
+from .aws.setup import FEATURES, make_permissions, make_wizard
 from .config import AwsConfig, config_schema
 from .spec import SPEC_VERSION, ConfigurationError, ConnectionReport, ConnectorError, Manifest, Page, hookimpl
 
@@ -32,6 +33,9 @@ class AwsConnector:
         "sets and assignments, IAM's users, groups, roles and policies, and the resources of seven services, read "
         "through an assumed role.",
         config_schema=config_schema(),
+        features=FEATURES,
+        permissions=make_permissions(),
+        wizard=make_wizard(),
     )
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ ALLOWED = {
     "config": {"spec"},
     "aws": {"spec", "config", ""},
     "platform": {"spec", ""},
-    "plugin": {"spec", "config", ""},
+    "plugin": {"spec", "config", "aws.setup", ""},  # the manifest is made of it; it needs no AWS library
     "runtime": {"spec", "platform", ""},
     "sandbox": {"spec", "platform.wire", "runtime", ""},
     "cli": {"spec", "config", "aws", "platform", "plugin", "runtime", "sandbox", ""},

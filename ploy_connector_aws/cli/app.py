@@ -15,6 +15,7 @@ from .history import history
 from .listing import list_records
 from .manifest import manifest
 from .sandbox import sandbox
+from .setup import setup
 from .sync import sync
 
 
@@ -31,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.command()(setup)
 app.command()(check)
 app.command()(sync)
 app.command("list")(list_records)

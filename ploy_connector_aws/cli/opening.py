@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from ploy_connector_aws import __version__
 from ploy_connector_aws.platform import wire
@@ -26,7 +27,6 @@ from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import Store, explained
 from ploy_connector_aws.runtime.verified import Overlay, VerifiedChange, read_verified
 from ploy_connector_aws.spec import ConfigurationError, Connector, InstalledConnector, find_connectors
-from ploy_connector_aws.spec.hooks import ConnectorHooks
 
 from .output import shown_progress
 
@@ -100,17 +100,27 @@ def open_connector(settings: OperatorSettings, platform: PlatformClient | None =
         ConfigurationError: A setting is wrong, or Ploy does not have this integration.
         PlatformError: Ploy was asked for the settings and did not give them.
     """
-    name, config = settings.integration.connector, settings.config
-    if config is None:
-        with nullcontext(platform) if platform else open_platform(settings) as client:
-            integration = _integration(client, settings.integration.id)
-        name, config = integration.connector, dict(integration.settings)
+    name, config = read_config(settings, platform)
     installed = find_connector(name)
     config = override_config(config, settings.config_overrides, installed.manifest.config_schema)
     secrets = secret_fields(installed)
     public = {field: value for field, value in config.items() if field not in secrets}
     fingerprint = hashlib.sha256(json.dumps(public, sort_keys=True, default=str).encode()).hexdigest()
     return Opened(installed.open(config), fingerprint)
+
+
+def read_config(settings: OperatorSettings, platform: PlatformClient | None = None) -> tuple[str, dict[str, Any]]:
+    """Read the name of the integration's connector and its settings: the file's or, where it has none, Ploy's.
+
+    Raises:
+        ConfigurationError: Ploy does not have this integration.
+        PlatformError: Ploy was asked for the settings and did not give them.
+    """
+    if settings.config is not None:
+        return settings.integration.connector, settings.config
+    with nullcontext(platform) if platform else open_platform(settings) as client:
+        integration = _integration(client, settings.integration.id)
+    return integration.connector, dict(integration.settings)
 
 
 def secret_fields(installed: InstalledConnector) -> set[str]:
@@ -134,7 +144,6 @@ def _integration(platform: PlatformClient, integration_id: str) -> wire.Integrat
 def hello(platform: PlatformClient, settings: OperatorSettings, opened: Opened) -> wire.HelloAnswer:
     """Introduce this runtime and its connector to Ploy."""
     manifest = opened.connector.installed.manifest
-    hooks = sorted(name for name in vars(ConnectorHooks) if not name.startswith("_"))
     return platform.hello(
         settings.integration.id,
         wire.HelloRequest(
@@ -142,7 +151,7 @@ def hello(platform: PlatformClient, settings: OperatorSettings, opened: Opened) 
             connector=manifest.name,
             connector_version=manifest.version,
             spec_version=manifest.spec_version,
-            capabilities=tuple(hook for hook in hooks if opened.connector.implements(hook)),
+            capabilities=tuple(sorted(manifest.hooks)),
             config_fingerprint=opened.fingerprint,
         ),
     )
