@@ -96,8 +96,14 @@ def manifest(**changes: Any) -> Manifest:
     ask = Step(id="ask", title="Ask", text=(), fields=(WizardField(name="url"),))
     return Manifest(
         **{
-            **{"name": "staff", "title": "Staff", "version": "1", "spec_version": 1, "description": ""},
-            **{"config_schema": SCHEMA, "features": FEATURES, "wizard": Wizard(steps=(ask,))},
+            "name": "staff",
+            "title": "Staff",
+            "version": "1",
+            "spec_version": 1,
+            "description": "",
+            "config_schema": SCHEMA,
+            "features": FEATURES,
+            "wizard": Wizard(steps=(ask,)),
             **changes,
         }
     )
