@@ -1,6 +1,7 @@
 """Everything that talks to AWS, and the only place that imports boto3 or botocore.
 
 Map: ``permissions`` (the one list of actions, and what is derived from it), ``permissions_page`` (explains them),
+``setup`` (the wizard's texts, documents and links),
 ``session`` (the assumed role and its clients), ``quiet`` (no secret in botocore's logs), ``throttle`` (rate budgets),
 ``paging`` (how every call is made), ``errors`` (what AWS's errors mean), ``diagnosis`` (the checks behind a connection
 test), ``reader`` (one sync), ``parts`` (what its parts share), ``identity_center`` (people, groups, permission sets,

@@ -240,6 +240,7 @@ def _permissions() -> Step:
                 template=_policy(),
             ),
         ),
+        explains_permissions=True,
     )
 
 

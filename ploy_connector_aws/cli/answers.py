@@ -31,6 +31,8 @@ class Answers:
     installed: InstalledConnector
     values: dict[str, Any]
     """By name: settings, and values of the operator."""
+    may_make: bool = True
+    """Whether the host's values are made here; not so where a platform makes and stores them."""
     features: tuple[str, ...] = ()
     made: set[str] = field(default_factory=set)
     """The values that were made here and now."""
@@ -64,12 +66,16 @@ class Answers:
         """Choose the features: those that the settings switch on, with and without those named now and before.
 
         Raises:
-            ValueError: A name is not known.
+            ValueError: A name is not known, or nothing would be left; then nothing has changed.
         """
         beside, left_out = [*self._more, *more], [*self._without, *without]
-        features = self.installed.manifest.features
-        self.features = choose_features(features, settings=self.values, more=beside, without=left_out)
-        self._more, self._without = beside, left_out
+        manifest = self.installed.manifest
+        chosen = choose_features(manifest.features, settings=self.values, more=beside, without=left_out)
+        for name, value in to_settings(manifest.features, chosen, manifest.config_schema).items():
+            schema = self.schema_of(name)
+            if isinstance(value, list) and len(value) < schema.get("minItems", 0):
+                raise ValueError(f"{schema.get('title', name)}: something must be left.")
+        self.features, self._more, self._without = chosen, beside, left_out
 
     def take(self, name: str, text: str) -> None:
         """Take an answer to a question, or a value of the operator.
@@ -92,12 +98,22 @@ class Answers:
         pattern = schema.get("pattern")
         if pattern and not re.search(pattern, text):
             raise ValueError(f"{schema.get('title', name)} must look like {pattern}.")
-        self.values[name] = _READ[schema.get("type", "string")](text)
+        read, what = _READ[schema.get("type", "string")]
+        try:
+            self.values[name] = read(text)
+        except (KeyError, ValueError):
+            raise ValueError(f"{schema.get('title', name)} must be {what}.") from None
 
     def make(self, names: Collection[str]) -> None:
-        """Make those of the named values that a host makes, and that there are none of yet."""
+        """Make those of the named values that a host makes, and that there are none of yet.
+
+        Raises:
+            ConfigurationError: They are made elsewhere, and were not.
+        """
         for each in self.wizard.fields():
             if each.source == "host" and each.name in names and each.name not in self.values:
+                if not self.may_make:
+                    raise ConfigurationError(f"Ploy has no {each.name} for this integration.", field=each.name)
                 self.values[each.name] = str(uuid.uuid4())
                 self.made.add(each.name)
 
@@ -143,14 +159,17 @@ def _to_text(value: Any) -> str:
 
 
 def _to_bool(text: str) -> bool:
-    if text.lower() not in ("y", "yes", "n", "no"):
-        raise ValueError("The answer must be yes or no.")
-    return text.lower().startswith("y")
+    return {"y": True, "yes": True, "n": False, "no": False}[text.lower()]
 
 
 def _to_list(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-_READ: dict[str, Callable[[str], Any]] = {"string": str, "boolean": _to_bool, "array": _to_list, "integer": int}
-"""How an answer is read, by the type in the settings' schema."""
+_READ: dict[str, tuple[Callable[[str], Any], str]] = {
+    "string": (str, "text"),
+    "boolean": (_to_bool, "yes or no"),
+    "array": (_to_list, "a list with commas"),
+    "integer": (int, "a number"),
+}
+"""How an answer is read, by the type in the settings' schema, and what it must be."""

@@ -96,7 +96,9 @@ def _read_answers(path: Path, connector: str | None) -> tuple[Answers, Source]:
     name, known = read_config(settings)
     if connector not in (None, name):
         raise ConfigurationError(f"The integration is one of the connector {name!r}, not of {connector!r}.")
-    return Answers(find_connector(name), dict(known)), "platform" if settings.config is None else "file"
+    is_ploys = settings.config is None
+    answers = Answers(find_connector(name), dict(known), may_make=not is_ploys)
+    return answers, "platform" if is_ploys else "file"
 
 
 def _name_and_value(given: str) -> tuple[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console
 
 from ploy_connector_aws.spec import ConfigurationError, Document, Step, WizardField
@@ -33,9 +35,11 @@ class Walk:
         try:
             steps = self._answers.wizard.steps
             for number, step in enumerate(steps, 1):
+                self._out.print()
                 self._out.rule(f"[bold]{number} of {len(steps)}  {text(step.title)}[/]", align="left")
                 self._show(step)
-                has_asked = self._asked(step) or any(document.is_alternative for document in step.documents)
+                has_alternatives = any(document.is_alternative for document in step.documents)
+                has_asked = self._asked(step) or has_alternatives or step.explains_permissions
                 if not has_asked and not step.tests_connection:
                     self._ask("Enter to go on")
         except EOFError:
@@ -61,8 +65,9 @@ class Walk:
         asked = self._asked(step)
         for field in asked:
             self._ask_field(field)
-        while fault := self._answers.find_fault([field.name for field in asked]) if asked else None:
+        while fault := self._answers.find_fault([field.name for field in asked]):
             self._complain(fault.message)
+            self._answers.values.pop(str(fault.field))
             self._ask_field(next(field for field in asked if field.name == fault.field))
         if step.asks_features and self._answers.installed.manifest.features:
             self._choose_features()
@@ -75,6 +80,8 @@ class Walk:
             if not document.is_alternative:
                 self._show_document(document)
         self._offer_alternatives({each.id: each for each in step.documents if each.is_alternative})
+        if step.explains_permissions and self._ask("Explain each permission? (y/N)").lower() in ("y", "yes"):
+            self._explain_permissions()
 
     def _asked(self, step: Step) -> list[WizardField]:
         return [field for field in step.fields if field.source == "person" and self._is_asking]
@@ -134,6 +141,13 @@ class Walk:
             else:
                 self._complain("There is no such document.")
 
+    def _explain_permissions(self) -> None:
+        shown = table("permission", "used for", "without it")
+        for each in self._answers.installed.manifest.permissions:
+            if set(each.features) & set(self._answers.features):
+                shown.add_row(text(each.name), text(each.used_for), text(each.without))
+        self._out.print(shown)
+
     def _show_document(self, document: Document) -> None:
         self._out.print(f"[bold]{text(document.title)}[/] [dim]({text(document.file_name)})[/]")
         # Not through markup, and not wrapped: it is there to be copied.
@@ -145,7 +159,9 @@ class Walk:
 
     def _ask(self, question: str, *, suggestion: str | None = None, is_secret: bool = False) -> str:
         shown = f" [{suggestion}]" if suggestion and not is_secret else ""
-        return self._out.input(f"[bold]{text(question + shown)}[/]: ", password=is_secret).strip()
+        # From a pipe there is nobody to hide it from, and getpass would open the terminal all the same.
+        is_hidden = is_secret and sys.stdin.isatty()
+        return self._out.input(f"[bold]{text(question + shown)}[/]: ", password=is_hidden).strip()
 
 
 def _names(answer: str) -> list[str]:

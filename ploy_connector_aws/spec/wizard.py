@@ -90,6 +90,10 @@ class Step(Frozen):
     asks_features: bool = Field(default=False, description="Whether the features are chosen here.")
     links: tuple[Link, ...] = ()
     documents: tuple[Document, ...] = ()
+    explains_permissions: bool = Field(
+        default=False,
+        description="Whether the permissions that the chosen features need are listed here, with what they are for.",
+    )
     tests_connection: bool = Field(default=False, description="Whether the settings are tried here.")
 
 

@@ -209,8 +209,8 @@ def read_template(text: str) -> Any:
     class Loader(yaml.SafeLoader):
         pass
 
-    Loader.add_constructor("!Ref", lambda loader, node: {"Ref": loader.construct_scalar(node)})
-    Loader.add_constructor("!GetAtt", lambda loader, node: {"Fn::GetAtt": loader.construct_scalar(node)})
+    Loader.add_constructor("!Ref", lambda _, node: {"Ref": node.value})
+    Loader.add_constructor("!GetAtt", lambda _, node: {"Fn::GetAtt": node.value})
     return yaml.load(text, Loader)
 
 
