@@ -40,6 +40,7 @@ def test_the_manifest_says_what_a_host_must_know_beforehand() -> None:
         "configure",
         "test_connection",
         *("list_accounts", "list_entitlements", "list_resources"),
+        *("grant", "revoke"),
     )
 
 
@@ -69,6 +70,11 @@ def test_every_permission_of_the_policy_says_for_which_features() -> None:
     of_the_policy = [action for statement in json.loads(SEED)["Statement"] for action in statement["Action"]]
     assert [each.name for each in MANIFEST.permissions if each.is_required] == of_the_policy
     assert [(each.name, each.features) for each in MANIFEST.permissions if not each.is_required] == [
-        ("kms:Decrypt", ("customer-managed-key",))
+        ("sso:CreateAccountAssignment", ("direct-assignments",)),
+        ("sso:DescribeAccountAssignmentCreationStatus", ("direct-assignments",)),
+        ("sso:DeleteAccountAssignment", ("direct-assignments",)),
+        ("sso:DescribeAccountAssignmentDeletionStatus", ("direct-assignments",)),
+        ("kms:Decrypt", ("customer-managed-key",)),
     ]
-    assert {name for each in MANIFEST.permissions for name in each.features} == features
+    needing = {name for each in MANIFEST.permissions for name in each.features}
+    assert features - needing == {"externally-managed-groups"}

@@ -14,7 +14,7 @@ from typing import Any
 from ploy_connector_aws.config import IAM, IDENTITY_CENTER, PLOY_ACCOUNT_ID, SCOPE_GROUPS, SCOPE_NEEDS
 from ploy_connector_aws.spec import Document, Feature, Link, OperatorValue, Permission, Step, Wizard, WizardField
 
-from .permissions import ACTIONS, EXPLANATIONS, KMS_DECRYPT, STATEMENTS, Action, render_statement
+from .permissions import ACTIONS, DIRECT_ASSIGNMENTS, EXPLANATIONS, KMS_DECRYPT, STATEMENTS, Action, render_statement
 
 GRANTING = "granting"
 """The feature without which nothing but reading is allowed."""
@@ -57,6 +57,20 @@ FEATURES: tuple[Feature, ...] = (
         needs=("identity-center/users", "identity-center/groups"),
     ),
     Feature(
+        name="direct-assignments",
+        title="Assigning people to a permission set in an AWS account without a group",
+        needs=("identity-center/assignments",),
+        is_default=False,
+        setting="direct_assignments",
+    ),
+    Feature(
+        name="externally-managed-groups",
+        title="Granting and revoking in groups of an identity provider too, which may undo it",
+        needs=(GRANTING,),
+        is_default=False,
+        setting="change_externally_managed",
+    ),
+    Feature(
         name=CUSTOMER_MANAGED_KEY,
         title="IAM Identity Center is encrypted with a customer managed key",
         is_default=False,
@@ -73,6 +87,7 @@ _FEATURES_OF: dict[str, tuple[str, ...]] = {
     "people": ("identity-center/users",),
     "groups and their members": ("identity-center/groups",),
     "granting and revoking": (GRANTING,),
+    "direct assignments": ("direct-assignments",),
     "who can enter which AWS account": ("identity-center/assignments",),
     "permission sets": ("identity-center/permission-sets",),
     "RDS databases": ("rds/instances",),
@@ -88,8 +103,8 @@ def features_of(action: Action) -> tuple[str, ...]:
 
 
 def make_permissions() -> tuple[Permission, ...]:
-    """List every permission of the policy, with the optional one last."""
-    rows = [(action.iam, features_of(action), action.is_required) for action in ACTIONS]
+    """List every permission of the policy, with the optional ones last."""
+    rows = [(action.iam, features_of(action), action.is_required) for action in (*ACTIONS, *DIRECT_ASSIGNMENTS)]
     rows.append((KMS_DECRYPT, (CUSTOMER_MANAGED_KEY,), False))
     return tuple(
         Permission(
@@ -272,7 +287,7 @@ def _trust(external_id: str) -> str:
 def _policy() -> str:
     kms = json.loads(render_statement([KMS_DECRYPT]))
     lines = ["{", ' "Version": "2012-10-17",', ' "Statement": [']
-    for actions in STATEMENTS:
+    for actions in (*STATEMENTS, DIRECT_ASSIGNMENTS):
         lines += _conditional(
             tuple(dict.fromkeys(name for each in actions for name in features_of(each))), _statement(actions)
         )

@@ -38,7 +38,9 @@ class Permission(Frozen):
 
     name: str
     features: tuple[str, ...] = Field(description="The features that need it; leave it out when none is chosen.")
-    is_required: bool = Field(description="Whether they cannot do without it; if not, used_for says where it helps.")
+    is_required: bool = Field(
+        description="Whether it is asked for unless something is left out; if not, it is optional."
+    )
     used_for: str
     without: str = Field(description="What is missing without it.")
 

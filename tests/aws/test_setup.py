@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ploy_connector_aws.aws.setup import CUSTOMER_MANAGED_KEY, FEATURES, GRANTING, make_wizard
-from ploy_connector_aws.config import PLOY_ACCOUNT_ID, SCOPE_NEEDS, config_schema
+from ploy_connector_aws.config import PLOY_ACCOUNT_ID, SCOPE_NEEDS, AwsConfig, config_schema
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.sandbox.aws.accounts import ploy_trust_policy
@@ -34,7 +34,7 @@ EVERYTHING = choose_features(FEATURES)
 VALUES = {"account_id": "111122223333", "region": "eu-west-1", "external_id": EXTERNAL_ID}
 
 # Written down a second time, from what the readers call, to judge the table that the policies are made of.
-NEEDED: dict[str, set[str]] = {
+NEEDED: dict[str, Collection[str]] = {
     "identity-center/users": {"sso:ListInstances", "identitystore:ListUsers"},
     "identity-center/groups": {
         "sso:ListInstances",
@@ -63,6 +63,13 @@ NEEDED: dict[str, set[str]] = {
     "ecs/clusters": {"ecs:ListClusters", "ecs:DescribeClusters", "ecs:ListTagsForResource"},
     GRANTING: {f"identitystore:{call}" for call in ("CreateGroupMembership", "DeleteGroupMembership")}
     | {"identitystore:GetGroupMembershipId"},
+    "externally-managed-groups": (),
+    "direct-assignments": (
+        "sso:CreateAccountAssignment",
+        "sso:DescribeAccountAssignmentCreationStatus",
+        "sso:DeleteAccountAssignment",
+        "sso:DescribeAccountAssignmentDeletionStatus",
+    ),
     CUSTOMER_MANAGED_KEY: {"kms:Decrypt"},
 }
 
@@ -78,9 +85,8 @@ def actions_of(policy: dict[str, Any]) -> list[str]:
 
 def only(*names: str) -> tuple[str, ...]:
     """These features with all that they need, and nothing else."""
-    return choose_features(
-        FEATURES, settings={"scopes": []}, more=names, without=() if GRANTING in names else [GRANTING]
-    )
+    without = () if {GRANTING, "externally-managed-groups"} & set(names) else (GRANTING,)
+    return choose_features(FEATURES, settings={"scopes": []}, more=names, without=without)
 
 
 def test_the_policy_for_everything_is_the_one_of_ploys_guide_to_the_letter() -> None:
@@ -94,9 +100,17 @@ def test_the_policy_for_some_features_allows_just_what_they_need_in_the_guides_o
 
     policy = json.loads(rendered("policy", chosen))
 
-    assert actions_of(policy) == [action for action in [*actions_of(SEED_POLICY), "kms:Decrypt"] if action in needed]
+    optional = [*NEEDED["direct-assignments"], "kms:Decrypt"]
+    assert actions_of(policy) == [action for action in [*actions_of(SEED_POLICY), *optional] if action in needed]
     conditions = [each.get("Condition") for each in policy["Statement"] if each["Action"] == "kms:Decrypt"]
     assert all(each and "kms:ViaService" in each["StringLike"] for each in conditions)
+
+
+def test_everything_that_the_settings_switch_beside_scopes_is_a_feature_that_is_off() -> None:
+    switched = {feature.setting: feature.is_default for feature in FEATURES if feature.setting != "scopes"}
+    booleans = {name: field.default for name, field in AwsConfig.model_fields.items() if field.annotation is bool}
+
+    assert {setting: is_on for setting, is_on in switched.items() if setting} == booleans
 
 
 def test_every_scope_of_the_settings_is_a_feature_that_needs_the_same() -> None:

@@ -14,12 +14,15 @@ from moto.identitystore.models import IdentityStoreData, identitystore_backends
 from moto.ssoadmin.models import Instance as MotoInstance
 from moto.ssoadmin.models import SSOAdminBackend, ssoadmin_backends
 
+from ploy_connector_aws.sandbox.aws.assigning import Assigning
+
 
 @dataclass
 class Instance:
     """One instance of IAM Identity Center.
 
-    `details` holds, by the id of a user, group or membership, the members that moto's models lack.
+    `details` holds, by the id of a user, group or membership, the members that moto's models lack; `assigning` the
+    assignments that are being made or deleted.
     """
 
     moto: MotoInstance
@@ -27,6 +30,7 @@ class Instance:
     has_permission_sets: bool
     member_account_ids: frozenset[str]
     details: dict[str, dict[str, Any]] = field(default_factory=dict)
+    assigning: Assigning = field(default_factory=Assigning)
 
     @property
     def arn(self) -> str:
