@@ -308,3 +308,14 @@ def test_no_text_holds_an_external_id_of_its_own() -> None:
     assert re.findall(guid, WIZARD.model_dump_json()) == []
     wanting = {document.id for document in WIZARD.documents() if "external_id" in WIZARD.find_values(document)}
     assert wanting == {"trust-policy", "cloudformation", "terraform"}
+
+
+def test_the_document_about_the_set_up_knows_the_same_steps_features_and_texts() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "setup-aws.md").read_text()
+
+    headings = re.findall(r"^## \d\. (.+)$", page, re.M)
+    assert headings == [step.title for step in WIZARD.steps]
+    table = "\n".join(line for line in page.splitlines() if line.startswith("|"))
+    groups = {feature.group for feature in FEATURES if feature.group}
+    assert set(re.findall(r"`([^`]+)`", table)) == {*groups, *(feature.name for feature in FEATURES)}
+    assert set(re.findall(r"--print (\S+)", page)) == {*DOCUMENTS, *LINKS}
