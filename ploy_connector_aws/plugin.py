@@ -18,6 +18,8 @@ from .spec import (
     ConnectorError,
     Manifest,
     Page,
+    Serving,
+    current_serving,
     hookimpl,
 )
 
@@ -58,12 +60,14 @@ class AwsConnector:
 
     def __init__(self) -> None:
         self._config: AwsConfig | None = None
+        self._serving = Serving()
         self._reader: _Reader | None = None
         self._changer: _Changer | None = None
 
     @hookimpl
     def configure(self, config: Mapping[str, Any]) -> None:
         """Check the settings."""
+        self._serving = current_serving()
         if self._changer is not None:
             self._changer.close()
             self._changer = None
@@ -75,7 +79,7 @@ class AwsConnector:
         from .aws.diagnosis import diagnose
 
         with _only_our_errors():
-            return diagnose(self._configured())
+            return diagnose(self._configured(), self._serving)
 
     @hookimpl
     def list_accounts(self, skip: Set[str]) -> Iterator[Page]:
@@ -115,7 +119,7 @@ class AwsConnector:
         from .aws.access.changes import AccessChanger
 
         if self._changer is None:
-            self._changer = AccessChanger(self._configured())
+            self._changer = AccessChanger(self._configured(), serving=self._serving)
         return self._changer
 
     def _configured(self) -> AwsConfig:
@@ -126,7 +130,7 @@ class AwsConnector:
     def _new_reader(self) -> _Reader:
         from .aws.reader import AwsReader
 
-        return AwsReader(self._configured())
+        return AwsReader(self._configured(), self._serving)
 
     def _close_reader(self) -> None:
         if self._reader is not None:

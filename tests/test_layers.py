@@ -34,6 +34,8 @@ THIRD_PARTY = {
     "botocore": {"aws", "sandbox"},
     "moto": {"sandbox"},
     "httpx": {"platform"},
+    "prometheus_client": {"runtime"},
+    "structlog": {"runtime"},
     "fastapi": {"sandbox"},
     "uvicorn": {"sandbox"},
     "werkzeug": {"sandbox"},

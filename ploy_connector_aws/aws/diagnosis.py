@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.spec import Check, ConnectionReport, Failure
+from ploy_connector_aws.spec import Check, ConnectionReport, Failure, Serving
 
 from .identity_center.instance import Instance, read_instance
 from .paging import read
 from .session import ReadSession
 
 
-def diagnose(config: AwsConfig) -> ConnectionReport:
+def diagnose(config: AwsConfig, serving: Serving | None = None) -> ConnectionReport:
     """Try, one after the other, what a sync begins with. Nothing is changed in AWS.
 
     Args:
         config: The integration's settings.
+        serving: For whom it is tried.
     """
-    session = ReadSession(config, purpose="check")
+    session = ReadSession(config, "check", serving=serving)
     try:
         return ConnectionReport(checks=_Checks(session).make())
     finally:

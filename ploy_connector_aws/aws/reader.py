@@ -6,7 +6,7 @@ from collections.abc import Iterator, Set
 from contextlib import contextmanager
 
 from ploy_connector_aws.config import IAM, AwsConfig
-from ploy_connector_aws.spec import AuthenticationError, Page
+from ploy_connector_aws.spec import AuthenticationError, Page, Serving
 
 from .iam.reader import IamReader
 from .identity_center.reader import IdentityCenterReader
@@ -19,10 +19,11 @@ class AwsReader:
 
     Args:
         config: The integration's settings.
+        serving: For whom it reads.
     """
 
-    def __init__(self, config: AwsConfig) -> None:
-        self._session = ReadSession(config)
+    def __init__(self, config: AwsConfig, serving: Serving | None = None) -> None:
+        self._session = ReadSession(config, serving=serving)
         self._iam = IamReader(self._session)
         self._identity_center = IdentityCenterReader(self._session, self._iam.powers if config.includes(IAM) else None)
         self._inventory = InventoryReader(self._session, self._iam)

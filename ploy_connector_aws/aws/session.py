@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import uuid
 from collections.abc import Sequence
@@ -17,8 +18,10 @@ from botocore.session import Session
 
 from ploy_connector_aws import __version__
 from ploy_connector_aws.config import PLOY_PARTITION, AwsConfig
+from ploy_connector_aws.spec import Serving
 
 from .answers import Call
+from .counting import count_calls
 from .errors import to_connector_error
 from .permissions import ASSUME_ROLE, READS, Action, guard_client, render_read_session_policy
 from .quiet import silence_botocore
@@ -33,17 +36,18 @@ CONNECTIONS = 32
 
 @dataclass(frozen=True)
 class Patience:
-    """How long one attempt at a call may take, and how many attempts botocore makes."""
+    """How long one attempt at a call may take, how many attempts botocore makes, how long a turn is waited for."""
 
     connect_timeout_seconds: float
     read_timeout_seconds: float
     attempts: int
+    longest_wait_seconds: float = math.inf
 
 
 LONG = Patience(connect_timeout_seconds=5, read_timeout_seconds=30, attempts=9)
 """For a sync, which would have to begin again."""
 
-SHORT = Patience(connect_timeout_seconds=3, read_timeout_seconds=10, attempts=4)
+SHORT = Patience(connect_timeout_seconds=3, read_timeout_seconds=10, attempts=4, longest_wait_seconds=60)
 """For what somebody waits for: a grant or a revoke."""
 
 
@@ -57,6 +61,8 @@ class RoleSession:
         actions: What the session's clients may call; they refuse everything else before it is sent.
         patience: With the session's calls.
         patience_with_sts: With entering the role; as with the calls where it is left out.
+        serving: For whom it works.
+        beside: Another session of the same work: its rate budgets are used, and it stops this one.
     """
 
     def __init__(
@@ -67,10 +73,23 @@ class RoleSession:
         actions: Sequence[Action],
         patience: Patience,
         patience_with_sts: Patience | None = None,
+        *,
+        serving: Serving | None = None,
+        beside: RoleSession | None = None,
     ) -> None:
         silence_botocore()
         self.config = config
-        self.throttle = Throttle(config.account_id)
+        self._serving: Serving = serving or (beside._serving if beside else Serving())
+        self.throttle: Throttle = (
+            beside.throttle
+            if beside
+            else Throttle(
+                config.account_id,
+                organisation=self._serving.organisation,
+                longest_wait_seconds=patience.longest_wait_seconds,
+            )
+        )
+        self._owns_throttle = beside is None
         self._name = f"ploy-{purpose}-{uuid.uuid4().hex[:12]}"
         self._policy = policy
         self._actions = actions
@@ -119,6 +138,7 @@ class RoleSession:
             client = session.create_client(service, region_name=region, config=_client_config(self._patience))
         guard_client(client, self._actions)
         self.throttle.attach(client)
+        count_calls(client, self._serving)
         return client
 
     def regions(self, service: str) -> list[str]:
@@ -127,7 +147,8 @@ class RoleSession:
 
     def close(self) -> None:
         """Let no further call be made, wake those that wait for their turn, and close all connections."""
-        self.throttle.stop()
+        if self._owns_throttle:
+            self.throttle.stop()
         with self._lock:
             for client in self._clients.values():
                 client.close()
@@ -166,6 +187,7 @@ class RoleSession:
         config = _client_config(self._patience_with_sts)
         client = source.create_client(*args, **kwargs, region_name=self.config.region, config=config)
         guard_client(client, [ASSUME_ROLE])
+        count_calls(client, self._serving)
         return client
 
 
@@ -176,10 +198,18 @@ class ReadSession(RoleSession):
         config: The integration's settings.
         purpose: A word for the session's name, which the customer sees in CloudTrail.
         patience: With the session's calls.
+        serving: For whom it reads.
     """
 
-    def __init__(self, config: AwsConfig, purpose: str = "sync", patience: Patience = LONG) -> None:
-        super().__init__(config, purpose, render_read_session_policy(), READS, patience)
+    def __init__(
+        self,
+        config: AwsConfig,
+        purpose: str = "sync",
+        patience: Patience = LONG,
+        *,
+        serving: Serving | None = None,
+    ) -> None:
+        super().__init__(config, purpose, render_read_session_policy(), READS, patience, serving=serving)
 
 
 def _new_session() -> Session:

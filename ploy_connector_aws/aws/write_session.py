@@ -22,6 +22,8 @@ class WriteSession(RoleSession):
         purpose: What is ordered; a part of the session's name, which the customer sees in CloudTrail.
         actions: What it may call.
         resources: The ARNs of all things that the calls touch.
+        beside: The session in which things are looked up, so that what AWS said of its quotas in one order is
+            remembered in the next.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class WriteSession(RoleSession):
         purpose: Literal["grant", "revoke"],
         actions: Sequence[Action],
         resources: Iterable[str],
+        beside: RoleSession | None = None,
     ) -> None:
         policy = render_write_session_policy(actions, resources)
-        super().__init__(config, purpose, policy, actions, ONE_ATTEMPT, SHORT)
+        super().__init__(config, purpose, policy, actions, ONE_ATTEMPT, SHORT, beside=beside)

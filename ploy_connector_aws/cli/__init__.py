@@ -1,8 +1,8 @@
 """The ``ploy-connector`` command.
 
 Map: ``app`` (the commands and how they end), ``options`` (what several of them take), ``endings`` (exit codes and
-errors as sentences), ``opening`` (from the operator's configuration to a connector and a platform), ``output``
-(tables and JSON), and one module per command: ``sync``, ``check``, ``listing``, ``access``, ``manifest``,
+errors as sentences), ``opening`` (the operator's configuration, and a snapshot to look at), ``output``
+(tables and JSON), and one module per command: ``sync``, ``run``, ``check``, ``listing``, ``access``, ``manifest``,
 ``sandbox``, ``demo``.
 """
 

@@ -13,7 +13,7 @@ from ploy_connector_aws.runtime.snapshot import StoredRecord
 from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import RecordKey
 
-from .endings import AccountUnknown, Exit
+from .endings import Exit, NameUnknown
 from .listing import as_of, display_name
 from .opening import open_picture, read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug, Fresh
@@ -33,7 +33,7 @@ def access(
     with open_picture(settings, fresh=fresh, quiet=json) as seen:
         accounts = find_accounts(seen.now, account)
         if not accounts:
-            raise AccountUnknown(f"There is no account with the id, user name or address {account!r}.")
+            raise NameUnknown(f"There is no account with the id, user name or address {account!r}.")
         finder = PathFinder(seen.store, seen.now)
         is_complete = seen.is_complete
         found = [(each, list(finder.paths_of(each.id))) for each in accounts]

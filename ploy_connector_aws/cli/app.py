@@ -8,12 +8,14 @@ import typer
 
 from . import endings
 from .access import access
+from .change import grant, revoke
 from .check import check
 from .demo import demo
 from .endings import Exit
 from .history import history
 from .listing import list_records
 from .manifest import manifest
+from .run import run
 from .sandbox import sandbox
 from .setup import setup
 from .sync import sync
@@ -35,8 +37,11 @@ app = typer.Typer(
 app.command()(setup)
 app.command()(check)
 app.command()(sync)
+app.command()(run)
 app.command("list")(list_records)
 app.command()(access)
+app.command()(grant)
+app.command()(revoke)
 app.command()(history)
 app.command()(manifest)
 app.command()(sandbox)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from ploy_connector_aws.runtime.opening import open_connector
 from ploy_connector_aws.spec import ConnectionReport
 
 from .endings import Exit
-from .opening import open_connector, read_operator_settings
+from .opening import read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug
 from .output import console, print_json, text
 

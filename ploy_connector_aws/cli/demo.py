@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.rule import Rule
 
+from ploy_connector_aws.runtime.opening import open_connector
 from ploy_connector_aws.runtime.paths import PathFinder
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.store import Store
@@ -23,7 +24,7 @@ from . import access, entrances, estate
 from .check import print_report
 from .endings import Exit
 from .listing import display_name
-from .opening import open_connector, read_operator_settings
+from .opening import read_operator_settings
 from .options import AsJson, Debug
 from .output import console, print_json, text
 from .sandbox import local_world, require_sandbox

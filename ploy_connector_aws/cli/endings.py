@@ -19,6 +19,7 @@ from ploy_connector_aws.spec import (
     ConfigurationError,
     ConnectorError,
     ConnectorRefused,
+    NotFound,
     PermissionMissing,
     TemporaryError,
 )
@@ -55,13 +56,13 @@ MEANINGS = {
     Exit.STATE: "The snapshot file cannot be used.",
     Exit.UNPROVEN: "The sync was committed, but parts could not be read; what they held was kept.",
     Exit.HELD: "The sync waits at Ploy until a person approves it.",
-    Exit.NOT_FOUND: "There is no such account.",
+    Exit.NOT_FOUND: "There is no such account or entitlement, or more than one of the name.",
 }
 """What each exit code means; the README's table is compared with it."""
 
 
-class AccountUnknown(Exception):
-    """No account of the snapshot has that id, user name or address."""
+class NameUnknown(Exception):
+    """Nothing in the snapshot has that id or name, or more than one thing has."""
 
 
 _ENDINGS: tuple[tuple[type[Exception], Exit], ...] = (
@@ -76,9 +77,10 @@ _ENDINGS: tuple[tuple[type[Exception], Exit], ...] = (
     (PlatformRefused, Exit.REFUSED),
     (PlatformError, Exit.REFUSED),
     (LineTooLong, Exit.REFUSED),
-    (ConnectorError, Exit.REFUSED),
     (UnusableStore, Exit.STATE),
-    (AccountUnknown, Exit.NOT_FOUND),
+    (NameUnknown, Exit.NOT_FOUND),
+    (NotFound, Exit.NOT_FOUND),
+    (ConnectorError, Exit.REFUSED),
     (UnexpectedFailure, Exit.BUG),
 )
 """Which error ends a command with which code; the first that fits counts."""

@@ -6,10 +6,10 @@ import sys
 
 import yaml
 
+from ploy_connector_aws.runtime.opening import find_connector
 from ploy_connector_aws.spec import Manifest
 
 from .endings import Exit
-from .opening import find_connector
 from .options import AsJson, ConnectorName, Debug
 from .output import print_json
 

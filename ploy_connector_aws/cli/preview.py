@@ -8,13 +8,13 @@ from typing import Any
 
 from rich.console import Console
 
+from ploy_connector_aws.runtime.opening import open_connector
 from ploy_connector_aws.runtime.preview import Preview, PreviewedChange, preview
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot import Run, StoredRecord
 from ploy_connector_aws.spec import RecordKey
 
 from .endings import Exit
-from .opening import open_connector
 from .output import console, counts_table, print_json, print_unproven, scope_json, shown_progress, text
 
 _MOST_SHOWN = 25

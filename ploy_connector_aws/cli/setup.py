@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from ploy_connector_aws.runtime import logs
+from ploy_connector_aws.runtime.opening import find_connector, open_connector, read_config
 from ploy_connector_aws.runtime.settings import IntegrationSettings, read_settings
 from ploy_connector_aws.spec import ConfigurationError
 
@@ -17,7 +18,6 @@ from .answers import Answers
 from .check import print_report
 from .config_file import refuse_existing, write_config
 from .endings import Exit
-from .opening import find_connector, open_connector, read_config
 from .options import AsJson, ConfigFile, ConnectorName, Debug
 from .output import console, print_json, text
 from .walk import Walk

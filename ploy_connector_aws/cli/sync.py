@@ -8,12 +8,14 @@ import typer
 from rich.console import Console
 
 from ploy_connector_aws.runtime.lock import SyncLock
+from ploy_connector_aws.runtime.opening import hello, open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.store import Store, explained, set_aside
 from ploy_connector_aws.runtime.sync import Sync, SyncResult
+from ploy_connector_aws.runtime.tasks.journal import Journal
 
 from .endings import Exit
-from .opening import hello, open_connector, open_platform, read_operator_settings
+from .opening import read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug
 from .output import console, counts_table, print_json, print_unproven, scope_json, shown_progress, text
 from .preview import preview_once
@@ -56,6 +58,7 @@ def sync_once(settings: OperatorSettings, *, as_json: bool) -> Exit:
         open_platform(settings) as platform,
         explained(settings.snapshot_path),
         Store(settings.snapshot_path) as store,
+        Journal(settings.tasks_path) as journal,
     ):
         opened = open_connector(settings, platform)
         with shown_progress(quiet=as_json) as on_progress:
@@ -66,6 +69,7 @@ def sync_once(settings: OperatorSettings, *, as_json: bool) -> Exit:
                 lambda: hello(platform, settings, opened),
                 settings.integration.id,
                 fingerprint=opened.identity,
+                verified=journal,
                 on_progress=on_progress,
             ).make()
         if as_json:

@@ -95,7 +95,8 @@ class Walk:
     def _ask_field(self, field: WizardField) -> None:
         schema = self._answers.schema_of(field.name)
         title = str(schema.get("title", field.name))
-        self._out.print(f"[dim]{text(schema.get('description', ''))}[/]")
+        if "description" in schema:
+            self._out.print(f"[dim]{text(schema['description'])}[/]")
         while True:
             suggestion = self._answers.suggestion(field)
             answer = self._ask(title, suggestion=suggestion, is_secret=bool(schema.get("writeOnly")))

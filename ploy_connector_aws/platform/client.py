@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from typing import TypeVar
 from urllib.parse import quote
@@ -34,6 +35,7 @@ class PlatformClient:
         transport: Takes the place of the network, for tests.
         timeout: Time limits of one attempt.
         retry: How often and when a call is made again.
+        on_attempt: Told of each attempt: which call of the contract, and the status of the answer or 'unreachable'.
 
     Raises:
         ConfigurationError: The address or the proxy settings cannot be used.
@@ -47,11 +49,13 @@ class PlatformClient:
         transport: httpx.BaseTransport | None = None,
         timeout: httpx.Timeout = _TIMEOUT,
         retry: RetryPolicy | None = None,
+        on_attempt: Callable[[str, str], None] | None = None,
     ) -> None:
         parts = checked_url(url)
         self._base = url.rstrip("/") + wire.API_PREFIX
         self._tokens = token_source
         self._retry = retry or RetryPolicy()
+        self._on_attempt = on_attempt or (lambda _call, _status: None)
         try:
             self._http = httpx.Client(
                 transport=transport,
@@ -83,7 +87,7 @@ class PlatformClient:
 
     def integrations(self) -> wire.Integrations:
         """Read which integrations this token serves, with their settings."""
-        return self._call("GET", "/integrations", wire.Integrations)
+        return self._call("integrations", "GET", "/integrations", wire.Integrations)
 
     def hello(self, integration_id: str, request: wire.HelloRequest) -> wire.HelloAnswer:
         """Introduce the runtime, and learn limits, intervals and flags.
@@ -91,7 +95,7 @@ class PlatformClient:
         Raises:
             IntegrationUnknown: The token serves no such integration.
         """
-        return self._call("POST", f"{_of(integration_id)}/hello", wire.HelloAnswer, request)
+        return self._call("hello", "POST", f"{_of(integration_id)}/hello", wire.HelloAnswer, request)
 
     def open_sync(self, integration_id: str, request: wire.OpenSync) -> wire.OpenedSync:
         """Open a staging area. The same run gets the same one; another run of the same opener replaces it.
@@ -102,7 +106,9 @@ class PlatformClient:
             OutcomeDiffers, StaleReading: As with ``commit``, where the request commits at once.
         """
         timeout = _COMMIT_TIMEOUT if request.commit else None
-        return self._call("POST", f"{_of(integration_id)}/syncs", wire.OpenedSync, request, timeout=timeout)
+        return self._call(
+            "open_sync", "POST", f"{_of(integration_id)}/syncs", wire.OpenedSync, request, timeout=timeout
+        )
 
     def put_batch(self, integration_id: str, sync_id: str, number: int, body: bytes) -> wire.BatchAnswer:
         """Stage one batch.
@@ -124,13 +130,15 @@ class PlatformClient:
         }
         path = f"{_of(integration_id, sync_id)}/batches/{number}"
         return self._answer(
-            self._http.build_request("PUT", self._base + path, content=body, headers=headers), wire.BatchAnswer
+            "put_batch",
+            self._http.build_request("PUT", self._base + path, content=body, headers=headers),
+            wire.BatchAnswer,
         )
 
     def sync_status(self, integration_id: str, sync_id: str) -> wire.SyncStatus | None:
         """Read where a sync stands; None when the platform does not know it."""
         try:
-            return self._call("GET", _of(integration_id, sync_id), wire.SyncStatus)
+            return self._call("sync_status", "GET", _of(integration_id, sync_id), wire.SyncStatus)
         except PlatformRefused as refusal:
             if refusal.code == "sync_unknown":
                 return None
@@ -154,16 +162,18 @@ class PlatformClient:
             SyncGone: The sync was replaced, aborted or rejected.
         """
         path = f"{_of(integration_id, sync_id)}/commit{'?preview=true' if preview else ''}"
-        return self._call("POST", path, wire.CommitAnswer, request, timeout=_COMMIT_TIMEOUT)
+        return self._call("commit", "POST", path, wire.CommitAnswer, request, timeout=_COMMIT_TIMEOUT)
 
     def abort(self, integration_id: str, sync_id: str) -> wire.SyncStatus:
         """Drop what was staged. A sync that was committed or held stays as it is."""
-        return self._call("POST", f"{_of(integration_id, sync_id)}/abort", wire.SyncStatus)
+        return self._call("abort", "POST", f"{_of(integration_id, sync_id)}/abort", wire.SyncStatus)
 
     def lease_tasks(self, integration_id: str, request: wire.LeaseRequest) -> wire.LeaseAnswer:
         """Ask for tasks; waits as long as the request says, when there are none."""
         timeout = httpx.Timeout(request.wait_seconds + 30, connect=10)
-        return self._call("POST", f"{_of(integration_id)}/tasks/lease", wire.LeaseAnswer, request, timeout=timeout)
+        return self._call(
+            "lease_tasks", "POST", f"{_of(integration_id)}/tasks/lease", wire.LeaseAnswer, request, timeout=timeout
+        )
 
     def extend_lease(self, integration_id: str, task_id: str, request: wire.LeaseExtension) -> wire.LeaseExtended:
         """Keep a task.
@@ -171,7 +181,9 @@ class PlatformClient:
         Raises:
             TaskGone: The lease was lost.
         """
-        return self._call("POST", f"{_task(integration_id, task_id)}/extend", wire.LeaseExtended, request)
+        return self._call(
+            "extend_lease", "POST", f"{_task(integration_id, task_id)}/extend", wire.LeaseExtended, request
+        )
 
     def complete_task(self, integration_id: str, task_id: str, request: wire.TaskDone) -> wire.TaskStatus:
         """Report that a task was done.
@@ -179,7 +191,9 @@ class PlatformClient:
         Raises:
             TaskGone: The lease was lost, or another report arrived.
         """
-        return self._call("POST", f"{_task(integration_id, task_id)}/complete", wire.TaskStatus, request)
+        return self._call(
+            "complete_task", "POST", f"{_task(integration_id, task_id)}/complete", wire.TaskStatus, request
+        )
 
     def fail_task(self, integration_id: str, task_id: str, request: wire.TaskFailed) -> wire.TaskStatus:
         """Report that a person must look at a task.
@@ -187,10 +201,11 @@ class PlatformClient:
         Raises:
             TaskGone: The lease was lost, or another report arrived.
         """
-        return self._call("POST", f"{_task(integration_id, task_id)}/fail", wire.TaskStatus, request)
+        return self._call("fail_task", "POST", f"{_task(integration_id, task_id)}/fail", wire.TaskStatus, request)
 
     def _call(
         self,
+        call: str,
         method: str,
         path: str,
         answer: type[_Answer],
@@ -204,18 +219,18 @@ class PlatformClient:
             headers={"content-type": "application/json"} if body else None,
             timeout=timeout or self._http.timeout,
         )
-        return self._answer(request, answer)
+        return self._answer(call, request, answer)
 
-    def _answer(self, request: httpx.Request, answer: type[_Answer]) -> _Answer:
+    def _answer(self, call: str, request: httpx.Request, answer: type[_Answer]) -> _Answer:
         try:
-            return answer.model_validate_json(self._send(request))
+            return answer.model_validate_json(self._send(call, request))
         except ValidationError:
             raise PlatformUnavailable(
                 f"Ploy's answer to {_named(request)} does not fit the contract.",
                 fix="check platform.url: something else may be answering there",
             ) from None
 
-    def _send(self, request: httpx.Request) -> bytes:
+    def _send(self, call: str, request: httpx.Request) -> bytes:
         """Send until there is an answer that is final."""
         began, attempts, is_renewed = self._retry.monotonic(), 0, False
         while True:
@@ -227,8 +242,10 @@ class PlatformClient:
                 with closing(response):
                     status, body = response.status_code, _read(response)
             except httpx.RequestError as error:
+                self._on_attempt(call, "unreachable")
                 reason = f"could not be reached: {type(error).__name__} {str(error)[:_LONGEST_TEXT]}".rstrip()
             else:
+                self._on_attempt(call, str(status))
                 retry_after = self._retry.from_retry_after(response.headers.get("retry-after"))
                 if 200 <= status < 300:
                     return body

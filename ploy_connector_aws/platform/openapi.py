@@ -135,10 +135,10 @@ CALLS = (
         method="POST",
         path="/integrations/{integration_id}/tasks/lease",
         summary="Ask for tasks, each under a lease; waits for one when there is none. The same request_id gets the same"
-        " tasks again. While an integration is paused no task is given out, while it is read-only no grant or revoke"
-        " but previews.",
+        " tasks again, as far as they are still under those leases. While an integration is paused no task is given"
+        " out, while it is read-only no grant or revoke but previews.",
         sends=wire.LeaseRequest,
-        answers={200: (wire.LeaseAnswer, "The tasks; none when the wait is over.")},
+        answers={200: (wire.LeaseAnswer, "The tasks; none when the wait is over, or the flags have changed.")},
         refusals=(*_ONE, *_BODY),
     ),
     Call(
@@ -157,10 +157,11 @@ CALLS = (
         path=_TASK + "/complete",
         summary="Report that a task was done. What it changed is visible at once, and goes before every scope whose"
         " reading began before it was verified. Sent again with the same body it changes nothing. It is taken after the"
-        " lease has run out, too, while nobody else got the task.",
+        " lease has run out, too, while nobody else got the task; also when the platform has made a manual task of it"
+        " at its deadline, until a person is done with that.",
         sends=wire.TaskDone,
         answers={200: (wire.TaskStatus, "It is done.")},
-        refusals=(*_REPORT, "task_conflict"),
+        refusals=(*_REPORT, "task_conflict", "clock_ahead"),
     ),
     Call(
         name="fail_task",

@@ -1,23 +1,82 @@
-"""What is logged, and what never: one line per event on standard error, without other libraries' wire dumps."""
+"""What is logged, and what never: one line per event on standard error, without other libraries' wire dumps.
+
+Lines are JSON documents, except where a person watches a terminal. Our modules log with the standard library's loggers;
+what is bound here (whose integration, which run) is in every line that the same thread logs meanwhile.
+"""
 
 from __future__ import annotations
 
 import logging
+import sys
+from collections.abc import MutableMapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import structlog
+from structlog.contextvars import bind_contextvars, bound_contextvars, merge_contextvars
+from structlog.typing import Processor
 
 _TALKATIVE = ("botocore", "boto3", "urllib3", "httpx", "httpcore", "hpack", "asyncio", "s3transfer")
 
 
-def configure(*, debug: bool) -> None:
+def configure(*, debug: bool, level: int = logging.WARNING) -> None:
     """Send log lines to standard error.
 
     Args:
-        debug: Log our own steps too. Other libraries stay at errors: their lines hold headers, bodies and tracebacks
-            of what we report ourselves, as one sentence.
+        debug: Log our own steps too, and tracebacks. Other libraries stay at errors: their lines hold headers, bodies
+            and tracebacks of what we report ourselves, as one sentence.
+        level: The lowest level that is logged otherwise.
     """
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        force=True,
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(_formatter(is_terminal=sys.stderr.isatty(), with_tracebacks=debug))
+    logging.basicConfig(level=logging.DEBUG if debug else level, handlers=[handler], force=True)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def bound(**facts: str | None) -> AbstractContextManager[None]:
+    """Have these facts in every line that this thread logs in the block; None takes one out."""
+    return bound_contextvars(**facts)
+
+
+def bind(**facts: str) -> None:
+    """Have these facts in every line from here on, to the end of the block that ``bound`` them last."""
+    bind_contextvars(**facts)
+
+
+def _formatter(*, is_terminal: bool, with_tracebacks: bool) -> logging.Formatter:
+    # ExtraAdder comes last of what adds: what one line says of itself goes before what is bound.
+    collect: list[Processor] = [
+        merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.stdlib.ExtraAdder(),
+        _without_nothing,
+        structlog.processors.format_exc_info if with_tracebacks else _without_traceback,
+    ]
+    render: list[Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        *((_printable, structlog.dev.ConsoleRenderer()) if is_terminal else (structlog.processors.JSONRenderer(),)),
+    ]
+    return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=collect, processors=render)
+
+
+_Event = MutableMapping[str, Any]
+
+
+def _without_nothing(_: Any, __: str, event: _Event) -> _Event:
+    return {name: value for name, value in event.items() if value is not None}
+
+
+def _without_traceback(_: Any, __: str, event: _Event) -> _Event:
+    """Name what was raised, and nothing else: its own words are not ours, and may hold anything."""
+    if (raised := event.pop("exc_info", None)) and raised[0] is not None:
+        event["error"] = raised[0].__name__
+    return event
+
+
+def _printable(_: Any, __: str, event: _Event) -> _Event:
+    """Names in an event come from outside: a terminal must not take them for commands."""
+    event["event"] = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in event["event"])
+    return event

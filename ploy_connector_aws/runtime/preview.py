@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,13 +60,20 @@ class Preview:
 
 
 @contextmanager
-def preview(connector: Connector, path: Path, *, on_progress: OnProgress = lambda _: None) -> Iterator[Preview]:
+def preview(
+    connector: Connector,
+    path: Path,
+    *,
+    on_progress: OnProgress = lambda _: None,
+    checkpoint: Callable[[], None] = lambda: None,
+) -> Iterator[Preview]:
     """Read everything, and compare it as a sync would.
 
     Args:
         connector: The configured connector.
         path: The integration's snapshot file; it is only read, and need not exist.
         on_progress: Told now and then how far reading is.
+        checkpoint: Called now and then; what it raises ends the preview there.
 
     Raises:
         ConnectorError: Nothing at all could be read.
@@ -80,5 +87,5 @@ def preview(connector: Connector, path: Path, *, on_progress: OnProgress = lambd
                     kept.backup(db)
         with Store(copy) as store:
             run = store.begin(uuid.uuid4().hex, datetime.now(UTC))
-            read(connector, store, run, on_progress=on_progress)
+            read(connector, store, run, on_progress=on_progress, checkpoint=checkpoint)
             yield Preview(store, run, finish(store, run))

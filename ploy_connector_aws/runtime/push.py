@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from ploy_connector_aws.platform import wire
@@ -18,7 +18,7 @@ from .changes import Changes, to_outcome
 from .delta import Delta
 from .snapshot import Run, ScopeState
 from .store import Store
-from .verified import VerifiedChanges, find_settled
+from .verified import KeepsVerified, find_settled
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +66,7 @@ class Push:
         limits: How much a batch may hold.
         hold: Why a person must look first; empty when none needs to.
         verified: Grants and revokes that no committed run has seen.
+        checkpoint: Called before each batch. What it raises ends the push there; the run can be sent again.
     """
 
     def __init__(
@@ -79,7 +80,8 @@ class Push:
         opener: str,
         limits: wire.Limits,
         hold: tuple[str, ...],
-        verified: VerifiedChanges | None = None,
+        verified: KeepsVerified | None = None,
+        checkpoint: Callable[[], None] = lambda: None,
     ) -> None:
         self._platform = platform
         self._integration_id = integration_id
@@ -90,6 +92,7 @@ class Push:
         self._limits = limits
         self._hold = hold
         self._verified = verified
+        self._checkpoint = checkpoint
 
     def make(self, mode: wire.Mode) -> wire.CommitAnswer:
         """Send the run, and commit it; where the platform does not take a delta, in full.
@@ -103,11 +106,11 @@ class Push:
             try:
                 return self._try(mode)
             except (SyncGone, BatchConflict) as refusal:
-                _log.warning("run %s: opened anew: %s", self._run.run_id, refusal)
+                _log.warning("opened anew: %s", refusal)
             except PlatformRefused as refusal:
                 if mode == "full" or refusal.code not in _REFUSALS_OF_DELTAS:
                     raise
-                _log.warning("run %s: sent in full, as the delta was refused: %s", self._run.run_id, refusal)
+                _log.warning("sent in full, as the delta was refused: %s", refusal)
                 mode = "full"
                 # What it was compared with is not what the platform holds.
                 self._store.note(self._run, base=None)
@@ -146,6 +149,7 @@ class Push:
         digests: list[wire.Digest] = []
         batch, number = first, 1
         while batch is not None:
+            self._checkpoint()
             body = wire.pack(batch)
             digests.append(wire.digest_of(body))
             if arrived.get(number) != digests[-1]:
@@ -168,7 +172,7 @@ class Push:
             scopes=self._run.count_scopes()[0],
             expected=to_outcome(self._changes) if mode == "delta" else None,
             hold=wire.Hold(reasons=self._hold) if self._hold else None,
-            settled=find_settled(self._run, self._verified.all()) if self._verified else (),
+            settled=find_settled(self._run, self._verified.verified()) if self._verified else (),
         )
 
     @property

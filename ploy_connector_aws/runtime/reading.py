@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Generator, Iterable, Iterator, Set
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -49,6 +50,7 @@ def read(
     on_progress: OnProgress = lambda _: None,
     pages_per_transaction: int = PAGES_PER_TRANSACTION,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    checkpoint: Callable[[], None] = lambda: None,
 ) -> None:
     """Append everything that a connector lists to a run.
 
@@ -60,6 +62,8 @@ def read(
         on_progress: Told now and then how far reading is.
         pages_per_transaction: After so many pages at the most, what was read is written down.
         now: The clock.
+        checkpoint: Called whenever what was read is written down. What it raises ends the reading there, with the
+            connector's iterator closed, so that it can be gone on with.
 
     Raises:
         ConnectorError: The connector failed before any scope was read completely. The run is dropped.
@@ -71,17 +75,19 @@ def read(
     for hook in LIST_HOOKS:
         if not connector.implements(hook):
             continue
-        for group in _by_time(_listed(connector, hook, skip), pages_per_transaction):
-            with store.transaction():
-                for page in group:
-                    if isinstance(page, Page):
-                        run.add_page(page)
-                    else:
-                        _log.warning("run %s: %s failed: %s", run.run_id, hook, Failure.from_error(page).message)
-                        if failure is None:
-                            failure, failed_hook = page, hook
-                store.touch(run, now())
-            on_progress(Progress(*run.count_scopes()))
+        with closing(_listed(connector, hook, skip)) as pages:
+            for group in _by_time(pages, pages_per_transaction):
+                with store.transaction():
+                    for page in group:
+                        if isinstance(page, Page):
+                            run.add_page(page)
+                        else:
+                            _log.warning("%s failed: %s", hook, Failure.from_error(page).message)
+                            if failure is None:
+                                failure, failed_hook = page, hook
+                    store.touch(run, now())
+                on_progress(Progress(*run.count_scopes()))
+                checkpoint()
     if failure is None:
         return
     if not run.has_proof():
@@ -92,13 +98,20 @@ def read(
         run.add_scope(failed_hook, None, "failed", Failure.from_error(failure))
 
 
-def _listed(connector: Connector, hook: str, skip: Set[str]) -> Iterator[Page | Exception]:
+def _listed(connector: Connector, hook: str, skip: Set[str]) -> Generator[Page | Exception, None, None]:
     """What a list hook gives; the exception that ended it comes last, in its place."""
+    pages: Iterable[Page] = ()
     try:
-        for page in getattr(connector.hooks, hook)(skip=skip):
+        pages = getattr(connector.hooks, hook)(skip=skip)
+        for page in pages:
             if not isinstance(page, Page):
                 raise TypeError(f"{hook} gave a {type(page).__name__} where a Page belongs")
             yield page
+    except GeneratorExit:
+        if isinstance(pages, Generator):
+            with suppress(Exception):  # how it takes leave changes nothing of what was read
+                pages.close()
+        raise
     except Exception as error:  # noqa: BLE001 - whatever a connector raises fails its own scopes, never the host
         yield error
 

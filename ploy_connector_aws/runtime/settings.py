@@ -51,19 +51,29 @@ class OperatorSettings(Frozen):
     state: StateSettings = StateSettings()
 
     @property
+    def has_token(self) -> bool:
+        """Whether there is anything to prove to Ploy with who asks."""
+        return self.platform.token is not None or self.platform.token_file is not None
+
+    @property
     def snapshot_path(self) -> Path:
         """The integration's snapshot file."""
         return self.state.dir.expanduser() / f"{self.integration.id}.sqlite"
 
     @property
-    def tasks_path(self) -> Path:
-        """The integration's file of tasks, and of what was granted and revoked."""
-        return self.state.dir.expanduser() / f"{self.integration.id}.tasks.sqlite"
-
-    @property
     def lock_path(self) -> Path:
         """The file that says whether the integration is being synced."""
         return self.state.dir.expanduser() / f"{self.integration.id}.lock"
+
+    @property
+    def tasks_path(self) -> Path:
+        """The integration's task file, which also keeps what was granted and revoked."""
+        return self.state.dir.expanduser() / f"{self.integration.id}.tasks.sqlite"
+
+    @property
+    def tasks_lock_path(self) -> Path:
+        """The file that says whether the integration's tasks are being worked off."""
+        return self.state.dir.expanduser() / f"{self.integration.id}.tasks.lock"
 
 
 VARIABLES: dict[str, tuple[str, str]] = {

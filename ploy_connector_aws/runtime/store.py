@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -24,31 +25,40 @@ _WAL_BYTES = 16 * 1024 * 1024
 
 
 class UnusableStore(Exception):
-    """The snapshot file cannot be used; the message says why, and ``fix`` what to do."""
+    """A state file cannot be used; the message says why, and ``fix`` what to do."""
 
     def __init__(self, message: str, *, fix: str | None = None) -> None:
         super().__init__(message)
         self.fix = fix
 
 
+@dataclass(frozen=True)
+class FileKind:
+    """A kind of state file: what it is called, and what to do when it has to be made anew."""
+
+    name: str
+    anew: str
+
+
 _REBUILD = "ploy-connector sync --rebuild sets the file aside and reads everything anew"
-_TROUBLES: dict[int, tuple[str, str]] = {
-    sqlite3.SQLITE_FULL: ("the disk is full", "make room and sync again; nothing that was committed is lost"),
-    sqlite3.SQLITE_IOERR: ("the disk failed", "check the disk and its room, and sync again; what was committed stands"),
+SNAPSHOT_FILE = FileKind("snapshot file", _REBUILD)
+_TROUBLES: dict[int, tuple[str, str | None]] = {
+    sqlite3.SQLITE_FULL: ("the disk is full", "make room and try again; nothing that was committed is lost"),
+    sqlite3.SQLITE_IOERR: ("the disk failed", "check the disk and its room, and try again; what was committed stands"),
     sqlite3.SQLITE_READONLY: ("it may only be read", "let this user write to the file and its folder"),
     sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "let this user read and write the file and its folder"),
     sqlite3.SQLITE_PERM: ("it may not be used", "let this user read and write the file and its folder"),
     sqlite3.SQLITE_BUSY: ("another process is using it", "wait until that process ends"),
-    sqlite3.SQLITE_CORRUPT: ("it is damaged", _REBUILD),
-    sqlite3.SQLITE_NOTADB: ("it is not a snapshot file", _REBUILD),
-    sqlite3.SQLITE_ERROR: ("its tables are not as they were made", _REBUILD),
+    sqlite3.SQLITE_CORRUPT: ("it is damaged", None),
+    sqlite3.SQLITE_NOTADB: ("it is not a {name}", None),
+    sqlite3.SQLITE_ERROR: ("its tables are not as they were made", None),
 }
-"""By SQLite's result code: what is wrong with the file, and what to do about it."""
+"""By SQLite's result code: what is wrong with a file, and what to do about it; None where it must be made anew."""
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Say what is wrong with a snapshot file in one sentence.
+def explained(path: Path, kind: FileKind = SNAPSHOT_FILE) -> Iterator[None]:
+    """Say what is wrong with a state file in one sentence.
 
     Raises:
         UnusableStore: SQLite failed in the block, because of the file or its disk.
@@ -57,19 +67,36 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # without SQLite's finer distinctions
-        reason, fix = _TROUBLES.get(code, (str(error), _REBUILD))
-        raise UnusableStore(f"The snapshot file {path.name} cannot be used: {reason}.", fix=fix) from error
+        reason, fix = _TROUBLES.get(code, (str(error), None))
+        raise UnusableStore(
+            f"The {kind.name} {path.name} cannot be used: {reason.format(name=kind.name)}.", fix=fix or kind.anew
+        ) from error
 
 
 @contextmanager
-def _reachable(path: Path) -> Iterator[None]:
+def _reachable(path: Path, kind: FileKind = SNAPSHOT_FILE) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise UnusableStore(
-            f"The snapshot file {path.name} cannot be used: {error.strerror}.",
+            f"The {kind.name} {path.name} cannot be used: {error.strerror}.",
             fix=f"let this user read and write {path.parent}",
         ) from error
+
+
+def open_database(
+    path: Path, kind: FileKind = SNAPSHOT_FILE, connection: type[sqlite3.Connection] = sqlite3.Connection
+) -> sqlite3.Connection:
+    """Open a state file, and make it (readable by its owner only) when it is not there.
+
+    Raises:
+        UnusableStore: It cannot be opened.
+    """
+    with _reachable(path, kind), explained(path, kind):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        path.chmod(0o600)
+        return sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=connection)
 
 
 def set_aside(path: Path) -> Path | None:
@@ -99,11 +126,7 @@ class Store:
             UnusableStore: It cannot be opened, is damaged, or was written by a newer version.
         """
         self.path = path
-        with _reachable(path), explained(path):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            path.chmod(0o600)
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db = open_database(path)
         try:
             with explained(path):
                 version = self._prepare()

@@ -17,6 +17,7 @@ from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable, StaleReading, SyncTaken
 from ploy_connector_aws.spec import Connector, ConnectorError
 
+from . import logs
 from .changes import Changes, finish
 from .guard import hold_reasons
 from .history import Ending, History, HistoryEntry, ScopeReport
@@ -25,7 +26,7 @@ from .reading import PAGES_PER_TRANSACTION, OnProgress, UnexpectedFailure, read
 from .resume import ReadScopes
 from .snapshot import OriginMoved, Run
 from .store import Store
-from .verified import VerifiedChanges, find_settled
+from .verified import KeepsVerified, find_settled
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Sync:
         on_progress: Told now and then how far reading is.
         pages_per_transaction: After so many pages at the most, what was read is written down.
         now: The clock.
+        checkpoint: Called where the sync may be cut off and gone on with: what it raises cuts it off there.
     """
 
     def __init__(
@@ -73,10 +75,11 @@ class Sync:
         integration_id: str,
         *,
         fingerprint: str,
-        verified: VerifiedChanges | None = None,
+        verified: KeepsVerified | None = None,
         on_progress: OnProgress = lambda _: None,
         pages_per_transaction: int = PAGES_PER_TRANSACTION,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        checkpoint: Callable[[], None] = lambda: None,
     ) -> None:
         self._connector = connector
         self._store = store
@@ -88,6 +91,7 @@ class Sync:
         self._on_progress = on_progress
         self._pages_per_transaction = pages_per_transaction
         self._now = now
+        self._checkpoint = checkpoint
         self._interval = timedelta(seconds=connector.installed.manifest.scan_interval_seconds)
 
     def make(self) -> SyncResult:
@@ -100,6 +104,10 @@ class Sync:
             ConnectorError: Nothing at all could be read.
             PlatformError: The platform refused. What was read waits here while it is fresh.
         """
+        with logs.bound(integration=self._integration_id, run_id=None):
+            return self._make()
+
+    def _make(self) -> SyncResult:
         try:
             hello = self._introduce()
             self._interval = timedelta(seconds=hello.scan_interval_seconds)
@@ -119,7 +127,7 @@ class Sync:
         try:
             return self._push(run, hello)
         except StaleReading as refusal:
-            _log.warning("run %s: reading again: %s", run.run_id, refusal)
+            _log.warning("reading again: %s", refusal)
             self._end(run, "dropped", refusal.message)
         return self._push(self._read_and_compare(), hello)
 
@@ -159,15 +167,16 @@ class Sync:
             self._store.note(run, base=base.number if base else None, changes=_CHANGES.dump_json(changes).decode())
             self._store.mark(run, "compared")
             self._store.touch(run, self._now())
-        _log.info("run %s: compared: %s", run.run_id, changes)
+        _log.info("compared: %s", changes)
         return run
 
     def _read(self) -> Run:
         now = self._now()
         run = self._store.recent(self._fingerprint, "reading", since=now - self._interval, now=now)
         if run is not None and run.reading_started_at >= now - _LONGEST_READING:
+            logs.bind(run_id=run.run_id)
             skip = ReadScopes(run)
-            _log.info("run %s: going on; %d scopes were read before", run.run_id, len(skip))
+            _log.info("going on; %d scopes were read before", len(skip))
             try:
                 with self._store.transaction():
                     run.go_on()
@@ -180,7 +189,8 @@ class Sync:
             if stale.state in ("reading", "compared"):
                 self._end(stale, "dropped", "It was too old to go on with, or read under other settings.")
         run = self._store.begin(uuid.uuid4().hex, self._now(), fingerprint=self._fingerprint)
-        _log.info("run %s of integration %s: reading", run.run_id, self._integration_id)
+        logs.bind(run_id=run.run_id)
+        _log.info("reading")
         self._fill(run)
         return run
 
@@ -195,6 +205,7 @@ class Sync:
                 on_progress=self._on_progress,
                 pages_per_transaction=self._pages_per_transaction,
                 now=self._now,
+                checkpoint=self._checkpoint,
             )
         except (ConnectorError, UnexpectedFailure) as error:
             ended = entry.model_copy(update={"ended_at": self._now(), "reasons": (str(error),)})
@@ -202,6 +213,7 @@ class Sync:
             raise
 
     def _push(self, run: Run, hello: wire.HelloAnswer) -> SyncResult:
+        logs.bind(run_id=run.run_id)
         changes = stored_changes(run)
         push = Push(
             self._platform,
@@ -213,6 +225,7 @@ class Sync:
             limits=hello.limits,
             hold=hold_reasons(changes),
             verified=self._verified,
+            checkpoint=self._checkpoint,
         )
         try:
             answer = push.make(choose_mode(self._store, run, hello))
@@ -236,8 +249,8 @@ class Sync:
             History(self._store.connection).add(entry)
             note_answer(self._store, run, answer)
         if self._verified and answer.status == "committed":
-            self._verified.settle(find_settled(run, self._verified.all()))
-        _log.info("run %s: %s as generation %s", run.run_id, answer.status, answer.generation)
+            self._verified.settle(find_settled(run, self._verified.verified()))
+        _log.info("%s as generation %s", answer.status, answer.generation, extra={"run_id": run.run_id})
 
     def _end(self, run: Run, ending: Ending, reason: str) -> None:
         """Drop a run that was not committed, and say so in the history."""

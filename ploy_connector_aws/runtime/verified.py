@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import AwareDatetime
 
@@ -51,6 +52,16 @@ class VerifiedChange(Frozen):
         )
 
 
+class KeepsVerified(Protocol):
+    """Who keeps verified changes, for a sync: a task file does."""
+
+    def verified(self) -> tuple[VerifiedChange, ...]:
+        """Those that no run has seen yet, in the order in which they were verified."""
+
+    def settle(self, ids: Iterable[str]) -> None:
+        """Note that a run has seen some."""
+
+
 class VerifiedChanges:
     """The table of them, in any file. Used by one thread at a time, inside the caller's transactions."""
 
@@ -64,8 +75,10 @@ class VerifiedChanges:
             " change TEXT)"  # without a change: a run has seen it
         )
 
-    def add(self, change: VerifiedChange) -> None:
-        """Keep a change, unless it is kept or settled already."""
+    def add(self, change: VerifiedChange, *, unless_seen_by: Run | None = None) -> None:
+        """Keep a change, unless it is kept or settled already, or a run has seen it."""
+        if unless_seen_by is not None and unless_seen_by.has_seen(change.scope, change.verified_at):
+            return
         self._db.execute(
             "INSERT OR IGNORE INTO verified_changes (id, change) VALUES (?, ?)",
             (change.id, change.model_dump_json(exclude_defaults=True)),
@@ -73,7 +86,24 @@ class VerifiedChanges:
 
     def all(self) -> tuple[VerifiedChange, ...]:
         """The changes that no run has seen yet, in the order in which they were verified."""
-        rows = self._db.execute("SELECT change FROM verified_changes WHERE change IS NOT NULL")
+        return self._where("1")
+
+    def about(self, account_id: str) -> tuple[VerifiedChange, ...]:
+        """Those of them that matter for the paths of one account: its own grants, and what entitlements open."""
+        matters = (
+            "json_extract(value, '$.principal_kind') = 'entitlement'"
+            " OR json_extract(value, '$.principal_id') = :account"
+        )
+        return self._where(
+            f"EXISTS (SELECT 1 FROM json_each(change, '$.added') WHERE {matters})"
+            f" OR EXISTS (SELECT 1 FROM json_each(change, '$.removed') WHERE {matters})",
+            account=account_id,
+        )
+
+    def _where(self, condition: str, **values: str) -> tuple[VerifiedChange, ...]:
+        rows = self._db.execute(
+            f"SELECT change FROM verified_changes WHERE change IS NOT NULL AND ({condition})", values
+        ).fetchall()
         changes = (VerifiedChange.model_validate_json(change) for (change,) in rows)
         return tuple(sorted(changes, key=lambda change: change.verified_at))
 

@@ -3,7 +3,8 @@
 Map: ``hooks`` (what is called), ``records`` (what is reported), ``pages`` (records inside scopes that prove
 completeness), ``changes`` (grant and revoke), ``reports`` (connection tests), ``errors`` (what may be raised),
 ``manifest`` (what is known of a connector beforehand), ``wizard`` (its set-up as data), ``templates`` (how the wizard's
-documents and links are rendered), ``host`` (finding and opening connectors).
+documents and links are rendered), ``host`` (finding and opening connectors), ``serving`` (for whom an instance works,
+and who counts its calls).
 """
 
 from .changes import AccessChange, AccessPath, AccessRequest
@@ -22,6 +23,7 @@ from .manifest import SPEC_VERSION, Manifest
 from .pages import Failure, Page
 from .records import Account, Email, Entitlement, ExternalId, Grant, Record, RecordKey, Resource
 from .reports import Check, ConnectionReport
+from .serving import Serving, current_serving
 from .templates import TemplateError, render
 from .wizard import (
     Document,
@@ -69,6 +71,7 @@ __all__ = [
     "RecordKey",
     "Refused",
     "Resource",
+    "Serving",
     "Step",
     "TemplateError",
     "TemporaryError",
@@ -76,6 +79,7 @@ __all__ = [
     "WizardField",
     "check_connectors",
     "choose_features",
+    "current_serving",
     "find_connectors",
     "hookimpl",
     "render",

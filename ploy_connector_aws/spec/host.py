@@ -12,6 +12,7 @@ import pluggy
 
 from .hooks import PROJECT_NAME, ConnectorHooks
 from .manifest import SPEC_VERSION, Manifest
+from .serving import Serving, serving
 
 REQUIRED_HOOKS = ("configure", "test_connection")
 LIST_HOOKS = ("list_accounts", "list_entitlements", "list_resources")
@@ -35,18 +36,20 @@ class InstalledConnector:
         """The connector's name, unique among those installed."""
         return self.manifest.name
 
-    def open(self, config: Mapping[str, Any]) -> Connector:
+    def open(self, config: Mapping[str, Any], for_whom: Serving | None = None) -> Connector:
         """Make an instance of its own for one integration, and configure it.
 
         Args:
             config: The integration's settings.
+            for_whom: What the instance may know of whom it works for.
 
         Raises:
             ConfigurationError: A setting is wrong.
             ConnectorRefused: The hook implementations break the specification.
         """
         connector = Connector(self)
-        connector.hooks.configure(config=config)
+        with serving(for_whom):
+            connector.hooks.configure(config=config)
         return connector
 
 

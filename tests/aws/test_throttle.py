@@ -113,7 +113,7 @@ def test_a_rate_factor_that_is_no_positive_number_is_refused(text: str) -> None:
     assert refused.value.field == "PLOY_AWS_RATE_FACTOR"
 
 
-def test_budgets_are_shared_by_integrations_on_one_aws_account_and_go_with_the_last_of_them() -> None:
+def test_budgets_are_shared_by_one_organisation_on_one_aws_account_and_go_with_the_last_of_them() -> None:
     first, second, other = (Throttle(account, {}) for account in ("111122223333", "111122223333", "444455556666"))
 
     def budget(throttle: Throttle, service: str, operation: str) -> RateBudget:
@@ -123,7 +123,10 @@ def test_budgets_are_shared_by_integrations_on_one_aws_account_and_go_with_the_l
     assert budget(first, "identitystore", "ListUsers") is budget(second, "identitystore", "ListUsers")
     assert budget(first, "identitystore", "ListUsers") is not budget(first, "identitystore", "ListGroups")
     assert budget(first, "sso-admin", "ListInstances") is not budget(other, "sso-admin", "ListInstances")
+    stranger = Throttle("111122223333", {}, organisation="another")
+    assert budget(first, "sso-admin", "ListInstances") is not budget(stranger, "sso-admin", "ListInstances")
     budget(first, "sso-admin", "ListInstances").slow_down()
+    assert budget(stranger, "sso-admin", "ListInstances").calls_per_second == 16
     del first, second
     anew = Throttle("111122223333", {})
     assert budget(anew, "sso-admin", "ListInstances").calls_per_second == 16

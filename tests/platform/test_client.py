@@ -23,10 +23,12 @@ from ploy_connector_aws.platform.errors import (
     StaleReading,
     SyncGone,
     SyncTaken,
+    TaskGone,
     TokenRejected,
 )
+from ploy_connector_aws.platform.openapi import CALLS
 from ploy_connector_aws.platform.retry import RetryPolicy
-from ploy_connector_aws.spec import ConfigurationError
+from ploy_connector_aws.spec import ConfigurationError, ConnectionReport
 
 URL = "https://ploy.example/base"
 API = URL + "/connector/v1"
@@ -34,6 +36,8 @@ TOKEN = "ploy_t0ken"
 BATCH = API + "/integrations/i1/syncs/s1/batches/1"
 NONE = wire.Integrations(integrations=())
 OK = httpx.Response(200, json={"integrations": []})
+WISH = wire.LeaseRequest(request_id="r1", holder="h1", most=5, wait_seconds=60)
+DONE = wire.TaskDone(lease_id="l1", report=ConnectionReport(checks=()))
 
 
 @dataclass
@@ -112,7 +116,7 @@ def test_a_batch_is_gzip_ndjson_with_the_digest_of_what_is_sent_and_is_the_same_
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("name", ["integrations", "hello", "open_sync", "put_batch", "sync_status", "commit", "abort"])
+@pytest.mark.parametrize("name", [call.name for call in CALLS])
 def test_every_call_is_made_again_when_its_answer_was_lost(
     client: PlatformClient, clock: Clock, first: Any, name: str
 ) -> None:
@@ -142,6 +146,19 @@ def test_every_call_is_made_again_when_its_answer_was_lost(
             *("POST", "/integrations/i1/syncs/s1/commit", {"status": "committed", "generation": 1}),
         ),
         "abort": (("i1", "s1"), "POST", "/integrations/i1/syncs/s1/abort", status),
+        "lease_tasks": (("i1", WISH), "POST", "/integrations/i1/tasks/lease", {}),
+        "extend_lease": (
+            ("i1", "t1", wire.LeaseExtension(lease_id="l1")),
+            *("POST", "/integrations/i1/tasks/t1/extend", {"lease_seconds": 1}),
+        ),
+        "complete_task": (
+            ("i1", "t1", DONE),
+            *("POST", "/integrations/i1/tasks/t1/complete", {"id": "t1", "state": "done"}),
+        ),
+        "fail_task": (
+            ("i1", "t1", wire.TaskFailed(lease_id="l1", code="c", message="m")),
+            *("POST", "/integrations/i1/tasks/t1/fail", {"id": "t1", "state": "manual"}),
+        ),
     }
     arguments, method, path, answer = calls[name]
     route = respx.route(method=method, url=API + path).mock(side_effect=[first, httpx.Response(200, json=answer)])
@@ -226,6 +243,80 @@ def test_a_refusal_is_an_error_of_its_own_and_is_not_tried_again(
         f"Ploy refused PUT /base/connector/v1/integrations/i1/syncs/s1/batches/1: {wire.PROBLEMS[code].title} As it is."
     )
     assert clock.waits == []
+
+
+@respx.mock
+@pytest.mark.parametrize("code", ["task_unknown", "lease_lost", "task_conflict"])
+@pytest.mark.parametrize("name", ["extend", "complete", "fail"])
+def test_a_task_that_is_somebody_elses_or_has_ended_is_gone_and_is_not_reported_again(
+    client: PlatformClient, clock: Clock, name: str, code: str
+) -> None:
+    route = respx.post(f"{API}/integrations/i1/tasks/t1/{name}").mock(return_value=problem(code))
+
+    with pytest.raises(TaskGone) as caught:
+        if name == "extend":
+            client.extend_lease("i1", "t1", wire.LeaseExtension(lease_id="l1"))
+        elif name == "complete":
+            client.complete_task("i1", "t1", DONE)
+        else:
+            client.fail_task("i1", "t1", wire.TaskFailed(lease_id="l1", code="c", message="m"))
+
+    assert str(caught.value) == (
+        f"Ploy refused POST /base/connector/v1/integrations/i1/tasks/t1/{name}: {wire.PROBLEMS[code].title}"
+    )
+    assert (caught.value.code, route.call_count, clock.waits) == (code, 1, [])
+
+
+@respx.mock
+def test_a_report_that_is_wrong_in_itself_is_refused_and_the_task_is_not_gone(client: PlatformClient) -> None:
+    respx.post(API + "/integrations/i1/tasks/t1/complete").mock(return_value=problem("body_invalid"))
+
+    with pytest.raises(PlatformRefused) as caught:
+        client.complete_task("i1", "t1", DONE)
+
+    assert (type(caught.value), caught.value.code) == (PlatformRefused, "body_invalid")
+
+
+@respx.mock
+@pytest.mark.parametrize(("wait_seconds", "limit"), [(0, 30), (60, 90)])
+def test_asking_for_tasks_waits_longer_than_the_platform_does(
+    client: PlatformClient, wait_seconds: int, limit: float
+) -> None:
+    route = respx.post(API + "/integrations/i1/tasks/lease").mock(return_value=httpx.Response(200, json={}))
+
+    wish = WISH.model_copy(update={"wait_seconds": wait_seconds})
+    assert client.lease_tasks("i1", wish) == wire.LeaseAnswer()
+
+    assert route.calls.last.request.extensions["timeout"] == {
+        "connect": 10,
+        "read": limit,
+        "write": limit,
+        "pool": limit,
+    }
+
+
+@respx.mock
+def test_what_is_leased_is_read_and_what_cannot_be_a_task_is_outside_the_contract(client: PlatformClient) -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    task = {"id": "t1", "kind": "grant", "created_at": moment.isoformat(), "deadline": moment.isoformat()}
+    lease: dict[str, Any] = {"lease_id": "l1", "lease_seconds": 9}
+    pair = {"account_id": "u1", "entitlement_id": "g1"}
+    answers = [{"tasks": [one], "flags": {"read_only": True}} for one in ({**task, **lease, **pair}, {**task, **lease})]
+    respx.post(API + "/integrations/i1/tasks/lease").mock(
+        side_effect=[httpx.Response(200, json=answer) for answer in answers]
+    )
+
+    assert client.lease_tasks("i1", WISH) == wire.LeaseAnswer(
+        tasks=(
+            wire.Task(
+                **{"id": "t1", "kind": "grant", "created_at": moment, "deadline": moment, **pair},
+                **lease,
+            ),
+        ),
+        flags=wire.Flags(read_only=True),
+    )
+    with pytest.raises(PlatformUnavailable, match="does not fit the contract"):
+        client.lease_tasks("i1", WISH)
 
 
 @respx.mock
@@ -331,8 +422,13 @@ def test_ids_cannot_lead_out_of_their_place_in_the_path(client: PlatformClient) 
 
     with pytest.raises(PlatformError):
         client.sync_status("../x?y=1", "a/b")
+    with pytest.raises(PlatformError):
+        client.complete_task("i", "a/../b?", DONE)
 
-    assert route.calls.last.request.url.raw_path == b"/base/connector/v1/integrations/..%2Fx%3Fy%3D1/syncs/a%2Fb"
+    assert [call.request.url.raw_path for call in route.calls] == [
+        b"/base/connector/v1/integrations/..%2Fx%3Fy%3D1/syncs/a%2Fb",
+        b"/base/connector/v1/integrations/i/tasks/a%2F..%2Fb%3F/complete",
+    ]
 
 
 @respx.mock

@@ -127,19 +127,44 @@ def open_directory(source: Source) -> Connector:
     return check_connectors([("directory", Directory)])["directory"].open({"source": source})
 
 
-@dataclass
-class Platform:
-    """The platform's calls, made on its inside. A call may be lost before it acts or after, or the process may end."""
+@dataclass(kw_only=True)
+class Calls:
+    """Calls that may be lost before they act or after, or during which the process may end."""
 
-    handover: Handover
-    limits: wire.Limits = field(default_factory=lambda: wire.Limits(max_batch_lines=4))
     flags: wire.Flags = field(default_factory=wire.Flags)
     faults: dict[int, str] = field(default_factory=dict)
     """By the number of a call from now on: 'lost' or 'unanswered', 'crash' or 'crash after'."""
     is_down: bool = False
     calls: list[str] = field(default_factory=list)
-    lines: int = 0
     before: Callable[[str], None] = lambda _: None
+
+    def _make(self, name: str, call: Callable[[], T]) -> T:
+        self.calls.append(name)
+        self.before(name)
+        fault = "lost" if self.is_down else self.faults.get(len(self.calls))
+        if fault == "crash":
+            raise Crash
+        if fault == "lost":
+            raise PlatformUnavailable("Ploy cannot be reached.")
+        try:
+            answer = call()
+        except Refusal as refusal:
+            problem = wire.Problem(status=wire.PROBLEMS[refusal.code].status, code=refusal.code)
+            raise REFUSALS.get(refusal.code, PlatformRefused)(str(refusal), problem=problem) from None
+        if fault == "crash after":
+            raise Crash
+        if fault == "unanswered":
+            raise PlatformUnavailable("Ploy did not answer.")
+        return answer
+
+
+@dataclass
+class Platform(Calls):
+    """The platform's calls for a sync, made on its inside."""
+
+    handover: Handover
+    limits: wire.Limits = field(default_factory=lambda: wire.Limits(max_batch_lines=4))
+    lines: int = 0
 
     def hello(self) -> wire.HelloAnswer:
         return self._make(
@@ -169,22 +194,3 @@ class Platform:
 
     def abort(self, _: str, sync_id: str) -> wire.SyncStatus:
         return self._make("abort", lambda: self.handover.abort(sync_id))
-
-    def _make(self, name: str, call: Callable[[], T]) -> T:
-        self.calls.append(name)
-        self.before(name)
-        fault = "lost" if self.is_down else self.faults.get(len(self.calls))
-        if fault == "crash":
-            raise Crash
-        if fault == "lost":
-            raise PlatformUnavailable("Ploy cannot be reached.")
-        try:
-            answer = call()
-        except Refusal as refusal:
-            problem = wire.Problem(status=wire.PROBLEMS[refusal.code].status, code=refusal.code)
-            raise REFUSALS.get(refusal.code, PlatformRefused)(str(refusal), problem=problem) from None
-        if fault == "crash after":
-            raise Crash
-        if fault == "unanswered":
-            raise PlatformUnavailable("Ploy did not answer.")
-        return answer

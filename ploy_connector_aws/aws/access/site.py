@@ -14,7 +14,7 @@ from ploy_connector_aws.aws.identity_center.instance import Instance, read_insta
 from ploy_connector_aws.aws.paging import read_pages
 from ploy_connector_aws.aws.session import SHORT, ReadSession
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.spec import Entitlement, NotFound, Refused, TemporaryError
+from ploy_connector_aws.spec import Entitlement, NotFound, Refused, Serving, TemporaryError
 
 from .clock import Clock
 
@@ -39,12 +39,13 @@ class Site:
     Args:
         config: The integration's settings.
         clock: The time.
+        serving: For whom orders are carried out.
     """
 
-    def __init__(self, config: AwsConfig, clock: Clock) -> None:
+    def __init__(self, config: AwsConfig, clock: Clock, serving: Serving | None = None) -> None:
         self.config = config
         self._clock = clock
-        self._session = ReadSession(config, "access", SHORT)
+        self._session = ReadSession(config, "access", SHORT, serving=serving)
         self._instance: _Kept[Instance] | None = None
         self._groups: dict[str, _Kept[Entitlement]] = {}
 
@@ -88,6 +89,11 @@ class Site:
         if self._instance is None:
             raise TemporaryError("The instance of IAM Identity Center is not known.")
         return self._instance.thing
+
+    @property
+    def session(self) -> ReadSession:
+        """The session in which things are looked up; what is done beside it shares its rate budgets."""
+        return self._session
 
     @property
     def identity_store(self) -> BaseClient:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from ploy_connector_aws.aws import grantability
@@ -61,6 +62,7 @@ def read_assignments(reading: Reading, kind: PrincipalKind, principal_id: str) -
     if reading.seen.find(kind.seen, [principal_id])[principal_id].state == "gone":
         yield Page(scope=scope, gone=True)
         return
+    yield Page(scope=scope, began_at=datetime.now(UTC))
     try:
         for rows in read_pages(
             reading.sso_admin,

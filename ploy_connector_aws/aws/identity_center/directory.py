@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from ploy_connector_aws.aws import grantability
@@ -57,6 +58,7 @@ def read_groups(reading: Reading) -> Iterator[Page]:
 def read_members(reading: Reading, group_id: str) -> Iterator[Page]:
     """Read the members of one group. A group that is gone by now is retracted."""
     scope = members_scope(group_id)
+    yield Page(scope=scope, began_at=datetime.now(UTC))
     has_unknown_members = False
     try:
         for rows in read_pages(

@@ -54,7 +54,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "counts_differ": ProblemKind(422, "What arrived is not as many records and scopes as the commit says."),
     "scopes_unannounced": ProblemKind(422, "Records name scopes that no scope line announced."),
     "outcome_differs": ProblemKind(422, "The platform's comparison finds other changes than the commit expects."),
-    "clock_ahead": ProblemKind(422, "Reading began in the future: the runtime's clock is wrong."),
+    "clock_ahead": ProblemKind(422, "Something is said to have happened in the future: the runtime's clock is wrong."),
     "task_unknown": ProblemKind(404, "This integration never had such a task."),
     "lease_lost": ProblemKind(409, "The task was given to somebody else, or has ended, since this lease was given."),
     "task_conflict": ProblemKind(409, "Another report of this task arrived already."),

@@ -30,7 +30,9 @@ class Task(Answered):
     entitlement_id: Id | None = Field(default=None, description="With a grant or a revoke.")
     reason: str | None = None
     created_at: AwareDatetime
-    deadline: AwareDatetime = Field(description="What is not reported by then becomes a manual task.")
+    deadline: AwareDatetime = Field(
+        description="What is not reported by then, and is under no lease, becomes a manual task."
+    )
     lease_id: str
     lease_seconds: Annotated[int, Field(ge=1, description="It ends so long after the answer, unless extended.")]
 
@@ -43,14 +45,20 @@ class Task(Answered):
 
 
 class LeaseRequest(Sent):
-    """Ask for tasks; answered at once when there are any, otherwise when one comes or the wait is over.
+    """Ask for tasks; answered at once when there are any, otherwise when one comes, the flags change or the wait ends.
 
-    Tasks on one pair of account and entitlement are given out one at a time, in the order in which they were created;
-    between different pairs revokes go first.
+    Grants and revokes on one pair of account and entitlement are given out one at a time, in the order in which they
+    were created: the next once the one before has been reported, or has become a manual task. Between different pairs
+    revokes go first. Previews, checks and syncs change nothing, so they neither wait for a pair nor keep it waiting.
     """
 
     request_id: Annotated[
-        str, Field(min_length=1, max_length=128, description="New for each wish: the same one gets the same tasks.")
+        str,
+        Field(
+            min_length=1,
+            max_length=128,
+            description="New for each wish: the same one of the same holder gets the same tasks.",
+        ),
     ]
     holder: Annotated[str, Field(min_length=1, max_length=128, description="Stable for one runtime's state.")]
     most: Annotated[int, Field(ge=0, le=100, description="How many tasks at the most; 0 asks for the flags only.")]
@@ -67,7 +75,11 @@ class LeaseAnswer(Answered):
 
 
 class LeaseExtension(Sent):
-    """Keep a task while working on it. A lease that has run out can be extended while nobody else got the task."""
+    """Keep a task while working on it. A lease that has run out can be extended while nobody else got the task.
+
+    A task that is refused has ended or is somebody else's: begin nothing more for it. What is reported of it all the
+    same is taken where the platform itself had given it up at its deadline.
+    """
 
     lease_id: str
 
@@ -107,9 +119,10 @@ class TaskFailed(Sent):
 
     lease_id: str
     code: str = Field(
-        description="Machine-readable. 'state_unknown': it could not be confirmed whether the change took effect."
+        min_length=1,
+        description="Machine-readable. 'state_unknown': it could not be confirmed whether the change took effect.",
     )
-    message: str = Field(description="One plain sentence; never contains a secret.")
+    message: str = Field(min_length=1, description="One plain sentence; never contains a secret.")
     fix: str | None = None
     missing_permissions: tuple[str, ...] = ()
     request_id: str | None = Field(default=None, description="The remote system's id of the failed request.")

@@ -8,7 +8,8 @@ from ploy_connector_aws.platform import wire
 
 from .lines import unpack
 from .problems import Refusal
-from .requests import Body, Organisation, PloyHost, Target, parse
+from .requests import Body, Organisation, PloyHost, Target, integration_of, parse
+from .waiting import wait_for_tasks
 
 router = APIRouter(prefix=wire.API_PREFIX)
 
@@ -78,6 +79,41 @@ def commit(
 def abort(ploy: PloyHost, target: Target, sync_id: str) -> wire.SyncStatus:
     """Drop what was staged."""
     return ploy.handover(target.integration.id).abort(sync_id)
+
+
+@router.post("/integrations/{integration_id}/tasks/lease")
+async def lease_tasks(ploy: PloyHost, target: Target, body: Body, request: Request) -> wire.LeaseAnswer:
+    """Give out tasks; wait for them as long as is wished."""
+    _seen(ploy, request, body)
+    wish, integration_id = parse(wire.LeaseRequest, body), target.integration.id
+
+    def look() -> tuple[wire.LeaseAnswer, bool]:
+        integration_of(request, integration_id)  # the token may be revoked by now, the integration switched off
+        answer = ploy.lease_tasks(integration_id, wish)
+        return answer, bool(answer.tasks) or not wish.most or ploy.queue(integration_id).is_answered(wish)
+
+    return await wait_for_tasks(ploy.bells, integration_id, wish, look, request.is_disconnected)
+
+
+@router.post("/integrations/{integration_id}/tasks/{task_id}/extend")
+def extend_lease(ploy: PloyHost, target: Target, task_id: str, body: Body, request: Request) -> wire.LeaseExtended:
+    """Let a runtime keep a task."""
+    _seen(ploy, request, body)
+    return ploy.extend_lease(target.integration.id, task_id, parse(wire.LeaseExtension, body))
+
+
+@router.post("/integrations/{integration_id}/tasks/{task_id}/complete")
+def complete_task(ploy: PloyHost, target: Target, task_id: str, body: Body, request: Request) -> wire.TaskStatus:
+    """Take the report that a task was done."""
+    _seen(ploy, request, body)
+    return ploy.complete_task(target.integration.id, task_id, parse(wire.TaskDone, body))
+
+
+@router.post("/integrations/{integration_id}/tasks/{task_id}/fail")
+def fail_task(ploy: PloyHost, target: Target, task_id: str, body: Body, request: Request) -> wire.TaskStatus:
+    """Take the report that a person must look at a task."""
+    _seen(ploy, request, body)
+    return ploy.fail_task(target.integration.id, task_id, parse(wire.TaskFailed, body))
 
 
 def _seen(ploy: PloyHost, request: Request, content: bytes) -> None:

@@ -17,7 +17,10 @@ from ploy_connector_aws.spec.records import RecordType
 from .handover import Handover
 from .ledger import Generation, RecordChange, Sync
 from .picture import Picture
-from .registry import Enabled, IssuedToken, NotAllowed, Registry
+from .queue import TaskQueue
+from .registry import Enabled, Intervals, IssuedToken, NotAllowed, Registry
+from .task_ledger import OrderedTask, TaskEvent
+from .waiting import Bells
 
 
 class SeenBody(NamedTuple):
@@ -35,6 +38,7 @@ class Ploy:
         state_dir: Where everything is kept, so that it survives a restart.
         clock: Tells the time (UTC).
         lease: How long an open sync is kept when nothing arrives.
+        task_lease: How long a runtime has a task when it does not extend its lease.
     """
 
     def __init__(
@@ -43,14 +47,18 @@ class Ploy:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         lease: timedelta = timedelta(minutes=5),
+        task_lease: timedelta = timedelta(minutes=5),
     ) -> None:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._state_dir = state_dir
         self._clock = clock
         self._lease = lease
+        self._task_lease = task_lease
         self._registry = Registry(state_dir / "ploy.sqlite")
         self._handovers: dict[str, Handover] = {}
+        self._queues: dict[str, TaskQueue] = {}
         self._lock = threading.Lock()
+        self.bells = Bells()
         self.bodies: list[SeenBody] | None = None
         """Set to a list to collect every request's body in it."""
 
@@ -58,6 +66,8 @@ class Ploy:
         """Close all files."""
         for handover in self._handovers.values():
             handover.close()
+        for queue in self._queues.values():
+            queue.close()
         self._registry.close()
 
     # Organisations, tokens and integrations.
@@ -119,12 +129,14 @@ class Ploy:
         """Switch an integration on or off. A runtime does not see one that is off."""
         self.integration(integration_id)
         self._registry.enable(integration_id, is_enabled)
+        self.bells.ring(integration_id)
 
     def set_flags(self, integration_id: str, **flags: bool) -> wire.Flags:
         """Change some of what the runtime is told: ``paused``, ``read_only``, ``full_requested``."""
         before = self.integration(integration_id).flags
         changed = wire.Flags.model_validate({**before.model_dump(), **flags})
         self._registry.set_flags(integration_id, changed)
+        self.bells.ring(integration_id)
         return changed
 
     def set_limits(self, integration_id: str, **limits: int) -> wire.Limits:
@@ -134,6 +146,13 @@ class Ploy:
         self._registry.set_limits(integration_id, changed)
         return changed
 
+    def set_intervals(self, integration_id: str, **seconds: int) -> Intervals:
+        """Change how often a runtime does things: ``scan_interval_seconds``, ``poll_interval_seconds``."""
+        before = self.integration(integration_id).intervals
+        changed = Intervals.model_validate({**before.model_dump(), **seconds})
+        self._registry.set_intervals(integration_id, changed)
+        return changed
+
     # What a runtime asks.
 
     def hello(self, integration_id: str, hello: wire.HelloRequest) -> wire.HelloAnswer:
@@ -141,7 +160,9 @@ class Ploy:
         self._registry.note_hello(integration_id, hello)
         enabled = self.integration(integration_id)
         generation = self.handover(integration_id).generation
-        return wire.HelloAnswer(limits=enabled.limits, flags=enabled.flags, generation=generation)
+        return wire.HelloAnswer(
+            limits=enabled.limits, flags=enabled.flags, generation=generation, **enabled.intervals.model_dump()
+        )
 
     def handover(self, integration_id: str) -> Handover:
         """Where this integration's runs are handed over.
@@ -152,10 +173,21 @@ class Ploy:
         with self._lock:
             if integration_id not in self._handovers:
                 self.integration(integration_id)
-                self._handovers[integration_id] = Handover(
-                    self._file(integration_id), clock=self._clock, lease=self._lease
-                )
+                file = self._file(integration_id)
+                # Both at once, before anything long can be done to the file.
+                handover = Handover(file, clock=self._clock, lease=self._lease)
+                self._queues[integration_id] = TaskQueue(file, clock=self._clock, lease=self._task_lease)
+                self._handovers[integration_id] = handover
             return self._handovers[integration_id]
+
+    def queue(self, integration_id: str) -> TaskQueue:
+        """Where this integration's tasks are.
+
+        Raises:
+            NotAllowed: There is no such integration.
+        """
+        self.handover(integration_id)  # makes both
+        return self._queues[integration_id]
 
     def open_sync(self, integration_id: str, request: wire.OpenSync) -> wire.OpenedSync:
         """Open a sync, and commit it where the request says so."""
@@ -173,7 +205,84 @@ class Ploy:
             return handover.preview(sync_id, request)
         return self._fulfilled(integration_id, sync_id, handover.commit(sync_id, request))
 
-    # What a person sees and decides.
+    def lease_tasks(self, integration_id: str, request: wire.LeaseRequest) -> wire.LeaseAnswer:
+        """Give out what may be done now; waiting for it is the server's affair."""
+        enabled = self.integration(integration_id)
+        tasks = self.queue(integration_id).lease(request, enabled.flags)
+        return wire.LeaseAnswer(tasks=tasks, flags=enabled.flags, **enabled.intervals.model_dump())
+
+    def extend_lease(self, integration_id: str, task_id: str, extension: wire.LeaseExtension) -> wire.LeaseExtended:
+        """Let a runtime keep a task."""
+        lease = self.queue(integration_id).extend(task_id, extension)
+        flags = self.integration(integration_id).flags
+        return wire.LeaseExtended(lease_seconds=int(lease.total_seconds()), flags=flags)
+
+    def complete_task(self, integration_id: str, task_id: str, done: wire.TaskDone) -> wire.TaskStatus:
+        """Take the report that a task was done."""
+        status = self.queue(integration_id).complete(task_id, done)
+        self.bells.ring(integration_id)  # the next of its pair may be given out
+        return status
+
+    def fail_task(self, integration_id: str, task_id: str, failed: wire.TaskFailed) -> wire.TaskStatus:
+        """Take the report that a person must look at a task."""
+        status = self.queue(integration_id).fail(task_id, failed)
+        self.bells.ring(integration_id)
+        return status
+
+    # What a person orders, sees and decides.
+
+    def create_task(
+        self,
+        integration_id: str,
+        kind: wire.TaskKind,
+        *,
+        account_id: str | None = None,
+        entitlement_id: str | None = None,
+        reason: str | None = None,
+        preview: bool = False,
+        deadline: datetime | None = None,
+    ) -> OrderedTask:
+        """Order something of an integration's runtime. Without a deadline it has an hour.
+
+        Raises:
+            NotAllowed: It is not something that can be ordered, or the deadline has passed.
+        """
+        task = self.queue(integration_id).create(
+            kind,
+            account_id=account_id,
+            entitlement_id=entitlement_id,
+            reason=reason,
+            preview=preview,
+            deadline=deadline,
+        )
+        self.bells.ring(integration_id)
+        return task
+
+    def tasks(self, integration_id: str) -> list[OrderedTask]:
+        """Every task of an integration as it is now, in the order in which they were created."""
+        return self.queue(integration_id).tasks()
+
+    def task(self, integration_id: str, task_id: str) -> OrderedTask:
+        """One task as it is now."""
+        return self.queue(integration_id).task(task_id)
+
+    def task_history(self, integration_id: str, task_id: str) -> tuple[TaskEvent, ...]:
+        """What happened to a task, oldest first."""
+        return self.queue(integration_id).history(task_id)
+
+    def manual_tasks(self, integration_id: str) -> list[OrderedTask]:
+        """The manual tasks that wait for a person, in the order in which they were created."""
+        return self.queue(integration_id).manual()
+
+    def resolve_task(self, integration_id: str, task_id: str, note: str) -> OrderedTask:
+        """Note that a person is done with a manual task."""
+        return self.queue(integration_id).resolve(task_id, note)
+
+    def order_again(self, integration_id: str, task_id: str) -> OrderedTask:
+        """Order what became a manual task once more; the new task."""
+        task = self.queue(integration_id).order_again(task_id)
+        self.bells.ring(integration_id)
+        return task
 
     def records(self, integration_id: str, type: RecordType | None = None) -> Iterator[StoredRecord]:  # noqa: A002
         """The current records of an integration, by type and id."""

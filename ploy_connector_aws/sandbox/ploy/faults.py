@@ -11,7 +11,19 @@ from typing import Any, Literal, TypeAlias
 
 from starlette.types import Message, Receive, Scope, Send
 
-Operation: TypeAlias = Literal["integrations", "hello", "open_sync", "put_batch", "sync_status", "commit", "abort"]
+Operation: TypeAlias = Literal[
+    "integrations",
+    "hello",
+    "open_sync",
+    "put_batch",
+    "sync_status",
+    "commit",
+    "abort",
+    "lease_tasks",
+    "extend_lease",
+    "complete_task",
+    "fail_task",
+]
 
 _Act: TypeAlias = Callable[["Passage"], Any]
 

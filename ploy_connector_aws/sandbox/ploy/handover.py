@@ -14,14 +14,14 @@ from ploy_connector_aws.runtime.guard import hold_reasons
 from ploy_connector_aws.runtime.history import ScopeReport
 from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.runtime.verified import VerifiedChange, VerifiedChanges, find_settled
+from ploy_connector_aws.runtime.verified import VerifiedChanges, find_settled
 
 from .building import build
 from .ledger import Ledger, RecordChange, Sync
 from .lines import check_lines, unpack
 from .problems import Refusal
 
-_CLOCK_TOLERANCE = timedelta(minutes=5)
+CLOCK_TOLERANCE = timedelta(minutes=5)
 _GONE = ("replaced", "aborted", "rejected")
 
 
@@ -60,7 +60,7 @@ class Handover:
             Refusal: Another opener's lease lives, reading began in the future, or the base of a delta is not the
                 newest generation; or, where the request commits at once, anything that ``commit`` refuses.
         """
-        if request.reading_started_at > self._clock() + _CLOCK_TOLERANCE:
+        if request.reading_started_at > self._clock() + CLOCK_TOLERANCE:
             raise Refusal("clock_ahead")
         with self._lock, self._store.transaction():
             sync_id = self._open(request)
@@ -211,13 +211,6 @@ class Handover:
             _, run = self._held(sync_id)
             self._store.drop(run)
             self._ledger.move(sync_id, "rejected")
-
-    def add_verified(self, change: VerifiedChange) -> None:
-        """Lay a verified grant or revoke over the picture, unless what is visible was read later."""
-        with self._lock, self._store.transaction():
-            base = self._store.baseline
-            if base is None or not base.has_seen(change.scope, change.verified_at):
-                self._verified.add(change)
 
     def _known(self, sync_id: str) -> Sync:
         sync = self._ledger.sync(sync_id)

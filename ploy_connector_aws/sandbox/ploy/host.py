@@ -34,6 +34,7 @@ class LocalPloy(Ploy):
         port: Where to listen on loopback; 0 takes a free port.
         clock: Tells the time (UTC).
         lease: How long an open sync is kept when nothing arrives.
+        task_lease: How long a runtime has a task when it does not extend its lease.
         operator_token: What opens ``/dev/v1``; made at random when None.
     """
 
@@ -44,9 +45,10 @@ class LocalPloy(Ploy):
         port: int = 0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         lease: timedelta = timedelta(minutes=5),
+        task_lease: timedelta = timedelta(minutes=5),
         operator_token: str | None = None,
     ) -> None:
-        super().__init__(state_dir, clock=clock, lease=lease)
+        super().__init__(state_dir, clock=clock, lease=lease, task_lease=task_lease)
         self.operator_token = operator_token or secrets.token_urlsafe(24)
         self.faults = Faults()
         self._app = make_app(self, self.operator_token)
@@ -60,6 +62,7 @@ class LocalPloy(Ploy):
 
     def __exit__(self, *_: object) -> None:
         """Stop, and close all files."""
+        self.bells.stop()
         if self._server is not None:
             self._server.close()
         self.close()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.records import RecordType
 
 from .requests import Body, PloyHost, check_operator, parse
+from .task_ledger import OrderedTask, TaskState
 
 router = APIRouter(prefix="/dev/v1", dependencies=[Depends(check_operator)])
 
@@ -36,6 +37,20 @@ class _Changes(_Model):
     settings: dict[str, JsonValue] = {}
     flags: dict[str, bool] = {}
     limits: dict[str, int] = {}
+    intervals: dict[str, int] = {}
+
+
+class _NewTask(_Model):
+    kind: wire.TaskKind
+    account_id: str | None = None
+    entitlement_id: str | None = None
+    reason: str | None = None
+    preview: bool = False
+    deadline: AwareDatetime | None = None
+
+
+class _Resolution(_Model):
+    note: Annotated[str, Field(min_length=1)]
 
 
 def answer_not_allowed(_: Request, error: Exception) -> Response:
@@ -83,6 +98,7 @@ def integrations(ploy: PloyHost) -> list[dict[str, Any]]:
             "is_enabled": enabled.is_enabled,
             "flags": enabled.flags.model_dump(),
             "limits": enabled.limits.model_dump(),
+            "intervals": enabled.intervals.model_dump(),
             "hello": enabled.hello.model_dump() if enabled.hello else None,
         }
         for enabled in ploy.integrations()
@@ -91,11 +107,12 @@ def integrations(ploy: PloyHost) -> list[dict[str, Any]]:
 
 @router.patch("/integrations/{integration_id}", status_code=204)
 def change_integration(ploy: PloyHost, integration_id: str, body: Body) -> None:
-    """Change settings, flags or limits, or switch it on or off."""
+    """Change settings, flags, limits or intervals, or switch it on or off."""
     changes = parse(_Changes, body)
     ploy.change_settings(integration_id, changes.settings)
     ploy.set_flags(integration_id, **changes.flags)
     ploy.set_limits(integration_id, **changes.limits)
+    ploy.set_intervals(integration_id, **changes.intervals)
     if changes.is_enabled is not None:
         ploy.enable(integration_id, changes.is_enabled)
 
@@ -194,6 +211,54 @@ def approve(ploy: PloyHost, integration_id: str, sync_id: str) -> wire.CommitAns
 def reject(ploy: PloyHost, integration_id: str, sync_id: str) -> None:
     """Drop a held commit."""
     ploy.reject(integration_id, sync_id)
+
+
+@router.post("/integrations/{integration_id}/tasks")
+def create_task(ploy: PloyHost, integration_id: str, body: Body) -> dict[str, Any]:
+    """Order something of the runtime."""
+    return _shown(ploy.create_task(integration_id, **dict(parse(_NewTask, body))))
+
+
+@router.get("/integrations/{integration_id}/tasks")
+def tasks(ploy: PloyHost, integration_id: str, state: TaskState | None = None) -> list[dict[str, Any]]:
+    """Every task, or those in one state, in the order in which they were created."""
+    return [_shown(task) for task in ploy.tasks(integration_id) if state in (None, task.state)]
+
+
+@router.get("/integrations/{integration_id}/tasks/{task_id}")
+def task(ploy: PloyHost, integration_id: str, task_id: str) -> dict[str, Any]:
+    """One task, and what happened to it."""
+    history = [{**event._asdict(), "at": event.at.isoformat()} for event in ploy.task_history(integration_id, task_id)]
+    return {**_shown(ploy.task(integration_id, task_id)), "history": history}
+
+
+@router.get("/integrations/{integration_id}/manual-tasks")
+def manual_tasks(ploy: PloyHost, integration_id: str) -> list[dict[str, Any]]:
+    """The manual tasks that wait for a person."""
+    return [_shown(task) for task in ploy.manual_tasks(integration_id)]
+
+
+@router.post("/integrations/{integration_id}/manual-tasks/{task_id}/resolve")
+def resolve_task(ploy: PloyHost, integration_id: str, task_id: str, body: Body) -> dict[str, Any]:
+    """Note that a person is done with a manual task."""
+    return _shown(ploy.resolve_task(integration_id, task_id, parse(_Resolution, body).note))
+
+
+@router.post("/integrations/{integration_id}/manual-tasks/{task_id}/order-again")
+def order_again(ploy: PloyHost, integration_id: str, task_id: str) -> dict[str, Any]:
+    """Order what became a manual task once more; the new task."""
+    return _shown(ploy.order_again(integration_id, task_id))
+
+
+_TASK = TypeAdapter(OrderedTask)
+
+
+def _shown(task: OrderedTask) -> dict[str, Any]:
+    # Without the lease's id: who has it may report the task.
+    shown = dict(zip(OrderedTask._fields, _TASK.dump_python(task, mode="json"), strict=True))
+    for part in (shown, shown["report"] or {}):
+        part.pop("lease_id", None)
+    return shown
 
 
 def _stream(rows: Iterable[dict[str, Any]]) -> StreamingResponse:

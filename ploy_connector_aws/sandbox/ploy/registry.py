@@ -10,9 +10,9 @@ import threading
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from ploy_connector_aws.platform import wire
 
@@ -35,7 +35,8 @@ CREATE TABLE IF NOT EXISTS integrations (
   settings TEXT NOT NULL,
   flags TEXT NOT NULL,
   limits TEXT NOT NULL,
-  hello TEXT
+  hello TEXT,
+  intervals TEXT NOT NULL DEFAULT '{}'
 );
 """
 
@@ -55,6 +56,15 @@ class IssuedToken(NamedTuple):
         return f"IssuedToken(id={self.id!r})"
 
 
+class Intervals(BaseModel):
+    """How often a runtime does things."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scan_interval_seconds: Annotated[int, Field(ge=1)] = 900
+    poll_interval_seconds: Annotated[int, Field(ge=1)] = 10
+
+
 class Enabled(NamedTuple):
     """An integration with what the platform wants of its runtime."""
 
@@ -63,6 +73,7 @@ class Enabled(NamedTuple):
     flags: wire.Flags
     limits: wire.Limits
     hello: wire.HelloRequest | None
+    intervals: Intervals
 
 
 class Registry:
@@ -72,6 +83,8 @@ class Registry:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         path.chmod(0o600)
         self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; {_SCHEMA}")
+        if "intervals" not in {row[1] for row in self._db.execute("PRAGMA table_info(integrations)")}:
+            self._db.execute("ALTER TABLE integrations ADD COLUMN intervals TEXT NOT NULL DEFAULT '{}'")
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -172,13 +185,17 @@ class Registry:
         """Say how much a batch may hold."""
         self._write("UPDATE integrations SET limits = ? WHERE id = ?", limits.model_dump_json(), integration_id)
 
+    def set_intervals(self, integration_id: str, intervals: Intervals) -> None:
+        """Say how often the runtime does things."""
+        self._write("UPDATE integrations SET intervals = ? WHERE id = ?", intervals.model_dump_json(), integration_id)
+
     def note_hello(self, integration_id: str, hello: wire.HelloRequest) -> None:
         """Remember how the runtime introduced itself."""
         self._write("UPDATE integrations SET hello = ? WHERE id = ?", hello.model_dump_json(), integration_id)
 
     def _integrations(self, where: str, *values: str) -> list[Enabled]:
         rows = self._read(
-            "SELECT id, organisation, connector, settings, is_enabled, flags, limits, hello"
+            "SELECT id, organisation, connector, settings, is_enabled, flags, limits, hello, intervals"
             f" FROM integrations WHERE {where}",
             *values,
         )
@@ -189,8 +206,9 @@ class Registry:
                 wire.Flags.model_validate_json(flags),
                 wire.Limits.model_validate_json(limits),
                 wire.HelloRequest.model_validate_json(hello) if hello else None,
+                Intervals.model_validate_json(intervals),
             )
-            for id_, organisation, name, settings, is_enabled, flags, limits, hello in rows
+            for id_, organisation, name, settings, is_enabled, flags, limits, hello, intervals in rows
         ]
 
     def _read(self, sql: str, *values: object) -> list[Any]:

@@ -133,6 +133,19 @@ def test_what_aws_turned_away_each_time_changed_nothing_for_certain(
 
 
 @directions
+def test_a_pause_that_aws_asks_for_is_remembered_by_the_next_order_and_not_sat_out_for_ever(
+    desk: Desk, direction: str
+) -> None:
+    desk.aws.faults.throttle(1, WRITES[direction], times=1, retry_after_seconds=3600)
+    for _ in range(2):
+        with pytest.raises(TemporaryError, match="asked for a pause") as busy:
+            getattr(desk, direction)(PEOPLE[direction], "admins")
+        assert busy.value.changed_nothing
+        assert (busy.value.retry_after_seconds or 0) > 3500
+    assert len(desk.called(WRITES[direction])) == 1
+
+
+@directions
 def test_a_refusal_after_a_lost_answer_does_not_hide_what_took_effect(desk: Desk, direction: str) -> None:
     desk.aws.faults.cut_connection(1, WRITES[direction], times=1, afterwards=True)
     desk.aws.faults.before(WRITES[direction], lambda: desk.aws.faults.deny(WRITES[direction]), nth=2)

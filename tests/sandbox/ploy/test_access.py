@@ -9,6 +9,7 @@ from ploy_connector_aws.platform.errors import IntegrationUnknown, TokenRejected
 from ploy_connector_aws.sandbox.ploy import NotAllowed
 
 from .conftest import USERS, Customer, Enroll, account, connect
+from .worker import Worker, done_of, failed_of
 
 HELLO = wire.HelloRequest(
     runtime_version="1",
@@ -34,7 +35,10 @@ def test_another_organisations_integration_is_unknown_in_every_call_like_none_at
     acme: Customer, enroll: Enroll
 ) -> None:
     stranger = enroll("Other").client
-    sync_id = acme.open()
+    sync_id, worker = acme.open(), Worker(acme)
+    worker.order("grant")
+    (task,) = worker.lease()
+    worker.order("grant")
     commit = wire.Commit(batches=0, digest="0" * 64, records={}, scopes=0)
     opening = wire.OpenSync(run_id="r", opener="o", reading_started_at=acme.clock.now)
 
@@ -47,6 +51,10 @@ def test_another_organisations_integration_is_unknown_in_every_call_like_none_at
             lambda id_: stranger.sync_status(id_, sync_id),
             lambda id_: stranger.commit(id_, sync_id, commit),
             lambda id_: stranger.abort(id_, sync_id),
+            lambda id_: stranger.lease_tasks(id_, wire.LeaseRequest(request_id="r", holder="h", most=1)),
+            lambda id_: stranger.extend_lease(id_, task.id, wire.LeaseExtension(lease_id=task.lease_id)),
+            lambda id_: stranger.complete_task(id_, task.id, done_of(task, acme.clock.now)),
+            lambda id_: stranger.fail_task(id_, task.id, failed_of(task)),
         ):
             with pytest.raises(IntegrationUnknown) as caught:
                 call(integration_id)
@@ -54,6 +62,7 @@ def test_another_organisations_integration_is_unknown_in_every_call_like_none_at
 
     assert set(refusals) == {refusals[0]}
     assert acme.client.sync_status(acme.id, sync_id).state == "open"  # type: ignore[union-attr]
+    assert [one.state for one in acme.ploy.tasks(acme.id)] == ["leased", "queued"]
 
 
 def test_a_sync_of_another_integration_of_the_same_organisation_is_unknown(acme: Customer) -> None:
@@ -126,15 +135,16 @@ def test_changed_settings_reach_the_runtime_and_a_disabled_integration_does_not(
         acme.client.hello(acme.id, HELLO)
 
 
-def test_hello_answers_limits_flags_and_the_generation(acme: Customer) -> None:
+def test_hello_answers_limits_intervals_flags_and_the_generation(acme: Customer) -> None:
     assert acme.client.hello(acme.id, HELLO) == wire.HelloAnswer()
 
     acme.ploy.set_limits(acme.id, max_batch_lines=3)
     acme.ploy.set_flags(acme.id, paused=True, full_requested=True)
+    acme.ploy.set_intervals(acme.id, scan_interval_seconds=60)
     acme.sync(USERS, account("u1"))
 
     assert acme.client.hello(acme.id, HELLO) == wire.HelloAnswer(
-        limits=wire.Limits(max_batch_lines=3), flags=wire.Flags(paused=True), generation=1
+        limits=wire.Limits(max_batch_lines=3), flags=wire.Flags(paused=True), generation=1, scan_interval_seconds=60
     )
     assert acme.ploy.integration(acme.id).hello == HELLO
 

@@ -12,6 +12,7 @@ from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.sandbox.ploy.faults import Operation
 
 from .conftest import USERS, Customer, account, accounts, split
+from .worker import Worker
 
 PUSH: list[Operation] = ["open_sync", "put_batch", "commit"]
 
@@ -53,6 +54,24 @@ def test_a_handover_with_losses_has_the_result_of_a_calm_one(acme: Customer, ope
     assert answer == wire.CommitAnswer(status="committed", generation=1, added={"account": 150})
     assert len(acme.record_ids) == 150
     assert len(acme.ploy.generations(acme.id)) == 1
+
+
+@pytest.mark.parametrize("fault", ["drop_before", "drop_after", "unavailable"])
+@pytest.mark.parametrize("operation", ["lease_tasks", "extend_lease", "complete_task", "fail_task"])
+def test_tasks_with_losses_have_the_result_of_calm_ones(acme: Customer, operation: Operation, fault: str) -> None:
+    worker = Worker(acme)
+    done, failed = worker.order("grant"), worker.order("check")
+    getattr(acme.ploy.faults, fault)(operation, times=2)
+
+    first, second = worker.lease()
+    worker.extend(first)
+    worker.complete(first)
+    worker.fail(second)
+
+    assert [(worker.now(task).state, worker.now(task).attempts) for task in (done, failed)] == [
+        *(("done", 1), ("manual", 1)),
+    ]
+    assert [len(worker.history(task)) for task in (done, failed)] == [3, 3]
 
 
 def test_faults_strike_the_nth_call_and_as_often_as_they_are_told(hasty: Customer) -> None:

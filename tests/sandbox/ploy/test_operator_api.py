@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 from ploy_connector_aws.sandbox.ploy import LocalPloy
 
 from .conftest import DENIED, USERS, USERS_FAILED, Customer, account, accounts
+from .worker import Worker, failed_of
 
 
 @pytest.fixture
@@ -53,12 +55,15 @@ def test_an_organisation_is_set_up_over_http(desk: httpx.Client, ploy: LocalPloy
 
 def test_settings_flags_and_limits_are_changed_over_http(desk: httpx.Client, acme: Customer) -> None:
     changes = {"settings": {"region": "us-east-1"}, "flags": {"paused": True}, "limits": {"max_batch_lines": 7}}
+    changes["intervals"] = {"poll_interval_seconds": 2}
 
     assert desk.patch(f"/integrations/{acme.id}", json={**changes, "is_enabled": False}).status_code == 204
 
     enabled = acme.ploy.integration(acme.id)
     assert (enabled.is_enabled, enabled.flags.paused, enabled.limits.max_batch_lines) == (False, True, 7)
     assert enabled.integration.settings["region"] == "us-east-1"
+    (listed,) = (one for one in desk.get("/integrations").json() if one["id"] == acme.id)
+    assert listed["intervals"] == {"scan_interval_seconds": 900, "poll_interval_seconds": 2}
 
 
 @pytest.mark.parametrize(
@@ -69,6 +74,8 @@ def test_settings_flags_and_limits_are_changed_over_http(desk: httpx.Client, acm
         ("GET", "integrations/none/records", None, 409),
         ("GET", "integrations/..%2F..%2Fploy/records", None, 404),
         ("POST", "integrations/none/held/x/approve", None, 409),
+        ("POST", "integrations/none/tasks", {"kind": "check"}, 409),
+        ("GET", "integrations/none/tasks", None, 409),
         ("POST", "organisations", {"name": 5}, 422),
         ("POST", "organisations", {"surname": "s3cret"}, 422),
         ("GET", "integrations/none/records?type=s3cret", None, 422),
@@ -124,6 +131,70 @@ def test_a_held_commit_is_seen_and_decided_on_over_http(desk: httpx.Client, acme
     assert desk.post(f"{base}/{held['id']}/approve").json()["generation"] == 2
     assert acme.record_ids == []
     assert desk.post(f"{base}/{held['id']}/approve").status_code == 410
+
+
+def test_a_task_is_ordered_watched_and_resolved_over_http(desk: httpx.Client, acme: Customer) -> None:
+    base, worker = f"/integrations/{acme.id}", Worker(acme)
+    now = acme.clock.now.isoformat().replace("+00:00", "Z")
+    order = {"kind": "grant", "account_id": "u1", "entitlement_id": "g1", "reason": "on call"}
+
+    assert desk.post(f"{base}/tasks", json={"kind": "grant"}).status_code == 409
+    assert desk.post(f"{base}/tasks", json={"kind": "burn"}).status_code == 422
+    ordered = desk.post(f"{base}/tasks", json={**order, "deadline": "2100-01-01T00:00:00Z"}).json()
+    check = desk.post(f"{base}/tasks", json={"kind": "check"}).json()
+    task, other = worker.lease()
+    worker.complete(other)
+    worker.fail(task)
+
+    failure = failed_of(task).model_dump(mode="json", exclude={"lease_id"})
+    failed = {
+        "id": task.id,
+        **order,
+        "preview": False,
+        "created_at": now,
+        "deadline": "2100-01-01T00:00:00Z",
+        "state": "manual",
+        "attempts": 1,
+        "holder": "runtime-1",
+        "ended_at": now,
+        "resolved_at": None,
+        "lease_ends_at": (acme.clock.now + timedelta(minutes=5)).isoformat().replace("+00:00", "Z"),
+        "report": failure,
+        "failure": failure,
+    }
+    assert failed == {**ordered, **failed}
+    assert desk.get(f"{base}/tasks?state=manual").json() == desk.get(f"{base}/manual-tasks").json() == [failed]
+    assert [(one["id"], one["state"]) for one in desk.get(f"{base}/tasks").json()] == [
+        *((task.id, "manual"), (check["id"], "done")),
+    ]
+    assert desk.get(f"{base}/tasks/{task.id}").json() == {
+        **failed,
+        "history": [
+            {"at": acme.clock.now.isoformat(), "event": event, "detail": detail}
+            for event, detail in (("created", "on call"), ("leased", "by runtime-1"), ("manual", "permission_missing"))
+        ],
+    }
+
+    manual = f"{base}/manual-tasks/{task.id}"
+    assert desk.post(f"{manual}/resolve", json={"note": ""}).status_code == 422
+    again = desk.post(f"{manual}/order-again").json()
+    assert (again["state"], again["account_id"], again["id"] != task.id) == ("queued", "u1", True)
+    worker.fail(worker.lease()[0])
+    resolved = desk.post(f"{base}/manual-tasks/{again['id']}/resolve", json={"note": "By hand."}).json()
+    assert (resolved["id"], resolved["resolved_at"]) == (again["id"], now)
+    assert desk.get(f"{base}/manual-tasks").json() == []
+    assert desk.post(f"{manual}/resolve", json={"note": "Twice."}).status_code == 409
+    assert desk.get(f"{base}/tasks/none").status_code == 404
+
+
+def test_a_lease_is_known_to_its_holder_only(desk: httpx.Client, acme: Customer) -> None:
+    worker = Worker(acme)
+    worker.order("check")
+    (task,) = worker.lease()
+    worker.complete(task)
+
+    for path in ("tasks", f"tasks/{task.id}"):
+        assert task.lease_id not in desk.get(f"/integrations/{acme.id}/{path}").text
 
 
 def test_every_answer_says_that_this_is_a_development_host(desk: httpx.Client, ploy: LocalPloy) -> None:

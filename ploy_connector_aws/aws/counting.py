@@ -1,0 +1,28 @@
+"""Tells the host of every request that is made to AWS, and of every one that AWS throttled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.client import BaseClient
+
+from ploy_connector_aws.spec import Serving
+
+from .answers import THROTTLED_CODES
+
+
+def count_calls(client: BaseClient, serving: Serving) -> None:
+    """Make a client tell of each attempt of each of its calls."""
+    service = client.meta.service_model.service_name
+
+    def tell_call(event_name: str, **_: Any) -> None:
+        # botocore would take anything that is returned here for AWS's answer.
+        serving.on_call(service, event_name.rpartition(".")[2])
+
+    def tell_throttling(parsed_response: Mapping[str, Any] | None, **_: Any) -> None:
+        if (parsed_response or {}).get("Error", {}).get("Code") in THROTTLED_CODES:
+            serving.on_throttle(service)
+
+    client.meta.events.register("before-send.*.*", tell_call)
+    client.meta.events.register("response-received.*.*", tell_throttling)

@@ -1,0 +1,174 @@
+"""``ploy-connector grant`` and ``revoke``: one change of access, verified, and what it opened or left open."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.runtime.opening import open_connector, open_platform
+from ploy_connector_aws.runtime.paths import find_accounts
+from ploy_connector_aws.runtime.settings import OperatorSettings
+from ploy_connector_aws.runtime.store import Store, explained
+from ploy_connector_aws.runtime.tasks.journal import Journal
+from ploy_connector_aws.runtime.tasks.known import KnownAccess
+from ploy_connector_aws.runtime.verified import Overlay
+from ploy_connector_aws.spec import AccessChange, AccessRequest, Refused, TemporaryError
+
+from .changed import Order, print_change
+from .endings import Exit, NameUnknown
+from .opening import read_operator_settings
+from .options import AsJson, ConfigFile, ConnectorName, Debug
+from .output import console, print_json
+
+Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="An id, a user name or an e-mail address.")]
+What = Annotated[str, typer.Argument(metavar="ENTITLEMENT", help="An id or a name.")]
+Reason = Annotated[str | None, typer.Option("--reason", help="Why; it is handed to the connector.")]
+Preview = Annotated[bool, typer.Option("--preview", help="Only say what would happen; nothing is changed.")]
+
+
+def grant(
+    account: Account,
+    entitlement: What,
+    preview: Preview = False,
+    reason: Reason = None,
+    config: ConfigFile = None,
+    connector: ConnectorName = None,
+    json: AsJson = False,
+    debug: Debug = False,
+) -> Exit:
+    """Give one account one entitlement, and read back that it holds it."""
+    settings = read_operator_settings(config, connector, debug=debug)
+    return _order(settings, "grant", account, entitlement, preview=preview, reason=reason, as_json=json)
+
+
+def revoke(
+    account: Account,
+    entitlement: What,
+    preview: Preview = False,
+    reason: Reason = None,
+    config: ConfigFile = None,
+    connector: ConnectorName = None,
+    json: AsJson = False,
+    debug: Debug = False,
+) -> Exit:
+    """Take one entitlement from one account, read back that it is gone, and say what remains open."""
+    settings = read_operator_settings(config, connector, debug=debug)
+    return _order(settings, "revoke", account, entitlement, preview=preview, reason=reason, as_json=json)
+
+
+def _order(
+    settings: OperatorSettings,
+    order: Order,
+    account: str,
+    entitlement: str,
+    *,
+    preview: bool,
+    reason: str | None,
+    as_json: bool,
+) -> Exit:
+    opened = open_connector(settings)
+    if not opened.connector.implements(order):
+        title = opened.connector.installed.manifest.title
+        raise Refused(f"The connector {title} cannot {order} access.", reason="not_supported")
+    if not preview:
+        _check_allowed(settings)
+    with Journal(settings.tasks_path) as journal, closing(KnownAccess(settings.snapshot_path)) as known_access:
+        with _picture(settings, journal) as picture:
+            account_id, entitlement_id = _find_account(picture, account), _find_entitlement(picture, entitlement)
+            known = known_access.of(account_id, entitlement_id, journal.verified(account_id))
+            request = AccessRequest(
+                request_id=f"order-{uuid.uuid4().hex}",
+                account_id=account_id,
+                entitlement_id=entitlement_id,
+                reason=reason,
+                preview=preview,
+                known_entitlement=known.entitlement,
+                known_paths=known.paths,
+                known_paths_complete=known.is_complete,
+                known_as_of=known.as_of,
+            )
+            try:
+                change: AccessChange = getattr(opened.connector.hooks, order)(request=request)
+            except TemporaryError as error:
+                raise _explained(error, order, preview=preview) from None
+            journal.keep_verified(request.request_id, change)
+            if as_json:
+                print_json({"order": order, **_to_json(request, change)})
+            else:
+                print_change(console(), order, request, change, picture)
+    return Exit.OK
+
+
+def _check_allowed(settings: OperatorSettings) -> None:
+    """Ask Ploy whether this integration may be changed, where there is a token to ask with.
+
+    Raises:
+        Refused: It is paused or read-only.
+        PlatformError: Ploy did not say.
+    """
+    if not settings.has_token:
+        return
+    with open_platform(settings) as platform:
+        request = wire.LeaseRequest(request_id=uuid.uuid4().hex, holder="command-line", most=0)
+        flags = platform.lease_tasks(settings.integration.id, request).flags
+    for name, is_set in (("paused", flags.paused), ("read-only", flags.read_only)):
+        if is_set:
+            raise Refused(
+                f"The integration is {name} at Ploy, so nothing is changed.",
+                reason=name.replace("-", "_"),
+                fix="change it on Ploy's integrations page",
+            )
+
+
+@contextmanager
+def _picture(settings: OperatorSettings, journal: Journal) -> Iterator[Overlay | None]:
+    """The last committed sync with what was changed since; None where there is none."""
+    if not settings.snapshot_path.exists():
+        yield None
+        return
+    with explained(settings.snapshot_path), Store(settings.snapshot_path) as store, store.reading():
+        yield Overlay(store.baseline, journal.verified()) if store.baseline else None
+
+
+def _find_account(picture: Overlay | None, said: str) -> str:
+    found = find_accounts(picture, said) if picture else []
+    return _only([(record.id, str(record.content.get("username") or record.id)) for record in found], "account", said)
+
+
+def _find_entitlement(picture: Overlay | None, said: str) -> str:
+    wanted = said.casefold()
+    found = [
+        (record.id, f"{record.content['kind']} {record.content['name']}")
+        for record in (picture.records("entitlement") if picture else ())
+        if wanted in (record.id.casefold(), str(record.content["name"]).casefold())
+    ]
+    return _only(found, "entitlement", said)
+
+
+def _only(found: list[tuple[str, str]], what: str, said: str) -> str:
+    """The one that was meant. What no snapshot knows is taken for an id: the connector asks the source."""
+    if len(found) > 1:
+        names = ", ".join(f"{name} ({id_})" for id_, name in found[:5])
+        raise NameUnknown(f"There are {len(found)} {what}s of the name {said!r}; say the id: {names}.")
+    return found[0][0] if found else said
+
+
+def _explained(error: TemporaryError, order: str, *, preview: bool) -> TemporaryError:
+    if preview or error.changed_nothing:
+        return error
+    return TemporaryError(
+        f"It is not known whether the {order} took effect. {error.message}",
+        retry_after_seconds=error.retry_after_seconds,
+        fix="run the same command again: it looks first, and changes only what is needed",
+        request_id=error.request_id,
+    )
+
+
+def _to_json(request: AccessRequest, change: AccessChange) -> dict[str, Any]:
+    asked = request.model_dump(mode="json", include={"request_id", "account_id", "entitlement_id", "reason", "preview"})
+    return {**asked, "change": change.model_dump(mode="json")}

@@ -1,0 +1,147 @@
+"""From the operator's configuration to a configured connector, and to the platform."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from ploy_connector_aws import __version__
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.auth import TokenSource
+from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.platform.retry import RetryPolicy
+from ploy_connector_aws.spec import ConfigurationError, Connector, InstalledConnector, Serving, find_connectors
+from ploy_connector_aws.spec.hooks import ConnectorHooks
+
+from .settings import OperatorSettings, override_config
+
+
+def find_connector(name: str) -> InstalledConnector:
+    """Find an installed connector by name.
+
+    Raises:
+        ConfigurationError: There is none of that name.
+        ConnectorRefused: An installed one breaks the specification.
+    """
+    installed = find_connectors()
+    if name not in installed:
+        raise ConfigurationError(
+            f"There is no connector {name!r} here; installed: {', '.join(sorted(installed))}.",
+            field="integration.connector",
+        )
+    return installed[name]
+
+
+def open_platform(
+    settings: OperatorSettings,
+    *,
+    retry: RetryPolicy | None = None,
+    on_attempt: Callable[[str, str], None] | None = None,
+) -> PlatformClient:
+    """Make the client for Ploy.
+
+    Args:
+        settings: The operator's configuration.
+        retry: How often and when a call is made again.
+        on_attempt: Told of each attempt, as ``PlatformClient`` says.
+
+    Raises:
+        ConfigurationError: The address or the token cannot be used.
+    """
+    platform = settings.platform
+    return PlatformClient(
+        platform.url,
+        TokenSource.find(token=platform.token, file=platform.token_file),
+        retry=retry,
+        on_attempt=on_attempt,
+    )
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A configured connector, and a digest of its settings without the secrets."""
+
+    connector: Connector
+    fingerprint: str
+
+    @property
+    def identity(self) -> str:
+        """Tells one way of reading from another: the connector, its version, its settings."""
+        manifest = self.connector.installed.manifest
+        return f"{manifest.name} {manifest.version} {self.fingerprint}"
+
+
+def open_connector(
+    settings: OperatorSettings, platform: PlatformClient | None = None, for_whom: Serving | None = None
+) -> Opened:
+    """Configure the integration's connector: with the settings of the file or, where it has none, with Ploy's.
+
+    Args:
+        settings: The operator's configuration.
+        platform: Asked for the settings; without one a client is made, if they have to be asked for.
+        for_whom: What the connector may know of whom it works for.
+
+    Raises:
+        ConfigurationError: A setting is wrong, or Ploy does not have this integration.
+        PlatformError: Ploy was asked for the settings and did not give them.
+    """
+    name, config = read_config(settings, platform)
+    installed = find_connector(name)
+    config = override_config(config, settings.config_overrides, installed.manifest.config_schema)
+    secrets = secret_fields(installed)
+    public = {field: value for field, value in config.items() if field not in secrets}
+    fingerprint = hashlib.sha256(json.dumps(public, sort_keys=True, default=str).encode()).hexdigest()
+    return Opened(installed.open(config, for_whom), fingerprint)
+
+
+def read_config(settings: OperatorSettings, platform: PlatformClient | None = None) -> tuple[str, dict[str, Any]]:
+    """Read the name of the integration's connector and its settings: the file's or, where it has none, Ploy's.
+
+    Raises:
+        ConfigurationError: Ploy does not have this integration.
+        PlatformError: Ploy was asked for the settings and did not give them.
+    """
+    if settings.config is not None:
+        return settings.integration.connector, settings.config
+    with nullcontext(platform) if platform else open_platform(settings) as client:
+        integration = _integration(client, settings.integration.id)
+    return integration.connector, dict(integration.settings)
+
+
+def secret_fields(installed: InstalledConnector) -> set[str]:
+    """The settings that are secrets: those marked ``writeOnly`` in the manifest's schema."""
+    properties = installed.manifest.config_schema.get("properties", {})
+    assert isinstance(properties, Mapping)
+    return {name for name, field in properties.items() if isinstance(field, Mapping) and field.get("writeOnly")}
+
+
+def _integration(platform: PlatformClient, integration_id: str) -> wire.Integration:
+    for integration in platform.integrations().integrations:
+        if integration.id == integration_id:
+            return integration
+    raise ConfigurationError(
+        f"Ploy has no integration {integration_id!r} for this token.",
+        field="integration.id",
+        fix="take the id from the integrations page, or add a [config] table to the configuration file",
+    )
+
+
+def hello(platform: PlatformClient, settings: OperatorSettings, opened: Opened) -> wire.HelloAnswer:
+    """Introduce this runtime and its connector to Ploy."""
+    manifest = opened.connector.installed.manifest
+    hooks = sorted(name for name in vars(ConnectorHooks) if not name.startswith("_"))
+    return platform.hello(
+        settings.integration.id,
+        wire.HelloRequest(
+            runtime_version=__version__,
+            connector=manifest.name,
+            connector_version=manifest.version,
+            spec_version=manifest.spec_version,
+            capabilities=tuple(hook for hook in hooks if opened.connector.implements(hook)),
+            config_fingerprint=opened.fingerprint,
+        ),
+    )

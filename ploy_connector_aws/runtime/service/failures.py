@@ -1,0 +1,53 @@
+"""What went wrong: as one word for machines, as a sentence for people, and whether it passes by itself soon."""
+
+from __future__ import annotations
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.errors import PlatformRefused, PlatformUnavailable, SyncTaken, TokenRejected
+from ploy_connector_aws.runtime.lock import SyncRunning
+from ploy_connector_aws.runtime.reading import UnexpectedFailure
+from ploy_connector_aws.runtime.store import UnusableStore
+from ploy_connector_aws.spec import ConnectorError, ConnectorRefused, TemporaryError
+
+UNEXPECTED = "unexpected"
+
+_CODES: tuple[tuple[type[Exception], str], ...] = (
+    (TokenRejected, "token_rejected"),
+    (PlatformUnavailable, "platform_unavailable"),
+    (PlatformRefused, "platform_refused"),
+    (SyncRunning, "sync_running"),
+    (UnusableStore, "state_unusable"),
+    (ConnectorRefused, "connector_refused"),
+    (UnexpectedFailure, UNEXPECTED),
+)
+"""The word for an error that has none of its own; the first that fits counts."""
+
+PASSING = (TemporaryError, PlatformUnavailable, SyncTaken, SyncRunning)
+"""What passes by itself: it is tried again soon, and not only when the next scan is due."""
+
+
+class Interrupted(Exception):
+    """A scan was cut off, because the service stops or Ploy asks for a pause. It is gone on with later."""
+
+
+def code_of(error: Exception) -> str:
+    """The word for an error."""
+    if isinstance(error, ConnectorError):
+        return error.code
+    if isinstance(error, PlatformRefused) and error.code in wire.PROBLEMS:
+        return error.code
+    return next((code for kind, code in _CODES if isinstance(error, kind)), UNEXPECTED)
+
+
+def sentence_of(error: Exception) -> str:
+    """The sentence for an error. An unknown error's own words are not repeated, since they may hold anything."""
+    is_known = isinstance(error, ConnectorError) or any(isinstance(error, kind) for kind, _ in _CODES)
+    if not is_known:
+        return f"Something failed that should not ({type(error).__name__})."
+    fix = getattr(error, "fix", None)
+    return f"{error} Fix: {fix}" if fix else str(error)
+
+
+def retry_after_of(error: Exception) -> float:
+    """How many seconds the other side asked to wait; 0 where it did not say. More than an hour is not believed."""
+    return min(getattr(error, "retry_after_seconds", None) or 0, 3600)

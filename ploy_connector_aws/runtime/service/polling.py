@@ -1,0 +1,40 @@
+"""What a loop beside the scans of an integration is, and what it works with."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.runtime.opening import Opened
+from ploy_connector_aws.runtime.settings import OperatorSettings
+
+from .metrics import IntegrationMetrics
+from .wishes import Wishes
+
+_log = logging.getLogger(__name__)
+
+
+class Loop(Protocol):
+    """Work that goes on until it is told to stop."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until ``stop`` is set. What is raised is logged, and the loop is made and run anew after a while."""
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What a loop beside the scans works with: connectors and clients of its own, and what is shared."""
+
+    settings: OperatorSettings
+    open_connector: Callable[[], Opened]
+    open_platform: Callable[[], PlatformClient]
+    wishes: Wishes
+    """``heed`` takes the flags and intervals of an answer; ``ask`` has a scan made, and gives what came of it."""
+    metrics: IntegrationMetrics
+
+
+MakeLoop: TypeAlias = Callable[[Workplace], Loop]

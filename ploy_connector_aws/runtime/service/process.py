@@ -1,0 +1,72 @@
+"""The whole service: its sources, their integrations, and the endpoint; started together, and stopped within bounds."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+
+from ploy_connector_aws.runtime.settings import OperatorSettings
+
+from .endpoint import Endpoint
+from .served import Outfit
+from .sources import to_sources
+from .supervisor import Claims, Supervisor
+
+_log = logging.getLogger(__name__)
+
+STOP_SECONDS = 8.0
+"""How long a stop may take. Docker ends a container after 10; whatever is left then can be gone on with."""
+
+
+class Service:
+    """Serves while the block runs.
+
+    Args:
+        configurations: One of each configuration file.
+        health_port: Where health and metrics are shown; 0 for any port.
+        outfit: What each integration is served with.
+        stop_seconds: How long a stop may take.
+
+    Raises:
+        ConfigurationError: Two configurations would serve the same integration, one has no usable address or token,
+            or the port is taken.
+    """
+
+    def __init__(
+        self,
+        configurations: Iterable[OperatorSettings],
+        *,
+        health_port: int,
+        outfit: Outfit | None = None,
+        stop_seconds: float = STOP_SECONDS,
+    ) -> None:
+        self.outfit = outfit or Outfit()
+        self._stop_seconds = stop_seconds
+        sources = to_sources(configurations, self.outfit.metrics.platform_answered)
+        claims = Claims()
+        self._supervisors = [Supervisor(source, self.outfit, claims) for source in sources]
+        self._threads = [
+            threading.Thread(target=supervisor.run, name=f"ploy-{source.name}", daemon=True)
+            for source, supervisor in zip(sources, self._supervisors, strict=True)
+        ]
+        self.endpoint = Endpoint(self.outfit.metrics, self.outfit.health, health_port)
+
+    def __enter__(self) -> Service:
+        """Begin to serve."""
+        self.endpoint.__enter__()
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop; what does not end in time is left to the end of the process, and can be gone on with."""
+        for supervisor in self._supervisors:
+            supervisor.stop()
+        deadline = time.monotonic() + self._stop_seconds
+        for thread in self._threads:
+            thread.join(max(0, deadline - time.monotonic()))
+        if any(thread.is_alive() for thread in self._threads):
+            _log.warning("not everything ended within %g seconds; it is gone on with later", self._stop_seconds)
+        self.endpoint.__exit__()

@@ -1,0 +1,207 @@
+"""The scans of one integration: one after the other, an interval apart, at once when asked for."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.runtime.changes import to_outcome
+from ploy_connector_aws.runtime.history import History
+from ploy_connector_aws.runtime.lock import SyncLock
+from ploy_connector_aws.runtime.opening import Opened, hello
+from ploy_connector_aws.runtime.preview import preview
+from ploy_connector_aws.runtime.settings import OperatorSettings
+from ploy_connector_aws.runtime.store import Store, explained
+from ploy_connector_aws.runtime.sync import Sync, SyncResult
+from ploy_connector_aws.runtime.tasks.journal import Journal
+from ploy_connector_aws.spec import TemporaryError
+
+from .failures import PASSING, UNEXPECTED, Interrupted, code_of, retry_after_of, sentence_of
+from .health import Vitals
+from .metrics import IntegrationMetrics
+from .pace import next_scan
+from .wishes import Wish, Wishes
+
+_log = logging.getLogger(__name__)
+
+
+class ScanLoop:
+    """Makes the scans.
+
+    Args:
+        settings: The integration's.
+        opened: A connector that nobody else uses.
+        platform: A client that nobody else uses.
+        wishes: What Ploy wants.
+        vitals: Where it shows how it goes.
+        metrics: Where it is counted.
+        monotonic: The clock for intervals.
+        now: The clock for moments.
+    """
+
+    def __init__(
+        self,
+        settings: OperatorSettings,
+        opened: Opened,
+        platform: PlatformClient,
+        wishes: Wishes,
+        vitals: Vitals,
+        metrics: IntegrationMetrics,
+        *,
+        monotonic: Callable[[], float],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._settings = settings
+        self._opened = opened
+        self._platform = platform
+        self._wishes = wishes
+        self._vitals = vitals
+        self._metrics = metrics
+        self._monotonic = monotonic
+        self._now = now
+        self._stop = threading.Event()
+        self._passing = 0
+        self._retry_after = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Scan until told to stop. One that is under way then is left so that it can be gone on with."""
+        self._stop = stop
+        self._recall()
+        while not stop.is_set():
+            began = self._monotonic()
+            self._serve(self._wishes.take())
+            ended = self._monotonic()
+            self._wishes.wait(partial(self._due, began, ended))
+
+    def _due(self, began: float, ended: float) -> float:
+        return next_scan(
+            began=began,
+            ended=ended,
+            interval=self._wishes.scan_interval_seconds,
+            poll=self._wishes.poll_interval_seconds,
+            passing=self._passing,
+            retry_after=self._retry_after,
+        )
+
+    def _recall(self) -> None:
+        """Show what is known from before this process began."""
+        with self._store() as store:
+            if (baseline := store.baseline) is not None:
+                self._metrics.shows_reading_of(baseline.reading_started_at)
+            ended = (each.ended_at for each in History(store.connection).entries() if each.ending == "committed")
+            if (last := next(ended, None)) is not None:
+                self._metrics.succeeded_at(last)
+
+    def _serve(self, wishes: list[Wish]) -> None:
+        """Make one scan for everybody who asked for one or, when nobody did, because it is due."""
+        previews = [wish for wish in wishes if wish.preview]
+        asked = [wish for wish in wishes if not wish.preview]
+        if previews:
+            self._fulfil(previews, self._preview)
+        if asked or not previews:
+            self._fulfil(asked, self._scan)
+
+    def _fulfil(self, wishes: list[Wish], make: Callable[[], wire.SyncSummary]) -> None:
+        try:
+            summary = make()
+        except Interrupted:
+            self._passing, self._retry_after = 0, 0
+            self._vitals.is_paused = self._wishes.flags.paused
+            self._metrics.sync_ended("interrupted")
+            _log.info("left where it was; it is gone on with later")
+            error: Exception = TemporaryError("The scan was cut off, and is gone on with later.", changed_nothing=True)
+        except Exception as raised:  # noqa: BLE001 - whatever it was, the next scan is made
+            error = raised
+            self._note_failure("failed", raised)
+        else:
+            for wish in wishes:
+                wish.summary.set_result(summary)
+            return
+        for wish in wishes:
+            wish.summary.set_exception(error)
+
+    def _scan(self) -> wire.SyncSummary:
+        with (
+            SyncLock(self._settings.lock_path),
+            self._store() as store,
+            Journal(self._settings.tasks_path) as journal,
+        ):
+            result = Sync(
+                self._opened.connector,
+                store,
+                self._platform,
+                self._introduce,
+                self._settings.integration.id,
+                fingerprint=self._opened.identity,
+                verified=journal,
+                now=self._now,
+                checkpoint=self._checkpoint,
+            ).make()
+            self._note(result)
+        return to_summary(result)
+
+    def _preview(self) -> wire.SyncSummary:
+        with preview(self._opened.connector, self._settings.snapshot_path, checkpoint=self._checkpoint) as found:
+            return wire.SyncSummary(status="previewed", outcome=to_outcome(found.changes))
+
+    @contextmanager
+    def _store(self) -> Iterator[Store]:
+        path = self._settings.snapshot_path
+        with explained(path), Store(path) as store:
+            yield store
+
+    def _introduce(self) -> wire.HelloAnswer:
+        answer = hello(self._platform, self._settings, self._opened)
+        self._wishes.heed(answer, by_scan=True)
+        if self._vitals.is_paused and not answer.flags.paused:
+            self._vitals.since = self._monotonic()  # nothing was to be done until now
+        self._vitals.is_paused = answer.flags.paused
+        self._vitals.scan_interval_seconds = answer.scan_interval_seconds
+        return answer
+
+    def _checkpoint(self) -> None:
+        if self._stop.is_set() or self._wishes.flags.paused:
+            raise Interrupted
+
+    def _note(self, result: SyncResult) -> None:
+        if result.status == "waiting" and result.error is not None:
+            self._note_failure("waiting", result.error)
+            return
+        self._passing, self._retry_after = 0, 0
+        self._metrics.sync_ended(result.status)
+        if result.answer is None or result.run is None:
+            _log.info("paused by Ploy")
+            return
+        self._vitals.since, self._vitals.last_error = self._monotonic(), None
+        self._metrics.succeeded_at(self._now())
+        self._metrics.keeps_unproven(result.answer.unproven_scopes)
+        if result.answer.status == "committed":
+            self._metrics.shows_reading_of(result.run.reading_started_at)
+        said = {"run_id": result.run.run_id, "generation": result.answer.generation}
+        _log.info("scanned: %s", result.answer.status, extra=said)
+
+    def _note_failure(self, ending: str, error: Exception) -> None:
+        self._passing = self._passing + 1 if isinstance(error, PASSING) or ending == "waiting" else 0
+        self._retry_after = retry_after_of(error)
+        self._vitals.last_error = code = code_of(error)
+        self._metrics.sync_ended(ending)
+        level = logging.ERROR if code == UNEXPECTED else logging.WARNING
+        _log.log(level, "scan %s: %s", ending, sentence_of(error), extra={"code": code}, exc_info=error)
+
+
+def to_summary(result: SyncResult) -> wire.SyncSummary:
+    """What came of a sync, in the words of the contract."""
+    if result.changes is None:
+        return wire.SyncSummary(status=result.status)
+    found = result.answer or to_outcome(result.changes)
+    return wire.SyncSummary(
+        status=result.status,
+        generation=result.answer.generation if result.answer else None,
+        outcome=wire.Outcome(**{name: getattr(found, name) for name in wire.Outcome.model_fields}),
+    )

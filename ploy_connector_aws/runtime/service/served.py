@@ -1,0 +1,187 @@
+"""One integration that is served: its scans, and its loop beside them, each in a thread that nothing else can end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.platform.retry import RetryPolicy
+from ploy_connector_aws.runtime import logs
+from ploy_connector_aws.runtime.opening import Opened, open_connector, open_platform
+from ploy_connector_aws.runtime.settings import OperatorSettings
+from ploy_connector_aws.spec import Serving
+
+from .failures import UNEXPECTED, Interrupted, code_of, sentence_of
+from .health import Health, Vitals
+from .metrics import IntegrationMetrics, Metrics
+from .pace import growing
+from .polling import Loop, MakeLoop, Workplace
+from .scanning import ScanLoop
+from .sources import Wanted
+from .tasking import ServedTasks
+from .wishes import Wishes
+
+_log = logging.getLogger(__name__)
+
+SCAN_LOOP, TASK_LOOP = "scans", "tasks"
+
+
+class OpenPlatform(Protocol):
+    """Makes a client for Ploy."""
+
+    def __call__(
+        self, settings: OperatorSettings, *, retry: RetryPolicy, on_attempt: Callable[[str, str], None]
+    ) -> PlatformClient:
+        """Make it."""
+
+
+class OpenConnector(Protocol):
+    """Makes a configured connector."""
+
+    def __call__(self, settings: OperatorSettings, *, for_whom: Serving) -> Opened:
+        """Make it."""
+
+
+@dataclass(frozen=True)
+class Outfit:
+    """What every integration of the process is served with."""
+
+    health: Health = field(default_factory=Health)
+    metrics: Metrics = field(default_factory=Metrics)
+    make_task_loop: MakeLoop = ServedTasks
+    open_platform: OpenPlatform = open_platform
+    open_connector: OpenConnector = open_connector
+
+
+class Served:
+    """One integration, from when it is wanted until it is not, or is wanted with other settings.
+
+    Args:
+        wanted: Which, and its settings.
+        outfit: What it is served with.
+        on_change: Called when it has ended, or is to be polled at another interval.
+    """
+
+    def __init__(self, wanted: Wanted, outfit: Outfit, on_change: Callable[[], None]) -> None:
+        self.wanted = wanted
+        self._outfit = outfit
+        self._on_change = on_change
+        self.wishes = Wishes(outfit.health.monotonic, on_change)
+        self.has_ended = False
+        """Whether nothing of it runs any more."""
+        self._stop = threading.Event()
+        connector = wanted.settings.integration.connector
+        self._metrics: IntegrationMetrics = outfit.metrics.of(wanted.id, connector)
+        self._vitals = Vitals(connector, outfit.health.monotonic(), self.wishes.scan_interval_seconds)
+        self._left = 2
+        self._lock = threading.Lock()
+        self._threads = [
+            threading.Thread(target=self._keep, args=(name, make), name=f"ploy-{name}-{wanted.id}", daemon=True)
+            for name, make in ((SCAN_LOOP, self._make_scans), (TASK_LOOP, self._make_tasks))
+        ]
+
+    def start(self) -> None:
+        """Begin to serve it."""
+        self._outfit.health.watch(self.wanted.id, self._vitals)
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Have everything end soon; returns at once."""
+        self._stop.set()
+        self.wishes.close()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to end."""
+        return self._stop.is_set()
+
+    def _keep(self, name: str, make: Callable[[ExitStack], Loop]) -> None:
+        """Run a loop; when it crashes, make and run it anew after a while, until told to stop."""
+        with logs.bound(integration=self.wanted.id, connector=self.wanted.settings.integration.connector, run_id=None):
+            monotonic, crashes = self._outfit.health.monotonic, 0
+            while not self._stop.is_set():
+                began = monotonic()
+                try:
+                    with ExitStack() as clients:
+                        loop = make(clients)
+                        self._note_loop(name, None, None)
+                        loop.run(self._stop)
+                        if not self._stop.is_set():
+                            raise RuntimeError("a loop ended by itself")
+                except Interrupted:
+                    pass
+                except Exception as error:  # noqa: BLE001 - whatever it was, it ends neither the thread nor others
+                    code = code_of(error)
+                    self._note_loop(name, code, error)
+                    level = logging.ERROR if code == UNEXPECTED else logging.WARNING
+                    _log.log(level, "%s do not run: %s", name, sentence_of(error), extra={"code": code}, exc_info=error)
+                # A loop that ran for long was well in between.
+                crashes = crashes + 1 if monotonic() - began < self.wishes.scan_interval_seconds else 1
+                self._stop.wait(growing(self.wishes.poll_interval_seconds, crashes, self.wishes.scan_interval_seconds))
+        with self._lock:
+            self._left -= 1
+            is_last = self._left == 0
+        if is_last:
+            self._outfit.health.forget(self.wanted.id)
+            self._metrics.forget()
+            self.has_ended = True
+            self._on_change()
+
+    def _note_loop(self, name: str, code: str | None, error: Exception | None) -> None:
+        """Show that a loop runs or, with the word for why, that it does not."""
+        with self._lock:
+            down = {loop: why for loop, why in self._vitals.down.items() if loop != name}
+            self._vitals.down = down if code is None else {**down, name: code}
+        if name == SCAN_LOOP:
+            self.wishes.refuse(error)
+
+    def _make_scans(self, clients: ExitStack) -> Loop:
+        platform = clients.enter_context(self._open_platform(RetryPolicy(sleep=self._sleep)))
+        return ScanLoop(
+            self.wanted.settings,
+            self._open_connector(),
+            platform,
+            self.wishes,
+            self._vitals,
+            self._metrics,
+            monotonic=self._outfit.health.monotonic,
+        )
+
+    def _make_tasks(self, _: ExitStack) -> Loop:
+        return self._outfit.make_task_loop(
+            Workplace(
+                self.wanted.settings,
+                self._open_connector,
+                # Whoever works off tasks waits out what fails by itself: a stop must not find it asleep in a call.
+                lambda: self._open_platform(RetryPolicy(max_attempts=1)),
+                self.wishes,
+                self._metrics,
+            )
+        )
+
+    def _open_platform(self, retry: RetryPolicy) -> PlatformClient:
+        return self._outfit.open_platform(
+            self.wanted.settings,
+            retry=retry,
+            on_attempt=self._metrics.platform_answered,
+        )
+
+    def _open_connector(self) -> Opened:
+        return self._outfit.open_connector(
+            self.wanted.settings,
+            for_whom=Serving(
+                organisation=self.wanted.organisation,
+                on_call=self._metrics.remote_called,
+                on_throttle=self._metrics.remote_throttled,
+            ),
+        )
+
+    def _sleep(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise Interrupted

@@ -1,0 +1,202 @@
+"""Which integrations are to be served: the one of a configuration file, or those that Ploy has enabled for a token."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.platform.retry import RetryPolicy
+from ploy_connector_aws.runtime.opening import open_platform
+from ploy_connector_aws.runtime.settings import CONFIG_FILE_VARIABLE, VARIABLES, IntegrationSettings, OperatorSettings
+from ploy_connector_aws.spec import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One integration that is to be served. The settings hold secrets, and stay in memory."""
+
+    settings: OperatorSettings
+    organisation: str = field(repr=False)
+    """A word for whose it is: of one token, as a token is of one organisation."""
+
+    @property
+    def id(self) -> str:
+        """The integration's id."""
+        return self.settings.integration.id
+
+    @property
+    def digest(self) -> str:
+        """Changes with any setting, secrets included; it is compared, and goes nowhere."""
+        settings = self.settings
+        said = [settings.integration.connector, settings.config, settings.config_overrides]
+        return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a source wants now, and what it names that cannot be served: each with the reason."""
+
+    wanted: tuple[Wanted, ...]
+    unusable: dict[str, ConfigurationError] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """Says which integrations are to be served."""
+
+    name: str
+
+    def read(self) -> Answer:
+        """Say which.
+
+        Raises:
+            PlatformError: Ploy could not be asked.
+            ConfigurationError: The token cannot be read.
+        """
+
+    def close(self) -> None:
+        """Close what it holds open."""
+
+
+class FileSource:
+    """The one integration of a file that has its settings, in a ``[config]`` table."""
+
+    def __init__(self, name: str, settings: OperatorSettings) -> None:
+        self.name = name
+        self._answer = Answer((Wanted(settings, organisation_of(settings)),))
+
+    def read(self) -> Answer:
+        """Always the same one."""
+        return self._answer
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class PlatformSource:
+    """What Ploy has enabled for a file's token; where the file names an integration, only that one.
+
+    Args:
+        name: Of the source.
+        settings: Of the file; those of the integrations come from Ploy.
+        on_attempt: Told of each attempt of a call.
+    """
+
+    def __init__(
+        self, name: str, settings: OperatorSettings, on_attempt: Callable[[str, str], None] | None = None
+    ) -> None:
+        self.name = name
+        self._settings = settings
+        self._only = settings.integration.id if names_integration(settings) else None
+        # A poll that fails is made again by the next poll.
+        self._platform: PlatformClient = open_platform(
+            settings, retry=RetryPolicy(max_attempts=1), on_attempt=on_attempt
+        )
+
+    def read(self) -> Answer:
+        """Ask Ploy."""
+        wanted: list[Wanted] = []
+        unusable: dict[str, ConfigurationError] = {}
+        for integration in self._platform.integrations().integrations:
+            if self._only in (None, integration.id):
+                try:
+                    wanted.append(self._to_wanted(integration))
+                except ValidationError:
+                    # It would become the name of a file.
+                    unusable[f"#{len(unusable) + 1}"] = ConfigurationError("Ploy names an integration by no usable id.")
+        return Answer(tuple(wanted), unusable)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._platform.close()
+
+    def _to_wanted(self, integration: wire.Integration) -> Wanted:
+        own = IntegrationSettings(id=integration.id, connector=integration.connector)
+        settings = self._settings.model_copy(update={"integration": own, "config": dict(integration.settings)})
+        return Wanted(settings, organisation_of(self._settings))
+
+
+def names_integration(settings: OperatorSettings) -> bool:
+    """Whether a configuration is of one integration, and not of all that its token serves."""
+    return settings.config is not None or "id" in settings.integration.model_fields_set
+
+
+def organisation_of(settings: OperatorSettings) -> str:
+    """A word for the organisation whose token a configuration has. Equal tokens give equal words."""
+    platform = settings.platform
+    token = platform.token.get_secret_value() if platform.token else f"file {_place(platform.token_file)}"
+    return hashlib.sha256(f"{platform.url.rstrip('/')} {token}".encode()).hexdigest()
+
+
+def _place(file: Path | None) -> str:
+    return str(file.expanduser().resolve()) if file else ""
+
+
+def to_sources(
+    configurations: Iterable[OperatorSettings], on_attempt: Callable[[str, str], None] | None = None
+) -> list[Source]:
+    """Make the sources of several configurations, named by their places, from 1.
+
+    Args:
+        configurations: One of each file.
+        on_attempt: Told of each attempt of a call to Ploy.
+
+    Raises:
+        ConfigurationError: Two of them would serve the same integration, or one has no usable address or token.
+    """
+    made: list[Source] = []
+    places: dict[str, int] = {}
+    whole: dict[str, int] = {}
+    some: dict[str, int] = {}
+    for place, settings in enumerate(configurations, 1):
+        organisation = organisation_of(settings)
+        if names_integration(settings):
+            _refuse_twice(places.setdefault(settings.integration.id, place), place)
+            some.setdefault(organisation, place)
+            _refuse_twice(whole.get(organisation, place), place)
+        else:
+            _refuse_twice(whole.setdefault(organisation, place), place)
+            _refuse_twice(some.get(organisation, place), place)
+        name = f"source-{place}"
+        if settings.config is None:
+            made.append(PlatformSource(name, settings, on_attempt))
+        else:
+            open_platform(settings).close()  # an address or a token that cannot be used is said now
+            made.append(FileSource(name, settings))
+    return made
+
+
+def _refuse_twice(first: int, second: int) -> None:
+    if first != second:
+        raise ConfigurationError(
+            f"The configurations {first} and {second} would serve the same integration twice.",
+            field="integration.id",
+            fix="name each integration in one file, or leave integration.id out of the one file of its token",
+        )
+
+
+_OF_EVERY_ORGANISATION = ("PLOY_URL", "PLOY_STATE_DIR", CONFIG_FILE_VARIABLE)
+
+
+def refuse_shared_variables(names: Iterable[str]) -> None:
+    """Refuse variables that would give one organisation's token or settings to every one of several files.
+
+    Args:
+        names: Of the variables that are set.
+
+    Raises:
+        ConfigurationError: There is one.
+    """
+    for name in sorted(names):
+        if name not in _OF_EVERY_ORGANISATION and (name in VARIABLES or name.startswith("PLOY_CONFIG_")):
+            raise ConfigurationError(
+                f"The variable {name} would go before the setting in every one of the configuration files.",
+                fix="write it into the file that it belongs to, or run one service for each file",
+            )

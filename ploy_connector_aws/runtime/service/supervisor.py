@@ -1,0 +1,139 @@
+"""Keeps the integrations that run equal to what one source says: started, stopped, and restarted on any change."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+
+from ploy_connector_aws.platform.wire import HelloAnswer
+
+from .failures import code_of, retry_after_of, sentence_of
+from .health import SourceVitals
+from .served import Outfit, Served
+from .sources import Answer, Source, Wanted
+
+_log = logging.getLogger(__name__)
+
+_HELLO = HelloAnswer()
+
+
+class Claims:
+    """Which source serves which integration, so that no two serve the same one. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders: dict[str, str] = {}
+
+    def take(self, integration: str, source: str) -> bool:
+        """Claim an integration; False while another source has it."""
+        with self._lock:
+            return self._holders.setdefault(integration, source) == source
+
+    def give_back(self, integration: str) -> None:
+        """Let another source have it."""
+        with self._lock:
+            self._holders.pop(integration, None)
+
+
+class Supervisor:
+    """Watches one source, in the thread that runs it. What it cannot ask leaves running what runs.
+
+    Args:
+        source: The source.
+        outfit: What each integration is served with.
+        claims: What the sources of this process serve.
+    """
+
+    def __init__(self, source: Source, outfit: Outfit, claims: Claims) -> None:
+        self._source = source
+        self._outfit = outfit
+        self._claims = claims
+        self._monotonic = outfit.health.monotonic
+        self._vitals = SourceVitals(self._monotonic(), _HELLO.scan_interval_seconds)
+        self._answer = Answer(())
+        self._running: dict[str, Served] = {}
+        self._poll_interval: float = _HELLO.poll_interval_seconds
+        self._polled_at = -math.inf
+        self._retry_after = 0.0
+        self._is_stopped = False
+        self._woken = threading.Event()
+        outfit.health.watch_source(source.name, self._vitals)
+
+    def stop(self) -> None:
+        """Have it end, with all that it runs, soon; returns at once."""
+        self._is_stopped = True
+        self._woken.set()
+
+    def run(self) -> None:
+        """Poll, and start and stop what has to be, until told to stop and everything has ended."""
+        while not self._is_stopped:
+            if self._left() <= 0:
+                self._poll()
+            self._reconcile(self._answer.wanted)
+            self._woken.wait(max(0, self._left()))
+            self._woken.clear()
+        self._reconcile(())
+        while self._running:
+            self._woken.wait()
+            self._woken.clear()
+            self._reconcile(())
+        self._source.close()
+
+    def _poll(self) -> None:
+        vitals = self._vitals
+        self._polled_at, self._retry_after = self._monotonic(), 0.0
+        try:
+            self._answer = self._source.read()
+        except Exception as error:  # noqa: BLE001 - whatever it was, what runs goes on, and the next poll is made
+            code, self._retry_after = code_of(error), retry_after_of(error)
+            if vitals.error != code:  # said once, and not at every poll
+                _log.warning("%s cannot be asked: %s", self._source.name, sentence_of(error), extra={"code": code})
+            vitals.error = code
+        else:
+            if vitals.error is not None:
+                _log.warning("%s answers again", self._source.name)
+            vitals.since, vitals.has_answered, vitals.error = self._monotonic(), True, None
+
+    def _left(self) -> float:
+        """How many seconds are left until the next poll."""
+        return self._polled_at + max(self._retry_after, self._interval()) - self._monotonic()
+
+    def _interval(self) -> float:
+        """The shortest that Ploy wants for one of the integrations; the last one known where none is served."""
+        if self._running:
+            self._poll_interval = min(each.wishes.poll_interval_seconds for each in self._running.values())
+        return self._poll_interval
+
+    def _reconcile(self, wanted: tuple[Wanted, ...]) -> None:
+        by_id = {each.id: each for each in wanted}
+        for id_, served in list(self._running.items()):
+            if served.has_ended:
+                del self._running[id_]
+                self._claims.give_back(id_)
+            elif not served.is_stopping and (reason := _reason_to_stop(served.wanted, by_id.get(id_))):
+                _log.info("%s", reason, extra={"integration": id_})
+                served.stop()
+        refused = {name: code_of(error) for name, error in self._answer.unusable.items()}
+        for id_, each in by_id.items():
+            if id_ in self._running:
+                continue  # one that is wanted anew is started once the old one has ended
+            if self._claims.take(id_, self._source.name):
+                self._start(each)
+            else:
+                refused[id_] = "served_twice"
+        for id_ in refused.keys() - self._vitals.refused.keys():
+            _log.error("%s: not served: %s", self._source.name, refused[id_], extra={"integration": id_})
+        self._vitals.refused = refused
+
+    def _start(self, wanted: Wanted) -> None:
+        served = Served(wanted, self._outfit, self._woken.set)
+        self._running[wanted.id] = served
+        _log.info("served", extra={"integration": wanted.id, "connector": wanted.settings.integration.connector})
+        served.start()
+
+
+def _reason_to_stop(served: Wanted, wanted: Wanted | None) -> str | None:
+    if wanted is None:
+        return "not served any more"
+    return "its settings have changed; begun anew" if wanted.digest != served.digest else None

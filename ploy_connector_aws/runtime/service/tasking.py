@@ -1,0 +1,70 @@
+"""The tasks of one integration that is served: the loop that works them off, told what it may and counted."""
+
+from __future__ import annotations
+
+import threading
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.runtime.tasks.events import TaskEvents
+from ploy_connector_aws.runtime.tasks.journal import Journal
+from ploy_connector_aws.runtime.tasks.loop import TaskLoop
+from ploy_connector_aws.spec import Connector
+
+from .metrics import IntegrationMetrics
+from .polling import Workplace
+from .wishes import Wishes
+
+
+class ServedTasks:
+    """Works off the tasks until told to stop. Whatever it opens is its own, and closed at the end.
+
+    Args:
+        place: What it works with.
+    """
+
+    def __init__(self, place: Workplace) -> None:
+        self._place = place
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until ``stop`` is set.
+
+        Raises:
+            TasksRunning: Another process works off the integration's tasks.
+            UnusableStore: The task file cannot be used.
+        """
+        place, settings = self._place, self._place.settings
+        with Journal(settings.tasks_path) as journal:
+            TaskLoop(
+                settings.integration.id,
+                journal=journal,
+                lock_path=settings.tasks_lock_path,
+                snapshot_path=settings.snapshot_path,
+                open_connector=self._open_connector,
+                open_platform=self._open_platform,
+                sync_now=lambda preview: place.wishes.ask(preview=preview),
+                events=_Counted(place.wishes, place.metrics),
+            ).run(stop)
+
+    def _open_connector(self) -> Connector:
+        return self._place.open_connector().connector
+
+    def _open_platform(self) -> PlatformClient:
+        return self._place.open_platform()
+
+
+class _Counted(TaskEvents):
+    """Heeds what Ploy says with every answer, and counts what comes of the tasks."""
+
+    def __init__(self, wishes: Wishes, metrics: IntegrationMetrics) -> None:
+        self._wishes = wishes
+        self._metrics = metrics
+
+    def polled(self, answer: wire.LeaseAnswer) -> None:
+        self._wishes.heed(answer)
+
+    def ended(self, kind: wire.TaskKind, outcome: str, seconds: float) -> None:  # noqa: ARG002
+        self._metrics.task_ended(kind, outcome)
+
+    def outbox(self, waiting: int) -> None:
+        self._metrics.waits_in_outbox(waiting)

@@ -1,0 +1,124 @@
+"""What Ploy wants of one integration now: its flags, its intervals, and the scans that it asked for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.spec import TemporaryError
+
+_FIRST = wire.HelloAnswer()
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A scan that a task asked for."""
+
+    preview: bool
+    summary: Future[wire.SyncSummary] = field(default_factory=Future)
+
+
+class Wishes:
+    """Said by whoever polls, heeded by whoever scans; safe to use from several threads.
+
+    Args:
+        monotonic: The clock.
+        on_new_pace: Called when Ploy wants another interval between polls.
+    """
+
+    def __init__(
+        self, monotonic: Callable[[], float] = time.monotonic, on_new_pace: Callable[[], None] = lambda: None
+    ) -> None:
+        self._monotonic = monotonic
+        self._on_new_pace = on_new_pace
+        self._changed = threading.Condition()
+        self._is_woken = False
+        self._is_closed = False
+        self._asked: list[Wish] = []
+        self._refusal: Exception | None = None
+        self.flags: wire.Flags = _FIRST.flags
+        self.scan_interval_seconds: float = _FIRST.scan_interval_seconds
+        self.poll_interval_seconds: float = _FIRST.poll_interval_seconds
+
+    def heed(self, answer: wire.HelloAnswer | wire.LeaseAnswer, *, by_scan: bool = False) -> None:
+        """Take what Ploy says now. A scan is due at once when it wants everything sent, or ends a pause.
+
+        Args:
+            answer: What it says.
+            by_scan: A scan that begins asked for it, so it is not due any more.
+        """
+        with self._changed:
+            before, self.flags = self.flags, answer.flags
+            self.scan_interval_seconds = answer.scan_interval_seconds
+            is_new_pace = self.poll_interval_seconds != answer.poll_interval_seconds
+            self.poll_interval_seconds = answer.poll_interval_seconds
+            if (self.flags.full_requested and not before.full_requested) or (before.paused and not self.flags.paused):
+                self._is_woken = True
+            if by_scan:
+                self._is_woken = False
+            self._changed.notify_all()
+        if is_new_pace:
+            self._on_new_pace()
+
+    def ask(self, *, preview: bool = False) -> wire.SyncSummary:
+        """Have a scan made that begins from now on, and wait until it has ended.
+
+        Args:
+            preview: Only say what would change.
+
+        Raises:
+            TemporaryError: The service stops, or the scan was cut off.
+            ConnectorError: Nothing at all could be read.
+            PlatformError: The platform refused.
+            SyncRunning, UnusableStore: The state cannot be used, now or at all.
+            Exception: Whatever else a scan fails of, or keeps scans from being made at all.
+        """
+        wish = Wish(preview)
+        with self._changed:
+            if self._refusal is not None:
+                raise self._refusal
+            self._asked.append(wish)
+            self._changed.notify_all()
+        return wish.summary.result()
+
+    def take(self) -> list[Wish]:
+        """The scans that were asked for since the last time."""
+        with self._changed:
+            taken, self._asked = self._asked, []
+            return taken
+
+    def wait(self, due: Callable[[], float]) -> None:
+        """Wait until a moment, which may move meanwhile, or until a scan is wanted before it."""
+        with self._changed:
+            while not (self._is_woken or self._asked or self._is_closed):
+                left = due() - self._monotonic()
+                if left <= 0:
+                    break
+                self._changed.wait(left)
+            self._is_woken = False
+
+    def refuse(self, error: Exception | None) -> None:
+        """While no scan can be made, whoever asks for one is told why at once; None once scans are made again."""
+        with self._changed:
+            if self._is_closed:
+                return
+            self._refusal = error
+            if error is not None:
+                for wish in self._asked:
+                    wish.summary.set_exception(error)
+                self._asked = []
+
+    def close(self) -> None:
+        """Let nobody wait any longer."""
+        self.refuse(_stopping())
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+
+
+def _stopping() -> TemporaryError:
+    return TemporaryError("The service stops, so the scan was not made.", changed_nothing=True)

@@ -1,0 +1,245 @@
+"""One attempt at one task: the hook is called, and what it answers or raises becomes a report or another attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable
+from ploy_connector_aws.runtime.lock import LockTaken
+from ploy_connector_aws.runtime.reading import UnexpectedFailure
+from ploy_connector_aws.runtime.store import UnusableStore
+from ploy_connector_aws.spec import (
+    AccessChange,
+    AccessRequest,
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionReport,
+    Connector,
+    ConnectorError,
+    Failure,
+    Grant,
+    NotFound,
+    PermissionMissing,
+    Refused,
+    TemporaryError,
+)
+
+from .journal import HeldTask, Report
+from .known import Known
+
+SyncNow: TypeAlias = Callable[[bool], wire.SyncSummary]
+"""Makes a sync now, or a preview of one, and says what came of it."""
+
+_LONGEST_MESSAGE = 2000
+_CLOCKS_DIFFER = timedelta(minutes=5)
+"""So much may the clocks of two machines differ before a moment makes no sense."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """The attempt did what was asked."""
+
+    result: AccessChange | ConnectionReport | wire.SyncSummary
+
+
+@dataclass(frozen=True)
+class GaveUp:
+    """The attempt failed, and another would fail in the same way."""
+
+    failure: Failure
+    may_have_changed: bool = False
+    """Whether nobody knows what this attempt itself did."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """The attempt failed, and another may not."""
+
+    failure: Failure
+    may_have_changed: bool
+    """Whether nobody knows what this attempt itself did."""
+    retry_after_seconds: float = 0
+
+
+Result: TypeAlias = Done | GaveUp | Again
+
+
+def to_request(held: HeldTask, known: Known, write_before: datetime) -> AccessRequest:
+    """Say what a grant or revoke asks of a connector."""
+    task = held.task
+    assert task.account_id is not None
+    assert task.entitlement_id is not None
+    return AccessRequest(
+        request_id=task.id,
+        account_id=task.account_id,
+        entitlement_id=task.entitlement_id,
+        reason=task.reason,
+        preview=task.preview,
+        known_entitlement=known.entitlement,
+        known_paths=known.paths,
+        known_paths_complete=known.is_complete,
+        known_as_of=known.as_of,
+        write_before=write_before,
+    )
+
+
+def attempt_change(connector: Connector, request: AccessRequest, held: HeldTask, now: Callable[[], datetime]) -> Result:
+    """Call ``grant`` or ``revoke`` once.
+
+    Args:
+        connector: The configured connector; used by no other thread.
+        request: What is asked of it.
+        held: The task.
+        now: The clock.
+    """
+    kind = held.task.kind
+    if not connector.implements(kind):
+        name = connector.installed.manifest.title
+        return GaveUp(Failure(code="not_supported", message=f"The connector {name} cannot {kind} access."))
+    began = now()
+    try:
+        change = getattr(connector.hooks, kind)(request=request)
+    except TemporaryError as error:
+        is_unknown = held.is_change and not error.changed_nothing
+        return Again(Failure.from_error(error), is_unknown, error.retry_after_seconds or 0)
+    except AuthenticationError as error:  # nobody was let in, so nothing was asked for
+        return Again(Failure.from_error(error), may_have_changed=False)
+    except (ConfigurationError, PermissionMissing, NotFound, Refused) as error:
+        return GaveUp(_described(error))
+    except Exception as error:  # noqa: BLE001 - what has no meaning of its own may come from before a write or after it
+        return Again(Failure.from_error(error), held.is_change)
+    nonsense = _nonsense(change, request, kind, began, now())
+    if nonsense is None:
+        return Done(change)
+    return GaveUp(Failure(code="nonsense", message=f"The connector's answer makes no sense: {nonsense}."), True)
+
+
+def attempt_check(connector: Connector) -> Result:
+    """Test the connection once."""
+    try:
+        report = connector.hooks.test_connection()
+    except TemporaryError as error:
+        return Again(Failure.from_error(error), False, error.retry_after_seconds or 0)
+    except ConnectorError as error:
+        return GaveUp(_described(error))
+    except Exception as error:  # noqa: BLE001 - whatever a connector raises must not end the host
+        return Again(Failure.from_error(error), may_have_changed=False)
+    if isinstance(report, ConnectionReport):
+        return Done(report)
+    return GaveUp(Failure(code="nonsense", message="The connector's answer is no report of a connection test."))
+
+
+def attempt_sync(sync_now: SyncNow, *, preview: bool) -> Result:
+    """Make a sync, or a preview of one."""
+    try:
+        return Done(sync_now(preview))
+    except TemporaryError as error:
+        return Again(Failure.from_error(error), False, error.retry_after_seconds or 0)
+    except ConnectorError as error:
+        return GaveUp(_described(error))
+    except PlatformUnavailable as error:
+        failure = Failure(code="platform_unavailable", message=error.message, fix=error.fix)
+        return Again(failure, False, error.retry_after_seconds or 0)
+    except LockTaken as error:
+        return Again(Failure(code="busy", message=str(error)), may_have_changed=False)
+    except PlatformError as error:
+        return GaveUp(Failure(code="platform_refused", message=error.message, fix=error.fix))
+    except UnusableStore as error:
+        return GaveUp(Failure(code="state_unusable", message=str(error), fix=error.fix))
+    except UnexpectedFailure as error:
+        return GaveUp(Failure(code="internal", message=str(error)))
+    except Exception as error:  # noqa: BLE001 - a task must not end the host
+        return Again(Failure.from_error(error), may_have_changed=False)
+
+
+def to_report(held: HeldTask, result: Done | GaveUp) -> Report:
+    """Say what is reported of a task after an attempt that is the last one.
+
+    A failure is certain of its own attempt only. Where an earlier one may have changed something, nobody knows what is
+    true now, and a person must look.
+    """
+    lease_id = held.task.lease_id
+    if isinstance(result, Done):
+        fields: dict[type, str] = {AccessChange: "change", ConnectionReport: "report", wire.SyncSummary: "sync"}
+        return wire.TaskDone.model_validate({"lease_id": lease_id, fields[type(result.result)]: result.result})
+    failure = result.failure
+    if result.may_have_changed:
+        return _unknown(held, failure, _sentence(failure))
+    if held.doubt is not None:
+        return _unknown(held, failure, f"{held.doubt} A later attempt did not say what is true: {_sentence(failure)}")
+    return _failed(held, failure.code, _sentence(failure), failure)
+
+
+def to_last_report(held: HeldTask, hindrance: str) -> Report:
+    """Say what is reported of a task whose deadline has come.
+
+    Args:
+        held: The task, of which no attempt is under way.
+        hindrance: What kept it from being begun, where it never was.
+    """
+    setback = held.setback or Failure(code="not_begun", message=hindrance)
+    if held.doubt is not None:
+        said = _sentence(setback)
+        return _unknown(held, setback, held.doubt if said == held.doubt else f"{held.doubt} {said}")
+    nothing = ", and nothing was changed" if held.is_change else ""
+    return _failed(held, "not_done", f"It was not done before its deadline{nothing}. {_sentence(setback)}", setback)
+
+
+def doubt_after(held: HeldTask, result: Again) -> str | None:
+    """Say why the change of a task may have taken effect, after one more attempt; None where it certainly did not."""
+    return _sentence(result.failure) if result.may_have_changed else held.doubt
+
+
+def _unknown(held: HeldTask, failure: Failure, said: str) -> Report:
+    looked = _with_fix(failure, "look whether the account holds the access now, and order the change again if needed")
+    return _failed(held, "state_unknown", f"It could not be confirmed whether the change took effect. {said}", looked)
+
+
+def _with_fix(failure: Failure, fix: str) -> Failure:
+    """The failure with a fix that a person needs first."""
+    return failure.model_copy(update={"fix": f"{fix}; {failure.fix}" if failure.fix else fix})
+
+
+def _failed(held: HeldTask, code: str, message: str, failure: Failure) -> Report:
+    return wire.TaskFailed(
+        lease_id=held.task.lease_id,
+        code=code,
+        message=message[:_LONGEST_MESSAGE],
+        fix=failure.fix,
+        missing_permissions=failure.missing_permissions,
+        request_id=failure.request_id,
+    )
+
+
+def _described(error: ConnectorError) -> Failure:
+    failure = Failure.from_error(error)
+    return failure.model_copy(update={"code": error.reason}) if isinstance(error, Refused) else failure
+
+
+def _sentence(failure: Failure) -> str:
+    text = failure.message.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def _nonsense(change: Any, request: AccessRequest, kind: str, began: datetime, ended: datetime) -> str | None:
+    """What in an answer cannot be true; None where all of it can."""
+    if not isinstance(change, AccessChange):
+        return f"it is a {type(change).__name__}"
+    if (change.outcome == "previewed") != request.preview:
+        return f"{change.outcome!r} answers {'a preview' if request.preview else 'an order'}"
+    edges = (*change.added, *change.removed)
+    if any((edge.principal_kind, edge.principal_id) != ("account", request.account_id) for edge in edges):
+        return "it names grants of another account"
+    ordered = Grant(principal_kind="account", principal_id=request.account_id, entitlement_id=request.entitlement_id).id
+    if ordered in {edge.id for edge in (change.removed if kind == "grant" else change.added)}:
+        return f"a {kind} did the contrary"
+    if change.outcome == "applied" and not edges:
+        return "something was applied, and nothing is different"
+    verified = change.verified_at
+    if verified is not None and not began - _CLOCKS_DIFFER <= verified <= ended + _CLOCKS_DIFFER:
+        return "it was not verified during the attempt"
+    return None

@@ -1,0 +1,310 @@
+"""The task file of one integration: what was leased, what was begun, and every report until Ploy has it.
+
+One SQLite file beside the snapshot file, and not in it: a snapshot can be made anew at any time, this cannot. Every
+write is on the disk before the call returns, so that after the end of the process, however it came, the file says what
+may have been done.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeAlias
+
+from pydantic import TypeAdapter
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.runtime.store import FileKind, Transaction, UnusableStore, explained, open_database
+from ploy_connector_aws.runtime.verified import VerifiedChange, VerifiedChanges
+from ploy_connector_aws.spec import AccessChange, Failure
+
+Report: TypeAlias = wire.TaskDone | wire.TaskFailed
+
+TASK_FILE = FileKind("task file", "set the file aside: Ploy makes manual tasks of those that it held")
+ENDED_KEPT = 1000
+"""So many tasks that have ended are kept to look at."""
+
+_VERSION = 1
+_APPLICATION = 0x706C7481  # 'plt' and a number: tells the file from a snapshot file, whose name might be the same
+_TABLES = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE tasks (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  task TEXT NOT NULL,                      -- as Ploy gave it, with the newest lease
+  lease_ends_at TEXT NOT NULL,             -- at the earliest, by the clock of this machine
+  is_lost INTEGER NOT NULL DEFAULT 0,      -- 1: Ploy does not take this lease any more
+  attempts INTEGER NOT NULL DEFAULT 0,     -- how many were begun
+  begun_at TEXT,                           -- when the newest of them was
+  doubt TEXT,                              -- why a change may have taken effect without being confirmed
+  setback TEXT,                            -- how the newest attempt failed, while it is to be tried again
+  not_before TEXT,                         -- when it is to be
+  report TEXT,                             -- waits in the outbox until ended_at
+  ending TEXT,                             -- acknowledged, or why the task was dropped
+  ended_at TEXT
+);
+CREATE INDEX tasks_open ON tasks (number) WHERE ended_at IS NULL;
+CREATE INDEX tasks_ended ON tasks (ended_at) WHERE ended_at IS NOT NULL
+"""
+_CUT_OFF = "The runtime ended while an attempt was under way."
+_REPORT: TypeAdapter[Report] = TypeAdapter(Report)
+
+
+@dataclass(frozen=True)
+class HeldTask:
+    """A task that this runtime has, as the file knows it."""
+
+    task: wire.Task
+    lease_ends_at: datetime
+    is_lost: bool
+    attempts: int
+    doubt: str | None
+    """Why the change may have taken effect without being confirmed; None where nothing was changed for certain."""
+    setback: Failure | None
+    not_before: datetime | None
+    report: Report | None
+    ending: str | None
+
+    @property
+    def is_change(self) -> bool:
+        """Whether it orders a grant or a revoke, and not only a preview of one."""
+        return self.task.kind in ("grant", "revoke") and not self.task.preview
+
+
+_COLUMNS = "task, lease_ends_at, is_lost, attempts, doubt, setback, not_before, report, ending"
+
+
+def _to_held(row: tuple[str, str, int, int, str | None, str | None, str | None, str | None, str | None]) -> HeldTask:
+    task, lease_ends_at, is_lost, attempts, doubt, setback, not_before, report, ending = row
+    return HeldTask(
+        task=wire.Task.model_validate_json(task),
+        lease_ends_at=datetime.fromisoformat(lease_ends_at),
+        is_lost=bool(is_lost),
+        attempts=attempts,
+        doubt=doubt,
+        setback=Failure.model_validate_json(setback) if setback else None,
+        not_before=datetime.fromisoformat(not_before) if not_before else None,
+        report=_REPORT.validate_json(report) if report else None,
+        ending=ending,
+    )
+
+
+class Journal:
+    """One integration's task file. May be used by several threads, and opened several times.
+
+    Only the holder of the integration's ``TaskLock`` works on tasks; whoever syncs reads and settles verified changes.
+    """
+
+    def __init__(self, path: Path, connection: type[sqlite3.Connection] = sqlite3.Connection) -> None:
+        """Open the file, and make it (readable by its owner only) when it is not there.
+
+        Args:
+            path: The file.
+            connection: The class of the connection.
+
+        Raises:
+            UnusableStore: It cannot be opened, is damaged, or was written by a newer version.
+        """
+        self.path = path
+        self._lock = threading.RLock()
+        self._db = open_database(path, TASK_FILE, connection)
+        try:
+            with explained(path, TASK_FILE):
+                self._prepare()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        with Transaction(self._db):
+            version, application = (
+                self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id")
+            )
+            if version == 0:
+                for statement in _TABLES.split(";\n"):
+                    self._db.execute(statement)
+                VerifiedChanges(self._db).create_table()
+                self._db.execute("INSERT INTO facts VALUES ('holder', ?)", (uuid.uuid4().hex,))
+                self._db.execute(f"PRAGMA application_id={_APPLICATION}")
+                self._db.execute(f"PRAGMA user_version={_VERSION}")
+            elif application != _APPLICATION:
+                raise UnusableStore(
+                    f"The task file {self.path.name} cannot be used: it is another kind of file.",
+                    fix="give the integration another id, or keep its state in another folder",
+                )
+            elif version > _VERSION:
+                raise UnusableStore(
+                    f"The task file {self.path.name} was written by a newer version.", fix="update this program"
+                )
+
+    def __enter__(self) -> Journal:
+        """Use as a context manager: closes the file at the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, explained(self.path, TASK_FILE), Transaction(self._db):
+            yield self._db
+
+    def _rows(self, condition: str, *values: object) -> list[HeldTask]:
+        with self._lock, explained(self.path, TASK_FILE):
+            rows = self._db.execute(f"SELECT {_COLUMNS} FROM tasks WHERE {condition}", values).fetchall()
+        return [_to_held(row) for row in rows]
+
+    # What is there.
+
+    @property
+    def holder(self) -> str:
+        """Names this file at Ploy."""
+        with self._lock, explained(self.path, TASK_FILE):
+            value: str = self._db.execute("SELECT value FROM facts WHERE name = 'holder'").fetchone()[0]
+        return value
+
+    def open_tasks(self) -> list[HeldTask]:
+        """The tasks without a report, as they were created."""
+        held = self._rows("ended_at IS NULL AND report IS NULL ORDER BY number")
+        return sorted(held, key=lambda each: each.task.created_at)
+
+    def reports(self) -> list[HeldTask]:
+        """The tasks whose reports Ploy has not acknowledged, oldest first."""
+        return self._rows("ended_at IS NULL AND report IS NOT NULL ORDER BY number")
+
+    def task(self, task_id: str) -> HeldTask | None:
+        """One task, also when it has ended."""
+        return next(iter(self._rows("id = ?", task_id)), None)
+
+    # What happens to a task, in this order.
+
+    def lease(self, task: wire.Task, ends_at: datetime) -> None:
+        """Keep a task with its lease. One that is known goes on under the new lease; one that had ended begins anew."""
+        with self._writing() as db:
+            values = {"id": task.id, "task": task.model_dump_json(), "ends": ends_at.isoformat()}
+            db.execute(
+                "INSERT INTO tasks (id, task, lease_ends_at) VALUES (:id, :task, :ends) ON CONFLICT (id) DO UPDATE SET"
+                " task = :task, lease_ends_at = :ends, is_lost = 0, ended_at = NULL, ending = NULL,"
+                " report = iif(ended_at IS NULL, report, NULL), setback = iif(ended_at IS NULL, setback, NULL),"
+                " not_before = iif(ended_at IS NULL, not_before, NULL)",
+                values,
+            )
+
+    def extend(self, task: wire.Task, ends_at: datetime) -> None:
+        """Note that a lease goes on; ``task`` has its new length."""
+        with self._writing() as db:
+            db.execute(
+                "UPDATE tasks SET task = ?, lease_ends_at = ? WHERE id = ? AND json_extract(task, '$.lease_id') = ?",
+                (task.model_dump_json(), ends_at.isoformat(), task.id, task.lease_id),
+            )
+
+    def begin(self, task_id: str, now: datetime) -> HeldTask | None:
+        """Note that an attempt begins, before anything is asked for.
+
+        Returns:
+            The task with its lease as it is now; None where it is not this runtime's any more.
+        """
+        with self._writing() as db:
+            known = self.task(task_id)
+            if known is None or known.is_lost or known.report is not None or known.ending is not None:
+                return None
+            doubt = known.doubt or (_CUT_OFF if known.is_change else None)
+            db.execute(
+                "UPDATE tasks SET attempts = attempts + 1, begun_at = ?, doubt = ? WHERE id = ?",
+                (now.isoformat(), doubt, task_id),
+            )
+            return known
+
+    def set_back(self, task_id: str, setback: Failure, *, doubt: str | None, not_before: datetime) -> None:
+        """Note that an attempt failed and there is to be another.
+
+        Args:
+            task_id: The task.
+            setback: How it failed.
+            doubt: Why the change may have taken effect; None where it is certain that nothing was changed.
+            not_before: When to try again.
+        """
+        with self._writing() as db:
+            db.execute(
+                "UPDATE tasks SET setback = ?, doubt = ?, not_before = ? WHERE id = ?",
+                (setback.model_dump_json(exclude_defaults=True), doubt, not_before.isoformat(), task_id),
+            )
+
+    def finish(self, task_id: str, report: Report, now: datetime) -> None:
+        """Put a task's one report into the outbox, and keep what it verified."""
+        change = report.change if isinstance(report, wire.TaskDone) else None
+        is_unknown = isinstance(report, wire.TaskFailed) and report.code == "state_unknown"
+        with self._writing() as db:
+            db.execute(
+                "UPDATE tasks SET report = ?, doubt = iif(?, doubt, NULL) WHERE id = ?",
+                (report.model_dump_json(), is_unknown, task_id),
+            )
+            self._keep(task_id, change)
+            db.execute(
+                "UPDATE tasks SET ended_at = ?, ending = 'The lease was lost.' WHERE id = ? AND is_lost",
+                (now.isoformat(), task_id),
+            )
+
+    def lose(self, task: wire.Task) -> None:
+        """Note that Ploy does not take the lease any more."""
+        with self._writing() as db:
+            db.execute(
+                "UPDATE tasks SET is_lost = 1 WHERE id = ? AND json_extract(task, '$.lease_id') = ?",
+                (task.id, task.lease_id),
+            )
+
+    def end(self, task: wire.Task, ending: str, now: datetime) -> bool:
+        """Note that Ploy has acknowledged a report, or why a task is dropped.
+
+        Returns:
+            Whether it ended; not where the task was leased again meanwhile.
+        """
+        with self._writing() as db:
+            is_ended = db.execute(
+                "UPDATE tasks SET ended_at = ?, ending = ?"
+                " WHERE id = ? AND json_extract(task, '$.lease_id') = ? AND ended_at IS NULL",
+                (now.isoformat(), ending, task.id, task.lease_id),
+            ).rowcount
+            db.execute(
+                "DELETE FROM tasks WHERE number IN (SELECT number FROM tasks WHERE ended_at IS NOT NULL"
+                " ORDER BY ended_at DESC LIMIT -1 OFFSET ?)",
+                (ENDED_KEPT,),
+            )
+        return is_ended > 0
+
+    # What was verified.
+
+    def _keep(self, id_: str, change: AccessChange | None) -> None:
+        verified = VerifiedChange.of(id_, change) if change else None
+        if verified is not None and (verified.added or verified.removed):
+            VerifiedChanges(self._db).add(verified)
+
+    def keep_verified(self, id_: str, change: AccessChange) -> None:
+        """Keep what an order that is no task has changed, as ``finish`` does for a task."""
+        with self._writing():
+            self._keep(id_, change)
+
+    def verified(self, account_id: str | None = None) -> tuple[VerifiedChange, ...]:
+        """The verified changes that no run has seen yet; all, or those that matter for one account's paths."""
+        with self._lock, explained(self.path, TASK_FILE):
+            changes = VerifiedChanges(self._db)
+            return changes.all() if account_id is None else changes.about(account_id)
+
+    def settle(self, ids: Iterable[str]) -> None:
+        """Forget verified changes that a run has seen."""
+        with self._writing():
+            VerifiedChanges(self._db).settle(ids)

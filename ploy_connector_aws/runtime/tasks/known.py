@@ -1,0 +1,259 @@
+"""What the last committed sync knows of one account's ways to one entitlement, with later verified changes over it."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from ploy_connector_aws.runtime import schema
+from ploy_connector_aws.runtime.snapshot import Run
+from ploy_connector_aws.runtime.store import UnusableStore, explained
+from ploy_connector_aws.runtime.verified import VerifiedChange
+from ploy_connector_aws.spec import AccessPath, Entitlement, Grant, RecordKey
+
+_log = logging.getLogger(__name__)
+
+MOST_PATHS = 1000
+_MOST_EDGES = 50_000
+"""So much is looked at for one request; what is cut off there is not called complete."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """The part of an ``AccessRequest`` that comes from the snapshot."""
+
+    entitlement: Entitlement | None = None
+    paths: tuple[AccessPath, ...] = ()
+    is_complete: bool = False
+    as_of: datetime | None = None
+
+
+class _Node(NamedTuple):
+    kind: str
+    id: str
+
+
+class _Edge(NamedTuple):
+    grant_id: str
+    to: str
+    body: bytes
+
+
+class KnownAccess:
+    """Looks into an integration's snapshot file, which it only reads. May be used by several threads.
+
+    The grants of a run are indexed once, in a temporary table on disk, when the first request after its commit comes.
+    """
+
+    def __init__(self, snapshot: Path) -> None:
+        self._path = snapshot
+        self._lock = threading.Lock()
+        self._db: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._indexed: int | None = None
+        self._is_proven = False
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._close()
+
+    def of(self, account_id: str, entitlement_id: str, changes: Iterable[VerifiedChange] = ()) -> Known:
+        """Find the ways by which an account holds an entitlement or anything that the entitlement opens.
+
+        Args:
+            account_id: The account.
+            entitlement_id: The entitlement.
+            changes: What was verified since, in order. One that the run has seen meanwhile does no harm for long: it
+                is about to be settled, and a connector reads every way again.
+
+        Returns:
+            What is known; nothing, where there is no committed run or its file cannot be used.
+        """
+        with self._lock:
+            try:
+                with explained(self._path):
+                    return self._find(account_id, entitlement_id, changes)
+            except UnusableStore as error:
+                _log.warning("nothing is known of the last sync: %s", error)
+                self._close()
+                return Known()
+
+    def _close(self) -> None:
+        if self._db is not None:
+            with suppress(sqlite3.Error):
+                self._db.close()
+        self._db = self._file = self._indexed = None
+
+    def _find(self, account_id: str, entitlement_id: str, changes: Iterable[VerifiedChange]) -> Known:
+        db = self._open()
+        if db is None:
+            return Known()
+        db.execute("BEGIN")  # short: the tables of a run go away when the next one is committed
+        try:
+            row = db.execute("SELECT number FROM runs WHERE state = 'committed'").fetchone()
+            if row is None:
+                return Known()
+            run = Run(db, row[0])
+            if run.number != self._indexed:
+                self._index(db, run)
+            found = _Search(_Edges(db, changes), account_id, entitlement_id)
+            paths = tuple(found.paths())
+            record = run.record(RecordKey(type="entitlement", id=entitlement_id))
+            return Known(
+                entitlement=Entitlement.model_validate_json(record.body) if record else None,
+                paths=paths,
+                is_complete=self._is_proven and not found.is_cut,
+                as_of=run.reading_started_at,
+            )
+        finally:
+            db.execute("COMMIT")
+
+    def _open(self) -> sqlite3.Connection | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            self._close()
+            return None
+        file = (status.st_dev, status.st_ino)
+        if file != self._file:  # the first time, or it was set aside and another is in its place
+            self._close()
+            uri = f"{self._path.absolute().as_uri()}?mode=ro"
+            self._db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+            self._file = file
+            self._db.execute("PRAGMA temp_store=FILE")
+        assert self._db is not None
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        return self._db if version == schema.VERSION else None  # an older one is brought up to date by the next sync
+
+    def _index(self, db: sqlite3.Connection, run: Run) -> None:
+        self._indexed = None
+        db.execute("DROP TABLE IF EXISTS temp.edges")
+        db.execute(
+            f"CREATE TEMP TABLE edges AS SELECT json_extract(b.body, '$.principal_kind') AS kind,"
+            " json_extract(b.body, '$.principal_id') AS principal, json_extract(b.body, '$.entitlement_id') AS"
+            f" entitlement, r.id AS id, b.body AS body FROM {run.records_table} r"
+            f" JOIN {run.emissions} b ON b.rowid = r.emission WHERE r.type = 'grant'"
+        )
+        db.execute("CREATE INDEX temp.edges_by_principal ON edges (kind, principal, entitlement)")
+        # What was switched off in the settings was not read, so it proves nothing either.
+        unproven = db.execute(
+            "SELECT EXISTS (SELECT 1 FROM scopes WHERE run = ?"
+            " AND (unproven_since IS NOT NULL OR ending = 'excluded'))",
+            (run.number,),
+        ).fetchone()[0]
+        self._is_proven = run.is_whole and not unproven
+        self._indexed = run.number
+
+
+class _Edges:
+    """The grants of the indexed run, with verified changes laid over them."""
+
+    def __init__(self, db: sqlite3.Connection, changes: Iterable[VerifiedChange]) -> None:
+        self._db = db
+        self._removed: set[str] = set()
+        added: dict[str, Grant] = {}
+        for change in changes:
+            for grant in change.removed:
+                added.pop(grant.id, None)
+                self._removed.add(grant.id)
+            added.update((grant.id, grant) for grant in change.added)
+        self._added: dict[_Node, list[_Edge]] = {}
+        self._removed |= added.keys()  # an added grant takes the place of the one that was read
+        for grant in added.values():
+            edge = _Edge(grant.id, grant.entitlement_id, grant.model_dump_json(exclude_defaults=True).encode())
+            self._added.setdefault(_Node(grant.principal_kind, grant.principal_id), []).append(edge)
+
+    def of(self, node: _Node) -> Iterator[_Edge]:
+        """What one node holds directly."""
+        yield from self._added.get(node, ())
+        for row in self._db.execute(
+            "SELECT id, entitlement, body FROM edges WHERE kind = ? AND principal = ? ORDER BY entitlement", node
+        ):
+            if row[0] not in self._removed:
+                yield _Edge(*row)
+
+
+class _Search:
+    """The ways from one account to one entitlement and what that opens, cut off where there are too many."""
+
+    def __init__(self, edges: _Edges, account_id: str, entitlement_id: str) -> None:
+        self._edges = edges
+        self._start = _Node("account", account_id)
+        self._entitlement = _Node("entitlement", entitlement_id)
+        self.is_cut = False
+
+    def paths(self) -> Iterator[AccessPath]:
+        """Every way without a circle, in a fixed order."""
+        targets = self._reach(self._entitlement).keys()
+        graph = self._reach(self._start)
+        useful = _leading_to(targets, graph)
+        grants: dict[str, Grant] = {}
+        count = steps = 0
+        visited = [self._start]
+        chain: list[Grant] = []
+        ahead = [iter(graph[self._start])]
+        while ahead:
+            edge = next(ahead[-1], None)
+            if edge is None:
+                ahead.pop()
+                visited.pop()
+                if chain:
+                    chain.pop()
+                continue
+            node = _Node("entitlement", edge.to)
+            steps += 1
+            if count == MOST_PATHS or steps > _MOST_EDGES:
+                self.is_cut = True
+                return
+            if node not in useful or node in visited:
+                continue
+            grant = grants.get(edge.grant_id) or Grant.model_validate_json(edge.body)
+            grants[edge.grant_id] = grant
+            chain.append(grant)
+            if node in targets:
+                count += 1
+                yield AccessPath(grants=tuple(chain))
+            visited.append(node)
+            ahead.append(iter(graph.get(node, ())))
+
+    def _reach(self, start: _Node) -> dict[_Node, list[_Edge]]:
+        """Everything that can be reached from a node, with what each holds directly."""
+        graph: dict[_Node, list[_Edge]] = {start: []}
+        todo, seen = deque([start]), 0
+        while todo:
+            node = todo.popleft()
+            for edge in self._edges.of(node):
+                seen += 1
+                if seen > _MOST_EDGES:
+                    self.is_cut = True
+                    return graph
+                graph[node].append(edge)
+                if (end := _Node("entitlement", edge.to)) not in graph:
+                    graph[end] = []
+                    todo.append(end)
+        return graph
+
+
+def _leading_to(targets: Iterable[_Node], graph: dict[_Node, list[_Edge]]) -> set[_Node]:
+    """The nodes of a graph from which a target can be reached, the targets included."""
+    before: dict[_Node, list[_Node]] = {}
+    for node, edges in graph.items():
+        for edge in edges:
+            before.setdefault(_Node("entitlement", edge.to), []).append(node)
+    useful = {node for node in targets if node in graph}
+    todo = list(useful)
+    while todo:
+        for node in before.get(todo.pop(), ()):
+            if node not in useful:
+                useful.add(node)
+                todo.append(node)
+    return useful

@@ -1,0 +1,170 @@
+"""Tasks are asked for, and kept while they are worked on or wait to be."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.platform.errors import PlatformError, TaskGone
+
+from .board import Board
+from .events import TaskEvents
+from .journal import Journal
+from .waits import Backoff
+
+_log = logging.getLogger(__name__)
+
+_SHARE_LEFT = 2 / 3
+"""A lease is extended when less than this share of it is left."""
+_LONGEST_PAUSE_SECONDS = 60.0
+
+
+class Poll:
+    """Asks Ploy for tasks. Used by one thread.
+
+    Args:
+        platform: Used by this thread only.
+        integration_id: The integration's id at the platform.
+        journal: The task file.
+        board: Says how many are wanted, and learns what Ploy allows.
+        events: Told what happens.
+        now: The clock.
+    """
+
+    def __init__(
+        self,
+        platform: PlatformClient,
+        integration_id: str,
+        journal: Journal,
+        board: Board,
+        events: TaskEvents,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._platform = platform
+        self._integration_id = integration_id
+        self._journal = journal
+        self._board = board
+        self._events = events
+        self._now = now
+        self._backoff = Backoff(1, 60)
+        self._interval = timedelta(seconds=10)
+        self._unanswered: tuple[wire.LeaseRequest, datetime] | None = None
+        self._last: datetime | None = None
+        self._was_full = False
+
+    def step(self) -> float:
+        """Ask, when it is time to; return how many seconds it is until the next time."""
+        if (seconds := self._seconds_left()) > 0:
+            return seconds
+        request, asked_at = self._unanswered or (self._to_request(), self._now())
+        # An answer that was lost is asked for again. Its leases began after the first time that it was asked for.
+        self._unanswered = request, asked_at
+        try:
+            answer = self._platform.lease_tasks(self._integration_id, request)
+        except PlatformError as error:
+            _log.warning("no tasks from Ploy: %s", error)
+            self._backoff.failed(self._now(), getattr(error, "retry_after_seconds", None))
+            self._events.poll_failed(type(error).__name__)
+            return self._backoff.seconds(self._now())
+        for task in answer.tasks:
+            self._journal.lease(task, asked_at + timedelta(seconds=task.lease_seconds))
+            self._events.leased(task.kind)
+        self._unanswered = None
+        self._backoff.succeeded()
+        self._events.polled(answer)
+        self._interval = timedelta(seconds=answer.poll_interval_seconds)
+        self._was_full = request.most == 0
+        # Where there was something there may be more; otherwise an interval lies between one question and the next.
+        self._last = None if answer.tasks else asked_at
+        self._board.note(answer.flags)
+        return self._seconds_left()
+
+    def _seconds_left(self) -> float:
+        now = self._now()
+        if (seconds := self._backoff.seconds(now)) > 0:
+            return seconds
+        if self._last is None or (self._was_full and self._board.room() > 0):
+            return 0.0
+        return max(0.0, (self._last + self._interval - now).total_seconds())
+
+    def _to_request(self) -> wire.LeaseRequest:
+        most = self._board.room()
+        wait = min(int(self._interval.total_seconds()), wire.LONGEST_POLL_SECONDS)
+        return wire.LeaseRequest(
+            request_id=uuid.uuid4().hex,
+            holder=self._journal.holder,
+            most=most,
+            wait_seconds=wait if most else 0,
+        )
+
+
+class Keeping:
+    """Extends the leases of tasks that have no report yet. Used by one thread.
+
+    Args:
+        platform: Used by this thread only.
+        integration_id: The integration's id at the platform.
+        journal: The task file.
+        board: Learns what Ploy allows.
+        now: The clock.
+    """
+
+    def __init__(
+        self,
+        platform: PlatformClient,
+        integration_id: str,
+        journal: Journal,
+        board: Board,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._platform = platform
+        self._integration_id = integration_id
+        self._journal = journal
+        self._board = board
+        self._now = now
+        self._backoff = Backoff(1, 15)
+
+    def step(self) -> float:
+        """Extend what is due; return how many seconds it is until the next is."""
+        if (seconds := self._backoff.seconds(self._now())) > 0:
+            return seconds
+        pause = _LONGEST_PAUSE_SECONDS
+        for held in sorted(self._journal.open_tasks(), key=lambda each: each.lease_ends_at):
+            if held.is_lost:
+                continue
+            left = held.lease_ends_at - self._now()
+            due = (left - timedelta(seconds=held.task.lease_seconds) * _SHARE_LEFT).total_seconds()
+            if due <= 0:
+                if not self._extend(held.task):
+                    return self._backoff.seconds(self._now())
+                due = held.task.lease_seconds * (1 - _SHARE_LEFT)
+            pause = min(pause, due)
+        return pause
+
+    def _extend(self, task: wire.Task) -> bool:
+        """Extend one lease; False where Ploy did not answer."""
+        asked_at = self._now()
+        try:
+            extended = self._platform.extend_lease(
+                self._integration_id, task.id, wire.LeaseExtension(lease_id=task.lease_id)
+            )
+        except TaskGone as error:
+            _log.warning("task %s: the lease was lost: %s", task.id, error)
+            self._journal.lose(task)
+            self._board.ring()
+        except PlatformError as error:
+            _log.warning("task %s: the lease could not be extended: %s", task.id, error)
+            self._backoff.failed(self._now(), getattr(error, "retry_after_seconds", None))
+            return False
+        else:
+            seconds = extended.lease_seconds
+            self._journal.extend(
+                task.model_copy(update={"lease_seconds": seconds}), asked_at + timedelta(seconds=seconds)
+            )
+            self._board.note(extended.flags)
+        self._backoff.succeeded()
+        return True

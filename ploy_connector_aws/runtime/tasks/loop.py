@@ -1,0 +1,160 @@
+"""The threads that work off one integration's tasks, from start to clean stop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.runtime.lock import TaskLock
+from ploy_connector_aws.spec import Connector
+
+from .board import Board
+from .doing import SyncNow
+from .events import TaskEvents
+from .journal import Journal
+from .known import KnownAccess
+from .leases import Keeping, Poll
+from .outbox import Outbox
+from .worker import Worker
+
+_log = logging.getLogger(__name__)
+
+WORKERS = 4
+_LOOKS_EVERY_SECONDS = 0.2
+
+
+class TaskLoop:
+    """Works off the tasks of one integration.
+
+    Args:
+        integration_id: The integration's id at the platform.
+        journal: The integration's task file.
+        lock_path: The file that keeps two processes from working on one task file.
+        snapshot_path: The integration's snapshot file; it is only read, and need not exist.
+        open_connector: Makes a configured instance; each worker has its own.
+        open_platform: Makes a client; each thread that calls Ploy has its own. Failures are waited out here, so its
+            own retries should be few: a stop waits for them.
+        sync_now: Makes a sync and says what came of it; a stop waits for it, so it must end when the service stops.
+        workers: How many tasks are worked on at the same time.
+        events: Told what happens.
+        now: The clock.
+    """
+
+    def __init__(
+        self,
+        integration_id: str,
+        *,
+        journal: Journal,
+        lock_path: Path,
+        snapshot_path: Path,
+        open_connector: Callable[[], Connector],
+        open_platform: Callable[[], PlatformClient],
+        sync_now: SyncNow,
+        workers: int = WORKERS,
+        events: TaskEvents | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._integration_id = integration_id
+        self._journal = journal
+        self._lock_path = lock_path
+        self._known = KnownAccess(snapshot_path)
+        self._open_connector = open_connector
+        self._open_platform = open_platform
+        self._sync_now = sync_now
+        self._workers = workers
+        self._events = events or TaskEvents()
+        self._now = now
+        self._board = Board(journal, workers=workers, now=now)
+        self._reports = True
+        self._failure: BaseException | None = None
+
+    def note_flags(self, flags: wire.Flags) -> None:
+        """Note what Ploy allows now, where it was said elsewhere: in the answer to a hello."""
+        self._board.note(flags)
+
+    def wake(self) -> None:
+        """Have everything look again, e.g. because the clock was moved."""
+        self._board.ring()
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until ``stop`` is set, and then end cleanly; once.
+
+        Then nothing new begins. What runs is let finish, and reported if Ploy answers; everything else stays in the
+        task file for the next start. It takes as long as the longest call that is under way: a hook, a sync, the wait
+        for a poll's answer.
+
+        Raises:
+            TasksRunning: Another process works off the integration's tasks.
+            UnusableStore: The task file cannot be used any more.
+        """
+        self._board.open(stop)
+        with TaskLock(self._lock_path), ExitStack() as clients:
+            poll, keeping, outbox = self._open(clients)
+            takers = [self._start("poll", lambda: self._repeat(poll.step, lambda: not self._board.is_closed))]
+            takers += [self._start(f"worker-{number}", self._work) for number in range(1, self._workers + 1)]
+            keeper = self._start("leases", lambda: self._repeat(keeping.step, lambda: self._reports))
+            sender = self._start("outbox", lambda: self._send(outbox))
+            while not self._board.is_closed:
+                stop.wait(_LOOKS_EVERY_SECONDS)
+            self._board.close()  # wakes whoever waits
+            for thread in takers:
+                thread.join()
+            self._reports = False
+            self._board.ring()
+            keeper.join()
+            sender.join()
+            self._known.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def _open(self, clients: ExitStack) -> tuple[Poll, Keeping, Outbox]:
+        one, two, three = (clients.enter_context(self._open_platform()) for _ in range(3))
+        return (
+            Poll(one, self._integration_id, self._journal, self._board, self._events, self._now),
+            Keeping(two, self._integration_id, self._journal, self._board, self._now),
+            Outbox(three, self._integration_id, self._journal, self._events, self._now),
+        )
+
+    def _start(self, name: str, target: Callable[[], None]) -> threading.Thread:
+        def run() -> None:
+            try:
+                target()
+            except BaseException as error:  # noqa: BLE001 - one thread's end is everybody's, and is raised by run()
+                self._failure = error
+                self._board.close()
+
+        thread = threading.Thread(target=run, name=f"tasks-{self._integration_id}-{name}", daemon=True)
+        thread.start()
+        return thread
+
+    def _repeat(self, step: Callable[[], float], goes_on: Callable[[], bool]) -> None:
+        while goes_on():
+            rings = self._board.rings
+            pause = step()
+            if goes_on():
+                self._board.wait(rings, pause)
+
+    def _work(self) -> None:
+        worker = Worker(
+            self._board,
+            self._journal,
+            self._known,
+            self._open_connector,
+            self._sync_now,
+            self._events,
+            self._now,
+        )
+        while not self._board.is_closed:
+            rings = self._board.rings
+            if not worker.step():
+                self._board.wait(rings, self._board.pause_seconds())
+
+    def _send(self, outbox: Outbox) -> None:
+        self._repeat(outbox.step, lambda: self._reports)
+        outbox.step()  # what ended last

@@ -1,0 +1,40 @@
+"""How long to wait after failures that follow one another: longer each time, up to a limit."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+
+def growing_seconds(failures: int, first: float, longest: float) -> float:
+    """The wait after so many failures in a row: twice as long each time.
+
+    Args:
+        failures: How many there were; at least 1.
+        first: The wait after the first.
+        longest: No wait is longer.
+    """
+    return min(longest, first * 2.0 ** min(failures - 1, 30))
+
+
+class Backoff:
+    """Says when something that failed may be tried again."""
+
+    def __init__(self, first_seconds: float, longest_seconds: float) -> None:
+        self._first = first_seconds
+        self._longest = longest_seconds
+        self._failures = 0
+        self._until: datetime | None = None
+
+    def seconds(self, now: datetime) -> float:
+        """How long is still to wait; 0 where it may be tried."""
+        return max(0.0, (self._until - now).total_seconds()) if self._until else 0.0
+
+    def failed(self, now: datetime, retry_after_seconds: float | None = None) -> None:
+        """Note a failure, and how long the other side asked to wait at the least."""
+        self._failures += 1
+        wait = max(growing_seconds(self._failures, self._first, self._longest), retry_after_seconds or 0)
+        self._until = now + timedelta(seconds=wait)
+
+    def succeeded(self) -> None:
+        """Note a success: the next failure is a first one."""
+        self._failures, self._until = 0, None

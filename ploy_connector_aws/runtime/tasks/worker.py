@@ -1,0 +1,146 @@
+"""One worker: takes a task, makes one attempt at it with a connector of its own, and writes down what came of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from ploy_connector_aws.spec import AccessChange, Connector, ConnectorError, Failure
+
+from .board import Board, last_moment, write_before
+from .doing import (
+    Again,
+    Done,
+    GaveUp,
+    Result,
+    SyncNow,
+    attempt_change,
+    attempt_check,
+    attempt_sync,
+    doubt_after,
+    to_last_report,
+    to_report,
+    to_request,
+)
+from .events import TaskEvents
+from .journal import HeldTask, Journal, Report
+from .known import KnownAccess
+from .waits import growing_seconds
+
+_log = logging.getLogger(__name__)
+
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 5.0, 60.0
+_NOT_TRUSTED_AGAIN = frozenset({"internal", "authentication"})
+"""After such a failure the next attempt is made with a new instance of the connector."""
+
+
+class Worker:
+    """Works on one task at a time. Used by one thread.
+
+    Args:
+        board: Gives out the tasks.
+        journal: The task file.
+        known: What the last sync knows.
+        open_connector: Makes a configured instance for this worker alone; called when the first task needs one.
+        sync_now: Makes a sync.
+        events: Told what happens.
+        now: The clock.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        journal: Journal,
+        known: KnownAccess,
+        open_connector: Callable[[], Connector],
+        sync_now: SyncNow,
+        events: TaskEvents,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._board = board
+        self._journal = journal
+        self._known = known
+        self._open_connector = open_connector
+        self._sync_now = sync_now
+        self._events = events
+        self._now = now
+        self._connector: Connector | None = None
+
+    def step(self) -> bool:
+        """Do what is due for one task; False where nothing is."""
+        held = self._board.take()
+        if held is None:
+            return False
+        try:
+            if held.is_lost:
+                self._drop(held)
+            elif self._now() >= last_moment(held.task):
+                hindrance = self._board.hindrance(held) or "No worker was free for it."
+                self._finish(held, to_last_report(held, hindrance))
+            else:
+                self._attempt(held)
+        finally:
+            self._board.release(held)
+        return True
+
+    def _attempt(self, held: HeldTask) -> None:
+        began = self._now()
+        make = self._prepare(held)
+        begun = self._journal.begin(held.task.id, began)
+        if begun is None:
+            return
+        self._events.begun(held.task.kind)
+        result = make(begun)
+        now = self._now()
+        self._events.ended(held.task.kind, _outcome(result), (now - began).total_seconds())
+        if not isinstance(result, Again):
+            self._finish(begun, to_report(begun, result))
+            return
+        _log.warning("task %s: attempt %d failed: %s", held.task.id, begun.attempts + 1, result.failure.message)
+        if result.failure.code in _NOT_TRUSTED_AGAIN:
+            self._connector = None
+        wait = growing_seconds(begun.attempts + 1, _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS)
+        not_before = now + timedelta(seconds=max(wait, result.retry_after_seconds))
+        doubt = doubt_after(begun, result)
+        self._journal.set_back(held.task.id, result.failure, doubt=doubt, not_before=not_before)
+
+    def _prepare(self, held: HeldTask) -> Callable[[HeldTask], Result]:
+        """Get ready for an attempt before it is noted as begun: whatever takes time and asks for nothing yet."""
+        task = held.task
+        if task.kind == "sync":
+            return lambda _: attempt_sync(self._sync_now, preview=task.preview)
+        try:
+            connector = self._connector = self._connector or self._open_connector()
+        except ConnectorError as error:
+            failed = GaveUp(Failure.from_error(error))
+            return lambda _: failed
+        except Exception as error:  # noqa: BLE001 - whatever a connector raises must not end the host
+            tried = Again(Failure.from_error(error), may_have_changed=False)
+            return lambda _: tried
+        if task.kind == "check":
+            return lambda _: attempt_check(connector)
+        account_id, entitlement_id = task.account_id or "", task.entitlement_id or ""
+        known = self._known.of(account_id, entitlement_id, self._journal.verified(account_id))
+        # The lease may have been extended since the task was taken.
+        return lambda begun: attempt_change(connector, to_request(begun, known, write_before(begun)), begun, self._now)
+
+    def _finish(self, held: HeldTask, report: Report) -> None:
+        self._journal.finish(held.task.id, report, self._now())
+        if (known := self._journal.task(held.task.id)) and known.ending:
+            self._dropped(held, known.ending)
+
+    def _drop(self, held: HeldTask) -> None:
+        ending = "The lease was lost before it was done."
+        if self._journal.end(held.task, ending, self._now()):
+            self._dropped(held, ending)
+
+    def _dropped(self, held: HeldTask, ending: str) -> None:
+        _log.warning("task %s: dropped: %s", held.task.id, ending)
+        self._events.dropped(held.task.kind)
+
+
+def _outcome(result: Result) -> str:
+    if isinstance(result, Done):
+        return result.result.outcome if isinstance(result.result, AccessChange) else "done"
+    return result.failure.code if isinstance(result, GaveUp) else "again"

@@ -1,0 +1,297 @@
+"""One integration's tasks: given out under leases, one at a time for each pair, and ended by exactly one report."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.verified import VerifiedChange, VerifiedChanges
+from ploy_connector_aws.spec.pages import Failure
+
+from .ledger import Ledger
+from .problems import Refusal, reason_of
+from .registry import NotAllowed
+from .task_ledger import OrderedTask, Report, TaskEvent, TaskLedger
+from .task_rules import check_done, unreported
+
+_TIME_TO_DO = timedelta(hours=1)
+"""The deadline of a task that was ordered without one."""
+
+_LONGEST_WAIT_MILLISECONDS = 600_000
+"""How long a look waits for a commit to the same file."""
+
+
+class TaskQueue:
+    """The tasks in the file of one integration. Safe to use from several threads.
+
+    What time alone changes, leases that run out and deadlines that pass, is found by the next look, whoever looks. So
+    nothing has to run for it, and a restart finds everything as it was.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], datetime], lease: timedelta) -> None:
+        self._store = Store(path)
+        self._store.connection.execute(f"PRAGMA busy_timeout={_LONGEST_WAIT_MILLISECONDS}")
+        self._tasks = TaskLedger(self._store.connection)
+        self._tasks.create_tables()
+        self._verified = VerifiedChanges(self._store.connection)
+        self._verified.create_table()
+        self._clock = clock
+        self._lease = lease
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._store.close()
+
+    # What a runtime asks.
+
+    def lease(self, request: wire.LeaseRequest, flags: wire.Flags) -> tuple[wire.Task, ...]:
+        """Give out what may be done now; the same tasks again where this very wish was answered before.
+
+        Args:
+            request: The wish; how long it may wait is the caller's affair.
+            flags: What is wanted of the runtime now.
+        """
+        if flags.paused or not request.most:
+            return ()
+        with self._look() as now:
+            if self._tasks.is_answered(request):
+                given = [task for task in self._tasks.leased_for(request) if not (flags.read_only and task.is_change)]
+                give = self._renew
+            else:
+                given = self._tasks.waiting(request.most, is_read_only=flags.read_only)
+                give = partial(self._give, request)
+            if not given:
+                return ()
+            with self._store.transaction():
+                return tuple(self._to_wire(give(task, now)) for task in given)
+
+    def is_answered(self, request: wire.LeaseRequest) -> bool:
+        """Whether tasks were given out for this very wish: there is nothing to wait for then."""
+        with self._lock:
+            return self._tasks.is_answered(request)
+
+    def extend(self, task_id: str, extension: wire.LeaseExtension) -> timedelta:
+        """Let a lease go on, also one that has run out while nobody else got the task; for how long.
+
+        Raises:
+            Refusal: The task is unknown, has ended, or is somebody else's by now.
+        """
+        with self._changing() as now:
+            task = self._held(task_id, extension.lease_id)
+            if task.ended_at is not None:
+                raise Refusal("lease_lost", "It has ended.")
+            if task.state == "queued":
+                self._tasks.note(task_id, TaskEvent(now, "taken_up_again", f"by {task.holder}"))
+            self._renew(task, now)
+        return self._lease
+
+    def complete(self, task_id: str, done: wire.TaskDone) -> wire.TaskStatus:
+        """Take the report that a task was done, and lay what it changed over the picture, in one transaction.
+
+        Raises:
+            Refusal: The report is not one of this task, or cannot be true; the lease was lost, or another report came.
+        """
+        with self._changing() as now:
+            task = self._held(task_id, done.lease_id)
+            if not self._is_replay(task, done):
+                check_done(task, done, now=now, generation=Ledger(self._store.connection).next_generation() - 1)
+                self._tasks.end(task_id, "done", now, report=done)
+                self._tasks.note(task_id, TaskEvent(now, "done", done.change.outcome if done.change else None))
+                change = VerifiedChange.of(task_id, done.change) if done.change else None
+                if change is not None:
+                    self._verified.add(change, unless_seen_by=self._store.baseline)
+        return wire.TaskStatus(id=task_id, state="done")
+
+    def fail(self, task_id: str, failed: wire.TaskFailed) -> wire.TaskStatus:
+        """Take the report that a task will not be done: it becomes a manual task.
+
+        Raises:
+            Refusal: The lease was lost, or another report came.
+        """
+        with self._changing() as now:
+            task = self._held(task_id, failed.lease_id)
+            if not self._is_replay(task, failed):
+                failure = Failure.model_validate(failed.model_dump(exclude={"lease_id"}))
+                self._tasks.end(task_id, "manual", now, report=failed, failure=failure)
+                self._tasks.note(task_id, TaskEvent(now, "manual", failure.code))
+        return wire.TaskStatus(id=task_id, state="manual")
+
+    # What a person orders, sees and decides.
+
+    def create(
+        self,
+        kind: wire.TaskKind,
+        *,
+        account_id: str | None = None,
+        entitlement_id: str | None = None,
+        reason: str | None = None,
+        preview: bool = False,
+        deadline: datetime | None = None,
+    ) -> OrderedTask:
+        """Order something. What is not done an hour from now, or by the deadline, becomes a manual task.
+
+        Raises:
+            NotAllowed: A grant or revoke, and nothing else, names an account and an entitlement; the deadline has
+                passed; or a check is to be a preview, which it always is.
+        """
+        with self._changing() as now:
+            return self._create(
+                OrderedTask(
+                    *(_new_id(), kind, preview, account_id, entitlement_id, reason),
+                    *(now, deadline or now + _TIME_TO_DO),
+                )
+            )
+
+    def tasks(self) -> list[OrderedTask]:
+        """Every task as it is now, in the order in which they were created."""
+        with self._look():
+            return list(self._tasks.tasks())
+
+    def task(self, task_id: str) -> OrderedTask:
+        """One task as it is now.
+
+        Raises:
+            Refusal: There is none of this id.
+        """
+        with self._look():
+            return self._known(task_id)
+
+    def history(self, task_id: str) -> tuple[TaskEvent, ...]:
+        """What happened to a task, oldest first."""
+        with self._look():
+            return self._tasks.history(task_id)
+
+    def manual(self) -> list[OrderedTask]:
+        """The manual tasks that wait for a person, in the order in which they were created."""
+        with self._look():
+            return list(self._tasks.unresolved())
+
+    def resolve(self, task_id: str, note: str) -> OrderedTask:
+        """Note that a person is done with a manual task. No report of it is taken from then on.
+
+        Raises:
+            Refusal: There is no such task.
+            NotAllowed: It is not a manual task, or somebody was done with it already.
+        """
+        with self._changing() as now:
+            self._resolve(task_id, note, now)
+            return self._known(task_id)
+
+    def order_again(self, task_id: str) -> OrderedTask:
+        """Order what became a manual task once more, as a new task; the old one is resolved by it.
+
+        Raises:
+            Refusal: There is no such task.
+            NotAllowed: It is not a manual task, or somebody was done with it already.
+        """
+        with self._changing() as now:
+            old = self._known(task_id)
+            new = OrderedTask(
+                *(_new_id(), old.kind, old.preview, old.account_id, old.entitlement_id, old.reason),
+                *(now, now + _TIME_TO_DO),
+            )
+            self._resolve(task_id, f"ordered again as {new.id}", now)
+            return self._create(new)
+
+    @contextmanager
+    def _look(self) -> Iterator[datetime]:
+        """Find what time has changed, and go on from there; nobody else looks meanwhile."""
+        with self._lock:
+            now = self._clock()
+            # Transactions of their own: what time has changed stays so, whatever comes of this look.
+            if run_out := self._tasks.run_out(now):
+                with self._store.transaction():
+                    for task in run_out:
+                        self._tasks.queue(task.id)
+                        self._tasks.note(task.id, TaskEvent(now, "lease_ended", f"of {task.holder}"))
+            if overdue := self._tasks.overdue(now):
+                with self._store.transaction():
+                    for task in overdue:
+                        failure = unreported(task)
+                        self._tasks.end(task.id, "manual", now, failure=failure)
+                        self._tasks.note(task.id, TaskEvent(now, "manual", failure.code))
+            yield now
+
+    @contextmanager
+    def _changing(self) -> Iterator[datetime]:
+        with self._look() as now, self._store.transaction():
+            yield now
+
+    def _give(self, request: wire.LeaseRequest, task: OrderedTask, now: datetime) -> OrderedTask:
+        lease_id = uuid.uuid4().hex
+        self._tasks.lease(task.id, lease_id, request, now + self._lease)
+        self._tasks.note(task.id, TaskEvent(now, "leased", f"by {request.holder}"))
+        return task._replace(lease_id=lease_id)
+
+    def _renew(self, task: OrderedTask, now: datetime) -> OrderedTask:
+        self._tasks.renew(task.id, now + self._lease)
+        return task
+
+    def _known(self, task_id: str) -> OrderedTask:
+        task = self._tasks.task(task_id)
+        if task is None:
+            raise Refusal("task_unknown")
+        return task
+
+    def _held(self, task_id: str, lease_id: str) -> OrderedTask:
+        task = self._known(task_id)
+        if task.lease_id != lease_id:
+            raise Refusal("lease_lost")
+        return task
+
+    @staticmethod
+    def _is_replay(task: OrderedTask, report: Report) -> bool:
+        if task.report is None and task.resolved_at is None:
+            return False  # also where the platform itself gave it up at the deadline
+        if task.report != report:
+            raise Refusal("task_conflict", None if task.report else "A person is done with it.")
+        return True
+
+    def _create(self, task: OrderedTask) -> OrderedTask:
+        if task.deadline <= task.created_at:
+            raise NotAllowed("The deadline has passed.")
+        if task.preview and task.kind == "check":
+            raise NotAllowed("A check changes nothing; it has no preview.")
+        try:
+            self._to_wire(task)
+        except ValidationError as error:
+            raise NotAllowed(reason_of(error)) from None
+        self._tasks.add(task)
+        self._tasks.note(task.id, TaskEvent(task.created_at, "created", task.reason))
+        return task
+
+    def _resolve(self, task_id: str, note: str, now: datetime) -> None:
+        task = self._known(task_id)
+        if task.state != "manual" or task.resolved_at is not None:
+            raise NotAllowed("The task does not wait for a person.")
+        self._tasks.resolve(task_id, now)
+        self._tasks.note(task_id, TaskEvent(now, "resolved", note))
+
+    def _to_wire(self, task: OrderedTask) -> wire.Task:
+        return wire.Task(
+            id=task.id,
+            kind=task.kind,
+            preview=task.preview,
+            account_id=task.account_id,
+            entitlement_id=task.entitlement_id,
+            reason=task.reason,
+            created_at=task.created_at,
+            deadline=task.deadline,
+            lease_id=task.lease_id or "",
+            lease_seconds=int(self._lease.total_seconds()),
+        )
+
+
+def _new_id() -> str:
+    return f"task-{uuid.uuid4().hex}"

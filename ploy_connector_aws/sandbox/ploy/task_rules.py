@@ -1,0 +1,79 @@
+"""What a report of a task may say, and what becomes of a task that nobody reported."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.spec import AccessChange
+from ploy_connector_aws.spec.pages import Failure
+
+from .handover import CLOCK_TOLERANCE
+from .problems import Refusal
+from .task_ledger import OrderedTask
+
+_RESULTS: dict[wire.TaskKind, str] = {"grant": "change", "revoke": "change", "check": "report", "sync": "sync"}
+"""Which of its fields a task's report fills."""
+
+_NOT_STARTED = Failure(
+    code="not_started",
+    message="No runtime took the task before its deadline, so nothing was done.",
+    fix="check that the connector's service runs and is not paused or read-only, then order it again",
+)
+_STATE_UNKNOWN = Failure(
+    code="state_unknown",
+    message="A runtime took the task and did not report it in time: whether the access changed is not known.",
+    fix="look at what the account holds in the remote system, then resolve this or order it again",
+)
+_NOT_DONE = Failure(
+    code="not_done",
+    message="A runtime took the task and did not report it in time. It changes no access.",
+    fix="check that the connector's service runs, then order it again",
+)
+
+
+def unreported(task: OrderedTask) -> Failure:
+    """Say what is known of a task that has passed its deadline under no lease."""
+    if task.attempts == 0:
+        return _NOT_STARTED
+    return _STATE_UNKNOWN if task.is_change else _NOT_DONE
+
+
+def check_done(task: OrderedTask, done: wire.TaskDone, *, now: datetime, generation: int) -> None:
+    """Check that a report is one of this task, and can be true.
+
+    Args:
+        task: The task.
+        done: What a runtime says came of it.
+        now: The time here.
+        generation: The newest committed generation of the integration.
+
+    Raises:
+        Refusal: It is another kind's, contradicts the order, or speaks of the future or of what was never committed.
+    """
+    if getattr(done, _RESULTS[task.kind]) is None:
+        raise Refusal("body_invalid", f"A {task.kind} is reported in the field '{_RESULTS[task.kind]}'.")
+    outcome = done.change.outcome if done.change else done.sync.status if done.sync else None
+    if outcome is not None and (outcome == "previewed") != task.preview:
+        raise Refusal("body_invalid", "A preview, and nothing else, is reported as 'previewed'.")
+    if done.change:
+        _check_change(task, done.change, now)
+    if done.sync and done.sync.status == "committed" and done.sync.generation not in range(1, generation + 1):
+        raise Refusal("body_invalid", f"The newest generation is {generation}.")
+
+
+def _check_change(task: OrderedTask, change: AccessChange, now: datetime) -> None:
+    if any(moment and moment > now + CLOCK_TOLERANCE for moment in (change.verified_at, change.as_of)):
+        # It would go before every reading until then.
+        raise Refusal("clock_ahead")
+    if change.verified_at and change.verified_at < task.created_at - CLOCK_TOLERANCE:
+        raise Refusal("body_invalid", "It was verified before it was ordered.")
+    paths = (*change.opened_paths, *change.closed_paths, *change.remaining_paths)
+    about = (*change.added, *change.removed, *(path.grants[0] for path in paths))
+    if any((grant.principal_kind, grant.principal_id) != ("account", task.account_id) for grant in about):
+        raise Refusal("body_invalid", "It names what another account holds.")
+    added, removed = ({grant.entitlement_id for grant in grants} for grants in (change.added, change.removed))
+    if added & removed:
+        raise Refusal("body_invalid", "It names a grant as added and as removed.")
+    if task.entitlement_id in (removed if task.kind == "grant" else added):
+        raise Refusal("body_invalid", f"It says the opposite of a {task.kind}.")

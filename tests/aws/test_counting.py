@@ -1,0 +1,50 @@
+"""The host is told of every attempt of every call, and of every one that AWS throttled."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from ploy_connector_aws.aws.reader import AwsReader
+from ploy_connector_aws.aws.throttle import _REGISTRY
+from ploy_connector_aws.config import AwsConfig
+from ploy_connector_aws.spec import Serving, find_connectors
+
+from .conftest import Customer
+
+
+@pytest.mark.usefixtures("no_backoff")
+def test_the_host_is_told_of_each_attempt_and_of_each_throttling(customer: Customer) -> None:
+    customer.aws.faults.throttle(1, "ListGroups", times=2)
+    calls: Counter[tuple[str, str]] = Counter()
+    throttled: Counter[str] = Counter()
+    serving = Serving("acme", lambda *call: calls.update([call]), lambda service: throttled.update([service]))
+    customer.aws.calls.clear()
+    reader = AwsReader(AwsConfig.from_settings({**customer.settings, "scopes": ["identity-center"]}), serving)
+    for lists in (reader.read_accounts, reader.read_entitlements, reader.read_resources):
+        for _ in lists(frozenset()):
+            pass
+    assert (calls["identitystore", "ListGroups"], throttled) == (3, {"identitystore": 2})
+    assert sum(calls.values()) == len(customer.aws.calls)
+    assert calls["sts", "AssumeRole"] == 1
+
+
+def test_the_connector_hands_on_for_whom_it_works(customer: Customer) -> None:
+    calls: list[tuple[str, str]] = []
+    mine, other = (Serving(name, lambda *call: calls.append(call)) for name in ("acme", "other"))
+    installed = find_connectors()["aws"]
+    for serving in (mine, other):
+        connector = installed.open(customer.settings, serving)
+        assert connector.hooks.test_connection().is_usable
+        reading = connector.hooks.list_accounts(skip=frozenset())
+        next(reading)
+        budgets = {key[:2] for key in _REGISTRY}
+        assert (serving.organisation, customer.settings["account_id"]) in budgets
+        assert ("", customer.settings["account_id"]) not in budgets
+        for _ in reading:
+            pass
+        for _ in connector.hooks.list_resources(skip=frozenset()):
+            pass
+        del connector, reading
+    assert calls.count(("sts", "AssumeRole")) == 4

@@ -1,0 +1,118 @@
+"""What is well, what is not, and who may see it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from ploy_connector_aws.runtime.service.endpoint import Endpoint
+from ploy_connector_aws.runtime.service.health import Health, SourceVitals, Vitals
+from ploy_connector_aws.runtime.service.metrics import Metrics
+from ploy_connector_aws.spec import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("changes", "reasons"),
+    [
+        pytest.param({}, [], id="a success three intervals ago"),
+        pytest.param({"since": 99}, ["overdue"], id="a success longer ago"),
+        pytest.param({"since": 99, "last_error": "authentication"}, ["overdue: authentication"], id="and why"),
+        pytest.param({"since": 99, "is_paused": True}, [], id="Ploy asks for a pause"),
+        pytest.param({"down": {"tasks": "unexpected"}}, ["tasks: unexpected"], id="a loop that does not run"),
+        pytest.param({"last_error": "temporary"}, [], id="an error that is not overdue yet"),
+    ],
+)
+def test_an_integration_is_well_or_not(changes: dict[str, Any], reasons: list[str]) -> None:
+    vitals = Vitals(**{"connector": "aws", "since": 100, "scan_interval_seconds": 300, **changes})
+    assert vitals.reasons(now=1000) == reasons
+
+
+@pytest.mark.parametrize(
+    ("changes", "reasons"),
+    [
+        pytest.param({"error": None}, [], id="no poll yet"),
+        pytest.param({}, ["platform_unavailable"], id="it never answered"),
+        pytest.param({"has_answered": True}, [], id="it answered three intervals ago"),
+        pytest.param({"has_answered": True, "since": 99}, ["platform_unavailable"], id="it answered longer ago"),
+        pytest.param({"error": None, "refused": {"int-1": "served_twice"}}, ["int-1: served_twice"], id="one refused"),
+    ],
+)
+def test_a_source_is_well_or_not(changes: dict[str, Any], reasons: list[str]) -> None:
+    vitals = SourceVitals(**{"since": 100, "interval_seconds": 300, "error": "platform_unavailable", **changes})
+    assert vitals.reasons(now=1000) == reasons
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health(lambda: 1000.0)
+
+
+@pytest.fixture
+def endpoint(health: Health) -> Iterator[Endpoint]:
+    metrics = Metrics(lambda: 1060.0)
+    one = metrics.of("int-1", "aws")
+    one.task_ended("grant", "done")
+    one.waits_in_outbox(2)
+    one.shows_reading_of(datetime.fromtimestamp(1000, UTC))
+    with Endpoint(metrics, health, 0) as serving:
+        yield serving
+
+
+def get(endpoint: Endpoint, path: str, **headers: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection(endpoint.url.removeprefix("http://"), timeout=10)
+    try:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def test_health_is_a_status_and_names_who_is_not_well(endpoint: Endpoint, health: Health) -> None:
+    assert get(endpoint, "/healthz")[0] == 200
+    health.watch("int-1", Vitals("aws", since=0, scan_interval_seconds=60, last_error="authentication"))
+    health.watch_source("source-1", SourceVitals(since=0, interval_seconds=60))
+    status, body = get(endpoint, "/healthz")
+    assert (status, json.loads(body)) == (
+        503,
+        {
+            "status": "failing",
+            "integrations": {"int-1": {"connector": "aws", "paused": False, "reasons": ["overdue: authentication"]}},
+            "sources": {"source-1": {"reasons": []}},
+        },
+    )
+
+
+def test_metrics_are_what_prometheus_reads(endpoint: Endpoint) -> None:
+    status, body = get(endpoint, "/metrics")
+    samples = {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(body)
+        for sample in family.samples
+    }
+    assert (status, samples) == (
+        200,
+        {
+            ("ploy_tasks_total", "aws", "int-1", "grant", "done"): 1,
+            ("ploy_outbox_tasks", "aws", "int-1"): 2,
+            ("ploy_lag_seconds", "aws", "int-1"): 60,
+        },
+    )
+
+
+def test_nothing_else_is_there_and_another_name_leads_nowhere(endpoint: Endpoint) -> None:
+    assert [get(endpoint, path)[0] for path in ("/", "/metrics/../etc", "/healthz?x")] == [404, 404, 404]
+    assert get(endpoint, "/metrics", host="localhost:9464")[0] == 200
+    assert get(endpoint, "/metrics", host="rebound.example") == (421, "This is not the host that you asked for.\n")
+
+
+def test_it_listens_on_loopback_only_and_a_port_that_is_taken_is_said(endpoint: Endpoint) -> None:
+    assert endpoint._server.socket.getsockname()[0] == "127.0.0.1"
+    with pytest.raises(ConfigurationError, match="cannot listen on port"):
+        Endpoint(Metrics(), Health(), endpoint._server.server_port)

@@ -1,0 +1,72 @@
+"""The whole service in this process: started, asked over HTTP, and stopped within its bound."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import pytest
+from pydantic import SecretStr
+
+from ploy_connector_aws.runtime.service.process import Service
+from ploy_connector_aws.runtime.settings import (
+    IntegrationSettings,
+    OperatorSettings,
+    PlatformSettings,
+    StateSettings,
+)
+from tests.runtime.double import Source
+
+from .house import LARGE, PATIENCE, House
+
+
+def settings(house: House, integration: str, **config: Any) -> OperatorSettings:
+    return OperatorSettings(
+        integration=IntegrationSettings(id=integration, connector="directory"),
+        config=config,
+        platform=PlatformSettings(url="http://127.0.0.1:9", token=SecretStr("token")),
+        state=StateSettings(dir=house.folder / "state"),
+    )
+
+
+def test_it_serves_all_that_its_files_name_and_ends_with_its_block(house: House) -> None:
+    with Service([settings(house, "one"), settings(house, "two")], health_port=0, outfit=house.outfit) as service:
+        house.next_commit("one")
+        house.next_commit("two")
+        with urlopen(f"{service.endpoint.url}/healthz", timeout=PATIENCE) as answer:
+            assert answer.status == 200
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("ploy-")]
+    assert house.health.report()[1]["integrations"] == {}
+
+
+def test_a_connector_that_hangs_does_not_hold_up_the_stop(house: House, tmp_path: Path) -> None:
+    hangs, released = threading.Event(), threading.Event()
+    source = house.sources["one"] = Source(LARGE)
+
+    def hang(page: int) -> None:
+        if page == 60:
+            hangs.set()
+            released.wait(PATIENCE)
+
+    source.on_page = hang
+    began = 0.0
+    with Service([settings(house, "one")], health_port=0, outfit=house.outfit, stop_seconds=0.3) as service:
+        assert hangs.wait(PATIENCE)
+        url = f"{service.endpoint.url}/healthz"
+        began = time.monotonic()
+    assert 0.3 <= time.monotonic() - began < 3
+    with pytest.raises(URLError) as refused:
+        urlopen(url, timeout=1)
+    assert not isinstance(refused.value, HTTPError)
+    released.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("ploy-"):
+            thread.join(PATIENCE)
+    source.on_page = lambda _: None
+    house.serve("one")
+    house.next_commit("one")
+    assert house.at_ploy("one") == {*LARGE.people, *LARGE.groups}

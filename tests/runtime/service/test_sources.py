@@ -1,0 +1,134 @@
+"""Which integrations a set of configuration files stands for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import respx
+
+from ploy_connector_aws.platform.errors import PlatformUnavailable
+from ploy_connector_aws.runtime.service.sources import (
+    Source,
+    Wanted,
+    organisation_of,
+    refuse_shared_variables,
+    to_sources,
+)
+from ploy_connector_aws.runtime.settings import OperatorSettings, read_settings
+from ploy_connector_aws.spec import ConfigurationError
+
+API = "https://ploy.example/connector/v1/integrations"
+
+
+def settings(token: str = "t-acme", *, id: str | None = None, config: dict[str, Any] | None = None) -> OperatorSettings:
+    tables: dict[str, Any] = {"platform": {"url": "https://ploy.example", "token": token}}
+    if id is not None:
+        tables["integration"] = {"id": id}
+    return OperatorSettings.model_validate({**tables, "config": config})
+
+
+def integration(id: str, **settings: Any) -> dict[str, Any]:
+    return {"id": id, "organisation": "org", "connector": "aws", "settings": settings}
+
+
+def wanted_by(source: Source) -> dict[str, tuple[str, Any]]:
+    return {each.id: (each.settings.integration.connector, each.settings.config) for each in source.read().wanted}
+
+
+def test_a_file_with_settings_is_one_integration_and_asks_nobody() -> None:
+    (source,) = to_sources([settings(id="int-1", config={"region": "eu-west-1"})])
+    assert wanted_by(source) == {"int-1": ("aws", {"region": "eu-west-1"})}
+
+
+@respx.mock
+def test_a_file_with_a_token_alone_is_all_that_ploy_has_enabled_for_it() -> None:
+    answer = {"integrations": [integration("int-1", region="a"), integration("int-2", region="b")]}
+    asked = respx.get(API).mock(return_value=httpx.Response(200, json=answer))
+    counted: list[tuple[str, str]] = []
+    (source,) = to_sources([settings()], lambda call, status: counted.append((call, status)))
+    assert wanted_by(source) == {
+        "int-1": ("aws", {"region": "a"}),
+        "int-2": ("aws", {"region": "b"}),
+    }
+    assert (asked.calls.last.request.headers["authorization"], counted) == ("Bearer t-acme", [("integrations", "200")])
+
+
+@respx.mock
+def test_a_file_with_an_id_is_that_integration_while_it_is_enabled() -> None:
+    answers = [[integration("int-1"), integration("int-2")], [integration("int-1")]]
+    respx.get(API).mock(side_effect=[httpx.Response(200, json={"integrations": each}) for each in answers])
+    (source,) = to_sources([settings(id="int-2")])
+    assert [set(wanted_by(source)) for _ in answers] == [{"int-2"}, set()]
+
+
+@respx.mock
+def test_a_poll_is_tried_once_and_an_id_that_is_no_name_of_a_file_is_not_served() -> None:
+    answers = [
+        httpx.Response(503, headers={"retry-after": "1"}),
+        httpx.Response(200, json={"integrations": [integration("../../etc/cron"), integration("int-1")]}),
+    ]
+    asked = respx.get(API).mock(side_effect=answers)
+    (source,) = to_sources([settings()])
+    with pytest.raises(PlatformUnavailable):
+        source.read()
+    answer = source.read()
+    assert (asked.call_count, [each.id for each in answer.wanted]) == (2, ["int-1"])
+    assert {name: str(error) for name, error in answer.unusable.items()} == {
+        "#1": "Ploy names an integration by no usable id."
+    }
+
+
+@pytest.mark.parametrize(
+    "configurations",
+    [
+        pytest.param([settings(id="int-1", config={}), settings("t-b", id="int-1")], id="one id in two files"),
+        pytest.param([settings(config={}), settings("t-b", config={})], id="no id in two files with settings"),
+        pytest.param([settings(), settings("t-b"), settings()], id="all of one token twice"),
+        pytest.param([settings(), settings(id="int-1")], id="all of a token, and one of them"),
+        pytest.param([settings(id="int-1"), settings()], id="one of a token, and all of them"),
+    ],
+)
+def test_files_that_would_serve_the_same_twice_are_refused(configurations: list[OperatorSettings]) -> None:
+    with pytest.raises(ConfigurationError, match="serve the same integration twice"):
+        to_sources(configurations)
+
+
+def test_files_of_several_organisations_and_several_integrations_are_served_together() -> None:
+    sources = to_sources([settings(), settings("t-b", id="int-1"), settings("t-b", id="int-2", config={})])
+    assert [source.name for source in sources] == ["source-1", "source-2", "source-3"]
+
+
+def test_a_file_whose_token_cannot_be_one_is_refused_at_once() -> None:
+    for wrong in (settings("a token", config={}), settings("a token"), OperatorSettings(config={})):
+        with pytest.raises(ConfigurationError, match="token"):
+            to_sources([wrong])
+
+
+def test_integrations_of_one_token_are_one_organisations_and_of_no_other(tmp_path: Path) -> None:
+    def of_file(place: str) -> str:
+        path = tmp_path / "ploy.toml"
+        path.write_text(f'[platform]\nurl = "https://ploy.example/"\ntoken_file = "{place}"\n')
+        return organisation_of(read_settings(path, {}))
+
+    (tmp_path / "inner").mkdir()
+    same = of_file(f"{tmp_path}/token"), of_file(f"{tmp_path}/inner/../token")
+    words = [organisation_of(settings()), organisation_of(settings("t-b")), *same]
+    assert (len(set(words)), same[0] == same[1]) == (3, True)
+    assert organisation_of(settings(id="int-1", config={})) == organisation_of(settings(id="int-2"))
+    assert not any("t-acme" in word for word in words)
+
+
+def test_no_secret_is_shown_by_what_is_wanted() -> None:
+    (source,) = to_sources([settings("t-do-not-show", id="int-1", config={"external_id": "x-do-not-show"})])
+    wanted: tuple[Wanted, ...] = source.read().wanted
+    assert "do-not-show" not in repr(wanted) + repr(source.read()) + wanted[0].digest + wanted[0].organisation
+
+
+@pytest.mark.parametrize("variable", ["PLOY_TOKEN", "PLOY_TOKEN_FILE", "PLOY_INTEGRATION_ID", "PLOY_CONFIG_REGION"])
+def test_a_variable_that_would_go_before_every_file_is_refused(variable: str) -> None:
+    refuse_shared_variables(["PATH", "PLOY_URL", "PLOY_STATE_DIR", "PLOY_CONFIG_FILE", "PLOY_AWS_RATE_FACTOR"])
+    with pytest.raises(ConfigurationError, match=f"The variable {variable} would go before"):
+        refuse_shared_variables(["PATH", variable])

@@ -1,0 +1,150 @@
+"""A runtime's tasks without threads: each part takes a step when it is told to, and the process may end anywhere."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.runtime.tasks import Journal, TaskEvents
+from ploy_connector_aws.runtime.tasks.board import Board
+from ploy_connector_aws.runtime.tasks.known import KnownAccess
+from ploy_connector_aws.runtime.tasks.leases import Keeping, Poll
+from ploy_connector_aws.runtime.tasks.outbox import Outbox
+from ploy_connector_aws.runtime.tasks.worker import Worker
+from ploy_connector_aws.spec import Connector
+from tests.runtime.double import Crash
+from tests.runtime.pictures import START
+
+from .club import Club, open_club
+from .queue import Clock, Queue, Report
+
+
+@dataclass
+class Writes:
+    """Counts what is written to the task file; the process may end at one of them."""
+
+    count: int = 0
+    crash_at: int | None = None
+    is_after: bool = False
+    """Whether what is written then is on the disk."""
+
+    def connection(self) -> type[sqlite3.Connection]:
+        writes = self
+
+        class Counted(sqlite3.Connection):
+            def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+                if sql != "COMMIT":
+                    return super().execute(sql, *values)
+                writes.count += 1
+                is_last = writes.count == writes.crash_at
+                if is_last and not writes.is_after:
+                    raise Crash
+                done = super().execute(sql, *values)
+                if is_last:
+                    raise Crash
+                return done
+
+        return Counted
+
+
+MOST_STEPS = 1000
+"""So many attempts at the most are made in a test, so that no fault makes it endless."""
+
+
+def no_sync(_: bool) -> wire.SyncSummary:
+    return wire.SyncSummary(status="committed", generation=7)
+
+
+class Runtime:
+    """One process."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        sync_now: Callable[[bool], wire.SyncSummary] = no_sync,
+        events: TaskEvents | None = None,
+        open_connector: Callable[[], Connector] | None = None,
+    ) -> None:
+        events = events or TaskEvents()
+        open_connector = open_connector or (lambda: open_club(stage.club))
+        queue: Any = stage.queue
+        now = stage.clock
+        self.stage = stage
+        self.journal = Journal(stage.folder / "one.tasks.sqlite", stage.writes.connection())
+        self.board = Board(self.journal, workers=2, now=now)
+        self.poll = Poll(queue, "one", self.journal, self.board, events, now)
+        self.keeping = Keeping(queue, "one", self.journal, self.board, now)
+        self.outbox = Outbox(queue, "one", self.journal, events, now)
+        self.known = KnownAccess(stage.folder / "one.sqlite")
+        self.worker = Worker(self.board, self.journal, self.known, open_connector, sync_now, events, now)
+
+    def turn(self) -> None:
+        """Let each part do what is due."""
+        self.poll.step()
+        self.keeping.step()
+        while self.worker.step():
+            self.stage.steps += 1
+            assert self.stage.steps < MOST_STEPS, "it does not come to an end"
+        self.outbox.step()
+
+    def close(self) -> None:
+        self.known.close()
+        self.journal.close()
+
+
+@dataclass
+class Stage:
+    """What outlives a process: the files, Ploy, the club."""
+
+    folder: Path
+    clock: Clock = field(default_factory=lambda: Clock(START))
+    writes: Writes = field(default_factory=Writes)
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        self.queue = Queue(self.clock)
+        self.club = Club(self.clock)
+
+    def work_off(self, runtime: Runtime | None = None, *, seconds: float = 10) -> None:
+        """Let a runtime work until every task has ended and nothing waits, as time goes on; its process may end, and
+        then another takes over."""
+        for _ in range(2000):
+            try:
+                runtime = runtime or Runtime(self)
+                runtime.turn()
+                if self.queue.is_worked_off and not runtime.journal.reports():
+                    runtime.close()
+                    return
+            except Crash:
+                if runtime is not None:
+                    runtime.close()
+                runtime = None
+            self.clock.move(seconds)
+        raise AssertionError("it does not come to an end")
+
+    def results(self) -> dict[str, Report | None]:
+        return {id_: entry.report for id_, entry in self.queue.entries.items()}
+
+    def check(self) -> None:
+        """Every task ended in one report, and each is true of the club."""
+        for id_, entry in self.queue.entries.items():
+            report = entry.report
+            assert report is not None, f"{id_} was lost"
+            assert len(entry.taken) <= 1, f"{id_} was reported twice"
+            effects = self.club.effects(id_)
+            match report:
+                case wire.TaskDone(change=change) if change is not None and entry.task.preview:
+                    assert (change.outcome, effects) == ("previewed", 0)
+                case wire.TaskDone(change=change) if change is not None:
+                    pair = entry.task.account_id or "", entry.task.entitlement_id or ""
+                    seen: Any = change.evidence["seen"]
+                    assert self.club.is_member(pair, seen) == (entry.task.kind == "grant"), f"{id_} is not so"
+                    assert effects >= (change.outcome == "applied")
+                case wire.TaskFailed(code="state_unknown"):
+                    pass
+                case wire.TaskFailed():
+                    assert effects == 0, f"{id_} changed something"

@@ -1,0 +1,278 @@
+"""What becomes of one attempt: a report, or another attempt; and what is said where nobody can know."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import timedelta
+
+import pytest
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.errors import PlatformRefused, PlatformUnavailable
+from ploy_connector_aws.runtime.lock import SyncRunning
+from ploy_connector_aws.runtime.reading import UnexpectedFailure
+from ploy_connector_aws.runtime.store import UnusableStore
+from ploy_connector_aws.spec import AccessChange, Check, ConfigurationError, ConnectionReport, Connector, Grant, Refused
+from tests.runtime.pictures import START, membership
+
+from .club import SECRET, open_club
+from .queue import Report
+from .stage import Runtime, Stage, no_sync
+
+
+def failed(code: str, message: str, **more: object) -> dict[str, object]:
+    return {"code": code, "message": message, "fix": None, "missing_permissions": (), "request_id": None, **more}
+
+
+def said(report: Report | None) -> dict[str, object]:
+    assert isinstance(report, wire.TaskFailed)
+    return report.model_dump(exclude={"lease_id"})
+
+
+WRITE = ("club:Write",)
+LOOK = "look whether the account holds the access now, and order the change again if needed"
+
+
+@pytest.mark.parametrize("kind", ["grant", "revoke"])
+@pytest.mark.parametrize(
+    ("mishap", "report"),
+    [
+        ("refused", failed("closed", "The club is closed.", fix="wait", request_id="r-1")),
+        (
+            "denied",
+            failed("permission_missing", "It is denied.", missing_permissions=("club:Write",), request_id="r-2"),
+        ),
+        ("missing", failed("not_found", "There is no such group.")),
+    ],
+)
+def test_a_failure_that_is_certain_ends_the_task_at_once(
+    stage: Stage, kind: wire.TaskKind, mishap: str, report: dict[str, object]
+) -> None:
+    task_id = stage.queue.order(kind, "ann", "g")
+    stage.club.mishaps = {1: mishap}
+    stage.work_off()
+    assert said(stage.queue.result(task_id)) == report
+    assert len(stage.club.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("mishap", "report"),
+    [
+        (
+            "nothing",
+            failed("not_done", "It was not done before its deadline, and nothing was changed. The club is busy."),
+        ),
+        (
+            "locked out",
+            failed(
+                "not_done",
+                "It was not done before its deadline, and nothing was changed. The club does not know us.",
+                fix="ask the club",
+            ),
+        ),
+        (
+            "unknown",
+            failed(
+                "state_unknown",
+                "It could not be confirmed whether the change took effect. The club did not answer.",
+                fix=LOOK,
+            ),
+        ),
+        (
+            "bug",
+            failed(
+                "state_unknown",
+                "It could not be confirmed whether the change took effect."
+                " The connector failed unexpectedly (RuntimeError).",
+                fix=LOOK,
+            ),
+        ),
+    ],
+)
+def test_a_failure_that_may_pass_is_tried_again_until_the_deadline_and_then_said_as_it_is(
+    stage: Stage, mishap: str, report: dict[str, object]
+) -> None:
+    task_id = stage.queue.order("grant", "ann", "g", minutes=10)
+    stage.club.mishaps = {0: mishap}
+    stage.work_off(seconds=5)
+    assert said(stage.queue.result(task_id)) == report
+    # After 5, 10, 20, 40 and then 60 seconds each, and not in the last half minute.
+    assert len(stage.club.calls) == 13
+
+
+def test_an_attempt_that_changed_nothing_does_not_clear_the_doubt_of_an_earlier_one(stage: Stage) -> None:
+    task_id = stage.queue.order("grant", "ann", "g", minutes=5)
+    stage.club.mishaps = {0: "nothing", 1: "unknown after"}
+    stage.work_off()
+    assert said(stage.queue.result(task_id)) == failed(
+        "state_unknown",
+        "It could not be confirmed whether the change took effect. The club did not answer. The club is busy.",
+        fix=LOOK,
+    )
+
+
+@pytest.mark.parametrize("mishap", ["refused", "denied", "missing"])
+def test_a_certain_failure_after_a_doubtful_attempt_claims_nothing(stage: Stage, mishap: str) -> None:
+    task_id = stage.queue.order("grant", "ann", "g")
+    stage.club.mishaps = {1: "unknown after", 2: mishap}
+    stage.work_off()
+    report = said(stage.queue.result(task_id))
+    assert report["code"] == "state_unknown"
+    assert str(report["message"]).startswith(
+        "It could not be confirmed whether the change took effect. The club did not answer."
+        " A later attempt did not say what is true: "
+    )
+    assert stage.club.effects(task_id) == 1
+
+
+def test_a_doubtful_attempt_is_cleared_by_one_that_reads_what_is_true(stage: Stage) -> None:
+    task_id = stage.queue.order("grant", "ann", "g")
+    stage.club.mishaps = {1: "unknown after", 2: "nothing"}
+    stage.work_off()
+    report = stage.queue.result(task_id)
+    assert isinstance(report, wire.TaskDone)
+    assert report.change is not None
+    assert report.change.outcome == "already_in_effect"
+
+
+def test_the_other_side_says_when_to_try_again(stage: Stage) -> None:
+    stage.queue.order("grant", "ann", "g")
+    stage.club.mishaps = {1: "later"}
+    moments = []
+    stage.club.on_call = lambda _: moments.append((stage.clock() - START).total_seconds())
+    stage.work_off(seconds=10)
+    assert moments == [0, 120]
+
+
+def test_a_connector_that_cannot_grant_says_so(stage: Stage) -> None:
+    task_id = stage.queue.order("grant", "ann", "g")
+    runtime = Runtime(stage, open_connector=lambda: open_club(stage.club, can_grant=False))
+    stage.work_off(runtime)
+    assert said(stage.queue.result(task_id)) == failed("not_supported", "The connector Club cannot grant access.")
+
+
+EARLIER, LATER = START - timedelta(minutes=6), START + timedelta(minutes=6)
+OTHERS = Grant(principal_kind="account", principal_id="bob", entitlement_id="g")
+APPLIED = AccessChange(outcome="applied", verified_at=START, scope="groups/g", added=(membership("ann", "g"),))
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("yes", "it is a str"),
+        (AccessChange(outcome="previewed"), "'previewed' answers an order"),
+        (APPLIED.model_copy(update={"added": (OTHERS,)}), "it names grants of another account"),
+        (APPLIED.model_copy(update={"added": (), "removed": (OTHERS,)}), "it names grants of another account"),
+        (APPLIED.model_copy(update={"removed": APPLIED.added, "added": ()}), "a grant did the contrary"),
+        (APPLIED.model_copy(update={"added": ()}), "something was applied, and nothing is different"),
+        (
+            APPLIED.model_copy(update={"verified_at": START.replace(year=2025)}),
+            "it was not verified during the attempt",
+        ),
+        (
+            APPLIED.model_copy(update={"verified_at": START.replace(year=2027)}),
+            "it was not verified during the attempt",
+        ),
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_never_taken_for_done(stage: Stage, answer: object, reason: str) -> None:
+    task_id = stage.queue.order("grant", "ann", "g")
+    stage.club.answer = answer
+    stage.work_off()
+    assert said(stage.queue.result(task_id)) == failed(
+        "state_unknown",
+        f"It could not be confirmed whether the change took effect. The connector's answer makes no sense: {reason}.",
+        fix=LOOK,
+    )
+
+
+def test_an_order_that_was_answered_as_done_is_no_answer_to_a_preview(stage: Stage) -> None:
+    task_id = stage.queue.order("grant", "ann", "g", preview=True)
+    stage.club.preview_answer = APPLIED
+    stage.work_off()
+    assert said(stage.queue.result(task_id))["code"] == "state_unknown"
+
+
+@pytest.mark.parametrize("mishap", ["unknown", "nothing", "bug"])
+def test_a_preview_that_fails_until_its_deadline_is_not_done_and_never_unknown(stage: Stage, mishap: str) -> None:
+    task_id = stage.queue.order("revoke", "ann", "g", preview=True, minutes=2)
+    stage.club.mishaps = {0: mishap}
+    stage.work_off()
+    report = said(stage.queue.result(task_id))
+    assert report["code"] == "not_done"
+    assert str(report["message"]).startswith("It was not done before its deadline. The c")
+
+
+def test_what_an_exception_says_is_never_repeated(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    stage.queue.order("grant", "ann", "g", minutes=2)
+    stage.queue.order("grant", "bob", "g", minutes=2)
+    stage.club.mishaps = {0: "bug after"}
+    with caplog.at_level(logging.DEBUG):
+        stage.work_off()
+    reports = json.dumps([report.model_dump(mode="json") for report in stage.results().values() if report])
+    files = b"".join(path.read_bytes() for path in stage.folder.iterdir())
+    assert SECRET not in caplog.text + reports
+    assert SECRET.encode() not in files
+
+
+def test_a_check_answers_with_the_report_of_the_connection_test(stage: Stage) -> None:
+    task_id = stage.queue.order("check")
+    stage.work_off()
+    report = stage.queue.result(task_id)
+    assert isinstance(report, wire.TaskDone)
+    assert report.report == ConnectionReport(checks=(Check(name="door", outcome="passed", message="It is open."),))
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts"), [(None, 1), (PlatformUnavailable("Ploy is away."), 2), (SyncRunning("One runs."), 2)]
+)
+def test_a_sync_task_makes_a_sync_when_it_can_be_made(stage: Stage, error: Exception | None, attempts: int) -> None:
+    errors = [error] if error else []
+    made = []
+
+    def sync_now(preview: bool) -> wire.SyncSummary:
+        made.append(stage.clock())
+        if errors:
+            raise errors.pop()
+        return no_sync(preview)
+
+    task_id = stage.queue.order("sync")
+    stage.work_off(Runtime(stage, sync_now))
+    report = stage.queue.result(task_id)
+    assert isinstance(report, wire.TaskDone)
+    assert (report.sync, len(made)) == (no_sync(False), attempts)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Refused("No.", reason="closed"), "closed"),
+        (PlatformRefused("Ploy says no.", problem=wire.Problem(status=422)), "platform_refused"),
+        (UnusableStore("The file is damaged."), "state_unusable"),
+        (UnexpectedFailure(RuntimeError(SECRET)), "internal"),
+    ],
+)
+def test_a_sync_that_cannot_be_made_is_said_to_have_failed(stage: Stage, error: Exception, code: str) -> None:
+    def sync_now(preview: bool) -> wire.SyncSummary:
+        raise error
+
+    task_id = stage.queue.order("sync")
+    stage.work_off(Runtime(stage, sync_now))
+    assert said(stage.queue.result(task_id))["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigurationError("The door is missing.", field="door"), "configuration"),
+        (RuntimeError(SECRET), "not_done"),
+    ],
+)
+def test_a_connector_that_cannot_be_opened_changed_nothing(stage: Stage, error: Exception, code: str) -> None:
+    def open_connector() -> Connector:
+        raise error
+
+    task_id = stage.queue.order("grant", "ann", "g", minutes=2)
+    stage.work_off(Runtime(stage, open_connector=open_connector))
+    assert said(stage.queue.result(task_id))["code"] == code

@@ -1,0 +1,194 @@
+"""What the last sync knows of an account's ways to an entitlement, and when it does not call that complete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ploy_connector_aws.runtime.store import Store, set_aside
+from ploy_connector_aws.runtime.tasks.known import MOST_PATHS, Known, KnownAccess
+from ploy_connector_aws.runtime.verified import VerifiedChange
+from ploy_connector_aws.spec import Grant, Page
+from tests.runtime.pictures import DENIED, START, account, commit, group, membership
+
+
+def opens(group_id: str, role_id: str) -> Grant:
+    return Grant(principal_kind="entitlement", principal_id=group_id, entitlement_id=role_id)
+
+
+PICTURE = (
+    Page(scope="users", records=(account("ann"), account("bob")), complete=True),
+    Page(scope="groups", records=tuple(group(id_) for id_ in ("g", "h", "role", "far")), complete=True),
+    Page(
+        scope="grants",
+        records=(
+            membership("ann", "g"),
+            membership("ann", "h"),
+            membership("ann", "role"),
+            membership("ann", "elsewhere"),
+            membership("bob", "h"),
+            opens("g", "role"),
+            opens("h", "role"),
+            opens("role", "far"),
+            opens("far", "role"),
+        ),
+        complete=True,
+    ),
+)
+
+
+@pytest.fixture
+def known(store: Store) -> Iterator[KnownAccess]:
+    opened = KnownAccess(store.path)
+    yield opened
+    opened.close()
+
+
+def whole(store: Store, *pages: Page) -> None:
+    """Commit a run that Ploy holds just as it is held here."""
+    commit(store, *pages)
+    assert store.baseline is not None
+    store.note(store.baseline, is_whole=1)
+
+
+def ways(found: Known) -> list[str]:
+    return sorted(
+        " ".join((path.grants[0].principal_id, *(grant.entitlement_id for grant in path.grants)))
+        for path in found.paths
+    )
+
+
+def test_all_ways_to_an_entitlement_and_to_what_it_opens_are_known(store: Store, known: KnownAccess) -> None:
+    whole(store, *PICTURE)
+    found = known.of("ann", "g")
+    assert ways(found) == [
+        "ann g",
+        "ann g role",
+        "ann g role far",
+        "ann h role",
+        "ann h role far",
+        "ann role",
+        "ann role far",
+    ]
+    assert (found.entitlement, found.is_complete, found.as_of) == (group("g"), True, START)
+    assert ways(known.of("bob", "g")) == ["bob h role", "bob h role far"]
+    assert ways(known.of("ann", "elsewhere")) == ["ann elsewhere"]
+    assert known.of("nobody", "g").paths == ()
+    assert known.of("ann", "nothing") == Known(None, (), True, START)
+
+
+def test_a_grant_comes_as_it_was_read(store: Store, known: KnownAccess) -> None:
+    grant = membership("ann", "g").model_copy(update={"attributes": {"membership_id": "m-1"}})
+    whole(store, Page(scope="grants", records=(grant,), complete=True))
+    assert [path.grants for path in known.of("ann", "g").paths] == [(grant,)]
+
+
+def change(seconds: int, *, added: tuple[Grant, ...] = (), removed: tuple[Grant, ...] = ()) -> VerifiedChange:
+    return VerifiedChange(
+        id=str(seconds), verified_at=START + timedelta(seconds=seconds), scope="grants", added=added, removed=removed
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ([change(1, removed=(membership("ann", "h"),))], ["ann g role far", "ann role far"]),
+        ([change(1, removed=(opens("role", "far"),))], []),
+        ([change(1, removed=(membership("ann", "g"), membership("ann", "h"), membership("ann", "role")))], []),
+        (
+            [change(1, removed=(membership("ann", "h"),)), change(2, added=(membership("ann", "h"),))],
+            ["ann g role far", "ann h role far", "ann role far"],
+        ),
+        (
+            [change(1, added=(membership("ann", "new"),)), change(2, added=(opens("new", "far"),))],
+            ["ann g role far", "ann h role far", "ann new far", "ann role far"],
+        ),
+        (
+            [change(1, added=(membership("ann", "far"),)), change(2, removed=(membership("ann", "far"),))],
+            ["ann g role far", "ann h role far", "ann role far"],
+        ),
+    ],
+)
+def test_verified_changes_are_laid_over_in_order(
+    store: Store, known: KnownAccess, changes: list[VerifiedChange], found: list[str]
+) -> None:
+    whole(store, *PICTURE)
+    assert [way for way in ways(known.of("ann", "far", changes)) if way.endswith("far")] == found
+
+
+def test_a_grant_that_was_added_again_takes_the_place_of_the_one_that_was_read(
+    store: Store, known: KnownAccess
+) -> None:
+    whole(store, *PICTURE)
+    again = membership("bob", "h").model_copy(update={"attributes": {"membership_id": "new"}})
+    found = known.of("bob", "h", [change(1, added=(again,))])
+    assert [path.grants[0].attributes for path in found.paths] == [{"membership_id": "new"}] * 3
+
+
+@pytest.mark.parametrize(
+    ("is_whole", "last", "is_complete"),
+    [
+        (True, {"complete": True}, True),
+        (False, {"complete": True}, False),
+        (True, {"failure": DENIED}, False),
+        (True, {"excluded": True}, False),
+        (True, {}, False),
+    ],
+)
+def test_what_is_not_proven_is_not_called_complete(
+    store: Store, known: KnownAccess, is_whole: bool, last: dict[str, object], is_complete: bool
+) -> None:
+    pages = [*PICTURE, Page.model_validate({"scope": "apart", **last})]
+    (whole if is_whole else commit)(store, *pages)
+    assert known.of("ann", "g").is_complete is is_complete
+
+
+def test_what_was_read_later_is_known_once_it_is_committed(store: Store, known: KnownAccess) -> None:
+    assert known.of("ann", "g") == Known()
+    whole(store, *PICTURE)
+    assert ways(known.of("bob", "far")) == ["bob h role", "bob h role far"]
+    whole(store, *PICTURE[:2], Page(scope="grants", records=(membership("bob", "far"),), complete=True))
+    found = known.of("bob", "far")
+    assert (ways(found), found.as_of) == (["bob far"], START + timedelta(hours=1))
+
+
+def test_it_holds_up_no_sync_and_no_new_snapshot_file(store: Store, known: KnownAccess) -> None:
+    whole(store, *PICTURE)
+    known.of("ann", "g")
+    store.connection.execute("PRAGMA busy_timeout=0")
+    assert store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
+    store.close()
+    set_aside(store.path)
+    with Store(store.path) as fresh:
+        whole(fresh, *PICTURE[:2], Page(scope="grants", records=(membership("ann", "far"),), complete=True))
+        assert ways(known.of("ann", "far")) == ["ann far"]
+
+
+def test_a_file_that_cannot_be_used_says_nothing_and_is_not_touched(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "one.sqlite"
+    path.write_text("what somebody else keeps under this name" * 50)
+    before = path.read_bytes()
+    known = KnownAccess(path)
+    assert known.of("ann", "g") == Known()
+    assert "it is not a snapshot file" in caplog.text
+    assert path.read_bytes() == before
+    assert KnownAccess(tmp_path / "none.sqlite").of("ann", "g") == Known()
+    assert [each.name for each in tmp_path.iterdir()] == ["one.sqlite"]
+
+
+def test_too_many_ways_are_cut_off_and_not_called_complete(store: Store, known: KnownAccess) -> None:
+    ladder = [membership("ann", "s0-0")]
+    for step in range(12):  # 2 to the 12th ways to the end of it
+        for one in range(2):
+            ladder += [opens(f"s{step}-{one}", f"s{step + 1}-{two}") for two in range(2)]
+    whole(store, Page(scope="grants", records=tuple(ladder), complete=True))
+    found = known.of("ann", "s12-0")
+    assert (len(found.paths), found.is_complete) == (MOST_PATHS, False)
+    assert all(path.grants[-1].entitlement_id == "s12-0" for path in found.paths)
+    assert known.of("ann", "s3-0").is_complete is False, "it opens as many"
+    assert known.of("ann", "apart").is_complete

@@ -1,0 +1,318 @@
+"""Tasks are asked for as they can be done, kept while they are worked on, and begun under a lease that covers it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.runtime.tasks import Journal, TaskEvents
+from ploy_connector_aws.spec import AccessRequest
+from tests.runtime.pictures import START
+
+from .queue import UNHEARD
+from .stage import Runtime, Stage
+
+
+def test_revokes_go_first_and_then_what_was_ordered_first(stage: Stage) -> None:
+    for kind, person in [("grant", "a"), ("revoke", "b"), ("grant", "c"), ("revoke", "d")]:
+        stage.queue.order(kind, person, "g")  # type: ignore[arg-type]
+    stage.work_off()
+    assert [request.account_id for request in stage.club.calls] == ["b", "d", "a", "c"]
+
+
+def test_no_more_is_asked_for_than_can_be_begun_soon_and_everything_comes_in_the_end(stage: Stage) -> None:
+    for number in range(30):
+        stage.queue.order("grant", f"p{number}", "g")
+    runtime = Runtime(stage)
+    runtime.poll.step()
+    assert len(runtime.journal.open_tasks()) == 4
+    runtime.poll.step()
+    assert len(runtime.journal.open_tasks()) == 4, "there is no room"
+    stage.work_off(runtime)
+    assert len(stage.club.history) == 30
+
+
+def test_tasks_that_wait_for_another_attempt_keep_no_worker(stage: Stage) -> None:
+    for number in range(12):
+        stage.queue.order("grant", f"p{number}", "g")
+    stage.club.mishaps = dict.fromkeys(range(1, 10), "later")
+    runtime = Runtime(stage)
+    for _ in range(4):
+        runtime.turn()
+    assert (len(stage.club.history), len(runtime.journal.open_tasks())) == (3, 9)
+    stage.work_off(runtime)
+    assert len(stage.club.history) == 12
+
+
+def test_an_answer_that_was_lost_is_asked_for_again_and_its_leases_count_from_the_first_time(stage: Stage) -> None:
+    stage.queue.order("grant", "ann", "g")
+    stage.queue.faults = {1: "unanswered"}
+    runtime = Runtime(stage)
+    runtime.poll.step()
+    stage.clock.move(5)
+    runtime.poll.step()
+    (held,) = runtime.journal.open_tasks()
+    assert stage.queue.entries["t1"].leases == 1
+    assert held.lease_ends_at == stage.queue.entries["t1"].lease_ends_at == START + timedelta(seconds=60)
+    runtime.close()
+
+
+def test_between_questions_lies_the_interval_that_ploy_wants(stage: Stage) -> None:
+    runtime = Runtime(stage)
+    assert runtime.poll.step() == 10
+    assert runtime.poll.step() == 10
+    stage.clock.move(4)
+    assert runtime.poll.step() == 6
+    assert stage.queue.calls == ["lease_tasks"]
+    runtime.close()
+
+
+def test_while_ploy_is_away_it_is_asked_less_and_less_often(stage: Stage) -> None:
+    stage.queue.is_down = True
+    runtime = Runtime(stage)
+    pauses = []
+    for _ in range(8):
+        pauses.append(runtime.poll.step())
+        stage.clock.move(pauses[-1])
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
+    runtime.close()
+
+
+def test_a_lease_is_kept_while_the_task_waits_for_another_attempt(stage: Stage) -> None:
+    task_id = stage.queue.order("grant", "ann", "g")
+    stage.club.mishaps = {1: "later"}
+    stage.work_off()
+    assert stage.queue.entries[task_id].leases == 1
+    assert stage.queue.calls.count("extend_lease") == 6
+
+
+def test_an_attempt_must_write_before_the_lease_and_the_deadline_end(stage: Stage) -> None:
+    stage.queue.order("grant", "ann", "g")
+    stage.queue.order("grant", "bob", "g", minutes=1)
+    stage.work_off()
+    assert {request.account_id: request.write_before for request in stage.club.calls} == {
+        "ann": START + timedelta(seconds=55),
+        "bob": START + timedelta(seconds=30),
+    }
+
+
+def test_nothing_is_begun_under_a_lease_that_is_nearly_over(stage: Stage) -> None:
+    stage.queue.order("grant", "ann", "g")
+    runtime = Runtime(stage)
+    runtime.poll.step()
+    stage.clock.move(31)
+    assert not runtime.worker.step()
+    runtime.keeping.step()
+    assert runtime.worker.step()
+    assert stage.club.calls[0].write_before == START + timedelta(seconds=31 + 55)
+    runtime.close()
+
+
+def test_a_task_that_somebody_else_has_by_now_is_not_begun(stage: Stage) -> None:
+    task_id = stage.queue.order("grant", "ann", "g")
+    runtime = Runtime(stage)
+    runtime.poll.step()
+    stage.clock.move(61)
+    other = stage.queue.lease_tasks("one", wire.LeaseRequest(request_id="other", holder="other", most=1))
+    runtime.keeping.step()
+    assert runtime.worker.step(), "it is dropped"
+    assert not runtime.worker.step()
+    dropped = runtime.journal.task(task_id)
+    assert dropped is not None
+    assert (dropped.ending, stage.club.calls, len(other.tasks)) == ("The lease was lost before it was done.", [], 1)
+    runtime.close()
+
+
+class Told(TaskEvents):
+    def __init__(self) -> None:
+        self.all: list[tuple[object, ...]] = []
+
+    def leased(self, kind: wire.TaskKind) -> None:
+        self.all.append(("leased", kind))
+
+    def begun(self, kind: wire.TaskKind) -> None:
+        self.all.append(("begun", kind))
+
+    def ended(self, kind: wire.TaskKind, outcome: str, seconds: float) -> None:
+        self.all.append(("ended", kind, outcome, seconds))
+
+    def outbox(self, waiting: int) -> None:
+        self.all.append(("outbox", waiting))
+
+    def acknowledged(self, kind: wire.TaskKind) -> None:
+        self.all.append(("acknowledged", kind))
+
+    def dropped(self, kind: wire.TaskKind) -> None:
+        self.all.append(("dropped", kind))
+
+    def polled(self, answer: wire.LeaseAnswer) -> None:
+        self.all.append(("polled",))
+
+    def poll_failed(self, reason: str) -> None:
+        self.all.append(("poll_failed", reason))
+
+
+def test_a_lease_lost_during_an_attempt_drops_the_report_and_keeps_what_was_verified(stage: Stage) -> None:
+    task_id = stage.queue.order("grant", "ann", "g")
+    told = Told()
+    runtime = Runtime(stage, events=told)
+
+    def lose(_: AccessRequest) -> None:
+        stage.clock.move(61)
+        stage.queue.lease_tasks("one", wire.LeaseRequest(request_id="other", holder="other", most=1))
+        runtime.keeping.step()
+
+    # The write begins too late, so that a connector that keeps to the time it was given would not make it.
+    stage.club.keeps_time = False
+    stage.club.on_call = lose
+    runtime.poll.step()
+    runtime.worker.step()
+    runtime.outbox.step()
+    held = runtime.journal.task(task_id)
+    assert held is not None
+    assert (held.ending, stage.queue.result(task_id)) == ("The lease was lost.", None)
+    assert [change.id for change in runtime.journal.verified()] == [task_id]
+    assert told.all[-2:] == [("dropped", "grant"), ("outbox", 0)]
+    runtime.close()
+
+
+@pytest.mark.parametrize(
+    ("flags", "begun"),
+    [
+        (wire.Flags(), ["grant", "grant preview", "check", "sync"]),
+        (wire.Flags(read_only=True), ["grant preview", "check", "sync"]),
+        (wire.Flags(paused=True), []),
+    ],
+)
+def test_what_ploy_allows_is_obeyed_for_tasks_that_are_here_already(
+    stage: Stage, flags: wire.Flags, begun: list[str]
+) -> None:
+    stage.queue.order("grant", "ann", "g", minutes=3)
+    stage.queue.order("grant", "bob", "g", preview=True, minutes=3)
+    stage.queue.order("check", minutes=3)
+    stage.queue.order("sync", minutes=3)
+    names = {"t1": "grant", "t2": "grant preview", "t3": "check", "t4": "sync"}
+    runtime = Runtime(stage)
+    runtime.poll.step()
+    stage.queue.flags = flags
+    stage.clock.move(25)
+    runtime.keeping.step()  # its answers say so
+    while runtime.worker.step():
+        pass
+    done = [names[held.task.id] for held in runtime.journal.reports()]
+    assert done == begun
+    # The others are kept until it is too late, and then said not to have been done.
+    stage.work_off(runtime)
+    hindrance = "paused" if flags.paused else "read-only"
+    for id_, name in names.items():
+        report = stage.queue.result(id_)
+        assert isinstance(report, wire.TaskDone) == (name in begun)
+        if isinstance(report, wire.TaskFailed):
+            assert (report.code, report.message.endswith(f"The integration is {hindrance}.")) == ("not_done", True)
+    stage.check()
+
+
+def test_after_a_start_nothing_is_begun_before_ploy_said_that_it_may_be(stage: Stage) -> None:
+    stage.queue.order("grant", "ann", "g")
+    first = Runtime(stage)
+    first.poll.step()
+    first.close()
+    again = Runtime(stage)
+    assert not again.worker.step()
+    again.board.note(wire.Flags())
+    assert again.worker.step()
+    again.close()
+
+
+def test_a_task_that_nobody_may_begin_is_reported_before_its_deadline(stage: Stage) -> None:
+    task_id = stage.queue.order("grant", "ann", "g", minutes=2)
+    runtime = Runtime(stage)
+    runtime.poll.step()
+    stage.queue.flags = wire.Flags(paused=True)
+    stage.work_off(runtime, seconds=15)
+    report = stage.queue.result(task_id)
+    assert isinstance(report, wire.TaskFailed)
+    assert report != UNHEARD
+    assert (report.code, report.message) == (
+        "not_done",
+        "It was not done before its deadline, and nothing was changed. The integration is paused.",
+    )
+
+
+def test_of_two_tasks_on_one_pair_the_younger_waits_whatever_ploy_gives_out(stage: Stage) -> None:
+    tasks = [
+        wire.Task(
+            id=id_,
+            kind=kind,
+            account_id="ann",
+            entitlement_id="g",
+            created_at=START + timedelta(seconds=second),
+            deadline=START + timedelta(hours=1),
+            lease_id=f"lease of {id_}",
+            lease_seconds=60,
+        )
+        for id_, kind, second in [("younger", "revoke", 1), ("older", "grant", 0)]
+    ]
+    runtime = Runtime(stage)
+    runtime.board.note(wire.Flags())
+    for task in tasks:
+        runtime.journal.lease(task, START + timedelta(seconds=60))
+    older = runtime.board.take()
+    assert older is not None
+    assert older.task.id == "older"
+    assert runtime.board.take() is None
+    runtime.board.release(older)
+    while runtime.worker.step():
+        pass
+    assert [request.request_id for request in stage.club.calls] == ["older", "younger"]
+    runtime.close()
+
+
+def test_whoever_counts_is_told_what_happens(stage: Stage) -> None:
+    stage.queue.order("grant", "ann", "g")
+    stage.club.mishaps = {1: "nothing"}
+    stage.queue.faults = {2: "lost"}
+    told = Told()
+    runtime = Runtime(stage, events=told)
+    runtime.turn()
+    stage.clock.move(10)
+    runtime.turn()
+    stage.clock.move(10)
+    runtime.turn()
+    assert told.all == [
+        ("leased", "grant"),
+        ("polled",),
+        ("begun", "grant"),
+        ("ended", "grant", "again", 0.0),
+        ("outbox", 0),
+        ("poll_failed", "PlatformUnavailable"),
+        ("begun", "grant"),
+        ("ended", "grant", "applied", 0.0),
+        ("acknowledged", "grant"),
+        ("outbox", 0),
+        ("polled",),
+        ("outbox", 0),
+    ]
+    runtime.close()
+
+
+def test_the_holder_stays_the_same_for_one_task_file(stage: Stage) -> None:
+    with Journal(stage.folder / "a.sqlite") as one, Journal(stage.folder / "b.sqlite") as other:
+        assert one.holder != other.holder
+        with Journal(stage.folder / "a.sqlite") as again:
+            assert again.holder == one.holder
+
+
+def test_two_syncs_are_never_made_at_the_same_time(stage: Stage) -> None:
+    stage.queue.order("sync")
+    stage.queue.order("sync")
+    runtime = Runtime(stage)
+    runtime.poll.step()
+    first = runtime.board.take()
+    assert first is not None
+    assert runtime.board.take() is None
+    runtime.board.release(first)
+    stage.work_off(runtime)
+    stage.check()

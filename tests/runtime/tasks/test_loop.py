@@ -1,0 +1,172 @@
+"""The threads: everything is worked off, side by side and in order, and a stop leaves everything as it should be."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.runtime.lock import TaskLock, TasksRunning
+from ploy_connector_aws.runtime.tasks import Journal, TaskEvents, TaskLoop
+from ploy_connector_aws.spec import AccessChange, AccessRequest, Connector
+from tests.runtime.double import Crash
+
+from .club import Club, open_club
+from .stage import Stage, no_sync
+
+PATIENCE_SECONDS = 30
+
+
+class Ended(TaskEvents):
+    """Stops the loop when so many reports were acknowledged; meanwhile time goes on with each."""
+
+    def __init__(self, stage: Stage, count: int) -> None:
+        self.stop = threading.Event()
+        self.wake: Callable[[], None] = lambda: None
+        self._stage = stage
+        self._left = count
+
+    def acknowledged(self, kind: wire.TaskKind) -> None:
+        self._left -= 1
+        self._stage.clock.move(10)
+        self.wake()
+        if self._left == 0:
+            self.stop.set()
+
+
+def run(stage: Stage, journal: Journal, ended: Ended, **more: Any) -> None:
+    """Run a loop until it is stopped, or nobody is patient any more."""
+    queue: Any = stage.queue
+    settings = {"open_connector": lambda: open_club(stage.club), **more}
+    loop = TaskLoop(
+        "one",
+        journal=journal,
+        lock_path=stage.folder / "one.tasks.lock",
+        snapshot_path=stage.folder / "one.sqlite",
+        open_platform=lambda: queue,
+        sync_now=no_sync,
+        events=ended,
+        now=stage.clock,
+        **settings,
+    )
+    ended.wake = loop.wake
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            loop.run(ended.stop)
+        except BaseException as error:  # noqa: BLE001 - raised below
+            failures.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(PATIENCE_SECONDS)
+    ended.stop.set()
+    assert not thread.is_alive(), "it does not come to an end"
+    if failures:
+        raise failures[0]
+
+
+@pytest.fixture
+def journal(stage: Stage) -> Any:
+    with Journal(stage.folder / "one.tasks.sqlite") as opened:
+        yield opened
+
+
+class Watched:
+    """The club as one instance of the connector sees it: notes which threads use it."""
+
+    def __init__(self, club: Club, busy: dict[tuple[str, str], int]) -> None:
+        self.threads: set[int] = set()
+        self._club = club
+        self._busy = busy
+
+    def change(self, request: AccessRequest, *, is_member: bool) -> AccessChange:
+        self.threads.add(threading.get_ident())
+        pair = request.account_id, request.entitlement_id
+        self._busy[pair] = self._busy.get(pair, 0) + 1
+        assert self._busy[pair] == 1, "two work on one pair"
+        try:
+            return self._club.change(request, is_member=is_member)
+        finally:
+            self._busy[pair] -= 1
+
+
+def test_many_tasks_are_worked_off_side_by_side_and_in_order_on_each_pair(stage: Stage, journal: Journal) -> None:
+    for number in range(120):
+        stage.queue.order("grant" if number % 3 else "revoke", f"p{number % 10}", "g", minutes=600)
+    stage.queue.lease_seconds = 1200  # time goes on in leaps
+    busy: dict[tuple[str, str], int] = {}
+    instances: list[Watched] = []
+    at_once = threading.Barrier(4)
+    first = {f"t{number}" for number in range(1, 5)}
+
+    def open_connector() -> Connector:
+        instances.append(Watched(stage.club, busy))
+        return open_club(instances[-1])  # type: ignore[arg-type]
+
+    def meet(_: AccessRequest) -> None:
+        if len(stage.club.calls) <= len(first):
+            at_once.wait(PATIENCE_SECONDS)  # so many are at it at the same time
+
+    stage.club.on_call = meet
+    run(stage, journal, Ended(stage, 120), open_connector=open_connector)
+    stage.check()
+    assert stage.queue.is_worked_off
+    assert len(instances) == 4
+    assert all(len(instance.threads) == 1 for instance in instances)
+    for person in range(10):
+        numbers = [int(each.request_id[1:]) for each in stage.club.calls if each.account_id == f"p{person}"]
+        assert numbers == sorted(numbers)
+        assert len(numbers) == 12
+
+
+def test_a_stop_lets_what_runs_finish_and_begins_nothing(stage: Stage, journal: Journal) -> None:
+    stage.queue.order("grant", "ann", "g")
+    stage.queue.order("grant", "bob", "g")
+    ended = Ended(stage, 9)
+    stage.club.on_call = lambda _: ended.stop.set()
+    run(stage, journal, ended, workers=1)
+    assert isinstance(stage.queue.result("t1"), wire.TaskDone)
+    assert [held.task.id for held in journal.open_tasks()] == ["t2"]
+    assert len(stage.club.calls) == 1
+    again = Ended(stage, 1)
+    run(stage, journal, again)
+    stage.check()
+    assert stage.queue.entries["t2"].leases == 1, "it went on under the lease that it had"
+
+
+def test_a_stop_does_not_wait_for_a_platform_that_is_away(stage: Stage, journal: Journal) -> None:
+    stage.queue.order("grant", "ann", "g")
+    ended = Ended(stage, 9)
+
+    def stop(_: AccessRequest) -> None:
+        stage.queue.is_down = True
+        ended.stop.set()
+
+    stage.club.on_call = stop
+    run(stage, journal, ended)
+    assert [held.task.id for held in journal.reports()] == ["t1"]
+    stage.queue.is_down = False
+    run(stage, journal, Ended(stage, 1))
+    stage.check()
+    assert len(stage.club.calls) == 1
+
+
+def test_a_thread_that_fails_ends_the_loop_with_its_error_and_the_next_goes_on(stage: Stage, journal: Journal) -> None:
+    stage.queue.order("grant", "ann", "g")
+    stage.club.mishaps = {1: "crash after"}
+    with pytest.raises(Crash):
+        run(stage, journal, Ended(stage, 9), workers=1)  # another would go on with the task before the loop ends
+    run(stage, journal, Ended(stage, 1))
+    stage.check()
+    assert stage.club.effects("t1") == 1
+
+
+def test_a_second_loop_on_the_same_file_is_refused(stage: Stage, journal: Journal) -> None:
+    with TaskLock(stage.folder / "one.tasks.lock"), pytest.raises(TasksRunning):
+        run(stage, journal, Ended(stage, 1))
+    assert stage.queue.calls == []

@@ -1,0 +1,89 @@
+"""A report is sent until Ploy has it, through outages and restarts, or until the task is somebody else's."""
+
+from __future__ import annotations
+
+import pytest
+
+from ploy_connector_aws.platform import wire
+
+from .stage import Runtime, Stage
+
+
+def done(stage: Stage) -> Runtime:
+    """A runtime that has done one task, which Ploy does not know yet."""
+    stage.queue.order("grant", "ann", "g")
+    runtime = Runtime(stage)
+    runtime.poll.step()
+    runtime.worker.step()
+    return runtime
+
+
+def test_a_report_waits_through_an_outage_of_hours_and_a_restart(stage: Stage) -> None:
+    runtime = done(stage)
+    stage.queue.is_down = True
+    pauses = []
+    for _ in range(10):
+        pauses.append(runtime.outbox.step())
+        stage.clock.move(pauses[-1])
+    runtime.close()
+    stage.clock.move(4 * 3600)
+    assert stage.queue.is_worked_off, "Ploy made a manual task of it meanwhile"
+    stage.queue.is_down = False
+    stage.work_off()
+    stage.check()
+    assert isinstance(stage.queue.result("t1"), wire.TaskDone)
+    assert pauses == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+
+
+def test_a_task_leased_again_is_not_done_again_and_its_report_goes_under_the_new_lease(stage: Stage) -> None:
+    runtime = done(stage)
+    stage.clock.move(61)
+    runtime.poll.step()
+    assert stage.queue.entries["t1"].leases == 2
+    assert not runtime.worker.step()
+    runtime.outbox.step()
+    assert isinstance(stage.queue.result("t1"), wire.TaskDone)
+    assert len(stage.club.calls) == 1
+    runtime.close()
+
+
+def test_a_report_under_a_lease_that_was_lost_is_dropped_and_noted(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    runtime = done(stage)
+    stage.clock.move(61)
+    stage.queue.lease_tasks("one", wire.LeaseRequest(request_id="other", holder="other", most=1))
+    runtime.outbox.step()
+    held = runtime.journal.task("t1")
+    assert held is not None
+    assert (runtime.journal.reports(), held.ending) == ([], "The report was dropped: lease_lost")
+    assert "task t1: the report is dropped: lease_lost" in caplog.text
+    runtime.close()
+
+
+def test_a_dropped_task_that_is_leased_again_is_done_again(stage: Stage) -> None:
+    runtime = done(stage)
+    stage.clock.move(61)
+    stage.queue.lease_tasks("one", wire.LeaseRequest(request_id="other", holder="other", most=1))
+    runtime.outbox.step()
+    stage.clock.move(61)
+    stage.work_off(runtime)
+    report = stage.queue.result("t1")
+    assert isinstance(report, wire.TaskDone)
+    assert report.change is not None
+    assert (report.change.outcome, stage.club.effects("t1")) == ("already_in_effect", 1)
+
+
+def test_a_report_that_ploy_does_not_take_keeps_no_other_waiting(stage: Stage) -> None:
+    stage.queue.order("grant", "ann", "g")
+    stage.queue.order("grant", "bob", "g")
+    runtime = Runtime(stage)
+    runtime.poll.step()
+    while runtime.worker.step():
+        pass
+    stage.queue.refused = {"t1"}
+    runtime.outbox.step()
+    assert [held.task.id for held in runtime.journal.reports()] == ["t1"]
+    stage.queue.refused = set()
+    stage.work_off(runtime)
+    stage.check()

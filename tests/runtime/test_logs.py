@@ -1,0 +1,93 @@
+"""What a log line holds: what was bound where it was logged, one line whatever it says, and no other's words."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from ploy_connector_aws.runtime import logs
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers = []
+    yield
+    root.handlers, root.level = handlers, level
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    read = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert all(line.pop("time").endswith("Z") for line in read)
+    return read
+
+
+def test_a_line_names_the_integration_and_the_run_that_it_is_of(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(debug=False, level=logging.INFO)
+    log = logging.getLogger("ploy_connector_aws.one")
+    with logs.bound(integration="int-1", run_id=None):
+        log.info("begins")
+        logs.bind(run_id="run-1")
+        other = threading.Thread(target=lambda: log.info("of nobody"))
+        other.start()
+        other.join()
+        log.warning("%s goes on", "it", extra={"code": "x", "run_id": "run-2"})
+    log.info("ends")
+    log.debug("not said")
+    said = {"logger": "ploy_connector_aws.one"}
+    assert lines(capsys) == [
+        {"event": "begins", "level": "info", "integration": "int-1", **said},
+        {"event": "of nobody", "level": "info", **said},
+        {
+            "event": "it goes on",
+            "level": "warning",
+            "integration": "int-1",
+            "run_id": "run-2",
+            "code": "x",
+            **said,
+        },
+        {"event": "ends", "level": "info", **said},
+    ]
+
+
+def test_a_line_stays_one_line_and_an_errors_own_words_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(debug=False)
+    try:
+        raise ValueError("secret-do-not-show")
+    except ValueError:
+        logging.getLogger("one").exception("failed\n%s", '{"level": "forged"}')
+    assert lines(capsys) == [
+        {"event": 'failed\n{"level": "forged"}', "level": "error", "logger": "one", "error": "ValueError"}
+    ]
+
+
+def test_tracebacks_are_there_when_asked_for_and_other_libraries_stay_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(debug=True)
+    try:
+        raise ValueError("why")
+    except ValueError:
+        logging.getLogger("one").debug("failed", exc_info=True)
+    for name in ("httpx", "botocore.parsers", "urllib3.connectionpool"):
+        logging.getLogger(name).warning("headers and bodies")
+    (line,) = lines(capsys)
+    assert str(line["exception"]).endswith("ValueError: why")
+
+
+def test_a_terminal_gets_text_that_it_cannot_take_for_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    logs.configure(debug=False)
+    logging.getLogger("one").warning("group %s", "\x1b[2Jadmins\r")
+    assert "group �[2Jadmins�" in terminal.getvalue()

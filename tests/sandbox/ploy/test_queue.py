@@ -1,0 +1,285 @@
+"""Who gets which task, and when."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import TypeAlias
+
+import pytest
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.errors import TaskGone
+from ploy_connector_aws.sandbox.ploy import NotAllowed
+
+from .conftest import Customer, Enroll
+from .worker import Worker
+
+LEASE = timedelta(minutes=5)
+HOUR = timedelta(hours=1)
+
+Act: TypeAlias = Callable[[Worker, wire.Task], object]
+
+
+@pytest.fixture
+def worker(acme: Customer) -> Worker:
+    return Worker(acme)
+
+
+@pytest.fixture
+def other(worker: Worker) -> Worker:
+    return replace(worker, holder="runtime-2")
+
+
+def test_a_task_is_given_out_as_it_was_ordered(acme: Customer, worker: Worker) -> None:
+    now = acme.clock.now
+    ordered = [
+        worker.order("grant", "u1", "g1", reason="on call"),
+        worker.order("revoke", "u2", "g1", preview=True, deadline=now + timedelta(minutes=9)),
+        worker.order("check"),
+        worker.order("sync", preview=True),
+    ]
+
+    tasks = worker.lease()
+
+    assert len({task.lease_id for task in tasks}) == 4
+    assert tasks == tuple(
+        wire.Task(
+            id=order.id,
+            kind=order.kind,
+            preview=order.preview,
+            account_id=order.account_id,
+            entitlement_id=order.entitlement_id,
+            reason=order.reason,
+            created_at=now,
+            deadline=deadline,
+            lease_id=task.lease_id,
+            lease_seconds=300,
+        )
+        for order, task, deadline in zip(
+            ordered, tasks, (now + HOUR, now + timedelta(minutes=9), now + HOUR, now + HOUR), strict=True
+        )
+    )
+    assert worker.lease() == ()
+    assert worker.now(ordered[0]) == ordered[0]._replace(
+        state="leased", attempts=1, lease_id=tasks[0].lease_id, lease_ends_at=now + LEASE, holder="runtime-1"
+    )
+
+
+def test_the_next_of_a_pair_is_given_out_once_the_one_before_has_ended_however_it_did(
+    acme: Customer, worker: Worker, other: Worker
+) -> None:
+    ids = [worker.order(kind).id for kind in ("grant", "revoke", "grant", "revoke")]
+
+    (first,) = worker.lease()
+    assert (first.id, other.lease()) == (ids[0], ())
+    worker.complete(first)
+    (second,) = other.lease()
+    assert (second.id, worker.lease()) == (ids[1], ())
+    other.fail(second)
+    (third,) = worker.lease()
+    acme.clock.pass_by(hours=2)
+    assert (third.id, other.lease()) == (ids[2], ())
+
+    assert [task.state for task in acme.ploy.tasks(acme.id)] == ["done", "manual", "manual", "manual"]
+
+
+def test_a_pair_waits_for_a_task_that_became_a_manual_one_no_longer(acme: Customer, worker: Worker) -> None:
+    first = worker.order("grant", deadline=acme.clock.now + timedelta(minutes=6))
+    second = worker.order("revoke")
+    worker.lease()
+
+    acme.clock.pass_by(minutes=5)
+    assert worker.lease_ids() == [first.id]
+    acme.clock.pass_by(minutes=5)
+    assert worker.lease_ids() == [second.id]
+
+
+def test_revokes_of_other_pairs_go_first_and_everything_else_in_the_order_of_its_creation(worker: Worker) -> None:
+    late = worker.order("grant", "u1")
+    check = worker.order("check")
+    behind = worker.order("revoke", "u1")
+    preview = worker.order("revoke", "u2", preview=True)
+    early, earlier = worker.order("revoke", "u3"), worker.order("revoke", "u3", "g2")
+
+    assert worker.lease_ids(3) == [early.id, earlier.id, late.id]
+    assert worker.lease_ids() == [check.id, preview.id]
+    assert worker.now(behind).state == "queued"
+
+
+def test_a_preview_neither_waits_for_its_pair_nor_keeps_it_waiting(worker: Worker) -> None:
+    ids = [worker.order("grant", preview=preview).id for preview in (True, False, True, False)]
+
+    assert worker.lease_ids() == ids[:3]
+
+
+def test_as_many_are_given_out_as_are_wished_and_with_none_only_the_flags(acme: Customer, worker: Worker) -> None:
+    ids = [worker.order("check").id for _ in range(3)]
+    acme.ploy.set_flags(acme.id, full_requested=True)
+    acme.ploy.set_intervals(acme.id, scan_interval_seconds=60, poll_interval_seconds=2)
+
+    assert acme.client.lease_tasks(acme.id, worker.wish(0, wait_seconds=60)) == wire.LeaseAnswer(
+        flags=wire.Flags(full_requested=True), scan_interval_seconds=60, poll_interval_seconds=2
+    )
+    assert (worker.lease_ids(2), worker.lease_ids(2)) == (ids[:2], ids[2:])
+
+
+def test_while_paused_nothing_is_given_out_and_while_read_only_nothing_that_changes_access(
+    acme: Customer, worker: Worker
+) -> None:
+    grant, preview = worker.order("grant"), worker.order("revoke", preview=True)
+    wish = worker.wish()
+
+    acme.ploy.set_flags(acme.id, paused=True)
+    assert acme.client.lease_tasks(acme.id, wish) == wire.LeaseAnswer(flags=wire.Flags(paused=True))
+    acme.ploy.set_flags(acme.id, paused=False, read_only=True)
+    assert worker.lease_ids() == [preview.id]
+    acme.ploy.set_flags(acme.id, read_only=False)
+    (given,) = worker.ask(wish)
+    assert given.id == grant.id
+
+    acme.ploy.set_flags(acme.id, read_only=True)
+    assert worker.ask(wish) == ()
+    assert worker.extend(given) == wire.LeaseExtended(lease_seconds=300, flags=wire.Flags(read_only=True))
+    acme.ploy.set_flags(acme.id, paused=True)
+    assert worker.ask(wish) == ()
+
+
+def test_the_same_wish_gets_the_same_tasks_again_as_far_as_they_are_still_its(acme: Customer, worker: Worker) -> None:
+    orders = [worker.order("check") for _ in range(3)]
+    wish = worker.wish(2, wait_seconds=60)
+    tasks = worker.ask(wish)
+
+    acme.clock.pass_by(minutes=4)
+    assert worker.ask(wish) == tasks
+    assert worker.now(orders[0]).lease_ends_at == acme.clock.now + LEASE
+    worker.complete(tasks[0])
+    assert worker.ask(wish) == tasks[1:]
+    acme.clock.pass_by(minutes=5)
+    assert worker.ask(wish) == ()
+
+    assert [(worker.now(task).state, worker.now(task).attempts) for task in orders] == [
+        ("done", 1),
+        ("queued", 1),
+        ("queued", 0),
+    ]
+
+
+def test_the_same_words_of_another_holder_are_another_wish(worker: Worker, other: Worker) -> None:
+    ids = [worker.order("check").id for _ in range(2)]
+
+    given = [one.lease(1, request_id="same")[0].id for one in (worker, other, worker)]
+
+    assert given == [ids[0], ids[1], ids[0]]
+
+
+def test_a_lost_answer_costs_no_task(acme: Customer, worker: Worker) -> None:
+    order = worker.order("grant")
+    acme.ploy.faults.drop_after("lease_tasks", times=3)
+
+    (task,) = worker.lease()
+
+    assert (task.id, task.lease_id, worker.now(order).attempts) == (order.id, worker.now(order).lease_id, 1)
+
+
+def test_a_task_whose_lease_ran_out_goes_back_to_its_old_place(acme: Customer, worker: Worker, other: Worker) -> None:
+    first, second = worker.order("check"), worker.order("check")
+    (lost,) = worker.lease(1)
+
+    acme.clock.pass_by(minutes=5)
+    again, behind = other.lease()
+
+    assert (again.id, behind.id) == (first.id, second.id)
+    assert again.lease_id != lost.lease_id
+    assert (worker.now(first).attempts, worker.now(first).holder) == (2, "runtime-2")
+    assert worker.history(first) == [
+        ("created", None),
+        ("leased", "by runtime-1"),
+        ("lease_ended", "of runtime-1"),
+        ("leased", "by runtime-2"),
+    ]
+
+
+def test_a_lease_that_ran_out_still_counts_until_somebody_else_has_the_task(
+    acme: Customer, worker: Worker, other: Worker
+) -> None:
+    order = worker.order("grant")
+    (task,) = worker.lease()
+
+    acme.clock.pass_by(minutes=30)
+    assert worker.extend(task) == wire.LeaseExtended(lease_seconds=300)
+    assert (other.lease(), worker.history(order)[-1]) == ((), ("taken_up_again", "by runtime-1"))
+    acme.clock.pass_by(minutes=6)
+    assert worker.complete(task).state == "done"
+
+
+@pytest.mark.parametrize("act", [Worker.extend, Worker.complete, Worker.fail])
+def test_a_lost_lease_changes_nothing(acme: Customer, worker: Worker, other: Worker, act: Act) -> None:
+    order = worker.order("grant")
+    (old,) = worker.lease()
+    acme.clock.pass_by(minutes=5)
+    (new,) = other.lease()
+    before = worker.now(order)
+
+    with pytest.raises(TaskGone) as caught:
+        act(worker, old)
+
+    assert caught.value.code == "lease_lost"
+    assert (worker.now(order), before.lease_id) == (before, new.lease_id)
+
+
+def test_a_lease_that_is_extended_keeps_the_task(acme: Customer, worker: Worker, other: Worker) -> None:
+    worker.order("grant")
+    (task,) = worker.lease()
+
+    for _ in range(20):
+        acme.clock.pass_by(minutes=4)
+        worker.extend(task)
+
+    assert other.lease() == ()
+    worker.complete(task)
+    with pytest.raises(TaskGone) as caught:
+        worker.extend(task)
+    assert caught.value.code == "lease_lost"
+
+
+@pytest.mark.parametrize("act", [Worker.extend, Worker.complete, Worker.fail])
+def test_a_task_that_never_was_is_unknown_and_another_integrations_likewise(
+    acme: Customer, enroll: Enroll, worker: Worker, act: Act
+) -> None:
+    worker.order("grant")
+    (task,) = worker.lease()
+    elsewhere = Worker(replace(acme, id=acme.ploy.create_integration(acme.organisation_id, "aws").id))
+
+    for asker, asked in ((worker, task.model_copy(update={"id": "task-none"})), (elsewhere, task)):
+        with pytest.raises(TaskGone) as caught:
+            act(asker, asked)
+        assert caught.value.code == "task_unknown"
+
+
+def test_what_cannot_be_ordered_is_refused(acme: Customer, worker: Worker) -> None:
+    orders: list[tuple[Callable[[], object], str]] = [
+        (lambda: acme.ploy.create_task(acme.id, "grant"), "names an account and an entitlement"),
+        (lambda: acme.ploy.create_task(acme.id, "check", account_id="u1", entitlement_id="g1"), "names an account"),
+        (lambda: worker.order("grant", account=""), "at least 1 character"),
+        (lambda: worker.order("check", preview=True), "has no preview"),
+        (lambda: worker.order("check", deadline=acme.clock.now), "deadline has passed"),
+        (lambda: acme.ploy.create_task("int-none", "check"), "no such integration"),
+    ]
+    for order, reason in orders:
+        with pytest.raises(NotAllowed, match=reason):
+            order()
+    assert acme.ploy.tasks(acme.id) == []
+
+
+def test_a_thousand_tasks_are_given_out_fast(acme: Customer, worker: Worker) -> None:
+    for number in range(1000):
+        worker.order("revoke" if number % 3 else "grant", f"u{number % 500}")
+    took = []
+    for _ in range(10):
+        began = time.perf_counter()
+        answer = acme.ploy.lease_tasks(acme.id, worker.wish(20))
+        took.append(time.perf_counter() - began)
+        assert len(answer.tasks) == 20
+
+    assert min(took) < 0.01
