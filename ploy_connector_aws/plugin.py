@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol
 
 from . import __version__
-from .aws.setup import FEATURES, make_permissions, make_wizard
+from .aws.features import FEATURES, make_permissions
+from .aws.setup import make_wizard
 from .config import AwsConfig, config_schema
 from .spec import (
     SPEC_VERSION,

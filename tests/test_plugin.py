@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws import __version__
-from ploy_connector_aws.aws.setup import FEATURES, make_permissions, make_wizard
+from ploy_connector_aws.aws.features import FEATURES, make_permissions
+from ploy_connector_aws.aws.setup import make_wizard
 from ploy_connector_aws.config import SCOPE_GROUPS, config_schema
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.spec import AccessRequest, ConfigurationError, ConnectorError, Manifest, check_connectors

@@ -17,7 +17,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ploy_connector_aws.aws.setup import CUSTOMER_MANAGED_KEY, FEATURES, GRANTING, make_wizard
+from ploy_connector_aws.aws.features import CUSTOMER_MANAGED_KEY, FEATURES, GRANTING
+from ploy_connector_aws.aws.setup import make_wizard
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID, SCOPE_NEEDS, AwsConfig, config_schema
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.sandbox.aws import SandboxAws
