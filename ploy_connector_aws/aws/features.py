@@ -46,6 +46,7 @@ FEATURES: tuple[Feature, ...] = (
         name=GRANTING,
         title="Granting and revoking: putting people into groups and taking them out",
         needs=("identity-center/users", "identity-center/groups"),
+        setting="change_groups",
     ),
     Feature(
         name="direct-assignments",

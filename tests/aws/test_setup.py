@@ -107,7 +107,7 @@ def test_the_policy_for_some_features_allows_just_what_they_need_in_the_guides_o
     assert all(each and "kms:ViaService" in each["StringLike"] for each in conditions)
 
 
-def test_everything_that_the_settings_switch_beside_scopes_is_a_feature_that_is_off() -> None:
+def test_everything_that_the_settings_switch_beside_scopes_is_a_feature_with_the_same_default() -> None:
     switched = {feature.setting: feature.is_default for feature in FEATURES if feature.setting != "scopes"}
     booleans = {name: field.default for name, field in AwsConfig.model_fields.items() if field.annotation is bool}
 

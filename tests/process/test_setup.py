@@ -104,6 +104,7 @@ def test_a_set_up_from_nothing_to_a_proven_connection(site: Site, tmp_path: Path
         "region": "eu-west-1",
         "role_arn": role_arn,
         "external_id": external_id,
+        "change_groups": False,
     }
     assert "lambda/functions" not in config["config"]["scopes"]
     assert len(config["config"]["scopes"]) == 11
