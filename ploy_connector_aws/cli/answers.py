@@ -77,8 +77,13 @@ class Answers:
                 raise ValueError(f"{schema.get('title', name)}: something must be left.")
         self.features, self._more, self._without = chosen, beside, left_out
 
-    def take(self, name: str, text: str) -> None:
+    def take(self, name: str, text: str, *, is_visible: bool = False) -> None:
         """Take an answer to a question, or a value of the operator.
+
+        Args:
+            name: The setting's or the operator's value's.
+            text: What was given.
+            is_visible: Whether others can see it, as they can a command line: no secret is taken then.
 
         Raises:
             ValueError: It is not one that can be given; the message does not repeat it.
@@ -95,6 +100,8 @@ class Answers:
                 f"There is nothing of the name {name!r} to set; there are {', '.join([*asked, *operators])}."
             )
         schema = operators[name] if name in operators else self.schema_of(name)
+        if is_visible and schema.get("writeOnly"):
+            raise ValueError(f"{name} is a secret, which others could see here; it is asked for.")
         pattern = schema.get("pattern")
         if pattern and not re.search(pattern, text):
             raise ValueError(f"{schema.get('title', name)} must look like {pattern}.")

@@ -68,7 +68,7 @@ def setup(
         answers.values.clear()
     try:
         for each in given or ():
-            answers.take(*_name_and_value(each))
+            answers.take(*_name_and_value(each), is_visible=True)
         answers.choose(more or (), without or ())
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None

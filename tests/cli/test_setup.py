@@ -272,6 +272,14 @@ def test_any_connector_is_set_up_by_its_manifest_alone(monkeypatch: pytest.Monke
     assert "tok[e]n" not in shown.getvalue()
 
 
+def test_a_secret_is_not_taken_where_others_can_see_it() -> None:
+    answers = Answers(check_connectors([("staff", Staff)])["staff"], {})
+
+    with pytest.raises(ValueError, match=r"^token is a secret") as refused:
+        answers.take("token", "s3cr3t", is_visible=True)
+    assert ("s3cr3t" in str(refused.value), answers.values) == (False, {})
+
+
 def test_what_the_platform_makes_is_not_made_here() -> None:
     answers = Answers(check_connectors([("staff", Staff)])["staff"], {}, may_make=False)
 
