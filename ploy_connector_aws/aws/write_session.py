@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from ploy_connector_aws.config import AwsConfig
 
 from .permissions import Action, render_write_session_policy
-from .session import SHORT, Patience, RoleSession
+from .session import SHORT, RoleSession
 
-ONE_ATTEMPT = Patience(SHORT.connect_timeout_seconds, SHORT.read_timeout_seconds, attempts=1)
+ONE_ATTEMPT = replace(SHORT, attempts=1)
 """botocore repeats nothing: each attempt at a write is weighed, and is begun only if it ends in time."""
 
 

@@ -20,7 +20,8 @@ from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import RecordKey
 
-from . import access, entrances, estate
+from . import access, demo_orders, entrances, estate
+from .changed import Order, print_change
 from .check import print_report
 from .endings import Exit
 from .listing import display_name
@@ -33,11 +34,14 @@ from .sync import sync_once
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
     from ploy_connector_aws.sandbox.world import LocalWorld
 
 _ACTION = "identitystore:ListGroupMemberships"
 _GROUP = "Production On-Call"
 _LEAVER = "jonas.vik"
+_HELPER = "aisha.bello"
+_TEAM = "Engineering"
 
 
 def demo(json: AsJson = False, debug: Debug = False) -> Exit:
@@ -95,6 +99,8 @@ class Story:
             self._show_estate()
             self._change_a_membership()
             self._take_a_permission_away()
+            self._give_it_back()
+            self._order_a_change()
         except _CutShort as cut:
             return cut.code
         self._out.print(Rule(style="dim"))
@@ -232,6 +238,41 @@ class Story:
             f"Ploy held {before} records before this sync and holds {after} after it: nothing was deleted. What could "
             "not be read is kept, marked as unproven, with the statement that is missing."
         )
+
+    def _give_it_back(self) -> None:
+        self._world.allow_without()
+        self._sync("The permission comes back", "The statement is added again, and everything is proven anew.")
+
+    def _order_a_change(self) -> None:
+        with Store(self._settings.snapshot_path) as store:
+            run = store.baseline
+            assert run is not None
+            picture = Overlay(run)
+            helper = next(each for each in run.records("account") if each.content.get("username") == _HELPER)
+            team = next(each for each in run.records("entitlement") if each.content["name"] == _TEAM)
+            self._chapter(
+                "Ploy orders a change of access",
+                f"{display_name(helper, helper.id)} helps out in [bold]{_TEAM}[/] for a week. Ploy's reviewer grants "
+                "it as a task; the connector, which only ever connects outwards, fetches the task, changes the group "
+                "in AWS under a session that can touch nothing but this group and this person, reads it back, and "
+                "reports. Then the week is over, and the access is taken back.",
+            )
+            orders: list[tuple[Order, OrderedTask]] = []
+            steps: tuple[Order, ...] = ("grant", "revoke")
+            for order in steps:
+                task = self._world.ploy.create_task(
+                    self._world.integration.id,
+                    order,
+                    account_id=helper.id,
+                    entitlement_id=team.id,
+                    reason="Helps out for a week",
+                )
+                orders.append((order, task))
+            changes = demo_orders.carry_out(self._world, self._settings, *(task for _, task in orders))
+            for (order, task), change in zip(orders, changes, strict=True):
+                print_change(self._out, order, demo_orders.to_request(task), change, picture)
+                self._out.print()
+            self._note(tasks=[change.model_dump(mode="json") for change in changes])
 
     def _count_records(self) -> int:
         return sum(1 for _ in self._world.ploy.records(self._world.integration.id))

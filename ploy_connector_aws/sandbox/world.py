@@ -91,10 +91,10 @@ class LocalWorld:
             "PLOY_AWS_RATE_FACTOR": RATE_FACTOR,
         }
 
-    def allow_without(self, action: str) -> None:
-        """Change the role in AWS: everything it allowed but this action."""
+    def allow_without(self, *actions: str) -> None:
+        """Change the role in AWS: everything that it was made with but these actions."""
         statements = [
-            {**statement, "Action": [each for each in statement["Action"] if each != action]}
+            {**statement, "Action": [each for each in statement["Action"] if each not in actions]}
             for statement in self._policy["Statement"]
         ]
         self.aws.accounts.set_role_policy(

@@ -209,7 +209,7 @@ def test_the_demo_as_json_is_one_document_of_what_each_chapter_shows(tmp_path: P
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    company, check, first, access, estate, change, denied = json.loads(done.stdout)["chapters"]
+    company, check, first, access, estate, change, denied, proven, orders = json.loads(done.stdout)["chapters"]
     assert company["organisation"]["people"] == 60
     assert first["sync"]["added"]["account"] > 60, "IAM's users and roles are accounts too"
     assert check["check"]["usable"]
@@ -233,6 +233,13 @@ def test_the_demo_as_json_is_one_document_of_what_each_chapter_shows(tmp_path: P
     assert (access["leaver"]["status"], len(access["leaver"]["paths"])) == ("disabled", 8)
     assert (denied["sync"]["removed"], denied["records_before"]) == ({}, denied["records_after"])
     assert denied["sync"]["unproven"][0]["failure"]["missing_permissions"] == ["identitystore:ListGroupMemberships"]
+    assert (proven["sync"]["unproven"], proven["sync"]["retained_unproven"]) == ([], {})
+    granted, revoked = orders["tasks"]
+    assert (granted["outcome"], len(granted["opened_paths"])) == ("applied", 1)
+    assert (revoked["outcome"], revoked["removed"][0]["id"]) == ("applied", granted["added"][0]["id"])
+    (remaining,) = revoked["remaining_paths"]
+    assert remaining["grants"][-1]["entitlement_id"] == granted["opened_paths"][0]["grants"][-1]["entitlement_id"]
+    assert revoked["remaining_paths_complete"]
 
 
 def test_the_sandbox_serves_other_commands_until_it_is_stopped_and_can_be_started_there_again(tmp_path: Path) -> None:

@@ -134,7 +134,8 @@ class Keeping:
             return seconds
         pause = _LONGEST_PAUSE_SECONDS
         for held in sorted(self._journal.open_tasks(), key=lambda each: each.lease_ends_at):
-            if held.is_lost:
+            # After the deadline Ploy keeps no lease, but still takes a report under the newest one.
+            if held.is_lost or self._now() >= held.task.deadline:
                 continue
             left = held.lease_ends_at - self._now()
             due = (left - timedelta(seconds=held.task.lease_seconds) * _SHARE_LEFT).total_seconds()

@@ -39,7 +39,9 @@ class Bell:
 class Bells:
     """The bells of all who ask, by integration. Safe to use from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, look_again_seconds: float = 1) -> None:
+        self.look_again_seconds = look_again_seconds
+        """What time alone changes, a lease that runs out say, rings no bell: it is found so much later at the most."""
         self._bells: defaultdict[str, set[Bell]] = defaultdict(set)
         self._lock = threading.Lock()
         self.is_stopped = False
@@ -83,8 +85,6 @@ async def wait_for_tasks(
     request: wire.LeaseRequest,
     look: Callable[[], tuple[wire.LeaseAnswer, bool]],
     is_disconnected: Callable[[], Awaitable[bool]],
-    *,
-    look_again_seconds: float = 1,
 ) -> wire.LeaseAnswer:
     """Look for tasks until there are any, the flags change, the wait is over, or the server stops.
 
@@ -95,8 +95,6 @@ async def wait_for_tasks(
         look: Gives out what may be done now, and says whether there is nothing to wait for. It runs in a thread of
             asyncio's own pool, which is apart from the one that serves the routes.
         is_disconnected: Whether the asker is gone. Then nothing is given out, as nobody would do it.
-        look_again_seconds: What time alone changes, a lease that runs out say, rings no bell: it is found after so
-            long at the latest.
     """
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + request.wait_seconds
@@ -108,5 +106,5 @@ async def wait_for_tasks(
             left, flags = ends_at - loop.time(), flags or answer.flags
             if is_final or left <= 0 or bells.is_stopped or answer.flags != flags:
                 return answer
-            await bell.wait(min(left, look_again_seconds))
+            await bell.wait(min(left, bells.look_again_seconds))
     return wire.LeaseAnswer()

@@ -12,11 +12,11 @@ import pytest
 from ploy_connector_aws.aws.access import assignment
 from ploy_connector_aws.aws.access.assignment import FOLLOW_PAUSES_SECONDS, FOLLOW_SECONDS, OUTSTANDING
 from ploy_connector_aws.aws.access.orders import WRITE_SECONDS
-from ploy_connector_aws.sandbox.aws import Assignment, Group
+from ploy_connector_aws.sandbox.aws import Assignment, Group, SandboxAws
 from ploy_connector_aws.spec import NotFound, PermissionMissing, Refused, TemporaryError
-from tests.aws.conftest import DEV, PROD
+from tests.aws.conftest import DEV, EXTERNAL_ID, PROD, Customer
 
-from .conftest import NOON, Desk, FakeClock
+from .conftest import ASSIGNING_POLICY, NOON, Desk, FakeClock
 
 OPERATIONS = {
     "grant": ("CreateAccountAssignment", "DescribeAccountAssignmentCreationStatus", "AccountAssignmentCreationStatus"),
@@ -271,3 +271,16 @@ def test_a_group_that_opens_it_too_is_a_remaining_way(desk: Desk) -> None:
         desk.path(desk.membership("dee", "readers"), desk.assigned("readers", PROD, "Reader")),
     )
     assert change.sessions_end_by is not None
+
+
+def test_a_member_account_is_told_that_only_the_management_account_may_ask(aws: SandboxAws, desk: Desk) -> None:
+    name = f"assigning-{desk.seeded.organisation.owner_account_id}"
+    role = aws.create_integration_role(DEV, EXTERNAL_ID, name, ASSIGNING_POLICY)
+    settings = {**desk.customer.settings, "account_id": DEV, "role_arn": role}
+    member = Desk(Customer(aws, desk.seeded, settings), settings=desk.settings)
+
+    with pytest.raises(PermissionMissing) as denied:
+        ask(member, "grant")
+    assert "management account or a delegated administrator of IAM Identity Center" in (denied.value.fix or "")
+    assert not is_assigned(desk, "bo")
+    member.changer.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,8 +12,9 @@ from botocore.exceptions import ClientError
 
 from ploy_connector_aws.aws.permissions import listed_action, render_write_session_policy
 from ploy_connector_aws.aws.write_session import WriteSession
-from ploy_connector_aws.spec import Refused
-from tests.aws.conftest import DEV, PROD
+from ploy_connector_aws.spec import Refused, TemporaryError
+from tests.aws.conftest import DEV, EXTERNAL_ID, PROD
+from tests.aws.tampering import tampered
 
 from .conftest import Desk
 from .test_races import WRITES
@@ -212,3 +214,27 @@ def test_a_session_on_one_account_cannot_assign_in_another(assigning_desk: Desk)
         arn = desk.seeded.permission_sets[permission_set]
         assert denied(client.create_account_assignment, **asked, TargetId=account_id, PermissionSetArn=arn)
     client.close()
+
+
+def test_no_secret_is_logged_by_an_order_at_debug(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    issued: set[str] = set()
+
+    def listen(_: str, body: bytes) -> bytes:
+        for tag in ("SecretAccessKey", "SessionToken", "AccessKeyId"):
+            issued.update(part.split("<")[0] for part in body.decode().split(f"<{tag}>")[1:])
+        return body
+
+    with tampered(desk.aws.endpoint_url, listen) as endpoint_url, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", endpoint_url)
+        assert desk.grant("dee", "admins").outcome == "applied"
+        desk.aws.faults.fail(1, "DeleteGroupMembership")
+        with pytest.raises(TemporaryError):
+            desk.revoke("dee", "admins")
+
+    # Of the read session and of the two write sessions.
+    assert len(issued) == 9
+    secrets = {*issued, EXTERNAL_ID, desk.aws.caller_credentials.secret_access_key}
+    logged = "\n".join(f"{record.getMessage()} {record.exc_text or ''}" for record in caplog.records)
+    assert [secret for secret in secrets if secret in logged] == []
+    assert "AWS4-HMAC-SHA256" not in logged

@@ -61,6 +61,8 @@ class Club:
     history: list[Event] = field(default_factory=list)
     mishaps: dict[int, str] = field(default_factory=dict)
     """By the number of the call, from 1; 0 for every call."""
+    planned: dict[str, list[str]] = field(default_factory=dict)
+    """By the order: what happens in the attempts at it, one after the other."""
     calls: list[AccessRequest] = field(default_factory=list)
     doubtful: set[str] = field(default_factory=set)
     """The orders of which nobody outside knows whether they took effect, at one attempt at least."""
@@ -86,6 +88,8 @@ class Club:
     def change(self, request: AccessRequest, *, is_member: bool) -> AccessChange:
         self.calls.append(request)
         mishap = self.mishaps.get(len(self.calls), self.mishaps.get(0, ""))
+        if planned := self.planned.get(request.request_id):
+            mishap = planned.pop(0)
         if mishap.split()[:1] in (["crash"], ["unknown"], ["bug"]):
             self.doubtful.add(request.request_id)
         self.on_call(request)

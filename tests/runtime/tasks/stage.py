@@ -37,6 +37,8 @@ class Writes:
 
         class Counted(sqlite3.Connection):
             def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+                if sql == "PRAGMA synchronous=FULL":  # what is on the disk is not lost here when a process ends
+                    sql = "PRAGMA synchronous=OFF"
                 if sql != "COMMIT":
                     return super().execute(sql, *values)
                 writes.count += 1
@@ -116,7 +118,7 @@ class Stage:
             try:
                 runtime = runtime or Runtime(self)
                 runtime.turn()
-                if self.queue.is_worked_off and not runtime.journal.reports():
+                if self.queue.is_worked_off and not (runtime.journal.open_tasks() or runtime.journal.reports()):
                     runtime.close()
                     return
             except Crash:

@@ -316,3 +316,16 @@ def test_two_syncs_are_never_made_at_the_same_time(stage: Stage) -> None:
     runtime.board.release(first)
     stage.work_off(runtime)
     stage.check()
+
+
+def test_a_task_that_slept_past_its_deadline_is_still_said_not_to_have_been_done(stage: Stage) -> None:
+    task_id = stage.queue.order("grant", "ann", "g", minutes=2)
+    runtime = Runtime(stage)
+    runtime.poll.step()
+    stage.clock.move(600)
+    assert stage.queue.is_worked_off
+    assert stage.queue.result(task_id) == UNHEARD
+    stage.work_off(runtime)
+    report = stage.queue.result(task_id)
+    assert isinstance(report, wire.TaskFailed)
+    assert (report.code, stage.club.calls) == ("not_done", [])

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeAlias
@@ -12,7 +13,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import TaskGone
 from ploy_connector_aws.sandbox.ploy import NotAllowed
 
-from .conftest import Customer, Enroll
+from .conftest import USERS, Customer, Enroll, accounts
 from .worker import Worker
 
 LEASE = timedelta(minutes=5)
@@ -283,3 +284,20 @@ def test_a_thousand_tasks_are_given_out_fast(acme: Customer, worker: Worker) -> 
         assert len(answer.tasks) == 20
 
     assert min(took) < 0.01
+
+
+def test_runtimes_that_ask_at_the_same_time_while_a_sync_is_committed_never_get_the_same_task(
+    acme: Customer, worker: Worker
+) -> None:
+    orders = [worker.order("grant", f"u{number}") for number in range(60)]
+
+    def work(number: int) -> list[str]:
+        answers = [acme.ploy.lease_tasks(acme.id, worker.wish(2, holder=f"runtime-{number}")) for _ in range(5)]
+        return [task.id for answer in answers for task in answer.tasks]
+
+    with ThreadPoolExecutor(6) as threads:
+        given = [threads.submit(work, number) for number in range(6)]
+        generations = [acme.sync(USERS, *accounts(100 + number)).generation for number in range(3)]
+
+    assert sorted(id_ for one in given for id_ in one.result(30)) == sorted(order.id for order in orders)
+    assert generations == [1, 2, 3]
