@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol
 
 from . import __version__
+from .aws.features import FEATURES, make_permissions
+from .aws.setup import make_wizard
 from .config import AwsConfig, config_schema
 from .spec import (
     SPEC_VERSION,
@@ -52,6 +54,9 @@ class AwsConnector:
         "sets and assignments, IAM's users, groups, roles and policies, and the resources of seven services, read "
         "through an assumed role. Puts people into groups and takes them out, on order.",
         config_schema=config_schema(),
+        features=FEATURES,
+        permissions=make_permissions(),
+        wizard=make_wizard(),
     )
 
     def __init__(self) -> None:
