@@ -136,6 +136,24 @@ class AwsConfig(BaseModel):
             },
         ),
     ] = (*SCOPE_GROUPS, IAM)
+    change_externally_managed: Annotated[
+        bool,
+        Field(
+            title="Change groups of the identity provider",
+            strict=True,
+            description="Whether people may be put into and taken out of groups that an identity provider manages. It "
+            "may undo the change at its next synchronization, so that access which was taken away returns.",
+        ),
+    ] = False
+    direct_assignments: Annotated[
+        bool,
+        Field(
+            title="Assign people directly",
+            strict=True,
+            description="Whether people may be assigned to a permission set in an AWS account without a group. The "
+            "role needs four more permissions for it, which Ploy's guide does not ask for.",
+        ),
+    ] = False
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> AwsConfig:
@@ -258,6 +276,8 @@ def _to_configuration_error(details: ErrorDetails) -> ConfigurationError:
             )
         case "extra_forbidden":
             message = f"The setting {field} is not known; the settings are {', '.join(AwsConfig.model_fields)}."
+        case "bool_type":
+            message = f"The setting {field} must be true or false."
         case "tuple_type":
             message = f"The setting {field} must be a list."
         case _:

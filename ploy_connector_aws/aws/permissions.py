@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from botocore.client import BaseClient
@@ -71,7 +71,20 @@ ACTIONS: tuple[Action, ...] = tuple(action for statement in STATEMENTS for actio
 READS: tuple[Action, ...] = tuple(action for action in ACTIONS if action.access == "read")
 """What a read session may call."""
 
-_BY_CALL = {(action.client, action.operation): action for action in ACTIONS}
+DIRECT_ASSIGNMENTS: tuple[Action, ...] = tuple(
+    replace(action, is_required=False)
+    for action in (
+        *_write("sso-admin", "sso", "direct assignments", "CreateAccountAssignment"),
+        *_read("sso-admin", "sso", "direct assignments", "DescribeAccountAssignmentCreationStatus"),
+        *_write("sso-admin", "sso", "direct assignments", "DeleteAccountAssignment"),
+        *_read("sso-admin", "sso", "direct assignments", "DescribeAccountAssignmentDeletionStatus"),
+    )
+)
+"""Optional, and not part of the guide's policy: needed where the settings switch direct assignments on."""
+
+_BY_CALL = {(action.client, action.operation): action for action in (*ACTIONS, *DIRECT_ASSIGNMENTS)}
+
+_BY_IAM = {action.iam: action for action in _BY_CALL.values()}
 
 
 @dataclass(frozen=True)
@@ -133,14 +146,16 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Such a member's group cannot be read completely in that sync.",
     ),
     "identitystore:CreateGroupMembership": Explanation(
-        "Granting: puts a person into a group. This version only reads and never calls it.", "Nothing can be granted."
+        "Granting: puts a person into a group. Only ever called on order, in a session for that person and group alone.",
+        "Nothing can be granted.",
     ),
     "identitystore:GetGroupMembershipId": Explanation(
-        "Reading back what was granted or revoked. This version never calls it.",
+        "Looking whether a person is in a group, before a grant or revoke, and reading back what it did.",
         "Nothing can be granted or revoked, as it could not be confirmed.",
     ),
     "identitystore:DeleteGroupMembership": Explanation(
-        "Revoking: takes a person out of a group. This version only reads and never calls it.",
+        "Revoking: takes a person out of a group. Only ever called on order, in a session for that person and group "
+        "alone.",
         "Nothing can be revoked.",
     ),
     "sso:ListAccountAssignmentsForPrincipal": Explanation(
@@ -185,12 +200,28 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Normally nothing. Where AWS leaves out the tags, such clusters stay unproven.",
     ),
     "ecs:ListClusters": Explanation("The list of clusters in the integration's Region.", "No ECS clusters."),
+    "sso:CreateAccountAssignment": Explanation(
+        "Only with direct assignments: assigns a person to a permission set in an AWS account, on order.",
+        "Nobody can be assigned directly.",
+    ),
+    "sso:DescribeAccountAssignmentCreationStatus": Explanation(
+        "Only with direct assignments: asking how an assignment went, as AWS makes it in the background.",
+        "Why an assignment failed stays unknown; whether it is there is read back all the same.",
+    ),
+    "sso:DeleteAccountAssignment": Explanation(
+        "Only with direct assignments: takes a person's own assignment away, on order.",
+        "No direct assignment can be taken away.",
+    ),
+    "sso:DescribeAccountAssignmentDeletionStatus": Explanation(
+        "Only with direct assignments: asking how the taking away went.",
+        "Why it failed stays unknown; whether the assignment is gone is read back all the same.",
+    ),
     "kms:Decrypt": Explanation(
         "Only where IAM Identity Center is encrypted with a customer managed key: without it AWS denies every read.",
         "With such a key, nothing of IAM Identity Center. Otherwise nothing.",
     ),
 }
-"""For each action of the policy, and the optional one."""
+"""For each action of the policy, and the optional ones."""
 
 # No permission of the customer's: it is what the role's trust policy allows.
 ASSUME_ROLE = Action("sts:AssumeRole", "sts", "AssumeRole", "read", "entering the AWS account")
@@ -224,6 +255,26 @@ def render_read_session_policy() -> str:
     """
     reads = _statement(action.iam for action in READS)
     return _compact({"Version": "2012-10-17", "Statement": [reads, _KMS_STATEMENT]})
+
+
+def render_write_session_policy(actions: Iterable[Action], resources: Iterable[str]) -> str:
+    """Render the session policy of one grant or revoke: whatever the role may do, it changes these things only.
+
+    Args:
+        actions: What the session may call.
+        resources: The ARNs of all things that the calls touch.
+    """
+    statement = {**_statement(action.iam for action in actions), "Resource": list(resources)}
+    return _compact({"Version": "2012-10-17", "Statement": [statement, _KMS_STATEMENT]})
+
+
+def listed_action(iam: str) -> Action:
+    """Look up one of the listed actions by its IAM name.
+
+    Raises:
+        KeyError: It is not listed.
+    """
+    return _BY_IAM[iam]
 
 
 def render_statement(actions: Iterable[str]) -> str:

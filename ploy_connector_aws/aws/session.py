@@ -1,9 +1,11 @@
-"""The read session: the assumed role, unable to write, and its clients."""
+"""Sessions of the assumed role, each under a policy of its own, and their clients; the one that can only read."""
 
 from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.client import BaseClient
@@ -18,7 +20,7 @@ from ploy_connector_aws.config import PLOY_PARTITION, AwsConfig
 
 from .answers import Call
 from .errors import to_connector_error
-from .permissions import ASSUME_ROLE, READS, guard_client, render_read_session_policy
+from .permissions import ASSUME_ROLE, READS, Action, guard_client, render_read_session_policy
 from .quiet import silence_botocore
 from .throttle import Throttle
 
@@ -28,22 +30,52 @@ SESSION_SECONDS = 3600
 CONNECTIONS = 32
 """More than there are threads reading, so that none waits for a connection."""
 
-_ATTEMPTS = 9
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one attempt at a call may take, and how many attempts botocore makes."""
+
+    connect_timeout_seconds: float
+    read_timeout_seconds: float
+    attempts: int
 
 
-class ReadSession:
-    """The customer's role, assumed under a session policy that holds reads only, refreshed as long as it is used.
+LONG = Patience(connect_timeout_seconds=5, read_timeout_seconds=30, attempts=9)
+"""For a sync, which would have to begin again."""
+
+SHORT = Patience(connect_timeout_seconds=3, read_timeout_seconds=10, attempts=4)
+"""For what somebody waits for: a grant or a revoke."""
+
+
+class RoleSession:
+    """The customer's role, assumed under a session policy, refreshed as long as it is used.
 
     Args:
         config: The integration's settings.
         purpose: A word for the session's name, which the customer sees in CloudTrail.
+        policy: The session policy.
+        actions: What the session's clients may call; they refuse everything else before it is sent.
+        patience: With the session's calls.
+        patience_with_sts: With entering the role; as with the calls where it is left out.
     """
 
-    def __init__(self, config: AwsConfig, purpose: str = "sync") -> None:
+    def __init__(
+        self,
+        config: AwsConfig,
+        purpose: str,
+        policy: str,
+        actions: Sequence[Action],
+        patience: Patience,
+        patience_with_sts: Patience | None = None,
+    ) -> None:
         silence_botocore()
         self.config = config
         self.throttle = Throttle(config.account_id)
         self._name = f"ploy-{purpose}-{uuid.uuid4().hex[:12]}"
+        self._policy = policy
+        self._actions = actions
+        self._patience = patience
+        self._patience_with_sts = patience_with_sts or patience
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], BaseClient] = {}
         self._assumed: Session | None = None
@@ -84,8 +116,8 @@ class ReadSession:
         """Make a client that is not kept: for one call in a Region that is not used again."""
         session = self._session()
         with self._lock:
-            client = session.create_client(service, region_name=region, config=_client_config())
-        guard_client(client, READS)
+            client = session.create_client(service, region_name=region, config=_client_config(self._patience))
+        guard_client(client, self._actions)
         self.throttle.attach(client)
         return client
 
@@ -123,7 +155,7 @@ class ReadSession:
                 "RoleSessionName": self._name,
                 "ExternalId": self.config.external_id.get_secret_value(),
                 "DurationSeconds": SESSION_SECONDS,
-                "Policy": render_read_session_policy(),
+                "Policy": self._policy,
             },
         )
         assumed = _new_session()
@@ -131,9 +163,23 @@ class ReadSession:
         return assumed
 
     def _make_source_client(self, source: Session, *args: Any, **kwargs: Any) -> BaseClient:
-        client = source.create_client(*args, **kwargs, region_name=self.config.region, config=_client_config())
+        config = _client_config(self._patience_with_sts)
+        client = source.create_client(*args, **kwargs, region_name=self.config.region, config=config)
         guard_client(client, [ASSUME_ROLE])
         return client
+
+
+class ReadSession(RoleSession):
+    """A session that holds reads only: whatever the role may do, it cannot write.
+
+    Args:
+        config: The integration's settings.
+        purpose: A word for the session's name, which the customer sees in CloudTrail.
+        patience: With the session's calls.
+    """
+
+    def __init__(self, config: AwsConfig, purpose: str = "sync", patience: Patience = LONG) -> None:
+        super().__init__(config, purpose, render_read_session_policy(), READS, patience)
 
 
 def _new_session() -> Session:
@@ -153,11 +199,11 @@ def _loader() -> Loader:
 _shared_loader: Loader | None = None
 
 
-def _client_config() -> Config:
+def _client_config(patience: Patience) -> Config:
     return Config(
-        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-        connect_timeout=5,
-        read_timeout=30,
+        retries={"mode": "standard", "total_max_attempts": patience.attempts},
+        connect_timeout=patience.connect_timeout_seconds,
+        read_timeout=patience.read_timeout_seconds,
         max_pool_connections=CONNECTIONS,
         user_agent_extra=f"ploy-connector-aws/{__version__}",
     )
