@@ -146,7 +146,8 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Such a member's group cannot be read completely in that sync.",
     ),
     "identitystore:CreateGroupMembership": Explanation(
-        "Granting: puts a person into a group. Only ever called on order, in a session for that person and group alone.",
+        "Granting: puts a person into a group. Only ever called on order, in a session for that person and group "
+        "alone.",
         "Nothing can be granted.",
     ),
     "identitystore:GetGroupMembershipId": Explanation(
