@@ -20,7 +20,7 @@ from ploy_connector_aws.config import PLOY_PARTITION, AwsConfig
 
 from .answers import Call
 from .errors import to_connector_error
-from .permissions import ASSUME_ROLE, READS, Action, guard_client, render_read_session_policy
+from .permissions import ASSUME_ROLE, GET_CALLER_IDENTITY, READS, Action, guard_client, render_read_session_policy
 from .quiet import silence_botocore
 from .throttle import Throttle
 
@@ -180,6 +180,14 @@ class ReadSession(RoleSession):
 
     def __init__(self, config: AwsConfig, purpose: str = "sync", patience: Patience = LONG) -> None:
         super().__init__(config, purpose, render_read_session_policy(), READS, patience)
+
+
+def make_sts_client(region: str, patience: Patience) -> BaseClient:
+    """Make a client with Ploy's own credentials: it can ask whose they are and for roles, and nothing else."""
+    silence_botocore()
+    client = _new_session().create_client("sts", region_name=region, config=_client_config(patience))
+    guard_client(client, [ASSUME_ROLE, GET_CALLER_IDENTITY])
+    return client
 
 
 def _new_session() -> Session:

@@ -197,7 +197,7 @@ class Application:
             raise denied
 
     def _authorize_key(self, asked: Asked, principal: Principal, instance: Instance | None) -> None:
-        """With a customer's own key the caller needs `kms:Decrypt`, from the role's policies and the key's (AWS.md 3.5).
+        """With a customer's own key the caller needs `kms:Decrypt`, by the role's policies and the key's (AWS.md 3.5).
 
         Raises:
             AwsError: the key may not be used; identitystore and sso-admin spell it differently (AWS.md 1.5).
