@@ -8,7 +8,17 @@ from typing import Any, ClassVar, Protocol
 
 from . import __version__
 from .config import AwsConfig, config_schema
-from .spec import SPEC_VERSION, ConfigurationError, ConnectionReport, ConnectorError, Manifest, Page, hookimpl
+from .spec import (
+    SPEC_VERSION,
+    AccessChange,
+    AccessRequest,
+    ConfigurationError,
+    ConnectionReport,
+    ConnectorError,
+    Manifest,
+    Page,
+    hookimpl,
+)
 
 
 class _Reader(Protocol):
@@ -17,6 +27,14 @@ class _Reader(Protocol):
     def read_accounts(self, skip: Set[str]) -> Iterator[Page]: ...
     def read_entitlements(self, skip: Set[str]) -> Iterator[Page]: ...
     def read_resources(self, skip: Set[str]) -> Iterator[Page]: ...
+    def close(self) -> None: ...
+
+
+class _Changer(Protocol):
+    """Who grants and revokes, as ``aws`` makes it."""
+
+    def grant(self, request: AccessRequest) -> AccessChange: ...
+    def revoke(self, request: AccessRequest) -> AccessChange: ...
     def close(self) -> None: ...
 
 
@@ -30,17 +48,21 @@ class AwsConnector:
         spec_version=SPEC_VERSION,
         description="Who can enter which AWS account, by which path: IAM Identity Center's users, groups, permission "
         "sets and assignments, IAM's users, groups, roles and policies, and the resources of seven services, read "
-        "through an assumed role.",
+        "through an assumed role. Puts people into groups and takes them out, on order.",
         config_schema=config_schema(),
     )
 
     def __init__(self) -> None:
         self._config: AwsConfig | None = None
         self._reader: _Reader | None = None
+        self._changer: _Changer | None = None
 
     @hookimpl
     def configure(self, config: Mapping[str, Any]) -> None:
         """Check the settings."""
+        if self._changer is not None:
+            self._changer.close()
+            self._changer = None
         self._config = AwsConfig.from_settings(config)
 
     @hookimpl
@@ -72,6 +94,25 @@ class AwsConnector:
         with _only_our_errors():
             reader, self._reader = self._reader or self._new_reader(), None
             return _guarded(reader.read_resources(skip))
+
+    @hookimpl
+    def grant(self, request: AccessRequest) -> AccessChange:
+        """Put a person into a group, or, where the settings allow it, assign one to a permission set."""
+        with _only_our_errors():
+            return self._ready_changer().grant(request)
+
+    @hookimpl
+    def revoke(self, request: AccessRequest) -> AccessChange:
+        """Take a person out of a group, or an assignment away."""
+        with _only_our_errors():
+            return self._ready_changer().revoke(request)
+
+    def _ready_changer(self) -> _Changer:
+        from .aws.access.changes import AccessChanger
+
+        if self._changer is None:
+            self._changer = AccessChanger(self._configured())
+        return self._changer
 
     def _configured(self) -> AwsConfig:
         if self._config is None:

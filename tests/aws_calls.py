@@ -1,8 +1,9 @@
 """A check over the whole test run: which actions of AWS the connector called, and which it never did.
 
-Every call that a session of the connector makes to any local AWS of any worker is seen. A call that is not among the
-policy's reads makes the run fail, whatever was selected. A read that was never called makes a run of all tests fail:
-the policy would ask a customer for a permission that nobody needs, or a fallback was never tried.
+Every call that a session of the connector makes to any local AWS of any worker is seen. A call that is not listed, and
+one that is not for the purpose of its session, makes the run fail, whatever was selected. An action that was never
+called makes a run of all tests fail: the policy, or the page of optional permissions, would ask a customer for a
+permission that nobody needs, or a fallback was never tried.
 """
 
 from __future__ import annotations
@@ -14,23 +15,37 @@ from typing import Any
 import pytest
 from _pytest.config import Config
 
-from ploy_connector_aws.aws.permissions import READS
+from ploy_connector_aws.aws.permissions import ACTIONS, DIRECT_ASSIGNMENTS, READS
 from ploy_connector_aws.sandbox.aws.calls import Call, watch
 
-LISTED = frozenset(action.iam for action in READS)
+LISTED = frozenset(action.iam for action in (*ACTIONS, *DIRECT_ASSIGNMENTS))
 
-NOT_YET = frozenset(
-    {
-        # Comes with granting and revoking, as do the two writes.
-        "identitystore:GetGroupMembershipId",
-    }
-)
-"""Reads of the policy that nothing calls so far. One that is called must be taken out of here."""
+_READS = frozenset(action.iam for action in READS)
+
+ALLOWED: dict[str, frozenset[str]] = {
+    "grant": frozenset(
+        {
+            "identitystore:CreateGroupMembership",
+            "identitystore:GetGroupMembershipId",
+            "sso:CreateAccountAssignment",
+            "sso:DescribeAccountAssignmentCreationStatus",
+        }
+    ),
+    "revoke": frozenset(
+        {
+            "identitystore:DeleteGroupMembership",
+            "identitystore:GetGroupMembershipId",
+            "sso:DeleteAccountAssignment",
+            "sso:DescribeAccountAssignmentDeletionStatus",
+        }
+    ),
+}
+"""By the purpose of a session, where it is not to read."""
 
 AROUND_THE_GUARD = "unguarded"
 """The purpose of a session whose credentials a test takes away, to show that AWS itself says no."""
 
-_OURS = re.compile(rf"ploy-(?!{AROUND_THE_GUARD}-)[a-z]+-[0-9a-f]{{12}}")
+_OURS = re.compile(rf"ploy-(?!{AROUND_THE_GUARD}-)(?P<purpose>[a-z]+)-[0-9a-f]{{12}}")
 """The names of the connector's own sessions; tests of the local AWS take others, and call what they like."""
 
 _KEY = "aws_actions"
@@ -39,17 +54,18 @@ _called: set[str] = set()
 
 def note(call: Call) -> None:
     """Remember what the connector called."""
-    if call.session_name is not None and _OURS.fullmatch(call.session_name):
-        _called.add(call.action)
+    ours = _OURS.fullmatch(call.session_name or "")
+    if ours is not None:
+        is_right = call.action in ALLOWED.get(ours["purpose"], _READS)
+        _called.add(call.action if is_right else f"{call.action} in a session for {ours['purpose']}")
 
 
 def complaints(called: Iterable[str], *, is_whole_run: bool) -> list[str]:
     """Say in sentences what is wrong with the actions that were called."""
     seen = set(called)
-    found = [f"The connector called {action}, which is no read of the policy." for action in sorted(seen - LISTED)]
-    found += [f"{action} is called by now: take it out of NOT_YET." for action in sorted(seen & NOT_YET)]
+    found = [f"The connector called {action}, which it must not." for action in sorted(seen - LISTED)]
     if is_whole_run:
-        found += [f"No test made the connector call {action}." for action in sorted(LISTED - seen - NOT_YET)]
+        found += [f"No test made the connector call {action}." for action in sorted(LISTED - seen)]
     return found
 
 

@@ -155,5 +155,7 @@ def test_the_schema_hides_the_secret_and_describes_every_setting() -> None:
         "role_arn": False,
         "external_id": True,
         "scopes": False,
+        "change_externally_managed": False,
+        "direct_assignments": False,
     }
     assert all(value["description"].endswith(".") for value in schema["properties"].values())

@@ -12,9 +12,10 @@ import pytest
 from ploy_connector_aws import __version__
 from ploy_connector_aws.config import SCOPE_GROUPS, config_schema
 from ploy_connector_aws.plugin import AwsConnector
-from ploy_connector_aws.spec import ConfigurationError, ConnectorError, Manifest, check_connectors
+from ploy_connector_aws.spec import AccessRequest, ConfigurationError, ConnectorError, Manifest, check_connectors
 from tests.test_config import SETTINGS
 
+ORDER = AccessRequest(request_id="r1", account_id="a1", entitlement_id="e1")
 INSTALLED = check_connectors([("ploy-connector-aws", AwsConnector)])["aws"]
 
 
@@ -36,6 +37,8 @@ def test_a_host_opens_one_instance_for_each_integration() -> None:
     assert [hook for hook in ("configure", "list_resources", "grant", "revoke") if first.implements(hook)] == [
         "configure",
         "list_resources",
+        "grant",
+        "revoke",
     ]
 
 
@@ -53,8 +56,10 @@ def test_wrong_settings_are_refused_by_name() -> None:
         lambda connector: connector.list_entitlements(frozenset()),
         lambda connector: connector.list_resources(frozenset()),
         AwsConnector.test_connection,
+        lambda connector: connector.grant(ORDER),
+        lambda connector: connector.revoke(ORDER),
     ],
-    ids=["list_accounts", "list_entitlements", "list_resources", "test_connection"],
+    ids=["list_accounts", "list_entitlements", "list_resources", "test_connection", "grant", "revoke"],
 )
 def test_hooks_before_the_settings_are_refused(call: Callable[[AwsConnector], Any]) -> None:
     with pytest.raises(ConfigurationError):

@@ -36,6 +36,14 @@ class RegionNotEnabled(AuthenticationError):
     """AWS does not know the credentials in one Region: it is not enabled for the account, or they were revoked."""
 
 
+class Rejected(TemporaryError):
+    """AWS said that it did not do what was asked, but may later: it throttled the call, or was busy with another."""
+
+
+class AlreadyExists(TemporaryError):
+    """AWS did not make what was asked for, as it is there already. It may be gone again a moment later."""
+
+
 def to_connector_error(error: Exception, call: Call) -> ConnectorError:
     """Say in the words of the hook specification what went wrong with a call.
 
@@ -117,7 +125,7 @@ _DENIED_ELSEWHERE = (
 
 
 def _throttled(answer: Answer, call: Call) -> ConnectorError:
-    return TemporaryError(
+    return Rejected(
         f"AWS throttled the call {call}, also after all retries.",
         retry_after_seconds=answer.retry_after_seconds,
         fix="Nothing: the next sync tries again. If it stays, something else in the account uses up the quota.",
@@ -182,7 +190,19 @@ def _credentials_rejected(answer: Answer, call: Call) -> ConnectorError:
 
 
 def _conflict(answer: Answer, call: Call) -> ConnectorError:
-    return TemporaryError(f"AWS was changing what {call} asked about.", request_id=answer.request_id)
+    if answer.reason == "UNIQUENESS_CONSTRAINT_VIOLATION":
+        return AlreadyExists(f"What {call} was to make is there already.", request_id=answer.request_id)
+    # identitystore says CONCURRENT_MODIFICATION; sso-admin says nothing, and means a write that is still spreading.
+    return Rejected(f"AWS was changing what {call} asked about.", request_id=answer.request_id)
+
+
+def _quota_exceeded(answer: Answer, call: Call) -> ConnectorError:
+    return Refused(
+        f"AWS refused the call {call}, as a quota of IAM Identity Center is used up.",
+        reason="quota_exceeded",
+        fix="Make room, or ask AWS for a higher quota; a group and a user can have so many memberships only.",
+        request_id=answer.request_id,
+    )
 
 
 def _unknown_answer(answer: Answer, call: Call) -> ConnectorError:
@@ -229,6 +249,7 @@ _MEANINGS: dict[str, Callable[[Answer, Call], ConnectorError]] = {
         _credentials_rejected,
     ),
     "ConflictException": _conflict,
+    "ServiceQuotaExceededException": _quota_exceeded,
 }
 
 _OWN_CREDENTIALS_MISSING = (

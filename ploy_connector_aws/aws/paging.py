@@ -51,6 +51,11 @@ PAGING_OF_SERVICE: dict[str, Paging] = {
 
 
 def read(client: BaseClient, operation: str, **parameters: Any) -> dict[str, Any]:
+    """Make one call that changes nothing; else as ``call``."""
+    return call(client, operation, **parameters)
+
+
+def call(client: BaseClient, operation: str, **parameters: Any) -> dict[str, Any]:
     """Make one call.
 
     Args:
@@ -61,11 +66,11 @@ def read(client: BaseClient, operation: str, **parameters: Any) -> dict[str, Any
     Raises:
         ConnectorError: Whatever went wrong.
     """
-    call = Call(client.meta.service_model.service_name, operation, parameters)
+    called = Call(client.meta.service_model.service_name, operation, parameters)
     try:
         answer: dict[str, Any] = getattr(client, xform_name(operation))(**parameters)
     except Exception as error:  # noqa: BLE001 - a strange answer makes botocore's parsers raise anything at all
-        failure = to_connector_error(error, call)
+        failure = to_connector_error(error, called)
     else:
         return answer
     # Outside of the except block, as AWS's own text may hold secrets and must not come along as the context.
@@ -113,7 +118,7 @@ def read_answers(
         if not any(isinstance(answer.get(member), list) for member in members):
             # An empty list is an answer; no list is none, and would look as if everything had been deleted.
             raise TemporaryError(
-                f"The answer to the call {operation} has no {' or '.join(members)}.", request_id=_request_id(answer)
+                f"The answer to the call {operation} has no {' or '.join(members)}.", request_id=find_request_id(answer)
             )
         yield answer
         next_token = answer.get(paging.next_token)
@@ -122,17 +127,19 @@ def read_answers(
             return
         if not next_token:
             raise TemporaryError(
-                f"AWS said that {operation} has more to give, but not how to go on.", request_id=_request_id(answer)
+                f"AWS said that {operation} has more to give, but not how to go on.", request_id=find_request_id(answer)
             )
         digest = blake2b(next_token.encode(), digest_size=16).digest()
         if digest in seen:
             raise TemporaryError(
-                f"AWS gave the same page of {operation} again, so the list has no end.", request_id=_request_id(answer)
+                f"AWS gave the same page of {operation} again, so the list has no end.",
+                request_id=find_request_id(answer),
             )
         seen.add(digest)
         token = {paging.token: next_token}
 
 
-def _request_id(answer: dict[str, Any]) -> str | None:
+def find_request_id(answer: dict[str, Any]) -> str | None:
+    """Find AWS's id of the request that was answered."""
     request_id = answer.get("ResponseMetadata", {}).get("RequestId")
     return str(request_id) if request_id else None

@@ -7,9 +7,6 @@ from datetime import UTC, datetime
 
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Resource
 
-READ_ONLY = "This version of the connector only reads."
-"""Why nothing can be granted."""
-
 
 def fail_alone(scope: str, pages: Iterator[Page]) -> Iterator[Page]:
     """Turn an error while reading a scope into the end of that scope, so that the others go on.

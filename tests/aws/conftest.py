@@ -126,11 +126,14 @@ def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_customer(
-    aws: SandboxAws, organisation: Organisation = ORGANISATION, scopes: Sequence[str] = (IDENTITY_CENTER,)
+    aws: SandboxAws,
+    organisation: Organisation = ORGANISATION,
+    scopes: Sequence[str] = (IDENTITY_CENTER,),
+    policy: Mapping[str, Any] = SEED_POLICY,
 ) -> Customer:
     account_id = fresh_account_id()
     seeded = aws.seed(replace(organisation, owner_account_id=account_id))
-    role_arn = aws.create_integration_role(account_id, EXTERNAL_ID, policy=SEED_POLICY)
+    role_arn = aws.create_integration_role(account_id, EXTERNAL_ID, policy=policy)
     settings = {
         "account_id": account_id,
         "region": REGION,

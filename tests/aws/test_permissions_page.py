@@ -8,10 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ploy_connector_aws.aws.permissions import ACTIONS, EXPLANATIONS, KMS_DECRYPT
+from ploy_connector_aws.aws.permissions import ACTIONS, DIRECT_ASSIGNMENTS, EXPLANATIONS, KMS_DECRYPT
 from ploy_connector_aws.aws.permissions_page import render_page
 from tests.aws.conftest import SEED_POLICY
 
+OPTIONAL = [KMS_DECRYPT, *(action.iam for action in DIRECT_ASSIGNMENTS)]
 PAGE = Path(__file__).parents[2] / "docs" / "permissions.md"
 
 
@@ -32,16 +33,16 @@ def test_the_command_writes_the_page() -> None:
 def test_every_action_of_the_policy_has_a_row_in_its_order() -> None:
     of_the_policy = [action for statement in SEED_POLICY["Statement"] for action in statement["Action"]]
 
-    assert re.findall(r"^\| `([\w:]+)` \|", PAGE.read_text(), re.M) == [*of_the_policy, KMS_DECRYPT]
+    assert re.findall(r"^\| `([\w:]+)` \|", PAGE.read_text(), re.M) == [*of_the_policy, *OPTIONAL]
 
 
 def test_every_action_and_no_other_is_explained_in_whole_sentences() -> None:
-    assert set(EXPLANATIONS) == {*(action.iam for action in ACTIONS), KMS_DECRYPT}
+    assert set(EXPLANATIONS) == {*(action.iam for action in ACTIONS), *OPTIONAL}
     texts = [text for each in EXPLANATIONS.values() for text in (each.used_for, each.without)]
     assert [text for text in texts if not text.endswith(".") or "|" in text] == []
 
 
-def test_the_optional_statement_can_be_pasted() -> None:
-    (code,) = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.S)
+def test_the_optional_statements_can_be_pasted() -> None:
+    statements = [json.loads(code) for code in re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.S)]
 
-    assert json.loads(code)["Action"] == KMS_DECRYPT
+    assert [statement["Action"] for statement in statements] == [KMS_DECRYPT, OPTIONAL[1:]]

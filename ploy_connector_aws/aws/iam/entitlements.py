@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ploy_connector_aws.aws.parts import READ_ONLY, to_utc
+from ploy_connector_aws.aws import grantability
+from ploy_connector_aws.aws.parts import to_utc
 from ploy_connector_aws.spec import Entitlement
 
 from .accounts import find_role_manager, to_attributes, to_id, to_role_attributes
@@ -26,7 +27,7 @@ def to_group(account_id: str, group: Mapping[str, Any], verdict: Verdict | None)
         id=to_id(account_id, group["GroupId"]),
         kind="group",
         name=group.get("GroupName") or group["GroupId"],
-        not_grantable_reason=READ_ONLY,
+        not_grantable_reason=grantability.IAM_GROUP,
         **_judged(verdict, {**to_attributes(group), "created": _moment(group, "CreateDate")}),
     )
 
@@ -53,7 +54,7 @@ def to_role(
         name=role.get("RoleName") or role["RoleId"],
         description=listed.get("Description") or None,
         resource_id=account_id,
-        not_grantable_reason=READ_ONLY,
+        not_grantable_reason=grantability.IAM_ROLE,
         managed_by=find_role_manager(role),
         **_judged(verdict, attributes),
     )
@@ -73,7 +74,7 @@ def to_policy(account_id: str, policy: Mapping[str, Any], verdict: Verdict | Non
         kind="policy",
         name=policy.get("PolicyName") or to_name(arn),
         description=policy.get("Description") or None,
-        not_grantable_reason=READ_ONLY,
+        not_grantable_reason=grantability.IAM_POLICY,
         managed_by=AWS if is_aws_managed(arn) else None,
         **_judged(verdict, attributes),
     )
@@ -85,7 +86,7 @@ def to_unlisted_policy(arn: str, verdict: Verdict) -> Entitlement:
         id=arn,
         kind="policy",
         name=to_name(arn),
-        not_grantable_reason=READ_ONLY,
+        not_grantable_reason=grantability.IAM_POLICY,
         managed_by=AWS,
         **_judged(verdict, {"arn": arn}),
     )
@@ -97,7 +98,7 @@ def to_inline_policy(holder_id: str, name: str, verdict: Verdict) -> Entitlement
         id=f"{holder_id}/inline/{name}",
         kind="policy",
         name=name,
-        not_grantable_reason=READ_ONLY,
+        not_grantable_reason=grantability.IAM_INLINE_POLICY,
         **_judged(verdict, {"inline_of": holder_id}),
     )
 

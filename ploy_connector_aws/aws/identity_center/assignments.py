@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.iam.privileges import Verdict
 from ploy_connector_aws.aws.paging import read_pages
-from ploy_connector_aws.aws.parts import READ_ONLY, to_aws_account
+from ploy_connector_aws.aws.parts import to_aws_account
 from ploy_connector_aws.spec import (
     AuthenticationError,
     ConnectorError,
@@ -71,7 +72,7 @@ def read_assignments(reading: Reading, kind: PrincipalKind, principal_id: str) -
         ):
             page = _Rows()
             # All are checked before any is used: a permission set that is described on the way must not go with a page.
-            _check_rows(rows)
+            check_assignment_rows(rows)
             for row in rows:
                 _add_row(reading, page, kind, principal_id, row)
             yield Page(scope=scope, records=tuple(page.records.values()), partial=tuple(page.partial.values()))
@@ -101,7 +102,25 @@ def read_end_of_assignments(reading: Reading) -> Iterator[Page]:
     yield Page(scope=ASSIGNMENTS, complete=True)
 
 
-def to_account_role(account_id: str, permission_set_arn: str, name: str, verdict: Verdict | None) -> Entitlement:
+def account_role_id(account_id: str, permission_set_arn: str) -> str:
+    """Key a permission set in one AWS account."""
+    return f"{account_id}/{permission_set_arn}"
+
+
+def to_assignment(kind: PrincipalKind, principal_id: str, account_role: str) -> Grant:
+    """Make the record of what a user or group is assigned to directly.
+
+    Args:
+        kind: The kind of principal.
+        principal_id: The user or group.
+        account_role: The id of the permission set in one AWS account.
+    """
+    return Grant(principal_kind=kind.record, principal_id=principal_id, entitlement_id=account_role)
+
+
+def to_account_role(
+    account_id: str, permission_set_arn: str, name: str, verdict: Verdict | None, *, is_grantable: bool
+) -> Entitlement:
     """Make the record of a permission set in one AWS account, whoever is assigned to it.
 
     Args:
@@ -109,20 +128,27 @@ def to_account_role(account_id: str, permission_set_arn: str, name: str, verdict
         permission_set_arn: The permission set.
         name: Its name.
         verdict: On the permission set, which is the same in every account as far as it could be read.
+        is_grantable: Whether the settings let people be assigned to it directly.
     """
     return Entitlement(
-        id=f"{account_id}/{permission_set_arn}",
+        id=account_role_id(account_id, permission_set_arn),
         kind="account_role",
         name=f"{name} in {account_id}",
         resource_id=account_id,
-        not_grantable_reason=READ_ONLY,
+        grantable=is_grantable,
+        not_grantable_reason=None if is_grantable else grantability.ACCOUNT_ROLE,
         privileged=verdict.privileged if verdict else None,
         privileged_reasons=verdict.sentences if verdict else (),
         attributes={"aws_account_id": account_id, "permission_set_arn": permission_set_arn},
     )
 
 
-def _check_rows(rows: list[dict[str, Any]]) -> None:
+def check_assignment_rows(rows: list[dict[str, Any]]) -> None:
+    """Make sure that each row says who is assigned to what.
+
+    Raises:
+        TemporaryError: A row does not.
+    """
     for row in rows:
         for name in ("AccountId", "PermissionSetArn", "PrincipalId", "PrincipalType"):
             if not row.get(name):
@@ -130,8 +156,13 @@ def _check_rows(rows: list[dict[str, Any]]) -> None:
                 raise TemporaryError(f"AWS gave an assignment without its {name}.")
 
 
+def is_direct(row: dict[str, Any], kind: PrincipalKind, principal_id: str) -> bool:
+    """Whether a row is the principal's own, and not mixed in from a group (AWS.md section 3.1)."""
+    return (row["PrincipalType"], row["PrincipalId"]) == (kind.aws, principal_id)
+
+
 def _add_row(reading: Reading, page: _Rows, kind: PrincipalKind, principal_id: str, row: dict[str, Any]) -> None:
-    if (row["PrincipalType"], row["PrincipalId"]) != (kind.aws, principal_id):
+    if not is_direct(row, kind, principal_id):
         # Asked about a user, AWS mixes in what the user has through groups (AWS.md section 3.1); the group is asked
         # itself, and an inherited row must not become a second, direct path.
         return
@@ -139,10 +170,16 @@ def _add_row(reading: Reading, page: _Rows, kind: PrincipalKind, principal_id: s
     permission_set = _find_permission_set(reading, page, arn)
     if permission_set.state == "gone":
         return
-    account_role = to_account_role(account_id, arn, permission_set.name, reading.verdicts.get(arn))
+    account_role = to_account_role(
+        account_id,
+        arn,
+        permission_set.name,
+        reading.verdicts.get(arn),
+        is_grantable=reading.session.config.direct_assignments,
+    )
     page.add(to_aws_account(account_id))
     page.add(account_role, is_partial=permission_set.state != "read")
-    page.add(Grant(principal_kind=kind.record, principal_id=principal_id, entitlement_id=account_role.id))
+    page.add(to_assignment(kind, principal_id, account_role.id))
 
 
 def _find_permission_set(reading: Reading, page: _Rows, arn: str) -> Seen:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.paging import read, read_pages
-from ploy_connector_aws.aws.parts import READ_ONLY, to_utc
+from ploy_connector_aws.aws.parts import to_utc
 from ploy_connector_aws.spec import Account, Email, Entitlement, ExternalId, Grant, NotFound, Page, RecordKey, Refused
 
 from .reading import Reading, names
@@ -42,8 +43,9 @@ def read_users(reading: Reading) -> Iterator[Page]:
 
 def read_groups(reading: Reading) -> Iterator[Page]:
     """Read all groups, and announce the scope of each one's members."""
+    may_change_managed = reading.session.config.change_externally_managed
     for groups in read_pages(reading.identity_store, "ListGroups", "Groups", **_store(reading)):
-        entitlements = tuple(to_group(group) for group in groups)
+        entitlements = tuple(to_group(group, may_change_managed=may_change_managed) for group in groups)
         reading.seen.add("group", ((group.id, group.name) for group in entitlements))
         yield Page(scope=GROUPS, records=entitlements)
         for group in entitlements:
@@ -66,7 +68,7 @@ def read_members(reading: Reading, group_id: str) -> Iterator[Page]:
             yield Page(
                 scope=scope,
                 records=tuple(
-                    _to_membership(user_id, group_id, row) for user_id, row in _without_gone(reading, members)
+                    to_membership(user_id, group_id, row) for user_id, row in _without_gone(reading, members)
                 ),
             )
     except NotFound as error:
@@ -135,15 +137,21 @@ def to_account(user: dict[str, Any]) -> Account:
     )
 
 
-def to_group(group: dict[str, Any]) -> Entitlement:
-    """Convert a group of the identity store."""
+def to_group(group: dict[str, Any], *, may_change_managed: bool) -> Entitlement:
+    """Convert a group of the identity store.
+
+    Args:
+        group: The group, as AWS describes it.
+        may_change_managed: Whether the settings let groups be changed that an outside system owns.
+    """
     manager = find_manager(_to_external_ids(group))
     return Entitlement(
         id=group["GroupId"],
         kind="group",
         name=group.get("DisplayName") or group["GroupId"],
         description=group.get("Description"),
-        not_grantable_reason=f"{READ_ONLY} The group is managed by {manager}." if manager else READ_ONLY,
+        grantable=manager is None or may_change_managed,
+        not_grantable_reason=grantability.externally_managed(manager) if manager and not may_change_managed else None,
         managed_by=manager,
     )
 
@@ -157,7 +165,8 @@ def _to_external_ids(thing: dict[str, Any]) -> tuple[ExternalId, ...]:
     return tuple(ExternalId(issuer=each["Issuer"], id=each["Id"]) for each in thing.get("ExternalIds", ()))
 
 
-def _to_membership(user_id: str, group_id: str, row: dict[str, Any]) -> Grant:
+def to_membership(user_id: str, group_id: str, row: Mapping[str, Any]) -> Grant:
+    """Convert a membership; the row has AWS's id of it, as all answers about one have."""
     membership_id = row.get("MembershipId")
     return Grant(
         principal_kind="account",

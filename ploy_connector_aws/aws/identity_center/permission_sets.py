@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.iam.powers import PolicyPowers
 from ploy_connector_aws.aws.iam.privileges import Verdict, judge, unread
 from ploy_connector_aws.aws.paging import read, read_pages
-from ploy_connector_aws.aws.parts import READ_ONLY, to_utc
+from ploy_connector_aws.aws.parts import to_utc
 from ploy_connector_aws.spec import Entitlement, NotFound, Page, RecordKey, Refused, TemporaryError
 
 from .reading import Reading, names
@@ -93,7 +94,7 @@ def to_role(
         kind="role",
         name=description.get("Name") or to_short_name(arn),
         description=description.get("Description"),
-        not_grantable_reason=READ_ONLY,
+        not_grantable_reason=grantability.PERMISSION_SET,
         privileged=verdict.privileged if verdict else None,
         privileged_reasons=verdict.sentences if verdict else (),
         attributes={name: value for name, value in attributes.items() if value is not None},
@@ -111,7 +112,7 @@ def judge_permission_set(powers: PolicyPowers, aws_managed: Iterable[str], refer
 
 def to_undescribed_role(arn: str) -> Entitlement:
     """Make the record of a permission set of which no more than its ARN is known."""
-    return Entitlement(id=arn, kind="role", name=to_short_name(arn), not_grantable_reason=READ_ONLY)
+    return Entitlement(id=arn, kind="role", name=to_short_name(arn), not_grantable_reason=grantability.PERMISSION_SET)
 
 
 def to_short_name(arn: str) -> str:

@@ -110,7 +110,12 @@ class IdentityCenterReader:
                 raise TemporaryError("A permission set could not be described, so that not even its name is known.")
             if found.state == "read":
                 verdict = self._reading.verdicts.get(found.id)
-                yield found.name, to_account_role(account_id, found.id, found.name, verdict)
+                yield (
+                    found.name,
+                    to_account_role(
+                        account_id, found.id, found.name, verdict, is_grantable=self._config.direct_assignments
+                    ),
+                )
 
     def close(self) -> None:
         """Forget what was seen."""

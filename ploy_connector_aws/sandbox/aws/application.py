@@ -80,7 +80,9 @@ class Application:
         try:
             principal = self._authenticated(request, asked)
             self._faults.strike(asked, principal.account_id)
-            response = self._answered(asked, principal, request_id)
+            carried_out = self._answered(asked, principal, request_id)
+            self._faults.strike_afterwards(asked)
+            response = carried_out
         except AwsError as error:
             error_code = error.code
             content_type, body = render_error(error, asked.protocol, request_id)
@@ -150,8 +152,8 @@ class Application:
         if instance is None:
             # moto makes any store that is asked for; AWS says there is none, here or in this Region.
             raise identity_store.not_found("IDENTITY_STORE", store_id, "IDENTITY_STORE not found.")
-        if asked.parameters.get("Filters"):
-            raise not_known("filters of users and groups, which AWS deprecated")
+        if asked.parameters.get("Filters") and asked.operation != "ListGroups":
+            raise not_known("filters of users, which AWS deprecated")
         call = identity_store.StoreCall(instance, asked.parameters, self._pager(asked), principal.account_id)
         return operation.answer(call)
 
@@ -170,6 +172,7 @@ class Application:
         })  # fmt: skip
         self._authorize_key(asked, principal, found)
         instance = identity_center.check_reach(found, asked.parameters, principal.account_id)
+        instance.assigning.go_on()
         call = identity_center.AdminCall(instance, asked.parameters, self._pager(asked), principal.account_id)
         return operation.answer(call)
 

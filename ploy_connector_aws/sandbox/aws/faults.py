@@ -28,13 +28,15 @@ QUOTAS: Mapping[str, tuple[float, Callable[[Asked], str]]] = {
 class Rule:
     """A fault that strikes every `every`-th call of its operations (all, when none is named).
 
-    It stops by itself after `times` strikes; `struck` counts them.
+    It stops by itself after `times` strikes; `struck` counts them. One that comes `afterwards` strikes a call that was
+    carried out, and takes away its answer.
     """
 
     operations: frozenset[str]
     every: int
     times: int | None
     strike: Callable[[Asked], None]
+    afterwards: bool = False
     seen: int = 0
     struck: int = 0
 
@@ -106,21 +108,23 @@ class Faults:
         with self._lock:
             self._rates_limited = True
 
-    def fail(self, every: int = 1, *operations: str, times: int | None = None) -> Rule:
-        """Answers every n-th call with an internal error, status 500."""
+    def fail(self, every: int = 1, *operations: str, times: int | None = None, afterwards: bool = False) -> Rule:
+        """Answers every n-th call with an internal error, status 500; `afterwards`: although it was carried out."""
 
         def strike(asked: Asked) -> None:
             raise refused(Refusal.INTERNAL, asked.protocol)
 
-        return self._add(operations, every, times, strike)
+        return self._add(operations, every, times, strike, afterwards=afterwards)
 
-    def cut_connection(self, every: int = 1, *operations: str, times: int | None = None) -> Rule:
-        """Resets the connection of every n-th call instead of answering."""
+    def cut_connection(
+        self, every: int = 1, *operations: str, times: int | None = None, afterwards: bool = False
+    ) -> Rule:
+        """Resets the connection of every n-th call instead of answering; `afterwards`: it was carried out."""
 
         def strike(_: Asked) -> None:
             raise ConnectionCutError
 
-        return self._add(operations, every, times, strike)
+        return self._add(operations, every, times, strike, afterwards=afterwards)
 
     def answer(
         self,
@@ -174,7 +178,17 @@ class Faults:
             ConnectionCutError: the call ends without one.
         """
         self._take_token(asked, account_id)
-        for rule in self._due(asked):
+        for rule in self._due(asked, afterwards=False):
+            rule.strike(asked)
+
+    def strike_afterwards(self, asked: Asked) -> None:
+        """Lets the faults that are due happen to a call that was carried out and not yet answered.
+
+        Raises:
+            AwsError: the call ends with this answer.
+            ConnectionCutError: the call ends without one.
+        """
+        for rule in self._due(asked, afterwards=True):
             rule.strike(asked)
 
     def is_denied(self, asked: Asked) -> bool:
@@ -186,16 +200,26 @@ class Faults:
         shape = self._shape
         return shape.empty_pages and (not shape.empty_page_operations or _names(asked, shape.empty_page_operations))
 
-    def _add(self, operations: Iterable[str], every: int, times: int | None, strike: Callable[[Asked], None]) -> Rule:
-        rule = Rule(frozenset(operations), every, times, strike)
+    def _add(
+        self,
+        operations: Iterable[str],
+        every: int,
+        times: int | None,
+        strike: Callable[[Asked], None],
+        *,
+        afterwards: bool = False,
+    ) -> Rule:
+        rule = Rule(frozenset(operations), every, times, strike, afterwards)
         with self._lock:
             self._rules.append(rule)
         return rule
 
-    def _due(self, asked: Asked) -> list[Rule]:
+    def _due(self, asked: Asked, *, afterwards: bool) -> list[Rule]:
         due = []
         with self._lock:
             for rule in self._rules:
+                if rule.afterwards != afterwards:
+                    continue
                 if rule.operations and not _names(asked, rule.operations):
                     continue
                 rule.seen += 1

@@ -107,6 +107,76 @@ def list_account_assignments_for_principal(call: AdminCall) -> dict[str, Any]:
     return call.pager.page("AccountAssignments", rows, _assignment_key, _assignment)
 
 
+def create_account_assignment(call: AdminCall) -> dict[str, Any]:
+    """CreateAccountAssignment: begun now, made in the background. What is there already is made again with success.
+
+    That a second creation is no conflict is said nowhere by AWS; infrastructure tools rely on it.
+    """
+    return {"AccountAssignmentCreationStatus": _begin(call, _create)}
+
+
+def delete_account_assignment(call: AdminCall) -> dict[str, Any]:
+    """DeleteAccountAssignment: begun now, deleted in the background; of a missing one the background fails."""
+    return {"AccountAssignmentDeletionStatus": _begin(call, _delete)}
+
+
+def describe_creation(call: AdminCall) -> dict[str, Any]:
+    """DescribeAccountAssignmentCreationStatus."""
+    return {"AccountAssignmentCreationStatus": _described(call, "AccountAssignmentCreationRequestId")}
+
+
+def describe_deletion(call: AdminCall) -> dict[str, Any]:
+    """DescribeAccountAssignmentDeletionStatus."""
+    return {"AccountAssignmentDeletionStatus": _described(call, "AccountAssignmentDeletionRequestId")}
+
+
+def _begin(call: AdminCall, carry_out: Callable[[Instance, Mapping[str, Any]], str | None]) -> dict[str, Any]:
+    parameters = call.parameters
+    if parameters.get("TargetType") != "AWS_ACCOUNT" or parameters.get("PrincipalType") not in ("USER", "GROUP"):
+        raise AwsError("ValidationException", "TargetType must be AWS_ACCOUNT, and PrincipalType USER or GROUP.")
+    _existing_set(call)
+    return call.instance.assigning.begin(parameters, lambda: carry_out(call.instance, parameters))
+
+
+def _described(call: AdminCall, parameter: str) -> dict[str, Any]:
+    identifier = str(call.parameters.get(parameter))
+    found = call.instance.assigning.find(identifier)
+    if found is None:
+        raise _not_found(f"Request {identifier} was not found.")
+    return found
+
+
+def _create(instance: Instance, asked: Mapping[str, Any]) -> str | None:
+    kind, identifier, target = str(asked["PrincipalType"]), str(asked["PrincipalId"]), str(asked["TargetId"])
+    if identifier not in (instance.store.users if kind == "USER" else instance.store.groups):
+        store = instance.identity_store_id
+        return f"Received a 404 status error: the {kind} assignee {identifier} was not found in directory {store}."
+    if target not in instance.member_account_ids | {instance.owner_account_id}:
+        return f"Received a 404 status error: Account {target} was not found."
+    if _find_assignment(instance, asked) is None:
+        arn = str(asked["PermissionSetArn"])
+        made = AccountAssignment(instance.arn, target, "AWS_ACCOUNT", arn, kind, identifier)
+        instance.admin.account_assignments.append(made)
+    return None
+
+
+def _delete(instance: Instance, asked: Mapping[str, Any]) -> str | None:
+    found = _find_assignment(instance, asked)
+    if found is None:
+        return "Received a 404 status error: EntitlementItem doesn't exist with the given entitlement key."
+    instance.admin.account_assignments.remove(found)
+    return None
+
+
+def _find_assignment(instance: Instance, asked: Mapping[str, Any]) -> AccountAssignment | None:
+    assignments = instance.admin.account_assignments
+    assert isinstance(assignments, AssignmentTable)
+    for row in assignments.of([(str(asked["PrincipalType"]), str(asked["PrincipalId"]))]):
+        if (row.target_id, row.permission_set_arn) == (asked["TargetId"], asked["PermissionSetArn"]):
+            return row
+    return None
+
+
 def _assignment_key(row: AccountAssignment) -> str:
     return "/".join((row.target_id, row.permission_set_arn, row.principal_type, row.principal_id))
 
@@ -160,11 +230,20 @@ class Operation:
     resources: Callable[[Mapping[str, Any]], list[str]]
 
 
+def _assignment_resources(parameters: Mapping[str, Any]) -> list[str]:
+    return [*_SET(parameters), f"arn:aws:sso:::account/{parameters.get('TargetId')}"]
+
+
+_INSTANCE = _resources("InstanceArn")
 _SET = _resources("InstanceArn", "PermissionSetArn")
 OPERATIONS: Mapping[str, Operation] = {
-    "ListPermissionSets": Operation(list_permission_sets, _resources("InstanceArn")),
+    "ListPermissionSets": Operation(list_permission_sets, _INSTANCE),
     "DescribePermissionSet": Operation(describe_permission_set, _SET),
     "ListManagedPoliciesInPermissionSet": Operation(list_managed_policies, _SET),
     "ListCustomerManagedPolicyReferencesInPermissionSet": Operation(list_customer_managed_policies, _SET),
-    "ListAccountAssignmentsForPrincipal": Operation(list_account_assignments_for_principal, _resources("InstanceArn")),
+    "ListAccountAssignmentsForPrincipal": Operation(list_account_assignments_for_principal, _INSTANCE),
+    "CreateAccountAssignment": Operation(create_account_assignment, _assignment_resources),
+    "DescribeAccountAssignmentCreationStatus": Operation(describe_creation, _INSTANCE),
+    "DeleteAccountAssignment": Operation(delete_account_assignment, _assignment_resources),
+    "DescribeAccountAssignmentDeletionStatus": Operation(describe_deletion, _INSTANCE),
 }

@@ -107,9 +107,19 @@ def describe_user(call: StoreCall) -> dict[str, Any]:
 
 
 def list_groups(call: StoreCall) -> dict[str, Any]:
-    """ListGroups."""
-    groups = call.instance.store.groups.values()
+    """ListGroups; of the deprecated filters the one by name."""
+    groups = list(call.instance.store.groups.values())
+    filters = call.parameters.get("Filters") or []
+    if filters:
+        name = _filtered_name(filters)
+        groups = [group for group in groups if group.DisplayName == name]
     return call.pager.page("Groups", groups, lambda group: group.GroupId, lambda group: _group(call.instance, group))
+
+
+def _filtered_name(filters: Any) -> str:
+    if len(filters) != 1 or filters[0].get("AttributePath") != "DisplayName":
+        raise AwsError("ValidationException", "The only filter of groups is one by DisplayName.")
+    return str(filters[0].get("AttributeValue"))
 
 
 def list_group_memberships(call: StoreCall) -> dict[str, Any]:

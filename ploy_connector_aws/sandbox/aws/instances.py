@@ -14,6 +14,8 @@ from moto.identitystore.models import IdentityStoreData, identitystore_backends
 from moto.ssoadmin.models import Instance as MotoInstance
 from moto.ssoadmin.models import SSOAdminBackend, ssoadmin_backends
 
+from ploy_connector_aws.sandbox.aws.assigning import Assigning
+
 
 @dataclass(frozen=True)
 class CustomerKey:
@@ -30,7 +32,8 @@ class CustomerKey:
 class Instance:
     """One instance of IAM Identity Center.
 
-    `details` holds, by the id of a user, group or membership, the members that moto's models lack.
+    `details` holds, by the id of a user, group or membership, the members that moto's models lack; `assigning` the
+    assignments that are being made or deleted.
     """
 
     moto: MotoInstance
@@ -40,6 +43,7 @@ class Instance:
     delegated_administrators: frozenset[str] = frozenset()
     customer_key: CustomerKey | None = None
     details: dict[str, dict[str, Any]] = field(default_factory=dict)
+    assigning: Assigning = field(default_factory=Assigning)
 
     @property
     def arn(self) -> str:

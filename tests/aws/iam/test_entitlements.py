@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.iam.privileges import NEVER_SEEN
 from ploy_connector_aws.sandbox.aws import IamAccount, IamRole
 from ploy_connector_aws.sandbox.aws.iam_account import allowing, trusting
@@ -9,7 +10,6 @@ from ploy_connector_aws.spec import Entitlement
 
 from .conftest import ADMINISTRATOR, READ_ONLY_ACCESS, IamCustomer
 
-READ_ONLY = "This version of the connector only reads."
 CREATED = "2025-01-11T09:00:00+00:00"
 NOT_SEEN = {"privilege_never_seen": list(NEVER_SEEN)}
 VERSIONS = "It can change what a policy allows (iam:CreatePolicyVersion)."
@@ -24,7 +24,7 @@ def test_a_group_carries_the_verdict_on_all_its_policies(owner: IamCustomer) -> 
             id=owner.group("operators"),
             kind="group",
             name="operators",
-            not_grantable_reason=READ_ONLY,
+            not_grantable_reason=grantability.IAM_GROUP,
             privileged=True,
             privileged_reasons=(VERSIONS,),
             attributes={
@@ -39,7 +39,7 @@ def test_a_group_carries_the_verdict_on_all_its_policies(owner: IamCustomer) -> 
             id=owner.group("empty"),
             kind="group",
             name="empty",
-            not_grantable_reason=READ_ONLY,
+            not_grantable_reason=grantability.IAM_GROUP,
             privileged=False,
             attributes={"arn": f"{arn}/empty", "path": "/", "created": CREATED, **NOT_SEEN},
         ),
@@ -63,7 +63,7 @@ def test_policies_are_keyed_by_who_owns_them_and_only_what_is_attached_is_there(
         kind="policy",
         name="Deploy",
         description="Deploys",
-        not_grantable_reason=READ_ONLY,
+        not_grantable_reason=grantability.IAM_POLICY,
         privileged=False,
         attributes={
             "arn": f"arn:aws:iam::{owner.account_id}:policy/teams/Deploy",
@@ -78,7 +78,7 @@ def test_policies_are_keyed_by_who_owns_them_and_only_what_is_attached_is_there(
         id=f"{owner.role('app')}/inline/queue",
         kind="policy",
         name="queue",
-        not_grantable_reason=READ_ONLY,
+        not_grantable_reason=grantability.IAM_INLINE_POLICY,
         privileged=False,
         attributes={"inline_of": owner.role("app"), **NOT_SEEN},
     )
@@ -95,7 +95,7 @@ def test_a_role_is_the_entitlement_of_the_same_id_and_carries_its_verdict(owner:
         name="app",
         description="Runs the app",
         resource_id=owner.account_id,
-        not_grantable_reason=READ_ONLY,
+        not_grantable_reason=grantability.IAM_ROLE,
         privileged=False,
         attributes={
             "arn": f"arn:aws:iam::{owner.account_id}:role/app",

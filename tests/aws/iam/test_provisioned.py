@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.sandbox.aws import Assignment, CustomerManagedPolicy, IamAccount, IamRole, PermissionSet
 from ploy_connector_aws.sandbox.aws.iam_account import provisioned_role, trusting
 from ploy_connector_aws.spec import Entitlement, Grant, RecordKey, Resource
@@ -38,7 +39,7 @@ def test_a_permission_set_in_the_own_account_leads_to_its_role_and_on_to_the_pol
         kind="account_role",
         name=f"Administrator in {owner.account_id}",
         resource_id=owner.account_id,
-        not_grantable_reason="This version of the connector only reads.",
+        not_grantable_reason=grantability.ACCOUNT_ROLE,
         privileged=True,
         privileged_reasons=picture.of("entitlement")[ADMINISTRATOR].privileged_reasons,
         attributes={

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.identity_center.assignments import USER, read_assignments
 from ploy_connector_aws.aws.identity_center.instance import read_instance
 from ploy_connector_aws.aws.identity_center.reading import Reading
@@ -36,7 +37,7 @@ def test_assignments_become_account_roles_held_by_whom_they_were_given_to(custom
             kind="account_role",
             name=f"{name} in {account_id}",
             resource_id=account_id,
-            not_grantable_reason="This version of the connector only reads.",
+            not_grantable_reason=grantability.ACCOUNT_ROLE,
             attributes={"aws_account_id": account_id, "permission_set_arn": arn},
         )
 
@@ -52,6 +53,12 @@ def test_assignments_become_account_roles_held_by_whom_they_were_given_to(custom
         grant.id: grant for grant in grants
     }
     assert picture.of("resource") == {id_: Resource(id=id_, kind="aws_account", name=id_) for id_ in (DEV, PROD)}
+
+
+def test_with_direct_assignments_a_permission_set_in_an_account_can_be_granted(customer: Customer) -> None:
+    roles = customer.read(direct_assignments=True).of("entitlement", "account_role")
+
+    assert {(role.grantable, role.not_grantable_reason) for role in roles.values()} == {(True, None)}
 
 
 def test_rows_inherited_through_a_group_do_not_become_a_second_path(customer: Customer) -> None:

@@ -11,7 +11,6 @@ from ploy_connector_aws.spec import Account, Email, Entitlement, ExternalId, Gra
 from tests.aws.conftest import ORGANISATION, SCIM, Customer
 from tests.aws.picture import to_picture
 
-READ_ONLY = "This version of the connector only reads."
 MANY = Organisation(
     owner_account_id="",
     people=tuple(Person(f"person{number:03}") for number in range(120)),
@@ -76,17 +75,28 @@ def test_groups_become_entitlements_that_say_who_manages_them(customer: Customer
             kind="group",
             name="admins",
             description="Those who may",
-            not_grantable_reason=READ_ONLY,
+            grantable=True,
         ),
         ids["everyone"]: Entitlement(
             id=ids["everyone"],
             kind="group",
             name="everyone",
-            not_grantable_reason=f"{READ_ONLY} The group is managed by {SCIM}.",
+            not_grantable_reason=f"The group is managed by {SCIM}, which may undo what is changed here. Change it "
+            "there; or switch on 'change_externally_managed' in the settings.",
             managed_by=SCIM,
         ),
-        ids["nobody"]: Entitlement(id=ids["nobody"], kind="group", name="nobody", not_grantable_reason=READ_ONLY),
+        ids["nobody"]: Entitlement(id=ids["nobody"], kind="group", name="nobody", grantable=True),
     }
+
+
+def test_where_the_settings_allow_it_a_managed_group_can_be_granted(customer: Customer) -> None:
+    everyone = customer.seeded.groups["everyone"]
+
+    picture = customer.read(change_externally_managed=True)
+
+    assert picture.of("entitlement", "group")[everyone] == Entitlement(
+        id=everyone, kind="group", name="everyone", grantable=True, managed_by=SCIM
+    )
 
 
 def test_memberships_become_grants_that_remember_aws_id_of_them(customer: Customer) -> None:

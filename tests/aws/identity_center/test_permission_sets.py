@@ -8,7 +8,10 @@ from ploy_connector_aws.sandbox.aws import Organisation, PermissionSet
 from ploy_connector_aws.spec import Entitlement, RecordKey
 from tests.aws.conftest import Customer
 
-READ_ONLY = "This version of the connector only reads."
+NOT_AS_SUCH = (
+    "A permission set is not held as such, but in one AWS account at a time. Grant a group that opens it in the "
+    "account, or the permission set in that account."
+)
 CREATED = "2025-01-12T09:00:00+00:00"
 
 
@@ -26,7 +29,7 @@ def test_permission_sets_become_roles_with_both_kinds_of_policies(customer: Cust
             kind="role",
             name="Administrator",
             description="Everything",
-            not_grantable_reason=READ_ONLY,
+            not_grantable_reason=NOT_AS_SUCH,
             attributes={
                 "session_duration": "PT4H",
                 "created": CREATED,
@@ -39,7 +42,7 @@ def test_permission_sets_become_roles_with_both_kinds_of_policies(customer: Cust
             id=arns["Reader"],
             kind="role",
             name="Reader",
-            not_grantable_reason=READ_ONLY,
+            not_grantable_reason=NOT_AS_SUCH,
             attributes={
                 "session_duration": "PT1H",
                 "created": CREATED,

@@ -216,6 +216,18 @@ def test_deleting_a_user_or_group_ends_its_memberships(store: Any, seeded: Seede
     assert [group["DisplayName"] for group in store.list_groups(**where)["Groups"]] == ["okta-x"]
 
 
+def test_groups_are_found_by_their_exact_name(store: Any, seeded: SeededOrganisation) -> None:
+    def named(name: str, path: str = "DisplayName") -> dict[str, Any]:
+        return {
+            "IdentityStoreId": seeded.identity_store_id,
+            "Filters": [{"AttributePath": path, "AttributeValue": name}],
+        }
+
+    assert [group["GroupId"] for group in store.list_groups(**named("Staff"))["Groups"]] == [seeded.groups["Staff"]]
+    assert store.list_groups(**named("staff"))["Groups"] == []
+    assert refusal(store.list_groups, **named("Staff", "Description")).code == "ValidationException"
+
+
 def test_deprecated_filters_are_refused_rather_than_ignored(store: Any, seeded: SeededOrganisation) -> None:
     filters = [{"AttributePath": "UserName", "AttributeValue": "anna"}]
     refused = refusal(store.list_users, IdentityStoreId=seeded.identity_store_id, Filters=filters)

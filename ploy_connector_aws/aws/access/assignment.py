@@ -1,0 +1,281 @@
+"""A person assigned to a permission set in an AWS account, without a group: looked up, ordered, followed, read back.
+
+AWS makes and deletes assignments in the background: the order is answered at once, and asked about until it has ended.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from botocore.client import BaseClient
+
+from ploy_connector_aws.aws.identity_center.assignments import (
+    USER,
+    PrincipalKind,
+    check_assignment_rows,
+    is_direct,
+    to_assignment,
+)
+from ploy_connector_aws.aws.paging import read, read_pages
+from ploy_connector_aws.aws.permissions import listed_action
+from ploy_connector_aws.aws.write_session import WriteSession
+from ploy_connector_aws.config import PLOY_PARTITION
+from ploy_connector_aws.spec import AccessRequest, ConnectorError, NotFound, Refused, TemporaryError
+
+from .orders import Ordered, WriteWindow
+from .plan import Direction, Plan, Seen
+from .site import Site
+from .targets import DirectAssignment
+
+FOLLOW_PAUSES_SECONDS = (1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 5.0, 5.0, 8.0, 8.0, 10.0, 10.0)
+"""Between the questions how it went; most assignments take a few seconds."""
+
+FOLLOW_SECONDS = sum(FOLLOW_PAUSES_SECONDS)
+"""How long AWS is given to end what it began."""
+
+OUTSTANDING = 10
+"""So many may be under way in one instance at once (AWS's quota "outstanding account assignments")."""
+
+_SLOT_PAUSES_SECONDS = (1.0,) * 30
+
+
+@dataclass(frozen=True)
+class _Operation:
+    """The words of one direction."""
+
+    write: str
+    status: str
+    follow: str
+    request_id: str
+
+
+_OPERATIONS: dict[Direction, _Operation] = {
+    "grant": _Operation(
+        "CreateAccountAssignment",
+        "AccountAssignmentCreationStatus",
+        "DescribeAccountAssignmentCreationStatus",
+        "AccountAssignmentCreationRequestId",
+    ),
+    "revoke": _Operation(
+        "DeleteAccountAssignment",
+        "AccountAssignmentDeletionStatus",
+        "DescribeAccountAssignmentDeletionStatus",
+        "AccountAssignmentDeletionRequestId",
+    ),
+}
+
+
+class AssignmentLink:
+    """One person's own assignment to one permission set in one AWS account.
+
+    Args:
+        site: Where it is looked up.
+        target: Who, and what.
+        request: The order.
+    """
+
+    def __init__(self, site: Site, target: DirectAssignment, request: AccessRequest) -> None:
+        self._site = site
+        self._target = target
+        self._request = request
+        self._session: WriteSession | None = None
+        self.scope = f"{USER.scope}/{target.user_id}"
+        self.wanted = to_assignment(USER, target.user_id, request.entitlement_id)
+        self.warnings: tuple[str, ...] = ()
+
+    def look(self) -> Seen:
+        """See whether the person is assigned; and that there is such a person and such an instance."""
+        if self._site.instance.arn.rpartition("/")[2] != self._target.instance_id:
+            raise NotFound(
+                "The permission set belongs to an instance of IAM Identity Center that the role does not see.",
+                kind="PERMISSION_SET",
+                id=self._target.permission_set_arn,
+            )
+        seen = self.read_back()
+        if seen.held is None:
+            read(self._site.identity_store, "DescribeUser", **self._site.store, UserId=self._target.user_id)
+        return seen
+
+    def check(self) -> None:
+        """The settings allow it, or this would not be a target."""
+
+    def open(self, direction: Direction) -> None:
+        """Enter a session for this permission set in this AWS account alone."""
+        operation = _OPERATIONS[direction]
+        actions = [listed_action(f"sso:{name}") for name in (operation.write, operation.follow)]
+        self._session = WriteSession(self._site.config, direction, actions, self._arns)
+        self._session.open()
+
+    def order(self, direction: Direction, plan: Plan) -> Ordered:  # noqa: ARG002 - what AWS deletes is named, not its id
+        """Order the change, and follow it to its end."""
+        operation = _OPERATIONS[direction]
+        window = WriteWindow(self._site, self._request.write_before, afterwards_seconds=FOLLOW_SECONDS)
+        window.guard(self._client, operation.write)
+        with self._slot() as is_mine:
+            if not is_mine:
+                return Ordered(
+                    error=TemporaryError(f"{OUTSTANDING} changes of assignments are under way already, as many as may.")
+                )
+            ordered = window.send(
+                self._client,
+                operation.write,
+                InstanceArn=self._site.instance.arn,
+                TargetId=self._target.account_id,
+                TargetType="AWS_ACCOUNT",
+                PermissionSetArn=self._target.permission_set_arn,
+                PrincipalType=USER.aws,
+                PrincipalId=self._target.user_id,
+            )
+            return ordered if ordered.answer is None else self._follow(operation, ordered, ordered.answer)
+
+    def read_back(self) -> Seen:
+        """See whether the person is assigned, directly and not through a group."""
+        rows = read_assigned(self._site, USER, self._target.user_id, self._target.account_id)
+        is_there = any(
+            (row["AccountId"], row["PermissionSetArn"]) == (self._target.account_id, self._target.permission_set_arn)
+            for row in rows
+            if is_direct(row, USER, self._target.user_id)
+        )
+        return Seen(self.wanted if is_there else None, self._site.now())
+
+    def close(self) -> None:
+        """Leave the session of the change."""
+        if self._session is not None:
+            self._session.close()
+
+    def _follow(self, operation: _Operation, ordered: Ordered, answer: dict[str, Any]) -> Ordered:
+        status = answer.get(operation.status, {})
+        request_id = status.get("RequestId")
+        for pause in FOLLOW_PAUSES_SECONDS:
+            if status.get("Status") == "SUCCEEDED":
+                break
+            if status.get("Status") == "FAILED":
+                error = to_failure(str(status.get("FailureReason", "")), self._target)
+                # A trouble inside of AWS says nothing of how far it came.
+                is_uncertain = ordered.is_uncertain or isinstance(error, TemporaryError)
+                return replace(ordered, answer=None, error=error, is_uncertain=is_uncertain)
+            if not request_id:
+                break
+            self._site.wait(pause)
+            try:
+                asked = {"InstanceArn": self._site.instance.arn, operation.request_id: request_id}
+                status = read(self._client, operation.follow, **asked).get(operation.status, {})
+            except TemporaryError:
+                continue
+            except ConnectorError:
+                # Not to be allowed to ask how it went is no success: reading back has to tell.
+                break
+        return ordered
+
+    @contextmanager
+    def _slot(self) -> Iterator[bool]:
+        slots = _slots_of(self._site.instance.arn)
+        is_mine = slots.acquire(blocking=False)
+        for pause in _SLOT_PAUSES_SECONDS:
+            if is_mine:
+                break
+            self._site.wait(pause)
+            is_mine = slots.acquire(blocking=False)
+        try:
+            yield is_mine
+        finally:
+            if is_mine:
+                slots.release()
+
+    @property
+    def _client(self) -> BaseClient:
+        assert self._session is not None
+        return self._session.client("sso-admin", self._site.instance.primary_region)
+
+    @property
+    def _arns(self) -> tuple[str, ...]:
+        return (
+            self._site.instance.arn,
+            self._target.permission_set_arn,
+            f"arn:{PLOY_PARTITION}:sso:::account/{self._target.account_id}",
+        )
+
+
+def read_assigned(
+    site: Site, kind: PrincipalKind, principal_id: str, account_id: str | None = None
+) -> list[dict[str, Any]]:
+    """Read what a person or group is assigned to; for a person AWS mixes in what groups give (AWS.md section 3.1).
+
+    Args:
+        site: Where.
+        kind: The kind of principal.
+        principal_id: The person or group.
+        account_id: In one AWS account only, or in all.
+
+    Raises:
+        ConnectorError: It could not be read.
+    """
+    only = {"Filter": {"AccountId": account_id}} if account_id else {}
+    rows = [
+        row
+        for page in read_pages(
+            site.sso_admin,
+            "ListAccountAssignmentsForPrincipal",
+            "AccountAssignments",
+            InstanceArn=site.instance.arn,
+            PrincipalId=principal_id,
+            PrincipalType=kind.aws,
+            **only,
+        )
+        for row in page
+    ]
+    check_assignment_rows(rows)
+    return rows
+
+
+_FAILURES: tuple[tuple[re.Pattern[str], str, str, str], ...] = (
+    (
+        re.compile(r"Received a 404 status error: Not supported policy.*", re.DOTALL),
+        "assignment_failed",
+        "AWS could not assign the permission set, as a policy that it names does not exist in the AWS account.",
+        "Make the customer managed policy in that AWS account, or take it out of the permission set.",
+    ),
+    (
+        re.compile(r"Received a 403 status error.*", re.DOTALL),
+        "assignment_denied",
+        "AWS was not allowed to change its roles in the AWS account.",
+        "Nobody but the management account may change assignments in the management account, and it needs permissions "
+        "of IAM for that; elsewhere look for a service control policy.",
+    ),
+)
+"""What AWS says of an assignment that failed for good, and what it means. The texts are documented nowhere."""
+
+
+def to_failure(reason: str, target: DirectAssignment) -> ConnectorError:
+    """Say why AWS began a change of an assignment and did not end it; AWS's own text is never repeated.
+
+    Args:
+        reason: The status's FailureReason.
+        target: What was ordered.
+    """
+    if re.match(r"Received a 404 status error: EntitlementItem doesn't exist\b", reason):
+        return NotFound("AWS has no such assignment (any more).", kind="ACCOUNT_ASSIGNMENT")
+    if re.match(rf"Received a 404 status error: the USER assignee {re.escape(target.user_id)} was not found\b", reason):
+        return NotFound("AWS has no such user (any more).", kind="USER", id=target.user_id)
+    for pattern, code, message, fix in _FAILURES:
+        if pattern.fullmatch(reason):
+            return Refused(message, reason=code, fix=fix)
+    if reason.startswith("Received a 404 status error"):
+        return NotFound("AWS says that something of what the assignment names does not exist (any more).")
+    return TemporaryError("AWS began the change of the assignment and had a trouble of its own with it.")
+
+
+def _slots_of(instance_arn: str) -> threading.BoundedSemaphore:
+    with _SLOTS_LOCK:
+        return _SLOTS.setdefault(instance_arn, threading.BoundedSemaphore(OUTSTANDING))
+
+
+_SLOTS: dict[str, threading.BoundedSemaphore] = {}
+"""What may still be begun, by instance: for all threads and integrations of this process."""
+
+_SLOTS_LOCK = threading.Lock()

@@ -1,0 +1,260 @@
+"""Grants and revokes, from the order to the answer: look, plan, apply, read back, and say what it opened or closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from ploy_connector_aws.config import AwsConfig
+from ploy_connector_aws.spec import (
+    AccessChange,
+    AccessRequest,
+    AuthenticationError,
+    ConnectorError,
+    NotFound,
+    PermissionMissing,
+    TemporaryError,
+)
+
+from .assignment import AssignmentLink
+from .clock import Clock, SystemClock
+from .link import Link
+from .membership import MembershipLink
+from .orders import Ordered
+from .plan import Direction, Plan, Seen, is_in_effect, plan_change
+from .site import Site
+from .targets import DirectAssignment, Membership, to_target
+from .ways import INVISIBLE, read_ways
+
+READ_BACK_PAUSES_SECONDS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""AWS names no bound for how long a write takes to show (AWS.md section 3.4); this is how long it is waited for."""
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """What is certain in the end."""
+
+    outcome: Literal["applied", "already_in_effect", "previewed"]
+    seen: Seen
+    ordered: Ordered | None = None
+
+
+class AccessChanger:
+    """What the hooks ``grant`` and ``revoke`` hand over to: one for each configured connector, used by one thread.
+
+    Args:
+        config: The integration's settings.
+        clock: The time.
+    """
+
+    def __init__(self, config: AwsConfig, clock: Clock | None = None) -> None:
+        self._config = config
+        self._clock = clock or SystemClock()
+        self._site = Site(config, self._clock)
+
+    def grant(self, request: AccessRequest) -> AccessChange:
+        """Give a person what is ordered.
+
+        Args:
+            request: The order.
+
+        Raises:
+            ConnectorError: As the hook specification says of ``grant``.
+        """
+        return self._change("grant", request)
+
+    def revoke(self, request: AccessRequest) -> AccessChange:
+        """Take from a person what is ordered.
+
+        Args:
+            request: The order.
+
+        Raises:
+            ConnectorError: As the hook specification says of ``revoke``.
+        """
+        return self._change("revoke", request)
+
+    def close(self) -> None:
+        """Leave the AWS account."""
+        self._site.close()
+
+    def _change(self, direction: Direction, request: AccessRequest) -> AccessChange:
+        target = to_target(request, direct_assignments=self._config.direct_assignments)
+        was_entered = self._site.was_entered
+        try:
+            return self._change_once(direction, request, target)
+        except AuthenticationError:
+            # The next order begins anew: trust may have been mended by then.
+            self._site.close()
+            self._site = Site(self._config, self._clock)
+            raise
+        except NotFound as error:
+            if error.kind not in ("IDENTITY_STORE", "INSTANCE"):
+                raise
+            # The instance may have been exchanged for another since it was found.
+            self._site.forget()
+            if not was_entered:
+                raise
+        return self._change_once(direction, request, target)
+
+    def _change_once(
+        self, direction: Direction, request: AccessRequest, target: Membership | DirectAssignment
+    ) -> AccessChange:
+        link: Link
+        if isinstance(target, Membership):
+            link = MembershipLink(self._site, target, request)
+        else:
+            link = AssignmentLink(self._site, target, request)
+        with _before_any_write():
+            self._site.enter()
+            before = link.look()
+            plan = plan_change(direction, link.wanted, before)
+            if not plan.is_empty:
+                link.check()
+        if request.preview:
+            settled = _Settled("previewed", before)
+        elif plan.is_empty:
+            settled = _Settled("already_in_effect", before)
+        else:
+            settled = self._carry_out(link, direction, plan)
+        return self._to_change(direction, request, target, link, plan, before, settled)
+
+    def _carry_out(self, link: Link, direction: Direction, plan: Plan) -> _Settled:
+        try:
+            with _before_any_write():
+                link.open(direction)
+            return self._settle(link, direction, link.order(direction, plan))
+        except ConnectorError:
+            raise
+        except Exception as error:  # noqa: BLE001 - an order may be under way, whatever went wrong here
+            trouble = TemporaryError(
+                f"The connector failed unexpectedly ({type(error).__name__}) while the change was ordered."
+            )
+        finally:
+            link.close()
+        raise trouble
+
+    def _settle(self, link: Link, direction: Direction, ordered: Ordered) -> _Settled:
+        """Let reading back decide, unless AWS said for certain that it changed nothing."""
+        if ordered.error is not None and ordered.changed_nothing and not ordered.says_so_already:
+            raise self._explain(ordered.error)
+        seen = self._read_back(link, direction)
+        if seen is not None:
+            return _Settled("already_in_effect" if ordered.changed_nothing else "applied", seen, ordered)
+        if ordered.answer is not None:
+            what = "AWS took the order, but it could not be read back in effect."
+        elif ordered.is_uncertain:
+            what = "The order was sent, but AWS's answer was lost, and it could not be read back in effect."
+        else:
+            what = "AWS said that the change was in effect already, but it could not be read back so."
+        raise TemporaryError(what, changed_nothing=ordered.changed_nothing, request_id=ordered.request_id)
+
+    def _read_back(self, link: Link, direction: Direction) -> Seen | None:
+        """Look until what was ordered is so; None where it is not seen to be so in time.
+
+        Raises:
+            NotFound: The person or the group is gone, which is no success of anybody's.
+        """
+        for pause in READ_BACK_PAUSES_SECONDS:
+            self._clock.wait(pause)
+            try:
+                seen = link.read_back()
+            except NotFound as error:
+                if error.kind in ("USER", "GROUP"):
+                    raise
+                return None
+            except TemporaryError:
+                continue
+            except ConnectorError:
+                return None
+            if is_in_effect(direction, seen):
+                return seen
+        return None
+
+    def _explain(self, error: ConnectorError) -> ConnectorError:
+        """Say why AWS did nothing: also where that is because of whose account it is."""
+        owner = self._site.instance.owner_account_id
+        if isinstance(error, PermissionMissing) and owner not in (None, self._config.account_id):
+            return PermissionMissing(
+                f"{error.message} IAM Identity Center belongs to the AWS account {owner}: only that account, or one "
+                "that it made a delegated administrator, may change it.",
+                actions=error.actions,
+                fix=f"Connect the AWS account {owner} instead, or make {self._config.account_id} a delegated "
+                f"administrator. Then: {error.fix}",
+                request_id=error.request_id,
+            )
+        return _as_changing_nothing(error)
+
+    def _to_change(
+        self,
+        direction: Direction,
+        request: AccessRequest,
+        target: Membership | DirectAssignment,
+        link: Link,
+        plan: Plan,
+        before: Seen,
+        settled: _Settled,
+    ) -> AccessChange:
+        if settled.outcome == "previewed":
+            added, removed = plan.added, plan.removed
+        elif settled.seen.held is not None:
+            added, removed = (settled.seen.held,), ()
+        else:
+            added, removed = (), plan.removed or (link.wanted,)
+        edge = settled.seen.held or before.held or link.wanted
+        ways = read_ways(self._site, direction, request, target, edge, settled.seen.at)
+        evidence = {
+            "look_request_id": before.request_id,
+            "write_request_id": settled.ordered.request_id if settled.ordered else None,
+            "read_back_request_id": settled.seen.request_id if settled.ordered else None,
+            "membership_id_before": _membership_id(before),
+            "membership_id_after": _membership_id(settled.seen) if settled.outcome != "previewed" else None,
+        }
+        return AccessChange(
+            outcome=settled.outcome,
+            verified_at=None if settled.outcome == "previewed" else settled.seen.at,
+            scope=link.scope,
+            added=added,
+            removed=removed,
+            opened_paths=ways.changed if direction == "grant" else (),
+            closed_paths=ways.changed if direction == "revoke" else (),
+            effects_complete=ways.changed_complete,
+            remaining_paths=ways.remaining,
+            remaining_paths_complete=ways.remaining_complete,
+            as_of=request.known_as_of if ways.remaining_complete else None,
+            sessions_end_by=ways.sessions_end_by,
+            invisible_paths=INVISIBLE,
+            warnings=(*link.warnings, *ways.warnings),
+            evidence={name: value for name, value in evidence.items() if value is not None},
+        )
+
+
+@contextmanager
+def _before_any_write() -> Iterator[None]:
+    """Say of what fails here that it changed nothing."""
+    try:
+        yield
+    except TemporaryError as error:
+        failure = _as_changing_nothing(error)
+    else:
+        return
+    raise failure
+
+
+def _as_changing_nothing(error: ConnectorError) -> ConnectorError:
+    if not isinstance(error, TemporaryError):
+        return error
+    return TemporaryError(
+        error.message,
+        retry_after_seconds=error.retry_after_seconds,
+        changed_nothing=True,
+        fix=error.fix,
+        request_id=error.request_id,
+    )
+
+
+def _membership_id(seen: Seen) -> str | None:
+    id_ = seen.held.attributes.get("membership_id") if seen.held else None
+    return str(id_) if id_ else None

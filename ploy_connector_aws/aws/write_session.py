@@ -1,0 +1,35 @@
+"""The write session: the assumed role under a policy of one change, and clients that make one attempt at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from ploy_connector_aws.config import AwsConfig
+
+from .permissions import Action, render_write_session_policy
+from .session import SHORT, Patience, RoleSession
+
+ONE_ATTEMPT = Patience(SHORT.connect_timeout_seconds, SHORT.read_timeout_seconds, attempts=1)
+"""botocore repeats nothing: each attempt at a write is weighed, and is begun only if it ends in time."""
+
+
+class WriteSession(RoleSession):
+    """A session that can change one thing, and read back that one thing.
+
+    Args:
+        config: The integration's settings.
+        purpose: What is ordered; a part of the session's name, which the customer sees in CloudTrail.
+        actions: What it may call.
+        resources: The ARNs of all things that the calls touch.
+    """
+
+    def __init__(
+        self,
+        config: AwsConfig,
+        purpose: Literal["grant", "revoke"],
+        actions: Sequence[Action],
+        resources: Iterable[str],
+    ) -> None:
+        policy = render_write_session_policy(actions, resources)
+        super().__init__(config, purpose, policy, actions, ONE_ATTEMPT, SHORT)

@@ -1,0 +1,133 @@
+"""Putting people into groups and taking them out, over HTTP in the local AWS."""
+
+from __future__ import annotations
+
+import pytest
+
+from ploy_connector_aws.aws.access.ways import INVISIBLE
+from ploy_connector_aws.spec import AccessChange
+from tests.aws.conftest import PROD
+
+from .conftest import NOON, Desk
+
+
+def without_evidence(change: AccessChange) -> AccessChange:
+    return change.model_copy(update={"evidence": {}})
+
+
+def test_a_grant_makes_the_membership_and_answers_with_the_record_that_the_lists_emit(desk: Desk) -> None:
+    change = desk.grant("dee", "admins")
+
+    membership = desk.membership("dee", "admins")
+    assert without_evidence(change) == AccessChange(
+        outcome="applied",
+        verified_at=NOON,
+        scope=f"identity-center/groups/{desk.seeded.groups['admins']}/members",
+        added=(membership,),
+        opened_paths=(desk.path(membership, desk.assigned("admins", PROD, "Administrator")),),
+        effects_complete=True,
+        invisible_paths=INVISIBLE,
+    )
+    assert membership in desk.emitted(str(change.scope))
+
+
+def test_a_revoke_ends_the_membership_and_answers_with_the_record_that_is_gone(desk: Desk) -> None:
+    membership = desk.membership("bo", "admins")
+
+    change = desk.revoke("bo", "admins")
+
+    assert desk.membership_id("bo", "admins") is None
+    assert (change.outcome, change.verified_at, change.added, change.removed) == ("applied", NOON, (), (membership,))
+    assert change.closed_paths == (desk.path(membership, desk.assigned("admins", PROD, "Administrator")),)
+    assert membership not in desk.emitted(str(change.scope))
+
+
+def test_a_second_grant_finds_it_in_effect_and_proves_the_record_again(desk: Desk) -> None:
+    first = desk.grant("dee", "admins")
+    second = desk.grant("dee", "admins")
+
+    assert (second.outcome, second.added, second.scope) == ("already_in_effect", first.added, first.scope)
+    assert desk.called("CreateGroupMembership") == ["CreateGroupMembership"]
+
+
+def test_a_second_revoke_finds_it_in_effect_and_proves_that_it_is_gone(desk: Desk) -> None:
+    first = desk.revoke("bo", "admins")
+    second = desk.revoke("bo", "admins")
+
+    assert (second.outcome, second.verified_at, second.added) == ("already_in_effect", NOON, ())
+    assert [grant.key for grant in second.removed] == [grant.key for grant in first.removed]
+    assert desk.called("DeleteGroupMembership") == ["DeleteGroupMembership"]
+
+
+def test_the_evidence_is_aws_request_ids_and_the_membership_before_and_after(desk: Desk) -> None:
+    granted = desk.grant("dee", "admins").evidence
+    made = desk.membership_id("dee", "admins")
+    revoked = desk.revoke("dee", "admins").evidence
+
+    requests = {"look_request_id", "write_request_id", "read_back_request_id"}
+    assert granted.keys() == requests | {"membership_id_after"}
+    assert revoked.keys() == requests | {"membership_id_before"}
+    assert (granted["membership_id_after"], revoked["membership_id_before"]) == (made, made)
+    ids = {str(evidence[name]) for evidence in (granted, revoked) for name in requests}
+    assert {len(id_) for id_ in ids} == {36}
+    assert len(ids) == 6
+
+
+@pytest.mark.parametrize("direction", ["grant", "revoke"])
+def test_a_preview_says_the_same_and_changes_nothing_nor_could_it(desk: Desk, direction: str) -> None:
+    person = {"grant": "dee", "revoke": "bo"}[direction]
+    before = desk.seeded.memberships
+    hook = getattr(desk, direction)
+    preview = hook(person, "admins", preview=True)
+
+    assert desk.seeded.memberships == before
+    assert {call.session_name.split("-")[1] for call in desk.aws.calls if call.session_name} == {"access"}
+    done = hook(person, "admins")
+    # What only AWS can say of a membership that is not made yet is not said before.
+    assert (preview.outcome, preview.verified_at) == ("previewed", None)
+    assert [grant.key for grant in preview.added] == [grant.key for grant in done.added]
+    assert preview.removed == done.removed
+    for name in ("scope", "effects_complete", "remaining_paths", "sessions_end_by", "invisible_paths", "warnings"):
+        assert getattr(preview, name) == getattr(done, name)
+    for name in ("opened_paths", "closed_paths"):
+        assert [[grant.key for grant in path.grants] for path in getattr(preview, name)] == [
+            [grant.key for grant in path.grants] for path in getattr(done, name)
+        ]
+
+
+@pytest.mark.parametrize(("direction", "person"), [("grant", "bo"), ("revoke", "dee")])
+def test_a_preview_of_what_is_so_already_would_change_nothing(desk: Desk, direction: str, person: str) -> None:
+    preview = getattr(desk, direction)(person, "admins", preview=True)
+
+    assert (preview.outcome, preview.added, preview.removed) == ("previewed", (), ())
+
+
+def test_orders_share_one_read_session_and_each_has_a_write_session_of_its_own(desk: Desk) -> None:
+    desk.grant("dee", "admins")
+    desk.revoke("dee", "admins")
+
+    names = [str(call.parameters["RoleSessionName"]).rpartition("-")[0] for call in desk.aws.calls.to("AssumeRole")]
+    assert names == ["ploy-access", "ploy-grant", "ploy-revoke"]
+    assert desk.called("ListInstances") == ["ListInstances"]
+
+
+def test_a_group_whose_name_is_known_is_found_in_one_call_and_remembered_for_a_minute(desk: Desk) -> None:
+    desk.grant("dee", "admins", known_entitlement=desk.known("admins"))
+    desk.revoke("dee", "admins", known_entitlement=desk.known("admins"))
+    assert [call.parameters.get("Filters") for call in desk.aws.calls.to("ListGroups")] == [
+        [{"AttributePath": "DisplayName", "AttributeValue": "admins"}]
+    ]
+
+    desk.clock.wait(61)
+    desk.grant("dee", "admins")
+    assert len(desk.aws.calls.to("ListGroups")) == 2
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_group_that_was_renamed_is_found_all_the_same(desk: Desk, refused: bool) -> None:
+    if refused:
+        desk.aws.faults.answer("ListGroups", "ValidationException", times=1)
+    known = desk.known("admins").model_copy(update={"name": "its-old-name"})
+
+    assert desk.grant("dee", "admins", known_entitlement=known).outcome == "applied"
+    assert len(desk.aws.calls.to("ListGroups")) == 2
