@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from botocore import xform_name
+from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from ploy_connector_aws.aws.answers import Answer, Call
@@ -46,10 +47,10 @@ _REFUSALS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """What came of entering the role."""
+    """What came of entering the role; `failed_check` names the check that says why it was not entered."""
 
-    is_entered: bool
     checks: tuple[Check, ...]
+    failed_check: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,19 +71,23 @@ def read_entry(session: RoleSession, pauses: Sequence[float], wait: Callable[[fl
     """
     config = session.config
     with ThreadPoolExecutor(3) as threads:
-        owner = threads.submit(_read_owner, config.region)
+        client = make_sts_client(config.region, SHORT)
+        owner = threads.submit(_read_owner, client)
         error = _enter(session, pauses, wait)
         # Only now: before a new role is known everywhere, everybody is denied it.
-        without = threads.submit(_try_entering, config)
-        other = threads.submit(_try_entering, config, ExternalId=str(uuid.uuid4()))
+        without = threads.submit(_try_entering, client, config)
+        other = threads.submit(_try_entering, client, config, ExternalId=str(uuid.uuid4()))
+    client.close()
+    of_owner = _judge_owner(owner.result(), config.region, error)
+    failed_check = OWN_CREDENTIALS if of_owner.outcome == "failed" else ASSUME_ROLE if error else None
     return Entry(
-        is_entered=error is None,
         checks=(
-            _judge_owner(owner.result(), config.region, error),
-            _judge_entry(config, error),
-            _judge_refusal(REQUIRED, without.result(), error),
-            _judge_refusal(EXACT, other.result(), error),
+            of_owner,
+            _judge_entry(config, error, failed_check),
+            _judge_refusal(REQUIRED, without.result(), failed_check),
+            _judge_refusal(EXACT, other.result(), failed_check),
         ),
+        failed_check=failed_check,
     )
 
 
@@ -100,10 +105,10 @@ def _enter(session: RoleSession, pauses: Sequence[float], wait: Callable[[float]
     return None
 
 
-def _try_entering(config: AwsConfig, **external_id: str) -> ConnectorError | None:
+def _try_entering(client: BaseClient, config: AwsConfig, **external_id: str) -> ConnectorError | None:
     """Ask for the role in a way that must be denied; gives the error, or None where the role was given out."""
     answer = _ask(
-        config.region,
+        client,
         "AssumeRole",
         RoleArn=config.role_arn,
         RoleSessionName=f"ploy-refuse-{uuid.uuid4().hex[:12]}",
@@ -114,35 +119,37 @@ def _try_entering(config: AwsConfig, **external_id: str) -> ConnectorError | Non
     return answer if isinstance(answer, ConnectorError) else None
 
 
-def _read_owner(region: str) -> _Owner:
+def _read_owner(client: BaseClient) -> _Owner:
     """Ask whose Ploy's own credentials are. A Region that Ploy's account has not enabled does not know them."""
-    answer = _ask(region, "GetCallerIdentity")
-    if isinstance(answer, ConnectorError) and region != _ALWAYS_ENABLED:
-        elsewhere = _ask(_ALWAYS_ENABLED, "GetCallerIdentity")
+    answer = _ask(client, "GetCallerIdentity")
+    if isinstance(answer, ConnectorError) and client.meta.region_name != _ALWAYS_ENABLED:
+        client_elsewhere = make_sts_client(_ALWAYS_ENABLED, SHORT)
+        elsewhere = _ask(client_elsewhere, "GetCallerIdentity")
+        client_elsewhere.close()
         if not isinstance(elsewhere, ConnectorError):
             return _Owner(elsewhere["Account"], answer)
     return _Owner(error=answer) if isinstance(answer, ConnectorError) else _Owner(answer["Account"])
 
 
-def _ask(region: str, operation: str, **parameters: Any) -> dict[str, Any] | ConnectorError:
-    client = make_sts_client(region, SHORT)
+def _ask(client: BaseClient, operation: str, **parameters: Any) -> dict[str, Any] | ConnectorError:
     try:
         answer: dict[str, Any] = getattr(client, xform_name(operation))(**parameters)
     except ClientError as error:
         return assume_role_failed(Answer.from_error(error))
     except Exception as error:  # noqa: BLE001 - whatever it was, it is not an answer
         return to_connector_error(error, Call("sts", operation, {}))
-    finally:
-        client.close()
     return answer
 
 
 def _judge_owner(owner: _Owner, region: str, entry: ConnectorError | None) -> Check:
     name = OWN_CREDENTIALS
+    if entry is None and owner.error:
+        message = "Ploy's own AWS credentials are valid, as the role was given to them; whose they are is not known."
+        return Check(name=name, outcome="passed", message=message)
     if owner.account_id and owner.error:
         return Check(
             name=name,
-            outcome="failed" if entry else "passed",
+            outcome="failed",
             message=f"Ploy's own AWS credentials are valid, but not known in {region}, the Region of the settings: it "
             "is not enabled for Ploy's own AWS account.",
             fix=f"Name a Region in the settings that every AWS account has, e.g. {_ALWAYS_ENABLED}; or the operator of "
@@ -162,7 +169,9 @@ def _judge_owner(owner: _Owner, region: str, entry: ConnectorError | None) -> Ch
     return Check(name=name, outcome="passed", message="Ploy's own AWS credentials are valid, and of Ploy's account.")
 
 
-def _judge_entry(config: AwsConfig, error: ConnectorError | None) -> Check:
+def _judge_entry(config: AwsConfig, error: ConnectorError | None, failed_check: str | None) -> Check:
+    if failed_check == OWN_CREDENTIALS:
+        return skipped(ASSUME_ROLE, f"AWS did not look at the role, as {OWN_CREDENTIALS} failed.")
     if error is None:
         return Check(
             name=ASSUME_ROLE,
@@ -172,7 +181,7 @@ def _judge_entry(config: AwsConfig, error: ConnectorError | None) -> Check:
     return failed(ASSUME_ROLE, error)
 
 
-def _judge_refusal(name: str, refusal: ConnectorError | None, entry: ConnectorError | None) -> Check:
+def _judge_refusal(name: str, refusal: ConnectorError | None, failed_check: str | None) -> Check:
     how, danger = _REFUSALS[name]
     if refusal is None:
         return Check(
@@ -183,8 +192,8 @@ def _judge_refusal(name: str, refusal: ConnectorError | None, entry: ConnectorEr
             fix=f"{TRUST_POLICY_FIX} {_JUST_CHANGED}",
             is_blocking=True,
         )
-    if entry is not None:
-        return skipped(name, f"The role was not given out {how}, which proves nothing, as {ASSUME_ROLE} failed.")
+    if failed_check:
+        return skipped(name, f"The role was not given out {how}, which proves nothing, as {failed_check} failed.")
     if not isinstance(refusal, RoleDenied):
         return failed(name, refusal).model_copy(
             update={"message": f"Whether the role is given out {how} could not be found out. {refusal.message}"}

@@ -13,7 +13,7 @@ from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check, ConnectionReport, Failure
 
 from .directory import LIST_INSTANCES, Directory, probe_directory
-from .entry import ASSUME_ROLE, read_entry
+from .entry import read_entry
 from .evaluation import OwnRole
 from .excess import UNNEEDED, check_excess
 from .findings import failed, skipped
@@ -46,16 +46,16 @@ def diagnose(
     session = ReadSession(config, "check", SHORT)
     try:
         entry = read_entry(session, pauses, wait)
-        others = _examine(session) if entry.is_entered else _leave_out(config)
+        others = _leave_out(config, entry.failed_check) if entry.failed_check else _examine(session)
         return ConnectionReport(checks=(*entry.checks, *others))
     finally:
         session.close()
 
 
-def _leave_out(config: AwsConfig) -> Iterator[Check]:
+def _leave_out(config: AwsConfig, failed_check: str) -> Iterator[Check]:
     """Without the role, nothing else can be tried."""
     names = (TRUST_POLICY, REGION, FIND_INSTANCE)
-    why = f"Not tried, as {ASSUME_ROLE} failed."
+    why = f"Not tried, as {failed_check} failed."
     yield from (skipped(name, why) for name in names)
     yield from (skipped(name_of(action.iam), why, feature=action.feature) for action in listed_actions(config))
     yield skipped(name_of(KMS_DECRYPT), why, feature=KMS_FEATURE)

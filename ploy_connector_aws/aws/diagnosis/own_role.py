@@ -14,6 +14,7 @@ from ploy_connector_aws.aws.session import RoleSession
 from ploy_connector_aws.spec import TemporaryError
 
 from .evaluation import HeldPolicy, OwnRole
+from .probes import IAM_REGION
 
 
 def read_own_role(session: RoleSession) -> OwnRole:
@@ -22,7 +23,7 @@ def read_own_role(session: RoleSession) -> OwnRole:
     Raises:
         ConnectorError: It could not be read; a role that is not in the answer, too.
     """
-    client = session.client("iam")
+    client = session.client("iam", IAM_REGION)
     arn = session.config.role_arn
     role = next((each for each in _read(client, "RoleDetailList", "Role") if each.get("Arn") == arn), None)
     if role is None:

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ploy_connector_aws.aws.errors import RegionNotEnabled
+from ploy_connector_aws.aws.iam.patterns import Pattern, overlaps
+from ploy_connector_aws.aws.iam.policies import Condition
+from ploy_connector_aws.aws.iam.trust import covers_action
 from ploy_connector_aws.aws.permissions import EXPLANATIONS, KMS_DECRYPT, Action, render_statement
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check, Failure, PermissionMissing
@@ -23,9 +26,14 @@ REGION = "region"
 KMS_FEATURE = "IAM Identity Center with a key of the customer's own"
 
 _NOT_SEEN = (
-    "Nothing was tried, as there is no call that tells it without changing something. Policies of the organization, "
-    "and that of an encryption key, cannot be seen."
+    "It was not tried, as that could change something. Policies of the organization, and that of an encryption key, "
+    "cannot be seen."
 )
+_KEY_USERS = (Pattern("sso.*.amazonaws.com"), Pattern("identitystore.*.amazonaws.com"))
+"""In whose name Identity Center uses a key."""
+
+_EQUALITIES = ("StringEquals", "StringLike")
+
 _PARTLY = "The role's own policies allow it on some resources or under conditions only"
 
 
@@ -178,6 +186,28 @@ def _without(action: Action) -> str:
     return f"Without it: {EXPLANATIONS[action.iam].without}"
 
 
+def _allows_key(role: OwnRole) -> bool:
+    """Whether the role's policies allow to decrypt what Identity Center encrypted, as far as conditions tell."""
+    effect = evaluate(role, KMS_DECRYPT).effect
+    conditions = [
+        statement.conditions
+        for each in role.policies
+        for statement in each.policy.statements
+        if statement.is_allow and covers_action(statement, KMS_DECRYPT)
+    ]
+    return effect == "partly" and all(
+        any(all(_lets_through(condition, host) for condition in each) for each in conditions) for host in _KEY_USERS
+    )
+
+
+def _lets_through(condition: Condition, host: Pattern) -> bool:
+    is_about_service = condition.key.lower() == "kms:viaservice" and condition.operator in (
+        "StringEquals",
+        "StringLike",
+    )
+    return is_about_service and any(overlaps(Pattern(value), host) for value in condition.values)
+
+
 def check_key(facts: Facts) -> Check:
     """Say whether an encryption key of the customer's own keeps AWS from answering."""
     name = name_of(KMS_DECRYPT)
@@ -191,7 +221,7 @@ def check_key(facts: Facts) -> Check:
     check = failed(name, stumbled, feature=KMS_FEATURE, method="probed")
     if isinstance(stumbled, PermissionMissing) and facts.role:
         statement = render_statement([KMS_DECRYPT])
-        is_allowed = evaluate(facts.role, KMS_DECRYPT).effect in ("allowed", "partly")
+        is_allowed = evaluate(facts.role, KMS_DECRYPT).effect == "allowed" or _allows_key(facts.role)
         in_key = json.dumps(
             {**json.loads(statement), "Principal": {"AWS": facts.config.role_arn}}, separators=(",", ":")
         )

@@ -18,6 +18,9 @@ from ploy_connector_aws.spec import ConnectorError, NotFound
 
 ANSWERED = "AWS answered the call."
 WOULD_SUCCEED = "AWS said that the call would have succeeded (a dry run)."
+IAM_REGION = "us-east-1"
+"""IAM is one for all Regions; its calls are signed for this one, which every AWS account has."""
+
 MADE_UP = "ploy-probe-none"
 """The name of things that are asked about although they do not exist."""
 

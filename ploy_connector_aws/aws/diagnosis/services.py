@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from ploy_connector_aws.aws.iam.reading import DETAILS
 from ploy_connector_aws.aws.session import RoleSession
 
-from .probes import MADE_UP, Probed, first, probe, probe_dry
+from .probes import IAM_REGION, MADE_UP, Probed, first, probe, probe_dry
 
 Results = dict[str, Probed]
 
@@ -29,7 +29,7 @@ def _probe_lambda(session: RoleSession) -> Results:
 
 
 def _probe_iam(session: RoleSession) -> Results:
-    client = session.client("iam")
+    client = session.client("iam", IAM_REGION)
     lists = ("ListRoles", "ListUsers", "ListPolicies", "ListGroups")
     return {
         f"iam:{DETAILS}": probe(client, DETAILS, Filter=["Group"], MaxItems=1),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ploy_connector_aws.aws.identity_center.instance import Instance
-from ploy_connector_aws.aws.paging import read
+from ploy_connector_aws.aws.paging import call
 from ploy_connector_aws.aws.permissions import listed_action, render_write_session_policy
 from ploy_connector_aws.aws.session import SHORT, RoleSession
 from ploy_connector_aws.config import AwsConfig
@@ -58,7 +58,7 @@ def probe_create(config: AwsConfig, instance: Instance) -> Probed:
     session = RoleSession(config, "probe", render_write_session_policy(actions, resources), actions, SHORT)
     try:
         session.open()
-        read(
+        call(
             session.client("identitystore", instance.primary_region),
             "CreateGroupMembership",
             IdentityStoreId=instance.identity_store_id,
