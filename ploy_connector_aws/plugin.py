@@ -67,7 +67,7 @@ class AwsConnector:
 
     @hookimpl
     def test_connection(self) -> ConnectionReport:
-        """Assume the role, find the instance, list one user."""
+        """Enter the role, prove its external ID, try every permission, and weigh the role's own policies."""
         from .aws.diagnosis import diagnose
 
         with _only_our_errors():

@@ -20,7 +20,7 @@ from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import RecordKey
 
 from . import access, entrances, estate
-from .check import print_report
+from .check import print_report, report_json
 from .endings import Exit
 from .listing import display_name
 from .opening import open_connector, read_operator_settings
@@ -136,7 +136,7 @@ class Story:
     def _check(self) -> None:
         self._chapter("Can we get in?", "[dim]$ ploy-connector check[/]")
         report = open_connector(self._settings).connector.hooks.test_connection()
-        self._note(check={"usable": report.is_usable, **report.model_dump(mode="json")})
+        self._note(check=report_json(report))
         print_report(self._out, report)
         if not report.is_usable:
             raise _CutShort(Exit.PERMISSION)

@@ -35,7 +35,7 @@ _ALWAYS_ENABLED = "us-east-1"
 _SHORTEST_SECONDS = 900
 _NOTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
 _JUST_CHANGED = (
-    "If the trust policy was changed within the last minute, try again: a change in IAM takes a while to work."
+    "If the trust policy was changed within the last minute, try again: a change in IAM takes a while to work. Else:"
 )
 
 _REFUSALS = {
@@ -189,7 +189,7 @@ def _judge_refusal(name: str, refusal: ConnectorError | None, failed_check: str 
             outcome="failed",
             message=f"The role was given out {how}: {danger}. What AWS gave was dropped unused. The integration must "
             "not be used until the trust policy is mended.",
-            fix=f"{TRUST_POLICY_FIX} {_JUST_CHANGED}",
+            fix=f"{_JUST_CHANGED} {TRUST_POLICY_FIX}",
             is_blocking=True,
         )
     if failed_check:

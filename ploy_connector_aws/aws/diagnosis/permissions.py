@@ -61,7 +61,7 @@ def check_permission(action: Action, facts: Facts) -> Check:
     """Say whether the role has one permission."""
     name, feature = name_of(action.iam), action.feature
     if not is_needed(action, facts.config):
-        return skipped(name, f"Not needed: the settings leave out what it is for ({feature}).", feature=feature)
+        return skipped(name, "Not needed, as the settings leave out what it is for.", feature=feature)
     why_not = _why_not_tried(action, facts)
     if why_not is not None:
         return skipped(name, why_not, feature=feature)

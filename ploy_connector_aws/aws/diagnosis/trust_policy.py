@@ -71,7 +71,7 @@ def check_trust_policy(document: object, config: AwsConfig) -> Check:
         name=TRUST_POLICY,
         outcome="failed" if failures else "warning",
         message=" ".join(["The role's trust policy:", *sentences[:_SAID]]) + more,
-        fix=TRUST_POLICY_FIX if failures else f"{TRUST_POLICY_FIX} Leave it if that is meant to be.",
+        fix=TRUST_POLICY_FIX if failures else f"Leave it if that is meant to be. Else: {TRUST_POLICY_FIX}",
         method="evaluated",
         is_blocking=bool(failures),
     )

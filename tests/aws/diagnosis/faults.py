@@ -12,7 +12,13 @@ from typing import Any
 from ploy_connector_aws.aws.diagnosis.needs import FEATURE_SCOPES
 from ploy_connector_aws.aws.permissions import ACTIONS, DIRECT_ASSIGNMENTS
 from ploy_connector_aws.config import IAM, SCOPE_NEEDS
-from ploy_connector_aws.sandbox.aws import FULL_AWS_ACCESS, PLOY_ACCOUNT_ID, Account, ploy_trust_policy
+from ploy_connector_aws.sandbox.aws import (
+    FULL_AWS_ACCESS,
+    PLOY_ACCOUNT_ID,
+    Account,
+    fresh_account_id,
+    ploy_trust_policy,
+)
 from tests.aws.conftest import EXTERNAL_ID, ORGANISATION
 
 from .conftest import MANAGEMENT, Patient
@@ -151,12 +157,12 @@ def _switch_direct_assignments_on(patient: Patient) -> None:
     patient.more["direct_assignments"] = True
 
 
-def _member_of(**organisation: Any) -> dict[str, Any]:
-    """An account that is not the one which owns the organization's instance."""
-    made = replace(
-        ORGANISATION, owner_account_id=MANAGEMENT, accounts=(*ORGANISATION.accounts, Account(ACCOUNT, "own"))
-    )
-    return {"account_id": ACCOUNT, "organisation": replace(made, **organisation)}
+def away_from_the_owner() -> dict[str, Any]:
+    """An account of the organization that is not the one which owns the instance."""
+    account_id = fresh_account_id()
+    accounts = (*ORGANISATION.accounts, Account(account_id, "own"))
+    made = replace(ORGANISATION, owner_account_id=MANAGEMENT, accounts=accounts)
+    return {"account_id": account_id, "organisation": made}
 
 
 BROKEN_ENTRIES: dict[str, Fault] = {
@@ -433,7 +439,7 @@ OTHER_FAULTS: dict[str, Fault] = {
         lambda patient: None,
         {"find-instance": "failed"},
         "this account is a member that may only see its people and groups",
-        setting=_member_of(),
+        setting=away_from_the_owner(),
     ),
     "the instance is not active": Fault(
         lambda patient: setattr(patient.seeded.instance.moto, "status", "DELETE_IN_PROGRESS"),
