@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich.console import Console
-from rich.padding import Padding
+from rich.text import Text
 
 from ploy_connector_aws.spec import Check, ConnectionReport
 
@@ -17,6 +17,7 @@ from .output import console, print_json, text
 MARKS = {"passed": "[green]✓[/]", "failed": "[bold red]✗[/]", "warning": "[yellow]![/]", "skipped": "[dim]-[/]"}
 
 _NOUNS = {"failed": "failed", "warning": "to look at", "passed": "in order", "skipped": "not tried"}
+_INDENT = 4
 _METHODS = {"probed": "tried by a harmless call", "evaluated": "by the rules, not tried"}
 
 
@@ -92,4 +93,6 @@ def _method(made: Check) -> str:
 
 
 def _print_indented(out: Console, markup: str) -> None:
-    out.print(Padding(markup, (0, 0, 0, 4), expand=False))
+    for line in Text.from_markup(markup).wrap(out, out.width - _INDENT):
+        line.rstrip()
+        out.print(Text(" " * _INDENT) + line)

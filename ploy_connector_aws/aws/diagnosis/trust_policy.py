@@ -84,9 +84,10 @@ def _findings(document: object, config: AwsConfig) -> Iterator[Finding]:
     external_id = config.external_id.get_secret_value()
     statements = list(_statements(document))
     is_guarded = any(_guards(raw, statement, external_id) for raw, statement in statements)
-    for raw, statement in statements:
-        if not statement.is_allow or not any(covers_action(statement, entry) for entry in ENTRIES):
-            continue
+    entries = [each for each in statements if each[1].is_allow and _is_about_entering(each[1])]
+    if not any(_may_mean_ploy(statement) for _, statement in entries):
+        yield Finding("warning", "It does not let Ploy's account in; it may have been changed just now.")
+    for raw, statement in entries:
         if statement.principals is None or statement.principals.is_inverted:
             yield Finding("failed", "A statement lets in everybody but those it names (NotPrincipal).")
         elif any(map(_covers_ploy, _principals(statement))) and not is_guarded:
@@ -116,6 +117,15 @@ def _statements(document: object) -> Iterator[tuple[Mapping[str, Any], Statement
 def _principals(statement: Statement) -> list[Principal]:
     pairs = statement.principals.pairs if statement.principals else ()
     return [to_principal(kind, text, PLOY_PARTITION) for kind, text in pairs]
+
+
+def _is_about_entering(statement: Statement) -> bool:
+    return any(covers_action(statement, entry) for entry in ENTRIES)
+
+
+def _may_mean_ploy(statement: Statement) -> bool:
+    is_inverted = statement.principals is not None and statement.principals.is_inverted
+    return is_inverted or any(map(_covers_ploy, _principals(statement)))
 
 
 def _covers_ploy(principal: Principal) -> bool:
