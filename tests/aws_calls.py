@@ -58,12 +58,23 @@ _called: set[str] = set()
 
 def note(call: Call) -> None:
     """Remember what the connector called."""
+    called = to_noted(call)
+    if called is not None:
+        _called.add(called)
+
+
+def to_noted(call: Call) -> str | None:
+    """The action of a call of the connector's own, with the session's purpose where it is not for that.
+
+    A probe that AWS carried out was none: it may have changed something.
+    """
     ours = _OURS.fullmatch(call.session_name or "")
-    if ours is not None:
-        is_right = call.action in ALLOWED.get(ours["purpose"], _READS)
-        if ours["purpose"] == "probe" and call.status < HTTPStatus.BAD_REQUEST:
-            is_right = False  # A probe that AWS carried out may have changed something.
-        _called.add(call.action if is_right else f"{call.action} in a session for {ours['purpose']}")
+    if ours is None:
+        return None
+    purpose = ours["purpose"]
+    is_harmless = purpose != "probe" or call.status >= HTTPStatus.BAD_REQUEST or call.status == 0
+    is_right = call.action in ALLOWED.get(purpose, _READS) and is_harmless
+    return call.action if is_right else f"{call.action} in a session for {purpose}"
 
 
 def complaints(called: Iterable[str], *, is_whole_run: bool) -> list[str]:

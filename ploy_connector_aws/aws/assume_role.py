@@ -87,7 +87,7 @@ _FAILURES: dict[str, tuple[str, str | None]] = {
     ),
     "ValidationError": _ROLE_REFUSES_REQUEST,
     "RegionDisabledException": (
-        "AWS STS is switched off for the AWS account in the Region of the settings.",
-        "Switch it on for that Region, or name another Region in the settings.",
+        "AWS STS is switched off for the AWS account in the Region of the settings, or the Region is not enabled.",
+        "Enable the Region and STS in it for the AWS account, or name another Region in the settings.",
     ),
 }

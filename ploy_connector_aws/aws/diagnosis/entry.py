@@ -143,8 +143,8 @@ def _ask(client: BaseClient, operation: str, **parameters: Any) -> dict[str, Any
 
 def _judge_owner(owner: _Owner, region: str, entry: ConnectorError | None) -> Check:
     name = OWN_CREDENTIALS
-    if entry is None and owner.error:
-        message = "Ploy's own AWS credentials are valid, as the role was given to them; whose they are is not known."
+    if owner.error and (entry is None or isinstance(entry, RoleDenied)):
+        message = "Ploy's own AWS credentials are valid, as AWS looked at the role; whose they are is not known."
         return Check(name=name, outcome="passed", message=message)
     if owner.account_id and owner.error:
         return Check(

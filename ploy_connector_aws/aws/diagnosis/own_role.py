@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.client import BaseClient
 
+from ploy_connector_aws.aws.iam.managed_policies import find_document
 from ploy_connector_aws.aws.iam.policies import Policy, to_policy
 from ploy_connector_aws.aws.iam.reading import DETAILS
 from ploy_connector_aws.aws.paging import read_pages
@@ -15,6 +16,8 @@ from ploy_connector_aws.spec import TemporaryError
 
 from .evaluation import HeldPolicy, OwnRole
 from .probes import IAM_REGION
+
+_UNREAD = Policy(undecided=("AWS did not give the policy's document.",))
 
 
 def read_own_role(session: RoleSession) -> OwnRole:
@@ -56,8 +59,7 @@ def _read_documents(client: BaseClient, arns: set[str]) -> dict[str, Policy]:
                 wanted.discard(policy["Arn"])
             if not wanted:
                 break
-    unread = Policy(undecided=("IAM did not give the policy's document.",))
-    return {arn: found.get(arn, unread) for arn in arns}
+    return {arn: found.get(arn, _UNREAD) for arn in arns}
 
 
 def _read(client: BaseClient, member: str, kind: str) -> Iterator[dict[str, Any]]:
@@ -66,7 +68,5 @@ def _read(client: BaseClient, member: str, kind: str) -> Iterator[dict[str, Any]
 
 
 def _to_policy(policy: Mapping[str, Any]) -> Policy:
-    # AWS gives up to five versions; only the default one counts.
-    versions = [each for each in policy.get("PolicyVersionList", ()) if each.get("IsDefaultVersion")]
-    document = versions[0].get("Document") if len(versions) == 1 else None
-    return to_policy(document) if document else Policy(undecided=("IAM did not give the policy's document.",))
+    document = find_document(policy)
+    return _UNREAD if document is None else to_policy(document)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ import pytest
 from ploy_connector_aws.aws.diagnosis import diagnose
 from ploy_connector_aws.aws.diagnosis.needs import render_needed_policy
 from ploy_connector_aws.aws.diagnosis.trust_policy import EXTERNAL_ID_PLACEHOLDER
-from ploy_connector_aws.config import SCOPE_NEEDS, AwsConfig
+from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import (
     PLOY_ACCOUNT_ID,
     CustomerKey,
@@ -27,7 +26,7 @@ from ploy_connector_aws.sandbox.aws import (
 from ploy_connector_aws.sandbox.aws.accounts import INLINE_POLICY_NAME, make_aws_policy_known
 from ploy_connector_aws.sandbox.aws.principals import iam
 from ploy_connector_aws.spec import Check, ConnectionReport
-from tests.aws.conftest import EXTERNAL_ID, ORGANISATION, REGION, set_environment
+from tests.aws.conftest import EXTERNAL_ID, ORGANISATION, set_environment
 from tests.aws_calls import ALLOWED
 
 MANAGEMENT = "333333333333"
@@ -67,17 +66,19 @@ class Patient:
         self.make_role(**options)
 
     @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "account_id": self.account_id,
+            "region": self.region,
+            "role_arn": self.role_arn,
+            "external_id": EXTERNAL_ID,
+            "scopes": list(self.scopes),
+            **self.more,
+        }
+
+    @property
     def config(self) -> AwsConfig:
-        return AwsConfig.from_settings(
-            {
-                "account_id": self.account_id,
-                "region": self.region,
-                "role_arn": self.role_arn,
-                "external_id": EXTERNAL_ID,
-                "scopes": list(self.scopes),
-                **self.more,
-            }
-        )
+        return AwsConfig.from_settings(self.settings)
 
     def needed_policy(self) -> Document:
         document: Document = json.loads(render_needed_policy(self.config, with_key=False))
@@ -236,6 +237,3 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxAws]:
 @pytest.fixture
 def patient(aws: SandboxAws, monkeypatch: pytest.MonkeyPatch) -> Patient:
     return Patient(aws, monkeypatch)
-
-
-__all__ = ["EVERY_SCOPE", "KEY_ARN", "MANAGEMENT", "REGION", "SCOPE_NEEDS", "Patient", "os", "troubles"]

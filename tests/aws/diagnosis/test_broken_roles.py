@@ -11,7 +11,8 @@ from ploy_connector_aws.spec import Check
 from tests.aws.conftest import EXTERNAL_ID
 
 from .conftest import Patient, troubles
-from .faults import BROKEN_ENTRIES, MISSING_PERMISSIONS, OPEN_DOORS, OTHER_FAULTS, Fault
+from .entries import BROKEN_ENTRIES, OPEN_DOORS
+from .faults import MISSING_PERMISSIONS, OTHER_FAULTS, Fault
 
 FAULTS = {**BROKEN_ENTRIES, **OPEN_DOORS, **MISSING_PERMISSIONS, **OTHER_FAULTS}
 

@@ -12,8 +12,9 @@ import pytest
 from ploy_connector_aws.aws.diagnosis import diagnose
 from ploy_connector_aws.aws.permissions import ACTIONS
 from ploy_connector_aws.config import AwsConfig
+from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.sandbox.aws import SandboxAws
-from ploy_connector_aws.spec import Check, ConfigurationError
+from ploy_connector_aws.spec import AccessRequest, AuthenticationError, Check, ConfigurationError
 from tests.aws.conftest import EXTERNAL_ID, SEED_POLICY
 from tests.aws.tampering import tampered
 
@@ -292,3 +293,32 @@ def test_sessions_that_aws_knows_nowhere_are_not_called_a_region(
 
     assert check.outcome == "failed"
     assert "or the role's sessions were revoked" in check.message
+
+
+def test_a_connector_whose_role_lets_others_in_reads_and_changes_nothing_until_it_is_mended(patient: Patient) -> None:
+    connector = AwsConnector()
+    connector.configure(patient.settings)
+    patient.trust_by(None)
+    assert connector.test_connection().is_blocked
+    patient.aws.calls.clear()
+    order = AccessRequest(request_id="r1", account_id="a1", entitlement_id="e1")
+
+    for use in (
+        lambda: connector.list_accounts(frozenset()),
+        lambda: connector.list_resources(frozenset()),
+        lambda: connector.grant(order),
+        lambda: connector.revoke(order),
+    ):
+        with pytest.raises(AuthenticationError, match="lets others in"):
+            use()
+    assert len(patient.aws.calls) == 0
+    patient.right_trust()
+    assert connector.test_connection().is_usable
+    assert any(page.records for page in connector.list_accounts(frozenset()))
+
+
+def test_credentials_that_aws_took_are_not_called_broken(patient: Patient, no_backoff: None) -> None:
+    patient.aws.accounts.delete_role(patient.role_arn)
+    patient.aws.faults.fail(1, "GetCallerIdentity")
+
+    assert troubles(patient.examine()) == {"assume-role": "failed"}
