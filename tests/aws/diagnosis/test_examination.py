@@ -11,7 +11,7 @@ import pytest
 
 from ploy_connector_aws.aws.diagnosis import diagnose
 from ploy_connector_aws.aws.permissions import ACTIONS
-from ploy_connector_aws.config import AwsConfig
+from ploy_connector_aws.config import SCOPE_NEEDS, AwsConfig
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.spec import AccessRequest, AuthenticationError, Check, ConfigurationError
@@ -322,3 +322,17 @@ def test_credentials_that_aws_took_are_not_called_broken(patient: Patient, no_ba
     patient.aws.faults.fail(1, "GetCallerIdentity")
 
     assert troubles(patient.examine()) == {"assume-role": "failed"}
+
+
+@pytest.mark.parametrize("scope", [scope for scope in SCOPE_NEEDS if scope.startswith("identity-center/")])
+def test_with_the_smaller_policy_a_sync_of_those_scopes_is_denied_nothing(
+    aws: SandboxAws, monkeypatch: pytest.MonkeyPatch, scope: str
+) -> None:
+    patient = Patient(aws, monkeypatch, scopes=(*SCOPE_NEEDS[scope], scope))
+    connector = AwsConnector()
+    connector.configure(patient.settings)
+    pages = [*connector.list_accounts(frozenset()), *connector.list_entitlements(frozenset())]
+
+    assert [page.scope for page in pages if page.failure is not None] == []
+    assert [call.action for call in aws.calls if call.error_code] == []
+    assert troubles(patient.examine()) == {}
