@@ -63,6 +63,8 @@ def test_correct_settings_are_taken_and_read_everything_by_default() -> None:
         ("scopes", [], "nothing would be read"),
         ("scopes", ["identity-centre"], "not known"),
         ("scopes", "identity-center", "must be a list"),
+        ("direct_assignments", "false", "must be true or false"),
+        ("change_externally_managed", 1, "must be true or false"),
         ("scopes", ["identity-center/groups"], "without identity-center/users"),
         ("scopes", ["identity-center/users", "identity-center/assignments"], "without identity-center/groups"),
         ("endpoint_url", "https://collector.example", "AWS_ENDPOINT_URL"),

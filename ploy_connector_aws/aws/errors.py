@@ -37,7 +37,7 @@ class RegionNotEnabled(AuthenticationError):
 
 
 class Rejected(TemporaryError):
-    """AWS said that it did not do what was asked, but may later: it throttled the call, or was busy with another."""
+    """What was asked had no effect for certain, but may have later: AWS turned it away as it throttles or is busy."""
 
 
 class AlreadyExists(TemporaryError):

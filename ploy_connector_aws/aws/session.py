@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import uuid
 from collections.abc import Sequence
@@ -33,17 +34,18 @@ CONNECTIONS = 32
 
 @dataclass(frozen=True)
 class Patience:
-    """How long one attempt at a call may take, and how many attempts botocore makes."""
+    """How long one attempt at a call may take, how many attempts botocore makes, how long a turn is waited for."""
 
     connect_timeout_seconds: float
     read_timeout_seconds: float
     attempts: int
+    longest_wait_seconds: float = math.inf
 
 
 LONG = Patience(connect_timeout_seconds=5, read_timeout_seconds=30, attempts=9)
 """For a sync, which would have to begin again."""
 
-SHORT = Patience(connect_timeout_seconds=3, read_timeout_seconds=10, attempts=4)
+SHORT = Patience(connect_timeout_seconds=3, read_timeout_seconds=10, attempts=4, longest_wait_seconds=60)
 """For what somebody waits for: a grant or a revoke."""
 
 
@@ -57,6 +59,7 @@ class RoleSession:
         actions: What the session's clients may call; they refuse everything else before it is sent.
         patience: With the session's calls.
         patience_with_sts: With entering the role; as with the calls where it is left out.
+        throttle: That of another session of the same work, which stops it; a new one where it is left out.
     """
 
     def __init__(
@@ -67,10 +70,12 @@ class RoleSession:
         actions: Sequence[Action],
         patience: Patience,
         patience_with_sts: Patience | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
         silence_botocore()
         self.config = config
-        self.throttle = Throttle(config.account_id)
+        self.throttle = throttle or Throttle(config.account_id, longest_wait_seconds=patience.longest_wait_seconds)
+        self._owns_throttle = throttle is None
         self._name = f"ploy-{purpose}-{uuid.uuid4().hex[:12]}"
         self._policy = policy
         self._actions = actions
@@ -127,7 +132,8 @@ class RoleSession:
 
     def close(self) -> None:
         """Let no further call be made, wake those that wait for their turn, and close all connections."""
-        self.throttle.stop()
+        if self._owns_throttle:
+            self.throttle.stop()
         with self._lock:
             for client in self._clients.values():
                 client.close()

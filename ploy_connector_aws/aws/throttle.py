@@ -12,9 +12,10 @@ from weakref import WeakValueDictionary
 
 from botocore.client import BaseClient
 
-from ploy_connector_aws.spec import ConfigurationError, TemporaryError
+from ploy_connector_aws.spec import ConfigurationError
 
 from .answers import THROTTLED_CODES
+from .errors import Rejected
 
 RATE_FACTOR_VARIABLE = "PLOY_AWS_RATE_FACTOR"
 """Environment variable of the operator: multiplies all rates. 0.5 halves them; the local sandbox takes a big one."""
@@ -33,7 +34,7 @@ _LOWEST_SHARE = 1 / 32
 _BURST_SECONDS = 0.25
 
 
-class Stopped(TemporaryError):
+class Stopped(Rejected):
     """The reading was stopped from outside, so a call that waited for its turn was not made."""
 
 
@@ -103,6 +104,7 @@ class Throttle:
         account_id: The AWS account whose quotas are used up: integrations with the same one share the budgets.
         environment: Where the operator's rate factor is looked up.
         wait: Sleeps; answers True when the reading was stopped meanwhile.
+        longest_wait_seconds: A call whose turn is further away is not made, for who cannot wait as long.
     """
 
     def __init__(
@@ -110,11 +112,13 @@ class Throttle:
         account_id: str,
         environment: Mapping[str, str] = os.environ,
         wait: Callable[[float], bool] | None = None,
+        longest_wait_seconds: float = math.inf,
     ) -> None:
         self._account_id = account_id
         self._factor = read_rate_factor(environment)
         self._stopped = threading.Event()
         self._wait = wait or self._stopped.wait
+        self._longest_wait_seconds = longest_wait_seconds
         self._budgets: dict[tuple[str, str], RateBudget] = {}
 
     def stop(self) -> None:
@@ -131,6 +135,11 @@ class Throttle:
             is_my_turn = False
             while not is_my_turn:
                 seconds = budget.reserve()
+                if seconds > self._longest_wait_seconds:
+                    raise Rejected(
+                        f"AWS asked for a pause of calls of {operation_name}, so this one was not made.",
+                        retry_after_seconds=seconds,
+                    )
                 if self._stopped.is_set() or (seconds > 0 and self._wait(seconds)):
                     raise Stopped("The reading was stopped.")
                 is_my_turn = not budget.is_paused

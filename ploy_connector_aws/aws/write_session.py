@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from ploy_connector_aws.config import AwsConfig
 
 from .permissions import Action, render_write_session_policy
-from .session import SHORT, Patience, RoleSession
+from .session import SHORT, RoleSession
+from .throttle import Throttle
 
-ONE_ATTEMPT = Patience(SHORT.connect_timeout_seconds, SHORT.read_timeout_seconds, attempts=1)
+ONE_ATTEMPT = replace(SHORT, attempts=1)
 """botocore repeats nothing: each attempt at a write is weighed, and is begun only if it ends in time."""
 
 
@@ -22,6 +24,8 @@ class WriteSession(RoleSession):
         purpose: What is ordered; a part of the session's name, which the customer sees in CloudTrail.
         actions: What it may call.
         resources: The ARNs of all things that the calls touch.
+        throttle: That of the session in which things are looked up, so that what AWS said of its quotas in one order is
+            remembered in the next.
     """
 
     def __init__(
@@ -30,6 +34,7 @@ class WriteSession(RoleSession):
         purpose: Literal["grant", "revoke"],
         actions: Sequence[Action],
         resources: Iterable[str],
+        throttle: Throttle | None = None,
     ) -> None:
         policy = render_write_session_policy(actions, resources)
-        super().__init__(config, purpose, policy, actions, ONE_ATTEMPT, SHORT)
+        super().__init__(config, purpose, policy, actions, ONE_ATTEMPT, SHORT, throttle)

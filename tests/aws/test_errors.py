@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from botocore.retries.standard import ThrottledRetryableChecker
 
 from ploy_connector_aws.aws.answers import THROTTLED_CODES, Call
-from ploy_connector_aws.aws.errors import RegionNotEnabled, to_connector_error
+from ploy_connector_aws.aws.errors import AlreadyExists, RegionNotEnabled, Rejected, to_connector_error
 from ploy_connector_aws.spec import (
     AuthenticationError,
     ConnectorError,
@@ -63,6 +63,28 @@ def test_a_denial_names_the_action_and_the_statement_to_add(code: str) -> None:
         'Add this statement to the role\'s policy: {"Effect":"Allow","Action":["identitystore:ListUsers"],'
         '"Resource":"*"}',
     )
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (answer("ConflictException", Reason="UNIQUENESS_CONSTRAINT_VIOLATION"), AlreadyExists),
+        (answer("ConflictException", Reason="CONCURRENT_MODIFICATION"), Rejected),
+        (answer("ConflictException"), Rejected),
+        (answer("ThrottlingException"), Rejected),
+    ],
+)
+def test_what_aws_turned_away_is_told_from_what_may_have_happened(
+    reply: ClientError, kind: type[TemporaryError]
+) -> None:
+    assert type(translate(reply)) is kind
+
+
+def test_a_used_up_quota_is_for_a_person() -> None:
+    error = translate(answer("ServiceQuotaExceededException"))
+
+    assert isinstance(error, Refused)
+    assert (error.reason, error.request_id) == ("quota_exceeded", "request-1")
 
 
 def test_a_denied_permission_set_call_may_also_mean_that_it_is_a_member_account() -> None:

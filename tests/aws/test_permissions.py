@@ -12,6 +12,7 @@ from botocore.stub import Stubber
 
 from ploy_connector_aws.aws.permissions import (
     ACTIONS,
+    DIRECT_ASSIGNMENTS,
     READS,
     guard_client,
     render_policy,
@@ -67,6 +68,18 @@ def test_every_action_belongs_to_a_call_that_botocore_knows() -> None:
         for action in ACTIONS
         if action.operation not in session.get_service_model(action.client).operation_names
     ] == []
+
+
+def test_what_direct_assignments_need_is_optional_and_not_in_the_policy() -> None:
+    assert [(action.iam, action.access, action.is_required) for action in DIRECT_ASSIGNMENTS] == [
+        ("sso:CreateAccountAssignment", "write", False),
+        ("sso:DescribeAccountAssignmentCreationStatus", "read", False),
+        ("sso:DeleteAccountAssignment", "write", False),
+        ("sso:DescribeAccountAssignmentDeletionStatus", "read", False),
+    ]
+    assert {action.iam for action in DIRECT_ASSIGNMENTS}.isdisjoint(action.iam for action in ACTIONS)
+    operations = botocore.session.Session().get_service_model("sso-admin").operation_names
+    assert {action.operation for action in DIRECT_ASSIGNMENTS} <= set(operations)
 
 
 def test_writes_are_those_that_change_something() -> None:

@@ -27,7 +27,7 @@ from ploy_connector_aws.aws.write_session import WriteSession
 from ploy_connector_aws.config import PLOY_PARTITION
 from ploy_connector_aws.spec import AccessRequest, ConnectorError, NotFound, Refused, TemporaryError
 
-from .orders import Ordered, WriteWindow
+from .orders import ACCOUNT_ASSIGNMENT, Ordered, WriteWindow
 from .plan import Direction, Plan, Seen
 from .site import Site
 from .targets import DirectAssignment
@@ -108,7 +108,7 @@ class AssignmentLink:
         """Enter a session for this permission set in this AWS account alone."""
         operation = _OPERATIONS[direction]
         actions = [listed_action(f"sso:{name}") for name in (operation.write, operation.follow)]
-        self._session = WriteSession(self._site.config, direction, actions, self._arns)
+        self._session = WriteSession(self._site.config, direction, actions, self._arns, self._site.throttle)
         self._session.open()
 
     def order(self, direction: Direction, plan: Plan) -> Ordered:  # noqa: ARG002 - what AWS deletes is named, not its id
@@ -151,7 +151,7 @@ class AssignmentLink:
     def _follow(self, operation: _Operation, ordered: Ordered, answer: dict[str, Any]) -> Ordered:
         status = answer.get(operation.status, {})
         request_id = status.get("RequestId")
-        for pause in FOLLOW_PAUSES_SECONDS:
+        for pause in (*FOLLOW_PAUSES_SECONDS, None):
             if status.get("Status") == "SUCCEEDED":
                 break
             if status.get("Status") == "FAILED":
@@ -159,7 +159,7 @@ class AssignmentLink:
                 # A trouble inside of AWS says nothing of how far it came.
                 is_uncertain = ordered.is_uncertain or isinstance(error, TemporaryError)
                 return replace(ordered, answer=None, error=error, is_uncertain=is_uncertain)
-            if not request_id:
+            if not request_id or pause is None:
                 break
             self._site.wait(pause)
             try:
@@ -259,7 +259,7 @@ def to_failure(reason: str, target: DirectAssignment) -> ConnectorError:
         target: What was ordered.
     """
     if re.match(r"Received a 404 status error: EntitlementItem doesn't exist\b", reason):
-        return NotFound("AWS has no such assignment (any more).", kind="ACCOUNT_ASSIGNMENT")
+        return NotFound("AWS has no such assignment (any more).", kind=ACCOUNT_ASSIGNMENT)
     if re.match(rf"Received a 404 status error: the USER assignee {re.escape(target.user_id)} was not found\b", reason):
         return NotFound("AWS has no such user (any more).", kind="USER", id=target.user_id)
     for pattern, code, message, fix in _FAILURES:

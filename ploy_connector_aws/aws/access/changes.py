@@ -140,7 +140,7 @@ class AccessChanger:
         """Let reading back decide, unless AWS said for certain that it changed nothing."""
         if ordered.error is not None and ordered.changed_nothing and not ordered.says_so_already:
             raise self._explain(ordered.error)
-        seen = self._read_back(link, direction)
+        seen, trouble = self._read_back(link, direction)
         if seen is not None:
             return _Settled("already_in_effect" if ordered.changed_nothing else "applied", seen, ordered)
         if ordered.answer is not None:
@@ -149,14 +149,24 @@ class AccessChanger:
             what = "The order was sent, but AWS's answer was lost, and it could not be read back in effect."
         else:
             what = "AWS said that the change was in effect already, but it could not be read back so."
-        raise TemporaryError(what, changed_nothing=ordered.changed_nothing, request_id=ordered.request_id)
+        causes = [error.message for error in (ordered.error, trouble) if error is not None]
+        raise TemporaryError(
+            " ".join((what, *causes)),
+            changed_nothing=ordered.changed_nothing,
+            fix="Asking again is safe: it looks first, and changes only what is not so already.",
+            request_id=ordered.request_id,
+        )
 
-    def _read_back(self, link: Link, direction: Direction) -> Seen | None:
-        """Look until what was ordered is so; None where it is not seen to be so in time.
+    def _read_back(self, link: Link, direction: Direction) -> tuple[Seen | None, ConnectorError | None]:
+        """Look until what was ordered is so.
+
+        Returns:
+            What was seen, where it was seen to be so in time; what kept the last look from seeing anything.
 
         Raises:
             NotFound: The person or the group is gone, which is no success of anybody's.
         """
+        trouble: ConnectorError | None = None
         for pause in READ_BACK_PAUSES_SECONDS:
             self._clock.wait(pause)
             try:
@@ -164,14 +174,16 @@ class AccessChanger:
             except NotFound as error:
                 if error.kind in ("USER", "GROUP"):
                     raise
-                return None
-            except TemporaryError:
-                continue
-            except ConnectorError:
-                return None
-            if is_in_effect(direction, seen):
-                return seen
-        return None
+                return None, error
+            except TemporaryError as error:
+                trouble = error
+            except ConnectorError as error:
+                return None, error
+            else:
+                trouble = None
+                if is_in_effect(direction, seen):
+                    return seen, None
+        return None, trouble
 
     def _explain(self, error: ConnectorError) -> ConnectorError:
         """Say why AWS did nothing: also where that is because of whose account it is."""
@@ -204,6 +216,7 @@ class AccessChanger:
         else:
             added, removed = (), plan.removed or (link.wanted,)
         edge = settled.seen.held or before.held or link.wanted
+        would_change = not (request.preview and plan.is_empty)
         ways = read_ways(self._site, direction, request, target, edge, settled.seen.at)
         evidence = {
             "look_request_id": before.request_id,
@@ -218,8 +231,8 @@ class AccessChanger:
             scope=link.scope,
             added=added,
             removed=removed,
-            opened_paths=ways.changed if direction == "grant" else (),
-            closed_paths=ways.changed if direction == "revoke" else (),
+            opened_paths=ways.changed if direction == "grant" and would_change else (),
+            closed_paths=ways.changed if direction == "revoke" and would_change else (),
             effects_complete=ways.changed_complete,
             remaining_paths=ways.remaining,
             remaining_paths_complete=ways.remaining_complete,

@@ -73,7 +73,8 @@ class MembershipLink:
     def open(self, direction: Direction) -> None:
         """Enter a session for this person, this group and the store alone."""
         actions = [listed_action(f"identitystore:{operation}") for operation in (_WRITES[direction], _LOOK)]
-        self._session = WriteSession(self._site.config, direction, actions, to_arns(self._site, self._target))
+        arns = to_arns(self._site, self._target)
+        self._session = WriteSession(self._site.config, direction, actions, arns, self._site.throttle)
         self._session.open()
 
     def order(self, direction: Direction, plan: Plan) -> Ordered:

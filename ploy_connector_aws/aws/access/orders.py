@@ -22,6 +22,9 @@ ATTEMPT_SECONDS = (
 )
 """The longest that one attempt takes: connecting, waiting for the answer, and what no time-out of botocore covers."""
 
+ACCOUNT_ASSIGNMENT = "ACCOUNT_ASSIGNMENT"
+"""The kind of thing that a deletion of an assignment did not find; AWS has no word for it."""
+
 PAUSES_SECONDS = (0.5, 1.5)
 """Between the attempts, of which there is one more."""
 
@@ -48,7 +51,7 @@ class Ordered:
     def says_so_already(self) -> bool:
         """Whether AWS said that what was ordered is so already: a retry of what took effect, or somebody else."""
         if isinstance(self.error, NotFound):
-            return self.error.kind == "GROUP_MEMBERSHIP"
+            return self.error.kind in ("GROUP_MEMBERSHIP", ACCOUNT_ASSIGNMENT)
         return isinstance(self.error, AlreadyExists)
 
     @property

@@ -13,6 +13,7 @@ from ploy_connector_aws.aws.identity_center.directory import to_group
 from ploy_connector_aws.aws.identity_center.instance import Instance, read_instance
 from ploy_connector_aws.aws.paging import read_pages
 from ploy_connector_aws.aws.session import SHORT, ReadSession
+from ploy_connector_aws.aws.throttle import Throttle
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Entitlement, NotFound, Refused, TemporaryError
 
@@ -88,6 +89,11 @@ class Site:
         if self._instance is None:
             raise TemporaryError("The instance of IAM Identity Center is not known.")
         return self._instance.thing
+
+    @property
+    def throttle(self) -> Throttle:
+        """The rate budgets of everything that is done here."""
+        return self._session.throttle
 
     @property
     def identity_store(self) -> BaseClient:

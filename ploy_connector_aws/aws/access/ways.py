@@ -113,15 +113,9 @@ class _Around:
                     f"{', '.join(sorted(uncovered))}."
                 )
         remaining = self._remaining(wanted)
+        is_complete = is_complete and not self.has_failed
         ends = None if changed is None else self._sessions_end_by(changed, moment)
-        return Ways(
-            changed or (),
-            changed is not None,
-            remaining,
-            is_complete and not self.has_failed,
-            ends,
-            tuple(self.warnings),
-        )
+        return Ways(changed or (), changed is not None, remaining, is_complete, ends, tuple(self.warnings))
 
     def _changed(self) -> tuple[AccessPath, ...] | None:
         if isinstance(self.target, DirectAssignment):
@@ -152,11 +146,10 @@ class _Around:
                 continue
             what = f"What another group of the person opens could not be read again ({group_id})"
             paths += [(membership, role) for role in self._roles(GROUP, group_id, what) or ()]
-        return tuple(
-            AccessPath(grants=grants)
-            for grants in sorted(paths, key=lambda grants: [grant.entitlement_id for grant in grants])
-            if grants[-1].entitlement_id in wanted and grants[0].id != self.edge.id
-        )
+        others = [grants for grants in paths if grants[-1].entitlement_id in wanted and grants[0].id != self.edge.id]
+        # The shorter first, and otherwise in an order that is always the same.
+        others.sort(key=lambda grants: (len(grants), [grant.entitlement_id for grant in grants]))
+        return tuple(AccessPath(grants=grants) for grants in others)
 
     def _sessions_end_by(self, closed: Iterable[AccessPath], moment: datetime) -> datetime | None:
         """Say until when sessions may live: as long as the longest of the permission sets, from the change on."""

@@ -80,8 +80,11 @@ class Application:
         try:
             principal = self._authenticated(request, asked)
             self._faults.strike(asked, principal.account_id)
-            carried_out = self._answered(asked, principal, request_id)
-            self._faults.strike_afterwards(asked)
+            try:
+                carried_out = self._answered(asked, principal, request_id)
+            finally:
+                # A refusal can be lost on its way, too.
+                self._faults.strike_afterwards(asked)
             response = carried_out
         except AwsError as error:
             error_code = error.code

@@ -148,13 +148,16 @@ class Faults:
         """Answers these operations, or all, late."""
         return self._add(operations, 1, times, lambda _: time.sleep(seconds))
 
-    def before(self, operation: str, callback: Callable[[], object], *, nth: int = 1) -> Rule:
-        """Runs something once, just before the n-th call of an operation is decided and answered."""
+    def before(self, operation: str | None, callback: Callable[[], object], *, nth: int = 1) -> Rule:
+        """Runs something once, just before the n-th call of an operation, or of any, is decided and answered.
+
+        A fault that is switched on then begins with the call after it.
+        """
 
         def strike(_: Asked) -> None:
             callback()
 
-        return self._add((operation,), nth, 1, strike)
+        return self._add((operation,) if operation else (), nth, 1, strike)
 
     def empty_pages(self, *operations: str) -> None:
         """Puts an empty page with a token before every real page of these operations, or of all."""

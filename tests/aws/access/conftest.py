@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.aws.access.changes import AccessChanger
-from ploy_connector_aws.aws.permissions import READS
+from ploy_connector_aws.aws.permissions import DIRECT_ASSIGNMENTS, READS
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import SandboxAws, SeededOrganisation
 from ploy_connector_aws.spec import AccessChange, AccessPath, AccessRequest, Entitlement, Grant, Record
@@ -20,6 +20,15 @@ from tests.aws_calls import ALLOWED
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NOBODY = "1234567890-3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 READ_ACTIONS = frozenset(action.iam for action in READS)
+
+ASSIGNING_POLICY = {
+    **SEED_POLICY,
+    "Statement": [
+        *SEED_POLICY["Statement"],
+        {"Effect": "Allow", "Action": [action.iam for action in DIRECT_ASSIGNMENTS], "Resource": "*"},
+    ],
+}
+"""What a role needs for direct assignments, too."""
 
 
 @dataclass
@@ -144,18 +153,7 @@ def desk(aws: SandboxAws, no_backoff: None) -> Iterator[Desk]:
 @pytest.fixture
 def assigning_desk(aws: SandboxAws, no_backoff: None) -> Iterator[Desk]:
     """A desk of an integration with direct assignments, whose role has the permissions for them."""
-    actions = [
-        f"sso:{verb}AccountAssignment{rest}"
-        for verb, rest in (
-            ("Create", ""),
-            ("Delete", ""),
-            ("Describe", "CreationStatus"),
-            ("Describe", "DeletionStatus"),
-        )
-    ]
-    more = {"Effect": "Allow", "Action": actions, "Resource": "*"}
-    policy = {**SEED_POLICY, "Statement": [*SEED_POLICY["Statement"], more]}
-    desk = Desk(make_customer(aws, policy=policy), settings={"direct_assignments": True})
+    desk = Desk(make_customer(aws, policy=ASSIGNING_POLICY), settings={"direct_assignments": True})
     yield desk
     for changer in desk.changers:
         changer.close()

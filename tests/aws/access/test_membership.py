@@ -100,6 +100,7 @@ def test_a_preview_of_what_is_so_already_would_change_nothing(desk: Desk, direct
     preview = getattr(desk, direction)(person, "admins", preview=True)
 
     assert (preview.outcome, preview.added, preview.removed) == ("previewed", (), ())
+    assert (preview.opened_paths, preview.closed_paths) == ((), ())
 
 
 def test_orders_share_one_read_session_and_each_has_a_write_session_of_its_own(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 
 import pytest
@@ -130,6 +131,22 @@ def test_what_aws_turned_away_each_time_changed_nothing_for_certain(
         getattr(desk, direction)(PEOPLE[direction], "admins")
     assert (turned_away.value.changed_nothing, is_in_effect(desk, direction)) == (True, False)
     assert len(desk.called(WRITES[direction])) == 3
+
+
+@directions
+def test_a_pause_that_aws_asks_for_is_remembered_by_the_next_order_and_not_sat_out_for_ever(
+    desk: Desk, direction: str
+) -> None:
+    desk.aws.faults.throttle(1, WRITES[direction], times=1, retry_after_seconds=3600)
+    for _ in range(2):
+        with pytest.raises(TemporaryError, match="asked for a pause") as busy:
+            getattr(desk, direction)(PEOPLE[direction], "admins")
+        assert busy.value.changed_nothing
+        assert (busy.value.retry_after_seconds or 0) > 3500
+        # What the session of the first order alone knew is forgotten with it.
+        del busy
+        gc.collect()
+    assert len(desk.called(WRITES[direction])) == 1
 
 
 @directions

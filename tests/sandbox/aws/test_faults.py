@@ -190,6 +190,31 @@ def test_awss_quotas_can_be_switched_on(
     assert other.list_instances()["Instances"] == []
 
 
+@pytest.mark.parametrize("fault", ["cut_connection", "fail"])
+def test_an_answer_can_be_lost_after_the_call_was_carried_out(
+    aws: SandboxAws, store: Any, seeded: SeededOrganisation, fault: str
+) -> None:
+    group, otto = seeded.groups["Staff"], seeded.users["otto"]
+    member = {"IdentityStoreId": seeded.identity_store_id, "GroupId": group, "MemberId": {"UserId": otto}}
+    rule = getattr(aws.faults, fault)(1, "CreateGroupMembership", times=2, afterwards=True)
+    for _ in range(2):
+        with pytest.raises((ConnectionClosedError, store.exceptions.InternalServerException)):
+            store.create_group_membership(**member)
+        assert (group, otto) in seeded.memberships
+    # The second answer that was lost is a conflict, as is the third, which is not lost.
+    assert refusal(store.create_group_membership, **member).code == "ConflictException"
+    assert rule.struck == 2
+
+
+def test_something_can_happen_before_the_nth_call_of_any_kind(
+    aws: SandboxAws, store: Any, seeded: SeededOrganisation
+) -> None:
+    where = {"IdentityStoreId": seeded.identity_store_id}
+    aws.faults.before(None, lambda: aws.faults.deny("ListUsers", "ListGroups"), nth=2)
+    assert len(store.list_users(**where)["Users"]) == 2
+    assert refusal(store.list_groups, **where).code == "AccessDeniedException"
+
+
 def test_a_call_can_be_answered_late(aws: SandboxAws, store: Any, seeded: SeededOrganisation) -> None:
     rule = aws.faults.delay(0.001, "ListUsers", times=1)
     assert outcomes(aws, store, seeded, 2) == [None, None]

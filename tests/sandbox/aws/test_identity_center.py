@@ -175,6 +175,87 @@ def test_assignments_can_be_made_and_taken_away(sso: Any, seeded: SeededOrganisa
     assert len(assignments(sso, seeded, "USER", seeded.users["anna"])) == 1
 
 
+def ask(client: Any, seeded: SeededOrganisation, verb: str, **other: str) -> Any:
+    """Begin to make or delete an assignment of Otto's; gives the answer's status."""
+    asked = {
+        "InstanceArn": seeded.instance_arn,
+        "TargetId": PRODUCTION,
+        "TargetType": "AWS_ACCOUNT",
+        "PermissionSetArn": seeded.permission_sets["Bare"],
+        "PrincipalType": "USER",
+        "PrincipalId": seeded.users["otto"],
+        **other,
+    }
+    answer = getattr(client, f"{verb}_account_assignment")(**asked)
+    return answer["AccountAssignmentCreationStatus" if verb == "create" else "AccountAssignmentDeletionStatus"]
+
+
+def follow(client: Any, seeded: SeededOrganisation, verb: str, status: Any) -> list[Any]:
+    """Ask how it went until it has ended; gives all statuses."""
+    word = "creation" if verb == "create" else "deletion"
+    seen = [status]
+    while seen[-1]["Status"] == "IN_PROGRESS" and len(seen) < 5:
+        answer = getattr(client, f"describe_account_assignment_{word}_status")(
+            **{
+                "InstanceArn": seeded.instance_arn,
+                f"AccountAssignment{word.capitalize()}RequestId": status["RequestId"],
+            }
+        )
+        seen.append(answer[f"AccountAssignment{word.capitalize()}Status"])
+    return seen
+
+
+@pytest.mark.parametrize(("verb", "there"), [("create", True), ("delete", False)])
+def test_assignments_are_made_and_deleted_in_the_background(
+    sso: Any, seeded: SeededOrganisation, verb: str, there: bool
+) -> None:
+    otto = Assignment(PRODUCTION, "Bare", "otto", to_group=False)
+    if not there:
+        seeded.assign(otto)
+    seen = follow(sso, seeded, verb, ask(sso, seeded, verb))
+
+    assert [status["Status"] for status in seen] == ["IN_PROGRESS", "IN_PROGRESS", "SUCCEEDED"]
+    assert (seeded._find(otto) is not None) == there
+    assert {key: value for key, value in seen[-1].items() if key not in ("Status", "RequestId")} == {
+        "TargetId": PRODUCTION,
+        "TargetType": "AWS_ACCOUNT",
+        "PermissionSetArn": seeded.permission_sets["Bare"],
+        "PrincipalType": "USER",
+        "PrincipalId": seeded.users["otto"],
+    }
+
+
+def test_what_cannot_be_assigned_fails_in_the_background_with_its_reason(sso: Any, seeded: SeededOrganisation) -> None:
+    otto = seeded.users["otto"]
+    seeded.delete_user("otto")
+    (*_, failed) = follow(sso, seeded, "create", ask(sso, seeded, "create"))
+    assert (failed["Status"], failed["FailureReason"]) == (
+        "FAILED",
+        f"Received a 404 status error: the USER assignee {otto} was not found in directory {seeded.identity_store_id}.",
+    )
+    (*_, missing) = follow(sso, seeded, "delete", ask(sso, seeded, "delete", PrincipalId=seeded.users["anna"]))
+    assert missing["FailureReason"].startswith("Received a 404 status error: EntitlementItem doesn't exist")
+    (*_, outside) = follow(
+        sso, seeded, "create", ask(sso, seeded, "create", PrincipalId=seeded.users["anna"], TargetId="999999999999")
+    )
+    assert outside["FailureReason"] == "Received a 404 status error: Account 999999999999 was not found."
+
+
+def test_an_assignment_that_is_there_is_made_again_with_success(sso: Any, seeded: SeededOrganisation) -> None:
+    for _ in range(2):
+        (*_, last) = follow(sso, seeded, "create", ask(sso, seeded, "create"))
+        assert last["Status"] == "SUCCEEDED"
+    assert len(assignments(sso, seeded, "USER", seeded.users["otto"])) == 1
+
+
+def test_ten_assignments_are_under_way_at_most(sso: Any, seeded: SeededOrganisation) -> None:
+    seeded.instance.assigning.go_on = lambda: None  # type: ignore[method-assign]
+    for _ in range(10):
+        ask(sso, seeded, "create")
+    with pytest.raises(sso.exceptions.ThrottlingException):
+        ask(sso, seeded, "create")
+
+
 def test_what_is_missing_is_named_in_the_message(sso: Any, seeded: SeededOrganisation) -> None:
     gone = seeded.permission_sets["Developer"]
     seeded.delete_permission_set("Developer")

@@ -1,0 +1,286 @@
+"""Direct assignments, over HTTP in the local AWS, which makes them in the background as AWS does."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ploy_connector_aws.aws.access import assignment
+from ploy_connector_aws.aws.access.assignment import FOLLOW_PAUSES_SECONDS, FOLLOW_SECONDS, OUTSTANDING
+from ploy_connector_aws.aws.access.orders import WRITE_SECONDS
+from ploy_connector_aws.sandbox.aws import Assignment, Group, SandboxAws
+from ploy_connector_aws.spec import NotFound, PermissionMissing, Refused, TemporaryError
+from tests.aws.conftest import DEV, EXTERNAL_ID, PROD, Customer
+
+from .conftest import ASSIGNING_POLICY, NOON, Desk, FakeClock
+
+OPERATIONS = {
+    "grant": ("CreateAccountAssignment", "DescribeAccountAssignmentCreationStatus", "AccountAssignmentCreationStatus"),
+    "revoke": ("DeleteAccountAssignment", "DescribeAccountAssignmentDeletionStatus", "AccountAssignmentDeletionStatus"),
+}
+PEOPLE = {"grant": "bo", "revoke": "dee"}
+"""Dee is assigned to read in production, Bo is not."""
+
+directions = pytest.mark.parametrize("direction", ["grant", "revoke"])
+
+
+@pytest.fixture
+def desk(assigning_desk: Desk) -> Desk:
+    return assigning_desk
+
+
+def is_assigned(desk: Desk, person: str) -> bool:
+    return any(
+        (row.target_id, row.permission_set_arn) == (PROD, desk.seeded.permission_sets["Reader"])
+        for row in desk.seeded._assignments.of([("USER", desk.seeded.users[person])])
+    )
+
+
+def is_in_effect(desk: Desk, direction: str) -> bool:
+    return is_assigned(desk, PEOPLE[direction]) == (direction == "grant")
+
+
+def ask(desk: Desk, direction: str, **more: Any) -> Any:
+    return getattr(desk, direction)(PEOPLE[direction], desk.role(PROD, "Reader"), **more)
+
+
+@directions
+def test_an_assignment_is_ordered_followed_to_its_end_and_read_back(desk: Desk, direction: str) -> None:
+    change = ask(desk, direction)
+
+    edge = desk.assigned(PEOPLE[direction], PROD, "Reader")
+    assert (change.outcome, is_in_effect(desk, direction)) == ("applied", True)
+    assert (change.added, change.removed) == (((edge,), ()) if direction == "grant" else ((), (edge,)))
+    assert change.opened_paths + change.closed_paths == (desk.path(edge),)
+    assert change.effects_complete
+    assert change.scope == f"identity-center/assignments/users/{desk.seeded.users[PEOPLE[direction]]}"
+    assert (edge in desk.emitted(change.scope)) == (direction == "grant")
+    write, follow, _ = OPERATIONS[direction]
+    assert desk.called(write, follow) == [write, follow, follow]
+
+
+@directions
+def test_a_second_order_finds_it_in_effect(desk: Desk, direction: str) -> None:
+    ask(desk, direction)
+
+    assert ask(desk, direction).outcome == "already_in_effect"
+    assert len(desk.called(OPERATIONS[direction][0])) == 1
+
+
+@directions
+def test_a_preview_changes_nothing(desk: Desk, direction: str) -> None:
+    change = ask(desk, direction, preview=True)
+
+    assert (change.outcome, is_in_effect(desk, direction)) == ("previewed", False)
+    assert len(desk.aws.calls.to("AssumeRole")) == 1
+
+
+def test_what_a_group_gives_is_no_assignment_of_the_person_s_own(desk: Desk) -> None:
+    desk.seeded.assign(Assignment(PROD, "Reader", "admins"))
+
+    assert ask(desk, "grant").outcome == "applied"
+    change = desk.revoke("bo", desk.role(PROD, "Reader"))
+    assert change.remaining_paths == (
+        desk.path(desk.membership("bo", "admins"), desk.assigned("admins", PROD, "Reader")),
+    )
+
+
+@directions
+@pytest.mark.parametrize("fault", ["cut_connection", "fail"])
+def test_a_lost_answer_is_settled_by_reading_back(desk: Desk, direction: str, fault: str) -> None:
+    getattr(desk.aws.faults, fault)(1, OPERATIONS[direction][0], afterwards=True)
+
+    assert (ask(desk, direction).outcome, is_in_effect(desk, direction)) == ("applied", True)
+
+
+@directions
+def test_a_conflict_with_a_write_that_is_still_spreading_is_tried_again(desk: Desk, direction: str) -> None:
+    desk.aws.faults.answer(OPERATIONS[direction][0], "ConflictException", times=2)
+
+    assert ask(desk, direction).outcome == "applied"
+
+
+@directions
+def test_not_to_be_allowed_to_follow_is_no_success_but_reading_back_may_confirm_it(desk: Desk, direction: str) -> None:
+    desk.aws.faults.deny(OPERATIONS[direction][1])
+
+    assert (ask(desk, direction).outcome, is_in_effect(desk, direction)) == ("applied", True)
+
+
+@directions
+def test_what_can_neither_be_followed_nor_read_back_is_unknown(desk: Desk, direction: str) -> None:
+    write, follow, _ = OPERATIONS[direction]
+    desk.aws.faults.deny(follow)
+    desk.aws.faults.before(write, lambda: desk.aws.faults.deny("ListAccountAssignmentsForPrincipal"))
+
+    with pytest.raises(TemporaryError, match="AWS took the order") as unknown:
+        ask(desk, direction)
+    assert not unknown.value.changed_nothing
+
+
+@directions
+def test_what_does_not_end_in_time_is_unknown(desk: Desk, direction: str) -> None:
+    assigning = desk.seeded.instance.assigning
+    desk.aws.faults.before(OPERATIONS[direction][0], lambda: setattr(assigning, "go_on", lambda: None))
+
+    with pytest.raises(TemporaryError, match="AWS took the order") as unknown:
+        ask(desk, direction)
+    assert (unknown.value.changed_nothing, is_in_effect(desk, direction)) == (False, False)
+    assert desk.clock.waited[: len(FOLLOW_PAUSES_SECONDS)] == list(FOLLOW_PAUSES_SECONDS)
+
+
+def test_a_person_deleted_while_it_is_made_is_not_found(desk: Desk) -> None:
+    desk.aws.faults.before("CreateAccountAssignment", lambda: desk.seeded.delete_user("bo"))
+
+    with pytest.raises(NotFound) as gone:
+        ask(desk, "grant")
+    assert (gone.value.kind, gone.value.id) == ("USER", desk.seeded.users["bo"])
+
+
+def test_a_permission_set_deleted_while_it_is_made_is_not_found(desk: Desk) -> None:
+    arn = desk.seeded.permission_sets["Reader"]
+    desk.aws.faults.before("CreateAccountAssignment", lambda: desk.seeded.delete_permission_set("Reader"))
+
+    with pytest.raises(NotFound) as gone:
+        ask(desk, "grant")
+    assert (gone.value.kind, gone.value.id) == ("PERMISSION_SET", arn)
+
+
+def test_an_account_outside_of_the_organization_is_not_found(desk: Desk) -> None:
+    with pytest.raises(NotFound, match="something of what the assignment names"):
+        desk.grant("bo", desk.role("999999999999", "Reader"))
+
+
+def test_a_permission_set_of_another_instance_is_not_found(desk: Desk) -> None:
+    arn = "arn:aws:sso:::permissionSet/ssoins-0000000000000000/ps-0000000000000000"
+    with pytest.raises(NotFound) as gone:
+        desk.grant("bo", f"{PROD}/{arn}")
+    assert (gone.value.kind, gone.value.id) == ("PERMISSION_SET", arn)
+
+
+def test_somebody_else_who_takes_it_away_first_leaves_it_in_effect_and_not_ours(desk: Desk) -> None:
+    own = Assignment(PROD, "Reader", "dee", to_group=False)
+    desk.aws.faults.before("DeleteAccountAssignment", lambda: desk.seeded.unassign(own))
+
+    assert ask(desk, "revoke").outcome == "already_in_effect"
+
+
+@pytest.mark.parametrize(
+    ("reason", "error", "named"),
+    [
+        ("Received a 404 status error: Not supported policy arn:aws:iam::1:policy/x.", Refused, "assignment_failed"),
+        ("Received a 403 status error: Access denied by IAM. Please check your policy", Refused, "assignment_denied"),
+        ("Received a 404 status error: the USER assignee x was not found in directory d-1.", NotFound, None),
+        ("An unexpected internal service exception was encountered", TemporaryError, None),
+        ("", TemporaryError, None),
+    ],
+)
+def test_an_assignment_that_failed_is_said_by_its_kind_and_in_our_own_words(
+    desk: Desk, reason: str, error: type[Exception], named: str | None
+) -> None:
+    assigning = desk.seeded.instance.assigning
+    begin = assigning.begin
+    desk.aws.faults.before(
+        "CreateAccountAssignment",
+        lambda: setattr(assigning, "begin", lambda parameters, _: begin(parameters, lambda: reason or " ")),
+    )
+
+    with pytest.raises(error) as failed:
+        ask(desk, "grant")
+    assert vars(failed.value).get("reason") == named
+    assert not reason or reason not in str(failed.value)
+    assert not is_assigned(desk, "bo")
+
+
+@directions
+def test_a_role_without_the_optional_permissions_is_told_which(desk: Desk, direction: str) -> None:
+    write = OPERATIONS[direction][0]
+    desk.aws.faults.deny(write)
+
+    with pytest.raises(PermissionMissing) as denied:
+        ask(desk, direction)
+    assert denied.value.actions == (f"sso:{write}",)
+
+
+def test_it_is_begun_only_if_what_aws_does_in_the_background_ends_in_time_too(desk: Desk) -> None:
+    needed = timedelta(seconds=WRITE_SECONDS + FOLLOW_SECONDS)
+    with pytest.raises(TemporaryError) as too_late:
+        ask(desk, "grant", write_before=NOON + needed - timedelta(milliseconds=1))
+    assert too_late.value.changed_nothing
+    assert ask(desk, "grant", write_before=NOON + needed).outcome == "applied"
+
+
+def test_ten_at_most_are_under_way_at_once_for_all_of_the_process(desk: Desk) -> None:
+    slots = assignment._slots_of(desk.seeded.instance_arn)
+    for _ in range(OUTSTANDING):
+        assert slots.acquire(blocking=False)
+    with pytest.raises(TemporaryError, match="10 changes of assignments are under way already") as busy:
+        ask(desk, "grant")
+    assert (busy.value.changed_nothing, desk.called("CreateAccountAssignment")) == (True, [])
+
+    slots.release()
+    assert ask(desk, "grant").outcome == "applied"
+    # The place is given back, however an order ends.
+    desk.aws.faults.deny("DeleteAccountAssignment")
+    with pytest.raises(PermissionMissing):
+        desk.revoke("bo", desk.role(PROD, "Reader"))
+    assert slots.acquire(blocking=False)
+
+
+def test_many_orders_at_once_stay_within_the_quota_and_all_succeed(desk: Desk) -> None:
+    people = [desk.seeded.users[name] for name in ("ana", "bo", "Cy Crane")]
+    roles = [desk.role(account, name) for account in (DEV, PROD) for name in ("Reader", "Administrator")]
+    most: list[int] = []
+    lock = threading.Lock()
+    begin = desk.seeded.instance.assigning.begin
+
+    def count(*asked: Any) -> Any:
+        status = begin(*asked)
+        with lock:
+            running = desk.seeded.instance.assigning._requests.values()
+            most.append(sum(request.steps_left > 0 for request in running))
+        return status
+
+    desk.seeded.instance.assigning.begin = count  # type: ignore[method-assign, assignment]
+    clocks = [FakeClock() for _ in range(4)]
+    desks = [Desk(desk.customer, clock, desk.settings) for clock in clocks]
+
+    def work(number: int) -> list[str]:
+        mine = desks[number]
+        return [mine.grant(person, role).outcome for person in people for role in roles[number : number + 1]]
+
+    with ThreadPoolExecutor(4) as threads:
+        outcomes = [outcome for each in threads.map(work, range(4)) for outcome in each]
+    for each in desks:
+        each.changer.close()
+    assert set(outcomes) == {"applied"}
+    assert max(most) <= OUTSTANDING
+
+
+def test_a_group_that_opens_it_too_is_a_remaining_way(desk: Desk) -> None:
+    desk.seeded.add_group(Group("readers", members=("dee",)))
+    desk.seeded.assign(Assignment(PROD, "Reader", "readers"))
+
+    change = ask(desk, "revoke")
+
+    assert change.remaining_paths == (
+        desk.path(desk.membership("dee", "readers"), desk.assigned("readers", PROD, "Reader")),
+    )
+    assert change.sessions_end_by is not None
+
+
+def test_a_member_account_is_told_that_only_the_management_account_may_ask(aws: SandboxAws, desk: Desk) -> None:
+    name = f"assigning-{desk.seeded.organisation.owner_account_id}"
+    role = aws.create_integration_role(DEV, EXTERNAL_ID, name, ASSIGNING_POLICY)
+    settings = {**desk.customer.settings, "account_id": DEV, "role_arn": role}
+    member = Desk(Customer(aws, desk.seeded, settings), settings=desk.settings)
+
+    with pytest.raises(PermissionMissing) as denied:
+        ask(member, "grant")
+    assert "management account or a delegated administrator of IAM Identity Center" in (denied.value.fix or "")
+    assert not is_assigned(desk, "bo")
+    member.changer.close()
