@@ -70,25 +70,34 @@ def read_entry(session: RoleSession, pauses: Sequence[float], wait: Callable[[fl
         wait: Sleeps.
     """
     config = session.config
-    with ThreadPoolExecutor(3) as threads:
+    try:
         client = make_sts_client(config.region, SHORT)
+    except Exception as error:  # noqa: BLE001 - the operator's own files are read here, which may say anything
+        return _not_even_asked(to_connector_error(error, Call("sts", "AssumeRole", {})))
+    with ThreadPoolExecutor(3) as threads:
         owner = threads.submit(_read_owner, client)
-        error = _enter(session, pauses, wait)
+        refusal = _enter(session, pauses, wait)
         # Only now: before a new role is known everywhere, everybody is denied it.
         without = threads.submit(_try_entering, client, config)
         other = threads.submit(_try_entering, client, config, ExternalId=str(uuid.uuid4()))
     client.close()
-    of_owner = _judge_owner(owner.result(), config.region, error)
-    failed_check = OWN_CREDENTIALS if of_owner.outcome == "failed" else ASSUME_ROLE if error else None
+    of_owner = _judge_owner(owner.result(), config.region, refusal)
+    failed_check = OWN_CREDENTIALS if of_owner.outcome == "failed" else ASSUME_ROLE if refusal else None
     return Entry(
         checks=(
             of_owner,
-            _judge_entry(config, error, failed_check),
+            _judge_entry(config, refusal, failed_check),
             _judge_refusal(REQUIRED, without.result(), failed_check),
             _judge_refusal(EXACT, other.result(), failed_check),
         ),
         failed_check=failed_check,
     )
+
+
+def _not_even_asked(error: ConnectorError) -> Entry:
+    why = f"Not tried, as {OWN_CREDENTIALS} failed."
+    others = (skipped(name, why) for name in (ASSUME_ROLE, REQUIRED, EXACT))
+    return Entry(checks=(failed(OWN_CREDENTIALS, error), *others), failed_check=OWN_CREDENTIALS)
 
 
 def _enter(session: RoleSession, pauses: Sequence[float], wait: Callable[[float], object]) -> ConnectorError | None:

@@ -112,6 +112,12 @@ BROKEN_ENTRIES: dict[str, Fault] = {
     "Ploy has no credentials of its own": _entry(
         _forget_credentials, "could not be found or are incomplete", _be_ploy, "own-credentials"
     ),
+    "Ploy's own profile does not exist": _entry(
+        lambda patient: patient.monkeypatch.setenv("AWS_PROFILE", "nobody"),
+        "could not be found or are incomplete",
+        lambda patient: patient.monkeypatch.delenv("AWS_PROFILE"),
+        "own-credentials",
+    ),
     "the Region is not enabled for Ploy's own account": _entry(
         lambda patient: patient.aws.accounts.disable_regions(PLOY_ACCOUNT_ID, patient.region),
         "it is not enabled for Ploy's own AWS account",
