@@ -105,7 +105,8 @@ def test_an_exception_that_is_not_of_the_specification_does_not_get_out(
         *connector.hooks.list_resources(skip=frozenset()),
     ]
 
-    assert [check.outcome for check in report.checks] == ["failed", "skipped", "skipped"]
+    first, *others = (check.outcome for check in report.checks)
+    assert (first, set(others)) == ("failed", {"skipped"})
     assert {page.scope: page.ending for page in pages} == dict.fromkeys(
         ("identity-center", "iam", *SCOPE_GROUPS["resources"]), "failed"
     )

@@ -229,6 +229,11 @@ EXPLANATIONS: dict[str, Explanation] = {
 # No permission of the customer's: it is what the role's trust policy allows.
 ASSUME_ROLE = Action("sts:AssumeRole", "sts", "AssumeRole", "read", "entering the AWS account")
 
+# AWS answers it whatever the caller may do (AWS.md section 4).
+GET_CALLER_IDENTITY = Action(
+    "sts:GetCallerIdentity", "sts", "GetCallerIdentity", "read", "knowing whose keys these are"
+)
+
 KMS_DECRYPT = "kms:Decrypt"
 
 _KMS_STATEMENT: dict[str, Any] = {
