@@ -9,7 +9,7 @@ from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.runtime.tasks.events import TaskEvents
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.runtime.tasks.loop import TaskLoop
-from ploy_connector_aws.spec import Connector
+from ploy_connector_aws.spec import ConnectionReport, Connector
 
 from .metrics import IntegrationMetrics
 from .polling import Workplace
@@ -44,6 +44,7 @@ class ServedTasks:
                 open_platform=self._open_platform,
                 sync_now=lambda preview: place.wishes.ask(preview=preview),
                 events=_Counted(place.wishes, place.metrics),
+                hindrance=lambda: place.wishes.blocked,
             ).run(stop)
 
     def _open_connector(self) -> Connector:
@@ -59,6 +60,9 @@ class _Counted(TaskEvents):
     def __init__(self, wishes: Wishes, metrics: IntegrationMetrics) -> None:
         self._wishes = wishes
         self._metrics = metrics
+
+    def checked(self, report: ConnectionReport) -> None:
+        self._wishes.note_report(report)
 
     def polled(self, answer: wire.LeaseAnswer) -> None:
         self._wishes.heed(answer)

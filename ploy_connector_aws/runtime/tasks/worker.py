@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from ploy_connector_aws.spec import AccessChange, Connector, ConnectorError, Failure
+from ploy_connector_aws.spec import AccessChange, ConnectionReport, Connector, ConnectorError, Failure
 
 from .board import Board, last_moment, write_before
 from .doing import (
@@ -94,6 +94,8 @@ class Worker:
         result = make(begun)
         now = self._now()
         self._events.ended(held.task.kind, _outcome(result), (now - began).total_seconds())
+        if isinstance(result, Done) and isinstance(result.result, ConnectionReport):
+            self._events.checked(result.result)
         if not isinstance(result, Again):
             self._journal.finish(begun.task.id, to_report(begun, result))
             return

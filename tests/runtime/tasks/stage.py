@@ -70,6 +70,7 @@ class Runtime:
         sync_now: Callable[[bool], wire.SyncSummary] = no_sync,
         events: TaskEvents | None = None,
         open_connector: Callable[[], Connector] | None = None,
+        hindrance: Callable[[], str | None] = lambda: None,
     ) -> None:
         events = events or TaskEvents()
         open_connector = open_connector or (lambda: open_club(stage.club))
@@ -77,7 +78,7 @@ class Runtime:
         now = stage.clock
         self.stage = stage
         self.journal = Journal(stage.folder / "one.tasks.sqlite", stage.writes.connection())
-        self.board = Board(self.journal, workers=2, now=now)
+        self.board = Board(self.journal, workers=2, hindrance=hindrance, now=now)
         self.poll = Poll(queue, "one", self.journal, self.board, events, now)
         self.keeping = Keeping(queue, "one", self.journal, self.board, now)
         self.outbox = Outbox(queue, "one", self.journal, events, now)

@@ -218,10 +218,17 @@ def test_what_an_exception_says_is_never_repeated(stage: Stage, caplog: pytest.L
 
 def test_a_check_answers_with_the_report_of_the_connection_test(stage: Stage) -> None:
     task_id = stage.queue.order("check")
-    stage.work_off()
+    told: list[ConnectionReport] = []
+
+    class Told(TaskEvents):
+        def checked(self, report: ConnectionReport) -> None:
+            told.append(report)
+
+    stage.work_off(Runtime(stage, events=Told()))
     report = stage.queue.result(task_id)
     assert isinstance(report, wire.TaskDone)
     assert report.report == ConnectionReport(checks=(Check(name="door", outcome="passed", message="It is open."),))
+    assert told == [report.report]
 
 
 @pytest.mark.parametrize(
