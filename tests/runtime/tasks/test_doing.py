@@ -13,6 +13,7 @@ from ploy_connector_aws.platform.errors import PlatformRefused, PlatformUnavaila
 from ploy_connector_aws.runtime.lock import SyncRunning
 from ploy_connector_aws.runtime.reading import UnexpectedFailure
 from ploy_connector_aws.runtime.store import UnusableStore
+from ploy_connector_aws.runtime.tasks.events import TaskEvents
 from ploy_connector_aws.spec import AccessChange, Check, ConfigurationError, ConnectionReport, Connector, Grant, Refused
 from tests.runtime.pictures import START, membership
 
