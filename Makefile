@@ -22,8 +22,9 @@ check: $(READY)  ## Lint, format, types, layers, documents, manifest.
 	$(BIN)/mypy
 	$(BIN)/pytest tests/test_layers.py tests/test_docs.py tests/test_manifest.py
 
-bench: $(READY)  ## Time, calls and peak memory of a sync, for two sizes of organisation.
+bench: $(READY)  ## Time, calls and peak memory of a sync, for two sizes of organisation; time of a thousand tasks.
 	$(BIN)/python -m benchmarks.sync_memory
+	$(BIN)/python -m benchmarks.task_rush
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

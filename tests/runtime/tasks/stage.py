@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.tasks import Journal, TaskEvents
@@ -61,28 +62,45 @@ def no_sync(_: bool) -> wire.SyncSummary:
     return wire.SyncSummary(status="committed", generation=7)
 
 
+class Place(Protocol):
+    """What outlives a process: the files, Ploy, the time."""
+
+    writes: Writes
+    steps: int
+    integration_id: str
+    tasks_path: Path
+    snapshot_path: Path
+
+    @property
+    def queue(self) -> Any: ...
+
+    @property
+    def clock(self) -> Callable[[], datetime]: ...
+
+    def open_connector(self) -> Connector: ...
+
+
 class Runtime:
     """One process."""
 
     def __init__(
         self,
-        stage: Stage,
+        stage: Place,
         sync_now: Callable[[bool], wire.SyncSummary] = no_sync,
         events: TaskEvents | None = None,
         open_connector: Callable[[], Connector] | None = None,
         hindrance: Callable[[], str | None] = lambda: None,
     ) -> None:
         events = events or TaskEvents()
-        open_connector = open_connector or (lambda: open_club(stage.club))
-        queue: Any = stage.queue
-        now = stage.clock
+        open_connector = open_connector or stage.open_connector
+        queue, now, integration_id = stage.queue, stage.clock, stage.integration_id
         self.stage = stage
-        self.journal = Journal(stage.folder / "one.tasks.sqlite", stage.writes.connection())
+        self.journal = Journal(stage.tasks_path, stage.writes.connection())
         self.board = Board(self.journal, workers=2, hindrance=hindrance, now=now)
-        self.poll = Poll(queue, "one", self.journal, self.board, events, now)
-        self.keeping = Keeping(queue, "one", self.journal, self.board, now)
-        self.outbox = Outbox(queue, "one", self.journal, events, now)
-        self.known = KnownAccess(stage.folder / "one.sqlite")
+        self.poll = Poll(queue, integration_id, self.journal, self.board, events, now)
+        self.keeping = Keeping(queue, integration_id, self.journal, self.board, now)
+        self.outbox = Outbox(queue, integration_id, self.journal, events, now)
+        self.known = KnownAccess(stage.snapshot_path)
         self.worker = Worker(self.board, self.journal, self.known, open_connector, sync_now, events, now)
 
     def turn(self) -> None:
@@ -101,16 +119,22 @@ class Runtime:
 
 @dataclass
 class Stage:
-    """What outlives a process: the files, Ploy, the club."""
+    """A club and a queue in memory, and the files in one folder."""
 
     folder: Path
     clock: Clock = field(default_factory=lambda: Clock(START))
     writes: Writes = field(default_factory=Writes)
     steps: int = 0
+    integration_id: str = "one"
 
     def __post_init__(self) -> None:
         self.queue = Queue(self.clock)
         self.club = Club(self.clock)
+        self.tasks_path = self.folder / "one.tasks.sqlite"
+        self.snapshot_path = self.folder / "one.sqlite"
+
+    def open_connector(self) -> Connector:
+        return open_club(self.club)
 
     def work_off(self, runtime: Runtime | None = None, *, seconds: float = 10) -> None:
         """Let a runtime work until every task has ended and nothing waits, as time goes on; its process may end, and

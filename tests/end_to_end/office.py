@@ -1,0 +1,363 @@
+"""Customers whose tasks are worked off step by step over HTTP, by a clock that nobody waits for, and the truth of each.
+
+Every membership that comes or goes in AWS is written down, with the time and by whose hand, so that what is reported
+can be compared with what was so at that very moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import botocore.endpoint
+import httpx
+import pytest
+import time_machine
+from botocore.httpsession import URLLib3Session
+
+from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.sync import sync_once
+from ploy_connector_aws.config import IDENTITY_CENTER
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.auth import TokenSource
+from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.platform.retry import RetryPolicy
+from ploy_connector_aws.runtime.opening import open_connector
+from ploy_connector_aws.runtime.settings import OperatorSettings
+from ploy_connector_aws.sandbox.aws import SandboxAws, SeededOrganisation, fresh_account_id
+from ploy_connector_aws.sandbox.aws.tables import MembershipTable
+from ploy_connector_aws.sandbox.ploy import LocalPloy
+from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
+from ploy_connector_aws.spec import Connector
+from tests.aws.conftest import ORGANISATION, REGION, SEED_POLICY, set_environment
+from tests.runtime.double import Crash
+from tests.runtime.tasks.stage import MOST_STEPS, Runtime, Writes
+
+from .oracle import Facts, facts_in, facts_in_aws
+
+MORNING = datetime(2026, 11, 24, 6, tzinfo=UTC)
+LEASE = timedelta(seconds=120)
+UNDER_WAY = ("queued", "leased")
+
+T = TypeVar("T")
+Pair = tuple[str, str]
+"""Ids of a user and a group."""
+
+
+class Event(NamedTuple):
+    """A membership came or went."""
+
+    at: datetime
+    pair: Pair
+    is_member: bool
+    is_ours: bool
+    """Whether the connector did it, and nobody else."""
+
+
+class Register(MembershipTable):
+    """AWS's memberships, with all that ever became of them."""
+
+    def __init__(self, memberships: MembershipTable) -> None:
+        super().__init__()
+        self.events: list[Event] = []
+        self.is_ours = False
+        for membership_id, row in memberships.items():
+            self[membership_id] = row
+        self.is_ours = True
+
+    def __setitem__(self, membership_id: str, row: Any) -> None:
+        super().__setitem__(membership_id, row)
+        self._note(row, True)
+
+    def __delitem__(self, membership_id: str) -> None:
+        row = self[membership_id]
+        super().__delitem__(membership_id)
+        self._note(row, False)
+
+    def of(self, pair: Pair) -> list[Event]:
+        return [event for event in self.events if event.pair == pair]
+
+    def was_member(self, pair: Pair, moment: datetime) -> bool:
+        held = [event.is_member for event in self.of(pair) if event.at <= moment]
+        return bool(held) and held[-1]
+
+    @contextlib.contextmanager
+    def by_others(self) -> Iterator[None]:
+        """What happens in the block is not the connector's doing."""
+        self.is_ours = False
+        try:
+            yield
+        finally:
+            self.is_ours = True
+
+    def _note(self, row: Mapping[str, Any], is_member: bool) -> None:
+        pair = row["MemberId"]["UserId"], row["GroupId"]
+        self.events.append(Event(datetime.now(UTC), pair, is_member, self.is_ours))
+
+
+@dataclass
+class Network:
+    """Counts what the process that works off tasks sends, to either side; it may end at one of the calls."""
+
+    sent: int = 0
+    crash_at: int | None = None
+    is_after: bool = False
+    """Whether the other side has acted and answered by then."""
+    sessions: set[URLLib3Session] = field(default_factory=set)
+    """Who holds connections to AWS."""
+
+    def hang_up(self) -> None:
+        """Close all connections to AWS, as the end of a process does."""
+        while self.sessions:
+            self.sessions.pop().close()
+
+    def crash(self, nth: int, *, is_after: bool) -> None:
+        """Let the process end at the nth call from now on."""
+        self.crash_at, self.is_after = self.sent + nth, is_after
+
+    def pass_on(self, send: Callable[[], T]) -> T:
+        if threading.current_thread() is not threading.main_thread():
+            return send()  # one of a scan's readers
+        self.sent += 1
+        is_last = self.sent == self.crash_at
+        if is_last and not self.is_after:
+            raise Crash
+        answer = send()
+        if is_last:
+            raise Crash
+        return answer
+
+
+class Wire(httpx.BaseTransport):
+    """The way to Ploy."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._http = httpx.HTTPTransport()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self._network.pass_on(lambda: self._http.handle_request(request))
+
+    def close(self) -> None:
+        self._http.close()
+
+
+@dataclass
+class City:
+    """A local AWS and a local Ploy for many customers, one after the other."""
+
+    folder: Path
+    aws: SandboxAws
+    ploy: LocalPloy
+    network: Network
+    clock: time_machine.Traveller
+    opened: int = 0
+
+    @contextlib.contextmanager
+    def office(self) -> Iterator[Office]:
+        """A new customer, of whom nobody knows anything yet."""
+        self.opened += 1
+        office = Office(self, self.folder / str(self.opened))
+        try:
+            yield office
+        finally:
+            office.calm()
+            office.close()
+            office.queue.close()
+
+
+@contextlib.contextmanager
+def open_city(folder: Path) -> Iterator[City]:
+    """Start both. Time stands where it is put, but for the moments that pass by themselves."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        time_machine.travel(MORNING, tick=True) as clock,
+        SandboxAws() as aws,
+        LocalPloy(folder / "ploy", task_lease=LEASE) as ploy,
+    ):
+        ploy.bells.stop()  # nobody is kept waiting for tasks
+        set_environment(patch, aws)
+        network = Network()
+        send = URLLib3Session.send
+
+        def noted(self: URLLib3Session, request: Any) -> Any:
+            network.sessions.add(self)
+            return network.pass_on(lambda: send(self, request))
+
+        patch.setattr(URLLib3Session, "send", noted)
+        patch.setattr(time, "sleep", lambda seconds: clock.shift(timedelta(seconds=seconds)))
+        patch.setattr(botocore.endpoint, "time", time)
+        yield City(folder, aws, ploy, network, clock)
+
+
+class Office:
+    """One customer, and the process that works off the tasks for it now, if any."""
+
+    def __init__(self, city: City, folder: Path) -> None:
+        self.city = city
+        self.writes = Writes()
+        self.steps = 0
+        self.crashes: list[datetime] = []
+        account_id = fresh_account_id()
+        self.seeded: SeededOrganisation = city.aws.seed(replace(ORGANISATION, owner_account_id=account_id))
+        table = self.seeded.instance.store.group_memberships
+        assert isinstance(table, MembershipTable)
+        self.register = self.seeded.instance.store.group_memberships = Register(table)
+        organisation = city.ploy.create_organisation(f"Customer {city.opened}")
+        made = city.ploy.create_integration(organisation, "aws")
+        self.integration_id = made.id
+        role_arn = city.aws.create_integration_role(account_id, str(made.settings["external_id"]), policy=SEED_POLICY)
+        settings = {"account_id": account_id, "region": REGION, "role_arn": role_arn, "scopes": [IDENTITY_CENTER]}
+        config = city.ploy.change_settings(made.id, settings).settings  # type: ignore[arg-type]
+        token = city.ploy.create_token(organisation).token
+        self.settings = OperatorSettings.model_validate(
+            {
+                "integration": {"id": made.id, "connector": "aws"},
+                "config": dict(config),
+                "platform": {"url": city.ploy.url, "token": token},
+                "state": {"dir": folder},
+            }
+        )
+        self.tasks_path, self.snapshot_path = self.settings.tasks_path, self.settings.snapshot_path
+        self.queue = PlatformClient(
+            city.ploy.url,
+            TokenSource.find(token=self.settings.platform.token, file=None),
+            transport=Wire(city.network),
+            retry=RetryPolicy(max_attempts=1),
+        )
+        self._runtime: Runtime | None = None
+
+    def clock(self) -> datetime:
+        return datetime.now(UTC)
+
+    def move(self, seconds: float) -> None:
+        self.city.clock.shift(timedelta(seconds=seconds))
+
+    def open_connector(self) -> Connector:
+        return open_connector(self.settings).connector
+
+    # What people do.
+
+    def pair(self, person: str, group: str) -> Pair:
+        return self.seeded.users[person], self.seeded.groups[group]
+
+    def order(self, kind: wire.TaskKind, person: str, group: str, *, minutes: float = 60, **more: Any) -> str:
+        """Order a grant or a revoke at Ploy; the task's id."""
+        account_id, entitlement_id = self.pair(person, group)
+        deadline = self.clock() + timedelta(minutes=minutes)
+        return self.city.ploy.create_task(
+            self.integration_id,
+            kind,
+            account_id=account_id,
+            entitlement_id=entitlement_id,
+            deadline=deadline,
+            **more,
+        ).id
+
+    def change_behind_our_back(self, person: str, group: str) -> None:
+        """Put somebody into a group or, who is in it, out of it."""
+        user_id, group_id = self.pair(person, group)
+        store = self.seeded.instance.store
+        if user_id in store.users and group_id in store.groups:
+            with self.register.by_others():
+                is_member = (group_id, user_id) in self.seeded.memberships
+                (self.seeded.remove_member if is_member else self._join)(group, person)
+
+    def _join(self, group: str, person: str) -> None:
+        user_id, group_id = self.pair(person, group)
+        self.register.join(self.seeded.identity_store_id, group_id, user_id)
+
+    def delete_group(self, group: str) -> None:
+        if self.seeded.groups[group] in self.seeded.instance.store.groups:
+            with self.register.by_others():
+                self.seeded.delete_group(group)
+
+    def delete_user(self, person: str) -> None:
+        if self.seeded.users[person] in self.seeded.instance.store.users:
+            with self.register.by_others():
+                self.seeded.delete_user(person)
+
+    # The process.
+
+    @property
+    def runtime(self) -> Runtime:
+        self._runtime = self._runtime or Runtime(self)
+        return self._runtime
+
+    def close(self) -> None:
+        """End the process; also where it ended by itself."""
+        if self._runtime is not None:
+            self._runtime.close()
+        self._runtime = None
+        self.city.network.hang_up()
+
+    @contextlib.contextmanager
+    def may_crash(self) -> Iterator[None]:
+        """Note it where the process ends in the block."""
+        try:
+            yield
+        except Crash:
+            self.crashes.append(self.clock())
+            self.close()
+
+    def turn(self) -> None:
+        with self.may_crash():
+            self.runtime.turn()
+
+    def calm(self) -> None:
+        """Nothing goes wrong any more."""
+        self.city.aws.faults.reset()
+        self.city.ploy.faults.clear()
+        self.city.network.crash_at = self.writes.crash_at = None
+
+    def work_off(self, *, seconds: float = 20) -> None:
+        """Work until every task has ended and no report waits, as time goes on."""
+        for _ in range(MOST_STEPS):
+            self.turn()
+            tasks = self.city.ploy.tasks(self.integration_id)
+            if not any(task.state in UNDER_WAY for task in tasks) and not self.runtime.journal.reports():
+                return
+            self.move(seconds)
+        raise AssertionError("it does not come to an end")
+
+    def scan(self) -> Exit:
+        """Sync as the command does."""
+        self.city.network.crash_at = None
+        with contextlib.redirect_stdout(io.StringIO()):
+            return sync_once(self.settings, as_json=True)
+
+    # What came of it.
+
+    def tasks(self) -> list[OrderedTask]:
+        return self.city.ploy.tasks(self.integration_id)
+
+    def reports_of(self, task_id: str) -> int:
+        """How often the task was ended by a report."""
+        history = self.city.ploy.task_history(self.integration_id, task_id)
+        ended = sum(event.event in ("done", "manual") for event in history)
+        is_unheard = any(event.event == "manual" for event in history) and self._was_given_up(task_id)
+        return ended - is_unheard
+
+    def _was_given_up(self, task_id: str) -> bool:
+        """Whether Ploy itself made a manual task of it, whatever was reported later."""
+        task = self.city.ploy.task(self.integration_id, task_id)
+        first = next(
+            event
+            for event in self.city.ploy.task_history(self.integration_id, task_id)
+            if event.event in ("done", "manual")
+        )
+        return first.at >= task.deadline
+
+    def in_aws(self) -> Facts:
+        instance = self.seeded.instance
+        return facts_in_aws(instance.owner_account_id, instance.primary_region, instance.identity_store_id)
+
+    def at_ploy(self) -> Facts:
+        return facts_in(self.city.ploy.records(self.integration_id))

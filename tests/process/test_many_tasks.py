@@ -1,0 +1,33 @@
+"""Many tasks that are queued at once are worked off within AWS's budgets, without one failure."""
+
+from __future__ import annotations
+
+from benchmarks.task_rush import AS_FAST_AS_IT_GOES, measure
+from ploy_connector_aws.aws.throttle import CALLS_PER_SECOND
+
+LOOKS_PER_TASK = 2
+"""GetGroupMembershipId before and after: of all calls of a task the one that its budget lets through last."""
+BURST_SECONDS = 0.25
+
+
+def test_two_hundred_tasks_at_once_are_worked_off_with_seven_calls_each_and_no_failure() -> None:
+    """``make bench`` does it with a thousand, which would take too long here."""
+    tasks = 200
+    rush = measure(tasks, rate_factor=AS_FAST_AS_IT_GOES)
+    assert (rush.outcomes, rush.attempts, rush.is_true, rush.throttled) == ({"applied": tasks}, tasks, True, 0)
+    each = {operation: rush.calls[operation] / tasks for operation in rush.calls}
+    assert each["GetGroupMembershipId"] == LOOKS_PER_TASK
+    assert each["CreateGroupMembership"] + each["DeleteGroupMembership"] == 1
+    # One session for each change, and four workers and a scan that look things up.
+    assert rush.calls["AssumeRole"] <= tasks + 6
+    assert sum(rush.calls.values()) < 8 * tasks
+    assert rush.seconds < 120, "that would be more than half a second for each"
+
+
+def test_at_the_real_rate_aws_never_throttles_and_no_second_is_wasted() -> None:
+    tasks = 40
+    rush = measure(tasks, people=20, rate_factor=1, has_quotas=True)
+    assert (rush.outcomes, rush.attempts, rush.is_true, rush.throttled) == ({"applied": tasks}, tasks, True, 0)
+    looks, rate = LOOKS_PER_TASK * tasks, CALLS_PER_SECOND["identitystore"]
+    # The first look of all does not wait, nor does what a pause has saved up.
+    assert rush.seconds >= (looks - 1) / rate - BURST_SECONDS
