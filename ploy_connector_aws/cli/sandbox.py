@@ -101,7 +101,10 @@ def _service(world: LocalWorld, stopped: threading.Event) -> Iterator[None]:
         while not world.ploy.generations(world.integration.id) and time.monotonic() < ends_at:
             if stopped.wait(0.1):
                 break
-        yield
+        try:
+            yield
+        finally:
+            world.ploy.bells.stop()  # the service's polls are answered at once, so that it can end
 
 
 def _print_places(out: Console, world: LocalWorld) -> None:

@@ -11,11 +11,12 @@ from ploy_connector_aws.sandbox.ploy.browsing import Ways, name_of
 MOST_DRAWN = 80
 """With more boxes than this nobody can read a picture; the list has everything."""
 
-WIDTH, HEIGHT, GAP, LANE = 216, 46, 14, 64
-_LETTERS = 27
+WIDTH, HEIGHT, GAP, LANE = 228, 46, 14, 44
+_LETTERS = 24
+_MOST_LANES = 12
 
 Node = tuple[str, str]
-"""Its kind ('account', 'entitlement', 'resource') and its id."""
+"""Its kind ('account', 'entitlement', 'resource') and its id; a 'bend' is where a line crosses a column."""
 
 
 class Box(NamedTuple):
@@ -43,6 +44,8 @@ class Drawing(NamedTuple):
 
     width: int
     height: int
+    box_width: int
+    box_height: int
     boxes: tuple[Box, ...]
     lines: tuple[Line, ...]
     said: str
@@ -63,14 +66,21 @@ def draw(ways: Ways) -> Drawing | None:
     lanes = _lanes(start, steps)
     if not steps or len(lanes) > MOST_DRAWN or ways.has_more:
         return None
-    places = _places(lanes, steps)
+    chains = _chains(lanes, steps)
+    bends = {node: lanes[chain[0]] + place for chain in chains for place, node in enumerate(chain) if node[0] == "bend"}
+    places = _places({**lanes, **bends}, [step for chain in chains for step in pairwise(chain)])
     last = max(lanes.values())
     boxes = [_box(node, *places[node], ways) for node in lanes]
     return Drawing(
         width=(last + 1) * WIDTH + last * LANE + 4,
         height=max(y for _, y in places.values()) + HEIGHT + 4,
+        box_width=WIDTH,
+        box_height=HEIGHT,
         boxes=tuple(boxes),
-        lines=tuple(_line(places[one], places[other], is_unproven) for (one, other), is_unproven in steps.items()),
+        lines=tuple(
+            Line(_path([places[node] for node in chain]), is_unproven)
+            for chain, is_unproven in zip(chains, steps.values(), strict=True)
+        ),
         said=f"{boxes[0].name} holds {sum(node[0] == 'entitlement' for node in lanes)} entitlements, which open"
         f" {sum(node[0] == 'resource' for node in lanes)} resources.",
     )
@@ -83,11 +93,19 @@ def _lanes(start: Node, steps: Iterable[tuple[Node, Node]]) -> dict[Node, int]:
         before = dict(lanes)
         for one, other in steps:
             if one in lanes and other != start:
-                lanes[other] = min(max(lanes.get(other, 0), lanes[one] + 1), 12)
+                lanes[other] = min(max(lanes.get(other, 0), lanes[one] + 1), _MOST_LANES)
         if lanes == before:
             break
     last = max((lane for (kind, _), lane in lanes.items() if kind != "resource"), default=0) + 1
     return {node: last if node[0] == "resource" else lane for node, lane in lanes.items()}
+
+
+def _chains(lanes: dict[Node, int], steps: Iterable[tuple[Node, Node]]) -> list[list[Node]]:
+    """Each step with a place of its own in every column between, so that no line seems to come from another box."""
+    return [
+        [one, *(("bend", f"{one} {other} {lane}") for lane in range(lanes[one] + 1, lanes[other])), other]
+        for one, other in steps
+    ]
 
 
 def _places(lanes: dict[Node, int], steps: Iterable[tuple[Node, Node]]) -> dict[Node, tuple[int, int]]:
@@ -119,7 +137,12 @@ def _box(node: Node, x: int, y: int, ways: Ways) -> Box:
     return Box(x, y, kind, label, name, what, bool(content.get("privileged")))
 
 
-def _line(one: tuple[int, int], other: tuple[int, int], is_unproven: bool) -> Line:
-    x1, y1, x2, y2 = one[0] + WIDTH, one[1] + HEIGHT // 2, other[0], other[1] + HEIGHT // 2
-    bend = max(24, (x2 - x1) // 2)
-    return Line(f"M{x1},{y1} C{x1 + bend},{y1} {x2 - bend},{y2} {x2},{y2}", is_unproven)
+def _path(places: list[tuple[int, int]]) -> str:
+    """A line through places in neighbouring columns, straight where it crosses one."""
+    drawn = ""
+    for (x1, y1), (x2, y2) in pairwise(places):
+        start, end = (x1 + WIDTH, y1 + HEIGHT // 2), (x2, y2 + HEIGHT // 2)
+        bend = max(24, (end[0] - start[0]) // 2)
+        drawn += f"{'L' if drawn else 'M'}{start[0]},{start[1]} "
+        drawn += f"C{start[0] + bend},{start[1]} {end[0] - bend},{end[1]} {end[0]},{end[1]} "
+    return drawn.rstrip()

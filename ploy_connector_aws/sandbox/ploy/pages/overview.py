@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,11 +13,14 @@ from starlette.responses import Response
 from ploy_connector_aws.sandbox.ploy.ledger import Generation, Sync
 from ploy_connector_aws.sandbox.ploy.notices import SeenCheck
 from ploy_connector_aws.sandbox.ploy.registry import Enabled
+from ploy_connector_aws.spec import Manifest
 
 from .rendering import render_page
 from .visits import SentForm, Visit, Visitor, first, go_to
 
 router = APIRouter()
+
+_SETTINGS_SHOWN = 3
 
 _SWITCHES = {
     "paused": ("Paused: nothing is read, granted or revoked.", "Not paused any more."),
@@ -33,6 +37,8 @@ class Card(NamedTuple):
     held: Sync | None
     check: SeenCheck | None
     manual: int
+    about: str
+    """What tells it from another of the same connector: its settings that are short texts and no secrets."""
 
     @property
     def synced_at(self) -> datetime | None:
@@ -52,7 +58,21 @@ def card_of(visit: Visit, enabled: Enabled) -> Card:
         ploy.held(id_),
         ploy.notices.newest(id_),
         len(ploy.manual_tasks(id_)),
+        _about(enabled, manifest),
     )
+
+
+def _about(enabled: Enabled, manifest: Manifest | None) -> str:
+    properties = manifest.config_schema.get("properties") if manifest else None
+    if not isinstance(properties, Mapping):
+        return ""
+    shown = [
+        str(enabled.integration.settings[name])
+        for name, schema in properties.items()
+        if name in enabled.integration.settings and name not in enabled.issued
+        if isinstance(schema, Mapping) and schema.get("type") == "string" and not schema.get("writeOnly")
+    ]
+    return " · ".join(shown[:_SETTINGS_SHOWN])
 
 
 @router.get("/")
