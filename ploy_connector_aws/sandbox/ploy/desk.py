@@ -15,6 +15,7 @@ from ploy_connector_aws.runtime.snapshot import ScopeState, StoredRecord
 from ploy_connector_aws.spec.records import RecordType
 
 from .admission import Admission
+from .browsing import Browser
 from .handover import Handover
 from .ledger import Generation, RecordChange, Sync
 from .notices import Notices
@@ -316,6 +317,11 @@ class Ploy:
     def records(self, integration_id: str, type: RecordType | None = None) -> Iterator[StoredRecord]:  # noqa: A002
         """The current records of an integration, by type and id."""
         return self._picture(integration_id).records(type)
+
+    def browser(self, integration_id: str) -> Browser:
+        """To look around in the current picture of an integration."""
+        self.handover(integration_id)  # makes the file's tables
+        return Browser(self._file(integration_id))
 
     def scopes(self, integration_id: str) -> Iterator[ScopeState]:
         """The current scopes of an integration, with failures, and since when each is unproven."""
