@@ -94,7 +94,9 @@ def test_a_set_up_from_nothing_to_a_proven_connection(site: Site, tmp_path: Path
         person.answer("Try the connection now?", "y")
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
 
-    assert (process.returncode, out.decode().count("✓"), "✗" in out.decode()) == (Exit.OK, 3, False), err.decode()
+    assert (process.returncode, out.decode().count("✓") > 20, "✗" in out.decode()) == (Exit.OK, True, False), (
+        err.decode()
+    )
     (written,) = [path for path in home.rglob("*") if path.is_file()]
     assert (written, stat.S_IMODE(written.stat().st_mode)) == (home / "ploy.toml", 0o600)
     config = tomllib.loads(written.read_text())
@@ -131,5 +133,5 @@ def test_where_ploy_keeps_the_settings_the_external_id_is_the_stored_one_and_not
         assert f"Role ARN: {site.world.role_arn}" in person.answer("Try the connection now?", "")
         out_bytes, err_bytes = process.communicate(timeout=PATIENCE_SECONDS)
 
-    assert (process.returncode, out_bytes.decode().count("✓"), err_bytes) == (Exit.OK, 3, b"")
+    assert (process.returncode, out_bytes.decode().count("✓") > 20, err_bytes) == (Exit.OK, True, b"")
     assert (file.read_bytes(), [path for path in tmp_path.rglob("ploy.toml") if path != file]) == (before, [])

@@ -29,7 +29,10 @@ from .rendering import render_page
 from .shielding import Shield
 from .visits import BASE, NotLoggedIn, Sessions, StandIn, form_of, go_to, visit_of
 
-__all__ = ["BASE", "Sessions", "StandIn", "make_pages"]
+PARTS = (entering, overview, setup, syncs, person, access, tasks, records)
+"""Whose routes there are. Those of the last take what is left."""
+
+__all__ = ["BASE", "PARTS", "Sessions", "StandIn", "make_pages"]
 
 
 def make_pages(ploy: Ploy, sessions: Sessions, stand_in: Callable[[], StandIn | None]) -> Shield:
@@ -41,7 +44,7 @@ def make_pages(ploy: Ploy, sessions: Sessions, stand_in: Callable[[], StandIn | 
     app.add_exception_handler(Refusal, _refuse)
     app.add_exception_handler(NotAllowed, _refuse)
     app.add_exception_handler(RequestValidationError, _misread)
-    for part in (entering, overview, setup, syncs, person, access, tasks, records):  # the last takes what is left
+    for part in PARTS:
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     return Shield(app)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -17,7 +15,6 @@ from .visits import SentForm, Visitor, first, go_to
 
 router = APIRouter()
 
-TIME_TO_PREVIEW = timedelta(minutes=10)
 _SHOWN = 25
 
 
@@ -60,7 +57,6 @@ def order_preview(visit: Visitor, integration_id: str, form: SentForm) -> Respon
         entitlement_id=first(form, "entitlement"),
         reason=first(form, "reason")[:1000] or None,
         preview=True,
-        deadline=datetime.now(UTC) + TIME_TO_PREVIEW,
     )
     return go_to(f"/integrations/{integration_id}/access/{task.id}")
 

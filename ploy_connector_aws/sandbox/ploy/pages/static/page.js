@@ -1,7 +1,7 @@
 // Shows what comes of a task while it goes on, and copies texts. Every page says the same without it.
 "use strict";
 
-const PAUSE = 1000;
+const PAUSE = 500;
 
 async function watch(region) {
   let shown = region.innerHTML.trim();
