@@ -38,6 +38,7 @@ THIRD_PARTY = {
     "prometheus_client": {"runtime"},
     "structlog": {"runtime"},
     "fastapi": {"sandbox"},
+    "jinja2": {"sandbox"},
     "uvicorn": {"sandbox"},
     "werkzeug": {"sandbox"},
 }

@@ -128,5 +128,5 @@ def require_sandbox() -> None:
     Raises:
         ConfigurationError: It is not installed.
     """
-    if any(importlib.util.find_spec(name) is None for name in ("fastapi", "moto", "uvicorn")):
+    if any(importlib.util.find_spec(name) is None for name in ("fastapi", "jinja2", "moto", "uvicorn")):
         raise ConfigurationError("The sandbox is not installed.", fix="pip install 'ploy-connector-aws[sandbox]'")

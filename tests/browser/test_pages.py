@@ -119,5 +119,6 @@ def test_every_page_fits_a_phone_and_is_used_with_the_keyboard(
         assert page.locator("input:not([type=hidden]):not([id]), select:not([id])").count() == 0, path
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the content", path
-    page.goto(f"{at}/unproven")
+    page.goto(f"{at}/accounts")
+    page.get_by_role("link", name="What and why").click()
     expect(page.get_by_text("x:Read")).to_be_visible()

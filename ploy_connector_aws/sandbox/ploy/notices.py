@@ -116,10 +116,8 @@ class Notices:
                 known = self._one(integration_id, "task", progress.task_id)
                 if known is None:
                     raise Refusal("task_unknown")
-                if known.check_id != progress.check_id:  # another attempt at the task begins anew
-                    if known.is_final:
-                        raise Refusal("check_conflict")
-                    known = known._replace(number=0)
+                if known.check_id != progress.check_id:
+                    known = known._replace(number=0)  # another attempt at the task begins anew
             else:
                 known = self._one(integration_id, "check_id", progress.check_id)
             if known is not None and known.is_final and progress.number >= known.number:

@@ -13,7 +13,7 @@ import pytest
 from ploy_connector_aws.runtime.paths import Path as Way
 from ploy_connector_aws.sandbox.ploy import LocalPloy, pages
 from ploy_connector_aws.sandbox.ploy.browsing import Found, Ways
-from ploy_connector_aws.sandbox.ploy.pages.drawing import HEIGHT, WIDTH, draw
+from ploy_connector_aws.sandbox.ploy.pages.drawing import HEIGHT, LANE, WIDTH, draw
 from ploy_connector_aws.sandbox.ploy.pages.visits import IDLE_SECONDS, Sessions
 
 from .conftest import USERS, Customer, Enroll, account, accounts
@@ -230,6 +230,8 @@ def test_only_a_preview_that_was_answered_can_be_ordered(visitor: Visitor, acme:
     assert (again.kind, again.preview, again.account_id, again.entitlement_id, again.reason) == (
         *("revoke", False, "u1", "g1", "left"),
     )
+    (task,) = worker.lease()
+    worker.complete(task)
     assert visitor.fill(ordered).status_code == 409
 
 
@@ -250,6 +252,9 @@ def test_no_line_of_the_picture_runs_behind_a_box_that_it_does_not_lead_to() -> 
     names = {(box.x, box.y): box.name for box in drawing.boxes}
     assert len(names) == len(drawing.boxes)
     for line in drawing.lines:
+        curves = re.findall(r"[ML](\d+),\d+ C\S+ \S+ (\d+),\d+", line.path)
+        assert [int(end) - int(start) for start, end in curves] == [LANE] * len(curves)
+        assert curves
         numbers = [tuple(map(int, pair.split(","))) for pair in re.findall(r"\d+,\d+", line.path)]
         # The points at which it leaves and enters columns: those between the ends must miss every box.
         for (x1, y1), (x2, _) in pairwise(numbers):

@@ -109,12 +109,14 @@ class Answers:
                 self.wrong["feature"] = "Something must be left."
         return chosen
 
-    def missing(self) -> list[str]:
-        """The titles of what was not answered yet and must be."""
+    def missing(self, *, but: Step | None = None) -> list[str]:
+        """The titles of what was not answered yet and must be; what one step asks for can be left out."""
         return [
-            self._title(each.name)
-            for each in self.wizard.fields()
-            if self._is_required(each.name) and each.name not in self.settings
+            self._title(asked.name)
+            for step in self.wizard.steps
+            if step != but
+            for asked in step.fields
+            if self._is_required(asked.name) and asked.name not in self.settings
         ]
 
     def document(self, document: Document) -> str | None:

@@ -52,6 +52,9 @@ def render_page(visit: Visit | None, template: str, *, status: int = 200, **valu
     if isinstance(values.get("enabled"), Enabled):
         values["id"] = values["enabled"].integration.id
         values["at"] = f"/integrations/{values['id']}"
+        if visit is not None and not template.startswith("part_"):
+            generations = visit.ploy.generations(values["id"])
+            values["newest"] = generations[-1] if generations else None
     return HTMLResponse(_ENVIRONMENT.get_template(template).render(values), status_code=status)
 
 

@@ -103,7 +103,7 @@ def _show(visit: Visit, answers: Answers, step_id: str, *, test: str = "") -> Re
         wrong=answers.wrong,
         hints=[(each.title, hints[each.name]) for each in answers.questions(step) if each.name in hints],
         can_carry_out=bool(hints and step.documents),
-        missing=answers.missing() if step.tests_connection else [],
+        missing=answers.missing(but=step) if step.tests_connection else [],
         links=[(each, url) for each in step.links if (url := answers.link(each))],
         documents=[(each, answers.document(each)) for each in step.documents],
         permissions=[each for each in answers.manifest.permissions if set(each.features) & set(answers.features)]
