@@ -21,6 +21,7 @@ from .hooks import ConnectorHooks, hookimpl
 from .host import Connector, ConnectorRefused, InstalledConnector, check_connectors, find_connectors
 from .manifest import SPEC_VERSION, Manifest
 from .pages import Failure, Page
+from .progress import hearing_checks, tell_checks
 from .records import Account, Email, Entitlement, ExternalId, Grant, Record, RecordKey, Resource
 from .reports import Check, ConnectionReport
 from .serving import Serving, current_serving
@@ -81,7 +82,9 @@ __all__ = [
     "choose_features",
     "current_serving",
     "find_connectors",
+    "hearing_checks",
     "hookimpl",
     "render",
+    "tell_checks",
     "to_settings",
 ]

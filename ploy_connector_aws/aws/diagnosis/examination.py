@@ -10,7 +10,7 @@ from ploy_connector_aws.aws.errors import RegionNotEnabled
 from ploy_connector_aws.aws.permissions import KMS_DECRYPT
 from ploy_connector_aws.aws.session import SHORT, ReadSession
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.spec import Check, ConnectionReport, Failure, Serving
+from ploy_connector_aws.spec import Check, ConnectionReport, Failure, Serving, tell_checks
 
 from .directory import LIST_INSTANCES, Directory, probe_directory
 from .entry import read_entry
@@ -48,6 +48,7 @@ def diagnose(
     session = ReadSession(config, "check", SHORT, serving=serving)
     try:
         entry = read_entry(session, pauses, wait)
+        tell_checks(entry.checks)
         others = _leave_out(config, entry.failed_check) if entry.failed_check else _examine(session)
         return ConnectionReport(checks=(*entry.checks, *others))
     finally:

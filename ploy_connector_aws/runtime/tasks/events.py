@@ -24,6 +24,16 @@ class TaskEvents:
             seconds: How long it took.
         """
 
+    def checks_so_far(self, task_id: str, attempt: int, number: int, report: ConnectionReport) -> None:
+        """A connection test that was ordered has made some checks.
+
+        Args:
+            task_id: The task.
+            attempt: In which attempt at it, from 1.
+            number: Counts the calls of one attempt, from 1.
+            report: All checks so far.
+        """
+
     def checked(self, report: ConnectionReport) -> None:
         """A connection test that was ordered ended with a report."""
 
