@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from typing import Any
+=======
+from hypothesis import settings
+>>>>>>> main
 
 from ploy_connector_aws.sandbox.surroundings import forget_caller
 from tests import aws_calls
@@ -10,6 +14,10 @@ from tests.aws_calls import pytest_sessionfinish, pytest_testnodedown
 from tests.chromium import check_chromium, pytest_ignore_collect, say_what_was_left_out
 
 __all__ = ["pytest_ignore_collect", "pytest_sessionfinish", "pytest_testnodedown"]
+
+
+settings.register_profile("long", max_examples=2000)
+"""``pytest --hypothesis-profile=long`` plays many more histories of tasks over HTTP."""
 
 
 def pytest_configure() -> None:

@@ -21,7 +21,7 @@ from ploy_connector_aws.runtime import logs
 from ploy_connector_aws.runtime.service.process import Service
 from ploy_connector_aws.runtime.settings import IntegrationSettings, read_settings
 from ploy_connector_aws.sandbox.surroundings import clean_surroundings
-from ploy_connector_aws.spec import ConfigurationError, find_connectors
+from ploy_connector_aws.spec import ConfigurationError
 
 from .endings import Exit
 from .options import AsJson, Debug
@@ -91,8 +91,6 @@ def _service(world: LocalWorld, stopped: threading.Event) -> Iterator[None]:
 
     It begins with the first sync done, so that there is something to look at, and no other command meets it.
     """
-    for installed in find_connectors().values():
-        world.ploy.notices.put_manifest(world.customer_id, installed.manifest)
     world.ploy.set_intervals(world.integration.id, poll_interval_seconds=_POLL_SECONDS)
     os.environ.update(world.environment)  # until the surroundings are put back
     settings = read_settings(world.config_file, {}).model_copy(update={"integration": IntegrationSettings()})

@@ -59,15 +59,18 @@ class Event(NamedTuple):
     is_member: bool
     is_ours: bool
     """Whether the connector did it, and nobody else."""
+    is_leased: bool
+    """Whether a runtime had a task on the pair then."""
 
 
 class Register(MembershipTable):
     """AWS's memberships, with all that ever became of them."""
 
-    def __init__(self, memberships: MembershipTable) -> None:
+    def __init__(self, memberships: MembershipTable, is_leased: Callable[[Pair], bool] = lambda _: False) -> None:
         super().__init__()
         self.events: list[Event] = []
         self.is_ours = False
+        self._is_leased = is_leased
         for membership_id, row in memberships.items():
             self[membership_id] = row
         self.is_ours = True
@@ -99,7 +102,7 @@ class Register(MembershipTable):
 
     def _note(self, row: Mapping[str, Any], is_member: bool) -> None:
         pair = row["MemberId"]["UserId"], row["GroupId"]
-        self.events.append(Event(datetime.now(UTC), pair, is_member, self.is_ours))
+        self.events.append(Event(datetime.now(UTC), pair, is_member, self.is_ours, self._is_leased(pair)))
 
 
 @dataclass
@@ -126,11 +129,10 @@ class Network:
         if threading.current_thread() is not threading.main_thread():
             return send()  # one of a scan's readers
         self.sent += 1
-        is_last = self.sent == self.crash_at
-        if is_last and not self.is_after:
+        if self.sent == self.crash_at and not self.is_after:
             raise Crash
         answer = send()
-        if is_last:
+        if self.sent == self.crash_at:
             raise Crash
         return answer
 
@@ -207,12 +209,12 @@ class Office:
         self.crashes: list[datetime] = []
         account_id = fresh_account_id()
         self.seeded: SeededOrganisation = city.aws.seed(replace(ORGANISATION, owner_account_id=account_id))
-        table = self.seeded.instance.store.group_memberships
-        assert isinstance(table, MembershipTable)
-        self.register = self.seeded.instance.store.group_memberships = Register(table)
         organisation = city.ploy.create_organisation(f"Customer {city.opened}")
         made = city.ploy.create_integration(organisation, "aws")
         self.integration_id = made.id
+        table = self.seeded.instance.store.group_memberships
+        assert isinstance(table, MembershipTable)
+        self.register = self.seeded.instance.store.group_memberships = Register(table, self._is_leased)
         role_arn = city.aws.create_integration_role(account_id, str(made.settings["external_id"]), policy=SEED_POLICY)
         settings = {"account_id": account_id, "region": REGION, "role_arn": role_arn, "scopes": [IDENTITY_CENTER]}
         config = city.ploy.change_settings(made.id, settings).settings  # type: ignore[arg-type]
@@ -335,25 +337,22 @@ class Office:
 
     # What came of it.
 
+    def _is_leased(self, pair: Pair) -> bool:
+        return any(
+            (task.account_id, task.entitlement_id) == pair and task.state == "leased" and task.is_change
+            for task in self.tasks()
+        )
+
     def tasks(self) -> list[OrderedTask]:
         return self.city.ploy.tasks(self.integration_id)
 
-    def reports_of(self, task_id: str) -> int:
-        """How often the task was ended by a report."""
-        history = self.city.ploy.task_history(self.integration_id, task_id)
-        ended = sum(event.event in ("done", "manual") for event in history)
-        is_unheard = any(event.event == "manual" for event in history) and self._was_given_up(task_id)
-        return ended - is_unheard
-
-    def _was_given_up(self, task_id: str) -> bool:
-        """Whether Ploy itself made a manual task of it, whatever was reported later."""
-        task = self.city.ploy.task(self.integration_id, task_id)
-        first = next(
-            event
-            for event in self.city.ploy.task_history(self.integration_id, task_id)
-            if event.event in ("done", "manual")
-        )
-        return first.at >= task.deadline
+    def has_ended_once(self, task: OrderedTask) -> bool:
+        """Whether a task ended by one report; where Ploy itself had given it up at its deadline, maybe after that."""
+        history = self.city.ploy.task_history(self.integration_id, task.id)
+        ends = [event for event in history if event.event in ("done", "manual")]
+        if len(ends) == 2 and task.report is not None:
+            return ends[0].event == "manual" and ends[0].at >= task.deadline
+        return len(ends) == 1
 
     def in_aws(self) -> Facts:
         instance = self.seeded.instance

@@ -1,6 +1,7 @@
 """A fault at every single call of a grant task and of a revoke task, to AWS, STS and Ploy, before it acts and after.
 
-Each time it is another customer's task; whatever struck, it ends in exactly one report, and that is true.
+Each time it is another customer's task; whatever struck, it ends in exactly one report, and that is true. More kinds
+of faults of AWS are in ``tests/aws/access/test_fault_at_every_call.py``.
 """
 
 from __future__ import annotations
@@ -19,9 +20,6 @@ Strike = Callable[[City, int], object]
 FROM_AWS: dict[str, Strike] = {
     "lost before": lambda city, nth: city.aws.faults.cut_connection(nth, times=1),
     "lost after": lambda city, nth: city.aws.faults.cut_connection(nth, times=1, afterwards=True),
-    "500 before": lambda city, nth: city.aws.faults.fail(nth, times=1),
-    "500 after": lambda city, nth: city.aws.faults.fail(nth, times=1, afterwards=True),
-    "throttled": lambda city, nth: city.aws.faults.throttle(nth, times=1),
     "away from then on": lambda city, nth: city.aws.faults.before(
         None, lambda: city.aws.faults.cut_connection(1, times=None), nth=nth
     ),
@@ -82,7 +80,7 @@ def count_calls(city: City, direction: Direction) -> tuple[int, int]:
 def meet(city: City, direction: Direction, strike: Strike, nth: int) -> str:
     """Have one task struck at one call; what it ended in, once the faults are over."""
     with city.office() as office:
-        task_id = office.order(direction, PEOPLE[direction], GROUP)
+        office.order(direction, PEOPLE[direction], GROUP)
         strike(city, nth)
         attempt(office)
         office.calm()
@@ -92,7 +90,7 @@ def meet(city: City, direction: Direction, strike: Strike, nth: int) -> str:
         pair = office.pair(PEOPLE[direction], GROUP)
         effects = [event.is_member for event in office.register.of(pair) if event.is_ours]
         where = f"at call {nth}: {task}"
-        assert (task.state, office.reports_of(task_id)) == ("done", 1), where
+        assert (task.state, office.has_ended_once(task)) == ("done", True), where
         assert isinstance(task.report, wire.TaskDone), where
         change = task.report.change
         assert change is not None, where
@@ -133,3 +131,24 @@ def test_a_fault_at_any_call_to_ploy_leaves_one_true_report(city: City, directio
 def test_a_process_that_ends_at_any_call_leaves_one_true_report(city: City, direction: Direction, strike: str) -> None:
     outcomes = meet_everywhere(city, direction, END[strike], sum(count_calls(city, direction)))
     assert outcomes == {"applied", "already_in_effect"}
+
+
+@DIRECTIONS
+def test_what_nobody_could_look_at_after_the_process_ended_is_reported_as_unknown(
+    city: City, direction: Direction
+) -> None:
+    write = {"grant": "CreateGroupMembership", "revoke": "DeleteGroupMembership"}[direction]
+    with city.office() as office:
+        office.order(direction, PEOPLE[direction], GROUP)
+        asked = city.network.sent
+        city.aws.faults.before(write, lambda: city.network.crash(0, is_after=True))
+        attempt(office)
+        assert office.crashes, f"it did not end within {city.network.sent - asked} calls"
+        city.network.crash_at = None
+        city.aws.faults.deny("ListGroups")
+        office.work_off()
+        (task,) = office.tasks()
+        assert [event.is_ours for event in office.register.of(office.pair(PEOPLE[direction], GROUP))][-1]
+        assert isinstance(task.report, wire.TaskFailed)
+        assert (task.state, task.report.code) == ("manual", "state_unknown")
+        assert office.has_ended_once(task)

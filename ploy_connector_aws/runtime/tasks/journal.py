@@ -177,6 +177,21 @@ class Journal:
             value: str = self._db.execute("SELECT value FROM facts WHERE name = 'holder'").fetchone()[0]
         return value
 
+    @property
+    def wish(self) -> tuple[wire.LeaseRequest, datetime] | None:
+        """What was asked of Ploy last, and when; what it gave may have been lost with the process."""
+        with self._lock, explained(self.path, TASK_FILE):
+            facts = dict(self._db.execute("SELECT name, value FROM facts WHERE name IN ('wish', 'wished_at')"))
+        if not facts:
+            return None
+        return wire.LeaseRequest.model_validate_json(facts["wish"]), datetime.fromisoformat(facts["wished_at"])
+
+    def note_wish(self, wish: wire.LeaseRequest, asked_at: datetime) -> None:
+        """Keep what is going to be asked of Ploy, in place of what was before."""
+        with self._writing() as db:
+            facts = (("wish", wish.model_dump_json()), ("wished_at", asked_at.isoformat()))
+            db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts)
+
     def open_tasks(self) -> list[HeldTask]:
         """The tasks without a report, as they were created."""
         held = self._rows("ended_at IS NULL AND report IS NULL ORDER BY number")

@@ -55,7 +55,9 @@ class Poll:
         self._now = now
         self._backoff = Backoff(1, 60)
         self._interval = timedelta(seconds=10)
-        self._unanswered: tuple[wire.LeaseRequest, datetime] | None = None
+        # What another process asked for last is asked for again: it may have ended before it had the answer, and the
+        # tasks in it would wait for the end of their leases.
+        self._unanswered = journal.wish
         self._last: datetime | None = None
         self._was_full = False
 
@@ -63,9 +65,8 @@ class Poll:
         """Ask, when it is time to; return how many seconds it is until the next time."""
         if (seconds := self._seconds_left()) > 0:
             return seconds
-        request, asked_at = self._unanswered or (self._to_request(), self._now())
         # An answer that was lost is asked for again. Its leases began after the first time that it was asked for.
-        self._unanswered = request, asked_at
+        request, asked_at = self._unanswered = self._unanswered or self._new_wish()
         try:
             answer = self._platform.lease_tasks(self._integration_id, request)
         except PlatformError as error:
@@ -93,6 +94,12 @@ class Poll:
         if self._last is None or (self._was_full and self._board.room() > 0):
             return 0.0
         return max(0.0, (self._last + self._interval - now).total_seconds())
+
+    def _new_wish(self) -> tuple[wire.LeaseRequest, datetime]:
+        request, asked_at = self._to_request(), self._now()
+        if request.most:
+            self._journal.note_wish(request, asked_at)
+        return request, asked_at
 
     def _to_request(self) -> wire.LeaseRequest:
         most = self._board.room()

@@ -9,7 +9,7 @@ from ploy_connector_aws.spec import AccessRequest
 
 from .stage import Stage
 
-CALLS, WRITES, HOOKS = 8, 20, 5
+CALLS, WRITES, HOOKS = 8, 23, 5
 """How many calls of Ploy, writes of the task file and calls of the connector the orders below take without faults."""
 
 

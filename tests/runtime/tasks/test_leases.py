@@ -9,6 +9,7 @@ import pytest
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.tasks import Journal, TaskEvents
 from ploy_connector_aws.spec import AccessRequest
+from tests.runtime.double import Crash
 from tests.runtime.pictures import START
 
 from .queue import UNHEARD
@@ -57,6 +58,22 @@ def test_an_answer_that_was_lost_is_asked_for_again_and_its_leases_count_from_th
     assert stage.queue.entries["t1"].leases == 1
     assert held.lease_ends_at == stage.queue.entries["t1"].lease_ends_at == START + timedelta(seconds=60)
     runtime.close()
+
+
+def test_an_answer_that_was_lost_with_the_process_is_asked_for_again_by_the_next(stage: Stage) -> None:
+    stage.queue.order("grant", "ann", "g")
+    stage.queue.faults = {1: "crash after"}
+    first = Runtime(stage)
+    with pytest.raises(Crash):
+        first.poll.step()
+    first.close()
+    stage.clock.move(5)
+    second = Runtime(stage)
+    second.poll.step()
+    (held,) = second.journal.open_tasks()
+    assert stage.queue.entries["t1"].leases == 1
+    assert held.lease_ends_at == stage.queue.entries["t1"].lease_ends_at == START + timedelta(seconds=60)
+    second.close()
 
 
 def test_between_questions_lies_the_interval_that_ploy_wants(stage: Stage) -> None:
