@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 from typing import Any
-=======
+
 from hypothesis import settings
->>>>>>> main
 
 from ploy_connector_aws.sandbox.surroundings import forget_caller
 from tests import aws_calls
