@@ -136,6 +136,15 @@ class AwsConfig(BaseModel):
             },
         ),
     ] = (*SCOPE_GROUPS, IAM)
+    change_groups: Annotated[
+        bool,
+        Field(
+            title="Grant and revoke",
+            strict=True,
+            description="Whether people may be put into groups of IAM Identity Center and taken out of them. The role "
+            "needs three permissions for it.",
+        ),
+    ] = True
     change_externally_managed: Annotated[
         bool,
         Field(

@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol
 
 from . import __version__
+from .aws.features import FEATURES, make_permissions
+from .aws.setup import make_wizard
 from .config import AwsConfig, config_schema
 from .spec import (
     SPEC_VERSION,
     AccessChange,
     AccessRequest,
+    AuthenticationError,
     ConfigurationError,
     ConnectionReport,
     ConnectorError,
@@ -52,6 +55,9 @@ class AwsConnector:
         "sets and assignments, IAM's users, groups, roles and policies, and the resources of seven services, read "
         "through an assumed role. Puts people into groups and takes them out, on order.",
         config_schema=config_schema(),
+        features=FEATURES,
+        permissions=make_permissions(),
+        wizard=make_wizard(),
     )
 
     def __init__(self) -> None:
@@ -59,6 +65,7 @@ class AwsConnector:
         self._serving = Serving()
         self._reader: _Reader | None = None
         self._changer: _Changer | None = None
+        self._is_blocked = False
 
     @hookimpl
     def configure(self, config: Mapping[str, Any]) -> None:
@@ -68,14 +75,17 @@ class AwsConnector:
             self._changer.close()
             self._changer = None
         self._config = AwsConfig.from_settings(config)
+        self._is_blocked = False
 
     @hookimpl
     def test_connection(self) -> ConnectionReport:
-        """Assume the role, find the instance, list one user."""
+        """Enter the role, prove its external ID, try every permission, and weigh the role's own policies."""
         from .aws.diagnosis import diagnose
 
         with _only_our_errors():
-            return diagnose(self._configured(), self._serving)
+            report = diagnose(self._configured(), serving=self._serving)
+            self._is_blocked = report.is_blocked
+            return report
 
     @hookimpl
     def list_accounts(self, skip: Set[str]) -> Iterator[Page]:
@@ -114,8 +124,9 @@ class AwsConnector:
     def _ready_changer(self) -> _Changer:
         from .aws.access.changes import AccessChanger
 
+        config = self._usable()
         if self._changer is None:
-            self._changer = AccessChanger(self._configured(), serving=self._serving)
+            self._changer = AccessChanger(config, serving=self._serving)
         return self._changer
 
     def _configured(self) -> AwsConfig:
@@ -123,10 +134,20 @@ class AwsConnector:
             raise ConfigurationError("The connector was called before it was given its settings.")
         return self._config
 
+    def _usable(self) -> AwsConfig:
+        """The settings, unless the last connection test found that others than this integration can use the role."""
+        if self._is_blocked:
+            raise AuthenticationError(
+                "Nothing is read or changed, as the last connection test found that the role lets others in than this "
+                "integration alone.",
+                fix="Mend the role's trust policy as the connection test says, and make the test again.",
+            )
+        return self._configured()
+
     def _new_reader(self) -> _Reader:
         from .aws.reader import AwsReader
 
-        return AwsReader(self._configured(), self._serving)
+        return AwsReader(self._usable(), self._serving)
 
     def _close_reader(self) -> None:
         if self._reader is not None:

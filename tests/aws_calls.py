@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -23,6 +24,9 @@ LISTED = frozenset(action.iam for action in (*ACTIONS, *DIRECT_ASSIGNMENTS))
 _READS = frozenset(action.iam for action in READS)
 
 ALLOWED: dict[str, frozenset[str]] = {
+    # Asks for what cannot be made, see below; and is given no session that it could use.
+    "probe": frozenset({"identitystore:CreateGroupMembership"}),
+    "refuse": frozenset(),
     "grant": frozenset(
         {
             "identitystore:CreateGroupMembership",
@@ -54,10 +58,23 @@ _called: set[str] = set()
 
 def note(call: Call) -> None:
     """Remember what the connector called."""
+    called = to_noted(call)
+    if called is not None:
+        _called.add(called)
+
+
+def to_noted(call: Call) -> str | None:
+    """The action of a call of the connector's own, with the session's purpose where it is not for that.
+
+    A probe that AWS carried out was none: it may have changed something.
+    """
     ours = _OURS.fullmatch(call.session_name or "")
-    if ours is not None:
-        is_right = call.action in ALLOWED.get(ours["purpose"], _READS)
-        _called.add(call.action if is_right else f"{call.action} in a session for {ours['purpose']}")
+    if ours is None:
+        return None
+    purpose = ours["purpose"]
+    is_harmless = purpose != "probe" or call.status >= HTTPStatus.BAD_REQUEST or call.status == 0
+    is_right = call.action in ALLOWED.get(purpose, _READS) and is_harmless
+    return call.action if is_right else f"{call.action} in a session for {purpose}"
 
 
 def complaints(called: Iterable[str], *, is_whole_run: bool) -> list[str]:

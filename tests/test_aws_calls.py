@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws_calls import LISTED, complaints
+from ploy_connector_aws.sandbox.aws import Call
+from tests.aws_calls import LISTED, complaints, to_noted
 
+CREATE = "identitystore:CreateGroupMembership"
 ROOT = Path(__file__).parent.parent
 
 PLANTED = """
@@ -83,3 +85,20 @@ def test_a_run_of_all_tests_must_have_called_everything() -> None:
         "No test made the connector call ec2:DescribeTags."
     ]
     assert complaints(LISTED - {"ec2:DescribeTags"}, is_whole_run=False) == []
+
+
+@pytest.mark.parametrize(
+    ("session", "status", "noted"),
+    [
+        ("ploy-probe-0123456789ab", 400, CREATE),
+        ("ploy-probe-0123456789ab", 200, f"{CREATE} in a session for probe"),
+        ("ploy-grant-0123456789ab", 200, CREATE),
+        ("ploy-check-0123456789ab", 400, f"{CREATE} in a session for check"),
+        ("ploy-refuse-0123456789ab", 400, f"{CREATE} in a session for refuse"),
+        (None, 200, None),
+    ],
+)
+def test_a_probe_that_was_carried_out_is_no_probe(session: str | None, status: int, noted: str | None) -> None:
+    call = Call("identitystore", "", CREATE, "111122223333", None, session, "eu-west-1", "key", status, None, {})
+
+    assert to_noted(call) == noted

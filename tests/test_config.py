@@ -157,6 +157,7 @@ def test_the_schema_hides_the_secret_and_describes_every_setting() -> None:
         "role_arn": False,
         "external_id": True,
         "scopes": False,
+        "change_groups": False,
         "change_externally_managed": False,
         "direct_assignments": False,
     }

@@ -21,7 +21,8 @@ ALLOWED = {
     "config": {"spec"},
     "aws": {"spec", "config", ""},
     "platform": {"spec", ""},
-    "plugin": {"spec", "config", ""},
+    # The manifest is made of the two modules of aws, which need no AWS library.
+    "plugin": {"spec", "config", "aws.features", "aws.setup", ""},
     "runtime": {"spec", "platform", ""},
     "sandbox": {"spec", "platform.wire", "runtime", ""},
     "cli": {"spec", "config", "aws", "platform", "plugin", "runtime", "sandbox", ""},
@@ -37,6 +38,7 @@ THIRD_PARTY = {
     "prometheus_client": {"runtime"},
     "structlog": {"runtime"},
     "fastapi": {"sandbox"},
+    "jinja2": {"sandbox"},
     "uvicorn": {"sandbox"},
     "werkzeug": {"sandbox"},
 }

@@ -8,15 +8,24 @@ from ploy_connector_aws.spec import AuthenticationError, ConnectorError, Tempora
 from .answers import SERVER_CODES, THROTTLED_CODES, Answer
 
 
+class RoleDenied(AuthenticationError):
+    """AWS did not let Ploy assume the role, for a reason that it does not say, or says in words only."""
+
+
 def assume_role_failed(answer: Answer) -> ConnectorError:
     """Say why the role could not be assumed."""
     if answer.code in THROTTLED_CODES:
         return TemporaryError("AWS throttled the request to assume the role.", request_id=answer.request_id)
     if answer.code in SERVER_CODES:
         return TemporaryError("AWS had an internal error in assuming the role.", request_id=answer.request_id)
+    if answer.code in _DENIED_CODES:
+        said = next((said for words, said in _DENIED_BY if words in answer.text.lower()), _NOT_TRUSTED)
+        return RoleDenied(said[0], fix=said[1], request_id=answer.request_id)
     message, fix = _FAILURES.get(answer.code, (f"The role could not be assumed ({answer.code}).", None))
     return AuthenticationError(message, fix=fix, request_id=answer.request_id)
 
+
+_DENIED_CODES = ("AccessDenied", "AccessDeniedException")
 
 _NOT_TRUSTED = (
     "AWS did not let Ploy assume the role. AWS does not say which of these it is: the role does not exist, it does not "
@@ -25,6 +34,32 @@ _NOT_TRUSTED = (
     f"Compare the role ARN, the trusted account {PLOY_ACCOUNT_ID} and the external ID with the settings. A change in "
     "IAM takes a minute to work.",
 )
+_DENIED_BY = (
+    (
+        "no identity-based policy allows the sts:assumerole action",
+        (
+            "Ploy's own AWS account does not let the connector assume the role; nothing is wrong with the role.",
+            "The operator of the connector must allow sts:AssumeRole to its AWS credentials.",
+        ),
+    ),
+    (
+        "service control policy",
+        (
+            "A service control policy of Ploy's own organization denies assuming the role; nothing is wrong with the "
+            "role.",
+            "The operator of the connector must let sts:AssumeRole through that policy.",
+        ),
+    ),
+    (
+        "resource control policy",
+        (
+            "A resource control policy of the customer's organization denies that Ploy assumes the role.",
+            f"A person who manages the organization must let Ploy's account {PLOY_ACCOUNT_ID} assume this role.",
+        ),
+    ),
+)
+"""Words of AWS's denials that say who denied it. In most there are none (AWS.md section 4)."""
+
 _OWN_CREDENTIALS_WRONG = (
     "AWS rejected Ploy's own credentials, before the role was looked at; nothing is wrong with the role.",
     "The operator of the connector must renew its AWS credentials and check its clock.",
@@ -35,8 +70,6 @@ _ROLE_REFUSES_REQUEST = (
 )
 
 _FAILURES: dict[str, tuple[str, str | None]] = {
-    "AccessDenied": _NOT_TRUSTED,
-    "AccessDeniedException": _NOT_TRUSTED,
     **dict.fromkeys(
         (
             "ExpiredToken",
@@ -54,7 +87,7 @@ _FAILURES: dict[str, tuple[str, str | None]] = {
     ),
     "ValidationError": _ROLE_REFUSES_REQUEST,
     "RegionDisabledException": (
-        "AWS STS is switched off for the AWS account in the Region of the settings.",
-        "Switch it on for that Region, or name another Region in the settings.",
+        "AWS STS is switched off for the AWS account in the Region of the settings, or the Region is not enabled.",
+        "Enable the Region and STS in it for the AWS account, or name another Region in the settings.",
     ),
 }

@@ -28,6 +28,10 @@ _SCP_FIX = (
 )
 
 
+class DeniedElsewhere(PermissionMissing):
+    """A call was denied, and AWS says by what: something else than that the role's own policies do not allow it."""
+
+
 class RegionNotEnabled(AuthenticationError):
     """AWS does not know the credentials in one Region: it is not enabled for the account, or they were revoked."""
 
@@ -94,7 +98,7 @@ def _denied(answer: Answer, call: Call) -> ConnectorError:
             "delegated administrator of IAM Identity Center"
         )
     because = f" by {cause}" if cause else ""
-    return PermissionMissing(
+    return (DeniedElsewhere if cause else PermissionMissing)(
         f"The role may not call {action}: AWS denied it{because}.",
         actions=(action,),
         fix=fix,

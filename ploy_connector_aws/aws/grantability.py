@@ -31,6 +31,12 @@ IAM_ACCOUNT = (
     f"{_IN_THE_ACCOUNT}"
 )
 
+GROUP = (
+    "Granting and revoking is switched off for this integration. Switch on 'change_groups' in the settings, and allow "
+    "the role identitystore:CreateGroupMembership, identitystore:GetGroupMembershipId and "
+    "identitystore:DeleteGroupMembership."
+)
+
 PERMISSION_SET = (
     "A permission set is not held as such, but in one AWS account at a time. Grant a group that opens it in the "
     "account, or the permission set in that account."

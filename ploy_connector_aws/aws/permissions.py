@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
-
-from botocore.client import BaseClient
-from botocore.model import OperationModel
+from typing import TYPE_CHECKING, Any, Literal
 
 from ploy_connector_aws.spec import Refused
+
+if TYPE_CHECKING:  # The manifest, which is made of these tables, must be readable where botocore is not installed.
+    from botocore.client import BaseClient
+    from botocore.model import OperationModel
 
 Access = Literal["read", "write"]
 
@@ -49,7 +50,7 @@ STATEMENTS: tuple[tuple[Action, ...], ...] = (
     (
         *_read("identitystore", "identitystore", "people", "ListUsers"),
         *_read("identitystore", "identitystore", "groups and their members", "ListGroups", "ListGroupMemberships"),
-        *_read("identitystore", "identitystore", "people", "DescribeUser"),
+        *_read("identitystore", "identitystore", "groups and their members", "DescribeUser"),
         *_write("identitystore", "identitystore", "granting and revoking", "CreateGroupMembership"),
         *_read("identitystore", "identitystore", "granting and revoking", "GetGroupMembershipId"),
         *_write("identitystore", "identitystore", "granting and revoking", "DeleteGroupMembership"),
@@ -227,6 +228,11 @@ EXPLANATIONS: dict[str, Explanation] = {
 
 # No permission of the customer's: it is what the role's trust policy allows.
 ASSUME_ROLE = Action("sts:AssumeRole", "sts", "AssumeRole", "read", "entering the AWS account")
+
+# AWS answers it whatever the caller may do (AWS.md section 4).
+GET_CALLER_IDENTITY = Action(
+    "sts:GetCallerIdentity", "sts", "GetCallerIdentity", "read", "knowing whose keys these are"
+)
 
 KMS_DECRYPT = "kms:Decrypt"
 

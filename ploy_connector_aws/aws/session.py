@@ -25,7 +25,7 @@ from ploy_connector_aws.spec import Serving
 from .answers import Call
 from .counting import count_calls
 from .errors import to_connector_error
-from .permissions import ASSUME_ROLE, READS, Action, guard_client, render_read_session_policy
+from .permissions import ASSUME_ROLE, GET_CALLER_IDENTITY, READS, Action, guard_client, render_read_session_policy
 from .quiet import silence_botocore
 from .throttle import Throttle
 
@@ -212,6 +212,14 @@ class ReadSession(RoleSession):
         serving: Serving | None = None,
     ) -> None:
         super().__init__(config, purpose, render_read_session_policy(), READS, patience, serving=serving)
+
+
+def make_sts_client(region: str, patience: Patience) -> BaseClient:
+    """Make a client with Ploy's own credentials: it can ask whose they are and for roles, and nothing else."""
+    silence_botocore()
+    client = _new_session().create_client("sts", region_name=region, config=_client_config(patience))
+    guard_client(client, [ASSUME_ROLE, GET_CALLER_IDENTITY])
+    return client
 
 
 def _new_session() -> Session:

@@ -17,6 +17,7 @@ from .listing import list_records
 from .manifest import manifest
 from .run import run
 from .sandbox import sandbox
+from .setup import setup
 from .sync import sync
 
 
@@ -33,6 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.command()(setup)
 app.command()(check)
 app.command()(sync)
 app.command()(run)

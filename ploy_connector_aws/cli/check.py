@@ -1,11 +1,14 @@
-"""``ploy-connector check``: try the connection, and say what is missing."""
+"""``ploy-connector check``: try the connection, and say what is missing, too much or dangerous."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.console import Console
+from rich.text import Text
 
 from ploy_connector_aws.runtime.opening import open_connector
-from ploy_connector_aws.spec import ConnectionReport
+from ploy_connector_aws.spec import Check, ConnectionReport
 
 from .endings import Exit
 from .opening import read_operator_settings
@@ -14,23 +17,83 @@ from .output import console, print_json, text
 
 MARKS = {"passed": "[green]✓[/]", "failed": "[bold red]✗[/]", "warning": "[yellow]![/]", "skipped": "[dim]-[/]"}
 
+_NOUNS = {"failed": "failed", "warning": "to look at", "passed": "in order", "skipped": "not tried"}
+_INDENT = 4
+_METHODS = {"probed": "tried by a harmless call", "evaluated": "by the rules, not tried"}
+
 
 def check(
     config: ConfigFile = None, connector: ConnectorName = None, json: AsJson = False, debug: Debug = False
 ) -> Exit:
-    """Try the connection: assume the role, find the instance, read one user. Changes nothing."""
+    """Try the connection and each permission, and say what to mend. Changes nothing."""
     settings = read_operator_settings(config, connector, debug=debug)
     report = open_connector(settings).connector.hooks.test_connection()
     if json:
-        print_json({"usable": report.is_usable, **report.model_dump(mode="json")})
+        print_json(report_json(report))
     else:
         print_report(console(), report)
     return Exit.OK if report.is_usable else Exit.PERMISSION
 
 
+def report_json(report: ConnectionReport) -> dict[str, object]:
+    """The report for machines."""
+    return {"usable": report.is_usable, "blocked": report.is_blocked, **report.model_dump(mode="json")}
+
+
 def print_report(out: Console, report: ConnectionReport) -> None:
-    """The report for people."""
-    for made in report.checks:
-        out.print(f"{MARKS[made.outcome]} [bold]{made.name}[/]  {text(made.message)}", soft_wrap=True)
-        if made.fix:
-            out.print(f"    [bold]Fix:[/] {text(made.fix)}", soft_wrap=True)
+    """The report for people: what is to be mended first, then what is in order, by what it is for."""
+    of = {outcome: [each for each in report.checks if each.outcome == outcome] for outcome in _NOUNS}
+    for each in (*of["failed"], *of["warning"]):
+        _print_trouble(out, each)
+    _print_passed(out, of["passed"])
+    _print_skipped(out, of["skipped"])
+    counts = ", ".join(f"{len(checks)} {_NOUNS[outcome]}" for outcome, checks in of.items() if checks)
+    out.print()
+    if report.is_blocked:
+        out.print("[bold red]The integration must not be used until what blocks it is mended.[/]")
+    out.print(f"[bold]{'Usable' if report.is_usable else 'Not usable yet'}:[/] {counts}.")
+
+
+def _print_trouble(out: Console, made: Check) -> None:
+    blocks = " [bold red]blocks the integration[/]" if made.is_blocking else ""
+    out.print(f"{MARKS[made.outcome]} [bold]{text(made.name)}[/]{_method(made)}{blocks}")
+    _print_indented(out, text(made.message))
+    if made.fix:
+        # In one piece, however long: it is there to be copied.
+        out.print(f"    [bold]Fix:[/] {text(made.fix)}", soft_wrap=True)
+    if made.request_id:
+        _print_indented(out, f"[dim]Request {text(made.request_id)}[/]")
+
+
+def _print_passed(out: Console, checks: Iterable[Check]) -> None:
+    """What was tried for one purpose stands together; what was not tried says why it is believed."""
+    features: dict[str, list[str]] = {}
+    for each in checks:
+        if each.feature and each.method == "probed":
+            features.setdefault(each.feature, []).append(each.name)
+        else:
+            out.print(f"{MARKS[each.outcome]} [bold]{text(each.name)}[/]{_method(each)}")
+            _print_indented(out, text(each.message))
+    for feature, names in features.items():
+        out.print(f"{MARKS['passed']} [bold]{text(feature)}[/] [dim]({_METHODS['probed']})[/]")
+        _print_indented(out, text(", ".join(names)))
+
+
+def _print_skipped(out: Console, checks: Iterable[Check]) -> None:
+    """What was not tried for one reason stands together."""
+    reasons: dict[str, list[str]] = {}
+    for each in checks:
+        reasons.setdefault(each.message, []).append(each.name)
+    for reason, names in reasons.items():
+        out.print(f"{MARKS['skipped']} {text(reason)}")
+        _print_indented(out, f"[dim]{text(', '.join(names))}[/]")
+
+
+def _method(made: Check) -> str:
+    return f" [dim]({_METHODS[made.method]})[/]" if made.method else ""
+
+
+def _print_indented(out: Console, markup: str) -> None:
+    for line in Text.from_markup(markup).wrap(out, out.width - _INDENT):
+        line.rstrip()
+        out.print(Text(" " * _INDENT) + line)

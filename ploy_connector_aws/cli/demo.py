@@ -22,7 +22,7 @@ from ploy_connector_aws.spec import RecordKey
 
 from . import access, demo_orders, entrances, estate
 from .changed import Order, print_change
-from .check import print_report
+from .check import print_report, report_json
 from .endings import Exit
 from .listing import display_name
 from .opening import read_operator_settings
@@ -143,7 +143,7 @@ class Story:
     def _check(self) -> None:
         self._chapter("Can we get in?", "[dim]$ ploy-connector check[/]")
         report = open_connector(self._settings).connector.hooks.test_connection()
-        self._note(check={"usable": report.is_usable, **report.model_dump(mode="json")})
+        self._note(check=report_json(report))
         print_report(self._out, report)
         if not report.is_usable:
             raise _CutShort(Exit.PERMISSION)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -15,6 +17,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from ploy_connector_aws.runtime import logs
+from ploy_connector_aws.runtime.service.process import Service
+from ploy_connector_aws.runtime.settings import IntegrationSettings, read_settings
 from ploy_connector_aws.sandbox.surroundings import clean_surroundings
 from ploy_connector_aws.spec import ConfigurationError
 
@@ -24,6 +29,10 @@ from .output import console, print_json, text
 
 if TYPE_CHECKING:
     from ploy_connector_aws.sandbox.world import LocalWorld
+
+
+_POLL_SECONDS = 2
+_FIRST_SYNC_SECONDS = 60
 
 
 def sandbox(
@@ -36,20 +45,23 @@ def sandbox(
         ),
     ] = None,
     json: AsJson = False,
-    debug: Debug = False,  # noqa: ARG001 - every command takes it
+    debug: Debug = False,
 ) -> Exit:
-    """Start a local AWS and a local Ploy with a believable organisation, on loopback only, until Ctrl-C."""
+    """Start a local AWS and a local Ploy with a believable organisation, and the service, until Ctrl-C."""
     require_sandbox()
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     made = nullcontext(str(folder)) if folder else tempfile.TemporaryDirectory(prefix="ploy-sandbox-")
-    with made as place, local_world(Path(place).resolve()) as world:
+    logs.configure(debug=debug)
+    with made as place, local_world(Path(place).resolve()) as world, _service(world, stopped):
         if json:
             print_json(
                 {
                     "aws": world.aws.endpoint_url,
                     "ploy": world.ploy.url,
+                    "page": world.ploy.login_url,
+                    "operator_token": world.ploy.operator_token,
                     "config": str(world.config_file),
                     "environment": str(world.folder / "environment"),
                     "emptied": world.was_emptied,
@@ -73,11 +85,35 @@ def local_world(folder: Path) -> Iterator[LocalWorld]:
             yield world
 
 
+@contextmanager
+def _service(world: LocalWorld, stopped: threading.Event) -> Iterator[None]:
+    """Serve all that the local Ploy has enabled for its customer, as ``ploy-connector run`` would.
+
+    It begins with the first sync done, so that there is something to look at, and no other command meets it.
+    """
+    world.ploy.set_intervals(world.integration.id, poll_interval_seconds=_POLL_SECONDS)
+    os.environ.update(world.environment)  # until the surroundings are put back
+    settings = read_settings(world.config_file, {}).model_copy(update={"integration": IntegrationSettings()})
+    with Service([settings], health_port=0):
+        ends_at = time.monotonic() + _FIRST_SYNC_SECONDS
+        while not world.ploy.generations(world.integration.id) and time.monotonic() < ends_at:
+            if stopped.wait(0.1):
+                break
+        try:
+            yield
+        finally:
+            world.ploy.bells.stop()  # the service's polls are answered at once, so that it can end
+
+
 def _print_places(out: Console, world: LocalWorld) -> None:
     if world.was_emptied:
         out.print(f"What an earlier sandbox left in {text(world.folder)} was removed.", soft_wrap=True)
     out.print("[bold]A local AWS and a local Ploy are running[/], with an organisation that does not exist.")
-    out.print(f"  AWS   {world.aws.endpoint_url}\n  Ploy  {world.ploy.url}\n\nIn another terminal:\n")
+    out.print(
+        f"  AWS   {world.aws.endpoint_url}\n  Ploy  {world.ploy.url}\n\nIts integrations page, by a link for once:\n"
+    )
+    out.print(f"  {world.ploy.login_url}\n", soft_wrap=True)
+    out.print(f"or with the operator token {text(world.ploy.operator_token)}\n\nIn another terminal:\n")
     out.print(f"  . {text(world.folder / 'environment')}", soft_wrap=True)
     for command in ("check", "sync", "access jonas.vik"):
         out.print(f"  {text(sys.argv[0])} {command} --config {text(world.config_file)}", soft_wrap=True)
@@ -90,5 +126,5 @@ def require_sandbox() -> None:
     Raises:
         ConfigurationError: It is not installed.
     """
-    if any(importlib.util.find_spec(name) is None for name in ("fastapi", "moto", "uvicorn")):
+    if any(importlib.util.find_spec(name) is None for name in ("fastapi", "jinja2", "moto", "uvicorn")):
         raise ConfigurationError("The sandbox is not installed.", fix="pip install 'ploy-connector-aws[sandbox]'")

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from ploy_connector_aws.spec import Manifest
 from ploy_connector_aws.spec.errors import ConfigurationError
 
 from . import wire
@@ -94,8 +95,22 @@ class PlatformClient:
 
         Raises:
             IntegrationUnknown: The token serves no such integration.
+            SetUpUnfinished: No connection test of its settings was passed yet.
         """
         return self._call("hello", "POST", f"{_of(integration_id)}/hello", wire.HelloAnswer, request)
+
+    def put_manifest(self, manifest: Manifest) -> wire.ConnectorKnown:
+        """Say which connector this runtime has, so that it can be set up."""
+        path = f"/connectors/{quote(manifest.name, safe='')}"
+        return self._call("put_manifest", "PUT", path, wire.ConnectorKnown, manifest)
+
+    def report_check(self, integration_id: str, progress: wire.CheckProgress) -> wire.CheckStatus:
+        """Report how a connection test goes, also while it grows.
+
+        Raises:
+            CheckEnded: The check ended already, with another report.
+        """
+        return self._call("report_check", "POST", f"{_of(integration_id)}/checks", wire.CheckStatus, progress)
 
     def open_sync(self, integration_id: str, request: wire.OpenSync) -> wire.OpenedSync:
         """Open a staging area. The same run gets the same one; another run of the same opener replaces it.

@@ -96,6 +96,14 @@ class TaskGone(PlatformRefused):
     """The lease of a task was lost, another report of it arrived, or the platform does not know it."""
 
 
+class CheckEnded(PlatformRefused):
+    """A connection test ended already, with another report."""
+
+
+class SetUpUnfinished(PlatformRefused):
+    """No connection test of an integration's settings was passed yet; only tests are wanted."""
+
+
 REFUSALS: dict[str, type[PlatformRefused]] = {
     "sync_taken": SyncTaken,
     "sync_gone": SyncGone,
@@ -109,5 +117,7 @@ REFUSALS: dict[str, type[PlatformRefused]] = {
     "task_unknown": TaskGone,
     "lease_lost": TaskGone,
     "task_conflict": TaskGone,
+    "check_conflict": CheckEnded,
+    "set_up_unfinished": SetUpUnfinished,
 }
 """Which error a problem's code becomes; every other refusal is a plain ``PlatformRefused``."""

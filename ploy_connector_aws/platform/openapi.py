@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
+from ploy_connector_aws.spec import Manifest
 from ploy_connector_aws.spec.records import RECORD_MODELS
 
 from . import wire
@@ -73,7 +74,28 @@ CALLS = (
         summary="Introduce the runtime; learn limits, intervals and flags.",
         sends=wire.HelloRequest,
         answers={200: (wire.HelloAnswer, "What is allowed and expected.")},
-        refusals=(*_ONE, *_BODY),
+        refusals=(*_ONE, *_BODY, "set_up_unfinished"),
+    ),
+    Call(
+        name="put_manifest",
+        method="PUT",
+        path="/connectors/{name}",
+        summary="Say which connector this runtime has, so that it can be set up. It is kept for the organisation of the"
+        " token only; the newest that was sent counts. The name is the manifest's.",
+        sends=Manifest,
+        answers={200: (wire.ConnectorKnown, "It is kept.")},
+        refusals=(*_ANY, *_BODY),
+    ),
+    Call(
+        name="report_check",
+        method="POST",
+        path="/integrations/{integration_id}/checks",
+        summary="Report how a connection test goes, also while it grows. What was overtaken by a later one is passed"
+        " over; after the final one only the same is taken. A blocking check that failed ends the use of the"
+        " integration until a test that a task asked for is passed.",
+        sends=wire.CheckProgress,
+        answers={200: (wire.CheckStatus, "The latest that has arrived.")},
+        refusals=(*_ONE, *_BODY, "task_unknown", "check_conflict"),
     ),
     Call(
         name="open_sync",
@@ -84,7 +106,7 @@ CALLS = (
         " A run that has nothing to stage can be committed in the same request.",
         sends=wire.OpenSync,
         answers={200: (wire.OpenedSync, "It is open, or committed.")},
-        refusals=(*_ONE, *_BODY, "sync_taken", "clock_ahead", "base_stale", *_COMMIT),
+        refusals=(*_ONE, *_BODY, "set_up_unfinished", "sync_taken", "clock_ahead", "base_stale", *_COMMIT),
     ),
     Call(
         name="put_batch",
@@ -119,7 +141,7 @@ CALLS = (
             200: (wire.CommitAnswer, "It is visible."),
             202: (wire.CommitAnswer, "It is held for a person; what was visible stays."),
         },
-        refusals=(*(*_ONE, *_BODY, "sync_unknown", "sync_gone", "base_stale", *_COMMIT),),
+        refusals=(*_ONE, *_BODY, "set_up_unfinished", "sync_unknown", "sync_gone", "base_stale", *_COMMIT),
     ),
     Call(
         name="abort",
@@ -136,7 +158,8 @@ CALLS = (
         path="/integrations/{integration_id}/tasks/lease",
         summary="Ask for tasks, each under a lease; waits for one when there is none. The same request_id gets the same"
         " tasks again, as far as they are still under those leases. While an integration is paused no task is given"
-        " out, while it is read-only no grant or revoke but previews.",
+        " out, while it is read-only no grant or revoke but previews. Until its settings have passed a connection"
+        " test, only checks are given out.",
         sends=wire.LeaseRequest,
         answers={200: (wire.LeaseAnswer, "The tasks; none when the wait is over, or the flags have changed.")},
         refusals=(*_ONE, *_BODY),

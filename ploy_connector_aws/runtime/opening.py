@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 from ploy_connector_aws import __version__
 from ploy_connector_aws.platform import wire
@@ -88,17 +89,27 @@ def open_connector(
         ConfigurationError: A setting is wrong, or Ploy does not have this integration.
         PlatformError: Ploy was asked for the settings and did not give them.
     """
-    name, config = settings.integration.connector, settings.config
-    if config is None:
-        with nullcontext(platform) if platform else open_platform(settings) as client:
-            integration = _integration(client, settings.integration.id)
-        name, config = integration.connector, dict(integration.settings)
+    name, config = read_config(settings, platform)
     installed = find_connector(name)
     config = override_config(config, settings.config_overrides, installed.manifest.config_schema)
     secrets = secret_fields(installed)
     public = {field: value for field, value in config.items() if field not in secrets}
     fingerprint = hashlib.sha256(json.dumps(public, sort_keys=True, default=str).encode()).hexdigest()
     return Opened(installed.open(config, for_whom), fingerprint)
+
+
+def read_config(settings: OperatorSettings, platform: PlatformClient | None = None) -> tuple[str, dict[str, Any]]:
+    """Read the name of the integration's connector and its settings: the file's or, where it has none, Ploy's.
+
+    Raises:
+        ConfigurationError: Ploy does not have this integration.
+        PlatformError: Ploy was asked for the settings and did not give them.
+    """
+    if settings.config is not None:
+        return settings.integration.connector, settings.config
+    with nullcontext(platform) if platform else open_platform(settings) as client:
+        integration = _integration(client, settings.integration.id)
+    return integration.connector, dict(integration.settings)
 
 
 def secret_fields(installed: InstalledConnector) -> set[str]:

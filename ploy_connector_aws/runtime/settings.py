@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from ploy_connector_aws.spec import ConfigurationError
 from ploy_connector_aws.spec.frozen import Frozen
@@ -23,6 +24,14 @@ class IntegrationSettings(Frozen):
 
     id: str = Field(default="local", pattern=r"^[A-Za-z0-9._-]{1,128}$", description="The integration's id at Ploy.")
     connector: str = Field(default="aws", description="The connector's name.")
+
+    @field_validator("id")
+    @classmethod
+    def _names_no_task_file(cls, value: str) -> str:
+        # The files of an integration are named after it, and so is another one's task file.
+        if value.endswith(".tasks"):
+            raise PydanticCustomError("id", "An integration's id does not end in .tasks")
+        return value
 
 
 class PlatformSettings(Frozen):

@@ -1,5 +1,6 @@
 """The embedded default: a local AWS and a local Ploy, on loopback only.
 
 Map: ``aws`` (the local AWS), ``ploy`` (the local Ploy), ``world`` (both together, with one customer between them),
-``folder`` (where that keeps its files), ``surroundings`` (the caller's environment, made harmless).
+``stand_in`` (what that customer does in AWS for a set-up), ``folder`` (where that keeps its files), ``surroundings``
+(the caller's environment, made harmless).
 """

@@ -13,6 +13,7 @@ from typing import Any
 from .aws import Organisation, SandboxAws
 from .folder import SandboxFolder
 from .ploy import LocalPloy
+from .stand_in import LocalCustomer
 from .surroundings import UNSET_SCRIPT
 
 RATE_FACTOR = "50"
@@ -49,7 +50,8 @@ class LocalWorld:
         self.ploy = self._stack.enter_context(LocalPloy(self.folder / "ploy"))
         self.seeded = self.aws.seed(self._organisation)
         owner = self._organisation.owner_account_id
-        customer = self.ploy.create_organisation(self._customer)
+        self.ploy.stand_in = LocalCustomer(self.aws, owner, self._organisation.primary_region)
+        self.customer_id = customer = self.ploy.create_organisation(self._customer)
         integration = self.ploy.create_integration(customer, "aws")
         # The customer takes the external id that Ploy made, and gives back the role that requires it.
         self.role_arn = self.aws.create_integration_role(

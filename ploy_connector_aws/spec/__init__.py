@@ -2,8 +2,9 @@
 
 Map: ``hooks`` (what is called), ``records`` (what is reported), ``pages`` (records inside scopes that prove
 completeness), ``changes`` (grant and revoke), ``reports`` (connection tests), ``errors`` (what may be raised),
-``manifest`` (what is known of a connector beforehand), ``host`` (finding and opening connectors), ``serving`` (for whom
-an instance works, and who counts its calls).
+``manifest`` (what is known of a connector beforehand), ``wizard`` (its set-up as data), ``templates`` (how the wizard's
+documents and links are rendered), ``host`` (finding and opening connectors), ``serving`` (for whom an instance works,
+and who counts its calls).
 """
 
 from .changes import AccessChange, AccessPath, AccessRequest
@@ -20,9 +21,23 @@ from .hooks import ConnectorHooks, hookimpl
 from .host import Connector, ConnectorRefused, InstalledConnector, check_connectors, find_connectors
 from .manifest import SPEC_VERSION, Manifest
 from .pages import Failure, Page
+from .progress import hearing_checks, tell_checks
 from .records import Account, Email, Entitlement, ExternalId, Grant, Record, RecordKey, Resource
 from .reports import Check, ConnectionReport
 from .serving import Serving, current_serving
+from .templates import TemplateError, render
+from .wizard import (
+    Document,
+    Feature,
+    Link,
+    OperatorValue,
+    Permission,
+    Step,
+    Wizard,
+    WizardField,
+    choose_features,
+    to_settings,
+)
 
 __all__ = [
     "SPEC_VERSION",
@@ -38,24 +53,38 @@ __all__ = [
     "ConnectorError",
     "ConnectorHooks",
     "ConnectorRefused",
+    "Document",
     "Email",
     "Entitlement",
     "ExternalId",
     "Failure",
+    "Feature",
     "Grant",
     "InstalledConnector",
+    "Link",
     "Manifest",
     "NotFound",
+    "OperatorValue",
     "Page",
+    "Permission",
     "PermissionMissing",
     "Record",
     "RecordKey",
     "Refused",
     "Resource",
     "Serving",
+    "Step",
+    "TemplateError",
     "TemporaryError",
+    "Wizard",
+    "WizardField",
     "check_connectors",
+    "choose_features",
     "current_serving",
     "find_connectors",
+    "hearing_checks",
     "hookimpl",
+    "render",
+    "tell_checks",
+    "to_settings",
 ]

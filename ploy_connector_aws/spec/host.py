@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
@@ -130,9 +130,9 @@ def _checked(classes: Iterable[tuple[str, type]]) -> Iterator[InstalledConnector
                 distribution,
                 f"it needs hook specification {manifest.spec_version}, this host knows {SPEC_VERSION}",
             )
-        installed = InstalledConnector(distribution, connector_class, manifest)
-        Connector(installed)
-        yield installed
+        opened = Connector(InstalledConnector(distribution, connector_class, manifest))
+        hooks = tuple(name for name in vars(ConnectorHooks) if not name.startswith("_") and opened.implements(name))
+        yield replace(opened.installed, manifest=manifest.model_copy(update={"hooks": hooks}))
 
 
 def _load(entry_point: EntryPoint) -> type:

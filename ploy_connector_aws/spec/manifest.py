@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from .frozen import Frozen
+from .wizard import Feature, Permission, Wizard
 
 SPEC_VERSION = 1
 """The version of this hook specification. A host loads connectors of the versions it knows, and no others."""
@@ -20,9 +21,42 @@ class Manifest(Frozen):
     version: str
     spec_version: int = Field(description="The version of the hook specification it was written for.")
     description: str
-    config_schema: dict[str, JsonValue] = Field(
-        description='JSON Schema of the settings; secrets carry "writeOnly": true.'
+    hooks: tuple[str, ...] = Field(
+        default=(),
+        description="The hooks that it implements. The host that finds the connector fills them in, from the code.",
     )
     scan_interval_seconds: Annotated[int, Field(ge=60)] = Field(
         default=900, description="How often a host should read everything."
     )
+    poll_interval_seconds: Annotated[int, Field(ge=1)] = Field(
+        default=10, description="How often a host should ask for tasks."
+    )
+    config_schema: dict[str, JsonValue] = Field(
+        description='JSON Schema of the settings; secrets carry "writeOnly": true.'
+    )
+    features: tuple[Feature, ...] = Field(default=(), description="What a customer may leave out.")
+    permissions: tuple[Permission, ...] = Field(default=(), description="What the other side must allow, for what.")
+    wizard: Wizard | None = Field(default=None, description="How an integration is set up, step by step.")
+
+    @model_validator(mode="after")
+    def _refuse_what_leads_nowhere(self) -> Self:
+        features = {feature.name for feature in self.features}
+        properties = self.config_schema.get("properties")
+        settings = set(properties) if isinstance(properties, dict) else set()
+        found = [
+            f"The feature {each.name!r} needs an unknown one." for each in self.features if set(each.needs) - features
+        ]
+        found += [
+            f"The feature {each.name!r} has an unknown setting."
+            for each in self.features
+            if each.setting and each.setting not in settings
+        ]
+        found += [
+            f"The permission {each.name!r} is for an unknown feature."
+            for each in self.permissions
+            if set(each.features) - features
+        ]
+        found += self.wizard.find_mistakes(settings, features) if self.wizard else []
+        if found:
+            raise ValueError(" ".join(found))
+        return self

@@ -8,6 +8,9 @@ from pydantic import Field
 
 from .frozen import Frozen
 
+CheckMethod: TypeAlias = Literal["probed", "evaluated"]
+"""How a check found out: by a harmless call, or from the rules that the other side says it has."""
+
 CheckOutcome: TypeAlias = Literal["passed", "failed", "warning", "skipped"]
 """How one check ended; 'skipped' says in its message why it was not made."""
 
@@ -21,6 +24,15 @@ class Check(Frozen):
     fix: str | None = Field(default=None, description="What to do about it.")
     missing_permissions: tuple[str, ...] = ()
     request_id: str | None = None
+    feature: str | None = Field(default=None, description="What the thing that was tried is needed for.")
+    method: CheckMethod | None = Field(
+        default=None, description="How it was found out: tried by a harmless call, or evaluated from the rules."
+    )
+    is_blocking: bool = Field(
+        default=False,
+        description="Whether the integration must not be used at all until this is mended, as somebody else could use "
+        "it as well.",
+    )
 
 
 class ConnectionReport(Frozen):
@@ -32,3 +44,8 @@ class ConnectionReport(Frozen):
     def is_usable(self) -> bool:
         """Whether no check failed."""
         return all(check.outcome != "failed" for check in self.checks)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the integration must neither read nor write until the blocking checks are mended."""
+        return any(check.outcome == "failed" and check.is_blocking for check in self.checks)

@@ -17,8 +17,8 @@ Tamper = Callable[[str, bytes], bytes]
 
 
 @contextmanager
-def tampered(endpoint_url: str, tamper: Tamper) -> Iterator[str]:
-    """Run the server; gives its URL."""
+def tampered(endpoint_url: str, tamper: Tamper, taken: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Run the server; gives its URL. The operations that are `taken` seem to succeed, whatever AWS said."""
     behind = urlsplit(endpoint_url).netloc
 
     class Handler(BaseHTTPRequestHandler):
@@ -32,9 +32,10 @@ def tampered(endpoint_url: str, tamper: Tamper) -> Iterator[str]:
             answer = connection.getresponse()
             body = answer.read()
             connection.close()
+            operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
             if answer.status == 200:
-                body = tamper(self.headers.get("X-Amz-Target", "").rpartition(".")[2], body)
-            self.send_response(answer.status)
+                body = tamper(operation, body)
+            self.send_response(200 if operation in taken else answer.status)
             for name, value in answer.getheaders():
                 if name.lower() not in ("content-length", "connection", "server", "date"):
                     self.send_header(name, value)

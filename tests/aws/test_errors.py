@@ -326,7 +326,7 @@ def test_a_request_that_is_not_taken_can_be_told_apart(invalid: Exception) -> No
 def test_a_role_that_cannot_be_assumed_is_an_authentication_error_inside_whatever_call(code: str, says: str) -> None:
     error = translate(answer(code, "Value 'my-external-id' at 'externalId' failed", operation="AssumeRole"))
 
-    assert type(error) is AuthenticationError
+    assert isinstance(error, AuthenticationError)
     assert says in error.message
     assert "my-external-id" not in f"{error.message}{error.fix}"
 

@@ -16,10 +16,12 @@ from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import (
     BatchConflict,
+    CheckEnded,
     IntegrationUnknown,
     PlatformError,
     PlatformRefused,
     PlatformUnavailable,
+    SetUpUnfinished,
     StaleReading,
     SyncGone,
     SyncTaken,
@@ -28,7 +30,7 @@ from ploy_connector_aws.platform.errors import (
 )
 from ploy_connector_aws.platform.openapi import CALLS
 from ploy_connector_aws.platform.retry import RetryPolicy
-from ploy_connector_aws.spec import ConfigurationError, ConnectionReport
+from ploy_connector_aws.spec import ConfigurationError, ConnectionReport, Manifest
 
 URL = "https://ploy.example/base"
 API = URL + "/connector/v1"
@@ -37,6 +39,7 @@ BATCH = API + "/integrations/i1/syncs/s1/batches/1"
 NONE = wire.Integrations(integrations=())
 OK = httpx.Response(200, json={"integrations": []})
 WISH = wire.LeaseRequest(request_id="r1", holder="h1", most=5, wait_seconds=60)
+MANIFEST = Manifest(name="a-b", title="A B", version="1", spec_version=1, description="", config_schema={})
 DONE = wire.TaskDone(lease_id="l1", report=ConnectionReport(checks=()))
 
 
@@ -130,6 +133,11 @@ def test_every_call_is_made_again_when_its_answer_was_lost(
     calls = {
         "integrations": ((), "GET", "/integrations", {"integrations": []}),
         "hello": (("i1", hello), "POST", "/integrations/i1/hello", {}),
+        "put_manifest": ((MANIFEST,), "PUT", "/connectors/a-b", {"name": "a-b", "version": "1"}),
+        "report_check": (
+            ("i1", wire.CheckProgress(check_id="c1", number=1, report=ConnectionReport(checks=()))),
+            *("POST", "/integrations/i1/checks", {"check_id": "c1", "number": 1, "is_final": False}),
+        ),
         "open_sync": (
             ("i1", wire.OpenSync(run_id="r1", opener="o", reading_started_at=reading)),
             *("POST", "/integrations/i1/syncs", {"id": "s1", "lease_seconds": 1}),
@@ -226,6 +234,8 @@ def test_a_wait_that_is_too_long_is_left_to_the_caller(client: PlatformClient, c
         ("batch_conflict", BatchConflict),
         ("commit_conflict", BatchConflict),
         ("integration_unknown", IntegrationUnknown),
+        ("check_conflict", CheckEnded),
+        ("set_up_unfinished", SetUpUnfinished),
         ("lines_rejected", PlatformRefused),
         ("body_too_large", PlatformRefused),
     ],

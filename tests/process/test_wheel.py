@@ -41,10 +41,12 @@ def run_python(unpacked: Path, code: str, *arguments: str) -> subprocess.Complet
     )
 
 
-def test_the_wheel_holds_every_module_and_its_types(unpacked: Path) -> None:
-    source = {str(path.relative_to(ROOT)) for path in (ROOT / "ploy_connector_aws").rglob("*.py")}
-    packed = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*.py")}
-    assert packed == source
+def test_the_wheel_holds_every_module_the_pages_files_and_its_types(unpacked: Path) -> None:
+    def files(folder: Path) -> set[str]:
+        found = (path for path in (folder / "ploy_connector_aws").rglob("*") if path.is_file())
+        return {str(path.relative_to(folder)) for path in found if "__pycache__" not in path.parts}
+
+    assert files(unpacked) == files(ROOT)
     assert (unpacked / "ploy_connector_aws" / "py.typed").exists()
 
 

@@ -61,6 +61,9 @@ class Source:
     origin: str = "one"
     on_begin: Callable[[], None] = lambda: None
     on_page: Callable[[int], None] = lambda _: None
+    report: ConnectionReport = field(default_factory=lambda: ConnectionReport(checks=()))
+    tests: int = 0
+    """How often the connection was tested."""
     pages: int = 0
     read: dict[str, list[Record]] = field(default_factory=dict)
     """What was read of each scope that was read to its end, in order."""
@@ -79,7 +82,8 @@ class Directory:
 
     @hookimpl
     def test_connection(self) -> ConnectionReport:
-        return ConnectionReport(checks=())
+        self.source.tests += 1
+        return self.source.report
 
     @hookimpl
     def list_accounts(self) -> Iterator[Page]:
@@ -171,6 +175,12 @@ class Platform(Calls):
             "hello",
             lambda: wire.HelloAnswer(limits=self.limits, flags=self.flags, generation=self.handover.generation),
         )
+
+    def report_check(self, _: str, progress: wire.CheckProgress) -> wire.CheckStatus:
+        return self._make("report_check", lambda: self.take_report(progress))
+
+    def take_report(self, progress: wire.CheckProgress) -> wire.CheckStatus:
+        return wire.CheckStatus(check_id=progress.check_id, number=progress.number, is_final=progress.is_final)
 
     def open_sync(self, _: str, request: wire.OpenSync) -> wire.OpenedSync:
         return self._make("open_sync", lambda: self.handover.open(request))

@@ -114,3 +114,9 @@ def test_secrets_that_others_can_read_are_refused_with_the_fix(tmp_path: Path) -
 def test_settings_never_show_secrets(tmp_path: Path) -> None:
     shown = repr(read_settings(write(tmp_path, FILE), {"PLOY_CONFIG_EXTERNAL_ID": "do-not-show-either"}))
     assert "do-not-show" not in shown
+
+
+def test_no_integration_has_the_name_of_another_ones_task_file() -> None:
+    with pytest.raises(ConfigurationError, match=r"does not end in \.tasks") as caught:
+        read_settings(None, {"PLOY_INTEGRATION_ID": "int-1.tasks"})
+    assert caught.value.field == "integration.id"

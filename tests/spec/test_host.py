@@ -78,6 +78,17 @@ class Incomplete:
         yield Page(scope="users")
 
 
+def test_the_hooks_that_a_connector_implements_are_told_from_its_code() -> None:
+    class Boaster(Tiny):
+        manifest = MANIFEST.model_copy(update={"hooks": ("grant",)})
+
+    (found,) = check_connectors([("tiny", Boaster)]).values()
+
+    hooks = ("configure", "test_connection", "list_accounts")
+    assert found.manifest == MANIFEST.model_copy(update={"hooks": hooks})
+    assert found.open({"name": "x"}).installed.manifest.hooks == hooks
+
+
 @pytest.mark.parametrize(
     ("connector_class", "reason"),
     [

@@ -84,7 +84,11 @@ class AccessChanger:
         self._site.close()
 
     def _change(self, direction: Direction, request: AccessRequest) -> AccessChange:
-        target = to_target(request, direct_assignments=self._config.direct_assignments)
+        target = to_target(
+            request,
+            change_groups=self._config.change_groups,
+            direct_assignments=self._config.direct_assignments,
+        )
         was_entered = self._site.was_entered
         try:
             return self._change_once(direction, request, target)

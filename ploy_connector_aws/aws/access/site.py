@@ -141,7 +141,7 @@ class Site:
         for found in (named, self._read_groups()):
             for group in found:
                 if group["GroupId"] == group_id:
-                    return to_group(group, may_change_managed=self.config.change_externally_managed)
+                    return to_group(group, self.config)
         raise NotFound("AWS has no such group (any more).", kind="GROUP", id=group_id)
 
     def _read_named(self, name: str) -> Iterator[dict[str, Any]]:

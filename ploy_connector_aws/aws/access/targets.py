@@ -53,11 +53,14 @@ class DirectAssignment:
     instance_id: str
 
 
-def to_target(request: AccessRequest, *, direct_assignments: bool) -> Membership | DirectAssignment:
+def to_target(
+    request: AccessRequest, *, change_groups: bool, direct_assignments: bool
+) -> Membership | DirectAssignment:
     """Tell what a request is about.
 
     Args:
         request: The request.
+        change_groups: Whether the settings let people be put into groups and taken out.
         direct_assignments: Whether the settings let people be assigned directly.
 
     Raises:
@@ -68,6 +71,8 @@ def to_target(request: AccessRequest, *, direct_assignments: bool) -> Membership
             raise _not_grantable(grantability.IAM_ACCOUNT)
         raise _invalid("account")
     if _GROUP.fullmatch(request.entitlement_id):
+        if not change_groups:
+            raise _not_grantable(grantability.GROUP)
         return Membership(request.account_id, request.entitlement_id)
     if role := _ACCOUNT_ROLE.fullmatch(request.entitlement_id):
         if not direct_assignments:

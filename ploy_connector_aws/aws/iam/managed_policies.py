@@ -42,9 +42,17 @@ def _add_policy(reading: Reading, page: Gathered, policy: Mapping[str, Any]) -> 
         page.add(entitlement)
 
 
-def _to_powers(policy: Mapping[str, Any]) -> Any:
-    # AWS gives up to five versions; only the default one counts.
+def find_document(policy: Mapping[str, Any]) -> object:
+    """Find the document of a managed policy; None where AWS did not give it.
+
+    AWS gives up to five versions; only the default one counts.
+    """
     versions = [each for each in policy.get("PolicyVersionList", ()) if each.get("IsDefaultVersion")]
-    if len(versions) != 1 or "Document" not in versions[0]:
+    return versions[0].get("Document") if len(versions) == 1 else None
+
+
+def _to_powers(policy: Mapping[str, Any]) -> Any:
+    document = find_document(policy)
+    if document is None:
         return unread(f"AWS did not give the document of the policy {policy['Arn']}.")
-    return to_powers(versions[0]["Document"])
+    return to_powers(document)

@@ -14,7 +14,7 @@ from .patterns import Pattern, covers
 from .policies import EXTERNAL_ID, Condition, Policy, Statement, to_policy
 from .trustees import ASSUME_ROLE, Principal, PrincipalKind, to_principal
 
-__all__ = ["FLAGS", "PrincipalKind", "SaidCondition", "Trust", "Trusted", "Way", "to_trust"]
+__all__ = ["FLAGS", "PrincipalKind", "SaidCondition", "Trust", "Trusted", "Way", "covers_action", "to_trust"]
 
 FLAGS: Mapping[str, str] = MappingProxyType(
     {
@@ -208,7 +208,8 @@ def _principals(statement: Statement, partition: str) -> list[Principal]:
     return [to_principal(kind, text, partition) for kind, text in statement.principals.pairs]
 
 
-def _covers_action(statement: Statement, action: str) -> bool:
+def covers_action(statement: Statement, action: str) -> bool:
+    """Whether a statement is about an action. AWS matches actions without regard to case."""
     wanted = Pattern(action.lower())
     found = any(covers(Pattern(text.lower()), wanted) for text in statement.actions.texts)
     return found != statement.actions.is_inverted
@@ -218,11 +219,11 @@ def _ways(
     statement: Statement, denies: list[Statement], account: str, partition: str
 ) -> Iterable[tuple[Principal, Way]]:
     for principal in _principals(statement, partition):
-        actions = [action for action in principal.entries if _covers_action(statement, action)]
+        actions = [action for action in principal.entries if covers_action(statement, action)]
         denied_under: dict[SaidCondition, None] = {}
         shut_out: set[str] = set()
         for deny in denies:
-            denied = [action for action in actions if _covers_action(deny, action)]
+            denied = [action for action in actions if covers_action(deny, action)]
             for other in _principals(deny, partition) if denied else ():
                 is_wholly = other.includes(principal)
                 if not is_wholly and not principal.includes(other):

@@ -9,6 +9,7 @@ from typing import Any
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.paging import read, read_pages
 from ploy_connector_aws.aws.parts import to_utc
+from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Account, Email, Entitlement, ExternalId, Grant, NotFound, Page, RecordKey, Refused
 
 from .reading import Reading, names
@@ -44,9 +45,9 @@ def read_users(reading: Reading) -> Iterator[Page]:
 
 def read_groups(reading: Reading) -> Iterator[Page]:
     """Read all groups, and announce the scope of each one's members."""
-    may_change_managed = reading.session.config.change_externally_managed
+    config = reading.session.config
     for groups in read_pages(reading.identity_store, "ListGroups", "Groups", **_store(reading)):
-        entitlements = tuple(to_group(group, may_change_managed=may_change_managed) for group in groups)
+        entitlements = tuple(to_group(group, config) for group in groups)
         reading.seen.add("group", ((group.id, group.name) for group in entitlements))
         yield Page(scope=GROUPS, records=entitlements)
         for group in entitlements:
@@ -139,21 +140,26 @@ def to_account(user: dict[str, Any]) -> Account:
     )
 
 
-def to_group(group: dict[str, Any], *, may_change_managed: bool) -> Entitlement:
+def to_group(group: dict[str, Any], config: AwsConfig) -> Entitlement:
     """Convert a group of the identity store.
 
     Args:
         group: The group, as AWS describes it.
-        may_change_managed: Whether the settings let groups be changed that an outside system owns.
+        config: The integration's settings, which say what may be changed.
     """
     manager = find_manager(_to_external_ids(group))
+    reason = None
+    if not config.change_groups:
+        reason = grantability.GROUP
+    elif manager and not config.change_externally_managed:
+        reason = grantability.externally_managed(manager)
     return Entitlement(
         id=group["GroupId"],
         kind="group",
         name=group.get("DisplayName") or group["GroupId"],
         description=group.get("Description"),
-        grantable=manager is None or may_change_managed,
-        not_grantable_reason=grantability.externally_managed(manager) if manager and not may_change_managed else None,
+        grantable=reason is None,
+        not_grantable_reason=reason,
         managed_by=manager,
     )
 

@@ -4,12 +4,14 @@ This contract is ours, not Ploy's: Ploy publishes no HTTP API. The client and th
 ``docs/platform-api.yaml`` is generated from them.
 
 Map: ``bodies`` (what all share), ``integrations`` (settings, limits, flags), ``syncs`` (handing over a run), ``lines``
-(what a batch holds), ``digests``, ``tasks`` (what the platform wants done), ``problems`` (error answers).
+(what a batch holds), ``digests``, ``tasks`` (what the platform wants done), ``introductions`` (connectors and checks),
+``problems`` (error answers).
 """
 
 from .bodies import API_PREFIX, NDJSON, PROBLEM_JSON, Counts, Digest, Mode
 from .digests import digest_of, digest_of_batches, from_content_digest, to_content_digest
 from .integrations import Flags, HelloAnswer, HelloRequest, Integration, Integrations, Limits
+from .introductions import CheckProgress, CheckStatus, ConnectorKnown
 from .lines import LINE, AnyLine, RecordLine, ScopeLine, TombstoneLine, pack, to_ndjson
 from .problems import PROBLEMS, LineProblem, Problem, ProblemKind
 from .syncs import BatchAnswer, Commit, CommitAnswer, Hold, OpenedSync, OpenSync, Outcome, StagedBatch, SyncStatus
@@ -36,8 +38,11 @@ __all__ = [
     "PROBLEM_JSON",
     "AnyLine",
     "BatchAnswer",
+    "CheckProgress",
+    "CheckStatus",
     "Commit",
     "CommitAnswer",
+    "ConnectorKnown",
     "Counts",
     "Digest",
     "Flags",

@@ -11,6 +11,7 @@ from functools import partial
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.platform.errors import PlatformUnavailable
 from ploy_connector_aws.runtime.changes import to_outcome
 from ploy_connector_aws.runtime.history import History
 from ploy_connector_aws.runtime.lock import SyncLock
@@ -20,8 +21,9 @@ from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.store import Store, explained
 from ploy_connector_aws.runtime.sync import Sync, SyncResult
 from ploy_connector_aws.runtime.tasks.journal import Journal
-from ploy_connector_aws.spec import TemporaryError
+from ploy_connector_aws.spec import Refused, TemporaryError
 
+from .checking import DailyCheck
 from .failures import PASSING, UNEXPECTED, Interrupted, code_of, retry_after_of, sentence_of
 from .health import Vitals
 from .metrics import IntegrationMetrics
@@ -61,6 +63,7 @@ class ScanLoop:
         self._opened = opened
         self._platform = platform
         self._wishes = wishes
+        self._check = DailyCheck(settings.integration.id, opened.connector, platform, wishes, monotonic)
         self._vitals = vitals
         self._metrics = metrics
         self._monotonic = monotonic
@@ -157,13 +160,25 @@ class ScanLoop:
             yield store
 
     def _introduce(self) -> wire.HelloAnswer:
-        answer = hello(self._platform, self._settings, self._opened)
+        try:
+            answer = hello(self._platform, self._settings, self._opened)
+        except PlatformUnavailable:
+            self._require_usable()
+            raise
+        if not answer.flags.paused:
+            self._require_usable()
         self._wishes.heed(answer, by_scan=True)
         if self._vitals.is_paused and not answer.flags.paused:
             self._vitals.since = self._monotonic()  # nothing was to be done until now
         self._vitals.is_paused = answer.flags.paused
         self._vitals.scan_interval_seconds = answer.scan_interval_seconds
         return answer
+
+    def _require_usable(self) -> None:
+        """Test the connection if it is time to, and let nothing be read while others could use it, too."""
+        self._check.make_if_due()
+        if self._wishes.blocked is not None:
+            raise Refused(f"Nothing is read. {self._wishes.blocked}", reason="connection_blocked")
 
     def _checkpoint(self) -> None:
         if self._stop.is_set() or self._wishes.flags.paused:

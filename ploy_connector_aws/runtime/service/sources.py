@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,15 @@ from pydantic import ValidationError
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.runtime.opening import open_platform
 from ploy_connector_aws.runtime.settings import CONFIG_FILE_VARIABLE, VARIABLES, IntegrationSettings, OperatorSettings
-from ploy_connector_aws.spec import ConfigurationError
+from ploy_connector_aws.spec import ConfigurationError, find_connectors
+
+from .failures import sentence_of
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,7 @@ class PlatformSource:
     ) -> None:
         self.name = name
         self._settings = settings
+        self._is_introduced = False
         self._only = settings.integration.id if names_integration(settings) else None
         # A poll that fails is made again by the next poll.
         self._platform: PlatformClient = open_platform(
@@ -101,10 +108,13 @@ class PlatformSource:
         )
 
     def read(self) -> Answer:
-        """Ask Ploy."""
+        """Ask Ploy; at the first time, say which connectors there are, so that they can be set up there."""
         wanted: list[Wanted] = []
         unusable: dict[str, ConfigurationError] = {}
-        for integration in self._platform.integrations().integrations:
+        found = self._platform.integrations().integrations
+        if not self._is_introduced:
+            self._introduce()
+        for integration in found:
             if self._only in (None, integration.id):
                 try:
                     wanted.append(self._to_wanted(integration))
@@ -116,6 +126,16 @@ class PlatformSource:
     def close(self) -> None:
         """Close the connections."""
         self._platform.close()
+
+    def _introduce(self) -> None:
+        try:
+            for installed in find_connectors().values():
+                self._platform.put_manifest(installed.manifest)
+        except PlatformUnavailable:
+            return  # at the next poll
+        except PlatformError as error:
+            _log.warning("%s: Ploy does not take a connector's manifest: %s", self.name, sentence_of(error))
+        self._is_introduced = True
 
     def _to_wanted(self, integration: wire.Integration) -> Wanted:
         own = IntegrationSettings(id=integration.id, connector=integration.connector)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.platform.errors import PlatformError
 from ploy_connector_aws.runtime.tasks.events import TaskEvents
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.runtime.tasks.loop import TaskLoop
-from ploy_connector_aws.spec import Connector
+from ploy_connector_aws.spec import ConnectionReport, Connector
 
 from .metrics import IntegrationMetrics
 from .polling import Workplace
@@ -34,7 +36,7 @@ class ServedTasks:
             UnusableStore: The task file cannot be used.
         """
         place, settings = self._place, self._place.settings
-        with Journal(settings.tasks_path) as journal:
+        with Journal(settings.tasks_path) as journal, self._open_platform() as reporter:
             TaskLoop(
                 settings.integration.id,
                 journal=journal,
@@ -43,7 +45,8 @@ class ServedTasks:
                 open_connector=self._open_connector,
                 open_platform=self._open_platform,
                 sync_now=lambda preview: place.wishes.ask(preview=preview),
-                events=_Counted(place.wishes, place.metrics),
+                events=_Counted(settings.integration.id, place.wishes, place.metrics, reporter),
+                hindrance=lambda: place.wishes.blocked,
             ).run(stop)
 
     def _open_connector(self) -> Connector:
@@ -56,9 +59,23 @@ class ServedTasks:
 class _Counted(TaskEvents):
     """Heeds what Ploy says with every answer, and counts what comes of the tasks."""
 
-    def __init__(self, wishes: Wishes, metrics: IntegrationMetrics) -> None:
+    def __init__(
+        self, integration_id: str, wishes: Wishes, metrics: IntegrationMetrics, reporter: PlatformClient
+    ) -> None:
+        self._integration_id = integration_id
+        self._reporter = reporter
+        self._one_at_a_time = threading.Lock()
         self._wishes = wishes
         self._metrics = metrics
+
+    def checks_so_far(self, task_id: str, attempt: int, number: int, report: ConnectionReport) -> None:
+        progress = wire.CheckProgress(check_id=f"{task_id}.{attempt}", number=number, report=report, task_id=task_id)
+        # Only for who watches: the task's own report has all of it.
+        with self._one_at_a_time, suppress(PlatformError):
+            self._reporter.report_check(self._integration_id, progress)
+
+    def checked(self, report: ConnectionReport) -> None:
+        self._wishes.note_report(report)
 
     def polled(self, answer: wire.LeaseAnswer) -> None:
         self._wishes.heed(answer)

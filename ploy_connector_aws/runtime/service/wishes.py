@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.spec import TemporaryError
+from ploy_connector_aws.spec import ConnectionReport, TemporaryError
 
 _FIRST = wire.HelloAnswer()
 
@@ -40,6 +40,8 @@ class Wishes:
         self._is_closed = False
         self._asked: list[Wish] = []
         self._refusal: Exception | None = None
+        self.blocked: str | None = None
+        """Why the connection must not be used at all, as the last test of it found; None where it may be."""
         self.flags: wire.Flags = _FIRST.flags
         self.scan_interval_seconds: float = _FIRST.scan_interval_seconds
         self.poll_interval_seconds: float = _FIRST.poll_interval_seconds
@@ -63,6 +65,11 @@ class Wishes:
             self._changed.notify_all()
         if is_new_pace:
             self._on_new_pace()
+
+    def note_report(self, report: ConnectionReport) -> None:
+        """Note whether the connection may be used, as a test of it found."""
+        blocking = (check.message for check in report.checks if check.outcome == "failed" and check.is_blocking)
+        self.blocked = next(blocking, None)
 
     def ask(self, *, preview: bool = False) -> wire.SyncSummary:
         """Have a scan made that begins from now on, and wait until it has ended.

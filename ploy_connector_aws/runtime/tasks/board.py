@@ -36,10 +36,19 @@ class Board:
     Args:
         journal: The task file.
         workers: How many work at the same time.
+        hindrance: Says why nothing but connection tests may begin; None where everything may.
         now: The clock.
     """
 
-    def __init__(self, journal: Journal, *, workers: int, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        workers: int,
+        hindrance: Callable[[], str | None] = lambda: None,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._hindrance = hindrance
         self._journal = journal
         self._workers = workers
         self._now = now
@@ -100,6 +109,8 @@ class Board:
             return "The integration is paused."
         if flags.read_only and held.is_change:
             return "The integration is read-only."
+        if held.task.kind != "check" and (hindrance := self._hindrance()) is not None:
+            return hindrance
         if held.lease_ends_at - self._now() < timedelta(seconds=held.task.lease_seconds) / 2:
             return "Its lease could not be kept."
         return None

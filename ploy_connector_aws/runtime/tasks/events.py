@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ploy_connector_aws.platform.wire import LeaseAnswer, TaskKind
+from ploy_connector_aws.spec import ConnectionReport
 
 
 class TaskEvents:
@@ -22,6 +23,19 @@ class TaskEvents:
             outcome: The outcome of a change, ``done``, ``again``, or the code of a failure.
             seconds: How long it took.
         """
+
+    def checks_so_far(self, task_id: str, attempt: int, number: int, report: ConnectionReport) -> None:
+        """A connection test that was ordered has made some checks.
+
+        Args:
+            task_id: The task.
+            attempt: In which attempt at it, from 1.
+            number: Counts the calls of one attempt, from 1.
+            report: All checks so far.
+        """
+
+    def checked(self, report: ConnectionReport) -> None:
+        """A connection test that was ordered ended with a report."""
 
     def outbox(self, waiting: int) -> None:
         """So many reports wait for Ploy's acknowledgement."""

@@ -43,6 +43,7 @@ class TaskLoop:
         sync_now: Makes a sync and says what came of it; a stop waits for it, so it must end when the service stops.
         workers: How many tasks are worked on at the same time.
         events: Told what happens.
+        hindrance: Says why nothing but connection tests may begin; None where everything may.
         now: The clock.
     """
 
@@ -58,6 +59,7 @@ class TaskLoop:
         sync_now: SyncNow,
         workers: int = WORKERS,
         events: TaskEvents | None = None,
+        hindrance: Callable[[], str | None] = lambda: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._integration_id = integration_id
@@ -70,7 +72,7 @@ class TaskLoop:
         self._workers = workers
         self._events = events or TaskEvents()
         self._now = now
-        self._board = Board(journal, workers=workers, now=now)
+        self._board = Board(journal, workers=workers, hindrance=hindrance, now=now)
         self._reports = True
         self._failure: BaseException | None = None
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import count
 
-from ploy_connector_aws.spec import AccessChange, Connector, ConnectorError, Failure
+from ploy_connector_aws.spec import AccessChange, ConnectionReport, Connector, ConnectorError, Failure, hearing_checks
 
 from .board import Board, last_moment, write_before
 from .doing import (
@@ -94,6 +95,8 @@ class Worker:
         result = make(begun)
         now = self._now()
         self._events.ended(held.task.kind, _outcome(result), (now - began).total_seconds())
+        if isinstance(result, Done) and isinstance(result.result, ConnectionReport):
+            self._events.checked(result.result)
         if not isinstance(result, Again):
             self._journal.finish(begun.task.id, to_report(begun, result))
             return
@@ -119,11 +122,20 @@ class Worker:
             tried = Again(Failure.from_error(error), may_have_changed=False)
             return lambda _: tried
         if task.kind == "check":
-            return lambda _: attempt_check(connector)
+            return lambda begun: self._check(connector, begun)
         account_id, entitlement_id = task.account_id or "", task.entitlement_id or ""
         known = self._known.of(account_id, entitlement_id, self._journal.verified(account_id))
         # The lease may have been extended since the task was taken.
         return lambda begun: attempt_change(connector, to_request(begun, known, write_before(begun)), begun, self._now)
+
+    def _check(self, connector: Connector, begun: HeldTask) -> Result:
+        numbers = count(1)
+
+        def tell(report: ConnectionReport) -> None:
+            self._events.checks_so_far(begun.task.id, begun.attempts + 1, next(numbers), report)
+
+        with hearing_checks(tell):
+            return attempt_check(connector)
 
     def _drop(self, held: HeldTask) -> None:
         ending = "The lease was lost before it was done."

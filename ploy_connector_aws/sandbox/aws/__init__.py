@@ -27,6 +27,7 @@ from ploy_connector_aws.sandbox.aws.calls import Call, Calls
 from ploy_connector_aws.sandbox.aws.faults import Faults, Rule
 from ploy_connector_aws.sandbox.aws.iam_account import IamAccount, IamGroup, IamPolicy, IamRole, IamUser
 from ploy_connector_aws.sandbox.aws.iam_seeding import SeededIam
+from ploy_connector_aws.sandbox.aws.instances import CustomerKey
 from ploy_connector_aws.sandbox.aws.local_aws import SandboxAws, fresh_account_id
 from ploy_connector_aws.sandbox.aws.organisation import (
     Account,
@@ -49,6 +50,7 @@ __all__ = [
     "Assignment",
     "Call",
     "Calls",
+    "CustomerKey",
     "CustomerManagedPolicy",
     "Document",
     "ExternalId",

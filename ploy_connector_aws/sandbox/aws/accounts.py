@@ -50,6 +50,7 @@ class Accounts:
         self._known: dict[str, None] = {}
         self._service_control_policies: dict[str, tuple[str, ...]] = {}
         self._disabled_regions: dict[str, frozenset[str]] = {}
+        self._sts_switched_off: dict[str, frozenset[str]] = {}
 
     def add(self, account_id: str) -> None:
         """Makes an account known: the keys of its users are accepted."""
@@ -160,6 +161,14 @@ class Accounts:
     def is_region_disabled(self, account_id: str, region: str) -> bool:
         """True where the account has not enabled the Region."""
         return region in self._disabled_regions.get(account_id, ())
+
+    def switch_sts_off(self, account_id: str, *regions: str) -> None:
+        """The Regions in which STS gives out no sessions of this account's roles (AWS.md 4)."""
+        self._sts_switched_off[account_id] = frozenset(regions)
+
+    def is_sts_switched_off(self, account_id: str, region: str) -> bool:
+        """True where STS gives out no sessions of the account's roles."""
+        return region in self._sts_switched_off.get(account_id, ())
 
 
 def ploy_trust_policy(external_id: str) -> Document:

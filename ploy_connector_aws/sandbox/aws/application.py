@@ -12,7 +12,7 @@ from typing import Any
 
 from ploy_connector_aws.sandbox.aws import identity_center, identity_store
 from ploy_connector_aws.sandbox.aws.accounts import Accounts
-from ploy_connector_aws.sandbox.aws.authorization import denial, layers_of
+from ploy_connector_aws.sandbox.aws.authorization import denial, layers_of, weigh
 from ploy_connector_aws.sandbox.aws.calls import Call, Calls, to_recordable
 from ploy_connector_aws.sandbox.aws.denials import (
     AwsError,
@@ -24,7 +24,7 @@ from ploy_connector_aws.sandbox.aws.denials import (
 )
 from ploy_connector_aws.sandbox.aws.faults import ConnectionCutError, Faults
 from ploy_connector_aws.sandbox.aws.iam import answer_iam, iam_resources
-from ploy_connector_aws.sandbox.aws.instances import Instances
+from ploy_connector_aws.sandbox.aws.instances import Instance, Instances
 from ploy_connector_aws.sandbox.aws.inventory import answers as inventory
 from ploy_connector_aws.sandbox.aws.inventory.wire import render_answer
 from ploy_connector_aws.sandbox.aws.paging import WORDS, Pager, PageWords
@@ -59,7 +59,7 @@ class Application:
         self._calls = calls
         self._now = now
         self._sessions = Sessions()
-        self._sts = SecurityTokenService(self._sessions, now, accounts.service_control_policies)
+        self._sts = SecurityTokenService(self._sessions, now, accounts)
 
     @property
     def lock(self) -> threading.RLock:
@@ -151,6 +151,7 @@ class Application:
         self._authorize(asked, principal, [*operation.resources(instance, asked.parameters), store_arn], {
             "identitystore:primaryregion": (instance.primary_region,) if instance else (),
         })  # fmt: skip
+        self._authorize_key(asked, principal, instance)
         if instance is None:
             # moto makes any store that is asked for; AWS says there is none, here or in this Region.
             raise identity_store.not_found("IDENTITY_STORE", store_id, "IDENTITY_STORE not found.")
@@ -172,6 +173,7 @@ class Application:
         self._authorize(asked, principal, operation.resources(asked.parameters), {
             "sso:primaryregion": (found.primary_region,) if found else (),
         })  # fmt: skip
+        self._authorize_key(asked, principal, found)
         instance = identity_center.check_reach(found, asked.parameters, principal.account_id)
         instance.assigning.go_on()
         call = identity_center.AdminCall(instance, asked.parameters, self._pager(asked), principal.account_id)
@@ -199,6 +201,23 @@ class Application:
         denied = denial(asked.protocol, principal, layers, asked.action, resources, context)
         if denied is not None:
             raise denied
+
+    def _authorize_key(self, asked: Asked, principal: Principal, instance: Instance | None) -> None:
+        """With a customer's own key the caller needs `kms:Decrypt`, by the role's policies and the key's (AWS.md 3.5).
+
+        Raises:
+            AwsError: the key may not be used; identitystore and sso-admin spell it differently (AWS.md 1.5).
+        """
+        key = instance.customer_key if instance else None
+        if key is None:
+            return
+        layers = layers_of(principal, self._accounts.service_control_policies(principal.account_id))
+        context = to_context(principal, self._now(), asked.region)
+        context["kms:viaservice"] = (f"{asked.signature.scope}.{asked.region}.amazonaws.com",)
+        if key.policy_lets_in and weigh(layers, "kms:Decrypt", key.arn, context).is_allowed:
+            return
+        reason = "KMS_ACCESS_DENIED" if asked.service.name == "identitystore" else "KMS_AccessDeniedException"
+        raise refused(Refusal.ACCESS_DENIED, asked.protocol, members={"Reason": reason})
 
     def _pager(self, asked: Asked) -> Pager:
         words = WORDS.get(asked.service.name, PageWords())

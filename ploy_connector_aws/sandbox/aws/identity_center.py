@@ -211,7 +211,7 @@ def check_reach(instance: Instance | None, parameters: Mapping[str, Any], accoun
     """
     if instance is None:
         raise _not_found(f"Instance {parameters.get('InstanceArn')} was not found.")
-    if account_id != instance.owner_account_id:
+    if not instance.is_administered_by(account_id):
         raise refused(Refusal.ACCESS_DENIED, "json")
     if not instance.has_permission_sets:
         raise AwsError("ValidationException", "The operation is not supported for account instances.")

@@ -143,7 +143,7 @@ def get_group_membership_id(call: StoreCall) -> dict[str, Any]:
 
 def create_group_membership(call: StoreCall) -> dict[str, Any]:
     """CreateGroupMembership; for a member moto makes a second membership, AWS a conflict."""
-    _only_owner(call)
+    _only_administrators(call)
     _existing_group(call)
     _existing_user(call)
     if call.memberships.between(call.group_id, call.user_id) is not None:
@@ -157,7 +157,7 @@ def create_group_membership(call: StoreCall) -> dict[str, Any]:
 
 def delete_group_membership(call: StoreCall) -> dict[str, Any]:
     """DeleteGroupMembership; of a missing membership moto says success, AWS not found."""
-    _only_owner(call)
+    _only_administrators(call)
     identifier = bare(call.parameters.get("MembershipId"))
     if identifier not in call.memberships:
         raise not_found("GROUP_MEMBERSHIP", identifier)
@@ -187,9 +187,9 @@ def _existing_group(call: StoreCall) -> Group:
     return group
 
 
-def _only_owner(call: StoreCall) -> None:
-    """Member accounts may read the directory; only the management account may write (AWS.md 3.3)."""
-    if call.account_id != call.instance.owner_account_id:
+def _only_administrators(call: StoreCall) -> None:
+    """Member accounts may read the directory; only those that administer it may write (AWS.md 3.3)."""
+    if not call.instance.is_administered_by(call.account_id):
         raise refused(Refusal.ACCESS_DENIED, "json")
 
 

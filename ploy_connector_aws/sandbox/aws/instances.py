@@ -17,6 +17,17 @@ from moto.ssoadmin.models import SSOAdminBackend, ssoadmin_backends
 from ploy_connector_aws.sandbox.aws.assigning import Assigning
 
 
+@dataclass(frozen=True)
+class CustomerKey:
+    """The customer's own key that encrypts an instance: whoever calls needs `kms:Decrypt` on it.
+
+    `policy_lets_in` says whether the key's own policy allows it, as that of the role must, too (AWS.md 3.5).
+    """
+
+    arn: str
+    policy_lets_in: bool = True
+
+
 @dataclass
 class Instance:
     """One instance of IAM Identity Center.
@@ -29,6 +40,8 @@ class Instance:
     primary_region: str
     has_permission_sets: bool
     member_account_ids: frozenset[str]
+    delegated_administrators: frozenset[str] = frozenset()
+    customer_key: CustomerKey | None = None
     details: dict[str, dict[str, Any]] = field(default_factory=dict)
     assigning: Assigning = field(default_factory=Assigning)
 
@@ -67,6 +80,10 @@ class Instance:
     def is_visible_to(self, account_id: str) -> bool:
         """Member accounts see the organization's instance (AWS.md 3.3)."""
         return account_id == self.owner_account_id or account_id in self.member_account_ids
+
+    def is_administered_by(self, account_id: str) -> bool:
+        """The owner and its delegated administrators; other members may only read the directory (AWS.md 3.3)."""
+        return account_id == self.owner_account_id or account_id in self.delegated_administrators
 
 
 class Instances:

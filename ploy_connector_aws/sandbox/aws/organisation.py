@@ -100,7 +100,8 @@ class Organisation:
     """A whole organisation with one instance of IAM Identity Center.
 
     An `account` instance has users and groups but neither permission sets nor assignments. `iam` is that of the
-    owner's account; the resources are those of that account in the primary Region.
+    owner's account; the resources are those of that account in the primary Region. `delegated_administrators` are ids
+    of `accounts` that administer the instance for the owner.
     """
 
     owner_account_id: str
@@ -109,6 +110,7 @@ class Organisation:
     groups: tuple[Group, ...] = ()
     permission_sets: tuple[PermissionSet, ...] = ()
     accounts: tuple[Account, ...] = ()
+    delegated_administrators: tuple[str, ...] = ()
     assignments: tuple[Assignment, ...] = ()
     kind: Literal["organization", "account"] = "organization"
     iam: IamAccount = field(default_factory=IamAccount)

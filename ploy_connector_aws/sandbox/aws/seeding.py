@@ -13,7 +13,7 @@ from moto.ssoadmin.models import Instance as MotoInstance
 from moto.ssoadmin.models import PermissionSet as MotoPermissionSet
 
 from ploy_connector_aws.sandbox.aws.identifiers import Identifiers
-from ploy_connector_aws.sandbox.aws.instances import Instance, Instances
+from ploy_connector_aws.sandbox.aws.instances import CustomerKey, Instance, Instances
 from ploy_connector_aws.sandbox.aws.organisation import (
     Assignment,
     ExternalId,
@@ -173,6 +173,11 @@ class SeededOrganisation:
                 raise ValueError(f"{assignment} is not there.")
             self._assignments.remove(row)
 
+    def encrypt_with(self, key: CustomerKey | None) -> None:
+        """Encrypts the instance with a key of the customer's own, or with AWS's again."""
+        with self._lock:
+            self.instance.customer_key = key
+
     def remove_instance(self) -> None:
         """Deletes the instance: nobody sees it any more, in any Region."""
         self._instances.remove(self.instance)
@@ -193,7 +198,8 @@ class SeededOrganisation:
         identitystore_backends[owner][region].identity_stores[made.identity_store_id] = store
         is_organization = organisation.kind == "organization"
         members = frozenset(account.id for account in organisation.accounts) if is_organization else frozenset()
-        instance = Instance(made, region, is_organization, members)
+        delegated = frozenset(organisation.delegated_administrators)
+        instance = Instance(made, region, is_organization, members, delegated)
         self._instances.add(instance)
         return instance
 

@@ -7,7 +7,7 @@ policies (AWS.md 11); so its handlers are not asked, only its state is used.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from xml.sax.saxutils import escape
@@ -16,6 +16,7 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import Role
 from moto.sts.models import sts_backends
 
+from ploy_connector_aws.sandbox.aws.accounts import Accounts
 from ploy_connector_aws.sandbox.aws.authorization import layers_of, weigh
 from ploy_connector_aws.sandbox.aws.denials import AwsError, not_authorized
 from ploy_connector_aws.sandbox.aws.policies import MalformedPolicyError, to_policy, to_trust_policy
@@ -50,11 +51,11 @@ class SecurityTokenService:
         self,
         sessions: Sessions,
         now: Callable[[], datetime],
-        service_control_policies: Callable[[str], Sequence[str] | None],
+        accounts: Accounts,
     ) -> None:
         self._sessions = sessions
         self._now = now
-        self._service_control_policies = service_control_policies
+        self._accounts = accounts
 
     def assume_role(self, caller: Principal, asked: Asked, is_switched_off: bool) -> dict[str, Any]:
         """New credentials for a role that trusts the caller.
@@ -75,6 +76,8 @@ class SecurityTokenService:
         seconds = _asked_seconds(parameters)
         policies = _session_policies(parameters, found["account"])
         role = self._allowed_role(caller, asked, arn, found["account"], is_switched_off)
+        if self._accounts.is_sts_switched_off(found["account"], asked.region):
+            raise AwsError("RegionDisabledException", "STS is not activated in this region for account", 403)
         _check_length(seconds, role, caller)
         return self._new_session(role, found["account"], parameters, policies, seconds, caller)
 
@@ -82,7 +85,7 @@ class SecurityTokenService:
         """The role, or one and the same denial for every reason: AWS does not tell which (AWS.md 4)."""
         tags = {str(tag["Key"]): str(tag["Value"]) for tag in asked.parameters.get("Tags", [])}
         context = to_context(caller, self._now(), asked.region) | _request_context(asked.parameters, tags)
-        layers = layers_of(caller, self._service_control_policies(caller.account_id))
+        layers = layers_of(caller, self._accounts.service_control_policies(caller.account_id))
         actions = ["sts:AssumeRole"]
         actions += ["sts:TagSession"] if tags else []
         actions += ["sts:SetSourceIdentity"] if "SourceIdentity" in asked.parameters else []

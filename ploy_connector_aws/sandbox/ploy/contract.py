@@ -5,10 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.spec import Manifest
 
 from .lines import unpack
 from .problems import Refusal
-from .requests import Body, Organisation, PloyHost, Target, integration_of, parse
+from .requests import Body, Organisation, PloyHost, Target, bounded, integration_of, parse
 from .waiting import wait_for_tasks
 
 router = APIRouter(prefix=wire.API_PREFIX)
@@ -17,7 +18,7 @@ router = APIRouter(prefix=wire.API_PREFIX)
 @router.get("/integrations")
 def integrations(ploy: PloyHost, organisation: Organisation) -> wire.Integrations:
     """Answer which integrations the token serves."""
-    return wire.Integrations(integrations=tuple(enabled.integration for enabled in ploy.serves(organisation)))
+    return wire.Integrations(integrations=tuple(enabled.integration for enabled in ploy.read_settings(organisation)))
 
 
 @router.post("/integrations/{integration_id}/hello")
@@ -25,6 +26,23 @@ def hello(ploy: PloyHost, target: Target, body: Body, request: Request) -> wire.
     """Take a runtime's introduction."""
     _seen(ploy, request, body)
     return ploy.hello(target.integration.id, parse(wire.HelloRequest, body))
+
+
+@router.put("/connectors/{name}")
+def put_manifest(ploy: PloyHost, organisation: Organisation, name: str, body: Body) -> wire.ConnectorKnown:
+    """Keep the manifest of a connector that a runtime of this organisation has."""
+    manifest = parse(Manifest, bounded(body))
+    if manifest.name != name:
+        raise Refusal("body_invalid", "name: is not that of the path")
+    ploy.notices.put_manifest(organisation, manifest)
+    return wire.ConnectorKnown(name=manifest.name, version=manifest.version)
+
+
+@router.post("/integrations/{integration_id}/checks")
+def report_check(ploy: PloyHost, target: Target, body: Body, request: Request) -> wire.CheckStatus:
+    """Take what a runtime says of a connection test."""
+    _seen(ploy, request, body)
+    return ploy.admission.report(target.integration.id, parse(wire.CheckProgress, bounded(body)))
 
 
 @router.post("/integrations/{integration_id}/syncs")
@@ -89,7 +107,7 @@ async def lease_tasks(ploy: PloyHost, target: Target, body: Body, request: Reque
 
     def look() -> tuple[wire.LeaseAnswer, bool]:
         integration_of(request, integration_id)  # the token may be revoked by now, the integration switched off
-        answer = ploy.lease_tasks(integration_id, wish)
+        answer = ploy.lease_tasks(integration_id, wish, knows_settings=target.is_read)
         return answer, bool(answer.tasks) or not wish.most or ploy.queue(integration_id).is_answered(wish)
 
     return await wait_for_tasks(ploy.bells, integration_id, wish, look, request.is_disconnected)

@@ -14,8 +14,11 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.snapshot import ScopeState, StoredRecord
 from ploy_connector_aws.spec.records import RecordType
 
+from .admission import Admission
+from .browsing import Browser
 from .handover import Handover
 from .ledger import Generation, RecordChange, Sync
+from .notices import Notices
 from .picture import Picture
 from .queue import TaskQueue
 from .registry import Enabled, Intervals, IssuedToken, NotAllowed, Registry
@@ -55,6 +58,8 @@ class Ploy:
         self._lease = lease
         self._task_lease = task_lease
         self._registry = Registry(state_dir / "ploy.sqlite")
+        self.notices = Notices(state_dir / "ploy.sqlite", clock)
+        self.admission = Admission(self._registry, self.notices)
         self._handovers: dict[str, Handover] = {}
         self._queues: dict[str, TaskQueue] = {}
         self._lock = threading.Lock()
@@ -68,6 +73,7 @@ class Ploy:
             handover.close()
         for queue in self._queues.values():
             queue.close()
+        self.notices.close()
         self._registry.close()
 
     # Organisations, tokens and integrations.
@@ -114,6 +120,10 @@ class Ploy:
         """The enabled integrations of one organisation."""
         return self._registry.serves(organisation_id)
 
+    def read_settings(self, organisation_id: str) -> list[Enabled]:
+        """The enabled integrations of one organisation, for its runtime: it knows their settings from now on."""
+        return self._registry.read_settings(organisation_id)
+
     def integration(self, integration_id: str) -> Enabled:
         """One integration.
 
@@ -157,8 +167,9 @@ class Ploy:
 
     def hello(self, integration_id: str, hello: wire.HelloRequest) -> wire.HelloAnswer:
         """Take a runtime's introduction, and say what is allowed and expected."""
-        self._registry.note_hello(integration_id, hello)
         enabled = self.integration(integration_id)
+        self.admission.require(enabled)
+        self._registry.note_hello(integration_id, hello)
         generation = self.handover(integration_id).generation
         return wire.HelloAnswer(
             limits=enabled.limits, flags=enabled.flags, generation=generation, **enabled.intervals.model_dump()
@@ -191,6 +202,7 @@ class Ploy:
 
     def open_sync(self, integration_id: str, request: wire.OpenSync) -> wire.OpenedSync:
         """Open a sync, and commit it where the request says so."""
+        self.admission.require(self.integration(integration_id))
         opened = self.handover(integration_id).open(request)
         if opened.answer is not None:
             self._fulfilled(integration_id, opened.id, opened.answer)
@@ -200,15 +212,27 @@ class Ploy:
         self, integration_id: str, sync_id: str, request: wire.Commit, *, preview: bool = False
     ) -> wire.CommitAnswer:
         """Commit a sync, or say what would come of it. A full one that becomes visible answers the wish for one."""
+        self.admission.require(self.integration(integration_id))
         handover = self.handover(integration_id)
         if preview:
             return handover.preview(sync_id, request)
         return self._fulfilled(integration_id, sync_id, handover.commit(sync_id, request))
 
-    def lease_tasks(self, integration_id: str, request: wire.LeaseRequest) -> wire.LeaseAnswer:
-        """Give out what may be done now; waiting for it is the server's affair."""
+    def lease_tasks(
+        self, integration_id: str, request: wire.LeaseRequest, *, knows_settings: bool = True
+    ) -> wire.LeaseAnswer:
+        """Give out what may be done now; waiting for it is the server's affair.
+
+        Args:
+            integration_id: Whose tasks.
+            request: The wish.
+            knows_settings: Whether the settings had been read as they are now when the wish came. A test of settings
+                that must pass one is given to nobody else.
+        """
         enabled = self.integration(integration_id)
-        tasks = self.queue(integration_id).lease(request, enabled.flags)
+        tasks: tuple[wire.Task, ...] = ()
+        if enabled.is_verified or knows_settings:
+            tasks = self.queue(integration_id).lease(request, enabled.flags, only_checks=not enabled.is_verified)
         return wire.LeaseAnswer(tasks=tasks, flags=enabled.flags, **enabled.intervals.model_dump())
 
     def extend_lease(self, integration_id: str, task_id: str, extension: wire.LeaseExtension) -> wire.LeaseExtended:
@@ -220,6 +244,8 @@ class Ploy:
     def complete_task(self, integration_id: str, task_id: str, done: wire.TaskDone) -> wire.TaskStatus:
         """Take the report that a task was done."""
         status = self.queue(integration_id).complete(task_id, done)
+        if done.report is not None:
+            self.admission.ended(integration_id, task_id, done.report)
         self.bells.ring(integration_id)  # the next of its pair may be given out
         return status
 
@@ -247,6 +273,7 @@ class Ploy:
         Raises:
             NotAllowed: It is not something that can be ordered, or the deadline has passed.
         """
+        revision = self.integration(integration_id).revision  # before: it is no later one that the check counts for
         task = self.queue(integration_id).create(
             kind,
             account_id=account_id,
@@ -255,6 +282,7 @@ class Ploy:
             preview=preview,
             deadline=deadline,
         )
+        self._note_check(integration_id, task, revision)
         self.bells.ring(integration_id)
         return task
 
@@ -280,13 +308,20 @@ class Ploy:
 
     def order_again(self, integration_id: str, task_id: str) -> OrderedTask:
         """Order what became a manual task once more; the new task."""
+        revision = self.integration(integration_id).revision
         task = self.queue(integration_id).order_again(task_id)
+        self._note_check(integration_id, task, revision)
         self.bells.ring(integration_id)
         return task
 
     def records(self, integration_id: str, type: RecordType | None = None) -> Iterator[StoredRecord]:  # noqa: A002
         """The current records of an integration, by type and id."""
         return self._picture(integration_id).records(type)
+
+    def browser(self, integration_id: str) -> Browser:
+        """To look around in the current picture of an integration."""
+        self.handover(integration_id)  # makes the file's tables
+        return Browser(self._file(integration_id))
 
     def scopes(self, integration_id: str) -> Iterator[ScopeState]:
         """The current scopes of an integration, with failures, and since when each is unproven."""
@@ -320,6 +355,10 @@ class Ploy:
         """Collect a request's body, where that is wished."""
         if self.bodies is not None:
             self.bodies.append(SeenBody(method, path, content))
+
+    def _note_check(self, integration_id: str, task: OrderedTask, revision: int) -> None:
+        if task.kind == "check":
+            self.notices.ordered(integration_id, task.id, revision)
 
     def _fulfilled(self, integration_id: str, sync_id: str, answer: wire.CommitAnswer) -> wire.CommitAnswer:
         is_wished = self.integration(integration_id).flags.full_requested

@@ -14,6 +14,8 @@ from starlette.types import Message, Receive, Scope, Send
 Operation: TypeAlias = Literal[
     "integrations",
     "hello",
+    "put_manifest",
+    "report_check",
     "open_sync",
     "put_batch",
     "sync_status",

@@ -12,12 +12,14 @@ from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import RedirectResponse
 from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
 from . import contract, operator_api
 from .desk import Ploy
 from .faults import Faults, Passage
+from .pages import BASE, Sessions, StandIn, make_pages
 from .problems import Refusal, answer_http_error, answer_refusal, answer_wrong_path
 from .registry import NotAllowed
 from .serving import LOOPBACK, ServerThread
@@ -51,7 +53,10 @@ class LocalPloy(Ploy):
         super().__init__(state_dir, clock=clock, lease=lease, task_lease=task_lease)
         self.operator_token = operator_token or secrets.token_urlsafe(24)
         self.faults = Faults()
-        self._app = make_app(self, self.operator_token)
+        self.sessions = Sessions(self.operator_token)
+        self.stand_in: StandIn | None = None
+        """Does on the other side what a set-up asks a person for, where that is local too."""
+        self._app = make_app(self, self.operator_token, self.sessions, lambda: self.stand_in)
         self._port = port
         self._server: ServerThread | None = None
 
@@ -73,6 +78,11 @@ class LocalPloy(Ploy):
         assert self._server is not None, "LocalPloy serves inside its 'with' block"
         return self._server.url
 
+    @property
+    def login_url(self) -> str:
+        """An address that lets the operator in once, to the integrations page."""
+        return f"{self.url}{BASE}/login?key={self.sessions.make_login_key()}"
+
     async def _asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -86,7 +96,7 @@ class LocalPloy(Ploy):
         await self.faults.pass_through(_operation(scope), Passage(scope, receive, send_marked, self._app, abort))
 
 
-def make_app(ploy: Ploy, operator_token: str) -> FastAPI:
+def make_app(ploy: Ploy, operator_token: str, sessions: Sessions, stand_in: Callable[[], StandIn | None]) -> FastAPI:
     """Put the routes together."""
     app = FastAPI(title="Local Ploy (development host)", openapi_url=None)
     app.state.ploy, app.state.operator_token = ploy, operator_token
@@ -98,11 +108,12 @@ def make_app(ploy: Ploy, operator_token: str) -> FastAPI:
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, "localhost"])
 
     @app.get("/")
-    def read_root() -> dict[str, str]:
-        return {"what": f"Local Ploy, a {SANDBOX_NOTE}: it holds no real organisation's data."}
+    def read_root() -> RedirectResponse:
+        return RedirectResponse(BASE + "/", status_code=303)
 
     app.include_router(contract.router)
     app.include_router(operator_api.router)
+    app.mount(BASE, make_pages(ploy, sessions, stand_in))
     return app
 
 

@@ -55,21 +55,28 @@ class TaskQueue:
 
     # What a runtime asks.
 
-    def lease(self, request: wire.LeaseRequest, flags: wire.Flags) -> tuple[wire.Task, ...]:
+    def lease(
+        self, request: wire.LeaseRequest, flags: wire.Flags, *, only_checks: bool = False
+    ) -> tuple[wire.Task, ...]:
         """Give out what may be done now; the same tasks again where this very wish was answered before.
 
         Args:
             request: The wish; how long it may wait is the caller's affair.
             flags: What is wanted of the runtime now.
+            only_checks: Whether nothing else may be given out.
         """
         if flags.paused or not request.most:
             return ()
         with self._look() as now:
             if self._tasks.is_answered(request):
-                given = [task for task in self._tasks.leased_for(request) if not (flags.read_only and task.is_change)]
+                given = [
+                    task
+                    for task in self._tasks.leased_for(request)
+                    if not (flags.read_only and task.is_change) and (task.kind == "check" or not only_checks)
+                ]
                 give = self._renew
             else:
-                given = self._tasks.waiting(request.most, is_read_only=flags.read_only)
+                given = self._tasks.waiting(request.most, is_read_only=flags.read_only, only_checks=only_checks)
                 give = partial(self._give, request)
             if not given:
                 return ()

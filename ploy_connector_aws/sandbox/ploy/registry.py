@@ -8,7 +8,7 @@ import secrets
 import sqlite3
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -36,9 +36,23 @@ CREATE TABLE IF NOT EXISTS integrations (
   flags TEXT NOT NULL,
   limits TEXT NOT NULL,
   hello TEXT,
-  intervals TEXT NOT NULL DEFAULT '{}'
+  intervals TEXT NOT NULL DEFAULT '{}',
+  is_verified INTEGER NOT NULL DEFAULT 1,
+  revision INTEGER NOT NULL DEFAULT 1,
+  read_revision INTEGER NOT NULL DEFAULT 0,
+  issued TEXT NOT NULL DEFAULT '["external_id"]',
+  features TEXT
 );
 """
+
+_ADDED_COLUMNS = (
+    "intervals TEXT NOT NULL DEFAULT '{}'",
+    "is_verified INTEGER NOT NULL DEFAULT 1",
+    "revision INTEGER NOT NULL DEFAULT 1",
+    "read_revision INTEGER NOT NULL DEFAULT 0",
+    """issued TEXT NOT NULL DEFAULT '["external_id"]'""",
+    "features TEXT",
+)
 
 
 class NotAllowed(Exception):
@@ -74,6 +88,16 @@ class Enabled(NamedTuple):
     limits: wire.Limits
     hello: wire.HelloRequest | None
     intervals: Intervals
+    is_verified: bool
+    """Whether its settings passed a connection test, or never had to."""
+    revision: int
+    """Grows with every change of the settings."""
+    is_read: bool
+    """Whether a runtime has read the settings since they were changed."""
+    issued: frozenset[str]
+    """The settings that the platform made."""
+    features: tuple[str, ...] | None
+    """The features that were chosen; None where nobody chose."""
 
 
 class Registry:
@@ -83,8 +107,10 @@ class Registry:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         path.chmod(0o600)
         self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; {_SCHEMA}")
-        if "intervals" not in {row[1] for row in self._db.execute("PRAGMA table_info(integrations)")}:
-            self._db.execute("ALTER TABLE integrations ADD COLUMN intervals TEXT NOT NULL DEFAULT '{}'")
+        known = {row[1] for row in self._db.execute("PRAGMA table_info(integrations)")}
+        for column in _ADDED_COLUMNS:
+            if column.split()[0] not in known:
+                self._db.execute(f"ALTER TABLE integrations ADD COLUMN {column}")
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -131,21 +157,39 @@ class Registry:
         rows = self._read("SELECT organisation FROM tokens WHERE digest = ?", _digest(token))
         return rows[0][0] if rows else None
 
-    def create_integration(self, organisation_id: str, connector: str, settings: Mapping[str, JsonValue]) -> str:
-        """Enable a connector for an organisation; the integration's id. Its external id is made here, at random.
+    def create_integration(
+        self,
+        organisation_id: str,
+        connector: str,
+        settings: Mapping[str, JsonValue],
+        *,
+        issued: Collection[str] = (ISSUED_SETTING,),
+        is_finished: bool = True,
+    ) -> str:
+        """Make an integration of a connector for an organisation; its id.
+
+        Args:
+            organisation_id: Whose.
+            connector: Its name.
+            settings: Those that are known.
+            issued: The names of those that are made here, at random.
+            is_finished: Whether it may be used at once; otherwise it is off, and its settings must pass a test.
 
         Raises:
-            NotAllowed: The organisation does not exist, or the settings hold an external id.
+            NotAllowed: The organisation does not exist, or the settings hold what is made here.
         """
         if organisation_id not in self.organisations():
             raise NotAllowed("There is no such organisation.")
-        _refuse_issued(settings)
+        _refuse_issued(settings, issued)
         integration_id = _new_id("int")
         self._write(
-            "INSERT INTO integrations (id, organisation, connector, settings, flags, limits) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO integrations"
+            " (id, organisation, connector, settings, flags, limits, issued, is_enabled, is_verified)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(integration_id, organisation_id, connector),
-            json.dumps({**settings, ISSUED_SETTING: str(uuid.uuid4())}),
+            json.dumps({**settings, **{name: str(uuid.uuid4()) for name in sorted(issued)}}),
             *(model.model_dump_json() for model in (wire.Flags(), wire.Limits())),
+            *(json.dumps(sorted(issued)), is_finished, is_finished),
         )
         return integration_id
 
@@ -161,17 +205,53 @@ class Registry:
         """One integration."""
         return next(iter(self._integrations("id = ?", integration_id)), None)
 
-    def change_settings(self, integration_id: str, changes: Mapping[str, JsonValue]) -> None:
-        """Set some of an integration's settings; the external id stays as it was made.
+    def read_settings(self, organisation_id: str) -> list[Enabled]:
+        """The enabled integrations of one organisation, for its runtime: it knows their settings from now on."""
+        found = self.serves(organisation_id)
+        for enabled in found:
+            self._write(
+                "UPDATE integrations SET read_revision = max(read_revision, ?) WHERE id = ?",
+                *(enabled.revision, enabled.integration.id),
+            )
+        return found
+
+    def change_settings(
+        self, integration_id: str, changes: Mapping[str, JsonValue], *, must_be_tested: bool = False
+    ) -> None:
+        """Set some of an integration's settings, or with None take them away; what was made here stays as it was made.
+
+        Args:
+            integration_id: Whose.
+            changes: The settings.
+            must_be_tested: Whether what differs from before must pass a test before the integration is used again.
 
         Raises:
-            NotAllowed: The changes hold an external id.
+            NotAllowed: The changes hold what is made here.
         """
-        _refuse_issued(changes)
+        found = self.integration(integration_id)
+        _refuse_issued(changes, found.issued if found else ())
         self._write(
-            "UPDATE integrations SET settings = json_patch(settings, ?) WHERE id = ?",
-            *(json.dumps(dict(changes)), integration_id),
+            "UPDATE integrations SET settings = new.settings,"
+            " revision = revision + new.differs, is_verified = is_verified AND NOT (new.differs AND ?3)"
+            " FROM (SELECT json_patch(settings, ?1) AS settings,"
+            "  json_patch(settings, ?1) != json(settings) AS differs FROM integrations WHERE id = ?2) AS new"
+            " WHERE id = ?2",
+            *(json.dumps(dict(changes)), integration_id, must_be_tested),
         )
+
+    def set_features(self, integration_id: str, features: Collection[str]) -> None:
+        """Remember which features were chosen."""
+        self._write("UPDATE integrations SET features = ? WHERE id = ?", json.dumps(list(features)), integration_id)
+
+    def admit(self, integration_id: str, revision: int) -> None:
+        """Let an integration be used, where its settings are still those of the revision."""
+        self._write(
+            "UPDATE integrations SET is_verified = 1 WHERE id = ? AND revision = ?", *(integration_id, revision)
+        )
+
+    def refuse_use(self, integration_id: str) -> None:
+        """Let an integration not be used until its settings pass a test."""
+        self._write("UPDATE integrations SET is_verified = 0 WHERE id = ?", integration_id)
 
     def enable(self, integration_id: str, is_enabled: bool) -> None:
         """Switch an integration on or off."""
@@ -195,7 +275,8 @@ class Registry:
 
     def _integrations(self, where: str, *values: str) -> list[Enabled]:
         rows = self._read(
-            "SELECT id, organisation, connector, settings, is_enabled, flags, limits, hello, intervals"
+            "SELECT id, organisation, connector, settings, is_enabled, flags, limits, hello, intervals,"
+            " is_verified, revision, read_revision, issued, features"
             f" FROM integrations WHERE {where}",
             *values,
         )
@@ -207,8 +288,14 @@ class Registry:
                 wire.Limits.model_validate_json(limits),
                 wire.HelloRequest.model_validate_json(hello) if hello else None,
                 Intervals.model_validate_json(intervals),
+                bool(is_verified),
+                revision,
+                read_revision == revision,
+                frozenset(json.loads(issued)),
+                tuple(json.loads(features)) if features else None,
             )
-            for id_, organisation, name, settings, is_enabled, flags, limits, hello, intervals in rows
+            for id_, organisation, name, settings, is_enabled, flags, limits, hello, intervals, *more in rows
+            for is_verified, revision, read_revision, issued, features in (more,)
         ]
 
     def _read(self, sql: str, *values: object) -> list[Any]:
@@ -220,9 +307,9 @@ class Registry:
             return self._db.execute(sql, values).rowcount
 
 
-def _refuse_issued(settings: Mapping[str, JsonValue]) -> None:
-    if ISSUED_SETTING in settings:
-        raise NotAllowed("The external id is made by the platform, and cannot be chosen.")
+def _refuse_issued(settings: Mapping[str, JsonValue], issued: Collection[str]) -> None:
+    for name in sorted({ISSUED_SETTING, *issued} & settings.keys()):
+        raise NotAllowed(f"The {name.replace('_', ' ')} is made by the platform, and cannot be chosen.")
 
 
 def _new_id(kind: str) -> str:

@@ -15,6 +15,9 @@ from .registry import Enabled
 LARGEST_BODY = 16 * 1024 * 1024
 """No body is read further than this, whatever the limits of its integration."""
 
+LARGEST_NOTICE = 1024 * 1024
+"""What a runtime says without being asked is no larger: all of it is kept, and read for a page."""
+
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -53,6 +56,17 @@ async def read_body(request: Request) -> bytes:
         if len(body) > LARGEST_BODY:
             raise Refusal("body_too_large", f"No body has more than {LARGEST_BODY} bytes.")
     return bytes(body)
+
+
+def bounded(body: bytes) -> bytes:
+    """Let a body pass that is no larger than what is kept.
+
+    Raises:
+        Refusal: It is.
+    """
+    if len(body) > LARGEST_NOTICE:
+        raise Refusal("body_too_large", f"It may have {LARGEST_NOTICE} bytes at most.")
+    return body
 
 
 def parse(model: type[_Model], body: bytes) -> _Model:

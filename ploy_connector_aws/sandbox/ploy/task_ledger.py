@@ -136,9 +136,10 @@ class TaskLedger:
         """The manual tasks that wait for a person, in the order in which they were created."""
         return self._tasks("state = 'manual' AND resolved_at IS NULL ORDER BY number")
 
-    def waiting(self, most: int, *, is_read_only: bool) -> list[OrderedTask]:
+    def waiting(self, most: int, *, is_read_only: bool, only_checks: bool) -> list[OrderedTask]:
         """The tasks that may be leased now, in the order in which they are given out."""
         allowed = f"{_FIRST_OF_ITS_PAIR}{' AND NOT t.is_change' if is_read_only else ''}"
+        allowed += " AND t.kind = 'check'" if only_checks else ""
         return list(self._tasks(f"t.state = 'queued' AND {allowed} ORDER BY t.turn, t.number LIMIT ?", most))
 
     def run_out(self, now: datetime) -> list[OrderedTask]:

@@ -53,9 +53,24 @@ def test_what_cannot_be_granted_is_refused_in_the_words_of_its_record(
     assert desk.called() == []
 
 
+@directions
+def test_where_granting_was_left_out_no_group_is_changed_and_aws_is_not_asked(desk: Desk, direction: str) -> None:
+    desk.settings["change_groups"] = False
+
+    with pytest.raises(Refused) as refused:
+        getattr(desk, direction)("ana", "admins")
+
+    assert (refused.value.reason, f"{refused.value.message} {refused.value.fix}") == (
+        "not_grantable",
+        grantability.GROUP,
+    )
+    assert desk.called() == []
+
+
 @pytest.mark.parametrize(
     ("why", "needed"),
     [
+        (grantability.GROUP, "identitystore:CreateGroupMembership"),
         (grantability.IAM_GROUP, "iam:AddUserToGroup"),
         (grantability.IAM_ROLE, "iam:UpdateAssumeRolePolicy"),
         (grantability.IAM_POLICY, "iam:AttachUserPolicy"),

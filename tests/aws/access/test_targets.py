@@ -25,23 +25,23 @@ def order(account_id: str, entitlement_id: str) -> AccessRequest:
 
 @pytest.mark.parametrize(("user", "group"), [(UUID, LONG), (LONG, UUID), (LONG, LONG)])
 def test_both_shapes_of_aws_s_ids_name_a_person_and_a_group(user: str, group: str) -> None:
-    assert to_target(order(user, group), direct_assignments=False) == Membership(user, group)
+    assert to_target(order(user, group), change_groups=True, direct_assignments=False) == Membership(user, group)
 
 
 def test_a_permission_set_in_an_account_is_an_assignment_where_the_settings_allow_it() -> None:
     wanted = order(LONG, f"111122223333/{SET}")
 
-    assert to_target(wanted, direct_assignments=True) == DirectAssignment(
+    assert to_target(wanted, change_groups=True, direct_assignments=True) == DirectAssignment(
         LONG, "111122223333", SET, "ssoins-0123456789abcdef"
     )
     with pytest.raises(Refused, match="Direct assignments are switched off"):
-        to_target(wanted, direct_assignments=False)
+        to_target(wanted, change_groups=True, direct_assignments=False)
 
 
 @pytest.mark.parametrize("bad", ["*", f"{SET}/*", f"111122223333/{SET}*", f"1111222233334/{SET}", f"*/{SET}"])
 def test_wild_cards_name_nothing(bad: str) -> None:
     with pytest.raises(Refused):
-        to_target(order(LONG, bad), direct_assignments=True)
+        to_target(order(LONG, bad), change_groups=True, direct_assignments=True)
 
 
 def test_ids_are_told_apart() -> None:

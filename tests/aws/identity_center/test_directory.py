@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.sandbox.aws import Group, Organisation, Person
 from ploy_connector_aws.spec import Account, Email, Entitlement, ExternalId, Grant
 from tests.aws.conftest import ORGANISATION, SCIM, Customer
@@ -97,6 +98,12 @@ def test_where_the_settings_allow_it_a_managed_group_can_be_granted(customer: Cu
     assert picture.of("entitlement", "group")[everyone] == Entitlement(
         id=everyone, kind="group", name="everyone", grantable=True, managed_by=SCIM
     )
+
+
+def test_where_granting_was_left_out_no_group_can_be_granted_whatever_else_is_allowed(customer: Customer) -> None:
+    groups = customer.read(change_groups=False, change_externally_managed=True).of("entitlement", "group").values()
+
+    assert {(group.grantable, group.not_grantable_reason) for group in groups} == {(False, grantability.GROUP)}
 
 
 def test_memberships_become_grants_that_remember_aws_id_of_them(customer: Customer) -> None:

@@ -26,7 +26,7 @@ from ploy_connector_aws.runtime.service.sources import Wanted
 from ploy_connector_aws.runtime.settings import IntegrationSettings, OperatorSettings, StateSettings
 from ploy_connector_aws.sandbox.ploy.handover import Handover
 from ploy_connector_aws.sandbox.ploy.picture import Picture
-from ploy_connector_aws.spec import Serving
+from ploy_connector_aws.spec import ConnectionReport, Serving
 from tests.runtime.double import Platform, Source, World, open_directory
 
 PATIENCE = 20
@@ -64,6 +64,10 @@ class Client(Platform):
         answer = super().commit(integration, sync_id, request)
         self._note_commit()
         return answer
+
+    def take_report(self, progress: wire.CheckProgress) -> wire.CheckStatus:
+        self.house.reports[self.integration].append(progress.report)
+        return super().take_report(progress)
 
     def _note_commit(self) -> None:
         was = self.house.flags[self.integration]
@@ -110,6 +114,7 @@ class House:
     is_down: set[str] = field(default_factory=set)
     hellos: dict[str, Queue[None]] = field(default_factory=lambda: defaultdict(Queue))
     commits: dict[str, Queue[None]] = field(default_factory=lambda: defaultdict(Queue))
+    reports: dict[str, list[ConnectionReport]] = field(default_factory=lambda: defaultdict(list))
     make_task_loop: MakeLoop = HelloLoop
     opened_for: dict[str, list[Serving]] = field(default_factory=lambda: defaultdict(list))
     on_open: Callable[[str], None] = lambda _: None

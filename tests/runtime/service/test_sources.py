@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import httpx
 import pytest
 import respx
 
+from ploy_connector_aws import __version__
 from ploy_connector_aws.platform.errors import PlatformUnavailable
 from ploy_connector_aws.runtime.service.sources import (
     Source,
@@ -21,6 +24,15 @@ from ploy_connector_aws.runtime.settings import OperatorSettings, read_settings
 from ploy_connector_aws.spec import ConfigurationError
 
 API = "https://ploy.example/connector/v1/integrations"
+MANIFEST = "https://ploy.example/connector/v1/connectors/aws"
+
+
+@pytest.fixture
+def introduced() -> Iterator[respx.Route]:
+    """Ploy, which takes a manifest."""
+    with respx.mock:
+        known = {"name": "aws", "version": "1"}
+        yield respx.put(MANIFEST).mock(return_value=httpx.Response(200, json=known))
 
 
 def settings(token: str = "t-acme", *, id: str | None = None, config: dict[str, Any] | None = None) -> OperatorSettings:
@@ -43,7 +55,7 @@ def test_a_file_with_settings_is_one_integration_and_asks_nobody() -> None:
     assert wanted_by(source) == {"int-1": ("aws", {"region": "eu-west-1"})}
 
 
-@respx.mock
+@pytest.mark.usefixtures("introduced")
 def test_a_file_with_a_token_alone_is_all_that_ploy_has_enabled_for_it() -> None:
     answer = {"integrations": [integration("int-1", region="a"), integration("int-2", region="b")]}
     asked = respx.get(API).mock(return_value=httpx.Response(200, json=answer))
@@ -53,10 +65,13 @@ def test_a_file_with_a_token_alone_is_all_that_ploy_has_enabled_for_it() -> None
         "int-1": ("aws", {"region": "a"}),
         "int-2": ("aws", {"region": "b"}),
     }
-    assert (asked.calls.last.request.headers["authorization"], counted) == ("Bearer t-acme", [("integrations", "200")])
+    assert (asked.calls.last.request.headers["authorization"], counted) == (
+        "Bearer t-acme",
+        [("integrations", "200"), ("put_manifest", "200")],
+    )
 
 
-@respx.mock
+@pytest.mark.usefixtures("introduced")
 def test_a_file_with_an_id_is_that_integration_while_it_is_enabled() -> None:
     answers = [[integration("int-1"), integration("int-2")], [integration("int-1")]]
     respx.get(API).mock(side_effect=[httpx.Response(200, json={"integrations": each}) for each in answers])
@@ -64,7 +79,7 @@ def test_a_file_with_an_id_is_that_integration_while_it_is_enabled() -> None:
     assert [set(wanted_by(source)) for _ in answers] == [{"int-2"}, set()]
 
 
-@respx.mock
+@pytest.mark.usefixtures("introduced")
 def test_a_poll_is_tried_once_and_an_id_that_is_no_name_of_a_file_is_not_served() -> None:
     answers = [
         httpx.Response(503, headers={"retry-after": "1"}),
@@ -132,3 +147,23 @@ def test_a_variable_that_would_go_before_every_file_is_refused(variable: str) ->
     refuse_shared_variables(["PATH", "PLOY_URL", "PLOY_STATE_DIR", "PLOY_CONFIG_FILE", "PLOY_AWS_RATE_FACTOR"])
     with pytest.raises(ConfigurationError, match=f"The variable {variable} would go before"):
         refuse_shared_variables(["PATH", variable])
+
+
+def test_the_connectors_are_made_known_once_and_again_while_ploy_did_not_answer(introduced: respx.Route) -> None:
+    respx.get(API).mock(return_value=httpx.Response(200, json={"integrations": []}))
+    introduced.side_effect = [httpx.Response(503), httpx.Response(200, json={"name": "aws", "version": "1"})]
+    (source,) = to_sources([settings()])
+    for _ in range(4):
+        assert source.read().wanted == ()
+    assert introduced.call_count == 2
+    sent = json.loads(introduced.calls.last.request.content)
+    assert (sent["name"], sent["version"]) == ("aws", __version__)
+
+
+def test_a_ploy_that_takes_no_manifests_is_served_all_the_same(introduced: respx.Route) -> None:
+    respx.get(API).mock(return_value=httpx.Response(200, json={"integrations": [integration("int-1")]}))
+    introduced.side_effect = None
+    introduced.return_value = httpx.Response(404)
+    (source,) = to_sources([settings()])
+    assert [[each.id for each in source.read().wanted] for _ in range(2)] == [["int-1"], ["int-1"]]
+    assert introduced.call_count == 1

@@ -89,13 +89,14 @@ class Runtime:
         sync_now: Callable[[bool], wire.SyncSummary] = no_sync,
         events: TaskEvents | None = None,
         open_connector: Callable[[], Connector] | None = None,
+        hindrance: Callable[[], str | None] = lambda: None,
     ) -> None:
         events = events or TaskEvents()
         open_connector = open_connector or stage.open_connector
         queue, now, integration_id = stage.queue, stage.clock, stage.integration_id
         self.stage = stage
         self.journal = Journal(stage.tasks_path, stage.writes.connection())
-        self.board = Board(self.journal, workers=2, now=now)
+        self.board = Board(self.journal, workers=2, hindrance=hindrance, now=now)
         self.poll = Poll(queue, integration_id, self.journal, self.board, events, now)
         self.keeping = Keeping(queue, integration_id, self.journal, self.board, now)
         self.outbox = Outbox(queue, integration_id, self.journal, events, now)

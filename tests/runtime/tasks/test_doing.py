@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,21 @@ from ploy_connector_aws.platform.errors import PlatformRefused, PlatformUnavaila
 from ploy_connector_aws.runtime.lock import SyncRunning
 from ploy_connector_aws.runtime.reading import UnexpectedFailure
 from ploy_connector_aws.runtime.store import UnusableStore
-from ploy_connector_aws.spec import AccessChange, Check, ConfigurationError, ConnectionReport, Connector, Grant, Refused
+from ploy_connector_aws.runtime.tasks.events import TaskEvents
+from ploy_connector_aws.spec import (
+    AccessChange,
+    Check,
+    ConfigurationError,
+    ConnectionReport,
+    Connector,
+    Grant,
+    Manifest,
+    Page,
+    Refused,
+    check_connectors,
+    hookimpl,
+    tell_checks,
+)
 from tests.runtime.pictures import START, membership
 
 from .club import SECRET, open_club
@@ -218,10 +234,50 @@ def test_what_an_exception_says_is_never_repeated(stage: Stage, caplog: pytest.L
 
 def test_a_check_answers_with_the_report_of_the_connection_test(stage: Stage) -> None:
     task_id = stage.queue.order("check")
-    stage.work_off()
+    told: list[ConnectionReport] = []
+
+    class Told(TaskEvents):
+        def checked(self, report: ConnectionReport) -> None:
+            told.append(report)
+
+    stage.work_off(Runtime(stage, events=Told()))
     report = stage.queue.result(task_id)
     assert isinstance(report, wire.TaskDone)
     assert report.report == ConnectionReport(checks=(Check(name="door", outcome="passed", message="It is open."),))
+    assert told == [report.report]
+
+
+class Slow:
+    """Tells of its checks one by one."""
+
+    manifest = Manifest(name="slow", title="S", version="1", spec_version=1, description="S", config_schema={})
+
+    @hookimpl
+    def configure(self, config: Mapping[str, Any]) -> None: ...
+
+    @hookimpl
+    def test_connection(self) -> ConnectionReport:
+        checks = [Check(name=name, outcome="passed", message="Yes.") for name in ("a", "b")]
+        for made in (1, 2):
+            tell_checks(checks[:made])
+        return ConnectionReport(checks=tuple(checks))
+
+    @hookimpl
+    def list_accounts(self) -> Iterator[Page]:
+        yield Page(scope="none", complete=True)
+
+
+def test_who_waits_for_a_check_is_told_how_far_it_is(stage: Stage) -> None:
+    task_id = stage.queue.order("check")
+    told: list[tuple[str, int, int, list[str]]] = []
+
+    class Told(TaskEvents):
+        def checks_so_far(self, task_id: str, attempt: int, number: int, report: ConnectionReport) -> None:
+            told.append((task_id, attempt, number, [check.name for check in report.checks]))
+
+    connector = check_connectors([("slow", Slow)])["slow"].open({})
+    stage.work_off(Runtime(stage, events=Told(), open_connector=lambda: connector))
+    assert told == [(task_id, 1, 1, ["a"]), (task_id, 1, 2, ["a", "b"])]
 
 
 @pytest.mark.parametrize(

@@ -255,6 +255,24 @@ def test_what_ploy_allows_is_obeyed_for_tasks_that_are_here_already(
     stage.check()
 
 
+def test_of_a_connection_that_others_could_use_nothing_but_tests_begin(stage: Stage) -> None:
+    stage.queue.order("grant", "ann", "g", minutes=3)
+    stage.queue.order("grant", "bob", "g", preview=True, minutes=3)
+    stage.queue.order("sync", minutes=3)
+    check = stage.queue.order("check", minutes=3)
+    blocked: list[str] = ["Others are let in, too."]
+    runtime = Runtime(stage, hindrance=lambda: blocked[0] if blocked else None)
+    runtime.poll.step()
+    while runtime.worker.step():
+        pass
+    assert ([held.task.id for held in runtime.journal.reports()], stage.club.calls) == ([check], [])
+    blocked.clear()
+    while runtime.worker.step():
+        pass
+    assert len(runtime.journal.reports()) == 4
+    runtime.close()
+
+
 def test_after_a_start_nothing_is_begun_before_ploy_said_that_it_may_be(stage: Stage) -> None:
     stage.queue.order("grant", "ann", "g")
     first = Runtime(stage)

@@ -201,7 +201,7 @@ def test_every_answer_says_that_this_is_a_development_host(desk: httpx.Client, p
     answers = [httpx.get(ploy.url), desk.get("/integrations"), httpx.get(f"{ploy.url}/connector/v1/integrations")]
 
     assert [answer.headers["x-ploy-sandbox"] for answer in answers] == ["development host"] * 3
-    assert "development host" in answers[0].json()["what"]
+    assert answers[0].headers["location"] == "/app/"
 
 
 def test_a_name_that_was_made_to_lead_here_is_not_served(ploy: LocalPloy) -> None:

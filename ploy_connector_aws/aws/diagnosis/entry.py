@@ -1,0 +1,215 @@
+"""Who may enter the role: Ploy with the external id, and nobody without it or with another one.
+
+A denial proves something only beside the entry that succeeds in the same run. What a test that ought to fail is given
+all the same is worth nothing, as its session policy denies everything, and is dropped before anybody could use it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from botocore import xform_name
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+
+from ploy_connector_aws.aws.answers import Answer, Call
+from ploy_connector_aws.aws.assume_role import RoleDenied, assume_role_failed
+from ploy_connector_aws.aws.errors import to_connector_error
+from ploy_connector_aws.aws.session import SHORT, RoleSession, make_sts_client
+from ploy_connector_aws.config import PLOY_ACCOUNT_ID, AwsConfig
+from ploy_connector_aws.spec import Check, ConnectorError
+
+from .findings import failed, skipped
+from .trust_policy import TRUST_POLICY_FIX
+
+OWN_CREDENTIALS = "own-credentials"
+ASSUME_ROLE = "assume-role"
+REQUIRED = "external-id-required"
+EXACT = "external-id-exact"
+
+_ALWAYS_ENABLED = "us-east-1"
+_SHORTEST_SECONDS = 900
+_NOTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
+_JUST_CHANGED = (
+    "If the trust policy was changed within the last minute, try again: a change in IAM takes a while to work. Else:"
+)
+
+_REFUSALS = {
+    REQUIRED: ("without an external ID", "anybody who makes Ploy ask for this role would be let in"),
+    EXACT: ("with a random external ID", "any other customer of Ploy could name this role, and would be let in"),
+}
+"""What was tried, and what it would mean if it worked."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What came of entering the role; `failed_check` names the check that says why it was not entered."""
+
+    checks: tuple[Check, ...]
+    failed_check: str | None = None
+
+
+@dataclass(frozen=True)
+class _Owner:
+    """Whose Ploy's own credentials are, or why that could not be found out."""
+
+    account_id: str | None = None
+    error: ConnectorError | None = None
+
+
+def read_entry(session: RoleSession, pauses: Sequence[float], wait: Callable[[float], object]) -> Entry:
+    """Enter the role as a sync does, and try to enter it in the two ways that must fail.
+
+    Args:
+        session: The session that is to be entered.
+        pauses: Seconds to wait before each further attempt, as a new role cannot be entered at once (AWS.md 5.6).
+        wait: Sleeps.
+    """
+    config = session.config
+    try:
+        client = make_sts_client(config.region, SHORT)
+    except Exception as error:  # noqa: BLE001 - the operator's own files are read here, which may say anything
+        return _not_even_asked(to_connector_error(error, Call("sts", "AssumeRole", {})))
+    with ThreadPoolExecutor(3) as threads:
+        owner = threads.submit(_read_owner, client)
+        refusal = _enter(session, pauses, wait)
+        # Only now: before a new role is known everywhere, everybody is denied it.
+        without = threads.submit(_try_entering, client, config)
+        other = threads.submit(_try_entering, client, config, ExternalId=str(uuid.uuid4()))
+    client.close()
+    of_owner = _judge_owner(owner.result(), config.region, refusal)
+    failed_check = OWN_CREDENTIALS if of_owner.outcome == "failed" else ASSUME_ROLE if refusal else None
+    return Entry(
+        checks=(
+            of_owner,
+            _judge_entry(config, refusal, failed_check),
+            _judge_refusal(REQUIRED, without.result(), failed_check),
+            _judge_refusal(EXACT, other.result(), failed_check),
+        ),
+        failed_check=failed_check,
+    )
+
+
+def _not_even_asked(error: ConnectorError) -> Entry:
+    why = f"Not tried, as {OWN_CREDENTIALS} failed."
+    others = (skipped(name, why) for name in (ASSUME_ROLE, REQUIRED, EXACT))
+    return Entry(checks=(failed(OWN_CREDENTIALS, error), *others), failed_check=OWN_CREDENTIALS)
+
+
+def _enter(session: RoleSession, pauses: Sequence[float], wait: Callable[[float], object]) -> ConnectorError | None:
+    """Enter the role; gives the reason where it is not let in."""
+    for pause in (*pauses, None):
+        try:
+            session.open()
+        except ConnectorError as error:
+            if pause is None or not isinstance(error, RoleDenied):
+                return error
+            wait(pause)
+        else:
+            break
+    return None
+
+
+def _try_entering(client: BaseClient, config: AwsConfig, **external_id: str) -> ConnectorError | None:
+    """Ask for the role in a way that must be denied; gives the error, or None where the role was given out."""
+    answer = _ask(
+        client,
+        "AssumeRole",
+        RoleArn=config.role_arn,
+        RoleSessionName=f"ploy-refuse-{uuid.uuid4().hex[:12]}",
+        DurationSeconds=_SHORTEST_SECONDS,
+        Policy=_NOTHING,
+        **external_id,
+    )
+    return answer if isinstance(answer, ConnectorError) else None
+
+
+def _read_owner(client: BaseClient) -> _Owner:
+    """Ask whose Ploy's own credentials are. A Region that Ploy's account has not enabled does not know them."""
+    answer = _ask(client, "GetCallerIdentity")
+    if isinstance(answer, ConnectorError) and client.meta.region_name != _ALWAYS_ENABLED:
+        client_elsewhere = make_sts_client(_ALWAYS_ENABLED, SHORT)
+        elsewhere = _ask(client_elsewhere, "GetCallerIdentity")
+        client_elsewhere.close()
+        if not isinstance(elsewhere, ConnectorError):
+            return _Owner(elsewhere["Account"], answer)
+    return _Owner(error=answer) if isinstance(answer, ConnectorError) else _Owner(answer["Account"])
+
+
+def _ask(client: BaseClient, operation: str, **parameters: Any) -> dict[str, Any] | ConnectorError:
+    try:
+        answer: dict[str, Any] = getattr(client, xform_name(operation))(**parameters)
+    except ClientError as error:
+        return assume_role_failed(Answer.from_error(error))
+    except Exception as error:  # noqa: BLE001 - whatever it was, it is not an answer
+        return to_connector_error(error, Call("sts", operation, {}))
+    return answer
+
+
+def _judge_owner(owner: _Owner, region: str, entry: ConnectorError | None) -> Check:
+    name = OWN_CREDENTIALS
+    if owner.error and (entry is None or isinstance(entry, RoleDenied)):
+        message = "Ploy's own AWS credentials are valid, as AWS looked at the role; whose they are is not known."
+        return Check(name=name, outcome="passed", message=message)
+    if owner.account_id and owner.error:
+        return Check(
+            name=name,
+            outcome="failed",
+            message=f"Ploy's own AWS credentials are valid, but not known in {region}, the Region of the settings: it "
+            "is not enabled for Ploy's own AWS account.",
+            fix=f"Name a Region in the settings that every AWS account has, e.g. {_ALWAYS_ENABLED}; or the operator of "
+            f"the connector enables {region}.",
+            request_id=owner.error.request_id,
+        )
+    if owner.error:
+        return failed(name, owner.error)
+    if owner.account_id != PLOY_ACCOUNT_ID:
+        return Check(
+            name=name,
+            outcome="warning",
+            message=f"Ploy's own AWS credentials are valid, but belong to the AWS account {owner.account_id}, not to "
+            f"Ploy's account {PLOY_ACCOUNT_ID}, which a customer's role trusts.",
+            fix=f"The operator of the connector must provide credentials of the AWS account {PLOY_ACCOUNT_ID}.",
+        )
+    return Check(name=name, outcome="passed", message="Ploy's own AWS credentials are valid, and of Ploy's account.")
+
+
+def _judge_entry(config: AwsConfig, error: ConnectorError | None, failed_check: str | None) -> Check:
+    if failed_check == OWN_CREDENTIALS:
+        return skipped(ASSUME_ROLE, f"AWS did not look at the role, as {OWN_CREDENTIALS} failed.")
+    if error is None:
+        return Check(
+            name=ASSUME_ROLE,
+            outcome="passed",
+            message=f"The role {config.role_arn} was assumed with its external ID.",
+        )
+    return failed(ASSUME_ROLE, error)
+
+
+def _judge_refusal(name: str, refusal: ConnectorError | None, failed_check: str | None) -> Check:
+    how, danger = _REFUSALS[name]
+    if refusal is None:
+        return Check(
+            name=name,
+            outcome="failed",
+            message=f"The role was given out {how}: {danger}. What AWS gave was dropped unused. The integration must "
+            "not be used until the trust policy is mended.",
+            fix=f"{_JUST_CHANGED} {TRUST_POLICY_FIX}",
+            is_blocking=True,
+        )
+    if failed_check:
+        return skipped(name, f"The role was not given out {how}, which proves nothing, as {failed_check} failed.")
+    if not isinstance(refusal, RoleDenied):
+        return failed(name, refusal).model_copy(
+            update={"message": f"Whether the role is given out {how} could not be found out. {refusal.message}"}
+        )
+    return Check(
+        name=name,
+        outcome="passed",
+        message=f"The role is not given out {how}: AWS denied it.",
+        request_id=refusal.request_id,
+    )

@@ -1,0 +1,178 @@
+"""The role's own trust policy as the second witness: everybody whom it lets in, and what it asks of them.
+
+AWS's answers show what happens with one external id, and with none; the document shows every other way in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ploy_connector_aws.aws.iam.policies import EXTERNAL_ID, Statement, to_policy
+from ploy_connector_aws.aws.iam.trust import covers_action, to_trust
+from ploy_connector_aws.aws.iam.trustees import ENTRIES, Principal, to_principal
+from ploy_connector_aws.config import PLOY_ACCOUNT_ID, PLOY_PARTITION, AwsConfig
+from ploy_connector_aws.spec import Check
+
+TRUST_POLICY = "trust-policy"
+
+EXTERNAL_ID_PLACEHOLDER = "<the external ID that Ploy shows>"
+"""Stands for the external id, which is never printed."""
+
+_PLOY = Principal("account", f"arn:{PLOY_PARTITION}:iam::{PLOY_ACCOUNT_ID}:root", PLOY_ACCOUNT_ID)
+
+_DOCUMENT = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": _PLOY.id},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"sts:ExternalId": EXTERNAL_ID_PLACEHOLDER}},
+        }
+    ],
+}
+
+TRUST_POLICY_FIX = f"Replace the role's trust policy by this one: {json.dumps(_DOCUMENT, separators=(',', ':'))}"
+"""What mends every trust policy."""
+
+_SAID = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is amiss: what lets somebody in without the external id fails, anything else warns."""
+
+    outcome: Literal["failed", "warning"]
+    sentence: str
+
+
+def check_trust_policy(document: object, config: AwsConfig) -> Check:
+    """Judge the trust policy of the role.
+
+    Args:
+        document: As boto3 hands it over.
+        config: The integration's settings; the external id in them is compared and never told.
+    """
+    found = list(dict.fromkeys(_findings(document, config)))
+    if not found:
+        return Check(
+            name=TRUST_POLICY,
+            outcome="passed",
+            message="The role's trust policy lets in Ploy's account alone, and only with exactly this external ID.",
+            method="evaluated",
+        )
+    failures = [each for each in found if each.outcome == "failed"]
+    sentences = [each.sentence for each in failures or found]
+    more = f" And {len(sentences) - _SAID} more." if len(sentences) > _SAID else ""
+    return Check(
+        name=TRUST_POLICY,
+        outcome="failed" if failures else "warning",
+        message=" ".join(["The role's trust policy:", *sentences[:_SAID]]) + more,
+        fix=TRUST_POLICY_FIX if failures else f"Leave it if that is meant to be. Else: {TRUST_POLICY_FIX}",
+        method="evaluated",
+        is_blocking=bool(failures),
+    )
+
+
+def _findings(document: object, config: AwsConfig) -> Iterator[Finding]:
+    trust = to_trust(document, config.role_arn)
+    for sentence in to_policy(document, is_trust=True).undecided:
+        yield Finding("warning", sentence)
+    external_id = config.external_id.get_secret_value()
+    statements = list(_statements(document))
+    is_guarded = any(_guards(raw, statement, external_id) for raw, statement in statements)
+    entries = [each for each in statements if each[1].is_allow and _is_about_entering(each[1])]
+    if not any(_may_mean_ploy(statement) for _, statement in entries):
+        yield Finding("warning", "It does not let Ploy's account in; it may have been changed just now.")
+    for raw, statement in entries:
+        if statement.principals is None or statement.principals.is_inverted:
+            yield Finding("failed", "A statement lets in everybody but those it names (NotPrincipal).")
+        elif any(map(_covers_ploy, _principals(statement))) and not is_guarded:
+            yield from _weaknesses(raw, external_id)
+    for trusted in trust.trusted:
+        if trusted.kind == "anyone":
+            is_open = "wildcard_unrestricted" in trusted.flags
+            yield Finding("failed" if is_open else "warning", "It lets in everybody (Principal *), of any AWS account.")
+        elif trusted.account == PLOY_ACCOUNT_ID:
+            continue
+        elif "external_id_missing" in trusted.flags:
+            yield Finding("failed", f"It lets in {trusted.id}, of another AWS account, without an external ID.")
+        else:
+            yield Finding("warning", f"It lets in {trusted.id}, too.")
+
+
+def _statements(document: object) -> Iterator[tuple[Mapping[str, Any], Statement]]:
+    """Each statement beside what was understood of it, as parsing drops the external ids."""
+    if not isinstance(document, Mapping):
+        return
+    raw_statements = document.get("Statement", [])
+    for raw in raw_statements if isinstance(raw_statements, list) else [raw_statements]:
+        for statement in to_policy({**document, "Statement": raw}, is_trust=True).statements:
+            yield raw, statement
+
+
+def _principals(statement: Statement) -> list[Principal]:
+    pairs = statement.principals.pairs if statement.principals else ()
+    return [to_principal(kind, text, PLOY_PARTITION) for kind, text in pairs]
+
+
+def _is_about_entering(statement: Statement) -> bool:
+    return any(covers_action(statement, entry) for entry in ENTRIES)
+
+
+def _may_mean_ploy(statement: Statement) -> bool:
+    is_inverted = statement.principals is not None and statement.principals.is_inverted
+    return is_inverted or any(map(_covers_ploy, _principals(statement)))
+
+
+def _covers_ploy(principal: Principal) -> bool:
+    return principal.account == PLOY_ACCOUNT_ID or (principal.kind == "anyone" and not principal.is_federated)
+
+
+def _guards(raw: Mapping[str, Any], statement: Statement, external_id: str) -> bool:
+    """Whether a Deny keeps everybody of Ploy's out who does not bring this external id: as good as a condition."""
+    return (
+        not statement.is_allow
+        and covers_action(statement, ENTRIES[0])
+        and any(each.includes(_PLOY) for each in _principals(statement))
+        and len(statement.conditions) == 1
+        and [(written, values) for written, values in _conditions(raw)] == [("StringNotEquals", (external_id,))]
+    )
+
+
+def _weaknesses(raw: Mapping[str, Any], external_id: str) -> list[Finding]:
+    """What is amiss with how a statement asks Ploy for the external id: one condition that is strong is enough."""
+    found = [_weakness(written, values, external_id) for written, values in _conditions(raw)]
+    if None in found:
+        return []
+    weak = [each for each in found if each is not None]
+    by_severity = sorted(weak, key=lambda each: each.outcome != "warning")
+    return by_severity[:1] or [Finding("failed", "It lets Ploy in without an external ID.")]
+
+
+def _weakness(written: str, values: tuple[str, ...], external_id: str) -> Finding | None:
+    quantifier, _, name = written.rpartition(":")
+    operator = name.removesuffix("IfExists")
+    if operator != name or quantifier == "ForAllValues":
+        return Finding("failed", f"Its condition {written} is met without any external ID, too.")
+    if operator not in ("StringEquals", "StringEqualsIgnoreCase", "StringLike"):
+        return Finding("failed", f"Its condition {written} does not ask for one exact external ID.")
+    if operator == "StringLike" and any({"*", "?"} & set(value) for value in values):
+        return Finding("failed", "Its condition StringLike with a wildcard lets in other external IDs, too.")
+    if set(values) != {external_id}:
+        others = "other external IDs, too" if external_id in values else "another external ID than this integration's"
+        return Finding("failed", f"It lets in {others}.")
+    if written != "StringEquals":
+        return Finding("warning", f"It asks for the external ID by {written}, where StringEquals is the exact word.")
+    return None
+
+
+def _conditions(raw: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The operators and values of a statement's conditions on the external id."""
+    for written, keys in raw.get("Condition", {}).items():
+        for key, values in keys.items():
+            if key.lower() == EXTERNAL_ID:
+                yield written, tuple(map(str, values if isinstance(values, list) else [values]))

@@ -1,0 +1,110 @@
+"""What of the connector a customer may leave out, and which permissions are needed for the rest.
+
+It imports no AWS library, as every host reads the manifest that is made of it.
+"""
+
+from __future__ import annotations
+
+from ploy_connector_aws.config import IAM, IDENTITY_CENTER, SCOPE_GROUPS, SCOPE_NEEDS
+from ploy_connector_aws.spec import Feature, Permission
+
+from .permissions import ACTIONS, DIRECT_ASSIGNMENTS, EXPLANATIONS, KMS_DECRYPT, Action
+
+GRANTING = "granting"
+"""The feature without which nothing but reading is allowed."""
+
+CUSTOMER_MANAGED_KEY = "customer-managed-key"
+"""The feature of those whose IAM Identity Center is encrypted with a key of their own."""
+
+_TITLES = {
+    "identity-center/users": "People of IAM Identity Center",
+    "identity-center/groups": "Groups of IAM Identity Center and their members",
+    "identity-center/permission-sets": "Permission sets and what they allow",
+    "identity-center/assignments": "Who can enter which AWS account",
+    IAM: "IAM users, roles, groups and policies, and who may assume which role",
+    "s3/buckets": "S3 buckets",
+    "dynamodb/tables": "DynamoDB tables",
+    "sqs/queues": "SQS queues",
+    "lambda/functions": "Lambda functions",
+    "rds/instances": "RDS databases",
+    "ec2/instances": "EC2 instances",
+    "ecs/clusters": "ECS clusters",
+}
+
+FEATURES: tuple[Feature, ...] = (
+    *(
+        Feature(
+            name=scope,
+            title=_TITLES[scope],
+            group=next((group for group, scopes in SCOPE_GROUPS.items() if scope in scopes), None),
+            needs=needs,
+            setting="scopes",
+        )
+        for scope, needs in SCOPE_NEEDS.items()
+    ),
+    Feature(
+        name=GRANTING,
+        title="Granting and revoking: putting people into groups and taking them out",
+        needs=("identity-center/users", "identity-center/groups"),
+        setting="change_groups",
+    ),
+    Feature(
+        name="direct-assignments",
+        title="Assigning people to a permission set in an AWS account without a group",
+        needs=("identity-center/assignments",),
+        is_default=False,
+        setting="direct_assignments",
+    ),
+    Feature(
+        name="externally-managed-groups",
+        title="Granting and revoking in groups of an identity provider too, which may undo it",
+        needs=(GRANTING,),
+        is_default=False,
+        setting="change_externally_managed",
+    ),
+    Feature(
+        name=CUSTOMER_MANAGED_KEY,
+        title="IAM Identity Center is encrypted with a customer managed key",
+        is_default=False,
+    ),
+)
+
+_FEATURES_OF: dict[str, tuple[str, ...]] = {
+    "S3 buckets": ("s3/buckets",),
+    "DynamoDB tables": ("dynamodb/tables",),
+    "SQS queues": ("sqs/queues",),
+    "Lambda functions": ("lambda/functions",),
+    "IAM users, roles and policies": (IAM,),
+    "finding IAM Identity Center": SCOPE_GROUPS[IDENTITY_CENTER],
+    "people": ("identity-center/users",),
+    "groups and their members": ("identity-center/groups",),
+    "granting and revoking": (GRANTING,),
+    "direct assignments": ("direct-assignments",),
+    "who can enter which AWS account": ("identity-center/assignments",),
+    "permission sets": ("identity-center/permission-sets",),
+    "RDS databases": ("rds/instances",),
+    "EC2 instances": ("ec2/instances",),
+    "ECS clusters": ("ecs/clusters",),
+}
+"""For each feature that an action names, those that the settings know."""
+
+
+def features_of(action: Action) -> tuple[str, ...]:
+    """Name the features that need an action; when none of them is chosen, it need not be allowed."""
+    return _FEATURES_OF[action.feature]
+
+
+def make_permissions() -> tuple[Permission, ...]:
+    """List every permission of the policy, with the optional ones last."""
+    rows = [(action.iam, features_of(action), action.is_required) for action in (*ACTIONS, *DIRECT_ASSIGNMENTS)]
+    rows.append((KMS_DECRYPT, (CUSTOMER_MANAGED_KEY,), False))
+    return tuple(
+        Permission(
+            name=name,
+            features=features,
+            is_required=is_required,
+            used_for=EXPLANATIONS[name].used_for,
+            without=EXPLANATIONS[name].without,
+        )
+        for name, features, is_required in rows
+    )

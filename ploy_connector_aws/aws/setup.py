@@ -1,0 +1,299 @@
+"""The set-up of an integration as data: steps, documents and links, made of the features and the one list of actions.
+
+It imports no AWS library, as every host reads the manifest that is made of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from ploy_connector_aws.config import PLOY_ACCOUNT_ID
+from ploy_connector_aws.spec import Document, Link, OperatorValue, Step, Wizard, WizardField
+
+from .features import CUSTOMER_MANAGED_KEY, FEATURES, features_of
+from .permissions import DIRECT_ASSIGNMENTS, KMS_DECRYPT, STATEMENTS, Action, render_statement
+
+ROLE_NAME = "Ploy"
+POLICY_NAME = "PloyAccess"
+
+
+def make_wizard() -> Wizard:
+    """Make the steps, in the order of Ploy's guide."""
+    return Wizard(
+        steps=(_account(), _external_id(), _role(), _permissions(), _test()),
+        operator_values=(
+            OperatorValue(
+                name="cloudformation_template_url",
+                title="CloudFormation template",
+                description="Where on S3 the operator has put the template that is the same for all customers. They "
+                "must be able to read it.",
+                pattern=r"^https://[a-z0-9.-]+\.s3[a-z0-9.-]*\.amazonaws\.com/[A-Za-z0-9/._-]+$",
+            ),
+            OperatorValue(
+                name="cloudformation_template_region",
+                title="Region of the CloudFormation template",
+                description="The Region of that bucket, in which the stack is made. The role is in no Region.",
+                pattern=r"^[a-z]{2}-[a-z]+-[1-9]$",
+            ),
+        ),
+        operator_documents=(
+            Document(
+                id="cloudformation-shared",
+                title="CloudFormation template to put on S3, the same for all customers",
+                language="yaml",
+                file_name="ploy-role-shared.yaml",
+                template=_cloudformation(_SHARED_PARAMETER, _trust("!Ref ExternalId")),
+            ),
+        ),
+    )
+
+
+def _account() -> Step:
+    return Step(
+        id="account",
+        title="Your AWS account",
+        text=(
+            "You need an AWS account in which you may create IAM roles. To see who can enter all accounts of your "
+            "organization, take its management account or the delegated administrator of IAM Identity Center.",
+            "Everything that Ploy can read and change is chosen beforehand. What you leave out is not read, and the "
+            "permissions for it are not asked for.",
+        ),
+        fields=(WizardField(name="account_id"), WizardField(name="region")),
+        asks_features=True,
+    )
+
+
+def _external_id() -> Step:
+    return Step(
+        id="external-id",
+        title="External ID",
+        text=(
+            "Note down this external ID. Ploy made it for this integration alone, and shows it whenever it assumes "
+            "your role; a role that requires it cannot be used by Ploy on behalf of anybody else.",
+        ),
+        fields=(WizardField(name="external_id", source="host"),),
+    )
+
+
+def _role() -> Step:
+    return Step(
+        id="role",
+        title="The role",
+        text=(
+            'Open the AWS console, where a role is about to be created. The trusted entity type must be "AWS account", '
+            f'and in it "Another AWS account" with Ploy\'s account ID {PLOY_ACCOUNT_ID}. "Require external ID" must be '
+            "selected, with the external ID of the step before; do not require MFA. What the link could not fill in, "
+            "fill in yourself.",
+            f"Select no policy yet, name the role {ROLE_NAME} and create it. Its trust policy must then be this one.",
+            "Instead of all this, the CloudFormation template or the Terraform module makes the role with its "
+            "permissions, without anything to type. Afterwards take the role's ARN from its output.",
+        ),
+        links=(
+            Link(
+                id="link",
+                title="Open the AWS console",
+                # Not documented by AWS; what it prefills was seen in shipped products (AWS.md section 7).
+                url="https://console.aws.amazon.com/iam/home#/roles/create?step=type&trustedEntityType=AWS_ACCOUNT"
+                f"&awsAccount={PLOY_ACCOUNT_ID}&isThirdParty=true&externalId={{{{ external_id }}}}",
+            ),
+            Link(
+                id="quick-create-link",
+                title="Create the role and its permissions with CloudFormation",
+                # AWS's "quick-create links for stacks"; the parameter is not NoEcho, as such ones are ignored.
+                url="https://{{ cloudformation_template_region }}.console.aws.amazon.com/cloudformation/home"
+                "?region={{ cloudformation_template_region }}#/stacks/create/review"
+                "?templateURL={{ cloudformation_template_url }}"
+                f"&stackName={ROLE_NAME}&param_ExternalId={{{{ external_id }}}}",
+                only_with=tuple(feature.name for feature in FEATURES if feature.is_default),
+            ),
+        ),
+        documents=(
+            Document(
+                id="trust-policy",
+                title="The role's trust policy",
+                language="json",
+                file_name="trust-policy.json",
+                template=_trust('"{{ external_id }}"'),
+            ),
+            Document(
+                id="cloudformation",
+                title="CloudFormation template: the role with its permissions",
+                language="yaml",
+                file_name="ploy-role.yaml",
+                template=_cloudformation("", "{{ include trust-policy }}"),
+                is_alternative=True,
+            ),
+            Document(
+                id="terraform",
+                title="Terraform module: the role with its permissions",
+                language="hcl",
+                file_name="ploy_role.tf",
+                template=_TERRAFORM,
+                is_alternative=True,
+            ),
+        ),
+    )
+
+
+def _permissions() -> Step:
+    return Step(
+        id="permissions",
+        title="The permissions",
+        text=(
+            'Open the role in the AWS console, choose "Add permissions", then "Create inline policy", and put this '
+            f"policy in as JSON under the name {POLICY_NAME}. With CloudFormation or Terraform this is done already.",
+            "It is a sensible start; look at what each permission is for before you attach it. Ploy never changes the "
+            "role, so later changes are yours to make.",
+        ),
+        documents=(
+            Document(
+                id="policy",
+                title="The permission policy",
+                language="json",
+                file_name="policy.json",
+                template=_policy(),
+            ),
+        ),
+        explains_permissions=True,
+    )
+
+
+def _test() -> Step:
+    return Step(
+        id="test",
+        title="Test",
+        text=(
+            "Give the ARN of the role, and try the connection. AWS may take a minute until it knows a new role "
+            "everywhere.",
+        ),
+        fields=(WizardField(name="role_arn", suggestion=f"arn:aws:iam::{{{{ account_id }}}}:role/{ROLE_NAME}"),),
+        tests_connection=True,
+    )
+
+
+def _trust(external_id: str) -> str:
+    marked = "(external id)"
+    statement = {
+        "Effect": "Allow",
+        # The account and not a role of it: one that is made anew would no longer be trusted (AWS.md section 5).
+        "Principal": {"AWS": f"arn:aws:iam::{PLOY_ACCOUNT_ID}:root"},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"sts:ExternalId": marked}},
+    }
+    return _indented({"Version": "2012-10-17", "Statement": [statement]}).replace(json.dumps(marked), external_id)
+
+
+def _policy() -> str:
+    kms = json.loads(render_statement([KMS_DECRYPT]))
+    lines = ["{", ' "Version": "2012-10-17",', ' "Statement": [']
+    for actions in (*STATEMENTS, DIRECT_ASSIGNMENTS):
+        lines += _conditional(
+            tuple(dict.fromkeys(name for each in actions for name in features_of(each))), _statement(actions)
+        )
+    lines += _conditional((CUSTOMER_MANAGED_KEY,), [f"  {line}" for line in _indented(kms).split("\n")])
+    lines += [" ]", "}"]
+    return "\n".join(lines)
+
+
+def _statement(actions: Sequence[Action]) -> Iterator[str]:
+    yield from ("  {", '   "Effect": "Allow",', '   "Action": [')
+    all_features = {name for action in actions for name in features_of(action)}
+    for features, together in groupby(actions, features_of):
+        lines = [f"    {json.dumps(action.iam)}," for action in together]
+        yield from lines if set(features) == all_features else _conditional(features, lines)
+    yield from ("   ],", '   "Resource": "*"', "  },")
+
+
+def _conditional(features: Sequence[str], lines: Iterator[str] | Sequence[str]) -> Iterator[str]:
+    yield f"{{{{ if {' '.join(features)} }}}}"
+    yield from lines
+    yield "{{ end }}"
+
+
+def _indented(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1)
+
+
+def _include(document: str, spaces: int) -> str:
+    """Put a template, or the line that includes one, behind that many spaces."""
+    return "\n".join(" " * spaces + line for line in document.split("\n"))
+
+
+_SHARED_PARAMETER = """\
+  ExternalId:
+    Type: String
+    Description: The external ID that Ploy made for your integration. Do not change it.
+    MinLength: 16
+    MaxLength: 1224
+    AllowedPattern: "[\\\\w+=,.@:/-]+"
+"""
+
+
+def _cloudformation(parameter: str, trust: str) -> str:
+    return f"""\
+AWSTemplateFormatVersion: "2010-09-09"
+Description: The role that Ploy assumes, for which Ploy's account and the external ID are required.
+Parameters:
+  RoleName:
+    Type: String
+    Description: The name of the role.
+    Default: {ROLE_NAME}
+{parameter}Resources:
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      RoleName: !Ref RoleName
+      AssumeRolePolicyDocument:
+{_include(trust, 8)}
+      Policies:
+        - PolicyName: {POLICY_NAME}
+          PolicyDocument:
+            {{{{ include policy }}}}
+Outputs:
+  RoleArn:
+    Description: The ARN that Ploy asks for.
+    Value: !GetAtt Role.Arn
+"""
+
+
+_TERRAFORM = f"""\
+terraform {{
+  required_providers {{
+    aws = {{
+      source  = "hashicorp/aws"
+      version = ">= 4.0"
+    }}
+  }}
+}}
+
+variable "role_name" {{
+  description = "The name of the role."
+  type        = string
+  default     = "{ROLE_NAME}"
+}}
+
+resource "aws_iam_role" "ploy" {{
+  name = var.role_name
+
+  assume_role_policy = jsonencode(
+    {{{{ include trust-policy }}}}
+  )
+}}
+
+resource "aws_iam_role_policy" "ploy" {{
+  name = "{POLICY_NAME}"
+  role = aws_iam_role.ploy.id
+
+  policy = jsonencode(
+    {{{{ include policy }}}}
+  )
+}}
+
+output "role_arn" {{
+  description = "The ARN that Ploy asks for."
+  value       = aws_iam_role.ploy.arn
+}}
+"""

@@ -1,0 +1,36 @@
+"""What a runtime says without being asked: which connectors it has, and how connection tests go."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ploy_connector_aws.spec.reports import ConnectionReport
+
+from .bodies import Answered, Sent
+
+
+class ConnectorKnown(Answered):
+    """The manifest of a connector is kept for the token's organisation, and for no other."""
+
+    name: str
+    version: str
+
+
+class CheckProgress(Sent):
+    """A connection test, as far as it is. Sent again, or overtaken by a later one, it changes nothing."""
+
+    check_id: Annotated[str, Field(min_length=1, max_length=128, description="The same for all that is sent of it.")]
+    number: Annotated[int, Field(ge=1, le=1_000_000, description="Grows with each that is sent of this check.")]
+    is_final: bool = Field(default=False, description="No more checks come.")
+    report: ConnectionReport = Field(description="All checks so far.")
+    task_id: str | None = Field(default=None, description="The task that asked for it, where one did.")
+
+
+class CheckStatus(Answered):
+    """Where a connection test stands."""
+
+    check_id: str
+    number: int = Field(description="The latest that has arrived.")
+    is_final: bool

@@ -1,0 +1,89 @@
+"""Which integrations may be used: those whose settings passed a connection test that the platform itself asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from pydantic import JsonValue
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.spec import ConnectionReport, Manifest
+
+from .notices import Notices
+from .problems import Refusal
+from .registry import ISSUED_SETTING, Enabled, NotAllowed, Registry
+
+
+class Admission:
+    """Takes integrations in by their set-up, and puts those out that somebody else could use as well.
+
+    Until its settings have passed a test, and again from when they are changed, an integration gets nothing but checks:
+    no sync is taken of it, no access is changed. A check counts for the settings that it was ordered for, and is given
+    out only to a runtime that has read them. So nobody can get past a test that failed, whatever page or call is used.
+    """
+
+    def __init__(self, registry: Registry, notices: Notices) -> None:
+        self._registry = registry
+        self._notices = notices
+
+    def begin(self, organisation_id: str, connector: str) -> str:
+        """Begin to set up a connector; the integration's id. What the host makes is made now, and never changes.
+
+        Raises:
+            NotAllowed: No runtime of this organisation has such a connector, or it says nothing of its set-up.
+        """
+        manifest = self._notices.manifests(organisation_id).get(connector)
+        if manifest is None or manifest.wizard is None:
+            raise NotAllowed("No runtime has a connector of this name that can be set up here.")
+        return self._registry.create_integration(
+            organisation_id, connector, {}, issued=issued_by(manifest), is_finished=False
+        )
+
+    def answer(
+        self,
+        integration_id: str,
+        settings: Mapping[str, JsonValue],
+        features: Collection[str] | None = None,
+    ) -> None:
+        """Set what a person answered; None takes a setting back to its default. What differs must be tested anew.
+
+        Raises:
+            NotAllowed: Something is among the settings that only the platform makes.
+        """
+        self._registry.change_settings(integration_id, settings, must_be_tested=True)
+        if features is not None:
+            self._registry.set_features(integration_id, features)
+
+    def require(self, enabled: Enabled) -> None:
+        """Refuse whatever an integration that has not passed its test may not do.
+
+        Raises:
+            Refusal: It has not.
+        """
+        if not enabled.is_verified:
+            raise Refusal("set_up_unfinished")
+
+    def ended(self, integration_id: str, task_id: str, report: ConnectionReport) -> None:
+        """Judge the report with which a check task ended."""
+        seen = self._notices.ended(integration_id, task_id, report)
+        if report.is_blocked:
+            self._registry.refuse_use(integration_id)
+        elif seen is not None and seen.revision is not None and report.checks and report.is_usable:
+            self._registry.admit(integration_id, seen.revision)
+
+    def report(self, integration_id: str, progress: wire.CheckProgress) -> wire.CheckStatus:
+        """Take what a runtime says of a test. It can put an integration out, and never take one in."""
+        seen = self._notices.report(integration_id, progress)
+        if seen.is_final and seen.report.is_blocked:
+            self._registry.refuse_use(integration_id)
+        return wire.CheckStatus(check_id=progress.check_id, number=seen.number, is_final=seen.is_final)
+
+
+def issued_by(manifest: Manifest) -> set[str]:
+    """The settings that the platform makes for a connector. An external id is among them, whatever the manifest says:
+    an organisation that could choose it could name another one's.
+    """
+    properties = manifest.config_schema.get("properties")
+    known = set(properties) if isinstance(properties, Mapping) else set()
+    made = {field.name for field in manifest.wizard.fields() if field.source == "host"} if manifest.wizard else set()
+    return made | ({ISSUED_SETTING} & known)

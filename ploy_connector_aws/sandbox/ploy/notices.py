@@ -1,0 +1,193 @@
+"""What runtimes say without being asked, in tables of the registry's file: manifests and connection tests."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.spec import ConnectionReport, Manifest
+
+from .problems import Refusal
+
+CHECKS_KEPT = 50
+"""So many of the newest checks of each integration stay."""
+
+MOST_CONNECTORS = 100
+"""So many connectors an organisation may have."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS manifests (
+  organisation TEXT NOT NULL, name TEXT NOT NULL, manifest TEXT NOT NULL, PRIMARY KEY (organisation, name)
+);
+CREATE TABLE IF NOT EXISTS checks (
+  place INTEGER PRIMARY KEY AUTOINCREMENT,
+  integration TEXT NOT NULL,
+  check_id TEXT,
+  task TEXT,
+  revision INTEGER,
+  number INTEGER NOT NULL DEFAULT 0,
+  is_final INTEGER NOT NULL DEFAULT 0,
+  report TEXT NOT NULL DEFAULT '{"checks":[]}',
+  began_at TEXT NOT NULL,
+  said_at TEXT NOT NULL,
+  UNIQUE (integration, task),
+  UNIQUE (integration, check_id)
+);
+"""
+
+
+class SeenCheck(NamedTuple):
+    """A connection test, as far as it is known."""
+
+    check_id: str | None
+    """The runtime's own id for it; None before it said anything."""
+    task_id: str | None
+    """The task that asked for it; None where the runtime made it by itself."""
+    revision: int | None
+    """Of the settings that it was ordered for."""
+    number: int
+    is_final: bool
+    report: ConnectionReport
+    began_at: datetime
+    said_at: datetime
+
+
+class Notices:
+    """The tables. Safe to use from several threads."""
+
+    def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.executescript(f"PRAGMA synchronous=NORMAL; {_SCHEMA}")
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def put_manifest(self, organisation_id: str, manifest: Manifest) -> None:
+        """Keep a manifest for one organisation: what one organisation's runtime says is shown to no other.
+
+        Raises:
+            Refusal: It has too many.
+        """
+        with self._lock:
+            others = self._db.execute(
+                "SELECT count(*) FROM manifests WHERE organisation = ? AND name != ?", (organisation_id, manifest.name)
+            ).fetchone()[0]
+            if others >= MOST_CONNECTORS:
+                raise Refusal("body_invalid", f"An organisation has {MOST_CONNECTORS} connectors at most.")
+            self._db.execute(
+                "INSERT OR REPLACE INTO manifests VALUES (?, ?, ?)",
+                (organisation_id, manifest.name, manifest.model_dump_json()),
+            )
+
+    def manifests(self, organisation_id: str) -> dict[str, Manifest]:
+        """The connectors that an organisation's runtimes have, by name."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT name, manifest FROM manifests WHERE organisation = ? ORDER BY name", (organisation_id,)
+            ).fetchall()
+        return {name: Manifest.model_validate_json(manifest) for name, manifest in rows}
+
+    def ordered(self, integration_id: str, task_id: str, revision: int) -> None:
+        """Note that a task asks for a test of the settings of a revision."""
+        now = self._clock().isoformat()
+        with self._lock:
+            self._db.execute(
+                "INSERT INTO checks (integration, task, revision, began_at, said_at) VALUES (?, ?, ?, ?, ?)",
+                (integration_id, task_id, revision, now, now),
+            )
+            self._forget(integration_id)
+
+    def report(self, integration_id: str, progress: wire.CheckProgress) -> SeenCheck:
+        """Take what a runtime says of a test; what was overtaken changes nothing.
+
+        Raises:
+            Refusal: Its task is unknown, or it ended with another report.
+        """
+        with self._lock:
+            if progress.task_id is not None:
+                known = self._one(integration_id, "task", progress.task_id)
+                if known is None:
+                    raise Refusal("task_unknown")
+                if known.check_id != progress.check_id:
+                    known = known._replace(number=0)  # another attempt at the task begins anew
+            else:
+                known = self._one(integration_id, "check_id", progress.check_id)
+            if known is not None and known.is_final and progress.number >= known.number:
+                said = (progress.number, progress.is_final, progress.report)
+                if said != (known.number, known.is_final, known.report):
+                    raise Refusal("check_conflict")
+            if known is not None and progress.number <= known.number:
+                return known
+            try:
+                return self._keep(integration_id, progress, is_new=known is None)
+            except sqlite3.IntegrityError:  # two tests of one id
+                raise Refusal("check_conflict") from None
+
+    def ended(self, integration_id: str, task_id: str, report: ConnectionReport) -> SeenCheck | None:
+        """Take the report with which a task ended, over whatever was said before; None where no such task is known."""
+        with self._lock:
+            self._db.execute(
+                "UPDATE checks SET is_final = 1, report = ?, said_at = ? WHERE integration = ? AND task = ?",
+                (report.model_dump_json(), self._clock().isoformat(), integration_id, task_id),
+            )
+            return self._one(integration_id, "task", task_id)
+
+    def of_task(self, integration_id: str, task_id: str) -> SeenCheck | None:
+        """What is known of the test that a task asked for."""
+        with self._lock:
+            return self._one(integration_id, "task", task_id)
+
+    def newest(self, integration_id: str) -> SeenCheck | None:
+        """The newest test that ended."""
+        with self._lock:
+            return self._one(integration_id, "is_final", 1)
+
+    def _keep(self, integration_id: str, progress: wire.CheckProgress, *, is_new: bool) -> SeenCheck:
+        column, value = ("task", progress.task_id) if progress.task_id else ("check_id", progress.check_id)
+        now = self._clock().isoformat()
+        if is_new:
+            self._db.execute(
+                "INSERT INTO checks (integration, check_id, began_at, said_at) VALUES (?, ?, ?, ?)",
+                (integration_id, value, now, now),
+            )
+            self._forget(integration_id)
+        self._db.execute(
+            "UPDATE checks SET check_id = ?, number = ?, is_final = ?, report = ?, said_at = ?"
+            f" WHERE integration = ? AND {column} = ?",
+            (
+                *(progress.check_id, progress.number, progress.is_final, progress.report.model_dump_json(), now),
+                *(integration_id, value),
+            ),
+        )
+        kept = self._one(integration_id, column, value)
+        assert kept is not None
+        return kept
+
+    def _one(self, integration_id: str, column: str, value: object) -> SeenCheck | None:
+        row = self._db.execute(
+            "SELECT check_id, task, revision, number, is_final, report, began_at, said_at FROM checks"
+            f" WHERE integration = ? AND {column} = ? ORDER BY said_at DESC, place DESC LIMIT 1",
+            (integration_id, value),
+        ).fetchone()
+        if row is None:
+            return None
+        check_id, task_id, revision, number, is_final, report, began_at, said_at = row
+        return SeenCheck(
+            *(check_id, task_id, revision, number, bool(is_final), ConnectionReport.model_validate_json(report)),
+            *(datetime.fromisoformat(began_at), datetime.fromisoformat(said_at)),
+        )
+
+    def _forget(self, integration_id: str) -> None:
+        self._db.execute(
+            "DELETE FROM checks WHERE integration = ? AND place NOT IN"
+            " (SELECT place FROM checks WHERE integration = ? ORDER BY place DESC LIMIT ?)",
+            (integration_id, integration_id, CHECKS_KEPT),
+        )

@@ -1,0 +1,80 @@
+"""The integrations page: what an organisation sees of its integrations, and does with them. Rendered on the server.
+
+It knows no connector: the set-up is rendered from the manifests that runtimes send. Whatever it wants done is a task.
+
+Map: ``visits`` (who looks), ``entering`` (login), ``shielding`` (headers), ``rendering`` (templates and words),
+``overview`` (integrations and their switches), ``setup`` (the wizard) with ``answers`` (what was answered), ``syncs``
+(history, held commits, what is unproven), ``records`` (lists), ``person`` (every way of one account) with ``drawing``
+(as a picture), ``access`` (grants and revokes, seen beforehand), ``tasks``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.sandbox.ploy.desk import Ploy
+from ploy_connector_aws.sandbox.ploy.problems import Refusal
+from ploy_connector_aws.sandbox.ploy.registry import NotAllowed
+
+from . import access, entering, overview, person, records, setup, syncs, tasks
+from .rendering import render_page
+from .shielding import Shield
+from .visits import BASE, NotLoggedIn, Sessions, StandIn, form_of, go_to, visit_of
+
+PARTS = (entering, overview, setup, syncs, person, access, tasks, records)
+"""Whose routes there are. Those of the last take what is left."""
+
+__all__ = ["BASE", "PARTS", "Sessions", "StandIn", "make_pages"]
+
+
+def make_pages(ploy: Ploy, sessions: Sessions, stand_in: Callable[[], StandIn | None]) -> Shield:
+    """Put the pages together."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(form_of)])
+    app.state.ploy, app.state.sessions, app.state.stand_in = ploy, sessions, stand_in
+    app.add_exception_handler(NotLoggedIn, _to_login)
+    app.add_exception_handler(HTTPException, _say_no)
+    app.add_exception_handler(Refusal, _refuse)
+    app.add_exception_handler(NotAllowed, _refuse)
+    app.add_exception_handler(RequestValidationError, _misread)
+    for part in PARTS:
+        app.include_router(part.router)
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
+    return Shield(app)
+
+
+def _to_login(request: Request, _: Exception) -> Response:
+    if request.headers.get("x-part"):  # a script asks, and would show the login inside of a page
+        return Response(status_code=401)
+    return go_to("/login")
+
+
+def _say_no(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _error_page(request, error.status_code, str(error.detail))
+
+
+def _refuse(request: Request, error: Exception) -> Response:
+    if isinstance(error, Refusal):
+        kind = wire.PROBLEMS[error.code]
+        return _error_page(request, kind.status, " ".join(part for part in (kind.title, error.detail) if part))
+    return _error_page(request, 409, str(error))
+
+
+def _misread(request: Request, _: Exception) -> Response:
+    return _error_page(request, 400, "The address of this page holds a value of the wrong kind.")
+
+
+def _error_page(request: Request, status: int, sentence: str) -> Response:
+    try:
+        visit = visit_of(request)
+    except NotLoggedIn:
+        visit = None
+    return render_page(visit, "error.html", status=status, sentence=sentence)

@@ -1,0 +1,98 @@
+"""What became of each sync: how its scopes ended, what is held for a person, and what is kept without proof and why."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from ploy_connector_aws.spec.records import RecordKey
+
+from .rendering import render_page
+from .visits import Visitor, go_to
+
+router = APIRouter()
+
+_SHOWN = 50
+_CHANGES_SHOWN = 200
+
+
+@router.get("/integrations/{integration_id}/syncs")
+def show_syncs(visit: Visitor, integration_id: str, offset: int = 0) -> Response:
+    """Show the syncs, the newest first."""
+    enabled, offset = visit.integration(integration_id), max(0, offset)
+    syncs = visit.ploy.syncs(integration_id)
+    return render_page(
+        visit,
+        "syncs.html",
+        enabled=enabled,
+        tab="syncs",
+        syncs=syncs[offset : offset + _SHOWN],
+        generations={each.sync_id: each for each in visit.ploy.generations(integration_id)},
+        offset=offset,
+        total=len(syncs),
+        size=_SHOWN,
+    )
+
+
+@router.get("/integrations/{integration_id}/syncs/{sync_id}")
+def show_sync(visit: Visitor, integration_id: str, sync_id: str) -> Response:
+    """Show one sync: its scope report, what it changed, or would change once somebody approves it."""
+    enabled = visit.integration(integration_id)
+    sync = next((each for each in visit.ploy.syncs(integration_id) if each.id == sync_id), None)
+    if sync is None:
+        raise HTTPException(404, "There is no such sync any more.")
+    generation = next((each for each in visit.ploy.generations(integration_id) if each.sync_id == sync_id), None)
+    held = visit.ploy.browser(integration_id).held() if sync.state == "held" else None
+    changes = visit.ploy.changes(integration_id, generation.number) if generation else iter(())
+    shown = list(islice(changes, _CHANGES_SHOWN + 1))
+    keys = [RecordKey(type=each.key.type, id=each.key.id) for each in shown]
+    return render_page(
+        visit,
+        "sync.html",
+        enabled=enabled,
+        tab="syncs",
+        sync=sync,
+        generation=generation,
+        held=held,
+        report=generation.report if generation else held.report if held else None,
+        changes=shown[:_CHANGES_SHOWN],
+        has_more=len(shown) > _CHANGES_SHOWN,
+        names={(key.type, key.id): name for key, name in visit.ploy.browser(integration_id).names(keys).items()},
+    )
+
+
+@router.post("/integrations/{integration_id}/syncs/{sync_id}/approve")
+def approve(visit: Visitor, integration_id: str, sync_id: str) -> Response:
+    """Make a held commit visible."""
+    visit.integration(integration_id)
+    answer = visit.ploy.approve(integration_id, sync_id)
+    visit.say(f"Approved: it is visible as generation {answer.generation}.")
+    return go_to(f"/integrations/{integration_id}/syncs/{sync_id}")
+
+
+@router.post("/integrations/{integration_id}/syncs/{sync_id}/reject")
+def reject(visit: Visitor, integration_id: str, sync_id: str) -> Response:
+    """Drop a held commit."""
+    visit.integration(integration_id)
+    visit.ploy.reject(integration_id, sync_id)
+    visit.say("Rejected: what was visible before stays.")
+    return go_to(f"/integrations/{integration_id}/syncs/{sync_id}")
+
+
+@router.get("/integrations/{integration_id}/unproven")
+def show_unproven(visit: Visitor, integration_id: str) -> Response:
+    """Show which scopes were not read completely, since when and why; and what is kept for that reason."""
+    enabled = visit.integration(integration_id)
+    scopes = [scope for scope in visit.ploy.scopes(integration_id) if scope.unproven_since is not None]
+    generations = visit.ploy.generations(integration_id)
+    return render_page(
+        visit,
+        "unproven.html",
+        enabled=enabled,
+        tab="syncs",
+        scopes=scopes,
+        kept=generations[-1].answer.retained_unproven if generations else {},
+    )

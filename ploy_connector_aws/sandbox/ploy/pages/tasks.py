@@ -1,0 +1,110 @@
+"""What was ordered of an integration's runtime, what came of it, and what only a person can end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
+from ploy_connector_aws.spec.records import RecordKey, RecordType
+
+from .rendering import render_page
+from .visits import SentForm, Visit, Visitor, first, go_to
+
+router = APIRouter()
+
+_SHOWN = 100
+
+
+@router.get("/integrations/{integration_id}/tasks")
+def show_tasks(visit: Visitor, integration_id: str, offset: int = 0) -> Response:
+    """Show the manual tasks that wait for a person, and all tasks, the newest first."""
+    enabled = visit.integration(integration_id)
+    manual, every = visit.ploy.manual_tasks(integration_id), visit.ploy.tasks(integration_id)[::-1]
+    offset = max(0, offset)
+    shown = every[offset : offset + _SHOWN]
+    return render_page(
+        visit,
+        "tasks.html",
+        enabled=enabled,
+        tab="tasks",
+        manual=manual,
+        tasks=shown,
+        offset=offset,
+        total=len(every),
+        size=_SHOWN,
+        names=names_for(visit, integration_id, [*manual, *shown]),
+    )
+
+
+@router.get("/integrations/{integration_id}/tasks/{task_id}")
+def show_task(visit: Visitor, integration_id: str, task_id: str) -> Response:
+    """Show one task, and watch it until it has ended."""
+    enabled = visit.integration(integration_id)
+    return render_page(visit, "task.html", enabled=enabled, tab="tasks", **check_values(visit, integration_id, task_id))
+
+
+@router.get("/integrations/{integration_id}/tasks/{task_id}/part")
+def show_part(visit: Visitor, integration_id: str, task_id: str) -> Response:
+    """The part of a page that changes while a task goes on."""
+    enabled = visit.integration(integration_id)
+    return render_page(visit, "part_task.html", enabled=enabled, **check_values(visit, integration_id, task_id))
+
+
+@router.post("/integrations/{integration_id}/tasks/{task_id}/resolve")
+def resolve(visit: Visitor, integration_id: str, task_id: str, form: SentForm) -> Response:
+    """Note that a person is done with a manual task."""
+    visit.integration(integration_id)
+    note = first(form, "note")
+    if not note:
+        raise HTTPException(422, "Say what was done about it, so that others can read it later.")
+    visit.ploy.resolve_task(integration_id, task_id, note[:2000])
+    visit.say("Resolved.")
+    return go_to(f"/integrations/{integration_id}/tasks/{task_id}")
+
+
+@router.post("/integrations/{integration_id}/tasks/{task_id}/order-again")
+def order_again(visit: Visitor, integration_id: str, task_id: str) -> Response:
+    """Order what became a manual task once more."""
+    visit.integration(integration_id)
+    task = visit.ploy.order_again(integration_id, task_id)
+    visit.say("Ordered again, as a new task.")
+    return go_to(f"/integrations/{integration_id}/tasks/{task.id}")
+
+
+def check_values(visit: Visit, integration_id: str, task_id: str) -> dict[str, Any]:
+    """What the part of a page about one task shows."""
+    task = visit.ploy.task(integration_id, task_id)
+    return {
+        "task": task,
+        "check": visit.ploy.notices.of_task(integration_id, task_id) if task.kind == "check" else None,
+        "history": visit.ploy.task_history(integration_id, task_id),
+        "names": names_for(visit, integration_id, [task]),
+        "generation": _generation(visit, integration_id, task),
+    }
+
+
+def names_for(visit: Visit, integration_id: str, tasks: list[OrderedTask]) -> dict[str, str]:
+    """The names of all that tasks and their reports speak of, by id."""
+    keys: list[RecordKey] = []
+    for task in tasks:
+        pair: tuple[tuple[RecordType, str | None], ...] = (
+            ("account", task.account_id),
+            ("entitlement", task.entitlement_id),
+        )
+        keys += [RecordKey(type=kind, id=id_) for kind, id_ in pair if id_]
+        change = getattr(task.report, "change", None)
+        if change is not None:
+            ways = (*change.opened_paths, *change.closed_paths, *change.remaining_paths)
+            grants = [*change.added, *change.removed, *(grant for way in ways for grant in way.grants)]
+            keys += [RecordKey(type="entitlement", id=grant.entitlement_id) for grant in grants]
+    return {key.id: name for key, name in visit.ploy.browser(integration_id).names(keys).items()}
+
+
+def _generation(visit: Visit, integration_id: str, task: OrderedTask) -> Any:
+    number = getattr(getattr(task.report, "sync", None), "generation", None)
+    found = (each for each in visit.ploy.generations(integration_id) if each.number == number)
+    return next(found, None) if number else None

@@ -1,0 +1,269 @@
+"""The set-up of an integration as data: what is asked, shown and linked to, step by step, without running any code.
+
+A host walks a person through the steps in their order, keeps what was answered, and renders documents and links with
+``render``. It needs nothing of the connector but its manifest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from .frozen import Frozen
+from .templates import Language, TemplateError, find_placeholders, find_references, render
+
+Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9/-]{0,62}$")]
+
+
+class Feature(Frozen):
+    """Something that the connector can do, and that a customer may leave out."""
+
+    name: FeatureName
+    title: str
+    group: FeatureName | None = Field(default=None, description="A name that stands for several features.")
+    needs: tuple[str, ...] = Field(default=(), description="The features that it cannot do without.")
+    is_default: bool = Field(default=True, description="Whether it is chosen unless somebody says otherwise.")
+    setting: str | None = Field(
+        default=None,
+        description="The setting that switches it: of type boolean, true when it is chosen; of type array, with its "
+        "name among the items when it is chosen. Without one, only permissions depend on it.",
+    )
+
+
+class Permission(Frozen):
+    """One thing that the other side must allow."""
+
+    name: str
+    features: tuple[str, ...] = Field(description="The features that need it; leave it out when none is chosen.")
+    is_required: bool = Field(
+        description="Whether it is asked for unless something is left out; if not, it is optional."
+    )
+    used_for: str
+    without: str = Field(description="What is missing without it.")
+
+
+class WizardField(Frozen):
+    """A setting that a step is about."""
+
+    name: str = Field(description="The setting's name in config_schema, which has its title, description and pattern.")
+    source: Literal["person", "host"] = Field(
+        default="person",
+        description="'person': asked for. 'host': made by the host with a cryptographic random generator as a UUID "
+        "(version 4) of its own for each integration, stored before it is shown, shown to be noted down, and never "
+        "taken from a person or a request.",
+    )
+    suggestion: str | None = Field(default=None, description="A template (text) for what is filled in beforehand.")
+
+
+class Document(Frozen):
+    """A text to copy, computed from the answers."""
+
+    id: Id
+    title: str
+    language: Language
+    file_name: str
+    template: str
+    is_alternative: bool = Field(
+        default=False, description="Another way to do this step and those that follow, up to the next question."
+    )
+
+
+class Link(Frozen):
+    """A place to go to. A host does not offer one that wants an operator's value which the operator has not given."""
+
+    id: Id
+    title: str
+    url: Annotated[str, Field(pattern=r"^https://", description="A template; values are escaped as in a URL.")]
+    only_with: tuple[str, ...] | None = Field(
+        default=None, description="Offered only while exactly these features are chosen."
+    )
+
+
+class Step(Frozen):
+    """One page of the wizard. What it has is shown in the order of its members here."""
+
+    id: Id
+    title: str
+    text: tuple[str, ...] = Field(description="Paragraphs of plain text.")
+    fields: tuple[WizardField, ...] = ()
+    asks_features: bool = Field(default=False, description="Whether the features are chosen here.")
+    links: tuple[Link, ...] = ()
+    documents: tuple[Document, ...] = ()
+    explains_permissions: bool = Field(
+        default=False,
+        description="Whether the permissions that the chosen features need are listed here, with what they are for.",
+    )
+    tests_connection: bool = Field(default=False, description="Whether the settings are tried here.")
+
+
+class OperatorValue(Frozen):
+    """A value that neither the customer nor the connector knows, but whoever operates the host."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    title: str
+    description: str
+    pattern: str | None = None
+
+
+class Wizard(Frozen):
+    """The steps of a set-up, and what they refer to."""
+
+    steps: tuple[Step, ...]
+    operator_values: tuple[OperatorValue, ...] = ()
+    operator_documents: tuple[Document, ...] = Field(
+        default=(), description="What an operator puts somewhere, the same for all customers; never shown to them."
+    )
+
+    def fields(self) -> tuple[WizardField, ...]:
+        """All fields, in the order of the steps."""
+        return tuple(field for step in self.steps for field in step.fields)
+
+    def documents(self) -> tuple[Document, ...]:
+        """All documents, the operator's last."""
+        return (*(document for step in self.steps for document in step.documents), *self.operator_documents)
+
+    def links(self) -> tuple[Link, ...]:
+        """All links, in the order of the steps."""
+        return tuple(link for step in self.steps for link in step.links)
+
+    def render_document(self, document: Document, values: Mapping[str, str], features: Collection[str]) -> str:
+        """Render one of its documents.
+
+        Args:
+            document: Which one.
+            values: The answers, and the values of host and operator, by name.
+            features: The names of those that were chosen.
+
+        Raises:
+            TemplateError: A value is missing.
+        """
+        templates = {each.id: each.template for each in self.documents()}
+        return render(document.template, document.language, values=values, features=features, documents=templates)
+
+    def find_values(self, document: Document) -> set[str]:
+        """Name the values that a document may want, those of the documents that it includes among them."""
+        included = find_references(document.template)[1]
+        templates = [document.template, *(each.template for each in self.documents() if each.id in included)]
+        return {name for template in templates for name in find_placeholders(template)}
+
+    def is_offered(self, link: Link, values: Mapping[str, str], features: Collection[str]) -> bool:
+        """Whether a link leads somewhere: nothing is missing that only an operator knows, and the features fit."""
+        missing = {value.name for value in self.operator_values} - set(values)
+        fits = link.only_with is None or set(link.only_with) == set(features)
+        return fits and not find_placeholders(link.url) & missing
+
+    def find_mistakes(self, settings: Collection[str], features: Collection[str]) -> list[str]:
+        """Say in sentences what is wrong with it: what a host could not render, or would not find.
+
+        Args:
+            settings: The names of all settings.
+            features: The names of all features.
+        """
+        ids = [step.id for step in self.steps]
+        texts = [*(document.id for document in self.documents()), *(link.id for link in self.links())]
+        found = [f"The id {id_!r} is used twice." for each in (ids, texts) for id_ in {*each} if each.count(id_) > 1]
+        found += [f"There is no setting {field.name!r}." for field in self.fields() if field.name not in settings]
+        references = [(link.id, set(link.only_with or ())) for link in self.links()]
+        references += [(document.id, find_references(document.template)[0]) for document in self.documents()]
+        found += [f"{id_!r} names an unknown feature." for id_, names in references if names - set(features)]
+        documents = {each.id: each.template for each in self.documents()}
+        for id_, template, language, known in self._templates():
+            try:
+                render(template, language, values=dict.fromkeys(known, "x"), features=features, documents=documents)
+            except TemplateError as error:
+                found.append(f"{id_!r} cannot be rendered: {error}")
+        return found
+
+    def _templates(self) -> Iterator[tuple[str, str, Language, set[str]]]:
+        """Every template with its language and the values that are known when it is shown."""
+        operators = {value.name for value in self.operator_values}
+        known = set(operators)
+        for step in self.steps:
+            yield from ((field.name, field.suggestion or "", "text", set(known)) for field in step.fields)
+            known |= {field.name for field in step.fields}
+            yield from ((link.id, link.url, "url", known) for link in step.links)
+            yield from ((each.id, each.template, each.language, known) for each in step.documents)
+        yield from ((each.id, each.template, each.language, operators) for each in self.operator_documents)
+
+
+def choose_features(
+    features: Sequence[Feature],
+    *,
+    settings: Mapping[str, JsonValue] | None = None,
+    more: Iterable[str] = (),
+    without: Iterable[str] = (),
+) -> tuple[str, ...]:
+    """Choose features: by what the settings switch on and, where they say nothing, by default.
+
+    What is wanted beside them comes with all that it needs. What is left out goes, and with it whatever needs it.
+
+    Args:
+        features: All that there are.
+        settings: Those of an integration.
+        more: The names of features, or of their groups, that are wanted beside them.
+        without: The names of those that are left out.
+
+    Returns:
+        The names of the chosen ones, in the order of the features.
+
+    Raises:
+        ValueError: A name is not known.
+    """
+    needs = {feature.name: set(feature.needs) for feature in features}
+    chosen = {feature.name for feature in features if _is_on(feature, settings or {})}
+    wanted = _names(features, more)
+    while wanted:
+        chosen |= wanted
+        wanted = {needed for name in wanted for needed in needs[name]} - chosen
+    left_out = _names(features, without) | (set(needs) - chosen)
+    while left_out:
+        chosen -= left_out
+        left_out = {name for name in chosen if needs[name] - chosen}
+    return tuple(name for name in needs if name in chosen)
+
+
+def _is_on(feature: Feature, settings: Mapping[str, JsonValue]) -> bool:
+    value = settings.get(feature.setting) if feature.setting else None
+    if value is None:
+        return feature.is_default
+    return bool({feature.name, feature.group} & set(value)) if isinstance(value, Sequence) else value is True
+
+
+def _names(features: Sequence[Feature], names: Iterable[str]) -> set[str]:
+    """The features of these names, and of the groups of these names."""
+    found: set[str] = set()
+    for name in names:
+        meant = {feature.name for feature in features if name in (feature.name, feature.group)}
+        if not meant:
+            known = dict.fromkeys(each for feature in features for each in (feature.group, feature.name) if each)
+            raise ValueError(f"There is no feature {name!r}; there are {', '.join(known)}.")
+        found |= meant
+    return found
+
+
+def to_settings(
+    features: Sequence[Feature], chosen: Collection[str], schema: Mapping[str, JsonValue]
+) -> dict[str, JsonValue]:
+    """Say which settings switch the chosen features on and the others off.
+
+    A setting is left to its default where all of its features are as they are by default.
+
+    Args:
+        features: All that there are.
+        chosen: The names of the chosen ones.
+        schema: The manifest's ``config_schema``.
+    """
+    settings: dict[str, JsonValue] = {}
+    properties = schema.get("properties")
+    assert isinstance(properties, Mapping)
+    for setting in dict.fromkeys(feature.setting for feature in features if feature.setting):
+        switched = [feature for feature in features if feature.setting == setting]
+        if all((feature.name in chosen) == feature.is_default for feature in switched):
+            continue
+        on: list[JsonValue] = [feature.name for feature in switched if feature.name in chosen]
+        field = properties[setting]
+        settings[setting] = on if isinstance(field, Mapping) and field.get("type") == "array" else bool(on)
+    return settings

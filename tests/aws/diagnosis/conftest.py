@@ -1,0 +1,239 @@
+"""A customer's role that can be broken in one place, examined, and mended by the fix that was printed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from ploy_connector_aws.aws.diagnosis import diagnose
+from ploy_connector_aws.aws.diagnosis.needs import render_needed_policy
+from ploy_connector_aws.aws.diagnosis.trust_policy import EXTERNAL_ID_PLACEHOLDER
+from ploy_connector_aws.config import AwsConfig
+from ploy_connector_aws.sandbox.aws import (
+    PLOY_ACCOUNT_ID,
+    CustomerKey,
+    Organisation,
+    SandboxAws,
+    SeededOrganisation,
+    fresh_account_id,
+    ploy_trust_policy,
+)
+from ploy_connector_aws.sandbox.aws.accounts import INLINE_POLICY_NAME, make_aws_policy_known
+from ploy_connector_aws.sandbox.aws.principals import iam
+from ploy_connector_aws.spec import Check, ConnectionReport
+from tests.aws.conftest import EXTERNAL_ID, ORGANISATION, set_environment
+from tests.aws_calls import ALLOWED
+
+MANAGEMENT = "333333333333"
+KEY_ARN = "arn:aws:kms:eu-west-1:333333333333:key/0b1d2c3e"
+EVERY_SCOPE = ("identity-center", "iam", "resources")
+
+Document = dict[str, Any]
+
+
+@dataclass
+class Patient:
+    """An AWS account with a role for Ploy that has exactly what its settings need, until something is broken."""
+
+    aws: SandboxAws
+    monkeypatch: pytest.MonkeyPatch
+    scopes: tuple[str, ...] = ("identity-center", "iam")
+    organisation: Organisation = ORGANISATION
+    region: str = "eu-west-1"
+    account_id: str = field(default_factory=fresh_account_id)
+    more: dict[str, Any] = field(default_factory=dict)
+    role_arn: str = ""
+
+    def __post_init__(self) -> None:
+        owner = self.organisation.owner_account_id or self.account_id
+        self.seeded: SeededOrganisation = self.aws.seed(replace(self.organisation, owner_account_id=owner))
+        self.aws.accounts.add(self.account_id)
+        self.role_arn = f"arn:aws:iam::{self.account_id}:role/Ploy"
+        self.make_role()
+
+    def make_role(self, **options: Any) -> None:
+        """Create the role as the guide has it."""
+        self.aws.create_integration_role(self.account_id, EXTERNAL_ID, policy=self.needed_policy(), **options)
+
+    def remake_role(self, **options: Any) -> None:
+        """Create the role anew, with a boundary or with managed policies."""
+        self.aws.accounts.delete_role(self.role_arn)
+        self.make_role(**options)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "account_id": self.account_id,
+            "region": self.region,
+            "role_arn": self.role_arn,
+            "external_id": EXTERNAL_ID,
+            "scopes": list(self.scopes),
+            **self.more,
+        }
+
+    @property
+    def config(self) -> AwsConfig:
+        return AwsConfig.from_settings(self.settings)
+
+    def needed_policy(self) -> Document:
+        document: Document = json.loads(render_needed_policy(self.config, with_key=False))
+        return document
+
+    def examine(self) -> ConnectionReport:
+        return diagnose(self.config, pauses=())
+
+    def trust(self, *statements: Mapping[str, Any]) -> None:
+        self.aws.accounts.set_trust_policy(self.role_arn, {"Version": "2012-10-17", "Statement": list(statements)})
+
+    def trust_by(self, condition: Mapping[str, Any] | None, principal: Any = None) -> None:
+        """Let Ploy in, or the principal, under this condition on the external id."""
+        statement = {
+            "Effect": "Allow",
+            "Principal": principal or {"AWS": f"arn:aws:iam::{PLOY_ACCOUNT_ID}:root"},
+            "Action": "sts:AssumeRole",
+            **({"Condition": condition} if condition else {}),
+        }
+        self.trust(statement)
+
+    def right_trust(self) -> None:
+        self.aws.accounts.set_trust_policy(self.role_arn, ploy_trust_policy(EXTERNAL_ID))
+
+    @property
+    def policy(self) -> Document:
+        """The role's inline policy as it is now."""
+        document: Document = json.loads(self.aws.accounts.role(self.role_arn).policies[INLINE_POLICY_NAME])
+        return document
+
+    def set_policy(self, *statements: Mapping[str, Any]) -> None:
+        self.aws.accounts.set_role_policy(self.role_arn, {"Version": "2012-10-17", "Statement": list(statements)})
+
+    def add_statement(self, statement: Mapping[str, Any]) -> None:
+        self.set_policy(*self.policy["Statement"], statement)
+
+    def take_away(self, *actions: str) -> None:
+        """Take actions out of the statements that allow or deny them."""
+        statements = [
+            {**each, "Action": [action for action in each["Action"] if action not in actions]}
+            for each in self.policy["Statement"]
+        ]
+        self.set_policy(*(each for each in statements if each["Action"]))
+
+    def bound_by(self, *statements: Mapping[str, Any]) -> None:
+        """Give the role a permissions boundary of the name Boundary."""
+        document = {"Version": "2012-10-17", "Statement": list(statements)}
+        arn = self.aws.accounts.create_managed_policy(self.account_id, "Boundary", document)
+        self.aws.accounts.role(self.role_arn).permissions_boundary_arn = arn
+
+    def attach(self, name: str) -> None:
+        arn = f"arn:aws:iam::aws:policy/{name}"
+        make_aws_policy_known(self.account_id, arn)
+        iam(self.account_id).attach_role_policy(arn, "Ploy")
+
+    def encrypt(self, *, policy_lets_in: bool = True) -> None:
+        self.seeded.encrypt_with(CustomerKey(KEY_ARN, policy_lets_in))
+
+    def apply(self, check: Check) -> None:
+        """Do what the fix says, as a person would who copies it: every kind of fix that can be copied."""
+        assert check.fix is not None, check
+        assert EXTERNAL_ID not in f"{check.message}{check.fix}"
+        for words, mend in _FIXES.items():
+            found = re.search(words, check.fix)
+            if found:
+                mend(self, found, check.fix[found.end() :])
+                return
+        raise AssertionError(f"Nobody could follow this fix: {check.fix}")
+
+    def _boundary_version(self) -> Any:
+        arn = f"arn:aws:iam::{self.account_id}:policy/Boundary"
+        return next(each for each in iam(self.account_id).managed_policies[arn].versions if each.is_default)
+
+    def _replace_trust(self, _: re.Match[str], rest: str) -> None:
+        document = json.dumps(_first_document(rest)).replace(EXTERNAL_ID_PLACEHOLDER, EXTERNAL_ID)
+        self.aws.accounts.set_trust_policy(self.role_arn, json.loads(document))
+
+    def _replace_policies(self, _: re.Match[str], rest: str) -> None:
+        role = self.aws.accounts.role(self.role_arn)
+        role.managed_policies.clear()
+        role.policies.clear()
+        self.set_policy(*_first_document(rest)["Statement"])
+
+    def _add_to_policy(self, _: re.Match[str], rest: str) -> None:
+        self.add_statement(_first_document(rest))
+
+    def _add_to_boundary(self, found: re.Match[str], rest: str) -> None:
+        assert found[1] == "Boundary"
+        version = self._boundary_version()
+        document = json.loads(version.document)
+        version.document = json.dumps({**document, "Statement": [*document["Statement"], _first_document(rest)]})
+
+    def _take_out_of_deny(self, found: re.Match[str], _: str) -> None:
+        assert found[2] == INLINE_POLICY_NAME
+        statements = [
+            {**each, "Action": [action for action in each["Action"] if action != found[1]]}
+            if each["Effect"] == "Deny"
+            else each
+            for each in self.policy["Statement"]
+        ]
+        self.set_policy(*(each for each in statements if each["Action"]))
+
+    def _let_in_by_key(self, _: re.Match[str], rest: str) -> None:
+        statement = _first_document(rest)
+        assert (statement["Principal"], statement["Action"]) == ({"AWS": self.role_arn}, "kms:Decrypt")
+        self.encrypt(policy_lets_in=True)
+
+    def _leave_out(self, found: re.Match[str], _: str) -> None:
+        named = found[1].split(" and ")
+        self.scopes = tuple(
+            scope
+            for scope in self.config.scopes
+            if not any(scope == each or scope.startswith(f"{each}/") for each in named)
+        )
+        self.set_policy(*self.needed_policy()["Statement"])
+
+    def _enable_region(self, found: re.Match[str], _: str) -> None:
+        assert found[1] == self.region
+        self.aws.accounts.disable_regions(self.account_id)
+
+
+_FIXES = {
+    r"Replace the role's trust policy by this one: ": Patient._replace_trust,
+    r"Replace all policies of the role \([^)]*\) by this one: ": Patient._replace_policies,
+    r"(?:Add|add) this statement to the role's policy: ": Patient._add_to_policy,
+    r"Add this statement to the permissions boundary (\S+): ": Patient._add_to_boundary,
+    r"Take (\S+) out of the Deny statement in the role's policy (\S+);": Patient._take_out_of_deny,
+    r"Add this statement to the policy of the key: ": Patient._let_in_by_key,
+    r"leave (\S+(?: and \S+)?) out of the setting 'scopes'": Patient._leave_out,
+    r"Enable (\S+) for the AWS account": Patient._enable_region,
+}
+
+
+def _first_document(text: str) -> Document:
+    document: Document = json.JSONDecoder().raw_decode(text)[0]
+    return document
+
+
+def troubles(report: ConnectionReport) -> dict[str, str]:
+    """The checks that failed or warned, with their outcomes."""
+    return {check.name: check.outcome for check in report.checks if check.outcome in ("failed", "warning")}
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxAws]:
+    """A local AWS that the environment leads to; afterwards, no session did what another is for."""
+    with SandboxAws() as running:
+        set_environment(monkeypatch, running)
+        yield running
+        for call in running.calls:
+            purpose = (call.session_name or "").removeprefix("ploy-").rpartition("-")[0]
+            if purpose in ("probe", "refuse"):
+                assert (call.action in ALLOWED[purpose], call.status >= 400) == (True, True), call
+
+
+@pytest.fixture
+def patient(aws: SandboxAws, monkeypatch: pytest.MonkeyPatch) -> Patient:
+    return Patient(aws, monkeypatch)

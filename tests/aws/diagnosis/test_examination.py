@@ -1,0 +1,348 @@
+"""What an examination calls, says and never does, over HTTP from the local AWS."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from ploy_connector_aws.aws.diagnosis import diagnose
+from ploy_connector_aws.aws.permissions import ACTIONS
+from ploy_connector_aws.config import SCOPE_NEEDS, AwsConfig
+from ploy_connector_aws.plugin import AwsConnector
+from ploy_connector_aws.sandbox.aws import SandboxAws
+from ploy_connector_aws.spec import (
+    AccessRequest,
+    AuthenticationError,
+    Check,
+    ConfigurationError,
+    ConnectionReport,
+    hearing_checks,
+)
+from tests.aws.conftest import EXTERNAL_ID, SEED_POLICY
+from tests.aws.tampering import tampered
+
+from .conftest import EVERY_SCOPE, MANAGEMENT, Patient, troubles
+from .faults import away_from_the_owner
+
+DELETE = "permission:identitystore:DeleteGroupMembership"
+CREATE = "permission:identitystore:CreateGroupMembership"
+OF_ADMINISTRATORS = [
+    f"permission:{action.iam}"
+    for action in ACTIONS
+    if action.client == "sso-admin" and action.iam != "sso:ListInstances"
+]
+
+
+def check_of(patient: Patient, name: str) -> Check:
+    return next(check for check in patient.examine().checks if check.name == name)
+
+
+def outcomes(patient: Patient, *names: str) -> dict[str, str]:
+    return {check.name: check.outcome for check in patient.examine().checks if check.name in names}
+
+
+@pytest.fixture
+def whole(aws: SandboxAws, monkeypatch: pytest.MonkeyPatch) -> Patient:
+    return Patient(aws, monkeypatch, scopes=EVERY_SCOPE)
+
+
+@pytest.fixture
+def delegated(aws: SandboxAws, monkeypatch: pytest.MonkeyPatch) -> Patient:
+    setting = away_from_the_owner()
+    organisation = replace(setting["organisation"], delegated_administrators=(setting["account_id"],))
+    return Patient(aws, monkeypatch, organisation=organisation, account_id=setting["account_id"])
+
+
+def test_the_role_of_the_guide_passes_every_check_within_ten_seconds(whole: Patient) -> None:
+    whole.set_policy(*SEED_POLICY["Statement"])
+    # Of this process, which the local AWS is a part of: others may be at work on the machine.
+    begun = time.process_time()
+    heard: list[ConnectionReport] = []
+    with hearing_checks(heard.append):
+        report = whole.examine()
+
+    assert time.process_time() - begun < 10
+    assert [each.checks for each in heard] == [report.checks[:4]]
+    assert [(check.name, check.outcome) for check in report.checks] == [
+        (name, "passed")
+        for name in (
+            *("own-credentials", "assume-role", "external-id-required", "external-id-exact", "trust-policy"),
+            *("region", "find-instance", *(f"permission:{action.iam}" for action in ACTIONS)),
+            *("permission:kms:Decrypt", "unneeded-permissions"),
+        )
+    ]
+    evaluated = {check.name for check in report.checks if check.method == "evaluated"}
+    assert evaluated == {"trust-policy", DELETE, "unneeded-permissions"}
+    assert (report.is_usable, report.is_blocked) == (True, False)
+
+
+def test_services_are_asked_at_the_same_time(whole: Patient) -> None:
+    all_are_there = threading.Barrier(3)
+    for operation in ("ListBuckets", "ListQueues", "ListInstances"):
+        whole.aws.faults.before(operation, lambda: all_are_there.wait(timeout=20))
+
+    assert troubles(whole.examine()) == {}
+    assert not all_are_there.broken
+
+
+def test_a_write_is_asked_for_once_for_nobody_in_nothing_and_is_never_carried_out(patient: Patient) -> None:
+    before = patient.seeded.memberships
+    patient.examine()
+    patient.examine()
+    writes = [
+        call for call in patient.aws.calls if not call.operation.startswith(("Get", "List", "Describe", "Assume"))
+    ]
+
+    assert [(call.operation, call.error_code) for call in writes] == [
+        ("CreateGroupMembership", "ResourceNotFoundException")
+    ] * 2
+    people = {call.parameters["MemberId"]["UserId"] for call in writes}
+    groups = {call.parameters["GroupId"] for call in writes}
+    assert len(people | groups) == 4, "made up anew each time"
+    assert not people & set(patient.seeded.users.values())
+    assert not groups & set(patient.seeded.groups.values())
+    assert patient.seeded.memberships == before
+
+
+def test_a_probe_may_do_nothing_but_what_it_asks_for(patient: Patient) -> None:
+    patient.examine()
+    write = patient.aws.calls.to("CreateGroupMembership")[0]
+    entered = next(
+        call for call in patient.aws.calls.to("AssumeRole") if call.parameters["RoleSessionName"] == write.session_name
+    )
+    allowed, key = json.loads(entered.parameters["Policy"])["Statement"]
+
+    assert allowed == {
+        "Effect": "Allow",
+        "Action": ["identitystore:CreateGroupMembership"],
+        "Resource": [
+            f"arn:aws:identitystore:::group/{write.parameters['GroupId']}",
+            f"arn:aws:identitystore:::user/{write.parameters['MemberId']['UserId']}",
+            f"arn:aws:identitystore::{patient.account_id}:identitystore/{patient.seeded.identity_store_id}",
+        ],
+    }
+    assert key["Action"] == "kms:Decrypt"
+
+
+def test_a_probe_that_aws_takes_is_told_and_not_called_a_permission(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tampered(patient.aws.endpoint_url, lambda _, body: body, frozenset({"CreateGroupMembership"})) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        check = check_of(patient, CREATE)
+
+    user_id = patient.aws.calls.to("CreateGroupMembership")[-1].parameters["MemberId"]["UserId"]
+    assert check.outcome == "failed"
+    assert user_id in check.message
+    assert check.fix is not None
+    assert "remove the membership" in check.fix
+
+
+def test_where_aws_looks_at_what_exists_first_the_roles_own_policies_decide(patient: Patient) -> None:
+    patient.take_away("identitystore:CreateGroupMembership")
+    patient.aws.faults.answer(
+        "CreateGroupMembership", "ResourceNotFoundException", members={"ResourceType": "USER", "ResourceId": "x"}
+    )
+    check = check_of(patient, CREATE)
+
+    assert (check.outcome, check.method) == ("failed", "evaluated")
+
+
+def test_what_is_given_out_wrongly_is_worth_nothing_and_is_never_used(patient: Patient) -> None:
+    patient.trust_by(None)
+    report = patient.examine()
+    refusals = [
+        call.parameters
+        for call in patient.aws.calls.to("AssumeRole")
+        if call.parameters["RoleSessionName"].startswith("ploy-refuse-")
+    ]
+
+    assert report.is_blocked
+    assert [json.loads(each["Policy"])["Statement"] for each in refusals] == [
+        [{"Effect": "Deny", "Action": "*", "Resource": "*"}]
+    ] * 2
+    assert [each["DurationSeconds"] for each in refusals] == ["900"] * 2
+    assert not [call for call in patient.aws.calls if (call.session_name or "").startswith("ploy-refuse-")]
+
+
+def test_a_role_made_just_now_is_asked_for_again_before_it_is_judged(patient: Patient) -> None:
+    patient.aws.faults.answer("AssumeRole", "AccessDenied", status=403, times=2)
+    waited: list[float] = []
+    report = diagnose(patient.config, pauses=(1.0, 2.0, 4.0), wait=waited.append)
+
+    assert troubles(report) == {}
+    assert waited == [1.0, 2.0]
+    names = [call.parameters["RoleSessionName"].split("-")[1] for call in patient.aws.calls.to("AssumeRole")]
+    assert names[:3] == ["check"] * 3, "the tests that must fail come after the entry: until then everybody is denied"
+
+
+def test_a_test_that_could_not_be_made_proves_nothing(patient: Patient, no_backoff: None) -> None:
+    patient.aws.faults.before("AssumeRole", lambda: patient.aws.faults.throttle(1, "AssumeRole", times=8))
+    report = patient.examine()
+
+    assert troubles(report) == {"external-id-required": "failed", "external-id-exact": "failed"}
+    assert {check.message for check in report.checks if check.outcome == "failed"} == {
+        f"Whether the role is given out {how} could not be found out. AWS throttled the request to assume the role."
+        for how in ("without an external ID", "with a random external ID")
+    }
+
+
+def test_a_role_in_another_account_than_the_settings_say_is_refused_before_anything_is_asked() -> None:
+    with pytest.raises(ConfigurationError, match="The role is in the AWS account 111111111111, but") as refused:
+        AwsConfig.from_settings(
+            {
+                "account_id": "222222222222",
+                "region": "eu-west-1",
+                "role_arn": "arn:aws:iam::111111111111:role/Ploy",
+                "external_id": EXTERNAL_ID,
+            }
+        )
+    assert refused.value.field == "role_arn"
+
+
+def test_a_delegated_administrator_is_told_and_has_nothing_amiss(delegated: Patient) -> None:
+    report = delegated.examine()
+    found = next(check for check in report.checks if check.name == "find-instance")
+
+    assert troubles(report) == {}
+    assert f"management account {MANAGEMENT}, and this account is a delegated administrator of it" in found.message
+
+
+def test_a_member_is_told_what_is_denied_to_it_and_not_that_its_policies_lack_it(delegated: Patient) -> None:
+    delegated.seeded.instance.delegated_administrators = frozenset()
+    report = delegated.examine()
+    denied = [check for check in report.checks if check.name in (*OF_ADMINISTRATORS, CREATE, DELETE)]
+
+    assert troubles(report) == {"find-instance": "failed"}
+    assert {check.outcome for check in denied} == {"skipped"}
+    assert len({check.message for check in denied}) == 1
+    assert "does not administer the organization's instance: see find-instance" in denied[0].message
+
+
+def test_no_more_is_claimed_of_a_member_than_is_known(delegated: Patient) -> None:
+    delegated.seeded.instance.delegated_administrators = frozenset()
+    delegated.take_away("iam:GetAccountAuthorizationDetails")
+    report = delegated.examine()
+    found = {check.name: check for check in report.checks}
+
+    assert found["find-instance"].message.endswith(
+        "Whether this account is a delegated administrator of it could not be seen."
+    )
+    assert {found[name].outcome for name in OF_ADMINISTRATORS} == {"failed"}
+    assert all("delegated administrator" in str(found[name].fix) for name in OF_ADMINISTRATORS)
+
+
+def test_an_instance_in_another_region_is_read_there_and_is_nothing_amiss(
+    aws: SandboxAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = Patient(aws, monkeypatch, region="eu-central-1")
+    report = patient.examine()
+    found = next(check for check in report.checks if check.name == "find-instance")
+
+    assert troubles(report) == {}
+    assert found.message == (
+        "IAM Identity Center has its primary Region not in eu-central-1, the Region of the settings, but in eu-west-1, "
+        f"where it is read (instance {patient.seeded.instance_arn}). It belongs to this AWS account."
+    )
+
+
+def test_without_the_bulk_read_of_iam_what_rests_on_it_is_skipped_with_the_reason(patient: Patient) -> None:
+    patient.take_away("iam:GetAccountAuthorizationDetails")
+
+    assert outcomes(patient, "trust-policy", "unneeded-permissions", DELETE, CREATE) == {
+        "trust-policy": "skipped",
+        "unneeded-permissions": "skipped",
+        DELETE: "skipped",
+        CREATE: "passed",
+    }
+    assert "iam:GetAccountAuthorizationDetails" in check_of(patient, DELETE).message
+
+
+def test_what_the_settings_leave_out_is_neither_asked_for_nor_missing(
+    aws: SandboxAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = Patient(aws, monkeypatch, scopes=("sqs/queues", "iam"))
+    report = patient.examine()
+    skipped = {check.name for check in report.checks if check.outcome == "skipped"}
+    left_out = {f"permission:{each.iam}" for each in ACTIONS if each.client not in ("sqs", "iam")}
+
+    assert troubles(report) == {}
+    assert skipped == {*left_out, "find-instance", "permission:kms:Decrypt"}
+    assert {call.service for call in aws.calls} == {"sts", "iam", "sqs"}
+
+
+def test_one_broken_part_does_not_hide_the_others(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoil(operation: str, body: bytes) -> bytes:
+        if operation != "ListInstances":
+            return body
+        answer = json.loads(body)
+        for row in answer["Instances"]:
+            row.pop("PrimaryRegion")
+            row["Regions"] = [{"IsPrimaryRegion": True}]
+        return json.dumps(answer).encode()
+
+    with tampered(patient.aws.endpoint_url, spoil) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        report = patient.examine()
+    found = next(check for check in report.checks if check.name == "find-instance")
+
+    assert troubles(report) == {"find-instance": "failed"}
+    assert found.message == "the connector failed unexpectedly (KeyError)"
+
+
+def test_sessions_that_aws_knows_nowhere_are_not_called_a_region(
+    aws: SandboxAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = Patient(aws, monkeypatch, scopes=("iam", "sqs/queues"))
+    aws.accounts.disable_regions(patient.account_id, "eu-west-1", "us-east-1")
+    check = check_of(patient, "region")
+
+    assert check.outcome == "failed"
+    assert "or the role's sessions were revoked" in check.message
+
+
+def test_a_connector_whose_role_lets_others_in_reads_and_changes_nothing_until_it_is_mended(patient: Patient) -> None:
+    connector = AwsConnector()
+    connector.configure(patient.settings)
+    patient.trust_by(None)
+    assert connector.test_connection().is_blocked
+    patient.aws.calls.clear()
+    order = AccessRequest(request_id="r1", account_id="a1", entitlement_id="e1")
+
+    for use in (
+        lambda: connector.list_accounts(frozenset()),
+        lambda: connector.list_resources(frozenset()),
+        lambda: connector.grant(order),
+        lambda: connector.revoke(order),
+    ):
+        with pytest.raises(AuthenticationError, match="lets others in"):
+            use()
+    assert len(patient.aws.calls) == 0
+    patient.right_trust()
+    assert connector.test_connection().is_usable
+    assert any(page.records for page in connector.list_accounts(frozenset()))
+
+
+def test_credentials_that_aws_took_are_not_called_broken(patient: Patient, no_backoff: None) -> None:
+    patient.aws.accounts.delete_role(patient.role_arn)
+    patient.aws.faults.fail(1, "GetCallerIdentity")
+
+    assert troubles(patient.examine()) == {"assume-role": "failed"}
+
+
+@pytest.mark.parametrize("scope", [scope for scope in SCOPE_NEEDS if scope.startswith("identity-center/")])
+def test_with_the_smaller_policy_a_sync_of_those_scopes_is_denied_nothing(
+    aws: SandboxAws, monkeypatch: pytest.MonkeyPatch, scope: str
+) -> None:
+    patient = Patient(aws, monkeypatch, scopes=(*SCOPE_NEEDS[scope], scope))
+    connector = AwsConnector()
+    connector.configure(patient.settings)
+    pages = [*connector.list_accounts(frozenset()), *connector.list_entitlements(frozenset())]
+
+    assert [page.scope for page in pages if page.failure is not None] == []
+    assert [call.action for call in aws.calls if call.error_code] == []
+    assert troubles(patient.examine()) == {}

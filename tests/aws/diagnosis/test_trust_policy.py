@@ -1,0 +1,132 @@
+"""The role's own trust policy, judged by its text alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ploy_connector_aws.aws.diagnosis.trust_policy import TRUST_POLICY_FIX, check_trust_policy
+from ploy_connector_aws.config import PLOY_ACCOUNT_ID, AwsConfig
+from ploy_connector_aws.spec import Check
+from tests.aws.conftest import EXTERNAL_ID
+from tests.test_config import SETTINGS
+
+CONFIG = AwsConfig.from_settings({**SETTINGS, "external_id": EXTERNAL_ID})
+OWN = CONFIG.account_id
+PLOY = {"AWS": f"arn:aws:iam::{PLOY_ACCOUNT_ID}:root"}
+EXACT = {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}}
+
+
+def statement(condition: Any = EXACT, principal: Any = PLOY, effect: str = "Allow", **more: Any) -> dict[str, Any]:
+    made = {"Effect": effect, "Principal": principal, "Action": "sts:AssumeRole", **more}
+    return {**made, "Condition": condition} if condition else made
+
+
+def judge(*statements: Any) -> Check:
+    check = check_trust_policy({"Version": "2012-10-17", "Statement": list(statements)}, CONFIG)
+    assert EXTERNAL_ID not in check.model_dump_json()
+    assert (check.name, check.method) == ("trust-policy", "evaluated")
+    assert check.is_blocking == (check.outcome == "failed")
+    assert (check.fix is None) == (check.outcome == "passed")
+    return check
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [statement()],
+        [statement(principal={"AWS": PLOY_ACCOUNT_ID})],
+        [statement(principal={"AWS": [f"arn:aws:iam::{PLOY_ACCOUNT_ID}:role/connector"]})],
+        [statement({"StringEquals": {"STS:externalid": [EXTERNAL_ID]}})],
+        [statement({**EXACT, "StringLike": {"aws:PrincipalArn": "*"}})],
+        [statement({**EXACT, "Null": {"sts:ExternalId": "false"}})],
+        [statement(Action="sts:TagSession", condition=None), statement()],
+        [statement(Action=["sts:AssumeRole", "sts:TagSession"])],
+        [
+            statement(condition=None),
+            statement({"StringNotEquals": {"sts:ExternalId": EXTERNAL_ID}}, "*", effect="Deny"),
+        ],
+        [statement(), statement(principal={"AWS": "111111111111"}, condition=None, effect="Deny")],
+    ],
+)
+def test_who_lets_in_ploy_alone_with_exactly_this_external_id_passes(statements: list[Any]) -> None:
+    assert judge(*statements).outcome == "passed"
+
+
+@pytest.mark.parametrize(
+    ("statements", "says"),
+    [
+        ([statement(None)], "It lets Ploy in without an external ID."),
+        ([statement(), statement(None)], "It lets Ploy in without an external ID."),
+        ([statement({"StringEquals": {"aws:PrincipalAccount": "x"}})], "It lets Ploy in without an external ID."),
+        ([statement({"StringLike": {"sts:ExternalId": "*"}})], "StringLike with a wildcard"),
+        ([statement({"StringLike": {"sts:ExternalId": "5f0c2a1?"}})], "StringLike with a wildcard"),
+        ([statement({"StringEqualsIfExists": {"sts:ExternalId": EXTERNAL_ID}})], "without any external ID, too"),
+        ([statement({"ForAllValues:StringEquals": {"sts:ExternalId": EXTERNAL_ID}})], "without any external ID, too"),
+        ([statement({"StringNotEquals": {"sts:ExternalId": "x"}})], "does not ask for one exact external ID"),
+        ([statement({"Null": {"sts:ExternalId": "false"}})], "does not ask for one exact external ID"),
+        ([statement({"StringEquals": {"sts:ExternalId": [EXTERNAL_ID, "x"]}})], "It lets in other external IDs, too."),
+        ([statement(), statement({"StringEquals": {"sts:ExternalId": "x"}})], "another external ID than this"),
+        ([statement(principal="*")], "It lets in everybody (Principal *), of any AWS account."),
+        ([statement(principal={"AWS": ["*", PLOY["AWS"]]})], "It lets in everybody (Principal *), of any AWS account."),
+        ([statement(), statement(None, {"AWS": "111111111111"})], "arn:aws:iam::111111111111:root, of another AWS"),
+        (
+            [{"Effect": "Allow", "NotPrincipal": {"AWS": "111111111111"}, "Action": "*", "Condition": EXACT}],
+            "everybody but those it names (NotPrincipal)",
+        ),
+        (
+            # A Deny that is itself met by some, and one that means somebody else, keep nobody out.
+            [
+                statement(None),
+                statement(
+                    {"StringNotEquals": {"sts:ExternalId": EXTERNAL_ID}, "Bool": {"aws:SecureTransport": "false"}},
+                    "*",
+                    effect="Deny",
+                ),
+                statement({"StringNotEquals": {"sts:ExternalId": EXTERNAL_ID}}, {"AWS": "111111111111"}, effect="Deny"),
+                statement({"StringNotEquals": {"sts:ExternalId": "x"}}, "*", effect="Deny"),
+            ],
+            "It lets Ploy in without an external ID.",
+        ),
+    ],
+)
+def test_what_lets_somebody_in_without_the_external_id_fails(statements: list[Any], says: str) -> None:
+    check = judge(*statements)
+
+    assert (check.outcome, check.fix) == ("failed", TRUST_POLICY_FIX)
+    assert says in check.message
+
+
+@pytest.mark.parametrize(
+    ("statements", "says"),
+    [
+        (
+            [statement(), statement(None, {"AWS": f"{CONFIG.account_id}"})],
+            f"arn:aws:iam::{CONFIG.account_id}:root, too",
+        ),
+        ([statement(), statement(None, {"Service": "ec2.amazonaws.com"})], "It lets in ec2.amazonaws.com, too."),
+        ([statement(), statement(EXACT, {"AWS": "111111111111"})], "It lets in arn:aws:iam::111111111111:root, too."),
+        ([statement(), statement(None, {"AWS": "AROAAAAAAAAAAAAAAAAAA"})], "It lets in AROAAAAAAAAAAAAAAAAAA, too."),
+        ([statement({"StringLike": {"sts:ExternalId": EXTERNAL_ID}})], "StringEquals is the exact word"),
+        ([statement({"ForAnyValue:StringEquals": {"sts:ExternalId": EXTERNAL_ID}})], "StringEquals is the exact word"),
+        ([statement({"StringEqualsIgnoreCase": {"sts:ExternalId": EXTERNAL_ID}})], "StringEquals is the exact word"),
+        ([statement(), statement({"StringSounds": {"sts:ExternalId": EXTERNAL_ID}})], "was not understood"),
+        (
+            [statement({**EXACT, "StringEquals": {**EXACT["StringEquals"], "aws:PrincipalAccount": "1"}}, "*")],
+            "It lets in everybody (Principal *)",
+        ),
+    ],
+)
+def test_what_is_odd_and_lets_nobody_in_without_it_warns(statements: list[Any], says: str) -> None:
+    check = judge(*statements)
+
+    assert (check.outcome, check.fix) == ("warning", f"Leave it if that is meant to be. Else: {TRUST_POLICY_FIX}")
+    assert says in check.message
+
+
+def test_a_document_that_cannot_be_read_passes_for_nothing() -> None:
+    assert check_trust_policy("%7B", CONFIG).outcome == "warning"
+    assert check_trust_policy(None, CONFIG).outcome == "warning"
+    check = check_trust_policy({"Version": "2012-10-17", "Statement": []}, CONFIG)
+    assert (check.outcome, "does not let Ploy's account in" in check.message) == ("warning", True)

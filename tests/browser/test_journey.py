@@ -1,0 +1,143 @@
+"""From "Setup" to a proven connection and to changed access, with the real service, in a browser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from ploy_connector_aws.aws.permissions import render_policy
+from ploy_connector_aws.runtime.service.process import Service
+from ploy_connector_aws.runtime.settings import IntegrationSettings, read_settings
+from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
+from ploy_connector_aws.sandbox.world import LocalWorld
+from ploy_connector_aws.spec import find_connectors
+
+from .conftest import enter
+
+JONAS = "Jonas Vik"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorld]:
+    """A sandbox with a service that serves all of its customer's integrations."""
+    folder = tmp_path_factory.mktemp("world")
+    with pytest.MonkeyPatch.context() as patch, LocalWorld(folder, demo_organisation(), render_policy()) as made:
+        for name, value in {**made.environment, "PLOY_AWS_RATE_FACTOR": "1000"}.items():
+            patch.setenv(name, value)
+        made.ploy.notices.put_manifest(made.customer_id, find_connectors()["aws"].manifest)
+        made.ploy.set_intervals(made.integration.id, poll_interval_seconds=1)
+        settings = read_settings(made.config_file, {}).model_copy(update={"integration": IntegrationSettings()})
+        with Service([settings], health_port=0):
+            yield made
+            made.ploy.bells.stop()
+
+
+@pytest.fixture
+def inside(page: Page, world: LocalWorld) -> Page:
+    enter(page, world.ploy, world.customer_id)
+    return page
+
+
+def answer_account(page: Page) -> None:
+    """Begin a set-up, and answer its first step with what the sandbox says."""
+    page.get_by_role("button", name="Setup Amazon Web Services").click()
+    account_id, region = page.locator(".sandbox code").all_inner_texts()
+    page.get_by_label("AWS account ID").fill(account_id)
+    page.get_by_label("Region", exact=True).fill(region)
+    page.get_by_role("button", name="Go on").click()
+
+
+def go_to_test(page: Page) -> None:
+    """Go through the steps behind the first, and have the sandbox make the role."""
+    expect(page.get_by_role("heading", name="External ID")).to_be_visible()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Do it in the sandbox").click()
+    expect(page.get_by_text("Done in the sandbox")).to_be_visible()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("heading", name="Test")).to_be_visible()
+
+
+def integration_id(page: Page) -> str:
+    return page.url.partition("/integrations/")[2].partition("/")[0]
+
+
+def test_the_whole_wizard_leads_to_a_green_connection_and_to_a_sync_that_is_watched_to_its_end(
+    inside: Page, world: LocalWorld
+) -> None:
+    answer_account(inside)
+    own = integration_id(inside)
+    issued = inside.locator(".issued code").inner_text()
+    go_to_test(inside)
+    before = world.ploy.integration(own)
+    inside.get_by_role("button", name="Test the connection").click()
+    expect(inside.get_by_text("Connected. The integration is in use.")).to_be_visible()
+
+    after = world.ploy.integration(own)
+    assert (before.is_enabled, before.is_verified, after.is_enabled, after.is_verified) == (False, False, True, True)
+    assert after.integration.settings["external_id"] == issued
+    inside.get_by_role("button", name="Sync now").click()
+    expect(inside.get_by_text("Committed as generation 1.")).to_be_visible()
+    inside.get_by_role("link", name="To this sync").click()
+    expect(inside.get_by_text("Record by record")).to_be_visible()
+    assert len(world.ploy.generations(own)) == 1
+
+
+def test_a_role_that_wants_another_external_id_is_refused_and_the_integration_stays_out_of_use(
+    inside: Page, world: LocalWorld
+) -> None:
+    answer_account(inside)
+    own = integration_id(inside)
+    go_to_test(inside)
+    role = inside.get_by_label("Role ARN").input_value()
+    trust = world.aws.accounts.role(role).assume_role_policy_document
+    issued = str(world.ploy.integration(own).integration.settings["external_id"])
+    assert isinstance(trust, str)
+    world.aws.accounts.set_trust_policy(role, json.loads(trust.replace(issued, "somebody-elses-id")))
+    inside.get_by_role("button", name="Test the connection").click()
+    expect(inside.get_by_text("Not connected. Mend what failed, and test again.")).to_be_visible()
+
+    inside.goto(f"{world.ploy.url}/app/integrations/{own}")
+    expect(inside.get_by_text("Not verified")).to_be_visible()
+    expect(inside.get_by_role("button", name="Sync now")).to_have_count(0)
+    assert (world.ploy.integration(own).is_verified, world.ploy.generations(own)) == (False, [])
+
+
+def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, world: LocalWorld) -> None:
+    own, ploy = world.integration.id, world.ploy
+    inside.goto(f"{ploy.url}/app/integrations/{own}")
+    inside.get_by_role("button", name="Sync now").click()
+    expect(inside.get_by_text("Committed as generation")).to_be_visible()
+    inside.goto(f"{ploy.url}/app/integrations/{own}/accounts?q=jonas")
+    inside.get_by_role("link", name=JONAS).click()
+    account = inside.url
+    expect(inside.get_by_role("img", name=f"The ways of {JONAS}")).to_be_visible()
+    inside.get_by_role("button", name="Revoke … Engineering").click()
+    expect(inside.get_by_text("This would be taken away:")).to_be_visible()
+    expect(inside.get_by_role("heading", name="What would remain")).to_be_visible()
+    assert [task.preview for task in ploy.tasks(own) if task.kind == "revoke"] == [True]
+    inside.get_by_label("Reason").fill("left the team")
+    inside.get_by_role("button", name="Revoke Engineering").click()
+    expect(inside.get_by_text("Done and read back")).to_be_visible()
+    inside.goto(account)
+    expect(inside.get_by_role("button", name="Revoke … Engineering")).to_have_count(0)
+
+    inside.get_by_role("link", name="Grant …").click()
+    inside.get_by_label("Search what can be granted").fill("engineering")
+    inside.get_by_role("button", name="Search").click()
+    inside.get_by_role("radio", name="Engineering").first.check()
+    inside.get_by_role("button", name="See what it would open").click()
+    inside.get_by_role("button", name="Grant Engineering").click()
+    expect(inside.get_by_text("Done and read back")).to_be_visible()
+    inside.goto(account)
+    expect(inside.get_by_role("button", name="Revoke … Engineering")).to_be_visible()
+    done = [(task.kind, task.preview, task.state, task.reason) for task in ploy.tasks(own) if task.kind != "sync"]
+    assert done == [
+        ("revoke", True, "done", None),
+        ("revoke", False, "done", "left the team"),
+        ("grant", True, "done", None),
+        ("grant", False, "done", None),
+    ]

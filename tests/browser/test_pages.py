@@ -1,0 +1,124 @@
+"""What a scripted runtime says, as a person sees it: results as they come in, held commits, names that mean harm."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.sandbox.ploy import LocalPloy
+from ploy_connector_aws.spec import Check, ConnectionReport
+from tests.sandbox.ploy.conftest import USERS, USERS_FAILED, Customer, account, accounts
+from tests.sandbox.ploy.manifests import CLUB
+from tests.sandbox.ploy.worker import grant_of
+
+from .conftest import enter
+
+EVIL = "<script>alert('in')</script><img src=x onerror=alert('in')>"
+PATHS = ("", "/accounts", "/entitlements", "/resources", "/syncs", "/unproven", "/tasks")
+
+
+def check(name: str, outcome: str = "passed", **more: str) -> Check:
+    return Check.model_validate({"name": name, "outcome": outcome, "message": f"{name} was tried.", **more})
+
+
+@pytest.fixture
+def at(page: Page, ploy: LocalPloy, acme: Customer) -> str:
+    """Go in; the address of the integration."""
+    enter(page, ploy, acme.organisation_id)
+    return f"{ploy.url}/app/integrations/{acme.id}"
+
+
+def test_the_results_of_a_test_are_shown_as_they_come_in_and_only_the_last_report_counts(
+    page: Page, ploy: LocalPloy, acme: Customer, at: str
+) -> None:
+    acme.client.put_manifest(CLUB)
+    page.goto(f"{ploy.url}/app/")
+    page.get_by_role("button", name="Setup The Club").click()
+    own = page.url.partition("/integrations/")[2].partition("/")[0]
+    page.get_by_label("Address of the club").fill("club.example")
+    page.get_by_role("button", name="Test the connection").click()
+    expect(page.get_by_text("Waiting for the service")).to_be_visible()
+    acme.client.integrations()
+    wish = wire.LeaseRequest(request_id="w", holder="r", most=5)
+    with ThreadPoolExecutor(1) as runtime:  # apart from Playwright's own loop
+        (task,) = runtime.submit(acme.client.lease_tasks, own, wish).result().tasks
+        checks = (check("reach"), check("sign-in", "failed", fix="Say <b>please</b>."))
+        for number in (1, 2):
+            progress = wire.CheckProgress(
+                check_id="c", number=number, report=ConnectionReport(checks=checks[:number]), task_id=task.id
+            )
+            acme.client.report_check(own, progress)
+            expect(page.get_by_text(f"{checks[number - 1].name} was tried.")).to_be_visible()
+            expect(page.get_by_text("so far")).to_be_visible()
+        expect(page.get_by_text("Say <b>please</b>.")).to_be_visible()
+        failed = wire.TaskDone(lease_id=task.lease_id, report=ConnectionReport(checks=checks))
+        acme.client.complete_task(own, task.id, failed)
+        expect(page.get_by_text("Not connected.")).to_be_visible()
+        page.get_by_role("button", name="Test the connection").click()
+        (task,) = acme.client.lease_tasks(own, wish.model_copy(update={"request_id": "v"})).tasks
+        passed = wire.TaskDone(lease_id=task.lease_id, report=ConnectionReport(checks=(check("reach"),)))
+        acme.client.complete_task(own, task.id, passed)
+        expect(page.get_by_text("Connected. The integration is in use.")).to_be_visible()
+
+
+def test_a_held_commit_is_approved_and_another_rejected(page: Page, ploy: LocalPloy, acme: Customer, at: str) -> None:
+    acme.sync(USERS, *accounts(12))
+    acme.sync(USERS, account("u000"))
+    page.goto(at)
+    page.get_by_role("link", name="1 commit").click()
+    expect(page.get_by_text("A person must decide")).to_be_visible()
+    expect(page.get_by_text("u011")).to_be_visible()
+    page.get_by_role("button", name="Reject").click()
+    expect(page.get_by_text("Rejected: what was visible before stays.")).to_be_visible()
+    assert len(acme.record_ids) == 12
+    acme.sync(USERS, account("u001"))
+    page.goto(at)
+    page.get_by_role("link", name="1 commit").click()
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_text("Approved: it is visible as generation 2.")).to_be_visible()
+    assert acme.record_ids == ["u001"]
+
+
+def test_names_from_elsewhere_are_text_and_nothing_else(page: Page, ploy: LocalPloy, acme: Customer, at: str) -> None:
+    group = {"id": "g1", "kind": "group", "name": EVIL, "description": EVIL, "grantable": True, "resource_id": "r1"}
+    grant = grant_of("u1", "g1")
+    acme.sync(
+        USERS,
+        account("u1", display_name=EVIL, username='"><script>alert(1)</script>', attributes={}),
+        wire.RecordLine(type="entitlement", id="g1", scopes=("users",), record=group),
+        wire.RecordLine(type="resource", id="r1", scopes=("users",), record={"id": "r1", "kind": EVIL, "name": EVIL}),
+        wire.RecordLine(type="grant", id=grant.id, scopes=("users",), record=grant.model_dump(mode="json")),
+    )
+    acme.client.put_manifest(CLUB.model_copy(update={"title": EVIL, "description": EVIL}))
+    order = ploy.create_task(acme.id, "revoke", account_id="u1", entitlement_id="g1", reason=EVIL, preview=True)
+    ploy.create_task(acme.id, "check")
+    paths = (*PATHS, "/accounts?q=<script>", "/account?id=u1", "/grant?account=u1", f"/access/{order.id}")
+    for path in (*paths, f"/tasks/{order.id}", "/setup", f"/syncs/{ploy.syncs(acme.id)[0].id}"):
+        answer = page.goto(at + path)
+        assert (answer.status if answer else 0) == 200, path
+        scripts = page.locator("script").evaluate_all("each => each.map(one => one.getAttribute('src'))")
+        assert scripts == ["/app/static/page.js"], path
+        assert page.locator("main img, main script").count() == 0, path
+    page.goto(f"{at}/account?id=u1")
+    assert page.get_by_role("heading", name=EVIL, exact=True).count() == 1
+
+
+def test_every_page_fits_a_phone_and_is_used_with_the_keyboard(
+    page: Page, ploy: LocalPloy, acme: Customer, at: str
+) -> None:
+    acme.client.put_manifest(CLUB)
+    acme.sync(USERS, *accounts(3))
+    acme.sync(USERS_FAILED)
+    for path in PATHS:
+        page.goto(at + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        expect(page.get_by_text("development host", exact=True)).to_be_visible()
+        assert page.locator("input:not([type=hidden]):not([id]), select:not([id])").count() == 0, path
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to the content", path
+    page.goto(f"{at}/accounts")
+    page.get_by_role("link", name="What and why").click()
+    expect(page.get_by_text("x:Read")).to_be_visible()

@@ -1,0 +1,297 @@
+"""What ``setup --print`` gives to scripts, and the steps of any connector that has a wizard."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from ploy_connector_aws.cli.answers import Answers
+from ploy_connector_aws.cli.app import app
+from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.walk import Walk
+from ploy_connector_aws.spec import (
+    ConfigurationError,
+    ConnectionReport,
+    Document,
+    Feature,
+    Manifest,
+    Page,
+    Step,
+    Wizard,
+    WizardField,
+    check_connectors,
+    hookimpl,
+)
+from tests.aws.conftest import SEED_POLICY
+
+GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own, as the command looks for a file in the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments: str, said: str = "") -> Result:
+    return CliRunner().invoke(app, ["setup", *arguments], input=said)
+
+
+def write_file(folder: Path, **config: Any) -> str:
+    """A configuration as an earlier set-up left it; gives its external id."""
+    external_id = "0b9f6c52-8b50-4c0e-8a5e-4f4f1a5a7a11"
+    lines = [f"{name} = {json.dumps(value)}" for name, value in {"external_id": external_id, **config}.items()]
+    file = folder / "ploy.toml"
+    file.touch(mode=0o600)
+    file.write_text("\n".join(["[config]", *lines]))
+    return external_id
+
+
+def test_a_policy_is_printed_and_nothing_else() -> None:
+    done = run("--print", "policy")
+
+    assert (done.exit_code, json.loads(done.stdout), done.stderr) == (Exit.OK, SEED_POLICY, "")
+
+
+def test_a_smaller_policy_is_printed_for_what_is_not_left_out() -> None:
+    done = run("--print", "policy", "--without", "identity-center", "--without", "resources", "--json")
+
+    printed = json.loads(done.stdout)
+    assert (printed["id"], printed["features"], printed["made"]) == ("policy", ["iam"], [])
+    assert [each["Action"][0] for each in json.loads(printed["text"])["Statement"]] == [
+        "iam:GetAccountAuthorizationDetails"
+    ]
+
+
+def test_the_policy_of_a_configuration_is_for_its_scopes(folder: Path) -> None:
+    write_file(folder, scopes=["s3/buckets"])
+
+    statements = json.loads(run("--print", "policy").stdout)["Statement"]
+
+    assert [each["Action"] for each in statements] == [["s3:ListAllMyBuckets"]]
+
+
+@pytest.mark.parametrize("id_", ["trust-policy", "cloudformation", "terraform", "link"])
+def test_an_external_id_is_made_at_random_each_time_and_said(id_: str) -> None:
+    first, second = run("--print", id_), run("--print", id_)
+
+    ids = [GUID.findall(done.stdout) for done in (first, second)]
+    assert [len(found) for found in ids] == [1, 1]
+    assert ids[0] != ids[1]
+    assert "External ID: a new one was made for this" in first.stderr
+    assert GUID.findall(first.stderr) == []
+    assert json.loads(run("--print", id_, "--json").stdout)["made"] == ["external_id"]
+
+
+@pytest.mark.parametrize("id_", ["trust-policy", "cloudformation", "terraform", "link"])
+def test_the_external_id_of_a_configuration_is_taken_from_it(folder: Path, id_: str) -> None:
+    external_id = write_file(folder)
+
+    done = run("--print", id_)
+
+    assert (GUID.findall(done.stdout), done.stderr) == ([external_id], "")
+
+
+def test_no_external_id_is_taken_from_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = "0b9f6c52-8b50-4c0e-8a5e-4f4f1a5a7a22"
+    done = run("--print", "link", "--set", f"external_id={chosen}")
+    assert (done.exit_code, chosen in done.output) == (Exit.USAGE, False)
+    assert "made at random" in " ".join(done.stderr.replace("│", "").split())
+
+    monkeypatch.setenv("PLOY_CONFIG_EXTERNAL_ID", chosen)
+    assert chosen not in run("--print", "link").output
+
+
+def test_the_quick_create_link_wants_the_operators_values() -> None:
+    values = [
+        *("--set", "cloudformation_template_url=https://b.s3.eu-west-1.amazonaws.com/ploy.yaml"),
+        *("--set", "cloudformation_template_region=eu-west-1"),
+    ]
+
+    assert isinstance(run("--print", "quick-create-link").exception, ConfigurationError)
+    assert isinstance(run("--print", "quick-create-link", *values, "--without", "iam").exception, ConfigurationError)
+    assert "templateURL=https%3A%2F%2Fb.s3." in run("--print", "quick-create-link", *values).stdout
+    wrong = "cloudformation_template_url=https://example.com/ploy.yaml"
+    assert run("--print", "quick-create-link", "--set", wrong).exit_code == Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--print", "nothing"),
+        ("--print", "policy", "--without", "nothing"),
+        ("--print", "policy", "--with", "nothing"),
+        ("--print", "policy", "--without", "resources", "--without", "iam", "--without", "identity-center"),
+        ("--print", "policy", "--set", "region"),
+        ("--print", "policy", "--set", "scopes=iam"),
+        ("--print", "policy", "--set", "account_id=12"),
+        ("--json",),
+    ],
+)
+def test_what_was_typed_wrongly_is_refused(arguments: tuple[str, ...]) -> None:
+    assert run(*arguments).exit_code == Exit.USAGE
+
+
+def test_a_configuration_is_not_replaced_unasked(folder: Path) -> None:
+    write_file(folder)
+    before = (folder / "ploy.toml").read_text()
+
+    done = run(said="\n" * 20)
+
+    assert isinstance(done.exception, ConfigurationError)
+    assert (done.stdout, (folder / "ploy.toml").read_text()) == ("", before)
+
+
+ANSWERS = "111122223333\neu-west-1\n\n\n\n\n\n\n"
+"""Account, Region, nothing left out or added, no alternative, no explanations, the suggested role; Enter between."""
+
+
+def test_a_configuration_that_is_replaced_gets_an_external_id_of_its_own(folder: Path) -> None:
+    external_id = write_file(folder, account_id="999988887777", scopes=["iam"])
+
+    done = run("--overwrite", said=f"{ANSWERS}n\n")
+
+    assert (done.exit_code, external_id in done.stdout) == (Exit.OK, False)
+    written = (folder / "ploy.toml").read_text()
+    assert (external_id in written, "999988887777" in written, "scopes" in written) == (False, False, False)
+
+
+def test_what_was_set_beforehand_is_suggested(folder: Path) -> None:
+    done = run("--set", "region=us-east-2", said=ANSWERS.replace("eu-west-1", "") + "n\n")
+
+    assert done.exit_code == Exit.OK
+    assert 'region = "us-east-2"' in (folder / "ploy.toml").read_text()
+
+
+@pytest.mark.parametrize("lines", range(8))
+def test_input_that_ends_early_leaves_nothing_behind(folder: Path, lines: int) -> None:
+    done = run(said="".join(ANSWERS.splitlines(keepends=True)[:lines]))
+
+    assert isinstance(done.exception, ConfigurationError)
+    assert "nothing was written" in str(done.exception)
+    assert list(folder.iterdir()) == []
+
+
+class Staff:
+    """A connector that knows nothing of AWS, with every kind of field."""
+
+    manifest = Manifest(
+        name="staff",
+        title="Staff list",
+        version="1",
+        spec_version=1,
+        description="",
+        config_schema={
+            "type": "object",
+            "properties": {
+                "host": {"type": "string", "title": "Host", "pattern": "^[a-z.]+$"},
+                "port": {"type": "integer", "title": "Port"},
+                "token": {"type": "string", "title": "Token", "writeOnly": True},
+                "sites": {"type": "array", "title": "Sites"},
+                "is_strict": {"type": "boolean", "title": "Strict"},
+                "secret": {"type": "string", "title": "Shared secret", "writeOnly": True},
+                "with_rooms": {"type": "boolean"},
+            },
+        },
+        features=(Feature(name="rooms", title="Rooms", is_default=False, setting="with_rooms"),),
+        wizard=Wizard(
+            steps=(
+                Step(
+                    id="all",
+                    title="All",
+                    text=("Say all.",),
+                    fields=(
+                        WizardField(name="host"),
+                        WizardField(name="port"),
+                        WizardField(name="token"),
+                        WizardField(name="sites"),
+                        WizardField(name="is_strict"),
+                        WizardField(name="secret", source="host"),
+                    ),
+                    asks_features=True,
+                    documents=(
+                        Document(id="hosts", title="Hosts", language="text", file_name="h", template="{{ host }} [b]"),
+                    ),
+                ),
+            )
+        ),
+    )
+
+    @hookimpl
+    def configure(self, config: Mapping[str, Any]) -> None:
+        if config["port"] > 65535:
+            raise ConfigurationError("The port is too high.", field="port")
+
+    @hookimpl
+    def test_connection(self) -> ConnectionReport:
+        return ConnectionReport(checks=())
+
+    @hookimpl
+    def list_accounts(self) -> Iterator[Page]:
+        yield Page(scope="people", complete=True)
+
+
+def test_any_connector_is_set_up_by_its_manifest_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers(check_connectors([("staff", Staff)])["staff"], {})
+    answers.choose((), ())
+    said = ["Up", "up.example", "many", "70000", "tok[e]n", "a, b", "maybe", "yes", "443", "", "roms", "", "rooms", ""]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join([*said, ""])))
+    shown = io.StringIO()
+
+    Walk(Console(file=shown, width=80), answers, is_asking=True).go()
+
+    settings = answers.settings()
+    assert GUID.fullmatch(settings.pop("secret"))
+    assert settings == {
+        "host": "up.example",
+        "port": 443,
+        "token": "tok[e]n",
+        "sites": ["a", "b"],
+        "is_strict": True,
+        "with_rooms": True,
+    }
+    complaints = re.findall(r"! (.+)", shown.getvalue())
+    assert [each.split(";")[0] for each in complaints] == [
+        "Host must look like ^[a-z.]+$.",
+        "Port must be a number.",
+        "Strict must be yes or no.",
+        "The port is too high.",
+        "There is no feature 'roms'",
+    ]
+    assert "up.example [b]" in shown.getvalue()
+    assert "tok[e]n" not in shown.getvalue()
+
+
+def test_a_secret_is_not_taken_where_others_can_see_it() -> None:
+    answers = Answers(check_connectors([("staff", Staff)])["staff"], {})
+
+    with pytest.raises(ValueError, match=r"^token is a secret") as refused:
+        answers.take("token", "s3cr3t", is_visible=True)
+    assert ("s3cr3t" in str(refused.value), answers.values) == (False, {})
+
+
+def test_what_the_platform_makes_is_not_made_here() -> None:
+    answers = Answers(check_connectors([("staff", Staff)])["staff"], {}, may_make=False)
+
+    with pytest.raises(ConfigurationError, match="Ploy has no secret"):
+        answers.make(["secret"])
+
+
+def test_a_connector_without_a_wizard_says_so() -> None:
+    class Plain(Staff):
+        manifest = Staff.manifest.model_copy(update={"wizard": None})
+
+    answers = Answers(check_connectors([("staff", Plain)])["staff"], {})
+
+    with pytest.raises(ConfigurationError, match="does not describe its set-up"):
+        _ = answers.wizard

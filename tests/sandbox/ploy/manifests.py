@@ -1,0 +1,53 @@
+"""A connector that is no AWS, as its manifest describes it."""
+
+from __future__ import annotations
+
+from ploy_connector_aws.spec import Document, Link, Manifest, Step, Wizard, WizardField
+
+CLUB = Manifest(
+    name="club",
+    title="The Club",
+    version="1.0",
+    spec_version=1,
+    description="Members and their cards.",
+    config_schema={
+        "type": "object",
+        "properties": {
+            "address": {"type": "string", "title": "Address of the club", "pattern": r"^[a-z.]+$"},
+            "knock": {"type": "string", "title": "Knock", "writeOnly": True},
+            "password": {"type": "string", "title": "Password", "writeOnly": True},
+            "door": {"type": "string", "title": "Door", "enum": ["front", "back"]},
+            "floors": {"type": "integer", "title": "Floors"},
+            "is_loud": {"type": "boolean", "title": "Loud"},
+        },
+        "required": ["address", "knock"],
+    },
+    wizard=Wizard(
+        steps=(
+            Step(
+                id="all",
+                title="The door",
+                text=("Tell the doorman.",),
+                fields=(
+                    WizardField(name="address"),
+                    WizardField(name="knock", source="host"),
+                    WizardField(name="password"),
+                    WizardField(name="door"),
+                    WizardField(name="floors"),
+                    WizardField(name="is_loud"),
+                ),
+                links=(Link(id="site", title="To the club", url="https://club.example/?a={{ address }}"),),
+                documents=(
+                    Document(
+                        id="note",
+                        title="A note for the doorman",
+                        language="json",
+                        file_name="note.json",
+                        template='{"knock": "{{ knock }}"}',
+                    ),
+                ),
+                tests_connection=True,
+            ),
+        )
+    ),
+)

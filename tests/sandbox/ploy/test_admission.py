@@ -1,0 +1,182 @@
+"""Manifests, growing connection tests, and what an integration gets before one of them is passed."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.errors import CheckEnded, PlatformRefused, SetUpUnfinished, TaskGone
+from ploy_connector_aws.sandbox.ploy import LocalPloy, NotAllowed
+from ploy_connector_aws.spec import Check, ConnectionReport, Link
+
+from .conftest import USERS, Customer, Enroll, account
+from .manifests import CLUB
+from .worker import REPORT, Worker
+
+FAILED = ConnectionReport(checks=(Check(name="reach", outcome="failed", message="No."),))
+BLOCKED = ConnectionReport(checks=(Check(name="reach", outcome="failed", message="No.", is_blocking=True),))
+
+
+@pytest.fixture
+def club(acme: Customer) -> Customer:
+    """An organisation that begins to set up a connector."""
+    acme.client.put_manifest(CLUB)
+    acme.id = acme.ploy.admission.begin(acme.organisation_id, "club")
+    return acme
+
+
+def begin_test(club: Customer, **settings: Any) -> wire.Task:
+    """Answer, order the test, and take it as a runtime that has read the answers."""
+    club.ploy.admission.answer(club.id, {"address": "a.b", **settings})
+    club.ploy.enable(club.id)
+    Worker(club).order("check")
+    club.client.integrations()
+    (task,) = Worker(club, numbers=iter([uuid.uuid4().int])).lease()
+    return task
+
+
+def pass_test(club: Customer, report: ConnectionReport = REPORT, **settings: Any) -> bool:
+    task = begin_test(club, **settings)
+    club.client.complete_task(club.id, task.id, wire.TaskDone(lease_id=task.lease_id, report=report))
+    return club.ploy.integration(club.id).is_verified
+
+
+def progress(number: int, *, final: bool = False, **changes: Any) -> wire.CheckProgress:
+    sent = wire.CheckProgress(check_id="c1", number=number, is_final=final, report=REPORT)
+    return sent.model_copy(update=changes)
+
+
+def test_a_manifest_is_shown_to_its_own_organisation_only_and_the_newest_counts(enroll: Enroll) -> None:
+    one, other = enroll("One"), enroll("Other")
+    other.client.put_manifest(CLUB)
+    one.client.put_manifest(CLUB.model_copy(update={"title": "Another"}))
+    known = one.client.put_manifest(CLUB.model_copy(update={"title": "Mine", "version": "2"}))
+
+    titles = [one.ploy.notices.manifests(each.organisation_id)["club"].title for each in (one, other)]
+    assert (titles, known) == (["Mine", "The Club"], wire.ConnectorKnown(name="club", version="2"))
+
+
+def test_a_manifest_whose_link_is_a_script_is_refused_whole(acme: Customer) -> None:
+    link = Link.model_construct(id="go", title="Go", url="javascript:alert(1)", only_with=None)
+    assert CLUB.wizard is not None
+    step = CLUB.wizard.steps[0].model_copy(update={"links": (link,)})
+    wizard = CLUB.wizard.model_copy(update={"steps": (step,)})
+
+    with pytest.raises(PlatformRefused, match="does not fit its model"):
+        acme.client.put_manifest(CLUB.model_copy(update={"wizard": wizard}))
+
+    assert acme.ploy.notices.manifests(acme.organisation_id) == {}
+
+
+def test_what_the_host_makes_is_made_at_random_and_cannot_be_chosen(club: Customer) -> None:
+    other = club.ploy.admission.begin(club.organisation_id, "club")
+    made = [club.ploy.integration(id_).integration.settings for id_ in (club.id, other)]
+
+    assert [list(settings) for settings in made] == [["knock"], ["knock"]]
+    assert uuid.UUID(str(made[0]["knock"])) != uuid.UUID(str(made[1]["knock"]))
+    for name in ("knock", "external_id"):
+        with pytest.raises(NotAllowed, match="cannot be chosen"):
+            club.ploy.admission.answer(club.id, {name: "mine"})
+    with pytest.raises(NotAllowed):
+        club.ploy.admission.begin(club.organisation_id, "okta")
+
+
+def test_before_its_test_is_passed_an_integration_gets_nothing_but_checks(club: Customer) -> None:
+    club.ploy.enable(club.id)
+    club.client.integrations()
+    worker = Worker(club)
+    ordered = [worker.order(kind) for kind in ("grant", "revoke", "sync")]
+    check = worker.order("check")
+
+    assert worker.lease_ids() == [check.id]
+    with pytest.raises(SetUpUnfinished):
+        club.sync(USERS, account("u1"))
+    assert pass_test(club)
+    assert club.sync(USERS, account("u1")).generation == 1
+    assert set(worker.lease_ids()) == {ordered[0].id, ordered[2].id}  # the revoke waits for the grant of its pair
+
+
+@pytest.mark.parametrize("report", [FAILED, BLOCKED, ConnectionReport(checks=())], ids=["failed", "blocked", "empty"])
+def test_a_test_that_was_not_passed_admits_nothing(club: Customer, report: ConnectionReport) -> None:
+    assert not pass_test(club, report)
+
+
+def test_a_test_counts_for_the_settings_that_it_was_ordered_for_and_for_no_others(club: Customer) -> None:
+    task = begin_test(club)
+    club.ploy.admission.answer(club.id, {"address": "c.d"})
+    club.client.complete_task(club.id, task.id, wire.TaskDone(lease_id=task.lease_id, report=REPORT))
+
+    assert not club.ploy.integration(club.id).is_verified
+    assert pass_test(club, address="c.d")
+    club.ploy.admission.answer(club.id, {"address": "c.d"})  # nothing differs
+    assert club.ploy.integration(club.id).is_verified
+    club.ploy.admission.answer(club.id, {"address": "e.f"})
+    assert not club.ploy.integration(club.id).is_verified
+
+
+def test_a_test_of_new_settings_is_given_to_nobody_who_has_not_read_them(club: Customer) -> None:
+    club.ploy.enable(club.id)
+    club.client.integrations()
+    club.ploy.admission.answer(club.id, {"address": "a.b"})
+    worker = Worker(club)
+    check = worker.order("check")
+
+    assert worker.lease() == ()
+    club.client.integrations()
+    assert worker.lease_ids() == [check.id]
+
+
+def test_a_blocking_check_that_failed_ends_the_use_and_no_report_without_a_task_begins_it(club: Customer) -> None:
+    assert pass_test(club)
+    club.client.report_check(club.id, progress(1, final=True, report=BLOCKED))
+    assert not club.ploy.integration(club.id).is_verified
+    club.client.report_check(club.id, progress(1, final=True, check_id="c2"))
+    assert not club.ploy.integration(club.id).is_verified
+    assert pass_test(club)
+
+
+def test_a_growing_report_is_overtaken_by_later_ones_only_and_ends_once(acme: Customer) -> None:
+    sent = [progress(2), progress(1, report=FAILED), progress(3, final=True), progress(3, final=True), progress(1)]
+    answers = [acme.client.report_check(acme.id, each) for each in sent]
+
+    assert [(each.number, each.is_final) for each in answers] == [
+        *((2, False), (2, False), (3, True), (3, True), (3, True)),
+    ]
+    for other in (progress(4), progress(3, final=True, report=FAILED)):
+        with pytest.raises(CheckEnded):
+            acme.client.report_check(acme.id, other)
+    newest = acme.ploy.notices.newest(acme.id)
+    assert newest is not None
+    assert (newest.check_id, newest.report, newest.task_id) == ("c1", REPORT, None)
+
+
+def test_a_task_is_reported_as_it_grows_by_every_attempt_at_it_until_it_has_ended(acme: Customer) -> None:
+    worker = Worker(acme)
+    worker.order("check")
+    (task,) = worker.lease()
+    acme.client.report_check(acme.id, progress(5, task_id=task.id, report=FAILED))
+    acme.client.report_check(acme.id, progress(1, task_id=task.id, check_id="c2"))
+    seen = acme.ploy.notices.of_task(acme.id, task.id)
+    assert seen is not None
+    assert (seen.check_id, seen.number, seen.report, seen.is_final) == ("c2", 1, REPORT, False)
+
+    worker.complete(task)
+
+    ended = acme.ploy.notices.of_task(acme.id, task.id)
+    assert (ended, ended and ended.is_final) == (acme.ploy.notices.newest(acme.id), True)
+    with pytest.raises(CheckEnded):
+        acme.client.report_check(acme.id, progress(1, task_id=task.id, check_id="c3"))
+    with pytest.raises(TaskGone):
+        acme.client.report_check(acme.id, progress(1, task_id="none"))
+
+
+def test_another_organisation_reports_nothing_here(enroll: Enroll, ploy: LocalPloy) -> None:
+    one, other = enroll("One"), enroll("Other")
+
+    with pytest.raises(PlatformRefused, match="no such integration"):
+        other.client.report_check(one.id, progress(1))
+
+    assert ploy.notices.newest(one.id) is None

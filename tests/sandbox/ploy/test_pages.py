@@ -1,0 +1,270 @@
+"""Who is let in to the pages, what no other site can do with them, and what the lists find."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import httpx
+import pytest
+
+from ploy_connector_aws.runtime.paths import Path as Way
+from ploy_connector_aws.sandbox.ploy import LocalPloy, pages
+from ploy_connector_aws.sandbox.ploy.browsing import Found, Ways
+from ploy_connector_aws.sandbox.ploy.pages.drawing import HEIGHT, LANE, WIDTH, draw
+from ploy_connector_aws.sandbox.ploy.pages.visits import IDLE_SECONDS, Sessions
+
+from .conftest import USERS, Customer, Enroll, account, accounts
+from .manifests import CLUB
+from .worker import Worker, failed_of
+
+
+class Visitor(httpx.Client):
+    """A browser without scripts."""
+
+    def token(self, path: str = "/app/") -> str:
+        found = re.search(r'name="form_token" value="([0-9a-f]{64})"', self.get(path).text)
+        assert found is not None
+        return found[1]
+
+    def fill(self, path: str, **values: str) -> httpx.Response:
+        where = "/app/login" if path == "/app/login" else "/app/"
+        return self.post(path, data={"form_token": self.token(where), **values})
+
+
+@pytest.fixture
+def stranger(ploy: LocalPloy) -> Iterator[Visitor]:
+    with Visitor(base_url=ploy.url) as client:
+        yield client
+
+
+@pytest.fixture
+def visitor(stranger: Visitor, acme: Customer) -> Visitor:
+    assert stranger.fill("/app/login", key="operator").headers["location"] == "/app/"
+    stranger.fill("/app/organisation", organisation=acme.organisation_id)
+    return stranger
+
+
+def at(customer: Customer, path: str = "") -> str:
+    return f"/app/integrations/{customer.id}{path}"
+
+
+def test_nobody_sees_a_page_who_is_not_logged_in(stranger: Visitor, acme: Customer) -> None:
+    paths = ["/app/", at(acme), at(acme, "/accounts"), at(acme, "/tasks"), at(acme, "/setup/all"), "/app/none"]
+    answers = [stranger.get(path) for path in paths]
+
+    assert [answer.headers.get("location") for answer in answers[:-1]] == ["/app/login"] * 5
+    assert stranger.get("/").headers["location"] == "/app/"
+    assert stranger.get("/app/", headers={"x-part": "1"}).status_code == 401
+    assert stranger.fill("/app/login", key="wrong").status_code == 401
+
+
+def test_a_link_lets_in_once_and_only_who_sends_its_form(ploy: LocalPloy, stranger: Visitor) -> None:
+    link = ploy.login_url
+    key = link.partition("key=")[2]
+    assert [stranger.get(link).status_code for _ in range(2)] == [200, 200]  # whoever only looks uses nothing up
+    before = dict(stranger.cookies)
+    assert stranger.fill("/app/login", key=key).headers["location"] == "/app/"
+    assert dict(stranger.cookies) != before  # a session that somebody could have known beforehand is not let in
+    assert stranger.get("/app/").status_code == 200
+    stranger.fill("/app/logout")
+    assert stranger.get("/app/").headers["location"] == "/app/login"
+    assert stranger.fill("/app/login", key=key).status_code == 401
+
+
+def test_a_session_ends_when_it_was_not_used_for_long() -> None:
+    now = [0.0]
+    sessions = Sessions("operator", lambda: now[0])
+    id_ = sessions.open("operator") or ""
+    found = []
+    for seconds in (IDLE_SECONDS, IDLE_SECONDS, IDLE_SECONDS + 1):
+        now[0] += seconds
+        found.append(sessions.find(id_) is not None)
+
+    assert found == [True, True, False]
+
+
+def test_the_cookie_is_shown_to_no_script_and_sent_by_no_other_site(stranger: Visitor) -> None:
+    cookie = stranger.get("/app/login").headers["set-cookie"]
+
+    assert {part.strip() for part in cookie.split(";")[1:]} == {"HttpOnly", "Path=/app", "SameSite=strict"}
+
+
+@pytest.mark.parametrize("path", ["/app/", "/app/login", "/app/none", "/app/static/page.css", "/app/static/page.js"])
+def test_every_answer_forbids_whatever_these_pages_do_not_bring_along(visitor: Visitor, path: str) -> None:
+    headers = visitor.get(path).headers
+
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert not any(word in policy for word in ("unsafe", "http", "*", "data:"))
+    assert (headers["x-frame-options"], headers["x-content-type-options"]) == ("DENY", "nosniff")
+    assert (headers["cache-control"], headers["x-ploy-sandbox"]) == ("no-store", "development host")
+
+
+def posts(customer: Customer) -> list[str]:
+    paths = ["/switch", "/order", "/preview", "/setup/all", "/setup/all/carry-out", "/tasks/t/resolve"]
+    paths += ["/tasks/t/order-again", "/syncs/s/approve", "/syncs/s/reject", "/access/t"]
+    return [*("/app/organisation", "/app/logout", "/app/setup/club"), *(at(customer, path) for path in paths)]
+
+
+def test_no_form_is_taken_that_is_not_of_this_session_or_comes_from_another_site(
+    visitor: Visitor, acme: Customer
+) -> None:
+    token, enabled = visitor.token(), acme.ploy.integration(acme.id)
+    wrong: list[tuple[dict[str, str], dict[str, str]]] = [
+        ({}, {}),
+        ({"form_token": "0" * 64}, {}),
+        ({"form_token": token}, {"origin": "http://evil.example"}),
+        ({"form_token": token}, {"origin": "null"}),
+    ]
+    for path in posts(acme):
+        codes = [visitor.post(path, data=data, headers=headers).status_code for data, headers in wrong]
+        assert codes == [403] * 4, path
+    assert acme.ploy.integration(acme.id) == enabled
+    routes = [route for part in pages.PARTS for route in part.router.routes if "POST" in getattr(route, "methods", ())]
+    assert len(routes) == len(posts(acme)) + 1  # and the login
+
+
+def test_another_name_that_leads_here_is_refused(visitor: Visitor) -> None:
+    assert visitor.get("/app/", headers={"host": "evil.example"}).status_code == 400
+
+
+def test_an_integration_of_another_organisation_is_unknown_on_every_page(
+    visitor: Visitor, acme: Customer, enroll: Enroll
+) -> None:
+    other = enroll("Other")
+    other.sync(USERS, account("u1"))
+    paths = ["", "/accounts", "/account?id=u1", "/syncs", "/unproven", "/tasks", "/setup", "/grant?account=u1"]
+
+    assert [visitor.get(at(other, path)).status_code for path in paths] == [404] * len(paths)
+    assert visitor.fill(at(other, "/switch"), name="paused", to="on").status_code == 404
+    assert not other.ploy.integration(other.id).flags.paused
+
+
+def test_switches_and_orders_are_heeded_and_the_server_keeps_an_unproven_integration_out_of_use(
+    visitor: Visitor, acme: Customer
+) -> None:
+    acme.client.put_manifest(CLUB)
+    for name, to in (("paused", "on"), ("read_only", "on"), ("enabled", "off")):
+        visitor.fill(at(acme, "/switch"), name=name, to=to)
+    enabled = acme.ploy.integration(acme.id)
+    assert (enabled.flags.paused, enabled.flags.read_only, enabled.is_enabled) == (True, True, False)
+    assert visitor.fill(at(acme, "/order"), kind="sync").status_code == 409
+
+    begun = visitor.fill("/app/setup/club").headers["location"]
+    own = begun.split("/")[3]
+    assert visitor.fill(f"/app/integrations/{own}/switch", name="enabled", to="on").status_code == 409
+    assert not acme.ploy.integration(own).is_enabled
+    assert (
+        visitor.fill(f"/app/integrations/{own}/preview", kind="grant", account="a", entitlement="b").status_code == 409
+    )
+
+
+def test_answers_are_read_as_the_schema_says_and_secrets_are_not_shown_again(visitor: Visitor, acme: Customer) -> None:
+    acme.client.put_manifest(CLUB)
+    own = visitor.fill("/app/setup/club").headers["location"].split("/")[3]
+    step = f"/app/integrations/{own}/setup/all"
+    wrong = {"address": "NO!", "knock": "mine", "door": "side", "floors": "many", "password": "s3cret"}
+    refused = visitor.fill(step, **wrong)
+    assert (refused.status_code, "s3cret" in refused.text, "NO!" in refused.text) == (422, False, True)
+    assert refused.text.count('aria-invalid="true"') == 2
+    assert list(acme.ploy.integration(own).integration.settings) == ["knock"]
+
+    good = {"address": "a.b", "knock": "mine", "door": "back", "floors": "3", "password": "s3cret", "is_loud": "on"}
+    assert "?test=task-" in visitor.fill(step, **good).headers["location"]
+    settings = acme.ploy.integration(own).integration.settings
+    knock = settings.pop("knock")
+    assert knock != "mine"
+    assert settings == {"address": "a.b", "door": "back", "floors": 3, "password": "s3cret", "is_loud": True}
+    shown = visitor.get(step).text
+    assert ("s3cret" in shown, f"&#34;{knock}&#34;" in shown, "https://club.example/?a=a.b" in shown) == (
+        *(False, True, True),
+    )
+
+
+def test_lists_are_searched_sorted_and_paged(visitor: Visitor, acme: Customer) -> None:
+    acme.sync(USERS, *accounts(60), account("x", display_name="Ärger", emails=[{"address": "boss@x.example"}]))
+    browser = acme.ploy.browser(acme.id)
+
+    def ids(**how: Any) -> tuple[list[str], int]:
+        listing = browser.list_records("account", **how)
+        return [row.id for row in listing.rows], listing.total
+
+    assert ids(text="ärger") == ids(text="BOSS@") == (["x"], 1)
+    assert ids(limit=2, offset=2) == (["u002", "u003"], 61)
+    assert ids(limit=2, is_descending=True) == (["x", "u059"], 61)
+    assert ids(text="%") == ([], 0)
+    pages = [visitor.get(at(acme, f"/accounts?offset={offset}")).text for offset in (0, 50)]
+    assert ["1 to 50 of 61" in pages[0], "51 to 61 of 61" in pages[1]] == [True, True]
+    assert visitor.get(at(acme, "/accounts?sort=;drop")).status_code == 200
+
+
+def test_a_manual_task_is_resolved_with_a_note_or_ordered_again(visitor: Visitor, acme: Customer) -> None:
+    worker = Worker(acme)
+    for _ in range(2):
+        worker.order("grant")
+        (task,) = worker.lease()
+        acme.client.fail_task(acme.id, task.id, failed_of(task))
+    one, other = acme.ploy.manual_tasks(acme.id)
+    assert "The role may not write." in visitor.get(at(acme, "/tasks")).text
+    assert visitor.fill(at(acme, f"/tasks/{one.id}/resolve"), note=" ").status_code == 422
+    visitor.fill(at(acme, f"/tasks/{one.id}/resolve"), note="by hand")
+    visitor.fill(at(acme, f"/tasks/{other.id}/order-again"))
+
+    assert acme.ploy.manual_tasks(acme.id) == []
+    assert worker.history(one)[-1] == ("resolved", "by hand")
+    assert [task.state for task in acme.ploy.tasks(acme.id)] == ["manual", "manual", "queued"]
+
+
+def test_only_a_preview_that_was_answered_can_be_ordered(visitor: Visitor, acme: Customer) -> None:
+    worker = Worker(acme)
+    seen = visitor.fill(at(acme, "/preview"), kind="revoke", account="u1", entitlement="g1").headers["location"]
+    assert visitor.fill(seen).status_code == 409
+    (task,) = worker.lease()
+    worker.complete(task)
+    ordered = visitor.fill(seen, reason="left").headers["location"]
+
+    again = acme.ploy.task(acme.id, ordered.split("/")[-1])
+    assert (again.kind, again.preview, again.account_id, again.entitlement_id, again.reason) == (
+        *("revoke", False, "u1", "g1", "left"),
+    )
+    (task,) = worker.lease()
+    worker.complete(task)
+    assert visitor.fill(ordered).status_code == 409
+
+
+def ways_of(*chains: tuple[str, ...], resources: dict[str, str]) -> Ways:
+    held = {id_: {"id": id_, "kind": "group", "name": id_} for chain in chains for id_ in chain}
+    for id_, resource in resources.items():
+        held[id_]["resource_id"] = resource
+    opened = {id_: {"id": id_, "kind": "room", "name": id_} for id_ in resources.values()}
+    found = tuple(Way("u", chain, False) for chain in chains)
+    return Ways(Found("u", {"display_name": "U"}, False), found, False, held, opened)
+
+
+def test_no_line_of_the_picture_runs_behind_a_box_that_it_does_not_lead_to() -> None:
+    chains = (("a",), ("b",), ("b", "c"), ("b", "c", "d"), ("e",))
+    drawing = draw(ways_of(*chains, resources={"a": "r1", "d": "r2", "e": "r2"}))
+    assert drawing is not None
+    assert len(drawing.lines) == 8
+    names = {(box.x, box.y): box.name for box in drawing.boxes}
+    assert len(names) == len(drawing.boxes)
+    for line in drawing.lines:
+        curves = re.findall(r"[ML](\d+),\d+ C\S+ \S+ (\d+),\d+", line.path)
+        assert [int(end) - int(start) for start, end in curves] == [LANE] * len(curves)
+        assert curves
+        numbers = [tuple(map(int, pair.split(","))) for pair in re.findall(r"\d+,\d+", line.path)]
+        # The points at which it leaves and enters columns: those between the ends must miss every box.
+        for (x1, y1), (x2, _) in pairwise(numbers):
+            if x2 - x1 == WIDTH:
+                assert (x1, y1 - HEIGHT // 2) not in names
+
+
+def test_a_picture_that_nobody_could_read_is_not_drawn() -> None:
+    chains = tuple((f"g{number}",) for number in range(90))
+    assert draw(ways_of(*chains, resources={})) is None
+    assert draw(ways_of(resources={})) is None
+    loop = draw(ways_of(("a",), ("a", "b"), ("a", "b", "c"), ("b",), ("b", "a"), resources={}))
+    assert loop is not None

@@ -1,0 +1,131 @@
+"""Templates: what is kept, included and put in, and that no value can break out of its place."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ploy_connector_aws.spec import TemplateError, render
+from ploy_connector_aws.spec.templates import Language
+
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+def read_hcl(text: str) -> Any:
+    """A quoted string of HCL as Terraform reads it: no quote, no interpolation, and only escapes by number."""
+    match = re.fullmatch(r'v = "((?:[^"\\$%]|\\u[0-9a-f]{4}|\\U[0-9a-f]{8})*)"', text)
+    assert match is not None
+    return {"v": re.sub(r"\\(?:u(.{4})|U(.{8}))", lambda found: chr(int(found[1] or found[2], 16)), match[1])}
+
+
+@pytest.mark.parametrize(
+    ("language", "template", "read"),
+    [
+        ("json", '{"v": "{{ v }}"}', json.loads),
+        ("yaml", 'v: "{{ v }}"', yaml.safe_load),
+        ("toml", 'v = "{{ v }}"', tomllib.loads),
+        ("hcl", 'v = "{{ v }}"', read_hcl),
+        ("url", "https://h/#/p?a=1&v={{ v }}&z=2", None),
+        ("text", "{{ v }}", lambda text: {"v": text}),
+    ],
+)
+@given(value=ANY_TEXT)
+@example('"}]}\\')
+@example("${file(x)}%{ if }\n\x00\x7f\x85\u2028\U0001f600")
+@example("a&b=c#d/../?{{ v }}")
+def test_a_value_is_read_back_as_it_was_wherever_it_is_put(
+    language: Language, template: str, read: Callable[[str], Any] | None, value: str
+) -> None:
+    text = render(template, language, values={"v": value})
+
+    if read is None:
+        place, _, query = urlsplit(text).fragment.partition("?")
+        assert (place, parse_qs(query, keep_blank_values=True)) == ("/p", {"a": ["1"], "v": [value], "z": ["2"]})
+    else:
+        assert read(text) == {"v": value}
+
+
+def test_a_value_is_not_a_template() -> None:
+    assert render("{{ a }} {{ b }}", "text", values={"a": "{{ b }}", "b": "{{ if x }}"}) == "{{ b }} {{ if x }}"
+
+
+PARTS = """\
+[
+{{ if a b }}
+ "a or b",
+  {{ if c }}
+ "and c",
+  {{ end }}
+{{ end }}
+{{ if c }}
+ "c",
+{{ end }}
+]
+"""
+
+
+@pytest.mark.parametrize(
+    ("features", "kept"),
+    [
+        ((), []),
+        (("a",), ["a or b"]),
+        (("b",), ["a or b"]),
+        (("c",), ["c"]),
+        (("a", "c"), ["a or b", "and c", "c"]),
+        (("other",), []),
+    ],
+)
+def test_parts_are_kept_with_one_of_their_features_and_leave_no_comma_behind(
+    features: tuple[str, ...], kept: list[str]
+) -> None:
+    assert json.loads(render(PARTS, "json", values={}, features=features)) == kept
+
+
+def test_a_comma_stays_where_it_is_text_or_between_things() -> None:
+    assert render('[\n "a,]",\n "b"\n]', "json", values={}) == '[\n "a,]",\n "b"\n]'
+    assert render("a,\n]", "text", values={}) == "a,\n]"
+
+
+def test_another_document_is_included_at_its_place_in_the_language_around_it() -> None:
+    inner = '{\n{{ if a }}\n "v": "{{ v }}",\n{{ end }}\n}\n'
+    outer = "policy:\n  {{ include inner }}\nend: here"
+
+    assert render(outer, "yaml", values={"v": "$\U0001f600"}, features=("a",), documents={"inner": inner}) == (
+        'policy:\n  {\n   "v": "$\\U0001f600"\n  }\nend: here'
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "complaint"),
+    [
+        ("{{ unknown }}", "There is no value 'unknown'."),
+        ("{{v}}", "A placeholder of the template cannot be understood: {{v}}"),
+        ("{{ v }", "A placeholder of the template cannot be understood: {{ v }"),
+        ("{{ v | upper }}", "A placeholder of the template cannot be understood: {{ v | upper }}"),
+        ("x {{ if a }}", "A placeholder of the template cannot be understood: {{ if a }}"),
+        ("{{ if a }}\nx", "A part of the template is not ended."),
+        ("{{ end }}", "A line of the template cannot be understood: {{ end }}"),
+        ("{{ if a }}\n{{ end a }}", "A line of the template cannot be understood: {{ end a }}"),
+        ("{{ include other }}", "There is no document 'other' to include."),
+        ("{{ include nested }}", "The document 'nested' is included, and includes another one itself."),
+    ],
+)
+def test_what_breaks_the_rules_is_an_error(template: str, complaint: str) -> None:
+    with pytest.raises(TemplateError) as error:
+        render(template, "text", values={"v": "x"}, features=("a",), documents={"nested": "{{ include nested }}"})
+
+    assert str(error.value) == complaint
+
+
+def test_a_value_that_is_no_text_is_an_error() -> None:
+    with pytest.raises(TemplateError, match=r"^A value is no Unicode text\.$"):
+        render("{{ v }}", "json", values={"v": "\ud800"})

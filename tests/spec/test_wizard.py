@@ -1,0 +1,169 @@
+"""The wizard as data: features and the settings they switch, what a host would not find, what it does not offer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from ploy_connector_aws.spec import (
+    Document,
+    Feature,
+    Link,
+    Manifest,
+    OperatorValue,
+    Step,
+    Wizard,
+    WizardField,
+    choose_features,
+    to_settings,
+)
+
+FEATURES = (
+    Feature(name="people", title="People", group="directory", setting="parts"),
+    Feature(name="teams", title="Teams", group="directory", needs=("people",), setting="parts"),
+    Feature(name="rooms", title="Rooms", setting="parts"),
+    Feature(name="changes", title="Changes", needs=("teams",)),
+    Feature(name="badges", title="Badges", needs=("rooms",), is_default=False, setting="with_badges"),
+)
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "url": {"type": "string"},
+        "key": {"type": "string", "writeOnly": True},
+        "parts": {"type": "array"},
+        "with_badges": {"type": "boolean"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "without", "chosen"),
+    [
+        ((), (), ("people", "teams", "rooms", "changes")),
+        ((), ("people",), ("rooms",)),
+        ((), ("directory",), ("rooms",)),
+        ((), ("teams",), ("people", "rooms")),
+        (("badges",), (), ("people", "teams", "rooms", "changes", "badges")),
+        (("badges",), ("rooms",), ("people", "teams", "changes")),
+    ],
+)
+def test_what_is_left_out_takes_along_what_needs_it(
+    more: tuple[str, ...], without: tuple[str, ...], chosen: tuple[str, ...]
+) -> None:
+    assert choose_features(FEATURES, more=more, without=without) == chosen
+
+
+def test_what_is_added_brings_along_what_it_needs() -> None:
+    assert choose_features(FEATURES, settings={"parts": ["people"]}, more=("badges",)) == ("people", "rooms", "badges")
+
+
+def test_a_group_in_the_settings_stands_for_its_features() -> None:
+    assert choose_features(FEATURES, settings={"parts": ["directory"]}) == ("people", "teams", "changes")
+
+
+def test_an_unknown_feature_is_an_error_that_names_those_there_are() -> None:
+    with pytest.raises(ValueError, match="no feature 'x'; there are directory, people, teams, rooms, changes, badges"):
+        choose_features(FEATURES, without=("x",))
+
+
+@given(without=st.sets(st.sampled_from([each.name for each in FEATURES])), badges=st.booleans())
+def test_settings_switch_on_what_was_chosen(without: set[str], badges: bool) -> None:
+    chosen = choose_features(FEATURES, more=("badges",) if badges else (), without=without)
+
+    settings = to_settings(FEATURES, chosen, SCHEMA)
+
+    switched = {name for name in choose_features(FEATURES, settings=settings) if name != "changes"}
+    assert switched == set(chosen) - {"changes"}
+
+
+def test_what_is_as_by_default_is_left_to_the_default() -> None:
+    assert to_settings(FEATURES, choose_features(FEATURES), SCHEMA) == {}
+    assert to_settings(FEATURES, ("rooms", "badges"), SCHEMA) == {"parts": ["rooms"], "with_badges": True}
+
+
+def document(template: str, **more: Any) -> Document:
+    return Document(
+        **{"id": "paper", "title": "Paper", "language": "json", "file_name": "p", "template": template, **more}
+    )
+
+
+def manifest(**changes: Any) -> Manifest:
+    ask = Step(id="ask", title="Ask", text=(), fields=(WizardField(name="url"),))
+    return Manifest(
+        **{
+            "name": "staff",
+            "title": "Staff",
+            "version": "1",
+            "spec_version": 1,
+            "description": "",
+            "config_schema": SCHEMA,
+            "features": FEATURES,
+            "wizard": Wizard(steps=(ask,)),
+            **changes,
+        }
+    )
+
+
+def wizard(*steps: Mapping[str, Any], **more: Any) -> Wizard:
+    made = [Step(**{"id": f"s{number}", "title": "Step", "text": (), **step}) for number, step in enumerate(steps)]
+    return Wizard(steps=tuple(made), **more)
+
+
+MISTAKES = {
+    "There is no setting 'nothing'.": wizard({"fields": (WizardField(name="nothing"),)}),
+    "'paper' cannot be rendered: There is no value 'key'.": wizard(
+        {"documents": (document("{{ key }}"),)}, {"fields": (WizardField(name="key"),)}
+    ),
+    "'paper' cannot be rendered: A part of the template is not ended.": wizard(
+        {"documents": (document("{{ if rooms }}"),)}
+    ),
+    "'paper' names an unknown feature.": wizard({"documents": (document("{{ if moon }}\n{{ end }}"),)}),
+    "'url' cannot be rendered: There is no value 'url'.": wizard(
+        {"fields": (WizardField(name="url", suggestion="{{ url }}"),)}
+    ),
+    "The id 'paper' is used twice.": wizard(
+        {"documents": (document(""),), "links": (Link(id="paper", title="L", url="https://x/"),)}
+    ),
+    "'go' names an unknown feature.": wizard(
+        {"links": (Link(id="go", title="Go", url="https://x/", only_with=("moon",)),)}
+    ),
+    "'paper' cannot be rendered: There is no value 'url'.": wizard(
+        {"fields": (WizardField(name="url"),)}, operator_documents=(document("{{ url }}"),)
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_wizard_that_no_host_could_render_is_refused(mistake: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        manifest(wizard=MISTAKES[mistake])
+
+    assert [each["msg"] for each in error.value.errors()] == [f"Value error, {mistake}"]
+
+
+@pytest.mark.parametrize(
+    ("change", "mistake"),
+    [
+        ({"features": (FEATURES[1],)}, "The feature 'teams' needs an unknown one."),
+        ({"config_schema": {}}, "The feature 'people' has an unknown setting."),
+    ],
+)
+def test_features_that_lead_nowhere_are_refused(change: dict[str, Any], mistake: str) -> None:
+    with pytest.raises(ValidationError, match=mistake):
+        manifest(**change)
+
+
+def test_a_link_is_offered_only_when_it_leads_somewhere() -> None:
+    made = wizard({}, operator_values=(OperatorValue(name="place", title="Place", description="Where."),))
+    anywhere = Link(id="go", title="Go", url="https://x/{{ key }}")
+    placed = Link(id="go", title="Go", url="https://x/{{ place }}", only_with=("people", "rooms"))
+
+    assert made.is_offered(anywhere, {}, ())
+    assert made.is_offered(placed, {"place": "here"}, ("rooms", "people"))
+    assert not made.is_offered(placed, {}, ("rooms", "people"))
+    assert not made.is_offered(placed, {"place": "here"}, ("rooms",))
