@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +22,7 @@ from ploy_connector_aws.spec.frozen import Frozen
 from ploy_connector_aws.spec.pages import Scope
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
-from .snapshot import Run, StoredRecord
+from .snapshot import Run, StoredRecord, to_text
 from .store import explained
 
 SETTLED_KEPT = 10_000
@@ -58,8 +59,8 @@ class KeepsVerified(Protocol):
     def verified(self) -> tuple[VerifiedChange, ...]:
         """Those that no run has seen yet, in the order in which they were verified."""
 
-    def settle(self, ids: Iterable[str]) -> None:
-        """Note that a run has seen some."""
+    def settle(self, settled: Mapping[str, datetime]) -> None:
+        """Note that a run has seen some, as they were verified at the moment given for each."""
 
 
 class VerifiedChanges:
@@ -72,16 +73,20 @@ class VerifiedChanges:
         """Make the table where it is not there yet."""
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS verified_changes (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
-            " change TEXT)"  # without a change: a run has seen it
+            " verified_at TEXT NOT NULL, change TEXT)"  # without a change: a run has seen it
         )
 
     def add(self, change: VerifiedChange, *, unless_seen_by: Run | None = None) -> None:
-        """Keep a change, unless it is kept or settled already, or a run has seen it."""
+        """Keep a change, unless it is kept or settled already, or a run has seen it.
+
+        The same order may have been verified again, when it was worked on again: then the later moment counts.
+        """
         if unless_seen_by is not None and unless_seen_by.has_seen(change.scope, change.verified_at):
             return
         self._db.execute(
-            "INSERT OR IGNORE INTO verified_changes (id, change) VALUES (?, ?)",
-            (change.id, change.model_dump_json(exclude_defaults=True)),
+            "INSERT INTO verified_changes (id, verified_at, change) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+            " verified_at = excluded.verified_at, change = excluded.change WHERE excluded.verified_at > verified_at",
+            (change.id, to_text(change.verified_at), change.model_dump_json(exclude_defaults=True)),
         )
 
     def all(self) -> tuple[VerifiedChange, ...]:
@@ -107,11 +112,16 @@ class VerifiedChanges:
         changes = (VerifiedChange.model_validate_json(change) for (change,) in rows)
         return tuple(sorted(changes, key=lambda change: change.verified_at))
 
-    def settle(self, ids: Iterable[str]) -> None:
-        """Note that a run has seen changes; also of some that are not known yet, as their report may be on its way."""
+    def settle(self, settled: Mapping[str, datetime]) -> None:
+        """Note that a run has seen changes; also of some that are not known yet, as their report may be on its way.
+
+        Args:
+            settled: By id, when the change was verified that the run has seen. A later one stands.
+        """
         self._db.executemany(
-            "INSERT INTO verified_changes (id) VALUES (?) ON CONFLICT (id) DO UPDATE SET change = NULL",
-            ((id_,) for id_ in ids),
+            "INSERT INTO verified_changes (id, verified_at) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET"
+            " verified_at = excluded.verified_at, change = NULL WHERE excluded.verified_at >= verified_at",
+            ((id_, to_text(moment)) for id_, moment in settled.items()),
         )
         self._db.execute(
             "DELETE FROM verified_changes WHERE change IS NULL"
@@ -132,9 +142,13 @@ def read_verified(path: Path) -> tuple[VerifiedChange, ...]:
         return VerifiedChanges(db).all()
 
 
-def find_settled(run: Run, changes: Iterable[VerifiedChange]) -> tuple[str, ...]:
-    """Name the changes that a run has seen: their scope was read completely, beginning after they were verified."""
-    return tuple(change.id for change in changes if run.has_seen(change.scope, change.verified_at))
+def find_settled(run: Run, changes: Iterable[VerifiedChange]) -> dict[str, datetime]:
+    """Name the changes that a run has seen: their scope was read completely, beginning after they were verified.
+
+    Returns:
+        By id, when each was verified.
+    """
+    return {change.id: change.verified_at for change in changes if run.has_seen(change.scope, change.verified_at)}
 
 
 class Overlay:

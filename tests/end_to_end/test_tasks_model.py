@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformError
-from ploy_connector_aws.runtime.tasks.outbox import ACKNOWLEDGED
+from ploy_connector_aws.runtime.tasks.journal import ACKNOWLEDGED
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.sandbox.ploy.task_rules import unreported
 from ploy_connector_aws.spec import ConnectorError

@@ -252,7 +252,7 @@ def test_a_platform_settles_by_itself_what_a_runtime_has_forgotten(office: Offic
         office.order("bo", is_member=True)
         if not is_late:
             office.report()
-        office.journal.settle(change.id for change in office.journal.verified())
+        office.journal.settle({change.id: change.verified_at for change in office.journal.verified()})
         office.put("bo", is_member=False)
         office.sync()
         office.report()
@@ -297,9 +297,9 @@ def test_a_scope_that_is_not_there_settles_a_change_only_where_nothing_is_missin
     change = changed("1", START - SECOND, added="ana")
     with Store(tmp_path / "state.sqlite") as store:
         for pages, settled in (
-            ((Page(scope="groups", complete=True),), ("1",)),
-            ((Page(scope="groups", failure=DENIED),), ()),
-            ((Page(scope="groups"), Page(scope="users", complete=True)), ()),
+            ((Page(scope="groups", complete=True),), {"1": START - SECOND}),
+            ((Page(scope="groups", failure=DENIED),), {}),
+            ((Page(scope="groups"), Page(scope="users", complete=True)), {}),
         ):
             run = store.begin(str(len(pages)), START)
             for page in pages:
@@ -327,10 +327,14 @@ def test_changes_are_read_in_the_order_in_which_they_were_verified_and_settled_o
     for change in (late, early, late):
         changes.add(change)
     assert changes.all() == (early, late)
-    changes.settle(["late", "unknown"])
+    changes.settle({"late": START + SECOND, "unknown": START})
     changes.add(late)
     changes.add(changed("unknown", START, added="bo"))
     assert changes.all() == (early,)
+    again = changed("late", START + 2 * SECOND, added="ana")
+    changes.add(again)
+    changes.settle({"late": START + SECOND})
+    assert changes.all() == (early, again)
 
 
 POINTS = ("before", "begin", "read", "open_sync", "commit")

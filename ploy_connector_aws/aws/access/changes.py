@@ -32,6 +32,9 @@ from .ways import INVISIBLE, read_ways
 READ_BACK_PAUSES_SECONDS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 """AWS names no bound for how long a write takes to show (AWS.md section 3.4); this is how long it is waited for."""
 
+SECOND_LOOK_SECONDS = 1.0
+"""That nothing is to be done is said only after two looks so far apart agree."""
+
 
 @dataclass(frozen=True)
 class _Settled:
@@ -118,6 +121,11 @@ class AccessChanger:
             self._site.enter()
             before = link.look()
             plan = plan_change(direction, link.wanted, before)
+            if plan.is_empty and not request.preview:
+                # A look may be answered from before a change that was made a moment ago (AWS.md section 3.4).
+                self._clock.wait(SECOND_LOOK_SECONDS)
+                before = link.look()
+                plan = plan_change(direction, link.wanted, before)
             if not plan.is_empty:
                 link.check()
         if request.preview:

@@ -40,9 +40,10 @@ class Commit(Sent):
         " the two do not hold the same base. Needed with a delta.",
     )
     hold: Hold | None = None
-    settled: tuple[str, ...] = Field(
-        default=(),
-        description="Tasks whose verified change this run has seen: the scope was read completely, beginning after it. "
+    settled: dict[str, AwareDatetime] = Field(
+        default={},
+        description="When each of the tasks was verified whose change this run has seen: the scope was read "
+        "completely, beginning after it. "
         "Any other change that was verified after reading began goes before what the run says.",
     )
 

@@ -116,7 +116,9 @@ class Served:
                             raise RuntimeError("a loop ended by itself")
                 except Interrupted:
                     pass
-                except Exception as error:  # noqa: BLE001 - whatever it was, it ends neither the thread nor others
+                except BaseException as raised:  # noqa: BLE001 - a connector may even raise SystemExit
+                    # Whatever it was, it ends neither the thread nor others.
+                    error = raised if isinstance(raised, Exception) else RuntimeError(type(raised).__name__)
                     code = code_of(error)
                     self._note_loop(name, code, error)
                     level = logging.ERROR if code == UNEXPECTED else logging.WARNING

@@ -54,7 +54,7 @@ class Board:
         self._now = now
         self._bell = threading.Condition()
         self._rings = 0
-        self._working: set[str] = set()
+        self._working: dict[str, tuple[str, ...]] = {}
         self.flags: wire.Flags | None = None
         """What Ploy said last; nothing is begun before it has said anything."""
         self._stop = threading.Event()
@@ -76,22 +76,25 @@ class Board:
         has come, or to drop it because its lease was lost. Give it back with ``release``.
 
         Revokes go first, then as they were created. Of the tasks on one pair only the oldest is ever chosen, and the
-        next when that has its report.
+        next when Ploy has the report of that.
         """
         with self._bell:
-            held = [] if self.is_closed else self._journal.open_tasks()
+            if self.is_closed:
+                return None
+            held = self._journal.open_tasks()
             first = {_key(each): each.task.id for each in reversed(held)}
+            busy = {*self._working.values(), *(_key(each) for each in self._journal.reports())}
             for each in sorted(held, key=lambda each: each.task.kind != "revoke"):
-                id_ = each.task.id
-                if id_ not in self._working and first[_key(each)] == id_ and self._is_due(each):
-                    self._working.add(id_)
+                id_, key = each.task.id, _key(each)
+                if id_ not in self._working and key not in busy and first[key] == id_ and self._is_due(each):
+                    self._working[id_] = key
                     return each
         return None
 
     def release(self, held: HeldTask) -> None:
         """Say that the caller is done with a task that it took."""
         with self._bell:
-            self._working.discard(held.task.id)
+            self._working.pop(held.task.id, None)
         self.ring()
 
     def _is_due(self, held: HeldTask) -> bool:

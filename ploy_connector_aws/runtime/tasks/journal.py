@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,6 +52,9 @@ CREATE TABLE tasks (
 CREATE INDEX tasks_open ON tasks (number) WHERE ended_at IS NULL;
 CREATE INDEX tasks_ended ON tasks (ended_at) WHERE ended_at IS NOT NULL
 """
+ACKNOWLEDGED = "Ploy has the report."
+"""How a task ends whose report was taken."""
+_BEFORE = "The task was worked on before, and ended."
 _CUT_OFF = "The runtime ended while an attempt was under way."
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
 
@@ -208,15 +211,28 @@ class Journal:
     # What happens to a task, in this order.
 
     def lease(self, task: wire.Task, ends_at: datetime) -> None:
-        """Keep a task with its lease. One that is known goes on under the new lease; one that had ended begins anew."""
+        """Keep a task with its lease. One that is known goes on under the new lease; one that had ended begins anew.
+
+        A report that something was done, and that Ploy did not take under an older lease, is still true: it is sent
+        under the new one. Whatever begins anew is not said to have changed nothing, as it may have before.
+        """
         with self._writing() as db:
-            values = {"id": task.id, "task": task.model_dump_json(), "ends": ends_at.isoformat()}
+            known = self.task(task.id)
+            is_owed = known is not None and isinstance(known.report, wire.TaskDone) and known.ending != ACKNOWLEDGED
+            was_begun = known is not None and known.is_change and known.attempts > 0
             db.execute(
                 "INSERT INTO tasks (id, task, lease_ends_at) VALUES (:id, :task, :ends) ON CONFLICT (id) DO UPDATE SET"
                 " task = :task, lease_ends_at = :ends, is_lost = 0, ended_at = NULL, ending = NULL,"
-                " report = iif(ended_at IS NULL, report, NULL), setback = iif(ended_at IS NULL, setback, NULL),"
-                " not_before = iif(ended_at IS NULL, not_before, NULL)",
-                values,
+                " report = iif(ended_at IS NULL OR :is_owed, report, NULL),"
+                " doubt = iif(ended_at IS NULL OR :is_owed, doubt, coalesce(doubt, :before)),"
+                " setback = iif(ended_at IS NULL, setback, NULL), not_before = iif(ended_at IS NULL, not_before, NULL)",
+                {
+                    "id": task.id,
+                    "task": task.model_dump_json(),
+                    "ends": ends_at.isoformat(),
+                    "is_owed": is_owed,
+                    "before": _BEFORE if was_begun else None,
+                },
             )
 
     def extend(self, task: wire.Task, ends_at: datetime) -> None:
@@ -318,7 +334,7 @@ class Journal:
             changes = VerifiedChanges(self._db)
             return changes.all() if account_id is None else changes.about(account_id)
 
-    def settle(self, ids: Iterable[str]) -> None:
-        """Forget verified changes that a run has seen."""
+    def settle(self, settled: Mapping[str, datetime]) -> None:
+        """Forget verified changes that a run has seen, as they were verified at the moment given for each."""
         with self._writing():
-            VerifiedChanges(self._db).settle(ids)
+            VerifiedChanges(self._db).settle(settled)

@@ -11,12 +11,11 @@ from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import IntegrationUnknown, PlatformError, PlatformRefused, TaskGone
 
 from .events import TaskEvents
-from .journal import HeldTask, Journal
+from .journal import ACKNOWLEDGED, HeldTask, Journal
 from .waits import Backoff
 
 _log = logging.getLogger(__name__)
 
-ACKNOWLEDGED = "Ploy has the report."
 _FIRST_SECONDS, _LONGEST_SECONDS = 2.0, 300.0
 _LONGEST_PAUSE_SECONDS = 60.0
 

@@ -272,7 +272,8 @@ class Handover:
             changes=self._record_changes(run),
         )
         self._store.mark(run, "committed", sync_id=sync.id, generation=number)
-        self._verified.settle((*request.settled, *find_settled(run, self._verified.all())))
+        self._verified.settle(request.settled)
+        self._verified.settle(find_settled(run, self._verified.all()))
         published = answer.model_copy(update={"status": "committed", "generation": number})
         self._ledger.move(sync.id, "committed", request=request, answer=published)
         return published

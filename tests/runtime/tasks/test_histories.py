@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.tasks.outbox import ACKNOWLEDGED
+from ploy_connector_aws.runtime.tasks.journal import ACKNOWLEDGED
 from tests.runtime.double import Crash
 
 from .club import AFTER, BEFORE, Event

@@ -101,7 +101,7 @@ def test_what_was_verified_is_kept_with_the_report_until_a_sync_has_seen_it(tmp_
             journal.finish(f"t{number}", done(number, membership(f"p{number}", "g")))
         journal.keep_verified("order", AccessChange(outcome="already_in_effect", verified_at=START))
         assert [change.id for change in of_the_sync.verified()] == ["t1", "t2"], "where nothing is different, none is"
-        of_the_sync.settle(["t1"])
+        of_the_sync.settle({"t1": journal.verified()[0].verified_at})
         assert [change.added for change in journal.verified()] == [(membership("p2", "g"),)]
 
 

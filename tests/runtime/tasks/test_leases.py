@@ -8,6 +8,7 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.tasks import Journal, TaskEvents
+from ploy_connector_aws.runtime.tasks.journal import ACKNOWLEDGED
 from ploy_connector_aws.spec import AccessRequest
 from tests.runtime.double import Crash
 from tests.runtime.pictures import START
@@ -192,6 +193,51 @@ def test_a_true_report_is_sent_although_the_lease_is_said_to_be_lost(stage: Stag
     runtime.close()
 
 
+def test_a_true_report_that_crosses_a_new_lease_is_sent_under_that_and_not_made_again(stage: Stage) -> None:
+    stage.queue.order("grant", "ann", "g")
+    runtime = Runtime(stage)
+    runtime.poll.step()
+    runtime.worker.step()
+    stage.clock.move(61)
+    # Ploy gives the task again, and the report under the old lease comes before that answer is heard.
+    wish = wire.LeaseRequest(request_id="again", holder=runtime.journal.holder, most=1)
+    answer = stage.queue.lease_tasks("one", wish)
+    runtime.outbox.step()
+    (held,) = [runtime.journal.task(task.id) for task in answer.tasks]
+    assert held is not None
+    assert held.ending is not None
+    for task in answer.tasks:
+        runtime.journal.lease(task, stage.clock() + timedelta(seconds=task.lease_seconds))
+    stage.club.calls.clear()
+    runtime.worker.step()
+    runtime.outbox.step()
+    report = stage.queue.result(held.task.id)
+    assert isinstance(report, wire.TaskDone)
+    assert report.change is not None
+    assert (report.change.outcome, stage.club.calls) == ("applied", [])
+    runtime.close()
+
+
+def test_the_next_task_of_a_pair_waits_until_the_report_of_the_one_before_is_taken(stage: Stage) -> None:
+    first = stage.queue.order("grant", "ann", "g")
+    runtime = Runtime(stage)
+    runtime.poll.step()
+    runtime.worker.step()
+    held = runtime.journal.task(first)
+    assert held is not None
+    another = held.task.model_copy(update={"id": "another", "kind": "revoke", "lease_id": "l2"})
+    runtime.journal.lease(another, held.lease_ends_at)
+    assert runtime.board.take() is None
+    runtime.outbox.step()
+    taken = runtime.board.take()
+    assert taken is not None
+    assert taken.task.id == "another"
+    older = another.model_copy(update={"id": "older", "created_at": another.created_at - timedelta(hours=1)})
+    runtime.journal.lease(older, held.lease_ends_at)
+    assert runtime.board.take() is None, "nobody works on a pair beside another"
+    runtime.close()
+
+
 def test_a_report_of_a_task_that_somebody_else_got_is_refused_and_what_was_verified_is_kept(
     stage: Stage,
 ) -> None:
@@ -323,6 +369,10 @@ def test_of_two_tasks_on_one_pair_the_younger_waits_whatever_ploy_gives_out(stag
     assert older.task.id == "older"
     assert runtime.board.take() is None
     runtime.board.release(older)
+    while runtime.worker.step():
+        pass
+    assert [request.request_id for request in stage.club.calls] == ["older"]
+    runtime.journal.end(older.task, ACKNOWLEDGED, START)
     while runtime.worker.step():
         pass
     assert [request.request_id for request in stage.club.calls] == ["older", "younger"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.runtime.tasks.doing import to_last_report
+from ploy_connector_aws.runtime.tasks.journal import ACKNOWLEDGED
 
 from .stage import Runtime, Stage
 
@@ -61,7 +63,7 @@ def test_a_report_under_a_lease_that_was_lost_is_dropped_and_noted(
     runtime.close()
 
 
-def test_a_dropped_task_that_is_leased_again_is_done_again(stage: Stage) -> None:
+def test_what_was_done_is_reported_when_the_task_is_leased_again_although_its_report_was_dropped(stage: Stage) -> None:
     runtime = done(stage)
     stage.clock.move(61)
     stage.queue.lease_tasks("one", wire.LeaseRequest(request_id="other", holder="other", most=1))
@@ -71,7 +73,22 @@ def test_a_dropped_task_that_is_leased_again_is_done_again(stage: Stage) -> None
     report = stage.queue.result("t1")
     assert isinstance(report, wire.TaskDone)
     assert report.change is not None
-    assert (report.change.outcome, stage.club.effects("t1")) == ("already_in_effect", 1)
+    assert (report.change.outcome, stage.club.effects("t1")) == ("applied", 1)
+
+
+def test_what_was_ended_and_begins_anew_is_not_said_to_have_changed_nothing(stage: Stage) -> None:
+    runtime = done(stage)
+    runtime.outbox.step()
+    held = runtime.journal.task("t1")
+    assert held is not None
+    assert held.ending == ACKNOWLEDGED
+    runtime.journal.lease(held.task, held.lease_ends_at)  # Ploy was restored from a backup
+    again = runtime.journal.task("t1")
+    assert again is not None
+    assert (again.report, again.ending) == (None, None)
+    report = to_last_report(again, "Nobody came to it.")
+    assert isinstance(report, wire.TaskFailed)
+    assert report.code == "state_unknown"
 
 
 def test_a_report_that_ploy_does_not_take_keeps_no_other_waiting(stage: Stage) -> None:
