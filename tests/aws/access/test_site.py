@@ -10,17 +10,17 @@ from ploy_connector_aws.aws.access.site import GROUP_KEPT, INSTANCE_KEPT
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.spec import AuthenticationError
 
-from .conftest import Desk
+from .conftest import NOON, Desk
 
 
 def test_the_instance_is_looked_for_again_after_five_minutes(desk: Desk) -> None:
     assert (timedelta(minutes=5), timedelta(seconds=60)) == (INSTANCE_KEPT, GROUP_KEPT)
     desk.grant("ana", "admins")
-    desk.clock.wait(299)
+    desk.clock.at = NOON + timedelta(seconds=299)
     desk.grant("ana", "admins")
     assert len(desk.called("ListInstances")) == 1
 
-    desk.clock.wait(1)
+    desk.clock.at = NOON + timedelta(seconds=300)
     desk.grant("ana", "admins")
     assert len(desk.called("ListInstances")) == 2
 
