@@ -36,9 +36,8 @@ def test_the_connector_hands_on_for_whom_it_works(customer: Customer) -> None:
     installed = find_connectors()["aws"]
     for serving in (mine, other):
         connector = installed.open(customer.settings, serving)
-        assert connector.hooks.test_connection().is_usable
         reading = connector.hooks.list_accounts(skip=frozenset())
-        next(reading)
+        next(page for page in reading if page.records)  # AWS was called by now
         budgets = {key[:2] for key in _REGISTRY}
         assert (serving.organisation, customer.settings["account_id"]) in budgets
         assert ("", customer.settings["account_id"]) not in budgets
@@ -47,4 +46,4 @@ def test_the_connector_hands_on_for_whom_it_works(customer: Customer) -> None:
         for _ in connector.hooks.list_resources(skip=frozenset()):
             pass
         del connector, reading
-    assert calls.count(("sts", "AssumeRole")) == 4
+    assert calls.count(("sts", "AssumeRole")) == 2

@@ -20,6 +20,7 @@ from ploy_connector_aws.spec import (
     Check,
     ConfigurationError,
     ConnectionReport,
+    Serving,
     hearing_checks,
 )
 from tests.aws.conftest import EXTERNAL_ID, SEED_POLICY
@@ -346,3 +347,10 @@ def test_with_the_smaller_policy_a_sync_of_those_scopes_is_denied_nothing(
     assert [page.scope for page in pages if page.failure is not None] == []
     assert [call.action for call in aws.calls if call.error_code] == []
     assert troubles(patient.examine()) == {}
+
+
+def test_who_counts_is_told_of_what_is_called_in_the_role(whole: Patient) -> None:
+    counted: set[tuple[str, str]] = set()
+    diagnose(whole.config, pauses=(), serving=Serving("acme", lambda *call: counted.add(call)))
+
+    assert {("sts", "AssumeRole"), ("identitystore", "ListUsers"), ("identitystore", "CreateGroupMembership")} < counted
