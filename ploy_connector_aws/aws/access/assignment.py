@@ -160,16 +160,16 @@ class AssignmentLink:
                 is_uncertain = ordered.is_uncertain or isinstance(error, TemporaryError)
                 return replace(ordered, answer=None, error=error, is_uncertain=is_uncertain)
             if not request_id or pause is None:
-                break
+                return replace(ordered, is_unfinished=True)
             self._site.wait(pause)
             try:
                 asked = {"InstanceArn": self._site.instance.arn, operation.request_id: request_id}
                 status = read(self._client, operation.follow, **asked).get(operation.status, {})
             except TemporaryError:
                 continue
-            except ConnectorError:
-                # Not to be allowed to ask how it went is no success: reading back has to tell.
-                break
+            except ConnectorError as error:
+                # Not to be allowed to ask how it went is no success, whatever is listed meanwhile.
+                return replace(ordered, error=error, is_unfinished=True)
         return ordered
 
     @contextmanager

@@ -155,6 +155,13 @@ class AccessChanger:
         """Let reading back decide, unless AWS said for certain that it changed nothing."""
         if ordered.error is not None and ordered.changed_nothing and not ordered.says_so_already:
             raise self._explain(ordered.error)
+        if ordered.is_unfinished:
+            why = f" {ordered.error.message}" if ordered.error is not None else ""
+            raise TemporaryError(
+                f"AWS took the order, but how it ended could not be learnt.{why}",
+                fix="Asking again is safe: it looks first, and changes only what is not so already.",
+                request_id=ordered.request_id,
+            )
         seen, trouble = self._read_back(link, direction)
         if seen is not None:
             return _Settled("already_in_effect" if ordered.changed_nothing else "applied", seen, ordered)

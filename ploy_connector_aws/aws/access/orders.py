@@ -46,6 +46,8 @@ class Ordered:
     """Why there is no answer."""
     is_uncertain: bool = False
     """An attempt was sent whose answer never came: it may have taken effect, or still may."""
+    is_unfinished: bool = False
+    """AWS took the order and works on it, and how that ends was not learnt. What is listed meanwhile proves nothing."""
 
     @property
     def says_so_already(self) -> bool:
