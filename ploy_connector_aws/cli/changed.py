@@ -27,6 +27,16 @@ _HEADLINES: dict[tuple[Order, str], str] = {
 }
 """By what was ordered and how it ended; a preview that finds nothing to do ends with 'nothing'."""
 
+_EFFECTS: dict[tuple[Order, str], str] = {
+    ("grant", "applied"): "What it opens:",
+    ("grant", "already_in_effect"): "What it opens:",
+    ("grant", "previewed"): "What it would open:",
+    ("revoke", "applied"): "What it closes:",
+    ("revoke", "already_in_effect"): "Ways that led through it, and are closed:",
+    ("revoke", "previewed"): "What it would close:",
+}
+"""What stands above the ways that an order opens or closes."""
+
 
 def print_change(
     out: Console, order: Order, request: AccessRequest, change: AccessChange, picture: Overlay | None
@@ -48,11 +58,8 @@ def print_change(
     out.print(_HEADLINES[order, ending].format(who=f"[bold]{who}[/]", what=f"[bold]{what}[/]"), soft_wrap=True)
     if change.verified_at is not None:
         out.print(f"  Read back from the source at {change.verified_at:%Y-%m-%d %H:%M:%S} UTC.")
-    would = "would " if change.outcome == "previewed" else ""
-    if order == "grant":
-        _print_ways(out, f"What it {would}open{'' if would else 's'}:", change.opened_paths, names)
-    else:
-        _print_ways(out, f"What it {would}close{'' if would else 's'}:", change.closed_paths, names)
+    paths = change.opened_paths if order == "grant" else change.closed_paths
+    _print_ways(out, _EFFECTS[order, change.outcome], paths, names)
     if not change.effects_complete:
         out.print("  [yellow]More may be opened or closed than could be read.[/]")
     if order == "revoke":

@@ -64,7 +64,9 @@ class AccessChange(Frozen):
         default=(), description="After a grant: what the account can reach through it."
     )
     closed_paths: tuple[AccessPath, ...] = Field(
-        default=(), description="After a revoke: the ways that it closed, whether or not others lead to the same."
+        default=(),
+        description="After a revoke: the ways that led through it, closed now or before, whether or not others lead to "
+        "the same.",
     )
     effects_complete: bool = Field(
         default=False, description="False means that more may have been opened or closed than is named."
@@ -81,7 +83,8 @@ class AccessChange(Frozen):
         description="From when the knowledge is that the remaining paths are all; each of them was read again since.",
     )
     sessions_end_by: AwareDatetime | None = Field(
-        default=None, description="Until when sessions issued before the change may live; None means unknown."
+        default=None,
+        description="Until when, at the latest, sessions issued before it was read back may live; None means unknown.",
     )
     invisible_paths: tuple[str, ...] = Field(default=(), description="Kinds of path that cannot be seen.")
     warnings: tuple[str, ...] = ()

@@ -239,7 +239,7 @@ class Ploy:
         """Let a runtime keep a task."""
         lease = self.queue(integration_id).extend(task_id, extension)
         flags = self.integration(integration_id).flags
-        return wire.LeaseExtended(lease_seconds=int(lease.total_seconds()), flags=flags)
+        return wire.LeaseExtended(lease_seconds=max(1, int(lease.total_seconds())), flags=flags)
 
     def complete_task(self, integration_id: str, task_id: str, done: wire.TaskDone) -> wire.TaskStatus:
         """Take the report that a task was done."""

@@ -81,7 +81,7 @@ class TaskQueue:
             if not given:
                 return ()
             with self._store.transaction():
-                return tuple(self._to_wire(give(task, now)) for task in given)
+                return tuple(self._to_wire(give(task, now), now) for task in given)
 
     def is_answered(self, request: wire.LeaseRequest) -> bool:
         """Whether tasks were given out for this very wish: there is nothing to wait for then."""
@@ -101,7 +101,7 @@ class TaskQueue:
             if task.state == "queued":
                 self._tasks.note(task_id, TaskEvent(now, "taken_up_again", f"by {task.holder}"))
             self._renew(task, now)
-        return self._lease
+            return self._lease_of(task, now)
 
     def complete(self, task_id: str, done: wire.TaskDone) -> wire.TaskStatus:
         """Take the report that a task was done, and lay what it changed over the picture, in one transaction.
@@ -237,13 +237,17 @@ class TaskQueue:
 
     def _give(self, request: wire.LeaseRequest, task: OrderedTask, now: datetime) -> OrderedTask:
         lease_id = uuid.uuid4().hex
-        self._tasks.lease(task.id, lease_id, request, now + self._lease)
+        self._tasks.lease(task.id, lease_id, request, now + self._lease_of(task, now))
         self._tasks.note(task.id, TaskEvent(now, "leased", f"by {request.holder}"))
         return task._replace(lease_id=lease_id)
 
     def _renew(self, task: OrderedTask, now: datetime) -> OrderedTask:
-        self._tasks.renew(task.id, now + self._lease)
+        self._tasks.renew(task.id, now + self._lease_of(task, now))
         return task
+
+    def _lease_of(self, task: OrderedTask, now: datetime) -> timedelta:
+        """How long a lease lives: never beyond the deadline, so that nobody's wrong clock makes it a later one."""
+        return min(self._lease, task.deadline - now)
 
     def _known(self, task_id: str) -> OrderedTask:
         task = self._tasks.task(task_id)
@@ -271,7 +275,7 @@ class TaskQueue:
         if task.preview and task.kind == "check":
             raise NotAllowed("A check changes nothing; it has no preview.")
         try:
-            self._to_wire(task)
+            self._to_wire(task, task.created_at)
         except ValidationError as error:
             raise NotAllowed(reason_of(error)) from None
         self._tasks.add(task)
@@ -285,7 +289,7 @@ class TaskQueue:
         self._tasks.resolve(task_id, now)
         self._tasks.note(task_id, TaskEvent(now, "resolved", note))
 
-    def _to_wire(self, task: OrderedTask) -> wire.Task:
+    def _to_wire(self, task: OrderedTask, now: datetime) -> wire.Task:
         return wire.Task(
             id=task.id,
             kind=task.kind,
@@ -296,7 +300,7 @@ class TaskQueue:
             created_at=task.created_at,
             deadline=task.deadline,
             lease_id=task.lease_id or "",
-            lease_seconds=int(self._lease.total_seconds()),
+            lease_seconds=max(1, int(self._lease_of(task, now).total_seconds())),
         )
 
 

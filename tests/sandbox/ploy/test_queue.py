@@ -233,7 +233,7 @@ def test_a_lease_that_is_extended_keeps_the_task(acme: Customer, worker: Worker,
     worker.order("grant")
     (task,) = worker.lease()
 
-    for _ in range(20):
+    for _ in range(14):
         acme.clock.pass_by(minutes=4)
         worker.extend(task)
 

@@ -207,7 +207,7 @@ class QueueMachine(RuleBasedStateMachine):
                 expected.leases.append(task.lease_id)
                 leases.append(task.lease_id)
                 self.given.append(task)
-            expected.state, expected.lease_ends_at = "leased", self.clock.now + LEASE
+            expected.state, expected.lease_ends_at = "leased", min(self.clock.now + LEASE, expected.deadline)
 
     @precondition(lambda self: self.given)
     @rule(data=st.data())
@@ -220,7 +220,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert refusal_of(self.ploy.extend_lease, self.id, task.id, extension) == ("lease_lost" if is_lost else None)
 
         if not is_lost:
-            task.state, task.lease_ends_at = "leased", self.clock.now + LEASE
+            task.state, task.lease_ends_at = "leased", min(self.clock.now + LEASE, task.deadline)
 
     @precondition(lambda self: self.given)
     @rule(data=st.data(), is_done=st.booleans())

@@ -302,15 +302,16 @@ def test_a_task_that_nobody_reported_by_its_deadline_becomes_a_manual_task_that_
     assert worker.lease() == ()
 
 
-def test_while_a_lease_lives_nothing_is_decided_at_the_deadline(acme: Customer, worker: Worker) -> None:
-    order = worker.order("grant", deadline=acme.clock.now + timedelta(minutes=2))
+def test_no_lease_lives_longer_than_to_the_deadline(acme: Customer, worker: Worker) -> None:
+    order = worker.order("grant", deadline=acme.clock.now + timedelta(minutes=6))
     (task,) = worker.lease()
+    assert task.lease_seconds == 300
 
-    for _ in range(3):
-        acme.clock.pass_by(minutes=4)
-        assert worker.now(order).state == "leased"
-        worker.extend(task)
-    acme.clock.pass_by(minutes=5)
+    acme.clock.pass_by(minutes=4)
+    assert worker.extend(task).lease_seconds == 120
+    acme.clock.pass_by(seconds=119)
+    assert worker.now(order).state == "leased"
+    acme.clock.pass_by(seconds=1)
 
     assert worker.now(order).state == "manual"
     with pytest.raises(TaskGone) as caught:
