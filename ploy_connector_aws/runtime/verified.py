@@ -151,6 +151,27 @@ def find_settled(run: Run, changes: Iterable[VerifiedChange]) -> dict[str, datet
     return {change.id: change.verified_at for change in changes if run.has_seen(change.scope, change.verified_at)}
 
 
+def fold(changes: Iterable[VerifiedChange]) -> tuple[dict[str, tuple[Grant, str]], set[str]]:
+    """Say what several changes come to: the last word on each grant.
+
+    Args:
+        changes: In the order in which they were verified.
+
+    Returns:
+        The grants that are held now, with their scopes, by id; and the ids of those that are held no more.
+    """
+    added: dict[str, tuple[Grant, str]] = {}
+    removed: set[str] = set()
+    for change in changes:
+        for grant in change.added:
+            removed.discard(grant.id)
+            added[grant.id] = grant, change.scope
+        for grant in change.removed:
+            added.pop(grant.id, None)
+            removed.add(grant.id)
+    return added, removed
+
+
 class Overlay:
     """A run with the verified changes laid over it that it has not seen.
 
@@ -163,16 +184,8 @@ class Overlay:
         self.run = run
         self.changes = tuple(change for change in changes if not run.has_seen(change.scope, change.verified_at))
         """Those that the run has not seen."""
-        self.removed: set[str] = set()
-        """Ids of grants that are held no more."""
-        self._added: dict[str, tuple[Grant, str]] = {}
-        for change in self.changes:
-            for grant in change.added:
-                self.removed.discard(grant.id)
-                self._added[grant.id] = grant, change.scope
-            for grant in change.removed:
-                self._added.pop(grant.id, None)
-                self.removed.add(grant.id)
+        self._added, self.removed = fold(self.changes)
+        """The grants that are held now, and the ids of those that are held no more."""
 
     def added(self) -> Iterator[StoredRecord]:
         """The grants that are held now, by id. One whose holder or entitlement the run does not know is left out."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ploy_connector_aws.runtime import schema
 from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import UnusableStore, explained
-from ploy_connector_aws.runtime.verified import VerifiedChange
+from ploy_connector_aws.runtime.verified import VerifiedChange, fold
 from ploy_connector_aws.spec import AccessPath, Entitlement, Grant, RecordKey
 
 _log = logging.getLogger(__name__)
@@ -159,16 +159,10 @@ class _Edges:
 
     def __init__(self, db: sqlite3.Connection, changes: Iterable[VerifiedChange]) -> None:
         self._db = db
-        self._removed: set[str] = set()
-        added: dict[str, Grant] = {}
-        for change in changes:
-            for grant in change.removed:
-                added.pop(grant.id, None)
-                self._removed.add(grant.id)
-            added.update((grant.id, grant) for grant in change.added)
+        added, removed = fold(changes)
+        self._removed = removed | added.keys()  # an added grant takes the place of the one that was read
         self._added: dict[_Node, list[_Edge]] = {}
-        self._removed |= added.keys()  # an added grant takes the place of the one that was read
-        for grant in added.values():
+        for grant, _ in added.values():
             edge = _Edge(grant.id, grant.entitlement_id, grant.model_dump_json(exclude_defaults=True).encode())
             self._added.setdefault(_Node(grant.principal_kind, grant.principal_id), []).append(edge)
 
