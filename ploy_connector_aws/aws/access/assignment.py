@@ -6,9 +6,6 @@ AWS makes and deletes assignments in the background: the order is answered at on
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +25,7 @@ from ploy_connector_aws.config import PLOY_PARTITION
 from ploy_connector_aws.spec import AccessRequest, ConnectorError, NotFound, Refused, TemporaryError
 
 from .orders import ACCOUNT_ASSIGNMENT, Ordered, WriteWindow
+from .outstanding import PLACES, outstanding_in
 from .plan import Direction, Plan, Seen
 from .site import Site
 from .targets import DirectAssignment
@@ -37,11 +35,6 @@ FOLLOW_PAUSES_SECONDS = (1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 5.0, 5.0, 8.0, 8.0, 10.0,
 
 FOLLOW_SECONDS = sum(FOLLOW_PAUSES_SECONDS)
 """How long AWS is given to end what it began."""
-
-OUTSTANDING = 10
-"""So many may be under way in one instance at once (AWS's quota "outstanding account assignments")."""
-
-_SLOT_PAUSES_SECONDS = (1.0,) * 30
 
 
 @dataclass(frozen=True)
@@ -88,7 +81,7 @@ class AssignmentLink:
         self.wanted = to_assignment(USER, target.user_id, request.entitlement_id)
         self.warnings: tuple[str, ...] = ()
 
-    def look(self) -> Seen:
+    def look(self, *, again: bool = False) -> Seen:  # noqa: ARG002 - nothing of it is remembered
         """See whether the person is assigned; and that there is such a person and such an instance."""
         if self._site.instance.arn.rpartition("/")[2] != self._target.instance_id:
             raise NotFound(
@@ -116,10 +109,10 @@ class AssignmentLink:
         operation = _OPERATIONS[direction]
         window = WriteWindow(self._site, self._request.write_before, afterwards_seconds=FOLLOW_SECONDS)
         window.guard(self._client, operation.write)
-        with self._slot() as is_mine:
-            if not is_mine:
+        with outstanding_in(self._site.instance.arn).place(self._site) as place:
+            if place is None:
                 return Ordered(
-                    error=TemporaryError(f"{OUTSTANDING} changes of assignments are under way already, as many as may.")
+                    error=TemporaryError(f"{PLACES} changes of assignments are under way already, as many as may.")
                 )
             ordered = window.send(
                 self._client,
@@ -131,7 +124,9 @@ class AssignmentLink:
                 PrincipalType=USER.aws,
                 PrincipalId=self._target.user_id,
             )
-            return ordered if ordered.answer is None else self._follow(operation, ordered, ordered.answer)
+            followed = ordered if ordered.answer is None else self._follow(operation, ordered, ordered.answer)
+            place.is_open = ordered.is_uncertain or followed.is_unfinished
+            return followed
 
     def read_back(self) -> Seen:
         """See whether the person is assigned, directly and not through a group."""
@@ -171,21 +166,6 @@ class AssignmentLink:
                 # Not to be allowed to ask how it went is no success, whatever is listed meanwhile.
                 return replace(ordered, error=error, is_unfinished=True)
         return ordered
-
-    @contextmanager
-    def _slot(self) -> Iterator[bool]:
-        slots = _slots_of(self._site.instance.arn)
-        is_mine = slots.acquire(blocking=False)
-        for pause in _SLOT_PAUSES_SECONDS:
-            if is_mine:
-                break
-            self._site.wait(pause)
-            is_mine = slots.acquire(blocking=False)
-        try:
-            yield is_mine
-        finally:
-            if is_mine:
-                slots.release()
 
     @property
     def _client(self) -> BaseClient:
@@ -268,14 +248,3 @@ def to_failure(reason: str, target: DirectAssignment) -> ConnectorError:
     if reason.startswith("Received a 404 status error"):
         return NotFound("AWS says that something of what the assignment names does not exist (any more).")
     return TemporaryError("AWS began the change of the assignment and had a trouble of its own with it.")
-
-
-def _slots_of(instance_arn: str) -> threading.BoundedSemaphore:
-    with _SLOTS_LOCK:
-        return _SLOTS.setdefault(instance_arn, threading.BoundedSemaphore(OUTSTANDING))
-
-
-_SLOTS: dict[str, threading.BoundedSemaphore] = {}
-"""What may still be begun, by instance: for all threads and integrations of this process."""
-
-_SLOTS_LOCK = threading.Lock()

@@ -124,7 +124,7 @@ class AccessChanger:
             if plan.is_empty and not request.preview:
                 # A look may be answered from before a change that was made a moment ago (AWS.md section 3.4).
                 self._clock.wait(SECOND_LOOK_SECONDS)
-                before = link.look()
+                before = link.look(again=True)
                 plan = plan_change(direction, link.wanted, before)
             if not plan.is_empty:
                 link.check()

@@ -28,8 +28,11 @@ class Link(Protocol):
         """What a person should know of a change; after ``look``."""
         ...
 
-    def look(self) -> Seen:
+    def look(self, *, again: bool = False) -> Seen:
         """See whether the edge is there, in the read session.
+
+        Args:
+            again: Believe nothing that was remembered from before.
 
         Raises:
             NotFound: The person or the thing does not exist.

@@ -110,12 +110,13 @@ class Site:
         """The parameter that names the store."""
         return {"IdentityStoreId": self.instance.identity_store_id}
 
-    def read_group(self, group_id: str, known_name: str | None) -> Entitlement:
+    def read_group(self, group_id: str, known_name: str | None, *, anew: bool = False) -> Entitlement:
         """Read a group, as the lists emit it.
 
         Args:
             group_id: The group.
             known_name: Its name as far as known: then one call is enough.
+            anew: Also if it was read a short while ago.
 
         Raises:
             NotFound: The store has no such group.
@@ -123,7 +124,7 @@ class Site:
         """
         now = self.now()
         self._groups = {id_: kept for id_, kept in self._groups.items() if kept.until > now}
-        if group_id not in self._groups:
+        if anew or group_id not in self._groups:
             self._groups[group_id] = _Kept(self._find_group(group_id, known_name), now + GROUP_KEPT)
         return self._groups[group_id].thing
 

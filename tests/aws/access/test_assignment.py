@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.access import assignment
-from ploy_connector_aws.aws.access.assignment import FOLLOW_PAUSES_SECONDS, FOLLOW_SECONDS, OUTSTANDING
+from ploy_connector_aws.aws.access.assignment import FOLLOW_PAUSES_SECONDS, FOLLOW_SECONDS
 from ploy_connector_aws.aws.access.orders import WRITE_SECONDS
+from ploy_connector_aws.aws.access.outstanding import KEPT, PLACES, Place, outstanding_in
 from ploy_connector_aws.sandbox.aws import Assignment, Group, SandboxAws
 from ploy_connector_aws.spec import NotFound, PermissionMissing, Refused, TemporaryError
 from tests.aws.conftest import DEV, EXTERNAL_ID, PROD, Customer
@@ -209,20 +211,67 @@ def test_it_is_begun_only_if_what_aws_does_in_the_background_ends_in_time_too(de
 
 
 def test_ten_at_most_are_under_way_at_once_for_all_of_the_process(desk: Desk) -> None:
-    slots = assignment._slots_of(desk.seeded.instance_arn)
-    for _ in range(OUTSTANDING):
-        assert slots.acquire(blocking=False)
-    with pytest.raises(TemporaryError, match="10 changes of assignments are under way already") as busy:
-        ask(desk, "grant")
-    assert (busy.value.changed_nothing, desk.called("CreateAccountAssignment")) == (True, [])
+    with ExitStack() as taken:
+        places = [_take(taken, desk) for _ in range(PLACES)]
+        with pytest.raises(TemporaryError, match="10 changes of assignments are under way already") as busy:
+            ask(desk, "grant")
+        assert (busy.value.changed_nothing, desk.called("CreateAccountAssignment")) == (True, [])
+        for place in places:
+            place.is_open = False
 
-    slots.release()
-    assert ask(desk, "grant").outcome == "applied"
-    # The place is given back, however an order ends.
-    desk.aws.faults.deny("DeleteAccountAssignment")
-    with pytest.raises(PermissionMissing):
-        desk.revoke("bo", desk.role(PROD, "Reader"))
-    assert slots.acquire(blocking=False)
+    # The place is given back, however an order ends that AWS has ended.
+    for _ in range(PLACES):
+        assert ask(desk, "grant").outcome == "applied"
+        assert desk.revoke("bo", desk.role(PROD, "Reader")).outcome == "applied"
+    desk.aws.faults.deny("CreateAccountAssignment")
+    for _ in range(PLACES + 1):
+        with pytest.raises(PermissionMissing):
+            ask(desk, "grant")
+
+
+UNCLEAR: dict[str, Callable[[Desk], object]] = {
+    "the answer is lost": lambda desk: desk.aws.faults.cut_connection(
+        1, "CreateAccountAssignment", times=3, afterwards=True
+    ),
+    "how it goes cannot be asked": lambda desk: desk.aws.faults.deny("DescribeAccountAssignmentCreationStatus"),
+    "it is not ended in time": lambda desk: setattr(desk.seeded.instance.assigning, "go_on", lambda: None),
+}
+
+
+@pytest.mark.parametrize("trouble", UNCLEAR)
+def test_a_change_whose_end_was_not_learnt_keeps_its_place_for_a_bounded_time(desk: Desk, trouble: str) -> None:
+    go_on = desk.seeded.instance.assigning.go_on
+    UNCLEAR[trouble](desk)
+    with suppress(TemporaryError, PermissionMissing):
+        ask(desk, "grant")
+    began_at = desk.clock.at
+    desk.aws.faults.reset()
+    desk.seeded.instance.assigning.go_on = go_on  # type: ignore[method-assign]
+
+    with ExitStack() as taken:
+        for _ in range(PLACES - 1):
+            _take(taken, desk)
+        with outstanding_in(desk.seeded.instance_arn).place(desk.clock) as place:
+            assert place is None
+        desk.clock.at = began_at + KEPT
+        with outstanding_in(desk.seeded.instance_arn).place(desk.clock) as place:
+            assert place is not None
+
+
+def test_an_order_that_broke_off_keeps_its_place_too(desk: Desk) -> None:
+    with pytest.raises(KeyboardInterrupt), outstanding_in(desk.seeded.instance_arn).place(desk.clock):
+        raise KeyboardInterrupt
+    with ExitStack() as taken:
+        for _ in range(PLACES - 1):
+            _take(taken, desk)
+        with outstanding_in(desk.seeded.instance_arn).place(desk.clock) as place:
+            assert place is None
+
+
+def _take(taken: ExitStack, desk: Desk) -> Place:
+    place = taken.enter_context(outstanding_in(desk.seeded.instance_arn).place(desk.clock))
+    assert place is not None
+    return place
 
 
 def test_many_orders_at_once_stay_within_the_quota_and_all_succeed(desk: Desk) -> None:
@@ -252,7 +301,7 @@ def test_many_orders_at_once_stay_within_the_quota_and_all_succeed(desk: Desk) -
     for each in desks:
         each.changer.close()
     assert set(outcomes) == {"applied"}
-    assert max(most) <= OUTSTANDING
+    assert max(most) <= PLACES
 
 
 def test_a_group_that_opens_it_too_is_a_remaining_way(desk: Desk) -> None:

@@ -255,3 +255,15 @@ def test_a_user_of_whom_aws_only_says_that_the_membership_does_not_exist_is_not_
     with pytest.raises(NotFound) as gone:
         getattr(desk, direction)("ana", "admins")
     assert gone.value.kind == "USER"
+
+
+def test_a_group_that_was_looked_at_a_moment_ago_and_is_gone_is_no_success(desk: Desk) -> None:
+    desk.grant("dee", "admins")
+    desk.seeded.delete_group("admins")
+    desk.aws.faults.answer(
+        "GetGroupMembershipId", "ResourceNotFoundException", members={"ResourceType": "GROUP_MEMBERSHIP"}
+    )
+
+    with pytest.raises(NotFound) as gone:
+        desk.revoke("dee", "admins")
+    assert gone.value.kind == "GROUP"

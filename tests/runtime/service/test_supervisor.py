@@ -210,7 +210,7 @@ def test_a_connector_that_cannot_be_opened_fails_alone_and_is_tried_again(house:
         house.until(lambda: house.reasons()["one"] == [])
 
 
-@pytest.mark.parametrize("ends", ["by an error", "by itself"])
+@pytest.mark.parametrize("ends", ["by an error", "by the exit of a connector", "by itself"])
 def test_a_loop_that_ends_is_made_anew_and_nothing_else_notices(
     house: House, ends: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -226,6 +226,8 @@ def test_a_loop_that_ends_is_made_anew_and_nothing_else_notices(
                 self._place.wishes.ask()  # so that the poll interval is known
                 if ends == "by an error":
                     raise ValueError("token-do-not-show")
+                if ends == "by the exit of a connector":
+                    raise SystemExit("token-do-not-show")
                 return
             HelloLoop(self._place).run(stop)
 
