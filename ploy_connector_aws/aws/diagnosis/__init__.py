@@ -1,6 +1,6 @@
 """The permission doctor: what is missing, too much or dangerous about an integration, and what to do about it.
 
-- `examination`: all of it, from entering the role to the report
+- `examination`: all of it, from entering the role to the report; `verdicts`: the checks of what was seen so far
 - `entry`: whose credentials Ploy has, and whether the external id is what lets it in; `trust_policy`: what the role
   itself says of that
 - `own_role`: the role's policies as IAM tells them; `evaluation`: what they allow; `excess`: what of it is too much

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
 
-from ploy_connector_aws.aws.errors import RegionNotEnabled
 from ploy_connector_aws.aws.permissions import KMS_DECRYPT
 from ploy_connector_aws.aws.session import SHORT, ReadSession
 from ploy_connector_aws.config import AwsConfig
@@ -15,15 +15,16 @@ from ploy_connector_aws.spec import Check, ConnectionReport, Failure, Serving, t
 from .directory import LIST_INSTANCES, Directory, probe_directory
 from .entry import read_entry
 from .evaluation import OwnRole
-from .excess import UNNEEDED, check_excess
-from .findings import failed, skipped
-from .instance import FIND_INSTANCE, check_instance, tell_kind
+from .excess import UNNEEDED
+from .findings import skipped
+from .instance import FIND_INSTANCE, tell_kind
 from .needs import is_needed, listed_actions
 from .own_role import read_own_role
-from .permissions import KMS_FEATURE, REGION, Facts, check_key, check_permission, name_of
+from .permissions import KMS_FEATURE, REGION, Facts, name_of
 from .probes import Probed
 from .services import SERVICES, Results
-from .trust_policy import TRUST_POLICY, check_trust_policy
+from .trust_policy import TRUST_POLICY
+from .verdicts import OF_DIRECTORY, judge, judge_so_far
 
 PAUSES_SECONDS = (1.0, 2.0)
 """Between attempts to enter a role that may have been made just now."""
@@ -34,7 +35,7 @@ _THREADS = 12
 def diagnose(
     config: AwsConfig,
     pauses: Sequence[float] = PAUSES_SECONDS,
-    wait: Callable[[float], object] = time.sleep,
+    sleep: Callable[[float], object] = time.sleep,
     serving: Serving | None = None,
 ) -> ConnectionReport:
     """Try everything that the settings need. Nothing is changed in AWS.
@@ -42,14 +43,15 @@ def diagnose(
     Args:
         config: The integration's settings.
         pauses: Seconds to wait before each further attempt to enter the role.
-        wait: Sleeps.
+        sleep: Sleeps.
         serving: For whom it is tried.
     """
     session = ReadSession(config, "check", SHORT, serving=serving)
     try:
-        entry = read_entry(session, pauses, wait)
+        entry = read_entry(session, pauses, sleep)
         tell_checks(entry.checks)
-        others = _leave_out(config, entry.failed_check) if entry.failed_check else _examine(session)
+        failed_check = entry.failed_check
+        others = _leave_out(config, failed_check) if failed_check else _examine(session, entry.checks)
         return ConnectionReport(checks=(*entry.checks, *others))
     finally:
         session.close()
@@ -65,29 +67,42 @@ def _leave_out(config: AwsConfig, failed_check: str) -> Iterator[Check]:
     yield skipped(UNNEEDED, why)
 
 
-def _examine(session: ReadSession) -> Iterator[Check]:
-    config = session.config
-    wanted = {action.iam: action for action in listed_actions(config) if is_needed(action, config)}
+def _examine(session: ReadSession, entered: Sequence[Check]) -> Iterator[Check]:
+    """Try all parts at the same time; tell what is certain of it whenever one is done."""
+    wanted = {action.iam: action for action in listed_actions(session.config) if is_needed(action, session.config)}
     with ThreadPoolExecutor(_THREADS) as threads:
         own_role = threads.submit(_read_own_role, session)
         directory = threads.submit(_probe_directory, session, wanted.keys()) if LIST_INSTANCES in wanted else None
-        services = [
-            threads.submit(
+        services = {
+            client: threads.submit(
                 _probe_service, session, client, {iam for iam, action in wanted.items() if action.client == client}
             )
             for client in SERVICES
             if any(action.client == client for action in wanted.values())
-        ]
-    role, unread = own_role.result()
+        }
+        under_way: set[Future[Any]] = {own_role, *services.values(), *([directory] if directory else [])}
+        while under_way:
+            under_way = wait(under_way, return_when=FIRST_COMPLETED).not_done
+            if under_way and own_role.done():
+                tried = {client for client, each in services.items() if each.done()}
+                seen = directory.result() if directory and directory.done() else None
+                facts = _gather(session.config, own_role.result(), [services[each].result() for each in tried], seen)
+                waiting = ({action.client for action in wanted.values()} - tried) - (OF_DIRECTORY if seen else set())
+                tell_checks((*entered, *judge_so_far(facts, waiting)))
     seen = directory.result() if directory else Directory()
-    probed = _merge([each.result() for each in services], seen)
-    facts = Facts(config, probed, seen, tell_kind(config, seen, role), role, unread)
-    yield _judge_trust(facts)
-    yield _judge_region(facts)
-    yield check_instance(config, seen, facts.kind)
-    yield from (check_permission(action, facts) for action in listed_actions(config))
-    yield check_key(facts)
-    yield check_excess(role, config) if role else _skip_unread(UNNEEDED, facts)
+    return judge(_gather(session.config, own_role.result(), [each.result() for each in services.values()], seen))
+
+
+def _gather(
+    config: AwsConfig,
+    own_role: tuple[OwnRole | None, Failure | None],
+    services: Iterable[Results],
+    directory: Directory | None,
+) -> Facts:
+    seen = directory or Directory()
+    probed = {action: each for results in (*services, seen.probed) for action, each in results.items()}
+    role, unread = own_role
+    return Facts(config, probed, seen, tell_kind(config, seen, role), role, unread)
 
 
 def _read_own_role(session: ReadSession) -> tuple[OwnRole | None, Failure | None]:
@@ -109,38 +124,3 @@ def _probe_service(session: ReadSession, client: str, wanted: Set[str]) -> Resul
         return SERVICES[client](session)
     except Exception as error:  # noqa: BLE001 - one broken part must not hide what the others showed
         return {action: Probed(error=error) for action in wanted}
-
-
-def _merge(results: Sequence[Results], directory: Directory) -> Mapping[str, Probed]:
-    return {action: probed for each in (*results, directory.probed) for action, probed in each.items()}
-
-
-def _judge_trust(facts: Facts) -> Check:
-    if facts.role is None:
-        return _skip_unread(TRUST_POLICY, facts)
-    return check_trust_policy(facts.role.trust_document, facts.config)
-
-
-def _skip_unread(name: str, facts: Facts) -> Check:
-    why = facts.unread.message if facts.unread else ""
-    return skipped(name, f"The role itself could not be read. {why}".rstrip())
-
-
-def _judge_region(facts: Facts) -> Check:
-    """The same answer means a Region that is not enabled and sessions that were revoked; other answers tell which."""
-    region = facts.config.region
-    unknown = next((each.error for each in facts.probed.values() if isinstance(each.error, RegionNotEnabled)), None)
-    if unknown is None:
-        message = f"AWS knows the role's sessions in {region}, the Region of the settings."
-        return Check(name=REGION, outcome="passed", message=message, method="probed")
-    if not any(not isinstance(each.error, RegionNotEnabled) for each in facts.probed.values()) and facts.role is None:
-        return failed(REGION, unknown)
-    return Check(
-        name=REGION,
-        outcome="failed",
-        message=f"AWS does not know the role's sessions in {region}, the Region of the settings, but does elsewhere: "
-        "the Region is not enabled for the AWS account.",
-        fix=f"Enable {region} for the AWS account, or name an enabled Region in the settings.",
-        request_id=unknown.request_id,
-        method="probed",
-    )

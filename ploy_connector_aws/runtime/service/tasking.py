@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
@@ -65,14 +64,22 @@ class _Counted(TaskEvents):
         self._integration_id = integration_id
         self._reporter = reporter
         self._one_at_a_time = threading.Lock()
+        self._untold: str | None = None
+        """The connection test of which Ploy could not be told."""
         self._wishes = wishes
         self._metrics = metrics
 
     def checks_so_far(self, task_id: str, attempt: int, number: int, report: ConnectionReport) -> None:
-        progress = wire.CheckProgress(check_id=f"{task_id}.{attempt}", number=number, report=report, task_id=task_id)
-        # Only for who watches: the task's own report has all of it.
-        with self._one_at_a_time, suppress(PlatformError):
-            self._reporter.report_check(self._integration_id, progress)
+        check_id = f"{task_id}.{attempt}"
+        progress = wire.CheckProgress(check_id=check_id, number=number, report=report, task_id=task_id)
+        with self._one_at_a_time:
+            if check_id == self._untold:
+                return
+            try:
+                self._reporter.report_check(self._integration_id, progress)
+            except PlatformError:
+                # Only for who watches: the task's own report has all of it, and must not wait for a Ploy in trouble.
+                self._untold = check_id
 
     def checked(self, report: ConnectionReport) -> None:
         self._wishes.note_report(report)

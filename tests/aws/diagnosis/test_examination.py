@@ -62,12 +62,9 @@ def test_the_role_of_the_guide_passes_every_check_within_ten_seconds(whole: Pati
     whole.set_policy(*SEED_POLICY["Statement"])
     # Of this process, which the local AWS is a part of: others may be at work on the machine.
     begun = time.process_time()
-    heard: list[ConnectionReport] = []
-    with hearing_checks(heard.append):
-        report = whole.examine()
+    report = whole.examine()
 
     assert time.process_time() - begun < 10
-    assert [each.checks for each in heard] == [report.checks[:4]]
     assert [(check.name, check.outcome) for check in report.checks] == [
         (name, "passed")
         for name in (
@@ -79,6 +76,62 @@ def test_the_role_of_the_guide_passes_every_check_within_ten_seconds(whole: Pati
     evaluated = {check.name for check in report.checks if check.method == "evaluated"}
     assert evaluated == {"trust-policy", DELETE, "unneeded-permissions"}
     assert (report.is_usable, report.is_blocked) == (True, False)
+
+
+OF_DIRECTORY = [f"permission:{action.iam}" for action in ACTIONS if action.client in ("identitystore", "sso-admin")]
+LATE = {
+    "ListQueues": {"region", "permission:sqs:ListQueues"},
+    "ListInstances": {"region", "find-instance", *OF_DIRECTORY, "permission:kms:Decrypt"},
+}
+"""By the call that takes its time, the checks that cannot be told before it has ended."""
+
+
+@pytest.mark.parametrize("slow", LATE)
+@pytest.mark.parametrize("denied", [(), ("sqs:ListQueues", "sso:ListInstances", "s3:ListAllMyBuckets")])
+def test_checks_are_told_as_they_come_in_and_stay_what_they_were(
+    whole: Patient, slow: str, denied: tuple[str, ...]
+) -> None:
+    heard: list[ConnectionReport] = []
+    names = {check.name for check in whole.examine().checks}
+    rest_was_told = threading.Event()
+
+    def hear(report: ConnectionReport) -> None:
+        heard.append(report)
+        if names - {check.name for check in report.checks} == LATE[slow]:
+            rest_was_told.set()
+
+    whole.aws.faults.before(slow, lambda: rest_was_told.wait(timeout=20))
+    whole.aws.faults.deny(*denied)
+    with hearing_checks(hear):
+        report = whole.examine()
+
+    assert rest_was_told.is_set()
+    assert heard[0].checks == report.checks[:4]
+    for each in heard:
+        assert each.checks == tuple(check for check in report.checks if check in each.checks)
+
+
+def test_nothing_is_told_of_permissions_before_the_role_s_own_policies_are_read(whole: Patient) -> None:
+    heard: list[ConnectionReport] = []
+    early: list[ConnectionReport] = []
+    before = len(whole.aws.calls)
+
+    def wait_for_the_others() -> None:
+        until = time.monotonic() + 20
+        others = {"ListQueues", "ListBuckets", "ListFunctions", "ListTables"}
+        while others - {call.operation for call in list(whole.aws.calls)[before:]} and time.monotonic() < until:
+            time.sleep(0.01)
+        early.extend(heard)
+
+    # IAM's own probe asks for the same.
+    for nth in (1, 2):
+        whole.aws.faults.before("GetAccountAuthorizationDetails", wait_for_the_others, nth=nth)
+    with hearing_checks(heard.append):
+        report = whole.examine()
+    assert early
+    assert {each.checks for each in early} == {report.checks[:4]}
+    for each in heard:
+        assert each.checks == tuple(check for check in report.checks if check in each.checks)
 
 
 def test_services_are_asked_at_the_same_time(whole: Patient) -> None:
@@ -173,7 +226,7 @@ def test_what_is_given_out_wrongly_is_worth_nothing_and_is_never_used(patient: P
 def test_a_role_made_just_now_is_asked_for_again_before_it_is_judged(patient: Patient) -> None:
     patient.aws.faults.answer("AssumeRole", "AccessDenied", status=403, times=2)
     waited: list[float] = []
-    report = diagnose(patient.config, pauses=(1.0, 2.0, 4.0), wait=waited.append)
+    report = diagnose(patient.config, pauses=(1.0, 2.0, 4.0), sleep=waited.append)
 
     assert troubles(report) == {}
     assert waited == [1.0, 2.0]

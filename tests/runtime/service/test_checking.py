@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.errors import PlatformUnavailable
 from ploy_connector_aws.runtime.service.checking import CHECK_EVERY_SECONDS, DailyCheck
+from ploy_connector_aws.runtime.service.tasking import _Counted
 from ploy_connector_aws.runtime.service.wishes import Wishes
 from ploy_connector_aws.spec import Check, ConnectionReport, Refused
 from tests.runtime.double import Source, open_directory
@@ -19,13 +21,16 @@ DRIFTED = ConnectionReport(checks=(Check(name="list", outcome="failed", message=
 
 
 class Ear:
-    """Hears what Ploy is told."""
+    """Hears what Ploy is told; while it is deaf, it hears that it cannot be reached."""
 
     def __init__(self) -> None:
         self.heard: list[wire.CheckProgress] = []
+        self.is_deaf = False
 
     def report_check(self, _: str, progress: wire.CheckProgress) -> wire.CheckStatus:
         self.heard.append(progress)
+        if self.is_deaf:
+            raise PlatformUnavailable("Ploy cannot be reached.")
         return wire.CheckStatus(check_id=progress.check_id, number=progress.number, is_final=True)
 
 
@@ -74,3 +79,15 @@ def test_a_test_is_made_again_after_a_day_and_sooner_only_while_blocked() -> Non
     assert [each.report for each in ear.heard] == [DRIFTED, OPEN_TO_ALL, OPEN_TO_ALL, DRIFTED]
     assert len({each.check_id for each in ear.heard}) == 4
     assert all(each.is_final for each in ear.heard)
+
+
+def test_a_test_does_not_wait_again_and_again_for_a_ploy_in_trouble(house: House) -> None:
+    ear = Ear()
+    events = _Counted("one", Wishes(), house.serve("one")._metrics, ear)  # type: ignore[arg-type]
+    ear.is_deaf = True
+    for number in (1, 2, 3):
+        events.checks_so_far("task", 1, number, DRIFTED)
+    ear.is_deaf = False
+    events.checks_so_far("task", 2, 1, DRIFTED)
+    events.checks_so_far("task", 2, 2, DRIFTED)
+    assert [(each.check_id, each.number) for each in ear.heard] == [("task.1", 1), ("task.2", 1), ("task.2", 2)]
