@@ -6,12 +6,12 @@ It imports no AWS library, as every host reads the manifest that is made of it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID
-from ploy_connector_aws.spec import Document, Link, OperatorValue, Step, Wizard, WizardField
+from ploy_connector_aws.spec import Document, Link, OperatorValue, Step, Wizard, WizardField, render
 
 from .features import CUSTOMER_MANAGED_KEY, FEATURES, features_of
 from .permissions import DIRECT_ASSIGNMENTS, KMS_DECRYPT, STATEMENTS, Action, render_statement
@@ -49,6 +49,15 @@ def make_wizard() -> Wizard:
             ),
         ),
     )
+
+
+def render_policy(features: Collection[str]) -> str:
+    """Render the permission policy of the set-up.
+
+    Args:
+        features: The names of the chosen ones.
+    """
+    return render(_policy(), "json", values={}, features=features)
 
 
 def _account() -> Step:

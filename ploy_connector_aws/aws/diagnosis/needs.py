@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
 
-from ploy_connector_aws.aws.features import FEATURES, features_of
-from ploy_connector_aws.aws.permissions import (
-    ACTIONS,
-    DIRECT_ASSIGNMENTS,
-    KMS_DECRYPT,
-    STATEMENTS,
-    Action,
-    render_statement,
-)
-from ploy_connector_aws.config import SCOPE_NEEDS, AwsConfig
+from ploy_connector_aws.aws.features import CUSTOMER_MANAGED_KEY, FEATURES, features_of
+from ploy_connector_aws.aws.permissions import ACTIONS, DIRECT_ASSIGNMENTS, Action
+from ploy_connector_aws.aws.setup import render_policy
+from ploy_connector_aws.config import AwsConfig
+from ploy_connector_aws.spec import choose_features
 
 
 def listed_actions(config: AwsConfig) -> tuple[Action, ...]:
@@ -25,15 +18,7 @@ def listed_actions(config: AwsConfig) -> tuple[Action, ...]:
 
 def is_needed(action: Action, config: AwsConfig) -> bool:
     """Whether anything that the settings name needs the action."""
-    return any(_is_chosen(feature, config) for feature in features_of(action))
-
-
-def _is_chosen(name: str, config: AwsConfig) -> bool:
-    if name in SCOPE_NEEDS:
-        return config.includes(name)
-    feature = next(each for each in FEATURES if each.name == name)
-    is_on = bool(getattr(config, feature.setting)) if feature.setting else feature.is_default
-    return is_on and all(_is_chosen(need, config) for need in feature.needs)
+    return not set(_chosen(config)).isdisjoint(features_of(action))
 
 
 def render_needed_policy(config: AwsConfig, *, with_key: bool) -> str:
@@ -43,14 +28,11 @@ def render_needed_policy(config: AwsConfig, *, with_key: bool) -> str:
         config: The integration's settings.
         with_key: Whether to allow, too, what a customer managed key needs.
     """
-    document = {"Version": "2012-10-17", "Statement": list(_statements(config, with_key))}
+    document = json.loads(render_policy((*_chosen(config), *([CUSTOMER_MANAGED_KEY] if with_key else []))))
     return json.dumps(document, separators=(",", ":"))
 
 
-def _statements(config: AwsConfig, with_key: bool) -> Iterator[Any]:
-    for statement in (*STATEMENTS, DIRECT_ASSIGNMENTS):
-        needed = [action.iam for action in statement if is_needed(action, config)]
-        if needed:
-            yield json.loads(render_statement(needed))
-    if with_key:
-        yield json.loads(render_statement([KMS_DECRYPT]))
+def _chosen(config: AwsConfig) -> tuple[str, ...]:
+    names = {feature.setting for feature in FEATURES if feature.setting}
+    settings = {name: list(value) if isinstance(value := getattr(config, name), tuple) else value for name in names}
+    return choose_features(FEATURES, settings=settings)
