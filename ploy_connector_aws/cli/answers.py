@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +15,9 @@ from ploy_connector_aws.spec import (
     Wizard,
     WizardField,
     choose_features,
+    read_answer,
     render,
+    show_answer,
     to_settings,
 )
 from ploy_connector_aws.spec.templates import find_placeholders
@@ -102,14 +103,10 @@ class Answers:
         schema = operators[name] if name in operators else self.schema_of(name)
         if is_visible and schema.get("writeOnly"):
             raise ValueError(f"{name} is a secret, which others could see here; it is asked for.")
-        pattern = schema.get("pattern")
-        if pattern and not re.search(pattern, text):
-            raise ValueError(f"{schema.get('title', name)} must look like {pattern}.")
-        read, what = _READ[schema.get("type", "string")]
         try:
-            self.values[name] = read(text)
-        except (KeyError, ValueError):
-            raise ValueError(f"{schema.get('title', name)} must be {what}.") from None
+            self.values[name] = read_answer(schema, text)
+        except ValueError as error:
+            raise ValueError(f"{schema.get('title', name)} {error}.") from None
 
     def make(self, names: Collection[str]) -> None:
         """Make those of the named values that a host makes, and that there are none of yet.
@@ -127,7 +124,7 @@ class Answers:
     def suggestion(self, asked: WizardField) -> str | None:
         """What a field is filled in with beforehand."""
         if asked.name in self.values:
-            return _to_text(self.values[asked.name])
+            return show_answer(self.values[asked.name])
         return render(asked.suggestion, "text", values=self._texts()) if asked.suggestion else None
 
     def document(self, document: Document) -> str:
@@ -156,27 +153,4 @@ class Answers:
         return None
 
     def _texts(self) -> dict[str, str]:
-        return {name: _to_text(value) for name, value in self.values.items()}
-
-
-def _to_text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ", ".join(value) if isinstance(value, list) else str(value)
-
-
-def _to_bool(text: str) -> bool:
-    return {"y": True, "yes": True, "n": False, "no": False}[text.lower()]
-
-
-def _to_list(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-_READ: dict[str, tuple[Callable[[str], Any], str]] = {
-    "string": (str, "text"),
-    "boolean": (_to_bool, "yes or no"),
-    "array": (_to_list, "a list with commas"),
-    "integer": (int, "a number"),
-}
-"""How an answer is read, by the type in the settings' schema, and what it must be."""
+        return {name: show_answer(value) for name, value in self.values.items()}

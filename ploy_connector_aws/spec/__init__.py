@@ -1,12 +1,13 @@
 """The public hook specification: everything that a connector or a host for connectors needs, and no AWS.
 
 Map: ``hooks`` (what is called), ``records`` (what is reported), ``pages`` (records inside scopes that prove
-completeness), ``changes`` (grant and revoke), ``reports`` (connection tests), ``errors`` (what may be raised),
-``manifest`` (what is known of a connector beforehand), ``wizard`` (its set-up as data), ``templates`` (how the wizard's
-documents and links are rendered), ``host`` (finding and opening connectors), ``serving`` (for whom an instance works,
-and who counts its calls).
+completeness), ``changes`` (grant and revoke), ``reports`` (connection tests) and ``progress`` (told while they are
+made), ``errors`` (what may be raised), ``manifest`` (what is known of a connector beforehand), ``wizard`` (its set-up
+as data), ``answers`` (how a host reads what was typed), ``templates`` (how the wizard's documents and links are
+rendered), ``host`` (finding and opening connectors), ``serving`` (for whom an instance works, who counts its calls).
 """
 
+from .answers import read_answer, show_answer
 from .changes import AccessChange, AccessPath, AccessRequest
 from .errors import (
     AuthenticationError,
@@ -84,7 +85,9 @@ __all__ = [
     "find_connectors",
     "hearing_checks",
     "hookimpl",
+    "read_answer",
     "render",
+    "show_answer",
     "tell_checks",
     "to_settings",
 ]

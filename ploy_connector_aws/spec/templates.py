@@ -2,7 +2,8 @@
 
 The whole language, so that a host that is not written in Python can do the same:
 
-1. ``{{ name }}`` stands for the value of that name. One space on each side; a name is ``[a-z][a-z0-9_]*``.
+1. ``{{ name }}`` stands for the value of that name. One space on each side; a name is ``[a-z][a-z0-9_]*``. A setting
+   that is no text stands as ``yes`` or ``no``, as a number, or as its items with ``, `` between them.
 2. A line that holds nothing but ``{{ if a b }}`` begins a part that is kept when at least one of the named features was
    chosen; a line that holds nothing but ``{{ end }}`` ends it. Parts may stand inside of parts. Both lines go; a part
    that is not kept goes with all its lines.

@@ -44,7 +44,9 @@ def inside(page: Page, world: LocalWorld) -> Page:
 def answer_account(page: Page) -> None:
     """Begin a set-up, and answer its first step with what the sandbox says."""
     page.get_by_role("button", name="Setup Amazon Web Services").click()
-    account_id, region = page.locator(".sandbox code").all_inner_texts()
+    said = page.locator(".sandbox code")
+    expect(said).to_have_count(2)
+    account_id, region = said.all_inner_texts()
     page.get_by_label("AWS account ID").fill(account_id)
     page.get_by_label("Region", exact=True).fill(region)
     page.get_by_role("button", name="Go on").click()

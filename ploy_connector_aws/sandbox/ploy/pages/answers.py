@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +18,9 @@ from ploy_connector_aws.spec import (
     Wizard,
     WizardField,
     choose_features,
+    read_answer,
     render,
+    show_answer,
     to_settings,
 )
 
@@ -156,7 +157,7 @@ class Answers:
 
     def _shown(self, asked: WizardField) -> str:
         if asked.name in self.settings:
-            return _to_text(self.settings[asked.name])
+            return show_answer(self.settings[asked.name])
         try:
             return render(asked.suggestion, "text", values=self._values()) if asked.suggestion else ""
         except TemplateError:
@@ -175,7 +176,7 @@ class Answers:
         return isinstance(required, list) and name in required
 
     def _values(self) -> dict[str, str]:
-        return {name: _to_text(value) for name, value in self.settings.items()}
+        return {name: show_answer(value) for name, value in self.settings.items()}
 
 
 def _read(schema: Mapping[str, Any], text: str, *, is_required: bool) -> JsonValue:
@@ -184,31 +185,15 @@ def _read(schema: Mapping[str, Any], text: str, *, is_required: bool) -> JsonVal
     Raises:
         ValueError: It is none; the message does not repeat it.
     """
-    kind = schema.get("type", "string")
-    if kind == "boolean":
-        return text == "on"
+    if schema.get("type") == "boolean":
+        return bool(text)  # a box that is not ticked is not in the form
     if not text:
         if is_required:
             raise ValueError("This is needed.")
         return None
     if len(text) > _LONGEST_ANSWER:
         raise ValueError(f"This is longer than {_LONGEST_ANSWER} characters.")
-    if "enum" in schema and text not in [str(each) for each in schema["enum"]]:
-        raise ValueError("This is none of the choices.")
-    if kind == "array":
-        return [part.strip() for part in text.split(",") if part.strip()]
-    if kind in ("integer", "number"):
-        try:
-            return int(text) if kind == "integer" else float(text)
-        except ValueError:
-            raise ValueError("This must be a number.") from None
-    pattern = schema.get("pattern")
-    if pattern and not re.search(str(pattern), text):
-        raise ValueError(f"This must look like {pattern}.")
-    return text
-
-
-def _to_text(value: JsonValue) -> str:
-    if isinstance(value, bool):
-        return "on" if value else ""
-    return ", ".join(str(each) for each in value) if isinstance(value, list) else str(value)
+    try:
+        return read_answer(schema, text)
+    except ValueError as error:
+        raise ValueError(f"This {error}.") from None

@@ -1,0 +1,62 @@
+"""What a person typed in a set-up, read as the setting's schema says; and a setting as text again.
+
+The text is what a host shows, and what stands for the setting in documents and links.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import JsonValue
+
+_YES = {"y", "yes", "on", "true"}
+_NO = {"n", "no", "off", "false"}
+
+
+def read_answer(schema: Mapping[str, Any], text: str) -> JsonValue:
+    """Turn a text into a setting.
+
+    Args:
+        schema: The setting's JSON Schema. Of it, ``type``, ``enum`` and ``pattern`` are looked at.
+        text: What was typed.
+
+    Raises:
+        ValueError: It is none. The message is the rest of a sentence that begins with the setting's title ("must be
+            a number"), and does not repeat the text.
+
+    Example:
+        >>> read_answer({"type": "array"}, "a, b")
+        ['a', 'b']
+    """
+    kind = schema.get("type", "string")
+    choices = [str(each) for each in schema.get("enum", ())]
+    if choices and text not in choices:
+        raise ValueError(f"must be one of {', '.join(choices)}")
+    if kind == "boolean":
+        if text.lower() not in _YES | _NO:
+            raise ValueError("must be yes or no")
+        return text.lower() in _YES
+    if kind == "array":
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if kind in ("integer", "number"):
+        try:
+            return int(text) if kind == "integer" else float(text)
+        except ValueError:
+            raise ValueError("must be a number") from None
+    pattern = schema.get("pattern")
+    if pattern and not re.search(str(pattern), text):
+        raise ValueError(f"must look like {pattern}")
+    return text
+
+
+def show_answer(value: JsonValue) -> str:
+    """Turn a setting into text: yes or no, the items of a list with commas, or as it is.
+
+    Args:
+        value: The setting.
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(str(each) for each in value) if isinstance(value, list) else str(value)

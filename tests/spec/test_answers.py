@@ -1,0 +1,59 @@
+"""Settings as people type them, and as they are shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import JsonValue
+
+from ploy_connector_aws.spec import read_answer, show_answer
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "value"),
+    [
+        ({}, "as it is ", "as it is "),
+        ({"type": "string", "pattern": "^[a-z]+$"}, "word", "word"),
+        ({"type": "string", "enum": ["a", "b"]}, "b", "b"),
+        ({"type": "integer", "enum": [1, 2]}, "2", 2),
+        ({"type": "boolean"}, "Yes", True),
+        ({"type": "boolean"}, "on", True),
+        ({"type": "boolean"}, "n", False),
+        ({"type": "array"}, " a,b c ,,", ["a", "b c"]),
+        ({"type": "integer"}, "-7", -7),
+        ({"type": "number"}, "1.5", 1.5),
+    ],
+)
+def test_a_text_becomes_the_setting_that_its_schema_describes(
+    schema: dict[str, Any], text: str, value: JsonValue
+) -> None:
+    read = read_answer(schema, text)
+    assert (read, type(read)) == (value, type(value))
+    assert read_answer(schema, show_answer(read)) == read
+
+
+@pytest.mark.parametrize(
+    ("schema", "wrong", "sentence"),
+    [
+        ({"pattern": "^[a-z]+$"}, "UPPER", "must look like ^[a-z]+$"),
+        ({"enum": ["a", "b"]}, "UPPER", "must be one of a, b"),
+        ({"type": "boolean"}, "UPPER", "must be yes or no"),
+        ({"type": "boolean"}, "", "must be yes or no"),
+        ({"type": "integer"}, "1.5", "must be a number"),
+        ({"type": "number"}, "UPPER", "must be a number"),
+    ],
+)
+def test_what_is_no_such_setting_is_said_without_repeating_it(
+    schema: dict[str, Any], wrong: str, sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=r"^must ") as refused:
+        read_answer(schema, wrong)
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(True, "yes"), (False, "no"), (["a", "b"], "a, b"), (7, "7"), ("as it is", "as it is")]
+)
+def test_a_setting_is_shown_as_text(value: JsonValue, text: str) -> None:
+    assert show_answer(value) == text
