@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import ssl
 from collections.abc import Callable
 from contextlib import closing
 from typing import TypeVar
@@ -52,18 +55,19 @@ class PlatformClient:
         retry: RetryPolicy | None = None,
         on_attempt: Callable[[str, str], None] | None = None,
     ) -> None:
-        parts = checked_url(url)
+        # A proxy has no way to this machine's own loopback.
+        trusts_environment = not is_loopback(checked_url(url).hostname or "")
         self._base = url.rstrip("/") + wire.API_PREFIX
         self._tokens = token_source
         self._retry = retry or RetryPolicy()
         self._on_attempt = on_attempt or (lambda _call, _status: None)
         try:
             self._http = httpx.Client(
+                verify=_trusted(trusts_environment),
                 transport=transport,
                 timeout=timeout,
-                # A redirect would take the token along; a proxy has no way to this machine's own loopback.
-                follow_redirects=False,
-                trust_env=not is_loopback(parts.hostname or ""),
+                follow_redirects=False,  # one would take the token along
+                trust_env=trusts_environment,
                 headers={"user-agent": "ploy-connector", "accept": f"application/json, {wire.PROBLEM_JSON}"},
             )
         except (ValueError, OSError) as error:
@@ -321,3 +325,16 @@ def _refusal(
     return REFUSALS.get(problem.code or "", PlatformRefused)(
         f"Ploy refused {_named(request)}: {said[:_LONGEST_TEXT]}", problem=problem, retry_after_seconds=retry_after
     )
+
+
+def _trusted(trusts_environment: bool) -> ssl.SSLContext:
+    """Whose certificates are believed: those that the environment names or, for all clients alike, the public ones."""
+    if trusts_environment and any(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")):
+        return httpx.create_ssl_context()
+    return _publicly_trusted()
+
+
+@functools.cache
+def _publicly_trusted() -> ssl.SSLContext:
+    """Read the public authorities once: that takes as long as some ten calls."""
+    return httpx.create_ssl_context(trust_env=False)
