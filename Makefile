@@ -14,7 +14,7 @@ demo: $(READY)  ## The main job on a local AWS and a local Ploy; ends by itself.
 	@$(BIN)/ploy-connector demo
 
 test: $(READY)  ## All tests.
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 check: $(READY)  ## Lint, format, types, layers, documents, manifest.
 	$(BIN)/ruff check .

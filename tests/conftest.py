@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from typing import Any
 
 from hypothesis import settings
@@ -20,9 +22,16 @@ settings.register_profile("long", max_examples=2000)
 
 def pytest_configure() -> None:
     """Before anything is imported that reads the environment, as moto and boto3 do."""
+    # botocore and moto keep hundreds of thousands of objects alive, which every full collection would look at again.
+    gc.set_threshold(20_000, 20, 20)
     check_chromium()
     forget_caller()
     aws_calls.pytest_configure()
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """More workers than processors: tests of the service wait for polls most of their time."""
+    return max(1, (os.cpu_count() or 1) * 3 // 2)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pkgutil
+from functools import cache
 
 import botocore
 import botocore.retries
@@ -19,6 +20,13 @@ def silence_botocore() -> None:
     A level on the parent logger would be undone by a level on a child; a filter on the logger itself cannot be. Each
     of botocore's modules has a logger of its own name, and new ones may show requests too, so none is left out.
     """
-    for package in (botocore, botocore.retries):
-        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            logging.getLogger(module.name).addFilter(_is_above_debug)
+    for name in _module_names():
+        logging.getLogger(name).addFilter(_is_above_debug)
+
+
+@cache
+def _module_names() -> tuple[str, ...]:
+    packages = (botocore, botocore.retries)
+    return tuple(
+        each.name for package in packages for each in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    )

@@ -60,6 +60,7 @@ class Poll:
         self._unanswered = journal.wish
         self._last: datetime | None = None
         self._was_full = False
+        self._was_answered = False
 
     def step(self) -> float:
         """Ask, when it is time to; return how many seconds it is until the next time."""
@@ -78,6 +79,7 @@ class Poll:
             self._journal.lease(task, asked_at + timedelta(seconds=task.lease_seconds))
             self._events.leased(task.kind)
         self._unanswered = None
+        self._was_answered = True
         self._backoff.succeeded()
         self._events.polled(answer)
         self._interval = timedelta(seconds=answer.poll_interval_seconds)
@@ -103,12 +105,13 @@ class Poll:
 
     def _to_request(self) -> wire.LeaseRequest:
         most = self._board.room()
-        wait = min(int(self._interval.total_seconds()), LONGEST_WAIT_SECONDS)
+        # The first answer says what Ploy allows: it is not waited for.
+        longest = LONGEST_WAIT_SECONDS if most and self._was_answered else 0
         return wire.LeaseRequest(
             request_id=uuid.uuid4().hex,
             holder=self._journal.holder,
             most=most,
-            wait_seconds=wait if most else 0,
+            wait_seconds=min(int(self._interval.total_seconds()), longest),
         )
 
 

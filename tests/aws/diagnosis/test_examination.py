@@ -115,6 +115,7 @@ def test_nothing_is_told_of_permissions_before_the_role_s_own_policies_are_read(
     heard: list[ConnectionReport] = []
     early: list[ConnectionReport] = []
     before = len(whole.aws.calls)
+    both_have_listened = threading.Barrier(2)
 
     def wait_for_the_others() -> None:
         until = time.monotonic() + 20
@@ -122,8 +123,9 @@ def test_nothing_is_told_of_permissions_before_the_role_s_own_policies_are_read(
         while others - {call.operation for call in list(whole.aws.calls)[before:]} and time.monotonic() < until:
             time.sleep(0.01)
         early.extend(heard)
+        both_have_listened.wait(timeout=20)
 
-    # IAM's own probe asks for the same.
+    # IAM's own probe asks for the same: which of the two is the first is not known.
     for nth in (1, 2):
         whole.aws.faults.before("GetAccountAuthorizationDetails", wait_for_the_others, nth=nth)
     with hearing_checks(heard.append):

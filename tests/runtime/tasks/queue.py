@@ -61,6 +61,8 @@ class Queue(Calls):
     requests: dict[str, list[str]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     """Tasks whose reports are said not to fit."""
+    wishes: list[wire.LeaseRequest] = field(default_factory=list)
+    """Every question for tasks."""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def order(
@@ -110,6 +112,7 @@ class Queue(Calls):
     # The calls of the client.
 
     def lease_tasks(self, _: str, request: wire.LeaseRequest) -> wire.LeaseAnswer:
+        self.wishes.append(request)
         return self._guarded("lease_tasks", lambda: self._lease(request))
 
     def extend_lease(self, _: str, task_id: str, request: wire.LeaseExtension) -> wire.LeaseExtended:

@@ -87,6 +87,15 @@ def test_between_questions_lies_the_interval_that_ploy_wants(stage: Stage) -> No
     runtime.close()
 
 
+def test_the_first_answer_is_not_waited_for_and_further_ones_are(stage: Stage) -> None:
+    stage.queue.faults = {1: "unanswered"}
+    runtime = Runtime(stage)
+    for _ in range(4):
+        stage.clock.move(runtime.poll.step())
+    assert [wish.wait_seconds for wish in stage.queue.wishes] == [0, 0, 5, 5]
+    runtime.close()
+
+
 def test_while_ploy_is_away_it_is_asked_less_and_less_often(stage: Stage) -> None:
     stage.queue.is_down = True
     runtime = Runtime(stage)
