@@ -108,6 +108,20 @@ def test_a_role_that_wants_another_external_id_is_refused_and_the_integration_st
     assert (world.ploy.integration(own).is_verified, world.ploy.generations(own)) == (False, [])
 
 
+def test_a_green_connection_is_green_no_more_once_another_role_is_named(inside: Page, world: LocalWorld) -> None:
+    answer_account(inside)
+    own = integration_id(inside)
+    go_to_test(inside)
+    inside.get_by_role("button", name="Test the connection").click()
+    expect(inside.get_by_text("Connected. The integration is in use.")).to_be_visible()
+    inside.reload()
+    role = inside.get_by_label("Role ARN")
+    role.fill(role.input_value() + "-that-is-not-there")
+    inside.get_by_role("button", name="Test the connection").click()
+    expect(inside.get_by_text("Not connected. Mend what failed, and test again.")).to_be_visible()
+    assert not world.ploy.integration(own).is_verified
+
+
 def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, world: LocalWorld) -> None:
     own, ploy = world.integration.id, world.ploy
     inside.goto(f"{ploy.url}/app/integrations/{own}")

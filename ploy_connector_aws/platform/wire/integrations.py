@@ -16,6 +16,7 @@ class Integration(Answered):
     organisation: str
     connector: str = Field(description="The name in the connector's manifest.")
     settings: dict[str, JsonValue] = Field(repr=False)
+    revision: int | None = Field(default=None, description="Of the settings: another one whenever they have changed.")
 
 
 class Integrations(Answered):

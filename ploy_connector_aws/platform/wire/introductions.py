@@ -26,6 +26,9 @@ class CheckProgress(Sent):
     is_final: bool = Field(default=False, description="No more checks come.")
     report: ConnectionReport = Field(description="All checks so far.")
     task_id: str | None = Field(default=None, description="The task that asked for it, where one did.")
+    settings_revision: int | None = Field(
+        default=None, description="Of the settings that were tested; null where they are not the platform's."
+    )
 
 
 class CheckStatus(Answered):

@@ -47,6 +47,8 @@ class Task(Answered):
 class LeaseRequest(Sent):
     """Ask for tasks; answered at once when there are any, otherwise when one comes, the flags change or the wait ends.
 
+    Who works with settings that the platform has changed since gets nothing: what is ordered is meant for the new ones.
+
     Grants and revokes on one pair of account and entitlement are given out one at a time, in the order in which they
     were created: the next once the one before has been reported, or has become a manual task. Between different pairs
     revokes go first. Previews, checks and syncs change nothing, so they neither wait for a pair nor keep it waiting.
@@ -63,6 +65,9 @@ class LeaseRequest(Sent):
     holder: Annotated[str, Field(min_length=1, max_length=128, description="Stable for one runtime's state.")]
     most: Annotated[int, Field(ge=0, le=100, description="How many tasks at the most; 0 asks for the flags only.")]
     wait_seconds: Annotated[int, Field(ge=0, le=LONGEST_POLL_SECONDS)] = 0
+    settings_revision: int | None = Field(
+        default=None, description="Of the settings that the runtime works with; null where they are not the platform's."
+    )
 
 
 class LeaseAnswer(Answered):

@@ -30,6 +30,8 @@ class Workplace:
     """What a loop beside the scans works with: connectors and clients of its own, and what is shared."""
 
     settings: OperatorSettings
+    revision: int | None
+    """Of the settings, where Ploy has told it."""
     open_connector: Callable[[], Opened]
     open_platform: Callable[[], PlatformClient]
     wishes: Wishes

@@ -159,6 +159,7 @@ class Served:
         return self._outfit.make_task_loop(
             Workplace(
                 self.wanted.settings,
+                self.wanted.revision,
                 self._open_connector,
                 # Whoever works off tasks waits out what fails by itself: a stop must not find it asleep in a call.
                 lambda: self._open_platform(RetryPolicy(max_attempts=1)),

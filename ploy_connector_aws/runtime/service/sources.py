@@ -32,6 +32,8 @@ class Wanted:
     settings: OperatorSettings
     organisation: str = field(repr=False)
     """A word for whose it is: of one token, as a token is of one organisation."""
+    revision: int | None = None
+    """Of the settings, where they come from Ploy and it tells revisions apart."""
 
     @property
     def id(self) -> str:
@@ -40,9 +42,9 @@ class Wanted:
 
     @property
     def digest(self) -> str:
-        """Changes with any setting, secrets included; it is compared, and goes nowhere."""
+        """Changes with any setting, secrets included, and with the revision; it is compared, and goes nowhere."""
         settings = self.settings
-        said = [settings.integration.connector, settings.config, settings.config_overrides]
+        said = [settings.integration.connector, settings.config, settings.config_overrides, self.revision]
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -140,7 +142,7 @@ class PlatformSource:
     def _to_wanted(self, integration: wire.Integration) -> Wanted:
         own = IntegrationSettings(id=integration.id, connector=integration.connector)
         settings = self._settings.model_copy(update={"integration": own, "config": dict(integration.settings)})
-        return Wanted(settings, organisation_of(self._settings))
+        return Wanted(settings, organisation_of(self._settings), integration.revision)
 
 
 def names_integration(settings: OperatorSettings) -> bool:

@@ -12,9 +12,7 @@ from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.runtime.tasks.loop import TaskLoop
 from ploy_connector_aws.spec import ConnectionReport, Connector
 
-from .metrics import IntegrationMetrics
 from .polling import Workplace
-from .wishes import Wishes
 
 
 class ServedTasks:
@@ -44,7 +42,8 @@ class ServedTasks:
                 open_connector=self._open_connector,
                 open_platform=self._open_platform,
                 sync_now=lambda preview: place.wishes.ask(preview=preview),
-                events=_Counted(settings.integration.id, place.wishes, place.metrics, reporter),
+                events=_Counted(place, reporter),
+                settings_revision=place.revision,
                 hindrance=lambda: place.wishes.blocked,
             ).run(stop)
 
@@ -58,37 +57,39 @@ class ServedTasks:
 class _Counted(TaskEvents):
     """Heeds what Ploy says with every answer, and counts what comes of the tasks."""
 
-    def __init__(
-        self, integration_id: str, wishes: Wishes, metrics: IntegrationMetrics, reporter: PlatformClient
-    ) -> None:
-        self._integration_id = integration_id
+    def __init__(self, place: Workplace, reporter: PlatformClient) -> None:
+        self._place = place
         self._reporter = reporter
         self._one_at_a_time = threading.Lock()
         self._untold: str | None = None
         """The connection test of which Ploy could not be told."""
-        self._wishes = wishes
-        self._metrics = metrics
 
     def checks_so_far(self, task_id: str, attempt: int, number: int, report: ConnectionReport) -> None:
         check_id = f"{task_id}.{attempt}"
-        progress = wire.CheckProgress(check_id=check_id, number=number, report=report, task_id=task_id)
+        progress = wire.CheckProgress(
+            check_id=check_id,
+            number=number,
+            report=report,
+            task_id=task_id,
+            settings_revision=self._place.revision,
+        )
         with self._one_at_a_time:
             if check_id == self._untold:
                 return
             try:
-                self._reporter.report_check(self._integration_id, progress)
+                self._reporter.report_check(self._place.settings.integration.id, progress)
             except PlatformError:
                 # Only for who watches: the task's own report has all of it, and must not wait for a Ploy in trouble.
                 self._untold = check_id
 
     def checked(self, report: ConnectionReport) -> None:
-        self._wishes.note_report(report)
+        self._place.wishes.note_report(report)
 
     def polled(self, answer: wire.LeaseAnswer) -> None:
-        self._wishes.heed(answer)
+        self._place.wishes.heed(answer)
 
     def ended(self, kind: wire.TaskKind, outcome: str, seconds: float) -> None:  # noqa: ARG002
-        self._metrics.task_ended(kind, outcome)
+        self._place.metrics.task_ended(kind, outcome)
 
     def outbox(self, waiting: int) -> None:
-        self._metrics.waits_in_outbox(waiting)
+        self._place.metrics.waits_in_outbox(waiting)

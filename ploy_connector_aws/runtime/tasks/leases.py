@@ -36,6 +36,7 @@ class Poll:
         board: Says how many are wanted, and learns what Ploy allows.
         events: Told what happens.
         now: The clock.
+        settings_revision: Of the settings that tasks are done with, where they are Ploy's.
     """
 
     def __init__(
@@ -46,6 +47,8 @@ class Poll:
         board: Board,
         events: TaskEvents,
         now: Callable[[], datetime],
+        *,
+        settings_revision: int | None = None,
     ) -> None:
         self._platform = platform
         self._integration_id = integration_id
@@ -56,8 +59,9 @@ class Poll:
         self._backoff = Backoff(1, 60)
         self._interval = timedelta(seconds=10)
         # What another process asked for last is asked for again: it may have ended before it had the answer, and the
-        # tasks in it would wait for the end of their leases.
-        self._unanswered = journal.wish
+        # tasks in it would wait for the end of their leases. They are done with the settings that there are now.
+        self._revision = settings_revision
+        self._unanswered = self._renewed(journal.wish)
         self._last: datetime | None = None
         self._was_full = False
         self._was_answered = False
@@ -97,6 +101,12 @@ class Poll:
             return 0.0
         return max(0.0, (self._last + self._interval - now).total_seconds())
 
+    def _renewed(self, wish: tuple[wire.LeaseRequest, datetime] | None) -> tuple[wire.LeaseRequest, datetime] | None:
+        if wish is None:
+            return None
+        request, asked_at = wish
+        return request.model_copy(update={"settings_revision": self._revision}), asked_at
+
     def _new_wish(self) -> tuple[wire.LeaseRequest, datetime]:
         request, asked_at = self._to_request(), self._now()
         if request.most:
@@ -112,6 +122,7 @@ class Poll:
             holder=self._journal.holder,
             most=most,
             wait_seconds=min(int(self._interval.total_seconds()), longest),
+            settings_revision=self._revision,
         )
 
 

@@ -44,6 +44,7 @@ class TaskLoop:
         workers: How many tasks are worked on at the same time.
         events: Told what happens.
         hindrance: Says why nothing but connection tests may begin; None where everything may.
+        settings_revision: Of the settings that the connectors have, where they are Ploy's.
         now: The clock.
     """
 
@@ -60,6 +61,7 @@ class TaskLoop:
         workers: int = WORKERS,
         events: TaskEvents | None = None,
         hindrance: Callable[[], str | None] = lambda: None,
+        settings_revision: int | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._integration_id = integration_id
@@ -71,6 +73,7 @@ class TaskLoop:
         self._sync_now = sync_now
         self._workers = workers
         self._events = events or TaskEvents()
+        self._settings_revision = settings_revision
         self._now = now
         self._board = Board(journal, workers=workers, hindrance=hindrance, now=now)
         self._reports = True
@@ -118,7 +121,15 @@ class TaskLoop:
     def _open(self, clients: ExitStack) -> tuple[Poll, Keeping, Outbox]:
         one, two, three = (clients.enter_context(self._open_platform()) for _ in range(3))
         return (
-            Poll(one, self._integration_id, self._journal, self._board, self._events, self._now),
+            Poll(
+                one,
+                self._integration_id,
+                self._journal,
+                self._board,
+                self._events,
+                self._now,
+                settings_revision=self._settings_revision,
+            ),
             Keeping(two, self._integration_id, self._journal, self._board, self._now),
             Outbox(three, self._integration_id, self._journal, self._events, self._now),
         )

@@ -67,7 +67,7 @@ class Admission:
         """Judge the report with which a check task ended."""
         seen = self._notices.ended(integration_id, task_id, report)
         if report.is_blocked:
-            self._registry.refuse_use(integration_id)
+            self._registry.refuse_use(integration_id, seen.revision if seen else None)
         elif seen is not None and seen.revision is not None and report.checks and report.is_usable:
             self._registry.admit(integration_id, seen.revision)
 
@@ -75,7 +75,7 @@ class Admission:
         """Take what a runtime says of a test. It can put an integration out, and never take one in."""
         seen = self._notices.report(integration_id, progress)
         if seen.is_final and seen.report.is_blocked:
-            self._registry.refuse_use(integration_id)
+            self._registry.refuse_use(integration_id, seen.revision)
         return wire.CheckStatus(check_id=progress.check_id, number=seen.number, is_final=seen.is_final)
 
 

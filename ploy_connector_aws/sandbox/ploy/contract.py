@@ -18,7 +18,7 @@ router = APIRouter(prefix=wire.API_PREFIX)
 @router.get("/integrations")
 def integrations(ploy: PloyHost, organisation: Organisation) -> wire.Integrations:
     """Answer which integrations the token serves."""
-    return wire.Integrations(integrations=tuple(enabled.integration for enabled in ploy.read_settings(organisation)))
+    return wire.Integrations(integrations=tuple(enabled.integration for enabled in ploy.serves(organisation)))
 
 
 @router.post("/integrations/{integration_id}/hello")
@@ -106,9 +106,12 @@ async def lease_tasks(ploy: PloyHost, target: Target, body: Body, request: Reque
     wish, integration_id = parse(wire.LeaseRequest, body), target.integration.id
 
     def look() -> tuple[wire.LeaseAnswer, bool]:
-        integration_of(request, integration_id)  # the token may be revoked by now, the integration switched off
-        answer = ploy.lease_tasks(integration_id, wish, knows_settings=target.is_read)
-        return answer, bool(answer.tasks) or not wish.most or ploy.queue(integration_id).is_answered(wish)
+        # The token may be revoked by now, the integration switched off or its settings changed.
+        revision = integration_of(request, integration_id).integration.revision
+        answer = ploy.lease_tasks(integration_id, wish)
+        is_outdated = wish.settings_revision not in (None, revision)
+        is_final = is_outdated or not wish.most or ploy.queue(integration_id).is_answered(wish)
+        return answer, bool(answer.tasks) or is_final
 
     return await wait_for_tasks(ploy.bells, integration_id, wish, look, request.is_disconnected)
 

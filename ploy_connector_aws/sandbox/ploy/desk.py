@@ -120,10 +120,6 @@ class Ploy:
         """The enabled integrations of one organisation."""
         return self._registry.serves(organisation_id)
 
-    def read_settings(self, organisation_id: str) -> list[Enabled]:
-        """The enabled integrations of one organisation, for its runtime: it knows their settings from now on."""
-        return self._registry.read_settings(organisation_id)
-
     def integration(self, integration_id: str) -> Enabled:
         """One integration.
 
@@ -218,20 +214,15 @@ class Ploy:
             return handover.preview(sync_id, request)
         return self._fulfilled(integration_id, sync_id, handover.commit(sync_id, request))
 
-    def lease_tasks(
-        self, integration_id: str, request: wire.LeaseRequest, *, knows_settings: bool = True
-    ) -> wire.LeaseAnswer:
+    def lease_tasks(self, integration_id: str, request: wire.LeaseRequest) -> wire.LeaseAnswer:
         """Give out what may be done now; waiting for it is the server's affair.
 
-        Args:
-            integration_id: Whose tasks.
-            request: The wish.
-            knows_settings: Whether the settings had been read as they are now when the wish came. A test of settings
-                that must pass one is given to nobody else.
+        Who has other settings than those that are kept here gets nothing. Who has them from elsewhere gets what is to
+        be done with settings that have passed their test.
         """
         enabled = self.integration(integration_id)
         tasks: tuple[wire.Task, ...] = ()
-        if enabled.is_verified or knows_settings:
+        if request.settings_revision in ((enabled.revision, None) if enabled.is_verified else (enabled.revision,)):
             tasks = self.queue(integration_id).lease(request, enabled.flags, only_checks=not enabled.is_verified)
         return wire.LeaseAnswer(tasks=tasks, flags=enabled.flags, **enabled.intervals.model_dump())
 

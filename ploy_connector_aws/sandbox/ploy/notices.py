@@ -49,7 +49,7 @@ class SeenCheck(NamedTuple):
     task_id: str | None
     """The task that asked for it; None where the runtime made it by itself."""
     revision: int | None
-    """Of the settings that it was ordered for."""
+    """Of the settings that it was ordered for or made with; None where they are not kept here."""
     number: int
     is_final: bool
     report: ConnectionReport
@@ -155,8 +155,8 @@ class Notices:
         now = self._clock().isoformat()
         if is_new:
             self._db.execute(
-                "INSERT INTO checks (integration, check_id, began_at, said_at) VALUES (?, ?, ?, ?)",
-                (integration_id, value, now, now),
+                "INSERT INTO checks (integration, check_id, revision, began_at, said_at) VALUES (?, ?, ?, ?, ?)",
+                (integration_id, value, progress.settings_revision, now, now),
             )
             self._forget(integration_id)
         self._db.execute(

@@ -39,7 +39,6 @@ CREATE TABLE IF NOT EXISTS integrations (
   intervals TEXT NOT NULL DEFAULT '{}',
   is_verified INTEGER NOT NULL DEFAULT 1,
   revision INTEGER NOT NULL DEFAULT 1,
-  read_revision INTEGER NOT NULL DEFAULT 0,
   issued TEXT NOT NULL DEFAULT '["external_id"]',
   features TEXT
 );
@@ -49,7 +48,6 @@ _ADDED_COLUMNS = (
     "intervals TEXT NOT NULL DEFAULT '{}'",
     "is_verified INTEGER NOT NULL DEFAULT 1",
     "revision INTEGER NOT NULL DEFAULT 1",
-    "read_revision INTEGER NOT NULL DEFAULT 0",
     """issued TEXT NOT NULL DEFAULT '["external_id"]'""",
     "features TEXT",
 )
@@ -90,14 +88,16 @@ class Enabled(NamedTuple):
     intervals: Intervals
     is_verified: bool
     """Whether its settings passed a connection test, or never had to."""
-    revision: int
-    """Grows with every change of the settings."""
-    is_read: bool
-    """Whether a runtime has read the settings since they were changed."""
     issued: frozenset[str]
     """The settings that the platform made."""
     features: tuple[str, ...] | None
     """The features that were chosen; None where nobody chose."""
+
+    @property
+    def revision(self) -> int:
+        """Of the settings; it grows with every change of them."""
+        assert self.integration.revision is not None
+        return self.integration.revision
 
 
 class Registry:
@@ -205,16 +205,6 @@ class Registry:
         """One integration."""
         return next(iter(self._integrations("id = ?", integration_id)), None)
 
-    def read_settings(self, organisation_id: str) -> list[Enabled]:
-        """The enabled integrations of one organisation, for its runtime: it knows their settings from now on."""
-        found = self.serves(organisation_id)
-        for enabled in found:
-            self._write(
-                "UPDATE integrations SET read_revision = max(read_revision, ?) WHERE id = ?",
-                *(enabled.revision, enabled.integration.id),
-            )
-        return found
-
     def change_settings(
         self, integration_id: str, changes: Mapping[str, JsonValue], *, must_be_tested: bool = False
     ) -> None:
@@ -249,9 +239,15 @@ class Registry:
             "UPDATE integrations SET is_verified = 1 WHERE id = ? AND revision = ?", *(integration_id, revision)
         )
 
-    def refuse_use(self, integration_id: str) -> None:
-        """Let an integration not be used until its settings pass a test."""
-        self._write("UPDATE integrations SET is_verified = 0 WHERE id = ?", integration_id)
+    def refuse_use(self, integration_id: str, revision: int | None) -> None:
+        """Let an integration not be used until its settings pass a test, where they are still those of the revision.
+
+        Without one, nobody knows which settings it was that somebody else could use as well: not these either.
+        """
+        self._write(
+            "UPDATE integrations SET is_verified = 0 WHERE id = ? AND revision = coalesce(?, revision)",
+            *(integration_id, revision),
+        )
 
     def enable(self, integration_id: str, is_enabled: bool) -> None:
         """Switch an integration on or off."""
@@ -276,26 +272,30 @@ class Registry:
     def _integrations(self, where: str, *values: str) -> list[Enabled]:
         rows = self._read(
             "SELECT id, organisation, connector, settings, is_enabled, flags, limits, hello, intervals,"
-            " is_verified, revision, read_revision, issued, features"
+            " is_verified, revision, issued, features"
             f" FROM integrations WHERE {where}",
             *values,
         )
         return [
             Enabled(
-                wire.Integration(id=id_, organisation=organisation, connector=name, settings=json.loads(settings)),
+                wire.Integration(
+                    id=id_,
+                    organisation=organisation,
+                    connector=name,
+                    settings=json.loads(settings),
+                    revision=revision,
+                ),
                 bool(is_enabled),
                 wire.Flags.model_validate_json(flags),
                 wire.Limits.model_validate_json(limits),
                 wire.HelloRequest.model_validate_json(hello) if hello else None,
                 Intervals.model_validate_json(intervals),
                 bool(is_verified),
-                revision,
-                read_revision == revision,
                 frozenset(json.loads(issued)),
                 tuple(json.loads(features)) if features else None,
             )
             for id_, organisation, name, settings, is_enabled, flags, limits, hello, intervals, *more in rows
-            for is_verified, revision, read_revision, issued, features in (more,)
+            for is_verified, revision, issued, features in (more,)
         ]
 
     def _read(self, sql: str, *values: object) -> list[Any]:

@@ -7,6 +7,7 @@ import pytest
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformUnavailable
 from ploy_connector_aws.runtime.service.checking import CHECK_EVERY_SECONDS, DailyCheck
+from ploy_connector_aws.runtime.service.polling import Workplace
 from ploy_connector_aws.runtime.service.tasking import _Counted
 from ploy_connector_aws.runtime.service.wishes import Wishes
 from ploy_connector_aws.spec import Check, ConnectionReport, Refused
@@ -83,7 +84,8 @@ def test_a_test_is_made_again_after_a_day_and_sooner_only_while_blocked() -> Non
 
 def test_a_test_does_not_wait_again_and_again_for_a_ploy_in_trouble(house: House) -> None:
     ear = Ear()
-    events = _Counted("one", Wishes(), house.serve("one")._metrics, ear)  # type: ignore[arg-type]
+    settings = house.serve("one").wanted.settings
+    events = _Counted(Workplace(settings, 7, *(None,) * 4), ear)  # type: ignore[arg-type]
     ear.is_deaf = True
     for number in (1, 2, 3):
         events.checks_so_far("task", 1, number, DRIFTED)
@@ -91,3 +93,4 @@ def test_a_test_does_not_wait_again_and_again_for_a_ploy_in_trouble(house: House
     events.checks_so_far("task", 2, 1, DRIFTED)
     events.checks_so_far("task", 2, 2, DRIFTED)
     assert [(each.check_id, each.number) for each in ear.heard] == [("task.1", 1), ("task.2", 1), ("task.2", 2)]
+    assert {each.settings_revision for each in ear.heard} == {7}

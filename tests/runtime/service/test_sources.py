@@ -72,6 +72,14 @@ def test_a_file_with_a_token_alone_is_all_that_ploy_has_enabled_for_it() -> None
 
 
 @pytest.mark.usefixtures("introduced")
+def test_the_revision_of_the_settings_comes_with_them() -> None:
+    answer = {"integrations": [{**integration("int-1"), "revision": 4}, integration("int-2")]}
+    respx.get(API).mock(return_value=httpx.Response(200, json=answer))
+    (source,) = to_sources([settings()])
+    assert [each.revision for each in source.read().wanted] == [4, None]
+
+
+@pytest.mark.usefixtures("introduced")
 def test_a_file_with_an_id_is_that_integration_while_it_is_enabled() -> None:
     answers = [[integration("int-1"), integration("int-2")], [integration("int-1")]]
     respx.get(API).mock(side_effect=[httpx.Response(200, json={"integrations": each}) for each in answers])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from queue import Queue
 from typing import Any
 
@@ -109,6 +110,8 @@ def test_other_settings_begin_it_anew_and_leave_others_alone(house: House) -> No
 def test_settings_that_only_look_equal_are_others(house: House) -> None:
     one, true = house.wanted("one", secret=1), house.wanted("one", secret=True)
     assert (one == true, one.digest == true.digest) == (True, False)
+    came_back = replace(one, revision=3)
+    assert came_back.digest != one.digest, "or nothing would be given out to it any more"
 
 
 def test_a_scan_under_old_settings_is_cut_off_and_never_runs_beside_the_new_one(house: House) -> None:

@@ -90,6 +90,7 @@ class Runtime:
         events: TaskEvents | None = None,
         open_connector: Callable[[], Connector] | None = None,
         hindrance: Callable[[], str | None] = lambda: None,
+        settings_revision: int | None = None,
     ) -> None:
         events = events or TaskEvents()
         open_connector = open_connector or stage.open_connector
@@ -97,7 +98,9 @@ class Runtime:
         self.stage = stage
         self.journal = Journal(stage.tasks_path, stage.writes.connection())
         self.board = Board(self.journal, workers=2, hindrance=hindrance, now=now)
-        self.poll = Poll(queue, integration_id, self.journal, self.board, events, now)
+        self.poll = Poll(
+            queue, integration_id, self.journal, self.board, events, now, settings_revision=settings_revision
+        )
         self.keeping = Keeping(queue, integration_id, self.journal, self.board, now)
         self.outbox = Outbox(queue, integration_id, self.journal, events, now)
         self.known = KnownAccess(stage.snapshot_path)

@@ -77,6 +77,26 @@ def test_an_answer_that_was_lost_with_the_process_is_asked_for_again_by_the_next
     second.close()
 
 
+def test_ploy_is_told_which_settings_tasks_are_done_with_also_when_it_is_asked_again_after_a_change(
+    stage: Stage,
+) -> None:
+    stage.queue.order("grant", "ann", "g")
+    stage.queue.faults = {1: "crash after"}
+    first = Runtime(stage, settings_revision=1)
+    with pytest.raises(Crash):
+        first.poll.step()
+    first.close()
+    second = Runtime(stage, settings_revision=2)
+    second.poll.step()
+    second.poll.step()
+    second.close()
+    wishes = [
+        (each.request_id == stage.queue.wishes[0].request_id, each.settings_revision) for each in stage.queue.wishes
+    ]
+    assert wishes == [(True, 1), (True, 2), (False, 2)]
+    assert stage.queue.entries["t1"].leases == 1
+
+
 def test_between_questions_lies_the_interval_that_ploy_wants(stage: Stage) -> None:
     runtime = Runtime(stage)
     assert runtime.poll.step() == 10

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -33,8 +35,9 @@ def begin_test(club: Customer, **settings: Any) -> wire.Task:
     club.ploy.admission.answer(club.id, {"address": "a.b", **settings})
     club.ploy.enable(club.id)
     Worker(club).order("check")
-    club.client.integrations()
-    (task,) = Worker(club, numbers=iter([uuid.uuid4().int])).lease()
+    worker = Worker(club, numbers=iter([uuid.uuid4().int]))
+    worker.read_settings()
+    (task,) = worker.lease()
     return task
 
 
@@ -86,8 +89,8 @@ def test_what_the_host_makes_is_made_at_random_and_cannot_be_chosen(club: Custom
 
 def test_before_its_test_is_passed_an_integration_gets_nothing_but_checks(club: Customer) -> None:
     club.ploy.enable(club.id)
-    club.client.integrations()
     worker = Worker(club)
+    worker.read_settings()
     ordered = [worker.order(kind) for kind in ("grant", "revoke", "sync")]
     check = worker.order("check")
 
@@ -95,6 +98,7 @@ def test_before_its_test_is_passed_an_integration_gets_nothing_but_checks(club: 
     with pytest.raises(SetUpUnfinished):
         club.sync(USERS, account("u1"))
     assert pass_test(club)
+    worker.read_settings()
     assert club.sync(USERS, account("u1")).generation == 1
     assert set(worker.lease_ids()) == {ordered[0].id, ordered[2].id}  # the revoke waits for the grant of its pair
 
@@ -117,16 +121,59 @@ def test_a_test_counts_for_the_settings_that_it_was_ordered_for_and_for_no_other
     assert not club.ploy.integration(club.id).is_verified
 
 
-def test_a_test_of_new_settings_is_given_to_nobody_who_has_not_read_them(club: Customer) -> None:
-    club.ploy.enable(club.id)
-    club.client.integrations()
-    club.ploy.admission.answer(club.id, {"address": "a.b"})
+def test_nothing_is_given_to_a_runtime_that_has_other_settings(club: Customer) -> None:
+    assert pass_test(club)
+    old, new, apart = Worker(club, "old"), Worker(club, "new"), Worker(club, "apart")
+    old.read_settings()
+    club.ploy.admission.answer(club.id, {"address": "c.d"})
+    check = new.order("check")
+    new.read_settings()
+
+    assert (old.lease(), apart.lease()) == ((), ())
+    assert new.lease_ids() == [check.id]
+    assert pass_test(club, address="c.d")
+    revoke = new.order("revoke")
+    assert old.lease() == ()
+    assert apart.lease_ids() == [revoke.id], "its settings are its own, and some have passed"
+
+
+def test_a_runtime_that_waits_gets_no_test_of_settings_that_changed_meanwhile(club: Customer) -> None:
+    assert pass_test(club)
     worker = Worker(club)
-    check = worker.order("check")
+    worker.read_settings()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(worker.lease, wait_seconds=60)
+        until = time.monotonic() + 30
+        while not club.ploy.bells.waiting(club.id):
+            assert time.monotonic() < until
+        club.ploy.admission.answer(club.id, {"address": "c.d"})
+        check = worker.order("check")
+
+        assert asked.result(30) == ()
+    worker.read_settings()
+    assert worker.lease_ids() == [check.id]
+
+
+def test_settings_that_came_back_are_other_settings(club: Customer) -> None:
+    assert pass_test(club)
+    worker = Worker(club)
+    worker.read_settings()
+    for address in ("c.d", "a.b"):
+        club.ploy.admission.answer(club.id, {"address": address})
+    worker.order("check")
 
     assert worker.lease() == ()
-    club.client.integrations()
-    assert worker.lease_ids() == [check.id]
+
+
+def test_what_is_said_of_other_settings_ends_no_use(club: Customer) -> None:
+    assert pass_test(club)
+    revision = club.ploy.integration(club.id).revision
+    club.client.report_check(club.id, progress(1, final=True, report=BLOCKED, settings_revision=revision - 1))
+    assert club.ploy.integration(club.id).is_verified
+    club.client.report_check(
+        club.id, progress(1, final=True, report=BLOCKED, settings_revision=revision, check_id="c2")
+    )
+    assert not club.ploy.integration(club.id).is_verified
 
 
 def test_a_blocking_check_that_failed_ends_the_use_and_no_report_without_a_task_begins_it(club: Customer) -> None:

@@ -78,6 +78,12 @@ class Worker:
     customer: Customer
     holder: str = "runtime-1"
     numbers: Iterator[int] = field(default_factory=itertools.count)
+    revision: int | None = None
+    """Of the settings that it has read; None where it has its own."""
+
+    def read_settings(self) -> None:
+        found = self.customer.client.integrations().integrations
+        self.revision = next(each.revision for each in found if each.id == self.customer.id)
 
     def order(self, kind: wire.TaskKind, account: str = "u1", entitlement: str = "g1", **more: Any) -> OrderedTask:
         if kind in ("grant", "revoke"):
@@ -86,7 +92,7 @@ class Worker:
 
     def wish(self, most: int = 20, **changes: Any) -> wire.LeaseRequest:
         request = wire.LeaseRequest(request_id=f"wish-{next(self.numbers)}", holder=self.holder, most=most)
-        return request.model_copy(update=changes)
+        return request.model_copy(update={"settings_revision": self.revision, **changes})
 
     def ask(self, request: wire.LeaseRequest) -> tuple[wire.Task, ...]:
         return self.customer.client.lease_tasks(self.customer.id, request).tasks
