@@ -7,9 +7,9 @@ all the same is worth nothing, as its session policy denies everything, and is d
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from botocore import xform_name
@@ -17,7 +17,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from ploy_connector_aws.aws.answers import Answer, Call
-from ploy_connector_aws.aws.assume_role import RoleDenied, assume_role_failed
+from ploy_connector_aws.aws.assume_role import DeniedOnOurSide, NotTrusted, RoleDenied, assume_role_failed
 from ploy_connector_aws.aws.errors import to_connector_error
 from ploy_connector_aws.aws.session import SHORT, RoleSession, make_sts_client
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID, AwsConfig
@@ -38,11 +38,11 @@ _JUST_CHANGED = (
     "If the trust policy was changed within the last minute, try again: a change in IAM takes a while to work. Else:"
 )
 
-_REFUSALS = {
-    REQUIRED: ("without an external ID", "anybody who makes Ploy ask for this role would be let in"),
-    EXACT: ("with a random external ID", "any other customer of Ploy could name this role, and would be let in"),
+_DANGERS = {
+    REQUIRED: "anybody who makes Ploy ask for this role would be let in",
+    EXACT: "another customer of Ploy could name this role, and would be let in with an external ID of their own",
 }
-"""What was tried, and what it would mean if it worked."""
+"""What it would mean if what must be denied worked."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,15 @@ class Entry:
 
     checks: tuple[Check, ...]
     failed_check: str | None = None
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One way to ask for the role that must be denied, and the check that it belongs to."""
+
+    check: str
+    how: str
+    external_id: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -74,21 +83,21 @@ def read_entry(session: RoleSession, pauses: Sequence[float], wait: Callable[[fl
         client = make_sts_client(config.region, SHORT)
     except Exception as error:  # noqa: BLE001 - the operator's own files are read here, which may say anything
         return _not_even_asked(to_connector_error(error, Call("sts", "AssumeRole", {})))
-    with ThreadPoolExecutor(3) as threads:
+    attempts = _attempts(config.external_id.get_secret_value())
+    with ThreadPoolExecutor(len(attempts) + 1) as threads:
         owner = threads.submit(_read_owner, client)
         refusal = _enter(session, pauses, wait)
         # Only now: before a new role is known everywhere, everybody is denied it.
-        without = threads.submit(_try_entering, client, config)
-        other = threads.submit(_try_entering, client, config, ExternalId=str(uuid.uuid4()))
+        asked = [(each, threads.submit(_try_entering, client, config, each.external_id)) for each in attempts]
     client.close()
+    refusals = {name: {at.how: of.result() for at, of in asked if at.check == name} for name in _DANGERS}
     of_owner = _judge_owner(owner.result(), config.region, refusal)
     failed_check = OWN_CREDENTIALS if of_owner.outcome == "failed" else ASSUME_ROLE if refusal else None
     return Entry(
         checks=(
             of_owner,
             _judge_entry(config, refusal, failed_check),
-            _judge_refusal(REQUIRED, without.result(), failed_check),
-            _judge_refusal(EXACT, other.result(), failed_check),
+            *(_judge_refusals(name, tried, failed_check) for name, tried in refusals.items()),
         ),
         failed_check=failed_check,
     )
@@ -114,7 +123,22 @@ def _enter(session: RoleSession, pauses: Sequence[float], wait: Callable[[float]
     return None
 
 
-def _try_entering(client: BaseClient, config: AwsConfig, **external_id: str) -> ConnectorError | None:
+def _attempts(external_id: str) -> tuple[_Attempt, ...]:
+    """All that must be denied. What differs at one end shows a wildcard there, also where no policy can be read."""
+    first, last = (_another(external_id[at]) for at in (0, -1))
+    return (
+        _Attempt(REQUIRED, "without an external ID"),
+        _Attempt(EXACT, "with a random external ID", str(uuid.uuid4())),
+        _Attempt(EXACT, "with its own external ID but for the first character", f"{first}{external_id[1:]}"),
+        _Attempt(EXACT, "with its own external ID but for the last character", f"{external_id[:-1]}{last}"),
+    )
+
+
+def _another(character: str) -> str:
+    return "b" if character in "aA" else "a"
+
+
+def _try_entering(client: BaseClient, config: AwsConfig, external_id: str | None) -> ConnectorError | None:
     """Ask for the role in a way that must be denied; gives the error, or None where the role was given out."""
     answer = _ask(
         client,
@@ -123,7 +147,7 @@ def _try_entering(client: BaseClient, config: AwsConfig, **external_id: str) -> 
         RoleSessionName=f"ploy-refuse-{uuid.uuid4().hex[:12]}",
         DurationSeconds=_SHORTEST_SECONDS,
         Policy=_NOTHING,
-        **external_id,
+        **({"ExternalId": external_id} if external_id else {}),
     )
     return answer if isinstance(answer, ConnectorError) else None
 
@@ -187,29 +211,40 @@ def _judge_entry(config: AwsConfig, error: ConnectorError | None, failed_check: 
             outcome="passed",
             message=f"The role {config.role_arn} was assumed with its external ID.",
         )
-    return failed(ASSUME_ROLE, error)
+    check = failed(ASSUME_ROLE, error)
+    if isinstance(error, NotTrusted):
+        return check.model_copy(update={"fix": f"{check.fix} If they are the same: {TRUST_POLICY_FIX}"})
+    return check
 
 
-def _judge_refusal(name: str, refusal: ConnectorError | None, failed_check: str | None) -> Check:
-    how, danger = _REFUSALS[name]
-    if refusal is None:
+def _judge_refusals(name: str, tried: Mapping[str, ConnectorError | None], failed_check: str | None) -> Check:
+    """Judge the ways to ask for the role that must be denied: one that is not is enough, and each must be proven."""
+    given_out = [how for how, refusal in tried.items() if refusal is None]
+    if given_out:
         return Check(
             name=name,
             outcome="failed",
-            message=f"The role was given out {how}: {danger}. What AWS gave was dropped unused. The integration must "
-            "not be used until the trust policy is mended.",
+            message=f"The role was given out {_either(given_out, 'and')}: {_DANGERS[name]}. What AWS gave was dropped "
+            "unused. The integration must not be used until the trust policy is mended.",
             fix=f"{_JUST_CHANGED} {TRUST_POLICY_FIX}",
             is_blocking=True,
         )
     if failed_check:
+        how = _either(tried, "or")
         return skipped(name, f"The role was not given out {how}, which proves nothing, as {failed_check} failed.")
-    if not isinstance(refusal, RoleDenied):
-        return failed(name, refusal).model_copy(
-            update={"message": f"Whether the role is given out {how} could not be found out. {refusal.message}"}
-        )
+    for how, refusal in tried.items():
+        if refusal and (isinstance(refusal, DeniedOnOurSide) or not isinstance(refusal, RoleDenied)):
+            return failed(name, refusal).model_copy(
+                update={"message": f"Whether the role is given out {how} could not be found out. {refusal.message}"}
+            )
     return Check(
         name=name,
         outcome="passed",
-        message=f"The role is not given out {how}: AWS denied it.",
-        request_id=refusal.request_id,
+        message=f"The role is not given out {_either(tried, 'or')}: AWS denied it.",
+        request_id=next((refusal.request_id for refusal in tried.values() if refusal), None),
     )
+
+
+def _either(ways: Iterable[str], word: str) -> str:
+    *before, last = ways
+    return f"{', '.join(before)} {word} {last}" if before else last

@@ -11,7 +11,7 @@ from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check
 
 from .evaluation import HeldPolicy, OwnRole, evaluate
-from .needs import is_needed, listed_actions, render_needed_policy
+from .needs import OF_THE_DOCTOR, is_needed, listed_actions, render_needed_policy
 
 UNNEEDED = "unneeded-permissions"
 
@@ -28,6 +28,7 @@ def check_excess(role: OwnRole, config: AwsConfig) -> Check:
         config: The integration's settings.
     """
     needed = {action.iam.lower() for action in listed_actions(config) if is_needed(action, config)}
+    needed.add(OF_THE_DOCTOR.lower())
     found = {each.name: texts for each in role.policies if (texts := list(_excess(each.policy, role, needed)))}
     if not found and role.undecided:
         return Check(

@@ -10,6 +10,9 @@ from ploy_connector_aws.aws.setup import render_policy
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import choose_features
 
+OF_THE_DOCTOR = "iam:GetAccountAuthorizationDetails"
+"""Reads the role itself. It is never too much, as without it nobody can see whom the role lets in beside Ploy."""
+
 
 def listed_actions(config: AwsConfig) -> tuple[Action, ...]:
     """All actions that are looked at: those of the policy, and the optional ones that the settings switch on."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ploy_connector_aws.aws.iam.policies import EXTERNAL_ID, Statement, to_policy
-from ploy_connector_aws.aws.iam.trust import covers_action, to_trust
+from ploy_connector_aws.aws.iam.trust import Trusted, covers_action, external_id_of, restricts, to_trust
 from ploy_connector_aws.aws.iam.trustees import ENTRIES, Principal, to_principal
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID, PLOY_PARTITION, AwsConfig
 from ploy_connector_aws.spec import Check
@@ -90,18 +90,56 @@ def _findings(document: object, config: AwsConfig) -> Iterator[Finding]:
     for raw, statement in entries:
         if statement.principals is None or statement.principals.is_inverted:
             yield Finding("failed", "A statement lets in everybody but those it names (NotPrincipal).")
-        elif any(map(_covers_ploy, _principals(statement))) and not is_guarded:
+        elif _lets_ploy_in(statement) and not is_guarded:
             yield from _weaknesses(raw, external_id)
+    is_anyone_let_in = any(each.kind == "anyone" for each in trust.trusted)
+    for _, statement in entries if is_anyone_let_in else ():
+        if any(each.kind == "anyone" for each in _principals(statement)):
+            yield from _of_everybody(statement, config)
     for trusted in trust.trusted:
-        if trusted.kind == "anyone":
-            is_open = "wildcard_unrestricted" in trusted.flags
-            yield Finding("failed" if is_open else "warning", "It lets in everybody (Principal *), of any AWS account.")
-        elif trusted.account == PLOY_ACCOUNT_ID:
-            continue
-        elif "external_id_missing" in trusted.flags:
-            yield Finding("failed", f"It lets in {trusted.id}, of another AWS account, without an external ID.")
+        if trusted.kind != "anyone" and trusted.account != PLOY_ACCOUNT_ID:
+            yield _of_another(trusted)
+
+
+def _of_everybody(statement: Statement, config: AwsConfig) -> Iterator[Finding]:
+    """Judge a statement with `Principal: *`; one that is narrowed to AWS accounts lets in these, and nobody else."""
+    accounts = _accounts(statement)
+    if accounts is None:
+        is_open = not any(map(restricts, statement.conditions))
+        whom = (
+            "everybody (Principal *), of any AWS account" if is_open else "everybody (Principal *) whom it narrows to"
+        )
+        yield Finding("failed" if is_open else "warning", f"It lets in {whom}.")
+    for account in sorted((accounts or set()) - {PLOY_ACCOUNT_ID}):
+        if account == config.account_id or external_id_of(statement.conditions) == "required":
+            yield Finding("warning", f"It lets in everybody of the AWS account {account}, too.")
         else:
-            yield Finding("warning", f"It lets in {trusted.id}, too.")
+            yield Finding("failed", f"It lets in everybody of another AWS account, {account}, without an external ID.")
+
+
+def _of_another(trusted: Trusted) -> Finding:
+    """Judge somebody who is let in beside Ploy."""
+    is_foreign = trusted.is_own_account is False
+    for flag, is_so, said in (
+        ("external_id_missing", True, ", of another AWS account, without an external ID"),
+        ("external_id_weak", is_foreign, ", of another AWS account, by more than one external ID or by none"),
+        ("oidc_without_subject", True, " for whomever that provider vouches for, as no condition limits the subject"),
+    ):
+        if is_so and flag in trusted.flags:
+            return Finding("failed", f"It lets in {trusted.id}{said}.")
+    return Finding("warning", f"It lets in {trusted.id}, too.")
+
+
+def _accounts(statement: Statement) -> set[str] | None:
+    """The AWS accounts that a statement's conditions narrow it to; None where they name none."""
+    for each in statement.conditions:
+        if (
+            each.key.lower() == "aws:principalaccount"
+            and each.written in ("StringEquals", "StringLike", "ForAnyValue:StringEquals")
+            and not each.has_wildcard
+        ):
+            return set(each.values)
+    return None
 
 
 def _statements(document: object) -> Iterator[tuple[Mapping[str, Any], Statement]]:
@@ -125,7 +163,15 @@ def _is_about_entering(statement: Statement) -> bool:
 
 def _may_mean_ploy(statement: Statement) -> bool:
     is_inverted = statement.principals is not None and statement.principals.is_inverted
-    return is_inverted or any(map(_covers_ploy, _principals(statement)))
+    return is_inverted or _lets_ploy_in(statement)
+
+
+def _lets_ploy_in(statement: Statement) -> bool:
+    accounts = _accounts(statement)
+    return any(
+        _covers_ploy(each) and (each.kind != "anyone" or accounts is None or PLOY_ACCOUNT_ID in accounts)
+        for each in _principals(statement)
+    )
 
 
 def _covers_ploy(principal: Principal) -> bool:
@@ -137,10 +183,18 @@ def _guards(raw: Mapping[str, Any], statement: Statement, external_id: str) -> b
     return (
         not statement.is_allow
         and covers_action(statement, ENTRIES[0])
-        and any(each.includes(_PLOY) for each in _principals(statement))
+        and _means_all_of_ploy(statement)
         and len(statement.conditions) == 1
         and [(written, values) for written, values in _conditions(raw)] == [("StringNotEquals", (external_id,))]
     )
+
+
+def _means_all_of_ploy(statement: Statement) -> bool:
+    """Whether a statement is about everybody of Ploy's account; named as an exception, even one of them is too many."""
+    principals = _principals(statement)
+    if statement.principals is not None and statement.principals.is_inverted:
+        return all(each.account not in (None, PLOY_ACCOUNT_ID) for each in principals)
+    return any(each.includes(_PLOY) for each in principals)
 
 
 def _weaknesses(raw: Mapping[str, Any], external_id: str) -> list[Finding]:
@@ -162,8 +216,14 @@ def _weakness(written: str, values: tuple[str, ...], external_id: str) -> Findin
         return Finding("failed", f"Its condition {written} does not ask for one exact external ID.")
     if operator == "StringLike" and any({"*", "?"} & set(value) for value in values):
         return Finding("failed", "Its condition StringLike with a wildcard lets in other external IDs, too.")
-    if set(values) != {external_id}:
-        others = "other external IDs, too" if external_id in values else "another external ID than this integration's"
+    # StringEqualsIgnoreCase takes any case of it.
+    asked, own = (
+        ({value.casefold() for value in values}, external_id.casefold())
+        if operator == "StringEqualsIgnoreCase"
+        else (set(values), external_id)
+    )
+    if asked != {own}:
+        others = "other external IDs, too" if own in asked else "another external ID than this integration's"
         return Finding("failed", f"It lets in {others}.")
     if written != "StringEquals":
         return Finding("warning", f"It asks for the external ID by {written}, where StringEquals is the exact word.")

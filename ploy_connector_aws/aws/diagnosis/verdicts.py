@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 
 from ploy_connector_aws.aws.errors import RegionNotEnabled
-from ploy_connector_aws.spec import Check
+from ploy_connector_aws.spec import Check, Failure, PermissionMissing
 
+from .directory import LIST_INSTANCES
 from .excess import UNNEEDED, check_excess
 from .findings import failed, skipped
 from .instance import check_instance
 from .needs import is_needed, listed_actions
 from .permissions import REGION, Facts, check_key, check_permission
+from .probes import IAM_REGION, Probed
 from .trust_policy import TRUST_POLICY, check_trust_policy
 
 OF_DIRECTORY = frozenset({"identitystore", "sso-admin"})
@@ -47,27 +49,36 @@ def judge_so_far(facts: Facts, waiting: Set[str]) -> Iterator[Check]:
 
 
 def _judge_trust(facts: Facts) -> Check:
-    if facts.role is None:
-        return _skip_unread(TRUST_POLICY, facts)
-    return check_trust_policy(facts.role.trust_document, facts.config)
+    """Judge the trust policy. Without it there is no second witness, and that is no green light."""
+    if facts.role is not None:
+        return check_trust_policy(facts.role.trust_document, facts.config)
+    unread = facts.unread or Failure(code="internal", message="")
+    return Check(
+        name=TRUST_POLICY,
+        outcome="warning",
+        message="The role's own trust policy could not be read, so whom it lets in beside Ploy, and whether an "
+        f"external ID other than those that were tried opens it, is not known. {unread.message}".rstrip(),
+        fix=unread.fix if unread.fix and unread.missing_permissions else "Test the connection again.",
+        request_id=unread.request_id,
+    )
 
 
 def _judge_excess(facts: Facts) -> Check:
-    return check_excess(facts.role, facts.config) if facts.role else _skip_unread(UNNEEDED, facts)
-
-
-def _skip_unread(name: str, facts: Facts) -> Check:
-    why = facts.unread.message if facts.unread else ""
-    return skipped(name, f"The role itself could not be read. {why}".rstrip())
+    if facts.role is not None:
+        return check_excess(facts.role, facts.config)
+    return skipped(UNNEEDED, f"The role's own policies could not be read: see {TRUST_POLICY}.")
 
 
 def _judge_region(facts: Facts) -> Check:
     """The same answer means a Region that is not enabled and sessions that were revoked; other answers tell which."""
     region = facts.config.region
     unknown = next((each.error for each in facts.probed.values() if isinstance(each.error, RegionNotEnabled)), None)
-    if unknown is None:
+    if unknown is None and any(map(_is_answer, _tried_in(region, facts))):
         message = f"AWS knows the role's sessions in {region}, the Region of the settings."
         return Check(name=REGION, outcome="passed", message=message, method="probed")
+    if unknown is None:
+        why = "nothing that was asked there was answered" if _tried_in(region, facts) else "nothing is read there"
+        return skipped(REGION, f"Whether AWS knows the role's sessions in {region} was not seen, as {why}.")
     if not any(not isinstance(each.error, RegionNotEnabled) for each in facts.probed.values()) and facts.role is None:
         return failed(REGION, unknown)
     return Check(
@@ -79,3 +90,22 @@ def _judge_region(facts: Facts) -> Check:
         request_id=unknown.request_id,
         method="probed",
     )
+
+
+def _tried_in(region: str, facts: Facts) -> list[Probed]:
+    """What was asked in a Region. IAM and IAM Identity Center are asked in one of their own."""
+    instance = facts.directory.instance
+    of_directory = instance.primary_region if instance else None
+    elsewhere = {"iam": IAM_REGION, **dict.fromkeys(OF_DIRECTORY, of_directory)}
+    clients = {action.iam: action.client for action in listed_actions(facts.config)}
+    return [
+        probed
+        for iam, probed in facts.probed.items()
+        # ListInstances is asked in the Region of the settings, wherever the instance then is.
+        if iam == LIST_INSTANCES or elsewhere.get(clients[iam], region) == region
+    ]
+
+
+def _is_answer(probed: Probed) -> bool:
+    """Whether AWS had looked whose the session is: it may throttle, or break, before it does."""
+    return probed.error is None or isinstance(probed.error, PermissionMissing)

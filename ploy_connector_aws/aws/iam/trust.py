@@ -14,7 +14,18 @@ from .patterns import Pattern, covers
 from .policies import EXTERNAL_ID, Condition, Policy, Statement, to_policy
 from .trustees import ASSUME_ROLE, Principal, PrincipalKind, to_principal
 
-__all__ = ["FLAGS", "PrincipalKind", "SaidCondition", "Trust", "Trusted", "Way", "covers_action", "to_trust"]
+__all__ = [
+    "FLAGS",
+    "PrincipalKind",
+    "SaidCondition",
+    "Trust",
+    "Trusted",
+    "Way",
+    "covers_action",
+    "external_id_of",
+    "restricts",
+    "to_trust",
+]
 
 FLAGS: Mapping[str, str] = MappingProxyType(
     {
@@ -239,7 +250,7 @@ def _ways(
                 principal,
                 Way(
                     actions=tuple(actions),
-                    external_id=_external_id(statement.conditions),
+                    external_id=external_id_of(statement.conditions),
                     conditions=tuple(map(_said, statement.conditions)),
                     denied_under=tuple(denied_under),
                     except_principals=tuple(sorted(shut_out)),
@@ -249,7 +260,7 @@ def _ways(
 
 
 def _flags(principal: Principal, actions: list[str], conditions: tuple[Condition, ...], account: str) -> Iterable[str]:
-    external_id = _external_id(conditions)
+    external_id = external_id_of(conditions)
     is_foreign = principal.kind in _FOREIGN and _is_own(principal, account) is False
     found = {
         "account_access_manager": (principal.kind, principal.id) == ("service", ACCOUNT_ACCESS_MANAGER),
@@ -260,7 +271,7 @@ def _flags(principal: Principal, actions: list[str], conditions: tuple[Condition
         "unknown_principal": principal.kind == "unknown",
         "weak_condition": any(map(_weaknesses, (each for each in conditions if not _is_external_id(each)))),
         "wildcard_principal": principal.kind == "anyone",
-        "wildcard_unrestricted": principal.kind == "anyone" and not any(map(_restricts, conditions)),
+        "wildcard_unrestricted": principal.kind == "anyone" and not any(map(restricts, conditions)),
     }
     return (flag for flag, is_so in found.items() if is_so)
 
@@ -269,7 +280,8 @@ def _is_external_id(condition: Condition) -> bool:
     return condition.key.lower() == EXTERNAL_ID
 
 
-def _external_id(conditions: Iterable[Condition]) -> Literal["required", "weak", "absent"]:
+def external_id_of(conditions: Iterable[Condition]) -> Literal["required", "weak", "absent"]:
+    """How a statement's conditions ask for an external id: for exactly one, for one of many or for none, not at all."""
     found = [each for each in conditions if _is_external_id(each)]
     if any(each.written == "StringEquals" and each.value_count == 1 for each in found):
         return "required"
@@ -306,7 +318,8 @@ def _is_needed(condition: Condition) -> bool:
     )
 
 
-def _restricts(condition: Condition) -> bool:
+def restricts(condition: Condition) -> bool:
+    """Whether a condition limits of which AWS accounts, organization or network a caller must be."""
     return (
         _is_needed(condition) and condition.key.lower() in _RESTRICTING and all(map(_names_account, condition.values))
     )

@@ -18,15 +18,36 @@ EXACT = {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}}
 
 
 def _trust(condition: Mapping[str, Any] | None, *troubles: str, says: str, principal: Any = None) -> Fault:
+    return _opened(lambda patient: patient.trust_by(condition, principal), *troubles, says=says)
+
+
+def _also_trust(says: str, **statement: Any) -> Fault:
+    """Let somebody in beside Ploy."""
+    beside = {"Effect": "Allow", "Action": "sts:AssumeRole", **statement}
+    return _opened(lambda patient: patient.trust(*ploy_trust_policy(EXTERNAL_ID)["Statement"], beside), says=says)
+
+
+def _opened(open_it: Act, *troubles: str, says: str) -> Fault:
+    return Fault(open_it, dict.fromkeys((*troubles, "trust-policy"), "failed"), says, is_blocked=True)
+
+
+def _trust_under(*statements: Mapping[str, Any]) -> Act:
+    return lambda patient: patient.trust(*ploy_trust_policy(EXTERNAL_ID)["Statement"], *statements)
+
+
+def _unread(condition: Mapping[str, Any], check: str, says: str) -> Fault:
+    """An open door that nobody can see, as the settings leave IAM out and so nothing lets the role be read."""
+
     return Fault(
-        lambda patient: patient.trust_by(condition, principal),
-        dict.fromkeys((*troubles, "trust-policy"), "failed"),
+        lambda patient: patient.trust_by(condition),
+        {check: "failed", "trust-policy": "warning"},
         says,
+        setting={"scopes": ("dynamodb/tables",)},
         is_blocked=True,
     )
 
 
-def _entry(break_it: Act, says: str, mend: Act, check: str = "assume-role") -> Fault:
+def _entry(break_it: Act, says: str, mend: Act | None = None, check: str = "assume-role") -> Fault:
     return Fault(break_it, {check: "failed"}, says, mend)
 
 
@@ -67,7 +88,18 @@ BROKEN_ENTRIES: dict[str, Fault] = {
     "the trust policy requires another external id": _entry(
         lambda patient: patient.trust_by({"StringEquals": {"sts:ExternalId": OTHER_ID}}),
         "AWS does not say which",
-        _right_trust,
+    ),
+    "the trust policy asks for MFA": _entry(
+        lambda patient: patient.trust_by({**EXACT, "Bool": {"aws:MultiFactorAuthPresent": "true"}}),
+        "asks for something that Ploy does not bring (such as MFA or an IP address)",
+    ),
+    "the trust policy asks for an address": _entry(
+        lambda patient: patient.trust_by({**EXACT, "IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}),
+        "asks for something that Ploy does not bring (such as MFA or an IP address)",
+    ),
+    "the trust policy denies Ploy": _entry(
+        _trust_under({"Effect": "Deny", "Principal": "*", "Action": "sts:*"}),
+        "its trust policy denies Ploy",
     ),
     "the role does not exist": _entry(
         lambda patient: patient.aws.accounts.delete_role(patient.role_arn),
@@ -77,7 +109,6 @@ BROKEN_ENTRIES: dict[str, Fault] = {
     "the role trusts another account": _entry(
         lambda patient: patient.trust_by(EXACT, {"AWS": f"arn:aws:iam::{MANAGEMENT}:root"}),
         "it does not trust Ploy's account",
-        _right_trust,
     ),
     "the role only exists in another account": _entry(
         _move_role_to_another_account,
@@ -155,33 +186,64 @@ OPEN_DOORS: dict[str, Fault] = {
         says="StringNotEquals does not ask for one exact external ID",
     ),
     "the beginning of an external id": _trust(
-        {"StringLike": {"sts:ExternalId": f"{EXTERNAL_ID[:8]}*"}}, says="StringLike with a wildcard"
+        {"StringLike": {"sts:ExternalId": f"{EXTERNAL_ID[:8]}*"}},
+        "external-id-exact",
+        says="with its own external ID but for the last character",
+    ),
+    "the end of an external id": _trust(
+        {"StringLike": {"sts:ExternalId": f"?{EXTERNAL_ID[1:]}"}},
+        "external-id-exact",
+        says="with its own external ID but for the first character",
+    ),
+    "the beginning and the end of an external id": _trust(
+        {"StringLike": {"sts:ExternalId": f"{EXTERNAL_ID[:8]}*{EXTERNAL_ID[-8:]}"}}, says="StringLike with a wildcard"
+    ),
+    "the beginning of an external id, unread": _unread(
+        {"StringLike": {"sts:ExternalId": f"{EXTERNAL_ID[:-1]}*"}},
+        "external-id-exact",
+        "with its own external ID but for the last character",
+    ),
+    "the end of an external id, unread": _unread(
+        {"StringLike": {"sts:ExternalId": f"*{EXTERNAL_ID[1:]}"}},
+        "external-id-exact",
+        "with its own external ID but for the first character",
+    ),
+    "a Deny that does not mean Ploy": _opened(
+        lambda patient: patient.trust(
+            {"Effect": "Allow", "Principal": PLOY, "Action": "sts:AssumeRole"},
+            {
+                "Effect": "Deny",
+                "NotPrincipal": PLOY,
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringNotEquals": {"sts:ExternalId": EXTERNAL_ID}},
+            },
+        ),
+        "external-id-required",
+        "external-id-exact",
+        says="It lets Ploy in without an external ID.",
+    ),
+    "another account with more than one external id": _also_trust(
+        f"arn:aws:iam::{MANAGEMENT}:root, of another AWS account, by more than one external ID or by none",
+        Principal={"AWS": MANAGEMENT},
+        Condition={"StringLike": {"sts:ExternalId": "acme-*"}},
+    ),
+    "whoever an identity provider vouches for": _also_trust(
+        "oidc-provider/token.actions.githubusercontent.com for whomever that provider vouches for",
+        Principal={"Federated": f"arn:aws:iam::{MANAGEMENT}:oidc-provider/token.actions.githubusercontent.com"},
+        Action="sts:AssumeRoleWithWebIdentity",
+        Condition={"StringEquals": {"token.actions.githubusercontent.com:aud": "sts.amazonaws.com"}},
     ),
     "a list with another external id": _trust(
         {"StringEquals": {"sts:ExternalId": [EXTERNAL_ID, OTHER_ID]}}, says="other external IDs, too"
     ),
     "everybody with the external id": _trust(EXACT, says="everybody (Principal *)", principal="*"),
-    "everybody but one": Fault(
-        lambda patient: patient.trust(
-            *ploy_trust_policy(EXTERNAL_ID)["Statement"],
-            {
-                "Effect": "Allow",
-                "NotPrincipal": {"AWS": [f"arn:aws:iam::{MANAGEMENT}:root", *PLOY.values()]},
-                "Action": "sts:AssumeRole",
-            },
-        ),
-        {"trust-policy": "failed"},
+    "everybody but one": _also_trust(
         "everybody but those it names (NotPrincipal)",
-        is_blocked=True,
+        NotPrincipal={"AWS": [f"arn:aws:iam::{MANAGEMENT}:root", *PLOY.values()]},
     ),
-    "another account without an external id": Fault(
-        lambda patient: patient.trust(
-            *ploy_trust_policy(EXTERNAL_ID)["Statement"],
-            {"Effect": "Allow", "Principal": {"AWS": MANAGEMENT}, "Action": "sts:AssumeRole"},
-        ),
-        {"trust-policy": "failed"},
+    "another account without an external id": _also_trust(
         f"arn:aws:iam::{MANAGEMENT}:root, of another AWS account, without an external ID",
-        is_blocked=True,
+        Principal={"AWS": MANAGEMENT},
     ),
     "an administrator of the account itself": Fault(
         lambda patient: patient.trust(

@@ -119,9 +119,11 @@ def _scopes_for(action: Action) -> tuple[str, ...]:
 
 
 def _without(action: Action) -> Fault:
+    # Where the role itself cannot be read, whom it lets in is not known either.
+    unread = {"trust-policy": "warning"} if action.iam == "iam:GetAccountAuthorizationDetails" else {}
     return Fault(
         lambda patient: patient.take_away(action.iam),
-        {f"permission:{action.iam}": "failed"},
+        {f"permission:{action.iam}": "failed", **unread},
         action.iam if "Delete" not in action.iam else "do not allow it",
         setting={"scopes": _scopes_for(action)},
     )
@@ -131,6 +133,18 @@ MISSING_PERMISSIONS: dict[str, Fault] = {f"without {action.iam}": _without(actio
 """Each permission removed in turn."""
 
 OTHER_FAULTS: dict[str, Fault] = {
+    "the role itself cannot be read, as IAM is left out": Fault(
+        lambda patient: None,
+        {"trust-policy": "warning"},
+        "could not be read, so whom it lets in beside Ploy",
+        setting={"scopes": ("dynamodb/tables",)},
+    ),
+    "the role itself was not read for once": Fault(
+        lambda patient: patient.aws.faults.throttle(1, "iam:GetAccountAuthorizationDetails"),
+        {"trust-policy": "warning", "permission:iam:GetAccountAuthorizationDetails": "failed"},
+        "could not be read, so whom it lets in beside Ploy",
+        reset,
+    ),
     "the key's use is not allowed to the role": Fault(
         lambda patient: patient.encrypt(),
         {"permission:kms:Decrypt": "failed"},

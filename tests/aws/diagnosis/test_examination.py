@@ -220,8 +220,8 @@ def test_what_is_given_out_wrongly_is_worth_nothing_and_is_never_used(patient: P
     assert report.is_blocked
     assert [json.loads(each["Policy"])["Statement"] for each in refusals] == [
         [{"Effect": "Deny", "Action": "*", "Resource": "*"}]
-    ] * 2
-    assert [each["DurationSeconds"] for each in refusals] == ["900"] * 2
+    ] * 4
+    assert [each["DurationSeconds"] for each in refusals] == ["900"] * 4
     assert not [call for call in patient.aws.calls if (call.session_name or "").startswith("ploy-refuse-")]
 
 
@@ -237,7 +237,7 @@ def test_a_role_made_just_now_is_asked_for_again_before_it_is_judged(patient: Pa
 
 
 def test_a_test_that_could_not_be_made_proves_nothing(patient: Patient, no_backoff: None) -> None:
-    patient.aws.faults.before("AssumeRole", lambda: patient.aws.faults.throttle(1, "AssumeRole", times=8))
+    patient.aws.faults.before("AssumeRole", lambda: patient.aws.faults.throttle(1, "AssumeRole", times=16))
     report = patient.examine()
 
     assert troubles(report) == {"external-id-required": "failed", "external-id-exact": "failed"}
@@ -245,6 +245,57 @@ def test_a_test_that_could_not_be_made_proves_nothing(patient: Patient, no_backo
         f"Whether the role is given out {how} could not be found out. AWS throttled the request to assume the role."
         for how in ("without an external ID", "with a random external ID")
     }
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "because no identity-based policy allows the sts:AssumeRole action",
+        "with an explicit deny in an identity-based policy",
+        "with an explicit deny in a service control policy",
+        "because no permissions boundary allows the sts:AssumeRole action",
+        "because no session policy allows the sts:AssumeRole action",
+        "because no VPC endpoint policy allows the sts:AssumeRole action",
+    ],
+)
+def test_a_denial_on_ploy_s_own_side_is_no_proof_that_the_role_asks_for_the_external_id(
+    patient: Patient, said: str
+) -> None:
+    patient.trust_by({"StringLike": {"sts:ExternalId": EXTERNAL_ID}})
+    message = f"User: ploy is not authorized to perform: sts:AssumeRole on resource: role {said}"
+    patient.aws.faults.before(
+        "AssumeRole",
+        lambda: patient.aws.faults.answer("AssumeRole", "AccessDenied", status=403, message=message, times=4),
+    )
+    report = patient.examine()
+    unproven = [check for check in report.checks if check.name.startswith("external-id-")]
+
+    assert troubles(report) == {
+        "external-id-required": "failed",
+        "external-id-exact": "failed",
+        "trust-policy": "warning",
+    }
+    assert not report.is_blocked
+    assert all("could not be found out" in check.message for check in unproven)
+    assert {check.fix for check in unproven} == {
+        "The operator of the connector must let its AWS credentials call sts:AssumeRole."
+    }
+
+
+def test_external_ids_that_differ_at_one_end_are_tried_at_the_same_time_and_told_nowhere(patient: Patient) -> None:
+    all_are_there = threading.Barrier(4)
+    # The first to be asked for is the entry itself.
+    for nth in (2, 3, 4, 5):
+        patient.aws.faults.before("AssumeRole", lambda: all_are_there.wait(timeout=20), nth=nth)
+    report = patient.examine()
+    exact = next(check for check in report.checks if check.name == "external-id-exact")
+
+    assert not all_are_there.broken
+    assert exact.message == (
+        "The role is not given out with a random external ID, with its own external ID but for the first character or "
+        "with its own external ID but for the last character: AWS denied it."
+    )
+    assert EXTERNAL_ID[1:-1] not in report.model_dump_json()
 
 
 def test_a_role_in_another_account_than_the_settings_say_is_refused_before_anything_is_asked() -> None:
@@ -306,11 +357,11 @@ def test_an_instance_in_another_region_is_read_there_and_is_nothing_amiss(
     )
 
 
-def test_without_the_bulk_read_of_iam_what_rests_on_it_is_skipped_with_the_reason(patient: Patient) -> None:
+def test_without_the_bulk_read_of_iam_what_rests_on_it_is_not_passed_and_says_the_reason(patient: Patient) -> None:
     patient.take_away("iam:GetAccountAuthorizationDetails")
 
     assert outcomes(patient, "trust-policy", "unneeded-permissions", DELETE, CREATE) == {
-        "trust-policy": "skipped",
+        "trust-policy": "warning",
         "unneeded-permissions": "skipped",
         DELETE: "skipped",
         CREATE: "passed",
@@ -401,6 +452,9 @@ def test_with_the_smaller_policy_a_sync_of_those_scopes_is_denied_nothing(
 
     assert [page.scope for page in pages if page.failure is not None] == []
     assert [call.action for call in aws.calls if call.error_code] == []
+    report = patient.examine()
+    assert troubles(report) == {"trust-policy": "warning"}, "nothing in that policy lets the role itself be read"
+    patient.apply(next(check for check in report.checks if check.name == "trust-policy"))
     assert troubles(patient.examine()) == {}
 
 

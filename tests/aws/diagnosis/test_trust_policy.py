@@ -23,6 +23,25 @@ def statement(condition: Any = EXACT, principal: Any = PLOY, effect: str = "Allo
     return {**made, "Condition": condition} if condition else made
 
 
+def narrowed(*accounts: str, **more: Any) -> dict[str, Any]:
+    """A statement for everybody of some AWS accounts."""
+    return statement({"StringEquals": {"aws:PrincipalAccount": list(accounts), **more}}, "*")
+
+
+def unless_exact(**whom: Any) -> dict[str, Any]:
+    """A Deny of those who do not bring the external id."""
+    condition = {"StringNotEquals": {"sts:ExternalId": EXTERNAL_ID}}
+    return {"Effect": "Deny", "Action": "sts:AssumeRole", "Condition": condition, **whom}
+
+
+GITHUB = {"Federated": "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"}
+WITH_AUDIENCE = {"StringEquals": {"token.actions.githubusercontent.com:aud": "sts.amazonaws.com"}}
+WITH_SUBJECT = {
+    **WITH_AUDIENCE,
+    "StringLike": {"token.actions.githubusercontent.com:sub": "repo:acme/infrastructure:*"},
+}
+
+
 def judge(*statements: Any) -> Check:
     check = check_trust_policy({"Version": "2012-10-17", "Statement": list(statements)}, CONFIG)
     assert EXTERNAL_ID not in check.model_dump_json()
@@ -48,6 +67,8 @@ def judge(*statements: Any) -> Check:
             statement({"StringNotEquals": {"sts:ExternalId": EXTERNAL_ID}}, "*", effect="Deny"),
         ],
         [statement(), statement(principal={"AWS": "111111111111"}, condition=None, effect="Deny")],
+        [statement(condition=None), unless_exact(NotPrincipal={"AWS": "111111111111"})],
+        [narrowed(PLOY_ACCOUNT_ID, **EXACT["StringEquals"])],
     ],
 )
 def test_who_lets_in_ploy_alone_with_exactly_this_external_id_passes(statements: list[Any]) -> None:
@@ -89,6 +110,26 @@ def test_who_lets_in_ploy_alone_with_exactly_this_external_id_passes(statements:
             ],
             "It lets Ploy in without an external ID.",
         ),
+        ([statement(None), unless_exact(NotPrincipal=PLOY)], "It lets Ploy in without an external ID."),
+        (
+            [statement(None), unless_exact(NotPrincipal={"AWS": f"arn:aws:iam::{PLOY_ACCOUNT_ID}:role/connector"})],
+            "It lets Ploy in without an external ID.",
+        ),
+        ([statement(None), unless_exact(NotPrincipal="*")], "It lets Ploy in without an external ID."),
+        ([statement({"StringEqualsIgnoreCase": {"sts:ExternalId": f"{EXTERNAL_ID}x"}})], "another external ID than"),
+        ([narrowed(PLOY_ACCOUNT_ID)], "It lets Ploy in without an external ID."),
+        (
+            [statement(), narrowed("111111111111")],
+            "It lets in everybody of another AWS account, 111111111111, without an external ID.",
+        ),
+        (
+            [statement(), statement({"StringLike": {"sts:ExternalId": "x*"}}, {"AWS": "111111111111"})],
+            "arn:aws:iam::111111111111:root, of another AWS account, by more than one external ID or by none.",
+        ),
+        (
+            [statement(), statement(WITH_AUDIENCE, GITHUB, Action="sts:AssumeRoleWithWebIdentity")],
+            "for whomever that provider vouches for, as no condition limits the subject.",
+        ),
     ],
 )
 def test_what_lets_somebody_in_without_the_external_id_fails(statements: list[Any], says: str) -> None:
@@ -112,9 +153,24 @@ def test_what_lets_somebody_in_without_the_external_id_fails(statements: list[An
         ([statement({"ForAnyValue:StringEquals": {"sts:ExternalId": EXTERNAL_ID}})], "StringEquals is the exact word"),
         ([statement({"StringEqualsIgnoreCase": {"sts:ExternalId": EXTERNAL_ID}})], "StringEquals is the exact word"),
         ([statement(), statement({"StringSounds": {"sts:ExternalId": EXTERNAL_ID}})], "was not understood"),
+        ([statement({"StringEqualsIgnoreCase": {"sts:ExternalId": EXTERNAL_ID.upper()}})], "is the exact word"),
         (
-            [statement({**EXACT, "StringEquals": {**EXACT["StringEquals"], "aws:PrincipalAccount": "1"}}, "*")],
-            "It lets in everybody (Principal *)",
+            [statement({**EXACT, "StringLike": {"aws:PrincipalOrgId": "o-1234567890"}}, "*")],
+            "It lets in everybody (Principal *) whom it narrows to.",
+        ),
+        ([statement(), narrowed(OWN)], f"It lets in everybody of the AWS account {OWN}, too."),
+        (
+            [statement(), narrowed("111111111111", **EXACT["StringEquals"])],
+            "It lets in everybody of the AWS account 111111111111, too.",
+        ),
+        (
+            [narrowed(PLOY_ACCOUNT_ID, OWN, **EXACT["StringEquals"])],
+            f"It lets in everybody of the AWS account {OWN}, too.",
+        ),
+        ([statement(), statement({"StringLike": {"sts:ExternalId": "*"}}, {"AWS": OWN})], f"{OWN}:root, too."),
+        (
+            [statement(), statement(WITH_SUBJECT, GITHUB, Action="sts:AssumeRoleWithWebIdentity")],
+            "It lets in arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com, too.",
         ),
     ],
 )

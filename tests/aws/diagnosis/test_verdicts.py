@@ -1,0 +1,67 @@
+"""What a check may say where little was seen: nothing passes without evidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ploy_connector_aws.aws.diagnosis.directory import LIST_INSTANCES, Directory
+from ploy_connector_aws.aws.diagnosis.permissions import REGION, Facts
+from ploy_connector_aws.aws.diagnosis.probes import ANSWERED, Probed
+from ploy_connector_aws.aws.diagnosis.verdicts import judge
+from ploy_connector_aws.aws.identity_center.instance import Instance
+from ploy_connector_aws.config import AwsConfig
+from ploy_connector_aws.spec import Check, Failure, PermissionMissing, TemporaryError
+from tests.test_config import SETTINGS
+
+THROTTLED = Probed(error=TemporaryError("AWS throttled the call."))
+DENIED = Probed(error=PermissionMissing("AWS denied the call.", actions=("sqs:ListQueues",)))
+ELSEWHERE = Instance("arn:aws:sso:::instance/ssoins-0123456789abcdef", "d-0123456789", "111122223333", "eu-north-1")
+
+
+def judged(name: str, probed: dict[str, Probed], region: str = "eu-west-1", **more: Any) -> Check:
+    config = AwsConfig.from_settings({**SETTINGS, "region": region})
+    directory = Directory(ELSEWHERE, {action: each for action, each in probed.items() if action.startswith("id")})
+    facts = Facts(config, probed, directory, "own", None, **more)
+    return next(check for check in judge(facts) if check.name == name)
+
+
+@pytest.mark.parametrize(
+    ("probed", "region", "outcome"),
+    [
+        ({"sqs:ListQueues": Probed(ANSWERED)}, "eu-west-1", "passed"),
+        ({"sqs:ListQueues": DENIED}, "eu-west-1", "passed"),
+        ({LIST_INSTANCES: Probed(ANSWERED)}, "eu-west-1", "passed"),
+        ({"identitystore:ListUsers": Probed(ANSWERED)}, "eu-north-1", "passed"),
+        ({"iam:ListUsers": Probed(ANSWERED)}, "us-east-1", "passed"),
+        ({"sqs:ListQueues": THROTTLED, "ec2:DescribeTags": Probed(ANSWERED)}, "eu-west-1", "passed"),
+        ({}, "eu-west-1", "skipped"),
+        ({"iam:ListUsers": Probed(ANSWERED)}, "eu-west-1", "skipped"),
+        ({"identitystore:ListUsers": Probed(ANSWERED)}, "eu-west-1", "skipped"),
+        ({"sqs:ListQueues": THROTTLED, "iam:ListUsers": Probed(ANSWERED)}, "eu-west-1", "skipped"),
+        ({LIST_INSTANCES: THROTTLED}, "eu-west-1", "skipped"),
+    ],
+)
+def test_a_region_passes_only_where_something_in_it_was_answered(
+    probed: dict[str, Probed], region: str, outcome: str
+) -> None:
+    assert judged(REGION, probed, region).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("unread", "fix"),
+    [
+        (Failure.from_error(THROTTLED.error or ValueError()), "Test the connection again."),
+        (Failure(code="permission_missing", message="No.", missing_permissions=("a:B",), fix="Add it."), "Add it."),
+        (None, "Test the connection again."),
+    ],
+)
+def test_a_role_that_was_not_read_is_no_green_light_although_a_call_of_the_same_kind_was_answered(
+    unread: Failure | None, fix: str
+) -> None:
+    answered = {"iam:GetAccountAuthorizationDetails": Probed(ANSWERED)}
+    trust = judged("trust-policy", answered, unread=unread)
+
+    assert (trust.outcome, trust.is_blocking, trust.fix) == ("warning", False, fix)
+    assert judged("unneeded-permissions", answered, unread=unread).outcome == "skipped"
