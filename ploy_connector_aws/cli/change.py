@@ -90,6 +90,7 @@ def _order(
                 known_entitlement=known.entitlement,
                 known_paths=known.paths,
                 known_paths_complete=known.is_complete,
+                known_opened=known.opened,
                 known_as_of=known.as_of,
             )
             try:

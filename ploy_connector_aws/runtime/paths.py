@@ -9,6 +9,9 @@ from .snapshot import StoredRecord
 from .store import Store
 from .verified import Overlay
 
+MOST_THROUGH = 5
+"""So many entitlements are named through which an account holds another."""
+
 
 @dataclass(frozen=True)
 class Path:
@@ -18,6 +21,18 @@ class Path:
     entitlement_ids: tuple[str, ...]
     is_unproven: bool
     """Whether any link of the chain was retained without proof."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """One account that holds an entitlement."""
+
+    account_id: str
+    is_direct: bool
+    through: tuple[str, ...]
+    """The entitlements of the account that lead to it, the first few of them."""
+    is_unproven: bool
+    """Whether no way is proven by which it holds it."""
 
 
 class PathFinder:
@@ -30,7 +45,7 @@ class PathFinder:
 
     def __init__(self, store: Store, picture: Overlay) -> None:
         self._db = store.connection
-        run = picture.run
+        self._run = run = picture.run
         self._db.execute("DROP TABLE IF EXISTS temp.edges")
         self._db.execute(
             "CREATE TEMP TABLE edges (id TEXT, kind TEXT, principal TEXT, entitlement TEXT, is_retained INTEGER)"
@@ -53,6 +68,51 @@ class PathFinder:
     def paths_of(self, account_id: str) -> Iterator[Path]:
         """Every path of one account, shorter ones before what they lead to."""
         yield from self._follow(account_id, "account", account_id, (), is_unproven=False)
+
+    def holders_of(self, entitlement_id: str, *, offset: int = 0, limit: int = 50) -> tuple[int, tuple[Holder, ...]]:
+        """Find who holds an entitlement, by whichever way.
+
+        Args:
+            entitlement_id: The entitlement.
+            offset: How many holders are left out, in the order of their names.
+            limit: How many are wanted.
+
+        Returns:
+            How many there are, and those that are wanted.
+        """
+        db, run = self._db, self._run
+        db.execute("CREATE INDEX IF NOT EXISTS temp.edges_by_entitlement ON edges (entitlement, kind)")
+        db.execute("DROP TABLE IF EXISTS temp.leading")
+        # Every entitlement that leads to it, with and without proof: a union knows each only once, so circles end.
+        db.execute(
+            "CREATE TEMP TABLE leading AS WITH RECURSIVE leads (entitlement, is_retained) AS (VALUES (?, 0) UNION"
+            " SELECT e.principal, max(l.is_retained, e.is_retained) FROM leads l JOIN edges e"
+            " ON e.entitlement = l.entitlement AND e.kind = 'entitlement') SELECT * FROM leads",
+            (entitlement_id,),
+        )
+        held = "FROM leading l JOIN edges e ON e.entitlement = l.entitlement AND e.kind = 'account'"
+        total: int = db.execute(f"SELECT count(DISTINCT e.principal) {held}").fetchone()[0]
+        db.create_function("casefold", 1, str.casefold, deterministic=True)
+        rows = db.execute(
+            f"SELECT e.principal, max(e.entitlement = :id), min(max(l.is_retained, e.is_retained)) {held}"
+            f" LEFT JOIN {run.records_table} r ON r.type = 'account' AND r.id = e.principal"
+            f" LEFT JOIN {run.emissions} b ON b.rowid = r.emission GROUP BY e.principal"
+            " ORDER BY casefold(coalesce(json_extract(b.body, '$.display_name'), json_extract(b.body, '$.username'),"
+            " e.principal)), e.principal LIMIT :limit OFFSET :offset",
+            {"id": entitlement_id, "limit": limit, "offset": offset},
+        ).fetchall()
+        return total, tuple(
+            Holder(account, bool(is_direct), self._through(account, entitlement_id), bool(is_retained))
+            for account, is_direct, is_retained in rows
+        )
+
+    def _through(self, account_id: str, entitlement_id: str) -> tuple[str, ...]:
+        rows = self._db.execute(
+            "SELECT DISTINCT e.entitlement FROM edges e JOIN leading l ON l.entitlement = e.entitlement"
+            " WHERE e.kind = 'account' AND e.principal = ? AND e.entitlement != ? ORDER BY e.entitlement LIMIT ?",
+            (account_id, entitlement_id, MOST_THROUGH),
+        )
+        return tuple(row[0] for row in rows)
 
     def _follow(
         self, account_id: str, kind: str, principal: str, before: tuple[str, ...], *, is_unproven: bool

@@ -36,6 +36,10 @@ class AccessRequest(Frozen):
     known_paths_complete: bool = Field(
         default=False, description="Whether everything that these ways rest on was proven in the snapshot."
     )
+    known_opened: tuple[Id, ...] = Field(
+        default=(),
+        description="What the entitlement opens by the snapshot, whoever holds it: ways to these were looked for.",
+    )
     known_as_of: AwareDatetime | None = Field(default=None, description="When the reading of the snapshot began.")
     write_before: AwareDatetime | None = Field(
         default=None,

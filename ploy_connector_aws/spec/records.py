@@ -75,6 +75,15 @@ class Account(_Record):
     managed_by: str | None = Field(
         default=None, description="The outside system that owns this account; None where none is known."
     )
+    resource_id: Id | None = Field(
+        default=None,
+        description="The resource that it belongs to, where that is exactly one: what it holds counts there, unless "
+        "the entitlement says where.",
+    )
+    not_grantable_reason: str | None = Field(
+        default=None,
+        description="Why nothing can be granted to it or revoked from it, whatever it is; None where something may be.",
+    )
     source: str | None = Field(default=None, description="The directory inside the connector it was read from.")
     tags: dict[str, str] = {}
     attributes: Attributes = {}

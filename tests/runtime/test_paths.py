@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ploy_connector_aws.runtime.paths import Path, PathFinder, find_accounts
+from ploy_connector_aws.runtime.paths import Holder, Path, PathFinder, find_accounts
 from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.verified import Overlay
@@ -55,6 +55,28 @@ def test_a_path_over_a_retained_grant_says_so(store: Store) -> None:
     commit(store, Page(scope="r", complete=True), Page(scope="m", parent="r", records=(membership("ann", "g"),)))
     commit(store, Page(scope="r", complete=True), Page(scope="m", parent="r", failure=DENIED))
     assert list(PathFinder(store, Overlay(committed(store))).paths_of("ann")) == [Path("ann", ("g",), is_unproven=True)]
+
+
+def test_who_holds_an_entitlement_is_found_by_every_way_once_and_in_the_order_of_names(store: Store) -> None:
+    people = (account("ann"), Account(id="u-2", username="Bob"), Account(id="u-3", display_name="abe"))
+    edges = (opens("g", "role"), opens("h", "g"), opens("g", "h"))
+    held = [("ann", "role"), ("ann", "h"), ("u-2", "g"), ("u-2", "h")]
+    proven = (
+        Page(scope="users", records=people, complete=True),
+        Page(scope="groups", records=tuple(group(id_) for id_ in ("g", "h", "role")), complete=True),
+        Page(scope="grants", records=(*edges, *(membership(*pair) for pair in held)), complete=True),
+    )
+    commit(store, *proven, Page(scope="late", records=(membership("u-3", "h"),), complete=True))
+    commit(store, *proven, Page(scope="late", failure=DENIED))
+    finder = PathFinder(store, Overlay(committed(store)))
+    everyone = (
+        Holder("u-3", is_direct=False, through=("h",), is_unproven=True),
+        Holder("ann", is_direct=True, through=("h",), is_unproven=False),
+        Holder("u-2", is_direct=False, through=("g", "h"), is_unproven=False),
+    )
+    assert finder.holders_of("role") == (3, everyone)
+    assert finder.holders_of("role", offset=1, limit=1) == (3, everyone[1:2])
+    assert finder.holders_of("nothing") == (0, ())
 
 
 @pytest.mark.parametrize("text", ["u-1", "ann", "Ann@Example.com", "ANN"])

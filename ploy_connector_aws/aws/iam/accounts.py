@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.parts import to_utc
 from ploy_connector_aws.spec import Account
 from ploy_connector_aws.spec.records import Attributes
@@ -48,6 +49,8 @@ def to_user(account_id: str, user: Mapping[str, Any], listed: Mapping[str, Any])
         # It stays after the password was deleted (AWS.md section 6), so it says nothing about a password.
         last_login_at=to_utc(listed.get("PasswordLastUsed")),
         source=SOURCE,
+        resource_id=account_id,
+        not_grantable_reason=grantability.IAM_ACCOUNT,
         tags=tags,
         # None of these can be read with the permissions of Ploy's guide; unknown must not look like "no".
         attributes={**to_attributes(user), "access_keys": "unknown", "console_password": "unknown"},
@@ -81,6 +84,8 @@ def to_role_account(account_id: str, role: Mapping[str, Any], listed: Mapping[st
         created_at=to_utc(role.get("CreateDate")),
         managed_by=find_role_manager(role),
         source=SOURCE,
+        resource_id=account_id,
+        not_grantable_reason=grantability.IAM_ACCOUNT,
         tags=to_tags(role),
         attributes={name: value for name, value in attributes.items() if value is not None},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
+from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.spec import Account, Grant, Record
 
 from .accounts import SOURCE
@@ -61,6 +62,7 @@ def to_outsider(trusted: Trusted) -> Account:
         kind=kind,
         username=trusted.id,
         source=SOURCE,
+        not_grantable_reason=grantability.IAM_ACCOUNT,
         attributes={name: value for name, value in attributes.items() if value is not None},
     )
 

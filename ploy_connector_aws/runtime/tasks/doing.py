@@ -16,6 +16,7 @@ from ploy_connector_aws.spec import (
     AccessChange,
     AccessRequest,
     AuthenticationError,
+    Check,
     ConfigurationError,
     ConnectionReport,
     Connector,
@@ -44,6 +45,8 @@ class Done:
     """The attempt did what was asked."""
 
     result: AccessChange | ConnectionReport | wire.SyncSummary
+    is_own_word: bool = True
+    """Whether the connector said so itself. A test that could not begin says nothing of what others can do."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ def to_request(held: HeldTask, known: Known, write_before: datetime) -> AccessRe
         known_entitlement=known.entitlement,
         known_paths=known.paths,
         known_paths_complete=known.is_complete,
+        known_opened=known.opened,
         known_as_of=known.as_of,
         write_before=write_before,
     )
@@ -125,12 +129,26 @@ def attempt_check(connector: Connector) -> Result:
     except TemporaryError as error:
         return Again(Failure.from_error(error), False, error.retry_after_seconds or 0)
     except ConnectorError as error:
-        return GaveUp(_described(error))
+        return to_failed_check(error)
     except Exception as error:  # noqa: BLE001 - whatever a connector raises must not end the host
         return Again(Failure.from_error(error), may_have_changed=False)
     if isinstance(report, ConnectionReport):
         return Done(report)
     return GaveUp(Failure(code="nonsense", message="The connector's answer is no report of a connection test."))
+
+
+def to_failed_check(error: ConnectorError) -> Done:
+    """Make a test that could not even begin one that failed: it is answered, and nobody has to do it by hand."""
+    failure = _described(error)
+    check = Check(
+        name=failure.code.replace("_", "-"),
+        outcome="failed",
+        message=failure.message,
+        fix=failure.fix,
+        missing_permissions=failure.missing_permissions,
+        request_id=failure.request_id,
+    )
+    return Done(ConnectionReport(checks=(check,)), is_own_word=False)
 
 
 def attempt_sync(sync_now: SyncNow, *, preview: bool) -> Result:

@@ -34,6 +34,8 @@ class Known:
     paths: tuple[AccessPath, ...] = ()
     is_complete: bool = False
     as_of: datetime | None = None
+    opened: tuple[str, ...] = ()
+    """What the entitlement opens, whoever holds it."""
 
 
 class _Node(NamedTuple):
@@ -113,6 +115,7 @@ class KnownAccess:
                 paths=paths,
                 is_complete=self._is_proven and not found.is_cut,
                 as_of=run.reading_started_at,
+                opened=found.opened,
             )
         finally:
             db.execute("COMMIT")
@@ -184,10 +187,16 @@ class _Search:
         self._start = _Node("account", account_id)
         self._entitlement = _Node("entitlement", entitlement_id)
         self.is_cut = False
+        self._targets = self._reach(self._entitlement).keys()
+
+    @property
+    def opened(self) -> tuple[str, ...]:
+        """What the entitlement opens, one after the other, itself left out."""
+        return tuple(sorted(node.id for node in self._targets if node != self._entitlement))
 
     def paths(self) -> Iterator[AccessPath]:
         """Every way without a circle, in a fixed order."""
-        targets = self._reach(self._entitlement).keys()
+        targets = self._targets
         graph = self._reach(self._start)
         useful = _leading_to(targets, graph)
         grants: dict[str, Grant] = {}

@@ -20,6 +20,7 @@ from .doing import (
     attempt_check,
     attempt_sync,
     doubt_after,
+    to_failed_check,
     to_last_report,
     to_report,
     to_request,
@@ -95,7 +96,7 @@ class Worker:
         result = make(begun)
         now = self._now()
         self._events.ended(held.task.kind, _outcome(result), (now - began).total_seconds())
-        if isinstance(result, Done) and isinstance(result.result, ConnectionReport):
+        if isinstance(result, Done) and result.is_own_word and isinstance(result.result, ConnectionReport):
             self._events.checked(result.result)
         if not isinstance(result, Again):
             self._journal.finish(begun.task.id, to_report(begun, result))
@@ -116,7 +117,7 @@ class Worker:
         try:
             connector = self._connector = self._connector or self._open_connector()
         except ConnectorError as error:
-            failed = GaveUp(Failure.from_error(error))
+            failed = to_failed_check(error) if task.kind == "check" else GaveUp(Failure.from_error(error))
             return lambda _: failed
         except Exception as error:  # noqa: BLE001 - whatever a connector raises must not end the host
             tried = Again(Failure.from_error(error), may_have_changed=False)

@@ -24,7 +24,7 @@ SEARCHED = ("name", "display_name", "username", "description", "kind", "owner", 
 SORTED = ("name", "kind", "status", "region", "owner", "privileged", "grantable")
 """The fields by which a list can be sorted; 'name' is the one by which a person knows the record."""
 
-MOST_WAYS = 1000
+MOST_WAYS = 20_000
 """So many ways of one account are followed; a page says when there are more."""
 
 _NAME = (
@@ -56,6 +56,46 @@ class Ways(NamedTuple):
     has_more: bool
     entitlements: dict[str, dict[str, Any]]
     resources: dict[str, dict[str, Any]]
+
+    @property
+    def home(self) -> str | None:
+        """The resource that the account belongs to: what it holds counts there, unless an entitlement says where."""
+        return self.account.content.get("resource_id")
+
+    def names_resource(self, way: Way) -> bool:
+        """Whether an entitlement on a way says what it opens."""
+        return any(self.entitlements.get(id_, {}).get("resource_id") for id_ in way.entitlement_ids)
+
+    def resource_of(self, way: Way) -> str | None:
+        """Where a way leads in the end: to what the last entitlement opens that says so, or where the account is."""
+        opened = (self.entitlements.get(id_, {}).get("resource_id") for id_ in reversed(way.entitlement_ids))
+        return next(filter(None, opened), None) or self.home
+
+    def narrowed(self, *, through: str = "", to: str = "") -> Ways:
+        """Only the ways that begin with one entitlement, or that lead to one resource, with all that is on them."""
+        wanted = [
+            way.entitlement_ids
+            for way in self.ways
+            if (not through or way.entitlement_ids[0] == through) and (not to or self.resource_of(way) == to)
+        ]
+        on_them = {ids[: place + 1] for ids in wanted for place in range(len(ids))}
+        return self._replace(ways=tuple(way for way in self.ways if way.entitlement_ids in on_them))
+
+
+class Holding(NamedTuple):
+    """One account that holds an entitlement, and the names of what leads it there."""
+
+    account: Found
+    is_direct: bool
+    through: tuple[str, ...]
+    is_unproven: bool
+
+
+class Holders(NamedTuple):
+    """Who holds an entitlement: one page of them, and how many there are."""
+
+    rows: tuple[Holding, ...]
+    total: int
 
 
 class HeldLook(NamedTuple):
@@ -126,9 +166,35 @@ class Browser:
             ways = list(islice(PathFinder(store, picture).paths_of(account_id), MOST_WAYS + 1))
             ids = dict.fromkeys(id_ for way in ways for id_ in way.entitlement_ids)
             entitlements = {id_: found.content for id_ in ids if (found := _one(run, "entitlement", id_))}
-            opened = dict.fromkeys(str(each.get("resource_id") or "") for each in entitlements.values())
+            opening = (account.content, *entitlements.values())
+            opened = dict.fromkeys(str(each.get("resource_id") or "") for each in opening)
             resources = {id_: found.content for id_ in opened if id_ and (found := _one(run, "resource", id_))}
             return Ways(account, tuple(ways[:MOST_WAYS]), len(ways) > MOST_WAYS, entitlements, resources)
+
+    def holders_of(self, entitlement_id: str, *, offset: int = 0, limit: int = 50) -> Holders:
+        """Who holds an entitlement, directly or through others, by name."""
+        with self._open() as store:
+            run = store.baseline
+            if run is None:
+                return Holders((), 0)
+            finder = PathFinder(store, Overlay(run, VerifiedChanges(store.connection).all()))
+            total, holders = finder.holders_of(entitlement_id, offset=offset, limit=limit)
+
+            def name(id_: str) -> str:
+                return name_of(found.content if (found := _one(run, "entitlement", id_)) else {}, id_)
+
+            return Holders(
+                tuple(
+                    Holding(
+                        _one(run, "account", each.account_id) or Found(each.account_id, {}, False),
+                        each.is_direct,
+                        tuple(name(id_) for id_ in each.through),
+                        each.is_unproven,
+                    )
+                    for each in holders
+                ),
+                total,
+            )
 
     def names(self, keys: list[RecordKey]) -> dict[RecordKey, str]:
         """The names by which a person knows some records; those that are not there are left out."""

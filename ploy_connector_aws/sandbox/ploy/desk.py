@@ -277,6 +277,13 @@ class Ploy:
         self.bells.ring(integration_id)
         return task
 
+    def order_previewed(self, integration_id: str, preview_id: str, reason: str | None = None) -> OrderedTask:
+        """Order what was previewed; the same order again where that was done already."""
+        task, is_new = self.queue(integration_id).order_previewed(preview_id, reason)
+        if is_new:
+            self.bells.ring(integration_id)
+        return task
+
     def tasks(self, integration_id: str) -> list[OrderedTask]:
         """Every task of an integration as it is now, in the order in which they were created."""
         return self.queue(integration_id).tasks()

@@ -26,6 +26,9 @@ from .task_rules import check_done, unreported
 _TIME_TO_DO = timedelta(hours=1)
 """The deadline of a task that was ordered without one."""
 
+PREVIEW_COUNTS = timedelta(minutes=15)
+"""So long after it was made a preview can be ordered; who looked longer ago must look again."""
+
 _LONGEST_WAIT_MILLISECONDS = 600_000
 """How long a look waits for a commit to the same file."""
 
@@ -159,6 +162,45 @@ class TaskQueue:
                     *(now, deadline or now + _TIME_TO_DO),
                 )
             )
+
+    def order_previewed(self, preview_id: str, reason: str | None = None) -> tuple[OrderedTask, bool]:
+        """Order what was previewed. A preview serves once: asked again, the same order is the answer.
+
+        Args:
+            preview_id: The preview, which a runtime has answered.
+            reason: Why; without one, the preview's own.
+
+        Returns:
+            The order, and whether it is new.
+
+        Raises:
+            Refusal: There is no such task.
+            NotAllowed: It is no answered preview of a grant or a revoke, or it is too old.
+        """
+        with self._changing() as now:
+            seen = self._known(preview_id)
+            before = self._tasks.ordered_after(preview_id)
+            if before is not None:
+                return self._known(before), False
+            if not seen.preview or seen.state != "done" or seen.ended_at is None or seen.account_id is None:
+                raise NotAllowed("Only what was previewed can be ordered here.")
+            if now - seen.ended_at > PREVIEW_COUNTS:
+                raise NotAllowed("This preview is too old: things may have changed since. Look again.")
+            order = OrderedTask(
+                *(_new_id(), seen.kind, False, seen.account_id, seen.entitlement_id, reason or seen.reason),
+                *(now, now + _TIME_TO_DO),
+            )
+            self._tasks.use_preview(preview_id, order.id)
+            return self._create(order), True
+
+    def ordered_after(self, preview_id: str) -> str | None:
+        """The task that was ordered on the strength of a preview."""
+        with self._look():
+            return self._tasks.ordered_after(preview_id)
+
+    def is_too_old(self, preview: OrderedTask) -> bool:
+        """Whether a preview was made so long ago that it cannot be ordered any more."""
+        return preview.ended_at is not None and self._clock() - preview.ended_at > PREVIEW_COUNTS
 
     def tasks(self) -> list[OrderedTask]:
         """Every task as it is now, in the order in which they were created."""

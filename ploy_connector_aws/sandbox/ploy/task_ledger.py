@@ -54,6 +54,7 @@ CREATE INDEX IF NOT EXISTS ploy_leases_by_request ON ploy_leases (request, holde
 CREATE TABLE IF NOT EXISTS ploy_task_events (
   number INTEGER PRIMARY KEY, task TEXT NOT NULL, at TEXT NOT NULL, event TEXT NOT NULL, detail TEXT
 );
+CREATE TABLE IF NOT EXISTS ploy_previewed_orders (preview TEXT PRIMARY KEY, task TEXT NOT NULL UNIQUE);
 CREATE INDEX IF NOT EXISTS ploy_task_events_by_task ON ploy_task_events (task, number);
 """
 
@@ -211,6 +212,15 @@ class TaskLedger:
     def resolve(self, task_id: str, now: datetime) -> None:
         """Note that a person was done with a manual task."""
         self._db.execute("UPDATE ploy_tasks SET resolved_at = ? WHERE id = ?", (_text(now), task_id))
+
+    def use_preview(self, preview_id: str, task_id: str) -> None:
+        """Note what was ordered on the strength of a preview. There is no second such order."""
+        self._db.execute("INSERT INTO ploy_previewed_orders VALUES (?, ?)", (preview_id, task_id))
+
+    def ordered_after(self, preview_id: str) -> str | None:
+        """The task that was ordered on the strength of a preview."""
+        found = self._db.execute("SELECT task FROM ploy_previewed_orders WHERE preview = ?", (preview_id,)).fetchone()
+        return found[0] if found else None
 
     def note(self, task_id: str, event: TaskEvent) -> None:
         """Add to a task's history."""

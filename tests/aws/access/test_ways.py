@@ -105,6 +105,19 @@ def test_other_things_that_the_person_holds_are_no_way_to_the_same(desk: Desk) -
     assert (change.remaining_paths, change.remaining_paths_complete) == ((), True)
 
 
+@pytest.mark.parametrize("is_preview", [True, False])
+def test_a_revoke_that_is_ordered_again_when_it_was_made_warns_of_nothing(desk: Desk, is_preview: bool) -> None:
+    desk.seeded.remove_member("admins", "bo")
+    opened = (desk.role(PROD, "Administrator"),)
+    known = {"known_paths_complete": True, "known_as_of": SYNC, "known_opened": opened}
+
+    change = desk.revoke("bo", "admins", preview=is_preview, **known)
+
+    assert change.outcome == ("previewed" if is_preview else "already_in_effect")
+    assert (change.remaining_paths, change.remaining_paths_complete, change.as_of) == ((), True, SYNC)
+    assert change.warnings == ()
+
+
 @pytest.mark.parametrize(
     "less", [{"known_paths_complete": False}, {"known_paths": (), "known_as_of": None, "known_paths_complete": False}]
 )

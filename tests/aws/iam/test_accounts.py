@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.iam.accounts import to_user
 from ploy_connector_aws.spec import Account
 
@@ -29,6 +30,8 @@ def test_users_are_whole_and_what_cannot_be_read_is_unknown(owner: IamCustomer) 
             created_at=CREATED,
             last_login_at=SIGNED_IN,
             source="iam",
+            resource_id=owner.account_id,
+            not_grantable_reason=grantability.IAM_ACCOUNT,
             tags={"user-type": "Person", "team": "web"},
             attributes={
                 "arn": f"{own}:user/people/ana",
@@ -44,6 +47,8 @@ def test_users_are_whole_and_what_cannot_be_read_is_unknown(owner: IamCustomer) 
             username="unsaid",
             created_at=CREATED,
             source="iam",
+            resource_id=owner.account_id,
+            not_grantable_reason=grantability.IAM_ACCOUNT,
             attributes={"arn": f"{own}:user/unsaid", "path": "/", **UNREADABLE},
         ),
     }
@@ -59,6 +64,8 @@ def test_roles_are_service_accounts_and_those_that_aws_made_are_recognised(owner
         username="app",
         created_at=CREATED,
         source="iam",
+        resource_id=owner.account_id,
+        not_grantable_reason=grantability.IAM_ACCOUNT,
         tags={"team": "web"},
         attributes={
             "arn": f"{own}:role/app",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.iam.trust import FLAGS
 from ploy_connector_aws.sandbox.aws import IamAccount, IamRole, IamUser
 from ploy_connector_aws.sandbox.aws.iam_account import OWN_ACCOUNT, trusting
@@ -43,6 +44,7 @@ def test_another_account_becomes_an_external_account_and_its_external_id_is_neve
         kind="external",
         username=other,
         source="iam",
+        not_grantable_reason=grantability.IAM_ACCOUNT,
         attributes={"principal": "account", "aws_account_id": OTHER_ACCOUNT, "arn": other},
     )
     (way,) = holders(owner, picture, "partner")[other]["ways"]

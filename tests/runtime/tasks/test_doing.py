@@ -332,3 +332,21 @@ def test_a_connector_that_cannot_be_opened_changed_nothing(stage: Stage, error: 
     task_id = stage.queue.order("grant", "ann", "g", minutes=2)
     stage.work_off(Runtime(stage, open_connector=open_connector))
     assert said(stage.queue.result(task_id))["code"] == code
+
+
+def test_a_connection_test_with_settings_that_cannot_be_used_is_one_that_failed(stage: Stage) -> None:
+    def open_connector() -> Connector:
+        raise ConfigurationError("The door is another club's.", field="door", fix="name the own door")
+
+    class Told(TaskEvents):
+        def checked(self, report: ConnectionReport) -> None:
+            raise AssertionError("what is blocked would be let in again by a test that tried nothing")
+
+    task_id = stage.queue.order("check")
+    stage.work_off(Runtime(stage, events=Told(), open_connector=open_connector))
+    report = stage.queue.result(task_id)
+    assert isinstance(report, wire.TaskDone)
+    check = Check(
+        name="configuration", outcome="failed", message="The door is another club's.", fix="name the own door"
+    )
+    assert report.report == ConnectionReport(checks=(check,))

@@ -74,6 +74,7 @@ def test_all_ways_to_an_entitlement_and_to_what_it_opens_are_known(store: Store,
         "ann role far",
     ]
     assert (found.entitlement, found.is_complete, found.as_of) == (group("g"), True, START)
+    assert (found.opened, known.of("bob", "role").opened) == (("far", "role"), ("far",))
     assert ways(known.of("bob", "g")) == ["bob h role", "bob h role far"]
     assert ways(known.of("ann", "elsewhere")) == ["ann elsewhere"]
     assert known.of("nobody", "g").paths == ()

@@ -2,53 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
-import httpx
 import pytest
 
-from ploy_connector_aws.runtime.paths import Path as Way
 from ploy_connector_aws.sandbox.ploy import LocalPloy, pages
-from ploy_connector_aws.sandbox.ploy.browsing import Found, Ways
-from ploy_connector_aws.sandbox.ploy.pages.drawing import HEIGHT, LANE, WIDTH, draw
 from ploy_connector_aws.sandbox.ploy.pages.visits import IDLE_SECONDS, Sessions
 
 from .conftest import USERS, Customer, Enroll, account, accounts
 from .manifests import CLUB
+from .visiting import Visitor, at
 from .worker import Worker, failed_of
-
-
-class Visitor(httpx.Client):
-    """A browser without scripts."""
-
-    def token(self, path: str = "/app/") -> str:
-        found = re.search(r'name="form_token" value="([0-9a-f]{64})"', self.get(path).text)
-        assert found is not None
-        return found[1]
-
-    def fill(self, path: str, **values: str) -> httpx.Response:
-        where = "/app/login" if path == "/app/login" else "/app/"
-        return self.post(path, data={"form_token": self.token(where), **values})
-
-
-@pytest.fixture
-def stranger(ploy: LocalPloy) -> Iterator[Visitor]:
-    with Visitor(base_url=ploy.url) as client:
-        yield client
-
-
-@pytest.fixture
-def visitor(stranger: Visitor, acme: Customer) -> Visitor:
-    assert stranger.fill("/app/login", key="operator").headers["location"] == "/app/"
-    stranger.fill("/app/organisation", organisation=acme.organisation_id)
-    return stranger
-
-
-def at(customer: Customer, path: str = "") -> str:
-    return f"/app/integrations/{customer.id}{path}"
 
 
 def test_nobody_sees_a_page_who_is_not_logged_in(stranger: Visitor, acme: Customer) -> None:
@@ -233,38 +197,3 @@ def test_only_a_preview_that_was_answered_can_be_ordered(visitor: Visitor, acme:
     (task,) = worker.lease()
     worker.complete(task)
     assert visitor.fill(ordered).status_code == 409
-
-
-def ways_of(*chains: tuple[str, ...], resources: dict[str, str]) -> Ways:
-    held = {id_: {"id": id_, "kind": "group", "name": id_} for chain in chains for id_ in chain}
-    for id_, resource in resources.items():
-        held[id_]["resource_id"] = resource
-    opened = {id_: {"id": id_, "kind": "room", "name": id_} for id_ in resources.values()}
-    found = tuple(Way("u", chain, False) for chain in chains)
-    return Ways(Found("u", {"display_name": "U"}, False), found, False, held, opened)
-
-
-def test_no_line_of_the_picture_runs_behind_a_box_that_it_does_not_lead_to() -> None:
-    chains = (("a",), ("b",), ("b", "c"), ("b", "c", "d"), ("e",))
-    drawing = draw(ways_of(*chains, resources={"a": "r1", "d": "r2", "e": "r2"}))
-    assert drawing is not None
-    assert len(drawing.lines) == 8
-    names = {(box.x, box.y): box.name for box in drawing.boxes}
-    assert len(names) == len(drawing.boxes)
-    for line in drawing.lines:
-        curves = re.findall(r"[ML](\d+),\d+ C\S+ \S+ (\d+),\d+", line.path)
-        assert [int(end) - int(start) for start, end in curves] == [LANE] * len(curves)
-        assert curves
-        numbers = [tuple(map(int, pair.split(","))) for pair in re.findall(r"\d+,\d+", line.path)]
-        # The points at which it leaves and enters columns: those between the ends must miss every box.
-        for (x1, y1), (x2, _) in pairwise(numbers):
-            if x2 - x1 == WIDTH:
-                assert (x1, y1 - HEIGHT // 2) not in names
-
-
-def test_a_picture_that_nobody_could_read_is_not_drawn() -> None:
-    chains = tuple((f"g{number}",) for number in range(90))
-    assert draw(ways_of(*chains, resources={})) is None
-    assert draw(ways_of(resources={})) is None
-    loop = draw(ways_of(("a",), ("a", "b"), ("a", "b", "c"), ("b",), ("b", "a"), resources={}))
-    assert loop is not None

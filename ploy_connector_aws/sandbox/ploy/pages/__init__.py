@@ -4,8 +4,9 @@ It knows no connector: the set-up is rendered from the manifests that runtimes s
 
 Map: ``visits`` (who looks), ``entering`` (login), ``shielding`` (headers), ``rendering`` (templates and words),
 ``overview`` (integrations and their switches), ``setup`` (the wizard) with ``answers`` (what was answered), ``syncs``
-(history, held commits, what is unproven), ``records`` (lists), ``person`` (every way of one account) with ``drawing``
-(as a picture), ``access`` (grants and revokes, seen beforehand), ``tasks``.
+(history, held commits, what is unproven), ``records`` (lists), ``person`` (every way of one account) with ``graph``
+(what a picture of it shows) and ``drawing`` (where it stands there), ``entitlement`` (who holds it), ``access`` (grants
+and revokes, seen beforehand), ``tasks``.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from ploy_connector_aws.sandbox.ploy.desk import Ploy
 from ploy_connector_aws.sandbox.ploy.problems import Refusal
 from ploy_connector_aws.sandbox.ploy.registry import NotAllowed
 
-from . import access, entering, overview, person, records, setup, syncs, tasks
+from . import access, entering, entitlement, overview, person, records, setup, syncs, tasks
 from .rendering import render_page
 from .shielding import Shield
 from .visits import BASE, NotLoggedIn, Sessions, StandIn, form_of, go_to, visit_of
 
-PARTS = (entering, overview, setup, syncs, person, access, tasks, records)
+PARTS = (entering, overview, setup, syncs, person, entitlement, access, tasks, records)
 """Whose routes there are. Those of the last take what is left."""
 
 __all__ = ["BASE", "PARTS", "Sessions", "StandIn", "make_pages"]

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.browsing import name_of
 
+from .person import why_given_nothing
 from .rendering import render_page, url_of
 from .tasks import check_values
 from .visits import SentForm, Visitor, first, go_to
@@ -23,9 +24,10 @@ def choose_entitlement(visit: Visitor, integration_id: str, account: str, q: str
     """Let somebody choose what an account is to be granted."""
     enabled, q, offset = visit.integration(integration_id), q.strip()[:200], max(0, offset)
     browser = visit.ploy.browser(integration_id)
-    found = browser.record("account", account)
-    if found is None:
+    ways = browser.ways_of(account)
+    if ways is None:
         raise HTTPException(404, "There is no such account in the newest sync.")
+    found = ways.account
     listing = browser.list_records("entitlement", text=q, offset=offset, limit=_SHOWN, only_grantable=True)
     return render_page(
         visit,
@@ -34,6 +36,8 @@ def choose_entitlement(visit: Visitor, integration_id: str, account: str, q: str
         tab="accounts",
         account=found,
         name=name_of(found.content, found.id),
+        ungranted=why_given_nothing(found.content),
+        held={way.entitlement_ids[0] for way in ways.ways},
         rows=listing.rows,
         total=listing.total,
         offset=offset,
@@ -50,6 +54,11 @@ def order_preview(visit: Visitor, integration_id: str, form: SentForm) -> Respon
     kind = _kind(first(form, "kind"))
     if not first(form, "entitlement"):
         raise HTTPException(422, "Choose what is to be granted.")
+    account = visit.ploy.browser(integration_id).record("account", first(form, "account"))
+    content = account.content if account else {}
+    why_not = why_given_nothing(content) if kind == "grant" else content.get("not_grantable_reason")
+    if why_not:
+        raise HTTPException(409, why_not)
     task = visit.ploy.create_task(
         integration_id,
         kind,
@@ -75,19 +84,10 @@ def show_change(visit: Visitor, integration_id: str, task_id: str) -> Response:
 
 @router.post("/integrations/{integration_id}/access/{task_id}")
 def order_change(visit: Visitor, integration_id: str, task_id: str, form: SentForm) -> Response:
-    """Order what was previewed."""
+    """Order what was previewed; sent twice, it is one order."""
     enabled = visit.integration(integration_id)
     visit.ploy.admission.require(enabled)
-    seen = visit.ploy.task(integration_id, task_id)
-    if not seen.preview or seen.state != "done" or seen.kind not in ("grant", "revoke"):
-        raise HTTPException(409, "Only what was previewed can be ordered here.")
-    task = visit.ploy.create_task(
-        integration_id,
-        seen.kind,
-        account_id=seen.account_id,
-        entitlement_id=seen.entitlement_id,
-        reason=first(form, "reason")[:1000] or seen.reason,
-    )
+    task = visit.ploy.order_previewed(integration_id, task_id, first(form, "reason")[:1000] or None)
     return go_to(f"/integrations/{integration_id}/access/{task.id}")
 
 

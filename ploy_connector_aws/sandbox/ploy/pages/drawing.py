@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
-from ploy_connector_aws.sandbox.ploy.browsing import Ways, name_of
+from ploy_connector_aws.sandbox.ploy.browsing import Ways
 
-MOST_DRAWN = 80
-"""With more boxes than this nobody can read a picture; the list has everything."""
+from .graph import Graph, Node, Thing, to_graph
 
-WIDTH, HEIGHT, GAP, LANE = 228, 46, 14, 44
-_LETTERS = 24
+WIDTH, HEIGHT, GAP, LANE = 236, 62, 14, 34
+_LETTERS = 25
 _MOST_LANES = 12
-
-Node = tuple[str, str]
-"""Its kind ('account', 'entitlement', 'resource') and its id; a 'bend' is where a line crosses a column."""
+_MOST_ROUNDS = 100
 
 
 class Box(NamedTuple):
@@ -25,11 +23,12 @@ class Box(NamedTuple):
     x: int
     y: int
     kind: str
-    label: str
-    """As much of the name as fits."""
+    label: tuple[str, ...]
+    """As much of the name as fits into two lines."""
     name: str
     what: str
     is_privileged: bool
+    narrows: Mapping[str, str] | None
 
 
 class Line(NamedTuple):
@@ -40,7 +39,7 @@ class Line(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """A picture: boxes and lines with their places."""
+    """A picture: boxes and lines with their places. A 'bend' is where a line crosses a column."""
 
     width: int
     height: int
@@ -50,46 +49,60 @@ class Drawing(NamedTuple):
     lines: tuple[Line, ...]
     said: str
     """What it shows, in a sentence."""
+    is_folded: bool
 
 
 def draw(ways: Ways) -> Drawing | None:
-    """Draw the ways; None where there is nothing to draw, or more than can be read."""
-    steps: dict[tuple[Node, Node], bool] = {}
-    start: Node = ("account", ways.account.id)
-    for way in ways.ways:
-        nodes: list[Node] = [start, *(("entitlement", id_) for id_ in way.entitlement_ids)]
-        for step in pairwise(nodes):
-            steps[step] = steps.get(step, True) and way.is_unproven
-        resource_id = ways.entitlements.get(way.entitlement_ids[-1], {}).get("resource_id")
-        if resource_id:
-            steps.setdefault((nodes[-1], ("resource", resource_id)), False)
-    lanes = _lanes(start, steps)
-    if not steps or len(lanes) > MOST_DRAWN or ways.has_more:
+    """Draw the ways; None where there are none."""
+    graph = to_graph(ways)
+    steps = graph.steps
+    if not steps:
         return None
+    start = next(iter(graph.things))
+    lanes = _lanes(start, steps)
     chains = _chains(lanes, steps)
     bends = {node: lanes[chain[0]] + place for chain in chains for place, node in enumerate(chain) if node[0] == "bend"}
     places = _places({**lanes, **bends}, [step for chain in chains for step in pairwise(chain)])
     last = max(lanes.values())
-    boxes = [_box(node, *places[node], ways) for node in lanes]
     return Drawing(
         width=(last + 1) * WIDTH + last * LANE + 4,
         height=max(y for _, y in places.values()) + HEIGHT + 4,
         box_width=WIDTH,
         box_height=HEIGHT,
-        boxes=tuple(boxes),
+        boxes=tuple(_box(node[0], *places[node], graph.things[node]) for node in lanes),
         lines=tuple(
             Line(_path([places[node] for node in chain]), is_unproven)
             for chain, is_unproven in zip(chains, steps.values(), strict=True)
         ),
-        said=f"{boxes[0].name} holds {sum(node[0] == 'entitlement' for node in lanes)} entitlements, which open"
-        f" {sum(node[0] == 'resource' for node in lanes)} resources.",
+        said=_said(ways, graph),
+        is_folded=graph.is_folded,
+    )
+
+
+def to_label(name: str) -> tuple[str, ...]:
+    """As much of a name as fits: where that is not all, its beginning and its end."""
+    lines = textwrap.wrap(name, _LETTERS) or [name[:_LETTERS]]
+    if len(lines) <= 2:
+        return tuple(lines)
+    return lines[0], f"…{name[1 - _LETTERS :]}"
+
+
+def _said(ways: Ways, graph: Graph) -> str:
+    entitlements = {id_ for way in ways.ways for id_ in way.entitlement_ids}
+    resources = {node for node in graph.things if node[0] == "resource"}
+    if graph.is_folded:
+        resources = {("resource", found) for way in ways.ways if (found := ways.resource_of(way))}
+    start = next(iter(graph.things.values()))
+    return (
+        f"{start.name} holds {len(entitlements):,} {'entitlement' if len(entitlements) == 1 else 'entitlements'},"
+        f" which open {len(resources):,} {'resource' if len(resources) == 1 else 'resources'}."
     )
 
 
 def _lanes(start: Node, steps: Iterable[tuple[Node, Node]]) -> dict[Node, int]:
     """In which column each node stands: behind all that lead to it, and the resources in the last one."""
     lanes = {start: 0}
-    for _ in range(MOST_DRAWN):  # bounded, as groups may hold one another
+    for _ in range(_MOST_ROUNDS):  # bounded, as groups may hold one another
         before = dict(lanes)
         for one, other in steps:
             if one in lanes and other != start:
@@ -109,7 +122,7 @@ def _chains(lanes: dict[Node, int], steps: Iterable[tuple[Node, Node]]) -> list[
 
 
 def _places(lanes: dict[Node, int], steps: Iterable[tuple[Node, Node]]) -> dict[Node, tuple[int, int]]:
-    """Where each box stands: in its column, as near to those that lead to it as there is room."""
+    """Where each box stands: in its column, as near to those that lead to it as there is room; the rest last."""
     before: dict[Node, list[Node]] = {}
     for one, other in steps:
         before.setdefault(other, []).append(one)
@@ -122,19 +135,13 @@ def _places(lanes: dict[Node, int], steps: Iterable[tuple[Node, Node]]) -> dict[
             else 0
             for node in own
         }
-        for place, node in enumerate(sorted(own, key=lambda node: (wanted[node], node))):
+        for place, node in enumerate(sorted(own, key=lambda node: (not node[1], wanted[node], node))):
             places[node] = 2 + lane * (WIDTH + LANE), 2 + place * (HEIGHT + GAP)
     return places
 
 
-def _box(node: Node, x: int, y: int, ways: Ways) -> Box:
-    kind, id_ = node
-    known = {"account": {id_: ways.account.content}, "entitlement": ways.entitlements, "resource": ways.resources}
-    content = known[kind].get(id_, {})
-    name = name_of(content, id_)
-    label = name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…"
-    what = str(content.get("kind", kind)).replace("_", " ")
-    return Box(x, y, kind, label, name, what, bool(content.get("privileged")))
+def _box(kind: str, x: int, y: int, thing: Thing) -> Box:
+    return Box(x, y, kind, to_label(thing.name), thing.name, thing.what, thing.is_privileged, thing.narrows)
 
 
 def _path(places: list[tuple[int, int]]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from ploy_connector_aws.runtime.paths import Path as Way
 from ploy_connector_aws.sandbox.ploy.browsing import Ways, name_of
 
 from .drawing import draw
@@ -15,6 +17,8 @@ from .rendering import render_page
 from .visits import Visitor
 
 router = APIRouter()
+
+_SHOWN = 200
 
 
 class Held(NamedTuple):
@@ -24,45 +28,85 @@ class Held(NamedTuple):
     name: str
     kind: str
     content: dict[str, Any]
+    resource_id: str | None
     resource: str | None
     is_unproven: bool
-    is_direct: bool
+    through: str | None
+    """The name of what it is held through; None where it is held directly."""
     below: list[Held]
 
 
 @router.get("/integrations/{integration_id}/account")
-def show_account(visit: Visitor, integration_id: str, id: str) -> Response:  # noqa: A002 - as the address has it
-    """Show an account."""
-    enabled = visit.integration(integration_id)
-    ways = visit.ploy.browser(integration_id).ways_of(id)
-    if ways is None:
+def show_account(
+    visit: Visitor,
+    integration_id: str,
+    id: str,  # noqa: A002 - as the address has it
+    through: str = "",
+    to: str = "",
+    offset: int = 0,
+) -> Response:
+    """Show an account: all its ways, or only those through one entitlement or to one resource."""
+    enabled, offset = visit.integration(integration_id), max(0, offset)
+    every = visit.ploy.browser(integration_id).ways_of(id)
+    if every is None:
         raise HTTPException(404, "There is no such account in the newest sync.")
+    ways = every.narrowed(through=through, to=to) if through or to else every
     return render_page(
         visit,
         "person.html",
         enabled=enabled,
         tab="accounts",
-        account=ways.account,
-        name=name_of(ways.account.content, ways.account.id),
-        tree=to_tree(ways),
-        has_more=ways.has_more,
+        account=every.account,
+        name=name_of(every.account.content, every.account.id),
+        fixed=every.account.content.get("not_grantable_reason"),
+        ungranted=why_given_nothing(every.account.content),
+        through=name_of(every.entitlements.get(through, {}), through),
+        to=name_of(every.resources.get(to, {}), to),
+        narrowed={"through": through, "to": to},
+        tree=to_tree(ways, ways.ways[offset : offset + _SHOWN]),
+        offset=offset,
+        size=_SHOWN,
+        total=len(ways.ways),
+        has_more=every.has_more,
         drawing=draw(ways),
     )
 
 
-def to_tree(ways: Ways) -> list[Held]:
-    """The ways of an account, those with a common beginning under each other."""
+def why_given_nothing(account: dict[str, Any]) -> str | None:
+    """Say why nothing can be granted to an account; None where something may be."""
+    reason: str | None = account.get("not_grantable_reason")
+    if reason is None and account.get("status") == "disabled":
+        return "The account is disabled. What it holds can be revoked, and nothing is granted to it."
+    return reason
+
+
+def to_tree(ways: Ways, shown: Iterable[Way]) -> list[Held]:
+    """Some of the ways of an account, those with a common beginning under each other."""
+    unproven = {way.entitlement_ids: way.is_unproven for way in ways.ways}
     top: list[Held] = []
     known: dict[tuple[str, ...], list[Held]] = {(): top}
-    for way in ways.ways:
-        id_ = way.entitlement_ids[-1]
-        content = ways.entitlements.get(id_, {})
-        resource_id = content.get("resource_id")
-        resource = name_of(ways.resources.get(resource_id, {}), resource_id) if resource_id else None
-        held = Held(
-            *(id_, name_of(content, id_), str(content.get("kind", "entitlement")), content, resource),
-            *(way.is_unproven, len(way.entitlement_ids) == 1, []),
-        )
-        known[way.entitlement_ids[:-1]].append(held)
-        known[way.entitlement_ids] = held.below
+    for way in shown:
+        for length in range(1, len(way.entitlement_ids) + 1):
+            ids = way.entitlement_ids[:length]
+            if ids not in known:
+                held = _held(ids, ways, is_unproven=unproven.get(ids, way.is_unproven))
+                known[ids[:-1]].append(held)
+                known[ids] = held.below
     return top
+
+
+def _held(ids: tuple[str, ...], ways: Ways, *, is_unproven: bool) -> Held:
+    content = ways.entitlements.get(ids[-1], {})
+    resource_id = content.get("resource_id")
+    above = ids[-2] if len(ids) > 1 else None
+    return Held(
+        id=ids[-1],
+        name=name_of(content, ids[-1]),
+        kind=str(content.get("kind", "entitlement")),
+        content=content,
+        resource_id=resource_id,
+        resource=name_of(ways.resources.get(resource_id, {}), resource_id) if resource_id else None,
+        is_unproven=is_unproven,
+        through=name_of(ways.entitlements.get(above, {}), above) if above else None,
+        below=[],
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -9,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.browsing import name_of
 from ploy_connector_aws.sandbox.ploy.registry import Enabled
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
@@ -26,6 +28,13 @@ TASK_STATES = {
     "done": ("Done", "good"),
     "manual": ("Needs a person", "bad"),
     "resolved": ("Resolved by a person", "dim"),
+}
+ENDED_SYNCS = {
+    "committed": ("Done", "good"),
+    "held_for_review": ("Held for approval", "warn"),
+    "paused": ("Not done: paused", "warn"),
+    "waiting": ("Read, and waiting for Ploy", "warn"),
+    "previewed": ("Done", "good"),
 }
 SYNC_STATES = {
     "open": ("Arriving", "dim"),
@@ -55,6 +64,9 @@ def render_page(visit: Visit | None, template: str, *, status: int = 200, **valu
         if visit is not None and not template.startswith("part_"):
             generations = visit.ploy.generations(values["id"])
             values["newest"] = generations[-1] if generations else None
+            connector = values["enabled"].integration.connector
+            manifest = visit.ploy.notices.manifests(visit.organisation_id).get(connector)
+            values["connector_title"] = manifest.title if manifest else connector
     return HTMLResponse(_ENVIRONMENT.get_template(template).render(values), status_code=status)
 
 
@@ -76,7 +88,12 @@ def state_of(enabled: Enabled) -> tuple[str, str]:
 
 
 def task_state(task: OrderedTask) -> tuple[str, str]:
-    """Where a task stands, in words, and how that is shown."""
+    """Where a task stands, in words, and how that is shown: a test that found trouble is no success."""
+    done = task.report if isinstance(task.report, wire.TaskDone) else None
+    if done and done.report and not done.report.is_usable:
+        return ("Blocked", "bad") if done.report.is_blocked else ("Failed", "bad")
+    if done and done.sync:
+        return ENDED_SYNCS[done.sync.status]
     return TASK_STATES["resolved" if task.resolved_at else task.state]
 
 
@@ -90,6 +107,16 @@ def counts(report: ConnectionReport) -> list[tuple[int, str, str]]:
     found = [(sum(check.outcome == each for check in report.checks), each) for each in ("failed", "warning", "passed")]
     skipped = sum(check.outcome == "skipped" for check in report.checks)
     return [(n, OUTCOMES[each].lower(), TONES[each]) for n, each in (*found, (skipped, "skipped")) if n]
+
+
+def fix_parts(fix: str) -> tuple[str, str]:
+    """Take apart what a person can read and what is to be copied: a document in JSON at the end."""
+    place = fix.find("{")
+    try:
+        document = json.loads(fix[place:]) if place >= 0 else None
+    except ValueError:
+        document = None
+    return (fix, "") if document is None else (fix[:place].rstrip(), json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def in_words(amounts: dict[str, int]) -> str:
@@ -127,7 +154,7 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters.update(moment=_moment, words=_words, in_words=in_words)
+_ENVIRONMENT.filters.update(moment=_moment, words=_words, in_words=in_words, fix_parts=fix_parts)
 _ENVIRONMENT.globals.update(
     url=url_of,
     state_of=state_of,

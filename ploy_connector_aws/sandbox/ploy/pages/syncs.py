@@ -8,10 +8,11 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from ploy_connector_aws.sandbox.ploy.ledger import Generation
 from ploy_connector_aws.spec.records import RecordKey
 
 from .rendering import render_page
-from .visits import Visitor, go_to
+from .visits import Visit, Visitor, go_to
 
 router = APIRouter()
 
@@ -68,6 +69,9 @@ def show_sync(visit: Visitor, integration_id: str, sync_id: str) -> Response:
 def approve(visit: Visitor, integration_id: str, sync_id: str) -> Response:
     """Make a held commit visible."""
     visit.integration(integration_id)
+    if (before := _approved(visit, integration_id, sync_id)) is not None:  # the button may have been pressed twice
+        visit.say(f"It was approved already, as generation {before.number}.")
+        return go_to(f"/integrations/{integration_id}/syncs/{sync_id}")
     answer = visit.ploy.approve(integration_id, sync_id)
     visit.say(f"Approved: it is visible as generation {answer.generation}.")
     return go_to(f"/integrations/{integration_id}/syncs/{sync_id}")
@@ -80,6 +84,12 @@ def reject(visit: Visitor, integration_id: str, sync_id: str) -> Response:
     visit.ploy.reject(integration_id, sync_id)
     visit.say("Rejected: what was visible before stays.")
     return go_to(f"/integrations/{integration_id}/syncs/{sync_id}")
+
+
+def _approved(visit: Visit, integration_id: str, sync_id: str) -> Generation | None:
+    """The generation that came of a held commit, where a person approved it before."""
+    found = (each for each in visit.ploy.generations(integration_id) if each.sync_id == sync_id and each.is_approved)
+    return next(found, None)
 
 
 @router.get("/integrations/{integration_id}/unproven")

@@ -17,6 +17,7 @@ from .visits import SentForm, Visit, Visitor, first, go_to
 router = APIRouter()
 
 _SHOWN = 100
+_DECIDED = "Somebody was done with this task already; nothing was changed now."
 
 
 @router.get("/integrations/{integration_id}/tasks")
@@ -44,14 +45,16 @@ def show_tasks(visit: Visitor, integration_id: str, offset: int = 0) -> Response
 def show_task(visit: Visitor, integration_id: str, task_id: str) -> Response:
     """Show one task, and watch it until it has ended."""
     enabled = visit.integration(integration_id)
-    return render_page(visit, "task.html", enabled=enabled, tab="tasks", **check_values(visit, integration_id, task_id))
+    values = check_values(visit, integration_id, task_id, is_whole=True)
+    return render_page(visit, "task.html", enabled=enabled, tab="tasks", **values)
 
 
 @router.get("/integrations/{integration_id}/tasks/{task_id}/part")
-def show_part(visit: Visitor, integration_id: str, task_id: str) -> Response:
-    """The part of a page that changes while a task goes on."""
+def show_part(visit: Visitor, integration_id: str, task_id: str, whole: bool = False) -> Response:
+    """The part of a page that changes while a task goes on; with what only the task's own page shows of it."""
     enabled = visit.integration(integration_id)
-    return render_page(visit, "part_task.html", enabled=enabled, **check_values(visit, integration_id, task_id))
+    values = check_values(visit, integration_id, task_id, is_whole=whole)
+    return render_page(visit, "part_task.html", enabled=enabled, **values)
 
 
 @router.post("/integrations/{integration_id}/tasks/{task_id}/resolve")
@@ -61,8 +64,11 @@ def resolve(visit: Visitor, integration_id: str, task_id: str, form: SentForm) -
     note = first(form, "note")
     if not note:
         raise HTTPException(422, "Say what was done about it, so that others can read it later.")
-    visit.ploy.resolve_task(integration_id, task_id, note[:2000])
-    visit.say("Resolved.")
+    if _is_decided(visit, integration_id, task_id):
+        visit.say(_DECIDED)
+    else:
+        visit.ploy.resolve_task(integration_id, task_id, note[:2000])
+        visit.say("Resolved.")
     return go_to(f"/integrations/{integration_id}/tasks/{task_id}")
 
 
@@ -70,18 +76,24 @@ def resolve(visit: Visitor, integration_id: str, task_id: str, form: SentForm) -
 def order_again(visit: Visitor, integration_id: str, task_id: str) -> Response:
     """Order what became a manual task once more."""
     visit.integration(integration_id)
+    if _is_decided(visit, integration_id, task_id):
+        visit.say(_DECIDED)
+        return go_to(f"/integrations/{integration_id}/tasks/{task_id}")
     task = visit.ploy.order_again(integration_id, task_id)
     visit.say("Ordered again, as a new task.")
     return go_to(f"/integrations/{integration_id}/tasks/{task.id}")
 
 
-def check_values(visit: Visit, integration_id: str, task_id: str) -> dict[str, Any]:
-    """What the part of a page about one task shows."""
-    task = visit.ploy.task(integration_id, task_id)
+def check_values(visit: Visit, integration_id: str, task_id: str, *, is_whole: bool = False) -> dict[str, Any]:
+    """What the part of a page about one task shows; on the task's own page, also its history and the decision."""
+    task, queue = visit.ploy.task(integration_id, task_id), visit.ploy.queue(integration_id)
     return {
         "task": task,
         "check": visit.ploy.notices.of_task(integration_id, task_id) if task.kind == "check" else None,
-        "history": visit.ploy.task_history(integration_id, task_id),
+        "is_whole": is_whole,
+        "history": visit.ploy.task_history(integration_id, task_id) if is_whole else (),
+        "ordered": queue.ordered_after(task_id) if task.preview else None,
+        "is_too_old": task.preview and queue.is_too_old(task),
         "names": names_for(visit, integration_id, [task]),
         "generation": _generation(visit, integration_id, task),
     }
@@ -102,6 +114,11 @@ def names_for(visit: Visit, integration_id: str, tasks: list[OrderedTask]) -> di
             grants = [*change.added, *change.removed, *(grant for way in ways for grant in way.grants)]
             keys += [RecordKey(type="entitlement", id=grant.entitlement_id) for grant in grants]
     return {key.id: name for key, name in visit.ploy.browser(integration_id).names(keys).items()}
+
+
+def _is_decided(visit: Visit, integration_id: str, task_id: str) -> bool:
+    """Whether a person was done with a task before: the button may have been pressed twice."""
+    return visit.ploy.task(integration_id, task_id).resolved_at is not None
 
 
 def _generation(visit: Visit, integration_id: str, task: OrderedTask) -> Any:

@@ -1,0 +1,235 @@
+"""Where access is shown and changed: what is offered to whom, what a preview is good for, and who holds what."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from html import unescape
+from typing import Any
+
+import pytest
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.sandbox.ploy.queue import PREVIEW_COUNTS
+from ploy_connector_aws.spec import Check, ConnectionReport
+from ploy_connector_aws.spec.records import Grant, RecordType
+
+from .conftest import USERS, Customer, account, accounts
+from .visiting import Visitor, at
+from .worker import Worker, failed_of, grant_of
+
+FIXED = "Only people are given something here."
+REVOKE = 'value="revoke"'
+
+
+def record(of: RecordType, id_: str, **fields: Any) -> wire.RecordLine:
+    return wire.RecordLine(type=of, id=id_, scopes=("users",), record={"id": id_, **fields})
+
+
+def held(account_id: str, entitlement_id: str) -> wire.RecordLine:
+    grant = grant_of(account_id, entitlement_id)
+    return wire.RecordLine(type="grant", id=grant.id, scopes=("users",), record=grant.model_dump(mode="json"))
+
+
+def opens(group_id: str, role_id: str) -> wire.RecordLine:
+    grant = Grant(principal_kind="entitlement", principal_id=group_id, entitlement_id=role_id)
+    return wire.RecordLine(type="grant", id=grant.id, scopes=("users",), record=grant.model_dump(mode="json"))
+
+
+PICTURE = (
+    account("u1", display_name="Una", status="active"),
+    account("off", display_name="Otto", status="disabled"),
+    account("machine", username="machine", not_grantable_reason=FIXED, resource_id="here"),
+    record("entitlement", "g1", kind="group", name="Engineers", grantable=True),
+    record("entitlement", "g2", kind="group", name="Auditors", grantable=True),
+    record("entitlement", "role", kind="account_role", name="Reader", not_grantable_reason="Grant a group instead."),
+    *(held(id_, "g1") for id_ in ("u1", "off", "machine")),
+    held("u1", "role"),
+    opens("g1", "role"),
+)
+
+
+def text(page: str) -> str:
+    """What a page says: marks within a line leave no trace, all others stand for an end of it."""
+    inline = re.sub(r"</?(?:a|bdi|code|span|strong|time)\b[^>]*>", "", page)
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", inline)).split())
+
+
+def preview(visitor: Visitor, acme: Customer, **changes: Any) -> str:
+    """Have a revoke previewed by a runtime; where the preview is."""
+    where = visitor.fill(at(acme, "/preview"), kind="revoke", account="u1", entitlement="g1").headers["location"]
+    worker = Worker(acme, numbers=acme.numbers)
+    (task,) = worker.lease()
+    worker.complete(task, **changes)
+    return where
+
+
+def changes_of(acme: Customer) -> list[str]:
+    return [task.id for task in acme.ploy.tasks(acme.id) if task.is_change]
+
+
+def test_a_preview_is_ordered_once_however_often_the_button_is_pressed(visitor: Visitor, acme: Customer) -> None:
+    where = preview(visitor, acme)
+    token = visitor.token()
+    assert "Revoke <bdi>g1</bdi></button>" in visitor.get(where).text
+    with ThreadPoolExecutor(8) as crowd:
+        answers = list(crowd.map(lambda _: visitor.post(where, data={"form_token": token}), range(8)))
+    (ordered,) = changes_of(acme)
+    place = at(acme, f"/access/{ordered}")
+    assert [(answer.status_code, answer.headers["location"]) for answer in answers] == [(303, place)] * 8
+    assert visitor.fill(where).headers["location"] == place
+    page = visitor.get(where).text
+    assert ("Revoke <bdi>g1</bdi></button>" in page, place in page) == (False, True)
+    assert changes_of(acme) == [ordered]
+
+
+def test_a_preview_that_was_made_long_ago_is_refused_and_looked_at_again(visitor: Visitor, acme: Customer) -> None:
+    where = preview(visitor, acme)
+    acme.clock.pass_by(seconds=PREVIEW_COUNTS.total_seconds())
+    assert "Look again" not in visitor.get(where).text
+    acme.clock.pass_by(seconds=1)
+    answer = visitor.fill(where)
+    assert (answer.status_code, changes_of(acme)) == (409, [])
+    assert "This preview is too old" in answer.text
+    page = visitor.get(where).text
+    assert ("Look again</button>" in page, "Revoke <bdi>g1</bdi></button>" in page) == (True, False)
+
+
+def test_an_order_outlives_the_preview_and_a_restart_of_the_page(visitor: Visitor, acme: Customer) -> None:
+    where = preview(visitor, acme)
+    first = visitor.fill(where).headers["location"]
+    acme.clock.pass_by(hours=2)
+    assert visitor.fill(where).headers["location"] == first
+
+
+def test_a_revoke_always_says_what_cannot_be_seen_and_as_of_when_nothing_else_is_known(
+    visitor: Visitor, acme: Customer
+) -> None:
+    as_of = acme.clock.now - timedelta(minutes=3)
+    unseen: dict[str, Any] = {"invisible_paths": ("Doors of other houses.",)}
+    known: dict[str, Any] = {"remaining_paths_complete": True, "as_of": as_of, "effects_complete": True}
+    page = text(visitor.get(preview(visitor, acme, **unseen, **known)).text)
+    assert f"No other way to the same access is known as of {as_of.day} {as_of:%b %Y, %H:%M:%S} UTC." in page
+    assert "Whether there are ways of these kinds cannot be seen: Doors of other houses." in page
+    assert "there may be more ways" not in page
+
+    page = text(visitor.get(preview(visitor, acme, **unseen)).text)
+    assert "No other way to the same access is known. Not everything is known, so there may be more ways" in page
+    assert "Doors of other houses." in page
+
+
+def test_where_nothing_was_closed_no_session_is_said_to_live_on(visitor: Visitor, acme: Customer) -> None:
+    page = text(visitor.get(preview(visitor, acme, removed=(), sessions_end_by=acme.clock.now)).text)
+    assert "Nothing would change: it is not held." in page
+    assert ("Sessions" in page, "What it would close" in page) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("id_", "grants", "revokes", "said"),
+    [
+        ("u1", True, 1, "Reader Cannot be revoked here: Reader Grant a group instead."),
+        ("u1", True, 1, "Reader through Engineers"),
+        ("off", False, 1, "Nothing can be granted here. The account is disabled."),
+        ("machine", False, 0, f"Nothing can be granted or revoked here. {FIXED}"),
+    ],
+)
+def test_only_what_can_be_done_is_offered_and_for_the_rest_there_is_a_reason(
+    visitor: Visitor, acme: Customer, id_: str, grants: bool, revokes: int, said: str
+) -> None:
+    acme.sync(USERS, *PICTURE)
+    page = visitor.get(at(acme, f"/account?id={id_}")).text
+    assert ("Grant …" in page, page.count(REVOKE)) == (grants, revokes)
+    assert said in text(page)
+    asked = visitor.fill(at(acme, "/preview"), kind="grant", account=id_, entitlement="g2")
+    assert asked.status_code == (303 if grants else 409)
+    asked = visitor.fill(at(acme, "/preview"), kind="revoke", account=id_, entitlement="g1")
+    assert asked.status_code == (303 if revokes else 409)
+    if not grants:
+        assert 'type="radio"' not in visitor.get(at(acme, f"/grant?account={id_}")).text
+
+
+def test_what_is_held_already_cannot_be_chosen_again(visitor: Visitor, acme: Customer) -> None:
+    acme.sync(USERS, *PICTURE)
+    page = visitor.get(at(acme, "/grant?account=u1")).text
+    choices = dict(re.findall(r'name="entitlement" value="(\w+)" required (\w*)>', page))
+    assert choices == {"g1": "disabled", "g2": ""}
+    assert "Engineers group held already" in text(page)
+
+
+def test_the_list_of_ways_is_paged_and_each_page_says_what_its_ways_begin_with(
+    visitor: Visitor, acme: Customer
+) -> None:
+    roles = [f"role{number:03}" for number in range(250)]
+    acme.sync(
+        USERS,
+        account("u1"),
+        record("entitlement", "g1", kind="group", name="Engineers", grantable=True),
+        *(record("entitlement", id_, kind="role", name=id_, not_grantable_reason="No.") for id_ in roles),
+        held("u1", "g1"),
+        *(opens("g1", id_) for id_ in roles),
+    )
+    pages = [visitor.get(at(acme, f"/account?id=u1&offset={offset}")).text for offset in (0, 200)]
+    assert [page.count("through <bdi>Engineers</bdi>") for page in pages] == [199, 51]
+    assert [page.count(REVOKE) for page in pages] == [1, 1]
+    assert ["1 to 200 of 251" in pages[0], "201 to 251 of 251" in pages[1]] == [True, True]
+    assert all(page.count("<svg") > 0 for page in pages)
+
+
+def test_an_entitlement_says_who_holds_it_and_how_a_page_at_a_time(visitor: Visitor, acme: Customer) -> None:
+    acme.sync(USERS, *PICTURE, *accounts(60), *(held(f"u{number:03}", "g2") for number in range(60)))
+    page = text(visitor.get(at(acme, "/entitlement?id=role")).text)
+    assert "3 accounts Account Kind Status How" in page
+    assert "Una unknown active directly, and through Engineers" in page
+    assert "Otto unknown disabled through Engineers" in page
+    pages = [text(visitor.get(at(acme, f"/entitlement?id=g2&offset={offset}")).text) for offset in (0, 50)]
+    assert ["u049" in pages[0], "u050" in pages[0], "u059" in pages[1]] == [True, False, True]
+    assert "51 to 60 of 60" in pages[1]
+    assert visitor.get(at(acme, "/entitlement?id=none")).status_code == 404
+    assert "/entitlement?id=g2" in visitor.get(at(acme, "/entitlements")).text
+
+
+@pytest.mark.parametrize(("is_blocking", "word"), [(False, "Failed"), (True, "Blocked")])
+def test_a_test_that_found_trouble_is_no_success(
+    visitor: Visitor, acme: Customer, is_blocking: bool, word: str
+) -> None:
+    worker = Worker(acme)
+    worker.order("check")
+    (task,) = worker.lease()
+    checks = (
+        Check(name="door", outcome="failed", message="It is shut.", fix="Open it.", is_blocking=is_blocking),
+        Check(name="key", outcome="failed", message="It is lost.", fix='Have this made: {"key":["a",1]}'),
+        Check(name="light", outcome="passed", message="It is on.", method="probed"),
+        *(Check(name=f"room-{number}", outcome="skipped", message="Not tried.") for number in range(3)),
+    )
+    worker.complete(task, wire.TaskDone(lease_id=task.lease_id, report=ConnectionReport(checks=checks)))
+    pages = [visitor.get(at(acme, path)).text for path in (f"/tasks/{task.id}", "/tasks")]
+    assert [f'<span class="badge bad">{word}</span>' in page for page in pages] == [True, True]
+    assert ['<span class="badge good">Done</span>' in page for page in pages] == [False, False]
+    page = pages[0]
+    assert re.search(r"<details><summary>3 skipped</summary>.*room-0.*room-2.*</details>", page, re.DOTALL)
+    assert page.count("<pre") == 1
+    assert unescape(page).count('{\n  "key": [\n    "a",\n    1\n  ]\n}') == 1
+    assert "light</strong> <span" in page
+
+
+def test_what_was_decided_before_is_no_error_when_the_button_is_pressed_again(visitor: Visitor, acme: Customer) -> None:
+    acme.sync(USERS, *accounts(12))
+    acme.sync(USERS, account("u000"))
+    held_sync = acme.ploy.held(acme.id)
+    assert held_sync is not None
+    approve = at(acme, f"/syncs/{held_sync.id}/approve")
+    for said in ("Approved: it is visible as generation 2.", "It was approved already, as generation 2."):
+        answer = visitor.fill(approve)
+        assert answer.status_code == 303
+        assert said in visitor.get(answer.headers["location"]).text
+
+    worker = Worker(acme)
+    worker.order("grant")
+    (task,) = worker.lease()
+    acme.client.fail_task(acme.id, task.id, failed_of(task))
+    for said in ("Resolved.", "Somebody was done with this task already"):
+        answer = visitor.fill(at(acme, f"/tasks/{task.id}/resolve"), note="by hand")
+        assert said in visitor.get(answer.headers["location"]).text
+    assert "already" in visitor.get(visitor.fill(at(acme, f"/tasks/{task.id}/order-again")).headers["location"]).text
+    assert [each.state for each in acme.ploy.tasks(acme.id)] == ["manual"]
