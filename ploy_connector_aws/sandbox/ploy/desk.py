@@ -76,6 +76,11 @@ class Ploy:
         self.notices.close()
         self._registry.close()
 
+    @property
+    def now(self) -> datetime:
+        """The time here."""
+        return self._clock()
+
     # Organisations, tokens and integrations.
 
     def create_organisation(self, name: str) -> str:

@@ -20,6 +20,8 @@ from ploy_connector_aws.sandbox.ploy import LocalPloy
 from ploy_connector_aws.spec.pages import Failure
 from ploy_connector_aws.spec.records import RecordType
 
+from .visiting import Visitor
+
 DENIED = Failure(code="permission_missing", message="No.", missing_permissions=("x:Read",))
 USERS = wire.ScopeLine(name="users", ending="complete")
 USERS_FAILED = wire.ScopeLine(name="users", ending="failed", failure=DENIED)
@@ -138,3 +140,16 @@ def enroll(ploy: LocalPloy, clock: Clock) -> Iterator[Enroll]:
 @pytest.fixture
 def acme(enroll: Enroll) -> Customer:
     return enroll("Acme")
+
+
+@pytest.fixture
+def stranger(ploy: LocalPloy) -> Iterator[Visitor]:
+    with Visitor(base_url=ploy.url) as client:
+        yield client
+
+
+@pytest.fixture
+def visitor(stranger: Visitor, acme: Customer) -> Visitor:
+    assert stranger.fill("/app/login", key="operator").headers["location"] == "/app/"
+    stranger.fill("/app/organisation", organisation=acme.organisation_id)
+    return stranger

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-import httpx
 import pytest
 
 from ploy_connector_aws.runtime.paths import Path as Way
@@ -18,37 +16,8 @@ from ploy_connector_aws.sandbox.ploy.pages.visits import IDLE_SECONDS, Sessions
 
 from .conftest import USERS, Customer, Enroll, account, accounts
 from .manifests import CLUB
+from .visiting import Visitor, at
 from .worker import Worker, failed_of
-
-
-class Visitor(httpx.Client):
-    """A browser without scripts."""
-
-    def token(self, path: str = "/app/") -> str:
-        found = re.search(r'name="form_token" value="([0-9a-f]{64})"', self.get(path).text)
-        assert found is not None
-        return found[1]
-
-    def fill(self, path: str, **values: str) -> httpx.Response:
-        where = "/app/login" if path == "/app/login" else "/app/"
-        return self.post(path, data={"form_token": self.token(where), **values})
-
-
-@pytest.fixture
-def stranger(ploy: LocalPloy) -> Iterator[Visitor]:
-    with Visitor(base_url=ploy.url) as client:
-        yield client
-
-
-@pytest.fixture
-def visitor(stranger: Visitor, acme: Customer) -> Visitor:
-    assert stranger.fill("/app/login", key="operator").headers["location"] == "/app/"
-    stranger.fill("/app/organisation", organisation=acme.organisation_id)
-    return stranger
-
-
-def at(customer: Customer, path: str = "") -> str:
-    return f"/app/integrations/{customer.id}{path}"
 
 
 def test_nobody_sees_a_page_who_is_not_logged_in(stranger: Visitor, acme: Customer) -> None:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.browsing import name_of
+from ploy_connector_aws.sandbox.ploy.obstacles import require_way
 
 from .rendering import render_page, url_of
 from .tasks import check_values
@@ -45,9 +46,8 @@ def choose_entitlement(visit: Visitor, integration_id: str, account: str, q: str
 @router.post("/integrations/{integration_id}/preview")
 def order_preview(visit: Visitor, integration_id: str, form: SentForm) -> Response:
     """Order a preview of a grant or a revoke."""
-    enabled = visit.integration(integration_id)
-    visit.ploy.admission.require(enabled)
-    kind = _kind(first(form, "kind"))
+    enabled, kind = visit.integration(integration_id), _kind(first(form, "kind"))
+    require_way(enabled, kind, preview=True)
     if not first(form, "entitlement"):
         raise HTTPException(422, "Choose what is to be granted.")
     task = visit.ploy.create_task(
@@ -77,10 +77,10 @@ def show_change(visit: Visitor, integration_id: str, task_id: str) -> Response:
 def order_change(visit: Visitor, integration_id: str, task_id: str, form: SentForm) -> Response:
     """Order what was previewed."""
     enabled = visit.integration(integration_id)
-    visit.ploy.admission.require(enabled)
     seen = visit.ploy.task(integration_id, task_id)
     if not seen.preview or seen.state != "done" or seen.kind not in ("grant", "revoke"):
         raise HTTPException(409, "Only what was previewed can be ordered here.")
+    require_way(enabled, seen.kind)
     task = visit.ploy.create_task(
         integration_id,
         seen.kind,
