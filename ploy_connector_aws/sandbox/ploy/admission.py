@@ -50,7 +50,8 @@ class Admission:
         Raises:
             NotAllowed: Something is among the settings that only the platform makes.
         """
-        self._registry.change_settings(integration_id, settings, must_be_tested=True)
+        if self._registry.change_settings(integration_id, settings, must_be_tested=True):
+            self._notices.outdate(integration_id)
         if features is not None:
             self._registry.set_features(integration_id, features)
 

@@ -49,7 +49,8 @@ class SeenCheck(NamedTuple):
     task_id: str | None
     """The task that asked for it; None where the runtime made it by itself."""
     revision: int | None
-    """Of the settings that it was ordered for."""
+    """Of the settings that it was ordered for; 0 where the runtime made it by itself with settings that were changed
+    since, None where it did with others that are not known to be so."""
     number: int
     is_final: bool
     report: ConnectionReport
@@ -139,6 +140,13 @@ class Notices:
                 (report.model_dump_json(), self._clock().isoformat(), integration_id, task_id),
             )
             return self._one(integration_id, "task", task_id)
+
+    def outdate(self, integration_id: str) -> None:
+        """Note that the settings were changed: the tests that a runtime made by itself before were of others."""
+        with self._lock:
+            self._db.execute(
+                "UPDATE checks SET revision = 0 WHERE integration = ? AND revision IS NULL", (integration_id,)
+            )
 
     def of_task(self, integration_id: str, task_id: str) -> SeenCheck | None:
         """What is known of the test that a task asked for."""

@@ -97,6 +97,7 @@ def integrations(ploy: PloyHost) -> list[dict[str, Any]]:
         {
             **enabled.integration.model_dump(exclude={"settings"}),
             "is_enabled": enabled.is_enabled,
+            "is_verified": enabled.is_verified,
             "flags": enabled.flags.model_dump(),
             "limits": enabled.limits.model_dump(),
             "intervals": enabled.intervals.model_dump(),
@@ -108,9 +109,10 @@ def integrations(ploy: PloyHost) -> list[dict[str, Any]]:
 
 @router.patch("/integrations/{integration_id}", status_code=204)
 def change_integration(ploy: PloyHost, integration_id: str, body: Body) -> None:
-    """Change settings, flags, limits or intervals, or switch it on or off."""
+    """Change settings, flags, limits or intervals, or switch it on or off. Settings that differ must pass a test."""
     changes = parse(_Changes, body)
-    ploy.change_settings(integration_id, changes.settings)
+    ploy.integration(integration_id)
+    ploy.admission.answer(integration_id, changes.settings)
     ploy.set_flags(integration_id, **changes.flags)
     ploy.set_limits(integration_id, **changes.limits)
     ploy.set_intervals(integration_id, **changes.intervals)

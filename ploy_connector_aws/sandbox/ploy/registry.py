@@ -217,13 +217,16 @@ class Registry:
 
     def change_settings(
         self, integration_id: str, changes: Mapping[str, JsonValue], *, must_be_tested: bool = False
-    ) -> None:
+    ) -> bool:
         """Set some of an integration's settings, or with None take them away; what was made here stays as it was made.
 
         Args:
             integration_id: Whose.
             changes: The settings.
             must_be_tested: Whether what differs from before must pass a test before the integration is used again.
+
+        Returns:
+            Whether anything differs from before.
 
         Raises:
             NotAllowed: The changes hold what is made here.
@@ -238,6 +241,8 @@ class Registry:
             " WHERE id = ?2",
             *(json.dumps(dict(changes)), integration_id, must_be_tested),
         )
+        changed = self.integration(integration_id)
+        return (found and found.revision) != (changed and changed.revision)
 
     def set_features(self, integration_id: str, features: Collection[str]) -> None:
         """Remember which features were chosen."""

@@ -15,6 +15,7 @@ from ploy_connector_aws.sandbox.ploy.ledger import Generation, Sync
 from ploy_connector_aws.sandbox.ploy.notices import SeenCheck
 from ploy_connector_aws.sandbox.ploy.obstacles import find_obstacle, require_way
 from ploy_connector_aws.sandbox.ploy.registry import Enabled
+from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.spec import Manifest
 
 from .rendering import render_page
@@ -41,9 +42,20 @@ class Card(NamedTuple):
     generation: Generation | None
     held: Sync | None
     check: SeenCheck | None
+    failed_check: OrderedTask | None
+    """The newest test that was ordered and not made, where none was made since."""
     manual: int
     about: str
     """What tells it from another of the same connector: its settings that are short texts and no secrets."""
+
+    @property
+    def is_check_outdated(self) -> bool:
+        """Whether the newest test was of other settings than those that are set now."""
+        if self.check is None:
+            return False
+        if self.check.revision is None:
+            return not self.enabled.is_read
+        return self.check.revision != self.enabled.revision
 
     @property
     def synced_at(self) -> datetime | None:
@@ -56,12 +68,16 @@ def card_of(visit: Visit, enabled: Enabled) -> Card:
     ploy, id_ = visit.ploy, enabled.integration.id
     manifest = ploy.notices.manifests(visit.organisation_id).get(enabled.integration.connector)
     generations = ploy.generations(id_)
+    check, failed = ploy.notices.newest(id_), ploy.queue(id_).newest_failed("check")
+    if check and failed and failed.ended_at and failed.ended_at < check.said_at:
+        failed = None
     return Card(
         enabled,
         manifest.title if manifest else enabled.integration.connector,
         generations[-1] if generations else None,
         ploy.held(id_),
-        ploy.notices.newest(id_),
+        check,
+        failed,
         len(ploy.manual_tasks(id_)),
         _about(enabled, manifest),
     )
