@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
 
 from .spec import ConfigurationError
+from .spec.answers import IGNORED, PATTERN_SAYS
 
 PLOY_ACCOUNT_ID = "010526237970"
 """Ploy's own AWS account: the one that a customer's role trusts."""
@@ -94,8 +95,14 @@ class AwsConfig(BaseModel):
         str,
         Field(
             title="AWS account ID",
-            description="The 12 digits of the AWS account in which the role was made.",
-            json_schema_extra={"pattern": r"^\d{12}$"},
+            description="The 12 digits of the AWS account to connect, as the AWS console shows them; with dashes or "
+            "without.",
+            json_schema_extra={
+                "pattern": "^[0-9]{12}$",
+                PATTERN_SAYS: "must be the 12 digits of an AWS account, e.g. 1111-2222-3333",
+                # The console shows it with dashes, and a copy brings spaces along.
+                IGNORED: r"[\s\u2010-\u2015-]",
+            },
         ),
     ]
     region: Annotated[
@@ -104,6 +111,11 @@ class AwsConfig(BaseModel):
             title="Region",
             description="The AWS Region to begin in, e.g. eu-west-1. IAM Identity Center is found and read in its own "
             "primary Region, whichever is named here.",
+            json_schema_extra={
+                "pattern": f"^{_REGIONS_OF_PARTITION[PLOY_PARTITION].pattern}$",
+                PATTERN_SAYS: "must be the name of an AWS Region, e.g. eu-west-1; those of AWS China, AWS GovCloud and "
+                "the other separate parts of AWS cannot be connected",
+            },
         ),
     ]
     role_arn: Annotated[
@@ -112,7 +124,10 @@ class AwsConfig(BaseModel):
             title="Role ARN",
             description=f"The role in that account which trusts Ploy's account {PLOY_ACCOUNT_ID}, e.g. "
             "arn:aws:iam::111122223333:role/Ploy.",
-            json_schema_extra={"pattern": r"^arn:aws:iam::\d{12}:role/\S+$"},
+            json_schema_extra={
+                "pattern": r"^arn:aws:iam::[0-9]{12}:role/\S+$",
+                PATTERN_SAYS: "must be the ARN of a role, e.g. arn:aws:iam::111122223333:role/Ploy",
+            },
         ),
     ]
     external_id: Annotated[

@@ -8,7 +8,7 @@ import botocore.session
 import pytest
 
 from ploy_connector_aws.config import SCOPE_GROUPS, SCOPE_NEEDS, AwsConfig, config_schema
-from ploy_connector_aws.spec import ConfigurationError
+from ploy_connector_aws.spec import ConfigurationError, read_answer
 
 EXTERNAL_ID = "6f2c1d3e-5b0a-4a55-9e43-b1b0c5a9d7e2"
 SETTINGS: dict[str, Any] = {
@@ -162,3 +162,40 @@ def test_the_schema_hides_the_secret_and_describes_every_setting() -> None:
         "direct_assignments": False,
     }
     assert all(value["description"].endswith(".") for value in schema["properties"].values())
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "setting"),
+    [
+        ("account_id", "1111-2222-3333", "111122223333"),
+        ("account_id", " 1111\u20112222\u00a03333 ", "111122223333"),
+        ("region", "eu-west-1", "eu-west-1"),
+        ("role_arn", "arn:aws:iam::111122223333:role/path/Ploy", "arn:aws:iam::111122223333:role/path/Ploy"),
+    ],
+)
+def test_what_a_host_reads_by_the_schema_is_a_setting_that_is_taken(name: str, typed: str, setting: str) -> None:
+    schema: Any = config_schema()["properties"]
+
+    assert read_answer(schema[name], typed) == setting
+    assert getattr(AwsConfig.from_settings({**SETTINGS, name: setting}), name) == setting
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [
+        ("account_id", "1234-5678-901"),
+        ("account_id", "\u0661" * 12),
+        ("region", "Frankfurt"),
+        ("region", "us-gov-west-1"),
+        ("region", "eu-west-1a"),
+        ("role_arn", "Ploy"),
+    ],
+)
+def test_a_host_refuses_by_the_schema_with_a_sentence_what_is_no_such_setting(name: str, typed: str) -> None:
+    schema: Any = config_schema()["properties"]
+
+    with pytest.raises(ValueError, match=r"^must be [a-z]+ .+ e\.g\. [a-z0-9]+") as refused:
+        read_answer(schema[name], typed)
+    assert not set("^$\\[]") & set(str(refused.value))
+    with pytest.raises(ConfigurationError):
+        AwsConfig.from_settings({**SETTINGS, name: typed})

@@ -31,12 +31,15 @@ def make_wizard() -> Wizard:
                 description="Where on S3 the operator has put the template that is the same for all customers. They "
                 "must be able to read it.",
                 pattern=r"^https://[a-z0-9.-]+\.s3[a-z0-9.-]*\.amazonaws\.com/[A-Za-z0-9/._-]+$",
+                pattern_says="must be an address on S3 that begins with https://, e.g. "
+                "https://example.s3.eu-west-1.amazonaws.com/ploy.yaml",
             ),
             OperatorValue(
                 name="cloudformation_template_region",
                 title="Region of the CloudFormation template",
                 description="The Region of that bucket, in which the stack is made. The role is in no Region.",
                 pattern=r"^[a-z]{2}-[a-z]+-[1-9]$",
+                pattern_says="must be the name of an AWS Region, e.g. eu-west-1",
             ),
         ),
         operator_documents=(

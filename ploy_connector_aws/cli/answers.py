@@ -20,6 +20,7 @@ from ploy_connector_aws.spec import (
     show_answer,
     to_settings,
 )
+from ploy_connector_aws.spec.answers import PATTERN_SAYS
 from ploy_connector_aws.spec.templates import find_placeholders
 
 Schema = Mapping[str, Any]
@@ -90,7 +91,8 @@ class Answers:
             ValueError: It is not one that can be given; the message does not repeat it.
         """
         operators: dict[str, Schema] = {
-            value.name: {"title": value.title, "pattern": value.pattern} for value in self.wizard.operator_values
+            value.name: {"title": value.title, "pattern": value.pattern, PATTERN_SAYS: value.pattern_says}
+            for value in self.wizard.operator_values
         }
         fields = {each.name: each for each in self.wizard.fields()}
         if name in fields and fields[name].source == "host":

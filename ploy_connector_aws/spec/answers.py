@@ -11,6 +11,12 @@ from typing import Any
 
 from pydantic import JsonValue
 
+PATTERN_SAYS = "x-pattern-says"
+"""In a setting's schema: what its pattern asks for, as the rest of a sentence that begins with the setting's title."""
+
+IGNORED = "x-ignored"
+"""In a setting's schema: a pattern of what people type or copy along, and what is dropped wherever it occurs."""
+
 _YES = {"y", "yes", "on", "true"}
 _NO = {"n", "no", "off", "false"}
 
@@ -19,7 +25,8 @@ def read_answer(schema: Mapping[str, Any], text: str) -> JsonValue:
     """Turn a text into a setting.
 
     Args:
-        schema: The setting's JSON Schema. Of it, ``type``, ``enum`` and ``pattern`` are looked at.
+        schema: The setting's JSON Schema. Of it, ``type``, ``enum``, ``pattern`` and the two words of
+            ``Manifest.config_schema`` that go with a pattern are looked at.
         text: What was typed.
 
     Raises:
@@ -45,9 +52,12 @@ def read_answer(schema: Mapping[str, Any], text: str) -> JsonValue:
             return int(text) if kind == "integer" else float(text)
         except ValueError:
             raise ValueError("must be a number") from None
+    if ignored := schema.get(IGNORED):
+        text = re.sub(str(ignored), "", text)
     pattern = schema.get("pattern")
     if pattern and not re.search(str(pattern), text):
-        raise ValueError(f"must look like {pattern}")
+        # The pattern itself is for programs.
+        raise ValueError(str(schema.get(PATTERN_SAYS) or "must be of the form that its description asks for"))
     return text
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Self
 
 from pydantic import Field, JsonValue, model_validator
 
+from .answers import IGNORED
 from .frozen import Frozen
 from .wizard import Feature, Permission, Wizard
 
@@ -32,7 +35,9 @@ class Manifest(Frozen):
         default=10, description="How often a host should ask for tasks."
     )
     config_schema: dict[str, JsonValue] = Field(
-        description='JSON Schema of the settings; secrets carry "writeOnly": true.'
+        description='JSON Schema of the settings; secrets carry "writeOnly": true. A "pattern" may go with '
+        '"x-pattern-says", what it asks for as the rest of a sentence that begins with the title ("must be a word"), '
+        'and with "x-ignored", a pattern of what is dropped from what a person typed before anything looks at it.'
     )
     features: tuple[Feature, ...] = Field(default=(), description="What a customer may leave out.")
     permissions: tuple[Permission, ...] = Field(default=(), description="What the other side must allow, for what.")
@@ -56,7 +61,19 @@ class Manifest(Frozen):
             for each in self.permissions
             if set(each.features) - features
         ]
+        found += list(_find_wrong_patterns(properties if isinstance(properties, dict) else {}))
         found += self.wizard.find_mistakes(settings, features) if self.wizard else []
         if found:
             raise ValueError(" ".join(found))
         return self
+
+
+def _find_wrong_patterns(properties: Mapping[str, JsonValue]) -> Iterator[str]:
+    """Say in sentences which patterns no host could look for."""
+    for name, schema in properties.items():
+        words = schema if isinstance(schema, Mapping) else {}
+        for word in ("pattern", IGNORED):
+            try:
+                re.compile(str(words.get(word, "")))
+            except re.error:
+                yield f"The setting {name!r} has a {word!r} that is no pattern."

@@ -106,6 +106,9 @@ class OperatorValue(Frozen):
     title: str
     description: str
     pattern: str | None = None
+    pattern_says: str | None = Field(
+        default=None, description="What the pattern asks for, as the rest of a sentence that begins with the title."
+    )
 
 
 class Wizard(Frozen):

@@ -194,7 +194,7 @@ class Staff:
         config_schema={
             "type": "object",
             "properties": {
-                "host": {"type": "string", "title": "Host", "pattern": "^[a-z.]+$"},
+                "host": {"type": "string", "title": "Host", "pattern": "^[a-z.]+$", "x-pattern-says": "must be a name"},
                 "port": {"type": "integer", "title": "Port"},
                 "token": {"type": "string", "title": "Token", "writeOnly": True},
                 "sites": {"type": "array", "title": "Sites"},
@@ -262,7 +262,7 @@ def test_any_connector_is_set_up_by_its_manifest_alone(monkeypatch: pytest.Monke
     }
     complaints = re.findall(r"! (.+)", shown.getvalue())
     assert [each.split(";")[0] for each in complaints] == [
-        "Host must look like ^[a-z.]+$.",
+        "Host must be a name.",
         "Port must be a number.",
         "Strict must be yes or no.",
         "The port is too high.",

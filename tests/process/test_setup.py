@@ -74,9 +74,10 @@ def test_a_set_up_from_nothing_to_a_proven_connection(site: Site, tmp_path: Path
     home.mkdir()
     with terminal(site, home, "--debug") as (person, process):
         person.answer("AWS account ID: ", "1234")
-        assert "must look like" in person.answer("AWS account ID: ", account_id)
+        dashed = "-".join((account_id[:4], account_id[4:8], account_id[8:]))
+        assert "must be the 12 digits" in person.answer("AWS account ID: ", dashed)
         person.answer("Region: ", "eu-atlantis-1")
-        assert "not the name of an AWS Region" in person.answer("Region: ", "eu-west-1")
+        assert "must be the name of an AWS Region" in person.answer("Region: ", "eu-west-1")
         person.answer("Leave out", "lambda/functions, granting")
         person.answer("Add", "")
         shown = person.answer("Enter to go on", "")

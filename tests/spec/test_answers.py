@@ -15,6 +15,7 @@ from ploy_connector_aws.spec import read_answer, show_answer
     [
         ({}, "as it is ", "as it is "),
         ({"type": "string", "pattern": "^[a-z]+$"}, "word", "word"),
+        ({"type": "string", "pattern": "^[0-9]{12}$", "x-ignored": r"[\s-]"}, "1234-5678 9012\u00a0", "123456789012"),
         ({"type": "string", "enum": ["a", "b"]}, "b", "b"),
         ({"type": "integer", "enum": [1, 2]}, "2", 2),
         ({"type": "boolean"}, "Yes", True),
@@ -36,7 +37,13 @@ def test_a_text_becomes_the_setting_that_its_schema_describes(
 @pytest.mark.parametrize(
     ("schema", "wrong", "sentence"),
     [
-        ({"pattern": "^[a-z]+$"}, "UPPER", "must look like ^[a-z]+$"),
+        ({"pattern": "^[a-z]+$"}, "UPPER", "must be of the form that its description asks for"),
+        ({"pattern": "^[a-z]+$", "x-pattern-says": "must be small letters"}, "UPPER", "must be small letters"),
+        (
+            {"pattern": "^[a-z]+$", "x-pattern-says": "must be small letters", "x-ignored": "[A-Z]"},
+            "UPPER",
+            "must be small letters",
+        ),
         ({"enum": ["a", "b"]}, "UPPER", "must be one of a, b"),
         ({"type": "boolean"}, "UPPER", "must be yes or no"),
         ({"type": "boolean"}, "", "must be yes or no"),

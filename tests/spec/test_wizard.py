@@ -158,6 +158,14 @@ def test_features_that_lead_nowhere_are_refused(change: dict[str, Any], mistake:
         manifest(**change)
 
 
+@pytest.mark.parametrize("word", ["pattern", "x-ignored"])
+def test_a_pattern_that_no_host_could_look_for_is_refused(word: str) -> None:
+    schema = {"properties": {**SCHEMA["properties"], "url": {"type": "string", word: "(["}}}
+
+    with pytest.raises(ValidationError, match=f"The setting 'url' has a '{word}' that is no pattern"):
+        manifest(config_schema=schema)
+
+
 def test_a_link_is_offered_only_when_it_leads_somewhere() -> None:
     made = wizard({}, operator_values=(OperatorValue(name="place", title="Place", description="Where."),))
     anywhere = Link(id="go", title="Go", url="https://x/{{ key }}")

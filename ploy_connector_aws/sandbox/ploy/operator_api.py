@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Typ
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.records import RecordType
 
+from .obstacles import require_way
 from .requests import Body, PloyHost, check_operator, parse
 from .task_ledger import OrderedTask, TaskState
 
@@ -96,6 +97,7 @@ def integrations(ploy: PloyHost) -> list[dict[str, Any]]:
         {
             **enabled.integration.model_dump(exclude={"settings"}),
             "is_enabled": enabled.is_enabled,
+            "is_verified": enabled.is_verified,
             "flags": enabled.flags.model_dump(),
             "limits": enabled.limits.model_dump(),
             "intervals": enabled.intervals.model_dump(),
@@ -107,9 +109,10 @@ def integrations(ploy: PloyHost) -> list[dict[str, Any]]:
 
 @router.patch("/integrations/{integration_id}", status_code=204)
 def change_integration(ploy: PloyHost, integration_id: str, body: Body) -> None:
-    """Change settings, flags, limits or intervals, or switch it on or off."""
+    """Change settings, flags, limits or intervals, or switch it on or off. Settings that differ must pass a test."""
     changes = parse(_Changes, body)
-    ploy.change_settings(integration_id, changes.settings)
+    ploy.integration(integration_id)
+    ploy.admission.answer(integration_id, changes.settings)
     ploy.set_flags(integration_id, **changes.flags)
     ploy.set_limits(integration_id, **changes.limits)
     ploy.set_intervals(integration_id, **changes.intervals)
@@ -216,7 +219,9 @@ def reject(ploy: PloyHost, integration_id: str, sync_id: str) -> None:
 @router.post("/integrations/{integration_id}/tasks")
 def create_task(ploy: PloyHost, integration_id: str, body: Body) -> dict[str, Any]:
     """Order something of the runtime."""
-    return _shown(ploy.create_task(integration_id, **dict(parse(_NewTask, body))))
+    wish = parse(_NewTask, body)
+    require_way(ploy.integration(integration_id), wish.kind, wish.preview)
+    return _shown(ploy.create_task(integration_id, **dict(wish)))
 
 
 @router.get("/integrations/{integration_id}/tasks")
@@ -247,6 +252,8 @@ def resolve_task(ploy: PloyHost, integration_id: str, task_id: str, body: Body) 
 @router.post("/integrations/{integration_id}/manual-tasks/{task_id}/order-again")
 def order_again(ploy: PloyHost, integration_id: str, task_id: str) -> dict[str, Any]:
     """Order what became a manual task once more; the new task."""
+    old = ploy.task(integration_id, task_id)
+    require_way(ploy.integration(integration_id), old.kind, old.preview)
     return _shown(ploy.order_again(integration_id, task_id))
 
 

@@ -226,6 +226,11 @@ class TaskQueue:
         with self._look():
             return list(self._tasks.unresolved())
 
+    def newest_failed(self, kind: wire.TaskKind) -> OrderedTask | None:
+        """The newest task of a kind that was not done, whether or not a person is done with it."""
+        with self._look():
+            return self._tasks.newest_failed(kind)
+
     def resolve(self, task_id: str, note: str) -> OrderedTask:
         """Note that a person is done with a manual task. No report of it is taken from then on.
 

@@ -137,6 +137,10 @@ class TaskLedger:
         """The manual tasks that wait for a person, in the order in which they were created."""
         return self._tasks("state = 'manual' AND resolved_at IS NULL ORDER BY number")
 
+    def newest_failed(self, kind: wire.TaskKind) -> OrderedTask | None:
+        """The newest task of a kind that only a person could end, whether or not one did."""
+        return next(self._tasks("state = 'manual' AND kind = ? ORDER BY number DESC LIMIT 1", kind), None)
+
     def waiting(self, most: int, *, is_read_only: bool, only_checks: bool) -> list[OrderedTask]:
         """The tasks that may be leased now, in the order in which they are given out."""
         allowed = f"{_FIRST_OF_ITS_PAIR}{' AND NOT t.is_change' if is_read_only else ''}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ploy_connector_aws.spec import Document, Link, Manifest, Step, Wizard, WizardField
+from ploy_connector_aws.spec import Document, Feature, Link, Manifest, Step, Wizard, WizardField
 
 CLUB = Manifest(
     name="club",
@@ -13,7 +13,12 @@ CLUB = Manifest(
     config_schema={
         "type": "object",
         "properties": {
-            "address": {"type": "string", "title": "Address of the club", "pattern": r"^[a-z.]+$"},
+            "address": {
+                "type": "string",
+                "title": "Address of the club",
+                "pattern": r"^[a-z.]+$",
+                "x-pattern-says": "must be a name",
+            },
             "knock": {"type": "string", "title": "Knock", "writeOnly": True},
             "password": {"type": "string", "title": "Password", "writeOnly": True},
             "door": {"type": "string", "title": "Door", "enum": ["front", "back"]},
@@ -22,6 +27,7 @@ CLUB = Manifest(
         },
         "required": ["address", "knock"],
     },
+    features=(Feature(name="dance", title="Dance"), Feature(name="sing", title="Sing")),
     wizard=Wizard(
         steps=(
             Step(
@@ -36,6 +42,7 @@ CLUB = Manifest(
                     WizardField(name="floors"),
                     WizardField(name="is_loud"),
                 ),
+                asks_features=True,
                 links=(Link(id="site", title="To the club", url="https://club.example/?a={{ address }}"),),
                 documents=(
                     Document(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -133,7 +134,8 @@ def test_answers_are_read_as_the_schema_says_and_secrets_are_not_shown_again(vis
     wrong = {"address": "NO!", "knock": "mine", "door": "side", "floors": "many", "password": "s3cret"}
     refused = visitor.fill(step, **wrong)
     assert (refused.status_code, "s3cret" in refused.text, "NO!" in refused.text) == (422, False, True)
-    assert refused.text.count('aria-invalid="true"') == 2
+    assert refused.text.count('aria-invalid="true"') == 3
+    assert (refused.text.count("autofocus"), "This must be a name." in refused.text) == (1, True)
     assert list(acme.ploy.integration(own).integration.settings) == ["knock"]
 
     good = {"address": "a.b", "knock": "mine", "door": "back", "floors": "3", "password": "s3cret", "is_loud": "on"}
@@ -146,6 +148,29 @@ def test_answers_are_read_as_the_schema_says_and_secrets_are_not_shown_again(vis
     assert ("s3cret" in shown, f"&#34;{knock}&#34;" in shown, "https://club.example/?a=a.b" in shown) == (
         *(False, True, True),
     )
+
+
+def test_what_was_typed_and_ticked_stays_when_something_is_wrong_but_for_secrets(
+    visitor: Visitor, acme: Customer
+) -> None:
+    acme.client.put_manifest(CLUB)
+    own = visitor.fill("/app/setup/club").headers["location"].split("/")[3]
+    step = f"/app/integrations/{own}/setup/all"
+    good = {"address": "a.b", "door": "back", "floors": "3", "password": "s3cret", "is_loud": "on", "feature": "dance"}
+    visitor.fill(step, **good)
+    changed = {"address": "c.d", "door": "front", "floors": "none", "password": "n3w", "feature": "sing"}
+    shown = visitor.fill(step, **changed).text
+
+    assert re.findall(r'name="(address|floors|password)" value="(.*?)"', shown) == [
+        *(("address", "c.d"), ("password", ""), ("floors", "none")),
+    ]
+    assert re.findall(r"<option selected>(\w+)", shown) == ["front"]
+    assert re.findall(r'name="is_loud" (checked)?', shown) == [""]
+    assert re.findall(r'value="(dance|sing)"\s+(checked)?', shown) == [("dance", ""), ("sing", "checked")]
+    assert "Type it again" in shown
+    assert acme.ploy.integration(own).integration.settings["address"] == "a.b"
+    emptied = visitor.fill(step, **{**good, "address": ""}).text
+    assert 'name="address" value=""' in emptied
 
 
 def test_lists_are_searched_sorted_and_paged(visitor: Visitor, acme: Customer) -> None:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.browsing import name_of
+from ploy_connector_aws.sandbox.ploy.obstacles import require_way
 
 from .person import why_given_nothing
 from .rendering import render_page, url_of
@@ -49,9 +50,8 @@ def choose_entitlement(visit: Visitor, integration_id: str, account: str, q: str
 @router.post("/integrations/{integration_id}/preview")
 def order_preview(visit: Visitor, integration_id: str, form: SentForm) -> Response:
     """Order a preview of a grant or a revoke."""
-    enabled = visit.integration(integration_id)
-    visit.ploy.admission.require(enabled)
-    kind = _kind(first(form, "kind"))
+    enabled, kind = visit.integration(integration_id), _kind(first(form, "kind"))
+    require_way(enabled, kind, preview=True)
     if not first(form, "entitlement"):
         raise HTTPException(422, "Choose what is to be granted.")
     account = visit.ploy.browser(integration_id).record("account", first(form, "account"))
@@ -86,7 +86,7 @@ def show_change(visit: Visitor, integration_id: str, task_id: str) -> Response:
 def order_change(visit: Visitor, integration_id: str, task_id: str, form: SentForm) -> Response:
     """Order what was previewed; sent twice, it is one order."""
     enabled = visit.integration(integration_id)
-    visit.ploy.admission.require(enabled)
+    require_way(enabled, visit.ploy.task(integration_id, task_id).kind)
     task = visit.ploy.order_previewed(integration_id, task_id, first(form, "reason")[:1000] or None)
     return go_to(f"/integrations/{integration_id}/access/{task.id}")
 

@@ -45,6 +45,10 @@ class Question:
     is_set: bool
     value: str
     wrong: str | None = None
+    is_first_wrong: bool = False
+    """Whether it is where a person goes on."""
+    is_lost: bool = False
+    """Whether it was typed just now and is to be typed again: a secret is not shown, and nothing was kept."""
 
 
 @dataclass
@@ -57,7 +61,11 @@ class Answers:
     wrong: dict[str, str] = field(default_factory=dict)
     """What is wrong with what was just filled in, by field."""
     typed: dict[str, str] = field(default_factory=dict)
-    """What was just filled in and is wrong, to be mended; never a secret."""
+    """What was just filled in, to be shown again as long as something of it is wrong; never a secret."""
+    ticked: tuple[str, ...] | None = None
+    """The features that were just ticked, to be shown again likewise."""
+    lost: set[str] = field(default_factory=set)
+    """The secrets among what was just filled in."""
 
     @property
     def settings(self) -> dict[str, JsonValue]:
@@ -86,18 +94,22 @@ class Answers:
             if asked.source == "host" or asked.name in self.enabled.issued:
                 continue
             schema, text = self._schema(asked.name), first(form, asked.name)
-            if schema.get("writeOnly") and not text and asked.name in self.settings:
+            if not schema.get("writeOnly"):
+                self.typed[asked.name] = show_answer(bool(text)) if schema.get("type") == "boolean" else text
+            elif text:
+                self.lost.add(asked.name)
+            elif asked.name in self.settings:
                 continue  # kept as it is, as it is not shown
             try:
                 settings[asked.name] = _read(schema, text, is_required=self._is_required(asked.name))
             except ValueError as error:
                 self.wrong[asked.name] = str(error)
-                self.typed[asked.name] = "" if schema.get("writeOnly") else text
         return settings, self._read_features(form, settings) if step.asks_features else None
 
     def _read_features(self, form: Form, settings: dict[str, JsonValue]) -> tuple[str, ...]:
         wanted = set(form.get("feature", ()))
         names = [feature.name for feature in self.manifest.features]
+        self.ticked = tuple(name for name in names if name in wanted)
         chosen = choose_features(
             self.manifest.features,
             more=[name for name in names if name in wanted],
@@ -151,8 +163,10 @@ class Answers:
             is_required=self._is_required(asked.name),
             is_secret=is_secret,
             is_set=is_set,
-            value="" if is_secret else self.typed.get(asked.name) or self._shown(asked),
+            value="" if is_secret else self.typed.get(asked.name, self._shown(asked)),
             wrong=self.wrong.get(asked.name),
+            is_first_wrong=next(iter(self.wrong), None) == asked.name,
+            is_lost=asked.name in self.lost,
         )
 
     def _shown(self, asked: WizardField) -> str:

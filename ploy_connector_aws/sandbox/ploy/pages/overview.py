@@ -10,9 +10,12 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.ledger import Generation, Sync
 from ploy_connector_aws.sandbox.ploy.notices import SeenCheck
+from ploy_connector_aws.sandbox.ploy.obstacles import find_obstacle, require_way
 from ploy_connector_aws.sandbox.ploy.registry import Enabled
+from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.spec import Manifest
 
 from .rendering import render_page
@@ -27,6 +30,9 @@ _SWITCHES = {
     "read_only": ("Read-only: nothing is granted or revoked.", "Granting and revoking is allowed again."),
 }
 
+_ORDERED: dict[str, wire.TaskKind] = {"check": "check", "sync": "sync"}
+"""What is ordered here; what changes access is previewed first, elsewhere."""
+
 
 class Card(NamedTuple):
     """An integration in short."""
@@ -36,9 +42,16 @@ class Card(NamedTuple):
     generation: Generation | None
     held: Sync | None
     check: SeenCheck | None
+    failed_check: OrderedTask | None
+    """The newest test that was ordered and not made, where none was made since."""
     manual: int
     about: str
     """What tells it from another of the same connector: its settings that are short texts and no secrets."""
+
+    @property
+    def is_check_outdated(self) -> bool:
+        """Whether the newest test was of other settings than those that are set now."""
+        return self.check is not None and self.check.revision not in (None, self.enabled.revision)
 
     @property
     def synced_at(self) -> datetime | None:
@@ -51,12 +64,16 @@ def card_of(visit: Visit, enabled: Enabled) -> Card:
     ploy, id_ = visit.ploy, enabled.integration.id
     manifest = ploy.notices.manifests(visit.organisation_id).get(enabled.integration.connector)
     generations = ploy.generations(id_)
+    check, failed = ploy.notices.newest(id_), ploy.queue(id_).newest_failed("check")
+    if check and failed and failed.ended_at and failed.ended_at < check.said_at:
+        failed = None
     return Card(
         enabled,
         manifest.title if manifest else enabled.integration.connector,
         generations[-1] if generations else None,
         ploy.held(id_),
-        ploy.notices.newest(id_),
+        check,
+        failed,
         len(ploy.manual_tasks(id_)),
         _about(enabled, manifest),
     )
@@ -104,6 +121,7 @@ def show_integration(visit: Visitor, integration_id: str) -> Response:
 def switch(visit: Visitor, integration_id: str, form: SentForm) -> Response:
     """Switch an integration on or off, or one of its flags."""
     enabled, name, is_on = visit.integration(integration_id), first(form, "name"), first(form, "to") == "on"
+    waiting = _waiting(visit, enabled)
     if name == "enabled":
         if is_on:
             visit.ploy.admission.require(enabled)
@@ -114,20 +132,28 @@ def switch(visit: Visitor, integration_id: str, form: SentForm) -> Response:
         visit.say(_SWITCHES[name][0 if is_on else 1])
     else:
         raise HTTPException(400, "There is no such switch.")
+    freed = waiting - _waiting(visit, visit.integration(integration_id))
+    if freed:
+        visit.say(f"{len(freed)} {'task' if len(freed) == 1 else 'tasks'} waited for this, and can be fetched now.")
     return go_to(f"/integrations/{integration_id}")
 
 
 @router.post("/integrations/{integration_id}/order")
 def order(visit: Visitor, integration_id: str, form: SentForm) -> Response:
     """Order a connection test or a sync."""
-    enabled, kind = visit.integration(integration_id), first(form, "kind")
-    if not enabled.is_enabled:
-        raise HTTPException(409, "The integration is switched off, so no runtime would do it.")
-    if kind == "check":
-        task = visit.ploy.create_task(integration_id, "check")
-    elif kind == "sync":
-        visit.ploy.admission.require(enabled)
-        task = visit.ploy.create_task(integration_id, "sync")
-    else:
+    enabled, said = visit.integration(integration_id), first(form, "kind")
+    kind = _ORDERED.get(said)
+    if kind is None:
         raise HTTPException(400, "There is no such thing to order here.")
+    require_way(enabled, kind)
+    task = visit.ploy.create_task(integration_id, kind)
     return go_to(f"/integrations/{integration_id}/tasks/{task.id}")
+
+
+def _waiting(visit: Visit, enabled: Enabled) -> set[str]:
+    """The ids of the tasks that something is in the way of."""
+    return {
+        task.id
+        for task in visit.ploy.tasks(enabled.integration.id)
+        if task.state == "queued" and find_obstacle(enabled, task.kind, task.preview)
+    }

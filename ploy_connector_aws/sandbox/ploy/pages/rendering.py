@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.browsing import name_of
+from ploy_connector_aws.sandbox.ploy.obstacles import find_obstacle
 from ploy_connector_aws.sandbox.ploy.registry import Enabled
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.spec import ConnectionReport
@@ -87,8 +88,11 @@ def state_of(enabled: Enabled) -> tuple[str, str]:
     return ("On, read-only", "good") if enabled.flags.read_only else ("On", "good")
 
 
-def task_state(task: OrderedTask) -> tuple[str, str]:
+def task_state(task: OrderedTask, enabled: Enabled) -> tuple[str, str]:
     """Where a task stands, in words, and how that is shown: a test that found trouble is no success."""
+    obstacle = find_obstacle(enabled, task.kind, task.preview) if task.state == "queued" else None
+    if obstacle is not None:
+        return f"Waiting: {obstacle.word}", "warn"
     done = task.report if isinstance(task.report, wire.TaskDone) else None
     if done and done.report and not done.report.is_usable:
         return ("Blocked", "bad") if done.report.is_blocked else ("Failed", "bad")
@@ -158,6 +162,7 @@ _ENVIRONMENT.filters.update(moment=_moment, words=_words, in_words=in_words, fix
 _ENVIRONMENT.globals.update(
     url=url_of,
     state_of=state_of,
+    obstacle=find_obstacle,
     task_state=task_state,
     task_title=task_title,
     counts=counts,

@@ -6,6 +6,8 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from ploy_connector_aws.sandbox.ploy.obstacles import find_obstacle, require_way
+from ploy_connector_aws.sandbox.ploy.registry import Enabled
 from ploy_connector_aws.spec import Step
 
 from .answers import Answers
@@ -48,6 +50,8 @@ def answer_step(visit: Visitor, integration_id: str, step_id: str, form: SentFor
     """Keep what was filled in, and go on; or say what is wrong with it."""
     answers = _answers(visit, integration_id)
     place, step = _step(answers, step_id)
+    if step.tests_connection:
+        require_way(_switched_on(answers.enabled), "check")
     settings, features = answers.read(step, form)
     if answers.wrong:
         return _show(visit, answers, step_id)
@@ -79,6 +83,11 @@ def carry_out(visit: Visitor, integration_id: str, step_id: str) -> Response:
     return go_to(f"/integrations/{integration_id}/setup/{step_id}")
 
 
+def _switched_on(enabled: Enabled) -> Enabled:
+    """How an integration is while it is tested."""
+    return enabled._replace(is_enabled=True)
+
+
 def _stand_in(visit: Visit) -> StandIn | None:
     stand_in: StandIn | None = visit.request.app.state.stand_in()
     return stand_in
@@ -99,10 +108,11 @@ def _show(visit: Visit, answers: Answers, step_id: str, *, test: str = "") -> Re
         step=step,
         questions=answers.questions(step),
         manifest_features=answers.manifest.features,
-        chosen=answers.features,
+        chosen=answers.features if answers.ticked is None else answers.ticked,
         wrong=answers.wrong,
         hints=[(each.title, hints[each.name]) for each in answers.questions(step) if each.name in hints],
         can_carry_out=bool(hints and step.documents),
+        stop=find_obstacle(_switched_on(answers.enabled), "check") if step.tests_connection else None,
         missing=answers.missing(but=step) if step.tests_connection else [],
         links=[(each, url) for each in step.links if (url := answers.link(each))],
         documents=[(each, answers.document(each)) for each in step.documents],

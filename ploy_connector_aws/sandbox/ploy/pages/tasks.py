@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from ploy_connector_aws.sandbox.ploy.obstacles import require_way
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.spec.records import RecordKey, RecordType
 
@@ -18,6 +20,9 @@ router = APIRouter()
 
 _SHOWN = 100
 _DECIDED = "Somebody was done with this task already; nothing was changed now."
+
+_LATE = timedelta(minutes=1)
+"""A service that runs asks far more often than this."""
 
 
 @router.get("/integrations/{integration_id}/tasks")
@@ -75,10 +80,11 @@ def resolve(visit: Visitor, integration_id: str, task_id: str, form: SentForm) -
 @router.post("/integrations/{integration_id}/tasks/{task_id}/order-again")
 def order_again(visit: Visitor, integration_id: str, task_id: str) -> Response:
     """Order what became a manual task once more."""
-    visit.integration(integration_id)
+    enabled, old = visit.integration(integration_id), visit.ploy.task(integration_id, task_id)
     if _is_decided(visit, integration_id, task_id):
         visit.say(_DECIDED)
         return go_to(f"/integrations/{integration_id}/tasks/{task_id}")
+    require_way(enabled, old.kind, old.preview)
     task = visit.ploy.order_again(integration_id, task_id)
     visit.say("Ordered again, as a new task.")
     return go_to(f"/integrations/{integration_id}/tasks/{task.id}")
@@ -96,6 +102,7 @@ def check_values(visit: Visit, integration_id: str, task_id: str, *, is_whole: b
         "is_too_old": task.preview and queue.is_too_old(task),
         "names": names_for(visit, integration_id, [task]),
         "generation": _generation(visit, integration_id, task),
+        "is_late": (task.state, task.attempts) == ("queued", 0) and visit.ploy.now - task.created_at > _LATE,
     }
 
 

@@ -2,22 +2,38 @@
 "use strict";
 
 const PAUSE = 500;
+const LONGEST_PAUSE = 3000;
+const SLOWER = 1.05; // With each look that shows nothing new.
+const MOST_FAILURES = 10; // In a row: the server may be away for a moment.
 
 async function watch(region) {
   let shown = region.innerHTML.trim();
+  let pause = PAUSE;
+  let failures = 0;
   while (region.querySelector("[data-goes-on]")) {
-    await new Promise((resolve) => setTimeout(resolve, PAUSE));
-    try {
-      const answer = await fetch(region.dataset.watch, { headers: { "X-Part": "1" } });
-      if (answer.status === 401) return location.assign("/app/login");
-      if (!answer.ok) continue;
-      const text = (await answer.text()).trim();
-      if (text !== shown) {
-        region.innerHTML = shown = text;
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    pause = Math.min(pause * SLOWER, LONGEST_PAUSE);
+    const answer = await look(region.dataset.watch);
+    if (answer.status === 401) return location.assign("/app/login");
+    if (answer.status === 200) {
+      failures = 0;
+      if (answer.text !== shown) {
+        region.innerHTML = shown = answer.text;
+        pause = PAUSE;
       }
-    } catch {
-      // The server is away for the moment; it is asked again.
+    } else if ((answer.status >= 400 && answer.status < 500) || ++failures === MOST_FAILURES) {
+      region.parentElement.querySelector("[data-lost]").hidden = false;
+      return;
     }
+  }
+}
+
+async function look(address) {
+  try {
+    const answer = await fetch(address, { headers: { "X-Part": "1" } });
+    return { status: answer.status, text: (await answer.text()).trim() };
+  } catch {
+    return { status: 0 }; // It was not reached.
   }
 }
 

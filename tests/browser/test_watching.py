@@ -1,0 +1,55 @@
+"""A page that looks how a task goes on: when it stops to look, it says so."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from ploy_connector_aws.sandbox.ploy import LocalPloy
+from tests.sandbox.ploy.conftest import Customer
+
+from .conftest import PATIENCE_MILLISECONDS, enter
+
+LOST = "This page does not look any more"
+
+
+@pytest.mark.parametrize("answer", [404, 500, None], ids=["unknown", "broken", "away"])
+def test_a_page_that_gets_no_answer_says_that_it_looks_no_longer(
+    page: Page, ploy: LocalPloy, acme: Customer, answer: int | None
+) -> None:
+    task = ploy.create_task(acme.id, "check")
+    enter(page, ploy, acme.organisation_id)
+    asked: list[str] = []
+
+    def answer_so(route: Route) -> None:
+        asked.append(route.request.url)
+        if answer is None:
+            route.abort()
+        else:
+            route.fulfill(status=answer, body="<p>No.</p>")
+
+    page.route("**/part", answer_so)
+    page.goto(f"{ploy.url}/app/integrations/{acme.id}/tasks/{task.id}")
+
+    expect(page.get_by_text(LOST)).to_be_visible(timeout=PATIENCE_MILLISECONDS)
+    assert len(asked) == (1 if answer == 404 else 10)
+    expect(page.get_by_text("Waiting for the service")).to_be_visible()
+
+
+def test_a_page_outlives_a_server_that_is_away_for_a_moment(page: Page, ploy: LocalPloy, acme: Customer) -> None:
+    task = ploy.create_task(acme.id, "sync")
+    enter(page, ploy, acme.organisation_id)
+    asked: list[str] = []
+
+    def answer_in_the_end(route: Route) -> None:
+        asked.append(route.request.url)
+        route.abort() if len(asked) < 4 else route.continue_()
+
+    page.route("**/part", answer_in_the_end)
+    page.goto(f"{ploy.url}/app/integrations/{acme.id}/tasks/{task.id}")
+    expect(page.get_by_text("Waiting for the service")).to_be_visible()
+    ploy.set_flags(acme.id, paused=True)
+
+    expect(page.get_by_text("Waiting: paused")).to_be_visible(timeout=PATIENCE_MILLISECONDS)
+    expect(page.get_by_text(LOST)).to_be_hidden()
+    expect(page.locator("[data-goes-on]")).to_have_count(0)  # nothing is to come, so it looks no longer

@@ -1,0 +1,159 @@
+"""What cannot be done as an integration stands is neither offered nor ordered, and what waits says for what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.sandbox.ploy.obstacles import find_obstacle
+
+from .conftest import USERS, Customer, account
+from .manifests import CLUB
+from .visiting import Visitor, at
+from .worker import Worker, failed_of, grant_of
+
+GROUP = {"id": "g1", "kind": "group", "name": "Readers", "grantable": True}
+HELD = grant_of("u1", "g1")
+
+STATES: dict[str, tuple[Callable[[Customer], object], set[str]]] = {
+    "switched off": (lambda acme: acme.ploy.enable(acme.id, False), {"check", "sync", "preview", "change"}),
+    "paused": (lambda acme: acme.ploy.set_flags(acme.id, paused=True), {"check", "sync", "preview", "change"}),
+    "not verified": (lambda acme: acme.ploy.admission.answer(acme.id, {"x": 1}), {"sync", "preview", "change"}),
+    "read-only": (lambda acme: acme.ploy.set_flags(acme.id, read_only=True), {"change"}),
+    "on": (lambda _: None, set()),
+}
+"""How an integration is made to stand so, and what it then cannot be asked for."""
+
+
+@pytest.fixture
+def manned(acme: Customer) -> Customer:
+    """An integration of which something was read, a preview made, and a grant not done."""
+    acme.sync(
+        USERS,
+        account("u1"),
+        wire.RecordLine(type="entitlement", id="g1", scopes=("users",), record=GROUP),
+        wire.RecordLine(type="grant", id=HELD.id, scopes=("users",), record=HELD.model_dump(mode="json")),
+    )
+    worker = Worker(acme)
+    worker.order("revoke", preview=True)
+    (seen,) = worker.lease()
+    worker.complete(seen)
+    worker.order("grant")
+    (task,) = worker.lease()
+    acme.client.fail_task(acme.id, task.id, failed_of(task))
+    return acme
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_what_cannot_be_done_is_refused_and_nothing_is_kept_for_later(
+    manned: Customer, visitor: Visitor, state: str
+) -> None:
+    stand, impossible = STATES[state]
+    seen, failed = manned.ploy.tasks(manned.id)
+    stand(manned)
+    pair = {"account": "u1", "entitlement": "g1"}
+    orders = [
+        ("check", "/order", {"kind": "check"}),
+        ("sync", "/order", {"kind": "sync"}),
+        ("preview", "/preview", {"kind": "grant", **pair}),
+        ("change", f"/access/{seen.id}", {}),
+        ("change", f"/tasks/{failed.id}/order-again", {}),
+    ]
+
+    for wish, path, filled in orders:
+        before = manned.ploy.tasks(manned.id)
+        answer = visitor.fill(at(manned, path), **filled)
+        assert answer.status_code == (409 if wish in impossible else 303), (wish, answer.text)
+        assert (manned.ploy.tasks(manned.id) == before) == (wish in impossible), wish
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_an_operator_is_refused_what_the_page_refuses(manned: Customer, state: str) -> None:
+    stand, impossible = STATES[state]
+    failed = manned.ploy.tasks(manned.id)[1]
+    stand(manned)
+    pair = {"account_id": "u1", "entitlement_id": "g1"}
+    at_desk = f"{manned.ploy.url}/dev/v1/integrations/{manned.id}"
+    orders = [
+        ("check", "/tasks", {"kind": "check"}),
+        ("sync", "/tasks", {"kind": "sync"}),
+        ("preview", "/tasks", {"kind": "grant", "preview": True, **pair}),
+        ("change", "/tasks", {"kind": "revoke", **pair}),
+        ("change", f"/manual-tasks/{failed.id}/order-again", {}),
+    ]
+
+    answers = [
+        (wish, httpx.post(at_desk + path, json=body, headers={"authorization": "Bearer operator"}))
+        for wish, path, body in orders
+    ]
+
+    assert [answer.status_code for _, answer in answers] == [409 if wish in impossible else 200 for wish, _ in answers]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_pages_offer_what_can_be_done_and_say_why_not_the_rest(
+    manned: Customer, visitor: Visitor, state: str
+) -> None:
+    stand, impossible = STATES[state]
+    seen, failed = manned.ploy.tasks(manned.id)
+    stand(manned)
+    enabled = manned.ploy.integration(manned.id)
+    offers: list[tuple[str, str, str, wire.TaskKind, bool]] = [
+        ("check", "", "Test the connection</button>", "check", False),
+        ("sync", "", "Sync now</button>", "sync", False),
+        ("preview", "/account?id=u1", "Grant …", "grant", True),
+        ("preview", "/account?id=u1", "Revoke …", "revoke", True),
+        ("preview", "/grant?account=u1", "See what it would open</button>", "grant", True),
+        ("change", f"/access/{seen.id}", "Revoke Readers</button>", "revoke", False),
+        ("change", "/tasks", "Order again</button>", "grant", False),
+        ("change", f"/tasks/{failed.id}", "Order again</button>", "grant", False),
+    ]
+
+    for wish, path, button, kind, preview in offers:
+        shown = visitor.get(at(manned, path)).text
+        obstacle = find_obstacle(enabled, kind, preview)
+        assert (button in shown) == (wish not in impossible), (path, button)
+        assert (obstacle.word if obstacle else None) == (state if wish in impossible else None)
+        assert obstacle is None or obstacle.sentence in shown, (path, button)
+
+
+def test_a_task_that_waits_says_for_what_is_watched_no_longer_and_is_named_when_it_is_let_go(
+    acme: Customer, visitor: Visitor
+) -> None:
+    task = Worker(acme).order("revoke")
+    parts = at(acme, f"/tasks/{task.id}/part")
+    assert "data-goes-on" in visitor.get(parts).text
+    visitor.fill(at(acme, "/switch"), name="read_only", to="on")
+
+    for path in (parts, at(acme, "/tasks")):
+        assert "Waiting: read-only" in visitor.get(path).text
+    assert "data-goes-on" not in visitor.get(parts).text
+    visitor.fill(at(acme, "/switch"), name="paused", to="on")
+    assert "Waiting: paused" in visitor.get(parts).text
+    visitor.fill(at(acme, "/switch"), name="paused", to="off")
+    assert "waited for this" not in visitor.get(at(acme)).text
+    visitor.fill(at(acme, "/switch"), name="read_only", to="off")
+    assert "1 task waited for this, and can be fetched now." in visitor.get(at(acme)).text
+
+
+def test_a_task_that_nobody_fetches_says_so(acme: Customer, visitor: Visitor) -> None:
+    task = Worker(acme).order("check")
+    acme.clock.pass_by(seconds=59)
+    assert "fetches it within seconds" in visitor.get(at(acme, f"/tasks/{task.id}")).text
+    acme.clock.pass_by(seconds=2)
+    assert "it may not be running" in visitor.get(at(acme, f"/tasks/{task.id}")).text
+
+
+def test_a_set_up_is_not_tested_while_it_is_paused(acme: Customer, visitor: Visitor) -> None:
+    acme.client.put_manifest(CLUB)
+    own = visitor.fill("/app/setup/club").headers["location"].split("/")[3]
+    step = f"/app/integrations/{own}/setup/all"
+    visitor.fill(f"/app/integrations/{own}/switch", name="paused", to="on")
+
+    shown = visitor.get(step).text
+    assert ("Test the connection</button>" in shown, "The integration is paused" in shown) == (False, True)
+    assert visitor.fill(step, address="a.b").status_code == 409
+    assert (acme.ploy.tasks(own), acme.ploy.integration(own).is_enabled) == ([], False)

@@ -1,0 +1,110 @@
+"""What is said of an integration's tests, where they were of other settings, or could not be made at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from ploy_connector_aws.platform import wire
+
+from .conftest import USERS, Customer, account
+from .visiting import Visitor, at
+from .worker import REPORT, Worker
+
+PASSED, OUTDATED, FAILED = "1 passed", "of earlier settings", "could not be made"
+
+
+def tell(acme: Customer) -> None:
+    """The runtime reports a test that it made by itself."""
+    acme.clock.pass_by(minutes=1)
+    progress = wire.CheckProgress(check_id=f"own-{acme.clock.now}", number=1, is_final=True, report=REPORT)
+    acme.client.report_check(acme.id, progress)
+
+
+def make(acme: Customer) -> None:
+    """A test is ordered, and the runtime passes it."""
+    acme.clock.pass_by(minutes=1)
+    worker = Worker(acme, holder=f"at {acme.clock.now}")
+    worker.order("check")
+    acme.client.integrations()
+    (task,) = worker.lease()
+    worker.complete(task)
+
+
+def fail(acme: Customer) -> None:
+    """A test is ordered, and the runtime cannot make it."""
+    acme.clock.pass_by(minutes=1)
+    worker = Worker(acme, holder=f"at {acme.clock.now}")
+    worker.order("check")
+    acme.client.integrations()
+    (task,) = worker.lease()
+    worker.fail(task)
+
+
+def change(acme: Customer) -> None:
+    """A person changes the settings."""
+    acme.ploy.admission.answer(acme.id, {"region": str(acme.clock.now)})
+
+
+def read(acme: Customer) -> None:
+    """The runtime reads the settings."""
+    acme.client.integrations()
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([read, make], PASSED),
+        ([read, make, change], OUTDATED),
+        ([read, make, change, make], PASSED),
+        ([read, tell], PASSED),
+        ([read, tell, change, read], OUTDATED),
+        ([read, tell, change, read, tell], PASSED),
+        ([read, change, tell], OUTDATED),
+        ([read, make, fail], FAILED),
+        ([read, fail], FAILED),
+        ([read, fail, make], PASSED),
+        ([read, fail, tell], PASSED),
+    ],
+    ids=lambda each: "-".join(step.__name__ for step in each) if isinstance(each, list) else "",
+)
+def test_only_a_test_of_the_settings_that_are_set_now_is_counted_and_one_that_failed_is_not_passed_over(
+    acme: Customer, visitor: Visitor, steps: list[Callable[[Customer], None]], said: str
+) -> None:
+    for step in steps:
+        step(acme)
+
+    for path in ("/app/", at(acme)):
+        card = visitor.get(path).text.partition("<dt>Connection test</dt>")[2].partition("</dd>")[0]
+        assert [word for word in (PASSED, OUTDATED, FAILED) if word in card] == [said], path
+    shown = visitor.get(at(acme)).text
+    assert ("The newest connection test could not be made" in shown) == (said == FAILED)
+    assert ("says nothing of these" in shown) == (said == OUTDATED)
+
+
+def test_settings_that_an_operator_changes_must_pass_a_test_like_those_of_a_page(
+    acme: Customer, visitor: Visitor
+) -> None:
+    make(acme)
+    acme.sync(USERS, account("u1"))
+    desk = httpx.Client(base_url=f"{acme.ploy.url}/dev/v1", headers={"authorization": "Bearer operator"})
+    settings = acme.ploy.integration(acme.id).integration.settings
+
+    def change_over_http(**settings: object) -> bool:
+        assert desk.patch(f"/integrations/{acme.id}", json={"settings": settings}).status_code == 204
+        (listed,) = (one for one in desk.get("/integrations").json() if one["id"] == acme.id)
+        assert listed["is_verified"] == acme.ploy.integration(acme.id).is_verified
+        return bool(listed["is_verified"])
+
+    with desk:
+        assert change_over_http(region=settings["region"])  # nothing differs
+        assert not change_over_http(region="us-east-1")
+        worker = Worker(acme, holder="other")
+        acme.ploy.create_task(acme.id, "sync")
+        acme.client.integrations()
+        assert worker.lease() == ()
+        make(acme)
+        assert acme.ploy.integration(acme.id).is_verified
+        assert desk.patch("/integrations/none", json={"settings": {"region": "x"}}).status_code == 409
