@@ -107,7 +107,7 @@ def test_the_pages_offer_what_can_be_done_and_say_why_not_the_rest(
         ("preview", "/account?id=u1", "Grant …", "grant", True),
         ("preview", "/account?id=u1", "Revoke …", "revoke", True),
         ("preview", "/grant?account=u1", "See what it would open</button>", "grant", True),
-        ("change", f"/access/{seen.id}", "Revoke Readers</button>", "revoke", False),
+        ("change", f"/access/{seen.id}", "Revoke <bdi>Readers</bdi></button>", "revoke", False),
         ("change", "/tasks", "Order again</button>", "grant", False),
         ("change", f"/tasks/{failed.id}", "Order again</button>", "grant", False),
     ]
