@@ -17,7 +17,8 @@ from ploy_connector_aws.spec import find_connectors
 
 from .conftest import enter
 
-JONAS = "Jonas Vik"
+PERSON = "Emil Dahl"
+LEAVER = "Jonas Vik"
 
 
 @pytest.fixture(scope="module")
@@ -127,10 +128,10 @@ def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, wor
     inside.goto(f"{ploy.url}/app/integrations/{own}")
     inside.get_by_role("button", name="Sync now").click()
     expect(inside.get_by_text("Committed as generation")).to_be_visible()
-    inside.goto(f"{ploy.url}/app/integrations/{own}/accounts?q=jonas")
-    inside.get_by_role("link", name=JONAS).click()
+    inside.goto(f"{ploy.url}/app/integrations/{own}/accounts?q=emil")
+    inside.get_by_role("link", name=PERSON).click()
     account = inside.url
-    expect(inside.get_by_role("img", name=f"The ways of {JONAS}")).to_be_visible()
+    expect(inside.get_by_role("img", name=f"The ways of {PERSON}")).to_be_visible()
     inside.get_by_role("button", name="Revoke … Engineering").click()
     expect(inside.get_by_text("This would be taken away:")).to_be_visible()
     expect(inside.get_by_role("heading", name="What would remain")).to_be_visible()
@@ -157,3 +158,14 @@ def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, wor
         ("grant", True, "done", None),
         ("grant", False, "done", None),
     ]
+
+
+def test_somebody_who_left_can_only_lose_access(inside: Page, world: LocalWorld) -> None:
+    inside.goto(f"{world.ploy.url}/app/integrations/{world.integration.id}")
+    inside.get_by_role("button", name="Sync now").click()
+    expect(inside.get_by_text("Committed as generation")).to_be_visible()
+    inside.goto(f"{world.ploy.url}/app/integrations/{world.integration.id}/accounts?q=jonas")
+    inside.get_by_role("link", name=LEAVER).click()
+    expect(inside.get_by_text("The account is disabled.")).to_be_visible()
+    expect(inside.get_by_role("link", name="Grant …")).to_have_count(0)
+    expect(inside.get_by_role("button", name="Revoke … Engineering")).to_be_visible()

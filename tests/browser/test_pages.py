@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy import LocalPloy
-from ploy_connector_aws.spec import Check, ConnectionReport
+from ploy_connector_aws.spec import Check, ConnectionReport, Grant
+from ploy_connector_aws.spec.records import RecordType
 from tests.sandbox.ploy.conftest import USERS, USERS_FAILED, Customer, account, accounts
 from tests.sandbox.ploy.manifests import CLUB
-from tests.sandbox.ploy.worker import grant_of
+from tests.sandbox.ploy.worker import Worker, failed_of, grant_of
 
 from .conftest import enter
 
@@ -22,6 +24,10 @@ PATHS = ("", "/accounts", "/entitlements", "/resources", "/syncs", "/unproven", 
 
 def check(name: str, outcome: str = "passed", **more: str) -> Check:
     return Check.model_validate({"name": name, "outcome": outcome, "message": f"{name} was tried.", **more})
+
+
+def line(of: RecordType, **record: Any) -> wire.RecordLine:
+    return wire.RecordLine(type=of, id=record["id"], scopes=("users",), record=record)
 
 
 @pytest.fixture
@@ -95,7 +101,8 @@ def test_names_from_elsewhere_are_text_and_nothing_else(page: Page, ploy: LocalP
     order = ploy.create_task(acme.id, "revoke", account_id="u1", entitlement_id="g1", reason=EVIL, preview=True)
     ploy.create_task(acme.id, "check")
     paths = (*PATHS, "/accounts?q=<script>", "/account?id=u1", "/grant?account=u1", f"/access/{order.id}")
-    for path in (*paths, f"/tasks/{order.id}", "/setup", f"/syncs/{ploy.syncs(acme.id)[0].id}"):
+    narrow = ("/account?id=u1&to=r1", "/entitlement?id=g1")
+    for path in (*paths, *narrow, f"/tasks/{order.id}", "/setup", f"/syncs/{ploy.syncs(acme.id)[0].id}"):
         answer = page.goto(at + path)
         assert (answer.status if answer else 0) == 200, path
         scripts = page.locator("script").evaluate_all("each => each.map(one => one.getAttribute('src'))")
@@ -121,3 +128,44 @@ def test_every_page_fits_a_phone_and_is_used_with_the_keyboard(
     page.goto(f"{at}/accounts")
     page.get_by_role("link", name="What and why").click()
     expect(page.get_by_text("x:Read")).to_be_visible()
+
+
+def test_what_happens_to_a_task_is_told_while_one_looks(page: Page, ploy: LocalPloy, acme: Customer, at: str) -> None:
+    order = ploy.create_task(acme.id, "grant", account_id="u1", entitlement_id="g1")
+    page.goto(f"{at}/tasks/{order.id}")
+    history = page.get_by_role("listitem").filter(has_text="by runtime-1")
+    expect(page.get_by_text("Waiting for the service")).to_be_visible()
+    with ThreadPoolExecutor(1) as runtime:  # apart from Playwright's own loop
+        (task,) = runtime.submit(Worker(acme).lease).result()
+        expect(history).to_be_visible()
+        runtime.submit(acme.client.fail_task, acme.id, task.id, failed_of(task)).result()
+        expect(page.get_by_role("listitem").filter(has_text="manual")).to_be_visible()
+    page.get_by_label("What was done about it").fill("by hand")
+    page.get_by_role("button", name="Resolve").click()
+    expect(page.get_by_role("listitem").filter(has_text="by hand")).to_be_visible()
+
+
+def test_a_folded_picture_is_unfolded_box_by_box_also_with_the_keyboard(page: Page, acme: Customer, at: str) -> None:
+    ids = [f"{number:03}" for number in range(120)]
+    roles = [{"kind": "account_role", "resource_id": id_, "not_grantable_reason": "No.", "name": id_} for id_ in ids]
+    grants = [Grant(principal_kind="entitlement", principal_id="g1", entitlement_id=id_) for id_ in ids]
+    acme.sync(
+        USERS,
+        account("u1", display_name="Una"),
+        line("entitlement", id="g1", kind="group", name="Engineers", grantable=True),
+        *(line("entitlement", id=id_, **role) for id_, role in zip(ids, roles, strict=True)),
+        *(line("resource", id=id_, kind="place", name=f"Place {id_}") for id_ in ids),
+        *(line("grant", **grant.model_dump(mode="json")) for grant in (grant_of("u1", "g1"), *grants)),
+    )
+    page.goto(f"{at}/account?id=u1")
+    picture = page.get_by_role("group", name="The ways of Una")
+    expect(picture.get_by_role("link")).to_have_count(101)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    expect(picture.get_by_role("link", name="and 21 more")).to_have_attribute("href", "#list")
+    picture.get_by_role("link", name="Place 007").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Only the ways to Place 007.")).to_be_visible()
+    expect(page.get_by_role("img", name="The ways of Una")).to_be_visible()
+    assert page.locator("svg .box").count() == 4
+    page.get_by_role("link", name="Show all ways").click()
+    expect(picture).to_be_visible()
