@@ -16,6 +16,7 @@ from ploy_connector_aws.spec.records import RecordType
 
 from .admission import Admission
 from .browsing import Browser
+from .differences import Differences
 from .handover import Handover
 from .ledger import Generation, RecordChange, Sync
 from .notices import Notices
@@ -327,6 +328,11 @@ class Ploy:
         """To look around in the current picture of an integration."""
         self.handover(integration_id)  # makes the file's tables
         return Browser(self._file(integration_id))
+
+    def differences(self, integration_id: str) -> Differences:
+        """To look at what the syncs of an integration changed."""
+        self.handover(integration_id)  # makes the file's tables
+        return Differences(self._file(integration_id))
 
     def scopes(self, integration_id: str) -> Iterator[ScopeState]:
         """The current scopes of an integration, with failures, and since when each is unproven."""

@@ -89,7 +89,7 @@ def check_values(visit: Visit, integration_id: str, task_id: str) -> dict[str, A
         "check": visit.ploy.notices.of_task(integration_id, task_id) if task.kind == "check" else None,
         "history": visit.ploy.task_history(integration_id, task_id),
         "names": names_for(visit, integration_id, [task]),
-        "generation": _generation(visit, integration_id, task),
+        "sync_id": _sync_id(visit, integration_id, task),
         "is_late": (task.state, task.attempts) == ("queued", 0) and visit.ploy.now - task.created_at > _LATE,
     }
 
@@ -111,7 +111,12 @@ def names_for(visit: Visit, integration_id: str, tasks: list[OrderedTask]) -> di
     return {key.id: name for key, name in visit.ploy.browser(integration_id).names(keys).items()}
 
 
-def _generation(visit: Visit, integration_id: str, task: OrderedTask) -> Any:
-    number = getattr(getattr(task.report, "sync", None), "generation", None)
-    found = (each for each in visit.ploy.generations(integration_id) if each.number == number)
-    return next(found, None) if number else None
+def _sync_id(visit: Visit, integration_id: str, task: OrderedTask) -> str | None:
+    """The sync that came of a task, while it is remembered."""
+    summary = getattr(task.report, "sync", None)
+    if summary is None:
+        return None
+    run_id, number = summary.run_id, summary.generation
+    syncs = [each.id for each in visit.ploy.syncs(integration_id) if run_id and each.run_id == run_id]
+    syncs += [each.sync_id for each in visit.ploy.generations(integration_id) if number and each.number == number]
+    return next(iter(syncs), None)
