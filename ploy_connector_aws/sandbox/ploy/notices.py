@@ -148,6 +148,11 @@ class Notices:
                 "UPDATE checks SET revision = 0 WHERE integration = ? AND revision IS NULL", (integration_id,)
             )
 
+    def forget(self, integration_id: str) -> None:
+        """Forget the tests of an integration."""
+        with self._lock:
+            self._db.execute("DELETE FROM checks WHERE integration = ?", (integration_id,))
+
     def of_task(self, integration_id: str, task_id: str) -> SeenCheck | None:
         """What is known of the test that a task asked for."""
         with self._lock:
