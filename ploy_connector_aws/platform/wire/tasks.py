@@ -100,6 +100,7 @@ class SyncSummary(Sent):
     """What came of a sync that a task asked for."""
 
     status: Literal["committed", "held_for_review", "paused", "waiting", "previewed"]
+    run_id: str | None = Field(default=None, description="The run that was handed over, where one was.")
     generation: int | None = None
     outcome: Outcome = Outcome()
 

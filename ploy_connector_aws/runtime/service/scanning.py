@@ -147,7 +147,7 @@ class ScanLoop:
                 checkpoint=self._checkpoint,
             ).make()
             self._note(result)
-        return to_summary(result)
+            return to_summary(result)
 
     def _preview(self) -> wire.SyncSummary:
         with preview(self._opened.connector, self._settings.snapshot_path, checkpoint=self._checkpoint) as found:
@@ -217,6 +217,7 @@ def to_summary(result: SyncResult) -> wire.SyncSummary:
     found = result.answer or to_outcome(result.changes)
     return wire.SyncSummary(
         status=result.status,
+        run_id=result.run.run_id if result.run and result.answer else None,
         generation=result.answer.generation if result.answer else None,
         outcome=wire.Outcome(**{name: getattr(found, name) for name in wire.Outcome.model_fields}),
     )

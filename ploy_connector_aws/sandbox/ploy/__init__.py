@@ -3,9 +3,9 @@
 Map: ``host`` (the server), ``desk`` (everything it can be asked, in the process), ``contract`` (the routes of the
 contract), ``operator_api`` (the operator's own routes), ``requests`` (who asks, for what), ``problems`` (how it says
 no), ``registry`` (organisations, tokens, integrations), ``notices`` (connectors and checks), ``admission`` (what
-may be used), ``obstacles`` (what cannot be ordered, and why), ``pages`` (what a person sees),
-``handover`` (one integration's syncs), ``ledger`` (what is kept of them),
-``lines`` (checking batches), ``picture`` (looking at what was committed), ``queue`` (one integration's
+may be used), ``obstacles`` (what cannot be ordered, and why), ``pages`` (what a person sees), ``files`` (one for each
+integration), ``handover`` (one integration's syncs), ``ledger`` (what is kept of them), ``lines`` (checking batches),
+``picture`` (looking at what was committed), ``differences`` (what a sync changed), ``queue`` (one integration's
 tasks), ``task_ledger`` (what is kept of them), ``task_rules`` (what a report may say), ``waiting`` (the long poll),
 ``faults`` (failures on order), ``serving`` (the thread).
 """

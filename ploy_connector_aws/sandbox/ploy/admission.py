@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Mapping
 
 from pydantic import JsonValue
@@ -25,9 +26,12 @@ class Admission:
     def __init__(self, registry: Registry, notices: Notices) -> None:
         self._registry = registry
         self._notices = notices
+        self._beginning = threading.Lock()
 
     def begin(self, organisation_id: str, connector: str) -> str:
         """Begin to set up a connector; the integration's id. What the host makes is made now, and never changes.
+
+        Where a set-up of it was begun and nothing answered yet, it is that one: who asks twice means one.
 
         Raises:
             NotAllowed: No runtime of this organisation has such a connector, or it says nothing of its set-up.
@@ -35,9 +39,15 @@ class Admission:
         manifest = self._notices.manifests(organisation_id).get(connector)
         if manifest is None or manifest.wizard is None:
             raise NotAllowed("No runtime has a connector of this name that can be set up here.")
-        return self._registry.create_integration(
-            organisation_id, connector, {}, issued=issued_by(manifest), is_finished=False
-        )
+        with self._beginning:
+            for enabled in self._registry.integrations():
+                integration = enabled.integration
+                is_of_it = (integration.organisation, integration.connector) == (organisation_id, connector)
+                if is_of_it and enabled.is_untouched and enabled.issued == issued_by(manifest):
+                    return integration.id
+            return self._registry.create_integration(
+                organisation_id, connector, {}, issued=issued_by(manifest), is_finished=False
+            )
 
     def answer(
         self,
@@ -53,6 +63,10 @@ class Admission:
         self._registry.change_settings(integration_id, settings, must_be_tested=True)
         if features is not None:
             self._registry.set_features(integration_id, features)
+
+    def note_step(self, integration_id: str, step_id: str) -> None:
+        """Remember the step of the set-up at which a person goes on."""
+        self._registry.note_step(integration_id, step_id)
 
     def require(self, enabled: Enabled) -> None:
         """Refuse whatever an integration that has not passed its test may not do.

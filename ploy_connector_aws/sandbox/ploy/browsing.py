@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ploy_connector_aws.runtime.changes import ChangeKind, changed_keys
 from ploy_connector_aws.runtime.history import ScopeReport
 from ploy_connector_aws.runtime.paths import Path as Way
 from ploy_connector_aws.runtime.paths import PathFinder
@@ -96,13 +95,6 @@ class Holders(NamedTuple):
 
     rows: tuple[Holding, ...]
     total: int
-
-
-class HeldLook(NamedTuple):
-    """What a commit that waits for a person would do."""
-
-    report: ScopeReport
-    examples: dict[ChangeKind, tuple[Found, ...]]
 
 
 class Browser:
@@ -203,21 +195,13 @@ class Browser:
             found = {key: _one(run, key.type, key.id) for key in dict.fromkeys(keys)}
         return {key: name_of(each.content, key.id) for key, each in found.items() if each}
 
-    def held(self, most: int = 20) -> HeldLook | None:
-        """What the commit that waits for a person would do, with the first records of each kind of change."""
+    def held(self) -> ScopeReport | None:
+        """How the scopes ended of the commit that waits for a person."""
         with self._open() as store:
             run = store.pending
             if run is None or run.state != "held":
                 return None
-            kinds: tuple[ChangeKind, ...] = ("removed", "added", "changed")
-            examples = {
-                kind: tuple(
-                    _one(store.baseline if kind == "removed" else run, key.type, key.id) or Found(key.id, {}, False)
-                    for key in islice(changed_keys(store, run, kind), most)
-                )
-                for kind in kinds
-            }
-            return HeldLook(ScopeReport.of(run), examples)
+            return ScopeReport.of(run)
 
     @contextmanager
     def _open(self) -> Iterator[Store]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +15,8 @@ from ploy_connector_aws.spec.records import RecordType
 
 from .admission import Admission
 from .browsing import Browser
+from .differences import Differences
+from .files import Files
 from .handover import Handover
 from .ledger import Generation, RecordChange, Sync
 from .notices import Notices
@@ -55,24 +56,17 @@ class Ploy:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._state_dir = state_dir
         self._clock = clock
-        self._lease = lease
-        self._task_lease = task_lease
         self._registry = Registry(state_dir / "ploy.sqlite")
         self.notices = Notices(state_dir / "ploy.sqlite", clock)
         self.admission = Admission(self._registry, self.notices)
-        self._handovers: dict[str, Handover] = {}
-        self._queues: dict[str, TaskQueue] = {}
-        self._lock = threading.Lock()
+        self._files = Files(state_dir / "integrations", clock=clock, lease=lease, task_lease=task_lease)
         self.bells = Bells()
         self.bodies: list[SeenBody] | None = None
         """Set to a list to collect every request's body in it."""
 
     def close(self) -> None:
         """Close all files."""
-        for handover in self._handovers.values():
-            handover.close()
-        for queue in self._queues.values():
-            queue.close()
+        self._files.close()
         self.notices.close()
         self._registry.close()
 
@@ -142,6 +136,17 @@ class Ploy:
         self._registry.enable(integration_id, is_enabled)
         self.bells.ring(integration_id)
 
+    def remove_draft(self, integration_id: str) -> None:
+        """Throw away an integration that was never used, with all that was kept of it.
+
+        Raises:
+            NotAllowed: It was used, or there is none of this id.
+        """
+        self._registry.remove_draft(integration_id)  # from now on there is none, for everybody who asks
+        self.notices.forget(integration_id)
+        self._files.remove(integration_id)
+        self.bells.ring(integration_id)
+
     def set_flags(self, integration_id: str, **flags: bool) -> wire.Flags:
         """Change some of what the runtime is told: ``paused``, ``read_only``, ``full_requested``."""
         before = self.integration(integration_id).flags
@@ -182,15 +187,7 @@ class Ploy:
         Raises:
             NotAllowed: There is no such integration.
         """
-        with self._lock:
-            if integration_id not in self._handovers:
-                self.integration(integration_id)
-                file = self._file(integration_id)
-                # Both at once, before anything long can be done to the file.
-                handover = Handover(file, clock=self._clock, lease=self._lease)
-                self._queues[integration_id] = TaskQueue(file, clock=self._clock, lease=self._task_lease)
-                self._handovers[integration_id] = handover
-            return self._handovers[integration_id]
+        return self._files.open(integration_id, self.integration)[0]
 
     def queue(self, integration_id: str) -> TaskQueue:
         """Where this integration's tasks are.
@@ -198,8 +195,7 @@ class Ploy:
         Raises:
             NotAllowed: There is no such integration.
         """
-        self.handover(integration_id)  # makes both
-        return self._queues[integration_id]
+        return self._files.open(integration_id, self.integration)[1]
 
     def open_sync(self, integration_id: str, request: wire.OpenSync) -> wire.OpenedSync:
         """Open a sync, and commit it where the request says so."""
@@ -323,8 +319,11 @@ class Ploy:
 
     def browser(self, integration_id: str) -> Browser:
         """To look around in the current picture of an integration."""
-        self.handover(integration_id)  # makes the file's tables
         return Browser(self._file(integration_id))
+
+    def differences(self, integration_id: str) -> Differences:
+        """To look at what the syncs of an integration changed."""
+        return Differences(self._file(integration_id))
 
     def scopes(self, integration_id: str) -> Iterator[ScopeState]:
         """The current scopes of an integration, with failures, and since when each is unproven."""
@@ -370,8 +369,8 @@ class Ploy:
         return answer
 
     def _picture(self, integration_id: str) -> Picture:
-        self.handover(integration_id)  # makes the file's tables
         return Picture(self._file(integration_id))
 
     def _file(self, integration_id: str) -> Path:
-        return self._state_dir / "integrations" / f"{integration_id}.sqlite"
+        self._files.open(integration_id, self.integration)  # makes the file's tables
+        return self._files.path(integration_id)

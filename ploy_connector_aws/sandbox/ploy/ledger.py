@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.changes import ChangeKind
 from ploy_connector_aws.runtime.history import ScopeReport
-from ploy_connector_aws.spec.records import RecordKey
+from ploy_connector_aws.spec.records import RecordKey, RecordType
 
 SyncState: TypeAlias = Literal["open", "held", "committed", "rejected", "replaced", "aborted"]
 
@@ -247,11 +247,14 @@ class Ledger:
                 wire.CommitAnswer.model_validate_json(answer),
             )
 
-    def changes(self, generation: int) -> Iterator[RecordChange]:
-        """What one commit did, record by record."""
+    def changes(
+        self, generation: int, kind: ChangeKind | None = None, only: RecordType | None = None
+    ) -> Iterator[RecordChange]:
+        """What one commit did, record by record; only what is of a kind of change and a type, where these are named."""
         rows = self._db.execute(
-            "SELECT kind, type, id, before FROM ploy_changes WHERE generation = ? ORDER BY kind, type, id",
-            (generation,),
+            "SELECT kind, type, id, before FROM ploy_changes WHERE generation = ?1"
+            " AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR type = ?3) ORDER BY kind, type, id",
+            (generation, kind, only),
         )
         for kind, type_, id_, before in rows:
             yield RecordChange(kind, RecordKey(type=type_, id=id_), json.loads(before) if before else None)

@@ -140,6 +140,11 @@ class Notices:
             )
             return self._one(integration_id, "task", task_id)
 
+    def forget(self, integration_id: str) -> None:
+        """Forget the tests of an integration."""
+        with self._lock:
+            self._db.execute("DELETE FROM checks WHERE integration = ?", (integration_id,))
+
     def of_task(self, integration_id: str, task_id: str) -> SeenCheck | None:
         """What is known of the test that a task asked for."""
         with self._lock:

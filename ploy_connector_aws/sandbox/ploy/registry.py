@@ -40,7 +40,9 @@ CREATE TABLE IF NOT EXISTS integrations (
   is_verified INTEGER NOT NULL DEFAULT 1,
   revision INTEGER NOT NULL DEFAULT 1,
   issued TEXT NOT NULL DEFAULT '["external_id"]',
-  features TEXT
+  features TEXT,
+  is_draft INTEGER NOT NULL DEFAULT 0,
+  setup_step TEXT
 );
 """
 
@@ -50,6 +52,8 @@ _ADDED_COLUMNS = (
     "revision INTEGER NOT NULL DEFAULT 1",
     """issued TEXT NOT NULL DEFAULT '["external_id"]'""",
     "features TEXT",
+    "is_draft INTEGER NOT NULL DEFAULT 0",
+    "setup_step TEXT",
 )
 
 
@@ -92,6 +96,16 @@ class Enabled(NamedTuple):
     """The settings that the platform made."""
     features: tuple[str, ...] | None
     """The features that were chosen; None where nobody chose."""
+    is_draft: bool
+    """Whether it is being set up and was never used: it can still be thrown away."""
+    setup_step: str | None
+    """The step of the set-up at which a person goes on; None at the beginning."""
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nobody has answered anything of its set-up yet."""
+        answered = self.integration.settings.keys() - self.issued
+        return self.is_draft and not answered and (self.features, self.setup_step) == (None, None)
 
     @property
     def revision(self) -> int:
@@ -184,12 +198,12 @@ class Registry:
         integration_id = _new_id("int")
         self._write(
             "INSERT INTO integrations"
-            " (id, organisation, connector, settings, flags, limits, issued, is_enabled, is_verified)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " (id, organisation, connector, settings, flags, limits, issued, is_enabled, is_verified, is_draft)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(integration_id, organisation_id, connector),
             json.dumps({**settings, **{name: str(uuid.uuid4()) for name in sorted(issued)}}),
             *(model.model_dump_json() for model in (wire.Flags(), wire.Limits())),
-            *(json.dumps(sorted(issued)), is_finished, is_finished),
+            *(json.dumps(sorted(issued)), is_finished, is_finished, not is_finished),
         )
         return integration_id
 
@@ -233,10 +247,24 @@ class Registry:
         """Remember which features were chosen."""
         self._write("UPDATE integrations SET features = ? WHERE id = ?", json.dumps(list(features)), integration_id)
 
+    def note_step(self, integration_id: str, step_id: str) -> None:
+        """Remember where in the set-up a person goes on."""
+        self._write("UPDATE integrations SET setup_step = ? WHERE id = ?", step_id, integration_id)
+
+    def remove_draft(self, integration_id: str) -> None:
+        """Forget an integration that was never used.
+
+        Raises:
+            NotAllowed: It was, or there is none of this id.
+        """
+        if not self._write("DELETE FROM integrations WHERE id = ? AND is_draft", integration_id):
+            raise NotAllowed("Only an integration that was never in use can be removed; switch this one off instead.")
+
     def admit(self, integration_id: str, revision: int) -> None:
         """Let an integration be used, where its settings are still those of the revision."""
         self._write(
-            "UPDATE integrations SET is_verified = 1 WHERE id = ? AND revision = ?", *(integration_id, revision)
+            "UPDATE integrations SET is_verified = 1, is_draft = 0 WHERE id = ? AND revision = ?",
+            *(integration_id, revision),
         )
 
     def refuse_use(self, integration_id: str, revision: int | None) -> None:
@@ -272,7 +300,7 @@ class Registry:
     def _integrations(self, where: str, *values: str) -> list[Enabled]:
         rows = self._read(
             "SELECT id, organisation, connector, settings, is_enabled, flags, limits, hello, intervals,"
-            " is_verified, revision, issued, features"
+            " is_verified, revision, issued, features, is_draft, setup_step"
             f" FROM integrations WHERE {where}",
             *values,
         )
@@ -293,9 +321,11 @@ class Registry:
                 bool(is_verified),
                 frozenset(json.loads(issued)),
                 tuple(json.loads(features)) if features else None,
+                bool(is_draft),
+                setup_step,
             )
             for id_, organisation, name, settings, is_enabled, flags, limits, hello, intervals, *more in rows
-            for is_verified, revision, issued, features in (more,)
+            for is_verified, revision, issued, features, is_draft, setup_step in (more,)
         ]
 
     def _read(self, sql: str, *values: object) -> list[Any]:

@@ -160,6 +160,8 @@ def test_who_asks_for_a_scan_gets_what_came_of_it(house: House) -> None:
     assert house.at_ploy("one") == {"ana", "bo", "g", "h"}
     made = served.wishes.ask()
     assert (made.status, made.generation, made.outcome) == ("committed", 2, preview.outcome)
+    with Store(house.folder / "state" / "one.sqlite") as store:
+        assert (preview.run_id, made.run_id) == (None, History(store.connection).entries()[0].run_id)
     assert house.at_ploy("one") == {"ana", "cy", "g", "h"}
 
 

@@ -75,7 +75,9 @@ def test_a_manifest_whose_link_is_a_script_is_refused_whole(acme: Customer) -> N
 
 
 def test_what_the_host_makes_is_made_at_random_and_cannot_be_chosen(club: Customer) -> None:
+    club.ploy.admission.answer(club.id, {"address": "a.b"})
     other = club.ploy.admission.begin(club.organisation_id, "club")
+    club.ploy.admission.answer(club.id, {"address": None})
     made = [club.ploy.integration(id_).integration.settings for id_ in (club.id, other)]
 
     assert [list(settings) for settings in made] == [["knock"], ["knock"]]

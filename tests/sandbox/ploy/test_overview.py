@@ -16,41 +16,47 @@ from .worker import REPORT, Worker
 PASSED, OUTDATED, FAILED = "1 passed", "of earlier settings", "could not be made"
 
 
-def tell(acme: Customer) -> None:
+def tell(worker: Worker) -> None:
     """The runtime reports a test that it made by itself."""
+    acme = worker.customer
     acme.clock.pass_by(minutes=1)
-    progress = wire.CheckProgress(check_id=f"own-{acme.clock.now}", number=1, is_final=True, report=REPORT)
+    progress = wire.CheckProgress(
+        check_id=f"own-{acme.clock.now}",
+        number=1,
+        is_final=True,
+        report=REPORT,
+        settings_revision=worker.revision,
+    )
     acme.client.report_check(acme.id, progress)
 
 
-def make(acme: Customer) -> None:
+def make(worker: Worker) -> None:
     """A test is ordered, and the runtime passes it."""
-    acme.clock.pass_by(minutes=1)
-    worker = Worker(acme, holder=f"at {acme.clock.now}")
-    worker.order("check")
-    acme.client.integrations()
-    (task,) = worker.lease()
-    worker.complete(task)
+    worker.complete(take(worker))
 
 
-def fail(acme: Customer) -> None:
+def fail(worker: Worker) -> None:
     """A test is ordered, and the runtime cannot make it."""
-    acme.clock.pass_by(minutes=1)
-    worker = Worker(acme, holder=f"at {acme.clock.now}")
+    worker.fail(take(worker))
+
+
+def take(worker: Worker) -> wire.Task:
+    worker.customer.clock.pass_by(minutes=1)
     worker.order("check")
-    acme.client.integrations()
+    worker.read_settings()
     (task,) = worker.lease()
-    worker.fail(task)
+    return task
 
 
-def change(acme: Customer) -> None:
+def change(worker: Worker) -> None:
     """A person changes the settings."""
+    acme = worker.customer
     acme.ploy.admission.answer(acme.id, {"region": str(acme.clock.now)})
 
 
-def read(acme: Customer) -> None:
+def read(worker: Worker) -> None:
     """The runtime reads the settings."""
-    acme.client.integrations()
+    worker.read_settings()
 
 
 @pytest.mark.parametrize(
@@ -71,10 +77,11 @@ def read(acme: Customer) -> None:
     ids=lambda each: "-".join(step.__name__ for step in each) if isinstance(each, list) else "",
 )
 def test_only_a_test_of_the_settings_that_are_set_now_is_counted_and_one_that_failed_is_not_passed_over(
-    acme: Customer, visitor: Visitor, steps: list[Callable[[Customer], None]], said: str
+    acme: Customer, visitor: Visitor, steps: list[Callable[[Worker], None]], said: str
 ) -> None:
+    worker = Worker(acme)
     for step in steps:
-        step(acme)
+        step(worker)
 
     for path in ("/app/", at(acme)):
         card = visitor.get(path).text.partition("<dt>Connection test</dt>")[2].partition("</dd>")[0]
@@ -87,7 +94,7 @@ def test_only_a_test_of_the_settings_that_are_set_now_is_counted_and_one_that_fa
 def test_settings_that_an_operator_changes_must_pass_a_test_like_those_of_a_page(
     acme: Customer, visitor: Visitor
 ) -> None:
-    make(acme)
+    make(Worker(acme))
     acme.sync(USERS, account("u1"))
     desk = httpx.Client(base_url=f"{acme.ploy.url}/dev/v1", headers={"authorization": "Bearer operator"})
     settings = acme.ploy.integration(acme.id).integration.settings
@@ -103,8 +110,8 @@ def test_settings_that_an_operator_changes_must_pass_a_test_like_those_of_a_page
         assert not change_over_http(region="us-east-1")
         worker = Worker(acme, holder="other")
         acme.ploy.create_task(acme.id, "sync")
-        acme.client.integrations()
+        worker.read_settings()
         assert worker.lease() == ()
-        make(acme)
+        make(worker)
         assert acme.ploy.integration(acme.id).is_verified
         assert desk.patch("/integrations/none", json={"settings": {"region": "x"}}).status_code == 409

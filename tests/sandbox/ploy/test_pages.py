@@ -69,7 +69,7 @@ def test_every_answer_forbids_whatever_these_pages_do_not_bring_along(visitor: V
 
 
 def posts(customer: Customer) -> list[str]:
-    paths = ["/switch", "/order", "/preview", "/setup/all", "/setup/all/carry-out", "/tasks/t/resolve"]
+    paths = ["/switch", "/order", "/remove", "/preview", "/setup/all", "/setup/all/carry-out", "/tasks/t/resolve"]
     paths += ["/tasks/t/order-again", "/syncs/s/approve", "/syncs/s/reject", "/access/t"]
     return [*("/app/organisation", "/app/logout", "/app/setup/club"), *(at(customer, path) for path in paths)]
 

@@ -138,6 +138,15 @@ def switch(visit: Visitor, integration_id: str, form: SentForm) -> Response:
     return go_to(f"/integrations/{integration_id}")
 
 
+@router.post("/integrations/{integration_id}/remove")
+def remove(visit: Visitor, integration_id: str) -> Response:
+    """Throw away a set-up that never led to an integration in use."""
+    visit.integration(integration_id)
+    visit.ploy.remove_draft(integration_id)
+    visit.say("The set-up was removed, and with it the values that were made for it.")
+    return go_to("/")
+
+
 @router.post("/integrations/{integration_id}/order")
 def order(visit: Visitor, integration_id: str, form: SentForm) -> Response:
     """Order a connection test or a sync."""

@@ -35,8 +35,11 @@ def _step(answers: Answers, step_id: str) -> tuple[int, Step]:
 
 @router.get("/integrations/{integration_id}/setup")
 def find_step(visit: Visitor, integration_id: str) -> Response:
-    """Go to the first step."""
-    return go_to(f"/integrations/{integration_id}/setup/{_answers(visit, integration_id).wizard.steps[0].id}")
+    """Go to the step that was reached, while the set-up is not finished; then to the first."""
+    answers = _answers(visit, integration_id)
+    ids = [step.id for step in answers.wizard.steps]
+    reached = answers.enabled.setup_step if not answers.enabled.is_verified else None
+    return go_to(f"/integrations/{integration_id}/setup/{reached if reached in ids else ids[0]}")
 
 
 @router.get("/integrations/{integration_id}/setup/{step_id}")
@@ -56,8 +59,9 @@ def answer_step(visit: Visitor, integration_id: str, step_id: str, form: SentFor
     if answers.wrong:
         return _show(visit, answers, step_id)
     visit.ploy.admission.answer(integration_id, settings, features)
+    following = () if step.tests_connection else answers.wizard.steps[place + 1 :]
+    visit.ploy.admission.note_step(integration_id, following[0].id if following else step.id)
     if not step.tests_connection:
-        following = answers.wizard.steps[place + 1 :]
         return go_to(f"/integrations/{integration_id}" + (f"/setup/{following[0].id}" if following else ""))
     answers = _answers(visit, integration_id)
     if answers.missing():

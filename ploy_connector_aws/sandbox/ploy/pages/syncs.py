@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from typing import Literal, NamedTuple
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ploy_connector_aws.sandbox.ploy.ledger import Generation
-from ploy_connector_aws.spec.records import RecordKey
+from ploy_connector_aws.runtime.changes import ChangeKind
+from ploy_connector_aws.sandbox.ploy.differences import Named
+from ploy_connector_aws.sandbox.ploy.ledger import Generation, Sync
+from ploy_connector_aws.spec.records import RecordType
 
 from .rendering import render_page
 from .visits import Visit, Visitor, go_to
@@ -17,7 +19,20 @@ from .visits import Visit, Visitor, go_to
 router = APIRouter()
 
 _SHOWN = 50
-_CHANGES_SHOWN = 200
+_CHANGES_SHOWN = 100
+_NAMED_AT_ONCE = 20
+
+_KINDS: tuple[ChangeKind, ...] = ("removed", "added", "changed")
+"""What a person looks at first when they decide."""
+
+
+class Group(NamedTuple):
+    """The records of one type with which a sync did, or would do, the same."""
+
+    kind: ChangeKind
+    type: RecordType
+    amount: int
+    first: tuple[Named, ...]
 
 
 @router.get("/integrations/{integration_id}/syncs")
@@ -42,14 +57,8 @@ def show_syncs(visit: Visitor, integration_id: str, offset: int = 0) -> Response
 def show_sync(visit: Visitor, integration_id: str, sync_id: str) -> Response:
     """Show one sync: its scope report, what it changed, or would change once somebody approves it."""
     enabled = visit.integration(integration_id)
-    sync = next((each for each in visit.ploy.syncs(integration_id) if each.id == sync_id), None)
-    if sync is None:
-        raise HTTPException(404, "There is no such sync any more.")
-    generation = next((each for each in visit.ploy.generations(integration_id) if each.sync_id == sync_id), None)
+    sync, generation = _find(visit, integration_id, sync_id)
     held = visit.ploy.browser(integration_id).held() if sync.state == "held" else None
-    changes = visit.ploy.changes(integration_id, generation.number) if generation else iter(())
-    shown = list(islice(changes, _CHANGES_SHOWN + 1))
-    keys = [RecordKey(type=each.key.type, id=each.key.id) for each in shown]
     return render_page(
         visit,
         "sync.html",
@@ -58,10 +67,37 @@ def show_sync(visit: Visitor, integration_id: str, sync_id: str) -> Response:
         sync=sync,
         generation=generation,
         held=held,
-        report=generation.report if generation else held.report if held else None,
-        changes=shown[:_CHANGES_SHOWN],
-        has_more=len(shown) > _CHANGES_SHOWN,
-        names={(key.type, key.id): name for key, name in visit.ploy.browser(integration_id).names(keys).items()},
+        report=generation.report if generation else held,
+        groups=_groups(visit, integration_id, sync, generation),
+    )
+
+
+@router.get("/integrations/{integration_id}/syncs/{sync_id}/changes")
+def show_changes(
+    visit: Visitor,
+    integration_id: str,
+    sync_id: str,
+    kind: Literal["removed", "added", "changed"],
+    only: Literal["account", "entitlement", "grant", "resource"],
+    offset: int = 0,
+) -> Response:
+    """Name all that a sync changed, or would change, of one kind and type."""
+    enabled, offset = visit.integration(integration_id), max(0, offset)
+    sync, generation = _find(visit, integration_id, sync_id)
+    total = getattr(sync.answer, kind, {}).get(only, 0)
+    look = visit.ploy.differences(integration_id)
+    return render_page(
+        visit,
+        "changes.html",
+        enabled=enabled,
+        tab="syncs",
+        sync=sync,
+        kind=kind,
+        only=only,
+        rows=look.list_changes(sync, generation, kind, only, offset=offset, limit=_CHANGES_SHOWN),
+        total=total,
+        offset=offset,
+        size=_CHANGES_SHOWN,
     )
 
 
@@ -106,3 +142,20 @@ def show_unproven(visit: Visitor, integration_id: str) -> Response:
         scopes=scopes,
         kept=generations[-1].answer.retained_unproven if generations else {},
     )
+
+
+def _find(visit: Visit, integration_id: str, sync_id: str) -> tuple[Sync, Generation | None]:
+    sync = next((each for each in visit.ploy.syncs(integration_id) if each.id == sync_id), None)
+    if sync is None:
+        raise HTTPException(404, "There is no such sync any more.")
+    return sync, next((each for each in visit.ploy.generations(integration_id) if each.sync_id == sync_id), None)
+
+
+def _groups(visit: Visit, integration_id: str, sync: Sync, generation: Generation | None) -> list[Group]:
+    look = visit.ploy.differences(integration_id)
+    return [
+        Group(kind, only, amount, look.list_changes(sync, generation, kind, only, limit=_NAMED_AT_ONCE))
+        for kind in _KINDS
+        for only, amount in getattr(sync.answer, kind, {}).items()
+        if amount and (generation or sync.state == "held")
+    ]

@@ -101,7 +101,7 @@ def check_values(visit: Visit, integration_id: str, task_id: str, *, is_whole: b
         "ordered": queue.ordered_after(task_id) if task.preview else None,
         "is_too_old": task.preview and queue.is_too_old(task),
         "names": names_for(visit, integration_id, [task]),
-        "generation": _generation(visit, integration_id, task),
+        "sync_id": _sync_id(visit, integration_id, task),
         "is_late": (task.state, task.attempts) == ("queued", 0) and visit.ploy.now - task.created_at > _LATE,
     }
 
@@ -128,7 +128,12 @@ def _is_decided(visit: Visit, integration_id: str, task_id: str) -> bool:
     return visit.ploy.task(integration_id, task_id).resolved_at is not None
 
 
-def _generation(visit: Visit, integration_id: str, task: OrderedTask) -> Any:
-    number = getattr(getattr(task.report, "sync", None), "generation", None)
-    found = (each for each in visit.ploy.generations(integration_id) if each.number == number)
-    return next(found, None) if number else None
+def _sync_id(visit: Visit, integration_id: str, task: OrderedTask) -> str | None:
+    """The sync that came of a task, while it is remembered."""
+    summary = getattr(task.report, "sync", None)
+    if summary is None:
+        return None
+    run_id, number = summary.run_id, summary.generation
+    syncs = [each.id for each in visit.ploy.syncs(integration_id) if run_id and each.run_id == run_id]
+    syncs += [each.sync_id for each in visit.ploy.generations(integration_id) if number and each.number == number]
+    return next(iter(syncs), None)

@@ -1,0 +1,105 @@
+"""What a sync changed, or would change, as a person sees it: by type, counted, every one of them named."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ploy_connector_aws.platform import wire
+
+from .conftest import USERS, Customer, Line, account, accounts
+from .visiting import Visitor, at
+from .worker import Worker, grant_of
+
+
+def entitlement(id_: str, name: str) -> wire.RecordLine:
+    record = {"id": id_, "kind": "group", "name": name, "grantable": True}
+    return wire.RecordLine(type="entitlement", id=id_, scopes=("users",), record=record)
+
+
+def grant(account_id: str, entitlement_id: str) -> wire.RecordLine:
+    made = grant_of(account_id, entitlement_id)
+    return wire.RecordLine(type="grant", id=made.id, scopes=("users",), record=made.model_dump(mode="json"))
+
+
+FEW: tuple[Line, ...] = (account("u000", display_name="Ann"), entitlement("new", "Writers"))
+MANY: tuple[Line, ...] = (
+    account("u000", display_name="Anna"),
+    *accounts(130)[1:],
+    entitlement("g1", "Readers"),
+    grant("u000", "g1"),
+    grant("u001", "g1"),
+)
+HEADINGS = ["removed: 129 accounts", "removed: 1 entitlement", "removed: 2 grants", "added: 1 entitlement"]
+
+
+def headings(page: str) -> list[str]:
+    return re.findall(r"<h3>(.*?)</h3>", page)
+
+
+def names(page: str) -> list[str]:
+    return re.findall(r'<th scope="row">(.*?)</th>', page)
+
+
+@pytest.fixture
+def held(acme: Customer) -> str:
+    """A commit that waits for a person; the path of its sync."""
+    acme.sync(USERS, *MANY)
+    acme.sync(USERS, *FEW)
+    sync = acme.ploy.held(acme.id)
+    assert sync is not None
+    return at(acme, f"/syncs/{sync.id}")
+
+
+def test_a_held_commit_says_by_type_how_much_it_would_change_and_names_all_of_it_on_pages(
+    visitor: Visitor, held: str
+) -> None:
+    shown = visitor.get(held).text
+    assert headings(shown)[:5] == [f"Would be {each}" for each in [*HEADINGS, "changed: 1 account"]]
+    assert ("Anna → Readers" in shown, "u001 → Readers" in shown, "Writers" in shown) == (True, True, True)
+    assert "u020" in shown
+    assert "u021" not in shown
+    assert "and 109 more" in shown
+
+    (more,) = re.findall(r'href="(/app/[^"]*/changes\?[^"]*)"', shown)
+    pages = [visitor.get(f"{more.replace('&amp;', '&')}&offset={offset}").text for offset in (0, 100)]
+    assert [*names(pages[0]), *names(pages[1])] == [f"u{number:03}" for number in range(1, 130)]
+    assert "101 to 129 of 129" in pages[1]
+
+
+def test_what_was_approved_is_named_as_it_was_and_what_was_rejected_is_not_kept(
+    visitor: Visitor, acme: Customer, held: str
+) -> None:
+    visitor.fill(f"{held}/approve")
+    shown = visitor.get(held).text
+    assert headings(shown)[:5] == [each.capitalize() for each in [*HEADINGS, "changed: 1 account"]]
+    assert "u001 → g1" in shown  # neither is there any more
+    assert names(visitor.get(f"{held}/changes?kind=removed&only=entitlement").text) == ["Readers"]
+    assert names(visitor.get(f"{held}/changes?kind=changed&only=account").text) == ["Ann"]
+
+    acme.sync(USERS, hold="asked")
+    sync = acme.ploy.held(acme.id)
+    assert sync is not None
+    visitor.fill(at(acme, f"/syncs/{sync.id}/reject"))
+    acme.sync(USERS, hold="asked again")  # what another would change is none of what this one would have
+    rejected = visitor.get(at(acme, f"/syncs/{sync.id}/changes?kind=removed&only=account")).text
+    assert (names(rejected), "is not kept" in rejected) == ([], True)
+    assert visitor.get(f"{held}/changes?kind=lost&only=account").status_code == 400
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_the_task_of_a_sync_leads_to_that_sync_and_to_no_other(acme: Customer, visitor: Visitor, is_held: bool) -> None:
+    acme.sync(USERS, account("u1"))
+    acme.sync(USERS, account("u1"), run_id="mine", hold="asked" if is_held else None)
+    worker = Worker(acme)
+    worker.order("sync")
+    (task,) = worker.lease()
+    summary = wire.SyncSummary(
+        status="held_for_review" if is_held else "committed", run_id="mine", generation=None if is_held else 2
+    )
+    worker.complete(task, wire.TaskDone(lease_id=task.lease_id, sync=summary))
+    acme.sync(USERS, account("u1"), hold="asked")  # another, later
+
+    (sync,) = (each for each in acme.ploy.syncs(acme.id) if each.run_id == "mine")
+    assert f'href="{at(acme, f"/syncs/{sync.id}")}"' in visitor.get(at(acme, f"/tasks/{task.id}")).text

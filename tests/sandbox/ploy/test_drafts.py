@@ -1,0 +1,137 @@
+"""Set-ups that were begun: begun once, gone on with where they were left, and thrown away."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.errors import IntegrationUnknown
+from ploy_connector_aws.sandbox.ploy import NotAllowed
+from ploy_connector_aws.spec import Step, Wizard, WizardField
+
+from .conftest import Customer, Enroll
+from .manifests import CLUB
+from .visiting import Visitor, at
+from .worker import REPORT, Worker
+
+
+def step(id_: str, *names: str) -> Step:
+    fields = (WizardField(name=name, source="host" if name == "knock" else "person") for name in names)
+    return Step(id=id_, title=id_, text=(), fields=tuple(fields))
+
+
+HALL = CLUB.model_copy(
+    update={
+        "wizard": Wizard(
+            steps=(
+                step("where", "address", "knock"),
+                step("which", "door"),
+                step("test").model_copy(update={"tests_connection": True}),
+            )
+        )
+    }
+)
+
+
+def begin(visitor: Visitor) -> str:
+    return visitor.fill("/app/setup/club").headers["location"].split("/")[3]
+
+
+def resumed(visitor: Visitor, own: str) -> str:
+    return visitor.get(f"/app/integrations/{own}/setup").headers["location"].rpartition("/")[2]
+
+
+def test_who_asks_twice_gets_one_set_up_until_something_of_it_is_answered(
+    visitor: Visitor, acme: Customer, enroll: Enroll
+) -> None:
+    other = enroll("Other")
+    for each in (acme, other):
+        each.client.put_manifest(CLUB)
+    with ThreadPoolExecutor(8) as pool:
+        begun = set(pool.map(lambda _: acme.ploy.admission.begin(acme.organisation_id, "club"), range(16)))
+    assert begun == {begin(visitor)}
+    (own,) = begun
+    assert other.ploy.admission.begin(other.organisation_id, "club") != own
+
+    acme.ploy.admission.answer(own, {"address": "a.b"})
+    second = begin(visitor)
+    assert second not in (own, acme.id)
+    assert begin(visitor) == second
+
+
+def test_a_set_up_goes_on_where_it_was_left(visitor: Visitor, acme: Customer) -> None:
+    acme.client.put_manifest(HALL)
+    own = begin(visitor)
+    at_own = f"/app/integrations/{own}"
+    seen = [resumed(visitor, own)]
+    visitor.fill(f"{at_own}/setup/where", address="a.b")
+    seen.append(resumed(visitor, own))
+    visitor.fill(f"{at_own}/setup/which", door="no such door")
+    seen.append(resumed(visitor, own))
+    visitor.fill(f"{at_own}/setup/which", door="back")
+    seen.append(resumed(visitor, own))
+    acme.client.put_manifest(CLUB)  # which has no such step
+    seen.append(resumed(visitor, own))
+    acme.client.put_manifest(HALL)
+    visitor.fill(f"{at_own}/setup/test")
+    seen.append(resumed(visitor, own))
+    acme.id = own
+    worker = Worker(acme)
+    worker.read_settings()
+    (task,) = worker.lease()
+    acme.client.complete_task(own, task.id, wire.TaskDone(lease_id=task.lease_id, report=REPORT))
+    seen.append(resumed(visitor, own))
+
+    assert seen == ["where", "which", "which", "test", "all", "test", "where"]
+
+
+def test_a_set_up_that_was_never_in_use_is_removed_with_all_that_was_kept_of_it(
+    visitor: Visitor, acme: Customer
+) -> None:
+    acme.client.put_manifest(HALL)
+    own = begin(visitor)
+    visitor.fill(f"/app/integrations/{own}/setup/where", address="a.b")
+    visitor.fill(f"/app/integrations/{own}/setup/test")
+    client, folder = acme.client, acme.ploy._state_dir
+    secret = str(acme.ploy.integration(own).integration.settings["knock"])
+    acme.id = own
+    worker = Worker(acme)
+    worker.read_settings()
+    (task,) = worker.lease()
+    assert "Remove this set-up" in visitor.get(at(acme)).text
+
+    assert visitor.fill(at(acme, "/remove")).headers["location"] == "/app/"
+
+    assert "The set-up was removed" in visitor.get("/app/").text
+    assert (visitor.get(at(acme)).status_code, visitor.get(at(acme, f"/tasks/{task.id}")).status_code) == (404, 404)
+    assert own not in [each.id for each in client.integrations().integrations]
+    with pytest.raises(IntegrationUnknown):
+        client.complete_task(own, task.id, wire.TaskDone(lease_id=task.lease_id, report=REPORT))
+    with pytest.raises(NotAllowed, match="no such integration"):
+        acme.ploy.tasks(own)
+    assert list(folder.glob(f"integrations/{own}*")) == []
+    assert acme.ploy.notices.of_task(own, task.id) is None
+    assert begin(visitor) != own
+    assert secret not in str(acme.ploy.integrations())
+
+
+def test_an_integration_that_was_ever_in_use_is_not_removed(visitor: Visitor, acme: Customer) -> None:
+    made = acme.id
+    acme.client.put_manifest(HALL)
+    acme.id = begin(visitor)
+    visitor.fill(at(acme, "/setup/where"), address="a.b")
+    visitor.fill(at(acme, "/setup/test"))
+    worker = Worker(acme)
+    worker.read_settings()
+    (task,) = worker.lease()
+    acme.client.complete_task(acme.id, task.id, wire.TaskDone(lease_id=task.lease_id, report=REPORT))
+    visitor.fill(at(acme, "/setup/where"), address="c.d")
+    assert not acme.ploy.integration(acme.id).is_verified
+
+    for own in (acme.id, made):
+        assert "Remove this set-up" not in visitor.get(f"/app/integrations/{own}").text
+        answer = visitor.fill(f"/app/integrations/{own}/remove")
+        assert (answer.status_code, "never in use" in answer.text) == (409, True)
+        assert acme.ploy.integration(own)
