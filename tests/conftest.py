@@ -16,6 +16,8 @@ from tests.chromium import check_chromium, pytest_ignore_collect, say_what_was_l
 __all__ = ["pytest_ignore_collect", "pytest_sessionfinish", "pytest_testnodedown"]
 
 
+settings.register_profile("usual", deadline=None)  # how fast a machine is, is no property of the code
+settings.load_profile("usual")
 settings.register_profile("long", max_examples=400)
 """``pytest --hypothesis-profile=long`` plays many more histories of tasks over HTTP."""
 

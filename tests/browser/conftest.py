@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.sandbox.ploy import LocalPloy
@@ -21,6 +21,7 @@ PATIENCE_MILLISECONDS = 20_000
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # Without its own sandbox, as in a container it may have none; it loads nothing but our own pages.
+        expect.set_options(timeout=PATIENCE_MILLISECONDS)
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
         yield browser
         browser.close()
