@@ -20,16 +20,15 @@ from ploy_connector_aws.aws.answers import Answer, Call
 from ploy_connector_aws.aws.assume_role import RoleDenied, assume_role_failed
 from ploy_connector_aws.aws.errors import to_connector_error
 from ploy_connector_aws.aws.session import SHORT, RoleSession, make_sts_client
+from ploy_connector_aws.aws.standing import EXACT, REQUIRED
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID, AwsConfig
-from ploy_connector_aws.spec import Check, ConnectorError
+from ploy_connector_aws.spec import Check, ConnectionReport, ConnectorError, TemporaryError
 
 from .findings import failed, skipped
 from .trust_policy import TRUST_POLICY_FIX
 
 OWN_CREDENTIALS = "own-credentials"
 ASSUME_ROLE = "assume-role"
-REQUIRED = "external-id-required"
-EXACT = "external-id-exact"
 
 _ALWAYS_ENABLED = "us-east-1"
 _SHORTEST_SECONDS = 900
@@ -78,8 +77,8 @@ def read_entry(session: RoleSession, pauses: Sequence[float], wait: Callable[[fl
         owner = threads.submit(_read_owner, client)
         refusal = _enter(session, pauses, wait)
         # Only now: before a new role is known everywhere, everybody is denied it.
-        without = threads.submit(_try_entering, client, config)
-        other = threads.submit(_try_entering, client, config, ExternalId=str(uuid.uuid4()))
+        without = threads.submit(_try_entering, client, config, "refuse")
+        other = threads.submit(_try_entering, client, config, "refuse", ExternalId=str(uuid.uuid4()))
     client.close()
     of_owner = _judge_owner(owner.result(), config.region, refusal)
     failed_check = OWN_CREDENTIALS if of_owner.outcome == "failed" else ASSUME_ROLE if refusal else None
@@ -91,6 +90,49 @@ def read_entry(session: RoleSession, pauses: Sequence[float], wait: Callable[[fl
             _judge_refusal(EXACT, other.result(), failed_check),
         ),
         failed_check=failed_check,
+    )
+
+
+def prove_entry(config: AwsConfig) -> ConnectionReport:
+    """Make only the checks that must have passed before the role is used: three requests, and no session is kept.
+
+    Args:
+        config: The integration's settings.
+
+    Raises:
+        AuthenticationError: The role is not given out to this integration either.
+        TemporaryError: Whether it is given out to others could not be found out.
+    """
+    found = _ask_for_proof(config)
+    if isinstance(found, ConnectorError):
+        raise found
+    return found
+
+
+def _ask_for_proof(config: AwsConfig) -> ConnectionReport | ConnectorError:
+    try:
+        client = make_sts_client(config.region, SHORT)
+    except Exception as error:  # noqa: BLE001 - the operator's own files are read here, which may say anything
+        return to_connector_error(error, Call("sts", "AssumeRole", {}))
+    try:
+        external_id = config.external_id.get_secret_value()
+        refusal = _try_entering(client, config, "prove", ExternalId=external_id)
+        if refusal is not None:
+            return refusal
+        with ThreadPoolExecutor(2) as threads:
+            without = threads.submit(_try_entering, client, config, "refuse")
+            other = threads.submit(_try_entering, client, config, "refuse", ExternalId=str(uuid.uuid4()))
+    finally:
+        client.close()
+    made = {REQUIRED: without.result(), EXACT: other.result()}
+    report = ConnectionReport(checks=tuple(_judge_refusal(name, each, None) for name, each in made.items()))
+    unknown = next((check for check in report.checks if check.outcome != "passed"), None)
+    if unknown is None or report.is_blocked:
+        return report
+    return TemporaryError(
+        f"The role is not used before it is proven to let in nobody else. {unknown.message}",
+        fix=unknown.fix,
+        request_id=unknown.request_id,
     )
 
 
@@ -114,13 +156,13 @@ def _enter(session: RoleSession, pauses: Sequence[float], wait: Callable[[float]
     return None
 
 
-def _try_entering(client: BaseClient, config: AwsConfig, **external_id: str) -> ConnectorError | None:
-    """Ask for the role in a way that must be denied; gives the error, or None where the role was given out."""
+def _try_entering(client: BaseClient, config: AwsConfig, purpose: str, **external_id: str) -> ConnectorError | None:
+    """Ask for the role, and drop what is given out; gives the error, or None where it was given out."""
     answer = _ask(
         client,
         "AssumeRole",
         RoleArn=config.role_arn,
-        RoleSessionName=f"ploy-refuse-{uuid.uuid4().hex[:12]}",
+        RoleSessionName=f"ploy-{purpose}-{uuid.uuid4().hex[:12]}",
         DurationSeconds=_SHORTEST_SECONDS,
         Policy=_NOTHING,
         **external_id,
