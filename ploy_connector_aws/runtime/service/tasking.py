@@ -36,7 +36,7 @@ class ServedTasks:
         """
         place, settings = self._place, self._place.settings
         with Journal(settings.tasks_path) as journal, self._open_platform() as reporter:
-            TaskLoop(
+            loop = TaskLoop(
                 settings.integration.id,
                 journal=journal,
                 lock_path=settings.tasks_lock_path,
@@ -46,7 +46,9 @@ class ServedTasks:
                 sync_now=lambda preview: place.wishes.ask(preview=preview),
                 events=_Counted(settings.integration.id, place.wishes, place.metrics, reporter),
                 hindrance=lambda: place.wishes.blocked,
-            ).run(stop)
+            )
+            place.wishes.on_report = loop.wake
+            loop.run(stop)
 
     def _open_connector(self) -> Connector:
         return self._place.open_connector().connector
