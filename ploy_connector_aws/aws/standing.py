@@ -14,7 +14,7 @@ from collections.abc import Callable
 from weakref import WeakValueDictionary
 
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.spec import AuthenticationError, Check, ConnectionReport
+from ploy_connector_aws.spec import AuthenticationError, Check, ConnectionReport, TemporaryError
 
 REQUIRED = "external-id-required"
 EXACT = "external-id-exact"
@@ -45,22 +45,29 @@ class Standing:
         """Let the role be used only if it is proven; prove it now where that was not done, or too long ago.
 
         Args:
-            prove: Makes the checks of the proof; raises where one of them could not be made.
+            prove: Makes the checks of the proof.
 
         Raises:
             AuthenticationError: The role is given out to others, or not at all.
             TemporaryError: That could not be found out.
         """
         with self._one_at_a_time:
-            if not self._is_settled:
-                self.learn(prove)
-            blocking = self._blocking
+            made = None if self._is_settled else self.learn(prove)
+            blocking, is_proven = self._blocking, self._is_proven
         if blocking:
             first = blocking[0]
             raise AuthenticationError(
                 f"Nothing is read or changed, as others than this integration could use the role. {first.message}",
                 fix=first.fix or "Mend the role's trust policy as the connection test says, and make the test again.",
                 request_id=first.request_id,
+            )
+        if not is_proven:
+            unknown = next((check for check in made.checks if check.outcome != "passed"), None) if made else None
+            raise TemporaryError(
+                "The role is not used before it is proven to let in nobody but this integration. "
+                f"{unknown.message if unknown else 'The proof was not made.'}",
+                fix=unknown.fix if unknown else None,
+                request_id=unknown.request_id if unknown else None,
             )
 
     def learn(self, test: Callable[[], ConnectionReport]) -> ConnectionReport:
@@ -91,7 +98,12 @@ class Standing:
         """Whether the proof would show nothing new: what it does not look at, another test has to find mended."""
         with self._lock:
             is_blocked_otherwise = any(check.name not in PROOF for check in self._blocking)
-            return is_blocked_otherwise or self._monotonic() < self._proven_until
+        return is_blocked_otherwise or self._is_proven
+
+    @property
+    def _is_proven(self) -> bool:
+        with self._lock:
+            return self._monotonic() < self._proven_until
 
 
 _lock = threading.Lock()

@@ -6,7 +6,7 @@ import pytest
 
 from ploy_connector_aws.aws.standing import EXACT, PROOF_LASTS_SECONDS, REQUIRED, Standing, standing_of
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.spec import AuthenticationError, Check, ConnectionReport
+from ploy_connector_aws.spec import AuthenticationError, Check, ConnectionReport, TemporaryError
 from ploy_connector_aws.spec.reports import CheckOutcome
 from tests.test_config import SETTINGS
 
@@ -115,6 +115,24 @@ def test_a_test_that_began_before_a_block_does_not_end_it() -> None:
 
     role.standing.learn(test_while_another_finds_it_open)
     assert not role.is_usable()
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (report(external_id_required="passed", external_id_exact="skipped"), "external_id_exact."),
+        (report(external_id_required="passed"), "The proof was not made."),
+        (ConnectionReport(checks=()), "The proof was not made."),
+    ],
+)
+def test_a_proof_that_was_not_made_in_full_is_none(answer: ConnectionReport, why: str) -> None:
+    role = Role()
+    role.answer = answer
+    with pytest.raises(TemporaryError) as refused:
+        role.is_usable()
+    assert refused.value.message.endswith(why)
+    role.answer = PROVEN
+    assert role.is_usable()
 
 
 def test_the_error_says_what_was_found_and_the_fix() -> None:
