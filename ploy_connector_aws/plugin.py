@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 from . import __version__
 from .aws.features import FEATURES, make_permissions
 from .aws.setup import make_wizard
+from .aws.standing import Standing, standing_of
 from .config import AwsConfig, config_schema
 from .spec import (
     SPEC_VERSION,
     AccessChange,
     AccessRequest,
-    AuthenticationError,
     ConfigurationError,
     ConnectionReport,
     ConnectorError,
@@ -65,7 +66,7 @@ class AwsConnector:
         self._serving = Serving()
         self._reader: _Reader | None = None
         self._changer: _Changer | None = None
-        self._is_blocked = False
+        self._standing: Standing | None = None
 
     @hookimpl
     def configure(self, config: Mapping[str, Any]) -> None:
@@ -75,7 +76,8 @@ class AwsConnector:
             self._changer.close()
             self._changer = None
         self._config = AwsConfig.from_settings(config)
-        self._is_blocked = False
+        # A role, or an external ID, that has changed is another question: nothing is known of it.
+        self._standing = standing_of(self._config, self._serving.organisation)
 
     @hookimpl
     def test_connection(self) -> ConnectionReport:
@@ -83,9 +85,8 @@ class AwsConnector:
         from .aws.diagnosis import diagnose
 
         with _only_our_errors():
-            report = diagnose(self._configured(), serving=self._serving)
-            self._is_blocked = report.is_blocked
-            return report
+            config, standing = self._configured()
+            return standing.learn(partial(diagnose, config, serving=self._serving))
 
     @hookimpl
     def list_accounts(self, skip: Set[str]) -> Iterator[Page]:
@@ -124,35 +125,33 @@ class AwsConnector:
     def _ready_changer(self) -> _Changer:
         from .aws.access.changes import AccessChanger
 
-        config = self._usable()
+        config, standing = self._configured()
         if self._changer is None:
-            self._changer = AccessChanger(config, serving=self._serving)
+            self._changer = AccessChanger(config, _admission(config, standing), serving=self._serving)
         return self._changer
 
-    def _configured(self) -> AwsConfig:
-        if self._config is None:
+    def _configured(self) -> tuple[AwsConfig, Standing]:
+        if self._config is None or self._standing is None:
             raise ConfigurationError("The connector was called before it was given its settings.")
-        return self._config
-
-    def _usable(self) -> AwsConfig:
-        """The settings, unless the last connection test found that others than this integration can use the role."""
-        if self._is_blocked:
-            raise AuthenticationError(
-                "Nothing is read or changed, as the last connection test found that the role lets others in than this "
-                "integration alone.",
-                fix="Mend the role's trust policy as the connection test says, and make the test again.",
-            )
-        return self._configured()
+        return self._config, self._standing
 
     def _new_reader(self) -> _Reader:
         from .aws.reader import AwsReader
 
-        return AwsReader(self._usable(), self._serving)
+        config, standing = self._configured()
+        return AwsReader(config, _admission(config, standing), self._serving)
 
     def _close_reader(self) -> None:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+
+
+def _admission(config: AwsConfig, standing: Standing) -> Callable[[], None]:
+    """What keeps the role from being used before it is proven that nobody else can use it."""
+    from .aws.diagnosis import prove_entry
+
+    return partial(standing.require, partial(prove_entry, config))
 
 
 @contextmanager

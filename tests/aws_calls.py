@@ -24,8 +24,9 @@ LISTED = frozenset(action.iam for action in (*ACTIONS, *DIRECT_ASSIGNMENTS))
 _READS = frozenset(action.iam for action in READS)
 
 ALLOWED: dict[str, frozenset[str]] = {
-    # Asks for what cannot be made, see below; and is given no session that it could use.
+    # Asks for what cannot be made, see below; and two that are given no session that they could use.
     "probe": frozenset({"identitystore:CreateGroupMembership"}),
+    "prove": frozenset(),
     "refuse": frozenset(),
     "grant": frozenset(
         {

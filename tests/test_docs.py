@@ -16,7 +16,7 @@ from ploy_connector_aws import __version__, spec
 from ploy_connector_aws.cli.app import app
 from ploy_connector_aws.cli.endings import MEANINGS
 from ploy_connector_aws.runtime.settings import VARIABLES
-from ploy_connector_aws.spec import check_connectors, errors
+from ploy_connector_aws.spec import check_connectors, errors, templates
 from ploy_connector_aws.spec.hooks import ConnectorHooks
 
 ROOT = Path(__file__).parent.parent
@@ -50,6 +50,12 @@ def test_the_example_connector_of_the_documents_works() -> None:
     staff = check_connectors([("docs", namespace["Staff"])])["staff"].open({"names": ["ann"]})
     (page,) = staff.hooks.list_accounts(skip=frozenset())
     assert ([record.id for record in page.records], page.complete) == (["ann"], True)
+
+
+def test_the_rules_of_templates_are_the_same_for_who_reads_the_documents() -> None:
+    rules = (templates.__doc__ or "").partition("\n\n1. ")[2].replace("``", "`")
+    documented = HOOKS.partition("## Wizards")[2].partition("\n\n1. ")[2].partition("\n\n## ")[0]
+    assert documented.split() == rules.split()
 
 
 def test_every_error_of_the_specification_is_documented() -> None:

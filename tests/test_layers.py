@@ -21,8 +21,8 @@ ALLOWED = {
     "config": {"spec"},
     "aws": {"spec", "config", ""},
     "platform": {"spec", ""},
-    # The manifest is made of the two modules of aws, which need no AWS library.
-    "plugin": {"spec", "config", "aws.features", "aws.setup", ""},
+    # The manifest is made of two modules of aws, and a third remembers; they need no AWS library.
+    "plugin": {"spec", "config", "aws.features", "aws.setup", "aws.standing", ""},
     "runtime": {"spec", "platform", ""},
     "sandbox": {"spec", "platform.wire", "runtime", ""},
     "cli": {"spec", "config", "aws", "platform", "plugin", "runtime", "sandbox", ""},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 
 from ploy_connector_aws.config import IAM, AwsConfig
@@ -19,11 +19,12 @@ class AwsReader:
 
     Args:
         config: The integration's settings.
+        admit: Called before whatever is read in the role; raises where it must not be used.
         serving: For whom it reads.
     """
 
-    def __init__(self, config: AwsConfig, serving: Serving | None = None) -> None:
-        self._session = ReadSession(config, serving=serving)
+    def __init__(self, config: AwsConfig, admit: Callable[[], None], serving: Serving | None = None) -> None:
+        self._session = ReadSession(config, serving=serving, admit=admit)
         self._iam = IamReader(self._session)
         self._identity_center = IdentityCenterReader(self._session, self._iam.powers if config.includes(IAM) else None)
         self._inventory = InventoryReader(self._session, self._iam)

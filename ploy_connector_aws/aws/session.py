@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +65,8 @@ class RoleSession:
         patience_with_sts: With entering the role; as with the calls where it is left out.
         serving: For whom it works.
         beside: Another session of the same work: its rate budgets are used, and it stops this one.
+        admit: Called before the role is assumed, and whenever a client is asked for; raises where the role must not be
+            used.
     """
 
     def __init__(
@@ -78,9 +80,11 @@ class RoleSession:
         *,
         serving: Serving | None = None,
         beside: RoleSession | None = None,
+        admit: Callable[[], None] = lambda: None,
     ) -> None:
         silence_botocore()
         self.config = config
+        self._admit = admit
         self._serving: Serving = serving or (beside._serving if beside else Serving())
         self.throttle: Throttle = (
             beside.throttle
@@ -107,7 +111,9 @@ class RoleSession:
         Raises:
             AuthenticationError: Ploy's own credentials are missing or wrong, or the role cannot be assumed.
             TemporaryError: AWS could not be reached or was busy.
+            ConnectorError: The role must not be used.
         """
+        self._admit()
         try:
             self._session().get_credentials().get_frozen_credentials()
         except Exception as error:  # noqa: BLE001 - credential providers raise their own and others' exceptions
@@ -123,18 +129,26 @@ class RoleSession:
         Args:
             service: AWS's name of the service, e.g. ``identitystore``.
             region: Where, if not in the Region of the settings.
+
+        Raises:
+            ConnectorError: The role must not be used.
         """
+        self._admit()
         where = region or self.config.region
         with self._lock:
             client = self._clients.get((service, where))
         if client is None:
-            client = self.make_client(service, where)
+            client = self._make_client(service, where)
             with self._lock:
                 client = self._clients.setdefault((service, where), client)
         return client
 
     def make_client(self, service: str, region: str) -> BaseClient:
         """Make a client that is not kept: for one call in a Region that is not used again."""
+        self._admit()
+        return self._make_client(service, region)
+
+    def _make_client(self, service: str, region: str) -> BaseClient:
         session = self._session()
         with self._lock:
             client = session.create_client(service, region_name=region, config=_client_config(self._patience))
@@ -201,6 +215,7 @@ class ReadSession(RoleSession):
         purpose: A word for the session's name, which the customer sees in CloudTrail.
         patience: With the session's calls.
         serving: For whom it reads.
+        admit: As in ``RoleSession``.
     """
 
     def __init__(
@@ -210,8 +225,9 @@ class ReadSession(RoleSession):
         patience: Patience = LONG,
         *,
         serving: Serving | None = None,
+        admit: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(config, purpose, render_read_session_policy(), READS, patience, serving=serving)
+        super().__init__(config, purpose, render_read_session_policy(), READS, patience, serving=serving, admit=admit)
 
 
 def make_sts_client(region: str, patience: Patience) -> BaseClient:

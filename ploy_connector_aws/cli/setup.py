@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 from rich.console import Console
 
 from ploy_connector_aws.runtime import logs
-from ploy_connector_aws.runtime.opening import find_connector, open_connector, read_config
-from ploy_connector_aws.runtime.settings import IntegrationSettings, read_settings
+from ploy_connector_aws.runtime.opening import find_connector, open_connector, read_config, refuse_chosen
+from ploy_connector_aws.runtime.settings import IntegrationSettings, override_config, read_settings
 from ploy_connector_aws.spec import ConfigurationError
 
 from .answers import Answers
@@ -89,16 +89,23 @@ def setup(
 
 
 def _read_answers(path: Path, connector: str | None) -> tuple[Answers, Source]:
-    """Find what is known of the integration: in the file or, where it keeps no settings, at Ploy."""
+    """Find what is known of the integration: in the file or, where it keeps no settings, at Ploy.
+
+    An external id is known from there alone: a set-up wrote it into the file, or Ploy stored it.
+    """
     settings = read_settings(path if path.exists() else None)
-    if settings.config is None and settings.integration.id == IntegrationSettings().id:
-        return Answers(find_connector(connector or settings.integration.connector), {}), "nowhere"
-    name, known = read_config(settings)
+    source: Source = "file" if settings.config is not None else "platform"
+    name, known = connector or settings.integration.connector, dict[str, Any]()
+    if source == "platform" and settings.integration.id == IntegrationSettings().id:
+        source = "nowhere"
+    else:
+        name, known = read_config(settings)
     if connector not in (None, name):
         raise ConfigurationError(f"The integration is one of the connector {name!r}, not of {connector!r}.")
-    is_ploys = settings.config is None
-    answers = Answers(find_connector(name), dict(known), may_make=not is_ploys)
-    return answers, "platform" if is_ploys else "file"
+    installed = find_connector(name)
+    refuse_chosen(settings, installed)
+    values = override_config(known, settings.config_overrides, installed.manifest.config_schema)
+    return Answers(installed, values, may_make=source != "platform"), source
 
 
 def _name_and_value(given: str) -> tuple[str, str]:
@@ -125,12 +132,14 @@ def _print(answers: Answers, id_: str, *, as_json: bool) -> Exit:
         )
     if as_json:
         print_json({"id": id_, "text": printed, "features": list(answers.features), "made": sorted(answers.made)})
-        return Exit.OK
-    sys.stdout.write(f"{printed}\n")
+    else:
+        sys.stdout.write(f"{printed}\n")
     for name in sorted(answers.made):
         Console(stderr=True).print(
-            f"{text(answers.schema_of(name).get('title', name))}: a new one was made for this, as there is no "
-            f"configuration that has one. Put it into the configuration as {text(name)}.",
+            f"{text(answers.schema_of(name).get('title', name))}: a new one was made for this text alone, as there is "
+            "no configuration that has one. The next call makes another, so the texts of two calls do not fit each "
+            "other. Run ploy-connector setup first, and every text has the one that it wrote; or put this one into the "
+            f"configuration as {text(name)}.",
             soft_wrap=True,
             highlight=False,
         )

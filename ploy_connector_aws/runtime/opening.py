@@ -86,11 +86,14 @@ def open_connector(
         for_whom: What the connector may know of whom it works for.
 
     Raises:
-        ConfigurationError: A setting is wrong, or Ploy does not have this integration.
+        ConfigurationError: A setting is wrong, or Ploy does not have this integration, or the environment overrides
+            what Ploy made for it.
         PlatformError: Ploy was asked for the settings and did not give them.
     """
     name, config = read_config(settings, platform)
     installed = find_connector(name)
+    if settings.config is None:
+        refuse_chosen(settings, installed)
     config = override_config(config, settings.config_overrides, installed.manifest.config_schema)
     secrets = secret_fields(installed)
     public = {field: value for field, value in config.items() if field not in secrets}
@@ -110,6 +113,23 @@ def read_config(settings: OperatorSettings, platform: PlatformClient | None = No
     with nullcontext(platform) if platform else open_platform(settings) as client:
         integration = _integration(client, settings.integration.id)
     return integration.connector, dict(integration.settings)
+
+
+def refuse_chosen(settings: OperatorSettings, installed: InstalledConnector) -> None:
+    """Take nothing from the environment that a host makes at random for each integration, such as an external ID.
+
+    Raises:
+        ConfigurationError: A variable holds such a value.
+    """
+    wizard = installed.manifest.wizard
+    made = {field.name for field in wizard.fields() if field.source == "host"} if wizard else set()
+    for name in sorted(made & settings.config_overrides.keys()):
+        variable = f"PLOY_CONFIG_{name.upper()}"
+        raise ConfigurationError(
+            f"The setting {name} is made at random for each integration, and not taken from the variable {variable}.",
+            field=name,
+            fix=f"unset {variable}",
+        )
 
 
 def secret_fields(installed: InstalledConnector) -> set[str]:

@@ -54,14 +54,15 @@ class ConnectorHooks:
     def test_connection(self) -> ConnectionReport:  # type: ignore[empty-body]
         """Try what the connector needs, and say what is missing.
 
-        Called when a person asks, after every change of settings, and now and then by the service. It changes
-        nothing on the other side.
+        Called when a person asks, after every change of settings, once a day by the service, and on doubt. It
+        changes nothing on the other side.
 
         Returns:
             Named checks. What went wrong is a failed check with its fix, not an exception.
 
         Raises:
-            ConnectorError: The test itself could not be made; the host shows the message.
+            ConnectorError: The test itself could not be made; the host shows the message. It proves nothing, and a
+                service uses nothing before a first test was made.
 
         Example:
             >>> connector.test_connection().is_usable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 from pydantic import Field
@@ -30,8 +31,9 @@ class Check(Frozen):
     )
     is_blocking: bool = Field(
         default=False,
-        description="Whether the integration must not be used at all until this is mended, as somebody else could use "
-        "it as well.",
+        description="Whether the integration must not be used at all while this is failed, as somebody else could use "
+        "it as well. That ends when a later check of the same name passes, or only warns; a check that was not made, "
+        "or could not be, ends nothing.",
     )
 
 
@@ -48,4 +50,16 @@ class ConnectionReport(Frozen):
     @property
     def is_blocked(self) -> bool:
         """Whether the integration must neither read nor write until the blocking checks are mended."""
-        return any(check.outcome == "failed" and check.is_blocking for check in self.checks)
+        return bool(self.blocking())
+
+    def blocking(self, before: Iterable[Check] = ()) -> tuple[Check, ...]:
+        """The checks for whose sake the integration must not be used from now on.
+
+        Args:
+            before: Those for whose sake it must not be used since earlier tests. One of them ends only when the very
+                same check was made anew and was not failed: what was skipped, or could not be made, proves nothing.
+        """
+        made_well = {check.name for check in self.checks if check.outcome in ("passed", "warning")}
+        kept = {check.name: check for check in before if check.name not in made_well}
+        now = {check.name: check for check in self.checks if check.outcome == "failed" and check.is_blocking}
+        return tuple({**kept, **now}.values())

@@ -28,6 +28,7 @@ from ploy_connector_aws.sandbox.aws import (
     SeededOrganisation,
     fresh_account_id,
 )
+from ploy_connector_aws.sandbox.aws.calls import Call
 from ploy_connector_aws.sandbox.surroundings import leads_elsewhere
 from ploy_connector_aws.spec import Page
 from tests.aws.picture import Picture, to_picture
@@ -142,6 +143,16 @@ def make_customer(
         "scopes": list(scopes),
     }
     return Customer(aws, seeded, settings)
+
+
+def is_proof(call: Call) -> bool:
+    """Whether it asks for the role only to prove that nobody else is given it; all but the first ought to be denied."""
+    return str(call.parameters.get("RoleSessionName")).startswith(("ploy-prove-", "ploy-refuse-"))
+
+
+def entries(aws: SandboxAws) -> list[Call]:
+    """The requests for the role that were made to use it."""
+    return [call for call in aws.calls.to("AssumeRole") if not is_proof(call)]
 
 
 def set_environment(monkeypatch: pytest.MonkeyPatch, aws: SandboxAws, **more: str) -> None:

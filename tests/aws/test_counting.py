@@ -21,7 +21,9 @@ def test_the_host_is_told_of_each_attempt_and_of_each_throttling(customer: Custo
     throttled: Counter[str] = Counter()
     serving = Serving("acme", lambda *call: calls.update([call]), lambda service: throttled.update([service]))
     customer.aws.calls.clear()
-    reader = AwsReader(AwsConfig.from_settings({**customer.settings, "scopes": ["identity-center"]}), serving)
+    reader = AwsReader(
+        AwsConfig.from_settings({**customer.settings, "scopes": ["identity-center"]}), lambda: None, serving
+    )
     for lists in (reader.read_accounts, reader.read_entitlements, reader.read_resources):
         for _ in lists(frozenset()):
             pass

@@ -88,9 +88,11 @@ def test_an_external_id_is_made_at_random_each_time_and_said(id_: str) -> None:
     ids = [GUID.findall(done.stdout) for done in (first, second)]
     assert [len(found) for found in ids] == [1, 1]
     assert ids[0] != ids[1]
-    assert "External ID: a new one was made for this" in first.stderr
+    assert "External ID: a new one was made for this text alone" in first.stderr
+    assert "the texts of two calls do not fit each other. Run ploy-connector setup first" in first.stderr
     assert GUID.findall(first.stderr) == []
-    assert json.loads(run("--print", id_, "--json").stdout)["made"] == ["external_id"]
+    as_json = run("--print", id_, "--json")
+    assert (json.loads(as_json.stdout)["made"], as_json.stderr) == (["external_id"], first.stderr)
 
 
 @pytest.mark.parametrize("id_", ["trust-policy", "cloudformation", "terraform", "link"])
@@ -109,7 +111,22 @@ def test_no_external_id_is_taken_from_anybody(monkeypatch: pytest.MonkeyPatch) -
     assert "made at random" in " ".join(done.stderr.replace("│", "").split())
 
     monkeypatch.setenv("PLOY_CONFIG_EXTERNAL_ID", chosen)
-    assert chosen not in run("--print", "link").output
+    for arguments in ((), ("--print", "link"), ("--print", "policy")):
+        done = run(*arguments, said=ANSWERS)
+        assert isinstance(done.exception, ConfigurationError)
+        assert (done.exception.field, done.exception.fix) == ("external_id", "unset PLOY_CONFIG_EXTERNAL_ID")
+        assert chosen not in f"{done.output}{done.exception}"
+
+
+def test_a_policy_is_printed_for_the_settings_that_the_connection_test_uses(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_file(folder, scopes=["iam"])
+    monkeypatch.setenv("PLOY_CONFIG_SCOPES", "s3/buckets")
+
+    statements = json.loads(run("--print", "policy").stdout)["Statement"]
+
+    assert [each["Action"] for each in statements] == [["s3:ListAllMyBuckets"]]
 
 
 def test_the_quick_create_link_wants_the_operators_values() -> None:

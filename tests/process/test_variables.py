@@ -78,6 +78,13 @@ def test_one_setting_that_comes_from_ploy_is_overridden_and_the_others_stay(site
     assert (code, {call.region for call in site.world.aws.calls.to("AssumeRole")}) == (Exit.OK, {"eu-north-1"})
 
 
+def test_an_external_id_that_ploy_made_is_not_overridden(site: Site, config: dict[str, str]) -> None:
+    chosen = "chosen-by-somebody-0001"
+    code, printed = run(site, {**config, "PLOY_CONFIG_EXTERNAL_ID": chosen}, "check")
+    assert (code, printed["error"]["fix"]) == (Exit.CONFIGURATION, "unset PLOY_CONFIG_EXTERNAL_ID")
+    assert (chosen in str(printed), site.world.aws.calls.to("AssumeRole")) == (False, [])
+
+
 def test_a_list_is_written_with_commas(site: Site, config: dict[str, str]) -> None:
     scopes = "identity-center/users, identity-center/groups"
     code, printed = run(site, {**config, "PLOY_CONFIG_SCOPES": scopes}, "sync")

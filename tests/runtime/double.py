@@ -62,6 +62,7 @@ class Source:
     on_begin: Callable[[], None] = lambda: None
     on_page: Callable[[int], None] = lambda _: None
     report: ConnectionReport = field(default_factory=lambda: ConnectionReport(checks=()))
+    on_test: Callable[[], None] = lambda: None
     tests: int = 0
     """How often the connection was tested."""
     pages: int = 0
@@ -83,6 +84,7 @@ class Directory:
     @hookimpl
     def test_connection(self) -> ConnectionReport:
         self.source.tests += 1
+        self.source.on_test()
         return self.source.report
 
     @hookimpl

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -50,12 +50,20 @@ class AccessChanger:
 
     Args:
         config: The integration's settings.
+        admit: Called before each order is looked up; raises where the role must not be used.
         clock: The time.
         serving: For whom orders are carried out.
     """
 
-    def __init__(self, config: AwsConfig, clock: Clock | None = None, serving: Serving | None = None) -> None:
+    def __init__(
+        self,
+        config: AwsConfig,
+        admit: Callable[[], None],
+        clock: Clock | None = None,
+        serving: Serving | None = None,
+    ) -> None:
         self._config = config
+        self._admit = admit
         self._clock = clock or SystemClock()
         self._serving = serving
         self._site = Site(config, self._clock, serving)
@@ -118,6 +126,7 @@ class AccessChanger:
         else:
             link = AssignmentLink(self._site, target, request)
         with _before_any_write():
+            self._admit()
             self._site.enter()
             before = link.look()
             plan = plan_change(direction, link.wanted, before)

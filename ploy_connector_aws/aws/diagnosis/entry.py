@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from botocore import xform_name
 from botocore.client import BaseClient
@@ -20,19 +20,19 @@ from ploy_connector_aws.aws.answers import Answer, Call
 from ploy_connector_aws.aws.assume_role import DeniedOnOurSide, NotTrusted, RoleDenied, assume_role_failed
 from ploy_connector_aws.aws.errors import to_connector_error
 from ploy_connector_aws.aws.session import SHORT, RoleSession, make_sts_client
+from ploy_connector_aws.aws.standing import EXACT, REQUIRED
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID, AwsConfig
-from ploy_connector_aws.spec import Check, ConnectorError
+from ploy_connector_aws.spec import Check, ConnectionReport, ConnectorError
 
 from .findings import failed, skipped
 from .trust_policy import TRUST_POLICY_FIX
 
 OWN_CREDENTIALS = "own-credentials"
 ASSUME_ROLE = "assume-role"
-REQUIRED = "external-id-required"
-EXACT = "external-id-exact"
 
 _ALWAYS_ENABLED = "us-east-1"
 _SHORTEST_SECONDS = 900
+_THREADS = 5
 _NOTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
 _JUST_CHANGED = (
     "If the trust policy was changed within the last minute, try again: a change in IAM takes a while to work. Else:"
@@ -62,6 +62,9 @@ class _Attempt:
     external_id: str | None = field(default=None, repr=False)
 
 
+_Asked: TypeAlias = tuple[_Attempt, Future[ConnectorError | None]]
+
+
 @dataclass(frozen=True)
 class _Owner:
     """Whose Ploy's own credentials are, or why that could not be found out."""
@@ -71,7 +74,7 @@ class _Owner:
 
 
 def read_entry(session: RoleSession, pauses: Sequence[float], wait: Callable[[float], object]) -> Entry:
-    """Enter the role as a sync does, and try to enter it in the two ways that must fail.
+    """Enter the role as a sync does, and try to enter it in the ways that must fail.
 
     Args:
         session: The session that is to be entered.
@@ -83,24 +86,54 @@ def read_entry(session: RoleSession, pauses: Sequence[float], wait: Callable[[fl
         client = make_sts_client(config.region, SHORT)
     except Exception as error:  # noqa: BLE001 - the operator's own files are read here, which may say anything
         return _not_even_asked(to_connector_error(error, Call("sts", "AssumeRole", {})))
-    attempts = _attempts(config.external_id.get_secret_value())
-    with ThreadPoolExecutor(len(attempts) + 1) as threads:
+    with ThreadPoolExecutor(_THREADS) as threads:
         owner = threads.submit(_read_owner, client)
         refusal = _enter(session, pauses, wait)
         # Only now: before a new role is known everywhere, everybody is denied it.
-        asked = [(each, threads.submit(_try_entering, client, config, each.external_id)) for each in attempts]
+        asked = _ask_otherwise(client, config, threads)
     client.close()
-    refusals = {name: {at.how: of.result() for at, of in asked if at.check == name} for name in _DANGERS}
     of_owner = _judge_owner(owner.result(), config.region, refusal)
     failed_check = OWN_CREDENTIALS if of_owner.outcome == "failed" else ASSUME_ROLE if refusal else None
     return Entry(
         checks=(
             of_owner,
             _judge_entry(config, refusal, failed_check),
-            *(_judge_refusals(name, tried, failed_check) for name, tried in refusals.items()),
+            *_judge_otherwise(asked, failed_check),
         ),
         failed_check=failed_check,
     )
+
+
+def prove_entry(config: AwsConfig) -> ConnectionReport:
+    """Make only the checks that must have passed before the role is used: five requests, and no session is kept.
+
+    Args:
+        config: The integration's settings.
+
+    Raises:
+        AuthenticationError: The role is not given out to this integration either.
+        TemporaryError: Nor could that be found out.
+    """
+    found = _ask_for_proof(config)
+    if isinstance(found, ConnectorError):
+        raise found
+    return found
+
+
+def _ask_for_proof(config: AwsConfig) -> ConnectionReport | ConnectorError:
+    try:
+        client = make_sts_client(config.region, SHORT)
+    except Exception as error:  # noqa: BLE001 - the operator's own files are read here, which may say anything
+        return to_connector_error(error, Call("sts", "AssumeRole", {}))
+    try:
+        refusal = _try_entering(client, config, "prove", config.external_id.get_secret_value())
+        if refusal is not None:
+            return refusal
+        with ThreadPoolExecutor(_THREADS) as threads:
+            asked = _ask_otherwise(client, config, threads)
+    finally:
+        client.close()
+    return ConnectionReport(checks=_judge_otherwise(asked, None))
 
 
 def _not_even_asked(error: ConnectorError) -> Entry:
@@ -138,13 +171,29 @@ def _another(character: str) -> str:
     return "b" if character in "aA" else "a"
 
 
-def _try_entering(client: BaseClient, config: AwsConfig, external_id: str | None) -> ConnectorError | None:
-    """Ask for the role in a way that must be denied; gives the error, or None where the role was given out."""
+def _ask_otherwise(client: BaseClient, config: AwsConfig, threads: ThreadPoolExecutor) -> list[_Asked]:
+    """Ask for the role in all ways that must be denied, at the same time."""
+    return [
+        (each, threads.submit(_try_entering, client, config, "refuse", each.external_id))
+        for each in _attempts(config.external_id.get_secret_value())
+    ]
+
+
+def _judge_otherwise(asked: Sequence[_Asked], failed_check: str | None) -> tuple[Check, ...]:
+    """Wait for what came of it; two checks."""
+    tried = {name: {at.how: of.result() for at, of in asked if at.check == name} for name in _DANGERS}
+    return tuple(_judge_refusals(name, refusals, failed_check) for name, refusals in tried.items())
+
+
+def _try_entering(
+    client: BaseClient, config: AwsConfig, purpose: str, external_id: str | None
+) -> ConnectorError | None:
+    """Ask for the role, and drop what is given out; gives the error, or None where it was given out."""
     answer = _ask(
         client,
         "AssumeRole",
         RoleArn=config.role_arn,
-        RoleSessionName=f"ploy-refuse-{uuid.uuid4().hex[:12]}",
+        RoleSessionName=f"ploy-{purpose}-{uuid.uuid4().hex[:12]}",
         DurationSeconds=_SHORTEST_SECONDS,
         Policy=_NOTHING,
         **({"ExternalId": external_id} if external_id else {}),

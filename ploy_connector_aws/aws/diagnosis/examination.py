@@ -102,7 +102,11 @@ def _gather(
     seen = directory or Directory()
     probed = {action: each for results in (*services, seen.probed) for action, each in results.items()}
     role, unread = own_role
-    return Facts(config, probed, seen, tell_kind(config, seen, role), role, unread)
+    try:
+        kind = tell_kind(config, seen, role)
+    except Exception:  # noqa: BLE001 - the role's policies are only one witness, and each check says what it makes of them
+        kind = tell_kind(config, seen, None)
+    return Facts(config, probed, seen, kind, role, unread)
 
 
 def _read_own_role(session: ReadSession) -> tuple[OwnRole | None, Failure | None]:

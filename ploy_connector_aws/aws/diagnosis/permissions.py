@@ -25,10 +25,9 @@ from .writes import CREATE, DELETE, RESOURCES
 REGION = "region"
 KMS_FEATURE = "IAM Identity Center with a key of the customer's own"
 
-_NOT_SEEN = (
-    "It was not tried, as that could change something. Policies of the organization, and that of an encryption key, "
-    "cannot be seen."
-)
+_NOT_TRIED = "It was not tried, as that could change something."
+_TRIED_ON_NOBODY = "It was tried for a made-up group and user, which are none of those, and AWS denied it."
+_NOT_SEEN = "Policies of the organization, and that of an encryption key, cannot be seen."
 _KEY_USERS = (Pattern("sso.*.amazonaws.com"), Pattern("identitystore.*.amazonaws.com"))
 """In whose name Identity Center uses a key."""
 
@@ -68,14 +67,14 @@ def check_permission(action: Action, facts: Facts) -> Check:
     probed = facts.probed.get(action.iam)
     evaluation = evaluate(facts.role, action.iam, RESOURCES.get(action.iam, ("*",))) if facts.role else None
     if probed is None:
-        return _judge_evaluation(action, evaluation, facts)
+        return _judge_evaluation(action, evaluation, facts, _NOT_TRIED)
     if isinstance(probed.error, PermissionMissing):
         return _judge_denial(action, probed.error, evaluation, facts)
     if probed.error is not None:
         return failed(name, probed.error, feature=feature, method="probed")
     if not probed.is_certain and evaluation and evaluation.effect in ("not_allowed", "denied"):
         # AWS may look at what exists before it looks at the permission (AWS.md section 10.2).
-        return _judge_evaluation(action, evaluation, facts)
+        return _judge_evaluation(action, evaluation, facts, probed.seen)
     return Check(name=name, outcome="passed", message=probed.seen, feature=feature, method="probed")
 
 
@@ -118,21 +117,21 @@ def _why_not_as_member(action: Action, probed: Probed, facts: Facts) -> str | No
     )
 
 
-def _judge_evaluation(action: Action, evaluation: Evaluation | None, facts: Facts) -> Check:
-    """Judge by the role's own policies alone."""
+def _judge_evaluation(action: Action, evaluation: Evaluation | None, facts: Facts, tried: str) -> Check:
+    """Judge by the role's own policies, beside which a sentence says what trying it has shown."""
     name, feature = name_of(action.iam), action.feature
     if evaluation is None:
         why = facts.unread.message if facts.unread else ""
         return skipped(name, f"The role's own policies could not be read, and nothing else tells it. {why}".rstrip())
     if evaluation.effect == "allowed":
-        message = f"The role's own policies allow it. {_NOT_SEEN}"
+        message = f"The role's own policies allow it. {tried} {_NOT_SEEN}"
         return Check(name=name, outcome="passed", message=message, feature=feature, method="evaluated")
     if evaluation.effect == "unknown":
         undecided = facts.role.undecided[0] if facts.role and facts.role.undecided else ""
         message = f"The role's own policies could not be understood, and nothing else tells it. {undecided}"
         return Check(name=name, outcome="warning", message=message, feature=feature, method="evaluated")
     if evaluation.effect == "partly":
-        message = f"{_PARTLY}; anywhere else it is denied. {_NOT_SEEN}"
+        message = f"{_PARTLY}; anywhere else it is denied. {tried} {_NOT_SEEN}"
         fix = f"Leave it if that is meant to be; else add this statement to the role's policy: {_statement(action)}"
         return Check(name=name, outcome="warning", message=message, fix=fix, feature=feature, method="evaluated")
     what = "take it away" if evaluation.effect == "denied" else "do not allow it"
@@ -152,8 +151,7 @@ def _judge_denial(action: Action, error: PermissionMissing, evaluation: Evaluati
     """Judge a call that AWS denied: the role's own policies tell where to mend it."""
     effect = evaluation.effect if evaluation else "unknown"
     if action.access == "write" and effect == "partly" and is_plainly_denied(Probed(error=error)):
-        # The made-up group and user are none of those that the policies name.
-        return _judge_evaluation(action, evaluation, facts)
+        return _judge_evaluation(action, evaluation, facts, _TRIED_ON_NOBODY)
     check = failed(name_of(action.iam), error, feature=action.feature, method="probed")
     message, fix = error.message, error.fix
     if evaluation is not None and effect in ("not_allowed", "denied"):

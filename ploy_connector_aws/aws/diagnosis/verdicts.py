@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
+from functools import partial
 
 from ploy_connector_aws.aws.errors import RegionNotEnabled
+from ploy_connector_aws.aws.permissions import KMS_DECRYPT, Action
 from ploy_connector_aws.spec import Check, Failure, PermissionMissing
 
 from .directory import LIST_INSTANCES
 from .excess import UNNEEDED, check_excess
 from .findings import failed, skipped
-from .instance import check_instance
+from .instance import FIND_INSTANCE, check_instance
 from .needs import is_needed, listed_actions
-from .permissions import REGION, Facts, check_key, check_permission
+from .permissions import REGION, Facts, check_key, check_permission, name_of
 from .probes import IAM_REGION, Probed
 from .trust_policy import TRUST_POLICY, check_trust_policy
 
@@ -22,12 +24,12 @@ OF_DIRECTORY = frozenset({"identitystore", "sso-admin"})
 
 def judge(facts: Facts) -> Iterator[Check]:
     """Make all checks, once everything was seen."""
-    yield _judge_trust(facts)
-    yield _judge_region(facts)
-    yield check_instance(facts.config, facts.directory, facts.kind)
-    yield from (check_permission(action, facts) for action in listed_actions(facts.config))
-    yield check_key(facts)
-    yield _judge_excess(facts)
+    yield _guarded(TRUST_POLICY, _judge_trust, facts)
+    yield _guarded(REGION, _judge_region, facts)
+    yield _guarded(FIND_INSTANCE, _judge_instance, facts)
+    yield from (_judge_permission(action, facts) for action in listed_actions(facts.config))
+    yield _guarded(name_of(KMS_DECRYPT), check_key, facts)
+    yield _guarded(UNNEEDED, _judge_excess, facts)
 
 
 def judge_so_far(facts: Facts, waiting: Set[str]) -> Iterator[Check]:
@@ -37,15 +39,32 @@ def judge_so_far(facts: Facts, waiting: Set[str]) -> Iterator[Check]:
         facts: What was seen, the role's own policies among it.
         waiting: The clients whose probes are still under way.
     """
-    yield _judge_trust(facts)
+    yield _guarded(TRUST_POLICY, _judge_trust, facts)
     if not waiting & OF_DIRECTORY:
-        yield check_instance(facts.config, facts.directory, facts.kind)
+        yield _guarded(FIND_INSTANCE, _judge_instance, facts)
     for action in listed_actions(facts.config):
         if action.client not in waiting or not is_needed(action, facts.config):
-            yield check_permission(action, facts)
+            yield _judge_permission(action, facts)
     if not waiting & OF_DIRECTORY:
-        yield check_key(facts)
-    yield _judge_excess(facts)
+        yield _guarded(name_of(KMS_DECRYPT), check_key, facts)
+    yield _guarded(UNNEEDED, _judge_excess, facts)
+
+
+def _guarded(name: str, judge: Callable[[Facts], Check], facts: Facts, feature: str | None = None) -> Check:
+    """Make one check; where that fails, as AWS told what nobody expected, the others are told all the same."""
+    try:
+        return judge(facts)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not hide what the other checks show
+        check = failed(name, error, feature=feature)
+        return check.model_copy(update={"message": f"It could not be found out: {check.message}."})
+
+
+def _judge_permission(action: Action, facts: Facts) -> Check:
+    return _guarded(name_of(action.iam), partial(check_permission, action), facts, action.feature)
+
+
+def _judge_instance(facts: Facts) -> Check:
+    return check_instance(facts.config, facts.directory, facts.kind)
 
 
 def _judge_trust(facts: Facts) -> Check:

@@ -1,15 +1,16 @@
-"""The connection test of one integration that is served: at the start, once a day, and while it is blocked."""
+"""The connection test of one integration that is served: at the start, once a day, while blocked, and on doubt."""
 
 from __future__ import annotations
 
 import logging
+import math
 import uuid
 from collections.abc import Callable
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformError
-from ploy_connector_aws.spec import ConnectionReport, Connector
+from ploy_connector_aws.spec import Check, ConnectionReport, Connector, Failure, Refused, TemporaryError
 
 from .failures import code_of, sentence_of
 from .wishes import Wishes
@@ -17,6 +18,9 @@ from .wishes import Wishes
 _log = logging.getLogger(__name__)
 
 CHECK_EVERY_SECONDS = 24 * 3600.0
+
+UNTESTABLE = "connection-test"
+"""The check that says why a test could not be made at all."""
 
 
 class DailyCheck:
@@ -28,6 +32,7 @@ class DailyCheck:
         platform: Used by nobody else.
         wishes: Told whether the connection may be used.
         monotonic: The clock.
+        settings_revision: Of the settings that the connector has, where they are Ploy's.
     """
 
     def __init__(
@@ -37,36 +42,126 @@ class DailyCheck:
         platform: PlatformClient,
         wishes: Wishes,
         monotonic: Callable[[], float],
+        *,
+        settings_revision: int | None = None,
     ) -> None:
         self._integration_id = integration_id
         self._connector = connector
         self._platform = platform
         self._wishes = wishes
         self._monotonic = monotonic
-        self._made_at: float | None = None
+        self._settings_revision = settings_revision
+        self._tried_at = -math.inf
+        self._made_at = -math.inf
+        self._is_called_for = True
+        self._missing: frozenset[str] = frozenset()
+        """The permissions that the last test found missing."""
+        self._denied: frozenset[str] | None = None
+        """The permissions that the last scan was denied; None before the first."""
+        self._untold: wire.CheckProgress | None = None
+        self._trouble = ""
+
+    def require_usable(self) -> None:
+        """Test the connection if it is time to, and let nothing be read of what is not proven.
+
+        Raises:
+            Refused: Others could use it, too.
+            TemporaryError: It could not be tested yet.
+        """
+        self.make_if_due()
+        if not self._wishes.is_tested:
+            raise TemporaryError(f"Nothing is read before the connection could be tested. {self._trouble}".rstrip())
+        if self._wishes.blocked is not None:
+            raise Refused(f"Nothing is read. {self._wishes.blocked}", reason="connection_blocked")
 
     def make_if_due(self) -> None:
-        """Make the test at the first time, after a day, and at every time while the connection is blocked."""
-        now = self._monotonic()
-        is_recent = self._made_at is not None and now - self._made_at < CHECK_EVERY_SECONDS
-        if is_recent and self._wishes.blocked is None:
-            return
+        """Make the test at the first time, after a day, when called for, and at every time while nothing is usable."""
+        self._tell()
+        is_old = self._monotonic() - self._made_at >= CHECK_EVERY_SECONDS
+        if is_old or self._is_called_for or self._wishes.blocked is not None:
+            self._make()
+
+    def make_if_called_for(self) -> None:
+        """Make the test now, if a scan has called for it, or none came so far as to make the first one."""
+        if self._is_called_for:
+            self._make()
+
+    def note_denied(self, permissions: frozenset[str]) -> None:
+        """Note what a scan was denied: a test is called for if that is news, and not after each scan.
+
+        Args:
+            permissions: All of it.
+        """
+        is_news = permissions != (self._missing & permissions if self._denied is None else self._denied)
+        self._denied = permissions
+        if is_news:
+            self._is_called_for = True
+
+    def note_not_let_in(self, began: float) -> None:
+        """Note that a scan was not let in: a test is called for, unless one was made for that scan.
+
+        Args:
+            began: When the scan began.
+        """
+        if self._tried_at < began:
+            self._is_called_for = True
+
+    def _make(self) -> None:
+        self._is_called_for = False
+        self._tried_at = self._monotonic()
         try:
             report = self._connector.hooks.test_connection()
-        except Exception as error:  # noqa: BLE001 - the scan that follows says for itself what is wrong
-            _log.warning("the connection could not be tested: %s", sentence_of(error), extra={"code": code_of(error)})
-            return
-        self._made_at = now
-        self._wishes.note_report(report)
-        self._tell(report)
-
-    def _tell(self, report: ConnectionReport) -> None:
+            if not isinstance(report, ConnectionReport):
+                raise TypeError("no report of a connection test")
+        except Exception as error:  # noqa: BLE001 - whatever a connector raises is told, and proves nothing
+            self._trouble = sentence_of(error)
+            _log.warning("the connection could not be tested: %s", self._trouble, extra={"code": code_of(error)})
+            report = _untestable(error)
+        else:
+            self._made_at = self._tried_at
+            self._missing = frozenset(
+                permission
+                for check in report.checks
+                if check.outcome == "failed"
+                for permission in check.missing_permissions
+            )
+            self._wishes.note_report(report)
         troubles = [check.name for check in report.checks if check.outcome == "failed"]
         if troubles:
             _log.warning("the connection test found trouble", extra={"failed_checks": troubles})
-        progress = wire.CheckProgress(check_id=uuid.uuid4().hex, number=1, is_final=True, report=report)
+        self._untold = wire.CheckProgress(
+            check_id=uuid.uuid4().hex,
+            number=1,
+            is_final=True,
+            report=report,
+            settings_revision=self._settings_revision,
+        )
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell Ploy of the last test; what it could not be told is told the next time, unless there is a newer one."""
+        if self._untold is None:
+            return
         try:
-            self._platform.report_check(self._integration_id, progress)
+            self._platform.report_check(self._integration_id, self._untold)
         except PlatformError as error:
-            # The next one is told again. What is dangerous is not used meanwhile, whatever Ploy knows of it.
+            # What is dangerous is not used meanwhile, whatever Ploy knows of it.
             _log.warning("Ploy was not told of the connection test: %s", sentence_of(error))
+        else:
+            self._untold = None
+
+
+def _untestable(error: Exception) -> ConnectionReport:
+    failure = Failure.from_error(error)
+    return ConnectionReport(
+        checks=(
+            Check(
+                name=UNTESTABLE,
+                outcome="failed",
+                message=f"The connection could not be tested. {failure.message}",
+                fix=failure.fix,
+                missing_permissions=failure.missing_permissions,
+                request_id=failure.request_id,
+            ),
+        )
+    )

@@ -18,10 +18,11 @@ from ploy_connector_aws.runtime.lock import SyncLock
 from ploy_connector_aws.runtime.opening import Opened, hello
 from ploy_connector_aws.runtime.preview import preview
 from ploy_connector_aws.runtime.settings import OperatorSettings
+from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import Store, explained
 from ploy_connector_aws.runtime.sync import Sync, SyncResult
 from ploy_connector_aws.runtime.tasks.journal import Journal
-from ploy_connector_aws.spec import Refused, TemporaryError
+from ploy_connector_aws.spec import AuthenticationError, TemporaryError
 
 from .checking import DailyCheck
 from .failures import PASSING, UNEXPECTED, Interrupted, code_of, retry_after_of, sentence_of
@@ -45,6 +46,7 @@ class ScanLoop:
         metrics: Where it is counted.
         monotonic: The clock for intervals.
         now: The clock for moments.
+        settings_revision: Of the settings, where they are Ploy's.
     """
 
     def __init__(
@@ -58,27 +60,41 @@ class ScanLoop:
         *,
         monotonic: Callable[[], float],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        settings_revision: int | None = None,
     ) -> None:
         self._settings = settings
         self._opened = opened
         self._platform = platform
         self._wishes = wishes
-        self._check = DailyCheck(settings.integration.id, opened.connector, platform, wishes, monotonic)
+        self._check = DailyCheck(
+            settings.integration.id,
+            opened.connector,
+            platform,
+            wishes,
+            monotonic,
+            settings_revision=settings_revision,
+        )
         self._vitals = vitals
         self._metrics = metrics
         self._monotonic = monotonic
         self._now = now
         self._stop = threading.Event()
+        self._began = monotonic()
         self._passing = 0
         self._retry_after = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Scan until told to stop. One that is under way then is left so that it can be gone on with."""
         self._stop = stop
-        self._recall()
+        try:
+            self._recall()
+        except Exception:
+            self._catch_up()
+            raise
         while not stop.is_set():
-            began = self._monotonic()
+            self._began = began = self._monotonic()
             self._serve(self._wishes.take())
+            self._catch_up()
             ended = self._monotonic()
             self._wishes.wait(partial(self._due, began, ended))
 
@@ -150,6 +166,7 @@ class ScanLoop:
             return to_summary(result)
 
     def _preview(self) -> wire.SyncSummary:
+        self._check.require_usable()
         with preview(self._opened.connector, self._settings.snapshot_path, checkpoint=self._checkpoint) as found:
             return wire.SyncSummary(status="previewed", outcome=to_outcome(found.changes))
 
@@ -163,10 +180,10 @@ class ScanLoop:
         try:
             answer = hello(self._platform, self._settings, self._opened)
         except PlatformUnavailable:
-            self._require_usable()
+            self._check.require_usable()
             raise
         if not answer.flags.paused:
-            self._require_usable()
+            self._check.require_usable()
         self._wishes.heed(answer, by_scan=True)
         if self._vitals.is_paused and not answer.flags.paused:
             self._vitals.since = self._monotonic()  # nothing was to be done until now
@@ -174,11 +191,10 @@ class ScanLoop:
         self._vitals.scan_interval_seconds = answer.scan_interval_seconds
         return answer
 
-    def _require_usable(self) -> None:
-        """Test the connection if it is time to, and let nothing be read while others could use it, too."""
-        self._check.make_if_due()
-        if self._wishes.blocked is not None:
-            raise Refused(f"Nothing is read. {self._wishes.blocked}", reason="connection_blocked")
+    def _catch_up(self) -> None:
+        """Make the test that the last scan calls for, or the first where no scan came so far: tasks wait for it."""
+        if not (self._wishes.flags.paused or self._stop.is_set()):
+            self._check.make_if_called_for()
 
     def _checkpoint(self) -> None:
         if self._stop.is_set() or self._wishes.flags.paused:
@@ -190,6 +206,8 @@ class ScanLoop:
             return
         self._passing, self._retry_after = 0, 0
         self._metrics.sync_ended(result.status)
+        if result.run is not None:
+            self._note_scopes(result.run)
         if result.answer is None or result.run is None:
             _log.info("paused by Ploy")
             return
@@ -201,9 +219,18 @@ class ScanLoop:
         said = {"run_id": result.run.run_id, "generation": result.answer.generation}
         _log.info("scanned: %s", result.answer.status, extra=said)
 
+    def _note_scopes(self, run: Run) -> None:
+        """Have the connection tested where it turned out to be another than the last test found."""
+        failures = [scope.failure for scope in run.scopes(only_announced=True) if scope.failure is not None]
+        self._check.note_denied(frozenset(name for failure in failures for name in failure.missing_permissions))
+        if any(failure.code == AuthenticationError.code for failure in failures):
+            self._check.note_not_let_in(self._began)
+
     def _note_failure(self, ending: str, error: Exception) -> None:
         self._passing = self._passing + 1 if isinstance(error, PASSING) or ending == "waiting" else 0
         self._retry_after = retry_after_of(error)
+        if isinstance(error, AuthenticationError):
+            self._check.note_not_let_in(self._began)
         self._vitals.last_error = code = code_of(error)
         self._metrics.sync_ended(ending)
         level = logging.ERROR if code == UNEXPECTED else logging.WARNING

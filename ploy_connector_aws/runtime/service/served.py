@@ -153,6 +153,7 @@ class Served:
             self._vitals,
             self._metrics,
             monotonic=self._outfit.health.monotonic,
+            settings_revision=self.wanted.revision,
         )
 
     def _make_tasks(self, _: ExitStack) -> Loop:

@@ -16,7 +16,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable
 from ploy_connector_aws.platform.retry import RetryPolicy
-from ploy_connector_aws.runtime.opening import open_platform
+from ploy_connector_aws.runtime.opening import find_connector, open_platform, refuse_chosen
 from ploy_connector_aws.runtime.settings import CONFIG_FILE_VARIABLE, VARIABLES, IntegrationSettings, OperatorSettings
 from ploy_connector_aws.spec import ConfigurationError, find_connectors
 
@@ -120,6 +120,8 @@ class PlatformSource:
             if self._only in (None, integration.id):
                 try:
                     wanted.append(self._to_wanted(integration))
+                except ConfigurationError as error:
+                    unusable[integration.id] = error
                 except ValidationError:
                     # It would become the name of a file.
                     unusable[f"#{len(unusable) + 1}"] = ConfigurationError("Ploy names an integration by no usable id.")
@@ -142,6 +144,8 @@ class PlatformSource:
     def _to_wanted(self, integration: wire.Integration) -> Wanted:
         own = IntegrationSettings(id=integration.id, connector=integration.connector)
         settings = self._settings.model_copy(update={"integration": own, "config": dict(integration.settings)})
+        if settings.config_overrides:
+            refuse_chosen(settings, find_connector(integration.connector))
         return Wanted(settings, organisation_of(self._settings), integration.revision)
 
 

@@ -34,7 +34,7 @@ class ServedTasks:
         """
         place, settings = self._place, self._place.settings
         with Journal(settings.tasks_path) as journal, self._open_platform() as reporter:
-            TaskLoop(
+            loop = TaskLoop(
                 settings.integration.id,
                 journal=journal,
                 lock_path=settings.tasks_lock_path,
@@ -45,7 +45,9 @@ class ServedTasks:
                 events=_Counted(place, reporter),
                 settings_revision=place.revision,
                 hindrance=lambda: place.wishes.blocked,
-            ).run(stop)
+            )
+            place.wishes.on_report = loop.wake
+            loop.run(stop)
 
     def _open_connector(self) -> Connector:
         return self._place.open_connector().connector

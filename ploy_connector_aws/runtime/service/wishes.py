@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.spec import ConnectionReport, TemporaryError
+from ploy_connector_aws.spec import Check, ConfigurationError, ConnectionReport, ConnectorRefused, TemporaryError
 
 _FIRST = wire.HelloAnswer()
 
@@ -40,8 +40,11 @@ class Wishes:
         self._is_closed = False
         self._asked: list[Wish] = []
         self._refusal: Exception | None = None
-        self.blocked: str | None = None
-        """Why the connection must not be used at all, as the last test of it found; None where it may be."""
+        self._blocking: tuple[Check, ...] = ()
+        self.is_tested = False
+        """Whether a test of the connection was made."""
+        self.on_report: Callable[[], None] = lambda: None
+        """Called after each test of the connection."""
         self.flags: wire.Flags = _FIRST.flags
         self.scan_interval_seconds: float = _FIRST.scan_interval_seconds
         self.poll_interval_seconds: float = _FIRST.poll_interval_seconds
@@ -67,9 +70,20 @@ class Wishes:
             self._on_new_pace()
 
     def note_report(self, report: ConnectionReport) -> None:
-        """Note whether the connection may be used, as a test of it found."""
-        blocking = (check.message for check in report.checks if check.outcome == "failed" and check.is_blocking)
-        self.blocked = next(blocking, None)
+        """Note whether the connection may be used, as a test of it found. What blocks it ends by being proven only."""
+        with self._changed:
+            self._blocking = report.blocking(self._blocking)
+            self.is_tested = True
+        self.on_report()
+
+    @property
+    def blocked(self) -> str | None:
+        """Why the connection must not be used at all, as far as tests of it show; None where it may be."""
+        if self._blocking:
+            return self._blocking[0].message
+        # With settings that open no connector there is nothing to test or use: whatever is tried says so by itself.
+        is_usable = self.is_tested or isinstance(self._refusal, (ConfigurationError, ConnectorRefused))
+        return None if is_usable else "The connection was not tested yet."
 
     def ask(self, *, preview: bool = False) -> wire.SyncSummary:
         """Have a scan made that begins from now on, and wait until it has ended.

@@ -71,7 +71,7 @@ class Desk:
 
     def new_changer(self, **settings: Any) -> AccessChanger:
         config = AwsConfig.from_settings({**self.customer.settings, **self.settings, **settings})
-        self.changers.append(AccessChanger(config, self.clock))
+        self.changers.append(AccessChanger(config, lambda: None, self.clock))
         return self.changers[-1]
 
     def order(self, person: str, thing: str, **more: Any) -> AccessRequest:

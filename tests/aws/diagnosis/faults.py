@@ -59,7 +59,7 @@ def _bound(patient: Patient) -> None:
     patient.bound_by({"Effect": "Allow", "Action": needed, "Resource": "*"})
 
 
-def _scope_writes(patient: Patient) -> None:
+def scope_writes(patient: Patient) -> None:
     writes = ["identitystore:CreateGroupMembership", "identitystore:DeleteGroupMembership"]
     patient.take_away(*writes)
     one_group = f"arn:aws:identitystore:::group/{patient.seeded.groups['admins']}"
@@ -205,7 +205,7 @@ OTHER_FAULTS: dict[str, Fault] = {
         reset,
     ),
     "writes on one group only": Fault(
-        _scope_writes,
+        scope_writes,
         {
             "permission:identitystore:CreateGroupMembership": "warning",
             "permission:identitystore:DeleteGroupMembership": "warning",

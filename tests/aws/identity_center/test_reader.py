@@ -13,7 +13,7 @@ from ploy_connector_aws.aws.permissions import READS
 from ploy_connector_aws.sandbox.aws import Group, Organisation
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from ploy_connector_aws.spec import AuthenticationError, Page
-from tests.aws.conftest import Customer, set_environment
+from tests.aws.conftest import Customer, entries, is_proof, set_environment
 from tests.aws.picture import to_picture
 from tests.aws.tampering import Tamper, in_json, tampered
 
@@ -103,7 +103,7 @@ def test_calls_are_listed_reads_made_in_the_read_session(customer: Customer) -> 
 
     assert {call.session_name for call in others} == {others[0].session_name}
     assert (others[0].session_name or "").startswith("ploy-sync-")
-    assert len(customer.aws.calls.to("AssumeRole")) == 1
+    assert len(entries(customer.aws)) == 1
 
 
 def test_credentials_that_fail_in_mid_sync_stop_everything(customer: Customer) -> None:
@@ -175,7 +175,7 @@ def test_both_quotas_are_used_up_at_the_same_time(customer: Customer, monkeypatc
     seconds = time.monotonic() - started
 
     assert picture.failures == {}
-    assert {call.error_code for call in customer.aws.calls} == {None}
+    assert {call.error_code for call in customer.aws.calls if not is_proof(call)} == {None}
     assert 2 < seconds < 4
 
 

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import Queue
@@ -67,6 +67,7 @@ class Client(Platform):
 
     def take_report(self, progress: wire.CheckProgress) -> wire.CheckStatus:
         self.house.reports[self.integration].append(progress.report)
+        self.house.tested_revisions.append(progress.settings_revision)
         return super().take_report(progress)
 
     def _note_commit(self) -> None:
@@ -125,6 +126,7 @@ class House:
         self.metrics, self.health = Metrics(), Health()
         self.handovers: dict[str, Handover] = {}
         self.served: list[Served] = []
+        self.tested_revisions: list[int | None] = []
         self._lock = threading.Lock()
         self._changes: Queue[None] = Queue()
         self._asked = threading.Event()
@@ -167,8 +169,9 @@ class House:
         client.house, client.integration = self, integration
         return client
 
-    def serve(self, integration: str, **config: Any) -> Served:
-        served = Served(self.wanted(integration, **config), self.outfit, lambda: self._changes.put(None))
+    def serve(self, integration: str, revision: int | None = None, **config: Any) -> Served:
+        wanted = replace(self.wanted(integration, **config), revision=revision)
+        served = Served(wanted, self.outfit, lambda: self._changes.put(None))
         self.served.append(served)
         served.start()
         return served

@@ -6,11 +6,19 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformUnavailable
+from ploy_connector_aws.runtime.lock import SyncLock, SyncRunning
 from ploy_connector_aws.runtime.service.checking import CHECK_EVERY_SECONDS, DailyCheck
 from ploy_connector_aws.runtime.service.polling import Workplace
 from ploy_connector_aws.runtime.service.tasking import _Counted
 from ploy_connector_aws.runtime.service.wishes import Wishes
-from ploy_connector_aws.spec import Check, ConnectionReport, Refused
+from ploy_connector_aws.spec import (
+    AuthenticationError,
+    Check,
+    ConfigurationError,
+    ConnectionReport,
+    Refused,
+    TemporaryError,
+)
 from tests.runtime.double import Source, open_directory
 
 from .house import House
@@ -18,7 +26,13 @@ from .house import House
 OPEN_TO_ALL = ConnectionReport(
     checks=(Check(name="who", outcome="failed", message="Others are let in, too.", is_blocking=True),)
 )
-DRIFTED = ConnectionReport(checks=(Check(name="list", outcome="failed", message="It may not be listed."),))
+MENDED = ConnectionReport(checks=(Check(name="who", outcome="passed", message="Nobody else is let in."),))
+UNKNOWN = ConnectionReport(checks=(Check(name="who", outcome="skipped", message="It could not be asked."),))
+DRIFTED = ConnectionReport(
+    checks=(
+        Check(name="list", outcome="failed", message="It may not be listed.", missing_permissions=("directory:List",)),
+    )
+)
 
 
 class Ear:
@@ -41,6 +55,12 @@ def test_the_first_scan_tests_the_connection_and_tells_ploy_what_drifted(house: 
     assert (house.reports["one"], house.at_ploy("one")) == ([DRIFTED], {"ana", "bo", "g", "h"})
 
 
+def test_ploy_is_told_which_settings_were_tested(house: House) -> None:
+    house.serve("one", revision=5)
+    house.next_commit("one")
+    assert house.tested_revisions == [5]
+
+
 def test_nothing_is_read_of_what_others_could_use_until_it_is_mended(house: House) -> None:
     source = house.sources["one"] = Source(house.sources["one"].world, report=OPEN_TO_ALL)
     wishes = house.serve("one").wishes
@@ -49,7 +69,10 @@ def test_nothing_is_read_of_what_others_could_use_until_it_is_mended(house: Hous
             wishes.ask()
         assert refusal.value.reason == "connection_blocked"
     assert (source.pages, house.counted("ploy_syncs_total")[("failed", "one")] >= 2) == (0, True)
-    source.report = ConnectionReport(checks=())
+    source.report = UNKNOWN
+    with pytest.raises(Refused, match="Others are let in"):
+        wishes.ask()
+    source.report = MENDED
     assert wishes.ask().status == "committed"
     assert house.reports["one"][-1] == source.report
 
@@ -69,17 +92,184 @@ def test_a_test_is_made_again_after_a_day_and_sooner_only_while_blocked() -> Non
         (CHECK_EVERY_SECONDS - 1, DRIFTED),
         (1.0, OPEN_TO_ALL),
         (1.0, OPEN_TO_ALL),
-        (1.0, DRIFTED),
-        (1.0, DRIFTED),
+        (1.0, UNKNOWN),
+        (1.0, MENDED),
+        (1.0, MENDED),
     ):
         now[0] += seconds
         source.report = report
         daily.make_if_due()
         made.append(source.tests)
-    assert made == [1, 1, 2, 3, 4, 4]
-    assert [each.report for each in ear.heard] == [DRIFTED, OPEN_TO_ALL, OPEN_TO_ALL, DRIFTED]
-    assert len({each.check_id for each in ear.heard}) == 4
+    assert made == [1, 1, 2, 3, 4, 5, 5]
+    assert [each.report for each in ear.heard] == [DRIFTED, OPEN_TO_ALL, OPEN_TO_ALL, UNKNOWN, MENDED]
+    assert len({each.check_id for each in ear.heard}) == 5
     assert all(each.is_final for each in ear.heard)
+
+
+@pytest.mark.parametrize(
+    ("reports", "is_blocked"),
+    [
+        ([DRIFTED], False),
+        ([OPEN_TO_ALL, UNKNOWN], True),
+        ([OPEN_TO_ALL, DRIFTED], True),
+        ([OPEN_TO_ALL, ConnectionReport(checks=())], True),
+        ([OPEN_TO_ALL, UNKNOWN, MENDED], False),
+        ([MENDED, UNKNOWN], False),
+    ],
+)
+def test_a_block_ends_only_by_the_very_check_that_set_it(reports: list[ConnectionReport], is_blocked: bool) -> None:
+    wishes, heard = Wishes(), []
+    assert wishes.blocked == "The connection was not tested yet."
+    wishes.on_report = lambda: heard.append(wishes.blocked)
+    for report in reports:
+        wishes.note_report(report)
+    assert (wishes.blocked, len(heard)) == ("Others are let in, too." if is_blocked else None, len(reports))
+
+
+def test_settings_that_open_no_connector_let_tasks_say_so_themselves() -> None:
+    wishes = Wishes()
+    wishes.refuse(SyncRunning("Another sync is running."))
+    assert wishes.blocked == "The connection was not tested yet."
+    wishes.refuse(ConfigurationError("The setting region is wrong."))
+    assert wishes.blocked is None
+    wishes.note_report(OPEN_TO_ALL)
+    assert wishes.blocked == "Others are let in, too."
+
+
+def test_what_ploy_could_not_be_told_is_told_with_the_next_scan_and_not_tested_again() -> None:
+    source, ear, wishes = Source(report=DRIFTED), Ear(), Wishes()
+    daily = DailyCheck("one", open_directory(source), ear, wishes, lambda: 0.0)  # type: ignore[arg-type]
+    ear.is_deaf = True
+    for _ in range(2):
+        daily.make_if_due()
+    ear.is_deaf = False
+    for _ in range(2):
+        daily.make_if_due()
+    assert [each.report for each in ear.heard] == [DRIFTED] * 3
+    assert (len({each.check_id for each in ear.heard}), source.tests) == (1, 1)
+
+
+def test_a_test_that_fails_is_told_and_nothing_is_read_before_one_could_be_made(house: House) -> None:
+    source = house.sources["one"]
+
+    def fail() -> None:
+        raise RuntimeError("secret")
+
+    source.on_test = fail
+    wishes = house.serve("one").wishes
+    with pytest.raises(TemporaryError, match="before the connection could be tested"):
+        wishes.ask()
+    assert (source.pages, wishes.blocked) == (0, "The connection was not tested yet.")
+    (check,) = house.reports["one"][-1].checks
+    assert (check.name, check.outcome) == ("connection-test", "failed")
+    assert "RuntimeError" in check.message
+    assert "secret" not in str(house.reports["one"])
+    source.on_test = lambda: None
+    assert wishes.ask().status == "committed"
+
+
+def test_a_later_test_that_fails_is_told_and_made_again_soon() -> None:
+    source, ear, wishes, now = Source(report=MENDED), Ear(), Wishes(), [0.0]
+    daily = DailyCheck("one", open_directory(source), ear, wishes, lambda: now[0])  # type: ignore[arg-type]
+    daily.require_usable()
+    now[0] = CHECK_EVERY_SECONDS
+
+    def fail() -> None:
+        raise TemporaryError("AWS is busy.", fix="Wait.")
+
+    source.on_test = fail
+    daily.require_usable()
+    assert (ear.heard[-1].report.checks[0].message, ear.heard[-1].report.checks[0].fix) == (
+        "The connection could not be tested. AWS is busy.",
+        "Wait.",
+    )
+    source.on_test = lambda: None
+    for _ in range(2):
+        daily.require_usable()
+    assert (source.tests, ear.heard[-1].report) == (3, MENDED)
+
+
+def test_what_a_scan_was_newly_denied_is_tested_at_once_and_once(house: House) -> None:
+    source = house.sources["one"]
+    wishes = house.serve("one").wishes
+    wishes.ask()
+    tested = source.tests
+    source.denied, source.report = frozenset({"users"}), DRIFTED
+    wishes.ask()
+    house.until(lambda: house.reports["one"][-1:] == [DRIFTED])
+    for _ in range(3):
+        wishes.ask()
+    assert source.tests == tested + 1
+    source.denied, source.report = frozenset(), MENDED
+    wishes.ask()
+    house.until(lambda: house.reports["one"][-1:] == [MENDED])
+
+
+def test_what_the_first_test_found_missing_is_no_news_after_the_first_scan(house: House) -> None:
+    source = house.sources["one"]
+    source.denied, source.report = frozenset({"users"}), DRIFTED
+    wishes = house.serve("one").wishes
+    for _ in range(3):
+        wishes.ask()
+    assert source.tests == 1
+
+
+def test_a_scan_that_is_not_let_in_is_followed_by_a_test(house: House) -> None:
+    source = house.sources["one"]
+    wishes = house.serve("one").wishes
+    wishes.ask()
+    tested = source.tests
+
+    def refuse() -> None:
+        raise AuthenticationError("The role is gone.")
+
+    source.on_begin, source.report = refuse, DRIFTED
+    wishes.ask()
+    house.until(lambda: house.reports["one"][-1:] == [DRIFTED])
+    assert source.tests == tested + 1
+
+
+def test_a_scan_that_is_not_let_in_just_after_the_test_is_not_followed_by_another(house: House) -> None:
+    source = house.sources["one"]
+
+    def refuse() -> None:
+        raise AuthenticationError("The role is gone.")
+
+    source.on_begin = refuse
+    wishes = house.serve("one").wishes
+    wishes.ask()
+    wishes.ask(preview=True)  # answered once all is done that the scan calls for
+    assert source.tests == 1
+
+
+def test_a_preview_reads_nothing_of_what_others_could_use(house: House) -> None:
+    source = house.sources["one"] = Source(house.sources["one"].world, report=OPEN_TO_ALL)
+    wishes = house.serve("one").wishes
+    with pytest.raises(Refused, match="Others are let in"):
+        wishes.ask(preview=True)
+    assert source.pages == 0
+    source.report = MENDED
+    assert wishes.ask(preview=True).status == "previewed"
+
+
+def test_tasks_need_not_wait_for_a_scan_that_another_process_keeps_from_being_made(house: House) -> None:
+    settings = house.wanted("one").settings
+    settings.lock_path.parent.mkdir(parents=True)
+    with SyncLock(settings.lock_path):
+        wishes = house.serve("one").wishes
+        house.until(lambda: wishes.is_tested)
+        with pytest.raises(SyncRunning):
+            wishes.ask()
+    assert (wishes.blocked, house.reports["one"]) == (None, [ConnectionReport(checks=())])
+
+
+def test_tasks_need_not_wait_for_a_snapshot_file_that_cannot_be_used(house: House) -> None:
+    path = house.wanted("one").settings.snapshot_path
+    path.parent.mkdir(parents=True)
+    path.write_text("not a database")
+    wishes = house.serve("one").wishes
+    house.until(lambda: wishes.is_tested)
+    assert (wishes.blocked, house.sources["one"].pages) == (None, 0)
 
 
 def test_a_test_does_not_wait_again_and_again_for_a_ploy_in_trouble(house: House) -> None:

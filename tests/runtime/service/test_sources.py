@@ -50,6 +50,18 @@ def wanted_by(source: Source) -> dict[str, tuple[str, Any]]:
     return {each.id: (each.settings.integration.connector, each.settings.config) for each in source.read().wanted}
 
 
+@pytest.mark.usefixtures("introduced")
+def test_an_external_id_from_the_environment_is_not_put_over_ploys() -> None:
+    answer = {"integrations": [integration("int-1", external_id="made-by-ploy-0001")]}
+    respx.get(API).mock(return_value=httpx.Response(200, json=answer))
+    (source,) = to_sources([settings().model_copy(update={"config_overrides": {"external_id": "chosen-0001"}})])
+    found = source.read()
+    assert (found.wanted, list(found.unusable)) == ((), ["int-1"])
+    assert "made at random for each integration" in str(found.unusable["int-1"])
+    (source,) = to_sources([settings().model_copy(update={"config_overrides": {"region": "eu-west-1"}})])
+    assert [each.id for each in source.read().wanted] == ["int-1"]
+
+
 def test_a_file_with_settings_is_one_integration_and_asks_nobody() -> None:
     (source,) = to_sources([settings(id="int-1", config={"region": "eu-west-1"})])
     assert wanted_by(source) == {"int-1": ("aws", {"region": "eu-west-1"})}

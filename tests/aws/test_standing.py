@@ -1,0 +1,163 @@
+"""What is known of a role: proven for a day, shared by who uses the same one, blocked until the very check passes."""
+
+from __future__ import annotations
+
+import pytest
+
+from ploy_connector_aws.aws.standing import EXACT, PROOF_LASTS_SECONDS, REQUIRED, Standing, standing_of
+from ploy_connector_aws.config import AwsConfig
+from ploy_connector_aws.spec import AuthenticationError, Check, ConnectionReport, TemporaryError
+from ploy_connector_aws.spec.reports import CheckOutcome
+from tests.test_config import SETTINGS
+
+
+def report(**outcomes: CheckOutcome) -> ConnectionReport:
+    """A report whose failed checks block; the names' underscores stand for dashes."""
+    return ConnectionReport(
+        checks=tuple(
+            Check(name=name.replace("_", "-"), outcome=outcome, message=f"{name}.", is_blocking=outcome == "failed")
+            for name, outcome in outcomes.items()
+        )
+    )
+
+
+MENDED = report(external_id_required="passed", external_id_exact="passed", trust_policy="passed")
+PROVEN = report(external_id_required="passed", external_id_exact="passed")
+OPEN = report(external_id_required="failed", external_id_exact="passed")
+WEAK = report(external_id_required="passed", external_id_exact="passed", trust_policy="failed")
+
+
+class Role:
+    """A role that is proven with the same result each time, by a clock of its own."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.answer = PROVEN
+        self.proofs = 0
+        self.standing = Standing(lambda: self.seconds)
+
+    def prove(self) -> ConnectionReport:
+        self.proofs += 1
+        return self.answer
+
+    def is_usable(self) -> bool:
+        try:
+            self.standing.require(self.prove)
+        except AuthenticationError:
+            return False
+        return True
+
+
+def test_a_proof_lasts_as_long_as_a_day_s_test() -> None:
+    role = Role()
+    assert [role.is_usable(), role.is_usable(), role.proofs] == [True, True, 1]
+    role.seconds = PROOF_LASTS_SECONDS - 1
+    assert [role.is_usable(), role.proofs] == [True, 1]
+    role.seconds, role.answer = PROOF_LASTS_SECONDS, OPEN
+    assert [role.is_usable(), role.proofs] == [False, 2]
+
+
+def test_a_connection_test_that_proves_it_counts_from_when_it_began() -> None:
+    role = Role()
+
+    def slow_test() -> ConnectionReport:
+        role.seconds += 100
+        return PROVEN
+
+    role.standing.learn(slow_test)
+    role.seconds = PROOF_LASTS_SECONDS - 1
+    assert [role.is_usable(), role.proofs] == [True, 0]
+    role.seconds = PROOF_LASTS_SECONDS
+    assert [role.is_usable(), role.proofs] == [True, 1]
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        ConnectionReport(checks=()),
+        report(external_id_required="skipped", external_id_exact="skipped", trust_policy="skipped"),
+        ConnectionReport(checks=(Check(name=REQUIRED, outcome="failed", message="It could not be found out."),)),
+        PROVEN,
+    ],
+)
+def test_a_test_in_which_the_blocking_check_is_not_made_ends_no_block(later: ConnectionReport) -> None:
+    role = Role()
+    role.standing.learn(lambda: WEAK)
+    role.standing.learn(lambda: later)
+    assert [role.is_usable(), role.proofs] == [False, 0]
+    role.standing.learn(lambda: MENDED)
+    assert [role.is_usable(), role.proofs] == [True, 0]
+
+
+def test_what_the_proof_found_open_is_tried_again_whenever_it_is_to_be_used() -> None:
+    role = Role()
+    role.answer = OPEN
+    assert [role.is_usable(), role.is_usable(), role.proofs] == [False, False, 2]
+    role.answer = PROVEN
+    assert [role.is_usable(), role.is_usable(), role.proofs] == [True, True, 3]
+
+
+def test_a_test_without_the_two_entries_that_must_fail_proves_nothing() -> None:
+    role = Role()
+    role.answer = OPEN
+    role.standing.learn(lambda: report(external_id_required="passed", trust_policy="passed"))
+    assert [role.is_usable(), role.proofs] == [False, 1]
+
+
+def test_a_test_that_began_before_a_block_does_not_end_it() -> None:
+    role = Role()
+
+    def test_while_another_finds_it_open() -> ConnectionReport:
+        role.seconds += 1
+        role.standing.learn(lambda: WEAK)
+        role.seconds += 1
+        return MENDED
+
+    role.standing.learn(test_while_another_finds_it_open)
+    assert not role.is_usable()
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (report(external_id_required="passed", external_id_exact="skipped"), "external_id_exact."),
+        (report(external_id_required="passed"), "The proof was not made."),
+        (ConnectionReport(checks=()), "The proof was not made."),
+    ],
+)
+def test_a_proof_that_was_not_made_in_full_is_none(answer: ConnectionReport, why: str) -> None:
+    role = Role()
+    role.answer = answer
+    with pytest.raises(TemporaryError) as refused:
+        role.is_usable()
+    assert refused.value.message.endswith(why)
+    role.answer = PROVEN
+    assert role.is_usable()
+
+
+def test_the_error_says_what_was_found_and_the_fix() -> None:
+    found = Check(
+        name=EXACT, outcome="failed", message="It is open.", fix="Shut it.", request_id="q1", is_blocking=True
+    )
+    standing = Standing()
+    standing.learn(lambda: ConnectionReport(checks=(found,)))
+    with pytest.raises(AuthenticationError) as refused:
+        standing.require(lambda: ConnectionReport(checks=(found,)))
+    assert (refused.value.message.endswith(" It is open."), refused.value.fix, refused.value.request_id) == (
+        True,
+        "Shut it.",
+        "q1",
+    )
+
+
+def test_who_uses_the_same_role_with_the_same_external_id_for_one_organisation_shares_what_is_known() -> None:
+    config = AwsConfig.from_settings(SETTINGS)
+    one = standing_of(config, "acme")
+    other_scopes = AwsConfig.from_settings({**SETTINGS, "scopes": ["iam"]})
+    other_id = AwsConfig.from_settings({**SETTINGS, "external_id": "another-external-id-0001"})
+    other_role = AwsConfig.from_settings({**SETTINGS, "role_arn": f"{config.role_arn}2"})
+
+    assert standing_of(other_scopes, "acme") is one
+    assert len({id(one), *(id(standing_of(each, "acme")) for each in (other_id, other_role))}) >= 2
+    assert all(standing_of(each, "acme") is not one for each in (other_id, other_role))
+    assert standing_of(config, "globex") is not one

@@ -1,0 +1,70 @@
+"""The tasks of an integration that is served wait for the first test of its connection, and no longer than for that."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ploy_connector_aws.runtime.opening import Opened
+from ploy_connector_aws.runtime.service.metrics import Metrics
+from ploy_connector_aws.runtime.service.polling import Workplace
+from ploy_connector_aws.runtime.service.tasking import ServedTasks
+from ploy_connector_aws.runtime.service.wishes import Wishes
+from ploy_connector_aws.runtime.settings import IntegrationSettings, OperatorSettings, StateSettings
+from ploy_connector_aws.spec import Check, ConnectionReport
+from tests.runtime.tasks.club import Club, open_club
+from tests.runtime.tasks.queue import Queue
+
+from .house import PATIENCE
+
+PASSED = ConnectionReport(checks=(Check(name="who", outcome="passed", message="Nobody else is let in."),))
+SECONDS_BETWEEN_POLLS = 10
+"""What the queue answers; each poll has the workers look again, too."""
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def until_polled(queue: Queue, times: int) -> Callable[[], bool]:
+    """Gives what waits until the queue was asked so often."""
+    polled = threading.Event()
+
+    def count(name: str) -> None:
+        if queue.calls.count("lease_tasks") >= times and name == "lease_tasks":
+            polled.set()
+
+    queue.before = count
+    return lambda: polled.wait(PATIENCE)
+
+
+def test_a_task_begins_as_soon_as_the_first_test_was_made_and_not_before(tmp_path: Path) -> None:
+    clock: Any = now
+    queue, club, wishes, stop = Queue(clock), Club(now), Wishes(), threading.Event()
+    queue.order("grant", "ann", "g")
+    begun = threading.Event()
+    club.on_call = lambda _: begun.set()
+    was_polled = until_polled(queue, 2)
+    platform: Any = queue
+    place = Workplace(
+        OperatorSettings(integration=IntegrationSettings(id="one"), state=StateSettings(dir=tmp_path)),
+        None,
+        lambda: Opened(open_club(club), "0" * 64),
+        lambda: platform,
+        wishes,
+        Metrics().of("one", "club"),
+    )
+    thread = threading.Thread(target=ServedTasks(place).run, args=(stop,), daemon=True)
+    thread.start()
+    try:
+        assert was_polled()
+        assert (begun.wait(0.3), queue.entries["t1"].state) == (False, "leased")
+        wishes.note_report(PASSED)
+        assert begun.wait(SECONDS_BETWEEN_POLLS / 2), "it waits for the next poll"
+    finally:
+        stop.set()
+        thread.join(PATIENCE)
+    assert queue.entries["t1"].state == "done"
