@@ -131,6 +131,7 @@ def test_where_nothing_was_closed_no_session_is_said_to_live_on(visitor: Visitor
         ("u1", True, 1, "Reader Cannot be revoked here: Reader Grant a group instead."),
         ("u1", True, 1, "Reader through Engineers"),
         ("off", False, 1, "Nothing can be granted here. The account is disabled."),
+        ("machine", False, 0, "Belongs to here"),
         ("machine", False, 0, f"Nothing can be granted or revoked here. {FIXED}"),
     ],
 )
