@@ -119,8 +119,12 @@ def test_a_revoke_always_says_what_cannot_be_seen_and_as_of_when_nothing_else_is
     assert "Doors of other houses." in page
 
 
-def test_where_nothing_was_closed_no_session_is_said_to_live_on(visitor: Visitor, acme: Customer) -> None:
-    page = text(visitor.get(preview(visitor, acme, removed=(), sessions_end_by=acme.clock.now)).text)
+def test_where_nothing_would_change_there_is_nothing_to_order_and_no_session_is_said_to_live_on(
+    visitor: Visitor, acme: Customer
+) -> None:
+    shown = visitor.get(preview(visitor, acme, removed=(), sessions_end_by=acme.clock.now)).text
+    page = text(shown)
+    assert "Revoke <bdi>g1</bdi></button>" not in shown
     assert "Nothing would change: it is not held." in page
     assert ("Sessions" in page, "What it would close" in page) == (False, False)
 
