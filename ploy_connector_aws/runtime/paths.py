@@ -108,8 +108,9 @@ class PathFinder:
 
     def _through(self, account_id: str, entitlement_id: str) -> tuple[str, ...]:
         rows = self._db.execute(
-            "SELECT DISTINCT e.entitlement FROM edges e JOIN leading l ON l.entitlement = e.entitlement"
-            " WHERE e.kind = 'account' AND e.principal = ? AND e.entitlement != ? ORDER BY e.entitlement LIMIT ?",
+            "SELECT DISTINCT entitlement FROM edges INDEXED BY edges_by_principal WHERE kind = 'account'"
+            " AND principal = ? AND entitlement != ? AND entitlement IN (SELECT entitlement FROM leading)"
+            " ORDER BY entitlement LIMIT ?",
             (account_id, entitlement_id, MOST_THROUGH),
         )
         return tuple(row[0] for row in rows)

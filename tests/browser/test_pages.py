@@ -108,6 +108,7 @@ def test_names_from_elsewhere_are_text_and_nothing_else(page: Page, ploy: LocalP
         scripts = page.locator("script").evaluate_all("each => each.map(one => one.getAttribute('src'))")
         assert scripts == ["/app/static/page.js"], path
         assert page.locator("main img, main script").count() == 0, path
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
     page.goto(f"{at}/account?id=u1")
     assert page.get_by_role("heading", name=EVIL, exact=True).count() == 1
 

@@ -66,13 +66,15 @@ def test_who_holds_an_entitlement_is_found_by_every_way_once_and_in_the_order_of
         Page(scope="groups", records=tuple(group(id_) for id_ in ("g", "h", "role")), complete=True),
         Page(scope="grants", records=(*edges, *(membership(*pair) for pair in held)), complete=True),
     )
-    commit(store, *proven, Page(scope="late", records=(membership("u-3", "h"),), complete=True))
+    commit(
+        store, *proven, Page(scope="late", records=(membership("u-3", "h"), membership("u-2", "role")), complete=True)
+    )
     commit(store, *proven, Page(scope="late", failure=DENIED))
     finder = PathFinder(store, Overlay(committed(store)))
     everyone = (
         Holder("u-3", is_direct=False, through=("h",), is_unproven=True),
         Holder("ann", is_direct=True, through=("h",), is_unproven=False),
-        Holder("u-2", is_direct=False, through=("g", "h"), is_unproven=False),
+        Holder("u-2", is_direct=True, through=("g", "h"), is_unproven=False),
     )
     assert finder.holders_of("role") == (3, everyone)
     assert finder.holders_of("role", offset=1, limit=1) == (3, everyone[1:2])

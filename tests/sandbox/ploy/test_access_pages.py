@@ -96,7 +96,7 @@ def test_a_preview_that_was_made_long_ago_is_refused_and_looked_at_again(visitor
     assert ("Look again</button>" in page, "Revoke <bdi>g1</bdi></button>" in page) == (True, False)
 
 
-def test_an_order_outlives_the_preview_and_a_restart_of_the_page(visitor: Visitor, acme: Customer) -> None:
+def test_an_order_is_found_again_also_when_its_preview_is_old(visitor: Visitor, acme: Customer) -> None:
     where = preview(visitor, acme)
     first = visitor.fill(where).headers["location"]
     acme.clock.pass_by(hours=2)
@@ -119,8 +119,12 @@ def test_a_revoke_always_says_what_cannot_be_seen_and_as_of_when_nothing_else_is
     assert "Doors of other houses." in page
 
 
-def test_where_nothing_was_closed_no_session_is_said_to_live_on(visitor: Visitor, acme: Customer) -> None:
-    page = text(visitor.get(preview(visitor, acme, removed=(), sessions_end_by=acme.clock.now)).text)
+def test_where_nothing_would_change_there_is_nothing_to_order_and_no_session_is_said_to_live_on(
+    visitor: Visitor, acme: Customer
+) -> None:
+    shown = visitor.get(preview(visitor, acme, removed=(), sessions_end_by=acme.clock.now)).text
+    page = text(shown)
+    assert "Revoke <bdi>g1</bdi></button>" not in shown
     assert "Nothing would change: it is not held." in page
     assert ("Sessions" in page, "What it would close" in page) == (False, False)
 
@@ -131,6 +135,7 @@ def test_where_nothing_was_closed_no_session_is_said_to_live_on(visitor: Visitor
         ("u1", True, 1, "Reader Cannot be revoked here: Reader Grant a group instead."),
         ("u1", True, 1, "Reader through Engineers"),
         ("off", False, 1, "Nothing can be granted here. The account is disabled."),
+        ("machine", False, 0, "Belongs to here"),
         ("machine", False, 0, f"Nothing can be granted or revoked here. {FIXED}"),
     ],
 )
@@ -186,6 +191,7 @@ def test_an_entitlement_says_who_holds_it_and_how_a_page_at_a_time(visitor: Visi
     assert ["u049" in pages[0], "u050" in pages[0], "u059" in pages[1]] == [True, False, True]
     assert "51 to 60 of 60" in pages[1]
     assert visitor.get(at(acme, "/entitlement?id=none")).status_code == 404
+    assert visitor.get(at(acme, f"/entitlement?id=g2&offset={10**30}")).status_code == 200
     assert "/entitlement?id=g2" in visitor.get(at(acme, "/entitlements")).text
 
 
@@ -213,16 +219,32 @@ def test_a_test_that_found_trouble_is_no_success(
     assert "light</strong> <span" in page
 
 
+def test_a_button_that_is_pressed_twice_while_the_first_is_worked_on_is_no_error(
+    visitor: Visitor, acme: Customer
+) -> None:
+    acme.sync(USERS, *accounts(12))
+    acme.sync(USERS, account("u000"))
+    held_sync, token = acme.ploy.held(acme.id), visitor.token()
+    assert held_sync is not None
+    path = at(acme, f"/syncs/{held_sync.id}/approve")
+    with ThreadPoolExecutor(8) as crowd:
+        answers = list(crowd.map(lambda _: visitor.post(path, data={"form_token": token}), range(8)))
+    assert [answer.status_code for answer in answers] == [303] * 8
+    assert (len(acme.ploy.generations(acme.id)), acme.record_ids) == (2, ["u000"])
+
+
 def test_what_was_decided_before_is_no_error_when_the_button_is_pressed_again(visitor: Visitor, acme: Customer) -> None:
     acme.sync(USERS, *accounts(12))
     acme.sync(USERS, account("u000"))
     held_sync = acme.ploy.held(acme.id)
     assert held_sync is not None
-    approve = at(acme, f"/syncs/{held_sync.id}/approve")
-    for said in ("Approved: it is visible as generation 2.", "It was approved already, as generation 2."):
-        answer = visitor.fill(approve)
+    sentences = ("Approved: it is visible as generation 2.", "It was approved already, and is visible.")
+    for button, said in (("approve", sentences[0]), ("approve", sentences[1]), ("reject", sentences[1])):
+        answer = visitor.fill(at(acme, f"/syncs/{held_sync.id}/{button}"))
         assert answer.status_code == 303
         assert said in visitor.get(answer.headers["location"]).text
+    assert acme.record_ids == ["u000"]
+    assert visitor.fill(at(acme, "/syncs/none/approve")).status_code == 404
 
     worker = Worker(acme)
     worker.order("grant")

@@ -14,6 +14,7 @@ from .visits import Visitor
 router = APIRouter()
 
 _SHOWN = 50
+_LONGEST_LIST = 1_000_000_000
 
 
 @router.get("/integrations/{integration_id}/entitlement")
@@ -24,7 +25,7 @@ def show_entitlement(
     offset: int = 0,
 ) -> Response:
     """Show an entitlement, with a page of its holders."""
-    enabled, offset = visit.integration(integration_id), max(0, offset)
+    enabled, offset = visit.integration(integration_id), min(max(0, offset), _LONGEST_LIST)
     browser = visit.ploy.browser(integration_id)
     found = browser.record("entitlement", id)
     if found is None:

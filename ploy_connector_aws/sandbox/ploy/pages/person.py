@@ -58,6 +58,7 @@ def show_account(
         tab="accounts",
         account=every.account,
         name=name_of(every.account.content, every.account.id),
+        home=name_of(every.resources.get(every.home, {}), every.home) if every.home else None,
         fixed=every.account.content.get("not_grantable_reason"),
         ungranted=why_given_nothing(every.account.content),
         through=name_of(every.entitlements.get(through, {}), through),

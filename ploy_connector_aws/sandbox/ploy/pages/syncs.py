@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 from fastapi import APIRouter
@@ -11,6 +13,7 @@ from starlette.responses import Response
 from ploy_connector_aws.runtime.changes import ChangeKind
 from ploy_connector_aws.sandbox.ploy.differences import Named
 from ploy_connector_aws.sandbox.ploy.ledger import Generation, Sync
+from ploy_connector_aws.sandbox.ploy.problems import Refusal
 from ploy_connector_aws.spec.records import RecordType
 
 from .rendering import render_page
@@ -33,6 +36,13 @@ class Group(NamedTuple):
     type: RecordType
     amount: int
     first: tuple[Named, ...]
+
+
+_DECIDED: dict[str, str] = {
+    "committed": "It was approved already, and is visible.",
+    "rejected": "It was rejected already: what was visible before stays.",
+    "replaced": "A newer sync took its place before: nothing was changed now.",
+}
 
 
 @router.get("/integrations/{integration_id}/syncs")
@@ -105,11 +115,9 @@ def show_changes(
 def approve(visit: Visitor, integration_id: str, sync_id: str) -> Response:
     """Make a held commit visible."""
     visit.integration(integration_id)
-    if (before := _approved(visit, integration_id, sync_id)) is not None:  # the button may have been pressed twice
-        visit.say(f"It was approved already, as generation {before.number}.")
-        return go_to(f"/integrations/{integration_id}/syncs/{sync_id}")
-    answer = visit.ploy.approve(integration_id, sync_id)
-    visit.say(f"Approved: it is visible as generation {answer.generation}.")
+    with _once(visit, integration_id, sync_id):
+        answer = visit.ploy.approve(integration_id, sync_id)
+        visit.say(f"Approved: it is visible as generation {answer.generation}.")
     return go_to(f"/integrations/{integration_id}/syncs/{sync_id}")
 
 
@@ -117,15 +125,24 @@ def approve(visit: Visitor, integration_id: str, sync_id: str) -> Response:
 def reject(visit: Visitor, integration_id: str, sync_id: str) -> Response:
     """Drop a held commit."""
     visit.integration(integration_id)
-    visit.ploy.reject(integration_id, sync_id)
-    visit.say("Rejected: what was visible before stays.")
+    with _once(visit, integration_id, sync_id):
+        visit.ploy.reject(integration_id, sync_id)
+        visit.say("Rejected: what was visible before stays.")
     return go_to(f"/integrations/{integration_id}/syncs/{sync_id}")
 
 
-def _approved(visit: Visit, integration_id: str, sync_id: str) -> Generation | None:
-    """The generation that came of a held commit, where a person approved it before."""
-    found = (each for each in visit.ploy.generations(integration_id) if each.sync_id == sync_id and each.is_approved)
-    return next(found, None)
+@contextmanager
+def _once(visit: Visit, integration_id: str, sync_id: str) -> Iterator[None]:
+    """Say of what was decided before that it was: the button may have been pressed twice, also while the first was
+    worked on, or by two persons."""
+    try:
+        yield
+    except Refusal:
+        found = (_DECIDED.get(each.state) for each in visit.ploy.syncs(integration_id) if each.id == sync_id)
+        decided = next(found, None)
+        if decided is None:
+            raise
+        visit.say(decided)
 
 
 @router.get("/integrations/{integration_id}/unproven")

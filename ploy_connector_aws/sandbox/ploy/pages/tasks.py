@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.sandbox.ploy.obstacles import require_way
+from ploy_connector_aws.sandbox.ploy.registry import NotAllowed
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.spec.records import RecordKey, RecordType
 
@@ -69,9 +72,7 @@ def resolve(visit: Visitor, integration_id: str, task_id: str, form: SentForm) -
     note = first(form, "note")
     if not note:
         raise HTTPException(422, "Say what was done about it, so that others can read it later.")
-    if _is_decided(visit, integration_id, task_id):
-        visit.say(_DECIDED)
-    else:
+    with _once(visit, integration_id, task_id):
         visit.ploy.resolve_task(integration_id, task_id, note[:2000])
         visit.say("Resolved.")
     return go_to(f"/integrations/{integration_id}/tasks/{task_id}")
@@ -81,13 +82,11 @@ def resolve(visit: Visitor, integration_id: str, task_id: str, form: SentForm) -
 def order_again(visit: Visitor, integration_id: str, task_id: str) -> Response:
     """Order what became a manual task once more."""
     enabled, old = visit.integration(integration_id), visit.ploy.task(integration_id, task_id)
-    if _is_decided(visit, integration_id, task_id):
-        visit.say(_DECIDED)
-        return go_to(f"/integrations/{integration_id}/tasks/{task_id}")
-    require_way(enabled, old.kind, old.preview)
-    task = visit.ploy.order_again(integration_id, task_id)
-    visit.say("Ordered again, as a new task.")
-    return go_to(f"/integrations/{integration_id}/tasks/{task.id}")
+    with _once(visit, integration_id, task_id):
+        require_way(enabled, old.kind, old.preview)
+        task_id = visit.ploy.order_again(integration_id, task_id).id
+        visit.say("Ordered again, as a new task.")
+    return go_to(f"/integrations/{integration_id}/tasks/{task_id}")
 
 
 def check_values(visit: Visit, integration_id: str, task_id: str, *, is_whole: bool = False) -> dict[str, Any]:
@@ -123,9 +122,15 @@ def names_for(visit: Visit, integration_id: str, tasks: list[OrderedTask]) -> di
     return {key.id: name for key, name in visit.ploy.browser(integration_id).names(keys).items()}
 
 
-def _is_decided(visit: Visit, integration_id: str, task_id: str) -> bool:
-    """Whether a person was done with a task before: the button may have been pressed twice."""
-    return visit.ploy.task(integration_id, task_id).resolved_at is not None
+@contextmanager
+def _once(visit: Visit, integration_id: str, task_id: str) -> Iterator[None]:
+    """Say of a task that a person was done with before that it is so: the button may have been pressed twice."""
+    try:
+        yield
+    except NotAllowed:
+        if visit.ploy.task(integration_id, task_id).resolved_at is None:
+            raise
+        visit.say(_DECIDED)
 
 
 def _sync_id(visit: Visit, integration_id: str, task: OrderedTask) -> str | None:
