@@ -38,22 +38,33 @@ class ScopeReport(_Model):
     endings: dict[str, int] = Field(description="How many ended so; 'not_reached' for those that did not end.")
     unproven: tuple[UnprovenScope, ...] = Field(default=(), description=f"The first {SCOPES_NAMED}, by name.")
     unproven_count: int = 0
+    excluded: tuple[Scope, ...] = Field(default=(), description="The first that the settings switch off, as many.")
+    gone: tuple[Scope, ...] = Field(default=(), description="The first that do not exist any more, as many.")
 
     @classmethod
     def of(cls, run: Run) -> ScopeReport:
         """Make the report of a run that was compared."""
         endings: dict[str, int] = {}
         unproven: list[UnprovenScope] = []
+        named: dict[str, list[Scope]] = {"excluded": [], "gone": []}
         count = 0
         for scope in run.scopes():
             if scope.is_announced:
                 ending = scope.ending or "not_reached"
                 endings[ending] = endings.get(ending, 0) + 1
+                if len(named.get(ending, ())) < SCOPES_NAMED and ending in named:
+                    named[ending].append(scope.name)
             if scope.unproven_since is not None:
                 count += 1
                 if len(unproven) < SCOPES_NAMED:
                     unproven.append(UnprovenScope(scope=scope.name, since=scope.unproven_since, failure=scope.failure))
-        return cls(endings=endings, unproven=tuple(unproven), unproven_count=count)
+        return cls(
+            endings=endings,
+            unproven=tuple(unproven),
+            unproven_count=count,
+            excluded=tuple(named["excluded"]),
+            gone=tuple(named["gone"]),
+        )
 
 
 class HistoryEntry(_Model):

@@ -68,6 +68,20 @@ class Differences:
             shown = islice(found, offset, offset + limit)
             return tuple(Named(key.id, _name(pictures, key, before)) for key, before in shown)
 
+    def list_retained(self, only: RecordType, *, offset: int = 0, limit: int) -> tuple[Named, ...]:
+        """Name the records of a type that are kept without proof.
+
+        Args:
+            only: The type.
+            offset: So many of them, by id, are passed over.
+            limit: So many are named at the most.
+        """
+        with Store(self._path) as store:
+            store.connection.execute("BEGIN")
+            run = store.baseline
+            keys = changed_keys(store, run, "retained_unproven", only) if run is not None else iter(())
+            return tuple(Named(key.id, _name([run], key, None)) for key in islice(keys, offset, offset + limit))
+
 
 def _name(pictures: Sequence[Run | None], key: RecordKey, before: dict[str, Any] | None) -> str:
     content = _content(pictures, key) or before or {}

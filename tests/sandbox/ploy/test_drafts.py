@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -35,6 +39,17 @@ HALL = CLUB.model_copy(
 )
 
 
+@contextmanager
+def taking_turns_often() -> Iterator[None]:
+    """Let threads come in each other's way."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
 def begin(visitor: Visitor) -> str:
     return visitor.fill("/app/setup/club").headers["location"].split("/")[3]
 
@@ -49,8 +64,14 @@ def test_who_asks_twice_gets_one_set_up_until_something_of_it_is_answered(
     other = enroll("Other")
     for each in (acme, other):
         each.client.put_manifest(CLUB)
-    with ThreadPoolExecutor(8) as pool:
-        begun = set(pool.map(lambda _: acme.ploy.admission.begin(acme.organisation_id, "club"), range(16)))
+    all_at_once = threading.Barrier(8)
+
+    def ask(_: int) -> str:
+        all_at_once.wait()
+        return acme.ploy.admission.begin(acme.organisation_id, "club")
+
+    with ThreadPoolExecutor(8) as pool, taking_turns_often():
+        begun = set(pool.map(ask, range(8)))
     assert begun == {begin(visitor)}
     (own,) = begun
     assert other.ploy.admission.begin(other.organisation_id, "club") != own

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.errors import IntegrationUnknown
 from ploy_connector_aws.sandbox.ploy.obstacles import find_obstacle
 
 from .conftest import USERS, Customer, account
@@ -157,3 +158,20 @@ def test_a_set_up_is_not_tested_while_it_is_paused(acme: Customer, visitor: Visi
     assert ("Test the connection</button>" in shown, "The integration is paused" in shown) == (False, True)
     assert visitor.fill(step, address="a.b").status_code == 409
     assert (acme.ploy.tasks(own), acme.ploy.integration(own).is_enabled) == ([], False)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_what_is_said_to_be_in_the_way_is_what_keeps_a_task_from_every_runtime(acme: Customer, state: str) -> None:
+    worker = Worker(acme)
+    orders = [worker.order("check"), worker.order("sync"), worker.order("grant", preview=True), worker.order("revoke")]
+    STATES[state][0](acme)
+    enabled = acme.ploy.integration(acme.id)
+    free = [each.id for each in orders if find_obstacle(enabled, each.kind, each.preview) is None]
+
+    acme.client.integrations()
+    try:
+        given = worker.lease_ids()
+    except IntegrationUnknown:
+        given = []
+
+    assert sorted(given) == sorted(free)

@@ -39,6 +39,17 @@ def test_a_link_lets_in_once_and_only_who_sends_its_form(ploy: LocalPloy, strang
     assert stranger.fill("/app/login", key=key).status_code == 401
 
 
+def test_a_link_that_was_not_used_for_ten_minutes_lets_nobody_in() -> None:
+    now = [0.0]
+    sessions = Sessions("operator", lambda: now[0])
+    keys = [sessions.make_login_key() for _ in range(2)]
+    now[0] += 599
+    assert sessions.open(keys[0]) is not None
+    now[0] += 2
+    assert sessions.open(keys[1]) is None
+    assert sessions.open("operator") is not None
+
+
 def test_a_session_ends_when_it_was_not_used_for_long() -> None:
     now = [0.0]
     sessions = Sessions("operator", lambda: now[0])
@@ -188,6 +199,36 @@ def test_lists_are_searched_sorted_and_paged(visitor: Visitor, acme: Customer) -
     pages = [visitor.get(at(acme, f"/accounts?offset={offset}")).text for offset in (0, 50)]
     assert ["1 to 50 of 61" in pages[0], "51 to 61 of 61" in pages[1]] == [True, True]
     assert visitor.get(at(acme, "/accounts?sort=;drop")).status_code == 200
+
+
+@pytest.mark.parametrize("offset", [-1, 10**9 + 1, 2**63, 10**30])
+def test_whatever_an_address_says_of_the_place_in_a_list_is_answered(
+    visitor: Visitor, acme: Customer, offset: int
+) -> None:
+    acme.sync(USERS, account("u1"))
+    sync = acme.ploy.syncs(acme.id)[0].id
+    paths = ["/accounts?", "/entitlements?", "/syncs?", "/tasks?", "/grant?account=u1&", "/unproven?"]
+    paths.append(f"/syncs/{sync}/changes?kind=added&only=account&")
+
+    answers = [visitor.get(at(acme, f"{path}offset={offset}")).status_code for path in paths]
+
+    assert answers == [200] * len(paths)
+
+
+def test_what_is_no_page_is_not_found_and_what_is_broken_says_so_plainly(
+    visitor: Visitor, acme: Customer, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert [visitor.get(at(acme, path)).status_code for path in ("/nope", "/nope/x", "/Accounts")] == [404] * 3
+    broken = acme.ploy.create_integration(acme.organisation_id, "aws").id
+    (acme.ploy._state_dir / "integrations" / f"{broken}.sqlite").write_bytes(b"no database " * 1000)
+
+    answer = visitor.get(f"/app/integrations/{broken}/syncs")
+
+    assert (answer.status_code, "Something is wrong here" in answer.text) == (500, True)
+    assert "content-security-policy" in answer.headers
+    assert "Traceback" not in answer.text
+    assert visitor.get(at(acme)).status_code == 200
+    assert "is not a snapshot file" in caplog.text
 
 
 def test_a_manual_task_is_resolved_with_a_note_or_ordered_again(visitor: Visitor, acme: Customer) -> None:

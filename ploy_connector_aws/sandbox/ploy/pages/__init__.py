@@ -45,6 +45,7 @@ def make_pages(ploy: Ploy, sessions: Sessions, stand_in: Callable[[], StandIn | 
     app.add_exception_handler(Refusal, _refuse)
     app.add_exception_handler(NotAllowed, _refuse)
     app.add_exception_handler(RequestValidationError, _misread)
+    app.add_exception_handler(Exception, _fail)
     for part in PARTS:
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
@@ -71,6 +72,12 @@ def _refuse(request: Request, error: Exception) -> Response:
 
 def _misread(request: Request, _: Exception) -> Response:
     return _error_page(request, 400, "The address of this page holds a value of the wrong kind.")
+
+
+def _fail(_: Request, __: Exception) -> Response:
+    """Say so when something of these pages itself is wrong, without anything that may be wrong as well."""
+    sentence = "Something is wrong here that should not be. Nothing is known of what was asked; the log says more."
+    return render_page(None, "error.html", status=500, sentence=sentence)
 
 
 def _error_page(request: Request, status: int, sentence: str) -> Response:

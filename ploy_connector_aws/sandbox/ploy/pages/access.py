@@ -13,7 +13,7 @@ from ploy_connector_aws.sandbox.ploy.obstacles import require_way
 from .person import why_given_nothing
 from .rendering import render_page, url_of
 from .tasks import check_values
-from .visits import SentForm, Visitor, first, go_to
+from .visits import Offset, SentForm, Visitor, first, go_to
 
 router = APIRouter()
 
@@ -21,9 +21,9 @@ _SHOWN = 25
 
 
 @router.get("/integrations/{integration_id}/grant")
-def choose_entitlement(visit: Visitor, integration_id: str, account: str, q: str = "", offset: int = 0) -> Response:
+def choose_entitlement(visit: Visitor, integration_id: str, account: str, q: str = "", offset: Offset = 0) -> Response:
     """Let somebody choose what an account is to be granted."""
-    enabled, q, offset = visit.integration(integration_id), q.strip()[:200], max(0, offset)
+    enabled, q = visit.integration(integration_id), q.strip()[:200]
     browser = visit.ploy.browser(integration_id)
     ways = browser.ways_of(account)
     if ways is None:

@@ -28,7 +28,7 @@ def log_in(request: Request, form: SentForm) -> Response:
     """Let the operator in, with a new session."""
     id_ = sessions_of(request).open(first(form, "key"))
     if id_ is None:
-        return _ask(request, wrong="This is not the operator's token, or the link was used already.")
+        return _ask(request, wrong="This is not the operator's token, or the link was used already or is old.")
     response = go_to("/")
     set_cookie(request, response, id_)
     return response

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from fastapi import APIRouter
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.sandbox.ploy.browsing import SORTED
 from ploy_connector_aws.spec.records import RecordType
 
 from .rendering import render_page
-from .visits import Visitor
+from .visits import Offset, Visitor
 
 router = APIRouter()
 
@@ -33,14 +32,16 @@ _COLUMNS = {
 def show_records(
     visit: Visitor,
     integration_id: str,
-    what: Literal["accounts", "entitlements", "resources"],
+    what: str,
     q: str = "",
     sort: str = "name",
     down: bool = False,
-    offset: int = 0,
+    offset: Offset = 0,
 ) -> Response:
     """Show a list."""
-    enabled, offset = visit.integration(integration_id), max(0, offset)
+    enabled = visit.integration(integration_id)
+    if what not in _TYPES:
+        raise HTTPException(404, "There is no such page.")
     sort, q = sort if sort in SORTED else "name", q.strip()[:200]
     listing = visit.ploy.browser(integration_id).list_records(
         _TYPES[what], text=q, sort=sort, is_descending=down, offset=offset, limit=PAGE

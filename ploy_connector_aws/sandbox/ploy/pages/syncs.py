@@ -17,7 +17,7 @@ from ploy_connector_aws.sandbox.ploy.problems import Refusal
 from ploy_connector_aws.spec.records import RecordType
 
 from .rendering import render_page
-from .visits import Visit, Visitor, go_to
+from .visits import Offset, Visit, Visitor, go_to
 
 router = APIRouter()
 
@@ -46,9 +46,9 @@ _DECIDED: dict[str, str] = {
 
 
 @router.get("/integrations/{integration_id}/syncs")
-def show_syncs(visit: Visitor, integration_id: str, offset: int = 0) -> Response:
+def show_syncs(visit: Visitor, integration_id: str, offset: Offset = 0) -> Response:
     """Show the syncs, the newest first."""
-    enabled, offset = visit.integration(integration_id), max(0, offset)
+    enabled = visit.integration(integration_id)
     syncs = visit.ploy.syncs(integration_id)
     return render_page(
         visit,
@@ -89,10 +89,10 @@ def show_changes(
     sync_id: str,
     kind: Literal["removed", "added", "changed"],
     only: Literal["account", "entitlement", "grant", "resource"],
-    offset: int = 0,
+    offset: Offset = 0,
 ) -> Response:
     """Name all that a sync changed, or would change, of one kind and type."""
-    enabled, offset = visit.integration(integration_id), max(0, offset)
+    enabled = visit.integration(integration_id)
     sync, generation = _find(visit, integration_id, sync_id)
     total = getattr(sync.answer, kind, {}).get(only, 0)
     look = visit.ploy.differences(integration_id)
@@ -146,18 +146,30 @@ def _once(visit: Visit, integration_id: str, sync_id: str) -> Iterator[None]:
 
 
 @router.get("/integrations/{integration_id}/unproven")
-def show_unproven(visit: Visitor, integration_id: str) -> Response:
-    """Show which scopes were not read completely, since when and why; and what is kept for that reason."""
+def show_unproven(
+    visit: Visitor,
+    integration_id: str,
+    only: Literal["account", "entitlement", "grant", "resource"] | None = None,
+    offset: Offset = 0,
+) -> Response:
+    """Show which scopes were not read completely, since when and why; and what is kept for that reason, by name."""
     enabled = visit.integration(integration_id)
     scopes = [scope for scope in visit.ploy.scopes(integration_id) if scope.unproven_since is not None]
     generations = visit.ploy.generations(integration_id)
+    kept = {kind: n for kind, n in generations[-1].answer.retained_unproven.items() if n} if generations else {}
+    only = only if only in kept else next(iter(kept), None)
+    look = visit.ploy.differences(integration_id)
     return render_page(
         visit,
         "unproven.html",
         enabled=enabled,
         tab="syncs",
         scopes=scopes,
-        kept=generations[-1].answer.retained_unproven if generations else {},
+        kept=kept,
+        only=only,
+        rows=look.list_retained(only, offset=offset, limit=_CHANGES_SHOWN) if only else (),
+        offset=offset,
+        size=_CHANGES_SHOWN,
     )
 
 

@@ -17,7 +17,7 @@ from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.spec.records import RecordKey, RecordType
 
 from .rendering import render_page
-from .visits import SentForm, Visit, Visitor, first, go_to
+from .visits import Offset, SentForm, Visit, Visitor, first, go_to
 
 router = APIRouter()
 
@@ -29,11 +29,10 @@ _LATE = timedelta(minutes=1)
 
 
 @router.get("/integrations/{integration_id}/tasks")
-def show_tasks(visit: Visitor, integration_id: str, offset: int = 0) -> Response:
+def show_tasks(visit: Visitor, integration_id: str, offset: Offset = 0) -> Response:
     """Show the manual tasks that wait for a person, and all tasks, the newest first."""
     enabled = visit.integration(integration_id)
     manual, every = visit.ploy.manual_tasks(integration_id), visit.ploy.tasks(integration_id)[::-1]
-    offset = max(0, offset)
     shown = every[offset : offset + _SHOWN]
     return render_page(
         visit,

@@ -13,7 +13,7 @@ from typing import Annotated, Protocol
 from urllib.parse import parse_qs
 
 from fastapi import Depends, Request
-from pydantic import JsonValue
+from pydantic import AfterValidator, JsonValue
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
@@ -24,6 +24,11 @@ BASE = "/app"
 """Where the pages are."""
 
 IDLE_SECONDS = 12 * 3600
+
+LOGIN_SECONDS = 600
+"""How long a link lets in: it stays behind in terminals and in the history of browsers."""
+
+_LONGEST_LIST = 1_000_000_000
 _LARGEST_FORM = 256 * 1024
 _MOST_FIELDS = 1000
 _MOST_SESSIONS = 100
@@ -55,23 +60,26 @@ class Sessions:
         self._monotonic = monotonic
         self._key = secrets.token_bytes(32)
         self._sessions: dict[str, Session] = {}
-        self._login_keys: set[str] = set()
+        self._login_keys: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def make_login_key(self) -> str:
-        """Make a key that lets the operator in once."""
+        """Make a key that lets the operator in once, within ten minutes."""
         key = secrets.token_urlsafe(24)
         with self._lock:
-            self._login_keys.add(key)
+            self._login_keys[key] = self._monotonic() + LOGIN_SECONDS
         return key
 
     def open(self, said: str) -> str | None:
-        """Let somebody in who says the operator's token, or a key that was not used yet; the session's id."""
+        """Let somebody in who says the operator's token, or a key that was not used yet and is not old; the session's
+        id."""
         with self._lock:
+            now = self._monotonic()
+            self._login_keys = {key: ends for key, ends in self._login_keys.items() if now < ends}
             is_key = said in self._login_keys
             if not is_key and not secrets.compare_digest(said.encode(), self._token.encode()):
                 return None
-            self._login_keys.discard(said)
+            self._login_keys.pop(said, None)
             for id_ in sorted(self._sessions, key=lambda id_: self._sessions[id_].used_at)[: 1 - _MOST_SESSIONS]:
                 del self._sessions[id_]
             id_ = secrets.token_urlsafe(32)
@@ -214,6 +222,9 @@ def go_to(path: str) -> RedirectResponse:
     """Send the browser to one of these pages, to be read anew."""
     return RedirectResponse(BASE + path, status_code=303)
 
+
+Offset = Annotated[int, AfterValidator(lambda said: min(max(0, said), _LONGEST_LIST))]
+"""How much of a list is passed over. Whatever an address says, it is one that a list could have."""
 
 Visitor = Annotated[Visit, Depends(visit_of)]
 SentForm = Annotated[Form, Depends(form_of)]
