@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 
 from ploy_connector_aws.aws.errors import RegionNotEnabled
+from ploy_connector_aws.aws.permissions import KMS_DECRYPT
 from ploy_connector_aws.spec import Check, Failure, PermissionMissing
 
 from .directory import LIST_INSTANCES
 from .excess import UNNEEDED, check_excess
 from .findings import failed, skipped
 from .instance import check_instance
+from .key import check_key
 from .needs import is_needed, listed_actions
-from .permissions import REGION, Facts, check_key, check_permission
+from .permissions import REGION, Facts, check_permission, name_of
 from .probes import IAM_REGION, Probed
 from .trust_policy import TRUST_POLICY, check_trust_policy
 
@@ -26,7 +28,7 @@ def judge(facts: Facts) -> Iterator[Check]:
     yield _judge_region(facts)
     yield check_instance(facts.config, facts.directory, facts.kind)
     yield from (check_permission(action, facts) for action in listed_actions(facts.config))
-    yield check_key(facts)
+    yield _judge_key(facts)
     yield _judge_excess(facts)
 
 
@@ -44,7 +46,7 @@ def judge_so_far(facts: Facts, waiting: Set[str]) -> Iterator[Check]:
         if action.client not in waiting or not is_needed(action, facts.config):
             yield check_permission(action, facts)
     if not waiting & OF_DIRECTORY:
-        yield check_key(facts)
+        yield _judge_key(facts)
     yield _judge_excess(facts)
 
 
@@ -61,6 +63,10 @@ def _judge_trust(facts: Facts) -> Check:
         fix=unread.fix if unread.fix and unread.missing_permissions else "Test the connection again.",
         request_id=unread.request_id,
     )
+
+
+def _judge_key(facts: Facts) -> Check:
+    return check_key(name_of(KMS_DECRYPT), facts.directory, facts.role, facts.config)
 
 
 def _judge_excess(facts: Facts) -> Check:
