@@ -15,9 +15,10 @@ from .evaluation import Evaluation, OwnRole, evaluate
 from .findings import failed, skipped
 from .fixes import render_fix
 from .instance import FIND_INSTANCE, InstanceKind, is_about_key, is_plainly_denied
-from .needs import is_needed
+from .needs import OF_THE_DOCTOR, is_needed
 from .probes import Probed
 from .resources import is_of_resources, resources_of
+from .trust_policy import TRUST_POLICY
 from .writes import CREATE, DELETE
 
 REGION = "region"
@@ -54,7 +55,8 @@ def check_permission(action: Action, facts: Facts) -> Check:
     """Say whether the role has one permission."""
     name, feature = name_of(action.iam), action.feature
     if not is_needed(action, facts.config):
-        return skipped(name, "Not needed, as the settings leave out what it is for.", feature=feature)
+        why = f", but for reading the role itself: see {TRUST_POLICY}" if action.iam == OF_THE_DOCTOR else ""
+        return skipped(name, f"Not needed, as the settings leave out what it is for{why}.", feature=feature)
     why_not = _why_not_tried(action, facts)
     if why_not is not None:
         return skipped(name, why_not, feature=feature)
