@@ -23,13 +23,15 @@ from .answers import NAMED_BY_CODE, SERVER_CODES, THROTTLED_CODES, Answer, Call,
 from .assume_role import assume_role_failed
 from .permissions import KMS_DECRYPT, render_statement
 
-_SCP_FIX = (
-    "A person who manages the organization must let the role's calls through that policy; the role's own is in order."
-)
+_SCP_FIX = "A person who manages the organization must let the role's calls through that policy."
 
 
 class DeniedElsewhere(PermissionMissing):
     """A call was denied, and AWS says by what: something else than that the role's own policies do not allow it."""
+
+
+class DeniedOutside(DeniedElsewhere):
+    """A call was denied by something that no change of the role mends."""
 
 
 class RegionNotEnabled(AuthenticationError):
@@ -87,9 +89,9 @@ def _denied(answer: Answer, call: Call) -> ConnectorError:
             request_id=answer.request_id,
         )
     action = call.iam_action
-    cause, fix = next(
-        ((cause, fix) for words, cause, fix in _DENIED_ELSEWHERE if words in answer.text.lower()),
-        (None, f"Add this statement to the role's policy: {render_statement([action])}"),
+    kind, cause, fix = next(
+        ((kind, cause, fix) for words, kind, cause, fix in _DENIED_ELSEWHERE if words in answer.text.lower()),
+        (PermissionMissing, None, f"Add this statement to the role's policy: {render_statement([action])}"),
     )
     if cause is None and action.startswith("sso:") and action != "sso:ListInstances":
         # AWS.md 3.1: a plain member account is denied whatever its policies say.
@@ -98,7 +100,7 @@ def _denied(answer: Answer, call: Call) -> ConnectorError:
             "delegated administrator of IAM Identity Center"
         )
     because = f" by {cause}" if cause else ""
-    return (DeniedElsewhere if cause else PermissionMissing)(
+    return kind(
         f"The role may not call {action}: AWS denied it{because}.",
         actions=(action,),
         fix=fix,
@@ -106,17 +108,24 @@ def _denied(answer: Answer, call: Call) -> ConnectorError:
     )
 
 
-_DENIED_ELSEWHERE = (
-    ("service control policy", "a service control policy of the organization", _SCP_FIX),
-    ("resource control policy", "a resource control policy of the organization", _SCP_FIX),
-    ("permissions boundary", "the role's permissions boundary", "Allow the action in the role's permissions boundary."),
+_DENIED_ELSEWHERE: tuple[tuple[str, type[PermissionMissing], str | None, str], ...] = (
+    ("service control policy", DeniedOutside, "a service control policy of the organization", _SCP_FIX),
+    ("resource control policy", DeniedOutside, "a resource control policy of the organization", _SCP_FIX),
+    (
+        "permissions boundary",
+        DeniedElsewhere,
+        "the role's permissions boundary",
+        "Allow the action in the role's permissions boundary.",
+    ),
     (
         "explicit deny in an identity-based policy",
+        DeniedElsewhere,
         "a Deny statement in the role's own policies",
         "Take the Deny statement out of the role's policies; an Allow cannot outweigh it.",
     ),
     (
         "vpc endpoint policy",
+        DeniedOutside,
         "the policy of a VPC endpoint",
         "The operator must allow the call in the endpoint's policy.",
     ),

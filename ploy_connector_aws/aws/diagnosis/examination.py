@@ -18,9 +18,10 @@ from .evaluation import OwnRole
 from .excess import UNNEEDED
 from .findings import skipped
 from .instance import FIND_INSTANCE, tell_kind
+from .key import KMS_FEATURE
 from .needs import is_needed, listed_actions
 from .own_role import read_own_role
-from .permissions import KMS_FEATURE, REGION, Facts, name_of
+from .permissions import REGION, Facts, name_of
 from .probes import Probed
 from .services import SERVICES, Results
 from .trust_policy import TRUST_POLICY

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ploy_connector_aws.aws.iam.patterns import Pattern, covers, overlaps
-from ploy_connector_aws.aws.iam.policies import Policy, Statement
-from ploy_connector_aws.aws.permissions import KMS_DECRYPT
+from ploy_connector_aws.aws.iam.policies import Choice, Policy, Statement
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check
 
-from .evaluation import HeldPolicy, OwnRole, evaluate
+from .evaluation import OwnRole
+from .key import is_for_key
 from .needs import OF_THE_DOCTOR, is_needed, listed_actions, render_needed_policy
+from .smaller import make_smaller_policy
 
 UNNEEDED = "unneeded-permissions"
 
-_VIA_SERVICE = "kms:viaservice"
 _EVERYTHING_BUT = "everything but "
 _SAID = 3
 
@@ -49,72 +49,98 @@ def check_excess(role: OwnRole, config: AwsConfig) -> Check:
     return Check(
         name=UNNEEDED,
         outcome="warning",
-        message=f"The role allows more than the settings need: {said}. The connector cannot use it, as each of its "
-        "sessions has a policy of its own that names what it needs; whoever else got into the role could.",
+        message=f"The role allows more than the settings need: {said}. The connector does not use it, as each "
+        "of its sessions is bound by a policy of its own to the reads that the connector knows, or to one change. "
+        "Whoever else got into the role could.",
         fix=_render_fix(role, config),
         method="evaluated",
     )
 
 
 def _render_fix(role: OwnRole, config: AwsConfig) -> str:
-    with_key = evaluate(role, KMS_DECRYPT).effect in ("allowed", "partly", "unknown")
     names = ", ".join(each.name for each in role.policies)
-    policy = render_needed_policy(config, with_key=with_key)
-    return f"Replace all policies of the role ({names}) by this one: {policy}"
+    if role.undecided:
+        policy = render_needed_policy(config, with_key=False)
+        return f"Look at the policies of the role ({names}). No more is needed than this: {policy}"
+    smaller = make_smaller_policy(role, config)
+    if smaller.policy is None:
+        return f"Take all policies off the role ({names}): they allow nothing that is needed."
+    then = "" if smaller.is_enough else ", and only then add what is missing"
+    return f"Replace all policies of the role ({names}) by this one{then}: {smaller.policy}"
 
 
 def _excess(policy: Policy, role: OwnRole, needed: set[str]) -> Iterator[str]:
     for statement in policy.statements:
-        if not statement.is_allow or _is_for_key(statement):
+        if not statement.is_allow or is_for_key(statement):
             continue
-        if statement.actions.is_inverted:
-            yield f"{_EVERYTHING_BUT}{_listed(statement.actions.texts)}"
-            continue
-        for text in statement.actions.texts:
-            for narrowed in _within_boundary(text, role.boundary):
-                if narrowed.lower() not in needed and not _is_denied(narrowed, role):
-                    yield narrowed
+        for text in _granted(statement, role):
+            if text.startswith(_EVERYTHING_BUT) or (text.lower() not in needed and not _is_denied(text, role)):
+                yield text
 
 
-def _is_for_key(statement: Statement) -> bool:
-    """Whether it is the optional statement: decrypting what Identity Center encrypted, and nothing else."""
-    is_limited = any(
-        condition.key.lower() == _VIA_SERVICE and not condition.matches_anything for condition in statement.conditions
-    )
-    return is_limited and {text.lower() for text in statement.actions.texts} == {KMS_DECRYPT.lower()}
+def _granted(statement: Statement, role: OwnRole) -> Iterable[str]:
+    """What a statement allows after everything that bounds all statements alike, as patterns."""
+    bounds = list(_bounds(role))
+    if not statement.actions.is_inverted:
+        return _narrow(statement.actions.texts, bounds)
+    left = [
+        text
+        for text in _narrow(["*"], bounds)
+        if not any(covers(_lower(out), _lower(text)) for out in statement.actions.texts)
+    ]
+    # Of what no list bounds, only what is not meant is known.
+    return left if "*" not in left else [f"{_EVERYTHING_BUT}{_listed(statement.actions.texts)}"]
 
 
-def _within_boundary(text: str, boundary: HeldPolicy | None) -> Iterable[str]:
-    """What of the actions that a pattern names the boundary lets through, as patterns."""
-    if boundary is None or boundary.policy.undecided:
-        return [text]
-    found: dict[str, None] = {}
-    for statement in boundary.policy.statements:
-        if not statement.is_allow:
-            continue
-        if statement.actions.is_inverted:
-            is_out = any(covers(_lower(each), _lower(text)) for each in statement.actions.texts)
-            found.update({} if is_out else {text: None})
-            continue
-        for bound in statement.actions.texts:
-            if covers(_lower(bound), _lower(text)) or overlaps(_lower(bound), _lower(text)):
-                found[bound if covers(_lower(text), _lower(bound)) else text] = None
+def _bounds(role: OwnRole) -> Iterator[tuple[Choice, ...]]:
+    """Lists of actions, each of which all must pass: the boundary, and a Deny of everything but what it names."""
+    if role.boundary is not None and not role.boundary.policy.undecided:
+        yield tuple(each.actions for each in role.boundary.policy.statements if each.is_allow)
+    for each in role.held:
+        for statement in each.policy.statements:
+            if _is_everywhere(statement) and not statement.is_allow and statement.actions.is_inverted:
+                yield (Choice(statement.actions.texts),)
+
+
+def _narrow(texts: Iterable[str], bounds: Iterable[tuple[Choice, ...]]) -> Iterable[str]:
+    """What of the actions that patterns name passes all bounds, as patterns."""
+    found = dict.fromkeys(texts)
+    for bound in bounds:
+        found = dict.fromkeys(narrowed for text in found for choice in bound for narrowed in _meet(text, choice))
     return found
+
+
+def _meet(text: str, choice: Choice) -> Iterator[str]:
+    if choice.is_inverted:
+        if not any(covers(_lower(each), _lower(text)) for each in choice.texts):
+            yield text
+        return
+    for bound in choice.texts:
+        if covers(_lower(text), _lower(bound)):
+            yield bound
+        elif overlaps(_lower(bound), _lower(text)):
+            yield text
 
 
 def _is_denied(text: str, role: OwnRole) -> bool:
     """Whether a Deny without conditions takes all that a pattern names away again, everywhere."""
-    held = (*role.policies, *([role.boundary] if role.boundary else []))
     return any(
         not statement.is_allow
-        and not statement.conditions
         and not statement.actions.is_inverted
-        and statement.resources is not None
-        and not statement.resources.is_inverted
-        and "*" in statement.resources.texts
+        and _is_everywhere(statement)
         and any(covers(_lower(denied), _lower(text)) for denied in statement.actions.texts)
-        for each in held
+        for each in role.held
         for statement in each.policy.statements
+    )
+
+
+def _is_everywhere(statement: Statement) -> bool:
+    resources = statement.resources
+    return (
+        not statement.conditions
+        and resources is not None
+        and not resources.is_inverted
+        and any(not text.strip("*") for text in resources.texts)
     )
 
 

@@ -41,9 +41,9 @@ def read_own_role(session: RoleSession) -> OwnRole:
                 HeldPolicy(each["PolicyName"], to_policy(each["PolicyDocument"]))
                 for each in role.get("RolePolicyList", ())
             ),
-            *(HeldPolicy(name, documents[arn]) for arn, name in attached.items()),
+            *(HeldPolicy(name, documents[arn], _is_aws(arn)) for arn, name in attached.items()),
         ),
-        boundary=HeldPolicy(boundary.rpartition("/")[2], documents[boundary]) if boundary else None,
+        boundary=HeldPolicy(boundary.rpartition("/")[2], documents[boundary], _is_aws(boundary)) if boundary else None,
     )
 
 
@@ -51,7 +51,7 @@ def _read_documents(client: BaseClient, arns: set[str]) -> dict[str, Policy]:
     """Read managed policies. AWS's own are many hundreds, so they are asked for only where the role has one."""
     found: dict[str, Policy] = {}
     for kind, is_aws in (("LocalManagedPolicy", False), ("AWSManagedPolicy", True)):
-        wanted = {arn for arn in arns if (arn.split(":")[4] == "aws") is is_aws}
+        wanted = {arn for arn in arns if _is_aws(arn) is is_aws}
         policies = _read(client, "Policies", kind) if wanted else iter(())
         for policy in policies:
             if policy.get("Arn") in wanted:
@@ -60,6 +60,10 @@ def _read_documents(client: BaseClient, arns: set[str]) -> dict[str, Policy]:
             if not wanted:
                 break
     return {arn: found.get(arn, _UNREAD) for arn in arns}
+
+
+def _is_aws(policy_arn: str) -> bool:
+    return policy_arn.split(":")[4] == "aws"
 
 
 def _read(client: BaseClient, member: str, kind: str) -> Iterator[dict[str, Any]]:

@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ploy_connector_aws.aws.errors import RegionNotEnabled
-from ploy_connector_aws.aws.iam.patterns import Pattern, overlaps
-from ploy_connector_aws.aws.iam.policies import Condition
-from ploy_connector_aws.aws.iam.trust import covers_action
-from ploy_connector_aws.aws.permissions import EXPLANATIONS, KMS_DECRYPT, Action, render_statement
+from ploy_connector_aws.aws.errors import DeniedOutside, RegionNotEnabled
+from ploy_connector_aws.aws.permissions import EXPLANATIONS, KMS_DECRYPT, Action
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check, Failure, PermissionMissing
 
 from .directory import LIST_INSTANCES, OF_ADMINISTRATORS, Directory
 from .evaluation import Evaluation, OwnRole, evaluate
 from .findings import failed, skipped
+from .fixes import render_fix
 from .instance import FIND_INSTANCE, InstanceKind, is_about_key, is_plainly_denied
-from .needs import is_needed
+from .needs import OF_THE_DOCTOR, is_needed
 from .probes import Probed
-from .writes import CREATE, DELETE, RESOURCES
+from .resources import is_of_resources, resources_of
+from .trust_policy import TRUST_POLICY
+from .writes import CREATE, DELETE
 
 REGION = "region"
-KMS_FEATURE = "IAM Identity Center with a key of the customer's own"
 
 _NOT_TRIED = "It was not tried, as that could change something."
 _TRIED_ON_NOBODY = "It was tried for a made-up group and user, which are none of those, and AWS denied it."
 _NOT_SEEN = "Policies of the organization, and that of an encryption key, cannot be seen."
-_KEY_USERS = (Pattern("sso.*.amazonaws.com"), Pattern("identitystore.*.amazonaws.com"))
-"""In whose name Identity Center uses a key."""
-
-_EQUALITIES = ("StringEquals", "StringLike")
-
 _PARTLY = "The role's own policies allow it on some resources or under conditions only"
+_IF_MEANT = "Leave it if that is meant to be. Else:"
 
 
 @dataclass(frozen=True)
@@ -60,12 +54,13 @@ def check_permission(action: Action, facts: Facts) -> Check:
     """Say whether the role has one permission."""
     name, feature = name_of(action.iam), action.feature
     if not is_needed(action, facts.config):
-        return skipped(name, "Not needed, as the settings leave out what it is for.", feature=feature)
+        why = f", but for reading the role itself: see {TRUST_POLICY}" if action.iam == OF_THE_DOCTOR else ""
+        return skipped(name, f"Not needed, as the settings leave out what it is for{why}.", feature=feature)
     why_not = _why_not_tried(action, facts)
     if why_not is not None:
         return skipped(name, why_not, feature=feature)
     probed = facts.probed.get(action.iam)
-    evaluation = evaluate(facts.role, action.iam, RESOURCES.get(action.iam, ("*",))) if facts.role else None
+    evaluation = _evaluate(action, facts)
     if probed is None:
         return _judge_evaluation(action, evaluation, facts, _NOT_TRIED)
     if isinstance(probed.error, PermissionMissing):
@@ -75,7 +70,18 @@ def check_permission(action: Action, facts: Facts) -> Check:
     if not probed.is_certain and evaluation and evaluation.effect in ("not_allowed", "denied"):
         # AWS may look at what exists before it looks at the permission (AWS.md section 10.2).
         return _judge_evaluation(action, evaluation, facts, probed.seen)
+    if is_of_resources(action.iam):
+        answered = _evaluate(action, facts, was_answered=True)
+        if answered and answered.effect not in ("allowed", "unknown"):
+            return _judge_answer(action, answered, facts)
     return Check(name=name, outcome="passed", message=probed.seen, feature=feature, method="probed")
+
+
+def _evaluate(action: Action, facts: Facts, *, was_answered: bool = False) -> Evaluation | None:
+    if facts.role is None:
+        return None
+    resources = resources_of(action.iam, facts.config, facts.directory.instance)
+    return evaluate(facts.role, action.iam, resources, was_answered=was_answered)
 
 
 def _why_not_tried(action: Action, facts: Facts) -> str | None:
@@ -99,17 +105,15 @@ def _why_not_tried(action: Action, facts: Facts) -> str | None:
 
 def _why_not_as_member(action: Action, probed: Probed, facts: Facts) -> str | None:
     """AWS denies a plain member account all of these whatever its policies say, so the policies alone are looked at."""
-    instance, role = facts.directory.instance, facts.role
+    instance = facts.directory.instance
     is_of_administrators = action.iam in OF_ADMINISTRATORS or action.access == "write"
     is_of_another = instance is not None and instance.owner_account_id not in (facts.config.account_id, None)
-    if not is_of_administrators or not is_of_another or facts.kind == "delegated" or role is None:
+    if not is_of_administrators or not is_of_another or facts.kind == "delegated":
         return None
     created = facts.probed.get(CREATE, Probed())
     is_denied = is_plainly_denied(probed) or (action.iam == DELETE and is_plainly_denied(created))
-    if not is_denied or evaluate(role, action.iam, RESOURCES.get(action.iam, ("*",))).effect not in (
-        "allowed",
-        "partly",
-    ):
+    evaluation = _evaluate(action, facts)
+    if not is_denied or evaluation is None or evaluation.effect not in ("allowed", "partly"):
         return None
     return (
         "The role's own policies allow it. AWS denies it all the same, as it does to an account that does not "
@@ -132,15 +136,14 @@ def _judge_evaluation(action: Action, evaluation: Evaluation | None, facts: Fact
         return Check(name=name, outcome="warning", message=message, feature=feature, method="evaluated")
     if evaluation.effect == "partly":
         message = f"{_PARTLY}; anywhere else it is denied. {tried} {_NOT_SEEN}"
-        fix = f"Leave it if that is meant to be; else add this statement to the role's policy: {_statement(action)}"
+        fix = f"{_IF_MEANT} {_fix_of(action, evaluation, facts)}"
         return Check(name=name, outcome="warning", message=message, fix=fix, feature=feature, method="evaluated")
-    what = "take it away" if evaluation.effect == "denied" else "do not allow it"
     on = f" on {', '.join(evaluation.lacking)}" if evaluation.lacking else ""
     return Check(
         name=name,
         outcome="failed",
-        message=f"The role's own policies {what}{on}. {_without(action)}",
-        fix=_fix_of(action, evaluation),
+        message=f"The role's own policies {_verb(evaluation)}{on}. {_without(action)}",
+        fix=_fix_of(action, evaluation, facts),
         missing_permissions=(action.iam,),
         feature=feature,
         method="evaluated",
@@ -155,79 +158,48 @@ def _judge_denial(action: Action, error: PermissionMissing, evaluation: Evaluati
     check = failed(name_of(action.iam), error, feature=action.feature, method="probed")
     message, fix = error.message, error.fix
     if evaluation is not None and effect in ("not_allowed", "denied"):
-        fix = _fix_of(action, evaluation)
+        fix = _fix_of(action, evaluation, facts)
+        if isinstance(error, DeniedOutside):
+            message += f" The role's own policies {_verb(evaluation)}, either."
+            fix = f"{fix} Besides: {error.fix}"
     elif is_plainly_denied(Probed(error=error)) and effect == "allowed":
         message += " The role's own policies allow it, so something else denies it, which AWS does not name."
         fix = (
             "If the policies were changed within the last minute, try again. Otherwise a person who manages the "
             "organization must look whether one of its policies denies it."
         )
-    elif is_plainly_denied(Probed(error=error)) and effect == "partly":
+    elif evaluation is not None and effect == "partly" and not isinstance(error, DeniedOutside):
         message += f" {_PARTLY}."
-        fix = f"Add this statement to the role's policy: {_statement(action)}"
+        fix = _fix_of(action, evaluation, facts)
     return check.model_copy(update={"message": f"{message} {_without(action)}", "fix": fix})
 
 
-def _fix_of(action: Action, evaluation: Evaluation) -> str:
-    where = f"the permissions boundary {evaluation.policy}" if evaluation.is_boundary else "the role's policy"
-    if evaluation.effect == "denied":
-        holder = where if evaluation.is_boundary else f"the role's policy {evaluation.policy}"
-        return f"Take {action.iam} out of the Deny statement in {holder}; an Allow cannot outweigh it."
-    return f"Add this statement to {where}: {_statement(action)}"
+def _judge_answer(action: Action, evaluation: Evaluation, facts: Facts) -> Check:
+    """Judge a call that AWS answered on one thing, where the role's own policies do not allow it on all."""
+    on = f" on {', '.join(evaluation.lacking)}" if evaluation.lacking else ""
+    message = (
+        f"AWS answered the call for one thing. {_PARTLY}; for anything else it is denied."
+        if evaluation.effect == "partly"
+        else f"AWS answered the call for one thing, but the role's own policies {_verb(evaluation)}{on}. They may have "
+        "been changed just now."
+    )
+    return Check(
+        name=name_of(action.iam),
+        outcome="warning",
+        message=f"{message} {_without(action)}",
+        fix=f"{_IF_MEANT} {_fix_of(action, evaluation, facts)}",
+        feature=action.feature,
+        method="evaluated",
+    )
 
 
-def _statement(action: Action) -> str:
-    return render_statement([action.iam])
+def _verb(evaluation: Evaluation) -> str:
+    return "take it away" if evaluation.effect == "denied" else "do not allow it"
+
+
+def _fix_of(action: Action, evaluation: Evaluation, facts: Facts) -> str | None:
+    return render_fix(action.iam, evaluation, facts.role, facts.config) if facts.role else None
 
 
 def _without(action: Action) -> str:
     return f"Without it: {EXPLANATIONS[action.iam].without}"
-
-
-def _allows_key(role: OwnRole) -> bool:
-    """Whether the role's policies allow to decrypt what Identity Center encrypted, as far as conditions tell."""
-    effect = evaluate(role, KMS_DECRYPT).effect
-    conditions = [
-        statement.conditions
-        for each in role.policies
-        for statement in each.policy.statements
-        if statement.is_allow and covers_action(statement, KMS_DECRYPT)
-    ]
-    return effect == "partly" and all(
-        any(all(_lets_through(condition, host) for condition in each) for each in conditions) for host in _KEY_USERS
-    )
-
-
-def _lets_through(condition: Condition, host: Pattern) -> bool:
-    is_about_service = condition.key.lower() == "kms:viaservice" and condition.operator in (
-        "StringEquals",
-        "StringLike",
-    )
-    return is_about_service and any(overlaps(Pattern(value), host) for value in condition.values)
-
-
-def check_key(facts: Facts) -> Check:
-    """Say whether an encryption key of the customer's own keeps AWS from answering."""
-    name = name_of(KMS_DECRYPT)
-    of_directory = [probed for action, probed in facts.directory.probed.items() if action != LIST_INSTANCES]
-    stumbled = next((probed.error for probed in of_directory if is_about_key(probed)), None)
-    if stumbled is None:
-        if not any(probed.is_allowed for probed in of_directory):
-            return skipped(name, "Not tried, as nothing of IAM Identity Center was answered.", feature=KMS_FEATURE)
-        message = "No call was refused for the sake of an encryption key."
-        return Check(name=name, outcome="passed", message=message, feature=KMS_FEATURE, method="probed")
-    check = failed(name, stumbled, feature=KMS_FEATURE, method="probed")
-    if isinstance(stumbled, PermissionMissing) and facts.role:
-        statement = render_statement([KMS_DECRYPT])
-        is_allowed = evaluate(facts.role, KMS_DECRYPT).effect == "allowed" or _allows_key(facts.role)
-        in_key = json.dumps(
-            {**json.loads(statement), "Principal": {"AWS": facts.config.role_arn}}, separators=(",", ":")
-        )
-        fix = (
-            f"The role's own policies allow it. Add this statement to the policy of the key: {in_key}"
-            if is_allowed
-            else f"Add this statement to the role's policy: {statement} If it then still fails, add this one to the "
-            f"policy of the key: {in_key}"
-        )
-        return check.model_copy(update={"fix": fix})
-    return check

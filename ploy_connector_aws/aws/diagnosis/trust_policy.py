@@ -6,11 +6,12 @@ AWS's answers show what happens with one external id, and with none; the documen
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ploy_connector_aws.aws.iam.policies import EXTERNAL_ID, Statement, to_policy
+from ploy_connector_aws.aws.iam.policies import EXTERNAL_ID, Condition, Statement, to_policy
 from ploy_connector_aws.aws.iam.trust import Trusted, covers_action, external_id_of, restricts, to_trust
 from ploy_connector_aws.aws.iam.trustees import ENTRIES, Principal, to_principal
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID, PLOY_PARTITION, AwsConfig
@@ -133,13 +134,36 @@ def _of_another(trusted: Trusted) -> Finding:
 def _accounts(statement: Statement) -> set[str] | None:
     """The AWS accounts that a statement's conditions narrow it to; None where they name none."""
     for each in statement.conditions:
-        if (
-            each.key.lower() == "aws:principalaccount"
-            and each.written in ("StringEquals", "StringLike", "ForAnyValue:StringEquals")
-            and not each.has_wildcard
-        ):
-            return set(each.values)
+        key = each.key.lower()
+        found = [_ACCOUNT_OF[key](value) for value in each.values] if key in _ACCOUNT_OF and _is_exact(each) else [None]
+        accounts = {account for account in found if account}
+        if None not in found and accounts:
+            return accounts
     return None
+
+
+_ACCOUNT_OF: Mapping[str, Callable[[str], str | None]] = {
+    "aws:principalaccount": lambda value: found[0] if (found := re.fullmatch(r"\d{12}", value)) else None,
+    "aws:principalarn": lambda value: found[1] if (found := re.match(r"arn:[\w-]+:\w+::(\d{12}):", value)) else None,
+}
+"""Condition keys that say of which AWS account a caller is, and how a value names it."""
+
+
+def _is_of_one_organization(statement: Statement) -> bool:
+    """Whether only callers of an organization are meant. It is the customer's, of which Ploy is not."""
+    return any(
+        each.key.lower() == "aws:principalorgid" and _is_exact(each) and not each.has_wildcard
+        for each in statement.conditions
+    )
+
+
+def _is_exact(condition: Condition) -> bool:
+    """Whether a condition is met by one of its values only, and not where there is none."""
+    return (
+        condition.operator in ("StringEquals", "StringLike", "ArnEquals", "ArnLike")
+        and condition.quantifier != "ForAllValues"
+        and not condition.if_exists
+    )
 
 
 def _statements(document: object) -> Iterator[tuple[Mapping[str, Any], Statement]]:
@@ -168,10 +192,8 @@ def _may_mean_ploy(statement: Statement) -> bool:
 
 def _lets_ploy_in(statement: Statement) -> bool:
     accounts = _accounts(statement)
-    return any(
-        _covers_ploy(each) and (each.kind != "anyone" or accounts is None or PLOY_ACCOUNT_ID in accounts)
-        for each in _principals(statement)
-    )
+    is_anyone_ploy = PLOY_ACCOUNT_ID in accounts if accounts else not _is_of_one_organization(statement)
+    return any(_covers_ploy(each) and (each.kind != "anyone" or is_anyone_ploy) for each in _principals(statement))
 
 
 def _covers_ploy(principal: Principal) -> bool:

@@ -13,8 +13,9 @@ from .directory import LIST_INSTANCES
 from .excess import UNNEEDED, check_excess
 from .findings import failed, skipped
 from .instance import FIND_INSTANCE, check_instance
+from .key import check_key
 from .needs import is_needed, listed_actions
-from .permissions import REGION, Facts, check_key, check_permission, name_of
+from .permissions import REGION, Facts, check_permission, name_of
 from .probes import IAM_REGION, Probed
 from .trust_policy import TRUST_POLICY, check_trust_policy
 
@@ -28,7 +29,7 @@ def judge(facts: Facts) -> Iterator[Check]:
     yield _guarded(REGION, _judge_region, facts)
     yield _guarded(FIND_INSTANCE, _judge_instance, facts)
     yield from (_judge_permission(action, facts) for action in listed_actions(facts.config))
-    yield _guarded(name_of(KMS_DECRYPT), check_key, facts)
+    yield _guarded(name_of(KMS_DECRYPT), _judge_key, facts)
     yield _guarded(UNNEEDED, _judge_excess, facts)
 
 
@@ -46,7 +47,7 @@ def judge_so_far(facts: Facts, waiting: Set[str]) -> Iterator[Check]:
         if action.client not in waiting or not is_needed(action, facts.config):
             yield _judge_permission(action, facts)
     if not waiting & OF_DIRECTORY:
-        yield _guarded(name_of(KMS_DECRYPT), check_key, facts)
+        yield _guarded(name_of(KMS_DECRYPT), _judge_key, facts)
     yield _guarded(UNNEEDED, _judge_excess, facts)
 
 
@@ -80,6 +81,10 @@ def _judge_trust(facts: Facts) -> Check:
         fix=unread.fix if unread.fix and unread.missing_permissions else "Test the connection again.",
         request_id=unread.request_id,
     )
+
+
+def _judge_key(facts: Facts) -> Check:
+    return check_key(name_of(KMS_DECRYPT), facts.directory, facts.role, facts.config)
 
 
 def _judge_excess(facts: Facts) -> Check:

@@ -7,8 +7,6 @@ first or at what exists (AWS.md section 10.2), so the role's policies are asked 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.aws.paging import call
 from ploy_connector_aws.aws.permissions import listed_action, render_write_session_policy
@@ -19,24 +17,6 @@ from .probes import Probed, make_up_id
 
 CREATE = "identitystore:CreateGroupMembership"
 DELETE = "identitystore:DeleteGroupMembership"
-
-_STORE = "arn:*:identitystore:::"
-
-RESOURCES: Mapping[str, tuple[str, ...]] = {
-    # AWS's service-authorization data (AWS.md section 1.6): a call must be allowed on each of them.
-    CREATE: (f"{_STORE}group/*", f"{_STORE}user/*", "arn:*:identitystore::*:identitystore/*"),
-    DELETE: (
-        f"{_STORE}group/*",
-        f"{_STORE}membership/*",
-        f"{_STORE}user/*",
-        "arn:*:identitystore::*:identitystore/*",
-    ),
-    **dict.fromkeys(
-        ("sso:CreateAccountAssignment", "sso:DeleteAccountAssignment"),
-        ("arn:*:sso:::account/*", "arn:*:sso:::instance/*", "arn:*:sso:::permissionSet/*/*"),
-    ),
-}
-"""What a write touches, as patterns."""
 
 
 def probe_create(beside: RoleSession, instance: Instance) -> Probed:

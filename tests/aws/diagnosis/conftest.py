@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,6 +32,8 @@ from tests.aws_calls import ALLOWED
 MANAGEMENT = "333333333333"
 KEY_ARN = "arn:aws:kms:eu-west-1:333333333333:key/0b1d2c3e"
 EVERY_SCOPE = ("identity-center", "iam", "resources")
+
+ADD_AFTERWARDS = ", and only then add what is missing"
 
 Document = dict[str, Any]
 
@@ -141,12 +143,11 @@ class Patient:
         """Do what the fix says, as a person would who copies it: every kind of fix that can be copied."""
         assert check.fix is not None, check
         assert EXTERNAL_ID not in f"{check.message}{check.fix}"
-        for words, mend in _FIXES.items():
-            found = re.search(words, check.fix)
-            if found:
+        steps = [(words, mend) for words, mend in _FIXES.items() if re.search(words, check.fix)]
+        assert steps, f"Nobody could follow this fix: {check.fix}"
+        for words, mend in steps:
+            for found in re.finditer(words, check.fix):
                 mend(self, found, check.fix[found.end() :])
-                return
-        raise AssertionError(f"Nobody could follow this fix: {check.fix}")
 
     def _boundary_version(self) -> Any:
         arn = f"arn:aws:iam::{self.account_id}:policy/Boundary"
@@ -172,14 +173,42 @@ class Patient:
         version.document = json.dumps({**document, "Statement": [*document["Statement"], _first_document(rest)]})
 
     def _take_out_of_deny(self, found: re.Match[str], _: str) -> None:
-        assert found[2] == INLINE_POLICY_NAME
-        statements = [
-            {**each, "Action": [action for action in each["Action"] if action != found[1]]}
-            if each["Effect"] == "Deny"
-            else each
-            for each in self.policy["Statement"]
-        ]
-        self.set_policy(*(each for each in statements if each["Action"]))
+        named = found[1].split(", ")
+
+        def take_out(statement: Document) -> Document:
+            return {**statement, "Action": [action for action in statement["Action"] if action not in named]}
+
+        self._change_denies(found[2], take_out)
+
+    def _add_to_not_action(self, found: re.Match[str], _: str) -> None:
+        def add(statement: Document) -> Document:
+            return {**statement, "NotAction": [*statement["NotAction"], found[1]]}
+
+        self._change_denies(found[2], add)
+
+    def _change_denies(self, where: str, change: Callable[[Document], Document]) -> None:
+        """Change all Deny statements of a policy, as there is never more than one."""
+        of = {f"the role's policy {INLINE_POLICY_NAME}": self.policy}
+        version = self._boundary_version() if where == "the permissions boundary Boundary" else None
+        document = json.loads(version.document) if version else of[where]
+        changed = [change(each) if each["Effect"] == "Deny" else each for each in document["Statement"]]
+        statements = [each for each in changed if each.get("Action") or each.get("NotAction")]
+        if version:
+            version.document = json.dumps({**document, "Statement": statements})
+        else:
+            self.set_policy(*statements)
+
+    def _take_off(self, found: re.Match[str], _: str) -> None:
+        managed = self.aws.accounts.role(self.role_arn).managed_policies
+        managed.pop(next(arn for arn in managed if arn.endswith(f"/{found[1]}")))
+
+    def _take_all_off(self, _: re.Match[str], __: str) -> None:
+        role = self.aws.accounts.role(self.role_arn)
+        role.managed_policies.clear()
+        role.policies.clear()
+
+    def _replace_boundary(self, _: re.Match[str], rest: str) -> None:
+        self.bound_by(*_first_document(rest)["Statement"])
 
     def _let_in_by_key(self, _: re.Match[str], rest: str) -> None:
         statement = _first_document(rest)
@@ -202,10 +231,14 @@ class Patient:
 
 _FIXES = {
     r"Replace the role's trust policy by this one: ": Patient._replace_trust,
-    r"Replace all policies of the role \([^)]*\) by this one: ": Patient._replace_policies,
+    rf"Replace all policies of the role \([^)]*\) by this one(?:{ADD_AFTERWARDS})?: ": Patient._replace_policies,
     r"(?:Add|add) this statement to the role's policy: ": Patient._add_to_policy,
     r"Add this statement to the permissions boundary (\S+): ": Patient._add_to_boundary,
-    r"Take (\S+) out of the Deny statement in the role's policy (\S+);": Patient._take_out_of_deny,
+    r"Take (.+?) out of the Deny statement in (.+?)(?:;|, and)": Patient._take_out_of_deny,
+    r"Add (\S+) to NotAction of the Deny statement in (.+?),": Patient._add_to_not_action,
+    r"Take the policy (\S+) off the role:": Patient._take_off,
+    r"Take all policies off the role ": Patient._take_all_off,
+    r"Put a policy of your own in place of the permissions boundary .*?: ": Patient._replace_boundary,
     r"Add this statement to the policy of the key: ": Patient._let_in_by_key,
     r"leave (\S+(?: and \S+)?) out of the setting 'scopes'": Patient._leave_out,
     r"Enable (\S+) for the AWS account": Patient._enable_region,

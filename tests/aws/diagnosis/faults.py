@@ -42,14 +42,14 @@ def reset(patient: Patient) -> None:
     patient.aws.faults.reset()
 
 
-def _scp(*actions: str) -> Act:
+def scp(*actions: str) -> Act:
     deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": list(actions), "Resource": "*"}]}
     return lambda patient: patient.aws.accounts.set_service_control_policies(
         patient.account_id, [FULL_AWS_ACCESS, deny]
     )
 
 
-def _lift_scps(patient: Patient) -> None:
+def lift_scps(patient: Patient) -> None:
     patient.aws.accounts.set_service_control_policies(patient.account_id, None)
 
 
@@ -84,7 +84,7 @@ def _disable_key(patient: Patient) -> None:
                 patient.aws.faults.answer(action.iam, "ValidationException", members={"Reason": reason})
 
 
-def _decrypt_for(*services: str) -> dict[str, Any]:
+def decrypt_for(*services: str) -> dict[str, Any]:
     hosts = [f"{service}.*.amazonaws.com" for service in services]
     condition = {"StringLike": {"kms:ViaService": hosts}}
     return {"Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": "*", "Condition": condition}
@@ -92,12 +92,12 @@ def _decrypt_for(*services: str) -> dict[str, Any]:
 
 def _encrypt_and_allow_one_service(patient: Patient) -> None:
     patient.encrypt()
-    patient.add_statement(_decrypt_for("identitystore"))
+    patient.add_statement(decrypt_for("identitystore"))
 
 
 def _encrypt_without_key_policy(patient: Patient) -> None:
     patient.encrypt(policy_lets_in=False)
-    patient.add_statement(_decrypt_for("identitystore", "sso"))
+    patient.add_statement(decrypt_for("identitystore", "sso"))
 
 
 def _switch_direct_assignments_on(patient: Patient) -> None:
@@ -171,10 +171,10 @@ OTHER_FAULTS: dict[str, Fault] = {
         setting=DIRECTORY,
     ),
     "a service control policy denies": Fault(
-        _scp("identitystore:ListGroups"),
+        scp("identitystore:ListGroups"),
         {"permission:identitystore:ListGroups": "failed"},
         "by a service control policy of the organization",
-        _lift_scps,
+        lift_scps,
         setting=DIRECTORY,
     ),
     "the boundary does not allow": Fault(
@@ -216,7 +216,7 @@ OTHER_FAULTS: dict[str, Fault] = {
     "deleting without the memberships": Fault(
         _forget_memberships,
         {"permission:identitystore:DeleteGroupMembership": "failed"},
-        "do not allow it on arn:*:identitystore:::membership/*",
+        "do not allow it on arn:aws:identitystore:::membership/*",
         setting=DIRECTORY,
     ),
     "direct assignments without their permissions": Fault(

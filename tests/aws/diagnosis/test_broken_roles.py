@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pytest
 
@@ -10,11 +11,12 @@ from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.spec import Check
 from tests.aws.conftest import EXTERNAL_ID
 
-from .conftest import Patient, troubles
+from .conftest import ADD_AFTERWARDS, Patient, troubles
 from .entries import BROKEN_ENTRIES, OPEN_DOORS
-from .faults import MISSING_PERMISSIONS, OTHER_FAULTS, Fault
+from .faults import MISSING_PERMISSIONS, OTHER_FAULTS, Act, Fault
+from .policies import BROKEN_POLICIES, RIGHT_ROLES
 
-FAULTS = {**BROKEN_ENTRIES, **OPEN_DOORS, **MISSING_PERMISSIONS, **OTHER_FAULTS}
+FAULTS = {**BROKEN_ENTRIES, **OPEN_DOORS, **MISSING_PERMISSIONS, **OTHER_FAULTS, **BROKEN_POLICIES}
 
 
 @pytest.mark.usefixtures("no_backoff")
@@ -40,7 +42,18 @@ def test_the_doctor_names_exactly_the_fault_and_its_fix_makes_it_green(
     assert troubles(patient.examine()) == {}
 
 
+@pytest.mark.parametrize(("write_it", "setting"), RIGHT_ROLES.values(), ids=RIGHT_ROLES.keys())
+def test_a_right_role_in_other_words_raises_no_alarm(
+    aws: SandboxAws, monkeypatch: pytest.MonkeyPatch, write_it: Act, setting: Mapping[str, Any]
+) -> None:
+    patient = Patient(aws, monkeypatch, **setting)
+    write_it(patient)
+
+    assert troubles(patient.examine()) == {}
+
+
 def _follow_the_fixes(patient: Patient, found: Iterable[Check]) -> None:
-    """Apply every fix; the same one only once."""
-    for check in {check.fix: check for check in found}.values():
+    """Apply every fix; the same one only once, and first the one after which others are to be applied."""
+    checks = {check.fix: check for check in found}.values()
+    for check in sorted(checks, key=lambda check: ADD_AFTERWARDS not in str(check.fix)):
         patient.apply(check)

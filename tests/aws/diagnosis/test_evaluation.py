@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.diagnosis.evaluation import Evaluation, HeldPolicy, OwnRole, evaluate
-from ploy_connector_aws.aws.diagnosis.writes import DELETE, RESOURCES
+from ploy_connector_aws.aws.diagnosis.evaluation import HeldPolicy, OwnRole, evaluate
+from ploy_connector_aws.aws.diagnosis.resources import is_of_resources, resources_of
+from ploy_connector_aws.aws.diagnosis.writes import CREATE, DELETE
 from ploy_connector_aws.aws.iam.policies import to_policy
+from ploy_connector_aws.aws.identity_center.instance import Instance
+from ploy_connector_aws.aws.permissions import ACTIONS, DIRECT_ASSIGNMENTS, Action
+from ploy_connector_aws.config import AwsConfig
+from tests.test_config import SETTINGS
 
 READ = "identitystore:ListGroups"
 GROUP = "arn:aws:identitystore:::group/*"
@@ -34,36 +40,89 @@ def role(*statements: Any, boundary: list[Any] | None = None) -> OwnRole:
 CONDITION = {"Condition": {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}}
 
 
+def found(held: OwnRole, action: str = READ, *resources: str, **more: Any) -> tuple[Any, ...]:
+    """What is said of an action: how far it is allowed, by which policies it is denied, and where it is lacking."""
+    said = evaluate(held, action, resources or ("*",), **more)
+    denied_by = [(each.holder.name, each.is_boundary) for each in said.denials]
+    return (said.effect, denied_by, said.is_short, said.is_boundary_short, said.lacking)
+
+
+def allowed(
+    effect: str = "allowed", *, short: bool = False, bound: bool = False, by: Any = (), lacking: Any = ()
+) -> Any:
+    """What is expected to be said."""
+    return (effect, [(name, name == "bounds") for name in by], short, bound, tuple(lacking))
+
+
 @pytest.mark.parametrize(
     ("held", "said"),
     [
-        (role(allow(READ)), Evaluation("allowed")),
-        (role(allow("IdentityStore:list*")), Evaluation("allowed")),
-        (role({"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}), Evaluation("allowed")),
-        (role(allow(READ, resource=GROUP), allow("*")), Evaluation("allowed")),
-        (role(), Evaluation("not_allowed")),
-        (role(allow("identitystore:ListUsers")), Evaluation("not_allowed")),
-        (role({"Effect": "Allow", "NotAction": "identitystore:*", "Resource": "*"}), Evaluation("not_allowed")),
-        (role(allow(READ, resource=GROUP)), Evaluation("partly")),
-        (role({"Effect": "Allow", "Action": READ, "NotResource": GROUP}), Evaluation("partly")),
-        (role(allow(READ, **CONDITION)), Evaluation("partly")),
-        (role(allow(READ), deny(READ, resource=GROUP)), Evaluation("partly")),
-        (role(allow(READ), deny(READ, **CONDITION)), Evaluation("partly")),
-        (role(allow(READ), deny("identitystore:*")), Evaluation("denied", "own")),
-        (role(allow(READ), boundary=[allow(READ)]), Evaluation("allowed")),
-        (role(allow(READ), boundary=[allow("s3:*")]), Evaluation("not_allowed", "bounds", is_boundary=True)),
-        (role(allow("s3:*"), boundary=[allow(READ)]), Evaluation("not_allowed")),
-        (role(allow(READ), boundary=[allow(READ, **CONDITION)]), Evaluation("partly")),
-        (role(allow(READ), boundary=[allow(READ), deny(READ)]), Evaluation("denied", "bounds", is_boundary=True)),
-        (role(allow(READ), {"Effect": "Maybe"}), Evaluation("unknown")),
-        (role({"Effect": "Maybe"}), Evaluation("unknown")),
-        (role(deny(READ), {"Effect": "Maybe"}), Evaluation("denied", "own")),
+        (role(allow(READ)), allowed()),
+        (role(allow("IdentityStore:list*")), allowed()),
+        (role({"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}), allowed()),
+        (role(allow(READ, resource=GROUP), allow("*")), allowed()),
+        (role(), allowed("not_allowed", short=True)),
+        (role(allow("identitystore:ListUsers")), allowed("not_allowed", short=True)),
+        (
+            role({"Effect": "Allow", "NotAction": "identitystore:*", "Resource": "*"}),
+            allowed("not_allowed", short=True),
+        ),
+        (role(allow(READ, resource=GROUP)), allowed("partly", short=True)),
+        (role({"Effect": "Allow", "Action": READ, "NotResource": GROUP}), allowed("partly", short=True)),
+        (role(allow(READ, **CONDITION)), allowed("partly", short=True)),
+        (role(allow(READ), deny(READ, resource=GROUP)), allowed("partly", by=["own"])),
+        (role(allow(READ), deny(READ, **CONDITION)), allowed("partly", by=["own"])),
+        (role(allow(READ, **CONDITION), deny(READ, **CONDITION)), allowed("partly", short=True, by=["own"])),
+        (role(allow(READ), deny("identitystore:*")), allowed("denied", by=["own"])),
+        (role(deny("identitystore:*")), allowed("denied", short=True, by=["own"])),
+        (role(allow(READ), deny("*"), deny(READ), deny(READ, **CONDITION)), allowed("denied", by=["own", "own"])),
+        (role(allow(READ), {"Effect": "Deny", "NotAction": "s3:*", "Resource": "*"}), allowed("denied", by=["own"])),
+        (role(allow(READ), {"Effect": "Deny", "NotAction": READ, "Resource": "*"}), allowed()),
+        (role(allow(READ), boundary=[allow(READ)]), allowed()),
+        (role(allow(READ), boundary=[allow("s3:*")]), allowed("not_allowed", bound=True)),
+        (role(allow("s3:*"), boundary=[allow(READ)]), allowed("not_allowed", short=True)),
+        (role(allow("s3:*"), boundary=[allow("s3:*")]), allowed("not_allowed", short=True, bound=True)),
+        (role(allow(READ), boundary=[allow(READ, **CONDITION)]), allowed("partly", bound=True)),
+        (role(allow(READ), boundary=[allow(READ), deny(READ)]), allowed("denied", by=["bounds"])),
+        (role(allow(READ), deny(READ), boundary=[deny(READ)]), allowed("denied", bound=True, by=["own", "bounds"])),
+        (role(allow(READ), {"Effect": "Maybe"}), allowed("unknown")),
+        (role({"Effect": "Maybe"}), allowed("unknown")),
+        (role(deny(READ), {"Effect": "Maybe"}), allowed("denied", by=["own"])),
     ],
 )
-def test_an_action_is_allowed_as_far_as_every_document_lets_it(held: OwnRole, said: Evaluation) -> None:
-    assert evaluate(held, READ) == said
+def test_an_action_is_allowed_as_far_as_every_document_lets_it(held: OwnRole, said: Any) -> None:
+    assert found(held) == said
 
 
+TAGGED = {"Condition": {"StringEquals": {"aws:ResourceTag/team": "blue"}}}
+UNTIL = {"Condition": {"DateLessThan": {"aws:CurrentTime": "2030-01-01T00:00:00Z"}}}
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (role(allow(READ, **CONDITION)), allowed()),
+        (role(allow(READ), deny(READ, **CONDITION)), allowed()),
+        (role(allow(READ, **CONDITION), allow(READ, **CONDITION), boundary=[allow("*", **CONDITION)]), allowed()),
+        (role(allow(READ, **TAGGED)), allowed("partly", short=True)),
+        (role(allow(READ, **UNTIL)), allowed("partly", short=True)),
+        (role(allow(READ), deny(READ, **TAGGED)), allowed("partly", by=["own"])),
+        (role(allow(READ, resource=GROUP, **CONDITION)), allowed("partly", short=True)),
+        # The call may have been let through by either.
+        (role(allow(READ, resource=GROUP), allow(READ, **CONDITION)), allowed("partly", short=True)),
+        (role(allow(READ), deny(READ, resource=GROUP, **CONDITION)), allowed("partly", by=["own"])),
+        (role(allow(READ), deny(READ)), allowed("denied", by=["own"])),
+        (role(), allowed("not_allowed", short=True)),
+    ],
+)
+def test_after_an_answer_conditions_that_are_the_same_for_every_call_are_known(held: OwnRole, said: Any) -> None:
+    assert found(held, was_answered=True) == said
+
+
+INSTANCE = Instance("arn:aws:sso:::instance/ssoins-0123456789abcdef", "d-1234567890", "111122223333", "eu-west-1")
+CONFIG = AwsConfig.from_settings(SETTINGS)
+TOUCHED = resources_of(DELETE, CONFIG, INSTANCE)
+KINDS = ("group", "user", "membership")
 STORE = "arn:aws:identitystore::111122223333:identitystore/d-1234567890"
 ONE_GROUP = "arn:aws:identitystore:::group/1234567890-3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 
@@ -71,22 +130,49 @@ ONE_GROUP = "arn:aws:identitystore:::group/1234567890-3f2504e0-4f89-41d3-9a0c-03
 @pytest.mark.parametrize(
     ("resource", "said"),
     [
-        ("*", Evaluation("allowed")),
-        ("arn:aws:identitystore:*", Evaluation("partly")),
-        ([ANYTHING, "arn:*:identitystore::*:identitystore/*"], Evaluation("allowed")),
-        ([ONE_GROUP, *(each.replace("group", "user") for each in RESOURCES[DELETE])], Evaluation("partly")),
+        ("*", allowed()),
+        ("arn:aws:identitystore:*", allowed()),
+        ([ANYTHING, "arn:*:identitystore::*:identitystore/*"], allowed()),
+        # As a customer would write it who means this store, and nothing else.
+        ([*(f"arn:aws:identitystore:::{kind}/*" for kind in KINDS), STORE], allowed()),
+        ([ONE_GROUP, *(each for each in TOUCHED if "group" not in each)], allowed("partly", short=True)),
         (
             [ONE_GROUP, STORE, "arn:aws:identitystore:::user/*"],
-            Evaluation("not_allowed", lacking=("arn:*:identitystore:::membership/*",)),
+            allowed("not_allowed", short=True, lacking=["arn:aws:identitystore:::membership/*"]),
         ),
         (
-            ONE_GROUP,
-            Evaluation(
-                "not_allowed",
-                lacking=tuple(each for each in RESOURCES[DELETE] if "group/" not in each),
-            ),
+            ["arn:aws:identitystore:::*", STORE.replace("d-1234567890", "d-0000000000")],
+            allowed("not_allowed", short=True, lacking=[STORE]),
         ),
+        (ONE_GROUP, allowed("not_allowed", short=True, lacking=[each for each in TOUCHED if "group" not in each])),
     ],
 )
-def test_a_write_must_be_allowed_on_all_that_it_touches(resource: Any, said: Evaluation) -> None:
-    assert evaluate(role(allow(DELETE, resource=resource)), DELETE, RESOURCES[DELETE]) == said
+def test_a_write_must_be_allowed_on_all_that_it_touches(resource: Any, said: Any) -> None:
+    assert found(role(allow(DELETE, resource=resource)), DELETE, *TOUCHED) == said
+
+
+@pytest.mark.parametrize("action", [*ACTIONS, *DIRECT_ASSIGNMENTS], ids=lambda action: str(action.iam))
+def test_what_a_call_touches_is_of_this_account_and_nothing_else(action: Action) -> None:
+    touched = resources_of(action.iam, CONFIG, INSTANCE)
+    other = replace(INSTANCE, arn=f"{INSTANCE.arn[:-1]}0", identity_store_id="d-0000000000")
+
+    assert is_of_resources(action.iam) == (touched != ("*",))
+    assert found(role(allow(action.iam)), action.iam, *touched) == allowed()
+    for each in touched:
+        others = [one for one in touched if one != each]
+        assert found(role(allow(action.iam, resource=others)), action.iam, *touched)[0] == "not_allowed"
+    names_it = any("d-1234567890" in each or "ssoins-" in each for each in touched)
+    assert (resources_of(action.iam, CONFIG, other) != touched) == names_it
+    unknown = resources_of(action.iam, CONFIG, None)
+    assert found(role(allow(action.iam, resource=list(unknown))), action.iam, *touched) == allowed()
+
+
+def test_direct_assignments_touch_an_account_an_instance_and_its_permission_sets() -> None:
+    assert resources_of("sso:CreateAccountAssignment", CONFIG, INSTANCE) == (
+        "arn:aws:sso:::account/*",
+        "arn:aws:sso:::instance/ssoins-0123456789abcdef",
+        "arn:aws:sso:::permissionSet/ssoins-0123456789abcdef/*",
+    )
+    assert resources_of(CREATE, CONFIG, replace(INSTANCE, owner_account_id=None))[-1] == (
+        "arn:aws:identitystore::*:identitystore/d-1234567890"
+    )

@@ -118,6 +118,18 @@ def test_who_lets_in_ploy_alone_with_exactly_this_external_id_passes(statements:
         ([statement(None), unless_exact(NotPrincipal="*")], "It lets Ploy in without an external ID."),
         ([statement({"StringEqualsIgnoreCase": {"sts:ExternalId": f"{EXTERNAL_ID}x"}})], "another external ID than"),
         ([narrowed(PLOY_ACCOUNT_ID)], "It lets Ploy in without an external ID."),
+        *(
+            ([statement(), statement({operator: {key: value}}, "*")], "It lets Ploy in without an external ID.")
+            for operator, key, value in (
+                ("StringEqualsIfExists", "aws:PrincipalAccount", OWN),
+                ("StringNotEquals", "aws:PrincipalAccount", OWN),
+                ("StringLike", "aws:PrincipalAccount", "1*"),
+                ("ForAllValues:StringEquals", "aws:PrincipalAccount", OWN),
+                ("ArnLike", "aws:PrincipalArn", "arn:aws:iam::*:role/Admin"),
+                ("StringLike", "aws:PrincipalOrgID", "o-*"),
+                ("StringEqualsIfExists", "aws:PrincipalOrgID", "o-1234567890"),
+            )
+        ),
         (
             [statement(), narrowed("111111111111")],
             "It lets in everybody of another AWS account, 111111111111, without an external ID.",
@@ -159,6 +171,14 @@ def test_what_lets_somebody_in_without_the_external_id_fails(statements: list[An
             "It lets in everybody (Principal *) whom it narrows to.",
         ),
         ([statement(), narrowed(OWN)], f"It lets in everybody of the AWS account {OWN}, too."),
+        (
+            [statement(), statement({"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{OWN}:role/*"}}, "*")],
+            f"It lets in everybody of the AWS account {OWN}, too.",
+        ),
+        (
+            [statement(), statement({"StringEquals": {"aws:PrincipalOrgID": "o-1234567890"}}, "*")],
+            "It lets in everybody (Principal *) whom it narrows to.",
+        ),
         (
             [statement(), narrowed("111111111111", **EXACT["StringEquals"])],
             "It lets in everybody of the AWS account 111111111111, too.",

@@ -1,0 +1,67 @@
+"""What to change in the role's own policies so that they allow an action: each place where it is denied or lacking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ploy_connector_aws.aws.iam.patterns import Pattern, covers
+from ploy_connector_aws.aws.permissions import render_statement
+from ploy_connector_aws.config import AwsConfig
+
+from .evaluation import Denial, Evaluation, HeldPolicy, OwnRole
+from .needs import render_needed_policy
+
+
+def render_fix(action: str, evaluation: Evaluation, role: OwnRole, config: AwsConfig) -> str:
+    """Say everything that must be changed, in sentences that can be followed one by one.
+
+    Args:
+        action: The IAM action.
+        evaluation: What the role's policies say of it, which is not that it is allowed.
+        role: The role.
+        config: The integration's settings.
+    """
+    return " ".join(_steps(action, evaluation, role, config))
+
+
+def _steps(action: str, evaluation: Evaluation, role: OwnRole, config: AwsConfig) -> Iterator[str]:
+    for denial in evaluation.denials:
+        yield _undo(action, denial, config)
+    if evaluation.is_short or not (evaluation.denials or evaluation.is_boundary_short):
+        yield f"Add this statement to the role's policy: {render_statement([action])}"
+    if evaluation.is_boundary_short and role.boundary:
+        yield _widen(action, role.boundary, config)
+
+
+def _undo(action: str, denial: Denial, config: AwsConfig) -> str:
+    """Say how to take an action out of a Deny statement, which no Allow can outweigh."""
+    holder, actions = denial.holder, denial.statement.actions
+    if holder.is_aws and denial.is_boundary:
+        return _replace(holder, config)
+    if holder.is_aws:
+        return f"Take the policy {holder.name} off the role: it denies {action}, and AWS's own cannot be changed."
+    kind = "the permissions boundary" if denial.is_boundary else "the role's policy"
+    where = f"the Deny statement in {kind} {holder.name}"
+    if actions.is_inverted:
+        return f"Add {action} to NotAction of {where}, which denies everything else."
+    found = [text for text in actions.texts if covers(Pattern(text.lower()), Pattern(action.lower()))]
+    wide = [text for text in found if text.lower() != action.lower()]
+    if not wide:
+        return f"Take {', '.join(found)} out of {where}; an Allow cannot outweigh it."
+    return (
+        f"Take {', '.join(found)} out of {where}, and name there what is meant by it without {action}; an Allow cannot "
+        "outweigh it."
+    )
+
+
+def _widen(action: str, boundary: HeldPolicy, config: AwsConfig) -> str:
+    if boundary.is_aws:
+        return _replace(boundary, config)
+    return f"Add this statement to the permissions boundary {boundary.name}: {render_statement([action])}"
+
+
+def _replace(boundary: HeldPolicy, config: AwsConfig) -> str:
+    return (
+        f"Put a policy of your own in place of the permissions boundary {boundary.name}, as AWS's own cannot be "
+        f"changed: {render_needed_policy(config, with_key=True)}"
+    )
