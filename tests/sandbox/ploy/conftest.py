@@ -144,7 +144,7 @@ def acme(enroll: Enroll) -> Customer:
 
 @pytest.fixture
 def stranger(ploy: LocalPloy) -> Iterator[Visitor]:
-    with Visitor(base_url=ploy.url) as client:
+    with Visitor(base_url=ploy.url, timeout=60) as client:
         yield client
 
 
