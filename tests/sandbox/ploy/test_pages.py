@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy import LocalPloy, pages
 from ploy_connector_aws.sandbox.ploy.pages.visits import IDLE_SECONDS, Sessions
 
@@ -205,9 +206,11 @@ def test_lists_are_searched_sorted_and_paged(visitor: Visitor, acme: Customer) -
 def test_whatever_an_address_says_of_the_place_in_a_list_is_answered(
     visitor: Visitor, acme: Customer, offset: int
 ) -> None:
-    acme.sync(USERS, account("u1"))
+    group = {"id": "g1", "kind": "group", "name": "Readers", "grantable": True}
+    acme.sync(USERS, account("u1"), wire.RecordLine(type="entitlement", id="g1", scopes=("users",), record=group))
     sync = acme.ploy.syncs(acme.id)[0].id
-    paths = ["/accounts?", "/entitlements?", "/syncs?", "/tasks?", "/grant?account=u1&", "/unproven?"]
+    paths = ["/account?id=u1&", "/entitlement?id=g1&"]
+    paths += ["/accounts?", "/entitlements?", "/syncs?", "/tasks?", "/grant?account=u1&", "/unproven?"]
     paths.append(f"/syncs/{sync}/changes?kind=added&only=account&")
 
     answers = [visitor.get(at(acme, f"{path}offset={offset}")).status_code for path in paths]

@@ -9,12 +9,11 @@ from starlette.responses import Response
 from ploy_connector_aws.sandbox.ploy.browsing import name_of
 
 from .rendering import render_page
-from .visits import Visitor
+from .visits import Offset, Visitor
 
 router = APIRouter()
 
 _SHOWN = 50
-_LONGEST_LIST = 1_000_000_000
 
 
 @router.get("/integrations/{integration_id}/entitlement")
@@ -22,10 +21,10 @@ def show_entitlement(
     visit: Visitor,
     integration_id: str,
     id: str,  # noqa: A002 - as the address has it
-    offset: int = 0,
+    offset: Offset = 0,
 ) -> Response:
     """Show an entitlement, with a page of its holders."""
-    enabled, offset = visit.integration(integration_id), min(max(0, offset), _LONGEST_LIST)
+    enabled = visit.integration(integration_id)
     browser = visit.ploy.browser(integration_id)
     found = browser.record("entitlement", id)
     if found is None:

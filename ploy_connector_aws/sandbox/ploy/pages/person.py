@@ -14,7 +14,7 @@ from ploy_connector_aws.sandbox.ploy.browsing import Ways, name_of
 
 from .drawing import draw
 from .rendering import render_page
-from .visits import Visitor
+from .visits import Offset, Visitor
 
 router = APIRouter()
 
@@ -43,10 +43,10 @@ def show_account(
     id: str,  # noqa: A002 - as the address has it
     through: str = "",
     to: str = "",
-    offset: int = 0,
+    offset: Offset = 0,
 ) -> Response:
     """Show an account: all its ways, or only those through one entitlement or to one resource."""
-    enabled, offset = visit.integration(integration_id), max(0, offset)
+    enabled = visit.integration(integration_id)
     every = visit.ploy.browser(integration_id).ways_of(id)
     if every is None:
         raise HTTPException(404, "There is no such account in the newest sync.")
