@@ -271,6 +271,8 @@ Outputs:
 """
 
 
+# As terraform fmt leaves it. It would indent and space JSON in its own way, which differs between versions, but leaves
+# a heredoc alone. What is put in is ASCII, and what the templates write of that for HCL means the same in JSON.
 _TERRAFORM = f"""\
 terraform {{
   required_providers {{
@@ -290,18 +292,18 @@ variable "role_name" {{
 resource "aws_iam_role" "ploy" {{
   name = var.role_name
 
-  assume_role_policy = jsonencode(
+  assume_role_policy = <<-JSON
     {{{{ include trust-policy }}}}
-  )
+  JSON
 }}
 
 resource "aws_iam_role_policy" "ploy" {{
   name = "{POLICY_NAME}"
   role = aws_iam_role.ploy.id
 
-  policy = jsonencode(
+  policy = <<-JSON
     {{{{ include policy }}}}
-  )
+  JSON
 }}
 
 output "role_arn" {{

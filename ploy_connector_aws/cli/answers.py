@@ -64,6 +64,23 @@ class Answers:
         assert isinstance(found, Mapping)
         return found
 
+    def refuse_wrong_features(self) -> None:
+        """Refuse a list of features that was not typed now, but is kept somewhere, and names none or unknown ones.
+
+        Raises:
+            ConfigurationError: There is such a list.
+        """
+        for setting in {feature.setting for feature in self.installed.manifest.features} & self.values.keys():
+            if setting is None or self.schema_of(setting).get("type") != "array":
+                continue
+            features = [each for each in self.installed.manifest.features if each.setting == setting]
+            known = dict.fromkeys(name for each in features for name in (each.group, each.name) if name)
+            value = self.values[setting]
+            if not isinstance(value, list) or not value or not set(map(str, value)) <= known.keys():
+                raise ConfigurationError(
+                    f"The setting {setting} must be a list of one or more of these: {', '.join(known)}.", field=setting
+                )
+
     def choose(self, more: Iterable[str], without: Iterable[str]) -> None:
         """Choose the features: those that the settings switch on, with and without those named now and before.
 

@@ -66,6 +66,7 @@ def setup(
         refuse_existing(path, overwrite=overwrite)
         # The integration of a file that is replaced ends with it, and so does its external id.
         answers.values.clear()
+    answers.refuse_wrong_features()
     try:
         for each in given or ():
             answers.take(*_name_and_value(each), is_visible=True)

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -282,8 +283,9 @@ def test_the_terraform_module_makes_the_same_role(features: tuple[str, ...]) -> 
     made = {name: body for each in read["resource"] for kind in each.values() for name, body in kind.items()}
     resources = {kind.strip('"'): body['"ploy"'] for each in read["resource"] for kind, body in each.items()}
     assert set(made) == {'"ploy"'}
-    assert from_jsonencode(resources["aws_iam_role"]["assume_role_policy"]) == ploy_trust_policy(EXTERNAL_ID)
-    assert from_jsonencode(resources["aws_iam_role_policy"]["policy"]) == json.loads(rendered("policy", features))
+    assert layout_faults(rendered("terraform", features)) == []
+    assert from_heredoc(resources["aws_iam_role"]["assume_role_policy"]) == ploy_trust_policy(EXTERNAL_ID)
+    assert from_heredoc(resources["aws_iam_role_policy"]["policy"]) == json.loads(rendered("policy", features))
     assert resources["aws_iam_role_policy"]["role"] == "${aws_iam_role.ploy.id}"
     assert read["output"] == [
         {
@@ -296,11 +298,55 @@ def test_the_terraform_module_makes_the_same_role(features: tuple[str, ...]) -> 
     ]
 
 
-def from_jsonencode(expression: str) -> Any:
-    """What ``jsonencode`` of an object of HCL gives; the parser writes its objects with equals signs."""
-    match = re.fullmatch(r"\$\{jsonencode\((.*)\)\}", expression)
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("  type        = string", "  type = string"),
+        ("  name = var.role_name", "   name = var.role_name"),
+        ('      source  = "hashicorp/aws"', '    source  = "hashicorp/aws"'),
+        ("  value       = aws", "  value        = aws"),
+        ("  policy = <<-JSON", "  policy =  <<-JSON"),
+    ],
+)
+def test_another_layout_than_terraforms_is_found(right: str, wrong: str) -> None:
+    module = rendered("terraform", EVERYTHING)
+    assert module.count(right) == 1
+    assert layout_faults(module.replace(right, wrong)) != []
+
+
+def from_heredoc(expression: str) -> Any:
+    """What Terraform reads of an indented heredoc of JSON; AWS takes no policy that begins with white space."""
+    match = re.fullmatch(r'"<<-JSON\n(.*)\n *JSON"', expression, re.S)
     assert match is not None
-    return json.loads(match[1].replace('" = ', '": '))
+    text = textwrap.dedent(match[1])
+    assert (text[0], "${" in text, "%{" in text) == ("{", False, False)
+    return json.loads(text)
+
+
+def layout_faults(text: str) -> list[str]:
+    """The lines that ``terraform fmt`` would write in another way: two spaces for each open bracket, equals signs of
+    neighbours below each other, and nothing about a heredoc."""
+    faults, depth, end = [], 0, None
+    neighbours: list[str] = []
+    for line in [*text.splitlines(), ""]:
+        if end is not None:
+            end = None if line.strip() == end else end
+            continue
+        closing = len(re.match(r"[\s)\]}]*", line)[0].strip())  # type: ignore[index]
+        if line and not line.startswith("  " * (depth - closing) + line.strip()[0]):
+            faults.append(line)
+        change = sum(line.count(each) for each in "([{") - sum(line.count(each) for each in ")]}")
+        depth += change
+        assigned = re.match(r"\s*\w+ *(?==)", line)
+        if assigned and change == 0:
+            neighbours.append(line)
+        else:
+            widest = max((len(each.partition("=")[0].rstrip()) for each in neighbours), default=0)
+            faults += [each for each in neighbours if not re.match(rf".{{{widest + 1}}}= \S", each)]
+            neighbours = []
+        if heredoc := re.search(r"<<-(\w+)$", line):
+            end = heredoc[1]
+    return faults
 
 
 def test_no_text_holds_an_external_id_of_its_own() -> None:

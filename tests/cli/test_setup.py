@@ -81,6 +81,24 @@ def test_the_policy_of_a_configuration_is_for_its_scopes(folder: Path) -> None:
     assert [each["Action"] for each in statements] == [["s3:ListAllMyBuckets"]]
 
 
+@pytest.mark.parametrize("scopes", [[], ["nonsense"], ["iam", "nonsense"], "iam", [{"iam": 1}]])
+def test_wrong_scopes_of_a_configuration_are_its_fault_and_not_a_wrongly_typed_command(
+    folder: Path, scopes: Any
+) -> None:
+    if scopes == [{"iam": 1}]:
+        write_file(folder)
+        (folder / "ploy.toml").write_text("[config]\nscopes = [{iam = 1}]\n")
+    else:
+        write_file(folder, scopes=scopes)
+
+    done = run("--print", "policy")
+
+    assert isinstance(done.exception, ConfigurationError)
+    assert done.exception.field == "scopes"
+    assert "one or more of these: identity-center, identity-center/users" in done.exception.message
+    assert done.stdout == ""
+
+
 @pytest.mark.parametrize("id_", ["trust-policy", "cloudformation", "terraform", "link"])
 def test_an_external_id_is_made_at_random_each_time_and_said(id_: str) -> None:
     first, second = run("--print", id_), run("--print", id_)

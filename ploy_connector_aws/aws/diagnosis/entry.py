@@ -7,10 +7,10 @@ all the same is worth nothing, as its session policy denies everything, and is d
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from botocore import xform_name
 from botocore.client import BaseClient
@@ -32,7 +32,6 @@ ASSUME_ROLE = "assume-role"
 
 _ALWAYS_ENABLED = "us-east-1"
 _SHORTEST_SECONDS = 900
-_THREADS = 5
 _NOTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
 _JUST_CHANGED = (
     "If the trust policy was changed within the last minute, try again: a change in IAM takes a while to work. Else:"
@@ -62,9 +61,6 @@ class _Attempt:
     external_id: str | None = field(default=None, repr=False)
 
 
-_Asked: TypeAlias = tuple[_Attempt, Future[ConnectorError | None]]
-
-
 @dataclass(frozen=True)
 class _Owner:
     """Whose Ploy's own credentials are, or why that could not be found out."""
@@ -86,11 +82,12 @@ def read_entry(session: RoleSession, pauses: Sequence[float], wait: Callable[[fl
         client = make_sts_client(config.region, SHORT)
     except Exception as error:  # noqa: BLE001 - the operator's own files are read here, which may say anything
         return _not_even_asked(to_connector_error(error, Call("sts", "AssumeRole", {})))
-    with ThreadPoolExecutor(_THREADS) as threads:
+    attempts = _attempts(config.external_id.get_secret_value())
+    with ThreadPoolExecutor(len(attempts) + 1) as threads:
         owner = threads.submit(_read_owner, client)
         refusal = _enter(session, pauses, wait)
         # Only now: before a new role is known everywhere, everybody is denied it.
-        asked = _ask_otherwise(client, config, threads)
+        asked = [threads.submit(_try_entering, client, config, "refuse", each.external_id) for each in attempts]
     client.close()
     of_owner = _judge_owner(owner.result(), config.region, refusal)
     failed_check = OWN_CREDENTIALS if of_owner.outcome == "failed" else ASSUME_ROLE if refusal else None
@@ -98,7 +95,7 @@ def read_entry(session: RoleSession, pauses: Sequence[float], wait: Callable[[fl
         checks=(
             of_owner,
             _judge_entry(config, refusal, failed_check),
-            *_judge_otherwise(asked, failed_check),
+            *_judge_attempts(attempts, [each.result() for each in asked], failed_check),
         ),
         failed_check=failed_check,
     )
@@ -129,11 +126,11 @@ def _ask_for_proof(config: AwsConfig) -> ConnectionReport | ConnectorError:
         refusal = _try_entering(client, config, "prove", config.external_id.get_secret_value())
         if refusal is not None:
             return refusal
-        with ThreadPoolExecutor(_THREADS) as threads:
-            asked = _ask_otherwise(client, config, threads)
+        attempts = _attempts(config.external_id.get_secret_value())
+        refusals = [_try_entering(client, config, "refuse", each.external_id) for each in attempts]
     finally:
         client.close()
-    return ConnectionReport(checks=_judge_otherwise(asked, None))
+    return ConnectionReport(checks=tuple(_judge_attempts(attempts, refusals, None)))
 
 
 def _not_even_asked(error: ConnectorError) -> Entry:
@@ -171,18 +168,13 @@ def _another(character: str) -> str:
     return "b" if character in "aA" else "a"
 
 
-def _ask_otherwise(client: BaseClient, config: AwsConfig, threads: ThreadPoolExecutor) -> list[_Asked]:
-    """Ask for the role in all ways that must be denied, at the same time."""
-    return [
-        (each, threads.submit(_try_entering, client, config, "refuse", each.external_id))
-        for each in _attempts(config.external_id.get_secret_value())
-    ]
-
-
-def _judge_otherwise(asked: Sequence[_Asked], failed_check: str | None) -> tuple[Check, ...]:
-    """Wait for what came of it; two checks."""
-    tried = {name: {at.how: of.result() for at, of in asked if at.check == name} for name in _DANGERS}
-    return tuple(_judge_refusals(name, refusals, failed_check) for name, refusals in tried.items())
+def _judge_attempts(
+    attempts: Sequence[_Attempt], refusals: Sequence[ConnectorError | None], failed_check: str | None
+) -> Iterator[Check]:
+    """Make one check of all attempts that belong to it."""
+    for name in _DANGERS:
+        tried = {each.how: refusal for each, refusal in zip(attempts, refusals, strict=True) if each.check == name}
+        yield _judge_refusals(name, tried, failed_check)
 
 
 def _try_entering(
