@@ -32,8 +32,8 @@ class Check(Frozen):
     is_blocking: bool = Field(
         default=False,
         description="Whether the integration must not be used at all while this is failed, as somebody else could use "
-        "it as well. That ends when a later check of the same name passes, or only warns; a check that was not made, "
-        "or could not be, ends nothing.",
+        "it as well. That ends when a later check of the same name passes, or warns of something that it found out by its "
+        "method; a check that was not made, or could not be, ends nothing.",
     )
 
 
@@ -58,8 +58,13 @@ class ConnectionReport(Frozen):
         Args:
             before: Those for whose sake it must not be used since earlier tests. One of them ends only when the very
                 same check was made anew and was not failed: what was skipped, or could not be made, proves nothing.
+                A warning without a method is one of something that could not be found out.
         """
-        made_well = {check.name for check in self.checks if check.outcome in ("passed", "warning")}
+        made_well = {
+            check.name
+            for check in self.checks
+            if check.outcome == "passed" or (check.outcome == "warning" and check.method is not None)
+        }
         kept = {check.name: check for check in before if check.name not in made_well}
         now = {check.name: check for check in self.checks if check.outcome == "failed" and check.is_blocking}
         return tuple({**kept, **now}.values())

@@ -63,6 +63,13 @@ def test_what_could_not_be_found_out_ends_no_block() -> None:
     assert report.blocking([blocking]) == (blocking,)
 
 
+def test_a_trust_policy_that_could_not_be_read_ends_no_block_of_it() -> None:
+    blocking = Check(name="trust-policy", outcome="failed", message="It is open.", is_blocking=True)
+    unread = ConnectionReport(checks=tuple(judge(Facts(CONFIG, {}, Directory(), "none", None))))
+
+    assert unread.blocking([blocking]) == (blocking,)
+
+
 def test_policies_that_break_their_reader_leave_what_is_not_told_by_them() -> None:
     sound, broken = by_name(judge(facts(SOUND))), by_name(judge(facts(BROKEN_POLICY)))
     failed = {name for name, check in broken.items() if check.outcome == "failed"}
