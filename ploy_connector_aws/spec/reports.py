@@ -32,8 +32,8 @@ class Check(Frozen):
     is_blocking: bool = Field(
         default=False,
         description="Whether the integration must not be used at all while this is failed, as somebody else could use "
-        "it as well. That ends when a later check of the same name passes, or warns of something that it found out by its "
-        "method; a check that was not made, or could not be, ends nothing.",
+        "it as well. That ends when a later check of the same name passes, or warns of what it found out by a method; "
+        "a check that was not made, or could not be, ends nothing.",
     )
 
 

@@ -20,13 +20,15 @@ class Admission:
 
     Until its settings have passed a test, and again from when they are changed, an integration gets nothing but checks:
     no sync is taken of it, no access is changed. A check counts for the settings that it was ordered for, and is given
-    out only to a runtime that has read them. So nobody can get past a test that failed, whatever page or call is used.
+    out only to a runtime that has read them; a block of them ends only when the very check that set it passes. So
+    nobody can get past a test that failed, whatever page or call is used.
     """
 
     def __init__(self, registry: Registry, notices: Notices) -> None:
         self._registry = registry
         self._notices = notices
         self._beginning = threading.Lock()
+        self._judging = threading.Lock()
 
     def begin(self, organisation_id: str, connector: str) -> str:
         """Begin to set up a connector; the integration's id. What the host makes is made now, and never changes.
@@ -80,16 +82,19 @@ class Admission:
     def ended(self, integration_id: str, task_id: str, report: ConnectionReport) -> None:
         """Judge the report with which a check task ended."""
         seen = self._notices.ended(integration_id, task_id, report)
-        if report.is_blocked:
-            self._registry.refuse_use(integration_id, seen.revision if seen else None)
-        elif seen is not None and seen.revision is not None and report.checks and report.is_usable:
-            self._registry.admit(integration_id, seen.revision)
+        with self._judging:
+            if blocking := report.blocking(self._registry.blocking(integration_id)):
+                self._registry.refuse_use(integration_id, seen.revision if seen else None, blocking)
+            elif seen is not None and seen.revision is not None and report.checks and report.is_usable:
+                self._registry.admit(integration_id, seen.revision)
 
     def report(self, integration_id: str, progress: wire.CheckProgress) -> wire.CheckStatus:
         """Take what a runtime says of a test. It can put an integration out, and never take one in."""
         seen = self._notices.report(integration_id, progress)
         if seen.is_final and seen.report.is_blocked:
-            self._registry.refuse_use(integration_id, seen.revision)
+            with self._judging:
+                blocking = seen.report.blocking(self._registry.blocking(integration_id))
+                self._registry.refuse_use(integration_id, seen.revision, blocking)
         return wire.CheckStatus(check_id=progress.check_id, number=seen.number, is_final=seen.is_final)
 
 

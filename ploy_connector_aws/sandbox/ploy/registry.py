@@ -8,19 +8,22 @@ import secrets
 import sqlite3
 import threading
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.spec import Check
 
 LIVE_TOKENS = 2
 """How many tokens an organisation may have at once: two, so that one can be rotated while the other works."""
 
 ISSUED_SETTING = "external_id"
 """The setting that the platform makes itself, so that no organisation can name another one's."""
+
+_CHECKS = TypeAdapter(tuple[Check, ...])
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS organisations (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -42,7 +45,8 @@ CREATE TABLE IF NOT EXISTS integrations (
   issued TEXT NOT NULL DEFAULT '["external_id"]',
   features TEXT,
   is_draft INTEGER NOT NULL DEFAULT 0,
-  setup_step TEXT
+  setup_step TEXT,
+  blocking TEXT NOT NULL DEFAULT '[]'
 );
 """
 
@@ -54,6 +58,7 @@ _ADDED_COLUMNS = (
     "features TEXT",
     "is_draft INTEGER NOT NULL DEFAULT 0",
     "setup_step TEXT",
+    "blocking TEXT NOT NULL DEFAULT '[]'",
 )
 
 
@@ -236,7 +241,8 @@ class Registry:
         _refuse_issued(changes, found.issued if found else ())
         self._write(
             "UPDATE integrations SET settings = new.settings,"
-            " revision = revision + new.differs, is_verified = is_verified AND NOT (new.differs AND ?3)"
+            " revision = revision + new.differs, is_verified = is_verified AND NOT (new.differs AND ?3),"
+            " blocking = iif(new.differs, '[]', blocking)"
             " FROM (SELECT json_patch(settings, ?1) AS settings,"
             "  json_patch(settings, ?1) != json(settings) AS differs FROM integrations WHERE id = ?2) AS new"
             " WHERE id = ?2",
@@ -263,19 +269,29 @@ class Registry:
     def admit(self, integration_id: str, revision: int) -> None:
         """Let an integration be used, where its settings are still those of the revision."""
         self._write(
-            "UPDATE integrations SET is_verified = 1, is_draft = 0 WHERE id = ? AND revision = ?",
+            "UPDATE integrations SET is_verified = 1, is_draft = 0, blocking = '[]' WHERE id = ? AND revision = ?",
             *(integration_id, revision),
         )
 
-    def refuse_use(self, integration_id: str, revision: int | None) -> None:
+    def refuse_use(self, integration_id: str, revision: int | None, blocking: Iterable[Check]) -> None:
         """Let an integration not be used until its settings pass a test, where they are still those of the revision.
 
         Without one, nobody knows which settings it was that somebody else could use as well: not these either.
+
+        Args:
+            integration_id: Which.
+            revision: Of the settings that were tested.
+            blocking: The checks that must pass first.
         """
         self._write(
-            "UPDATE integrations SET is_verified = 0 WHERE id = ? AND revision = coalesce(?, revision)",
-            *(integration_id, revision),
+            "UPDATE integrations SET is_verified = 0, blocking = ? WHERE id = ? AND revision = coalesce(?, revision)",
+            *(_CHECKS.dump_json(tuple(blocking)).decode(), integration_id, revision),
         )
+
+    def blocking(self, integration_id: str) -> tuple[Check, ...]:
+        """The checks for whose sake an integration must not be used with the settings that it has."""
+        rows = self._read("SELECT blocking FROM integrations WHERE id = ?", integration_id)
+        return _CHECKS.validate_json(rows[0][0]) if rows else ()
 
     def enable(self, integration_id: str, is_enabled: bool) -> None:
         """Switch an integration on or off."""

@@ -21,6 +21,9 @@ from .worker import REPORT, Worker
 FAILED = ConnectionReport(checks=(Check(name="reach", outcome="failed", message="No."),))
 BLOCKED = ConnectionReport(checks=(Check(name="reach", outcome="failed", message="No.", is_blocking=True),))
 
+REACHED = Check(name="reach", outcome="passed", message="Yes.")
+UNREAD = Check(name="reach", outcome="warning", message="It could not be found out.")
+
 
 @pytest.fixture
 def club(acme: Customer) -> Customer:
@@ -184,7 +187,26 @@ def test_a_blocking_check_that_failed_ends_the_use_and_no_report_without_a_task_
     assert not club.ploy.integration(club.id).is_verified
     club.client.report_check(club.id, progress(1, final=True, check_id="c2"))
     assert not club.ploy.integration(club.id).is_verified
-    assert pass_test(club)
+    assert pass_test(club, ConnectionReport(checks=(REACHED,)))
+
+
+@pytest.mark.parametrize(
+    ("checks", "ends_it"),
+    [
+        ((UNREAD,), False),
+        (REPORT.checks, False),
+        ((REACHED,), True),
+        ((UNREAD.model_copy(update={"method": "evaluated"}),), True),
+    ],
+    ids=["not found out", "of another name", "passed", "warns"],
+)
+def test_a_block_ends_by_the_very_check_that_set_it_and_with_other_settings(
+    club: Customer, checks: tuple[Check, ...], ends_it: bool
+) -> None:
+    assert pass_test(club, ConnectionReport(checks=(UNREAD,))), "nothing was blocked"
+    assert not pass_test(club, BLOCKED)
+    assert pass_test(club, ConnectionReport(checks=checks)) == ends_it
+    assert pass_test(club, address="c.d")
 
 
 def test_a_growing_report_is_overtaken_by_later_ones_only_and_ends_once(acme: Customer) -> None:
