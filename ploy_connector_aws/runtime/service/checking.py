@@ -59,6 +59,8 @@ class DailyCheck:
         self._denied: frozenset[str] | None = None
         """The permissions that the last scan was denied; None before the first."""
         self._untold: wire.CheckProgress | None = None
+        self._reports = 0
+        """How many tests had been made after that one, whoever made them."""
         self._trouble = ""
 
     def require_usable(self) -> None:
@@ -126,6 +128,7 @@ class DailyCheck:
                 for permission in check.missing_permissions
             )
             self._wishes.note_report(report)
+        self._reports = self._wishes.reports
         troubles = [check.name for check in report.checks if check.outcome == "failed"]
         if troubles:
             _log.warning("the connection test found trouble", extra={"failed_checks": troubles})
@@ -140,6 +143,8 @@ class DailyCheck:
 
     def _tell(self) -> None:
         """Tell Ploy of the last test; what it could not be told is told the next time, unless there is a newer one."""
+        if self._reports != self._wishes.reports:
+            self._untold = None  # what was found since is told by whoever found it, and goes before
         if self._untold is None:
             return
         try:

@@ -11,7 +11,7 @@ from functools import partial
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.platform.errors import PlatformUnavailable
+from ploy_connector_aws.platform.errors import PlatformUnavailable, SetUpUnfinished
 from ploy_connector_aws.runtime.changes import to_outcome
 from ploy_connector_aws.runtime.history import History
 from ploy_connector_aws.runtime.lock import SyncLock
@@ -121,10 +121,16 @@ class ScanLoop:
         """Make one scan for everybody who asked for one or, when nobody did, because it is due."""
         previews = [wish for wish in wishes if wish.preview]
         asked = [wish for wish in wishes if not wish.preview]
-        if previews:
-            self._fulfil(previews, self._preview)
-        if asked or not previews:
-            self._fulfil(asked, self._scan)
+        try:
+            if previews:
+                self._fulfil(previews, self._preview)
+            if asked or not previews:
+                self._fulfil(asked, self._scan)
+        finally:
+            # Whatever ended it, a connector may even raise SystemExit, nobody waits for what does not come.
+            for wish in wishes:
+                if not wish.summary.done():
+                    wish.summary.set_exception(TemporaryError("The scan broke off.", changed_nothing=True))
 
     def _fulfil(self, wishes: list[Wish], make: Callable[[], wire.SyncSummary]) -> None:
         try:
@@ -179,7 +185,7 @@ class ScanLoop:
     def _introduce(self) -> wire.HelloAnswer:
         try:
             answer = hello(self._platform, self._settings, self._opened)
-        except PlatformUnavailable:
+        except (PlatformUnavailable, SetUpUnfinished):
             self._check.require_usable()
             raise
         if not answer.flags.paused:

@@ -43,6 +43,8 @@ class Wishes:
         self._blocking: tuple[Check, ...] = ()
         self.is_tested = False
         """Whether a test of the connection was made."""
+        self.reports = 0
+        """How many were."""
         self.on_report: Callable[[], None] = lambda: None
         """Called after each test of the connection."""
         self.flags: wire.Flags = _FIRST.flags
@@ -74,6 +76,7 @@ class Wishes:
         with self._changed:
             self._blocking = report.blocking(self._blocking)
             self.is_tested = True
+            self.reports += 1
         self.on_report()
 
     @property

@@ -195,6 +195,17 @@ class Journal:
             facts = (("wish", wish.model_dump_json()), ("wished_at", asked_at.isoformat()))
             db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts)
 
+    def note_settings(self, revision: int | None) -> None:
+        """Note the settings that tasks are done with from now on. A change that was leased for others, and not begun,
+        is lost: Ploy may have ordered it for those alone, and gives it anew if it is meant for these.
+        """
+        with self._writing() as db:
+            known = db.execute("SELECT value FROM facts WHERE name = 'revision'").fetchone()
+            db.execute("INSERT OR REPLACE INTO facts VALUES ('revision', ?)", (str(revision),))
+            for held in self.open_tasks() if known and known[0] != str(revision) else ():
+                if held.is_change and held.attempts == 0:
+                    self.lose(held.task)
+
     def open_tasks(self) -> list[HeldTask]:
         """The tasks without a report, as they were created."""
         held = self._rows("ended_at IS NULL AND report IS NULL ORDER BY number")

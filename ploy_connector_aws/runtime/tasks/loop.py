@@ -100,6 +100,7 @@ class TaskLoop:
         """
         self._board.open(stop)
         with TaskLock(self._lock_path), ExitStack() as clients:
+            self._journal.note_settings(self._settings_revision)
             poll, keeping, outbox = self._open(clients)
             takers = [self._start("poll", lambda: self._repeat(poll.step, lambda: not self._board.is_closed))]
             takers += [self._start(f"worker-{number}", self._work) for number in range(1, self._workers + 1)]

@@ -10,9 +10,9 @@ from pydantic import JsonValue
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import ConnectionReport, Manifest
 
-from .notices import Notices
+from .notices import Notices, SeenCheck
 from .problems import Refusal
-from .registry import ISSUED_SETTING, Enabled, NotAllowed, Registry
+from .registry import ISSUED_SETTING, Block, Enabled, NotAllowed, Registry
 
 
 class Admission:
@@ -82,20 +82,35 @@ class Admission:
     def ended(self, integration_id: str, task_id: str, report: ConnectionReport) -> None:
         """Judge the report with which a check task ended."""
         seen = self._notices.ended(integration_id, task_id, report)
+        if seen is None:
+            return  # so many were made since that it was forgotten
         with self._judging:
-            if blocking := report.blocking(self._registry.blocking(integration_id)):
-                self._registry.refuse_use(integration_id, seen.revision if seen else None, blocking)
-            elif seen is not None and seen.revision is not None and report.checks and report.is_usable:
+            if not self._block(integration_id, seen) and seen.revision and report.checks and report.is_usable:
                 self._registry.admit(integration_id, seen.revision)
 
     def report(self, integration_id: str, progress: wire.CheckProgress) -> wire.CheckStatus:
         """Take what a runtime says of a test. It can put an integration out, and never take one in."""
-        seen = self._notices.report(integration_id, progress)
-        if seen.is_final and seen.report.is_blocked:
+        seen, is_news = self._notices.report(integration_id, progress)
+        if is_news and seen.is_final and seen.report.is_blocked:
             with self._judging:
-                blocking = seen.report.blocking(self._registry.blocking(integration_id))
-                self._registry.refuse_use(integration_id, seen.revision, blocking)
+                self._block(integration_id, seen)
         return wire.CheckStatus(check_id=progress.check_id, number=seen.number, is_final=seen.is_final)
+
+    def _block(self, integration_id: str, seen: SeenCheck) -> bool:
+        """Refuse the use as long as a test says so, or does not end what an earlier one said; whether it is refused."""
+        enabled, found = self._registry.integration(integration_id), seen.report.blocking()
+        before = enabled.block if enabled else None
+        if before is None:
+            checks = found
+        elif seen.began_at >= before.since:
+            checks = seen.report.blocking(before.checks)
+        else:  # it was ordered before the block, and says nothing of the time since
+            checks = tuple({check.name: check for check in (*before.checks, *found)}.values())
+        if found:
+            before = Block(checks=checks, since=seen.said_at, is_of_own_settings=seen.revision is None)
+        if checks and before is not None:
+            self._registry.refuse_use(integration_id, seen.revision, before.model_copy(update={"checks": checks}))
+        return bool(checks)
 
 
 def issued_by(manifest: Manifest) -> set[str]:

@@ -21,6 +21,7 @@ from .handover import Handover
 from .ledger import Generation, RecordChange, Sync
 from .notices import Notices
 from .picture import Picture
+from .problems import Refusal
 from .queue import TaskQueue
 from .registry import Enabled, Intervals, IssuedToken, NotAllowed, Registry
 from .task_ledger import OrderedTask, TaskEvent
@@ -219,24 +220,31 @@ class Ploy:
         """Give out what may be done now; waiting for it is the server's affair.
 
         Who has other settings than those that are kept here gets nothing. Who has them from elsewhere gets what is to
-        be done with settings that have passed their test.
+        be done with settings that have passed their test, and the test of a block that it has brought about itself.
         """
         enabled = self.integration(integration_id)
         tasks: tuple[wire.Task, ...] = ()
-        if request.settings_revision in ((enabled.revision, None) if enabled.is_verified else (enabled.revision,)):
+        is_own_block = enabled.block is not None and enabled.block.is_of_own_settings
+        if request.settings_revision == enabled.revision or (
+            request.settings_revision is None and (enabled.is_verified or is_own_block)
+        ):
             tasks = self.queue(integration_id).lease(request, enabled.flags, only_checks=not enabled.is_verified)
         return wire.LeaseAnswer(tasks=tasks, flags=enabled.flags, **enabled.intervals.model_dump())
 
     def extend_lease(self, integration_id: str, task_id: str, extension: wire.LeaseExtension) -> wire.LeaseExtended:
-        """Let a runtime keep a task."""
-        lease = self.queue(integration_id).extend(task_id, extension)
-        flags = self.integration(integration_id).flags
-        return wire.LeaseExtended(lease_seconds=max(1, int(lease.total_seconds())), flags=flags)
+        """Let a runtime keep a task, unless its settings must pass a test before anything else is done."""
+        enabled, queue = self.integration(integration_id), self.queue(integration_id)
+        if not enabled.is_verified and queue.task(task_id).kind != "check":
+            raise Refusal("lease_lost", "The settings must pass a connection test first.")
+        lease = queue.extend(task_id, extension)
+        return wire.LeaseExtended(lease_seconds=max(1, int(lease.total_seconds())), flags=enabled.flags)
 
     def complete_task(self, integration_id: str, task_id: str, done: wire.TaskDone) -> wire.TaskStatus:
         """Take the report that a task was done."""
-        status = self.queue(integration_id).complete(task_id, done)
-        if done.report is not None:
+        queue = self.queue(integration_id)
+        is_news = queue.task(task_id).report is None
+        status = queue.complete(task_id, done)
+        if done.report is not None and is_news:  # sent again, it says nothing of the time since
             self.admission.ended(integration_id, task_id, done.report)
         self.bells.ring(integration_id)  # the next of its pair may be given out
         return status

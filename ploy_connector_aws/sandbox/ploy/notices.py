@@ -105,8 +105,8 @@ class Notices:
             )
             self._forget(integration_id)
 
-    def report(self, integration_id: str, progress: wire.CheckProgress) -> SeenCheck:
-        """Take what a runtime says of a test; what was overtaken changes nothing.
+    def report(self, integration_id: str, progress: wire.CheckProgress) -> tuple[SeenCheck, bool]:
+        """Take what a runtime says of a test; what was overtaken, or came before, is no news and changes nothing.
 
         Raises:
             Refusal: Its task is unknown, or it ended with another report.
@@ -125,9 +125,9 @@ class Notices:
                 if said != (known.number, known.is_final, known.report):
                     raise Refusal("check_conflict")
             if known is not None and progress.number <= known.number:
-                return known
+                return known, False
             try:
-                return self._keep(integration_id, progress, is_new=known is None)
+                return self._keep(integration_id, progress, is_new=known is None), True
             except sqlite3.IntegrityError:  # two tests of one id
                 raise Refusal("check_conflict") from None
 

@@ -37,6 +37,13 @@ OBSTACLES = (
         lambda enabled: enabled.flags.paused,
     ),
     Obstacle(
+        "blocked",
+        "A connection test found that somebody else could use this connection as well. Until a test finds that mended, "
+        "nothing is read, granted or revoked.",
+        _EVERYTHING - {"check"},
+        lambda enabled: enabled.block is not None,
+    ),
+    Obstacle(
         "not verified",
         "No connection test of these settings was passed yet. Until one is, nothing is read, granted or revoked.",
         _EVERYTHING - {"check"},

@@ -8,11 +8,11 @@ import secrets
 import sqlite3
 import threading
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import Check
@@ -22,8 +22,6 @@ LIVE_TOKENS = 2
 
 ISSUED_SETTING = "external_id"
 """The setting that the platform makes itself, so that no organisation can name another one's."""
-
-_CHECKS = TypeAdapter(tuple[Check, ...])
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS organisations (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -46,7 +44,7 @@ CREATE TABLE IF NOT EXISTS integrations (
   features TEXT,
   is_draft INTEGER NOT NULL DEFAULT 0,
   setup_step TEXT,
-  blocking TEXT NOT NULL DEFAULT '[]'
+  block TEXT
 );
 """
 
@@ -58,7 +56,7 @@ _ADDED_COLUMNS = (
     "features TEXT",
     "is_draft INTEGER NOT NULL DEFAULT 0",
     "setup_step TEXT",
-    "blocking TEXT NOT NULL DEFAULT '[]'",
+    "block TEXT",
 )
 
 
@@ -86,6 +84,18 @@ class Intervals(BaseModel):
     poll_interval_seconds: Annotated[int, Field(ge=1)] = 10
 
 
+class Block(BaseModel):
+    """Why an integration must not be used: tests found that somebody else could use it as well."""
+
+    model_config = ConfigDict(frozen=True)
+
+    checks: tuple[Check, ...]
+    """Each of them must pass before it ends."""
+    since: AwareDatetime
+    is_of_own_settings: bool
+    """Whether a runtime found it with settings that are not kept here."""
+
+
 class Enabled(NamedTuple):
     """An integration with what the platform wants of its runtime."""
 
@@ -105,6 +115,8 @@ class Enabled(NamedTuple):
     """Whether it is being set up and was never used: it can still be thrown away."""
     setup_step: str | None
     """The step of the set-up at which a person goes on; None at the beginning."""
+    block: Block | None
+    """Why it must not be used, whatever its settings are, as long as this has not ended."""
 
     @property
     def is_untouched(self) -> bool:
@@ -241,8 +253,7 @@ class Registry:
         _refuse_issued(changes, found.issued if found else ())
         self._write(
             "UPDATE integrations SET settings = new.settings,"
-            " revision = revision + new.differs, is_verified = is_verified AND NOT (new.differs AND ?3),"
-            " blocking = iif(new.differs, '[]', blocking)"
+            " revision = revision + new.differs, is_verified = is_verified AND NOT (new.differs AND ?3)"
             " FROM (SELECT json_patch(settings, ?1) AS settings,"
             "  json_patch(settings, ?1) != json(settings) AS differs FROM integrations WHERE id = ?2) AS new"
             " WHERE id = ?2",
@@ -269,11 +280,11 @@ class Registry:
     def admit(self, integration_id: str, revision: int) -> None:
         """Let an integration be used, where its settings are still those of the revision."""
         self._write(
-            "UPDATE integrations SET is_verified = 1, is_draft = 0, blocking = '[]' WHERE id = ? AND revision = ?",
+            "UPDATE integrations SET is_verified = 1, is_draft = 0, block = NULL WHERE id = ? AND revision = ?",
             *(integration_id, revision),
         )
 
-    def refuse_use(self, integration_id: str, revision: int | None, blocking: Iterable[Check]) -> None:
+    def refuse_use(self, integration_id: str, revision: int | None, block: Block) -> None:
         """Let an integration not be used until its settings pass a test, where they are still those of the revision.
 
         Without one, nobody knows which settings it was that somebody else could use as well: not these either.
@@ -281,17 +292,12 @@ class Registry:
         Args:
             integration_id: Which.
             revision: Of the settings that were tested.
-            blocking: The checks that must pass first.
+            block: What must end first.
         """
         self._write(
-            "UPDATE integrations SET is_verified = 0, blocking = ? WHERE id = ? AND revision = coalesce(?, revision)",
-            *(_CHECKS.dump_json(tuple(blocking)).decode(), integration_id, revision),
+            "UPDATE integrations SET is_verified = 0, block = ? WHERE id = ? AND revision = coalesce(?, revision)",
+            *(block.model_dump_json(), integration_id, revision),
         )
-
-    def blocking(self, integration_id: str) -> tuple[Check, ...]:
-        """The checks for whose sake an integration must not be used with the settings that it has."""
-        rows = self._read("SELECT blocking FROM integrations WHERE id = ?", integration_id)
-        return _CHECKS.validate_json(rows[0][0]) if rows else ()
 
     def enable(self, integration_id: str, is_enabled: bool) -> None:
         """Switch an integration on or off."""
@@ -316,7 +322,7 @@ class Registry:
     def _integrations(self, where: str, *values: str) -> list[Enabled]:
         rows = self._read(
             "SELECT id, organisation, connector, settings, is_enabled, flags, limits, hello, intervals,"
-            " is_verified, revision, issued, features, is_draft, setup_step"
+            " is_verified, revision, issued, features, is_draft, setup_step, block"
             f" FROM integrations WHERE {where}",
             *values,
         )
@@ -339,9 +345,10 @@ class Registry:
                 tuple(json.loads(features)) if features else None,
                 bool(is_draft),
                 setup_step,
+                Block.model_validate_json(block) if block else None,
             )
             for id_, organisation, name, settings, is_enabled, flags, limits, hello, intervals, *more in rows
-            for is_verified, revision, issued, features, is_draft, setup_step in (more,)
+            for is_verified, revision, issued, features, is_draft, setup_step, block in (more,)
         ]
 
     def _read(self, sql: str, *values: object) -> list[Any]:

@@ -16,7 +16,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable
+from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable, SetUpUnfinished
 from ploy_connector_aws.runtime.opening import Opened, hello
 from ploy_connector_aws.runtime.service.health import Health
 from ploy_connector_aws.runtime.service.metrics import Metrics
@@ -48,6 +48,9 @@ class Client(Platform):
     def hello(self, integration: str, _: wire.HelloRequest) -> wire.HelloAnswer:  # type: ignore[override]
         house = self.house
         self._make("hello", lambda: None)
+        if integration in house.shuts_out:
+            problem = wire.Problem(status=409, code="set_up_unfinished")
+            raise SetUpUnfinished("Nothing but tests is wanted.", problem=problem)
         house.hellos[integration].put(None)
         answer = wire.HelloAnswer(
             limits=self.limits, flags=house.flags[integration], generation=self.handover.generation
@@ -127,6 +130,8 @@ class House:
         self.handovers: dict[str, Handover] = {}
         self.served: list[Served] = []
         self.tested_revisions: list[int | None] = []
+        self.shuts_out: set[str] = set()
+        """Integrations of which Ploy wants nothing but tests."""
         self._lock = threading.Lock()
         self._changes: Queue[None] = Queue()
         self._asked = threading.Event()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import PlatformUnavailable
+from ploy_connector_aws.platform.errors import PlatformUnavailable, SetUpUnfinished
 from ploy_connector_aws.runtime.lock import SyncLock, SyncRunning
 from ploy_connector_aws.runtime.service.checking import CHECK_EVERY_SECONDS, DailyCheck
 from ploy_connector_aws.runtime.service.polling import Workplace
@@ -21,7 +23,7 @@ from ploy_connector_aws.spec import (
 )
 from tests.runtime.double import Source, open_directory
 
-from .house import House
+from .house import PATIENCE, House
 
 OPEN_TO_ALL = ConnectionReport(
     checks=(Check(name="who", outcome="failed", message="Others are let in, too.", is_blocking=True),)
@@ -147,6 +149,49 @@ def test_what_ploy_could_not_be_told_is_told_with_the_next_scan_and_not_tested_a
         daily.make_if_due()
     assert [each.report for each in ear.heard] == [DRIFTED] * 3
     assert (len({each.check_id for each in ear.heard}), source.tests) == (1, 1)
+
+
+def test_what_ploy_could_not_be_told_is_dropped_once_somebody_else_has_made_a_newer_test() -> None:
+    source, ear, wishes = Source(report=OPEN_TO_ALL), Ear(), Wishes()
+    daily = DailyCheck("one", open_directory(source), ear, wishes, lambda: 0.0)  # type: ignore[arg-type]
+    ear.is_deaf = True
+    daily.make_if_due()
+    ear.is_deaf = False
+    wishes.note_report(MENDED)  # a task's, which tells it itself
+    daily.make_if_due()
+    assert ([each.report for each in ear.heard], source.tests) == ([OPEN_TO_ALL], 1)
+
+
+def test_while_ploy_wants_nothing_but_tests_the_service_tests_again_whether_it_is_mended(house: House) -> None:
+    source = house.sources["one"] = Source(house.sources["one"].world, report=OPEN_TO_ALL)
+    wishes = house.serve("one").wishes
+    with pytest.raises(Refused):
+        wishes.ask()
+    house.shuts_out.add("one")
+    with pytest.raises(Refused):
+        wishes.ask()
+    source.report = MENDED
+    with pytest.raises(SetUpUnfinished):
+        wishes.ask()
+    assert house.reports["one"] == [OPEN_TO_ALL, OPEN_TO_ALL, MENDED]
+    assert wishes.blocked is None
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_whoever_asked_for_a_scan_is_answered_also_when_a_hook_ends_its_thread(house: House, preview: bool) -> None:
+    source = house.sources["one"] = Source(house.sources["one"].world, report=OPEN_TO_ALL)
+    wishes = house.serve("one").wishes
+    house.until(lambda: wishes.blocked is not None and wishes.is_tested)
+
+    def leave() -> None:
+        source.on_test = lambda: None
+        raise SystemExit("do-not-show")
+
+    source.on_test = leave  # it is tested again before every scan
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(wishes.ask, preview=preview)
+        with pytest.raises(TemporaryError, match="broke off"):
+            asked.result(PATIENCE)
 
 
 def test_a_test_that_fails_is_told_and_nothing_is_read_before_one_could_be_made(house: House) -> None:

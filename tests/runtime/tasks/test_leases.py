@@ -97,6 +97,24 @@ def test_ploy_is_told_which_settings_tasks_are_done_with_also_when_it_is_asked_a
     assert stage.queue.entries["t1"].leases == 1
 
 
+def test_a_change_that_was_leased_for_other_settings_and_not_begun_is_given_back(stage: Stage) -> None:
+    for name in ("ann", "bob"):
+        stage.queue.order("grant", name, "g")
+    stage.queue.order("check")
+    stage.club.mishaps = {1: "later"}
+    runtime = Runtime(stage, settings_revision=1)
+    runtime.journal.note_settings(1)
+    runtime.poll.step()
+    assert runtime.worker.step()
+    assert [held.attempts for held in runtime.journal.open_tasks()] == [1, 0, 0]
+    kept = []
+    for revision in (1, 2):
+        runtime.journal.note_settings(revision)
+        kept.append([held.task.id for held in runtime.journal.open_tasks() if not held.is_lost])
+    runtime.close()
+    assert kept == [["t1", "t2", "t3"], ["t1", "t3"]]
+
+
 def test_between_questions_lies_the_interval_that_ploy_wants(stage: Stage) -> None:
     runtime = Runtime(stage)
     assert runtime.poll.step() == 10

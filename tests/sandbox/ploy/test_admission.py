@@ -12,6 +12,7 @@ import pytest
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import CheckEnded, PlatformRefused, SetUpUnfinished, TaskGone
 from ploy_connector_aws.sandbox.ploy import LocalPloy, NotAllowed
+from ploy_connector_aws.sandbox.ploy.obstacles import find_obstacle
 from ploy_connector_aws.spec import Check, ConnectionReport, Link
 
 from .conftest import USERS, Customer, Enroll, account
@@ -200,13 +201,63 @@ def test_a_blocking_check_that_failed_ends_the_use_and_no_report_without_a_task_
     ],
     ids=["not found out", "of another name", "passed", "warns"],
 )
-def test_a_block_ends_by_the_very_check_that_set_it_and_with_other_settings(
+def test_a_block_ends_by_the_very_check_that_set_it_and_not_by_other_settings(
     club: Customer, checks: tuple[Check, ...], ends_it: bool
 ) -> None:
     assert pass_test(club, ConnectionReport(checks=(UNREAD,))), "nothing was blocked"
     assert not pass_test(club, BLOCKED)
     assert pass_test(club, ConnectionReport(checks=checks)) == ends_it
-    assert pass_test(club, address="c.d")
+    assert pass_test(club, ConnectionReport(checks=checks), address="c.d") == ends_it
+    assert pass_test(club, ConnectionReport(checks=(REACHED,)), address="c.d")
+
+
+def test_what_was_ordered_or_said_before_a_block_does_not_end_it(club: Customer) -> None:
+    passed = ConnectionReport(checks=(REACHED,))
+    early, late = begin_test(club), begin_test(club)
+    done = wire.TaskDone(lease_id=early.lease_id, report=passed)
+    club.client.complete_task(club.id, early.id, done)
+    assert club.ploy.integration(club.id).is_verified
+    club.clock.pass_by(minutes=1)
+    blocked = progress(1, final=True, report=BLOCKED)
+    club.client.report_check(club.id, blocked)
+
+    club.client.complete_task(club.id, early.id, done)  # its answer was lost
+    assert not club.ploy.integration(club.id).is_verified
+    club.client.complete_task(club.id, late.id, wire.TaskDone(lease_id=late.lease_id, report=passed))
+    assert not club.ploy.integration(club.id).is_verified
+    assert pass_test(club, passed)
+    club.client.report_check(club.id, blocked)
+    assert club.ploy.integration(club.id).is_verified, "it was heard before"
+
+
+def test_a_runtime_with_settings_of_its_own_can_end_the_block_that_it_brought_about(club: Customer) -> None:
+    assert pass_test(club)
+    worker = Worker(club)
+    club.client.report_check(club.id, progress(1, final=True, report=BLOCKED))
+    grant, check = worker.order("grant"), worker.order("check")
+
+    (task,) = worker.lease()
+    obstacle = find_obstacle(club.ploy.integration(club.id), "grant")
+    assert (task.id, obstacle and obstacle.word) == (check.id, "blocked")
+    club.client.complete_task(
+        club.id, task.id, wire.TaskDone(lease_id=task.lease_id, report=ConnectionReport(checks=(REACHED,)))
+    )
+    assert worker.lease_ids() == [grant.id]
+
+
+def test_a_change_is_not_kept_for_settings_that_must_pass_a_test(club: Customer) -> None:
+    assert pass_test(club)
+    worker = Worker(club)
+    worker.read_settings()
+    for kind in ("check", "grant"):
+        worker.order(kind)
+    check, grant = worker.lease()
+    worker.extend(grant)
+    club.ploy.admission.answer(club.id, {"address": "c.d"})
+
+    worker.extend(check)
+    with pytest.raises(TaskGone):
+        worker.extend(grant)
 
 
 def test_a_growing_report_is_overtaken_by_later_ones_only_and_ends_once(acme: Customer) -> None:
