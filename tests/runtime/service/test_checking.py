@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from queue import Queue
 
 import pytest
 
@@ -188,10 +189,16 @@ def test_whoever_asked_for_a_scan_is_answered_also_when_a_hook_ends_its_thread(h
         raise SystemExit("do-not-show")
 
     source.on_test = leave  # it is tested again before every scan
-    with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(wishes.ask, preview=preview)
-        with pytest.raises(TemporaryError, match="broke off"):
-            asked.result(PATIENCE)
+    answers: Queue[str] = Queue()
+
+    def ask() -> None:
+        try:
+            wishes.ask(preview=preview)
+        except TemporaryError as error:
+            answers.put(error.message)
+
+    threading.Thread(target=ask, daemon=True).start()
+    assert answers.get(timeout=PATIENCE) == "The scan broke off."
 
 
 def test_a_test_that_fails_is_told_and_nothing_is_read_before_one_could_be_made(house: House) -> None:

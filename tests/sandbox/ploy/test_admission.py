@@ -228,6 +228,12 @@ def test_what_was_ordered_or_said_before_a_block_does_not_end_it(club: Customer)
     assert pass_test(club, passed)
     club.client.report_check(club.id, blocked)
     assert club.ploy.integration(club.id).is_verified, "it was heard before"
+    task = begin_test(club)
+    found = wire.TaskDone(lease_id=task.lease_id, report=BLOCKED)
+    club.client.complete_task(club.id, task.id, found)
+    assert pass_test(club, passed)
+    club.client.complete_task(club.id, task.id, found)
+    assert club.ploy.integration(club.id).is_verified, "it was heard before"
 
 
 def test_a_runtime_with_settings_of_its_own_can_end_the_block_that_it_brought_about(club: Customer) -> None:
