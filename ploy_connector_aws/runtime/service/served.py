@@ -14,7 +14,7 @@ from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.runtime import logs
 from ploy_connector_aws.runtime.opening import Opened, open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
-from ploy_connector_aws.spec import Serving
+from ploy_connector_aws.spec import ConfigurationError, ConnectorRefused, Serving
 
 from .failures import UNEXPECTED, Interrupted, code_of, sentence_of
 from .health import Health, Vitals
@@ -147,7 +147,7 @@ class Served:
         platform = clients.enter_context(self._open_platform(RetryPolicy(sleep=self._sleep)))
         return ScanLoop(
             self.wanted.settings,
-            self._open_connector(),
+            self._open_for_scans(),
             platform,
             self.wishes,
             self._vitals,
@@ -155,6 +155,15 @@ class Served:
             monotonic=self._outfit.health.monotonic,
             settings_revision=self.wanted.revision,
         )
+
+    def _open_for_scans(self) -> Opened:
+        try:
+            opened = self._open_connector()
+        except (ConfigurationError, ConnectorRefused):
+            self.wishes.opens_nothing = True
+            raise
+        self.wishes.opens_nothing = False
+        return opened
 
     def _make_tasks(self, _: ExitStack) -> Loop:
         return self._outfit.make_task_loop(

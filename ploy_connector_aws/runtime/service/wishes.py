@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.spec import Check, ConfigurationError, ConnectionReport, ConnectorRefused, TemporaryError
+from ploy_connector_aws.spec import Check, ConnectionReport, TemporaryError
 
 _FIRST = wire.HelloAnswer()
 
@@ -43,6 +43,8 @@ class Wishes:
         self._blocking: tuple[Check, ...] = ()
         self.is_tested = False
         """Whether a test of the connection was made."""
+        self.opens_nothing = False
+        """Whether the settings open no connector."""
         self.reports = 0
         """How many were."""
         self.on_report: Callable[[], None] = lambda: None
@@ -85,8 +87,7 @@ class Wishes:
         if self._blocking:
             return self._blocking[0].message
         # With settings that open no connector there is nothing to test or use: whatever is tried says so by itself.
-        is_usable = self.is_tested or isinstance(self._refusal, (ConfigurationError, ConnectorRefused))
-        return None if is_usable else "The connection was not tested yet."
+        return None if self.is_tested or self.opens_nothing else "The connection was not tested yet."
 
     def ask(self, *, preview: bool = False) -> wire.SyncSummary:
         """Have a scan made that begins from now on, and wait until it has ended.

@@ -129,14 +129,24 @@ def test_a_block_ends_only_by_the_very_check_that_set_it(reports: list[Connectio
     assert (wishes.blocked, len(heard)) == ("Others are let in, too." if is_blocked else None, len(reports))
 
 
-def test_settings_that_open_no_connector_let_tasks_say_so_themselves() -> None:
-    wishes = Wishes()
-    wishes.refuse(SyncRunning("Another sync is running."))
-    assert wishes.blocked == "The connection was not tested yet."
-    wishes.refuse(ConfigurationError("The setting region is wrong."))
+def test_settings_that_open_no_connector_let_tasks_say_so_themselves_and_a_token_that_cannot_be_read_does_not(
+    house: House,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ConfigurationError("It is wrong.")
+
+    house.on_open = refuse
+    wishes = house.serve("one").wishes
+    house.until(lambda: wishes.opens_nothing)
     assert wishes.blocked is None
     wishes.note_report(OPEN_TO_ALL)
     assert wishes.blocked == "Others are let in, too."
+
+    house.open_platform = refuse  # type: ignore[method-assign, assignment]
+    other = house.serve("two").wishes
+    with pytest.raises(ConfigurationError):
+        other.ask()
+    assert other.blocked == "The connection was not tested yet."
 
 
 def test_what_ploy_could_not_be_told_is_told_with_the_next_scan_and_not_tested_again() -> None:
