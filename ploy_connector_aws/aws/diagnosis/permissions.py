@@ -138,11 +138,10 @@ def _judge_evaluation(action: Action, evaluation: Evaluation | None, facts: Fact
         message = f"{_PARTLY}; anywhere else it is denied. {tried} {_NOT_SEEN}"
         fix = f"{_IF_MEANT} {_fix_of(action, evaluation, facts)}"
         return Check(name=name, outcome="warning", message=message, fix=fix, feature=feature, method="evaluated")
-    on = f" on {', '.join(evaluation.lacking)}" if evaluation.lacking else ""
     return Check(
         name=name,
         outcome="failed",
-        message=f"The role's own policies {_verb(evaluation)}{on}. {_without(action)}",
+        message=f"The role's own policies {_verb(evaluation)}. {_without(action)}",
         fix=_fix_of(action, evaluation, facts),
         missing_permissions=(action.iam,),
         feature=feature,
@@ -176,11 +175,10 @@ def _judge_denial(action: Action, error: PermissionMissing, evaluation: Evaluati
 
 def _judge_answer(action: Action, evaluation: Evaluation, facts: Facts) -> Check:
     """Judge a call that AWS answered on one thing, where the role's own policies do not allow it on all."""
-    on = f" on {', '.join(evaluation.lacking)}" if evaluation.lacking else ""
     message = (
         f"AWS answered the call for one thing. {_PARTLY}; for anything else it is denied."
         if evaluation.effect == "partly"
-        else f"AWS answered the call for one thing, but the role's own policies {_verb(evaluation)}{on}. They may have "
+        else f"AWS answered the call for one thing, but the role's own policies {_verb(evaluation)}. They may have "
         "been changed just now."
     )
     return Check(
@@ -194,7 +192,10 @@ def _judge_answer(action: Action, evaluation: Evaluation, facts: Facts) -> Check
 
 
 def _verb(evaluation: Evaluation) -> str:
-    return "take it away" if evaluation.effect == "denied" else "do not allow it"
+    if evaluation.effect == "denied":
+        return "take it away"
+    lacking = evaluation.lacking if evaluation.is_short else evaluation.boundary_lacking
+    return f"do not allow it on {', '.join(lacking)}" if lacking else "do not allow it"
 
 
 def _fix_of(action: Action, evaluation: Evaluation, facts: Facts) -> str | None:
