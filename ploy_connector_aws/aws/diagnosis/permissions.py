@@ -44,6 +44,12 @@ class Facts:
     role: OwnRole | None
     unread: Failure | None = None
 
+    @property
+    def fix_of_unread(self) -> str:
+        """What lets the role's own policies be read."""
+        of_permission = self.unread.fix if self.unread and self.unread.missing_permissions else None
+        return of_permission or "Test the connection again."
+
 
 def name_of(action: str) -> str:
     """The name of an action's check."""
@@ -67,9 +73,11 @@ def check_permission(action: Action, facts: Facts) -> Check:
         return _judge_denial(action, probed.error, evaluation, facts)
     if probed.error is not None:
         return failed(name, probed.error, feature=feature, method="probed")
+    # AWS may look at what exists before it looks at the permission (AWS.md section 10.2).
     if not probed.is_certain and evaluation and evaluation.effect in ("not_allowed", "denied"):
-        # AWS may look at what exists before it looks at the permission (AWS.md section 10.2).
         return _judge_evaluation(action, evaluation, facts, probed.seen)
+    if not probed.is_certain and action.access == "write" and (evaluation is None or evaluation.effect == "unknown"):
+        return _judge_unproven(action, probed, facts)
     if is_of_resources(action.iam):
         answered = _evaluate(action, facts, was_answered=True)
         if answered and answered.effect not in ("allowed", "unknown"):
@@ -147,6 +155,21 @@ def _judge_evaluation(action: Action, evaluation: Evaluation | None, facts: Fact
         feature=feature,
         method="evaluated",
     )
+
+
+def _judge_unproven(action: Action, probed: Probed, facts: Facts) -> Check:
+    """Judge a write that was asked for of what does not exist, where the role's own policies tell nothing of it."""
+    if facts.role is None:
+        lost, why, fix = "read", facts.unread.message if facts.unread else "", facts.fix_of_unread
+    else:
+        names = ", ".join(each.name for each in facts.role.held if each.policy.undecided)
+        lost, why = "understood", facts.role.undecided[0]
+        fix = f"Look at the policies that could not be understood ({names}), mend them, and test the connection again."
+    message = (
+        f"{probed.seen} That does not prove the permission, as AWS may look at what exists first, and the role's own "
+        f"policies could not be {lost}. {why}"
+    )
+    return Check(name=name_of(action.iam), outcome="warning", message=message.rstrip(), fix=fix, feature=action.feature)
 
 
 def _judge_denial(action: Action, error: PermissionMissing, evaluation: Evaluation | None, facts: Facts) -> Check:
