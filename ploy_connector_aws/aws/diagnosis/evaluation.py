@@ -61,8 +61,8 @@ class Evaluation:
     """What the policies say about one action.
 
     `denials` take it away: altogether where it is denied, otherwise on some resources or under conditions. Not enough
-    is allowed by the role's own policies where `is_short`, by its boundary where `is_boundary_short`. `lacking` are the
-    resources on which nothing allows it, where it is allowed on others.
+    is allowed by the role's own policies where `is_short`, by its boundary where `is_boundary_short`. `lacking` and
+    `boundary_lacking` are the resources on which nothing in them allows it, where they allow it on others.
     """
 
     effect: Effect
@@ -70,6 +70,7 @@ class Evaluation:
     is_short: bool = False
     is_boundary_short: bool = False
     lacking: tuple[str, ...] = ()
+    boundary_lacking: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -91,16 +92,24 @@ def evaluate(
         return Evaluation("denied", whole) if whole else Evaluation("unknown")
     own = _allow((each.policy for each in role.policies), action, wanted, was_answered)
     bounded = _allow([role.boundary.policy], action, wanted, was_answered) if role.boundary else []
-    if whole:
-        return Evaluation("denied", whole, "not_allowed" in own, "not_allowed" in bounded)
-    for found in (own, bounded):
-        lacking = tuple(each for each, effect in zip(resources, found, strict=False) if effect == "not_allowed")
-        if lacking:
-            some = lacking if len(lacking) < len(resources) else ()
-            return Evaluation("not_allowed", (), "not_allowed" in own, "not_allowed" in bounded, some)
+    if whole or "not_allowed" in (*own, *bounded):
+        return Evaluation(
+            "denied" if whole else "not_allowed",
+            whole,
+            is_short="not_allowed" in own,
+            is_boundary_short="not_allowed" in bounded,
+            lacking=_lacking(resources, own),
+            boundary_lacking=_lacking(resources, bounded),
+        )
     is_short, is_boundary_short = "partly" in own, "partly" in bounded
     is_whole = not (denials or is_short or is_boundary_short)
     return Evaluation("allowed" if is_whole else "partly", denials, is_short, is_boundary_short)
+
+
+def _lacking(resources: Sequence[str], found: Sequence[Effect]) -> tuple[str, ...]:
+    """Name the resources on which nothing is allowed; none where that is so of all of them."""
+    lacking = tuple(each for each, effect in zip(resources, found, strict=False) if effect == "not_allowed")
+    return lacking if len(lacking) < len(resources) else ()
 
 
 def allowed_by(policies: Iterable[HeldPolicy], action: str) -> Effect:

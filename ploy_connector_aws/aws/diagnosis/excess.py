@@ -59,10 +59,10 @@ def check_excess(role: OwnRole, config: AwsConfig) -> Check:
 
 def _render_fix(role: OwnRole, config: AwsConfig) -> str:
     names = ", ".join(each.name for each in role.policies)
-    if role.undecided:
+    smaller = None if role.undecided else make_smaller_policy(role, config)
+    if smaller is None:
         policy = render_needed_policy(config, with_key=False)
         return f"Look at the policies of the role ({names}). No more is needed than this: {policy}"
-    smaller = make_smaller_policy(role, config)
     if smaller.policy is None:
         return f"Take all policies off the role ({names}): they allow nothing that is needed."
     then = "" if smaller.is_enough else ", and only then add what is missing"

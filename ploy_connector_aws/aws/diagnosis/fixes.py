@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 
 from ploy_connector_aws.aws.iam.patterns import Pattern, covers
 from ploy_connector_aws.aws.permissions import render_statement
@@ -28,9 +29,9 @@ def _steps(action: str, evaluation: Evaluation, role: OwnRole, config: AwsConfig
     for denial in evaluation.denials:
         yield _undo(action, denial, config)
     if evaluation.is_short or not (evaluation.denials or evaluation.is_boundary_short):
-        yield f"Add this statement to the role's policy: {render_statement([action])}"
+        yield f"Add this statement to the role's policy: {_allowing(action, evaluation.lacking)}"
     if evaluation.is_boundary_short and role.boundary:
-        yield _widen(action, role.boundary, config)
+        yield _widen(action, role.boundary, evaluation.boundary_lacking, config)
 
 
 def _undo(action: str, denial: Denial, config: AwsConfig) -> str:
@@ -54,10 +55,16 @@ def _undo(action: str, denial: Denial, config: AwsConfig) -> str:
     )
 
 
-def _widen(action: str, boundary: HeldPolicy, config: AwsConfig) -> str:
+def _widen(action: str, boundary: HeldPolicy, lacking: Sequence[str], config: AwsConfig) -> str:
     if boundary.is_aws:
         return _replace(boundary, config)
-    return f"Add this statement to the permissions boundary {boundary.name}: {render_statement([action])}"
+    return f"Add this statement to the permissions boundary {boundary.name}: {_allowing(action, lacking)}"
+
+
+def _allowing(action: str, lacking: Sequence[str]) -> str:
+    """Give the statement that allows an action on what is lacking; what is allowed on some things only stays so."""
+    statement = json.loads(render_statement([action]))
+    return json.dumps({**statement, **({"Resource": list(lacking)} if lacking else {})}, separators=(",", ":"))
 
 
 def _replace(boundary: HeldPolicy, config: AwsConfig) -> str:

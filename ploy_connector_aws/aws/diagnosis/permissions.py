@@ -44,6 +44,12 @@ class Facts:
     role: OwnRole | None
     unread: Failure | None = None
 
+    @property
+    def fix_of_unread(self) -> str:
+        """What lets the role's own policies be read."""
+        of_permission = self.unread.fix if self.unread and self.unread.missing_permissions else None
+        return of_permission or "Test the connection again."
+
 
 def name_of(action: str) -> str:
     """The name of an action's check."""
@@ -67,9 +73,11 @@ def check_permission(action: Action, facts: Facts) -> Check:
         return _judge_denial(action, probed.error, evaluation, facts)
     if probed.error is not None:
         return failed(name, probed.error, feature=feature, method="probed")
+    # AWS may look at what exists before it looks at the permission (AWS.md section 10.2).
     if not probed.is_certain and evaluation and evaluation.effect in ("not_allowed", "denied"):
-        # AWS may look at what exists before it looks at the permission (AWS.md section 10.2).
         return _judge_evaluation(action, evaluation, facts, probed.seen)
+    if not probed.is_certain and action.access == "write" and (evaluation is None or evaluation.effect == "unknown"):
+        return _judge_unproven(action, probed, facts)
     if is_of_resources(action.iam):
         answered = _evaluate(action, facts, was_answered=True)
         if answered and answered.effect not in ("allowed", "unknown"):
@@ -138,16 +146,30 @@ def _judge_evaluation(action: Action, evaluation: Evaluation | None, facts: Fact
         message = f"{_PARTLY}; anywhere else it is denied. {tried} {_NOT_SEEN}"
         fix = f"{_IF_MEANT} {_fix_of(action, evaluation, facts)}"
         return Check(name=name, outcome="warning", message=message, fix=fix, feature=feature, method="evaluated")
-    on = f" on {', '.join(evaluation.lacking)}" if evaluation.lacking else ""
     return Check(
         name=name,
         outcome="failed",
-        message=f"The role's own policies {_verb(evaluation)}{on}. {_without(action)}",
+        message=f"The role's own policies {_verb(evaluation)}. {_without(action)}",
         fix=_fix_of(action, evaluation, facts),
         missing_permissions=(action.iam,),
         feature=feature,
         method="evaluated",
     )
+
+
+def _judge_unproven(action: Action, probed: Probed, facts: Facts) -> Check:
+    """Judge a write that was asked for of what does not exist, where the role's own policies tell nothing of it."""
+    if facts.role is None:
+        lost, why, fix = "read", facts.unread.message if facts.unread else "", facts.fix_of_unread
+    else:
+        names = ", ".join(each.name for each in facts.role.held if each.policy.undecided)
+        lost, why = "understood", facts.role.undecided[0]
+        fix = f"Look at the policies that could not be understood ({names}), mend them, and test the connection again."
+    message = (
+        f"{probed.seen} That does not prove the permission, as AWS may look at what exists first, and the role's own "
+        f"policies could not be {lost}. {why}"
+    )
+    return Check(name=name_of(action.iam), outcome="warning", message=message.rstrip(), fix=fix, feature=action.feature)
 
 
 def _judge_denial(action: Action, error: PermissionMissing, evaluation: Evaluation | None, facts: Facts) -> Check:
@@ -176,11 +198,10 @@ def _judge_denial(action: Action, error: PermissionMissing, evaluation: Evaluati
 
 def _judge_answer(action: Action, evaluation: Evaluation, facts: Facts) -> Check:
     """Judge a call that AWS answered on one thing, where the role's own policies do not allow it on all."""
-    on = f" on {', '.join(evaluation.lacking)}" if evaluation.lacking else ""
     message = (
         f"AWS answered the call for one thing. {_PARTLY}; for anything else it is denied."
         if evaluation.effect == "partly"
-        else f"AWS answered the call for one thing, but the role's own policies {_verb(evaluation)}{on}. They may have "
+        else f"AWS answered the call for one thing, but the role's own policies {_verb(evaluation)}. They may have "
         "been changed just now."
     )
     return Check(
@@ -194,7 +215,10 @@ def _judge_answer(action: Action, evaluation: Evaluation, facts: Facts) -> Check
 
 
 def _verb(evaluation: Evaluation) -> str:
-    return "take it away" if evaluation.effect == "denied" else "do not allow it"
+    if evaluation.effect == "denied":
+        return "take it away"
+    lacking = evaluation.lacking if evaluation.is_short else evaluation.boundary_lacking
+    return f"do not allow it on {', '.join(lacking)}" if lacking else "do not allow it"
 
 
 def _fix_of(action: Action, evaluation: Evaluation, facts: Facts) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ploy_connector_aws.aws.iam.policies import Choice, Condition, Statement
+from ploy_connector_aws.aws.iam.policies import VERSION_WITH_VARIABLES, Choice, Condition, Policy, Statement
 from ploy_connector_aws.aws.iam.trust import covers_action
 from ploy_connector_aws.aws.permissions import KMS_DECRYPT
 from ploy_connector_aws.config import AwsConfig
@@ -27,7 +27,11 @@ class Smaller:
     is_enough: bool
 
 
-def make_smaller_policy(role: OwnRole, config: AwsConfig) -> Smaller:
+class _NotSayable(Exception):
+    """A statement that is to be kept would mean something else in the new policy."""
+
+
+def make_smaller_policy(role: OwnRole, config: AwsConfig) -> Smaller | None:
     """Make a policy of what is needed of what the role's policies allow.
 
     It allows nothing that they do not allow: an action that is limited to some resources or by conditions stays so, and
@@ -36,7 +40,17 @@ def make_smaller_policy(role: OwnRole, config: AwsConfig) -> Smaller:
     Args:
         role: The role's policies, all of which were understood.
         config: The integration's settings.
+
+    Returns:
+        The policy; None where a limit that must be kept cannot be written there as it is meant.
     """
+    try:
+        return _make(role, config)
+    except _NotSayable:
+        return None
+
+
+def _make(role: OwnRole, config: AwsConfig) -> Smaller:
     own = OwnRole(role.trust_document, role.policies)
     names = dict.fromkeys([*(each.iam for each in listed_actions(config) if is_needed(each, config)), OF_THE_DOCTOR])
     kept = [name for name in names if evaluate(own, name).effect in ("allowed", "partly")]
@@ -51,7 +65,7 @@ def make_smaller_policy(role: OwnRole, config: AwsConfig) -> Smaller:
     ]
     # Whether a key is used is not known here: where one was meant, it may be missing now.
     is_keyless = allowed_by(role.policies, KMS_DECRYPT) == "not_allowed"
-    policy = json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
+    policy = json.dumps({"Version": VERSION_WITH_VARIABLES, "Statement": statements}, separators=(",", ":"))
     is_anything = any(each["Effect"] == "Allow" for each in statements)
     return Smaller(policy if is_anything else None, is_enough=len(kept) == len(names) and bool(for_key or is_keyless))
 
@@ -70,36 +84,44 @@ def _whole(actions: Sequence[str], config: AwsConfig) -> Iterator[Document]:
 
 
 def _limited(own: OwnRole, actions: Sequence[str]) -> Iterator[Document]:
-    for statement in _statements(own):
+    for policy, statement in _statements(own):
         found = tuple(name for name in actions if covers_action(statement, name))
         if statement.is_allow and found:
-            yield _render(statement, Choice(found))
+            yield _render(policy, statement, Choice(found))
 
 
 def _for_key(own: OwnRole) -> Iterator[Document]:
     """Give what the statements about keys allow by way of Identity Center, or with one key that they name."""
-    for statement in _statements(own):
+    for policy, statement in _statements(own):
         if not statement.is_allow or not covers_action(statement, KMS_DECRYPT):
             continue
         narrowed = replace(statement, actions=Choice((KMS_DECRYPT,)))
         conditions = narrowed.conditions if is_for_key(narrowed) else via_identity_center(narrowed.conditions)
         if conditions is not None:
-            yield _render(replace(narrowed, conditions=conditions), narrowed.actions)
+            yield _render(policy, replace(narrowed, conditions=conditions), narrowed.actions)
 
 
 def _denials(own: OwnRole, actions: Sequence[str]) -> Iterator[Document]:
-    for statement in _statements(own):
+    for policy, statement in _statements(own):
         if not statement.is_allow and any(covers_action(statement, name) for name in actions):
-            yield _render(statement, statement.actions)
+            yield _render(policy, statement, statement.actions)
 
 
-def _statements(own: OwnRole) -> Iterator[Statement]:
+def _statements(own: OwnRole) -> Iterator[tuple[Policy, Statement]]:
     for each in own.policies:
-        yield from each.policy.statements
+        for statement in each.policy.statements:
+            yield each.policy, statement
 
 
-def _render(statement: Statement, actions: Choice) -> Document:
+def _render(policy: Policy, statement: Statement, actions: Choice) -> Document:
     resources = statement.resources or Choice(("*",))
+    values = [value for each in statement.conditions for value in each.values]
+    # Where the old policy has no variables, this stands for itself; in the new one it would stand for a value.
+    if not policy.has_variables and any("${" in text for text in (*resources.texts, *values)):
+        raise _NotSayable
+    # The values of external ids are dropped while parsing.
+    if any(each.value_count and not each.values for each in statement.conditions):
+        raise _NotSayable
     return {
         "Effect": "Allow" if statement.is_allow else "Deny",
         "NotAction" if actions.is_inverted else "Action": list(actions.texts),

@@ -57,7 +57,8 @@ def check_trust_policy(document: object, config: AwsConfig) -> Check:
         document: As boto3 hands it over.
         config: The integration's settings; the external id in them is compared and never told.
     """
-    found = list(dict.fromkeys(_findings(document, config)))
+    undecided = to_policy(document, is_trust=True).undecided
+    found = list(dict.fromkeys([*(Finding("warning", each) for each in undecided), *_findings(document, config)]))
     if not found:
         return Check(
             name=TRUST_POLICY,
@@ -73,15 +74,14 @@ def check_trust_policy(document: object, config: AwsConfig) -> Check:
         outcome="failed" if failures else "warning",
         message=" ".join(["The role's trust policy:", *sentences[:_SAID]]) + more,
         fix=TRUST_POLICY_FIX if failures else f"Leave it if that is meant to be. Else: {TRUST_POLICY_FIX}",
-        method="evaluated",
+        # What was not understood may let anybody in: nothing was found out then, but for what fails all the same.
+        method=None if undecided and not failures else "evaluated",
         is_blocking=bool(failures),
     )
 
 
 def _findings(document: object, config: AwsConfig) -> Iterator[Finding]:
     trust = to_trust(document, config.role_arn)
-    for sentence in to_policy(document, is_trust=True).undecided:
-        yield Finding("warning", sentence)
     external_id = config.external_id.get_secret_value()
     statements = list(_statements(document))
     is_guarded = any(_guards(raw, statement, external_id) for raw, statement in statements)

@@ -78,7 +78,7 @@ def _judge_trust(facts: Facts) -> Check:
         outcome="warning",
         message="The role's own trust policy could not be read, so whom it lets in beside Ploy, and whether an "
         f"external ID other than those that were tried opens it, is not known. {unread.message}".rstrip(),
-        fix=unread.fix if unread.fix and unread.missing_permissions else "Test the connection again.",
+        fix=facts.fix_of_unread,
         request_id=unread.request_id,
     )
 

@@ -267,9 +267,11 @@ def test_without_the_bulk_read_of_iam_what_rests_on_it_is_not_passed_and_says_th
         "trust-policy": "warning",
         "unneeded-permissions": "skipped",
         DELETE: "skipped",
-        CREATE: "passed",
+        CREATE: "warning",
     }
     assert "iam:GetAccountAuthorizationDetails" in check_of(patient, DELETE).message
+    patient.apply(check_of(patient, CREATE))
+    assert troubles(patient.examine()) == {}
 
 
 def test_what_the_settings_leave_out_is_neither_asked_for_nor_missing(
@@ -327,7 +329,9 @@ def test_with_the_smaller_policy_a_sync_of_those_scopes_is_denied_nothing(
     assert [page.scope for page in pages if page.failure is not None] == []
     assert [call.action for call in aws.calls if call.error_code and not is_proof(call)] == []
     report = patient.examine()
-    assert troubles(report) == {"trust-policy": "warning"}, "nothing in that policy lets the role itself be read"
+    unproven = [CREATE] if "identitystore:CreateGroupMembership" in json.dumps(patient.policy) else []
+    unread = dict.fromkeys(["trust-policy", *unproven], "warning")
+    assert troubles(report) == unread, "nothing in that policy lets the role itself be read"
     patient.apply(next(check for check in report.checks if check.name == "trust-policy"))
     assert troubles(patient.examine()) == {}
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ploy_connector_aws.aws.diagnosis.evaluation import HeldPolicy, OwnRole
 from ploy_connector_aws.aws.diagnosis.excess import check_excess
-from ploy_connector_aws.aws.diagnosis.needs import OF_THE_DOCTOR
+from ploy_connector_aws.aws.diagnosis.needs import OF_THE_DOCTOR, render_needed_policy
 from ploy_connector_aws.aws.diagnosis.smaller import make_smaller_policy
 from ploy_connector_aws.aws.iam.policies import to_policy
 from ploy_connector_aws.config import AwsConfig
@@ -18,6 +19,8 @@ from ploy_connector_aws.sandbox.aws.patterns import Context
 from ploy_connector_aws.sandbox.aws.policies import Decision, decide
 from ploy_connector_aws.sandbox.aws.policies import to_policy as to_decided
 from tests.test_config import SETTINGS
+
+from .test_evaluation import allow, deny
 
 CONFIG = AwsConfig.from_settings({**SETTINGS, "scopes": ["s3/buckets", "sqs/queues"]})
 NEEDED = ["s3:ListAllMyBuckets", "sqs:ListQueues", OF_THE_DOCTOR]
@@ -66,7 +69,9 @@ def test_the_smaller_policy_allows_nothing_that_was_not_allowed_and_nothing_that
     held: list[Any], resource: str, region: str, host: str | None
 ) -> None:
     role = OwnRole({}, (HeldPolicy("own", to_policy(document(*held))),))
-    smaller = make_smaller_policy(role, CONFIG).policy
+    made = make_smaller_policy(role, CONFIG)
+    assert made is not None
+    smaller = made.policy
     if smaller is None:
         return
     context: Context = {"aws:requestedregion": (region,), **({"kms:viaservice": (host,)} if host else {})}
@@ -83,3 +88,60 @@ def test_the_smaller_policy_allows_nothing_that_was_not_allowed_and_nothing_that
     assert not any(allowed[action][1] for action in ("s3:GetObject", "iam:PassRole"))
     then = OwnRole({}, (HeldPolicy("own", to_policy(json.loads(smaller))),))
     assert check_excess(then, CONFIG).outcome == "passed"
+
+
+def held_as(*statements: Any, version: str | None = "2012-10-17") -> OwnRole:
+    made = {**({"Version": version} if version else {}), "Statement": list(statements)}
+    return OwnRole({}, (HeldPolicy("own", to_policy(made)),))
+
+
+OWN_BUCKET = "arn:aws:s3:::${aws:username}"
+IF_OWN = {"Condition": {"StringEquals": {"aws:PrincipalTag/name": "${aws:username}"}}}
+BY_ID = {"Condition": {"StringEquals": {"sts:ExternalId": "an-id-that-is-kept-nowhere"}}}
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        *(
+            held_as(*statements, version=version)
+            for version in ("2008-10-17", None)
+            for statements in (
+                [allow("s3:*", resource=OWN_BUCKET)],
+                [{"Effect": "Allow", "Action": "s3:*", "NotResource": [OWN_BUCKET]}],
+                [allow("s3:*", **IF_OWN)],
+                [allow("s3:*"), deny("s3:List*", **IF_OWN)],
+                [allow("s3:*"), allow("kms:*", resource=KEY, **IF_OWN)],
+            )
+        ),
+        held_as(allow("s3:*", **BY_ID)),
+        held_as(allow("s3:*"), deny("s3:*", **BY_ID)),
+        held_as(allow("s3:*"), allow("kms:*", resource=KEY, **BY_ID)),
+    ],
+)
+def test_where_a_limit_cannot_be_written_again_the_needed_policy_is_printed_and_nothing_is_replaced(
+    role: OwnRole,
+) -> None:
+    needed = render_needed_policy(CONFIG, with_key=False)
+
+    assert make_smaller_policy(role, CONFIG) is None
+    assert check_excess(role, CONFIG).fix == (
+        f"Look at the policies of the role (own). No more is needed than this: {needed}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("role", "kept"),
+    [
+        (held_as(allow("s3:*", resource=[OWN_BUCKET])), allow(NEEDED[0], resource=[OWN_BUCKET])),
+        (held_as(allow("s3:*", resource=[ASKED[0]]), version=None), allow(NEEDED[0], resource=[ASKED[0]])),
+        # What is not kept need not be written again.
+        (held_as(allow("s3:*"), allow("ec2:*", resource=OWN_BUCKET), version=None), allow(NEEDED[0])),
+        (held_as(allow("s3:*"), allow("ec2:*", **BY_ID)), allow(NEEDED[0])),
+    ],
+)
+def test_a_limit_that_means_the_same_in_the_new_policy_is_kept(role: OwnRole, kept: Any) -> None:
+    made = make_smaller_policy(role, CONFIG)
+
+    assert made is not None
+    assert json.loads(str(made.policy)) == document(kept)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from ploy_connector_aws.aws.diagnosis.trust_policy import TRUST_POLICY_FIX, check_trust_policy
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID, AwsConfig
-from ploy_connector_aws.spec import Check
+from ploy_connector_aws.spec import Check, ConnectionReport
 from tests.aws.conftest import EXTERNAL_ID
 from tests.test_config import SETTINGS
 
@@ -164,7 +165,6 @@ def test_what_lets_somebody_in_without_the_external_id_fails(statements: list[An
         ([statement({"StringLike": {"sts:ExternalId": EXTERNAL_ID}})], "StringEquals is the exact word"),
         ([statement({"ForAnyValue:StringEquals": {"sts:ExternalId": EXTERNAL_ID}})], "StringEquals is the exact word"),
         ([statement({"StringEqualsIgnoreCase": {"sts:ExternalId": EXTERNAL_ID}})], "StringEquals is the exact word"),
-        ([statement(), statement({"StringSounds": {"sts:ExternalId": EXTERNAL_ID}})], "was not understood"),
         ([statement({"StringEqualsIgnoreCase": {"sts:ExternalId": EXTERNAL_ID.upper()}})], "is the exact word"),
         (
             [statement({**EXACT, "StringLike": {"aws:PrincipalOrgId": "o-1234567890"}}, "*")],
@@ -201,8 +201,43 @@ def test_what_is_odd_and_lets_nobody_in_without_it_warns(statements: list[Any], 
     assert says in check.message
 
 
-def test_a_document_that_cannot_be_read_passes_for_nothing() -> None:
-    assert check_trust_policy("%7B", CONFIG).outcome == "warning"
-    assert check_trust_policy(None, CONFIG).outcome == "warning"
-    check = check_trust_policy({"Version": "2012-10-17", "Statement": []}, CONFIG)
+BLOCKING = Check(name="trust-policy", outcome="failed", message="It is open.", is_blocking=True)
+UNKNOWN_WORD = statement({"StringSounds": {"sts:ExternalId": EXTERNAL_ID}})
+
+
+def document(*statements: Any, version: str = "2012-10-17") -> dict[str, Any]:
+    return {"Version": version, "Statement": list(statements)}
+
+
+@pytest.mark.parametrize(
+    "unclear",
+    [
+        "%7B",
+        None,
+        document(statement(), version="2030-01-01"),
+        document(statement(), UNKNOWN_WORD),
+        document(statement(), UNKNOWN_WORD, statement(None, {"AWS": OWN})),
+        document(UNKNOWN_WORD),
+    ],
+)
+def test_what_was_not_understood_warns_and_ends_no_block(unclear: Any) -> None:
+    check = check_trust_policy(unclear, CONFIG)
+
+    assert (check.outcome, check.method) == ("warning", None)
+    assert re.search("was not understood|could not be decoded", check.message)
+    assert ConnectionReport(checks=(check,)).blocking([BLOCKING]) == (BLOCKING,)
+
+
+def test_what_fails_beside_something_that_was_not_understood_blocks() -> None:
+    check = judge(UNKNOWN_WORD, statement(None))
+
+    assert ConnectionReport(checks=(check,)).blocking() == (check,)
+
+
+def test_what_is_odd_and_was_understood_ends_a_block() -> None:
+    assert ConnectionReport(checks=(judge(statement(), narrowed(OWN)),)).blocking([BLOCKING]) == ()
+
+
+def test_a_document_without_statements_passes_for_nothing() -> None:
+    check = check_trust_policy(document(), CONFIG)
     assert (check.outcome, "does not let Ploy's account in" in check.message) == ("warning", True)

@@ -10,10 +10,13 @@ from ploy_connector_aws.aws.diagnosis.directory import LIST_INSTANCES, Directory
 from ploy_connector_aws.aws.diagnosis.permissions import REGION, Facts
 from ploy_connector_aws.aws.diagnosis.probes import ANSWERED, Probed
 from ploy_connector_aws.aws.diagnosis.verdicts import judge
+from ploy_connector_aws.aws.diagnosis.writes import CREATE
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check, Failure, PermissionMissing, TemporaryError
 from tests.test_config import SETTINGS
+
+from .test_evaluation import allow, role
 
 THROTTLED = Probed(error=TemporaryError("AWS throttled the call."))
 DENIED = Probed(error=PermissionMissing("AWS denied the call.", actions=("sqs:ListQueues",)))
@@ -23,7 +26,7 @@ ELSEWHERE = Instance("arn:aws:sso:::instance/ssoins-0123456789abcdef", "d-012345
 def judged(name: str, probed: dict[str, Probed], region: str = "eu-west-1", **more: Any) -> Check:
     config = AwsConfig.from_settings({**SETTINGS, "region": region})
     directory = Directory(ELSEWHERE, {action: each for action, each in probed.items() if action.startswith("id")})
-    facts = Facts(config, probed, directory, "own", None, **more)
+    facts = Facts(config, probed, directory, "own", **{"role": None, **more})
     return next(check for check in judge(facts) if check.name == name)
 
 
@@ -65,3 +68,41 @@ def test_a_role_that_was_not_read_is_no_green_light_although_a_call_of_the_same_
 
     assert (trust.outcome, trust.is_blocking, trust.fix) == ("warning", False, fix)
     assert judged("unneeded-permissions", answered, unread=unread).outcome == "skipped"
+
+
+LET_THROUGH = Probed("AWS let the call through.", is_certain=False)
+NOT_PROVEN = "AWS let the call through. That does not prove the permission, as AWS may look at what exists first, and "
+
+
+@pytest.mark.parametrize(
+    ("seen", "says", "fix"),
+    [
+        (
+            {"unread": Failure(code="permission_missing", message="No.", missing_permissions=("a:B",), fix="Add it.")},
+            "the role's own policies could not be read. No.",
+            "Add it.",
+        ),
+        (
+            {"unread": Failure.from_error(THROTTLED.error or ValueError())},
+            "the role's own policies could not be read. AWS throttled the call.",
+            "Test the connection again.",
+        ),
+        ({}, "the role's own policies could not be read.", "Test the connection again."),
+        (
+            {"role": role(allow("*"), {"Effect": "Maybe"})},
+            "the role's own policies could not be understood. own: Statement 2 of the policy was not understood: its "
+            "effect is neither Allow nor Deny.",
+            "Look at the policies that could not be understood (own), mend them, and test the connection again.",
+        ),
+    ],
+)
+def test_a_write_of_what_does_not_exist_proves_no_permission_where_the_policies_tell_nothing(
+    seen: dict[str, Any], says: str, fix: str
+) -> None:
+    check = judged(f"permission:{CREATE}", {CREATE: LET_THROUGH}, **seen)
+
+    assert (check.outcome, check.method, check.message, check.fix) == ("warning", None, f"{NOT_PROVEN}{says}", fix)
+
+
+def test_a_write_of_what_does_not_exist_passes_where_the_policies_allow_it() -> None:
+    assert judged(f"permission:{CREATE}", {CREATE: LET_THROUGH}, role=role(allow("*"))).outcome == "passed"
