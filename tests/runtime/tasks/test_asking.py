@@ -1,0 +1,121 @@
+"""Ploy is asked for what can be begun soon, with the settings that there are; and again where its answer was lost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.runtime.double import Crash
+from tests.runtime.pictures import START
+
+from .stage import Runtime, Stage
+
+
+def test_no_more_is_asked_for_than_can_be_begun_soon_and_everything_comes_in_the_end(stage: Stage) -> None:
+    for number in range(30):
+        stage.queue.order("grant", f"p{number}", "g")
+    runtime = Runtime(stage)
+    runtime.poll.step()
+    assert len(runtime.journal.open_tasks()) == 4
+    runtime.poll.step()
+    assert len(runtime.journal.open_tasks()) == 4, "there is no room"
+    stage.work_off(runtime)
+    assert len(stage.club.history) == 30
+
+
+def test_an_answer_that_was_lost_is_asked_for_again_and_its_leases_count_from_the_first_time(stage: Stage) -> None:
+    stage.queue.order("grant", "ann", "g")
+    stage.queue.faults = {1: "unanswered"}
+    runtime = Runtime(stage)
+    runtime.poll.step()
+    stage.clock.move(5)
+    runtime.poll.step()
+    (held,) = runtime.journal.open_tasks()
+    assert stage.queue.entries["t1"].leases == 1
+    assert held.lease_ends_at == stage.queue.entries["t1"].lease_ends_at == START + timedelta(seconds=60)
+    runtime.close()
+
+
+def test_an_answer_that_was_lost_with_the_process_is_asked_for_again_by_the_next(stage: Stage) -> None:
+    stage.queue.order("grant", "ann", "g")
+    stage.queue.faults = {1: "crash after"}
+    first = Runtime(stage)
+    with pytest.raises(Crash):
+        first.poll.step()
+    first.close()
+    stage.clock.move(5)
+    second = Runtime(stage)
+    second.poll.step()
+    (held,) = second.journal.open_tasks()
+    assert stage.queue.entries["t1"].leases == 1
+    assert held.lease_ends_at == stage.queue.entries["t1"].lease_ends_at == START + timedelta(seconds=60)
+    second.close()
+
+
+def test_ploy_is_told_which_settings_tasks_are_done_with_also_when_it_is_asked_again_after_a_change(
+    stage: Stage,
+) -> None:
+    stage.queue.order("grant", "ann", "g")
+    stage.queue.faults = {1: "crash after"}
+    first = Runtime(stage, settings_revision=1)
+    with pytest.raises(Crash):
+        first.poll.step()
+    first.close()
+    second = Runtime(stage, settings_revision=2)
+    second.poll.step()
+    second.poll.step()
+    second.close()
+    wishes = [
+        (each.request_id == stage.queue.wishes[0].request_id, each.settings_revision) for each in stage.queue.wishes
+    ]
+    assert wishes == [(True, 1), (True, 2), (False, 2)]
+    assert stage.queue.entries["t1"].leases == 1
+
+
+def test_a_change_that_was_leased_for_other_settings_and_not_begun_is_given_back(stage: Stage) -> None:
+    for name in ("ann", "bob"):
+        stage.queue.order("grant", name, "g")
+    stage.queue.order("check")
+    stage.club.mishaps = {1: "later"}
+    runtime = Runtime(stage, settings_revision=1)
+    runtime.journal.note_settings(1)
+    runtime.poll.step()
+    assert runtime.worker.step()
+    assert [held.attempts for held in runtime.journal.open_tasks()] == [1, 0, 0]
+    kept = []
+    for revision in (1, 2):
+        runtime.journal.note_settings(revision)
+        kept.append([held.task.id for held in runtime.journal.open_tasks() if not held.is_lost])
+    runtime.close()
+    assert kept == [["t1", "t2", "t3"], ["t1", "t3"]]
+
+
+def test_between_questions_lies_the_interval_that_ploy_wants(stage: Stage) -> None:
+    runtime = Runtime(stage)
+    assert runtime.poll.step() == 10
+    assert runtime.poll.step() == 10
+    stage.clock.move(4)
+    assert runtime.poll.step() == 6
+    assert stage.queue.calls == ["lease_tasks"]
+    runtime.close()
+
+
+def test_the_first_answer_is_not_waited_for_and_further_ones_are(stage: Stage) -> None:
+    stage.queue.faults = {1: "unanswered"}
+    runtime = Runtime(stage)
+    for _ in range(4):
+        stage.clock.move(runtime.poll.step())
+    assert [wish.wait_seconds for wish in stage.queue.wishes] == [0, 0, 5, 5]
+    runtime.close()
+
+
+def test_while_ploy_is_away_it_is_asked_less_and_less_often(stage: Stage) -> None:
+    stage.queue.is_down = True
+    runtime = Runtime(stage)
+    pauses = []
+    for _ in range(8):
+        pauses.append(runtime.poll.step())
+        stage.clock.move(pauses[-1])
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
+    runtime.close()
