@@ -299,7 +299,7 @@ def _strike_at_aws(city: City, how: str, operations: tuple[str, ...], nth: int, 
 
 
 @pytest.mark.parametrize("share", range(SHARES))
-@given(history=st.lists(STEPS, min_size=20, max_size=60))
+@given(history=st.lists(STEPS, min_size=15, max_size=40))
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
