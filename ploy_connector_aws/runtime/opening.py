@@ -122,7 +122,7 @@ def refuse_chosen(settings: OperatorSettings, installed: InstalledConnector) -> 
         ConfigurationError: A variable holds such a value.
     """
     wizard = installed.manifest.wizard
-    made = {field.name for field in wizard.fields() if field.source == "host"} if wizard else set()
+    made = wizard.host_made() if wizard else set()
     for name in sorted(made & settings.config_overrides.keys()):
         variable = f"PLOY_CONFIG_{name.upper()}"
         raise ConfigurationError(

@@ -124,6 +124,10 @@ class Wizard(Frozen):
         """All fields, in the order of the steps."""
         return tuple(field for step in self.steps for field in step.fields)
 
+    def host_made(self) -> set[str]:
+        """The settings that the host makes itself, at random for each integration."""
+        return {field.name for field in self.fields() if field.source == "host"}
+
     def documents(self) -> tuple[Document, ...]:
         """All documents, the operator's last."""
         return (*(document for step in self.steps for document in step.documents), *self.operator_documents)

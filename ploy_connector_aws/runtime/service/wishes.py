@@ -41,12 +41,10 @@ class Wishes:
         self._asked: list[Wish] = []
         self._refusal: Exception | None = None
         self._blocking: tuple[Check, ...] = ()
-        self.is_tested = False
-        """Whether a test of the connection was made."""
         self.opens_nothing = False
         """Whether the settings open no connector."""
         self.reports = 0
-        """How many were."""
+        """How many tests of the connection were made."""
         self.on_report: Callable[[], None] = lambda: None
         """Called after each test of the connection."""
         self.flags: wire.Flags = _FIRST.flags
@@ -77,9 +75,13 @@ class Wishes:
         """Note whether the connection may be used, as a test of it found. What blocks it ends by being proven only."""
         with self._changed:
             self._blocking = report.blocking(self._blocking)
-            self.is_tested = True
             self.reports += 1
         self.on_report()
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether a test of the connection was made."""
+        return self.reports > 0
 
     @property
     def blocked(self) -> str | None:

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.runtime.lock import TaskLock
 from ploy_connector_aws.spec import Connector
@@ -78,10 +77,6 @@ class TaskLoop:
         self._board = Board(journal, workers=workers, hindrance=hindrance, now=now)
         self._reports = True
         self._failure: BaseException | None = None
-
-    def note_flags(self, flags: wire.Flags) -> None:
-        """Note what Ploy allows now, where it was said elsewhere: in the answer to a hello."""
-        self._board.note(flags)
 
     def wake(self) -> None:
         """Have everything look again, e.g. because the clock was moved."""

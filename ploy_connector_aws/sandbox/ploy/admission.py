@@ -119,5 +119,5 @@ def issued_by(manifest: Manifest) -> set[str]:
     """
     properties = manifest.config_schema.get("properties")
     known = set(properties) if isinstance(properties, Mapping) else set()
-    made = {field.name for field in manifest.wizard.fields() if field.source == "host"} if manifest.wizard else set()
+    made = manifest.wizard.host_made() if manifest.wizard else set()
     return made | ({ISSUED_SETTING} & known)

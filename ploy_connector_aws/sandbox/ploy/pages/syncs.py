@@ -88,7 +88,7 @@ def show_changes(
     integration_id: str,
     sync_id: str,
     kind: Literal["removed", "added", "changed"],
-    only: Literal["account", "entitlement", "grant", "resource"],
+    only: RecordType,
     offset: Offset = 0,
 ) -> Response:
     """Name all that a sync changed, or would change, of one kind and type."""
@@ -149,7 +149,7 @@ def _once(visit: Visit, integration_id: str, sync_id: str) -> Iterator[None]:
 def show_unproven(
     visit: Visitor,
     integration_id: str,
-    only: Literal["account", "entitlement", "grant", "resource"] | None = None,
+    only: RecordType | None = None,
     offset: Offset = 0,
 ) -> Response:
     """Show which scopes were not read completely, since when and why; and what is kept for that reason, by name."""
