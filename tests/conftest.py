@@ -6,6 +6,7 @@ import gc
 import os
 from typing import Any
 
+import pytest
 from hypothesis import settings
 
 from ploy_connector_aws.sandbox.surroundings import forget_caller
@@ -16,21 +17,35 @@ from tests.chromium import check_chromium, pytest_ignore_collect, say_what_was_l
 __all__ = ["pytest_ignore_collect", "pytest_sessionfinish", "pytest_testnodedown"]
 
 
-settings.register_profile("usual", deadline=None)  # how fast a machine is, is no property of the code
-settings.load_profile("usual")
-settings.register_profile("long", max_examples=400)
-"""``pytest --hypothesis-profile=long`` plays many more histories of tasks over HTTP."""
+# How fast a machine is, is no property of the code: no deadline.
+settings.register_profile("quick", deadline=None, derandomize=True, database=None)
+settings.register_profile("soak", deadline=None, database=None, max_examples=400)
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="run the long tests too, with random examples")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what is long, without a selection: the checks over the whole run stay on."""
+    if config.getoption("--soak"):
+        return
+    for item in items:
+        if item.get_closest_marker("soak"):
+            item.add_marker(pytest.mark.skip(reason="long: run with --soak"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Before anything is imported that reads the environment, as moto and boto3 do."""
     # botocore and moto keep hundreds of thousands of objects alive, which every full collection would look at again.
     gc.set_threshold(20_000, 20, 20)
+    settings.load_profile("soak" if config.getoption("--soak") else "quick")
     check_chromium()
     forget_caller()
     aws_calls.pytest_configure()
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """More workers than processors: tests of the service wait for polls most of their time."""
     return max(1, (os.cpu_count() or 1) * 3 // 2)
