@@ -8,7 +8,7 @@ import pytest
 
 from ploy_connector_aws.aws.permissions import READS
 from ploy_connector_aws.cli.endings import Exit
-from ploy_connector_aws.sandbox.aws import Assignment
+from ploy_connector_aws.sandbox.aws import Assignment, about
 from ploy_connector_aws.spec import AuthenticationError
 from tests.aws.conftest import PROD
 
@@ -85,9 +85,9 @@ def test_a_role_that_cannot_be_assumed_ends_the_run_and_changes_nothing(site: Si
 @pytest.mark.parametrize(
     "break_it",
     [
-        pytest.param(lambda site: site.world.aws.faults.throttle(3), id="throttled"),
-        pytest.param(lambda site: site.world.aws.faults.fail(4), id="internal errors"),
-        pytest.param(lambda site: site.world.aws.faults.cut_connection(5), id="connections reset"),
+        pytest.param(lambda site: site.world.aws.faults.throttle(times=1, each=True), id="throttled"),
+        pytest.param(lambda site: site.world.aws.faults.fail(times=1, each=True), id="internal errors"),
+        pytest.param(lambda site: site.world.aws.faults.cut_connection(times=1, each=True), id="connections reset"),
         pytest.param(lambda site: site.world.aws.faults.empty_pages(), id="empty pages with a token"),
     ],
 )
@@ -99,18 +99,16 @@ def test_a_faulty_run_gives_what_a_calm_one_gives(site: Site, break_it: Callable
 
 
 @pytest.mark.parametrize(
-    ("operation", "delete"),
+    ("operation", "kind", "name"),
     [
-        pytest.param("ListGroupMemberships", lambda site: site.seeded.delete_group("admins"), id="a group"),
-        pytest.param("ListAccountAssignmentsForPrincipal", lambda site: site.seeded.delete_user("dee"), id="a user"),
-        pytest.param(
-            "DescribePermissionSet", lambda site: site.seeded.delete_permission_set("Reader"), id="a permission set"
-        ),
+        ("ListGroupMemberships", "group", "admins"),
+        ("ListAccountAssignmentsForPrincipal", "user", "dee"),
+        ("DescribePermissionSet", "permission_set", "Reader"),
     ],
 )
 @pytest.mark.parametrize("is_first", [True, False])
 def test_what_is_deleted_in_mid_sync_is_gone_in_the_same_run(
-    site: Site, operation: str, delete: Callable[[Site], object], is_first: bool
+    site: Site, operation: str, kind: str, name: str, is_first: bool
 ) -> None:
     if not is_first:
         site.sync()
@@ -118,7 +116,8 @@ def test_what_is_deleted_in_mid_sync_is_gone_in_the_same_run(
     for row in site.seeded.organisation.assignments:
         if row.permission_set == "Reader" or row.principal == "admins":
             site.seeded.unassign(row)
-    site.world.aws.faults.before(operation, lambda: delete(site))
+    deleted = getattr(site.seeded, f"{kind}s")[name]
+    site.world.aws.faults.before(operation, lambda: getattr(site.seeded, f"delete_{kind}")(name), where=about(deleted))
     synced = site.sync()
     assert synced.unproven == {}
     assert site.at_ploy() == site.in_aws()

@@ -24,7 +24,7 @@ from ploy_connector_aws.sandbox.aws.accounts import (
     ploy_trust_policy,
 )
 from ploy_connector_aws.sandbox.aws.calls import Call, Calls
-from ploy_connector_aws.sandbox.aws.faults import Faults, Rule
+from ploy_connector_aws.sandbox.aws.faults import Faults, Rule, about, in_regions
 from ploy_connector_aws.sandbox.aws.iam_account import IamAccount, IamGroup, IamPolicy, IamRole, IamUser
 from ploy_connector_aws.sandbox.aws.iam_seeding import SeededIam
 from ploy_connector_aws.sandbox.aws.instances import CustomerKey
@@ -68,6 +68,8 @@ __all__ = [
     "SandboxAws",
     "SeededIam",
     "SeededOrganisation",
+    "about",
     "fresh_account_id",
+    "in_regions",
     "ploy_trust_policy",
 ]

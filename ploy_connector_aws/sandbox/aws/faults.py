@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,12 +25,27 @@ QUOTAS: Mapping[str, tuple[float, Callable[[Asked], str]]] = {
 }
 
 
+Where = Callable[[Asked], bool]
+"""Selects calls by their Region or parameters: a count alone strikes a different one whenever calls run at once."""
+
+
+def in_regions(*regions: str) -> Where:
+    """Selects the calls that are made in one of these Regions."""
+    return lambda asked: asked.region in regions
+
+
+def about(*things: str) -> Where:
+    """Selects the calls that have one of these ids, ARNs or names as a parameter."""
+    return lambda asked: any(value in things for value in asked.parameters.values())
+
+
 @dataclass
 class Rule:
     """A fault that strikes every `every`-th call of its operations (all, when none is named).
 
     It stops by itself after `times` strikes; `struck` counts them. One that comes `afterwards` strikes a call that was
-    carried out, and takes away its answer.
+    carried out, and takes away its answer. `where` selects calls; with `each`, the calls of one operation with the same
+    Region and parameters are counted on their own: `every=1, times=1` strikes the first attempt at each call.
     """
 
     operations: frozenset[str]
@@ -37,8 +53,25 @@ class Rule:
     times: int | None
     strike: Callable[[Asked], None]
     afterwards: bool = False
+    where: Where | None = None
+    each: bool = False
     seen: int = 0
     struck: int = 0
+    _seen: Counter[str] = field(default_factory=Counter)
+    _struck: Counter[str] = field(default_factory=Counter)
+
+    def is_due(self, asked: Asked) -> bool:
+        """Counts the call if it is selected; true when the fault strikes it."""
+        if (self.operations and not _names(asked, self.operations)) or (self.where and not self.where(asked)):
+            return False
+        counted = f"{asked.action} {asked.region} {sorted(asked.parameters.items())}" if self.each else ""
+        self._seen[counted] += 1
+        self.seen += 1
+        if self._seen[counted] % self.every or (self.times is not None and self._struck[counted] >= self.times):
+            return False
+        self._struck[counted] += 1
+        self.struck += 1
+        return True
 
 
 @dataclass
@@ -94,6 +127,8 @@ class Faults:
         times: int | None = None,
         retry_after_seconds: int | None = None,
         reason: str | None = None,
+        where: Where | None = None,
+        each: bool = False,
     ) -> Rule:
         """Throttles every n-th call; `reason` may be KMS_THROTTLING."""
         members = {"RetryAfterSeconds": retry_after_seconds, "Reason": reason}
@@ -101,30 +136,42 @@ class Faults:
         def strike(asked: Asked) -> None:
             raise _throttled(asked, {name: value for name, value in members.items() if value is not None})
 
-        return self._add(operations, every, times, strike)
+        return self._add(Rule(frozenset(operations), every, times, strike, where=where, each=each))
 
     def limit_rates(self) -> None:
         """Switches AWS's real quotas on: a token bucket that holds one second's calls."""
         with self._lock:
             self._rates_limited = True
 
-    def fail(self, every: int = 1, *operations: str, times: int | None = None, afterwards: bool = False) -> Rule:
+    def fail(
+        self,
+        every: int = 1,
+        *operations: str,
+        times: int | None = None,
+        afterwards: bool = False,
+        each: bool = False,
+    ) -> Rule:
         """Answers every n-th call with an internal error, status 500; `afterwards`: although it was carried out."""
 
         def strike(asked: Asked) -> None:
             raise refused(Refusal.INTERNAL, asked.protocol)
 
-        return self._add(operations, every, times, strike, afterwards=afterwards)
+        return self._add(Rule(frozenset(operations), every, times, strike, afterwards, each=each))
 
     def cut_connection(
-        self, every: int = 1, *operations: str, times: int | None = None, afterwards: bool = False
+        self,
+        every: int = 1,
+        *operations: str,
+        times: int | None = None,
+        afterwards: bool = False,
+        each: bool = False,
     ) -> Rule:
         """Resets the connection of every n-th call instead of answering; `afterwards`: it was carried out."""
 
         def strike(_: Asked) -> None:
             raise ConnectionCutError
 
-        return self._add(operations, every, times, strike, afterwards=afterwards)
+        return self._add(Rule(frozenset(operations), every, times, strike, afterwards, each=each))
 
     def answer(
         self,
@@ -136,19 +183,28 @@ class Faults:
         members: Mapping[str, Any] | None = None,
         every: int = 1,
         times: int | None = None,
+        where: Where | None = None,
     ) -> Rule:
         """Answers an operation with a scripted error, for example `Reason` KMS_ACCESS_DENIED."""
 
         def strike(_: Asked) -> None:
             raise AwsError(code, message, status, members or {})
 
-        return self._add((operation,), every, times, strike)
+        return self._add(Rule(frozenset((operation,)), every, times, strike, where=where))
 
     def delay(self, seconds: float, *operations: str, times: int | None = None) -> Rule:
         """Answers these operations, or all, late."""
-        return self._add(operations, 1, times, lambda _: time.sleep(seconds))
+        return self._add(Rule(frozenset(operations), 1, times, lambda _: time.sleep(seconds)))
 
-    def before(self, operation: str | None, callback: Callable[[], object], *, nth: int = 1) -> Rule:
+    def before(
+        self,
+        operation: str | None,
+        callback: Callable[[], object],
+        *,
+        nth: int = 1,
+        where: Where | None = None,
+        each: bool = False,
+    ) -> Rule:
         """Runs something once, just before the n-th call of an operation, or of any, is decided and answered.
 
         A fault that is switched on then begins with the call after it.
@@ -157,7 +213,7 @@ class Faults:
         def strike(_: Asked) -> None:
             callback()
 
-        return self._add((operation,) if operation else (), nth, 1, strike)
+        return self._add(Rule(frozenset((operation,) if operation else ()), nth, 1, strike, where=where, each=each))
 
     def empty_pages(self, *operations: str) -> None:
         """Puts an empty page with a token before every real page of these operations, or of all."""
@@ -203,33 +259,14 @@ class Faults:
         shape = self._shape
         return shape.empty_pages and (not shape.empty_page_operations or _names(asked, shape.empty_page_operations))
 
-    def _add(
-        self,
-        operations: Iterable[str],
-        every: int,
-        times: int | None,
-        strike: Callable[[Asked], None],
-        *,
-        afterwards: bool = False,
-    ) -> Rule:
-        rule = Rule(frozenset(operations), every, times, strike, afterwards)
+    def _add(self, rule: Rule) -> Rule:
         with self._lock:
             self._rules.append(rule)
         return rule
 
     def _due(self, asked: Asked, *, afterwards: bool) -> list[Rule]:
-        due = []
         with self._lock:
-            for rule in self._rules:
-                if rule.afterwards != afterwards:
-                    continue
-                if rule.operations and not _names(asked, rule.operations):
-                    continue
-                rule.seen += 1
-                if rule.seen % rule.every == 0 and (rule.times is None or rule.struck < rule.times):
-                    rule.struck += 1
-                    due.append(rule)
-        return due
+            return [rule for rule in self._rules if rule.afterwards == afterwards and rule.is_due(asked)]
 
     def _take_token(self, asked: Asked, account_id: str) -> None:
         if not self._rates_limited or asked.service.name not in QUOTAS:

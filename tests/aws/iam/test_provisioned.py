@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.aws import grantability
-from ploy_connector_aws.sandbox.aws import Assignment, CustomerManagedPolicy, IamAccount, IamRole, PermissionSet
+from ploy_connector_aws.sandbox.aws import Assignment, CustomerManagedPolicy, IamAccount, IamRole, PermissionSet, about
 from ploy_connector_aws.sandbox.aws.iam_account import provisioned_role, trusting
 from ploy_connector_aws.spec import Entitlement, Grant, RecordKey, Resource
 from tests.aws.conftest import PROD
@@ -100,7 +100,8 @@ def test_links_are_unproven_where_either_end_was_not_read(owner: IamCustomer, de
 
 
 def test_links_are_unproven_where_a_permission_set_was_not_described(owner: IamCustomer) -> None:
-    owner.aws.faults.answer("DescribePermissionSet", "ValidationException", every=2)
+    arn, *_ = owner.seeded.permission_sets.values()
+    owner.aws.faults.answer("DescribePermissionSet", "ValidationException", where=about(arn))
     picture = owner.read(scopes=BOTH)
 
     assert picture.endings[LINKS] == "failed"

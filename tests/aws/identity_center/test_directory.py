@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
 from ploy_connector_aws.aws import grantability
-from ploy_connector_aws.sandbox.aws import Group, Organisation, Person
-from ploy_connector_aws.spec import Account, Email, Entitlement, ExternalId, Grant
+from ploy_connector_aws.sandbox.aws import Group, Organisation, Person, about
+from ploy_connector_aws.spec import Account, Email, Entitlement, ExternalId, Grant, Page
 from tests.aws.conftest import ORGANISATION, SCIM, Customer
 from tests.aws.picture import to_picture
 
@@ -187,11 +189,12 @@ def test_denied_memberships_fail_the_members_of_each_group_and_nothing_else(cust
 @pytest.mark.usefixtures("no_backoff")
 def test_a_throttled_reading_gives_what_a_calm_one_gives(customer: Customer) -> None:
     calm = customer.read()
-    customer.aws.faults.throttle(3)
+    rule = customer.aws.faults.throttle(times=1, each=True)
 
     throttled = customer.read()
 
     assert (throttled.records, throttled.endings) == (calm.records, calm.endings)
+    assert rule.struck >= 20
 
 
 def test_pages_that_are_empty_but_have_a_token_are_not_the_end(customer: Customer) -> None:
@@ -237,12 +240,22 @@ def test_a_member_nobody_could_list_is_granted_all_the_same(customer: Customer) 
 
 def test_a_group_deleted_in_mid_sync_is_retracted_and_its_scopes_are_gone(customer: Customer) -> None:
     admins = customer.seeded.groups["admins"]
-    customer.aws.faults.before("ListGroupMemberships", lambda: customer.seeded.delete_group("admins"))
-    customer.aws.faults.delay(0.2, "ListPermissionSets")
-    picture = customer.read()
+    members = f"identity-center/groups/{admins}/members"
+    is_found_gone = threading.Event()
+
+    def watch(pages: Iterator[Page]) -> Iterator[Page]:
+        for page in pages:
+            if page.scope == members and page.gone:
+                is_found_gone.set()
+            yield page
+
+    faults = customer.aws.faults
+    faults.before("ListGroupMemberships", lambda: customer.seeded.delete_group("admins"), where=about(admins))
+    faults.before("ListPermissionSets", lambda: is_found_gone.wait(30))
+    picture = to_picture(watch(customer.read_pages()))
 
     assert picture.ended("gone") == {
-        f"identity-center/groups/{admins}/members",
+        members,
         f"identity-center/assignments/groups/{admins}",
     }
     assert picture.failures == {}

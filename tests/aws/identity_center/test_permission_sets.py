@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ploy_connector_aws.sandbox.aws import Organisation, PermissionSet
+from ploy_connector_aws.sandbox.aws import Organisation, PermissionSet, about
 from ploy_connector_aws.spec import Entitlement, RecordKey
 from tests.aws.conftest import Customer
 
@@ -101,7 +101,9 @@ def test_a_description_that_is_denied_leaves_the_permission_set_and_its_assignme
 
 def test_a_permission_set_deleted_in_mid_sync_is_retracted_and_its_scope_is_gone(customer: Customer) -> None:
     reader = customer.seeded.permission_sets["Reader"]
-    customer.aws.faults.before("DescribePermissionSet", lambda: customer.seeded.delete_permission_set("Reader"))
+    customer.aws.faults.before(
+        "DescribePermissionSet", lambda: customer.seeded.delete_permission_set("Reader"), where=about(reader)
+    )
     picture = customer.read()
 
     assert picture.ended("gone") == {scope_of(reader)}
@@ -127,7 +129,8 @@ def test_a_permission_set_made_and_assigned_in_mid_sync_is_described_where_it_is
             type(customer.seeded.organisation.assignments[0])("333333333333", "Late", "nobody", to_group=True)
         )
 
-    customer.aws.faults.before("DescribePermissionSet", make)
+    one = about(customer.seeded.permission_sets["Reader"])
+    customer.aws.faults.before("DescribePermissionSet", make, where=one)
     picture = customer.read()
     late = customer.seeded.permission_sets["Late"]
 

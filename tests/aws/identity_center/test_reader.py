@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.aws.permissions import READS
-from ploy_connector_aws.sandbox.aws import Group, Organisation
+from ploy_connector_aws.sandbox.aws import Group, Organisation, about
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from ploy_connector_aws.spec import AuthenticationError, Page
 from tests.aws.conftest import Customer, entries, is_proof, set_environment
@@ -107,7 +107,8 @@ def test_calls_are_listed_reads_made_in_the_read_session(customer: Customer) -> 
 
 
 def test_credentials_that_fail_in_mid_sync_stop_everything(customer: Customer) -> None:
-    customer.aws.faults.answer("ListGroupMemberships", "ExpiredTokenException", every=2, times=1)
+    one = about(customer.seeded.groups["everyone"])
+    customer.aws.faults.answer("ListGroupMemberships", "ExpiredTokenException", where=one)
 
     with pytest.raises(AuthenticationError):
         list(customer.read_pages())
