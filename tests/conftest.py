@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 from typing import Any
@@ -33,6 +34,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("soak"):
             item.add_marker(pytest.mark.skip(reason="long: run with --soak"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail a test that starts inside the event loop of an earlier one, whose `asyncio.run` could not work."""
+    assert asyncio._get_running_loop() is None or "chromium" in getattr(item, "fixturenames", ()), (
+        "an earlier test left its event loop running in this thread"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -17,8 +17,9 @@ from tests.sandbox.ploy.conftest import Clock, Customer, connect
 PATIENCE_MILLISECONDS = 20_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """The browser of one module, and no longer: Playwright keeps an event loop running in the thread of the tests."""
     with sync_playwright() as playwright:
         # Without its own sandbox, as in a container it may have none; it loads nothing but our own pages.
         expect.set_options(timeout=PATIENCE_MILLISECONDS)
