@@ -29,6 +29,7 @@ from ploy_connector_aws.sandbox.aws import (
     fresh_account_id,
 )
 from ploy_connector_aws.sandbox.aws.calls import Call
+from ploy_connector_aws.sandbox.aws.faults import Where
 from ploy_connector_aws.sandbox.surroundings import leads_elsewhere
 from ploy_connector_aws.spec import Page
 from tests.aws.picture import Picture, to_picture
@@ -143,6 +144,11 @@ def make_customer(
         "scopes": list(scopes),
     }
     return Customer(aws, seeded, settings)
+
+
+def of_session(prefix: str) -> Where:
+    """Select the requests for the role under a session name that begins so."""
+    return lambda asked: str(asked.parameters.get("RoleSessionName")).startswith(prefix)
 
 
 def is_proof(call: Call) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import threading
+import sqlite3
+import time
 from collections import Counter
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
 import time_machine
 
 from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.sandbox.aws import about
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from tests.end_to_end.site import Site, SiteMaker
 
@@ -22,25 +25,45 @@ def asked(site: Site, operation: str, parameter: str) -> Counter[str]:
     return Counter(call.parameters[parameter] for call in site.world.aws.calls.to(operation))
 
 
-def cut_off(site: Site, operation: str, nth: int) -> None:
-    """Kill a sync a while after the nth call came in: what was answered before is written down by then."""
+def count_complete(site: Site, scopes: str) -> int:
+    """Count the scopes that the newest run in the snapshot file has read completely, by a pattern of their names."""
+    with closing(sqlite3.connect(f"{site.settings.snapshot_path.as_uri()}?mode=ro", uri=True)) as db:
+        count: int = db.execute(
+            "SELECT count(*) FROM scopes JOIN scope_names ON id = scope WHERE ending = 'complete' AND name GLOB ?"
+            " AND run = (SELECT max(number) FROM runs)",
+            (scopes,),
+        ).fetchone()[0]
+    return count
+
+
+def cut_off(site: Site, operation: str = ASSIGNMENTS) -> None:
+    """Kill a sync while one call is under way, once enough of what the others read is on disk."""
+    scopes, enough, held = {
+        MEMBERS: ("identity-center/groups/*/members", 6, site.seeded.groups["Finance"]),
+        ASSIGNMENTS: ("identity-center/assignments/users/*", 30, site.seeded.users["nora.lind"]),
+    }[operation]
 
     def arrange(site: Site, kill: Kill) -> None:
-        site.world.aws.faults.delay(0.05, MEMBERS, ASSIGNMENTS)
-        site.world.aws.faults.before(operation, lambda: (threading.Event().wait(0.8), kill()), nth=nth)
+        def kill_when_written() -> None:
+            until = time.monotonic() + 60
+            while count_complete(site, scopes) < enough and time.monotonic() < until:
+                time.sleep(0.02)
+            kill()
+
+        site.world.aws.faults.before(operation, kill_when_written, where=about(held))
 
     kill_during_sync(site, arrange)
 
 
 @pytest.mark.parametrize(
-    ("operation", "nth", "parameter", "everything", "at_most"),
-    [(MEMBERS, 13, "GroupId", 14, 10), (ASSIGNMENTS, 60, "PrincipalId", 59 + 14, 50)],
+    ("operation", "parameter", "everything", "at_most"),
+    [(MEMBERS, "GroupId", 14, 10), (ASSIGNMENTS, "PrincipalId", 59 + 14, 50)],
 )
 def test_a_sync_killed_in_the_middle_of_a_list_goes_on(
-    sites: SiteMaker, operation: str, nth: int, parameter: str, everything: int, at_most: int
+    sites: SiteMaker, operation: str, parameter: str, everything: int, at_most: int
 ) -> None:
     with sites(demo_organisation()) as site:
-        cut_off(site, operation, nth)
+        cut_off(site, operation)
         first = asked(site, operation, parameter)
         site.world.aws.calls.clear()
         synced = site.sync()
@@ -54,7 +77,7 @@ def test_a_sync_killed_in_the_middle_of_a_list_goes_on(
 def test_what_changed_meanwhile_is_right_in_the_end(sites: SiteMaker) -> None:
     with sites(demo_organisation()) as site:
         site.sync()
-        cut_off(site, ASSIGNMENTS, 60)
+        cut_off(site)
         site.seeded.delete_user("nora.lind")
         site.seeded.delete_group("Finance")
         site.sync()
@@ -68,7 +91,7 @@ def test_what_changed_meanwhile_is_right_in_the_end(sites: SiteMaker) -> None:
 
 def test_a_reading_cut_off_longer_than_a_scan_interval_ago_starts_afresh(sites: SiteMaker) -> None:
     with sites(demo_organisation()) as site:
-        cut_off(site, ASSIGNMENTS, 60)
+        cut_off(site)
         site.world.aws.calls.clear()
         with time_machine.travel(timedelta(minutes=16), tick=True):
             synced = site.sync()
@@ -79,7 +102,7 @@ def test_a_reading_cut_off_longer_than_a_scan_interval_ago_starts_afresh(sites: 
 
 def test_a_reading_under_other_settings_is_not_gone_on_with(sites: SiteMaker) -> None:
     with sites(demo_organisation()) as site:
-        cut_off(site, ASSIGNMENTS, 60)
+        cut_off(site)
         site.world.ploy.change_settings(site.integration_id, {"scopes": ["identity-center/users"]})
         synced = site.sync()
         assert synced.printed["attempts"] == 1
@@ -87,7 +110,7 @@ def test_a_reading_under_other_settings_is_not_gone_on_with(sites: SiteMaker) ->
 
 def test_another_instance_in_its_place_is_read_afresh(sites: SiteMaker) -> None:
     with sites(demo_organisation()) as site:
-        cut_off(site, ASSIGNMENTS, 60)
+        cut_off(site)
         site.world.seeded = site.world.aws.seed(site.seeded.organisation)
         synced = site.sync()
         assert (synced.code, synced.printed["attempts"]) == (Exit.OK, 1)

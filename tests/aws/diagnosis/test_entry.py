@@ -10,9 +10,11 @@ import pytest
 from ploy_connector_aws.aws.diagnosis import diagnose
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import ConfigurationError
-from tests.aws.conftest import EXTERNAL_ID
+from tests.aws.conftest import EXTERNAL_ID, of_session
 
 from .conftest import Patient, troubles
+
+IS_REFUSAL = of_session("ploy-refuse-")
 
 
 def test_what_is_given_out_wrongly_is_worth_nothing_and_is_never_used(patient: Patient) -> None:
@@ -44,7 +46,7 @@ def test_a_role_made_just_now_is_asked_for_again_before_it_is_judged(patient: Pa
 
 
 def test_a_test_that_could_not_be_made_proves_nothing(patient: Patient, no_backoff: None) -> None:
-    patient.aws.faults.before("AssumeRole", lambda: patient.aws.faults.throttle(1, "AssumeRole", times=16))
+    patient.aws.faults.throttle(1, "AssumeRole", where=IS_REFUSAL)
     report = patient.examine()
 
     assert troubles(report) == {"external-id-required": "failed", "external-id-exact": "failed"}
@@ -70,10 +72,7 @@ def test_a_denial_on_ploy_s_own_side_is_no_proof_that_the_role_asks_for_the_exte
 ) -> None:
     patient.trust_by({"StringLike": {"sts:ExternalId": EXTERNAL_ID}})
     message = f"User: ploy is not authorized to perform: sts:AssumeRole on resource: role {said}"
-    patient.aws.faults.before(
-        "AssumeRole",
-        lambda: patient.aws.faults.answer("AssumeRole", "AccessDenied", status=403, message=message, times=4),
-    )
+    patient.aws.faults.answer("AssumeRole", "AccessDenied", status=403, message=message, where=IS_REFUSAL)
     report = patient.examine()
     unproven = [check for check in report.checks if check.name.startswith("external-id-")]
 
@@ -91,9 +90,7 @@ def test_a_denial_on_ploy_s_own_side_is_no_proof_that_the_role_asks_for_the_exte
 
 def test_external_ids_that_differ_at_one_end_are_tried_at_the_same_time_and_told_nowhere(patient: Patient) -> None:
     all_are_there = threading.Barrier(4)
-    # The first to be asked for is the entry itself.
-    for nth in (2, 3, 4, 5):
-        patient.aws.faults.before("AssumeRole", lambda: all_are_there.wait(timeout=20), nth=nth)
+    patient.aws.faults.before("AssumeRole", lambda: all_are_there.wait(timeout=30), where=IS_REFUSAL, each=True)
     report = patient.examine()
     exact = next(check for check in report.checks if check.name == "external-id-exact")
 

@@ -9,7 +9,7 @@ import pytest
 
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.spec import AccessRequest, AuthenticationError, ConnectorError, Page, TemporaryError
-from tests.aws.conftest import is_proof
+from tests.aws.conftest import is_proof, of_session
 
 from .conftest import Patient
 
@@ -86,7 +86,7 @@ def test_a_block_outlives_a_test_that_could_not_be_made_and_the_same_settings_ag
     patient.trust_by(None)
     connector.test_connection()
     patient.right_trust()
-    patient.aws.faults.throttle(1, "AssumeRole", times=30)
+    patient.aws.faults.throttle(1, "AssumeRole")
     assert not connector.test_connection().is_blocked
     connector.configure(patient.settings)
     patient.aws.faults.reset()
@@ -111,10 +111,7 @@ def test_another_external_id_is_another_question(patient: Patient) -> None:
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
 def test_what_could_not_be_found_out_is_no_proof_and_passes(patient: Patient, use: Use, no_backoff: None) -> None:
-    def trouble() -> None:
-        patient.aws.faults.throttle(1, "AssumeRole", times=16)  # four requests, made four times each
-
-    patient.aws.faults.before("AssumeRole", trouble)
+    patient.aws.faults.throttle(1, "AssumeRole", where=of_session("ploy-refuse-"))
     connector = connect(patient, scopes=["identity-center/users"])
     found = _result(lambda: use(connector, order(patient)))
 
