@@ -63,3 +63,5 @@ def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
     """Say what the run as a whole has found, and what it left out."""
     aws_calls.pytest_terminal_summary(terminalreporter, config)
     say_what_was_left_out(terminalreporter)
+    if (seed := config.getoption("randomly_seed", None)) is not None:
+        terminalreporter.line(f"Random order; to repeat it: pytest -p randomly --randomly-seed={seed}")
