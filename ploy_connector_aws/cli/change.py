@@ -13,7 +13,8 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.opening import open_connector, open_platform
 from ploy_connector_aws.runtime.paths import find_accounts
 from ploy_connector_aws.runtime.settings import OperatorSettings
-from ploy_connector_aws.runtime.store import Store, explained
+from ploy_connector_aws.runtime.state_file import explained, is_there
+from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.runtime.tasks.known import KnownAccess
 from ploy_connector_aws.runtime.verified import Overlay
@@ -129,7 +130,7 @@ def _check_allowed(settings: OperatorSettings) -> None:
 @contextmanager
 def _picture(settings: OperatorSettings, journal: Journal) -> Iterator[Overlay | None]:
     """The last committed sync with what was changed since; None where there is none."""
-    if not settings.snapshot_path.exists():
+    if not is_there(settings.snapshot_path):
         yield None
         return
     with explained(settings.snapshot_path), Store(settings.snapshot_path) as store, store.reading():

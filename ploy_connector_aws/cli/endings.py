@@ -13,7 +13,7 @@ from ploy_connector_aws.platform.batches import LineTooLong
 from ploy_connector_aws.platform.errors import PlatformError, PlatformRefused, PlatformUnavailable, TokenRejected
 from ploy_connector_aws.runtime.lock import LockTaken
 from ploy_connector_aws.runtime.reading import UnexpectedFailure
-from ploy_connector_aws.runtime.store import UnusableStore
+from ploy_connector_aws.runtime.state_file import UnusableStore
 from ploy_connector_aws.spec import (
     AuthenticationError,
     ConfigurationError,

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from ploy_connector_aws.runtime.history import History, HistoryEntry
 from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.store import Store, explained
+from ploy_connector_aws.runtime.state_file import explained, is_there
+from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.spec import ConfigurationError
 
 from .endings import Exit
@@ -41,7 +42,7 @@ def history(
     """Show what became of the last syncs, newest first, and what is not proven since when."""
     settings = read_operator_settings(config, connector, debug=debug)
     path = settings.snapshot_path
-    if not path.exists():
+    if not is_there(path):
         raise ConfigurationError("There was no sync of this integration here yet.", fix="ploy-connector sync")
     with explained(path), Store(path) as store, store.reading():
         entries = History(store.connection).entries(limit)

@@ -18,7 +18,8 @@ from ploy_connector_aws.runtime.opening import open_connector
 from ploy_connector_aws.runtime.reading import read
 from ploy_connector_aws.runtime.settings import OperatorSettings, read_settings
 from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.store import Store, explained
+from ploy_connector_aws.runtime.state_file import explained, is_there
+from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.verified import Overlay, VerifiedChange, read_verified
 from ploy_connector_aws.spec import ConfigurationError
 
@@ -78,7 +79,7 @@ def open_picture(settings: OperatorSettings, *, fresh: bool, quiet: bool) -> Ite
         ConnectorError: Nothing could be read.
         UnusableStore: The snapshot file cannot be used.
     """
-    if not fresh and settings.snapshot_path.exists():
+    if not fresh and is_there(settings.snapshot_path):
         with explained(settings.snapshot_path), Store(settings.snapshot_path) as store:
             # One transaction, so that a sync that ends meanwhile does not take the tables away.
             with store.reading():

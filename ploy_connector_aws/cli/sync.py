@@ -7,10 +7,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ploy_connector_aws.runtime.lock import SyncLock
+from ploy_connector_aws.runtime.lock import SyncLock, TaskLock
 from ploy_connector_aws.runtime.opening import hello, open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
-from ploy_connector_aws.runtime.store import Store, explained, set_aside
+from ploy_connector_aws.runtime.state_file import explained, set_aside
+from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.sync import Sync, SyncResult
 from ploy_connector_aws.runtime.tasks.journal import Journal
 
@@ -40,7 +41,7 @@ def sync(
     if preview:
         return preview_once(settings, as_json=json)
     if rebuild:
-        with SyncLock(settings.lock_path):
+        with SyncLock(settings.lock_path), TaskLock(settings.tasks_lock_path):
             kept = set_aside(settings.snapshot_path)
         if kept and not json:
             console().print(f"The old snapshot file is now {text(kept)}.", soft_wrap=True)

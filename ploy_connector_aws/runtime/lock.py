@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
-from .store import UnusableStore
+from .state_file import LOCK_FILE, code_of, connect, create, explained
+
+_program: str | None = None
+
+
+def name_process(program: str) -> None:
+    """Set what other processes are told that this one is, where it holds a lock that they want."""
+    global _program
+    _program = program
 
 
 class LockTaken(Exception):
-    """Another process does this for the integration now."""
+    """Another process does this for the integration now.
+
+    Args:
+        message: What it does, and which process it is.
+        holder: That process alone, where it is known.
+        fix: What to do.
+    """
+
+    def __init__(self, message: str, *, holder: str | None = None, fix: str | None = None) -> None:
+        super().__init__(message)
+        self.holder = holder
+        self.fix = fix
 
 
 class SyncRunning(LockTaken):
@@ -22,10 +45,20 @@ class TasksRunning(LockTaken):
 
 
 class _FileLock:
-    """Held while the block runs. It is SQLite's own file lock, which the system releases when the process ends."""
+    """Held while the block runs. It is SQLite's own file lock, which the system releases when the process ends.
+
+    SQLite lets no other process read a database that is locked so, not even who locked it. That is noted in a small
+    text file beside it, which is no database: it can be opened and closed without a loss of locks. It is looked at
+    only where the lock is held, so what a crash leaves in it is never shown.
+    """
+
+    _error: ClassVar[type[LockTaken]]
+    _message: ClassVar[str]
+    _fix: ClassVar[str]
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._note = path.with_name(f"{path.name}.holder")
         self._db: sqlite3.Connection | None = None
 
     def __enter__(self) -> None:
@@ -35,41 +68,65 @@ class _FileLock:
             LockTaken: Somebody else has it.
             UnusableStore: Its file cannot be made or used.
         """
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        create(self._path, LOCK_FILE)
+        with explained(self._path, LOCK_FILE):
             # Taken by one thread and let go by another, where a service is stopped.
-            self._db = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
-            self._db.execute("BEGIN EXCLUSIVE")
-        except (OSError, sqlite3.Error) as error:
-            if self._db is not None:
-                self._db.close()
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
-                raise self._busy() from None
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise UnusableStore(
-                f"The lock file {self._path.name} cannot be used: {reason}.",
-                fix=f"let this user read and write {self._path.parent}",
-            ) from error
+            db = connect(self._path, "rw", timeout_seconds=0)
+            try:
+                db.execute("BEGIN EXCLUSIVE")
+            except sqlite3.Error as error:
+                db.close()
+                if code_of(error) == sqlite3.SQLITE_BUSY:
+                    raise self._refusal() from None
+                raise
+        self._db = db
+        self._write_holder()
 
     def __exit__(self, *_: object) -> None:
         """Let it go."""
         if self._db is not None:
+            with suppress(OSError):
+                self._note.unlink(missing_ok=True)
             self._db.close()
+            self._db = None
 
-    def _busy(self) -> LockTaken:
-        raise NotImplementedError
+    def _write_holder(self) -> None:
+        """Note which process this is; without the note the lock is held all the same."""
+        noted = {"process": os.getpid(), "host": socket.gethostname(), "program": _program}
+        with suppress(OSError):
+            self._note.unlink(missing_ok=True)  # what a crash has left
+            number = os.open(self._note, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                json.dump(noted, file)
+
+    def _read_holder(self) -> str | None:
+        try:
+            if self._note.is_symlink() or not self._note.is_file():
+                return None
+            noted = json.loads(self._note.read_text(encoding="utf-8"))
+            process, host, program = int(noted["process"]), str(noted["host"]), noted["program"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        where = f"process {process}" if host == socket.gethostname() else f"process {process} on {host}"
+        return f"{program} ({where})" if program else where
+
+    def _refusal(self) -> LockTaken:
+        holder = self._read_holder()
+        message = f"{self._message}: {holder}." if holder else f"{self._message}."
+        return self._error(message, holder=holder, fix=self._fix)
 
 
 class SyncLock(_FileLock):
     """Held while an integration is synced; raises ``SyncRunning`` where another process has it."""
 
-    def _busy(self) -> LockTaken:
-        return SyncRunning("This integration is being synced by another process; wait until it ends.")
+    _error = SyncRunning
+    _message = "This integration is being synced by another process"
+    _fix = "wait until that process ends its sync"
 
 
 class TaskLock(_FileLock):
     """Held while an integration's tasks are worked off; raises ``TasksRunning`` where another process has it."""
 
-    def _busy(self) -> LockTaken:
-        return TasksRunning("This integration's tasks are being worked off by another process; stop one of the two.")
+    _error = TasksRunning
+    _message = "This integration's tasks are being worked off by another process"
+    _fix = "stop that process first, or leave the integration to it"

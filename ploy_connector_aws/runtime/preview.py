@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,7 +18,8 @@ from .changes import ChangeKind, Changes, changed_keys, finish
 from .guard import hold_reasons
 from .reading import OnProgress, read
 from .snapshot import Run
-from .store import Store, explained
+from .state_file import explained, open_database, read_database
+from .store import Store
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,9 @@ def preview(
     """
     with tempfile.TemporaryDirectory(prefix="ploy-preview-") as folder:
         copy = Path(folder) / path.name
-        if path.exists():
-            with explained(path), closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as kept:
-                with closing(sqlite3.connect(copy)) as db:
-                    kept.backup(db)
+        if (opened := read_database(path)) is not None:
+            with explained(path), closing(opened) as kept, closing(open_database(copy)) as db:
+                kept.backup(db)
         with Store(copy) as store:
             run = store.begin(uuid.uuid4().hex, datetime.now(UTC))
             read(connector, store, run, on_progress=on_progress, checkpoint=checkpoint)

@@ -6,114 +6,21 @@ held in memory: pages go in as they come, and are compared by SQL.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from . import schema
 from .snapshot import Run, to_text
+from .state_file import REBUILD, SNAPSHOT_FILE, UnusableStore, bind, explained, is_bound, open_database
 
 RunState: TypeAlias = Literal["reading", "compared", "pushing", "held", "committed"]
 """'committed' is the baseline: at most one run is. A run that is dropped leaves no row but one in the history."""
 
 _WAL_BYTES = 16 * 1024 * 1024
-
-
-class UnusableStore(Exception):
-    """A state file cannot be used; the message says why, and ``fix`` what to do."""
-
-    def __init__(self, message: str, *, fix: str | None = None) -> None:
-        super().__init__(message)
-        self.fix = fix
-
-
-@dataclass(frozen=True)
-class FileKind:
-    """A kind of state file: what it is called, and what to do when it has to be made anew."""
-
-    name: str
-    anew: str
-
-
-_REBUILD = "ploy-connector sync --rebuild sets the file aside and reads everything anew"
-SNAPSHOT_FILE = FileKind("snapshot file", _REBUILD)
-_TROUBLES: dict[int, tuple[str, str | None]] = {
-    sqlite3.SQLITE_FULL: ("the disk is full", "make room and try again; nothing that was committed is lost"),
-    sqlite3.SQLITE_IOERR: ("the disk failed", "check the disk and its room, and try again; what was committed stands"),
-    sqlite3.SQLITE_READONLY: ("it may only be read", "let this user write to the file and its folder"),
-    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "let this user read and write the file and its folder"),
-    sqlite3.SQLITE_PERM: ("it may not be used", "let this user read and write the file and its folder"),
-    sqlite3.SQLITE_BUSY: ("another process is using it", "wait until that process ends"),
-    sqlite3.SQLITE_CORRUPT: ("it is damaged", None),
-    sqlite3.SQLITE_NOTADB: ("it is not a {name}", None),
-    sqlite3.SQLITE_ERROR: ("its tables are not as they were made", None),
-}
-"""By SQLite's result code: what is wrong with a file, and what to do about it; None where it must be made anew."""
-
-
-@contextmanager
-def explained(path: Path, kind: FileKind = SNAPSHOT_FILE) -> Iterator[None]:
-    """Say what is wrong with a state file in one sentence.
-
-    Raises:
-        UnusableStore: SQLite failed in the block, because of the file or its disk.
-    """
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # without SQLite's finer distinctions
-        reason, fix = _TROUBLES.get(code, (str(error), None))
-        raise UnusableStore(
-            f"The {kind.name} {path.name} cannot be used: {reason.format(name=kind.name)}.", fix=fix or kind.anew
-        ) from error
-
-
-@contextmanager
-def _reachable(path: Path, kind: FileKind = SNAPSHOT_FILE) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UnusableStore(
-            f"The {kind.name} {path.name} cannot be used: {error.strerror}.",
-            fix=f"let this user read and write {path.parent}",
-        ) from error
-
-
-def open_database(
-    path: Path, kind: FileKind = SNAPSHOT_FILE, connection: type[sqlite3.Connection] = sqlite3.Connection
-) -> sqlite3.Connection:
-    """Open a state file, and make it (readable by its owner only) when it is not there.
-
-    Raises:
-        UnusableStore: It cannot be opened.
-    """
-    with _reachable(path, kind), explained(path, kind):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        path.chmod(0o600)
-        return sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=connection)
-
-
-def set_aside(path: Path) -> Path | None:
-    """Put a snapshot file out of the way, so that the next sync begins anew; its new name, None where there was none.
-
-    Nothing is lost by it at the platform, which keeps what it shows and compares with that.
-    """
-    kept = path.with_name(f"{path.name}.set-aside")
-    with _reachable(path):
-        if not path.exists():
-            return None
-        for ending in ("", "-wal", "-shm"):
-            part, its_place = path.with_name(path.name + ending), kept.with_name(kept.name + ending)
-            its_place.unlink(missing_ok=True)
-            if part.exists():
-                part.replace(its_place)
-    return kept
 
 
 class Store:
@@ -123,7 +30,8 @@ class Store:
         """Open the file, and make it (readable by its owner only) when it is not there.
 
         Raises:
-            UnusableStore: It cannot be opened, is damaged, or was written by a newer version.
+            UnusableStore: It cannot be opened, is damaged, was written by a newer version, or belongs to another
+                integration than the one that it is named after.
         """
         self.path = path
         self._db = open_database(path)
@@ -133,7 +41,7 @@ class Store:
             if version > schema.VERSION:
                 raise UnusableStore(
                     f"The snapshot file {path.name} was written by a newer version.",
-                    fix=f"update this program, or: {_REBUILD}",
+                    fix=f"update this program, or: {REBUILD}",
                 )
         except UnusableStore:
             self._db.close()
@@ -149,12 +57,15 @@ class Store:
         version: int = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version > schema.VERSION:
             return version
+        if version == schema.VERSION and is_bound(self._db, self.path, SNAPSHOT_FILE):
+            return version  # without a write, which would have to wait for a sync that is under way
         with self.transaction():
             version = self._db.execute("PRAGMA user_version").fetchone()[0]  # another process may have been first
             if version == 0:
                 schema.create(self._db)
             elif version < schema.VERSION:
                 schema.migrate(self._db, version)
+            bind(self._db, self.path, SNAPSHOT_FILE)
         if self._db.execute("PRAGMA auto_vacuum").fetchone()[0] == 0:
             self._db.execute("VACUUM")
         return schema.VERSION

@@ -23,7 +23,7 @@ from ploy_connector_aws.spec.pages import Scope
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
 from .snapshot import Run, StoredRecord, to_text
-from .store import explained
+from .state_file import TASK_FILE, explained, read_database
 
 SETTLED_KEPT = 10_000
 """Of so many it is remembered that they are settled, so that a report that comes late does not bring them back."""
@@ -136,9 +136,10 @@ def read_verified(path: Path) -> tuple[VerifiedChange, ...]:
     Raises:
         UnusableStore: The file cannot be used.
     """
-    if not path.exists():
+    opened = read_database(path, TASK_FILE)
+    if opened is None:
         return ()
-    with explained(path), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+    with explained(path, TASK_FILE), closing(opened) as db:
         return VerifiedChanges(db).all()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ploy_connector_aws.runtime.lock import SyncLock, SyncRunning
-from ploy_connector_aws.runtime.store import UnusableStore
+from ploy_connector_aws.runtime.state_file import UnusableStore
 
 HOLDER = """
 import sys, time

@@ -11,7 +11,8 @@ import pytest
 
 from ploy_connector_aws.runtime.changes import finish
 from ploy_connector_aws.runtime.history import ENTRIES_KEPT, History, HistoryEntry
-from ploy_connector_aws.runtime.store import Store, UnusableStore, explained, set_aside
+from ploy_connector_aws.runtime.state_file import UnusableStore, explained, set_aside
+from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.spec import Page
 
 from .double import World

@@ -12,7 +12,8 @@ import pytest
 from ploy_connector_aws.runtime import schema
 from ploy_connector_aws.runtime.changes import finish
 from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.store import Store, UnusableStore
+from ploy_connector_aws.runtime.state_file import UnusableStore
+from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.spec import Page
 
 from .pictures import account, begin, commit, picture

@@ -6,7 +6,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformRefused, PlatformUnavailable, SyncTaken, TokenRejected
 from ploy_connector_aws.runtime.lock import SyncRunning
 from ploy_connector_aws.runtime.reading import UnexpectedFailure
-from ploy_connector_aws.runtime.store import UnusableStore
+from ploy_connector_aws.runtime.state_file import UnusableStore
 from ploy_connector_aws.spec import ConnectorError, ConnectorRefused, TemporaryError
 
 UNEXPECTED = "unexpected"

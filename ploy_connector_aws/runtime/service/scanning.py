@@ -19,7 +19,8 @@ from ploy_connector_aws.runtime.opening import Opened, hello
 from ploy_connector_aws.runtime.preview import preview
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.store import Store, explained
+from ploy_connector_aws.runtime.state_file import explained
+from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.sync import Sync, SyncResult
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.spec import AuthenticationError, TemporaryError

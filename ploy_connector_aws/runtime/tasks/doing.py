@@ -11,7 +11,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable
 from ploy_connector_aws.runtime.lock import LockTaken
 from ploy_connector_aws.runtime.reading import UnexpectedFailure
-from ploy_connector_aws.runtime.store import UnusableStore
+from ploy_connector_aws.runtime.state_file import UnusableStore
 from ploy_connector_aws.spec import (
     AccessChange,
     AccessRequest,

@@ -20,13 +20,13 @@ from typing import TypeAlias
 from pydantic import TypeAdapter
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.store import FileKind, Transaction, UnusableStore, explained, open_database
+from ploy_connector_aws.runtime.state_file import TASK_FILE, UnusableStore, bind, explained, is_bound, open_database
+from ploy_connector_aws.runtime.store import Transaction
 from ploy_connector_aws.runtime.verified import VerifiedChange, VerifiedChanges
 from ploy_connector_aws.spec import AccessChange, Failure
 
 Report: TypeAlias = wire.TaskDone | wire.TaskFailed
 
-TASK_FILE = FileKind("task file", "set the file aside: Ploy makes manual tasks of those that it held")
 ENDED_KEPT = 1000
 """So many tasks that have ended are kept to look at."""
 
@@ -112,7 +112,8 @@ class Journal:
             connection: The class of the connection.
 
         Raises:
-            UnusableStore: It cannot be opened, is damaged, or was written by a newer version.
+            UnusableStore: It cannot be opened, is damaged, was written by a newer version, or belongs to another
+                integration than the one that it is named after.
         """
         self.path = path
         self._lock = threading.RLock()
@@ -127,10 +128,10 @@ class Journal:
     def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
+        if self._read_version() == (_VERSION, _APPLICATION) and is_bound(self._db, self.path, TASK_FILE):
+            return  # without a write, which would have to wait for another process
         with Transaction(self._db):
-            version, application = (
-                self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id")
-            )
+            version, application = self._read_version()
             if version == 0:
                 for statement in _TABLES.split(";\n"):
                     self._db.execute(statement)
@@ -147,6 +148,13 @@ class Journal:
                 raise UnusableStore(
                     f"The task file {self.path.name} was written by a newer version.", fix="update this program"
                 )
+            bind(self._db, self.path, TASK_FILE)
+
+    def _read_version(self) -> tuple[int, int]:
+        version, application = (
+            self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id")
+        )
+        return version, application
 
     def __enter__(self) -> Journal:
         """Use as a context manager: closes the file at the end."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ploy_connector_aws.runtime import schema
 from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.store import UnusableStore, explained
+from ploy_connector_aws.runtime.state_file import UnusableStore, explained, identity, read_database
 from ploy_connector_aws.runtime.verified import VerifiedChange, fold
 from ploy_connector_aws.spec import AccessPath, Entitlement, Grant, RecordKey
 
@@ -121,19 +121,15 @@ class KnownAccess:
             db.execute("COMMIT")
 
     def _open(self) -> sqlite3.Connection | None:
-        try:
-            status = self._path.stat()
-        except OSError:
-            self._close()
-            return None
-        file = (status.st_dev, status.st_ino)
+        file = identity(self._path)
         if file != self._file:  # the first time, or it was set aside and another is in its place
             self._close()
-            uri = f"{self._path.absolute().as_uri()}?mode=ro"
-            self._db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+            self._db = read_database(self._path)
             self._file = file
-            self._db.execute("PRAGMA temp_store=FILE")
-        assert self._db is not None
+            if self._db is not None:
+                self._db.execute("PRAGMA temp_store=FILE")
+        if self._db is None:
+            return None
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         return self._db if version == schema.VERSION else None  # an older one is brought up to date by the next sync
 

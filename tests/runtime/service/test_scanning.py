@@ -10,7 +10,8 @@ import pytest
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.history import History
 from ploy_connector_aws.runtime.lock import SyncLock, SyncRunning
-from ploy_connector_aws.runtime.store import Store, UnusableStore
+from ploy_connector_aws.runtime.state_file import UnusableStore
+from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.spec import AuthenticationError, TemporaryError
 from tests.runtime.double import Source, World
 

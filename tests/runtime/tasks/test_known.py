@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.runtime.store import Store, set_aside
+from ploy_connector_aws.runtime.state_file import UnusableStore, set_aside
+from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.tasks.known import MOST_PATHS, Known, KnownAccess
 from ploy_connector_aws.runtime.verified import VerifiedChange
 from ploy_connector_aws.spec import Grant, Page
@@ -162,7 +163,10 @@ def test_it_holds_up_no_sync_and_no_new_snapshot_file(store: Store, known: Known
     store.connection.execute("PRAGMA busy_timeout=0")
     assert store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
     store.close()
-    set_aside(store.path)
+    with pytest.raises(UnusableStore, match="another process is using it"):
+        set_aside(store.path)
+    for part in store.path.parent.glob(f"{store.path.name}*"):  # only a person can take it away now
+        part.unlink()
     with Store(store.path) as fresh:
         whole(fresh, *PICTURE[:2], Page(scope="grants", records=(membership("ann", "far"),), complete=True))
         assert ways(known.of("ann", "far")) == ["ann far"]

@@ -1,0 +1,298 @@
+"""State files: SQLite databases in the state folder, how they are created, checked, opened and set aside.
+
+SQLite guards a database with POSIX locks, which belong to the process and the file: when a process closes *any*
+descriptor of a file, it loses every lock that it holds on it (https://www.sqlite.org/howtocorrupt.html, 2.2). Then
+another process takes itself for the last user, and deletes the write-ahead log under this one. So this module is the
+only one that connects to a state file, and no code opens an existing one by other means than SQLite.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+class UnusableStore(Exception):
+    """A state file cannot be used; the message says why, and ``fix`` what to do."""
+
+    def __init__(self, message: str, *, fix: str | None = None) -> None:
+        super().__init__(message)
+        self.fix = fix
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """A kind of state file: what it is called, and what to do when it has to be made anew."""
+
+    name: str
+    anew: str
+    ending: str
+    """What follows the integration's id in its name."""
+
+    def integration_of(self, path: Path) -> str | None:
+        """Return the id of the integration that a file is named after; None for a name that has not this ending."""
+        name = path.name.removesuffix(self.ending)
+        return name if name != path.name else None
+
+
+REBUILD = "ploy-connector sync --rebuild sets the file aside and reads everything anew"
+SNAPSHOT_FILE = FileKind("snapshot file", REBUILD, ".sqlite")
+TASK_FILE = FileKind("task file", "set the file aside: Ploy makes manual tasks of those that it held", ".tasks.sqlite")
+LOCK_FILE = FileKind("lock file", "remove the file while no ploy-connector is running", ".lock")
+_TROUBLES: dict[int, tuple[str, str | None]] = {
+    sqlite3.SQLITE_FULL: ("the disk is full", "make room and try again; nothing that was committed is lost"),
+    sqlite3.SQLITE_IOERR: ("the disk failed", "check the disk and its room, and try again; what was committed stands"),
+    sqlite3.SQLITE_READONLY: ("it may only be read", "let this user write to the file and its folder"),
+    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "let this user read and write the file and its folder"),
+    sqlite3.SQLITE_PERM: ("it may not be used", "let this user read and write the file and its folder"),
+    sqlite3.SQLITE_BUSY: ("another process is using it", "wait until that process ends"),
+    sqlite3.SQLITE_CORRUPT: ("it is damaged", None),
+    sqlite3.SQLITE_NOTADB: ("it is not a {name}", None),
+    sqlite3.SQLITE_ERROR: ("its tables are not as they were made", None),
+}
+"""By SQLite's result code: what is wrong with a file, and what to do about it; None where it must be made anew."""
+
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+_PARTS = ("", "-wal", "-shm", "-journal")
+"""What SQLite adds to the name of a database for the files that belong to it."""
+
+_REMOVE = "move it out of the state folder"
+_NOT_REGULAR: dict[int, tuple[str, str]] = {
+    stat.S_IFLNK: (
+        "it is a symbolic link, and its target was not touched",
+        "replace the link by the file itself, or remove it; the whole state folder may be a link",
+    ),
+    stat.S_IFDIR: ("it is a folder", _REMOVE),
+    stat.S_IFIFO: ("it is a named pipe", _REMOVE),
+    stat.S_IFSOCK: ("it is a socket", _REMOVE),
+    stat.S_IFCHR: ("it is a device", _REMOVE),
+    stat.S_IFBLK: ("it is a device", _REMOVE),
+}
+_MOVED = ("another process removed it at this moment", "run the command again")
+_FOREIGN = ("it belongs to another user", "run this as the user that owns the file, or change its owner")
+# Two names of one database have two write-ahead logs: howtocorrupt.html, 2.5.
+_LINKED = ("it has a second name (a hard link)", "remove the other name, or replace this file by a copy")
+
+_CREATING = threading.Lock()
+"""Held while a file is created, and while it is looked for, so that no thread has it open in SQLite before the
+descriptor that created it is closed."""
+
+
+@contextmanager
+def explained(path: Path, kind: FileKind = SNAPSHOT_FILE) -> Iterator[None]:
+    """Say what is wrong with a state file in one sentence.
+
+    Raises:
+        UnusableStore: SQLite failed in the block, because of the file or its disk.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        reason, fix = _TROUBLES.get(code_of(error), (str(error), None))
+        raise _unusable(path, kind, reason.format(name=kind.name), fix or kind.anew) from error
+
+
+@contextmanager
+def _reachable(path: Path, kind: FileKind) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _unusable(path, kind, str(error.strerror), f"let this user read and write {path.parent}") from error
+
+
+def _unusable(path: Path, kind: FileKind, reason: str, fix: str) -> UnusableStore:
+    return UnusableStore(f"The {kind.name} {path.name} cannot be used: {reason}.", fix=fix)
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """Return SQLite's result code, without its finer distinctions."""
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
+
+
+def identity(path: Path, kind: FileKind = SNAPSHOT_FILE) -> tuple[int, int] | None:
+    """Check that a state file and its parts are regular files of this user alone; give the file's device and inode.
+
+    No descriptor is opened for that, and no link followed.
+
+    Returns:
+        None where the file is not there.
+
+    Raises:
+        UnusableStore: There is something else in its place, such as a link.
+    """
+    found: dict[str, os.stat_result] = {}
+    with _CREATING, _reachable(path, kind):
+        for ending in _PARTS:
+            part = path.with_name(path.name + ending)
+            with suppress(FileNotFoundError):
+                found[ending] = status = part.lstat()
+                if refusal := _refusal(status):
+                    raise _unusable(part, kind, *refusal)
+                if stat.S_IMODE(status.st_mode) != 0o600:
+                    part.chmod(0o600)
+    return (found[""].st_dev, found[""].st_ino) if "" in found else None
+
+
+def is_there(path: Path, kind: FileKind = SNAPSHOT_FILE) -> bool:
+    """Return whether a state file is there; raises as ``identity`` does."""
+    return identity(path, kind) is not None
+
+
+def _refusal(status: os.stat_result) -> tuple[str, str] | None:
+    if not stat.S_ISREG(status.st_mode):
+        return _NOT_REGULAR.get(stat.S_IFMT(status.st_mode), ("it is not a regular file", _REMOVE))
+    if status.st_uid != os.geteuid():
+        return _FOREIGN
+    return _LINKED if status.st_nlink > 1 else None
+
+
+def create(path: Path, kind: FileKind) -> None:
+    """Create a state file, readable by its owner only, unless there is something of that name.
+
+    Raises:
+        UnusableStore: It cannot be created, or something else is in its place.
+    """
+    with _CREATING, _reachable(path, kind):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):  # O_EXCL neither opens what is there nor follows a link
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    identity(path, kind)
+
+
+def connect(
+    path: Path,
+    mode: Literal["rw", "ro"],
+    connection: type[sqlite3.Connection] = sqlite3.Connection,
+    *,
+    timeout_seconds: float = 5.0,
+) -> sqlite3.Connection:
+    """Connect to a state file that was checked and is there. SQLite reads nothing of it yet."""
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(
+        uri, timeout_seconds, isolation_level=None, check_same_thread=False, factory=connection, uri=True
+    )
+
+
+def open_database(
+    path: Path, kind: FileKind = SNAPSHOT_FILE, connection: type[sqlite3.Connection] = sqlite3.Connection
+) -> sqlite3.Connection:
+    """Open a state file, and create it (readable by its owner only) when it is not there.
+
+    Raises:
+        UnusableStore: It cannot be opened, or belongs to another integration.
+    """
+    create(path, kind)
+    return _open(path, kind, "rw", connection)
+
+
+def read_database(path: Path, kind: FileKind = SNAPSHOT_FILE) -> sqlite3.Connection | None:
+    """Open a state file to read only; None where it is not there.
+
+    Raises:
+        UnusableStore: It cannot be opened, or belongs to another integration.
+    """
+    return _open(path, kind, "ro") if identity(path, kind) else None
+
+
+def _open(
+    path: Path,
+    kind: FileKind,
+    mode: Literal["rw", "ro"],
+    connection: type[sqlite3.Connection] = sqlite3.Connection,
+) -> sqlite3.Connection:
+    before = identity(path, kind)
+    if before is None:
+        raise _unusable(path, kind, *_MOVED)
+    with explained(path, kind):
+        db = connect(path, mode, connection)
+        try:
+            is_bound(db, path, kind)  # reads, so from here on nobody can set the file aside
+            if identity(path, kind) != before:
+                raise _unusable(path, kind, *_MOVED)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+
+def is_bound(db: sqlite3.Connection, path: Path, kind: FileKind) -> bool:
+    """Return whether a state file notes the integration that it is named after; False where it notes none yet.
+
+    A file that bears no integration's name belongs to none.
+
+    Raises:
+        UnusableStore: It belongs to another integration.
+    """
+    wanted = kind.integration_of(path)
+    if wanted is None:
+        return True
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'facts'").fetchone():
+        return False
+    row = db.execute("SELECT value FROM facts WHERE name = 'integration'").fetchone()
+    if row is None:
+        return False
+    if (bound := str(row[0])) != wanted:
+        reason = f"it belongs to the integration {bound!r}, and not to {wanted!r}"
+        raise _unusable(path, kind, reason, f"rename the file to {bound}{kind.ending}, or: {kind.anew}")
+    return True
+
+
+def bind(db: sqlite3.Connection, path: Path, kind: FileKind) -> None:
+    """Note in a state file which integration it belongs to, where it notes none yet."""
+    if not is_bound(db, path, kind):
+        db.execute("INSERT INTO facts VALUES ('integration', ?)", (kind.integration_of(path),))
+
+
+def set_aside(path: Path) -> Path | None:
+    """Put a snapshot file out of the way, so that the next sync begins anew; its new name, None where there was none.
+
+    Nothing is lost by it at the platform, which keeps what it shows and compares with that. The caller holds both
+    locks of the integration.
+
+    Raises:
+        UnusableStore: Another process has the file open, or it cannot be moved.
+    """
+    kept = path.with_name(f"{path.name}.set-aside")
+    if identity(path) is None:
+        return None
+    with _alone(path), _reachable(path, SNAPSHOT_FILE):
+        for ending in _PARTS:
+            part, its_place = path.with_name(path.name + ending), kept.with_name(kept.name + ending)
+            its_place.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                part.replace(its_place)
+    return kept
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep everyone else out of a snapshot file while the block runs.
+
+    In this locking mode SQLite locks the file itself, which every other connection that has read it shares, before it
+    looks at its content (https://www.sqlite.org/wal.html, "Use of WAL Without Shared-Memory"). What it then cannot
+    read, nobody else can be using.
+
+    Raises:
+        UnusableStore: Another process has the file open.
+    """
+    with explained(path):
+        db = connect(path, "rw", timeout_seconds=0)
+    try:
+        with explained(path):
+            try:
+                db.execute("PRAGMA locking_mode=EXCLUSIVE")
+                db.execute("BEGIN EXCLUSIVE")
+            except sqlite3.DatabaseError as error:
+                if code_of(error) not in _DAMAGED:
+                    raise
+        yield
+    finally:
+        db.close()  # SQLite sees that the file was moved, and leaves its log alone
