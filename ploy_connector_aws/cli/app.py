@@ -6,6 +6,8 @@ import sys
 
 import typer
 
+from ploy_connector_aws.runtime.lock import name_process
+
 from . import endings
 from .access import access
 from .change import grant, revoke
@@ -34,6 +36,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+_SERVICES = {"run": "the service `ploy-connector run`", "sandbox": "the service of `ploy-connector sandbox`"}
+
+
+@app.callback()
+def _name_process(context: typer.Context) -> None:
+    command = context.invoked_subcommand or ""
+    name_process(_SERVICES.get(command, f"`ploy-connector {command}`"))
+
+
 app.command()(setup)
 app.command()(check)
 app.command()(sync)

@@ -23,6 +23,7 @@ from .options import AsJson, Debug
 from .output import console, print_json
 
 HEALTH_PORT = 9464
+_LOOKS_EVERY_SECONDS = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +53,10 @@ def run(
     json: AsJson = False,
     debug: Debug = False,
 ) -> Exit:
-    """Scan and poll for one or many integrations, until SIGTERM or Ctrl-C. What is under way then goes on later."""
+    """Scan and poll for one or many integrations, until SIGTERM or Ctrl-C. What is under way then goes on later.
+
+    Ends at once where another process serves all of them already.
+    """
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
@@ -69,6 +73,8 @@ def run(
             print_json({"health": f"{url}/healthz", "metrics": f"{url}/metrics"})
         elif sys.stdout.isatty():
             console().print(f"Running, with health and metrics at {url}. Ctrl-C ends it.", soft_wrap=True)
-        stopped.wait()
+        while not stopped.wait(_LOOKS_EVERY_SECONDS):
+            if service.lock_error is not None:
+                raise service.lock_error
         _log.info("stops")
     return Exit.OK

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ploy_connector_aws.runtime.lock import SyncLock, SyncRunning
+from ploy_connector_aws.runtime.lock import LockTaken, SyncLock
 from ploy_connector_aws.spec import ConfigurationError
 
 _MARK = "sandbox.lock"
@@ -45,14 +45,25 @@ class SandboxFolder:
                 f"In {self.path} there is {in_the_way.relative_to(self.path)} already, which no sandbox made.",
                 fix="choose another folder",
             )
+        self._take(self._lock, "Another sandbox is running")
         try:
-            self._lock.__enter__()
-        except SyncRunning:
-            raise ConfigurationError(
-                f"Another sandbox is running in {self.path}.", fix="end it, or choose another folder"
-            ) from None
-        self._empty()
+            for path in self.path.glob("state/int-*.lock"):
+                # A service or a sync of an earlier sandbox, which would lose its files.
+                lock = SyncLock(path)
+                self._take(lock, "Another process works on the state of an earlier sandbox")
+                lock.__exit__()
+            self._empty()
+        except BaseException:
+            self._lock.__exit__()
+            raise
         return self
+
+    def _take(self, lock: SyncLock, what: str) -> None:
+        try:
+            lock.__enter__()
+        except LockTaken as error:
+            named = f"{what} in {self.path}" + (f": {error.holder}." if error.holder else ".")
+            raise ConfigurationError(named, fix="end it, or choose another folder") from None
 
     def __exit__(self, *_: object) -> None:
         """Let it go; what is in it stays, to look at."""

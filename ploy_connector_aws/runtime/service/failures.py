@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import PlatformRefused, PlatformUnavailable, SyncTaken, TokenRejected
-from ploy_connector_aws.runtime.lock import SyncRunning
+from ploy_connector_aws.platform.batches import LineTooLong
+from ploy_connector_aws.platform.errors import (
+    PlatformError,
+    PlatformRefused,
+    PlatformUnavailable,
+    SyncTaken,
+    TokenRejected,
+)
+from ploy_connector_aws.runtime.lock import LockTaken, SyncRunning
 from ploy_connector_aws.runtime.reading import UnexpectedFailure
 from ploy_connector_aws.runtime.state_file import UnusableStore
 from ploy_connector_aws.spec import ConnectorError, ConnectorRefused, TemporaryError
@@ -15,7 +22,10 @@ _CODES: tuple[tuple[type[Exception], str], ...] = (
     (TokenRejected, "token_rejected"),
     (PlatformUnavailable, "platform_unavailable"),
     (PlatformRefused, "platform_refused"),
+    (PlatformError, "platform_refused"),
+    (LineTooLong, "line_too_long"),
     (SyncRunning, "sync_running"),
+    (LockTaken, "tasks_running"),
     (UnusableStore, "state_unusable"),
     (ConnectorRefused, "connector_refused"),
     (UnexpectedFailure, UNEXPECTED),

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable
 
+from ploy_connector_aws.runtime.lock import LockTaken
 from ploy_connector_aws.runtime.settings import OperatorSettings
 
 from .endpoint import Endpoint
@@ -59,6 +60,12 @@ class Service:
         for thread in self._threads:
             thread.start()
         return self
+
+    @property
+    def lock_error(self) -> LockTaken | None:
+        """Which other process works off the tasks, where that is so of every integration; otherwise None."""
+        lock_errors = [supervisor.lock_error for supervisor in self._supervisors]
+        return lock_errors[0] if lock_errors and all(lock_errors) else None
 
     def __exit__(self, *_: object) -> None:
         """Stop; what does not end in time is left to the end of the process, and can be gone on with."""

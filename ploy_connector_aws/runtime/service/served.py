@@ -12,6 +12,7 @@ from typing import Protocol
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.runtime import logs
+from ploy_connector_aws.runtime.lock import LockTaken
 from ploy_connector_aws.runtime.opening import Opened, open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.spec import ConfigurationError, ConnectorRefused, Serving
@@ -74,6 +75,8 @@ class Served:
         self.wishes = Wishes(outfit.health.monotonic, on_change)
         self.has_ended = False
         """Whether nothing of it runs any more."""
+        self.lock_error: LockTaken | None = None
+        """Which other process works off its tasks, while one does."""
         self._stop = threading.Event()
         connector = wanted.settings.integration.connector
         self._metrics: IntegrationMetrics = outfit.metrics.of(wanted.id, connector)
@@ -142,6 +145,11 @@ class Served:
             self._vitals.down = down if code is None else {**down, name: code}
         if name == SCAN_LOOP:
             self.wishes.refuse(error)
+        elif isinstance(error, LockTaken):
+            self.lock_error = error
+            self._on_change()
+        else:
+            self.lock_error = None
 
     def _make_scans(self, clients: ExitStack) -> Loop:
         platform = clients.enter_context(self._open_platform(RetryPolicy(sleep=self._sleep)))

@@ -7,6 +7,7 @@ import math
 import threading
 
 from ploy_connector_aws.platform.wire import HelloAnswer
+from ploy_connector_aws.runtime.lock import LockTaken
 
 from .failures import code_of, retry_after_of, sentence_of
 from .health import SourceVitals
@@ -56,6 +57,8 @@ class Supervisor:
         self._poll_interval: float = _HELLO.poll_interval_seconds
         self._polled_at = -math.inf
         self._retry_after = 0.0
+        self.lock_error: LockTaken | None = None
+        """Which other process works off the tasks, where all the integrations of this source are another's."""
         self._is_stopped = False
         self._woken = threading.Event()
         outfit.health.watch_source(source.name, self._vitals)
@@ -125,6 +128,8 @@ class Supervisor:
         for id_ in refused.keys() - self._vitals.refused.keys():
             _log.error("%s: not served: %s", self._source.name, refused[id_], extra={"integration": id_})
         self._vitals.refused = refused
+        lock_errors = [served.lock_error for served in self._running.values()]
+        self.lock_error = lock_errors[0] if lock_errors and all(lock_errors) else None
 
     def _start(self, wanted: Wanted) -> None:
         served = Served(wanted, self._outfit, self._woken.set)

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.runtime.state_file import open_database
 from ploy_connector_aws.spec import ConnectionReport, Manifest
 
 from .problems import Refusal
+from .registry import REGISTRY_FILE
 
 CHECKS_KEPT = 50
 """So many of the newest checks of each integration stay."""
@@ -61,7 +63,7 @@ class Notices:
     """The tables. Safe to use from several threads."""
 
     def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db = open_database(path, REGISTRY_FILE)
         self._db.executescript(f"PRAGMA synchronous=NORMAL; {_SCHEMA}")
         self._clock = clock
         self._lock = threading.Lock()

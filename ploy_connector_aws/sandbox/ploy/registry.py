@@ -15,7 +15,10 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.runtime.state_file import FileKind, open_database
 from ploy_connector_aws.spec import Check
+
+REGISTRY_FILE = FileKind("file of the local Ploy", "start the sandbox in another folder", ending="")
 
 LIVE_TOKENS = 2
 """How many tokens an organisation may have at once: two, so that one can be rotated while the other works."""
@@ -135,8 +138,7 @@ class Registry:
     """The file. Safe to use from several threads."""
 
     def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        path.chmod(0o600)
+        self._db = open_database(path, REGISTRY_FILE)
         self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; {_SCHEMA}")
         known = {row[1] for row in self._db.execute("PRAGMA table_info(integrations)")}
         for column in _ADDED_COLUMNS:
