@@ -51,7 +51,7 @@ MEANINGS = {
     Exit.CONFIGURATION: "A setting is wrong or missing.",
     Exit.AUTHENTICATION: "The role could not be assumed, or Ploy rejected the token.",
     Exit.PERMISSION: "A permission is missing, or a check failed.",
-    Exit.TRY_AGAIN: "AWS, Ploy or the network did not answer, or another process is using the integration; try again later.",
+    Exit.TRY_AGAIN: "AWS, Ploy or the network did not answer, or another process is at work; try again later.",
     Exit.REFUSED: "Ploy or the connector refused; a person must act.",
     Exit.STATE: "The snapshot file or the task file cannot be used.",
     Exit.UNPROVEN: "The sync was committed, but parts could not be read; what they held was kept.",

@@ -12,6 +12,7 @@ import os
 import sqlite3
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -81,6 +82,8 @@ _FOREIGN = ("it belongs to another user", "run this as the user that owns the fi
 # Two names of one database have two write-ahead logs: howtocorrupt.html, 2.5.
 _LINKED = ("it has a second name (a hard link)", "remove the other name, or replace this file by a copy")
 
+_BUSY_SECONDS = 5.0
+_LOOKS_EVERY_SECONDS = 0.02
 _CREATING = threading.Lock()
 """Held while a file is created, and while it is looked for, so that no thread has it open in SQLite before the
 descriptor that created it is closed."""
@@ -172,7 +175,7 @@ def connect(
     mode: Literal["rw", "ro"],
     connection: type[sqlite3.Connection] = sqlite3.Connection,
     *,
-    timeout_seconds: float = 5.0,
+    timeout_seconds: float = _BUSY_SECONDS,
 ) -> sqlite3.Connection:
     """Connect to a state file that was checked and is there. SQLite reads nothing of it yet."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
@@ -221,6 +224,24 @@ def _open(
             db.close()
             raise
         return db
+
+
+def use_log(db: sqlite3.Connection) -> None:
+    """Have a database keep a write-ahead log, so that its readers and its writer do not wait for each other.
+
+    SQLite waits for no other connection before it changes the mode of a new file: who opens it at the same time makes
+    it fail at once (lockBtree in btree.c waits only where no transaction is open, and here one is).
+    """
+    ends_at = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if code_of(error) != sqlite3.SQLITE_BUSY or time.monotonic() > ends_at:
+                raise
+            time.sleep(_LOOKS_EVERY_SECONDS)
+        else:
+            return
 
 
 def is_bound(db: sqlite3.Connection, path: Path, kind: FileKind) -> bool:

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from . import schema
 from .snapshot import Run, to_text
-from .state_file import REBUILD, SNAPSHOT_FILE, UnusableStore, bind, explained, is_bound, open_database
+from .state_file import REBUILD, SNAPSHOT_FILE, UnusableStore, bind, explained, is_bound, open_database, use_log
 
 RunState: TypeAlias = Literal["reading", "compared", "pushing", "held", "committed"]
 """'committed' is the baseline: at most one run is. A run that is dropped leaves no row but one in the history."""
@@ -50,7 +50,7 @@ class Store:
     def _prepare(self) -> int:
         """Make the tables, or bring those of an older version up to date; say which version the file has now."""
         self._db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # takes effect in a file that is new, or is vacuumed
-        self._db.execute("PRAGMA journal_mode=WAL")
+        use_log(self._db)
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute("PRAGMA temp_store=FILE")
         self._db.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")

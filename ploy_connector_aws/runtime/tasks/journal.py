@@ -20,7 +20,15 @@ from typing import TypeAlias
 from pydantic import TypeAdapter
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.state_file import TASK_FILE, UnusableStore, bind, explained, is_bound, open_database
+from ploy_connector_aws.runtime.state_file import (
+    TASK_FILE,
+    UnusableStore,
+    bind,
+    explained,
+    is_bound,
+    open_database,
+    use_log,
+)
 from ploy_connector_aws.runtime.store import Transaction
 from ploy_connector_aws.runtime.verified import VerifiedChange, VerifiedChanges
 from ploy_connector_aws.spec import AccessChange, Failure
@@ -126,7 +134,7 @@ class Journal:
             raise
 
     def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode=WAL")
+        use_log(self._db)
         self._db.execute("PRAGMA synchronous=FULL")
         if self._read_version() == (_VERSION, _APPLICATION) and is_bound(self._db, self.path, TASK_FILE):
             return  # without a write, which would have to wait for another process

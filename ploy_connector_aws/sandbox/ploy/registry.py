@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.state_file import FileKind, open_database
+from ploy_connector_aws.runtime.state_file import FileKind, open_database, use_log
 from ploy_connector_aws.spec import Check
 
 REGISTRY_FILE = FileKind("file of the local Ploy", "start the sandbox in another folder", ending="")
@@ -139,7 +139,8 @@ class Registry:
 
     def __init__(self, path: Path) -> None:
         self._db = open_database(path, REGISTRY_FILE)
-        self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; {_SCHEMA}")
+        use_log(self._db)
+        self._db.executescript(f"PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; {_SCHEMA}")
         known = {row[1] for row in self._db.execute("PRAGMA table_info(integrations)")}
         for column in _ADDED_COLUMNS:
             if column.split()[0] not in known:
