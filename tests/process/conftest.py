@@ -57,7 +57,7 @@ def read_document(process: subprocess.Popen[str]) -> str:
 
 @contextmanager
 def running_sandbox(folder: Path, environment: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """Run ``ploy-connector sandbox`` while the block runs; gives the document that it printed."""
+    """Run ``ploy-connector sandbox`` while the block runs; gives the document that it printed, and its process id."""
     with subprocess.Popen(
         [COMMAND, "sandbox", "--json", "--dir", str(folder)],
         env=dict(environment),
@@ -69,7 +69,7 @@ def running_sandbox(folder: Path, environment: Mapping[str, str]) -> Iterator[di
         places = json.loads(printed or "{}")
         assert "aws" in places, printed + sandbox.communicate()[1]
         try:
-            yield places
+            yield {**places, "process": sandbox.pid}
         finally:
             sandbox.send_signal(signal.SIGINT)
         assert sandbox.wait(timeout=30) == 0

@@ -32,6 +32,19 @@ def test_the_lock_is_refused_while_held_and_free_afterwards(tmp_path: Path) -> N
         pass
 
 
+def test_the_holder_is_named_while_it_holds_the_lock_and_what_a_crash_left_is_not_trusted(tmp_path: Path) -> None:
+    path = tmp_path / "one.lock"
+    note = tmp_path / "one.lock.holder"
+    note.write_text('{"process": 7, "host": "here", "program": "one that crashed"}')
+    with SyncLock(path):
+        with pytest.raises(SyncRunning, match=rf"by another process: .*process {os.getpid()}\)?\.$"), SyncLock(path):
+            pass
+        note.write_text("[")
+        with pytest.raises(SyncRunning, match=r"by another process\.$"), SyncLock(path):
+            pass
+    assert not note.exists()
+
+
 def test_other_integrations_are_not_locked(tmp_path: Path) -> None:
     with SyncLock(tmp_path / "one.lock"), SyncLock(tmp_path / "two.lock"):
         pass

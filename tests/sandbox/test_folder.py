@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from ploy_connector_aws.runtime.lock import SyncLock
 from ploy_connector_aws.sandbox.folder import SandboxFolder
 from ploy_connector_aws.spec import ConfigurationError
 
@@ -64,3 +66,18 @@ def test_the_files_of_a_running_sandbox_are_left_alone(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match="Another sandbox is running"):
             SandboxFolder(tmp_path).__enter__()
         assert files(tmp_path) == set(MADE)
+
+
+@pytest.mark.parametrize("lock", ["int-1.lock", "int-1.tasks.lock"])
+def test_the_state_of_an_earlier_sandbox_is_not_removed_under_a_process_that_works_on_it(
+    tmp_path: Path, lock: str
+) -> None:
+    with SandboxFolder(tmp_path):
+        put(tmp_path, *MADE)
+    with SyncLock(tmp_path / "state" / lock):
+        before = files(tmp_path)
+        with pytest.raises(ConfigurationError, match=rf"an earlier sandbox in .*process {os.getpid()}\)?\.$"):
+            SandboxFolder(tmp_path).__enter__()
+        assert files(tmp_path) == before
+    with SandboxFolder(tmp_path):
+        assert files(tmp_path) == set()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.platform.errors import PlatformUnavailable, TokenRejected
+from ploy_connector_aws.runtime.lock import TasksRunning
 from ploy_connector_aws.runtime.service.polling import Workplace
 from ploy_connector_aws.runtime.service.sources import Answer, Wanted
 from ploy_connector_aws.runtime.service.supervisor import Claims, Supervisor
@@ -256,3 +257,33 @@ def test_a_connector_knows_for_whom_it_works_and_tells_of_its_calls(house: House
         assert {each.organisation for each in house.opened_for["two"]} == {"other"}
         assert house.counted("ploy_remote_calls_total") == {("one", "List", "directory"): 1}
         assert house.counted("ploy_remote_throttles_total") == {("one", "directory"): 1}
+
+
+class HeldElsewhere(HelloLoop):
+    """Tasks of which another process works off those of some integrations."""
+
+    held: set[str] = set()
+
+    def run(self, stop: threading.Event) -> None:
+        if self._place.settings.integration.id in self.held:
+            raise TasksRunning("The tasks are being worked off by another process: process 7.")
+        super().run(stop)
+
+
+@pytest.mark.parametrize("held", [set(), {"one"}, {"one", "two"}])
+def test_a_source_is_locked_out_where_another_process_has_all_its_integrations(house: House, held: set[str]) -> None:
+    HeldElsewhere.held = held
+    house.make_task_loop = HeldElsewhere
+    source = Notice("source", house.wanted("one"), house.wanted("two"))
+    supervisor = Supervisor(source, house.outfit, Claims())
+    thread = threading.Thread(target=supervisor.run, daemon=True)
+    thread.start()
+    try:
+        expected = {each: ["tasks: tasks_running"] if each in held else [] for each in ("one", "two")}
+        house.until(lambda: house.reasons() == expected and (supervisor.lock_error is not None) == (len(held) == 2))
+        HeldElsewhere.held = set()
+        house.until(lambda: supervisor.lock_error is None and house.reasons() == {"one": [], "two": []})
+    finally:
+        supervisor.stop()
+        thread.join(PATIENCE)
+    assert not thread.is_alive()

@@ -1,0 +1,189 @@
+"""Two processes want the same integration: the second one ends, and names the first."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from ploy_connector_aws.cli.endings import Exit
+from tests.end_to_end.site import Site
+
+from .conftest import COMMAND, clean_environment, run, running_sandbox, start
+from .test_beside_service import PATIENCE, RunningService, running_service
+
+
+@pytest.fixture
+def service(site: Site, tmp_path: Path) -> Iterator[RunningService]:
+    site.world.ploy.set_intervals(site.integration_id, poll_interval_seconds=1)
+    with running_service(site, tmp_path / "log") as running:
+        running.wait_for_scans(1)
+        yield running
+
+
+def test_a_second_service_ends_and_names_the_first(site: Site, service: RunningService) -> None:
+    for options in ([], ["--json"]):
+        code, out, err = run(site, "run", "--health-port", "0", *options)
+        named = f"by another process: the service `ploy-connector run` (process {service.process.pid})."
+        assert (code, named in (out if options else err)) == (Exit.TRY_AGAIN, True), (out, err)
+        assert "Something failed that should not" not in err
+    site.world.ploy.set_intervals(site.integration_id, scan_interval_seconds=1)
+    service.wait_for_scans(1)
+    assert not [event for event in service.events() if event["level"] in ("warning", "error")]
+
+
+def test_a_service_beside_that_of_a_sandbox_names_the_sandbox(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    with running_sandbox(tmp_path / "try-it", environment) as places:
+        script = f". {places['environment']} && exec {COMMAND} run --config {places['config']} --health-port 0"
+        second = subprocess.run(
+            ["sh", "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE
+        )
+        named = f"the service of `ploy-connector sandbox` (process {places['process']})."
+        assert (second.returncode, named in second.stderr) == (Exit.TRY_AGAIN, True), second.stderr
+        third = subprocess.run(
+            [COMMAND, "sandbox", "--dir", str(tmp_path / "try-it")],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        assert (third.returncode, named in third.stderr) == (Exit.CONFIGURATION, True), third.stderr
+
+
+def test_a_file_that_a_service_works_on_is_not_set_aside(site: Site, service: RunningService) -> None:
+    before = site.settings.snapshot_path.stat().st_ino
+    code, _, err = run(site, "sync", "--rebuild")
+    assert (code, f"(process {service.process.pid})" in err) == (Exit.TRY_AGAIN, True), err
+    assert site.settings.snapshot_path.stat().st_ino == before
+
+
+@pytest.mark.parametrize("command", [["sync"], ["sync", "--rebuild"]])
+def test_a_sync_beside_a_sync_names_it(site: Site, command: list[str]) -> None:
+    results: list[tuple[int, str, str]] = []
+    site.world.aws.faults.before("ListUsers", lambda: results.append(run(site, *command)))
+    with start(site, "sync") as first:
+        first.communicate(timeout=PATIENCE)
+    ((code, _, err),) = results
+    named = f"is being synced by another process: `ploy-connector sync` (process {first.pid})."
+    assert (first.returncode, code, named in err) == (Exit.OK, Exit.TRY_AGAIN, True), err
+
+
+def test_a_file_that_a_command_has_open_is_not_set_aside(site: Site) -> None:
+    """A list or a grant holds no lock of the integration: SQLite itself knows who has the file open."""
+    site.sync()
+    held = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(site.settings.snapshot_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with held:
+        assert held.stdout is not None
+        assert held.stdout.readline() == "open\n"
+        code, _, err = run(site, "sync", "--rebuild")
+        assert (code, "another process is using it" in err) == (Exit.STATE, True), err
+        assert run(site, "list", "grants")[0] == Exit.OK, "other commands may use it too"
+        held.communicate("")
+    assert run(site, "sync", "--rebuild")[0] == Exit.OK
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from ploy_connector_aws.runtime.store import Store
+with Store(Path(sys.argv[1])):
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+# Files that are not this integration's.
+
+MANY = """
+import json, sys
+from pathlib import Path
+commands, state = json.loads(sys.argv[1]), sys.argv[2]
+def watch(event, arguments):
+    if event == "open" and str(arguments[0]).startswith(state) and not arguments[2] & 0o200:  # O_EXCL
+        opened.append([str(arguments[0]), commands[len(ended)]])
+opened, ended = [], []
+sys.addaudithook(watch)
+from ploy_connector_aws.cli import main
+for command in commands:
+    sys.argv = ["ploy-connector", *command]
+    try:
+        main()
+    except SystemExit as end:
+        ended.append(end.code)
+print(json.dumps({"ended": ended, "opened": opened}), file=sys.stderr)
+"""
+"""Runs several commands in one process, and notes what is opened in the state folder by other means than SQLite."""
+
+COMMANDS: list[list[str]] = [
+    ["sync"],
+    ["sync", "--preview"],
+    ["list", "grants"],
+    ["access", "ana"],
+    ["grant", "ana", "admins", "--preview"],
+    ["revoke", "ana", "admins", "--preview"],
+    ["history"],
+]
+
+
+def run_many(site: Site, commands: Sequence[Sequence[str]]) -> tuple[list[int], list[list[str]], str]:
+    configured = [[*command, "--config", str(site.world.config_file)] for command in commands]
+    done = subprocess.run(
+        [sys.executable, "-c", MANY, json.dumps(configured), str(site.settings.state.dir)],
+        env=clean_environment(site),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE * 2,
+    )
+    said, _, result = done.stderr.rstrip("\n").rpartition("\n")
+    found = json.loads(result)
+    return found["ended"], found["opened"], done.stdout + said
+
+
+def test_no_command_opens_a_state_file_but_through_sqlite(site: Site) -> None:
+    commands = [*COMMANDS, ["sync", "--rebuild"], *COMMANDS]
+    ended, opened, said = run_many(site, commands)
+    assert (ended, opened) == ([Exit.OK] * len(commands), []), said
+
+
+def as_link(site: Site, path: Path) -> str:
+    target = path.rename(site.world.folder / "elsewhere")
+    target.chmod(0o644)
+    path.symlink_to(target)
+    return "it is a symbolic link"
+
+
+def as_file_of_another(site: Site, path: Path) -> str:
+    other = "int-of-another-organisation"
+    path.unlink()
+    kept = site.settings.state.dir / f"{other}.sqlite"
+    made = f"from ploy_connector_aws.runtime.store import Store; from pathlib import Path; Store(Path({str(kept)!r}))"
+    subprocess.run([sys.executable, "-c", made], check=True)
+    shutil.copy(kept, path)
+    return f"it belongs to the integration {other!r}, and not to {site.integration_id!r}"
+
+
+@pytest.mark.parametrize("replace", [as_link, as_file_of_another])
+def test_every_command_refuses_a_snapshot_file_that_is_not_its_own(
+    site: Site, replace: Callable[[Site, Path], str]
+) -> None:
+    site.sync()
+    reason = replace(site, site.settings.snapshot_path)
+    before = site.settings.snapshot_path.stat()
+    ended, _, said = run_many(site, COMMANDS)
+    assert ended == [Exit.STATE] * len(COMMANDS), said
+    assert said.count(reason) == len(COMMANDS), said
+    after = site.settings.snapshot_path.stat()
+    assert (after.st_mode, after.st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
