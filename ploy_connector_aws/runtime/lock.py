@@ -16,7 +16,7 @@ _program: str | None = None
 
 
 def name_process(program: str) -> None:
-    """Set what other processes are told that this one is, where it holds a lock that they want."""
+    """Set how this process is named to other processes that want a lock of it."""
     global _program
     _program = program
 
@@ -47,9 +47,9 @@ class TasksRunning(LockTaken):
 class _FileLock:
     """Held while the block runs. It is SQLite's own file lock, which the system releases when the process ends.
 
-    SQLite lets no other process read a database that is locked so, not even who locked it. That is noted in a small
-    text file beside it, which is no database: it can be opened and closed without a loss of locks. It is looked at
-    only where the lock is held, so what a crash leaves in it is never shown.
+    SQLite lets no other process read a database that is locked so, so it cannot hold who locked it. A small text file
+    beside it notes that; it is no database, so opening and closing it loses no lock. It is read only while the lock is
+    held, and each holder replaces what a crash left in it.
     """
 
     _error: ClassVar[type[LockTaken]]

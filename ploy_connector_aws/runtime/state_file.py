@@ -2,8 +2,8 @@
 
 SQLite guards a database with POSIX locks, which belong to the process and the file: when a process closes *any*
 descriptor of a file, it loses every lock that it holds on it (https://www.sqlite.org/howtocorrupt.html, 2.2). Then
-another process takes itself for the last user, and deletes the write-ahead log under this one. So this module is the
-only one that connects to a state file, and no code opens an existing one by other means than SQLite.
+another process believes to be the last user, and deletes the write-ahead log under this one. So this module alone
+connects to state files, and no code opens an existing one by other means than SQLite.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def _open(
     with explained(path, kind):
         db = connect(path, mode, connection)
         try:
-            is_bound(db, path, kind)  # reads, so from here on nobody can set the file aside
+            is_bound(db, path, kind)  # reads: from here on this connection shares the lock that ``set_aside`` needs
             if identity(path, kind) != before:
                 raise _unusable(path, kind, *_MOVED)
         except BaseException:
@@ -229,8 +229,8 @@ def _open(
 def use_log(db: sqlite3.Connection) -> None:
     """Have a database keep a write-ahead log, so that its readers and its writer do not wait for each other.
 
-    SQLite waits for no other connection before it changes the mode of a new file: who opens it at the same time makes
-    it fail at once (lockBtree in btree.c waits only where no transaction is open, and here one is).
+    SQLite does not wait for another connection that is writing before it changes the mode of a new file, but fails at
+    once (sqlite3BtreeBeginTrans in btree.c waits only where no transaction is open, and here one is).
     """
     ends_at = time.monotonic() + _BUSY_SECONDS
     while True:
