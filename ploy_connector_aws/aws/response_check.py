@@ -139,10 +139,12 @@ def _find_flaw(answer: _Answer) -> str | None:
     if not is_error and answer.status != answer.model.http.get("responseCode", HTTPStatus.OK):
         return "Response.Status"
     if is_error and parse is json.loads:
-        # botocore makes an error of the status of what is no JSON.
+        # botocore itself makes an error of a status whose body is no JSON; its parsers of XML raise.
         return None
+    is_output_empty = not _shapes(answer.model) and answer.headers.get("Content-Length") == "0"
     try:
-        content = parse(answer.body)
+        # "An HTTP 200 response with an empty HTTP body" (API references, of operations without output).
+        content = parse(answer.body or (b"{}" if is_output_empty else b""))
     except (ValueError, RecursionError, ElementTree.ParseError):
         return "Response.Unreadable"
     return None if is_error else find_flaw_of_content(answer, content)

@@ -212,7 +212,9 @@ FOR_JSON: dict[str, Spoil] = {
     "null in it": _in_members(None),
     "a text in it": _in_members(""),
     "an object in it": _in_members({}),
-    "a member of another name": _in_json(lambda document: [document.pop(name) for name in [*document]] and document),
+    "members of other names": _in_json(
+        lambda document: document.update({f"New{name}": document.pop(name) for name in [*document]})
+    ),
     "the answer of another operation": _body('{"Things": [], "Others": []}'),
 }
 
@@ -247,11 +249,10 @@ EMPTY_ANSWERS = {
     ("DeleteGroupMembership", "null in it"),
     ("DeleteGroupMembership", "a text in it"),
     ("DeleteGroupMembership", "an object in it"),
-    ("DeleteGroupMembership", "a member of another name"),
-    ("ListQueues", "a member of another name"),
+    ("DeleteGroupMembership", "members of other names"),
     ("GetCallerIdentity", "text in it"),
     # In XML an empty element is an empty list.
-    *((operation, "nothing in it") for operation in ("ListBuckets", "DescribeInstances", "DescribeTags")),
+    *((operation, "nothing in it") for operation in ("DescribeInstances", "DescribeTags")),
 }
 """What is no spoiling, as AWS itself answers so."""
 
@@ -265,6 +266,8 @@ def forms_of(call: str) -> dict[str, Spoil]:
     }
     if not isinstance(GOOD[call], str) and GOOD[call]:
         forms["a member that botocore does not know yet"] = _in_json(lambda body: body.update(NewMember={"code": "x"}))
+    if not GOOD[call]:
+        forms["empty"] = _body("")
     return forms
 
 
