@@ -8,6 +8,7 @@ from ploy_connector_aws.config import PLOY_ACCOUNT_ID
 from ploy_connector_aws.spec import AuthenticationError, ConnectorError, TemporaryError
 
 from .answers import SERVER_CODES, THROTTLED_CODES, Answer
+from .response_check import FLAWED_FIX, FLAWS
 
 
 class RoleDenied(AuthenticationError):
@@ -28,6 +29,12 @@ def assume_role_failed(answer: Answer) -> ConnectorError:
         return TemporaryError("AWS throttled the request to assume the role.", request_id=answer.request_id)
     if answer.code in SERVER_CODES:
         return TemporaryError("AWS had an internal error in assuming the role.", request_id=answer.request_id)
+    if answer.code in FLAWS:
+        return TemporaryError(
+            f"The answer to the request to assume the role {FLAWS[answer.code]}, also after all retries.",
+            fix=FLAWED_FIX,
+            request_id=answer.request_id,
+        )
     if answer.code in _DENIED_CODES:
         text = answer.text.lower()
         denied, why, mend = next((said for words, said in _DENIED_BY if words in text), _NOT_TRUSTED)

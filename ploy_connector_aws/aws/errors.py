@@ -22,6 +22,7 @@ from ploy_connector_aws.spec import (
 from .answers import NAMED_BY_CODE, SERVER_CODES, THROTTLED_CODES, Answer, Call, find_missing
 from .assume_role import assume_role_failed
 from .permissions import KMS_DECRYPT, render_statement
+from .response_check import FLAWED_FIX, FLAWS
 
 _SCP_FIX = "A person who manages the organization must let the role's calls through that policy."
 
@@ -214,6 +215,14 @@ def _quota_exceeded(answer: Answer, call: Call) -> ConnectorError:
     )
 
 
+def _flawed(answer: Answer, call: Call) -> ConnectorError:
+    return TemporaryError(
+        f"The answer to the call {call} {FLAWS[answer.code]}, also after all retries.",
+        fix=FLAWED_FIX,
+        request_id=answer.request_id,
+    )
+
+
 def _unknown_answer(answer: Answer, call: Call) -> ConnectorError:
     return TemporaryError(f"AWS answered the call {call} with an error ({answer.code}).", request_id=answer.request_id)
 
@@ -257,6 +266,7 @@ _MEANINGS: dict[str, Callable[[Answer, Call], ConnectorError]] = {
         ),
         _credentials_rejected,
     ),
+    **dict.fromkeys(FLAWS, _flawed),
     "ConflictException": _conflict,
     "ServiceQuotaExceededException": _quota_exceeded,
 }

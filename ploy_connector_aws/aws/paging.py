@@ -26,7 +26,6 @@ class Paging:
     next_token: str
     more: str | None = None
     """The member that says whether there is more, where the token alone does not."""
-    omits_empty_list: bool = False
 
 
 DEFAULT_PAGING = Paging("MaxResults", 100, "NextToken", "NextToken")
@@ -44,8 +43,8 @@ PAGING_OF_SERVICE: dict[str, Paging] = {
     "rds": Paging("MaxRecords", 100, "Marker", "Marker"),
     # Without a parameter S3 leaves out the buckets' Regions (AWS.md section 1.2). It would give 10,000 at once.
     "s3": Paging("MaxBuckets", 1000, "ContinuationToken", "ContinuationToken"),
-    # Without a size SQS cuts the list at 1,000 and gives no token (AWS.md section 1.2). It leaves an empty list out.
-    "sqs": Paging("MaxResults", 1000, "NextToken", "NextToken", omits_empty_list=True),
+    # Without a size SQS cuts the list at 1,000 and gives no token (AWS.md section 1.2).
+    "sqs": Paging("MaxResults", 1000, "NextToken", "NextToken"),
 }
 """By service, where it differs."""
 
@@ -113,8 +112,6 @@ def read_answers(
     token: dict[str, str] = {}
     while True:
         answer = read(client, operation, **parameters, **{paging.size: paging.most}, **token)
-        if paging.omits_empty_list:
-            answer.setdefault(members[0], [])
         if not any(isinstance(answer.get(member), list) for member in members):
             # An empty list is an answer; no list is none, and would look as if everything had been deleted.
             raise TemporaryError(

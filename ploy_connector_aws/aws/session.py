@@ -27,6 +27,7 @@ from .counting import count_calls
 from .errors import to_connector_error
 from .permissions import ASSUME_ROLE, GET_CALLER_IDENTITY, READS, Action, guard_client, render_read_session_policy
 from .quiet import silence_botocore
+from .response_check import check_responses
 from .throttle import Throttle
 
 SESSION_SECONDS = 3600
@@ -249,7 +250,10 @@ def _new_session() -> Session:
 def _handlers() -> BaseEventHooks:
     global _shared_handlers
     if _shared_handlers is None:
-        _shared_handlers = Session().get_component("event_emitter")
+        handlers = Session().get_component("event_emitter")
+        # Every client inherits these handlers, those with Ploy's own credentials too.
+        check_responses(handlers)
+        _shared_handlers = handlers
     return _shared_handlers
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
+
+from tests.aws.raw_answers import Reply, Request, forward, serving
 
 Tamper = Callable[[str, bytes], bytes]
 """Is given the operation ('' where the protocol does not name it in a header) and the answer's body."""
@@ -19,40 +18,15 @@ Tamper = Callable[[str, bytes], bytes]
 @contextmanager
 def tampered(endpoint_url: str, tamper: Tamper, taken: frozenset[str] = frozenset()) -> Iterator[str]:
     """Run the server; gives its URL. The operations that are `taken` seem to succeed, whatever AWS said."""
-    behind = urlsplit(endpoint_url).netloc
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(request: Request) -> Reply:
+        reply = forward(endpoint_url, request)
+        operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        status = 200 if operation in taken else reply.status
+        return replace(reply, status=status, body=tamper(operation, reply.body) if status == 200 else reply.body)
 
-        def do_POST(self) -> None:
-            asked = self.rfile.read(int(self.headers["Content-Length"]))
-            connection = http.client.HTTPConnection(behind)
-            # The Host header is part of the signature and goes through unchanged.
-            connection.request("POST", self.path, asked, dict(self.headers))
-            answer = connection.getresponse()
-            body = answer.read()
-            connection.close()
-            operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
-            if answer.status == 200:
-                body = tamper(operation, body)
-            self.send_response(200 if operation in taken else answer.status)
-            for name, value in answer.getheaders():
-                if name.lower() not in ("content-length", "connection", "server", "date"):
-                    self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
+    with serving(answer) as url:
+        yield url
 
 
 def in_json(operation: str, change: Callable[[dict[str, Any]], object]) -> Tamper:

@@ -21,6 +21,7 @@ from ploy_connector_aws.spec import (
     hearing_checks,
 )
 from tests.aws.conftest import SEED_POLICY, is_proof
+from tests.aws.raw_answers import good_reply
 from tests.aws.tampering import tampered
 
 from .conftest import EVERY_SCOPE, MANAGEMENT, Patient, troubles
@@ -193,7 +194,10 @@ def test_a_probe_may_do_nothing_but_what_it_asks_for(patient: Patient) -> None:
 def test_a_probe_that_aws_takes_is_told_and_not_called_a_permission(
     patient: Patient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with tampered(patient.aws.endpoint_url, lambda _, body: body, frozenset({"CreateGroupMembership"})) as url:
+    def take(operation: str, body: bytes) -> bytes:
+        return good_reply("identitystore:CreateGroupMembership").body if operation == "CreateGroupMembership" else body
+
+    with tampered(patient.aws.endpoint_url, take, frozenset({"CreateGroupMembership"})) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         check = check_of(patient, CREATE)
 
