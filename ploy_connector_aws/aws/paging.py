@@ -14,6 +14,7 @@ from ploy_connector_aws.spec import TemporaryError
 
 from .answers import Call
 from .errors import to_connector_error
+from .shapes import find_wrong_type
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,14 @@ def call(client: BaseClient, operation: str, **parameters: Any) -> dict[str, Any
     except Exception as error:  # noqa: BLE001 - a strange answer makes botocore's parsers raise anything at all
         failure = to_connector_error(error, called)
     else:
-        return answer
+        shape = client.meta.service_model.operation_model(operation).output_shape
+        wrong = find_wrong_type(answer, shape) if shape else None
+        if wrong is None:
+            return answer
+        failure = TemporaryError(
+            f"The answer to the call {called} cannot be understood: its {wrong} is of another type than AWS documents.",
+            request_id=find_request_id(answer),
+        )
     # Outside of the except block, as AWS's own text may hold secrets and must not come along as the context.
     raise failure
 

@@ -1,11 +1,12 @@
-"""What the readers of all parts of AWS share: how one scope fails alone, an AWS account, how a moment is said."""
+"""What the readers of all parts of AWS share: how one scope fails alone, ids, AWS accounts and moments."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
-from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Resource
+from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Resource, TemporaryError
 
 
 def fail_alone(scope: str, pages: Iterator[Page]) -> Iterator[Page]:
@@ -24,6 +25,18 @@ def fail_alone(scope: str, pages: Iterator[Page]) -> Iterator[Page]:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it proves nothing about the other scopes
         yield Page(scope=scope, failure=Failure.from_error(error))
+
+
+def take(row: Mapping[str, Any], member: str, what: str) -> str:
+    """Take a member without which a thing cannot be told from others. All members are optional in AWS's models.
+
+    Raises:
+        TemporaryError: It is not there. Leaving the thing out would look as if it had been deleted.
+    """
+    value = row.get(member)
+    if not isinstance(value, str) or not value:
+        raise TemporaryError(f"AWS listed {what} without its {member}.")
+    return value
 
 
 def to_aws_account(account_id: str) -> Resource:

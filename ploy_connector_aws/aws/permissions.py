@@ -146,7 +146,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     "identitystore:DescribeUser": Explanation(
         "Members of a group who were not in the list of people, as they were added while it was read; whether somebody "
-        "who is to be put into or taken out of a group exists.",
+        "who is to be put into or taken out of a group exists; a second opinion where another call denies a person.",
         "Such a member's group cannot be read completely in that sync. Nobody can be put into a group.",
     ),
     "identitystore:CreateGroupMembership": Explanation(

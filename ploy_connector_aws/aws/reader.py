@@ -56,7 +56,9 @@ class AwsReader:
                 yield from self.read_accounts(skip)
             with self._failing_once():
                 yield from self._identity_center.read_entitlements(skip)
-                yield from self._iam.read_permission_set_roles(self._identity_center.account_roles)
+                yield from self._iam.read_permission_set_roles(
+                    self._identity_center.account_roles, self._identity_center.origin
+                )
         except GeneratorExit:
             self._session.close()
             raise

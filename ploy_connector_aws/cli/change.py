@@ -16,7 +16,7 @@ from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.state_file import explained, is_there
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.tasks.journal import Journal
-from ploy_connector_aws.runtime.tasks.known import KnownAccess
+from ploy_connector_aws.runtime.tasks.known import ANY_STATE, KnownAccess
 from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import AccessChange, AccessRequest, Refused, TemporaryError
 
@@ -82,8 +82,10 @@ def _order(
         with _picture(settings, journal) as picture:
             account_id, entitlement_id = _find_account(picture, account), _find_entitlement(picture, entitlement)
             known = known_access.of(account_id, entitlement_id, journal.verified(account_id))
+            request_id = f"order-{uuid.uuid4().hex}"
+            was_changed = journal.was_changed(account_id, entitlement_id, request_id)
             request = AccessRequest(
-                request_id=f"order-{uuid.uuid4().hex}",
+                request_id=request_id,
                 account_id=account_id,
                 entitlement_id=entitlement_id,
                 reason=reason,
@@ -92,8 +94,11 @@ def _order(
                 known_paths=known.paths,
                 known_paths_complete=known.is_complete,
                 known_opened=known.opened,
+                known_states=ANY_STATE if was_changed else known.states,
                 known_as_of=known.as_of,
             )
+            if not preview:
+                journal.begin_change(request_id, account_id, entitlement_id)
             try:
                 change: AccessChange = getattr(opened.connector.hooks, order)(request=request)
             except TemporaryError as error:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import AwareDatetime, Field, model_validator
 
 from .frozen import Frozen
 from .pages import Scope
 from .records import Attributes, Entitlement, Grant, Id
+
+KnownState: TypeAlias = Literal["held", "not_held"]
+"""How a host knows, or knew, that things stand between one account and one entitlement."""
 
 
 class AccessPath(Frozen):
@@ -39,6 +42,12 @@ class AccessRequest(Frozen):
     known_opened: tuple[Id, ...] = Field(
         default=(),
         description="What the entitlement opens by the snapshot, whoever holds it: ways to these were looked for.",
+    )
+    known_states: frozenset[KnownState] | None = Field(
+        default=None,
+        description="Every state in which the host's snapshot shows this very grant, and in which an earlier request "
+        "may have found or left it; None where the host does not keep track. A look that contradicts one of them may "
+        "have been answered from before a change.",
     )
     known_as_of: AwareDatetime | None = Field(default=None, description="When the reading of the snapshot began.")
     write_before: AwareDatetime | None = Field(

@@ -15,6 +15,7 @@ import pytest
 from ploy_connector_aws.aws.permissions import READS
 from ploy_connector_aws.config import IDENTITY_CENTER
 from ploy_connector_aws.plugin import AwsConnector
+from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.sandbox.aws import (
     Account,
     Assignment,
@@ -29,9 +30,11 @@ from ploy_connector_aws.sandbox.aws import (
     fresh_account_id,
 )
 from ploy_connector_aws.sandbox.aws.calls import Call
+from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from ploy_connector_aws.sandbox.aws.faults import Where
 from ploy_connector_aws.sandbox.surroundings import leads_elsewhere
 from ploy_connector_aws.spec import Page
+from tests.aws.host import Host
 from tests.aws.picture import Picture, to_picture
 
 EXTERNAL_ID = "5f0c2a1e-7d7e-4a43-9a44-0c6b8a0de511"
@@ -113,6 +116,17 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxAws]:
 @pytest.fixture
 def customer(aws: SandboxAws) -> Customer:
     return make_customer(aws)
+
+
+@pytest.fixture
+def host(aws: SandboxAws, tmp_path: Path, no_backoff: None) -> Iterator[Host]:
+    """A host of the demo organisation with its IAM and its resources."""
+    organisation = demo_organisation()
+    customer = make_customer(aws, organisation)
+    customer.settings |= {"region": organisation.primary_region}
+    del customer.settings["scopes"]
+    with Store(tmp_path / "state" / "one.sqlite") as store:
+        yield Host(customer, store)
 
 
 @pytest.fixture

@@ -209,7 +209,7 @@ def read_assigned(
         )
         for row in page
     ]
-    check_assignment_rows(rows)
+    check_assignment_rows(rows, kind, principal_id)
     return rows
 
 

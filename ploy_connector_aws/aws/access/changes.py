@@ -13,11 +13,13 @@ from ploy_connector_aws.spec import (
     AccessRequest,
     AuthenticationError,
     ConnectorError,
+    Grant,
     NotFound,
     PermissionMissing,
     Serving,
     TemporaryError,
 )
+from ploy_connector_aws.spec.changes import KnownState
 
 from .assignment import AssignmentLink
 from .clock import Clock, SystemClock
@@ -33,7 +35,10 @@ READ_BACK_PAUSES_SECONDS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 """AWS names no bound for how long a write takes to show (AWS.md section 3.4); this is how long it is waited for."""
 
 SECOND_LOOK_SECONDS = 1.0
-"""That nothing is to be done is said only after two looks so far apart agree."""
+"""That nothing is to be done is reported only after two looks that agree, at least so far apart."""
+
+_CONTRARY: dict[Direction, KnownState] = {"grant": "not_held", "revoke": "held"}
+"""In which state a request finds what it is to change."""
 
 
 @dataclass(frozen=True)
@@ -132,9 +137,12 @@ class AccessChanger:
             plan = plan_change(direction, link.wanted, before)
             if plan.is_empty and not request.preview:
                 # A look may be answered from before a change that was made a moment ago (AWS.md section 3.4).
-                self._clock.wait(SECOND_LOOK_SECONDS)
-                before = link.look(again=True)
-                plan = plan_change(direction, link.wanted, before)
+                for pause in _pauses_before_nothing_to_do(direction, request, link.wanted):
+                    self._clock.wait(pause)
+                    before = link.look(again=True)
+                    plan = plan_change(direction, link.wanted, before)
+                    if not plan.is_empty:
+                        break
             if not plan.is_empty:
                 link.check()
         if request.preview:
@@ -171,7 +179,7 @@ class AccessChanger:
                 fix="Asking again is safe: it looks first, and changes only what is not so already.",
                 request_id=ordered.request_id,
             )
-        seen, trouble = self._read_back(link, direction)
+        seen, trouble = self._read_back(link, direction, to_the_end=ordered.changed_nothing)
         if seen is not None:
             return _Settled("already_in_effect" if ordered.changed_nothing else "applied", seen, ordered)
         if ordered.answer is not None:
@@ -188,8 +196,16 @@ class AccessChanger:
             request_id=ordered.request_id,
         )
 
-    def _read_back(self, link: Link, direction: Direction) -> tuple[Seen | None, ConnectorError | None]:
+    def _read_back(
+        self, link: Link, direction: Direction, *, to_the_end: bool
+    ) -> tuple[Seen | None, ConnectorError | None]:
         """Look until what was ordered is so.
+
+        Args:
+            link: The edge.
+            direction: What was ordered.
+            to_the_end: Whether only the last look counts: AWS changed nothing, so no write of this order explains
+                what an earlier one shows.
 
         Returns:
             What was seen, where it was seen to be so in time; what kept the last look from seeing anything.
@@ -198,8 +214,10 @@ class AccessChanger:
             NotFound: The person or the group is gone, which is no success of anybody's.
         """
         trouble: ConnectorError | None = None
+        seen: Seen | None = None
         for pause in READ_BACK_PAUSES_SECONDS:
             self._clock.wait(pause)
+            seen = None
             try:
                 seen = link.read_back()
             except NotFound as error:
@@ -212,9 +230,9 @@ class AccessChanger:
                 return None, error
             else:
                 trouble = None
-                if is_in_effect(direction, seen):
+                if not to_the_end and is_in_effect(direction, seen):
                     return seen, None
-        return None, trouble
+        return (seen, None) if seen is not None and is_in_effect(direction, seen) else (None, trouble)
 
     def _explain(self, error: ConnectorError) -> ConnectorError:
         """Say why AWS did nothing: also where that is because of whose account it is."""
@@ -285,6 +303,18 @@ def _before_any_write() -> Iterator[None]:
     else:
         return
     raise failure
+
+
+def _pauses_before_nothing_to_do(direction: Direction, request: AccessRequest, wanted: Grant) -> tuple[float, ...]:
+    """Give the pauses between the looks that must all find that nothing is to be done.
+
+    Where the host knows of the contrary, the looks take as long as a write of the connector's own is given to show.
+    """
+    known = request.known_states
+    was_held = any(path.grants[0].id == wanted.id for path in request.known_paths)
+    if known is None or _CONTRARY[direction] in known or (was_held and direction == "revoke"):
+        return READ_BACK_PAUSES_SECONDS[1:]
+    return (SECOND_LOOK_SECONDS,)
 
 
 def _as_changing_nothing(error: ConnectorError) -> ConnectorError:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from ploy_connector_aws.aws import grantability
-from ploy_connector_aws.aws.parts import to_utc
+from ploy_connector_aws.aws.parts import take, to_utc
 from ploy_connector_aws.spec import Account
 from ploy_connector_aws.spec.records import Attributes
 
@@ -68,7 +68,7 @@ def to_role_account(account_id: str, role: Mapping[str, Any], listed: Mapping[st
     # RoleLastUsed covers 400 days: what is missing was not used in them, or not tracked (AWS.md section 6).
     last_used = role.get("RoleLastUsed", {})
     used_at = to_utc(last_used.get("LastUsedDate"))
-    profiles: list[Any] = sorted(each["Arn"] for each in role.get("InstanceProfileList", ()) if each.get("Arn"))
+    profiles: list[Any] = sorted(set(to_instance_profiles(role)))
     attributes: dict[str, Any] = {
         **to_attributes(role),
         **to_role_attributes(role, listed),
@@ -120,8 +120,13 @@ def to_attributes(thing: Mapping[str, Any]) -> Attributes:
 
 
 def to_tags(thing: Mapping[str, Any]) -> dict[str, str]:
-    """Convert AWS's list of tags."""
-    return {tag["Key"]: tag.get("Value", "") for tag in thing.get("Tags", ())}
+    """Convert AWS's list of tags, sorted: AWS documents no order, and another one must not look like a change."""
+    return dict(sorted((take(tag, "Key", "a tag"), tag.get("Value", "")) for tag in thing.get("Tags", ())))
+
+
+def to_instance_profiles(role: Mapping[str, Any]) -> list[str]:
+    """Name the instance profiles of a role by their ARNs."""
+    return [take(each, "Arn", "an instance profile") for each in role.get("InstanceProfileList", ())]
 
 
 def _kind_in(tags: Mapping[str, str]) -> Literal["human", "service", "unknown"]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ploy_connector_aws.aws.paging import read_answers, read_pages
-from ploy_connector_aws.aws.parts import to_aws_account
+from ploy_connector_aws.aws.parts import take, to_aws_account
 from ploy_connector_aws.spec import (
     AuthenticationError,
     Entitlement,
@@ -18,7 +18,7 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 
-from .accounts import to_id, to_role_account, to_user
+from .accounts import to_id, to_instance_profiles, to_role_account, to_user
 from .assuming import to_assuming, to_edges, to_outsiders
 from .entitlements import is_aws_managed, to_group, to_inline_policy, to_role, to_unlisted_policy
 from .findings import Edge, EdgeKind
@@ -78,7 +78,7 @@ def _read_list(
 
 
 def _remember_users(reading: Reading, users: list[Any]) -> None:
-    used = ((user["UserId"], user.get("PasswordLastUsed")) for user in users)
+    used = ((take(user, "UserId", "a user"), user.get("PasswordLastUsed")) for user in users)
     reading.findings.add("listed_user", ((id_, moment.isoformat() if moment else "") for id_, moment in used))
 
 
@@ -86,7 +86,10 @@ def _remember_roles(reading: Reading, roles: list[Any]) -> None:
     kept = ("Description", "MaxSessionDuration")
     reading.findings.add(
         "listed_role",
-        ((role["RoleId"], json.dumps({name: role[name] for name in kept if name in role})) for role in roles),
+        (
+            (take(role, "RoleId", "a role"), json.dumps({name: role[name] for name in kept if name in role}))
+            for role in roles
+        ),
     )
 
 
@@ -123,7 +126,8 @@ def _add_group(reading: Reading, pages: dict[str, Gathered], group: dict[str, An
     id_ = to_id(reading.account_id, group["GroupId"])
     reading.findings.add("group", [(group["GroupName"], id_)])
     powers = _add_policies(reading, page, "entitlement", id_, group, "GroupPolicyList")
-    page.add(to_group(reading.account_id, group, judge(powers)))
+    verdict = judge(powers)
+    page.add(to_group(reading.account_id, group, verdict), is_partial=verdict.is_partial)
 
 
 def _add_role(reading: Reading, pages: dict[str, Gathered], role: dict[str, Any]) -> None:
@@ -132,8 +136,7 @@ def _add_role(reading: Reading, pages: dict[str, Gathered], role: dict[str, Any]
     id_ = to_id(reading.account_id, role["RoleId"])
     reading.findings.add("role", [(role["Arn"], id_)])
     reading.findings.add("role_name", [(role["RoleName"], id_)])
-    profiles = [each["Arn"] for each in role.get("InstanceProfileList", ()) if each.get("Arn")]
-    reading.findings.add("instance_profile", ((arn, id_) for arn in profiles))
+    reading.findings.add("instance_profile", ((arn, id_) for arn in to_instance_profiles(role)))
     permission_set = find_permission_set(role)
     if permission_set is not None:
         reading.findings.add("provisioned", [(id_, permission_set)])
@@ -145,9 +148,9 @@ def _add_role(reading: Reading, pages: dict[str, Gathered], role: dict[str, Any]
     verdict = judge(powers, reading.powers.of(boundary) if boundary else None)
     page.add(
         to_role_account(reading.account_id, role, listed),
-        to_role(reading.account_id, role, listed, trust, verdict),
         is_partial=found is None,
     )
+    page.add(to_role(reading.account_id, role, listed, trust, verdict), is_partial=found is None or verdict.is_partial)
     page.add(
         to_aws_account(reading.account_id),
         # Whoever acts as the role has what the role has: this leads from the one record of the role to the other.
@@ -173,7 +176,7 @@ def _add_policies(
     """Add what a user, group or role holds, and give the powers of all of it."""
     powers: list[Powers] = []
     held: list[str] = []
-    arns = [_require(policy, "an attached policy", "PolicyArn") for policy in holder.get("AttachedManagedPolicies", ())]
+    arns = [take(policy, "PolicyArn", "an attached policy") for policy in holder.get("AttachedManagedPolicies", ())]
     known, unattached = reading.findings.find("policy", arns), reading.findings.find("unattached", arns)
     for arn in arns:
         powers.append(reading.powers.of(arn))
@@ -186,7 +189,7 @@ def _add_policies(
             raise TemporaryError("A policy is held that was not read: it may have been made meanwhile.")
     for policy in holder.get(inline, ()):
         powers.append(to_powers(policy.get("PolicyDocument")))
-        name = _require(policy, "an inline policy", "PolicyName")
+        name = take(policy, "PolicyName", "an inline policy")
         entitlement = to_inline_policy(holder_id, name, judge(powers[-1:]))
         held.append(entitlement.id)
         page.add(entitlement)
@@ -209,12 +212,9 @@ def _to_membership(edge: Edge, group_id: str) -> Grant:
     return Grant(principal_kind="account", principal_id=edge.known_id, entitlement_id=group_id)
 
 
-def _require(row: Mapping[str, Any], what: str, *names: str) -> str:
-    """Give the first of these members; all are optional in AWS's model, and nothing can be keyed without them."""
-    missing = [name for name in names if not row.get(name)]
-    if missing:
-        raise TemporaryError(f"AWS described {what} without its {missing[0]}.")
-    return str(row[names[0]])
+def _require(row: Mapping[str, Any], what: str, *members: str) -> None:
+    for member in members:
+        take(row, member, what)
 
 
 def _trust_undecided(role_name: str) -> Refused:

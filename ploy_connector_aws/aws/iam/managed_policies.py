@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ploy_connector_aws.aws.paging import read_pages
-from ploy_connector_aws.spec import Page, TemporaryError
+from ploy_connector_aws.aws.parts import take
+from ploy_connector_aws.spec import Page
 
 from .entitlements import to_policy
 from .privileges import judge, to_powers, unread
@@ -24,14 +25,13 @@ def read_policies(reading: Reading) -> Iterator[Page]:
         for policy in policies:
             _add_policy(reading, page, policy)
         yield from page.to_pages(POLICIES)
+    reading.powers.is_complete = True
     yield reading.end(POLICIES)
 
 
 def _add_policy(reading: Reading, page: Gathered, policy: Mapping[str, Any]) -> None:
-    missing = [name for name in ("Arn", "PolicyId") if not policy.get(name)]
-    if missing:
-        raise TemporaryError(f"AWS described a managed policy without its {missing[0]}.")
-    arn = policy["Arn"]
+    arn = take(policy, "Arn", "a managed policy")
+    take(policy, "PolicyId", "a managed policy")
     powers = reading.powers.add(arn, _to_powers(policy))
     entitlement = to_policy(reading.account_id, policy, judge([powers]))
     reading.findings.add("policy", [(arn, entitlement.id)])
@@ -47,8 +47,12 @@ def find_document(policy: Mapping[str, Any]) -> object:
 
     AWS gives up to five versions; only the default one counts.
     """
-    versions = [each for each in policy.get("PolicyVersionList", ()) if each.get("IsDefaultVersion")]
-    return versions[0].get("Document") if len(versions) == 1 else None
+    documents: list[object] = []
+    for version in policy.get("PolicyVersionList", ()):
+        # A version that is listed twice is one version.
+        if version.get("IsDefaultVersion") and version.get("Document") not in documents:
+            documents.append(version.get("Document"))
+    return documents[0] if len(documents) == 1 else None
 
 
 def _to_powers(policy: Mapping[str, Any]) -> Any:

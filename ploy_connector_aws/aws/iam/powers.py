@@ -14,6 +14,8 @@ class PolicyPowers:
     def __init__(self) -> None:
         self._by_arn: dict[str, Powers] = {}
         self._kept: dict[Powers, Powers] = {}
+        self.is_complete = False
+        """Whether the list of policies was read to its end."""
 
     def add(self, arn: str, powers: Powers) -> Powers:
         """Remember what a policy allows."""
@@ -24,5 +26,8 @@ class PolicyPowers:
         """What a policy allows, as far as it is known."""
         known = self._by_arn.get(arn)
         if known is None:
-            return unread(f"AWS did not give the document of the policy {arn} for this AWS account.")
+            return unread(
+                f"AWS did not give the document of the policy {arn} for this AWS account.",
+                is_partial=not self.is_complete,
+            )
         return known

@@ -57,6 +57,8 @@ class Powers:
     allows: tuple[Power, ...] = ()
     denies: tuple[Power, ...] = ()
     undecided: tuple[str, ...] = ()
+    is_partial: bool = False
+    """The policy was to be read in this run and could not be, so another run may decide otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ class Verdict:
     privileged: bool | None
     reasons: tuple[Reason, ...] = ()
     undecided: tuple[str, ...] = ()
+    is_partial: bool = False
+    """It rests on a policy that this run failed to read: a record with this verdict is a partial one."""
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -111,13 +115,14 @@ def to_powers(document: object) -> Powers:
     return Powers(tuple(_to_powers(policy, is_allow=True)), tuple(_to_powers(policy, is_allow=False)), policy.undecided)
 
 
-def unread(sentence: str) -> Powers:
+def unread(sentence: str, *, is_partial: bool = False) -> Powers:
     """Stand in for a policy whose document could not be read.
 
     Args:
         sentence: Which policy, and why.
+        is_partial: Whether the reason is a call that failed in this run.
     """
-    return Powers(undecided=(sentence,))
+    return Powers(undecided=(sentence,), is_partial=is_partial)
 
 
 def judge(policies: Iterable[Powers], boundary: Powers | None = None) -> Verdict:
@@ -128,14 +133,16 @@ def judge(policies: Iterable[Powers], boundary: Powers | None = None) -> Verdict
         boundary: The permissions boundary, which can only take away.
     """
     held = tuple(policies)
+    is_partial = any(each.is_partial for each in (*held, *([boundary] if boundary else [])))
     reasons = _reasons(_Holdings(held, boundary))
-    undecided = tuple(dict.fromkeys(sentence for each in held for sentence in each.undecided))
+    # Sorted: AWS lists the policies of a holder in no documented order.
+    undecided = tuple(sorted({sentence for each in held for sentence in each.undecided}))
     if not reasons:
-        return Verdict(None if undecided else False, (), undecided)
+        return Verdict(None if undecided else False, (), undecided, is_partial)
     if boundary is not None and boundary.undecided:
         would_be = f"Without its permissions boundary this would be privileged: {reasons[0].sentence}"
-        return Verdict(None, (), (*undecided, *boundary.undecided, would_be))
-    return Verdict(True, reasons, undecided)
+        return Verdict(None, (), (*undecided, *boundary.undecided, would_be), is_partial)
+    return Verdict(True, reasons, undecided, is_partial)
 
 
 class _Holdings:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ploy_connector_aws.aws.parts import to_aws_account
@@ -26,24 +27,37 @@ def find_permission_set(role: Mapping[str, Any]) -> str | None:
     return named["permission_set"] if named and role.get("Path", "").startswith(IDENTITY_CENTER_PATH) else None
 
 
-def read_permission_set_roles(reading: Reading, account_roles: Iterable[tuple[str, Entitlement]]) -> Iterator[Page]:
+@dataclass(frozen=True)
+class NamedRole:
+    """What a permission set is in this AWS account, with the permission set's name."""
+
+    permission_set: str
+    role: Entitlement
+    is_partial: bool
+    """Whether not all of the record could be read."""
+
+
+def read_permission_set_roles(reading: Reading, account_roles: Callable[[], Iterable[NamedRole]]) -> Iterator[Page]:
     """Read the links: what is assigned in this account is the role, and with it the role's policies.
 
     Args:
         reading: The reading; its roles were read.
-        account_roles: What each permission set of the instance is in this account, by its name.
+        account_roles: Gives what each permission set of the instance is in this account, or raises what kept them from
+            being read. Not called where no role was made for a permission set: there is nothing to link then.
     """
-    by_name = dict(account_roles)
+    provisioned = list(reading.findings.each("provisioned"))
+    by_name = {named.permission_set: named for named in account_roles()} if provisioned else {}
     page = Gathered()
-    for role_id, name in reading.findings.each("provisioned"):
+    for role_id, name in provisioned:
         if name in by_name:
+            named = by_name[name]
+            page.add(named.role, is_partial=named.is_partial)
             page.add(
                 to_aws_account(reading.account_id),
-                by_name[name],
                 # AWS says nowhere which role belongs to which permission set but in the role's name.
                 Grant(
                     principal_kind="entitlement",
-                    principal_id=by_name[name].id,
+                    principal_id=named.role.id,
                     entitlement_id=role_id,
                     attributes={"matched_by": "name"},
                 ),

@@ -8,15 +8,15 @@ from typing import Literal
 from ploy_connector_aws.aws.identity_center.permission_sets import PERMISSION_SETS
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import IAM
-from ploy_connector_aws.spec import AuthenticationError, Entitlement, Failure, Page, PermissionMissing
+from ploy_connector_aws.spec import AuthenticationError, Failure, Page, PermissionMissing
 
 from .findings import Findings
 from .holders import read_holders
 from .managed_policies import read_policies
 from .names import read_names
 from .powers import PolicyPowers
-from .provisioned import PERMISSION_SET_ROLES, read_permission_set_roles
-from .reading import GROUPS, POLICIES, ROLES, TRUST, USERS, Reading
+from .provisioned import PERMISSION_SET_ROLES, NamedRole, read_permission_set_roles
+from .reading import GROUPS, POLICIES, ROLES, TRUST, USERS, Knowledge, Reading
 
 _READ_AT_ONCE = (POLICIES, USERS, GROUPS, ROLES, TRUST)
 
@@ -73,12 +73,14 @@ class IamReader:
             yield from read_holders(reading)
 
     def read_permission_set_roles(
-        self, account_roles: Callable[[str], Iterable[tuple[str, Entitlement]]]
+        self, account_roles: Callable[[str], Iterable[NamedRole]], origin: str | None
     ) -> Iterator[Page]:
         """Read which roles of this account were made for which permission sets, once both are known.
 
         Args:
-            account_roles: Says what each permission set is in an AWS account, or raises what kept them from being read.
+            account_roles: Gives what each permission set is in an AWS account, or raises what kept them from being
+                read.
+            origin: The instance that the permission sets are of; None where none was found.
 
         Raises:
             AuthenticationError: Nothing could be read.
@@ -91,7 +93,9 @@ class IamReader:
             yield Page(scope=PERMISSION_SET_ROLES, failure=failure)
             return
         try:
-            yield from read_permission_set_roles(reading, account_roles(reading.account_id))
+            # The roles are of IAM, their permission sets are not: those of another instance would replace all links.
+            yield Page(scope=PERMISSION_SET_ROLES, origin=origin)
+            yield from read_permission_set_roles(reading, lambda: account_roles(reading.account_id))
         except AuthenticationError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it proves nothing about the other scopes
@@ -108,9 +112,11 @@ class IamReader:
         return self._findings.find(named_by, arns)
 
     @property
-    def knows_all_roles(self) -> bool:
-        """Whether a role that was not found does not exist."""
-        return self._reading is not None and self._reading.failure_of(ROLES) is None
+    def knowledge_of_roles(self) -> Knowledge:
+        """What it means that a role was not found."""
+        if not self._config.includes(IAM):
+            return "none"
+        return "part" if self._reading is None or self._reading.failure_of(ROLES) else "all"
 
     def close(self) -> None:
         """Forget what was found."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from botocore.client import BaseClient
 
@@ -21,6 +22,9 @@ TRUST = "iam/trust"
 """Who may assume which role. Its own scope: a trust policy that is not understood leaves the roles proven."""
 
 DETAILS = "GetAccountAuthorizationDetails"
+
+Knowledge: TypeAlias = Literal["all", "part", "none"]
+"""How much of a kind was read: all of it, less than was to be read, or nothing as the settings leave it out."""
 
 
 @dataclass

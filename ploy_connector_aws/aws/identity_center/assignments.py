@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from ploy_connector_aws.aws import grantability
+from ploy_connector_aws.aws.gone import contradiction
 from ploy_connector_aws.aws.iam.privileges import Verdict
 from ploy_connector_aws.aws.paging import read_pages
-from ploy_connector_aws.aws.parts import to_aws_account
+from ploy_connector_aws.aws.parts import take, to_aws_account
 from ploy_connector_aws.spec import (
     AuthenticationError,
     ConnectorError,
@@ -23,11 +25,14 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 
+from .gone import confirm_gone
 from .permission_sets import describe_permission_set, to_undescribed_role
 from .reading import Reading, names
 from .seen import Kind, Seen
 
 ASSIGNMENTS = "identity-center/assignments"
+
+_AWS_ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -74,13 +79,14 @@ def read_assignments(reading: Reading, kind: PrincipalKind, principal_id: str) -
         ):
             page = _Rows()
             # All are checked before any is used: a permission set that is described on the way must not go with a page.
-            check_assignment_rows(rows)
+            check_assignment_rows(rows, kind, principal_id)
             for row in rows:
                 _add_row(reading, page, kind, principal_id, row)
             yield Page(scope=scope, records=tuple(page.records.values()), partial=tuple(page.partial.values()))
     except NotFound as error:
         if not names(error, kind.aws, principal_id):
             raise
+        confirm_gone(reading, kind.aws, principal_id)
         reading.seen.add(kind.seen, [(principal_id, "")], "gone")
         yield Page(scope=scope, retracted=(RecordKey(type=kind.record, id=principal_id),), gone=True)
         return
@@ -145,17 +151,30 @@ def to_account_role(
     )
 
 
-def check_assignment_rows(rows: list[dict[str, Any]]) -> None:
-    """Make sure that each row says who is assigned to what.
+def check_assignment_rows(rows: list[dict[str, Any]], kind: PrincipalKind, principal_id: str) -> None:
+    """Make sure that each row says who is assigned to what, and answers the question that was asked.
+
+    A row that is left out would look as if the access had ended.
+
+    Args:
+        rows: The rows.
+        kind: The kind of principal that was asked about.
+        principal_id: Its id.
 
     Raises:
         TemporaryError: A row does not.
     """
     for row in rows:
         for name in ("AccountId", "PermissionSetArn", "PrincipalId", "PrincipalType"):
-            if not row.get(name):
-                # All four are optional in AWS's model. Without the row it would look as if the access had gone.
-                raise TemporaryError(f"AWS gave an assignment without its {name}.")
+            take(row, name, "an assignment")
+        is_inherited = kind is USER and row["PrincipalType"] == GROUP.aws
+        if not (is_inherited or is_direct(row, kind, principal_id)):
+            raise TemporaryError(
+                f"AWS listed an assignment of the {row['PrincipalType']} {row['PrincipalId']} among those of the "
+                f"{kind.aws} {principal_id}."
+            )
+        if not _AWS_ACCOUNT.fullmatch(row["AccountId"]):
+            raise TemporaryError("AWS listed an assignment in something that is no AWS account.")
 
 
 def is_direct(row: dict[str, Any], kind: PrincipalKind, principal_id: str) -> bool:
@@ -171,7 +190,8 @@ def _add_row(reading: Reading, page: _Rows, kind: PrincipalKind, principal_id: s
     account_id, arn = row["AccountId"], row["PermissionSetArn"]
     permission_set = _find_permission_set(reading, page, arn)
     if permission_set.state == "gone":
-        return
+        # AWS deletes no permission set that is assigned. Without the row the access would look as if it had ended.
+        raise contradiction("permission set", arn)
     account_role = to_account_role(
         account_id,
         arn,
@@ -180,7 +200,7 @@ def _add_row(reading: Reading, page: _Rows, kind: PrincipalKind, principal_id: s
         is_grantable=reading.session.config.direct_assignments,
     )
     page.add(to_aws_account(account_id))
-    page.add(account_role, is_partial=permission_set.state != "read")
+    page.add(account_role, is_partial=permission_set.state != "read" or reading.is_judged_in_part(arn))
     page.add(to_assignment(kind, principal_id, account_role.id))
 
 
@@ -203,5 +223,5 @@ def _describe_unlisted(reading: Reading, page: _Rows, arn: str) -> Seen:
         page.add(to_undescribed_role(arn), is_partial=True)
     else:
         if role is not None:
-            page.add(role)
+            page.add(role, is_partial=reading.is_judged_in_part(arn))
     return reading.seen.find("permission_set", [arn])[arn]

@@ -8,14 +8,28 @@ from typing import Any
 
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.paging import read, read_pages
-from ploy_connector_aws.aws.parts import to_utc
+from ploy_connector_aws.aws.parts import take, to_utc
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.spec import Account, Email, Entitlement, ExternalId, Grant, NotFound, Page, RecordKey, Refused
+from ploy_connector_aws.spec import (
+    Account,
+    Email,
+    Entitlement,
+    ExternalId,
+    Grant,
+    NotFound,
+    Page,
+    RecordKey,
+    Refused,
+    TemporaryError,
+)
 
+from .gone import confirm_gone
 from .reading import Reading, names
 
 USERS = "identity-center/users"
 GROUPS = "identity-center/groups"
+
+_EXTERNAL_ID = "an external id"
 
 _STATUSES = {"ENABLED": "active", "DISABLED": "disabled"}
 
@@ -65,6 +79,8 @@ def read_members(reading: Reading, group_id: str) -> Iterator[Page]:
         for rows in read_pages(
             reading.identity_store, "ListGroupMemberships", "GroupMemberships", **_store(reading), GroupId=group_id
         ):
+            if any(row.get("GroupId", group_id) != group_id for row in rows):
+                raise TemporaryError(f"AWS listed a member of another group among those of the group {group_id}.")
             members = {row["MemberId"]["UserId"]: row for row in rows if "UserId" in row.get("MemberId", {})}
             has_unknown_members |= any("UserId" not in row.get("MemberId", {}) for row in rows)
             yield from _read_strangers(reading, members, scope)
@@ -77,6 +93,7 @@ def read_members(reading: Reading, group_id: str) -> Iterator[Page]:
     except NotFound as error:
         if not names(error, "GROUP", group_id):
             raise
+        confirm_gone(reading, "GROUP", group_id)
         reading.seen.add("group", [(group_id, "")], "gone")
         yield Page(scope=scope, retracted=(RecordKey(type="entitlement", id=group_id),), gone=True)
         return
@@ -122,15 +139,11 @@ def to_account(user: dict[str, Any]) -> Account:
     """Convert a user of the identity store. All but the id is optional in AWS's model."""
     external_ids = _to_external_ids(user)
     return Account(
-        id=user["UserId"],
+        id=take(user, "UserId", "a user"),
         kind="human",
         username=user.get("UserName"),
         display_name=user.get("DisplayName"),
-        emails=tuple(
-            Email(address=email["Value"], is_primary=email.get("Primary") is True)
-            for email in user.get("Emails", ())
-            if email.get("Value")
-        ),
+        emails=_to_emails(user),
         status=_STATUSES.get(user.get("UserStatus", ""), "unknown"),
         created_at=to_utc(user.get("CreatedAt")),
         external_ids=external_ids,
@@ -154,7 +167,7 @@ def to_group(group: dict[str, Any], config: AwsConfig) -> Entitlement:
     elif manager and not config.change_externally_managed:
         reason = grantability.externally_managed(manager)
     return Entitlement(
-        id=group["GroupId"],
+        id=take(group, "GroupId", "a group"),
         kind="group",
         name=group.get("DisplayName") or group["GroupId"],
         description=group.get("Description"),
@@ -170,7 +183,16 @@ def find_manager(external_ids: tuple[ExternalId, ...]) -> str | None:
 
 
 def _to_external_ids(thing: dict[str, Any]) -> tuple[ExternalId, ...]:
-    return tuple(ExternalId(issuer=each["Issuer"], id=each["Id"]) for each in thing.get("ExternalIds", ()))
+    # Sorted and each once, as AWS documents no order: the first one names the manager.
+    rows = thing.get("ExternalIds", ())
+    ids = {(take(row, "Issuer", _EXTERNAL_ID), take(row, "Id", _EXTERNAL_ID)) for row in rows}
+    return tuple(ExternalId(issuer=issuer, id=id_) for issuer, id_ in sorted(ids))
+
+
+def _to_emails(user: dict[str, Any]) -> tuple[Email, ...]:
+    rows = (row for row in user.get("Emails", ()) if row.get("Value"))
+    emails = {(row.get("Primary") is not True, row["Value"]) for row in rows}
+    return tuple(Email(address=address, is_primary=not is_other) for is_other, address in sorted(emails))
 
 
 def to_membership(user_id: str, group_id: str, row: Mapping[str, Any]) -> Grant:

@@ -9,12 +9,15 @@ from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.iam.powers import PolicyPowers
 from ploy_connector_aws.aws.iam.privileges import Verdict, judge, unread
 from ploy_connector_aws.aws.paging import read, read_pages
-from ploy_connector_aws.aws.parts import to_utc
+from ploy_connector_aws.aws.parts import take, to_utc
 from ploy_connector_aws.spec import Entitlement, NotFound, Page, RecordKey, Refused, TemporaryError
 
+from .gone import confirm_gone
 from .reading import Reading, names
 
 PERMISSION_SETS = "identity-center/permission-sets"
+
+_POLICY = "a policy of a permission set"
 
 
 def permission_set_scope(arn: str) -> str:
@@ -49,6 +52,8 @@ def read_permission_set(reading: Reading, arn: str) -> Iterator[Page]:
     role = describe_permission_set(reading, arn)
     if role is None:
         yield Page(scope=scope, retracted=(RecordKey(type="entitlement", id=arn),), gone=True)
+    elif reading.is_judged_in_part(arn):
+        yield Page(scope=scope, partial=(role,), complete=True)
     else:
         yield Page(scope=scope, records=(role,), complete=True)
 
@@ -81,11 +86,12 @@ def to_role(
     attributes: dict[str, Any] = {
         "session_duration": description.get("SessionDuration"),
         "created": created.isoformat() if created else None,
-        "aws_managed_policies": sorted(policy["Arn"] for policy in managed),
-        "customer_managed_policies": sorted(
-            ({"path": reference.get("Path", "/"), "name": reference["Name"]} for reference in references),
-            key=lambda policy: (policy["path"], policy["name"]),
-        ),
+        # Sorted and each once: AWS documents no order, and a list may have a row twice while its pages shift.
+        "aws_managed_policies": sorted({take(policy, "Arn", _POLICY) for policy in managed}),
+        "customer_managed_policies": [
+            {"path": path, "name": name}
+            for path, name in sorted({(each.get("Path", "/"), take(each, "Name", _POLICY)) for each in references})
+        ],
     }
     if verdict is not None:
         attributes |= verdict.to_attributes()
@@ -133,10 +139,11 @@ def _read_role(reading: Reading, arn: str) -> Entitlement | None:
     except NotFound as error:
         if not names(error, "PERMISSION_SET", arn):
             raise
+        confirm_gone(reading, "PERMISSION_SET", arn)
         return None
     verdict = None
     if reading.powers is not None:
-        verdict = judge_permission_set(reading.powers, (policy["Arn"] for policy in managed), references)
+        verdict = judge_permission_set(reading.powers, {take(each, "Arn", _POLICY) for each in managed}, references)
         reading.verdicts[arn] = verdict
     return to_role(arn, description, managed, references, verdict)
 

@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Set
 
 from ploy_connector_aws.aws.iam.powers import PolicyPowers
+from ploy_connector_aws.aws.iam.provisioned import NamedRole
 from ploy_connector_aws.aws.parts import fail_alone
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import IDENTITY_CENTER, SCOPE_NEEDS, AwsConfig
-from ploy_connector_aws.spec import AuthenticationError, Entitlement, Failure, Page, Refused, TemporaryError
+from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Refused, TemporaryError
 
 from .assignments import (
     ASSIGNMENTS,
@@ -87,35 +88,41 @@ class IdentityCenterReader:
             self._jobs = _Jobs(self._config, self._reading, skip)
             yield from self._jobs.run()
 
-    def account_roles(self, account_id: str) -> Iterator[tuple[str, Entitlement]]:
-        """Say what each permission set is in one AWS account, by its name; after the entitlements were read.
+    @property
+    def origin(self) -> str | None:
+        """The ARN of the instance that was found; None where none was."""
+        return None if self._reading is None else self._reading.instance.arn
+
+    def account_roles(self, account_id: str) -> Iterator[NamedRole]:
+        """Give what each permission set is in one AWS account; after the entitlements were read.
 
         Args:
             account_id: The AWS account.
 
         Raises:
             Exception: What kept the instance from being found.
-            TemporaryError: The permission sets were not read completely.
+            TemporaryError: AWS showed no instance, or the permission sets were not read completely.
         """
         if self._root_error is not None:
             raise self._root_error
         if self._reading is None:
-            return
+            raise TemporaryError("AWS showed no IAM Identity Center instance, so its permission sets are not known.")
         if self._jobs is not None and self._jobs.list_error is not None:
             raise self._jobs.list_error
         if not self._seen.is_complete("permission_set"):
             raise TemporaryError("The list of permission sets could not be read completely.")
         for found in self._seen.each("permission_set"):
-            if found.state in ("listed", "unread"):
+            if found.state != "read":
+                # Also one that is gone: its role may still be there, and only the name would lead to it.
                 raise TemporaryError("A permission set could not be described, so that not even its name is known.")
-            if found.state == "read":
-                verdict = self._reading.verdicts.get(found.id)
-                yield (
-                    found.name,
-                    to_account_role(
-                        account_id, found.id, found.name, verdict, is_grantable=self._config.direct_assignments
-                    ),
-                )
+            verdict = self._reading.verdicts.get(found.id)
+            yield NamedRole(
+                found.name,
+                to_account_role(
+                    account_id, found.id, found.name, verdict, is_grantable=self._config.direct_assignments
+                ),
+                is_partial=self._reading.is_judged_in_part(found.id),
+            )
 
     def close(self) -> None:
         """Forget what was seen."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from botocore.client import BaseClient
 
+from ploy_connector_aws.aws.gone import ListedAgain
 from ploy_connector_aws.aws.iam.powers import PolicyPowers
 from ploy_connector_aws.aws.iam.privileges import Verdict
 from ploy_connector_aws.aws.session import ReadSession
@@ -29,6 +31,14 @@ class Reading:
     """On permission sets, by ARN. An instance has at most 3,500 of them (AWS.md section 2.1)."""
     turns: Turns = field(default_factory=Turns)
     """For what several principals may meet at the same time and no list announced."""
+    listed_again: Mapping[str, ListedAgain] = field(
+        default_factory=lambda: {"GROUP": ListedAgain("group"), "PERMISSION_SET": ListedAgain("permission set")}
+    )
+    """By AWS's word for the kind: the lists that are asked again before something is retracted."""
+
+    def is_judged_in_part(self, arn: str) -> bool:
+        """Whether the verdict on a permission set rests on policies that IAM failed to give in this run."""
+        return arn in self.verdicts and self.verdicts[arn].is_partial
 
     @property
     def identity_store(self) -> BaseClient:

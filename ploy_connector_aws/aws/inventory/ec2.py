@@ -8,11 +8,11 @@ from typing import Any
 from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.paging import read_pages
-from ploy_connector_aws.aws.parts import to_utc
+from ploy_connector_aws.aws.parts import take, to_utc
 from ploy_connector_aws.config import PLOY_PARTITION
-from ploy_connector_aws.spec import AuthenticationError, ConnectorError, PermissionMissing, Resource
+from ploy_connector_aws.spec import AuthenticationError, ConnectorError, PermissionMissing, Resource, TemporaryError
 
-from .reading import Found, Inventory, take, without_unknown
+from .reading import Found, Inventory, without_unknown
 from .tags import find_owner, to_tags
 
 _MOST_FILTER_VALUES = 200
@@ -67,7 +67,10 @@ def to_instance(row: _Row, tags: list[dict[str, Any]] | None, inventory: Invento
 
 
 def _to_rows(reservation: _Row) -> Iterator[_Row]:
-    for row in reservation.get("Instances", ()):
+    if not isinstance(reservation.get("Instances"), list):
+        # An empty list is an answer, and no list is none.
+        raise TemporaryError("AWS listed an EC2 reservation without its Instances.")
+    for row in reservation["Instances"]:
         yield {**row, "OwnerId": reservation.get("OwnerId")}
 
 

@@ -7,23 +7,28 @@ from typing import Any
 
 from botocore.client import BaseClient
 
+from ploy_connector_aws.aws.gone import ListedAgain
 from ploy_connector_aws.aws.paging import read, read_pages
+from ploy_connector_aws.aws.parts import take
 from ploy_connector_aws.spec import NotFound, Resource, TemporaryError
 
-from .reading import Found, Inventory, take, without_unknown
+from .reading import Found, Inventory, without_unknown
 from .tags import SingleTags, find_owner, to_tags
 
 
 def read_clusters(inventory: Inventory) -> Iterator[Found]:
     """Read the list, which has ARNs only, and describe each page of it with its tags in one call."""
     client = inventory.client("ecs")
-    single_tags = SingleTags(client, "ListTagsForResource", "resourceArn", "tags", "CLUSTER")
+    listed_again = ListedAgain("ECS cluster")
+    single_tags = SingleTags(
+        client, "ListTagsForResource", "resourceArn", "tags", "CLUSTER", listed_again, lambda: _list(client)
+    )
     untold = False
     for arns in read_pages(client, "ListClusters", "clusterArns"):
         if not arns:
             # Asked about none, AWS describes the cluster named "default" (AWS.md section 1.1).
             continue
-        described, undescribed = _describe(client, arns)
+        described, undescribed = _describe(client, arns, listed_again)
         records: list[Resource] = []
         partial = [to_cluster({"clusterArn": arn}, None, inventory) for arn in undescribed]
         untold |= bool(undescribed)
@@ -54,21 +59,34 @@ def to_cluster(row: dict[str, Any], tags: list[dict[str, Any]] | None, inventory
     )
 
 
-def _describe(client: BaseClient, arns: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+def _list(client: BaseClient) -> Iterator[str]:
+    return (arn for arns in read_pages(client, "ListClusters", "clusterArns") for arn in arns)
+
+
+def _describe(client: BaseClient, arns: list[str], listed_again: ListedAgain) -> tuple[list[dict[str, Any]], list[str]]:
     """Describe clusters.
 
     Returns:
-        Those that are there, and the ARNs of those about which AWS said neither that nor the opposite.
+        Those that are there, and the ARNs of those about which AWS said neither that nor the opposite, or both.
     """
     answer = read(client, "DescribeClusters", clusters=arns, include=["TAGS"])
     if not isinstance(answer.get("clusters"), list):
         raise TemporaryError("The answer to the call DescribeClusters has no clusters.")
     # A good answer may have failures; MISSING says that the cluster is gone since it was listed.
-    gone = {failure.get("arn") for failure in answer.get("failures", ()) if failure.get("reason") == "MISSING"}
+    missing = {failure.get("arn") for failure in answer.get("failures", ()) if failure.get("reason") == "MISSING"}
+    gone = {arn for arn in arns if arn in missing and _is_gone(client, arn, listed_again)}
     described = {_arn(row): row for row in answer["clusters"]}
     undescribed = [arn for arn in arns if arn not in described and arn not in gone]
     # AWS lists a cluster for a while after its end, as INACTIVE.
     return [row for row in described.values() if row.get("status") != "INACTIVE"], undescribed
+
+
+def _is_gone(client: BaseClient, arn: str, listed_again: ListedAgain) -> bool:
+    try:
+        listed_again.confirm_gone(arn, lambda: _list(client))
+    except TemporaryError:
+        return False
+    return True
 
 
 def _arn(row: dict[str, Any]) -> str:

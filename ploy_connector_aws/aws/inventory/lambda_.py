@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from ploy_connector_aws.aws.paging import read_pages
+from ploy_connector_aws.aws.parts import take
 from ploy_connector_aws.spec import Resource
 
-from .reading import TAGS_UNKNOWN, Found, Inventory, take, without_unknown
+from .reading import TAGS_UNKNOWN, Found, Inventory, without_unknown
 
 
 def read_functions(inventory: Inventory) -> Iterator[Found]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ploy_connector_aws.aws.gone import ListedAgain
 from ploy_connector_aws.aws.paging import read_pages
-from ploy_connector_aws.aws.parts import to_utc
+from ploy_connector_aws.aws.parts import take, to_utc
 from ploy_connector_aws.spec import NotFound, Resource
 
-from .reading import Found, Inventory, take, without_unknown
+from .reading import Found, Inventory, without_unknown
 from .tags import SingleTags, find_owner, to_tags
 
 _KINDS = {"neptune": "neptune_instance", "docdb": "documentdb_instance"}
@@ -19,7 +20,15 @@ _KINDS = {"neptune": "neptune_instance", "docdb": "documentdb_instance"}
 def read_instances(inventory: Inventory) -> Iterator[Found]:
     """Read the list, which has the tags; an instance without a list of them is asked for its own."""
     client = inventory.client("rds")
-    single_tags = SingleTags(client, "ListTagsForResource", "ResourceName", "TagList", "DB_INSTANCE")
+    single_tags = SingleTags(
+        client,
+        "ListTagsForResource",
+        "ResourceName",
+        "TagList",
+        "DB_INSTANCE",
+        ListedAgain("database"),
+        lambda: (_arn(row) for rows in read_pages(client, "DescribeDBInstances", "DBInstances") for row in rows),
+    )
     for rows in read_pages(client, "DescribeDBInstances", "DBInstances"):
         records: list[Resource] = []
         partial: list[Resource] = []

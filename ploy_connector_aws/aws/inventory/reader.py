@@ -81,7 +81,9 @@ class InventoryReader:
         try:
             for found in READERS[scope](self._inventory):
                 if found.records or found.partial:
-                    yield Page(scope=scope, records=(account, *found.records), partial=found.partial)
+                    full = tuple(each for each in found.records if not self._inventory.is_partial(each))
+                    partial = tuple(each for each in found.records if self._inventory.is_partial(each))
+                    yield Page(scope=scope, records=(account, *full), partial=(*partial, *found.partial))
         except RegionNotEnabled as error:
             if not self._credentials_work_elsewhere():
                 raise

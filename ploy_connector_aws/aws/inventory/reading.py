@@ -8,9 +8,10 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from botocore.client import BaseClient
 
+from ploy_connector_aws.aws.iam.reading import Knowledge
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import PLOY_PARTITION
-from ploy_connector_aws.spec import Resource, TemporaryError
+from ploy_connector_aws.spec import Resource
 
 NamedBy: TypeAlias = Literal["role", "instance_profile"]
 """Whether a role is named by its own ARN or by that of its instance profile."""
@@ -18,13 +19,15 @@ NamedBy: TypeAlias = Literal["role", "instance_profile"]
 TAGS_UNKNOWN = {"tags_known": False}
 """Attribute of what AWS lists without its tags, where no permission would read them: none known is not none."""
 
+_ROLE_UNKNOWN = {"role_known": False}
+
 
 class Roles(Protocol):
     """What IAM's reader knows of the roles by now."""
 
     @property
-    def knows_all_roles(self) -> bool:
-        """Whether a role that was not found does not exist."""
+    def knowledge_of_roles(self) -> Knowledge:
+        """What it means that a role was not found."""
 
     def find_roles(self, named_by: NamedBy, arns: Iterable[str]) -> Mapping[str, str]:
         """Look up the ids of roles; those that were not found are not in the answer."""
@@ -44,7 +47,11 @@ class Inventory:
         found = self.roles.find_roles(named_by, [arn])
         if arn in found:
             return {"role_id": found[arn]}
-        return {} if self.roles.knows_all_roles else {"role_known": False}
+        return {} if self.roles.knowledge_of_roles == "all" else _ROLE_UNKNOWN
+
+    def is_partial(self, record: Resource) -> bool:
+        """Whether a record lacks its role because IAM failed in this run: another run may name it."""
+        return self.roles.knowledge_of_roles == "part" and record.attributes.items() >= _ROLE_UNKNOWN.items()
 
     @property
     def account_id(self) -> str:
@@ -71,18 +78,6 @@ class Found:
 
     records: tuple[Resource, ...] = ()
     partial: tuple[Resource, ...] = ()
-
-
-def take(row: Mapping[str, Any], member: str, what: str) -> str:
-    """Take a member without which a thing cannot be told from others. All members are optional in AWS's models.
-
-    Raises:
-        TemporaryError: It is not there. Leaving the thing out would look as if it had been deleted.
-    """
-    value = row.get(member)
-    if not isinstance(value, str) or not value:
-        raise TemporaryError(f"AWS listed {what} without its {member}.")
-    return value
 
 
 def without_unknown(**attributes: Any) -> dict[str, Any]:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from ploy_connector_aws.aws.paging import read_pages
+from ploy_connector_aws.aws.parts import take
 from ploy_connector_aws.config import PLOY_PARTITION
 from ploy_connector_aws.spec import Resource
 
-from .reading import TAGS_UNKNOWN, Found, Inventory, take
+from .reading import TAGS_UNKNOWN, Found, Inventory
 
 
 def read_buckets(inventory: Inventory) -> Iterator[Found]:

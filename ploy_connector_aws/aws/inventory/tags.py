@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.client import BaseClient
 
+from ploy_connector_aws.aws.gone import ListedAgain
 from ploy_connector_aws.aws.identity_center.reading import names
 from ploy_connector_aws.aws.paging import read
+from ploy_connector_aws.aws.parts import take
 from ploy_connector_aws.spec import AuthenticationError, ConnectorError, NotFound, PermissionMissing, TemporaryError
 
 OWNER_TAGS = (
@@ -39,8 +41,17 @@ OWNER_TAGS = (
 
 
 def to_tags(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Convert a list of tags; EC2 and RDS write ``Key``, ECS writes ``key``."""
-    return {str(row.get("Key", row.get("key"))): str(row.get("Value", row.get("value", ""))) for row in rows}
+    """Convert a list of tags; EC2 and RDS write ``Key``, ECS writes ``key``. A tag may have no value.
+
+    They are sorted: AWS documents no order, and another one must not look like a change.
+
+    Raises:
+        TemporaryError: A tag has no name.
+    """
+    tags = (
+        (take(row, "key" if "key" in row else "Key", "a tag"), row.get("Value", row.get("value", ""))) for row in rows
+    )
+    return dict(sorted(tags))
 
 
 def find_owner(tags: Mapping[str, str]) -> str | None:
@@ -64,6 +75,8 @@ class SingleTags:
         parameter: The call's parameter for the thing's ARN.
         member: The member of the answer that holds the tags.
         kind: What the thing is called where AWS says that it does not exist.
+        listed_again: The list that the things are from.
+        read_ids: Reads that list again.
     """
 
     client: BaseClient
@@ -71,13 +84,15 @@ class SingleTags:
     parameter: str
     member: str
     kind: str
+    listed_again: ListedAgain
+    read_ids: Callable[[], Iterable[str]]
     _error: ConnectorError | None = field(default=None, init=False)
 
     def read(self, arn: str) -> list[dict[str, Any]] | None:
         """Read the tags of one thing; None where that was not possible, and ``check`` says why.
 
         Raises:
-            NotFound: AWS says that this very thing does not exist.
+            NotFound: AWS says that this very thing does not exist, and lists it no more.
             AuthenticationError: Nothing else can be read either.
         """
         if isinstance(self._error, PermissionMissing):
@@ -91,10 +106,23 @@ class SingleTags:
             raise
         except ConnectorError as error:
             if isinstance(error, NotFound) and names(error, self.kind, arn):
-                raise
+                doubt = self._doubt(arn)
+                if doubt is None:
+                    raise
+                error = doubt
             self._error = self._error or error
             return None
         return rows
+
+    def _doubt(self, arn: str) -> ConnectorError | None:
+        """Why a thing that AWS said does not exist may exist all the same."""
+        try:
+            self.listed_again.confirm_gone(arn, self.read_ids)
+        except AuthenticationError:
+            raise
+        except ConnectorError as error:
+            return error
+        return None
 
     def check(self) -> None:
         """Say, once everything else was read, that some tags were not.

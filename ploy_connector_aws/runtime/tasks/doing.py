@@ -30,7 +30,7 @@ from ploy_connector_aws.spec import (
 )
 
 from .journal import HeldTask, Report
-from .known import Known
+from .known import ANY_STATE, Known
 
 SyncNow: TypeAlias = Callable[[bool], wire.SyncSummary]
 """Makes a sync now, or a preview of one, and says what came of it."""
@@ -71,8 +71,15 @@ class Again:
 Result: TypeAlias = Done | GaveUp | Again
 
 
-def to_request(held: HeldTask, known: Known, write_before: datetime) -> AccessRequest:
-    """Say what a grant or revoke asks of a connector."""
+def to_request(held: HeldTask, known: Known, write_before: datetime, *, was_changed: bool) -> AccessRequest:
+    """Say what a grant or revoke asks of a connector.
+
+    Args:
+        held: The task.
+        known: What the snapshot has, with later changes.
+        write_before: When the lease ends.
+        was_changed: Whether an earlier request, or attempt at this one, was about the same grant.
+    """
     task = held.task
     assert task.account_id is not None
     assert task.entitlement_id is not None
@@ -86,6 +93,7 @@ def to_request(held: HeldTask, known: Known, write_before: datetime) -> AccessRe
         known_paths=known.paths,
         known_paths_complete=known.is_complete,
         known_opened=known.opened,
+        known_states=ANY_STATE if was_changed else known.states,
         known_as_of=known.as_of,
         write_before=write_before,
     )

@@ -37,6 +37,8 @@ Report: TypeAlias = wire.TaskDone | wire.TaskFailed
 
 ENDED_KEPT = 1000
 """So many tasks that have ended are kept to look at."""
+BEGUN_KEPT = 10_000
+"""Of so many changes it is remembered that they were begun."""
 
 _VERSION = 1
 _APPLICATION = 0x706C7481  # 'plt' and a number: tells the file from a snapshot file, whose name might be the same
@@ -60,6 +62,21 @@ CREATE TABLE tasks (
 CREATE INDEX tasks_open ON tasks (number) WHERE ended_at IS NULL;
 CREATE INDEX tasks_ended ON tasks (ended_at) WHERE ended_at IS NOT NULL
 """
+_BEGUN = """
+CREATE TABLE IF NOT EXISTS begun_changes (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,                 -- the task's or that of the request
+  account_id TEXT NOT NULL,
+  entitlement_id TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS begun_changes_pair ON begun_changes (account_id, entitlement_id)
+"""
+_NEW_BEGUN = (
+    "INSERT OR IGNORE INTO begun_changes (id, account_id, entitlement_id)"
+    " SELECT id, json_extract(task, '$.account_id'), json_extract(task, '$.entitlement_id') FROM tasks"
+    " WHERE attempts > 0 AND json_extract(task, '$.kind') IN ('grant', 'revoke')"
+    " AND NOT coalesce(json_extract(task, '$.preview'), 0)"
+)
 ACKNOWLEDGED = "Ploy has the report."
 """How a task ends whose report was taken."""
 _BEFORE = "The task was worked on before, and ended."
@@ -156,7 +173,10 @@ class Journal:
                 raise UnusableStore(
                     f"The task file {self.path.name} was written by a newer version.", fix="update this program"
                 )
-            bind(self._db, self.path, TASK_FILE)
+            for statement in _BEGUN.split(";\n"):
+                self._db.execute(statement)
+            self._db.execute(_NEW_BEGUN)  # a file of an older version of this program has tasks only
+            bind(self._db, self.path, TASK_FILE)  # last: a bound file has every table
 
     def _read_version(self) -> tuple[int, int]:
         version, application = (
@@ -285,7 +305,32 @@ class Journal:
                 "UPDATE tasks SET attempts = attempts + 1, begun_at = ?, doubt = ? WHERE id = ?",
                 (now.isoformat(), doubt, task_id),
             )
+            if known.is_change:
+                self._begin_change(task_id, known.task.account_id or "", known.task.entitlement_id or "")
             return known
+
+    def _begin_change(self, id_: str, account_id: str, entitlement_id: str) -> None:
+        self._db.execute(
+            "INSERT OR IGNORE INTO begun_changes (id, account_id, entitlement_id) VALUES (?, ?, ?)",
+            (id_, account_id, entitlement_id),
+        )
+        self._db.execute(
+            "DELETE FROM begun_changes WHERE number <= (SELECT max(number) FROM begun_changes) - ?", (BEGUN_KEPT,)
+        )
+
+    def begin_change(self, id_: str, account_id: str, entitlement_id: str) -> None:
+        """Note that a change that is no task begins, as ``begin`` does for a task."""
+        with self._writing():
+            self._begin_change(id_, account_id, entitlement_id)
+
+    def was_changed(self, account_id: str, entitlement_id: str, except_by: str) -> bool:
+        """Whether another request than one was begun that may have changed a grant, however it ended."""
+        with self._lock, explained(self.path, TASK_FILE):
+            row = self._db.execute(
+                "SELECT EXISTS (SELECT 1 FROM begun_changes WHERE account_id = ? AND entitlement_id = ? AND id != ?)",
+                (account_id, entitlement_id, except_by),
+            ).fetchone()
+        return bool(row[0])
 
     def set_back(self, task_id: str, setback: Failure, *, doubt: str | None, not_before: datetime) -> None:
         """Note that an attempt failed and there is to be another.

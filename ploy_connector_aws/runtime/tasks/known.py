@@ -18,9 +18,12 @@ from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.state_file import UnusableStore, explained, identity, read_database
 from ploy_connector_aws.runtime.verified import VerifiedChange, fold
 from ploy_connector_aws.spec import AccessPath, Entitlement, Grant, RecordKey
+from ploy_connector_aws.spec.changes import KnownState
+from ploy_connector_aws.spec.records import grant_id
 
 _log = logging.getLogger(__name__)
 
+ANY_STATE: frozenset[KnownState] = frozenset({"held", "not_held"})
 MOST_PATHS = 1000
 _MOST_EDGES = 50_000
 """So much is looked at for one request; what is cut off there is not called complete."""
@@ -36,6 +39,8 @@ class Known:
     as_of: datetime | None = None
     opened: tuple[str, ...] = ()
     """What the entitlement opens, whoever holds it."""
+    states: frozenset[KnownState] | None = frozenset()
+    """Every state in which the run and the later changes have the grant itself; None where the file is unusable."""
 
 
 class _Node(NamedTuple):
@@ -83,11 +88,11 @@ class KnownAccess:
         with self._lock:
             try:
                 with explained(self._path):
-                    return self._find(account_id, entitlement_id, changes)
+                    return self._find(account_id, entitlement_id, tuple(changes))
             except UnusableStore as error:
                 _log.warning("nothing is known of the last sync: %s", error)
                 self._close()
-                return Known()
+                return Known(states=None)
 
     def _close(self) -> None:
         if self._db is not None:
@@ -95,27 +100,32 @@ class KnownAccess:
                 self._db.close()
         self._db = self._file = self._indexed = None
 
-    def _find(self, account_id: str, entitlement_id: str, changes: Iterable[VerifiedChange]) -> Known:
+    def _find(self, account_id: str, entitlement_id: str, changes: tuple[VerifiedChange, ...]) -> Known:
+        states = _states_by(changes, account_id, entitlement_id)
         db = self._open()
         if db is None:
-            return Known()
+            return Known(states=None if self._path.exists() else states)
         db.execute("BEGIN")  # short: the tables of a run go away when the next one is committed
         try:
             row = db.execute("SELECT number FROM runs WHERE state = 'committed'").fetchone()
             if row is None:
-                return Known()
+                return Known(states=states)
             run = Run(db, row[0])
             if run.number != self._indexed:
                 self._index(db, run)
             found = _Search(_Edges(db, changes), account_id, entitlement_id)
             paths = tuple(found.paths())
             record = run.record(RecordKey(type="entitlement", id=entitlement_id))
+            is_held = (
+                run.record(RecordKey(type="grant", id=grant_id("account", account_id, entitlement_id))) is not None
+            )
             return Known(
                 entitlement=Entitlement.model_validate_json(record.body) if record else None,
                 paths=paths,
                 is_complete=self._is_proven and not found.is_cut,
                 as_of=run.reading_started_at,
                 opened=found.opened,
+                states=states | {"held" if is_held else "not_held"},
             )
         finally:
             db.execute("COMMIT")
@@ -151,6 +161,13 @@ class KnownAccess:
         ).fetchone()[0]
         self._is_proven = run.is_whole and not unproven
         self._indexed = run.number
+
+
+def _states_by(changes: Iterable[VerifiedChange], account_id: str, entitlement_id: str) -> frozenset[KnownState]:
+    """Both states, where a verified change is about the grant itself: one before it and one after it."""
+    id_ = grant_id("account", account_id, entitlement_id)
+    is_changed = any(id_ == grant.id for change in changes for grant in (*change.added, *change.removed))
+    return ANY_STATE if is_changed else frozenset()
 
 
 class _Edges:

@@ -126,8 +126,14 @@ class Worker:
             return lambda begun: self._check(connector, begun)
         account_id, entitlement_id = task.account_id or "", task.entitlement_id or ""
         known = self._known.of(account_id, entitlement_id, self._journal.verified(account_id))
-        # The lease may have been extended since the task was taken.
-        return lambda begun: attempt_change(connector, to_request(begun, known, write_before(begun)), begun, self._now)
+
+        def change(begun: HeldTask) -> Result:
+            was_changed = begun.attempts > 0 or self._journal.was_changed(account_id, entitlement_id, task.id)
+            # The lease may have been extended since the task was taken.
+            request = to_request(begun, known, write_before(begun), was_changed=was_changed)
+            return attempt_change(connector, request, begun, self._now)
+
+        return change
 
     def _check(self, connector: Connector, begun: HeldTask) -> Result:
         numbers = count(1)

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from ploy_connector_aws.aws.access.changes import SECOND_LOOK_SECONDS
+from ploy_connector_aws.aws.access.changes import READ_BACK_PAUSES_SECONDS, SECOND_LOOK_SECONDS
 from ploy_connector_aws.aws.access.ways import INVISIBLE
-from ploy_connector_aws.spec import AccessChange
+from ploy_connector_aws.spec import AccessChange, TemporaryError
+from ploy_connector_aws.spec.changes import KnownState
 from tests.aws.conftest import PROD
 
 from .conftest import NOON, Desk
@@ -59,7 +60,7 @@ def test_a_second_revoke_finds_it_in_effect_and_proves_that_it_is_gone(desk: Des
 
     assert (second.outcome, second.verified_at, second.added) == (
         "already_in_effect",
-        NOON + timedelta(seconds=SECOND_LOOK_SECONDS),
+        NOON + timedelta(seconds=sum(READ_BACK_PAUSES_SECONDS)),
         (),
     )
     assert [grant.key for grant in second.removed] == [grant.key for grant in first.removed]
@@ -109,3 +110,72 @@ def test_one_look_that_finds_it_so_already_is_not_believed_alone(desk: Desk, dir
     desk.aws.faults.before("GetGroupMembershipId", lambda: move("admins", person), nth=2)
 
     assert getattr(desk, direction)(person, "admins").outcome == "applied"
+
+
+LONG, SHORT = sum(READ_BACK_PAUSES_SECONDS), SECOND_LOOK_SECONDS
+HELD, NOT_HELD = frozenset({"held"}), frozenset({"not_held"})
+IN_EFFECT = {"grant": "ana", "revoke": "dee"}
+"""By direction, who is in the group ``admins`` already, or is not."""
+
+
+@pytest.mark.parametrize(
+    ("direction", "known", "seconds"),
+    [
+        ("revoke", None, LONG),
+        ("revoke", HELD, LONG),
+        ("revoke", HELD | NOT_HELD, LONG),
+        ("revoke", NOT_HELD, SHORT),
+        ("revoke", frozenset(), SHORT),
+        ("grant", None, LONG),
+        ("grant", NOT_HELD, LONG),
+        ("grant", HELD | NOT_HELD, LONG),
+        ("grant", HELD, SHORT),
+        ("grant", frozenset(), SHORT),
+    ],
+)
+def test_that_nothing_is_to_be_done_is_reported_after_a_look_as_long_as_what_the_host_knows_asks_for(
+    desk: Desk, direction: str, known: frozenset[KnownState] | None, seconds: float
+) -> None:
+    change = getattr(desk, direction)(IN_EFFECT[direction], "admins", known_states=known)
+
+    assert (change.outcome, sum(desk.clock.waited)) == ("already_in_effect", seconds)
+    assert change.verified_at == NOON + timedelta(seconds=seconds)
+
+
+def test_a_membership_that_the_host_s_snapshot_leads_over_was_held(desk: Desk) -> None:
+    path = desk.path(desk.membership("dee", "admins"))
+    change = desk.revoke("dee", "admins", known_states=frozenset(), known_paths=(path,))
+
+    assert (change.outcome, sum(desk.clock.waited)) == ("already_in_effect", LONG)
+
+
+@pytest.mark.parametrize("direction", ["grant", "revoke"])
+@pytest.mark.parametrize("stale_looks", range(len(READ_BACK_PAUSES_SECONDS)))
+def test_a_change_that_shows_late_is_never_reported_as_in_effect_already(
+    desk: Desk, direction: str, stale_looks: int
+) -> None:
+    """AWS answers some looks from before another change, as late as a write of the connector's own may show."""
+    person = IN_EFFECT[direction]
+    move = desk.seeded.remove_member if direction == "grant" else desk.seeded.add_member
+    desk.aws.faults.before("GetGroupMembershipId", lambda: move("admins", person), nth=stale_looks + 1)
+    change = getattr(desk, direction)(person, "admins", known_states=HELD | NOT_HELD)
+
+    assert change.outcome == "applied"
+    assert (desk.membership_id(person, "admins") is not None) == (direction == "grant")
+
+
+@pytest.mark.parametrize("direction", ["grant", "revoke"])
+def test_that_aws_found_nothing_to_change_is_believed_after_the_last_look_only(desk: Desk, direction: str) -> None:
+    """The write met somebody else's; what AWS shows a moment later may be undone again, or be from before."""
+    person = {"grant": "dee", "revoke": "bo"}[direction]
+    there, away = desk.seeded.add_member, desk.seeded.remove_member
+    do, undo = (there, away) if direction == "grant" else (away, there)
+    write = {"grant": "CreateGroupMembership", "revoke": "DeleteGroupMembership"}[direction]
+    desk.aws.faults.before(write, lambda: do("admins", person))
+    # Once before the write, and three times after it.
+    desk.aws.faults.before("GetGroupMembershipId", lambda: undo("admins", person), nth=4)
+
+    with pytest.raises(TemporaryError) as failed:
+        getattr(desk, direction)(person, "admins")
+
+    assert failed.value.changed_nothing

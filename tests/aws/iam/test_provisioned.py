@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.aws import grantability
-from ploy_connector_aws.sandbox.aws import Assignment, CustomerManagedPolicy, IamAccount, IamRole, PermissionSet, about
+from ploy_connector_aws.sandbox.aws import (
+    Assignment,
+    CustomerManagedPolicy,
+    IamAccount,
+    IamRole,
+    IamUser,
+    PermissionSet,
+    about,
+)
 from ploy_connector_aws.sandbox.aws.iam_account import provisioned_role, trusting
 from ploy_connector_aws.spec import Entitlement, Grant, RecordKey, Resource
 from tests.aws.conftest import PROD
@@ -108,11 +116,19 @@ def test_links_are_unproven_where_a_permission_set_was_not_described(owner: IamC
     assert "could not be described" in picture.failures[LINKS].message
 
 
-def test_without_an_instance_there_are_no_links(owner: IamCustomer) -> None:
+def test_without_an_instance_the_links_of_roles_that_one_made_are_unproven(owner: IamCustomer) -> None:
     owner.seeded.remove_instance()
     picture = owner.read(scopes=BOTH)
 
-    assert (picture.endings[LINKS], links(owner, picture)) == ("complete", set())
+    assert links(owner, picture) == set()
+    assert "no IAM Identity Center instance" in picture.failures[LINKS].message
+
+
+def test_where_no_role_was_made_for_a_permission_set_there_is_nothing_to_link(owner: IamCustomer) -> None:
+    owner.seeded.remove_instance()
+    picture = owner.reseed(IamAccount(users=(IamUser("ana"),))).read(scopes=BOTH)
+
+    assert (picture.endings[LINKS], picture.failures) == ("complete", {})
 
 
 def settled(owner: IamCustomer, **described: Any) -> Entitlement:

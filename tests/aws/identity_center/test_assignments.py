@@ -194,7 +194,7 @@ def test_an_assignment_without_one_of_its_parts_fails_its_scope(
         picture = customer.read()
 
     assert {failure.message for failure in picture.failures.values()} == {
-        f"AWS gave an assignment without its {left_out}."
+        f"AWS listed an assignment without its {left_out}."
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.sandbox.aws.inventory.resources import Function, Server
+from ploy_connector_aws.spec import Record, Resource
 from tests.aws.inventory.conftest import Owner
 from tests.aws.picture import Picture, to_picture
 
@@ -24,6 +25,15 @@ def read_everything(owner: Owner) -> Picture:
     nothing = frozenset[str]()
     lists = (connector.list_accounts, connector.list_entitlements, connector.list_resources)
     return to_picture(page for read in lists for page in read(nothing))
+
+
+def read_after_denying(owner: Owner, operation: str) -> Picture:
+    owner.faults.deny(operation)
+    return read_everything(owner)
+
+
+def is_thing(record: Record) -> bool:
+    return isinstance(record, Resource)
 
 
 def roles_of(picture: Picture) -> dict[str, Any]:
@@ -44,6 +54,16 @@ def test_the_role_of_an_instance_profile_and_of_a_function_is_named(put: Owner) 
 
 
 def test_a_role_that_could_not_be_read_is_said_to_be_unknown(put: Owner) -> None:
-    put.faults.deny("GetAccountAuthorizationDetails")
+    calm, picture = read_everything(put), read_after_denying(put, "GetAccountAuthorizationDetails")
     servers = put.seeded.servers
-    assert roles_of(read_everything(put)) == {servers["web"]: False, servers["bare"]: None, "resize": False}
+    # Those with a role are partial, so that a role that was named in an earlier run is not overwritten.
+    assert roles_of(picture) == {servers["bare"]: None}
+    assert {record.attributes.get("role_known") for record in picture.partial.values() if is_thing(record)} == {False}
+    assert {*picture.of("resource"), *(key.id for key in picture.partial)} >= calm.of("resource").keys()
+
+
+def test_where_the_settings_leave_iam_out_the_role_is_unknown_and_nothing_is_partial(put: Owner) -> None:
+    picture = put.read("ec2/instances", "lambda/functions")
+    servers = put.seeded.servers
+    assert roles_of(picture) == {servers["web"]: False, servers["bare"]: None, "resize": False}
+    assert (picture.partial, picture.failures) == ({}, {})

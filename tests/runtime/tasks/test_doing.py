@@ -350,3 +350,16 @@ def test_a_connection_test_with_settings_that_cannot_be_used_is_one_that_failed(
         name="configuration", outcome="failed", message="The door is another club's.", fix="name the own door"
     )
     assert report.report == ConnectionReport(checks=(check,))
+
+
+def test_a_connector_learns_of_every_request_that_may_have_changed_the_same_grant(stage: Stage) -> None:
+    stage.club.mishaps = {1: "unknown"}
+    orders: tuple[tuple[wire.TaskKind, str], ...] = (("grant", "ann"), ("revoke", "bob"), ("revoke", "ann"))
+    for kind, account_id in orders:
+        stage.queue.order(kind, account_id, "g")
+        stage.work_off()
+    states = [(call.account_id, call.known_states) for call in stage.club.calls]
+
+    nothing, both = frozenset[str](), frozenset({"held", "not_held"})
+    # The second attempt at the first one, and the later one about the same grant; no snapshot knows of any.
+    assert states == [("ann", nothing), ("ann", both), ("bob", nothing), ("ann", both)]

@@ -154,3 +154,36 @@ def test_how_often_a_task_was_begun_is_counted_over_restarts(stage: Stage) -> No
     runtime.close()
     assert held is not None
     assert (held.attempts, held.ending) == (3, "Ploy has the report.")
+
+
+def test_a_change_that_was_begun_is_known_to_later_requests_about_the_same_grant(tmp_path: Path) -> None:
+    path = tmp_path / "one.tasks.sqlite"
+    with Journal(path) as journal:
+        journal.lease(task(1), START + timedelta(minutes=1))
+        journal.lease(task(2).model_copy(update={"preview": True}), START + timedelta(minutes=1))
+        assert not journal.was_changed("p1", "g", "another")
+        for id_ in ("t1", "t2"):
+            journal.begin(id_, START)
+        journal.begin_change("order-1", "p3", "g")
+        journal.finish("t1", wire.TaskFailed(lease_id="lease", code="state_unknown", message="It is not known."))
+        journal.end(task(1), "Ploy has the report.", START)
+    with Journal(path) as journal:
+        assert [journal.was_changed(f"p{number}", "g", "another") for number in (1, 2, 3, 4)] == [
+            True,
+            False,
+            True,
+            False,
+        ]
+        assert not journal.was_changed("p1", "h", "another")
+        assert not journal.was_changed("p1", "g", "t1"), "its own first attempt is no other request"
+
+
+def test_a_file_from_before_knows_the_changes_of_its_tasks(tmp_path: Path) -> None:
+    path = tmp_path / "one.tasks.sqlite"
+    with Journal(path) as journal:
+        journal.lease(task(1), START + timedelta(minutes=1))
+        journal.begin("t1", START)
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE begun_changes")
+    with Journal(path) as journal:
+        assert journal.was_changed("p1", "g", "another")

@@ -79,7 +79,7 @@ def test_all_ways_to_an_entitlement_and_to_what_it_opens_are_known(store: Store,
     assert ways(known.of("bob", "g")) == ["bob h role", "bob h role far"]
     assert ways(known.of("ann", "elsewhere")) == ["ann elsewhere"]
     assert known.of("nobody", "g").paths == ()
-    assert known.of("ann", "nothing") == Known(None, (), True, START)
+    assert known.of("ann", "nothing") == Known(None, (), True, START, states=frozenset({"not_held"}))
 
 
 def test_a_grant_comes_as_it_was_read(store: Store, known: KnownAccess) -> None:
@@ -179,7 +179,7 @@ def test_a_file_that_cannot_be_used_says_nothing_and_is_not_touched(
     path.write_text("what somebody else keeps under this name" * 50)
     before = path.read_bytes()
     known = KnownAccess(path)
-    assert known.of("ann", "g") == Known()
+    assert known.of("ann", "g") == Known(states=None)
     assert "it is not a snapshot file" in caplog.text
     assert path.read_bytes() == before
     assert KnownAccess(tmp_path / "none.sqlite").of("ann", "g") == Known()
@@ -197,3 +197,30 @@ def test_too_many_ways_are_cut_off_and_not_called_complete(store: Store, known: 
     assert all(path.grants[-1].entitlement_id == "s12-0" for path in found.paths)
     assert known.of("ann", "s3-0").is_complete is False, "it opens as many"
     assert known.of("ann", "apart").is_complete
+
+
+HELD, NOT_HELD, BOTH = frozenset({"held"}), frozenset({"not_held"}), frozenset({"held", "not_held"})
+
+
+@pytest.mark.parametrize(
+    ("pages", "changes", "states"),
+    [
+        ((), [], frozenset()),
+        ((), [change(1, removed=(membership("bob", "h"),))], BOTH),
+        (PICTURE, [], HELD),
+        (PICTURE, [change(1, added=(membership("bob", "h"),))], BOTH),
+        (PICTURE, [change(1, removed=(membership("bob", "h"),))], BOTH),
+        (PICTURE, [change(1, removed=(membership("bob", "far"),)), change(2, added=(opens("h", "role"),))], HELD),
+        ((*PICTURE[:2], Page(scope="grants", complete=True)), [], NOT_HELD),
+        ((*PICTURE[:2], Page(scope="grants", complete=True)), [change(1, added=(membership("bob", "h"),))], BOTH),
+        # What could not be read again stands as it was read.
+        ((*PICTURE[:2], Page(scope="grants", failure=DENIED)), [], HELD),
+    ],
+)
+def test_every_state_is_known_that_the_snapshot_or_a_later_change_shows(
+    store: Store, known: KnownAccess, pages: tuple[Page, ...], changes: list[VerifiedChange], states: frozenset[str]
+) -> None:
+    if pages:
+        whole(store, *PICTURE)
+        whole(store, *pages)
+    assert known.of("bob", "h", changes).states == states

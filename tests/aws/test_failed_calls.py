@@ -1,0 +1,116 @@
+"""One call that fails for a whole run changes, adds and removes no record: each call, in each way to fail.
+
+The records of a run go through the runtime's own comparison, as a host's do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from ploy_connector_aws.aws.permissions import READS
+from ploy_connector_aws.runtime.changes import Changes
+from ploy_connector_aws.sandbox.aws import Faults
+from ploy_connector_aws.sandbox.aws.faults import Where
+from ploy_connector_aws.sandbox.aws.requests import Asked
+from tests.aws.host import Host
+
+DETAILS = "iam:GetAccountAuthorizationDetails"
+FILTERS = (("LocalManagedPolicy", "AWSManagedPolicy"), ("User", "Group", "Role"))
+FALLBACK = ("iam:ListPolicies", "iam:ListUsers", "iam:ListGroups", "iam:ListRoles")
+
+NOT_CALLED = {
+    # Only grants and revokes look a membership up.
+    "GetGroupMembershipId",
+    # The local AWS sends the tags with the descriptions.
+    "DescribeTags",
+    "ListTagsForResource",
+    # A member who is in the list of users is not described.
+    "DescribeUser",
+}
+
+
+@dataclass(frozen=True)
+class FailedCall:
+    """The calls that fail: of some operations, or of one with these filters."""
+
+    operations: tuple[str, ...]
+    filters: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join((*self.operations, *self.filters))
+
+    @property
+    def where(self) -> Where | None:
+        return self._has_filters if self.filters else None
+
+    def _has_filters(self, asked: Asked) -> bool:
+        return set(asked.parameters.get("Filter", ())) == set(self.filters)
+
+
+OF_IAM = (
+    *(FailedCall((DETAILS,), filters) for filters in FILTERS),
+    FailedCall(("iam:ListUsers",)),
+    FailedCall(("iam:ListRoles",)),
+    *(FailedCall((DETAILS, each)) for each in FALLBACK),
+    FailedCall((DETAILS, *FALLBACK)),
+)
+OF_OTHERS = tuple(
+    FailedCall((action.iam,)) for action in READS if action.client != "iam" and action.operation not in NOT_CALLED
+)
+
+Fail = Callable[[Faults, str, Where | None], object]
+
+WAYS: dict[str, Fail] = {
+    "denied": lambda faults, call, where: faults.answer(call, "AccessDenied", status=403, where=where),
+    "internal error": lambda faults, call, where: faults.answer(call, "InternalFailure", status=500, where=where),
+    "throttled": lambda faults, call, where: faults.throttle(1, call, where=where),
+    "strange error": lambda faults, call, where: faults.answer(call, "SomethingNew", where=where),
+}
+
+
+def check(host: Host, failed: FailedCall, way: str) -> None:
+    for call in failed.operations:
+        WAYS[way](host.faults, call, failed.where)
+    changes = host.check_unchanged()
+    assert changes.unproven_scopes, f"{failed}: nothing is unproven, so the call was never made"
+    host.faults.reset()
+    assert host.sync() == Changes(before=changes.after, after=changes.after)
+
+
+@pytest.mark.parametrize("failed", OF_IAM, ids=str)
+def test_one_failed_call_of_iam_changes_no_record(host: Host, failed: FailedCall) -> None:
+    first = host.sync()
+    assert {"account", "entitlement", "grant", "resource"} == first.added.keys()
+    for way in WAYS:
+        check(host, failed, way)
+
+
+@pytest.mark.parametrize("failed", OF_OTHERS, ids=str)
+def test_one_failed_call_of_another_service_changes_no_record(host: Host, failed: FailedCall) -> None:
+    host.sync()
+    check(host, failed, "denied")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("way", [each for each in WAYS if each != "denied"])
+@pytest.mark.parametrize("failed", OF_OTHERS, ids=str)
+def test_one_failed_call_of_another_service_changes_no_record_however_it_fails(
+    host: Host, failed: FailedCall, way: str
+) -> None:
+    host.sync()
+    check(host, failed, way)
+
+
+def test_a_first_run_without_a_call_of_iam_leaves_the_details_partial(host: Host) -> None:
+    """What could not be read says nothing: the next run adds it, and overwrites nothing that was read in full."""
+    host.faults.deny(DETAILS)
+    host.sync()
+    full = host.records(also_partial=False)
+    host.faults.reset()
+    changes = host.sync()
+
+    assert changes.removed == {}
+    assert full.items() <= host.records().items()

@@ -1,0 +1,170 @@
+"""Rows in another order, listed twice or of another shape than AWS documents change no record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from ploy_connector_aws.aws.permissions import READS
+from tests.aws.conftest import Customer
+from tests.aws.host import Host
+from tests.aws.tampering import Tamper, in_json, tampered
+
+LISTS_IN_XML = {"Buckets", "DBInstances", "TagList"}
+"""Lists whose items are not called ``member`` or ``item``."""
+
+JSON_OPERATIONS = sorted(
+    action.operation
+    for action in READS
+    if action.client in ("identitystore", "sso-admin", "sqs", "dynamodb", "ecs")
+    and action.operation not in ("GetGroupMembershipId", "DescribeUser", "ListTagsForResource")
+)
+
+
+def in_every_list(change: Callable[[list[Any]], list[Any]]) -> Tamper:
+    """Change every list of every answer, however deep it lies."""
+
+    def in_json_value(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: in_json_value(each) for name, each in value.items()}
+        return change([in_json_value(each) for each in value]) if isinstance(value, list) else value
+
+    def in_element(element: ElementTree.Element) -> None:
+        children = list(element)
+        for child in children:
+            in_element(child)
+        names = {child.tag.rpartition("}")[2] for child in children}
+        if len(names) == 1 and (names <= {"member", "item"} or element.tag.rpartition("}")[2] in LISTS_IN_XML):
+            element[:] = change(children)
+
+    def tamper(_: str, body: bytes) -> bytes:
+        if body.startswith(b"{"):
+            return json.dumps(in_json_value(json.loads(body))).encode()
+        if body.lstrip().startswith(b"<"):
+            document = ElementTree.fromstring(body)
+            in_element(document)
+            return ElementTree.tostring(document)
+        return body
+
+    return tamper
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda rows: rows[::-1], id="in another order"),
+        pytest.param(lambda rows: [each for row in rows for each in (row, row)], id="each twice"),
+        pytest.param(lambda rows: [*rows, *rows[::-1]], id="twice, the second time in another order"),
+    ],
+)
+def test_lists_in_another_order_and_with_rows_twice_change_no_record(
+    host: Host, monkeypatch: pytest.MonkeyPatch, change: Callable[[list[Any]], list[Any]]
+) -> None:
+    host.sync()
+    with tampered(host.customer.aws.endpoint_url, in_every_list(change)) as endpoint_url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
+        changes = host.check_unchanged()
+
+    assert (changes.unproven_scopes, host.failures()) == (0, {})
+
+
+WRONG: dict[str, Any] = {"number": 5, "object": {"a": "b"}, "list": ["a"], "boolean": True, "fraction": 0.5}
+
+
+@pytest.mark.parametrize("value", [*WRONG.values(), None, ""], ids=[*WRONG, "null", "empty"])
+@pytest.mark.parametrize("member", ["AccountId", "PermissionSetArn", "PrincipalId", "PrincipalType"])
+def test_an_assignment_with_something_else_in_place_of_a_text_fails_its_scope(
+    customer: Customer, monkeypatch: pytest.MonkeyPatch, member: str, value: Any
+) -> None:
+    check_spoiled(customer, monkeypatch, lambda row: {**row, member: value})
+
+
+@pytest.mark.parametrize("row", [None, "text", 5, [], {}, {"PrincipalType": "USER"}], ids=repr)
+def test_something_else_in_place_of_an_assignment_fails_its_scope(
+    customer: Customer, monkeypatch: pytest.MonkeyPatch, row: Any
+) -> None:
+    check_spoiled(customer, monkeypatch, lambda _: row)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"PrincipalType": "ROBOT"}, {"PrincipalType": "user"}, {"PrincipalId": "another"}, {"AccountId": "12345678901"}],
+    ids=repr,
+)
+def test_an_assignment_that_answers_another_question_fails_its_scope(
+    customer: Customer, monkeypatch: pytest.MonkeyPatch, members: dict[str, str]
+) -> None:
+    check_spoiled(customer, monkeypatch, lambda row: {**row, **members})
+
+
+def check_spoiled(customer: Customer, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[dict[str, Any]], Any]) -> None:
+    """Spoil the first assignment in each answer: each principal's scope that has one must fail as temporary."""
+    calm = customer.read()
+    spoiled: set[str] = set()
+
+    def change(answer: dict[str, Any]) -> None:
+        rows = answer["AccountAssignments"]
+        if rows and rows[0]["PrincipalType"] == "GROUP":
+            spoiled.add(rows[0]["PrincipalId"])
+            rows[0] = spoil(rows[0])
+
+    with tampered(customer.aws.endpoint_url, in_json("ListAccountAssignmentsForPrincipal", change)) as endpoint_url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
+        picture = customer.read()
+
+    failed = {f"identity-center/assignments/groups/{group_id}" for group_id in spoiled}
+    assert failed
+    assert failed <= picture.ended("failed")
+    assert {failure.code for failure in picture.failures.values()} == {"temporary"}
+    assert picture.records.items() <= calm.records.items()
+
+
+def texts_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Where texts stand in an answer; of a list only the first item."""
+    if isinstance(value, str):
+        yield path
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield from texts_in(each, (*path, name))
+    elif isinstance(value, list) and value:
+        yield from texts_in(value[0], (*path, 0))
+
+
+def put(answer: Any, path: tuple[str | int, ...], value: Any) -> None:
+    for step in path[:-1]:
+        answer = answer[step]
+    answer[path[-1]] = value
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("value", WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize("operation", JSON_OPERATIONS)
+def test_no_text_of_any_answer_is_skipped_or_converted(
+    host: Host, monkeypatch: pytest.MonkeyPatch, operation: str, value: Any
+) -> None:
+    host.sync()
+    paths: list[tuple[str | int, ...]] = []
+    spoiled: list[tuple[str | int, ...]] = []
+
+    def collect(answer: dict[str, Any]) -> None:
+        paths.extend(path for path in texts_in(answer) if path not in paths)
+
+    def spoil(answer: dict[str, Any]) -> None:
+        if spoiled[-1] in texts_in(answer):
+            put(answer, spoiled[-1], value)
+
+    endpoint_url = host.customer.aws.endpoint_url
+    with tampered(endpoint_url, in_json(operation, collect)) as collecting, monkeypatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", collecting)
+        host.sync()
+    assert paths
+    with tampered(endpoint_url, in_json(operation, spoil)) as spoiling:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", spoiling)
+        for path in paths:
+            spoiled.append(path)
+            changes = host.check_unchanged()
+            assert changes.unproven_scopes, f"{path} was overlooked"
