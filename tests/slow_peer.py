@@ -6,6 +6,7 @@ import datetime
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,7 +18,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 NAME = "slow.example"
-"""A name in the certificate beside the loopback's; nothing resolves it, so it is reached through a proxy only."""
+"""A name in the certificate beside the loopback's. Clients use proxies and certificates of the environment for it."""
+
+
+LASTS_SECONDS = 30
+"""A client without a limit is let go after so long: it has failed then."""
 
 
 @dataclass
@@ -26,7 +31,7 @@ class Connection:
 
     socket: socket.socket
     pause: Callable[[], bool]
-    """Waits for a moment; False when the peer was stopped."""
+    """Waits for a moment; False when the peer was stopped, or has gone on for long enough."""
     tls: ssl.SSLContext
 
     def read_head(self) -> bytes:
@@ -153,7 +158,10 @@ def slow_peer(how: Callable[[Connection], None], folder: Path, *, every_seconds:
     context, certificate = make_certificate(folder)
 
     def serve(accepted: socket.socket) -> None:
-        connection = Connection(accepted, lambda: not stopped.wait(every_seconds), context)
+        ends_at = time.monotonic() + LASTS_SECONDS
+        connection = Connection(
+            accepted, lambda: not stopped.wait(every_seconds) and time.monotonic() < ends_at, context
+        )
         with suppress(OSError):
             how(connection)
         connection.socket.close()
