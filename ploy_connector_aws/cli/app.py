@@ -18,6 +18,7 @@ from .manifest import manifest
 from .run import run
 from .sandbox import sandbox
 from .setup import setup
+from .stopping import end_soon_when_interrupted
 from .sync import sync
 
 
@@ -50,7 +51,10 @@ app.command()(demo)
 
 def main() -> None:
     """Run the command that was typed, and end the process with its exit code."""
+    end_soon_when_interrupted()
     try:
         app()
+    except KeyboardInterrupt:
+        sys.exit(Exit.INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one sentence
         sys.exit(endings.report(error, as_json="--json" in sys.argv, debug="--debug" in sys.argv))

@@ -6,7 +6,7 @@ import functools
 import os
 import ssl
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -45,6 +45,7 @@ class PlatformClient:
         exchange_seconds: Time limit of one attempt as a whole: from connecting to the last byte of the answer.
         retry: How often and when a call is made again.
         on_attempt: Told of each attempt: which call of the contract, and the status of the answer or 'unreachable'.
+        watch: Gives what is entered around each attempt, from the name of the call.
 
     Raises:
         ConfigurationError: The address or the proxy settings cannot be used.
@@ -60,6 +61,7 @@ class PlatformClient:
         exchange_seconds: float = EXCHANGE_SECONDS,
         retry: RetryPolicy | None = None,
         on_attempt: Callable[[str, str], None] | None = None,
+        watch: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
     ) -> None:
         # A proxy has no way to this machine's own loopback.
         trusts_environment = not is_loopback(checked_url(url).hostname or "")
@@ -67,6 +69,7 @@ class PlatformClient:
         self._tokens = token_source
         self._retry = retry or RetryPolicy()
         self._exchange_seconds = exchange_seconds
+        self._watch = watch
         self._on_attempt = on_attempt or (lambda _call, _status: None)
         try:
             self._http = httpx.Client(
@@ -283,7 +286,11 @@ class PlatformClient:
             attempts += 1
             retry_after: float | None = None
             try:
-                with time_limit(limit), closing(self._http.send(request, stream=True)) as response:
+                with (
+                    self._watch(call),
+                    time_limit(limit),
+                    closing(self._http.send(request, stream=True)) as response,
+                ):
                     status, body = response.status_code, _read(response)
             except httpx.RequestError as error:
                 self._on_attempt(call, "unreachable")

@@ -19,6 +19,9 @@ _log = logging.getLogger(__name__)
 STOP_SECONDS = 8.0
 """How long a stop may take. Docker ends a container after 10; whatever is left then can be gone on with."""
 
+CLOSING_SECONDS = 0.5
+"""How much longer the process may live: calls that are under way in other threads are not waited for any more."""
+
 
 class Service:
     """Serves while the block runs.
