@@ -20,7 +20,7 @@ STOP_SECONDS = 8.0
 """How long a stop may take. Docker ends a container after 10; whatever is left then can be gone on with."""
 
 CLOSING_SECONDS = 0.5
-"""How much longer the process may live: calls that are under way in other threads are not waited for any more."""
+"""So much of it is left for the end of the process, when nothing that is under way is waited for any more."""
 
 
 class Service:
@@ -43,7 +43,7 @@ class Service:
         *,
         health_port: int,
         outfit: Outfit | None = None,
-        stop_seconds: float = STOP_SECONDS,
+        stop_seconds: float = STOP_SECONDS - CLOSING_SECONDS,
     ) -> None:
         self.outfit = outfit or Outfit()
         self._stop_seconds = stop_seconds

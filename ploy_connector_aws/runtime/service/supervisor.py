@@ -84,6 +84,7 @@ class Supervisor:
             self._woken.clear()
             self._reconcile(())
         self._source.close()
+        self._vitals.marks.end(SOURCE_LOOP)
 
     def _poll(self) -> None:
         vitals = self._vitals
