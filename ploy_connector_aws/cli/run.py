@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from ploy_connector_aws.runtime import logs
-from ploy_connector_aws.runtime.service.process import STOP_SECONDS, Service
+from ploy_connector_aws.runtime.service.process import LAST_RESORT_SECONDS, Service
 from ploy_connector_aws.runtime.service.sources import refuse_shared_variables
 from ploy_connector_aws.runtime.settings import CONFIG_FILE_VARIABLE
 
@@ -54,7 +54,7 @@ def run(
 ) -> Exit:
     """Scan and poll for one or many integrations, until SIGTERM or Ctrl-C. What is under way then goes on later."""
     stopped = threading.Event()
-    stop_on_signals(stopped, STOP_SECONDS)
+    stop_on_signals(stopped, LAST_RESORT_SECONDS)
     files: list[Path | None] = [*config] if config else [None]
     sources = [str(file or "the environment") for file in files]
     if len(files) > 1:

@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 
 from ploy_connector_aws.runtime import logs
-from ploy_connector_aws.runtime.service.process import STOP_SECONDS, Service
+from ploy_connector_aws.runtime.service.process import LAST_RESORT_SECONDS, Service
 from ploy_connector_aws.runtime.settings import IntegrationSettings, read_settings
 from ploy_connector_aws.sandbox.surroundings import clean_surroundings
 from ploy_connector_aws.spec import ConfigurationError
@@ -50,7 +50,7 @@ def sandbox(
     """Start a local AWS and a local Ploy with a believable organisation, and the service, until Ctrl-C."""
     require_sandbox()
     stopped = threading.Event()
-    stop_on_signals(stopped, STOP_SECONDS)
+    stop_on_signals(stopped, LAST_RESORT_SECONDS)
     made = nullcontext(str(folder)) if folder else tempfile.TemporaryDirectory(prefix="ploy-sandbox-")
     logs.configure(debug=debug)
     with made as place, local_world(Path(place).resolve()) as world, _service(world, stopped):
