@@ -18,7 +18,7 @@ from .manifest import manifest
 from .run import run
 from .sandbox import sandbox
 from .setup import setup
-from .stopping import end_soon_when_interrupted
+from .stopping import end_if_signalled, end_soon_when_interrupted
 from .sync import sync
 
 
@@ -55,6 +55,10 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt:
+        end_if_signalled(Exit.INTERRUPTED)
         sys.exit(Exit.INTERRUPTED)
+    except SystemExit as ended:
+        end_if_signalled(ended.code if isinstance(ended.code, int) else Exit.OK)
+        raise
     except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one sentence
         sys.exit(endings.report(error, as_json="--json" in sys.argv, debug="--debug" in sys.argv))

@@ -16,11 +16,14 @@ INTERRUPTED_SECONDS = 3.0
 """How long a command may take to end after Ctrl-C."""
 
 
+_signalled = threading.Event()
+
+
 def end_within(seconds: float, code: Exit) -> None:
     """End the process after so many seconds, unless it has ended before.
 
-    A call cannot be taken back from a thread, and Python joins the threads of every pool at its end. The process ends
-    as after ``kill -9``, which each file that it writes is made for.
+    A call cannot be taken back from a thread that makes it. The process ends as after ``kill -9``, which each file that
+    it writes is made for.
 
     Args:
         seconds: From now.
@@ -29,13 +32,28 @@ def end_within(seconds: float, code: Exit) -> None:
 
     def end() -> None:
         time.sleep(seconds)
-        # A reader of the pipe that has stopped reading must not hold up the end.
-        flushing = threading.Thread(target=_flush, daemon=True)
-        flushing.start()
-        flushing.join(0.2)
-        os._exit(code)
+        _end(code)
 
+    _signalled.set()
     threading.Thread(target=end, name="ploy-end", daemon=True).start()
+
+
+def end_if_signalled(code: int) -> None:
+    """End the process now, after a signal and with everything closed.
+
+    Python would join the threads of every pool, and take its memory apart: seconds on a busy machine, in which no other
+    thread runs, not even the one of ``end_within``.
+    """
+    if _signalled.is_set():
+        _end(code)
+
+
+def _end(code: int) -> None:
+    # A reader of the pipe that has stopped reading must not hold up the end.
+    flushing = threading.Thread(target=_flush, daemon=True)
+    flushing.start()
+    flushing.join(0.2)
+    os._exit(code)
 
 
 def end_soon_when_interrupted() -> None:

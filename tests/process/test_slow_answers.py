@@ -20,7 +20,7 @@ from tests.end_to_end.site import Site
 from .conftest import COMMAND, clean_environment
 from .slow_gateway import Place, SlowGateway, slow_gateway
 
-PATIENCE = 30
+PATIENCE = 120
 
 CALLS = {
     "sts AssumeRole": "Action=AssumeRole",
