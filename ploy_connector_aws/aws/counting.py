@@ -20,9 +20,11 @@ def count_calls(client: BaseClient, serving: Serving) -> None:
         # botocore would take anything that is returned here for AWS's answer.
         serving.on_call(service, event_name.rpartition(".")[2])
 
-    def tell_throttling(parsed_response: Mapping[str, Any] | None, **_: Any) -> None:
+    def tell_end(parsed_response: Mapping[str, Any] | None, event_name: str, **_: Any) -> None:
+        # Sent for an exception, too (botocore.endpoint.Endpoint._get_response).
+        serving.on_answer(service, event_name.rpartition(".")[2])
         if (parsed_response or {}).get("Error", {}).get("Code") in THROTTLED_CODES:
             serving.on_throttle(service)
 
     client.meta.events.register("before-send.*.*", tell_call)
-    client.meta.events.register("response-received.*.*", tell_throttling)
+    client.meta.events.register("response-received.*.*", tell_end)

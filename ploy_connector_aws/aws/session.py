@@ -25,6 +25,7 @@ from ploy_connector_aws.spec import Serving
 from .answers import Call
 from .counting import count_calls
 from .errors import to_connector_error
+from .exchanges import EXCHANGE_SECONDS, ExchangeSession
 from .permissions import ASSUME_ROLE, GET_CALLER_IDENTITY, READS, Action, guard_client, render_read_session_policy
 from .quiet import silence_botocore
 from .response_check import check_responses
@@ -43,14 +44,18 @@ class Patience:
 
     connect_timeout_seconds: float
     read_timeout_seconds: float
+    exchange_seconds: float
+    """For one attempt as a whole, whatever arrives meanwhile."""
     attempts: int
     longest_wait_seconds: float = math.inf
 
 
-LONG = Patience(connect_timeout_seconds=5, read_timeout_seconds=30, attempts=9)
+LONG = Patience(connect_timeout_seconds=5, read_timeout_seconds=30, exchange_seconds=EXCHANGE_SECONDS, attempts=9)
 """For a sync, which would have to begin again."""
 
-SHORT = Patience(connect_timeout_seconds=3, read_timeout_seconds=10, attempts=4, longest_wait_seconds=60)
+SHORT = Patience(
+    connect_timeout_seconds=3, read_timeout_seconds=10, exchange_seconds=30, attempts=4, longest_wait_seconds=60
+)
 """For what somebody waits for: a grant or a revoke."""
 
 
@@ -104,7 +109,7 @@ class RoleSession:
         self._patience_with_sts = patience_with_sts or patience
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], BaseClient] = {}
-        self._assumed: Session | None = None
+        self._assumed: ExchangeSession | None = None
 
     def open(self) -> None:
         """Assume the role now.
@@ -152,7 +157,12 @@ class RoleSession:
     def _make_client(self, service: str, region: str) -> BaseClient:
         session = self._session()
         with self._lock:
-            client = session.create_client(service, region_name=region, config=_client_config(self._patience))
+            client = session.create_client(
+                service,
+                region_name=region,
+                config=_client_config(self._patience),
+                exchange_seconds=self._patience.exchange_seconds,
+            )
         guard_client(client, self._actions)
         self.throttle.attach(client)
         count_calls(client, self._serving)
@@ -171,13 +181,13 @@ class RoleSession:
                 client.close()
             self._clients.clear()
 
-    def _session(self) -> Session:
+    def _session(self) -> ExchangeSession:
         with self._lock:
             if self._assumed is None:
                 self._assumed = self._assume()
             return self._assumed
 
-    def _assume(self) -> Session:
+    def _assume(self) -> ExchangeSession:
         source = _new_session()
         credentials = source.get_credentials()
         if credentials is None:
@@ -200,9 +210,14 @@ class RoleSession:
         assumed._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
         return assumed
 
-    def _make_source_client(self, source: Session, *args: Any, **kwargs: Any) -> BaseClient:
-        config = _client_config(self._patience_with_sts)
-        client = source.create_client(*args, **kwargs, region_name=self.config.region, config=config)
+    def _make_source_client(self, source: ExchangeSession, *args: Any, **kwargs: Any) -> BaseClient:
+        client = source.create_client(
+            *args,
+            **kwargs,
+            region_name=self.config.region,
+            config=_client_config(self._patience_with_sts),
+            exchange_seconds=self._patience_with_sts.exchange_seconds,
+        )
         guard_client(client, [ASSUME_ROLE])
         count_calls(client, self._serving)
         return client
@@ -234,14 +249,16 @@ class ReadSession(RoleSession):
 def make_sts_client(region: str, patience: Patience) -> BaseClient:
     """Make a client with Ploy's own credentials: it can ask whose they are and for roles, and nothing else."""
     silence_botocore()
-    client = _new_session().create_client("sts", region_name=region, config=_client_config(patience))
+    client = _new_session().create_client(
+        "sts", region_name=region, config=_client_config(patience), exchange_seconds=patience.exchange_seconds
+    )
     guard_client(client, [ASSUME_ROLE, GET_CALLER_IDENTITY])
     return client
 
 
-def _new_session() -> Session:
+def _new_session() -> ExchangeSession:
     # botocore registers its handlers anew for each session, which is most of what one costs: copied, they take a tenth.
-    session = Session(event_hooks=copy(_handlers()), include_builtin_handlers=False)
+    session = ExchangeSession(event_hooks=copy(_handlers()), include_builtin_handlers=False)
     # The service models are most of a session's memory: one loader for the process (AWS.md section 11.1).
     session.register_component("data_loader", _loader())
     return session

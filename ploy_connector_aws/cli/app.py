@@ -20,6 +20,7 @@ from .manifest import manifest
 from .run import run
 from .sandbox import sandbox
 from .setup import setup
+from .stopping import end_if_signalled, end_soon_when_interrupted
 from .sync import sync
 
 
@@ -61,7 +62,14 @@ app.command()(demo)
 
 def main() -> None:
     """Run the command that was typed, and end the process with its exit code."""
+    end_soon_when_interrupted()
     try:
         app()
+    except KeyboardInterrupt:
+        end_if_signalled(Exit.INTERRUPTED)
+        sys.exit(Exit.INTERRUPTED)
+    except SystemExit as ended:
+        end_if_signalled(ended.code if isinstance(ended.code, int) else Exit.OK)
+        raise
     except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one sentence
         sys.exit(endings.report(error, as_json="--json" in sys.argv, debug="--debug" in sys.argv))

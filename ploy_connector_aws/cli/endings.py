@@ -42,6 +42,7 @@ class Exit(IntEnum):
     UNPROVEN = 10
     HELD = 11
     NOT_FOUND = 12
+    INTERRUPTED = 130
 
 
 MEANINGS = {
@@ -57,6 +58,7 @@ MEANINGS = {
     Exit.UNPROVEN: "The sync was committed, but parts could not be read; what they held was kept.",
     Exit.HELD: "The sync waits at Ploy until a person approves it.",
     Exit.NOT_FOUND: "There is no such account or entitlement, or more than one of the name.",
+    Exit.INTERRUPTED: "Interrupted by Ctrl-C; what was under way is resumed or looked at by the next command.",
 }
 """What each exit code means; the README's table is compared with it."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Annotated
 import typer
 
 from ploy_connector_aws.runtime import logs
-from ploy_connector_aws.runtime.service.process import Service
+from ploy_connector_aws.runtime.service.process import LAST_RESORT_SECONDS, Service
 from ploy_connector_aws.runtime.service.sources import refuse_shared_variables
 from ploy_connector_aws.runtime.settings import CONFIG_FILE_VARIABLE
 
@@ -21,6 +20,7 @@ from .endings import Exit
 from .opening import read_operator_settings
 from .options import AsJson, Debug
 from .output import console, print_json
+from .stopping import stop_on_signals
 
 HEALTH_PORT = 9464
 _LOOKS_EVERY_SECONDS = 0.5
@@ -58,8 +58,7 @@ def run(
     Ends at once where another process serves all of them already.
     """
     stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+    stop_on_signals(stopped, LAST_RESORT_SECONDS)
     files: list[Path | None] = [*config] if config else [None]
     sources = [str(file or "the environment") for file in files]
     if len(files) > 1:

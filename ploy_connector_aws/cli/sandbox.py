@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import signal
 import sys
 import tempfile
 import threading
@@ -18,7 +17,7 @@ import typer
 from rich.console import Console
 
 from ploy_connector_aws.runtime import logs
-from ploy_connector_aws.runtime.service.process import Service
+from ploy_connector_aws.runtime.service.process import LAST_RESORT_SECONDS, Service
 from ploy_connector_aws.runtime.settings import IntegrationSettings, read_settings
 from ploy_connector_aws.sandbox.surroundings import clean_surroundings
 from ploy_connector_aws.spec import ConfigurationError
@@ -26,6 +25,7 @@ from ploy_connector_aws.spec import ConfigurationError
 from .endings import Exit
 from .options import AsJson, Debug
 from .output import console, print_json, text
+from .stopping import stop_on_signals
 
 if TYPE_CHECKING:
     from ploy_connector_aws.sandbox.world import LocalWorld
@@ -50,8 +50,7 @@ def sandbox(
     """Start a local AWS and a local Ploy with a believable organisation, and the service, until Ctrl-C."""
     require_sandbox()
     stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+    stop_on_signals(stopped, LAST_RESORT_SECONDS)
     made = nullcontext(str(folder)) if folder else tempfile.TemporaryDirectory(prefix="ploy-sandbox-")
     logs.configure(debug=debug)
     with made as place, local_world(Path(place).resolve()) as world, _service(world, stopped):

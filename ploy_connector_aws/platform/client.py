@@ -6,26 +6,30 @@ import functools
 import os
 import ssl
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import TypeVar
 from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from ploy_connector_aws.deadlines import time_limit
 from ploy_connector_aws.spec import Manifest
 from ploy_connector_aws.spec.errors import ConfigurationError
 
 from . import wire
 from .auth import TokenSource, checked_url, is_loopback
+from .connections import keep_limits
 from .errors import REFUSALS, PlatformRefused, PlatformUnavailable, TokenRejected
 from .retry import RETRIED_STATUSES, RetryPolicy
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
 
 _TIMEOUT = httpx.Timeout(30, connect=10)
-_COMMIT_TIMEOUT = httpx.Timeout(600, connect=10)
-"""A commit compares everything. Asked again meanwhile, the platform waits and gives the first answer."""
+EXCHANGE_SECONDS = 60.0
+"""How long one attempt at a call may take as a whole, whatever arrives meanwhile."""
+POLL_MARGIN_SECONDS = 15.0
+"""How much longer a question for tasks may take than Ploy may wait with its answer."""
 _LARGEST_ANSWER = 64 * 1024 * 1024
 _LONGEST_TEXT = 300
 
@@ -37,9 +41,11 @@ class PlatformClient:
         url: Ploy's address, without ``/connector/v1``.
         token_source: Where the token comes from.
         transport: Takes the place of the network, for tests.
-        timeout: Time limits of one attempt.
+        timeout: Time limits of each wait in one attempt.
+        exchange_seconds: Time limit of one attempt as a whole: from connecting to the last byte of the answer.
         retry: How often and when a call is made again.
         on_attempt: Told of each attempt: which call of the contract, and the status of the answer or 'unreachable'.
+        watch: Gives what is entered around each attempt, from the name of the call.
 
     Raises:
         ConfigurationError: The address or the proxy settings cannot be used.
@@ -52,14 +58,18 @@ class PlatformClient:
         *,
         transport: httpx.BaseTransport | None = None,
         timeout: httpx.Timeout = _TIMEOUT,
+        exchange_seconds: float = EXCHANGE_SECONDS,
         retry: RetryPolicy | None = None,
         on_attempt: Callable[[str, str], None] | None = None,
+        watch: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
     ) -> None:
         # A proxy has no way to this machine's own loopback.
         trusts_environment = not is_loopback(checked_url(url).hostname or "")
         self._base = url.rstrip("/") + wire.API_PREFIX
         self._tokens = token_source
         self._retry = retry or RetryPolicy()
+        self._exchange_seconds = exchange_seconds
+        self._watch = watch
         self._on_attempt = on_attempt or (lambda _call, _status: None)
         try:
             self._http = httpx.Client(
@@ -70,6 +80,7 @@ class PlatformClient:
                 trust_env=trusts_environment,
                 headers={"user-agent": "ploy-connector", "accept": f"application/json, {wire.PROBLEM_JSON}"},
             )
+            keep_limits(self._http)
         except (ValueError, OSError) as error:
             raise ConfigurationError(
                 f"The proxy or certificate settings of the environment cannot be used ({type(error).__name__}).",
@@ -124,10 +135,8 @@ class PlatformClient:
             BaseStale: The base of a delta is not the newest generation.
             OutcomeDiffers, StaleReading: As with ``commit``, where the request commits at once.
         """
-        timeout = _COMMIT_TIMEOUT if request.commit else None
-        return self._call(
-            "open_sync", "POST", f"{_of(integration_id)}/syncs", wire.OpenedSync, request, timeout=timeout
-        )
+        path = f"{_of(integration_id)}/syncs"
+        return self._call("open_sync", "POST", path, wire.OpenedSync, request, is_waited_for=request.commit is not None)
 
     def put_batch(self, integration_id: str, sync_id: str, number: int, body: bytes) -> wire.BatchAnswer:
         """Stage one batch.
@@ -152,6 +161,7 @@ class PlatformClient:
             "put_batch",
             self._http.build_request("PUT", self._base + path, content=body, headers=headers),
             wire.BatchAnswer,
+            self._exchange_seconds,
         )
 
     def sync_status(self, integration_id: str, sync_id: str) -> wire.SyncStatus | None:
@@ -181,7 +191,7 @@ class PlatformClient:
             SyncGone: The sync was replaced, aborted or rejected.
         """
         path = f"{_of(integration_id, sync_id)}/commit{'?preview=true' if preview else ''}"
-        return self._call("commit", "POST", path, wire.CommitAnswer, request, timeout=_COMMIT_TIMEOUT)
+        return self._call("commit", "POST", path, wire.CommitAnswer, request, is_waited_for=True)
 
     def abort(self, integration_id: str, sync_id: str) -> wire.SyncStatus:
         """Drop what was staged. A sync that was committed or held stays as it is."""
@@ -189,9 +199,14 @@ class PlatformClient:
 
     def lease_tasks(self, integration_id: str, request: wire.LeaseRequest) -> wire.LeaseAnswer:
         """Ask for tasks; waits as long as the request says, when there are none."""
-        timeout = httpx.Timeout(request.wait_seconds + 30, connect=10)
         return self._call(
-            "lease_tasks", "POST", f"{_of(integration_id)}/tasks/lease", wire.LeaseAnswer, request, timeout=timeout
+            "lease_tasks",
+            "POST",
+            f"{_of(integration_id)}/tasks/lease",
+            wire.LeaseAnswer,
+            request,
+            exchange_seconds=request.wait_seconds + POLL_MARGIN_SECONDS,
+            is_waited_for=True,
         )
 
     def extend_lease(self, integration_id: str, task_id: str, request: wire.LeaseExtension) -> wire.LeaseExtended:
@@ -229,36 +244,53 @@ class PlatformClient:
         path: str,
         answer: type[_Answer],
         body: BaseModel | None = None,
-        timeout: httpx.Timeout | None = None,
+        *,
+        exchange_seconds: float | None = None,
+        is_waited_for: bool = False,
     ) -> _Answer:
+        """Make a call.
+
+        Args:
+            call: The name of the call, for who counts.
+            method: Of HTTP.
+            path: Below the prefix of the contract.
+            answer: The model of the answer.
+            body: The request.
+            exchange_seconds: The total limit of one attempt, where it is not the usual one.
+            is_waited_for: Ploy may be silent up to that limit: it compares everything, or waits for tasks.
+        """
+        limit = exchange_seconds or self._exchange_seconds
         request = self._http.build_request(
             method,
             self._base + path,
             content=body.model_dump_json().encode() if body else None,
             headers={"content-type": "application/json"} if body else None,
-            timeout=timeout or self._http.timeout,
+            timeout=httpx.Timeout(limit, connect=self._http.timeout.connect) if is_waited_for else self._http.timeout,
         )
-        return self._answer(call, request, answer)
+        return self._answer(call, request, answer, limit)
 
-    def _answer(self, call: str, request: httpx.Request, answer: type[_Answer]) -> _Answer:
+    def _answer(self, call: str, request: httpx.Request, answer: type[_Answer], limit: float) -> _Answer:
         try:
-            return answer.model_validate_json(self._send(call, request))
+            return answer.model_validate_json(self._send(call, request, limit))
         except ValidationError:
             raise PlatformUnavailable(
                 f"Ploy's answer to {_named(request)} does not fit the contract.",
                 fix="check platform.url: something else may be answering there",
             ) from None
 
-    def _send(self, call: str, request: httpx.Request) -> bytes:
-        """Send until there is an answer that is final."""
+    def _send(self, call: str, request: httpx.Request, limit: float) -> bytes:
+        """Send until there is an answer that is final. The limit is that of each attempt."""
         began, attempts, is_renewed = self._retry.monotonic(), 0, False
         while True:
             request.headers["authorization"] = f"Bearer {self._tokens.token().get_secret_value()}"
             attempts += 1
             retry_after: float | None = None
             try:
-                response = self._http.send(request, stream=True)
-                with closing(response):
+                with (
+                    self._watch(call),
+                    time_limit(limit),
+                    closing(self._http.send(request, stream=True)) as response,
+                ):
                     status, body = response.status_code, _read(response)
             except httpx.RequestError as error:
                 self._on_attempt(call, "unreachable")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,7 @@ def open_platform(
     *,
     retry: RetryPolicy | None = None,
     on_attempt: Callable[[str, str], None] | None = None,
+    watch: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
 ) -> PlatformClient:
     """Make the client for Ploy.
 
@@ -48,6 +49,7 @@ def open_platform(
         settings: The operator's configuration.
         retry: How often and when a call is made again.
         on_attempt: Told of each attempt, as ``PlatformClient`` says.
+        watch: Entered around each attempt, as ``PlatformClient`` says.
 
     Raises:
         ConfigurationError: The address or the token cannot be used.
@@ -58,6 +60,7 @@ def open_platform(
         TokenSource.find(token=platform.token, file=platform.token_file),
         retry=retry,
         on_attempt=on_attempt,
+        watch=watch,
     )
 
 

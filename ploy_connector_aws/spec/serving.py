@@ -31,6 +31,9 @@ class Serving:
     the service and of the operation. Both become labels of metrics: they are few, and never hold data."""
     on_throttle: Callable[[str], None] = _uncounted
     """To be called from any thread when the remote system asked for fewer requests: with the name of the service."""
+    on_answer: Callable[[str, str], None] = _uncounted
+    """To be called from the same thread as ``on_call``, with the same words, when that request has ended: with an
+    answer or without. A host can then see a request that hangs."""
 
 
 _current: ContextVar[Serving | None] = ContextVar("serving", default=None)

@@ -17,9 +17,16 @@ from .conftest import Customer
 @pytest.mark.usefixtures("no_backoff")
 def test_the_host_is_told_of_each_attempt_and_of_each_throttling(customer: Customer) -> None:
     customer.aws.faults.throttle(1, "ListGroups", times=2)
+    customer.aws.faults.cut_connection(1, "ListUsers", times=1)
     calls: Counter[tuple[str, str]] = Counter()
     throttled: Counter[str] = Counter()
-    serving = Serving("acme", lambda *call: calls.update([call]), lambda service: throttled.update([service]))
+    ended: Counter[tuple[str, str]] = Counter()
+    serving = Serving(
+        "acme",
+        lambda *call: calls.update([call]),
+        lambda service: throttled.update([service]),
+        lambda *call: ended.update([call]),
+    )
     customer.aws.calls.clear()
     reader = AwsReader(
         AwsConfig.from_settings({**customer.settings, "scopes": ["identity-center"]}), lambda: None, serving
@@ -30,6 +37,7 @@ def test_the_host_is_told_of_each_attempt_and_of_each_throttling(customer: Custo
     assert (calls["identitystore", "ListGroups"], throttled) == (3, {"identitystore": 2})
     assert sum(calls.values()) == len(customer.aws.calls)
     assert calls["sts", "AssumeRole"] == 1
+    assert ended == calls
 
 
 def test_the_connector_hands_on_for_whom_it_works(customer: Customer) -> None:

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-from botocore.session import Session
 
+from ploy_connector_aws.aws.exchanges import ExchangeSession
 from ploy_connector_aws.aws.paging import read
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.aws.throttle import Stopped
@@ -80,7 +80,7 @@ def test_the_session_cannot_write_even_where_the_role_may(customer: Customer) ->
 def test_with_ploy_s_own_credentials_nothing_but_the_role_can_be_assumed(
     session: ReadSession, customer: Customer
 ) -> None:
-    client = session._make_source_client(Session(), "sts")
+    client = session._make_source_client(ExchangeSession(), "sts")
     for operation in client.meta.service_model.operation_names:
         if operation != "AssumeRole":
             with pytest.raises(Refused, match=f"calling {operation} of sts"):

@@ -289,7 +289,7 @@ def test_a_report_that_is_wrong_in_itself_is_refused_and_the_task_is_not_gone(cl
 
 
 @respx.mock
-@pytest.mark.parametrize(("wait_seconds", "limit"), [(0, 30), (60, 90)])
+@pytest.mark.parametrize(("wait_seconds", "limit"), [(0, 15), (60, 75)])
 def test_asking_for_tasks_waits_longer_than_the_platform_does(
     client: PlatformClient, wait_seconds: int, limit: float
 ) -> None:

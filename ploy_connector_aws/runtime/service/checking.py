@@ -10,14 +10,19 @@ from collections.abc import Callable
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformError
+from ploy_connector_aws.runtime.marks import Marks
 from ploy_connector_aws.spec import Check, ConnectionReport, Connector, Failure, Refused, TemporaryError
 
 from .failures import code_of, sentence_of
+from .health import CHECK_LOOP
 from .wishes import Wishes
 
 _log = logging.getLogger(__name__)
 
 CHECK_EVERY_SECONDS = 24 * 3600.0
+
+LONGEST_STEP_SECONDS = 60.0
+"""A test may take three times as long, or three scan intervals where that is longer."""
 
 UNTESTABLE = "connection-test"
 """The check that says why a test could not be made at all."""
@@ -33,6 +38,7 @@ class DailyCheck:
         wishes: Told whether the connection may be used.
         monotonic: The clock.
         settings_revision: Of the settings that the connector has, where they are Ploy's.
+        marks: Where it shows that tests are made.
     """
 
     def __init__(
@@ -44,12 +50,14 @@ class DailyCheck:
         monotonic: Callable[[], float],
         *,
         settings_revision: int | None = None,
+        marks: Marks | None = None,
     ) -> None:
         self._integration_id = integration_id
         self._connector = connector
         self._platform = platform
         self._wishes = wishes
         self._monotonic = monotonic
+        self._mark = (marks or Marks()).begin(CHECK_LOOP, lambda: CHECK_EVERY_SECONDS)
         self._settings_revision = settings_revision
         self._tried_at = -math.inf
         self._made_at = -math.inf
@@ -112,7 +120,8 @@ class DailyCheck:
         self._is_called_for = False
         self._tried_at = self._monotonic()
         try:
-            report = self._connector.hooks.test_connection()
+            with self._mark.step(max(self._wishes.scan_interval_seconds, LONGEST_STEP_SECONDS)):
+                report = self._connector.hooks.test_connection()
             if not isinstance(report, ConnectionReport):
                 raise TypeError("no report of a connection test")
         except Exception as error:  # noqa: BLE001 - whatever a connector raises is told, and proves nothing
@@ -121,6 +130,7 @@ class DailyCheck:
             report = _untestable(error)
         else:
             self._made_at = self._tried_at
+            self._mark.renew()
             self._missing = frozenset(
                 permission
                 for check in report.checks

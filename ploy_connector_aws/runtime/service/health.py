@@ -6,10 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-OVERDUE_INTERVALS = 3
-"""After so many scan intervals without a success an integration, or a source, is not well."""
+from ploy_connector_aws.runtime.marks import LEAST_INTERVAL_SECONDS, OVERDUE_INTERVALS, Marks
 
 
 @dataclass
@@ -18,20 +18,48 @@ class Vitals:
 
     connector: str
     since: float
-    """The last success or, before the first, when it was started; monotonic seconds."""
+    """The last scan that did its work or, before the first, when it was started; monotonic seconds."""
     scan_interval_seconds: float
     is_paused: bool = False
     down: dict[str, str] = field(default_factory=dict)
     """The loops that do not run, each with the word for why. Exchanged as a whole, and never changed."""
+    down_since: dict[str, float] = field(default_factory=dict)
+    """Since when. Exchanged with it."""
     last_error: str | None = None
     """The word for what the last scan failed of; None after a success."""
+    marks: Marks = field(default_factory=Marks)
+    """The marks of its other loops, and its calls."""
+    progress_at: float | None = None
+    """When the scan that is under way came further; None between scans."""
 
-    def reasons(self, now: float) -> list[str]:
-        """The words for what is amiss."""
-        found = [f"{loop}: {code}" for loop, code in sorted(self.down.items())]
-        if not self.is_paused and now - self.since > OVERDUE_INTERVALS * self.scan_interval_seconds:
-            found.append(f"overdue: {self.last_error}" if self.last_error else "overdue")
-        return found
+    def note_progress(self, now: float) -> None:
+        """Note that the scan that is under way came further. Where scans are overdue, only one that ends is a success:
+        each may fail at the same place.
+        """
+        if not self._is_overdue(now):
+            self.progress_at = now
+
+    def failing(self, now: float) -> dict[str, float]:
+        """What is not well, each with since when: in monotonic seconds."""
+        found = {f"{loop}: {code}": self.down_since.get(loop, self.since) for loop, code in sorted(self.down.items())}
+        # While a loop is down its marks are not looked at: why is known.
+        marked = self.marks.failing(now)
+        if self.is_paused:
+            marked.pop(f"{CHECK_LOOP}: overdue", None)
+        elif self._is_overdue(now):
+            found[f"{SCAN_LOOP}: overdue" + (f": {self.last_error}" if self.last_error else "")] = self._moved_at
+        return {**found, **marked}
+
+    @property
+    def _moved_at(self) -> float:
+        return max(self.since, self.progress_at or self.since)
+
+    def _is_overdue(self, now: float) -> bool:
+        return now - self._moved_at > OVERDUE_INTERVALS * max(self.scan_interval_seconds, LEAST_INTERVAL_SECONDS)
+
+
+SCAN_LOOP, TASK_LOOP, CHECK_LOOP = "scans", "tasks", "check"
+"""The names of loops, as they are reported."""
 
 
 @dataclass
@@ -44,25 +72,33 @@ class SourceVitals:
     error: str | None = None
     refused: dict[str, str] = field(default_factory=dict)
     """The integrations that it names and that are not served, each with the word for why."""
+    marks: Marks = field(default_factory=Marks)
+    """The mark of its loop, which shows a dead thread, and its calls."""
 
-    def reasons(self, now: float) -> list[str]:
-        """The words for what is amiss."""
-        found = [f"{integration}: {code}" for integration, code in sorted(self.refused.items())]
-        late = now - self.since > OVERDUE_INTERVALS * self.interval_seconds
-        if self.error is not None and (late or not self.has_answered):
-            found.append(self.error)
-        return found
+    def failing(self, now: float) -> dict[str, float]:
+        """What is not well, each with since when: in monotonic seconds."""
+        found = {f"{integration}: {code}": self.since for integration, code in sorted(self.refused.items())}
+        is_late = now - self.since > OVERDUE_INTERVALS * max(self.interval_seconds, LEAST_INTERVAL_SECONDS)
+        if is_late or (self.error is not None and not self.has_answered):
+            found[self.error or "overdue"] = self.since
+        return {**found, **self.marks.failing(now)}
 
 
 class Health:
     """Everybody's signs of life. Safe to use from several threads.
 
     Args:
-        monotonic: The clock.
+        monotonic: The clock for intervals.
+        now: The clock for moments.
     """
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self.monotonic = monotonic
+        self._now = now
         self._lock = threading.Lock()
         self._integrations: dict[str, Vitals] = {}
         self._sources: dict[str, SourceVitals] = {}
@@ -84,14 +120,21 @@ class Health:
 
     def report(self) -> tuple[bool, dict[str, Any]]:
         """Whether all is well, and the report of it as JSON values."""
-        now = self.monotonic()
         with self._lock:
             integrations: dict[str, dict[str, Any]] = {
-                id_: {"connector": vitals.connector, "paused": vitals.is_paused, "reasons": vitals.reasons(now)}
+                id_: {"connector": vitals.connector, "paused": vitals.is_paused, **self._show(vitals)}
                 for id_, vitals in sorted(self._integrations.items())
             }
-            sources: dict[str, dict[str, Any]] = {
-                name: {"reasons": vitals.reasons(now)} for name, vitals in sorted(self._sources.items())
-            }
+            sources = {name: self._show(vitals) for name, vitals in sorted(self._sources.items())}
         is_well = not any(each["reasons"] for each in (*integrations.values(), *sources.values()))
         return is_well, {"status": "ok" if is_well else "failing", "integrations": integrations, "sources": sources}
+
+    def _show(self, vitals: Vitals | SourceVitals) -> dict[str, Any]:
+        """The reasons, and since when each is one."""
+        monotonic, now = self.monotonic(), self._now()
+        failing = vitals.failing(monotonic)
+        since = {
+            reason: (now - timedelta(seconds=monotonic - at)).isoformat(timespec="seconds")
+            for reason, at in failing.items()
+        }
+        return {"reasons": list(since), "since": since}

@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from ploy_connector_aws.runtime.marks import Marks
 
 _WHOSE = ("integration", "connector")
+
+
+class _LoopAges(Collector):
+    """How long ago each loop did its work, as it is when asked."""
+
+    def __init__(self) -> None:
+        self.marks: dict[tuple[str, str], Marks] = {}
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "ploy_loop_age_seconds", "How long ago a loop last did its work.", labels=(*_WHOSE, "loop")
+        )
+        for whose, marks in list(self.marks.items()):
+            for loop, age in marks.ages().items():
+                family.add_metric((*whose, loop), age)
+        yield family
 
 
 class Metrics:
@@ -30,6 +50,8 @@ class Metrics:
         self.outbox = self._gauge(
             "ploy_outbox_tasks", "Tasks that have ended, and whose report Ploy does not have yet."
         )
+        self.loops = _LoopAges()
+        self._registry.register(self.loops)
         self.syncs = self._counter("ploy_syncs", "Scans, by how they ended.", "ending")
         self.tasks = self._counter("ploy_tasks", "Tasks, by what came of them.", "kind", "outcome")
         self.platform_calls = self._counter(
@@ -105,8 +127,13 @@ class IntegrationMetrics:
         """Count that it asked for fewer requests."""
         self._metrics.remote_throttles.labels(*self._whose, service).inc()
 
+    def ages_of(self, marks: Marks) -> None:
+        """Show the ages of the marks of its loops."""
+        self._metrics.loops.marks[self._whose] = marks
+
     def forget(self) -> None:
         """Say nothing more of an integration that is not served any more; what was counted stays counted."""
         metrics = self._metrics
+        metrics.loops.marks.pop(self._whose, None)
         for gauge in (metrics.last_success, metrics.lag, metrics.unproven, metrics.outbox):
             gauge.remove(*self._whose)

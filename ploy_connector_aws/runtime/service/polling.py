@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.runtime.marks import Marks
 from ploy_connector_aws.runtime.opening import Opened
 from ploy_connector_aws.runtime.settings import OperatorSettings
 
@@ -37,6 +38,8 @@ class Workplace:
     wishes: Wishes
     """``heed`` takes the flags and intervals of an answer; ``ask`` has a scan made, and gives what came of it."""
     metrics: IntegrationMetrics
+    marks: Marks = field(default_factory=Marks)
+    """Where each thread of the loop shows that it does its work."""
 
 
 MakeLoop: TypeAlias = Callable[[Workplace], Loop]

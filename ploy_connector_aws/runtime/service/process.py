@@ -20,6 +20,12 @@ _log = logging.getLogger(__name__)
 STOP_SECONDS = 8.0
 """How long a stop may take. Docker ends a container after 10; whatever is left then can be gone on with."""
 
+WAIT_SECONDS = STOP_SECONDS - 1.5
+"""How long what is under way is waited for then. The rest is for the end of the process, on a busy machine too."""
+
+LAST_RESORT_SECONDS = STOP_SECONDS - 1
+"""When a process that still waits for something is ended as it is."""
+
 
 class Service:
     """Serves while the block runs.
@@ -28,7 +34,7 @@ class Service:
         configurations: One of each configuration file.
         health_port: Where health and metrics are shown; 0 for any port.
         outfit: What each integration is served with.
-        stop_seconds: How long a stop may take.
+        stop_seconds: How long a stop waits for what is under way.
 
     Raises:
         ConfigurationError: Two configurations would serve the same integration, one has no usable address or token,
@@ -41,7 +47,7 @@ class Service:
         *,
         health_port: int,
         outfit: Outfit | None = None,
-        stop_seconds: float = STOP_SECONDS,
+        stop_seconds: float = WAIT_SECONDS,
     ) -> None:
         self.outfit = outfit or Outfit()
         self._stop_seconds = stop_seconds

@@ -74,6 +74,7 @@ class ScanLoop:
             wishes,
             monotonic,
             settings_revision=settings_revision,
+            marks=vitals.marks,
         )
         self._vitals = vitals
         self._metrics = metrics
@@ -94,7 +95,10 @@ class ScanLoop:
             raise
         while not stop.is_set():
             self._began = began = self._monotonic()
-            self._serve(self._wishes.take())
+            try:
+                self._serve(self._wishes.take())
+            finally:
+                self._vitals.progress_at = None
             self._catch_up()
             ended = self._monotonic()
             self._wishes.wait(partial(self._due, began, ended))
@@ -204,6 +208,7 @@ class ScanLoop:
             self._check.make_if_called_for()
 
     def _checkpoint(self) -> None:
+        self._vitals.note_progress(self._monotonic())
         if self._stop.is_set() or self._wishes.flags.paused:
             raise Interrupted
 
@@ -239,6 +244,8 @@ class ScanLoop:
         if isinstance(error, AuthenticationError):
             self._check.note_not_let_in(self._began)
         self._vitals.last_error = code = code_of(error)
+        if self._wishes.is_tested and self._wishes.blocked is not None:
+            self._vitals.since = self._monotonic()  # it did all that may be done with what is blocked: it was tested
         self._metrics.sync_ended(ending)
         level = logging.ERROR if code == UNEXPECTED else logging.WARNING
         _log.log(level, "scan %s: %s", ending, sentence_of(error), extra={"code": code}, exc_info=error)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,12 +14,13 @@ from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.runtime import logs
 from ploy_connector_aws.runtime.lock import LockTaken
+from ploy_connector_aws.runtime.marks import Mark, Marks
 from ploy_connector_aws.runtime.opening import Opened, open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.spec import ConfigurationError, ConnectorRefused, Serving
 
 from .failures import UNEXPECTED, Interrupted, code_of, sentence_of
-from .health import Health, Vitals
+from .health import SCAN_LOOP, TASK_LOOP, Health, Vitals
 from .metrics import IntegrationMetrics, Metrics
 from .pace import growing
 from .polling import Loop, MakeLoop, Workplace
@@ -29,14 +31,17 @@ from .wishes import Wishes
 
 _log = logging.getLogger(__name__)
 
-SCAN_LOOP, TASK_LOOP = "scans", "tasks"
-
 
 class OpenPlatform(Protocol):
     """Makes a client for Ploy."""
 
     def __call__(
-        self, settings: OperatorSettings, *, retry: RetryPolicy, on_attempt: Callable[[str, str], None]
+        self,
+        settings: OperatorSettings,
+        *,
+        retry: RetryPolicy,
+        on_attempt: Callable[[str, str], None],
+        watch: Callable[[str], AbstractContextManager[None]],
     ) -> PlatformClient:
         """Make it."""
 
@@ -80,7 +85,10 @@ class Served:
         self._stop = threading.Event()
         connector = wanted.settings.integration.connector
         self._metrics: IntegrationMetrics = outfit.metrics.of(wanted.id, connector)
-        self._vitals = Vitals(connector, outfit.health.monotonic(), self.wishes.scan_interval_seconds)
+        monotonic = outfit.health.monotonic
+        self._marks = Marks(monotonic)
+        self._vitals = Vitals(connector, monotonic(), self.wishes.scan_interval_seconds, marks=self._marks)
+        self._metrics.ages_of(self._marks)
         self._left = 2
         self._lock = threading.Lock()
         self._threads = [
@@ -108,6 +116,8 @@ class Served:
         """Run a loop; when it crashes, make and run it anew after a while, until told to stop."""
         with logs.bound(integration=self.wanted.id, connector=self.wanted.settings.integration.connector, run_id=None):
             monotonic, crashes = self._outfit.health.monotonic, 0
+            # What it does has marks of its own; this one shows that the thread lives.
+            self._marks.begin(name, lambda: math.inf)
             while not self._stop.is_set():
                 began = monotonic()
                 try:
@@ -121,6 +131,7 @@ class Served:
                     pass
                 except BaseException as raised:  # noqa: BLE001 - a connector may even raise SystemExit
                     # Whatever it was, it ends neither the thread nor others.
+                    self._marks.end_calls(name)
                     error = raised if isinstance(raised, Exception) else RuntimeError(type(raised).__name__)
                     code = code_of(error)
                     self._note_loop(name, code, error)
@@ -142,6 +153,10 @@ class Served:
         """Show that a loop runs or, with the word for why, that it does not."""
         with self._lock:
             down = {loop: why for loop, why in self._vitals.down.items() if loop != name}
+            now = self._outfit.health.monotonic()
+            self._vitals.down_since = {**self._vitals.down_since, name: self._vitals.down_since.get(name, now)}
+            if code is None:
+                self._vitals.down_since.pop(name)
             self._vitals.down = down if code is None else {**down, name: code}
         if name == SCAN_LOOP:
             self.wishes.refuse(error)
@@ -152,7 +167,7 @@ class Served:
             self.lock_error = None
 
     def _make_scans(self, clients: ExitStack) -> Loop:
-        platform = clients.enter_context(self._open_platform(RetryPolicy(sleep=self._sleep)))
+        platform = clients.enter_context(self._open_platform(SCAN_LOOP, RetryPolicy(sleep=self._sleep)))
         return ScanLoop(
             self.wanted.settings,
             self._open_for_scans(),
@@ -166,7 +181,7 @@ class Served:
 
     def _open_for_scans(self) -> Opened:
         try:
-            opened = self._open_connector()
+            opened = self._open_connector(SCAN_LOOP)
         except (ConfigurationError, ConnectorRefused):
             self.wishes.opens_nothing = True
             raise
@@ -178,30 +193,60 @@ class Served:
             Workplace(
                 self.wanted.settings,
                 self.wanted.revision,
-                self._open_connector,
+                lambda: self._open_connector(TASK_LOOP),
                 # Whoever works off tasks waits out what fails by itself: a stop must not find it asleep in a call.
-                lambda: self._open_platform(RetryPolicy(max_attempts=1)),
+                lambda: self._open_platform(TASK_LOOP, RetryPolicy(max_attempts=1)),
                 self.wishes,
                 self._metrics,
+                self._marks,
             )
         )
 
-    def _open_platform(self, retry: RetryPolicy) -> PlatformClient:
+    def _open_platform(self, loop: str, retry: RetryPolicy) -> PlatformClient:
         return self._outfit.open_platform(
             self.wanted.settings,
             retry=retry,
             on_attempt=self._metrics.platform_answered,
+            watch=lambda call: self._watch(loop, call),
         )
 
-    def _open_connector(self) -> Opened:
+    def _open_connector(self, loop: str) -> Opened:
+        mark = self._marks.current()
+        reports_ends = threading.Event()
+
+        def begin(service: str, operation: str) -> None:
+            self._metrics.remote_called(service, operation)
+            self._note_progress(loop, mark)
+            if reports_ends.is_set():  # a connector need not
+                self._marks.call_begins(loop, f"{service} {operation}")
+
+        def end(*_: str) -> None:
+            reports_ends.set()
+            self._marks.call_ended()
+            self._note_progress(loop, mark)
+
         return self._outfit.open_connector(
             self.wanted.settings,
             for_whom=Serving(
                 organisation=self.wanted.organisation,
-                on_call=self._metrics.remote_called,
+                on_call=begin,
+                on_answer=end,
                 on_throttle=self._metrics.remote_throttled,
             ),
         )
+
+    @contextmanager
+    def _watch(self, loop: str, call: str) -> Iterator[None]:
+        """Watch a call to Ploy."""
+        with self._marks.call(loop, call):
+            yield
+        self._note_progress(loop, None)
+
+    def _note_progress(self, loop: str, mark: Mark | None) -> None:
+        if loop == SCAN_LOOP:
+            self._vitals.note_progress(self._outfit.health.monotonic())
+        elif mark is not None:
+            mark.renew()
 
     def _sleep(self, seconds: float) -> None:
         if self._stop.wait(seconds):

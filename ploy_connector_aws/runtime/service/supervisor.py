@@ -8,6 +8,7 @@ import threading
 
 from ploy_connector_aws.platform.wire import HelloAnswer
 from ploy_connector_aws.runtime.lock import LockTaken
+from ploy_connector_aws.runtime.marks import Marks
 
 from .failures import code_of, retry_after_of, sentence_of
 from .health import SourceVitals
@@ -17,6 +18,9 @@ from .sources import Answer, Source, Wanted
 _log = logging.getLogger(__name__)
 
 _HELLO = HelloAnswer()
+
+SOURCE_LOOP = "source"
+"""The name of this loop, as it is reported."""
 
 
 class Claims:
@@ -51,7 +55,7 @@ class Supervisor:
         self._outfit = outfit
         self._claims = claims
         self._monotonic = outfit.health.monotonic
-        self._vitals = SourceVitals(self._monotonic(), _HELLO.scan_interval_seconds)
+        self._vitals = SourceVitals(self._monotonic(), _HELLO.poll_interval_seconds, marks=Marks(self._monotonic))
         self._answer = Answer(())
         self._running: dict[str, Served] = {}
         self._poll_interval: float = _HELLO.poll_interval_seconds
@@ -70,6 +74,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Poll, and start and stop what has to be, until told to stop and everything has ended."""
+        self._vitals.marks.begin(SOURCE_LOOP, lambda: math.inf)
         while not self._is_stopped:
             if self._left() <= 0:
                 self._poll()
@@ -82,12 +87,14 @@ class Supervisor:
             self._woken.clear()
             self._reconcile(())
         self._source.close()
+        self._vitals.marks.end(SOURCE_LOOP)
 
     def _poll(self) -> None:
         vitals = self._vitals
         self._polled_at, self._retry_after = self._monotonic(), 0.0
         try:
-            self._answer = self._source.read()
+            with vitals.marks.call(SOURCE_LOOP, "integrations"):
+                self._answer = self._source.read()
         except Exception as error:  # noqa: BLE001 - whatever it was, what runs goes on, and the next poll is made
             code, self._retry_after = code_of(error), retry_after_of(error)
             if vitals.error != code:  # said once, and not at every poll
@@ -106,6 +113,7 @@ class Supervisor:
         """The shortest that Ploy wants for one of the integrations; the last one known where none is served."""
         if self._running:
             self._poll_interval = min(each.wishes.poll_interval_seconds for each in self._running.values())
+        self._vitals.interval_seconds = self._poll_interval
         return self._poll_interval
 
     def _reconcile(self, wanted: tuple[Wanted, ...]) -> None:

@@ -45,6 +45,7 @@ class ServedTasks:
                 events=_Counted(place, reporter),
                 settings_revision=place.revision,
                 hindrance=lambda: place.wishes.blocked,
+                marks=place.marks,
             )
             place.wishes.on_report = loop.wake
             loop.run(stop)

@@ -66,6 +66,16 @@ class Poll:
         self._was_full = False
         self._was_answered = False
 
+    @property
+    def interval_seconds(self) -> float:
+        """Between two questions."""
+        return self._interval.total_seconds()
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether Ploy did not answer the last one."""
+        return self._backoff.is_failing
+
     def step(self) -> float:
         """Ask, when it is time to; return how many seconds it is until the next time."""
         if (seconds := self._seconds_left()) > 0:
@@ -151,6 +161,11 @@ class Keeping:
         self._board = board
         self._now = now
         self._backoff = Backoff(1, 15)
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether Ploy did not answer when a lease was extended last."""
+        return self._backoff.is_failing
 
     def step(self) -> float:
         """Extend what is due; return how many seconds it is until the next is."""

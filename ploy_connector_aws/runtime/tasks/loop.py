@@ -8,9 +8,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
+from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.runtime.lock import TaskLock
+from ploy_connector_aws.runtime.marks import Mark, Marks
 from ploy_connector_aws.spec import Connector
 
 from .board import Board
@@ -25,7 +28,20 @@ from .worker import Worker
 _log = logging.getLogger(__name__)
 
 WORKERS = 4
+LONGEST_PAUSE_SECONDS = 60.0
+"""No thread waits longer for the next round."""
 _LOOKS_EVERY_SECONDS = 0.2
+
+
+class _Work(Protocol):
+    """What is done again and again."""
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last round did not do its work."""
+
+    def step(self) -> float:
+        """Do what is due; return how many seconds it is until the next time."""
 
 
 class TaskLoop:
@@ -44,6 +60,7 @@ class TaskLoop:
         events: Told what happens.
         hindrance: Says why nothing but connection tests may begin; None where everything may.
         settings_revision: Of the settings that the connectors have, where they are Ploy's.
+        marks: Where each thread shows that it does its work.
         now: The clock.
     """
 
@@ -61,6 +78,7 @@ class TaskLoop:
         events: TaskEvents | None = None,
         hindrance: Callable[[], str | None] = lambda: None,
         settings_revision: int | None = None,
+        marks: Marks | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._integration_id = integration_id
@@ -73,6 +91,7 @@ class TaskLoop:
         self._workers = workers
         self._events = events or TaskEvents()
         self._settings_revision = settings_revision
+        self._marks = marks or Marks()
         self._now = now
         self._board = Board(journal, workers=workers, hindrance=hindrance, now=now)
         self._reports = True
@@ -97,10 +116,16 @@ class TaskLoop:
         with TaskLock(self._lock_path), ExitStack() as clients:
             self._journal.note_settings(self._settings_revision)
             poll, keeping, outbox = self._open(clients)
-            takers = [self._start("poll", lambda: self._repeat(poll.step, lambda: not self._board.is_closed))]
+            takers = [
+                self._start(
+                    "poll",
+                    lambda mark: self._repeat(poll, mark, lambda: not self._board.is_closed),
+                    lambda: poll.interval_seconds,
+                )
+            ]
             takers += [self._start(f"worker-{number}", self._work) for number in range(1, self._workers + 1)]
-            keeper = self._start("leases", lambda: self._repeat(keeping.step, lambda: self._reports))
-            sender = self._start("outbox", lambda: self._send(outbox))
+            keeper = self._start("leases", lambda mark: self._repeat(keeping, mark, lambda: self._reports))
+            sender = self._start("outbox", lambda mark: self._send(outbox, mark))
             while not self._board.is_closed:
                 stop.wait(_LOOKS_EVERY_SECONDS)
             self._board.close()  # wakes whoever waits
@@ -111,6 +136,8 @@ class TaskLoop:
             keeper.join()
             sender.join()
             self._known.close()
+        # Whoever keeps this loop reports why it ended, and the marks of what has ended show nothing more.
+        self._marks.end("poll", "leases", "outbox", *(f"worker-{number}" for number in range(1, self._workers + 1)))
         if self._failure is not None:
             raise self._failure
 
@@ -130,40 +157,52 @@ class TaskLoop:
             Outbox(three, self._integration_id, self._journal, self._events, self._now),
         )
 
-    def _start(self, name: str, target: Callable[[], None]) -> threading.Thread:
+    def _start(
+        self, name: str, target: Callable[[Mark], None], interval: Callable[[], float] = lambda: LONGEST_PAUSE_SECONDS
+    ) -> threading.Thread:
         def run() -> None:
             try:
-                target()
+                target(self._marks.begin(name, interval))
             except BaseException as error:  # noqa: BLE001 - one thread's end is everybody's, and is raised by run()
                 self._failure = error
                 self._board.close()
+            else:
+                self._marks.end(name)
 
         thread = threading.Thread(target=run, name=f"tasks-{self._integration_id}-{name}", daemon=True)
         thread.start()
         return thread
 
-    def _repeat(self, step: Callable[[], float], goes_on: Callable[[], bool]) -> None:
+    def _repeat(self, work: _Work, mark: Mark, goes_on: Callable[[], bool]) -> None:
         while goes_on():
             rings = self._board.rings
-            pause = step()
+            pause = work.step()
+            if not work.is_failing:
+                mark.renew()
             if goes_on():
                 self._board.wait(rings, pause)
 
-    def _work(self) -> None:
+    def _work(self, mark: Mark) -> None:
+        def sync_now(preview: bool) -> wire.SyncSummary:
+            with mark.waiting():
+                return self._sync_now(preview)
+
         worker = Worker(
             self._board,
             self._journal,
             self._known,
             self._open_connector,
-            self._sync_now,
+            sync_now,
             self._events,
             self._now,
         )
         while not self._board.is_closed:
             rings = self._board.rings
-            if not worker.step():
+            has_worked = worker.step()
+            mark.renew()
+            if not has_worked:
                 self._board.wait(rings, self._board.pause_seconds())
 
-    def _send(self, outbox: Outbox) -> None:
-        self._repeat(outbox.step, lambda: self._reports)
+    def _send(self, outbox: Outbox, mark: Mark) -> None:
+        self._repeat(outbox, mark, lambda: self._reports)
         outbox.step()  # what ended last

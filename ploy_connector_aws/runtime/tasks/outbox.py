@@ -47,6 +47,11 @@ class Outbox:
         self._outage = Backoff(_FIRST_SECONDS, _LONGEST_SECONDS)
         self._refused: dict[str, Backoff] = {}
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether Ploy did not answer to the last report."""
+        return self._outage.is_failing
+
     def step(self) -> float:
         """Send what waits; return how many seconds it is until something is to be sent again."""
         for held in self._journal.reports():

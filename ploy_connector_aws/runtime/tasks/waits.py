@@ -25,6 +25,11 @@ class Backoff:
         self._failures = 0
         self._until: datetime | None = None
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether it failed when it was tried last."""
+        return self._failures > 0
+
     def seconds(self, now: datetime) -> float:
         """How long is still to wait; 0 where it may be tried."""
         return max(0.0, (self._until - now).total_seconds()) if self._until else 0.0

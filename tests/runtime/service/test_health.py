@@ -21,8 +21,8 @@ from ploy_connector_aws.spec import ConfigurationError
     ("changes", "reasons"),
     [
         pytest.param({}, [], id="a success three intervals ago"),
-        pytest.param({"since": 99}, ["overdue"], id="a success longer ago"),
-        pytest.param({"since": 99, "last_error": "authentication"}, ["overdue: authentication"], id="and why"),
+        pytest.param({"since": 99}, ["scans: overdue"], id="a success longer ago"),
+        pytest.param({"since": 99, "last_error": "authentication"}, ["scans: overdue: authentication"], id="and why"),
         pytest.param({"since": 99, "is_paused": True}, [], id="Ploy asks for a pause"),
         pytest.param({"down": {"tasks": "unexpected"}}, ["tasks: unexpected"], id="a loop that does not run"),
         pytest.param({"last_error": "temporary"}, [], id="an error that is not overdue yet"),
@@ -30,7 +30,7 @@ from ploy_connector_aws.spec import ConfigurationError
 )
 def test_an_integration_is_well_or_not(changes: dict[str, Any], reasons: list[str]) -> None:
     vitals = Vitals(**{"connector": "aws", "since": 100, "scan_interval_seconds": 300, **changes})
-    assert vitals.reasons(now=1000) == reasons
+    assert list(vitals.failing(now=1000)) == reasons
 
 
 @pytest.mark.parametrize(
@@ -45,12 +45,12 @@ def test_an_integration_is_well_or_not(changes: dict[str, Any], reasons: list[st
 )
 def test_a_source_is_well_or_not(changes: dict[str, Any], reasons: list[str]) -> None:
     vitals = SourceVitals(**{"since": 100, "interval_seconds": 300, "error": "platform_unavailable", **changes})
-    assert vitals.reasons(now=1000) == reasons
+    assert list(vitals.failing(now=1000)) == reasons
 
 
 @pytest.fixture
 def health() -> Health:
-    return Health(lambda: 1000.0)
+    return Health(lambda: 1000.0, lambda: datetime(2026, 1, 1, 0, 16, 40, tzinfo=UTC))
 
 
 @pytest.fixture
@@ -76,15 +76,23 @@ def get(endpoint: Endpoint, path: str, **headers: str) -> tuple[int, str]:
 
 def test_health_is_a_status_and_names_who_is_not_well(endpoint: Endpoint, health: Health) -> None:
     assert get(endpoint, "/healthz")[0] == 200
+    reason = "scans: overdue: authentication"
     health.watch("int-1", Vitals("aws", since=0, scan_interval_seconds=60, last_error="authentication"))
-    health.watch_source("source-1", SourceVitals(since=0, interval_seconds=60))
+    health.watch_source("source-1", SourceVitals(since=990, interval_seconds=60))
     status, body = get(endpoint, "/healthz")
     assert (status, json.loads(body)) == (
         503,
         {
             "status": "failing",
-            "integrations": {"int-1": {"connector": "aws", "paused": False, "reasons": ["overdue: authentication"]}},
-            "sources": {"source-1": {"reasons": []}},
+            "integrations": {
+                "int-1": {
+                    "connector": "aws",
+                    "paused": False,
+                    "reasons": [reason],
+                    "since": {reason: "2026-01-01T00:00:00+00:00"},
+                }
+            },
+            "sources": {"source-1": {"reasons": [], "since": {}}},
         },
     )
 

@@ -98,7 +98,7 @@ def test_nothing_is_read_while_paused_and_nothing_is_overdue(house: House) -> No
     assert house.serve("one").wishes.ask() == wire.SyncSummary(status="paused")
     assert (house.sources["one"].pages, house.health.report()[1]["integrations"]["one"]) == (
         0,
-        {"connector": "directory", "paused": True, "reasons": []},
+        {"connector": "directory", "paused": True, "reasons": [], "since": {}},
     )
 
 

@@ -1,0 +1,152 @@
+"""When each loop of a service last did its work, so that a loop that stands still is seen."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+OVERDUE_INTERVALS = 3
+"""After so many intervals without a round that did its work, a loop is not well."""
+
+LEAST_INTERVAL_SECONDS = 5.0
+"""The shortest interval of the contract. Where tests use shorter ones, a loaded machine is no failure."""
+
+CALL_SECONDS = 65.0
+"""A call that has lasted so long is beyond its limit, which is 60 seconds at the most, with some time to end it."""
+
+
+class Mark:
+    """When one loop last did its work. Renewed by the loop, read by any thread.
+
+    Args:
+        interval: How many seconds apart its rounds are now.
+        monotonic: The clock.
+    """
+
+    def __init__(self, interval: Callable[[], float], monotonic: Callable[[], float]) -> None:
+        self._interval = interval
+        self._monotonic = monotonic
+        self._thread = threading.current_thread()
+        self._step: tuple[float, float] | None = None
+        self._is_waiting = False
+        self.at = monotonic()
+        """When it did its work, or began; monotonic seconds."""
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether its rounds have an interval."""
+        return self._interval() < math.inf
+
+    @property
+    def is_of_this_thread(self) -> bool:
+        """Whether the calling thread runs the loop."""
+        return self._thread is threading.current_thread()
+
+    def renew(self) -> None:
+        """Note that it did its work, or came further in it."""
+        self.at = self._monotonic()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Wait in this block for something that has a mark of its own."""
+        self._is_waiting = True
+        try:
+            yield
+        finally:
+            self.renew()
+            self._is_waiting = False
+
+    @contextmanager
+    def step(self, interval: float) -> Iterator[None]:
+        """Do something in this block that must end sooner than the loop's next round."""
+        began = self._monotonic()
+        self._step = began, began + OVERDUE_INTERVALS * interval
+        try:
+            yield
+        finally:
+            self._step = None
+
+    def failure(self, now: float) -> tuple[str, float] | None:
+        """Say what is wrong and since when; None where all is well."""
+        if not self._thread.is_alive():
+            return "dead", self.at
+        step = self._step
+        if step is not None and now > step[1]:
+            return "overdue", step[0]
+        is_late = now - self.at > OVERDUE_INTERVALS * max(self._interval(), LEAST_INTERVAL_SECONDS)
+        return ("overdue", self.at) if is_late and not self._is_waiting else None
+
+
+class Marks:
+    """The marks of one integration's loops, and its calls that are under way. Safe to use from several threads.
+
+    Args:
+        monotonic: The clock.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._marks: dict[str, Mark] = {}
+        self._calls: dict[int, tuple[str, str, float]] = {}
+
+    def begin(self, loop: str, interval: Callable[[], float]) -> Mark:
+        """Begin to watch the loop that the calling thread runs."""
+        mark = Mark(interval, self._monotonic)
+        with self._lock:
+            self._marks[loop] = mark
+        return mark
+
+    def end(self, *loops: str) -> None:
+        """Watch loops no longer."""
+        with self._lock:
+            for loop in loops:
+                self._marks.pop(loop, None)
+
+    def call_begins(self, loop: str, call: str) -> None:
+        """Note that the calling thread makes a call for a loop. It makes one at a time."""
+        with self._lock:
+            self._calls[threading.get_ident()] = loop, call, self._monotonic()
+
+    def call_ended(self) -> None:
+        """Note that the call of the calling thread has ended."""
+        with self._lock:
+            self._calls.pop(threading.get_ident(), None)
+
+    def end_calls(self, loop: str) -> None:
+        """Forget the calls of a loop that has ended."""
+        with self._lock:
+            self._calls = {thread: call for thread, call in self._calls.items() if call[0] != loop}
+
+    @contextmanager
+    def call(self, loop: str, name: str) -> Iterator[None]:
+        """Make a call for a loop in this block."""
+        self.call_begins(loop, name)
+        try:
+            yield
+        finally:
+            self.call_ended()
+
+    def current(self) -> Mark | None:
+        """The mark of the loop that the calling thread runs; the newest where it runs several."""
+        with self._lock:
+            return next((each for each in reversed(self._marks.values()) if each.is_of_this_thread), None)
+
+    def ages(self) -> dict[str, float]:
+        """How many seconds ago each loop did its work, without those that only show that their thread lives."""
+        with self._lock:
+            now = self._monotonic()
+            return {loop: now - mark.at for loop, mark in self._marks.items() if mark.is_timed}
+
+    def failing(self, now: float) -> dict[str, float]:
+        """What is wrong, each with since when: in monotonic seconds."""
+        with self._lock:
+            marks, calls = sorted(self._marks.items()), sorted(self._calls.values())
+        found = {f"{loop}: call beyond its limit: {call}": at for loop, call, at in calls if now - at > CALL_SECONDS}
+        for loop, mark in marks:
+            if failure := mark.failure(now):
+                found[f"{loop}: {failure[0]}"] = failure[1]
+        return found

@@ -1,0 +1,133 @@
+"""One byte every two seconds, for ever, from AWS or from Ploy: a signal still ends each command in time."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.stopping import INTERRUPTED_SECONDS
+from ploy_connector_aws.runtime.service.process import STOP_SECONDS
+from tests.end_to_end.site import Site
+
+from .conftest import COMMAND, clean_environment
+from .slow_gateway import Place, SlowGateway, slow_gateway
+
+PATIENCE = 120
+
+CALLS = {
+    "sts AssumeRole": "Action=AssumeRole",
+    "identitystore ListUsers": "AWSIdentityStore.ListUsers",
+    "sso ListPermissionSets": "SWBExternalService.ListPermissionSets",
+    "iam GetAccountAuthorizationDetails": "Action=GetAccountAuthorizationDetails",
+    "Ploy integrations": "/connector/v1/integrations ",
+    "Ploy hello": "/hello",
+    "Ploy lease": "/tasks/lease",
+    "Ploy batch": "/batches/",
+    "Ploy commit": "/commit",
+}
+"""By a name, a word of the call that never ends."""
+
+PLACES: tuple[Place, ...] = ("headers", "body")
+
+
+@contextmanager
+def slow(site: Site, folder: Path, call: str, place: Place) -> Iterator[tuple[SlowGateway, Path, dict[str, str]]]:
+    """A site of which one call never ends: the gateway, a configuration and an environment that lead to it."""
+    with ExitStack() as stack:
+        behind = site.world.ploy.url if call.startswith("/") else site.world.aws.endpoint_url
+        gateway = stack.enter_context(slow_gateway(behind, call.strip(), place))
+        file = folder / "slow.toml"
+        text = site.world.config_file.read_text()
+        file.write_text(text.replace(site.world.ploy.url, gateway.url) if call.startswith("/") else text)
+        file.chmod(0o600)
+        more = [] if call.startswith("/") else [("AWS_ENDPOINT_URL", gateway.url)]
+        yield gateway, file, clean_environment(site, more)
+
+
+def ends(process: subprocess.Popen[str], number: signal.Signals, within: float) -> int:
+    """Send a signal, and see that the process ends in time: its exit code.
+
+    On a busy machine every process is late. How much is seen on one that only sleeps, and one second less.
+    """
+    with subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({within - 1})"]) as control:
+        began = time.monotonic()
+        process.send_signal(number)
+        control.wait()
+        late = time.monotonic() - began - (within - 1)
+        printed = process.communicate(timeout=PATIENCE)
+        took = time.monotonic() - began
+    assert took <= within + late, printed
+    return process.returncode
+
+
+def ended_by_force(process: subprocess.Popen[str]) -> str:
+    """End a process, and give what it printed."""
+    process.kill()
+    return "".join(process.communicate())
+
+
+def cases() -> list[object]:
+    """Each call, slow in one place; in the other one, too, in the long suite."""
+    return [
+        pytest.param(call, place, id=f"{name} {place}", marks=[] if (number + where) % 2 == 0 else [pytest.mark.soak])
+        for number, (name, call) in enumerate(CALLS.items())
+        for where, place in enumerate(PLACES)
+    ]
+
+
+@pytest.mark.parametrize(("call", "place"), cases())
+def test_sigterm_ends_the_service_in_time(site: Site, tmp_path: Path, call: str, place: Place) -> None:
+    if call == "/tasks/lease":
+        site.world.ploy.set_intervals(site.integration_id, poll_interval_seconds=5)
+    with slow(site, tmp_path, call, place) as (gateway, file, environment):
+        command = [COMMAND, "run", "--config", str(file), "--health-port", "0", "--json"]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        ) as process:
+            try:
+                assert gateway.reached.wait(PATIENCE), ended_by_force(process)
+                assert ends(process, signal.SIGTERM, STOP_SECONDS + 1) == Exit.OK
+            finally:
+                process.kill()
+    assert site.sync().code == Exit.OK
+    assert site.at_ploy() == site.in_aws()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "call"),
+    [
+        (["check"], "Action=AssumeRole"),
+        (["check"], "AWSIdentityStore.ListUsers"),
+        (["sync"], "AWSIdentityStore.ListGroupMemberships"),
+        (["sync"], "/commit"),
+        (["grant"], "Action=AssumeRole"),
+        (["access", "ana"], "AWSIdentityStore.ListUsers"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else each,
+)
+def test_ctrl_c_ends_a_command_soon(site: Site, tmp_path: Path, arguments: list[str], call: str) -> None:
+    if arguments == ["grant"]:
+        arguments = ["grant", site.seeded.users["ana"], site.seeded.groups["nobody"]]
+    with slow(site, tmp_path, call, "body") as (gateway, file, environment):
+        with subprocess.Popen(
+            [COMMAND, *arguments, "--config", str(file)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        ) as process:
+            try:
+                assert gateway.reached.wait(PATIENCE), ended_by_force(process)
+                assert ends(process, signal.SIGINT, INTERRUPTED_SECONDS + 1) == Exit.INTERRUPTED
+            finally:
+                process.kill()
+    assert site.sync().code == Exit.OK
+    assert site.at_ploy() == site.in_aws()

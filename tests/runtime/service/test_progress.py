@@ -1,0 +1,321 @@
+"""Each loop that stands still, fails or is dead is named, with since when; what only takes long is not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ploy_connector_aws.platform.errors import PlatformUnavailable
+from ploy_connector_aws.runtime.marks import Marks
+from ploy_connector_aws.runtime.service.health import Health
+from ploy_connector_aws.runtime.service.sources import Answer
+from ploy_connector_aws.runtime.service.supervisor import Claims, Supervisor
+from ploy_connector_aws.runtime.tasks.journal import Journal
+from ploy_connector_aws.runtime.tasks.loop import TaskLoop
+from ploy_connector_aws.spec import Check, ConnectionReport
+from tests.runtime.double import Source
+from tests.runtime.tasks.club import Club, open_club
+from tests.runtime.tasks.queue import Queue
+from tests.runtime.tasks.stage import no_sync
+
+from .house import LARGE, House
+
+PATIENCE = 30
+SCAN, POLL, REST, DAY = 900, 10, 60, 24 * 3600
+"""The intervals: of scans, of polls, of all that rests for a minute at the most, and of tests."""
+
+
+class Seconds:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Stop:
+    """Where a loop is stopped: asleep until the test ends, or as it fails."""
+
+    def __init__(self, failure: BaseException | None = None) -> None:
+        self.reached, self.released = threading.Event(), threading.Event()
+        self._failure = failure
+
+    def __call__(self, *_: object) -> None:
+        self.reached.set()
+        if self._failure is not None:
+            raise self._failure
+        self.released.wait(PATIENCE)
+
+    def wait(self) -> None:
+        assert self.reached.wait(PATIENCE)
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    ends = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < ends, "it never came to be so"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def clock() -> Seconds:
+    return Seconds()
+
+
+@contextmanager
+def working(queue: Queue, club: Club, folder: Path, marks: Marks) -> Iterator[Callable[[], None]]:
+    """Run the loop of tasks while the block runs; gives what has each of its threads make a round."""
+    stop = threading.Event()
+    wake: list[Callable[[], None]] = []
+    opened: Any = queue
+
+    def run() -> None:
+        with Journal(folder / "one.tasks.sqlite") as journal:
+            loop = TaskLoop(
+                "one",
+                journal=journal,
+                lock_path=folder / "one.lock",
+                snapshot_path=folder / "one.sqlite",
+                open_connector=lambda: open_club(club),
+                open_platform=lambda: opened,
+                sync_now=no_sync,
+                marks=marks,
+            )
+            wake.append(loop.wake)
+            with suppress(SystemExit):
+                loop.run(stop)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield lambda: wake[0]()
+    finally:
+        stop.set()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("loop", "call", "failure", "interval"),
+    [
+        ("poll", "lease_tasks", None, POLL),
+        ("poll", "lease_tasks", PlatformUnavailable("Ploy is away."), POLL),
+        ("leases", "extend_lease", None, REST),
+        ("leases", "extend_lease", PlatformUnavailable("Ploy is away."), REST),
+        ("outbox", "complete_task", None, REST),
+        ("outbox", "complete_task", PlatformUnavailable("Ploy is away."), REST),
+        ("worker", "grant", None, REST),
+    ],
+    ids=str,
+)
+def test_a_loop_of_tasks_that_does_not_do_its_work_is_named_after_three_intervals(
+    tmp_path: Path, clock: Seconds, loop: str, call: str, failure: Exception | None, interval: float
+) -> None:
+    now: Any = lambda: datetime.now(UTC)  # noqa: E731
+    queue, club, marks, stopped = Queue(now), Club(now), Marks(clock), Stop(failure)
+    holds = Stop()
+    queue.lease_seconds = 3 if loop == "leases" else 60
+    queue.before = lambda name: stopped() if name == call else None
+    club.on_call = stopped if loop == "worker" else holds if loop == "leases" else lambda _: None
+    queue.order("grant", "ann", "g")
+    with working(queue, club, tmp_path, marks) as wake:
+        stopped.wait()
+        clock.now += 3 * interval
+        wake()
+        assert [name for name in marks.failing(clock.now) if name.startswith(loop)] == []
+        for _ in range(2):  # at the second time each thread has made a round since the first
+            clock.now += 1
+            wake()
+            until(lambda: sum(age == 0 for age in marks.ages().values()) >= len(marks.ages()) - 1)
+        expected = {f"{loop}: overdue"} if loop != "worker" else {f"worker-{number}: overdue" for number in range(1, 5)}
+        until(lambda: len(marks.failing(clock.now)) == 1)
+        (found,) = marks.failing(clock.now)
+        assert (found in expected, marks.failing(clock.now)[found]) == (True, 1000)
+        holds.released.set()
+        stopped.released.set()
+
+
+def test_a_thread_of_tasks_that_died_is_named_while_another_is_waited_for(tmp_path: Path, clock: Seconds) -> None:
+    now: Any = lambda: datetime.now(UTC)  # noqa: E731
+    queue, club, marks = Queue(now), Club(now), Marks(clock)
+    dies, holds = Stop(SystemExit()), Stop()
+
+    def call(request: Any) -> None:
+        if request.account_id == "ann":
+            holds()
+        else:
+            holds.wait()
+            dies()
+
+    club.on_call = call
+    queue.order("grant", "ann", "g")
+    queue.order("grant", "bob", "g")
+    with working(queue, club, tmp_path, marks):
+        until(lambda: any(name.startswith("worker-") and name.endswith(": dead") for name in marks.failing(clock.now)))
+        holds.released.set()
+    assert marks.failing(clock.now) == {}, "the loop has ended, and who keeps it says why"
+
+
+@pytest.fixture
+def timed(house: House, clock: Seconds) -> House:
+    house.health = Health(clock, lambda: datetime.fromtimestamp(clock.now, UTC))
+    house.intervals = {"poll_interval_seconds": POLL, "scan_interval_seconds": SCAN}
+    return house
+
+
+def failing(house: House) -> dict[str, str]:
+    """What is wrong with the integration, each with since when."""
+    since: dict[str, str] = house.health.report()[1]["integrations"]["one"]["since"]
+    return since
+
+
+MOMENT = datetime.fromtimestamp(1000, UTC).isoformat()
+
+
+def test_a_scan_that_stands_still_is_named(timed: House, clock: Seconds) -> None:
+    stopped = Stop()
+    timed.sources["one"] = Source(LARGE, on_page=lambda page: stopped() if page == 100 else None)
+    timed.serve("one")
+    stopped.wait()
+    clock.now += 3 * SCAN
+    assert failing(timed) == {}
+    clock.now += 1
+    assert failing(timed) == {"scans: overdue": MOMENT}
+    stopped.released.set()
+
+
+def test_a_scan_that_takes_for_ever_and_comes_further_is_well(timed: House, clock: Seconds) -> None:
+    seen: list[dict[str, str]] = []
+
+    def take_long(_: int) -> None:
+        for serving in timed.opened_for["one"]:  # of the scans and of the tasks
+            serving.on_call("s3", "ListBuckets")
+            serving.on_answer("s3", "ListBuckets")
+        clock.now += 2.9 * SCAN
+        seen.append(failing(timed))
+
+    timed.sources["one"] = Source(on_page=take_long)
+    timed.serve("one")
+    timed.next_commit("one")
+    assert (len(seen) > 3, [each for each in seen if "scans: overdue" in each]) == (True, [])
+
+
+def test_scans_that_come_further_and_fail_are_overdue_all_the_same(timed: House, clock: Seconds) -> None:
+    """Else each attempt would hide the failure of the one before."""
+    timed.is_down.add("one")
+    timed.serve("one")
+    until(lambda: timed.counted("ploy_syncs_total") != {})
+    clock.now += 3 * SCAN
+    assert failing(timed) == {}
+    clock.now += 1
+    for serving in timed.opened_for["one"]:
+        serving.on_call("s3", "ListBuckets")
+        serving.on_answer("s3", "ListBuckets")
+    assert list(failing(timed)) == ["scans: overdue: platform_unavailable"]
+
+
+@pytest.mark.parametrize("failure", [None, RuntimeError()], ids=str)
+def test_a_test_of_the_connection_that_does_not_end_is_named(
+    timed: House, clock: Seconds, failure: Exception | None
+) -> None:
+    stopped = Stop(failure)
+    timed.sources["one"] = Source(on_test=stopped)
+    timed.serve("one")
+    stopped.wait()
+    if failure is not None:
+        until(lambda: timed.counted("ploy_syncs_total") != {})
+    clock.now += 3 * SCAN + 1
+    found = failing(timed)
+    assert ("check: overdue" in found) == (failure is None)
+    assert any(name.startswith("scans: overdue") for name in found)
+    stopped.released.set()
+
+
+def test_a_blocked_integration_does_its_work_by_being_tested(timed: House, clock: Seconds) -> None:
+    blocked = ConnectionReport(
+        checks=(Check(name="who", outcome="failed", message="Anybody enters.", is_blocking=True),)
+    )
+    timed.sources["one"] = Source(report=blocked)
+    served = timed.serve("one")
+    for _ in range(5):
+        clock.now += 2 * SCAN
+        with pytest.raises(Exception, match="Nothing is read"):
+            served.wishes.ask()
+    assert failing(timed) == {}
+
+
+@pytest.mark.parametrize("loop", ["scans", "tasks"])
+def test_a_call_beyond_its_limit_is_named_with_its_loop(timed: House, clock: Seconds, loop: str) -> None:
+    stopped = Stop()
+    timed.sources["one"] = Source(on_page=lambda page: stopped() if page == 3 else None)
+    timed.serve("one")
+    until(lambda: len(timed.opened_for["one"]) == 2)
+    stopped.wait()
+    serving = timed.opened_for["one"][0 if loop == "scans" else 1]
+    # Both loops open theirs at the same time: which is whose is seen by what is reported.
+    serving.on_call("iam", "GetRole")
+    serving.on_answer("iam", "GetRole")
+    serving.on_call("iam", "ListRoles")
+    clock.now += 60
+    assert failing(timed) == {}
+    clock.now += 6
+    (found,) = failing(timed)
+    assert found in {f"{each}: call beyond its limit: iam ListRoles" for each in ("scans", "tasks")}
+    serving.on_answer("iam", "ListRoles")
+    assert failing(timed) == {}
+    stopped.released.set()
+
+
+class Stopped:
+    """A source that is stopped."""
+
+    name = "source-1"
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+
+    def read(self) -> Answer:
+        self._stop()
+        return Answer(())
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (None, "overdue"),
+        (PlatformUnavailable("Ploy is away."), "platform_unavailable"),
+        pytest.param(
+            SystemExit(),
+            "source: dead",
+            marks=pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+        ),
+    ],
+    ids=["asleep", "failing", "dead"],
+)
+def test_a_source_that_is_stopped_is_named(
+    timed: House, clock: Seconds, failure: BaseException | None, reason: str
+) -> None:
+    stopped = Stop(failure)
+    supervisor = Supervisor(Stopped(stopped), timed.outfit, Claims())
+    thread = threading.Thread(target=supervisor.run, daemon=True)
+    thread.start()
+    stopped.wait()
+    clock.now += 3 * POLL + 1
+    until(lambda: reason in timed.health.report()[1]["sources"]["source-1"]["since"])
+    is_well, report = timed.health.report()
+    assert (is_well, report["sources"]["source-1"]["since"][reason]) == (False, MOMENT)
+    stopped.released.set()
+    supervisor.stop()
+    thread.join(PATIENCE)
