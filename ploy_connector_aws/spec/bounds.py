@@ -62,7 +62,7 @@ def _require_text(value: object) -> object:
 
 
 def _require_near(value: datetime) -> datetime:
-    if not EARLIEST <= value < LATEST:
+    if not EARLIEST <= value <= LATEST:
         raise ValueError(f"must be between the years {EARLIEST.year} and {LATEST.year}")
     return value
 
@@ -77,13 +77,13 @@ _MOMENT: dict[str, Any] = {
     "type": "string",
     "format": "date-time",
     "formatMinimum": EARLIEST.isoformat(),
-    "formatExclusiveMaximum": LATEST.isoformat(),
+    "formatMaximum": LATEST.isoformat(),
 }
 
 Moment: TypeAlias = Annotated[
     AwareDatetime, BeforeValidator(_require_text), AfterValidator(_require_near), WithJsonSchema(_MOMENT)
 ]
-"""A date and time with its offset, from 2000 and before 2100."""
+"""A date and time with its offset, from the beginning of 2000 to that of 2100."""
 
 Interval: TypeAlias = Annotated[int, Field(strict=True, ge=SHORTEST_INTERVAL_SECONDS, le=LONGEST_INTERVAL_SECONDS)]
 """Seconds between two rounds of work, or the length of a lease."""

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, JsonValue, model_validator
 
 from .answers import IGNORED
-from .bounds import Interval
+from .bounds import Count, Interval
 from .frozen import Frozen
 from .wizard import Feature, Permission, Wizard
 
@@ -23,7 +23,7 @@ class Manifest(Frozen):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="Unique among installed connectors.")]
     title: str = Field(description="The name people know, e.g. 'Amazon Web Services'.")
     version: str
-    spec_version: int = Field(description="The version of the hook specification it was written for.")
+    spec_version: Count = Field(description="The version of the hook specification it was written for.")
     description: str
     hooks: tuple[str, ...] = Field(
         default=(),

@@ -33,7 +33,7 @@ class HelloRequest(Sent):
     runtime_version: str
     connector: str
     connector_version: str
-    spec_version: int
+    spec_version: Count
     capabilities: tuple[str, ...] = Field(description="The hooks that the connector implements.")
     config_fingerprint: Digest = Field(description="Changes when a setting changes; secrets are left out of it.")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import ValidationError
 
@@ -21,9 +21,8 @@ def to_task(text: str) -> wire.Task:
         return wire.Task.model_validate_json(text)
     except ValidationError:
         kept = json.loads(text)
-        latest = LATEST - timedelta(seconds=1)
         moments = {
-            name: min(max(datetime.fromisoformat(kept[name]), EARLIEST), latest) for name in ("created_at", "deadline")
+            name: min(max(datetime.fromisoformat(kept[name]), EARLIEST), LATEST) for name in ("created_at", "deadline")
         }
         seconds = min(max(kept["lease_seconds"], SHORTEST_INTERVAL_SECONDS), LONGEST_INTERVAL_SECONDS)
         return wire.Task.model_validate({**kept, **moments, "lease_seconds": seconds})
