@@ -105,28 +105,27 @@ class Poll:
         return max(0.0, (self._last + self._interval - now).total_seconds())
 
     def _fail_alone(self, task: wire.UnusableTask, asked_at: datetime) -> None:
-        """Deal with a task that cannot be understood. Where Ploy cannot be told now, it gives it out again."""
-        _log.warning("task %s: cannot be used: %s is out of its bounds", task.id or "without a usable id", task.field)
+        """Deal with a task that does not fit the contract. Where Ploy does not answer, it gives the task out again."""
+        _log.warning("task %s does not fit the contract: %s", task.id or "without a usable id", task.field)
         if task.id is None or task.lease_id is None:
-            return  # Ploy makes a manual task of it at its deadline
+            return  # no call can name it: Ploy makes a manual task of it at its deadline
         known = self._journal.task(task.id)
         if known is not None:
-            # An earlier attempt may have changed something. What Ploy said of it before stands, under the new lease,
-            # which counts as the shortest until it is extended.
+            # An earlier attempt may have changed something, so it goes on as Ploy described it before. How long the
+            # new lease lives is not known: it counts as run out until it is extended.
             again = {"lease_id": task.lease_id, "lease_seconds": SHORTEST_INTERVAL_SECONDS}
-            ends_at = asked_at + timedelta(seconds=SHORTEST_INTERVAL_SECONDS)
-            self._journal.lease(known.task.model_copy(update=again), ends_at)
+            self._journal.lease(known.task.model_copy(update=again), asked_at)
             return
         report = wire.TaskFailed(
             lease_id=task.lease_id,
             code="task_unusable",
-            message=f"The task was not begun, and nothing was changed: its field {task.field} is out of its bounds.",
+            message=f"Nothing was changed: Ploy's description of the task does not fit the contract ({task.field}).",
             fix="order it again",
         )
         try:
             self._platform.fail_task(self._integration_id, task.id, report)
         except PlatformError as error:
-            _log.warning("task %s: Ploy does not know yet that it cannot be used: %s", task.id, error)
+            _log.warning("task %s: the report was not taken: %s", task.id, error)
 
     def _renewed(self, wish: tuple[wire.LeaseRequest, datetime] | None) -> tuple[wire.LeaseRequest, datetime] | None:
         if wish is None:
