@@ -9,6 +9,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from ploy_connector_aws.spec.bounds import to_pause_seconds
+
 from .permissions import find_action
 
 THROTTLED_CODES = frozenset(
@@ -49,6 +51,9 @@ SERVER_CODES = (
 """Codes that mean trouble on AWS's side."""
 
 
+LONGEST_PAUSE_SECONDS = 300
+"""AWS's quotas refill within seconds (AWS.md section 2.1): a longer pause than this is not believed."""
+
 NAMED_BY_CODE = {
     "DBInstanceNotFound": ("DB_INSTANCE", "ResourceName"),
     "ClusterNotFoundException": ("CLUSTER", "resourceArn"),
@@ -88,8 +93,7 @@ class Answer:
     @property
     def retry_after_seconds(self) -> float | None:
         """How long AWS asks to wait; only identitystore says it in the body."""
-        seconds = self.body.get("RetryAfterSeconds")
-        return float(seconds) if seconds is not None else None
+        return to_pause_seconds(self.body.get("RetryAfterSeconds"), LONGEST_PAUSE_SECONDS)
 
     @classmethod
     def from_error(cls, error: ClientError) -> Answer:

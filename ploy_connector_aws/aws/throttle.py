@@ -13,12 +13,16 @@ from weakref import WeakValueDictionary
 from botocore.client import BaseClient
 
 from ploy_connector_aws.spec import ConfigurationError
+from ploy_connector_aws.spec.bounds import to_pause_seconds
 
-from .answers import THROTTLED_CODES
+from .answers import LONGEST_PAUSE_SECONDS, THROTTLED_CODES
 from .errors import Rejected
 
 RATE_FACTOR_VARIABLE = "PLOY_AWS_RATE_FACTOR"
 """Environment variable of the operator: multiplies all rates. 0.5 halves them; the local sandbox takes a big one."""
+
+RATE_FACTORS = (0.01, 10_000.0)
+"""The lowest and the highest rate factor. With the lowest, two calls of one quota are some seconds apart."""
 
 CALLS_PER_SECOND: dict[str, float] = {"sso-admin": 16, "identitystore": 16}
 """By service. AWS allows 20 of either (AWS.md section 2.1); a fifth stays for the customer's own automation."""
@@ -75,15 +79,20 @@ class RateBudget:
             return max(0.0, start - now)
 
     def slow_down(self, retry_after_seconds: float | None = None) -> None:
-        """Take note that AWS throttled a call: halve the rate, at most once a second, and pause if AWS says so."""
+        """Take note that AWS throttled a call: halve the rate, at most once a second, and pause if AWS says so.
+
+        Args:
+            retry_after_seconds: How long AWS asks to wait; cut down to ``LONGEST_PAUSE_SECONDS``.
+        """
+        pause = to_pause_seconds(retry_after_seconds, LONGEST_PAUSE_SECONDS)
         with self._lock:
             now = self._clock()
             # Calls that were under way together are throttled together: that is one message, not many.
             if now - self._rate_set_at >= 1:
                 self._rate = max(self._current_rate(now) / 2, self._ceiling * _LOWEST_SHARE)
                 self._rate_set_at = now
-            if retry_after_seconds is not None:
-                self._paused_until = max(self._paused_until, now + retry_after_seconds)
+            if pause is not None:
+                self._paused_until = max(self._paused_until, now + pause)
 
     @property
     def is_paused(self) -> bool:
@@ -173,15 +182,19 @@ def read_rate_factor(environment: Mapping[str, str]) -> float:
     """Read the operator's rate factor; 1 where none is set.
 
     Raises:
-        ConfigurationError: It is not a positive number.
+        ConfigurationError: It is not a number in ``RATE_FACTORS``.
     """
     text = environment.get(RATE_FACTOR_VARIABLE, "1")
     try:
         factor = float(text)
     except ValueError:
         factor = math.nan
-    if not 0 < factor < math.inf:
-        raise ConfigurationError(f"{RATE_FACTOR_VARIABLE} must be a positive number.", field=RATE_FACTOR_VARIABLE)
+    lowest, highest = RATE_FACTORS
+    if not lowest <= factor <= highest:
+        raise ConfigurationError(
+            f"{RATE_FACTOR_VARIABLE} must be a positive number, from {lowest:g} to {highest:g}.",
+            field=RATE_FACTOR_VARIABLE,
+        )
     return factor
 
 

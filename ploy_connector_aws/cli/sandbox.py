@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ploy_connector_aws.sandbox.world import LocalWorld
 
 
-_POLL_SECONDS = 2
+_POLL_SECONDS = 5
 _FIRST_SYNC_SECONDS = 60
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from ploy_connector_aws.deadlines import time_limit
 from ploy_connector_aws.spec import Manifest
+from ploy_connector_aws.spec.bounds import field_of
 from ploy_connector_aws.spec.errors import ConfigurationError
 
 from . import wire
@@ -116,7 +117,7 @@ class PlatformClient:
 
     def put_manifest(self, manifest: Manifest) -> wire.ConnectorKnown:
         """Say which connector this runtime has, so that it can be set up."""
-        path = f"/connectors/{quote(manifest.name, safe='')}"
+        path = f"/connectors/{_quoted(manifest.name)}"
         return self._call("put_manifest", "PUT", path, wire.ConnectorKnown, manifest)
 
     def report_check(self, integration_id: str, progress: wire.CheckProgress) -> wire.CheckStatus:
@@ -272,9 +273,9 @@ class PlatformClient:
     def _answer(self, call: str, request: httpx.Request, answer: type[_Answer], limit: float) -> _Answer:
         try:
             return answer.model_validate_json(self._send(call, request, limit))
-        except ValidationError:
+        except ValidationError as error:
             raise PlatformUnavailable(
-                f"Ploy's answer to {_named(request)} does not fit the contract.",
+                f"Ploy's answer to {_named(request)} does not fit the contract: {field_of(error)}.",
                 fix="check platform.url: something else may be answering there",
             ) from None
 
@@ -315,12 +316,17 @@ class PlatformClient:
 
 
 def _of(integration_id: str, sync_id: str | None = None) -> str:
-    path = f"/integrations/{quote(integration_id, safe='')}"
-    return path if sync_id is None else f"{path}/syncs/{quote(sync_id, safe='')}"
+    path = f"/integrations/{_quoted(integration_id)}"
+    return path if sync_id is None else f"{path}/syncs/{_quoted(sync_id)}"
 
 
 def _task(integration_id: str, task_id: str) -> str:
-    return f"{_of(integration_id)}/tasks/{quote(task_id, safe='')}"
+    return f"{_of(integration_id)}/tasks/{_quoted(task_id)}"
+
+
+def _quoted(name: str) -> str:
+    """Quote a part of a path. Parts of dots only would lead to another path, so their dots are quoted, too."""
+    return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")
 
 
 def _named(request: httpx.Request) -> str:

@@ -11,10 +11,11 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from ploy_connector_aws.spec import Manifest
+from ploy_connector_aws.spec.bounds import LONGEST_PAUSE_SECONDS, OutsideId
 from ploy_connector_aws.spec.records import RECORD_MODELS
 
 from . import wire
@@ -200,8 +201,13 @@ CALLS = (
 """Every call. The local Ploy has exactly these routes."""
 
 _LINES = (wire.RecordLine, wire.TombstoneLine, wire.ScopeLine)
-_PARAMETERS = {"number": {"type": "integer", "minimum": 1}}
 _TEXT = {"type": "string"}
+_PAUSE = f"Seconds, or a date; a runtime waits for {LONGEST_PAUSE_SECONDS} seconds at the most."
+_ID = TypeAdapter(OutsideId).json_schema()
+_PARAMETERS = {
+    "number": TypeAdapter(wire.BatchNumber).json_schema(),
+    **dict.fromkeys(("integration_id", "sync_id", "task_id"), _ID),
+}
 
 
 class _Dumper(yaml.SafeDumper):
@@ -288,7 +294,7 @@ def _refusal(codes: list[str]) -> dict[str, Any]:
         "content": _content(wire.PROBLEM_JSON, wire.Problem),
     }
     if {"sync_taken", "unavailable"} & set(codes):
-        answer["headers"] = {"Retry-After": {"schema": _TEXT, "description": "Seconds, or a date."}}
+        answer["headers"] = {"Retry-After": {"schema": _TEXT, "description": _PAUSE}}
     return answer
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from ploy_connector_aws.spec.bounds import to_pause_seconds
+
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """Answers that say nothing about the request itself. Every call of the contract can be made again without harm."""
 
@@ -40,14 +42,17 @@ class RetryPolicy:
         return None if attempts >= self.max_attempts or elapsed + wait > self.max_seconds else wait
 
     def from_retry_after(self, header: str | None) -> float | None:
-        """Read the header Retry-After, in seconds or as a date; None where there is none that can be read."""
+        """Read the header Retry-After, in seconds or as a date; None where there is none that can be read.
+
+        Ploy gets a pause of an hour at the most: a runtime that waits for longer is deaf to all that is asked of it.
+        """
         if header is None:
             return None
         if header.strip().isdecimal():
-            return float(header.strip()[:9])
+            return to_pause_seconds(int(header.strip()[:9]))
         try:
             date = parsedate_to_datetime(header)
-        except ValueError:
+        except (ValueError, TypeError, OverflowError):  # the last of an offset such as +99999999999999
             return None
         # A date without a zone is read as UTC (RFC 9110 knows GMT only).
-        return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - self.now()).total_seconds())
+        return to_pause_seconds(max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - self.now()).total_seconds()))

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 from ploy_connector_aws.spec import ConfigurationError
+from ploy_connector_aws.spec.bounds import OutsideId
 from ploy_connector_aws.spec.frozen import Frozen
 
 DEFAULT_URL = "https://api.joinploy.com"
@@ -22,7 +23,7 @@ _STATE_HOME = Path("~/.local/state/ploy-connector")
 class IntegrationSettings(Frozen):
     """Which integration this is."""
 
-    id: str = Field(default="local", pattern=r"^[A-Za-z0-9._-]{1,128}$", description="The integration's id at Ploy.")
+    id: OutsideId = Field(default="local", description="The integration's id at Ploy.")
     connector: str = Field(default="aws", description="The connector's name.")
 
     @field_validator("id")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
+from ploy_connector_aws.spec.bounds import is_id
 from ploy_connector_aws.spec.pages import Failure, Page, ScopeEnding
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
@@ -111,9 +112,9 @@ class Run:
 
     @property
     def sync_id(self) -> str | None:
-        """The platform's id of the sync by which the run was handed over."""
+        """The platform's id of the sync by which the run was handed over; None for one that no URL can hold."""
         value: str | None = self._fact("sync_id")
-        return value
+        return value if is_id(value) else None
 
     @property
     def generation(self) -> int | None:

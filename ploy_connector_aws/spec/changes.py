@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import AwareDatetime, Field, model_validator
 
+from .bounds import Moment
 from .frozen import Frozen
 from .pages import Scope
 from .records import Attributes, Entitlement, Grant, Id
@@ -61,7 +62,7 @@ class AccessChange(Frozen):
     """What a grant or a revoke did. The first two outcomes require that it was read back."""
 
     outcome: Literal["applied", "already_in_effect", "previewed"]
-    verified_at: AwareDatetime | None = Field(
+    verified_at: Moment | None = Field(
         default=None, description="When it was read back; needed with every outcome but 'previewed'."
     )
     scope: Scope | None = Field(
@@ -91,11 +92,11 @@ class AccessChange(Frozen):
     remaining_paths_complete: bool = Field(
         default=False, description="False means that more may exist: an empty list is then unknown, not none."
     )
-    as_of: AwareDatetime | None = Field(
+    as_of: Moment | None = Field(
         default=None,
         description="From when the knowledge is that the remaining paths are all; each of them was read again since.",
     )
-    sessions_end_by: AwareDatetime | None = Field(
+    sessions_end_by: Moment | None = Field(
         default=None,
         description="Until when, at the latest, sessions issued before it was read back may live; None means unknown.",
     )

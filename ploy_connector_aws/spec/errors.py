@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from .bounds import to_pause_seconds
+
 
 class ConnectorError(Exception):
     """Any error of the spec. Raise one of the subclasses.
@@ -61,7 +63,7 @@ class PermissionMissing(ConnectorError):
 
 
 class TemporaryError(ConnectorError):
-    """It may work later; ``retry_after_seconds`` where the source said when.
+    """It may work later; ``retry_after_seconds`` where the source said when: an hour at the most.
 
     Out of ``grant`` or ``revoke`` it means that nobody knows whether the change took effect, unless
     ``changed_nothing`` says that it was not even asked for.
@@ -79,7 +81,7 @@ class TemporaryError(ConnectorError):
         request_id: str | None = None,
     ) -> None:
         super().__init__(message, fix=fix, request_id=request_id)
-        self.retry_after_seconds = retry_after_seconds
+        self.retry_after_seconds = to_pause_seconds(retry_after_seconds)
         self.changed_nothing = changed_nothing
 
 

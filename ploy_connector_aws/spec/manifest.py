@@ -9,6 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, JsonValue, model_validator
 
 from .answers import IGNORED
+from .bounds import Count, Interval
 from .frozen import Frozen
 from .wizard import Feature, Permission, Wizard
 
@@ -22,18 +23,16 @@ class Manifest(Frozen):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="Unique among installed connectors.")]
     title: str = Field(description="The name people know, e.g. 'Amazon Web Services'.")
     version: str
-    spec_version: int = Field(description="The version of the hook specification it was written for.")
+    spec_version: Count = Field(description="The version of the hook specification it was written for.")
     description: str
     hooks: tuple[str, ...] = Field(
         default=(),
         description="The hooks that it implements. The host that finds the connector fills them in, from the code.",
     )
-    scan_interval_seconds: Annotated[int, Field(ge=60)] = Field(
+    scan_interval_seconds: Annotated[Interval, Field(ge=60)] = Field(
         default=900, description="How often a host should read everything."
     )
-    poll_interval_seconds: Annotated[int, Field(ge=1)] = Field(
-        default=10, description="How often a host should ask for tasks."
-    )
+    poll_interval_seconds: Interval = Field(default=10, description="How often a host should ask for tasks.")
     config_schema: dict[str, JsonValue] = Field(
         description='JSON Schema of the settings; secrets carry "writeOnly": true. A "pattern" may go with '
         '"x-pattern-says", what it asks for as the rest of a sentence that begins with the title ("must be a word"), '

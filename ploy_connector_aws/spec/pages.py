@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AwareDatetime, Field, SerializeAsAny, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
+from .bounds import Moment
 from .errors import ConnectorError, PermissionMissing
 from .frozen import Frozen
 from .records import Account, Entitlement, Grant, RecordKey, Resource
@@ -76,7 +77,7 @@ class Page(Frozen):
         description="Which directory, tenant or instance a scope was read from, where it could be exchanged for "
         "another behind the same settings. Once committed, another or none fails the scope and all below it.",
     )
-    began_at: AwareDatetime | None = Field(
+    began_at: Moment | None = Field(
         default=None,
         description="When the reading of this scope began, where that was later than the reading of the whole. A grant "
         "or revoke that was verified after it goes before what the scope says; one from before it does not.",

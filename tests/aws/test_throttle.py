@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
+from typing import Any
 
 import botocore.session
 import pytest
+from botocore.exceptions import ClientError
 
+from ploy_connector_aws.aws.answers import Call
+from ploy_connector_aws.aws.errors import to_connector_error
 from ploy_connector_aws.aws.throttle import RateBudget, Throttle, read_rate_factor
-from ploy_connector_aws.spec import ConfigurationError
+from ploy_connector_aws.spec import ConfigurationError, TemporaryError
 
 
 class Clock:
@@ -105,7 +110,75 @@ def test_who_already_waits_for_a_turn_keeps_a_pause_that_begins_meanwhile() -> N
     assert waited == pytest.approx([1 / 16, 30])
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "fast", "nan", "inf", ""])
+STRANGE: tuple[Any, ...] = (-1, -math.inf, math.nan, "7", "x" * 10_000, "", [], {}, True, None)
+HINTS: list[tuple[Any, float | None]] = [
+    (0, 0),
+    (7, 7),
+    (300, 300),
+    (301, 300),
+    *((huge, 300) for huge in (10**9, 10**10, 2**63, 10**400, 1e308, math.inf)),
+    *((strange, None) for strange in STRANGE),
+]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "hint", "seconds"),
+    [
+        *(("identitystore", "ListUsers", *hint) for hint in HINTS),
+        ("sso-admin", "ListPermissionSets", 10**9, 300),
+        ("iam", "ListRoles", 10**9, 300),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_no_pause_that_aws_asks_for_is_longer_than_five_minutes(
+    service: str, operation: str, hint: Any, seconds: float | None
+) -> None:
+    """The answer reaches the budget as every answer does: through the events of botocore's client."""
+    waited: list[float] = []
+
+    def wait(pause: float) -> bool:
+        waited.append(pause)
+        standing.now += pause
+        return False
+
+    standing = Clock()
+    throttle = Throttle("777788889999", {}, wait)
+    session = botocore.session.Session()
+    session.set_credentials("AKIAEXAMPLE", "secret")
+    client = session.create_client(service, region_name="eu-west-1")
+    throttle._budget(service, client.meta.region_name, operation)._clock = standing
+    throttle.attach(client)
+    answer = {"Error": {"Code": "ThrottlingException"}, "RetryAfterSeconds": hint}
+    name = f"response-received.{service}.{operation}"
+    client.meta.events.emit(name, parsed_response=answer)
+    client.meta.events.emit(f"before-sign.{service}.{operation}", operation_name=operation)
+
+    assert sum(waited) == pytest.approx(seconds or 0)
+    error = to_connector_error(ClientError(answer, operation), Call(service, operation, {}))
+    assert isinstance(error, TemporaryError)
+    assert error.retry_after_seconds == seconds
+
+
+def test_pauses_asked_for_one_after_the_other_do_not_add_up(clock: Clock) -> None:
+    budget = RateBudget(16, clock)
+    for _ in range(100):
+        budget.slow_down(10**9)
+    assert budget.reserve() <= 300
+
+
+@pytest.mark.parametrize("text", ["0.01", "1", "10000"])
+def test_a_rate_factor_within_bounds_leaves_every_wait_within_minutes(text: str, clock: Clock) -> None:
+    budget = RateBudget(8 * read_rate_factor({"PLOY_AWS_RATE_FACTOR": text}), clock)
+    for _ in range(20):
+        clock.now += 1
+        budget.slow_down()
+    budget.reserve()
+    assert budget.reserve() < 600
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "-1", "fast", "nan", "inf", "", "1e-308", "0.009", "10001", "1e308", "1" + "0" * 5000, "x" * 10_000]
+)
 def test_a_rate_factor_that_is_no_positive_number_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         read_rate_factor({"PLOY_AWS_RATE_FACTOR": text})

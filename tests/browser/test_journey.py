@@ -29,7 +29,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorld]:
         for name, value in {**made.environment, "PLOY_AWS_RATE_FACTOR": "1000"}.items():
             patch.setenv(name, value)
         made.ploy.notices.put_manifest(made.customer_id, find_connectors()["aws"].manifest)
-        made.ploy.set_intervals(made.integration.id, poll_interval_seconds=1)
+        made.ploy.set_intervals(made.integration.id, poll_interval_seconds=5)
         settings = read_settings(made.config_file, {}).model_copy(update={"integration": IntegrationSettings()})
         with Service([settings], health_port=0):
             yield made

@@ -141,7 +141,7 @@ def test_every_call_is_made_again_when_its_answer_was_lost(
         ),
         "open_sync": (
             ("i1", wire.OpenSync(run_id="r1", opener="o", reading_started_at=reading)),
-            *("POST", "/integrations/i1/syncs", {"id": "s1", "lease_seconds": 1}),
+            *("POST", "/integrations/i1/syncs", {"id": "s1", "lease_seconds": 60}),
         ),
         "put_batch": (
             ("i1", "s1", 1, wire.pack([b"{}"])),
@@ -158,7 +158,7 @@ def test_every_call_is_made_again_when_its_answer_was_lost(
         "lease_tasks": (("i1", WISH), "POST", "/integrations/i1/tasks/lease", {}),
         "extend_lease": (
             ("i1", "t1", wire.LeaseExtension(lease_id="l1")),
-            *("POST", "/integrations/i1/tasks/t1/extend", {"lease_seconds": 1}),
+            *("POST", "/integrations/i1/tasks/t1/extend", {"lease_seconds": 60}),
         ),
         "complete_task": (
             ("i1", "t1", DONE),
@@ -307,7 +307,7 @@ def test_asking_for_tasks_waits_longer_than_the_platform_does(
 
 
 @respx.mock
-def test_what_is_leased_is_read_and_what_cannot_be_a_task_is_outside_the_contract(client: PlatformClient) -> None:
+def test_what_is_leased_is_read_and_what_cannot_be_a_task_is_set_apart(client: PlatformClient) -> None:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     task = {"id": "t1", "kind": "grant", "created_at": moment.isoformat(), "deadline": moment.isoformat()}
     lease: dict[str, Any] = {"lease_id": "l1", "lease_seconds": 9}
@@ -326,8 +326,9 @@ def test_what_is_leased_is_read_and_what_cannot_be_a_task_is_outside_the_contrac
         ),
         flags=wire.Flags(read_only=True),
     )
-    with pytest.raises(PlatformUnavailable, match="does not fit the contract"):
-        client.lease_tasks("i1", WISH)
+    assert client.lease_tasks("i1", WISH) == wire.LeaseAnswer(
+        unusable=(wire.UnusableTask(id="t1", lease_id="l1", field="the whole"),), flags=wire.Flags(read_only=True)
+    )
 
 
 @respx.mock

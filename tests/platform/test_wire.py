@@ -52,7 +52,7 @@ def test_an_answer_may_have_fields_that_this_version_does_not_know_and_a_questio
         )
 
 
-TASK = {"id": "t", "created_at": NOW, "deadline": NOW, "lease_id": "l", "lease_seconds": 1}
+TASK = {"id": "t", "created_at": NOW, "deadline": NOW, "lease_id": "l", "lease_seconds": 60}
 PAIR = {"account_id": "u", "entitlement_id": "g"}
 
 

@@ -66,7 +66,7 @@ class Rush:
     def begin(cls, site: Site) -> Rush:
         ploy, integration_id = site.world.ploy, site.integration_id
         ploy.change_settings(integration_id, {"scopes": [IDENTITY_CENTER]})
-        ploy.set_intervals(integration_id, poll_interval_seconds=1)
+        ploy.set_intervals(integration_id, poll_interval_seconds=5)
         site.seeded.add_group(Group("others"))
         store = site.seeded.instance.store
         register = store.group_memberships = Register(store.group_memberships)  # type: ignore[arg-type]

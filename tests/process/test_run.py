@@ -98,7 +98,7 @@ def secrets_of(site: Site) -> set[str]:
 def test_it_scans_polls_obeys_and_stops(site: Site) -> None:
     """One life of a service: every change on the integrations page is seen at the next poll, and no secret is shown."""
     ploy, integration = site.world.ploy, site.integration_id
-    ploy.set_intervals(integration, poll_interval_seconds=1)
+    ploy.set_intervals(integration, poll_interval_seconds=5)
     with running(site, options=["--debug"]) as service:
         scanned = service.see_scan(integration)
         assert (scanned["connector"], scanned["level"], scanned["generation"]) == ("aws", "info", 1)

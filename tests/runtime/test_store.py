@@ -54,7 +54,7 @@ def hold(store: Store, run_id: str) -> Run:
     run = store.begin(run_id, datetime.now(UTC))
     run.add_page(USERS)
     finish(store, run)
-    store.mark(run, "pushing", sync_id=f"sync of {run_id}")
+    store.mark(run, "pushing", sync_id=f"sync-of-{run_id}")
     store.mark(run, "held")
     return run
 
@@ -67,7 +67,7 @@ def test_a_held_run_is_pending_while_the_next_is_read(store: Store) -> None:
     assert (pending.run_id, pending.state, pending.sync_id, store.baseline) == (
         run.run_id,
         "held",
-        "sync of first",
+        "sync-of-first",
         None,
     )
 
@@ -82,7 +82,7 @@ def test_a_committed_run_drops_what_was_held_before_and_leaves_what_came_after(s
     hold(store, "first")
     middle = hold(store, "second")
     later = store.begin("third", datetime.now(UTC))
-    store.mark(later, "pushing", sync_id="sync of third")
+    store.mark(later, "pushing", sync_id="sync-of-third")
     store.mark(middle, "committed", generation=1)
     assert [pending.run_id for pending in store.pending_runs()] == ["third"]
     assert store.baseline is not None

@@ -14,7 +14,19 @@ from .integrations import Flags, HelloAnswer, HelloRequest, Integration, Integra
 from .introductions import CheckProgress, CheckStatus, ConnectorKnown
 from .lines import LINE, AnyLine, RecordLine, ScopeLine, TombstoneLine, pack, to_ndjson
 from .problems import PROBLEMS, LineProblem, Problem, ProblemKind
-from .syncs import BatchAnswer, Commit, CommitAnswer, Hold, OpenedSync, OpenSync, Outcome, StagedBatch, SyncStatus
+from .syncs import (
+    MOST_BATCHES,
+    BatchAnswer,
+    BatchNumber,
+    Commit,
+    CommitAnswer,
+    Hold,
+    OpenedSync,
+    OpenSync,
+    Outcome,
+    StagedBatch,
+    SyncStatus,
+)
 from .tasks import (
     LONGEST_POLL_SECONDS,
     LeaseAnswer,
@@ -27,17 +39,20 @@ from .tasks import (
     TaskFailed,
     TaskKind,
     TaskStatus,
+    UnusableTask,
 )
 
 __all__ = [
     "API_PREFIX",
     "LINE",
     "LONGEST_POLL_SECONDS",
+    "MOST_BATCHES",
     "NDJSON",
     "PROBLEMS",
     "PROBLEM_JSON",
     "AnyLine",
     "BatchAnswer",
+    "BatchNumber",
     "CheckProgress",
     "CheckStatus",
     "Commit",
@@ -74,6 +89,7 @@ __all__ = [
     "TaskKind",
     "TaskStatus",
     "TombstoneLine",
+    "UnusableTask",
     "digest_of",
     "digest_of_batches",
     "from_content_digest",

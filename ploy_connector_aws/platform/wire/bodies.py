@@ -6,11 +6,12 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ploy_connector_aws.spec.bounds import Count
 from ploy_connector_aws.spec.records import RecordType
 
 API_PREFIX = "/connector/v1"
 
-Counts: TypeAlias = dict[RecordType, Annotated[int, Field(ge=0)]]
+Counts: TypeAlias = dict[RecordType, Count]
 """How many records of each type; a type that is left out has none."""
 
 Mode: TypeAlias = Literal["full", "delta"]

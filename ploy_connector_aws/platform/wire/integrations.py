@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue
 
+from ploy_connector_aws.spec.bounds import Count, Interval
+
 from .bodies import Answered, Digest, Sent
 
 
@@ -16,7 +18,7 @@ class Integration(Answered):
     organisation: str
     connector: str = Field(description="The name in the connector's manifest.")
     settings: dict[str, JsonValue] = Field(repr=False)
-    revision: int | None = Field(default=None, description="Of the settings: another one whenever they have changed.")
+    revision: Count | None = Field(default=None, description="Of the settings: another one whenever they have changed.")
 
 
 class Integrations(Answered):
@@ -31,7 +33,7 @@ class HelloRequest(Sent):
     runtime_version: str
     connector: str
     connector_version: str
-    spec_version: int
+    spec_version: Count
     capabilities: tuple[str, ...] = Field(description="The hooks that the connector implements.")
     config_fingerprint: Digest = Field(description="Changes when a setting changes; secrets are left out of it.")
 
@@ -39,8 +41,10 @@ class HelloRequest(Sent):
 class Limits(Answered):
     """How much one batch may hold."""
 
-    max_batch_lines: Annotated[int, Field(ge=1)] = 2000
-    max_batch_bytes: Annotated[int, Field(ge=1024, description="Before compression, line ends included.")] = 1_000_000
+    max_batch_lines: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 2000
+    max_batch_bytes: Annotated[
+        int, Field(strict=True, ge=1024, le=2**31, description="Before compression, line ends included.")
+    ] = 1_000_000
 
 
 class Flags(Answered):
@@ -55,7 +59,7 @@ class HelloAnswer(Answered):
     """What the platform allows and expects."""
 
     limits: Limits = Limits()
-    scan_interval_seconds: Annotated[int, Field(ge=1)] = 900
-    poll_interval_seconds: Annotated[int, Field(ge=1)] = 10
+    scan_interval_seconds: Interval = 900
+    poll_interval_seconds: Interval = 10
     flags: Flags = Flags()
-    generation: int = Field(default=0, description="The newest committed generation; 0 before the first.")
+    generation: Count = Field(default=0, description="The newest committed generation; 0 before the first.")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from ploy_connector_aws.spec.bounds import Count, OutsideId
 from ploy_connector_aws.spec.reports import ConnectionReport
 
 from .bodies import Answered, Sent
@@ -21,12 +22,15 @@ class ConnectorKnown(Answered):
 class CheckProgress(Sent):
     """A connection test, as far as it is. Sent again, or overtaken by a later one, it changes nothing."""
 
-    check_id: Annotated[str, Field(min_length=1, max_length=128, description="The same for all that is sent of it.")]
-    number: Annotated[int, Field(ge=1, le=1_000_000, description="Grows with each that is sent of this check.")]
+    # Longer than the id of a task: a runtime names the test that a task asks for after it and the attempt.
+    check_id: Annotated[str, Field(min_length=1, max_length=160, description="The same for all that is sent of it.")]
+    number: Annotated[
+        int, Field(strict=True, ge=1, le=1_000_000, description="Grows with each that is sent of this check.")
+    ]
     is_final: bool = Field(default=False, description="No more checks come.")
     report: ConnectionReport = Field(description="All checks so far.")
-    task_id: str | None = Field(default=None, description="The task that asked for it, where one did.")
-    settings_revision: int | None = Field(
+    task_id: OutsideId | None = Field(default=None, description="The task that asked for it, where one did.")
+    settings_revision: Count | None = Field(
         default=None, description="Of the settings that were tested; null where they are not the platform's."
     )
 
@@ -35,5 +39,5 @@ class CheckStatus(Answered):
     """Where a connection test stands."""
 
     check_id: str
-    number: int = Field(description="The latest that has arrived.")
+    number: Count = Field(description="The latest that has arrived.")
     is_final: bool

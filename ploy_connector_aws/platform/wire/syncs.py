@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
+
+from ploy_connector_aws.spec.bounds import Count, Interval, Moment, OutsideId
 
 from .bodies import Answered, Counts, Digest, Mode, Sent
+
+MOST_BATCHES = 1_000_000
+
+BatchNumber: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=MOST_BATCHES)]
+"""The place of a batch in its sync, from 1."""
 
 
 class Hold(Sent):
@@ -22,25 +29,23 @@ class Outcome(Sent):
     changed: Counts = {}
     removed: Counts = {}
     retained_unproven: Counts = Field(default={}, description="Kept because their scopes were not read completely.")
-    unproven_scopes: Annotated[int, Field(ge=0)] = 0
+    unproven_scopes: Count = 0
 
 
 class Commit(Sent):
     """Make everything that was staged visible at once."""
 
-    batches: Annotated[int, Field(ge=0, le=1_000_000)]
+    batches: Annotated[int, Field(strict=True, ge=0, le=MOST_BATCHES)]
     digest: Digest = Field(description="SHA-256 over the batches' digests, in order, each as hexadecimal text.")
     records: Counts = Field(description="How many different records were sent, by type.")
-    scopes: Annotated[int, Field(ge=0)] = Field(
-        description="How many scopes were announced: sent or, in a delta, sent or as they were."
-    )
+    scopes: Count = Field(description="How many scopes were announced: sent or, in a delta, sent or as they were.")
     expected: Outcome | None = Field(
         default=None,
         description="What the runtime found in its own comparison. Where the platform finds something else, it refuses:"
         " the two do not hold the same base. Needed with a delta.",
     )
     hold: Hold | None = None
-    settled: dict[str, AwareDatetime] = Field(
+    settled: dict[str, Moment] = Field(
         default={},
         description="When each of the tasks was verified whose change this run has seen: the scope was read "
         "completely, beginning after it. "
@@ -52,12 +57,12 @@ class CommitAnswer(Answered):
     """What a commit did, or would do once a person approves it."""
 
     status: Literal["committed", "held_for_review"]
-    generation: int | None = Field(description="The generation it became; None while held.")
+    generation: Count | None = Field(description="The generation it became; None while held.")
     added: Counts = {}
     changed: Counts = {}
     removed: Counts = {}
     retained_unproven: Counts = Field(default={}, description="Kept because their scopes were not read completely.")
-    unproven_scopes: int = 0
+    unproven_scopes: Count = 0
     hold_reasons: tuple[str, ...] = ()
 
 
@@ -81,13 +86,13 @@ class OpenSync(Sent):
         ),
     ]
     mode: Mode = "full"
-    base_generation: Annotated[int, Field(ge=1)] | None = Field(
+    base_generation: Annotated[Count, Field(ge=1)] | None = Field(
         default=None, description="With a delta: what it is against. Refused where it is not the newest one."
     )
     base_run_id: str | None = Field(
         default=None, description="With a delta: the run that became that generation. Refused where another one did."
     )
-    reading_started_at: AwareDatetime
+    reading_started_at: Moment
     commit: Commit | None = Field(
         default=None, description="Commits at once: for a run that has nothing to stage, with no batches."
     )
@@ -102,30 +107,32 @@ class OpenSync(Sent):
 class StagedBatch(Answered):
     """A batch that has arrived."""
 
-    number: int
+    number: BatchNumber
     digest: Digest
 
 
 class OpenedSync(Answered):
     """A staging area that nobody sees until it is committed."""
 
-    id: str
+    id: OutsideId
     batches: tuple[StagedBatch, ...] = Field(default=(), description="Those that have arrived, where it was open.")
     answer: CommitAnswer | None = Field(default=None, description="Where it is committed or held by now.")
-    lease_seconds: int = Field(description="It is given up when nothing arrives for so long; each batch renews it.")
+    lease_seconds: Interval = Field(
+        description="It is given up when nothing arrives for so long; each batch renews it."
+    )
 
 
 class BatchAnswer(Answered):
     """A batch is staged."""
 
-    number: int
-    lines: int = Field(description="How many lines were staged: all of them, or the batch is refused.")
+    number: BatchNumber
+    lines: Count = Field(description="How many lines were staged: all of them, or the batch is refused.")
 
 
 class SyncStatus(Answered):
     """Where a sync stands."""
 
-    id: str
+    id: OutsideId
     run_id: str
     state: Literal["open", "held", "committed", "rejected", "replaced", "aborted"]
     batches: tuple[StagedBatch, ...]

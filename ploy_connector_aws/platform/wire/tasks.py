@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, ValidationError, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
+from ploy_connector_aws.spec.bounds import Count, Interval, Moment, OutsideId, field_of, is_id
 from ploy_connector_aws.spec.changes import AccessChange
 from ploy_connector_aws.spec.records import Id
 from ploy_connector_aws.spec.reports import ConnectionReport
@@ -23,18 +26,16 @@ LONGEST_POLL_SECONDS = 60
 class Task(Answered):
     """Something that the platform wants done, under a lease: whoever has the newest lease may do and report it."""
 
-    id: str
+    id: OutsideId
     kind: TaskKind
     preview: bool = Field(default=False, description="Say what would happen and change nothing.")
     account_id: Id | None = Field(default=None, description="With a grant or a revoke.")
     entitlement_id: Id | None = Field(default=None, description="With a grant or a revoke.")
     reason: str | None = None
-    created_at: AwareDatetime
-    deadline: AwareDatetime = Field(
-        description="What is not reported by then, and is under no lease, becomes a manual task."
-    )
+    created_at: Moment
+    deadline: Moment = Field(description="What is not reported by then, and is under no lease, becomes a manual task.")
     lease_id: str
-    lease_seconds: Annotated[int, Field(ge=1, description="It ends so long after the answer, unless extended.")]
+    lease_seconds: Interval = Field(description="It ends so long after the answer, unless extended.")
 
     @model_validator(mode="after")
     def _names_its_pair(self) -> Task:
@@ -63,20 +64,60 @@ class LeaseRequest(Sent):
         ),
     ]
     holder: Annotated[str, Field(min_length=1, max_length=128, description="Stable for one runtime's state.")]
-    most: Annotated[int, Field(ge=0, le=100, description="How many tasks at the most; 0 asks for the flags only.")]
-    wait_seconds: Annotated[int, Field(ge=0, le=LONGEST_POLL_SECONDS)] = 0
-    settings_revision: int | None = Field(
+    most: Annotated[
+        int, Field(strict=True, ge=0, le=100, description="How many tasks at the most; 0 asks for the flags only.")
+    ]
+    wait_seconds: Annotated[int, Field(strict=True, ge=0, le=LONGEST_POLL_SECONDS)] = 0
+    settings_revision: Count | None = Field(
         default=None, description="Of the settings that the runtime works with; null where they are not the platform's."
     )
+
+
+class UnusableTask(Answered):
+    """A task of an answer that does not fit the contract. It fails alone; the others of the answer are worked on."""
+
+    id: str | None
+    """None where it is not a usable id."""
+    lease_id: str | None
+    field: str
+    """The name of the first field that does not fit."""
+
+    @classmethod
+    def of(cls, task: object, error: ValidationError) -> UnusableTask:
+        """Describe a task that ``Task`` refused."""
+        given = task if isinstance(task, Mapping) else {}
+        id_, lease_id = given.get("id"), given.get("lease_id")
+        return cls(
+            id=id_ if is_id(id_) else None,
+            lease_id=lease_id if isinstance(lease_id, str) else None,
+            field=field_of(error),
+        )
 
 
 class LeaseAnswer(Answered):
     """The tasks, and what the platform wants of the runtime now."""
 
     tasks: tuple[Task, ...] = ()
+    unusable: SkipJsonSchema[tuple[UnusableTask, ...]] = Field(default=(), exclude=True)
+    """The reader's own: what it could not make a task of."""
     flags: Flags = Flags()
-    scan_interval_seconds: Annotated[int, Field(ge=1)] = 900
-    poll_interval_seconds: Annotated[int, Field(ge=1)] = 10
+    scan_interval_seconds: Interval = 900
+    poll_interval_seconds: Interval = 10
+
+    @model_validator(mode="before")
+    @classmethod
+    def _set_unusable_tasks_apart(cls, answer: Any) -> Any:
+        # One task that cannot be understood must not keep the runtime from all others.
+        if not isinstance(answer, Mapping) or not isinstance(answer.get("tasks"), list | tuple):
+            return answer
+        tasks: list[Task] = []
+        unusable: list[UnusableTask] = []
+        for task in answer["tasks"]:
+            try:
+                tasks.append(Task.model_validate(task))
+            except ValidationError as error:
+                unusable.append(UnusableTask.of(task, error))
+        return {**answer, "tasks": tuple(tasks), "unusable": tuple(unusable)}
 
 
 class LeaseExtension(Sent):
@@ -92,7 +133,7 @@ class LeaseExtension(Sent):
 class LeaseExtended(Answered):
     """The lease goes on."""
 
-    lease_seconds: Annotated[int, Field(ge=1)]
+    lease_seconds: Interval
     flags: Flags = Flags()
 
 
@@ -101,7 +142,7 @@ class SyncSummary(Sent):
 
     status: Literal["committed", "held_for_review", "paused", "waiting", "previewed"]
     run_id: str | None = Field(default=None, description="The run that was handed over, where one was.")
-    generation: int | None = None
+    generation: Count | None = None
     outcome: Outcome = Outcome()
 
 
@@ -137,5 +178,5 @@ class TaskFailed(Sent):
 class TaskStatus(Answered):
     """Where a task stands after a report."""
 
-    id: str
+    id: OutsideId
     state: Literal["queued", "leased", "done", "manual"]

@@ -56,8 +56,3 @@ def sentence_of(error: Exception) -> str:
         return f"Something failed that should not ({type(error).__name__})."
     fix = getattr(error, "fix", None)
     return f"{error} Fix: {fix}" if fix else str(error)
-
-
-def retry_after_of(error: Exception) -> float:
-    """How many seconds the other side asked to wait; 0 where it did not say. More than an hour is not believed."""
-    return min(getattr(error, "retry_after_seconds", None) or 0, 3600)

@@ -23,10 +23,11 @@ from ploy_connector_aws.runtime.state_file import explained
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.sync import Sync, SyncResult
 from ploy_connector_aws.runtime.tasks.journal import Journal
+from ploy_connector_aws.runtime.tasks.waits import retry_after_of
 from ploy_connector_aws.spec import AuthenticationError, TemporaryError
 
 from .checking import DailyCheck
-from .failures import PASSING, UNEXPECTED, Interrupted, code_of, retry_after_of, sentence_of
+from .failures import PASSING, UNEXPECTED, Interrupted, code_of, sentence_of
 from .health import Vitals
 from .metrics import IntegrationMetrics
 from .pace import next_scan

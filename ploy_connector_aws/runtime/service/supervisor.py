@@ -9,8 +9,9 @@ import threading
 from ploy_connector_aws.platform.wire import HelloAnswer
 from ploy_connector_aws.runtime.lock import LockTaken
 from ploy_connector_aws.runtime.marks import Marks
+from ploy_connector_aws.runtime.tasks.waits import retry_after_of
 
-from .failures import code_of, retry_after_of, sentence_of
+from .failures import code_of, sentence_of
 from .health import SourceVitals
 from .served import Outfit, Served
 from .sources import Answer, Source, Wanted

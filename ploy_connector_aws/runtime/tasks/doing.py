@@ -31,6 +31,7 @@ from ploy_connector_aws.spec import (
 
 from .journal import HeldTask, Report
 from .known import ANY_STATE, Known
+from .waits import retry_after_of
 
 SyncNow: TypeAlias = Callable[[bool], wire.SyncSummary]
 """Makes a sync now, or a preview of one, and says what came of it."""
@@ -117,7 +118,7 @@ def attempt_change(connector: Connector, request: AccessRequest, held: HeldTask,
         change = getattr(connector.hooks, kind)(request=request)
     except TemporaryError as error:
         is_unknown = held.is_change and not error.changed_nothing
-        return Again(Failure.from_error(error), is_unknown, error.retry_after_seconds or 0)
+        return Again(Failure.from_error(error), is_unknown, retry_after_of(error))
     except AuthenticationError as error:  # nobody was let in, so nothing was asked for
         return Again(Failure.from_error(error), may_have_changed=False)
     except (ConfigurationError, PermissionMissing, NotFound, Refused) as error:
@@ -135,7 +136,7 @@ def attempt_check(connector: Connector) -> Result:
     try:
         report = connector.hooks.test_connection()
     except TemporaryError as error:
-        return Again(Failure.from_error(error), False, error.retry_after_seconds or 0)
+        return Again(Failure.from_error(error), False, retry_after_of(error))
     except ConnectorError as error:
         return to_failed_check(error)
     except Exception as error:  # noqa: BLE001 - whatever a connector raises must not end the host
@@ -164,12 +165,12 @@ def attempt_sync(sync_now: SyncNow, *, preview: bool) -> Result:
     try:
         return Done(sync_now(preview))
     except TemporaryError as error:
-        return Again(Failure.from_error(error), False, error.retry_after_seconds or 0)
+        return Again(Failure.from_error(error), False, retry_after_of(error))
     except ConnectorError as error:
         return GaveUp(_described(error))
     except PlatformUnavailable as error:
         failure = Failure(code="platform_unavailable", message=error.message, fix=error.fix)
-        return Again(failure, False, error.retry_after_seconds or 0)
+        return Again(failure, False, retry_after_of(error))
     except LockTaken as error:
         return Again(Failure(code="busy", message=str(error)), may_have_changed=False)
     except PlatformError as error:

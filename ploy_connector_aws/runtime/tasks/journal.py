@@ -7,6 +7,7 @@ may have been done.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import uuid
@@ -17,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.state_file import (
@@ -32,6 +33,10 @@ from ploy_connector_aws.runtime.state_file import (
 from ploy_connector_aws.runtime.store import Transaction
 from ploy_connector_aws.runtime.verified import VerifiedChange, VerifiedChanges
 from ploy_connector_aws.spec import AccessChange, Failure
+
+from .kept import to_task
+
+_log = logging.getLogger(__name__)
 
 Report: TypeAlias = wire.TaskDone | wire.TaskFailed
 
@@ -81,6 +86,7 @@ ACKNOWLEDGED = "Ploy has the report."
 """How a task ends whose report was taken."""
 _BEFORE = "The task was worked on before, and ended."
 _CUT_OFF = "The runtime ended while an attempt was under way."
+_UNUSABLE = "It does not fit the contract."
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
 
 
@@ -108,19 +114,25 @@ class HeldTask:
 _COLUMNS = "task, lease_ends_at, is_lost, attempts, doubt, setback, not_before, report, ending"
 
 
-def _to_held(row: tuple[str, str, int, int, str | None, str | None, str | None, str | None, str | None]) -> HeldTask:
+def _to_held(
+    row: tuple[str, str, int, int, str | None, str | None, str | None, str | None, str | None],
+) -> HeldTask | None:
+    """Read a row of ``_COLUMNS``; None where an older version kept what cannot be used."""
     task, lease_ends_at, is_lost, attempts, doubt, setback, not_before, report, ending = row
-    return HeldTask(
-        task=wire.Task.model_validate_json(task),
-        lease_ends_at=datetime.fromisoformat(lease_ends_at),
-        is_lost=bool(is_lost),
-        attempts=attempts,
-        doubt=doubt,
-        setback=Failure.model_validate_json(setback) if setback else None,
-        not_before=datetime.fromisoformat(not_before) if not_before else None,
-        report=_REPORT.validate_json(report) if report else None,
-        ending=ending,
-    )
+    try:
+        return HeldTask(
+            task=to_task(task),
+            lease_ends_at=datetime.fromisoformat(lease_ends_at),
+            is_lost=bool(is_lost),
+            attempts=attempts,
+            doubt=doubt,
+            setback=Failure.model_validate_json(setback) if setback else None,
+            not_before=datetime.fromisoformat(not_before) if not_before else None,
+            report=_REPORT.validate_json(report) if report else None,
+            ending=ending,
+        )
+    except ValidationError:
+        return None
 
 
 class Journal:
@@ -205,7 +217,7 @@ class Journal:
     def _rows(self, condition: str, *values: object) -> list[HeldTask]:
         with self._lock, explained(self.path, TASK_FILE):
             rows = self._db.execute(f"SELECT {_COLUMNS} FROM tasks WHERE {condition}", values).fetchall()
-        return [_to_held(row) for row in rows]
+        return [held for row in rows if (held := _to_held(row)) is not None]
 
     # What is there.
 
@@ -223,7 +235,11 @@ class Journal:
             facts = dict(self._db.execute("SELECT name, value FROM facts WHERE name IN ('wish', 'wished_at')"))
         if not facts:
             return None
-        return wire.LeaseRequest.model_validate_json(facts["wish"]), datetime.fromisoformat(facts["wished_at"])
+        try:
+            wish = wire.LeaseRequest.model_validate_json(facts["wish"])
+        except ValidationError:  # an older version asked with numbers that are out of their bounds
+            return None
+        return wish, datetime.fromisoformat(facts["wished_at"])
 
     def note_wish(self, wish: wire.LeaseRequest, asked_at: datetime) -> None:
         """Keep what is going to be asked of Ploy, in place of what was before."""
@@ -241,6 +257,16 @@ class Journal:
             for held in self.open_tasks() if known and known[0] != str(revision) else ():
                 if held.is_change and held.attempts == 0:
                     self.lose(held.task)
+
+    def end_unusable(self, now: datetime) -> None:
+        """End the tasks that an older version kept and that no call can name. Ploy makes manual tasks of them."""
+        with self._writing() as db:
+            rows = db.execute(f"SELECT number, {_COLUMNS} FROM tasks WHERE ended_at IS NULL").fetchall()
+            for number, *row in rows:
+                if _to_held(tuple(row)) is None:
+                    _log.warning("task number %d of %s is dropped: %s", number, self.path.name, _UNUSABLE)
+                    values = (now.isoformat(), _UNUSABLE, number)
+                    db.execute("UPDATE tasks SET ended_at = ?, ending = ? WHERE number = ?", values)
 
     def open_tasks(self) -> list[HeldTask]:
         """The tasks without a report, as they were created."""

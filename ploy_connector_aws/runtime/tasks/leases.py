@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformError, TaskGone
+from ploy_connector_aws.spec.bounds import SHORTEST_INTERVAL_SECONDS
 
 from .board import Board
 from .events import TaskEvents
@@ -86,12 +87,14 @@ class Poll:
             answer = self._platform.lease_tasks(self._integration_id, request)
         except PlatformError as error:
             _log.warning("no tasks from Ploy: %s", error)
-            self._backoff.failed(self._now(), getattr(error, "retry_after_seconds", None))
+            self._backoff.failed(self._now(), error)
             self._events.poll_failed(type(error).__name__)
             return self._backoff.seconds(self._now())
         for task in answer.tasks:
             self._journal.lease(task, asked_at + timedelta(seconds=task.lease_seconds))
             self._events.leased(task.kind)
+        for unusable in answer.unusable:
+            self._fail_alone(unusable, asked_at)
         self._unanswered = None
         self._was_answered = True
         self._backoff.succeeded()
@@ -110,6 +113,29 @@ class Poll:
         if self._last is None or (self._was_full and self._board.room() > 0):
             return 0.0
         return max(0.0, (self._last + self._interval - now).total_seconds())
+
+    def _fail_alone(self, task: wire.UnusableTask, asked_at: datetime) -> None:
+        """Deal with a task that does not fit the contract. Where Ploy does not answer, it gives the task out again."""
+        _log.warning("task %s does not fit the contract: %s", task.id or "without a usable id", task.field)
+        if task.id is None or task.lease_id is None:
+            return  # no call can name it: Ploy makes a manual task of it at its deadline
+        known = self._journal.task(task.id)
+        if known is not None:
+            # An earlier attempt may have changed something, so it goes on as Ploy described it before. How long the
+            # new lease lives is not known: it counts as run out until it is extended.
+            again = {"lease_id": task.lease_id, "lease_seconds": SHORTEST_INTERVAL_SECONDS}
+            self._journal.lease(known.task.model_copy(update=again), asked_at)
+            return
+        report = wire.TaskFailed(
+            lease_id=task.lease_id,
+            code="task_unusable",
+            message=f"Nothing was changed: Ploy's description of the task does not fit the contract ({task.field}).",
+            fix="order it again",
+        )
+        try:
+            self._platform.fail_task(self._integration_id, task.id, report)
+        except PlatformError as error:
+            _log.warning("task %s: the report was not taken: %s", task.id, error)
 
     def _renewed(self, wish: tuple[wire.LeaseRequest, datetime] | None) -> tuple[wire.LeaseRequest, datetime] | None:
         if wish is None:
@@ -198,7 +224,7 @@ class Keeping:
             self._board.ring()
         except PlatformError as error:
             _log.warning("task %s: the lease could not be extended: %s", task.id, error)
-            self._backoff.failed(self._now(), getattr(error, "retry_after_seconds", None))
+            self._backoff.failed(self._now(), error)
             return False
         else:
             seconds = extended.lease_seconds

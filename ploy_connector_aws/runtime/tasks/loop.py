@@ -114,6 +114,7 @@ class TaskLoop:
         """
         self._board.open(stop)
         with TaskLock(self._lock_path), ExitStack() as clients:
+            self._journal.end_unusable(self._now())
             self._journal.note_settings(self._settings_revision)
             poll, keeping, outbox = self._open(clients)
             takers = [

@@ -86,7 +86,7 @@ class Outbox:
                 if is_about_this_one
                 else self._outage
             )
-            backoff.failed(self._now(), getattr(error, "retry_after_seconds", None))
+            backoff.failed(self._now(), error)
             return
         self._outage.succeeded()
         self._refused.pop(task.id, None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from ploy_connector_aws.spec.bounds import to_pause_seconds
+
 
 def growing_seconds(failures: int, first: float, longest: float) -> float:
     """The wait after so many failures in a row: twice as long each time.
@@ -14,6 +16,14 @@ def growing_seconds(failures: int, first: float, longest: float) -> float:
         longest: No wait is longer.
     """
     return min(longest, first * 2.0 ** min(failures - 1, 30))
+
+
+def retry_after_of(error: Exception) -> float:
+    """How many seconds the other side asked to wait; 0 where an error does not say it in a number.
+
+    Also a connector's error is bounded here: its class may be the connector's own.
+    """
+    return to_pause_seconds(getattr(error, "retry_after_seconds", None)) or 0.0
 
 
 class Backoff:
@@ -34,10 +44,10 @@ class Backoff:
         """How long is still to wait; 0 where it may be tried."""
         return max(0.0, (self._until - now).total_seconds()) if self._until else 0.0
 
-    def failed(self, now: datetime, retry_after_seconds: float | None = None) -> None:
-        """Note a failure, and how long the other side asked to wait at the least."""
+    def failed(self, now: datetime, error: Exception) -> None:
+        """Note a failure. The wait is at least as long as the other side asked for in it."""
         self._failures += 1
-        wait = max(growing_seconds(self._failures, self._first, self._longest), retry_after_seconds or 0)
+        wait = max(growing_seconds(self._failures, self._first, self._longest), retry_after_of(error))
         self._until = now + timedelta(seconds=wait)
 
     def succeeded(self) -> None:

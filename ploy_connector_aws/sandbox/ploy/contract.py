@@ -60,8 +60,8 @@ def put_batch(
     media_type = request.headers.get("content-type", "").partition(";")[0].strip()
     if media_type != wire.NDJSON or request.headers.get("content-encoding") != "gzip":
         raise Refusal("not_gzip_ndjson")
-    if number < 1:
-        raise Refusal("body_invalid", "Batches are numbered from 1.")
+    if not 1 <= number <= wire.MOST_BATCHES:
+        raise Refusal("body_invalid", f"Batches are numbered from 1 to {wire.MOST_BATCHES}.")
     if len(body) > target.limits.max_batch_bytes:
         raise Refusal("body_too_large", f"A batch holds {target.limits.max_batch_bytes} bytes at most.")
     if ploy.bodies is not None:

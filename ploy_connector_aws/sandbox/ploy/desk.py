@@ -22,7 +22,7 @@ from .ledger import Generation, RecordChange, Sync
 from .notices import Notices
 from .picture import Picture
 from .problems import Refusal
-from .queue import TaskQueue
+from .queue import TaskQueue, lease_seconds
 from .registry import Enabled, Intervals, IssuedToken, NotAllowed, Registry
 from .task_ledger import OrderedTask, TaskEvent
 from .waiting import Bells
@@ -237,7 +237,7 @@ class Ploy:
         if not enabled.is_verified and queue.task(task_id).kind != "check":
             raise Refusal("lease_lost", "The settings must pass a connection test first.")
         lease = queue.extend(task_id, extension)
-        return wire.LeaseExtended(lease_seconds=max(1, int(lease.total_seconds())), flags=enabled.flags)
+        return wire.LeaseExtended(lease_seconds=lease_seconds(lease), flags=enabled.flags)
 
     def complete_task(self, integration_id: str, task_id: str, done: wire.TaskDone) -> wire.TaskStatus:
         """Take the report that a task was done."""

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.verified import VerifiedChange, VerifiedChanges
+from ploy_connector_aws.spec.bounds import SHORTEST_INTERVAL_SECONDS
 from ploy_connector_aws.spec.pages import Failure
 
 from .ledger import Ledger
@@ -347,8 +348,17 @@ class TaskQueue:
             created_at=task.created_at,
             deadline=task.deadline,
             lease_id=task.lease_id or "",
-            lease_seconds=max(1, int(self._lease_of(task, now).total_seconds())),
+            lease_seconds=lease_seconds(self._lease_of(task, now)),
         )
+
+
+def lease_seconds(lease: timedelta) -> int:
+    """Return the length of a lease as the contract has it.
+
+    Before a deadline a lease may be shorter than the contract allows. It is answered as the shortest one: a runtime
+    begins no write so shortly before the deadline.
+    """
+    return max(SHORTEST_INTERVAL_SECONDS, int(lease.total_seconds()))
 
 
 def _new_id() -> str:

@@ -10,13 +10,14 @@ import threading
 import uuid
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.state_file import FileKind, open_database, use_log
 from ploy_connector_aws.spec import Check
+from ploy_connector_aws.spec.bounds import Interval
 
 REGISTRY_FILE = FileKind("file of the local Ploy", "start the sandbox in another folder", ending="")
 
@@ -83,8 +84,8 @@ class Intervals(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    scan_interval_seconds: Annotated[int, Field(ge=1)] = 900
-    poll_interval_seconds: Annotated[int, Field(ge=1)] = 10
+    scan_interval_seconds: Interval = 900
+    poll_interval_seconds: Interval = 10
 
 
 class Block(BaseModel):

@@ -87,7 +87,7 @@ class Queue(Calls):
                 created_at=now + timedelta(microseconds=number),
                 deadline=now + timedelta(minutes=minutes),
                 lease_id="none",
-                lease_seconds=1,
+                lease_seconds=5,
             )
             self.entries[task.id] = Entry(number, task)
             return task.id

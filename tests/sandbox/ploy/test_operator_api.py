@@ -55,7 +55,7 @@ def test_an_organisation_is_set_up_over_http(desk: httpx.Client, ploy: LocalPloy
 
 def test_settings_flags_and_limits_are_changed_over_http(desk: httpx.Client, acme: Customer) -> None:
     changes = {"settings": {"region": "us-east-1"}, "flags": {"paused": True}, "limits": {"max_batch_lines": 7}}
-    changes["intervals"] = {"poll_interval_seconds": 2}
+    changes["intervals"] = {"poll_interval_seconds": 7}
 
     assert desk.patch(f"/integrations/{acme.id}", json={**changes, "is_enabled": False}).status_code == 204
 
@@ -63,7 +63,7 @@ def test_settings_flags_and_limits_are_changed_over_http(desk: httpx.Client, acm
     assert (enabled.is_enabled, enabled.flags.paused, enabled.limits.max_batch_lines) == (False, True, 7)
     assert enabled.integration.settings["region"] == "us-east-1"
     (listed,) = (one for one in desk.get("/integrations").json() if one["id"] == acme.id)
-    assert listed["intervals"] == {"scan_interval_seconds": 900, "poll_interval_seconds": 2}
+    assert listed["intervals"] == {"scan_interval_seconds": 900, "poll_interval_seconds": 7}
 
 
 @pytest.mark.parametrize(

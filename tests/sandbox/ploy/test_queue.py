@@ -117,10 +117,10 @@ def test_a_preview_neither_waits_for_its_pair_nor_keeps_it_waiting(worker: Worke
 def test_as_many_are_given_out_as_are_wished_and_with_none_only_the_flags(acme: Customer, worker: Worker) -> None:
     ids = [worker.order("check").id for _ in range(3)]
     acme.ploy.set_flags(acme.id, full_requested=True)
-    acme.ploy.set_intervals(acme.id, scan_interval_seconds=60, poll_interval_seconds=2)
+    acme.ploy.set_intervals(acme.id, scan_interval_seconds=60, poll_interval_seconds=7)
 
     assert acme.client.lease_tasks(acme.id, worker.wish(0, wait_seconds=60)) == wire.LeaseAnswer(
-        flags=wire.Flags(full_requested=True), scan_interval_seconds=60, poll_interval_seconds=2
+        flags=wire.Flags(full_requested=True), scan_interval_seconds=60, poll_interval_seconds=7
     )
     assert (worker.lease_ids(2), worker.lease_ids(2)) == (ids[:2], ids[2:])
 

@@ -57,7 +57,7 @@ def test_tasks_leases_and_reports_survive_a_restart(tmp_path: Path, clock: Clock
         organisation_id = ploy.create_organisation("Acme")
         token = ploy.create_token(organisation_id).token
         acme_id = ploy.create_integration(organisation_id, "aws").id
-        ploy.set_intervals(acme_id, poll_interval_seconds=2)
+        ploy.set_intervals(acme_id, poll_interval_seconds=7)
         with connect(ploy, token) as client:
             worker = Worker(Customer(ploy, clock, client, organisation_id, acme_id))
             worker.order("grant", "u1"), worker.order("grant", "u2"), worker.order("revoke", "u2")
@@ -70,7 +70,7 @@ def test_tasks_leases_and_reports_survive_a_restart(tmp_path: Path, clock: Clock
     with reopened(tmp_path, clock) as ploy, connect(ploy, token) as client:
         worker = Worker(Customer(ploy, clock, client, organisation_id, acme_id), numbers=worker.numbers)
         assert ploy.tasks(acme_id) == before
-        assert client.lease_tasks(acme_id, wish) == wire.LeaseAnswer(tasks=leased[1:], poll_interval_seconds=2)
+        assert client.lease_tasks(acme_id, wish) == wire.LeaseAnswer(tasks=leased[1:], poll_interval_seconds=7)
         assert (worker.complete(leased[0], done), worker.lease()) == (answer, ())
         assert worker.complete(leased[1]).state == "done"
         assert [change.id for change in verified(ploy, acme_id)] == [task.id for task in leased]

@@ -144,7 +144,10 @@ def _moment(moment: datetime | str | None) -> str:
         return "unknown"
     if isinstance(moment, str):
         moment = datetime.fromisoformat(moment)
-    return f"{moment.astimezone(UTC):%d %b %Y, %H:%M:%S} UTC".removeprefix("0")
+    try:
+        return f"{moment.astimezone(UTC):%d %b %Y, %H:%M:%S} UTC".removeprefix("0")
+    except (OverflowError, ValueError):  # a source may give the first or the last moment there is for "never"
+        return str(moment)
 
 
 def _words(text: str) -> str:

@@ -1,0 +1,97 @@
+"""Bounds of what comes from outside: moments, intervals, counts, pauses and the ids that become parts of URLs.
+
+What is out of its bounds is refused by the model that reads it. A pause is only a hint, so it is cut down instead.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, ValidationError, WithJsonSchema
+
+LONGEST_PAUSE_SECONDS = 3600
+"""The host never waits longer than this because another system asked for a pause."""
+
+SHORTEST_INTERVAL_SECONDS = 5
+LONGEST_INTERVAL_SECONDS = 86_400
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+
+LARGEST_COUNT = 2**63 - 1
+"""The largest integer that SQLite and JSON libraries of other languages hold without loss."""
+
+_ID = r"^[A-Za-z0-9._-]{1,128}$"
+_DOTS = (".", "..")
+_READABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+
+def to_pause_seconds(hint: object, longest: float = LONGEST_PAUSE_SECONDS) -> float | None:
+    """Return the pause that another system asked for, or None where the hint is not a number of seconds.
+
+    Args:
+        hint: Whatever the other system sent.
+        longest: A longer pause is cut down to this.
+    """
+    # Comparisons come first: an integer may be too large for a float, and NaN is neither less nor more than 0.
+    if not isinstance(hint, int | float) or isinstance(hint, bool) or not hint >= 0:
+        return None
+    return float(min(hint, longest))
+
+
+def is_id(text: object) -> bool:
+    """Whether a text can be the id of a sync or a task: 1 to 128 of ``A-Za-z0-9._-``, and not ``.`` or ``..``."""
+    return isinstance(text, str) and re.fullmatch(_ID, text) is not None and text not in _DOTS
+
+
+def field_of(error: ValidationError) -> str:
+    """Name the first field that a model refused, without repeating any of its input."""
+    # A key of a mapping is input as well: only what looks like the name of a field is shown.
+    first = error.errors(include_input=False, include_context=False, include_url=False)[0]
+    parts = (str(part) for part in first["loc"])
+    return ".".join(part if part.isdecimal() or _READABLE.fullmatch(part) else "?" for part in parts) or "the whole"
+
+
+def _require_text(value: object) -> object:
+    # pydantic reads a number, also one inside a text, as seconds or milliseconds since 1970, whichever looks likely.
+    if not isinstance(value, datetime) and not (isinstance(value, str) and ":" in value):
+        raise ValueError("must be a date and time of RFC 3339")
+    return value
+
+
+def _require_near(value: datetime) -> datetime:
+    if not EARLIEST <= value <= LATEST:
+        raise ValueError(f"must be between the years {EARLIEST.year} and {LATEST.year}")
+    return value
+
+
+def _require_name(value: str) -> str:
+    if value in _DOTS:
+        raise ValueError("must not be '.' or '..'")
+    return value
+
+
+_MOMENT: dict[str, Any] = {
+    "type": "string",
+    "format": "date-time",
+    "formatMinimum": EARLIEST.isoformat(),
+    "formatMaximum": LATEST.isoformat(),
+}
+
+Moment: TypeAlias = Annotated[
+    AwareDatetime, BeforeValidator(_require_text), AfterValidator(_require_near), WithJsonSchema(_MOMENT)
+]
+"""A date and time with its offset, from the beginning of 2000 to that of 2100."""
+
+Interval: TypeAlias = Annotated[int, Field(strict=True, ge=SHORTEST_INTERVAL_SECONDS, le=LONGEST_INTERVAL_SECONDS)]
+"""Seconds between two rounds of work, or the length of a lease."""
+
+Count: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=LARGEST_COUNT)]
+"""How many, or the how manieth."""
+
+OutsideId: TypeAlias = Annotated[
+    str, Field(pattern=_ID, json_schema_extra={"not": {"enum": list(_DOTS)}}), AfterValidator(_require_name)
+]
+"""The id of a sync, a task or an integration: it becomes a part of a URL, or the name of a file."""

@@ -1,0 +1,99 @@
+"""Numbers, moments and ids from outside are within their bounds, or are not taken at all."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from ploy_connector_aws.spec import AccessChange, Manifest, Page, TemporaryError
+from ploy_connector_aws.spec.bounds import Count, Interval, Moment, OutsideId, field_of, is_id, to_pause_seconds
+from tests.extremes import values_of
+
+TYPES: dict[str, TypeAdapter[Any]] = {
+    "interval": TypeAdapter(Interval),
+    "count": TypeAdapter(Count),
+    "moment": TypeAdapter(Moment),
+    "id": TypeAdapter(OutsideId),
+}
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_value_is_taken_only_within_the_bounds_of_its_kind(kind: str) -> None:
+    for text, is_good in values_of(kind):
+        try:
+            TYPES[kind].validate_json(text)
+        except ValidationError:
+            was_taken = False
+        else:
+            was_taken = True
+        assert was_taken == is_good, text[:40]
+        if kind == "id":
+            assert is_id(json.loads(text)) == is_good, text[:40]
+
+
+PAUSES: list[tuple[object, float | None]] = [
+    (None, None),
+    (0, 0),
+    (7.5, 7.5),
+    (3600, 3600),
+    (3601, 3600),
+    (10**9, 3600),
+    (10**400, 3600),
+    (1e308, 3600),
+    (math.inf, 3600),
+    (-1, None),
+    (-math.inf, None),
+    (math.nan, None),
+    (True, None),
+    ("7", None),
+    ("soon", None),
+    ([], None),
+    (datetime(9999, 1, 1, tzinfo=UTC), None),
+]
+
+
+@pytest.mark.parametrize(("hint", "seconds"), PAUSES, ids=lambda value: str(value)[:20])
+def test_a_pause_is_cut_down_to_its_bound_and_is_none_where_it_is_no_number(hint: Any, seconds: float | None) -> None:
+    assert to_pause_seconds(hint) == seconds
+    assert TemporaryError("Later.", retry_after_seconds=hint).retry_after_seconds == seconds
+    assert to_pause_seconds(hint, 300) == (None if seconds is None else min(seconds, 300))
+
+
+@pytest.mark.parametrize("year", [1, 1999, 2101, 9999])
+@pytest.mark.parametrize(
+    ("model", "fields", "name"),
+    [
+        (Page, {"scope": "users"}, "began_at"),
+        (AccessChange, {"outcome": "applied", "scope": "s"}, "verified_at"),
+        (AccessChange, {"outcome": "previewed"}, "as_of"),
+        (AccessChange, {"outcome": "previewed"}, "sessions_end_by"),
+    ],
+)
+def test_a_connector_cannot_name_a_moment_of_another_age(
+    model: type[Page] | type[AccessChange], fields: dict[str, Any], name: str, year: int
+) -> None:
+    assert model.model_validate({**fields, name: datetime(2026, 1, 1, tzinfo=UTC)})
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate({**fields, name: datetime(year, 1, 1, tzinfo=UTC)})
+    assert field_of(refused.value) == name
+
+
+@pytest.mark.parametrize("name", ["scan_interval_seconds", "poll_interval_seconds"])
+def test_a_manifest_asks_for_no_interval_out_of_bounds(name: str) -> None:
+    manifest = {"name": "a", "title": "A", "version": "1", "spec_version": 1, "description": "A", "config_schema": {}}
+    assert Manifest.model_validate(manifest)
+    for text in (text for text, is_good in values_of("interval") if not is_good):
+        with pytest.raises(ValidationError) as refused:
+            Manifest.model_validate({**manifest, name: json.loads(text)})
+        assert field_of(refused.value) == name
+
+
+def test_the_name_of_a_refused_field_repeats_nothing_of_what_was_in_it() -> None:
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(dict[str, Count]).validate_json('{"s3cr3t/+token==": -1}')
+    assert field_of(refused.value) == "?"
