@@ -66,7 +66,7 @@ class Event(NamedTuple):
 class Register(MembershipTable):
     """AWS's memberships, with all that ever became of them."""
 
-    def __init__(self, memberships: MembershipTable, is_leased: Callable[[Pair], bool] = lambda _: False) -> None:
+    def __init__(self, memberships: Mapping[str, Any], is_leased: Callable[[Pair], bool] = lambda _: False) -> None:
         super().__init__()
         self.events: list[Event] = []
         self.is_ours = False
