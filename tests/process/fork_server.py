@@ -221,7 +221,7 @@ def serve() -> None:
             code = 70
             try:
                 code = run(command)
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - the exit code reports it
                 traceback.print_exc()
             finally:
                 sys.stdout.flush()
