@@ -44,6 +44,8 @@ from .oracle import Facts, facts_in, facts_in_aws
 
 MORNING = datetime(2026, 11, 24, 6, tzinfo=UTC)
 LEASE = timedelta(seconds=120)
+CALL = timedelta(milliseconds=10)
+"""How long each call takes, by the clock of the tests."""
 UNDER_WAY = ("queued", "leased")
 
 T = TypeVar("T")
@@ -66,7 +68,7 @@ class Event(NamedTuple):
 class Register(MembershipTable):
     """AWS's memberships, with all that ever became of them."""
 
-    def __init__(self, memberships: MembershipTable, is_leased: Callable[[Pair], bool] = lambda _: False) -> None:
+    def __init__(self, memberships: Mapping[str, Any], is_leased: Callable[[Pair], bool] = lambda _: False) -> None:
         super().__init__()
         self.events: list[Event] = []
         self.is_ours = False
@@ -92,13 +94,15 @@ class Register(MembershipTable):
         return bool(held) and held[-1]
 
     @contextlib.contextmanager
-    def by_others(self) -> Iterator[None]:
-        """What happens in the block is not the connector's doing."""
+    def by_others(self, clock: time_machine.Traveller) -> Iterator[None]:
+        """What happens in the block is not the connector's doing, and happens at no other time than this."""
+        clock.shift(CALL)
         self.is_ours = False
         try:
             yield
         finally:
             self.is_ours = True
+            clock.shift(CALL)
 
     def _note(self, row: Mapping[str, Any], is_member: bool) -> None:
         pair = row["MemberId"]["UserId"], row["GroupId"]
@@ -109,6 +113,7 @@ class Register(MembershipTable):
 class Network:
     """Counts what the process that works off tasks sends, to either side; it may end at one of the calls."""
 
+    clock: time_machine.Traveller
     sent: int = 0
     crash_at: int | None = None
     is_after: bool = False
@@ -129,6 +134,7 @@ class Network:
         if threading.current_thread() is not threading.main_thread():
             return send()  # one of a scan's readers
         self.sent += 1
+        self.clock.shift(CALL)
         if self.sent == self.crash_at and not self.is_after:
             raise Crash
         answer = send()
@@ -177,16 +183,16 @@ class City:
 
 @contextlib.contextmanager
 def open_city(folder: Path) -> Iterator[City]:
-    """Start both. Time stands where it is put, but for the moments that pass by themselves."""
+    """Start both. Time stands where it is put, and moves by itself with each call only."""
     with (
         pytest.MonkeyPatch.context() as patch,
-        time_machine.travel(MORNING, tick=True) as clock,
+        time_machine.travel(MORNING, tick=False) as clock,
         SandboxAws() as aws,
         LocalPloy(folder / "ploy", task_lease=LEASE) as ploy,
     ):
         ploy.bells.stop()  # nobody is kept waiting for tasks
         set_environment(patch, aws)
-        network = Network()
+        network = Network(clock)
         send = URLLib3Session.send
 
         def noted(self: URLLib3Session, request: Any) -> Any:
@@ -268,7 +274,7 @@ class Office:
         user_id, group_id = self.pair(person, group)
         store = self.seeded.instance.store
         if user_id in store.users and group_id in store.groups:
-            with self.register.by_others():
+            with self.register.by_others(self.city.clock):
                 is_member = (group_id, user_id) in self.seeded.memberships
                 (self.seeded.remove_member if is_member else self._join)(group, person)
 
@@ -278,12 +284,12 @@ class Office:
 
     def delete_group(self, group: str) -> None:
         if self.seeded.groups[group] in self.seeded.instance.store.groups:
-            with self.register.by_others():
+            with self.register.by_others(self.city.clock):
                 self.seeded.delete_group(group)
 
     def delete_user(self, person: str) -> None:
         if self.seeded.users[person] in self.seeded.instance.store.users:
-            with self.register.by_others():
+            with self.register.by_others(self.city.clock):
                 self.seeded.delete_user(person)
 
     # The process.

@@ -1,32 +1,31 @@
-"""Random histories of orders, outside changes, faults of either side, ends of the process and scans, over HTTP.
+"""Random histories of tasks, outside changes, faults of either side, ends of the process and scans, over HTTP.
 
-In the end every report is compared with what AWS held at that very moment.
+In the end every report is compared with what AWS held at that very moment. Nothing depends on chance but the history:
+time moves only with calls and with steps, and a fault names the call that it strikes. So Hypothesis shortens a history
+that fails, and what it prints of the shortest one is the body of a test: paste it into a function of this module.
 """
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformError
 from ploy_connector_aws.runtime.tasks.journal import ACKNOWLEDGED
+from ploy_connector_aws.sandbox.aws.faults import about
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.sandbox.ploy.task_rules import unreported
 from ploy_connector_aws.spec import ConnectorError
+from tests.runtime.tasks.stage import PARTS, Runtime
 
 from .office import City, Event, Office, Pair, open_city
-
-SHARES = 4
-"""Of the histories, so that several processes play them."""
-EXAMPLES = settings().max_examples * 2 // SHARES
-"""In each share; in proportion to hypothesis's profile, so that ``--hypothesis-profile=long`` makes many more."""
 
 NAMES = (("dee", "admins"), ("bo", "nobody"), ("bo", "admins"), ("dee", "nobody"), ("ana", "everyone"))
 """Who is ordered into which group, or out of it; the last one is not ours to change."""
@@ -34,138 +33,156 @@ READ_MEMBERS = "ListGroupMemberships"
 LOOK, WRITES = "GetGroupMembershipId", ("CreateGroupMembership", "DeleteGroupMembership")
 
 
-class Step(NamedTuple):
-    """Something happens: what, and with what."""
+class Ordered(NamedTuple):
+    """A task: a grant or a revoke or, without a kind, whichever of the two changes something now."""
 
-    what: str
-    how: Any = None
+    person: str
+    group: str
+    kind: wire.TaskKind | None = None
+    minutes: int = 20
+    preview: bool = False
 
 
-NAMED = st.sampled_from(NAMES)
-ORDERS = st.builds(
-    Step,
-    st.just("order"),
-    st.tuples(
-        st.sampled_from([None, None, None, "grant", "revoke"]),  # None: whatever will change something
-        NAMED,
-        st.sampled_from([False, False, False, False, False, True]),
-        st.sampled_from([5, 20, 20]),
-    ),
+TASKS = st.builds(
+    lambda names, *more: Ordered(*names, *more),
+    st.sampled_from(NAMES),
+    st.sampled_from([None, None, None, "grant", "revoke"]),
+    st.sampled_from([20, 20, 5]),
+    st.sampled_from([False] * 5 + [True]),
 )
-PARTS = st.sampled_from([*(Step(part) for part in ("poll", "keep", "work", "send")), *[Step("turn")] * 8])
-FROM_AWS = st.tuples(
-    st.sampled_from([*["lost", "lost after", "500", "500 after", "throttled"] * 2, "denied"]),
-    st.sampled_from([(), WRITES, WRITES, WRITES, (LOOK,), ("AssumeRole",)]),
-    st.sampled_from([1, 1, 1, 1, 2, 3]),
-    st.sampled_from([1, 2, 30, 30]),
-)
-FROM_PLOY = st.tuples(
-    st.sampled_from(["lost", "lost after", "503"]),
-    st.sampled_from([None, "lease_tasks", "extend_lease", "complete_task", "fail_task"]),
-    st.integers(1, 2),
-    st.integers(1, 3),
-)
-OUTSIDE = st.builds(Step, st.just("outside"), NAMED)
-DELETED = st.builds(Step, st.just("group deleted"), st.just("nobody")) | st.builds(
-    Step, st.just("user deleted"), st.just("bo")
-)
-TIME = st.builds(Step, st.just("time"), st.sampled_from([1, 15, 50, 130]))
-TROUBLES = st.one_of(
-    st.builds(Step, st.just("aws"), FROM_AWS),
-    st.builds(Step, st.just("aws"), FROM_AWS),
-    st.builds(Step, st.just("ploy"), FROM_PLOY),
-    st.builds(Step, st.just("crash"), st.tuples(st.integers(1, 12), st.booleans())),
-    st.builds(Step, st.just("crash"), st.tuples(st.integers(1, 12), st.booleans())),
-    st.builds(Step, st.just("write"), st.tuples(st.integers(1, 4), st.booleans())),
-    OUTSIDE,
-    st.integers(0, 9).flatmap(lambda number: DELETED if number == 9 else OUTSIDE),
-    st.builds(
-        Step,
-        st.just("race"),
-        st.tuples(st.sampled_from([LOOK, LOOK, *WRITES]), st.sampled_from([1, 2, 2]), OUTSIDE | TIME),
-    ),
-    st.builds(
-        Step, st.just("flags"), st.sampled_from([wire.Flags(), wire.Flags(paused=True), wire.Flags(read_only=True)])
-    ),
-    st.sampled_from([Step("steal"), Step("restart"), Step("restart"), Step("calm"), Step("calm"), Step("calm")]),
-)
-SCANS = st.builds(Step, st.just("scan"), st.sampled_from([None, None, 1, 3]))
-STEPS = st.one_of(ORDERS, ORDERS, PARTS, PARTS, PARTS, TIME, TROUBLES, TROUBLES, st.one_of(TIME, TIME, SCANS))
+SECONDS = st.sampled_from([0, 1, 15, 50, 130])
+RACES = st.sampled_from([LOOK, LOOK, *WRITES])
 
 
-@pytest.fixture(scope="module")
-def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
-    with open_city(tmp_path_factory.mktemp("city")) as opened:
-        yield opened
+class TaskHistory(RuleBasedStateMachine):
+    """One customer, and what happens to it. In the end everything is compared with the truth."""
 
+    city: ClassVar[City]
 
-class Play:
-    """One customer, and what happens to it."""
-
-    def __init__(self, office: Office) -> None:
-        self.office = office
+    def __init__(self) -> None:
+        super().__init__()
+        self._stack = contextlib.ExitStack()
+        self.office: Office = self._stack.enter_context(self.city.office())
         self.troubled: list[datetime] = []
         """When AWS began to be in trouble."""
+        self._has_failed = False
 
-    def step(self, step: Step) -> None:
-        with self.office.may_crash():
-            self._do(step)
+    def _run(self, do: Callable[[Runtime], object]) -> None:
+        """Let the process do something; it may end by it."""
+        with self._judged(), self.office.may_crash():
+            do(self.office.runtime)
 
-    def _do(self, step: Step) -> None:
-        office, city = self.office, self.office.city
-        match step:
-            case Step("order", (kind, names, preview, minutes)):
-                user_id, group_id = office.pair(*names)
-                other: wire.TaskKind = "revoke" if (group_id, user_id) in office.seeded.memberships else "grant"
-                office.order(kind or other, *names, preview=preview, minutes=minutes)
-            case Step("turn" | "poll" | "keep" | "work" | "send" as part):
-                runtime = office.runtime
-                parts = {"turn": runtime.turn, "poll": runtime.poll.step, "keep": runtime.keeping.step}
-                {**parts, "work": runtime.worker.step, "send": runtime.outbox.step}[part]()
-            case Step("time", int(seconds)):
-                office.move(seconds)
-            case Step("aws", (how, operations, nth, times)):
-                self.troubled.append(office.clock())
-                _strike_at_aws(city, how, operations, nth, times)
-            case Step("ploy", (how, operation, nth, times)):
-                faults = city.ploy.faults
-                strike = {"lost": faults.drop_before, "lost after": faults.drop_after, "503": faults.unavailable}[how]
-                strike(operation, nth=nth, times=times)
-            case Step("crash", (nth, is_after)):
-                city.network.crash(nth, is_after=is_after)
-            case Step("write", (nth, is_after)):
-                office.writes.crash_at, office.writes.is_after = office.writes.count + nth, is_after
-            case Step("race", (operation, nth, change)):
-                city.aws.faults.before(operation, lambda: self._do(change), nth=nth)
-            case Step("outside", names):
-                office.change_behind_our_back(*names)
-            case Step("group deleted", str(group)):
-                office.delete_group(group)
-            case Step("user deleted", str(person)):
-                office.delete_user(person)
-            case Step("flags", wire.Flags() as flags):
-                city.ploy.set_flags(office.integration_id, paused=flags.paused, read_only=flags.read_only)
-            case Step("scan", nth):
-                self._scan(nth)
-            case Step("steal"):
-                # Another runtime gets a task, and is never heard of again.
-                request = wire.LeaseRequest(request_id=f"r{office.clock()}", holder="other", most=1)
-                city.ploy.lease_tasks(office.integration_id, request)
-            case Step("restart"):
-                office.close()
-            case Step("calm"):
-                office.calm()
-            case _:
-                raise AssertionError(step)
-
-    def _scan(self, nth: int | None) -> None:
-        """Scan; where a number is given, tasks are worked on while the members of the nth group are read."""
-        if nth is not None:
-            self.office.city.aws.faults.before(READ_MEMBERS, self.office.turn, nth=nth)
+    @contextlib.contextmanager
+    def _judged(self) -> Iterator[None]:
         try:
+            yield
+        except BaseException:
+            self._has_failed = True
+            raise
+
+    # What may happen.
+
+    @rule(tasks=st.lists(TASKS, min_size=1, max_size=3))
+    def order(self, tasks: list[Ordered]) -> None:
+        office = self.office
+        for person, group, kind, minutes, preview in tasks:
+            user_id, group_id = office.pair(person, group)
+            other: wire.TaskKind = "revoke" if (group_id, user_id) in office.seeded.memberships else "grant"
+            office.order(kind or other, person, group, preview=preview, minutes=minutes)
+
+    @rule(after_seconds=SECONDS)
+    def turn(self, after_seconds: int) -> None:
+        self.office.move(after_seconds)
+        self._run(Runtime.turn)
+
+    @rule(name=st.sampled_from(list(PARTS)), after_seconds=SECONDS)
+    def part(self, name: str, after_seconds: int) -> None:
+        self.office.move(after_seconds)
+        self._run(PARTS[name])
+
+    @rule(
+        how=st.sampled_from([*["lost", "lost after", "500", "500 after", "throttled"] * 2, "denied"]),
+        operations=st.sampled_from([(), WRITES, WRITES, WRITES, (LOOK,), ("AssumeRole",)]),
+        nth=st.sampled_from([1, 1, 1, 1, 2, 3]),
+        times=st.sampled_from([1, 2, 30, 30]),
+    )
+    def trouble_at_aws(self, how: str, operations: tuple[str, ...], nth: int, times: int) -> None:
+        self.troubled.append(self.office.clock())
+        _strike_at_aws(self.city, how, operations, nth, times)
+
+    @rule(
+        how=st.sampled_from(["lost", "lost after", "503"]),
+        operation=st.sampled_from([None, "lease_tasks", "extend_lease", "complete_task", "fail_task"]),
+        nth=st.integers(1, 2),
+        times=st.integers(1, 3),
+    )
+    def trouble_at_ploy(self, how: str, operation: str | None, nth: int, times: int) -> None:
+        faults = self.city.ploy.faults
+        strike = {"lost": faults.drop_before, "lost after": faults.drop_after, "503": faults.unavailable}[how]
+        strike(operation, nth=nth, times=times)  # type: ignore[arg-type]
+
+    @rule(nth=st.integers(1, 12), is_after=st.booleans())
+    def crash_at_a_call(self, nth: int, is_after: bool) -> None:
+        self.city.network.crash(nth, is_after=is_after)
+
+    @rule(nth=st.integers(1, 4), is_after=st.booleans())
+    def crash_at_a_write(self, nth: int, is_after: bool) -> None:
+        writes = self.office.writes
+        writes.crash_at, writes.is_after = writes.count + nth, is_after
+
+    @rule(operation=RACES, nth=st.sampled_from([1, 2, 2]), names=st.sampled_from(NAMES))
+    def change_outside_during(self, operation: str, nth: int, names: tuple[str, str]) -> None:
+        self.city.aws.faults.before(operation, lambda: self.change_outside(names), nth=nth)
+
+    @rule(operation=RACES, nth=st.sampled_from([1, 2, 2]), seconds=SECONDS)
+    def time_passes_during(self, operation: str, nth: int, seconds: int) -> None:
+        self.city.aws.faults.before(operation, lambda: self.office.move(seconds), nth=nth)
+
+    @rule(names=st.sampled_from(NAMES))
+    def change_outside(self, names: tuple[str, str]) -> None:
+        self.office.change_behind_our_back(*names)
+
+    @rule(what=st.sampled_from([None, None, None, "group", "user"]))
+    def delete(self, what: str | None) -> None:
+        if what == "group":
+            self.office.delete_group("nobody")
+        elif what == "user":
+            self.office.delete_user("bo")
+
+    @rule(paused=st.booleans(), read_only=st.booleans())
+    def flags(self, paused: bool, read_only: bool) -> None:
+        self.city.ploy.set_flags(self.office.integration_id, paused=paused, read_only=read_only)
+
+    @rule(group=st.sampled_from([None, None, "admins", "everyone", "nobody"]))
+    def scan(self, group: str | None) -> None:
+        """Scan; tasks are worked on while the members of the group are read."""
+        if group is not None:
+            faults, group_id = self.city.aws.faults, self.office.seeded.groups[group]
+            faults.before(READ_MEMBERS, self.office.turn, where=about(group_id))
+        with self._judged(), contextlib.suppress(ConnectorError, PlatformError):  # of the other side's trouble
             self.office.scan()
-        except (ConnectorError, PlatformError):
-            return  # what is wrong with the other side today is told to whoever scans
+
+    @rule(after_seconds=st.sampled_from([130, 0]))
+    def steal(self, after_seconds: int) -> None:
+        """Another runtime gets a task, maybe when its lease has ended, and never reports it."""
+        self.office.move(after_seconds)
+        request = wire.LeaseRequest(request_id=f"r{self.office.clock()}", holder="other", most=1)
+        self.city.ploy.lease_tasks(self.office.integration_id, request)
+
+    @rule()
+    def restart(self) -> None:
+        self.office.close()
+
+    @rule()
+    def calm(self) -> None:
+        self.office.calm()
+
+    # What must be true in the end.
+
+    def teardown(self) -> None:
+        with self._stack:
+            if not self._has_failed:
+                self.end()
 
     def end(self) -> None:
         """Nothing goes wrong any more; everything is worked off, and compared with the truth."""
@@ -236,17 +253,17 @@ class Play:
 class Judgement:
     """What must be true of one task that has ended."""
 
-    def __init__(self, play: Play, task: OrderedTask) -> None:
-        self.play = play
+    def __init__(self, history: TaskHistory, task: OrderedTask) -> None:
+        self.history = history
         self.task = task
         self.pair = task.account_id or "", task.entitlement_id or ""
-        self.events = play.office.register.of(self.pair)
-        self.effects = [event for event in self.events if event.is_ours and task in play.writers(event)]
+        self.events = history.office.register.of(self.pair)
+        self.effects = [event for event in self.events if event.is_ours and task in history.writers(event)]
 
     def pass_all(self) -> None:
         task, report = self.task, self.task.report
         assert task.state in ("done", "manual"), f"{task} was lost"
-        assert self.play.office.has_ended_once(task), f"{task} was reported twice"
+        assert self.history.office.has_ended_once(task), f"{task} was reported twice"
         self._no_effect_twice()
         match report:
             case None:
@@ -255,7 +272,7 @@ class Judgement:
             case wire.TaskDone(change=change) if change is not None and task.preview:
                 assert (change.outcome, self.effects) == ("previewed", [])
             case wire.TaskDone(change=change) if change is not None and change.verified_at is not None:
-                was_member = self.play.office.register.was_member(self.pair, change.verified_at)
+                was_member = self.history.office.register.was_member(self.pair, change.verified_at)
                 assert was_member == (task.kind == "grant"), f"{task} is reported as {change.outcome}, falsely"
                 assert self.effects or change.outcome == "already_in_effect" or self._others_did_it()
             case wire.TaskFailed(code="state_unknown"):
@@ -266,10 +283,12 @@ class Judgement:
                 raise AssertionError(report)
 
     def _no_effect_twice(self) -> None:
-        """A second effect of one order is one that somebody else undid in between."""
-        for one, other in itertools.pairwise(self.effects):
-            between = [event for event in self.events if one.at < event.at < other.at]
-            assert any(not event.is_ours for event in between), f"{self.task} took effect twice"
+        """A second effect of one task is one that another actor undid in between."""
+        has_effect = False
+        for event in self.events:
+            is_effect = event in self.effects
+            assert not (is_effect and has_effect), f"{self.task} took effect twice"
+            has_effect = (is_effect or has_effect) and event.is_ours
 
     def _others_did_it(self) -> bool:
         """Whether somebody else brought about what was ordered meanwhile, so that nobody can tell who it was."""
@@ -278,7 +297,7 @@ class Judgement:
     def _is_doubtful(self) -> bool:
         """Whether AWS was in trouble, somebody else changed the same, or the process ended, before it was reported."""
         ended = self.task.ended_at
-        troubles = [*self.play.troubled, *self.play.office.crashes]
+        troubles = [*self.history.troubled, *self.history.office.crashes]
         return self._others_did_it() or any(ended is None or at <= ended for at in troubles)
 
     def _was_under_way(self, at: datetime) -> bool:
@@ -298,19 +317,10 @@ def _strike_at_aws(city: City, how: str, operations: tuple[str, ...], nth: int, 
     strikes[how]()
 
 
-@pytest.mark.parametrize("share", range(SHARES))
-@given(history=st.lists(STEPS, min_size=15, max_size=40))
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=False,  # each share must play its own
-    print_blob=True,
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to shrink one would take minutes
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-def test_every_order_ends_in_one_report_that_is_true_in_aws(city: City, share: int, history: list[Step]) -> None:
-    with city.office() as office:
-        play = Play(office)
-        for step in history:
-            play.step(step)
-        play.end()
+@pytest.fixture(scope="module", autouse=True)
+def _city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with open_city(tmp_path_factory.mktemp("city")) as TaskHistory.city:
+        yield
+
+
+TestEveryTaskEndsInOneReportThatIsTrueInAws = TaskHistory.TestCase

@@ -1,68 +1,129 @@
-"""``kill -9`` at a hundred random moments of a sync, each followed by a run: whole pictures only, nothing twice."""
+"""``kill -9`` at named points of a sync: what is on the disk and at Ploy is right, and the next sync completes.
+
+A point is before or after an SQL statement, a send or a receive (``fork_server``). The quick suite kills at the points
+of a table; a soak kills at 200 more, of every kind of point, in an order that its seed decides.
+"""
 
 from __future__ import annotations
 
-import random
-import time
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
 from ploy_connector_aws.cli.endings import Exit
-from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
-from ploy_connector_aws.spec.records import grant_id
-from tests.end_to_end.site import Site, SiteMaker
+from tests.aws.conftest import ORGANISATION
+from tests.end_to_end.site import make_site
 
-from .conftest import run, start
+from .kills import ForkServer, Kill, KillSite, explained, order_kills, seed_of
 
-SEEDS, MOMENTS_PER_SEED = 10, 10
-PERSON, GROUP = "omar.farouk", "Finance"
+KILLS = 200
 
 
-def seconds_of_a_sync(site: Site) -> float:
-    began = time.monotonic()
-    assert run(site, "sync")[0] == Exit.OK
-    return time.monotonic() - began
+class Situation(NamedTuple):
+    """From which saved state a sync begins, and whether it sends everything."""
+
+    state: str
+    is_full: bool = False
 
 
-def changes_of_the_membership(site: Site) -> list[str]:
-    """What each generation did with the one grant that comes and goes, oldest first."""
-    ids = site.seeded
-    key = grant_id("account", ids.users[PERSON], ids.groups[GROUP])
-    ploy = site.world.ploy
-    return [
-        change.kind
-        for generation in ploy.generations(site.integration_id)
-        for change in ploy.changes(site.integration_id, generation.number)
-        if change.key.id == key
-    ]
+SITUATIONS = {
+    "first": Situation("nothing"),
+    "delta": Situation("synced"),
+    "full": Situation("synced", is_full=True),
+}
+
+SYNCS = "Ploy POST /connector/v1/integrations/one/syncs"
+BATCH = f"Ploy PUT {SYNCS.removeprefix('Ploy POST ')}/*/batches"
+MEMBERS = "identitystore:ListGroupMemberships in eu-west-1 GroupId=everyone IdentityStoreId=store MaxResults=100"
+ASSIGNMENTS = (
+    "sso:ListAccountAssignmentsForPrincipal in eu-west-1 InstanceArn=instance MaxResults=100"
+    " PrincipalId=dee PrincipalType=USER"
+)
+QUICK = {
+    "creating the task file": Kill("first", "before one.tasks.sqlite: INSERT INTO facts VALUES (?, ?)"),
+    "sending the first sync": Kill("first", f"after send: {BATCH}/3 (body)"),
+    "reading members": Kill("delta", f"after send: {MEMBERS} (body)"),
+    "reading assignments": Kill("delta", f"before receive: {ASSIGNMENTS}"),
+    "keeping what was read": Kill("delta", "before one.sqlite: COMMIT", 6),
+    "comparing": Kill("delta", "before one.sqlite: UPDATE runs SET base = ?, changes = ? WHERE number = ?"),
+    "opening": Kill("delta", f"before receive: {SYNCS}"),
+    "sending a batch": Kill("full", f"after send: {BATCH}/2 (body)"),
+    "committing": Kill("full", f"before send: {SYNCS}/*/commit (body)"),
+    "after the commit": Kill("full", f"after receive: {SYNCS}/*/commit"),
+    "keeping the answer": Kill("delta", "before one.sqlite: DROP TABLE IF EXISTS records_#"),
+}
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
-def test_a_sync_killed_at_any_moment_is_made_good_by_the_next_one(sites: SiteMaker, seed: int) -> None:
-    chance = random.Random(seed)
-    with sites(demo_organisation()) as site:
-        site.world.ploy.set_limits(site.integration_id, max_batch_lines=50)
-        site.sync()
-        longest = seconds_of_a_sync(site)
-        expected: list[str] = []
-        for moment in range(MOMENTS_PER_SEED):
-            before = site.at_ploy()
-            if moment % 2 == 0:
-                site.seeded.add_member(GROUP, PERSON)
-                expected.append("added")
-            else:
-                site.seeded.remove_member(GROUP, PERSON)
-                expected.append("removed")
-            site.world.ploy.set_flags(site.integration_id, full_requested=chance.random() < 0.3)
-            truth = site.in_aws()
-            with start(site, "sync") as process:
-                try:
-                    process.communicate(timeout=chance.uniform(0.1, longest))
-                except Exception:  # noqa: BLE001 - it runs still, so it is killed
-                    process.kill()
-                    process.communicate()
-            assert site.at_ploy() in (before, truth), "what Ploy shows is one whole picture or the other"
-            synced = site.sync()
-            assert (synced.code, synced.unproven) == (Exit.OK, {})
-            assert site.at_ploy() == truth
-        assert changes_of_the_membership(site) == expected, "each change was made visible once"
+class Syncs:
+    """Syncs that are killed, compared with those that are not."""
+
+    def __init__(self, killed: KillSite) -> None:
+        self.killed = killed
+        self._expected: dict[str, tuple[Mapping[Any, Any], Any]] = {}
+
+    def record(self, situation: str, path: Path) -> None:
+        """Sync undisturbed, and write the points of it into a file."""
+        self._restore(situation)
+        started = self.killed.start("sync", record=path)
+        assert started.wait() == Exit.OK, started.output.read_text()
+
+    def _restore(self, situation: str) -> None:
+        state, is_full = SITUATIONS[situation]
+        self.killed.restore(state, is_full=is_full)
+
+    def _outcome(self, situation: str) -> tuple[Mapping[Any, Any], Any]:
+        """What Ploy shows after an undisturbed sync, and what that sync changed."""
+        if situation not in self._expected:
+            self._restore(situation)
+            self.killed.sync()
+            assert self.killed.site.at_ploy() == self.killed.site.in_aws()
+            self._expected[situation] = self.killed.site.records_at_ploy(), self.killed.changes()
+        return self._expected[situation]
+
+    def check(self, kill: Kill) -> None:
+        """Kill a sync, look at what it left, and sync again."""
+        records, changes = self._outcome(kill.situation)
+        site = self.killed.site
+        for attempt in (kill, kill._replace(nth=1)):  # threads may reach a point less often than in the runs before
+            self._restore(kill.situation)
+            before = site.records_at_ploy()
+            started = self.killed.start("sync", kill=attempt)
+            if started.wait() != Exit.OK:
+                break
+        assert started.wait() == -signal.SIGKILL, started.output.read_text()
+        assert site.records_at_ploy() in (before, records), "Ploy shows a part of a sync"
+        self.killed.check_disk()
+        self.killed.sync()
+        assert site.records_at_ploy() == records
+        assert self.killed.changes() == changes, "a change was not made visible exactly once"
+        for generation in site.world.ploy.generations(site.integration_id):
+            assert generation.answer.unproven_scopes == 0
+
+
+@pytest.fixture(scope="module")
+def syncs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Syncs]:
+    with pytest.MonkeyPatch.context() as patch, ForkServer() as server:
+        with make_site(tmp_path_factory.mktemp("site"), patch)(ORGANISATION) as site:
+            yield Syncs(KillSite(site, server))
+
+
+@pytest.fixture(scope="module")
+def kills(syncs: Syncs, request: pytest.FixtureRequest) -> list[Kill]:
+    return order_kills(syncs.killed, syncs.record, SITUATIONS, seed_of(request))
+
+
+@pytest.mark.parametrize("kill", QUICK.values(), ids=QUICK)
+def test_a_sync_killed_at_a_point_is_completed_by_the_next_one(syncs: Syncs, kill: Kill) -> None:
+    syncs.check(kill)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(KILLS))
+def test_a_sync_killed_at_any_point_is_completed_by_the_next_one(
+    syncs: Syncs, kills: list[Kill], number: int, request: pytest.FixtureRequest
+) -> None:
+    with explained(request, kills[number]):
+        syncs.check(kills[number])

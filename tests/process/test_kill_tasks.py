@@ -1,81 +1,71 @@
-"""``kill -9`` of the service while it works off a dozen tasks; after a restart each ends in exactly one true report."""
+"""``kill -9`` of the service at named points while it works off a dozen tasks; each ends in exactly one true report.
+
+The quick suite kills at the points of a table; a soak kills at 100 more, each followed by a second kill while the tasks
+of the opposite kind wait, too.
+"""
 
 from __future__ import annotations
 
-import os
-import random
 import signal
-import subprocess
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from ploy_connector_aws.cli.endings import Exit
 from ploy_connector_aws.config import IDENTITY_CENTER
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.aws import Group
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
+from tests.aws.conftest import ORGANISATION
 from tests.end_to_end.office import Register
-from tests.end_to_end.site import Site
+from tests.end_to_end.site import make_site
 
-from .conftest import COMMAND, clean_environment
+from .kills import DEADLINE_SECONDS, ForkServer, Kill, KillSite, Started, explained, order_kills, seed_of
 
-PATIENCE = 60
+KILLS = 100
 PEOPLE = ("ana", "bo", "Cy Crane", "dee")
 GROUPS = ("admins", "nobody", "others")
-SEEDS, KILLS_PER_SEED = 2, 4
+TASKS = "Ploy POST /connector/v1/integrations/one/tasks"
+STORE = "IdentityStoreId=store"
+GRANTED = f"GroupId=others {STORE} MemberId={{'UserId': 'ana'}}"
+REVOKED = f"GroupId=admins {STORE} MemberId={{'UserId': 'ana'}}"
+WHERE = "in eu-west-1"
+QUICK = {
+    name: Kill("tasks", point, *nth)
+    for name, point, *nth in (
+        ("leasing", f"before receive: {TASKS}/lease"),
+        ("beginning", "after one.tasks.sqlite: COMMIT", 8),
+        ("looking", f"after send: identitystore:GetGroupMembershipId {WHERE} {GRANTED} (body)"),
+        ("granting", f"before receive: identitystore:CreateGroupMembership {WHERE} {GRANTED}"),
+        ("revoking", f"before receive: identitystore:DeleteGroupMembership {WHERE} {STORE} MembershipId=*"),
+        ("reading back", f"after receive: identitystore:GetGroupMembershipId {WHERE} {REVOKED}", 2),
+        (
+            "keeping a report",
+            "before one.tasks.sqlite: UPDATE tasks SET report = ?, doubt = iif(?, doubt, NULL) WHERE id = ?",
+        ),
+        ("reporting the first", f"before send: {TASKS}/task-*/complete (body)"),
+        ("reporting a later one", f"before receive: {TASKS}/task-*/complete", 5),
+    )
+}
 
 
-@dataclass
-class Service:
-    """A running service, and the means to end it in the midst of something."""
-
-    process: subprocess.Popen[str]
-    has_been_killed: threading.Event = field(default_factory=threading.Event)
-
-    def kill(self) -> None:
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.has_been_killed.set()
-
-
-@contextmanager
-def running(site: Site) -> Iterator[Service]:
-    with subprocess.Popen(
-        [COMMAND, "run", "--config", str(site.world.config_file), "--health-port", "0", "--json"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=clean_environment(site),
-        text=True,
-    ) as process:
-        try:
-            yield Service(process)
-        finally:
-            process.kill()
-
-
-@dataclass
 class Rush:
     """A dozen tasks, a dozen pairs, and what becomes of the memberships."""
 
-    site: Site
-    register: Register
+    def __init__(self, killed: KillSite) -> None:
+        self.killed = killed
+        self.site = killed.site
+        self._memberships = dict(self.site.seeded.instance.store.group_memberships)
 
-    @classmethod
-    def begin(cls, site: Site) -> Rush:
-        ploy, integration_id = site.world.ploy, site.integration_id
-        ploy.change_settings(integration_id, {"scopes": [IDENTITY_CENTER]})
-        ploy.set_intervals(integration_id, poll_interval_seconds=5)
-        site.seeded.add_group(Group("others"))
-        store = site.seeded.instance.store
-        register = store.group_memberships = Register(store.group_memberships)  # type: ignore[arg-type]
-        rush = cls(site, register)
-        rush.order()
-        return rush
+    def begin(self) -> None:
+        """Restore everything, and create the tasks."""
+        self.killed.restore("synced")
+        self.register = self.site.seeded.instance.store.group_memberships = Register(self._memberships)
+        self.create_tasks()
 
-    def order(self) -> None:
-        """Order of every pair what it is not."""
+    def create_tasks(self) -> None:
+        """Create a task for every pair: a revoke where it is a member, a grant where it is not."""
         for group in GROUPS:
             for person in PEOPLE:
                 user_id, group_id = self.site.seeded.users[person], self.site.seeded.groups[group]
@@ -91,15 +81,37 @@ class Rush:
     def tasks(self) -> list[OrderedTask]:
         return self.site.world.ploy.tasks(self.site.integration_id)
 
-    def wait_until_all_have_ended(self) -> None:
-        look_again = threading.Event()
-        for _ in range(PATIENCE * 10):
-            if all(task.state in ("done", "manual") for task in self.tasks):
-                return
-            look_again.wait(0.1)
-        raise AssertionError(f"not all have ended: {self.tasks}")
+    def play(self, kill: Kill | None = None, record: Path | None = None) -> int:
+        """Run the service until every task has ended, or it is killed; its exit code."""
+        started = self.killed.start("run", "--health-port", "0", "--json", kill=kill, record=record)
+        self._wait(started)
+        return started.stop()
 
-    def check(self) -> None:
+    def _wait(self, started: Started) -> None:
+        for _ in range(DEADLINE_SECONDS * 20):
+            if started.poll(0.05) is not None or all(task.state in ("done", "manual") for task in self.tasks):
+                return
+        started.stop()
+        raise AssertionError(f"Not all tasks have ended: {self.tasks}\n{started.output.read_text()}")
+
+    def check(self, kill: Kill, second: Kill | None = None) -> None:
+        """Kill the service, twice where a second point is given, let it work, and judge every report."""
+        for attempt in (kill, kill._replace(nth=1)):  # threads may reach a point less often than in the runs before
+            self.begin()
+            code = self.play(attempt)
+            if code != Exit.OK:
+                break
+        assert code == -signal.SIGKILL
+        self.killed.check_disk()
+        if second is not None:
+            self.create_tasks()  # the opposite of what holds by now
+            self.play(second)
+        assert self.play() == Exit.OK
+        self._check_reports()
+        self.killed.sync()
+        assert self.site.at_ploy() == self.site.in_aws()
+
+    def _check_reports(self) -> None:
         """Every task is done in one report that was true then, and took effect once."""
         ploy, id_ = self.site.world.ploy, self.site.integration_id
         for task in self.tasks:
@@ -119,60 +131,35 @@ class Rush:
             assert effects == [task.kind == "grant"], f"{task} took effect otherwise: {effects}"
 
 
-Moment = Callable[[Site, Callable[[], None]], object]
+@pytest.fixture(scope="module")
+def rush(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rush]:
+    with pytest.MonkeyPatch.context() as patch, ForkServer() as server:
+        with make_site(tmp_path_factory.mktemp("site"), patch)(ORGANISATION) as site:
+            site.world.ploy.change_settings(site.integration_id, {"scopes": [IDENTITY_CENTER]})
+            site.world.ploy.set_intervals(site.integration_id, poll_interval_seconds=1)
+            site.seeded.add_group(Group("others"))
+            yield Rush(KillSite(site, server))
 
 
-def at_aws(operation: str, nth: int) -> Moment:
-    return lambda site, kill: site.world.aws.faults.before(operation, kill, nth=nth)
+@pytest.fixture(scope="module")
+def kills(rush: Rush, request: pytest.FixtureRequest) -> list[Kill]:
+    def record(_: str, path: Path) -> None:
+        rush.begin()
+        assert rush.play(record=path) == Exit.OK
+
+    return order_kills(rush.killed, record, ["tasks"], seed_of(request))
 
 
-def at_ploy(operation: str, nth: int) -> Moment:
-    return lambda site, kill: site.world.ploy.faults.before(operation, kill, nth=nth)  # type: ignore[arg-type]
+@pytest.mark.parametrize("kill", QUICK.values(), ids=QUICK)
+def test_tasks_of_a_service_killed_at_a_point_end_in_one_true_report(rush: Rush, kill: Kill) -> None:
+    rush.check(kill)
 
 
-def after_leasing(site: Site, kill: Callable[[], None]) -> None:
-    """Ploy has given out tasks; its answer is lost with the process."""
-    site.world.ploy.faults.drop_after("lease_tasks")
-    site.world.ploy.faults.before("lease_tasks", kill, nth=2)
-
-
-MOMENTS: dict[str, Moment] = {
-    "leasing": after_leasing,
-    "leased": at_aws("AssumeRole", 2),
-    "looked": at_aws("GetGroupMembershipId", 3),
-    "granting": at_aws("CreateGroupMembership", 2),
-    "revoking": at_aws("DeleteGroupMembership", 1),
-    "reading back": at_aws("GetGroupMembershipId", 9),
-    "reporting the first": at_ploy("complete_task", 1),
-    "reporting a later one": at_ploy("complete_task", 5),
-}
-
-
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_tasks_of_a_killed_service_end_in_one_true_report(site: Site, moment: str) -> None:
-    rush = Rush.begin(site)
-    with running(site) as service:
-        MOMENTS[moment](site, service.kill)
-        assert service.has_been_killed.wait(PATIENCE)
-        assert service.process.wait(PATIENCE) == -signal.SIGKILL
-    with running(site):
-        rush.wait_until_all_have_ended()
-    rush.check()
-
-
-@pytest.mark.parametrize("seed", range(SEEDS))
-def test_tasks_of_a_service_killed_at_random_end_in_one_true_report(site: Site, seed: int) -> None:
-    chance = random.Random(seed)
-    rush = Rush.begin(site)
-    for number in range(KILLS_PER_SEED):
-        with running(site) as service:
-            # At any call to AWS, and then a moment more.
-            late = threading.Timer(chance.uniform(0, 0.05), service.kill)
-            site.world.aws.faults.before(None, late.start, nth=chance.randint(1, 30))
-            service.has_been_killed.wait(PATIENCE)
-        site.world.aws.faults.reset()
-        if number == 1:
-            rush.order()  # the contrary of what is so by now
-    with running(site):
-        rush.wait_until_all_have_ended()
-    rush.check()
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(KILLS))
+def test_tasks_of_a_service_killed_at_any_point_end_in_one_true_report(
+    rush: Rush, kills: list[Kill], number: int, request: pytest.FixtureRequest
+) -> None:
+    one, other = kills[number], kills[-1 - number]
+    with explained(request, one, other):
+        rush.check(one, other)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
+import subprocess
 import time
 from collections import Counter
 from contextlib import closing
@@ -16,7 +18,7 @@ from ploy_connector_aws.sandbox.aws import about
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from tests.end_to_end.site import Site, SiteMaker
 
-from .test_kill import Kill, kill_during_sync
+from .conftest import start
 
 MEMBERS, ASSIGNMENTS = "ListGroupMemberships", "ListAccountAssignmentsForPrincipal"
 
@@ -43,16 +45,20 @@ def cut_off(site: Site, operation: str = ASSIGNMENTS) -> None:
         ASSIGNMENTS: ("identity-center/assignments/users/*", 30, site.seeded.users["nora.lind"]),
     }[operation]
 
-    def arrange(site: Site, kill: Kill) -> None:
-        def kill_when_written() -> None:
-            until = time.monotonic() + 60
-            while count_complete(site, scopes) < enough and time.monotonic() < until:
-                time.sleep(0.02)
-            kill()
+    started: list[subprocess.Popen[str]] = []
 
-        site.world.aws.faults.before(operation, kill_when_written, where=about(held))
+    def kill_when_written() -> None:
+        until = time.monotonic() + 60
+        while count_complete(site, scopes) < enough and time.monotonic() < until:
+            time.sleep(0.02)
+        started[0].kill()
 
-    kill_during_sync(site, arrange)
+    site.world.aws.faults.before(operation, kill_when_written, where=about(held))
+    started.append(start(site, "sync"))
+    with started[0] as process:
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    site.world.aws.faults.reset()
 
 
 @pytest.mark.parametrize(

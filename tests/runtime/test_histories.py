@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ploy_connector_aws.platform.errors import PlatformError
@@ -189,11 +189,8 @@ def play() -> Iterator[Play]:
 CALM = Step(minutes=20, world=None, denied=frozenset(), crash_at_page=None, faults={}, is_down=False, who=0)
 
 
-@given(st.lists(STEPS, min_size=1, max_size=12))
-@settings(max_examples=200, deadline=None)
-def test_what_the_platform_shows_is_the_truth_where_proven_and_the_last_proven_truth_elsewhere(
-    history: list[Step],
-) -> None:
+def replay(history: list[Step]) -> None:
+    """Play a history and judge it; a list that Hypothesis prints can be pasted into a test that calls this."""
     with play() as played:
         for step in history:
             played.step(step)
@@ -204,6 +201,13 @@ def test_what_the_platform_shows_is_the_truth_where_proven_and_the_last_proven_t
         everything += [record for name in world.groups for record in world.scope(f"groups/{name}")]
         shown = {RecordKey(type=each.type, id=each.id) for each in Picture(played._folder / "ploy.sqlite").records()}
         assert shown == {record.key for record in everything}
+
+
+@given(history=st.lists(STEPS, min_size=1, max_size=12))
+def test_what_the_platform_shows_is_the_truth_where_proven_and_the_last_proven_truth_elsewhere(
+    history: list[Step],
+) -> None:
+    replay(history)
 
 
 @pytest.mark.parametrize("page", range(1, 14))

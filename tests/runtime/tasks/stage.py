@@ -120,6 +120,15 @@ class Runtime:
         self.journal.close()
 
 
+PARTS: dict[str, Callable[[Runtime], object]] = {
+    "poll": lambda runtime: runtime.poll.step(),
+    "keep": lambda runtime: runtime.keeping.step(),
+    "work": lambda runtime: runtime.worker.step(),
+    "send": lambda runtime: runtime.outbox.step(),
+}
+"""What a runtime's threads do, one step of each."""
+
+
 @dataclass
 class Stage:
     """A club and a queue in memory, and the files in one folder."""

@@ -1,15 +1,20 @@
-"""Random histories of orders, outside changes, faults, ends of the process and lost leases, compared with the truth."""
+"""Random histories of tasks, outside changes, faults, ends of the process and lost leases, compared with the truth.
+
+Hypothesis shortens a history that fails. What it prints of the shortest one is the body of a test: paste it into a
+function of this module.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.tasks.journal import ACKNOWLEDGED
@@ -17,112 +22,132 @@ from tests.runtime.double import Crash
 
 from .club import AFTER, BEFORE, Event
 from .queue import UNHEARD
-from .stage import Runtime, Stage
+from .stage import PARTS, Runtime, Stage
 
 PAIRS = (("ann", "g"), ("ann", "h"), ("bob", "g"))
 OUTSIDE = "outside"
 
 
-class Step(NamedTuple):
-    """Something happens: what, and with what."""
+class Ordered(NamedTuple):
+    """A task, and what happens in the attempts at it, one after the other."""
 
-    what: str
-    how: Any = None
+    kind: wire.TaskKind
+    pair: tuple[str, str]
+    mishaps: tuple[str, ...] = ()
+    minutes: int = 10
+    preview: bool = False
 
 
-ORDERS = st.builds(
-    lambda *how: Step("order", how),
-    st.sampled_from(["grant", "revoke"]),
-    st.sampled_from(PAIRS),
-    st.sampled_from([False, False, False, True]),
-    st.sampled_from([2, 10]),
-    st.just([]) | st.lists(st.sampled_from(list(AFTER)) | st.sampled_from([*BEFORE, *AFTER]), min_size=1, max_size=3),
+TASKS = st.builds(
+    Ordered,
+    kind=st.sampled_from(["grant", "revoke"]),
+    pair=st.sampled_from(PAIRS),
+    mishaps=st.lists(st.sampled_from(list(AFTER)) | st.sampled_from([*BEFORE, *AFTER]), max_size=3).map(tuple),
+    minutes=st.sampled_from([10, 2]),
+    preview=st.sampled_from([False, False, False, True]),
 )
-PARTS = st.sampled_from([Step("poll"), Step("keep"), Step("work"), Step("send"), Step("turn"), Step("turn")])
+SECONDS = st.sampled_from([0, 1, 10, 25, 61, 130])
 FAULTS = st.sampled_from(["lost", "unanswered", "crash", "crash after"])
-TROUBLES = st.one_of(
-    st.builds(Step, st.just("fault"), FAULTS),
-    st.builds(Step, st.just("report fault"), FAULTS),
-    st.builds(Step, st.just("write"), st.booleans()),
-    st.builds(Step, st.just("outside"), st.tuples(st.sampled_from(PAIRS), st.booleans())),
-    st.builds(
-        Step,
-        st.just("flags"),
-        st.sampled_from([wire.Flags(), wire.Flags(paused=True), wire.Flags(read_only=True)]),
-    ),
-    st.sampled_from([Step("steal"), Step("restart")]),
-)
-TIME = st.builds(Step, st.just("time"), st.sampled_from([1, 10, 25, 61, 130]))
-ROUNDS = st.tuples(
-    st.lists(ORDERS, max_size=3), st.lists(TROUBLES, max_size=2), st.lists(PARTS, min_size=1, max_size=4), TIME
-)
 
 
-class Play:
-    """One stage, and the process that runs on it now."""
+class TaskHistory(RuleBasedStateMachine):
+    """One stage, and the process that runs on it now. In the end everything is compared with the truth."""
 
-    def __init__(self, folder: Path) -> None:
-        self.stage = Stage(folder)
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory()
+        self.stage = Stage(Path(self._folder.name))
         self.runtime: Runtime | None = None
         self.has_crashed = False
-        self.report_faults: list[str] = []
+        self._has_failed = False
+        self._report_faults: list[str] = []
         self.stage.queue.before = self._before
 
     def _before(self, call: str) -> None:
-        if self.report_faults and call in ("complete_task", "fail_task"):
-            self.stage.queue.faults[len(self.stage.queue.calls)] = self.report_faults.pop()
+        if self._report_faults and call in ("complete_task", "fail_task"):
+            self.stage.queue.faults[len(self.stage.queue.calls)] = self._report_faults.pop()
 
-    def step(self, step: Step) -> None:
-        """Let one thing happen; the process may end by it."""
+    def _run(self, do: Callable[[Runtime], object]) -> None:
+        """Let the process do something. It may end by it; then another one is started when it is needed."""
         try:
             self.runtime = self.runtime or Runtime(self.stage)
-            self._do(step, self.runtime)
+            do(self.runtime)
         except Crash:
             self.has_crashed = True
-            self.close()
+            self._close()
+        except BaseException:
+            self._has_failed = True
+            raise
 
-    def close(self) -> None:
+    def _close(self) -> None:
         if self.runtime is not None:
             self.runtime.close()
         self.runtime = None
 
-    def _do(self, step: Step, runtime: Runtime) -> None:
-        stage, queue, club = self.stage, self.stage.queue, self.stage.club
-        match step:
-            case Step("order", (kind, pair, is_preview, minutes, mishaps)):
-                club.planned[queue.order(kind, *pair, preview=is_preview, minutes=minutes)] = list(mishaps)
-            case Step("turn"):
-                runtime.turn()
-            case Step("poll"):
-                runtime.poll.step()
-            case Step("keep"):
-                runtime.keeping.step()
-            case Step("work"):
-                runtime.worker.step()
-            case Step("send"):
-                runtime.outbox.step()
-            case Step("time", int(seconds)):
-                stage.clock.move(seconds)
-            case Step("fault", str(name)):
-                queue.faults[len(queue.calls) + 1] = name
-            case Step("report fault", str(name)):
-                self.report_faults.append(name)
-            case Step("write", bool(is_after)):
-                stage.writes.crash_at, stage.writes.is_after = stage.writes.count + 1, is_after
-            case Step("outside", (pair, bool(is_member))):
-                if club.is_member(pair) != is_member:
-                    club.history.append(Event(OUTSIDE, pair, is_member))
-            case Step("flags", wire.Flags() as flags):
-                queue.flags = flags
-            case Step("steal"):
-                # Another runtime gets tasks, and is never heard of again.
-                with contextlib.suppress(Exception):
-                    request = wire.LeaseRequest(request_id=f"other {len(queue.calls)}", holder="other", most=1)
-                    queue.lease_tasks("one", request)
-            case Step("restart"):
-                self.close()
-            case _:
-                raise AssertionError(step)
+    # What may happen.
+
+    @rule(tasks=st.lists(TASKS, min_size=1, max_size=3))
+    def order(self, tasks: list[Ordered]) -> None:
+        for kind, pair, mishaps, minutes, preview in tasks:
+            task_id = self.stage.queue.order(kind, *pair, preview=preview, minutes=minutes)
+            self.stage.club.planned[task_id] = list(mishaps)
+
+    @rule(after_seconds=SECONDS)
+    def turn(self, after_seconds: int) -> None:
+        self.stage.clock.move(after_seconds)
+        self._run(Runtime.turn)
+
+    @rule(name=st.sampled_from(list(PARTS)), after_seconds=SECONDS)
+    def part(self, name: str, after_seconds: int) -> None:
+        self.stage.clock.move(after_seconds)
+        self._run(PARTS[name])
+
+    @rule(name=FAULTS)
+    def fault_of_the_next_call(self, name: str) -> None:
+        queue = self.stage.queue
+        queue.faults[len(queue.calls) + 1] = name
+
+    @rule(name=FAULTS)
+    def fault_of_the_next_report(self, name: str) -> None:
+        self._report_faults.append(name)
+
+    @rule(is_after=st.booleans())
+    def crash_at_the_next_write(self, is_after: bool) -> None:
+        writes = self.stage.writes
+        writes.crash_at, writes.is_after = writes.count + 1, is_after
+
+    @rule(pair=st.sampled_from(PAIRS), is_member=st.booleans())
+    def change_outside(self, pair: tuple[str, str], is_member: bool) -> None:
+        club = self.stage.club
+        if club.is_member(pair) != is_member:
+            club.history.append(Event(OUTSIDE, pair, is_member))
+
+    @rule(paused=st.booleans(), read_only=st.booleans())
+    def flags(self, paused: bool, read_only: bool) -> None:
+        self.stage.queue.flags = wire.Flags(paused=paused, read_only=read_only)
+
+    @rule(after_seconds=st.sampled_from([61, 0]))
+    def steal(self, after_seconds: int) -> None:
+        """Another runtime gets a task, maybe when its lease has ended, and never reports it."""
+        self.stage.clock.move(after_seconds)
+        queue = self.stage.queue
+        with contextlib.suppress(Exception, Crash):
+            request = wire.LeaseRequest(request_id=f"other {len(queue.calls)}", holder="other", most=1)
+            queue.lease_tasks("one", request)
+
+    @rule()
+    def restart(self) -> None:
+        self._close()
+
+    # What must be true in the end.
+
+    def teardown(self) -> None:
+        try:
+            if not self._has_failed:
+                self.end()
+        finally:
+            self._close()
+            self._folder.cleanup()
 
     def end(self) -> None:
         """Nothing goes wrong any more but what is planned; everything is worked off, and compared with the truth."""
@@ -165,17 +190,4 @@ class Play:
         assert all(one != other or one == OUTSIDE for one, other in pairwise(effects))
 
 
-@given(st.lists(ROUNDS, min_size=2, max_size=8))
-@settings(max_examples=60, deadline=None)
-def test_every_order_ends_in_one_true_report_whatever_happens(
-    history: list[tuple[list[Step], list[Step], list[Step], Step]],
-) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        play = Play(Path(folder))
-        try:
-            for orders, troubles, parts, time in history:
-                for step in (*orders, *troubles, *parts, time):
-                    play.step(step)
-            play.end()
-        finally:
-            play.close()
+TestEveryTaskEndsInOneTrueReport = TaskHistory.TestCase
