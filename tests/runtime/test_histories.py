@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ploy_connector_aws.platform.errors import PlatformError
@@ -190,7 +190,6 @@ CALM = Step(minutes=20, world=None, denied=frozenset(), crash_at_page=None, faul
 
 
 @given(st.lists(STEPS, min_size=1, max_size=12))
-@settings(max_examples=200, deadline=None)
 def test_what_the_platform_shows_is_the_truth_where_proven_and_the_last_proven_truth_elsewhere(
     history: list[Step],
 ) -> None:
