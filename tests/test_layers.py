@@ -99,9 +99,10 @@ def violations(path: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_imports_only_what_its_layer_may(path: Path) -> None:
-    assert violations(path) == []
+def test_every_file_imports_only_what_its_layer_may() -> None:
+    files = sorted(ROOT.rglob("*.py"))
+    assert len(files) > 250
+    assert [violation for path in files for violation in violations(path)] == []
 
 
 @pytest.mark.parametrize(

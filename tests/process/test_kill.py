@@ -12,6 +12,7 @@ import pytest
 
 from ploy_connector_aws.cli.endings import Exit
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
+from tests.deadlines import PATIENCE_SECONDS
 from tests.end_to_end.site import Site, SiteMaker
 
 from .conftest import run, start
@@ -69,7 +70,7 @@ def kill_during_sync(site: Site, arrange: Callable[[Site, Kill], object]) -> Non
     arrange(site, kill)
     started.append(start(site, "sync"))
     with started[0] as process:
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == -signal.SIGKILL
     site.world.aws.faults.reset()
     site.world.ploy.faults.clear()
