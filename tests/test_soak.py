@@ -21,6 +21,9 @@ from tests.soak import chance
 def pytest_configure(config):
     soak.configure(config)
 
+def pytest_runtest_setup(item):
+    soak.skip_without_time(item)
+
 def pytest_terminal_summary(terminalreporter, config):
     soak.report(terminalreporter, config)
 """
