@@ -8,13 +8,21 @@ export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check bench clean
+# What soak plays: for so many seconds, by this seed (a number or a commit; any where it is empty), these tests.
+SOAK_SECONDS ?= 3300
+SEED ?=
+TESTS ?=
+
+.PHONY: demo test soak check bench clean
 
 demo: $(READY)  ## The main job on a local AWS and a local Ploy; ends by itself.
 	@$(BIN)/ploy-connector demo
 
-test: $(READY)  ## All tests.
+test: $(READY)  ## The quick tests: all that are not long.
 	$(BIN)/pytest -n auto --dist worksteal
+
+soak: $(READY)  ## The long tests and random examples, an hour at most: make soak [SEED=...] [SOAK_SECONDS=240] [TESTS=...]
+	$(BIN)/pytest -n auto --dist worksteal --soak --soak-seconds=$(SOAK_SECONDS) $(if $(SEED),--hypothesis-seed=$(SEED)) $(TESTS)
 
 check: $(READY)  ## Lint, format, types, layers, documents, manifest.
 	$(BIN)/ruff check .

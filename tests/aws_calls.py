@@ -90,7 +90,7 @@ def complaints(called: Iterable[str], *, is_whole_run: bool) -> list[str]:
 def is_whole_run(config: Config) -> bool:
     """Whether all tests were asked for: no path, no expression."""
     option = config.option
-    has_selection = option.keyword or option.markexpr or option.deselect or getattr(option, "lf", False)
+    has_selection = option.keyword or option.markexpr or option.deselect or option.soak or getattr(option, "lf", False)
     return config.args_source is Config.ArgsSource.TESTPATHS and not has_selection and not option.collectonly
 
 

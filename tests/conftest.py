@@ -8,32 +8,27 @@ import os
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from ploy_connector_aws.sandbox.surroundings import forget_caller
-from tests import aws_calls
+from tests import aws_calls, soak
 from tests.aws_calls import pytest_sessionfinish, pytest_testnodedown
 from tests.chromium import check_chromium, pytest_ignore_collect, say_what_was_left_out
+from tests.soak import (
+    chance,
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_report_header,
+)
 
-__all__ = ["pytest_ignore_collect", "pytest_sessionfinish", "pytest_testnodedown"]
-
-
-# How fast a machine is, is no property of the code: no deadline.
-settings.register_profile("quick", deadline=None, derandomize=True, database=None)
-settings.register_profile("soak", deadline=None, database=None, max_examples=400)
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--soak", action="store_true", help="run the long tests too, with random examples")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what is long, without a selection: the checks over the whole run stay on."""
-    if config.getoption("--soak"):
-        return
-    for item in items:
-        if item.get_closest_marker("soak"):
-            item.add_marker(pytest.mark.skip(reason="long: run with --soak"))
+__all__ = [
+    "chance",
+    "pytest_addoption",
+    "pytest_collection_modifyitems",
+    "pytest_ignore_collect",
+    "pytest_report_header",
+    "pytest_sessionfinish",
+    "pytest_testnodedown",
+]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -41,13 +36,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     assert asyncio._get_running_loop() is None or "chromium" in getattr(item, "fixturenames", ()), (
         "an earlier test left its event loop running in this thread"
     )
+    soak.skip_without_time(item)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Before anything is imported that reads the environment, as moto and boto3 do."""
     # botocore and moto keep hundreds of thousands of objects alive, which every full collection would look at again.
     gc.set_threshold(20_000, 20, 20)
-    settings.load_profile("soak" if config.getoption("--soak") else "quick")
+    soak.configure(config)
     check_chromium()
     forget_caller()
     aws_calls.pytest_configure()
@@ -65,3 +62,4 @@ def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
     say_what_was_left_out(terminalreporter)
     if (seed := config.getoption("randomly_seed", None)) is not None:
         terminalreporter.line(f"Random order; to repeat it: pytest -p randomly --randomly-seed={seed}")
+    soak.report(terminalreporter, config)

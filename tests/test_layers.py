@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -100,9 +101,10 @@ def violations(path: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_imports_only_what_its_layer_may(path: Path) -> None:
-    assert violations(path) == []
+def test_every_file_imports_only_what_its_layer_may() -> None:
+    files = sorted(ROOT.rglob("*.py"))
+    assert len(files) > 250
+    assert [violation for path in files for violation in violations(path)] == []
 
 
 @pytest.mark.parametrize(
@@ -129,6 +131,13 @@ def test_a_forbidden_import_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_no_file_is_longer_than_400_lines() -> None:
     long = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in ROOT.rglob("*.py")}
     assert {path: lines for path, lines in long.items() if lines > 400} == {}
+
+
+def test_only_the_profiles_decide_how_many_examples_a_property_plays() -> None:
+    tests = ROOT.parent / "tests"
+    setting = re.compile("|".join(("max_examples", "stateful_step_count", "derandomize", "deadline=None")))
+    others = [path for path in sorted(tests.rglob("*.py")) if path not in (tests / "soak.py", Path(__file__))]
+    assert [str(path.relative_to(tests)) for path in others if setting.search(path.read_text())] == []
 
 
 WITHOUT = """

@@ -22,6 +22,7 @@ from ploy_connector_aws.spec import AuthenticationError, ConnectorError, Permiss
 from tests.aws.conftest import EXTERNAL_ID, REGION, Customer, set_environment
 from tests.aws.tampering import tampered
 from tests.aws_calls import AROUND_THE_GUARD
+from tests.deadlines import PATIENCE_SECONDS
 
 
 def make_session(customer: Customer, **settings: str) -> ReadSession:
@@ -231,7 +232,7 @@ def test_a_stopped_session_wakes_who_waits_and_calls_nothing_more(session: ReadS
     waiting = threading.Thread(target=wait_for_turn)
     waiting.start()
     session.close()
-    waiting.join(timeout=10)
+    waiting.join(PATIENCE_SECONDS)
 
     assert [type(error) for error in errors] == [Stopped]
     assert customer.aws.calls.to("ListUsers") == []

@@ -12,9 +12,10 @@ from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.sandbox.ploy import LocalPloy
 from tests.chromium import find_chromium
+from tests.deadlines import PATIENCE_SECONDS
 from tests.sandbox.ploy.conftest import Clock, Customer, connect
 
-PATIENCE_MILLISECONDS = 20_000
+PATIENCE_MILLISECONDS = PATIENCE_SECONDS * 1000
 
 
 @pytest.fixture(scope="module")

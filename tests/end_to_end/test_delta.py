@@ -103,10 +103,8 @@ def test_a_hold_approved_between_opening_and_commit_makes_it_a_full_one(site: Si
 
 @given(organisations(), organisations())
 @settings(
-    max_examples=10,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking would start two servers hundreds of times
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_a_delta_after_any_change_shows_what_a_full_one_would(
     tmp_path_factory: pytest.TempPathFactory, before: Organisation, after: Organisation

@@ -43,8 +43,8 @@ def test_a_mass_removal_is_held_and_ploy_shows_what_it_showed(crowded: Site) -> 
     synced = crowded.sync()
     assert (synced.code, synced.printed["status"], synced.printed["generation"]) == (Exit.HELD, "held_for_review", None)
     assert synced.printed["hold_reasons"] == [
-        "15 of 26 records of type account would be removed",
-        "15 of 31 records of type grant would be removed",
+        "15 of 24 records of type account would be removed",
+        "15 of 28 records of type grant would be removed",
     ]
     assert crowded.records_at_ploy() == before
 

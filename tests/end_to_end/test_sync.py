@@ -84,10 +84,8 @@ def test_a_sync_that_takes_longer_than_a_session_lives_is_whole(sites: SiteMaker
 
 @given(organisations(), organisations())
 @settings(
-    max_examples=12,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking would start two servers hundreds of times
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_any_organisation_arrives_whole_and_so_does_any_change_of_it(
     tmp_path_factory: pytest.TempPathFactory, before: Organisation, after: Organisation

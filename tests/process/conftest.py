@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-from tests.end_to_end.conftest import site, sites
-from tests.end_to_end.site import Site
+import pytest
 
-__all__ = ["site", "sites"]
+from ploy_connector_aws.cli import main
+from tests.aws.conftest import ORGANISATION
+from tests.deadlines import PATIENCE_SECONDS
+from tests.end_to_end.conftest import sites
+from tests.end_to_end.site import Site, SiteMaker
+
+__all__ = ["sites"]
 
 COMMAND = str(Path(sys.executable).with_name("ploy-connector"))
+
+
+@pytest.fixture
+def site(sites: SiteMaker) -> Iterator[Site]:
+    """A small organisation of which everything is read, as a new integration does."""
+    with sites(ORGANISATION) as made:
+        made.world.ploy.change_settings(made.integration_id, {"scopes": ["identity-center", "iam", "resources"]})
+        yield made
 
 
 def start(site: Site, *arguments: str) -> subprocess.Popen[str]:
@@ -31,11 +47,35 @@ def start(site: Site, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def run(site: Site, *arguments: str) -> tuple[int, str, str]:
-    """Run the command to its end: exit code, standard output, standard error."""
+def run_process(site: Site, *arguments: str) -> tuple[int, str, str]:
+    """Run the command in a process of its own: exit code, standard output, standard error.
+
+    Each command has one such test, its smoke test. ``run`` is for all others: a process costs a second.
+    """
     with start(site, *arguments) as process:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
     return process.returncode, out, err
+
+
+def run(site: Site, *arguments: str) -> tuple[int, str, str]:
+    """Run the command in this process: exit code, standard output, standard error."""
+    return run_with(clean_environment(site), *arguments, "--config", str(site.world.config_file))
+
+
+def run_with(environment: Mapping[str, str], *arguments: str) -> tuple[int, str, str]:
+    """Run a command in this process with this environment and no other."""
+    out, err, root = io.StringIO(), io.StringIO(), logging.getLogger()
+    with (
+        patch.dict(os.environ, environment, clear=True),
+        patch.object(sys, "argv", [COMMAND, *arguments]),
+        # The command sets up logging for its process; closing the handlers that it finds would break pytest's.
+        patch.multiple(root, handlers=[], level=root.level),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    return int(ended.value.code or 0), out.getvalue(), err.getvalue()
 
 
 def clean_environment(site: Site, more: Sequence[tuple[str, str]] = ()) -> dict[str, str]:
@@ -72,4 +112,4 @@ def running_sandbox(folder: Path, environment: Mapping[str, str]) -> Iterator[di
             yield {**places, "process": sandbox.pid}
         finally:
             sandbox.send_signal(signal.SIGINT)
-        assert sandbox.wait(timeout=30) == 0
+        assert sandbox.wait(timeout=PATIENCE_SECONDS) == 0

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadlines import PATIENCE_SECONDS
+
 from .conftest import COMMAND, running_sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +68,7 @@ class Trap:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=PATIENCE_SECONDS,
         )
 
     def _serve(self) -> None:
@@ -85,9 +87,18 @@ def trap(tmp_path: Path) -> Iterator[Trap]:
         yield trap
 
 
-def test_the_demo(trap: Trap) -> None:
+def test_the_demo_tells_its_story_and_ends_by_itself(trap: Trap) -> None:
     done = trap.run(COMMAND, "demo")
     assert (done.returncode, done.stderr, trap.visits) == (0, "", 0)
+    for told in (
+        "✓ assume-role",
+        "✓ Committed as generation 1.",
+        "Jonas Vik (disabled)",
+        "removed grant: Nora Lind in Production On-Call",
+        '"Action":["identitystore:ListGroupMemberships"]',
+        "nothing was deleted",
+    ):
+        assert told in done.stdout
 
 
 def test_the_sandbox_and_the_environment_that_it_writes(trap: Trap, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.sync_memory import measure_sync
 from ploy_connector_aws.sandbox.aws import (
     IamAccount,
@@ -47,6 +49,7 @@ def large_account() -> IamAccount:
     )
 
 
+@pytest.mark.soak
 def test_five_thousand_users_and_roles_take_their_pages_and_three_calls_and_less_than_250_megabytes() -> None:
     measured = measure_sync(Organisation(fresh_account_id(), iam=large_account()))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.task_rush import AS_FAST_AS_IT_GOES, measure
 from ploy_connector_aws.aws.throttle import CALLS_PER_SECOND
 
@@ -10,6 +12,7 @@ LOOKS_PER_TASK = 2
 BURST_SECONDS = 0.25
 
 
+@pytest.mark.soak
 def test_two_hundred_tasks_at_once_are_worked_off_with_seven_calls_each_and_no_failure() -> None:
     """``make bench`` does it with a thousand, which would take too long here."""
     tasks = 200
@@ -24,12 +27,14 @@ def test_two_hundred_tasks_at_once_are_worked_off_with_seven_calls_each_and_no_f
     assert rush.seconds < 120, "that would be more than half a second for each"
 
 
+@pytest.mark.soak
 def test_at_the_real_rate_aws_never_throttles() -> None:
     tasks = 40
     rush = measure(tasks, people=20, rate_factor=1, has_quotas=True)
     assert (rush.outcomes, rush.attempts, rush.is_true, rush.throttled) == ({"applied": tasks}, tasks, True, 0)
 
 
+@pytest.mark.soak
 def test_tasks_take_no_less_time_than_the_budget_of_their_looks_allows() -> None:
     """At a quarter of the real rate, so that the budget and not this machine is what they wait for."""
     tasks, rate_factor = 12, 0.25

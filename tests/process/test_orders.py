@@ -9,7 +9,7 @@ from ploy_connector_aws.cli.endings import Exit
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from tests.end_to_end.site import Site, SiteMaker
 
-from .conftest import run
+from .conftest import run, run_process
 
 ORDER = ("jonas.vik", "Production On-Call")
 
@@ -39,7 +39,7 @@ def test_a_revoke_is_previewed_made_shown_and_taken_back(sites: SiteMaker) -> No
         assert (code, change_of(out)["outcome"], is_member(site)) == (Exit.OK, "previewed", True)
         closed = change_of(out)["closed_paths"]
 
-        code, out, err = run(site, "revoke", *ORDER, "--reason", "left the company")
+        code, out, err = run_process(site, "revoke", *ORDER, "--reason", "left the company")
         assert (code, err, is_member(site)) == (Exit.OK, "", False)
         assert "✓ Revoked: Jonas Vik holds Production On-Call no more." in out
         assert "No other way to the same access is known" in out
@@ -47,7 +47,7 @@ def test_a_revoke_is_previewed_made_shown_and_taken_back(sites: SiteMaker) -> No
 
         code, out, _ = run(site, "revoke", *ORDER, "--json")
         assert (code, change_of(out)["outcome"]) == (Exit.OK, "already_in_effect")
-        code, out, _ = run(site, "grant", *ORDER, "--json")
+        code, out, _ = run_process(site, "grant", *ORDER, "--json")
         assert (code, change_of(out)["outcome"], is_member(site)) == (Exit.OK, "applied", True)
         assert len(change_of(out)["opened_paths"]) == len(closed) == 1
         assert "Production On-Call" in groups_shown(site)

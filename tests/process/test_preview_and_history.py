@@ -12,7 +12,7 @@ from ploy_connector_aws.cli.endings import Exit
 from ploy_connector_aws.sandbox.aws import Person
 from tests.end_to_end.site import Site
 
-from .conftest import run
+from .conftest import run, run_process
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_the_history_shows_what_became_of_each_run(synced: Site) -> None:
 
 
 def test_the_history_is_a_table_for_people(synced: Site) -> None:
-    code, out, err = run(synced, "history", "--limit", "5")
+    code, out, err = run_process(synced, "history", "--limit", "5")
     assert (code, err) == (Exit.OK, "")
     assert "committed" in out
     assert "Generation" in out

@@ -17,11 +17,12 @@ import pytest
 
 from ploy_connector_aws.cli.endings import Exit
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
+from tests.deadlines import PATIENCE_SECONDS
 from tests.end_to_end.site import Site, SiteMaker
 
 from .conftest import COMMAND, clean_environment, read_document
 
-PATIENCE = 60
+PATIENCE = PATIENCE_SECONDS
 
 
 class Service:

@@ -14,11 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ploy_connector_aws.cli.endings import Exit
+from tests.deadlines import PATIENCE_SECONDS
 from tests.end_to_end.site import Site
 
 from .conftest import COMMAND, clean_environment, run
-
-PATIENCE_SECONDS = 30
 
 
 class Terminal:

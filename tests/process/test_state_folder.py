@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable
 
 from ploy_connector_aws.cli.endings import Exit
+from tests.deadlines import PATIENCE_SECONDS
 from tests.end_to_end.site import Site
 
 from .conftest import COMMAND, clean_environment, run
@@ -23,7 +24,7 @@ def sync(site: Site, before_it_starts: Callable[[], object]) -> subprocess.Compl
         check=False,
         env=clean_environment(site),
         preexec_fn=before_it_starts,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
 
 

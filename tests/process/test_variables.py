@@ -1,10 +1,9 @@
-"""The variables of the README, each in the environment of a command of its own."""
+"""The variables of the README, each in the environment of a command."""
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 from ploy_connector_aws.cli.endings import Exit
 from tests.end_to_end.site import Site
 
-from .conftest import COMMAND, clean_environment
+from .conftest import clean_environment, run_with
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
@@ -33,16 +32,10 @@ WRONG = {
 
 def run(site: Site, variables: Mapping[str, str], *arguments: str) -> tuple[int, dict[str, Any]]:
     """Run a command: its exit code, and the document that it printed."""
-    done = subprocess.run(
-        [COMMAND, *arguments, "--json"],
-        env=clean_environment(site, list(variables.items())),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
+    code, out, err = run_with({**clean_environment(site), **variables}, *arguments, "--json")
+    assert out, err
+    document: dict[str, Any] = json.loads(out)
+    return code, document
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadlines import PATIENCE_SECONDS
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -37,7 +39,7 @@ def run_python(unpacked: Path, code: str, *arguments: str) -> subprocess.Complet
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
 
 

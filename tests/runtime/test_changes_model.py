@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ploy_connector_aws.runtime.store import Store
@@ -104,7 +104,6 @@ def with_parents(readings: dict[str, Reading]) -> dict[str, Reading]:
 
 
 @given(st.lists(READINGS.map(with_parents), min_size=1, max_size=6))
-@settings(max_examples=200, deadline=None)
 def test_every_committed_picture_is_the_one_that_the_rule_gives(history: list[dict[str, Reading]]) -> None:
     model = Model()
     with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "one.sqlite") as store:

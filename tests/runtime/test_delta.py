@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ploy_connector_aws.platform import wire
@@ -153,7 +153,6 @@ def side(folder: Path, clock: list[datetime]) -> Iterator[Side]:
 
 
 @given(st.lists(readings(), min_size=2, max_size=6))
-@settings(max_examples=150, deadline=None)
 def test_deltas_give_what_full_pushes_give(history: list[list[Page]]) -> None:
     clock = [START]
     with tempfile.TemporaryDirectory() as folder:

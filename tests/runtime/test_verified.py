@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ploy_connector_aws.platform import wire
@@ -380,7 +380,6 @@ class Round:
         self.known.update(self.ordered)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.lists(ACTS, max_size=6), st.booleans(), st.sampled_from(("none", *POINTS))), max_size=4))
 def test_the_picture_is_the_latest_thing_known_of_each_person(rounds: list[tuple[list[Act], bool, str]]) -> None:
     with TemporaryDirectory() as folder:

@@ -77,7 +77,7 @@ def carry_out(desk: Desk, order: dict[str, Any]) -> str:
 @example(orders=[ORDER | LOST | {"times": 30}])
 @example(orders=[ORDER | LOST | {"fault": "lost afterwards"}])
 @example(orders=[ORDER | {"direction": "revoke"}, ORDER | {"outside": WRITES["grant"]}])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(orders=st.lists(ORDERS, min_size=1, max_size=5))
 def test_what_is_reported_is_what_aws_holds(desk: Desk, orders: list[dict[str, Any]]) -> None:
     for order in orders:

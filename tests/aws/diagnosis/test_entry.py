@@ -11,6 +11,7 @@ from ploy_connector_aws.aws.diagnosis import diagnose
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import ConfigurationError
 from tests.aws.conftest import EXTERNAL_ID, of_session
+from tests.deadlines import PATIENCE_SECONDS
 
 from .conftest import Patient, troubles
 
@@ -90,7 +91,7 @@ def test_a_denial_on_ploy_s_own_side_is_no_proof_that_the_role_asks_for_the_exte
 
 def test_external_ids_that_differ_at_one_end_are_tried_at_the_same_time_and_told_nowhere(patient: Patient) -> None:
     all_are_there = threading.Barrier(4)
-    patient.aws.faults.before("AssumeRole", lambda: all_are_there.wait(timeout=30), where=IS_REFUSAL, each=True)
+    patient.aws.faults.before("AssumeRole", lambda: all_are_there.wait(PATIENCE_SECONDS), where=IS_REFUSAL, each=True)
     report = patient.examine()
     exact = next(check for check in report.checks if check.name == "external-id-exact")
 

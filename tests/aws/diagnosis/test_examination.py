@@ -23,6 +23,7 @@ from ploy_connector_aws.spec import (
 from tests.aws.conftest import SEED_POLICY, is_proof
 from tests.aws.raw_answers import good_reply
 from tests.aws.tampering import tampered
+from tests.deadlines import PATIENCE_SECONDS
 
 from .conftest import EVERY_SCOPE, MANAGEMENT, Patient, troubles
 from .faults import away_from_the_owner, scope_writes
@@ -98,7 +99,7 @@ def test_checks_are_told_as_they_come_in_and_stay_what_they_were(
         if names - {check.name for check in report.checks} == LATE[slow]:
             rest_was_told.set()
 
-    whole.aws.faults.before(slow, lambda: rest_was_told.wait(timeout=20))
+    whole.aws.faults.before(slow, lambda: rest_was_told.wait(PATIENCE_SECONDS))
     whole.aws.faults.deny(*denied)
     with hearing_checks(hear):
         report = whole.examine()
@@ -116,12 +117,12 @@ def test_nothing_is_told_of_permissions_before_the_role_s_own_policies_are_read(
     both_have_listened = threading.Barrier(2)
 
     def wait_for_the_others() -> None:
-        until = time.monotonic() + 20
+        until = time.monotonic() + PATIENCE_SECONDS
         others = {"ListQueues", "ListBuckets", "ListFunctions", "ListTables"}
         while others - {call.operation for call in list(whole.aws.calls)[before:]} and time.monotonic() < until:
             time.sleep(0.01)
         early.extend(heard)
-        both_have_listened.wait(timeout=20)
+        both_have_listened.wait(PATIENCE_SECONDS)
 
     # IAM's own probe asks for the same: which of the two is the first is not known.
     for nth in (1, 2):
@@ -137,7 +138,7 @@ def test_nothing_is_told_of_permissions_before_the_role_s_own_policies_are_read(
 def test_services_are_asked_at_the_same_time(whole: Patient) -> None:
     all_are_there = threading.Barrier(3)
     for operation in ("ListBuckets", "ListQueues", "ListInstances"):
-        whole.aws.faults.before(operation, lambda: all_are_there.wait(timeout=20))
+        whole.aws.faults.before(operation, lambda: all_are_there.wait(PATIENCE_SECONDS))
 
     assert troubles(whole.examine()) == {}
     assert not all_are_there.broken

@@ -15,10 +15,8 @@ ORGANISATION = Organisation(owner_account_id="", permission_sets=tuple(Permissio
 
 @given(account=iam_accounts())
 @settings(
-    max_examples=40,
-    deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_any_account_is_read_as_it_is(aws: SandboxAws, account: IamAccount) -> None:
     customer = make_customer(aws, ORGANISATION, ["identity-center", "iam"])

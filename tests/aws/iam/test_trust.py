@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ploy_connector_aws.aws.iam.trust import FLAGS, SaidCondition, Trust, Trusted, Way, to_trust
@@ -172,7 +172,6 @@ def statements(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(deadline=None)
 @given(st.lists(statements(), max_size=4))
 def test_no_external_id_is_in_any_answer(policy: list[dict[str, Any]]) -> None:
     trust = to_trust(document(policy), ROLE)
@@ -180,7 +179,6 @@ def test_no_external_id_is_in_any_answer(policy: list[dict[str, Any]]) -> None:
     assert "MARK" not in "".join([repr(trust), *said])
 
 
-@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | EXTERNAL_IDS,
@@ -201,14 +199,12 @@ def test_whatever_the_document_is_it_is_read_without_an_exception_and_without_te
     assert "MARK" not in repr(trust)
 
 
-@settings(deadline=None)
 @given(st.lists(statements(), max_size=4))
 def test_under_a_deny_of_everyone_nobody_is_trusted(policy: list[dict[str, Any]]) -> None:
     deny = {"Effect": "Deny", "Principal": "*", "Action": "sts:*"}
     assert to_trust(document([*policy, deny]), ROLE).trusted == ()
 
 
-@settings(deadline=None)
 @given(st.lists(statements(), max_size=4), statements())
 def test_an_allow_more_never_lets_fewer_in(policy: list[dict[str, Any]], more: dict[str, Any]) -> None:
     before = to_trust(document(policy), ROLE)

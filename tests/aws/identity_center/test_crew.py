@@ -10,6 +10,7 @@ import pytest
 from ploy_connector_aws.aws.identity_center.crew import Crew
 from ploy_connector_aws.aws.throttle import Stopped
 from ploy_connector_aws.spec import Account, Grant, Page, RecordKey
+from tests.deadlines import PATIENCE_SECONDS
 
 
 def pages(count: int, scope: str = "s") -> Iterator[Page]:
@@ -32,7 +33,7 @@ def test_all_pages_of_all_jobs_arrive() -> None:
 
 def test_jobs_run_at_the_same_time() -> None:
     crew = Crew(on_stop=lambda: None)
-    meeting = threading.Barrier(2, timeout=10)
+    meeting = threading.Barrier(2, timeout=PATIENCE_SECONDS)
 
     def meet() -> None:
         meeting.wait()
@@ -42,7 +43,7 @@ def test_jobs_run_at_the_same_time() -> None:
 
 def test_items_are_worked_on_at_the_same_time_and_none_is_fetched_early() -> None:
     crew = Crew(on_stop=lambda: None)
-    meeting = threading.Barrier(4, timeout=10)
+    meeting = threading.Barrier(4, timeout=PATIENCE_SECONDS)
     fetched, done, most = [0], [0], [0]
     lock = threading.Lock()
 
@@ -88,7 +89,7 @@ def test_closing_the_iterator_early_stops_and_joins_all_threads() -> None:
 
     def wait_for_stop(_: int) -> None:
         crew.emit([Page(scope="s")])
-        assert stopped.wait(10)
+        assert stopped.wait(PATIENCE_SECONDS)
 
     running = crew.run(lambda: crew.for_each(range(1000), wait_for_stop, 8), lambda: crew.emit(pages(1000)))
     next(running)
@@ -105,7 +106,7 @@ def test_the_first_error_stops_the_other_jobs_and_is_raised() -> None:
         raise LookupError("first")
 
     def go_on() -> None:
-        assert stopped.wait(10)
+        assert stopped.wait(PATIENCE_SECONDS)
         with pytest.raises(Stopped):
             crew.emit([Page(scope="late")])
 

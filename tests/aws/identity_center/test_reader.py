@@ -16,6 +16,7 @@ from ploy_connector_aws.spec import AuthenticationError, Page
 from tests.aws.conftest import Customer, entries, is_proof, set_environment
 from tests.aws.picture import to_picture
 from tests.aws.tampering import Tamper, in_json, tampered
+from tests.deadlines import PATIENCE_SECONDS
 
 LEAVES = (
     "identity-center/users",
@@ -149,7 +150,7 @@ def test_closing_wakes_those_that_wait_for_their_turn(customer: Customer) -> Non
         awaited -= {page.scope} if page.complete else set()
     closing = threading.Thread(target=reading.close, daemon=True)  # type: ignore[attr-defined]
     closing.start()
-    closing.join(timeout=20)
+    closing.join(PATIENCE_SECONDS)
 
     assert not closing.is_alive()
     assert our_threads() == []

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from moto.backends import get_backend
 
@@ -162,7 +162,6 @@ def facts_in(picture: Picture) -> set[Fact]:
 
 
 @given(RESOURCES, RESOURCES)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_resources_are_read_whole_and_so_is_any_change_of_them(before: Resources, after: Resources) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch, SandboxAws() as aws:
         set_environment(monkeypatch, aws)

@@ -27,9 +27,10 @@ from ploy_connector_aws.runtime.settings import IntegrationSettings, OperatorSet
 from ploy_connector_aws.sandbox.ploy.handover import Handover
 from ploy_connector_aws.sandbox.ploy.picture import Picture
 from ploy_connector_aws.spec import ConnectionReport, Serving
+from tests.deadlines import PATIENCE_SECONDS
 from tests.runtime.double import Platform, Source, World, open_directory
 
-PATIENCE = 20
+PATIENCE = PATIENCE_SECONDS
 """Seconds after which a test that waits has failed."""
 
 SMALL = World({"ana": "clerk", "bo": "chief"}, {"g": frozenset({"ana"}), "h": frozenset({"bo"})})

@@ -15,6 +15,7 @@ from ploy_connector_aws.runtime.service.endpoint import Endpoint
 from ploy_connector_aws.runtime.service.health import Health, SourceVitals, Vitals
 from ploy_connector_aws.runtime.service.metrics import Metrics
 from ploy_connector_aws.spec import ConfigurationError
+from tests.deadlines import PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def endpoint(health: Health) -> Iterator[Endpoint]:
 
 
 def get(endpoint: Endpoint, path: str, **headers: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection(endpoint.url.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(endpoint.url.removeprefix("http://"), timeout=PATIENCE_SECONDS)
     try:
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()

@@ -12,12 +12,11 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.lock import TaskLock, TasksRunning
 from ploy_connector_aws.runtime.tasks import Journal, TaskEvents, TaskLoop
 from ploy_connector_aws.spec import AccessChange, AccessRequest, Connector
+from tests.deadlines import PATIENCE_SECONDS
 from tests.runtime.double import Crash
 
 from .club import Club, open_club
 from .stage import Stage, no_sync
-
-PATIENCE_SECONDS = 30
 
 
 class Ended(TaskEvents):

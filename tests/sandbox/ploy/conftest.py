@@ -19,6 +19,7 @@ from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.sandbox.ploy import LocalPloy
 from ploy_connector_aws.spec.pages import Failure
 from ploy_connector_aws.spec.records import RecordType
+from tests.deadlines import PATIENCE_SECONDS
 
 from .visiting import Visitor
 
@@ -144,7 +145,7 @@ def acme(enroll: Enroll) -> Customer:
 
 @pytest.fixture
 def stranger(ploy: LocalPloy) -> Iterator[Visitor]:
-    with Visitor(base_url=ploy.url, timeout=60) as client:
+    with Visitor(base_url=ploy.url, timeout=PATIENCE_SECONDS) as client:
         yield client
 
 

@@ -42,7 +42,7 @@ PICTURE = [
 ]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_order_split_and_repetition_of_batches_gives_the_same_picture(acme: Customer, data: st.DataObject) -> None:
     each = replace(acme, id=acme.ploy.create_integration(acme.organisation_id, "aws").id)

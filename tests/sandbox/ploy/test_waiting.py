@@ -17,6 +17,7 @@ from ploy_connector_aws.platform.errors import IntegrationUnknown, PlatformUnava
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.sandbox.ploy import LocalPloy
 from ploy_connector_aws.sandbox.ploy.waiting import Bells, wait_for_tasks
+from tests.deadlines import PATIENCE_SECONDS
 
 from .conftest import Clock, Customer, connect
 from .worker import Worker
@@ -191,7 +192,7 @@ def test_however_many_wait_everybody_else_is_served(acme: Customer, worker: Work
     limits = httpx.Limits(max_connections=None)
 
     async def ask() -> list[wire.LeaseAnswer]:
-        async with httpx.AsyncClient(headers=headers, timeout=30, limits=limits) as many:
+        async with httpx.AsyncClient(headers=headers, timeout=PATIENCE_SECONDS, limits=limits) as many:
             bodies = [worker.wish(wait_seconds=60).model_dump_json() for _ in range(60)]
             asked = [asyncio.create_task(many.post(path, content=body)) for body in bodies]
             while acme.ploy.bells.waiting(acme.id) < 60:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from moto.ec2.models import EC2Backend, ec2_backends
+from moto.ec2.models import ec2_backends
 from moto.ec2.models.instances import Instance, Reservation
 
 from ploy_connector_aws.sandbox.aws.denials import AwsError
@@ -30,15 +30,14 @@ def describe_instances(call: InventoryCall) -> dict[str, Any]:
     _check_dry_run(call)
     if call.parameters.get("Filter"):
         raise AwsError("InvalidParameterValue", "The local AWS knows no filters of instances.")
-    backend = _backend(call)
-    rows = [(made, each) for made in backend.reservations.values() for each in made.instances]
+    rows = _instances(call)
     page = call.pager.page("rows", rows, lambda row: str(row[1].id), lambda row: row)
     reservations: dict[str, dict[str, Any]] = {}
     for made, instance in page.pop("rows"):
         shown = reservations.setdefault(
             made.id, {"reservationId": made.id, "ownerId": call.account_id, "instancesSet": {"item": []}}
         )
-        shown["instancesSet"]["item"].append(_to_item(backend, instance))
+        shown["instancesSet"]["item"].append(_to_item(instance))
     return {"reservationSet": {"item": list(reservations.values())}, **page}
 
 
@@ -51,7 +50,7 @@ def describe_tags(call: InventoryCall) -> dict[str, Any]:
     if any(len(values) > MOST_FILTER_VALUES for values in filters.values()):
         raise AwsError("FilterLimitExceeded", "The maximum number of filter values specified on a single call is 200")
     rows = (
-        list(_instance_tags(_backend(call), filters))
+        list(_instance_tags(_instances(call), filters))
         if "instance" in filters.get("resource-type", ["instance"])
         else []
     )
@@ -64,24 +63,32 @@ def _check_dry_run(call: InventoryCall) -> None:
         raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
 
 
-def _backend(call: InventoryCall) -> EC2Backend:
-    return ec2_backends[call.account_id][call.region]
+def _instances(call: InventoryCall) -> list[_Row]:
+    """List the instances of an account and Region.
+
+    moto makes an account's EC2 with all its images and networks, which takes longer than a whole sync; an account that
+    was never given an instance needs none.
+    """
+    account = ec2_backends.get(call.account_id)
+    backend = account.get(call.region) if account is not None else None
+    if backend is None:
+        return []
+    return [(made, each) for made in backend.reservations.values() for each in made.instances]
 
 
-def _instance_tags(backend: EC2Backend, filters: dict[str, list[str]]) -> Iterator[_Tag]:
+def _instance_tags(rows: list[_Row], filters: dict[str, list[str]]) -> Iterator[_Tag]:
     wanted = filters.get("resource-id")
-    for made in backend.reservations.values():
-        for instance in made.instances:
-            if wanted is None or instance.id in wanted:
-                for tag in instance.get_tags():
-                    yield instance.id, tag["key"], tag["value"]
+    for _, instance in rows:
+        if wanted is None or instance.id in wanted:
+            for tag in instance.get_tags():
+                yield instance.id, tag["key"], tag["value"]
 
 
 def _to_tag(row: _Tag) -> dict[str, str]:
     return {"resourceId": row[0], "resourceType": "instance", "key": row[1], "value": row[2]}
 
 
-def _to_item(backend: EC2Backend, instance: Instance) -> dict[str, Any]:
+def _to_item(instance: Instance) -> dict[str, Any]:
     state = instance.state
     item: dict[str, Any] = {
         "instanceId": instance.id,
@@ -89,7 +96,7 @@ def _to_item(backend: EC2Backend, instance: Instance) -> dict[str, Any]:
         "instanceState": {"code": STATE_CODES[state], "name": state},
         "launchTime": instance.launch_time.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
     }
-    association = backend.iam_instance_profile_associations.get(instance.id)
+    association = instance.ec2_backend.iam_instance_profile_associations.get(instance.id)
     if association is not None:
         profile = association.iam_instance_profile
         item["iamInstanceProfile"] = {"arn": profile.arn, "id": profile.id}

@@ -1,0 +1,131 @@
+"""Quick and soak: which tests a run plays, with which random examples, and for how long.
+
+``make test`` plays the quick suite: random examples are the same in every run. ``--soak`` plays what is long instead:
+tests with the ``soak`` marker, and every property with many random examples. See ``docs/testing.md``.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, is_hypothesis_test, settings
+
+QUICK_SEED = "quick"
+SHARES = 10
+"""One property takes at most this share of the time that is given to a soak."""
+
+NOT_PLAYED = "no time was left of"
+
+# The speed of a machine is no property of the code: no deadline, and no check that examples come fast.
+_ANY_SPEED: dict[str, Any] = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
+}
+settings.register_profile(
+    "quick", **_ANY_SPEED, derandomize=True, database=None, max_examples=25, stateful_step_count=25
+)
+settings.register_profile(
+    "soak", **_ANY_SPEED, database=None, print_blob=True, max_examples=400, stateful_step_count=40
+)
+
+_started = time.monotonic()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--soak", action="store_true", help="play the long tests, with random examples by --hypothesis-seed"
+    )
+    parser.addoption("--soak-seconds", type=float, default=3300, help="after which no further long test is begun")
+
+
+def configure(config: pytest.Config) -> None:
+    """Choose the profile, and the seed of a soak where none is given. Workers are given what their controller chose."""
+    option = config.option
+    settings.load_profile("soak" if option.soak else "quick")
+    if option.soak and option.hypothesis_seed is None:
+        option.hypothesis_seed = str(random.SystemRandom().randrange(2**32))
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return [_replay(config)] if config.option.soak else []
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what is long, without a selection: the checks over the whole run stay on. In a soak, keep nothing else."""
+    if not config.option.soak:
+        for item in items:
+            if item.get_closest_marker("soak"):
+                item.add_marker(pytest.mark.skip(reason="long: run with --soak"))
+        return
+    long = [item for item in items if item.get_closest_marker("soak") or _is_property(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(long)])
+    random.Random(config.option.hypothesis_seed).shuffle(long)
+    items[:] = long
+    for item in filter(_is_property, long):
+        _limit(item, config.option.soak_seconds / SHARES)
+
+
+def skip_without_time(item: pytest.Item) -> None:
+    """Skip a long test for which no time is left."""
+    budget = item.config.option.soak_seconds
+    if item.config.option.soak and time.monotonic() - _started > budget:
+        pytest.skip(f"{NOT_PLAYED} {budget:g} seconds")
+
+
+def report(terminalreporter: Any, config: pytest.Config) -> None:
+    """Name the long tests that were not played for lack of time, and how to play the same again."""
+    if not config.option.soak:
+        return
+    skipped = terminalreporter.stats.get("skipped", [])
+    names = [each.nodeid for each in skipped if NOT_PLAYED in str(each.longrepr)]
+    for name in sorted(names):
+        terminalreporter.line(f"Not played: {name}")
+    terminalreporter.line(f"{len(names)} long tests were not played. To play the same again: {_replay(config)}")
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """Chance for a test that is no property: the same in every quick run, by the seed in a soak."""
+    seed = request.config.option.hypothesis_seed or QUICK_SEED
+    return random.Random(f"{seed} {request.node.nodeid}")
+
+
+def _replay(config: pytest.Config) -> str:
+    return f"make soak SEED={config.option.hypothesis_seed} SOAK_SECONDS={config.option.soak_seconds:g}"
+
+
+def _is_property(item: pytest.Item) -> bool:
+    return is_hypothesis_test(getattr(item, "obj", None))
+
+
+def _limit(item: pytest.Item, seconds: float) -> None:
+    """Play a property for so long; what Hypothesis generates after that passes at once.
+
+    Once an example has failed, time is no matter: Hypothesis plays it again to shrink it.
+    """
+    handle = getattr(getattr(item, "obj", None), "hypothesis", None)
+    if handle is None or hasattr(handle.inner_test, "is_limited"):
+        return  # a state machine makes its test only when it is run
+    play: Callable[..., None] = handle.inner_test
+    ends_at: float | None = None
+    has_failed = False
+
+    @functools.wraps(play)
+    def limited(*args: Any, **kwargs: Any) -> None:
+        nonlocal ends_at, has_failed
+        ends_at = ends_at or time.monotonic() + seconds
+        if time.monotonic() > ends_at and not has_failed:
+            return
+        try:
+            play(*args, **kwargs)
+        except Exception:
+            has_failed = True
+            raise
+
+    limited.is_limited = True  # type: ignore[attr-defined]
+    handle.inner_test = limited

@@ -1,0 +1,103 @@
+"""Long tests are skipped by name, and a soak plays them by its seed within its time."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+CONFTEST = """
+import pytest
+from tests import soak
+from tests.soak import *
+from tests.soak import chance
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    soak.configure(config)
+
+def pytest_runtest_setup(item):
+    soak.skip_without_time(item)
+
+def pytest_terminal_summary(terminalreporter, config):
+    soak.report(terminalreporter, config)
+"""
+
+PLANTED = """
+import time
+import pytest
+from hypothesis import given, strategies as st
+
+def test_short():
+    print("played short")
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(8))
+def test_long(chance, number):
+    print("played long", number, chance.random())
+
+@given(st.integers())
+def test_property(number):
+    print("played property", number)
+
+@given(st.integers())
+def test_slow_property(number):
+    print("played slowly", number)
+    time.sleep(0.05)
+"""
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Path:
+    (tmp_path / "test_planted.py").write_text(PLANTED)
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = soak\n")
+    return tmp_path
+
+
+def play(folder: Path, *options: str) -> tuple[list[str], str]:
+    """Run the planted tests: what was played, in order, and what pytest wrote."""
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "-rs", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    done = subprocess.run(
+        [*command, *options, "--rootdir", str(folder), str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return re.findall(r"played (.*)", done.stdout), done.stdout
+
+
+def test_a_quick_run_skips_what_is_long_and_plays_the_same_examples_each_time(planted: Path) -> None:
+    played, printed = play(planted)
+    assert "SKIPPED [8]" in printed
+    assert {each.split()[0] for each in played} == {"short", "property", "slowly"}
+    assert play(planted)[0] == played
+
+
+def test_a_soak_plays_what_its_seed_gives_and_says_how_to_play_it_again(planted: Path) -> None:
+    played, printed = play(planted, "--soak", "--hypothesis-seed=3f9a", "-k", "not slow")
+    assert {each.split()[0] for each in played} == {"long", "property"}
+    assert len([each for each in played if each.startswith("property")]) > 100
+    assert "make soak SEED=3f9a SOAK_SECONDS=3300" in printed
+    assert play(planted, "--soak", "--hypothesis-seed=3f9a", "-k", "not slow")[0] == played
+    other, printed = play(planted, "--soak", "-k", "not slow")
+    assert (other != played, re.search(r"make soak SEED=\d+ ", printed) is not None) == (True, True)
+
+
+def test_a_property_takes_no_more_than_its_share_of_the_time(planted: Path) -> None:
+    played, _ = play(planted, "--soak", "--soak-seconds=10", "-k", "slow")
+    assert 1 <= len(played) <= 21, "a second's worth"
+
+
+def test_what_no_time_was_left_for_is_named(planted: Path) -> None:
+    played, printed = play(planted, "--soak", "--soak-seconds=-1")
+    names = re.findall(r"Not played: (\S+)", printed)
+    assert (played, len(names)) == ([], 10)
+    assert "test_planted.py::test_long[7]" in names
