@@ -141,8 +141,22 @@ def find_missing(answer: Answer, call: Call) -> tuple[str | None, str | None]:
         if not asked:
             continue
         kind = fixed_kind or str(call.parameters.get("PrincipalType"))
-        as_arn_or_id = rf"(?<![\w-])({re.escape(asked)}|{re.escape(asked.rpartition('/')[2])})(?![\w-])"
-        rest, times_named = re.subn(as_arn_or_id, "", answer.text)
-        if times_named and set(re.findall(r"\w+", rest.lower())) <= _NOT_FOUND_WORDS | words | {kind.lower()}:
+        rest = _without(_without(answer.text, asked), asked.rpartition("/")[2])
+        if rest != answer.text and set(re.findall(r"\w+", rest.lower())) <= _NOT_FOUND_WORDS | words | {kind.lower()}:
             return kind, asked
     return None, None
+
+
+def _without(text: str, name: str) -> str:
+    """Take a name out of a text, wherever it is not a part of a longer one."""
+    rest, at = "", 0
+    while name and (found := text.find(name, at)) >= 0:
+        end = found + len(name)
+        is_part = _is_of_a_name(text[max(found - 1, 0) : found]) or _is_of_a_name(text[end : end + 1])
+        rest += text[at:found] + (name if is_part else " ")
+        at = end
+    return rest + text[at:]
+
+
+def _is_of_a_name(character: str) -> bool:
+    return character.isalnum() or character in ("_", "-")

@@ -1,14 +1,15 @@
-"""``ploy-connector access``: every path by which an account holds something, as a tree."""
+"""``ploy-connector access``: everything that an account holds, with the shortest paths to it, as a tree."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
 from rich.tree import Tree
 
-from ploy_connector_aws.runtime.paths import Path, PathFinder, find_accounts
+from ploy_connector_aws.runtime.chains import MOST_CHAINS
+from ploy_connector_aws.runtime.paths import PathFinder, Paths, find_accounts
 from ploy_connector_aws.runtime.snapshot import StoredRecord
 from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import RecordKey
@@ -19,6 +20,9 @@ from .opening import open_picture, read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug, Fresh
 from .output import console, print_json, print_unproven, text
 
+_DEEPEST = 12
+"""So many levels of a tree fit on a terminal."""
+
 
 def access(
     account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="An id, a user name or an e-mail address.")],
@@ -28,7 +32,10 @@ def access(
     json: AsJson = False,
     debug: Debug = False,
 ) -> Exit:
-    """Show every path by which one account holds something, as of the last sync or, without one, as of now."""
+    """Show what one account holds by which paths, as of the last sync or, without one, as of now.
+
+    To each entitlement the shortest paths are shown, 50 at most.
+    """
     settings = read_operator_settings(config, connector, debug=debug)
     with open_picture(settings, fresh=fresh, quiet=json) as seen:
         accounts = find_accounts(seen.now, account)
@@ -36,7 +43,7 @@ def access(
             raise NameUnknown(f"There is no account with the id, user name or address {account!r}.")
         finder = PathFinder(seen.store, seen.now)
         is_complete = seen.is_complete
-        found = [(each, list(finder.paths_of(each.id))) for each in accounts]
+        found = [(each, finder.paths_of(each.id)) for each in accounts]
         if json:
             print_json(
                 {
@@ -54,25 +61,24 @@ def access(
     return Exit.OK if is_complete else Exit.UNPROVEN
 
 
-def to_json(picture: Overlay, account: StoredRecord, paths: Iterable[Path]) -> dict[str, Any]:
-    """One account and its paths as JSON values."""
+def to_json(picture: Overlay, account: StoredRecord, paths: Paths) -> dict[str, Any]:
+    """One account and its paths as JSON values; `more_paths_to` has the ids of those to which there are more."""
+    contents = {id_: _entitlement(picture, id_) or {"id": id_} for path in paths for id_ in path.entitlement_ids[-1:]}
     return {
         **account.content,
         "paths": [
             {
                 "unproven": path.is_unproven,
-                "entitlements": [
-                    content if (content := _entitlement(picture, step)) else {"id": step}
-                    for step in path.entitlement_ids
-                ],
+                "entitlements": [contents[step] for step in path.entitlement_ids],
             }
             for path in paths
         ],
+        "more_paths_to": list(paths.more_to),
     }
 
 
-def to_tree(picture: Overlay, account: StoredRecord, paths: Iterable[Path]) -> Tree:
-    """One account and its paths as a tree."""
+def to_tree(picture: Overlay, account: StoredRecord, paths: Paths) -> Tree:
+    """One account and its paths as a tree; what is deeper than fits on a screen stands beside what it hangs on."""
     content = account.content
     status = content.get("status", "unknown")
     emails = ", ".join(email["address"] for email in content.get("emails", ()))
@@ -80,18 +86,32 @@ def to_tree(picture: Overlay, account: StoredRecord, paths: Iterable[Path]) -> T
     tree = Tree(
         f"[bold]{text(display_name(account, account.id))}[/]  {text(emails)}  [{colour}]{status}[/]", guide_style="dim"
     )
+    contents = {id_: _entitlement(picture, id_) for path in paths for id_ in path.entitlement_ids[-1:]}
+    unproven = {path.entitlement_ids: path.is_unproven for path in paths}
+    counts = Counter(path.entitlement_ids[-1] for path in paths)
     branches: dict[tuple[str, ...], Tree] = {(): tree}
     for path in paths:
-        step = path.entitlement_ids[-1]
-        held = _entitlement(picture, step)
-        label = f"[dim]{held.get('kind', 'entitlement').replace('_', ' ')}[/] {text(held.get('name', step))}"
-        if held.get("privileged"):
-            label += "  [red]privileged[/]"
-        if path.is_unproven:
-            label += "  [yellow](unproven)[/]"
-        branches[path.entitlement_ids] = branches[path.entitlement_ids[:-1]].add(label)
+        missing = []
+        ids = path.entitlement_ids
+        while ids not in branches:
+            missing.append(ids)
+            ids = ids[:-1]
+        for ids in reversed(missing):
+            step = ids[-1]
+            held = contents[step]
+            label = f"[dim]{held.get('kind', 'entitlement').replace('_', ' ')}[/] {text(held.get('name', step))}"
+            if len(ids) > _DEEPEST:
+                label += f"  [dim]through[/] {text(contents[ids[-2]].get('name', ids[-2]))}"
+            if held.get("privileged"):
+                label += "  [red]privileged[/]"
+            if unproven.get(ids, path.is_unproven):
+                label += "  [yellow](unproven)[/]"
+            branches[ids] = (branches[ids[:-1]] if len(ids) <= _DEEPEST else branches[ids[: _DEEPEST - 1]]).add(label)
     if len(branches) == 1:
         tree.add("[dim]holds nothing[/]")
+    for id_ in paths.more_to:
+        name = text(contents[id_].get("name", id_))
+        tree.add(f"[yellow]{'more paths exist' if counts[id_] == MOST_CHAINS else 'more paths may exist'} to[/] {name}")
     return tree
 
 

@@ -169,7 +169,7 @@ class Story:
             picture = Overlay(run)
             found = entrances.find_entrances(store, picture)
             leaver = next(each for each in run.records("account") if each.content.get("username") == _LEAVER)
-            paths = list(PathFinder(store, picture).paths_of(leaver.id))
+            paths = PathFinder(store, picture).paths_of(leaver.id)
             self._note(
                 entrances=entrances.to_json(found, self._account_names), leaver=access.to_json(picture, leaver, paths)
             )

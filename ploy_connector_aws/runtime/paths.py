@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .chains import Graph, Step, find_chains
 from .snapshot import StoredRecord
 from .store import Store
 from .verified import Overlay
@@ -21,6 +22,23 @@ class Path:
     entitlement_ids: tuple[str, ...]
     is_unproven: bool
     """Whether any link of the chain was retained without proof."""
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The paths of one account: at least one to each entitlement that it holds, and `MOST_CHAINS` at most.
+
+    The nearest entitlements come first. Of the paths to one, the shortest through each of those that the account holds
+    directly come before a second one through any.
+    """
+
+    listed: tuple[Path, ...]
+    more_to: tuple[str, ...]
+    """The entitlements to which there are more paths, or may be."""
+
+    def __iter__(self) -> Iterator[Path]:
+        """Iterate over the paths that are listed."""
+        return iter(self.listed)
 
 
 @dataclass(frozen=True)
@@ -65,9 +83,15 @@ class PathFinder:
         )
         self._db.execute("CREATE INDEX temp.edges_by_principal ON edges (kind, principal)")
 
-    def paths_of(self, account_id: str) -> Iterator[Path]:
-        """Every path of one account, shorter ones before what they lead to."""
-        yield from self._follow(account_id, "account", account_id, (), is_unproven=False)
+    def paths_of(self, account_id: str) -> Paths:
+        """Find by which paths an account holds entitlements: each of these, but not each path to it."""
+        found = find_chains(self._graph(account_id))
+        return Paths(
+            tuple(
+                Path(account_id, chain.ids, chain.is_unproven) for reached in found.values() for chain in reached.chains
+            ),
+            tuple(id_ for id_, reached in found.items() if reached.has_more),
+        )
 
     def holders_of(self, entitlement_id: str, *, offset: int = 0, limit: int = 50) -> tuple[int, tuple[Holder, ...]]:
         """Find who holds an entitlement, by whichever way.
@@ -115,20 +139,22 @@ class PathFinder:
         )
         return tuple(row[0] for row in rows)
 
-    def _follow(
-        self, account_id: str, kind: str, principal: str, before: tuple[str, ...], *, is_unproven: bool
-    ) -> Iterator[Path]:
-        edges = self._db.execute(
-            "SELECT entitlement, is_retained FROM edges WHERE kind = ? AND principal = ? ORDER BY entitlement",
-            (kind, principal),
-        ).fetchall()
-        for entitlement, is_retained in edges:
-            if entitlement in before:  # a cycle leads nowhere new
+    def _graph(self, account_id: str) -> Graph:
+        """Read all that can be reached from an account, node by node."""
+        graph: dict[str | None, list[Step]] = {}
+        todo: list[tuple[str | None, str, str]] = [(None, "account", account_id)]
+        while todo:
+            node, kind, principal = todo.pop()
+            if node in graph:
                 continue
-            chain = (*before, entitlement)
-            unproven = is_unproven or bool(is_retained)
-            yield Path(account_id, chain, unproven)
-            yield from self._follow(account_id, "entitlement", entitlement, chain, is_unproven=unproven)
+            rows = self._db.execute(
+                "SELECT entitlement, min(is_retained) FROM edges WHERE kind = ? AND principal = ?"
+                " GROUP BY entitlement ORDER BY entitlement",
+                (kind, principal),
+            )
+            graph[node] = [Step(entitlement, bool(is_retained)) for entitlement, is_retained in rows]
+            todo += [(step.to, "entitlement", step.to) for step in graph[node]]
+        return graph
 
 
 def find_accounts(picture: Overlay, text: str) -> list[StoredRecord]:

@@ -5,17 +5,19 @@ The text is what a host shows, and what stands for the setting in documents and 
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import JsonValue
 
+from .expressions import find_expression
+
 PATTERN_SAYS = "x-pattern-says"
 """In a setting's schema: what its pattern asks for, as the rest of a sentence that begins with the setting's title."""
 
 IGNORED = "x-ignored"
-"""In a setting's schema: a pattern of what people type or copy along, and what is dropped wherever it occurs."""
+"""In a setting's schema: a pattern of the characters that people type or copy along; each that matches is dropped."""
 
 _YES = {"y", "yes", "on", "true"}
 _NO = {"n", "no", "off", "false"}
@@ -49,13 +51,17 @@ def read_answer(schema: Mapping[str, Any], text: str) -> JsonValue:
         return [part.strip() for part in text.split(",") if part.strip()]
     if kind in ("integer", "number"):
         try:
-            return int(text) if kind == "integer" else float(text)
+            number = int(text) if kind == "integer" else float(text)
         except ValueError:
-            raise ValueError("must be a number") from None
+            number = math.nan
+        if not math.isfinite(number):  # JSON has no infinite ones
+            raise ValueError("must be a number")
+        return number
     if ignored := schema.get(IGNORED):
-        text = re.sub(str(ignored), "", text)
+        # One by one: the engine finds, and does not replace.
+        text = "".join(each for each in text if not find_expression(str(ignored), each))
     pattern = schema.get("pattern")
-    if pattern and not re.search(str(pattern), text):
+    if pattern and not find_expression(str(pattern), text):
         # The pattern itself is for programs.
         raise ValueError(str(schema.get(PATTERN_SAYS) or "must be of the form that its description asks for"))
     return text

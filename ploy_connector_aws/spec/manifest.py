@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Self
 
@@ -10,6 +9,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from .answers import IGNORED
 from .bounds import Count, Interval
+from .expressions import check_expression
 from .frozen import Frozen
 from .wizard import Feature, Permission, Wizard
 
@@ -36,7 +36,8 @@ class Manifest(Frozen):
     config_schema: dict[str, JsonValue] = Field(
         description='JSON Schema of the settings; secrets carry "writeOnly": true. A "pattern" may go with '
         '"x-pattern-says", what it asks for as the rest of a sentence that begins with the title ("must be a word"), '
-        'and with "x-ignored", a pattern of what is dropped from what a person typed before anything looks at it.'
+        'and with "x-ignored", a pattern of the characters that are dropped first from what a person typed. '
+        "Patterns are those of Rust's regex crate, as pydantic has them: without look-around and back-references."
     )
     features: tuple[Feature, ...] = Field(default=(), description="What a customer may leave out.")
     permissions: tuple[Permission, ...] = Field(default=(), description="What the other side must allow, for what.")
@@ -73,6 +74,6 @@ def _find_wrong_patterns(properties: Mapping[str, JsonValue]) -> Iterator[str]:
         words = schema if isinstance(schema, Mapping) else {}
         for word in ("pattern", IGNORED):
             try:
-                re.compile(str(words.get(word, "")))
-            except re.error:
+                check_expression(str(words.get(word, "")))
+            except ValueError:
                 yield f"The setting {name!r} has a {word!r} that is no pattern."

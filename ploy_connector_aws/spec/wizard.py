@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
+from .expressions import check_expression
 from .frozen import Frozen
 from .templates import Language, TemplateError, find_placeholders, find_references, render
 
@@ -105,7 +106,7 @@ class OperatorValue(Frozen):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     title: str
     description: str
-    pattern: str | None = None
+    pattern: str | None = Field(default=None, description="As in a setting's schema.")
     pattern_says: str | None = Field(
         default=None, description="What the pattern asks for, as the rest of a sentence that begins with the title."
     )
@@ -172,6 +173,11 @@ class Wizard(Frozen):
         ids = [step.id for step in self.steps]
         texts = [*(document.id for document in self.documents()), *(link.id for link in self.links())]
         found = [f"The id {id_!r} is used twice." for each in (ids, texts) for id_ in {*each} if each.count(id_) > 1]
+        found += [
+            f"The operator's value {value.name!r} has a 'pattern' that is no pattern."
+            for value in self.operator_values
+            if not _is_expression(value.pattern)
+        ]
         found += [f"There is no setting {field.name!r}." for field in self.fields() if field.name not in settings]
         references = [(link.id, set(link.only_with or ())) for link in self.links()]
         references += [(document.id, find_references(document.template)[0]) for document in self.documents()]
@@ -194,6 +200,14 @@ class Wizard(Frozen):
             yield from ((link.id, link.url, "url", known) for link in step.links)
             yield from ((each.id, each.template, each.language, known) for each in step.documents)
         yield from ((each.id, each.template, each.language, operators) for each in self.operator_documents)
+
+
+def _is_expression(pattern: str | None) -> bool:
+    try:
+        check_expression(pattern or "")
+    except ValueError:
+        return False
+    return True
 
 
 def choose_features(

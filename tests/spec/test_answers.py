@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -64,3 +65,20 @@ def test_what_is_no_such_setting_is_said_without_repeating_it(
 )
 def test_a_setting_is_shown_as_text(value: JsonValue, text: str) -> None:
     assert show_answer(value) == text
+
+
+@pytest.mark.parametrize("word", ["pattern", "x-ignored"])
+@pytest.mark.parametrize("expression", ["^(a+)+$", "^(a|a)*$", "^(a|aa)+$", "^(.*a){20}$", "^([a-z]+)*$"])
+def test_no_expression_of_a_manifest_needs_more_than_linear_time(expression: str, word: str) -> None:
+    """With the standard library's engine each of these takes longer than a person lives."""
+    text = "a" * 5_000 + "!"
+
+    with suppress(ValueError):
+        assert read_answer({word: expression}, text) in (text, "!")
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999", "9" * 5_000])
+@pytest.mark.parametrize("kind", ["integer", "number"])
+def test_a_number_is_one_that_json_has(kind: str, number: str) -> None:
+    with pytest.raises(ValueError, match="must be a number"):
+        read_answer({"type": kind}, number)

@@ -158,12 +158,20 @@ def test_features_that_lead_nowhere_are_refused(change: dict[str, Any], mistake:
         manifest(**change)
 
 
+@pytest.mark.parametrize("pattern", ["([", "(?=a)b", r"(a)\1", "(a{1000}){1000}", "(" * 1000 + ")" * 1000])
 @pytest.mark.parametrize("word", ["pattern", "x-ignored"])
-def test_a_pattern_that_no_host_could_look_for_is_refused(word: str) -> None:
-    schema = {"properties": {**SCHEMA["properties"], "url": {"type": "string", word: "(["}}}
+def test_a_pattern_that_no_host_could_look_for_is_refused(word: str, pattern: str) -> None:
+    schema = {"properties": {**SCHEMA["properties"], "url": {"type": "string", word: pattern}}}
 
     with pytest.raises(ValidationError, match=f"The setting 'url' has a '{word}' that is no pattern"):
         manifest(config_schema=schema)
+
+
+def test_a_pattern_of_an_operators_value_must_compile_too() -> None:
+    value = OperatorValue(name="place", title="Place", description="Where.", pattern="(?!x)y")
+
+    with pytest.raises(ValidationError, match="The operator's value 'place' has a 'pattern' that is no pattern"):
+        manifest(wizard=wizard({}, operator_values=(value,)))
 
 
 def test_a_link_is_offered_only_when_it_leads_somewhere() -> None:

@@ -240,7 +240,8 @@ def to_failure(reason: str, target: DirectAssignment) -> ConnectorError:
     """
     if re.match(r"Received a 404 status error: EntitlementItem doesn't exist\b", reason):
         return NotFound("AWS has no such assignment (any more).", kind=ACCOUNT_ASSIGNMENT)
-    if re.match(rf"Received a 404 status error: the USER assignee {re.escape(target.user_id)} was not found\b", reason):
+    missing = re.match(r"Received a 404 status error: the USER assignee (\S+) was not found\b", reason)
+    if missing is not None and missing[1] == target.user_id:
         return NotFound("AWS has no such user (any more).", kind="USER", id=target.user_id)
     for pattern, code, message, fix in _FAILURES:
         if pattern.fullmatch(reason):

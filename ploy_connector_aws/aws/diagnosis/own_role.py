@@ -73,4 +73,4 @@ def _read(client: BaseClient, member: str, kind: str) -> Iterator[dict[str, Any]
 
 def _to_policy(policy: Mapping[str, Any]) -> Policy:
     document = find_document(policy)
-    return _UNREAD if document is None else to_policy(document)
+    return _UNREAD if document is None else to_policy(document, is_aws_managed=_is_aws(policy["Arn"]))

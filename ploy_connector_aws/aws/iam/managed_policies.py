@@ -9,7 +9,7 @@ from ploy_connector_aws.aws.paging import read_pages
 from ploy_connector_aws.aws.parts import take
 from ploy_connector_aws.spec import Page
 
-from .entitlements import to_policy
+from .entitlements import is_aws_managed, to_policy
 from .privileges import judge, to_powers, unread
 from .reading import DETAILS, POLICIES, Gathered, Reading
 
@@ -59,4 +59,4 @@ def _to_powers(policy: Mapping[str, Any]) -> Any:
     document = find_document(policy)
     if document is None:
         return unread(f"AWS did not give the document of the policy {policy['Arn']}.")
-    return to_powers(document)
+    return to_powers(document, is_aws_managed=is_aws_managed(policy["Arn"]))

@@ -8,11 +8,12 @@ Policies of version 2008-10-17 have no variables (IAM user guide, "IAM policy el
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
 _TOKEN = re.compile(r"\$\{[^}]*\}|.", re.DOTALL)
-_LITERALS = frozenset({"${*}", "${?}", "${$}"})
+_LITERALS = frozenset({"${*}", "${?}"})
 _ARN_SEGMENTS = 6
 _CACHED = 16_384
 
@@ -51,6 +52,11 @@ def overlaps(one: Pattern, other: Pattern) -> bool:
     return _overlap(_tokens(one), _tokens(other))
 
 
+def matches(pattern: str, text: str) -> bool:
+    """Whether a pattern without variables has a text; the text has no wildcards."""
+    return _match(tuple(pattern), tuple(text), _is_star, _is_met)
+
+
 @lru_cache(maxsize=_CACHED)
 def widened(pattern: Pattern) -> Pattern:
     """Leave the partition and the AWS account of an ARN open: what remains says which things it names."""
@@ -66,7 +72,9 @@ def _is_everything(pattern: Pattern) -> bool:
 
 
 def _tokens(pattern: Pattern) -> _Tokens:
-    return tuple(_TOKEN.findall(pattern.text)) if pattern.has_variables else tuple(pattern.text)
+    if not pattern.has_variables:
+        return tuple(pattern.text)
+    return tuple("$" if piece == "${$}" else piece for piece in _TOKEN.findall(pattern.text))
 
 
 @lru_cache(maxsize=_CACHED)
@@ -90,53 +98,66 @@ def _segments(pattern: Pattern) -> tuple[_Tokens, ...]:
 
 def _covers(wide: _Tokens, narrow: _Tokens) -> bool:
     """Match the narrow pattern as if it were a text: of its wildcards, `*` is met by `*` only."""
-    at = begun = 0
-    star = None
-    for_narrow = 0
-    while for_narrow < len(narrow):
-        if at < len(wide) and wide[at] == "*":
-            star, begun = at, for_narrow
+    return _match(wide, narrow, _is_star, _is_met)
+
+
+def _overlap(one: _Tokens, other: _Tokens) -> bool:
+    """Decide exactly whether two patterns have a text in common.
+
+    Where both are open somewhere, the text may be one head, the middles one after the other, and one tail: only the
+    beginnings before the first open piece and the ends after the last one can contradict each other.
+    """
+    is_one_open, is_other_open = any(map(_is_open, one)), any(map(_is_open, other))
+    if is_one_open and is_other_open:
+        return _agree(one, other) and _agree(one[::-1], other[::-1])
+    if is_other_open:
+        one, other = other, one
+    return _match(one, other, _is_open, _is_compatible)
+
+
+def _agree(one: _Tokens, other: _Tokens) -> bool:
+    """Compare two patterns up to the first open piece of either."""
+    for mine, its in zip(one, other, strict=False):
+        if _is_open(mine) or _is_open(its):
+            return True
+        if not _is_compatible(mine, its):
+            return False
+    return True
+
+
+def _match(pattern: _Tokens, text: _Tokens, is_open: Callable[[str], bool], is_met: Callable[[str, str], bool]) -> bool:
+    """Match greedily: an open piece takes as little as it can, and only the last one is ever tried again.
+
+    That is enough, as what is met behind an open piece the earliest leaves the most to the rest. So there are at most
+    as many steps as the lengths multiplied, where an engine for regular expressions needs exponentially many.
+    """
+    at = taken = in_text = 0
+    last_open = -1
+    while in_text < len(text):
+        if at < len(pattern) and is_open(pattern[at]):
+            last_open, taken = at, in_text
             at += 1
-        elif at < len(wide) and _is_met(wide[at], narrow[for_narrow]):
+        elif at < len(pattern) and is_met(pattern[at], text[in_text]):
             at += 1
-            for_narrow += 1
-        elif star is not None:
-            begun += 1
-            at, for_narrow = star + 1, begun
+            in_text += 1
+        elif last_open >= 0:
+            taken += 1
+            at, in_text = last_open + 1, taken
         else:
             return False
-    return set(wide[at:]) <= {"*"}
+    return all(map(is_open, pattern[at:]))
+
+
+def _is_star(piece: str) -> bool:
+    return piece == "*"
 
 
 def _is_met(wide: str, narrow: str) -> bool:
     return wide == narrow or (wide == "?" and narrow != "*" and not _is_variable(narrow))
 
 
-def _overlap(one: _Tokens, other: _Tokens) -> bool:
-    """Walk both patterns at once, over the positions in the other that each position in the one can meet."""
-    reached = _past_stars({0}, other)
-    for each in one:
-        if _is_open(each):
-            reached = set(range(min(reached), len(other) + 1)) if reached else set()
-            continue
-        stepped = set()
-        for at in reached:
-            if at < len(other):
-                if _is_open(other[at]):
-                    stepped.add(at)
-                elif "?" in (each, other[at]) or each == other[at]:
-                    stepped.add(at + 1)
-        reached = _past_stars(stepped, other)
-    return len(other) in reached
-
-
-def _past_stars(reached: set[int], tokens: _Tokens) -> set[int]:
-    found = set(reached)
-    for at in reached:
-        while at < len(tokens) and _is_open(tokens[at]):
-            at += 1
-            found.add(at)
-    return found
+def _is_compatible(one: str, other: str) -> bool:
+    return one == other or "?" in (one, other)
 
 
 def _is_open(piece: str) -> bool:

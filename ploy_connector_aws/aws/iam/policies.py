@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ EXTERNAL_ID = "sts:externalid"
 VERSION_WITH_VARIABLES = "2012-10-17"
 VERSION_WITHOUT_A_WORD = "2008-10-17"
 """What a document without a version has (IAM user guide, "IAM JSON policy elements: Version")."""
+
+LONGEST_DOCUMENT = 10_240
+"""So many characters the longest of a customer's documents has: all inline policies of a role together (IAM user
+guide, "IAM and AWS STS quotas"; white space is not counted). No longer one is from IAM as it is known."""
 
 _DOCUMENT_ELEMENTS = frozenset({"Version", "Id", "Statement"})
 _STATEMENT_ELEMENTS = frozenset(
@@ -96,15 +101,18 @@ class _NotUnderstood(Exception):
     """A part of the document is not what AWS's grammar has; the message is the end of a sentence."""
 
 
-def to_policy(document: object, *, is_trust: bool = False) -> Policy:
+def to_policy(document: object, *, is_trust: bool = False, is_aws_managed: bool = False) -> Policy:
     """Parse a policy document as boto3 hands it over: decoded, or the text that botocore failed to decode.
 
     Args:
         document: The document.
         is_trust: Whether it is a role's trust policy, whose statements name principals and no resources.
+        is_aws_managed: Whether AWS wrote it: its own policies have no limit (ReadOnlyAccess has 95,000 characters).
     """
     if isinstance(document, str):
         return Policy(undecided=("The policy document could not be decoded.",))
+    if not is_aws_managed and _is_too_long(document):
+        return Policy(undecided=(f"The policy document has more than {LONGEST_DOCUMENT:,} characters.",))
     try:
         version, statements = _to_parts(document)
     except _NotUnderstood as error:
@@ -116,6 +124,13 @@ def to_policy(document: object, *, is_trust: bool = False) -> Policy:
         except _NotUnderstood as error:
             undecided.append(f"Statement {number} of the policy was not understood: {error}.")
     return Policy(tuple(understood), version == VERSION_WITH_VARIABLES, tuple(undecided))
+
+
+def _is_too_long(document: object) -> bool:
+    try:
+        return len(json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=str)) > LONGEST_DOCUMENT
+    except RecursionError:  # nested deeper than any grammar of AWS's
+        return True
 
 
 def _to_parts(document: object) -> tuple[str, list[object]]:

@@ -6,16 +6,15 @@ and a permissions boundary. What else may take access away is listed in ``NEVER_
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from pydantic import JsonValue
 
-from .areas import Area, Resources, allowed, within, without
+from .areas import Area, Comparisons, Resources, TooManyComparisonsError, allowed, within, without
 from .escalations import ACTIONS, ESCALATIONS, EVERY_ACTION, EVERY_IAM_ACTION, PASS_ROLE
-from .patterns import Pattern, covers, overlaps
+from .patterns import Pattern, covers, matches, overlaps
 from .policies import Choice, Condition, Policy, Statement, to_policy
 from .ways import Escalation, Target
 
@@ -25,6 +24,7 @@ NEVER_SEEN = (
 )
 """What a verdict never takes into account, in sentences."""
 
+_TOO_MUCH = "The policies have too many or too long resources to compare all of them with one another."
 _PASSED_TO = "iam:passedtoservice"
 _EQUALITIES = frozenset({"StringEquals", "StringEqualsIgnoreCase", "StringLike"})
 _OWN_USER = "/${aws:username}"
@@ -109,9 +109,9 @@ class Verdict:
         return {name: value for name, value in attributes.items() if value}
 
 
-def to_powers(document: object) -> Powers:
-    """Take from a policy document, as boto3 hands it over, what bears on privilege."""
-    policy = to_policy(document)
+def to_powers(document: object, *, is_aws_managed: bool = False) -> Powers:
+    """Take from a policy document, as boto3 returns it, what bears on privilege."""
+    policy = to_policy(document, is_aws_managed=is_aws_managed)
     return Powers(tuple(_to_powers(policy, is_allow=True)), tuple(_to_powers(policy, is_allow=False)), policy.undecided)
 
 
@@ -134,9 +134,12 @@ def judge(policies: Iterable[Powers], boundary: Powers | None = None) -> Verdict
     """
     held = tuple(policies)
     is_partial = any(each.is_partial for each in (*held, *([boundary] if boundary else [])))
-    reasons = _reasons(_Holdings(held, boundary))
     # Sorted: AWS lists the policies of a holder in no documented order.
     undecided = tuple(sorted({sentence for each in held for sentence in each.undecided}))
+    try:
+        reasons = _reasons(_Holdings(held, boundary))
+    except TooManyComparisonsError:
+        return Verdict(None, (), (*undecided, _TOO_MUCH), is_partial)
     if not reasons:
         return Verdict(None if undecided else False, (), undecided, is_partial)
     if boundary is not None and boundary.undecided:
@@ -155,16 +158,18 @@ class _Holdings:
         denies = [power for each in (*held, *([boundary] if boundary else [])) for power in each.denies]
         self._denies = [power for power in denies if not power.conditions]
         self._conditional = [power for power in denies if power.conditions]
+        self.compare = Comparisons()
         self.actions = frozenset(action for power in self._allows for action in power.actions)
 
     def areas(self, action: str, target: Pattern) -> list[Area]:
         """On which part of the target the action is allowed."""
-        areas = _allowed(self._allows, action, target)
+        compare = self.compare
+        areas = _allowed(self._allows, action, target, compare)
         if self._boundary is not None and areas:
-            areas = within(areas, _allowed(self._boundary, action, target))
+            areas = within(areas, _allowed(self._boundary, action, target, compare), compare)
         for deny in self._denies:
             if action in deny.actions:
-                areas = without(areas, deny.resources)
+                areas = without(areas, deny.resources, compare)
         return areas
 
     def conditional_denies(self, action: str, target: Pattern) -> set[str]:
@@ -172,7 +177,7 @@ class _Holdings:
         return {
             key
             for power in self._conditional
-            if action in power.actions and allowed(power.resources, target, (), ())
+            if action in power.actions and allowed(power.resources, target, self.compare)
             for key in power.conditions
         }
 
@@ -187,7 +192,7 @@ class _Held:
     exceptions: tuple[str, ...]
 
 
-def _allowed(powers: Iterable[Power], action: str, target: Pattern) -> list[Area]:
+def _allowed(powers: Iterable[Power], action: str, target: Pattern, compare: Comparisons) -> list[Area]:
     areas: list[Area] = []
     for power in powers:
         if action not in power.actions:
@@ -195,7 +200,7 @@ def _allowed(powers: Iterable[Power], action: str, target: Pattern) -> list[Area
         # Where a statement names the service that a role may be passed to, its other actions lack that key.
         is_pass_role = action == PASS_ROLE
         keys = power.conditions if is_pass_role or not power.passed_to else (*power.conditions, "iam:PassedToService")
-        areas += allowed(power.resources, target, keys, power.passed_to if is_pass_role else ())
+        areas += allowed(power.resources, target, compare, keys, power.passed_to if is_pass_role else ())
     return areas
 
 
@@ -255,26 +260,28 @@ def _held(escalation: Escalation, group: Iterable[Target], holdings: _Holdings) 
             if action not in holdings.actions:
                 continue
             for area in holdings.areas(action, target.resource):
-                limits = area.limits(target.resource)
-                if _counts(escalation, action, area, limits):
-                    held.append(_Held(action, area, limits, area.exceptions(target.resource)))
+                limits = area.limits(target.resource, holdings.compare)
+                if _counts(escalation, action, area, limits, holdings.compare):
+                    held.append(_Held(action, area, limits, area.exceptions(target.resource, holdings.compare)))
     return held
 
 
-def _counts(escalation: Escalation, action: str, area: Area, limits: tuple[str, ...]) -> bool:
+def _counts(escalation: Escalation, action: str, area: Area, limits: tuple[str, ...], compare: Comparisons) -> bool:
     if escalation.is_everywhere and limits:
         return False
     if escalation.is_of_others and any(each.has_variables and each.text.endswith(_OWN_USER) for each in area.all_of):
         return False
     if action == PASS_ROLE and escalation.passed_to:
-        return all(_is_passed(services, escalation.passed_to) for services in area.passed_to)
+        return all(_is_passed(services, escalation.passed_to, compare) for services in area.passed_to)
     return True
 
 
-def _is_passed(services: Iterable[str], wanted: Iterable[str]) -> bool:
+def _is_passed(services: Iterable[str], wanted: Iterable[str], compare: Comparisons) -> bool:
     # Some Regions' principals end otherwise, e.g. ec2.amazonaws.com.cn.
     names = [Pattern(f"{name}*") for name in wanted]
-    return any(overlaps(Pattern(service.lower(), has_variables=True), name) for service in services for name in names)
+    return any(
+        compare.overlaps(Pattern(service.lower(), has_variables=True), name) for service in services for name in names
+    )
 
 
 def _best(held: list[_Held]) -> list[_Held]:
@@ -354,8 +361,4 @@ def _matching(pattern: str) -> tuple[str, ...]:
         candidates = _BY_SERVICE.get(service, {})
     if "*" not in pattern and "?" not in pattern:
         return (candidates[pattern],) if pattern in candidates else ()
-    if not candidates:
-        return ()
-    expression = "".join(".*" if each == "*" else "." if each == "?" else re.escape(each) for each in pattern)
-    matches = re.compile(expression, re.DOTALL).fullmatch
-    return tuple(action for name, action in candidates.items() if matches(name))
+    return tuple(action for name, action in candidates.items() if matches(pattern, name))

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 from ploy_connector_aws.runtime import schema
+from ploy_connector_aws.runtime.chains import Step, find_chains
 from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.state_file import UnusableStore, explained, identity, read_database
 from ploy_connector_aws.runtime.verified import VerifiedChange, fold
@@ -208,38 +210,30 @@ class _Search:
         return tuple(sorted(node.id for node in self._targets if node != self._entitlement))
 
     def paths(self) -> Iterator[AccessPath]:
-        """Every way without a circle, in a fixed order."""
-        targets = self._targets
+        """The shortest paths without a circle: one to each target, then a second to each, until there are too many."""
         graph = self._reach(self._start)
-        useful = _leading_to(targets, graph)
-        grants: dict[str, Grant] = {}
-        count = steps = 0
-        visited = [self._start]
-        chain: list[Grant] = []
-        ahead = [iter(graph[self._start])]
-        while ahead:
-            edge = next(ahead[-1], None)
-            if edge is None:
-                ahead.pop()
-                visited.pop()
-                if chain:
-                    chain.pop()
-                continue
-            node = _Node("entitlement", edge.to)
-            steps += 1
-            if count == MOST_PATHS or steps > _MOST_EDGES:
-                self.is_cut = True
-                return
-            if node not in useful or node in visited:
-                continue
-            grant = grants.get(edge.grant_id) or Grant.model_validate_json(edge.body)
-            grants[edge.grant_id] = grant
-            chain.append(grant)
-            if node in targets:
-                count += 1
-                yield AccessPath(grants=tuple(chain))
-            visited.append(node)
-            ahead.append(iter(graph.get(node, ())))
+        useful = _leading_to(self._targets, graph)
+        grants = {
+            (None if node == self._start else node.id, edge.to): edge
+            for node, edges in graph.items()
+            if node in useful or node == self._start
+            for edge in edges
+            if _Node("entitlement", edge.to) in useful
+        }
+        steps: dict[str | None, list[Step]] = {}
+        for start, end in grants:
+            steps.setdefault(start, []).append(Step(end))
+        reached = find_chains(steps, MOST_PATHS)
+        found = [reached[node.id] for node in self._targets if node.id in reached]
+        self.is_cut = self.is_cut or any(each.has_more for each in found)
+        chains = [chain for rank in zip_longest(*(each.chains for each in found)) for chain in rank if chain]
+        self.is_cut = self.is_cut or len(chains) > MOST_PATHS
+        read: dict[str, Grant] = {}
+        for chain in chains[:MOST_PATHS]:
+            edges = [grants[step] for step in pairwise((None, *chain.ids))]
+            for edge in edges:
+                read[edge.grant_id] = read.get(edge.grant_id) or Grant.model_validate_json(edge.body)
+            yield AccessPath(grants=tuple(read[edge.grant_id] for edge in edges))
 
     def _reach(self, start: _Node) -> dict[_Node, list[_Edge]]:
         """Everything that can be reached from a node, with what each holds directly."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 
 Context = Mapping[str, tuple[str, ...]]
 """What is known about a request, by condition key in lower case. A key that is absent is unknown."""
@@ -13,15 +12,29 @@ _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _ARN_SEGMENTS = 6
 
 
-@lru_cache(maxsize=8192)
-def _compiled(pattern: str, ignore_case: bool) -> re.Pattern[str]:
-    parts = (".*" if char == "*" else "." if char == "?" else re.escape(char) for char in pattern)
-    return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
-
-
 def matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
-    """`*` stands for any characters, `?` for one."""
-    return pattern == "*" or _compiled(pattern, ignore_case).fullmatch(text) is not None
+    """`*` stands for any characters, `?` for one.
+
+    Only the last `*` is ever tried again, so the steps are as many as the lengths multiplied at most. An expression of
+    the standard library would need exponentially many for some texts, and the texts are of whoever asks.
+    """
+    if ignore_case:
+        pattern, text = pattern.lower(), text.lower()
+    at = in_text = taken = 0
+    star = -1
+    while in_text < len(text):
+        if at < len(pattern) and pattern[at] == "*":
+            star, taken = at, in_text
+            at += 1
+        elif at < len(pattern) and pattern[at] in ("?", text[in_text]):
+            at += 1
+            in_text += 1
+        elif star >= 0:
+            taken += 1
+            at, in_text = star + 1, taken
+        else:
+            return False
+    return not pattern[at:].strip("*")
 
 
 def matches_arn(pattern: str, arn: str) -> bool:

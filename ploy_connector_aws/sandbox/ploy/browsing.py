@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +23,7 @@ SORTED = ("name", "kind", "status", "region", "owner", "privileged", "grantable"
 """The fields by which a list can be sorted; 'name' is the one by which a person knows the record."""
 
 MOST_WAYS = 20_000
-"""So many ways of one account are followed; a page says when there are more."""
+"""So many ways of one account a page lists; it says when there are more."""
 
 _NAME = (
     "coalesce(json_extract(b.body, '$.display_name'), json_extract(b.body, '$.username'),"
@@ -77,7 +76,11 @@ class Ways(NamedTuple):
             for way in self.ways
             if (not through or way.entitlement_ids[0] == through) and (not to or self.resource_of(way) == to)
         ]
-        on_them = {ids[: place + 1] for ids in wanted for place in range(len(ids))}
+        on_them: set[tuple[str, ...]] = set()
+        for ids in wanted:
+            while ids and ids not in on_them:  # what is there already, is with all that it begins with
+                on_them.add(ids)
+                ids = ids[:-1]
         return self._replace(ways=tuple(way for way in self.ways if way.entitlement_ids in on_them))
 
 
@@ -155,13 +158,14 @@ class Browser:
             if run is None or account is None:
                 return None
             picture = Overlay(run, VerifiedChanges(store.connection).about(account_id))
-            ways = list(islice(PathFinder(store, picture).paths_of(account_id), MOST_WAYS + 1))
+            paths = PathFinder(store, picture).paths_of(account_id)
+            ways, has_more = paths.listed[:MOST_WAYS], bool(paths.more_to) or len(paths.listed) > MOST_WAYS
             ids = dict.fromkeys(id_ for way in ways for id_ in way.entitlement_ids)
             entitlements = {id_: found.content for id_ in ids if (found := _one(run, "entitlement", id_))}
             opening = (account.content, *entitlements.values())
             opened = dict.fromkeys(str(each.get("resource_id") or "") for each in opening)
             resources = {id_: found.content for id_ in opened if id_ and (found := _one(run, "resource", id_))}
-            return Ways(account, tuple(ways[:MOST_WAYS]), len(ways) > MOST_WAYS, entitlements, resources)
+            return Ways(account, ways, has_more, entitlements, resources)
 
     def holders_of(self, entitlement_id: str, *, offset: int = 0, limit: int = 50) -> Holders:
         """Who holds an entitlement, directly or through others, by name."""

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ploy_connector_aws.aws.iam.patterns import Pattern, covers, overlaps, widened
+from ploy_connector_aws.aws.iam.patterns import Pattern, covers, matches, overlaps, widened
+from tests.steps import at_most
 
 ALPHABET = "ab"
 TEXTS = ["".join(letters) for length in range(6) for letters in product(ALPHABET, repeat=length)]
@@ -38,6 +39,85 @@ def test_patterns_overlap_where_they_have_a_text_in_common(one: str, other: str)
     # The shortest text that two patterns have in common is no longer than all their letters: those were all tried.
     elif len((one + other).replace("*", "")) <= len(TEXTS[-1]):
         assert not overlaps(Pattern(one), Pattern(other))
+
+
+def test_every_pair_of_short_patterns_is_compared_with_every_text() -> None:
+    """Exhaustive: all patterns of four characters at most, and the texts that are as long as both together."""
+    texts = ["".join(letters) for length in range(9) for letters in product(ALPHABET, repeat=length)]
+    written = ["".join(each) for length in range(1, 5) for each in product("ab*?", repeat=length)]
+    # As bits of a number, so that a hundred thousand pairs take no time.
+    bits = {text: 1 << place for place, text in enumerate(texts)}
+    found = {text: sum(bits[each] for each in fnmatch.filter(texts, text)) for text in written}
+    wrong_overlaps = [
+        (one, other)
+        for one, other in product(written, repeat=2)
+        if overlaps(Pattern(one), Pattern(other)) != bool(found[one] & found[other])
+    ]
+    wrong_covers = [
+        (wide, narrow)
+        for wide, narrow in product(written, repeat=2)
+        if covers(Pattern(wide), Pattern(narrow)) and found[narrow] & ~found[wide]
+    ]
+    assert (wrong_overlaps, wrong_covers) == ([], [])
+    assert {
+        (each, text) for each in written for text in texts if matches(each, text) != bool(found[each] & bits[text])
+    } == set()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "does_overlap"),
+    [
+        ("a${aws:username}c", "a*bc", True),
+        ("a${aws:username}c", "ab", False),
+        ("${aws:username}", "", True),
+        ("a${$}", "a$", True),
+        ("a${*}b", "a?b", True),
+        ("a${*}b", "axb", False),
+        ("x${aws:username}", "y${aws:username}", False),
+        ("${aws:username}x", "*y", False),
+    ],
+)
+def test_a_variable_overlaps_as_a_star_does(one: str, other: str, does_overlap: bool) -> None:
+    pair = Pattern(one, has_variables=True), Pattern(other, has_variables=True)
+    assert (overlaps(*pair), overlaps(*reversed(pair))) == (does_overlap, does_overlap)
+
+
+HOSTILE = ("*?", "*a", "a*", "?", "*", "*a?", "**a", "a", "${aws:username}a", "${x}?", "?*?b", "aab*")
+"""Repeated, these make an expression of a matcher that backtracks run for years."""
+
+
+@pytest.mark.parametrize("end", ["", "b", "*b", "?b", "*"])
+@pytest.mark.parametrize("repeated", HOSTILE)
+def test_no_pattern_is_matched_in_more_steps_than_the_lengths_multiplied(repeated: str, end: str) -> None:
+    size = 240
+    hostile = repeated * (size // len(repeated)) + end
+    for other in HOSTILE:
+        text = other * (size // len(other)) + "c"
+        for one, two in ((hostile, text), (text, hostile), (hostile, hostile)):
+            pair = Pattern(one, has_variables=True), Pattern(two, has_variables=True)
+            lengths = (len(one) + 1) * (len(two) + 1)
+            # Some ten lines for each step of the matcher, and each pattern is taken to pieces once.
+            with at_most(12 * lengths):
+                covers.__wrapped__(*pair)
+            with at_most(12 * lengths):
+                overlaps.__wrapped__(*pair)
+            with at_most(12 * lengths):
+                matches(one, two)
+
+
+@given(st.text("ab*?", max_size=80), st.text("ab*?", max_size=80))
+def test_any_two_patterns_are_matched_in_bounded_steps(one: str, other: str) -> None:
+    limit = 12 * (len(one) + 1) * (len(other) + 1) + 60
+    for decide in (covers.__wrapped__, overlaps.__wrapped__):
+        with at_most(limit):
+            decide(Pattern(one), Pattern(other))
+
+
+def test_two_open_patterns_are_compared_by_their_ends_alone() -> None:
+    size = 5_000
+    one, other = Pattern("a*" * size + "b"), Pattern("a?" * size + "*" + "b")
+    with at_most(12 * (len(one.text) + len(other.text))):
+        assert overlaps.__wrapped__(one, other)
 
 
 @given(PATTERNS, PATTERNS)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.iam.policies import Choice, Condition, Policy, Principals, Statement, to_policy
+from ploy_connector_aws.aws.iam.policies import (
+    LONGEST_DOCUMENT,
+    Choice,
+    Condition,
+    Policy,
+    Principals,
+    Statement,
+    to_policy,
+)
 
 
 def conditions_of(block: dict[str, Any]) -> tuple[Condition, ...]:
@@ -119,3 +128,35 @@ def test_both_principal_and_not_principal_are_not_understood() -> None:
     assert to_policy({"Statement": statement}, is_trust=True).undecided == (
         "Statement 1 of the policy was not understood: it has both Principal and NotPrincipal.",
     )
+
+
+def sized(length: int, *, is_trust: bool = False) -> dict[str, Any]:
+    """A document of this many characters, white space aside."""
+    names = {"Principal": "*"} if is_trust else {"Resource": "*"}
+    made = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Sid": "", **names}}
+    made["Statement"]["Sid"] = "é" * (length - len(json.dumps(made, separators=(",", ":"))))  # type: ignore[index]
+    return made
+
+
+def nested(depth: int) -> Any:
+    document: Any = "x"
+    for _ in range(depth):
+        document = [document]
+    return {"Version": "2012-10-17", "Statement": document}
+
+
+@pytest.mark.parametrize("is_trust", [False, True])
+def test_a_document_is_undecided_where_it_is_longer_than_any_of_a_customer(is_trust: bool) -> None:
+    longest = to_policy(sized(LONGEST_DOCUMENT, is_trust=is_trust), is_trust=is_trust)
+    longer = to_policy(sized(LONGEST_DOCUMENT + 1, is_trust=is_trust), is_trust=is_trust)
+
+    assert (len(longest.statements), longest.undecided) == (1, ())
+    assert longer == Policy(undecided=("The policy document has more than 10,240 characters.",))
+
+
+def test_a_document_that_is_nested_without_end_is_undecided() -> None:
+    assert to_policy(nested(100_000)).undecided == ("The policy document has more than 10,240 characters.",)
+
+
+def test_a_policy_of_aws_may_be_longer() -> None:
+    assert to_policy(sized(100_000), is_aws_managed=True).undecided == ()

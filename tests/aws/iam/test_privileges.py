@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ploy_connector_aws.aws.iam.policies import LONGEST_DOCUMENT
 from ploy_connector_aws.aws.iam.privileges import Powers, Reason, Verdict, judge, to_powers, unread
 from ploy_connector_aws.sandbox.aws import policies as local
+from tests.steps import at_most
 
 ROWS: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("privileged_policies.yaml").read_text())
 
@@ -42,6 +45,69 @@ def told(reason: Reason) -> str | dict[str, Any]:
     names = {"only": "limited_to", "except": "excepted", "if": "conditions", "unless": "may_be_denied"}
     limits = {name: list(getattr(reason, field)) for name, field in names.items() if getattr(reason, field)}
     return {"code": reason.code, **limits} if limits else reason.code
+
+
+def fill(kind: str) -> dict[str, Any]:
+    """As much of one kind of hostile statement as fits into the longest document."""
+    allow, deny = {"Effect": "Allow", "Action": "*"}, {"Effect": "Deny", "Action": "*"}
+    everything = {**allow, "Resource": "*"}
+    made: dict[str, Callable[[int], list[dict[str, Any]]]] = {
+        "one action": lambda n: [{**everything, "Action": "iam:" + "*?" * (n // 2)}],
+        "actions": lambda n: [{**everything, "Action": [f"*:*?*{at}" for at in range(n // 12)]}],
+        "resources": lambda n: [{**allow, "Resource": [f"*{at}*" for at in range(n // 9)]}],
+        "long resources": lambda n: [{**allow, "Resource": ["*" + "a" * (n // 3) + "*b", "a" * (n // 2)]}],
+        "not resources": lambda n: [{**allow, "NotResource": [f"*{at}*" for at in range(n // 9)]}],
+        "denies": lambda n: [everything, *({**deny, "Resource": f"*{at}*"} for at in range(n // 60))],
+        "inverted denies": lambda n: [
+            everything,
+            *({**deny, "NotResource": [f"*{at}*", f"*x{at}*"]} for at in range(n // 70)),
+        ],
+        "passed to": lambda n: [
+            {**everything, "Condition": {"StringLike": {"iam:PassedToService": [f"*{at}?*" for at in range(n // 10)]}}}
+        ],
+        "conditional denies": lambda n: [
+            everything,
+            *({**deny, "Resource": f"*{at}*", "Condition": {"Bool": {f"aws:k{at}": "true"}}} for at in range(n // 110)),
+        ],
+    }
+    size = LONGEST_DOCUMENT
+    while len(json.dumps(found := document(made[kind](size)), separators=(",", ":"))) > LONGEST_DOCUMENT:
+        size -= 200
+    return found
+
+
+HOSTILE = (
+    "one action",
+    "actions",
+    "resources",
+    "long resources",
+    "not resources",
+    "denies",
+    "inverted denies",
+    "passed to",
+    "conditional denies",
+)
+MOST_STEPS = 100_000_000
+"""For the whole of a verdict; it was more than ten times as many before the comparisons were bounded."""
+SLOW = {"actions", "resources", "inverted denies"}
+"""What needs so many of its steps that counting them takes a minute."""
+
+
+@pytest.mark.parametrize("boundary", [None, *HOSTILE])
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.soak
+def test_any_two_hostile_policies_are_judged_in_bounded_steps(kind: str, boundary: str | None) -> None:
+    with at_most(MOST_STEPS):
+        judge([to_powers(fill(kind))], to_powers(fill(boundary)) if boundary else None)
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.soak if kind in SLOW else ()) for kind in HOSTILE]
+)
+def test_a_hostile_policy_is_judged_in_bounded_steps(kind: str) -> None:
+    with at_most(MOST_STEPS):
+        verdict = judge([to_powers(fill(kind))])
+    assert verdict.privileged is not False or not verdict.undecided
 
 
 def test_the_table_has_at_least_sixty_policies_each_of_its_own_name() -> None:
@@ -261,3 +327,11 @@ def test_what_aws_would_allow_is_never_missed(
         if not {code, "admin"} & told and not ("iam-full" in told and action.startswith("iam:"))
     }
     assert missed == set()
+
+
+def test_policies_that_cannot_be_compared_are_undecided_and_said_to_be() -> None:
+    verdict = judge([to_powers(fill("resources"))])
+
+    assert verdict == Verdict(
+        None, (), ("The policies have too many or too long resources to compare all of them with one another.",)
+    )

@@ -291,6 +291,26 @@ def test_a_document_that_botocore_could_not_decode_leaves_the_verdict_open(
     assert picture.failures == {}
 
 
+def test_a_document_that_is_too_long_is_undecided_on_its_record(owner: IamCustomer) -> None:
+    long = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{'b' * 11_000}"}
+    too_long = {"Version": "2012-10-17", "Statement": [long]}
+    policy, role = owner.iam.policies["Versions"], owner.iam.roles["fenced"]
+    policy.versions[0].document = json.dumps(too_long)
+    trust = {"Effect": "Allow", "Principal": {"AWS": "1" * 11_000}, "Action": "sts:AssumeRole"}
+    role.assume_role_policy_document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    picture = owner.read_iam()
+    entitlements = picture.of("entitlement")
+    said = ["The policy document has more than 10,240 characters."]
+
+    judged = entitlements[owner.policy("Versions")]
+    assert (judged.privileged, judged.attributes["privilege_undecided"]) == (None, said)
+    assert entitlements[owner.role("fenced")].attributes["trust_undecided"] == said
+    # Who may assume the role is unknown, so nobody is said not to.
+    assert {scope: failure.code for scope, failure in picture.failures.items()} == {"iam/trust": "refused"}
+    # A policy of AWS's own is longer, and is decided.
+    assert entitlements[READ_ONLY_ACCESS].privileged is False
+
+
 def test_only_the_default_version_of_a_policy_counts(owner: IamCustomer) -> None:
     policy = owner.iam.policies["Versions"]
     policy.versions[0].is_default = False

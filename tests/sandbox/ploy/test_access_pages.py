@@ -6,11 +6,13 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from html import unescape
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.runtime.chains import MOST_CHAINS
 from ploy_connector_aws.sandbox.ploy.queue import PREVIEW_COUNTS
 from ploy_connector_aws.spec import Check, ConnectionReport
 from ploy_connector_aws.spec.records import Grant, RecordType
@@ -255,3 +257,22 @@ def test_what_was_decided_before_is_no_error_when_the_button_is_pressed_again(vi
         assert said in visitor.get(answer.headers["location"]).text
     assert "already" in visitor.get(visitor.fill(at(acme, f"/tasks/{task.id}/order-again")).headers["location"]).text
     assert [each.state for each in acme.ploy.tasks(acme.id)] == ["manual"]
+
+
+@pytest.mark.parametrize("size", [9, 600])
+def test_a_person_who_reaches_roles_that_trust_each_other_is_shown(acme: Customer, visitor: Visitor, size: int) -> None:
+    """Nine that all trust each other have a million paths; 600 in a row one that is deeper than Python's stack."""
+    names = [f"r{at}" for at in range(size)]
+    pairs = [(a, b) for a in names for b in names if a != b] if size == 9 else list(pairwise(names))
+    roles = [record("entitlement", name, kind="role", name=name, grantable=True) for name in names]
+    acme.sync(USERS, account("u1"), *roles, held("u1", "r0"), *(opens(*pair) for pair in pairs))
+    shown = ""
+    for offset in range(0, size if size > 9 else MOST_CHAINS * 8, 200):
+        answer = visitor.get(at(acme, f"/account?id=u1&offset={offset}"))
+        assert answer.status_code == 200
+        shown += text(answer.text)
+    narrowed = visitor.get(at(acme, "/account?id=u1&through=r0"))
+
+    assert narrowed.status_code == 200
+    assert all(re.search(rf"\b{name}\b", shown) for name in names)
+    assert ("More ways exist" in shown) is (size == 9)

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from ploy_connector_aws.runtime.chains import MOST_CHAINS
 from ploy_connector_aws.runtime.paths import Path as Way
 from ploy_connector_aws.sandbox.ploy.browsing import Ways, name_of
 
@@ -19,6 +20,8 @@ from .visits import Offset, Visitor
 router = APIRouter()
 
 _SHOWN = 200
+_DEEPEST = 12
+"""So many levels of a list a person can read."""
 
 
 class Held(NamedTuple):
@@ -69,6 +72,7 @@ def show_account(
         size=_SHOWN,
         total=len(ways.ways),
         has_more=every.has_more,
+        most=MOST_CHAINS,
         drawing=draw(ways),
     )
 
@@ -82,17 +86,22 @@ def why_given_nothing(account: dict[str, Any]) -> str | None:
 
 
 def to_tree(ways: Ways, shown: Iterable[Way]) -> list[Held]:
-    """Some of the ways of an account, those with a common beginning under each other."""
+    """Some of the ways of an account, those with a common beginning under each other.
+
+    What is deeper than a page can show stands beside what it hangs on, which it names.
+    """
     unproven = {way.entitlement_ids: way.is_unproven for way in ways.ways}
     top: list[Held] = []
     known: dict[tuple[str, ...], list[Held]] = {(): top}
     for way in shown:
-        for length in range(1, len(way.entitlement_ids) + 1):
-            ids = way.entitlement_ids[:length]
-            if ids not in known:
-                held = _held(ids, ways, is_unproven=unproven.get(ids, way.is_unproven))
-                known[ids[:-1]].append(held)
-                known[ids] = held.below
+        ids, missing = way.entitlement_ids, []
+        while ids not in known:
+            missing.append(ids)
+            ids = ids[:-1]
+        for ids in reversed(missing):
+            held = _held(ids, ways, is_unproven=unproven.get(ids, way.is_unproven))
+            known[ids[: min(len(ids), _DEEPEST) - 1]].append(held)
+            known[ids] = held.below
     return top
 
 
