@@ -29,7 +29,7 @@ from tests.aws.raw_answers import GOOD, SECRET, Reply, Request, Spoil, forms_of,
 
 ALL_ACTIONS = (*ACTIONS, *DIRECT_ASSIGNMENTS, ASSUME_ROLE, GET_CALLER_IDENTITY)
 CALLS = sorted(f"{action.client}:{action.operation}" for action in ALL_ACTIONS)
-TWO_ATTEMPTS = Patience(connect_timeout_seconds=30, read_timeout_seconds=30, attempts=2)
+TWO_ATTEMPTS = Patience(connect_timeout_seconds=30, read_timeout_seconds=30, exchange_seconds=60, attempts=2)
 
 _ARN = "arn:aws:sso:::instance/ssoins-0123456789abcdef"
 _SET = "arn:aws:sso:::permissionSet/ssoins-0123456789abcdef/ps-0123456789abcdef"
