@@ -30,6 +30,7 @@ FLAWS: dict[str, str] = {
 """What can be wrong with an answer, by the error code that the check gives it. AWS has no such codes."""
 
 FLAWED_FIX = "Nothing, if it passes. If it stays, the operator must check the proxy between the connector and AWS."
+"""What the person who reads of such an answer can do."""
 
 ANSWER_MEMBERS: dict[str, tuple[str, ...]] = {
     "AssumeRole": ("Credentials",),
