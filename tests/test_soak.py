@@ -62,7 +62,7 @@ def planted(tmp_path: Path) -> Path:
 
 def play(folder: Path, *options: str) -> tuple[list[str], str]:
     """Run the planted tests: what was played, in order, and what pytest wrote."""
-    command = [sys.executable, "-m", "pytest", "-q", "-s", "-rs", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "-rs", "-p", "no:xdist", "-p", "no:randomly"]
     done = subprocess.run(
         [*command, *options, "--rootdir", str(folder), str(folder)],
         cwd=ROOT,

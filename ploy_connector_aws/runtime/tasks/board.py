@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from ploy_connector_aws.platform import wire
 
-from .journal import HeldTask, Journal
+from .held_task import HeldTask
+from .journal import Journal
 
 REPORT_MARGIN = timedelta(seconds=30)
 """No attempt begins or writes so shortly before a task's deadline: the report needs time, too."""

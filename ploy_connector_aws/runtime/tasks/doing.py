@@ -29,7 +29,7 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 
-from .journal import HeldTask, Report
+from .held_task import HeldTask, Report
 from .known import ANY_STATE, Known
 from .waits import retry_after_of
 

@@ -13,12 +13,10 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypeAlias
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.state_file import (
@@ -34,11 +32,9 @@ from ploy_connector_aws.runtime.store import Transaction
 from ploy_connector_aws.runtime.verified import VerifiedChange, VerifiedChanges
 from ploy_connector_aws.spec import AccessChange, Failure
 
-from .kept import to_task
+from .held_task import COLUMNS, HeldTask, Report, to_held
 
 _log = logging.getLogger(__name__)
-
-Report: TypeAlias = wire.TaskDone | wire.TaskFailed
 
 ENDED_KEPT = 1000
 """So many tasks that have ended are kept to look at."""
@@ -87,52 +83,6 @@ ACKNOWLEDGED = "Ploy has the report."
 _BEFORE = "The task was worked on before, and ended."
 _CUT_OFF = "The runtime ended while an attempt was under way."
 _UNUSABLE = "It does not fit the contract."
-_REPORT: TypeAdapter[Report] = TypeAdapter(Report)
-
-
-@dataclass(frozen=True)
-class HeldTask:
-    """A task that this runtime has, as the file knows it."""
-
-    task: wire.Task
-    lease_ends_at: datetime
-    is_lost: bool
-    attempts: int
-    doubt: str | None
-    """Why the change may have taken effect without being confirmed; None where nothing was changed for certain."""
-    setback: Failure | None
-    not_before: datetime | None
-    report: Report | None
-    ending: str | None
-
-    @property
-    def is_change(self) -> bool:
-        """Whether it orders a grant or a revoke, and not only a preview of one."""
-        return self.task.kind in ("grant", "revoke") and not self.task.preview
-
-
-_COLUMNS = "task, lease_ends_at, is_lost, attempts, doubt, setback, not_before, report, ending"
-
-
-def _to_held(
-    row: tuple[str, str, int, int, str | None, str | None, str | None, str | None, str | None],
-) -> HeldTask | None:
-    """Read a row of ``_COLUMNS``; None where an older version kept what cannot be used."""
-    task, lease_ends_at, is_lost, attempts, doubt, setback, not_before, report, ending = row
-    try:
-        return HeldTask(
-            task=to_task(task),
-            lease_ends_at=datetime.fromisoformat(lease_ends_at),
-            is_lost=bool(is_lost),
-            attempts=attempts,
-            doubt=doubt,
-            setback=Failure.model_validate_json(setback) if setback else None,
-            not_before=datetime.fromisoformat(not_before) if not_before else None,
-            report=_REPORT.validate_json(report) if report else None,
-            ending=ending,
-        )
-    except ValidationError:
-        return None
 
 
 class Journal:
@@ -216,8 +166,8 @@ class Journal:
 
     def _rows(self, condition: str, *values: object) -> list[HeldTask]:
         with self._lock, explained(self.path, TASK_FILE):
-            rows = self._db.execute(f"SELECT {_COLUMNS} FROM tasks WHERE {condition}", values).fetchall()
-        return [held for row in rows if (held := _to_held(row)) is not None]
+            rows = self._db.execute(f"SELECT {COLUMNS} FROM tasks WHERE {condition}", values).fetchall()
+        return [held for row in rows if (held := to_held(row)) is not None]
 
     # What is there.
 
@@ -261,9 +211,9 @@ class Journal:
     def end_unusable(self, now: datetime) -> None:
         """End the tasks that an older version kept and that no call can name. Ploy makes manual tasks of them."""
         with self._writing() as db:
-            rows = db.execute(f"SELECT number, {_COLUMNS} FROM tasks WHERE ended_at IS NULL").fetchall()
+            rows = db.execute(f"SELECT number, {COLUMNS} FROM tasks WHERE ended_at IS NULL").fetchall()
             for number, *row in rows:
-                if _to_held(tuple(row)) is None:
+                if to_held(tuple(row)) is None:
                     _log.warning("task number %d of %s is dropped: %s", number, self.path.name, _UNUSABLE)
                     values = (now.isoformat(), _UNUSABLE, number)
                     db.execute("UPDATE tasks SET ended_at = ?, ending = ? WHERE number = ?", values)

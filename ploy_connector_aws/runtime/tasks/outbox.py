@@ -11,7 +11,8 @@ from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import IntegrationUnknown, PlatformError, PlatformRefused, TaskGone
 
 from .events import TaskEvents
-from .journal import ACKNOWLEDGED, HeldTask, Journal
+from .held_task import HeldTask
+from .journal import ACKNOWLEDGED, Journal
 from .waits import Backoff
 
 _log = logging.getLogger(__name__)

@@ -26,7 +26,8 @@ from .doing import (
     to_request,
 )
 from .events import TaskEvents
-from .journal import HeldTask, Journal
+from .held_task import HeldTask
+from .journal import Journal
 from .known import KnownAccess
 from .waits import growing_seconds
 
