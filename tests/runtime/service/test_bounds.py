@@ -124,7 +124,7 @@ class Clock:
         return self.seconds
 
 
-def open_small(settings: OperatorSettings, *, for_whom: Serving) -> Opened:  # noqa: ARG001
+def open_small(settings: OperatorSettings, *, for_whom: Serving) -> Opened:
     return Opened(open_directory(Source(SMALL)), "0" * 64)
 
 
