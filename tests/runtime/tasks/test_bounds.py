@@ -364,6 +364,9 @@ def test_the_running_loop_goes_on_past_tasks_that_cannot_be_judged(stage: Stage,
             stop.set()
             thread.join(PATIENCE)
         assert not thread.is_alive()
+    with closing(sqlite3.connect(stage.tasks_path)) as db:
+        (ending,) = db.execute("SELECT ending FROM tasks WHERE id = '../../'").fetchone()
+    assert ending == "It does not fit the contract."
     assert {id_: each["call"] for id_, each in ploy.reports.items()} == {"t1": "fail", "t2": "complete"}
 
 
