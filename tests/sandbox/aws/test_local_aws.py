@@ -146,6 +146,16 @@ def test_a_connection_is_kept_for_the_next_request(aws: SandboxAws) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize("arrived", [b"", b"Action=GetCaller"], ids=["no body", "half a body"])
+def test_a_request_that_is_cut_off_is_not_carried_out(customer: Customer, arrived: bytes) -> None:
+    port = int(customer.aws.endpoint_url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 24\r\n\r\n" + arrived)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+    assert list(customer.aws.calls) == []
+
+
 def test_nothing_answers_after_it_stopped() -> None:
     with SandboxAws() as aws:
         url = aws.endpoint_url
