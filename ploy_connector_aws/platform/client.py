@@ -22,6 +22,7 @@ from . import wire
 from .auth import TokenSource, checked_url, is_loopback
 from .connections import keep_limits
 from .errors import REFUSALS, PlatformRefused, PlatformUnavailable, TokenRejected
+from .response_body import read_body
 from .retry import RETRIED_STATUSES, RetryPolicy
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
@@ -31,7 +32,6 @@ EXCHANGE_SECONDS = 60.0
 """How long one attempt at a call may take as a whole, whatever arrives meanwhile."""
 POLL_MARGIN_SECONDS = 15.0
 """How much longer a question for tasks may take than Ploy may wait with its answer."""
-_LARGEST_ANSWER = 64 * 1024 * 1024
 _LONGEST_TEXT = 300
 
 
@@ -79,7 +79,11 @@ class PlatformClient:
                 timeout=timeout,
                 follow_redirects=False,  # one would take the token along
                 trust_env=trusts_environment,
-                headers={"user-agent": "ploy-connector", "accept": f"application/json, {wire.PROBLEM_JSON}"},
+                headers={
+                    "user-agent": "ploy-connector",
+                    "accept": f"application/json, {wire.PROBLEM_JSON}",
+                    "accept-encoding": "gzip",
+                },
             )
             keep_limits(self._http)
         except (ValueError, OSError) as error:
@@ -292,7 +296,7 @@ class PlatformClient:
                     time_limit(limit),
                     closing(self._http.send(request, stream=True)) as response,
                 ):
-                    status, body = response.status_code, _read(response)
+                    status, body = response.status_code, read_body(response)
             except httpx.RequestError as error:
                 self._on_attempt(call, "unreachable")
                 reason = f"could not be reached: {type(error).__name__} {str(error)[:_LONGEST_TEXT]}".rstrip()
@@ -331,15 +335,6 @@ def _quoted(name: str) -> str:
 
 def _named(request: httpx.Request) -> str:
     return f"{request.method} {request.url.path}"
-
-
-def _read(response: httpx.Response) -> bytes:
-    body = bytearray()
-    for chunk in response.iter_bytes():
-        body += chunk
-        if len(body) > _LARGEST_ANSWER:
-            raise httpx.DecodingError("the answer is larger than any of the contract", request=response.request)
-    return bytes(body)
 
 
 def _refusal(

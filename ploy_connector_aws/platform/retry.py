@@ -52,7 +52,7 @@ class RetryPolicy:
             return to_pause_seconds(int(header.strip()[:9]))
         try:
             date = parsedate_to_datetime(header)
-        except (ValueError, TypeError, OverflowError):  # the last of an offset such as +99999999999999
+        except (ValueError, OverflowError, TypeError, IndexError):  # each for some text that is no date
             return None
         # A date without a zone is read as UTC (RFC 9110 knows GMT only).
         return to_pause_seconds(max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - self.now()).total_seconds()))

@@ -31,7 +31,8 @@ from ploy_connector_aws.platform.errors import (
 )
 from ploy_connector_aws.platform.openapi import CALLS
 from ploy_connector_aws.platform.retry import RetryPolicy
-from ploy_connector_aws.spec import ConfigurationError, ConnectionReport, Manifest
+from ploy_connector_aws.spec import ConfigurationError
+from tests.platform.calls import ANSWERED, DONE, WISH
 
 URL = "https://ploy.example/base"
 API = URL + "/connector/v1"
@@ -39,9 +40,6 @@ TOKEN = "ploy_t0ken"
 BATCH = API + "/integrations/i1/syncs/s1/batches/1"
 NONE = wire.Integrations(integrations=())
 OK = httpx.Response(200, json={"integrations": []})
-WISH = wire.LeaseRequest(request_id="r1", holder="h1", most=5, wait_seconds=60)
-MANIFEST = Manifest(name="a-b", title="A B", version="1", spec_version=1, description="", config_schema={})
-DONE = wire.TaskDone(lease_id="l1", report=ConnectionReport(checks=()))
 
 
 @dataclass
@@ -124,52 +122,7 @@ def test_a_batch_is_gzip_ndjson_with_the_digest_of_what_is_sent_and_is_the_same_
 def test_every_call_is_made_again_when_its_answer_was_lost(
     client: PlatformClient, clock: Clock, first: Any, name: str
 ) -> None:
-    digest = "0" * 64
-    status = {"id": "s1", "run_id": "r1", "state": "open", "batches": []}
-    reading = datetime(2026, 1, 1, tzinfo=UTC)
-    hello = wire.HelloRequest(
-        runtime_version="1", connector="c", connector_version="1", spec_version=1, capabilities=(),
-        config_fingerprint=digest,
-    )  # fmt: skip
-    calls = {
-        "integrations": ((), "GET", "/integrations", {"integrations": []}),
-        "hello": (("i1", hello), "POST", "/integrations/i1/hello", {}),
-        "put_manifest": ((MANIFEST,), "PUT", "/connectors/a-b", {"name": "a-b", "version": "1"}),
-        "report_check": (
-            ("i1", wire.CheckProgress(check_id="c1", number=1, report=ConnectionReport(checks=()))),
-            *("POST", "/integrations/i1/checks", {"check_id": "c1", "number": 1, "is_final": False}),
-        ),
-        "open_sync": (
-            ("i1", wire.OpenSync(run_id="r1", opener="o", reading_started_at=reading)),
-            *("POST", "/integrations/i1/syncs", {"id": "s1", "lease_seconds": 60}),
-        ),
-        "put_batch": (
-            ("i1", "s1", 1, wire.pack([b"{}"])),
-            "PUT",
-            "/integrations/i1/syncs/s1/batches/1",
-            {"number": 1, "lines": 1},
-        ),
-        "sync_status": (("i1", "s1"), "GET", "/integrations/i1/syncs/s1", status),
-        "commit": (
-            ("i1", "s1", wire.Commit(batches=0, digest=digest, records={}, scopes=0)),
-            *("POST", "/integrations/i1/syncs/s1/commit", {"status": "committed", "generation": 1}),
-        ),
-        "abort": (("i1", "s1"), "POST", "/integrations/i1/syncs/s1/abort", status),
-        "lease_tasks": (("i1", WISH), "POST", "/integrations/i1/tasks/lease", {}),
-        "extend_lease": (
-            ("i1", "t1", wire.LeaseExtension(lease_id="l1")),
-            *("POST", "/integrations/i1/tasks/t1/extend", {"lease_seconds": 60}),
-        ),
-        "complete_task": (
-            ("i1", "t1", DONE),
-            *("POST", "/integrations/i1/tasks/t1/complete", {"id": "t1", "state": "done"}),
-        ),
-        "fail_task": (
-            ("i1", "t1", wire.TaskFailed(lease_id="l1", code="c", message="m")),
-            *("POST", "/integrations/i1/tasks/t1/fail", {"id": "t1", "state": "manual"}),
-        ),
-    }
-    arguments, method, path, answer = calls[name]
+    arguments, method, path, answer = ANSWERED[name]
     route = respx.route(method=method, url=API + path).mock(side_effect=[first, httpx.Response(200, json=answer)])
 
     assert getattr(client, name)(*arguments)

@@ -1,0 +1,269 @@
+"""Answers that no Ploy would give: compressed twice or without end, too deep, too large; none is an internal error."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from copy import deepcopy
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from ploy_connector_aws.platform.auth import TokenSource
+from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable
+from ploy_connector_aws.platform.openapi import CALLS
+from ploy_connector_aws.platform.retry import RetryPolicy
+
+from .calls import ANSWERED
+
+JSON = {"content-type": "application/json"}
+PLAIN = b'{"integrations": []}'
+MEGABYTE = 1024 * 1024
+
+
+class Body(httpx.SyncByteStream):
+    """A body as it comes from the network: in pieces, and read once."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+
+@contextmanager
+def answering(body: Callable[[], Iterator[bytes]], status: int = 200, **headers: str) -> Iterator[PlatformClient]:
+    """A client to which a Ploy answers so, however often it asks."""
+
+    def handle(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(
+            status, headers={**JSON, **{name.replace("_", "-"): each for name, each in headers.items()}},
+            stream=Body(body()),
+        )  # fmt: skip
+
+    retry = RetryPolicy(sleep=lambda _: None, monotonic=lambda: 0.0)
+    source = TokenSource(token=SecretStr("ploy_t0ken"))
+    with PlatformClient("https://ploy.example", source, transport=httpx.MockTransport(handle), retry=retry) as client:
+        yield client
+
+
+def bomb(size: int) -> bytes:
+    """So many megabytes, compressed."""
+    packer = zlib.compressobj(9, wbits=31)
+    return b"".join(packer.compress(b" " * MEGABYTE) for _ in range(size)) + packer.flush()
+
+
+def once(body: bytes) -> Callable[[], Iterator[bytes]]:
+    return lambda: iter([body[at : at + 7_000] for at in range(0, len(body), 7_000)])
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [("gzip", gzip.compress(PLAIN)), ("GZIP", gzip.compress(PLAIN)), ("identity", PLAIN), ("", PLAIN)],
+)
+def test_an_answer_may_be_compressed_once_or_not_at_all(coding: str, body: bytes) -> None:
+    with answering(once(body), content_encoding=coding) as client:
+        assert client.integrations().integrations == ()
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("gzip, gzip", gzip.compress(gzip.compress(PLAIN))),
+        ("gzip, identity, gzip", gzip.compress(gzip.compress(PLAIN))),
+        ("gzip", gzip.compress(gzip.compress(PLAIN))),
+        ("deflate", zlib.compress(PLAIN)),
+        ("br", PLAIN),
+        ("zstd", PLAIN),
+        ("no-such-coding", PLAIN),
+        ("gzip", PLAIN),
+        ("gzip", gzip.compress(PLAIN)[:-9]),
+        ("gzip", gzip.compress(PLAIN) + b"more"),
+        ("gzip", gzip.compress(PLAIN) + gzip.compress(b"")),
+        ("gzip", gzip.compress(PLAIN)[:-8] + b"\0" * 8),
+        ("gzip", b""),
+        ("identity", gzip.compress(PLAIN)),
+    ],
+)
+def test_an_answer_of_another_coding_or_not_whole_is_no_answer(coding: str, body: bytes) -> None:
+    with answering(once(body), content_encoding=coding) as client, pytest.raises(PlatformUnavailable):
+        client.integrations()
+
+
+def endless() -> Iterator[bytes]:
+    while True:
+        yield b" " * MEGABYTE
+
+
+def endless_blocks() -> Iterator[bytes]:
+    """A gzip stream that goes on with empty blocks, of which nothing comes out."""
+    yield b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+    while True:
+        yield b"\0\0\0\xff\xff" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("gzip", once(bomb(2_000))),
+        ("gzip, gzip", once(gzip.compress(bomb(2_000)))),
+        ("gzip", endless_blocks),
+        ("identity", endless),
+    ],
+    ids=["bomb", "bomb in a bomb", "empty blocks", "no end"],
+)
+@pytest.mark.parametrize("status", [200, 404, 503])
+def test_no_answer_takes_more_memory_than_the_largest_of_the_contract(
+    coding: str, body: Callable[[], Iterator[bytes]], status: int
+) -> None:
+    with answering(body, status, content_encoding=coding) as client:
+        tracemalloc.start()
+        try:
+            with pytest.raises(PlatformUnavailable):
+                client.integrations()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 200 * MEGABYTE
+
+
+def test_only_the_coding_that_is_understood_is_asked_for() -> None:
+    asked = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["accept-encoding"])
+        return httpx.Response(200, headers=JSON, stream=Body(iter([PLAIN])))
+
+    source = TokenSource(token=SecretStr("ploy_t0ken"))
+    with PlatformClient("https://ploy.example", source, transport=httpx.MockTransport(handle)) as client:
+        client.integrations()
+    assert asked == ["gzip"]
+
+
+EXTREME = (
+    *(sign + "9" * digits for digits in (9, 10, 18, 19, 20, 40, 308, 400, 4_400) for sign in ("", "-")),
+    *("-1", "0", "1e9", "1e308", "1e309", "-1e309", "1e99999", "NaN", "Infinity", "-Infinity", "0.1", "true", "null"),
+    *(
+        f'"{moment}"'
+        for moment in (
+            *("0000-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59", "0001-01-01T00:00:00Z", "10000-01-01T00:00:00Z"),
+            *("9999-12-31T23:59:59.999999-23:59", "9999-12-31T23:59:59Z", "2026-02-30T00:00:00Z", "2026-01-01"),
+            *("1e20", "-1e20", "99999999999999999999", "", "\\ud800", "\\u0000", "../..", "P99999999999999D"),
+        )
+    ),
+    "[" * 100_000 + "]" * 100_000,
+    '{"a":' * 100_000 + "1" + "}" * 100_000,
+    "[" * 500 + "]" * 500,
+    '"' + "x" * 100_000 + '"',
+)
+
+
+def places(schema: dict[str, Any], definitions: dict[str, Any], depth: int = 0) -> Iterator[list[str | int]]:
+    """Where an answer has a value, the whole answer first: through objects, lists and maps."""
+    yield []
+    schema = definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    if depth > 6:
+        return
+    for each in schema.get("anyOf", ()):
+        yield from places(each, definitions, depth + 1)
+    for name, inner in schema.get("properties", {}).items():
+        yield from ([name, *rest] for rest in places(inner, definitions, depth + 1))
+    if isinstance(inner := schema.get("items"), dict):
+        yield from ([0, *rest] for rest in places(inner, definitions, depth + 1))
+    if isinstance(inner := schema.get("additionalProperties"), dict):
+        yield from (["key", *rest] for rest in places(inner, definitions, depth + 1))
+
+
+def put(answer: Any, place: list[str | int]) -> Any:
+    """An answer with a mark at a place; what leads there is made as it must."""
+    if not place:
+        return "@"
+    first, *rest = place
+    if first == 0:
+        return [put(answer[0] if isinstance(answer, list) and answer else {}, rest)]
+    made = dict(answer) if isinstance(answer, dict) else {}
+    return {**made, str(first): put(made.get(str(first)), rest)}
+
+
+TASK = {
+    "id": "t", "kind": "sync", "created_at": "2026-01-01T00:00:00Z", "deadline": "2026-01-01T01:00:00Z",
+    "lease_id": "l", "lease_seconds": 60,
+}  # fmt: skip
+FULLER: dict[str, dict[str, Any]] = {
+    "lease_tasks": {"tasks": [TASK]},
+    "integrations": {
+        "integrations": [{"id": "i", "organisation_id": "o", "connector": "c", "settings": {}, "revision": 1}]
+    },
+}
+"""Answers that have more than the least, so that what is in them is put to the test as well."""
+
+
+@pytest.mark.parametrize("name", [call.name for call in CALLS])
+def test_an_extreme_value_anywhere_in_an_answer_is_the_clients_own_error_or_none(name: str) -> None:
+    arguments, _, _, least = ANSWERED[name]
+    (model, _) = next(iter(next(call for call in CALLS if call.name == name).answers.values()))
+    schema = model.model_json_schema()
+    current = b""
+
+    with answering(lambda: iter([current])) as client:
+        for place in places(schema, schema.get("$defs", {})):
+            text = json.dumps(put(deepcopy(FULLER.get(name, least)), place))
+            for value in EXTREME:
+                current = text.replace('"@"', value).encode()
+                with suppress(PlatformError):
+                    getattr(client, name)(*arguments)
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 409, 422, 429, 500, 503, 302, 999])
+def test_an_extreme_problem_is_the_clients_own_error(status: int) -> None:
+    current = b""
+    schema: dict[str, Any] = {"properties": {key: {} for key in ("title", "status", "detail", "code", "errors")}}
+
+    with answering(lambda: iter([current]), status) as client:
+        in_errors: list[list[str | int]] = [["errors", 0, "line"], ["errors", 0, "reason"]]
+        for place in [*places(schema, {}), *in_errors]:
+            text = json.dumps(put({}, place))
+            for value in EXTREME:
+                current = text.replace('"@"', value).encode()
+                with pytest.raises(PlatformError):
+                    client.integrations()
+
+
+RETRY_AFTER = (
+    *("9" * digits for digits in (1, 9, 10, 19, 400, 5_000)),
+    *("-1", "1.5", "1e400", "NaN", "", " ", "²", "٣", "soon", "\x85"),
+    "Fri, 31 Dec 9999 23:59:59 -2359",
+    "Fri, 31 Dec 9999 23:59:59 -9999",
+    "Mon, 01 Jan 0001 00:00:00 +2359",
+    "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+    "Mon, 01 Jan 2026 99999999999999999999:00:00 GMT",
+    f"Mon, 01 Jan 2026 00:00:00 +{'9' * 40}",
+    f"Mon, {'9' * 5_000} Jan 2026 00:00:00 GMT",
+)
+
+
+@pytest.mark.parametrize("header", RETRY_AFTER, ids=repr)
+def test_no_retry_after_is_an_internal_error(header: str) -> None:
+    RetryPolicy().from_retry_after(header)
+
+
+@given(
+    st.one_of(
+        st.text(max_size=60),
+        st.from_regex(
+            r"(Mon, )?[0-9]{1,25} (Jan|Feb) -?[0-9]{1,25} [0-9]{1,25}:[0-9]{1,9}(:[0-9]{1,9})? [+-]?[0-9]{1,25}",
+            fullmatch=True,
+        ),
+    )
+)
+def test_no_text_at_all_is_an_internal_error_as_a_retry_after(header: str) -> None:
+    RetryPolicy().from_retry_after(header)
