@@ -27,7 +27,7 @@ CALLS = {
     "identitystore ListUsers": "AWSIdentityStore.ListUsers",
     "sso ListPermissionSets": "SWBExternalService.ListPermissionSets",
     "iam GetAccountAuthorizationDetails": "Action=GetAccountAuthorizationDetails",
-    "Ploy integrations": "/connector/v1/integrations ",
+    "Ploy integrations": "/connector/v1/integrations",
     "Ploy hello": "/hello",
     "Ploy lease": "/tasks/lease",
     "Ploy batch": "/batches/",
@@ -43,7 +43,7 @@ def slow(site: Site, folder: Path, call: str, place: Place) -> Iterator[tuple[Sl
     """A site of which one call never ends: the gateway, a configuration and an environment that lead to it."""
     with ExitStack() as stack:
         behind = site.world.ploy.url if call.startswith("/") else site.world.aws.endpoint_url
-        gateway = stack.enter_context(slow_gateway(behind, call.strip(), place))
+        gateway = stack.enter_context(slow_gateway(behind, call, place))
         file = folder / "slow.toml"
         text = site.world.config_file.read_text()
         file.write_text(text.replace(site.world.ploy.url, gateway.url) if call.startswith("/") else text)
@@ -52,26 +52,32 @@ def slow(site: Site, folder: Path, call: str, place: Place) -> Iterator[tuple[Sl
         yield gateway, file, clean_environment(site, more)
 
 
-def ends(process: subprocess.Popen[str], number: signal.Signals, within: float) -> int:
-    """Send a signal, and see that the process ends in time: its exit code.
+def ended(
+    gateway: SlowGateway, environment: dict[str, str], arguments: list[str], number: signal.Signals, within: float
+) -> int:
+    """Start a command, send it a signal while the slow call is under way, and see it end in time: its exit code.
 
     On a busy machine every process is late. How much is seen on one that only sleeps, and one second less.
     """
-    with subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({within - 1})"]) as control:
-        began = time.monotonic()
-        process.send_signal(number)
-        control.wait()
-        late = time.monotonic() - began - (within - 1)
-        printed = process.communicate(timeout=PATIENCE)
+    started = subprocess.Popen(
+        [COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+    with started as process:
+        if not gateway.reached.wait(PATIENCE):
+            process.kill()
+            raise AssertionError(process.communicate())
+        with subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({within - 1})"]) as control:
+            began = time.monotonic()
+            process.send_signal(number)
+            control.wait()
+            late = time.monotonic() - began - (within - 1)
+            try:
+                printed = process.communicate(timeout=PATIENCE)
+            finally:
+                process.kill()
         took = time.monotonic() - began
     assert took <= within + late, printed
     return process.returncode
-
-
-def ended_by_force(process: subprocess.Popen[str]) -> str:
-    """End a process, and give what it printed."""
-    process.kill()
-    return "".join(process.communicate())
 
 
 def cases() -> list[object]:
@@ -88,15 +94,8 @@ def test_sigterm_ends_the_service_in_time(site: Site, tmp_path: Path, call: str,
     if call == "/tasks/lease":
         site.world.ploy.set_intervals(site.integration_id, poll_interval_seconds=5)
     with slow(site, tmp_path, call, place) as (gateway, file, environment):
-        command = [COMMAND, "run", "--config", str(file), "--health-port", "0", "--json"]
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-        ) as process:
-            try:
-                assert gateway.reached.wait(PATIENCE), ended_by_force(process)
-                assert ends(process, signal.SIGTERM, STOP_SECONDS + 1) == Exit.OK
-            finally:
-                process.kill()
+        arguments = ["run", "--config", str(file), "--health-port", "0", "--json"]
+        assert ended(gateway, environment, arguments, signal.SIGTERM, STOP_SECONDS + 1) == Exit.OK
     assert site.sync().code == Exit.OK
     assert site.at_ploy() == site.in_aws()
 
@@ -117,17 +116,7 @@ def test_ctrl_c_ends_a_command_soon(site: Site, tmp_path: Path, arguments: list[
     if arguments == ["grant"]:
         arguments = ["grant", site.seeded.users["ana"], site.seeded.groups["nobody"]]
     with slow(site, tmp_path, call, "body") as (gateway, file, environment):
-        with subprocess.Popen(
-            [COMMAND, *arguments, "--config", str(file)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        ) as process:
-            try:
-                assert gateway.reached.wait(PATIENCE), ended_by_force(process)
-                assert ends(process, signal.SIGINT, INTERRUPTED_SECONDS + 1) == Exit.INTERRUPTED
-            finally:
-                process.kill()
+        arguments = [*arguments, "--config", str(file)]
+        assert ended(gateway, environment, arguments, signal.SIGINT, INTERRUPTED_SECONDS + 1) == Exit.INTERRUPTED
     assert site.sync().code == Exit.OK
     assert site.at_ploy() == site.in_aws()
