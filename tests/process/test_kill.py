@@ -7,17 +7,23 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.sandbox.aws import IamAccount
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
+from ploy_connector_aws.sandbox.aws.inventory.resources import Resources
 from tests.deadlines import PATIENCE_SECONDS
 from tests.end_to_end.site import Site, SiteMaker
 
 from .conftest import run, start
 
 Kill = Callable[[], object]
+
+COMPANY = replace(demo_organisation(), iam=IamAccount(), resources=Resources())
+"""The demo's Identity Center alone: what is read beside it is read, compared and pushed by the same code."""
 
 READS = ("ListInstances", "ListUsers", "ListGroupMemberships", "DescribePermissionSet")
 
@@ -78,7 +84,7 @@ def kill_during_sync(site: Site, arrange: Callable[[Site, Kill], object]) -> Non
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_sync_is_made_good_by_the_next_one(sites: SiteMaker, moment: str) -> None:
-    with sites(demo_organisation()) as site:
+    with sites(COMPANY) as site:
         site.world.ploy.set_limits(site.integration_id, max_batch_lines=50)
         assert run(site, "sync")[0] == Exit.OK
         first = site.at_ploy()
@@ -95,7 +101,7 @@ def test_a_killed_sync_is_made_good_by_the_next_one(sites: SiteMaker, moment: st
 
 
 def test_a_killed_first_sync_leaves_nothing_visible(sites: SiteMaker) -> None:
-    with sites(demo_organisation()) as site:
+    with sites(COMPANY) as site:
         site.world.ploy.set_limits(site.integration_id, max_batch_lines=50)
         kill_during_sync(site, in_push("put_batch", 3))
         assert list(site.world.ploy.records(site.integration_id)) == []

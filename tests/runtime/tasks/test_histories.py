@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.tasks.journal import ACKNOWLEDGED
 from tests.runtime.double import Crash
+from tests.soak import cheap
 
 from .club import AFTER, BEFORE, Event
 from .queue import UNHEARD
@@ -165,6 +166,7 @@ class Play:
         assert all(one != other or one == OUTSIDE for one, other in pairwise(effects))
 
 
+@cheap
 @given(st.lists(ROUNDS, min_size=2, max_size=8))
 def test_every_order_ends_in_one_true_report_whatever_happens(
     history: list[tuple[list[Step], list[Step], list[Step], Step]],
