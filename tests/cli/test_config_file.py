@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ploy_connector_aws.cli.config_file import refuse_existing, write_config
 from ploy_connector_aws.runtime.settings import read_settings
 from ploy_connector_aws.spec import ConfigurationError
+from tests.soak import cheap
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 SETTINGS = {"key": "secret", "parts": ["a", "b"], "size": 3, "is_on": True}
@@ -65,6 +66,7 @@ def test_a_folder_that_is_not_there_is_said_before_anything_is_asked(tmp_path: P
         refuse_existing(tmp_path / "none" / "ploy.toml", overwrite=False)
 
 
+@cheap
 @given(settings=st.dictionaries(st.sampled_from(["a", "b"]), st.one_of(TEXT, st.lists(TEXT), st.booleans())))
 def test_every_value_is_read_back_as_it_was(settings: dict[str, Any]) -> None:
     with TemporaryDirectory() as folder:

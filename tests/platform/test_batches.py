@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 
 from ploy_connector_aws.platform.batches import LineTooLong, split_batches
 from ploy_connector_aws.platform.wire import Limits
+from tests.soak import cheap
 
 
 def limits(lines: int, size: int) -> Limits:
     return Limits.model_construct(max_batch_lines=lines, max_batch_bytes=size)
 
 
+@cheap
 @given(st.lists(st.binary(max_size=19), max_size=40), st.integers(1, 10), st.integers(20, 60))
 def test_batches_hold_all_lines_in_order_within_the_limits_and_no_batch_is_needless(
     lines: list[bytes], most_lines: int, most_bytes: int

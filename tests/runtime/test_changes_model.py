@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.spec import Page
+from tests.soak import cheap
 
 from .pictures import DENIED, account, commit, picture
 
@@ -103,6 +104,7 @@ def with_parents(readings: dict[str, Reading]) -> dict[str, Reading]:
     return readings
 
 
+@cheap
 @given(st.lists(READINGS.map(with_parents), min_size=1, max_size=6))
 def test_every_committed_picture_is_the_one_that_the_rule_gives(history: list[dict[str, Reading]]) -> None:
     model = Model()

@@ -20,6 +20,7 @@ from ploy_connector_aws.runtime.push import choose_mode, note_answer
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.sandbox.ploy.handover import Handover
 from ploy_connector_aws.spec import Page, Record, RecordKey
+from tests.soak import cheap
 
 from .pictures import DENIED, START, account, group, membership
 
@@ -152,6 +153,7 @@ def side(folder: Path, clock: list[datetime]) -> Iterator[Side]:
     handover.close()
 
 
+@cheap
 @given(st.lists(readings(), min_size=2, max_size=6))
 def test_deltas_give_what_full_pushes_give(history: list[list[Page]]) -> None:
     clock = [START]

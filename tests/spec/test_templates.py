@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ploy_connector_aws.spec import TemplateError, render
 from ploy_connector_aws.spec.templates import Language
+from tests.soak import cheap
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -38,6 +39,7 @@ def read_hcl(text: str) -> Any:
         ("text", "{{ v }}", lambda text: {"v": text}),
     ],
 )
+@cheap
 @given(value=ANY_TEXT)
 @example('"}]}\\')
 @example("${file(x)}%{ if }\n\x00\x7f\x85\u2028\U0001f600")

@@ -22,6 +22,7 @@ from ploy_connector_aws.spec import (
     choose_features,
     to_settings,
 )
+from tests.soak import cheap
 
 FEATURES = (
     Feature(name="people", title="People", group="directory", setting="parts"),
@@ -71,6 +72,7 @@ def test_an_unknown_feature_is_an_error_that_names_those_there_are() -> None:
         choose_features(FEATURES, without=("x",))
 
 
+@cheap
 @given(without=st.sets(st.sampled_from([each.name for each in FEATURES])), badges=st.booleans())
 def test_settings_switch_on_what_was_chosen(without: set[str], badges: bool) -> None:
     chosen = choose_features(FEATURES, more=("badges",) if badges else (), without=without)

@@ -18,6 +18,7 @@ from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws.patterns import Context
 from ploy_connector_aws.sandbox.aws.policies import Decision, decide
 from ploy_connector_aws.sandbox.aws.policies import to_policy as to_decided
+from tests.soak import cheap
 from tests.test_config import SETTINGS
 
 from .test_evaluation import allow, deny
@@ -59,6 +60,7 @@ def document(*statements: Any) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
+@cheap
 @given(
     st.lists(statements(), min_size=1, max_size=4),
     st.sampled_from(ASKED),

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ploy_connector_aws.aws.iam.patterns import Pattern, covers, matches, overlaps, widened
+from tests.soak import cheap
 from tests.steps import at_most
 
 ALPHABET = "ab"
@@ -21,17 +22,20 @@ def texts_of(pattern: str) -> set[str]:
     return set(fnmatch.filter(TEXTS, pattern))
 
 
+@cheap
 @given(PATTERNS, PATTERNS)
 def test_a_pattern_that_covers_another_has_all_its_texts(wide: str, narrow: str) -> None:
     if covers(Pattern(wide), Pattern(narrow)):
         assert texts_of(narrow) <= texts_of(wide)
 
 
+@cheap
 @given(PATTERNS)
 def test_a_pattern_covers_the_texts_it_has_and_no_others(pattern: str) -> None:
     assert {text for text in TEXTS if text and covers(Pattern(pattern), Pattern(text))} == texts_of(pattern) - {""}
 
 
+@cheap
 @given(PATTERNS, PATTERNS)
 def test_patterns_overlap_where_they_have_a_text_in_common(one: str, other: str) -> None:
     if texts_of(one) & texts_of(other):
@@ -120,6 +124,7 @@ def test_two_open_patterns_are_compared_by_their_ends_alone() -> None:
         assert overlaps.__wrapped__(one, other)
 
 
+@cheap
 @given(PATTERNS, PATTERNS)
 def test_overlapping_is_the_same_from_both_sides(one: str, other: str) -> None:
     assert overlaps(Pattern(one), Pattern(other)) == overlaps(Pattern(other), Pattern(one))

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ploy_connector_aws.aws.iam.policies import LONGEST_DOCUMENT
 from ploy_connector_aws.aws.iam.privileges import Powers, Reason, Verdict, judge, to_powers, unread
 from ploy_connector_aws.sandbox.aws import policies as local
+from tests.soak import cheap
 from tests.steps import at_most
 
 ROWS: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("privileged_policies.yaml").read_text())
@@ -246,36 +247,42 @@ def powers_of(policy: list[dict[str, Any]]) -> Powers:
     return to_powers(document(policy))
 
 
+@cheap
 @given(POLICIES, statements(effect="Allow"))
 def test_an_allow_more_never_makes_less_privileged(policy: list[dict[str, Any]], more: dict[str, Any]) -> None:
     before, after = judge([powers_of(policy)]), judge([powers_of([*policy, more])])
     assert RANK[after.privileged] >= RANK[before.privileged]
 
 
+@cheap
 @given(POLICIES, statements(effect="Deny"))
 def test_a_deny_more_never_makes_more_privileged(policy: list[dict[str, Any]], more: dict[str, Any]) -> None:
     before, after = judge([powers_of(policy)]), judge([powers_of([*policy, more])])
     assert RANK[after.privileged] <= RANK[before.privileged]
 
 
+@cheap
 @given(POLICIES)
 def test_under_a_deny_of_everything_nothing_is_privileged(policy: list[dict[str, Any]]) -> None:
     deny = {"Effect": "Deny", "Action": "*", "Resource": "*"}
     assert judge([powers_of(policy), powers_of([deny])]) == Verdict(False)
 
 
+@cheap
 @given(POLICIES, POLICIES)
 def test_a_boundary_never_adds(policy: list[dict[str, Any]], boundary: list[dict[str, Any]]) -> None:
     without, within = judge([powers_of(policy)]), judge([powers_of(policy)], powers_of(boundary))
     assert RANK[within.privileged] <= RANK[without.privileged]
 
 
+@cheap
 @given(POLICIES)
 def test_a_boundary_of_everything_changes_nothing(policy: list[dict[str, Any]]) -> None:
     everything = powers_of([{"Effect": "Allow", "Action": "*", "Resource": "*"}])
     assert judge([powers_of(policy)], everything) == judge([powers_of(policy)])
 
 
+@cheap
 @given(POLICIES, st.randoms(use_true_random=False))
 def test_the_letter_case_of_actions_never_matters(policy: list[dict[str, Any]], random: Any) -> None:
     def mixed(text: str) -> str:
@@ -288,6 +295,7 @@ def test_the_letter_case_of_actions_never_matters(policy: list[dict[str, Any]], 
     assert judge([powers_of(shuffled)]) == judge([powers_of(policy)])
 
 
+@cheap
 @given(POLICIES)
 def test_one_policy_or_one_policy_per_statement_is_the_same(policy: list[dict[str, Any]]) -> None:
     assert judge([powers_of([each]) for each in policy]) == judge([powers_of(policy)])
@@ -307,6 +315,7 @@ DANGERS = [
 CONTEXT = {"aws:username": ("ana",), "aws:multifactorauthpresent": ("true",)}
 
 
+@cheap
 @given(POLICIES, st.none() | POLICIES)
 def test_what_aws_would_allow_is_never_missed(
     policy: list[dict[str, Any]], boundary: list[dict[str, Any]] | None

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ploy_connector_aws.aws.iam.trust import FLAGS, SaidCondition, Trust, Trusted, Way, to_trust
+from tests.soak import cheap
 
 ROWS: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("trust_policies.yaml").read_text())
 ROLE = "arn:aws:iam::111122223333:role/app"
@@ -172,6 +173,7 @@ def statements(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+@cheap
 @given(st.lists(statements(), max_size=4))
 def test_no_external_id_is_in_any_answer(policy: list[dict[str, Any]]) -> None:
     trust = to_trust(document(policy), ROLE)
@@ -179,6 +181,7 @@ def test_no_external_id_is_in_any_answer(policy: list[dict[str, Any]]) -> None:
     assert "MARK" not in "".join([repr(trust), *said])
 
 
+@cheap
 @given(
     st.recursive(
         st.none() | st.booleans() | EXTERNAL_IDS,
@@ -199,12 +202,14 @@ def test_whatever_the_document_is_it_is_read_without_an_exception_and_without_te
     assert "MARK" not in repr(trust)
 
 
+@cheap
 @given(st.lists(statements(), max_size=4))
 def test_under_a_deny_of_everyone_nobody_is_trusted(policy: list[dict[str, Any]]) -> None:
     deny = {"Effect": "Deny", "Principal": "*", "Action": "sts:*"}
     assert to_trust(document([*policy, deny]), ROLE).trusted == ()
 
 
+@cheap
 @given(st.lists(statements(), max_size=4), statements())
 def test_an_allow_more_never_lets_fewer_in(policy: list[dict[str, Any]], more: dict[str, Any]) -> None:
     before = to_trust(document(policy), ROLE)

@@ -166,6 +166,7 @@ def test_two_syncs_of_one_connector_give_the_same(customer: Customer) -> None:
     assert to_picture(sync()) == to_picture(sync())
 
 
+@pytest.mark.soak  # it waits at AWS's real rates
 def test_both_quotas_are_used_up_at_the_same_time(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
     """At AWS's real rates: 40 group calls and 40 principals take as long as the longer of both, not their sum."""
     customer.settle(Organisation(owner_account_id="", groups=tuple(Group(f"group{number}") for number in range(40))))

@@ -57,6 +57,7 @@ class Queue(Calls):
 
     clock: Clock
     lease_seconds: int = 60
+    poll_interval_seconds: int = 10
     entries: dict[str, Entry] = field(default_factory=dict)
     requests: dict[str, list[str]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
@@ -149,7 +150,11 @@ class Queue(Calls):
                 self._give(entry).lease_id for entry in self._free()[: request.most]
             ]
         tasks = [entry.task for entry in self.entries.values() if entry.state == "leased"]
-        return wire.LeaseAnswer(tasks=tuple(task for task in tasks if task.lease_id in given), flags=self.flags)
+        return wire.LeaseAnswer(
+            tasks=tuple(task for task in tasks if task.lease_id in given),
+            flags=self.flags,
+            poll_interval_seconds=self.poll_interval_seconds,
+        )
 
     def _free(self) -> list[Entry]:
         if self.flags.paused:

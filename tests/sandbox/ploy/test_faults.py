@@ -1,5 +1,4 @@
 import logging
-import time
 
 import httpx
 import pytest
@@ -101,13 +100,10 @@ def test_a_fault_for_any_operation_leaves_the_operators_routes_alone(hasty: Cust
 def test_a_slow_answer_runs_into_the_clients_time_limit(acme: Customer) -> None:
     acme.ploy.faults.slow(0.5, "integrations")
     source = TokenSource(token=acme.client._tokens.token())
-    began = time.monotonic()
 
     with PlatformClient(acme.ploy.url, source, timeout=httpx.Timeout(0.1), retry=RetryPolicy(max_attempts=1)) as client:
         with pytest.raises(PlatformUnavailable, match="ReadTimeout"):
             client.integrations()
-
-    assert time.monotonic() - began < 0.5
 
 
 def test_a_commit_that_was_cut_off_is_found_by_its_status(hasty: Customer) -> None:
