@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import traceback
 from enum import IntEnum
@@ -12,6 +11,7 @@ from rich.console import Console
 from ploy_connector_aws.platform.batches import LineTooLong
 from ploy_connector_aws.platform.errors import PlatformError, PlatformRefused, PlatformUnavailable, TokenRejected
 from ploy_connector_aws.runtime.lock import LockTaken
+from ploy_connector_aws.runtime.logs import without_commands
 from ploy_connector_aws.runtime.reading import UnexpectedFailure
 from ploy_connector_aws.runtime.state_file import UnusableStore
 from ploy_connector_aws.spec import (
@@ -24,7 +24,7 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 
-from .output import text
+from .output import print_json, text
 
 
 class Exit(IntEnum):
@@ -97,10 +97,10 @@ def report(error: Exception, *, as_json: bool, debug: bool) -> Exit:
     if code is Exit.BUG:
         fix = fix or "run the command again with --debug and report what it prints"
     if debug:
-        traceback.print_exception(error, file=sys.stderr)
+        sys.stderr.write(without_commands("".join(traceback.format_exception(error)), kept="\n"))
     if as_json:
         described = {"code": getattr(error, "code", None) or code.name.lower(), "message": message, "fix": fix}
-        sys.stdout.write(json.dumps({"error": described}, indent=2) + "\n")
+        print_json({"error": described})
         return code
     console = Console(stderr=True)
     console.print(f"[bold red]Error:[/] {text(message)}", soft_wrap=True, highlight=False)

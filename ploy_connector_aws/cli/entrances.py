@@ -63,7 +63,7 @@ def to_tables(entrances: Sequence[Entrance], account_names: Mapping[str, str]) -
     for entrance in entrances:
         by_account[entrance.aws_account_id].append(entrance)
     for place, id_ in enumerate(sorted(by_account, key=lambda id_: (account_names.get(id_, ""), id_))):
-        title = f"[bold]{text(account_names.get(id_, 'AWS account'))}[/]  [dim]{id_}[/]"
+        title = f"[bold]{text(account_names.get(id_, 'AWS account'))}[/]  [dim]{text(id_)}[/]"
         made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="", show_header=place == 0)
         made.add_column("as", width=role_width, overflow="fold")
         made.add_column("by way of", width=way_width, overflow="fold")

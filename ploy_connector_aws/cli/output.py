@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -17,12 +18,15 @@ from rich.table import Table
 
 from ploy_connector_aws.platform.wire import CommitAnswer
 from ploy_connector_aws.runtime.changes import Changes
+from ploy_connector_aws.runtime.logs import without_commands
 from ploy_connector_aws.runtime.reading import OnProgress
 from ploy_connector_aws.runtime.reading import Progress as HowFar
 from ploy_connector_aws.runtime.snapshot import ScopeState
 from ploy_connector_aws.spec.records import RecordType
 
 MAXIMUM_REASONS = 10
+
+_NOT_ASCII = re.compile(r"[^\n -~]")
 
 _PLURALS: dict[RecordType, str] = {
     "account": "accounts",
@@ -33,9 +37,22 @@ _PLURALS: dict[RecordType, str] = {
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    """Print one JSON document, in which a terminal finds no commands: what is not printable is escaped."""
+    sys.stdout.write(to_json_text(value) + "\n")
     sys.stdout.flush()
+
+
+def to_json_text(value: Any) -> str:
+    """Write a JSON document in letters of all languages.
+
+    JSON lets the control characters of C1, those that change the direction of a text and those that end a line stand
+    as they are, and they only occur within its strings; there an escape means the same.
+    """
+    return _NOT_ASCII.sub(_escape, json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1].replace("\x7f", "\\u007f")
 
 
 def console() -> Console:
@@ -66,7 +83,7 @@ def text(value: object) -> str:
     """What a cell shows. Names come from outside: they are never read as markup, nor by the terminal as commands."""
     if value in (None, "", ()):
         return "-"
-    return escape("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in str(value)))
+    return escape(without_commands(str(value)))
 
 
 @contextmanager

@@ -75,7 +75,7 @@ def _print(out: Console, found: Preview) -> None:
         out.print("Nothing would change.")
     out.print(counts_table(found.changes, found.changes))
     for reason in found.hold_reasons:
-        out.print(f"[bold yellow]Would be held for review:[/] {reason}")
+        out.print(f"[bold yellow]Would be held for review:[/] {text(reason)}")
     print_unproven(out, found.run.scopes())
     out.print("[dim]A preview: nothing was changed, here or at Ploy.[/]")
 

@@ -126,7 +126,7 @@ def print_result(out: Console, result: SyncResult) -> None:
     elif answer is not None:
         out.print("[bold yellow]⏸ Held for review:[/] Ploy shows nothing of it until a person approves it.")
         for reason in answer.hold_reasons:
-            out.print(f"  • {reason}")
+            out.print(f"  • {text(reason)}")
     out.print(counts_table(answer or changes, changes))
     print_unproven(out, run.scopes())
     if count := unproven_elsewhere(result):

@@ -44,6 +44,16 @@ def bind(**facts: str) -> None:
     bind_contextvars(**facts)
 
 
+def without_commands(text: str, *, kept: str = "") -> str:
+    """Replace what a terminal would follow instead of showing it.
+
+    Args:
+        text: A text from outside.
+        kept: Characters that are no letters, and stay all the same.
+    """
+    return "".join(each if each.isprintable() or each in kept else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
 def _formatter(*, is_terminal: bool, with_tracebacks: bool) -> logging.Formatter:
     # ExtraAdder comes last of what adds: what one line says of itself goes before what is bound.
     collect: list[Processor] = [
@@ -81,6 +91,8 @@ def _without_traceback(_: Any, __: str, event: _Event) -> _Event:
 
 
 def _printable(_: Any, __: str, event: _Event) -> _Event:
-    """Names in an event come from outside: a terminal must not take them for commands."""
-    event["event"] = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in event["event"])
-    return event
+    """Names in an event come from outside: a terminal must not take them for commands. A traceback keeps its lines."""
+    return {
+        name: without_commands(value, kept="\n" if name == "exception" else "") if isinstance(value, str) else value
+        for name, value in event.items()
+    }

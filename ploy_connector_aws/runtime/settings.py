@@ -17,6 +17,8 @@ from ploy_connector_aws.spec.bounds import OutsideId
 from ploy_connector_aws.spec.frozen import Frozen
 
 DEFAULT_URL = "https://api.joinploy.com"
+_MOST_LEVELS = 32
+_TOO_DEEP = f"it is nested more than {_MOST_LEVELS} levels deep"
 _STATE_HOME = Path("~/.local/state/ploy-connector")
 
 
@@ -160,13 +162,19 @@ def _split(text: str) -> list[str]:
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
-        tables = tomllib.loads(text)
+        tables = _to_tables(text)
         mode = path.stat().st_mode
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigurationError(f"The configuration file {path} cannot be read: {reason}.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"The configuration file {path} is not TOML: {error}.") from None
+    except ValueError as error:
+        what = "is not TOML" if isinstance(error, tomllib.TOMLDecodeError) else "cannot be used"
+        raise ConfigurationError(f"The configuration file {path} {what}: {error}.") from None
+    wrong = sorted(name for name in ("integration", "config", "platform", "state") if not _is_table(tables, name))
+    if wrong:
+        raise ConfigurationError(
+            f"The setting {wrong[0]} in the configuration file {path} is no table.", field=wrong[0]
+        )
     holds_secret = bool(tables.get("config")) or "token" in tables.get("platform", {})
     if holds_secret and os.name == "posix" and mode & 0o077:
         raise ConfigurationError(
@@ -174,3 +182,30 @@ def _read_file(path: Path) -> dict[str, Any]:
             fix=f"chmod 600 {path}",
         )
     return tables
+
+
+def _to_tables(text: str) -> dict[str, Any]:
+    """Parse TOML.
+
+    Raises:
+        ValueError: It is none, or no settings: nested too deep, or with numbers that are too long.
+    """
+    try:
+        tables = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:  # Python reads no number of more than 4,300 digits
+        raise ValueError("a number in it is too long") from None
+    level: list[Any] = [tables]
+    for _ in range(_MOST_LEVELS):  # what has dots in its names is nested without any depth in the parser
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
+        level = [each for each in level if isinstance(each, dict | list)]
+        if not level:
+            return tables
+    raise ValueError(_TOO_DEEP)
+
+
+def _is_table(tables: Mapping[str, Any], name: str) -> bool:
+    return isinstance(tables.get(name, {}), dict)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
+import sys
 from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
 
-from ploy_connector_aws.cli.output import MAXIMUM_REASONS, print_unproven, text
+from ploy_connector_aws.cli.output import MAXIMUM_REASONS, print_json, print_unproven, text
 from ploy_connector_aws.runtime.snapshot import ScopeState
 from ploy_connector_aws.spec import Failure
 
@@ -68,3 +70,22 @@ def test_many_reasons_are_cut_and_the_cut_is_said() -> None:
 
 def test_nothing_is_printed_where_everything_was_proven() -> None:
     assert printed(ScopeState("scope", None, True, "complete", None, None, None)) == []
+
+
+def test_a_json_document_has_no_character_that_a_terminal_would_follow(capsys: pytest.CaptureFixture[str]) -> None:
+    """Over all characters that there are: the same text comes out again, and letters stay letters."""
+    # Backwards: no two surrogates are a pair then.
+    every = "".join(map(chr, reversed(range(sys.maxunicode + 1))))
+    print_json({"name": every, every[-0x300:]: 1})
+    printed = capsys.readouterr().out
+
+    assert json.loads(printed) == {"name": every, every[-0x300:]: 1}
+    assert all(each == "\n" or each.isprintable() for each in printed)
+    assert {"é", "語", "ع", "😀"} <= set(printed)
+    # As `json.dumps` has its lines: one for each member.
+    assert printed.count("\n") == 4
+
+
+def test_no_character_of_a_name_reaches_a_terminal_as_a_command() -> None:
+    every = "".join(map(chr, range(sys.maxunicode + 1)))
+    assert all(each.isprintable() for each in text(every))

@@ -229,8 +229,8 @@ def test_an_extreme_problem_is_the_clients_own_error(status: int) -> None:
     schema: dict[str, Any] = {"properties": {key: {} for key in ("title", "status", "detail", "code", "errors")}}
 
     with answering(lambda: iter([current]), status) as client:
-        in_errors: list[list[str | int]] = [["errors", 0, "line"], ["errors", 0, "reason"]]
-        for place in [*places(schema, {}), *in_errors]:
+        deeper: list[list[str | int]] = [["errors", 0, "line"], ["errors", 0, "reason"]]
+        for place in [*places(schema, {}), *deeper]:
             text = json.dumps(put({}, place))
             for value in EXTREME:
                 current = text.replace('"@"', value).encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -91,3 +92,24 @@ def test_a_terminal_gets_text_that_it_cannot_take_for_commands(monkeypatch: pyte
     logs.configure(debug=False)
     logging.getLogger("one").warning("group %s", "\x1b[2Jadmins\r")
     assert "group �[2Jadmins�" in terminal.getvalue()
+
+
+@pytest.mark.parametrize("where", ["event", "extra", "bound", "raised"])
+def test_no_line_has_a_character_that_a_terminal_would_follow(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    hostile, terminal = "a\x1b]0;x\x07\x9b2J\u202eb\u2028c\x7fd", Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    logs.configure(debug=where == "raised")
+    log = logging.getLogger("ploy_connector_aws.one")
+    with logs.bound(scope=hostile if where == "bound" else "s"):
+        try:
+            raise ValueError(hostile if where == "raised" else "x")
+        except ValueError:
+            log.warning(
+                hostile if where == "event" else "happened",
+                exc_info=where == "raised",
+                extra={"about": hostile if where == "extra" else "x"},
+            )
+    # What structlog itself writes: colours, and the ends of lines.
+    written = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue())
+    assert "\N{REPLACEMENT CHARACTER}" in written
+    assert all(each == "\n" or each.isprintable() for each in written), ascii(written)

@@ -99,6 +99,38 @@ def test_a_wrong_file_is_one_sentence(tmp_path: Path, text: str, sentence: str) 
         read_settings(write(tmp_path, text), {})
 
 
+DEEP = 2_000
+HOSTILE = {
+    "arrays": "[config]\na = " + "[" * DEEP + "]" * DEEP,
+    "tables in tables": "[config]\na = " + "{a = " * DEEP + "1" + "}" * DEEP,
+    "names with dots": f"[config.{'.'.join('a' * DEEP)}]",
+    "keys with dots": f"[config]\n{'.'.join('a' * DEEP)} = 1",
+    "arrays without an end": "a = " + "[" * 100_000,
+    "33 levels": "a = " + "[" * 32 + "]" * 32,
+    "a long number": f"[config]\na = {'9' * 5_000}",
+    "a moment out of range": "[config]\na = 9999-99-99T00:00:00Z",
+    "no tables": "integration = 1",
+    "no table of the platform": 'platform = "x"',
+    "no table of settings": "config = []",
+    "a list of tables": "[[state]]",
+    "not a number": "[integration]\nid = nan",
+    "null characters": '[integration]\nid = "\\u0000"',
+    "no character": '[integration]\nid = "\\ud800"',
+}
+
+
+@pytest.mark.parametrize("variables", [{}, {"PLOY_TOKEN": "t", "PLOY_STATE_DIR": "x", "PLOY_CONNECTOR": "c"}])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_file_is_an_internal_error(tmp_path: Path, name: str, variables: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        read_settings(write(tmp_path, HOSTILE[name]), variables)
+    assert len(str(raised.value)) < 400 + len(str(tmp_path))
+
+
+def test_a_file_may_be_nested_as_deep_as_any_settings_are(tmp_path: Path) -> None:
+    read_settings(write(tmp_path, "[config]\na = " + "[" * 20 + "]" * 20), {})
+
+
 def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"cannot be read: No such file"):
         read_settings(tmp_path / "none.toml", {})

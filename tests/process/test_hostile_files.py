@@ -1,0 +1,31 @@
+"""The command on configuration files that no editor would write: status 3, and one plain message."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.process.conftest import COMMAND
+from tests.runtime.test_settings import HOSTILE
+
+
+@pytest.mark.parametrize("name", ["arrays", "keys with dots", "a long number", "no tables"])
+def test_a_hostile_configuration_file_ends_the_command_with_status_3(tmp_path: Path, name: str) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(HOSTILE[name])
+    config.chmod(0o600)
+    ended = subprocess.run(
+        [COMMAND, "list", "accounts", "--config", str(config), "--json"],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert (ended.returncode, ended.stderr) == (3, "")
+    assert str(config) in json.loads(ended.stdout)["error"]["message"]
