@@ -180,7 +180,7 @@ def connect(
     """Connect to a state file that was checked and is there. SQLite reads nothing of it yet."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     return sqlite3.connect(
-        uri, timeout_seconds, isolation_level=None, check_same_thread=False, factory=connection, uri=True
+        uri, timeout=timeout_seconds, isolation_level=None, check_same_thread=False, factory=connection, uri=True
     )
 
 

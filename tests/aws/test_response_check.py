@@ -106,7 +106,7 @@ def server(monkeypatch: pytest.MonkeyPatch, no_backoff: None) -> Iterator[Server
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        monkeypatch.setenv("PLOY_AWS_RATE_FACTOR", "100000")
+        monkeypatch.setenv("PLOY_AWS_RATE_FACTOR", "10000")
         yield server
 
 

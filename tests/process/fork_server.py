@@ -166,10 +166,12 @@ def to_request(data: bytes) -> str:
 
 def watch_sockets(points: Points) -> None:
     """Reach a point before and after each send and the first receive of every request from now on."""
+    from ploy_connector_aws.deadlines import LimitedSocket  # has taken its methods from the class below already
+
     requests: weakref.WeakKeyDictionary[socket.socket, Request] = weakref.WeakKeyDictionary()
 
-    def watch(name: str, kind: str) -> None:
-        call = getattr(socket.socket, name)
+    def watch(kind_of_socket: type[socket.socket], name: str, kind: str) -> None:
+        call = getattr(kind_of_socket, name)
 
         def watched(self: socket.socket, *arguments: Any) -> Any:
             data = bytes(arguments[0]) if kind == "send" else b""
@@ -180,10 +182,11 @@ def watch_sockets(points: Points) -> None:
                 return call(self, *arguments)
             return request.pass_on(kind, data, lambda: call(self, *arguments))
 
-        setattr(socket.socket, name, watched)
+        setattr(kind_of_socket, name, watched)
 
     for name, kind in {"send": "send", "sendall": "send", "recv": "receive", "recv_into": "receive"}.items():
-        watch(name, kind)
+        for kind_of_socket in (LimitedSocket, socket.socket):
+            watch(kind_of_socket, name, kind)
 
 
 def run(command: Command) -> int:

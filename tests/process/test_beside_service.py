@@ -151,7 +151,7 @@ class Beside:
 def play(site: Site, folder: Path, rounds: int) -> None:
     ploy, integration = site.world.ploy, site.integration_id
     ploy.change_settings(integration, {"scopes": [IDENTITY_CENTER]})
-    ploy.set_intervals(integration, poll_interval_seconds=1, scan_interval_seconds=1)
+    ploy.set_intervals(integration, poll_interval_seconds=5, scan_interval_seconds=5)
     site.seeded.add_group(Group("ordered"))
     site.seeded.add_group(Group("typed"))
     with running_service(site, folder / "log") as service:

@@ -136,7 +136,7 @@ def rush(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rush]:
     with pytest.MonkeyPatch.context() as patch, ForkServer() as server:
         with make_site(tmp_path_factory.mktemp("site"), patch)(ORGANISATION) as site:
             site.world.ploy.change_settings(site.integration_id, {"scopes": [IDENTITY_CENTER]})
-            site.world.ploy.set_intervals(site.integration_id, poll_interval_seconds=1)
+            site.world.ploy.set_intervals(site.integration_id, poll_interval_seconds=5)
             site.seeded.add_group(Group("others"))
             yield Rush(KillSite(site, server))
 

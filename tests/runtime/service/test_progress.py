@@ -134,7 +134,7 @@ def test_a_loop_of_tasks_that_does_not_do_its_work_is_named_after_three_interval
 ) -> None:
     now: Any = lambda: datetime.now(UTC)  # noqa: E731
     queue, club, marks, stopped = StoppableQueue(now), Club(now), Marks(clock), Stop(failure)
-    queue.lease_seconds = 3 if loop == "leases" else 60
+    queue.lease_seconds = 5 if loop == "leases" else 60
     queue.stop_at = lambda name: stopped() if name == call else None
     club.on_call = stopped if loop == "worker" else lambda _: None
     queue.order("grant", "ann", "g")
