@@ -179,7 +179,7 @@ def test_a_wrongly_typed_command_is_usage(site: Site) -> None:
 
 def test_the_demo_as_json_is_one_document_of_what_each_chapter_shows(tmp_path: Path) -> None:
     code, out, err = run_with({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, "demo", "--json")
-    assert (code, err) == (Exit.OK, "")
+    assert (code, err) == (Exit.OK, ""), out
     company, check, first, access, estate, change, denied, proven, orders = json.loads(out)["chapters"]
     assert company["organisation"]["people"] == 60
     assert first["sync"]["added"]["account"] > 60, "IAM's users and roles are accounts too"
