@@ -50,6 +50,7 @@ class SeededResources:
         self.account_id = account_id
         self.region = region
         self.servers: dict[str, str] = {}
+        self._instances: dict[str, Instance] = {}
         self._accounts = accounts
 
     def add(self, resources: Resources) -> None:
@@ -88,15 +89,16 @@ class SeededResources:
     def terminate(self, key: str) -> None:
         """Terminates an EC2 instance; the list keeps it for about an hour (AWS.md 1.2)."""
         with self._accounts.lock:
-            _set_state(self._instance(self.servers[key]), "terminated")
+            _set_state(self._instances[key], "terminated")
 
     def replace(self, resources: Resources) -> None:
         """Takes out all that there is, whoever put it in, and puts this in."""
         with self._accounts.lock:
             for backends in _REGIONAL:
-                backends[self.account_id][self.region].reset()
+                backends[self.account_id].pop(self.region, None)
             s3_backends[self.account_id][PARTITION].buckets.clear()
             self.servers.clear()
+            self._instances.clear()
             self.add(resources)
 
     def _add_bucket(self, bucket: Bucket) -> None:
@@ -175,16 +177,13 @@ class SeededResources:
         _set_state(made, server.state)
         if server.profile is not None:
             backend.associate_iam_instance_profile(made.id, iam_instance_profile_name=self._profile(server.profile))
-        self.servers[server.key] = made.id
+        self.servers[server.key], self._instances[server.key] = made.id, made
 
     def _add_cluster(self, cluster: Cluster) -> None:
         made = ecs_backends[self.account_id][self.region].create_cluster(
             cluster.name, _listed(cluster.tags, "key", "value")
         )
         made.status = cluster.status
-
-    def _instance(self, instance_id: str) -> Instance:
-        return ec2_backends[self.account_id][self.region].get_instance(instance_id)
 
     def _profile(self, name: str) -> str:
         """The instance profile of this name, made with a role of the same name if it is not there."""
