@@ -38,7 +38,7 @@ from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.spec import Connector
 from tests.aws.conftest import ORGANISATION, REGION, SEED_POLICY, set_environment
 from tests.runtime.double import Crash
-from tests.runtime.tasks.stage import MOST_STEPS, Runtime, Writes
+from tests.runtime.tasks.stage import LONGEST_SECONDS, Runtime, Writes
 
 from .oracle import Facts, facts_in, facts_in_aws
 
@@ -327,7 +327,7 @@ class Office:
 
     def work_off(self, *, seconds: float = 20) -> None:
         """Work until every task has ended and no report waits, as time goes on."""
-        for _ in range(MOST_STEPS):
+        for _ in range(round(LONGEST_SECONDS / seconds)):
             self.turn()
             tasks = self.city.ploy.tasks(self.integration_id)
             if not any(task.state in UNDER_WAY for task in tasks) and not self.runtime.journal.reports():

@@ -56,6 +56,8 @@ class Writes:
 
 MOST_STEPS = 1000
 """So many attempts at the most are made in a test, so that no fault makes it endless."""
+LONGEST_SECONDS = 7200
+"""Longer than any task may take: by then a history that goes right has come to its end."""
 
 
 def no_sync(_: bool) -> wire.SyncSummary:
@@ -151,7 +153,7 @@ class Stage:
     def work_off(self, runtime: Runtime | None = None, *, seconds: float = 10) -> None:
         """Let a runtime work until every task has ended and nothing waits, as time goes on; its process may end, and
         then another takes over."""
-        for _ in range(2000):
+        for _ in range(round(LONGEST_SECONDS / seconds)):
             try:
                 runtime = runtime or Runtime(self)
                 runtime.turn()
