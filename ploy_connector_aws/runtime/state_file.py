@@ -299,7 +299,7 @@ def _alone(path: Path) -> Iterator[None]:
 
     In this locking mode SQLite locks the file itself, which every other connection that has read it shares, before it
     looks at its content (https://www.sqlite.org/wal.html, "Use of WAL Without Shared-Memory"). What it then cannot
-    read, nobody else can be using.
+    read, no other process can be using.
 
     Raises:
         UnusableStore: Another process has the file open.

@@ -21,7 +21,7 @@ from ploy_connector_aws.runtime.tasks.journal import ACKNOWLEDGED
 from ploy_connector_aws.sandbox.aws import Group
 from tests.end_to_end.site import Site
 
-from .conftest import COMMAND, clean_environment, run
+from .conftest import COMMAND, clean_environment, run_process
 
 PATIENCE = 60
 PEOPLE = ("ana", "bo", "Cy Crane", "dee")
@@ -119,14 +119,14 @@ class Beside:
 
     def _run_at_once(self, *commands: Sequence[str]) -> None:
         with ThreadPoolExecutor() as pool:
-            endings = list(pool.map(lambda command: run(self.site, *command), commands))
+            endings = list(pool.map(lambda command: run_process(self.site, *command), commands))
         for command, (code, out, err) in zip(commands, endings, strict=True):
             # The service may be in the middle of a scan, which a sync does not wait for.
             allowed = {Exit.OK, Exit.TRY_AGAIN} if command[0] == "sync" else {Exit.OK}
             assert code in allowed, (command, out, err)
 
     def _listed(self) -> set[tuple[str, str]]:
-        code, out, err = run(self.site, "list", "grants", "--json")
+        code, out, err = run_process(self.site, "list", "grants", "--json")
         assert code == Exit.OK, err
         return {(each["principal_id"], each["entitlement_id"]) for each in json.loads(out)["grants"]}
 

@@ -6,7 +6,7 @@ until Ploy has it. So the process may end at any point: the next one goes on fro
 Map: ``journal`` (the task file), ``held_task`` (one task in it), ``known`` (what the last sync knows of an account's
 ways), ``doing`` (one attempt, and what is reported), ``worker`` (takes tasks and makes attempts), ``board`` (which task
 is next), ``leases`` (asking for tasks and keeping them), ``outbox`` (reports until they are acknowledged), ``waits``
-(how long after failures), ``loop`` (the threads), ``events`` (what is told to whoever counts).
+(how long after failures), ``loop`` (the threads), ``events`` (what is reported to metrics).
 """
 
 from .events import TaskEvents

@@ -16,7 +16,7 @@ def matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
     """`*` stands for any characters, `?` for one.
 
     Only the last `*` is ever tried again, so the steps are as many as the lengths multiplied at most. An expression of
-    the standard library would need exponentially many for some texts, and the texts are of whoever asks.
+    the standard library would need exponentially many for some texts, and the caller chooses the texts.
     """
     if ignore_case:
         pattern, text = pattern.lower(), text.lower()
