@@ -24,6 +24,7 @@ from ploy_connector_aws.platform.openapi import CALLS
 from ploy_connector_aws.platform.retry import RetryPolicy
 
 from .calls import ANSWERED
+from .extremes import EXTREME, places, put
 
 JSON = {"content-type": "application/json"}
 
@@ -154,51 +155,6 @@ def test_only_the_coding_that_is_understood_is_asked_for() -> None:
     with PlatformClient("https://ploy.example", source, transport=httpx.MockTransport(handle)) as client:
         client.integrations()
     assert asked == ["gzip"]
-
-
-EXTREME = (
-    *(sign + "9" * digits for digits in (9, 10, 18, 19, 20, 40, 308, 400, 4_400) for sign in ("", "-")),
-    *("-1", "0", "1e9", "1e308", "1e309", "-1e309", "1e99999", "NaN", "Infinity", "-Infinity", "0.1", "true", "null"),
-    *(
-        f'"{moment}"'
-        for moment in (
-            *("0000-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59", "0001-01-01T00:00:00Z", "10000-01-01T00:00:00Z"),
-            *("9999-12-31T23:59:59.999999-23:59", "9999-12-31T23:59:59Z", "2026-02-30T00:00:00Z", "2026-01-01"),
-            *("1e20", "-1e20", "99999999999999999999", "", "\\ud800", "\\u0000", "../..", "P99999999999999D"),
-        )
-    ),
-    "[" * 100_000 + "]" * 100_000,
-    '{"a":' * 100_000 + "1" + "}" * 100_000,
-    "[" * 500 + "]" * 500,
-    '"' + "x" * 100_000 + '"',
-)
-
-
-def places(schema: dict[str, Any], definitions: dict[str, Any], depth: int = 0) -> Iterator[list[str | int]]:
-    """Where an answer has a value, the whole answer first: through objects, lists and maps."""
-    yield []
-    schema = definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
-    if depth > 6:
-        return
-    for each in schema.get("anyOf", ()):
-        yield from places(each, definitions, depth + 1)
-    for name, inner in schema.get("properties", {}).items():
-        yield from ([name, *rest] for rest in places(inner, definitions, depth + 1))
-    if isinstance(inner := schema.get("items"), dict):
-        yield from ([0, *rest] for rest in places(inner, definitions, depth + 1))
-    if isinstance(inner := schema.get("additionalProperties"), dict):
-        yield from (["key", *rest] for rest in places(inner, definitions, depth + 1))
-
-
-def put(answer: Any, place: list[str | int]) -> Any:
-    """An answer with a mark at a place; what leads there is made as it must."""
-    if not place:
-        return "@"
-    first, *rest = place
-    if first == 0:
-        return [put(answer[0] if isinstance(answer, list) and answer else {}, rest)]
-    made = dict(answer) if isinstance(answer, dict) else {}
-    return {**made, str(first): put(made.get(str(first)), rest)}
 
 
 TASK = {

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.records import RECORD_MODELS, Record
 
-from .problems import Refusal, reason_of
+from .numbers import has_infinite
+from .problems import INFINITE, Refusal, reason_of
 
 _GZIP = 31
 _MOST_ERRORS = 50
@@ -47,7 +48,7 @@ def check_lines(content: bytes, limits: wire.Limits, mode: wire.Mode) -> int:
     for number, text in enumerate(lines, start=1):
         try:
             line = wire.LINE.validate_json(text)
-            reason = _what_is_wrong(line, mode)
+            reason = INFINITE if has_infinite(text) else _what_is_wrong(line, mode)
         except ValidationError as error:
             reason = reason_of(error)
         if reason is not None:

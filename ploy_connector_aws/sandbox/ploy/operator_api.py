@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
@@ -24,6 +25,10 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+_Size = Annotated[int, Field(lt=2**31)]
+_Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC))]
+
+
 class _NewOrganisation(_Model):
     name: str
 
@@ -37,8 +42,8 @@ class _Changes(_Model):
     is_enabled: bool | None = None
     settings: dict[str, JsonValue] = {}
     flags: dict[str, bool] = {}
-    limits: dict[str, int] = {}
-    intervals: dict[str, int] = {}
+    limits: dict[str, _Size] = {}
+    intervals: dict[str, _Size] = {}
 
 
 class _NewTask(_Model):
@@ -47,7 +52,7 @@ class _NewTask(_Model):
     entitlement_id: str | None = None
     reason: str | None = None
     preview: bool = False
-    deadline: AwareDatetime | None = None
+    deadline: _Moment | None = None
 
 
 class _Resolution(_Model):
@@ -111,7 +116,10 @@ def integrations(ploy: PloyHost) -> list[dict[str, Any]]:
 def change_integration(ploy: PloyHost, integration_id: str, body: Body) -> None:
     """Change settings, flags, limits or intervals, or switch it on or off. Settings that differ must pass a test."""
     changes = parse(_Changes, body)
-    ploy.integration(integration_id)
+    enabled = ploy.integration(integration_id)
+    # All of it before any of it: a request that is refused has changed nothing.
+    for now, wanted in ((enabled.limits, changes.limits), (enabled.intervals, changes.intervals)):
+        parse(type(now), json.dumps({**now.model_dump(), **wanted}).encode())
     ploy.admission.answer(integration_id, changes.settings)
     ploy.set_flags(integration_id, **changes.flags)
     ploy.set_limits(integration_id, **changes.limits)
@@ -168,7 +176,7 @@ def generations(ploy: PloyHost, integration_id: str) -> list[dict[str, Any]]:
 
 
 @router.get("/integrations/{integration_id}/generations/{generation}/changes")
-def changes(ploy: PloyHost, integration_id: str, generation: int) -> StreamingResponse:
+def changes(ploy: PloyHost, integration_id: str, generation: Annotated[int, Path(ge=1, lt=2**63)]) -> StreamingResponse:
     """What one commit did, one JSON object per line."""
     ploy.integration(integration_id)
     return _stream(

@@ -13,6 +13,8 @@ from ploy_connector_aws.platform import wire
 
 _LONGEST_REASON = 200
 
+INFINITE = "A number is none, or too large: JSON has no infinite ones."
+
 
 class Refusal(Exception):
     """A request is refused; ``code`` is one of ``wire.PROBLEMS``."""

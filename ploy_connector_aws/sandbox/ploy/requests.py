@@ -9,7 +9,8 @@ from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 
 from .desk import Ploy
-from .problems import Refusal, reason_of
+from .numbers import has_infinite
+from .problems import INFINITE, Refusal, reason_of
 from .registry import Enabled
 
 LARGEST_BODY = 16 * 1024 * 1024
@@ -76,9 +77,12 @@ def parse(model: type[_Model], body: bytes) -> _Model:
         Refusal: It does not fit its model.
     """
     try:
-        return model.model_validate_json(body)
+        parsed = model.model_validate_json(body)
     except ValidationError as error:
         raise Refusal("body_invalid", reason_of(error)) from None
+    if has_infinite(body):
+        raise Refusal("body_invalid", INFINITE)
+    return parsed
 
 
 def _ploy(request: Request) -> Ploy:
