@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.spec.bounds import Moment
 from ploy_connector_aws.spec.records import RecordType
 
 from .obstacles import require_way
@@ -26,7 +26,6 @@ class _Model(BaseModel):
 
 
 _Size = Annotated[int, Field(lt=2**31)]
-_Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC))]
 
 
 class _NewOrganisation(_Model):
@@ -52,7 +51,7 @@ class _NewTask(_Model):
     entitlement_id: str | None = None
     reason: str | None = None
     preview: bool = False
-    deadline: _Moment | None = None
+    deadline: Moment | None = None
 
 
 class _Resolution(_Model):
