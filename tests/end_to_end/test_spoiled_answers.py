@@ -56,17 +56,6 @@ def everything(sites: SiteMaker, no_backoff: None) -> Iterator[Site]:
         yield made
 
 
-def marks(call: str, kind: str) -> list[pytest.MarkDecorator]:
-    """What is long, and what another part of the connector does not get right yet."""
-    is_quick = call in QUICK_CALLS and kind == QUICK_KINDS[0]
-    # A record whose details rest on IAM is not partial yet where IAM could not be read (issue 12, B3).
-    is_open = call == "iam:GetAccountAuthorizationDetails"
-    return [
-        *([] if is_quick else [pytest.mark.soak]),
-        *([pytest.mark.xfail(reason="issue 12, B3", strict=False)] if is_open else []),
-    ]
-
-
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=() if kind in QUICK_KINDS else pytest.mark.soak) for kind in FOR_ALL]
 )
@@ -92,7 +81,7 @@ def test_a_sync_whose_every_call_is_answered_wrongly_first_is_an_undisturbed_one
 @pytest.mark.parametrize(
     ("call", "kind"),
     [
-        pytest.param(call, kind, marks=marks(call, kind))
+        pytest.param(call, kind, marks=() if call in QUICK_CALLS and kind == QUICK_KINDS[0] else pytest.mark.soak)
         for call in sorted(GOOD.keys() - NEVER_CALLED)
         for kind in kinds_for(call)
     ],
