@@ -28,7 +28,7 @@ class Steps:
 def at_most(limit: float) -> Iterator[Steps]:
     """Let the code in the block take that many steps, and stop it at the next one.
 
-    Every round of a loop and of a comprehension counts. What runs in C does not: `tests/test_patterns_of_others.py`
+    Every round of a loop and of a comprehension counts. What runs in C does not: `tests/test_regular_expressions.py`
     keeps regular expressions made of foreign texts out.
 
     Raises:

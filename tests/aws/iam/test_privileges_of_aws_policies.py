@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from ploy_connector_aws.aws.iam.privileges import Verdict, judge, to_powers
+from tests.steps import at_most
 
 DOCUMENTS = {name: policy["Document"] for name, policy in json.loads(aws_managed_policies_data).items()}
 
@@ -71,8 +71,8 @@ def test_every_policy_of_aws_is_understood_and_no_reading_one_is_privileged() ->
     assert 0.05 < sum(verdict.privileged is True for verdict in verdicts.values()) / len(verdicts) < 0.2
 
 
-def test_all_policies_of_aws_are_judged_within_a_second_of_the_processor() -> None:
-    began = time.process_time()
-    for document in DOCUMENTS.values():
-        judge([to_powers(document, is_aws_managed=True)])
-    assert time.process_time() - began < 1
+def test_all_policies_of_aws_are_judged_in_bounded_steps() -> None:
+    """Steps, as no clock is the same twice: a second of the processor was some 5.8 million of them."""
+    with at_most(5_500_000):
+        for document in DOCUMENTS.values():
+            judge([to_powers(document, is_aws_managed=True)])
