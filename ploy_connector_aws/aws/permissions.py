@@ -145,9 +145,9 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Who is in which group.", "Groups without members: who gets access through a group stays unknown."
     ),
     "identitystore:DescribeUser": Explanation(
-        "Members of a group who were not in the list of people, as they were added while it was read; whether somebody "
-        "who is to be put into or taken out of a group exists; a second opinion where another call denies a person.",
-        "Such a member's group cannot be read completely in that sync. Nobody can be put into a group.",
+        "Members of a group who were not in the list of people, as they were added while it was read; whether the "
+        "person to be put into or taken out of a group exists; a second opinion where another call denies a person.",
+        "Such a member's group cannot be read completely in that sync. No person can be put into a group.",
     ),
     "identitystore:CreateGroupMembership": Explanation(
         "Granting: puts a person into a group. Only ever called on order, in a session for that person and group "

@@ -63,13 +63,13 @@ def access(
 
 def to_json(picture: Overlay, account: StoredRecord, paths: Paths) -> dict[str, Any]:
     """One account and its paths as JSON values; `more_paths_to` has the ids of those to which there are more."""
-    contents = {id_: _entitlement(picture, id_) or {"id": id_} for path in paths for id_ in path.entitlement_ids[-1:]}
+    contents = _contents(picture, paths)
     return {
         **account.content,
         "paths": [
             {
                 "unproven": path.is_unproven,
-                "entitlements": [contents[step] for step in path.entitlement_ids],
+                "entitlements": [contents[step] or {"id": step} for step in path.entitlement_ids],
             }
             for path in paths
         ],
@@ -86,7 +86,7 @@ def to_tree(picture: Overlay, account: StoredRecord, paths: Paths) -> Tree:
     tree = Tree(
         f"[bold]{text(display_name(account, account.id))}[/]  {text(emails)}  [{colour}]{status}[/]", guide_style="dim"
     )
-    contents = {id_: _entitlement(picture, id_) for path in paths for id_ in path.entitlement_ids[-1:]}
+    contents = _contents(picture, paths)
     unproven = {path.entitlement_ids: path.is_unproven for path in paths}
     counts = Counter(path.entitlement_ids[-1] for path in paths)
     branches: dict[tuple[str, ...], Tree] = {(): tree}
@@ -115,6 +115,8 @@ def to_tree(picture: Overlay, account: StoredRecord, paths: Paths) -> Tree:
     return tree
 
 
-def _entitlement(picture: Overlay, id_: str) -> dict[str, Any]:
-    record = picture.record(RecordKey(type="entitlement", id=id_))
-    return record.content if record else {}
+def _contents(picture: Overlay, paths: Paths) -> dict[str, dict[str, Any]]:
+    """Read each entitlement once, however many paths lead to it; empty for one without a record."""
+    ids = dict.fromkeys(path.entitlement_ids[-1] for path in paths)  # each step of a path is the end of another
+    found = {id_: picture.record(RecordKey(type="entitlement", id=id_)) for id_ in ids}
+    return {id_: record.content if record else {} for id_, record in found.items()}

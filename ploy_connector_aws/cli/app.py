@@ -69,7 +69,7 @@ def main() -> None:
         end_if_signalled(Exit.INTERRUPTED)
         sys.exit(Exit.INTERRUPTED)
     except SystemExit as ended:
-        end_if_signalled(ended.code if isinstance(ended.code, int) else Exit.OK)
+        end_if_signalled(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one sentence
         sys.exit(endings.report(error, as_json="--json" in sys.argv, debug="--debug" in sys.argv))

@@ -30,10 +30,10 @@ class UnusableStore(Exception):
 
 @dataclass(frozen=True)
 class FileKind:
-    """A kind of state file: what it is called, and what to do when it has to be made anew."""
+    """A kind of state file: its name, and how to rebuild it."""
 
     name: str
-    anew: str
+    rebuild_hint: str
     ending: str
     """What follows the integration's id in its name."""
 
@@ -43,7 +43,7 @@ class FileKind:
         return name if name != path.name else None
 
 
-REBUILD = "ploy-connector sync --rebuild sets the file aside and reads everything anew"
+REBUILD = "ploy-connector sync --rebuild sets the file aside and reads everything again"
 SNAPSHOT_FILE = FileKind("snapshot file", REBUILD, ".sqlite")
 TASK_FILE = FileKind("task file", "set the file aside: Ploy makes manual tasks of those that it held", ".tasks.sqlite")
 LOCK_FILE = FileKind("lock file", "remove the file while no ploy-connector is running", ".lock")
@@ -58,7 +58,7 @@ _TROUBLES: dict[int, tuple[str, str | None]] = {
     sqlite3.SQLITE_NOTADB: ("it is not a {name}", None),
     sqlite3.SQLITE_ERROR: ("its tables are not as they were made", None),
 }
-"""By SQLite's result code: what is wrong with a file, and what to do about it; None where it must be made anew."""
+"""By SQLite's result code: what is wrong with a file, and what to do about it; None where it must be rebuilt."""
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -100,7 +100,7 @@ def explained(path: Path, kind: FileKind = SNAPSHOT_FILE) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         reason, fix = _TROUBLES.get(code_of(error), (str(error), None))
-        raise _unusable(path, kind, reason.format(name=kind.name), fix or kind.anew) from error
+        raise _unusable(path, kind, reason.format(name=kind.name), fix or kind.rebuild_hint) from error
 
 
 @contextmanager
@@ -262,7 +262,7 @@ def is_bound(db: sqlite3.Connection, path: Path, kind: FileKind) -> bool:
         return False
     if (bound := str(row[0])) != wanted:
         reason = f"it belongs to the integration {bound!r}, and not to {wanted!r}"
-        raise _unusable(path, kind, reason, f"rename the file to {bound}{kind.ending}, or: {kind.anew}")
+        raise _unusable(path, kind, reason, f"rename the file to {bound}{kind.ending}, or: {kind.rebuild_hint}")
     return True
 
 
@@ -273,10 +273,13 @@ def bind(db: sqlite3.Connection, path: Path, kind: FileKind) -> None:
 
 
 def set_aside(path: Path) -> Path | None:
-    """Put a snapshot file out of the way, so that the next sync begins anew; its new name, None where there was none.
+    """Rename a snapshot file, so that the next sync starts without it.
 
     Nothing is lost by it at the platform, which keeps what it shows and compares with that. The caller holds both
     locks of the integration.
+
+    Returns:
+        Its new path; None where there was no file.
 
     Raises:
         UnusableStore: Another process has the file open, or it cannot be moved.

@@ -1,4 +1,4 @@
-"""Numbers of a JSON text that JSON does not have: SQLite and other readers refuse what such a text is stored as."""
+"""Finds numbers that JSON does not define: NaN, infinities, and what overflows. SQLite refuses to read them back."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from pydantic_core import from_json
 
 _SUSPECT = re.compile(rb"NaN|Infinity|[0-9.][eE][+0-9]|[0-9]{308}")
-"""What a text has that has such a number; others may have it too."""
+"""Every text with such a number matches; not every text that matches has one."""
 
 
 def has_infinite(text: bytes) -> bool:
-    """Whether a JSON text has a number that is none, or too large for one; a text that is no JSON has none."""
+    """Return whether a JSON text holds a number that is not finite; False for a text that is not JSON."""
     if not _SUSPECT.search(text):
         return False
     try:

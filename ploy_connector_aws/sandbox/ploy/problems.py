@@ -13,7 +13,7 @@ from ploy_connector_aws.platform import wire
 
 _LONGEST_REASON = 200
 
-INFINITE = "A number is none, or too large: JSON has no infinite ones."
+INFINITE = "A number is not finite, or is too large."
 
 
 class Refusal(Exception):
