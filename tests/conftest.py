@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 import pytest
+from botocore.client import ClientCreator
 
 from ploy_connector_aws.sandbox.surroundings import forget_caller
 from tests import aws_calls, soak
@@ -39,6 +40,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     soak.skip_without_time(item)
 
 
+def _keep_client_classes() -> None:
+    """Let botocore make the class of each service's clients once: made again for each client it is half of a sync."""
+    make, made = ClientCreator._create_client_class, dict[str, type]()
+
+    def make_once(self: ClientCreator, service_name: str, service_model: Any) -> type:
+        if service_name not in made:
+            made[service_name] = make(self, service_name, service_model)
+        return made[service_name]
+
+    ClientCreator._create_client_class = make_once
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Before anything is imported that reads the environment, as moto and boto3 do."""
@@ -47,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     soak.configure(config)
     check_chromium()
     forget_caller()
+    _keep_client_classes()
     aws_calls.pytest_configure()
 
 

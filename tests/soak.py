@@ -9,11 +9,13 @@ from __future__ import annotations
 import functools
 import random
 import time
+import unittest
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, is_hypothesis_test, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings, stateful
+from hypothesis.errors import FlakyStrategyDefinition, UnsatisfiedAssumption
 
 QUICK_SEED = "quick"
 SHARES = 10
@@ -71,8 +73,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=[item for item in items if item not in set(long)])
     random.Random(config.option.hypothesis_seed).shuffle(long)
     items[:] = long
+    seconds = config.option.soak_seconds / SHARES
     for item in filter(_is_property, long):
-        _limit(item, config.option.soak_seconds / SHARES)
+        _limit(getattr(getattr(item, "obj", None), "hypothesis", None), seconds)
+    _limit_state_machines(seconds)
 
 
 def skip_without_time(item: pytest.Item) -> None:
@@ -108,14 +112,42 @@ def _is_property(item: pytest.Item) -> bool:
     return is_hypothesis_test(getattr(item, "obj", None))
 
 
-def _limit(item: pytest.Item, seconds: float) -> None:
+class _TimeIsUp(unittest.SkipTest):
+    """Ends the playing of a state machine: Hypothesis lets through at once what skips a test."""
+
+
+def _limit_state_machines(seconds: float) -> None:
+    """Play each state machine for so long; its test is made by Hypothesis when it is run."""
+    make = stateful.get_state_machine_test
+
+    def make_limited(*args: Any, **kwargs: Any) -> Callable[..., None]:
+        made: Any = make(*args, **kwargs)
+        _limit(made.hypothesis, seconds, ends_at_once=True)
+
+        def play() -> None:
+            try:
+                made()
+            except (_TimeIsUp, FlakyStrategyDefinition):  # the latter, too: the last history was no whole one
+                if not made.hypothesis.inner_test.is_over:
+                    raise
+
+        return play
+
+    stateful.get_state_machine_test = make_limited
+
+
+def _limit(handle: Any, seconds: float, *, ends_at_once: bool = False) -> None:
     """Play a property for so long; what Hypothesis generates after that passes at once.
 
     Once an example has failed, time is no matter: Hypothesis plays it again to shrink it.
+
+    Args:
+        handle: What Hypothesis keeps about the property; None for a state machine, whose test is made later.
+        seconds: For how long.
+        ends_at_once: End the test instead. A state machine cannot pass without a step.
     """
-    handle = getattr(getattr(item, "obj", None), "hypothesis", None)
-    if handle is None or hasattr(handle.inner_test, "is_limited"):
-        return  # a state machine makes its test only when it is run
+    if handle is None or hasattr(handle.inner_test, "is_over"):
+        return
     play: Callable[..., None] = handle.inner_test
     ends_at: float | None = None
     has_failed = False
@@ -125,12 +157,17 @@ def _limit(item: pytest.Item, seconds: float) -> None:
         nonlocal ends_at, has_failed
         ends_at = ends_at or time.monotonic() + seconds
         if time.monotonic() > ends_at and not has_failed:
+            limited.is_over = True  # type: ignore[attr-defined]
+            if ends_at_once:
+                raise _TimeIsUp("the share of the time is used up")
             return
         try:
             play(*args, **kwargs)
+        except UnsatisfiedAssumption:
+            raise
         except Exception:
             has_failed = True
             raise
 
-    limited.is_limited = True  # type: ignore[attr-defined]
+    limited.is_over = False  # type: ignore[attr-defined]
     handle.inner_test = limited

@@ -71,7 +71,7 @@ def test_a_call_outside_of_the_policy_makes_the_run_fail(tmp_path: Path, options
     assert done.returncode == 1
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "2")])
+@pytest.mark.parametrize("options", [(), pytest.param(("-n", "2"), marks=pytest.mark.soak)])
 def test_calls_of_other_sessions_are_not_the_connectors(tmp_path: Path, options: tuple[str, ...]) -> None:
     done = run(tmp_path, ["list_users", "list_roles"], "ploy-sync-1", *options)
 

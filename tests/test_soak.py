@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -32,6 +34,7 @@ PLANTED = """
 import time
 import pytest
 from hypothesis import given, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
 
 def test_short():
     print("played short")
@@ -49,6 +52,14 @@ def test_property(number):
 def test_slow_property(number):
     print("played slowly", number)
     time.sleep(0.05)
+
+class SlowMachine(RuleBasedStateMachine):
+    @rule()
+    def step(self):
+        print("played slow-machine")
+        time.sleep(0.01)
+
+TestSlowMachine = SlowMachine.TestCase
 """
 
 
@@ -77,7 +88,7 @@ def play(folder: Path, *options: str) -> tuple[list[str], str]:
 def test_a_quick_run_skips_what_is_long_and_plays_the_same_examples_each_time(planted: Path) -> None:
     played, printed = play(planted)
     assert "SKIPPED [8]" in printed
-    assert {each.split()[0] for each in played} == {"short", "property", "slowly"}
+    assert {each.split()[0] for each in played} == {"short", "property", "slowly", "slow-machine"}
     assert play(planted)[0] == played
 
 
@@ -93,11 +104,13 @@ def test_a_soak_plays_what_its_seed_gives_and_says_how_to_play_it_again(planted:
 
 def test_a_property_takes_no_more_than_its_share_of_the_time(planted: Path) -> None:
     played, _ = play(planted, "--soak", "--soak-seconds=10", "-k", "slow")
-    assert 1 <= len(played) <= 21, "a second's worth"
+    count = Counter(each.split()[0] for each in played)
+    assert 1 <= count["slowly"] <= 21, "a second's worth"
+    assert 1 <= count["slow-machine"] <= 101 + settings.get_profile("soak").stateful_step_count, "and what had begun"
 
 
 def test_what_no_time_was_left_for_is_named(planted: Path) -> None:
     played, printed = play(planted, "--soak", "--soak-seconds=-1")
     names = re.findall(r"Not played: (\S+)", printed)
-    assert (played, len(names)) == ([], 10)
+    assert (played, len(names)) == ([], 11)
     assert "test_planted.py::test_long[7]" in names

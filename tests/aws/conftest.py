@@ -30,7 +30,7 @@ from ploy_connector_aws.sandbox.aws import (
     fresh_account_id,
 )
 from ploy_connector_aws.sandbox.aws.calls import Call
-from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
+from ploy_connector_aws.sandbox.aws.demo_organisation import LEAVER, demo_organisation
 from ploy_connector_aws.sandbox.aws.faults import Where
 from ploy_connector_aws.sandbox.surroundings import leads_elsewhere
 from ploy_connector_aws.spec import Page
@@ -118,10 +118,29 @@ def customer(aws: SandboxAws) -> Customer:
     return make_customer(aws)
 
 
+KEPT_PEOPLE = ("henrik.aas", "nora.lind", "viktor.petrov", LEAVER, "alex.turner")
+KEPT_GROUPS = ("Cloud Administrators", "Production On-Call", "Contractors", "okta-aws-data")
+
+
+def small_demo_organisation() -> Organisation:
+    """The demo organisation with its IAM and its resources, but few people and groups: a sync costs a third."""
+    demo = demo_organisation()
+    return replace(
+        demo,
+        people=tuple(person for person in demo.people if person.user_name in KEPT_PEOPLE),
+        groups=tuple(
+            replace(group, members=tuple(member for member in group.members if member in KEPT_PEOPLE))
+            for group in demo.groups
+            if group.name in KEPT_GROUPS
+        ),
+        assignments=tuple(row for row in demo.assignments if row.principal in (*KEPT_PEOPLE, *KEPT_GROUPS)),
+    )
+
+
 @pytest.fixture
 def host(aws: SandboxAws, tmp_path: Path, no_backoff: None) -> Iterator[Host]:
-    """A host of the demo organisation with its IAM and its resources."""
-    organisation = demo_organisation()
+    """A host of the small demo organisation."""
+    organisation = small_demo_organisation()
     customer = make_customer(aws, organisation)
     customer.settings |= {"region": organisation.primary_region}
     del customer.settings["scopes"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from ploy_connector_aws.runtime.reading import read
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.sandbox.aws import Faults, SeededOrganisation
 from ploy_connector_aws.spec import find_connectors
+from ploy_connector_aws.spec.records import RecordType
 from tests.runtime.pictures import START
 
 if TYPE_CHECKING:
@@ -45,6 +47,12 @@ class Host:
         baseline = self.store.baseline
         assert baseline is not None
         return {(each.type, each.id): each.body for each in baseline.records() if also_partial or not each.is_partial}
+
+    def count_records(self) -> dict[RecordType, int]:
+        """How many records of each type the last run has."""
+        baseline = self.store.baseline
+        assert baseline is not None
+        return dict(Counter(record.type for record in baseline.records()))
 
     def failures(self) -> dict[str, str]:
         """Why scopes of the last run failed, by scope."""

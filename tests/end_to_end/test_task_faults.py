@@ -6,7 +6,7 @@ of faults of AWS are in ``tests/aws/access/test_fault_at_every_call.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 import pytest
@@ -105,11 +105,22 @@ def meet_everywhere(city: City, direction: Direction, strike: Strike, calls: int
     return {meet(city, direction, strike, nth) for nth in range(1, calls + 1)}
 
 
+def each_way(strikes: Iterable[str]) -> pytest.MarkDecorator:
+    """Each kind of fault in a grant or in a revoke, by turns; in the other one, too, in a soak."""
+    return pytest.mark.parametrize(
+        ("strike", "direction"),
+        [
+            pytest.param(strike, direction, marks=[] if (number + other) % 2 == 0 else [pytest.mark.soak])
+            for number, strike in enumerate(strikes)
+            for other, direction in enumerate(("grant", "revoke"))
+        ],
+    )
+
+
 DIRECTIONS = pytest.mark.parametrize("direction", ["grant", "revoke"])
 
 
-@DIRECTIONS
-@pytest.mark.parametrize("strike", FROM_AWS)
+@each_way(FROM_AWS)
 def test_a_fault_at_any_call_to_aws_leaves_one_true_report(city: City, direction: Direction, strike: str) -> None:
     calls, _ = count_calls(city, direction)
     assert calls >= 7
@@ -119,16 +130,14 @@ def test_a_fault_at_any_call_to_aws_leaves_one_true_report(city: City, direction
     assert outcomes == {"applied"} | may_be_found
 
 
-@DIRECTIONS
-@pytest.mark.parametrize("strike", FROM_PLOY)
+@each_way(FROM_PLOY)
 def test_a_fault_at_any_call_to_ploy_leaves_one_true_report(city: City, direction: Direction, strike: str) -> None:
     _, calls = count_calls(city, direction)
     assert calls == len(CALLS_TO_PLOY)
     assert meet_everywhere(city, direction, FROM_PLOY[strike], calls) == {"applied"}
 
 
-@DIRECTIONS
-@pytest.mark.parametrize("strike", END)
+@each_way(END)
 def test_a_process_that_ends_at_any_call_leaves_one_true_report(city: City, direction: Direction, strike: str) -> None:
     outcomes = meet_everywhere(city, direction, END[strike], sum(count_calls(city, direction)))
     assert outcomes == {"applied", "already_in_effect"}

@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ploy_connector_aws.cli.endings import Exit
+from tests.aws.conftest import ORGANISATION
 from tests.deadlines import PATIENCE_SECONDS
-from tests.end_to_end.site import Site
+from tests.end_to_end.site import Site, make_site
 
 from .conftest import COMMAND, clean_environment, run, run_process, run_with, running_sandbox, start
 
@@ -22,6 +24,18 @@ def synced(site: Site) -> Site:
     code, _, err = run(site, "sync")
     assert (code, err) == (Exit.OK, "")
     return site
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site that was synced once, for commands that only show something."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        make_site(tmp_path_factory.mktemp("shown"), patch)(ORGANISATION) as made,
+    ):
+        made.world.ploy.change_settings(made.integration_id, {"scopes": ["identity-center", "iam", "resources"]})
+        assert made.sync().code == Exit.OK
+        yield made
 
 
 def test_check_says_that_everything_works(site: Site) -> None:
@@ -59,14 +73,14 @@ def test_sync_names_what_could_not_be_read(synced: Site) -> None:
     assert '"Action":["identitystore:ListGroupMemberships"]' in out
 
 
-def test_lists_show_the_last_sync_without_asking_aws(synced: Site) -> None:
-    synced.world.aws.calls.clear()
+def test_lists_show_the_last_sync_without_asking_aws(shown: Site) -> None:
+    shown.world.aws.calls.clear()
     # Identity Center's four people, and IAM's one role with whom it trusts.
     for what, count in (("accounts", 6), ("entitlements", 10), ("grants", 11), ("resources", 3)):
-        code, out, _ = run(synced, "list", what, "--json")
+        code, out, _ = run(shown, "list", what, "--json")
         printed = json.loads(out)
         assert (code, printed["complete"], len(printed[what])) == (Exit.OK, True, count)
-    assert len(synced.world.aws.calls) == 0
+    assert len(shown.world.aws.calls) == 0
 
 
 def test_lists_read_now_where_there_was_no_sync_or_a_fresh_one_is_wanted(synced: Site) -> None:
@@ -92,15 +106,15 @@ def test_a_picture_that_ploy_is_known_to_hold_more_of_is_never_called_complete(s
 
 
 @pytest.mark.parametrize("what", ["accounts", "entitlements", "grants", "resources"])
-def test_lists_are_tables_for_people(synced: Site, what: str) -> None:
-    code, out, err = (run_process if what == "grants" else run)(synced, "list", what)
+def test_lists_are_tables_for_people(shown: Site, what: str) -> None:
+    code, out, err = (run_process if what == "grants" else run)(shown, "list", what)
     assert (code, err) == (Exit.OK, "")
     assert f" {what}. As of the last sync" in out
 
 
 @pytest.mark.parametrize("who", ["ana", "ANA@example.com"])
-def test_access_shows_every_path_as_a_tree(synced: Site, who: str) -> None:
-    code, out, err = run(synced, "access", who)
+def test_access_shows_every_path_as_a_tree(shown: Site, who: str) -> None:
+    code, out, err = run(shown, "access", who)
     assert (code, err) == (Exit.OK, "")
     lines = {line.strip("│├└─ ") for line in out.splitlines()}
     assert lines >= {
@@ -111,14 +125,14 @@ def test_access_shows_every_path_as_a_tree(synced: Site, who: str) -> None:
     }
 
 
-def test_access_as_json_names_each_step(synced: Site) -> None:
-    (dee,) = json.loads(run_process(synced, "access", "dee", "--json")[1])["accounts"]
+def test_access_as_json_names_each_step(shown: Site) -> None:
+    (dee,) = json.loads(run_process(shown, "access", "dee", "--json")[1])["accounts"]
     paths = [[step["name"] for step in path["entitlements"]] for path in dee["paths"]]
     assert sorted(paths) == [["Reader in 222222222222"], ["everyone"], ["everyone", "Reader in 111111111111"]]
 
 
-def test_access_of_nobody_says_so(synced: Site) -> None:
-    code, _, err = run(synced, "access", "nobody-at-all")
+def test_access_of_nobody_says_so(shown: Site) -> None:
+    code, _, err = run(shown, "access", "nobody-at-all")
     assert (code, err.startswith("Error: There is no account")) == (Exit.NOT_FOUND, True)
 
 

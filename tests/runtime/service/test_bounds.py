@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -242,18 +243,23 @@ def test_a_list_of_integrations_out_of_bounds_leaves_running_what_runs(
     running.until(lambda: bool(running.ploy.generations(other)))
 
 
-@pytest.mark.parametrize("text", EXTREME_IDS, ids=lambda text: text[:20])
-def test_an_integration_without_a_usable_id_is_not_served_and_the_others_are(running: Running, text: str) -> None:
-    wishes = running.wishes
-    running.between.spoils["integrations"] = lambda answer: spoil(
+def put_second_id(text: str) -> Callable[[Any], str]:
+    """List the first integration twice, the second time with another id."""
+    return lambda answer: spoil(
         {"integrations": [*answer["integrations"], {**answer["integrations"][0], "id": "x"}]},
         ("integrations", 1, "id"),
         text,
     )
-    running.poll()
-    assert running.wishes is wishes
+
+
+def test_an_integration_without_a_usable_id_is_not_served_and_the_others_are(running: Running) -> None:
+    wishes = running.wishes
+    for text in EXTREME_IDS:
+        running.between.spoils["integrations"] = put_second_id(text)
+        running.poll()
+        assert running.wishes is wishes, text[:40]
+        assert running.is_alive()
     assert running.wishes.ask().status == "committed"
-    assert running.is_alive()
 
 
 @pytest.mark.parametrize("header", ["1000000000", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
@@ -268,31 +274,28 @@ def test_no_pause_that_ploy_asks_for_keeps_the_service_from_it_for_longer_than_a
     running.until(lambda: bool(running.ploy.generations(other)))
 
 
-@pytest.mark.parametrize("text", EXTREME_IDS, ids=lambda text: text[:20])
-def test_a_sync_whose_id_is_not_usable_is_not_kept_and_the_next_is_handed_over(running: Running, text: str) -> None:
-    running.between.spoils["syncs"] = put(("id",), text)
-    assert running.wishes.ask().status == "waiting"
-    with closing(sqlite3.connect(running.state / f"{running.id}.sqlite")) as db:
-        (kept,) = db.execute("SELECT sync_id FROM runs WHERE state = 'pushing'").fetchone()
-    assert kept is None
-    running.between.spoils.clear()
-    assert running.wishes.ask().status == "committed"
+def test_a_sync_whose_id_is_not_usable_is_not_kept_and_the_next_is_handed_over(running: Running) -> None:
+    for text in EXTREME_IDS:
+        running.between.spoils["syncs"] = put(("id",), text)
+        assert running.wishes.ask().status == "waiting", text[:40]
+        with closing(sqlite3.connect(running.state / f"{running.id}.sqlite")) as db:
+            (kept,) = db.execute("SELECT sync_id FROM runs WHERE state = 'pushing'").fetchone()
+        assert kept is None, text[:40]
+        running.between.spoils.clear()
+        assert running.wishes.ask().status == "committed", text[:40]
 
 
-@pytest.mark.parametrize("state", ["pushing", "held"])
-@pytest.mark.parametrize("sync_id", ["../../", "..", ".", "", "a/b", LONG])
-def test_the_id_of_a_sync_that_an_older_version_kept_blocks_no_later_sync(
-    running: Running, state: str, sync_id: str
-) -> None:
-    running.between.spoils["syncs"] = put(("lease_seconds",), "0")
-    assert running.wishes.ask().status == "waiting"
-    running.between.spoils.clear()
-    with closing(sqlite3.connect(running.state / f"{running.id}.sqlite")) as db, db:
-        changed = db.execute(
-            "UPDATE runs SET sync_id = ?, state = ? WHERE state = 'pushing'", (sync_id, state)
-        ).rowcount
-        assert changed == 1
-    assert running.wishes.ask().status == "committed"
+def test_the_id_of_a_sync_that_an_older_version_kept_blocks_no_later_sync(running: Running) -> None:
+    for state, sync_id in product(("pushing", "held"), ("../../", "..", ".", "", "a/b", LONG)):
+        running.between.spoils["syncs"] = put(("lease_seconds",), "0")
+        assert running.wishes.ask().status == "waiting", sync_id[:40]
+        running.between.spoils.clear()
+        with closing(sqlite3.connect(running.state / f"{running.id}.sqlite")) as db, db:
+            changed = db.execute(
+                "UPDATE runs SET sync_id = ?, state = ? WHERE state = 'pushing'", (sync_id, state)
+            ).rowcount
+            assert changed == 1
+        assert running.wishes.ask().status == "committed", (state, sync_id[:40])
 
 
 @pytest.mark.parametrize("name", ["generation", "unproven_scopes"])
