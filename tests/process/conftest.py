@@ -23,6 +23,8 @@ from tests.deadlines import PATIENCE_SECONDS
 from tests.end_to_end.conftest import sites
 from tests.end_to_end.site import Site, SiteMaker
 
+from .brief_waits import brief_waits
+
 __all__ = ["sites"]
 
 COMMAND = str(Path(sys.executable).with_name("ploy-connector"))
@@ -69,6 +71,7 @@ def run_with(environment: Mapping[str, str], *arguments: str) -> tuple[int, str,
         patch.dict(os.environ, environment, clear=True),
         patch.object(sys, "argv", [COMMAND, *arguments]),
         # The command sets up logging for its process; closing the handlers that it finds would break pytest's.
+        brief_waits,
         patch.multiple(root, handlers=[], level=root.level),
         redirect_stdout(out),
         redirect_stderr(err),

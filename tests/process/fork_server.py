@@ -18,7 +18,6 @@ import socket
 import sqlite3
 import sys
 import threading
-import time
 import traceback
 import urllib.parse
 import weakref
@@ -190,16 +189,6 @@ def watch_sockets(points: Points) -> None:
             watch(kind_of_socket, name, kind)
 
 
-def hurry() -> None:
-    """Let a grant or revoke wait a hundredth of its time: the local AWS shows a change at once."""
-    from ploy_connector_aws.aws.access.clock import SystemClock
-
-    def wait(self: SystemClock, seconds: float) -> None:
-        time.sleep(seconds / 100)
-
-    SystemClock.wait = wait  # type: ignore[method-assign]
-
-
 def run(command: Command) -> int:
     """Run a command in this process, and return its exit code."""
     out = os.open(command.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -212,7 +201,6 @@ def run(command: Command) -> int:
     points = Points(command)
     watch_sqlite(points)
     watch_sockets(points)
-    hurry()
     from ploy_connector_aws.cli import main
 
     try:
@@ -227,6 +215,10 @@ def serve() -> None:
     import ploy_connector_aws.aws.identity_center.reader
     import ploy_connector_aws.aws.session
     import ploy_connector_aws.cli  # noqa: F401
+
+    from .brief_waits import brief_waits
+
+    brief_waits.start()
 
     answers = sys.stdout
     for line in sys.stdin:
