@@ -57,7 +57,7 @@ class AwsReader:
             with self._failing_once():
                 yield from self._identity_center.read_entitlements(skip)
                 yield from self._iam.read_permission_set_roles(
-                    self._identity_center.account_roles, self._identity_center.origin
+                    self._identity_center.account_roles, self._identity_center.instance
                 )
         except GeneratorExit:
             self._session.close()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from ploy_connector_aws.aws.errors import RegionNotEnabled
 from ploy_connector_aws.aws.paging import read_pages
+from ploy_connector_aws.aws.parts import to_utc
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.spec import ConnectorError, PermissionMissing, Refused, TemporaryError
 
@@ -27,6 +29,8 @@ class Instance:
     owner_account_id: str | None
     primary_region: str
     is_account_instance: bool = False
+    created_at: datetime | None = field(default=None, compare=False)
+    """When it was created; None where AWS does not say it."""
     not_chosen: tuple[str, ...] = ()
     """Other active instances that the role sees and that are not read: each by its ARN and Region."""
 
@@ -85,6 +89,7 @@ def choose_instance(rows: list[dict[str, Any]], account_id: str, region: str) ->
         # AWS does not say of what kind an instance is. Beside one of another account, an account's own is certain.
         is_account_instance=chosen.get("OwnerAccountId") == account_id
         and any(row.get("OwnerAccountId") not in (account_id, None) for row in rows),
+        created_at=to_utc(chosen.get("CreatedDate")),
         not_chosen=tuple(_describe(row) for row in active if row is not chosen),
     )
 
