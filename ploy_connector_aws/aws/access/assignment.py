@@ -213,40 +213,59 @@ def read_assigned(
 
 _NOTHING_CHANGED = "Nothing was changed."
 
-_PASSING = r"Received a (?:429|5\d\d)\b|throttl|rate exceeded|rate limit|too many requests|concurrent ?modification"
+_PASSING = re.compile(
+    r"Received a (?:429|5\d\d)\b|throttl|rate exceeded|rate limit|too many requests|concurrent ?modification",
+    re.IGNORECASE,
+)
 """What AWS says of a trouble that may pass, whatever else the text names."""
 
-_FAILURES: tuple[tuple[str, str, str, str], ...] = (
+_FAILURES: tuple[tuple[re.Pattern[str], str, str, str], ...] = (
     (
-        r"RolesPerAccount|(?:quota|limit)\b.*\broles?\b|\broles?\b.*\b(?:quota|limit)\b",
+        re.compile(
+            # Not a quota of what one role may have.
+            r"RolesPerAccount|^(?!.*PerRole).*(?:(?:quota|limit)\b.*\broles?\b|\broles?\b.*\b(?:quota|limit)\b)",
+            re.IGNORECASE | re.DOTALL,
+        ),
         "role_quota_exceeded",
         "AWS could not make the permission set's role, as the AWS account {account} has as many roles as its quota "
         "allows.",
         "Delete roles in that AWS account that are not used, or ask AWS for a higher quota of roles there.",
     ),
     (
-        r"\bLimitExceeded|exceeds?\b.*\bquota\b|cannot exceed quota|quota exceeded|limit exceeded",
+        re.compile(
+            r"\bLimitExceeded|exceeds?\b.*\bquota\b|cannot exceed quota|quota exceeded|limit exceeded",
+            re.IGNORECASE | re.DOTALL,
+        ),
         "quota_exceeded",
         "AWS could not change the permission set's role in the AWS account {account}, as a quota of IAM is used up.",
         "Compare the permission set's policies with IAM's quotas in that AWS account, or ask AWS for higher ones.",
     ),
     (
         # Of a closed account AWS says that obtaining permissions takes long (reports of users; documented nowhere).
-        r"\bsuspended\b|pending closure|account\b.{0,60}\b(?:closed|inactive|not active)\b"
-        r"|obtaining permissions to manage your aws account",
+        re.compile(
+            r"\bsuspended\b|pending closure|account\b.{0,60}\b(?:closed|inactive|not active)\b"
+            r"|obtaining permissions to manage your aws account",
+            re.IGNORECASE | re.DOTALL,
+        ),
         "account_suspended",
         "AWS could not enter the AWS account {account}: it is suspended or closed, or was created a moment ago.",
         "Look at the AWS account's status in AWS Organizations. A suspended one cannot be assigned to; for a new one, "
         "try again in some minutes.",
     ),
     (
-        r"Received a 404 status error: Not supported policy",
+        re.compile(
+            r"Received a 404 status error: Not supported policy",
+            re.IGNORECASE | re.DOTALL,
+        ),
         "assignment_failed",
         "AWS could not assign the permission set, as a policy that it names is not in the AWS account {account}.",
         "Make the customer managed policy in that AWS account, or take it out of the permission set.",
     ),
     (
-        r"Received a 403 status error|AccessDenied|explicit deny|not authorized to perform",
+        re.compile(
+            r"Received a 403 status error|AccessDenied|explicit deny|not authorized to perform",
+            re.IGNORECASE | re.DOTALL,
+        ),
         "assignment_denied",
         "AWS was not allowed to change its roles in the AWS account {account}.",
         "Only the management account may change assignments in the management account, and it needs permissions of IAM "
@@ -268,9 +287,9 @@ def to_failure(reason: str, target: DirectAssignment) -> ConnectorError:
     missing = re.match(r"Received a 404 status error: the USER assignee (\S+) was not found\b", reason)
     if missing is not None and missing[1] == target.user_id:
         return NotFound("AWS has no such user (any more).", kind="USER", id=target.user_id)
-    is_passing = re.search(_PASSING, reason, re.IGNORECASE) is not None
+    is_passing = _PASSING.search(reason) is not None
     for pattern, code, message, fix in _FAILURES if not is_passing else ():
-        if re.search(pattern, reason, re.IGNORECASE | re.DOTALL):
+        if pattern.search(reason):
             said = message.format(account=target.account_id)
             return Refused(f"{said} {_NOTHING_CHANGED}", reason=code, fix=fix)
     if reason.startswith("Received a 404 status error"):

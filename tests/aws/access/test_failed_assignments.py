@@ -36,6 +36,7 @@ REASONS: dict[str, tuple[tuple[str, ...], type[ConnectorError], str | None]] = {
     "other quotas": (
         (
             "Received a 409 status error: Cannot exceed quota for PoliciesPerRole: 10",
+            "The role AWSReservedSSO_X cannot exceed quota for AttachedPoliciesPerRole: 20",
             "Received a 409 status error: Maximum policy size of 10240 bytes exceeded: quota exceeded",
         ),
         Refused,
