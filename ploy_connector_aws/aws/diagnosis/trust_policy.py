@@ -139,6 +139,7 @@ def _of_another(trusted: Trusted) -> Finding:
     is_foreign = trusted.is_own_account is False
     for flag, is_so, said in (
         ("external_id_missing", True, ", of another AWS account, without an external ID"),
+        ("organization_role", True, ", of another AWS account, without an external ID"),
         ("external_id_weak", is_foreign, ", of another AWS account, by more than one external ID or by none"),
         ("oidc_without_subject", True, " for whomever that provider vouches for, as no condition limits the subject"),
         ("cognito_guests", True, " for everybody on the internet, as guests of the identity pool need no login"),

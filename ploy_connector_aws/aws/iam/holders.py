@@ -142,7 +142,7 @@ def _add_role(reading: Reading, pages: dict[str, Gathered], role: dict[str, Any]
         reading.findings.add("provisioned", [(id_, provisioned.to_json())])
     found = reading.findings.find("listed_role", [role["RoleId"]]).get(role["RoleId"])
     listed = json.loads(found) if found else {}
-    trust = to_trust(role.get("AssumeRolePolicyDocument"), role["Arn"])
+    trust = to_trust(role.get("AssumeRolePolicyDocument"), role["Arn"], reading.management_account)
     powers = _add_policies(reading, page, "entitlement", id_, role, "RolePolicyList")
     boundary = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
     verdict = judge(powers, reading.powers.of(boundary) if boundary else None)

@@ -6,10 +6,11 @@ user guide, "Identity-provider controls for shared OIDC providers"; each provide
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+
+from .patterns import matches
 
 TABLE_DATE = "2026-11-30"
 """When the table was last compared with the pages of the providers."""
@@ -38,8 +39,8 @@ class Form:
         if not beginning.lower().startswith(self.prefix.lower()):
             return False
         rest = beginning[len(self.prefix) :]
-        name = re.split(f"[{re.escape(self.ends)}]", rest, maxsplit=1)[0] if self.ends else rest
-        return bool(name) and (is_whole or len(name) < len(rest))
+        end = next((at for at, character in enumerate(rest) if character in self.ends), None)
+        return end != 0 and bool(rest) and (is_whole or end is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,12 +271,14 @@ def find_issuer(url: str) -> Issuer | None:
         url: The issuer's URL without `https://`, as in the ARN of its provider and in its condition keys.
     """
     wanted = url.lower().rstrip("/")
-    return next((issuer for issuer, forms in _FORMS if any(form.fullmatch(wanted) for form in forms)), None)
+    return next((issuer for issuer in ISSUERS if any(_is_of_form(form, wanted) for form in issuer.urls)), None)
 
 
-def _to_expression(url: str) -> re.Pattern[str]:
-    pieces = {"**": ".+", "*": "[^/]+"}
-    return re.compile("".join(pieces.get(piece) or re.escape(piece) for piece in re.split(r"(\*\*|\*)", url)))
-
-
-_FORMS = tuple((issuer, tuple(map(_to_expression, issuer.urls))) for issuer in ISSUERS)
+def _is_of_form(form: str, url: str) -> bool:
+    """Match segment by segment, so that `*` reaches over no slash; none may be empty."""
+    wanted, found = form.split("/"), url.split("/")
+    if wanted[-1] == "**":
+        wanted, found = wanted[:-1], found[: len(wanted) - 1] if len(found) >= len(wanted) else []
+    return len(wanted) == len(found) and all(
+        each and matches(part, each) for part, each in zip(wanted, found, strict=True)
+    )

@@ -37,9 +37,12 @@ class IamReader:
         self.powers = PolicyPowers()
         """What the managed policies allow, as far as they were read."""
 
-    def read(self) -> Iterator[Page]:
+    def read(self, management_account: str | None = None) -> Iterator[Page]:
         """Read everything but the links to permission sets. These few calls are made again also after an interruption:
         who may assume a role, and what a permission set allows, follow from all of the answers together.
+
+        Args:
+            management_account: The organization's management account, where it is known.
 
         Raises:
             AuthenticationError: The role could not be assumed, or no longer.
@@ -59,7 +62,7 @@ class IamReader:
             yield Page(scope=scope, parent=IAM)
         yield Page(scope=PERMISSION_SET_ROLES, parent=IAM, excluded=not self._config.includes(PERMISSION_SETS))
         yield Page(scope=IAM, complete=True)
-        reading = Reading(self._session, self._config.account_id, self._findings, self.powers)
+        reading = Reading(self._session, self._config.account_id, self._findings, self.powers, management_account)
         self._reading = reading
         try:
             yield from read_policies(reading)

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from .issuers import TABLE_DATE, find_issuer
+from .organization_roles import Origin, find_origin
 from .patterns import Pattern, covers
 from .policies import EXTERNAL_ID, Condition, Policy, Statement, to_policy
 from .restrictions import decide_federation, decide_guests, find_guard, is_restricted
@@ -45,6 +46,8 @@ FLAGS: Mapping[str, str] = MappingProxyType(
         f"a condition limits who may assume it is undecided (table of {TABLE_DATE}).",
         "oidc_without_subject": "Whoever the identity provider vouches for may assume it: no condition limits the "
         "subject.",
+        "organization_role": "It has the name of a role that AWS Organizations or Control Tower makes. The account "
+        "that it trusts may assume it without an external ID; whether that is of the own organization was not seen.",
         "unknown_principal": "It trusts a principal of a kind that is not known.",
         "weak_condition": "A condition can be met by a missing key or by any of many values.",
         "wildcard_principal": "It trusts everyone, save as conditions say.",
@@ -160,20 +163,22 @@ class Trust:
         return {flag: FLAGS[flag] + named.get(flag, "") for flag in self.flags}
 
 
-def to_trust(document: object, role_arn: str) -> Trust:
+def to_trust(document: object, role_arn: str, management_account: str | None = None) -> Trust:
     """Read a trust policy.
 
     Args:
         document: As boto3 hands it over: decoded, or the text that botocore failed to decode.
         role_arn: The role's ARN, which says its AWS account and partition.
+        management_account: The organization's management account, where it is known.
     """
     policy = to_policy(document, is_trust=True)
     _, partition, _, _, account, _ = role_arn.split(":", 5)
+    role = _Role(role_arn, partition, account, management_account)
     denies = [each for each in policy.statements if not each.is_allow]
     ways: dict[Principal, dict[Way, None]] = {}
     for statement in policy.statements:
         if statement.is_allow:
-            for principal, way in _ways(statement, denies, account, partition):
+            for principal, way in _ways(statement, denies, role):
                 ways.setdefault(principal, {})[way] = None
     trusted = tuple(_to_trusted(principal, tuple(ways[principal]), account) for principal in _sorted(ways))
     not_principal = {"not_principal"} if any(map(_names_whom_not, policy.statements)) else set()
@@ -240,16 +245,24 @@ def find_denials(
     ]
 
 
-def _ways(
-    statement: Statement, denies: list[Statement], account: str, partition: str
-) -> Iterable[tuple[Principal, Way]]:
-    for principal in _principals(statement, partition):
+@dataclass(frozen=True, slots=True)
+class _Role:
+    """The role that a policy is of, and its organization's management account where that is known."""
+
+    arn: str
+    partition: str
+    account: str
+    management_account: str | None
+
+
+def _ways(statement: Statement, denies: list[Statement], role: _Role) -> Iterable[tuple[Principal, Way]]:
+    for principal in _principals(statement, role.partition):
         actions = [action for action in principal.entries if covers_action(statement, action)]
         denied_under: dict[SaidCondition, None] = {}
         shut_out: set[str] = set()
         for deny in denies:
             denied = [action for action in actions if covers_action(deny, action)]
-            for other in _principals(deny, partition) if denied else ():
+            for other in _principals(deny, role.partition) if denied else ():
                 is_wholly = other.includes(principal)
                 if not is_wholly and not principal.includes(other):
                     continue
@@ -260,7 +273,7 @@ def _ways(
                 else:
                     shut_out.add(other.id)
         if actions:
-            denials = find_denials(denies, principal, actions, partition)
+            denials = find_denials(denies, principal, actions, role.partition)
             yield (
                 principal,
                 Way(
@@ -269,7 +282,7 @@ def _ways(
                     conditions=tuple(map(_said, statement.conditions)),
                     denied_under=tuple(denied_under),
                     except_principals=tuple(sorted(shut_out)),
-                    flags=tuple(sorted(_flags(principal, actions, statement.conditions, denials, account))),
+                    flags=tuple(sorted(_flags(principal, actions, statement.conditions, denials, role))),
                 ),
             )
 
@@ -279,10 +292,12 @@ def _flags(
     actions: list[str],
     conditions: tuple[Condition, ...],
     denials: list[tuple[Condition, ...]],
-    account: str,
+    role: _Role,
 ) -> Iterable[str]:
     external_id = external_id_of(conditions)
-    is_foreign = principal.kind in _FOREIGN and _is_own(principal, account) is False
+    is_foreign = principal.kind in _FOREIGN and _is_own(principal, role.account) is False
+    lacks_external_id = is_foreign and ASSUME_ROLE in actions and external_id == "absent"
+    origin: Origin = find_origin(role.arn, principal, role.management_account) if lacks_external_id else "other"
     guards = [guard for guard in map(find_guard, denials) if guard is not None]
     federation = decide_federation(principal.issuer, conditions, guards) if principal.kind == "oidc_provider" else None
     guests = {decide_guests(issuer, conditions, denials) for issuer in _issuers(principal, actions, conditions)}
@@ -292,10 +307,11 @@ def _flags(
         # Where the pool itself is anyone's, its guests are no question.
         "cognito_guests_undecided": "perhaps" in guests and federation != "open",
         "deleted_principal": principal.kind == "deleted",
-        "external_id_missing": is_foreign and ASSUME_ROLE in actions and external_id == "absent",
+        "external_id_missing": lacks_external_id and origin == "other",
         "external_id_weak": external_id == "weak",
         ISSUER_UNKNOWN: federation == "undecided",
         "oidc_without_subject": federation == "open",
+        "organization_role": origin == "unproven",
         "unknown_principal": principal.kind == "unknown",
         "weak_condition": any(map(_weaknesses, (each for each in conditions if not _is_external_id(each)))),
         "wildcard_principal": principal.kind == "anyone",
