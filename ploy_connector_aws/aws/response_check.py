@@ -54,7 +54,7 @@ OMITS_EMPTY_LIST = frozenset({"ListQueues"})
 """Operations that leave an empty list out of their answer: SQS alone does (AWS.md section 1.2)."""
 
 NULL_IS_EMPTY_LIST = frozenset({"ListTagsForResource"})
-"""Operations whose answer says null where a thing has no tags. Of a list of things null is no answer."""
+"""Operations whose answer has null where a thing has no tags. In place of a list of things, null is no answer."""
 
 _ERROR_MEMBERS = frozenset({"__type", "message", "Message", "Error", "code"})
 """Members of error answers in AWS's JSON protocols (Smithy, "AWS JSON 1.1 protocol" and "AWS restJson1 protocol")."""
@@ -131,9 +131,9 @@ def _check_response(
 
 
 def _with_empty_lists(answer: _Answer) -> bytes:
-    """Write an empty list for each list that is null: botocore would drop it, as if AWS had said nothing of it.
+    """Write an empty list for each list that is null. botocore drops null, as if the answer did not have the member.
 
-    So a cluster of ECS without tags is told from one whose tags are not in the description.
+    This tells an ECS cluster without tags from one whose description lacks them.
     """
     if _PROTOCOLS[answer.model.service_model.resolved_protocol][0] is not json.loads or not answer.model.output_shape:
         return answer.body

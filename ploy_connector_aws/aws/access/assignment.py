@@ -217,7 +217,7 @@ _PASSING = re.compile(
     r"Received a (?:429|5\d\d)\b|throttl|rate exceeded|rate limit|too many requests|concurrent ?modification",
     re.IGNORECASE,
 )
-"""What AWS says of a trouble that may pass, whatever else the text names."""
+"""Failure reasons that may pass by themselves, also where the text names a quota or an account."""
 
 _FAILURES: tuple[tuple[re.Pattern[str], str, str, str], ...] = (
     (
@@ -241,7 +241,7 @@ _FAILURES: tuple[tuple[re.Pattern[str], str, str, str], ...] = (
         "Compare the permission set's policies with IAM's quotas in that AWS account, or ask AWS for higher ones.",
     ),
     (
-        # Of a closed account AWS says that obtaining permissions takes long (reports of users; documented nowhere).
+        # For a closed account AWS reports that obtaining permissions takes long (reports of users; undocumented).
         re.compile(
             r"\bsuspended\b|pending closure|account\b.{0,60}\b(?:closed|inactive|not active)\b"
             r"|obtaining permissions to manage your aws account",
@@ -290,8 +290,8 @@ def to_failure(reason: str, target: DirectAssignment) -> ConnectorError:
     is_passing = _PASSING.search(reason) is not None
     for pattern, code, message, fix in _FAILURES if not is_passing else ():
         if pattern.search(reason):
-            said = message.format(account=target.account_id)
-            return Refused(f"{said} {_NOTHING_CHANGED}", reason=code, fix=fix)
+            explained = message.format(account=target.account_id)
+            return Refused(f"{explained} {_NOTHING_CHANGED}", reason=code, fix=fix)
     if reason.startswith("Received a 404 status error"):
         return NotFound("AWS says that something of what the assignment names does not exist (any more).")
     return TemporaryError("AWS began the change of the assignment and had a trouble of its own with it.")

@@ -184,7 +184,7 @@ class AccessChanger:
                 request_id=ordered.request_id,
             )
         seen, trouble = self._read_back(link, direction, to_the_end=ordered.changed_nothing)
-        # Of a grant that AWS ended as failed, what it lists may be a half of it, with which nobody gets in.
+        # AWS may list an assignment that it ended as failed although it could not make the role that it opens.
         if seen is not None and not (ordered.has_failed and direction == "grant"):
             return _Settled("already_in_effect" if ordered.changed_nothing else "applied", seen, ordered)
         is_unchanged = ordered.changed_nothing and (not must_be_seen or (seen is None and trouble is None))
@@ -294,7 +294,7 @@ class AccessChanger:
 
 
 def _must_be_seen(direction: Direction, ordered: Ordered, error: ConnectorError) -> bool:
-    """Whether AWS's error leaves it to reading back what is so: it does not say what it did, or what is missing."""
+    """Whether only reading back can decide: AWS's error names neither what took effect nor what is missing."""
     is_unknown_missing = isinstance(error, NotFound) and error.kind is None
     return (ordered.has_failed and isinstance(error, TemporaryError)) or (direction == "revoke" and is_unknown_missing)
 

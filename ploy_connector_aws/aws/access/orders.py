@@ -49,7 +49,7 @@ class Ordered:
     is_unfinished: bool = False
     """AWS took the order and works on it, and how that ends was not learnt. What is listed meanwhile proves nothing."""
     has_failed: bool = False
-    """AWS took the order and ended it as failed; `error` says why, as far as it is known."""
+    """AWS took the order and ended it as failed; `error` is the reason, as far as it is known."""
 
     @property
     def says_so_already(self) -> bool:

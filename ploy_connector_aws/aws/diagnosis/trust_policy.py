@@ -58,7 +58,7 @@ class Finding:
     outcome: Literal["failed", "warning"]
     sentence: str
     is_undecided: bool = False
-    """Whether it may let anybody in, or nobody: the policy alone does not decide it."""
+    """Whether the policy alone does not decide who is let in: it may be anyone."""
 
 
 def check_trust_policy(document: object, config: AwsConfig) -> Check:

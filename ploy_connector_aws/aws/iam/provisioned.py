@@ -33,7 +33,7 @@ _PROVIDER = re.compile(r"arn:[\w-]+:iam::\d{12}:saml-provider/(AWSSSO_[0-9a-f]+_
 
 @dataclass(frozen=True)
 class ProvisionedRole:
-    """A role that an instance of Identity Center made, with all that says of which instance it is.
+    """A role that an instance of Identity Center made, with the evidence of which instance.
 
     `provider` is the SAML provider that it trusts, None where it does not trust exactly one; `created` an ISO moment.
     """
@@ -62,7 +62,7 @@ class NamedRole:
 
 @dataclass(frozen=True)
 class CenterInstance:
-    """What must agree with a role: where the instance is, and since when. Each is None where AWS does not say it."""
+    """What must agree with a role: where the instance is, and since when. Each is None where AWS does not state it."""
 
     region: str | None = None
     created: datetime | None = None
@@ -77,9 +77,9 @@ class Links:
 
 
 def find_provisioned(role: Mapping[str, Any]) -> ProvisionedRole | None:
-    """Read what a role says of its permission set and instance; None where Identity Center did not make it.
+    """Read a role's permission set and the evidence of its instance; None where Identity Center did not make it.
 
-    Only Identity Center can make a role under this path (AWS.md section 3.3), so its name is to be believed.
+    Only Identity Center can make a role under this path (AWS.md section 3.3), so its name is reliable.
     """
     name, path = role.get("RoleName", ""), role.get("Path", "")
     named = _ROLE_NAME.fullmatch(name)
@@ -130,16 +130,18 @@ def plan_links(
         }
         candidates = whole if len(whole) == 1 else candidates
     if len(candidates) > 1 or "" in candidates:
-        return Links({}, _say_undecided([role for group in candidates.values() for _, _, role in group]))
+        return Links({}, _describe_undecided([role for group in candidates.values() for _, _, role in group]))
     if not candidates:
         # All roles of these names are older than what they would be made for: the instance's own may still be made.
         named_alike = [role for role in in_region.values() if role.permission_set in permission_sets]
-        return Links({}, _say_undecided(named_alike) if named_alike else None)
+        return Links({}, _describe_undecided(named_alike) if named_alike else None)
     group = next(iter(candidates.values()))
     named = [(name, id_, role) for name, id_, role in group if name in permission_sets]
     counts = Counter(name for name, _, _ in named)
     twice = [role for name, _, role in named if counts[name] > 1]
-    return Links({name: id_ for name, id_, _ in named if counts[name] == 1}, _say_undecided(twice) if twice else None)
+    return Links(
+        {name: id_ for name, id_, _ in named if counts[name] == 1}, _describe_undecided(twice) if twice else None
+    )
 
 
 def read_permission_set_roles(
@@ -190,13 +192,13 @@ def _find_provider(document: object) -> str | None:
 
 
 def _is_older(role: ProvisionedRole, created: datetime | None) -> bool:
-    """Whether a role was there before what it is said to be made for."""
+    """Whether a role was created before the thing that it would be made for."""
     return created is not None and role.created is not None and datetime.fromisoformat(role.created) < created
 
 
-def _say_undecided(roles: list[ProvisionedRole]) -> str:
+def _describe_undecided(roles: list[ProvisionedRole]) -> str:
     named = "; ".join(sorted(f"{role.name} (SAML provider {role.provider or 'unknown'})" for role in roles))
     return (
-        "AWS does not say of which instance of IAM Identity Center these roles are, so none of them was linked to a "
+        "AWS does not state which instance of IAM Identity Center made these roles, so none of them was linked to a "
         f"permission set: {named}."
     )

@@ -17,7 +17,7 @@ from .patterns import Pattern, covers, matches
 from .policies import Condition
 
 Guard: TypeAlias = tuple[Condition, ...]
-"""What a Deny leaves: whoever is let in meets one of these conditions at least."""
+"""What a Deny leaves: a caller that it does not deny meets one of these conditions at least."""
 
 Federation: TypeAlias = Literal["limited", "open", "undecided"]
 """Whether a statement admits the callers of one tenant of an issuer, of any, or of an issuer that the table lacks."""
@@ -38,8 +38,8 @@ _NEGATIONS: Mapping[str, str] = {
     "NotIpAddress": "IpAddress",
 }
 
-# What a value says up to its first wildcard where all that begins so is of one party. Which keys there are: what AWS
-# itself takes to make a policy not public (S3 user guide, "The meaning of 'public'") and their newer relatives. An
+# How a value begins, up to its first wildcard, where all values that begin so are of one party. The keys are those that
+# AWS itself takes to make a policy not public (S3 user guide, "The meaning of 'public'") and their newer relatives. An
 # external ID is not among them, as AWS does not treat it as a secret (IAM user guide, "The confused deputy problem").
 _NEVER = re.compile(r"(?!)")
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
@@ -58,7 +58,7 @@ _BEGINNINGS: Mapping[str, re.Pattern[str]] = {
     "aws:sourcevpce": re.compile(r"vpce-[0-9a-f]{8,}"),
 }
 _OWN_VARIABLES: Mapping[str, str] = {"${aws:resourceaccount}": "000000000000", "${aws:resourceorgid}": "o-0000000000"}
-"""Variables that stand for the role's own account and organization, whoever calls, and a text of their form."""
+"""Variables that stand for the role's own account and organization for every caller, and a text of their form."""
 
 _SERVICE_EXEMPTIONS = frozenset({"aws:principalisawsservice", "aws:viaawsservice"})
 """Keys by which a Deny lets calls of AWS's own services through."""
@@ -70,7 +70,7 @@ _ACCOUNTS: Mapping[str, re.Pattern[str]] = {
     "aws:principalaccount": re.compile(r"(\d{12})"),
     "aws:principalarn": re.compile(r"arn:[\w-]+:\w+::(\d{12}):.*", re.DOTALL),
 }
-"""Condition keys that say of which AWS account a caller is, and how a value names it."""
+"""Condition keys that name the caller's AWS account, and how a value names it."""
 
 _VARIABLE = re.compile(r"\$\{[^}]*\}")
 _LITERALS = {"${*}": "*", "${?}": "?", "${$}": "$"}
@@ -141,7 +141,7 @@ def decide_guests(
 
 
 def find_guard(conditions: Iterable[Condition]) -> Guard | None:
-    """Find what an unmet Deny leaves: the conditions of which a caller who is not denied meets one.
+    """Find the conditions of which a caller meets at least one where a Deny does not apply to it.
 
     Args:
         conditions: Those of one Deny, which applies only where all of them are met.
@@ -205,7 +205,7 @@ def _present(conditions: Iterable[Condition]) -> frozenset[str]:
 
 
 def _is_needed(condition: Condition, present: frozenset[str]) -> bool:
-    """Whether only a request meets the condition that has the key, with one of the values."""
+    """Whether a request meets the condition only if it has the key, with one of the values."""
     may_lack = condition.if_exists or condition.quantifier == "ForAllValues"
     return condition.operator in _POSITIVE and (not may_lack or condition.key.lower() in present)
 
@@ -248,13 +248,13 @@ def _is_narrow(values: tuple[str, ...]) -> bool:
         return False
     for kind, broadest in _BROADEST.items():
         own = [each for each in networks if isinstance(each, kind)]
-        if any(each.prefixlen < broadest for each in collapse_addresses(own) if not each.is_private):  # type: ignore[type-var]
+        if any(each.prefixlen < broadest for each in collapse_addresses(own)):  # type: ignore[type-var]
             return False
     return True
 
 
 def _beginning(condition: Condition, value: str) -> tuple[str, bool]:
-    """Take what a value says up to its first wildcard or variable, and whether it has neither."""
+    """Take a value up to its first wildcard or variable, and whether it has neither."""
     text = ""
     at = 0
     while at < len(value):
@@ -284,7 +284,7 @@ def _claim_of(condition: Condition, keys: tuple[str, ...]) -> str | None:
 
 
 def _limits_tenant(issuer: Issuer, claim: str, condition: Condition) -> bool:
-    """Whether all tokens that meet a condition on a claim are of one tenant, or of some of a private issuer's."""
+    """Whether all tokens that meet a condition on a claim are of one tenant; of a private issuer, not all tokens."""
     if issuer.is_private:
         is_about_caller = ":" not in claim and claim not in issuer.constant
         return is_about_caller and not any(

@@ -157,7 +157,7 @@ class Trust:
 
     @property
     def sentences(self) -> dict[str, str]:
-        """What is amiss, by its code; an identity provider that the table of issuers lacks is named."""
+        """The findings by code, each as a sentence; an identity provider that the table of issuers lacks is named."""
         unknown = [each.id for each in self.trusted if ISSUER_UNKNOWN in each.flags]
         named = {ISSUER_UNKNOWN: f" Identity provider: {', '.join(unknown)}."}
         return {flag: FLAGS[flag] + named.get(flag, "") for flag in self.flags}

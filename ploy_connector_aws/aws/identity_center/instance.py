@@ -30,7 +30,7 @@ class Instance:
     primary_region: str
     is_account_instance: bool = False
     created_at: datetime | None = field(default=None, compare=False)
-    """When it was created; None where AWS does not say it."""
+    """When it was created; None where AWS does not state it."""
     not_chosen: tuple[str, ...] = ()
     """Other active instances that the role sees and that are not read: each by its ARN and Region."""
 
@@ -65,7 +65,7 @@ def choose_instance(rows: list[dict[str, Any]], account_id: str, region: str) ->
 
     Raises:
         TemporaryError: There is none that is active.
-        Refused: There are several, and nothing says which is meant.
+        Refused: There are several, and nothing decides which is meant.
     """
     if not rows:
         return None
@@ -109,7 +109,7 @@ def _describe(row: dict[str, Any]) -> str:
 def _ambiguous(candidates: list[dict[str, Any]], region: str) -> Refused:
     return Refused(
         f"The role sees {len(candidates)} instances of IAM Identity Center, and neither their owners nor the Region "
-        f"{region} of the settings say which one is meant: {', '.join(map(_describe, candidates))}.",
+        f"{region} of the settings decide which one is meant: {', '.join(map(_describe, candidates))}.",
         reason="instance_ambiguous",
         fix="Set 'region' to the Region of the instance that is meant, or delete the instances that are not used.",
     )

@@ -31,7 +31,7 @@ class Reading:
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     """On permission sets, by ARN. An instance has at most 3,500 of them (AWS.md section 2.1)."""
     created: dict[str, datetime] = field(default_factory=dict)
-    """When permission sets were created, by ARN, as far as AWS said it."""
+    """When permission sets were created, by ARN, as far as AWS stated it."""
     turns: Turns = field(default_factory=Turns)
     """For what several principals may meet at the same time and no list announced."""
     listed_again: Mapping[str, ListedAgain] = field(

@@ -149,7 +149,7 @@ def test_a_removal_that_is_refused_at_once_by_an_unknown_404_is_settled_by_readi
 
 
 def test_a_failed_assignment_that_is_listed_all_the_same_is_no_success(desk: Desk) -> None:
-    """Where the role could not be made, nobody gets in, whatever is listed."""
+    """Without the permission set's role, the assignment that AWS lists opens nothing."""
     own = Assignment(PROD, "Reader", "bo", to_group=False)
     end_as_failed(desk, "grant", "An internal exception", does=lambda: desk.seeded.assign(own))
 
