@@ -111,7 +111,8 @@ def _findings(document: object, config: AwsConfig) -> Iterator[Finding]:
         if any(each.kind == "anyone" for each in _principals(statement)):
             yield from _of_everybody(statement, [each for _, each in statements if not each.is_allow], config)
     for trusted in trust.trusted:
-        if trusted.kind != "anyone" and trusted.account != PLOY_ACCOUNT_ID:
+        was_judged = trusted.kind == "anyone" and "cognito_guests" not in trusted.flags
+        if not was_judged and trusted.account != PLOY_ACCOUNT_ID:
             yield _of_another(trusted)
 
 
