@@ -43,7 +43,7 @@ class AwsReader:
         self._has_begun = True
         with self._failing_once():
             yield from self._identity_center.read_accounts(skip)
-            yield from self._iam.read()
+            yield from self._iam.read(self._management_account)
 
     def read_entitlements(self, skip: Set[str]) -> Iterator[Page]:
         """Read what can be held, and who holds it; first the accounts, if nobody asked for them yet.
@@ -57,7 +57,7 @@ class AwsReader:
             with self._failing_once():
                 yield from self._identity_center.read_entitlements(skip)
                 yield from self._iam.read_permission_set_roles(
-                    self._identity_center.account_roles, self._identity_center.origin
+                    self._identity_center.account_roles, self._identity_center.instance
                 )
         except GeneratorExit:
             self._session.close()
@@ -76,6 +76,13 @@ class AwsReader:
                 yield from self._inventory.read_resources(skip)
         finally:
             self.close()
+
+    @property
+    def _management_account(self) -> str | None:
+        """The organization's management account, which alone can own an instance that another account sees."""
+        instance = self._identity_center.instance
+        owner = instance.owner_account_id if instance else None
+        return None if owner == self._session.config.account_id else owner
 
     @contextmanager
     def _failing_once(self) -> Iterator[None]:

@@ -53,6 +53,9 @@ ANSWER_MEMBERS: dict[str, tuple[str, ...]] = {
 OMITS_EMPTY_LIST = frozenset({"ListQueues"})
 """Operations that leave an empty list out of their answer: SQS alone does (AWS.md section 1.2)."""
 
+NULL_IS_EMPTY_LIST = frozenset({"ListTagsForResource"})
+"""Operations whose answer has null where a thing has no tags. In place of a list of things, null is no answer."""
+
 _ERROR_MEMBERS = frozenset({"__type", "message", "Message", "Error", "code"})
 """Members of error answers in AWS's JSON protocols (Smithy, "AWS JSON 1.1 protocol" and "AWS restJson1 protocol")."""
 
@@ -118,10 +121,37 @@ def _check_response(
             Error={"Code": flaw, "Message": FLAWS[flaw]},
             ResponseMetadata={"RequestId": answer.request_id, "HTTPStatusCode": status},
         )
-    elif operation_model.name in OMITS_EMPTY_LIST and answer.status < HTTPStatus.BAD_REQUEST:
+        return
+    if answer.status < HTTPStatus.BAD_REQUEST and b"null" in answer.body:
+        response_dict.update(body=_with_empty_lists(answer))
+    if operation_model.name in OMITS_EMPTY_LIST and answer.status < HTTPStatus.BAD_REQUEST:
         # Only this check knows that the answer is whole, so nothing after it makes an empty list of a missing one.
         omitted = set(expected_members(operation_model)) - json.loads(answer.body).keys()
         customized_response_dict.update((member, []) for member in omitted)
+
+
+def _with_empty_lists(answer: _Answer) -> bytes:
+    """Write an empty list for each list that is null. botocore drops null, as if the answer did not have the member.
+
+    This tells an ECS cluster without tags from one whose description lacks them.
+    """
+    if _PROTOCOLS[answer.model.service_model.resolved_protocol][0] is not json.loads or not answer.model.output_shape:
+        return answer.body
+    content = json.loads(answer.body)
+    return json.dumps(_without_null(content, answer.model.output_shape)).encode()
+
+
+def _without_null(value: Any, shape: Shape) -> Any:
+    if shape.type_name == "list":
+        return [_without_null(each, shape.member) for each in value] if isinstance(value, list) else value or []
+    if shape.type_name == "structure" and isinstance(value, dict):
+        return {
+            name: _without_null(each, shape.members[name])
+            if name in shape.members and (each is not None or shape.members[name].type_name == "list")
+            else each
+            for name, each in value.items()
+        }
+    return value
 
 
 def _set_status(response: tuple[AWSResponse, dict[str, Any]] | None, **_: Any) -> None:
@@ -163,6 +193,8 @@ def _find_flaw_of_json(answer: _Answer, content: Any) -> str | None:
     if not found and (not expected or answer.model.name in OMITS_EMPTY_LIST):
         # No member proves what this is, so it must look like AWS's answer all over.
         return "Response.Foreign" if unknown else None if answer.request_id else "Response.RequestId"
+    if answer.model.name in NULL_IS_EMPTY_LIST and found and all(content[name] is None for name in found):
+        return None
     is_sound = found and all(_JSON_TYPES[shapes[name].type_name](content[name]) for name in found)
     return None if is_sound else "Response.Member"
 

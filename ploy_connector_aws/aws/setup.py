@@ -101,7 +101,9 @@ def _role() -> Step:
             "fill in yourself.",
             f"Select no policy yet, name the role {ROLE_NAME} and create it. Its trust policy must then be this one.",
             "Instead of all this, the CloudFormation template or the Terraform module makes the role with its "
-            "permissions, without anything to type. Afterwards take the role's ARN from its output.",
+            "permissions, without anything to type. CloudFormation asks you to acknowledge that the template makes an "
+            "IAM role with a custom name: tick the box in the console, or add --capabilities CAPABILITY_NAMED_IAM on "
+            "the command line. Afterwards take the role's ARN from the output.",
         ),
         links=(
             Link(

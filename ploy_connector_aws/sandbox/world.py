@@ -85,6 +85,9 @@ class LocalWorld:
             "AWS_ENDPOINT_URL": self.aws.endpoint_url,
             "AWS_ACCESS_KEY_ID": self.aws.caller_credentials.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.aws.caller_credentials.secret_access_key,
+            # For the AWS command line and its like: the connector has its Region in its settings.
+            "AWS_REGION": self._organisation.primary_region,
+            "AWS_DEFAULT_REGION": self._organisation.primary_region,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

@@ -243,6 +243,8 @@ FOR_XML: dict[str, Spoil] = {
 
 EMPTY_ANSWERS = {
     ("ListQueues", "{}"),
+    # So servers say that a thing has no tags.
+    ("ListTagsForResource", "null in it"),
     ("DeleteGroupMembership", "{}"),
     # "An HTTP 200 response with an empty HTTP body", says the API reference of operations without output.
     ("DeleteGroupMembership", "empty"),

@@ -218,6 +218,34 @@ def test_sqs_alone_leaves_an_empty_list_out(server: Server, make_client: ClientM
     client.close()
 
 
+NULL_LISTS: list[tuple[str, str, Any]] = [
+    (
+        "ecs:DescribeClusters",
+        '{"clusters": [{"clusterName": "web", "tags": null}], "failures": null}',
+        ("clusters", 0, "tags"),
+    ),
+    ("ecs:ListTagsForResource", '{"tags": null}', ("tags",)),
+    ("lambda:ListFunctions", '{"Functions": [{"FunctionName": "f", "Layers": null}]}', ("Functions", 0, "Layers")),
+    ("identitystore:ListUsers", '{"Users": [{"UserId": "u-1", "Emails": null}]}', ("Users", 0, "Emails")),
+    ("identitystore:ListGroups", '{"Groups": [{"GroupId": "g-1", "ExternalIds": null}]}', ("Groups", 0, "ExternalIds")),
+    ("sso-admin:ListInstances", '{"Instances": [{"InstanceArn": "x", "Regions": null}]}', ("Instances", 0, "Regions")),
+]
+
+
+@pytest.mark.parametrize(("call_", "body", "path"), NULL_LISTS)
+def test_a_null_list_of_a_thing_is_an_empty_one(
+    server: Server, make_client: ClientMaker, call_: str, body: str, path: tuple[Any, ...]
+) -> None:
+    client = make_client(call_)
+    server.spoil_attempts(1, call_, lambda good: Reply(body.encode()))
+    found: Any = ask(client, call_)
+    for step in path:
+        found = found[step]
+
+    assert (found, server.asked.count(call_)) == ([], 1)
+    client.close()
+
+
 def test_no_queues_without_a_request_id_of_aws_are_no_answer(server: Server, make_client: ClientMaker) -> None:
     client = make_client("sqs:ListQueues")
     server.spoil_attempts(2, "sqs:ListQueues", lambda good: Reply(b"{}", headers={}))

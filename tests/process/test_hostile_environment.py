@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from tests.deadlines import PATIENCE_SECONDS
 
 from .conftest import COMMAND, running_sandbox
@@ -107,6 +108,8 @@ def test_the_sandbox_and_the_environment_that_it_writes(trap: Trap, tmp_path: Pa
         done = trap.run("sh", "-c", f"cd {tmp_path} && {script}")
     assert (done.returncode, trap.visits) == (0, 0), done.stderr
     assert json.loads((tmp_path / "result").read_text())["status"] == "committed"
+    region = demo_organisation().primary_region
+    assert {f"AWS_REGION={region}", f"AWS_DEFAULT_REGION={region}"} <= set(done.stdout.splitlines())
     left = {line.partition("=")[0] for line in done.stdout.splitlines() if trap.url in line}
     assert left == set()
 

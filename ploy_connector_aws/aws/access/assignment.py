@@ -151,9 +151,7 @@ class AssignmentLink:
                 break
             if status.get("Status") == "FAILED":
                 error = to_failure(str(status.get("FailureReason", "")), self._target)
-                # A trouble inside of AWS says nothing of how far it came.
-                is_uncertain = ordered.is_uncertain or isinstance(error, TemporaryError)
-                return replace(ordered, answer=None, error=error, is_uncertain=is_uncertain)
+                return replace(ordered, answer=None, error=error, has_failed=True)
             if not request_id or pause is None:
                 return replace(ordered, is_unfinished=True)
             self._site.wait(pause)
@@ -213,19 +211,65 @@ def read_assigned(
     return rows
 
 
+_NOTHING_CHANGED = "Nothing was changed."
+
+_PASSING = re.compile(
+    r"Received a (?:429|5\d\d)\b|throttl|rate exceeded|rate limit|too many requests|concurrent ?modification",
+    re.IGNORECASE,
+)
+"""Failure reasons that may pass by themselves, also where the text names a quota or an account."""
+
 _FAILURES: tuple[tuple[re.Pattern[str], str, str, str], ...] = (
     (
-        re.compile(r"Received a 404 status error: Not supported policy.*", re.DOTALL),
+        re.compile(
+            # Not a quota of what one role may have.
+            r"RolesPerAccount|^(?!.*PerRole).*(?:(?:quota|limit)\b.*\broles?\b|\broles?\b.*\b(?:quota|limit)\b)",
+            re.IGNORECASE | re.DOTALL,
+        ),
+        "role_quota_exceeded",
+        "AWS could not make the permission set's role, as the AWS account {account} has as many roles as its quota "
+        "allows.",
+        "Delete roles in that AWS account that are not used, or ask AWS for a higher quota of roles there.",
+    ),
+    (
+        re.compile(
+            r"\bLimitExceeded|exceeds?\b.*\bquota\b|cannot exceed quota|quota exceeded|limit exceeded",
+            re.IGNORECASE | re.DOTALL,
+        ),
+        "quota_exceeded",
+        "AWS could not change the permission set's role in the AWS account {account}, as a quota of IAM is used up.",
+        "Compare the permission set's policies with IAM's quotas in that AWS account, or ask AWS for higher ones.",
+    ),
+    (
+        # For a closed account AWS reports that obtaining permissions takes long (reports of users; undocumented).
+        re.compile(
+            r"\bsuspended\b|pending closure|account\b.{0,60}\b(?:closed|inactive|not active)\b"
+            r"|obtaining permissions to manage your aws account",
+            re.IGNORECASE | re.DOTALL,
+        ),
+        "account_suspended",
+        "AWS could not enter the AWS account {account}: it is suspended or closed, or was created a moment ago.",
+        "Look at the AWS account's status in AWS Organizations. A suspended one cannot be assigned to; for a new one, "
+        "try again in some minutes.",
+    ),
+    (
+        re.compile(
+            r"Received a 404 status error: Not supported policy",
+            re.IGNORECASE | re.DOTALL,
+        ),
         "assignment_failed",
-        "AWS could not assign the permission set, as a policy that it names does not exist in the AWS account.",
+        "AWS could not assign the permission set, as a policy that it names is not in the AWS account {account}.",
         "Make the customer managed policy in that AWS account, or take it out of the permission set.",
     ),
     (
-        re.compile(r"Received a 403 status error.*", re.DOTALL),
+        re.compile(
+            r"Received a 403 status error|AccessDenied|explicit deny|not authorized to perform",
+            re.IGNORECASE | re.DOTALL,
+        ),
         "assignment_denied",
-        "AWS was not allowed to change its roles in the AWS account.",
-        "Nobody but the management account may change assignments in the management account, and it needs permissions "
-        "of IAM for that; elsewhere look for a service control policy.",
+        "AWS was not allowed to change its roles in the AWS account {account}.",
+        "Only the management account may change assignments in the management account, and it needs permissions of IAM "
+        "for that; in other accounts, look for a service control policy.",
     ),
 )
 """What AWS says of an assignment that failed for good, and what it means. The texts are documented nowhere."""
@@ -243,9 +287,11 @@ def to_failure(reason: str, target: DirectAssignment) -> ConnectorError:
     missing = re.match(r"Received a 404 status error: the USER assignee (\S+) was not found\b", reason)
     if missing is not None and missing[1] == target.user_id:
         return NotFound("AWS has no such user (any more).", kind="USER", id=target.user_id)
-    for pattern, code, message, fix in _FAILURES:
-        if pattern.fullmatch(reason):
-            return Refused(message, reason=code, fix=fix)
+    is_passing = _PASSING.search(reason) is not None
+    for pattern, code, message, fix in _FAILURES if not is_passing else ():
+        if pattern.search(reason):
+            explained = message.format(account=target.account_id)
+            return Refused(f"{explained} {_NOTHING_CHANGED}", reason=code, fix=fix)
     if reason.startswith("Received a 404 status error"):
         return NotFound("AWS says that something of what the assignment names does not exist (any more).")
     return TemporaryError("AWS began the change of the assignment and had a trouble of its own with it.")

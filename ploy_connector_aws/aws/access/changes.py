@@ -37,6 +37,8 @@ READ_BACK_PAUSES_SECONDS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 SECOND_LOOK_SECONDS = 1.0
 """That nothing is to be done is reported only after two looks that agree, at least so far apart."""
 
+_ASKING_AGAIN = "Asking again is safe: it looks first, and changes only what is not so already."
+
 _CONTRARY: dict[Direction, KnownState] = {"grant": "not_held", "revoke": "held"}
 """In which state a request finds what it is to change."""
 
@@ -170,29 +172,27 @@ class AccessChanger:
 
     def _settle(self, link: Link, direction: Direction, ordered: Ordered) -> _Settled:
         """Let reading back decide, unless AWS said for certain that it changed nothing."""
-        if ordered.error is not None and ordered.changed_nothing and not ordered.says_so_already:
-            raise self._explain(ordered.error)
+        error = ordered.error
+        must_be_seen = error is not None and _must_be_seen(direction, ordered, error)
+        if error is not None and ordered.changed_nothing and not ordered.says_so_already and not must_be_seen:
+            raise self._explain(error)
         if ordered.is_unfinished:
-            why = f" {ordered.error.message}" if ordered.error is not None else ""
+            why = f" {error.message}" if error is not None else ""
             raise TemporaryError(
                 f"AWS took the order, but how it ended could not be learnt.{why}",
-                fix="Asking again is safe: it looks first, and changes only what is not so already.",
+                fix=_ASKING_AGAIN,
                 request_id=ordered.request_id,
             )
         seen, trouble = self._read_back(link, direction, to_the_end=ordered.changed_nothing)
-        if seen is not None:
+        # AWS may list an assignment that it ended as failed although it could not make the role that it opens.
+        if seen is not None and not (ordered.has_failed and direction == "grant"):
             return _Settled("already_in_effect" if ordered.changed_nothing else "applied", seen, ordered)
-        if ordered.answer is not None:
-            what = "AWS took the order, but it could not be read back in effect."
-        elif ordered.is_uncertain:
-            what = "The order was sent, but AWS's answer was lost, and it could not be read back in effect."
-        else:
-            what = "AWS said that the change was in effect already, but it could not be read back so."
-        causes = [error.message for error in (ordered.error, trouble) if error is not None]
+        is_unchanged = ordered.changed_nothing and (not must_be_seen or (seen is None and trouble is None))
+        causes = [each.message for each in (error, trouble) if each is not None]
         raise TemporaryError(
-            " ".join((what, *causes)),
-            changed_nothing=ordered.changed_nothing,
-            fix="Asking again is safe: it looks first, and changes only what is not so already.",
+            " ".join((_what_is_known(ordered, seen, must_be_seen=must_be_seen), *causes)),
+            changed_nothing=is_unchanged,
+            fix=_ASKING_AGAIN,
             request_id=ordered.request_id,
         )
 
@@ -291,6 +291,26 @@ class AccessChanger:
             warnings=(*link.warnings, *ways.warnings),
             evidence={name: value for name, value in evidence.items() if value is not None},
         )
+
+
+def _must_be_seen(direction: Direction, ordered: Ordered, error: ConnectorError) -> bool:
+    """Whether only reading back can decide: AWS's error names neither what took effect nor what is missing."""
+    is_unknown_missing = isinstance(error, NotFound) and error.kind is None
+    return (ordered.has_failed and isinstance(error, TemporaryError)) or (direction == "revoke" and is_unknown_missing)
+
+
+def _what_is_known(ordered: Ordered, seen: Seen | None, *, must_be_seen: bool) -> str:
+    if ordered.has_failed and seen is not None:
+        return "AWS ended the change as failed, and lists it all the same."
+    if ordered.has_failed:
+        return "AWS ended the change as failed, and it could not be read back in effect."
+    if ordered.answer is not None:
+        return "AWS took the order, but it could not be read back in effect."
+    if ordered.is_uncertain:
+        return "The order was sent, but AWS's answer was lost, and it could not be read back in effect."
+    if must_be_seen:
+        return "AWS did not find what the change is about, and it could not be read back in effect."
+    return "AWS said that the change was in effect already, but it could not be read back so."
 
 
 @contextmanager

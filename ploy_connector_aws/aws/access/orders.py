@@ -48,6 +48,8 @@ class Ordered:
     """An attempt was sent whose answer never came: it may have taken effect, or still may."""
     is_unfinished: bool = False
     """AWS took the order and works on it, and how that ends was not learnt. What is listed meanwhile proves nothing."""
+    has_failed: bool = False
+    """AWS took the order and ended it as failed; `error` is the reason, as far as it is known."""
 
     @property
     def says_so_already(self) -> bool:

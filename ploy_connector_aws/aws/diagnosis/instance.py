@@ -89,7 +89,25 @@ def check_instance(config: AwsConfig, directory: Directory, kind: InstanceKind) 
             fix=f"If the organization has one, {_ORGANIZATIONS}; otherwise leave identity-center out of the setting "
             "'scopes'.",
         )
-    return _SAY[kind](config, directory.instance)
+    check = _SAY[kind](config, directory.instance)
+    return _with_others(check, directory.instance, is_organizations=kind in ("delegated", "member", "foreign"))
+
+
+def _with_others(check: Check, instance: Instance, *, is_organizations: bool) -> Check:
+    """Name the instances that the role sees besides; without the organization's, another one may be meant."""
+    if not instance.not_chosen:
+        return check
+    message = f"{check.message} Not read: {', '.join(instance.not_chosen)}."
+    if is_organizations:
+        return check.model_copy(update={"message": message})
+    fix = "If another instance is meant, set 'region' to its Region or use the AWS account that it belongs to."
+    return check.model_copy(
+        update={
+            "outcome": "warning" if check.outcome == "passed" else check.outcome,
+            "message": message,
+            "fix": f"{check.fix} {fix}" if check.fix else fix,
+        }
+    )
 
 
 def _own(config: AwsConfig, instance: Instance) -> Check:

@@ -6,13 +6,21 @@ AWS's answers show what happens with one external id, and with none; the documen
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ploy_connector_aws.aws.iam.policies import EXTERNAL_ID, Condition, Statement, to_policy
-from ploy_connector_aws.aws.iam.trust import Trusted, covers_action, external_id_of, restricts, to_trust
+from ploy_connector_aws.aws.iam.policies import EXTERNAL_ID, Statement, to_policy
+from ploy_connector_aws.aws.iam.restrictions import find_accounts, find_guard, is_of_organization, is_restricted
+from ploy_connector_aws.aws.iam.trust import (
+    FLAGS,
+    ISSUER_UNKNOWN,
+    Trusted,
+    covers_action,
+    external_id_of,
+    find_denials,
+    to_trust,
+)
 from ploy_connector_aws.aws.iam.trustees import ENTRIES, Principal, to_principal
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID, PLOY_PARTITION, AwsConfig
 from ploy_connector_aws.spec import Check
@@ -22,6 +30,7 @@ TRUST_POLICY = "trust-policy"
 EXTERNAL_ID_PLACEHOLDER = "<the external ID that Ploy shows>"
 """Stands for the external id, which is never printed."""
 
+_ANYONE = Principal("anyone", "*")
 _PLOY = Principal("account", f"arn:{PLOY_PARTITION}:iam::{PLOY_ACCOUNT_ID}:root", PLOY_ACCOUNT_ID)
 
 _DOCUMENT = {
@@ -48,6 +57,8 @@ class Finding:
 
     outcome: Literal["failed", "warning"]
     sentence: str
+    is_undecided: bool = False
+    """Whether the policy alone does not decide who is let in: it may be anyone."""
 
 
 def check_trust_policy(document: object, config: AwsConfig) -> Check:
@@ -57,8 +68,10 @@ def check_trust_policy(document: object, config: AwsConfig) -> Check:
         document: As boto3 hands it over.
         config: The integration's settings; the external id in them is compared and never told.
     """
-    undecided = to_policy(document, is_trust=True).undecided
-    found = list(dict.fromkeys([*(Finding("warning", each) for each in undecided), *_findings(document, config)]))
+    not_understood = (
+        Finding("warning", each, is_undecided=True) for each in to_policy(document, is_trust=True).undecided
+    )
+    found = list(dict.fromkeys([*not_understood, *_findings(document, config)]))
     if not found:
         return Check(
             name=TRUST_POLICY,
@@ -74,8 +87,8 @@ def check_trust_policy(document: object, config: AwsConfig) -> Check:
         outcome="failed" if failures else "warning",
         message=" ".join(["The role's trust policy:", *sentences[:_SAID]]) + more,
         fix=TRUST_POLICY_FIX if failures else f"Leave it if that is meant to be. Else: {TRUST_POLICY_FIX}",
-        # What was not understood may let anybody in: nothing was found out then, but for what fails all the same.
-        method=None if undecided and not failures else "evaluated",
+        # What is undecided may let anybody in: nothing was found out then, but for what fails all the same.
+        method=None if any(each.is_undecided for each in found) and not failures else "evaluated",
         is_blocking=bool(failures),
     )
 
@@ -96,22 +109,26 @@ def _findings(document: object, config: AwsConfig) -> Iterator[Finding]:
     is_anyone_let_in = any(each.kind == "anyone" for each in trust.trusted)
     for _, statement in entries if is_anyone_let_in else ():
         if any(each.kind == "anyone" for each in _principals(statement)):
-            yield from _of_everybody(statement, config)
+            yield from _of_everybody(statement, [each for _, each in statements if not each.is_allow], config)
     for trusted in trust.trusted:
-        if trusted.kind != "anyone" and trusted.account != PLOY_ACCOUNT_ID:
+        was_judged = trusted.kind == "anyone" and "cognito_guests" not in trusted.flags
+        if not was_judged and trusted.account != PLOY_ACCOUNT_ID:
             yield _of_another(trusted)
 
 
-def _of_everybody(statement: Statement, config: AwsConfig) -> Iterator[Finding]:
+def _of_everybody(statement: Statement, denies: list[Statement], config: AwsConfig) -> Iterator[Finding]:
     """Judge a statement with `Principal: *`; one that is narrowed to AWS accounts lets in these, and nobody else."""
-    accounts = _accounts(statement)
+    accounts = find_accounts(statement.conditions)
     if accounts is None:
-        is_open = not any(map(restricts, statement.conditions))
+        actions = [entry for entry in ENTRIES if covers_action(statement, entry)]
+        denials = find_denials(denies, _ANYONE, actions, PLOY_PARTITION)
+        guards = [guard for guard in map(find_guard, denials) if guard is not None]
+        is_open = not is_restricted(statement.conditions, guards)
         whom = (
             "everybody (Principal *), of any AWS account" if is_open else "everybody (Principal *) whom it narrows to"
         )
         yield Finding("failed" if is_open else "warning", f"It lets in {whom}.")
-    for account in sorted((accounts or set()) - {PLOY_ACCOUNT_ID}):
+    for account in sorted((accounts or frozenset()) - {PLOY_ACCOUNT_ID}):
         if account == config.account_id or external_id_of(statement.conditions) == "required":
             yield Finding("warning", f"It lets in everybody of the AWS account {account}, too.")
         else:
@@ -123,47 +140,17 @@ def _of_another(trusted: Trusted) -> Finding:
     is_foreign = trusted.is_own_account is False
     for flag, is_so, said in (
         ("external_id_missing", True, ", of another AWS account, without an external ID"),
+        ("organization_role", True, ", of another AWS account, without an external ID"),
         ("external_id_weak", is_foreign, ", of another AWS account, by more than one external ID or by none"),
         ("oidc_without_subject", True, " for whomever that provider vouches for, as no condition limits the subject"),
+        ("cognito_guests", True, " for everybody on the internet, as guests of the identity pool need no login"),
     ):
         if is_so and flag in trusted.flags:
             return Finding("failed", f"It lets in {trusted.id}{said}.")
+    for flag in (ISSUER_UNKNOWN, "cognito_guests_undecided"):
+        if flag in trusted.flags:
+            return Finding("warning", f"It lets in {trusted.id}, too. {FLAGS[flag]}", is_undecided=True)
     return Finding("warning", f"It lets in {trusted.id}, too.")
-
-
-def _accounts(statement: Statement) -> set[str] | None:
-    """The AWS accounts that a statement's conditions narrow it to; None where they name none."""
-    for each in statement.conditions:
-        key = each.key.lower()
-        found = [_ACCOUNT_OF[key](value) for value in each.values] if key in _ACCOUNT_OF and _is_exact(each) else [None]
-        accounts = {account for account in found if account}
-        if None not in found and accounts:
-            return accounts
-    return None
-
-
-_ACCOUNT_OF: Mapping[str, Callable[[str], str | None]] = {
-    "aws:principalaccount": lambda value: found[0] if (found := re.fullmatch(r"\d{12}", value)) else None,
-    "aws:principalarn": lambda value: found[1] if (found := re.match(r"arn:[\w-]+:\w+::(\d{12}):", value)) else None,
-}
-"""Condition keys that say of which AWS account a caller is, and how a value names it."""
-
-
-def _is_of_one_organization(statement: Statement) -> bool:
-    """Whether only callers of an organization are meant. It is the customer's, of which Ploy is not."""
-    return any(
-        each.key.lower() == "aws:principalorgid" and _is_exact(each) and not each.has_wildcard
-        for each in statement.conditions
-    )
-
-
-def _is_exact(condition: Condition) -> bool:
-    """Whether a condition is met by one of its values only, and not where there is none."""
-    return (
-        condition.operator in ("StringEquals", "StringLike", "ArnEquals", "ArnLike")
-        and condition.quantifier != "ForAllValues"
-        and not condition.if_exists
-    )
 
 
 def _statements(document: object) -> Iterator[tuple[Mapping[str, Any], Statement]]:
@@ -191,8 +178,9 @@ def _may_mean_ploy(statement: Statement) -> bool:
 
 
 def _lets_ploy_in(statement: Statement) -> bool:
-    accounts = _accounts(statement)
-    is_anyone_ploy = PLOY_ACCOUNT_ID in accounts if accounts else not _is_of_one_organization(statement)
+    accounts = find_accounts(statement.conditions)
+    # An organization that conditions name is the customer's, of which Ploy is not.
+    is_anyone_ploy = PLOY_ACCOUNT_ID in accounts if accounts else not is_of_organization(statement.conditions)
     return any(_covers_ploy(each) and (each.kind != "anyone" or is_anyone_ploy) for each in _principals(statement))
 
 

@@ -11,7 +11,7 @@ from ploy_connector_aws.spec import Entitlement
 
 from .accounts import find_role_manager, to_attributes, to_id, to_role_attributes
 from .privileges import Verdict
-from .trust import FLAGS, Trust
+from .trust import Trust
 
 AWS = "Amazon Web Services"
 
@@ -46,7 +46,7 @@ def to_role(
     """
     attributes = {**to_attributes(role), **to_role_attributes(role, listed), "created": _moment(role, "CreateDate")}
     if trust is not None:
-        attributes["trust_flags"] = {flag: FLAGS[flag] for flag in trust.flags} or None
+        attributes["trust_flags"] = trust.sentences or None
         attributes["trust_undecided"] = list(trust.undecided) or None
     return Entitlement(
         id=to_id(account_id, role["RoleId"]),

@@ -26,7 +26,7 @@ Kind = Literal[
 """What is remembered, and by what: ``user``, ``role`` and ``policy`` are ids by ARN, ``role_name`` and ``group`` ids by
 name, ``instance_profile`` ids of roles by the profile's ARN; ``unattached`` are records of policies by ARN;
 ``listed_user`` and ``listed_role`` what only ListUsers and ListRoles say, by unique id; ``provisioned`` are ids of
-Identity Center's roles with the name of their permission set.
+Identity Center's roles, with the permission set of each and the evidence of its instance as JSON.
 """
 
 EdgeKind = Literal["membership", "assuming"]

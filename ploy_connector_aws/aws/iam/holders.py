@@ -23,7 +23,7 @@ from .assuming import to_assuming, to_edges, to_outsiders
 from .entitlements import is_aws_managed, to_group, to_inline_policy, to_role, to_unlisted_policy
 from .findings import Edge, EdgeKind
 from .privileges import Powers, judge, to_powers
-from .provisioned import find_permission_set
+from .provisioned import find_provisioned
 from .reading import DETAILS, GROUPS, ROLES, TRUST, USERS, Gathered, Reading
 from .trust import to_trust
 
@@ -137,12 +137,12 @@ def _add_role(reading: Reading, pages: dict[str, Gathered], role: dict[str, Any]
     reading.findings.add("role", [(role["Arn"], id_)])
     reading.findings.add("role_name", [(role["RoleName"], id_)])
     reading.findings.add("instance_profile", ((arn, id_) for arn in to_instance_profiles(role)))
-    permission_set = find_permission_set(role)
-    if permission_set is not None:
-        reading.findings.add("provisioned", [(id_, permission_set)])
+    provisioned = find_provisioned(role)
+    if provisioned is not None:
+        reading.findings.add("provisioned", [(id_, provisioned.to_json())])
     found = reading.findings.find("listed_role", [role["RoleId"]]).get(role["RoleId"])
     listed = json.loads(found) if found else {}
-    trust = to_trust(role.get("AssumeRolePolicyDocument"), role["Arn"])
+    trust = to_trust(role.get("AssumeRolePolicyDocument"), role["Arn"], reading.management_account)
     powers = _add_policies(reading, page, "entitlement", id_, role, "RolePolicyList")
     boundary = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
     verdict = judge(powers, reading.powers.of(boundary) if boundary else None)

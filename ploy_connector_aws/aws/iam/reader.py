@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
 
+from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.aws.identity_center.permission_sets import PERMISSION_SETS
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import IAM
@@ -15,7 +16,7 @@ from .holders import read_holders
 from .managed_policies import read_policies
 from .names import read_names
 from .powers import PolicyPowers
-from .provisioned import PERMISSION_SET_ROLES, NamedRole, read_permission_set_roles
+from .provisioned import PERMISSION_SET_ROLES, CenterInstance, NamedRole, read_permission_set_roles
 from .reading import GROUPS, POLICIES, ROLES, TRUST, USERS, Knowledge, Reading
 
 _READ_AT_ONCE = (POLICIES, USERS, GROUPS, ROLES, TRUST)
@@ -36,9 +37,12 @@ class IamReader:
         self.powers = PolicyPowers()
         """What the managed policies allow, as far as they were read."""
 
-    def read(self) -> Iterator[Page]:
+    def read(self, management_account: str | None = None) -> Iterator[Page]:
         """Read everything but the links to permission sets. These few calls are made again also after an interruption:
         who may assume a role, and what a permission set allows, follow from all of the answers together.
+
+        Args:
+            management_account: The organization's management account, where it is known.
 
         Raises:
             AuthenticationError: The role could not be assumed, or no longer.
@@ -58,7 +62,7 @@ class IamReader:
             yield Page(scope=scope, parent=IAM)
         yield Page(scope=PERMISSION_SET_ROLES, parent=IAM, excluded=not self._config.includes(PERMISSION_SETS))
         yield Page(scope=IAM, complete=True)
-        reading = Reading(self._session, self._config.account_id, self._findings, self.powers)
+        reading = Reading(self._session, self._config.account_id, self._findings, self.powers, management_account)
         self._reading = reading
         try:
             yield from read_policies(reading)
@@ -73,14 +77,14 @@ class IamReader:
             yield from read_holders(reading)
 
     def read_permission_set_roles(
-        self, account_roles: Callable[[str], Iterable[NamedRole]], origin: str | None
+        self, account_roles: Callable[[str], Iterable[NamedRole]], instance: Instance | None
     ) -> Iterator[Page]:
         """Read which roles of this account were made for which permission sets, once both are known.
 
         Args:
             account_roles: Gives what each permission set is in an AWS account, or raises what kept them from being
                 read.
-            origin: The instance that the permission sets are of; None where none was found.
+            instance: The instance that the permission sets are of; None where none was found.
 
         Raises:
             AuthenticationError: Nothing could be read.
@@ -94,8 +98,11 @@ class IamReader:
             return
         try:
             # The roles are of IAM, their permission sets are not: those of another instance would replace all links.
-            yield Page(scope=PERMISSION_SET_ROLES, origin=origin)
-            yield from read_permission_set_roles(reading, lambda: account_roles(reading.account_id))
+            yield Page(scope=PERMISSION_SET_ROLES, origin=instance.arn if instance else None)
+            center = (
+                CenterInstance(instance.primary_region or None, instance.created_at) if instance else CenterInstance()
+            )
+            yield from read_permission_set_roles(reading, lambda: account_roles(reading.account_id), center)
         except AuthenticationError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it proves nothing about the other scopes

@@ -35,6 +35,8 @@ class Reading:
     account_id: str
     findings: Findings
     powers: PolicyPowers
+    management_account: str | None = None
+    """The organization's management account, where the instance of Identity Center shows it."""
     _failures: dict[str, Failure] = field(default_factory=dict)
 
     @property

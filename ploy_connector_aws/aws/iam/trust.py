@@ -10,12 +10,16 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from .issuers import TABLE_DATE, find_issuer
+from .organization_roles import Origin, find_origin
 from .patterns import Pattern, covers
 from .policies import EXTERNAL_ID, Condition, Policy, Statement, to_policy
-from .trustees import ASSUME_ROLE, Principal, PrincipalKind, to_principal
+from .restrictions import decide_federation, decide_guests, find_guard, is_restricted
+from .trustees import ASSUME_ROLE, ASSUME_WITH_WEB_IDENTITY, Principal, PrincipalKind, to_principal
 
 __all__ = [
     "FLAGS",
+    "ISSUER_UNKNOWN",
     "PrincipalKind",
     "SaidCondition",
     "Trust",
@@ -23,19 +27,27 @@ __all__ = [
     "Way",
     "covers_action",
     "external_id_of",
-    "restricts",
+    "find_denials",
     "to_trust",
 ]
 
 FLAGS: Mapping[str, str] = MappingProxyType(
     {
         "account_access_manager": "Assigned by Account Access Manager: holders outside permission sets, unknown.",
+        "cognito_guests": "Everybody on the internet may assume it: guests of an Amazon Cognito identity pool need no "
+        "login, and the pool's ID is public.",
+        "cognito_guests_undecided": "No condition on the claim amr shuts out guests of the Amazon Cognito identity "
+        "pool: if the pool has guests, everybody on the internet may assume it.",
         "deleted_principal": "It trusts a user or role that was deleted; who that was is unknown.",
         "external_id_missing": "Another AWS account may assume it without an external ID.",
         "external_id_weak": "Its condition on the external ID can be met by more than one external ID, or by none.",
         "not_principal": "It names whom it does not mean (NotPrincipal), so whom it means is not known.",
+        "oidc_issuer_unknown": "The connector does not know how the identity provider names its customers, so whether "
+        f"a condition limits who may assume it is undecided (table of {TABLE_DATE}).",
         "oidc_without_subject": "Whoever the identity provider vouches for may assume it: no condition limits the "
         "subject.",
+        "organization_role": "It has the name of a role that AWS Organizations or Control Tower makes. The account "
+        "that it trusts may assume it without an external ID; whether that is of the own organization was not seen.",
         "unknown_principal": "It trusts a principal of a kind that is not known.",
         "weak_condition": "A condition can be met by a missing key or by any of many values.",
         "wildcard_principal": "It trusts everyone, save as conditions say.",
@@ -44,18 +56,9 @@ FLAGS: Mapping[str, str] = MappingProxyType(
 )
 """The codes of what is amiss, with their sentences."""
 
+ISSUER_UNKNOWN = "oidc_issuer_unknown"
 ACCOUNT_ACCESS_MANAGER = "account-access.amazonaws.com"
 
-# Which accounts, organization or network a caller must be of: what AWS itself takes to make a policy not public
-# (S3 user guide, "The meaning of 'public'"), and their newer relatives. An external ID is not among them: AWS does
-# not treat it as a secret (IAM user guide, "The confused deputy problem").
-_RESTRICTING = frozenset(
-    f"aws:{name}"
-    for name in (
-        *("principalaccount", "principalarn", "principalorgid", "principalorgpaths", "userid"),
-        *("sourceaccount", "sourcearn", "sourceorgid", "sourceorgpaths", "sourceip", "sourcevpc", "sourcevpce"),
-    )
-)
 _SAID_KEYS = frozenset(
     f"aws:{name}"
     for name in (
@@ -65,22 +68,9 @@ _SAID_KEYS = frozenset(
 )
 """The keys whose values are told. Of all others only that they are there."""
 
-# What tells one application of the issuers that AWS knows by itself from another's (IAM user guide, "IAM and AWS STS
-# condition context keys", web identity federation). Elsewhere it is the subject.
-_SUBJECT_CLAIMS = {
-    "accounts.google.com": ("sub", "aud"),
-    "cognito-identity.amazonaws.com": ("sub", "aud"),
-    "graph.facebook.com": ("id", "app_id"),
-    "www.amazon.com": ("user_id", "app_id"),
-}
-_OPEN_SUBJECTS = frozenset({"", "repo:"})
-"""What a subject begins with, before its first wildcard, that leaves it open: GitHub's all begin with `repo:`."""
-
 _OIDC_CLAIM = re.compile(r"[^:]+\.[^:]+:(?:sub|aud)")
 _MANY_VALUED = re.compile(r"aws:(?:principal|source)orgpaths|.+:amr|aws:principalservicenameslist")
-_POSITIVE = frozenset({"StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike", "IpAddress"})
 _FOREIGN = frozenset({"account", "role", "user", "session", "federated_user"})
-_ARN_ACCOUNT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,21 +155,30 @@ class Trust:
     flags: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
 
+    @property
+    def sentences(self) -> dict[str, str]:
+        """The findings by code, each as a sentence; an identity provider that the table of issuers lacks is named."""
+        unknown = [each.id for each in self.trusted if ISSUER_UNKNOWN in each.flags]
+        named = {ISSUER_UNKNOWN: f" Identity provider: {', '.join(unknown)}."}
+        return {flag: FLAGS[flag] + named.get(flag, "") for flag in self.flags}
 
-def to_trust(document: object, role_arn: str) -> Trust:
+
+def to_trust(document: object, role_arn: str, management_account: str | None = None) -> Trust:
     """Read a trust policy.
 
     Args:
         document: As boto3 hands it over: decoded, or the text that botocore failed to decode.
         role_arn: The role's ARN, which says its AWS account and partition.
+        management_account: The organization's management account, where it is known.
     """
     policy = to_policy(document, is_trust=True)
     _, partition, _, _, account, _ = role_arn.split(":", 5)
+    role = _Role(role_arn, partition, account, management_account)
     denies = [each for each in policy.statements if not each.is_allow]
     ways: dict[Principal, dict[Way, None]] = {}
     for statement in policy.statements:
         if statement.is_allow:
-            for principal, way in _ways(statement, denies, account, partition):
+            for principal, way in _ways(statement, denies, role):
                 ways.setdefault(principal, {})[way] = None
     trusted = tuple(_to_trusted(principal, tuple(ways[principal]), account) for principal in _sorted(ways))
     not_principal = {"not_principal"} if any(map(_names_whom_not, policy.statements)) else set()
@@ -226,16 +225,44 @@ def covers_action(statement: Statement, action: str) -> bool:
     return found != statement.actions.is_inverted
 
 
-def _ways(
-    statement: Statement, denies: list[Statement], account: str, partition: str
-) -> Iterable[tuple[Principal, Way]]:
-    for principal in _principals(statement, partition):
+def find_denials(
+    denies: Iterable[Statement], principal: Principal, actions: Iterable[str], partition: str
+) -> list[tuple[Condition, ...]]:
+    """Find the conditions of each Deny that holds for the whole of a principal and for all of some actions.
+
+    Args:
+        denies: The Deny statements.
+        principal: The principal.
+        actions: The actions.
+        partition: That of the role's ARN.
+    """
+    wanted = list(actions)
+    return [
+        deny.conditions
+        for deny in denies
+        if all(covers_action(deny, action) for action in wanted)
+        and any(other.includes(principal) for other in _principals(deny, partition))
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Role:
+    """The role that a policy is of, and its organization's management account where that is known."""
+
+    arn: str
+    partition: str
+    account: str
+    management_account: str | None
+
+
+def _ways(statement: Statement, denies: list[Statement], role: _Role) -> Iterable[tuple[Principal, Way]]:
+    for principal in _principals(statement, role.partition):
         actions = [action for action in principal.entries if covers_action(statement, action)]
         denied_under: dict[SaidCondition, None] = {}
         shut_out: set[str] = set()
         for deny in denies:
             denied = [action for action in actions if covers_action(deny, action)]
-            for other in _principals(deny, partition) if denied else ():
+            for other in _principals(deny, role.partition) if denied else ():
                 is_wholly = other.includes(principal)
                 if not is_wholly and not principal.includes(other):
                     continue
@@ -246,6 +273,7 @@ def _ways(
                 else:
                     shut_out.add(other.id)
         if actions:
+            denials = find_denials(denies, principal, actions, role.partition)
             yield (
                 principal,
                 Way(
@@ -254,26 +282,51 @@ def _ways(
                     conditions=tuple(map(_said, statement.conditions)),
                     denied_under=tuple(denied_under),
                     except_principals=tuple(sorted(shut_out)),
-                    flags=tuple(sorted(_flags(principal, actions, statement.conditions, account))),
+                    flags=tuple(sorted(_flags(principal, actions, statement.conditions, denials, role))),
                 ),
             )
 
 
-def _flags(principal: Principal, actions: list[str], conditions: tuple[Condition, ...], account: str) -> Iterable[str]:
+def _flags(
+    principal: Principal,
+    actions: list[str],
+    conditions: tuple[Condition, ...],
+    denials: list[tuple[Condition, ...]],
+    role: _Role,
+) -> Iterable[str]:
     external_id = external_id_of(conditions)
-    is_foreign = principal.kind in _FOREIGN and _is_own(principal, account) is False
+    is_foreign = principal.kind in _FOREIGN and _is_own(principal, role.account) is False
+    lacks_external_id = is_foreign and ASSUME_ROLE in actions and external_id == "absent"
+    origin: Origin = find_origin(role.arn, principal, role.management_account) if lacks_external_id else "other"
+    guards = [guard for guard in map(find_guard, denials) if guard is not None]
+    federation = decide_federation(principal.issuer, conditions, guards) if principal.kind == "oidc_provider" else None
+    guests = {decide_guests(issuer, conditions, denials) for issuer in _issuers(principal, actions, conditions)}
     found = {
         "account_access_manager": (principal.kind, principal.id) == ("service", ACCOUNT_ACCESS_MANAGER),
+        "cognito_guests": "admitted" in guests,
+        # Where the pool itself is anyone's, its guests are no question.
+        "cognito_guests_undecided": "perhaps" in guests and federation != "open",
         "deleted_principal": principal.kind == "deleted",
-        "external_id_missing": is_foreign and ASSUME_ROLE in actions and external_id == "absent",
+        "external_id_missing": lacks_external_id and origin == "other",
         "external_id_weak": external_id == "weak",
-        "oidc_without_subject": principal.kind == "oidc_provider" and not _names_subject(principal, conditions),
+        ISSUER_UNKNOWN: federation == "undecided",
+        "oidc_without_subject": federation == "open",
+        "organization_role": origin == "unproven",
         "unknown_principal": principal.kind == "unknown",
         "weak_condition": any(map(_weaknesses, (each for each in conditions if not _is_external_id(each)))),
         "wildcard_principal": principal.kind == "anyone",
-        "wildcard_unrestricted": principal.kind == "anyone" and not any(map(restricts, conditions)),
+        "wildcard_unrestricted": principal.kind == "anyone" and not is_restricted(conditions, guards),
     }
     return (flag for flag, is_so in found.items() if is_so)
+
+
+def _issuers(principal: Principal, actions: list[str], conditions: tuple[Condition, ...]) -> Iterable[str]:
+    """Name the issuers whose tokens may be meant: the trusted one, or those that the conditions on anyone name."""
+    if principal.kind == "oidc_provider":
+        return (principal.issuer,)
+    if principal.kind == "anyone" and ASSUME_WITH_WEB_IDENTITY in actions:
+        return {each.key.partition(":")[0] for each in conditions}
+    return ()
 
 
 def _is_external_id(condition: Condition) -> bool:
@@ -290,7 +343,10 @@ def external_id_of(conditions: Iterable[Condition]) -> Literal["required", "weak
 
 def _said(condition: Condition) -> SaidCondition:
     key = condition.key.lower()
-    is_said = key in _SAID_KEYS or _OIDC_CLAIM.fullmatch(key)
+    issuer_url, _, claim = key.partition(":")
+    issuer = find_issuer(issuer_url)
+    names_tenant = issuer is not None and claim in issuer.claims
+    is_said = names_tenant or key in _SAID_KEYS or _OIDC_CLAIM.fullmatch(key)
     return SaidCondition(
         condition.key, condition.written, condition.values if is_said else (), tuple(_weaknesses(condition))
     )
@@ -306,44 +362,6 @@ def _weaknesses(condition: Condition) -> list[str]:
         "wildcard": condition.operator == "StringLike" and condition.has_wildcard and not condition.matches_anything,
     }
     return [name for name, is_so in found.items() if is_so]
-
-
-def _is_needed(condition: Condition) -> bool:
-    """Whether a request without the key, or with any value of it, fails the condition."""
-    return (
-        condition.operator in _POSITIVE
-        and not condition.if_exists
-        and condition.quantifier != "ForAllValues"
-        and not condition.matches_anything
-    )
-
-
-def restricts(condition: Condition) -> bool:
-    """Whether a condition limits of which AWS accounts, organization or network a caller must be."""
-    return (
-        _is_needed(condition) and condition.key.lower() in _RESTRICTING and all(map(_names_account, condition.values))
-    )
-
-
-def _names_account(value: str) -> bool:
-    """Whether a value says whose it is: an ARN by its account, anything else by its beginning."""
-    parts = value.split(":", _ARN_ACCOUNT + 1)
-    named = parts[_ARN_ACCOUNT] if value.startswith("arn:") and len(parts) > _ARN_ACCOUNT else value
-    return not named.startswith(("*", "?"))
-
-
-def _names_subject(principal: Principal, conditions: Iterable[Condition]) -> bool:
-    issuer = principal.issuer.lower()
-    keys = {f"{issuer}:{claim}" for claim in _SUBJECT_CLAIMS.get(issuer, ("sub",))}
-    return any(
-        each.key.lower() in keys and _is_needed(each) and not any(map(_is_open_subject, each.values))
-        for each in conditions
-    )
-
-
-def _is_open_subject(value: str) -> bool:
-    beginning, wildcard, _ = value.partition("*")
-    return bool(wildcard) and beginning in _OPEN_SUBJECTS
 
 
 def _without_empty(attributes: dict[str, JsonValue]) -> dict[str, JsonValue]:

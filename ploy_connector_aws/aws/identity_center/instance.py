@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from ploy_connector_aws.aws.errors import RegionNotEnabled
 from ploy_connector_aws.aws.paging import read_pages
+from ploy_connector_aws.aws.parts import to_utc
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.spec import ConnectorError, PermissionMissing, Refused, TemporaryError
 
@@ -27,6 +29,10 @@ class Instance:
     owner_account_id: str | None
     primary_region: str
     is_account_instance: bool = False
+    created_at: datetime | None = field(default=None, compare=False)
+    """When it was created; None where AWS does not state it."""
+    not_chosen: tuple[str, ...] = ()
+    """Other active instances that the role sees and that are not read: each by its ARN and Region."""
 
 
 def read_instance(session: ReadSession) -> Instance | None:
@@ -44,25 +50,34 @@ def read_instance(session: ReadSession) -> Instance | None:
     # for itself alone. So it is confirmed, for one call per Region; where there is an instance, one call is all.
     if not rows or any(_find_primary_region(row) is None for row in rows):
         rows = _sweep(session, was_told_none=rows == [])
-    return choose_instance(rows, session.config.account_id)
+    return choose_instance(rows, session.config.account_id, session.config.region)
 
 
-def choose_instance(rows: list[dict[str, Any]], account_id: str) -> Instance | None:
+def choose_instance(rows: list[dict[str, Any]], account_id: str, region: str) -> Instance | None:
     """Choose among what ListInstances answered; the rows hold their ``PrimaryRegion``.
+
+    The organization's instance comes first, then the one in the Region of the settings, then the only one.
 
     Args:
         rows: The instances.
         account_id: The AWS account of the role; what belongs to another account is the organization's.
+        region: The Region of the settings.
 
     Raises:
         TemporaryError: There is none that is active.
+        Refused: There are several, and nothing decides which is meant.
     """
     if not rows:
         return None
-    active = [row for row in rows if _is_active(row)]
+    active = [row for row in _unique(rows, region) if _is_active(row)]
     if not active:
         raise TemporaryError("The IAM Identity Center instance is not active: it is being made or deleted, or failed.")
-    chosen = min(active, key=lambda row: (row.get("OwnerAccountId") == account_id, row.get("InstanceArn", "")))
+    candidates = [row for row in active if _is_of_another(row, account_id)] or active
+    in_region = [row for row in candidates if _find_primary_region(row) == region]
+    if len(candidates) == 1 or len(in_region) == 1:
+        chosen = (candidates if len(candidates) == 1 else in_region)[0]
+    else:
+        raise _ambiguous(in_region or candidates, region)
     missing = [name for name in ("InstanceArn", "IdentityStoreId") if not chosen.get(name)]
     if missing:
         raise TemporaryError(f"AWS described the IAM Identity Center instance without its {missing[0]}.")
@@ -74,6 +89,29 @@ def choose_instance(rows: list[dict[str, Any]], account_id: str) -> Instance | N
         # AWS does not say of what kind an instance is. Beside one of another account, an account's own is certain.
         is_account_instance=chosen.get("OwnerAccountId") == account_id
         and any(row.get("OwnerAccountId") not in (account_id, None) for row in rows),
+        created_at=to_utc(chosen.get("CreatedDate")),
+        not_chosen=tuple(_describe(row) for row in active if row is not chosen),
+    )
+
+
+def _unique(rows: list[dict[str, Any]], region: str) -> list[dict[str, Any]]:
+    """Take each instance once, in the order of their ARNs; a row of the settings' Region wins."""
+    by_arn: dict[str, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: _find_primary_region(row) != region):
+        by_arn.setdefault(row.get("InstanceArn", ""), row)
+    return [by_arn[arn] for arn in sorted(by_arn)]
+
+
+def _describe(row: dict[str, Any]) -> str:
+    return f"{row.get('InstanceArn', 'an instance without an ARN')} ({_find_primary_region(row) or 'Region unknown'})"
+
+
+def _ambiguous(candidates: list[dict[str, Any]], region: str) -> Refused:
+    return Refused(
+        f"The role sees {len(candidates)} instances of IAM Identity Center, and neither their owners nor the Region "
+        f"{region} of the settings decide which one is meant: {', '.join(map(_describe, candidates))}.",
+        reason="instance_ambiguous",
+        fix="Set 'region' to the Region of the instance that is meant, or delete the instances that are not used.",
     )
 
 

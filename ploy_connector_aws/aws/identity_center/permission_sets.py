@@ -141,6 +141,9 @@ def _read_role(reading: Reading, arn: str) -> Entitlement | None:
             raise
         confirm_gone(reading, "PERMISSION_SET", arn)
         return None
+    created = to_utc(description.get("CreatedDate"))
+    if created is not None:
+        reading.created[arn] = created
     verdict = None
     if reading.powers is not None:
         verdict = judge_permission_set(reading.powers, {take(each, "Arn", _POLICY) for each in managed}, references)

@@ -23,7 +23,7 @@ from .assignments import (
 )
 from .crew import Crew
 from .directory import GROUPS, USERS, members_scope, read_groups, read_members, read_users, user_scope
-from .instance import read_instance
+from .instance import Instance, read_instance
 from .permission_sets import PERMISSION_SETS, permission_set_scope, read_permission_set, read_permission_sets
 from .reading import Reading
 from .seen import Seen, SeenThings
@@ -89,9 +89,9 @@ class IdentityCenterReader:
             yield from self._jobs.run()
 
     @property
-    def origin(self) -> str | None:
-        """The ARN of the instance that was found; None where none was."""
-        return None if self._reading is None else self._reading.instance.arn
+    def instance(self) -> Instance | None:
+        """The instance that was found; None where none was."""
+        return None if self._reading is None else self._reading.instance
 
     def account_roles(self, account_id: str) -> Iterator[NamedRole]:
         """Give what each permission set is in one AWS account; after the entitlements were read.
@@ -122,6 +122,7 @@ class IdentityCenterReader:
                     account_id, found.id, found.name, verdict, is_grantable=self._config.direct_assignments
                 ),
                 is_partial=self._reading.is_judged_in_part(found.id),
+                created=self._reading.created.get(found.id),
             )
 
     def close(self) -> None:

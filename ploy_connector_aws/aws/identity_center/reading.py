@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from botocore.client import BaseClient
 
@@ -29,6 +30,8 @@ class Reading:
     """What managed policies allow, from IAM; None where the settings leave IAM out."""
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     """On permission sets, by ARN. An instance has at most 3,500 of them (AWS.md section 2.1)."""
+    created: dict[str, datetime] = field(default_factory=dict)
+    """When permission sets were created, by ARN, as far as AWS stated it."""
     turns: Turns = field(default_factory=Turns)
     """For what several principals may meet at the same time and no list announced."""
     listed_again: Mapping[str, ListedAgain] = field(

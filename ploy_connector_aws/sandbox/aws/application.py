@@ -32,6 +32,7 @@ from ploy_connector_aws.sandbox.aws.principals import Credentials, Principal, Se
 from ploy_connector_aws.sandbox.aws.requests import Asked, HttpRequest, not_known, to_asked
 from ploy_connector_aws.sandbox.aws.signatures import is_signed_with
 from ploy_connector_aws.sandbox.aws.sts import SecurityTokenService, caller_identity, render_sts
+from ploy_connector_aws.sandbox.aws.validation import check_form
 
 JSON, XML = "application/x-amz-json-1.1", "text/xml"
 
@@ -144,6 +145,7 @@ class Application:
         operation = identity_store.OPERATIONS.get(asked.operation)
         if operation is None:
             raise not_known(f"the action {asked.action}")
+        check_form(asked.service.name, asked.operation, dict(asked.parameters))
         store_id = str(asked.parameters.get("IdentityStoreId", ""))
         instance = self._instances.by_store(store_id, principal.account_id, asked.region)
         owner = instance.owner_account_id if instance else principal.account_id
@@ -162,12 +164,14 @@ class Application:
 
     def _from_identity_center(self, asked: Asked, principal: Principal) -> dict[str, Any]:
         if asked.operation == "ListInstances":
+            check_form(asked.service.name, asked.operation, dict(asked.parameters))
             self._authorize(asked, principal, ["*"])
             visible = self._instances.visible_to(principal.account_id)
             return identity_center.list_instances(visible, asked.parameters, asked.region, self._pager(asked))
         operation = identity_center.OPERATIONS.get(asked.operation)
         if operation is None:
             raise not_known(f"the action {asked.action}")
+        check_form(asked.service.name, asked.operation, dict(asked.parameters))
         arn = str(asked.parameters.get("InstanceArn", ""))
         found = self._instances.by_arn(arn, principal.account_id, asked.region)
         self._authorize(asked, principal, operation.resources(asked.parameters), {
@@ -181,6 +185,9 @@ class Application:
 
     def _from_inventory(self, asked: Asked, principal: Principal, request_id: str) -> tuple[str, bytes]:
         operation = inventory.find_operation(asked)
+        unknown = asked.parameters.keys() - operation.parameters - WORDS[asked.service.name].parameters
+        if unknown:
+            raise not_known(f"the parameter {min(unknown)} of {asked.action}")
         call = inventory.InventoryCall(asked.parameters, self._pager(asked), principal.account_id, asked.region)
         self._authorize(asked, principal, operation.resources(call))
         answer = inventory.without(operation.answer(call), self._faults.left_out(asked))

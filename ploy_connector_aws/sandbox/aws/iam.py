@@ -20,6 +20,7 @@ from ploy_connector_aws.sandbox.aws.iam_shapes import Links, Shape
 from ploy_connector_aws.sandbox.aws.principals import iam
 from ploy_connector_aws.sandbox.aws.query_xml import render_query
 from ploy_connector_aws.sandbox.aws.requests import Asked, not_known
+from ploy_connector_aws.sandbox.aws.validation import check_form
 
 NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
 MAX_ITEMS, ITEMS_UNASKED = 1000, 100
@@ -104,6 +105,7 @@ def answer_iam(asked: Asked, account_id: str, empty_first: bool, request_id: str
     unknown = asked.parameters.keys() - taken - {"MaxItems", "Marker"}
     if unknown:
         raise not_known(f"the parameter {min(unknown)} of {asked.action}")
+    check_form("iam", asked.operation, dict(asked.parameters), "ValidationError")
     page = Page(asked.operation, asked.parameters, empty_first)
     call = IamCall(iam(account_id), asked.parameters, page)
     return render_query(asked.operation, NAMESPACE, answer(call), request_id)

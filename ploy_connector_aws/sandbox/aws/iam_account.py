@@ -94,17 +94,26 @@ def allowing(*actions: str, resource: str | tuple[str, ...] = "*") -> Document:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
-def provisioned_role(permission_set: str, region: str = "eu-west-1", **more: Any) -> IamRole:
-    """The role that Identity Center makes in an account for a permission set (AWS.md 3.3)."""
-    suffix = f"{sum(map(ord, permission_set)):016x}"
-    provider = f"arn:aws:iam::{OWN_ACCOUNT}:saml-provider/AWSSSO_{suffix}_DO_NOT_DELETE"
+def provisioned_role(
+    permission_set: str, region: str = "eu-west-1", provider: str = "a1b2c3d4e5f60718", **more: Any
+) -> IamRole:
+    """The role that Identity Center makes in an account for a permission set (AWS.md 3.3).
+
+    All roles of one instance trust the one SAML provider that it made in the account, and those of an instance in
+    us-east-1 have no Region in their path.
+    """
+    suffix = f"{provider[:8]}{sum(map(ord, permission_set)):08x}"
+    provider_arn = f"arn:aws:iam::{OWN_ACCOUNT}:saml-provider/AWSSSO_{provider}_DO_NOT_DELETE"
+    # A role is made after its permission set.
+    created_at = more.pop("created_at", datetime(2025, 1, 13, 9, tzinfo=UTC))
     return IamRole(
         name=f"AWSReservedSSO_{permission_set}_{suffix}",
-        path=f"/aws-reserved/sso.amazonaws.com/{region}/",
+        path=f"/aws-reserved/sso.amazonaws.com/{'' if region == 'us-east-1' else f'{region}/'}",
+        created_at=created_at,
         trust=trusting(
             {
                 "Effect": "Allow",
-                "Principal": {"Federated": provider},
+                "Principal": {"Federated": provider_arn},
                 "Action": ["sts:AssumeRoleWithSAML", "sts:TagSession"],
                 "Condition": {"StringEquals": {"SAML:aud": "https://signin.aws.amazon.com/saml"}},
             }

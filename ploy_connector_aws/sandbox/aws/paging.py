@@ -33,6 +33,11 @@ class PageWords:
     invalid: str = "ValidationException"
     is_plain: bool = False
 
+    @property
+    def parameters(self) -> frozenset[str]:
+        """The parameters of a request that are about pages."""
+        return frozenset({self.size, self.after})
+
 
 WORDS: Mapping[str, PageWords] = {
     "dynamodb": PageWords("Limit", "ExclusiveStartTableName", "LastEvaluatedTableName", is_plain=True),

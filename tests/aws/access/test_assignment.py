@@ -15,7 +15,7 @@ from ploy_connector_aws.aws.access.assignment import FOLLOW_PAUSES_SECONDS, FOLL
 from ploy_connector_aws.aws.access.orders import WRITE_SECONDS
 from ploy_connector_aws.aws.access.outstanding import KEPT, PLACES, Place, outstanding_in
 from ploy_connector_aws.sandbox.aws import Assignment, Group, SandboxAws
-from ploy_connector_aws.spec import NotFound, PermissionMissing, Refused, TemporaryError
+from ploy_connector_aws.spec import NotFound, PermissionMissing, TemporaryError
 from tests.aws.conftest import DEV, EXTERNAL_ID, PROD, Customer
 
 from .conftest import ASSIGNING_POLICY, NOON, Desk, FakeClock
@@ -163,33 +163,6 @@ def test_somebody_else_who_takes_it_away_first_leaves_it_in_effect_and_not_ours(
     desk.aws.faults.before("DeleteAccountAssignment", lambda: desk.seeded.unassign(own))
 
     assert ask(desk, "revoke").outcome == "already_in_effect"
-
-
-@pytest.mark.parametrize(
-    ("reason", "error", "named"),
-    [
-        ("Received a 404 status error: Not supported policy arn:aws:iam::1:policy/x.", Refused, "assignment_failed"),
-        ("Received a 403 status error: Access denied by IAM. Please check your policy", Refused, "assignment_denied"),
-        ("Received a 404 status error: the USER assignee x was not found in directory d-1.", NotFound, None),
-        ("An unexpected internal service exception was encountered", TemporaryError, None),
-        ("", TemporaryError, None),
-    ],
-)
-def test_an_assignment_that_failed_is_said_by_its_kind_and_in_our_own_words(
-    desk: Desk, reason: str, error: type[Exception], named: str | None
-) -> None:
-    assigning = desk.seeded.instance.assigning
-    begin = assigning.begin
-    desk.aws.faults.before(
-        "CreateAccountAssignment",
-        lambda: setattr(assigning, "begin", lambda parameters, _: begin(parameters, lambda: reason or " ")),
-    )
-
-    with pytest.raises(error) as failed:
-        ask(desk, "grant")
-    assert vars(failed.value).get("reason") == named
-    assert not reason or reason not in str(failed.value)
-    assert not is_assigned(desk, "bo")
 
 
 @directions

@@ -43,6 +43,12 @@ WITH_SUBJECT = {
 }
 
 
+OF_GUESTS = {
+    "StringEquals": {"cognito-identity.amazonaws.com:aud": "eu-central-1:0a"},
+    "ForAnyValue:StringLike": {"cognito-identity.amazonaws.com:amr": "unauthenticated"},
+}
+
+
 def judge(*statements: Any) -> Check:
     check = check_trust_policy({"Version": "2012-10-17", "Statement": list(statements)}, CONFIG)
     assert EXTERNAL_ID not in check.model_dump_json()
@@ -142,6 +148,10 @@ def test_who_lets_in_ploy_alone_with_exactly_this_external_id_passes(statements:
         (
             [statement(), statement(WITH_AUDIENCE, GITHUB, Action="sts:AssumeRoleWithWebIdentity")],
             "for whomever that provider vouches for, as no condition limits the subject.",
+        ),
+        *(
+            ([statement(), statement(OF_GUESTS, principal, Action="sts:AssumeRoleWithWebIdentity")], "guests")
+            for principal in ("*", {"Federated": "cognito-identity.amazonaws.com"})
         ),
     ],
 )

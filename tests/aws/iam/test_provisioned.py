@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ploy_connector_aws.aws import grantability
+from ploy_connector_aws.aws.iam.provisioned import (
+    CenterInstance,
+    Links,
+    ProvisionedRole,
+    find_provisioned,
+    plan_links,
+)
 from ploy_connector_aws.sandbox.aws import (
     Assignment,
     CustomerManagedPolicy,
@@ -129,6 +139,149 @@ def test_where_no_role_was_made_for_a_permission_set_there_is_nothing_to_link(ow
     picture = owner.reseed(IamAccount(users=(IamUser("ana"),))).read(scopes=BOTH)
 
     assert (picture.endings[LINKS], picture.failures) == ("complete", {})
+
+
+# --- which of several roles of one name -----------------------------------------------------------------------------
+
+CASES = yaml.safe_load((Path(__file__).parents[2] / "data" / "cases" / "accounts-and-verdicts.yaml").read_text())
+FORMER = next(case for case in CASES if case["case"] == "center-role-of-former-instance")
+# boto3 gives moments, not texts.
+FORMER_ROLES = [{**role, "CreateDate": datetime.fromisoformat(role["CreateDate"])} for role in FORMER["roles"]]
+LAST_YEAR, THIS_YEAR = datetime(2025, 6, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
+OLD, NEW = "AWSSSO_00000000aaaaaaaa_DO_NOT_DELETE", "AWSSSO_00000000bbbbbbbb_DO_NOT_DELETE"
+
+
+def former_roles(**changes: Any) -> dict[str, ProvisionedRole]:
+    """The roles of the case from public sources, by the end of their names; `aa` is the former instance's."""
+    found = {role["RoleName"][-2:]: find_provisioned({**role, **changes}) for role in FORMER_ROLES}
+    return {end: role for end, role in found.items() if role is not None}
+
+
+def made(permission_set: str, provider: str | None, region: str = "eu-west-1", year: int = 2026) -> ProvisionedRole:
+    name = f"AWSReservedSSO_{permission_set}_0000000000000000"
+    return ProvisionedRole(permission_set, name, region, provider, f"{year}-06-01T00:00:00+00:00")
+
+
+def test_the_role_of_a_former_instance_is_not_the_permission_sets() -> None:
+    names = {FORMER["permission_set"]["name"]: None}
+    for instance, linked in (
+        (CenterInstance("eu-west-1"), "bb"),
+        (CenterInstance("us-east-1"), "aa"),
+        (CenterInstance(None, datetime(2022, 1, 1, tzinfo=UTC)), "bb"),
+        (CenterInstance("ap-south-1"), None),
+    ):
+        links = plan_links(former_roles(), names, instance)
+        assert links == Links({"AdministratorAccess": linked} if linked else {}), instance
+    # By when the permission set itself was created, in whichever Region the instance is.
+    assert plan_links(
+        former_roles(), {"AdministratorAccess": datetime(2023, 1, 1, tzinfo=UTC)}, CenterInstance()
+    ).by_permission_set == {"AdministratorAccess": "bb"}
+
+
+def test_where_nothing_tells_two_providers_apart_none_is_linked_and_both_are_named() -> None:
+    region = {"Path": "/aws-reserved/sso.amazonaws.com/eu-west-1/"}
+    for roles, instance in (
+        (former_roles(), CenterInstance()),
+        (former_roles(**region), CenterInstance("eu-west-1")),
+    ):
+        links = plan_links(roles, {"AdministratorAccess": None}, instance)
+        assert links.by_permission_set == {}
+        for role in roles.values():
+            assert role.name in (links.undecided or "")
+            assert str(role.provider) in (links.undecided or "")
+
+
+PLANS: dict[
+    str, tuple[dict[str, ProvisionedRole], dict[str, datetime | None], datetime | None, dict[str, str] | None]
+] = {
+    "one provider": ({"1": made("A", NEW), "2": made("B", NEW)}, {"A": None, "B": None}, None, {"A": "1", "B": "2"}),
+    "one provider, with a set that is gone": (
+        {"1": made("A", NEW), "2": made("X", NEW)},
+        {"A": None},
+        None,
+        {"A": "1"},
+    ),
+    "a provider with a set that is gone, beside a whole one": (
+        {"1": made("A", OLD), "2": made("X", OLD), "3": made("A", NEW)},
+        {"A": None},
+        None,
+        {"A": "3"},
+    ),
+    "two whole providers": ({"1": made("A", OLD), "2": made("B", NEW)}, {"A": None, "B": None}, None, None),
+    "two providers with sets that are gone": (
+        {"1": made("A", OLD), "2": made("X", OLD), "3": made("A", NEW), "4": made("Y", NEW)},
+        {"A": None},
+        None,
+        None,
+    ),
+    "a provider with one role older than the instance": (
+        {"1": made("A", OLD, year=2024), "2": made("B", OLD), "3": made("A", NEW)},
+        {"A": None, "B": None},
+        LAST_YEAR,
+        {"A": "3"},
+    ),
+    "one provider, all of it older than the instance": ({"1": made("A", OLD, year=2024)}, {"A": None}, LAST_YEAR, None),
+    "a role older than its permission set": (
+        {"1": made("A", OLD, year=2024), "2": made("A", NEW)},
+        {"A": LAST_YEAR},
+        None,
+        {"A": "2"},
+    ),
+    "a role as old as its permission set": ({"1": made("A", NEW)}, {"A": THIS_YEAR}, None, {"A": "1"}),
+    "another Region's instance": ({"1": made("A", NEW, "us-west-2")}, {"A": None}, None, {}),
+    "no name in common": ({"1": made("X", NEW)}, {"A": None}, None, {}),
+    "a role whose provider is unknown": ({"1": made("A", None)}, {"A": None}, None, None),
+    "one set with two roles of one provider": (
+        {"1": made("A", NEW), "2": made("A", NEW), "3": made("B", NEW)},
+        {"A": None, "B": None},
+        None,
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_a_role_is_linked_only_where_instance_and_name_agree(plan: str) -> None:
+    roles, names, since, right = PLANS[plan]
+    links = plan_links(roles, names, CenterInstance("eu-west-1", since))
+    if right is None:
+        assert links.undecided is not None
+        assert "A" not in links.by_permission_set
+    else:
+        assert links == Links(right)
+    assert len(set(links.by_permission_set.values())) == len(links.by_permission_set)
+
+
+def test_a_role_says_its_permission_set_region_and_provider() -> None:
+    found = [find_provisioned(role) for role in FORMER_ROLES]
+    assert [(each.permission_set, each.region, each.provider) for each in found if each] == [
+        ("AdministratorAccess", "us-east-1", OLD),
+        ("AdministratorAccess", "eu-west-1", NEW),
+    ]
+    without = {**FORMER_ROLES[0], "AssumeRolePolicyDocument": "%7B"}
+    assert find_provisioned(without) == replace(found[0], provider=None) if found[0] else False
+
+
+def test_roles_of_two_instances_in_one_account_are_told_apart_by_region(owner: IamCustomer) -> None:
+    roles = (
+        provisioned_role("Administrator", "us-east-1", "0000000000000001"),
+        provisioned_role("Administrator", "eu-west-1", "0000000000000002"),
+        provisioned_role("Reader", "us-east-1", "0000000000000001"),
+    )
+    picture = owner.reseed(IamAccount(roles=roles)).read(scopes=BOTH)
+
+    assert links(owner, picture) == {link(owner, "Administrator", roles[1].name)}
+    assert picture.endings[LINKS] == "complete"
+
+
+def test_roles_of_two_instances_that_nothing_tells_apart_fail_the_links_by_name(owner: IamCustomer) -> None:
+    roles = tuple(provisioned_role("Administrator", provider=f"000000000000000{n}") for n in (1, 2))
+    picture = owner.reseed(IamAccount(roles=roles)).read(scopes=BOTH)
+
+    assert links(owner, picture) == set()
+    assert picture.endings[LINKS] == "failed"
+    assert all(role.name in picture.failures[LINKS].message for role in roles)
+    assert {owner.role(role.name) for role in roles} <= picture.of("entitlement").keys()
 
 
 def settled(owner: IamCustomer, **described: Any) -> Entitlement:

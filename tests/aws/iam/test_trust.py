@@ -54,7 +54,7 @@ def test_the_table_has_at_least_thirty_trust_policies_each_of_its_own_name() -> 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["case"])
 def test_a_trust_policy_is_read_as_a_security_engineer_would(row: dict[str, Any]) -> None:
-    trust = to_trust(row["document"] if "document" in row else document(row["statements"]), ROLE)
+    trust = to_trust(row["document"] if "document" in row else document(row["statements"]), row.get("role", ROLE))
     flags = {flag for ways in row["trusted"].values() for way in ways for flag in way.get("flags", [])}
     assert {
         "trusted": [(told(each), [told_way(way) for way in each.ways]) for each in trust.trusted],
@@ -132,6 +132,51 @@ def test_an_account_named_by_its_digits_is_of_the_roles_own_partition() -> None:
         "arn:aws-us-gov:iam::111122223333:role/app",
     )
     assert [each.id for each in trust.trusted] == ["arn:aws-us-gov:iam::444455556666:root"]
+
+
+MANAGEMENT = "444455556666"
+STACK_SETS = (
+    "role/aws-service-role/stacksets.cloudformation.amazonaws.com/AWSServiceRoleForCloudFormationStackSetsOrgAdmin"
+)
+ORGANIZATION_ROLES: list[tuple[str, str, str | None, set[str]]] = [
+    # role, principal in the management account, management account, flags
+    ("OrganizationAccountAccessRole", "root", MANAGEMENT, set()),
+    ("OrganizationAccountAccessRole", "root", None, {"organization_role"}),
+    ("OrganizationAccountAccessRole", "root", "999999999999", {"external_id_missing"}),
+    ("OrganizationAccountAccessRole", "role/admin", MANAGEMENT, {"external_id_missing"}),
+    ("path/OrganizationAccountAccessRole", "root", MANAGEMENT, {"external_id_missing"}),
+    ("OrganizationAccountAccessRole2", "root", MANAGEMENT, {"external_id_missing"}),
+    ("AWSControlTowerExecution", "root", MANAGEMENT, set()),
+    ("AWSControlTowerExecution", "root", "999999999999", {"external_id_missing"}),
+    ("stacksets-exec-0123456789abcdef0123456789abcdef", STACK_SETS, MANAGEMENT, set()),
+    ("stacksets-exec-0123456789abcdef0123456789abcdef", STACK_SETS, None, set()),
+    ("stacksets-exec-0123456789abcdef0123456789abcdef", "root", None, {"external_id_missing"}),
+    ("stacksets-exec-0123456789abcdef0123456789abcdef", STACK_SETS, "999999999999", {"external_id_missing"}),
+    (
+        "aws-controltower-AdministratorExecutionRole",
+        "role/aws-controltower-AuditAdministratorRole",
+        "999999999999",
+        {"organization_role"},
+    ),
+    ("aws-controltower-ReadOnlyExecutionRole", "role/aws-controltower-AuditReadOnlyRole", None, {"organization_role"}),
+    ("AWSCloudFormationStackSetExecutionRole", "root", MANAGEMENT, {"external_id_missing"}),
+    ("AWSAFTExecution", "role/AWSAFTAdmin", MANAGEMENT, {"external_id_missing"}),
+    ("partner", "root", MANAGEMENT, {"external_id_missing"}),
+]
+
+
+def test_roles_that_aws_makes_for_the_own_organization_are_told_from_others() -> None:
+    wrong = []
+    for role, principal, management, right in ORGANIZATION_ROLES:
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{MANAGEMENT}:{principal}"},
+            "Action": "sts:AssumeRole",
+        }
+        trust = to_trust(document([statement]), f"arn:aws:iam::111122223333:role/{role}", management)
+        if (set(trust.flags), len(trust.trusted)) != (right, 1):
+            wrong.append((role, principal, management, trust.flags))
+    assert wrong == []
 
 
 # --- for all trust policies -----------------------------------------------------------------------------------------

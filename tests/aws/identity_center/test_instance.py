@@ -14,7 +14,7 @@ from ploy_connector_aws.aws.identity_center.instance import Instance, choose_ins
 from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import Organisation, fresh_account_id, in_regions
-from ploy_connector_aws.spec import PermissionMissing, TemporaryError
+from ploy_connector_aws.spec import PermissionMissing, Refused, TemporaryError
 from tests.aws.conftest import EXTERNAL_ID, ORGANISATION, REGION, SEED_POLICY, Customer, make_customer
 from tests.aws.tampering import in_json, tampered
 
@@ -34,8 +34,17 @@ def row(name: str, owner: str | None = OWN, **members: Any) -> dict[str, Any]:
     }
 
 
-def found(name: str, owner: str | None = OWN, *, is_account_instance: bool = False) -> Instance:
-    return Instance(f"arn:aws:sso:::instance/ssoins-{name}", f"d-{name}", owner, "eu-west-1", is_account_instance)
+def found(
+    name: str, owner: str | None = OWN, region: str = "eu-west-1", *others: str, is_account_instance: bool = False
+) -> Instance:
+    return Instance(
+        arn=f"arn:aws:sso:::instance/ssoins-{name}",
+        identity_store_id=f"d-{name}",
+        owner_account_id=owner,
+        primary_region=region,
+        is_account_instance=is_account_instance,
+        not_chosen=tuple(f"arn:aws:sso:::instance/ssoins-{other}" for other in others),
+    )
 
 
 @pytest.fixture
@@ -51,8 +60,8 @@ def session(customer: Customer) -> Iterator[ReadSession]:
         ([], None),
         ([row("a")], found("a")),
         ([row("a", None)], found("a", None)),
-        ([row("a"), row("b", "999999999999")], found("b", "999999999999")),
-        ([row("b", "999999999999"), row("a")], found("b", "999999999999")),
+        ([row("a"), row("b", "999999999999")], found("b", "999999999999", "eu-west-1", "a (eu-west-1)")),
+        ([row("b", "999999999999"), row("a")], found("b", "999999999999", "eu-west-1", "a (eu-west-1)")),
         ([row("b", "999999999999", Status="DELETE_IN_PROGRESS"), row("a")], found("a", is_account_instance=True)),
         ([row("b", Status="CREATE_FAILED"), row("a")], found("a")),
     ],
@@ -60,17 +69,76 @@ def session(customer: Customer) -> Iterator[ReadSession]:
 def test_the_organisations_active_instance_is_chosen_before_the_accounts_own(
     rows: list[dict[str, Any]], chosen: Instance | None
 ) -> None:
-    assert choose_instance(rows, OWN) == chosen
+    assert choose_instance(rows, OWN, "eu-west-1") == chosen
+
+
+ORGANIZATIONS = "999999999999"
+NORTH, SOUTH, WEST = ({"PrimaryRegion": f"eu-{name}-1"} for name in ("north", "south", "west"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "region", "chosen"),
+    [
+        # The organization's, wherever it is and whatever its ARN.
+        (
+            [row("a", **WEST), row("z", ORGANIZATIONS, **NORTH)],
+            "eu-west-1",
+            found("z", ORGANIZATIONS, "eu-north-1", "a (eu-west-1)"),
+        ),
+        # None is: the one of the settings' Region, not the lowest ARN.
+        ([row("a", **NORTH), row("b", **WEST)], "eu-west-1", found("b", OWN, "eu-west-1", "a (eu-north-1)")),
+        ([row("b", **WEST), row("a", **NORTH)], "eu-north-1", found("a", OWN, "eu-north-1", "b (eu-west-1)")),
+        (
+            [row("a", None, **NORTH), row("b", None, **WEST)],
+            "eu-west-1",
+            found("b", None, "eu-west-1", "a (eu-north-1)"),
+        ),
+        # The only one, wherever it is.
+        ([row("a", **NORTH)], "eu-west-1", found("a", OWN, "eu-north-1")),
+        (
+            [row("a", **NORTH), row("b", Status="DELETE_IN_PROGRESS", **WEST)],
+            "eu-west-1",
+            found("a", OWN, "eu-north-1"),
+        ),
+        # One instance, shown twice.
+        ([row("a", **NORTH), row("a", **WEST)], "eu-west-1", found("a", OWN, "eu-west-1")),
+    ],
+)
+def test_of_several_instances_the_one_that_is_meant_is_chosen(
+    rows: list[dict[str, Any]], region: str, chosen: Instance
+) -> None:
+    assert choose_instance(rows, OWN, region) == chosen
+    assert choose_instance(rows[::-1], OWN, region) == chosen
+
+
+@pytest.mark.parametrize(
+    ("rows", "named"),
+    [
+        ([row("a", **NORTH), row("b", **SOUTH)], ["a", "b"]),
+        ([row("a", **WEST), row("b", **WEST), row("c", **NORTH)], ["a", "b"]),
+        ([row("a", None, **NORTH), row("b", OWN, **SOUTH)], ["a", "b"]),
+        ([row("a", ORGANIZATIONS, **NORTH), row("b", "888888888888", **SOUTH), row("c", **WEST)], ["a", "b"]),
+    ],
+)
+def test_instances_of_which_nothing_says_which_is_meant_are_all_named(
+    rows: list[dict[str, Any]], named: list[str]
+) -> None:
+    with pytest.raises(Refused) as refused:
+        choose_instance(rows, OWN, "eu-west-1")
+    assert refused.value.reason == "instance_ambiguous"
+    for each in rows:
+        name = each["InstanceArn"].removeprefix("arn:aws:sso:::instance/ssoins-")
+        assert (f"{each['InstanceArn']} ({each['PrimaryRegion']})" in refused.value.message) == (name in named)
 
 
 def test_an_instance_that_is_not_ready_is_no_answer() -> None:
     with pytest.raises(TemporaryError, match="not active"):
-        choose_instance([row("a", Status="CREATE_IN_PROGRESS")], OWN)
+        choose_instance([row("a", Status="CREATE_IN_PROGRESS")], OWN, "eu-west-1")
 
 
 def test_an_instance_without_its_store_is_no_answer() -> None:
     with pytest.raises(TemporaryError, match="IdentityStoreId"):
-        choose_instance([row("a", IdentityStoreId=None)], OWN)
+        choose_instance([row("a", IdentityStoreId=None)], OWN, "eu-west-1")
 
 
 def test_one_call_finds_the_instance_in_another_region(session: ReadSession, customer: Customer) -> None:
@@ -286,3 +354,26 @@ def test_an_account_instance_beside_the_organisations_is_empty_without_asking(cu
     assert picture.endings["identity-center/permission-sets"] == "complete"
     assert picture.endings["identity-center/assignments"] == "complete"
     assert customer.aws.calls.to("ListPermissionSets", "ListAccountAssignmentsForPrincipal") == []
+
+
+def add_account_instances(customer: Customer, *regions: str) -> list[str]:
+    """Let the account have more instances of its own, as in some doubles of AWS; gives their ARNs."""
+    own = Organisation(owner_account_id=customer.settings["account_id"], kind="account")
+    return [customer.aws.seed(replace(own, primary_region=region)).instance_arn for region in regions]
+
+
+def test_of_several_account_instances_that_of_the_settings_region_is_read(customer: Customer) -> None:
+    add_account_instances(customer, "ap-south-1", "us-east-1")
+    picture = customer.read(region="eu-west-1")
+
+    assert picture.origins == {"identity-center": customer.seeded.instance_arn}
+    assert len(picture.of("account")) == 4
+
+
+def test_account_instances_of_other_regions_only_fail_the_root_by_name(customer: Customer) -> None:
+    arns = [customer.seeded.instance_arn, *add_account_instances(customer, "ap-south-1", "us-east-1")]
+    picture = customer.read(region="eu-central-1")
+
+    assert picture.endings == {"identity-center": "failed"}
+    assert all(arn in picture.failures["identity-center"].message for arn in arns)
+    assert picture.records == {}

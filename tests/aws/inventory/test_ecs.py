@@ -144,3 +144,33 @@ def test_a_cluster_deleted_before_its_tags_were_read_is_left_out(owner: Owner) -
 
     assert set(picture.of("resource", "ecs_cluster")) == {arn_of(owner, "web")}
     assert picture.endings[SCOPE] == "complete"
+
+
+def with_null(*members: str) -> Any:
+    def change(answer: dict[str, Any]) -> None:
+        for thing in (answer, *answer.get("clusters", ())):
+            for member in members:
+                if not thing.get(member, True):
+                    thing[member] = None
+
+    return change
+
+
+def test_a_cluster_without_tags_may_be_described_with_null(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner.put(clusters=TWO)
+    calm = owner.read(SCOPE)
+    owner.faults.deny("ecs:ListTagsForResource")
+    before = len(owner.calls())
+    with tampered(owner.customer.aws.endpoint_url, in_json("DescribeClusters", with_null("tags", "failures"))) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        assert owner.read(SCOPE) == calm
+    assert "ListTagsForResource" not in owner.calls()[before:]
+
+
+def test_tags_that_are_asked_for_alone_may_be_null(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner.put(clusters=TWO)
+    calm = owner.read(SCOPE)
+    owner.faults.leave_out("DescribeClusters", "tags")
+    with tampered(owner.customer.aws.endpoint_url, in_json("ListTagsForResource", with_null("tags"))) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        assert owner.read(SCOPE) == calm

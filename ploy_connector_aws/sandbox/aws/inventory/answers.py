@@ -35,10 +35,15 @@ def _anything(_: InventoryCall) -> list[str]:
 
 @dataclass(frozen=True)
 class Operation:
-    """How an operation is answered, in the words of its wire protocol."""
+    """How an operation is answered, in the words of its wire protocol.
+
+    Each of its `parameters` is obeyed. Any other one, but for those of paging, is refused: an answer that ignores a
+    filter is one that AWS would not give.
+    """
 
     answer: Callable[[InventoryCall], dict[str, Any]]
     resources: Callable[[InventoryCall], list[str]] = _anything
+    parameters: frozenset[str] = frozenset()
 
 
 def find_operation(asked: Asked) -> Operation:

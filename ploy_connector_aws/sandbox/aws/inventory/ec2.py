@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ from moto.ec2.models.instances import Instance, Reservation
 
 from ploy_connector_aws.sandbox.aws.denials import AwsError
 from ploy_connector_aws.sandbox.aws.inventory.answers import InventoryCall, Operation
+from ploy_connector_aws.sandbox.aws.patterns import matches
+from ploy_connector_aws.sandbox.aws.requests import not_known
 
 STATE_CODES = {
     "pending": 0,
@@ -21,6 +24,8 @@ STATE_CODES = {
 }
 MOST_FILTER_VALUES = 200
 
+_INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})", re.ASCII)
+
 _Row = tuple[Reservation, Instance]
 _Tag = tuple[str, str, str]
 
@@ -28,9 +33,7 @@ _Tag = tuple[str, str, str]
 def describe_instances(call: InventoryCall) -> dict[str, Any]:
     """moto counts reservations, and gives at most 100; AWS counts instances, and gives all where no size is asked."""
     _check_dry_run(call)
-    if call.parameters.get("Filter"):
-        raise AwsError("InvalidParameterValue", "The local AWS knows no filters of instances.")
-    rows = _instances(call)
+    rows = _named(call, _instances(call))
     page = call.pager.page("rows", rows, lambda row: str(row[1].id), lambda row: row)
     reservations: dict[str, dict[str, Any]] = {}
     for made, instance in page.pop("rows"):
@@ -45,17 +48,31 @@ def describe_tags(call: InventoryCall) -> dict[str, Any]:
     """The tags that pass every filter; those of instances only."""
     _check_dry_run(call)
     filters = {each["Name"]: each["Value"] for each in call.parameters.get("Filter", [])}
-    if not set(filters) <= {"resource-type", "resource-id"}:
-        raise AwsError("InvalidParameterValue", "The local AWS does not know this filter.")
+    unknown = set(filters) - {"resource-type", "resource-id", "key", "value"}
+    if unknown:
+        raise not_known(f"the filter {min(unknown)} of ec2:DescribeTags")
     if any(len(values) > MOST_FILTER_VALUES for values in filters.values()):
         raise AwsError("FilterLimitExceeded", "The maximum number of filter values specified on a single call is 200")
-    rows = (
-        list(_instance_tags(_instances(call), filters))
-        if "instance" in filters.get("resource-type", ["instance"])
-        else []
-    )
+    rows = list(_instance_tags(_instances(call), filters)) if _passes(filters.get("resource-type"), "instance") else []
     page = call.pager.page("item", rows, lambda row: f"{row[0]} {row[1]}", _to_tag)
     return {"tagSet": {"item": page.pop("item")}, **page}
+
+
+def _named(call: InventoryCall, rows: list[_Row]) -> list[_Row]:
+    """The instances that are asked for by their ids, or all."""
+    wanted = call.parameters.get("InstanceId")
+    if wanted is None:
+        return rows
+    if "MaxResults" in call.parameters:
+        raise AwsError("InvalidParameterCombination", "The parameter instancesSet cannot be used with maxResults")
+    for identifier in wanted:
+        if not _INSTANCE_ID.fullmatch(identifier):
+            raise AwsError("InvalidInstanceID.Malformed", f'Invalid id: "{identifier}"')
+    missing = set(wanted) - {instance.id for _, instance in rows}
+    if missing:
+        listed = ", ".join(sorted(missing))
+        raise AwsError("InvalidInstanceID.NotFound", f"The instance ID '{listed}' does not exist")
+    return [row for row in rows if row[1].id in wanted]
 
 
 def _check_dry_run(call: InventoryCall) -> None:
@@ -77,11 +94,16 @@ def _instances(call: InventoryCall) -> list[_Row]:
 
 
 def _instance_tags(rows: list[_Row], filters: dict[str, list[str]]) -> Iterator[_Tag]:
-    wanted = filters.get("resource-id")
     for _, instance in rows:
-        if wanted is None or instance.id in wanted:
+        if _passes(filters.get("resource-id"), instance.id):
             for tag in instance.get_tags():
-                yield instance.id, tag["key"], tag["value"]
+                if _passes(filters.get("key"), tag["key"]) and _passes(filters.get("value"), tag["value"]):
+                    yield instance.id, tag["key"], tag["value"]
+
+
+def _passes(values: list[str] | None, text: str) -> bool:
+    """Filters of EC2 take wildcards."""
+    return values is None or any(matches(value, text) for value in values)
 
 
 def _to_tag(row: _Tag) -> dict[str, str]:
@@ -105,4 +127,7 @@ def _to_item(instance: Instance) -> dict[str, Any]:
     return item | ({"tagSet": {"item": tags}} if tags else {})
 
 
-OPERATIONS = {"DescribeInstances": Operation(describe_instances), "DescribeTags": Operation(describe_tags)}
+OPERATIONS = {
+    "DescribeInstances": Operation(describe_instances, parameters=frozenset({"DryRun", "InstanceId"})),
+    "DescribeTags": Operation(describe_tags, parameters=frozenset({"DryRun", "Filter"})),
+}

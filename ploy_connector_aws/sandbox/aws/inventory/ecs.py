@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from moto.ecs.models import Cluster, EC2ContainerServiceBackend, ecs_backends
@@ -10,6 +11,8 @@ from ploy_connector_aws.sandbox.aws.denials import AwsError
 from ploy_connector_aws.sandbox.aws.inventory.answers import InventoryCall, Operation
 
 MOST_DESCRIBED = 100
+
+_NAME = re.compile(r"[\w-]{1,255}", re.ASCII)
 
 
 def list_clusters(call: InventoryCall) -> dict[str, Any]:
@@ -21,6 +24,8 @@ def describe_clusters(call: InventoryCall) -> dict[str, Any]:
     """Asked about none, AWS describes the one named "default". What does not exist is a failure in a good answer."""
     if len(_wanted(call)) > MOST_DESCRIBED:
         raise AwsError("InvalidParameterException", "Clusters can have at most 100 items.")
+    if not all(_NAME.fullmatch(arn.rpartition("/")[2]) for arn in _wanted(call)):
+        raise AwsError("InvalidParameterException", "Invalid identifier: Identifier is for a cluster.")
     clusters = _backend(call).clusters
     with_tags = "TAGS" in call.parameters.get("include", ())
     found = [(arn, clusters.get(arn.rpartition("/")[2])) for arn in _wanted(call)]
@@ -32,7 +37,10 @@ def describe_clusters(call: InventoryCall) -> dict[str, Any]:
 
 def list_tags_for_resource(call: InventoryCall) -> dict[str, Any]:
     """The tags of one cluster."""
-    found = _backend(call).clusters.get(str(call.parameters.get("resourceArn")).rpartition("/")[2])
+    arn = str(call.parameters.get("resourceArn"))
+    if not arn.startswith("arn:"):
+        raise AwsError("InvalidParameterException", "The specified resourceArn is not valid.")
+    found = _backend(call).clusters.get(arn.rpartition("/")[2])
     if found is None:
         raise AwsError("ClusterNotFoundException", "Cluster not found.")
     return {"tags": _tags(found)}
@@ -66,6 +74,9 @@ def _to_item(cluster: Cluster, with_tags: bool) -> dict[str, Any]:
 
 OPERATIONS = {
     "ListClusters": Operation(list_clusters),
-    "DescribeClusters": Operation(describe_clusters, _wanted),
-    "ListTagsForResource": Operation(list_tags_for_resource, lambda call: [str(call.parameters.get("resourceArn"))]),
+    # Of what may be included, only the tags are shown.
+    "DescribeClusters": Operation(describe_clusters, _wanted, frozenset({"clusters", "include"})),
+    "ListTagsForResource": Operation(
+        list_tags_for_resource, lambda call: [str(call.parameters.get("resourceArn"))], frozenset({"resourceArn"})
+    ),
 }

@@ -20,7 +20,8 @@ def list_queues(call: InventoryCall) -> dict[str, Any]:
     def to_url(name: str) -> str:
         return f"https://sqs.{call.region}.amazonaws.com/{call.account_id}/{name}"
 
-    names = sorted(sqs_backends[call.account_id][call.region].queues)
+    prefix = str(call.parameters.get("QueueNamePrefix", ""))
+    names = sorted(name for name in sqs_backends[call.account_id][call.region].queues if name.startswith(prefix))
     if "MaxResults" not in call.parameters:
         page: dict[str, Any] = {"QueueUrls": [to_url(name) for name in names[:MOST_WITHOUT_PAGES]]}
     else:
@@ -28,4 +29,4 @@ def list_queues(call: InventoryCall) -> dict[str, Any]:
     return {member: value for member, value in page.items() if value}
 
 
-OPERATIONS = {"ListQueues": Operation(list_queues)}
+OPERATIONS = {"ListQueues": Operation(list_queues, parameters=frozenset({"QueueNamePrefix"}))}
