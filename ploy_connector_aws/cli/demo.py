@@ -22,7 +22,7 @@ from ploy_connector_aws.spec import RecordKey
 
 from . import access, demo_orders, entrances, estate
 from .changed import Order, print_change
-from .check import print_report, report_json
+from .check import exit_of, print_report, report_json
 from .endings import Exit
 from .listing import display_name
 from .opening import read_operator_settings
@@ -146,7 +146,7 @@ class Story:
         self._note(check=report_json(report))
         print_report(self._out, report)
         if not report.is_usable:
-            raise _CutShort(Exit.PERMISSION)
+            raise _CutShort(exit_of(report))
 
     def _sync(self, title: str, *sentences: str, ending: Exit = Exit.OK) -> None:
         self._chapter(title, *sentences, "[dim]$ ploy-connector sync[/]")

@@ -18,11 +18,9 @@ from .answers import Answers
 from .check import print_report
 from .config_file import refuse_existing, write_config
 from .endings import Exit
-from .options import AsJson, ConfigFile, ConnectorName, Debug
+from .options import DEFAULT_FILE, AsJson, ConfigFile, ConnectorName, Debug
 from .output import console, print_json, text
 from .walk import Walk
-
-DEFAULT_FILE = Path("ploy.toml")
 
 Source: TypeAlias = Literal["file", "platform", "nowhere"]
 """Where the settings of the integration are kept."""
