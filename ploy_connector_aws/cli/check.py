@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from ploy_connector_aws.runtime.opening import open_connector
 from ploy_connector_aws.spec import AuthenticationError, Check, ConnectionReport, TemporaryError
 
+from .connection_test import test_connection
 from .endings import Exit, with_config
 from .opening import read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug
@@ -28,7 +28,7 @@ def check(
 ) -> Exit:
     """Try the connection and each permission, and say what to mend. Changes nothing."""
     settings = read_operator_settings(config, connector, debug=debug)
-    report = open_connector(settings).connector.hooks.test_connection()
+    report = test_connection(settings)
     if json:
         print_json(report_json(report))
     else:

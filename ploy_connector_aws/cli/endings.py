@@ -156,7 +156,5 @@ def with_config(fix: str, config: str | None) -> str:
     return _COMMAND.sub(lambda found: f"{found[0]} --config {shlex.quote(config)}", fix)
 
 
-_COMMAND = re.compile(
-    r"\bploy-connector (?:check|sync|run|setup|history)\b(?: --[a-z][a-z-]*(?: [a-z-]+)?)*(?! --config)"
-)
+_COMMAND = re.compile(r"\bploy-connector (?:check|sync|run|setup|history)\b(?: --(?!config\b)[a-z][a-z-]*)*(?! --)")
 """A command with its options that needs a configuration file and names none."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -31,3 +34,10 @@ def find_config_file(typed: Sequence[str]) -> str | None:
     found = [after for before, after in pairwise(typed) if before == _CONFIG]
     found += [each.removeprefix(f"{_CONFIG}=") for each in typed if each.startswith(f"{_CONFIG}=")]
     return found[-1] if found else None
+
+
+def program_name() -> str:
+    """Return what starts this program when it is typed: its name, or the path where the shell does not find that."""
+    typed = sys.argv[0]
+    name = Path(typed).name
+    return name if shutil.which(name) == typed else shlex.quote(typed)

@@ -194,7 +194,7 @@ ANSWERS = "111122223333\neu-west-1\n\n\n\n\n\n\n"
 def test_a_configuration_that_is_replaced_gets_an_external_id_of_its_own(folder: Path) -> None:
     external_id = write_file(folder, account_id="999988887777", scopes=["iam"])
 
-    done = run("--overwrite", said=f"{ANSWERS}n\n")
+    done = run("--without-ploy", "--overwrite", said=f"{ANSWERS}n\n")
 
     assert (done.exit_code, external_id in done.stdout) == (Exit.OK, False)
     written = (folder / "ploy.toml").read_text()
@@ -202,7 +202,7 @@ def test_a_configuration_that_is_replaced_gets_an_external_id_of_its_own(folder:
 
 
 def test_what_was_set_beforehand_is_suggested(folder: Path) -> None:
-    done = run("--set", "region=us-east-2", said=ANSWERS.replace("eu-west-1", "") + "n\n")
+    done = run("--without-ploy", "--set", "region=us-east-2", said=ANSWERS.replace("eu-west-1", "") + "n\n")
 
     assert done.exit_code == Exit.OK
     assert 'region = "us-east-2"' in (folder / "ploy.toml").read_text()
@@ -210,7 +210,7 @@ def test_what_was_set_beforehand_is_suggested(folder: Path) -> None:
 
 @pytest.mark.parametrize("lines", range(8))
 def test_input_that_ends_early_leaves_nothing_behind(folder: Path, lines: int) -> None:
-    done = run(said="".join(ANSWERS.splitlines(keepends=True)[:lines]))
+    done = run("--without-ploy", said="".join(ANSWERS.splitlines(keepends=True)[:lines]))
 
     assert isinstance(done.exception, ConfigurationError)
     assert "nothing was written" in str(done.exception)
