@@ -57,7 +57,7 @@ def run_shown(
 
 def set_up(folder: Path, extra: str, write: Callable[[str], object]) -> int:
     """Make the environment and install the project with an extra; returns the status of the step that failed, or 0."""
-    pip = [folder / "bin" / "python", "-m", "pip", "install", "--editable", f".[{extra}]"]
+    pip: list[str | Path] = [folder / "bin" / "python", "-m", "pip", "install", "--editable", f".[{extra}]"]
     steps: tuple[tuple[str, Sequence[str | Path]], ...] = (
         (f"Step 1 of 2: making the virtual environment {folder}", [sys.executable, "-m", "venv", folder]),
         (f"Step 2 of 2: installing the project with its extra '{extra}' (pip)", pip),
