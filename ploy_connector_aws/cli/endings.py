@@ -156,5 +156,7 @@ def with_config(fix: str, config: str | None) -> str:
     return _COMMAND.sub(lambda found: f"{found[0]} --config {shlex.quote(config)}", fix)
 
 
-_COMMAND = re.compile(r"\bploy-connector (?:check|sync|run|setup|history)\b(?: --(?!config\b)[a-z][a-z-]*)*(?! --)")
+_COMMAND = re.compile(
+    r"\bploy-connector (?:check|sync|run|setup|history)\b(?: --(?!config\b)[a-z][a-z-]*(?: trust-policy)?)*(?! --)"
+)
 """A command with its options that needs a configuration file and names none."""

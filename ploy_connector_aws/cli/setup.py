@@ -196,7 +196,7 @@ def _print(answers: Answers, id_: str, *, as_json: bool) -> Exit:
         raise ConfigurationError(
             f"The link {id_!r} leads nowhere: a value of the operator is missing, or it does not fit the chosen "
             "features.",
-            fix=f"give --set NAME=VALUE for {', '.join(each.name for each in answers.wizard.operator_values)}",
+            fix=f"give {' and '.join(f'--set {each.name}=VALUE' for each in answers.wizard.operator_values)}",
         )
     if as_json:
         print_json({"id": id_, "text": printed, "features": list(answers.features), "made": sorted(answers.made)})
