@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.platform.errors import TokenRejected
+from ploy_connector_aws.platform.errors import PlatformRefused, TokenRejected
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.runtime.opening import open_platform, secret_fields
 from ploy_connector_aws.runtime.settings import VARIABLES, OperatorSettings, PlatformSettings
@@ -30,7 +30,8 @@ class Joined:
 
     platform: PlatformSettings
     integration: wire.Integration
-    is_new: bool
+    is_open: bool
+    """Whether its settings can be entered here: it was never in use."""
 
     def to_table(self) -> dict[str, Any]:
         """Return the ``[platform]`` table of the configuration file."""
@@ -58,11 +59,11 @@ def join(out: Console, prompt: Prompt, given: OperatorSettings, installed: Insta
     with _open(settings) as platform:
         chosen = _choose(out, prompt, [each for each in found if each.connector == installed.name], installed)
         if chosen is not None:
-            return Joined(settings.platform, chosen, is_new=False)
+            return Joined(settings.platform, chosen, is_open=_is_open(platform, chosen))
         platform.put_manifest(installed.manifest)
         made = platform.create_integration(wire.IntegrationRequest(connector=installed.name)).integration
     out.print(f"Ploy has made the integration [bold]{text(made.id)}[/].", soft_wrap=True)
-    return Joined(settings.platform, made, is_new=True)
+    return Joined(settings.platform, made, is_open=True)
 
 
 def _connect(prompt: Prompt, given: OperatorSettings) -> tuple[OperatorSettings, tuple[wire.Integration, ...]]:
@@ -90,6 +91,13 @@ def _connect(prompt: Prompt, given: OperatorSettings) -> tuple[OperatorSettings,
 
 def _open(settings: OperatorSettings) -> PlatformClient:
     return open_platform(settings, retry=RetryPolicy(max_attempts=_ATTEMPTS))
+
+
+def _is_open(platform: PlatformClient, integration: wire.Integration) -> bool:
+    try:
+        return not platform.change_settings(integration.id, wire.SettingsChange()).is_verified
+    except PlatformRefused:
+        return False
 
 
 def _choose(

@@ -124,11 +124,10 @@ def _set_up_at_ploy(out: Console, path: Path, known: Known, *, overwrite: bool) 
     integration = joined.integration
     answers.may_make = False
     answers.values = {**answers.values, **integration.settings}
-    if not joined.is_new:
-        answers.choose((), ())
-    Walk(out, answers, is_asking=joined.is_new).go()
+    answers.choose((), ())
+    Walk(out, answers, is_asking=joined.is_open).go()
     settings = answers.settings()
-    if joined.is_new:
+    if joined.is_open:
         answers.installed.open(settings)
         generated = answers.wizard.host_made()
         entered = {name: value for name, value in settings.items() if name not in generated}
