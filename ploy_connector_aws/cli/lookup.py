@@ -66,15 +66,15 @@ def find_entitlement(picture: Overlay | None, typed: str, account_id: str) -> st
         names.add(name)
         if text in (record.id.casefold(), name.casefold()):
             found.append((record.id, f"{record.content['kind']} {name}"))
-    if found or not _is_partial(picture):
-        if not found:
-            held = _join(_held_names(picture, account_id)) or "nothing"
-            raise NameUnknown(
-                f"There is no entitlement with the id or name {typed!r}. {_name_of(picture, account_id)} has: {held}.",
-                fix=_find_meant(typed, names),
-            )
+    if found:
         return _only(found, "entitlement", typed)
-    return typed
+    if _is_partial(picture):
+        return typed
+    held = _join(_held_names(picture, account_id)) or "nothing"
+    raise NameUnknown(
+        f"There is no entitlement with the id or name {typed!r}. {_name_of(picture, account_id)} has: {held}.",
+        fix=_find_meant(typed, names),
+    )
 
 
 def _only(found: list[tuple[str, str]], what: str, typed: str) -> str:

@@ -75,7 +75,7 @@ def setup(
     if json and not only:
         raise typer.BadParameter("It goes with --print only, as the steps are for people.", param_hint="--json")
     path = config or DEFAULT_FILE
-    known = _read_known(path, connector)
+    known = _read_known(path, connector, is_new=(overwrite or without_ploy) and not only)
     answers = known.answers
     if known.source != "platform" and not only:
         refuse_existing(path, overwrite=overwrite)
@@ -152,15 +152,20 @@ class Known:
     settings: OperatorSettings
 
 
-def _read_known(path: Path, connector: str | None) -> Known:
+def _read_known(path: Path, connector: str | None, *, is_new: bool) -> Known:
     """Find what is known of the integration: in the file or, where it keeps no settings, at Ploy.
 
     An external id is known from there alone: a set-up wrote it into the file, or Ploy stored it.
+
+    Args:
+        path: The file; it need not exist.
+        connector: The connector that the command line names.
+        is_new: Whether a new integration is set up, whatever the file has.
     """
     settings = read_settings(path if path.exists() else None)
     source: Source = "file" if settings.config is not None else "platform"
     name, known = connector or settings.integration.connector, dict[str, Any]()
-    if source == "platform" and settings.integration.id == IntegrationSettings().id:
+    if is_new or (source == "platform" and settings.integration.id == IntegrationSettings().id):
         source = "nowhere"
     else:
         name, known = read_config(settings)
