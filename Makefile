@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+DEMO_READY := $(VENV)/ready-for-demo
 
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
@@ -15,7 +16,7 @@ TESTS ?=
 
 .PHONY: demo test soak check bench clean
 
-demo: $(READY)  ## The main job on a local AWS and a local Ploy; ends by itself.
+demo: $(DEMO_READY)  ## The main job on a local AWS and a local Ploy; ends by itself.
 	@$(BIN)/ploy-connector demo
 
 test: $(READY)  ## The quick tests: all that are not long.
@@ -34,13 +35,14 @@ bench: $(READY)  ## Time, calls and peak memory of a sync, for two sizes of orga
 	$(BIN)/python -m benchmarks.sync_memory
 	$(BIN)/python -m benchmarks.task_rush
 
+# The demo needs neither linters nor a browser; what it has installed, the other targets complete.
+$(DEMO_READY): pyproject.toml constraints.txt
+	@$(PYTHON) tools/set_up_venv.py $(VENV) sandbox
+	@touch $(DEMO_READY)
+
 $(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed; say where it is: make PYTHON=python3.12 ..."; exit 1; }
-	@echo "Setting up $(VENV), once ..."
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	@touch $(READY)
+	@$(PYTHON) tools/set_up_venv.py $(VENV) dev
+	@touch $(READY) $(DEMO_READY)
 
 clean:  ## Remove everything that was made here.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

@@ -134,7 +134,8 @@ class AwsConfig(BaseModel):
         SecretStr,
         Field(
             title="External ID",
-            description="The external ID that Ploy made for this integration; the role's trust policy must require it.",
+            description="The external ID that was generated for this integration; the role's trust policy must "
+            "require it.",
         ),
     ]
     scopes: Annotated[

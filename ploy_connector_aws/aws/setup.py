@@ -83,8 +83,8 @@ def _external_id() -> Step:
         id="external-id",
         title="External ID",
         text=(
-            "Note down this external ID. Ploy made it for this integration alone, and shows it whenever it assumes "
-            "your role; a role that requires it cannot be used by Ploy on behalf of anybody else.",
+            "Note down this external ID. It was generated at random for this integration alone, and Ploy sends it "
+            "whenever it assumes your role; a role that requires it cannot be used by Ploy on behalf of anybody else.",
         ),
         fields=(WizardField(name="external_id", source="host"),),
     )

@@ -14,8 +14,9 @@ from ploy_connector_aws.runtime.snapshot import StoredRecord
 from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import RecordKey
 
-from .endings import Exit, NameUnknown
+from .endings import Exit
 from .listing import as_of, display_name
+from .lookup import unknown_account
 from .opening import open_picture, read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug, Fresh
 from .output import console, print_json, print_unproven, text
@@ -40,7 +41,7 @@ def access(
     with open_picture(settings, fresh=fresh, quiet=json) as seen:
         accounts = find_accounts(seen.now, account)
         if not accounts:
-            raise NameUnknown(f"There is no account with the id, user name or address {account!r}.")
+            raise unknown_account(seen.now, account)
         finder = PathFinder(seen.store, seen.now)
         is_complete = seen.is_complete
         found = [(each, finder.paths_of(each.id)) for each in accounts]

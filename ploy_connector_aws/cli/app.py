@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
+from rich.console import Console
+from typer.core import TyperGroup
 
 from ploy_connector_aws.runtime.lock import name_process
 
@@ -13,10 +16,12 @@ from .access import access
 from .change import grant, revoke
 from .check import check
 from .demo import demo
-from .endings import Exit
+from .endings import Exit, OutputError
 from .history import history
 from .listing import list_records
 from .manifest import manifest
+from .options import find_config_file
+from .output import discard_output
 from .run import run
 from .sandbox import sandbox
 from .setup import setup
@@ -28,7 +33,18 @@ def _end(code: Exit) -> None:
     raise typer.Exit(code)
 
 
+class _Commands(TyperGroup):
+    """Typer ends with 1 where an output is closed: here that is an error like others, with a status of its own."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise OutputError(error) from None
+
+
 app = typer.Typer(
+    cls=_Commands,
     result_callback=_end,
     name="ploy-connector",
     help="Reads who can enter what, proves it, and pushes it to Ploy.",
@@ -63,8 +79,12 @@ app.command()(demo)
 def main() -> None:
     """Run the command that was typed, and end the process with its exit code."""
     end_soon_when_interrupted()
+    Console.on_broken_pipe = _raise_broken_pipe  # type: ignore[method-assign]  # Rich's own ends with 1
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         end_if_signalled(Exit.INTERRUPTED)
         sys.exit(Exit.INTERRUPTED)
@@ -72,4 +92,17 @@ def main() -> None:
         end_if_signalled(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one sentence
-        sys.exit(endings.report(error, as_json="--json" in sys.argv, debug="--debug" in sys.argv))
+        sys.exit(_report(error))
+
+
+def _report(error: Exception) -> Exit:
+    if isinstance(error, OSError) and OutputError.is_one(error):
+        error = OutputError(error)
+    if isinstance(error, OutputError):
+        discard_output()
+    typed = sys.argv[1:]
+    return endings.report(error, as_json="--json" in typed, debug="--debug" in typed, config=find_config_file(typed))
+
+
+def _raise_broken_pipe(self: Console) -> None:  # noqa: ARG001
+    raise OutputError(BrokenPipeError())

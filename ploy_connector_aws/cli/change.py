@@ -11,7 +11,6 @@ import typer
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.opening import open_connector, open_platform
-from ploy_connector_aws.runtime.paths import find_accounts
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.state_file import explained, is_there
 from ploy_connector_aws.runtime.store import Store
@@ -21,7 +20,8 @@ from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import AccessChange, AccessRequest, Refused, TemporaryError
 
 from .changed import Order, print_change
-from .endings import Exit, NameUnknown
+from .endings import Exit
+from .lookup import find_account, find_entitlement
 from .opening import read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug
 from .output import console, print_json
@@ -80,7 +80,8 @@ def _order(
         _check_allowed(settings)
     with Journal(settings.tasks_path) as journal, closing(KnownAccess(settings.snapshot_path)) as known_access:
         with _picture(settings, journal) as picture:
-            account_id, entitlement_id = _find_account(picture, account), _find_entitlement(picture, entitlement)
+            account_id = find_account(picture, account)
+            entitlement_id = find_entitlement(picture, entitlement, account_id)
             known = known_access.of(account_id, entitlement_id, journal.verified(account_id))
             request_id = f"order-{uuid.uuid4().hex}"
             was_changed = journal.was_changed(account_id, entitlement_id, request_id)
@@ -140,29 +141,6 @@ def _picture(settings: OperatorSettings, journal: Journal) -> Iterator[Overlay |
         return
     with explained(settings.snapshot_path), Store(settings.snapshot_path) as store, store.reading():
         yield Overlay(store.baseline, journal.verified()) if store.baseline else None
-
-
-def _find_account(picture: Overlay | None, said: str) -> str:
-    found = find_accounts(picture, said) if picture else []
-    return _only([(record.id, str(record.content.get("username") or record.id)) for record in found], "account", said)
-
-
-def _find_entitlement(picture: Overlay | None, said: str) -> str:
-    wanted = said.casefold()
-    found = [
-        (record.id, f"{record.content['kind']} {record.content['name']}")
-        for record in (picture.records("entitlement") if picture else ())
-        if wanted in (record.id.casefold(), str(record.content["name"]).casefold())
-    ]
-    return _only(found, "entitlement", said)
-
-
-def _only(found: list[tuple[str, str]], what: str, said: str) -> str:
-    """The one that was meant. What no snapshot knows is taken for an id: the connector asks the source."""
-    if len(found) > 1:
-        names = ", ".join(f"{name} ({id_})" for id_, name in found[:5])
-        raise NameUnknown(f"There are {len(found)} {what}s of the name {said!r}; say the id: {names}.")
-    return found[0][0] if found else said
 
 
 def _explained(error: TemporaryError, order: str, *, preview: bool) -> TemporaryError:

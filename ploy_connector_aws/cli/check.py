@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from ploy_connector_aws.runtime.opening import open_connector
-from ploy_connector_aws.spec import Check, ConnectionReport
+from ploy_connector_aws.spec import AuthenticationError, Check, ConnectionReport, TemporaryError
 
-from .endings import Exit
+from .connection_test import test_connection
+from .endings import Exit, with_config
 from .opening import read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug
 from .output import console, print_json, text
@@ -27,12 +28,22 @@ def check(
 ) -> Exit:
     """Try the connection and each permission, and say what to mend. Changes nothing."""
     settings = read_operator_settings(config, connector, debug=debug)
-    report = open_connector(settings).connector.hooks.test_connection()
+    report = test_connection(settings)
     if json:
         print_json(report_json(report))
     else:
-        print_report(console(), report)
-    return Exit.OK if report.is_usable else Exit.PERMISSION
+        print_report(console(), report, config=config)
+    return exit_of(report)
+
+
+def exit_of(report: ConnectionReport) -> Exit:
+    """Return the status of a connection test: what failed first decides, but an outage only where all failed of it."""
+    codes = [each.code for each in report.checks if each.outcome == "failed"]
+    if not codes:
+        return Exit.OK
+    if codes[0] == AuthenticationError.code:
+        return Exit.AUTHENTICATION
+    return Exit.TRY_AGAIN if set(codes) == {TemporaryError.code} else Exit.PERMISSION
 
 
 def report_json(report: ConnectionReport) -> dict[str, object]:
@@ -40,11 +51,17 @@ def report_json(report: ConnectionReport) -> dict[str, object]:
     return {"usable": report.is_usable, "blocked": report.is_blocked, **report.model_dump(mode="json")}
 
 
-def print_report(out: Console, report: ConnectionReport) -> None:
-    """The report for people: what is to be mended first, then what is in order, by what it is for."""
+def print_report(out: Console, report: ConnectionReport, *, config: Path | None = None) -> None:
+    """Print the report for people: what failed first, then what passed, by what it is for.
+
+    Args:
+        out: Where to.
+        report: The report.
+        config: The configuration file, for the commands in the fixes.
+    """
     of = {outcome: [each for each in report.checks if each.outcome == outcome] for outcome in _NOUNS}
     for each in (*of["failed"], *of["warning"]):
-        _print_trouble(out, each)
+        _print_trouble(out, each, config)
     _print_passed(out, of["passed"])
     _print_skipped(out, of["skipped"])
     counts = ", ".join(f"{len(checks)} {_NOUNS[outcome]}" for outcome, checks in of.items() if checks)
@@ -54,13 +71,13 @@ def print_report(out: Console, report: ConnectionReport) -> None:
     out.print(f"[bold]{'Usable' if report.is_usable else 'Not usable yet'}:[/] {counts}.")
 
 
-def _print_trouble(out: Console, made: Check) -> None:
+def _print_trouble(out: Console, made: Check, config: Path | None) -> None:
     blocks = " [bold red]blocks the integration[/]" if made.is_blocking else ""
     out.print(f"{MARKS[made.outcome]} [bold]{text(made.name)}[/]{_method(made)}{blocks}")
     _print_indented(out, text(made.message))
     if made.fix:
         # In one piece, however long: it is there to be copied.
-        out.print(f"    [bold]Fix:[/] {text(made.fix)}", soft_wrap=True)
+        out.print(f"    [bold]Fix:[/] {text(with_config(made.fix, str(config) if config else None))}", soft_wrap=True)
     if made.request_id:
         _print_indented(out, f"[dim]Request {text(made.request_id)}[/]")
 

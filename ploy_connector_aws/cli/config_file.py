@@ -27,24 +27,45 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
     if not overwrite and (path.exists() or path.is_symlink()):
         raise ConfigurationError(
             f"There is a configuration file {path} already.",
-            fix="try it with ploy-connector check, name another file with --config, or replace it with --overwrite",
+            fix=f"test it with ploy-connector check --config {path}, name another file with --config, or replace it "
+            "with --overwrite",
         )
 
 
-def write_config(path: Path, connector: str, settings: Mapping[str, Any], *, overwrite: bool) -> None:
+def write_config(
+    path: Path,
+    connector: str,
+    settings: Mapping[str, Any] | None,
+    *,
+    overwrite: bool,
+    integration_id: str | None = None,
+    platform: Mapping[str, Any] | None = None,
+) -> None:
     """Write the file at once and whole, with a mode that lets nobody else read it.
+
+    Args:
+        path: The file.
+        connector: The connector's name.
+        settings: The connector's settings; None where Ploy keeps them.
+        overwrite: Whether a file that exists is replaced.
+        integration_id: The integration's id at Ploy.
+        platform: Ploy's address and token.
 
     Raises:
         ConfigurationError: It cannot be written.
     """
-    lines = [_HEADER, "[integration]", f"connector = {_to_toml(connector)}", "", "[config]"]
-    lines += [f"{name} = {_to_toml(value)}" for name, value in settings.items()]
+    integration = {"id": integration_id, "connector": connector} if integration_id else {"connector": connector}
+    tables = {"integration": integration, "config": settings, "platform": platform}
+    lines = [_HEADER]
+    for table, values in tables.items():
+        if values is not None:
+            lines += [f"[{table}]", *(f"{name} = {_to_toml(value)}" for name, value in values.items()), ""]
     refuse_existing(path, overwrite=overwrite)
     try:
         # mkstemp makes files of mode 0600.
         number, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
         with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
+            file.write("\n".join(lines))
         Path(temporary).replace(path)
     except OSError as error:
         raise ConfigurationError(f"The configuration file {path} cannot be written: {error.strerror}.") from None

@@ -22,13 +22,14 @@ from ploy_connector_aws.spec import RecordKey
 
 from . import access, demo_orders, entrances, estate
 from .changed import Order, print_change
-from .check import print_report, report_json
+from .check import exit_of, print_report, report_json
 from .endings import Exit
+from .heartbeat import Heartbeat
 from .listing import display_name
 from .opening import read_operator_settings
 from .options import AsJson, Debug
 from .output import console, print_json, text
-from .sandbox import local_world, require_sandbox
+from .sandbox import local_world, require_sandbox, shown_start
 from .sync import sync_once
 
 if TYPE_CHECKING:
@@ -49,11 +50,14 @@ def demo(json: AsJson = False, debug: Debug = False) -> Exit:
     require_sandbox()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ploy-demo-")))
-        world = stack.enter_context(local_world(folder))
+        with shown_start(quiet=json):
+            world = stack.enter_context(local_world(folder))
         os.environ.update(world.environment)
         settings = read_operator_settings(world.config_file, None, debug=debug)
-        story = Story(console(), world, settings, as_json=json)
-        code = story.tell()
+        heartbeat = Heartbeat()
+        if not (json or Console(stderr=True).is_terminal):  # a terminal shows how far a sync is
+            stack.enter_context(heartbeat.running())
+        code = (story := Story(console(), world, settings, as_json=json, heartbeat=heartbeat)).tell()
     if json:
         print_json({"chapters": story.chapters})
     return code
@@ -74,10 +78,20 @@ class Story:
         world: The local AWS and the local Ploy; the environment of this process leads to them.
         settings: The configuration of the integration between them.
         as_json: Tell nothing, and only note in ``chapters`` what each one has to show.
+        heartbeat: Notes when a chapter begins.
     """
 
-    def __init__(self, out: Console, world: LocalWorld, settings: OperatorSettings, *, as_json: bool) -> None:
+    def __init__(
+        self,
+        out: Console,
+        world: LocalWorld,
+        settings: OperatorSettings,
+        *,
+        as_json: bool,
+        heartbeat: Heartbeat | None = None,
+    ) -> None:
         self.chapters: list[dict[str, Any]] = []
+        self._heartbeat = heartbeat or Heartbeat()
         self._out = out
         self._out.quiet = as_json
         self._as_json = as_json
@@ -112,6 +126,7 @@ class Story:
 
     def _chapter(self, title: str, *sentences: str) -> None:
         self.chapters.append({"title": title})
+        self._heartbeat.note_step()
         self._out.print()
         self._out.print(Rule(f"[bold]{len(self.chapters)}. {title}[/]", align="left", style="cyan"))
         for sentence in sentences:
@@ -146,7 +161,7 @@ class Story:
         self._note(check=report_json(report))
         print_report(self._out, report)
         if not report.is_usable:
-            raise _CutShort(Exit.PERMISSION)
+            raise _CutShort(exit_of(report))
 
     def _sync(self, title: str, *sentences: str, ending: Exit = Exit.OK) -> None:
         self._chapter(title, *sentences, "[dim]$ ploy-connector sync[/]")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import re
+import shlex
 import sys
 import traceback
+from contextlib import suppress
 from enum import IntEnum
 
 from rich.console import Console
@@ -43,6 +47,7 @@ class Exit(IntEnum):
     HELD = 11
     NOT_FOUND = 12
     INTERRUPTED = 130
+    BROKEN_PIPE = 141
 
 
 MEANINGS = {
@@ -54,11 +59,12 @@ MEANINGS = {
     Exit.PERMISSION: "A permission is missing, or a check failed.",
     Exit.TRY_AGAIN: "AWS, Ploy or the network did not answer, or another process is at work; try again later.",
     Exit.REFUSED: "Ploy or the connector refused; a person must act.",
-    Exit.STATE: "The snapshot file or the task file cannot be used.",
+    Exit.STATE: "The snapshot file or the task file cannot be used, or the output cannot be written.",
     Exit.UNPROVEN: "The sync was committed, but parts could not be read; what they held was kept.",
     Exit.HELD: "The sync waits at Ploy until a person approves it.",
     Exit.NOT_FOUND: "There is no such account or entitlement, or more than one of the name.",
     Exit.INTERRUPTED: "Interrupted by Ctrl-C; what was under way is resumed or looked at by the next command.",
+    Exit.BROKEN_PIPE: "The reader of the output, such as `head`, ended first; nothing more is printed.",
 }
 """What each exit code means; the README's table is compared with it."""
 
@@ -66,8 +72,30 @@ MEANINGS = {
 class NameUnknown(Exception):
     """Nothing in the snapshot has that id or name, or more than one thing has."""
 
+    def __init__(self, message: str, *, fix: str | None = None) -> None:
+        super().__init__(message)
+        self.fix = fix
+
+
+_OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+class OutputError(Exception):
+    """The output cannot be written: the disk is full, its device fails or, with ``is_closed``, its reader ended."""
+
+    @staticmethod
+    def is_one(error: OSError) -> bool:
+        """Whether an error that no part of the program has explained is one of the output."""
+        return error.errno in _OUTPUT_ERRORS or isinstance(error, BrokenPipeError)
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"The output cannot be written: {error.strerror or type(error).__name__}.")
+        self.is_closed = isinstance(error, BrokenPipeError)
+        self.fix = None if self.is_closed else "make room, or write the output somewhere else"
+
 
 _ENDINGS: tuple[tuple[type[Exception], Exit], ...] = (
+    (OutputError, Exit.STATE),
     (ConfigurationError, Exit.CONFIGURATION),
     (ConnectorRefused, Exit.CONFIGURATION),
     (AuthenticationError, Exit.AUTHENTICATION),
@@ -88,22 +116,47 @@ _ENDINGS: tuple[tuple[type[Exception], Exit], ...] = (
 """Which error ends a command with which code; the first that fits counts."""
 
 
-def report(error: Exception, *, as_json: bool, debug: bool) -> Exit:
-    """Say what went wrong, and choose the exit code."""
+def report(error: Exception, *, as_json: bool, debug: bool, config: str | None = None) -> Exit:
+    """Print what went wrong and what to do, and choose the exit code.
+
+    Args:
+        error: What was raised.
+        as_json: Print one JSON document.
+        debug: Print the traceback as well.
+        config: The configuration file of the command line, which the commands in the fix are given, too.
+    """
+    if isinstance(error, OutputError) and error.is_closed:
+        return Exit.BROKEN_PIPE
     code = next((code for kind, code in _ENDINGS if isinstance(error, kind)), Exit.BUG)
     is_known = any(isinstance(error, kind) for kind, _ in _ENDINGS)
     message = str(error) if is_known else f"Something failed that should not ({type(error).__name__})."
     fix = getattr(error, "fix", None)
     if code is Exit.BUG:
         fix = fix or "run the command again with --debug and report what it prints"
+    if fix:
+        fix = with_config(fix, config)
     if debug:
         sys.stderr.write(without_commands("".join(traceback.format_exception(error)), kept="\n"))
-    if as_json:
+    if as_json and not isinstance(error, OutputError):
         described = {"code": getattr(error, "code", None) or code.name.lower(), "message": message, "fix": fix}
         print_json({"error": described})
         return code
     console = Console(stderr=True)
-    console.print(f"[bold red]Error:[/] {text(message)}", soft_wrap=True, highlight=False)
-    if fix:
-        console.print(f"[bold]Fix:[/] {text(fix)}", soft_wrap=True, highlight=False)
+    with suppress(OSError):  # where standard error cannot be written either, the status says it
+        console.print(f"[bold red]Error:[/] {text(message)}", soft_wrap=True, highlight=False)
+        if fix:
+            console.print(f"[bold]Fix:[/] {text(fix)}", soft_wrap=True, highlight=False)
     return code
+
+
+def with_config(fix: str, config: str | None) -> str:
+    """Give each command in a fix the configuration file that this one was given, so that it can be typed as it is."""
+    if config is None:
+        return fix
+    return _COMMAND.sub(lambda found: f"{found[0]} --config {shlex.quote(config)}", fix)
+
+
+_COMMAND = re.compile(
+    r"\bploy-connector (?:check|sync|run|setup|history)\b(?: --(?!config\b)[a-z][a-z-]*(?: trust-policy)?)*(?! --)"
+)
+"""A command with its options that needs a configuration file and names none."""

@@ -14,15 +14,16 @@ from pathlib import Path
 
 from ploy_connector_aws.runtime import logs
 from ploy_connector_aws.runtime.changes import finish
-from ploy_connector_aws.runtime.opening import open_connector
+from ploy_connector_aws.runtime.opening import open_connector, require_connector
 from ploy_connector_aws.runtime.reading import read
-from ploy_connector_aws.runtime.settings import OperatorSettings, read_settings
+from ploy_connector_aws.runtime.settings import OperatorSettings, has_variables, read_settings
 from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.state_file import explained, is_there
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.verified import Overlay, VerifiedChange, read_verified
 from ploy_connector_aws.spec import ConfigurationError
 
+from .options import DEFAULT_FILE
 from .output import shown_progress
 
 
@@ -30,18 +31,23 @@ def read_operator_settings(config: Path | None, connector: str | None, *, debug:
     """Read the configuration, with the connector's name from the command line, and set up logging.
 
     Raises:
-        ConfigurationError: Something is wrong with it.
+        ConfigurationError: Something is wrong with it, or the connector is not installed.
     """
-    logs.configure(debug=debug)
-    if config is None and not any(name.startswith("PLOY_") for name in os.environ):
-        raise ConfigurationError(
-            "There is no configuration.", fix="give --config FILE or PLOY_… variables; README.md shows both"
-        )
+    logs.configure(debug=debug, for_people=True)
+    if config is None and not has_variables(os.environ):
+        raise ConfigurationError("No configuration was given: neither --config nor a variable.", fix=_find_fix())
     settings = read_settings(config)
-    if connector is None:
-        return settings
-    integration = settings.integration.model_copy(update={"connector": connector})
-    return settings.model_copy(update={"integration": integration})
+    if connector is not None:
+        settings = settings.with_connector(connector, "--connector")
+    require_connector(settings)
+    return settings
+
+
+def _find_fix() -> str:
+    """Name the configuration file that a set-up writes, if there is one in this folder; otherwise how to get one."""
+    if DEFAULT_FILE.is_file():
+        return f"add --config {DEFAULT_FILE} to the command"
+    return f"ploy-connector setup writes {DEFAULT_FILE}; then add --config {DEFAULT_FILE} to the command"
 
 
 @dataclass(frozen=True)

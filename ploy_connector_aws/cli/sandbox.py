@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +23,7 @@ from ploy_connector_aws.sandbox.surroundings import clean_surroundings
 from ploy_connector_aws.spec import ConfigurationError
 
 from .endings import Exit
+from .heartbeat import Heartbeat
 from .options import AsJson, Debug
 from .output import console, print_json, text
 from .stopping import stop_on_signals
@@ -53,7 +54,11 @@ def sandbox(
     stop_on_signals(stopped, LAST_RESORT_SECONDS)
     made = nullcontext(str(folder)) if folder else tempfile.TemporaryDirectory(prefix="ploy-sandbox-")
     logs.configure(debug=debug)
-    with made as place, local_world(Path(place).resolve()) as world, _service(world, stopped):
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(made)).resolve()
+        with shown_start(quiet=json):
+            world = stack.enter_context(local_world(place))
+            stack.enter_context(_service(world, stopped))
         if json:
             print_json(
                 {
@@ -70,6 +75,17 @@ def sandbox(
             _print_places(console(), world)
         stopped.wait()
     return Exit.OK
+
+
+@contextmanager
+def shown_start(*, quiet: bool) -> Iterator[None]:
+    """Show that the sandbox starts, while the block runs."""
+    if quiet:
+        yield
+        return
+    console().print("Starting a local AWS and a local Ploy ...")
+    with Heartbeat().running():
+        yield
 
 
 @contextmanager

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 from rich.console import Console
 
+from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime import logs
-from ploy_connector_aws.runtime.opening import find_connector, open_connector, read_config, refuse_chosen
-from ploy_connector_aws.runtime.settings import IntegrationSettings, override_config, read_settings
+from ploy_connector_aws.runtime.opening import find_connector, open_platform, read_config, refuse_chosen
+from ploy_connector_aws.runtime.settings import (
+    IntegrationSettings,
+    OperatorSettings,
+    override_config,
+    read_settings,
+)
 from ploy_connector_aws.spec import ConfigurationError
 
 from .answers import Answers
-from .check import print_report
+from .check import exit_of, print_report
 from .config_file import refuse_existing, write_config
+from .connection_test import test_connection
 from .endings import Exit
-from .options import AsJson, ConfigFile, ConnectorName, Debug
+from .options import DEFAULT_FILE, AsJson, ConfigFile, ConnectorName, Debug, program_name
 from .output import console, print_json, text
-from .walk import Walk
-
-DEFAULT_FILE = Path("ploy.toml")
+from .platform_setup import join
+from .walk import Prompt, Walk
 
 Source: TypeAlias = Literal["file", "platform", "nowhere"]
 """Where the settings of the integration are kept."""
@@ -53,16 +61,23 @@ def setup(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the configuration file by that of a new integration.")
     ] = False,
+    without_ploy: Annotated[
+        bool,
+        typer.Option(
+            "--without-ploy", help="Generate the external ID here; the file then works for list, access and check only."
+        ),
+    ] = False,
     json: AsJson = False,
     debug: Debug = False,
 ) -> Exit:
-    """Set up an integration step by step, write its configuration file, and try the connection."""
-    logs.configure(debug=debug)
+    """Set up an integration at Ploy step by step, write its configuration file, and test the connection."""
+    logs.configure(debug=debug, for_people=True)
     if json and not only:
         raise typer.BadParameter("It goes with --print only, as the steps are for people.", param_hint="--json")
     path = config or DEFAULT_FILE
-    answers, source = _read_answers(path, connector)
-    if source != "platform" and not only:
+    known = _read_known(path, connector, is_new=(overwrite or without_ploy) and not only)
+    answers = known.answers
+    if known.source != "platform" and not only:
         refuse_existing(path, overwrite=overwrite)
         # The integration of a file that is replaced ends with it, and so does its external id.
         answers.values.clear()
@@ -76,37 +91,93 @@ def setup(
     if only:
         return _print(answers, only, as_json=json)
     out = console()
-    walk = Walk(out, answers, is_asking=source != "platform")
-    walk.go()
-    if source == "platform":
-        out.print("The settings of this integration are kept at Ploy; what is missing, set on its integrations page.")
-    else:
+    if known.source == "platform":
+        out.print(f"Ploy keeps the settings of this integration, {text(known.settings.integration.id)}.")
+        Walk(out, answers, is_asking=False).go()
+        return _finish(out, path if path.exists() else None)
+    if without_ploy:
+        out.print(_WITHOUT_PLOY, soft_wrap=True)
+        Walk(out, answers, is_asking=True).go()
         answers.installed.open(answers.settings())
         write_config(path, answers.installed.name, answers.settings(), overwrite=overwrite)
-        out.print(f"The configuration was written to {text(path)}, which nobody else can read.", soft_wrap=True)
-    if walk.ask_yes("Try the connection now?"):
-        return _check(out, path if path.exists() else None)
-    return Exit.OK
+    else:
+        out.print(_WITH_PLOY, soft_wrap=True)
+        _set_up_at_ploy(out, path, known, overwrite=overwrite)
+    out.print(f"The configuration was written to {text(path)}, which only you can read.", soft_wrap=True)
+    return _finish(out, path, without_ploy=without_ploy)
 
 
-def _read_answers(path: Path, connector: str | None) -> tuple[Answers, Source]:
+_WITH_PLOY = (
+    "This set-up makes an integration at Ploy, or uses one that is there; Ploy generates its external ID. "
+    "With --without-ploy it is made on this machine alone."
+)
+_WITHOUT_PLOY = (
+    "Without Ploy: the external ID is generated on this machine, and the file works for list, access and check; "
+    "nothing can be synced with it."
+)
+
+
+def _set_up_at_ploy(out: Console, path: Path, known: Known, *, overwrite: bool) -> None:
+    """Make or choose the integration at Ploy, walk through the steps with its external ID, and keep the answers."""
+    answers = known.answers
+    joined = join(out, Prompt(out), known.settings, answers.installed)
+    integration = joined.integration
+    answers.may_make = False
+    answers.values = {**answers.values, **integration.settings}
+    answers.choose((), ())
+    Walk(out, answers, is_asking=joined.is_open).go()
+    settings = answers.settings()
+    if joined.is_open:
+        answers.installed.open(settings)
+        generated = answers.wizard.host_made()
+        entered = {name: value for name, value in settings.items() if name not in generated}
+        with open_platform(known.settings.model_copy(update={"platform": joined.platform})) as platform:
+            platform.change_settings(integration.id, wire.SettingsChange(settings=entered))
+    write_config(
+        path,
+        answers.installed.name,
+        None,
+        overwrite=overwrite,
+        integration_id=integration.id,
+        platform=joined.to_table(),
+    )
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the integration before anything is asked."""
+
+    answers: Answers
+    source: Source
+    settings: OperatorSettings
+
+
+def _read_known(path: Path, connector: str | None, *, is_new: bool) -> Known:
     """Find what is known of the integration: in the file or, where it keeps no settings, at Ploy.
 
     An external id is known from there alone: a set-up wrote it into the file, or Ploy stored it.
+
+    Args:
+        path: The file; it need not exist.
+        connector: The connector that the command line names.
+        is_new: Whether a new integration is set up, whatever the file has.
     """
     settings = read_settings(path if path.exists() else None)
     source: Source = "file" if settings.config is not None else "platform"
     name, known = connector or settings.integration.connector, dict[str, Any]()
-    if source == "platform" and settings.integration.id == IntegrationSettings().id:
+    if is_new or (source == "platform" and settings.integration.id == IntegrationSettings().id):
         source = "nowhere"
     else:
         name, known = read_config(settings)
     if connector not in (None, name):
-        raise ConfigurationError(f"The integration is one of the connector {name!r}, not of {connector!r}.")
-    installed = find_connector(name)
+        raise ConfigurationError(
+            f"--connector: The integration has the connector {name!r}, not {connector!r}.", is_located=True
+        )
+    with (settings if connector is None else settings.with_connector(connector, "--connector")).naming():
+        installed = find_connector(name)
     refuse_chosen(settings, installed)
     values = override_config(known, settings.config_overrides, installed.manifest.config_schema)
-    return Answers(installed, values, may_make=source != "platform"), source
+    return Known(Answers(installed, values, may_make=source != "platform"), source, settings)
 
 
 def _name_and_value(given: str) -> tuple[str, str]:
@@ -129,7 +200,7 @@ def _print(answers: Answers, id_: str, *, as_json: bool) -> Exit:
         raise ConfigurationError(
             f"The link {id_!r} leads nowhere: a value of the operator is missing, or it does not fit the chosen "
             "features.",
-            fix=f"give --set NAME=VALUE for {', '.join(each.name for each in answers.wizard.operator_values)}",
+            fix=f"give {' and '.join(f'--set {each.name}=VALUE' for each in answers.wizard.operator_values)}",
         )
     if as_json:
         print_json({"id": id_, "text": printed, "features": list(answers.features), "made": sorted(answers.made)})
@@ -147,7 +218,15 @@ def _print(answers: Answers, id_: str, *, as_json: bool) -> Exit:
     return Exit.OK
 
 
-def _check(out: Console, path: Path | None) -> Exit:
-    report = open_connector(read_settings(path)).connector.hooks.test_connection()
-    print_report(out, report)
-    return Exit.OK if report.is_usable else Exit.PERMISSION
+def _finish(out: Console, path: Path | None, *, without_ploy: bool = False) -> Exit:
+    """Test the connection where that is wanted, and print the next command to type."""
+    code, following = Exit.OK, "check"
+    if Prompt(out).ask_yes("Try the connection now?"):
+        report = test_connection(read_settings(path))
+        print_report(out, report, config=path)
+        code = exit_of(report)
+        if report.is_usable:
+            following = "list accounts" if without_ploy else "sync"
+    config = f" --config {shlex.quote(str(path))}" if path else ""
+    out.print(f"\nNext: [bold]{text(program_name())} {following}{text(config)}[/]", soft_wrap=True)
+    return code

@@ -12,6 +12,44 @@ from .answers import Answers
 from .output import table, text
 
 
+class Prompt:
+    """Asks a person at the terminal, or a pipe.
+
+    Args:
+        out: Where it is shown and asked.
+    """
+
+    def __init__(self, out: Console) -> None:
+        self._out = out
+
+    def ask(self, question: str, *, suggestion: str | None = None, is_secret: bool = False) -> str:
+        """Ask a question; empty where nothing is typed.
+
+        Raises:
+            ConfigurationError: The input ended.
+        """
+        shown = f" [{suggestion}]" if suggestion and not is_secret else ""
+        # getpass would open the terminal also where the input comes from a pipe, which shows nothing anyway.
+        is_hidden = is_secret and sys.stdin.isatty()
+        try:
+            return self._out.input(f"[bold]{text(question + shown)}[/]: ", password=is_hidden).strip()
+        except EOFError:
+            raise ConfigurationError(
+                "The set-up was not finished, as its input ended; nothing was written.", fix="run it again"
+            ) from None
+
+    def ask_yes(self, question: str) -> bool:
+        """Ask a question that is answered by yes if by nothing else; no where the input ended."""
+        try:
+            return self.ask(f"{question} (Y/n)").lower() in ("", "y", "yes")
+        except ConfigurationError:
+            return False
+
+    def complain(self, message: str) -> None:
+        """Show what is wrong with an answer."""
+        self._out.print(f"[bold red]![/] {text(message)}", soft_wrap=True)
+
+
 class Walk:
     """One person's way through the steps.
 
@@ -23,6 +61,7 @@ class Walk:
 
     def __init__(self, out: Console, answers: Answers, *, is_asking: bool) -> None:
         self._out = out
+        self._prompt = Prompt(out)
         self._answers = answers
         self._is_asking = is_asking
 
@@ -32,27 +71,15 @@ class Walk:
         Raises:
             ConfigurationError: The input ended before the steps did.
         """
-        try:
-            steps = self._answers.wizard.steps
-            for number, step in enumerate(steps, 1):
-                self._out.print()
-                self._out.rule(f"[bold]{number} of {len(steps)}  {text(step.title)}[/]", align="left")
-                self._show(step)
-                has_alternatives = any(document.is_alternative for document in step.documents)
-                has_asked = self._asked(step) or has_alternatives or step.explains_permissions
-                if not has_asked and not step.tests_connection:
-                    self._ask("Enter to go on")
-        except EOFError:
-            raise ConfigurationError(
-                "The set-up was not finished, as its input ended; nothing was written.", fix="run it again"
-            ) from None
-
-    def ask_yes(self, question: str) -> bool:
-        """Ask a question that is answered by yes, if by nothing else."""
-        try:
-            return self._ask(f"{question} (Y/n)").lower() in ("", "y", "yes")
-        except EOFError:
-            return False
+        steps = self._answers.wizard.steps
+        for number, step in enumerate(steps, 1):
+            self._out.print()
+            self._out.rule(f"[bold]{number} of {len(steps)}  {text(step.title)}[/]", align="left")
+            self._show(step)
+            has_alternatives = any(document.is_alternative for document in step.documents)
+            has_asked = self._asked(step) or has_alternatives or step.explains_permissions
+            if not has_asked and not step.tests_connection:
+                self._prompt.ask("Enter to go on")
 
     def _show(self, step: Step) -> None:
         for paragraph in step.text:
@@ -66,7 +93,7 @@ class Walk:
         for field in asked:
             self._ask_field(field)
         while fault := self._answers.find_fault([field.name for field in asked]):
-            self._complain(fault.message)
+            self._prompt.complain(fault.message)
             self._answers.values.pop(str(fault.field))
             self._ask_field(next(field for field in asked if field.name == fault.field))
         if step.asks_features and self._answers.installed.manifest.features:
@@ -80,7 +107,7 @@ class Walk:
             if not document.is_alternative:
                 self._show_document(document)
         self._offer_alternatives({each.id: each for each in step.documents if each.is_alternative})
-        if step.explains_permissions and self._ask("Explain each permission? (y/N)").lower() in ("y", "yes"):
+        if step.explains_permissions and self._prompt.ask("Explain each permission? (y/N)").lower() in ("y", "yes"):
             self._explain_permissions()
 
     def _asked(self, step: Step) -> list[WizardField]:
@@ -99,11 +126,11 @@ class Walk:
             self._out.print(f"[dim]{text(schema['description'])}[/]")
         while True:
             suggestion = self._answers.suggestion(field)
-            answer = self._ask(title, suggestion=suggestion, is_secret=bool(schema.get("writeOnly")))
+            answer = self._prompt.ask(title, suggestion=suggestion, is_secret=bool(schema.get("writeOnly")))
             try:
                 self._answers.take(field.name, answer or suggestion or "")
             except ValueError as error:
-                self._complain(str(error))
+                self._prompt.complain(str(error))
             else:
                 return
 
@@ -120,12 +147,12 @@ class Walk:
         if not self._is_asking:
             return
         while True:
-            without = self._ask("Leave out (features or groups, with commas; Enter for none)")
-            more = self._ask("Add (Enter for none)")
+            without = self._prompt.ask("Leave out (features or groups, with commas; Enter for none)")
+            more = self._prompt.ask("Add (Enter for none)")
             try:
                 self._answers.choose(_names(more), _names(without))
             except ValueError as error:
-                self._complain(str(error))
+                self._prompt.complain(str(error))
             else:
                 break
         left_out = [each.name for each in features if each.is_default and each.name not in self._answers.features]
@@ -134,13 +161,13 @@ class Walk:
 
     def _offer_alternatives(self, documents: dict[str, Document]) -> None:
         while documents:
-            chosen = self._ask(f"Show instead ({', '.join(documents)}; Enter for none)")
+            chosen = self._prompt.ask(f"Show instead ({', '.join(documents)}; Enter for none)")
             if not chosen:
                 return
             if chosen in documents:
                 self._show_document(documents[chosen])
             else:
-                self._complain("There is no such document.")
+                self._prompt.complain("There is no such document.")
 
     def _explain_permissions(self) -> None:
         shown = table("permission", "used for", "without it")
@@ -154,15 +181,6 @@ class Walk:
         # Not through markup, and not wrapped: it is there to be copied.
         self._out.out(self._answers.document(document).rstrip("\n"), highlight=False)
         self._out.print()
-
-    def _complain(self, sentence: str) -> None:
-        self._out.print(f"[bold red]![/] {text(sentence)}", soft_wrap=True)
-
-    def _ask(self, question: str, *, suggestion: str | None = None, is_secret: bool = False) -> str:
-        shown = f" [{suggestion}]" if suggestion and not is_secret else ""
-        # From a pipe there is nobody to hide it from, and getpass would open the terminal all the same.
-        is_hidden = is_secret and sys.stdin.isatty()
-        return self._out.input(f"[bold]{text(question + shown)}[/]: ", password=is_hidden).strip()
 
 
 def _names(answer: str) -> list[str]:

@@ -20,8 +20,15 @@ _LARGEST_TOKEN = 4096
 class TokenSource:
     """Where the token comes from. A file is read at first use, and again after the platform rejected the token."""
 
-    def __init__(self, *, token: SecretStr | None = None, file: Path | None = None) -> None:
+    def __init__(
+        self, *, token: SecretStr | None = None, file: Path | None = None, setting: str = "platform.token_file"
+    ) -> None:
         """Take a token or a file.
+
+        Args:
+            token: The token itself.
+            file: A file that holds it.
+            setting: What names the file, for errors.
 
         Raises:
             ConfigurationError: Both or neither were given, or the token is not one.
@@ -33,6 +40,7 @@ class TokenSource:
                 fix=f"set platform.token_file, platform.token or {TOKEN_VARIABLE}",
             )
         self._file = file
+        self._setting = setting
         self._token = None if token is None else _checked(token.get_secret_value(), "platform.token")
 
     @classmethod
@@ -41,6 +49,7 @@ class TokenSource:
         *,
         token: SecretStr | None = None,
         file: Path | None = None,
+        setting: str = "platform.token_file",
         environment: Mapping[str, str] = os.environ,
     ) -> TokenSource:
         """Choose the source: ``PLOY_TOKEN`` before the configured value or file.
@@ -50,7 +59,7 @@ class TokenSource:
         """
         if TOKEN_VARIABLE in environment:
             return cls(token=SecretStr(environment[TOKEN_VARIABLE]))
-        return cls(token=token, file=file)
+        return cls(token=token, file=file, setting=setting)
 
     def token(self) -> SecretStr:
         """Give the token.
@@ -80,9 +89,16 @@ class TokenSource:
                 content = file.read(_LARGEST_TOKEN + 1)
         except OSError as error:
             raise ConfigurationError(
-                f"The token file {self._file} cannot be read: {error.strerror}.", field="platform.token_file"
+                f"{self._setting}: The token file {self._file} cannot be read: {error.strerror}.",
+                field="platform.token_file",
+                is_located=True,
             ) from None
-        return _checked(content.decode("latin-1").strip(), "platform.token_file")
+        try:
+            return _checked(content.decode("latin-1").strip(), "platform.token_file")
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"{self._setting}: {error.message}", field=error.field, fix=error.fix, is_located=True
+            ) from None
 
 
 def _checked(token: str, field: str) -> SecretStr:
@@ -125,4 +141,4 @@ def is_loopback(host: str) -> bool:
 
 
 def _wrong_url(reason: str) -> ConfigurationError:
-    return ConfigurationError(f"Ploy's address (platform.url) {reason}.", field="platform.url")
+    return ConfigurationError(f"Ploy's address {reason}.", field="platform.url")

@@ -110,6 +110,14 @@ class PlatformClient:
         """Read which integrations this token serves, with their settings."""
         return self._call("integrations", "GET", "/integrations", wire.Integrations)
 
+    def create_integration(self, request: wire.IntegrationRequest) -> wire.SetUpStatus:
+        """Begin to set up an integration of a connector whose manifest was sent; Ploy generates its external ID."""
+        return self._call("create_integration", "POST", "/integrations", wire.SetUpStatus, request)
+
+    def change_settings(self, integration_id: str, request: wire.SettingsChange) -> wire.SetUpStatus:
+        """Keep settings that a person entered in a set-up, and have Ploy ask for a connection test of them."""
+        return self._call("change_settings", "PATCH", _of(integration_id), wire.SetUpStatus, request)
+
     def hello(self, integration_id: str, request: wire.HelloRequest) -> wire.HelloAnswer:
         """Introduce the runtime, and learn limits, intervals and flags.
 

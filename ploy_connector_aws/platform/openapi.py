@@ -69,6 +69,28 @@ CALLS = (
         refusals=_ANY,
     ),
     Call(
+        name="create_integration",
+        method="POST",
+        path="/integrations",
+        summary="Begin to set up an integration of a connector whose manifest the platform has. What the wizard leaves"
+        " to the host, such as an external ID, is generated now. It is not among those that the token serves until its"
+        " settings are complete.",
+        sends=wire.IntegrationRequest,
+        answers={200: (wire.SetUpStatus, "It is begun.")},
+        refusals=(*_ANY, *_BODY, "connector_unknown"),
+    ),
+    Call(
+        name="change_settings",
+        method="PATCH",
+        path="/integrations/{integration_id}",
+        summary="Keep settings that a person entered in a set-up. Once all that are required are there and have not"
+        " passed a connection test, the platform asks for one: a check task, unless one waits already. Without any"
+        " settings it only asks for the test.",
+        sends=wire.SettingsChange,
+        answers={200: (wire.SetUpStatus, "They are kept.")},
+        refusals=(*_ONE, *_BODY, "settings_in_use"),
+    ),
+    Call(
         name="hello",
         method="POST",
         path="/integrations/{integration_id}/hello",

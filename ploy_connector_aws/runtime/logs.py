@@ -1,7 +1,8 @@
 """What is logged, and what never: one line per event on standard error, without other libraries' wire dumps.
 
-Lines are JSON documents, except where a person watches a terminal. Our modules log with the standard library's loggers;
-what is bound here (whose integration, which run) is in every line that the same thread logs meanwhile.
+A service's lines are JSON documents, except where a person watches a terminal; those of the other commands never are.
+Our modules log with the standard library's loggers; what is bound here (whose integration, which run) is in every line
+that the same thread logs meanwhile.
 """
 
 from __future__ import annotations
@@ -19,16 +20,17 @@ from structlog.typing import Processor
 _TALKATIVE = ("botocore", "boto3", "urllib3", "httpx", "httpcore", "hpack", "asyncio", "s3transfer")
 
 
-def configure(*, debug: bool, level: int = logging.WARNING) -> None:
+def configure(*, debug: bool, level: int = logging.WARNING, for_people: bool = False) -> None:
     """Send log lines to standard error.
 
     Args:
         debug: Log our own steps too, and tracebacks. Other libraries stay at errors: their lines hold headers, bodies
             and tracebacks of what we report ourselves, as one sentence.
         level: The lowest level that is logged otherwise.
+        for_people: Write no JSON documents, also where standard error is no terminal.
     """
     handler = logging.StreamHandler()
-    handler.setFormatter(_formatter(is_terminal=sys.stderr.isatty(), with_tracebacks=debug))
+    handler.setFormatter(_formatter(as_json=not (for_people or sys.stderr.isatty()), with_tracebacks=debug))
     logging.basicConfig(level=logging.DEBUG if debug else level, handlers=[handler], force=True)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -54,7 +56,7 @@ def without_commands(text: str, *, kept: str = "") -> str:
     return "".join(each if each.isprintable() or each in kept else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
-def _formatter(*, is_terminal: bool, with_tracebacks: bool) -> logging.Formatter:
+def _formatter(*, as_json: bool, with_tracebacks: bool) -> logging.Formatter:
     # ExtraAdder comes last of what adds: what one line says of itself goes before what is bound.
     collect: list[Processor] = [
         merge_contextvars,
@@ -68,9 +70,9 @@ def _formatter(*, is_terminal: bool, with_tracebacks: bool) -> logging.Formatter
     render: list[Processor] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         *(
-            (_printable, structlog.dev.ConsoleRenderer(timestamp_key="time"))
-            if is_terminal
-            else (structlog.processors.JSONRenderer(),)
+            (structlog.processors.JSONRenderer(),)
+            if as_json
+            else (_printable, structlog.dev.ConsoleRenderer(timestamp_key="time", colors=sys.stderr.isatty()))
         ),
     ]
     return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=collect, processors=render)

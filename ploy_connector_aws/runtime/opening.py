@@ -17,7 +17,7 @@ from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.spec import ConfigurationError, Connector, InstalledConnector, Serving, find_connectors
 from ploy_connector_aws.spec.hooks import ConnectorHooks
 
-from .settings import OperatorSettings, override_config
+from .settings import OperatorSettings, override_config, refuse_misspelt
 
 
 def find_connector(name: str) -> InstalledConnector:
@@ -34,6 +34,18 @@ def find_connector(name: str) -> InstalledConnector:
             field="integration.connector",
         )
     return installed[name]
+
+
+def require_connector(settings: OperatorSettings) -> None:
+    """Check that the connector that the settings name is installed, also where nothing is asked of it.
+
+    Raises:
+        ConfigurationError: It is not.
+        ConnectorRefused: It breaks the specification.
+    """
+    if "connector" in settings.integration.model_fields_set:
+        with settings.naming():
+            find_connector(settings.integration.connector)
 
 
 def open_platform(
@@ -55,13 +67,16 @@ def open_platform(
         ConfigurationError: The address or the token cannot be used.
     """
     platform = settings.platform
-    return PlatformClient(
-        platform.url,
-        TokenSource.find(token=platform.token, file=platform.token_file),
-        retry=retry,
-        on_attempt=on_attempt,
-        watch=watch,
-    )
+    with settings.naming():
+        return PlatformClient(
+            platform.url,
+            TokenSource.find(
+                token=platform.token, file=platform.token_file, setting=settings.locate("platform.token_file")
+            ),
+            retry=retry,
+            on_attempt=on_attempt,
+            watch=watch,
+        )
 
 
 @dataclass(frozen=True)
@@ -94,28 +109,48 @@ def open_connector(
         PlatformError: Ploy was asked for the settings and did not give them.
     """
     name, config = read_config(settings, platform)
-    installed = find_connector(name)
+    with settings.naming():
+        installed = find_connector(name)
     if settings.config is None:
         refuse_chosen(settings, installed)
     config = override_config(config, settings.config_overrides, installed.manifest.config_schema)
+    refuse_misspelt(settings, config, installed.manifest.config_schema)
     secrets = secret_fields(installed)
     public = {field: value for field, value in config.items() if field not in secrets}
     fingerprint = hashlib.sha256(json.dumps(public, sort_keys=True, default=str).encode()).hexdigest()
-    return Opened(installed.open(config, for_whom), fingerprint)
+    with settings.naming("config"):
+        return Opened(installed.open(config, for_whom), fingerprint)
 
 
 def read_config(settings: OperatorSettings, platform: PlatformClient | None = None) -> tuple[str, dict[str, Any]]:
     """Read the name of the integration's connector and its settings: the file's or, where it has none, Ploy's.
 
     Raises:
-        ConfigurationError: Ploy does not have this integration.
+        ConfigurationError: Ploy does not have this integration, or has it for another connector.
         PlatformError: Ploy was asked for the settings and did not give them.
     """
     if settings.config is not None:
         return settings.integration.connector, settings.config
-    with nullcontext(platform) if platform else open_platform(settings) as client:
+    with nullcontext(platform) if platform else open_platform(settings) as client, settings.naming():
         integration = _integration(client, settings.integration.id)
+        refuse_other_connector(settings, integration)
     return integration.connector, dict(integration.settings)
+
+
+def refuse_other_connector(settings: OperatorSettings, integration: wire.Integration) -> None:
+    """Refuse an integration of another connector than the one that the settings name.
+
+    Raises:
+        ConfigurationError: It is of another one.
+    """
+    own = settings.integration
+    if "connector" in own.model_fields_set and own.connector != integration.connector:
+        raise ConfigurationError(
+            f"The integration {integration.id} has the connector {integration.connector!r} at Ploy, not "
+            f"{own.connector!r}.",
+            field="integration.connector",
+            fix=f'set it to "{integration.connector}", or leave it out',
+        )
 
 
 def refuse_chosen(settings: OperatorSettings, installed: InstalledConnector) -> None:

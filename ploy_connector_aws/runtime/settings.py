@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ploy_connector_aws.spec import ConfigurationError
 from ploy_connector_aws.spec.bounds import OutsideId
@@ -61,6 +63,52 @@ class OperatorSettings(Frozen):
     )
     platform: PlatformSettings = PlatformSettings()
     state: StateSettings = StateSettings()
+    _file: str | None = PrivateAttr(default=None)
+    _variables: Mapping[str, str] = PrivateAttr(default_factory=dict)
+    _is_config_of_platform: bool = PrivateAttr(default=False)
+
+    def with_platform_config(self, config: Mapping[str, Any]) -> OperatorSettings:
+        """Copy these settings with the connector's settings that Ploy keeps; errors name Ploy as their source."""
+        copy = self.model_copy(update={"config": dict(config)})
+        copy._is_config_of_platform = True
+        return copy
+
+    def with_connector(self, name: str, source: str) -> OperatorSettings:
+        """Copy these settings with another connector; errors name the source, e.g. an option of the command line."""
+        copy = self.model_copy(update={"integration": self.integration.model_copy(update={"connector": name})})
+        copy._variables = {**self._variables, "integration.connector": source}
+        return copy
+
+    def locate(self, setting: str) -> str:
+        """Return the name of a setting behind the file, the environment variable or the platform that gave it.
+
+        Args:
+            setting: The names of the table and of the setting, e.g. ``platform.url``.
+        """
+        table, _, name = setting.partition(".")
+        if table == "config" and name in self.config_overrides:
+            return f"{CONFIG_VARIABLE_PREFIX}{name.upper()}: {setting}"
+        if table == "config" and (self._is_config_of_platform or self.config is None):
+            return f"Ploy's settings of the integration: {name}" if name else "Ploy's settings of the integration"
+        source = self._variables.get(setting, self._file)
+        return f"{source}: {setting}" if source else setting
+
+    @contextmanager
+    def naming(self, table: str = "") -> Iterator[None]:
+        """Have each ConfigurationError in the block name the setting, and the file or variable that gave it.
+
+        Args:
+            table: The table of the settings that the errors name without one.
+        """
+        try:
+            yield
+        except ConfigurationError as error:
+            setting = ".".join(part for part in (table, error.field) if part)
+            if error.is_located or not setting:
+                raise
+            raise ConfigurationError(
+                f"{self.locate(setting)}: {error.message}", field=error.field, fix=error.fix, is_located=True
+            ) from None
 
     @property
     def has_token(self) -> bool:
@@ -101,7 +149,23 @@ VARIABLES: dict[str, tuple[str, str]] = {
 CONFIG_FILE_VARIABLE = "PLOY_CONFIG_FILE"
 """Names the file itself, although it looks like the setting ``file`` of a connector."""
 
-_CONFIG_VARIABLE = re.compile(rf"(?!{CONFIG_FILE_VARIABLE}$)PLOY_CONFIG_([A-Z0-9_]+)")
+CONFIG_VARIABLE_PREFIX = "PLOY_CONFIG_"
+_CONFIG_VARIABLE = re.compile(rf"(?!{CONFIG_FILE_VARIABLE}$){CONFIG_VARIABLE_PREFIX}([A-Z0-9_]+)")
+
+_TABLES: dict[str, type[BaseModel] | None] = {
+    "integration": IntegrationSettings,
+    "config": None,
+    "platform": PlatformSettings,
+    "state": StateSettings,
+}
+"""The tables of a file, with the model of each; the settings of ``config`` are the connector's."""
+
+_SETTINGS = [f"{table}.{name}" for table, model in _TABLES.items() if model for name in model.model_fields]
+
+
+def has_variables(environment: Mapping[str, str]) -> bool:
+    """Whether one of the variables is set that can give a setting."""
+    return any(name in VARIABLES or _CONFIG_VARIABLE.fullmatch(name) for name in environment)
 
 
 def read_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> OperatorSettings:
@@ -115,26 +179,80 @@ def read_settings(path: Path | None, environment: Mapping[str, str] = os.environ
         ConfigurationError: The file cannot be read, others can read its secrets, or a value is wrong.
     """
     tables = _read_file(path) if path else {}
+    used: dict[str, str] = {}
     for variable, (table, name) in VARIABLES.items():
         if variable in environment:
             tables.setdefault(table, {})[name] = environment[variable]
+            used[f"{table}.{name}"] = variable
             if variable in ("PLOY_TOKEN", "PLOY_TOKEN_FILE"):
                 tables[table].pop("token_file" if name == "token" else "token", None)
-    if "config_overrides" in tables:
-        raise ConfigurationError(
-            "The setting config_overrides is wrong: what is in a file belongs into its [config] table."
-        )
-    tables["config_overrides"] = {
+    overrides = {
         match[1].lower(): value
         for variable, value in environment.items()
         if (match := _CONFIG_VARIABLE.fullmatch(variable))
     }
+    file = str(path) if path else None
     try:
-        return OperatorSettings.model_validate(tables)
+        settings = OperatorSettings.model_validate({**tables, "config_overrides": overrides})
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"The setting {field} is wrong: {first['msg']}.", field=field) from None
+        setting = ".".join(str(part) for part in first["loc"][:2])
+        source = used.get(setting, file)
+        raise ConfigurationError(_describe(first, setting, source), field=setting, is_located=True) from None
+    settings._file, settings._variables = file, used
+    return settings
+
+
+def refuse_misspelt(settings: OperatorSettings, config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Refuse a connector's setting that does not exist, where another one was probably meant.
+
+    Args:
+        settings: Where the settings were given.
+        config: The connector's settings.
+        schema: The connector's JSON Schema. What else it does not allow, the connector refuses.
+
+    Raises:
+        ConfigurationError: There is such a setting.
+    """
+    known = list(schema.get("properties", {}))
+    if schema.get("additionalProperties") is not False:
+        return
+    for name in config:
+        near = get_close_matches(name, known, n=1)
+        if name not in known and near:
+            at, _, _ = settings.locate(f"config.{name}").rpartition(": ")
+            raise ConfigurationError(
+                f"{f'{at}: ' if at else ''}unknown setting config.{name}; did you mean config.{near[0]}?",
+                field=name,
+                is_located=True,
+            )
+
+
+def _describe_unknown(setting: str, source: str | None, known: list[str]) -> str:
+    # One that stands outside its table has the right name all the same.
+    near = [each for each in _SETTINGS if each.endswith(f".{setting}")] or get_close_matches(setting, known, n=1)
+    meant = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(known)}."
+    return f"{f'{source}: ' if source else ''}unknown setting {setting}; {meant}"
+
+
+def _describe(error: ErrorDetails, setting: str, source: str | None) -> str:
+    """Describe what pydantic found, in words that never repeat the value."""
+    table, _, name = setting.partition(".")
+    if error["type"] == "extra_forbidden":
+        known = [each for each in _SETTINGS if each.startswith(f"{table}.")] if name else list(_TABLES)
+        return _describe_unknown(setting, source, known)
+    reason = _REASONS.get(error["type"]) or f"{error['msg'][0].lower()}{error['msg'][1:]}"
+    return f"{f'{source}: ' if source else ''}{setting} is wrong: {reason}."
+
+
+_REASONS = {
+    "string_pattern_mismatch": "it may have 1 to 128 letters, digits and any of . _ -",
+    "string_type": "it must be text, in quotes",
+    "path_type": "it must be the path of a file or folder, in quotes",
+    "dict_type": "it must be a table",
+    "model_type": "it must be a table",
+}
+"""What each kind of wrong value must be, by pydantic's name of the error."""
 
 
 def override_config(
@@ -166,15 +284,21 @@ def _read_file(path: Path) -> dict[str, Any]:
         mode = path.stat().st_mode
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigurationError(f"The configuration file {path} cannot be read: {reason}.") from None
+        is_missing = isinstance(error, FileNotFoundError)
+        raise ConfigurationError(
+            f"The configuration file {path} cannot be read: {reason}.",
+            fix=f"correct the path, or: ploy-connector setup --config {path} writes the file" if is_missing else None,
+        ) from None
     except ValueError as error:
         what = "is not TOML" if isinstance(error, tomllib.TOMLDecodeError) else "cannot be used"
         raise ConfigurationError(f"The configuration file {path} {what}: {error}.") from None
-    wrong = sorted(name for name in ("integration", "config", "platform", "state") if not _is_table(tables, name))
-    if wrong:
-        raise ConfigurationError(
-            f"The setting {wrong[0]} in the configuration file {path} is no table.", field=wrong[0]
-        )
+    for name, value in tables.items():
+        if name not in _TABLES:
+            raise ConfigurationError(_describe_unknown(name, str(path), list(_TABLES)), field=name, is_located=True)
+        if not isinstance(value, dict):
+            raise ConfigurationError(
+                f"{path}: {name} is wrong: it must be a table, as in [{name}].", field=name, is_located=True
+            )
     holds_secret = bool(tables.get("config")) or "token" in tables.get("platform", {})
     if holds_secret and os.name == "posix" and mode & 0o077:
         raise ConfigurationError(
@@ -205,7 +329,3 @@ def _to_tables(text: str) -> dict[str, Any]:
         if not level:
             return tables
     raise ValueError(_TOO_DEEP)
-
-
-def _is_table(tables: Mapping[str, Any], name: str) -> bool:
-    return isinstance(tables.get(name, {}), dict)

@@ -35,13 +35,19 @@ class ConnectorError(Exception):
 
 
 class ConfigurationError(ConnectorError):
-    """A setting is wrong; ``field`` names it."""
+    """A setting is wrong; ``field`` names it.
+
+    A connector leaves ``is_located`` out: the host sets it once the message names the file or variable as well.
+    """
 
     code = "configuration"
 
-    def __init__(self, message: str, *, field: str | None = None, fix: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, field: str | None = None, fix: str | None = None, is_located: bool = False
+    ) -> None:
         super().__init__(message, fix=fix)
         self.field = field
+        self.is_located = is_located
 
 
 class AuthenticationError(ConnectorError):

@@ -24,6 +24,11 @@ class Check(Frozen):
     message: str = Field(description="One sentence: what was seen and what it means.")
     fix: str | None = Field(default=None, description="What to do about it.")
     missing_permissions: tuple[str, ...] = ()
+    code: str | None = Field(
+        default=None,
+        description="Machine-readable, where an error made it fail: authentication, temporary, permission_missing, … "
+        "as in a scope's failure.",
+    )
     request_id: str | None = None
     feature: str | None = Field(default=None, description="What the thing that was tried is needed for.")
     method: CheckMethod | None = Field(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from ploy_connector_aws.cli.endings import _ENDINGS, Exit, NameUnknown, report
+from ploy_connector_aws.cli.endings import _ENDINGS, Exit, NameUnknown, OutputError, report
 from ploy_connector_aws.runtime.lock import SyncRunning, TasksRunning
 from ploy_connector_aws.runtime.service.failures import UNEXPECTED, code_of, sentence_of
 
-OF_COMMANDS = (NameUnknown,)
-"""Errors of what was typed: no service raises them."""
+OF_COMMANDS = (NameUnknown, OutputError)
+"""Errors of what was typed, and of where a command prints: no service raises them."""
 
 
 @pytest.mark.parametrize(

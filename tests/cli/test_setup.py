@@ -194,15 +194,30 @@ ANSWERS = "111122223333\neu-west-1\n\n\n\n\n\n\n"
 def test_a_configuration_that_is_replaced_gets_an_external_id_of_its_own(folder: Path) -> None:
     external_id = write_file(folder, account_id="999988887777", scopes=["iam"])
 
-    done = run("--overwrite", said=f"{ANSWERS}n\n")
+    done = run("--without-ploy", "--overwrite", said=f"{ANSWERS}n\n")
 
     assert (done.exit_code, external_id in done.stdout) == (Exit.OK, False)
     written = (folder / "ploy.toml").read_text()
     assert (external_id in written, "999988887777" in written, "scopes" in written) == (False, False, False)
 
 
+@pytest.mark.parametrize(
+    ("option", "first"), [("--overwrite", "This set-up makes an integration at Ploy"), ("--without-ploy", "")]
+)
+def test_a_file_whose_settings_are_at_ploy_is_replaced_only_where_that_is_wanted(
+    folder: Path, option: str, first: str
+) -> None:
+    file = folder / "ploy.toml"
+    file.touch(mode=0o600)
+    file.write_text('[integration]\nid = "int-1"\n[platform]\nurl = "http://127.0.0.1:9"\ntoken = "t"\n')
+    done = run(option)
+    assert isinstance(done.exception, ConfigurationError)
+    assert ("already" in done.exception.message, done.stdout.startswith(first)) == (option == "--without-ploy", True)
+    assert "int-1" in file.read_text()
+
+
 def test_what_was_set_beforehand_is_suggested(folder: Path) -> None:
-    done = run("--set", "region=us-east-2", said=ANSWERS.replace("eu-west-1", "") + "n\n")
+    done = run("--without-ploy", "--set", "region=us-east-2", said=ANSWERS.replace("eu-west-1", "") + "n\n")
 
     assert done.exit_code == Exit.OK
     assert 'region = "us-east-2"' in (folder / "ploy.toml").read_text()
@@ -210,7 +225,7 @@ def test_what_was_set_beforehand_is_suggested(folder: Path) -> None:
 
 @pytest.mark.parametrize("lines", range(8))
 def test_input_that_ends_early_leaves_nothing_behind(folder: Path, lines: int) -> None:
-    done = run(said="".join(ANSWERS.splitlines(keepends=True)[:lines]))
+    done = run("--without-ploy", said="".join(ANSWERS.splitlines(keepends=True)[:lines]))
 
     assert isinstance(done.exception, ConfigurationError)
     assert "nothing was written" in str(done.exception)

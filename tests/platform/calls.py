@@ -19,8 +19,15 @@ _HELLO = wire.HelloRequest(
     runtime_version="1", connector="c", connector_version="1", spec_version=1, capabilities=(),
     config_fingerprint=_DIGEST,
 )  # fmt: skip
+_SET_UP = {
+    "integration": {"id": "i1", "organisation": "o", "connector": "c", "settings": {}, "revision": 1},
+    "is_verified": False,
+}
+
 ANSWERED: dict[str, tuple[tuple[Any, ...], str, str, dict[str, Any]]] = {
     "integrations": ((), "GET", "/integrations", {"integrations": []}),
+    "create_integration": ((wire.IntegrationRequest(connector="c"),), "POST", "/integrations", _SET_UP),
+    "change_settings": (("i1", wire.SettingsChange(settings={"a": 1})), "PATCH", "/integrations/i1", _SET_UP),
     "hello": (("i1", _HELLO), "POST", "/integrations/i1/hello", {}),
     "put_manifest": ((MANIFEST,), "PUT", "/connectors/a-b", {"name": "a-b", "version": "1"}),
     "report_check": (

@@ -26,11 +26,21 @@ TASK = {"kind": "check", "created_at": MOMENT, "deadline": MOMENT, "lease_id": "
 TASK_STATUS = {"id": "t1", "state": "done"}
 WISH = wire.LeaseRequest(request_id="r", holder="h", most=1)
 
+SET_UP = {
+    "integration": {"id": "i1", "organisation": "o", "connector": "c", "settings": {}, "revision": 1},
+    "is_verified": False,
+}
+
 CALLS: dict[str, tuple[Callable[[PlatformClient], BaseModel | None], dict[str, Any]]] = {
     "integrations": (
         lambda client: client.integrations(),
         {"integrations": [{"id": "i1", "organisation": "o", "connector": "c", "settings": {}, "revision": 1}]},
     ),
+    "create_integration": (
+        lambda client: client.create_integration(wire.IntegrationRequest(connector="c")),
+        SET_UP,
+    ),
+    "change_settings": (lambda client: client.change_settings("i1", wire.SettingsChange()), SET_UP),
     "hello": (
         lambda client: client.hello(
             "i1",
@@ -77,6 +87,8 @@ CALLS: dict[str, tuple[Callable[[PlatformClient], BaseModel | None], dict[str, A
 
 PLACES: list[tuple[str, tuple[str | int, ...], str]] = [
     ("integrations", ("integrations", 0, "revision"), "count"),
+    ("create_integration", ("integration", "revision"), "count"),
+    ("change_settings", ("integration", "revision"), "count"),
     ("hello", ("scan_interval_seconds",), "interval"),
     ("hello", ("poll_interval_seconds",), "interval"),
     ("hello", ("generation",), "count"),
@@ -106,6 +118,8 @@ PLACES: list[tuple[str, tuple[str | int, ...], str]] = [
 """Every number and id of an answer: the call, the place in its answer, and the kind."""
 
 MAY_BE_NULL = {
+    ("create_integration", ("integration", "revision")),
+    ("change_settings", ("integration", "revision")),
     ("integrations", ("integrations", 0, "revision")),
     ("open_sync", ("answer", "generation")),
     ("commit", ("generation",)),

@@ -61,7 +61,9 @@ def test_what_is_refused_changes_nothing_and_says_why(sites: SiteMaker) -> None:
         for order, code, words in (
             (("jonas.vik", "okta-aws-developers"), Exit.REFUSED, "change_externally_managed"),
             (("jonas.vik", "AdministratorAccess"), Exit.NOT_FOUND, "say the id"),
-            (("nobody", "Production On-Call"), Exit.REFUSED, "does not look like any"),
+            (("jonas.vikk", "Production On-Call"), Exit.NOT_FOUND, "did you mean jonas.vik?"),
+            (("jonas.vik", "Prodution On-Cal"), Exit.NOT_FOUND, "jonas.vik has: Engineering, Everyone"),
+            (("jonas.vik", "nothing alike"), Exit.NOT_FOUND, "Production On-Call"),
         ):
             ended, _, err = run(site, "revoke", *order)
             assert (ended, words in err) == (code, True), err

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import select
 import stat
 import subprocess
+import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.platform import wire
 from tests.deadlines import PATIENCE_SECONDS
 from tests.end_to_end.site import Site
 
-from .conftest import COMMAND, clean_environment, run
+from .conftest import COMMAND, clean_environment, run, run_with
 
 
 class Terminal:
@@ -43,12 +48,14 @@ class Terminal:
 
 
 @contextmanager
-def terminal(site: Site, folder: Path, *arguments: str) -> Iterator[tuple[Terminal, subprocess.Popen[bytes]]]:
+def terminal(
+    site: Site, folder: Path, *arguments: str, variables: Mapping[str, str] | None = None
+) -> Iterator[tuple[Terminal, subprocess.Popen[bytes]]]:
     """Start a set-up in a folder, which is also the person's home."""
     with subprocess.Popen(
         [COMMAND, "setup", *arguments],
         cwd=folder,
-        env={**clean_environment(site), "HOME": str(folder)},
+        env={**clean_environment(site), "HOME": str(folder), **(variables or {})},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -71,7 +78,7 @@ def test_a_set_up_from_nothing_to_a_proven_connection(site: Site, tmp_path: Path
     account_id = site.seeded.organisation.owner_account_id
     home = tmp_path / "home"
     home.mkdir()
-    with terminal(site, home, "--debug") as (person, process):
+    with terminal(site, home, "--without-ploy", "--debug") as (person, process):
         person.answer("AWS account ID: ", "1234")
         dashed = "-".join((account_id[:4], account_id[4:8], account_id[8:]))
         assert "must be the 12 digits" in person.answer("AWS account ID: ", dashed)
@@ -135,3 +142,151 @@ def test_where_ploy_keeps_the_settings_the_external_id_is_the_stored_one_and_not
 
     assert (process.returncode, out_bytes.decode().count("✓") > 20, err_bytes) == (Exit.OK, True, b"")
     assert (file.read_bytes(), [path for path in tmp_path.rglob("ploy.toml") if path != file]) == (before, [])
+
+
+def begin_at_ploy(site: Site, person: Terminal) -> str:
+    """Give Ploy's address and token, and have a new integration made; what was shown until then."""
+    token = (site.world.folder / "token").read_text().strip()
+    person.answer("Ploy's address [https://api.joinploy.com]: ", site.world.ploy.url)
+    person.answer("Token, from Ploy's integrations page: ", token)
+    assert site.integration_id in person.answer("Number of the one to use", "")
+    assert token not in person.shown
+    return person.shown
+
+
+def made_at_ploy(site: Site) -> wire.Integration:
+    (made,) = [each for each in site.world.ploy.integrations() if each.integration.id != site.integration_id]
+    return made.integration
+
+
+def test_a_set_up_at_ploy_takes_its_external_id_and_leaves_a_file_for_check_and_sync(
+    site: Site, tmp_path: Path
+) -> None:
+    ploy, account_id = site.world.ploy, site.seeded.organisation.owner_account_id
+    with terminal(site, tmp_path) as (person, process):
+        assert begin_at_ploy(site, person).startswith("This set-up makes an integration at Ploy")
+        assert "Ploy has made the integration int-" in person.answer("AWS account ID: ", account_id)
+        issued = str(made_at_ploy(site).settings["external_id"])
+        person.answer("Region: ", "eu-west-1")
+        person.answer("Leave out", "resources, iam")
+        person.answer("Add", "")
+        assert f"External ID: {issued}" in person.answer("Enter to go on", "")
+        trust = document(person.answer("Show instead", ""))
+        policy = document(person.answer("Explain each permission?", ""))
+        role_arn = site.world.aws.accounts.create_role(account_id, "PloyAtPloy", trust, policy)
+        person.answer("Role ARN", role_arn)
+        person.answer("Try the connection now?", "y")
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+
+    file, own = tmp_path / "ploy.toml", made_at_ploy(site)
+    assert (process.returncode, err) == (Exit.OK, b""), out.decode()
+    assert out.decode().splitlines()[-1] == f"Next: {COMMAND} sync --config ploy.toml"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    written = tomllib.loads(file.read_text())
+    assert (written["integration"], set(written)) == (
+        {"id": own.id, "connector": "aws"},
+        {"integration", "platform"},
+    )
+    assert (own.settings["external_id"], own.settings["role_arn"]) == (issued, role_arn)
+    assert (issued in file.read_text(), ploy.integration(own.id).is_verified) == (False, True)
+    environment = {**clean_environment(site), "PLOY_STATE_DIR": str(tmp_path / "state")}
+    for command in ("check", "sync"):
+        code, out_text, err_text = run_with(environment, command, "--config", str(file))
+        assert (code, err_text) == (Exit.OK, ""), out_text
+    assert len(ploy.generations(own.id)) == 1
+
+
+@pytest.mark.soak
+def test_a_set_up_whose_test_failed_is_finished_by_check(site: Site, tmp_path: Path) -> None:
+    account_id = site.seeded.organisation.owner_account_id
+    with terminal(site, tmp_path, "--without", "resources", "--without", "iam") as (person, process):
+        begin_at_ploy(site, person)
+        person.answer("AWS account ID: ", account_id)
+        for question in ("Region: ", "Leave out", "Add", "Enter to go on"):
+            person.answer(question, "eu-west-1" if question == "Region: " else "")
+        trust = document(person.answer("Show instead", ""))
+        policy = document(person.answer("Explain each permission?", ""))
+        person.answer("Role ARN", f"arn:aws:iam::{account_id}:role/PloyLater")
+        person.answer("Try the connection now?", "y")
+        out, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    own, environment = made_at_ploy(site), {**clean_environment(site), "PLOY_STATE_DIR": str(tmp_path / "state")}
+    file = str(tmp_path / "ploy.toml")
+    assert process.returncode == Exit.AUTHENTICATION
+    assert out.decode().splitlines()[-1] == f"Next: {COMMAND} check --config ploy.toml"
+    assert run_with(environment, "sync", "--config", file)[0] == Exit.REFUSED
+
+    site.world.aws.accounts.create_role(account_id, "PloyLater", trust, policy)
+    for command in ("check", "sync"):
+        code, out_text, err_text = run_with(environment, command, "--config", file)
+        assert (code, err_text) == (Exit.OK, ""), out_text
+    assert site.world.ploy.integration(own.id).is_verified
+
+
+@pytest.mark.soak
+def test_an_integration_that_is_there_is_used_as_it_is(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text((site.world.folder / "token").read_text())
+    variables = {"PLOY_URL": site.world.ploy.url, "PLOY_TOKEN_FILE": str(tmp_path / "token")}
+    with terminal(site, tmp_path, variables=variables) as (person, process):
+        person.answer("Number of the one to use", "7")
+        assert "There is no such integration." in person.answer("Number of the one to use", "1")
+        shown = person.answer("Enter to go on", "")
+        assert f"AWS account ID: {site.seeded.organisation.owner_account_id}" in shown
+        assert str(site.world.integration.settings["external_id"]) in person.answer("Enter to go on", "")
+        person.answer("Show instead", "")
+        person.answer("Explain each permission?", "")
+        person.answer("Try the connection now?", "n")
+        out, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == Exit.OK
+    assert out.decode().splitlines()[-1] == f"Next: {COMMAND} check --config ploy.toml"
+    assert tomllib.loads((tmp_path / "ploy.toml").read_text()) == {
+        "integration": {"id": site.integration_id, "connector": "aws"},
+        "platform": {"url": site.world.ploy.url, "token_file": str(tmp_path / "token")},
+    }
+    assert len(site.world.ploy.integrations()) == 1
+
+
+UNREACHED: dict[tuple[str, ...], tuple[Exit, str]] = {
+    ("http://ploy.example", "t"): (Exit.CONFIGURATION, "platform.url: Ploy's address is not encrypted"),
+    ("{url}", "wrong-token"): (Exit.AUTHENTICATION, "Ploy does not accept the token."),
+    ("{url}", "to ken"): (Exit.CONFIGURATION, "platform.token: Ploy's token is empty or has characters"),
+    ("http://127.0.0.1:9", "t"): (Exit.TRY_AGAIN, "could not be reached"),
+    ("{url}",): (Exit.CONFIGURATION, "as its input ended; nothing was written"),
+}
+"""What is answered, and how the set-up ends."""
+
+
+def test_a_set_up_that_does_not_reach_ploy_leaves_nothing_behind(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before, ended = set(tmp_path.iterdir()), {}
+    for answers, (_, message) in UNREACHED.items():
+        typed = "".join(f"{answer.format(url=site.world.ploy.url)}\n" for answer in answers)
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        code, out, err = run_with(clean_environment(site), "setup")
+        ended[answers] = (code, message if message in err else err)
+        assert "wrong-token" not in out + err
+    assert (ended, set(tmp_path.iterdir())) == (UNREACHED, before)
+
+
+@pytest.mark.soak
+def test_a_set_up_without_ploy_says_so_first_and_its_file_lists_what_there_is(site: Site, tmp_path: Path) -> None:
+    account_id = site.seeded.organisation.owner_account_id
+    with terminal(site, tmp_path, "--without-ploy") as (person, process):
+        shown = person.answer("AWS account ID: ", account_id)
+        assert shown.startswith("Without Ploy: the external ID is generated on this machine")
+        for question in ("Region: ", "Leave out", "Add"):
+            person.answer(question, {"Region: ": "eu-west-1", "Leave out": "resources"}.get(question, ""))
+        assert "Ploy made it" not in person.answer("Enter to go on", "")
+        trust = document(person.answer("Show instead", ""))
+        policy = document(person.answer("Explain each permission?", ""))
+        person.answer("Role ARN", site.world.aws.accounts.create_role(account_id, "PloyAlone", trust, policy))
+        person.answer("Try the connection now?", "y")
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, err) == (Exit.OK, b"")
+    assert out.decode().splitlines()[-1] == f"Next: {COMMAND} list accounts --config ploy.toml"
+    environment, file = {**clean_environment(site), "HOME": str(tmp_path)}, str(tmp_path / "ploy.toml")
+    for command in (["list", "accounts"], ["access", "ana"]):
+        code, out_text, err_text = run_with(environment, *command, "--config", file)
+        assert (code, err_text) == (Exit.OK, ""), out_text
+    assert len(site.world.ploy.integrations()) == 1

@@ -20,9 +20,13 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 WRONG = {
     "PLOY_INTEGRATION_ID": ("int-unknown", Exit.CONFIGURATION, "Ploy has no integration 'int-unknown'"),
     "PLOY_CONNECTOR": ("none", Exit.CONFIGURATION, "There is no connector 'none' here"),
-    "PLOY_URL": ("http://ploy.example", Exit.CONFIGURATION, "(platform.url) is not encrypted"),
+    "PLOY_URL": ("http://ploy.example", Exit.CONFIGURATION, "PLOY_URL: platform.url: Ploy's address is not encrypted"),
     "PLOY_TOKEN": ("wrong-token", Exit.AUTHENTICATION, "token"),
-    "PLOY_TOKEN_FILE": ("/no/such/token", Exit.CONFIGURATION, "The token file /no/such/token cannot be read"),
+    "PLOY_TOKEN_FILE": (
+        "/no/such/token",
+        Exit.CONFIGURATION,
+        "PLOY_TOKEN_FILE: platform.token_file: The token file /no/such/token cannot be read",
+    ),
     "PLOY_STATE_DIR": ("/dev/null/state", Exit.STATE, "cannot be used"),
     "PLOY_CONFIG_REGION": ("mars-1", Exit.CONFIGURATION, "The Region is not the name of an AWS Region"),
     "PLOY_AWS_RATE_FACTOR": ("fast", Exit.CONFIGURATION, "PLOY_AWS_RATE_FACTOR must be a positive number"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.runtime.settings import OperatorSettings, override_config, read_settings
+from ploy_connector_aws.runtime.settings import OperatorSettings, override_config, read_settings, refuse_misspelt
 from ploy_connector_aws.spec import ConfigurationError
 
 FILE = """
@@ -85,18 +85,79 @@ def test_without_a_file_the_defaults_hold() -> None:
     assert read_settings(None, {}) == OperatorSettings()
 
 
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("[integration", "is not TOML"),
-        ("[integration]\nid = 'a/b'", "The setting integration.id is wrong"),
-        ("[platform]\nurls = 'x'", "The setting platform.urls is wrong"),
-        ("[config_overrides]\nregion = 'x'", "The setting config_overrides is wrong"),
-    ],
-)
-def test_a_wrong_file_is_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
-    with pytest.raises(ConfigurationError, match=sentence):
-        read_settings(write(tmp_path, text), {})
+ID = "it may have 1 to 128 letters, digits and any of . _ -"
+TEXT = "it must be text, in quotes"
+TABLE = "it must be a table"
+PATH = "it must be the path of a file or folder, in quotes"
+
+WRONG_FILES: dict[str, str] = {
+    "[integration": "The configuration file {file} is not TOML: ",
+    "[integration]\nid = 'a/b'": f"{{file}}: integration.id is wrong: {ID}.",
+    "[integration]\nid = 5": f"{{file}}: integration.id is wrong: {TEXT}.",
+    "[integration]\nconnector = ['aws']": f"{{file}}: integration.connector is wrong: {TEXT}.",
+    "[integration]\nidd = 'x'": "{file}: unknown setting integration.idd; did you mean integration.id?",
+    "[platform]\nurll = 'x'": "{file}: unknown setting platform.urll; did you mean platform.url?",
+    "[platform]\ntokenfile = 'x'": "{file}: unknown setting platform.tokenfile; did you mean platform.token_file?",
+    "[platform]\nurl.host = 'x'": f"{{file}}: platform.url is wrong: {TEXT}.",
+    "[platform]\ntoken = 12345": f"{{file}}: platform.token is wrong: {TEXT}.",
+    "[platform]\ntoken_file = true": f"{{file}}: platform.token_file is wrong: {PATH}.",
+    "[platform.tls]\nca = 'x'": "{file}: unknown setting platform.tls; ",
+    "[state]\ndirectory = 'x'": "{file}: unknown setting state.directory; did you mean state.dir?",
+    "[state]\ndir = 1.5": f"{{file}}: state.dir is wrong: {PATH}.",
+    "[plattform]\nurl = 'x'": "{file}: unknown setting plattform; did you mean platform?",
+    "[config_overrides]\nregion = 'x'": "{file}: unknown setting config_overrides; the settings are ",
+    "url = 'x'": "{file}: unknown setting url; did you mean platform.url?",
+    "platform = 'x'": f"{{file}}: platform is wrong: {TABLE}, as in [platform].",
+    "[[config]]": f"{{file}}: config is wrong: {TABLE}, as in [config].",
+}
+"""Files, and what is said of each: the file and the setting first, and never the value."""
+
+
+@pytest.mark.parametrize("text", WRONG_FILES)
+def test_a_wrong_file_is_named_with_the_setting(tmp_path: Path, text: str) -> None:
+    file = write(tmp_path, text)
+    with pytest.raises(ConfigurationError) as refused:
+        read_settings(file, {})
+    assert refused.value.message.startswith(WRONG_FILES[text].format(file=file))
+    assert "12345" not in refused.value.message
+
+
+def test_a_wrong_variable_is_named_with_the_setting_it_overrides(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read_settings(write(tmp_path, FILE), {"PLOY_INTEGRATION_ID": "a b"})
+    assert refused.value.message == f"PLOY_INTEGRATION_ID: integration.id is wrong: {ID}."
+
+
+def test_each_setting_is_located_where_it_was_given(tmp_path: Path) -> None:
+    file = write(tmp_path, FILE)
+    settings = read_settings(file, {"PLOY_URL": "https://other.example", "PLOY_CONFIG_REGION": "eu-north-1"})
+    assert {name: settings.locate(name) for name in ("platform.url", "state.dir", "config.region", "config.role")} == {
+        "platform.url": "PLOY_URL: platform.url",
+        "state.dir": f"{file}: state.dir",
+        "config.region": "PLOY_CONFIG_REGION: config.region",
+        "config.role": f"{file}: config.role",
+    }
+    at_ploy = settings.with_platform_config({"role": "x"})
+    assert at_ploy.locate("config.role") == "Ploy's settings of the integration: role"
+    assert at_ploy.locate("config.region") == "PLOY_CONFIG_REGION: config.region"
+    assert settings.locate("config.role") == f"{file}: config.role"
+    assert settings.with_connector("x", "--connector").locate("integration.connector") == (
+        "--connector: integration.connector"
+    )
+    assert read_settings(None, {}).locate("platform.token") == "platform.token"
+
+
+@pytest.mark.parametrize(("name", "meant"), [("regoin", "region"), ("external-id", "external_id"), ("rol", "role")])
+def test_a_misspelt_setting_of_a_connector_is_named_with_the_one_that_was_meant(
+    tmp_path: Path, name: str, meant: str
+) -> None:
+    schema = {"additionalProperties": False, "properties": {"region": {}, "external_id": {}, "role": {}}}
+    file = write(tmp_path, FILE)
+    with pytest.raises(ConfigurationError) as refused:
+        refuse_misspelt(read_settings(file, {}), {"region": "x", name: "do-not-show"}, schema)
+    assert refused.value.message == f"{file}: unknown setting config.{name}; did you mean config.{meant}?"
+    refuse_misspelt(read_settings(file, {}), {"region": "x", "colour": "y"}, schema)  # the connector refuses it
+    refuse_misspelt(read_settings(file, {}), {name: "y"}, {"properties": schema["properties"]})
 
 
 DEEP = 2_000
@@ -132,8 +193,11 @@ def test_a_file_may_be_nested_as_deep_as_any_settings_are(tmp_path: Path) -> Non
 
 
 def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"cannot be read: No such file"):
-        read_settings(tmp_path / "none.toml", {})
+    file = tmp_path / "none.toml"
+    with pytest.raises(ConfigurationError) as refused:
+        read_settings(file, {})
+    assert refused.value.message == f"The configuration file {file} cannot be read: No such file or directory."
+    assert f"ploy-connector setup --config {file}" in str(refused.value.fix)
 
 
 def test_secrets_that_others_can_read_are_refused_with_the_fix(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ def failed(name: str, error: Exception, *, feature: str | None = None, method: C
         message=failure.message,
         fix=failure.fix,
         missing_permissions=failure.missing_permissions,
+        code=failure.code,
         request_id=failure.request_id,
         feature=feature,
         method=method,

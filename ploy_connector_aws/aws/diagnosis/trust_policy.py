@@ -45,7 +45,10 @@ _DOCUMENT = {
     ],
 }
 
-TRUST_POLICY_FIX = f"Replace the role's trust policy by this one: {json.dumps(_DOCUMENT, separators=(',', ':'))}"
+TRUST_POLICY_FIX = (
+    f"Replace the role's trust policy by this one: {json.dumps(_DOCUMENT, separators=(',', ':'))} The set-up shows it "
+    "complete, with the external ID, in its step 'The role'; so does ploy-connector setup --print trust-policy"
+)
 """What mends every trust policy."""
 
 _SAID = 3

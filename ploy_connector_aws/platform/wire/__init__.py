@@ -10,7 +10,17 @@ Map: ``bodies`` (what all share), ``integrations`` (settings, limits, flags), ``
 
 from .bodies import API_PREFIX, NDJSON, PROBLEM_JSON, Counts, Digest, Mode
 from .digests import digest_of, digest_of_batches, from_content_digest, to_content_digest
-from .integrations import Flags, HelloAnswer, HelloRequest, Integration, Integrations, Limits
+from .integrations import (
+    Flags,
+    HelloAnswer,
+    HelloRequest,
+    Integration,
+    IntegrationRequest,
+    Integrations,
+    Limits,
+    SettingsChange,
+    SetUpStatus,
+)
 from .introductions import CheckProgress, CheckStatus, ConnectorKnown
 from .lines import LINE, AnyLine, RecordLine, ScopeLine, TombstoneLine, pack, to_ndjson
 from .problems import PROBLEMS, LineProblem, Problem, ProblemKind
@@ -65,6 +75,7 @@ __all__ = [
     "HelloRequest",
     "Hold",
     "Integration",
+    "IntegrationRequest",
     "Integrations",
     "LeaseAnswer",
     "LeaseExtended",
@@ -80,6 +91,8 @@ __all__ = [
     "ProblemKind",
     "RecordLine",
     "ScopeLine",
+    "SetUpStatus",
+    "SettingsChange",
     "StagedBatch",
     "SyncStatus",
     "SyncSummary",

@@ -27,6 +27,34 @@ class Integrations(Answered):
     integrations: tuple[Integration, ...]
 
 
+class IntegrationRequest(Sent):
+    """Begin to set up an integration. While nothing was entered for it, the same request gets the same one."""
+
+    connector: Annotated[
+        str, Field(min_length=1, max_length=128, description="The name in a manifest that a runtime has sent.")
+    ]
+
+
+class SettingsChange(Sent):
+    """Settings that a person entered where the runtime is, for an integration that was never in use."""
+
+    settings: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        repr=False,
+        description="What is left out stays as it is, and null takes a setting back to its default. What the platform "
+        "generates, such as an external ID, is refused.",
+    )
+
+
+class SetUpStatus(Answered):
+    """An integration, and whether it may be used."""
+
+    integration: Integration
+    is_verified: bool = Field(
+        description="Whether these settings have passed a connection test that the platform asked for."
+    )
+
+
 class HelloRequest(Sent):
     """A runtime introduces itself for one integration."""
 

@@ -40,6 +40,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "token_rejected": ProblemKind(401, "The token is unknown or revoked."),
     "base_stale": ProblemKind(412, "The delta's base is not the newest generation; send a full one."),
     "integration_unknown": ProblemKind(404, "This token serves no such integration."),
+    "connector_unknown": ProblemKind(404, "No runtime of this organisation has sent a manifest of such a connector."),
     "sync_unknown": ProblemKind(404, "This integration never had such a sync."),
     "sync_taken": ProblemKind(409, "Another runtime is handing over; Retry-After says when its lease ends."),
     "batch_conflict": ProblemKind(409, "Another batch has this number already."),
@@ -61,6 +62,9 @@ PROBLEMS: dict[str, ProblemKind] = {
     "check_conflict": ProblemKind(409, "This check ended already, with another report."),
     "set_up_unfinished": ProblemKind(
         409, "No connection test of these settings was passed yet; only tests are wanted."
+    ),
+    "settings_in_use": ProblemKind(
+        409, "The integration is in use; its settings are changed on the integrations page only."
     ),
     "unavailable": ProblemKind(503, "Not now; Retry-After says when."),
 }

@@ -176,6 +176,7 @@ def _untestable(error: Exception) -> ConnectionReport:
                 message=f"The connection could not be tested. {failure.message}",
                 fix=failure.fix,
                 missing_permissions=failure.missing_permissions,
+                code=failure.code,
                 request_id=failure.request_id,
             ),
         )

@@ -85,6 +85,8 @@ class ScanLoop:
         self._began = monotonic()
         self._passing = 0
         self._retry_after = 0.0
+        self._is_unfinished = False
+        """Whether Ploy wanted nothing but tests when it was last asked."""
 
     def run(self, stop: threading.Event) -> None:
         """Scan until told to stop. One that is under way then is left so that it can be gone on with."""
@@ -147,6 +149,9 @@ class ScanLoop:
             self._metrics.sync_ended("interrupted")
             _log.info("left where it was; it is gone on with later")
             error: Exception = TemporaryError("The scan was cut off, and is gone on with later.", changed_nothing=True)
+        except SetUpUnfinished as refusal:
+            error = refusal
+            self._note_unfinished()
         except Exception as raised:  # noqa: BLE001 - whatever it was, the next scan is made
             error = raised
             self._note_failure("failed", raised)
@@ -194,6 +199,7 @@ class ScanLoop:
         except (PlatformUnavailable, SetUpUnfinished):
             self._check.require_usable()
             raise
+        self._is_unfinished = False
         if not answer.flags.paused:
             self._check.require_usable()
         self._wishes.heed(answer, by_scan=True)
@@ -239,6 +245,15 @@ class ScanLoop:
         if any(failure.code == AuthenticationError.code for failure in failures):
             self._check.note_not_let_in(self._began)
 
+    def _note_unfinished(self) -> None:
+        """Wait for the test that Ploy asks for: nothing failed. Another process may make it, so Ploy is asked again."""
+        if not self._is_unfinished:
+            _log.info("waits for a connection test of these settings to pass")
+        self._is_unfinished = True
+        self._passing, self._retry_after = 1, 0
+        self._wishes.await_test()
+        self._vitals.since, self._vitals.last_error = self._monotonic(), None
+
     def _note_failure(self, ending: str, error: Exception) -> None:
         self._passing = self._passing + 1 if isinstance(error, PASSING) or ending == "waiting" else 0
         self._retry_after = retry_after_of(error)
@@ -247,6 +262,7 @@ class ScanLoop:
         self._vitals.last_error = code = code_of(error)
         if self._wishes.is_tested and self._wishes.blocked is not None:
             self._vitals.since = self._monotonic()  # it did all that may be done with what is blocked: it was tested
+            self._wishes.await_test()
         self._metrics.sync_ended(ending)
         level = logging.ERROR if code == UNEXPECTED else logging.WARNING
         _log.log(level, "scan %s: %s", ending, sentence_of(error), extra={"code": code}, exc_info=error)

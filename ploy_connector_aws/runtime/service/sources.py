@@ -16,7 +16,12 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable
 from ploy_connector_aws.platform.retry import RetryPolicy
-from ploy_connector_aws.runtime.opening import find_connector, open_platform, refuse_chosen
+from ploy_connector_aws.runtime.opening import (
+    find_connector,
+    open_platform,
+    refuse_chosen,
+    refuse_other_connector,
+)
 from ploy_connector_aws.runtime.settings import CONFIG_FILE_VARIABLE, VARIABLES, IntegrationSettings, OperatorSettings
 from ploy_connector_aws.spec import ConfigurationError, find_connectors
 
@@ -142,8 +147,10 @@ class PlatformSource:
         self._is_introduced = True
 
     def _to_wanted(self, integration: wire.Integration) -> Wanted:
+        if self._only is not None:
+            refuse_other_connector(self._settings, integration)
         own = IntegrationSettings(id=integration.id, connector=integration.connector)
-        settings = self._settings.model_copy(update={"integration": own, "config": dict(integration.settings)})
+        settings = self._settings.with_platform_config(integration.settings).model_copy(update={"integration": own})
         if settings.config_overrides:
             refuse_chosen(settings, find_connector(integration.connector))
         return Wanted(settings, organisation_of(self._settings), integration.revision)

@@ -88,6 +88,10 @@ class _Counted(TaskEvents):
     def checked(self, report: ConnectionReport) -> None:
         self._place.wishes.note_report(report)
 
+    def acknowledged(self, kind: wire.TaskKind) -> None:
+        if kind == "check":
+            self._place.wishes.note_reported_test()
+
     def polled(self, answer: wire.LeaseAnswer) -> None:
         self._place.wishes.heed(answer)
 

@@ -41,6 +41,7 @@ class Wishes:
         self._asked: list[Wish] = []
         self._refusal: Exception | None = None
         self._blocking: tuple[Check, ...] = ()
+        self._awaits_test = True
         self.opens_nothing = False
         """Whether the settings open no connector."""
         self.reports = 0
@@ -66,7 +67,7 @@ class Wishes:
             if (self.flags.full_requested and not before.full_requested) or (before.paused and not self.flags.paused):
                 self._is_woken = True
             if by_scan:
-                self._is_woken = False
+                self._is_woken = self._awaits_test = False
             self._changed.notify_all()
         if is_new_pace:
             self._on_new_pace()
@@ -77,6 +78,20 @@ class Wishes:
             self._blocking = report.blocking(self._blocking)
             self.reports += 1
         self.on_report()
+
+    def await_test(self) -> None:
+        """Note that no scan may be made until a connection test has passed."""
+        with self._changed:
+            self._awaits_test = True
+
+    def note_reported_test(self) -> None:
+        """Note that Ploy has the report of a test that it asked for: a scan that could not be made before is due now.
+
+        It counts also before the first scan, which may be on its way to a refusal that is out of date.
+        """
+        with self._changed:
+            self._is_woken = self._is_woken or self._awaits_test
+            self._changed.notify_all()
 
     @property
     def is_tested(self) -> bool:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import Manifest
 
+from . import remote_setup
 from .lines import unpack
 from .problems import Refusal
 from .requests import Body, Organisation, PloyHost, Target, bounded, integration_of, parse
@@ -19,6 +20,22 @@ router = APIRouter(prefix=wire.API_PREFIX)
 def integrations(ploy: PloyHost, organisation: Organisation) -> wire.Integrations:
     """Answer which integrations the token serves."""
     return wire.Integrations(integrations=tuple(enabled.integration for enabled in ploy.serves(organisation)))
+
+
+@router.post("/integrations")
+def create_integration(ploy: PloyHost, organisation: Organisation, body: Body) -> wire.SetUpStatus:
+    """Begin to set up an integration."""
+    return remote_setup.begin(ploy, organisation, parse(wire.IntegrationRequest, body).connector)
+
+
+@router.patch("/integrations/{integration_id}")
+def change_settings(
+    ploy: PloyHost, organisation: Organisation, integration_id: str, body: Body, request: Request
+) -> wire.SetUpStatus:
+    """Keep what a person entered in a set-up, and ask for a test of it."""
+    _seen(ploy, request, body)
+    change = parse(wire.SettingsChange, bounded(body))
+    return remote_setup.enter(ploy, organisation, integration_id, change.settings)
 
 
 @router.post("/integrations/{integration_id}/hello")

@@ -94,6 +94,7 @@ def check_values(visit: Visit, integration_id: str, task_id: str, *, is_whole: b
     return {
         "task": task,
         "check": visit.ploy.notices.of_task(integration_id, task_id) if task.kind == "check" else None,
+        "is_first_test": _is_first_test(visit, integration_id, task),
         "is_whole": is_whole,
         "history": visit.ploy.task_history(integration_id, task_id) if is_whole else (),
         "ordered": queue.ordered_after(task_id) if task.preview else None,
@@ -130,6 +131,13 @@ def _once(visit: Visit, integration_id: str, task_id: str) -> Iterator[None]:
         if visit.ploy.task(integration_id, task_id).resolved_at is None:
             raise
         visit.say(_DECIDED)
+
+
+def _is_first_test(visit: Visit, integration_id: str, task: OrderedTask) -> bool:
+    """Whether the first sync was still to come when a connection test ended."""
+    if task.kind != "check" or task.ended_at is None:
+        return False
+    return all(each.committed_at > task.ended_at for each in visit.ploy.generations(integration_id))
 
 
 def _sync_id(visit: Visit, integration_id: str, task: OrderedTask) -> str | None:

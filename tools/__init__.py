@@ -1,0 +1,1 @@
+"""Programs for work on this project; they need nothing but Python."""
