@@ -9,7 +9,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -106,7 +105,8 @@ def test_a_property_takes_no_more_than_its_share_of_the_time(planted: Path) -> N
     played, _ = play(planted, "--soak", "--soak-seconds=10", "-k", "slow")
     count = Counter(each.split()[0] for each in played)
     assert 1 <= count["slowly"] <= 21, "a second's worth"
-    assert 1 <= count["slow-machine"] <= 101 + settings.get_profile("soak").stateful_step_count, "and what had begun"
+    # At most 40 steps of 0.01 s are a history, and the last one is played to its end.
+    assert 1 <= count["slow-machine"] <= 100 + 40
 
 
 def test_what_no_time_was_left_for_is_named(planted: Path) -> None:
