@@ -35,7 +35,9 @@ def read_operator_settings(config: Path | None, connector: str | None, *, debug:
     """
     logs.configure(debug=debug, for_people=True)
     if config is None and not has_variables(os.environ):
-        raise ConfigurationError("No configuration was given: neither --config nor a variable.", fix=_find_fix())
+        raise ConfigurationError(
+            "No configuration was given, neither by --config FILE nor by a variable.", fix=_find_fix()
+        )
     settings = read_settings(config)
     if connector is not None:
         settings = settings.with_connector(connector, "--connector")
