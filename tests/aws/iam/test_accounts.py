@@ -8,12 +8,14 @@ import pytest
 
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.iam.accounts import to_user
+from ploy_connector_aws.aws.iam.privileges import judge
 from ploy_connector_aws.spec import Account
 
 from .conftest import ACCOUNT, SIGNED_IN, IamCustomer
 
 CREATED = datetime(2025, 1, 11, 9, tzinfo=UTC)
 UNREADABLE = {"access_keys": "unknown", "console_password": "unknown"}
+JUDGED = judge([]).to_attributes()
 
 
 def test_users_are_whole_and_what_cannot_be_read_is_unknown(owner: IamCustomer) -> None:
@@ -33,11 +35,14 @@ def test_users_are_whole_and_what_cannot_be_read_is_unknown(owner: IamCustomer) 
             resource_id=owner.account_id,
             not_grantable_reason=grantability.IAM_ACCOUNT,
             tags={"user-type": "Person", "team": "web"},
+            # Its group may change policies, and its boundary keeps it from that.
+            privileged=False,
             attributes={
                 "arn": f"{own}:user/people/ana",
                 "path": "/people/",
                 "permissions_boundary": f"{own}:policy/Fence",
                 **UNREADABLE,
+                **JUDGED,
             },
         ),
         # Optional fields missing: no tags, no boundary, no password ever used.
@@ -49,7 +54,8 @@ def test_users_are_whole_and_what_cannot_be_read_is_unknown(owner: IamCustomer) 
             source="iam",
             resource_id=owner.account_id,
             not_grantable_reason=grantability.IAM_ACCOUNT,
-            attributes={"arn": f"{own}:user/unsaid", "path": "/", **UNREADABLE},
+            privileged=False,
+            attributes={"arn": f"{own}:user/unsaid", "path": "/", **UNREADABLE, **JUDGED},
         ),
     }
 
@@ -67,6 +73,7 @@ def test_roles_are_service_accounts_and_those_that_aws_made_are_recognised(owner
         resource_id=owner.account_id,
         not_grantable_reason=grantability.IAM_ACCOUNT,
         tags={"team": "web"},
+        privileged=False,
         attributes={
             "arn": f"{own}:role/app",
             "path": "/",
