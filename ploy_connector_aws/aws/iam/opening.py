@@ -78,12 +78,33 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class _TrustStatement:
+    """One statement of a trust policy about `sts:AssumeRole`."""
+
+    is_allow: bool
+    principals: tuple[Principal, ...]
+    is_inverted: bool
+    conditions: tuple[Condition, ...]
+
+    def is_about(self, holder: Principal) -> bool:
+        """Whether it names the holder: an Allow by its account, a Deny in whatever form."""
+        includes = [each for each in self.principals if each.includes(holder)]
+        if self.is_allow:
+            return not self.is_inverted and any(each.kind == "account" for each in includes)
+        return bool(includes) != self.is_inverted
+
+    def outcomes(self, context: Mapping[str, str]) -> set[bool | None]:
+        """What its conditions come to for such requests."""
+        return {_decide(each, context, is_allow=self.is_allow) for each in self.conditions}
+
+
+@dataclass(frozen=True, slots=True)
 class TrustingRole:
     """A role that trusts its own account."""
 
     arn: str
     id: str
-    statements: tuple[Statement, ...]
+    statements: tuple[_TrustStatement, ...]
     named: frozenset[str]
     """The ARNs of users and roles that the trust policy names itself."""
     attributes: Attributes
@@ -91,24 +112,18 @@ class TrustingRole:
     def admits(self, holder: Holder) -> bool:
         """Whether the trust policy leaves the decision on this holder to its own policies."""
         principal = Principal(holder.kind, holder.arn, holder.arn.split(":")[4])
-        context = holder.to_context()
-        asked = [each for each in self.statements if covers_action(each, ASSUME_ROLE)]
-        return any(
-            each.is_allow and self._is_about(each, principal, context, is_sure=False) for each in asked
-        ) and not (any(not each.is_allow and self._is_about(each, principal, context, is_sure=True) for each in asked))
-
-    def _is_about(self, statement: Statement, holder: Principal, context: Mapping[str, str], *, is_sure: bool) -> bool:
-        if statement.principals is None:
+        about = [each for each in self.statements if each.is_about(principal)]
+        context = holder.to_context() if any(each.conditions for each in about) else {}
+        if any(not each.is_allow and each.outcomes(context) <= {True} for each in about):
             return False
-        partition = self.arn.split(":")[1]
-        named = [to_principal(kind, text, partition) for kind, text in statement.principals.pairs]
-        includes = [each for each in named if each.includes(holder)]
-        if statement.is_allow:
-            is_named = not statement.principals.is_inverted and any(each.kind == "account" for each in includes)
-        else:
-            is_named = bool(includes) != statement.principals.is_inverted
-        outcomes = {_decide(each, context, is_allow=statement.is_allow) for each in statement.conditions}
-        return is_named and (outcomes <= {True} if is_sure else False not in outcomes)
+        return any(each.is_allow and False not in each.outcomes(context) for each in about)
+
+
+def _to_trust_statement(statement: Statement, partition: str) -> Iterator[_TrustStatement]:
+    named = statement.principals
+    if named is not None and covers_action(statement, ASSUME_ROLE):
+        principals = tuple(to_principal(kind, text, partition) for kind, text in named.pairs)
+        yield _TrustStatement(statement.is_allow, principals, named.is_inverted, statement.conditions)
 
 
 def _decide(condition: Condition, context: Mapping[str, str], *, is_allow: bool) -> bool | None:
@@ -244,7 +259,9 @@ class Openings:
         root = next((each for each in trust.trusted if each.is_own_account and each.kind == "account"), None)
         if root is not None and any(ASSUME_ROLE in way.actions for way in root.ways):
             named = frozenset(each.id for each in trust.trusted if each.kind in ("user", "role"))
-            statements = to_policy(document, is_trust=True).statements
+            partition = arn.split(":")[1]
+            parsed = to_policy(document, is_trust=True).statements
+            statements = tuple(made for each in parsed for made in _to_trust_statement(each, partition))
             self._roles[arn] = TrustingRole(arn, id_, statements, named, root.to_attributes())
 
     def find_opened(self) -> Iterator[Opened | Undecided]:

@@ -71,7 +71,7 @@ _AUTOMATION = (
     passing(  # A: AutomationAssumeRole of a remediation
         "config",
         "a remediation of AWS Config",
-        "ssm config",
+        "ssm",
         "config remediation-configuration/* PutRemediationConfigurations",
         "config conformance-pack/* PutConformancePack",
     ),

@@ -31,7 +31,7 @@ LEFT_OUT: dict[str, str] = {
         "social-messaging supportapp workmail"
     ),
     "It manages its own resources, or does one fixed thing, with the role": (
-        "appconfig application-autoscaling arc-region-switch cloudhsm dlm ecr iotdeviceadvisor resiliencehub "
+        "agent-registry appconfig application-autoscaling arc-region-switch cloudhsm dlm ecr iotdeviceadvisor resiliencehub "
         "resource-groups secretsmanager shield"
     ),
     "It calls functions, which run with roles of their own": "swf",
@@ -45,8 +45,8 @@ LEFT_OUT: dict[str, str] = {
 """Services that take a role and are knowingly not in the table of passed roles, by reason: names as in actions."""
 
 WITHOUT_ROLES = (
-    "a2c a4b account acm-pca aco-automation action-recommendations activate agent-registry agentaccess-mcp "
-    "amplifybackend amplifyuibuilder app-integrations appfabric application-signals application-signals-mcp "
+    "a2c a4b account acm-pca aco-automation action-recommendations activate agentaccess-mcp amplifybackend "
+    "amplifyuibuilder app-integrations appfabric application-signals application-signals-mcp "
     "application-transformation applicationinsights appmesh appmesh-preview appstudio apptest arc-zonal-shift arsenal "
     "assurance autoscaling-plans aws-external-anthropic aws-marketplace aws-marketplace-management aws-portal "
     "awsconnector b2bi backup-storage bcm-data-exports bcm-pricing-calculator bcm-recommended-actions bedrock-mantle "
