@@ -31,8 +31,8 @@ LEFT_OUT: dict[str, str] = {
         "social-messaging supportapp workmail"
     ),
     "It manages its own resources, or does one fixed thing, with the role": (
-        "agent-registry appconfig application-autoscaling arc-region-switch cloudhsm dlm ecr iotdeviceadvisor resiliencehub "
-        "resource-groups secretsmanager shield"
+        "agent-registry appconfig application-autoscaling arc-region-switch cloudhsm dlm ecr iotdeviceadvisor "
+        "resiliencehub resource-groups secretsmanager shield"
     ),
     "It calls functions, which run with roles of their own": "swf",
     "Its service role only steers deployments; their code runs with roles in place, which the table has": "codedeploy",
