@@ -98,7 +98,15 @@ def judge(policies: Iterable[Powers], boundary: Powers | None = None) -> Verdict
     # Sorted: AWS lists the policies of a holder in no documented order.
     verdict = _judge(held, boundary, tuple(sorted({sentence for each in held for sentence in each.undecided})))
     stands_in = tuple(sorted({sentence for each in every for sentence in each.stands_in}))
+    if verdict.privileged is None and boundary is not None and _allows_nothing(boundary):
+        # Whatever the other policies are, read or not: no more than the boundary allows can come of them.
+        return Verdict(False, stands_in=boundary.stands_in)
     return replace(verdict, is_partial=any(each.is_partial for each in every), stands_in=stands_in)
+
+
+def _allows_nothing(boundary: Powers) -> bool:
+    """Whether a boundary allows no way to more power, even around a policy that allows everything."""
+    return not boundary.undecided and _judge((boundary,), None, ()).privileged is False
 
 
 def _judge(held: tuple[Powers, ...], boundary: Powers | None, undecided: tuple[str, ...]) -> Verdict:
