@@ -118,6 +118,8 @@ def _covered(statement: Statement) -> frozenset[str]:
     """
     patterns = tuple(text.lower() for text in statement.actions.texts)
     named = frozenset(action for pattern in patterns for action in _matching(pattern))
+    if not named and not statement.actions.is_inverted:
+        return named
     is_iam_named = any(action.startswith("iam:") for action in named)
     if not statement.actions.is_inverted:
         whole = _wholes_in(patterns) if statement.is_allow else _WHOLE.keys() if is_iam_named else ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from pydantic import JsonValue
 
@@ -86,6 +87,9 @@ class Verdict:
         return {name: value for name, value in attributes.items() if value}
 
 
+_NOTHING = Verdict(False)
+
+
 def judge(policies: Iterable[Powers], boundary: Powers | None = None) -> Verdict:
     """Decide whether the holder of all these policies together is privileged.
 
@@ -94,6 +98,11 @@ def judge(policies: Iterable[Powers], boundary: Powers | None = None) -> Verdict
         boundary: The permissions boundary, which can only take away.
     """
     held = tuple(policies)
+    if not any(each.allows or each.undecided or each.stands_in for each in held) and (
+        boundary is None or not boundary.is_partial
+    ):
+        # Most holders have nothing that matters.
+        return _NOTHING
     every = (*held, *([boundary] if boundary else []))
     # Sorted: AWS lists the policies of a holder in no documented order.
     verdict = _judge(held, boundary, tuple(sorted({sentence for each in held for sentence in each.undecided})))
@@ -109,6 +118,7 @@ def _allows_nothing(boundary: Powers) -> bool:
     return not boundary.undecided and _judge((boundary,), None, ()).privileged is False
 
 
+@lru_cache(maxsize=1024)
 def _judge(held: tuple[Powers, ...], boundary: Powers | None, undecided: tuple[str, ...]) -> Verdict:
     holdings = _Holdings(held, boundary)
     try:
