@@ -112,8 +112,8 @@ EXPLANATIONS: dict[str, Explanation] = {
     "iam:GetAccountAuthorizationDetails": Explanation(
         "Users, roles, groups and policies of IAM in bulk, with their documents, tags and memberships. In a connection "
         "test, also where IAM is left out: the role itself, its trust policy and its policies.",
-        "No IAM users, roles, groups and policies, and nothing is judged privileged. Whom the role lets in beside Ploy "
-        "is not known.",
+        "No IAM users, roles, groups and policies. Of policies only AWS's own are judged, by the connector's copy. "
+        "Whom the role lets in beside Ploy is not known.",
     ),
     "iam:ListRoles": Explanation(
         "Description and longest session of each role, which the bulk answer lacks; the names of all roles where the "

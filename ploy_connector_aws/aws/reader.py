@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 
-from ploy_connector_aws.config import IAM, AwsConfig
+from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import AuthenticationError, Page, Serving
 
 from .iam.reader import IamReader
@@ -26,7 +26,7 @@ class AwsReader:
     def __init__(self, config: AwsConfig, admit: Callable[[], None], serving: Serving | None = None) -> None:
         self._session = ReadSession(config, serving=serving, admit=admit)
         self._iam = IamReader(self._session)
-        self._identity_center = IdentityCenterReader(self._session, self._iam.powers if config.includes(IAM) else None)
+        self._identity_center = IdentityCenterReader(self._session, self._iam.powers)
         self._inventory = InventoryReader(self._session, self._iam)
         self._has_begun = False
         self._authentication_error: AuthenticationError | None = None

@@ -20,7 +20,8 @@ from .options import AsJson, ConfigFile, ConnectorName, Debug, Fresh
 from .output import console, print_json, print_unproven, table, text
 
 Privileged = Annotated[
-    bool, typer.Option("--privileged", help="Of the entitlements, only those that open everything or a way to it.")
+    bool,
+    typer.Option("--privileged", help="Of accounts or entitlements, only those that open everything or a way to it."),
 ]
 
 
@@ -51,8 +52,8 @@ def list_records(
     privileged: Privileged = False,
 ) -> Exit:
     """List accounts, entitlements, grants or resources, as of the last sync or, without one, as of now."""
-    if privileged and what is not What.ENTITLEMENTS:
-        raise typer.BadParameter("only entitlements are judged", param_hint="--privileged")
+    if privileged and what not in PRIVILEGED_ROWS:
+        raise typer.BadParameter("only accounts and entitlements are judged", param_hint="--privileged")
     settings = read_operator_settings(config, connector, debug=debug)
     with open_picture(settings, fresh=fresh, quiet=json) as seen:
         is_complete = seen.is_complete
@@ -66,7 +67,7 @@ def list_records(
                         for record in seen.now.records(TYPES[what])
                         if record.content.get("privileged") or not privileged
                     ],
-                    **({"not_judged": count_not_judged(seen.now)} if privileged else {}),
+                    **({"not_judged": count_not_judged(seen.now, TYPES[what])} if privileged else {}),
                 }
             )
         else:
@@ -74,9 +75,9 @@ def list_records(
     return Exit.OK if is_complete else Exit.UNPROVEN
 
 
-def count_not_judged(picture: Overlay) -> int:
-    """How many entitlements nobody could judge: they may be privileged too."""
-    return sum(record.content.get("privileged") is None for record in picture.records("entitlement"))
+def count_not_judged(picture: Overlay, kind: RecordType = "entitlement") -> int:
+    """Count the records of a kind without a verdict: they may be privileged too."""
+    return sum(record.content.get("privileged") is None for record in picture.records(kind))
 
 
 def as_of(seen: Picture) -> str:
@@ -96,14 +97,14 @@ def display_name(record: StoredRecord | None, otherwise: str) -> str:
 
 
 def _print_table(what: What, seen: Picture, *, only_privileged: bool) -> None:
-    columns, rows = PRIVILEGED_ROWS if only_privileged else ROWS[what]
+    columns, rows = PRIVILEGED_ROWS[what] if only_privileged else ROWS[what]
     out, made = console(), table(*columns)
     for row in sorted(tuple(text(cell) for cell in row) for row in rows(seen.now)):
         made.add_row(*row)
     out.print(made)
     out.print(f"{made.row_count} {'privileged ' if only_privileged else ''}{what}. {as_of(seen)}")
-    if only_privileged and (not_judged := count_not_judged(seen.now)):
-        out.print(f"[yellow]{not_judged} more entitlements could not be judged, and may be privileged too.[/]")
+    if only_privileged and (not_judged := count_not_judged(seen.now, TYPES[what])):
+        out.print(f"[yellow]{not_judged} more {NOT_JUDGED[what]}, and may be privileged too.[/]")
     print_unproven(out, seen.run.scopes())
 
 
@@ -112,7 +113,8 @@ def _account_rows(picture: Overlay) -> Iterator[tuple[object, ...]]:
         content = record.content
         emails = ", ".join(email["address"] for email in content.get("emails", ()))
         row = (content.get("username"), content.get("display_name"), emails, content.get("status", "unknown"))
-        yield (*row, content.get("managed_by"), _proof(record), record.id)
+        judged = PRIVILEGE[content.get("privileged")]
+        yield (*row, content.get("managed_by"), judged, _proof(record), record.id)
 
 
 def _entitlement_rows(picture: Overlay) -> Iterator[tuple[object, ...]]:
@@ -120,6 +122,14 @@ def _entitlement_rows(picture: Overlay) -> Iterator[tuple[object, ...]]:
         content = record.content
         judged = PRIVILEGE[content.get("privileged")]
         yield content["kind"], content["name"], content.get("description"), judged, _proof(record), record.id
+
+
+def _privileged_account_rows(picture: Overlay) -> Iterator[tuple[object, ...]]:
+    for record in picture.records("account"):
+        content = record.content
+        if content.get("privileged"):
+            why = " ".join(content.get("privileged_reasons", ()))
+            yield content.get("username"), why, _proof(record), record.id
 
 
 def _privileged_rows(picture: Overlay) -> Iterator[tuple[object, ...]]:
@@ -158,10 +168,17 @@ Rows: TypeAlias = tuple[tuple[str, ...], Callable[[Overlay], Iterator[tuple[obje
 """The columns of a table, and what gives its rows."""
 
 ROWS: dict[What, Rows] = {
-    What.ACCOUNTS: (("User", "Name", "E-mail", "Status", "Managed by", "Proof", "Id"), _account_rows),
+    What.ACCOUNTS: (("User", "Name", "E-mail", "Status", "Managed by", "Privileged", "Proof", "Id"), _account_rows),
     What.ENTITLEMENTS: (("Kind", "Name", "Description", "Privileged", "Proof", "Id"), _entitlement_rows),
     What.GRANTS: (("Holder is", "Holder", "Holds", "Proof"), _grant_rows),
     What.RESOURCES: (("Kind", "Name", "Region", "Proof", "Id"), _resource_rows),
 }
 
-PRIVILEGED_ROWS: Rows = (("Kind", "Name", "Why privileged", "Proof", "Id"), _privileged_rows)
+PRIVILEGED_ROWS: dict[What, Rows] = {
+    What.ACCOUNTS: (("User", "Why privileged", "Proof", "Id"), _privileged_account_rows),
+    What.ENTITLEMENTS: (("Kind", "Name", "Why privileged", "Proof", "Id"), _privileged_rows),
+}
+NOT_JUDGED = {
+    What.ACCOUNTS: "accounts are not judged by what they hold directly",
+    What.ENTITLEMENTS: "entitlements could not be judged",
+}

@@ -84,6 +84,12 @@ class Account(_Record):
         default=None,
         description="Why nothing can be granted to it or revoked from it, whatever it is; None where something may be.",
     )
+    privileged: bool | None = Field(
+        default=None,
+        description="Whether what it holds directly, all of it together, makes it privileged; None means not judged, "
+        "never 'no'.",
+    )
+    privileged_reasons: tuple[str, ...] = ()
     source: str | None = Field(default=None, description="The directory inside the connector it was read from.")
     tags: dict[str, str] = {}
     attributes: Attributes = {}

@@ -58,8 +58,26 @@ def test_privileged_entitlements_are_listed_with_their_reasons_and_the_undecided
     assert f"{printed['not_judged']} more entitlements could not be judged" in out
 
 
-def test_nothing_but_entitlements_is_judged(company: Site) -> None:
-    assert run(company, "list", "accounts", "--privileged")[0] == Exit.USAGE
+def test_privileged_accounts_are_users_and_roles_with_what_they_hold_directly(company: Site) -> None:
+    code, out, err = run(company, "list", "accounts", "--privileged", "--json")
+    printed = json.loads(out)
+    everything = json.loads(run(company, "list", "accounts", "--json")[1])["accounts"]
+
+    assert (code, err) == (Exit.OK, "")
+    names = {each["username"] for each in printed["accounts"]}
+    assert {"OrganizationDeploy", "TeamLead", "henrik.aas"} <= names
+    assert {each["username"] for each in everything if each.get("privileged") is False} >= {"WarehouseAdmin"}
+    assert all(each["privileged_reasons"] for each in printed["accounts"])
+    assert printed["not_judged"] == sum("privileged" not in each for each in everything) > 0
+    code, out, err = run(company, "list", "accounts", "--privileged")
+    assert f"{len(names)} privileged accounts. As of the last sync" in out
+    assert "henrik.aas" in out
+    assert f"{printed['not_judged']} more accounts are not judged by what they hold directly" in out
+
+
+def test_nothing_but_accounts_and_entitlements_is_judged(company: Site) -> None:
+    assert run(company, "list", "grants", "--privileged")[0] == Exit.USAGE
+    assert run(company, "list", "resources", "--privileged")[0] == Exit.USAGE
 
 
 def test_a_person_s_tree_goes_through_identity_center_into_the_policies_of_the_role(company: Site) -> None:
@@ -89,6 +107,9 @@ def test_a_role_s_tree_follows_the_roles_that_it_may_assume(company: Site) -> No
         ("PipelineRunner", "PipelineArtifacts"),
         ("PipelineRunner", "OrganizationDeploy"),
         ("PipelineRunner", "OrganizationDeploy", "AdministratorAccess"),
+        # It trusts its own account, and the policies of OrganizationDeploy open every such role.
+        ("PipelineRunner", "OrganizationDeploy", "WarehouseAdmin"),
+        ("PipelineRunner", "OrganizationDeploy", "WarehouseAdmin", "AdministratorAccess"),
     }
 
 

@@ -10,6 +10,8 @@ from ploy_connector_aws.aws.parts import take, to_utc
 from ploy_connector_aws.spec import Account
 from ploy_connector_aws.spec.records import Attributes
 
+from .privileges import Verdict
+
 SOURCE = "iam"
 
 SERVICE_ROLE_PATH = "/aws-service-role/"
@@ -32,15 +34,19 @@ def to_id(account_id: str, unique_id: str) -> str:
     return f"{account_id}/{unique_id}"
 
 
-def to_user(account_id: str, user: Mapping[str, Any], listed: Mapping[str, Any]) -> Account:
+def to_user(
+    account_id: str, user: Mapping[str, Any], listed: Mapping[str, Any], verdict: Verdict | None = None
+) -> Account:
     """Convert an IAM user.
 
     Args:
         account_id: The AWS account.
         user: The user as GetAccountAuthorizationDetails has it.
         listed: What ListUsers adds.
+        verdict: On its own policies and those of its groups together, within its boundary; None where not judged.
     """
     tags = to_tags(user)
+    attributes = {**to_attributes(user), "access_keys": "unknown", "console_password": "unknown"}
     return Account(
         id=to_id(account_id, user["UserId"]),
         kind=_kind_in(tags),
@@ -52,18 +58,23 @@ def to_user(account_id: str, user: Mapping[str, Any], listed: Mapping[str, Any])
         resource_id=account_id,
         not_grantable_reason=grantability.IAM_ACCOUNT,
         tags=tags,
-        # None of these can be read with the permissions of Ploy's guide; unknown must not look like "no".
-        attributes={**to_attributes(user), "access_keys": "unknown", "console_password": "unknown"},
+        privileged=verdict.privileged if verdict else None,
+        privileged_reasons=verdict.sentences if verdict else (),
+        # Keys and passwords cannot be read with the permissions of Ploy's guide; unknown must not look like "no".
+        attributes={**attributes, **(verdict.to_attributes() if verdict else {})},
     )
 
 
-def to_role_account(account_id: str, role: Mapping[str, Any], listed: Mapping[str, Any]) -> Account:
+def to_role_account(
+    account_id: str, role: Mapping[str, Any], listed: Mapping[str, Any], verdict: Verdict | None = None
+) -> Account:
     """Convert an IAM role, as somebody who acts.
 
     Args:
         account_id: The AWS account.
         role: The role as GetAccountAuthorizationDetails has it.
         listed: What ListRoles adds.
+        verdict: As its entitlement has it, in full; None where not judged.
     """
     # RoleLastUsed covers 400 days: what is missing was not used in them, or not tracked (AWS.md section 6).
     last_used = role.get("RoleLastUsed", {})
@@ -87,6 +98,8 @@ def to_role_account(account_id: str, role: Mapping[str, Any], listed: Mapping[st
         resource_id=account_id,
         not_grantable_reason=grantability.IAM_ACCOUNT,
         tags=to_tags(role),
+        privileged=verdict.privileged if verdict else None,
+        privileged_reasons=verdict.sentences if verdict else (),
         attributes={name: value for name, value in attributes.items() if value is not None},
     )
 

@@ -72,9 +72,9 @@ class Area:
         wide = widened(target)
         return tuple(sorted(each.text for each in self.all_of if not compare.covers(widened(each), wide)))
 
-    def exceptions(self, target: Pattern, compare: Comparisons) -> tuple[str, ...]:
-        """The patterns of the target's that are not in it."""
-        return tuple(sorted(none.text for none in self.none_of if compare.overlaps(none, target)))
+    def exceptions(self, target: Pattern, fixed: frozenset[Pattern], compare: Comparisons) -> tuple[str, ...]:
+        """The patterns of the target's that are not in it, without those that no policy could open."""
+        return tuple(sorted(none.text for none in self.none_of - fixed if compare.overlaps(none, target)))
 
 
 def allowed(
@@ -83,9 +83,10 @@ def allowed(
     compare: Comparisons,
     conditions: Iterable[str] = (),
     passed_to: tuple[str, ...] = (),
+    fixed: frozenset[Pattern] = frozenset(),
 ) -> list[Area]:
-    """The part of the target that an Allow on these resources opens."""
-    whole = Area(frozenset({target}), frozenset(), frozenset(conditions), frozenset({passed_to} if passed_to else ()))
+    """The part of the target, without what is fixed, that an Allow on these resources opens."""
+    whole = Area(frozenset({target}), fixed, frozenset(conditions), frozenset({passed_to} if passed_to else ()))
     if resources.is_inverted:
         found = [_less(whole, Area(frozenset(), frozenset(resources.patterns)), compare)]
     else:

@@ -92,6 +92,12 @@ class Findings:
             ((each.kind, each.named, each.name, each.known_id, json.dumps(each.attributes)) for each in edges),
         )
 
+    def remove_edge(self, kind: EdgeKind, named: Kind, name: str, known_id: str) -> None:
+        """Forget an edge in place of which a wider one is added."""
+        self._database.execute(
+            "DELETE FROM edge WHERE kind = ? AND named = ? AND name = ? AND known_id = ?", (kind, named, name, known_id)
+        )
+
     def edges(self, kind: EdgeKind) -> Iterator[list[tuple[Edge, str | None]]]:
         """All edges of a kind, some at a time, each with the id of what it names; None where that was never found."""
         rows = self._database.execute(

@@ -18,33 +18,38 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 
-from .accounts import to_id, to_instance_profiles, to_role_account, to_user
+from .accounts import to_id, to_instance_profiles, to_role_account, to_tags, to_user
 from .assuming import to_assuming, to_edges, to_outsiders
 from .entitlements import is_aws_managed, to_group, to_inline_policy, to_role, to_unlisted_policy
 from .findings import Edge, EdgeKind
-from .privileges import Powers, judge, to_powers
+from .opening import MOST_OPENED, Holder, TooManyOpenedError, Undecided
+from .powers import NO_POWERS, Powers, to_powers, unread
+from .privileges import judge
 from .provisioned import find_provisioned
 from .reading import DETAILS, GROUPS, ROLES, TRUST, USERS, Gathered, Reading
 from .trust import to_trust
 
-_FILTER = {"UserDetailList": "User", "GroupDetailList": "Group", "RoleDetailList": "Role"}
+_FILTER = {"UserDetailList": "User", "RoleDetailList": "Role"}
 """What is asked for, by the member of the answer that gives it."""
 
-_SCOPES = {"UserDetailList": (USERS,), "GroupDetailList": (GROUPS,), "RoleDetailList": (ROLES, TRUST)}
+_SCOPES = {"UserDetailList": (USERS,), "RoleDetailList": (ROLES, TRUST)}
 """The scopes that such a member fills."""
 
 
 def read_holders(reading: Reading) -> Iterator[Page]:
-    """Read everybody in one walk: one marker goes through users, groups and roles, and any page may lack any of them.
+    """Read groups, then users and roles in one walk: one marker goes through both, and any page may lack either.
 
     Args:
-        reading: The reading; its managed policies were read.
+        reading: The reading; its managed policies were read, and the groups with them.
 
     Raises:
         AuthenticationError: Nothing else could be read either.
     """
     _read_list(reading, "ListUsers", "Users", USERS, _remember_users)
     _read_list(reading, "ListRoles", "Roles", ROLES, _remember_roles)
+    # Their policies are policies of their users too.
+    yield from _to_pages(reading, reading.groups, _add_group, GROUPS)
+    reading.groups.clear()
     never_given = set(_FILTER)
     try:
         for answer in read_answers(reading.client, DETAILS, tuple(_FILTER), Filter=list(_FILTER.values())):
@@ -54,14 +59,34 @@ def read_holders(reading: Reading) -> Iterator[Page]:
     except AuthenticationError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not look like the end of the lists
-        reading.fail(error, USERS, GROUPS, ROLES, TRUST)
+        reading.fail(error, USERS, ROLES, TRUST)
     else:
         for member in sorted(never_given):
             # An empty list is an answer; no list is none.
             reading.fail(TemporaryError(f"AWS gave no {member}."), *_SCOPES[member])
+    _add_openings(reading)
     yield from _read_edges(reading, "membership", USERS, _to_membership)
     yield from _read_edges(reading, "assuming", TRUST, to_assuming)
     yield from (reading.end(scope) for scope in (USERS, GROUPS, ROLES, TRUST))
+
+
+def _add_openings(reading: Reading) -> None:
+    """Add who can assume the roles that trust their own account, once all users and roles were read."""
+    openings = reading.openings
+    if openings.is_any and openings.lost is not None:
+        reading.fail(openings.lost, TRUST)
+    try:
+        for found in openings.find_opened():
+            if isinstance(found, Undecided):
+                reading.fail(_opening_undecided(found), TRUST)
+                continue
+            holder, role = found.holder, found.role
+            if holder.kind == "role":
+                # The whole role is more than one session of it.
+                reading.findings.remove_edge("assuming", "role_name", holder.name, role.id)
+            reading.findings.add_edges([Edge("assuming", holder.kind, holder.arn, role.id, found.to_attributes())])
+    except TooManyOpenedError:
+        reading.fail(_too_many_opened(), TRUST)
 
 
 def _read_list(
@@ -104,6 +129,7 @@ def _to_pages(reading: Reading, rows: list[Any], add: Add, *scopes: str) -> Iter
             add(reading, pages, row)
         except Exception as error:  # noqa: BLE001 - whatever it is, it says nothing about the other rows
             reading.fail(error, *scopes)
+            reading.openings.lost = reading.openings.lost or error
     for scope, page in pages.items():
         yield from page.to_pages(scope)
 
@@ -115,8 +141,19 @@ def _add_user(reading: Reading, pages: dict[str, Gathered], user: dict[str, Any]
     reading.findings.add("user", [(user["Arn"], id_)])
     listed = reading.findings.find("listed_user", [user["UserId"]]).get(user["UserId"])
     last_used = {"PasswordLastUsed": datetime.fromisoformat(listed)} if listed else {}
-    page.add(to_user(reading.account_id, user, last_used), is_partial=listed is None)
-    _add_policies(reading, page, "account", id_, user, "UserPolicyList")
+    powers = _add_policies(reading, page, "account", id_, user, "UserPolicyList")
+    for group in user.get("GroupList", ()):
+        powers += reading.group_powers.get(group) or [_unread_group(group)]
+    boundary = _find_boundary(reading, user)
+    verdict = judge(powers, boundary)
+    page.add(
+        to_user(reading.account_id, user, last_used, verdict),
+        is_partial=listed is None or verdict.is_partial,
+    )
+    tags = tuple(to_tags(user).items())
+    reading.openings.add_holder(
+        Holder("user", user["Arn"], user.get("UserName", ""), user["UserId"], tags), powers, boundary
+    )
     reading.findings.add_edges(Edge("membership", "group", group, id_, {}) for group in user.get("GroupList", ()))
 
 
@@ -126,6 +163,7 @@ def _add_group(reading: Reading, pages: dict[str, Gathered], group: dict[str, An
     id_ = to_id(reading.account_id, group["GroupId"])
     reading.findings.add("group", [(group["GroupName"], id_)])
     powers = _add_policies(reading, page, "entitlement", id_, group, "GroupPolicyList")
+    reading.group_powers[group["GroupName"]] = powers or [NO_POWERS]
     verdict = judge(powers)
     page.add(to_group(reading.account_id, group, verdict), is_partial=verdict.is_partial)
 
@@ -144,11 +182,11 @@ def _add_role(reading: Reading, pages: dict[str, Gathered], role: dict[str, Any]
     listed = json.loads(found) if found else {}
     trust = to_trust(role.get("AssumeRolePolicyDocument"), role["Arn"], reading.management_account)
     powers = _add_policies(reading, page, "entitlement", id_, role, "RolePolicyList")
-    boundary = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
-    verdict = judge(powers, reading.powers.of(boundary) if boundary else None)
+    boundary = _find_boundary(reading, role)
+    verdict = judge(powers, boundary)
     page.add(
-        to_role_account(reading.account_id, role, listed),
-        is_partial=found is None,
+        to_role_account(reading.account_id, role, listed, verdict),
+        is_partial=found is None or verdict.is_partial,
     )
     page.add(to_role(reading.account_id, role, listed, trust, verdict), is_partial=found is None or verdict.is_partial)
     page.add(
@@ -158,11 +196,13 @@ def _add_role(reading: Reading, pages: dict[str, Gathered], role: dict[str, Any]
     )
     pages[TRUST].add(*to_outsiders(trust, id_))
     reading.findings.add_edges(to_edges(trust, id_))
+    reading.openings.add_role(role["Arn"], id_, role.get("AssumeRolePolicyDocument"), trust)
+    reading.openings.add_holder(Holder("role", role["Arn"], role["RoleName"], role["RoleId"]), powers, boundary)
     if trust.undecided:
         reading.fail(_trust_undecided(role["RoleName"]), TRUST)
 
 
-_ADD: dict[str, Add] = {"UserDetailList": _add_user, "GroupDetailList": _add_group, "RoleDetailList": _add_role}
+_ADD: dict[str, Add] = {"UserDetailList": _add_user, "RoleDetailList": _add_role}
 
 
 def _add_policies(
@@ -197,6 +237,15 @@ def _add_policies(
     return powers
 
 
+def _find_boundary(reading: Reading, holder: Mapping[str, Any]) -> Powers | None:
+    arn = holder.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+    return reading.powers.of(arn) if arn else None
+
+
+def _unread_group(name: str) -> Powers:
+    return unread(f"The policies of the group {name} were not read.", is_partial=True)
+
+
 def _read_edges(reading: Reading, kind: EdgeKind, scope: str, to_grant: Callable[[Edge, str], Grant]) -> Iterator[Page]:
     """Make the grants that waited until everything was seen."""
     for edges in reading.findings.edges(kind):
@@ -223,4 +272,22 @@ def _trust_undecided(role_name: str) -> Refused:
         "so that somebody who may assume the role may be missing.",
         reason="trust_undecided",
         fix="Look at the role's trust policy; update the connector.",
+    )
+
+
+def _opening_undecided(found: Undecided) -> Refused:
+    return Refused(
+        f"Whether {found.holder.arn} can assume the role {found.role.arn} is not known: the role trusts its own AWS "
+        "account, and a policy of that user or role was not read or not understood.",
+        reason="trust_undecided",
+        fix="Look at the policies of that user or role; update the connector.",
+    )
+
+
+def _too_many_opened() -> Refused:
+    return Refused(
+        f"More than {MOST_OPENED:,} pairs of a user or role and a role that trusts its own AWS account were found or "
+        "had to be compared, so that some of those who can assume such roles are missing.",
+        reason="too_many_holders",
+        fix="Limit sts:AssumeRole in the policies of users and roles to the roles that they need.",
     )

@@ -1,30 +1,44 @@
-"""Reads the managed policies of an account, and remembers what each allows."""
+"""Reads the managed policies of an account, and remembers what each allows; with them, its groups."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ploy_connector_aws.aws.paging import read_pages
+from ploy_connector_aws.aws.paging import read_answers
 from ploy_connector_aws.aws.parts import take
-from ploy_connector_aws.spec import Page
+from ploy_connector_aws.spec import Page, TemporaryError
 
 from .entitlements import is_aws_managed, to_policy
-from .privileges import judge, to_powers, unread
-from .reading import DETAILS, POLICIES, Gathered, Reading
+from .powers import Powers, from_copy, to_powers, unread
+from .privileges import judge
+from .reading import DETAILS, GROUPS, POLICIES, Gathered, Reading
+
+_FILTER = {"Policies": ("LocalManagedPolicy", "AWSManagedPolicy"), "GroupDetailList": ("Group",)}
+"""What is asked for, by the member of the answer that gives it."""
 
 
 def read_policies(reading: Reading) -> Iterator[Page]:
     """Read all managed policies with their documents; those that nobody holds are remembered, and not emitted.
 
     They are read before anything that holds them, so that no more than a page has to be kept: an unattached policy may
-    be a boundary, or the policy of a permission set.
+    be a boundary, or the policy of a permission set. The groups come with them, for the users who have their policies
+    too; they are kept until all policies are known.
     """
-    for policies in read_pages(reading.client, DETAILS, "Policies", Filter=["LocalManagedPolicy", "AWSManagedPolicy"]):
+    never_given = set(_FILTER)
+    wanted = [kind for kinds in _FILTER.values() for kind in kinds]
+    for answer in read_answers(reading.client, DETAILS, tuple(_FILTER), Filter=wanted):
+        never_given -= answer.keys()
         page = Gathered()
-        for policy in policies:
+        for policy in answer.get("Policies", ()):
             _add_policy(reading, page, policy)
         yield from page.to_pages(POLICIES)
+        reading.groups += answer.get("GroupDetailList", ())
+    if "Policies" in never_given:
+        # An empty list is an answer; no list is none.
+        raise TemporaryError("AWS gave no Policies.")
+    if never_given:
+        reading.fail(TemporaryError("AWS gave no GroupDetailList."), GROUPS)
     reading.powers.is_complete = True
     yield reading.end(POLICIES)
 
@@ -55,8 +69,9 @@ def find_document(policy: Mapping[str, Any]) -> object:
     return documents[0] if len(documents) == 1 else None
 
 
-def _to_powers(policy: Mapping[str, Any]) -> Any:
+def _to_powers(policy: Mapping[str, Any]) -> Powers:
     document = find_document(policy)
     if document is None:
-        return unread(f"AWS did not give the document of the policy {policy['Arn']}.")
+        unknown = unread(f"AWS did not give the document of the policy {policy['Arn']}.")
+        return from_copy(policy["Arn"]) or unknown
     return to_powers(document, is_aws_managed=is_aws_managed(policy["Arn"]))

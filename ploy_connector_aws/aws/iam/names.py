@@ -11,6 +11,8 @@ from ploy_connector_aws.spec import AuthenticationError, ConnectorError, Page, P
 
 from .accounts import to_role_account, to_user
 from .entitlements import to_group, to_policy, to_role
+from .powers import from_copy
+from .privileges import Verdict, judge
 from .reading import GROUPS, POLICIES, ROLES, TRUST, USERS, Reading
 
 Row = Mapping[str, Any]
@@ -27,13 +29,19 @@ class _List:
     to_records: Callable[[str, Row], tuple[Record, ...]]
 
 
+def _judge_copy(policy: Row) -> Verdict | None:
+    """Judge one of AWS's own policies by the connector's copy; any other is not judged without its document."""
+    copied = from_copy(policy["Arn"])
+    return judge([copied]) if copied else None
+
+
 _LISTS = (
     _List(
         POLICIES,
         "ListPolicies",
         "Policies",
         {"Scope": "All", "OnlyAttached": True},
-        lambda account_id, row: (to_policy(account_id, row, None),),
+        lambda account_id, row: (to_policy(account_id, row, _judge_copy(row)),),
     ),
     _List(USERS, "ListUsers", "Users", {}, lambda account_id, row: (to_user(account_id, row, row),)),
     _List(GROUPS, "ListGroups", "Groups", {}, lambda account_id, row: (to_group(account_id, row, None),)),

@@ -7,58 +7,32 @@ and a permissions boundary. What else may take access away is listed in ``NEVER_
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from pydantic import JsonValue
 
-from .areas import Area, Comparisons, Resources, TooManyComparisonsError, allowed, within, without
-from .escalations import ACTIONS, ESCALATIONS, EVERY_ACTION, EVERY_IAM_ACTION, PASS_ROLE
-from .patterns import Pattern, covers, matches, overlaps
-from .policies import Choice, Condition, Policy, Statement, to_policy
-from .ways import Escalation, Target
+from .areas import Area, Comparisons, TooManyComparisonsError, allowed, within, without
+from .escalations import ESCALATIONS
+from .patterns import EVERYTHING, Pattern
+from .powers import OF_UNKNOWN_SERVICE, Power, Powers, to_powers, unread
+from .services import TABLE_DATE, is_known_principal
+from .ways import PASS_ROLE, PASSED_ROLE, Escalation, Target
+
+__all__ = ["NEVER_SEEN", "Power", "Powers", "Reason", "Verdict", "judge", "to_powers", "unread"]
 
 NEVER_SEEN = (
     "Service control policies of the organization may take access away; they cannot be read with these permissions.",
     "Session policies and policies of the resources themselves are not part of this verdict.",
+    "What the roles allow that the holder may assume is not part of this verdict: it holds them as entitlements.",
 )
 """What a verdict never takes into account, in sentences."""
 
 _TOO_MUCH = "The policies have too many or too long resources to compare all of them with one another."
-_PASSED_TO = "iam:passedtoservice"
-_EQUALITIES = frozenset({"StringEquals", "StringEqualsIgnoreCase", "StringLike"})
 _OWN_USER = "/${aws:username}"
 _SAID = 3
 
-_WHOLE = {EVERY_ACTION: "", EVERY_IAM_ACTION: "iam:"}
-"""The actions that stand for all of a service's, and how those begin."""
-_SINGLE = frozenset(ACTIONS - _WHOLE.keys())
-_BY_SERVICE: dict[str, dict[str, str]] = {}
-"""All others, by service and by name in lower case."""
-for _action in sorted(_SINGLE):
-    _BY_SERVICE.setdefault(_action.partition(":")[0], {})[_action.lower()] = _action
 _GROUPS = tuple((escalation, escalation.groups) for escalation in ESCALATIONS)
-
-
-@dataclass(frozen=True, slots=True)
-class Power:
-    """One statement: the actions of the table that it is about, on which resources, under which condition keys."""
-
-    actions: frozenset[str]
-    resources: Resources
-    conditions: tuple[str, ...]
-    passed_to: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Powers:
-    """What of one policy document bears on privilege; most documents have none of it."""
-
-    allows: tuple[Power, ...] = ()
-    denies: tuple[Power, ...] = ()
-    undecided: tuple[str, ...] = ()
-    is_partial: bool = False
-    """The policy was to be read in this run and could not be, so another run may decide otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +60,13 @@ class Verdict:
     undecided: tuple[str, ...] = ()
     is_partial: bool = False
     """It rests on a policy that this run failed to read: a record with this verdict is a partial one."""
+    stands_in: tuple[str, ...] = ()
+    """What was taken for documents that were not read, in sentences."""
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """The reasons for a person."""
-        return tuple(reason.sentence for reason in self.reasons)
+        """The reasons for a person, and by what documents they were found where those were not read."""
+        return (*(reason.sentence for reason in self.reasons), *(self.stands_in if self.reasons else ()))
 
     def to_attributes(self) -> dict[str, JsonValue]:
         """What an entitlement says besides `privileged` and the sentences."""
@@ -104,25 +80,14 @@ class Verdict:
                 for reason in self.reasons
             ],
             "privilege_undecided": list(self.undecided),
+            "privilege_stand_ins": list(self.stands_in),
             "privilege_never_seen": list(NEVER_SEEN),
+            "privilege_table_date": TABLE_DATE,
         }
         return {name: value for name, value in attributes.items() if value}
 
 
-def to_powers(document: object, *, is_aws_managed: bool = False) -> Powers:
-    """Take from a policy document, as boto3 returns it, what bears on privilege."""
-    policy = to_policy(document, is_aws_managed=is_aws_managed)
-    return Powers(tuple(_to_powers(policy, is_allow=True)), tuple(_to_powers(policy, is_allow=False)), policy.undecided)
-
-
-def unread(sentence: str, *, is_partial: bool = False) -> Powers:
-    """Stand in for a policy whose document could not be read.
-
-    Args:
-        sentence: Which policy, and why.
-        is_partial: Whether the reason is a call that failed in this run.
-    """
-    return Powers(undecided=(sentence,), is_partial=is_partial)
+_NOTHING = Verdict(False)
 
 
 def judge(policies: Iterable[Powers], boundary: Powers | None = None) -> Verdict:
@@ -133,19 +98,40 @@ def judge(policies: Iterable[Powers], boundary: Powers | None = None) -> Verdict
         boundary: The permissions boundary, which can only take away.
     """
     held = tuple(policies)
-    is_partial = any(each.is_partial for each in (*held, *([boundary] if boundary else [])))
+    if not any(each.allows or each.undecided or each.stands_in for each in held) and (
+        boundary is None or not boundary.is_partial
+    ):
+        # Most holders have nothing that matters.
+        return _NOTHING
+    every = (*held, *([boundary] if boundary else []))
     # Sorted: AWS lists the policies of a holder in no documented order.
-    undecided = tuple(sorted({sentence for each in held for sentence in each.undecided}))
+    verdict = _judge(held, boundary, tuple(sorted({sentence for each in held for sentence in each.undecided})))
+    stands_in = tuple(sorted({sentence for each in every for sentence in each.stands_in}))
+    if verdict.privileged is None and boundary is not None and _allows_nothing(boundary):
+        # Whatever the other policies are, read or not: no more than the boundary allows can come of them.
+        return Verdict(False, stands_in=boundary.stands_in)
+    return replace(verdict, is_partial=any(each.is_partial for each in every), stands_in=stands_in)
+
+
+def _allows_nothing(boundary: Powers) -> bool:
+    """Whether a boundary allows no way to more power, even around a policy that allows everything."""
+    return not boundary.undecided and _judge((boundary,), None, ()).privileged is False
+
+
+@lru_cache(maxsize=1024)
+def _judge(held: tuple[Powers, ...], boundary: Powers | None, undecided: tuple[str, ...]) -> Verdict:
+    holdings = _Holdings(held, boundary)
     try:
-        reasons = _reasons(_Holdings(held, boundary))
+        reasons = _reasons(holdings)
+        undecided += () if reasons[:1] and reasons[0].code == "admin" else _unknown_services(holdings)
     except TooManyComparisonsError:
-        return Verdict(None, (), (*undecided, _TOO_MUCH), is_partial)
+        return Verdict(None, (), (*undecided, _TOO_MUCH))
     if not reasons:
-        return Verdict(None if undecided else False, (), undecided, is_partial)
+        return Verdict(None if undecided else False, (), undecided)
     if boundary is not None and boundary.undecided:
         would_be = f"Without its permissions boundary this would be privileged: {reasons[0].sentence}"
-        return Verdict(None, (), (*undecided, *boundary.undecided, would_be), is_partial)
-    return Verdict(True, reasons, undecided, is_partial)
+        return Verdict(None, (), (*undecided, *boundary.undecided, would_be))
+    return Verdict(True, reasons, undecided)
 
 
 class _Holdings:
@@ -159,12 +145,13 @@ class _Holdings:
         self._denies = [power for power in denies if not power.conditions]
         self._conditional = [power for power in denies if power.conditions]
         self.compare = Comparisons()
+        self.unknown_services = tuple(sorted({name for power in self._allows for name in power.unknown_services}))
         self.actions = frozenset(action for power in self._allows for action in power.actions)
 
-    def areas(self, action: str, target: Pattern) -> list[Area]:
-        """On which part of the target the action is allowed."""
+    def areas(self, action: str, target: Pattern, fixed: frozenset[Pattern] = frozenset()) -> list[Area]:
+        """On which part of the target, without what is fixed, the action is allowed."""
         compare = self.compare
-        areas = _allowed(self._allows, action, target, compare)
+        areas = _allowed(self._allows, action, target, compare, fixed)
         if self._boundary is not None and areas:
             areas = within(areas, _allowed(self._boundary, action, target, compare), compare)
         for deny in self._denies:
@@ -192,7 +179,13 @@ class _Held:
     exceptions: tuple[str, ...]
 
 
-def _allowed(powers: Iterable[Power], action: str, target: Pattern, compare: Comparisons) -> list[Area]:
+def _allowed(
+    powers: Iterable[Power],
+    action: str,
+    target: Pattern,
+    compare: Comparisons,
+    fixed: frozenset[Pattern] = frozenset(),
+) -> list[Area]:
     areas: list[Area] = []
     for power in powers:
         if action not in power.actions:
@@ -200,7 +193,7 @@ def _allowed(powers: Iterable[Power], action: str, target: Pattern, compare: Com
         # Where a statement names the service that a role may be passed to, its other actions lack that key.
         is_pass_role = action == PASS_ROLE
         keys = power.conditions if is_pass_role or not power.passed_to else (*power.conditions, "iam:PassedToService")
-        areas += allowed(power.resources, target, compare, keys, power.passed_to if is_pass_role else ())
+        areas += allowed(power.resources, target, compare, keys, power.passed_to if is_pass_role else (), fixed)
     return areas
 
 
@@ -216,6 +209,25 @@ def _reasons(holdings: _Holdings) -> tuple[Reason, ...]:
             # Nothing more can be said, and the holders of such policies are many.
             break
     return tuple(reasons)
+
+
+def _unknown_services(holdings: _Holdings) -> tuple[str, ...]:
+    """Name the services to which a role can be passed and of which the table does not know what they do with it."""
+    if PASS_ROLE not in holdings.actions:
+        return ()
+    unknown: set[str] = set()
+    areas = holdings.areas(PASS_ROLE, PASSED_ROLE.resource, PASSED_ROLE.fixed)
+    for area in areas:
+        named = {name for names in area.passed_to for name in names}
+        unknown.update(name for name in named if not is_known_principal(name))
+    has_any_service = any(not area.passed_to for area in areas)
+    if has_any_service and holdings.unknown_services and holdings.areas(OF_UNKNOWN_SERVICE, EVERYTHING):
+        unknown.update(holdings.unknown_services)
+    return tuple(
+        f"It can pass a role to {name}, which the table of {TABLE_DATE} does not have: what that service does with the "
+        "role is not known."
+        for name in sorted(unknown)
+    )
 
 
 def _reason(escalation: Escalation, holdings: _Holdings) -> Reason | None:
@@ -259,10 +271,11 @@ def _held(escalation: Escalation, group: Iterable[Target], holdings: _Holdings) 
         for action in target.actions:
             if action not in holdings.actions:
                 continue
-            for area in holdings.areas(action, target.resource):
+            for area in holdings.areas(action, target.resource, target.fixed):
                 limits = area.limits(target.resource, holdings.compare)
                 if _counts(escalation, action, area, limits, holdings.compare):
-                    held.append(_Held(action, area, limits, area.exceptions(target.resource, holdings.compare)))
+                    exceptions = area.exceptions(target.resource, target.fixed, holdings.compare)
+                    held.append(_Held(action, area, limits, exceptions))
     return held
 
 
@@ -303,62 +316,3 @@ def _says_it_all(wide: Reason, reason: Reason, escalation: Escalation) -> bool:
 def _listed(texts: tuple[str, ...]) -> str:
     more = f" and {len(texts) - _SAID} more" if len(texts) > _SAID else ""
     return ", ".join(texts[:_SAID]) + more
-
-
-def _to_powers(policy: Policy, *, is_allow: bool) -> Iterable[Power]:
-    for statement in policy.statements:
-        if statement.is_allow == is_allow:
-            actions = _covered(statement)
-            if actions:
-                yield _to_power(statement, actions, policy.has_variables)
-
-
-def _to_power(statement: Statement, actions: frozenset[str], has_variables: bool) -> Power:
-    resources = statement.resources or Choice(("*",))
-    passed = [each for each in statement.conditions if statement.is_allow and _names_services(each)]
-    return Power(
-        actions=actions,
-        resources=Resources(
-            tuple(Pattern(text, has_variables and "${" in text) for text in resources.texts), resources.is_inverted
-        ),
-        conditions=tuple(each.key for each in statement.conditions if each not in passed),
-        passed_to=passed[0].values if passed else (),
-    )
-
-
-def _names_services(condition: Condition) -> bool:
-    return condition.key.lower() == _PASSED_TO and condition.operator in _EQUALITIES
-
-
-def _covered(statement: Statement) -> frozenset[str]:
-    """The actions of the table that a statement is about.
-
-    A Deny of any one action of a service ends that an Allow of all of them is all of them.
-    """
-    patterns = tuple(text.lower() for text in statement.actions.texts)
-    single = frozenset(action for pattern in patterns for action in _matching(pattern))
-    if statement.actions.is_inverted:
-        single = _SINGLE - single
-    return single | {whole for whole in _WHOLE if _is_whole(statement, whole, patterns, single)}
-
-
-def _is_whole(statement: Statement, whole: str, patterns: tuple[str, ...], single: frozenset[str]) -> bool:
-    if not statement.is_allow:
-        return any(action.startswith("iam:") for action in single)
-    wanted = Pattern(whole)
-    if statement.actions.is_inverted:
-        return not any(overlaps(Pattern(pattern), wanted) for pattern in patterns)
-    return any(covers(Pattern(pattern), wanted) for pattern in patterns)
-
-
-@lru_cache(maxsize=8192)
-def _matching(pattern: str) -> tuple[str, ...]:
-    """The actions of the table that a pattern in lower case matches: `*` any characters, `?` one."""
-    service = pattern.partition(":")[0]
-    if "*" in service or "?" in service:
-        candidates = {name: action for actions in _BY_SERVICE.values() for name, action in actions.items()}
-    else:
-        candidates = _BY_SERVICE.get(service, {})
-    if "*" not in pattern and "?" not in pattern:
-        return (candidates[pattern],) if pattern in candidates else ()
-    return tuple(action for name, action in candidates.items() if matches(pattern, name))

@@ -34,7 +34,7 @@ class IamReader:
         self._config = session.config
         self._findings = Findings()
         self._reading: Reading | None = None
-        self.powers = PolicyPowers()
+        self.powers = PolicyPowers(is_to_be_read=self._config.includes(IAM))
         """What the managed policies allow, as far as they were read."""
 
     def read(self, management_account: str | None = None) -> Iterator[Page]:

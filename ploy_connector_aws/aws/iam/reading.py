@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from botocore.client import BaseClient
 
@@ -12,7 +12,8 @@ from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.spec import Failure, Page, Record, RecordKey
 
 from .findings import Findings
-from .powers import PolicyPowers
+from .opening import Openings
+from .powers import PolicyPowers, Powers
 
 POLICIES = "iam/policies"
 USERS = "iam/users"
@@ -37,6 +38,12 @@ class Reading:
     powers: PolicyPowers
     management_account: str | None = None
     """The organization's management account, where the instance of Identity Center shows it."""
+    groups: list[Any] = field(default_factory=list)
+    """The groups as AWS gave them, until their policies are known. An account has at most 500 (AWS.md section 6)."""
+    group_powers: dict[str, list[Powers]] = field(default_factory=dict)
+    """What groups allow, by name."""
+    openings: Openings = field(default_factory=Openings)
+    """Roles that trust their own account, and those whose policies may open them."""
     _failures: dict[str, Failure] = field(default_factory=dict)
 
     @property

@@ -37,7 +37,8 @@ class IdentityCenterReader:
 
     Args:
         session: The assumed role, not necessarily entered yet.
-        powers: What managed policies allow, where IAM is read; filled before entitlements are asked for.
+        powers: What managed policies allow; filled before entitlements are asked for. None: permission sets are not
+            judged.
     """
 
     def __init__(self, session: ReadSession, powers: PolicyPowers | None = None) -> None:

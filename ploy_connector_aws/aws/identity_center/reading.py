@@ -27,7 +27,7 @@ class Reading:
     instance: Instance
     seen: SeenThings
     powers: PolicyPowers | None = None
-    """What managed policies allow, from IAM; None where the settings leave IAM out."""
+    """What managed policies allow, by IAM or by the connector's copy; None: permission sets are not judged."""
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     """On permission sets, by ARN. An instance has at most 3,500 of them (AWS.md section 2.1)."""
     created: dict[str, datetime] = field(default_factory=dict)

@@ -12,6 +12,8 @@ from moto.backends import get_backend
 
 from tests.aws.picture import Picture
 
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+
 
 @dataclass(frozen=True)
 class IamFacts:
@@ -45,6 +47,7 @@ def facts_in_aws(account_id: str, permission_sets: dict[str, str]) -> IamFacts:
     edges |= {("account", ids[role.arn], ids[role.arn]) for role in roles}
     outsiders: set[tuple[object, ...]] = set()
     provisioned: set[tuple[object, ...]] = set()
+    root = f"arn:aws:iam::{account_id}:root"
     for role in roles:
         for principal in _principals(json.loads(role.assume_role_policy_document)):
             if principal in ids:
@@ -52,6 +55,12 @@ def facts_in_aws(account_id: str, permission_sets: dict[str, str]) -> IamFacts:
             else:
                 edges.add(("account", principal, ids[role.arn]))
                 outsiders.add((principal, principal, None, frozenset(), None))
+            if principal == root:
+                edges |= {
+                    ("account" if ":user/" in each.arn else "entitlement", ids[each.arn], ids[role.arn])
+                    for each in (*users, *roles)
+                    if each is not role and _may_assume_any_role(each, groups)
+                }
         if (match := re.match(r"AWSReservedSSO_(\w+)_\w{16}$", role.name)) and match[1] in permission_sets:
             account_role = f"{account_id}/{permission_sets[match[1]]}"
             edges.add(("entitlement", account_role, ids[role.arn]))
@@ -105,6 +114,13 @@ def facts_in(picture: Picture) -> IamFacts:
             (each.principal_kind, each.principal_id, each.entitlement_id) for each in picture.of("grant").values()
         ),
     )
+
+
+def _may_assume_any_role(holder: Any, groups: list[Any]) -> bool:
+    """Of the policies that random accounts have, AdministratorAccess alone lets anyone assume roles."""
+    sources = [holder, *(group for group in groups if holder in group.users)]
+    is_held = any(ADMINISTRATOR in source.managed_policies for source in sources)
+    return is_held and holder.permissions_boundary_arn in (None, "", ADMINISTRATOR)
 
 
 def _principals(trust: dict[str, Any]) -> Iterator[str]:

@@ -8,12 +8,19 @@ import pytest
 
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.iam.accounts import to_user
-from ploy_connector_aws.spec import Account
+from ploy_connector_aws.aws.iam.privileges import judge
+from ploy_connector_aws.sandbox.aws import IamAccount, IamGroup, IamPolicy, IamUser
+from ploy_connector_aws.sandbox.aws.iam_account import allowing
+from ploy_connector_aws.spec import Account, RecordKey
+from tests.aws.tampering import in_xml
 
-from .conftest import ACCOUNT, SIGNED_IN, IamCustomer
+from .conftest import ACCOUNT, ADMINISTRATOR, SIGNED_IN, IamCustomer
+from .test_cases import VERDICTS
+from .test_reader import read_tampered
 
 CREATED = datetime(2025, 1, 11, 9, tzinfo=UTC)
 UNREADABLE = {"access_keys": "unknown", "console_password": "unknown"}
+JUDGED = judge([]).to_attributes()
 
 
 def test_users_are_whole_and_what_cannot_be_read_is_unknown(owner: IamCustomer) -> None:
@@ -33,11 +40,14 @@ def test_users_are_whole_and_what_cannot_be_read_is_unknown(owner: IamCustomer) 
             resource_id=owner.account_id,
             not_grantable_reason=grantability.IAM_ACCOUNT,
             tags={"user-type": "Person", "team": "web"},
+            # Its group may change policies, and its boundary keeps it from that.
+            privileged=False,
             attributes={
                 "arn": f"{own}:user/people/ana",
                 "path": "/people/",
                 "permissions_boundary": f"{own}:policy/Fence",
                 **UNREADABLE,
+                **JUDGED,
             },
         ),
         # Optional fields missing: no tags, no boundary, no password ever used.
@@ -49,7 +59,8 @@ def test_users_are_whole_and_what_cannot_be_read_is_unknown(owner: IamCustomer) 
             source="iam",
             resource_id=owner.account_id,
             not_grantable_reason=grantability.IAM_ACCOUNT,
-            attributes={"arn": f"{own}:user/unsaid", "path": "/", **UNREADABLE},
+            privileged=False,
+            attributes={"arn": f"{own}:user/unsaid", "path": "/", **UNREADABLE, **JUDGED},
         ),
     }
 
@@ -67,6 +78,7 @@ def test_roles_are_service_accounts_and_those_that_aws_made_are_recognised(owner
         resource_id=owner.account_id,
         not_grantable_reason=grantability.IAM_ACCOUNT,
         tags={"team": "web"},
+        privileged=False,
         attributes={
             "arn": f"{own}:role/app",
             "path": "/",
@@ -118,3 +130,55 @@ def test_a_user_that_is_made_again_under_its_name_is_another_account(owner: IamC
     assert before in first.of("account")
     assert before not in second.of("account")
     assert second.of("account")[owner.user("ana")].username == "ana"
+
+
+def test_all_policies_of_a_user_count_together_within_its_boundary(owner: IamCustomer) -> None:
+    """The case of the two harmless policies, with the two halves of the way in every place a policy can be."""
+    case = VERDICTS["verdict-user-two-harmless-policies"]["account"]
+    runs, passes = (
+        allowing(*statement["Action"])
+        for policy in case["Policies"]
+        for statement in policy["PolicyVersionList"][0]["Document"]
+    )
+    functions = allowing("lambda:CreateFunction")
+    policies = (IamPolicy("runs", runs), IamPolicy("passes", passes), IamPolicy("edge", allowing("ec2:*", "s3:*")))
+    groups = (IamGroup("runners", managed_policies=("runs",)), IamGroup("passers", inline_policies={"own": passes}))
+    users = (
+        IamUser("attached", managed_policies=("runs", "passes")),
+        IamUser("inline", inline_policies={"one": passes, "two": functions}),
+        IamUser("by-group", managed_policies=("passes",), groups=("runners",)),
+        IamUser("by-groups", groups=("runners", "passers")),
+        IamUser("half", groups=("runners",)),
+        IamUser("bounded", managed_policies=("runs", "passes"), boundary="edge"),
+        IamUser("bounded-by-all", managed_policies=("runs", "passes"), boundary=ADMINISTRATOR),
+    )
+    accounts = owner.reseed(IamAccount(policies=policies, groups=groups, users=users)).read_iam().of("account")
+
+    judged = {user.name: accounts[owner.user(user.name)] for user in users}
+    privileged = {name: each.privileged for name, each in judged.items()}
+    assert privileged == {**dict.fromkeys(judged, True), "half": False, "bounded": False}
+    assert {name for name, each in judged.items() if each.privileged_reasons} == {
+        name for name, is_so in privileged.items() if is_so
+    }
+    reasons = {name: repr(each.attributes["privilege_reasons"]) for name, each in judged.items() if each.privileged}
+    assert {name for name, text in reasons.items() if "'pass-role-ec2'" in text} == reasons.keys() - {"inline"}
+    assert "'pass-role-lambda'" in reasons["inline"]
+
+
+def test_a_user_whose_group_was_not_read_is_partial_and_never_harmless(
+    owner: IamCustomer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tamper = in_xml("GetAccountAuthorizationDetails", r"<GroupDetailList>.*</GroupDetailList>", "")
+    owner.reseed(IamAccount(groups=(IamGroup("team"),), users=(IamUser("ana", groups=("team",)), IamUser("bo"))))
+    picture = read_tampered(owner, monkeypatch, tamper)
+
+    ana = picture.partial[RecordKey(type="account", id=owner.user("ana"))]
+    assert (ana.privileged, "group team" in repr(ana.attributes["privilege_undecided"])) == (None, True)
+    assert picture.of("account")[owner.user("bo")].privileged is False
+
+
+def test_a_role_s_account_carries_the_verdict_of_its_entitlement(owner: IamCustomer) -> None:
+    picture = owner.read_iam()
+    for name in owner.iam.roles:
+        account, role = picture.of("account")[owner.role(name)], picture.of("entitlement")[owner.role(name)]
+        assert (account.privileged, account.privileged_reasons) == (role.privileged, role.privileged_reasons)

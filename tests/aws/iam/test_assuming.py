@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.iam.trust import FLAGS
-from ploy_connector_aws.sandbox.aws import IamAccount, IamRole, IamUser
-from ploy_connector_aws.sandbox.aws.iam_account import OWN_ACCOUNT, trusting
+from ploy_connector_aws.sandbox.aws import IamAccount, IamGroup, IamPolicy, IamRole, IamUser
+from ploy_connector_aws.sandbox.aws.iam_account import OWN_ACCOUNT, allowing, trusting
 from ploy_connector_aws.spec import Account
 from tests.aws.picture import Picture
 
-from .conftest import OTHER_ACCOUNT, OTHERS_EXTERNAL_ID, IamCustomer
+from .conftest import ADMINISTRATOR, OTHER_ACCOUNT, OTHERS_EXTERNAL_ID, IamCustomer
 
 OWN = f"arn:aws:iam::{OWN_ACCOUNT}"
 GITHUB = "token.actions.githubusercontent.com"
@@ -140,3 +141,54 @@ def test_a_principal_that_is_in_no_list_fails_the_scope_and_invents_nobody(owner
     picture = owner.read_iam()
     assert picture.failures == {}
     assert holders(owner, picture).keys() == {owner.user("late"), owner.user("ana")}
+
+
+def test_a_role_that_trusts_its_account_is_held_by_those_whose_own_policies_open_it(owner: IamCustomer) -> None:
+    """The case of the climber, with a group, a chain of roles, a boundary and a session of a role."""
+    summit = f"{OWN}:role/summit"
+    climb, base = allowing("sts:AssumeRole", resource=summit), allowing("sts:AssumeRole", resource=f"{OWN}:role/base")
+    account = IamAccount(
+        policies=(IamPolicy("Climb", climb), IamPolicy("Flat", allowing("s3:*"))),
+        groups=(IamGroup("climbers", managed_policies=("Climb",)),),
+        users=(
+            IamUser("climber", inline_policies={"up": climb}),
+            IamUser("walker"),
+            IamUser("member", groups=("climbers",)),
+            IamUser("bounded", managed_policies=("Climb",), boundary="Flat"),
+            IamUser("chained", inline_policies={"up": base}),
+        ),
+        roles=(
+            IamRole("summit", trusting(AWS=OWN_ACCOUNT), managed_policies=(ADMINISTRATOR,)),
+            IamRole("base", trusting(AWS=f"{OWN}:root"), inline_policies={"up": climb}),
+            IamRole("runner", trusting(Service="ec2.amazonaws.com"), inline_policies={"up": climb}),
+            IamRole(
+                "both",
+                trusting(AWS=(f"arn:aws:sts::{OWN_ACCOUNT}:assumed-role/summit/nightly", f"{OWN}:root")),
+            ),
+        ),
+    )
+    picture = owner.reseed(account).read_iam()
+    root = f"arn:aws:iam::{owner.account_id}:root"
+
+    assert picture.failures == {}
+    assert holders(owner, picture, "summit").keys() == {
+        *(root, owner.user("climber"), owner.user("member"), owner.role("base"), owner.role("runner")),
+    }
+    assert holders(owner, picture, "base").keys() == {root, owner.user("chained"), owner.role("summit")}
+    assert holders(owner, picture, "summit")[owner.user("climber")]["by_own_policies"] is True
+    # The whole role may assume it, and not one session alone.
+    both = holders(owner, picture, "both")[owner.role("summit")]
+    assert (both["by_own_policies"], "only_session" in both) == (True, False)
+
+
+def test_where_a_policy_is_not_understood_the_scope_of_trust_fails_and_invents_nobody(owner: IamCustomer) -> None:
+    users = (IamUser("ana", managed_policies=("Strange",)), IamUser("bo"))
+    roles = (IamRole("target", trusting(AWS=f"{OWN}:root")),)
+    owner.reseed(IamAccount(policies=(IamPolicy("Strange", allowing("s3:*")),), users=users, roles=roles))
+    strange = {"Version": "2012-10-17", "Statement": [{"Effect": "Perhaps", "Action": "*", "Resource": "*"}]}
+    owner.iam.policies["Strange"].versions[0].document = json.dumps(strange)
+    picture = owner.read_iam()
+
+    assert picture.ended("failed") == {"iam/trust"}
+    assert "user/ana" in picture.failures["iam/trust"].message
+    assert holders(owner, picture).keys() == {f"arn:aws:iam::{owner.account_id}:root"}

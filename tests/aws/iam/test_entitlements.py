@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.iam.privileges import NEVER_SEEN
+from ploy_connector_aws.aws.iam.services import TABLE_DATE
 from ploy_connector_aws.sandbox.aws import IamAccount, IamRole
 from ploy_connector_aws.sandbox.aws.iam_account import allowing, trusting
 from ploy_connector_aws.spec import Entitlement
@@ -11,7 +12,7 @@ from ploy_connector_aws.spec import Entitlement
 from .conftest import ADMINISTRATOR, READ_ONLY_ACCESS, IamCustomer
 
 CREATED = "2025-01-11T09:00:00+00:00"
-NOT_SEEN = {"privilege_never_seen": list(NEVER_SEEN)}
+NOT_SEEN = {"privilege_never_seen": list(NEVER_SEEN), "privilege_table_date": TABLE_DATE}
 VERSIONS = "It can change what a policy allows (iam:CreatePolicyVersion)."
 CAN_VERSION = {"privilege_reasons": [{"code": "policy-version", "actions": ["iam:CreatePolicyVersion"]}]}
 
@@ -141,6 +142,9 @@ def test_who_holds_what_is_edges_and_nothing_is_flattened(owner: IamCustomer) ->
         # By ARN in the trust policy of "admin".
         (owner.user("ana"), owner.role("admin")),
         (owner.role("app"), owner.role("admin")),
+        # "fenced" trusts its account, and by their own policies these may assume every role.
+        (owner.role("admin"), owner.role("fenced")),
+        (owner.role(provisioned), owner.role("fenced")),
         # From each role that acts to what it holds.
         *((owner.role(name), owner.role(name)) for name in owner.iam.roles),
         (owner.ploy, owner.ploy),

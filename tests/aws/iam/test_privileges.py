@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ploy_connector_aws.aws.iam.policies import LONGEST_DOCUMENT
 from ploy_connector_aws.aws.iam.privileges import Powers, Reason, Verdict, judge, to_powers, unread
+from ploy_connector_aws.aws.iam.services import TABLE_DATE
 from ploy_connector_aws.sandbox.aws import policies as local
 from tests.soak import cheap
 from tests.steps import at_most
@@ -176,13 +177,15 @@ def test_attributes_tell_the_codes_what_is_undecided_and_what_is_never_seen() ->
         "Service control policies of the organization may take access away; they cannot be read with these "
         "permissions.",
         "Session policies and policies of the resources themselves are not part of this verdict.",
+        "What the roles allow that the holder may assume is not part of this verdict: it holds them as entitlements.",
     ]
     assert judge(powers).to_attributes() == {
         "privilege_reasons": [{"code": "iam-full", "actions": ["iam:*"]}],
         "privilege_undecided": ["One is unread."],
         "privilege_never_seen": never_seen,
+        "privilege_table_date": TABLE_DATE,
     }
-    assert judge([]).to_attributes() == {"privilege_never_seen": never_seen}
+    assert judge([]).to_attributes() == {"privilege_never_seen": never_seen, "privilege_table_date": TABLE_DATE}
     json.dumps(judge(powers).to_attributes())
 
 

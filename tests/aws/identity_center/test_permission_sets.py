@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ploy_connector_aws.aws.iam.powers import PolicyPowers
+from ploy_connector_aws.aws.identity_center.permission_sets import judge_permission_set
 from ploy_connector_aws.sandbox.aws import Organisation, PermissionSet, about
 from ploy_connector_aws.spec import Entitlement, RecordKey
 from tests.aws.conftest import Customer
@@ -12,6 +14,7 @@ NOT_AS_SUCH = (
     "A permission set is not held as such, but in one AWS account at a time. Grant a group that opens it in the "
     "account, or the permission set in that account."
 )
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 CREATED = "2025-01-12T09:00:00+00:00"
 
 
@@ -22,6 +25,8 @@ def scope_of(arn: str) -> str:
 def test_permission_sets_become_roles_with_both_kinds_of_policies(customer: Customer) -> None:
     arns = customer.seeded.permission_sets
     picture = customer.read()
+    not_read = PolicyPowers(is_to_be_read=False)
+    administrator = judge_permission_set(not_read, [ADMINISTRATOR], [])
 
     assert picture.of("entitlement", "role") == {
         arns["Administrator"]: Entitlement(
@@ -30,11 +35,14 @@ def test_permission_sets_become_roles_with_both_kinds_of_policies(customer: Cust
             name="Administrator",
             description="Everything",
             not_grantable_reason=NOT_AS_SUCH,
+            privileged=True,
+            privileged_reasons=administrator.sentences,
             attributes={
                 "session_duration": "PT4H",
                 "created": CREATED,
-                "aws_managed_policies": ["arn:aws:iam::aws:policy/AdministratorAccess"],
+                "aws_managed_policies": [ADMINISTRATOR],
                 "customer_managed_policies": [],
+                **administrator.to_attributes(),
             },
         ),
         # An optional field missing: no description.
@@ -48,6 +56,7 @@ def test_permission_sets_become_roles_with_both_kinds_of_policies(customer: Cust
                 "created": CREATED,
                 "aws_managed_policies": [],
                 "customer_managed_policies": [{"path": "/teams/", "name": "reading"}],
+                **judge_permission_set(not_read, [], [{"Name": "reading"}]).to_attributes(),
             },
         ),
     }

@@ -19,7 +19,9 @@ PAGE = 50
 _TYPES: dict[str, RecordType] = {"accounts": "account", "entitlements": "entitlement", "resources": "resource"}
 
 _COLUMNS = {
-    "accounts": (("name", "Name"), ("kind", "Kind"), ("status", "Status"), (None, "E-mail")),
+    "accounts": (
+        *(("name", "Name"), ("kind", "Kind"), ("status", "Status"), ("privileged", "Privileged"), (None, "E-mail")),
+    ),
     "entitlements": (
         *(("name", "Name"), ("kind", "Kind"), ("privileged", "Privileged"), ("grantable", "Can be granted")),
     ),

@@ -1,0 +1,115 @@
+"""The cases from public sources, each with variants of its class: what one policy, or all of a user's, comes to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ploy_connector_aws.aws.iam.privileges import Verdict, judge, to_powers
+
+CASES = Path(__file__).parents[2] / "data" / "cases"
+WAYS: list[dict[str, Any]] = yaml.safe_load((CASES / "ways-to-more-power.yaml").read_text())
+VERDICTS: dict[str, dict[str, Any]] = {
+    row["case"]: row for row in yaml.safe_load((CASES / "accounts-and-verdicts.yaml").read_text())
+}
+VARIANTS: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("escalation_variants.yaml").read_text())
+
+
+def verdict_on(*statements: dict[str, Any]) -> Verdict:
+    return judge([to_powers({"Version": "2012-10-17", "Statement": list(statements)})])
+
+
+def allowing(actions: list[str], resource: object = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions, "Resource": resource, **more}
+
+
+def test_each_case_is_a_way_to_more_power_in_whatever_policies_it_is_written() -> None:
+    missed = []
+    for row in WAYS:
+        statements = row.get("statements") or [allowing(row["actions"], row["resource"])]
+        alone = [
+            to_powers({"Version": "2012-10-17", "Statement": [{**each, "Action": action}]})
+            for each in statements
+            for action in each["Action"]
+        ]
+        capitals = [{**each, "Action": [action.upper() for action in each["Action"]]} for each in statements]
+        conditional = [{**each, "Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}} for each in statements]
+        found = [verdict_on(*statements), judge(alone), verdict_on(*capitals), verdict_on(*conditional)]
+        if [verdict.privileged for verdict in found] != [True] * len(found):
+            missed.append(row["case"])
+    assert missed == []
+    assert len(WAYS) == 21
+
+
+def test_each_variant_of_a_case_is_a_way_to_more_power_and_each_lesser_policy_is_none() -> None:
+    variants: dict[str, list[list[str]]] = VARIANTS["variants"]
+    assert {case for case, lists in variants.items() if len(lists) >= 2} == {row["case"] for row in WAYS}
+    missed = {
+        (case, *actions)
+        for case, lists in variants.items()
+        for actions in lists
+        if not verdict_on(allowing(actions)).privileged
+    }
+    assert missed == set()
+    wrong = {tuple(actions) for actions in VARIANTS["harmless"] if verdict_on(allowing(actions)) != Verdict(False)}
+    assert wrong == set()
+
+
+def test_a_deny_of_the_case_s_actions_leaves_no_way() -> None:
+    for row in WAYS:
+        for statement in row.get("statements") or [allowing(row["actions"], row["resource"])]:
+            deny = {"Effect": "Deny", "Action": statement["Action"], "Resource": "*"}
+            assert verdict_on(statement, deny) == Verdict(False), row["case"]
+
+
+def test_what_aws_alone_can_change_is_no_target() -> None:
+    (statement,) = VERDICTS["verdict-aws-managed-policy-version"]["statements"]
+    roles = "arn:aws:iam::111122223333:role"
+    harmless = {
+        "iam:SetDefaultPolicyVersion": ["arn:aws:iam::aws:policy/service-role/*", "arn:aws-cn:iam::aws:policy/x"],
+        "iam:*PolicyVersion": ["arn:aws:iam::aws:policy/*"],
+        "iam:PutRolePolicy": [
+            f"{roles}/aws-service-role/*",
+            f"{roles}/aws-service-role/ecs.amazonaws.com/AWSServiceRole*",
+        ],
+        "iam:UpdateAssumeRolePolicy": [f"{roles}/aws-reserved/sso.amazonaws.com/*"],
+        "iam:DeleteRolePermissionsBoundary": [f"{roles}/aws-service-role/*"],
+        "iam:*": ["arn:aws:iam::aws:policy/*", f"{roles}/aws-service-role/*"],
+    }
+    assert verdict_on(statement) == Verdict(False)
+    for action, resources in harmless.items():
+        assert verdict_on(allowing([action], resources)) == Verdict(False), action
+        (reason, *_) = verdict_on(allowing([action], [*resources, "arn:aws:iam::111122223333:*"])).reasons
+        assert reason.excepted == (), action
+    passing = [allowing(["iam:PassRole"], f"{roles}/aws-service-role/*"), allowing(["ec2:*", "lambda:*"])]
+    assert "pass-role-ec2" not in {reason.code for reason in verdict_on(*passing).reasons}
+
+
+def test_a_not_action_of_what_does_not_exist_is_everything() -> None:
+    (statement,) = VERDICTS["verdict-prowler-5035-name"]["statements"]
+    for names in (
+        statement["NotAction"],
+        "nothing:*",
+        ["iam:NoSuchAction", "made-up:Get*"],
+        "s3:DeleteBucket",
+        ["aws-portal:*", "support:Describe*"],
+    ):
+        verdict = verdict_on({"Effect": "Allow", "NotAction": names, "Resource": "*"})
+        assert [(each.code, each.conditions) for each in verdict.reasons] == [("admin", ())], names
+        denied = {"Effect": "Deny", "NotAction": names, "Resource": "*"}
+        assert verdict_on(allowing(["*"]), denied) == Verdict(False), names
+    for names in ("iam:*", ["s3:*", "iam:Put*"]):
+        (first, *_) = verdict_on({"Effect": "Allow", "NotAction": names, "Resource": "*"}).reasons
+        assert first.code != "admin"
+
+
+def test_a_condition_that_can_never_be_met_leaves_no_way() -> None:
+    (statement,) = VERDICTS["verdict-condition-long-past"]["statements"]
+    assert verdict_on(statement) == Verdict(False)
+    for operator, key, value in (
+        ("DateLessThanEquals", "aws:CurrentTime", "2019-12-31"),
+        ("NumericLessThan", "aws:EpochTime", "1577836800"),
+    ):
+        assert verdict_on(allowing(["iam:PutUserPolicy"], Condition={operator: {key: value}})) == Verdict(False)
