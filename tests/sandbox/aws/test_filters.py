@@ -91,6 +91,7 @@ REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
     ("ec2", "describe_instances", {"InstanceIds": ["i-01234567"], "MaxResults": 5}, "InvalidParameterCombination"),
     ("ec2", "describe_tags", {"Filters": [{"Name": "tag:Name", "Values": ["x"]}]}, "NotKnownToTheSandbox"),
     ("ecs", "describe_clusters", {"clusters": ["not valid!"]}, "InvalidParameterException"),
+    ("ecs", "describe_clusters", {"clusters": ["batch"], "include": ["TAGS", "STATISTICS"]}, "NotKnownToTheSandbox"),
     ("ecs", "list_tags_for_resource", {"resourceArn": "batch"}, "InvalidParameterException"),
     ("iam", "list_roles", {"PathPrefix": "/x/"}, "NotKnownToTheSandbox"),
     ("iam", "list_policies", {"Scope": "Mine"}, "ValidationError"),

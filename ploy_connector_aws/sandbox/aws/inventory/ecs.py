@@ -9,6 +9,7 @@ from moto.ecs.models import Cluster, EC2ContainerServiceBackend, ecs_backends
 
 from ploy_connector_aws.sandbox.aws.denials import AwsError
 from ploy_connector_aws.sandbox.aws.inventory.answers import InventoryCall, Operation
+from ploy_connector_aws.sandbox.aws.requests import not_known
 
 MOST_DESCRIBED = 100
 
@@ -26,6 +27,9 @@ def describe_clusters(call: InventoryCall) -> dict[str, Any]:
         raise AwsError("InvalidParameterException", "Clusters can have at most 100 items.")
     if not all(_NAME.fullmatch(arn.rpartition("/")[2]) for arn in _wanted(call)):
         raise AwsError("InvalidParameterException", "Invalid identifier: Identifier is for a cluster.")
+    unknown = set(call.parameters.get("include", ())) - {"TAGS"}
+    if unknown:
+        raise not_known(f"including {min(unknown)} in ecs:DescribeClusters")
     clusters = _backend(call).clusters
     with_tags = "TAGS" in call.parameters.get("include", ())
     found = [(arn, clusters.get(arn.rpartition("/")[2])) for arn in _wanted(call)]
@@ -74,7 +78,6 @@ def _to_item(cluster: Cluster, with_tags: bool) -> dict[str, Any]:
 
 OPERATIONS = {
     "ListClusters": Operation(list_clusters),
-    # Of what may be included, only the tags are shown.
     "DescribeClusters": Operation(describe_clusters, _wanted, frozenset({"clusters", "include"})),
     "ListTagsForResource": Operation(
         list_tags_for_resource, lambda call: [str(call.parameters.get("resourceArn"))], frozenset({"resourceArn"})
