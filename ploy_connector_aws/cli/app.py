@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sys
+import threading
+from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
+from ploy_connector_aws.runtime import logs
 from ploy_connector_aws.runtime.lock import name_process
 
-from . import endings
+from . import endings, standard_output
 from .access import access
 from .change import grant, revoke
 from .check import check
+from .connectors import connectors
 from .demo import demo
 from .endings import Exit
 from .history import history
@@ -26,6 +31,15 @@ from .sync import sync
 
 def _end(code: Exit) -> None:
     raise typer.Exit(code)
+
+
+class _Command(TyperCommand):
+    """A command that has standard output to itself."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it."""
+        with standard_output.owned():
+            return super().invoke(ctx)
 
 
 app = typer.Typer(
@@ -46,23 +60,25 @@ def _name_process(context: typer.Context) -> None:
     name_process(_SERVICES.get(command, f"`ploy-connector {command}`"))
 
 
-app.command()(setup)
-app.command()(check)
-app.command()(sync)
-app.command()(run)
-app.command("list")(list_records)
-app.command()(access)
-app.command()(grant)
-app.command()(revoke)
-app.command()(history)
-app.command()(manifest)
-app.command()(sandbox)
-app.command()(demo)
+app.command(cls=_Command)(setup)
+app.command(cls=_Command)(check)
+app.command(cls=_Command)(sync)
+app.command(cls=_Command)(run)
+app.command("list", cls=_Command)(list_records)
+app.command(cls=_Command)(access)
+app.command(cls=_Command)(grant)
+app.command(cls=_Command)(revoke)
+app.command(cls=_Command)(history)
+app.command(cls=_Command)(manifest)
+app.command(cls=_Command)(connectors)
+app.command(cls=_Command)(sandbox)
+app.command(cls=_Command)(demo)
 
 
 def main() -> None:
     """Run the command that was typed, and end the process with its exit code."""
     end_soon_when_interrupted()
+    of_python, threading.excepthook = threading.excepthook, logs.log_thread_failure
     try:
         app()
     except KeyboardInterrupt:
@@ -71,5 +87,7 @@ def main() -> None:
     except SystemExit as ended:
         end_if_signalled(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one sentence
+    except BaseException as error:  # noqa: BLE001 - whatever it is, a person gets one sentence
         sys.exit(endings.report(error, as_json="--json" in sys.argv, debug="--debug" in sys.argv))
+    finally:
+        threading.excepthook = of_python
