@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import Any, TextIO
 
 from ploy_connector_aws.spec.redaction import redact
 
@@ -78,9 +78,9 @@ def _take_descriptor(given: TextIO) -> TextIO:
     return kept
 
 
-def _fileno(file: TextIO) -> int | None:
+def _fileno(file: Any) -> int | None:
     with suppress(OSError, ValueError, AttributeError):
-        return file.fileno()
+        return int(file.fileno())
     return None
 
 

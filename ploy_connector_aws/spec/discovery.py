@@ -98,8 +98,8 @@ class InstalledConnectors(Mapping[str, InstalledConnector]):
         """
         rivals = self._candidates[name]
         if not rivals:
-            reasons = [each for each in self._refused if each.name == name]
-            raise ConnectorRefused(reasons[0].distribution, reasons[0].reason)
+            first = min((each for each in self._refused if each.name == name), key=lambda each: each.distribution)
+            raise ConnectorRefused(first.distribution, first.reason)
         if name not in self._loaded:
             try:
                 self._loaded[name] = _load(rivals[0])

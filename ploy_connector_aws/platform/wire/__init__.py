@@ -11,7 +11,14 @@ Map: ``bodies`` (what all share), ``integrations`` (settings, limits, flags), ``
 from .bodies import API_PREFIX, NDJSON, PROBLEM_JSON, Counts, Digest, Mode
 from .digests import digest_of, digest_of_batches, from_content_digest, to_content_digest
 from .integrations import Flags, HelloAnswer, HelloRequest, Integration, Integrations, Limits
-from .introductions import CheckProgress, CheckStatus, ConnectorKnown
+from .introductions import (
+    CheckProgress,
+    CheckStatus,
+    ConnectorKnown,
+    RefusedConnector,
+    RefusedConnectors,
+    RefusedKept,
+)
 from .lines import LINE, AnyLine, RecordLine, ScopeLine, TombstoneLine, pack, to_ndjson
 from .problems import PROBLEMS, LineProblem, Problem, ProblemKind
 from .syncs import (
@@ -79,6 +86,9 @@ __all__ = [
     "Problem",
     "ProblemKind",
     "RecordLine",
+    "RefusedConnector",
+    "RefusedConnectors",
+    "RefusedKept",
     "ScopeLine",
     "StagedBatch",
     "SyncStatus",
