@@ -32,6 +32,8 @@ _FRAME_BYTES = 100
 
 _FIX = "correct the connector, or leave this record out of its list; all other records were kept"
 _LONGEST_ORIGIN = 2_048
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
+"""What pydantic writes for a lone surrogate in the name of a member, instead of an error."""
 _SURROGATES = (0xD800, 0xDFFF)
 
 
@@ -75,8 +77,10 @@ class PageCheck:
         Raises:
             InvalidAnswerError: It belongs to no scope that could be named.
         """
+        given = _fields_of(page)
         try:
-            page = Page.model_validate(_fields_of(page))
+            # Records are checked one by one, so that one that is not valid takes no other with it.
+            page = Page.model_validate({**given, "records": (), "partial": ()})
         except ValidationError as error:
             return self._failed(page, f"the page is not valid: {redact(describe_errors(error))}")
         except Exception as error:  # noqa: BLE001 - a connector's own class may do anything
@@ -85,21 +89,24 @@ class PageCheck:
         if any(self._redactor.is_in(name) for name in names):
             return self._unnamed(page)
         header_problem = problem = self._check_header(page)
-        good: list[Record] = []
-        partial: list[Record] = []
+        kept: dict[str, tuple[Record, ...]] = {}
         bodies: list[bytes] = []
-        for kept, records in ((good, page.records), (partial, page.partial)):
+        for field in ("records", "partial"):
+            records = given.get(field, ())
+            good: list[Record] = []
+            if not isinstance(records, tuple | list):
+                problem = problem or f"its {field} are a {type(records).__name__}, and a tuple is expected"
+                records = ()
             for record in records:
                 body, trouble = self._encode(record, page.scope)
                 if trouble is None:
-                    kept.append(record)
+                    good.append(record)
                     bodies.append(body)
                 elif problem is None:
                     problem = trouble
+            kept[field] = tuple(good)
         failure = _clean(page.failure) if page.failure is not None else None
-        if problem is None and failure is page.failure:
-            return CheckedPage(page, bodies)
-        update: dict[str, Any] = {"records": tuple(good), "partial": tuple(partial), "failure": failure}
+        update: dict[str, Any] = {**kept, "failure": failure}
         if problem is not None:
             update |= {"failure": _failure(problem), "complete": False, "gone": False, "excluded": False}
         if header_problem is not None:
@@ -120,6 +127,14 @@ class PageCheck:
         """A record as JSON, or what is wrong with it."""
         try:
             body = to_checked_json(record)
+            if _REPLACEMENT in body and (where := _find_surrogate(record)):
+                return b"", f"{_named(record)} cannot be written as JSON: {where} holds a lone surrogate"
+        except TypeError:
+            name = to_text(type(record).__name__, 100)
+            return (
+                b"",
+                f"{_named(record)} is of the class {name}, and an Account, Entitlement, Grant or Resource is expected",
+            )
         except ValidationError as error:
             return b"", f"{_named(record)} is not valid: {redact(describe_errors(error))}"
         except (PydanticSerializationError, UnicodeError, ValueError, RecursionError) as error:
@@ -185,6 +200,8 @@ def _clean(failure: Failure) -> Failure:
 
 def _named(record: Record) -> str:
     """The record's type and id, without secrets and not in full length."""
+    if not isinstance(record, BaseModel):
+        return f"an item of type {type(record).__name__}"
     id_ = getattr(record, "id", None)
     shown = repr(to_text(id_, 200)) if isinstance(id_, str) else f"with an id of type {type(id_).__name__}"
     return f"the {getattr(record, 'record_type', 'record')} {shown}"
@@ -192,7 +209,7 @@ def _named(record: Record) -> str:
 
 def _reason(error: Exception) -> str:
     text = str(error)
-    if "depth exceeded" in text or isinstance(error, RecursionError):
+    if "Circular reference" in text or isinstance(error, RecursionError):
         return "it is nested too deep, or contains itself"
     return f"a value is of the wrong type ({type(error).__name__})"
 

@@ -210,11 +210,12 @@ def to_checked_json(record: Record) -> bytes:
 
     Raises:
         ValidationError: A field is missing, unknown or out of its bounds.
+        TypeError: It is of none of the four classes.
         ValueError: A value is of the wrong type, or cannot be written as JSON in UTF-8.
     """
     model = type(record)
     if model not in _SERIALIZERS:
-        raise ValueError(f"a record is of a class of its own, {model.__name__}")
+        raise TypeError(f"no record: {model.__name__}")
     values = vars(record)
     # The whole validation takes longer than all else that is done with a record, so it is made where these find a
     # reason: pydantic's own copy() and construct() check nothing.

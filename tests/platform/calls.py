@@ -23,6 +23,7 @@ ANSWERED: dict[str, tuple[tuple[Any, ...], str, str, dict[str, Any]]] = {
     "integrations": ((), "GET", "/integrations", {"integrations": []}),
     "hello": (("i1", _HELLO), "POST", "/integrations/i1/hello", {}),
     "put_manifest": ((MANIFEST,), "PUT", "/connectors/a-b", {"name": "a-b", "version": "1"}),
+    "report_refused": ((wire.RefusedConnectors(),), "PUT", "/connectors", {"count": 0}),
     "report_check": (
         ("i1", wire.CheckProgress(check_id="c1", number=1, report=ConnectionReport(checks=()))),
         *("POST", "/integrations/i1/checks", {"check_id": "c1", "number": 1, "is_final": False}),

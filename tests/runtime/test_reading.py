@@ -86,7 +86,10 @@ def test_a_list_that_fails_before_it_announces_anything_is_seen_all_the_same(sto
 def test_a_connector_that_proves_nothing_and_fails_ends_the_run(store: Store) -> None:
     with pytest.raises(TemporaryError, match="Busy"):
         read_into(store, open_directory(accounts=(Page(scope="users"), TemporaryError("Busy."))))
-    with pytest.raises(UnexpectedFailure, match=r"^the connector failed unexpectedly \(RuntimeError\); connector 'directory', hook list_accounts, "):
+    with pytest.raises(
+        UnexpectedFailure,
+        match=r"^the connector failed unexpectedly \(RuntimeError\); connector 'directory', hook list_accounts, ",
+    ):
         read_into(store, open_directory(accounts=(RuntimeError("a secret"),)))
 
 

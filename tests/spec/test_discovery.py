@@ -175,6 +175,7 @@ def test_each_broken_distribution_is_refused_by_its_name_and_stops_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = []
+    kinds: list[tuple[str, str | bytes, str | bytes, bytes | None, str]]
     kinds = [(kind, source, point_to(NAME, DIST), b"", reason) for kind, (source, reason) in SOURCES.items()]
     kinds += [(kind, GOOD.format(name=NAME), *rest) for kind, rest in METADATA.items()]
     assert len(kinds) > 50

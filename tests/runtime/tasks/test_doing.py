@@ -102,8 +102,8 @@ def test_a_failure_that_is_certain_ends_the_task_at_once(
             "bug",
             failed(
                 "state_unknown",
-                "It could not be confirmed whether the change took effect."
-                " The connector failed unexpectedly (RuntimeError); connector 'club', hook grant, tasks/club.py line N.",
+                "It could not be confirmed whether the change took effect. The connector failed unexpectedly"
+                " (RuntimeError); connector 'club', hook grant, tasks/club.py line N.",
                 fix=LOOK,
             ),
         ),
