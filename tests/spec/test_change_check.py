@@ -121,7 +121,7 @@ APPLIED = answer("applied", added=(edge(),))
         (APPLIED.model_copy(update={"verified_at": NOW.replace(tzinfo=None)}), "verified_at timezone_aware"),
         (APPLIED.model_copy(update={"verified_at": None}), "it is not valid"),
         (APPLIED.model_copy(update={"scope": None}), "it is not valid"),
-        (APPLIED.model_copy(update={"outcome": "done"}), "it cannot be written as JSON"),
+        (APPLIED.model_copy(update={"outcome": "done"}), "it is not valid: outcome literal_error"),
         (APPLIED.model_copy(update={"as_of": NOW.replace(year=2099)}), "its as_of lies in the future"),
         (APPLIED.model_copy(update={"warnings": ("\ud800",)}), "cannot be written as JSON"),
         (APPLIED.model_copy(update={"evidence": {"x": object()}}), "cannot be written as JSON"),
