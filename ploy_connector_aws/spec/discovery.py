@@ -256,7 +256,7 @@ def _within(seconds: float, work: Callable[[], _T]) -> _T:
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
             raised.append(error)
 
-    thread = threading.Thread(target=run, name="ploy-load", daemon=True)
+    thread = threading.Thread(target=run, name="load-connector", daemon=True)
     thread.start()
     thread.join(seconds)
     if raised:

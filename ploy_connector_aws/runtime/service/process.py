@@ -65,7 +65,7 @@ class Service:
         """Begin to serve."""
         self.endpoint.__enter__()
         # In a thread of its own: a package that hangs while it is imported holds up nothing else.
-        threading.Thread(target=_log_refused, name="ploy-connectors", daemon=True).start()
+        threading.Thread(target=_log_refused, name="refused-connectors", daemon=True).start()
         for thread in self._threads:
             thread.start()
         return self
