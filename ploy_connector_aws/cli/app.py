@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Any
 
 import typer
 from rich.console import Console
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
+from ploy_connector_aws.runtime import logs
 from ploy_connector_aws.runtime.lock import name_process
 
-from . import endings
+from . import endings, standard_output
 from .access import access
 from .change import grant, revoke
 from .check import check
+from .connectors import connectors
 from .demo import demo
 from .endings import Exit, OutputError
 from .history import history
@@ -43,6 +46,15 @@ class _Commands(TyperGroup):
             raise OutputError(error) from None
 
 
+class _Command(TyperCommand):
+    """A command that has standard output to itself."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it."""
+        with standard_output.owned():
+            return super().invoke(ctx)
+
+
 app = typer.Typer(
     cls=_Commands,
     result_callback=_end,
@@ -62,40 +74,44 @@ def _name_process(context: typer.Context) -> None:
     name_process(_SERVICES.get(command, f"`ploy-connector {command}`"))
 
 
-app.command()(setup)
-app.command()(check)
-app.command()(sync)
-app.command()(run)
-app.command("list")(list_records)
-app.command()(access)
-app.command()(grant)
-app.command()(revoke)
-app.command()(history)
-app.command()(manifest)
-app.command()(sandbox)
-app.command()(demo)
+app.command(cls=_Command)(setup)
+app.command(cls=_Command)(check)
+app.command(cls=_Command)(sync)
+app.command(cls=_Command)(run)
+app.command("list", cls=_Command)(list_records)
+app.command(cls=_Command)(access)
+app.command(cls=_Command)(grant)
+app.command(cls=_Command)(revoke)
+app.command(cls=_Command)(history)
+app.command(cls=_Command)(manifest)
+app.command(cls=_Command)(connectors)
+app.command(cls=_Command)(sandbox)
+app.command(cls=_Command)(demo)
 
 
 def main() -> None:
     """Run the command that was typed, and end the process with its exit code."""
     end_soon_when_interrupted()
     Console.on_broken_pipe = _raise_broken_pipe  # type: ignore[method-assign]  # Rich's own ends with 1
+    of_python, threading.excepthook = threading.excepthook, logs.log_thread_failure
     try:
         try:
             app()
         finally:
-            sys.stdout.flush()
+            standard_output.stream().flush()
     except KeyboardInterrupt:
         end_if_signalled(Exit.INTERRUPTED)
         sys.exit(Exit.INTERRUPTED)
     except SystemExit as ended:
         end_if_signalled(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one sentence
+    except BaseException as error:  # noqa: BLE001 - whatever it is, a person gets one sentence
         sys.exit(_report(error))
+    finally:
+        threading.excepthook = of_python
 
 
-def _report(error: Exception) -> Exit:
+def _report(error: BaseException) -> Exit:
     if isinstance(error, OSError) and OutputError.is_one(error):
         error = OutputError(error)
     if isinstance(error, OutputError):

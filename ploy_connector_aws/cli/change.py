@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +18,15 @@ from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.runtime.tasks.known import ANY_STATE, KnownAccess
 from ploy_connector_aws.runtime.verified import Overlay
-from ploy_connector_aws.spec import AccessChange, AccessRequest, Refused, TemporaryError
+from ploy_connector_aws.spec import (
+    AccessChange,
+    AccessRequest,
+    HookFailedError,
+    InvalidAnswerError,
+    Refused,
+    TemporaryError,
+    change_access,
+)
 
 from .changed import Order, print_change
 from .endings import Exit
@@ -101,9 +110,11 @@ def _order(
             if not preview:
                 journal.begin_change(request_id, account_id, entitlement_id)
             try:
-                change: AccessChange = getattr(opened.connector.hooks, order)(request=request)
+                change = change_access(opened.connector, order, request, lambda: datetime.now(UTC))
             except TemporaryError as error:
                 raise _explained(error, order, preview=preview) from None
+            except HookFailedError as error:
+                raise _of_unknown_effect(error, order, preview=preview) from error
             journal.keep_verified(request.request_id, change)
             if as_json:
                 print_json({"order": order, **_to_json(request, change)})
@@ -152,6 +163,18 @@ def _explained(error: TemporaryError, order: str, *, preview: bool) -> Temporary
         fix="run the same command again: it looks first, and changes only what is needed",
         request_id=error.request_id,
     )
+
+
+def _of_unknown_effect(error: HookFailedError, order: Order, *, preview: bool) -> HookFailedError:
+    """Say that a change may have been made, where the connector failed or gave an answer that cannot be true."""
+    if preview and not isinstance(error, InvalidAnswerError):
+        return error
+    said = error.message[:1].upper() + error.message[1:]
+    unknown = type(error)(f"It is not known whether the {order} took effect. {said}")
+    unknown.fix = (
+        "look at the source whether the account holds the access now, and report this to the connector's author"
+    )
+    return unknown
 
 
 def _to_json(request: AccessRequest, change: AccessChange) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import io
 import json as json_documents
 import os
 import tempfile
-from contextlib import ExitStack, nullcontext, redirect_stdout
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import RecordKey
 
-from . import access, demo_orders, entrances, estate
+from . import access, demo_orders, entrances, estate, standard_output
 from .changed import Order, print_change
 from .check import exit_of, print_report, report_json
 from .endings import Exit
@@ -166,7 +166,7 @@ class Story:
     def _sync(self, title: str, *sentences: str, ending: Exit = Exit.OK) -> None:
         self._chapter(title, *sentences, "[dim]$ ploy-connector sync[/]")
         printed = io.StringIO()
-        with redirect_stdout(printed) if self._as_json else nullcontext():
+        with standard_output.writing_to(printed) if self._as_json else nullcontext():
             code = sync_once(self._settings, as_json=self._as_json)
         if self._as_json:
             self._note(sync=json_documents.loads(printed.getvalue()))

@@ -23,10 +23,12 @@ from ploy_connector_aws.spec import (
     ConfigurationError,
     ConnectorError,
     ConnectorRefused,
+    HookFailedError,
     NotFound,
     PermissionMissing,
     TemporaryError,
 )
+from ploy_connector_aws.spec.redaction import redact
 
 from .output import print_json, text
 
@@ -112,11 +114,12 @@ _ENDINGS: tuple[tuple[type[Exception], Exit], ...] = (
     (NotFound, Exit.NOT_FOUND),
     (ConnectorError, Exit.REFUSED),
     (UnexpectedFailure, Exit.BUG),
+    (HookFailedError, Exit.BUG),
 )
 """Which error ends a command with which code; the first that fits counts."""
 
 
-def report(error: Exception, *, as_json: bool, debug: bool, config: str | None = None) -> Exit:
+def report(error: BaseException, *, as_json: bool, debug: bool, config: str | None = None) -> Exit:
     """Print what went wrong and what to do, and choose the exit code.
 
     Args:
@@ -129,14 +132,15 @@ def report(error: Exception, *, as_json: bool, debug: bool, config: str | None =
         return Exit.BROKEN_PIPE
     code = next((code for kind, code in _ENDINGS if isinstance(error, kind)), Exit.BUG)
     is_known = any(isinstance(error, kind) for kind, _ in _ENDINGS)
-    message = str(error) if is_known else f"Something failed that should not ({type(error).__name__})."
-    fix = getattr(error, "fix", None)
+    message = redact(str(error)) if is_known else f"Something failed that should not ({type(error).__name__})."
+    fix = redact(found) if isinstance(found := getattr(error, "fix", None), str) else None
     if code is Exit.BUG:
         fix = fix or "run the command again with --debug and report what it prints"
     if fix:
         fix = with_config(fix, config)
     if debug:
-        sys.stderr.write(without_commands("".join(traceback.format_exception(error)), kept="\n"))
+        shown = redact("".join(traceback.format_exception(error)))
+        sys.stderr.write(without_commands(shown, kept="\n"))
     if as_json and not isinstance(error, OutputError):
         described = {"code": getattr(error, "code", None) or code.name.lower(), "message": message, "fix": fix}
         print_json({"error": described})

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json as encoding
-import sys
 
 import yaml
 
 from ploy_connector_aws.runtime.opening import find_connector
 from ploy_connector_aws.spec import Manifest
 
+from . import standard_output
 from .endings import Exit
 from .options import AsJson, ConnectorName, Debug
 from .output import print_json
@@ -21,7 +21,7 @@ def manifest(connector: ConnectorName = None, json: AsJson = False, debug: Debug
     if json:
         print_json(found.model_dump(mode="json"))
     else:
-        sys.stdout.write(render_manifest(found))
+        standard_output.write(render_manifest(found))
     return Exit.OK
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +24,8 @@ from ploy_connector_aws.runtime.reading import Progress as HowFar
 from ploy_connector_aws.runtime.snapshot import ScopeState
 from ploy_connector_aws.spec.records import RecordType
 
+from . import standard_output
+
 MAXIMUM_REASONS = 10
 
 _NOT_ASCII = re.compile(r"[^\n -~]")
@@ -39,8 +40,7 @@ _PLURALS: dict[RecordType, str] = {
 
 def print_json(value: Any) -> None:
     """Print one JSON document, in which a terminal finds no commands: what is not printable is escaped."""
-    sys.stdout.write(to_json_text(value) + "\n")
-    sys.stdout.flush()
+    standard_output.write(to_json_text(value) + "\n")
 
 
 def to_json_text(value: Any) -> str:
@@ -60,13 +60,13 @@ def discard_output() -> None:
     """Have what is still to be printed go nowhere: Python would try to write it once more at the end."""
     with suppress(OSError):
         number = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(number, sys.stdout.fileno())
+        os.dup2(number, standard_output.stream().fileno())
         os.close(number)
 
 
 def console() -> Console:
     """Where people read."""
-    return Console(soft_wrap=False, highlight=False)
+    return Console(file=standard_output.stream(), soft_wrap=False, highlight=False)
 
 
 def table(*columns: str, title: str | None = None) -> Table:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import threading
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +15,7 @@ from ploy_connector_aws.runtime.service.process import LAST_RESORT_SECONDS, Serv
 from ploy_connector_aws.runtime.service.sources import refuse_shared_variables
 from ploy_connector_aws.runtime.settings import CONFIG_FILE_VARIABLE
 
+from . import standard_output
 from .endings import Exit
 from .opening import read_operator_settings
 from .options import AsJson, Debug
@@ -70,7 +70,7 @@ def run(
         _log.info("runs; health and metrics are at %s", url, extra={"sources": sources})
         if json:
             print_json({"health": f"{url}/healthz", "metrics": f"{url}/metrics"})
-        elif sys.stdout.isatty():
+        elif standard_output.stream().isatty():
             console().print(f"Running, with health and metrics at {url}. Ctrl-C ends it.", soft_wrap=True)
         while not stopped.wait(_LOOKS_EVERY_SECONDS):
             if service.lock_error is not None:

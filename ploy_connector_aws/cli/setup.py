@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -22,6 +21,7 @@ from ploy_connector_aws.runtime.settings import (
 )
 from ploy_connector_aws.spec import ConfigurationError
 
+from . import standard_output
 from .answers import Answers
 from .check import exit_of, print_report
 from .config_file import refuse_existing, write_config
@@ -205,7 +205,7 @@ def _print(answers: Answers, id_: str, *, as_json: bool) -> Exit:
     if as_json:
         print_json({"id": id_, "text": printed, "features": list(answers.features), "made": sorted(answers.made)})
     else:
-        sys.stdout.write(f"{printed}\n")
+        standard_output.write(f"{printed}\n")
     for name in sorted(answers.made):
         Console(stderr=True).print(
             f"{text(answers.schema_of(name).get('title', name))}: a new one was made for this text alone, as there is "

@@ -10,6 +10,7 @@ import threading
 import time
 from types import FrameType
 
+from . import standard_output
 from .endings import Exit
 
 INTERRUPTED_SECONDS = 3.0
@@ -88,5 +89,6 @@ def stop_on_signals(stopped: threading.Event, seconds: float) -> None:
 def _flush() -> None:
     for handler in logging.getLogger().handlers:
         handler.flush()
+    standard_output.stream().flush()
     sys.stdout.flush()
     sys.stderr.flush()

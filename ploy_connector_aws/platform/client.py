@@ -132,6 +132,10 @@ class PlatformClient:
         path = f"/connectors/{_quoted(manifest.name)}"
         return self._call("put_manifest", "PUT", path, wire.ConnectorKnown, manifest)
 
+    def report_refused(self, refused: wire.RefusedConnectors) -> wire.RefusedKept:
+        """Report which installed connectors this runtime cannot use, and why."""
+        return self._call("report_refused", "PUT", "/connectors", wire.RefusedKept, refused)
+
     def report_check(self, integration_id: str, progress: wire.CheckProgress) -> wire.CheckStatus:
         """Report how a connection test goes, also while it grows.
 

@@ -110,6 +110,16 @@ CALLS = (
         refusals=(*_ANY, *_BODY),
     ),
     Call(
+        name="report_refused",
+        method="PUT",
+        path="/connectors",
+        summary="Report which installed connectors this runtime cannot use, and why. It is kept for the organisation of"
+        " the token only; the newest report counts.",
+        sends=wire.RefusedConnectors,
+        answers={200: (wire.RefusedKept, "It is kept.")},
+        refusals=(*_ANY, *_BODY),
+    ),
+    Call(
         name="report_check",
         method="POST",
         path="/integrations/{integration_id}/checks",

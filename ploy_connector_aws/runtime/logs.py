@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import MutableMapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -16,6 +17,11 @@ from typing import Any
 import structlog
 from structlog.contextvars import bind_contextvars, bound_contextvars, merge_contextvars
 from structlog.typing import Processor
+
+from ploy_connector_aws.spec.hook_calls import current_call
+from ploy_connector_aws.spec.redaction import redact
+
+_Event = MutableMapping[str, Any]
 
 _TALKATIVE = ("botocore", "boto3", "urllib3", "httpx", "httpcore", "hpack", "asyncio", "s3transfer")
 
@@ -34,6 +40,17 @@ def configure(*, debug: bool, level: int = logging.WARNING, for_people: bool = F
     logging.basicConfig(level=logging.DEBUG if debug else level, handlers=[handler], force=True)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def log_thread_failure(failed: threading.ExceptHookArgs) -> None:
+    """Log what ended a thread that a library or a connector started; Python would print it with all its texts.
+
+    Args:
+        failed: As ``threading.excepthook`` is given it.
+    """
+    if failed.exc_type is not SystemExit and failed.exc_value is not None:
+        name = failed.thread.name if failed.thread else None
+        logging.getLogger(__name__).warning("a thread failed", exc_info=failed.exc_value, extra={"of_thread": name})
 
 
 def bound(**facts: str | None) -> AbstractContextManager[None]:
@@ -60,6 +77,7 @@ def _formatter(*, as_json: bool, with_tracebacks: bool) -> logging.Formatter:
     # ExtraAdder comes last of what adds: what one line says of itself goes before what is bound.
     collect: list[Processor] = [
         merge_contextvars,
+        _add_hook,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
@@ -75,10 +93,22 @@ def _formatter(*, as_json: bool, with_tracebacks: bool) -> logging.Formatter:
             else (_printable, structlog.dev.ConsoleRenderer(timestamp_key="time", colors=sys.stderr.isatty()))
         ),
     ]
-    return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=collect, processors=render)
+    return _RedactingFormatter(foreign_pre_chain=collect, processors=render)
 
 
-_Event = MutableMapping[str, Any]
+class _RedactingFormatter(structlog.stdlib.ProcessorFormatter):
+    """Redacts the known secrets in the whole line, whatever part of it they came in."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+def _add_hook(_: Any, __: str, event: _Event) -> _Event:
+    """Name the connector and the hook that runs in this thread."""
+    if (call := current_call()) is not None:
+        event.setdefault("connector", call.connector)
+        event.setdefault("hook", call.hook)
+    return event
 
 
 def _without_nothing(_: Any, __: str, event: _Event) -> _Event:

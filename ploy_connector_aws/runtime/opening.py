@@ -16,6 +16,7 @@ from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.spec import ConfigurationError, Connector, InstalledConnector, Serving, find_connectors
 from ploy_connector_aws.spec.hooks import ConnectorHooks
+from ploy_connector_aws.spec.redaction import find_secrets
 
 from .settings import OperatorSettings, override_config, refuse_misspelt
 
@@ -25,15 +26,19 @@ def find_connector(name: str) -> InstalledConnector:
 
     Raises:
         ConfigurationError: There is none of that name.
-        ConnectorRefused: An installed one breaks the specification.
+        ConnectorRefused: It breaks the specification, or two distributions have one of its name.
     """
     installed = find_connectors()
-    if name not in installed:
-        raise ConfigurationError(
-            f"There is no connector {name!r} here; installed: {', '.join(sorted(installed))}.",
-            field="integration.connector",
-        )
-    return installed[name]
+    try:
+        return installed[name]
+    except KeyError:
+        pass
+    refused = "; ".join(f"{each.distribution} was refused: {each.reason}" for each in installed.refused)
+    raise ConfigurationError(
+        f"There is no connector {name!r} here; installed: {', '.join(installed) or 'none'}"
+        f"{'; ' if refused else ''}{refused}.",
+        field="integration.connector",
+    )
 
 
 def require_connector(settings: OperatorSettings) -> None:
@@ -115,7 +120,8 @@ def open_connector(
         refuse_chosen(settings, installed)
     config = override_config(config, settings.config_overrides, installed.manifest.config_schema)
     refuse_misspelt(settings, config, installed.manifest.config_schema)
-    secrets = secret_fields(installed)
+    schema = installed.manifest.config_schema
+    secrets = secret_fields(installed) | {field for field, _ in find_secrets(schema, config)}
     public = {field: value for field, value in config.items() if field not in secrets}
     fingerprint = hashlib.sha256(json.dumps(public, sort_keys=True, default=str).encode()).hexdigest()
     with settings.naming("config"):

@@ -187,7 +187,17 @@ class Push:
         for line in lines:
             if isinstance(line, wire.RecordLine) and before != (before := (line.type, line.id)):
                 sent[line.type] += 1
-            yield wire.to_ndjson(line)
+            yield from self._fitted(line)
+
+    def _fitted(self, line: wire.AnyLine) -> Iterator[bytes]:
+        """A line as JSON; one that is too long for the names of its scopes comes as several."""
+        written = wire.to_ndjson(line)
+        if len(written) < self._limits.max_batch_bytes or isinstance(line, wire.ScopeLine) or len(line.scopes) < 2:
+            yield written
+            return
+        half = len(line.scopes) // 2
+        for scopes in (line.scopes[:half], line.scopes[half:]):
+            yield from self._fitted(line.model_copy(update={"scopes": scopes}))
 
     def _full_lines(self) -> Iterator[wire.AnyLine]:
         for scope in self._run.scopes(only_announced=True):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Set
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Iterator, Set
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ploy_connector_aws.spec import Connector, ConnectorError, Failure, Page
-from ploy_connector_aws.spec.host import LIST_HOOKS
+from ploy_connector_aws.spec.hook_calls import LIST_HOOKS
+from ploy_connector_aws.spec.page_check import LARGEST_LINE_BYTES, CheckedPage, PageCheck
 
 from .snapshot import Run
 from .store import Store
@@ -51,6 +52,7 @@ def read(
     pages_per_transaction: int = PAGES_PER_TRANSACTION,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     checkpoint: Callable[[], None] = lambda: None,
+    largest_line_bytes: int = LARGEST_LINE_BYTES,
 ) -> None:
     """Append everything that a connector lists to a run.
 
@@ -64,6 +66,7 @@ def read(
         now: The clock.
         checkpoint: Called whenever what was read is written down. What it raises ends the reading there, with the
             connector's iterator closed, so that it can be gone on with.
+        largest_line_bytes: A record that is larger as a line of a batch fails its scope.
 
     Raises:
         ConnectorError: The connector failed before any scope was read completely. The run is dropped.
@@ -72,17 +75,18 @@ def read(
     """
     failure: Exception | None = None
     failed_hook = ""
+    check = PageCheck(connector.redactor, largest_line_bytes, now)
     for hook in LIST_HOOKS:
         if not connector.implements(hook):
             continue
-        with closing(_listed(connector, hook, skip)) as pages:
+        with closing(_listed(connector, hook, skip, check)) as pages:
             for group in _by_time(pages, pages_per_transaction):
                 with store.transaction():
                     for page in group:
-                        if isinstance(page, Page):
-                            run.add_page(page)
+                        if isinstance(page, CheckedPage):
+                            run.add_page(page.page, page.bodies)
                         else:
-                            _log.warning("%s failed: %s", hook, Failure.from_error(page).message)
+                            _log_failure(connector, hook, page)
                             if failure is None:
                                 failure, failed_hook = page, hook
                     store.touch(run, now())
@@ -98,27 +102,45 @@ def read(
         run.add_scope(failed_hook, None, "failed", Failure.from_error(failure))
 
 
-def _listed(connector: Connector, hook: str, skip: Set[str]) -> Generator[Page | Exception, None, None]:
+def _listed(
+    connector: Connector, hook: str, skip: Set[str], check: PageCheck
+) -> Generator[CheckedPage | Exception, None, None]:
     """What a list hook gives; the exception that ended it comes last, in its place."""
-    pages: Iterable[Page] = ()
+    pages: Generator[Page, None, None] | None = None
     try:
         pages = getattr(connector.hooks, hook)(skip=skip)
         for page in pages:
-            if not isinstance(page, Page):
-                raise TypeError(f"{hook} gave a {type(page).__name__} where a Page belongs")
-            yield page
+            checked = check.check(page)
+            if checked.problem is not None:
+                _log.warning(
+                    "%s",
+                    checked.problem,
+                    extra={"connector": connector.installed.name, "hook": hook, "scope": checked.page.scope},
+                )
+            yield checked
     except GeneratorExit:
-        if isinstance(pages, Generator):
-            with suppress(Exception):  # how it takes leave changes nothing of what was read
-                pages.close()
+        if pages is not None:
+            pages.close()
         raise
     except Exception as error:  # noqa: BLE001 - whatever a connector raises fails its own scopes, never the host
         yield error
 
 
-def _by_time(pages: Iterator[Page | Exception], most: int) -> Iterator[list[Page | Exception]]:
+def _log_failure(connector: Connector, hook: str, error: Exception) -> None:
+    """Log what ended a list; with its traceback, where the log shows tracebacks."""
+    origin = error.origin if isinstance(error, ConnectorError) else None
+    _log.warning(
+        "%s failed: %s",
+        hook,
+        Failure.from_error(error).message,
+        exc_info=error,
+        extra={"connector": connector.installed.name, "hook": hook, "origin": origin},
+    )
+
+
+def _by_time(pages: Iterator[CheckedPage | Exception], most: int) -> Iterator[list[CheckedPage | Exception]]:
     """Group pages so that each group can be one transaction: by time, and by number so that memory stays flat."""
-    group: list[Page | Exception] = []
+    group: list[CheckedPage | Exception] = []
     started = time.monotonic()
     for page in pages:
         group.append(page)

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
@@ -161,8 +161,8 @@ class Run:
 
     # Writing, while the run is being read.
 
-    def add_page(self, page: Page) -> None:
-        """Append one page of a connector.
+    def add_page(self, page: Page, bodies: Sequence[bytes] | None = None) -> None:
+        """Append one page of a connector; ``bodies`` are its records, then its partial ones, as JSON.
 
         Raises:
             OriginMoved: An earlier attempt at this run read the scope from elsewhere.
@@ -177,9 +177,9 @@ class Run:
             began_at=page.began_at,
             is_announcement=page.ending is None and not says_something,
         )
-        emissions = [Emission(record.record_type, record.id, to_json(record), False) for record in page.records]
-        emissions += [Emission(record.record_type, record.id, to_json(record), True) for record in page.partial]
-        self.add_emissions(page.scope, emissions)
+        records = [*((each, False) for each in page.records), *((each, True) for each in page.partial)]
+        pairs = zip(records, bodies or [to_json(record) for record, _ in records], strict=True)
+        self.add_emissions(page.scope, (Emission(r.record_type, r.id, body, partial) for (r, partial), body in pairs))
         self.add_retracted(page.retracted)
 
     def add_scope(

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.batches import LineTooLong
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable, StaleReading, SyncTaken
 from ploy_connector_aws.spec import Connector, ConnectorError
@@ -93,6 +94,7 @@ class Sync:
         self._now = now
         self._checkpoint = checkpoint
         self._interval = timedelta(seconds=connector.installed.manifest.scan_interval_seconds)
+        self._limits = wire.Limits()
 
     def make(self) -> SyncResult:
         """Read what is not read yet, compare it with the last committed run, and hand over what is proven.
@@ -111,6 +113,7 @@ class Sync:
         try:
             hello = self._introduce()
             self._interval = timedelta(seconds=hello.scan_interval_seconds)
+            self._limits = hello.limits
             if hello.flags.paused:
                 return SyncResult("paused")
             self._settle()
@@ -126,9 +129,10 @@ class Sync:
             run = self._read_and_compare()
         try:
             return self._push(run, hello)
-        except StaleReading as refusal:
+        except (StaleReading, LineTooLong) as refusal:
+            # What was read before the platform's limits were known may hold a record that is over them.
             _log.warning("reading again: %s", refusal)
-            self._end(run, "dropped", refusal.message)
+            self._end(run, "dropped", str(refusal))
         return self._push(self._read_and_compare(), hello)
 
     def _waiting(self) -> Run | None:
@@ -206,6 +210,7 @@ class Sync:
                 pages_per_transaction=self._pages_per_transaction,
                 now=self._now,
                 checkpoint=self._checkpoint,
+                largest_line_bytes=self._limits.max_batch_bytes,
             )
         except (ConnectorError, UnexpectedFailure) as error:
             ended = entry.model_copy(update={"ended_at": self._now(), "reasons": (str(error),)})

@@ -4,22 +4,28 @@ Map: ``hooks`` (what is called), ``records`` (what is reported), ``pages`` (reco
 completeness), ``changes`` (grant and revoke), ``reports`` (connection tests) and ``progress`` (told while they are
 made), ``errors`` (what may be raised), ``manifest`` (what is known of a connector beforehand), ``wizard`` (its set-up
 as data), ``answers`` (how a host reads what was typed), ``templates`` (how the wizard's documents and links are
-rendered), ``host`` (finding and opening connectors), ``serving`` (for whom an instance works, who counts its calls).
+rendered), ``discovery`` (finding connectors), ``host`` (checking and opening them), ``hook_calls`` (calling hooks),
+``page_check`` and ``change_check`` (judging what they answer), ``redaction`` (keeping secrets out of texts),
+``serving`` (for whom an instance works, who counts its calls).
 """
 
 from .answers import read_answer, show_answer
+from .change_check import change_access
 from .changes import AccessChange, AccessPath, AccessRequest
+from .discovery import InstalledConnectors, RefusedConnector, find_connectors
 from .errors import (
     AuthenticationError,
     ConfigurationError,
     ConnectorError,
+    HookFailedError,
+    InvalidAnswerError,
     NotFound,
     PermissionMissing,
     Refused,
     TemporaryError,
 )
 from .hooks import ConnectorHooks, hookimpl
-from .host import Connector, ConnectorRefused, InstalledConnector, check_connectors, find_connectors
+from .host import Connector, ConnectorRefused, InstalledConnector, check_connectors
 from .manifest import SPEC_VERSION, Manifest
 from .pages import Failure, Page
 from .progress import hearing_checks, tell_checks
@@ -61,7 +67,10 @@ __all__ = [
     "Failure",
     "Feature",
     "Grant",
+    "HookFailedError",
     "InstalledConnector",
+    "InstalledConnectors",
+    "InvalidAnswerError",
     "Link",
     "Manifest",
     "NotFound",
@@ -72,6 +81,7 @@ __all__ = [
     "Record",
     "RecordKey",
     "Refused",
+    "RefusedConnector",
     "Resource",
     "Serving",
     "Step",
@@ -79,6 +89,7 @@ __all__ = [
     "TemporaryError",
     "Wizard",
     "WizardField",
+    "change_access",
     "check_connectors",
     "choose_features",
     "current_serving",

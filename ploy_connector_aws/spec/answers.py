@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from .expressions import find_expression
+from .redaction import MINIMUM_SECRET_LENGTH
 
 PATTERN_SAYS = "x-pattern-says"
 """In a setting's schema: what its pattern asks for, as the rest of a sentence that begins with the setting's title."""
@@ -27,8 +28,8 @@ def read_answer(schema: Mapping[str, Any], text: str) -> JsonValue:
     """Turn a text into a setting.
 
     Args:
-        schema: The setting's JSON Schema. Of it, ``type``, ``enum``, ``pattern`` and the two words of
-            ``Manifest.config_schema`` that go with a pattern are looked at.
+        schema: The setting's JSON Schema. Of it, ``type``, ``enum``, ``writeOnly``, ``pattern`` and the two
+            words of ``Manifest.config_schema`` that go with a pattern are looked at.
         text: What was typed.
 
     Raises:
@@ -48,7 +49,10 @@ def read_answer(schema: Mapping[str, Any], text: str) -> JsonValue:
             raise ValueError("must be yes or no")
         return text.lower() in _YES
     if kind == "array":
-        return [part.strip() for part in text.split(",") if part.strip()]
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        if schema.get("writeOnly") and any(len(part) < MINIMUM_SECRET_LENGTH for part in parts):
+            raise ValueError(f"must have {MINIMUM_SECRET_LENGTH} characters or more each, as they are secrets")
+        return list[JsonValue](parts)
     if kind in ("integer", "number"):
         try:
             number = int(text) if kind == "integer" else float(text)
@@ -64,6 +68,8 @@ def read_answer(schema: Mapping[str, Any], text: str) -> JsonValue:
     if pattern and not find_expression(str(pattern), text):
         # The pattern itself is for programs.
         raise ValueError(str(schema.get(PATTERN_SAYS) or "must be of the form that its description asks for"))
+    if schema.get("writeOnly") and len(text) < MINIMUM_SECRET_LENGTH:
+        raise ValueError(f"must have {MINIMUM_SECRET_LENGTH} characters or more, as it is a secret")
     return text
 
 

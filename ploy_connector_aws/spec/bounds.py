@@ -54,6 +54,21 @@ def field_of(error: ValidationError) -> str:
     return ".".join(part if part.isdecimal() or _READABLE.fullmatch(part) else "?" for part in parts) or "the whole"
 
 
+def describe_errors(error: ValidationError) -> str:
+    """Name the fields that a model refused, each with the type of its error and nothing of the input.
+
+    Returns:
+        E.g. ``kind literal_error, emails.0 model_type``; of more than three the first three.
+    """
+    found = []
+    for each in error.errors(include_input=False, include_context=False, include_url=False):
+        parts = (str(part) for part in each["loc"])
+        names = [part if part.isdecimal() or _READABLE.fullmatch(part) else "?" for part in parts]
+        found.append(f"{'.'.join(names) or 'the whole'} {each['type']}")
+    shown = list(dict.fromkeys(found))
+    return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")
+
+
 def _require_text(value: object) -> object:
     # pydantic reads a number, also one inside a text, as seconds or milliseconds since 1970, whichever looks likely.
     if not isinstance(value, datetime) and not (isinstance(value, str) and ":" in value):

@@ -7,6 +7,8 @@
   - TemporaryError       try again
   - NotFound             it does not exist
   - Refused              give up on this one: a person must act
+- HookFailedError        what a host makes of anything else that a hook raises: correct the connector
+  - InvalidAnswerError   what a host makes of an answer that cannot be true or is of the wrong type
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ class ConnectorError(Exception):
         self.message = message
         self.fix = fix
         self.request_id = request_id
+        self.origin = ""
+        """Where it came from: connector, hook, scope, file and line. A host fills it in for its log."""
 
 
 class ConfigurationError(ConnectorError):
@@ -118,3 +122,20 @@ class Refused(ConnectorError):
     def __init__(self, message: str, *, reason: str, fix: str | None = None, request_id: str | None = None) -> None:
         super().__init__(message, fix=fix, request_id=request_id)
         self.reason = reason
+
+
+class HookFailedError(Exception):
+    """A hook raised an exception that is not a ``ConnectorError``. Only a host makes it, with the cause attached.
+
+    Args:
+        message: The type of the cause, and where it was raised; nothing of its text, which may hold anything.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix: str | None = None
+
+
+class InvalidAnswerError(HookFailedError):
+    """A hook answered what it must not: a value of another type, or a change of access that cannot be true."""

@@ -1,26 +1,41 @@
-"""How a host finds installed connectors and opens one instance per integration; it refuses what it could not trust."""
+"""How a host checks a connector class and opens one instance per integration; it refuses what it could not trust."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
 import pluggy
+from pydantic import ValidationError
 
+from .bounds import describe_errors
+from .errors import ConfigurationError
+from .hook_calls import LIST_HOOKS, HookCalls, find_line, to_text
 from .hooks import PROJECT_NAME, ConnectorHooks
 from .manifest import SPEC_VERSION, Manifest
+from .redaction import MINIMUM_SECRET_LENGTH, Redactor, find_secrets, remember_secrets
 from .serving import Serving, serving
 
 REQUIRED_HOOKS = ("configure", "test_connection")
-LIST_HOOKS = ("list_accounts", "list_entitlements", "list_resources")
-"""The hooks of a sync, in the order in which a host calls them."""
+_LONGEST_REASON = 300
+
+HOOKS = tuple(name for name in vars(ConnectorHooks) if not name.startswith("_"))
 
 
 class ConnectorRefused(Exception):
-    """An installed connector breaks the hook specification; the message names its distribution."""
+    """An installed connector breaks the hook specification; the message names its distribution.
+
+    Args:
+        distribution: The distribution.
+        reason: Why, as the rest of a sentence.
+    """
+
+    def __init__(self, distribution: str, reason: str) -> None:
+        super().__init__(f"Connector distribution {distribution!r} was refused: {reason}.")
+        self.distribution = distribution
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -44,10 +59,21 @@ class InstalledConnector:
             for_whom: What the instance may know of whom it works for.
 
         Raises:
-            ConfigurationError: A setting is wrong.
+            ConfigurationError: A setting is wrong, or a secret is too short to be kept out of texts.
             ConnectorRefused: The hook implementations break the specification.
+            HookFailedError: ``configure`` raised something else.
         """
-        connector = Connector(self)
+        secrets = list(find_secrets(self.manifest.config_schema, config))
+        for name, secret in secrets:
+            if 0 < len(secret) < MINIMUM_SECRET_LENGTH:
+                raise ConfigurationError(
+                    f"The setting {name} is a secret and has fewer than {MINIMUM_SECRET_LENGTH} characters.",
+                    field=name,
+                    fix=f"take one of {MINIMUM_SECRET_LENGTH} characters or more",
+                )
+        values = [secret for _, secret in secrets]
+        remember_secrets(values)
+        connector = Connector(self, Redactor(values))
         with serving(for_whom):
             connector.hooks.configure(config=config)
         return connector
@@ -56,51 +82,73 @@ class InstalledConnector:
 class Connector:
     """One instance of a connector behind a PluginManager of its own, so that a call can reach no other integration."""
 
-    def __init__(self, installed: InstalledConnector) -> None:
+    def __init__(self, installed: InstalledConnector, redactor: Redactor | None = None) -> None:
         self.installed = installed
+        self.redactor = redactor or Redactor()
+        """Finds the secrets of this integration in what the connector reports."""
         self._manager = pluggy.PluginManager(PROJECT_NAME)
         self._manager.add_hookspecs(ConnectorHooks)
-        instance = installed.connector_class()
         try:
-            self._manager.register(instance, name=installed.name)
+            self._manager.register(_make(installed), name=installed.name)
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
-            raise _refusal(installed.distribution, _first_line(error)) from None
-        self._refuse_defaults()
+            raise ConnectorRefused(installed.distribution, _first_line(error)) from None
+        self._check_implementations()
         missing = [name for name in (*REQUIRED_HOOKS, *LIST_HOOKS[:1]) if not self.implements(name)]
         if missing:
-            raise _refusal(installed.distribution, f"it does not implement {', '.join(missing)}")
+            raise ConnectorRefused(installed.distribution, f"it does not implement {', '.join(missing)}")
+        self._calls = HookCalls(installed.name, installed.connector_class, self._manager.hook)
 
     @property
     def hooks(self) -> ConnectorHooks:
-        """The hooks; call them with keyword arguments only."""
-        return cast("ConnectorHooks", self._manager.hook)
+        """The hooks; call them with keyword arguments only. What they raise is of ``spec.errors``."""
+        return cast("ConnectorHooks", self._calls)
 
     def implements(self, hook: str) -> bool:
         """Whether the connector implements the hook of that name."""
         return bool(getattr(self._manager.hook, hook).get_hookimpls())
 
-    def _refuse_defaults(self) -> None:
-        for caller in self._manager.get_hookcallers(self._manager.get_plugins().pop()) or []:
-            for implementation in caller.get_hookimpls():
-                for parameter in inspect.signature(implementation.function).parameters.values():
-                    where = f"parameter {parameter.name!r} of hook {caller.name!r}"
-                    if parameter.default is not inspect.Parameter.empty:
-                        raise _refusal(self.installed.distribution, f"{where} has a default, so it would not be passed")
-                    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                        raise _refusal(self.installed.distribution, f"{where} is a catch-all, which receives nothing")
+    def _check_implementations(self) -> None:
+        installed = self.installed
+        for name in HOOKS:
+            for implementation in getattr(self._manager.hook, name).get_hookimpls():
+                for problem in _find_problems(name, implementation):
+                    raise ConnectorRefused(installed.distribution, problem)
+            if not self.implements(name) and inspect.isroutine(getattr(installed.connector_class, name, None)):
+                raise ConnectorRefused(
+                    installed.distribution, f"its method {name!r} has the name of a hook, and no @hookimpl"
+                )
+        known = vars(self._manager.hook)
+        unknown = sorted(name for name in known if not name.startswith("_") and name not in HOOKS)
+        if unknown:
+            raise ConnectorRefused(installed.distribution, f"it implements an unknown hook {unknown[0]!r}")
 
 
-def find_connectors() -> dict[str, InstalledConnector]:
-    """Find all installed connectors, by name.
+def _make(installed: InstalledConnector) -> object:
+    try:
+        return installed.connector_class()
+    except Exception as error:
+        reason = f"an instance of its class {installed.connector_class.__name__!r} cannot be made"
+        raise ConnectorRefused(installed.distribution, f"{reason} ({describe_exception(error)})") from error
 
-    Raises:
-        ConnectorRefused: One of them cannot be trusted; the message names its distribution.
-    """
-    return check_connectors(
-        (entry_point.dist.name if entry_point.dist else entry_point.value, _load(entry_point))
-        for entry_point in sorted(entry_points(group=PROJECT_NAME), key=lambda found: found.value)
-    )
+
+def _find_problems(hook: str, implementation: pluggy.HookImpl) -> Iterator[str]:
+    """Say why pluggy would not call an implementation as the specification says, or nothing would come of it."""
+    function = implementation.function
+    for parameter in inspect.signature(function).parameters.values():
+        where = f"parameter {parameter.name!r} of hook {hook!r}"
+        if parameter.default is not inspect.Parameter.empty:
+            yield f"{where} has a default, so it would not be passed"
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            yield f"{where} is a catch-all, which receives nothing"
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            yield f"{where} can be given by name only, so it would not be passed"
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        yield f"hook {hook!r} is asynchronous, and a host does not wait for it"
+    elif inspect.isgeneratorfunction(function) and hook not in LIST_HOOKS:
+        yield f"hook {hook!r} contains a yield, so a call would do nothing"
+    if implementation.hookwrapper or implementation.wrapper:
+        yield f"hook {hook!r} is a wrapper, and there is nothing to wrap"
 
 
 def check_connectors(classes: Iterable[tuple[str, type]]) -> dict[str, InstalledConnector]:
@@ -110,45 +158,73 @@ def check_connectors(classes: Iterable[tuple[str, type]]) -> dict[str, Installed
         ConnectorRefused: One of them cannot be trusted; the message names its distribution.
     """
     connectors: dict[str, InstalledConnector] = {}
-    for connector in _checked(classes):
+    for distribution, connector_class in classes:
+        connector = check_connector(distribution, connector_class)
         other = connectors.setdefault(connector.name, connector)
         if other is not connector:
-            raise _refusal(
+            raise ConnectorRefused(
                 connector.distribution,
                 f"its name {connector.name!r} is already taken by distribution {other.distribution!r}",
             )
     return connectors
 
 
-def _checked(classes: Iterable[tuple[str, type]]) -> Iterator[InstalledConnector]:
-    for distribution, connector_class in classes:
-        manifest = getattr(connector_class, "manifest", None)
-        if not isinstance(manifest, Manifest):
-            raise _refusal(distribution, f"class {connector_class.__name__!r} has no class attribute 'manifest'")
-        if manifest.spec_version != SPEC_VERSION:
-            raise _refusal(
-                distribution,
-                f"it needs hook specification {manifest.spec_version}, this host knows {SPEC_VERSION}",
-            )
-        opened = Connector(InstalledConnector(distribution, connector_class, manifest))
-        hooks = tuple(name for name in vars(ConnectorHooks) if not name.startswith("_") and opened.implements(name))
-        yield replace(opened.installed, manifest=manifest.model_copy(update={"hooks": hooks}))
+def check_connector(distribution: str, connector_class: type) -> InstalledConnector:
+    """Check one connector class.
 
-
-def _load(entry_point: EntryPoint) -> type:
-    distribution = entry_point.dist.name if entry_point.dist else entry_point.value
+    Raises:
+        ConnectorRefused: It cannot be trusted; the message names its distribution.
+    """
+    name = connector_class.__name__
     try:
-        loaded = entry_point.load()
+        manifest = connector_class.manifest  # type: ignore[attr-defined]
+    except AttributeError:
+        manifest = None
     except Exception as error:
-        raise _refusal(distribution, f"its entry point {entry_point.name!r} cannot be loaded ({error})") from error
-    if not isinstance(loaded, type):
-        raise _refusal(distribution, f"its entry point {entry_point.name!r} does not name a class")
-    return loaded
+        raise ConnectorRefused(
+            distribution, f"the manifest of class {name!r} cannot be read ({describe_exception(error)})"
+        ) from error
+    if not isinstance(manifest, Manifest):
+        given = "" if manifest is None else f", only something of type {type(manifest).__name__!r}"
+        raise ConnectorRefused(distribution, f"class {name!r} has no class attribute 'manifest'{given}")
+    manifest = _check_manifest(distribution, manifest)
+    opened = Connector(InstalledConnector(distribution, connector_class, manifest))
+    hooks = tuple(name for name in HOOKS if opened.implements(name))
+    return replace(opened.installed, manifest=manifest.model_copy(update={"hooks": hooks}))
 
 
-def _refusal(distribution: str, reason: str) -> ConnectorRefused:
-    return ConnectorRefused(f"Connector distribution {distribution!r} was refused: {reason}.")
+def _check_manifest(distribution: str, manifest: Manifest) -> Manifest:
+    """Check a manifest again, as it may have been made or copied without the checks of its model."""
+    version = vars(manifest).get("spec_version")
+    if version != SPEC_VERSION or type(version) is not int:
+        raise ConnectorRefused(distribution, f"it needs hook specification {version!r}, this host knows {SPEC_VERSION}")
+    try:
+        return Manifest.model_validate_json(manifest.model_dump_json(warnings="error"))
+    except ValidationError as error:
+        raise ConnectorRefused(distribution, f"its manifest is not valid ({describe_errors(error)})") from None
+    except Exception as error:
+        raise ConnectorRefused(distribution, f"its manifest is not valid ({describe_exception(error)})") from error
+
+
+def describe_exception(error: BaseException) -> str:
+    """Name an exception that was raised before there were any settings: its type, the first line of its text, a place.
+
+    Returns:
+        E.g. ``ModuleNotFoundError: No module named 'okta', at staff/plugin.py line 3``.
+    """
+    if isinstance(error, ValidationError):
+        text = f"{error.title}: {describe_errors(error)}"
+    else:
+        try:
+            text = to_text(next(iter(str(error).splitlines()), ""), _LONGEST_REASON)
+        except Exception:  # noqa: BLE001 - an author's class may do anything
+            text = ""
+    line = find_line(error.__traceback__)
+    return to_text(type(error).__name__, 100) + (f": {text}" if text else "") + (f", at {line}" if line else "")
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0].split(" in plugin ")[0]
+    """What pluggy says, without the lines for programmers of pluggy."""
+    lines = str(error).splitlines()
+    said = lines[0].split(" in plugin ")[0]
+    return f"{said}: {lines[-1].strip()}" if len(lines) > 1 else said

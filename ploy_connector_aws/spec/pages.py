@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, SerializeAsAny, model_validator
 
 from .bounds import Moment
-from .errors import ConnectorError, PermissionMissing
+from .errors import ConnectorError, HookFailedError, PermissionMissing
 from .frozen import Frozen
 from .records import Account, Entitlement, Grant, RecordKey, Resource
 
@@ -30,6 +30,8 @@ class Failure(Frozen):
     @classmethod
     def from_error(cls, error: Exception) -> Failure:
         """Describe an exception; one that is not of the spec is named by its type only, as its text is not trusted."""
+        if isinstance(error, HookFailedError):
+            return cls(code="internal", message=error.message)
         if not isinstance(error, ConnectorError):
             return cls(code="internal", message=f"the connector failed unexpectedly ({type(error).__name__})")
         missing = error.actions if isinstance(error, PermissionMissing) else ()

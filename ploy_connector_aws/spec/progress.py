@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from .hook_calls import to_safe_report
 from .reports import Check, ConnectionReport
 
 _hear: ContextVar[Callable[[ConnectionReport], None] | None] = ContextVar("hear", default=None)
@@ -25,7 +26,7 @@ def tell_checks(checks: Iterable[Check]) -> None:
     """
     hear = _hear.get()
     if hear is not None:
-        hear(ConnectionReport(checks=tuple(checks)))
+        hear(to_safe_report(ConnectionReport(checks=tuple(checks))))
 
 
 @contextmanager

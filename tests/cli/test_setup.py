@@ -294,7 +294,23 @@ class Staff:
 def test_any_connector_is_set_up_by_its_manifest_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers(check_connectors([("staff", Staff)])["staff"], {})
     answers.choose((), ())
-    said = ["Up", "up.example", "many", "70000", "tok[e]n", "a, b", "maybe", "yes", "443", "", "roms", "", "rooms", ""]
+    said = [
+        "Up",
+        "up.example",
+        "many",
+        "70000",
+        "tok[e]n",
+        "tok[e]n8",
+        "a, b",
+        "maybe",
+        "yes",
+        "443",
+        "",
+        "roms",
+        "",
+        "rooms",
+        "",
+    ]
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join([*said, ""])))
     shown = io.StringIO()
 
@@ -305,7 +321,7 @@ def test_any_connector_is_set_up_by_its_manifest_alone(monkeypatch: pytest.Monke
     assert settings == {
         "host": "up.example",
         "port": 443,
-        "token": "tok[e]n",
+        "token": "tok[e]n8",
         "sites": ["a", "b"],
         "is_strict": True,
         "with_rooms": True,
@@ -314,6 +330,7 @@ def test_any_connector_is_set_up_by_its_manifest_alone(monkeypatch: pytest.Monke
     assert [each.split(";")[0] for each in complaints] == [
         "Host must be a name.",
         "Port must be a number.",
+        "Token must have 8 characters or more, as it is a secret.",
         "Strict must be yes or no.",
         "The port is too high.",
         "There is no feature 'roms'",

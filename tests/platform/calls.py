@@ -30,6 +30,7 @@ ANSWERED: dict[str, tuple[tuple[Any, ...], str, str, dict[str, Any]]] = {
     "change_settings": (("i1", wire.SettingsChange(settings={"a": 1})), "PATCH", "/integrations/i1", _SET_UP),
     "hello": (("i1", _HELLO), "POST", "/integrations/i1/hello", {}),
     "put_manifest": ((MANIFEST,), "PUT", "/connectors/a-b", {"name": "a-b", "version": "1"}),
+    "report_refused": ((wire.RefusedConnectors(),), "PUT", "/connectors", {"count": 0}),
     "report_check": (
         ("i1", wire.CheckProgress(check_id="c1", number=1, report=ConnectionReport(checks=()))),
         *("POST", "/integrations/i1/checks", {"check_id": "c1", "number": 1, "is_final": False}),

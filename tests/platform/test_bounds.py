@@ -55,6 +55,7 @@ CALLS: dict[str, tuple[Callable[[PlatformClient], BaseModel | None], dict[str, A
         ),
         {"limits": {}},
     ),
+    "report_refused": (lambda client: client.report_refused(wire.RefusedConnectors()), {"count": 0}),
     "report_check": (
         lambda client: client.report_check(
             "i1", wire.CheckProgress(check_id="c1", number=1, report=ConnectionReport(checks=()))
@@ -93,6 +94,7 @@ PLACES: list[tuple[str, tuple[str | int, ...], str]] = [
     ("hello", ("poll_interval_seconds",), "interval"),
     ("hello", ("generation",), "count"),
     ("hello", ("limits", "max_batch_lines"), "place"),
+    ("report_refused", ("count",), "count"),
     ("report_check", ("number",), "count"),
     ("open_sync", ("id",), "id"),
     ("open_sync", ("lease_seconds",), "interval"),

@@ -86,10 +86,17 @@ def test_a_list_that_fails_before_it_announces_anything_is_seen_all_the_same(sto
 def test_a_connector_that_proves_nothing_and_fails_ends_the_run(store: Store) -> None:
     with pytest.raises(TemporaryError, match="Busy"):
         read_into(store, open_directory(accounts=(Page(scope="users"), TemporaryError("Busy."))))
-    with pytest.raises(UnexpectedFailure, match=r"^the connector failed unexpectedly \(RuntimeError\)$"):
+    with pytest.raises(
+        UnexpectedFailure,
+        match=r"^the connector failed unexpectedly \(RuntimeError\); connector 'directory', hook list_accounts, ",
+    ):
         read_into(store, open_directory(accounts=(RuntimeError("a secret"),)))
 
 
 def test_what_is_not_a_page_fails_the_list(store: Store) -> None:
     run = read_into(store, open_directory(accounts=(USERS,), entitlements=("groups",)))
-    assert endings(run)["list_entitlements"] == ("failed", "the connector failed unexpectedly (TypeError)")
+    assert endings(run)["list_entitlements"] == (
+        "failed",
+        "the connector failed unexpectedly (TypeError): list_entitlements gave a str where a Page is expected;"
+        " connector 'directory', hook list_entitlements, after 0 pages",
+    )

@@ -21,7 +21,14 @@ from .integrations import (
     SettingsChange,
     SetUpStatus,
 )
-from .introductions import CheckProgress, CheckStatus, ConnectorKnown
+from .introductions import (
+    CheckProgress,
+    CheckStatus,
+    ConnectorKnown,
+    RefusedConnector,
+    RefusedConnectors,
+    RefusedKept,
+)
 from .lines import LINE, AnyLine, RecordLine, ScopeLine, TombstoneLine, pack, to_ndjson
 from .problems import PROBLEMS, LineProblem, Problem, ProblemKind
 from .syncs import (
@@ -90,6 +97,9 @@ __all__ = [
     "Problem",
     "ProblemKind",
     "RecordLine",
+    "RefusedConnector",
+    "RefusedConnectors",
+    "RefusedKept",
     "ScopeLine",
     "SetUpStatus",
     "SettingsChange",

@@ -19,6 +19,28 @@ class ConnectorKnown(Answered):
     version: str
 
 
+class RefusedConnector(Sent):
+    """A connector that is installed beside the runtime and cannot be used."""
+
+    name: Annotated[str, Field(max_length=256)] | None = Field(
+        default=None, description="The name of its entry point; null where that cannot be read."
+    )
+    distribution: Annotated[str, Field(max_length=256, description="The package that brings it.")]
+    reason: Annotated[str, Field(max_length=4000, description="Why it cannot be used, as the rest of a sentence.")]
+
+
+class RefusedConnectors(Sent):
+    """All connectors that a runtime refused; an empty list withdraws what was reported before."""
+
+    refused: Annotated[tuple[RefusedConnector, ...], Field(max_length=100)] = ()
+
+
+class RefusedKept(Answered):
+    """The report is kept for the token's organisation, and for no other."""
+
+    count: Count
+
+
 class CheckProgress(Sent):
     """A connection test, as far as it is. Sent again, or overtaken by a later one, it changes nothing."""
 

@@ -122,11 +122,14 @@ class DailyCheck:
         try:
             with self._mark.step(max(self._wishes.scan_interval_seconds, LONGEST_STEP_SECONDS)):
                 report = self._connector.hooks.test_connection()
-            if not isinstance(report, ConnectionReport):
-                raise TypeError("no report of a connection test")
         except Exception as error:  # noqa: BLE001 - whatever a connector raises is told, and proves nothing
             self._trouble = sentence_of(error)
-            _log.warning("the connection could not be tested: %s", self._trouble, extra={"code": code_of(error)})
+            _log.warning(
+                "the connection could not be tested: %s",
+                self._trouble,
+                extra={"code": code_of(error), **_named(self._connector)},
+                exc_info=error,
+            )
             report = _untestable(error)
         else:
             self._made_at = self._tried_at
@@ -164,6 +167,10 @@ class DailyCheck:
             _log.warning("Ploy was not told of the connection test: %s", sentence_of(error))
         else:
             self._untold = None
+
+
+def _named(connector: Connector) -> dict[str, str]:
+    return {"connector": connector.installed.name, "hook": "test_connection"}
 
 
 def _untestable(error: Exception) -> ConnectionReport:

@@ -14,7 +14,7 @@ from ploy_connector_aws.platform.errors import (
 from ploy_connector_aws.runtime.lock import LockTaken, SyncRunning
 from ploy_connector_aws.runtime.reading import UnexpectedFailure
 from ploy_connector_aws.runtime.state_file import UnusableStore
-from ploy_connector_aws.spec import ConnectorError, ConnectorRefused, TemporaryError
+from ploy_connector_aws.spec import ConnectorError, ConnectorRefused, HookFailedError, TemporaryError
 
 UNEXPECTED = "unexpected"
 
@@ -29,6 +29,7 @@ _CODES: tuple[tuple[type[Exception], str], ...] = (
     (UnusableStore, "state_unusable"),
     (ConnectorRefused, "connector_refused"),
     (UnexpectedFailure, UNEXPECTED),
+    (HookFailedError, UNEXPECTED),
 )
 """The word for an error that has none of its own; the first that fits counts."""
 

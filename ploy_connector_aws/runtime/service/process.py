@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from ploy_connector_aws.runtime.lock import LockTaken
 from ploy_connector_aws.runtime.settings import OperatorSettings
+from ploy_connector_aws.spec import find_connectors
 
 from .endpoint import Endpoint
 from .served import Outfit
@@ -63,6 +64,8 @@ class Service:
     def __enter__(self) -> Service:
         """Begin to serve."""
         self.endpoint.__enter__()
+        # In a thread of its own: a package that hangs while it is imported holds up nothing else.
+        threading.Thread(target=_log_refused, name="refused-connectors", daemon=True).start()
         for thread in self._threads:
             thread.start()
         return self
@@ -83,3 +86,13 @@ class Service:
         if any(thread.is_alive() for thread in self._threads):
             _log.warning("not everything ended within %g seconds; it is gone on with later", self._stop_seconds)
         self.endpoint.__exit__()
+
+
+def _log_refused() -> None:
+    """Log once which installed connectors cannot be used."""
+    for each in find_connectors().refused:
+        _log.warning(
+            "a connector was refused: %s",
+            each.reason,
+            extra={"connector": each.name, "distribution": each.distribution},
+        )

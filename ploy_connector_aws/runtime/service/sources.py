@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +29,8 @@ from ploy_connector_aws.spec import ConfigurationError, find_connectors
 from .failures import sentence_of
 
 _log = logging.getLogger(__name__)
+
+_MOST_REFUSED = 100
 
 
 @dataclass(frozen=True)
@@ -137,14 +140,29 @@ class PlatformSource:
         self._platform.close()
 
     def _introduce(self) -> None:
+        """Report the connectors that are installed here; one that Ploy does not take keeps back none of the others."""
+        installed = find_connectors()
+        for connector in installed.values():
+            if not self._report(partial(self._platform.put_manifest, connector.manifest), connector.name):
+                return  # at the next poll
+        refused = tuple(
+            wire.RefusedConnector(name=each.name, distribution=each.distribution, reason=each.reason)
+            for each in installed.refused[:_MOST_REFUSED]
+        )
+        if self._report(
+            partial(self._platform.report_refused, wire.RefusedConnectors(refused=refused)), "refused ones"
+        ):
+            self._is_introduced = True
+
+    def _report(self, send: Callable[[], object], what: str) -> bool:
+        """Send a report; False where it can be sent later."""
         try:
-            for installed in find_connectors().values():
-                self._platform.put_manifest(installed.manifest)
+            send()
         except PlatformUnavailable:
-            return  # at the next poll
+            return False
         except PlatformError as error:
-            _log.warning("%s: Ploy does not take a connector's manifest: %s", self.name, sentence_of(error))
-        self._is_introduced = True
+            _log.warning("%s: Ploy does not take the report of %s: %s", self.name, what, sentence_of(error))
+        return True
 
     def _to_wanted(self, integration: wire.Integration) -> Wanted:
         if self._only is not None:

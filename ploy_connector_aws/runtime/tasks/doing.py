@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from datetime import datetime
+from typing import TypeAlias
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable
@@ -22,11 +22,12 @@ from ploy_connector_aws.spec import (
     Connector,
     ConnectorError,
     Failure,
-    Grant,
+    InvalidAnswerError,
     NotFound,
     PermissionMissing,
     Refused,
     TemporaryError,
+    change_access,
 )
 
 from .held_task import HeldTask, Report
@@ -37,8 +38,6 @@ SyncNow: TypeAlias = Callable[[bool], wire.SyncSummary]
 """Makes a sync now, or a preview of one, and says what came of it."""
 
 _LONGEST_MESSAGE = 2000
-_CLOCKS_DIFFER = timedelta(minutes=5)
-"""So much may the clocks of two machines differ before a moment makes no sense."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +112,9 @@ def attempt_change(connector: Connector, request: AccessRequest, held: HeldTask,
     if not connector.implements(kind):
         name = connector.installed.manifest.title
         return GaveUp(Failure(code="not_supported", message=f"The connector {name} cannot {kind} access."))
-    began = now()
+    assert kind in ("grant", "revoke")
     try:
-        change = getattr(connector.hooks, kind)(request=request)
+        return Done(change_access(connector, kind, request, now))
     except TemporaryError as error:
         is_unknown = held.is_change and not error.changed_nothing
         return Again(Failure.from_error(error), is_unknown, retry_after_of(error))
@@ -123,12 +122,10 @@ def attempt_change(connector: Connector, request: AccessRequest, held: HeldTask,
         return Again(Failure.from_error(error), may_have_changed=False)
     except (ConfigurationError, PermissionMissing, NotFound, Refused) as error:
         return GaveUp(_described(error))
+    except InvalidAnswerError as error:
+        return GaveUp(Failure(code="nonsense", message=error.message), may_have_changed=True)
     except Exception as error:  # noqa: BLE001 - what has no meaning of its own may come from before a write or after it
         return Again(Failure.from_error(error), held.is_change)
-    nonsense = _nonsense(change, request, kind, began, now())
-    if nonsense is None:
-        return Done(change)
-    return GaveUp(Failure(code="nonsense", message=f"The connector's answer makes no sense: {nonsense}."), True)
 
 
 def attempt_check(connector: Connector) -> Result:
@@ -139,11 +136,11 @@ def attempt_check(connector: Connector) -> Result:
         return Again(Failure.from_error(error), False, retry_after_of(error))
     except ConnectorError as error:
         return to_failed_check(error)
+    except InvalidAnswerError as error:
+        return GaveUp(Failure(code="nonsense", message=error.message))
     except Exception as error:  # noqa: BLE001 - whatever a connector raises must not end the host
         return Again(Failure.from_error(error), may_have_changed=False)
-    if isinstance(report, ConnectionReport):
-        return Done(report)
-    return GaveUp(Failure(code="nonsense", message="The connector's answer is no report of a connection test."))
+    return Done(report)
 
 
 def to_failed_check(error: ConnectorError) -> Done:
@@ -250,23 +247,3 @@ def _described(error: ConnectorError) -> Failure:
 def _sentence(failure: Failure) -> str:
     text = failure.message.strip()
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
-
-
-def _nonsense(change: Any, request: AccessRequest, kind: str, began: datetime, ended: datetime) -> str | None:
-    """What in an answer cannot be true; None where all of it can."""
-    if not isinstance(change, AccessChange):
-        return f"it is a {type(change).__name__}"
-    if (change.outcome == "previewed") != request.preview:
-        return f"{change.outcome!r} answers {'a preview' if request.preview else 'an order'}"
-    edges = (*change.added, *change.removed)
-    if any((edge.principal_kind, edge.principal_id) != ("account", request.account_id) for edge in edges):
-        return "it names grants of another account"
-    ordered = Grant(principal_kind="account", principal_id=request.account_id, entitlement_id=request.entitlement_id).id
-    if ordered in {edge.id for edge in (change.removed if kind == "grant" else change.added)}:
-        return f"a {kind} did the contrary"
-    if change.outcome == "applied" and not edges:
-        return "something was applied, and nothing is different"
-    verified = change.verified_at
-    if verified is not None and not began - _CLOCKS_DIFFER <= verified <= ended + _CLOCKS_DIFFER:
-        return "it was not verified during the attempt"
-    return None

@@ -7,7 +7,15 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import count
 
-from ploy_connector_aws.spec import AccessChange, ConnectionReport, Connector, ConnectorError, Failure, hearing_checks
+from ploy_connector_aws.spec import (
+    AccessChange,
+    ConnectionReport,
+    Connector,
+    ConnectorError,
+    ConnectorRefused,
+    Failure,
+    hearing_checks,
+)
 
 from .board import Board, last_moment, write_before
 from .doing import (
@@ -34,6 +42,8 @@ from .waits import growing_seconds
 _log = logging.getLogger(__name__)
 
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 5.0, 60.0
+_HOOKS: dict[str, str] = {"grant": "grant", "revoke": "revoke", "check": "test_connection"}
+"""Which hook a task is done by."""
 _NOT_TRUSTED_AGAIN = frozenset({"internal", "authentication"})
 """After such a failure the next attempt is made with a new instance of the connector."""
 
@@ -100,15 +110,27 @@ class Worker:
         if isinstance(result, Done) and result.is_own_word and isinstance(result.result, ConnectionReport):
             self._events.checked(result.result)
         if not isinstance(result, Again):
+            if isinstance(result, GaveUp) and result.failure.code == "nonsense":
+                self._log_failure(begun, result.failure)
             self._journal.finish(begun.task.id, to_report(begun, result))
             return
-        _log.warning("task %s: attempt %d failed: %s", held.task.id, begun.attempts + 1, result.failure.message)
+        self._log_failure(begun, result.failure)
         if result.failure.code in _NOT_TRUSTED_AGAIN:
             self._connector = None
         wait = growing_seconds(begun.attempts + 1, _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS)
         not_before = now + timedelta(seconds=max(wait, result.retry_after_seconds))
         doubt = doubt_after(begun, result)
         self._journal.set_back(held.task.id, result.failure, doubt=doubt, not_before=not_before)
+
+    def _log_failure(self, begun: HeldTask, failure: Failure) -> None:
+        connector = self._connector.installed.name if self._connector else None
+        _log.warning(
+            "task %s: attempt %d failed: %s",
+            begun.task.id,
+            begun.attempts + 1,
+            failure.message,
+            extra={"hook": _HOOKS.get(begun.task.kind), "connector": connector},
+        )
 
     def _prepare(self, held: HeldTask) -> Callable[[HeldTask], Result]:
         """Get ready for an attempt before it is noted as begun: whatever takes time and asks for nothing yet."""
@@ -117,6 +139,9 @@ class Worker:
             return lambda _: attempt_sync(self._sync_now, preview=task.preview)
         try:
             connector = self._connector = self._connector or self._open_connector()
+        except ConnectorRefused as error:
+            refused = GaveUp(Failure(code="connector_refused", message=str(error)))
+            return lambda _: refused
         except ConnectorError as error:
             failed = to_failed_check(error) if task.kind == "check" else GaveUp(Failure.from_error(error))
             return lambda _: failed

@@ -55,6 +55,14 @@ def put_manifest(ploy: PloyHost, organisation: Organisation, name: str, body: Bo
     return wire.ConnectorKnown(name=manifest.name, version=manifest.version)
 
 
+@router.put("/connectors")
+def report_refused(ploy: PloyHost, organisation: Organisation, body: Body) -> wire.RefusedKept:
+    """Keep which connectors a runtime of this organisation cannot use."""
+    report = parse(wire.RefusedConnectors, bounded(body))
+    ploy.notices.put_refused(organisation, report)
+    return wire.RefusedKept(count=len(report.refused))
+
+
 @router.post("/integrations/{integration_id}/checks")
 def report_check(ploy: PloyHost, target: Target, body: Body, request: Request) -> wire.CheckStatus:
     """Take what a runtime says of a connection test."""

@@ -15,6 +15,7 @@ Operation: TypeAlias = Literal[
     "integrations",
     "hello",
     "put_manifest",
+    "report_refused",
     "report_check",
     "open_sync",
     "put_batch",

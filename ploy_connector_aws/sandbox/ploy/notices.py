@@ -26,6 +26,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS manifests (
   organisation TEXT NOT NULL, name TEXT NOT NULL, manifest TEXT NOT NULL, PRIMARY KEY (organisation, name)
 );
+CREATE TABLE IF NOT EXISTS refused_connectors (organisation TEXT PRIMARY KEY, report TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS checks (
   place INTEGER PRIMARY KEY AUTOINCREMENT,
   integration TEXT NOT NULL,
@@ -96,6 +97,21 @@ class Notices:
                 "SELECT name, manifest FROM manifests WHERE organisation = ? ORDER BY name", (organisation_id,)
             ).fetchall()
         return {name: Manifest.model_validate_json(manifest) for name, manifest in rows}
+
+    def put_refused(self, organisation_id: str, report: wire.RefusedConnectors) -> None:
+        """Keep which connectors an organisation's runtime cannot use, in place of its last report."""
+        with self._lock:
+            self._db.execute(
+                "INSERT OR REPLACE INTO refused_connectors VALUES (?, ?)", (organisation_id, report.model_dump_json())
+            )
+
+    def refused(self, organisation_id: str) -> tuple[wire.RefusedConnector, ...]:
+        """The connectors that an organisation's runtime cannot use."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT report FROM refused_connectors WHERE organisation = ?", (organisation_id,)
+            ).fetchone()
+        return wire.RefusedConnectors.model_validate_json(row[0]).refused if row else ()
 
     def ordered(self, integration_id: str, task_id: str, revision: int) -> None:
         """Note that a task asks for a test of the settings of a revision."""

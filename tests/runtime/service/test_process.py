@@ -20,6 +20,7 @@ from ploy_connector_aws.runtime.settings import (
     StateSettings,
 )
 from tests.runtime.double import Source
+from tests.spec.packages import point_to, write_distribution
 
 from .house import LARGE, PATIENCE, House
 
@@ -70,3 +71,14 @@ def test_a_connector_that_hangs_does_not_hold_up_the_stop(house: House, tmp_path
     house.serve("one")
     house.next_commit("one")
     assert house.at_ploy("one") == {*LARGE.people, *LARGE.groups}
+
+
+def test_a_refused_connector_is_logged_once_and_stops_no_integration(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_distribution(tmp_path / "site", "guilty-dist", "import nowhere\n", point_to("bad", "guilty-dist"))
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    with Service([settings(house, "one"), settings(house, "two")], health_port=0, outfit=house.outfit):
+        house.until(lambda: any("was refused" in each.message for each in caplog.records))
+    logged = [each for each in caplog.records if "was refused" in each.message]
+    assert [(vars(each)["connector"], vars(each)["distribution"]) for each in logged] == [("bad", "guilty-dist")]

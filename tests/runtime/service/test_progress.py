@@ -20,7 +20,7 @@ from ploy_connector_aws.runtime.service.supervisor import Claims, Supervisor
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.runtime.tasks.loop import TaskLoop
 from ploy_connector_aws.spec import Check, ConnectionReport
-from tests.runtime.double import Source
+from tests.runtime.double import Crash, Source
 from tests.runtime.tasks.club import Club, open_club
 from tests.runtime.tasks.queue import Queue
 from tests.runtime.tasks.stage import no_sync
@@ -103,7 +103,7 @@ def working(queue: Queue, club: Club, folder: Path, marks: Marks) -> Iterator[Ca
                 marks=marks,
             )
             wake.append(loop.wake)
-            with suppress(SystemExit):
+            with suppress(Crash):
                 loop.run(stop)
 
     thread = threading.Thread(target=run, daemon=True)
@@ -157,7 +157,7 @@ def test_a_loop_of_tasks_that_does_not_do_its_work_is_named_after_three_interval
 def test_a_thread_of_tasks_that_died_is_named_while_another_is_waited_for(tmp_path: Path, clock: Seconds) -> None:
     now: Any = lambda: datetime.now(UTC)  # noqa: E731
     queue, club, marks = Queue(now), Club(now), Marks(clock)
-    dies, holds = Stop(SystemExit()), Stop()
+    dies, holds = Stop(Crash()), Stop()
 
     def call(request: Any) -> None:
         if request.account_id == "ann":

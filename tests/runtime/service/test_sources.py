@@ -29,9 +29,10 @@ MANIFEST = "https://ploy.example/connector/v1/connectors/aws"
 
 @pytest.fixture
 def introduced() -> Iterator[respx.Route]:
-    """Ploy, which takes a manifest."""
+    """Ploy, which takes a manifest, and the report of what was refused."""
     with respx.mock:
         known = {"name": "aws", "version": "1"}
+        respx.put(MANIFEST.rpartition("/")[0]).mock(return_value=httpx.Response(200, json={"count": 0}))
         yield respx.put(MANIFEST).mock(return_value=httpx.Response(200, json=known))
 
 
@@ -79,7 +80,7 @@ def test_a_file_with_a_token_alone_is_all_that_ploy_has_enabled_for_it() -> None
     }
     assert (asked.calls.last.request.headers["authorization"], counted) == (
         "Bearer t-acme",
-        [("integrations", "200"), ("put_manifest", "200")],
+        [("integrations", "200"), ("put_manifest", "200"), ("report_refused", "200")],
     )
 
 

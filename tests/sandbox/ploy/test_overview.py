@@ -115,3 +115,15 @@ def test_settings_that_an_operator_changes_must_pass_a_test_like_those_of_a_page
         make(worker)
         assert acme.ploy.integration(acme.id).is_verified
         assert desk.patch("/integrations/none", json={"settings": {"region": "x"}}).status_code == 409
+
+
+def test_connectors_that_a_runtime_refused_are_listed_until_it_reports_others(
+    visitor: Visitor, acme: Customer, enroll: Callable[[str], Customer]
+) -> None:
+    broken = wire.RefusedConnector(name="okta", distribution="acme-okta", reason="its <entry point> cannot be loaded")
+    acme.client.report_refused(wire.RefusedConnectors(refused=(broken,)))
+    enroll("other").client.report_refused(wire.RefusedConnectors())
+    shown = visitor.get("/app/").text
+    assert ("acme-okta" in shown, "its &lt;entry point&gt; cannot be loaded" in shown) == (True, True)
+    acme.client.report_refused(wire.RefusedConnectors())
+    assert "acme-okta" not in visitor.get("/app/").text

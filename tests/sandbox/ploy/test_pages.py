@@ -143,21 +143,21 @@ def test_answers_are_read_as_the_schema_says_and_secrets_are_not_shown_again(vis
     acme.client.put_manifest(CLUB)
     own = visitor.fill("/app/setup/club").headers["location"].split("/")[3]
     step = f"/app/integrations/{own}/setup/all"
-    wrong = {"address": "NO!", "knock": "mine", "door": "side", "floors": "many", "password": "s3cret"}
+    wrong = {"address": "NO!", "knock": "mine", "door": "side", "floors": "many", "password": "s3cret-8"}
     refused = visitor.fill(step, **wrong)
-    assert (refused.status_code, "s3cret" in refused.text, "NO!" in refused.text) == (422, False, True)
+    assert (refused.status_code, "s3cret-8" in refused.text, "NO!" in refused.text) == (422, False, True)
     assert refused.text.count('aria-invalid="true"') == 3
     assert (refused.text.count("autofocus"), "This must be a name." in refused.text) == (1, True)
     assert list(acme.ploy.integration(own).integration.settings) == ["knock"]
 
-    good = {"address": "a.b", "knock": "mine", "door": "back", "floors": "3", "password": "s3cret", "is_loud": "on"}
+    good = {"address": "a.b", "knock": "mine", "door": "back", "floors": "3", "password": "s3cret-8", "is_loud": "on"}
     assert "?test=task-" in visitor.fill(step, **good).headers["location"]
     settings = acme.ploy.integration(own).integration.settings
     knock = settings.pop("knock")
     assert knock != "mine"
-    assert settings == {"address": "a.b", "door": "back", "floors": 3, "password": "s3cret", "is_loud": True}
+    assert settings == {"address": "a.b", "door": "back", "floors": 3, "password": "s3cret-8", "is_loud": True}
     shown = visitor.get(step).text
-    assert ("s3cret" in shown, f"&#34;{knock}&#34;" in shown, "https://club.example/?a=a.b" in shown) == (
+    assert ("s3cret-8" in shown, f"&#34;{knock}&#34;" in shown, "https://club.example/?a=a.b" in shown) == (
         *(False, True, True),
     )
 
@@ -168,9 +168,16 @@ def test_what_was_typed_and_ticked_stays_when_something_is_wrong_but_for_secrets
     acme.client.put_manifest(CLUB)
     own = visitor.fill("/app/setup/club").headers["location"].split("/")[3]
     step = f"/app/integrations/{own}/setup/all"
-    good = {"address": "a.b", "door": "back", "floors": "3", "password": "s3cret", "is_loud": "on", "feature": "dance"}
+    good = {
+        "address": "a.b",
+        "door": "back",
+        "floors": "3",
+        "password": "s3cret-8",
+        "is_loud": "on",
+        "feature": "dance",
+    }
     visitor.fill(step, **good)
-    changed = {"address": "c.d", "door": "front", "floors": "none", "password": "n3w", "feature": "sing"}
+    changed = {"address": "c.d", "door": "front", "floors": "none", "password": "n3w-8888", "feature": "sing"}
     shown = visitor.fill(step, **changed).text
 
     assert re.findall(r'name="(address|floors|password)" value="(.*?)"', shown) == [

@@ -101,6 +101,7 @@ def show_integrations(visit: Visitor) -> Response:
         "integrations.html",
         cards=[card_of(visit, each) for each in own],
         connectors=list(visit.ploy.notices.manifests(visit.organisation_id).values()),
+        refused=visit.ploy.notices.refused(visit.organisation_id),
     )
 
 

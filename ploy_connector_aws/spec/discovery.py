@@ -1,0 +1,266 @@
+"""How a host finds the installed connectors, each by itself: a broken one stops none of the others.
+
+The name of an entry point is the name of the connector, so that asking for one loads no other.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import Distribution, EntryPoint, distributions
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .hook_calls import to_text
+from .hooks import PROJECT_NAME
+from .host import ConnectorRefused, InstalledConnector, check_connector, describe_exception
+
+LOAD_SECONDS = 20.0
+"""So long may a distribution take to be looked at, or its connector to be imported and checked."""
+
+_OWN_PACKAGE = __name__.partition(".")[0]
+_LONGEST_NAME = 100
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class RefusedConnector:
+    """A connector that is installed and cannot be used."""
+
+    name: str | None
+    """The name of its entry point; None where the entry points of the distribution cannot be read."""
+    distribution: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    distribution: str
+    entry_point: EntryPoint
+
+    @property
+    def is_of_own_distribution(self) -> bool:
+        """Whether the distribution has our own name as well."""
+        return re.sub("[-_.]+", "_", self.distribution).lower() == _OWN_PACKAGE
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the connector of our own distribution: it loads our own code, whoever names it."""
+        return self.entry_point.value.partition(":")[0].strip().split(".")[0] == _OWN_PACKAGE
+
+
+class InstalledConnectors(Mapping[str, InstalledConnector]):
+    """The installed connectors by name. One is loaded when it is asked for; those that cannot be used are left out.
+
+    ``connectors["name"]`` raises ``ConnectorRefused`` for one that cannot be used, and ``KeyError`` for one that is not
+    installed.
+    """
+
+    def __init__(self, candidates: Iterator[_Candidate | RefusedConnector]) -> None:
+        self._candidates: dict[str, list[_Candidate]] = {}
+        self._refused: list[RefusedConnector] = []
+        self._loaded: dict[str, InstalledConnector | ConnectorRefused] = {}
+        for each in candidates:
+            if isinstance(each, RefusedConnector):
+                self._refused.append(each)
+            else:
+                self._candidates.setdefault(each.entry_point.name, []).append(each)
+        for name, rivals in self._candidates.items():
+            self._settle_rivals(name, rivals)
+
+    def _settle_rivals(self, name: str, rivals: list[_Candidate]) -> None:
+        """Of several of one name leave the one of our own distribution or, where there is none, none at all."""
+        if len(rivals) == 1:
+            return
+        own_first = sorted(rivals, key=lambda each: not each.is_of_own_distribution)
+        own = next((each for each in own_first if each.is_own), None)
+        for each in rivals:
+            if each is own:
+                continue
+            others = sorted({other.distribution for other in rivals if other is not each} - {each.distribution})
+            named = " and ".join(repr(other) for other in others)
+            reason = f"its name {name!r} is also that of distribution {named}" if others else f"it names {name!r} twice"
+            if own is not None:
+                reason = f"the name {name!r} belongs to distribution {own.distribution!r}"
+            self._refused.append(RefusedConnector(name, each.distribution, reason))
+        self._candidates[name] = [own] if own is not None else []
+
+    def __getitem__(self, name: str) -> InstalledConnector:
+        """Load one connector.
+
+        Raises:
+            KeyError: None of that name is installed.
+            ConnectorRefused: It is installed and cannot be used.
+        """
+        rivals = self._candidates[name]
+        if not rivals:
+            first = min((each for each in self._refused if each.name == name), key=lambda each: each.distribution)
+            raise ConnectorRefused(first.distribution, first.reason)
+        if name not in self._loaded:
+            try:
+                self._loaded[name] = _load(rivals[0])
+            except ConnectorRefused as error:
+                self._loaded[name] = error
+        loaded = self._loaded[name]
+        if isinstance(loaded, ConnectorRefused):
+            raise loaded
+        return loaded
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of those that can be used; loads all."""
+        for name in sorted(self._candidates):
+            try:
+                self[name]
+            except ConnectorRefused:
+                continue
+            yield name
+
+    def __len__(self) -> int:
+        """How many can be used; loads all."""
+        return sum(1 for _ in self)
+
+    @property
+    def refused(self) -> tuple[RefusedConnector, ...]:
+        """Those that cannot be used, by name and distribution; loads all."""
+        found = list(self._refused)
+        for name, rivals in self._candidates.items():
+            if rivals:
+                try:
+                    self[name]
+                except ConnectorRefused as error:
+                    found.append(RefusedConnector(name, error.distribution, error.reason))
+        return tuple(sorted(found, key=lambda each: (each.name or "", each.distribution)))
+
+
+def find_connectors() -> InstalledConnectors:
+    """Find the connectors that are installed, and load none of them yet."""
+    return InstalledConnectors(_find_candidates())
+
+
+def _find_candidates() -> Iterator[_Candidate | RefusedConnector]:
+    seen: set[str] = set()
+    has_own = False
+    for distribution in distributions():
+        name = _name_of(distribution)
+        try:
+            found = _within(LOAD_SECONDS, partial(_read_entry_points, name, distribution))
+        except _TooSlowError:
+            reason = f"its entry points could not be read within {LOAD_SECONDS:g} seconds"
+            found = [RefusedConnector(None, name, reason)]
+        key = re.sub("[-_.]+", "_", name).lower()
+        if key in seen:  # as Python does, the first of a name on its path counts; it hides no connector of ours
+            found = [each for each in found if isinstance(each, _Candidate) and each.is_own and not has_own]
+        seen.add(key)
+        has_own = has_own or any(isinstance(each, _Candidate) and each.is_own for each in found)
+        yield from found
+
+
+def _read_entry_points(name: str, distribution: Distribution) -> list[_Candidate | RefusedConnector]:
+    """The entry points of our group; of a distribution that cannot be read, a refusal where it names our group."""
+    text: str | bytes = ""
+    try:
+        text = distribution.read_text("entry_points.txt") or ""
+        return [_Candidate(name, each) for each in distribution.entry_points if each.group == PROJECT_NAME]
+    except UnicodeDecodeError as error:
+        text = error.object
+        reason = "its entry_points.txt is not UTF-8"
+    except Exception as error:  # noqa: BLE001 - the metadata of any package on this machine
+        reason = f"its entry points cannot be read ({describe_exception(error)})"
+    group = f"[{PROJECT_NAME}]"
+    names_group = group in text if isinstance(text, str) else group.encode() in text
+    return [RefusedConnector(None, name, reason)] if names_group else []
+
+
+def _name_of(distribution: Distribution) -> str:
+    """The distribution's name or, where its metadata has none, that of its folder."""
+    try:
+        name = distribution.metadata["Name"]
+    except Exception:  # noqa: BLE001 - the metadata of any package on this machine
+        name = None
+    if not isinstance(name, str) or not name:
+        folder = getattr(distribution, "_path", None)
+        name = Path(str(folder)).stem.rpartition("-")[0] or Path(str(folder)).name if folder else "unnamed"
+    return to_text(name, _LONGEST_NAME)
+
+
+_hung: dict[tuple[str, str], str] = {}
+"""Connectors that took too long to load, and why they are refused: they are not tried again in this process."""
+
+
+def _load(candidate: _Candidate) -> InstalledConnector:
+    """Import and check one connector.
+
+    Raises:
+        ConnectorRefused: It cannot be imported, or cannot be trusted.
+    """
+    if candidate.is_own:
+        return _load_now(candidate)
+    key = candidate.distribution, candidate.entry_point.value
+    if key not in _hung:
+        try:
+            return _within(LOAD_SECONDS, lambda: _load_now(candidate))
+        except _TooSlowError:
+            _hung[key] = f"it could not be imported and checked within {LOAD_SECONDS:g} seconds"
+    raise ConnectorRefused(candidate.distribution, _hung[key])
+
+
+def _load_now(candidate: _Candidate) -> InstalledConnector:
+    distribution, entry_point = candidate.distribution, candidate.entry_point
+    try:
+        loaded: Any = entry_point.load()
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise
+        reason = f"its entry point {entry_point.name!r} cannot be loaded ({describe_exception(error)})"
+        raise ConnectorRefused(distribution, reason) from error
+    if not isinstance(loaded, type):
+        raise ConnectorRefused(distribution, f"its entry point {entry_point.name!r} does not name a class")
+    try:
+        connector = check_connector(distribution, loaded)
+    except ConnectorRefused:
+        raise
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise
+        reason = f"its class {loaded.__name__!r} cannot be checked ({describe_exception(error)})"
+        raise ConnectorRefused(distribution, reason) from error
+    if connector.name != entry_point.name:
+        raise ConnectorRefused(
+            distribution,
+            f"its entry point is named {entry_point.name!r} and its manifest {connector.name!r}; both must be the same",
+        )
+    return connector
+
+
+class _TooSlowError(Exception):
+    """Something did not end in time."""
+
+
+def _within(seconds: float, work: Callable[[], _T]) -> _T:
+    """Do something in a thread of its own, and wait for it no longer than some seconds.
+
+    Raises:
+        _TooSlowError: It did not end; its thread is left behind.
+        Exception: What it raised.
+    """
+    answer: list[_T] = []
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            answer.append(work())
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            raised.append(error)
+
+    thread = threading.Thread(target=run, name="load-connector", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if raised:
+        raise raised[0]
+    if not answer:
+        raise _TooSlowError
+    return answer[0]

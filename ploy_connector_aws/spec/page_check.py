@@ -1,0 +1,242 @@
+"""What a host checks of every page before it keeps it: a record that cannot be kept fails its scope, and is named.
+
+Records are never rewritten. The good records of a page are kept; nothing is removed for the sake of a scope that
+failed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from .bounds import describe_errors
+from .errors import InvalidAnswerError
+from .hook_calls import LONGEST_FIX, LONGEST_MESSAGE, to_text
+from .pages import Failure, Page
+from .records import Record, to_checked_json
+from .redaction import Redactor, redact
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""So much may the clocks of two machines differ before a moment makes no sense."""
+
+LARGEST_LINE_BYTES = 1_000_000
+"""How large a record with its id and the name of its scope may be where the platform has not said otherwise."""
+
+_FRAME_BYTES = 100
+"""What else stands in the line of a record."""
+
+_FIX = "correct the connector, or leave this record out of its list; all other records were kept"
+_LONGEST_ORIGIN = 2_048
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
+"""What pydantic writes for a lone surrogate in the name of a member, instead of an error."""
+_SURROGATES = (0xD800, 0xDFFF)
+
+
+class CheckedPage(NamedTuple):
+    """A page that can be kept, and each of its records, then each of its partial ones, as JSON."""
+
+    page: Page
+    bodies: list[bytes]
+    problem: str | None = None
+    """What on it cannot be kept; it is the failure of its scope as well."""
+
+
+class PageCheck:
+    """Checks the pages of one reading, in order.
+
+    Args:
+        redactor: Finds the secrets of the integration.
+        largest_line_bytes: A record fails its scope that is larger, with its id and its scope: no batch could hold it.
+        now: The clock.
+    """
+
+    def __init__(
+        self,
+        redactor: Redactor,
+        largest_line_bytes: int = LARGEST_LINE_BYTES,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._redactor = redactor
+        self._largest = largest_line_bytes
+        self._now = now
+        self._parents: dict[str, str | None] = {}
+        """Of scopes that cannot be kept, as their names contain a secret."""
+
+    def check(self, page: Page) -> CheckedPage:
+        """Check a page.
+
+        Returns:
+            The page itself; where something on it cannot be kept, the rest of it, with a failure of its scope. Where
+            its scope cannot be named at all, a failure of the scope that lists it.
+
+        Raises:
+            InvalidAnswerError: It belongs to no scope that could be named.
+        """
+        given = _fields_of(page)
+        try:
+            # Records are checked one by one, so that one that is not valid takes no other with it.
+            page = Page.model_validate({**given, "records": (), "partial": ()})
+        except ValidationError as error:
+            return self._failed(page, f"the page is not valid: {redact(describe_errors(error))}")
+        except Exception as error:  # noqa: BLE001 - a connector's own class may do anything
+            return self._failed(page, f"the page cannot be read ({type(error).__name__})")
+        names = tuple(name for name in (page.scope, page.parent) if name is not None)
+        if any(self._redactor.is_in(name) for name in names):
+            return self._unnamed(page)
+        header_problem = problem = self._check_header(page)
+        kept: dict[str, tuple[Record, ...]] = {}
+        bodies: list[bytes] = []
+        for field in ("records", "partial"):
+            records = given.get(field, ())
+            good: list[Record] = []
+            if not isinstance(records, tuple | list):
+                problem = problem or f"its {field} are a {type(records).__name__}, and a tuple is expected"
+                records = ()
+            for record in records:
+                body, trouble = self._encode(record, page.scope)
+                if trouble is None:
+                    good.append(record)
+                    bodies.append(body)
+                elif problem is None:
+                    problem = trouble
+            kept[field] = tuple(good)
+        failure = _clean(page.failure) if page.failure is not None else None
+        update: dict[str, Any] = {**kept, "failure": failure}
+        if problem is not None:
+            update |= {"failure": _failure(problem), "complete": False, "gone": False, "excluded": False}
+        if header_problem is not None:
+            update |= {"origin": None, "began_at": None}
+        return CheckedPage(page.model_copy(update=update), bodies, problem)
+
+    def _check_header(self, page: Page) -> str | None:
+        if page.origin is not None:
+            if len(page.origin) > _LONGEST_ORIGIN or _has_surrogates(page.origin):
+                return f"its origin is longer than {_LONGEST_ORIGIN} characters, or no text that UTF-8 can hold"
+            if self._redactor.is_in(page.origin):
+                return "its origin contains the value of a secret setting"
+        if page.began_at is not None and page.began_at > self._now() + CLOCK_TOLERANCE:
+            return "its began_at lies in the future"
+        return None
+
+    def _encode(self, record: Record, scope: str) -> tuple[bytes, str | None]:
+        """A record as JSON, or what is wrong with it."""
+        try:
+            body = to_checked_json(record)
+            if _REPLACEMENT in body and (where := _find_surrogate(record)):
+                return b"", f"{_named(record)} cannot be written as JSON: {where} holds a lone surrogate"
+        except TypeError:
+            name = to_text(type(record).__name__, 100)
+            return (
+                b"",
+                f"{_named(record)} is of the class {name}, and an Account, Entitlement, Grant or Resource is expected",
+            )
+        except ValidationError as error:
+            return b"", f"{_named(record)} is not valid: {redact(describe_errors(error))}"
+        except (PydanticSerializationError, UnicodeError, ValueError, RecursionError) as error:
+            where = _find_surrogate(record)
+            what = f"{where} holds a lone surrogate, which is no text" if where else _reason(error)
+            return b"", f"{_named(record)} cannot be written as JSON: {what}"
+        except Exception as error:  # noqa: BLE001 - a connector's own class may do anything
+            return b"", f"{_named(record)} cannot be read ({type(error).__name__})"
+        if 2 * len(body) > self._largest - _FRAME_BYTES - 8 * len(scope):  # the id stands in the body as well
+            size = len(body) + sum(len(json.dumps(each, ensure_ascii=False).encode()) for each in (record.id, scope))
+            if size + _FRAME_BYTES > self._largest:
+                return b"", f"{_named(record)} has {size} bytes as JSON, more than a batch of {self._largest} can hold"
+        if self._redactor.is_in_body(body):
+            return b"", f"{_named(record)} contains the value of a secret setting"
+        return body, None
+
+    def _unnamed(self, page: Page) -> CheckedPage:
+        """Fail the scope that lists one whose name contains a secret: it cannot be kept, and must not look gone."""
+        parent = page.parent if page.parent is not None else self._parents.get(page.scope)
+        self._parents[page.scope] = parent
+        while parent is not None and self._redactor.is_in(parent):
+            parent = self._parents.get(parent)
+        problem = "the name of a scope below it contains the value of a secret setting, so the scope was not kept"
+        if parent is None:
+            raise InvalidAnswerError(
+                "the connector failed unexpectedly (ValueError): the name of a scope contains the value of a secret"
+                " setting, and no scope is named that lists it"
+            )
+        return CheckedPage(Page(scope=parent, failure=_failure(problem)), [], problem)
+
+    def _failed(self, page: Page, problem: str) -> CheckedPage:
+        """Fail the scope of a page that is not valid, where its name is."""
+        fields = _fields_of(page)
+        for names in ({"scope": fields.get("scope"), "parent": fields.get("parent")}, {"scope": fields.get("scope")}):
+            try:
+                named = Page.model_validate({**names, "failure": _failure(problem)})
+            except ValidationError:
+                continue
+            return self._unnamed(named) if self._redactor.is_in(named.scope) else CheckedPage(named, [], problem)
+        raise InvalidAnswerError(f"the connector failed unexpectedly (ValueError): {problem}")
+
+
+def _fields_of(page: Page) -> dict[str, Any]:
+    return {name: value for name, value in vars(page).items() if name in Page.model_fields}
+
+
+def _failure(problem: str) -> Failure:
+    sentence = to_text(f"The connector reported something that cannot be kept: {problem}.", LONGEST_MESSAGE)
+    return Failure(code="invalid_record", message=sentence, fix=_FIX)
+
+
+def _clean(failure: Failure) -> Failure:
+    """A failure without secrets and lone surrogates, within bounds; the very same one where nothing is wrong."""
+    cleaned = Failure(
+        code=to_text(failure.code, 256) or "error",
+        message=to_text(failure.message, LONGEST_MESSAGE),
+        missing_permissions=tuple(to_text(each, 256) for each in failure.missing_permissions[:1000]),
+        fix=None if failure.fix is None else to_text(failure.fix, LONGEST_FIX),
+        request_id=None if failure.request_id is None else to_text(failure.request_id, 256),
+    )
+    return failure if cleaned == failure else cleaned
+
+
+def _named(record: Record) -> str:
+    """The record's type and id, without secrets and not in full length."""
+    if not isinstance(record, BaseModel):
+        return f"an item of type {type(record).__name__}"
+    id_ = getattr(record, "id", None)
+    shown = repr(to_text(id_, 200)) if isinstance(id_, str) else f"with an id of type {type(id_).__name__}"
+    return f"the {getattr(record, 'record_type', 'record')} {shown}"
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if "Circular reference" in text or isinstance(error, RecursionError):
+        return "it is nested too deep, or contains itself"
+    return f"a value is of the wrong type ({type(error).__name__})"
+
+
+def _find_surrogate(value: Any, place: str = "", depth: int = 0) -> str | None:
+    """Name the first field that holds half of a surrogate pair."""
+    if isinstance(value, str):
+        return (place or "a text") if _has_surrogates(value) else None
+    inner: Iterator[tuple[Any, Any]]
+    if isinstance(value, BaseModel):
+        inner = iter(vars(value).items())
+    elif isinstance(value, dict):
+        inner = iter(value.items())
+    elif isinstance(value, list | tuple):
+        inner = iter(enumerate(value))
+    else:
+        return None
+    if depth > 50:
+        return None
+    for name, each in inner:
+        if isinstance(name, str) and _has_surrogates(name):
+            return f"a name in {place or 'the record'}"
+        found = _find_surrogate(each, f"{place}.{to_text(str(name), 64)}".lstrip("."), depth + 1)
+        if found:
+            return found
+    return None
+
+
+def _has_surrogates(text: str) -> bool:
+    return any(_SURROGATES[0] <= ord(each) <= _SURROGATES[1] for each in text)

@@ -1,0 +1,149 @@
+"""Pages as a host checks them: what cannot be kept fails its scope, is named, and takes nothing else with it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ploy_connector_aws.spec import Account, Entitlement, Failure, Grant, InvalidAnswerError, Page, Resource
+from ploy_connector_aws.spec.page_check import CheckedPage, PageCheck
+from ploy_connector_aws.spec.records import to_json
+from ploy_connector_aws.spec.redaction import Redactor, remember_secrets
+
+SECRET = "page-check-s3cr3t/+="
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+GOOD = Account(id="good", username="good")
+EDGE = Grant(principal_kind="account", principal_id="good", entitlement_id="g")
+NESTED: dict[str, Any] = {}
+NESTED["again"] = NESTED
+
+
+def unchecked(model: Any, **values: Any) -> Any:
+    """A record made as pydantic makes one without any checks."""
+    return model.model_construct(**values)
+
+
+class OwnAccount(Account):
+    """A record of a connector's own class."""
+
+    shoe_size: int = 41
+
+
+def check(page: Page, largest_line_bytes: int = 2_000) -> CheckedPage:
+    remember_secrets([SECRET])
+    return PageCheck(Redactor([SECRET]), largest_line_bytes, lambda: NOW).check(page)
+
+
+BROKEN: dict[str, tuple[Any, str]] = {
+    "half of a surrogate pair": (
+        Account(id="x", display_name="a\ud800"),
+        "'x' cannot be written as JSON: d",
+    ),
+    "half of one inside": (Account(id="x", attributes={"a": [{"b": "\udfff"}]}), "attributes.a.0.b holds a lone"),
+    "half of one in a name": (Account(id="x", attributes={"\udfff": 1}), "a name in attributes"),
+    "too large": (Account(id="x", tags={"a": "b" * 2_000}), "the account 'x' has 20"),
+    "too large in bytes only": (Account(id="x", username="ä" * 990), "the account 'x' has "),
+    "a secret": (Account(id="x", attributes={"note": f"pass {SECRET}"}), "the account 'x' contains the value of a sec"),
+    "a secret in its id": (Account(id=f"x {SECRET}"), "the account 'x [redacted]' contains the value of a secret"),
+    "a secret as base64": (Account(id="x", username="dTpwYWdlLWNoZWNrLXMzY3IzdC8rPQ=="), "contains the value"),
+    "no JSON": (Account(id="x").model_copy(update={"attributes": {"a": object()}}), "wrong type (Pydantic"),
+    "an endless value": (Account(id="x").model_copy(update={"attributes": NESTED}), "nested too deep"),
+    "an unknown kind": (Account(id="x").model_copy(update={"kind": "alien"}), "is not valid: kind literal_error"),
+    "an unknown field": (Account(id="x").model_copy(update={"idd": "y"}), "is not valid: idd extra_forbidden"),
+    "an id that is a number": (Account(id="x").model_copy(update={"id": 5}), "with an id of type int is not valid: id"),
+    "an empty id": (Account(id="x").model_copy(update={"id": ""}), "id string_too_short"),
+    "no id": (unchecked(Account, username="x"), "with an id of type NoneType is not valid: id missing"),
+    "a date that is a text": (Account(id="x").model_copy(update={"created_at": "yesterday"}), "wrong type"),
+    "an e-mail address that is none": (Account(id="x").model_copy(update={"emails": ("a@b",)}), "wrong type"),
+    "a grant of another id": (EDGE.model_copy(update={"entitlement_id": "other"}), "is not valid: "),
+    "an entitlement without a reason": (
+        Entitlement(id="x", kind="group", name="x", not_grantable_reason="r").model_copy(
+            update={"not_grantable_reason": None}
+        ),
+        "the entitlement 'x' is not valid",
+    ),
+    "a resource without a name": (unchecked(Resource, id="x", kind="k"), "the resource 'x' is not valid: name"),
+    "a class of its own": (OwnAccount(id="x"), "the account 'x' is of the class OwnAccount, and"),
+    "a dict": (
+        {"id": "x"},
+        "an item of type dict is of the class dict, and an Account, Entitlement, Grant or Resource",
+    ),
+    "nothing": (None, "an item of type NoneType"),
+}
+"""A record that cannot be kept, and what the failure of its scope says."""
+
+
+def test_a_record_that_cannot_be_kept_fails_its_scope_and_is_named_and_the_others_stay() -> None:
+    wrong = []
+    for kind, (record, named) in BROKEN.items():
+        for ending in ({}, {"complete": True}, {"gone": True}):
+            page = Page.model_construct(
+                **{**vars(Page(scope="s", parent="p", **ending)), "records": (GOOD, record, EDGE)}
+            )
+            page, bodies, problem = check(page)
+            failure = page.failure
+            if failure is None or named not in failure.message or SECRET in failure.message or problem is None:
+                wrong.append(f"{kind}: {failure}")
+            if (page.scope, page.parent, page.ending) != ("s", "p", "failed"):
+                wrong.append(f"{kind}: it ended {page.ending}")
+            if page.records != (GOOD, EDGE) or bodies != [to_json(GOOD), to_json(EDGE)]:
+                wrong.append(f"{kind}: kept {page.records}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_good_page_stays_as_it_is() -> None:
+    page = Page(scope="s", records=(GOOD,), partial=(EDGE,), complete=True, origin="o", began_at=NOW)
+    assert check(page) == (page, [to_json(GOOD), to_json(EDGE)], None)
+
+
+def test_a_partial_record_is_checked_as_well() -> None:
+    page, bodies, _ = check(Page(scope="s", records=(GOOD,), partial=(EDGE, Account(id="x", username="\ud800"))))
+    assert (page.ending, page.records, page.partial, len(bodies)) == ("failed", (GOOD,), (EDGE,), 2)
+
+
+@pytest.mark.parametrize(
+    ("header", "named"),
+    [
+        ({"began_at": NOW + timedelta(hours=1)}, "began_at lies in the future"),
+        ({"origin": f"tenant {SECRET}"}, "its origin contains the value of a secret setting"),
+        ({"origin": "a\ud800"}, "its origin"),
+        ({"origin": "o" * 3_000}, "its origin is longer"),
+    ],
+)
+def test_a_page_that_cannot_be_true_fails_its_scope_and_keeps_its_records(header: dict[str, Any], named: str) -> None:
+    page, bodies, problem = check(Page(scope="s", records=(GOOD,), complete=True, **header))
+    assert (page.ending, page.origin, page.began_at, page.records) == ("failed", None, None, (GOOD,))
+    assert (named in str(problem), SECRET in str(page), bodies) == (True, False, [to_json(GOOD)])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"complete": "maybe"}, {"excluded": 5}, {"records": (), "parent": "s"}, {"failure": "no"}, {"retracted": (5,)}],
+)
+def test_a_page_made_without_checks_fails_its_scope(values: dict[str, Any]) -> None:
+    page, _, problem = check(Page.model_construct(**{"scope": "s", "parent": "p", "records": (), **values}))
+    assert (page.scope, page.ending) == ("s", "failed")
+    assert "the page is not valid" in str(problem)
+
+
+def test_a_scope_whose_name_holds_a_secret_fails_the_scope_that_lists_it() -> None:
+    checker = PageCheck(Redactor([SECRET]), 2_000, lambda: NOW)
+    for page in (
+        Page(scope=f"rooms/{SECRET}", parent="rooms", records=(GOOD,)),
+        Page(scope=f"rooms/{SECRET}", complete=True),
+        Page(scope="beds", parent=f"rooms/{SECRET}", complete=True),
+    ):
+        kept, bodies, _ = checker.check(page)
+        assert (kept.scope, kept.ending, kept.records, bodies) == ("rooms", "failed", (), [])
+        assert "contains the value of a secret setting" in str(kept.failure)
+    with pytest.raises(InvalidAnswerError, match="no scope is named that lists it"):
+        checker.check(Page(scope=SECRET))
+
+
+def test_a_failure_of_a_connector_loses_its_secrets_and_keeps_its_meaning() -> None:
+    failure = Failure(code="temporary", message=f"No {SECRET}\ud800.", missing_permissions=("a:B",), fix=SECRET)
+    page, _, problem = check(Page(scope="s", failure=failure))
+    expected = Failure(code="temporary", message="No [redacted]?.", missing_permissions=("a:B",), fix="[redacted]")
+    assert (page.failure, problem) == (expected, None)
