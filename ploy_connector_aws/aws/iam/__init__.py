@@ -6,7 +6,7 @@ where the details are denied), ``provisioned`` (roles of permission sets), ``acc
 ``powers`` (what policies allow, from their documents).
 
 Pure: ``trust`` (who may assume a role), ``trustees`` (what a principal is), ``opening`` (who can assume a role that
-trusts its own account), ``privileges`` (is it privileged, and why), ``areas`` (on which resources an action is allowed),
+trusts its own account), ``privileges`` (is it privileged, and why), ``areas`` (where an action is allowed),
 ``conditions`` (what a condition's values come to), ``patterns`` (texts with wildcards), ``policies`` (parsing).
 
 Data: ``escalations`` (the table of what makes privileged) with its parts ``passed_roles``, ``passed_to_compute``,
