@@ -20,7 +20,7 @@ from ploy_connector_aws.sandbox.aws.requests import Asked
 from tests.aws.host import Host
 
 DETAILS = "iam:GetAccountAuthorizationDetails"
-FILTERS = (("LocalManagedPolicy", "AWSManagedPolicy"), ("User", "Group", "Role"))
+FILTERS = (("LocalManagedPolicy", "AWSManagedPolicy", "Group"), ("User", "Role"))
 FALLBACK = ("iam:ListPolicies", "iam:ListUsers", "iam:ListGroups", "iam:ListRoles")
 
 NOT_CALLED = {
