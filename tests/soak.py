@@ -43,6 +43,11 @@ def cheap(play: Callable[..., None]) -> Callable[..., None]:
     return settings(max_examples=3 * settings().max_examples)(play)
 
 
+def costly(play: Callable[..., None]) -> Callable[..., None]:
+    """Play a property whose examples take a second a third as often as others."""
+    return settings(max_examples=settings().max_examples // 3)(play)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--soak", action="store_true", help="play the long tests, with random examples by --hypothesis-seed"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
 from typing import Any
 from xml.etree import ElementTree
 
@@ -12,6 +14,7 @@ import pytest
 from ploy_connector_aws.aws.permissions import READS
 from tests.aws.conftest import Customer
 from tests.aws.host import Host
+from tests.aws.picture import Picture
 from tests.aws.tampering import Tamper, in_json, tampered
 
 LISTS_IN_XML = {"Buckets", "DBInstances", "TagList"}
@@ -75,35 +78,51 @@ def test_lists_in_another_order_and_with_rows_twice_change_no_record(
 WRONG: dict[str, Any] = {"number": 5, "object": {"a": "b"}, "list": ["a"], "boolean": True, "fraction": 0.5}
 
 
-@pytest.mark.parametrize("value", [*WRONG.values(), None, ""], ids=[*WRONG, "null", "empty"])
-@pytest.mark.parametrize("member", ["AccountId", "PermissionSetArn", "PrincipalId", "PrincipalType"])
+MEMBERS = ("AccountId", "PermissionSetArn", "PrincipalId", "PrincipalType")
+
+
 def test_an_assignment_with_something_else_in_place_of_a_text_fails_its_scope(
-    customer: Customer, monkeypatch: pytest.MonkeyPatch, member: str, value: Any
+    customer: Customer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check_spoiled(customer, monkeypatch, lambda row: {**row, member: value})
-
-
-@pytest.mark.parametrize("row", [None, "text", 5, [], {}, {"PrincipalType": "USER"}], ids=repr)
-def test_something_else_in_place_of_an_assignment_fails_its_scope(
-    customer: Customer, monkeypatch: pytest.MonkeyPatch, row: Any
-) -> None:
-    check_spoiled(customer, monkeypatch, lambda _: row)
-
-
-@pytest.mark.parametrize(
-    "members",
-    [{"PrincipalType": "ROBOT"}, {"PrincipalType": "user"}, {"PrincipalId": "another"}, {"AccountId": "12345678901"}],
-    ids=repr,
-)
-def test_an_assignment_that_answers_another_question_fails_its_scope(
-    customer: Customer, monkeypatch: pytest.MonkeyPatch, members: dict[str, str]
-) -> None:
-    check_spoiled(customer, monkeypatch, lambda row: {**row, **members})
-
-
-def check_spoiled(customer: Customer, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[dict[str, Any]], Any]) -> None:
-    """Spoil the first assignment in each answer: each principal's scope that has one must fail as temporary."""
     calm = customer.read()
+    for member, value in product(MEMBERS, (*WRONG.values(), None, "")):
+        check_spoiled(customer, calm, monkeypatch, partial(put_members, members={member: value}))
+
+
+def test_something_else_in_place_of_an_assignment_fails_its_scope(
+    customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm = customer.read()
+    rows: list[Any] = [None, "text", 5, [], {}, {"PrincipalType": "USER"}]
+    for row in rows:
+        check_spoiled(customer, calm, monkeypatch, partial(take_place, row))
+
+
+def test_an_assignment_that_answers_another_question_fails_its_scope(
+    customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm = customer.read()
+    for member, value in (
+        ("PrincipalType", "ROBOT"),
+        ("PrincipalType", "user"),
+        ("PrincipalId", "another"),
+        ("AccountId", "12345678901"),
+    ):
+        check_spoiled(customer, calm, monkeypatch, partial(put_members, members={member: value}))
+
+
+def put_members(row: dict[str, Any], members: dict[str, Any]) -> dict[str, Any]:
+    return {**row, **members}
+
+
+def take_place(row: Any, _: dict[str, Any]) -> Any:
+    return row
+
+
+def check_spoiled(
+    customer: Customer, calm: Picture, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[dict[str, Any]], Any]
+) -> None:
+    """Spoil the first assignment in each answer: each principal's scope that has one must fail as temporary."""
     spoiled: set[str] = set()
 
     def change(answer: dict[str, Any]) -> None:
@@ -118,9 +137,9 @@ def check_spoiled(customer: Customer, monkeypatch: pytest.MonkeyPatch, spoil: Ca
 
     failed = {f"identity-center/assignments/groups/{group_id}" for group_id in spoiled}
     assert failed
-    assert failed <= picture.ended("failed")
-    assert {failure.code for failure in picture.failures.values()} == {"temporary"}
-    assert picture.records.items() <= calm.records.items()
+    assert failed <= picture.ended("failed"), spoil
+    assert {failure.code for failure in picture.failures.values()} == {"temporary"}, spoil
+    assert picture.records.items() <= calm.records.items(), spoil
 
 
 def texts_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:

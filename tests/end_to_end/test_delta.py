@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from ploy_connector_aws.cli.endings import Exit
 from ploy_connector_aws.sandbox.aws import Assignment, Organisation
 from tests.aws.conftest import PROD
+from tests.soak import costly
 
 from .organisations import organisations
 from .requests import watched
@@ -101,6 +102,7 @@ def test_a_hold_approved_between_opening_and_commit_makes_it_a_full_one(site: Si
     assert site.at_ploy().users == site.in_aws().users
 
 
+@costly
 @given(organisations(), organisations())
 @settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking would start two servers hundreds of times

@@ -14,6 +14,7 @@ from ploy_connector_aws.cli.endings import Exit
 from ploy_connector_aws.sandbox.aws import Organisation
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from tests.aws.conftest import entries, is_proof
+from tests.soak import costly
 
 from .organisations import organisations
 from .site import Site, SiteMaker, make_site
@@ -82,6 +83,7 @@ def test_a_sync_that_takes_longer_than_a_session_lives_is_whole(sites: SiteMaker
         assert len(entries(site.world.aws)) >= 2
 
 
+@costly
 @given(organisations(), organisations())
 @settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking would start two servers hundreds of times

@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from ploy_connector_aws.sandbox.aws import IamAccount, Organisation, PermissionSet, SandboxAws
 from tests.aws.conftest import make_customer
+from tests.soak import costly
 
 from .oracle import facts_in, facts_in_aws
 from .random_accounts import PERMISSION_SETS, iam_accounts
@@ -13,6 +14,7 @@ from .random_accounts import PERMISSION_SETS, iam_accounts
 ORGANISATION = Organisation(owner_account_id="", permission_sets=tuple(PermissionSet(name) for name in PERMISSION_SETS))
 
 
+@costly
 @given(account=iam_accounts())
 @settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate),

@@ -24,6 +24,7 @@ from ploy_connector_aws.sandbox.aws.inventory.resources import (
 )
 from tests.aws.conftest import REGION, make_customer, set_environment
 from tests.aws.picture import Picture, to_picture
+from tests.soak import costly
 
 Fact = tuple[object, ...]
 
@@ -161,6 +162,7 @@ def facts_in(picture: Picture) -> set[Fact]:
     return facts
 
 
+@costly
 @given(RESOURCES, RESOURCES)
 def test_any_resources_are_read_whole_and_so_is_any_change_of_them(before: Resources, after: Resources) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch, SandboxAws() as aws:
