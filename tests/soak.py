@@ -43,9 +43,13 @@ def cheap(play: Callable[..., None]) -> Callable[..., None]:
     return settings(max_examples=3 * settings().max_examples)(play)
 
 
-def costly(play: Callable[..., None]) -> Callable[..., None]:
-    """Play a property whose examples take a second a third as often as others."""
-    return settings(max_examples=settings().max_examples // 3)(play)
+def costly(**more: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Play a property whose examples take a second a third as often as others.
+
+    Args:
+        more: Other settings of Hypothesis for it.
+    """
+    return settings(max_examples=settings().max_examples // 3, **more)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

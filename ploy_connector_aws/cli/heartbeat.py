@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+
+from . import standard_output
 
 SILENCE_SECONDS = 3.0
 
@@ -60,5 +61,4 @@ class Heartbeat:
 
 def _write_line(line: str) -> None:
     with suppress(OSError):  # the command itself notices an output that cannot be written
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
+        standard_output.write(f"{line}\n")

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 MINIMUM_SECRET_LENGTH = 8
@@ -18,50 +19,112 @@ MINIMUM_SECRET_LENGTH = 8
 REDACTED = "[redacted]"
 
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9]+")
+_PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[\"'/\\bfnrt])")
+_SHORT_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_URL_SAFE = str.maketrans("-_", "+/")
 _BASE64_NEIGHBOURS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=")
-# Every repetition has a bound, so that a search takes linear time whatever the text.
-_BACKSLASHES = r"\\{1,16}"
-_PERCENT = r"%(?:25){0,4}"
-_BASE64_BREAK = rf"(?:\s|{_BACKSLASHES}[rn]|{_PERCENT}0[aAdD]){{0,4}}"
-_BASE64_OPTIONS = {
-    "+": rf"(?:[+-]|{_PERCENT}2[bB]|{_BACKSLASHES}u002[bB])",
-    "/": rf"(?:(?:{_BACKSLASHES})?/|_|{_PERCENT}2[fF]|{_BACKSLASHES}u002[fF])",
-}
-_SHORT_ESCAPES = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
+_DEPTH = 5
+"""How often a text may have been encoded, one encoding over the other."""
+_MOST_VIEWS = 40
 _SHORTEST_RUN = 4
 """A secret without so many letters or digits in a row has no part that is quick to look for."""
 
 
+class _View:
+    """A text after some decoding, and where in the original each of its characters stands."""
+
+    def __init__(self, text: str, starts: Sequence[int], ends: Sequence[int]) -> None:
+        self.text = text
+        self.starts = starts
+        self.ends = ends
+
+    def replace(self, expression: re.Pattern[str], decode: Callable[[str], Iterator[tuple[str, int]]]) -> _View | None:
+        """Decode what an expression finds; None where it finds nothing.
+
+        Args:
+            expression: Finds what is encoded.
+            decode: Gives the decoded characters of a match, and how many characters of it each takes.
+        """
+        texts: list[str] = []
+        starts, ends, position = array("q"), array("q"), 0
+        for match in expression.finditer(self.text):
+            at = match.start()
+            texts.append(self.text[position:at])
+            starts.extend(self.starts[position:at])
+            ends.extend(self.ends[position:at])
+            for character, length in decode(match[0]):
+                texts.append(character)
+                starts.append(self.starts[at])
+                ends.append(self.ends[at + length - 1])
+                at += length
+            position = match.end()
+        if not texts:
+            return None
+        starts.extend(self.starts[position:])
+        ends.extend(self.ends[position:])
+        return _View("".join((*texts, self.text[position:])), starts, ends)
+
+    def squeeze(self) -> _View:
+        """Leave out white space, and write base64 for URLs as other base64."""
+        kept = [at for at, character in enumerate(self.text) if not character.isspace()]
+        text = "".join(self.text.split()).translate(_URL_SAFE)
+        return _View(text, [self.starts[at] for at in kept], [self.ends[at] for at in kept])
+
+    def find(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where in the original a text stands; the spans may overlap."""
+        at = self.text.find(text)
+        while at >= 0:
+            yield self.starts[at], self.ends[at + len(text) - 1]
+            at = self.text.find(text, at + 1)
+
+
+def _percent_decoded(run: str) -> Iterator[tuple[str, int]]:
+    # A byte that is not UTF-8 becomes one character, so that what follows it keeps its place.
+    for character in bytes.fromhex(run.replace("%", "")).decode("utf-8", "surrogateescape"):
+        yield character, 3 * len(character.encode("utf-8", "surrogateescape"))
+
+
+def _unescaped(escape: str) -> Iterator[tuple[str, int]]:
+    if escape[1] == "u":
+        units = bytes.fromhex(escape.replace("\\u", ""))
+        yield units.decode("utf-16-be", "surrogatepass"), len(escape)
+    else:
+        yield _SHORT_ESCAPES.get(escape[1], escape[1]), len(escape)
+
+
+def _views(text: str) -> list[_View]:
+    """A text, and what percent-decoding and the removal of JSON's escapes make of it, in any order and several times.
+
+    Each takes time in proportion to the text, whatever is in it.
+    """
+    views = [_View(text, range(len(text)), range(1, len(text) + 1))]
+    seen, last = {text}, views
+    for _ in range(_DEPTH):
+        found = [view.replace(_PERCENT, _percent_decoded) for view in last]
+        found += [view.replace(_ESCAPE, _unescaped) for view in last]
+        last = []
+        for view in found:
+            if view is not None and view.text not in seen and len(views) < _MOST_VIEWS:
+                seen.add(view.text)
+                views.append(view)
+                last.append(view)
+    return views
+
+
 class _Secret:
-    """One secret: what is quick to look for, and the expressions of all its encodings."""
+    """One secret, and its encodings as they stand in a decoded text."""
 
     def __init__(self, value: str) -> None:
         longest = max(_ALPHANUMERIC.findall(value), key=len, default="")
-        cores = [*_base64_cores(value)]
+        self.plain = {value, value.replace(" ", "+")}
+        self.cores = tuple(_base64_cores(value))
         # Encoders leave letters and digits alone, and a line break can part only one of two pieces of a core.
-        self.needles: tuple[str, ...] = ()
-        """One of them is in every text that contains the secret; none where it has no such parts."""
+        self.needles: tuple[str, ...] = ("",)
+        """One of them is in every text that contains the secret."""
         if len(longest) >= _SHORTEST_RUN:
-            self.needles = ("%", "\\u", longest, *dict.fromkeys(piece for core in cores for piece in _pieces(core)))
-        self._plain = re.compile(f"(?=({_plain_expression(value)}))")
-        self._base64 = re.compile("|".join(f"(?=({_base64_expression(core)}))" for core in cores))
-
-    def may_be_in(self, text: str) -> bool:
-        """Whether a search is worth its time."""
-        return not self.needles or any(needle in text for needle in self.needles)
-
-    def spans(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where it is in a text; spans may overlap."""
-        for match in self._plain.finditer(text):
-            yield match.span(1)
-        for match in self._base64.finditer(text):
-            start, end = match.span(match.lastindex or 0)
-            # The characters at the ends hold some of its bits, and the rest of the token what stands beside it.
-            while start > 0 and text[start - 1] in _BASE64_NEIGHBOURS:
-                start -= 1
-            while end < len(text) and text[end] in _BASE64_NEIGHBOURS:
-                end += 1
-            yield start, end
+            pieces = dict.fromkeys(piece for core in self.cores for piece in _pieces(core))
+            self.needles = ("%", "\\u", longest, *pieces)
 
 
 class Redactor:
@@ -74,16 +137,14 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         values = {value for secret in secrets for value in (secret, secret.strip())}
         self._secrets = [_Secret(value) for value in sorted(values) if len(value) >= MINIMUM_SECRET_LENGTH]
-        needles = {needle for secret in self._secrets for needle in secret.needles or ("",)}
-        # One search for all: this is done for every record.
-        self._needles = re.compile("|".join(map(re.escape, sorted(needles))).encode())
+        self._needles = tuple(dict.fromkeys(needle for secret in self._secrets for needle in secret.needles))
+        self._needles_in_bytes = tuple(needle.encode() for needle in self._needles)
 
     def redact(self, text: str) -> str:
         """Replace every secret in a text. Of two that overlap, both go."""
-        spans = sorted(span for secret in self._secrets if secret.may_be_in(text) for span in secret.spans(text))
         parts, position = [], 0
         merged: list[tuple[int, int]] = []
-        for start, end in spans:
+        for start, end in sorted(self._find(text)):
             if merged and start < merged[-1][1]:
                 merged[-1] = (merged[-1][0], max(merged[-1][1], end))
             else:
@@ -95,11 +156,33 @@ class Redactor:
 
     def is_in(self, text: str) -> bool:
         """Whether a text contains one."""
-        return any(secret.may_be_in(text) and any(secret.spans(text)) for secret in self._secrets)
+        return next(self._find(text), None) is not None
 
     def is_in_body(self, body: bytes) -> bool:
         """Whether a record, as JSON in UTF-8, contains one."""
-        return bool(self._secrets) and self._needles.search(body) is not None and self.is_in(body.decode())
+        return any(needle in body for needle in self._needles_in_bytes) and self.is_in(body.decode())
+
+    def _find(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where in a text the secrets are; spans may overlap."""
+        if not any(needle in text for needle in self._needles):
+            return
+        for view in _views(text):
+            squeezed = view.squeeze()
+            for secret in self._secrets:
+                for plain in secret.plain:
+                    yield from view.find(plain)
+                for core in secret.cores:
+                    for start, end in squeezed.find(core):
+                        yield _to_token(text, start, end)
+
+
+def _to_token(text: str, start: int, end: int) -> tuple[int, int]:
+    """Extend a span to the whole of its base64: the characters at its ends hold some of the secret's bits."""
+    while start > 0 and text[start - 1] in _BASE64_NEIGHBOURS:
+        start -= 1
+    while end < len(text) and text[end] in _BASE64_NEIGHBOURS:
+        end += 1
+    return start, end
 
 
 class _KnownSecrets:
@@ -196,37 +279,3 @@ def _base64_cores(value: str) -> Iterator[str]:
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + data).decode()
         yield encoded[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
-
-
-def _base64_expression(core: str) -> str:
-    return _BASE64_BREAK.join(_BASE64_OPTIONS.get(each, each) for each in core)
-
-
-def _plain_expression(value: str) -> str:
-    """An expression of the text itself and of what percent-encoding and JSON, also several times over, make of it."""
-    parts: list[str] = []
-    for run in re.findall(r"\\+|[^\\]", value, re.DOTALL):
-        if run[0] == "\\":
-            encoded = rf"(?:{_PERCENT}5[cC]|{_BACKSLASHES}u005[cC]){{{len(run)}}}"
-            parts.append(rf"(?:\\{{{len(run)},{16 * len(run)}}}|{encoded})")
-            continue
-        options = ["".join(f"{_PERCENT}{_hex(bytes([each]))}" for each in run.encode("utf-8", "surrogatepass"))]
-        options.append("".join(f"{_BACKSLASHES}u{_hex(unit)}" for unit in _utf16(run)))
-        if run in _SHORT_ESCAPES:
-            options.append(f"{_BACKSLASHES}{_SHORT_ESCAPES[run]}")
-        if run == " ":
-            options.append(r"\+")
-        if run in "\"'/":
-            options.append(_BACKSLASHES + run)
-        parts.append(f"(?:{'|'.join((*options, re.escape(run)))})")
-    return "".join(parts)
-
-
-def _hex(data: bytes) -> str:
-    return "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in data.hex())
-
-
-def _utf16(character: str) -> Iterator[bytes]:
-    data = character.encode("utf-16-be", "surrogatepass")
-    for at in range(0, len(data), 2):
-        yield data[at : at + 2]

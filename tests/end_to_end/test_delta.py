@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given
 
 from ploy_connector_aws.cli.endings import Exit
 from ploy_connector_aws.sandbox.aws import Assignment, Organisation
@@ -102,9 +102,8 @@ def test_a_hold_approved_between_opening_and_commit_makes_it_a_full_one(site: Si
     assert site.at_ploy().users == site.in_aws().users
 
 
-@costly
 @given(organisations(), organisations())
-@settings(
+@costly(
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking would start two servers hundreds of times
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import time_machine
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given
 
 from ploy_connector_aws.aws.permissions import READS
 from ploy_connector_aws.cli.endings import Exit
@@ -83,9 +83,8 @@ def test_a_sync_that_takes_longer_than_a_session_lives_is_whole(sites: SiteMaker
         assert len(entries(site.world.aws)) >= 2
 
 
-@costly
 @given(organisations(), organisations())
-@settings(
+@costly(
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking would start two servers hundreds of times
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

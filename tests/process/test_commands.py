@@ -119,7 +119,7 @@ def test_access_shows_every_path_as_a_tree(shown: Site, who: str) -> None:
     lines = {line.strip("│├└─ ") for line in out.splitlines()}
     assert lines >= {
         "group admins",
-        "account role Administrator in 222222222222",
+        "account role Administrator in 222222222222  privileged",
         "group everyone",
         "account role Reader in 111111111111",
     }

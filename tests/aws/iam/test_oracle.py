@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given
 
 from ploy_connector_aws.sandbox.aws import IamAccount, Organisation, PermissionSet, SandboxAws
 from tests.aws.conftest import make_customer
@@ -14,9 +14,8 @@ from .random_accounts import PERMISSION_SETS, iam_accounts
 ORGANISATION = Organisation(owner_account_id="", permission_sets=tuple(PermissionSet(name) for name in PERMISSION_SETS))
 
 
-@costly
 @given(account=iam_accounts())
-@settings(
+@costly(
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -162,7 +162,7 @@ def facts_in(picture: Picture) -> set[Fact]:
     return facts
 
 
-@costly
+@costly()
 @given(RESOURCES, RESOURCES)
 def test_any_resources_are_read_whole_and_so_is_any_change_of_them(before: Resources, after: Resources) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch, SandboxAws() as aws:
