@@ -11,7 +11,7 @@ import random
 import time
 import unittest
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings, stateful
@@ -35,6 +35,8 @@ settings.register_profile(
     "soak", **_ANY_SPEED, database=None, print_blob=True, max_examples=400, stateful_step_count=40
 )
 
+_T = TypeVar("_T")
+
 _started = time.monotonic()
 
 
@@ -43,8 +45,8 @@ def cheap(play: Callable[..., None]) -> Callable[..., None]:
     return settings(max_examples=3 * settings().max_examples)(play)
 
 
-def costly(**more: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Play a property whose examples take a second a third as often as others.
+def costly(**more: Any) -> Callable[[_T], _T]:
+    """Play a property or a state machine whose examples take a second a third as often as others.
 
     Args:
         more: Other settings of Hypothesis for it.

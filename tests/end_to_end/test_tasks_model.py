@@ -24,6 +24,7 @@ from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.sandbox.ploy.task_rules import unreported
 from ploy_connector_aws.spec import ConnectorError
 from tests.runtime.tasks.stage import PARTS, Runtime
+from tests.soak import costly
 
 from .office import City, Event, Office, Pair, open_city
 
@@ -328,4 +329,4 @@ def _city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-TestEveryTaskEndsInOneReportThatIsTrueInAws = TaskHistory.TestCase
+TestEveryTaskEndsInOneReportThatIsTrueInAws = costly()(TaskHistory).TestCase

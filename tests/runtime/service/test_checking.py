@@ -22,7 +22,7 @@ from ploy_connector_aws.spec import (
     Refused,
     TemporaryError,
 )
-from tests.runtime.double import Source, open_directory
+from tests.runtime.double import Crash, Source, open_directory
 
 from .house import PATIENCE, House
 
@@ -196,7 +196,7 @@ def test_whoever_asked_for_a_scan_is_answered_also_when_a_hook_ends_its_thread(h
 
     def leave() -> None:
         source.on_test = lambda: None
-        raise SystemExit("do-not-show")
+        raise Crash
 
     source.on_test = leave  # it is tested again before every scan
     answers: Queue[str] = Queue()
