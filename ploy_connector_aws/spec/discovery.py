@@ -49,7 +49,7 @@ class _Candidate:
 
     @property
     def is_own(self) -> bool:
-        """Whether it is the connector of our own distribution: it loads our own code, whichever distribution names it."""
+        """Whether it is our own connector: its entry point loads our code, whichever distribution names it."""
         return self.entry_point.value.partition(":")[0].strip().split(".")[0] == _OWN_PACKAGE
 
 
