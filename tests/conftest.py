@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 from typing import Any
 
 import pytest
@@ -57,6 +58,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Before anything is imported that reads the environment, as moto and boto3 do."""
     # botocore and moto keep hundreds of thousands of objects alive, which every full collection would look at again.
     gc.set_threshold(20_000, 20, 20)
+    # A shell starts what it runs in the background with Ctrl-C ignored, and so would be every command of a test.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     soak.configure(config)
     check_chromium()
     forget_caller()
