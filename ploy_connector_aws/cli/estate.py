@@ -11,7 +11,7 @@ from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import RecordKey
 
 from .listing import display_name
-from .output import table, text
+from .output import join_names, table, text
 
 _NAMES_SHOWN = 4
 
@@ -71,6 +71,5 @@ def to_tables(picture: Overlay) -> list[Table]:
     resources = table("Kind", "", "Such as", title="Resources")
     for kind, rows in find_resources(picture).items():
         names = [f"{row['name']} ({row['owner']})" if row["owner"] else row["name"] for row in rows]
-        more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-        resources.add_row(text(kind.replace("_", " ")), str(len(rows)), text(", ".join(names[:_NAMES_SHOWN]) + more))
+        resources.add_row(text(kind.replace("_", " ")), str(len(rows)), text(join_names(names, _NAMES_SHOWN)))
     return [outsiders, privileged, resources]

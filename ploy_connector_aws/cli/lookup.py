@@ -11,6 +11,7 @@ from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import RecordKey
 
 from .endings import NameUnknown
+from .output import join_names
 
 MOST_NAMES = 10
 """So many names are listed in a message."""
@@ -70,7 +71,7 @@ def find_entitlement(picture: Overlay | None, typed: str, account_id: str) -> st
         return _only(found, "entitlement", typed)
     if _is_partial(picture):
         return typed
-    held = _join(_held_names(picture, account_id)) or "nothing"
+    held = join_names(_held_names(picture, account_id), MOST_NAMES) or "nothing"
     raise NameUnknown(
         f"There is no entitlement with the id or name {typed!r}. {_name_of(picture, account_id)} has: {held}.",
         fix=_find_meant(typed, names),
@@ -112,8 +113,3 @@ def _find_meant(typed: str, names: Iterable[str]) -> str:
     near = get_close_matches(typed.casefold(), folded, n=3)
     meant = f"did you mean {' or '.join(folded[each] for each in near)}? " if near else ""
     return f"{meant}What is new in the source is known after ploy-connector sync"
-
-
-def _join(names: list[str]) -> str:
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + more

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -62,6 +62,12 @@ def discard_output() -> None:
         number = os.open(os.devnull, os.O_WRONLY)
         os.dup2(number, standard_output.stream().fileno())
         os.close(number)
+
+
+def join_names(names: Sequence[str], most: int) -> str:
+    """Join names with commas; of more than `most` only the first, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def console() -> Console:
