@@ -29,11 +29,14 @@ class _End:
         self._asked, self._ask = os.pipe()
         self._flush_asked, self._ask_flush = os.pipe()
         self._flushed, self._report_flushed = os.pipe()
+        self.is_asked = False
+        """Whether a signal has come."""
         for work in (self._end_when_asked, self._flush_when_asked):
             threading.Thread(target=work, name="ploy-end", daemon=True).start()
 
     def ask(self, seconds: float, code: int) -> None:
         """Have the process end after so many seconds; the first request counts."""
+        self.is_asked = True
         os.write(self._ask, f"{seconds} {code}\n".encode())
 
     def end(self, code: int) -> NoReturn:
@@ -57,7 +60,6 @@ class _End:
 
 _FLUSH_SECONDS = 0.2
 _end: _End | None = None
-_is_signalled = False
 
 
 def _prepare_end() -> None:
@@ -75,8 +77,6 @@ def _end_within(seconds: float, code: Exit) -> None:
         seconds: From now.
         code: The exit code then.
     """
-    global _is_signalled
-    _is_signalled = True
     if _end is not None:
         _end.ask(seconds, int(code))
 
@@ -87,7 +87,7 @@ def end_if_signalled(code: int) -> None:
     Python would join the threads of every pool, and take its memory apart: seconds on a busy machine, in which no other
     thread runs, not even those of ``_End``.
     """
-    if _is_signalled and _end is not None:
+    if _end is not None and _end.is_asked:
         _end.end(code)
 
 
