@@ -12,7 +12,7 @@ from .output import console, print_json, table, text
 
 def connectors(json: AsJson = False, debug: Debug = False) -> Exit:
     """List the installed connectors, and those that were refused with the reason."""
-    logs.configure(debug=debug)
+    logs.configure(debug=debug, for_people=True)
     found = find_connectors()
     usable, refused = list(found.values()), found.refused
     if json:
