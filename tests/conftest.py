@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from botocore.client import ClientCreator
+from botocore.hooks import EventAliaser
 
 from ploy_connector_aws.sandbox.surroundings import forget_caller
 from tests import aws_calls, soak
@@ -53,6 +54,18 @@ def _keep_client_classes() -> None:
     ClientCreator._create_client_class = make_once
 
 
+def _keep_event_names() -> None:
+    """Let botocore rename each event once: a thirteenth of a sync goes by while each client renames its own."""
+    rename, renamed = EventAliaser._alias_event_name, dict[str, str]()
+
+    def rename_once(self: EventAliaser, event_name: str) -> str:
+        if event_name not in renamed:
+            renamed[event_name] = rename(self, event_name)
+        return renamed[event_name]
+
+    EventAliaser._alias_event_name = rename_once
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Before anything is imported that reads the environment, as moto and boto3 do."""
@@ -65,6 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
     check_chromium()
     forget_caller()
     _keep_client_classes()
+    _keep_event_names()
     aws_calls.pytest_configure()
 
 

@@ -6,10 +6,11 @@ The name of an entry point is the name of the connector, so that asking for one 
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 from typing import Any, TypeVar
@@ -137,8 +138,24 @@ class InstalledConnectors(Mapping[str, InstalledConnector]):
 
 
 def find_connectors() -> InstalledConnectors:
-    """Find the connectors that are installed, and load none of them yet."""
+    """Find the connectors that are installed, and load none of them yet.
+
+    What was found, and which of them loaded, is kept until a package is installed or removed: until a folder of
+    ``sys.path`` changes.
+    """
+    return _find_in(tuple((folder, _modified_at(folder)) for folder in sys.path))
+
+
+@lru_cache(maxsize=1)
+def _find_in(_: tuple[tuple[str, int | None], ...]) -> InstalledConnectors:
     return InstalledConnectors(_find_candidates())
+
+
+def _modified_at(folder: str) -> int | None:
+    try:
+        return Path(folder).stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _find_candidates() -> Iterator[_Candidate | RefusedConnector]:
@@ -187,10 +204,6 @@ def _name_of(distribution: Distribution) -> str:
     return to_text(name, _LONGEST_NAME)
 
 
-_hung: dict[tuple[str, str], str] = {}
-"""Connectors that took too long to load, and why they are refused: they are not tried again in this process."""
-
-
 def _load(candidate: _Candidate) -> InstalledConnector:
     """Import and check one connector.
 
@@ -199,13 +212,11 @@ def _load(candidate: _Candidate) -> InstalledConnector:
     """
     if candidate.is_own:
         return _load_now(candidate)
-    key = candidate.distribution, candidate.entry_point.value
-    if key not in _hung:
-        try:
-            return _within(LOAD_SECONDS, lambda: _load_now(candidate))
-        except _TooSlowError:
-            _hung[key] = f"it could not be imported and checked within {LOAD_SECONDS:g} seconds"
-    raise ConnectorRefused(candidate.distribution, _hung[key])
+    try:
+        return _within(LOAD_SECONDS, partial(_load_now, candidate))
+    except _TooSlowError:
+        reason = f"it could not be imported and checked within {LOAD_SECONDS:g} seconds"
+    raise ConnectorRefused(candidate.distribution, reason)
 
 
 def _load_now(candidate: _Candidate) -> InstalledConnector:

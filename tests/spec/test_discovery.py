@@ -12,7 +12,7 @@ from ploy_connector_aws.spec import ConnectorRefused, discovery, find_connectors
 
 from .packages import GOOD, changed, point_to, write_distribution
 
-NAME, DIST = "broken", "guilty-dist"
+NAME, DIST = "broken", "broken-dist"
 CLASS = "class Made:"
 CONFIGURE = "def configure(self, config):"
 LIST = "def list_accounts(self):"
@@ -145,10 +145,10 @@ METADATA: dict[str, tuple[str | bytes, bytes | None, str]] = {
     "the entry points are not UTF-8": (b"[ploy_connector]\nbroken = \xff\xfe:Made\n", b"", "is not UTF-8"),
     "an entry point has no value": ("[ploy_connector]\nbroken\n", b"", "cannot be read"),
     "an entry point has an empty value": ("[ploy_connector]\nbroken =\n", b"", "cannot be"),
-    "an entry point has spaces in it": ("[ploy_connector]\nbroken = guilty dist : Made\n", b"", "cannot be"),
-    "an entry point names no class": ("[ploy_connector]\nbroken = guilty_dist\n", b"", "does not name a class"),
+    "an entry point has spaces in it": ("[ploy_connector]\nbroken = broken dist : Made\n", b"", "cannot be"),
+    "an entry point names no class": ("[ploy_connector]\nbroken = broken_dist\n", b"", "does not name a class"),
     "an entry point leads nowhere": ("[ploy_connector]\nbroken = nowhere.at.all:Made\n", b"", "No module named"),
-    "an entry point stands twice": (point_to(NAME, DIST) + "broken = guilty_dist:Made\n", b"", "names 'broken' twice"),
+    "an entry point stands twice": (point_to(NAME, DIST) + "broken = broken_dist:Made\n", b"", "names 'broken' twice"),
     "the metadata has no name, and the class a fault": (point_to(NAME, DIST, "Gone"), b"Version: 1\n", "attribute"),
     "there is no metadata, and the class has a fault": (point_to(NAME, DIST, "Gone"), None, "attribute 'Gone'"),
     "the metadata is not UTF-8, and the class has a fault": (point_to(NAME, DIST, "Gone"), b"Name: \xff\n", "Gone"),
@@ -202,7 +202,7 @@ def test_each_broken_distribution_is_refused_by_its_name_and_stops_no_other(
                         wrong.append(f"{kind}: who asks for it is told {error}")
                 else:
                     wrong.append(f"{kind}: who asks for it gets it")
-            for module in ("guilty_dist", "good_dist"):
+            for module in ("broken_dist", "good_dist"):
                 sys.modules.pop(module, None)
     assert not wrong, "\n".join(wrong)
 
@@ -210,7 +210,7 @@ def test_each_broken_distribution_is_refused_by_its_name_and_stops_no_other(
 def test_a_connector_is_imported_only_when_it_is_asked_for(folder: Path) -> None:
     write_distribution(folder, DIST, "raise RuntimeError\n", point_to(NAME, DIST))
     assert find_connectors()["aws"].distribution == "ploy-connector-aws"
-    assert "guilty_dist" not in sys.modules
+    assert "broken_dist" not in sys.modules
     with pytest.raises(KeyError):
         find_connectors()["nowhere"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -34,17 +35,32 @@ def settings(house: House, integration: str, **config: Any) -> OperatorSettings:
     )
 
 
-def test_it_serves_all_that_its_files_name_and_ends_with_its_block(house: House) -> None:
+@pytest.fixture
+def own_threads() -> Callable[[], list[threading.Thread]]:
+    """Give a function that lists the service's threads begun in this test: commands of other tests leave theirs."""
+    before = set(threading.enumerate())
+
+    def begun() -> list[threading.Thread]:
+        return [each for each in threading.enumerate() if each not in before and each.name.startswith("ploy-")]
+
+    return begun
+
+
+def test_it_serves_all_that_its_files_name_and_ends_with_its_block(
+    house: House, own_threads: Callable[[], list[threading.Thread]]
+) -> None:
     with Service([settings(house, "one"), settings(house, "two")], health_port=0, outfit=house.outfit) as service:
         house.next_commit("one")
         house.next_commit("two")
         with urlopen(f"{service.endpoint.url}/healthz", timeout=PATIENCE) as answer:
             assert answer.status == 200
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("ploy-")]
+    assert not own_threads()
     assert house.health.report()[1]["integrations"] == {}
 
 
-def test_a_connector_that_hangs_does_not_hold_up_the_stop(house: House, tmp_path: Path) -> None:
+def test_a_connector_that_hangs_does_not_hold_up_the_stop(
+    house: House, own_threads: Callable[[], list[threading.Thread]]
+) -> None:
     hangs, released = threading.Event(), threading.Event()
     source = house.sources["one"] = Source(LARGE)
 
@@ -64,9 +80,8 @@ def test_a_connector_that_hangs_does_not_hold_up_the_stop(house: House, tmp_path
         urlopen(url, timeout=1)
     assert not isinstance(refused.value, HTTPError)
     released.set()
-    for thread in threading.enumerate():
-        if thread.name.startswith("ploy-"):
-            thread.join(PATIENCE)
+    for thread in own_threads():
+        thread.join(PATIENCE)
     source.on_page = lambda _: None
     house.serve("one")
     house.next_commit("one")
