@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from unittest.mock import patch
 
 import pytest
@@ -24,6 +24,7 @@ from tests.end_to_end.conftest import sites
 from tests.end_to_end.site import Site, SiteMaker
 
 from .brief_waits import brief_waits
+from .forked import Forked
 
 __all__ = ["sites"]
 
@@ -38,25 +39,33 @@ def site(sites: SiteMaker) -> Iterator[Site]:
         yield made
 
 
-def start(site: Site, *arguments: str) -> subprocess.Popen[str]:
-    """Start the command with this site's configuration."""
-    return subprocess.Popen(
-        [COMMAND, *arguments, "--config", str(site.world.config_file)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=clean_environment(site),
-    )
+def start(site: Site, *arguments: str, stderr: TextIO | None = None) -> Forked:
+    """Start the command with this site's configuration, forked from a process that has imported everything."""
+    return Forked([*arguments, "--config", str(site.world.config_file)], clean_environment(site), stderr=stderr)
+
+
+def run_forked(site: Site, *arguments: str) -> tuple[int, str, str]:
+    """Run the command in a forked process: exit code, standard output, standard error."""
+    with start(site, *arguments) as process:
+        out, err = process.communicate()
+        return process.wait(), out, err
 
 
 def run_process(site: Site, *arguments: str) -> tuple[int, str, str]:
-    """Run the command in a process of its own: exit code, standard output, standard error.
+    """Run the command in a process that imports everything itself: exit code, standard output, standard error.
 
-    Each command has one such test, its smoke test. ``run`` is for all others: a process costs a second.
+    Each command has one such test, its smoke test. ``run`` is for all others, and ``run_forked`` where two processes
+    are what is tested.
     """
-    with start(site, *arguments) as process:
-        out, err = process.communicate(timeout=PATIENCE_SECONDS)
-    return process.returncode, out, err
+    done = subprocess.run(
+        [COMMAND, *arguments, "--config", str(site.world.config_file)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=clean_environment(site),
+        timeout=PATIENCE_SECONDS,
+    )
+    return done.returncode, done.stdout, done.stderr
 
 
 def run(site: Site, *arguments: str) -> tuple[int, str, str]:
@@ -87,9 +96,8 @@ def clean_environment(site: Site, more: Sequence[tuple[str, str]] = ()) -> dict[
     return {**kept, **site.world.environment, "PLOY_AWS_RATE_FACTOR": "1000", "COLUMNS": "120", **dict(more)}
 
 
-def read_document(process: subprocess.Popen[str]) -> str:
+def read_document(process: Forked) -> str:
     """Read one JSON document, of which the last line is a brace alone, and leave the output open."""
-    assert process.stdout is not None
     printed = ""
     for line in process.stdout:
         printed += line
@@ -101,13 +109,7 @@ def read_document(process: subprocess.Popen[str]) -> str:
 @contextmanager
 def running_sandbox(folder: Path, environment: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Run ``ploy-connector sandbox`` while the block runs; gives the document that it printed, and its process id."""
-    with subprocess.Popen(
-        [COMMAND, "sandbox", "--json", "--dir", str(folder)],
-        env=dict(environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as sandbox:
+    with Forked(["sandbox", "--json", "--dir", str(folder)], environment) as sandbox:
         printed = read_document(sandbox)
         places = json.loads(printed or "{}")
         assert "aws" in places, printed + sandbox.communicate()[1]
@@ -115,4 +117,4 @@ def running_sandbox(folder: Path, environment: Mapping[str, str]) -> Iterator[di
             yield {**places, "process": sandbox.pid}
         finally:
             sandbox.send_signal(signal.SIGINT)
-        assert sandbox.wait(timeout=PATIENCE_SECONDS) == 0
+        assert sandbox.wait() == 0

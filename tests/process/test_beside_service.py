@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,8 @@ from ploy_connector_aws.runtime.tasks.journal import ACKNOWLEDGED
 from ploy_connector_aws.sandbox.aws import Group
 from tests.end_to_end.site import Site
 
-from .conftest import COMMAND, clean_environment, run_process
+from .conftest import run_forked, start
+from .forked import Forked
 
 PATIENCE = 60
 PEOPLE = ("ana", "bo", "Cy Crane", "dee")
@@ -30,7 +30,7 @@ PEOPLE = ("ana", "bo", "Cy Crane", "dee")
 class RunningService:
     """``ploy-connector run`` as a process, and what it shows."""
 
-    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+    def __init__(self, process: Forked, log: Path) -> None:
         self.process = process
         self._log = log
 
@@ -67,13 +67,7 @@ def wait_until(is_so: Any, shown: Any) -> None:
 def running_service(site: Site, log: Path) -> Iterator[RunningService]:
     with (
         log.open("w") as written,
-        subprocess.Popen(
-            [COMMAND, "run", "--config", str(site.world.config_file), "--health-port", "0"],
-            stdout=subprocess.DEVNULL,
-            stderr=written,
-            env=clean_environment(site),
-            text=True,
-        ) as process,
+        start(site, "run", "--health-port", "0", stderr=written) as process,
     ):
         try:
             yield RunningService(process, log)
@@ -119,14 +113,14 @@ class Beside:
 
     def _run_at_once(self, *commands: Sequence[str]) -> None:
         with ThreadPoolExecutor() as pool:
-            endings = list(pool.map(lambda command: run_process(self.site, *command), commands))
+            endings = list(pool.map(lambda command: run_forked(self.site, *command), commands))
         for command, (code, out, err) in zip(commands, endings, strict=True):
             # The service may be in the middle of a scan, which a sync does not wait for.
             allowed = {Exit.OK, Exit.TRY_AGAIN} if command[0] == "sync" else {Exit.OK}
             assert code in allowed, (command, out, err)
 
     def _listed(self) -> set[tuple[str, str]]:
-        code, out, err = run_process(self.site, "list", "grants", "--json")
+        code, out, err = run_forked(self.site, "list", "grants", "--json")
         assert code == Exit.OK, err
         return {(each["principal_id"], each["entitlement_id"]) for each in json.loads(out)["grants"]}
 

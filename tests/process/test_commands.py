@@ -16,7 +16,8 @@ from tests.aws.conftest import ORGANISATION
 from tests.deadlines import PATIENCE_SECONDS
 from tests.end_to_end.site import Site, make_site
 
-from .conftest import COMMAND, clean_environment, run, run_process, run_with, running_sandbox, start
+from .conftest import COMMAND, clean_environment, run, run_forked, run_process, run_with, running_sandbox, start
+from .forked import Forked
 
 
 @pytest.fixture
@@ -137,9 +138,9 @@ def test_access_of_nobody_says_so(shown: Site) -> None:
 
 
 def test_a_second_sync_at_the_same_time_is_refused(site: Site) -> None:
-    site.world.aws.faults.before("ListUsers", lambda: results.append(run_process(site, "sync")))
+    site.world.aws.faults.before("ListUsers", lambda: results.append(run_forked(site, "sync")))
     results: list[tuple[int, str, str]] = []
-    assert run_process(site, "sync")[0] == Exit.OK
+    assert run_forked(site, "sync")[0] == Exit.OK
     assert [(code, "synced by another process" in err) for code, _, err in results] == [(Exit.TRY_AGAIN, True)]
 
 
@@ -194,9 +195,9 @@ def test_a_wrongly_typed_command_is_usage(site: Site) -> None:
 def test_the_demo_as_json_is_one_document_of_what_each_chapter_shows(tmp_path: Path) -> None:
     # In a process of its own: its organisation always has the same AWS account, and moto has one state for a process.
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    done = subprocess.run([COMMAND, "demo", "--json"], env=environment, capture_output=True, text=True, check=False)
-    out = done.stdout
-    assert (done.returncode, done.stderr) == (Exit.OK, ""), out
+    with Forked(["demo", "--json"], environment) as demo:
+        out, err = demo.communicate()
+    assert (demo.returncode, err) == (Exit.OK, ""), out
     company, check, first, access, estate, change, denied, proven, orders = json.loads(out)["chapters"]
     assert company["organisation"]["people"] == 60
     assert first["sync"]["added"]["account"] > 60, "IAM's users and roles are accounts too"

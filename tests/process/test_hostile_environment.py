@@ -114,6 +114,7 @@ def test_the_sandbox_and_the_environment_that_it_writes(trap: Trap, tmp_path: Pa
     assert left == set()
 
 
+@pytest.mark.soak
 def test_the_tests(trap: Trap) -> None:
     """Some that call AWS in their own process, that sync, and that run a command."""
     tests = [

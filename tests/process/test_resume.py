@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sqlite3
-import subprocess
 import time
 from collections import Counter
 from contextlib import closing
@@ -19,6 +18,7 @@ from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from tests.end_to_end.site import Site, SiteMaker
 
 from .conftest import start
+from .forked import Forked
 
 MEMBERS, ASSIGNMENTS = "ListGroupMemberships", "ListAccountAssignmentsForPrincipal"
 
@@ -45,7 +45,7 @@ def cut_off(site: Site, operation: str = ASSIGNMENTS) -> None:
         ASSIGNMENTS: ("identity-center/assignments/users/*", 30, site.seeded.users["nora.lind"]),
     }[operation]
 
-    started: list[subprocess.Popen[str]] = []
+    started: list[Forked] = []
 
     def kill_when_written() -> None:
         until = time.monotonic() + 60

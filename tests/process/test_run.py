@@ -21,6 +21,7 @@ from tests.deadlines import PATIENCE_SECONDS
 from tests.end_to_end.site import Site, SiteMaker
 
 from .conftest import COMMAND, clean_environment, read_document
+from .forked import Forked
 
 PATIENCE = PATIENCE_SECONDS
 
@@ -28,7 +29,7 @@ PATIENCE = PATIENCE_SECONDS
 class Service:
     """A running service: what it logs, and what it shows."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Forked) -> None:
         self.process = process
         self.lines: list[dict[str, Any]] = []
         self.output = printed = read_document(process)
@@ -60,7 +61,7 @@ class Service:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         self._rest()
-        return self.process.returncode
+        return self.process.wait()
 
     def _rest(self) -> str:
         out, err = self.process.communicate(timeout=PATIENCE)
@@ -72,13 +73,8 @@ class Service:
 @contextmanager
 def running(site: Site, *files: Path, options: Sequence[str] = ()) -> Iterator[Service]:
     configured = [argument for file in files or [site.world.config_file] for argument in ("--config", str(file))]
-    with subprocess.Popen(
-        [COMMAND, "run", *configured, "--health-port", "0", "--json", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=clean_environment(site),
-    ) as process:
+    arguments = ["run", *configured, "--health-port", "0", "--json", *options]
+    with Forked(arguments, clean_environment(site)) as process:
         last_resort = threading.Timer(PATIENCE, process.kill)
         last_resort.start()
         try:

@@ -17,7 +17,8 @@ from ploy_connector_aws.cli.stopping import INTERRUPTED_SECONDS
 from ploy_connector_aws.runtime.service.process import STOP_SECONDS
 from tests.end_to_end.site import Site
 
-from .conftest import COMMAND, clean_environment
+from .conftest import clean_environment
+from .forked import Forked
 from .slow_gateway import Place, SlowGateway, slow_gateway
 
 PATIENCE = 120
@@ -65,10 +66,7 @@ def ended(
 
     On a busy machine every process is late. How much is seen on one that only sleeps, and one second less.
     """
-    started = subprocess.Popen(
-        [COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    )
-    with started as process:
+    with Forked(arguments, environment) as process:
         if not gateway.reached.wait(PATIENCE):
             process.kill()
             raise AssertionError(process.communicate())
@@ -83,7 +81,7 @@ def ended(
                 process.kill()
         took = time.monotonic() - began
     assert took <= within + late, printed
-    return process.returncode
+    return process.wait()
 
 
 def cases() -> list[object]:

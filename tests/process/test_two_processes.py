@@ -15,7 +15,7 @@ import pytest
 from ploy_connector_aws.cli.endings import Exit
 from tests.end_to_end.site import Site
 
-from .conftest import COMMAND, clean_environment, run_process, running_sandbox, start
+from .conftest import COMMAND, clean_environment, run_forked, running_sandbox, start
 from .test_beside_service import PATIENCE, RunningService, running_service
 
 
@@ -29,7 +29,7 @@ def service(site: Site, tmp_path: Path) -> Iterator[RunningService]:
 
 def test_a_second_service_ends_and_names_the_first(site: Site, service: RunningService) -> None:
     for options in ([], ["--json"]):
-        code, out, err = run_process(site, "run", "--health-port", "0", *options)
+        code, out, err = run_forked(site, "run", "--health-port", "0", *options)
         named = f"by another process: the service `ploy-connector run` (process {service.process.pid})."
         assert (code, named in (out if options else err)) == (Exit.TRY_AGAIN, True), (out, err)
         assert "Something failed that should not" not in err
@@ -60,7 +60,7 @@ def test_a_service_beside_that_of_a_sandbox_names_the_sandbox(tmp_path: Path) ->
 
 def test_a_file_that_a_service_works_on_is_not_set_aside(site: Site, service: RunningService) -> None:
     before = site.settings.snapshot_path.stat().st_ino
-    code, _, err = run_process(site, "sync", "--rebuild")
+    code, _, err = run_forked(site, "sync", "--rebuild")
     assert (code, f"(process {service.process.pid})" in err) == (Exit.TRY_AGAIN, True), err
     assert site.settings.snapshot_path.stat().st_ino == before
 
@@ -68,7 +68,7 @@ def test_a_file_that_a_service_works_on_is_not_set_aside(site: Site, service: Ru
 @pytest.mark.parametrize("command", [["sync"], ["sync", "--rebuild"]])
 def test_a_sync_beside_a_sync_names_it(site: Site, command: list[str]) -> None:
     results: list[tuple[int, str, str]] = []
-    site.world.aws.faults.before("ListUsers", lambda: results.append(run_process(site, *command)))
+    site.world.aws.faults.before("ListUsers", lambda: results.append(run_forked(site, *command)))
     with start(site, "sync") as first:
         first.communicate(timeout=PATIENCE)
     ((code, _, err),) = results
@@ -88,11 +88,11 @@ def test_a_file_that_a_command_has_open_is_not_set_aside(site: Site) -> None:
     with held:
         assert held.stdout is not None
         assert held.stdout.readline() == "open\n"
-        code, _, err = run_process(site, "sync", "--rebuild")
+        code, _, err = run_forked(site, "sync", "--rebuild")
         assert (code, "another process is using it" in err) == (Exit.STATE, True), err
-        assert run_process(site, "list", "grants")[0] == Exit.OK, "other commands may use it too"
+        assert run_forked(site, "list", "grants")[0] == Exit.OK, "other commands may use it too"
         held.communicate("")
-    assert run_process(site, "sync", "--rebuild")[0] == Exit.OK
+    assert run_forked(site, "sync", "--rebuild")[0] == Exit.OK
 
 
 HOLDER = """
