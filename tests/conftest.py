@@ -15,6 +15,7 @@ from botocore.hooks import EventAliaser
 from ploy_connector_aws.sandbox.surroundings import forget_caller
 from tests import aws_calls, soak
 from tests.aws_calls import pytest_sessionfinish, pytest_testnodedown
+from tests.brief_waits import shorten_waits
 from tests.chromium import check_chromium, pytest_ignore_collect, say_what_was_left_out
 from tests.soak import (
     chance,
@@ -77,6 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
     soak.configure(config)
     check_chromium()
     forget_caller()
+    shorten_waits()
     _keep_client_classes()
     _keep_event_names()
     aws_calls.pytest_configure()

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import botocore.endpoint
 import pytest
 
 from ploy_connector_aws.aws.permissions import READS
@@ -138,7 +137,7 @@ def small_demo_organisation() -> Organisation:
 
 
 @pytest.fixture
-def host(aws: SandboxAws, tmp_path: Path, no_backoff: None) -> Iterator[Host]:
+def host(aws: SandboxAws, tmp_path: Path) -> Iterator[Host]:
     """A host of the small demo organisation."""
     organisation = small_demo_organisation()
     customer = make_customer(aws, organisation)
@@ -146,18 +145,6 @@ def host(aws: SandboxAws, tmp_path: Path, no_backoff: None) -> Iterator[Host]:
     del customer.settings["scopes"]
     with Store(tmp_path / "state" / "one.sqlite") as store:
         yield Host(customer, store)
-
-
-@pytest.fixture
-def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let botocore's own pauses between attempts take no time."""
-
-    class Clock:
-        @staticmethod
-        def sleep(seconds: float) -> None:
-            assert seconds >= 0
-
-    monkeypatch.setattr(botocore.endpoint, "time", Clock)
 
 
 def make_customer(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-import pytest
-
 from ploy_connector_aws.aws.reader import AwsReader
 from ploy_connector_aws.aws.throttle import _REGISTRY
 from ploy_connector_aws.config import AwsConfig
@@ -14,7 +12,6 @@ from ploy_connector_aws.spec import Serving, find_connectors
 from .conftest import Customer
 
 
-@pytest.mark.usefixtures("no_backoff")
 def test_the_host_is_told_of_each_attempt_and_of_each_throttling(customer: Customer) -> None:
     customer.aws.faults.throttle(1, "ListGroups", times=2)
     customer.aws.faults.cut_connection(1, "ListUsers", times=1)

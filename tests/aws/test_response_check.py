@@ -102,7 +102,7 @@ class Server:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, no_backoff: None) -> Iterator[Server]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     server = Server()
     with serving(server.answer) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)

@@ -141,7 +141,6 @@ def test_no_credentials_at_all_are_told_apart(customer: Customer, monkeypatch: p
         make_session(customer).open()
 
 
-@pytest.mark.usefixtures("no_backoff")
 def test_aws_out_of_reach_is_temporary(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
     with SandboxAws() as closed:
         endpoint_url = closed.endpoint_url
@@ -186,7 +185,6 @@ def test_a_role_that_stops_trusting_in_mid_sync_is_an_authentication_error(monke
         session.close()
 
 
-@pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize("fault", ["throttle", "fail", "cut_connection"])
 def test_eight_bad_attempts_in_a_row_are_got_over_and_a_ninth_is_not(
     session: ReadSession, customer: Customer, fault: str
@@ -201,7 +199,6 @@ def test_eight_bad_attempts_in_a_row_are_got_over_and_a_ninth_is_not(
         list_users(session, customer)
 
 
-@pytest.mark.usefixtures("no_backoff")
 def test_the_pause_that_identitystore_asks_for_is_kept(session: ReadSession, customer: Customer) -> None:
     waited: list[float] = []
 

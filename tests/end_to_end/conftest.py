@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws.conftest import ORGANISATION, no_backoff
+from tests.aws.conftest import ORGANISATION
 
 from .site import Site, SiteMaker, make_site
-
-__all__ = ["no_backoff"]
 
 
 @pytest.fixture

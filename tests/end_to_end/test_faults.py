@@ -81,7 +81,6 @@ def test_a_role_that_cannot_be_assumed_ends_the_run_and_changes_nothing(site: Si
     assert len(site.world.ploy.generations(site.integration_id)) == generations
 
 
-@pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize(
     "break_it",
     [

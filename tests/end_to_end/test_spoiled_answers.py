@@ -51,7 +51,7 @@ PROVOKED: dict[str, Callable[[Site], object]] = {
 
 
 @pytest.fixture
-def everything(sites: SiteMaker, no_backoff: None) -> Iterator[Site]:
+def everything(sites: SiteMaker) -> Iterator[Site]:
     with sites(EVERYTHING) as made:
         yield made
 

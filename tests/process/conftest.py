@@ -23,7 +23,6 @@ from tests.deadlines import PATIENCE_SECONDS
 from tests.end_to_end.conftest import sites
 from tests.end_to_end.site import Site, SiteMaker
 
-from .brief_waits import brief_waits
 from .forked import Forked
 
 __all__ = ["sites"]
@@ -80,7 +79,6 @@ def run_with(environment: Mapping[str, str], *arguments: str) -> tuple[int, str,
         patch.dict(os.environ, environment, clear=True),
         patch.object(sys, "argv", [COMMAND, *arguments]),
         # The command sets up logging for its process; closing the handlers that it finds would break pytest's.
-        brief_waits,
         patch.multiple(root, handlers=[], level=root.level),
         redirect_stdout(out),
         redirect_stderr(err),

@@ -124,8 +124,8 @@ def _run(arguments: list[str], environment: dict[str, str], folder: str, out: An
     os.chdir(folder)
     sys.argv = ["ploy-connector", *arguments]
     from ploy_connector_aws.cli import main
+    from tests.brief_waits import shorten_intervals, shorten_waits
 
-    from .brief_waits import brief_waits
-
-    brief_waits.start()
+    shorten_waits()
+    shorten_intervals()
     main()

@@ -143,7 +143,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxAws]:
 
 
 @pytest.fixture
-def desk(aws: SandboxAws, no_backoff: None) -> Iterator[Desk]:
+def desk(aws: SandboxAws) -> Iterator[Desk]:
     desk = Desk(make_customer(aws))
     yield desk
     for changer in desk.changers:
@@ -151,7 +151,7 @@ def desk(aws: SandboxAws, no_backoff: None) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def assigning_desk(aws: SandboxAws, no_backoff: None) -> Iterator[Desk]:
+def assigning_desk(aws: SandboxAws) -> Iterator[Desk]:
     """A desk of an integration with direct assignments, whose role has the permissions for them."""
     desk = Desk(make_customer(aws, policy=ASSIGNING_POLICY), settings={"direct_assignments": True})
     yield desk

@@ -357,7 +357,7 @@ def test_the_time_is_looked_at_after_the_wait_for_a_turn(desk: Desk) -> None:
     assert desk.membership_id("dee", "admins") is None
 
 
-def test_an_account_instance_has_groups_that_open_nothing(aws: SandboxAws, no_backoff: None) -> None:
+def test_an_account_instance_has_groups_that_open_nothing(aws: SandboxAws) -> None:
     organisation = replace(ORGANISATION, kind="account", assignments=(), permission_sets=(), accounts=())
     desk = Desk(make_customer(aws, organisation))
 

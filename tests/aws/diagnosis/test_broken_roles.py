@@ -19,7 +19,6 @@ from .policies import BROKEN_POLICIES, RIGHT_ROLES
 FAULTS = {**BROKEN_ENTRIES, **OPEN_DOORS, **MISSING_PERMISSIONS, **OTHER_FAULTS, **BROKEN_POLICIES}
 
 
-@pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 def test_the_doctor_names_exactly_the_fault_and_its_fix_makes_it_green(
     aws: SandboxAws, monkeypatch: pytest.MonkeyPatch, fault: Fault

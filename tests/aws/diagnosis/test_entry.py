@@ -46,7 +46,7 @@ def test_a_role_made_just_now_is_asked_for_again_before_it_is_judged(patient: Pa
     assert names[:3] == ["check"] * 3, "the tests that must fail come after the entry: until then everybody is denied"
 
 
-def test_a_test_that_could_not_be_made_proves_nothing(patient: Patient, no_backoff: None) -> None:
+def test_a_test_that_could_not_be_made_proves_nothing(patient: Patient) -> None:
     patient.aws.faults.throttle(1, "AssumeRole", where=IS_REFUSAL)
     report = patient.examine()
 
@@ -116,7 +116,7 @@ def test_a_role_in_another_account_than_the_settings_say_is_refused_before_anyth
     assert refused.value.field == "role_arn"
 
 
-def test_credentials_that_aws_took_are_not_called_broken(patient: Patient, no_backoff: None) -> None:
+def test_credentials_that_aws_took_are_not_called_broken(patient: Patient) -> None:
     patient.aws.accounts.delete_role(patient.role_arn)
     patient.aws.faults.fail(1, "GetCallerIdentity")
 

@@ -79,9 +79,7 @@ def test_what_the_connection_test_finds_is_used_by_nobody_until_a_test_finds_it_
     assert other.grant(order(patient)).outcome == "applied"
 
 
-def test_a_block_outlives_a_test_that_could_not_be_made_and_the_same_settings_again(
-    patient: Patient, no_backoff: None
-) -> None:
+def test_a_block_outlives_a_test_that_could_not_be_made_and_the_same_settings_again(patient: Patient) -> None:
     connector = connect(patient)
     patient.trust_by(None)
     connector.test_connection()
@@ -110,7 +108,7 @@ def test_another_external_id_is_another_question(patient: Patient) -> None:
 
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
-def test_what_could_not_be_found_out_is_no_proof_and_passes(patient: Patient, use: Use, no_backoff: None) -> None:
+def test_what_could_not_be_found_out_is_no_proof_and_passes(patient: Patient, use: Use) -> None:
     patient.aws.faults.throttle(1, "AssumeRole", where=of_session("ploy-refuse-"))
     connector = connect(patient, scopes=["identity-center/users"])
     found = _result(lambda: use(connector, order(patient)))

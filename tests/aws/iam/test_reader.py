@@ -117,7 +117,6 @@ def test_an_empty_page_is_not_the_end(owner: IamCustomer) -> None:
     assert owner.read_iam() == calm
 
 
-@pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize("fault", ["throttle", "fail", "cut_connection"])
 def test_every_second_call_going_wrong_changes_nothing(owner: IamCustomer, fault: str) -> None:
     calm = owner.read_iam()

@@ -186,7 +186,6 @@ def test_denied_memberships_fail_the_members_of_each_group_and_nothing_else(cust
     assert len(picture.of("entitlement", "group")) == 3
 
 
-@pytest.mark.usefixtures("no_backoff")
 def test_a_throttled_reading_gives_what_a_calm_one_gives(customer: Customer) -> None:
     calm = customer.read()
     rule = customer.aws.faults.throttle(times=1, each=True)

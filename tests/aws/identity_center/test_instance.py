@@ -214,7 +214,6 @@ def test_a_sweep_in_which_no_region_knew_the_credentials_is_no_answer(session: R
         read_instance(session)
 
 
-@pytest.mark.usefixtures("no_backoff")
 def test_a_region_that_could_not_be_asked_makes_none_found_no_answer(session: ReadSession, customer: Customer) -> None:
     customer.seeded.remove_instance()
     customer.aws.faults.answer("ListInstances", "ValidationException", times=1)

@@ -86,7 +86,6 @@ def test_any_action_denied_fails_scopes_that_name_it_and_invents_nothing(custome
     assert picture.retracted == set()
 
 
-@pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize("fault", ["throttle", "fail", "cut_connection"])
 def test_every_third_call_going_wrong_changes_nothing(customer: Customer, fault: str) -> None:
     customer.settle(demo_organisation(customer.settings["account_id"]))
@@ -139,7 +138,6 @@ def test_closing_the_iterator_early_stops_all_reading(customer: Customer) -> Non
     assert our_threads() == []
 
 
-@pytest.mark.usefixtures("no_backoff")
 def test_closing_wakes_those_that_wait_for_their_turn(customer: Customer) -> None:
     customer.aws.faults.throttle(1, "ListGroupMemberships", retry_after_seconds=3600)
     reading = customer.connector().list_entitlements(frozenset())
@@ -196,7 +194,6 @@ TAMPERING: dict[str, Tamper] = {
 }
 
 
-@pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize("tamper", TAMPERING.values(), ids=TAMPERING.keys())
 def test_a_strange_answer_fails_its_scope_and_never_looks_like_none(
     customer: Customer, monkeypatch: pytest.MonkeyPatch, tamper: Tamper

@@ -144,7 +144,6 @@ def test_tags_that_may_not_be_read_make_untagged_instances_partial_and_fail_the_
     assert owner.calls().count("DescribeTags") == 1, "the next one would be denied, too"
 
 
-@pytest.mark.usefixtures("no_backoff")
 def test_tags_that_cannot_be_read_for_now_are_tried_for_the_next_ones(owner: Owner) -> None:
     owner.put(servers=tuple(Server(f"s{number}") for number in range(250)))
     owner.faults.answer("DescribeTags", "InternalError", status=500, times=9)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import pytest
-
 from ploy_connector_aws.sandbox.aws.inventory.rds import to_resource_id
 from ploy_connector_aws.sandbox.aws.inventory.resources import Database
 from ploy_connector_aws.spec import RecordKey, Resource
@@ -98,7 +96,6 @@ def test_tags_that_may_not_be_read_make_the_instances_partial_and_fail_the_scope
     assert owner.calls().count("ListTagsForResource") == 1, "the next one would be denied, too"
 
 
-@pytest.mark.usefixtures("no_backoff")
 def test_tags_that_cannot_be_read_for_now_are_tried_for_each(owner: Owner) -> None:
     owner.put(databases=TWO)
     owner.faults.leave_out("DescribeDBInstances", "TagList")

@@ -160,7 +160,6 @@ def test_a_denied_list_fails_its_scope_alone(owner: Owner, service: Service) -> 
     }
 
 
-@pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize("fault", ["throttle", "fail", "cut_connection"])
 def test_every_second_call_going_wrong_changes_nothing(owner: Owner, fault: str) -> None:
     put_some_of_all(owner)
@@ -172,7 +171,6 @@ def test_every_second_call_going_wrong_changes_nothing(owner: Owner, fault: str)
     assert calm.failures == {}
 
 
-@pytest.mark.usefixtures("no_backoff")
 @each_service
 def test_a_list_that_stays_throttled_fails_its_scope_alone(owner: Owner, service: Service) -> None:
     put_some_of_all(owner)
@@ -236,7 +234,6 @@ def test_a_role_that_may_not_list_buckets_is_known_all_the_same(owner: Owner) ->
     assert "not enabled" in owner.read("dynamodb/tables").failures["dynamodb/tables"].message
 
 
-@pytest.mark.usefixtures("no_backoff")
 def test_where_it_cannot_be_told_the_scope_fails_and_nothing_else(owner: Owner) -> None:
     owner.put(queues=(Queue("in"),))
     owner.faults.answer("ListTables", "UnrecognizedClientException")
@@ -299,7 +296,6 @@ def test_an_account_that_cannot_be_entered_raises(owner: Owner) -> None:
         owner.read(external_id="another-external-id-0001")
 
 
-@pytest.mark.usefixtures("no_backoff")
 def test_where_the_role_cannot_be_assumed_for_now_every_scope_fails(owner: Owner) -> None:
     owner.faults.throttle(1, "AssumeRole")
     picture = owner.read()

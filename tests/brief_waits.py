@@ -1,0 +1,46 @@
+"""Waits that pass sooner in tests: for AWS, which is never busy and shows a change at once, and between two polls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import botocore.endpoint
+
+from ploy_connector_aws.aws.access.clock import SystemClock
+from ploy_connector_aws.platform.client import PlatformClient
+
+
+class _BriefTime:
+    """What botocore uses of ``time``: to pause between two attempts at a call."""
+
+    @staticmethod
+    def sleep(seconds: float) -> None:
+        """Wait a hundredth."""
+        time.sleep(seconds / 100)
+
+
+def _wait(self: SystemClock, seconds: float) -> None:
+    time.sleep(seconds / 100)
+
+
+def shorten_waits() -> None:
+    """Shorten the waits of grants, revokes and botocore's attempts, for as long as this process runs."""
+    botocore.endpoint.time = _BriefTime
+    SystemClock.wait = _wait  # type: ignore[method-assign]
+
+
+def shorten_intervals() -> None:
+    """Let scans and polls come ten times as often as Ploy asks for: the contract has no interval below 5 seconds."""
+
+    def shortened(call: Callable[..., Any]) -> Callable[..., Any]:
+        def shorten(*arguments: Any) -> Any:
+            answer = call(*arguments)
+            names = ("scan_interval_seconds", "poll_interval_seconds")
+            return answer.model_copy(update={name: getattr(answer, name) / 10 for name in names})
+
+        return shorten
+
+    PlatformClient.hello = shortened(PlatformClient.hello)  # type: ignore[method-assign]
+    PlatformClient.lease_tasks = shortened(PlatformClient.lease_tasks)  # type: ignore[method-assign]
