@@ -276,6 +276,7 @@ def test_a_source_is_locked_out_where_another_process_has_all_its_integrations(h
     house.make_task_loop = HeldElsewhere
     source = Notice("source", house.wanted("one"), house.wanted("two"))
     supervisor = Supervisor(source, house.outfit, Claims())
+    supervisor._poll_interval = 0.05  # until an integration says another one
     thread = threading.Thread(target=supervisor.run, daemon=True)
     thread.start()
     try:
