@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import botocore.endpoint
 
@@ -31,16 +32,18 @@ def shorten_waits() -> None:
     SystemClock.wait = _wait  # type: ignore[method-assign]
 
 
-def shorten_intervals() -> None:
-    """Let scans and polls come ten times as often as Ploy asks for: the contract has no interval below 5 seconds."""
+def _shortened(call: Callable[..., Any]) -> Callable[..., Any]:
+    def shorten(*arguments: Any) -> Any:
+        answer = call(*arguments)
+        names = ("scan_interval_seconds", "poll_interval_seconds")
+        return answer.model_copy(update={name: getattr(answer, name) / 10 for name in names})
 
-    def shortened(call: Callable[..., Any]) -> Callable[..., Any]:
-        def shorten(*arguments: Any) -> Any:
-            answer = call(*arguments)
-            names = ("scan_interval_seconds", "poll_interval_seconds")
-            return answer.model_copy(update={name: getattr(answer, name) / 10 for name in names})
+    return shorten
 
-        return shorten
 
-    PlatformClient.hello = shortened(PlatformClient.hello)  # type: ignore[method-assign]
-    PlatformClient.lease_tasks = shortened(PlatformClient.lease_tasks)  # type: ignore[method-assign]
+brief_intervals = patch.multiple(
+    PlatformClient,
+    hello=_shortened(PlatformClient.hello),
+    lease_tasks=_shortened(PlatformClient.lease_tasks),
+)
+"""Scans and polls come ten times as often as Ploy asks for: the contract has no interval below 5 seconds."""

@@ -15,6 +15,7 @@ from ploy_connector_aws.runtime.settings import IntegrationSettings, read_settin
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from ploy_connector_aws.sandbox.world import LocalWorld
 from ploy_connector_aws.spec import find_connectors
+from tests.brief_waits import brief_intervals
 from tests.deadlines import PATIENCE_SECONDS
 
 from .conftest import enter
@@ -33,7 +34,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorld]:
         made.ploy.notices.put_manifest(made.customer_id, find_connectors()["aws"].manifest)
         made.ploy.set_intervals(made.integration.id, poll_interval_seconds=5)
         settings = read_settings(made.config_file, {}).model_copy(update={"integration": IntegrationSettings()})
-        with Service([settings], health_port=0):
+        with brief_intervals, Service([settings], health_port=0):
             yield made
             made.ploy.bells.stop()
 

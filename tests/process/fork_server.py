@@ -215,10 +215,10 @@ def serve() -> None:
     import ploy_connector_aws.aws.identity_center.reader
     import ploy_connector_aws.aws.session
     import ploy_connector_aws.cli  # noqa: F401
-    from tests.brief_waits import shorten_intervals, shorten_waits
+    from tests.brief_waits import brief_intervals, shorten_waits
 
     shorten_waits()
-    shorten_intervals()
+    brief_intervals.start()
 
     answers = sys.stdout
     for line in sys.stdin:

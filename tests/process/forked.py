@@ -124,8 +124,8 @@ def _run(arguments: list[str], environment: dict[str, str], folder: str, out: An
     os.chdir(folder)
     sys.argv = ["ploy-connector", *arguments]
     from ploy_connector_aws.cli import main
-    from tests.brief_waits import shorten_intervals, shorten_waits
+    from tests.brief_waits import brief_intervals, shorten_waits
 
     shorten_waits()
-    shorten_intervals()
+    brief_intervals.start()
     main()

@@ -39,6 +39,7 @@ def slow_gateway(behind: str, call: str, place: Place) -> Iterator[SlowGateway]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # headers and body are sent one after the other
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))

@@ -38,10 +38,8 @@ CALLS = {
 
 PLACES: tuple[Place, ...] = ("headers", "body")
 QUICK = {
-    ("sts AssumeRole", "headers"),
     ("iam GetAccountAuthorizationDetails", "body"),
     ("Ploy lease", "headers"),
-    ("Ploy commit", "body"),
 }
 
 
@@ -107,12 +105,12 @@ def test_sigterm_ends_the_service_in_time(site: Site, tmp_path: Path, call: str,
 @pytest.mark.parametrize(
     ("arguments", "call"),
     [
-        (["check"], "Action=AssumeRole"),
+        pytest.param(["check"], "Action=AssumeRole", marks=pytest.mark.soak),
         (["check"], "AWSIdentityStore.ListUsers"),
-        (["sync"], "AWSIdentityStore.ListGroupMemberships"),
+        pytest.param(["sync"], "AWSIdentityStore.ListGroupMemberships", marks=pytest.mark.soak),
         (["sync"], "/commit"),
         (["grant"], "Action=AssumeRole"),
-        (["access", "ana"], "AWSIdentityStore.ListUsers"),
+        pytest.param(["access", "ana"], "AWSIdentityStore.ListUsers", marks=pytest.mark.soak),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, list) else each,
 )

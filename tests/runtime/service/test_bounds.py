@@ -24,7 +24,7 @@ from ploy_connector_aws.runtime.opening import Opened
 from ploy_connector_aws.runtime.service.health import Health
 from ploy_connector_aws.runtime.service.polling import Workplace
 from ploy_connector_aws.runtime.service.process import Service
-from ploy_connector_aws.runtime.service.served import Outfit
+from ploy_connector_aws.runtime.service.served import Outfit, Served
 from ploy_connector_aws.runtime.service.wishes import Wishes
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.sandbox.ploy import LocalPloy
@@ -60,6 +60,7 @@ def in_between(ploy: LocalPloy) -> Iterator[InBetween]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # headers and body are sent one after the other
 
         def _pass_on(self) -> None:
             asked = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -179,7 +180,9 @@ class Running:
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
+def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    sleep = Served._sleep  # between two attempts at a call
+    monkeypatch.setattr(Served, "_sleep", lambda served, seconds: sleep(served, seconds / 100))
     with LocalPloy(tmp_path / "ploy") as ploy, in_between(ploy) as between:
         organisation = ploy.create_organisation("Acme")
         integration = ploy.create_integration(organisation, "directory").id

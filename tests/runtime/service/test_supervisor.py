@@ -266,6 +266,7 @@ class HeldElsewhere(HelloLoop):
 
     def run(self, stop: threading.Event) -> None:
         if self._place.settings.integration.id in self.held:
+            self._place.wishes.poll_interval_seconds = 0.05  # ten seconds until Ploy has said another one
             raise TasksRunning("The tasks are being worked off by another process: process 7.")
         super().run(stop)
 
@@ -276,7 +277,6 @@ def test_a_source_is_locked_out_where_another_process_has_all_its_integrations(h
     house.make_task_loop = HeldElsewhere
     source = Notice("source", house.wanted("one"), house.wanted("two"))
     supervisor = Supervisor(source, house.outfit, Claims())
-    supervisor._poll_interval = 0.05  # until an integration says another one
     thread = threading.Thread(target=supervisor.run, daemon=True)
     thread.start()
     try:
