@@ -1,0 +1,396 @@
+"""The platform's half of a sync: what a commit makes of the newest generation, in plain Python.
+
+It is the contract's section "How a commit is decided" (docs/platform-api.yaml) as code, and "rule N" below means rule N
+there. It was written from the documents alone, so that a host and a platform can be judged by it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, NamedTuple, TypeAlias, get_args
+
+from .spec.pages import Page, ScopeEnding
+from .spec.records import Grant, RecordType, to_json
+
+Key: TypeAlias = tuple[RecordType, str]
+"""The type and the id of a record."""
+
+Ids: TypeAlias = dict[RecordType, set[str]]
+"""Ids by type; each type is there."""
+
+Verdict: TypeAlias = Literal["complete", "gone", "absent", "excluded", "unproven"]
+"""What a run proves about a scope: how it ended; 'absent' where it was not announced and its parent proves that."""
+
+TYPES: tuple[RecordType, ...] = get_args(RecordType)
+
+HOLD_MINIMUM = 10
+HOLD_PERCENT = 20
+"""More than this share of a type's records, and at least the minimum, is never removed without approval."""
+
+_BY_ENDING: dict[ScopeEnding | None, Verdict] = {
+    "complete": "complete",
+    "gone": "gone",
+    "excluded": "excluded",
+    "failed": "unproven",
+    None: "unproven",
+}
+_BELOW: dict[Verdict | None, Verdict] = {
+    "complete": "absent",
+    "gone": "absent",
+    "absent": "absent",
+    "excluded": "excluded",
+}
+"""What is proven about a scope that was not announced, by what is proven about its parent; otherwise it is unproven."""
+
+
+class Scope(NamedTuple):
+    """How a scope ended."""
+
+    parent: str | None = None
+    ending: ScopeEnding | None = None
+    """None where it was not reached."""
+    origin: str | None = None
+    is_announced: bool = True
+    """False in a generation only: an earlier run announced it."""
+
+
+class Observation(NamedTuple):
+    """A record, and scopes that list it. It has no content: two contents are the same if their digests are."""
+
+    type: RecordType
+    id: str
+    scopes: tuple[str, ...]
+    digest: bytes
+    is_partial: bool = False
+    """Whether the content was not read in full."""
+    names: tuple[Key, ...] = ()
+    """The principal and the entitlement of a grant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What is visible: every record once, with the scopes that list it, or listed it when they were read last."""
+
+    scopes: Mapping[str, Scope]
+    records: Iterable[Observation]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run read. A record may be observed several times, in any order."""
+
+    scopes: Mapping[str, Scope]
+    observations: Iterable[Observation]
+    retracted: Set[Key] = frozenset()
+
+
+class Unproven(NamedTuple):
+    """Why a record is kept that the run did not list: the scopes that prove nothing, or else the grant that names it."""
+
+    scopes: tuple[str, ...]
+    grant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a commit does."""
+
+    generation: Generation
+    """The next generation, which is the base of the next run."""
+    added: Ids
+    changed: Ids
+    removed: Ids
+    withdrawn: Ids
+    """Removed because a scope was excluded: only once a person has approved."""
+    unproven: dict[RecordType, dict[str, Unproven]]
+    """Kept without having been listed, and why."""
+    unproven_scopes: int
+    hold_reasons: tuple[str, ...]
+    """Why a person must look before this becomes visible; none where it may become visible at once."""
+
+
+def compare(base: Generation, run: Run) -> Outcome:
+    """Decide what a run changes.
+
+    Args:
+        base: The newest generation; ``records`` is iterated once.
+        run: What was read; ``observations`` is iterated once, before the base.
+
+    Raises:
+        ValueError: A record of the run has no scope, or one that the run did not announce.
+    """
+    announced = {name: scope for name, scope in run.scopes.items() if scope.is_announced}
+    verdicts, exchanged = _judge_scopes(base.scopes, announced)
+    listed = _collect(run.observations, announced)
+    denied = _drop_retracted(listed, run.retracted)
+    grants: dict[Key, str] = {}
+    """Of every record that a grant names, the grant with the smallest id."""
+
+    def name_records(grant: str, names: Iterable[Key]) -> None:
+        for key in names:
+            grants[key] = min(grant, grants.get(key, grant))
+
+    for type_ in TYPES:
+        for id_, names in listed.names[type_].items():
+            name_records(id_, names)
+
+    added: Ids = {type_: set(listed.digests[type_]) for type_ in TYPES}
+    changed: Ids = {type_: set() for type_ in TYPES}
+    removed: Ids = {type_: set() for type_ in TYPES}
+    withdrawn: Ids = {type_: set() for type_ in TYPES}
+    unproven: dict[RecordType, dict[str, Unproven]] = {type_: {} for type_ in TYPES}
+    reasons: dict[tuple[str, ...], Unproven] = {}
+    before: Counter[RecordType] = Counter()
+    unlisted: list[Observation] = []
+    rests_on: set[str] = set()
+
+    def remove(known: Observation) -> None:
+        is_withdrawn = any(verdicts[name] == "excluded" for name in known.scopes)
+        (withdrawn if is_withdrawn else removed)[known.type].add(known.id)
+
+    for known in base.records:
+        type_, id_ = known.type, known.id
+        before[type_] += 1
+        open_scopes = tuple(name for name in known.scopes if verdicts[name] == "unproven")
+        if id_ in listed.digests[type_]:  # rules 3 and 4
+            added[type_].discard(id_)
+            if listed.update(known, open_scopes):
+                changed[type_].add(id_)
+        elif (type_, id_) in denied or any(key in denied for key in known.names):  # rule 5
+            removed[type_].add(id_)
+        elif open_scopes:  # rule 6
+            reason = reasons.setdefault(open_scopes, Unproven(open_scopes))
+            unproven[type_][id_] = reason
+            listed.add(known._replace(scopes=reason.scopes))
+            name_records(id_, known.names)
+        elif type_ in ("account", "entitlement") and not any(verdicts[name] == "gone" for name in known.scopes):
+            unlisted.append(known)  # all grants that are kept must be known first
+        else:
+            remove(known)
+    for known in unlisted:  # rule 7
+        grant = grants.get((known.type, known.id))
+        if grant is None:
+            remove(known)
+            continue
+        scopes = tuple(name for name in known.scopes if verdicts[name] != "complete")
+        unproven[known.type][known.id] = Unproven((), grant)
+        listed.add(known._replace(scopes=scopes))
+        rests_on.update(scopes)
+
+    scopes = _next_scopes(base.scopes, announced, verdicts, exchanged, rests_on)
+    return Outcome(
+        Generation(scopes, listed),
+        {type_: set(ids) for type_, ids in added.items()},
+        changed,
+        removed,
+        withdrawn,
+        unproven,
+        sum(verdicts[name] == "unproven" for name in scopes),
+        tuple(_find_hold_reasons(before, removed, withdrawn)),
+    )
+
+
+def takes_precedence(verified_at: datetime, reading_started_at: datetime, confirmed_at: datetime | None) -> bool:
+    """Whether a verified grant or revoke stays visible on top of a run (rule 11).
+
+    Args:
+        verified_at: When the change was verified.
+        reading_started_at: When the reading of the run began.
+        confirmed_at: The moment by which the commit confirms the change; None where it does not.
+    """
+    return verified_at > reading_started_at and (confirmed_at is None or confirmed_at < verified_at)
+
+
+def read_pages(pages: Iterable[Page]) -> Run:
+    """Turn the pages of a connector, in order, into a run. A record's digest is SHA-256 over its JSON.
+
+    A scope that is ended in two different ways, or that names two origins, has failed. A retraction counts against what
+    was listed before it.
+    """
+    scopes: dict[str, Scope] = {}
+    observations: dict[Key, list[Observation]] = {}
+    retracted: set[Key] = set()
+    for page in pages:
+        scope = scopes.get(page.scope, Scope())
+        ending = page.ending if scope.ending in (None, page.ending) else "failed" if page.ending else scope.ending
+        if page.origin is not None and scope.origin not in (None, page.origin):
+            ending = "failed"
+        scopes[page.scope] = Scope(page.parent or scope.parent, ending, page.origin or scope.origin)
+        for records, is_partial in ((page.records, False), (page.partial, True)):
+            for record in records:
+                names: tuple[Key, ...] = ()
+                if isinstance(record, Grant):
+                    names = ((record.principal_kind, record.principal_id), ("entitlement", record.entitlement_id))
+                digest = hashlib.sha256(to_json(record)).digest()
+                observation = Observation(record.record_type, record.id, (page.scope,), digest, is_partial, names)
+                observations.setdefault((record.record_type, record.id), []).append(observation)
+        for key in page.retracted:
+            retracted.add((key.type, key.id))
+            observations.pop((key.type, key.id), None)
+    return Run(scopes, [each for found in observations.values() for each in found], retracted)
+
+
+def _find_hold_reasons(before: Mapping[RecordType, int], removed: Ids, withdrawn: Ids) -> Iterator[str]:
+    """Name what a person must look at before it becomes visible (rules 8 and 10)."""
+    for type_ in TYPES:
+        leaving = len(removed[type_]) + len(withdrawn[type_])
+        # A type that had the minimum and now has none is among these: all of it would be removed.
+        if leaving >= HOLD_MINIMUM and 100 * leaving > HOLD_PERCENT * before[type_]:
+            yield f"{leaving} of {before[type_]} {type_} records would be removed."
+        if withdrawn[type_]:
+            yield f"{len(withdrawn[type_])} {type_} records would be removed because scopes were excluded."
+
+
+class _Records:
+    """Records by type and id. A dictionary for each property takes less memory than an object for each record."""
+
+    def __init__(self) -> None:
+        self.digests: dict[RecordType, dict[str, bytes]] = {type_: {} for type_ in TYPES}
+        self.names: dict[RecordType, dict[str, tuple[Key, ...]]] = {type_: {} for type_ in TYPES}
+        self._scopes: dict[RecordType, dict[str, tuple[str, ...]]] = {type_: {} for type_ in TYPES}
+        self._partial: set[Key] = set()
+        self._ranks: dict[Key, tuple[bool, str, bytes]] = {}
+        """Of the contents that were chosen among different ones."""
+        self._shared_scopes: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._shared_keys: dict[Key, Key] = {}
+
+    def __iter__(self) -> Iterator[Observation]:
+        for type_ in TYPES:
+            for id_, digest in self.digests[type_].items():
+                is_partial, names = (type_, id_) in self._partial, self.names[type_].get(id_, ())
+                yield Observation(type_, id_, self._scopes[type_][id_], digest, is_partial, names)
+
+    def add(self, seen: Observation) -> None:
+        """Add a record, or another observation of one (rule 4)."""
+        type_, id_ = seen.type, seen.id
+        digest = self.digests[type_].get(id_)
+        if digest is None:
+            self._set_content(type_, id_, seen.digest, seen.is_partial)
+            self._set_scopes(type_, id_, seen.scopes)
+            if seen.names:
+                self.names[type_][id_] = tuple(self._shared_keys.setdefault(key, key) for key in seen.names)
+            return
+        key = (type_, id_)
+        is_partial = key in self._partial
+        if key in self._ranks or (is_partial, digest) != (seen.is_partial, seen.digest):
+            rank = self._ranks.get(key) or (is_partial, self._scopes[type_][id_][0], digest)
+            rank = self._ranks[key] = min(rank, (seen.is_partial, min(seen.scopes), seen.digest))
+            self._set_content(type_, id_, rank[2], rank[0])
+        self._set_scopes(type_, id_, (*self._scopes[type_][id_], *seen.scopes))
+
+    def update(self, known: Observation, open_scopes: tuple[str, ...]) -> bool:
+        """Add what the base has of a record that is listed; return whether its content is another one now."""
+        type_, id_ = known.type, known.id
+        if open_scopes:
+            self._set_scopes(type_, id_, (*self._scopes[type_][id_], *open_scopes))
+        if not known.is_partial and (type_, id_) in self._partial:
+            self._set_content(type_, id_, known.digest, is_partial=False)
+        return self.digests[type_][id_] != known.digest
+
+    def drop(self, type_: RecordType, id_: str) -> None:
+        """Forget a record."""
+        self._partial.discard((type_, id_))
+        for table in (self.digests, self.names, self._scopes):
+            del table[type_][id_]
+
+    def _set_content(self, type_: RecordType, id_: str, digest: bytes, is_partial: bool) -> None:
+        self.digests[type_][id_] = digest
+        if is_partial:
+            self._partial.add((type_, id_))
+        else:
+            self._partial.discard((type_, id_))
+
+    def _set_scopes(self, type_: RecordType, id_: str, scopes: tuple[str, ...]) -> None:
+        sorted_scopes = tuple(sorted(set(scopes))) if len(scopes) > 1 else scopes
+        self._scopes[type_][id_] = self._shared_scopes.setdefault(sorted_scopes, sorted_scopes)
+
+
+def _collect(observations: Iterable[Observation], announced: Collection[str]) -> _Records:
+    """Gather what a run listed."""
+    listed = _Records()
+    for seen in observations:
+        if not seen.scopes or not all(name in announced for name in seen.scopes):
+            raise ValueError(
+                f"The {seen.type} {seen.id!r} is listed by no scope that the run announced: {seen.scopes}."
+            )
+        listed.add(seen)
+    return listed
+
+
+def _drop_retracted(listed: _Records, retracted: Set[Key]) -> set[Key]:
+    """Drop the grants that name what was retracted (rule 5); return all that is denied to exist."""
+    denied = {(type_, id_) for type_, id_ in retracted if id_ not in listed.digests[type_]}
+    if denied:
+        for type_, grants in listed.names.items():
+            for id_ in [id_ for id_, names in grants.items() if not denied.isdisjoint(names)]:
+                listed.drop(type_, id_)
+                denied.add((type_, id_))
+    return denied
+
+
+def _judge_scopes(
+    before: Mapping[str, Scope], announced: Mapping[str, Scope]
+) -> tuple[dict[str, Verdict], dict[str, bool]]:
+    """Judge every scope of the base and of the run (rules 1 and 2); also say which have exchanged origins."""
+    exchanged = _find_exchanged(before, announced)
+    verdicts: dict[str, Verdict] = {}
+    for name, scope in announced.items():
+        is_proven = scope.ending == "excluded" or not exchanged[name]
+        verdicts[name] = _BY_ENDING[scope.ending] if is_proven else "unproven"
+    for name in before:
+        path: dict[str, None] = {}
+        above: str | None = name
+        while above is not None and above in before and above not in verdicts and above not in path:
+            path[above] = None
+            above = before[above].parent
+        verdict = _BELOW.get(verdicts.get(above or ""), "unproven")
+        verdicts.update(dict.fromkeys(path, verdict))
+    return verdicts, exchanged
+
+
+def _find_exchanged(before: Mapping[str, Scope], announced: Mapping[str, Scope]) -> dict[str, bool]:
+    """Which scopes were read from another origin than the base, themselves or through a scope above them (rule 1)."""
+    exchanged: dict[str, bool] = {}
+    for name in announced:
+        path: dict[str, None] = {}
+        above: str | None = name
+        is_exchanged = False
+        while above is not None and above not in path and not is_exchanged:
+            if above in exchanged:
+                is_exchanged = exchanged[above]
+                break
+            path[above] = None
+            scope = announced.get(above, Scope())
+            origin = before[above].origin if above in before else None
+            is_exchanged = origin is not None and scope.origin != origin and scope.ending != "excluded"
+            above = scope.parent if above in announced else before.get(above, scope).parent
+        exchanged.update(dict.fromkeys(path, is_exchanged))
+    return exchanged
+
+
+def _next_scopes(
+    before: Mapping[str, Scope],
+    announced: Mapping[str, Scope],
+    verdicts: Mapping[str, Verdict],
+    exchanged: Mapping[str, bool],
+    rests_on: Iterable[str],
+) -> dict[str, Scope]:
+    """Say which scopes the next generation has: those of the run, and of the base what is needed on (rule 9)."""
+    scopes: dict[str, Scope] = {}
+    for name, scope in announced.items():
+        if exchanged[name]:
+            ending = scope.ending if scope.ending in (None, "excluded") else "failed"
+            scope = scope._replace(ending=ending, origin=before[name].origin if name in before else None)
+        scopes[name] = scope
+    parents = [scope.parent for scope in announced.values()]
+    unproven = [name for name in before if name not in announced and verdicts[name] == "unproven"]
+    for needed in (*unproven, *parents, *rests_on):
+        name_or_none = needed
+        while name_or_none is not None and name_or_none not in scopes and name_or_none in before:
+            scopes[name_or_none] = before[name_or_none]._replace(ending=None, is_announced=False)
+            name_or_none = before[name_or_none].parent
+    return scopes
