@@ -89,7 +89,7 @@ class Run:
 
 
 class Unproven(NamedTuple):
-    """Why a record is kept that the run did not list: the scopes that prove nothing, or else the grant that names it."""
+    """Why a record is kept that the run did not list: scopes that prove nothing, or a grant that names it."""
 
     scopes: tuple[str, ...]
     grant: str | None = None
@@ -127,18 +127,7 @@ def compare(base: Generation, run: Run) -> Outcome:
     verdicts, exchanged = _judge_scopes(base.scopes, announced)
     listed = _collect(run.observations, announced)
     denied = _drop_retracted(listed, run.retracted)
-    grants: dict[Key, str] = {}
-    """Of every record that a grant names, the grant with the smallest id."""
 
-    def name_records(grant: str, names: Iterable[Key]) -> None:
-        for key in names:
-            grants[key] = min(grant, grants.get(key, grant))
-
-    for type_ in TYPES:
-        for id_, names in listed.names[type_].items():
-            name_records(id_, names)
-
-    added: Ids = {type_: set(listed.digests[type_]) for type_ in TYPES}
     changed: Ids = {type_: set() for type_ in TYPES}
     removed: Ids = {type_: set() for type_ in TYPES}
     withdrawn: Ids = {type_: set() for type_ in TYPES}
@@ -156,40 +145,44 @@ def compare(base: Generation, run: Run) -> Outcome:
         type_, id_ = known.type, known.id
         before[type_] += 1
         open_scopes = tuple(name for name in known.scopes if verdicts[name] == "unproven")
-        if id_ in listed.digests[type_]:  # rules 3 and 4
-            added[type_].discard(id_)
-            if listed.update(known, open_scopes):
+        entry = listed.entries[type_].get(id_)
+        if entry is not None:  # rules 3 and 4
+            if entry.is_partial and not known.is_partial:
+                entry.is_partial, entry.digest = False, known.digest
+            if entry.digest != known.digest:
                 changed[type_].add(id_)
+            entry.scopes = listed.share_scopes((*entry.scopes, *open_scopes))
+            entry.is_in_base = True
         elif (type_, id_) in denied or any(key in denied for key in known.names):  # rule 5
             removed[type_].add(id_)
         elif open_scopes:  # rule 6
             reason = reasons.setdefault(open_scopes, Unproven(open_scopes))
             unproven[type_][id_] = reason
-            listed.add(known._replace(scopes=reason.scopes))
-            name_records(id_, known.names)
+            listed.add(known._replace(scopes=reason.scopes), is_in_base=True)
         elif type_ in ("account", "entitlement") and not any(verdicts[name] == "gone" for name in known.scopes):
             unlisted.append(known)  # all grants that are kept must be known first
         else:
             remove(known)
+    grants = listed.find_grants({(known.type, known.id) for known in unlisted})
     for known in unlisted:  # rule 7
         grant = grants.get((known.type, known.id))
         if grant is None:
             remove(known)
             continue
-        scopes = tuple(name for name in known.scopes if verdicts[name] != "complete")
         unproven[known.type][known.id] = Unproven((), grant)
-        listed.add(known._replace(scopes=scopes))
-        rests_on.update(scopes)
+        kept_scopes = tuple(name for name in known.scopes if verdicts[name] != "complete")
+        listed.add(known._replace(scopes=kept_scopes), is_in_base=True)
+        rests_on.update(kept_scopes)
 
-    scopes = _next_scopes(base.scopes, announced, verdicts, exchanged, rests_on)
+    next_scopes = _next_scopes(base.scopes, announced, verdicts, exchanged, rests_on)
     return Outcome(
-        Generation(scopes, listed),
-        {type_: set(ids) for type_, ids in added.items()},
+        Generation(next_scopes, listed),
+        {type_: {id_ for id_, entry in listed.entries[type_].items() if not entry.is_in_base} for type_ in TYPES},
         changed,
         removed,
         withdrawn,
         unproven,
-        sum(verdicts[name] == "unproven" for name in scopes),
+        sum(verdicts[name] == "unproven" for name in next_scopes),
         tuple(_find_hold_reasons(before, removed, withdrawn)),
     )
 
@@ -245,68 +238,57 @@ def _find_hold_reasons(before: Mapping[RecordType, int], removed: Ids, withdrawn
             yield f"{len(withdrawn[type_])} {type_} records would be removed because scopes were excluded."
 
 
+@dataclass(slots=True)
+class _Entry:
+    """A record of the next generation."""
+
+    is_partial: bool
+    content_scope: str
+    digest: bytes
+    scopes: tuple[str, ...]
+    names: tuple[Key, ...]
+    is_in_base: bool
+
+
 class _Records:
-    """Records by type and id. A dictionary for each property takes less memory than an object for each record."""
+    """The records of the next generation by type and id. Equal scopes and keys are kept once, which saves memory."""
 
     def __init__(self) -> None:
-        self.digests: dict[RecordType, dict[str, bytes]] = {type_: {} for type_ in TYPES}
-        self.names: dict[RecordType, dict[str, tuple[Key, ...]]] = {type_: {} for type_ in TYPES}
-        self._scopes: dict[RecordType, dict[str, tuple[str, ...]]] = {type_: {} for type_ in TYPES}
-        self._partial: set[Key] = set()
-        self._ranks: dict[Key, tuple[bool, str, bytes]] = {}
-        """Of the contents that were chosen among different ones."""
-        self._shared_scopes: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._shared_keys: dict[Key, Key] = {}
+        self.entries: dict[RecordType, dict[str, _Entry]] = {type_: {} for type_ in TYPES}
+        self._scopes: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._keys: dict[Key, Key] = {}
 
     def __iter__(self) -> Iterator[Observation]:
         for type_ in TYPES:
-            for id_, digest in self.digests[type_].items():
-                is_partial, names = (type_, id_) in self._partial, self.names[type_].get(id_, ())
-                yield Observation(type_, id_, self._scopes[type_][id_], digest, is_partial, names)
+            for id_, entry in self.entries[type_].items():
+                yield Observation(type_, id_, entry.scopes, entry.digest, entry.is_partial, entry.names)
 
-    def add(self, seen: Observation) -> None:
-        """Add a record, or another observation of one (rule 4)."""
-        type_, id_ = seen.type, seen.id
-        digest = self.digests[type_].get(id_)
-        if digest is None:
-            self._set_content(type_, id_, seen.digest, seen.is_partial)
-            self._set_scopes(type_, id_, seen.scopes)
-            if seen.names:
-                self.names[type_][id_] = tuple(self._shared_keys.setdefault(key, key) for key in seen.names)
+    def add(self, seen: Observation, *, is_in_base: bool = False) -> None:
+        """Add a record, or another observation of one."""
+        entries = self.entries[seen.type]
+        content_scope = min(seen.scopes, default="")
+        known = entries.get(seen.id)
+        if known is None:
+            scopes, names = self.share_scopes(seen.scopes), tuple(self._keys.setdefault(key, key) for key in seen.names)
+            entries[seen.id] = _Entry(seen.is_partial, content_scope, seen.digest, scopes, names, is_in_base)
             return
-        key = (type_, id_)
-        is_partial = key in self._partial
-        if key in self._ranks or (is_partial, digest) != (seen.is_partial, seen.digest):
-            rank = self._ranks.get(key) or (is_partial, self._scopes[type_][id_][0], digest)
-            rank = self._ranks[key] = min(rank, (seen.is_partial, min(seen.scopes), seen.digest))
-            self._set_content(type_, id_, rank[2], rank[0])
-        self._set_scopes(type_, id_, (*self._scopes[type_][id_], *seen.scopes))
+        known.is_partial, known.content_scope, known.digest = min(  # rule 4
+            (known.is_partial, known.content_scope, known.digest), (seen.is_partial, content_scope, seen.digest)
+        )
+        known.scopes = self.share_scopes((*known.scopes, *seen.scopes))
 
-    def update(self, known: Observation, open_scopes: tuple[str, ...]) -> bool:
-        """Add what the base has of a record that is listed; return whether its content is another one now."""
-        type_, id_ = known.type, known.id
-        if open_scopes:
-            self._set_scopes(type_, id_, (*self._scopes[type_][id_], *open_scopes))
-        if not known.is_partial and (type_, id_) in self._partial:
-            self._set_content(type_, id_, known.digest, is_partial=False)
-        return self.digests[type_][id_] != known.digest
+    def find_grants(self, named: set[Key]) -> dict[Key, str]:
+        """Of the grants that name a record, find the one with the smallest id."""
+        found: dict[Key, str] = {}
+        for id_, grant in self.entries["grant"].items():
+            for key in named.intersection(grant.names):
+                found[key] = min(id_, found.get(key, id_))
+        return found
 
-    def drop(self, type_: RecordType, id_: str) -> None:
-        """Forget a record."""
-        self._partial.discard((type_, id_))
-        for table in (self.digests, self.names, self._scopes):
-            del table[type_][id_]
-
-    def _set_content(self, type_: RecordType, id_: str, digest: bytes, is_partial: bool) -> None:
-        self.digests[type_][id_] = digest
-        if is_partial:
-            self._partial.add((type_, id_))
-        else:
-            self._partial.discard((type_, id_))
-
-    def _set_scopes(self, type_: RecordType, id_: str, scopes: tuple[str, ...]) -> None:
-        sorted_scopes = tuple(sorted(set(scopes))) if len(scopes) > 1 else scopes
-        self._scopes[type_][id_] = self._shared_scopes.setdefault(sorted_scopes, sorted_scopes)
+    def share_scopes(self, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        """Sort the names of scopes, each once."""
+        names = tuple(sorted(set(scopes))) if len(scopes) > 1 else scopes
+        return self._scopes.setdefault(names, names)
 
 
 def _collect(observations: Iterable[Observation], announced: Collection[str]) -> _Records:
@@ -314,21 +296,18 @@ def _collect(observations: Iterable[Observation], announced: Collection[str]) ->
     listed = _Records()
     for seen in observations:
         if not seen.scopes or not all(name in announced for name in seen.scopes):
-            raise ValueError(
-                f"The {seen.type} {seen.id!r} is listed by no scope that the run announced: {seen.scopes}."
-            )
+            raise ValueError(f"The run lists the {seen.type} {seen.id!r} in scopes it did not announce: {seen.scopes}.")
         listed.add(seen)
     return listed
 
 
 def _drop_retracted(listed: _Records, retracted: Set[Key]) -> set[Key]:
     """Drop the grants that name what was retracted (rule 5); return all that is denied to exist."""
-    denied = {(type_, id_) for type_, id_ in retracted if id_ not in listed.digests[type_]}
-    if denied:
-        for type_, grants in listed.names.items():
-            for id_ in [id_ for id_, names in grants.items() if not denied.isdisjoint(names)]:
-                listed.drop(type_, id_)
-                denied.add((type_, id_))
+    denied = {(type_, id_) for type_, id_ in retracted if id_ not in listed.entries[type_]}
+    grants = listed.entries["grant"]
+    for id_ in [id_ for id_, grant in grants.items() if not denied.isdisjoint(grant.names)] if denied else ():
+        del grants[id_]
+        denied.add(("grant", id_))
     return denied
 
 
