@@ -222,6 +222,14 @@ CASES: dict[str, tuple[list[Notes], dict[str, Any]]] = {
         [STAFF | {"ann < users": "complete ann"}, STAFF | {"users": "complete bob"}, STAFF | {"users": "complete bob"}],
         {"unproven": {"ann": "ann>@staff"}},
     ),
+    "a record that was kept goes with its last grant, however deep its scope was": (
+        [
+            STAFF | {"users": "complete", "bob < users": "complete", "ann < bob": "complete ann"},
+            STAFF | {"users": "complete"},
+            STAFF | {"users": "complete", "staff < groups": "complete"},
+        ],
+        {"removed": "ann ann>@staff"},
+    ),
     "a record that is named goes when it is retracted": (
         [STAFF, STAFF | {"users": "complete bob", "retracted": "ann"}],
         {"removed": "ann ann>@staff"},
@@ -280,6 +288,30 @@ CASES: dict[str, tuple[list[Notes], dict[str, Any]]] = {
     ),
     "the origin counts again when it comes back": (
         [{"dir": "complete from d-1 ann"}, {"dir": "complete from d-2"}, {"dir": "complete from d-1"}],
+        {"removed": "ann"},
+    ),
+    "a scope that does not name the origin it had is no better for not being announced": (
+        [{"a": "complete", "dir < a": "complete from d-1", "users < dir": "complete ann"}]
+        + [{"a": "complete", "users < dir": "complete"}] * 2,
+        {"unproven": {"ann": "users"}, "unproven_scopes": 1},
+    ),
+    "an excluded scope below another origin is excluded": (
+        [
+            {"dir": "complete from d-1", "users < dir": "complete ann"},
+            {"dir": "complete from d-2", "users < dir": "excluded"},
+        ],
+        {
+            "withdrawn": "ann",
+            "unproven_scopes": 1,
+            "hold": "1 account records would be removed because scopes were excluded.",
+        },
+    ),
+    "an excluded scope fails nothing below it, and may have another origin afterwards": (
+        [
+            {"dir": "complete from d-1", "users < dir": "complete ann bob"},
+            {"dir": "excluded", "users < dir": "complete ann"},
+            {"dir": "complete from d-2", "users < dir": "complete"},
+        ],
         {"removed": "ann"},
     ),
     "an excluded scope needs no origin": (
@@ -429,16 +461,19 @@ def test_the_order_of_reading_changes_nothing(history: list[Notes], notes: Notes
 
 @cheap
 @given(HISTORIES, runs())
+@example([STAFF | {"ann < users": "complete ann"}], STAFF | {"users": "complete bob"})
 def test_the_same_run_committed_again_changes_nothing(history: list[Notes], notes: Notes) -> None:
     run = to_run(notes)
     first = compare(base_of(history), run)
+    as_decided = Run(first.generation.scopes, run.observations, run.retracted)
 
-    second = compare(first.generation, run)
+    for again in (run, as_decided):
+        second = compare(first.generation, again)
 
-    assert [list(keys(ids)) for ids in (second.added, second.changed, second.removed, second.withdrawn)] == [[]] * 4
-    assert (second.unproven, second.unproven_scopes) == (first.unproven, first.unproven_scopes)
-    assert second.generation.scopes == first.generation.scopes
-    assert records_of(second.generation) == records_of(first.generation)
+        assert [list(keys(ids)) for ids in (second.added, second.changed, second.removed, second.withdrawn)] == [[]] * 4
+        assert (second.unproven, second.unproven_scopes) == (first.unproven, first.unproven_scopes)
+        assert second.generation.scopes == first.generation.scopes
+        assert records_of(second.generation) == records_of(first.generation)
 
 
 @cheap
@@ -483,6 +518,7 @@ def test_only_proof_removes(history: list[Notes], notes: Notes) -> None:
 
 @cheap
 @given(HISTORIES, runs())
+@example([STAFF], STAFF | {"users": "complete bob"})
 def test_nothing_is_invented_and_nothing_is_lost(history: list[Notes], notes: Notes) -> None:
     base, run = base_of(history), to_run(notes)
     listed = {(each.type, each.id) for each in run.observations}
@@ -497,7 +533,12 @@ def test_nothing_is_invented_and_nothing_is_lost(history: list[Notes], notes: No
     assert listed - dropped <= after.keys()
     assert after.keys() - listed == set(keys(outcome.unproven))
     assert {(each.type, each.id, each.digest) for each in after.values()} <= contents
-    assert {name for each in after.values() for name in each.scopes} <= outcome.generation.scopes.keys()
+    scopes = {(key, name) for key, each in after.items() for name in each.scopes}
+    assert {name for _, name in scopes} <= outcome.generation.scopes.keys()
+    # What a delta leaves out stands as in the base, so each complete scope of a generation has listed what it has.
+    complete = {name for name, scope in outcome.generation.scopes.items() if scope.ending == "complete"}
+    seen = {((each.type, each.id), name) for each in run.observations for name in each.scopes}
+    assert {(key, name) for key, name in scopes if name in complete} <= seen
 
 
 @cheap
