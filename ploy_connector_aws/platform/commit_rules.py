@@ -22,10 +22,9 @@ Python.
    go with it, also those that the run lists.
 6. Any other record of the base is kept, unproven, while one of its scopes is unproven. It keeps those scopes.
 7. Any other account or entitlement of the base is kept, unproven, while a grant names it, unless one of its scopes
-   ended gone on its own page: a list that leaves a record out does not prove that it does not exist while the same
-   run, or what is kept by rule 6, says that it is held or holds something. A grant names its principal and its
-   entitlement. The platform shows which grant names the record. It keeps its scopes but for those that are complete,
-   which may be none.
+   ended gone on its own page. A grant names its principal and its entitlement; the grants of the run count, and those
+   that rule 6 keeps. The platform shows which grant names the record. The record keeps its scopes except those that are
+   complete; it may keep none.
 8. Every other record of the base is removed. If one of its scopes is excluded, the commit is held.
 9. The next generation has the scopes that the run announced, and from the base the unproven ones, those on which a
    record or another scope of the next generation rests, and the scopes above them, as not announced. Its unproven
