@@ -19,6 +19,7 @@ ROOT = Path(ploy_connector_aws.__file__).parent
 ALLOWED = {
     "": {""},
     "spec": set(),
+    "reference": {"spec"},
     "config": {"spec"},
     "deadlines": set(),
     "aws": {"spec", "config", "deadlines", ""},
@@ -26,8 +27,8 @@ ALLOWED = {
     # The manifest is made of two modules of aws, and a third remembers; they need no AWS library.
     "plugin": {"spec", "config", "aws.features", "aws.setup", "aws.standing", ""},
     "runtime": {"spec", "platform", ""},
-    "sandbox": {"spec", "platform.wire", "runtime", ""},
-    "cli": {"spec", "config", "aws", "platform", "plugin", "runtime", "sandbox", ""},
+    "sandbox": {"spec", "reference", "platform.wire", "runtime", ""},
+    "cli": {"spec", "reference", "config", "aws", "platform", "plugin", "runtime", "sandbox", ""},
 }
 """What a layer may import of ours besides itself; '' is the package itself (its version)."""
 LAZY = {("plugin", "aws")}
@@ -113,6 +114,11 @@ def test_every_file_imports_only_what_its_layer_may() -> None:
         ("spec", "from ploy_connector_aws.config import AwsConfig"),
         ("runtime", "from ploy_connector_aws import plugin"),
         ("runtime", "import boto3"),
+        ("runtime", "from ploy_connector_aws.reference import compare"),
+        ("runtime", "def f():\n    from ..sandbox import ploy"),
+        ("reference", "from ploy_connector_aws.platform.wire import Commit"),
+        ("reference", "from ploy_connector_aws.runtime.store import Store"),
+        ("reference", "import httpx"),
         ("runtime", "def f():\n    from ..aws import session"),
         ("platform", "from ploy_connector_aws.runtime.store import Store"),
         ("sandbox", "from ploy_connector_aws.platform.client import PlatformClient"),
@@ -151,8 +157,8 @@ importlib.import_module(sys.argv[1])
 """
 
 
-@pytest.mark.parametrize("module", ["spec", "plugin"])
-def test_the_specification_and_the_plugin_import_without_aws_and_http_libraries(module: str) -> None:
+@pytest.mark.parametrize("module", ["spec", "reference", "plugin"])
+def test_the_specification_the_reference_and_the_plugin_import_without_aws_and_http_libraries(module: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, f"{PACKAGE}.{module}"], capture_output=True, text=True, check=False
     )

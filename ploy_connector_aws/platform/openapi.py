@@ -19,6 +19,7 @@ from ploy_connector_aws.spec.bounds import LONGEST_PAUSE_SECONDS, OutsideId
 from ploy_connector_aws.spec.records import RECORD_MODELS
 
 from . import wire
+from .commit_rules import COMMIT_RULES
 
 NOTICE = "This contract is ours, not Ploy's: Ploy publishes no HTTP API."
 
@@ -32,7 +33,8 @@ A sync hands over one run: it is opened, its batches are staged where nobody see
 it visible at once. What is not proven to be gone is kept. A commit is held for a person when the runtime asks for it,
 or when the platform's own comparison says so; it stays held until it is approved or rejected, or until a newer sync
 of the integration is committed, which replaces it.
-"""
+
+{COMMIT_RULES}"""
 
 
 class Call(NamedTuple):

@@ -41,8 +41,8 @@ class TombstoneLine(Sent):
     id: Id
     scopes: tuple[Scope, ...] = Field(
         default=(),
-        description="None: it does not exist, and grants that name it go with it. Some, in a delta only: it goes once "
-        "no other scope has it.",
+        description="None: it does not exist, and grants that name it go with it, unless a record line of the same "
+        "sync lists it. Some, in a delta only: it goes once no other scope has it and no grant names it.",
     )
 
 

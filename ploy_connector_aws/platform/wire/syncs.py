@@ -16,6 +16,9 @@ BatchNumber: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=MOST_BATCHES
 """The place of a batch in its sync, from 1."""
 
 
+_UNPROVEN = "Kept because a scope of theirs was not read completely, or because a grant names them."
+
+
 class Hold(Sent):
     """Why a runtime asks for a person to look before a commit becomes visible."""
 
@@ -28,7 +31,7 @@ class Outcome(Sent):
     added: Counts = {}
     changed: Counts = {}
     removed: Counts = {}
-    retained_unproven: Counts = Field(default={}, description="Kept because their scopes were not read completely.")
+    retained_unproven: Counts = Field(default={}, description=_UNPROVEN)
     unproven_scopes: Count = 0
 
 
@@ -61,7 +64,7 @@ class CommitAnswer(Answered):
     added: Counts = {}
     changed: Counts = {}
     removed: Counts = {}
-    retained_unproven: Counts = Field(default={}, description="Kept because their scopes were not read completely.")
+    retained_unproven: Counts = Field(default={}, description=_UNPROVEN)
     unproven_scopes: Count = 0
     hold_reasons: tuple[str, ...] = ()
 
