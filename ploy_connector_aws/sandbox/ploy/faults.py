@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeAlias
 
 from starlette.types import Message, Receive, Scope, Send
 
+from ploy_connector_aws.platform import wire
+
 Operation: TypeAlias = Literal[
     "integrations",
     "hello",
@@ -124,11 +126,17 @@ async def _drop_after(passage: Passage) -> None:
 
 
 async def _answer(passage: Passage, status: int, retry_after: str | None) -> None:
-    headers = [] if retry_after is None else [(b"retry-after", retry_after.encode())]
+    problem = wire.Problem(status=status)
+    if status == wire.PROBLEMS["unavailable"].status:
+        problem = wire.Problem(status=status, title=wire.PROBLEMS["unavailable"].title, code="unavailable")
+    headers = [(b"content-type", wire.PROBLEM_JSON.encode())]
+    if retry_after is not None:
+        headers.append((b"retry-after", retry_after.encode()))
     while (await passage.receive()).get("more_body"):
         pass
     await passage.send({"type": "http.response.start", "status": status, "headers": headers})
-    await passage.send({"type": "http.response.body", "body": b""})
+    body = problem.model_dump_json(exclude_defaults=True).encode()
+    await passage.send({"type": "http.response.body", "body": body})
 
 
 async def _late(passage: Passage, seconds: float) -> None:
