@@ -93,11 +93,14 @@ def _of_properties(value: dict[str, Any], schema: Schema, definitions: dict[str,
 
 
 def parts_of(schema: Schema, owner: str) -> Iterator[str]:
-    """Yield every property that a schema names and every value that it lists, without those of references."""
+    """Yield every property that a schema names and every value that it lists; not what is behind a reference.
+
+    The names of a mapping's keys are left out: they are the types of record, which lines have as values, too.
+    """
     yield from (f"{owner} {value!r}" for value in _listed(schema))
     for each in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
         yield from parts_of(each, owner)
-    for keyword in schema.keys() & {"items", "propertyNames", "additionalProperties"}:
+    for keyword in schema.keys() & {"items", "additionalProperties"}:
         if isinstance(schema[keyword], dict):
             yield from parts_of(schema[keyword], owner)
     for name, member in schema.get("properties", {}).items():
@@ -125,7 +128,6 @@ def parts_in(value: Any, schema: Schema, definitions: dict[str, Schema], owner: 
                 yield from parts_in(member, schema["properties"][name], definitions, f"{owner}.{name}")
             elif isinstance(others, dict):
                 yield from parts_in(member, others, definitions, owner)
-            yield from parts_in(name, schema.get("propertyNames", {}), definitions, owner)
 
 
 def _listed(schema: Schema) -> list[Any]:

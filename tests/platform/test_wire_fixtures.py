@@ -31,6 +31,15 @@ RESPONSES = wire_fixtures.names("response")
 REQUESTS = wire_fixtures.names("request")
 NOT_FROM_THE_CLIENT = {"put_batch.digest_mismatch", "put_batch.not_gzip_ndjson"}
 """Requests that a runtime never sends, and that the platform refuses."""
+NOT_SENT = {
+    "Account.kind 'unknown'",
+    "Account.mfa 'unknown'",
+    "Account.status 'unknown'",
+    "Problem.type",
+    "TaskStatus.state 'leased'",
+    "TaskStatus.state 'queued'",
+}
+"""Defaults, which a batch and a problem leave out, and the states that no report of a task leads to."""
 PROXY_STATUSES = RETRIED_STATUSES - {503}
 """What the client tries again and no call of the document answers."""
 
@@ -157,16 +166,14 @@ def test_every_property_and_every_listed_value_of_the_document_is_in_a_fixture()
     ]
     bodies += [body_of(wire_fixtures.read(name, "response"), documented_response(name)) for name in RESPONSES]
 
+    named = {part for name, schema in SCHEMAS.items() for part in json_schema.parts_of(schema, name)}
     found = {
         part
         for _, schema, values in bodies
         for value in values
         for part in json_schema.parts_in(value, schema, SCHEMAS)
     }
-    assert {part for name, schema in SCHEMAS.items() for part in json_schema.parts_of(schema, name)} - found == UNSEEN
-
-
-UNSEEN: set[str] = set()
+    assert named - found == NOT_SENT
 
 
 def operation_of(request: str) -> dict[str, Any]:

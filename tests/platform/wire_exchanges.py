@@ -72,7 +72,6 @@ NO_BATCHES = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 OPEN = wire.OpenSync(run_id="run-1", opener="runtime-1", reading_started_at=NOW)
 COMMIT = wire.Commit(batches=1, digest=BATCHES_DIGEST, records={}, scopes=1)
-DONE = ConnectionReport(checks=(Check(name="assume-role", outcome="passed", message="It works."),))
 
 REPORT = ConnectionReport(
     checks=(
@@ -181,6 +180,10 @@ CLUB = Manifest(
         ),
         operator_documents=(
             Document(id="sign", title="A sign", language="text", file_name="sign.txt", template="Welcome"),
+            Document(id="role", title="A role", language="hcl", file_name="role.tf", template="# role"),
+            Document(id="host", title="A host", language="toml", file_name="host.toml", template="# host"),
+            Document(id="page", title="A page", language="url", file_name="page.txt", template="https://club.example"),
+            Document(id="stack", title="A stack", language="yaml", file_name="stack.yaml", template="# stack"),
         ),
     ),
 )
@@ -263,7 +266,10 @@ RECORDS: tuple[wire.AnyLine, ...] = (
         ),
         "accounts",
     ),
-    wire.TombstoneLine(type="grant", id="gone"),
+    wire.TombstoneLine(type="account", id="gone-1"),
+    wire.TombstoneLine(type="entitlement", id="gone-2"),
+    wire.TombstoneLine(type="grant", id="gone-3"),
+    wire.TombstoneLine(type="resource", id="gone-4"),
     wire.ScopeLine(name="users", ending="complete", origin="d-1"),
     wire.ScopeLine(
         name="users/more",
@@ -293,6 +299,10 @@ CHANGES: tuple[wire.AnyLine, ...] = (
 def _batch(*lines: wire.AnyLine) -> bytes:
     (batch,) = split_batches(map(wire.to_ndjson, lines), wire.Limits())
     return wire.pack(batch)
+
+
+def _complete(lease_id: str = LEASE, task_id: str = TASK, **result: Any) -> Callable[[PlatformClient], object]:
+    return lambda client: client.complete_task(INTEGRATION, task_id, wire.TaskDone(lease_id=lease_id, **result))
 
 
 SENT: dict[str, Callable[[PlatformClient], object]] = {
@@ -375,31 +385,32 @@ SENT: dict[str, Callable[[PlatformClient], object]] = {
         wire.LeaseRequest(request_id="poll-1", holder="runtime-1", most=10, wait_seconds=0, settings_revision=1),
     ),
     "extend_lease": lambda client: client.extend_lease(INTEGRATION, TASK, wire.LeaseExtension(lease_id=LEASE)),
-    "complete_task": lambda client: client.complete_task(
-        INTEGRATION, TASK, wire.TaskDone(lease_id=LEASE, change=CHANGE)
+    "complete_task": _complete(change=CHANGE),
+    "complete_task_already_in_effect": _complete(change=AccessChange(outcome="already_in_effect", verified_at=NOW)),
+    "complete_task_previewed": _complete(
+        change=AccessChange(outcome="previewed", scope="memberships", added=(MEMBER,))
     ),
-    "complete_task_check": lambda client: client.complete_task(
-        INTEGRATION, TASK, wire.TaskDone(lease_id=LEASE, report=REPORT)
-    ),
-    "complete_task_sync": lambda client: client.complete_task(
-        INTEGRATION,
+    "complete_task_check": _complete(report=REPORT),
+    "complete_task_sync": _complete(
+        SECOND_LEASE,
         SECOND_TASK,
-        wire.TaskDone(
-            lease_id=SECOND_LEASE,
-            sync=wire.SyncSummary(
-                status="committed",
-                run_id="run-1",
-                generation=1,
-                outcome=wire.Outcome(
-                    added={"account": 1, "entitlement": 2, "grant": 3, "resource": 4},
-                    changed={"account": 5},
-                    removed={"grant": 6},
-                    retained_unproven={"resource": 7},
-                    unproven_scopes=8,
-                ),
+        sync=wire.SyncSummary(
+            status="committed",
+            run_id="run-1",
+            generation=1,
+            outcome=wire.Outcome(
+                added={"account": 1, "entitlement": 2, "grant": 3, "resource": 4},
+                changed={"account": 5},
+                removed={"grant": 6},
+                retained_unproven={"resource": 7},
+                unproven_scopes=8,
             ),
         ),
     ),
+    "complete_task_sync_held": _complete(sync=wire.SyncSummary(status="held_for_review", run_id="run-1")),
+    "complete_task_sync_paused": _complete(sync=wire.SyncSummary(status="paused")),
+    "complete_task_sync_previewed": _complete(sync=wire.SyncSummary(status="previewed")),
+    "complete_task_sync_waiting": _complete(sync=wire.SyncSummary(status="waiting")),
     "fail_task": lambda client: client.fail_task(
         INTEGRATION,
         TASK,
@@ -418,6 +429,7 @@ SENT: dict[str, Callable[[PlatformClient], object]] = {
 _AT = "/connector/v1/integrations"
 _OF = f"{_AT}/{INTEGRATION}"
 _BATCH = wire.StagedBatch(number=1, digest=BATCH_DIGEST)
+_DONE = wire.TaskStatus(id=TASK, state="done")
 _COMMITTED = wire.CommitAnswer(status="committed", generation=1, unproven_scopes=1)
 _HELD = wire.CommitAnswer(
     status="held_for_review",
@@ -519,7 +531,7 @@ RETURNED: dict[str, object] = {
         lease_seconds=300,
     ),
     "put_batch": wire.BatchAnswer(number=1, lines=1),
-    "put_batch_records": wire.BatchAnswer(number=1, lines=17),
+    "put_batch_records": wire.BatchAnswer(number=1, lines=20),
     "put_batch_delta": wire.BatchAnswer(number=2, lines=4),
     "sync_status": _status("committed", _BATCH, answer=_COMMITTED),
     "sync_status.open": _status("open"),
@@ -543,9 +555,15 @@ RETURNED: dict[str, object] = {
         poll_interval_seconds=20,
     ),
     "extend_lease": wire.LeaseExtended(lease_seconds=300, flags=wire.Flags()),
-    "complete_task": wire.TaskStatus(id=TASK, state="done"),
-    "complete_task_check": wire.TaskStatus(id=TASK, state="done"),
+    "complete_task": _DONE,
+    "complete_task_already_in_effect": _DONE,
+    "complete_task_previewed": _DONE,
+    "complete_task_check": _DONE,
     "complete_task_sync": wire.TaskStatus(id=SECOND_TASK, state="done"),
+    "complete_task_sync_held": _DONE,
+    "complete_task_sync_paused": _DONE,
+    "complete_task_sync_previewed": _DONE,
+    "complete_task_sync_waiting": _DONE,
     "fail_task": wire.TaskStatus(id=TASK, state="manual"),
 }
 """What the client makes of each response that is no error to it."""

@@ -35,9 +35,11 @@ def integrate(ploy: LocalPloy) -> None:
     ploy.create_integration(ORGANISATION, "aws", {"region": "eu-central-1"})
 
 
-def order(ploy: LocalPloy, kind: wire.TaskKind = "grant") -> None:
-    pair = {"account_id": "u1", "entitlement_id": "g1", "reason": "New on the team."} if kind == "grant" else {}
-    ploy.create_task(INTEGRATION, kind, **pair)  # type: ignore[arg-type]
+def order(ploy: LocalPloy, kind: wire.TaskKind = "grant", *, preview: bool = False) -> None:
+    account_id, entitlement_id, reason = ("u1", "g1", "New on the team.") if kind == "grant" else (None, None, None)
+    ploy.create_task(
+        INTEGRATION, kind, account_id=account_id, entitlement_id=entitlement_id, reason=reason, preview=preview
+    )
 
 
 def order_all(ploy: LocalPloy) -> None:
@@ -81,6 +83,8 @@ def unavailable(status: int, retry_after: str | None = None) -> Step:
 OPEN: tuple[Step, ...] = (integrate, "open_sync")
 STAGED: tuple[Step, ...] = (*OPEN, "put_batch")
 LEASED: tuple[Step, ...] = (integrate, order, "lease_tasks")
+LEASED_PREVIEW: tuple[Step, ...] = (integrate, partial(order, preview=True), "lease_tasks")
+LEASED_SYNC: tuple[Step, ...] = (integrate, partial(order, kind="sync"), "lease_tasks")
 LEASED_CHECK: tuple[Step, ...] = (integrate, partial(order, kind="check"), "lease_tasks")
 
 BEFORE: dict[str, tuple[Step, ...]] = {
@@ -162,8 +166,14 @@ BEFORE: dict[str, tuple[Step, ...]] = {
     "extend_lease.task_unknown": (integrate,),
     "complete_task": LEASED,
     "complete_task.task_conflict": (*LEASED, "fail_task"),
+    "complete_task_already_in_effect": LEASED,
+    "complete_task_previewed": LEASED_PREVIEW,
     "complete_task_check": LEASED_CHECK,
     "complete_task_sync": (integrate, "open_sync_empty", partial(order, kind="sync"), "lease_tasks"),
+    "complete_task_sync_held": LEASED_SYNC,
+    "complete_task_sync_paused": LEASED_SYNC,
+    "complete_task_sync_previewed": (integrate, partial(order, kind="sync", preview=True), "lease_tasks"),
+    "complete_task_sync_waiting": LEASED_SYNC,
     "fail_task": LEASED,
 }
 """What happens at a new local Ploy before the request of each response."""
