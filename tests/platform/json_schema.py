@@ -56,8 +56,9 @@ def errors(value: Any, schema: Schema, definitions: dict[str, Schema], place: st
         return
     if schema.get("format", "date-time") != "date-time":
         raise ValueError(f"a format that is not checked: {schema['format']}")
-    if "format" in schema and _moment(value).tzinfo is None:
-        yield f"{place}: {value!r} has no offset from UTC"
+    if "format" in schema and not _is_moment(value):
+        yield f"{place}: {value!r} is no date and time with an offset"
+        return
     for keyword in sorted(schema.keys() & _LIMITS.keys()):
         if not _LIMITS[keyword](value, schema[keyword]):
             yield f"{place}: {value!r} does not fit {keyword} {schema[keyword]!r}"
@@ -132,6 +133,13 @@ def parts_in(value: Any, schema: Schema, definitions: dict[str, Schema], owner: 
 
 def _listed(schema: Schema) -> list[Any]:
     return [*schema.get("enum", ()), *([schema["const"]] if "const" in schema else ())]
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return _moment(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _moment(text: str) -> datetime:

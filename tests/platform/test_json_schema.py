@@ -33,7 +33,7 @@ PET: json_schema.Schema = {"$ref": "#/components/schemas/Pet"}
         ({"not": {"enum": ["."]}}, ["a"], ["."]),
         ({"anyOf": [{"type": "null"}, {"type": "integer"}]}, [None, 1], ["1"]),
         ({"oneOf": [{"type": "integer"}, {"minimum": 5}]}, [1], [7]),
-        ({"type": "string", "format": "date-time"}, ["2026-01-01T00:00:00Z"], ["2026-01-01T00:00:00"]),
+        ({"type": "string", "format": "date-time"}, ["2026-01-01T00:00:00Z"], ["2026-01-01T00:00:00", "now"]),
         (
             {"type": "string", "format": "date-time", "formatMinimum": "2026-01-01T00:00:00Z"},
             ["2026-01-01T00:00:00Z"],
