@@ -18,7 +18,9 @@ from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import REFUSALS, PlatformError
 from ploy_connector_aws.platform.retry import RETRIED_STATUSES, RetryPolicy
 from tests.platform import json_schema, wire_fixtures
-from tests.platform.wire_exchanges import NOW, RAISED, RETURNED, SENT, TOKEN
+from tests.platform.wire_bodies import NOW, TOKEN
+from tests.platform.wire_requests import SENT
+from tests.platform.wire_results import RAISED, RETURNED
 
 DOCUMENT = yaml.safe_load((Path(__file__).parents[2] / "docs" / "platform-api.yaml").read_text())
 SCHEMAS = DOCUMENT["components"]["schemas"]
@@ -119,7 +121,7 @@ def test_folder_holds_nothing_but_fixtures() -> None:
     assert {path.name for path in wire_fixtures.FOLDER.iterdir()} == files
 
 
-def test_every_status_and_every_code_that_the_client_tells_apart_has_a_fixture() -> None:
+def test_every_status_and_every_code_that_the_client_distinguishes_has_a_fixture() -> None:
     documented = {status for operation in OPERATIONS.values() for status in operation["responses"]}
     fixtures = [wire_fixtures.read(name, "response") for name in RESPONSES]
     statuses = {response.start.removeprefix("HTTP/1.1 ") for response in fixtures}

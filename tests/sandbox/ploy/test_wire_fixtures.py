@@ -19,7 +19,7 @@ from ploy_connector_aws.sandbox.ploy import LocalPloy
 from ploy_connector_aws.spec import Check, ConnectionReport
 from tests.deadlines import PATIENCE_SECONDS
 from tests.platform import wire_fixtures
-from tests.platform.wire_exchanges import INTEGRATION, NOW, ORGANISATION, TASK, TOKEN
+from tests.platform.wire_bodies import INTEGRATION, NOW, ORGANISATION, TASK, TOKEN
 
 OTHER_OPENER = wire.OpenSync(run_id="run-0", opener="runtime-2", reading_started_at=NOW)
 EMPTY = wire.Commit(batches=0, digest=wire.digest_of_batches([]), records={}, scopes=0)
