@@ -4,8 +4,12 @@
 to the same request. A file has the request line or the status line, the compared headers by name, an empty line, and
 the body, byte for byte. The body of a batch is that after decompression.
 
-Not in the files: the headers that are those of the connection or of the server, and the reason phrase of a status.
-Nothing writes these files: they are changed by hand only.
+The files leave out the headers of the connection and of the server, and the reason phrase of a status, which depends
+on the version of Python. No command writes them: they are changed by hand only.
+
+The local Ploy makes its ids at random. For the fixtures ``uuid.uuid4`` counts from 1: the organisation is 1, its token
+2, the integration 3, the integration's external ID 4; syncs, tasks and leases follow in the order in which they are
+made.
 """
 
 from __future__ import annotations
@@ -24,9 +28,9 @@ import httpx
 FOLDER = Path(__file__).parents[1] / "data" / "wire"
 
 DIGEST_OF_BODY = "sha-256=:COMPUTED:"
-"""Stands for the right digest of a compressed body, whose bytes depend on the build of zlib.
+"""Stands for the digest of the compressed body, which depends on the build of zlib. It is compared with the body.
 
-``put_batch.request.http`` has a real one: its one line is too short for any compressor to find another form.
+``put_batch.request.http`` has the digest itself: zlib and zlib-ng write the same bytes for its one short line.
 """
 
 _NOT_COMPARED = {"connection", "content-length", "date", "host", "user-agent", "x-ploy-sandbox"}
@@ -63,7 +67,7 @@ def read(name: str, kind: str) -> Message:
 
 
 def from_request(request: httpx.Request) -> Message:
-    """Take down a request. A digest of its compressed body is checked, and the body decompressed."""
+    """Return a request as a message: its body decompressed, after the digest of the compressed one was checked."""
     headers, body = _compared(request.headers), request.content
     if headers.get("content-encoding") == "gzip":
         assert headers.get("content-digest", content_digest(body)) == content_digest(body)
@@ -72,7 +76,7 @@ def from_request(request: httpx.Request) -> Message:
 
 
 def from_response(response: httpx.Response) -> Message:
-    """Take down a response."""
+    """Return a response as a message."""
     return Message(f"HTTP/1.1 {response.status_code}", _compared(response.headers), response.content)
 
 
