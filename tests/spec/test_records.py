@@ -29,12 +29,19 @@ def test_different_edges_have_different_ids(edges: list[tuple[str, str, str]]) -
     assert len({grant_id(*edge) for edge in edges}) == len(edges)
 
 
-def test_a_record_survives_json_and_always_gives_the_same_bytes() -> None:
+def test_a_record_is_written_without_defaults_and_is_read_from_what_was_written() -> None:
     ann = Account(
-        id="u1", username="ann", emails=(Email(address="a@b.example", is_primary=True),), created_at=datetime.now(UTC)
+        id="u1",
+        username="ann",
+        emails=(Email(address="a@b.example", is_primary=True),),
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
-    assert Account.model_validate_json(to_json(ann)) == ann
-    assert to_json(ann) == to_json(Account.model_validate_json(to_json(ann)))
+    text = (
+        b'{"id":"u1","username":"ann","emails":[{"address":"a@b.example","is_primary":true}],'
+        b'"created_at":"2026-01-01T00:00:00Z"}'
+    )
+    assert to_json(ann) == text
+    assert Account.model_validate_json(text) == ann
 
 
 def test_unknown_is_the_default_and_never_no() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
+import zlib
 from collections.abc import Iterable
 from typing import Annotated, Literal, TypeAlias
 
@@ -73,11 +73,19 @@ def to_ndjson(line: AnyLine) -> bytes:
 LINE: TypeAdapter[AnyLine] = TypeAdapter(Annotated[AnyLine, Field(discriminator="line")])
 
 _COMPRESSION = 6
+_GZIP = 31
+"""zlib's ``wbits`` for a gzip stream; its header holds no time."""
+_OS_PLACE, _OS_UNKNOWN = 9, 255
+"""Where a gzip header names the operating system, and the value for none (RFC 1952)."""
 
 
 def pack(lines: Iterable[bytes]) -> bytes:
     """Turn encoded lines, without their line ends, into the body of a batch.
 
-    Without a time in its header the same lines always give the same bytes, and so the same digest.
+    The same lines give the same bytes, and so the same digest, on every system and with every version of Python:
+    ``gzip.compress`` names the operating system before Python 3.13 and none since. Another implementation of zlib, such
+    as zlib-ng, may find other repetitions in the same lines.
     """
-    return gzip.compress(b"".join(line + b"\n" for line in lines), _COMPRESSION, mtime=0)
+    packed = bytearray(zlib.compress(b"".join(line + b"\n" for line in lines), _COMPRESSION, wbits=_GZIP))
+    packed[_OS_PLACE] = _OS_UNKNOWN
+    return bytes(packed)

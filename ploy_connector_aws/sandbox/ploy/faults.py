@@ -9,7 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
+
+from ploy_connector_aws.platform import wire
 
 Operation: TypeAlias = Literal[
     "integrations",
@@ -124,11 +127,19 @@ async def _drop_after(passage: Passage) -> None:
 
 
 async def _answer(passage: Passage, status: int, retry_after: str | None) -> None:
-    headers = [] if retry_after is None else [(b"retry-after", retry_after.encode())]
+    kind = wire.PROBLEMS["unavailable"]
+    problem = wire.Problem(status=status)
+    if status == kind.status:
+        problem = wire.Problem(title=kind.title, status=status, code="unavailable")
     while (await passage.receive()).get("more_body"):
         pass
-    await passage.send({"type": "http.response.start", "status": status, "headers": headers})
-    await passage.send({"type": "http.response.body", "body": b""})
+    response = Response(
+        problem.model_dump_json(exclude_defaults=True),
+        status,
+        headers=None if retry_after is None else {"Retry-After": retry_after},
+        media_type=wire.PROBLEM_JSON,
+    )
+    await response(passage.scope, passage.receive, passage.send)
 
 
 async def _late(passage: Passage, seconds: float) -> None:
