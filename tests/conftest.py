@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import os
 import signal
 from typing import Any
@@ -86,8 +87,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """More workers than processors: tests of the service wait for polls most of their time."""
-    return 2 * (os.cpu_count() or 1)
+    """Three workers on two processors: some tests wait for a process or a page, and each worker starts for 10 s."""
+    return math.ceil(1.5 * (os.cpu_count() or 1))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:

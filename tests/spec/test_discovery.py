@@ -249,9 +249,11 @@ def test_metadata_of_others_that_cannot_be_read_is_no_connector(folder: Path) ->
 
 def test_what_hangs_is_refused_and_not_tried_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(discovery, "LOAD_SECONDS", 0.2)
-    write_distribution(folder, DIST, "import threading; threading.Event().wait()\n", point_to(NAME, DIST))
-    assert refusals() == {NAME: "it could not be imported and checked within 0.2 seconds"}
-    assert refusals() == {NAME: "it could not be imported and checked within 0.2 seconds"}
+    # A name of its own: Python lets every later import of the module wait for the one that hangs.
+    dist = "hanging-dist"
+    write_distribution(folder, dist, "import threading; threading.Event().wait()\n", point_to(NAME, dist))
+    assert refusals(dist) == {NAME: "it could not be imported and checked within 0.2 seconds"}
+    assert refusals(dist) == {NAME: "it could not be imported and checked within 0.2 seconds"}
     assert list(find_connectors()) == ["aws"]
 
 
