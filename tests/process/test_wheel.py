@@ -12,6 +12,8 @@ import pytest
 
 from tests.deadlines import PATIENCE_SECONDS
 
+from .test_hostile_environment import Trap
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -31,11 +33,12 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "unpacked"
 
 
-def run_python(unpacked: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_python(unpacked: Path, code: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(unpacked.parent), "PYTHONPATH": str(unpacked)}
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=unpacked.parent,
-        env={"PATH": os.environ["PATH"], "HOME": str(unpacked.parent), "PYTHONPATH": str(unpacked), "COLUMNS": "120"},
+        env=environment | variables,
         capture_output=True,
         text=True,
         check=False,
@@ -52,9 +55,18 @@ def test_the_wheel_holds_every_module_the_pages_files_and_its_types(unpacked: Pa
     assert (unpacked / "ploy_connector_aws" / "py.typed").exists()
 
 
-def test_the_demo_runs_from_the_wheel(unpacked: Path) -> None:
+def test_the_demo_runs_from_the_wheel_whatever_the_environment_says(unpacked: Path, tmp_path: Path) -> None:
     where = run_python(unpacked, "import ploy_connector_aws as it; print(it.__file__)").stdout
     assert where.startswith(str(unpacked))
-    done = run_python(unpacked, "from ploy_connector_aws.cli import main; main()", "demo")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "nothing was deleted" in done.stdout
+    with Trap(tmp_path).set() as trap:
+        done = run_python(unpacked, "from ploy_connector_aws.cli import main; main()", "demo", **trap.environment)
+    assert (done.returncode, done.stderr, trap.visits) == (0, "", 0)
+    for told in (
+        "✓ assume-role",
+        "✓ Committed as generation 1.",
+        "Jonas Vik (disabled)",
+        "removed grant: Nora Lind in Production On-Call",
+        '"Action":["identitystore:ListGroupMemberships"]',
+        "nothing was deleted",
+    ):
+        assert told in done.stdout

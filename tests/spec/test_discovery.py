@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -224,6 +225,16 @@ def test_two_distributions_of_one_name_are_both_refused_and_each_names_the_other
     ]
     with pytest.raises(ConnectorRefused, match=r"'first-dist' was refused: .*'second-dist'"):
         find_connectors()["same"]
+
+
+def test_what_is_installed_or_removed_meanwhile_is_noticed(folder: Path) -> None:
+    write_distribution(folder, "good-dist", GOOD.format(name="good"), point_to("good", "good-dist"))
+    found = find_connectors()
+    assert (list(found), find_connectors() is found) == (["aws", "good"], True)
+    write_distribution(folder, "more-dist", GOOD.format(name="more"), point_to("more", "more-dist"))
+    assert list(find_connectors()) == ["aws", "good", "more"]
+    shutil.rmtree(folder / "good_dist-1.dist-info")
+    assert list(find_connectors()) == ["aws", "more"]
 
 
 def test_the_name_aws_belongs_to_our_own_distribution(folder: Path) -> None:
