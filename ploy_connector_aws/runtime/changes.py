@@ -88,7 +88,7 @@ def changed_keys(store: Store, run: Run, kind: ChangeKind, only: RecordType | No
 def _changed_sql(kind: ChangeKind, old: str | None, new: str) -> str:
     none = f"SELECT type, id FROM {new} WHERE 0"
     if kind == "retained_unproven":
-        return f"SELECT type, id FROM {new} WHERE is_retained"
+        return f"SELECT type, id FROM {new} WHERE is_unproven"
     if old is None:
         return f"SELECT type, id FROM {new}" if kind == "added" else none
     same = "o.type = n.type AND o.id = n.id"
@@ -122,6 +122,7 @@ class _Comparison:
             self._drop_grants_of_what_disappeared()
         self._draw_picture()
         self._agree_on_contents()
+        self._run.tables.create_edges(self._db)
         return self._count(withdrawn)
 
     def _index(self, table: str) -> None:
@@ -245,10 +246,10 @@ class _Comparison:
         self._db.execute(
             f"UPDATE {self._new} SET (read_in, digest, body) ="
             f" (SELECT b.read_in, b.digest, b.body FROM {self._base.records_table} r"
-            f"   JOIN {self._base.emissions} b ON b.rowid = r.emission"
+            f"   JOIN {self._base.emissions} b ON b.rowid = r.body"
             f"   WHERE r.type = {self._new}.type AND r.id = {self._new}.id)"
             f" WHERE read_in = {NEVER} AND EXISTS"
-            f" (SELECT 1 FROM {self._base.records_table} r JOIN {self._base.emissions} b ON b.rowid = r.emission"
+            f" (SELECT 1 FROM {self._base.records_table} r JOIN {self._base.emissions} b ON b.rowid = r.body"
             f"   WHERE r.type = {self._new}.type AND r.id = {self._new}.id AND b.read_in > {NEVER})"
         )
 
@@ -288,15 +289,11 @@ class _Comparison:
         )
 
     def _draw_picture(self) -> None:
-        table = self._run.records_table
-        self._db.execute(
-            f"CREATE TABLE {table} (type TEXT NOT NULL, id TEXT NOT NULL, digest BLOB NOT NULL,"
-            " emission INTEGER NOT NULL, is_retained INTEGER NOT NULL, PRIMARY KEY (type, id)) WITHOUT ROWID"
-        )
+        self._run.tables.create_records(self._db)
         # Where scopes disagree, the one that was read last speaks, then the first that was ever announced.
         self._db.execute(
-            f"INSERT INTO {table} SELECT type, id, digest, rowid, is_retained FROM ("
-            " SELECT type, id, digest, rowid, min(carried_since IS NOT NULL) OVER word AS is_retained,"
+            f"INSERT INTO {self._run.records_table} SELECT type, id, digest, rowid, is_unproven FROM ("
+            " SELECT type, id, digest, rowid, min(carried_since IS NOT NULL) OVER word AS is_unproven,"
             " row_number() OVER (PARTITION BY type, id ORDER BY read_in DESC, scope) AS place"
             f" FROM {self._new} WINDOW word AS (PARTITION BY type, id)) WHERE place = 1 ORDER BY type, id"
         )
@@ -307,8 +304,8 @@ class _Comparison:
         picture = self._run.records_table
         self._db.execute(
             f"UPDATE {self._new} SET (read_in, digest, body) = (SELECT w.read_in, w.digest, w.body FROM {picture} r"
-            f"  JOIN {self._new} w ON w.rowid = r.emission WHERE r.type = {self._new}.type AND r.id = {self._new}.id)"
-            f" WHERE rowid IN (SELECT e.rowid FROM {picture} r JOIN {self._new} w ON w.rowid = r.emission"
+            f"  JOIN {self._new} w ON w.rowid = r.body WHERE r.type = {self._new}.type AND r.id = {self._new}.id)"
+            f" WHERE rowid IN (SELECT e.rowid FROM {picture} r JOIN {self._new} w ON w.rowid = r.body"
             f"  JOIN {self._new} e ON e.type = r.type AND e.id = r.id"
             "  WHERE e.carried_since IS NULL AND (e.digest != w.digest OR e.read_in != w.read_in))"
         )

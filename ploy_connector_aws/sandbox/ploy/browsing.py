@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ploy_connector_aws.graph.paths import Path as Way
 from ploy_connector_aws.runtime.history import ScopeReport
-from ploy_connector_aws.runtime.paths import Path as Way
-from ploy_connector_aws.runtime.paths import PathFinder
 from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.verified import Overlay, VerifiedChanges
@@ -127,7 +126,7 @@ class Browser:
                 ["r.id", *(f"coalesce(json_extract(b.body, '$.{field}'), '')" for field in SEARCHED)]
             )
             where = (
-                f"FROM {run.records_table} r JOIN {run.emissions} b ON b.rowid = r.emission WHERE r.type = :kind"
+                f"FROM {run.records_table} r JOIN {run.emissions} b ON b.rowid = r.body WHERE r.type = :kind"
                 f" AND (:text = '' OR instr(casefold({fields} || char(10) ||"
                 " coalesce(json_extract(b.body, '$.emails'), '')), casefold(:text)))"
             )
@@ -137,7 +136,7 @@ class Browser:
             names = {"kind": kind, "text": text, "limit": limit, "offset": offset}
             by = f"casefold({_NAME})" if sort == "name" else f"json_extract(b.body, '$.{sort}')"
             rows = store.connection.execute(
-                f"SELECT r.id, b.body, r.is_retained {where}"
+                f"SELECT r.id, b.body, r.is_unproven {where}"
                 f" ORDER BY {by} {'DESC' if is_descending else 'ASC'}, casefold({_NAME}), r.id"
                 " LIMIT :limit OFFSET :offset",
                 names,
@@ -158,7 +157,7 @@ class Browser:
             if run is None or account is None:
                 return None
             picture = Overlay(run, VerifiedChanges(store.connection).about(account_id))
-            paths = PathFinder(store, picture).paths_of(account_id)
+            paths = picture.path_finder().paths_of(account_id)
             ways, has_more = paths.listed[:MOST_WAYS], bool(paths.more_to) or len(paths.listed) > MOST_WAYS
             ids = dict.fromkeys(id_ for way in ways for id_ in way.entitlement_ids)
             entitlements = {id_: found.content for id_ in ids if (found := _one(run, "entitlement", id_))}
@@ -173,7 +172,7 @@ class Browser:
             run = store.baseline
             if run is None:
                 return Holders((), 0)
-            finder = PathFinder(store, Overlay(run, VerifiedChanges(store.connection).all()))
+            finder = Overlay(run, VerifiedChanges(store.connection).all()).path_finder()
             total, holders = finder.holders_of(entitlement_id, offset=offset, limit=limit)
 
             def name(id_: str) -> str:

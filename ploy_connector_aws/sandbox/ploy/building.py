@@ -132,7 +132,7 @@ class _Delta:
             "  coalesce(c.body, b.body, x'')"
             f" FROM ({words}) w LEFT JOIN temp.sent c ON c.type = w.type AND c.id = w.id"
             f" LEFT JOIN {base.records_table} r ON r.type = w.type AND r.id = w.id"
-            f" LEFT JOIN {base.emissions} b ON b.rowid = r.emission",
+            f" LEFT JOIN {base.emissions} b ON b.rowid = r.body",
             self._names,
         )
         unknown = self._db.execute(f"SELECT count(*) FROM {new} WHERE body = x''").fetchone()[0]
