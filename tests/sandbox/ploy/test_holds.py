@@ -5,8 +5,9 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import StaleReading, SyncGone
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.sandbox.ploy.current import open_current
 from ploy_connector_aws.sandbox.ploy.problems import Refusal
+from ploy_connector_aws.sandbox.ploy.snapshots import Snapshots
 
 from .conftest import USERS, Customer, Line, account, accounts, split
 
@@ -76,8 +77,8 @@ def test_rejection_drops_it_and_the_baseline_stays(guarded: Customer) -> None:
 
     assert (len(guarded.record_ids), guarded.ploy.held(guarded.id)) == (12, None)
     assert guarded.client.sync_status(guarded.id, sync_id).state == "rejected"  # type: ignore[union-attr]
-    with Store(guarded.ploy._state_dir / "integrations" / f"{guarded.id}.sqlite") as store:
-        assert store.pending is None
+    with open_current(guarded.ploy._state_dir / "integrations" / f"{guarded.id}.sqlite") as current:
+        assert Snapshots(current.db).held is None
     assert guarded.sync(USERS).status == "held_for_review"
 
 
