@@ -191,8 +191,7 @@ class Handover:
             raise Refusal("outcome_differs", f"{found} was found, {request.expected} was expected.")
         if held is not None:
             self._ledger.move(held.id, "replaced")
-        if (replaced := self._snapshots.held) is not None:
-            self._snapshots.drop(replaced)
+        replaced = self._snapshots.held
         snapshot = self._snapshots.add(
             sync_id,
             sync.reading_started_at,
@@ -201,6 +200,8 @@ class Handover:
             failures=staged.failures,
             partial=staged.partial,
         )
+        if replaced is not None:
+            self._snapshots.drop(replaced)
         asked = request.hold.reasons if request.hold else ()
         reasons = tuple(dict.fromkeys((*asked, *outcome.hold_reasons)))
         answer = wire.CommitAnswer(

@@ -127,6 +127,16 @@ def test_a_newer_sync_replaces_a_held_commit_when_it_is_committed_and_not_before
         guarded.ploy.approve(guarded.id, held)
 
 
+def test_what_only_a_held_commit_and_a_newer_one_bring_is_kept_as_long_as_either(guarded: Customer) -> None:
+    names = [f"Name {number}" for number in range(3)]
+    for name in names:
+        guarded.sync(USERS, account("new", display_name=name), hold="Please look.")
+    guarded.ploy.approve(guarded.id, held_id(guarded))
+    assert [each.content for each in guarded.ploy.records(guarded.id)] == [{"id": "new", "display_name": names[-1]}]
+    with open_current(guarded.ploy._state_dir / "integrations" / f"{guarded.id}.sqlite") as current:
+        assert current.db.execute("SELECT count(*) FROM ploy_bodies").fetchone() == (1,)
+
+
 def test_a_newer_sync_that_is_refused_leaves_the_held_commit_as_it_is(guarded: Customer) -> None:
     guarded.sync(USERS)
     held = held_id(guarded)
