@@ -183,19 +183,23 @@ def compare(base: Generation, run: Run) -> Outcome:
         withdrawn,
         unproven,
         sum(verdicts[name] == "unproven" for name in next_scopes),
-        tuple(_find_hold_reasons(before, removed, withdrawn)),
+        tuple(_find_hold_reasons(before, listed.entries, removed, withdrawn)),
     )
 
 
-def takes_precedence(verified_at: datetime, reading_started_at: datetime, confirmed_at: datetime | None) -> bool:
+def takes_precedence(
+    verified_at: datetime, reading_started_at: datetime, confirmed_at: datetime | None, *, is_proven: bool = True
+) -> bool:
     """Whether a verified grant or revoke stays visible on top of a run (rule 11).
 
     Args:
         verified_at: When the change was verified.
         reading_started_at: When the reading of the run began.
         confirmed_at: The moment by which the commit confirms the change; None where it does not.
+        is_proven: Whether the run proves the scope of the change.
     """
-    return verified_at > reading_started_at and (confirmed_at is None or confirmed_at < verified_at)
+    is_newer = verified_at > reading_started_at or not is_proven
+    return is_newer and (confirmed_at is None or confirmed_at < verified_at)
 
 
 def read_pages(pages: Iterable[Page]) -> Run:
@@ -227,15 +231,26 @@ def read_pages(pages: Iterable[Page]) -> Run:
     return Run(scopes, [each for found in observations.values() for each in found], retracted)
 
 
-def _find_hold_reasons(before: Mapping[RecordType, int], removed: Ids, withdrawn: Ids) -> Iterator[str]:
-    """Name what a person must look at before it becomes visible (rules 8 and 10)."""
+def _find_hold_reasons(
+    before: Mapping[RecordType, int],
+    after: Mapping[RecordType, Collection[str]],
+    removed: Ids,
+    withdrawn: Ids,
+) -> Iterator[str]:
+    """Name what a person must look at before it becomes visible (rules 8 and 10).
+
+    A runtime may ask for a hold in the same words, so that a person reads one reason once.
+    """
     for type_ in TYPES:
         leaving = len(removed[type_]) + len(withdrawn[type_])
         # A type that had the minimum and now has none is among these: all of it would be removed.
         if leaving >= HOLD_MINIMUM and 100 * leaving > HOLD_PERCENT * before[type_]:
-            yield f"{leaving} of {before[type_]} {type_} records would be removed."
-        if withdrawn[type_]:
-            yield f"{len(withdrawn[type_])} {type_} records would be removed because scopes were excluded."
+            if after[type_]:
+                yield f"{leaving} of {before[type_]} records of type {type_} would be removed"
+            else:
+                yield f"there were {before[type_]} records of type {type_}, and now there would be none"
+    if withdrawn_count := sum(map(len, withdrawn.values())):
+        yield f"{withdrawn_count} records would be withdrawn because their scopes were switched off"
 
 
 @dataclass(slots=True)

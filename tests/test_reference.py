@@ -157,12 +157,12 @@ CASES: dict[str, tuple[list[Notes], dict[str, Any]]] = {
         {
             "removed": "ann>@staff",
             "withdrawn": "ann bob",
-            "hold": "2 account records would be removed because scopes were excluded.",
+            "hold": "2 records would be withdrawn because their scopes were switched off",
         },
     ),
     "what is below an excluded scope is excluded": (
         [{"a": "complete", "b < a": "complete bob"}, {"a": "excluded"}],
-        {"withdrawn": "bob", "hold": "1 account records would be removed because scopes were excluded."},
+        {"withdrawn": "bob", "hold": "1 records would be withdrawn because their scopes were switched off"},
     ),
     "a retracted record goes with its grants, also those that were listed or are unproven": (
         [
@@ -239,7 +239,7 @@ CASES: dict[str, tuple[list[Notes], dict[str, Any]]] = {
         {
             "unproven": {"ann": "ann>@staff"},
             "withdrawn": "bob",
-            "hold": "1 account records would be removed because scopes were excluded.",
+            "hold": "1 records would be withdrawn because their scopes were switched off",
         },
     ),
     "a grant that was dropped with one end does not keep the other": (
@@ -303,7 +303,7 @@ CASES: dict[str, tuple[list[Notes], dict[str, Any]]] = {
         {
             "withdrawn": "ann",
             "unproven_scopes": 1,
-            "hold": "1 account records would be removed because scopes were excluded.",
+            "hold": "1 records would be withdrawn because their scopes were switched off",
         },
     ),
     "an excluded scope fails nothing below it, and may have another origin afterwards": (
@@ -316,7 +316,7 @@ CASES: dict[str, tuple[list[Notes], dict[str, Any]]] = {
     ),
     "an excluded scope needs no origin": (
         [{"dir": "complete from d-1 ann"}, {"dir": "excluded"}],
-        {"withdrawn": "ann", "hold": "1 account records would be removed because scopes were excluded."},
+        {"withdrawn": "ann", "hold": "1 records would be withdrawn because their scopes were switched off"},
     ),
 }
 
@@ -330,9 +330,9 @@ def test_a_commit_does_what_the_contract_states(history: list[Notes], expected: 
     ("before", "after", "reason"),
     [
         (50, 40, None),
-        (49, 39, "10 of 49 account records would be removed."),
+        (49, 39, "10 of 49 records of type account would be removed"),
         (9, 0, None),
-        (10, 0, "10 of 10 account records would be removed."),
+        (10, 0, "there were 10 records of type account, and now there would be none"),
         (40, 31, None),
     ],
 )
@@ -354,6 +354,8 @@ def test_a_verified_change_takes_precedence_over_an_older_reading_until_it_is_co
     minute = timedelta(minutes=1)
     assert takes_precedence(read + minute, read, None)
     assert not takes_precedence(read, read, None)
+    assert takes_precedence(read - minute, read, None, is_proven=False)
+    assert not takes_precedence(read - minute, read, read - minute, is_proven=False)
     assert not takes_precedence(read + minute, read, read + minute)
     assert takes_precedence(read + 2 * minute, read, read + minute)
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.tree import Tree
 
-from ploy_connector_aws.runtime.chains import MOST_CHAINS
-from ploy_connector_aws.runtime.paths import PathFinder, Paths, find_accounts
+from ploy_connector_aws.graph.chains import MOST_CHAINS
+from ploy_connector_aws.graph.paths import Paths
 from ploy_connector_aws.runtime.snapshot import StoredRecord
 from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import RecordKey
@@ -39,10 +39,10 @@ def access(
     """
     settings = read_operator_settings(config, connector, debug=debug)
     with open_picture(settings, fresh=fresh, quiet=json) as seen:
-        accounts = find_accounts(seen.now, account)
+        accounts = seen.now.find_accounts(account)
         if not accounts:
             raise unknown_account(seen.now, account)
-        finder = PathFinder(seen.store, seen.now)
+        finder = seen.now.path_finder()
         is_complete = seen.is_complete
         found = [(each, finder.paths_of(each.id)) for each in accounts]
         if json:

@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.rule import Rule
 
 from ploy_connector_aws.runtime.opening import open_connector
-from ploy_connector_aws.runtime.paths import PathFinder
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.verified import Overlay
@@ -182,9 +181,9 @@ class Story:
             run = store.baseline
             assert run is not None
             picture = Overlay(run)
-            found = entrances.find_entrances(store, picture)
+            found = entrances.find_entrances(picture)
             leaver = next(each for each in run.records("account") if each.content.get("username") == _LEAVER)
-            paths = PathFinder(store, picture).paths_of(leaver.id)
+            paths = picture.path_finder().paths_of(leaver.id)
             self._note(
                 entrances=entrances.to_json(found, self._account_names), leaver=access.to_json(picture, leaver, paths)
             )

@@ -10,9 +10,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from ploy_connector_aws.runtime.paths import PathFinder
 from ploy_connector_aws.runtime.snapshot import StoredRecord
-from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.verified import Overlay
 
 from .listing import display_name
@@ -37,11 +35,11 @@ class Entrance:
         return " → ".join(self.steps) or "assigned directly"
 
 
-def find_entrances(store: Store, picture: Overlay) -> list[Entrance]:
+def find_entrances(picture: Overlay) -> list[Entrance]:
     """Find every entrance, in the order of AWS account, role and way."""
     entitlements = {record.id: record.content for record in picture.records("entitlement")}
     people: dict[tuple[str, str, tuple[str, ...]], list[StoredRecord]] = defaultdict(list)
-    finder = PathFinder(store, picture)
+    finder = picture.path_finder()
     for account in picture.records("account"):
         for path in finder.paths_of(account.id):
             opened = entitlements[path.entitlement_ids[-1]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from ploy_connector_aws.runtime.paths import find_accounts
 from ploy_connector_aws.runtime.snapshot import StoredRecord
 from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import RecordKey
@@ -27,7 +26,7 @@ def find_account(picture: Overlay | None, typed: str) -> str:
     Raises:
         NameUnknown: The last sync read everything and knows no such account, or it knows several.
     """
-    found = find_accounts(picture, typed) if picture else []
+    found = picture.find_accounts(typed) if picture else []
     if picture is None or (not found and _is_partial(picture)):
         return typed
     if not found:

@@ -32,6 +32,7 @@ Python.
 10. The commit is also held if it removes 10 or more records of one type and more than 20 % of that type. So it is held
     when a type that had 10 records or more has none left.
 11. Changes that tasks verified are no part of the comparison and of its counts. They lie on top of what is visible:
-    one that was verified after the reading of the run began takes precedence over the run, unless the commit names
-    that verification in `settled`.
+    one that was verified after the reading of the run began takes precedence over the run, and so does an earlier one
+    while the run does not prove its scope: that one is unproven, or the run does not have it and any is. Neither does
+    if the commit names that verification in `settled`.
 """

@@ -22,6 +22,9 @@ from .store import Store
 
 ChangeKind: TypeAlias = Literal["added", "changed", "removed", "retained_unproven"]
 
+NO_SCOPE = 0
+"""In the column ``scope``: no scope lists the record any more, and it is kept because a grant names it."""
+
 _ORIGIN_CHANGED = Failure(
     code="origin_changed",
     message="What was read here before is not there any more, or another is in its place; nothing of it was changed.",
@@ -88,7 +91,7 @@ def changed_keys(store: Store, run: Run, kind: ChangeKind, only: RecordType | No
 def _changed_sql(kind: ChangeKind, old: str | None, new: str) -> str:
     none = f"SELECT type, id FROM {new} WHERE 0"
     if kind == "retained_unproven":
-        return f"SELECT type, id FROM {new} WHERE is_retained"
+        return f"SELECT type, id FROM {new} WHERE is_unproven"
     if old is None:
         return f"SELECT type, id FROM {new}" if kind == "added" else none
     same = "o.type = n.type AND o.id = n.id"
@@ -116,12 +119,15 @@ class _Comparison:
         self._fail_exchanged_origins()
         self._carry_scopes()
         self._keep_what_was_read_earlier()
-        withdrawn = self._carry_words()
+        self._carry_words()
         self._drop_retracted()
         if self._run.attempt > 1:
             self._drop_grants_of_what_disappeared()
+        self._keep_what_grants_name()
+        withdrawn = self._count_withdrawn()
         self._draw_picture()
         self._agree_on_contents()
+        self._run.tables.create_edges(self._db)
         return self._count(withdrawn)
 
     def _index(self, table: str) -> None:
@@ -245,30 +251,84 @@ class _Comparison:
         self._db.execute(
             f"UPDATE {self._new} SET (read_in, digest, body) ="
             f" (SELECT b.read_in, b.digest, b.body FROM {self._base.records_table} r"
-            f"   JOIN {self._base.emissions} b ON b.rowid = r.emission"
+            f"   JOIN {self._base.emissions} b ON b.rowid = r.body"
             f"   WHERE r.type = {self._new}.type AND r.id = {self._new}.id)"
             f" WHERE read_in = {NEVER} AND EXISTS"
-            f" (SELECT 1 FROM {self._base.records_table} r JOIN {self._base.emissions} b ON b.rowid = r.emission"
+            f" (SELECT 1 FROM {self._base.records_table} r JOIN {self._base.emissions} b ON b.rowid = r.body"
             f"   WHERE r.type = {self._new}.type AND r.id = {self._new}.id AND b.read_in > {NEVER})"
         )
 
-    def _carry_words(self) -> int:
-        """Carry over the words of unproven scopes; say how many records rested on switched-off scopes alone."""
+    def _carry_words(self) -> None:
+        # What an unproven scope listed, it lists still.
         if self._base is None:
-            return 0
+            return
         now = self._run.reading_started_at.isoformat()
         is_new = f"SELECT 1 FROM {self._new} n WHERE n.type = b.type AND n.id = b.id"
         self._db.execute(
             f"INSERT INTO {self._new} (type, id, scope, read_in, digest, body, carried_since)"
             " SELECT b.type, b.id, b.scope, b.read_in, b.digest, b.body,"
             f" coalesce(b.carried_since, ?) FROM {self._base.emissions} b"
-            " LEFT JOIN verdicts v ON v.scope = b.scope WHERE coalesce(v.verdict, 'unproven') = 'unproven'"
+            f" LEFT JOIN verdicts v ON v.scope = b.scope WHERE b.scope != {NO_SCOPE}"
+            "  AND coalesce(v.verdict, 'unproven') = 'unproven'"
             f" AND NOT EXISTS ({is_new} AND n.scope = b.scope)",
             (now,),
         )
+
+    def _keep_what_grants_name(self) -> None:
+        # An account or an entitlement that nothing lists, while a grant names it, is not proven to be gone.
+        if self._base is None:
+            return
+        base, new = self._base.emissions, self._new
+        names = {"base": self._base.number, "run": self._run.number, "now": self._run.reading_started_at.isoformat()}
+        self._db.execute("DROP TABLE IF EXISTS temp.named")
+        self._db.execute("CREATE TEMP TABLE named (type TEXT, id TEXT, PRIMARY KEY (type, id)) WITHOUT ROWID")
+        self._db.execute(
+            f"INSERT INTO named SELECT type, id FROM {self._base.records_table} b"
+            " WHERE type IN ('account', 'entitlement')"
+            f" AND NOT EXISTS (SELECT 1 FROM {new} n WHERE n.type = b.type AND n.id = b.id)"
+            " AND NOT EXISTS (SELECT 1 FROM retracted g WHERE g.run = :run AND g.type = b.type AND g.id = b.id)"
+            f" AND NOT EXISTS (SELECT 1 FROM {base} e JOIN scopes s ON s.run = :run AND s.scope = e.scope"
+            "  AND s.ending = 'gone' WHERE e.type = b.type AND e.id = b.id)",
+            names,
+        )
+        if self._db.execute("SELECT EXISTS (SELECT 1 FROM named)").fetchone()[0]:
+            ends = " UNION ".join(
+                f"SELECT {kind}, {id_} FROM {new} WHERE type = 'grant'" for kind, id_ in _ends_of_grants(new)
+            )
+            self._db.execute(f"DELETE FROM named WHERE (type, id) NOT IN ({ends})")
+        columns = f"INSERT INTO {new} (type, id, scope, read_in, digest, body, carried_since)"
+        # It keeps its scopes but for those that were read completely without it; maybe none.
+        self._db.execute(
+            f"{columns} SELECT b.type, b.id, b.scope, b.read_in, b.digest, b.body, coalesce(b.carried_since, :now)"
+            f" FROM named k JOIN {base} b ON b.type = k.type AND b.id = k.id"
+            " JOIN verdicts v ON v.scope = b.scope AND v.verdict != 'complete'",
+            names,
+        )
+        self._db.execute(
+            f"{columns} SELECT b.type, b.id, {NO_SCOPE}, b.read_in, b.digest, b.body, coalesce(b.carried_since, :now)"
+            f" FROM named k JOIN {self._base.records_table} r ON r.type = k.type AND r.id = k.id"
+            f" JOIN {base} b ON b.rowid = r.body"
+            f" WHERE NOT EXISTS (SELECT 1 FROM {new} n WHERE n.type = k.type AND n.id = k.id)",
+            names,
+        )
+        self._db.execute(
+            "WITH RECURSIVE needed (scope) AS ("
+            f" SELECT e.scope FROM named k JOIN {new} e ON e.type = k.type AND e.id = k.id"
+            " UNION SELECT b.parent FROM needed d JOIN scopes b ON b.run = :base AND b.scope = d.scope)"
+            "INSERT OR IGNORE INTO scopes (run, scope, parent, is_announced, origin)"
+            " SELECT :run, b.scope, b.parent, 0, b.origin FROM needed d JOIN scopes b"
+            "  ON b.run = :base AND b.scope = d.scope",
+            names,
+        )
+
+    def _count_withdrawn(self) -> int:
+        """How many records are removed of which a scope was switched off."""
+        if self._base is None:
+            return 0
         withdrawn: int = self._db.execute(
             f"SELECT count(*) FROM (SELECT DISTINCT b.type, b.id FROM {self._base.emissions} b"
-            f" JOIN verdicts v ON v.scope = b.scope AND v.verdict = 'excluded' WHERE NOT EXISTS ({is_new}))"
+            " JOIN verdicts v ON v.scope = b.scope AND v.verdict = 'excluded' WHERE NOT EXISTS"
+            f" (SELECT 1 FROM {self._new} n WHERE n.type = b.type AND n.id = b.id))"
         ).fetchone()[0]
         return withdrawn
 
@@ -288,15 +348,11 @@ class _Comparison:
         )
 
     def _draw_picture(self) -> None:
-        table = self._run.records_table
-        self._db.execute(
-            f"CREATE TABLE {table} (type TEXT NOT NULL, id TEXT NOT NULL, digest BLOB NOT NULL,"
-            " emission INTEGER NOT NULL, is_retained INTEGER NOT NULL, PRIMARY KEY (type, id)) WITHOUT ROWID"
-        )
+        self._run.tables.create_records(self._db)
         # Where scopes disagree, the one that was read last speaks, then the first that was ever announced.
         self._db.execute(
-            f"INSERT INTO {table} SELECT type, id, digest, rowid, is_retained FROM ("
-            " SELECT type, id, digest, rowid, min(carried_since IS NOT NULL) OVER word AS is_retained,"
+            f"INSERT INTO {self._run.records_table} SELECT type, id, digest, rowid, is_unproven FROM ("
+            " SELECT type, id, digest, rowid, min(carried_since IS NOT NULL) OVER word AS is_unproven,"
             " row_number() OVER (PARTITION BY type, id ORDER BY read_in DESC, scope) AS place"
             f" FROM {self._new} WINDOW word AS (PARTITION BY type, id)) WHERE place = 1 ORDER BY type, id"
         )
@@ -307,8 +363,8 @@ class _Comparison:
         picture = self._run.records_table
         self._db.execute(
             f"UPDATE {self._new} SET (read_in, digest, body) = (SELECT w.read_in, w.digest, w.body FROM {picture} r"
-            f"  JOIN {self._new} w ON w.rowid = r.emission WHERE r.type = {self._new}.type AND r.id = {self._new}.id)"
-            f" WHERE rowid IN (SELECT e.rowid FROM {picture} r JOIN {self._new} w ON w.rowid = r.emission"
+            f"  JOIN {self._new} w ON w.rowid = r.body WHERE r.type = {self._new}.type AND r.id = {self._new}.id)"
+            f" WHERE rowid IN (SELECT e.rowid FROM {picture} r JOIN {self._new} w ON w.rowid = r.body"
             f"  JOIN {self._new} e ON e.type = r.type AND e.id = r.id"
             "  WHERE e.carried_since IS NULL AND (e.digest != w.digest OR e.read_in != w.read_in))"
         )
@@ -317,7 +373,7 @@ class _Comparison:
         old, new = self._base.records_table if self._base else None, self._run.records_table
         kinds: tuple[ChangeKind, ...] = ("added", "changed", "removed", "retained_unproven")
         unproven = self._db.execute(
-            "SELECT count(*) FROM scopes WHERE run = ? AND (ending IS NULL OR ending = 'failed')", (self._run.number,)
+            "SELECT count(*) FROM scopes WHERE run = ? AND unproven_since IS NOT NULL", (self._run.number,)
         ).fetchone()[0]
         return Changes(
             **{kind: self._by_type(_changed_sql(kind, old, new)) for kind in kinds},

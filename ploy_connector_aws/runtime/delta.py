@@ -100,10 +100,10 @@ class Delta:
         self._make("new_contents", "type TEXT, id TEXT, PRIMARY KEY (type, id)")
         self._db.execute(
             f"INSERT INTO temp.new_contents SELECT r.type, r.id FROM {self._run.records_table} r"
-            f" JOIN {self._run.emissions} w ON w.rowid = r.emission"
+            f" JOIN {self._run.emissions} w ON w.rowid = r.body"
             f" LEFT JOIN {self._base.records_table} o ON o.type = r.type AND o.id = r.id"
-            f" LEFT JOIN {self._base.emissions} b ON b.rowid = o.emission"
-            " WHERE NOT r.is_retained AND (o.id IS NULL OR o.digest != r.digest"
+            f" LEFT JOIN {self._base.emissions} b ON b.rowid = o.body"
+            " WHERE NOT r.is_unproven AND (o.id IS NULL OR o.digest != r.digest"
             "  OR (b.read_in = :never AND w.read_in != :never))",
             self._names,
         )

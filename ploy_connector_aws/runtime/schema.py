@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 3
+from ploy_connector_aws.graph.tables import Tables
+
+VERSION = 4
 
 _TABLES = """
 CREATE TABLE runs (
@@ -113,7 +115,17 @@ def _from_2(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE scopes ADD COLUMN began_at TEXT")
 
 
-_MIGRATIONS = {1: _from_1, 2: _from_2}
+def _from_3(db: sqlite3.Connection) -> None:
+    for (name,) in db.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'records_%'"
+    ).fetchall():
+        db.execute(f"ALTER TABLE {name} RENAME COLUMN emission TO body")
+        db.execute(f"ALTER TABLE {name} RENAME COLUMN is_retained TO is_unproven")
+        number = name.removeprefix("records_")
+        Tables(name, f"edges_{number}", f"emissions_{number}").create_edges(db)
+
+
+_MIGRATIONS = {1: _from_1, 2: _from_2, 3: _from_3}
 """By the version that a file has: what makes it one version newer."""
 
 

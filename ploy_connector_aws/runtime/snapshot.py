@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
+from ploy_connector_aws.graph.tables import Tables
 from ploy_connector_aws.spec.bounds import is_id
 from ploy_connector_aws.spec.pages import Failure, Page, ScopeEnding
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
@@ -77,10 +78,12 @@ class Run:
     """One run of one integration. Made by ``Store``."""
 
     def __init__(self, db: sqlite3.Connection, number: int) -> None:
-        self._db = db
+        self._db = self.connection = db
         self.number = number
         self.emissions = f"emissions_{number}"
         self.records_table = f"records_{number}"
+        self.tables = Tables(self.records_table, f"edges_{number}", self.emissions)
+        """Its records and edges, once it was compared."""
         self._scope_ids: dict[str, int] = {}
         self._attempt = self.attempt
 
@@ -364,7 +367,7 @@ class Run:
         """
         rows = self._db.execute(
             f"SELECT r.type, r.id, b.body, b.read_in, n.name FROM {self.records_table} r"
-            f" JOIN {self.emissions} b ON b.rowid = r.emission"
+            f" JOIN {self.emissions} b ON b.rowid = r.body"
             f" JOIN {self.emissions} e ON e.type = r.type AND e.id = r.id AND e.carried_since IS NULL"
             " JOIN scope_names n ON n.id = e.scope ORDER BY r.type, r.id, e.scope"
         )
@@ -384,10 +387,10 @@ class Run:
 
     def _stored(self, where: str, parameters: tuple[str, ...]) -> Iterator[StoredRecord]:
         rows = self._db.execute(
-            f"SELECT r.type, r.id, b.body, b.read_in, r.is_retained,"
+            f"SELECT r.type, r.id, b.body, b.read_in, r.is_unproven,"
             f" (SELECT json_group_array(n.name) FROM {self.emissions} e JOIN scope_names n ON n.id = e.scope"
             f"  WHERE e.type = r.type AND e.id = r.id)"
-            f" FROM {self.records_table} r JOIN {self.emissions} b ON b.rowid = r.emission {where}"
+            f" FROM {self.records_table} r JOIN {self.emissions} b ON b.rowid = r.body {where}"
             " ORDER BY r.type, r.id",
             parameters,
         )

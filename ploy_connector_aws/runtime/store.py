@@ -216,7 +216,7 @@ class Store:
     def _drop(self, condition: str) -> None:
         numbers = [row[0] for row in self._db.execute(f"SELECT number FROM runs WHERE {condition}")]
         for number in numbers:
-            for table in ("emissions", "records"):
+            for table in ("emissions", "records", "edges"):
                 self._db.execute(f"DROP TABLE IF EXISTS {table}_{number}")
             for table in ("scopes", "retracted", "forgotten"):
                 self._db.execute(f"DELETE FROM {table} WHERE run = ?", (number,))

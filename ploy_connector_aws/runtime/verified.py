@@ -17,6 +17,8 @@ from typing import Protocol
 
 from pydantic import AwareDatetime
 
+from ploy_connector_aws.graph.paths import Edge, PathFinder
+from ploy_connector_aws.graph.search import find_accounts
 from ploy_connector_aws.spec import AccessChange, Grant
 from ploy_connector_aws.spec.frozen import Frozen
 from ploy_connector_aws.spec.pages import Scope
@@ -207,6 +209,17 @@ class Overlay:
             if record.type != "grant" or (record.id not in self.removed and record.id not in added)
         )
         return heapq.merge(unchanged, added.values(), key=lambda record: (record.type, record.id))
+
+    def path_finder(self) -> PathFinder:
+        """Follow who holds what, as it is now."""
+        edges = (Edge.of(self._added[record.id][0]) for record in self.added())
+        return PathFinder(self.run.connection, self.run.tables, added=edges, removed=self.removed)
+
+    def find_accounts(self, text: str) -> list[StoredRecord]:
+        """Find the accounts whose id, user name or an e-mail address is exactly this text, letter case aside."""
+        ids = find_accounts(self.run.connection, self.run.tables, text)
+        found = (self.run.record(RecordKey(type="account", id=id_)) for id_ in ids)
+        return [account for account in found if account is not None]
 
     def record(self, key: RecordKey) -> StoredRecord | None:
         """One record of the picture as it is now."""

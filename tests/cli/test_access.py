@@ -10,8 +10,7 @@ import pytest
 from rich.console import Console
 
 from ploy_connector_aws.cli.access import to_json, to_tree
-from ploy_connector_aws.runtime.chains import MOST_CHAINS
-from ploy_connector_aws.runtime.paths import PathFinder
+from ploy_connector_aws.graph.chains import MOST_CHAINS
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import Grant, Page
@@ -55,7 +54,7 @@ def test_everything_that_is_reached_is_shown_with_a_bounded_number_of_paths(
         assert store.baseline is not None
         seen = Overlay(store.baseline)
         (ann,) = seen.records("account")
-        paths = PathFinder(store, seen).paths_of("ann")
+        paths = seen.path_finder().paths_of("ann")
         as_json, out = to_json(seen, ann, paths), io.StringIO()
         Console(file=out, width=100).print(to_tree(seen, ann, paths))
 

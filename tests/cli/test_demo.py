@@ -60,7 +60,7 @@ def test_who_can_enter_is_readable_at_every_width(world: LocalWorld) -> None:
     names = {account.id: account.name for account in world.seeded.organisation.accounts}
     with Store(read_settings(world.config_file, {}).snapshot_path) as store:
         assert store.baseline is not None
-        found = find_entrances(store, Overlay(store.baseline))
+        found = find_entrances(Overlay(store.baseline))
     for width in (80, 100, 120):
         check_entrances(found, names, width)
 

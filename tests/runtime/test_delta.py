@@ -17,8 +17,11 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.changes import finish
 from ploy_connector_aws.runtime.push import Push as RealPush
 from ploy_connector_aws.runtime.push import choose_mode, note_answer
+from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.sandbox.ploy.current import open_current
 from ploy_connector_aws.sandbox.ploy.handover import Handover
+from ploy_connector_aws.sandbox.ploy.snapshots import Snapshot
 from ploy_connector_aws.spec import Page, Record, RecordKey
 from tests.soak import cheap
 
@@ -130,17 +133,17 @@ class Side:
         return answer
 
     def picture(self) -> dict[str, Any]:
-        with Store(self.handover._store.path) as at_platform:
-            return shown(at_platform)
+        with open_current(self.handover.path) as current:
+            assert current.visible is not None
+            return shown(current.visible)
 
 
-def shown(store: Store) -> dict[str, Any]:
-    """Everything that a finished run says of records and scopes."""
-    base = store.baseline
+def shown(base: Run | Snapshot | None) -> dict[str, Any]:
+    """Everything that a finished run, or a generation of the platform, holds of records and scopes."""
     assert base is not None
     return {
         "records": [(each.type, each.id, each.scopes, each.content, each.is_retained) for each in base.records()],
-        "scopes": list(base.scopes()),
+        "scopes": [vars(scope) for scope in base.scopes()],
     }
 
 
@@ -164,7 +167,7 @@ def test_deltas_give_what_full_pushes_give(history: list[list[Page]]) -> None:
                 answers = [deltas.run(pages, only_full=False), full.run(pages, only_full=True)]
                 assert answers[0].model_dump() == answers[1].model_dump()
                 assert deltas.picture() == full.picture()
-                assert shown(deltas.store) == deltas.picture(), "what is kept here is what the platform holds"
+                assert shown(deltas.store.baseline) == deltas.picture(), "what is kept here is what the platform holds"
             assert deltas.modes == ["full", *["delta"] * (len(history) - 1)]
 
 
@@ -181,4 +184,4 @@ def test_a_record_once_seen_in_part_and_then_read_in_full_stays_known_in_full(tm
             clock[0] += timedelta(minutes=15)
             deltas.run(pages, only_full=False)
         assert [content["display_name"] for *_, content, _ in deltas.picture()["records"]] == ["v1"]
-        assert shown(deltas.store) == deltas.picture()
+        assert shown(deltas.store.baseline) == deltas.picture()

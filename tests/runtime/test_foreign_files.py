@@ -19,7 +19,6 @@ from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.runtime.tasks.known import Known, KnownAccess
 from ploy_connector_aws.runtime.verified import read_verified
-from ploy_connector_aws.sandbox.ploy.registry import Registry
 
 from .double import Source, World, open_directory
 
@@ -100,7 +99,6 @@ USES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "journal": ("task file one.tasks.sqlite", lambda path: Journal(path).close()),
     "verified": ("task file one.tasks.sqlite", read_verified),
     "lock": ("lock file one.lock", take),
-    "registry": ("file of the local Ploy ploy.sqlite", lambda path: Registry(path).close()),
 }
 """Everything that opens, looks for or moves a state file."""
 

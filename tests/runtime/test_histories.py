@@ -76,10 +76,13 @@ class Model:
     """What the platform must show: by scope, what was read of it when it was last proven."""
 
     proven: dict[str, dict[RecordKey, Record]] = field(default_factory=dict)
+    named: dict[RecordKey, Record] = field(default_factory=dict)
+    """Accounts and entitlements that no scope lists any more, while a grant names them."""
 
     def commit(self, attempts: list[Attempt], endings: Mapping[str, str | None]) -> None:
         """A run became visible: its scopes that ended complete are as they were read last; a scope that its complete
         parent did not announce is no more."""
+        before = self.shown()
         read: dict[str, tuple[int, list[Record]]] = {}
         listed_before: set[RecordKey] = set()
         for number, attempt in enumerate(attempts):
@@ -103,11 +106,16 @@ class Model:
                     if not any(end in listed_before and end not in now for end in ends(record))
                 }
 
+        now = self._records()
+        named = {end for records in self.proven.values() for record in records.values() for end in ends(record)}
+        self.named = {key: record for key, record in before.items() if key in named - now}
+
     def _records(self) -> set[RecordKey]:
         return {key for records in self.proven.values() for key in records}
 
     def shown(self) -> dict[RecordKey, Record]:
-        return {key: record for records in self.proven.values() for key, record in records.items()}
+        listed = {key: record for records in self.proven.values() for key, record in records.items()}
+        return {**self.named, **listed}
 
 
 def ends(record: Record) -> list[RecordKey]:
@@ -196,12 +204,15 @@ def replay(history: list[Step]) -> None:
         for step in history:
             played.step(step)
         assert played.step(CALM) == "committed"
-        # A calm sync proves everything: whatever happened before, the platform shows the world as it is.
+        # A calm sync proves everything: whatever happened before, the platform shows the world as it is, and of what
+        # was there before no more than its grants name.
         world = played._world
         everything = [*world.scope("users"), *world.scope("groups")]
         everything += [record for name in world.groups for record in world.scope(f"groups/{name}")]
         shown = {RecordKey(type=each.type, id=each.id) for each in Picture(played._folder / "ploy.sqlite").records()}
-        assert shown == {record.key for record in everything}
+        listed = {record.key for record in everything}
+        assert shown - listed <= {end for record in everything for end in ends(record)}
+        assert shown == listed | played._model.named.keys()
 
 
 @cheap

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ploy_connector_aws.runtime.paths import Holder, Path, PathFinder, find_accounts
+from ploy_connector_aws.graph.paths import Holder, Path
 from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.verified import Overlay
@@ -40,7 +40,7 @@ def test_paths_follow_every_edge_and_survive_cycles(store: Store) -> None:
             complete=True,
         ),
     )
-    finder = PathFinder(store, Overlay(committed(store)))
+    finder = Overlay(committed(store)).path_finder()
     assert {path.entitlement_ids for path in finder.paths_of("ann")} == {
         ("g",),
         ("g", "h"),
@@ -54,7 +54,7 @@ def test_paths_follow_every_edge_and_survive_cycles(store: Store) -> None:
 def test_a_path_over_a_retained_grant_says_so(store: Store) -> None:
     commit(store, Page(scope="r", complete=True), Page(scope="m", parent="r", records=(membership("ann", "g"),)))
     commit(store, Page(scope="r", complete=True), Page(scope="m", parent="r", failure=DENIED))
-    assert list(PathFinder(store, Overlay(committed(store))).paths_of("ann")) == [Path("ann", ("g",), is_unproven=True)]
+    assert list(Overlay(committed(store)).path_finder().paths_of("ann")) == [Path("ann", ("g",), is_unproven=True)]
 
 
 def test_who_holds_an_entitlement_is_found_by_every_way_once_and_in_the_order_of_names(store: Store) -> None:
@@ -70,7 +70,7 @@ def test_who_holds_an_entitlement_is_found_by_every_way_once_and_in_the_order_of
         store, *proven, Page(scope="late", records=(membership("u-3", "h"), membership("u-2", "role")), complete=True)
     )
     commit(store, *proven, Page(scope="late", failure=DENIED))
-    finder = PathFinder(store, Overlay(committed(store)))
+    finder = Overlay(committed(store)).path_finder()
     everyone = (
         Holder("u-3", is_direct=False, through=("h",), is_unproven=True),
         Holder("ann", is_direct=True, through=("h",), is_unproven=False),
@@ -85,4 +85,4 @@ def test_who_holds_an_entitlement_is_found_by_every_way_once_and_in_the_order_of
 def test_accounts_are_found_by_id_user_name_or_address(store: Store, text: str) -> None:
     ann = Account(id="u-1", username="ann", emails=(Email(address="ann@example.com"),))
     commit(store, Page(scope="users", records=(ann, Account(id="u-2", username="anna")), complete=True))
-    assert [found.id for found in find_accounts(Overlay(committed(store)), text)] == ["u-1"]
+    assert [found.id for found in Overlay(committed(store)).find_accounts(text)] == ["u-1"]

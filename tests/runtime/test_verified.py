@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.changes import finish
-from ploy_connector_aws.runtime.paths import PathFinder
 from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.runtime.sync import Sync
 from ploy_connector_aws.runtime.tasks.journal import Journal
@@ -269,7 +268,7 @@ def test_what_was_revoked_and_granted_again_is_held_once(office: Office) -> None
         overlay = Overlay(store.baseline, office.journal.verified())
         assert [record.id for record in overlay.records("grant")] == [membership("ana", "g").id]
         assert overlay.record(membership("ana", "g").key) is not None
-        assert len(list(PathFinder(store, overlay).paths_of("ana"))) == 1
+        assert len(list(overlay.path_finder().paths_of("ana"))) == 1
 
 
 def test_a_change_stands_while_its_scope_cannot_be_read(office: Office) -> None:
@@ -316,7 +315,7 @@ def test_paths_follow_what_was_changed(tmp_path: Path) -> None:
         run.add_page(Page(scope="all", records=records, complete=True))
         finish(store, run)
         overlay = Overlay(run, [changed("1", START + SECOND, removed="ana"), changed("2", START + SECOND, added="bo")])
-        finder = PathFinder(store, overlay)
+        finder = overlay.path_finder()
         assert [path.entitlement_ids for path in finder.paths_of("bo")] == [("g",), ("g", "door")]
         assert list(finder.paths_of("ana")) == []
 

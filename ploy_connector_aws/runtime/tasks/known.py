@@ -14,8 +14,8 @@ from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
+from ploy_connector_aws.graph.chains import Step, find_chains
 from ploy_connector_aws.runtime import schema
-from ploy_connector_aws.runtime.chains import Step, find_chains
 from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.state_file import UnusableStore, explained, identity, read_database
 from ploy_connector_aws.runtime.verified import VerifiedChange, fold
@@ -152,7 +152,7 @@ class KnownAccess:
             f"CREATE TEMP TABLE edges AS SELECT json_extract(b.body, '$.principal_kind') AS kind,"
             " json_extract(b.body, '$.principal_id') AS principal, json_extract(b.body, '$.entitlement_id') AS"
             f" entitlement, r.id AS id, b.body AS body FROM {run.records_table} r"
-            f" JOIN {run.emissions} b ON b.rowid = r.emission WHERE r.type = 'grant'"
+            f" JOIN {run.emissions} b ON b.rowid = r.body WHERE r.type = 'grant'"
         )
         db.execute("CREATE INDEX temp.edges_by_principal ON edges (kind, principal, entitlement)")
         # What was switched off in the settings was not read, so it proves nothing either.

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ploy_connector_aws.runtime.history import ScopeReport
-from ploy_connector_aws.runtime.paths import Path as Way
-from ploy_connector_aws.runtime.paths import PathFinder
-from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.runtime.verified import Overlay, VerifiedChanges
+from ploy_connector_aws.graph.paths import Path as Way
+from ploy_connector_aws.graph.search import list_records
 from ploy_connector_aws.spec.records import RecordKey, RecordType
 
-SEARCHED = ("name", "display_name", "username", "description", "kind", "owner", "region", "managed_by")
-"""The fields of a record in which a text is looked for, beside its id and its e-mail addresses."""
-
-SORTED = ("name", "kind", "status", "region", "owner", "privileged", "grantable")
-"""The fields by which a list can be sorted; 'name' is the one by which a person knows the record."""
+from .current import open_current
+from .scope_report import ScopeReport
+from .snapshots import Snapshot, Snapshots
 
 MOST_WAYS = 20_000
 """So many ways of one account a page lists; it says when there are more."""
-
-_NAME = (
-    "coalesce(json_extract(b.body, '$.display_name'), json_extract(b.body, '$.username'),"
-    " json_extract(b.body, '$.name'), r.id)"
-)
 
 
 class Found(NamedTuple):
@@ -118,47 +105,36 @@ class Browser:
         only_grantable: bool = False,
     ) -> Listing:
         """Look for the records of a type in which a text occurs, letter case aside; all of them for an empty text."""
-        assert sort in SORTED, "it becomes part of a statement"
-        with self._open() as store:
-            run = store.baseline
-            if run is None:
+        with open_current(self._path) as current:
+            if current.visible is None:
                 return Listing((), 0)
-            fields = " || char(10) || ".join(
-                ["r.id", *(f"coalesce(json_extract(b.body, '$.{field}'), '')" for field in SEARCHED)]
+            found = list_records(
+                current.db,
+                current.visible.tables,
+                kind,
+                text=text,
+                sort=sort,
+                is_descending=is_descending,
+                offset=offset,
+                limit=limit,
+                only_grantable=only_grantable,
             )
-            where = (
-                f"FROM {run.records_table} r JOIN {run.emissions} b ON b.rowid = r.emission WHERE r.type = :kind"
-                f" AND (:text = '' OR instr(casefold({fields} || char(10) ||"
-                " coalesce(json_extract(b.body, '$.emails'), '')), casefold(:text)))"
-            )
-            if only_grantable:
-                where += " AND json_extract(b.body, '$.grantable')"
-            store.connection.create_function("casefold", 1, str.casefold, deterministic=True)
-            names = {"kind": kind, "text": text, "limit": limit, "offset": offset}
-            by = f"casefold({_NAME})" if sort == "name" else f"json_extract(b.body, '$.{sort}')"
-            rows = store.connection.execute(
-                f"SELECT r.id, b.body, r.is_retained {where}"
-                f" ORDER BY {by} {'DESC' if is_descending else 'ASC'}, casefold({_NAME}), r.id"
-                " LIMIT :limit OFFSET :offset",
-                names,
-            ).fetchall()
-            total: int = store.connection.execute(f"SELECT count(*) {where}", names).fetchone()[0]
-            return Listing(tuple(_found(*row) for row in rows), total)
+        rows = tuple(Found(each.id, json.loads(each.body), each.is_unproven) for each in found.rows)
+        return Listing(rows, found.total)
 
     def record(self, kind: RecordType, id_: str) -> Found | None:
         """One record."""
-        with self._open() as store:
-            return _one(store.baseline, kind, id_)
+        with open_current(self._path) as current:
+            return _one(current.visible, kind, id_)
 
     def ways_of(self, account_id: str) -> Ways | None:
         """All that an account holds; None where there is no such account."""
-        with self._open() as store:
-            run = store.baseline
+        with open_current(self._path) as current:
+            run, finder = current.visible, current.path_finder()
             account = _one(run, "account", account_id)
-            if run is None or account is None:
+            if finder is None or account is None:
                 return None
-            picture = Overlay(run, VerifiedChanges(store.connection).about(account_id))
-            paths = PathFinder(store, picture).paths_of(account_id)
+            paths = finder.paths_of(account_id)
             ways, has_more = paths.listed[:MOST_WAYS], bool(paths.more_to) or len(paths.listed) > MOST_WAYS
             ids = dict.fromkeys(id_ for way in ways for id_ in way.entitlement_ids)
             entitlements = {id_: found.content for id_ in ids if (found := _one(run, "entitlement", id_))}
@@ -169,11 +145,10 @@ class Browser:
 
     def holders_of(self, entitlement_id: str, *, offset: int = 0, limit: int = 50) -> Holders:
         """Who holds an entitlement, directly or through others, by name."""
-        with self._open() as store:
-            run = store.baseline
-            if run is None:
+        with open_current(self._path) as current:
+            run, finder = current.visible, current.path_finder()
+            if finder is None:
                 return Holders((), 0)
-            finder = PathFinder(store, Overlay(run, VerifiedChanges(store.connection).all()))
             total, holders = finder.holders_of(entitlement_id, offset=offset, limit=limit)
 
             def name(id_: str) -> str:
@@ -194,24 +169,16 @@ class Browser:
 
     def names(self, keys: list[RecordKey]) -> dict[RecordKey, str]:
         """The names by which a person knows some records; those that are not there are left out."""
-        with self._open() as store:
-            run = store.baseline
+        with open_current(self._path) as current:
+            run = current.visible
             found = {key: _one(run, key.type, key.id) for key in dict.fromkeys(keys)}
         return {key: name_of(each.content, key.id) for key, each in found.items() if each}
 
     def held(self) -> ScopeReport | None:
         """How the scopes ended of the commit that waits for a person."""
-        with self._open() as store:
-            run = store.pending
-            if run is None or run.state != "held":
-                return None
-            return ScopeReport.of(run)
-
-    @contextmanager
-    def _open(self) -> Iterator[Store]:
-        with Store(self._path) as store:
-            store.connection.execute("BEGIN")
-            yield store
+        with open_current(self._path) as current:
+            held = Snapshots(current.db).held
+            return ScopeReport.of(held.scopes()) if held is not None else None
 
 
 def name_of(content: dict[str, Any], otherwise: str) -> str:
@@ -219,11 +186,6 @@ def name_of(content: dict[str, Any], otherwise: str) -> str:
     return str(content.get("display_name") or content.get("username") or content.get("name") or otherwise)
 
 
-def _one(run: Run | None, kind: RecordType, id_: str) -> Found | None:
+def _one(run: Snapshot | None, kind: RecordType, id_: str) -> Found | None:
     record = run.record(RecordKey(type=kind, id=id_)) if run is not None and 0 < len(id_) <= 2048 else None
     return Found(record.id, record.content, record.is_retained) if record else None
-
-
-def _found(id_: str, body: bytes, is_retained: int) -> Found:
-    content: dict[str, Any] = json.loads(body)
-    return Found(id_, content, bool(is_retained))

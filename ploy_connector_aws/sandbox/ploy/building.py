@@ -1,171 +1,170 @@
-"""Turning what is staged for a sync into a run, and checking that it is all that was sent."""
+"""Turning what is staged for a sync into a run for the comparison, and checking that it is all that was sent.
+
+A full sync lists what was read. A delta says what is otherwise than in its base, and is made a whole run again: each of
+its scopes that ended complete lists what it has in the base, but for what the lines take away and add.
+"""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.snapshot import NEVER, Emission, Run, digest_of
-from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
+from ploy_connector_aws.reference import TYPES, Key, Observation, Run, Scope
+from ploy_connector_aws.spec.pages import Failure
+from ploy_connector_aws.spec.records import Grant, RecordType, to_json
 
 from .ledger import Ledger, Sync
 from .lines import read_lines, to_record, unpack
 from .problems import Refusal
+from .snapshots import Snapshot, Snapshots
 
 
-def build(store: Store, ledger: Ledger, sync: Sync, request: wire.Commit) -> Run:
-    """Make the run of a sync.
+class StagedRun:
+    """The run of one sync. Its observations are read, and its contents kept, while they are iterated.
 
-    Raises:
-        Refusal: What arrived is not what the commit names, or names what the base does not have.
+    Args:
+        snapshots: Where contents are kept.
+        ledger: What is staged.
+        sync: The sync.
+        base: The visible generation, which a delta is against.
     """
-    run = store.begin(sync.id, sync.reading_started_at)
-    lines = _staged_lines(ledger, sync)
-    if sync.mode == "full":
-        _add_full(run, lines)
-        arrived = _count(store.connection, run)
-    else:
-        base = store.baseline
-        if base is None or base.generation != sync.base_generation:
-            raise Refusal("base_stale")
-        arrived = _Delta(store.connection, base, run).add(lines)
-    _check(store.connection, run, arrived, request)
-    return run
 
-
-def _add_full(run: Run, lines: Iterator[wire.AnyLine]) -> None:
-    for line in lines:
-        if isinstance(line, wire.RecordLine):
-            record = to_record(line)
-            assert record is not None
-            emission = Emission(line.type, record.id, to_json(record), line.partial)
-            for scope in dict.fromkeys(line.scopes):
-                run.add_emissions(scope, [emission])
-        elif isinstance(line, wire.TombstoneLine):
-            run.add_retracted([RecordKey(type=line.type, id=line.id)])
-        else:
-            run.add_scope(line.name, line.parent, line.ending, line.failure, line.origin)
-
-
-class _Delta:
-    """A run made of its base and of the lines that say what is otherwise."""
-
-    def __init__(self, db: sqlite3.Connection, base: Run, run: Run) -> None:
-        self._db = db
+    def __init__(self, snapshots: Snapshots, ledger: Ledger, sync: Sync, base: Snapshot | None) -> None:
+        self._snapshots = snapshots
+        self._ledger = ledger
+        self._sync = sync
         self._base = base
-        self._run = run
-        self._names = {"base": base.number, "run": run.number, "never": NEVER}
-        for table, columns, key in (
-            ("said", "type TEXT, id TEXT, scope INTEGER", "type, id, scope"),
-            ("unsaid", "type TEXT, id TEXT, scope INTEGER", "type, id, scope"),
-            ("arrived", "type TEXT, id TEXT", "type, id"),
-            ("sent", "type TEXT, id TEXT, read_in INTEGER, digest BLOB, body BLOB", "type, id"),
-        ):
-            db.execute(f"CREATE TEMP TABLE IF NOT EXISTS {table} ({columns}, PRIMARY KEY ({key})) WITHOUT ROWID")
-            db.execute(f"DELETE FROM temp.{table}")
+        self._scopes: dict[str, Scope] = {}
+        self.failures: dict[str, Failure] = {}
+        """Why scopes failed, by name."""
+        self.partial: set[Key] = set()
+        """The records that were sent without their whole content."""
+        self._arrived: dict[RecordType, set[str]] = {type_: set() for type_ in TYPES}
+        self._unannounced: set[str] = set()
+        self._unknown = 0
+        retracted: set[Key] = set()
+        self._removals: dict[Key, set[str]] = {}
+        self._read_scopes_and_tombstones(retracted)
+        observations = self._full() if sync.mode == "full" else self._delta()
+        self.run = Run(self._scopes, self._only_announced(observations), retracted)
 
-    def add(self, lines: Iterator[wire.AnyLine]) -> dict[RecordType, int]:
-        """Make the run; say how many records the lines were about."""
-        self._copy_scopes()
-        for line in lines:
-            if isinstance(line, wire.ScopeLine):
-                self._add_scope(line)
-            elif isinstance(line, wire.TombstoneLine):
-                self._add_tombstone(line)
-            else:
-                self._add_record(line)
-        self._emit()
-        return dict(self._db.execute("SELECT type, count(*) FROM temp.arrived GROUP BY type"))
+    def check(self, request: wire.Commit) -> None:
+        """Check that what was sent has arrived, once the observations were iterated.
 
-    def _copy_scopes(self) -> None:
-        self._db.execute(
-            "INSERT INTO scopes (run, scope, parent, is_announced, ending, failure, origin)"
-            " SELECT :run, scope, parent, 1, ending, failure, origin FROM scopes WHERE run = :base AND is_announced",
-            self._names,
-        )
-
-    def _add_scope(self, line: wire.ScopeLine) -> None:
-        self._db.execute(
-            "DELETE FROM scopes WHERE run = ? AND scope = ?", (self._run.number, self._run.scope_id(line.name))
-        )
-        if line.is_announced:
-            self._run.add_scope(line.name, line.parent, line.ending, line.failure, line.origin)
-
-    def _add_tombstone(self, line: wire.TombstoneLine) -> None:
-        if not line.scopes:
-            self._run.add_retracted([RecordKey(type=line.type, id=line.id)])
-        self._add_words("unsaid", line.type, line.id, line.scopes)
-
-    def _add_record(self, line: wire.RecordLine) -> None:
-        self._db.execute("INSERT OR IGNORE INTO temp.arrived VALUES (?, ?)", (line.type, line.id))
-        self._add_words("said", line.type, line.id, line.scopes)
-        record = to_record(line)
-        if record is not None:
-            body = to_json(record)
-            read_in = NEVER if line.partial else self._run.number
-            self._db.execute(
-                "INSERT OR REPLACE INTO temp.sent VALUES (?, ?, ?, ?, ?)",
-                (line.type, line.id, read_in, digest_of(body), body),
+        Raises:
+            Refusal: What arrived is not what the commit names, or names what the base does not have.
+        """
+        if self._unknown:
+            raise Refusal(
+                "outcome_differs", f"{self._unknown} records are said to be as in the base, which lacks them."
             )
+        arrived = {type_: len(ids) for type_, ids in self._arrived.items() if ids}
+        named = {type_: count for type_, count in request.records.items() if count}
+        if arrived != named:
+            raise Refusal("counts_differ", f"{arrived} records arrived, {named} were named.")
+        if len(self._scopes) != request.scopes:
+            raise Refusal("counts_differ", f"{len(self._scopes)} scopes arrived, {request.scopes} were named.")
+        if self._unannounced:
+            raise Refusal("scopes_unannounced", f"{len(self._unannounced)} scopes.")
 
-    def _add_words(self, table: str, kind: str, id_: str, scopes: tuple[str, ...]) -> None:
-        self._db.executemany(
-            f"INSERT OR IGNORE INTO temp.{table} VALUES (?, ?, ?)",
-            ((kind, id_, self._run.scope_id(scope)) for scope in scopes),
-        )
+    def _read_scopes_and_tombstones(self, retracted: set[Key]) -> None:
+        if self._sync.mode == "delta" and self._base is not None:
+            for known in self._base.scopes():
+                if known.is_announced:
+                    self._scopes[known.name] = Scope(known.parent, known.ending, known.origin)
+                    if known.failure is not None:
+                        self.failures[known.name] = known.failure
+        sent: set[str] = set()
+        for line in self._lines(only_others=True):
+            if isinstance(line, wire.ScopeLine):
+                self._add_scope(line, is_first=line.name not in sent)
+                sent.add(line.name)
+            elif isinstance(line, wire.TombstoneLine) and line.scopes:
+                self._removals.setdefault((line.type, line.id), set()).update(line.scopes)
+            elif isinstance(line, wire.TombstoneLine):
+                retracted.add((line.type, line.id))
 
-    def _emit(self) -> None:
-        """Emit what stands as in the base in the scopes that ended complete, and what was said besides."""
-        base, new = self._base, self._run.emissions
-        words = (
-            f"SELECT b.type, b.id, b.scope FROM {base.emissions} b JOIN scopes s ON s.run = :run"
-            " AND s.scope = b.scope AND s.ending = 'complete' WHERE NOT EXISTS (SELECT 1 FROM temp.unsaid u"
-            "  WHERE u.type = b.type AND u.id = b.id AND u.scope = b.scope)"
-            " UNION SELECT type, id, scope FROM temp.said"
-        )
-        self._db.execute(
-            f"INSERT INTO {new} (type, id, scope, read_in, digest, body)"
-            " SELECT w.type, w.id, w.scope,"
-            "  coalesce(c.read_in, iif(b.read_in = :never, :never, :run)), coalesce(c.digest, b.digest, x''),"
-            "  coalesce(c.body, b.body, x'')"
-            f" FROM ({words}) w LEFT JOIN temp.sent c ON c.type = w.type AND c.id = w.id"
-            f" LEFT JOIN {base.records_table} r ON r.type = w.type AND r.id = w.id"
-            f" LEFT JOIN {base.emissions} b ON b.rowid = r.emission",
-            self._names,
-        )
-        unknown = self._db.execute(f"SELECT count(*) FROM {new} WHERE body = x''").fetchone()[0]
-        if unknown:
-            raise Refusal("outcome_differs", f"{unknown} records are said to be as in the base, which lacks them.")
+    def _add_scope(self, line: wire.ScopeLine, *, is_first: bool) -> None:
+        if is_first:
+            self._scopes.pop(line.name, None)
+            self.failures.pop(line.name, None)
+        if not line.is_announced:
+            return
+        known = self._scopes.get(line.name, Scope())
+        endings = {known.ending, line.ending} - {None}
+        origins = {known.origin, line.origin} - {None}
+        # What ended in two ways, or was read from two origins, has failed, whichever line came first.
+        is_contradicted = len(endings) > 1 or len(origins) > 1
+        ending = "failed" if is_contradicted else line.ending or known.ending
+        self._scopes[line.name] = Scope(known.parent or line.parent, ending, known.origin or line.origin)
+        if line.failure is not None:
+            self.failures[line.name] = line.failure
+
+    def _full(self) -> Iterator[Observation]:
+        for line in self._lines():
+            if isinstance(line, wire.RecordLine):
+                yield self._observe(line)
+
+    def _delta(self) -> Iterator[Observation]:
+        assert self._base is not None, "a delta has one"
+        lines: dict[Key, _Additions] = {}
+        for line in self._lines():
+            if isinstance(line, wire.RecordLine):
+                self._arrived[line.type].add(line.id)
+                additions = lines.setdefault((line.type, line.id), _Additions())
+                additions.scopes.update(dict.fromkeys(line.scopes))
+                if line.record is not None:
+                    seen = self._observe(line)
+                    additions.content = min(additions.content or seen, seen, key=lambda each: each[3:5][::-1])
+        complete = {name for name, scope in self._scopes.items() if scope.ending == "complete"}
+        for known in self._base.observations():
+            key: Key = (known.type, known.id)
+            gone = self._removals.get(key, ())
+            scopes = {name: None for name in known.scopes if name in complete and name not in gone}
+            additions = lines.pop(key, _NONE)
+            scopes.update(additions.scopes)
+            if scopes:
+                yield (additions.content or known)._replace(scopes=tuple(scopes))
+        for additions in lines.values():
+            if additions.content is not None and additions.scopes:
+                yield additions.content._replace(scopes=tuple(additions.scopes))
+            elif additions.scopes:
+                self._unknown += 1
+
+    def _observe(self, line: wire.RecordLine) -> Observation:
+        """Keep the content of a line; return what the comparison needs of it."""
+        record = to_record(line)
+        assert record is not None, "a line without a content is in a delta only"
+        self._arrived[line.type].add(record.id)
+        if line.partial:
+            self.partial.add((line.type, record.id))
+        names: tuple[Key, ...] = ()
+        if isinstance(record, Grant):
+            names = ((record.principal_kind, record.principal_id), ("entitlement", record.entitlement_id))
+        digest = self._snapshots.add_body(to_json(record))
+        return Observation(line.type, record.id, tuple(line.scopes), digest, line.partial, names)
+
+    def _only_announced(self, observations: Iterator[Observation]) -> Iterator[Observation]:
+        for seen in observations:
+            scopes = tuple(name for name in seen.scopes if name in self._scopes)
+            if len(scopes) != len(seen.scopes):
+                self._unannounced.update(set(seen.scopes) - self._scopes.keys())
+            elif scopes:
+                yield seen
+
+    def _lines(self, *, only_others: bool = False) -> Iterator[wire.AnyLine]:
+        for body in self._ledger.bodies(self._sync.id, only_others=only_others):
+            # Within the limits when it arrived; they may have become smaller since.
+            yield from read_lines(unpack(body, wire.Limits(max_batch_bytes=2**31)))
 
 
-def _staged_lines(ledger: Ledger, sync: Sync) -> Iterator[wire.AnyLine]:
-    for body in ledger.bodies(sync.id):
-        yield from read_lines(_unpacked(body))
+@dataclass(slots=True)
+class _Additions:
+    """What the lines of a delta add to one record."""
+
+    scopes: dict[str, None] = field(default_factory=dict)
+    content: Observation | None = None
 
 
-def _unpacked(body: bytes) -> bytes:
-    # Within the limits when it arrived; they may have become smaller since.
-    return unpack(body, wire.Limits(max_batch_bytes=2**31))
-
-
-def _count(db: sqlite3.Connection, run: Run) -> dict[RecordType, int]:
-    # Different records, not lines: one that came in several lines must not stand for one that was lost.
-    return dict(db.execute(f"SELECT type, count(DISTINCT id) FROM {run.emissions} GROUP BY type"))
-
-
-def _check(db: sqlite3.Connection, run: Run, arrived: dict[RecordType, int], request: wire.Commit) -> None:
-    announced, _ = run.count_scopes()
-    named = {kind: count for kind, count in request.records.items() if count}
-    if arrived != named:
-        raise Refusal("counts_differ", f"{arrived} records arrived, {named} were named.")
-    if announced != request.scopes:
-        raise Refusal("counts_differ", f"{announced} scopes arrived, {request.scopes} were named.")
-    homeless = db.execute(
-        f"SELECT count(DISTINCT scope) FROM {run.emissions} WHERE scope NOT IN"
-        " (SELECT scope FROM scopes WHERE run = ?)",
-        (run.number,),
-    ).fetchone()[0]
-    if homeless:
-        raise Refusal("scopes_unannounced", f"{homeless} scopes.")
+_NONE = _Additions()

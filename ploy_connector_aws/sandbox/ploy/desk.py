@@ -10,7 +10,6 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.snapshot import ScopeState, StoredRecord
 from ploy_connector_aws.spec.records import RecordType
 
 from .admission import Admission
@@ -24,6 +23,7 @@ from .picture import Picture
 from .problems import Refusal
 from .queue import TaskQueue, lease_seconds
 from .registry import Enabled, Intervals, IssuedToken, NotAllowed, Registry
+from .snapshots import ScopeState, StoredRecord
 from .task_ledger import OrderedTask, TaskEvent
 from .waiting import Bells
 

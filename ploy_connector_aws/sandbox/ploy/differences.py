@@ -7,13 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ploy_connector_aws.runtime.changes import ChangeKind, changed_keys
-from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.store import Store
 from ploy_connector_aws.spec.records import RecordKey, RecordType
 
 from .browsing import name_of
+from .current import open_current
 from .ledger import Generation, Ledger, Sync
+from .snapshots import ChangeKind, Snapshot, Snapshots
 
 
 class Named(NamedTuple):
@@ -21,6 +20,8 @@ class Named(NamedTuple):
 
     id: str
     name: str
+    kept_by: str | None = None
+    """The grant that alone keeps it; None where a scope that was not read completely does, too."""
 
 
 class Differences:
@@ -52,19 +53,18 @@ class Differences:
         Returns:
             None of them where the sync became no generation and is not held: what it brought is not kept.
         """
-        with Store(self._path) as store:
-            store.connection.execute("BEGIN")
+        with open_current(self._path) as current:
             if generation is not None:
-                changes = Ledger(store.connection).changes(generation.number, kind, only)
-                pictures: list[Run | None] = [store.baseline]
+                changes = Ledger(current.db).changes(generation.number, kind, only)
+                pictures: list[Snapshot | None] = [current.visible]
                 found: Iterator[tuple[RecordKey, dict[str, Any] | None]] = ((each.key, each.before) for each in changes)
             else:
-                run = store.pending
-                if run is None or run.run_id != sync.id:
+                held = Snapshots(current.db).held
+                if held is None or held.sync_id != sync.id:
                     return ()
                 # What it would be; but of what would go, what it is.
-                pictures = [store.baseline, run] if kind == "removed" else [run, store.baseline]
-                found = ((key, None) for key in changed_keys(store, run, kind, only))
+                pictures = [current.visible, held] if kind == "removed" else [held, current.visible]
+                found = ((key, None) for key, _ in held.changes(current.visible, kind, only))
             shown = islice(found, offset, offset + limit)
             return tuple(Named(key.id, _name(pictures, key, before)) for key, before in shown)
 
@@ -76,14 +76,21 @@ class Differences:
             offset: So many of them, by id, are passed over.
             limit: So many are named at the most.
         """
-        with Store(self._path) as store:
-            store.connection.execute("BEGIN")
-            run = store.baseline
-            keys = changed_keys(store, run, "retained_unproven", only) if run is not None else iter(())
-            return tuple(Named(key.id, _name([run], key, None)) for key in islice(keys, offset, offset + limit))
+        with open_current(self._path) as current:
+            visible = current.visible
+            if visible is None:
+                return ()
+            return tuple(
+                Named(
+                    each.id,
+                    _name([visible], RecordKey(type=only, id=each.id), None),
+                    _name([visible], RecordKey(type="grant", id=each.kept_by), None) if each.kept_by else None,
+                )
+                for each in islice(visible.unproven(only), offset, offset + limit)
+            )
 
 
-def _name(pictures: Sequence[Run | None], key: RecordKey, before: dict[str, Any] | None) -> str:
+def _name(pictures: Sequence[Snapshot | None], key: RecordKey, before: dict[str, Any] | None) -> str:
     content = _content(pictures, key) or before or {}
     if key.type != "grant" or "entitlement_id" not in content:
         return name_of(content, key.id)
@@ -94,6 +101,6 @@ def _name(pictures: Sequence[Run | None], key: RecordKey, before: dict[str, Any]
     return " → ".join(name_of(_content(pictures, end), end.id) for end in ends)
 
 
-def _content(pictures: Sequence[Run | None], key: RecordKey) -> dict[str, Any]:
+def _content(pictures: Sequence[Snapshot | None], key: RecordKey) -> dict[str, Any]:
     found = (picture.record(key) for picture in pictures if picture is not None)
     return next((record.content for record in found if record is not None), {})

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.changes import ChangeKind, changed_keys, finish, to_outcome
-from ploy_connector_aws.runtime.guard import hold_reasons
-from ploy_connector_aws.runtime.history import ScopeReport
-from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.runtime.verified import VerifiedChanges, find_settled
+from ploy_connector_aws.reference import TYPES, Generation, Outcome, compare
+from ploy_connector_aws.spec.records import RecordType
 
-from .building import build
+from .building import StagedRun
+from .database import open_database, transaction
 from .ledger import Ledger, RecordChange, Sync
 from .lines import check_lines, unpack
 from .problems import Refusal
+from .scope_report import ScopeReport
+from .snapshots import ChangeKind, Snapshot, Snapshots
+from .verified import VerifiedChanges
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
+
+_CACHE_KILOBYTES = 65_536
+"""For the index of contents, which a commit fills in no order."""
+
 _GONE = ("replaced", "aborted", "rejected")
 
 
@@ -33,10 +39,14 @@ class Handover:
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], datetime], lease: timedelta) -> None:
-        self._store = Store(path)
-        self._ledger = Ledger(self._store.connection)
+        self.path = path
+        self._db = open_database(path)
+        self._db.execute(f"PRAGMA cache_size=-{_CACHE_KILOBYTES}")
+        self._ledger = Ledger(self._db)
         self._ledger.create_tables()
-        self._verified = VerifiedChanges(self._store.connection)
+        self._snapshots = Snapshots(self._db)
+        self._snapshots.create_tables()
+        self._verified = VerifiedChanges(self._db)
         self._verified.create_table()
         self._clock = clock
         self._lease = lease
@@ -45,7 +55,7 @@ class Handover:
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            self._store.close()
+            self._db.close()
 
     @property
     def generation(self) -> int:
@@ -62,7 +72,7 @@ class Handover:
         """
         if request.reading_started_at > self._clock() + CLOCK_TOLERANCE:
             raise Refusal("clock_ahead")
-        with self._lock, self._store.transaction():
+        with self._lock, transaction(self._db):
             sync_id = self._open(request)
             answer = self._known(sync_id).answer
             if answer is None and request.commit is not None:
@@ -81,8 +91,8 @@ class Handover:
             return same.id
         if request.mode == "delta" and request.base_generation != self._generation:
             raise Refusal("base_stale", f"The newest generation is {self._generation}.")
-        base = self._store.baseline  # its run is named after the sync that brought it
-        newest = self._ledger.sync(base.run_id) if base else None
+        base = self._snapshots.visible
+        newest = self._ledger.sync(base.sync_id) if base else None
         if newest is not None and request.base_run_id not in (None, newest.run_id):
             raise Refusal("base_stale", "The newest generation is another run's.")
         if (other := self._ledger.newest("open")) is not None:
@@ -104,7 +114,7 @@ class Handover:
         digest = wire.digest_of(body)
         if content_digest is None or wire.from_content_digest(content_digest) != digest:
             raise Refusal("digest_mismatch")
-        with self._lock, self._store.transaction():
+        with self._lock, transaction(self._db):
             sync = self._present(sync_id)
             self._ledger.renew(sync_id, self._clock() + self._lease)
             if (arrived := self._ledger.batch_digest(sync_id, number)) is not None:
@@ -113,9 +123,9 @@ class Handover:
                 return wire.BatchAnswer(number=number, lines=arrived[1])
             if sync.state != "open":
                 raise Refusal("batch_conflict", "The sync was committed without a batch of this number.")
-            lines = check_lines(unpack(body, limits), limits, sync.mode)
-            self._ledger.add_batch(sync_id, wire.StagedBatch(number=number, digest=digest), lines, body)
-        return wire.BatchAnswer(number=number, lines=lines)
+            amount = check_lines(unpack(body, limits), limits, sync.mode)
+            self._ledger.add_batch(sync_id, wire.StagedBatch(number=number, digest=digest), amount, body)
+        return wire.BatchAnswer(number=number, lines=amount.lines)
 
     def is_full(self, sync_id: str) -> bool:
         """Whether a sync sends everything."""
@@ -129,7 +139,7 @@ class Handover:
 
     def abort(self, sync_id: str) -> wire.SyncStatus:
         """Drop what is staged for an open sync; any other stays as it is."""
-        with self._lock, self._store.transaction():
+        with self._lock, transaction(self._db):
             if self._known(sync_id).state == "open":
                 self._ledger.move(sync_id, "aborted")
             return self._status(self._known(sync_id))
@@ -143,7 +153,7 @@ class Handover:
         Raises:
             Refusal: It is stale, gone, or not what was staged; then nothing has changed.
         """
-        with self._lock, self._store.transaction():
+        with self._lock, transaction(self._db):
             return self._commit(sync_id, request)
 
     def preview(self, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
@@ -154,7 +164,7 @@ class Handover:
         """
         answer: wire.CommitAnswer | None = None
         try:
-            with self._lock, self._store.transaction():
+            with self._lock, transaction(self._db):
                 answer = self._commit(sync_id, request)
                 raise _TakenBack
         except _TakenBack:
@@ -168,24 +178,37 @@ class Handover:
                 raise Refusal("commit_conflict")
             return sync.answer
         self._check_batches(sync, request)
-        held, base = self._ledger.newest("held"), self._store.baseline
+        held, base = self._ledger.newest("held"), self._snapshots.visible
         if any(known and sync.reading_started_at < known.reading_started_at for known in (held, base)):
             raise Refusal("stale_reading")
+        if sync.mode == "delta" and sync.base_generation != self._generation:
+            raise Refusal("base_stale")
+        staged = StagedRun(self._snapshots, self._ledger, sync, base)
+        outcome = compare(base.to_generation() if base else Generation({}, ()), staged.run)
+        staged.check(request)
+        found = _to_wire(outcome)
+        if sync.mode == "delta" and request.expected != found:
+            raise Refusal("outcome_differs", f"{found} was found, {request.expected} was expected.")
         if held is not None:
             self._ledger.move(held.id, "replaced")
-        run = build(self._store, self._ledger, sync, request)
-        changes = finish(self._store, run)
-        outcome = to_outcome(changes)
-        if sync.mode == "delta" and request.expected != outcome:
-            raise Refusal("outcome_differs", f"{outcome} was found, {request.expected} was expected.")
+        replaced = self._snapshots.held
+        snapshot = self._snapshots.add(
+            sync_id,
+            sync.reading_started_at,
+            outcome,
+            run=staged.run.scopes,
+            failures=staged.failures,
+            partial=staged.partial,
+        )
+        if replaced is not None:
+            self._snapshots.drop(replaced)
         asked = request.hold.reasons if request.hold else ()
-        reasons = tuple(dict.fromkeys((*asked, *hold_reasons(changes))))
+        reasons = tuple(dict.fromkeys((*asked, *outcome.hold_reasons)))
         answer = wire.CommitAnswer(
-            status="held_for_review", generation=None, **outcome.model_dump(), hold_reasons=reasons
+            status="held_for_review", generation=None, **found.model_dump(), hold_reasons=reasons
         )
         if not reasons:
-            return self._publish(sync, run, answer, request)
-        self._store.mark(run, "held", sync_id=sync_id)
+            return self._publish(sync, snapshot, answer, request)
         self._ledger.move(sync_id, "held", request=request, answer=answer)
         return answer
 
@@ -195,11 +218,11 @@ class Handover:
         Raises:
             Refusal: It is not held (any more).
         """
-        with self._lock, self._store.transaction():
-            sync, run = self._held(sync_id)
+        with self._lock, transaction(self._db):
+            sync, snapshot = self._held(sync_id)
             assert sync.answer is not None
             request = wire.Commit.model_validate_json(sync.request or "")
-            return self._publish(sync, run, sync.answer, request, is_approved=True)
+            return self._publish(sync, snapshot, sync.answer, request, is_approved=True)
 
     def reject(self, sync_id: str) -> None:
         """Drop a held commit; what is visible stays.
@@ -207,9 +230,9 @@ class Handover:
         Raises:
             Refusal: It is not held (any more).
         """
-        with self._lock, self._store.transaction():
-            _, run = self._held(sync_id)
-            self._store.drop(run)
+        with self._lock, transaction(self._db):
+            _, snapshot = self._held(sync_id)
+            self._snapshots.drop(snapshot)
             self._ledger.move(sync_id, "rejected")
 
     def _known(self, sync_id: str) -> Sync:
@@ -224,11 +247,11 @@ class Handover:
             raise Refusal("sync_gone", f"It was {sync.state}.")
         return sync
 
-    def _held(self, sync_id: str) -> tuple[Sync, Run]:
-        sync, run = self._known(sync_id), self._store.pending
-        if sync.state != "held" or run is None:
+    def _held(self, sync_id: str) -> tuple[Sync, Snapshot]:
+        sync, snapshot = self._known(sync_id), self._snapshots.held
+        if sync.state != "held" or snapshot is None:
             raise Refusal("sync_gone", f"It is not held; it is {sync.state}.")
-        return sync, run
+        return sync, snapshot
 
     @property
     def _generation(self) -> int:
@@ -256,7 +279,7 @@ class Handover:
     def _publish(
         self,
         sync: Sync,
-        run: Run,
+        snapshot: Snapshot,
         answer: wire.CommitAnswer,
         request: wire.Commit,
         *,
@@ -268,23 +291,37 @@ class Handover:
             sync.id,
             self._clock(),
             is_approved=is_approved,
-            report=ScopeReport.of(run),
-            changes=self._record_changes(run),
+            report=ScopeReport.of(snapshot.scopes()),
+            changes=self._record_changes(snapshot),
         )
-        self._store.mark(run, "committed", sync_id=sync.id, generation=number)
-        self._verified.settle(request.settled)
-        self._verified.settle(find_settled(run, self._verified.all()))
+        self._snapshots.publish(snapshot)
+        self._verified.confirm(request.settled, snapshot)
         published = answer.model_copy(update={"status": "committed", "generation": number})
         self._ledger.move(sync.id, "committed", request=request, answer=published)
         return published
 
-    def _record_changes(self, run: Run) -> Iterator[RecordChange]:
-        base = self._store.baseline
-        kinds: tuple[ChangeKind, ...] = ("added", "changed", "removed")  # what was retained, the scopes tell
+    def _record_changes(self, snapshot: Snapshot) -> Iterator[RecordChange]:
+        base = self._snapshots.visible
+        kinds: tuple[ChangeKind, ...] = get_args(ChangeKind)
         for kind in kinds:
-            for key in changed_keys(self._store, run, kind):
-                old = base.record(key) if base is not None and kind in ("changed", "removed") else None
-                yield RecordChange(kind, key, old.content if old else None)
+            for key, before in snapshot.changes(base, kind):
+                yield RecordChange(kind, key, None if before is None else json.loads(before))
+
+
+def _to_wire(outcome: Outcome) -> wire.Outcome:
+    """Count what a comparison found, as the contract answers it."""
+
+    def count(*found: Mapping[RecordType, Collection[str]]) -> dict[RecordType, int]:
+        amounts = {type_: sum(len(ids[type_]) for ids in found) for type_ in TYPES}
+        return {type_: amount for type_, amount in amounts.items() if amount}
+
+    return wire.Outcome(
+        added=count(outcome.added),
+        changed=count(outcome.changed),
+        removed=count(outcome.removed, outcome.withdrawn),
+        retained_unproven=count(outcome.unproven),
+        unproven_scopes=outcome.unproven_scopes,
+    )
 
 
 class _TakenBack(Exception):

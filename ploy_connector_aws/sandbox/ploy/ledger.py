@@ -9,9 +9,11 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.changes import ChangeKind
-from ploy_connector_aws.runtime.history import ScopeReport
 from ploy_connector_aws.spec.records import RecordKey, RecordType
+
+from .lines import Amount
+from .scope_report import ScopeReport
+from .snapshots import ChangeKind
 
 SyncState: TypeAlias = Literal["open", "held", "committed", "rejected", "replaced", "aborted"]
 
@@ -25,18 +27,20 @@ CREATE TABLE IF NOT EXISTS ploy_syncs (
   lease_ends_at TEXT NOT NULL,
   request TEXT,
   answer TEXT,
-  mode TEXT NOT NULL DEFAULT 'full',
+  mode TEXT NOT NULL,
   base_generation INTEGER
 );
 CREATE UNIQUE INDEX IF NOT EXISTS ploy_one_open ON ploy_syncs (state) WHERE state = 'open';
 CREATE UNIQUE INDEX IF NOT EXISTS ploy_one_held ON ploy_syncs (state) WHERE state = 'held';
 CREATE TABLE IF NOT EXISTS ploy_batches (
-  sync TEXT NOT NULL, number INTEGER NOT NULL, digest TEXT NOT NULL, lines INTEGER NOT NULL, body BLOB,
+  sync TEXT NOT NULL, number INTEGER NOT NULL, digest TEXT NOT NULL,
+  lines INTEGER NOT NULL, others INTEGER NOT NULL,  -- how many there are, and how many of them are no records
+  body BLOB,
   PRIMARY KEY (sync, number)
 );
 CREATE TABLE IF NOT EXISTS ploy_generations (
   number INTEGER PRIMARY KEY, sync TEXT NOT NULL, committed_at TEXT NOT NULL, is_approved INTEGER NOT NULL,
-  report TEXT NOT NULL DEFAULT '{"endings":{}}'
+  report TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS ploy_changes (
   generation INTEGER NOT NULL, kind TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL, before BLOB,
@@ -44,12 +48,6 @@ CREATE TABLE IF NOT EXISTS ploy_changes (
 ) WITHOUT ROWID;
 """
 
-
-_ADDED_COLUMNS = (
-    ("ploy_syncs", "mode TEXT NOT NULL DEFAULT 'full'"),
-    ("ploy_syncs", "base_generation INTEGER"),
-    ("ploy_generations", """report TEXT NOT NULL DEFAULT '{"endings":{}}'"""),
-)
 
 GENERATIONS_KEPT = 1000
 """Of so many of the newest generations it is kept what each changed; the syncs of older ones are forgotten."""
@@ -100,11 +98,8 @@ class Ledger:
         self._db = db
 
     def create_tables(self) -> None:
-        """Make what is not there yet, also where an older version made the rest."""
+        """Make what is not there yet."""
         self._db.executescript(_SCHEMA)
-        for table, column in _ADDED_COLUMNS:
-            if column.split()[0] not in {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}:
-                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
 
     def sync(self, sync_id: str) -> Sync | None:
         """One sync."""
@@ -175,10 +170,11 @@ class Ledger:
         ).fetchone()
         return found
 
-    def add_batch(self, sync_id: str, batch: wire.StagedBatch, lines: int, body: bytes) -> None:
+    def add_batch(self, sync_id: str, batch: wire.StagedBatch, amount: Amount, body: bytes) -> None:
         """Keep a batch, as it was sent."""
         self._db.execute(
-            "INSERT INTO ploy_batches VALUES (?, ?, ?, ?, ?)", (sync_id, batch.number, batch.digest, lines, body)
+            "INSERT INTO ploy_batches VALUES (?, ?, ?, ?, ?, ?)",
+            (sync_id, batch.number, batch.digest, amount.lines, amount.others, body),
         )
 
     def batches(self, sync_id: str) -> tuple[wire.StagedBatch, ...]:
@@ -186,9 +182,12 @@ class Ledger:
         rows = self._db.execute("SELECT number, digest FROM ploy_batches WHERE sync = ? ORDER BY number", (sync_id,))
         return tuple(wire.StagedBatch(number=number, digest=digest) for number, digest in rows)
 
-    def bodies(self, sync_id: str) -> Iterator[bytes]:
-        """The bodies of the batches, in order, as they were sent."""
-        rows = self._db.execute("SELECT body FROM ploy_batches WHERE sync = ? ORDER BY number", (sync_id,))
+    def bodies(self, sync_id: str, *, only_others: bool = False) -> Iterator[bytes]:
+        """The bodies of the batches, in order, as they were sent; only of those that hold more than records."""
+        rows = self._db.execute(
+            "SELECT body FROM ploy_batches WHERE sync = ? AND (others OR NOT ?) ORDER BY number",
+            (sync_id, only_others),
+        )
         return (body for (body,) in rows)
 
     def next_generation(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -35,8 +36,16 @@ def unpack(body: bytes, limits: wire.Limits) -> bytes:
     return content
 
 
-def check_lines(content: bytes, limits: wire.Limits, mode: wire.Mode) -> int:
-    """Check every line, each record against its model; say how many there are.
+class Amount(NamedTuple):
+    """How many lines a batch has."""
+
+    lines: int
+    others: int
+    """How many of them are no records."""
+
+
+def check_lines(content: bytes, limits: wire.Limits, mode: wire.Mode) -> Amount:
+    """Check every line, each record against its model; return how many there are.
 
     Raises:
         Refusal: There are too many, or some are wrong; it names them all up to a bound.
@@ -45,9 +54,11 @@ def check_lines(content: bytes, limits: wire.Limits, mode: wire.Mode) -> int:
     if len(lines) > limits.max_batch_lines:
         raise Refusal("body_too_large", f"A batch holds {limits.max_batch_lines} lines at most.")
     wrong = []
+    others = 0
     for number, text in enumerate(lines, start=1):
         try:
             line = wire.LINE.validate_json(text)
+            others += not isinstance(line, wire.RecordLine)
             reason = INFINITE if has_infinite(text) else _what_is_wrong(line, mode)
         except ValidationError as error:
             reason = reason_of(error)
@@ -55,7 +66,7 @@ def check_lines(content: bytes, limits: wire.Limits, mode: wire.Mode) -> int:
             wrong.append(wire.LineProblem(line=number, reason=reason))
     if wrong:
         raise Refusal("lines_rejected", f"{len(wrong)} of {len(lines)} lines.", errors=tuple(wrong[:_MOST_ERRORS]))
-    return len(lines)
+    return Amount(len(lines), others)
 
 
 def read_lines(content: bytes) -> Iterator[wire.AnyLine]:

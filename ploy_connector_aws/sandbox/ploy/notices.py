@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.state_file import open_database
 from ploy_connector_aws.spec import ConnectionReport, Manifest
 
+from .database import open_database
 from .problems import Refusal
-from .registry import REGISTRY_FILE
 
 CHECKS_KEPT = 50
 """So many of the newest checks of each integration stay."""
@@ -64,8 +63,8 @@ class Notices:
     """The tables. Safe to use from several threads."""
 
     def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
-        self._db = open_database(path, REGISTRY_FILE)
-        self._db.executescript(f"PRAGMA synchronous=NORMAL; {_SCHEMA}")
+        self._db = open_database(path)
+        self._db.executescript(_SCHEMA)
         self._clock = clock
         self._lock = threading.Lock()
 

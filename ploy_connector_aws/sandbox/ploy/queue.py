@@ -13,16 +13,17 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.runtime.verified import VerifiedChange, VerifiedChanges
 from ploy_connector_aws.spec.bounds import SHORTEST_INTERVAL_SECONDS
 from ploy_connector_aws.spec.pages import Failure
 
+from .database import open_database, transaction
 from .ledger import Ledger
 from .problems import Refusal, reason_of
 from .registry import NotAllowed
+from .snapshots import Snapshots
 from .task_ledger import OrderedTask, Report, TaskEvent, TaskLedger
 from .task_rules import check_done, unreported
+from .verified import VerifiedChange, VerifiedChanges
 
 _TIME_TO_DO = timedelta(hours=1)
 """The deadline of a task that was ordered without one."""
@@ -30,7 +31,7 @@ _TIME_TO_DO = timedelta(hours=1)
 PREVIEW_COUNTS = timedelta(minutes=15)
 """So long after it was made a preview can be ordered; who looked longer ago must look again."""
 
-_LONGEST_WAIT_MILLISECONDS = 600_000
+_LONGEST_WAIT_SECONDS = 600
 """How long a look waits for a commit to the same file."""
 
 
@@ -42,11 +43,12 @@ class TaskQueue:
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], datetime], lease: timedelta) -> None:
-        self._store = Store(path)
-        self._store.connection.execute(f"PRAGMA busy_timeout={_LONGEST_WAIT_MILLISECONDS}")
-        self._tasks = TaskLedger(self._store.connection)
+        self._db = open_database(path, busy_seconds=_LONGEST_WAIT_SECONDS)
+        self._tasks = TaskLedger(self._db)
         self._tasks.create_tables()
-        self._verified = VerifiedChanges(self._store.connection)
+        self._snapshots = Snapshots(self._db)
+        self._snapshots.create_tables()
+        self._verified = VerifiedChanges(self._db)
         self._verified.create_table()
         self._clock = clock
         self._lease = lease
@@ -55,7 +57,7 @@ class TaskQueue:
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            self._store.close()
+            self._db.close()
 
     # What a runtime asks.
 
@@ -84,7 +86,7 @@ class TaskQueue:
                 give = partial(self._give, request)
             if not given:
                 return ()
-            with self._store.transaction():
+            with transaction(self._db):
                 return tuple(self._to_wire(give(task, now), now) for task in given)
 
     def is_answered(self, request: wire.LeaseRequest) -> bool:
@@ -116,12 +118,12 @@ class TaskQueue:
         with self._changing() as now:
             task = self._held(task_id, done.lease_id)
             if not self._is_replay(task, done):
-                check_done(task, done, now=now, generation=Ledger(self._store.connection).next_generation() - 1)
+                check_done(task, done, now=now, generation=Ledger(self._db).next_generation() - 1)
                 self._tasks.end(task_id, "done", now, report=done)
                 self._tasks.note(task_id, TaskEvent(now, "done", done.change.outcome if done.change else None))
                 change = VerifiedChange.of(task_id, done.change) if done.change else None
                 if change is not None:
-                    self._verified.add(change, unless_seen_by=self._store.baseline)
+                    self._verified.add(change, self._snapshots.visible)
         return wire.TaskStatus(id=task_id, state="done")
 
     def fail(self, task_id: str, failed: wire.TaskFailed) -> wire.TaskStatus:
@@ -266,12 +268,12 @@ class TaskQueue:
             now = self._clock()
             # Transactions of their own: what time has changed stays so, whatever comes of this look.
             if run_out := self._tasks.run_out(now):
-                with self._store.transaction():
+                with transaction(self._db):
                     for task in run_out:
                         self._tasks.queue(task.id)
                         self._tasks.note(task.id, TaskEvent(now, "lease_ended", f"of {task.holder}"))
             if overdue := self._tasks.overdue(now):
-                with self._store.transaction():
+                with transaction(self._db):
                     for task in overdue:
                         failure = unreported(task)
                         self._tasks.end(task.id, "manual", now, failure=failure)
@@ -280,7 +282,7 @@ class TaskQueue:
 
     @contextmanager
     def _changing(self) -> Iterator[datetime]:
-        with self._look() as now, self._store.transaction():
+        with self._look() as now, transaction(self._db):
             yield now
 
     def _give(self, request: wire.LeaseRequest, task: OrderedTask, now: datetime) -> OrderedTask:

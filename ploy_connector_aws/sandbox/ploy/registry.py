@@ -15,11 +15,10 @@ from typing import Any, NamedTuple
 from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.state_file import FileKind, open_database, use_log
 from ploy_connector_aws.spec import Check
 from ploy_connector_aws.spec.bounds import Interval
 
-REGISTRY_FILE = FileKind("file of the local Ploy", "start the sandbox in another folder", ending="")
+from .database import open_database
 
 LIVE_TOKENS = 2
 """How many tokens an organisation may have at once: two, so that one can be rotated while the other works."""
@@ -139,9 +138,8 @@ class Registry:
     """The file. Safe to use from several threads."""
 
     def __init__(self, path: Path) -> None:
-        self._db = open_database(path, REGISTRY_FILE)
-        use_log(self._db)
-        self._db.executescript(f"PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; {_SCHEMA}")
+        self._db = open_database(path)
+        self._db.executescript(f"PRAGMA foreign_keys=ON; {_SCHEMA}")
         known = {row[1] for row in self._db.execute("PRAGMA table_info(integrations)")}
         for column in _ADDED_COLUMNS:
             if column.split()[0] not in known:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from ploy_connector_aws.graph.chains import MOST_CHAINS
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.chains import MOST_CHAINS
 from ploy_connector_aws.sandbox.ploy.queue import PREVIEW_COUNTS
 from ploy_connector_aws.spec import Check, ConnectionReport
 from ploy_connector_aws.spec.records import Grant, RecordType

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.snapshot import StoredRecord
+from ploy_connector_aws.sandbox.ploy.snapshots import StoredRecord
 
 from .conftest import DENIED, USERS, Customer, Line, account, split
 

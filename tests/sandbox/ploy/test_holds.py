@@ -5,8 +5,9 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import StaleReading, SyncGone
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.sandbox.ploy.current import open_current
 from ploy_connector_aws.sandbox.ploy.problems import Refusal
+from ploy_connector_aws.sandbox.ploy.snapshots import Snapshots
 
 from .conftest import USERS, Customer, Line, account, accounts, split
 
@@ -76,8 +77,8 @@ def test_rejection_drops_it_and_the_baseline_stays(guarded: Customer) -> None:
 
     assert (len(guarded.record_ids), guarded.ploy.held(guarded.id)) == (12, None)
     assert guarded.client.sync_status(guarded.id, sync_id).state == "rejected"  # type: ignore[union-attr]
-    with Store(guarded.ploy._state_dir / "integrations" / f"{guarded.id}.sqlite") as store:
-        assert store.pending is None
+    with open_current(guarded.ploy._state_dir / "integrations" / f"{guarded.id}.sqlite") as current:
+        assert Snapshots(current.db).held is None
     assert guarded.sync(USERS).status == "held_for_review"
 
 
@@ -124,6 +125,16 @@ def test_a_newer_sync_replaces_a_held_commit_when_it_is_committed_and_not_before
     assert guarded.client.sync_status(guarded.id, held).state == "replaced"  # type: ignore[union-attr]
     with pytest.raises(Refusal):
         guarded.ploy.approve(guarded.id, held)
+
+
+def test_what_only_a_held_commit_and_a_newer_one_bring_is_kept_as_long_as_either(guarded: Customer) -> None:
+    names = [f"Name {number}" for number in range(3)]
+    for name in names:
+        guarded.sync(USERS, account("new", display_name=name), hold="Please look.")
+    guarded.ploy.approve(guarded.id, held_id(guarded))
+    assert [each.content for each in guarded.ploy.records(guarded.id)] == [{"id": "new", "display_name": names[-1]}]
+    with open_current(guarded.ploy._state_dir / "integrations" / f"{guarded.id}.sqlite") as current:
+        assert current.db.execute("SELECT count(*) FROM ploy_bodies").fetchone() == (1,)
 
 
 def test_a_newer_sync_that_is_refused_leaves_the_held_commit_as_it_is(guarded: Customer) -> None:

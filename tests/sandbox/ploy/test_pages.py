@@ -238,7 +238,7 @@ def test_what_is_no_page_is_not_found_and_what_is_broken_says_so_plainly(
     assert "content-security-policy" in answer.headers
     assert "Traceback" not in answer.text
     assert visitor.get(at(acme)).status_code == 200
-    assert "is not a snapshot file" in caplog.text
+    assert "file is not a database" in caplog.text
 
 
 def test_a_manual_task_is_resolved_with_a_note_or_ordered_again(visitor: Visitor, acme: Customer) -> None:

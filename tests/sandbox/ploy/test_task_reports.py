@@ -10,9 +10,9 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformRefused, TaskGone
-from ploy_connector_aws.runtime.verified import VerifiedChange
 from ploy_connector_aws.sandbox.ploy import NotAllowed
 from ploy_connector_aws.sandbox.ploy.problems import Refusal
+from ploy_connector_aws.sandbox.ploy.verified import VerifiedChange
 from ploy_connector_aws.spec import AccessPath, Failure
 
 from .conftest import USERS, Customer, account

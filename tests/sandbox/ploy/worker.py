@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.verified import VerifiedChange, VerifiedChanges
 from ploy_connector_aws.sandbox.ploy.desk import Ploy
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
+from ploy_connector_aws.sandbox.ploy.verified import VerifiedChange, VerifiedChanges
 from ploy_connector_aws.spec import AccessChange, ConnectionReport, Grant
 from ploy_connector_aws.spec.reports import Check
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from ploy_connector_aws.runtime.paths import Path as Way
+from ploy_connector_aws.graph.paths import Path as Way
 from ploy_connector_aws.sandbox.ploy.browsing import Ways, name_of
 
 MOST_DRAWN = 80

@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ploy_connector_aws.runtime.chains import MOST_CHAINS
-from ploy_connector_aws.runtime.paths import Path as Way
+from ploy_connector_aws.graph.chains import MOST_CHAINS
+from ploy_connector_aws.graph.paths import Path as Way
 from ploy_connector_aws.sandbox.ploy.browsing import Ways, name_of
 
 from .drawing import draw

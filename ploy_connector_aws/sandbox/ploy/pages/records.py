@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ploy_connector_aws.sandbox.ploy.browsing import SORTED
+from ploy_connector_aws.graph.search import SORTED
 from ploy_connector_aws.spec.records import RecordType
 
 from .rendering import render_page

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ploy_connector_aws.runtime.chains import MOST_CHAINS, Chain, Graph, Reached, Step, find_chains
+from ploy_connector_aws.graph.chains import MOST_CHAINS, Chain, Graph, Reached, Step, find_chains
 
 MOST_STEPS = 5_000_000
 

@@ -1,0 +1,7 @@
+"""What one committed generation holds, in SQLite tables, and what people ask of it: paths, holders, and searches.
+
+Map: ``tables`` (the tables, and how they are filled), ``paths`` (who holds what, and by which paths), ``chains`` (the
+shortest chains through a graph in memory), ``search`` (records by a text).
+
+A runtime and a platform keep these tables in files of their own, which they alone know.
+"""

@@ -1,0 +1,90 @@
+"""Records of a generation by a text: searched, sorted and paged lists, and accounts by what they are called."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple
+
+from ploy_connector_aws.spec.records import RecordType
+
+from .tables import Tables
+
+SEARCHED = ("name", "display_name", "username", "description", "kind", "owner", "region", "managed_by")
+"""The fields of a record in which a text is looked for, beside its id and its e-mail addresses."""
+
+SORTED = ("name", "kind", "status", "region", "owner", "privileged", "grantable")
+"""The fields by which a list can be sorted; 'name' is the one by which a person knows the record."""
+
+NAME = (
+    "coalesce(json_extract(b.body, '$.display_name'), json_extract(b.body, '$.username'),"
+    " json_extract(b.body, '$.name'), r.id)"
+)
+"""The name by which a person knows the record ``r`` with the content ``b``, as SQL."""
+
+
+class FoundRecord(NamedTuple):
+    """A record, with its content as JSON."""
+
+    id: str
+    body: bytes
+    is_unproven: bool
+
+
+class Listing(NamedTuple):
+    """One page of a list, and how long the whole list is."""
+
+    rows: tuple[FoundRecord, ...]
+    total: int
+
+
+def list_records(
+    db: sqlite3.Connection,
+    tables: Tables,
+    type_: RecordType,
+    *,
+    text: str = "",
+    sort: str = "name",
+    is_descending: bool = False,
+    offset: int = 0,
+    limit: int = 50,
+    only_grantable: bool = False,
+) -> Listing:
+    """List the records of a type in which a text occurs, letter case aside; all of them for an empty text."""
+    assert sort in SORTED, "it becomes part of a statement"
+    fields = " || char(10) || ".join(
+        ["r.id", *(f"coalesce(json_extract(b.body, '$.{field}'), '')" for field in (*SEARCHED, "emails"))]
+    )
+    where = (
+        f"FROM {tables.records} r JOIN {tables.bodies} b ON b.rowid = r.body WHERE r.type = :type"
+        f" AND (:text = '' OR instr(casefold({fields}), casefold(:text)))"
+    )
+    if only_grantable:
+        where += " AND json_extract(b.body, '$.grantable')"
+    use_casefold(db)
+    values = {"type": type_, "text": text, "limit": limit, "offset": offset}
+    by = f"casefold({NAME})" if sort == "name" else f"json_extract(b.body, '$.{sort}')"
+    rows = db.execute(
+        f"SELECT r.id, b.body, r.is_unproven {where}"
+        f" ORDER BY {by} {'DESC' if is_descending else 'ASC'}, casefold({NAME}), r.id LIMIT :limit OFFSET :offset",
+        values,
+    ).fetchall()
+    total: int = db.execute(f"SELECT count(*) {where}", values).fetchone()[0]
+    return Listing(tuple(FoundRecord(id_, body, bool(is_unproven)) for id_, body, is_unproven in rows), total)
+
+
+def find_accounts(db: sqlite3.Connection, tables: Tables, text: str) -> list[str]:
+    """Find the ids of the accounts whose id, user name or an e-mail address is exactly this text, letter case aside."""
+    use_casefold(db)
+    rows = db.execute(
+        f"SELECT r.id FROM {tables.records} r JOIN {tables.bodies} b ON b.rowid = r.body WHERE r.type = 'account'"
+        " AND (casefold(r.id) = :text OR casefold(coalesce(json_extract(b.body, '$.username'), '')) = :text"
+        "  OR EXISTS (SELECT 1 FROM json_each(b.body, '$.emails') e"
+        "   WHERE casefold(json_extract(e.value, '$.address')) = :text)) ORDER BY r.id",
+        {"text": text.casefold()},
+    )
+    return [row[0] for row in rows]
+
+
+def use_casefold(db: sqlite3.Connection) -> None:
+    """Let statements of a connection call ``casefold``."""
+    db.create_function("casefold", 1, str.casefold, deterministic=True)

@@ -1,0 +1,107 @@
+"""Opening the SQLite files of the local Ploy: each is readable by its owner only, and never another file behind a link.
+
+SQLite's locks belong to the process and the file: closing any descriptor of a file loses them
+(https://www.sqlite.org/howtocorrupt.html, 2.2). So only SQLite opens a file that is there.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ploy_connector_aws.spec import ConfigurationError
+
+_PARTS = ("", "-wal", "-shm", "-journal")
+"""What SQLite adds to the name of a database for the files that belong to it."""
+
+_NOT_REGULAR = {
+    stat.S_IFLNK: "it is a symbolic link, and its target was not touched",
+    stat.S_IFDIR: "it is a folder",
+    stat.S_IFIFO: "it is a named pipe",
+    stat.S_IFSOCK: "it is a socket",
+}
+_WAL_BYTES = 16 * 1024 * 1024
+
+_CREATING = threading.Lock()
+"""Held while a file is created, so that no thread has it open in SQLite before the descriptor is closed."""
+
+
+def open_database(path: Path, *, busy_seconds: float = 5) -> sqlite3.Connection:
+    """Open a file, and create it where it is not there.
+
+    Args:
+        path: The file.
+        busy_seconds: How long a statement waits for another connection that is writing.
+
+    Raises:
+        ConfigurationError: The file cannot be used, or something else is in its place.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _CREATING, suppress(FileExistsError):  # O_EXCL neither opens what is there nor follows a link
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    identity = _check(path)
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        timeout=busy_seconds,
+        isolation_level=None,
+        check_same_thread=False,
+        uri=True,
+    )
+    try:
+        db.executescript(
+            "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+            f" PRAGMA temp_store=FILE; PRAGMA journal_size_limit={_WAL_BYTES}"
+        )
+        if _check(path) != identity:
+            raise _refusal(path, "another process replaced it at this moment")
+    except sqlite3.Error as error:
+        db.close()
+        raise _refusal(path, str(error)) from error
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing: commit at the end of the block, roll back when it raises."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # a disk that is full may have ended it already
+            db.execute("ROLLBACK")
+        raise
+
+
+def _check(path: Path) -> tuple[int, int]:
+    """Check that a file and its parts are regular files of this user alone; return its device and inode."""
+    identity = (0, 0)
+    for ending in _PARTS:
+        part = path.with_name(path.name + ending)
+        try:
+            status = part.lstat()
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(status.st_mode):
+            raise _refusal(part, _NOT_REGULAR.get(stat.S_IFMT(status.st_mode), "it is not a regular file"))
+        if status.st_uid != os.geteuid():
+            raise _refusal(part, "it belongs to another user")
+        if status.st_nlink > 1:
+            raise _refusal(part, "it has a second name (a hard link)")
+        part.chmod(0o600)
+        identity = identity if ending else (status.st_dev, status.st_ino)
+    return identity
+
+
+def _refusal(path: Path, reason: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"The file of the local Ploy {path.name} cannot be used: {reason}.", fix="start the sandbox in another folder"
+    )

@@ -1,0 +1,342 @@
+"""What an integration's commits made: the visible generation, and the one that is held for a person, in SQLite tables.
+
+Each has its own tables of records and edges (``graph``); the contents of both are in one table, each once, by digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from ploy_connector_aws.graph.tables import Tables
+from ploy_connector_aws.reference import Generation, Key, Observation, Outcome, Scope
+from ploy_connector_aws.spec.pages import Failure, ScopeEnding
+from ploy_connector_aws.spec.records import RecordKey, RecordType
+
+ChangeKind: TypeAlias = Literal["added", "changed", "removed"]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS ploy_snapshots (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, sync TEXT NOT NULL, reading_started_at TEXT NOT NULL,
+  is_visible INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS ploy_scopes (
+  snapshot INTEGER NOT NULL, name TEXT NOT NULL, parent TEXT, ending TEXT, failure TEXT, origin TEXT,
+  is_announced INTEGER NOT NULL, unproven_since TEXT, PRIMARY KEY (snapshot, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ploy_bodies (number INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
+"""
+
+_BODIES = "ploy_bodies"
+
+_COLUMNS = (
+    "scopes TEXT NOT NULL",  # a JSON array of names, sorted
+    "is_partial INTEGER NOT NULL",  # 1: the content was never read in full
+    "is_current INTEGER NOT NULL",  # 1: the run of this snapshot read the content in full
+    "kept_by TEXT",  # the grant that alone keeps the record
+)
+
+_ORIGIN_CHANGED = Failure(
+    code="origin_changed",
+    message="What was read here before is not there any more, or another is in its place; nothing of it was changed.",
+    fix="If the exchange is wanted, remove the integration and set it up again; otherwise restore the original.",
+)
+
+
+@dataclass(frozen=True)
+class ScopeState:
+    """One scope of a generation."""
+
+    name: str
+    parent: str | None
+    is_announced: bool
+    """False: an earlier run announced it."""
+    ending: ScopeEnding | None
+    failure: Failure | None
+    origin: str | None
+    unproven_since: datetime | None
+    """None where it is not unproven."""
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """A record of a generation."""
+
+    type: RecordType
+    id: str
+    scopes: tuple[str, ...]
+    body: bytes
+    is_partial: bool
+    """Whether the newest run did not read the content in full."""
+    is_retained: bool
+    """Whether it is kept without proof."""
+    kept_by: str | None = None
+    """The grant that alone keeps it: no scope does."""
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        content: dict[str, Any] = json.loads(self.body)
+        return content
+
+
+class KeyChange(NamedTuple):
+    """What one generation makes of a record of another, and the content there."""
+
+    key: RecordKey
+    before: bytes | None
+
+
+class Snapshots:
+    """The snapshots of one integration. Used by one thread at a time, inside the caller's transactions."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def create_tables(self) -> None:
+        """Create the tables where they are not there yet."""
+        self._db.executescript(_SCHEMA)
+
+    @property
+    def visible(self) -> Snapshot | None:
+        """The newest generation; None before the first."""
+        return self._find("is_visible")
+
+    @property
+    def held(self) -> Snapshot | None:
+        """What waits for a person."""
+        return self._find("NOT is_visible")
+
+    def add_body(self, body: bytes) -> bytes:
+        """Keep a content, once; return its digest."""
+        digest = hashlib.sha256(body).digest()[:16]
+        self._db.execute(f"INSERT OR IGNORE INTO {_BODIES} (digest, body) VALUES (?, ?)", (digest, body))
+        return digest
+
+    def add(
+        self,
+        sync_id: str,
+        reading_started_at: datetime,
+        outcome: Outcome,
+        *,
+        run: Mapping[str, Scope],
+        failures: Mapping[str, Failure],
+        partial: Collection[Key],
+    ) -> Snapshot:
+        """Keep what a comparison came to. It is not visible yet.
+
+        Args:
+            sync_id: The sync that brought it.
+            reading_started_at: When the reading of its run began.
+            outcome: The outcome of the comparison; its contents were added before.
+            run: The scopes of the run.
+            failures: Why scopes failed, by name.
+            partial: The records that the run lists without their whole content.
+        """
+        number = int(
+            self._db.execute(
+                "INSERT INTO ploy_snapshots (sync, reading_started_at) VALUES (?, ?)",
+                (sync_id, reading_started_at.isoformat()),
+            ).lastrowid
+            or 0
+        )
+        made = Snapshot(self._db, number)
+        made.fill(outcome, partial)
+        before = {} if (base := self.visible) is None else {scope.name: scope for scope in base.scopes()}
+        scopes = outcome.generation.scopes
+        self._db.executemany(
+            "INSERT INTO ploy_scopes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    number,
+                    name,
+                    scope.parent,
+                    scope.ending,
+                    failure.model_dump_json(exclude_defaults=True) if failure else None,
+                    scope.origin,
+                    scope.is_announced,
+                    _unproven_since(name, scopes, before.get(name), reading_started_at),
+                )
+                for name, scope in scopes.items()
+                for failure in (_failure(scope, run.get(name), failures.get(name)),)
+            ),
+        )
+        return made
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Make a snapshot the visible one, and drop all others."""
+        self._db.execute("UPDATE ploy_snapshots SET is_visible = number = ?", (snapshot.number,))
+        for (number,) in self._db.execute("SELECT number FROM ploy_snapshots WHERE NOT is_visible").fetchall():
+            self.drop(Snapshot(self._db, number))
+
+    def drop(self, snapshot: Snapshot) -> None:
+        """Drop a snapshot, and the contents that no other has."""
+        snapshot.tables.drop(self._db)
+        self._db.execute("DELETE FROM ploy_scopes WHERE snapshot = ?", (snapshot.number,))
+        self._db.execute("DELETE FROM ploy_snapshots WHERE number = ?", (snapshot.number,))
+        others = [Snapshot(self._db, row[0]) for row in self._db.execute("SELECT number FROM ploy_snapshots")]
+        needed = " UNION ALL ".join(f"SELECT body FROM {other.tables.records}" for other in others) or "SELECT 0"
+        self._db.execute(f"DELETE FROM {_BODIES} WHERE number NOT IN ({needed})")
+
+    def _find(self, condition: str) -> Snapshot | None:
+        row = self._db.execute(f"SELECT number FROM ploy_snapshots WHERE {condition}").fetchone()
+        return Snapshot(self._db, row[0]) if row else None
+
+
+class Snapshot:
+    """One generation, or what would become one. Made by ``Snapshots``."""
+
+    def __init__(self, db: sqlite3.Connection, number: int) -> None:
+        self._db = db
+        self.number = number
+        self.tables = Tables(f"ploy_records_{number}", f"ploy_edges_{number}", _BODIES)
+
+    @property
+    def sync_id(self) -> str:
+        """The sync that brought it."""
+        return str(self._column("sync"))
+
+    @property
+    def reading_started_at(self) -> datetime:
+        """When the reading of its run began."""
+        return datetime.fromisoformat(self._column("reading_started_at"))
+
+    def _column(self, name: str) -> Any:
+        return self._db.execute(f"SELECT {name} FROM ploy_snapshots WHERE number = ?", (self.number,)).fetchone()[0]
+
+    def fill(self, outcome: Outcome, partial: Collection[Key]) -> None:
+        """Fill the tables of records and edges; called once."""
+        self.tables.create_records(self._db, *_COLUMNS)
+        texts: dict[tuple[str, ...], str] = {}
+
+        def rows() -> Iterator[tuple[object, ...]]:
+            for seen in outcome.generation.records:
+                reason = outcome.unproven[seen.type].get(seen.id)
+                is_current = reason is None and not seen.is_partial and (seen.type, seen.id) not in partial
+                scopes = texts.get(seen.scopes) or texts.setdefault(seen.scopes, json.dumps(seen.scopes))
+                yield (
+                    *(seen.type, seen.id, seen.digest, reason is not None, scopes),
+                    *(seen.is_partial, is_current, reason and reason.grant),
+                )
+
+        self._db.executemany(
+            f"INSERT INTO {self.tables.records} (type, id, digest, body, is_unproven, scopes, is_partial, is_current,"
+            f" kept_by) VALUES (?1, ?2, ?3, (SELECT number FROM {_BODIES} WHERE digest = ?3), ?4, ?5, ?6, ?7, ?8)",
+            rows(),
+        )
+        self.tables.create_edges(self._db)
+
+    def to_generation(self) -> Generation:
+        """Make the base of a comparison; its records are read from the file while they are iterated."""
+        scopes = {each.name: Scope(each.parent, each.ending, each.origin, each.is_announced) for each in self.scopes()}
+        return Generation(scopes, self.observations())
+
+    def observations(self) -> Iterator[Observation]:
+        """The records as a comparison sees them."""
+        rows = self._db.execute(
+            "SELECT r.type, r.id, r.scopes, r.digest, r.is_partial, e.principal_kind, e.principal, e.entitlement"
+            f" FROM {self.tables.records} r LEFT JOIN {self.tables.edges} e ON r.type = 'grant' AND e.id = r.id"
+            " ORDER BY r.type, r.id"
+        )
+        tuples: dict[str, tuple[str, ...]] = {}
+        for type_, id_, text, digest, is_partial, kind, principal, entitlement in rows:
+            scopes = tuples.get(text)
+            if scopes is None:
+                scopes = tuples[text] = tuple(json.loads(text))
+            names: tuple[Key, ...] = ((kind, principal), ("entitlement", entitlement)) if kind else ()
+            yield Observation(type_, id_, scopes, digest, bool(is_partial), names)
+
+    def scopes(self) -> Iterator[ScopeState]:
+        """The scopes, by name."""
+        rows = self._db.execute(
+            "SELECT name, parent, is_announced, ending, failure, origin, unproven_since FROM ploy_scopes"
+            " WHERE snapshot = ? ORDER BY name",
+            (self.number,),
+        )
+        for name, parent, is_announced, ending, failure, origin, since in rows:
+            yield ScopeState(
+                name,
+                parent,
+                bool(is_announced),
+                ending,
+                Failure.model_validate_json(failure) if failure else None,
+                origin,
+                datetime.fromisoformat(since) if since else None,
+            )
+
+    def is_proven(self, scope: str) -> bool:
+        """Whether the run proved what is in a scope. Of one that it does not have, all others must be proven."""
+        row = self._db.execute(
+            "SELECT unproven_since IS NULL FROM ploy_scopes WHERE snapshot = :number AND name = :scope UNION ALL SELECT"
+            " NOT EXISTS (SELECT 1 FROM ploy_scopes WHERE snapshot = :number AND unproven_since IS NOT NULL)",
+            {"number": self.number, "scope": scope},
+        ).fetchone()
+        return bool(row[0])
+
+    def records(self, type_: RecordType | None = None) -> Iterator[StoredRecord]:
+        """The records, by type and id."""
+        return self._stored("?1 IS NULL OR r.type = ?1", (type_,))
+
+    def record(self, key: RecordKey) -> StoredRecord | None:
+        """One record."""
+        return next(self._stored("r.type = ?1 AND r.id = ?2", (key.type, key.id)), None)
+
+    def unproven(self, type_: RecordType) -> Iterator[StoredRecord]:
+        """The records of a type that are kept without proof, by id."""
+        return self._stored("r.type = ?1 AND r.is_unproven", (type_,))
+
+    def _stored(self, where: str, values: tuple[object, ...]) -> Iterator[StoredRecord]:
+        rows = self._db.execute(
+            f"SELECT r.type, r.id, r.scopes, b.body, NOT r.is_current, r.is_unproven, r.kept_by"
+            f" FROM {self.tables.records} r JOIN {_BODIES} b ON b.number = r.body WHERE {where} ORDER BY r.type, r.id",
+            values,
+        )
+        for type_, id_, scopes, body, is_partial, is_unproven, kept_by in rows:
+            names = tuple(json.loads(scopes))
+            yield StoredRecord(type_, id_, names, body, bool(is_partial), bool(is_unproven), kept_by)
+
+    def changes(self, base: Snapshot | None, kind: ChangeKind, only: RecordType | None = None) -> Iterator[KeyChange]:
+        """The records that this adds to another, changes or removes, by type and id, each with its content there."""
+        new, old = (
+            self.tables.records,
+            base.tables.records if base else f"(SELECT * FROM {self.tables.records} WHERE 0)",
+        )
+        same = "o.type = n.type AND o.id = n.id"
+        found = {
+            "added": f"SELECT n.type, n.id, NULL FROM {new} n LEFT JOIN {old} o ON {same} WHERE o.id IS NULL",
+            "changed": f"SELECT n.type, n.id, o.body FROM {new} n JOIN {old} o ON {same} WHERE o.digest != n.digest",
+            "removed": f"SELECT o.type, o.id, o.body FROM {old} o LEFT JOIN {new} n ON {same} WHERE n.id IS NULL",
+        }[kind]
+        rows = self._db.execute(
+            f"WITH found (type, id, body) AS ({found}) SELECT f.type, f.id, b.body FROM found f"
+            f" LEFT JOIN {_BODIES} b ON b.number = f.body WHERE ?1 IS NULL OR f.type = ?1 ORDER BY f.type, f.id",
+            (only,),
+        )
+        for type_, id_, body in rows:
+            yield KeyChange(RecordKey(type=type_, id=id_), body)
+
+
+def _unproven_since(name: str, scopes: Mapping[str, Scope], before: ScopeState | None, now: datetime) -> str | None:
+    """Since when a scope of the next generation is unproven (rules 1 and 2); None where it is not."""
+    path: dict[str, None] = {}
+    above: str | None = name
+    while above is not None and above in scopes and above not in path and not scopes[above].is_announced:
+        path[above] = None
+        above = scopes[above].parent
+    ending = scopes[above].ending if above is not None and above in scopes and above not in path else None
+    if ending in ("complete", "gone", "excluded"):
+        return None
+    return ((before and before.unproven_since) or now).isoformat()
+
+
+def _failure(scope: Scope, in_run: Scope | None, failure: Failure | None) -> Failure | None:
+    """Why a scope of the next generation failed."""
+    if in_run is None or scope.ending != "failed":
+        return None
+    is_exchanged = in_run.ending != "failed" or in_run.origin != scope.origin
+    return _ORIGIN_CHANGED if is_exchanged else failure

@@ -1,0 +1,134 @@
+"""Verified grants and revokes that lie on top of the visible generation (rule 11 of the contract)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from ploy_connector_aws.reference import takes_precedence
+from ploy_connector_aws.spec import AccessChange, Grant
+from ploy_connector_aws.spec.pages import Scope
+
+from .snapshots import Snapshot
+
+CONFIRMED_KEPT = 10_000
+"""Of so many it is remembered that a commit confirmed them, so that a report that comes late brings none back."""
+
+
+class VerifiedChange(BaseModel):
+    """What one task changed in the grants of one scope, as it was read back."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    """The task's id."""
+    verified_at: AwareDatetime
+    scope: Scope
+    added: tuple[Grant, ...] = ()
+    removed: tuple[Grant, ...] = ()
+
+    @classmethod
+    def of(cls, id_: str, change: AccessChange) -> VerifiedChange | None:
+        """Take it from the report of a task; None where it changed nothing that a scope lists."""
+        if change.verified_at is None or change.scope is None:
+            return None
+        return cls(
+            id=id_,
+            verified_at=change.verified_at,
+            scope=change.scope,
+            added=change.added,
+            removed=change.removed,
+        )
+
+
+class ChangedGrants(NamedTuple):
+    """What verified changes come to: the newest one of each grant counts."""
+
+    added: dict[str, tuple[Grant, str]]
+    """The grants that are held now, with their scopes, by id."""
+    removed: set[str]
+    """The ids of those that are held no more."""
+
+
+class VerifiedChanges:
+    """The table of them, in the file of an integration. Used inside the caller's transactions."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def create_table(self) -> None:
+        """Create the table where it is not there yet."""
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS verified_changes (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
+            " verified_at TEXT NOT NULL, change TEXT)"  # without a change: a commit confirmed it
+        )
+
+    def add(self, change: VerifiedChange, visible: Snapshot | None) -> None:
+        """Keep a change, unless a commit confirmed it, or it does not take precedence over what is visible.
+
+        A task may have been verified again, when it was taken up again: then the later moment counts.
+        """
+        if visible is not None and not _is_on_top(change, visible, None):
+            return
+        self._db.execute(
+            "INSERT INTO verified_changes (id, verified_at, change) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+            " verified_at = excluded.verified_at, change = excluded.change WHERE excluded.verified_at > verified_at",
+            (change.id, _to_text(change.verified_at), change.model_dump_json(exclude_defaults=True)),
+        )
+
+    def all(self) -> tuple[VerifiedChange, ...]:
+        """The changes that lie on top of what is visible, in the order in which they were verified."""
+        rows = self._db.execute("SELECT change FROM verified_changes WHERE change IS NOT NULL ORDER BY verified_at")
+        return tuple(VerifiedChange.model_validate_json(change) for (change,) in rows.fetchall())
+
+    def grants(self) -> ChangedGrants:
+        """What all of them come to."""
+        added: dict[str, tuple[Grant, str]] = {}
+        removed: set[str] = set()
+        for change in self.all():
+            for grant in change.added:
+                removed.discard(grant.id)
+                added[grant.id] = grant, change.scope
+            for grant in change.removed:
+                added.pop(grant.id, None)
+                removed.add(grant.id)
+        return ChangedGrants(added, removed)
+
+    def confirm(self, confirmed: Mapping[str, datetime], visible: Snapshot) -> None:
+        """Drop the changes that a commit confirms, and those that do not take precedence over it.
+
+        Args:
+            confirmed: By id, when the change was verified that the run has seen; also of changes that are not known
+                yet, as their report may be on its way. A later verification of the same task stays.
+            visible: What the commit made visible.
+        """
+        seen = {
+            change.id: change.verified_at
+            for change in self.all()
+            if not _is_on_top(change, visible, confirmed.get(change.id))
+        }
+        for moments in (confirmed, seen):
+            self._db.executemany(
+                "INSERT INTO verified_changes (id, verified_at) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET"
+                " verified_at = excluded.verified_at, change = NULL WHERE excluded.verified_at >= verified_at",
+                ((id_, _to_text(moment)) for id_, moment in moments.items()),
+            )
+        self._db.execute(
+            "DELETE FROM verified_changes WHERE change IS NULL"
+            " AND number <= (SELECT max(number) FROM verified_changes) - ?",
+            (CONFIRMED_KEPT,),
+        )
+
+
+def _is_on_top(change: VerifiedChange, visible: Snapshot, confirmed_at: datetime | None) -> bool:
+    is_proven = visible.is_proven(change.scope)
+    return takes_precedence(change.verified_at, visible.reading_started_at, confirmed_at, is_proven=is_proven)
+
+
+def _to_text(moment: datetime) -> str:
+    """Write a moment in one zone and one length, so that texts compare as moments do."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
