@@ -123,9 +123,10 @@ def compare(base: Generation, run: Run) -> Outcome:
     Raises:
         ValueError: A record of the run has no scope, or one that the run did not announce.
     """
-    announced = {name: scope for name, scope in run.scopes.items() if scope.is_announced}
+    announced = dict(_find_parents(base.scopes, run.scopes))
     verdicts, exchanged = _judge_scopes(base.scopes, announced)
-    listed = _collect(run.observations, announced)
+    foreign = {name for name, is_exchanged in exchanged.items() if is_exchanged and verdicts[name] != "excluded"}
+    listed = _collect(run.observations, announced, foreign)
     denied = _drop_retracted(listed, run.retracted)
 
     changed: Ids = {type_: set() for type_ in TYPES}
@@ -198,21 +199,22 @@ def takes_precedence(verified_at: datetime, reading_started_at: datetime, confir
     return verified_at > reading_started_at and (confirmed_at is None or confirmed_at < verified_at)
 
 
-def read_pages(pages: Iterable[Page]) -> Run:
+def read_pages(pages: Iterable[Page], before: Mapping[str, Scope] | None = None) -> Run:
     """Turn the pages of a connector, in order, into a run. A record's digest is SHA-256 over its JSON.
 
-    A scope that is ended in two different ways, or that names two origins, has failed. A retraction counts against what
-    was listed before it.
+    A scope that is ended in two different ways has failed, and so has one that names two origins, which has none. A
+    retraction counts against what was listed before it.
+
+    Args:
+        pages: The pages.
+        before: The scopes of the base. What was retracted in a scope that is read from another origin does not count.
     """
-    scopes: dict[str, Scope] = {}
+    pages = list(pages)
+    scopes = _read_scopes(pages)
+    exchanged = _find_exchanged(before or {}, dict(_find_parents(before or {}, scopes)))
     observations: dict[Key, list[Observation]] = {}
     retracted: set[Key] = set()
     for page in pages:
-        scope = scopes.get(page.scope, Scope())
-        ending = page.ending if scope.ending in (None, page.ending) else "failed" if page.ending else scope.ending
-        if page.origin is not None and scope.origin not in (None, page.origin):
-            ending = "failed"
-        scopes[page.scope] = Scope(page.parent or scope.parent, ending, page.origin or scope.origin)
         for records, is_partial in ((page.records, False), (page.partial, True)):
             for record in records:
                 names: tuple[Key, ...] = ()
@@ -221,10 +223,26 @@ def read_pages(pages: Iterable[Page]) -> Run:
                 digest = hashlib.sha256(to_json(record)).digest()
                 observation = Observation(record.record_type, record.id, (page.scope,), digest, is_partial, names)
                 observations.setdefault((record.record_type, record.id), []).append(observation)
+        if exchanged[page.scope] and scopes[page.scope].ending != "excluded":
+            continue
         for key in page.retracted:
             retracted.add((key.type, key.id))
             observations.pop((key.type, key.id), None)
     return Run(scopes, [each for found in observations.values() for each in found], retracted)
+
+
+def _read_scopes(pages: Iterable[Page]) -> dict[str, Scope]:
+    scopes: dict[str, Scope] = {}
+    with_two_origins: set[str] = set()
+    for page in pages:
+        scope = scopes.get(page.scope, Scope())
+        ending = page.ending if scope.ending in (None, page.ending) else "failed" if page.ending else scope.ending
+        if page.origin is not None and scope.origin not in (None, page.origin):
+            with_two_origins.add(page.scope)
+        scopes[page.scope] = Scope(scope.parent or page.parent, ending, page.origin or scope.origin)
+    for name in with_two_origins:
+        scopes[name] = scopes[name]._replace(ending="failed", origin=None)
+    return scopes
 
 
 def _find_hold_reasons(before: Mapping[RecordType, int], removed: Ids, withdrawn: Ids) -> Iterator[str]:
@@ -291,13 +309,15 @@ class _Records:
         return self._scopes.setdefault(names, names)
 
 
-def _collect(observations: Iterable[Observation], announced: Collection[str]) -> _Records:
-    """Gather what a run listed."""
+def _collect(observations: Iterable[Observation], announced: Collection[str], foreign: Set[str]) -> _Records:
+    """Gather what a run listed, but for what was read from another origin (rule 1)."""
     listed = _Records()
     for seen in observations:
         if not seen.scopes or not all(name in announced for name in seen.scopes):
             raise ValueError(f"The run lists the {seen.type} {seen.id!r} in scopes it did not announce: {seen.scopes}.")
-        listed.add(seen)
+        own_scopes = tuple(name for name in seen.scopes if name not in foreign)
+        if own_scopes:
+            listed.add(seen._replace(scopes=own_scopes))
     return listed
 
 
@@ -309,6 +329,15 @@ def _drop_retracted(listed: _Records, retracted: Set[Key]) -> set[Key]:
         del grants[id_]
         denied.add(("grant", id_))
     return denied
+
+
+def _find_parents(before: Mapping[str, Scope], scopes: Mapping[str, Scope]) -> Iterator[tuple[str, Scope]]:
+    """Give what the run announced; what failed or was not reached has the parent of the base where it names none."""
+    for name, scope in scopes.items():
+        if scope.is_announced and scope.parent is None and scope.ending in (None, "failed") and name in before:
+            scope = scope._replace(parent=before[name].parent)
+        if scope.is_announced:
+            yield name, scope
 
 
 def _judge_scopes(
@@ -363,9 +392,11 @@ def _next_scopes(
     for name, scope in announced.items():
         if exchanged[name]:
             ending = scope.ending if scope.ending in (None, "excluded") else "failed"
-            scope = scope._replace(ending=ending, origin=before[name].origin if name in before else None)
+            known = before.get(name, Scope())
+            parent = scope.parent or (None if ending == "excluded" else known.parent)
+            scope = scope._replace(parent=parent, ending=ending, origin=known.origin)
         scopes[name] = scope
-    parents = [scope.parent for scope in announced.values()]
+    parents = [scope.parent for scope in scopes.values()]
     unproven = [name for name in before if name not in announced and verdicts[name] == "unproven"]
     for needed in (*unproven, *parents, *rests_on):
         name_or_none = needed

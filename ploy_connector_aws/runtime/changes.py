@@ -1,9 +1,7 @@
 """What changed between the last committed run and a new one, and what of it is proven. All of it in SQL.
 
-The rule, at the level of emissions (one scope's word that a record exists): a word of the baseline stays while its
-scope was not read completely. A scope was, if it ended complete, gone or excluded, or if it was not announced again
-under a parent of which that is true. A record exists while one word for it stays; it is removed when none does. So no
-failure can look like a deletion.
+The rules are those of the contract ("How a commit is decided"), "rule N" below is rule N there, and ``reference`` has
+the same rules in Python. They work on emissions: one row states that one scope listed one record.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.pages import Failure
 from ploy_connector_aws.spec.records import RECORD_MODELS, RecordKey, RecordType
 
-from .snapshot import NEVER, Run
+from .snapshot import NEVER, NO_SCOPE, Run
 from .store import Store
 
 ChangeKind: TypeAlias = Literal["added", "changed", "removed", "retained_unproven"]
@@ -99,6 +97,9 @@ def _changed_sql(kind: ChangeKind, old: str | None, new: str) -> str:
     }[kind]
 
 
+_CARRIED = "type, id, scope, read_in, digest, body, carried_since"
+
+
 class _Comparison:
     """The steps of ``finish``, in order. Each is one thought in SQL."""
 
@@ -112,17 +113,19 @@ class _Comparison:
         self._index(self._new)
         if self._run.attempt > 1:
             self._drop_what_was_read_again()
-        self._drop_repeated_words()
         self._fail_exchanged_origins()
+        self._drop_listed_before_retracted()
+        self._drop_repeated_words()
+        self._judge_scopes()
         self._carry_scopes()
         self._keep_what_was_read_earlier()
-        withdrawn = self._carry_words()
+        self._carry_words()
         self._drop_retracted()
-        if self._run.attempt > 1:
-            self._drop_grants_of_what_disappeared()
+        self._keep_what_grants_name()
+        self._carry_scopes_above()
         self._draw_picture()
         self._agree_on_contents()
-        return self._count(withdrawn)
+        return self._count()
 
     def _index(self, table: str) -> None:
         self._db.execute(f"CREATE INDEX {table}_key ON {table} (type, id, scope)")
@@ -130,18 +133,11 @@ class _Comparison:
     def _drop_what_was_read_again(self) -> None:
         # A run that was gone on with: of a scope that was read twice, the second reading counts.
         names = {"run": self._run.number, "attempt": self._run.attempt}
-        replaced = (
-            f"SELECT e.rowid FROM {self._new} e JOIN scopes s ON s.run = :run AND s.scope = e.scope"
-            " AND s.attempt > e.attempt"
-        )
-        self._db.execute("DROP TABLE IF EXISTS temp.replaced")
-        self._db.execute("CREATE TEMP TABLE replaced (type TEXT, id TEXT, PRIMARY KEY (type, id)) WITHOUT ROWID")
         self._db.execute(
-            "INSERT OR IGNORE INTO replaced SELECT type, id FROM forgotten WHERE run = :run"
-            f" UNION SELECT type, id FROM {self._new} WHERE rowid IN ({replaced})",
+            f"DELETE FROM {self._new} WHERE EXISTS (SELECT 1 FROM scopes s WHERE s.run = :run"
+            f" AND s.scope = {self._new}.scope AND s.attempt > {self._new}.attempt)",
             names,
         )
-        self._db.execute(f"DELETE FROM {self._new} WHERE rowid IN ({replaced})", names)
         # What a parent announced before, and no more when it was read completely again, was not announced.
         self._db.execute(
             "WITH RECURSIVE unannounced (scope) AS ("
@@ -161,81 +157,121 @@ class _Comparison:
             names,
         )
 
-    def _drop_grants_of_what_disappeared(self) -> None:
-        # Read in an earlier attempt, when the holder or what is held was still listed: it was not when listed again.
-        is_gone = (
-            "EXISTS (SELECT 1 FROM replaced g WHERE g.type = {type} AND g.id = {id} AND NOT EXISTS"
-            f" (SELECT 1 FROM {self._new} n WHERE n.type = g.type AND n.id = g.id))"
-        )
-        ends = " OR ".join(is_gone.format(type=kind, id=id_) for kind, id_ in _ends_of_grants(self._new))
-        self._db.execute(
-            f"DELETE FROM {self._new} WHERE type = 'grant' AND carried_since IS NULL AND attempt < ? AND ({ends})",
-            (self._run.attempt,),
-        )
-
     def _drop_repeated_words(self) -> None:
-        # A source may list a thing twice while its pages shift: the last full word of a scope counts.
+        # A source may list a thing twice while its pages shift: rule 4 decides, whatever came first.
         self._db.execute(
             f"DELETE FROM {self._new} WHERE rowid IN (SELECT rowid FROM (SELECT rowid, row_number() OVER"
-            f" (PARTITION BY type, id, scope ORDER BY read_in DESC, rowid DESC) AS place FROM {self._new})"
+            f" (PARTITION BY type, id, scope ORDER BY read_in DESC, digest) AS place FROM {self._new})"
             " WHERE place > 1)"
         )
 
     def _fail_exchanged_origins(self) -> None:
+        # Rule 1: what was read from another origin proves nothing, neither what exists nor what does not.
+        self._make("exchanged", "scope INTEGER PRIMARY KEY")
         if self._base is None:
             return
-        exchanged = (
-            "WITH RECURSIVE exchanged (scope) AS ("
-            " SELECT s.scope FROM scopes s JOIN scopes b ON b.run = :base AND b.scope = s.scope"
-            "  WHERE s.run = :run AND b.origin IS NOT NULL AND s.origin IS NOT b.origin"
-            "   AND (s.origin IS NOT NULL OR s.ending IN ('complete', 'gone'))"
-            " UNION SELECT c.scope FROM exchanged e CROSS JOIN scopes c INDEXED BY scopes_parent"
-            "  ON c.run = :run AND c.parent = e.scope) "
-        )
         names = {"base": self._base.number, "run": self._run.number, "failure": _ORIGIN_CHANGED}
-        self._db.execute(exchanged + f"DELETE FROM {self._new} WHERE scope IN (SELECT scope FROM exchanged)", names)
+        # Rule 2: what failed on its first page may have named no parent.
         self._db.execute(
-            exchanged + "UPDATE scopes SET ending = 'failed', failure = :failure"
-            " WHERE run = :run AND scope IN (SELECT scope FROM exchanged)",
+            "UPDATE scopes SET parent = (SELECT b.parent FROM scopes b WHERE b.run = :base AND b.scope = scopes.scope)"
+            " WHERE run = :run AND parent IS NULL AND coalesce(ending, 'failed') = 'failed'",
+            names,
+        )
+        self._db.execute(
+            "INSERT INTO temp.exchanged WITH RECURSIVE exchanged (scope) AS ("
+            " SELECT b.scope FROM scopes b WHERE b.run = :base AND b.origin IS NOT NULL AND NOT EXISTS"
+            "  (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = b.scope"
+            "   AND (s.origin = b.origin OR s.ending = 'excluded'))"
+            " UNION SELECT c.scope FROM exchanged e CROSS JOIN scopes c INDEXED BY scopes_parent"
+            "  ON c.run IN (:base, :run) AND c.parent = e.scope WHERE c.run = :run OR NOT EXISTS"
+            "   (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = c.scope)"
+            ") SELECT scope FROM exchanged",
+            names,
+        )
+        was_read = "SELECT scope FROM scopes WHERE run = :run AND ending IS NOT 'excluded'"
+        for table in (self._new, "retracted"):
+            self._db.execute(
+                f"DELETE FROM {table} WHERE scope IN (SELECT scope FROM temp.exchanged) AND scope IN ({was_read})"
+                + (" AND run = :run" if table == "retracted" else ""),
+                names,
+            )
+        self._db.execute(
+            "UPDATE scopes SET failure = CASE WHEN ending IS NULL OR ending = 'excluded' THEN failure"
+            "  ELSE iif(origin IS NULL AND failure IS NOT NULL, failure, :failure) END,"
+            " ending = iif(ending IS NULL OR ending = 'excluded', ending, 'failed'),"
+            " parent = coalesce(parent, iif(ending IS 'excluded', NULL, (SELECT b.parent FROM scopes b"
+            "  WHERE b.run = :base AND b.scope = scopes.scope))),"
+            " origin = (SELECT b.origin FROM scopes b WHERE b.run = :base AND b.scope = scopes.scope)"
+            " WHERE run = :run AND scope IN (SELECT scope FROM temp.exchanged)",
             names,
         )
 
+    def _drop_listed_before_retracted(self) -> None:
+        # What was listed before it was retracted was not there any more. What was listed afterwards exists (rule 5).
+        if not self._has_retracted():
+            return
+        self._db.execute(
+            f"DELETE FROM {self._new} WHERE EXISTS (SELECT 1 FROM retracted g WHERE g.run = ? AND g.type ="
+            f" {self._new}.type AND g.id = {self._new}.id AND g.last_row >= {self._new}.rowid)",
+            (self._run.number,),
+        )
+        self._db.execute(
+            f"DELETE FROM retracted WHERE run = ? AND EXISTS (SELECT 1 FROM {self._new} e WHERE e.type ="
+            " retracted.type AND e.id = retracted.id)",
+            (self._run.number,),
+        )
+
+    def _has_retracted(self) -> bool:
+        found = self._db.execute("SELECT EXISTS (SELECT 1 FROM retracted WHERE run = ?)", (self._run.number,))
+        return bool(found.fetchone()[0])
+
+    def _judge_scopes(self) -> None:
+        # Rules 1 and 2: what is proven about every scope of the run and of the baseline.
+        self._make("verdicts", "scope INTEGER PRIMARY KEY, verdict TEXT NOT NULL")
+        names = {"base": self._base.number if self._base else None, "run": self._run.number}
+        self._db.execute(
+            "INSERT INTO verdicts WITH RECURSIVE known (scope, verdict) AS ("
+            " SELECT scope, iif(coalesce(ending, 'failed') = 'failed', 'unproven', ending) FROM scopes WHERE run = :run"
+            " UNION ALL"
+            " SELECT b.scope, iif(k.verdict IN ('complete', 'gone'), 'absent', k.verdict) FROM known k"
+            "  CROSS JOIN scopes b INDEXED BY scopes_parent ON b.run = :base AND b.parent = k.scope"
+            "  WHERE NOT EXISTS (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = b.scope)"
+            ") SELECT scope, verdict FROM known",
+            names,
+        )
+        # A scope without a parent, or below one of which nothing is known, proves nothing.
+        self._db.execute("INSERT OR IGNORE INTO verdicts SELECT scope, 'unproven' FROM scopes WHERE run = :base", names)
+
     def _carry_scopes(self) -> None:
-        # Decide for every scope of the baseline what this run says of it; unannounced ones follow their parents.
-        self._db.execute("DROP TABLE IF EXISTS temp.verdicts")
-        self._db.execute("CREATE TEMP TABLE verdicts (scope INTEGER PRIMARY KEY, verdict TEXT NOT NULL)")
+        # Rule 9: what is unproven stays.
         if self._base is not None:
-            names = {"base": self._base.number, "run": self._run.number}
-            self._db.execute(
-                "INSERT INTO verdicts WITH RECURSIVE known (scope, verdict) AS ("
-                " SELECT scope, coalesce(ending, 'unproven') FROM scopes WHERE run = :run AND is_announced"
-                " UNION ALL"
-                " SELECT b.scope, 'unproven' FROM scopes b WHERE b.run = :base AND b.parent IS NULL"
-                "  AND NOT EXISTS (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = b.scope)"
-                " UNION ALL"
-                " SELECT b.scope, iif(k.verdict = 'complete', 'gone', k.verdict) FROM known k"
-                "  CROSS JOIN scopes b INDEXED BY scopes_parent ON b.run = :base AND b.parent = k.scope"
-                "  WHERE NOT EXISTS (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = b.scope)"
-                ") SELECT scope, iif(verdict = 'failed', 'unproven', verdict) FROM known",
-                names,
-            )
-            # A scope that hangs on nothing known proves nothing.
-            self._db.execute(
-                "INSERT OR IGNORE INTO verdicts SELECT scope, 'unproven' FROM scopes WHERE run = :base", names
-            )
-            # What is unproven keeps the origin it was last read from; unannounced scopes are kept to hold the tree.
             self._db.execute(
                 "INSERT INTO scopes (run, scope, parent, is_announced, ending, failure, origin, unproven_since)"
                 " SELECT :run, b.scope, b.parent, 0, NULL, NULL, b.origin, b.unproven_since FROM scopes b"
                 "  JOIN verdicts v ON v.scope = b.scope AND v.verdict = 'unproven' WHERE b.run = :base"
-                " ON CONFLICT (run, scope) DO UPDATE SET origin = coalesce(excluded.origin, origin),"
-                "  parent = coalesce(parent, excluded.parent), unproven_since = excluded.unproven_since",
-                names,
+                " ON CONFLICT (run, scope) DO UPDATE SET unproven_since = excluded.unproven_since",
+                {"base": self._base.number, "run": self._run.number},
             )
         self._db.execute(
             "UPDATE scopes SET unproven_since = coalesce(unproven_since, ?)"
-            " WHERE run = ? AND (ending IS NULL OR ending = 'failed')",
+            " WHERE run = ? AND scope IN (SELECT scope FROM verdicts WHERE verdict = 'unproven')",
             (self._run.reading_started_at.isoformat(), self._run.number),
+        )
+
+    def _carry_scopes_above(self) -> None:
+        # Rule 9: the scopes on which a record that was kept rests, and those above all others.
+        if self._base is None:
+            return
+        self._db.execute(
+            "INSERT OR IGNORE INTO scopes (run, scope, parent, is_announced, origin)"
+            " WITH RECURSIVE needed (scope) AS ("
+            " SELECT parent FROM scopes WHERE run = :run AND is_announced"
+            f" UNION SELECT e.scope FROM temp.kept k JOIN {self._new} e ON e.type = k.type AND e.id = k.id"
+            " UNION SELECT b.parent FROM needed n JOIN scopes b ON b.run = :base AND b.scope = n.scope"
+            "  WHERE NOT EXISTS (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = n.scope AND s.is_announced)"
+            ") SELECT :run, b.scope, b.parent, 0, b.origin FROM needed n"
+            " JOIN scopes b ON b.run = :base AND b.scope = n.scope",
+            {"base": self._base.number, "run": self._run.number},
         )
 
     def _keep_what_was_read_earlier(self) -> None:
@@ -252,79 +288,123 @@ class _Comparison:
             f"   WHERE r.type = {self._new}.type AND r.id = {self._new}.id AND b.read_in > {NEVER})"
         )
 
-    def _carry_words(self) -> int:
-        """Carry over the words of unproven scopes; say how many records rested on switched-off scopes alone."""
+    def _carry_words(self) -> None:
+        # Rules 3 and 6: what unproven scopes listed when they were read last stands.
         if self._base is None:
-            return 0
-        now = self._run.reading_started_at.isoformat()
-        is_new = f"SELECT 1 FROM {self._new} n WHERE n.type = b.type AND n.id = b.id"
+            return
         self._db.execute(
-            f"INSERT INTO {self._new} (type, id, scope, read_in, digest, body, carried_since)"
-            " SELECT b.type, b.id, b.scope, b.read_in, b.digest, b.body,"
-            f" coalesce(b.carried_since, ?) FROM {self._base.emissions} b"
-            " LEFT JOIN verdicts v ON v.scope = b.scope WHERE coalesce(v.verdict, 'unproven') = 'unproven'"
-            f" AND NOT EXISTS ({is_new} AND n.scope = b.scope)",
-            (now,),
+            f"INSERT INTO {self._new} ({_CARRIED})"
+            f" SELECT b.type, b.id, b.scope, b.read_in, b.digest, b.body, coalesce(b.carried_since, ?)"
+            f" FROM {self._base.emissions} b JOIN verdicts v ON v.scope = b.scope AND v.verdict = 'unproven'"
+            f" WHERE NOT EXISTS (SELECT 1 FROM {self._new} n"
+            "  WHERE n.type = b.type AND n.id = b.id AND n.scope = b.scope)",
+            (self._run.reading_started_at.isoformat(),),
         )
-        withdrawn: int = self._db.execute(
-            f"SELECT count(*) FROM (SELECT DISTINCT b.type, b.id FROM {self._base.emissions} b"
-            f" JOIN verdicts v ON v.scope = b.scope AND v.verdict = 'excluded' WHERE NOT EXISTS ({is_new}))"
-        ).fetchone()[0]
-        return withdrawn
 
     def _drop_retracted(self) -> None:
-        # A thing that is proven not to exist holds nothing and is held by nobody.
-        number = (self._run.number,)
-        if not self._db.execute("SELECT EXISTS (SELECT 1 FROM retracted WHERE run = ?)", number).fetchone()[0]:
+        # Rule 5: a thing that is proven not to exist holds nothing and is held by nobody.
+        if self._has_retracted():
+            self._db.execute(f"DELETE FROM {self._new} WHERE {_is_retracted(self._new)}", {"run": self._run.number})
+
+    def _keep_what_grants_name(self) -> None:
+        # Rule 7: a list that leaves out what a grant names contradicts it, and proves nothing.
+        self._make("kept", "type TEXT, id TEXT, grant_id TEXT NOT NULL, PRIMARY KEY (type, id)")
+        if self._base is None:
             return
-        gone = "SELECT 1 FROM retracted g WHERE g.run = :run AND g.type = {type} AND g.id = {id}"
-        named = " OR ".join(
-            "EXISTS (" + gone.format(type=kind, id=id_) + ")" for kind, id_ in _ends_of_grants(self._new)
-        )
-        itself = gone.format(type=f"{self._new}.type", id=f"{self._new}.id")
+        self._make("unlisted", "type TEXT, id TEXT, PRIMARY KEY (type, id)")
         self._db.execute(
-            f"DELETE FROM {self._new} WHERE EXISTS ({itself}) OR (type = 'grant' AND ({named}))",
-            {"run": self._run.number},
+            f"INSERT INTO temp.unlisted SELECT r.type, r.id FROM {self._base.records_table} r"
+            f" WHERE r.type IN ('account', 'entitlement') AND NOT EXISTS (SELECT 1 FROM {self._new} n"
+            "  WHERE n.type = r.type AND n.id = r.id)"
+            f" AND NOT EXISTS (SELECT 1 FROM {self._base.emissions} b JOIN verdicts v ON v.scope = b.scope"
+            "  AND v.verdict = 'gone' WHERE b.type = r.type AND b.id = r.id)"
+            " AND NOT EXISTS (SELECT 1 FROM retracted g WHERE g.run = ? AND g.type = r.type AND g.id = r.id)",
+            (self._run.number,),
+        )
+        if not self._db.execute("SELECT EXISTS (SELECT 1 FROM temp.unlisted)").fetchone()[0]:
+            return
+        ends = " UNION ALL ".join(
+            f"SELECT {type_} AS type, {id_} AS id, id AS grant_id FROM {self._new} WHERE type = 'grant'"
+            for type_, id_ in _ends_of_grants(self._new)
+        )
+        self._db.execute(
+            f"INSERT INTO temp.kept SELECT u.type, u.id, min(e.grant_id) FROM ({ends}) e"
+            " CROSS JOIN temp.unlisted u ON u.type = e.type AND u.id = e.id GROUP BY 1, 2"
+        )
+        now = (self._run.reading_started_at.isoformat(),)
+        # Of its scopes, those stay that did not end complete. It may have none left, so one row names none.
+        self._db.execute(
+            f"INSERT INTO {self._new} ({_CARRIED}) SELECT b.type, b.id, b.scope, b.read_in, b.digest, b.body,"
+            f" coalesce(b.carried_since, ?) FROM temp.kept k JOIN {self._base.emissions} b"
+            "  ON b.type = k.type AND b.id = k.id JOIN verdicts v ON v.scope = b.scope AND v.verdict != 'complete'",
+            now,
+        )
+        self._db.execute(
+            f"INSERT INTO {self._new} ({_CARRIED}) SELECT b.type, b.id, {NO_SCOPE}, b.read_in, b.digest, b.body,"
+            f" coalesce(b.carried_since, ?) FROM temp.kept k JOIN {self._base.records_table} r"
+            f"  ON r.type = k.type AND r.id = k.id JOIN {self._base.emissions} b ON b.rowid = r.emission",
+            now,
         )
 
     def _draw_picture(self) -> None:
         table = self._run.records_table
         self._db.execute(
             f"CREATE TABLE {table} (type TEXT NOT NULL, id TEXT NOT NULL, digest BLOB NOT NULL,"
-            " emission INTEGER NOT NULL, is_retained INTEGER NOT NULL, PRIMARY KEY (type, id)) WITHOUT ROWID"
+            " emission INTEGER NOT NULL, is_retained INTEGER NOT NULL, kept_for TEXT, PRIMARY KEY (type, id))"
+            " WITHOUT ROWID"
         )
-        # Where scopes disagree, the one that was read last speaks, then the first that was ever announced.
+        # Rule 4: what was read in full now, then what was earlier; then the scope whose name sorts first.
         self._db.execute(
-            f"INSERT INTO {table} SELECT type, id, digest, rowid, is_retained FROM ("
-            " SELECT type, id, digest, rowid, min(carried_since IS NOT NULL) OVER word AS is_retained,"
-            " row_number() OVER (PARTITION BY type, id ORDER BY read_in DESC, scope) AS place"
-            f" FROM {self._new} WINDOW word AS (PARTITION BY type, id)) WHERE place = 1 ORDER BY type, id"
+            f"INSERT INTO {table} SELECT w.type, w.id, w.digest, w.emission, w.is_retained, k.grant_id FROM ("
+            " SELECT type, id, digest, rowid AS emission, min(carried_since IS NOT NULL) OVER word AS is_retained,"
+            " row_number() OVER (PARTITION BY type, id ORDER BY read_in DESC, carried_since IS NOT NULL,"
+            f"  (SELECT n.name FROM scope_names n WHERE n.id = scope)) AS place FROM {self._new}"
+            " WINDOW word AS (PARTITION BY type, id)) w"
+            " LEFT JOIN temp.kept k ON k.type = w.type AND k.id = w.id WHERE w.place = 1 ORDER BY w.type, w.id"
         )
 
     def _agree_on_contents(self) -> None:
-        # What is handed over is one content for each record, so the scopes that emitted it now must not disagree
-        # here either: the next comparison, here or at the platform, would find another one.
+        # A record has one content, so the scopes that listed it must not disagree: where one of them lists it no
+        # more, the next comparison, here or at the platform, would find another content.
         picture = self._run.records_table
         self._db.execute(
             f"UPDATE {self._new} SET (read_in, digest, body) = (SELECT w.read_in, w.digest, w.body FROM {picture} r"
             f"  JOIN {self._new} w ON w.rowid = r.emission WHERE r.type = {self._new}.type AND r.id = {self._new}.id)"
             f" WHERE rowid IN (SELECT e.rowid FROM {picture} r JOIN {self._new} w ON w.rowid = r.emission"
             f"  JOIN {self._new} e ON e.type = r.type AND e.id = r.id"
-            "  WHERE e.carried_since IS NULL AND (e.digest != w.digest OR e.read_in != w.read_in))"
+            "  WHERE e.digest != w.digest OR e.read_in != w.read_in)"
         )
 
-    def _count(self, withdrawn: int) -> Changes:
+    def _count_withdrawn(self) -> int:
+        """Count what is removed because a scope was excluded, and is not said to be gone by itself."""
+        if self._base is None:
+            return 0
+        count: int = self._db.execute(
+            f"SELECT count(*) FROM {self._base.records_table} r JOIN {self._base.emissions} e ON e.rowid = r.emission"
+            f" WHERE NOT EXISTS (SELECT 1 FROM {self._run.records_table} n WHERE n.type = r.type AND n.id = r.id)"
+            f" AND EXISTS (SELECT 1 FROM {self._base.emissions} b JOIN verdicts v ON v.scope = b.scope"
+            "  AND v.verdict = 'excluded' WHERE b.type = r.type AND b.id = r.id)"
+            f" AND NOT ({_is_retracted('e')})",
+            {"run": self._run.number},
+        ).fetchone()[0]
+        return count
+
+    def _make(self, table: str, columns: str) -> None:
+        self._db.execute(f"DROP TABLE IF EXISTS temp.{table}")
+        self._db.execute(f"CREATE TEMP TABLE {table} ({columns}) WITHOUT ROWID")
+
+    def _count(self) -> Changes:
         old, new = self._base.records_table if self._base else None, self._run.records_table
         kinds: tuple[ChangeKind, ...] = ("added", "changed", "removed", "retained_unproven")
         unproven = self._db.execute(
-            "SELECT count(*) FROM scopes WHERE run = ? AND (ending IS NULL OR ending = 'failed')", (self._run.number,)
+            "SELECT count(*) FROM scopes WHERE run = ? AND unproven_since IS NOT NULL", (self._run.number,)
         ).fetchone()[0]
         return Changes(
             **{kind: self._by_type(_changed_sql(kind, old, new)) for kind in kinds},
             before=self._by_type(f"SELECT type, id FROM {old}") if old else {},
             after=self._by_type(f"SELECT type, id FROM {new}"),
             unproven_scopes=unproven,
-            withdrawn=withdrawn,
+            withdrawn=self._count_withdrawn(),
         )
 
     def _by_type(self, sql: str) -> dict[RecordType, int]:
@@ -338,3 +418,10 @@ def _ends_of_grants(emissions: str) -> tuple[tuple[str, str], tuple[str, str]]:
         (f"json_extract({emissions}.body, '$.principal_kind')", f"json_extract({emissions}.body, '$.principal_id')"),
         ("'entitlement'", f"json_extract({emissions}.body, '$.entitlement_id')"),
     )
+
+
+def _is_retracted(emissions: str) -> str:
+    """An SQL condition: whether a record, or for a grant one of its ends, was retracted and not listed."""
+    gone = "EXISTS (SELECT 1 FROM retracted g WHERE g.run = :run AND g.type = {} AND g.id = {})"
+    ends = " OR ".join(gone.format(type_, id_) for type_, id_ in _ends_of_grants(emissions))
+    return f"{gone.format(f'{emissions}.type', f'{emissions}.id')} OR ({emissions}.type = 'grant' AND ({ends}))"
