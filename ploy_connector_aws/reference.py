@@ -7,10 +7,11 @@ there. It was written from the documents alone, so that a host and a platform ca
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from .spec.pages import Page, ScopeEnding
@@ -123,7 +124,7 @@ def compare(base: Generation, run: Run) -> Outcome:
     Raises:
         ValueError: A record of the run has no scope, or one that the run did not announce.
     """
-    announced = dict(_find_parents(base.scopes, run.scopes))
+    announced = _find_parents(base.scopes, run.scopes)
     verdicts, exchanged = _judge_scopes(base.scopes, announced)
     foreign = {name for name, is_exchanged in exchanged.items() if is_exchanged and verdicts[name] != "excluded"}
     listed = _collect(run.observations, announced, foreign)
@@ -189,17 +190,11 @@ def compare(base: Generation, run: Run) -> Outcome:
 
 
 def takes_precedence(verified_at: datetime, reading_started_at: datetime, confirmed_at: datetime | None) -> bool:
-    """Whether a verified grant or revoke stays visible on top of a run (rule 11).
-
-    Args:
-        verified_at: When the change was verified.
-        reading_started_at: When the reading of the run began.
-        confirmed_at: The moment by which the commit confirms the change; None where it does not.
-    """
+    """Whether a verified grant or revoke stays visible on top of a run, unless its commit confirms it (rule 11)."""
     return verified_at > reading_started_at and (confirmed_at is None or confirmed_at < verified_at)
 
 
-def read_pages(pages: Iterable[Page], before: Mapping[str, Scope] | None = None) -> Run:
+def read_pages(pages: Iterable[Page], before: Mapping[str, Scope] = MappingProxyType({})) -> Run:
     """Turn the pages of a connector, in order, into a run. A record's digest is SHA-256 over its JSON.
 
     A scope that is ended in two different ways has failed, and so has one that names two origins, which has none. A
@@ -211,7 +206,7 @@ def read_pages(pages: Iterable[Page], before: Mapping[str, Scope] | None = None)
     """
     pages = list(pages)
     scopes = _read_scopes(pages)
-    exchanged = _find_exchanged(before or {}, dict(_find_parents(before or {}, scopes)))
+    exchanged = _find_exchanged(before, _find_parents(before, scopes))
     observations: dict[Key, list[Observation]] = {}
     retracted: set[Key] = set()
     for page in pages:
@@ -232,16 +227,16 @@ def read_pages(pages: Iterable[Page], before: Mapping[str, Scope] | None = None)
 
 
 def _read_scopes(pages: Iterable[Page]) -> dict[str, Scope]:
-    scopes: dict[str, Scope] = {}
-    with_two_origins: set[str] = set()
+    by_scope: defaultdict[str, list[Page]] = defaultdict(list)
     for page in pages:
-        scope = scopes.get(page.scope, Scope())
-        ending = page.ending if scope.ending in (None, page.ending) else "failed" if page.ending else scope.ending
-        if page.origin is not None and scope.origin not in (None, page.origin):
-            with_two_origins.add(page.scope)
-        scopes[page.scope] = Scope(scope.parent or page.parent, ending, page.origin or scope.origin)
-    for name in with_two_origins:
-        scopes[name] = scopes[name]._replace(ending="failed", origin=None)
+        by_scope[page.scope].append(page)
+    scopes: dict[str, Scope] = {}
+    for name, own in by_scope.items():
+        endings = {page.ending for page in own if page.ending}
+        origins = {page.origin for page in own if page.origin}
+        ending = "failed" if len(endings) > 1 or len(origins) > 1 else next(iter(endings), None)
+        parent = next((page.parent for page in own if page.parent), None)
+        scopes[name] = Scope(parent, ending, origins.pop() if len(origins) == 1 else None)
     return scopes
 
 
@@ -315,8 +310,7 @@ def _collect(observations: Iterable[Observation], announced: Collection[str], fo
     for seen in observations:
         if not seen.scopes or not all(name in announced for name in seen.scopes):
             raise ValueError(f"The run lists the {seen.type} {seen.id!r} in scopes it did not announce: {seen.scopes}.")
-        own_scopes = tuple(name for name in seen.scopes if name not in foreign)
-        if own_scopes:
+        if own_scopes := tuple(name for name in seen.scopes if name not in foreign):
             listed.add(seen._replace(scopes=own_scopes))
     return listed
 
@@ -331,13 +325,13 @@ def _drop_retracted(listed: _Records, retracted: Set[Key]) -> set[Key]:
     return denied
 
 
-def _find_parents(before: Mapping[str, Scope], scopes: Mapping[str, Scope]) -> Iterator[tuple[str, Scope]]:
+def _find_parents(before: Mapping[str, Scope], scopes: Mapping[str, Scope]) -> dict[str, Scope]:
     """Give what the run announced; what failed or was not reached has the parent of the base where it names none."""
-    for name, scope in scopes.items():
-        if scope.is_announced and scope.parent is None and scope.ending in (None, "failed") and name in before:
-            scope = scope._replace(parent=before[name].parent)
-        if scope.is_announced:
-            yield name, scope
+    announced = {name: scope for name, scope in scopes.items() if scope.is_announced}
+    for name in announced.keys() & before.keys():
+        if announced[name].parent is None and announced[name].ending in (None, "failed"):
+            announced[name] = announced[name]._replace(parent=before[name].parent)
+    return announced
 
 
 def _judge_scopes(
@@ -393,8 +387,8 @@ def _next_scopes(
         if exchanged[name]:
             ending = scope.ending if scope.ending in (None, "excluded") else "failed"
             known = before.get(name, Scope())
-            parent = scope.parent or (None if ending == "excluded" else known.parent)
-            scope = scope._replace(parent=parent, ending=ending, origin=known.origin)
+            parent = None if ending == "excluded" else known.parent
+            scope = Scope(scope.parent or parent, ending, known.origin)
         scopes[name] = scope
     parents = [scope.parent for scope in scopes.values()]
     unproven = [name for name in before if name not in announced and verdicts[name] == "unproven"]

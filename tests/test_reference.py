@@ -250,7 +250,18 @@ CASES: dict[str, tuple[list[Notes], dict[str, Any]]] = {
         ],
         {"removed": "@staff ann ann>@staff"},
     ),
+    "what is below a scope that is gone is not proven to be gone, and is kept for a grant": (
+        [
+            STAFF | {"users": "complete bob", "ann": "complete", "more < ann": "complete ann"},
+            STAFF | {"users": "complete bob", "ann": "gone"},
+        ],
+        {"unproven": {"ann": "ann>@staff"}},
+    ),
     # Contents.
+    "an older content does not come back when a scope that had it is the only one left": (
+        [{"a": "complete ann"}, {"a": "failed", "b": "complete ann=2"}, {"a": "failed", "b": "complete"}],
+        {"unproven": {"ann": "a"}, "unproven_scopes": 1},
+    ),
     "another content is a change": ([STAFF, STAFF | {"users": "complete ann=2 bob"}], {"changed": "ann"}),
     "another scope is no change": ([STAFF, STAFF | {"users": "complete bob", "more": "complete ann"}], {}),
     "a partial content never overwrites a full one": ([STAFF, STAFF | {"users": "complete ~ann=2 bob"}], {}),
@@ -411,6 +422,18 @@ def test_the_pages_of_a_connector_become_a_run() -> None:
     ]
     assert run.retracted == {("account", "bob"), ("entitlement", "staff")}
     assert len({each.digest for each in run.observations}) == 3
+
+
+def test_what_another_origin_denies_does_not_count() -> None:
+    ann, key = Account(id="ann"), RecordKey(type="account", id="ann")
+    pages = [
+        Page(scope="users", records=(ann,), complete=True),
+        Page(scope="dir", origin="d-2", complete=True),
+        Page(scope="below", parent="dir", retracted=(key,), complete=True),
+    ]
+    for origin, listed, retracted in (("d-2", [], {("account", "ann")}), ("d-1", ["ann"], set())):
+        run = read_pages(pages, {"dir": Scope(None, "complete", origin)})
+        assert ([each.id for each in run.observations], run.retracted) == (listed, retracted)
 
 
 # What is true of every history. Few names, so that they meet; parents form circles, too.

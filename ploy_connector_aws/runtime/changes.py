@@ -12,19 +12,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal, TypeAlias
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.spec.pages import Failure
 from ploy_connector_aws.spec.records import RECORD_MODELS, RecordKey, RecordType
 
 from .snapshot import NEVER, NO_SCOPE, Run
 from .store import Store
+from .verdicts import ScopeVerdicts, make_table
 
 ChangeKind: TypeAlias = Literal["added", "changed", "removed", "retained_unproven"]
-
-_ORIGIN_CHANGED = Failure(
-    code="origin_changed",
-    message="What was read here before is not there any more, or another is in its place; nothing of it was changed.",
-    fix="If the exchange is wanted, remove the integration and set it up again; otherwise restore the original.",
-).model_dump_json(exclude_defaults=True)
 
 
 @dataclass(frozen=True)
@@ -108,21 +102,22 @@ class _Comparison:
         self._run = run
         self._base = store.baseline
         self._new = run.emissions
+        self._scopes = ScopeVerdicts(self._db, run, self._base)
 
     def make(self) -> Changes:
         self._index(self._new)
         if self._run.attempt > 1:
             self._drop_what_was_read_again()
-        self._fail_exchanged_origins()
+        self._scopes.fail_exchanged_origins()
         self._drop_listed_before_retracted()
         self._drop_repeated_words()
-        self._judge_scopes()
-        self._carry_scopes()
+        self._scopes.judge()
+        self._scopes.carry_unproven()
         self._keep_what_was_read_earlier()
         self._carry_words()
         self._drop_retracted()
         self._keep_what_grants_name()
-        self._carry_scopes_above()
+        self._scopes.carry_above("kept")
         self._draw_picture()
         self._agree_on_contents()
         return self._count()
@@ -165,47 +160,6 @@ class _Comparison:
             " WHERE place > 1)"
         )
 
-    def _fail_exchanged_origins(self) -> None:
-        # Rule 1: what was read from another origin proves nothing, neither what exists nor what does not.
-        self._make("exchanged", "scope INTEGER PRIMARY KEY")
-        if self._base is None:
-            return
-        names = {"base": self._base.number, "run": self._run.number, "failure": _ORIGIN_CHANGED}
-        # Rule 2: what failed on its first page may have named no parent.
-        self._db.execute(
-            "UPDATE scopes SET parent = (SELECT b.parent FROM scopes b WHERE b.run = :base AND b.scope = scopes.scope)"
-            " WHERE run = :run AND parent IS NULL AND coalesce(ending, 'failed') = 'failed'",
-            names,
-        )
-        self._db.execute(
-            "INSERT INTO temp.exchanged WITH RECURSIVE exchanged (scope) AS ("
-            " SELECT b.scope FROM scopes b WHERE b.run = :base AND b.origin IS NOT NULL AND NOT EXISTS"
-            "  (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = b.scope"
-            "   AND (s.origin = b.origin OR s.ending = 'excluded'))"
-            " UNION SELECT c.scope FROM exchanged e CROSS JOIN scopes c INDEXED BY scopes_parent"
-            "  ON c.run IN (:base, :run) AND c.parent = e.scope WHERE c.run = :run OR NOT EXISTS"
-            "   (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = c.scope)"
-            ") SELECT scope FROM exchanged",
-            names,
-        )
-        was_read = "SELECT scope FROM scopes WHERE run = :run AND ending IS NOT 'excluded'"
-        for table in (self._new, "retracted"):
-            self._db.execute(
-                f"DELETE FROM {table} WHERE scope IN (SELECT scope FROM temp.exchanged) AND scope IN ({was_read})"
-                + (" AND run = :run" if table == "retracted" else ""),
-                names,
-            )
-        self._db.execute(
-            "UPDATE scopes SET failure = CASE WHEN ending IS NULL OR ending = 'excluded' THEN failure"
-            "  ELSE iif(origin IS NULL AND failure IS NOT NULL, failure, :failure) END,"
-            " ending = iif(ending IS NULL OR ending = 'excluded', ending, 'failed'),"
-            " parent = coalesce(parent, iif(ending IS 'excluded', NULL, (SELECT b.parent FROM scopes b"
-            "  WHERE b.run = :base AND b.scope = scopes.scope))),"
-            " origin = (SELECT b.origin FROM scopes b WHERE b.run = :base AND b.scope = scopes.scope)"
-            " WHERE run = :run AND scope IN (SELECT scope FROM temp.exchanged)",
-            names,
-        )
-
     def _drop_listed_before_retracted(self) -> None:
         # What was listed before it was retracted was not there any more. What was listed afterwards exists (rule 5).
         if not self._has_retracted():
@@ -224,55 +178,6 @@ class _Comparison:
     def _has_retracted(self) -> bool:
         found = self._db.execute("SELECT EXISTS (SELECT 1 FROM retracted WHERE run = ?)", (self._run.number,))
         return bool(found.fetchone()[0])
-
-    def _judge_scopes(self) -> None:
-        # Rules 1 and 2: what is proven about every scope of the run and of the baseline.
-        self._make("verdicts", "scope INTEGER PRIMARY KEY, verdict TEXT NOT NULL")
-        names = {"base": self._base.number if self._base else None, "run": self._run.number}
-        self._db.execute(
-            "INSERT INTO verdicts WITH RECURSIVE known (scope, verdict) AS ("
-            " SELECT scope, iif(coalesce(ending, 'failed') = 'failed', 'unproven', ending) FROM scopes WHERE run = :run"
-            " UNION ALL"
-            " SELECT b.scope, iif(k.verdict IN ('complete', 'gone'), 'absent', k.verdict) FROM known k"
-            "  CROSS JOIN scopes b INDEXED BY scopes_parent ON b.run = :base AND b.parent = k.scope"
-            "  WHERE NOT EXISTS (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = b.scope)"
-            ") SELECT scope, verdict FROM known",
-            names,
-        )
-        # A scope without a parent, or below one of which nothing is known, proves nothing.
-        self._db.execute("INSERT OR IGNORE INTO verdicts SELECT scope, 'unproven' FROM scopes WHERE run = :base", names)
-
-    def _carry_scopes(self) -> None:
-        # Rule 9: what is unproven stays.
-        if self._base is not None:
-            self._db.execute(
-                "INSERT INTO scopes (run, scope, parent, is_announced, ending, failure, origin, unproven_since)"
-                " SELECT :run, b.scope, b.parent, 0, NULL, NULL, b.origin, b.unproven_since FROM scopes b"
-                "  JOIN verdicts v ON v.scope = b.scope AND v.verdict = 'unproven' WHERE b.run = :base"
-                " ON CONFLICT (run, scope) DO UPDATE SET unproven_since = excluded.unproven_since",
-                {"base": self._base.number, "run": self._run.number},
-            )
-        self._db.execute(
-            "UPDATE scopes SET unproven_since = coalesce(unproven_since, ?)"
-            " WHERE run = ? AND scope IN (SELECT scope FROM verdicts WHERE verdict = 'unproven')",
-            (self._run.reading_started_at.isoformat(), self._run.number),
-        )
-
-    def _carry_scopes_above(self) -> None:
-        # Rule 9: the scopes on which a record that was kept rests, and those above all others.
-        if self._base is None:
-            return
-        self._db.execute(
-            "INSERT OR IGNORE INTO scopes (run, scope, parent, is_announced, origin)"
-            " WITH RECURSIVE needed (scope) AS ("
-            " SELECT parent FROM scopes WHERE run = :run AND is_announced"
-            f" UNION SELECT e.scope FROM temp.kept k JOIN {self._new} e ON e.type = k.type AND e.id = k.id"
-            " UNION SELECT b.parent FROM needed n JOIN scopes b ON b.run = :base AND b.scope = n.scope"
-            "  WHERE NOT EXISTS (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = n.scope AND s.is_announced)"
-            ") SELECT :run, b.scope, b.parent, 0, b.origin FROM needed n"
-            " JOIN scopes b ON b.run = :base AND b.scope = n.scope",
-            {"base": self._base.number, "run": self._run.number},
-        )
 
     def _keep_what_was_read_earlier(self) -> None:
         # Proven to exist, its content not read now: the content that was last read in full stands.
@@ -308,10 +213,10 @@ class _Comparison:
 
     def _keep_what_grants_name(self) -> None:
         # Rule 7: a list that leaves out what a grant names contradicts it, and proves nothing.
-        self._make("kept", "type TEXT, id TEXT, grant_id TEXT NOT NULL, PRIMARY KEY (type, id)")
+        make_table(self._db, "kept", "type TEXT, id TEXT, grant_id TEXT NOT NULL, PRIMARY KEY (type, id)")
         if self._base is None:
             return
-        self._make("unlisted", "type TEXT, id TEXT, PRIMARY KEY (type, id)")
+        make_table(self._db, "unlisted", "type TEXT, id TEXT, PRIMARY KEY (type, id)")
         self._db.execute(
             f"INSERT INTO temp.unlisted SELECT r.type, r.id FROM {self._base.records_table} r"
             f" WHERE r.type IN ('account', 'entitlement') AND NOT EXISTS (SELECT 1 FROM {self._new} n"
@@ -388,10 +293,6 @@ class _Comparison:
             {"run": self._run.number},
         ).fetchone()[0]
         return count
-
-    def _make(self, table: str, columns: str) -> None:
-        self._db.execute(f"DROP TABLE IF EXISTS temp.{table}")
-        self._db.execute(f"CREATE TEMP TABLE {table} ({columns}) WITHOUT ROWID")
 
     def _count(self) -> Changes:
         old, new = self._base.records_table if self._base else None, self._run.records_table

@@ -15,22 +15,13 @@ from ploy_connector_aws.spec.bounds import is_id
 from ploy_connector_aws.spec.pages import Failure, Page, ScopeEnding
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
+from .scope_rows import write_scope
+
 NEVER = 0
 """In the column ``read_in``, instead of the number of the run that last read the record's content in full."""
 
 NO_SCOPE = 0
 """In the column ``scope``: of a record that is kept because a grant names it, and of a retraction by the platform."""
-
-_ENDED_TWICE = Failure(
-    code="invalid_page",
-    message="The connector ended this scope in two different ways, so what it held is kept.",
-    fix="Correct the connector: a scope ends once.",
-).model_dump_json(exclude_defaults=True)
-_TWO_ORIGINS = Failure(
-    code="invalid_page",
-    message="The connector read this scope from two origins in one run, so what it held is kept.",
-    fix="Correct the connector: a scope has one origin.",
-).model_dump_json(exclude_defaults=True)
 
 
 class Emission(NamedTuple):
@@ -228,8 +219,6 @@ class Run:
             "began_at": to_text(began_at) if began_at else None,
             "attempt": self._attempt,
             "rank": 0 if is_announcement else self._attempt,
-            "ended_twice": _ENDED_TWICE,
-            "two_origins": _TWO_ORIGINS,
         }
         if (
             origin is not None
@@ -239,25 +228,7 @@ class Run:
             ).fetchone()
         ):
             raise OriginMoved
-        has_two_origins = "(failure IS :two_origins OR coalesce(origin != excluded.origin, 0))"
-        self._db.execute(
-            "INSERT INTO scopes (run, scope, parent, is_announced, ending, failure, origin, began_at, attempt,"
-            " announced_in) VALUES"
-            " (:run, :scope, :parent, 1, :ending, :failure, :origin, :began_at, :attempt, :attempt)"
-            " ON CONFLICT (run, scope) DO UPDATE SET parent = coalesce(parent, excluded.parent),"
-            " announced_in = excluded.announced_in,"
-            " origin = iif(attempt < :rank, excluded.origin,"
-            f"  iif({has_two_origins}, NULL, coalesce(origin, excluded.origin))),"
-            # Where a scope is read twice, what the second reading adds may still be what the first one said.
-            " began_at = iif(attempt < :rank, excluded.began_at,"
-            "  coalesce(min(began_at, excluded.began_at), began_at, excluded.began_at)),"
-            f" failure = CASE WHEN attempt < :rank THEN excluded.failure WHEN {has_two_origins} THEN :two_origins"
-            "  ELSE coalesce(failure, excluded.failure, iif(ending != excluded.ending, :ended_twice, NULL)) END,"
-            f" ending = CASE WHEN attempt < :rank THEN excluded.ending WHEN ending != excluded.ending OR"
-            f"  {has_two_origins} THEN 'failed' ELSE coalesce(ending, excluded.ending) END,"
-            " attempt = max(attempt, :rank)",
-            values,
-        )
+        write_scope(self._db, values)
 
     def add_emissions(self, scope: str, emissions: Iterable[Emission]) -> None:
         """Append records under a scope."""

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 
 from ploy_connector_aws.reference import TYPES, Generation, Ids, Outcome, compare, read_pages
@@ -13,11 +14,12 @@ from ploy_connector_aws.runtime.changes import ChangeKind, Changes, changed_keys
 from ploy_connector_aws.runtime.guard import hold_reasons
 from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.spec import Page
+from ploy_connector_aws.spec import Page, Record
 from tests.soak import cheap
+from tests.test_reference import CASES, Notes, to_run
 
-from .page_histories import HISTORIES, without_origins
-from .pictures import begin
+from .page_histories import ENDINGS, HISTORIES, without_origins
+from .pictures import account, begin, group, membership, nesting
 
 
 @cheap
@@ -30,6 +32,42 @@ def test_the_runtime_decides_as_the_reference(history: list[list[Page]]) -> None
 @given(HISTORIES)
 def test_the_runtime_decides_as_the_reference_where_origins_are_exchanged(history: list[list[Page]]) -> None:
     play(history)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_runtime_decides_as_the_contract_states(name: str) -> None:
+    play([to_pages(notes) for notes in CASES[name][0]])
+
+
+def to_pages(notes: Notes) -> list[Page]:
+    """The pages of a run in short."""
+    pages = []
+    if "retracted" in notes:
+        keys = tuple(to_record(note).key for note in notes["retracted"].split())
+        pages.append(Page(scope="retracted", retracted=keys, complete=True))
+    for name, scope in to_run(notes).scopes.items():
+        (line,) = [line for header, line in notes.items() if header.partition(" < ")[0] == name]
+        listed = line.partition(f" from {scope.origin}")[2] if scope.origin else line.partition(" ")[2]
+        pages.append(
+            Page(
+                scope=name,
+                parent=scope.parent,
+                records=tuple(to_record(note) for note in listed.split() if not note.startswith("~")),
+                partial=tuple(to_record(note[1:]) for note in listed.split() if note.startswith("~")),
+                origin=scope.origin,
+                **ENDINGS[scope.ending or "open"],
+            )
+        )
+    return pages
+
+
+def to_record(note: str) -> Record:
+    """The record of a note, without the sign for a partial one."""
+    name, _, content = note.partition("=")
+    holder, _, held = name.partition(">")
+    if held:
+        return (nesting if holder.startswith("@") else membership)(holder, held)
+    return group(name, content) if name.startswith("@") else account(name, content)
 
 
 def play(history: list[list[Page]]) -> None:
