@@ -7,10 +7,11 @@ there. It was written from the documents alone, so that a host and a platform ca
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from .spec.pages import Page, ScopeEnding
@@ -123,9 +124,10 @@ def compare(base: Generation, run: Run) -> Outcome:
     Raises:
         ValueError: A record of the run has no scope, or one that the run did not announce.
     """
-    announced = {name: scope for name, scope in run.scopes.items() if scope.is_announced}
+    announced = _find_parents(base.scopes, run.scopes)
     verdicts, exchanged = _judge_scopes(base.scopes, announced)
-    listed = _collect(run.observations, announced)
+    foreign = {name for name, is_exchanged in exchanged.items() if is_exchanged and verdicts[name] != "excluded"}
+    listed = _collect(run.observations, announced, foreign)
     denied = _drop_retracted(listed, run.retracted)
 
     changed: Ids = {type_: set() for type_ in TYPES}
@@ -202,21 +204,22 @@ def takes_precedence(
     return is_newer and (confirmed_at is None or confirmed_at < verified_at)
 
 
-def read_pages(pages: Iterable[Page]) -> Run:
+def read_pages(pages: Iterable[Page], before: Mapping[str, Scope] = MappingProxyType({})) -> Run:
     """Turn the pages of a connector, in order, into a run. A record's digest is SHA-256 over its JSON.
 
-    A scope that is ended in two different ways, or that names two origins, has failed. A retraction counts against what
-    was listed before it.
+    A scope that is ended in two different ways has failed, and so has one that names two origins, which has none. A
+    retraction counts against what was listed before it.
+
+    Args:
+        pages: The pages.
+        before: The scopes of the base. What was retracted in a scope that is read from another origin does not count.
     """
-    scopes: dict[str, Scope] = {}
+    pages = list(pages)
+    scopes = _read_scopes(pages)
+    exchanged = _find_exchanged(before, _find_parents(before, scopes))
     observations: dict[Key, list[Observation]] = {}
     retracted: set[Key] = set()
     for page in pages:
-        scope = scopes.get(page.scope, Scope())
-        ending = page.ending if scope.ending in (None, page.ending) else "failed" if page.ending else scope.ending
-        if page.origin is not None and scope.origin not in (None, page.origin):
-            ending = "failed"
-        scopes[page.scope] = Scope(page.parent or scope.parent, ending, page.origin or scope.origin)
         for records, is_partial in ((page.records, False), (page.partial, True)):
             for record in records:
                 names: tuple[Key, ...] = ()
@@ -225,10 +228,26 @@ def read_pages(pages: Iterable[Page]) -> Run:
                 digest = hashlib.sha256(to_json(record)).digest()
                 observation = Observation(record.record_type, record.id, (page.scope,), digest, is_partial, names)
                 observations.setdefault((record.record_type, record.id), []).append(observation)
+        if exchanged[page.scope] and scopes[page.scope].ending != "excluded":
+            continue
         for key in page.retracted:
             retracted.add((key.type, key.id))
             observations.pop((key.type, key.id), None)
     return Run(scopes, [each for found in observations.values() for each in found], retracted)
+
+
+def _read_scopes(pages: Iterable[Page]) -> dict[str, Scope]:
+    by_scope: defaultdict[str, list[Page]] = defaultdict(list)
+    for page in pages:
+        by_scope[page.scope].append(page)
+    scopes: dict[str, Scope] = {}
+    for name, own in by_scope.items():
+        endings = {page.ending for page in own if page.ending}
+        origins = {page.origin for page in own if page.origin}
+        ending = "failed" if len(endings) > 1 or len(origins) > 1 else next(iter(endings), None)
+        parent = next((page.parent for page in own if page.parent), None)
+        scopes[name] = Scope(parent, ending, origins.pop() if len(origins) == 1 else None)
+    return scopes
 
 
 def _find_hold_reasons(
@@ -306,13 +325,14 @@ class _Records:
         return self._scopes.setdefault(names, names)
 
 
-def _collect(observations: Iterable[Observation], announced: Collection[str]) -> _Records:
-    """Gather what a run listed."""
+def _collect(observations: Iterable[Observation], announced: Collection[str], foreign: Set[str]) -> _Records:
+    """Gather what a run listed, but for what was read from another origin (rule 1)."""
     listed = _Records()
     for seen in observations:
         if not seen.scopes or not all(name in announced for name in seen.scopes):
             raise ValueError(f"The run lists the {seen.type} {seen.id!r} in scopes it did not announce: {seen.scopes}.")
-        listed.add(seen)
+        if own_scopes := tuple(name for name in seen.scopes if name not in foreign):
+            listed.add(seen._replace(scopes=own_scopes))
     return listed
 
 
@@ -324,6 +344,15 @@ def _drop_retracted(listed: _Records, retracted: Set[Key]) -> set[Key]:
         del grants[id_]
         denied.add(("grant", id_))
     return denied
+
+
+def _find_parents(before: Mapping[str, Scope], scopes: Mapping[str, Scope]) -> dict[str, Scope]:
+    """Give what the run announced; what failed or was not reached has the parent of the base where it names none."""
+    announced = {name: scope for name, scope in scopes.items() if scope.is_announced}
+    for name in announced.keys() & before.keys():
+        if announced[name].parent is None and announced[name].ending in (None, "failed"):
+            announced[name] = announced[name]._replace(parent=before[name].parent)
+    return announced
 
 
 def _judge_scopes(
@@ -378,9 +407,11 @@ def _next_scopes(
     for name, scope in announced.items():
         if exchanged[name]:
             ending = scope.ending if scope.ending in (None, "excluded") else "failed"
-            scope = scope._replace(ending=ending, origin=before[name].origin if name in before else None)
+            known = before.get(name, Scope())
+            parent = None if ending == "excluded" else known.parent
+            scope = Scope(scope.parent or parent, ending, known.origin)
         scopes[name] = scope
-    parents = [scope.parent for scope in announced.values()]
+    parents = [scope.parent for scope in scopes.values()]
     unproven = [name for name in before if name not in announced and verdicts[name] == "unproven"]
     for needed in (*unproven, *parents, *rests_on):
         name_or_none = needed

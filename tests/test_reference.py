@@ -250,7 +250,18 @@ CASES: dict[str, tuple[list[Notes], dict[str, Any]]] = {
         ],
         {"removed": "@staff ann ann>@staff"},
     ),
+    "what is below a scope that is gone is not proven to be gone, and is kept for a grant": (
+        [
+            STAFF | {"users": "complete bob", "ann": "complete", "more < ann": "complete ann"},
+            STAFF | {"users": "complete bob", "ann": "gone"},
+        ],
+        {"unproven": {"ann": "ann>@staff"}},
+    ),
     # Contents.
+    "an older content does not come back when a scope that had it is the only one left": (
+        [{"a": "complete ann"}, {"a": "failed", "b": "complete ann=2"}, {"a": "failed", "b": "complete"}],
+        {"unproven": {"ann": "a"}, "unproven_scopes": 1},
+    ),
     "another content is a change": ([STAFF, STAFF | {"users": "complete ann=2 bob"}], {"changed": "ann"}),
     "another scope is no change": ([STAFF, STAFF | {"users": "complete bob", "more": "complete ann"}], {}),
     "a partial content never overwrites a full one": ([STAFF, STAFF | {"users": "complete ~ann=2 bob"}], {}),
@@ -276,7 +287,18 @@ CASES: dict[str, tuple[list[Notes], dict[str, Any]]] = {
             {"dir": "complete from d-1", "users < dir": "complete ann"},
             {"dir": "complete from d-2", "users < dir": "complete bob"},
         ],
-        {"added": "bob", "unproven": {"ann": "users"}, "unproven_scopes": 2},
+        {"unproven": {"ann": "users"}, "unproven_scopes": 2},
+    ),
+    "what is listed below another origin is neither new nor a change": (
+        [
+            {"dir": "complete from d-1", "users < dir": "complete ann", "more": "complete ann bob"},
+            {"dir": "failed from d-2 carl", "users < dir": "complete ann=2 dora", "more": "complete bob"},
+        ],
+        {"unproven": {"ann": "users"}, "unproven_scopes": 2},
+    ),
+    "a scope that failed before it named its parent keeps it": (
+        [{"a": "complete", "b < a": "complete ann"}, {"b": "failed"}, {"a": "complete"}],
+        {"removed": "ann"},
     ),
     "no origin fails the scope, also where it ends gone": (
         [{"dir": "complete from d-1 ann"}, {"dir": "gone"}],
@@ -379,6 +401,7 @@ def test_the_pages_of_a_connector_become_a_run() -> None:
             Page(scope="twice", gone=True),
             Page(scope="moved", origin="d-1"),
             Page(scope="moved", origin="d-2", complete=True),
+            Page(scope="moved", origin="d-1"),
             Page(scope="broken", failure=Failure(code="temporary", message="Later.")),
             Page(scope="broken", complete=True),
         ]
@@ -388,7 +411,7 @@ def test_the_pages_of_a_connector_become_a_run() -> None:
         "users": Scope(None, "complete", "d-1"),
         "groups": Scope("users"),
         "twice": Scope(None, "failed"),
-        "moved": Scope(None, "failed", "d-2"),
+        "moved": Scope(None, "failed"),
         "broken": Scope(None, "failed"),
     }
     ends = (("account", "ann"), ("entitlement", "staff"))
@@ -401,6 +424,18 @@ def test_the_pages_of_a_connector_become_a_run() -> None:
     ]
     assert run.retracted == {("account", "bob"), ("entitlement", "staff")}
     assert len({each.digest for each in run.observations}) == 3
+
+
+def test_what_another_origin_denies_does_not_count() -> None:
+    ann, key = Account(id="ann"), RecordKey(type="account", id="ann")
+    pages = [
+        Page(scope="users", records=(ann,), complete=True),
+        Page(scope="dir", origin="d-2", complete=True),
+        Page(scope="below", parent="dir", retracted=(key,), complete=True),
+    ]
+    for origin, listed, retracted in (("d-2", [], {("account", "ann")}), ("d-1", ["ann"], set())):
+        run = read_pages(pages, {"dir": Scope(None, "complete", origin)})
+        assert ([each.id for each in run.observations], run.retracted) == (listed, retracted)
 
 
 # What is true of every history. Few names, so that they meet; parents form circles, too.
@@ -436,6 +471,28 @@ def records_of(generation: Generation) -> dict[Key, Observation]:
     return found
 
 
+def find_foreign(base: Generation, run: Run) -> set[str]:
+    """The scopes of a run that are read from another origin, themselves or through a scope above them."""
+    foreign = {
+        name
+        for name, known in base.scopes.items()
+        if known.origin and run.scopes.get(name, Scope()).origin != known.origin
+        if name not in run.scopes or run.scopes[name].ending != "excluded"
+    }
+    tree = {name: scope.parent for name, scope in base.scopes.items()}
+    for name, scope in run.scopes.items():
+        tree[name] = scope.parent or (tree.get(name) if scope.ending in (None, "failed") else None)
+    for _ in tree:
+        foreign |= {name for name, parent in tree.items() if parent in foreign}
+    return {name for name, scope in run.scopes.items() if name in foreign and scope.ending != "excluded"}
+
+
+def without_foreign(base: Generation, run: Run) -> Run:
+    """A run without what it lists in scopes that are read from another origin."""
+    foreign = find_foreign(base, run)
+    return Run(run.scopes, [each for each in run.observations if foreign.isdisjoint(each.scopes)], run.retracted)
+
+
 def base_of(history: list[Notes]) -> Generation:
     return play(*history).generation if history else NOTHING
 
@@ -465,9 +522,9 @@ def test_the_order_of_reading_changes_nothing(history: list[Notes], notes: Notes
 @given(HISTORIES, runs())
 @example([STAFF | {"ann < users": "complete ann"}], STAFF | {"users": "complete bob"})
 def test_the_same_run_committed_again_changes_nothing(history: list[Notes], notes: Notes) -> None:
-    run = to_run(notes)
-    first = compare(base_of(history), run)
-    as_decided = Run(first.generation.scopes, run.observations, run.retracted)
+    base, run = base_of(history), to_run(notes)
+    first = compare(base, run)
+    as_decided = Run(first.generation.scopes, without_foreign(base, run).observations, run.retracted)
 
     for again in (run, as_decided):
         second = compare(first.generation, again)
@@ -496,11 +553,12 @@ def test_a_complete_run_proves_everything(history: list[Notes], notes: Notes) ->
 @given(HISTORIES, runs())
 @example([{"a": "complete ann"}], {"a": "failed", "b": "complete"})
 def test_only_proof_removes(history: list[Notes], notes: Notes) -> None:
-    base, run = base_of(history), to_run(notes)
+    base, full_run = base_of(history), to_run(notes)
+    run = without_foreign(base, full_run)
     listed = {(each.type, each.id) for each in run.observations}
     denied = run.retracted - listed
 
-    outcome = compare(base, run)
+    outcome = compare(base, full_run)
 
     for key in (*keys(outcome.removed), *keys(outcome.withdrawn)):
         known = records_of(base)[key]
@@ -517,12 +575,13 @@ def test_only_proof_removes(history: list[Notes], notes: Notes) -> None:
 @given(HISTORIES, runs())
 @example([STAFF], STAFF | {"users": "complete bob"})
 def test_nothing_is_invented_and_nothing_is_lost(history: list[Notes], notes: Notes) -> None:
-    base, run = base_of(history), to_run(notes)
+    base, full_run = base_of(history), to_run(notes)
+    run = without_foreign(base, full_run)
     listed = {(each.type, each.id) for each in run.observations}
     contents = {(each.type, each.id, each.digest) for each in (*base.records, *run.observations)}
     dropped = {(each.type, each.id) for each in run.observations if not (run.retracted - listed).isdisjoint(each.names)}
 
-    outcome = compare(base, run)
+    outcome = compare(base, full_run)
 
     after = records_of(outcome.generation)
     leaving = {*keys(outcome.removed), *keys(outcome.withdrawn)}

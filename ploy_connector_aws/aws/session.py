@@ -91,13 +91,13 @@ class RoleSession:
         silence_botocore()
         self.config = config
         self._admit = admit
-        self._serving: Serving = serving or (beside._serving if beside else Serving())
+        self.serving: Serving = serving or (beside.serving if beside else Serving())
         self.throttle: Throttle = (
             beside.throttle
             if beside
             else Throttle(
                 config.account_id,
-                organisation=self._serving.organisation,
+                organisation=self.serving.organisation,
                 longest_wait_seconds=patience.longest_wait_seconds,
             )
         )
@@ -165,7 +165,7 @@ class RoleSession:
             )
         guard_client(client, self._actions)
         self.throttle.attach(client)
-        count_calls(client, self._serving)
+        count_calls(client, self.serving)
         return client
 
     def regions(self, service: str) -> list[str]:
@@ -219,7 +219,7 @@ class RoleSession:
             exchange_seconds=self._patience_with_sts.exchange_seconds,
         )
         guard_client(client, [ASSUME_ROLE])
-        count_calls(client, self._serving)
+        count_calls(client, self.serving)
         return client
 
 

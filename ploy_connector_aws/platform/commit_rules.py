@@ -8,16 +8,17 @@ Python.
 
 1. A scope that the run announced is complete, gone or excluded where it ended so, and unproven otherwise. A scope is
    read from another origin where the base has an origin of it and the run has another one or none. Such a scope and
-   every scope below it count as failed, and the next generation keeps the origin of the base. A scope that ended
-   excluded was not read, so neither applies to it.
+   every scope below it count as failed, what the run lists in them does not count, and the next generation keeps the
+   origin of the base. A scope that ended excluded was not read, so none of this applies to it.
 2. A scope of the base that the run did not announce is absent if its parent is complete, gone or absent, and excluded
-   if its parent is excluded. Otherwise it is unproven, also where it has no parent.
+   if its parent is excluded. Otherwise it is unproven, also where it has no parent. A scope that the run announced
+   without a parent, and that ended or counts as failed or did not end, has the parent that it has in the base.
 3. A record that the run lists exists, in whichever way its scopes ended. It has the scopes that list it now, and those
    scopes of the base that are unproven.
 4. A full content takes precedence over a partial one, also a full one of the base over a partial one of the run. Where
    several contents of one run are full, or all are partial, the one from the scope whose name sorts first by code
-   points counts, so that the order of reading changes nothing. A record is changed if its content is another one than
-   in the base; other scopes do not change it.
+   points counts, so that the order of reading changes nothing; of two from that scope, the one whose SHA-256 sorts
+   first. A record is changed if its content is another one than in the base; other scopes do not change it.
 5. A record that a tombstone without scopes names does not exist, unless the run lists it too. The grants that name it
    go with it, also those that the run lists.
 6. Any other record of the base is kept, unproven, while one of its scopes is unproven. It keeps those scopes.

@@ -1,9 +1,7 @@
 """What changed between the last committed run and a new one, and what of it is proven. All of it in SQL.
 
-The rule, at the level of emissions (one scope's word that a record exists): a word of the baseline stays while its
-scope was not read completely. A scope was, if it ended complete, gone or excluded, or if it was not announced again
-under a parent of which that is true. A record exists while one word for it stays; it is removed when none does. So no
-failure can look like a deletion.
+The rules are those of the contract ("How a commit is decided"), "rule N" below is rule N there, and ``reference`` has
+the same rules in Python. They work on emissions: one row states that one scope listed one record.
 """
 
 from __future__ import annotations
@@ -14,22 +12,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal, TypeAlias
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.spec.pages import Failure
 from ploy_connector_aws.spec.records import RECORD_MODELS, RecordKey, RecordType
 
-from .snapshot import NEVER, Run
+from .snapshot import NEVER, NO_SCOPE, Run
 from .store import Store
+from .verdicts import ScopeVerdicts, make_table
 
 ChangeKind: TypeAlias = Literal["added", "changed", "removed", "retained_unproven"]
-
-NO_SCOPE = 0
-"""In the column ``scope``: no scope lists the record any more, and it is kept because a grant names it."""
-
-_ORIGIN_CHANGED = Failure(
-    code="origin_changed",
-    message="What was read here before is not there any more, or another is in its place; nothing of it was changed.",
-    fix="If the exchange is wanted, remove the integration and set it up again; otherwise restore the original.",
-).model_dump_json(exclude_defaults=True)
 
 
 @dataclass(frozen=True)
@@ -102,6 +91,9 @@ def _changed_sql(kind: ChangeKind, old: str | None, new: str) -> str:
     }[kind]
 
 
+_CARRIED = "type, id, scope, read_in, digest, body, carried_since"
+
+
 class _Comparison:
     """The steps of ``finish``, in order. Each is one thought in SQL."""
 
@@ -110,25 +102,26 @@ class _Comparison:
         self._run = run
         self._base = store.baseline
         self._new = run.emissions
+        self._scopes = ScopeVerdicts(self._db, run, self._base)
 
     def make(self) -> Changes:
         self._index(self._new)
         if self._run.attempt > 1:
             self._drop_what_was_read_again()
+        self._scopes.fail_exchanged_origins()
+        self._drop_listed_before_retracted()
         self._drop_repeated_words()
-        self._fail_exchanged_origins()
-        self._carry_scopes()
+        self._scopes.judge()
+        self._scopes.carry_unproven()
         self._keep_what_was_read_earlier()
         self._carry_words()
         self._drop_retracted()
-        if self._run.attempt > 1:
-            self._drop_grants_of_what_disappeared()
         self._keep_what_grants_name()
-        withdrawn = self._count_withdrawn()
+        self._scopes.carry_above("kept")
         self._draw_picture()
         self._agree_on_contents()
         self._run.tables.create_edges(self._db)
-        return self._count(withdrawn)
+        return self._count()
 
     def _index(self, table: str) -> None:
         self._db.execute(f"CREATE INDEX {table}_key ON {table} (type, id, scope)")
@@ -136,18 +129,11 @@ class _Comparison:
     def _drop_what_was_read_again(self) -> None:
         # A run that was gone on with: of a scope that was read twice, the second reading counts.
         names = {"run": self._run.number, "attempt": self._run.attempt}
-        replaced = (
-            f"SELECT e.rowid FROM {self._new} e JOIN scopes s ON s.run = :run AND s.scope = e.scope"
-            " AND s.attempt > e.attempt"
-        )
-        self._db.execute("DROP TABLE IF EXISTS temp.replaced")
-        self._db.execute("CREATE TEMP TABLE replaced (type TEXT, id TEXT, PRIMARY KEY (type, id)) WITHOUT ROWID")
         self._db.execute(
-            "INSERT OR IGNORE INTO replaced SELECT type, id FROM forgotten WHERE run = :run"
-            f" UNION SELECT type, id FROM {self._new} WHERE rowid IN ({replaced})",
+            f"DELETE FROM {self._new} WHERE EXISTS (SELECT 1 FROM scopes s WHERE s.run = :run"
+            f" AND s.scope = {self._new}.scope AND s.attempt > {self._new}.attempt)",
             names,
         )
-        self._db.execute(f"DELETE FROM {self._new} WHERE rowid IN ({replaced})", names)
         # What a parent announced before, and no more when it was read completely again, was not announced.
         self._db.execute(
             "WITH RECURSIVE unannounced (scope) AS ("
@@ -167,82 +153,32 @@ class _Comparison:
             names,
         )
 
-    def _drop_grants_of_what_disappeared(self) -> None:
-        # Read in an earlier attempt, when the holder or what is held was still listed: it was not when listed again.
-        is_gone = (
-            "EXISTS (SELECT 1 FROM replaced g WHERE g.type = {type} AND g.id = {id} AND NOT EXISTS"
-            f" (SELECT 1 FROM {self._new} n WHERE n.type = g.type AND n.id = g.id))"
-        )
-        ends = " OR ".join(is_gone.format(type=kind, id=id_) for kind, id_ in _ends_of_grants(self._new))
-        self._db.execute(
-            f"DELETE FROM {self._new} WHERE type = 'grant' AND carried_since IS NULL AND attempt < ? AND ({ends})",
-            (self._run.attempt,),
-        )
-
     def _drop_repeated_words(self) -> None:
-        # A source may list a thing twice while its pages shift: the last full word of a scope counts.
+        # A source may list a thing twice while its pages shift: rule 4 decides, whatever came first.
         self._db.execute(
             f"DELETE FROM {self._new} WHERE rowid IN (SELECT rowid FROM (SELECT rowid, row_number() OVER"
-            f" (PARTITION BY type, id, scope ORDER BY read_in DESC, rowid DESC) AS place FROM {self._new})"
+            f" (PARTITION BY type, id, scope ORDER BY read_in DESC, digest) AS place FROM {self._new})"
             " WHERE place > 1)"
         )
 
-    def _fail_exchanged_origins(self) -> None:
-        if self._base is None:
+    def _drop_listed_before_retracted(self) -> None:
+        # What was listed before it was retracted was not there any more. What was listed afterwards exists (rule 5).
+        if not self._has_retracted():
             return
-        exchanged = (
-            "WITH RECURSIVE exchanged (scope) AS ("
-            " SELECT s.scope FROM scopes s JOIN scopes b ON b.run = :base AND b.scope = s.scope"
-            "  WHERE s.run = :run AND b.origin IS NOT NULL AND s.origin IS NOT b.origin"
-            "   AND (s.origin IS NOT NULL OR s.ending IN ('complete', 'gone'))"
-            " UNION SELECT c.scope FROM exchanged e CROSS JOIN scopes c INDEXED BY scopes_parent"
-            "  ON c.run = :run AND c.parent = e.scope) "
-        )
-        names = {"base": self._base.number, "run": self._run.number, "failure": _ORIGIN_CHANGED}
-        self._db.execute(exchanged + f"DELETE FROM {self._new} WHERE scope IN (SELECT scope FROM exchanged)", names)
         self._db.execute(
-            exchanged + "UPDATE scopes SET ending = 'failed', failure = :failure"
-            " WHERE run = :run AND scope IN (SELECT scope FROM exchanged)",
-            names,
+            f"DELETE FROM {self._new} WHERE EXISTS (SELECT 1 FROM retracted g WHERE g.run = ? AND g.type ="
+            f" {self._new}.type AND g.id = {self._new}.id AND g.last_row >= {self._new}.rowid)",
+            (self._run.number,),
+        )
+        self._db.execute(
+            f"DELETE FROM retracted WHERE run = ? AND EXISTS (SELECT 1 FROM {self._new} e WHERE e.type ="
+            " retracted.type AND e.id = retracted.id)",
+            (self._run.number,),
         )
 
-    def _carry_scopes(self) -> None:
-        # Decide for every scope of the baseline what this run says of it; unannounced ones follow their parents.
-        self._db.execute("DROP TABLE IF EXISTS temp.verdicts")
-        self._db.execute("CREATE TEMP TABLE verdicts (scope INTEGER PRIMARY KEY, verdict TEXT NOT NULL)")
-        if self._base is not None:
-            names = {"base": self._base.number, "run": self._run.number}
-            self._db.execute(
-                "INSERT INTO verdicts WITH RECURSIVE known (scope, verdict) AS ("
-                " SELECT scope, coalesce(ending, 'unproven') FROM scopes WHERE run = :run AND is_announced"
-                " UNION ALL"
-                " SELECT b.scope, 'unproven' FROM scopes b WHERE b.run = :base AND b.parent IS NULL"
-                "  AND NOT EXISTS (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = b.scope)"
-                " UNION ALL"
-                " SELECT b.scope, iif(k.verdict = 'complete', 'gone', k.verdict) FROM known k"
-                "  CROSS JOIN scopes b INDEXED BY scopes_parent ON b.run = :base AND b.parent = k.scope"
-                "  WHERE NOT EXISTS (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = b.scope)"
-                ") SELECT scope, iif(verdict = 'failed', 'unproven', verdict) FROM known",
-                names,
-            )
-            # A scope that hangs on nothing known proves nothing.
-            self._db.execute(
-                "INSERT OR IGNORE INTO verdicts SELECT scope, 'unproven' FROM scopes WHERE run = :base", names
-            )
-            # What is unproven keeps the origin it was last read from; unannounced scopes are kept to hold the tree.
-            self._db.execute(
-                "INSERT INTO scopes (run, scope, parent, is_announced, ending, failure, origin, unproven_since)"
-                " SELECT :run, b.scope, b.parent, 0, NULL, NULL, b.origin, b.unproven_since FROM scopes b"
-                "  JOIN verdicts v ON v.scope = b.scope AND v.verdict = 'unproven' WHERE b.run = :base"
-                " ON CONFLICT (run, scope) DO UPDATE SET origin = coalesce(excluded.origin, origin),"
-                "  parent = coalesce(parent, excluded.parent), unproven_since = excluded.unproven_since",
-                names,
-            )
-        self._db.execute(
-            "UPDATE scopes SET unproven_since = coalesce(unproven_since, ?)"
-            " WHERE run = ? AND (ending IS NULL OR ending = 'failed')",
-            (self._run.reading_started_at.isoformat(), self._run.number),
-        )
+    def _has_retracted(self) -> bool:
+        found = self._db.execute("SELECT EXISTS (SELECT 1 FROM retracted WHERE run = ?)", (self._run.number,))
+        return bool(found.fetchone()[0])
 
     def _keep_what_was_read_earlier(self) -> None:
         # Proven to exist, its content not read now: the content that was last read in full stands.
@@ -259,117 +195,102 @@ class _Comparison:
         )
 
     def _carry_words(self) -> None:
-        # What an unproven scope listed, it lists still.
+        # Rules 3 and 6: what unproven scopes listed when they were read last stands.
         if self._base is None:
             return
-        now = self._run.reading_started_at.isoformat()
-        is_new = f"SELECT 1 FROM {self._new} n WHERE n.type = b.type AND n.id = b.id"
         self._db.execute(
-            f"INSERT INTO {self._new} (type, id, scope, read_in, digest, body, carried_since)"
-            " SELECT b.type, b.id, b.scope, b.read_in, b.digest, b.body,"
-            f" coalesce(b.carried_since, ?) FROM {self._base.emissions} b"
-            f" LEFT JOIN verdicts v ON v.scope = b.scope WHERE b.scope != {NO_SCOPE}"
-            "  AND coalesce(v.verdict, 'unproven') = 'unproven'"
-            f" AND NOT EXISTS ({is_new} AND n.scope = b.scope)",
-            (now,),
+            f"INSERT INTO {self._new} ({_CARRIED})"
+            f" SELECT b.type, b.id, b.scope, b.read_in, b.digest, b.body, coalesce(b.carried_since, ?)"
+            f" FROM {self._base.emissions} b JOIN verdicts v ON v.scope = b.scope AND v.verdict = 'unproven'"
+            f" WHERE NOT EXISTS (SELECT 1 FROM {self._new} n"
+            "  WHERE n.type = b.type AND n.id = b.id AND n.scope = b.scope)",
+            (self._run.reading_started_at.isoformat(),),
         )
-
-    def _keep_what_grants_name(self) -> None:
-        # An account or an entitlement that nothing lists, while a grant names it, is not proven to be gone.
-        if self._base is None:
-            return
-        base, new = self._base.emissions, self._new
-        names = {"base": self._base.number, "run": self._run.number, "now": self._run.reading_started_at.isoformat()}
-        self._db.execute("DROP TABLE IF EXISTS temp.named")
-        self._db.execute("CREATE TEMP TABLE named (type TEXT, id TEXT, PRIMARY KEY (type, id)) WITHOUT ROWID")
-        self._db.execute(
-            f"INSERT INTO named SELECT type, id FROM {self._base.records_table} b"
-            " WHERE type IN ('account', 'entitlement')"
-            f" AND NOT EXISTS (SELECT 1 FROM {new} n WHERE n.type = b.type AND n.id = b.id)"
-            " AND NOT EXISTS (SELECT 1 FROM retracted g WHERE g.run = :run AND g.type = b.type AND g.id = b.id)"
-            f" AND NOT EXISTS (SELECT 1 FROM {base} e JOIN scopes s ON s.run = :run AND s.scope = e.scope"
-            "  AND s.ending = 'gone' WHERE e.type = b.type AND e.id = b.id)",
-            names,
-        )
-        if self._db.execute("SELECT EXISTS (SELECT 1 FROM named)").fetchone()[0]:
-            ends = " UNION ".join(
-                f"SELECT {kind}, {id_} FROM {new} WHERE type = 'grant'" for kind, id_ in _ends_of_grants(new)
-            )
-            self._db.execute(f"DELETE FROM named WHERE (type, id) NOT IN ({ends})")
-        columns = f"INSERT INTO {new} (type, id, scope, read_in, digest, body, carried_since)"
-        # It keeps its scopes but for those that were read completely without it; maybe none.
-        self._db.execute(
-            f"{columns} SELECT b.type, b.id, b.scope, b.read_in, b.digest, b.body, coalesce(b.carried_since, :now)"
-            f" FROM named k JOIN {base} b ON b.type = k.type AND b.id = k.id"
-            " JOIN verdicts v ON v.scope = b.scope AND v.verdict != 'complete'",
-            names,
-        )
-        self._db.execute(
-            f"{columns} SELECT b.type, b.id, {NO_SCOPE}, b.read_in, b.digest, b.body, coalesce(b.carried_since, :now)"
-            f" FROM named k JOIN {self._base.records_table} r ON r.type = k.type AND r.id = k.id"
-            f" JOIN {base} b ON b.rowid = r.body"
-            f" WHERE NOT EXISTS (SELECT 1 FROM {new} n WHERE n.type = k.type AND n.id = k.id)",
-            names,
-        )
-        self._db.execute(
-            "WITH RECURSIVE needed (scope) AS ("
-            f" SELECT e.scope FROM named k JOIN {new} e ON e.type = k.type AND e.id = k.id"
-            " UNION SELECT b.parent FROM needed d JOIN scopes b ON b.run = :base AND b.scope = d.scope)"
-            "INSERT OR IGNORE INTO scopes (run, scope, parent, is_announced, origin)"
-            " SELECT :run, b.scope, b.parent, 0, b.origin FROM needed d JOIN scopes b"
-            "  ON b.run = :base AND b.scope = d.scope",
-            names,
-        )
-
-    def _count_withdrawn(self) -> int:
-        """How many records are removed of which a scope was switched off."""
-        if self._base is None:
-            return 0
-        withdrawn: int = self._db.execute(
-            f"SELECT count(*) FROM (SELECT DISTINCT b.type, b.id FROM {self._base.emissions} b"
-            " JOIN verdicts v ON v.scope = b.scope AND v.verdict = 'excluded' WHERE NOT EXISTS"
-            f" (SELECT 1 FROM {self._new} n WHERE n.type = b.type AND n.id = b.id))"
-        ).fetchone()[0]
-        return withdrawn
 
     def _drop_retracted(self) -> None:
-        # A thing that is proven not to exist holds nothing and is held by nobody.
-        number = (self._run.number,)
-        if not self._db.execute("SELECT EXISTS (SELECT 1 FROM retracted WHERE run = ?)", number).fetchone()[0]:
+        # Rule 5: a thing that is proven not to exist holds nothing and is held by nobody.
+        if self._has_retracted():
+            self._db.execute(f"DELETE FROM {self._new} WHERE {_is_retracted(self._new)}", {"run": self._run.number})
+
+    def _keep_what_grants_name(self) -> None:
+        # Rule 7: a list that leaves out what a grant names contradicts it, and proves nothing.
+        make_table(self._db, "kept", "type TEXT, id TEXT, grant_id TEXT NOT NULL, PRIMARY KEY (type, id)")
+        if self._base is None:
             return
-        gone = "SELECT 1 FROM retracted g WHERE g.run = :run AND g.type = {type} AND g.id = {id}"
-        named = " OR ".join(
-            "EXISTS (" + gone.format(type=kind, id=id_) + ")" for kind, id_ in _ends_of_grants(self._new)
-        )
-        itself = gone.format(type=f"{self._new}.type", id=f"{self._new}.id")
+        make_table(self._db, "unlisted", "type TEXT, id TEXT, PRIMARY KEY (type, id)")
         self._db.execute(
-            f"DELETE FROM {self._new} WHERE EXISTS ({itself}) OR (type = 'grant' AND ({named}))",
-            {"run": self._run.number},
+            f"INSERT INTO temp.unlisted SELECT r.type, r.id FROM {self._base.records_table} r"
+            f" WHERE r.type IN ('account', 'entitlement') AND NOT EXISTS (SELECT 1 FROM {self._new} n"
+            "  WHERE n.type = r.type AND n.id = r.id)"
+            f" AND NOT EXISTS (SELECT 1 FROM {self._base.emissions} b JOIN verdicts v ON v.scope = b.scope"
+            "  AND v.verdict = 'gone' WHERE b.type = r.type AND b.id = r.id)"
+            " AND NOT EXISTS (SELECT 1 FROM retracted g WHERE g.run = ? AND g.type = r.type AND g.id = r.id)",
+            (self._run.number,),
+        )
+        if not self._db.execute("SELECT EXISTS (SELECT 1 FROM temp.unlisted)").fetchone()[0]:
+            return
+        ends = " UNION ALL ".join(
+            f"SELECT {type_} AS type, {id_} AS id, id AS grant_id FROM {self._new} WHERE type = 'grant'"
+            for type_, id_ in _ends_of_grants(self._new)
+        )
+        self._db.execute(
+            f"INSERT INTO temp.kept SELECT u.type, u.id, min(e.grant_id) FROM ({ends}) e"
+            " CROSS JOIN temp.unlisted u ON u.type = e.type AND u.id = e.id GROUP BY 1, 2"
+        )
+        now = (self._run.reading_started_at.isoformat(),)
+        # Of its scopes, those stay that did not end complete. It may have none left, so one row names none.
+        self._db.execute(
+            f"INSERT INTO {self._new} ({_CARRIED}) SELECT b.type, b.id, b.scope, b.read_in, b.digest, b.body,"
+            f" coalesce(b.carried_since, ?) FROM temp.kept k JOIN {self._base.emissions} b"
+            "  ON b.type = k.type AND b.id = k.id JOIN verdicts v ON v.scope = b.scope AND v.verdict != 'complete'",
+            now,
+        )
+        self._db.execute(
+            f"INSERT INTO {self._new} ({_CARRIED}) SELECT b.type, b.id, {NO_SCOPE}, b.read_in, b.digest, b.body,"
+            f" coalesce(b.carried_since, ?) FROM temp.kept k JOIN {self._base.records_table} r"
+            f"  ON r.type = k.type AND r.id = k.id JOIN {self._base.emissions} b ON b.rowid = r.body",
+            now,
         )
 
     def _draw_picture(self) -> None:
-        self._run.tables.create_records(self._db)
-        # Where scopes disagree, the one that was read last speaks, then the first that was ever announced.
+        self._run.tables.create_records(self._db, "kept_by TEXT")
+        # Rule 4: what was read in full now, then what was earlier; then the scope whose name sorts first.
         self._db.execute(
-            f"INSERT INTO {self._run.records_table} SELECT type, id, digest, rowid, is_unproven FROM ("
-            " SELECT type, id, digest, rowid, min(carried_since IS NOT NULL) OVER word AS is_unproven,"
-            " row_number() OVER (PARTITION BY type, id ORDER BY read_in DESC, scope) AS place"
-            f" FROM {self._new} WINDOW word AS (PARTITION BY type, id)) WHERE place = 1 ORDER BY type, id"
+            f"INSERT INTO {self._run.records_table} SELECT w.type, w.id, w.digest, w.body, w.is_unproven, k.grant_id"
+            " FROM (SELECT type, id, digest, rowid AS body, min(carried_since IS NOT NULL) OVER word AS is_unproven,"
+            " row_number() OVER (PARTITION BY type, id ORDER BY read_in DESC, carried_since IS NOT NULL,"
+            f"  (SELECT n.name FROM scope_names n WHERE n.id = scope)) AS place FROM {self._new}"
+            " WINDOW word AS (PARTITION BY type, id)) w"
+            " LEFT JOIN temp.kept k ON k.type = w.type AND k.id = w.id WHERE w.place = 1 ORDER BY w.type, w.id"
         )
 
     def _agree_on_contents(self) -> None:
-        # What is handed over is one content for each record, so the scopes that emitted it now must not disagree
-        # here either: the next comparison, here or at the platform, would find another one.
+        # A record has one content, so the scopes that listed it must not disagree: where one of them lists it no
+        # more, the next comparison, here or at the platform, would find another content.
         picture = self._run.records_table
         self._db.execute(
             f"UPDATE {self._new} SET (read_in, digest, body) = (SELECT w.read_in, w.digest, w.body FROM {picture} r"
             f"  JOIN {self._new} w ON w.rowid = r.body WHERE r.type = {self._new}.type AND r.id = {self._new}.id)"
             f" WHERE rowid IN (SELECT e.rowid FROM {picture} r JOIN {self._new} w ON w.rowid = r.body"
             f"  JOIN {self._new} e ON e.type = r.type AND e.id = r.id"
-            "  WHERE e.carried_since IS NULL AND (e.digest != w.digest OR e.read_in != w.read_in))"
+            "  WHERE e.digest != w.digest OR e.read_in != w.read_in)"
         )
 
-    def _count(self, withdrawn: int) -> Changes:
+    def _count_withdrawn(self) -> int:
+        """Count what is removed because a scope was excluded, and is not said to be gone by itself."""
+        if self._base is None:
+            return 0
+        count: int = self._db.execute(
+            f"SELECT count(*) FROM {self._base.records_table} r JOIN {self._base.emissions} e ON e.rowid = r.body"
+            f" WHERE NOT EXISTS (SELECT 1 FROM {self._run.records_table} n WHERE n.type = r.type AND n.id = r.id)"
+            f" AND EXISTS (SELECT 1 FROM {self._base.emissions} b JOIN verdicts v ON v.scope = b.scope"
+            "  AND v.verdict = 'excluded' WHERE b.type = r.type AND b.id = r.id)"
+            f" AND NOT ({_is_retracted('e')})",
+            {"run": self._run.number},
+        ).fetchone()[0]
+        return count
+
+    def _count(self) -> Changes:
         old, new = self._base.records_table if self._base else None, self._run.records_table
         kinds: tuple[ChangeKind, ...] = ("added", "changed", "removed", "retained_unproven")
         unproven = self._db.execute(
@@ -380,7 +301,7 @@ class _Comparison:
             before=self._by_type(f"SELECT type, id FROM {old}") if old else {},
             after=self._by_type(f"SELECT type, id FROM {new}"),
             unproven_scopes=unproven,
-            withdrawn=withdrawn,
+            withdrawn=self._count_withdrawn(),
         )
 
     def _by_type(self, sql: str) -> dict[RecordType, int]:
@@ -394,3 +315,10 @@ def _ends_of_grants(emissions: str) -> tuple[tuple[str, str], tuple[str, str]]:
         (f"json_extract({emissions}.body, '$.principal_kind')", f"json_extract({emissions}.body, '$.principal_id')"),
         ("'entitlement'", f"json_extract({emissions}.body, '$.entitlement_id')"),
     )
+
+
+def _is_retracted(emissions: str) -> str:
+    """An SQL condition: whether a record, or for a grant one of its ends, was retracted and not listed."""
+    gone = "EXISTS (SELECT 1 FROM retracted g WHERE g.run = :run AND g.type = {} AND g.id = {})"
+    ends = " OR ".join(gone.format(type_, id_) for type_, id_ in _ends_of_grants(emissions))
+    return f"{gone.format(f'{emissions}.type', f'{emissions}.id')} OR ({emissions}.type = 'grant' AND ({ends}))"

@@ -248,7 +248,8 @@ def note_answer(store: Store, run: Run, answer: wire.CommitAnswer) -> None:
     # A run that was compared with something else than what the platform compared it with leaves other things standing
     # here than there; unless nothing was left standing.
     is_same_base = run.base == (base.number if base else None) and answer.generation == 1 + _generation(base)
-    is_whole = answer.unproven_scopes == 0 or (is_same_base and (base is None or base.is_whole))
+    is_proven = not answer.unproven_scopes and not any(answer.retained_unproven.values())
+    is_whole = is_proven or (is_same_base and (base is None or base.is_whole))
     with store.transaction():
         store.note(
             run,

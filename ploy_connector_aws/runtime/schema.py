@@ -8,7 +8,15 @@ from ploy_connector_aws.graph.tables import Tables
 
 VERSION = 4
 
-_TABLES = """
+_RETRACTED = """
+  run INTEGER NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL,
+  scope INTEGER NOT NULL,                   -- on whose page; 0 where that is not known
+  attempt INTEGER NOT NULL,                 -- in which attempt of the run it was retracted
+  last_row INTEGER NOT NULL,                -- the last row of what the run had listed until then
+  PRIMARY KEY (run, type, id, scope)
+"""
+
+_TABLES = f"""
 CREATE TABLE runs (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
   run_id TEXT NOT NULL UNIQUE,
@@ -42,14 +50,7 @@ CREATE TABLE scopes (
   PRIMARY KEY (run, scope)
 ) WITHOUT ROWID;
 CREATE INDEX scopes_parent ON scopes (run, parent);
-CREATE TABLE retracted (
-  run INTEGER NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL,
-  attempt INTEGER NOT NULL DEFAULT 1,       -- in which attempt of the run it was retracted
-  PRIMARY KEY (run, type, id)
-) WITHOUT ROWID;
-CREATE TABLE forgotten (                    -- what attempts that were cut off had read of scopes that did not end
-  run INTEGER NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (run, type, id)
-) WITHOUT ROWID;
+CREATE TABLE retracted ({_RETRACTED}) WITHOUT ROWID;
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE history (
   number INTEGER PRIMARY KEY, run_id TEXT NOT NULL, ended_at TEXT NOT NULL, entry TEXT NOT NULL
@@ -115,12 +116,21 @@ def _from_2(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE scopes ADD COLUMN began_at TEXT")
 
 
+_FROM_3 = f"""
+ALTER TABLE retracted RENAME TO retracted_3;
+CREATE TABLE retracted ({_RETRACTED}) WITHOUT ROWID;
+INSERT INTO retracted SELECT run, type, id, 0, attempt, {2**62} FROM retracted_3;
+DROP TABLE retracted_3;
+DROP TABLE forgotten
+"""
+
+
 def _from_3(db: sqlite3.Connection) -> None:
-    for (name,) in db.execute(
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'records_%'"
-    ).fetchall():
+    _run(db, _FROM_3)
+    for (name,) in db.execute("SELECT name FROM sqlite_master WHERE name GLOB 'records_[0-9]*'").fetchall():
         db.execute(f"ALTER TABLE {name} RENAME COLUMN emission TO body")
         db.execute(f"ALTER TABLE {name} RENAME COLUMN is_retained TO is_unproven")
+        db.execute(f"ALTER TABLE {name} ADD COLUMN kept_by TEXT")
         number = name.removeprefix("records_")
         Tables(name, f"edges_{number}", f"emissions_{number}").create_edges(db)
 

@@ -16,8 +16,13 @@ from ploy_connector_aws.spec.bounds import is_id
 from ploy_connector_aws.spec.pages import Failure, Page, ScopeEnding
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
+from .scope_rows import write_scope
+
 NEVER = 0
 """In the column ``read_in``, instead of the number of the run that last read the record's content in full."""
+
+NO_SCOPE = 0
+"""In the column ``scope``: of a record that is kept because a grant names it, and of a retraction by the platform."""
 
 
 class Emission(NamedTuple):
@@ -58,7 +63,7 @@ class ScopeState:
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """A record of a run: every scope whose word it rests on, and whether all of those words are older than the run."""
+    """A record of a run: the scopes that list it, or listed it, and whether none of them lists it in this run."""
 
     type: RecordType
     id: str
@@ -66,6 +71,8 @@ class StoredRecord:
     body: bytes
     is_partial: bool
     is_retained: bool
+    kept_by: str | None = None
+    """The id of the grant that names the record, where it is kept for that reason alone."""
 
     @property
     def content(self) -> dict[str, Any]:
@@ -183,7 +190,9 @@ class Run:
         records = [*((each, False) for each in page.records), *((each, True) for each in page.partial)]
         pairs = zip(records, bodies or [to_json(record) for record, _ in records], strict=True)
         self.add_emissions(page.scope, (Emission(r.record_type, r.id, body, partial) for (r, partial), body in pairs))
-        self.add_retracted(page.retracted)
+        if page.retracted:
+            last_row = self._db.execute(f"SELECT coalesce(max(rowid), 0) FROM {self.emissions}").fetchone()[0]
+            self.add_retracted(page.retracted, self.scope_id(page.scope), last_row)
 
     def add_scope(
         self,
@@ -196,7 +205,7 @@ class Run:
         began_at: datetime | None = None,
         is_announcement: bool = False,
     ) -> None:
-        """Announce a scope, or add to what is known of it. A scope that ended failed stays failed.
+        """Announce a scope, or add to what is known of it. It fails where two pages contradict each other.
 
         What an earlier attempt knows of the scope stands while it is only announced, and gives way to anything more.
 
@@ -222,22 +231,7 @@ class Run:
             ).fetchone()
         ):
             raise OriginMoved
-        self._db.execute(
-            "INSERT INTO scopes (run, scope, parent, is_announced, ending, failure, origin, began_at, attempt,"
-            " announced_in) VALUES"
-            " (:run, :scope, :parent, 1, :ending, :failure, :origin, :began_at, :attempt, :attempt)"
-            " ON CONFLICT (run, scope) DO UPDATE SET parent = coalesce(parent, excluded.parent),"
-            " announced_in = excluded.announced_in,"
-            " origin = iif(attempt < :rank, excluded.origin, coalesce(origin, excluded.origin)),"
-            # Where a scope is read twice, what the second reading adds may still be what the first one said.
-            " began_at = iif(attempt < :rank, excluded.began_at,"
-            "  coalesce(min(began_at, excluded.began_at), began_at, excluded.began_at)),"
-            " failure = iif(attempt < :rank, excluded.failure, coalesce(failure, excluded.failure)),"
-            " ending = iif(attempt < :rank, excluded.ending,"
-            "  iif(ending = 'failed', ending, coalesce(excluded.ending, ending))),"
-            " attempt = max(attempt, :rank)",
-            values,
-        )
+        write_scope(self._db, values)
 
     def add_emissions(self, scope: str, emissions: Iterable[Emission]) -> None:
         """Append records under a scope."""
@@ -259,12 +253,18 @@ class Run:
             ),
         )
 
-    def add_retracted(self, keys: Iterable[RecordKey]) -> None:
-        """Note records that the source said do not exist."""
+    def add_retracted(self, keys: Iterable[RecordKey], scope: int = NO_SCOPE, last_row: int = 0) -> None:
+        """Note records that the source said do not exist.
+
+        Args:
+            keys: The records.
+            scope: The number of the scope on whose page they are.
+            last_row: The last row of what was listed until then, which does not count for these records any more.
+        """
         self._db.executemany(
-            "INSERT INTO retracted (run, type, id, attempt) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET attempt = excluded.attempt",
-            ((self.number, key.type, key.id, self._attempt) for key in keys),
+            "INSERT INTO retracted (run, type, id, scope, attempt, last_row) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET attempt = excluded.attempt, last_row = excluded.last_row",
+            ((self.number, key.type, key.id, scope, self._attempt, last_row) for key in keys),
         )
 
     def fail_open_scopes(self, failure: Failure) -> int:
@@ -279,9 +279,6 @@ class Run:
         ended = "ending IN ('complete', 'gone', 'excluded')"
         unended = f"scope NOT IN (SELECT scope FROM scopes WHERE run = :run AND {ended})"
         names = {"run": self.number}
-        self._db.execute(
-            f"INSERT OR IGNORE INTO forgotten SELECT :run, type, id FROM {self.emissions} WHERE {unended}", names
-        )
         self._db.execute(f"DELETE FROM {self.emissions} WHERE {unended}", names)
         self._db.execute(
             f"UPDATE scopes SET ending = NULL, failure = NULL WHERE run = ? AND NOT coalesce({ended}, 0)",
@@ -295,7 +292,7 @@ class Run:
 
         That a scope is not there at all says something only where nothing is missing.
         """
-        seen = "ending IN ('complete', 'gone', 'excluded')"
+        seen = "(ending IN ('complete', 'gone', 'excluded') OR (NOT is_announced AND unproven_since IS NULL))"
         row = self._db.execute(
             f"SELECT {seen}, s.began_at FROM scopes s JOIN scope_names n ON n.id = s.scope"
             " WHERE s.run = :run AND n.name = :scope"
@@ -382,19 +379,19 @@ class Run:
 
     def retracted(self) -> Iterator[RecordKey]:
         """The records that the source said do not exist."""
-        for kind, id_ in self._db.execute("SELECT type, id FROM retracted WHERE run = ?", (self.number,)):
+        for kind, id_ in self._db.execute("SELECT DISTINCT type, id FROM retracted WHERE run = ?", (self.number,)):
             yield RecordKey(type=kind, id=id_)
 
     def _stored(self, where: str, parameters: tuple[str, ...]) -> Iterator[StoredRecord]:
         rows = self._db.execute(
-            f"SELECT r.type, r.id, b.body, b.read_in, r.is_unproven,"
+            f"SELECT r.type, r.id, b.body, b.read_in, r.is_unproven, r.kept_by,"
             f" (SELECT json_group_array(n.name) FROM {self.emissions} e JOIN scope_names n ON n.id = e.scope"
             f"  WHERE e.type = r.type AND e.id = r.id)"
             f" FROM {self.records_table} r JOIN {self.emissions} b ON b.rowid = r.body {where}"
             " ORDER BY r.type, r.id",
             parameters,
         )
-        for kind, id_, body, read_in, is_retained, scopes in rows:
+        for kind, id_, body, read_in, is_retained, kept_by, scopes in rows:
             yield StoredRecord(
-                kind, id_, tuple(sorted(json.loads(scopes))), body, read_in != self.number, bool(is_retained)
+                kind, id_, tuple(sorted(json.loads(scopes))), body, read_in != self.number, bool(is_retained), kept_by
             )

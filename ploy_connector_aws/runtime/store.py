@@ -218,7 +218,7 @@ class Store:
         for number in numbers:
             for table in ("emissions", "records", "edges"):
                 self._db.execute(f"DROP TABLE IF EXISTS {table}_{number}")
-            for table in ("scopes", "retracted", "forgotten"):
+            for table in ("scopes", "retracted"):
                 self._db.execute(f"DELETE FROM {table} WHERE run = ?", (number,))
             self._db.execute("DELETE FROM runs WHERE number = ?", (number,))
 

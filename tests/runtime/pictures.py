@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from ploy_connector_aws.runtime.changes import Changes, finish
 from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.spec import Account, Entitlement, Failure, Grant, Page
+from ploy_connector_aws.spec import Account, Entitlement, Failure, Grant, Page, Resource
 
 DENIED = Failure(code="permission_missing", message="denied", missing_permissions=("directory:List",))
 START = datetime(2026, 11, 24, tzinfo=UTC)
@@ -23,6 +23,14 @@ def group(id: str, name: str | None = None) -> Entitlement:
 
 def membership(account_id: str, group_id: str) -> Grant:
     return Grant(principal_kind="account", principal_id=account_id, entitlement_id=group_id)
+
+
+def nesting(inner_id: str, outer_id: str) -> Grant:
+    return Grant(principal_kind="entitlement", principal_id=inner_id, entitlement_id=outer_id)
+
+
+def resource(id: str, name: str) -> Resource:
+    return Resource(id=id, kind="bucket", name=name)
 
 
 def begin(store: Store, *pages: Page) -> Run:

@@ -159,6 +159,82 @@ def test_an_exchanged_origin_fails_the_scope_and_everything_below_it(store: Stor
     assert read("one", "a", "b").added == {"account": 1}
 
 
+def test_what_another_directory_denies_says_nothing_of_the_known_one(store: Store) -> None:
+    def read(origin: str, *pages: Page) -> Changes:
+        return commit(store, Page(scope="root", origin=origin, complete=True), *pages)
+
+    read("one", users("a"), groups("g"), members("g", "a"))
+    gone = members("g", gone=True, retracted=(RecordKey(type="account", id="a"),))
+    changes = read("two", users("a", "b"), groups("g"), gone)
+    assert (changes.added, changes.removed, changes.unproven_scopes) == ({}, {}, 4)
+
+
+def test_a_scope_that_failed_by_itself_says_so_also_where_the_origin_is_not_known(store: Store) -> None:
+    commit(store, Page(scope="root", origin="one", complete=True), users("a"))
+    commit(store, Page(scope="root", failure=DENIED), users("a"))
+    baseline = store.baseline
+    assert baseline is not None
+    codes = {scope.name: scope.failure.code for scope in baseline.scopes() if scope.failure}
+    assert codes == {"root": "permission_missing", "users": "origin_changed"}
+
+
+@pytest.mark.parametrize(
+    ("pages", "message"),
+    [
+        ((users(), users(gone=True)), "ended this scope in two different ways"),
+        ((users(gone=True), users(), users()), "ended this scope in two different ways"),
+        (
+            (Page(scope="users", origin="one"), Page(scope="users", origin="two"), users(), users(failure=DENIED)),
+            "read this scope from two origins",
+        ),
+        ((users(failure=DENIED), users(gone=True)), "denied"),
+    ],
+)
+def test_a_scope_whose_pages_contradict_each_other_fails(store: Store, pages: tuple[Page, ...], message: str) -> None:
+    commit(store, ROOT, users("a"))
+    changes = commit(store, ROOT, *pages)
+    assert (changes.removed, changes.unproven_scopes) == ({}, 1)
+    baseline = store.baseline
+    assert baseline is not None
+    (failed,) = [scope for scope in baseline.scopes() if scope.failure]
+    assert failed.failure is not None
+    assert message in failed.failure.message
+    assert failed.origin is None
+
+
+def test_a_record_that_is_listed_again_after_it_was_retracted_exists(store: Store) -> None:
+    pages = (ROOT, users("a"), groups("g"), members("g", "a"))
+    commit(store, *pages)
+    retraction = Page(scope="other", parent="root", retracted=(RecordKey(type="account", id="a"),), complete=True)
+    assert commit(store, *pages, retraction).removed == {"account": 1, "grant": 1}
+    commit(store, *pages)
+    again = Page(scope="late", parent="root", records=(account("a"),), complete=True)
+    assert commit(store, *pages, retraction, again).removed == {}
+
+
+def test_a_content_that_a_failed_scope_listed_long_ago_does_not_come_back(store: Store) -> None:
+    def read(old: dict[str, Any], *listed: str) -> Changes:
+        records = tuple(account("a", name) for name in listed)
+        return commit(store, ROOT, users(**old), Page(scope="guests", parent="root", records=records, complete=True))
+
+    commit(store, ROOT, Page(scope="users", parent="root", records=(account("a", "Before"),), complete=True))
+    assert read({"failure": DENIED}, "After").changed == {"account": 1}
+    assert read({"failure": DENIED}).changed == {}
+    assert picture(store) == {"account a": (True, {"display_name": "After"})}
+
+
+def test_a_person_whom_a_list_leaves_out_is_kept_while_a_grant_names_her(store: Store) -> None:
+    commit(store, ROOT, users("a", "b"), groups("g"), members("g", "a"))
+    for _ in range(2):
+        changes = commit(store, ROOT, users("b"), groups("g"), members("g", "a"))
+        assert (changes.removed, changes.retained_unproven, changes.unproven_scopes) == ({}, {"account": 1}, 0)
+        baseline = store.baseline
+        assert baseline is not None
+        (kept,) = [record for record in baseline.records() if record.is_retained]
+        assert (kept.id, kept.scopes, kept.kept_by) == ("a", (), membership("a", "g").id)
+    assert commit(store, ROOT, users("b"), groups("g"), members("g")).removed == {"account": 1, "grant": 1}
+
+
 def test_no_origin_at_first_is_an_answer_and_may_become_one(store: Store) -> None:
     commit(store, Page(scope="root", complete=True))
     commit(store, Page(scope="root", origin="one", complete=True), users("a"))
@@ -196,7 +272,7 @@ def test_changed_records_can_be_named(store: Store) -> None:
     }
 
 
-def test_the_failure_of_a_scope_is_kept_for_the_report(store: Store) -> None:
+def test_the_failure_of_a_scope_is_kept_by_the_report(store: Store) -> None:
     commit(store, ROOT, users(failure=DENIED))
     baseline = store.baseline
     assert baseline is not None

@@ -1,119 +1,144 @@
-"""Random histories of runs, compared with a plain model of the rule that says when a record goes."""
+"""Random histories of pages: the runtime's comparison in SQL finds what the reference finds."""
 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
+from ploy_connector_aws.reference import TYPES, Generation, Ids, Outcome, compare, read_pages
+from ploy_connector_aws.runtime.changes import ChangeKind, Changes, changed_keys, finish
+from ploy_connector_aws.runtime.guard import hold_reasons
+from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.spec import Page
+from ploy_connector_aws.spec import Page, Record
 from tests.soak import cheap
+from tests.test_reference import CASES, Notes, to_run
 
-from .pictures import DENIED, account, commit, picture
-
-Ending = Literal["complete", "failed", "gone", "excluded", "open"]
-
-TREE = {"r": None, "r/a": "r", "r/b": "r", "r/a/1": "r/a", "r/a/2": "r/a", "s": None, "s/1": "s"}
-IDS = ("u", "v", "w")
-ENDINGS: dict[Ending, dict[str, Any]] = {
-    "complete": {"complete": True},
-    "failed": {"failure": DENIED},
-    "gone": {"gone": True},
-    "excluded": {"excluded": True},
-    "open": {},
-}
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How one scope went in one run; not announced where it is missing."""
-
-    ending: Ending
-    full: frozenset[str] = frozenset()
-    partial: frozenset[str] = frozenset()
-
-
-@dataclass
-class Model:
-    """The rule in plain words: which scope last said that a record exists, and with what content."""
-
-    words: dict[tuple[str, str], int | None] = field(default_factory=dict)
-
-    def run(self, number: int, readings: dict[str, Reading]) -> None:
-        known = self.picture()
-        words = {
-            (scope, id): content for (scope, id), content in self.words.items() if not self._is_proven(scope, readings)
-        }
-        for scope, reading in readings.items():
-            for id in reading.partial | reading.full:
-                is_read = any(id in each.full for each in readings.values())
-                words[scope, id] = number if is_read else known.get(id)
-        self.words = words
-
-    def _is_proven(self, scope: str, readings: dict[str, Reading]) -> bool:
-        if scope in readings:
-            return readings[scope].ending in ("complete", "gone", "excluded")
-        parent = TREE[scope]
-        return parent is not None and self._is_proven(parent, readings)
-
-    def picture(self) -> dict[str, int | None]:
-        """By id, the number of the run whose content must be shown; None: never read in full."""
-        newest: dict[str, int | None] = {}
-        for (_, id), content in self.words.items():
-            newest[id] = max((newest.get(id), content), key=lambda value: -1 if value is None else value)
-        return newest
-
-
-def pages(number: int, readings: dict[str, Reading]) -> list[Page]:
-    made = []
-    for scope, reading in readings.items():
-        made.append(
-            Page(
-                scope=scope,
-                parent=TREE[scope],
-                records=tuple(account(id, f"as of {number}") for id in sorted(reading.full)),
-                partial=tuple(account(id) for id in sorted(reading.partial - reading.full)),
-                **ENDINGS[reading.ending],
-            )
-        )
-    return made
-
-
-READINGS = st.dictionaries(
-    st.sampled_from(sorted(TREE)),
-    st.builds(
-        Reading,
-        ending=st.sampled_from(["complete", "complete", "complete", "failed", "gone", "excluded", "open"]),
-        full=st.frozensets(st.sampled_from(IDS)),
-        partial=st.frozensets(st.sampled_from(IDS)),
-    ),
-)
-
-
-def with_parents(readings: dict[str, Reading]) -> dict[str, Reading]:
-    """A scope is announced by its parent, so the parent was announced too."""
-    for scope in sorted(readings):
-        while (parent := TREE[scope]) is not None and parent not in readings:
-            readings = {parent: Reading("open"), **readings}
-            scope = parent
-    return readings
+from .page_histories import ENDINGS, HISTORIES, without_origins
+from .pictures import account, begin, group, membership, nesting
 
 
 @cheap
-@given(st.lists(READINGS.map(with_parents), min_size=1, max_size=6))
-def test_every_committed_picture_is_the_one_that_the_rule_gives(history: list[dict[str, Reading]]) -> None:
-    model = Model()
+@given(HISTORIES.map(lambda history: [without_origins(pages) for pages in history]))
+def test_the_runtime_decides_as_the_reference(history: list[list[Page]]) -> None:
+    play(history)
+
+
+@cheap
+@given(HISTORIES)
+def test_the_runtime_decides_as_the_reference_where_origins_are_exchanged(history: list[list[Page]]) -> None:
+    play(history)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_runtime_decides_as_the_contract_states(name: str) -> None:
+    play([to_pages(notes) for notes in CASES[name][0]])
+
+
+def to_pages(notes: Notes) -> list[Page]:
+    """The pages of a run in short."""
+    pages = []
+    if "retracted" in notes:
+        keys = tuple(to_record(note).key for note in notes["retracted"].split())
+        pages.append(Page(scope="retracted", retracted=keys, complete=True))
+    for name, scope in to_run(notes).scopes.items():
+        (line,) = [line for header, line in notes.items() if header.partition(" < ")[0] == name]
+        listed = line.partition(f" from {scope.origin}")[2] if scope.origin else line.partition(" ")[2]
+        pages.append(
+            Page(
+                scope=name,
+                parent=scope.parent,
+                records=tuple(to_record(note) for note in listed.split() if not note.startswith("~")),
+                partial=tuple(to_record(note[1:]) for note in listed.split() if note.startswith("~")),
+                origin=scope.origin,
+                **ENDINGS[scope.ending or "open"],
+            )
+        )
+    return pages
+
+
+def to_record(note: str) -> Record:
+    """The record of a note, without the sign for a partial one."""
+    name, _, content = note.partition("=")
+    holder, _, held = name.partition(">")
+    if held:
+        return (nesting if holder.startswith("@") else membership)(holder, held)
+    return group(name, content) if name.startswith("@") else account(name, content)
+
+
+def play(history: list[list[Page]]) -> None:
+    """Commit one run after the other on both sides, and compare all that each of them finds."""
+    generation = Generation({}, ())
     with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "one.sqlite") as store:
-        for number, readings in enumerate(history, start=1):
-            commit(store, *pages(number, readings))
-            model.run(number, readings)
-            shown = {key.removeprefix("account "): content for key, (_, content) in picture(store).items()}
-            wanted = model.picture()
-            assert set(shown) == set(wanted)
-            for id, content in wanted.items():
-                assert shown[id].get("display_name") == (None if content is None else f"as of {content}")
+        for pages in history:
+            outcome = compare(generation, read_pages(pages, generation.scopes))
+            generation = Generation(outcome.generation.scopes, list(outcome.generation.records))
+            run = begin(store, *pages)
+            changes = finish(store, run)
+            assert find_runtime_outcome(store, run, changes) == find_outcome(outcome, generation)
+            store.mark(run, "committed", generation=run.number)
+
+
+def find_outcome(outcome: Outcome, generation: Generation) -> dict[str, Any]:
+    """What the reference finds."""
+    return {
+        "added": to_names(outcome.added),
+        "changed": to_names(outcome.changed),
+        "removed": to_names(outcome.removed) | to_names(outcome.withdrawn),
+        "withdrawn": len(to_names(outcome.withdrawn)),
+        "unproven": {
+            f"{type_} {id_}": (reason.scopes, reason.grant)
+            for type_ in TYPES
+            for id_, reason in outcome.unproven[type_].items()
+        },
+        "unproven_scopes": outcome.unproven_scopes,
+        "is_held": bool(outcome.hold_reasons),
+        "records": {f"{each.type} {each.id}": (each.scopes, each.digest[:16]) for each in generation.records},
+        "scopes": {
+            name: (scope.parent, scope.ending, scope.origin, scope.is_announced)
+            for name, scope in generation.scopes.items()
+        },
+    }
+
+
+def find_runtime_outcome(store: Store, run: Run, changes: Changes) -> dict[str, Any]:
+    """What the runtime finds, in the same words."""
+    found = {kind: read_names(store, run, kind, changes) for kind in ("added", "changed", "removed")}
+    kept = {f"{each.type} {each.id}": each for each in run.records() if each.is_retained}
+    assert set(kept) == read_names(store, run, "retained_unproven", changes)
+    unproven = {scope.name for scope in run.scopes() if scope.unproven_since is not None}
+    digests = {
+        f"{type_} {id_}": digest
+        for type_, id_, digest in store.connection.execute(f"SELECT type, id, digest FROM {run.records_table}")
+    }
+    return {
+        **found,
+        "withdrawn": changes.withdrawn,
+        "unproven": {
+            name: (() if each.kept_by else tuple(sorted(unproven.intersection(each.scopes))), each.kept_by)
+            for name, each in kept.items()
+        },
+        "unproven_scopes": changes.unproven_scopes,
+        "is_held": bool(hold_reasons(changes)),
+        "records": {
+            f"{each.type} {each.id}": (each.scopes, digests[f"{each.type} {each.id}"]) for each in run.records()
+        },
+        "scopes": {
+            scope.name: (scope.parent, scope.ending, scope.origin, scope.is_announced) for scope in run.scopes()
+        },
+    }
+
+
+def read_names(store: Store, run: Run, kind: ChangeKind, changes: Changes) -> set[str]:
+    """The records of one kind of change; they are as many as were counted."""
+    names = {f"{key.type} {key.id}" for key in changed_keys(store, run, kind)}
+    assert sum(getattr(changes, kind).values()) == len(names)
+    return names
+
+
+def to_names(ids: Ids) -> set[str]:
+    return {f"{type_} {id_}" for type_ in TYPES for id_ in ids[type_]}

@@ -73,49 +73,29 @@ class Attempt:
 
 @dataclass
 class Model:
-    """What the platform must show: by scope, what was read of it when it was last proven."""
+    """What the platform must show: by scope, what was read of it when it was last proven, and what grants name."""
 
     proven: dict[str, dict[RecordKey, Record]] = field(default_factory=dict)
-    named: dict[RecordKey, Record] = field(default_factory=dict)
-    """Accounts and entitlements that no scope lists any more, while a grant names them."""
+    kept: dict[RecordKey, Record] = field(default_factory=dict)
+    """What a list left out and a grant names."""
 
     def commit(self, attempts: list[Attempt], endings: Mapping[str, str | None]) -> None:
         """A run became visible: its scopes that ended complete are as they were read last; a scope that its complete
         parent did not announce is no more."""
         before = self.shown()
-        read: dict[str, tuple[int, list[Record]]] = {}
-        listed_before: set[RecordKey] = set()
-        for number, attempt in enumerate(attempts):
-            for scope, records in attempt.read.items():
-                if scope in read:
-                    listed_before |= {record.key for record in read[scope][1]}
-                read[scope] = number, records
+        read = {scope: records for attempt in attempts for scope, records in attempt.read.items()}
         for scope, ending in endings.items():
             if ending == "complete" and scope in read:
-                self.proven[scope] = {record.key: record for record in read[scope][1]}
+                self.proven[scope] = {record.key: record for record in read[scope]}
         if endings.get("groups") == "complete":
             for scope in [each for each in self.proven if each.startswith("groups/") and each not in endings]:
                 del self.proven[scope]
-        # Read before an interruption, when its ends were still listed; they were not when they were listed again.
-        now = self._records()
-        for scope, (number, _) in read.items():
-            if number < len(attempts) - 1 and endings.get(scope) == "complete":
-                self.proven[scope] = {
-                    key: record
-                    for key, record in self.proven[scope].items()
-                    if not any(end in listed_before and end not in now for end in ends(record))
-                }
-
-        now = self._records()
-        named = {end for records in self.proven.values() for record in records.values() for end in ends(record)}
-        self.named = {key: record for key, record in before.items() if key in named - now}
-
-    def _records(self) -> set[RecordKey]:
-        return {key for records in self.proven.values() for key in records}
+        listed = {key: record for records in self.proven.values() for key, record in records.items()}
+        named = {end for record in listed.values() for end in ends(record)}
+        self.kept = {key: before[key] for key in named & before.keys() - listed.keys()}
 
     def shown(self) -> dict[RecordKey, Record]:
-        listed = {key: record for records in self.proven.values() for key, record in records.items()}
-        return {**self.named, **listed}
+        return self.kept | {key: record for records in self.proven.values() for key, record in records.items()}
 
 
 def ends(record: Record) -> list[RecordKey]:
@@ -204,15 +184,15 @@ def replay(history: list[Step]) -> None:
         for step in history:
             played.step(step)
         assert played.step(CALM) == "committed"
-        # A calm sync proves everything: whatever happened before, the platform shows the world as it is, and of what
-        # was there before no more than its grants name.
+        # A calm sync proves everything: whatever happened before, the platform shows the world as it is, and besides
+        # only what the world itself contradicts: a person whom no list has and a group has as a member.
         world = played._world
         everything = [*world.scope("users"), *world.scope("groups")]
         everything += [record for name in world.groups for record in world.scope(f"groups/{name}")]
         shown = {RecordKey(type=each.type, id=each.id) for each in Picture(played._folder / "ploy.sqlite").records()}
-        listed = {record.key for record in everything}
-        assert shown - listed <= {end for record in everything for end in ends(record)}
-        assert shown == listed | played._model.named.keys()
+        named = {end for record in everything for end in ends(record)}
+        assert shown - named == {record.key for record in everything} - named
+        assert shown >= {record.key for record in everything}
 
 
 @cheap

@@ -80,6 +80,8 @@ def read_assignments(reading: Reading, kind: PrincipalKind, principal_id: str) -
             page = _Rows()
             # All are checked before any is used: a permission set that is described on the way must not go with a page.
             check_assignment_rows(rows, kind, principal_id)
+            inherited = {row["PrincipalId"] for row in rows if not is_direct(row, kind, principal_id)}
+            reading.seen.add("named_group", ((group_id, "") for group_id in inherited))
             for row in rows:
                 _add_row(reading, page, kind, principal_id, row)
             yield Page(scope=scope, records=tuple(page.records.values()), partial=tuple(page.partial.values()))

@@ -31,6 +31,9 @@ GROUPS = "identity-center/groups"
 
 _EXTERNAL_ID = "an external id"
 
+DELETED_PRINCIPAL = "assignment of a deleted principal"
+"""What is counted when AWS still lists access of a user or group that it says does not exist."""
+
 _STATUSES = {"ENABLED": "active", "DISABLED": "disabled"}
 
 _KEPT_ATTRIBUTES = {"Title": "title", "UserType": "user_type"}
@@ -117,22 +120,62 @@ def _read_strangers(reading: Reading, members: Iterable[str], scope: str) -> Ite
     unknown = [user_id for user_id in members if user_id not in known]
     reading.seen.add("stranger", ((user_id, "") for user_id in unknown))
     for user_id in unknown:
-        try:
-            user = read(reading.identity_store, "DescribeUser", **_store(reading), UserId=user_id)
-        except NotFound as error:
-            if not names(error, "USER", user_id):
-                raise
-            reading.seen.add("user", [(user_id, "")], "gone")
-        else:
-            reading.seen.add("user", [(user_id, "")])
-            yield Page(scope=user_scope(user_id), parent=scope, records=(to_account(user),), complete=True)
+        # A member of several groups that are read at the same time is described once.
+        with reading.turns.of(user_id):
+            page = _describe_stranger(reading, user_id, scope)
+        if page is not None:
+            yield page
+
+
+def _describe_stranger(reading: Reading, user_id: str, scope: str) -> Page | None:
+    if reading.seen.find("user", [user_id]):
+        return None
+    try:
+        user = read(reading.identity_store, "DescribeUser", **_store(reading), UserId=user_id)
+    except NotFound as error:
+        if not names(error, "USER", user_id):
+            raise
+        # Neither listed nor described: a host must not keep the user because a membership is left over.
+        reading.seen.add("user", [(user_id, "")], "gone")
+        return Page(scope=scope, retracted=(RecordKey(type="account", id=user_id),))
+    reading.seen.add("user", [(user_id, "")])
+    return Page(scope=user_scope(user_id), parent=scope, records=(to_account(user),), complete=True)
 
 
 def _without_gone(reading: Reading, members: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     known = reading.seen.find("user", members)
     for user_id, row in members.items():
-        if user_id not in known or known[user_id].state != "gone":
+        if user_id in known and known[user_id].state == "gone":
+            reading.session.serving.on_left_out(DELETED_PRINCIPAL)
+        else:
             yield user_id, row
+
+
+def find_unlisted_groups(reading: Reading) -> list[str]:
+    """Name the groups through which users are assigned, and which the complete list of groups did not have."""
+    if not reading.seen.is_complete("group"):
+        return []
+    return [named.id for named in reading.seen.each("named_group") if not reading.seen.find("group", [named.id])]
+
+
+def read_unlisted_group(reading: Reading, group_id: str, parent: str) -> Iterator[Page]:
+    """Look up a group that the list of groups did not have by its members, and read them.
+
+    The permissions of Ploy's guide do not let a group be described, so of one that exists no more than that is known.
+    One that does not exist is retracted.
+
+    Args:
+        reading: The reading.
+        group_id: The group.
+        parent: The scope that named it; that of the groups has ended.
+    """
+    scope = members_scope(group_id)
+    reading.seen.add("group", [(group_id, "")])
+    yield Page(scope=scope, parent=parent)
+    for page in read_members(reading, group_id):
+        if page.complete:
+            yield Page(scope=scope, partial=(to_group({"GroupId": group_id}, reading.session.config),))
+        yield page
 
 
 def to_account(user: dict[str, Any]) -> Account:

@@ -22,7 +22,18 @@ from .assignments import (
     to_account_role,
 )
 from .crew import Crew
-from .directory import GROUPS, USERS, members_scope, read_groups, read_members, read_users, user_scope
+from .directory import (
+    DELETED_PRINCIPAL,
+    GROUPS,
+    USERS,
+    find_unlisted_groups,
+    members_scope,
+    read_groups,
+    read_members,
+    read_unlisted_group,
+    read_users,
+    user_scope,
+)
 from .instance import Instance, read_instance
 from .permission_sets import PERMISSION_SETS, permission_set_scope, read_permission_set, read_permission_sets
 from .reading import Reading
@@ -216,13 +227,22 @@ class _Jobs:
         if reading.instance.is_account_instance:
             yield Page(scope=ASSIGNMENTS, complete=True)
             return
-        users = reading.seen.each("user")
+        users, groups = reading.seen.each("user"), reading.seen.each("group")
         self._read_principals(USER, users)
         self._groups_listed.wait()
-        self._read_principals(GROUP, reading.seen.each("group"))
+        self._read_principals(GROUP, groups)
         # Reading members finds users that were made after the list was read, or that the list left out.
         self._members_read.wait()
         self._read_principals(USER, users)
+        # What users are assigned to through groups names groups that the list left out, and they may have such users.
+        while self._config.includes(GROUPS) and (unlisted := find_unlisted_groups(reading)):
+            for group_id in unlisted:
+                self._emit(members_scope(group_id), read_unlisted_group(reading, group_id, ASSIGNMENTS))
+            self._read_principals(GROUP, groups)
+            self._read_principals(USER, users)
+            for group_id in unlisted:
+                if reading.seen.find("group", [group_id])[group_id].state == "gone":
+                    reading.session.serving.on_left_out(DELETED_PRINCIPAL)
         yield from read_end_of_assignments(reading)
 
     def _read_principals(self, kind: PrincipalKind, principals: Iterable[Seen]) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["user", "group", "permission_set", "stranger"]
-"""A stranger is a member who was not in the list of users; a user too once described, or found to be gone."""
+Kind = Literal["user", "group", "permission_set", "stranger", "named_group"]
+"""A stranger is a member who was not in the list of users; a user too once described, or found to be gone. A named
+group is one that the assignments of a user name; a group too once it was listed or looked up."""
 
 State = Literal["listed", "read", "unread", "gone"]
 """``read`` and ``unread``: a permission set whose description could be read, or could not."""

@@ -64,6 +64,10 @@ class Metrics:
             "ploy_remote_throttles", "How often it asked for fewer requests.", "service"
         )
 
+        self.left_out = self._counter(
+            "ploy_left_out", "What it lists and a connector left out, as it contradicts itself.", "what"
+        )
+
     def of(self, integration: str, connector: str) -> IntegrationMetrics:
         """The numbers of one integration."""
         return IntegrationMetrics(self, integration, connector)
@@ -126,6 +130,10 @@ class IntegrationMetrics:
     def remote_throttled(self, service: str) -> None:
         """Count that it asked for fewer requests."""
         self._metrics.remote_throttles.labels(*self._whose, service).inc()
+
+    def left_out(self, what: str) -> None:
+        """Count something that the connector left out."""
+        self._metrics.left_out.labels(*self._whose, what).inc()
 
     def ages_of(self, marks: Marks) -> None:
         """Show the ages of the marks of its loops."""

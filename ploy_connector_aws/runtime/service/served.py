@@ -232,6 +232,7 @@ class Served:
                 on_call=begin,
                 on_answer=end,
                 on_throttle=self._metrics.remote_throttled,
+                on_left_out=self._metrics.left_out,
             ),
         )
 

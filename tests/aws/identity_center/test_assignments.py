@@ -19,7 +19,8 @@ from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import Assignment, Group, Person, about
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
-from ploy_connector_aws.spec import Entitlement, Grant, RecordKey, Resource
+from ploy_connector_aws.spec import Entitlement, Grant, RecordKey, Resource, Serving
+from ploy_connector_aws.spec.serving import serving
 from tests.aws.conftest import DEV, ORGANISATION, PROD, Customer
 from tests.aws.tampering import in_json, tampered
 
@@ -261,6 +262,61 @@ def test_a_user_that_the_list_left_out_keeps_all_access(customer: Customer, monk
         **calm.parents,
         own_scope: f"identity-center/groups/{customer.seeded.groups['everyone']}/members",
     }
+
+
+def test_a_group_that_the_list_left_out_keeps_all_access(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    admins = customer.seeded.groups["admins"]
+    calm = customer.read()
+
+    def leave_out(answer: dict[str, Any]) -> None:
+        answer["Groups"] = [group for group in answer["Groups"] if group["GroupId"] != admins]
+
+    with tampered(customer.aws.endpoint_url, in_json("ListGroups", leave_out)) as endpoint_url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
+        picture = customer.read()
+
+    key = RecordKey(type="entitlement", id=admins)
+    assert picture.records == {each: record for each, record in calm.records.items() if each != key}
+    assert picture.partial.keys() == calm.partial.keys() | {key}
+    assert picture.endings == calm.endings
+    assert picture.parents == {**calm.parents, f"identity-center/groups/{admins}/members": SCOPE}
+
+
+@pytest.mark.parametrize("is_denied", [False, True])
+def test_a_group_that_only_an_assignment_names_is_looked_up_once(
+    customer: Customer, monkeypatch: pytest.MonkeyPatch, is_denied: bool
+) -> None:
+    deleted = "0123456789-01234567-89ab-cdef-0123-456789abcdef"
+    calm = customer.read()
+    customer.aws.calls.clear()
+
+    def inherit(answer: dict[str, Any]) -> None:
+        row = {"AccountId": PROD, "PermissionSetArn": customer.seeded.permission_sets["Administrator"]}
+        answer["AccountAssignments"] += [{**row, "PrincipalId": deleted, "PrincipalType": "GROUP"}]
+
+    def for_users(operation: str, body: bytes) -> bytes:
+        is_of_group = b"GROUP" in body and b"USER" not in body
+        return body if is_of_group else in_json("ListAccountAssignmentsForPrincipal", inherit)(operation, body)
+
+    if is_denied:
+        for operation in ("ListGroupMemberships", "ListAccountAssignmentsForPrincipal"):
+            customer.aws.faults.answer(operation, "AccessDeniedException", where=about(deleted))
+    left_out: list[str] = []
+    with tampered(customer.aws.endpoint_url, for_users) as endpoint_url, serving(Serving(on_left_out=left_out.append)):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
+        picture = customer.read()
+
+    assert (picture.records, picture.edges) == (calm.records, calm.edges)
+    asked = [call for call in customer.aws.calls.to("ListGroupMemberships") if call.parameters["GroupId"] == deleted]
+    assert len(asked) == 1
+    members = f"identity-center/groups/{deleted}/members"
+    if is_denied:
+        assert (picture.retracted, left_out) == (set(), [])
+        assert picture.failures[members].code == "permission_missing"
+    else:
+        assert picture.retracted == {RecordKey(type="entitlement", id=deleted)}
+        assert left_out == ["assignment of a deleted principal"]
+        assert picture.endings[members] == "gone"
 
 
 def test_a_member_who_may_not_be_described_leaves_the_assignments_unproven(

@@ -10,7 +10,8 @@ import pytest
 
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.sandbox.aws import Group, Organisation, Person, about
-from ploy_connector_aws.spec import Account, Email, Entitlement, ExternalId, Grant, Page
+from ploy_connector_aws.spec import Account, Email, Entitlement, ExternalId, Grant, Page, RecordKey, Serving
+from ploy_connector_aws.spec.serving import serving
 from tests.aws.conftest import ORGANISATION, SCIM, Customer
 from tests.aws.picture import to_picture
 
@@ -220,13 +221,21 @@ def test_a_user_made_after_the_users_were_listed_is_described_with_the_first_gro
 def test_a_membership_left_over_from_a_deleted_user_is_dropped(customer: Customer) -> None:
     # AWS may keep the membership; the local AWS does not, so the user is hidden from the list and from descriptions.
     bo, store = customer.seeded.users["bo"], customer.seeded.instance.store
+    customer.seeded.add_member("everyone", "bo")
+    groups = [group_id for group_id, user_id in customer.seeded.memberships if user_id == bo]
     user = store.users.pop(bo)
-    picture = customer.read()
+    left_out: list[str] = []
+    customer.aws.faults.delay(0.02, "DescribeUser")
+    with serving(Serving(on_left_out=left_out.append)):
+        picture = customer.read()
     store.users[bo] = user
 
     assert bo not in {principal for principal, _ in picture.edges}
+    assert picture.retracted == {RecordKey(type="account", id=bo)}
     assert picture.failures == {}
     assert [call.parameters["UserId"] for call in customer.aws.calls.to("DescribeUser")] == [bo]
+    assert left_out == ["assignment of a deleted principal"] * len(groups)
+    assert len(groups) > 1
 
 
 def test_a_member_nobody_could_list_is_granted_all_the_same(customer: Customer) -> None:

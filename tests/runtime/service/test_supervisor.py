@@ -253,10 +253,12 @@ def test_a_connector_knows_for_whom_it_works_and_tells_of_its_calls(house: House
         mine = house.opened_for["one"][0]
         mine.on_call("directory", "List")
         mine.on_throttle("directory")
+        mine.on_left_out("leftover")
         assert {each.organisation for each in house.opened_for["one"]} == {"acme"}
         assert {each.organisation for each in house.opened_for["two"]} == {"other"}
         assert house.counted("ploy_remote_calls_total") == {("one", "List", "directory"): 1}
         assert house.counted("ploy_remote_throttles_total") == {("one", "directory"): 1}
+        assert house.counted("ploy_left_out_total") == {("one", "leftover"): 1}
 
 
 class HeldElsewhere(HelloLoop):

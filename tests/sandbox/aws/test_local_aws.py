@@ -134,7 +134,7 @@ def test_several_may_run_in_one_process(customer: Customer) -> None:
     assert found == ["anna", "otto"]
 
 
-def test_a_connection_is_kept_for_the_next_request(aws: SandboxAws) -> None:
+def test_a_connection_is_kept_by_the_next_request(aws: SandboxAws) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", int(aws.endpoint_url.rpartition(":")[2]))
     sockets = []
     for _ in range(3):

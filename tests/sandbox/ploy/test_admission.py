@@ -251,7 +251,7 @@ def test_a_runtime_with_settings_of_its_own_can_end_the_block_that_it_brought_ab
     assert worker.lease_ids() == [grant.id]
 
 
-def test_a_change_is_not_kept_for_settings_that_must_pass_a_test(club: Customer) -> None:
+def test_a_change_is_not_kept_by_settings_that_must_pass_a_test(club: Customer) -> None:
     assert pass_test(club)
     worker = Worker(club)
     worker.read_settings()

@@ -49,7 +49,7 @@ def manned(acme: Customer) -> Customer:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_what_cannot_be_done_is_refused_and_nothing_is_kept_for_later(
+def test_what_cannot_be_done_is_refused_and_nothing_is_kept_by_later(
     manned: Customer, visitor: Visitor, state: str
 ) -> None:
     stand, impossible = STATES[state]

@@ -1,0 +1,127 @@
+"""What a run proves about each scope, and which scopes of its baseline it carries over. All of it in SQL.
+
+"Rule N" is rule N of the contract ("How a commit is decided").
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from ploy_connector_aws.spec.pages import Failure
+
+from .snapshot import Run
+
+_ORIGIN_CHANGED = Failure(
+    code="origin_changed",
+    message="What was read here before is not there any more, or another is in its place; nothing of it was changed.",
+    fix="If the exchange is wanted, remove the integration and set it up again; otherwise restore the original.",
+).model_dump_json(exclude_defaults=True)
+
+
+class ScopeVerdicts:
+    """The steps about scopes of a comparison; ``judge`` fills the temporary table ``verdicts``."""
+
+    def __init__(self, db: sqlite3.Connection, run: Run, base: Run | None) -> None:
+        self._db = db
+        self._run = run
+        self._base = base
+
+    def fail_exchanged_origins(self) -> None:
+        """Fail what was read from another origin: it proves nothing, neither what exists nor what does not (rule 1)."""
+        make_table(self._db, "exchanged", "scope INTEGER PRIMARY KEY")
+        if self._base is None:
+            return
+        names = {"base": self._base.number, "run": self._run.number, "failure": _ORIGIN_CHANGED}
+        # Rule 2: what failed on its first page may have named no parent.
+        self._db.execute(
+            "UPDATE scopes SET parent = (SELECT b.parent FROM scopes b WHERE b.run = :base AND b.scope = scopes.scope)"
+            " WHERE run = :run AND parent IS NULL AND coalesce(ending, 'failed') = 'failed'",
+            names,
+        )
+        self._db.execute(
+            "INSERT INTO temp.exchanged WITH RECURSIVE exchanged (scope) AS ("
+            " SELECT b.scope FROM scopes b WHERE b.run = :base AND b.origin IS NOT NULL AND NOT EXISTS"
+            "  (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = b.scope"
+            "   AND (s.origin = b.origin OR s.ending = 'excluded'))"
+            " UNION SELECT c.scope FROM exchanged e CROSS JOIN scopes c INDEXED BY scopes_parent"
+            "  ON c.run IN (:base, :run) AND c.parent = e.scope WHERE c.run = :run OR NOT EXISTS"
+            "   (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = c.scope)"
+            ") SELECT scope FROM exchanged",
+            names,
+        )
+        was_read = "SELECT scope FROM scopes WHERE run = :run AND ending IS NOT 'excluded'"
+        for table in (self._run.emissions, "retracted"):
+            self._db.execute(
+                f"DELETE FROM {table} WHERE scope IN (SELECT scope FROM temp.exchanged) AND scope IN ({was_read})"
+                + (" AND run = :run" if table == "retracted" else ""),
+                names,
+            )
+        self._db.execute(
+            "UPDATE scopes SET failure = CASE WHEN ending IS NULL OR ending = 'excluded' THEN failure"
+            "  ELSE iif(origin IS NULL AND failure IS NOT NULL, failure, :failure) END,"
+            " ending = iif(ending IS NULL OR ending = 'excluded', ending, 'failed'),"
+            " parent = coalesce(parent, iif(ending IS 'excluded', NULL, (SELECT b.parent FROM scopes b"
+            "  WHERE b.run = :base AND b.scope = scopes.scope))),"
+            " origin = (SELECT b.origin FROM scopes b WHERE b.run = :base AND b.scope = scopes.scope)"
+            " WHERE run = :run AND scope IN (SELECT scope FROM temp.exchanged)",
+            names,
+        )
+
+    def judge(self) -> None:
+        """Say what is proven about every scope of the run and of the baseline (rules 1 and 2)."""
+        make_table(self._db, "verdicts", "scope INTEGER PRIMARY KEY, verdict TEXT NOT NULL")
+        names = {"base": self._base.number if self._base else None, "run": self._run.number}
+        self._db.execute(
+            "INSERT INTO verdicts WITH RECURSIVE known (scope, verdict) AS ("
+            " SELECT scope, iif(coalesce(ending, 'failed') = 'failed', 'unproven', ending) FROM scopes WHERE run = :run"
+            " UNION ALL"
+            " SELECT b.scope, iif(k.verdict IN ('complete', 'gone'), 'absent', k.verdict) FROM known k"
+            "  CROSS JOIN scopes b INDEXED BY scopes_parent ON b.run = :base AND b.parent = k.scope"
+            "  WHERE NOT EXISTS (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = b.scope)"
+            ") SELECT scope, verdict FROM known",
+            names,
+        )
+        # A scope without a parent, or below one of which nothing is known, proves nothing.
+        self._db.execute("INSERT OR IGNORE INTO verdicts SELECT scope, 'unproven' FROM scopes WHERE run = :base", names)
+
+    def carry_unproven(self) -> None:
+        """Carry over the scopes of the baseline that are unproven (rule 9)."""
+        if self._base is not None:
+            self._db.execute(
+                "INSERT INTO scopes (run, scope, parent, is_announced, ending, failure, origin, unproven_since)"
+                " SELECT :run, b.scope, b.parent, 0, NULL, NULL, b.origin, b.unproven_since FROM scopes b"
+                "  JOIN verdicts v ON v.scope = b.scope AND v.verdict = 'unproven' WHERE b.run = :base"
+                " ON CONFLICT (run, scope) DO UPDATE SET unproven_since = excluded.unproven_since",
+                {"base": self._base.number, "run": self._run.number},
+            )
+        self._db.execute(
+            "UPDATE scopes SET unproven_since = coalesce(unproven_since, ?)"
+            " WHERE run = ? AND scope IN (SELECT scope FROM verdicts WHERE verdict = 'unproven')",
+            (self._run.reading_started_at.isoformat(), self._run.number),
+        )
+
+    def carry_above(self, kept: str) -> None:
+        """Carry over the scopes on which records rest that are kept, and those above all others (rule 9).
+
+        Args:
+            kept: The temporary table of the records.
+        """
+        if self._base is None:
+            return
+        self._db.execute(
+            "INSERT OR IGNORE INTO scopes (run, scope, parent, is_announced, origin)"
+            " WITH RECURSIVE needed (scope) AS ("
+            " SELECT parent FROM scopes WHERE run = :run AND is_announced"
+            f" UNION SELECT e.scope FROM temp.{kept} k JOIN {self._run.emissions} e ON e.type = k.type AND e.id = k.id"
+            " UNION SELECT b.parent FROM needed n JOIN scopes b ON b.run = :base AND b.scope = n.scope"
+            "  WHERE NOT EXISTS (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = n.scope AND s.is_announced)"
+            ") SELECT :run, b.scope, b.parent, 0, b.origin FROM needed n"
+            " JOIN scopes b ON b.run = :base AND b.scope = n.scope",
+            {"base": self._base.number, "run": self._run.number},
+        )
+
+
+def make_table(db: sqlite3.Connection, name: str, columns: str) -> None:
+    """Make a temporary table, in place of the one of an earlier comparison."""
+    db.execute(f"DROP TABLE IF EXISTS temp.{name}")
+    db.execute(f"CREATE TEMP TABLE {name} ({columns}) WITHOUT ROWID")

@@ -1,0 +1,68 @@
+"""Random histories of runs, each the pages of one: what a connector may give, and what it should not, too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from ploy_connector_aws.spec import Page, Record, RecordKey
+
+from .pictures import DENIED, account, group, membership, nesting, resource
+
+# Names sort in another order than the one in which the tree announces them, and in another one than in UTF-16.
+TREE = {"r": None, "r/b": "r", "a": "r", "r/b/1": "r/b", "\ufffd": "r/b", "\U0001f600": "a", "s": None, "s/1": "s"}
+SCOPES = (*TREE, "lost")
+ENDINGS: dict[str, dict[str, Any]] = {
+    "complete": {"complete": True},
+    "failed": {"failure": DENIED},
+    "gone": {"gone": True},
+    "excluded": {"excluded": True},
+    "open": {},
+}
+LIKELY_ENDINGS = ("complete", "complete", "complete", "failed", "gone", "excluded", "open")
+
+
+def to_records(version: int) -> list[Record]:
+    """Records that name each other; the content of most depends on a number."""
+    name = f"v{version}"
+    accounts = [account(id_, name) for id_ in ("u", "v")]
+    return [
+        *accounts,
+        *(group(id_, name) for id_ in ("g", "h")),
+        *(membership(each.id, "g") for each in accounts),
+        membership("u", "h"),
+        nesting("g", "h"),
+        resource("x", name),
+    ]
+
+
+RECORDS = st.builds(lambda version, number: to_records(version)[number], st.integers(1, 2), st.integers(0, 8))
+KEYS = st.sampled_from([RecordKey(type=each.record_type, id=each.id) for each in to_records(1)])
+
+
+@st.composite
+def page_lists(draw: st.DrawFn) -> list[Page]:
+    """One run: pages of some scopes of the tree in any order; most are below a parent that is announced, too."""
+    pages: list[Page] = []
+    for scope in draw(st.lists(st.sampled_from(SCOPES), min_size=1, max_size=8)):
+        parent = TREE.get(scope, "nowhere")
+        pages.append(
+            Page(
+                scope=scope,
+                parent=draw(st.sampled_from((parent, parent, parent, parent, parent, None))),
+                records=tuple(draw(st.lists(RECORDS, max_size=3))),
+                partial=tuple(draw(st.lists(RECORDS, max_size=1))),
+                retracted=tuple(draw(st.just([]) | st.just([]) | st.lists(KEYS, max_size=2))),
+                origin=draw(st.sampled_from((None, None, None, "d-1", "d-1", "d-2"))),
+                **ENDINGS[draw(st.sampled_from(LIKELY_ENDINGS))],
+            )
+        )
+    return pages
+
+
+def without_origins(pages: list[Page]) -> list[Page]:
+    return [page.model_copy(update={"origin": None}) for page in pages]
+
+
+HISTORIES = st.lists(page_lists(), min_size=1, max_size=5)
