@@ -300,16 +300,17 @@ class _Records:
     def add(self, seen: Observation, *, is_in_base: bool = False) -> None:
         """Add a record, or another observation of one."""
         entries = self.entries[seen.type]
-        content_scope = min(seen.scopes, default="")
+        scopes = self.share_scopes(seen.scopes)
+        content_scope = min(scopes, default="")
         known = entries.get(seen.id)
         if known is None:
-            scopes, names = self.share_scopes(seen.scopes), tuple(self._keys.setdefault(key, key) for key in seen.names)
+            names = tuple(self._keys.setdefault(key, key) for key in seen.names)
             entries[seen.id] = _Entry(seen.is_partial, content_scope, seen.digest, scopes, names, is_in_base)
             return
         known.is_partial, known.content_scope, known.digest = min(  # rule 4
             (known.is_partial, known.content_scope, known.digest), (seen.is_partial, content_scope, seen.digest)
         )
-        known.scopes = self.share_scopes((*known.scopes, *seen.scopes))
+        known.scopes = self.share_scopes((*known.scopes, *scopes))
 
     def find_grants(self, named: set[Key]) -> dict[Key, str]:
         """Of the grants that name a record, find the one with the smallest id."""

@@ -40,7 +40,8 @@ class StagedRun:
         """Why scopes failed, by name."""
         self.partial: set[Key] = set()
         """The records that were sent without their whole content."""
-        self._arrived: dict[RecordType, set[str]] = {type_: set() for type_ in TYPES}
+        self._ids: dict[RecordType, set[str]] = {type_: set() for type_ in TYPES}
+        self._arrived: dict[RecordType, int] = {}
         self._unannounced: set[str] = set()
         self._unknown = 0
         retracted: set[Key] = set()
@@ -59,7 +60,7 @@ class StagedRun:
             raise Refusal(
                 "outcome_differs", f"{self._unknown} records are said to be as in the base, which lacks them."
             )
-        arrived = {type_: len(ids) for type_, ids in self._arrived.items() if ids}
+        arrived = self._arrived
         named = {type_: count for type_, count in request.records.items() if count}
         if arrived != named:
             raise Refusal("counts_differ", f"{arrived} records arrived, {named} were named.")
@@ -111,7 +112,7 @@ class StagedRun:
         lines: dict[Key, _Additions] = {}
         for line in self._lines():
             if isinstance(line, wire.RecordLine):
-                self._arrived[line.type].add(line.id)
+                self._ids[line.type].add(line.id)
                 additions = lines.setdefault((line.type, line.id), _Additions())
                 additions.scopes.update(dict.fromkeys(line.scopes))
                 if line.record is not None:
@@ -136,7 +137,7 @@ class StagedRun:
         """Keep the content of a line; return what the comparison needs of it."""
         record = to_record(line)
         assert record is not None, "a line without a content is in a delta only"
-        self._arrived[line.type].add(record.id)
+        self._ids[line.type].add(record.id)
         if line.partial:
             self.partial.add((line.type, record.id))
         names: tuple[Key, ...] = ()
@@ -152,6 +153,9 @@ class StagedRun:
                 self._unannounced.update(set(seen.scopes) - self._scopes.keys())
             elif scopes:
                 yield seen
+        # Different records, not lines: one that came in several lines must not stand for one that was lost.
+        self._arrived = {type_: len(ids) for type_, ids in self._ids.items() if ids}
+        self._ids.clear()  # what comes now needs the memory
 
     def _lines(self, *, only_others: bool = False) -> Iterator[wire.AnyLine]:
         for body in self._ledger.bodies(self._sync.id, only_others=only_others):

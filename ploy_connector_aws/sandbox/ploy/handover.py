@@ -25,7 +25,7 @@ from .verified import VerifiedChanges
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
-_CACHE_KILOBYTES = 65_536
+_CACHE_KILOBYTES = 16_384
 """For the index of contents, which a commit fills in no order."""
 
 _GONE = ("replaced", "aborted", "rejected")

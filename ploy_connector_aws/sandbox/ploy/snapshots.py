@@ -338,5 +338,5 @@ def _failure(scope: Scope, in_run: Scope | None, failure: Failure | None) -> Fai
     """Why a scope of the next generation failed."""
     if in_run is None or scope.ending != "failed":
         return None
-    is_exchanged = in_run.ending != "failed" or in_run.origin != scope.origin
+    is_exchanged = in_run.ending != "failed" or in_run.origin not in (None, scope.origin)
     return _ORIGIN_CHANGED if is_exchanged else failure

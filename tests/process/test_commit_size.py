@@ -1,0 +1,16 @@
+"""The local Ploy commits a large organisation in bounded time and memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.commit_size import OBSERVATIONS, measure
+
+
+@pytest.mark.soak
+def test_a_commit_of_600_000_observations_takes_a_minute_and_400_megabytes() -> None:
+    taken = measure()
+    assert OBSERVATIONS == 600_000
+    assert taken.changed > 0.04 * OBSERVATIONS
+    assert max(taken.first_seconds, taken.second_seconds) <= 60, taken
+    assert taken.peak_megabytes <= 400, taken
