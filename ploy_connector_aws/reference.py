@@ -32,19 +32,10 @@ HOLD_MINIMUM = 10
 HOLD_PERCENT = 20
 """More than this share of a type's records, and at least the minimum, is never removed without approval."""
 
-_BY_ENDING: dict[ScopeEnding | None, Verdict] = {
-    "complete": "complete",
-    "gone": "gone",
-    "excluded": "excluded",
-    "failed": "unproven",
-    None: "unproven",
-}
-_BELOW: dict[Verdict | None, Verdict] = {
-    "complete": "absent",
-    "gone": "absent",
-    "absent": "absent",
-    "excluded": "excluded",
-}
+_BY_ENDING: dict[ScopeEnding | None, Verdict]
+_BY_ENDING = {"complete": "complete", "gone": "gone", "excluded": "excluded", "failed": "unproven", None: "unproven"}
+_BELOW: dict[Verdict | None, Verdict]
+_BELOW = {"complete": "absent", "gone": "absent", "absent": "absent", "excluded": "excluded"}
 """What is proven about a scope that was not announced, by what is proven about its parent; otherwise it is unproven."""
 
 
@@ -192,14 +183,7 @@ def compare(base: Generation, run: Run) -> Outcome:
 def takes_precedence(
     verified_at: datetime, reading_started_at: datetime, confirmed_at: datetime | None, *, is_proven: bool = True
 ) -> bool:
-    """Whether a verified grant or revoke stays visible on top of a run (rule 11).
-
-    Args:
-        verified_at: When the change was verified.
-        reading_started_at: When the reading of the run began.
-        confirmed_at: The moment by which the commit confirms the change; None where it does not.
-        is_proven: Whether the run proves the scope of the change.
-    """
+    """Whether a verified grant or revoke stays visible on top of a run, which may prove its scope or not (rule 11)."""
     is_newer = verified_at > reading_started_at or not is_proven
     return is_newer and (confirmed_at is None or confirmed_at < verified_at)
 
@@ -251,23 +235,16 @@ def _read_scopes(pages: Iterable[Page]) -> dict[str, Scope]:
 
 
 def _find_hold_reasons(
-    before: Mapping[RecordType, int],
-    after: Mapping[RecordType, Collection[str]],
-    removed: Ids,
-    withdrawn: Ids,
+    before: Mapping[RecordType, int], after: Mapping[RecordType, Collection[str]], removed: Ids, withdrawn: Ids
 ) -> Iterator[str]:
-    """Name what a person must look at before it becomes visible (rules 8 and 10).
-
-    A runtime may ask for a hold in the same words, so that a person reads one reason once.
-    """
+    """Name what a person must look at before it becomes visible (rules 8 and 10), in the words of a runtime's request."""
     for type_ in TYPES:
         leaving = len(removed[type_]) + len(withdrawn[type_])
         # A type that had the minimum and now has none is among these: all of it would be removed.
         if leaving >= HOLD_MINIMUM and 100 * leaving > HOLD_PERCENT * before[type_]:
-            if after[type_]:
-                yield f"{leaving} of {before[type_]} records of type {type_} would be removed"
-            else:
-                yield f"there were {before[type_]} records of type {type_}, and now there would be none"
+            some = f"{leaving} of {before[type_]} records of type {type_} would be removed"
+            none = f"there were {before[type_]} records of type {type_}, and now there would be none"
+            yield some if after[type_] else none
     if withdrawn_count := sum(map(len, withdrawn.values())):
         yield f"{withdrawn_count} records would be withdrawn because their scopes were switched off"
 

@@ -62,7 +62,7 @@ MEANINGS = {
     Exit.TRY_AGAIN: "AWS, Ploy or the network did not answer, or another process is at work; try again later.",
     Exit.REFUSED: "Ploy or the connector refused; a person must act.",
     Exit.STATE: "The snapshot file or the task file cannot be used, or the output cannot be written.",
-    Exit.UNPROVEN: "The sync was committed, but parts could not be read; what they held was kept.",
+    Exit.UNPROVEN: "The sync was committed, but not everything is proven; what is unproven was kept.",
     Exit.HELD: "The sync waits at Ploy until a person approves it.",
     Exit.NOT_FOUND: "There is no such account or entitlement, or more than one of the name.",
     Exit.INTERRUPTED: "Interrupted by Ctrl-C; what was under way is resumed or looked at by the next command.",

@@ -16,7 +16,7 @@ from ploy_connector_aws.spec import ConfigurationError
 from .endings import Exit
 from .opening import read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug
-from .output import console, print_json, print_unproven, scope_json, table, text
+from .output import console, kept_json, print_json, print_kept, print_unproven, scope_json, table, text
 
 _ENDINGS = {
     "committed": "[green]committed[/]",
@@ -63,6 +63,7 @@ def to_json(entries: list[HistoryEntry], store: Store) -> dict[str, Any]:
             for run in store.unfinished_runs()
         ],
         "unproven": [scope_json(scope) for scope in _unproven(base)],
+        "kept_by_grants": kept_json(base),
     }
 
 
@@ -89,3 +90,4 @@ def _print(out: Console, entries: list[HistoryEntry], store: Store) -> None:
         out.print(f"[yellow]![/] The run of {run.reading_started_at:%Y-%m-%d %H:%M} {_STATES[run.state]}.")
     if base := store.baseline:
         print_unproven(out, base.scopes())
+        print_kept(out, base)

@@ -63,7 +63,7 @@ def list_records(
                     "as_of": seen.run.reading_started_at.isoformat(),
                     "complete": is_complete,
                     what.value: [
-                        {**record.content, "unproven": record.is_retained}
+                        {**record.content, "unproven": record.is_retained, **_named_by(record)}
                         for record in seen.now.records(TYPES[what])
                         if record.content.get("privileged") or not privileged
                     ],
@@ -159,7 +159,13 @@ def _resource_rows(picture: Overlay) -> Iterator[tuple[object, ...]]:
 
 
 def _proof(record: StoredRecord) -> str:
+    if record.kept_by is not None:
+        return f"unproven, named by the grant {record.kept_by}"
     return "unproven" if record.is_retained else "proven"
+
+
+def _named_by(record: StoredRecord) -> dict[str, str]:
+    return {} if record.kept_by is None else {"named_by_grant": record.kept_by}
 
 
 PRIVILEGE = {True: "yes", False: "no", None: "unknown"}

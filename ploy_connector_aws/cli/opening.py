@@ -71,7 +71,8 @@ class Picture:
     @property
     def is_complete(self) -> bool:
         """Whether it shows everything, as far as it was proven: nothing is unproven, here or only at Ploy."""
-        return self.is_all_there and not any(scope.unproven_since for scope in self.run.scopes())
+        is_proven = not any(scope.unproven_since for scope in self.run.scopes()) and not any(self.run.kept_by_grants())
+        return self.is_all_there and is_proven
 
     @property
     def is_all_there(self) -> bool:

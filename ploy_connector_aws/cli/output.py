@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from ploy_connector_aws.runtime.changes import Changes
 from ploy_connector_aws.runtime.logs import without_commands
 from ploy_connector_aws.runtime.reading import OnProgress
 from ploy_connector_aws.runtime.reading import Progress as HowFar
-from ploy_connector_aws.runtime.snapshot import ScopeState
+from ploy_connector_aws.runtime.snapshot import Run, ScopeState
 from ploy_connector_aws.spec.records import RecordType
 
 from . import standard_output
@@ -148,6 +149,23 @@ def print_unproven(out: Console, scopes: Iterable[ScopeState]) -> bool:
     if len(found) > MAXIMUM_REASONS:
         out.print(f"  … and {len(found) - MAXIMUM_REASONS} more reasons; --json shows all")
     return True
+
+
+def print_kept(out: Console, run: Run) -> None:
+    """Print which records are kept because a grant names them."""
+    kept = run.kept_by_grants()
+    for number, (key, grant_id) in enumerate(itertools.islice(kept, MAXIMUM_REASONS)):
+        if not number:
+            out.print("[bold yellow]Not listed any more; kept, as a grant names them:[/]")
+        out.print(f"  [yellow]![/] {key.type} {text(key.id)}, named by the grant {text(grant_id)}", soft_wrap=True)
+    if more := sum(1 for _ in kept):
+        out.print(f"  … and {more} more; --json shows all")
+
+
+def kept_json(run: Run | None) -> list[dict[str, str]]:
+    """The records that are kept because a grant names them."""
+    kept = run.kept_by_grants() if run else ()
+    return [{"type": key.type, "id": key.id, "grant": grant_id} for key, grant_id in kept]
 
 
 def scope_json(scope: ScopeState) -> dict[str, Any]:

@@ -15,7 +15,17 @@ from ploy_connector_aws.runtime.snapshot import Run, StoredRecord
 from ploy_connector_aws.spec import RecordKey
 
 from .endings import Exit
-from .output import console, counts_table, print_json, print_unproven, scope_json, shown_progress, text
+from .output import (
+    console,
+    counts_table,
+    kept_json,
+    print_json,
+    print_kept,
+    print_unproven,
+    scope_json,
+    shown_progress,
+    text,
+)
 
 _MOST_SHOWN = 25
 """Of each kind of change."""
@@ -42,7 +52,8 @@ def preview_once(settings: OperatorSettings, *, as_json: bool) -> Exit:
             print_json(to_json(found))
         else:
             _print(console(), found)
-        return Exit.UNPROVEN if found.changes.unproven_scopes else Exit.OK
+        changes = found.changes
+        return Exit.UNPROVEN if changes.unproven_scopes or changes.retained_unproven else Exit.OK
 
 
 def to_json(found: Preview) -> dict[str, Any]:
@@ -57,6 +68,7 @@ def to_json(found: Preview) -> dict[str, Any]:
             for each in found.changed()
         ],
         "unproven": [scope_json(scope) for scope in found.run.scopes() if scope.unproven_since],
+        "kept_by_grants": kept_json(found.run),
     }
 
 
@@ -77,6 +89,7 @@ def _print(out: Console, found: Preview) -> None:
     for reason in found.hold_reasons:
         out.print(f"[bold yellow]Would be held for review:[/] {text(reason)}")
     print_unproven(out, found.run.scopes())
+    print_kept(out, found.run)
     out.print("[dim]A preview: nothing was changed, here or at Ploy.[/]")
 
 

@@ -18,7 +18,17 @@ from ploy_connector_aws.runtime.tasks.journal import Journal
 from .endings import Exit
 from .opening import read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug
-from .output import console, counts_table, print_json, print_unproven, scope_json, shown_progress, text
+from .output import (
+    console,
+    counts_table,
+    kept_json,
+    print_json,
+    print_kept,
+    print_unproven,
+    scope_json,
+    shown_progress,
+    text,
+)
 from .preview import preview_once
 
 
@@ -82,7 +92,8 @@ def sync_once(settings: OperatorSettings, *, as_json: bool) -> Exit:
             return Exit.HELD
         case "waiting":
             return Exit.TRY_AGAIN
-    return Exit.UNPROVEN if result.answer and result.answer.unproven_scopes else Exit.OK
+    answer = result.answer
+    return Exit.UNPROVEN if answer and (answer.unproven_scopes or any(answer.retained_unproven.values())) else Exit.OK
 
 
 def to_json(result: SyncResult) -> dict[str, Any]:
@@ -96,6 +107,7 @@ def to_json(result: SyncResult) -> dict[str, Any]:
         "mode": run.mode if run else None,
         "attempts": run.attempt if run else None,
         "unproven": [scope_json(scope) for scope in run.scopes() if scope.unproven_since] if run else [],
+        "kept_by_grants": kept_json(run),
         "unproven_only_at_ploy": unproven_elsewhere(result),
         "waits_because": result.error.message if result.error else None,
     }
@@ -129,6 +141,7 @@ def print_result(out: Console, result: SyncResult) -> None:
             out.print(f"  • {text(reason)}")
     out.print(counts_table(answer or changes, changes))
     print_unproven(out, run.scopes())
+    print_kept(out, run)
     if count := unproven_elsewhere(result):
         out.print(
             f"[bold yellow]Ploy keeps {count} parts unproven[/] that this machine has no earlier sync of, so 'now' "

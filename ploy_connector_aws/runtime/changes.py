@@ -213,7 +213,8 @@ class _Comparison:
             self._db.execute(f"DELETE FROM {self._new} WHERE {_is_retracted(self._new)}", {"run": self._run.number})
 
     def _keep_what_grants_name(self) -> None:
-        # Rule 7: a list that leaves out what a grant names contradicts it, and proves nothing.
+        # Rule 7: a list that leaves out what a grant names contradicts it, and proves nothing. No grant names what was
+        # retracted: they went with it.
         make_table(self._db, "kept", "type TEXT, id TEXT, grant_id TEXT NOT NULL, PRIMARY KEY (type, id)")
         if self._base is None:
             return
@@ -224,8 +225,6 @@ class _Comparison:
             "  WHERE n.type = r.type AND n.id = r.id)"
             f" AND NOT EXISTS (SELECT 1 FROM {self._base.emissions} b JOIN verdicts v ON v.scope = b.scope"
             "  AND v.verdict = 'gone' WHERE b.type = r.type AND b.id = r.id)"
-            " AND NOT EXISTS (SELECT 1 FROM retracted g WHERE g.run = ? AND g.type = r.type AND g.id = r.id)",
-            (self._run.number,),
         )
         if not self._db.execute("SELECT EXISTS (SELECT 1 FROM temp.unlisted)").fetchone()[0]:
             return

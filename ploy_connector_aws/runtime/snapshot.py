@@ -377,6 +377,12 @@ class Run:
         """One record of the picture after this run."""
         return next(self._stored("WHERE r.type = ? AND r.id = ?", (key.type, key.id)), None)
 
+    def kept_by_grants(self) -> Iterator[tuple[RecordKey, str]]:
+        """The records that no list has and a grant names, with the id of that grant."""
+        rows = f"SELECT type, id, kept_by FROM {self.records_table} WHERE kept_by IS NOT NULL ORDER BY type, id"
+        for kind, id_, grant_id in self._db.execute(rows):
+            yield RecordKey(type=kind, id=id_), grant_id
+
     def retracted(self) -> Iterator[RecordKey]:
         """The records that the source said do not exist."""
         for kind, id_ in self._db.execute("SELECT DISTINCT type, id FROM retracted WHERE run = ?", (self.number,)):

@@ -6,13 +6,20 @@ import io
 import json
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from ploy_connector_aws.cli.output import MAXIMUM_REASONS, print_json, print_unproven, text
+from ploy_connector_aws.cli import history as cli_history
+from ploy_connector_aws.cli.listing import ROWS, What
+from ploy_connector_aws.cli.opening import Picture
+from ploy_connector_aws.cli.output import MAXIMUM_REASONS, print_json, print_kept, print_unproven, text
 from ploy_connector_aws.runtime.snapshot import ScopeState
-from ploy_connector_aws.spec import Failure
+from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.verified import Overlay
+from ploy_connector_aws.spec import Failure, Page
+from tests.runtime.pictures import account, commit, group, membership
 
 SINCE = datetime(2026, 11, 24, 3, 4, tzinfo=UTC)
 
@@ -50,6 +57,29 @@ def printed(*scopes: ScopeState) -> list[str]:
     print_unproven(out, scopes)
     assert isinstance(out.file, io.StringIO)
     return out.file.getvalue().splitlines()
+
+
+def test_records_that_are_kept_by_a_grant_are_shown_with_the_grant(tmp_path: Path) -> None:
+    grant = membership("ana", "g")
+    rest = Page(scope="groups", records=(group("g"), grant), complete=True)
+    with Store(tmp_path / "one.sqlite") as store:
+        for people in ((account("ana"), account("bo")), (account("bo"),)):
+            commit(store, Page(scope="users", records=people, complete=True), rest)
+        run = store.baseline
+        assert run is not None
+        out = Console(file=io.StringIO(), width=200)
+        print_kept(out, run)
+        history = cli_history.to_json([], store)
+        proofs = {row[-1]: row[-2] for row in ROWS[What.ACCOUNTS][1](Overlay(run))}
+        is_complete = Picture(store, run, is_fresh=True).is_complete
+
+    assert out.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
+        "Not listed any more; kept, as a grant names them:",
+        f"  ! account ana, named by the grant {grant.id}",
+    ]
+    assert history["kept_by_grants"] == [{"type": "account", "id": "ana", "grant": grant.id}]
+    assert proofs == {"ana": f"unproven, named by the grant {grant.id}", "bo": "proven"}
+    assert not is_complete
 
 
 def test_unproven_parts_are_grouped_by_reason() -> None:

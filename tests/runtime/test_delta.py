@@ -134,14 +134,20 @@ def test_deltas_give_what_full_pushes_give(history: list[list[Page]]) -> None:
 def test_a_record_once_seen_in_part_and_then_read_in_full_stays_known_in_full(tmp_path: Path) -> None:
     clock = [START]
     first, second = account("u", "v1"), account("u", "v2")
-    history = [
-        [Page(scope="s", partial=(first,), complete=True)],
-        [Page(scope="s", records=(first,), complete=True)],  # the same content, so that no digest tells it apart
-        [Page(scope="s", partial=(second,), complete=True)],
-    ]
-    with side(tmp_path / "deltas", clock) as deltas:
-        for pages in history:
+    partial = [Page(scope="s", partial=(second,), complete=True)]
+    with side(tmp_path / "deltas", clock) as deltas, Store(tmp_path / "other.sqlite") as other:
+        # The same content twice, so that no digest tells that it is full by now.
+        for pages in (
+            [Page(scope="s", partial=(first,), complete=True)],
+            [Page(scope="s", records=(first,), complete=True)],
+            partial,
+        ):
             clock[0] += timedelta(minutes=15)
             deltas.run(pages, only_full=False)
-        assert [content["display_name"] for *_, content, _, _ in deltas.picture()["records"]] == ["v1"]
+        assert deltas.modes == ["full", "delta", "delta"]
         assert shown(deltas.store.baseline) == deltas.picture()
+        # What this runtime knows in full, one that knows nothing of it must find at the platform.
+        deltas.store = other
+        clock[0] += timedelta(minutes=15)
+        deltas.run(partial, only_full=True)
+        assert [content["display_name"] for *_, content, _, _ in deltas.picture()["records"]] == ["v1"]
