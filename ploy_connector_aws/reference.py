@@ -237,7 +237,7 @@ def _read_scopes(pages: Iterable[Page]) -> dict[str, Scope]:
 def _find_hold_reasons(
     before: Mapping[RecordType, int], after: Mapping[RecordType, Collection[str]], removed: Ids, withdrawn: Ids
 ) -> Iterator[str]:
-    """Name what a person must look at before it becomes visible (rules 8 and 10), in the words of a runtime's request."""
+    """Name what a person must look at before it becomes visible (rules 8 and 10), as a runtime would say it."""
     for type_ in TYPES:
         leaving = len(removed[type_]) + len(withdrawn[type_])
         # A type that had the minimum and now has none is among these: all of it would be removed.

@@ -77,8 +77,7 @@ class StoredRecord:
     @property
     def content(self) -> dict[str, Any]:
         """The record as JSON values."""
-        content: dict[str, Any] = json.loads(self.body)
-        return content
+        return dict(json.loads(self.body))
 
 
 class Run:
@@ -390,14 +389,12 @@ class Run:
 
     def _stored(self, where: str, parameters: tuple[str, ...]) -> Iterator[StoredRecord]:
         rows = self._db.execute(
-            f"SELECT r.type, r.id, b.body, b.read_in, r.is_unproven, r.kept_by,"
-            f" (SELECT json_group_array(n.name) FROM {self.emissions} e JOIN scope_names n ON n.id = e.scope"
-            f"  WHERE e.type = r.type AND e.id = r.id)"
-            f" FROM {self.records_table} r JOIN {self.emissions} b ON b.rowid = r.body {where}"
-            " ORDER BY r.type, r.id",
+            "SELECT r.type, r.id, (SELECT json_group_array(n.name) FROM"
+            f" {self.emissions} e JOIN scope_names n ON n.id = e.scope WHERE e.type = r.type AND e.id = r.id),"
+            f" b.body, b.read_in, r.is_unproven, r.kept_by FROM {self.records_table} r"
+            f" JOIN {self.emissions} b ON b.rowid = r.body {where} ORDER BY r.type, r.id",
             parameters,
         )
-        for kind, id_, body, read_in, is_retained, kept_by, scopes in rows:
-            yield StoredRecord(
-                kind, id_, tuple(sorted(json.loads(scopes))), body, read_in != self.number, bool(is_retained), kept_by
-            )
+        for type_, id_, names, body, read_in, kept, kept_by in rows:
+            scopes, is_partial = tuple(sorted(json.loads(names))), read_in != self.number
+            yield StoredRecord(type_, id_, scopes, body, is_partial, bool(kept), kept_by)
