@@ -1,7 +1,7 @@
 """A local Ploy: the contract of ``platform.wire`` on FastAPI and SQLite, for development. On loopback only.
 
-It judges runtimes, so it shares no code with them: it decides every commit by ``reference``, and answers what people ask
-by ``graph``.
+It judges runtimes, so it shares no code with them: it decides every commit by ``reference``, and answers what people
+ask by ``graph``.
 
 Map: ``host`` (the server), ``desk`` (everything it can be asked, in the process), ``contract`` (the routes of the
 contract), ``operator_api`` (the operator's own routes), ``requests`` (who asks, for what), ``problems`` (how it says
