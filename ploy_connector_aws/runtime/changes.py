@@ -2,8 +2,8 @@
 
 The rule, at the level of emissions (one scope's word that a record exists): a word of the baseline stays while its
 scope was not read completely. A scope was, if it ended complete, gone or excluded, or if it was not announced again
-under a parent of which that is true. A record exists while one word for it stays; it is removed when none does. So no
-failure can look like a deletion.
+under a parent of which that is true. A record exists while one word for it stays, and an account or an entitlement also
+while a grant names it; it is removed when neither is so. So no failure can look like a deletion.
 """
 
 from __future__ import annotations
