@@ -34,8 +34,9 @@ check: $(READY)  ## Lint, format, types, layers, documents, manifest.
 	$(BIN)/mypy
 	$(BIN)/pytest tests/test_layers.py tests/test_docs.py tests/test_manifest.py
 
-bench: $(READY)  ## Time, calls and peak memory of a sync, for two sizes of organisation; time of a thousand tasks.
+bench: $(READY)  ## Time, calls and peak memory of a sync, for two sizes of organisation; of a large commit; of a thousand tasks.
 	$(BIN)/python -m benchmarks.sync_memory
+	$(BIN)/python -m benchmarks.commit_size
 	$(BIN)/python -m benchmarks.task_rush
 
 # The demo needs neither linters nor a browser; what it has installed, the other targets complete.

@@ -61,19 +61,17 @@ def finish(store: Store, run: Run) -> Changes:
         return _Comparison(store, run).make()
 
 
-def changed_keys(store: Store, run: Run, kind: ChangeKind, only: RecordType | None = None) -> Iterator[RecordKey]:
+def changed_keys(store: Store, run: Run, kind: ChangeKind) -> Iterator[RecordKey]:
     """Name the records of one kind of change between the store's baseline and a finished run, by type and id.
 
     Args:
         store: The snapshot file.
         run: The run.
         kind: The kind of change.
-        only: The type of the records; None names those of all types.
     """
     base = store.baseline
     old = base.records_table if base and base.number != run.number else None
-    sql = f"SELECT * FROM ({_changed_sql(kind, old, run.records_table)}) WHERE ?1 IS NULL OR type = ?1 ORDER BY 1, 2"
-    for row in store.connection.execute(sql, (only,)):
+    for row in store.connection.execute(f"{_changed_sql(kind, old, run.records_table)} ORDER BY 1, 2"):
         yield RecordKey(type=row[0], id=row[1])
 
 

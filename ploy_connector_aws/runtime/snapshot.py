@@ -88,8 +88,7 @@ class Run:
         self.number = number
         self.emissions = f"emissions_{number}"
         self.records_table = f"records_{number}"
-        self.tables = Tables(self.records_table, f"edges_{number}", self.emissions)
-        """Its records and edges, once it was compared."""
+        self.tables = Tables(self.records_table, f"edges_{number}", self.emissions)  # once it was compared
         self._scope_ids: dict[str, int] = {}
         self._attempt = self.attempt
 
@@ -291,11 +290,12 @@ class Run:
 
         That a scope is not there at all says something only where nothing is missing.
         """
-        seen = "(ending IN ('complete', 'gone', 'excluded') OR (NOT is_announced AND unproven_since IS NULL))"
+        # What was not announced again, and is not unproven, is proven by what is above it.
+        seen = "coalesce(ending IN ('complete', 'gone', 'excluded'), NOT is_announced AND unproven_since IS NULL)"
         row = self._db.execute(
             f"SELECT {seen}, s.began_at FROM scopes s JOIN scope_names n ON n.id = s.scope"
             " WHERE s.run = :run AND n.name = :scope"
-            f" UNION ALL SELECT NOT EXISTS (SELECT 1 FROM scopes WHERE run = :run AND NOT coalesce({seen}, 0)), NULL",
+            f" UNION ALL SELECT NOT EXISTS (SELECT 1 FROM scopes WHERE run = :run AND NOT {seen}), NULL",
             {"run": self.number, "scope": scope},
         ).fetchone()
         return bool(row[0]) and to_text(moment) < (row[1] or to_text(self.reading_started_at))

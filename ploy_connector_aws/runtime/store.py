@@ -126,11 +126,6 @@ class Store:
         numbers = self._db.execute("SELECT number FROM runs WHERE state IN ('compared', 'pushing') ORDER BY number")
         return [Run(self._db, row[0]) for row in numbers]
 
-    @property
-    def pending(self) -> Run | None:
-        """The newest of the pending runs."""
-        return next(reversed(self.pending_runs()), None)
-
     def recent(self, fingerprint: str, *states: RunState, since: datetime, now: datetime) -> Run | None:
         """The newest run in one of these states, if it was read under these settings and last added to since then.
 

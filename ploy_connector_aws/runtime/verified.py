@@ -78,13 +78,11 @@ class VerifiedChanges:
             " verified_at TEXT NOT NULL, change TEXT)"  # without a change: a run has seen it
         )
 
-    def add(self, change: VerifiedChange, *, unless_seen_by: Run | None = None) -> None:
-        """Keep a change, unless it is kept or settled already, or a run has seen it.
+    def add(self, change: VerifiedChange) -> None:
+        """Keep a change, unless it is kept or settled already.
 
         The same order may have been verified again, when it was worked on again: then the later moment counts.
         """
-        if unless_seen_by is not None and unless_seen_by.has_seen(change.scope, change.verified_at):
-            return
         self._db.execute(
             "INSERT INTO verified_changes (id, verified_at, change) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
             " verified_at = excluded.verified_at, change = excluded.change WHERE excluded.verified_at > verified_at",

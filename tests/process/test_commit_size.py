@@ -12,5 +12,6 @@ def test_a_commit_of_600_000_observations_takes_a_minute_and_400_megabytes() -> 
     taken = measure()
     assert OBSERVATIONS == 600_000
     assert taken.changed > 0.04 * OBSERVATIONS
-    assert max(taken.first_seconds, taken.second_seconds) <= 60, taken
+    # Not by the clock on the wall: other tests run beside this one.
+    assert taken.most_cpu_seconds <= 60, taken
     assert taken.peak_megabytes <= 400, taken

@@ -241,6 +241,38 @@ def test_no_origin_at_first_is_an_answer_and_may_become_one(store: Store) -> Non
     assert picture(store) == {"account a": (False, {})}
 
 
+def test_an_account_that_is_not_listed_is_kept_while_a_grant_names_it(store: Store) -> None:
+    commit(store, ROOT, users("a", "b"), groups("g"), members("g", "a", "b"))
+    for _ in range(2):
+        changes = commit(store, ROOT, users("b"), groups("g"), members("g", "a", "b"))
+        assert (changes.removed, changes.retained_unproven, changes.unproven_scopes) == ({}, {"account": 1}, 0)
+        assert store.baseline is not None
+        kept = store.baseline.record(RecordKey(type="account", id="a"))
+        assert kept is not None
+        assert (kept.scopes, kept.is_retained) == ((), True)
+    assert commit(store, ROOT, users("b"), groups("g"), members("g", "b")).removed == {"account": 1, "grant": 1}
+
+
+def test_what_a_grant_names_keeps_the_scopes_that_were_not_announced_again(store: Store) -> None:
+    room = Page(scope="rooms/1", parent="rooms", records=(account("a"),), complete=True)
+    rooms = Page(scope="rooms", parent="root", complete=True)
+    commit(store, ROOT, rooms, room, groups("g"), members("g", "a"))
+    changes = commit(store, ROOT, rooms, groups("g"), members("g", "a"))
+    assert (changes.retained_unproven, changes.unproven_scopes) == ({"account": 1}, 0)
+    assert store.baseline is not None
+    assert [each.scopes for each in store.baseline.records("account")] == [("rooms/1",)]
+    assert {each.name: each.is_announced for each in store.baseline.scopes()}["rooms/1"] is False
+    assert commit(store, ROOT, rooms, room, groups("g")).retained_unproven == {}
+    assert picture(store)["account a"] == (False, {})
+
+
+def test_what_is_gone_by_its_own_page_is_removed_whatever_names_it(store: Store) -> None:
+    room = Page(scope="rooms/1", parent="root", records=(account("a"),), complete=True)
+    commit(store, ROOT, room, groups("g"), members("g", "a"))
+    gone = Page(scope="rooms/1", parent="root", gone=True)
+    assert commit(store, ROOT, gone, groups("g"), members("g", "a")).removed == {"account": 1}
+
+
 def test_excluded_scopes_withdraw_their_records_and_are_counted(store: Store) -> None:
     commit(store, ROOT, users("a", "b"), groups("g"))
     changes = commit(store, ROOT, users("a", "b"), groups(excluded=True))

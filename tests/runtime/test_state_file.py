@@ -13,6 +13,7 @@ from ploy_connector_aws.runtime.changes import finish
 from ploy_connector_aws.runtime.history import ENTRIES_KEPT, History, HistoryEntry
 from ploy_connector_aws.runtime.state_file import UnusableStore, explained, set_aside
 from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import Page
 
 from .double import World
@@ -43,6 +44,8 @@ def test_a_file_of_version_1_is_brought_up_to_date_with_all_that_was_committed(o
             ("grant", True),
         ]
         assert store.unfinished_runs() == [], "what was cut off is read anew"
+        held = list(Overlay(base).path_finder().paths_of("ana"))
+        assert [(path.entitlement_ids, path.is_unproven) for path in held] == [(("g",), True)]
         assert store.fact("opener", "other") == "me"
         assert History(store.connection).entries() == []
         commit(store, Page(scope="users", records=(account("ana", "clerk"),), complete=True))

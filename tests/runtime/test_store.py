@@ -62,7 +62,7 @@ def hold(store: Store, run_id: str) -> Run:
 def test_a_held_run_is_pending_while_the_next_is_read(store: Store) -> None:
     run = hold(store, "first")
     store.begin("later", datetime.now(UTC))
-    pending = store.pending
+    (pending,) = store.pending_runs()
     assert pending is not None
     assert (pending.run_id, pending.state, pending.sync_id, store.baseline) == (
         run.run_id,

@@ -307,6 +307,23 @@ def test_a_scope_that_is_not_there_settles_a_change_only_where_nothing_is_missin
             assert find_settled(run, [change]) == settled
 
 
+def test_a_scope_that_only_a_kept_record_needs_settles_a_change(tmp_path: Path) -> None:
+    change = changed("1", START - SECOND, added="ana")
+    root, groups = Page(scope="root", complete=True), Page(scope="groups", parent="root", complete=True)
+    people = Page(scope="people", records=(account("ana"),), parent="root", complete=True)
+    members = Page(scope=SCOPE, parent="groups", records=(group("g"),), complete=True)
+    holds = Page(scope="grants", records=(membership("ana", "g"),), complete=True)
+    with Store(tmp_path / "state.sqlite") as store:
+        for pages in ((root, groups, people, members, holds), (root, groups, people, holds)):
+            run = store.begin(str(len(pages)), START)
+            for page in pages:
+                run.add_page(page)
+            finish(store, run)
+            store.mark(run, "committed")
+        assert {scope.name: scope.is_announced for scope in run.scopes()}[SCOPE] is False
+        assert find_settled(run, [change, change.model_copy(update={"scope": "nowhere"})]) == {"1": START - SECOND}
+
+
 def test_paths_follow_what_was_changed(tmp_path: Path) -> None:
     with Store(tmp_path / "state.sqlite") as store:
         run = store.begin("one", START)

@@ -54,7 +54,7 @@ def open_database(path: Path, *, busy_seconds: float = 5) -> sqlite3.Connection:
     )
     try:
         db.executescript(
-            "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
             f" PRAGMA temp_store=FILE; PRAGMA journal_size_limit={_WAL_BYTES}"
         )
         if _check(path) != identity:

@@ -1,0 +1,117 @@
+"""Records are found by a text, and edges follow from the grants, in tables that no runtime and no platform made."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from ploy_connector_aws.graph.paths import Edge, Holder, PathFinder
+from ploy_connector_aws.graph.search import find_accounts, list_records
+from ploy_connector_aws.graph.tables import Tables
+from ploy_connector_aws.spec import Account, Email, Entitlement, Grant, Record, Resource
+from ploy_connector_aws.spec.records import to_json
+
+TABLES = Tables("records", "edges", "bodies")
+
+
+def group(id_: str, name: str, *, grantable: bool = True) -> Entitlement:
+    reason = None if grantable else "read only"
+    return Entitlement(id=id_, kind="group", name=name, grantable=grantable, not_grantable_reason=reason)
+
+
+def grant(kind: str, principal_id: str, entitlement_id: str) -> Grant:
+    return Grant.model_validate(
+        {"principal_kind": kind, "principal_id": principal_id, "entitlement_id": entitlement_id}
+    )
+
+
+RECORDS: tuple[Record, ...] = (
+    Account(id="u-1", username="ann", display_name="Zoë Straße", emails=(Email(address="ann@example.com"),)),
+    Account(id="u-2", username="anna"),
+    group("g-1", "readers"),
+    group("g-2", "Writers", grantable=False),
+    grant("account", "u-1", "g-1"),
+    grant("entitlement", "g-1", "g-2"),
+    Resource(id="b-1", kind="bucket", name="ann"),
+)
+UNPROVEN = {RECORDS[4].id}
+
+
+@pytest.fixture
+def db() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        db.execute("CREATE TABLE bodies (body BLOB)")
+        TABLES.create_records(db, "added_by_its_owner TEXT")
+        for record in RECORDS:
+            body = db.execute("INSERT INTO bodies VALUES (?)", (to_json(record),)).lastrowid
+            db.execute(
+                "INSERT INTO records VALUES (?, ?, x'', ?, ?, NULL)",
+                (record.record_type, record.id, body, record.id in UNPROVEN),
+            )
+        TABLES.create_edges(db)
+        yield db
+
+
+@pytest.mark.parametrize(
+    ("text", "sort", "found"),
+    [
+        ("", "name", ["u-2", "u-1"]),
+        ("STRASSE", "name", ["u-1"]),
+        ("ANN@", "name", ["u-1"]),
+        ("u-2", "name", ["u-2"]),
+        ("ann", "kind", ["u-2", "u-1"]),
+        ("nothing", "name", []),
+    ],
+)
+def test_records_of_a_type_are_found_by_what_they_hold(
+    db: sqlite3.Connection, text: str, sort: str, found: list[str]
+) -> None:
+    listing = list_records(db, TABLES, "account", text=text, sort=sort)
+    assert ([each.id for each in listing.rows], listing.total) == (found, len(found))
+
+
+def test_a_list_is_sorted_and_paged_and_says_how_long_it_is(db: sqlite3.Connection) -> None:
+    listing = list_records(db, TABLES, "entitlement", is_descending=True, offset=1, limit=1)
+    assert ([json.loads(each.body)["name"] for each in listing.rows], listing.total) == (["readers"], 2)
+    assert [each.id for each in list_records(db, TABLES, "entitlement", only_grantable=True).rows] == ["g-1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("u-1", ["u-1"]), ("Ann", ["u-1"]), ("ANN@example.com", ["u-1"]), ("an", []), ("b-1", [])]
+)
+def test_an_account_is_found_by_what_it_is_called_exactly(db: sqlite3.Connection, text: str, found: list[str]) -> None:
+    assert find_accounts(db, TABLES, text) == found
+
+
+def test_edges_are_followed_from_both_ends_with_what_was_changed_since(db: sqlite3.Connection) -> None:
+    before = PathFinder(db, TABLES)
+    assert [(path.entitlement_ids, path.is_unproven) for path in before.paths_of("u-1")] == [
+        (("g-1",), True),
+        (("g-1", "g-2"), True),
+    ]
+    assert before.holders_of("g-2") == (1, (Holder("u-1", is_direct=False, through=("g-1",), is_unproven=True),))
+    added, removed = Grant(principal_kind="account", principal_id="u-2", entitlement_id="g-1"), RECORDS[4]
+    now = PathFinder(db, TABLES, added=(Edge.of(added),), removed={removed.id})
+    assert list(now.paths_of("u-1")) == []
+    assert [path.entitlement_ids for path in now.paths_of("u-2")] == [("g-1",), ("g-1", "g-2")]
+    assert now.holders_of("g-2") == (1, (Holder("u-2", is_direct=False, through=("g-1",), is_unproven=False),))
+
+
+def test_both_directions_are_asked_by_an_index(db: sqlite3.Connection) -> None:
+    asked: list[str] = []
+    finder = PathFinder(db, TABLES)
+    db.set_trace_callback(asked.append)
+    finder.paths_of("u-1")
+    finder.holders_of("g-2")
+    db.set_trace_callback(None)
+    looks = []
+    for sql in (each for each in asked if " edges e" in each):
+        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}")]
+        # The edges of the generation come first, and then those that were added.
+        looks.append(next(step for step in plan if step.startswith(("SEARCH e ", "SCAN e"))))
+    assert [look for look in looks if not look.startswith("SEARCH e USING")] == []
+    assert {look.split("edges_by_")[1].split()[0] for look in looks} == {"principal", "entitlement"}
