@@ -152,12 +152,12 @@ def test_what_ploy_does_not_take_waits_and_is_handed_over_soon(house: House) -> 
 def test_who_asks_for_a_scan_gets_what_came_of_it(house: House) -> None:
     served = house.serve("one")
     house.next_commit("one")
-    house.sources["one"].world = World({"ana": "chief", "cy": "clerk"}, SMALL.groups)
+    house.sources["one"].world = World({"ana": "chief", "cy": "clerk"}, {**SMALL.groups, "h": frozenset()})
     preview = served.wishes.ask(preview=True)
     assert (preview.status, preview.outcome.added, preview.outcome.removed) == (
         "previewed",
         {"account": 1},
-        {"account": 1},
+        {"account": 1, "grant": 1},
     )
     assert house.at_ploy("one") == {"ana", "bo", "g", "h"}
     made = served.wishes.ask()
