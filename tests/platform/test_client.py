@@ -1,9 +1,12 @@
 import gzip
 import random
 import ssl
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -409,23 +412,53 @@ def test_no_error_and_no_log_holds_the_token(client: PlatformClient, caplog: pyt
     assert TOKEN not in f"{caplog.text} {caught.value!r} {caught.value.__context__!r} {client!r}"
 
 
-@pytest.mark.parametrize(
-    ("url", "used"),
-    [("https://ploy.example", "proxy.example"), ("http://127.0.0.1:9", None), ("http://localhost", None)],
-)
+@contextmanager
+def listening() -> Iterator[tuple[int, list[str]]]:
+    """A server that opens no tunnel and knows of no integrations; gives its port and the requests that it had."""
+    seen: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            seen.append(self.requestline)
+            self.send_error(403)
+
+        def do_GET(self) -> None:
+            seen.append(self.requestline)
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(OK.content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield server.server_port, seen
+        server.shutdown()
+        thread.join()
+
+
 def test_proxies_of_the_environment_are_used_except_for_this_machine(
-    monkeypatch: pytest.MonkeyPatch, url: str, used: str | None
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
-    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    monkeypatch.delenv("no_proxy", raising=False)
+    with listening() as (proxy_port, at_proxy), listening() as (port, at_platform):
+        for name in ("HTTPS_PROXY", "HTTP_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy_port}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        token = TokenSource(token=SecretStr(TOKEN))
 
-    with PlatformClient(url, TokenSource(token=SecretStr(TOKEN))) as client:
-        transport: Any = client._http._transport_for_url(httpx.URL(url))
+        for host in ("127.0.0.1", "localhost"):
+            with PlatformClient(f"http://{host}:{port}", token) as client:
+                assert client.integrations() == NONE
+        assert (len(at_platform), at_proxy) == (2, [])
 
-    proxy = getattr(transport._pool, "_proxy_url", None)
-    assert (proxy and proxy.host.decode()) == used
+        with PlatformClient("https://ploy.example", token, retry=clock.retry(max_attempts=1)) as client:
+            with pytest.raises(PlatformUnavailable):
+                client.integrations()
+        assert (len(at_platform), at_proxy) == (2, ["CONNECT ploy.example:443 HTTP/1.1"])
 
 
 def test_proxy_settings_that_cannot_be_used_are_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -233,6 +234,17 @@ def test_a_person_whom_a_list_leaves_out_is_kept_while_a_grant_names_her(store: 
         (kept,) = [record for record in baseline.records() if record.is_retained]
         assert (kept.id, kept.scopes, kept.kept_by) == ("a", (), membership("a", "g").id)
     assert commit(store, ROOT, users("b"), groups("g"), members("g")).removed == {"account": 1, "grant": 1}
+
+
+def test_a_scope_that_only_a_kept_record_rests_on_is_neither_unproven_nor_unseen(store: Store) -> None:
+    own = Page(scope="users/a", parent="users", records=(account("a"),), complete=True)
+    commit(store, ROOT, users(), own, groups("g"), members("g", "a"))
+    changes = commit(store, ROOT, users(), groups("g"), members("g", "a"))
+    baseline = store.baseline
+    assert baseline is not None
+    (kept,) = [record for record in baseline.records() if record.is_retained]
+    assert (kept.scopes, kept.kept_by, changes.unproven_scopes) == (("users/a",), membership("a", "g").id, 0)
+    assert baseline.has_seen("users/a", baseline.reading_started_at - timedelta(minutes=1))
 
 
 def test_no_origin_at_first_is_an_answer_and_may_become_one(store: Store) -> None:
