@@ -68,9 +68,6 @@ def test_a_hold_approved_while_the_next_sync_reads_is_what_that_one_is_compared_
     with Store(crowded.settings.snapshot_path) as store:
         assert store.baseline is not None
         assert {(record.type, record.id) for record in store.baseline.records()} == set(crowded.records_at_ploy())
-    crowded.world.aws.faults.allow("ListGroups")
-    assert crowded.sync().printed["removed"]["account"] == 1
-    assert crowded.at_ploy() == crowded.in_aws()
 
 
 def test_a_rejected_hold_moves_nothing_and_the_next_sync_is_held_again(crowded: Site) -> None:
