@@ -158,7 +158,7 @@ def connections(tree: ast.AST) -> list[int]:
     ]
 
 
-def test_only_one_module_connects_to_files() -> None:
+def test_only_one_module_of_the_runtime_and_one_of_the_local_ploy_connect_to_files() -> None:
     found = {
         str(path.relative_to(ROOT)): lines
         for path in sorted(ROOT.rglob("*.py"))
