@@ -72,6 +72,7 @@ def test_every_metric_is_on_the_page_with_its_labels() -> None:
     one.platform_answered("hello", "200")
     one.remote_called("s3", "ListBuckets")
     one.remote_throttled("s3")
+    one.left_out("leftover")
     marks = Marks()
     marks.begin("poll", lambda: 10)
     one.ages_of(marks)

@@ -31,12 +31,12 @@ class Serving:
     the service and of the operation. Both become labels of metrics: they are few, and never hold data."""
     on_throttle: Callable[[str], None] = _uncounted
     """To be called from any thread when the remote system asked for fewer requests: with the name of the service."""
-    on_left_out: Callable[[str], None] = _uncounted
-    """To be called from any thread when something that the remote system lists is left out of what is read, as it
-    contradicts itself: with what it is, in a few words that become a label of a metric and never hold data."""
     on_answer: Callable[[str, str], None] = _uncounted
     """To be called from the same thread as ``on_call``, with the same words, when that request has ended: with an
     answer or without. A host can then see a request that hangs."""
+    on_left_out: Callable[[str], None] = _uncounted
+    """To be called from any thread when something that the remote system lists is left out of what is read, as it
+    contradicts itself: with what it is, in a few words that become a label of a metric and never hold data."""
 
 
 _current: ContextVar[Serving | None] = ContextVar("serving", default=None)

@@ -17,6 +17,9 @@ from tests.aws.host import Host
 from tests.aws.picture import Picture
 from tests.aws.tampering import Tamper, in_json, tampered
 
+ANOTHER = "another"
+"""An id that no principal has."""
+
 LISTS_IN_XML = {"Buckets", "DBInstances", "TagList"}
 """Lists whose items are not called ``member`` or ``item``."""
 
@@ -105,7 +108,7 @@ def test_an_assignment_that_answers_another_question_fails_its_scope(
     for member, value in (
         ("PrincipalType", "ROBOT"),
         ("PrincipalType", "user"),
-        ("PrincipalId", "another"),
+        ("PrincipalId", ANOTHER),
         ("AccountId", "12345678901"),
     ):
         check_spoiled(customer, calm, monkeypatch, partial(put_members, members={member: value}))
@@ -138,7 +141,9 @@ def check_spoiled(
     failed = {f"identity-center/assignments/groups/{group_id}" for group_id in spoiled}
     assert failed
     assert failed <= picture.ended("failed"), spoil
-    assert {failure.code for failure in picture.failures.values()} == {"temporary"}, spoil
+    # A group that only a spoiled row names is looked up, by an id that AWS refuses.
+    codes = {scope: failure.code for scope, failure in picture.failures.items() if ANOTHER not in scope.split("/")}
+    assert set(codes.values()) == {"temporary"}, (spoil, picture.failures)
     assert picture.records.items() <= calm.records.items(), spoil
 
 
