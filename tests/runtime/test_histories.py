@@ -20,7 +20,6 @@ from ploy_connector_aws.runtime.sync import Sync
 from ploy_connector_aws.sandbox.ploy.handover import Handover
 from ploy_connector_aws.sandbox.ploy.picture import Picture
 from ploy_connector_aws.spec import Grant, Record, RecordKey
-from tests.soak import cheap
 
 from .double import Crash, Platform, Source, World, open_directory
 from .pictures import START
@@ -195,7 +194,6 @@ def replay(history: list[Step]) -> None:
         assert shown >= {record.key for record in everything}
 
 
-@cheap
 @given(history=st.lists(STEPS, min_size=1, max_size=12))
 def test_what_the_platform_shows_is_the_truth_where_proven_and_the_last_proven_truth_elsewhere(
     history: list[Step],

@@ -33,7 +33,6 @@ from ploy_connector_aws.spec import (
     check_connectors,
     hookimpl,
 )
-from tests.soak import cheap
 
 from .double import Platform
 from .pictures import DENIED, START, account, group, membership
@@ -397,7 +396,6 @@ class Round:
         self.known.update(self.ordered)
 
 
-@cheap
 @given(st.lists(st.tuples(st.lists(ACTS, max_size=6), st.booleans(), st.sampled_from(("none", *POINTS))), max_size=4))
 def test_the_picture_is_the_latest_thing_known_of_each_person(rounds: list[tuple[list[Act], bool, str]]) -> None:
     with TemporaryDirectory() as folder:

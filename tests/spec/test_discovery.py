@@ -227,7 +227,9 @@ def test_two_distributions_of_one_name_are_both_refused_and_each_names_the_other
         find_connectors()["same"]
 
 
-def test_what_is_installed_or_removed_meanwhile_is_noticed(folder: Path) -> None:
+def test_what_is_installed_or_removed_meanwhile_is_noticed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Other folders of the path, such as the one in which the tests run, may change at any moment.
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if each == str(folder) or "site-packages" in each])
     write_distribution(folder, "good-dist", GOOD.format(name="good"), point_to("good", "good-dist"))
     found = find_connectors()
     assert (list(found), find_connectors() is found) == (["aws", "good"], True)
