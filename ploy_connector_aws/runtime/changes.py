@@ -206,7 +206,7 @@ class _Comparison:
         )
 
     def _drop_retracted(self) -> None:
-        # Rule 5: a thing that is proven not to exist holds nothing and is held by nobody.
+        # Rule 5: a thing that is proven not to exist holds nothing, and no one holds it.
         if self._has_retracted():
             self._db.execute(f"DELETE FROM {self._new} WHERE {_is_retracted(self._new)}", {"run": self._run.number})
 
