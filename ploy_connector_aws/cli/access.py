@@ -10,7 +10,7 @@ from rich.tree import Tree
 
 from ploy_connector_aws.graph.chains import MOST_CHAINS
 from ploy_connector_aws.graph.paths import Paths
-from ploy_connector_aws.runtime.snapshot import StoredRecord
+from ploy_connector_aws.graph.values import StoredRecord
 from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import RecordKey
 

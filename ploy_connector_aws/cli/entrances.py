@@ -10,7 +10,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from ploy_connector_aws.runtime.snapshot import StoredRecord
+from ploy_connector_aws.graph.values import StoredRecord
 from ploy_connector_aws.runtime.verified import Overlay
 
 from .listing import display_name

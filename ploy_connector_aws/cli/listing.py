@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from ploy_connector_aws.runtime.snapshot import StoredRecord
+from ploy_connector_aws.graph.values import StoredRecord
 from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import RecordKey
 from ploy_connector_aws.spec.records import RecordType

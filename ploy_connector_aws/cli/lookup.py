@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from ploy_connector_aws.runtime.snapshot import StoredRecord
+from ploy_connector_aws.graph.values import StoredRecord
 from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import RecordKey
 

@@ -17,12 +17,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from ploy_connector_aws.graph.values import ScopeState
 from ploy_connector_aws.platform.wire import CommitAnswer
 from ploy_connector_aws.runtime.changes import Changes
 from ploy_connector_aws.runtime.logs import without_commands
 from ploy_connector_aws.runtime.reading import OnProgress
 from ploy_connector_aws.runtime.reading import Progress as HowFar
-from ploy_connector_aws.runtime.snapshot import Run, ScopeState
+from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.spec.records import RecordType
 
 from . import standard_output

@@ -8,10 +8,11 @@ from typing import Any
 
 from rich.console import Console
 
+from ploy_connector_aws.graph.values import StoredRecord
 from ploy_connector_aws.runtime.opening import open_connector
 from ploy_connector_aws.runtime.preview import Preview, PreviewedChange, preview
 from ploy_connector_aws.runtime.settings import OperatorSettings
-from ploy_connector_aws.runtime.snapshot import Run, StoredRecord
+from ploy_connector_aws.runtime.snapshot import Run
 from ploy_connector_aws.spec import RecordKey
 
 from .endings import Exit

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ploy_connector_aws.graph.values import ScopeState, StoredRecord
 from ploy_connector_aws.spec.records import RecordKey
 
-from .snapshot import NEVER, Run, ScopeState, StoredRecord
+from .snapshot import NEVER, Run
 from .store import Store
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
+from ploy_connector_aws.graph.values import ScopeState
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.batches import split_batches
 from ploy_connector_aws.platform.client import PlatformClient
@@ -16,7 +17,7 @@ from ploy_connector_aws.spec.records import RecordType
 
 from .changes import Changes, to_outcome
 from .delta import Delta
-from .snapshot import Run, ScopeState
+from .snapshot import Run
 from .store import Store
 from .verified import KeepsVerified, find_settled
 

@@ -7,11 +7,11 @@ import itertools
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from ploy_connector_aws.graph.tables import Tables
+from ploy_connector_aws.graph.values import ScopeState, StoredRecord
 from ploy_connector_aws.spec.bounds import is_id
 from ploy_connector_aws.spec.pages import Failure, Page, ScopeEnding
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
@@ -46,38 +46,6 @@ def to_text(moment: datetime) -> str:
 def digest_of(body: bytes) -> bytes:
     """What tells one content of a record from another."""
     return hashlib.sha256(body).digest()[:16]
-
-
-@dataclass(frozen=True)
-class ScopeState:
-    """How one scope stands in a run."""
-
-    name: str
-    parent: str | None
-    is_announced: bool
-    ending: ScopeEnding | None
-    failure: Failure | None
-    origin: str | None
-    unproven_since: datetime | None
-
-
-@dataclass(frozen=True)
-class StoredRecord:
-    """A record of a run: the scopes that list it, or listed it, and whether none of them lists it in this run."""
-
-    type: RecordType
-    id: str
-    scopes: tuple[str, ...]
-    body: bytes
-    is_partial: bool
-    is_retained: bool
-    kept_by: str | None = None
-    """The id of the grant that names the record, where it is kept for that reason alone."""
-
-    @property
-    def content(self) -> dict[str, Any]:
-        """The record as JSON values."""
-        return dict(json.loads(self.body))
 
 
 class Run:

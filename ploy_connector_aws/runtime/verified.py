@@ -19,12 +19,13 @@ from pydantic import AwareDatetime
 
 from ploy_connector_aws.graph.paths import Edge, PathFinder
 from ploy_connector_aws.graph.search import find_accounts
+from ploy_connector_aws.graph.values import StoredRecord
 from ploy_connector_aws.spec import AccessChange, Grant
 from ploy_connector_aws.spec.frozen import Frozen
 from ploy_connector_aws.spec.pages import Scope
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
-from .snapshot import Run, StoredRecord, to_text
+from .snapshot import Run, to_text
 from .state_file import TASK_FILE, explained, read_database
 
 SETTLED_KEPT = 10_000

@@ -8,8 +8,7 @@ from typing import Any
 
 from moto.backends import get_backend
 
-from ploy_connector_aws.runtime.snapshot import StoredRecord as KnownRecord
-from ploy_connector_aws.sandbox.ploy.snapshots import StoredRecord
+from ploy_connector_aws.graph.values import StoredRecord
 
 Entry = tuple[str, str, str]
 """User id, AWS account id, permission set ARN: this person can enter that account with that set."""
@@ -61,7 +60,7 @@ def facts_in_aws(account_id: str, region: str, identity_store_id: str) -> Facts:
     )
 
 
-def facts_in(records: Iterable[KnownRecord | StoredRecord]) -> Facts:
+def facts_in(records: Iterable[StoredRecord]) -> Facts:
     """What a picture says of Identity Center; what it says of IAM has an oracle of its own."""
     content = {(record.type, record.id): record.content for record in records if not is_of_iam(record.content)}
     entitlements = {id: each for (type, id), each in content.items() if type == "entitlement"}

@@ -10,10 +10,11 @@ from functools import cached_property
 from pathlib import Path
 
 from ploy_connector_aws.graph.paths import Edge, PathFinder
+from ploy_connector_aws.graph.values import StoredRecord
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
 from .database import open_database
-from .snapshots import Snapshot, Snapshots, StoredRecord
+from .snapshots import Snapshot, Snapshots
 from .verified import ChangedGrants, VerifiedChanges
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
+from ploy_connector_aws.graph.values import ScopeState, StoredRecord
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.records import RecordType
 
@@ -23,7 +24,6 @@ from .picture import Picture
 from .problems import Refusal
 from .queue import TaskQueue, lease_seconds
 from .registry import Enabled, Intervals, IssuedToken, NotAllowed, Registry
-from .snapshots import ScopeState, StoredRecord
 from .task_ledger import OrderedTask, TaskEvent
 from .waiting import Bells
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from ploy_connector_aws.graph.values import ScopeState, StoredRecord
 from ploy_connector_aws.spec.records import RecordType
 
 from .current import open_current
 from .ledger import Generation, Ledger, RecordChange, Sync
-from .snapshots import ScopeState, StoredRecord
 
 
 class Picture:

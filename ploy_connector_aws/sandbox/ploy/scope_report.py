@@ -7,9 +7,8 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ploy_connector_aws.graph.values import ScopeState
 from ploy_connector_aws.spec.pages import Failure, Scope
-
-from .snapshots import ScopeState
 
 SCOPES_NAMED = 50
 """So many scopes of each kind are named."""

@@ -9,13 +9,13 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ploy_connector_aws.graph.tables import Tables
+from ploy_connector_aws.graph.values import ScopeState, StoredRecord
 from ploy_connector_aws.reference import Generation, Key, Observation, Outcome, Scope
-from ploy_connector_aws.spec.pages import Failure, ScopeEnding
+from ploy_connector_aws.spec.pages import Failure
 from ploy_connector_aws.spec.records import RecordKey, RecordType
 
 ChangeKind: TypeAlias = Literal["added", "changed", "removed"]
@@ -46,43 +46,6 @@ _ORIGIN_CHANGED = Failure(
     message="What was read here before is not there any more, or another is in its place; nothing of it was changed.",
     fix="If the exchange is wanted, remove the integration and set it up again; otherwise restore the original.",
 )
-
-
-@dataclass(frozen=True)
-class ScopeState:
-    """One scope of a generation."""
-
-    name: str
-    parent: str | None
-    is_announced: bool
-    """False: an earlier run announced it."""
-    ending: ScopeEnding | None
-    failure: Failure | None
-    origin: str | None
-    unproven_since: datetime | None
-    """None where it is not unproven."""
-
-
-@dataclass(frozen=True)
-class StoredRecord:
-    """A record of a generation."""
-
-    type: RecordType
-    id: str
-    scopes: tuple[str, ...]
-    body: bytes
-    is_partial: bool
-    """Whether the newest run did not read the content in full."""
-    is_retained: bool
-    """Whether it is kept without proof."""
-    kept_by: str | None = None
-    """The grant that alone keeps it: no scope does."""
-
-    @property
-    def content(self) -> dict[str, Any]:
-        """The record as JSON values."""
-        content: dict[str, Any] = json.loads(self.body)
-        return content
 
 
 class KeyChange(NamedTuple):

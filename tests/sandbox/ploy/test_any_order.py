@@ -7,8 +7,8 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ploy_connector_aws.graph.values import StoredRecord
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.sandbox.ploy.snapshots import StoredRecord
 
 from .conftest import DENIED, USERS, Customer, Line, account, split
 

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
+from ploy_connector_aws.graph.values import ScopeState
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.sandbox.ploy.snapshots import ScopeState
 
 from .conftest import DENIED, USERS, Customer, Line, account
 from .visiting import Visitor, at
