@@ -144,7 +144,7 @@ class Throttle:
         region = client.meta.region_name
 
         def wait_for_turn(operation_name: str, **_: Any) -> None:
-            budget = self._budget(service, region, operation_name)
+            budget = self.budget(service, region, operation_name)
             is_my_turn = False
             while not is_my_turn:
                 seconds = budget.reserve()
@@ -162,12 +162,13 @@ class Throttle:
             if answer.get("Error", {}).get("Code") in THROTTLED_CODES:
                 operation = event_name.rpartition(".")[2]
                 # botocore reads the retry-after header only; identitystore says it in the body (AWS.md section 1.5).
-                self._budget(service, region, operation).slow_down(answer.get("RetryAfterSeconds"))
+                self.budget(service, region, operation).slow_down(answer.get("RetryAfterSeconds"))
 
         client.meta.events.register("before-sign.*.*", wait_for_turn)
         client.meta.events.register("response-received.*.*", notice_throttling)
 
-    def _budget(self, service: str, region: str, operation: str) -> RateBudget:
+    def budget(self, service: str, region: str, operation: str) -> RateBudget:
+        """Return the budget of the quota that AWS counts this operation in, in this Region."""
         quota = f"{service}:{operation}" if service in BUDGET_PER_OPERATION else service
         budget = self._budgets.get((quota, region))
         if budget is None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from ploy_connector_aws.aws.permissions import READS
@@ -35,6 +37,7 @@ from ploy_connector_aws.sandbox.surroundings import leads_elsewhere
 from ploy_connector_aws.spec import Page
 from tests.aws.host import Host
 from tests.aws.picture import Picture, to_picture
+from tests.aws_calls import AROUND_THE_GUARD
 
 EXTERNAL_ID = "5f0c2a1e-7d7e-4a43-9a44-0c6b8a0de511"
 REGION = "eu-central-1"
@@ -174,6 +177,25 @@ def of_session(prefix: str) -> Where:
 def is_proof(call: Call) -> bool:
     """Whether it asks for the role only to prove that nobody else is given it; all but the first ought to be denied."""
     return str(call.parameters.get("RoleSessionName")).startswith(("ploy-prove-", "ploy-refuse-"))
+
+
+def open_unguarded(aws: SandboxAws, service: str, policy: str) -> Any:
+    """Return a client without our guard, in a session of the role that was assumed last, with this session policy."""
+    role_arn = list(aws.calls.to("AssumeRole"))[-1].parameters["RoleArn"]
+    with closing(boto3.client("sts", region_name=REGION)) as sts:
+        issued = sts.assume_role(
+            RoleArn=role_arn,
+            RoleSessionName=f"ploy-{AROUND_THE_GUARD}-{'0' * 12}",
+            ExternalId=EXTERNAL_ID,
+            Policy=policy,
+        )["Credentials"]
+    return boto3.client(
+        service,
+        region_name=ORGANISATION.primary_region,
+        aws_access_key_id=issued["AccessKeyId"],
+        aws_secret_access_key=issued["SecretAccessKey"],
+        aws_session_token=issued["SessionToken"],
+    )
 
 
 def entries(aws: SandboxAws) -> list[Call]:

@@ -19,9 +19,8 @@ from ploy_connector_aws.aws.throttle import Stopped
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.spec import AuthenticationError, ConnectorError, PermissionMissing, Refused, TemporaryError
-from tests.aws.conftest import EXTERNAL_ID, REGION, Customer, set_environment
+from tests.aws.conftest import EXTERNAL_ID, REGION, Customer, open_unguarded, set_environment
 from tests.aws.tampering import tampered
-from tests.aws_calls import AROUND_THE_GUARD
 from tests.deadlines import PATIENCE_SECONDS
 
 
@@ -58,13 +57,11 @@ def test_the_role_is_assumed_for_an_hour_under_a_name_without_personal_data(
     assert json.loads(call.parameters["Policy"])["Statement"][0]["Action"][0] == "s3:ListAllMyBuckets"
 
 
-def test_the_session_cannot_write_even_where_the_role_may(customer: Customer) -> None:
-    # By this purpose the check over the whole run knows that the guard is gone around.
-    session = ReadSession(AwsConfig.from_settings(customer.settings), purpose=AROUND_THE_GUARD)
+def test_the_session_cannot_write_even_where_the_role_may(session: ReadSession, customer: Customer) -> None:
     session.open()
-    credentials = session._session().get_credentials()
-    # A client without the guard of ours, with the session's credentials: AWS itself must say no.
-    unguarded = session._session().create_client("identitystore", region_name="eu-west-1")
+    (assumed,) = customer.aws.calls.to("AssumeRole")
+    # Without our guard: AWS itself denies it, by the session policy that the read session asked for.
+    unguarded = open_unguarded(customer.aws, "identitystore", assumed.parameters["Policy"])
     with pytest.raises(unguarded.exceptions.AccessDeniedException):
         unguarded.create_group_membership(
             IdentityStoreId=customer.seeded.identity_store_id,
@@ -72,8 +69,6 @@ def test_the_session_cannot_write_even_where_the_role_may(customer: Customer) ->
             MemberId={"UserId": customer.seeded.users["ana"]},
         )
     unguarded.close()
-    session.close()
-    assert credentials is not None
     # The one call outside of the list that these tests make, by going around the guard.
     customer.aws.calls.clear()
 
@@ -208,7 +203,7 @@ def test_the_pause_that_identitystore_asks_for_is_kept(session: ReadSession, cus
 
     session.throttle._wait = wait
     customer.aws.faults.throttle(1, "ListUsers", times=1, retry_after_seconds=7)
-    budget = session.throttle._budget("identitystore", "eu-west-1", "ListUsers")
+    budget = session.throttle.budget("identitystore", "eu-west-1", "ListUsers")
     budget._clock = lambda: 1000.0 + sum(waited)
 
     assert list_users(session, customer) == 4
@@ -217,7 +212,7 @@ def test_the_pause_that_identitystore_asks_for_is_kept(session: ReadSession, cus
 
 def test_a_stopped_session_wakes_who_waits_and_calls_nothing_more(session: ReadSession, customer: Customer) -> None:
     session.open()
-    session.throttle._budget("identitystore", "eu-west-1", "ListUsers").slow_down(retry_after_seconds=3600)
+    session.throttle.budget("identitystore", "eu-west-1", "ListUsers").slow_down(retry_after_seconds=3600)
     errors: list[ConnectorError] = []
 
     def wait_for_turn() -> None:

@@ -97,7 +97,7 @@ def test_who_already_waits_for_a_turn_keeps_a_pause_that_begins_meanwhile() -> N
 
     clock = Clock()
     throttle = Throttle("777788889999", {}, wait)
-    budget = throttle._budget("identitystore", "eu-west-1", "ListUsers")
+    budget = throttle.budget("identitystore", "eu-west-1", "ListUsers")
     budget._clock = clock
     session = botocore.session.Session()
     session.set_credentials("AKIAEXAMPLE", "secret")
@@ -146,7 +146,7 @@ def test_no_pause_that_aws_asks_for_is_longer_than_five_minutes(
     session = botocore.session.Session()
     session.set_credentials("AKIAEXAMPLE", "secret")
     client = session.create_client(service, region_name="eu-west-1")
-    throttle._budget(service, client.meta.region_name, operation)._clock = standing
+    throttle.budget(service, client.meta.region_name, operation)._clock = standing
     throttle.attach(client)
     answer = {"Error": {"Code": "ThrottlingException"}, "RetryAfterSeconds": hint}
     name = f"response-received.{service}.{operation}"
@@ -190,7 +190,7 @@ def test_budgets_are_shared_by_one_organisation_on_one_aws_account_and_go_with_t
     first, second, other = (Throttle(account, {}) for account in ("111122223333", "111122223333", "444455556666"))
 
     def budget(throttle: Throttle, service: str, operation: str) -> RateBudget:
-        return throttle._budget(service, "eu-west-1", operation)
+        return throttle.budget(service, "eu-west-1", operation)
 
     assert budget(first, "sso-admin", "ListInstances") is budget(second, "sso-admin", "ListPermissionSets")
     assert budget(first, "identitystore", "ListUsers") is budget(second, "identitystore", "ListUsers")

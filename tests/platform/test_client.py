@@ -1,6 +1,5 @@
 import gzip
 import random
-import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -468,28 +467,3 @@ def test_proxy_settings_that_cannot_be_used_are_a_configuration_error(monkeypatc
         PlatformClient("https://ploy.example", TokenSource(token=SecretStr(TOKEN)))
 
     assert "s3cret" not in str(caught.value)
-
-
-@pytest.mark.parametrize("url", ["https://ploy.example", "https://127.0.0.1:9"])
-def test_certificates_are_those_that_the_environment_names_or_the_public_ones_read_once(
-    url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def trusted() -> ssl.SSLContext:
-        with PlatformClient(url, TokenSource(token=SecretStr(TOKEN))) as client:
-            transport: Any = client._http._transport
-            context: ssl.SSLContext = transport._pool._ssl_context
-            assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
-            return context
-
-    public = trusted()
-    assert public.cert_store_stats()["x509_ca"] > 50
-    assert trusted() is public
-
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
-    if "127.0.0.1" in url:
-        assert trusted() is public
-        return
-    with pytest.raises(ConfigurationError, match="certificate"):
-        trusted()
-    (tmp_path / "none.pem").write_text(ssl.DER_cert_to_PEM_cert(public.get_ca_certs(binary_form=True)[0]))
-    assert trusted().cert_store_stats()["x509_ca"] == 1

@@ -340,7 +340,7 @@ def test_the_time_is_looked_at_after_the_wait_for_a_turn(desk: Desk) -> None:
     link.open("grant")
     assert link._session is not None
     throttle = link._session.throttle
-    budget = throttle._budget("identitystore", ORGANISATION.primary_region, "CreateGroupMembership")
+    budget = throttle.budget("identitystore", ORGANISATION.primary_region, "CreateGroupMembership")
     budget.slow_down(retry_after_seconds=30)
 
     def wait(seconds: float) -> bool:

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from ploy_connector_aws.aws.permissions import listed_action, render_write_session_policy
 from ploy_connector_aws.aws.write_session import WriteSession
 from ploy_connector_aws.spec import Refused, TemporaryError
-from tests.aws.conftest import DEV, EXTERNAL_ID, PROD
+from tests.aws.conftest import DEV, EXTERNAL_ID, PROD, open_unguarded
 from tests.aws.tampering import tampered
 
 from .conftest import Desk
@@ -99,15 +99,7 @@ def unguarded(desk: Desk) -> Iterator[Callable[..., Any]]:
     def make(direction: str) -> Any:
         preparing = desk.order("ana", "nobody")
         getattr(desk.changer, direction)(preparing)
-        policy = json.loads(session_of(desk, direction)["Policy"])["Statement"][0]
-        # By this purpose the checks know that the guard is gone around.
-        session = WriteSession(
-            desk.changer._config,
-            "unguarded",  # type: ignore[arg-type]
-            [listed_action(action) for action in policy["Action"]],
-            policy["Resource"],
-        )
-        client = session._session().create_client("identitystore", region_name="eu-west-1")
+        client = open_unguarded(desk.aws, "identitystore", session_of(desk, direction)["Policy"])
         clients.append(client)
         return client
 
@@ -195,14 +187,7 @@ def test_our_own_clients_refuse_everything_else_before_it_is_sent(desk: Desk, di
 def test_a_session_on_one_account_cannot_assign_in_another(assigning_desk: Desk) -> None:
     desk = assigning_desk
     desk.grant("ana", desk.role(DEV, "Reader"))
-    policy = json.loads(session_of(desk, "grant")["Policy"])["Statement"][0]
-    session = WriteSession(
-        desk.changer._config,
-        "unguarded",  # type: ignore[arg-type]
-        [listed_action(action) for action in policy["Action"]],
-        policy["Resource"],
-    )
-    client = session._session().create_client("sso-admin", region_name="eu-west-1")
+    client = open_unguarded(desk.aws, "sso-admin", session_of(desk, "grant")["Policy"])
     asked = {
         "InstanceArn": desk.seeded.instance_arn,
         "TargetType": "AWS_ACCOUNT",
@@ -213,6 +198,8 @@ def test_a_session_on_one_account_cannot_assign_in_another(assigning_desk: Desk)
     for account_id, permission_set in ((PROD, "Reader"), (DEV, "Administrator")):
         arn = desk.seeded.permission_sets[permission_set]
         assert denied(client.create_account_assignment, **asked, TargetId=account_id, PermissionSetArn=arn)
+    reader = desk.seeded.permission_sets["Reader"]
+    assert not denied(client.create_account_assignment, **asked, TargetId=DEV, PermissionSetArn=reader)
     client.close()
 
 
