@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any, ClassVar, Protocol
 
 from . import __version__
+from .aws.client.external_id_proof import Standing, standing_of
 from .aws.features import FEATURES, make_permissions
 from .aws.setup import make_wizard
-from .aws.standing import Standing, standing_of
 from .config import AwsConfig, config_schema
 from .spec import (
     SPEC_VERSION,

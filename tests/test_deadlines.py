@@ -14,9 +14,9 @@ import pytest
 from pydantic import SecretStr
 
 from ploy_connector_aws import deadlines
-from ploy_connector_aws.aws.exchanges import ExchangeSession
-from ploy_connector_aws.aws.paging import read
-from ploy_connector_aws.aws.session import LONG, SHORT, Patience, make_sts_client
+from ploy_connector_aws.aws.client.calls import read
+from ploy_connector_aws.aws.client.exchanges import ExchangeSession
+from ploy_connector_aws.aws.client.session import LONG, SHORT, Patience, make_sts_client
 from ploy_connector_aws.platform import client as platform
 from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.platform.client import PlatformClient

@@ -26,7 +26,7 @@ ALLOWED = {
     "aws": {"spec", "config", "deadlines", ""},
     "platform": {"spec", "deadlines", ""},
     # The manifest is made of two modules of aws, and a third remembers; they need no AWS library.
-    "plugin": {"spec", "config", "aws.features", "aws.setup", "aws.standing", ""},
+    "plugin": {"spec", "config", "aws.features", "aws.setup", "aws.client.external_id_proof", ""},
     "runtime": {"spec", "graph", "platform", ""},
     "sandbox": {"spec", "reference", "graph", "platform.wire", "runtime", ""},
     # The local Ploy is a judge of runtimes, so it shares none of their code.

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import AuthenticationError, Page, Serving
 
+from .client.session import ReadSession
 from .iam.reader import IamReader
 from .identity_center.reader import IdentityCenterReader
 from .inventory.reader import InventoryReader
-from .session import ReadSession
 
 
 class AwsReader:

@@ -8,8 +8,8 @@ from typing import Literal
 
 from ploy_connector_aws.config import AwsConfig
 
+from .client.session import SHORT, RoleSession
 from .permissions import Action, render_write_session_policy
-from .session import SHORT, RoleSession
 
 ONE_ATTEMPT = replace(SHORT, attempts=1)
 """botocore repeats nothing: each attempt at a write is weighed, and is begun only if it ends in time."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from ploy_connector_aws.aws.client.rate_limits import _REGISTRY
 from ploy_connector_aws.aws.reader import AwsReader
-from ploy_connector_aws.aws.throttle import _REGISTRY
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Serving, find_connectors
 

@@ -9,8 +9,8 @@ from botocore import exceptions
 from botocore.exceptions import ClientError
 from botocore.retries.standard import ThrottledRetryableChecker
 
-from ploy_connector_aws.aws.answers import THROTTLED_CODES, Call
-from ploy_connector_aws.aws.errors import AlreadyExists, RegionNotEnabled, Rejected, to_connector_error
+from ploy_connector_aws.aws.client.api_errors import THROTTLED_CODES, Call
+from ploy_connector_aws.aws.client.errors import AlreadyExists, RegionNotEnabled, Rejected, to_connector_error
 from ploy_connector_aws.spec import (
     AuthenticationError,
     ConnectorError,

@@ -10,7 +10,7 @@ import pytest
 from botocore.client import BaseClient
 from botocore.stub import Stubber
 
-from ploy_connector_aws.aws.paging import read_answers, read_pages
+from ploy_connector_aws.aws.client.calls import read_answers, read_pages
 from ploy_connector_aws.spec import PermissionMissing, TemporaryError
 
 INSTANCE = "arn:aws:sso:::instance/ssoins-0123456789abcdef"

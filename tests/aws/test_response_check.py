@@ -11,17 +11,17 @@ from botocore.client import BaseClient
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from ploy_connector_aws.aws.errors import Rejected
-from ploy_connector_aws.aws.paging import call
-from ploy_connector_aws.aws.permissions import ACTIONS, ASSUME_ROLE, DIRECT_ASSIGNMENTS, GET_CALLER_IDENTITY
-from ploy_connector_aws.aws.response_check import (
+from ploy_connector_aws.aws.client.calls import call
+from ploy_connector_aws.aws.client.errors import Rejected
+from ploy_connector_aws.aws.client.response_check import (
     _PROTOCOLS,
     ANSWER_MEMBERS,
     FLAWS,
     OMITS_EMPTY_LIST,
     expected_members,
 )
-from ploy_connector_aws.aws.session import LONG, Patience, ReadSession, RoleSession, make_sts_client
+from ploy_connector_aws.aws.client.session import LONG, Patience, ReadSession, RoleSession, make_sts_client
+from ploy_connector_aws.aws.permissions import ACTIONS, ASSUME_ROLE, DIRECT_ASSIGNMENTS, GET_CALLER_IDENTITY
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import TemporaryError
 from tests.aws.conftest import EXTERNAL_ID, REGION

@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from ploy_connector_aws.aws.exchanges import ExchangeSession
-from ploy_connector_aws.aws.paging import read
-from ploy_connector_aws.aws.session import ReadSession
-from ploy_connector_aws.aws.throttle import Stopped
+from ploy_connector_aws.aws.client.calls import read
+from ploy_connector_aws.aws.client.exchanges import ExchangeSession
+from ploy_connector_aws.aws.client.rate_limits import Stopped
+from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.spec import AuthenticationError, ConnectorError, PermissionMissing, Refused, TemporaryError

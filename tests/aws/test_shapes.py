@@ -10,8 +10,8 @@ import botocore.session
 import pytest
 from botocore.model import Shape
 
+from ploy_connector_aws.aws.client.shapes import find_wrong_type
 from ploy_connector_aws.aws.permissions import READS
-from ploy_connector_aws.aws.shapes import find_wrong_type
 
 SCALARS: dict[str, Any] = {
     "string": "text",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ploy_connector_aws.aws.standing import EXACT, PROOF_LASTS_SECONDS, REQUIRED, Standing, standing_of
+from ploy_connector_aws.aws.client.external_id_proof import EXACT, PROOF_LASTS_SECONDS, REQUIRED, Standing, standing_of
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import AuthenticationError, Check, ConnectionReport, TemporaryError
 from ploy_connector_aws.spec.reports import CheckOutcome

@@ -10,9 +10,9 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
-from ploy_connector_aws.aws.answers import Call
-from ploy_connector_aws.aws.errors import to_connector_error
-from ploy_connector_aws.aws.throttle import RateBudget, Throttle, read_rate_factor
+from ploy_connector_aws.aws.client.api_errors import Call
+from ploy_connector_aws.aws.client.errors import to_connector_error
+from ploy_connector_aws.aws.client.rate_limits import RateBudget, Throttle, read_rate_factor
 from ploy_connector_aws.spec import ConfigurationError, TemporaryError
 
 

@@ -10,8 +10,8 @@ import ploy_connector_aws.aws.identity_center.reader  # noqa: E402
 import ploy_connector_aws.aws.inventory.reader  # noqa: E402
 import ploy_connector_aws.cli  # noqa: E402
 import ploy_connector_aws.sandbox.world  # noqa: E402, F401
+from ploy_connector_aws.aws.client.session import _loader  # noqa: E402
 from ploy_connector_aws.aws.permissions import READS  # noqa: E402
-from ploy_connector_aws.aws.session import _loader  # noqa: E402
 
 for service in sorted({action.client for action in READS} | {"sts"}):
     _loader().load_service_model(service, "service-2")

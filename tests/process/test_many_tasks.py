@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.task_rush import AS_FAST_AS_IT_GOES, measure
-from ploy_connector_aws.aws.throttle import CALLS_PER_SECOND
+from ploy_connector_aws.aws.client.rate_limits import CALLS_PER_SECOND
 
 LOOKS_PER_TASK = 2
 """GetGroupMembershipId before and after: of all calls of a task the one that its budget lets through last."""

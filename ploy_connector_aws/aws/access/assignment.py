@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.client import BaseClient
 
+from ploy_connector_aws.aws.client.calls import read, read_pages
 from ploy_connector_aws.aws.identity_center.assignments import (
     USER,
     PrincipalKind,
@@ -18,7 +19,6 @@ from ploy_connector_aws.aws.identity_center.assignments import (
     is_direct,
     to_assignment,
 )
-from ploy_connector_aws.aws.paging import read, read_pages
 from ploy_connector_aws.aws.permissions import listed_action
 from ploy_connector_aws.aws.write_session import WriteSession
 from ploy_connector_aws.config import PLOY_PARTITION

@@ -6,8 +6,8 @@ from typing import Any
 
 from botocore.client import BaseClient
 
+from ploy_connector_aws.aws.client.calls import find_request_id, read
 from ploy_connector_aws.aws.identity_center.directory import members_scope, to_membership
-from ploy_connector_aws.aws.paging import find_request_id, read
 from ploy_connector_aws.aws.permissions import listed_action
 from ploy_connector_aws.aws.write_session import WriteSession
 from ploy_connector_aws.config import PLOY_PARTITION

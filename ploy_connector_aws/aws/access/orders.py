@@ -8,8 +8,8 @@ from typing import Any
 
 from botocore.client import BaseClient
 
-from ploy_connector_aws.aws.errors import AlreadyExists, Rejected
-from ploy_connector_aws.aws.paging import call, find_request_id
+from ploy_connector_aws.aws.client.calls import call, find_request_id
+from ploy_connector_aws.aws.client.errors import AlreadyExists, Rejected
 from ploy_connector_aws.aws.write_session import ONE_ATTEMPT
 from ploy_connector_aws.spec import ConnectorError, NotFound, TemporaryError
 

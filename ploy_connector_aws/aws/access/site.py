@@ -9,10 +9,10 @@ from typing import Any, Generic, TypeVar
 
 from botocore.client import BaseClient
 
+from ploy_connector_aws.aws.client.calls import read_pages
+from ploy_connector_aws.aws.client.session import SHORT, ReadSession
 from ploy_connector_aws.aws.identity_center.directory import to_group
 from ploy_connector_aws.aws.identity_center.instance import Instance, read_instance
-from ploy_connector_aws.aws.paging import read_pages
-from ploy_connector_aws.aws.session import SHORT, ReadSession
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Entitlement, NotFound, Refused, Serving, TemporaryError
 

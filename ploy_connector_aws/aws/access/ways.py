@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
+from ploy_connector_aws.aws.client.calls import read
 from ploy_connector_aws.aws.identity_center.assignments import (
     GROUP,
     USER,
@@ -21,7 +22,6 @@ from ploy_connector_aws.aws.identity_center.assignments import (
     to_assignment,
 )
 from ploy_connector_aws.aws.identity_center.reading import names
-from ploy_connector_aws.aws.paging import read
 from ploy_connector_aws.spec import AccessPath, AccessRequest, ConnectorError, Grant, NotFound, TemporaryError
 
 from .assignment import read_assigned

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import dataclass, field
 
+from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.identity_center.instance import Instance, read_instance
-from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.spec import ConnectorError
 
 from .probes import ANSWERED, Probed, first, make_up_id, probe

@@ -16,11 +16,11 @@ from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from ploy_connector_aws.aws.answers import Answer, Call
-from ploy_connector_aws.aws.assume_role import DeniedOnOurSide, NotTrusted, RoleDenied, assume_role_failed
-from ploy_connector_aws.aws.errors import to_connector_error
-from ploy_connector_aws.aws.session import SHORT, RoleSession, make_sts_client
-from ploy_connector_aws.aws.standing import EXACT, REQUIRED
+from ploy_connector_aws.aws.client.api_errors import Answer, Call
+from ploy_connector_aws.aws.client.assume_role import DeniedOnOurSide, NotTrusted, RoleDenied, assume_role_failed
+from ploy_connector_aws.aws.client.errors import to_connector_error
+from ploy_connector_aws.aws.client.external_id_proof import EXACT, REQUIRED
+from ploy_connector_aws.aws.client.session import SHORT, RoleSession, make_sts_client
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID, AwsConfig
 from ploy_connector_aws.spec import Check, ConnectionReport, ConnectorError
 

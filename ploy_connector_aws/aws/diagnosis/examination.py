@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
+from ploy_connector_aws.aws.client.session import SHORT, ReadSession
 from ploy_connector_aws.aws.permissions import KMS_DECRYPT
-from ploy_connector_aws.aws.session import SHORT, ReadSession
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check, ConnectionReport, Failure, Serving, tell_checks
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ploy_connector_aws.aws.errors import DeniedOutside, RegionNotEnabled
+from ploy_connector_aws.aws.client.errors import DeniedOutside, RegionNotEnabled
 from ploy_connector_aws.aws.permissions import EXPLANATIONS, KMS_DECRYPT, Action
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check, Failure, PermissionMissing

@@ -11,9 +11,9 @@ from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from ploy_connector_aws.aws.answers import Answer, Call
-from ploy_connector_aws.aws.errors import to_connector_error
-from ploy_connector_aws.aws.paging import read
+from ploy_connector_aws.aws.client.api_errors import Answer, Call
+from ploy_connector_aws.aws.client.calls import read
+from ploy_connector_aws.aws.client.errors import to_connector_error
 from ploy_connector_aws.spec import ConnectorError, NotFound
 
 ANSWERED = "AWS answered the call."

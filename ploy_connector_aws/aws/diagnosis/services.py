@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from ploy_connector_aws.aws.client.session import RoleSession
 from ploy_connector_aws.aws.iam.reading import DETAILS
-from ploy_connector_aws.aws.session import RoleSession
 
 from .probes import IAM_REGION, MADE_UP, Probed, first, probe, probe_dry
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Set
 from functools import partial
 
-from ploy_connector_aws.aws.errors import RegionNotEnabled
+from ploy_connector_aws.aws.client.errors import RegionNotEnabled
 from ploy_connector_aws.aws.permissions import KMS_DECRYPT, Action
 from ploy_connector_aws.spec import Check, Failure, PermissionMissing
 

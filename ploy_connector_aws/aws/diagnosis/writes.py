@@ -7,10 +7,10 @@ first or at what exists (AWS.md section 10.2), so the role's policies are asked 
 
 from __future__ import annotations
 
+from ploy_connector_aws.aws.client.calls import call
+from ploy_connector_aws.aws.client.session import SHORT, RoleSession
 from ploy_connector_aws.aws.identity_center.instance import Instance
-from ploy_connector_aws.aws.paging import call
 from ploy_connector_aws.aws.permissions import listed_action, render_write_session_policy
-from ploy_connector_aws.aws.session import SHORT, RoleSession
 from ploy_connector_aws.spec import ConnectorError, NotFound, Refused
 
 from .probes import Probed, make_up_id

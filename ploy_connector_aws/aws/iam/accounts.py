@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from ploy_connector_aws.aws import grantability
-from ploy_connector_aws.aws.parts import take, to_utc
+from ploy_connector_aws.aws.scopes import take, to_utc
 from ploy_connector_aws.spec import Account
 from ploy_connector_aws.spec.records import Attributes
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ploy_connector_aws.aws import grantability
-from ploy_connector_aws.aws.parts import to_utc
+from ploy_connector_aws.aws.scopes import to_utc
 from ploy_connector_aws.spec import Entitlement
 
 from .accounts import find_role_manager, to_attributes, to_id, to_role_attributes

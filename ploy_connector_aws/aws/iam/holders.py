@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from ploy_connector_aws.aws.paging import read_answers, read_pages
-from ploy_connector_aws.aws.parts import take, to_aws_account
+from ploy_connector_aws.aws.client.calls import read_answers, read_pages
+from ploy_connector_aws.aws.scopes import take, to_aws_account
 from ploy_connector_aws.spec import (
     AuthenticationError,
     Entitlement,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ploy_connector_aws.aws.paging import read_pages
+from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.spec import AuthenticationError, ConnectorError, Page, PermissionMissing, Record
 
 from .accounts import to_role_account, to_user

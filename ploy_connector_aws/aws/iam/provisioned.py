@@ -15,7 +15,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from ploy_connector_aws.aws.parts import to_aws_account, to_utc
+from ploy_connector_aws.aws.scopes import to_aws_account, to_utc
 from ploy_connector_aws.spec import Entitlement, Grant, Page, Refused
 
 from .accounts import IDENTITY_CENTER_PATH

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from botocore.client import BaseClient
 
-from ploy_connector_aws.aws.session import ReadSession
+from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.spec import Failure, Page, Record, RecordKey
 
 from .findings import Findings

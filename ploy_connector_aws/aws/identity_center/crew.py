@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar, cast
 
-from ploy_connector_aws.aws.throttle import Stopped
+from ploy_connector_aws.aws.client.rate_limits import Stopped
 from ploy_connector_aws.spec import Grant, Page, Record, RecordKey
 
 _QUEUED_PAGES = 64

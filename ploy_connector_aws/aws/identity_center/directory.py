@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ploy_connector_aws.aws import grantability
-from ploy_connector_aws.aws.paging import read, read_pages
-from ploy_connector_aws.aws.parts import take, to_utc
+from ploy_connector_aws.aws.client.calls import read, read_pages
+from ploy_connector_aws.aws.scopes import take, to_utc
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import (
     Account,

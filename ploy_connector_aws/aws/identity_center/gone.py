@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Literal
 
+from ploy_connector_aws.aws.client.calls import read, read_pages
 from ploy_connector_aws.aws.gone import contradiction
-from ploy_connector_aws.aws.paging import read, read_pages
-from ploy_connector_aws.aws.parts import take
+from ploy_connector_aws.aws.scopes import take
 from ploy_connector_aws.spec import NotFound
 
 from .reading import Reading, names

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ploy_connector_aws.aws.errors import RegionNotEnabled
-from ploy_connector_aws.aws.paging import read_pages
-from ploy_connector_aws.aws.parts import to_utc
-from ploy_connector_aws.aws.session import ReadSession
+from ploy_connector_aws.aws.client.calls import read_pages
+from ploy_connector_aws.aws.client.errors import RegionNotEnabled
+from ploy_connector_aws.aws.client.session import ReadSession
+from ploy_connector_aws.aws.scopes import to_utc
 from ploy_connector_aws.spec import ConnectorError, PermissionMissing, Refused, TemporaryError
 
 _SWEEPING_THREADS = 8

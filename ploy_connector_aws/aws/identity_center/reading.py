@@ -8,10 +8,10 @@ from datetime import datetime
 
 from botocore.client import BaseClient
 
+from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.gone import ListedAgain
 from ploy_connector_aws.aws.iam.powers import PolicyPowers
 from ploy_connector_aws.aws.iam.privileges import Verdict
-from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.spec import NotFound
 
 from .instance import Instance

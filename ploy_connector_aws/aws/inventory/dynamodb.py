@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ploy_connector_aws.aws.paging import read_pages
+from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.spec import Resource, TemporaryError
 
 from .reading import TAGS_UNKNOWN, Found, Inventory

@@ -7,9 +7,9 @@ from typing import Any
 
 from botocore.client import BaseClient
 
+from ploy_connector_aws.aws.client.calls import read, read_pages
 from ploy_connector_aws.aws.gone import ListedAgain
-from ploy_connector_aws.aws.paging import read, read_pages
-from ploy_connector_aws.aws.parts import take
+from ploy_connector_aws.aws.scopes import take
 from ploy_connector_aws.spec import NotFound, Resource, TemporaryError
 
 from .reading import Found, Inventory, without_unknown

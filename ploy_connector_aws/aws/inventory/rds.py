@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.aws.gone import ListedAgain
-from ploy_connector_aws.aws.paging import read_pages
-from ploy_connector_aws.aws.parts import take, to_utc
+from ploy_connector_aws.aws.scopes import take, to_utc
 from ploy_connector_aws.spec import NotFound, Resource
 
 from .reading import Found, Inventory, without_unknown

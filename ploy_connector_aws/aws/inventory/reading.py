@@ -8,8 +8,8 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from botocore.client import BaseClient
 
+from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.iam.reading import Knowledge
-from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import PLOY_PARTITION
 from ploy_connector_aws.spec import Resource
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ploy_connector_aws.aws.paging import read_pages
+from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.config import PLOY_PARTITION
 from ploy_connector_aws.spec import Resource, TemporaryError
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from botocore.client import BaseClient
 
+from ploy_connector_aws.aws.client.calls import read
 from ploy_connector_aws.aws.gone import ListedAgain
 from ploy_connector_aws.aws.identity_center.reading import names
-from ploy_connector_aws.aws.paging import read
-from ploy_connector_aws.aws.parts import take
+from ploy_connector_aws.aws.scopes import take
 from ploy_connector_aws.spec import AuthenticationError, ConnectorError, NotFound, PermissionMissing, TemporaryError
 
 OWNER_TAGS = (

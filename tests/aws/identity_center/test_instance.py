@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.errors import RegionNotEnabled
+from ploy_connector_aws.aws.client.errors import RegionNotEnabled
+from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.identity_center.instance import Instance, choose_instance, read_instance
-from ploy_connector_aws.aws.session import ReadSession
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import Organisation, fresh_account_id, in_regions
 from ploy_connector_aws.spec import PermissionMissing, Refused, TemporaryError

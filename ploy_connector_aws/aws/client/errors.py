@@ -10,6 +10,7 @@ from collections.abc import Callable
 from botocore import exceptions as botocore_errors
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ploy_connector_aws.aws.permissions import KMS_DECRYPT, render_statement
 from ploy_connector_aws.spec import (
     AuthenticationError,
     ConnectorError,
@@ -19,9 +20,8 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 
-from .answers import NAMED_BY_CODE, SERVER_CODES, THROTTLED_CODES, Answer, Call, find_missing
+from .api_errors import NAMED_BY_CODE, SERVER_CODES, THROTTLED_CODES, Answer, Call, find_missing
 from .assume_role import assume_role_failed
-from .permissions import KMS_DECRYPT, render_statement
 from .response_check import FLAWED_FIX, FLAWS
 
 _SCP_FIX = "A person who manages the organization must let the role's calls through that policy."

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID
 from ploy_connector_aws.spec import AuthenticationError, ConnectorError, TemporaryError
 
-from .answers import SERVER_CODES, THROTTLED_CODES, Answer
+from .api_errors import SERVER_CODES, THROTTLED_CODES, Answer
 from .response_check import FLAWED_FIX, FLAWS
 
 

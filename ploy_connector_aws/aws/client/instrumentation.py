@@ -9,7 +9,7 @@ from botocore.client import BaseClient
 
 from ploy_connector_aws.spec import Serving
 
-from .answers import THROTTLED_CODES
+from .api_errors import THROTTLED_CODES
 
 
 def count_calls(client: BaseClient, serving: Serving) -> None:

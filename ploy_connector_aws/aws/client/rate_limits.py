@@ -15,7 +15,7 @@ from botocore.client import BaseClient
 from ploy_connector_aws.spec import ConfigurationError
 from ploy_connector_aws.spec.bounds import to_pause_seconds
 
-from .answers import LONGEST_PAUSE_SECONDS, THROTTLED_CODES
+from .api_errors import LONGEST_PAUSE_SECONDS, THROTTLED_CODES
 from .errors import Rejected
 
 RATE_FACTOR_VARIABLE = "PLOY_AWS_RATE_FACTOR"

@@ -12,7 +12,7 @@ from botocore.client import BaseClient
 
 from ploy_connector_aws.spec import TemporaryError
 
-from .answers import Call
+from .api_errors import Call
 from .errors import to_connector_error
 from .shapes import find_wrong_type
 

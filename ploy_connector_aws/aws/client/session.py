@@ -19,17 +19,24 @@ from botocore.loaders import Loader, create_loader
 from botocore.session import Session
 
 from ploy_connector_aws import __version__
+from ploy_connector_aws.aws.permissions import (
+    ASSUME_ROLE,
+    GET_CALLER_IDENTITY,
+    READS,
+    Action,
+    guard_client,
+    render_read_session_policy,
+)
 from ploy_connector_aws.config import PLOY_PARTITION, AwsConfig
 from ploy_connector_aws.spec import Serving
 
-from .answers import Call
-from .counting import count_calls
+from .api_errors import Call
 from .errors import to_connector_error
 from .exchanges import EXCHANGE_SECONDS, ExchangeSession
-from .permissions import ASSUME_ROLE, GET_CALLER_IDENTITY, READS, Action, guard_client, render_read_session_policy
-from .quiet import silence_botocore
+from .instrumentation import count_calls
+from .log_redaction import silence_botocore
+from .rate_limits import Throttle
 from .response_check import check_responses
-from .throttle import Throttle
 
 SESSION_SECONDS = 3600
 """The most that a chained role may have. With 900 botocore would ask for a new session at every call (AWS.md 4)."""

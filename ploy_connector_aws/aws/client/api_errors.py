@@ -9,9 +9,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from ploy_connector_aws.aws.permissions import find_action
 from ploy_connector_aws.spec.bounds import to_pause_seconds
-
-from .permissions import find_action
 
 THROTTLED_CODES = frozenset(
     {
