@@ -23,7 +23,7 @@ MAKING = {
 CONSTRAINTS = {"Field", "StringConstraints", "constr", "Query", "Path", "Body", "Header"}
 """What hands a `pattern` over to pydantic: those of our own models only."""
 ALLOWED = {
-    "aws/iam/trustees.py: _ARN_FORMS": "made of the table above it",
+    "aws/policy/principals.py: _ARN_FORMS": "made of the table above it",
     "spec/expressions.py: _adapter": "a manifest's, in pydantic's engine, which is linear and never Python's",
 }
 """Calls whose expression is no constant, and of what it is made."""

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from ploy_connector_aws.aws.iam.patterns import EVERYTHING, Pattern, covers, overlaps
-from ploy_connector_aws.aws.iam.policies import Policy, Statement
-from ploy_connector_aws.aws.iam.trust import covers_action
+from ploy_connector_aws.aws.policy.documents import Policy, Statement
+from ploy_connector_aws.aws.policy.patterns import EVERYTHING, Pattern, covers, overlaps
+from ploy_connector_aws.aws.policy.trust import covers_action
 
 Effect: TypeAlias = Literal["allowed", "partly", "not_allowed", "denied", "unknown"]
 """'partly' is on some resources or under conditions; 'unknown' where a document could not be read or understood."""

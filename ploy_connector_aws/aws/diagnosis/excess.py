@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ploy_connector_aws.aws.iam.patterns import Pattern, covers, overlaps
-from ploy_connector_aws.aws.iam.policies import Choice, Policy, Statement
+from ploy_connector_aws.aws.policy.documents import Choice, Policy, Statement
+from ploy_connector_aws.aws.policy.patterns import Pattern, covers, overlaps
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check
 

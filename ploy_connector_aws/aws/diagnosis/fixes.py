@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from ploy_connector_aws.aws.iam.patterns import Pattern, covers
 from ploy_connector_aws.aws.permissions import render_statement
+from ploy_connector_aws.aws.policy.patterns import Pattern, covers
 from ploy_connector_aws.config import AwsConfig
 
 from .evaluation import Denial, Evaluation, HeldPolicy, OwnRole

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ploy_connector_aws.aws.iam.patterns import Pattern, covers
-from ploy_connector_aws.aws.iam.policies import Condition, Statement
-from ploy_connector_aws.aws.iam.trust import covers_action
 from ploy_connector_aws.aws.permissions import KMS_DECRYPT, render_statement
+from ploy_connector_aws.aws.policy.documents import Condition, Statement
+from ploy_connector_aws.aws.policy.patterns import Pattern, covers
+from ploy_connector_aws.aws.policy.trust import covers_action
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check, PermissionMissing
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ploy_connector_aws.aws.iam.policies import VERSION_WITH_VARIABLES, Choice, Condition, Policy, Statement
-from ploy_connector_aws.aws.iam.trust import covers_action
 from ploy_connector_aws.aws.permissions import KMS_DECRYPT
+from ploy_connector_aws.aws.policy.documents import VERSION_WITH_VARIABLES, Choice, Condition, Policy, Statement
+from ploy_connector_aws.aws.policy.trust import covers_action
 from ploy_connector_aws.config import AwsConfig
 
 from .evaluation import OwnRole, allowed_by, evaluate

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ploy_connector_aws.aws.iam.policies import EXTERNAL_ID, Statement, to_policy
-from ploy_connector_aws.aws.iam.restrictions import find_accounts, find_guard, is_of_organization, is_restricted
-from ploy_connector_aws.aws.iam.trust import (
+from ploy_connector_aws.aws.policy.documents import EXTERNAL_ID, Statement, to_policy
+from ploy_connector_aws.aws.policy.principals import ENTRIES, Principal, to_principal
+from ploy_connector_aws.aws.policy.restrictions import find_accounts, find_guard, is_of_organization, is_restricted
+from ploy_connector_aws.aws.policy.trust import (
     FLAGS,
     ISSUER_UNKNOWN,
     Trusted,
@@ -21,7 +22,6 @@ from ploy_connector_aws.aws.iam.trust import (
     find_denials,
     to_trust,
 )
-from ploy_connector_aws.aws.iam.trustees import ENTRIES, Principal, to_principal
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID, PLOY_PARTITION, AwsConfig
 from ploy_connector_aws.spec import Check
 

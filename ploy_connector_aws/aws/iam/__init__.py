@@ -1,17 +1,7 @@
-"""Reads IAM: users, roles, groups and policies, who may assume which role, and what makes a policy privileged.
+"""Reads IAM: users, roles, groups and policies, and who may assume which role.
 
-Map: ``reader`` (the tree of scopes), ``managed_policies``, ``holders`` (users, groups, roles), ``names`` (what is left
-where the details are denied), ``provisioned`` (roles of permission sets), ``accounts``, ``entitlements``, ``assuming``
-(AWS's shapes as records), ``reading`` (what the readers share), ``findings`` (what must be remembered, on disk),
-``powers`` (what policies allow, from their documents).
-
-Pure: ``trust`` (who may assume a role), ``restrictions`` (what a trust policy's conditions restrict), ``trustees``
-(what a principal is), ``opening`` (who can assume a role that trusts its own account), ``privileges`` (is it
-privileged, and why), ``areas`` (on which resources an action is allowed), ``conditions`` (what a condition's values
-come to), ``patterns`` (texts with wildcards), ``policies`` (parsing).
-
-Data: ``escalations`` (the table of what makes privileged) with its parts ``passed_roles``, ``passed_to_compute``,
-``roles_in_place`` and ``access_writes``; ``ways`` (what one row is); ``services`` (those that the table knows, and
-those left out of it); ``issuers`` (the table of OpenID Connect issuers); ``aws_policies`` (the copy of AWS's own
-policies).
+Map: ``reader`` (the tree of scopes), ``managed_policies``, ``identities`` (users, groups, roles), ``fallback_lists``
+(what can be read where the details are denied), ``permission_set_roles`` (roles of permission sets), ``accounts``,
+``entitlements``, ``trust_grants`` (AWS's shapes as records), ``opening`` (who can assume a role that trusts its own
+account), ``read_context`` (what the readers share), ``spool`` (what must be remembered, on disk).
 """

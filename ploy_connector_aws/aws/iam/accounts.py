@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from ploy_connector_aws.aws import grantability
+from ploy_connector_aws.aws.policy.privileges import Verdict
 from ploy_connector_aws.aws.scopes import take, to_utc
 from ploy_connector_aws.spec import Account
 from ploy_connector_aws.spec.records import Attributes
-
-from .privileges import Verdict
 
 SOURCE = "iam"
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Literal
 
 from ploy_connector_aws.aws import grantability
+from ploy_connector_aws.aws.policy.principals import PrincipalKind
+from ploy_connector_aws.aws.policy.trust import Trust, Trusted
 from ploy_connector_aws.spec import Account, Grant, Record
 
 from .accounts import SOURCE
 from .findings import Edge, Kind
-from .trust import Trust, Trusted
-from .trustees import PrincipalKind
 
 _LISTED: dict[PrincipalKind, Kind] = {"user": "user", "role": "role"}
 """Principals that, in the account itself, are records of their own and found by ARN."""

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ploy_connector_aws.aws import grantability
+from ploy_connector_aws.aws.policy.privileges import Verdict
+from ploy_connector_aws.aws.policy.trust import Trust
 from ploy_connector_aws.aws.scopes import to_utc
 from ploy_connector_aws.spec import Entitlement
 
 from .accounts import find_role_manager, to_attributes, to_id, to_role_attributes
-from .privileges import Verdict
-from .trust import Trust
 
 AWS = "Amazon Web Services"
 

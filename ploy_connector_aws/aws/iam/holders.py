@@ -8,6 +8,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ploy_connector_aws.aws.client.calls import read_answers, read_pages
+from ploy_connector_aws.aws.policy.effective_permissions import NO_POWERS, Powers, to_powers, unread
+from ploy_connector_aws.aws.policy.privileges import judge
+from ploy_connector_aws.aws.policy.trust import to_trust
 from ploy_connector_aws.aws.scopes import take, to_aws_account
 from ploy_connector_aws.spec import (
     AuthenticationError,
@@ -23,11 +26,8 @@ from .assuming import to_assuming, to_edges, to_outsiders
 from .entitlements import is_aws_managed, to_group, to_inline_policy, to_role, to_unlisted_policy
 from .findings import Edge, EdgeKind
 from .opening import MOST_OPENED, Holder, TooManyOpenedError, Undecided
-from .powers import NO_POWERS, Powers, to_powers, unread
-from .privileges import judge
 from .provisioned import find_provisioned
 from .reading import DETAILS, GROUPS, ROLES, TRUST, USERS, Gathered, Reading
-from .trust import to_trust
 
 _FILTER = {"UserDetailList": "User", "RoleDetailList": "Role"}
 """What is asked for, by the member of the answer that gives it."""

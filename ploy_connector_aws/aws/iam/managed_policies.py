@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ploy_connector_aws.aws.client.calls import read_answers
+from ploy_connector_aws.aws.policy.effective_permissions import Powers, from_copy, to_powers, unread
+from ploy_connector_aws.aws.policy.privileges import judge
 from ploy_connector_aws.aws.scopes import take
 from ploy_connector_aws.spec import Page, TemporaryError
 
 from .entitlements import is_aws_managed, to_policy
-from .powers import Powers, from_copy, to_powers, unread
-from .privileges import judge
 from .reading import DETAILS, GROUPS, POLICIES, Gathered, Reading
 
 _FILTER = {"Policies": ("LocalManagedPolicy", "AWSManagedPolicy"), "GroupDetailList": ("Group",)}

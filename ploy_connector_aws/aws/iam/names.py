@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ploy_connector_aws.aws.client.calls import read_pages
+from ploy_connector_aws.aws.policy.effective_permissions import from_copy
+from ploy_connector_aws.aws.policy.privileges import Verdict, judge
 from ploy_connector_aws.spec import AuthenticationError, ConnectorError, Page, PermissionMissing, Record
 
 from .accounts import to_role_account, to_user
 from .entitlements import to_group, to_policy, to_role
-from .powers import from_copy
-from .privileges import Verdict, judge
 from .reading import GROUPS, POLICIES, ROLES, TRUST, USERS, Reading
 
 Row = Mapping[str, Any]

@@ -12,15 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ploy_connector_aws.aws.policy.conditions import decide, decide_known
+from ploy_connector_aws.aws.policy.documents import Condition, Statement, to_policy
+from ploy_connector_aws.aws.policy.effective_permissions import Power, Powers
+from ploy_connector_aws.aws.policy.patterns import Pattern, covers
+from ploy_connector_aws.aws.policy.principals import ASSUME_ROLE, Principal, to_principal
+from ploy_connector_aws.aws.policy.resource_sets import Resources
+from ploy_connector_aws.aws.policy.trust import Trust, covers_action
 from ploy_connector_aws.spec.records import Attributes
-
-from .areas import Resources
-from .conditions import decide, decide_known
-from .patterns import Pattern, covers
-from .policies import Condition, Statement, to_policy
-from .powers import Power, Powers
-from .trust import Trust, covers_action
-from .trustees import ASSUME_ROLE, Principal, to_principal
 
 MOST_OPENED = 100_000
 """So many grants are made at most; an account beyond that is one where most holders are administrators."""

@@ -15,11 +15,11 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+from ploy_connector_aws.aws.policy.documents import to_policy
 from ploy_connector_aws.aws.scopes import to_aws_account, to_utc
 from ploy_connector_aws.spec import Entitlement, Grant, Page, Refused
 
 from .accounts import IDENTITY_CENTER_PATH
-from .policies import to_policy
 from .reading import Gathered, Reading
 
 PERMISSION_SET_ROLES = "iam/permission-set-roles"

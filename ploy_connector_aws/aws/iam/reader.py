@@ -8,6 +8,7 @@ from typing import Literal
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.aws.identity_center.permission_sets import PERMISSION_SETS
+from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
 from ploy_connector_aws.config import IAM
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, PermissionMissing
 
@@ -15,7 +16,6 @@ from .findings import Findings
 from .holders import read_holders
 from .managed_policies import read_policies
 from .names import read_names
-from .powers import PolicyPowers
 from .provisioned import PERMISSION_SET_ROLES, CenterInstance, NamedRole, read_permission_set_roles
 from .reading import GROUPS, POLICIES, ROLES, TRUST, USERS, Knowledge, Reading
 

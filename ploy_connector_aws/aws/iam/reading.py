@@ -9,11 +9,11 @@ from typing import Any, Literal, TypeAlias
 from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.session import ReadSession
+from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers, Powers
 from ploy_connector_aws.spec import Failure, Page, Record, RecordKey
 
 from .findings import Findings
 from .opening import Openings
-from .powers import PolicyPowers, Powers
 
 POLICIES = "iam/policies"
 USERS = "iam/users"

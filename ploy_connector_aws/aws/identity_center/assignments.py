@@ -11,7 +11,7 @@ from typing import Any, Literal
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.aws.gone import contradiction
-from ploy_connector_aws.aws.iam.privileges import Verdict
+from ploy_connector_aws.aws.policy.privileges import Verdict
 from ploy_connector_aws.aws.scopes import take, to_aws_account
 from ploy_connector_aws.spec import (
     AuthenticationError,

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Set
 
 from ploy_connector_aws.aws.client.session import ReadSession
-from ploy_connector_aws.aws.iam.powers import PolicyPowers
 from ploy_connector_aws.aws.iam.provisioned import NamedRole
+from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
 from ploy_connector_aws.aws.scopes import fail_alone
 from ploy_connector_aws.config import IDENTITY_CENTER, SCOPE_NEEDS, AwsConfig
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Refused, TemporaryError

@@ -10,8 +10,8 @@ from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.gone import ListedAgain
-from ploy_connector_aws.aws.iam.powers import PolicyPowers
-from ploy_connector_aws.aws.iam.privileges import Verdict
+from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
+from ploy_connector_aws.aws.policy.privileges import Verdict
 from ploy_connector_aws.spec import NotFound
 
 from .instance import Instance

@@ -11,7 +11,7 @@ from ploy_connector_aws.aws.diagnosis.directory import Directory
 from ploy_connector_aws.aws.diagnosis.evaluation import HeldPolicy, OwnRole
 from ploy_connector_aws.aws.diagnosis.permissions import Facts
 from ploy_connector_aws.aws.diagnosis.verdicts import judge, judge_so_far
-from ploy_connector_aws.aws.iam.policies import to_policy
+from ploy_connector_aws.aws.policy.documents import to_policy
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check, ConnectionReport
 from tests.test_config import SETTINGS

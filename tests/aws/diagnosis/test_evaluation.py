@@ -10,9 +10,9 @@ import pytest
 from ploy_connector_aws.aws.diagnosis.evaluation import HeldPolicy, OwnRole, evaluate
 from ploy_connector_aws.aws.diagnosis.resources import is_of_resources, resources_of
 from ploy_connector_aws.aws.diagnosis.writes import CREATE, DELETE
-from ploy_connector_aws.aws.iam.policies import to_policy
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.aws.permissions import ACTIONS, DIRECT_ASSIGNMENTS, Action
+from ploy_connector_aws.aws.policy.documents import to_policy
 from ploy_connector_aws.config import AwsConfig
 from tests.test_config import SETTINGS
 

@@ -13,7 +13,7 @@ from ploy_connector_aws.aws.diagnosis.evaluation import HeldPolicy, OwnRole
 from ploy_connector_aws.aws.diagnosis.excess import check_excess
 from ploy_connector_aws.aws.diagnosis.needs import OF_THE_DOCTOR, render_needed_policy
 from ploy_connector_aws.aws.diagnosis.smaller import make_smaller_policy
-from ploy_connector_aws.aws.iam.policies import to_policy
+from ploy_connector_aws.aws.policy.documents import to_policy
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws.patterns import Context
 from ploy_connector_aws.sandbox.aws.policies import Decision, decide

@@ -13,11 +13,11 @@ from typing import Any
 
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
-import ploy_connector_aws.aws.iam
-from ploy_connector_aws.aws.iam.powers import names_listed_actions
-from ploy_connector_aws.aws.iam.privileges import judge, to_powers
+import ploy_connector_aws.aws.policy
+from ploy_connector_aws.aws.policy.effective_permissions import names_listed_actions
+from ploy_connector_aws.aws.policy.privileges import judge, to_powers
 
-FILE = Path(ploy_connector_aws.aws.iam.__file__).with_name("aws_policies.jsonl")
+FILE = Path(ploy_connector_aws.aws.policy.__file__).with_name("aws_policies.jsonl")
 
 
 def policies() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ploy_connector_aws.aws import grantability
-from ploy_connector_aws.aws.iam.trust import FLAGS
+from ploy_connector_aws.aws.policy.trust import FLAGS
 from ploy_connector_aws.sandbox.aws import IamAccount, IamGroup, IamPolicy, IamRole, IamUser
 from ploy_connector_aws.sandbox.aws.iam_account import OWN_ACCOUNT, allowing, trusting
 from ploy_connector_aws.spec import Account

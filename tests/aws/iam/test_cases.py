@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from ploy_connector_aws.aws.iam.privileges import Verdict, judge, to_powers
+from ploy_connector_aws.aws.policy.privileges import Verdict, judge, to_powers
 
 CASES = Path(__file__).parents[2] / "data" / "cases"
 WAYS: list[dict[str, Any]] = yaml.safe_load((CASES / "ways-to-more-power.yaml").read_text())

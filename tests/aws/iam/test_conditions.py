@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from ploy_connector_aws.aws.iam.conditions import decide, decide_known, matches_all_values
-from ploy_connector_aws.aws.iam.policies import Condition, to_policy
+from ploy_connector_aws.aws.policy.conditions import decide, decide_known, matches_all_values
+from ploy_connector_aws.aws.policy.documents import Condition, to_policy
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 PAST, FUTURE = "2020-01-01T00:00:01Z", "2040-01-01T00:00:00Z"

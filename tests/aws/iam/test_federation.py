@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ploy_connector_aws.aws.diagnosis.trust_policy import check_trust_policy
-from ploy_connector_aws.aws.iam.issuers import ISSUERS, find_issuer
-from ploy_connector_aws.aws.iam.trust import FLAGS, to_trust
+from ploy_connector_aws.aws.policy.issuers import ISSUERS, find_issuer
+from ploy_connector_aws.aws.policy.trust import FLAGS, to_trust
 from ploy_connector_aws.config import AwsConfig
 from tests.soak import cheap
 from tests.test_config import SETTINGS

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from ploy_connector_aws.aws.iam.opening import Holder, Opened, Openings, Undecided
-from ploy_connector_aws.aws.iam.powers import Powers, to_powers, unread
-from ploy_connector_aws.aws.iam.trust import to_trust
+from ploy_connector_aws.aws.policy.effective_permissions import Powers, to_powers, unread
+from ploy_connector_aws.aws.policy.trust import to_trust
 from tests.steps import at_most
 
 from .test_cases import VERDICTS

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ploy_connector_aws.aws.iam.patterns import Pattern, covers, matches, overlaps, widened
+from ploy_connector_aws.aws.policy.patterns import Pattern, covers, matches, overlaps, widened
 from tests.soak import cheap
 from tests.steps import at_most
 

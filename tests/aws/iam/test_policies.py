@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.iam.policies import (
+from ploy_connector_aws.aws.policy.documents import (
     LONGEST_DOCUMENT,
     Choice,
     Condition,

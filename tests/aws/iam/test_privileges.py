@@ -12,9 +12,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ploy_connector_aws.aws.iam.policies import LONGEST_DOCUMENT
-from ploy_connector_aws.aws.iam.privileges import Powers, Reason, Verdict, judge, to_powers, unread
-from ploy_connector_aws.aws.iam.services import TABLE_DATE
+from ploy_connector_aws.aws.policy.documents import LONGEST_DOCUMENT
+from ploy_connector_aws.aws.policy.privileges import Powers, Reason, Verdict, judge, to_powers, unread
+from ploy_connector_aws.aws.policy.services import TABLE_DATE
 from ploy_connector_aws.sandbox.aws import policies as local
 from tests.soak import cheap
 from tests.steps import at_most

@@ -7,8 +7,8 @@ import json
 import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
-from ploy_connector_aws.aws.iam.privileges import Verdict, judge, to_powers
-from ploy_connector_aws.aws.iam.roles_in_place import ROLES_IN_PLACE
+from ploy_connector_aws.aws.policy.privileges import Verdict, judge, to_powers
+from ploy_connector_aws.aws.policy.roles_in_place import ROLES_IN_PLACE
 from tests.steps import at_most
 
 DOCUMENTS = {name: policy["Document"] for name, policy in json.loads(aws_managed_policies_data).items()}

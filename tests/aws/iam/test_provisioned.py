@@ -11,7 +11,6 @@ import pytest
 import yaml
 
 from ploy_connector_aws.aws import grantability
-from ploy_connector_aws.aws.iam.aws_policies import COPIES_DATE
 from ploy_connector_aws.aws.iam.provisioned import (
     CenterInstance,
     Links,
@@ -19,6 +18,7 @@ from ploy_connector_aws.aws.iam.provisioned import (
     find_provisioned,
     plan_links,
 )
+from ploy_connector_aws.aws.policy.aws_policies import COPIES_DATE
 from ploy_connector_aws.sandbox.aws import (
     Assignment,
     CustomerManagedPolicy,

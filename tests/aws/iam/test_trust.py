@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ploy_connector_aws.aws.iam.trust import FLAGS, SaidCondition, Trust, Trusted, Way, to_trust
+from ploy_connector_aws.aws.policy.trust import FLAGS, SaidCondition, Trust, Trusted, Way, to_trust
 from tests.soak import cheap
 
 ROWS: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("trust_policies.yaml").read_text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ploy_connector_aws.aws.iam.trust import Trust, to_trust
+from ploy_connector_aws.aws.policy.trust import Trust, to_trust
 
 ROLE = "arn:aws:iam::111122223333:role/subject"
 UNDECIDED = {"oidc_issuer_unknown", "cognito_guests_undecided"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ploy_connector_aws.aws.iam.powers import PolicyPowers
 from ploy_connector_aws.aws.identity_center.permission_sets import judge_permission_set
+from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
 from ploy_connector_aws.sandbox.aws import Organisation, PermissionSet, about
 from ploy_connector_aws.spec import Entitlement, RecordKey
 from tests.aws.conftest import Customer

@@ -8,10 +8,10 @@ Names of actions and their resources are from AWS's service-authorization data; 
 from __future__ import annotations
 
 from .access_writes import ACCOUNT_ACCESS, IDENTITY_STORE, ORGANIZATIONS, SSO, SSO_DIRECTORY
+from .escalation_model import FIXED, Escalation, Target, iam, of, on
 from .passed_roles import PASSED_ROLES
 from .patterns import EVERYTHING, Pattern
 from .roles_in_place import ROLES_IN_PLACE
-from .ways import FIXED, Escalation, Target, iam, of, on
 
 EVERY_ACTION = "*:*"
 EVERY_IAM_ACTION = "iam:*"

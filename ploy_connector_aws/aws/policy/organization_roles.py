@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from .trustees import Principal
+from .principals import Principal
 
 Origin: TypeAlias = Literal["organization", "unproven", "other"]
 """Whether a foreign principal is trusted as AWS's own service left it; `unproven` where the account may be any."""

@@ -6,7 +6,7 @@ documentation of the action or its service-authorization page.
 
 from __future__ import annotations
 
-from .ways import Escalation, Target, target
+from .escalation_model import Escalation, Target, target
 
 # Those of AWS's own documents that run what the caller gives them; the others do one fixed thing (A: Systems Manager
 # user guide, "Systems Manager Command document plugin reference").

@@ -12,9 +12,9 @@ from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Literal, TypeAlias
 
+from .documents import Condition
 from .issuers import UNAUTHENTICATED, Issuer, find_issuer
 from .patterns import Pattern, covers, matches
-from .policies import Condition
 
 Guard: TypeAlias = tuple[Condition, ...]
 """What a Deny leaves: a caller that it does not deny meets one of these conditions at least."""

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .areas import Resources
 from .aws_policies import COPIES_DATE, find_copy
 from .conditions import decide
+from .documents import Choice, Condition, Policy, Statement, to_policy
 from .escalations import ACTIONS, EVERY_ACTION, EVERY_IAM_ACTION
 from .patterns import Pattern, covers, matches
-from .policies import Choice, Condition, Policy, Statement, to_policy
+from .resource_sets import Resources
 from .services import is_known_service
 
 _PASSED_TO = "iam:passedtoservice"

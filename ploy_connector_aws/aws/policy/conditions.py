@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
+from .documents import EXTERNAL_ID, Condition
 from .patterns import Pattern, covers, matches, overlaps
-from .policies import EXTERNAL_ID, Condition
 
 _CLOCK = frozenset({"aws:currenttime", "aws:epochtime"})
 _ISSUED = "aws:tokenissuetime"

@@ -6,7 +6,7 @@ documentation of the action (a parameter with a role, and what the service does 
 
 from __future__ import annotations
 
-from .ways import passing
+from .escalation_model import passing
 
 _COMPUTE = (
     passing(  # P lambda-001, R

@@ -7,8 +7,8 @@ are not here are in ``services``, each with its reason.
 
 from __future__ import annotations
 
+from .escalation_model import passing
 from .passed_to_compute import PASSED_TO_COMPUTE
-from .ways import passing
 
 _AUTOMATION = (
     passing(  # P cloudformation-001, -003, -004, R; A for extensions and Cloud Control

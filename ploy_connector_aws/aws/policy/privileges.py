@@ -12,12 +12,12 @@ from functools import lru_cache
 
 from pydantic import JsonValue
 
-from .areas import Area, Comparisons, TooManyComparisonsError, allowed, within, without
+from .effective_permissions import OF_UNKNOWN_SERVICE, Power, Powers, to_powers, unread
+from .escalation_model import PASS_ROLE, PASSED_ROLE, Escalation, Target
 from .escalations import ESCALATIONS
 from .patterns import EVERYTHING, Pattern
-from .powers import OF_UNKNOWN_SERVICE, Power, Powers, to_powers, unread
+from .resource_sets import Area, Comparisons, TooManyComparisonsError, allowed, within, without
 from .services import TABLE_DATE, is_known_principal
-from .ways import PASS_ROLE, PASSED_ROLE, Escalation, Target
 
 __all__ = ["NEVER_SEEN", "Power", "Powers", "Reason", "Verdict", "judge", "to_powers", "unread"]
 
