@@ -21,7 +21,7 @@ from ploy_connector_aws.aws.identity_center.assignments import (
     is_direct,
     to_assignment,
 )
-from ploy_connector_aws.aws.identity_center.reading import names
+from ploy_connector_aws.aws.identity_center.read_context import names
 from ploy_connector_aws.spec import AccessPath, AccessRequest, ConnectorError, Grant, NotFound, TemporaryError
 
 from .assignment import read_assigned

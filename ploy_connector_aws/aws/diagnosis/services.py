@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ploy_connector_aws.aws.client.session import RoleSession
-from ploy_connector_aws.aws.iam.reading import DETAILS
+from ploy_connector_aws.aws.iam.read_context import DETAILS
 
 from .probes import IAM_REGION, MADE_UP, Probed, first, probe, probe_dry
 

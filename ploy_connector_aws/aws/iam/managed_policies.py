@@ -12,7 +12,7 @@ from ploy_connector_aws.aws.scopes import take
 from ploy_connector_aws.spec import Page, TemporaryError
 
 from .entitlements import is_aws_managed, to_policy
-from .reading import DETAILS, GROUPS, POLICIES, Gathered, Reading
+from .read_context import DETAILS, GROUPS, POLICIES, Gathered, Reading
 
 _FILTER = {"Policies": ("LocalManagedPolicy", "AWSManagedPolicy"), "GroupDetailList": ("Group",)}
 """What is asked for, by the member of the answer that gives it."""

@@ -12,12 +12,12 @@ from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
 from ploy_connector_aws.config import IAM
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, PermissionMissing
 
-from .findings import Findings
-from .holders import read_holders
+from .fallback_lists import read_names
+from .identities import read_holders
 from .managed_policies import read_policies
-from .names import read_names
-from .provisioned import PERMISSION_SET_ROLES, CenterInstance, NamedRole, read_permission_set_roles
-from .reading import GROUPS, POLICIES, ROLES, TRUST, USERS, Knowledge, Reading
+from .permission_set_roles import PERMISSION_SET_ROLES, CenterInstance, NamedRole, read_permission_set_roles
+from .read_context import GROUPS, POLICIES, ROLES, TRUST, USERS, Knowledge, Reading
+from .spool import Findings
 
 _READ_AT_ONCE = (POLICIES, USERS, GROUPS, ROLES, TRUST)
 

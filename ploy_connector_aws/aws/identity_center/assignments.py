@@ -13,6 +13,7 @@ from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.aws.gone import contradiction
 from ploy_connector_aws.aws.policy.privileges import Verdict
 from ploy_connector_aws.aws.scopes import take, to_aws_account
+from ploy_connector_aws.aws.spool import Kind, Seen
 from ploy_connector_aws.spec import (
     AuthenticationError,
     ConnectorError,
@@ -27,8 +28,7 @@ from ploy_connector_aws.spec import (
 
 from .gone import confirm_gone
 from .permission_sets import describe_permission_set, to_undescribed_role
-from .reading import Reading, names
-from .seen import Kind, Seen
+from .read_context import Reading, names
 
 ASSIGNMENTS = "identity-center/assignments"
 

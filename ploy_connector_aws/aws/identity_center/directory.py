@@ -24,7 +24,7 @@ from ploy_connector_aws.spec import (
 )
 
 from .gone import confirm_gone
-from .reading import Reading, names
+from .read_context import Reading, names
 
 USERS = "identity-center/users"
 GROUPS = "identity-center/groups"

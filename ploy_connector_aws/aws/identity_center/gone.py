@@ -10,7 +10,7 @@ from ploy_connector_aws.aws.gone import contradiction
 from ploy_connector_aws.aws.scopes import take
 from ploy_connector_aws.spec import NotFound
 
-from .reading import Reading, names
+from .read_context import Reading, names
 
 Missing = Literal["USER", "GROUP", "PERMISSION_SET"]
 """What a call said does not exist, in the words of AWS."""

@@ -13,7 +13,7 @@ from ploy_connector_aws.aws.scopes import take, to_utc
 from ploy_connector_aws.spec import Entitlement, NotFound, Page, RecordKey, Refused, TemporaryError
 
 from .gone import confirm_gone
-from .reading import Reading, names
+from .read_context import Reading, names
 
 PERMISSION_SETS = "identity-center/permission-sets"
 

@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Set
 
 from ploy_connector_aws.aws.client.session import ReadSession
-from ploy_connector_aws.aws.iam.provisioned import NamedRole
+from ploy_connector_aws.aws.iam.permission_set_roles import NamedRole
 from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
 from ploy_connector_aws.aws.scopes import fail_alone
+from ploy_connector_aws.aws.spool import Seen, SeenThings
 from ploy_connector_aws.config import IDENTITY_CENTER, SCOPE_NEEDS, AwsConfig
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Refused, TemporaryError
 
@@ -21,7 +22,6 @@ from .assignments import (
     read_end_of_assignments,
     to_account_role,
 )
-from .crew import Crew
 from .directory import (
     DELETED_PRINCIPAL,
     GROUPS,
@@ -36,8 +36,8 @@ from .directory import (
 )
 from .instance import Instance, read_instance
 from .permission_sets import PERMISSION_SETS, permission_set_scope, read_permission_set, read_permission_sets
-from .reading import Reading
-from .seen import Seen, SeenThings
+from .read_context import Reading
+from .worker_pool import Crew
 
 THREADS = 8
 """For each of the two quotas. At a third of a second a call, six already use up the quota."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.spec import Resource, TemporaryError
 
-from .reading import TAGS_UNKNOWN, Found, Inventory
+from .read_context import TAGS_UNKNOWN, Found, Inventory
 
 
 def read_tables(inventory: Inventory) -> Iterator[Found]:

@@ -12,7 +12,7 @@ from ploy_connector_aws.aws.scopes import take, to_utc
 from ploy_connector_aws.config import PLOY_PARTITION
 from ploy_connector_aws.spec import AuthenticationError, ConnectorError, PermissionMissing, Resource, TemporaryError
 
-from .reading import Found, Inventory, without_unknown
+from .read_context import Found, Inventory, without_unknown
 from .tags import find_owner, to_tags
 
 _MOST_FILTER_VALUES = 200

@@ -12,7 +12,7 @@ from ploy_connector_aws.aws.gone import ListedAgain
 from ploy_connector_aws.aws.scopes import take
 from ploy_connector_aws.spec import NotFound, Resource, TemporaryError
 
-from .reading import Found, Inventory, without_unknown
+from .read_context import Found, Inventory, without_unknown
 from .tags import SingleTags, find_owner, to_tags
 
 

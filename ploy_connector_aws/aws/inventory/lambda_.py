@@ -9,7 +9,7 @@ from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.aws.scopes import take
 from ploy_connector_aws.spec import Resource
 
-from .reading import TAGS_UNKNOWN, Found, Inventory, without_unknown
+from .read_context import TAGS_UNKNOWN, Found, Inventory, without_unknown
 
 
 def read_functions(inventory: Inventory) -> Iterator[Found]:

@@ -10,7 +10,7 @@ from ploy_connector_aws.aws.gone import ListedAgain
 from ploy_connector_aws.aws.scopes import take, to_utc
 from ploy_connector_aws.spec import NotFound, Resource
 
-from .reading import Found, Inventory, without_unknown
+from .read_context import Found, Inventory, without_unknown
 from .tags import SingleTags, find_owner, to_tags
 
 _KINDS = {"neptune": "neptune_instance", "docdb": "documentdb_instance"}

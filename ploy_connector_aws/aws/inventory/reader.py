@@ -16,7 +16,7 @@ from .ec2 import read_instances as read_servers
 from .ecs import read_clusters
 from .lambda_ import read_functions
 from .rds import read_instances as read_databases
-from .reading import Found, Inventory, Roles
+from .read_context import Found, Inventory, Roles
 from .s3 import read_buckets
 from .sqs import read_queues
 

@@ -10,7 +10,7 @@ from ploy_connector_aws.aws.scopes import take
 from ploy_connector_aws.config import PLOY_PARTITION
 from ploy_connector_aws.spec import Resource
 
-from .reading import TAGS_UNKNOWN, Found, Inventory
+from .read_context import TAGS_UNKNOWN, Found, Inventory
 
 
 def read_buckets(inventory: Inventory) -> Iterator[Found]:

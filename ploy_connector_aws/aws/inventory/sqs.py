@@ -9,7 +9,7 @@ from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.config import PLOY_PARTITION
 from ploy_connector_aws.spec import Resource, TemporaryError
 
-from .reading import TAGS_UNKNOWN, Found, Inventory
+from .read_context import TAGS_UNKNOWN, Found, Inventory
 
 _URL = re.compile(r"https?://[^/]+/(?P<account>\d{12})/(?P<name>[\w-]{1,80}(?:\.fifo)?)", re.ASCII)
 

@@ -11,7 +11,7 @@ from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.calls import read
 from ploy_connector_aws.aws.gone import ListedAgain
-from ploy_connector_aws.aws.identity_center.reading import names
+from ploy_connector_aws.aws.identity_center.read_context import names
 from ploy_connector_aws.aws.scopes import take
 from ploy_connector_aws.spec import AuthenticationError, ConnectorError, NotFound, PermissionMissing, TemporaryError
 

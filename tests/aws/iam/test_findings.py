@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ploy_connector_aws.aws.iam.findings import Edge, Findings
+from ploy_connector_aws.aws.iam.spool import Edge, Findings
 
 
 def test_values_are_found_by_kind_and_name_and_the_last_one_counts() -> None:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ploy_connector_aws.aws import grantability
-from ploy_connector_aws.aws.iam.provisioned import (
+from ploy_connector_aws.aws.iam.permission_set_roles import (
     CenterInstance,
     Links,
     ProvisionedRole,

@@ -13,9 +13,9 @@ from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.identity_center.assignments import USER, read_assignments
 from ploy_connector_aws.aws.identity_center.instance import read_instance
-from ploy_connector_aws.aws.identity_center.reading import Reading
-from ploy_connector_aws.aws.identity_center.seen import SeenThings
+from ploy_connector_aws.aws.identity_center.read_context import Reading
 from ploy_connector_aws.aws.scopes import fail_alone
+from ploy_connector_aws.aws.spool import SeenThings
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import Assignment, Group, Person, about
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from ploy_connector_aws.aws.client.rate_limits import Stopped
-from ploy_connector_aws.aws.identity_center.crew import Crew
+from ploy_connector_aws.aws.identity_center.worker_pool import Crew
 from ploy_connector_aws.spec import Account, Grant, Page, RecordKey
 from tests.deadlines import PATIENCE_SECONDS
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ploy_connector_aws.aws.identity_center.seen import Seen, SeenThings
+from ploy_connector_aws.aws.spool import Seen, SeenThings
 
 
 @pytest.fixture

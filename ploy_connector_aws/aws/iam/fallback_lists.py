@@ -13,7 +13,7 @@ from ploy_connector_aws.spec import AuthenticationError, ConnectorError, Page, P
 
 from .accounts import to_role_account, to_user
 from .entitlements import to_group, to_policy, to_role
-from .reading import GROUPS, POLICIES, ROLES, TRUST, USERS, Reading
+from .read_context import GROUPS, POLICIES, ROLES, TRUST, USERS, Reading
 
 Row = Mapping[str, Any]
 

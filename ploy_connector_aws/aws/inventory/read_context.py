@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.session import ReadSession
-from ploy_connector_aws.aws.iam.reading import Knowledge
+from ploy_connector_aws.aws.iam.read_context import Knowledge
 from ploy_connector_aws.config import PLOY_PARTITION
 from ploy_connector_aws.spec import Resource
 

@@ -11,7 +11,7 @@ from ploy_connector_aws.aws.policy.trust import Trust, Trusted
 from ploy_connector_aws.spec import Account, Grant, Record
 
 from .accounts import SOURCE
-from .findings import Edge, Kind
+from .spool import Edge, Kind
 
 _LISTED: dict[PrincipalKind, Kind] = {"user": "user", "role": "role"}
 """Principals that, in the account itself, are records of their own and found by ARN."""

@@ -22,12 +22,12 @@ from ploy_connector_aws.spec import (
 )
 
 from .accounts import to_id, to_instance_profiles, to_role_account, to_tags, to_user
-from .assuming import to_assuming, to_edges, to_outsiders
 from .entitlements import is_aws_managed, to_group, to_inline_policy, to_role, to_unlisted_policy
-from .findings import Edge, EdgeKind
 from .opening import MOST_OPENED, Holder, TooManyOpenedError, Undecided
-from .provisioned import find_provisioned
-from .reading import DETAILS, GROUPS, ROLES, TRUST, USERS, Gathered, Reading
+from .permission_set_roles import find_provisioned
+from .read_context import DETAILS, GROUPS, ROLES, TRUST, USERS, Gathered, Reading
+from .spool import Edge, EdgeKind
+from .trust_grants import to_assuming, to_edges, to_outsiders
 
 _FILTER = {"UserDetailList": "User", "RoleDetailList": "Role"}
 """What is asked for, by the member of the answer that gives it."""

@@ -12,8 +12,8 @@ from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers, Powers
 from ploy_connector_aws.spec import Failure, Page, Record, RecordKey
 
-from .findings import Findings
 from .opening import Openings
+from .spool import Findings
 
 POLICIES = "iam/policies"
 USERS = "iam/users"

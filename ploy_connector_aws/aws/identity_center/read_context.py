@@ -12,10 +12,10 @@ from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.gone import ListedAgain
 from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
 from ploy_connector_aws.aws.policy.privileges import Verdict
+from ploy_connector_aws.aws.spool import SeenThings
 from ploy_connector_aws.spec import NotFound
 
 from .instance import Instance
-from .seen import SeenThings
 from .turns import Turns
 
 

@@ -20,7 +20,7 @@ from ploy_connector_aws.aws.scopes import to_aws_account, to_utc
 from ploy_connector_aws.spec import Entitlement, Grant, Page, Refused
 
 from .accounts import IDENTITY_CENTER_PATH
-from .reading import Gathered, Reading
+from .read_context import Gathered, Reading
 
 PERMISSION_SET_ROLES = "iam/permission-set-roles"
 
