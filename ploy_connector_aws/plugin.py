@@ -82,7 +82,7 @@ class AwsConnector:
     @hookimpl
     def test_connection(self) -> ConnectionReport:
         """Enter the role, prove its external ID, try every permission, and weigh the role's own policies."""
-        from .aws.diagnosis import diagnose
+        from .aws.connection_test import diagnose
 
         with _only_our_errors():
             config, standing = self._configured()
@@ -149,7 +149,7 @@ class AwsConnector:
 
 def _admission(config: AwsConfig, standing: Standing) -> Callable[[], None]:
     """What keeps the role from being used before it is proven that nobody else can use it."""
-    from .aws.diagnosis import prove_entry
+    from .aws.connection_test import prove_entry
 
     return partial(standing.require, partial(prove_entry, config))
 

@@ -4,7 +4,7 @@ from ploy_connector_aws.sandbox.surroundings import forget_caller
 
 forget_caller()  # before anything is imported that reads the environment, as moto and boto3 do
 
-import ploy_connector_aws.aws.diagnosis.examination  # noqa: E402
+import ploy_connector_aws.aws.connection_test.runner  # noqa: E402
 import ploy_connector_aws.aws.iam.reader  # noqa: E402
 import ploy_connector_aws.aws.identity_center.reader  # noqa: E402
 import ploy_connector_aws.aws.inventory.reader  # noqa: E402

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ploy_connector_aws.aws.diagnosis.trust_policy import check_trust_policy
+from ploy_connector_aws.aws.connection_test.trust_policy_check import check_trust_policy
 from ploy_connector_aws.aws.policy.issuers import ISSUERS, find_issuer
 from ploy_connector_aws.aws.policy.trust import FLAGS, to_trust
 from ploy_connector_aws.config import AwsConfig

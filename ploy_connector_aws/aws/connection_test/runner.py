@@ -12,20 +12,20 @@ from ploy_connector_aws.aws.permissions import KMS_DECRYPT
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check, ConnectionReport, Failure, Serving, tell_checks
 
-from .directory import LIST_INSTANCES, Directory, probe_directory
-from .entry import read_entry
+from .assume_role_checks import read_entry
+from .checks import skipped
+from .directory_probes import LIST_INSTANCES, Directory, probe_directory
 from .evaluation import OwnRole
-from .excess import UNNEEDED
-from .findings import skipped
-from .instance import FIND_INSTANCE, tell_kind
-from .key import KMS_FEATURE
-from .needs import is_needed, listed_actions
-from .own_role import read_own_role
-from .permissions import REGION, Facts, name_of
-from .probes import Probed
-from .services import SERVICES, Results
-from .trust_policy import TRUST_POLICY
-from .verdicts import OF_DIRECTORY, judge, judge_so_far
+from .instance_check import FIND_INSTANCE, tell_kind
+from .kms_check import KMS_FEATURE
+from .permission_checks import REGION, Facts, name_of
+from .probe import Probed
+from .report import OF_DIRECTORY, judge, judge_so_far
+from .required import is_needed, listed_actions
+from .role import read_own_role
+from .service_probes import SERVICES, Results
+from .trust_policy_check import TRUST_POLICY
+from .unneeded import UNNEEDED
 
 PAUSES_SECONDS = (1.0, 2.0)
 """Between attempts to enter a role that may have been made just now."""

@@ -10,8 +10,8 @@ from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check
 
 from .evaluation import OwnRole
-from .key import is_for_key
-from .needs import OF_THE_DOCTOR, is_needed, listed_actions, render_needed_policy
+from .kms_check import is_for_key
+from .required import OF_THE_DOCTOR, is_needed, listed_actions, render_needed_policy
 from .smaller import make_smaller_policy
 
 UNNEEDED = "unneeded-permissions"

@@ -13,8 +13,8 @@ from ploy_connector_aws.aws.policy.trust import covers_action
 from ploy_connector_aws.config import AwsConfig
 
 from .evaluation import OwnRole, allowed_by, evaluate
-from .key import is_for_key, via_identity_center
-from .needs import OF_THE_DOCTOR, is_needed, listed_actions, render_needed_policy
+from .kms_check import is_for_key, via_identity_center
+from .required import OF_THE_DOCTOR, is_needed, listed_actions, render_needed_policy
 
 Document = dict[str, Any]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.diagnosis.evaluation import evaluate
-from ploy_connector_aws.aws.diagnosis.fixes import render_fix
-from ploy_connector_aws.aws.diagnosis.writes import CREATE, DELETE
+from ploy_connector_aws.aws.connection_test.evaluation import evaluate
+from ploy_connector_aws.aws.connection_test.fixes import render_fix
+from ploy_connector_aws.aws.connection_test.write_probes import CREATE, DELETE
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.spec import AccessRequest, PermissionMissing
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.config import AwsConfig
 
-from .writes import CREATE, DELETE
+from .write_probes import CREATE, DELETE
 
 _GROUPS = "arn:aws:identitystore:::group/*"
 _USERS = "arn:aws:identitystore:::user/*"

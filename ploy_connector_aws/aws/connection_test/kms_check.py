@@ -13,11 +13,11 @@ from ploy_connector_aws.aws.policy.trust import covers_action
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check, PermissionMissing
 
-from .directory import LIST_INSTANCES, Directory
+from .checks import failed, skipped
+from .directory_probes import LIST_INSTANCES, Directory
 from .evaluation import OwnRole, evaluate
-from .findings import failed, skipped
 from .fixes import render_fix
-from .instance import is_about_key
+from .instance_check import is_about_key
 
 KMS_FEATURE = "IAM Identity Center with a key of the customer's own"
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.diagnosis import diagnose
-from ploy_connector_aws.aws.diagnosis.needs import render_needed_policy
-from ploy_connector_aws.aws.diagnosis.trust_policy import EXTERNAL_ID_PLACEHOLDER
+from ploy_connector_aws.aws.connection_test import diagnose
+from ploy_connector_aws.aws.connection_test.required import render_needed_policy
+from ploy_connector_aws.aws.connection_test.trust_policy_check import EXTERNAL_ID_PLACEHOLDER
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import (
     PLOY_ACCOUNT_ID,

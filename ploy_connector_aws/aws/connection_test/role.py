@@ -15,7 +15,7 @@ from ploy_connector_aws.aws.policy.documents import Policy, to_policy
 from ploy_connector_aws.spec import TemporaryError
 
 from .evaluation import HeldPolicy, OwnRole
-from .probes import IAM_REGION
+from .probe import IAM_REGION
 
 _UNREAD = Policy(undecided=("AWS did not give the policy's document.",))
 

@@ -10,7 +10,7 @@ from ploy_connector_aws.aws.policy.patterns import Pattern, covers
 from ploy_connector_aws.config import AwsConfig
 
 from .evaluation import Denial, Evaluation, HeldPolicy, OwnRole
-from .needs import render_needed_policy
+from .required import render_needed_policy
 
 
 def render_fix(action: str, evaluation: Evaluation, role: OwnRole, config: AwsConfig) -> str:

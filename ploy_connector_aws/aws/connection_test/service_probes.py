@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from ploy_connector_aws.aws.client.session import RoleSession
 from ploy_connector_aws.aws.iam.read_context import DETAILS
 
-from .probes import IAM_REGION, MADE_UP, Probed, first, probe, probe_dry
+from .probe import IAM_REGION, MADE_UP, Probed, first, probe, probe_dry
 
 Results = dict[str, Probed]
 

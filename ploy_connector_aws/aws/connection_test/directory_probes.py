@@ -9,8 +9,8 @@ from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.identity_center.instance import Instance, read_instance
 from ploy_connector_aws.spec import ConnectorError
 
-from .probes import ANSWERED, Probed, first, make_up_id, probe
-from .writes import CREATE, probe_create
+from .probe import ANSWERED, Probed, first, make_up_id, probe
+from .write_probes import CREATE, probe_create
 
 LIST_INSTANCES = "sso:ListInstances"
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from ploy_connector_aws.aws.diagnosis import diagnose
+from ploy_connector_aws.aws.connection_test import diagnose
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import ConfigurationError
 from tests.aws.conftest import EXTERNAL_ID, of_session

@@ -13,7 +13,7 @@ from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.aws.permissions import listed_action, render_write_session_policy
 from ploy_connector_aws.spec import ConnectorError, NotFound, Refused
 
-from .probes import Probed, make_up_id
+from .probe import Probed, make_up_id
 
 CREATE = "identitystore:CreateGroupMembership"
 DELETE = "identitystore:DeleteGroupMembership"

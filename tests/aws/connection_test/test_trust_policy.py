@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.diagnosis.trust_policy import TRUST_POLICY_FIX, check_trust_policy
+from ploy_connector_aws.aws.connection_test.trust_policy_check import TRUST_POLICY_FIX, check_trust_policy
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID, AwsConfig
 from ploy_connector_aws.spec import Check, ConnectionReport
 from tests.aws.conftest import EXTERNAL_ID

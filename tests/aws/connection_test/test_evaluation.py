@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.diagnosis.evaluation import HeldPolicy, OwnRole, evaluate
-from ploy_connector_aws.aws.diagnosis.resources import is_of_resources, resources_of
-from ploy_connector_aws.aws.diagnosis.writes import CREATE, DELETE
+from ploy_connector_aws.aws.connection_test.evaluation import HeldPolicy, OwnRole, evaluate
+from ploy_connector_aws.aws.connection_test.resources import is_of_resources, resources_of
+from ploy_connector_aws.aws.connection_test.write_probes import CREATE, DELETE
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.aws.permissions import ACTIONS, DIRECT_ASSIGNMENTS, Action
 from ploy_connector_aws.aws.policy.documents import to_policy

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ploy_connector_aws.aws.diagnosis.evaluation import HeldPolicy, OwnRole
-from ploy_connector_aws.aws.diagnosis.excess import check_excess
-from ploy_connector_aws.aws.diagnosis.needs import OF_THE_DOCTOR, render_needed_policy
-from ploy_connector_aws.aws.diagnosis.smaller import make_smaller_policy
+from ploy_connector_aws.aws.connection_test.evaluation import HeldPolicy, OwnRole
+from ploy_connector_aws.aws.connection_test.required import OF_THE_DOCTOR, render_needed_policy
+from ploy_connector_aws.aws.connection_test.smaller import make_smaller_policy
+from ploy_connector_aws.aws.connection_test.unneeded import check_excess
 from ploy_connector_aws.aws.policy.documents import to_policy
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws.patterns import Context

@@ -10,16 +10,16 @@ from ploy_connector_aws.aws.permissions import EXPLANATIONS, KMS_DECRYPT, Action
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check, Failure, PermissionMissing
 
-from .directory import LIST_INSTANCES, OF_ADMINISTRATORS, Directory
+from .checks import failed, skipped
+from .directory_probes import LIST_INSTANCES, OF_ADMINISTRATORS, Directory
 from .evaluation import Evaluation, OwnRole, evaluate
-from .findings import failed, skipped
 from .fixes import render_fix
-from .instance import FIND_INSTANCE, InstanceKind, is_about_key, is_plainly_denied
-from .needs import OF_THE_DOCTOR, is_needed
-from .probes import Probed
+from .instance_check import FIND_INSTANCE, InstanceKind, is_about_key, is_plainly_denied
+from .probe import Probed
+from .required import OF_THE_DOCTOR, is_needed
 from .resources import is_of_resources, resources_of
-from .trust_policy import TRUST_POLICY
-from .writes import CREATE, DELETE
+from .trust_policy_check import TRUST_POLICY
+from .write_probes import CREATE, DELETE
 
 REGION = "region"
 

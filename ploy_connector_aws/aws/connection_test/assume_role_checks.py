@@ -24,8 +24,8 @@ from ploy_connector_aws.aws.client.session import SHORT, RoleSession, make_sts_c
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID, AwsConfig
 from ploy_connector_aws.spec import Check, ConnectionReport, ConnectorError
 
-from .findings import failed, skipped
-from .trust_policy import TRUST_POLICY_FIX
+from .checks import failed, skipped
+from .trust_policy_check import TRUST_POLICY_FIX
 
 OWN_CREDENTIALS = "own-credentials"
 ASSUME_ROLE = "assume-role"

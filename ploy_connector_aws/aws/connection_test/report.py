@@ -9,15 +9,15 @@ from ploy_connector_aws.aws.client.errors import RegionNotEnabled
 from ploy_connector_aws.aws.permissions import KMS_DECRYPT, Action
 from ploy_connector_aws.spec import Check, Failure, PermissionMissing
 
-from .directory import LIST_INSTANCES
-from .excess import UNNEEDED, check_excess
-from .findings import failed, skipped
-from .instance import FIND_INSTANCE, check_instance
-from .key import check_key
-from .needs import is_needed, listed_actions
-from .permissions import REGION, Facts, check_permission, name_of
-from .probes import IAM_REGION, Probed
-from .trust_policy import TRUST_POLICY, check_trust_policy
+from .checks import failed, skipped
+from .directory_probes import LIST_INSTANCES
+from .instance_check import FIND_INSTANCE, check_instance
+from .kms_check import check_key
+from .permission_checks import REGION, Facts, check_permission, name_of
+from .probe import IAM_REGION, Probed
+from .required import is_needed, listed_actions
+from .trust_policy_check import TRUST_POLICY, check_trust_policy
+from .unneeded import UNNEEDED, check_excess
 
 OF_DIRECTORY = frozenset({"identitystore", "sso-admin"})
 """The clients of IAM Identity Center, which is tried as one."""

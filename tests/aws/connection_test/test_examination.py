@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from ploy_connector_aws.aws.diagnosis import diagnose
+from ploy_connector_aws.aws.connection_test import diagnose
 from ploy_connector_aws.aws.permissions import ACTIONS
 from ploy_connector_aws.config import SCOPE_NEEDS
 from ploy_connector_aws.plugin import AwsConnector

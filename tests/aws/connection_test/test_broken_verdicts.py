@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.diagnosis.directory import Directory
-from ploy_connector_aws.aws.diagnosis.evaluation import HeldPolicy, OwnRole
-from ploy_connector_aws.aws.diagnosis.permissions import Facts
-from ploy_connector_aws.aws.diagnosis.verdicts import judge, judge_so_far
+from ploy_connector_aws.aws.connection_test.directory_probes import Directory
+from ploy_connector_aws.aws.connection_test.evaluation import HeldPolicy, OwnRole
+from ploy_connector_aws.aws.connection_test.permission_checks import Facts
+from ploy_connector_aws.aws.connection_test.report import judge, judge_so_far
 from ploy_connector_aws.aws.policy.documents import to_policy
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check, ConnectionReport

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.diagnosis.excess import check_excess
-from ploy_connector_aws.aws.diagnosis.needs import OF_THE_DOCTOR, is_needed, render_needed_policy
+from ploy_connector_aws.aws.connection_test.required import OF_THE_DOCTOR, is_needed, render_needed_policy
+from ploy_connector_aws.aws.connection_test.unneeded import check_excess
 from ploy_connector_aws.aws.permissions import DIRECT_ASSIGNMENTS, render_policy
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check

@@ -11,10 +11,10 @@ from ploy_connector_aws.aws.permissions import KMS_DECRYPT
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check, PermissionMissing, Refused
 
-from .directory import LIST_INSTANCES, OF_ADMINISTRATORS, Directory
+from .checks import failed, skipped
+from .directory_probes import LIST_INSTANCES, OF_ADMINISTRATORS, Directory
 from .evaluation import OwnRole, evaluate
-from .findings import failed, skipped
-from .probes import Probed
+from .probe import Probed
 
 FIND_INSTANCE = "find-instance"
 

@@ -11,7 +11,7 @@
   each action
 """
 
-from .entry import prove_entry
-from .examination import diagnose
+from .assume_role_checks import prove_entry
+from .runner import diagnose
 
 __all__ = ["diagnose", "prove_entry"]

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.diagnosis.directory import LIST_INSTANCES, Directory
-from ploy_connector_aws.aws.diagnosis.permissions import REGION, Facts
-from ploy_connector_aws.aws.diagnosis.probes import ANSWERED, Probed
-from ploy_connector_aws.aws.diagnosis.verdicts import judge
-from ploy_connector_aws.aws.diagnosis.writes import CREATE
+from ploy_connector_aws.aws.connection_test.directory_probes import LIST_INSTANCES, Directory
+from ploy_connector_aws.aws.connection_test.permission_checks import REGION, Facts
+from ploy_connector_aws.aws.connection_test.probe import ANSWERED, Probed
+from ploy_connector_aws.aws.connection_test.report import judge
+from ploy_connector_aws.aws.connection_test.write_probes import CREATE
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check, Failure, PermissionMissing, TemporaryError
