@@ -123,7 +123,7 @@ class AwsConnector:
             return self._ready_changer().revoke(request)
 
     def _ready_changer(self) -> _Changer:
-        from .aws.access.changes import AccessChanger
+        from .aws.provisioning.provisioner import AccessChanger
 
         config, standing = self._configured()
         if self._changer is None:

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import botocore.endpoint
 
-from ploy_connector_aws.aws.access.clock import SystemClock
+from ploy_connector_aws.aws.provisioning.clock import SystemClock
 from ploy_connector_aws.platform.client import PlatformClient
 
 

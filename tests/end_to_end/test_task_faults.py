@@ -1,7 +1,7 @@
 """A fault at every single call of a grant task and of a revoke task, to AWS, STS and Ploy, before it acts and after.
 
 Each time it is another customer's task; whatever struck, it ends in exactly one report, and that is true. More kinds
-of faults of AWS are in ``tests/aws/access/test_fault_at_every_call.py``.
+of faults of AWS are in ``tests/aws/provisioning/test_fault_at_every_call.py``.
 """
 
 from __future__ import annotations

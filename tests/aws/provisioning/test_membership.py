@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from ploy_connector_aws.aws.access.changes import READ_BACK_PAUSES_SECONDS, SECOND_LOOK_SECONDS
-from ploy_connector_aws.aws.access.ways import INVISIBLE
+from ploy_connector_aws.aws.provisioning.paths import INVISIBLE
+from ploy_connector_aws.aws.provisioning.provisioner import READ_BACK_PAUSES_SECONDS, SECOND_LOOK_SECONDS
 from ploy_connector_aws.spec import AccessChange, TemporaryError
 from ploy_connector_aws.spec.changes import KnownState
 from tests.aws.conftest import PROD

@@ -20,15 +20,15 @@ from ploy_connector_aws.aws.identity_center.assignments import (
     to_assignment,
 )
 from ploy_connector_aws.aws.permissions import listed_action
-from ploy_connector_aws.aws.write_session import WriteSession
+from ploy_connector_aws.aws.provisioning.write_session import WriteSession
 from ploy_connector_aws.config import PLOY_PARTITION
 from ploy_connector_aws.spec import AccessRequest, ConnectorError, NotFound, Refused, TemporaryError
 
-from .orders import ACCOUNT_ASSIGNMENT, Ordered, WriteWindow
-from .outstanding import PLACES, outstanding_in
+from .assignment_slots import PLACES, outstanding_in
+from .context import Site
 from .plan import Direction, Plan, Seen
-from .site import Site
 from .targets import DirectAssignment
+from .writes import ACCOUNT_ASSIGNMENT, Ordered, WriteWindow
 
 FOLLOW_PAUSES_SECONDS = (1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 5.0, 5.0, 8.0, 8.0, 10.0, 10.0)
 """Between the questions how it went; most assignments take a few seconds."""

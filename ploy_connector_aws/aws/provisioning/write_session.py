@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from ploy_connector_aws.aws.client.session import SHORT, RoleSession
+from ploy_connector_aws.aws.permissions import Action, render_write_session_policy
 from ploy_connector_aws.config import AwsConfig
-
-from .client.session import SHORT, RoleSession
-from .permissions import Action, render_write_session_policy
 
 ONE_ATTEMPT = replace(SHORT, attempts=1)
 """botocore repeats nothing: each attempt at a write is weighed, and is begun only if it ends in time."""

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ploy_connector_aws.aws.permissions import listed_action, render_write_session_policy
-from ploy_connector_aws.aws.write_session import WriteSession
+from ploy_connector_aws.aws.provisioning.write_session import WriteSession
 from ploy_connector_aws.spec import Refused, TemporaryError
 from tests.aws.conftest import DEV, EXTERNAL_ID, PROD, open_unguarded
 from tests.aws.tampering import tampered

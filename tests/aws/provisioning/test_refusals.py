@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.aws import grantability
-from ploy_connector_aws.aws.access.membership import MembershipLink
-from ploy_connector_aws.aws.access.orders import ATTEMPT_SECONDS, PAUSES_SECONDS, WRITE_SECONDS, TooLate
-from ploy_connector_aws.aws.access.plan import plan_change
-from ploy_connector_aws.aws.access.targets import Membership
+from ploy_connector_aws.aws.provisioning.membership import MembershipLink
+from ploy_connector_aws.aws.provisioning.plan import plan_change
+from ploy_connector_aws.aws.provisioning.targets import Membership
+from ploy_connector_aws.aws.provisioning.writes import ATTEMPT_SECONDS, PAUSES_SECONDS, WRITE_SECONDS, TooLate
 from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.spec import (
     AuthenticationError,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ploy_connector_aws.aws.access.changes import READ_BACK_PAUSES_SECONDS
+from ploy_connector_aws.aws.provisioning.provisioner import READ_BACK_PAUSES_SECONDS
 from ploy_connector_aws.spec import NotFound, TemporaryError
 
 from .conftest import Desk

@@ -23,13 +23,13 @@ from ploy_connector_aws.spec.changes import KnownState
 
 from .assignment import AssignmentLink
 from .clock import Clock, SystemClock
-from .link import Link
+from .context import Site
+from .edge import Link
 from .membership import MembershipLink
-from .orders import Ordered
+from .paths import INVISIBLE, read_ways
 from .plan import Direction, Plan, Seen, is_in_effect, plan_change
-from .site import Site
 from .targets import DirectAssignment, Membership, to_target
-from .ways import INVISIBLE, read_ways
+from .writes import Ordered
 
 READ_BACK_PAUSES_SECONDS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 """AWS names no bound for how long a write takes to show (AWS.md section 3.4); this is how long it is waited for."""

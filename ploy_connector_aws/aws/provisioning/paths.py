@@ -25,10 +25,10 @@ from ploy_connector_aws.aws.identity_center.read_context import names
 from ploy_connector_aws.spec import AccessPath, AccessRequest, ConnectorError, Grant, NotFound, TemporaryError
 
 from .assignment import read_assigned
-from .durations import to_duration
+from .context import Site
 from .membership import read_membership
 from .plan import Direction
-from .site import Site
+from .session_lifetimes import to_duration
 from .targets import DirectAssignment, Membership, is_group, to_permission_set
 
 INVISIBLE = (

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from ploy_connector_aws.aws.access.durations import to_duration
+from ploy_connector_aws.aws.provisioning.session_lifetimes import to_duration
 
 
 @pytest.mark.parametrize(

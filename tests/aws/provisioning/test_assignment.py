@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.access.assignment import FOLLOW_PAUSES_SECONDS, FOLLOW_SECONDS
-from ploy_connector_aws.aws.access.orders import WRITE_SECONDS
-from ploy_connector_aws.aws.access.outstanding import KEPT, PLACES, Place, outstanding_in
+from ploy_connector_aws.aws.provisioning.assignment import FOLLOW_PAUSES_SECONDS, FOLLOW_SECONDS
+from ploy_connector_aws.aws.provisioning.assignment_slots import KEPT, PLACES, Place, outstanding_in
+from ploy_connector_aws.aws.provisioning.writes import WRITE_SECONDS
 from ploy_connector_aws.sandbox.aws import Assignment, Group, SandboxAws
 from ploy_connector_aws.spec import NotFound, PermissionMissing, TemporaryError
 from tests.aws.conftest import DEV, EXTERNAL_ID, PROD, Customer

@@ -9,14 +9,14 @@ from botocore.client import BaseClient
 from ploy_connector_aws.aws.client.calls import find_request_id, read
 from ploy_connector_aws.aws.identity_center.directory import members_scope, to_membership
 from ploy_connector_aws.aws.permissions import listed_action
-from ploy_connector_aws.aws.write_session import WriteSession
+from ploy_connector_aws.aws.provisioning.write_session import WriteSession
 from ploy_connector_aws.config import PLOY_PARTITION
 from ploy_connector_aws.spec import AccessRequest, Entitlement, NotFound, Refused, TemporaryError
 
-from .orders import Ordered, WriteWindow
+from .context import Site
 from .plan import Direction, Plan, Seen
-from .site import Site
 from .targets import Membership
+from .writes import Ordered, WriteWindow
 
 _LOOK = "GetGroupMembershipId"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.access.ways import INVISIBLE
+from ploy_connector_aws.aws.provisioning.paths import INVISIBLE
 from ploy_connector_aws.sandbox.aws import Assignment, Group, PermissionSet
 from ploy_connector_aws.spec import AccessPath
 from tests.aws.conftest import DEV, PROD

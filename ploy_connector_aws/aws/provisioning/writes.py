@@ -10,7 +10,7 @@ from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.calls import call, find_request_id
 from ploy_connector_aws.aws.client.errors import AlreadyExists, Rejected
-from ploy_connector_aws.aws.write_session import ONE_ATTEMPT
+from ploy_connector_aws.aws.provisioning.write_session import ONE_ATTEMPT
 from ploy_connector_aws.spec import ConnectorError, NotFound, TemporaryError
 
 from .clock import Clock

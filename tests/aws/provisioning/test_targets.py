@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ploy_connector_aws.aws.access.targets import (
+from ploy_connector_aws.aws.provisioning.targets import (
     DirectAssignment,
     Membership,
     is_account_role,

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from ploy_connector_aws.spec import Grant
 
-from .orders import Ordered
 from .plan import Direction, Plan, Seen
+from .writes import Ordered
 
 
 class Link(Protocol):
