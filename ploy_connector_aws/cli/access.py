@@ -11,7 +11,7 @@ from rich.tree import Tree
 from ploy_connector_aws.graph.chains import MOST_CHAINS
 from ploy_connector_aws.graph.paths import Paths
 from ploy_connector_aws.graph.values import StoredRecord
-from ploy_connector_aws.runtime.verified import Overlay
+from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import RecordKey
 
 from .endings import Exit

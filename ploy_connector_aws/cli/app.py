@@ -11,7 +11,7 @@ from rich.console import Console
 from typer.core import TyperCommand, TyperGroup
 
 from ploy_connector_aws.runtime import logs
-from ploy_connector_aws.runtime.lock import name_process
+from ploy_connector_aws.runtime.snapshot.lock import name_process
 
 from . import endings, standard_output
 from .access import access

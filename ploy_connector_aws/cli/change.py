@@ -11,13 +11,13 @@ from typing import Annotated, Any
 import typer
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.opening import open_connector, open_platform
+from ploy_connector_aws.runtime.integration import open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
-from ploy_connector_aws.runtime.state_file import explained, is_there
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot.state_file import explained, is_there
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.runtime.tasks.known import ANY_STATE, KnownAccess
-from ploy_connector_aws.runtime.verified import Overlay
 from ploy_connector_aws.spec import (
     AccessChange,
     AccessRequest,

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from rich.console import Console
 
-from ploy_connector_aws.runtime.verified import Overlay
+from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import AccessChange, AccessPath, AccessRequest, RecordKey
 
 from .listing import display_name

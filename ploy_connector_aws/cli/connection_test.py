@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformRefused
-from ploy_connector_aws.runtime.opening import open_connector, open_platform
+from ploy_connector_aws.runtime.integration import open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.spec import ConnectionReport, ConnectorError
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.rule import Rule
 
-from ploy_connector_aws.runtime.opening import open_connector
+from ploy_connector_aws.runtime.integration import open_connector
 from ploy_connector_aws.runtime.settings import OperatorSettings
-from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.runtime.verified import Overlay
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import RecordKey
 
 from . import access, demo_orders, entrances, estate, standard_output

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.opening import open_connector, open_platform
+from ploy_connector_aws.runtime.integration import open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.runtime.tasks.loop import TaskLoop

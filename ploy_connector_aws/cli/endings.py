@@ -14,10 +14,10 @@ from rich.console import Console
 
 from ploy_connector_aws.platform.batches import LineTooLong
 from ploy_connector_aws.platform.errors import PlatformError, PlatformRefused, PlatformUnavailable, TokenRejected
-from ploy_connector_aws.runtime.lock import LockTaken
 from ploy_connector_aws.runtime.logs import without_commands
-from ploy_connector_aws.runtime.reading import UnexpectedFailure
-from ploy_connector_aws.runtime.state_file import UnusableStore
+from ploy_connector_aws.runtime.snapshot.lock import LockTaken
+from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore
+from ploy_connector_aws.runtime.sync.ingest import UnexpectedFailure
 from ploy_connector_aws.spec import (
     AuthenticationError,
     ConfigurationError,

@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 
 from ploy_connector_aws.graph.values import StoredRecord
-from ploy_connector_aws.runtime.verified import Overlay
+from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 
 from .listing import display_name
 from .output import text

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from ploy_connector_aws.runtime.verified import Overlay
+from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import RecordKey
 
 from .listing import display_name

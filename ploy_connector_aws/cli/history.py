@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ploy_connector_aws.runtime.history import History, HistoryEntry
-from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.state_file import explained, is_there
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot.history import History, HistoryEntry
+from ploy_connector_aws.runtime.snapshot.run import Run
+from ploy_connector_aws.runtime.snapshot.state_file import explained, is_there
+from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import ConfigurationError
 
 from .endings import Exit

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from ploy_connector_aws.graph.values import StoredRecord
-from ploy_connector_aws.runtime.verified import Overlay
+from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import RecordKey
 from ploy_connector_aws.spec.records import RecordType
 

@@ -6,7 +6,7 @@ import json as encoding
 
 import yaml
 
-from ploy_connector_aws.runtime.opening import find_connector
+from ploy_connector_aws.runtime.integration import find_connector
 from ploy_connector_aws.spec import Manifest
 
 from . import standard_output

@@ -13,14 +13,14 @@ from functools import cached_property
 from pathlib import Path
 
 from ploy_connector_aws.runtime import logs
-from ploy_connector_aws.runtime.changes import finish
-from ploy_connector_aws.runtime.opening import open_connector, require_connector
-from ploy_connector_aws.runtime.reading import read
+from ploy_connector_aws.runtime.integration import open_connector, require_connector
 from ploy_connector_aws.runtime.settings import OperatorSettings, has_variables, read_settings
-from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.state_file import explained, is_there
-from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.runtime.verified import Overlay, VerifiedChange, read_verified
+from ploy_connector_aws.runtime.snapshot.compare import finish
+from ploy_connector_aws.runtime.snapshot.run import Run
+from ploy_connector_aws.runtime.snapshot.state_file import explained, is_there
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay, VerifiedChange, read_verified
+from ploy_connector_aws.runtime.sync.ingest import read
 from ploy_connector_aws.spec import ConfigurationError
 
 from .options import DEFAULT_FILE

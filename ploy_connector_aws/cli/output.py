@@ -19,11 +19,11 @@ from rich.table import Table
 
 from ploy_connector_aws.graph.values import ScopeState
 from ploy_connector_aws.platform.wire import CommitAnswer
-from ploy_connector_aws.runtime.changes import Changes
 from ploy_connector_aws.runtime.logs import without_commands
-from ploy_connector_aws.runtime.reading import OnProgress
-from ploy_connector_aws.runtime.reading import Progress as HowFar
-from ploy_connector_aws.runtime.snapshot import Run
+from ploy_connector_aws.runtime.snapshot.compare import Changes
+from ploy_connector_aws.runtime.snapshot.run import Run
+from ploy_connector_aws.runtime.sync.ingest import OnProgress
+from ploy_connector_aws.runtime.sync.ingest import Progress as HowFar
 from ploy_connector_aws.spec.records import RecordType
 
 from . import standard_output

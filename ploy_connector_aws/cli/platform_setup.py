@@ -14,7 +14,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformRefused, TokenRejected
 from ploy_connector_aws.platform.retry import RetryPolicy
-from ploy_connector_aws.runtime.opening import open_platform, secret_fields
+from ploy_connector_aws.runtime.integration import open_platform, secret_fields
 from ploy_connector_aws.runtime.settings import VARIABLES, OperatorSettings, PlatformSettings
 from ploy_connector_aws.spec import ConfigurationError, InstalledConnector, show_answer
 

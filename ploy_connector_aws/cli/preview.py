@@ -9,10 +9,10 @@ from typing import Any
 from rich.console import Console
 
 from ploy_connector_aws.graph.values import StoredRecord
-from ploy_connector_aws.runtime.opening import open_connector
-from ploy_connector_aws.runtime.preview import Preview, PreviewedChange, preview
+from ploy_connector_aws.runtime.integration import open_connector
 from ploy_connector_aws.runtime.settings import OperatorSettings
-from ploy_connector_aws.runtime.snapshot import Run
+from ploy_connector_aws.runtime.snapshot.run import Run
+from ploy_connector_aws.runtime.sync.preview import Preview, PreviewedChange, preview
 from ploy_connector_aws.spec import RecordKey
 
 from .endings import Exit

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime import logs
-from ploy_connector_aws.runtime.opening import find_connector, open_platform, read_config, refuse_chosen
+from ploy_connector_aws.runtime.integration import find_connector, open_platform, read_config, refuse_chosen
 from ploy_connector_aws.runtime.settings import (
     IntegrationSettings,
     OperatorSettings,

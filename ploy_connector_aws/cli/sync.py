@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ploy_connector_aws.runtime.lock import SyncLock, TaskLock
-from ploy_connector_aws.runtime.opening import hello, open_connector, open_platform
+from ploy_connector_aws.runtime.integration import hello, open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
-from ploy_connector_aws.runtime.state_file import explained, set_aside
-from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.runtime.sync import Sync, SyncResult
+from ploy_connector_aws.runtime.snapshot.lock import SyncLock, TaskLock
+from ploy_connector_aws.runtime.snapshot.state_file import explained, set_aside
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.sync.engine import Sync, SyncResult
 from ploy_connector_aws.runtime.tasks.journal import Journal
 
 from .endings import Exit

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ploy_connector_aws.runtime.lock import LockTaken, SyncLock
+from ploy_connector_aws.runtime.snapshot.lock import LockTaken, SyncLock
 from ploy_connector_aws.spec import ConfigurationError
 
 _MARK = "sandbox.lock"

@@ -16,7 +16,7 @@ import pytest
 from ploy_connector_aws.aws.permissions import READS
 from ploy_connector_aws.config import IDENTITY_CENTER
 from ploy_connector_aws.plugin import AwsConnector
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.sandbox.aws import (
     Account,
     Assignment,

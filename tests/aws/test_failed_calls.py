@@ -13,7 +13,7 @@ from itertools import zip_longest
 import pytest
 
 from ploy_connector_aws.aws.permissions import READS
-from ploy_connector_aws.runtime.changes import Changes
+from ploy_connector_aws.runtime.snapshot.compare import Changes
 from ploy_connector_aws.sandbox.aws import Faults
 from ploy_connector_aws.sandbox.aws.faults import Where
 from ploy_connector_aws.sandbox.aws.requests import Asked

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from ploy_connector_aws.cli.access import to_json, to_tree
 from ploy_connector_aws.graph.chains import MOST_CHAINS
-from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.runtime.verified import Overlay
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import Grant, Page
 from tests.runtime.pictures import account, commit, group, membership
 

@@ -12,8 +12,8 @@ from ploy_connector_aws.cli.demo import Story
 from ploy_connector_aws.cli.endings import Exit
 from ploy_connector_aws.cli.entrances import Entrance, find_entrances, to_tables
 from ploy_connector_aws.runtime.settings import read_settings
-from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.runtime.verified import Overlay
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from ploy_connector_aws.sandbox.world import LocalWorld
 from tests.end_to_end.conftest import sites

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ploy_connector_aws.cli.endings import _ENDINGS, Exit, NameUnknown, OutputError, report
-from ploy_connector_aws.runtime.lock import SyncRunning, TasksRunning
-from ploy_connector_aws.runtime.service.failures import UNEXPECTED, code_of, sentence_of
+from ploy_connector_aws.runtime.service.failure_codes import UNEXPECTED, code_of, sentence_of
+from ploy_connector_aws.runtime.snapshot.lock import SyncRunning, TasksRunning
 
 OF_COMMANDS = (NameUnknown, OutputError)
 """Errors of what was typed, and of where a command prints: no service raises them."""

@@ -16,8 +16,8 @@ from ploy_connector_aws.cli.listing import ROWS, What
 from ploy_connector_aws.cli.opening import Picture
 from ploy_connector_aws.cli.output import MAXIMUM_REASONS, print_json, print_kept, print_unproven, text
 from ploy_connector_aws.graph.values import ScopeState
-from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.runtime.verified import Overlay
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import Failure, Page
 from tests.runtime.pictures import account, commit, group, membership
 

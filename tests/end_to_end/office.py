@@ -29,7 +29,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.retry import RetryPolicy
-from ploy_connector_aws.runtime.opening import open_connector
+from ploy_connector_aws.runtime.integration import open_connector
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.sandbox.aws import SandboxAws, SeededOrganisation, fresh_account_id
 from ploy_connector_aws.sandbox.aws.tables import MembershipTable

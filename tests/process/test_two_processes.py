@@ -98,7 +98,7 @@ def test_a_file_that_a_command_has_open_is_not_set_aside(site: Site) -> None:
 HOLDER = """
 import sys
 from pathlib import Path
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot.store import Store
 with Store(Path(sys.argv[1])):
     print("open", flush=True)
     sys.stdin.read()
@@ -169,8 +169,11 @@ def as_file_of_another(site: Site, path: Path) -> str:
     other = "int-of-another-organisation"
     path.unlink()
     kept = site.settings.state.dir / f"{other}.sqlite"
-    made = f"from ploy_connector_aws.runtime.store import Store; from pathlib import Path; Store(Path({str(kept)!r}))"
-    subprocess.run([sys.executable, "-c", made], check=True)
+    create = (
+        "import pathlib, sys; from ploy_connector_aws.runtime.snapshot.store import Store; "
+        "Store(pathlib.Path(sys.argv[1]))"
+    )
+    subprocess.run([sys.executable, "-c", create, str(kept)], check=True)
     shutil.copy(kept, path)
     return f"it belongs to the integration {other!r}, and not to {site.integration_id!r}"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot.store import Store
 
 
 @pytest.fixture

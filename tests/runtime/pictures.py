@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from ploy_connector_aws.runtime.changes import Changes, finish
-from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot.compare import Changes, finish
+from ploy_connector_aws.runtime.snapshot.run import Run
+from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import Account, Entitlement, Failure, Grant, Page, Resource
 
 DENIED = Failure(code="permission_missing", message="denied", missing_permissions=("directory:List",))

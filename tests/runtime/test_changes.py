@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.runtime.changes import ChangeKind, Changes, changed_keys, finish
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot.compare import ChangeKind, Changes, changed_keys, finish
+from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import Failure, Page, RecordKey
 from ploy_connector_aws.spec.records import RecordType
 

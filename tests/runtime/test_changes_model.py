@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 
 from ploy_connector_aws.reference import TYPES, Generation, Ids, Outcome, compare, read_pages
-from ploy_connector_aws.runtime.changes import ChangeKind, Changes, changed_keys, finish
-from ploy_connector_aws.runtime.guard import hold_reasons
-from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot.compare import ChangeKind, Changes, changed_keys, finish
+from ploy_connector_aws.runtime.snapshot.run import Run
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.sync.deletion_guard import hold_reasons
 from ploy_connector_aws.spec import Page, Record
 from tests.soak import cheap
 from tests.test_reference import CASES, Notes, to_run

@@ -13,11 +13,11 @@ from typing import Any
 from hypothesis import example, given
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.changes import finish
-from ploy_connector_aws.runtime.push import Push as RealPush
-from ploy_connector_aws.runtime.push import choose_mode, note_answer
-from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot.compare import finish
+from ploy_connector_aws.runtime.snapshot.run import Run
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.sync.upload import Push as RealPush
+from ploy_connector_aws.runtime.sync.upload import choose_mode, note_answer
 from ploy_connector_aws.sandbox.ploy.current import open_current
 from ploy_connector_aws.sandbox.ploy.handover import Handover
 from ploy_connector_aws.sandbox.ploy.snapshots import Snapshot

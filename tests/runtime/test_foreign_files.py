@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.runtime.lock import SyncLock
-from ploy_connector_aws.runtime.preview import preview
-from ploy_connector_aws.runtime.state_file import UnusableStore, identity, is_there, read_database, set_aside
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot.lock import SyncLock
+from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore, identity, is_there, read_database, set_aside
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.snapshot.verified_changes import read_verified
+from ploy_connector_aws.runtime.sync.preview import preview
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.runtime.tasks.known import Known, KnownAccess
-from ploy_connector_aws.runtime.verified import read_verified
 
 from .double import Source, World, open_directory
 

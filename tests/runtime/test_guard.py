@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ploy_connector_aws.runtime.changes import Changes
-from ploy_connector_aws.runtime.guard import hold_reasons
+from ploy_connector_aws.runtime.snapshot.compare import Changes
+from ploy_connector_aws.runtime.sync.deletion_guard import hold_reasons
 
 
 def accounts(before: int, removed: int, added: int = 0) -> Changes:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import Page
 
 from .pictures import account, commit, picture
@@ -17,8 +17,8 @@ from .pictures import account, commit, picture
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from ploy_connector_aws.runtime.changes import finish
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot.compare import finish
+from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import Page
 from tests.runtime.pictures import account, begin
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.runtime.lock import SyncLock, SyncRunning
-from ploy_connector_aws.runtime.state_file import UnusableStore
+from ploy_connector_aws.runtime.snapshot.lock import SyncLock, SyncRunning
+from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from ploy_connector_aws.runtime.lock import SyncLock
+from ploy_connector_aws.runtime.snapshot.lock import SyncLock
 with SyncLock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

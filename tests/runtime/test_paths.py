@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ploy_connector_aws.graph.paths import Holder, Path
-from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.runtime.verified import Overlay
+from ploy_connector_aws.runtime.snapshot.run import Run
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import Account, Email, Grant, Page
 
 from .pictures import DENIED, account, commit, group, membership

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.changes import finish
-from ploy_connector_aws.runtime.push import MOST_SCOPES_PER_LINE, Push
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot.compare import finish
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.sync.upload import MOST_SCOPES_PER_LINE, Push
 from ploy_connector_aws.spec import Page
 from tests.sandbox.ploy.conftest import Customer, acme, clock, enroll, ploy
 

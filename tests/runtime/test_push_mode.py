@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.push import FULL_EVERY, MOST_DELTAS, choose_mode, note_answer
-from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot.run import Run
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.sync.upload import FULL_EVERY, MOST_DELTAS, choose_mode, note_answer
 
 from .pictures import START
 

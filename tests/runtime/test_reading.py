@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.runtime.reading import UnexpectedFailure, read
-from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot.run import Run
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.sync.ingest import UnexpectedFailure, read
 from ploy_connector_aws.spec import (
     SPEC_VERSION,
     ConnectionReport,

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.runtime.changes import finish
-from ploy_connector_aws.runtime.history import ENTRIES_KEPT, History, HistoryEntry
-from ploy_connector_aws.runtime.state_file import UnusableStore, explained, set_aside
-from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.runtime.verified import Overlay
+from ploy_connector_aws.runtime.snapshot.compare import finish
+from ploy_connector_aws.runtime.snapshot.history import ENTRIES_KEPT, History, HistoryEntry
+from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore, explained, set_aside
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import Page
 
 from .double import World

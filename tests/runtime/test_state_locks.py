@@ -16,13 +16,13 @@ from threading import Event, Timer
 import pytest
 
 import ploy_connector_aws
-from ploy_connector_aws.runtime.lock import LockTaken, SyncLock
-from ploy_connector_aws.runtime.preview import preview
-from ploy_connector_aws.runtime.state_file import UnusableStore, is_there, read_database, set_aside
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot.lock import LockTaken, SyncLock
+from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore, is_there, read_database, set_aside
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.snapshot.verified_changes import read_verified
+from ploy_connector_aws.runtime.sync.preview import preview
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.runtime.tasks.known import KnownAccess
-from ploy_connector_aws.runtime.verified import read_verified
 from ploy_connector_aws.sandbox.folder import SandboxFolder
 from ploy_connector_aws.spec import ConfigurationError
 
@@ -164,7 +164,7 @@ def test_only_one_module_of_the_runtime_and_one_of_the_local_ploy_connect_to_fil
         for path in sorted(ROOT.rglob("*.py"))
         if (lines := connections(ast.parse(path.read_text())))
     }
-    assert list(found) == ["runtime/state_file.py", "sandbox/ploy/database.py"]
+    assert list(found) == ["runtime/snapshot/state_file.py", "sandbox/ploy/database.py"]
     assert connections(ast.parse("sqlite3.connect(path)\nsqlite3.connect('')")) == [1]
 
 

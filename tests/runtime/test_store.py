@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.runtime import schema
-from ploy_connector_aws.runtime.changes import finish
-from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.state_file import UnusableStore
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot import schema
+from ploy_connector_aws.runtime.snapshot.compare import finish
+from ploy_connector_aws.runtime.snapshot.run import Run
+from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore
+from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import Page
 
 from .pictures import account, begin, commit, picture

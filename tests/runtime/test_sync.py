@@ -13,9 +13,9 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformRefused
-from ploy_connector_aws.runtime.history import History
-from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.runtime.sync import Sync, SyncResult
+from ploy_connector_aws.runtime.snapshot.history import History
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.sync.engine import Sync, SyncResult
 from ploy_connector_aws.sandbox.ploy.handover import Handover
 from ploy_connector_aws.sandbox.ploy.picture import Picture
 

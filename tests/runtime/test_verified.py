@@ -15,11 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.changes import finish
-from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.runtime.sync import Sync
+from ploy_connector_aws.runtime.snapshot.compare import finish
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.snapshot.verified_changes import (
+    Overlay,
+    VerifiedChange,
+    VerifiedChanges,
+    find_settled,
+    read_verified,
+)
+from ploy_connector_aws.runtime.sync.engine import Sync
 from ploy_connector_aws.runtime.tasks.journal import Journal
-from ploy_connector_aws.runtime.verified import Overlay, VerifiedChange, VerifiedChanges, find_settled, read_verified
 from ploy_connector_aws.sandbox.ploy.handover import Handover
 from ploy_connector_aws.sandbox.ploy.picture import Picture
 from ploy_connector_aws.sandbox.ploy.queue import TaskQueue

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.runtime.lock import SyncLock
+from ploy_connector_aws.runtime.snapshot.lock import SyncLock
 from ploy_connector_aws.sandbox.folder import SandboxFolder
 from ploy_connector_aws.spec import ConfigurationError
 

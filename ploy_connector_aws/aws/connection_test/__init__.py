@@ -4,7 +4,7 @@
 - `assume_role_checks`: whose credentials Ploy has, and whether the external ID is what lets it in, which is also tried
   alone before a role is used; `trust_policy_check`: what the role's trust policy states about that
 - `role`: the role's policies as IAM returns them; `evaluation`: what they allow; `resources`: on what a call must be
-  allowed; `fixes`: what to change in them; `unneeded`: what they allow beyond need; `smaller`: the policy in their place
+  allowed; `fixes`: what to change in them; `unneeded`: what they allow beyond need; `smaller`: the policy that fits
 - `required`: what the settings need; `probe`: how a call shows whether it is allowed; `service_probes`,
   `directory_probes`: the probes of each service; `write_probes`: those that must change nothing
 - `instance_check`: which instance of IAM Identity Center it is; `kms_check`: the customer's own key;

@@ -1,9 +1,10 @@
-"""``ploy-connector run``: scans and polls for many integrations in one process, until it is told to stop.
+"""``ploy-connector run``: scans and polls for many integrations in one process, until it is stopped.
 
-Map: ``sources`` (which integrations are to be served, as files or Ploy say), ``supervisor`` (keeps what runs equal to
-that), ``served`` (one integration's threads), ``wishes`` (what Ploy wants of one integration now), ``scanning`` (its
-scans), ``polling`` (its polls, until there is a loop for tasks), ``pace`` (when what is done next), ``failures`` (what
-went wrong, as a word), ``metrics``, ``health``, ``endpoint`` (both over HTTP, on loopback), ``process`` (all of it).
+Map: ``sources`` (which integrations to run, from files or from Ploy), ``supervisor`` (starts and stops them to match),
+``runner`` (one integration's threads), ``control`` (what Ploy wants of one integration now), ``scanning`` (its scans),
+``connection_monitor`` (its daily connection test), ``task_runner`` (its task loop), ``polling`` (its polls without a
+task loop), ``schedule`` (when what is done next), ``failure_codes``, ``metrics``, ``health``, ``endpoint`` (both over
+HTTP, on loopback), ``process`` (the whole service).
 
 Integrations share nothing but the process: each has threads, connectors, clients and a snapshot file of its own.
 """

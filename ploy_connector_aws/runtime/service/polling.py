@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.runtime.integration import Opened
 from ploy_connector_aws.runtime.marks import Marks
-from ploy_connector_aws.runtime.opening import Opened
 from ploy_connector_aws.runtime.settings import OperatorSettings
 
+from .control import Wishes
 from .metrics import IntegrationMetrics
-from .wishes import Wishes
 
 _log = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Iterable
 
-from ploy_connector_aws.runtime.lock import LockTaken
 from ploy_connector_aws.runtime.settings import OperatorSettings
+from ploy_connector_aws.runtime.snapshot.lock import LockTaken
 from ploy_connector_aws.spec import find_connectors
 
 from .endpoint import Endpoint
-from .served import Outfit
+from .runner import Outfit
 from .sources import to_sources
 from .supervisor import Claims, Supervisor
 

@@ -12,26 +12,26 @@ from functools import partial
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformUnavailable, SetUpUnfinished
-from ploy_connector_aws.runtime.changes import to_outcome
-from ploy_connector_aws.runtime.history import History
-from ploy_connector_aws.runtime.lock import SyncLock
-from ploy_connector_aws.runtime.opening import Opened, hello
-from ploy_connector_aws.runtime.preview import preview
+from ploy_connector_aws.runtime.integration import Opened, hello
 from ploy_connector_aws.runtime.settings import OperatorSettings
-from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.state_file import explained
-from ploy_connector_aws.runtime.store import Store
-from ploy_connector_aws.runtime.sync import Sync, SyncResult
+from ploy_connector_aws.runtime.snapshot.compare import to_outcome
+from ploy_connector_aws.runtime.snapshot.history import History
+from ploy_connector_aws.runtime.snapshot.lock import SyncLock
+from ploy_connector_aws.runtime.snapshot.run import Run
+from ploy_connector_aws.runtime.snapshot.state_file import explained
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.sync.engine import Sync, SyncResult
+from ploy_connector_aws.runtime.sync.preview import preview
+from ploy_connector_aws.runtime.tasks.backoff import retry_after_of
 from ploy_connector_aws.runtime.tasks.journal import Journal
-from ploy_connector_aws.runtime.tasks.waits import retry_after_of
 from ploy_connector_aws.spec import AuthenticationError, TemporaryError
 
-from .checking import DailyCheck
-from .failures import PASSING, UNEXPECTED, Interrupted, code_of, sentence_of
+from .connection_monitor import DailyCheck
+from .control import Wish, Wishes
+from .failure_codes import PASSING, UNEXPECTED, Interrupted, code_of, sentence_of
 from .health import Vitals
 from .metrics import IntegrationMetrics
-from .pace import next_scan
-from .wishes import Wish, Wishes
+from .schedule import next_scan
 
 _log = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ import math
 import threading
 
 from ploy_connector_aws.platform.wire import HelloAnswer
-from ploy_connector_aws.runtime.lock import LockTaken
 from ploy_connector_aws.runtime.marks import Marks
-from ploy_connector_aws.runtime.tasks.waits import retry_after_of
+from ploy_connector_aws.runtime.snapshot.lock import LockTaken
+from ploy_connector_aws.runtime.tasks.backoff import retry_after_of
 
-from .failures import code_of, sentence_of
+from .failure_codes import code_of, sentence_of
 from .health import SourceVitals
-from .served import Outfit, Served
+from .runner import Outfit, Served
 from .sources import Answer, Source, Wanted
 
 _log = logging.getLogger(__name__)

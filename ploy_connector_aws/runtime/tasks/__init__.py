@@ -1,12 +1,12 @@
 """The tasks of one integration: leased from Ploy, done by the connector, and each reported once, whatever happens.
 
-What is true is in the task file: it is written before anything is asked of the other side, and the report is in it
-until Ploy has it. So the process may end at any point: the next one goes on from the file.
+The task file is the source of truth: it is written before any call to the other side, and keeps each report until Ploy
+has acknowledged it. The process may end at any point: the next one continues from the file.
 
-Map: ``journal`` (the task file), ``held_task`` (one task in it), ``known`` (what the last sync knows of an account's
-ways), ``doing`` (one attempt, and what is reported), ``worker`` (takes tasks and makes attempts), ``board`` (which task
-is next), ``leases`` (asking for tasks and keeping them), ``outbox`` (reports until they are acknowledged), ``waits``
-(how long after failures), ``loop`` (the threads), ``events`` (what is reported to metrics).
+Map: ``journal`` (the task file), ``held_task`` (one task in it), ``known`` (an account's paths, from the last sync),
+``attempts`` (one attempt, and what is reported), ``worker`` (takes tasks and makes attempts), ``coordinator`` (which
+task is next), ``leases`` (asking for tasks and keeping them), ``outbox`` (reports until they are acknowledged),
+``backoff`` (how long to wait after failures), ``loop`` (the threads), ``events`` (what is reported to metrics).
 """
 
 from .events import TaskEvents

@@ -19,7 +19,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.state_file import (
+from ploy_connector_aws.runtime.snapshot.state_file import (
     TASK_FILE,
     UnusableStore,
     bind,
@@ -28,8 +28,8 @@ from ploy_connector_aws.runtime.state_file import (
     open_database,
     use_log,
 )
-from ploy_connector_aws.runtime.store import Transaction
-from ploy_connector_aws.runtime.verified import VerifiedChange, VerifiedChanges
+from ploy_connector_aws.runtime.snapshot.store import Transaction
+from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChange, VerifiedChanges
 from ploy_connector_aws.spec import AccessChange, Failure
 
 from .held_task import COLUMNS, HeldTask, Report, to_held

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ploy_connector_aws.graph.chains import Step, find_chains
-from ploy_connector_aws.runtime import schema
-from ploy_connector_aws.runtime.snapshot import Run
-from ploy_connector_aws.runtime.state_file import UnusableStore, explained, identity, read_database
-from ploy_connector_aws.runtime.verified import VerifiedChange, fold
+from ploy_connector_aws.runtime.snapshot import schema
+from ploy_connector_aws.runtime.snapshot.run import Run
+from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore, explained, identity, read_database
+from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChange, fold
 from ploy_connector_aws.spec import AccessPath, Entitlement, Grant, RecordKey
 from ploy_connector_aws.spec.changes import KnownState
 from ploy_connector_aws.spec.records import grant_id

@@ -12,10 +12,10 @@ from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformError, TaskGone
 from ploy_connector_aws.spec.bounds import SHORTEST_INTERVAL_SECONDS
 
-from .board import Board
+from .backoff import Backoff
+from .coordinator import Board
 from .events import TaskEvents
 from .journal import Journal
-from .waits import Backoff
 
 _log = logging.getLogger(__name__)
 

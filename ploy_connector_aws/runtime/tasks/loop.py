@@ -12,12 +12,12 @@ from typing import Protocol
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.runtime.lock import TaskLock
 from ploy_connector_aws.runtime.marks import Mark, Marks
+from ploy_connector_aws.runtime.snapshot.lock import TaskLock
 from ploy_connector_aws.spec import Connector
 
-from .board import Board
-from .doing import SyncNow
+from .attempts import SyncNow
+from .coordinator import Board
 from .events import TaskEvents
 from .journal import Journal
 from .known import KnownAccess

@@ -10,10 +10,10 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import IntegrationUnknown, PlatformError, PlatformRefused, TaskGone
 
+from .backoff import Backoff
 from .events import TaskEvents
 from .held_task import HeldTask
 from .journal import ACKNOWLEDGED, Journal
-from .waits import Backoff
 
 _log = logging.getLogger(__name__)
 

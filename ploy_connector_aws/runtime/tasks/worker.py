@@ -17,8 +17,7 @@ from ploy_connector_aws.spec import (
     hearing_checks,
 )
 
-from .board import Board, last_moment, write_before
-from .doing import (
+from .attempts import (
     Again,
     Done,
     GaveUp,
@@ -33,11 +32,12 @@ from .doing import (
     to_report,
     to_request,
 )
+from .backoff import growing_seconds
+from .coordinator import Board, last_moment, write_before
 from .events import TaskEvents
 from .held_task import HeldTask
 from .journal import Journal
 from .known import KnownAccess
-from .waits import growing_seconds
 
 _log = logging.getLogger(__name__)
 

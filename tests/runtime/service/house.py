@@ -17,11 +17,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable, SetUpUnfinished
-from ploy_connector_aws.runtime.opening import Opened, hello
+from ploy_connector_aws.runtime.integration import Opened, hello
 from ploy_connector_aws.runtime.service.health import Health
 from ploy_connector_aws.runtime.service.metrics import Metrics
 from ploy_connector_aws.runtime.service.polling import MakeLoop, Workplace
-from ploy_connector_aws.runtime.service.served import Outfit, Served
+from ploy_connector_aws.runtime.service.runner import Outfit, Served
 from ploy_connector_aws.runtime.service.sources import Wanted
 from ploy_connector_aws.runtime.settings import IntegrationSettings, OperatorSettings, StateSettings
 from ploy_connector_aws.sandbox.ploy.handover import Handover

@@ -20,12 +20,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.opening import Opened
+from ploy_connector_aws.runtime.integration import Opened
+from ploy_connector_aws.runtime.service.control import Wishes
 from ploy_connector_aws.runtime.service.health import Health
 from ploy_connector_aws.runtime.service.polling import Workplace
 from ploy_connector_aws.runtime.service.process import Service
-from ploy_connector_aws.runtime.service.served import Outfit, Served
-from ploy_connector_aws.runtime.service.wishes import Wishes
+from ploy_connector_aws.runtime.service.runner import Outfit, Served
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.sandbox.ploy import LocalPloy
 from ploy_connector_aws.spec import ConnectionReport, Serving

@@ -9,11 +9,11 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformUnavailable, SetUpUnfinished
-from ploy_connector_aws.runtime.lock import SyncLock, SyncRunning
-from ploy_connector_aws.runtime.service.checking import CHECK_EVERY_SECONDS, DailyCheck
+from ploy_connector_aws.runtime.service.connection_monitor import CHECK_EVERY_SECONDS, DailyCheck
+from ploy_connector_aws.runtime.service.control import Wishes
 from ploy_connector_aws.runtime.service.polling import Workplace
-from ploy_connector_aws.runtime.service.tasking import _Counted
-from ploy_connector_aws.runtime.service.wishes import Wishes
+from ploy_connector_aws.runtime.service.task_runner import _Counted
+from ploy_connector_aws.runtime.snapshot.lock import SyncLock, SyncRunning
 from ploy_connector_aws.spec import (
     AuthenticationError,
     Check,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from ploy_connector_aws.runtime.service.health import Health
-from ploy_connector_aws.runtime.service.served import Served
+from ploy_connector_aws.runtime.service.runner import Served
 
 from .house import PATIENCE, House
 from .test_checking import MENDED, OPEN_TO_ALL

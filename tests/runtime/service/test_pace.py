@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.runtime.service.pace import growing, next_scan
+from ploy_connector_aws.runtime.service.schedule import growing, next_scan
 
 SCAN = {"began": 1000, "ended": 1060, "interval": 900, "poll": 10}
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.history import History
-from ploy_connector_aws.runtime.lock import SyncLock, SyncRunning
-from ploy_connector_aws.runtime.state_file import UnusableStore
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot.history import History
+from ploy_connector_aws.runtime.snapshot.lock import SyncLock, SyncRunning
+from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore
+from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import AuthenticationError, TemporaryError
 from tests.runtime.double import Source, World
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.platform.errors import PlatformUnavailable, TokenRejected
-from ploy_connector_aws.runtime.lock import TasksRunning
 from ploy_connector_aws.runtime.service.polling import Workplace
 from ploy_connector_aws.runtime.service.sources import Answer, Wanted
 from ploy_connector_aws.runtime.service.supervisor import Claims, Supervisor
+from ploy_connector_aws.runtime.snapshot.lock import TasksRunning
 from ploy_connector_aws.spec import ConfigurationError
 from tests.runtime.double import Source, World
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ploy_connector_aws.runtime.opening import Opened
+from ploy_connector_aws.runtime.integration import Opened
+from ploy_connector_aws.runtime.service.control import Wishes
 from ploy_connector_aws.runtime.service.metrics import Metrics
 from ploy_connector_aws.runtime.service.polling import Workplace
-from ploy_connector_aws.runtime.service.tasking import ServedTasks
-from ploy_connector_aws.runtime.service.wishes import Wishes
+from ploy_connector_aws.runtime.service.task_runner import ServedTasks
 from ploy_connector_aws.runtime.settings import IntegrationSettings, OperatorSettings, StateSettings
 from ploy_connector_aws.spec import Check, ConnectionReport
 from tests.runtime.tasks.club import Club, open_club

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.tasks import Journal, TaskEvents
-from ploy_connector_aws.runtime.tasks.board import Board
+from ploy_connector_aws.runtime.tasks.coordinator import Board
 from ploy_connector_aws.runtime.tasks.known import KnownAccess
 from ploy_connector_aws.runtime.tasks.leases import Keeping, Poll
 from ploy_connector_aws.runtime.tasks.outbox import Outbox

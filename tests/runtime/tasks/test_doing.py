@@ -13,9 +13,9 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformRefused, PlatformUnavailable
-from ploy_connector_aws.runtime.lock import SyncRunning
-from ploy_connector_aws.runtime.reading import UnexpectedFailure
-from ploy_connector_aws.runtime.state_file import UnusableStore
+from ploy_connector_aws.runtime.snapshot.lock import SyncRunning
+from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore
+from ploy_connector_aws.runtime.sync.ingest import UnexpectedFailure
 from ploy_connector_aws.runtime.tasks.events import TaskEvents
 from ploy_connector_aws.spec import (
     AccessChange,

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.lock import LockTaken, SyncLock, TaskLock, TasksRunning
 from ploy_connector_aws.runtime.settings import OperatorSettings
-from ploy_connector_aws.runtime.state_file import UnusableStore, set_aside
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot.lock import LockTaken, SyncLock, TaskLock, TasksRunning
+from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore, set_aside
+from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.tasks import Journal
 from ploy_connector_aws.runtime.tasks.journal import ENDED_KEPT
 from ploy_connector_aws.spec import AccessChange, Grant

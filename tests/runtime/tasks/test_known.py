@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.runtime.state_file import UnusableStore, set_aside
-from ploy_connector_aws.runtime.store import Store
+from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore, set_aside
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChange
 from ploy_connector_aws.runtime.tasks.known import MOST_PATHS, Known, KnownAccess
-from ploy_connector_aws.runtime.verified import VerifiedChange
 from ploy_connector_aws.spec import Grant, Page
 from tests.runtime.pictures import DENIED, START, account, commit, group, membership
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.lock import TaskLock, TasksRunning
+from ploy_connector_aws.runtime.snapshot.lock import TaskLock, TasksRunning
 from ploy_connector_aws.runtime.tasks import Journal, TaskEvents, TaskLoop
 from ploy_connector_aws.spec import AccessChange, AccessRequest, Connector
 from tests.deadlines import PATIENCE_SECONDS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.tasks.doing import to_last_report
+from ploy_connector_aws.runtime.tasks.attempts import to_last_report
 from ploy_connector_aws.runtime.tasks.journal import ACKNOWLEDGED
 
 from .stage import Runtime, Stage

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ploy_connector_aws.spec.pages import Failure, Scope
 
-from .snapshot import Run
+from .run import Run
 
 ENTRIES_KEPT = 1000
 """So many of the newest entries stay: ten days of syncs every 15 minutes."""

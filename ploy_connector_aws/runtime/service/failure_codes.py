@@ -11,9 +11,9 @@ from ploy_connector_aws.platform.errors import (
     SyncTaken,
     TokenRejected,
 )
-from ploy_connector_aws.runtime.lock import LockTaken, SyncRunning
-from ploy_connector_aws.runtime.reading import UnexpectedFailure
-from ploy_connector_aws.runtime.state_file import UnusableStore
+from ploy_connector_aws.runtime.snapshot.lock import LockTaken, SyncRunning
+from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore
+from ploy_connector_aws.runtime.sync.ingest import UnexpectedFailure
 from ploy_connector_aws.spec import ConnectorError, ConnectorRefused, HookFailedError, TemporaryError
 
 UNEXPECTED = "unexpected"

@@ -9,7 +9,7 @@ import sqlite3
 
 from ploy_connector_aws.spec.pages import Failure
 
-from .snapshot import Run
+from .run import Run
 
 _ORIGIN_CHANGED = Failure(
     code="origin_changed",

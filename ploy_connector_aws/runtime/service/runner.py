@@ -13,21 +13,21 @@ from typing import Protocol
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.runtime import logs
-from ploy_connector_aws.runtime.lock import LockTaken
+from ploy_connector_aws.runtime.integration import Opened, open_connector, open_platform
 from ploy_connector_aws.runtime.marks import Mark, Marks
-from ploy_connector_aws.runtime.opening import Opened, open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
+from ploy_connector_aws.runtime.snapshot.lock import LockTaken
 from ploy_connector_aws.spec import ConfigurationError, ConnectorRefused, Serving
 
-from .failures import UNEXPECTED, Interrupted, code_of, sentence_of
+from .control import Wishes
+from .failure_codes import UNEXPECTED, Interrupted, code_of, sentence_of
 from .health import SCAN_LOOP, TASK_LOOP, Health, Vitals
 from .metrics import IntegrationMetrics, Metrics
-from .pace import growing
 from .polling import Loop, MakeLoop, Workplace
 from .scanning import ScanLoop
+from .schedule import growing
 from .sources import Wanted
-from .tasking import ServedTasks
-from .wishes import Wishes
+from .task_runner import ServedTasks
 
 _log = logging.getLogger(__name__)
 

@@ -13,13 +13,12 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.batches import split_batches
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import BatchConflict, PlatformRefused, SyncGone
+from ploy_connector_aws.runtime.snapshot.compare import Changes, to_outcome
+from ploy_connector_aws.runtime.snapshot.delta import Delta
+from ploy_connector_aws.runtime.snapshot.run import Run
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.snapshot.verified_changes import KeepsVerified, find_settled
 from ploy_connector_aws.spec.records import RecordType
-
-from .changes import Changes, to_outcome
-from .delta import Delta
-from .snapshot import Run
-from .store import Store
-from .verified import KeepsVerified, find_settled
 
 _log = logging.getLogger(__name__)
 

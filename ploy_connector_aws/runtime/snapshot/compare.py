@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.records import RECORD_MODELS, RecordKey, RecordType
 
-from .snapshot import NEVER, NO_SCOPE, Run
+from .run import NEVER, NO_SCOPE, Run
 from .store import Store
 from .verdicts import ScopeVerdicts, make_table
 

@@ -13,9 +13,9 @@ from ploy_connector_aws.platform.errors import PlatformError
 from ploy_connector_aws.runtime.marks import Marks
 from ploy_connector_aws.spec import Check, ConnectionReport, Connector, Failure, Refused, TemporaryError
 
-from .failures import code_of, sentence_of
+from .control import Wishes
+from .failure_codes import code_of, sentence_of
 from .health import CHECK_LOOP
-from .wishes import Wishes
 
 _log = logging.getLogger(__name__)
 

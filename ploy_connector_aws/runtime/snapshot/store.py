@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from . import schema
-from .snapshot import Run, to_text
+from .run import Run, to_text
 from .state_file import REBUILD, SNAPSHOT_FILE, UnusableStore, bind, explained, is_bound, open_database, use_log
 
 RunState: TypeAlias = Literal["reading", "compared", "pushing", "held", "committed"]

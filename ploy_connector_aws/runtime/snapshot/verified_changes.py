@@ -25,7 +25,7 @@ from ploy_connector_aws.spec.frozen import Frozen
 from ploy_connector_aws.spec.pages import Scope
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
-from .snapshot import Run, to_text
+from .run import Run, to_text
 from .state_file import TASK_FILE, explained, read_database
 
 SETTLED_KEPT = 10_000

@@ -16,7 +16,7 @@ from typing import Any
 from ploy_connector_aws.graph.values import ScopeState, StoredRecord
 from ploy_connector_aws.spec.records import RecordKey
 
-from .snapshot import NEVER, Run
+from .run import NEVER, Run
 from .store import Store
 
 

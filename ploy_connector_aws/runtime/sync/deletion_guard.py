@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from ploy_connector_aws.runtime.snapshot.compare import Changes
 from ploy_connector_aws.spec.records import RECORD_MODELS
-
-from .changes import Changes
 
 MINIMUM_REMOVALS = 10
 """Fewer removals in one record type never need a person."""

@@ -16,18 +16,18 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.batches import LineTooLong
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable, StaleReading, SyncTaken
+from ploy_connector_aws.runtime import logs
+from ploy_connector_aws.runtime.snapshot.compare import Changes, finish
+from ploy_connector_aws.runtime.snapshot.history import Ending, History, HistoryEntry, ScopeReport
+from ploy_connector_aws.runtime.snapshot.run import OriginMoved, Run
+from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.snapshot.verified_changes import KeepsVerified, find_settled
 from ploy_connector_aws.spec import Connector, ConnectorError
 
-from . import logs
-from .changes import Changes, finish
-from .guard import hold_reasons
-from .history import Ending, History, HistoryEntry, ScopeReport
-from .push import Push, choose_mode, note_answer
-from .reading import PAGES_PER_TRANSACTION, OnProgress, UnexpectedFailure, read
+from .deletion_guard import hold_reasons
+from .ingest import PAGES_PER_TRANSACTION, OnProgress, UnexpectedFailure, read
 from .resume import ReadScopes
-from .snapshot import OriginMoved, Run
-from .store import Store
-from .verified import KeepsVerified, find_settled
+from .upload import Push, choose_mode, note_answer
 
 _log = logging.getLogger(__name__)
 

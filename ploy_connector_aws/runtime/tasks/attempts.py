@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable
-from ploy_connector_aws.runtime.lock import LockTaken
-from ploy_connector_aws.runtime.reading import UnexpectedFailure
-from ploy_connector_aws.runtime.state_file import UnusableStore
+from ploy_connector_aws.runtime.snapshot.lock import LockTaken
+from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore
+from ploy_connector_aws.runtime.sync.ingest import UnexpectedFailure
 from ploy_connector_aws.spec import (
     AccessChange,
     AccessRequest,
@@ -30,9 +30,9 @@ from ploy_connector_aws.spec import (
     change_access,
 )
 
+from .backoff import retry_after_of
 from .held_task import HeldTask, Report
 from .known import ANY_STATE, Known
-from .waits import retry_after_of
 
 SyncNow: TypeAlias = Callable[[bool], wire.SyncSummary]
 """Makes a sync now, or a preview of one, and says what came of it."""

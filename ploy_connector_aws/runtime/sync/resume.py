@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Set
 
-from .snapshot import Run
+from ploy_connector_aws.runtime.snapshot.run import Run
 
 
 class ReadScopes(Set[str]):
