@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
 
 from .spec import ConfigurationError
-from .spec.answers import IGNORED, PATTERN_SAYS
+from .spec.manifest import ERROR_MESSAGE, STRIP
 
 PLOY_ACCOUNT_ID = "010526237970"
 """Ploy's own AWS account: the one that a customer's role trusts."""
@@ -99,9 +99,9 @@ class AwsConfig(BaseModel):
             "without.",
             json_schema_extra={
                 "pattern": "^[0-9]{12}$",
-                PATTERN_SAYS: "must be the 12 digits of an AWS account, e.g. 1111-2222-3333",
+                ERROR_MESSAGE: "must be the 12 digits of an AWS account, e.g. 1111-2222-3333",
                 # The console shows it with dashes, and a copy brings spaces along.
-                IGNORED: r"[\s\u2010-\u2015-]",
+                STRIP: r"[\s\u2010-\u2015-]",
             },
         ),
     ]
@@ -113,8 +113,8 @@ class AwsConfig(BaseModel):
             "primary Region, whichever is named here.",
             json_schema_extra={
                 "pattern": f"^{_REGIONS_OF_PARTITION[PLOY_PARTITION].pattern}$",
-                PATTERN_SAYS: "must be the name of an AWS Region, e.g. eu-west-1; those of AWS China, AWS GovCloud and "
-                "the other separate parts of AWS cannot be connected",
+                ERROR_MESSAGE: "must be the name of an AWS Region, e.g. eu-west-1; those of AWS China, AWS GovCloud "
+                "and the other separate parts of AWS cannot be connected",
             },
         ),
     ]
@@ -126,7 +126,7 @@ class AwsConfig(BaseModel):
             "arn:aws:iam::111122223333:role/Ploy.",
             json_schema_extra={
                 "pattern": r"^arn:aws:iam::[0-9]{12}:role/\S+$",
-                PATTERN_SAYS: "must be the ARN of a role, e.g. arn:aws:iam::111122223333:role/Ploy",
+                ERROR_MESSAGE: "must be the ARN of a role, e.g. arn:aws:iam::111122223333:role/Ploy",
             },
         ),
     ]

@@ -18,11 +18,11 @@ from .spec import (
     AccessRequest,
     ConfigurationError,
     ConnectionReport,
+    ConnectorContext,
     ConnectorError,
     Manifest,
     Page,
-    Serving,
-    current_serving,
+    Progress,
     hookimpl,
 )
 
@@ -63,30 +63,30 @@ class AwsConnector:
 
     def __init__(self) -> None:
         self._config: AwsConfig | None = None
-        self._serving = Serving()
+        self._context = ConnectorContext()
         self._reader: _Reader | None = None
         self._changer: _Changer | None = None
         self._standing: Standing | None = None
 
     @hookimpl
-    def configure(self, config: Mapping[str, Any]) -> None:
+    def configure(self, config: Mapping[str, Any], context: ConnectorContext) -> None:
         """Check the settings."""
-        self._serving = current_serving()
+        self._context = context
         if self._changer is not None:
             self._changer.close()
             self._changer = None
         self._config = AwsConfig.from_settings(config)
         # A role, or an external ID, that has changed is another question: nothing is known of it.
-        self._standing = standing_of(self._config, self._serving.organisation)
+        self._standing = standing_of(self._config, self._context.organisation)
 
     @hookimpl
-    def test_connection(self) -> ConnectionReport:
+    def test_connection(self, progress: Progress) -> ConnectionReport:
         """Enter the role, prove its external ID, try every permission, and weigh the role's own policies."""
         from .aws.connection_test import diagnose
 
         with _only_our_errors():
             config, standing = self._configured()
-            return standing.learn(partial(diagnose, config, serving=self._serving))
+            return standing.learn(partial(diagnose, config, progress=progress, context=self._context))
 
     @hookimpl
     def list_accounts(self, skip: Set[str]) -> Iterator[Page]:
@@ -127,7 +127,7 @@ class AwsConnector:
 
         config, standing = self._configured()
         if self._changer is None:
-            self._changer = AccessChanger(config, _admission(config, standing), serving=self._serving)
+            self._changer = AccessChanger(config, _admission(config, standing), context=self._context)
         return self._changer
 
     def _configured(self) -> tuple[AwsConfig, Standing]:
@@ -139,7 +139,7 @@ class AwsConnector:
         from .aws.reader import AwsReader
 
         config, standing = self._configured()
-        return AwsReader(config, _admission(config, standing), self._serving)
+        return AwsReader(config, _admission(config, standing), self._context)
 
     def _close_reader(self) -> None:
         if self._reader is not None:

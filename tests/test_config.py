@@ -8,7 +8,8 @@ import botocore.session
 import pytest
 
 from ploy_connector_aws.config import SCOPE_GROUPS, SCOPE_NEEDS, AwsConfig, config_schema
-from ploy_connector_aws.spec import ConfigurationError, read_answer
+from ploy_connector_aws.host import parse_setting
+from ploy_connector_aws.spec import ConfigurationError
 
 EXTERNAL_ID = "6f2c1d3e-5b0a-4a55-9e43-b1b0c5a9d7e2"
 SETTINGS: dict[str, Any] = {
@@ -176,7 +177,7 @@ def test_the_schema_hides_the_secret_and_describes_every_setting() -> None:
 def test_what_a_host_reads_by_the_schema_is_a_setting_that_is_taken(name: str, typed: str, setting: str) -> None:
     schema: Any = config_schema()["properties"]
 
-    assert read_answer(schema[name], typed) == setting
+    assert parse_setting(schema[name], typed) == setting
     assert getattr(AwsConfig.from_settings({**SETTINGS, name: setting}), name) == setting
 
 
@@ -195,7 +196,7 @@ def test_a_host_refuses_by_the_schema_with_a_sentence_what_is_no_such_setting(na
     schema: Any = config_schema()["properties"]
 
     with pytest.raises(ValueError, match=r"^must be [a-z]+ .+ e\.g\. [a-z0-9]+") as refused:
-        read_answer(schema[name], typed)
+        parse_setting(schema[name], typed)
     assert not set("^$\\[]") & set(str(refused.value))
     with pytest.raises(ConfigurationError):
         AwsConfig.from_settings({**SETTINGS, name: typed})

@@ -15,8 +15,9 @@ import typer
 from ploy_connector_aws import __version__, spec
 from ploy_connector_aws.cli.app import app
 from ploy_connector_aws.cli.endings import MEANINGS
+from ploy_connector_aws.host import check_connectors
 from ploy_connector_aws.runtime.settings import VARIABLES
-from ploy_connector_aws.spec import check_connectors, errors, templates
+from ploy_connector_aws.spec import errors, templates
 from ploy_connector_aws.spec.hooks import ConnectorHooks
 
 ROOT = Path(__file__).parent.parent

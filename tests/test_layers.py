@@ -19,6 +19,7 @@ ROOT = Path(ploy_connector_aws.__file__).parent
 ALLOWED = {
     "": {""},
     "spec": set(),
+    "host": {"spec"},
     "reference": {"spec"},
     "graph": {"spec"},
     "config": {"spec"},
@@ -30,15 +31,15 @@ ALLOWED = {
     # The manifest is made of two modules of aws, and a third remembers; they need no AWS library.
     "plugin": {"spec", "config", "aws.features", "aws.setup", "aws.client.external_id_proof", ""},
     # Imports of the runtime run one way: snapshot, sync, tasks, service.
-    "runtime.snapshot": {"spec", "graph", "platform", ""},
-    "runtime.sync": {"spec", "graph", "platform", "runtime.snapshot", "runtime.logs", ""},
-    "runtime.tasks": {"spec", "graph", "platform", "runtime.snapshot", "runtime.sync", "runtime.marks", ""},
-    "runtime.service": {"spec", "graph", "platform", "runtime", ""},
-    "runtime": {"spec", "graph", "platform", "runtime.snapshot", "runtime.sync", ""},
-    "sandbox": {"spec", "reference", "graph", "platform.wire", "runtime", "sandbox.ploy", ""},
+    "runtime.snapshot": {"spec", "host", "graph", "platform", ""},
+    "runtime.sync": {"spec", "host", "graph", "platform", "runtime.snapshot", "runtime.logs", ""},
+    "runtime.tasks": {"spec", "host", "graph", "platform", "runtime.snapshot", "runtime.sync", "runtime.marks", ""},
+    "runtime.service": {"spec", "host", "graph", "platform", "runtime", ""},
+    "runtime": {"spec", "host", "graph", "platform", "runtime.snapshot", "runtime.sync", ""},
+    "sandbox": {"spec", "host", "reference", "graph", "platform.wire", "runtime", "sandbox.ploy", ""},
     # The local Ploy is a judge of runtimes, so it shares none of their code.
-    "sandbox.ploy": {"spec", "reference", "graph", "platform.wire", ""},
-    "cli": {"spec", "reference", "graph", "config", "aws", "platform", "plugin", "runtime", "sandbox", ""},
+    "sandbox.ploy": {"spec", "host", "reference", "graph", "platform.wire", ""},
+    "cli": {"spec", "host", "reference", "graph", "config", "aws", "platform", "plugin", "runtime", "sandbox", ""},
 }
 """What a layer may import of ours besides itself; '' is the package itself (its version)."""
 LAZY = {("plugin", "aws")}
@@ -136,6 +137,9 @@ def test_every_file_imports_only_what_its_layer_may() -> None:
         ("runtime/tasks", "from ploy_connector_aws.runtime.service.control import Wishes"),
         ("runtime", "from ploy_connector_aws.reference import compare"),
         ("runtime", "def f():\n    from ..sandbox import ploy"),
+        ("spec", "from ploy_connector_aws.host import find_connectors"),
+        ("aws", "from ploy_connector_aws.host import find_connectors"),
+        ("host", "from ploy_connector_aws.platform import wire"),
         ("reference", "from ploy_connector_aws.platform.wire import Commit"),
         ("reference", "from ploy_connector_aws.runtime.snapshot.store import Store"),
         ("reference", "import httpx"),
@@ -184,7 +188,7 @@ importlib.import_module(sys.argv[1])
 """
 
 
-@pytest.mark.parametrize("module", ["spec", "reference", "plugin"])
+@pytest.mark.parametrize("module", ["spec", "host", "reference", "plugin"])
 def test_the_specification_the_reference_and_the_plugin_import_without_aws_and_http_libraries(module: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, f"{PACKAGE}.{module}"], capture_output=True, text=True, check=False

@@ -11,8 +11,9 @@ import yaml
 
 from ploy_connector_aws.cli.manifest import render_manifest
 from ploy_connector_aws.config import AwsConfig
+from ploy_connector_aws.host import check_connectors
 from ploy_connector_aws.plugin import AwsConnector
-from ploy_connector_aws.spec import Manifest, check_connectors
+from ploy_connector_aws.spec import Manifest
 
 FILE = Path(__file__).parent.parent / "manifest.yaml"
 MANIFEST = check_connectors([("ploy-connector-aws", AwsConnector)])["aws"].manifest

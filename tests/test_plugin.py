@@ -13,8 +13,9 @@ from ploy_connector_aws import __version__
 from ploy_connector_aws.aws.features import FEATURES, make_permissions
 from ploy_connector_aws.aws.setup import make_wizard
 from ploy_connector_aws.config import SCOPE_GROUPS, config_schema
+from ploy_connector_aws.host import check_connectors
 from ploy_connector_aws.plugin import AwsConnector
-from ploy_connector_aws.spec import AccessRequest, ConfigurationError, ConnectorError, Manifest, check_connectors
+from ploy_connector_aws.spec import AccessRequest, ConfigurationError, ConnectorError, Manifest, ignore_progress
 from tests.test_config import SETTINGS
 
 ORDER = AccessRequest(request_id="r1", account_id="a1", entitlement_id="e1")
@@ -60,7 +61,7 @@ def test_wrong_settings_are_refused_by_name() -> None:
         lambda connector: connector.list_accounts(frozenset()),
         lambda connector: connector.list_entitlements(frozenset()),
         lambda connector: connector.list_resources(frozenset()),
-        AwsConnector.test_connection,
+        lambda connector: connector.test_connection(ignore_progress),
         lambda connector: connector.grant(ORDER),
         lambda connector: connector.revoke(ORDER),
     ],
@@ -75,7 +76,8 @@ def test_importing_and_configuring_loads_no_aws_library() -> None:
     program = (
         "import sys\n"
         "from ploy_connector_aws.plugin import AwsConnector\n"
-        f"AwsConnector().configure({SETTINGS!r})\n"
+        "from ploy_connector_aws.spec import ConnectorContext\n"
+        f"AwsConnector().configure({SETTINGS!r}, ConnectorContext())\n"
         "print(sorted({name.split('.')[0] for name in sys.modules} & {'boto3', 'botocore', 'httpx', 'moto'}))\n"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -98,7 +100,7 @@ def test_an_exception_that_is_not_of_the_specification_does_not_get_out(
     monkeypatch.setattr(botocore.httpsession.URLLib3Session, "send", raise_it)
     connector = INSTALLED.open(SETTINGS)
 
-    report = connector.hooks.test_connection()
+    report = connector.test_connection()
     pages = [
         *connector.hooks.list_accounts(skip=frozenset()),
         *connector.hooks.list_entitlements(skip=frozenset()),

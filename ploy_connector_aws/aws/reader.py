@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.spec import AuthenticationError, Page, Serving
+from ploy_connector_aws.spec import AuthenticationError, ConnectorContext, Page
 
 from .client.session import ReadSession
 from .iam.reader import IamReader
@@ -20,11 +20,11 @@ class AwsReader:
     Args:
         config: The integration's settings.
         admit: Called before whatever is read in the role; raises where it must not be used.
-        serving: For whom it reads.
+        context: The organisation it works for, and counters of its calls.
     """
 
-    def __init__(self, config: AwsConfig, admit: Callable[[], None], serving: Serving | None = None) -> None:
-        self._session = ReadSession(config, serving=serving, admit=admit)
+    def __init__(self, config: AwsConfig, admit: Callable[[], None], context: ConnectorContext | None = None) -> None:
+        self._session = ReadSession(config, context=context, admit=admit)
         self._iam = IamReader(self._session)
         self._identity_center = IdentityCenterReader(self._session, self._iam.powers)
         self._inventory = InventoryReader(self._session, self._iam)

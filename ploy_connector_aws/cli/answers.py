@@ -7,20 +7,18 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ploy_connector_aws.host import InstalledConnector, format_setting, parse_setting
 from ploy_connector_aws.spec import (
     ConfigurationError,
     Document,
-    InstalledConnector,
     Link,
     Wizard,
     WizardField,
     choose_features,
-    read_answer,
     render,
-    show_answer,
     to_settings,
 )
-from ploy_connector_aws.spec.answers import PATTERN_SAYS
+from ploy_connector_aws.spec.manifest import ERROR_MESSAGE
 from ploy_connector_aws.spec.templates import find_placeholders
 
 Schema = Mapping[str, Any]
@@ -108,7 +106,7 @@ class Answers:
             ValueError: It is not one that can be given; the message does not repeat it.
         """
         operators: dict[str, Schema] = {
-            value.name: {"title": value.title, "pattern": value.pattern, PATTERN_SAYS: value.pattern_says}
+            value.name: {"title": value.title, "pattern": value.pattern, ERROR_MESSAGE: value.pattern_says}
             for value in self.wizard.operator_values
         }
         fields = {each.name: each for each in self.wizard.fields()}
@@ -123,7 +121,7 @@ class Answers:
         if is_visible and schema.get("writeOnly"):
             raise ValueError(f"{name} is a secret, which others could see here; it is asked for.")
         try:
-            self.values[name] = read_answer(schema, text)
+            self.values[name] = parse_setting(schema, text)
         except ValueError as error:
             raise ValueError(f"{schema.get('title', name)} {error}.") from None
 
@@ -143,7 +141,7 @@ class Answers:
     def suggestion(self, asked: WizardField) -> str | None:
         """What a field is filled in with beforehand."""
         if asked.name in self.values:
-            return show_answer(self.values[asked.name])
+            return format_setting(self.values[asked.name])
         return render(asked.suggestion, "text", values=self._texts()) if asked.suggestion else None
 
     def document(self, document: Document) -> str:
@@ -172,4 +170,4 @@ class Answers:
         return None
 
     def _texts(self) -> dict[str, str]:
-        return {name: show_answer(value) for name, value in self.values.items()}
+        return {name: format_setting(value) for name, value in self.values.items()}

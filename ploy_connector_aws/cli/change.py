@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ploy_connector_aws.host import change_access
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.integration import open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
@@ -25,7 +26,6 @@ from ploy_connector_aws.spec import (
     InvalidAnswerError,
     Refused,
     TemporaryError,
-    change_access,
 )
 
 from .changed import Order, print_change

@@ -25,11 +25,11 @@ def test_connection(settings: OperatorSettings) -> ConnectionReport:
         PlatformError: Ploy keeps the settings, and could not be asked or told.
     """
     if settings.config is not None:
-        return open_connector(settings).connector.hooks.test_connection()
+        return open_connector(settings).connector.test_connection()
     with open_platform(settings) as platform:
 
         def test() -> ConnectionReport:
-            return open_connector(settings, platform).connector.hooks.test_connection()
+            return open_connector(settings, platform).connector.test_connection()
 
         # With settings from variables, it is not Ploy's that are tested.
         status = None if settings.config_overrides else _ask_for_test(platform, settings.integration.id)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ploy_connector_aws.host import find_connectors
 from ploy_connector_aws.runtime import logs
-from ploy_connector_aws.spec import find_connectors
 
 from .endings import Exit
 from .options import AsJson, Debug

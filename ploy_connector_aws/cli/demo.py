@@ -156,7 +156,7 @@ class Story:
 
     def _check(self) -> None:
         self._chapter("Can we get in?", "[dim]$ ploy-connector check[/]")
-        report = open_connector(self._settings).connector.hooks.test_connection()
+        report = open_connector(self._settings).connector.test_connection()
         self._note(check=report_json(report))
         print_report(self._out, report)
         if not report.is_usable:

@@ -12,6 +12,8 @@ from enum import IntEnum
 
 from rich.console import Console
 
+from ploy_connector_aws.host import ConnectorRefused
+from ploy_connector_aws.host.redaction import redact
 from ploy_connector_aws.platform.batches import LineTooLong
 from ploy_connector_aws.platform.errors import PlatformError, PlatformRefused, PlatformUnavailable, TokenRejected
 from ploy_connector_aws.runtime.logs import without_commands
@@ -22,13 +24,11 @@ from ploy_connector_aws.spec import (
     AuthenticationError,
     ConfigurationError,
     ConnectorError,
-    ConnectorRefused,
     HookFailedError,
     NotFound,
     PermissionMissing,
     TemporaryError,
 )
-from ploy_connector_aws.spec.redaction import redact
 
 from .output import print_json, text
 

@@ -10,13 +10,14 @@ from typing import Any
 from pydantic import SecretStr
 from rich.console import Console
 
+from ploy_connector_aws.host import InstalledConnector, format_setting
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformRefused, TokenRejected
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.runtime.integration import open_platform, secret_fields
 from ploy_connector_aws.runtime.settings import VARIABLES, OperatorSettings, PlatformSettings
-from ploy_connector_aws.spec import ConfigurationError, InstalledConnector, show_answer
+from ploy_connector_aws.spec import ConfigurationError
 
 from .output import table, text
 from .walk import Prompt
@@ -111,7 +112,9 @@ def _choose(
     names = [each.name for each in wizard.fields() if each.name not in secrets] if wizard else []
     shown = table("", "integration", *names)
     for number, each in enumerate(found, 1):
-        shown.add_row(str(number), text(each.id), *(text(show_answer(each.settings.get(name, ""))) for name in names))
+        shown.add_row(
+            str(number), text(each.id), *(text(format_setting(each.settings.get(name, ""))) for name in names)
+        )
     out.print(f"Ploy has {len(found)} {'integration' if len(found) == 1 else 'integrations'} of this connector:")
     out.print(shown)
     while True:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-from ploy_connector_aws.spec.redaction import redact
+from ploy_connector_aws.host.redaction import redact
 
 _STDOUT, _STDERR = 1, 2
 

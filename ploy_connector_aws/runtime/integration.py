@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ploy_connector_aws import __version__
+from ploy_connector_aws.host import Connector, InstalledConnector, find_connectors
+from ploy_connector_aws.host.redaction import find_secrets
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.retry import RetryPolicy
-from ploy_connector_aws.spec import ConfigurationError, Connector, InstalledConnector, Serving, find_connectors
+from ploy_connector_aws.spec import ConfigurationError, ConnectorContext
 from ploy_connector_aws.spec.hooks import ConnectorHooks
-from ploy_connector_aws.spec.redaction import find_secrets
 
 from .settings import OperatorSettings, override_config, refuse_misspelt
 
@@ -99,14 +100,14 @@ class Opened:
 
 
 def open_connector(
-    settings: OperatorSettings, platform: PlatformClient | None = None, for_whom: Serving | None = None
+    settings: OperatorSettings, platform: PlatformClient | None = None, context: ConnectorContext | None = None
 ) -> Opened:
     """Configure the integration's connector: with the settings of the file or, where it has none, with Ploy's.
 
     Args:
         settings: The operator's configuration.
         platform: Asked for the settings; without one a client is made, if they have to be asked for.
-        for_whom: What the connector may know of whom it works for.
+        context: What the connector may know of whom it works for.
 
     Raises:
         ConfigurationError: A setting is wrong, or Ploy does not have this integration, or the environment overrides
@@ -125,7 +126,7 @@ def open_connector(
     public = {field: value for field, value in config.items() if field not in secrets}
     fingerprint = hashlib.sha256(json.dumps(public, sort_keys=True, default=str).encode()).hexdigest()
     with settings.naming("config"):
-        return Opened(installed.open(config, for_whom), fingerprint)
+        return Opened(installed.open(config, context), fingerprint)
 
 
 def read_config(settings: OperatorSettings, platform: PlatformClient | None = None) -> tuple[str, dict[str, Any]]:

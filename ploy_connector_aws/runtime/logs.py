@@ -18,8 +18,8 @@ import structlog
 from structlog.contextvars import bind_contextvars, bound_contextvars, merge_contextvars
 from structlog.typing import Processor
 
-from ploy_connector_aws.spec.hook_calls import current_call
-from ploy_connector_aws.spec.redaction import redact
+from ploy_connector_aws.host.hook_calls import current_call
+from ploy_connector_aws.host.redaction import redact
 
 _Event = MutableMapping[str, Any]
 

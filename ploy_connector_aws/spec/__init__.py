@@ -1,18 +1,14 @@
-"""The public hook specification: everything that a connector or a host for connectors needs, and no AWS.
+"""The public hook specification: everything that the author of a connector needs, and no AWS.
 
-Map: ``hooks`` (what is called), ``records`` (what is reported), ``pages`` (records inside scopes that prove
-completeness), ``changes`` (grant and revoke), ``reports`` (connection tests) and ``progress`` (told while they are
-made), ``errors`` (what may be raised), ``manifest`` (what is known of a connector beforehand), ``wizard`` (its set-up
-as data), ``answers`` (how a host reads what was typed), ``templates`` (how the wizard's documents and links are
-rendered), ``discovery`` (finding connectors), ``host`` (checking and opening them), ``hook_calls`` (calling hooks),
-``page_check`` and ``change_check`` (judging what they answer), ``redaction`` (keeping secrets out of texts),
-``serving`` (for whom an instance works, who counts its calls).
+Map: ``hooks`` (what is called), ``context`` (what a host passes beside the settings), ``records`` (what is reported),
+``pages`` (records inside scopes that prove completeness), ``changes`` (grant and revoke), ``reports`` (connection
+tests) and ``progress`` (reported while they run), ``errors`` (what may be raised), ``manifest`` (what is known of a
+connector beforehand), ``wizard`` (its set-up as data), ``templates`` (how the wizard's documents and links are
+rendered), ``bounds`` and ``expressions`` (which values are accepted).
 """
 
-from .answers import read_answer, show_answer
-from .change_check import change_access
 from .changes import AccessChange, AccessPath, AccessRequest
-from .discovery import InstalledConnectors, RefusedConnector, find_connectors
+from .context import ConnectorContext
 from .errors import (
     AuthenticationError,
     ConfigurationError,
@@ -25,13 +21,11 @@ from .errors import (
     TemporaryError,
 )
 from .hooks import ConnectorHooks, hookimpl
-from .host import Connector, ConnectorRefused, InstalledConnector, check_connectors
 from .manifest import SPEC_VERSION, Manifest
 from .pages import Failure, Page
-from .progress import hearing_checks, tell_checks
+from .progress import Progress, ignore_progress
 from .records import Account, Email, Entitlement, ExternalId, Grant, Record, RecordKey, Resource
 from .reports import Check, ConnectionReport
-from .serving import Serving, current_serving
 from .templates import TemplateError, render
 from .wizard import (
     Document,
@@ -56,10 +50,9 @@ __all__ = [
     "Check",
     "ConfigurationError",
     "ConnectionReport",
-    "Connector",
+    "ConnectorContext",
     "ConnectorError",
     "ConnectorHooks",
-    "ConnectorRefused",
     "Document",
     "Email",
     "Entitlement",
@@ -68,8 +61,6 @@ __all__ = [
     "Feature",
     "Grant",
     "HookFailedError",
-    "InstalledConnector",
-    "InstalledConnectors",
     "InvalidAnswerError",
     "Link",
     "Manifest",
@@ -78,27 +69,19 @@ __all__ = [
     "Page",
     "Permission",
     "PermissionMissing",
+    "Progress",
     "Record",
     "RecordKey",
     "Refused",
-    "RefusedConnector",
     "Resource",
-    "Serving",
     "Step",
     "TemplateError",
     "TemporaryError",
     "Wizard",
     "WizardField",
-    "change_access",
-    "check_connectors",
     "choose_features",
-    "current_serving",
-    "find_connectors",
-    "hearing_checks",
     "hookimpl",
-    "read_answer",
+    "ignore_progress",
     "render",
-    "show_answer",
-    "tell_checks",
     "to_settings",
 ]

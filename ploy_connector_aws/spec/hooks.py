@@ -13,7 +13,9 @@ from typing import Any
 import pluggy
 
 from .changes import AccessChange, AccessRequest
+from .context import ConnectorContext
 from .pages import Page
+from .progress import Progress
 from .reports import ConnectionReport
 
 PROJECT_NAME = "ploy_connector"
@@ -33,29 +35,33 @@ class ConnectorHooks:
     """
 
     @hookspec(firstresult=True)
-    def configure(self, config: Mapping[str, Any]) -> None:
+    def configure(self, config: Mapping[str, Any], context: ConnectorContext) -> None:
         """Take the integration's settings.
 
         Called once, before every other hook, without any network.
 
         Args:
             config: The settings, as the manifest's ``config_schema`` describes them. Secrets included.
+            context: The organisation, counters of calls and a folder for temporary files.
 
         Raises:
             ConfigurationError: A setting is wrong; ``field`` names it. The host shows the message and does not go on.
 
         Example:
-            >>> connector.configure({"url": "https://directory.example", "token": "…"})
+            >>> connector.configure({"url": "https://directory.example", "token": "…"}, ConnectorContext())
 
         Since version 1.
         """
 
     @hookspec(firstresult=True)
-    def test_connection(self) -> ConnectionReport:  # type: ignore[empty-body]
+    def test_connection(self, progress: Progress) -> ConnectionReport:  # type: ignore[empty-body]
         """Try what the connector needs, and say what is missing.
 
         Called when a person asks, after every change of settings, once a day by the service, and on doubt. It
         changes nothing on the other side.
+
+        Args:
+            progress: Takes the checks so far, as often as the connector likes.
 
         Returns:
             Named checks. What went wrong is a failed check with its fix, not an exception.
@@ -65,7 +71,7 @@ class ConnectorHooks:
                 service uses nothing before a first test was made.
 
         Example:
-            >>> connector.test_connection().is_usable
+            >>> connector.test_connection(ignore_progress).is_usable
             True
 
         Since version 1.

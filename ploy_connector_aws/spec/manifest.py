@@ -7,11 +7,16 @@ from typing import Annotated, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from .answers import IGNORED
 from .bounds import Count, Interval
 from .expressions import check_expression
 from .frozen import Frozen
 from .wizard import Feature, Permission, Wizard
+
+ERROR_MESSAGE = "x-ploy-error-message"
+"""In a setting's schema: what its pattern asks for, as the rest of a sentence that begins with the setting's title."""
+
+STRIP = "x-ploy-strip"
+"""In a setting's schema: a pattern of characters that people copy along; each character that matches is dropped."""
 
 SPEC_VERSION = 1
 """The version of this hook specification. A host loads connectors of the versions it knows, and no others."""
@@ -34,10 +39,11 @@ class Manifest(Frozen):
     )
     poll_interval_seconds: Interval = Field(default=10, description="How often a host should ask for tasks.")
     config_schema: dict[str, JsonValue] = Field(
-        description='JSON Schema of the settings; secrets carry "writeOnly": true. A "pattern" may go with '
-        '"x-pattern-says", what it asks for as the rest of a sentence that begins with the title ("must be a word"), '
-        'and with "x-ignored", a pattern of the characters that are dropped first from what a person typed. '
-        "Patterns are those of Rust's regex crate, as pydantic has them: without look-around and back-references."
+        description='JSON Schema of the settings; secrets carry "writeOnly": true. A "pattern" may go '
+        'with "x-ploy-error-message", what it asks for as the rest of a sentence that begins with the title ("must be '
+        'a word"), and with "x-ploy-strip", a pattern of the characters that are dropped first from what a person '
+        "typed. Patterns are those of Rust's regex crate, as pydantic has them: without look-around and "
+        "back-references."
     )
     features: tuple[Feature, ...] = Field(default=(), description="What a customer may leave out.")
     permissions: tuple[Permission, ...] = Field(default=(), description="What the other side must allow, for what.")
@@ -72,7 +78,7 @@ def _find_wrong_patterns(properties: Mapping[str, JsonValue]) -> Iterator[str]:
     """Say in sentences which patterns no host could look for."""
     for name, schema in properties.items():
         words = schema if isinstance(schema, Mapping) else {}
-        for word in ("pattern", IGNORED):
+        for word in ("pattern", STRIP):
             try:
                 check_expression(str(words.get(word, "")))
             except ValueError:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from ploy_connector_aws.sandbox.aws.calls import Call
 from ploy_connector_aws.sandbox.aws.demo_organisation import LEAVER, demo_organisation
 from ploy_connector_aws.sandbox.aws.faults import Where
 from ploy_connector_aws.sandbox.surroundings import leads_elsewhere
-from ploy_connector_aws.spec import Page
+from ploy_connector_aws.spec import ConnectorContext, Page
 from tests.aws.host import Host
 from tests.aws.picture import Picture, to_picture
 from tests.aws_calls import AROUND_THE_GUARD
@@ -83,10 +83,11 @@ class Customer:
     aws: SandboxAws
     seeded: SeededOrganisation
     settings: dict[str, Any]
+    context: ConnectorContext = field(default=ConnectorContext(), kw_only=True)
 
     def connector(self, **settings: Any) -> AwsConnector:
         connector = AwsConnector()
-        connector.configure({**self.settings, **settings})
+        connector.configure({**self.settings, **settings}, self.context)
         return connector
 
     def read_pages(self, skip: Set[str] = frozenset(), **settings: Any) -> Iterator[Page]:

@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ploy_connector_aws.host import find_connectors
 from ploy_connector_aws.runtime.snapshot.compare import Changes, finish
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.ingest import read
 from ploy_connector_aws.sandbox.aws import Faults, SeededOrganisation
-from ploy_connector_aws.spec import find_connectors
 from ploy_connector_aws.spec.records import RecordType
 from tests.runtime.pictures import START
 

@@ -7,7 +7,8 @@ from collections import Counter
 from ploy_connector_aws.aws.client.rate_limits import _REGISTRY
 from ploy_connector_aws.aws.reader import AwsReader
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.spec import Serving, find_connectors
+from ploy_connector_aws.host import find_connectors
+from ploy_connector_aws.spec import ConnectorContext
 
 from .conftest import Customer
 
@@ -18,7 +19,7 @@ def test_the_host_is_told_of_each_attempt_and_of_each_throttling(customer: Custo
     calls: Counter[tuple[str, str]] = Counter()
     throttled: Counter[str] = Counter()
     ended: Counter[tuple[str, str]] = Counter()
-    serving = Serving(
+    serving = ConnectorContext(
         "acme",
         lambda *call: calls.update([call]),
         lambda service: throttled.update([service]),
@@ -39,7 +40,7 @@ def test_the_host_is_told_of_each_attempt_and_of_each_throttling(customer: Custo
 
 def test_the_connector_hands_on_for_whom_it_works(customer: Customer) -> None:
     calls: list[tuple[str, str]] = []
-    mine, other = (Serving(name, lambda *call: calls.append(call)) for name in ("acme", "other"))
+    mine, other = (ConnectorContext(name, lambda *call: calls.append(call)) for name in ("acme", "other"))
     installed = find_connectors()["aws"]
     for serving in (mine, other):
         connector = installed.open(customer.settings, serving)

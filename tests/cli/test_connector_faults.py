@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from ploy_connector_aws.cli.endings import Exit
+from tests.host.packages import GOOD, changed, point_to, write_distribution
 from tests.process.conftest import run_with
-from tests.spec.packages import GOOD, changed, point_to, write_distribution
 
 COMMAND = str(Path(sys.executable).with_name("ploy-connector"))
 DIST = "club-dist"

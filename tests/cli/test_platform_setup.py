@@ -13,9 +13,9 @@ from rich.console import Console
 
 from ploy_connector_aws.cli.platform_setup import Joined, join
 from ploy_connector_aws.cli.walk import Prompt
+from ploy_connector_aws.host import find_connectors
 from ploy_connector_aws.runtime.settings import OperatorSettings, PlatformSettings
 from ploy_connector_aws.sandbox.ploy import LocalPloy
-from ploy_connector_aws.spec import find_connectors
 
 
 class Person(Prompt):

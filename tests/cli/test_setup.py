@@ -18,6 +18,7 @@ from ploy_connector_aws.cli.answers import Answers
 from ploy_connector_aws.cli.app import app
 from ploy_connector_aws.cli.endings import Exit
 from ploy_connector_aws.cli.walk import Walk
+from ploy_connector_aws.host import check_connectors
 from ploy_connector_aws.spec import (
     ConfigurationError,
     ConnectionReport,
@@ -28,7 +29,6 @@ from ploy_connector_aws.spec import (
     Step,
     Wizard,
     WizardField,
-    check_connectors,
     hookimpl,
 )
 from tests.aws.conftest import SEED_POLICY
@@ -244,7 +244,12 @@ class Staff:
         config_schema={
             "type": "object",
             "properties": {
-                "host": {"type": "string", "title": "Host", "pattern": "^[a-z.]+$", "x-pattern-says": "must be a name"},
+                "host": {
+                    "type": "string",
+                    "title": "Host",
+                    "pattern": "^[a-z.]+$",
+                    "x-ploy-error-message": "must be a name",
+                },
                 "port": {"type": "integer", "title": "Port"},
                 "token": {"type": "string", "title": "Token", "writeOnly": True},
                 "sites": {"type": "array", "title": "Sites"},

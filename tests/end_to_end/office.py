@@ -25,6 +25,7 @@ from botocore.httpsession import URLLib3Session
 from ploy_connector_aws.cli.endings import Exit
 from ploy_connector_aws.cli.sync import sync_once
 from ploy_connector_aws.config import IDENTITY_CENTER
+from ploy_connector_aws.host import Connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.platform.client import PlatformClient
@@ -35,7 +36,6 @@ from ploy_connector_aws.sandbox.aws import SandboxAws, SeededOrganisation, fresh
 from ploy_connector_aws.sandbox.aws.tables import MembershipTable
 from ploy_connector_aws.sandbox.ploy import LocalPloy
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
-from ploy_connector_aws.spec import Connector
 from tests.aws.conftest import ORGANISATION, REGION, SEED_POLICY, set_environment
 from tests.runtime.double import Crash
 from tests.runtime.tasks.stage import LONGEST_SECONDS, Runtime, Writes

@@ -9,19 +9,11 @@ from typing import Any
 
 import pytest
 
+from ploy_connector_aws.host import Connector, check_connectors
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.ingest import UnexpectedFailure, read
-from ploy_connector_aws.spec import (
-    SPEC_VERSION,
-    ConnectionReport,
-    Connector,
-    Manifest,
-    Page,
-    TemporaryError,
-    check_connectors,
-    hookimpl,
-)
+from ploy_connector_aws.spec import SPEC_VERSION, ConnectionReport, Manifest, Page, TemporaryError, hookimpl
 
 from .pictures import account
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ploy_connector_aws.host import check_connectors
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.snapshot.compare import finish
 from ploy_connector_aws.runtime.snapshot.store import Store
@@ -29,16 +30,7 @@ from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.sandbox.ploy.handover import Handover
 from ploy_connector_aws.sandbox.ploy.picture import Picture
 from ploy_connector_aws.sandbox.ploy.queue import TaskQueue
-from ploy_connector_aws.spec import (
-    SPEC_VERSION,
-    AccessChange,
-    ConnectionReport,
-    Grant,
-    Manifest,
-    Page,
-    check_connectors,
-    hookimpl,
-)
+from ploy_connector_aws.spec import SPEC_VERSION, AccessChange, ConnectionReport, Grant, Manifest, Page, hookimpl
 
 from .double import Platform
 from .pictures import DENIED, START, account, group, membership

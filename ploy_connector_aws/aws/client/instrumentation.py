@@ -7,24 +7,24 @@ from typing import Any
 
 from botocore.client import BaseClient
 
-from ploy_connector_aws.spec import Serving
+from ploy_connector_aws.spec import ConnectorContext
 
 from .api_errors import THROTTLED_CODES
 
 
-def count_calls(client: BaseClient, serving: Serving) -> None:
+def count_calls(client: BaseClient, context: ConnectorContext) -> None:
     """Make a client tell of each attempt of each of its calls."""
     service = client.meta.service_model.service_name
 
     def tell_call(event_name: str, **_: Any) -> None:
         # botocore would take anything that is returned here for AWS's answer.
-        serving.on_call(service, event_name.rpartition(".")[2])
+        context.on_call(service, event_name.rpartition(".")[2])
 
     def tell_end(parsed_response: Mapping[str, Any] | None, event_name: str, **_: Any) -> None:
         # Sent for an exception, too (botocore.endpoint.Endpoint._get_response).
-        serving.on_answer(service, event_name.rpartition(".")[2])
+        context.on_answer(service, event_name.rpartition(".")[2])
         if (parsed_response or {}).get("Error", {}).get("Code") in THROTTLED_CODES:
-            serving.on_throttle(service)
+            context.on_throttle(service)
 
     client.meta.events.register("before-send.*.*", tell_call)
     client.meta.events.register("response-received.*.*", tell_end)

@@ -28,7 +28,7 @@ from ploy_connector_aws.aws.permissions import (
     render_read_session_policy,
 )
 from ploy_connector_aws.config import PLOY_PARTITION, AwsConfig
-from ploy_connector_aws.spec import Serving
+from ploy_connector_aws.spec import ConnectorContext
 
 from .api_errors import Call
 from .errors import to_connector_error
@@ -76,7 +76,7 @@ class RoleSession:
         actions: What the session's clients may call; they refuse everything else before it is sent.
         patience: With the session's calls.
         patience_with_sts: With entering the role; as with the calls where it is left out.
-        serving: For whom it works.
+        context: The organisation it works for, and counters of its calls.
         beside: Another session of the same work: its rate budgets are used, and it stops this one.
         admit: Called before the role is assumed, and whenever a client is asked for; raises where the role must not be
             used.
@@ -91,20 +91,20 @@ class RoleSession:
         patience: Patience,
         patience_with_sts: Patience | None = None,
         *,
-        serving: Serving | None = None,
+        context: ConnectorContext | None = None,
         beside: RoleSession | None = None,
         admit: Callable[[], None] = lambda: None,
     ) -> None:
         silence_botocore()
         self.config = config
         self._admit = admit
-        self.serving: Serving = serving or (beside.serving if beside else Serving())
+        self.context: ConnectorContext = context or (beside.context if beside else ConnectorContext())
         self.throttle: Throttle = (
             beside.throttle
             if beside
             else Throttle(
                 config.account_id,
-                organisation=self.serving.organisation,
+                organisation=self.context.organisation,
                 longest_wait_seconds=patience.longest_wait_seconds,
             )
         )
@@ -172,7 +172,7 @@ class RoleSession:
             )
         guard_client(client, self._actions)
         self.throttle.attach(client)
-        count_calls(client, self.serving)
+        count_calls(client, self.context)
         return client
 
     def regions(self, service: str) -> list[str]:
@@ -226,7 +226,7 @@ class RoleSession:
             exchange_seconds=self._patience_with_sts.exchange_seconds,
         )
         guard_client(client, [ASSUME_ROLE])
-        count_calls(client, self.serving)
+        count_calls(client, self.context)
         return client
 
 
@@ -237,7 +237,7 @@ class ReadSession(RoleSession):
         config: The integration's settings.
         purpose: A word for the session's name, which the customer sees in CloudTrail.
         patience: With the session's calls.
-        serving: For whom it reads.
+        context: The organisation it works for, and counters of its calls.
         admit: As in ``RoleSession``.
     """
 
@@ -247,10 +247,10 @@ class ReadSession(RoleSession):
         purpose: str = "sync",
         patience: Patience = LONG,
         *,
-        serving: Serving | None = None,
+        context: ConnectorContext | None = None,
         admit: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(config, purpose, render_read_session_policy(), READS, patience, serving=serving, admit=admit)
+        super().__init__(config, purpose, render_read_session_policy(), READS, patience, context=context, admit=admit)
 
 
 def make_sts_client(region: str, patience: Patience) -> BaseClient:

@@ -10,7 +10,7 @@ from typing import Any
 from ploy_connector_aws.aws.client.session import SHORT, ReadSession
 from ploy_connector_aws.aws.permissions import KMS_DECRYPT
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.spec import Check, ConnectionReport, Failure, Serving, tell_checks
+from ploy_connector_aws.spec import Check, ConnectionReport, ConnectorContext, Failure, Progress, ignore_progress
 
 from .assume_role_checks import read_entry
 from .checks import skipped
@@ -37,7 +37,8 @@ def diagnose(
     config: AwsConfig,
     pauses: Sequence[float] = PAUSES_SECONDS,
     sleep: Callable[[float], object] = time.sleep,
-    serving: Serving | None = None,
+    context: ConnectorContext | None = None,
+    progress: Progress = ignore_progress,
 ) -> ConnectionReport:
     """Try everything that the settings need. Nothing is changed in AWS.
 
@@ -45,14 +46,15 @@ def diagnose(
         config: The integration's settings.
         pauses: Seconds to wait before each further attempt to enter the role.
         sleep: Sleeps.
-        serving: For whom it is tried.
+        context: The organisation it works for, and counters of its calls.
+        progress: Takes the checks so far.
     """
-    session = ReadSession(config, "check", SHORT, serving=serving)
+    session = ReadSession(config, "check", SHORT, context=context)
     try:
         entry = read_entry(session, pauses, sleep)
-        tell_checks(entry.checks)
+        progress(entry.checks)
         failed_check = entry.failed_check
-        others = _leave_out(config, failed_check) if failed_check else _examine(session, entry.checks)
+        others = _leave_out(config, failed_check) if failed_check else _examine(session, entry.checks, progress)
         return ConnectionReport(checks=(*entry.checks, *others))
     finally:
         session.close()
@@ -68,8 +70,8 @@ def _leave_out(config: AwsConfig, failed_check: str) -> Iterator[Check]:
     yield skipped(UNNEEDED, why)
 
 
-def _examine(session: ReadSession, entered: Sequence[Check]) -> Iterator[Check]:
-    """Try all parts at the same time; tell what is certain of it whenever one is done."""
+def _examine(session: ReadSession, entered: Sequence[Check], progress: Progress) -> Iterator[Check]:
+    """Try all parts at the same time; report what is certain whenever one is done."""
     wanted = {action.iam: action for action in listed_actions(session.config) if is_needed(action, session.config)}
     with ThreadPoolExecutor(_THREADS) as threads:
         own_role = threads.submit(_read_own_role, session)
@@ -89,7 +91,7 @@ def _examine(session: ReadSession, entered: Sequence[Check]) -> Iterator[Check]:
                 seen = directory.result() if directory and directory.done() else None
                 facts = _gather(session.config, own_role.result(), [services[each].result() for each in tried], seen)
                 waiting = ({action.client for action in wanted.values()} - tried) - (OF_DIRECTORY if seen else set())
-                tell_checks((*entered, *judge_so_far(facts, waiting)))
+                progress((*entered, *judge_so_far(facts, waiting)))
     seen = directory.result() if directory else Directory()
     return judge(_gather(session.config, own_role.result(), [each.result() for each in services.values()], seen))
 

@@ -146,7 +146,7 @@ def _without_gone(reading: Reading, members: dict[str, dict[str, Any]]) -> Itera
     known = reading.seen.find("user", members)
     for user_id, row in members.items():
         if user_id in known and known[user_id].state == "gone":
-            reading.session.serving.on_left_out(DELETED_PRINCIPAL)
+            reading.session.context.on_left_out(DELETED_PRINCIPAL)
         else:
             yield user_id, row
 

@@ -242,7 +242,7 @@ class _Jobs:
             self._read_principals(USER, users)
             for group_id in unlisted:
                 if reading.seen.find("group", [group_id])[group_id].state == "gone":
-                    reading.session.serving.on_left_out(DELETED_PRINCIPAL)
+                    reading.session.context.on_left_out(DELETED_PRINCIPAL)
         yield from read_end_of_assignments(reading)
 
     def _read_principals(self, kind: PrincipalKind, principals: Iterable[Seen]) -> None:

@@ -14,7 +14,7 @@ from ploy_connector_aws.aws.client.session import SHORT, ReadSession
 from ploy_connector_aws.aws.identity_center.directory import to_group
 from ploy_connector_aws.aws.identity_center.instance import Instance, read_instance
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.spec import Entitlement, NotFound, Refused, Serving, TemporaryError
+from ploy_connector_aws.spec import ConnectorContext, Entitlement, NotFound, Refused, TemporaryError
 
 from .clock import Clock
 
@@ -39,13 +39,13 @@ class Site:
     Args:
         config: The integration's settings.
         clock: The time.
-        serving: For whom orders are carried out.
+        context: The organisation it works for, and counters of its calls.
     """
 
-    def __init__(self, config: AwsConfig, clock: Clock, serving: Serving | None = None) -> None:
+    def __init__(self, config: AwsConfig, clock: Clock, context: ConnectorContext | None = None) -> None:
         self.config = config
         self._clock = clock
-        self._session = ReadSession(config, "access", SHORT, serving=serving)
+        self._session = ReadSession(config, "access", SHORT, context=context)
         self._instance: _Kept[Instance] | None = None
         self._groups: dict[str, _Kept[Entitlement]] = {}
 

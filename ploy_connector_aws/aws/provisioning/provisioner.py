@@ -12,11 +12,11 @@ from ploy_connector_aws.spec import (
     AccessChange,
     AccessRequest,
     AuthenticationError,
+    ConnectorContext,
     ConnectorError,
     Grant,
     NotFound,
     PermissionMissing,
-    Serving,
     TemporaryError,
 )
 from ploy_connector_aws.spec.changes import KnownState
@@ -59,7 +59,7 @@ class AccessChanger:
         config: The integration's settings.
         admit: Called before each order is looked up; raises where the role must not be used.
         clock: The time.
-        serving: For whom orders are carried out.
+        context: The organisation it works for, and counters of its calls.
     """
 
     def __init__(
@@ -67,13 +67,13 @@ class AccessChanger:
         config: AwsConfig,
         admit: Callable[[], None],
         clock: Clock | None = None,
-        serving: Serving | None = None,
+        context: ConnectorContext | None = None,
     ) -> None:
         self._config = config
         self._admit = admit
         self._clock = clock or SystemClock()
-        self._serving = serving
-        self._site = Site(config, self._clock, serving)
+        self._context = context
+        self._site = Site(config, self._clock, context)
 
     def grant(self, request: AccessRequest) -> AccessChange:
         """Give a person what is ordered.
@@ -113,7 +113,7 @@ class AccessChanger:
         except AuthenticationError:
             # The next order begins anew: trust may have been mended by then.
             self._site.close()
-            self._site = Site(self._config, self._clock, self._serving)
+            self._site = Site(self._config, self._clock, self._context)
             raise
         except NotFound as error:
             if error.kind not in ("IDENTITY_STORE", "INSTANCE"):

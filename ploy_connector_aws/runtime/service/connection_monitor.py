@@ -7,11 +7,12 @@ import math
 import uuid
 from collections.abc import Callable
 
+from ploy_connector_aws.host import Connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformError
 from ploy_connector_aws.runtime.marks import Marks
-from ploy_connector_aws.spec import Check, ConnectionReport, Connector, Failure, Refused, TemporaryError
+from ploy_connector_aws.spec import Check, ConnectionReport, Failure, Refused, TemporaryError
 
 from .control import Wishes
 from .failure_codes import code_of, sentence_of
@@ -121,7 +122,7 @@ class DailyCheck:
         self._tried_at = self._monotonic()
         try:
             with self._mark.step(max(self._wishes.scan_interval_seconds, LONGEST_STEP_SECONDS)):
-                report = self._connector.hooks.test_connection()
+                report = self._connector.test_connection()
         except Exception as error:  # noqa: BLE001 - whatever a connector raises is told, and proves nothing
             self._trouble = sentence_of(error)
             _log.warning(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ploy_connector_aws.host import ConnectorRefused
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.batches import LineTooLong
 from ploy_connector_aws.platform.errors import (
@@ -14,7 +15,7 @@ from ploy_connector_aws.platform.errors import (
 from ploy_connector_aws.runtime.snapshot.lock import LockTaken, SyncRunning
 from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore
 from ploy_connector_aws.runtime.sync.ingest import UnexpectedFailure
-from ploy_connector_aws.spec import ConnectorError, ConnectorRefused, HookFailedError, TemporaryError
+from ploy_connector_aws.spec import ConnectorError, HookFailedError, TemporaryError
 
 UNEXPECTED = "unexpected"
 

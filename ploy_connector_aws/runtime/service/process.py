@@ -7,9 +7,9 @@ import threading
 import time
 from collections.abc import Iterable
 
+from ploy_connector_aws.host import find_connectors
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot.lock import LockTaken
-from ploy_connector_aws.spec import find_connectors
 
 from .endpoint import Endpoint
 from .runner import Outfit

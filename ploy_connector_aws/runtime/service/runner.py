@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ploy_connector_aws.host import ConnectorRefused
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.runtime import logs
@@ -17,7 +18,7 @@ from ploy_connector_aws.runtime.integration import Opened, open_connector, open_
 from ploy_connector_aws.runtime.marks import Mark, Marks
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot.lock import LockTaken
-from ploy_connector_aws.spec import ConfigurationError, ConnectorRefused, Serving
+from ploy_connector_aws.spec import ConfigurationError, ConnectorContext
 
 from .control import Wishes
 from .failure_codes import UNEXPECTED, Interrupted, code_of, sentence_of
@@ -49,7 +50,7 @@ class OpenPlatform(Protocol):
 class OpenConnector(Protocol):
     """Makes a configured connector."""
 
-    def __call__(self, settings: OperatorSettings, *, for_whom: Serving) -> Opened:
+    def __call__(self, settings: OperatorSettings, *, context: ConnectorContext) -> Opened:
         """Make it."""
 
 
@@ -227,7 +228,7 @@ class Served:
 
         return self._outfit.open_connector(
             self.wanted.settings,
-            for_whom=Serving(
+            context=ConnectorContext(
                 organisation=self.wanted.organisation,
                 on_call=begin,
                 on_answer=end,

@@ -13,13 +13,14 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
+from ploy_connector_aws.host import find_connectors
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.runtime.integration import find_connector, open_platform, refuse_chosen, refuse_other_connector
 from ploy_connector_aws.runtime.settings import CONFIG_FILE_VARIABLE, VARIABLES, IntegrationSettings, OperatorSettings
-from ploy_connector_aws.spec import ConfigurationError, find_connectors
+from ploy_connector_aws.spec import ConfigurationError
 
 from .failure_codes import sentence_of
 

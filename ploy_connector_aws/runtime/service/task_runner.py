@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 
+from ploy_connector_aws.host import Connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformError
 from ploy_connector_aws.runtime.tasks.events import TaskEvents
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.runtime.tasks.loop import TaskLoop
-from ploy_connector_aws.spec import ConnectionReport, Connector
+from ploy_connector_aws.spec import ConnectionReport
 
 from .polling import Workplace
 

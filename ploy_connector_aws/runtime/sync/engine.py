@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from ploy_connector_aws.host import Connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.batches import LineTooLong
 from ploy_connector_aws.platform.client import PlatformClient
@@ -22,7 +23,7 @@ from ploy_connector_aws.runtime.snapshot.history import Ending, History, History
 from ploy_connector_aws.runtime.snapshot.run import OriginMoved, Run
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import KeepsVerified, find_settled
-from ploy_connector_aws.spec import Connector, ConnectorError
+from ploy_connector_aws.spec import ConnectorError
 
 from .deletion_guard import hold_reasons
 from .ingest import PAGES_PER_TRANSACTION, OnProgress, UnexpectedFailure, read

@@ -9,11 +9,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ploy_connector_aws.host import Connector
+from ploy_connector_aws.host.hook_calls import LIST_HOOKS
+from ploy_connector_aws.host.page_check import LARGEST_LINE_BYTES, CheckedPage, PageCheck
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.spec import Connector, ConnectorError, Failure, Page
-from ploy_connector_aws.spec.hook_calls import LIST_HOOKS
-from ploy_connector_aws.spec.page_check import LARGEST_LINE_BYTES, CheckedPage, PageCheck
+from ploy_connector_aws.spec import ConnectorError, Failure, Page
 
 _log = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
+from ploy_connector_aws.host import Connector
 from ploy_connector_aws.runtime.snapshot.compare import ChangeKind, Changes, changed_keys, finish
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.state_file import explained, open_database, read_database
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.spec import Connector
 from ploy_connector_aws.spec.records import RecordKey
 
 from .deletion_guard import hold_reasons

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
+from ploy_connector_aws.host import Connector, change_access
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable
 from ploy_connector_aws.runtime.snapshot.lock import LockTaken
@@ -19,7 +20,6 @@ from ploy_connector_aws.spec import (
     Check,
     ConfigurationError,
     ConnectionReport,
-    Connector,
     ConnectorError,
     Failure,
     InvalidAnswerError,
@@ -27,7 +27,6 @@ from ploy_connector_aws.spec import (
     PermissionMissing,
     Refused,
     TemporaryError,
-    change_access,
 )
 
 from .backoff import retry_after_of
@@ -128,10 +127,10 @@ def attempt_change(connector: Connector, request: AccessRequest, held: HeldTask,
         return Again(Failure.from_error(error), held.is_change)
 
 
-def attempt_check(connector: Connector) -> Result:
+def attempt_check(connector: Connector, on_progress: Callable[[ConnectionReport], None]) -> Result:
     """Test the connection once."""
     try:
-        report = connector.hooks.test_connection()
+        report = connector.test_connection(on_progress)
     except TemporaryError as error:
         return Again(Failure.from_error(error), False, retry_after_of(error))
     except ConnectorError as error:

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from ploy_connector_aws.host import Connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.runtime.marks import Mark, Marks
 from ploy_connector_aws.runtime.snapshot.lock import TaskLock
-from ploy_connector_aws.spec import Connector
 
 from .attempts import SyncNow
 from .coordinator import Board

@@ -7,15 +7,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import count
 
-from ploy_connector_aws.spec import (
-    AccessChange,
-    ConnectionReport,
-    Connector,
-    ConnectorError,
-    ConnectorRefused,
-    Failure,
-    hearing_checks,
-)
+from ploy_connector_aws.host import Connector, ConnectorRefused
+from ploy_connector_aws.spec import AccessChange, ConnectionReport, ConnectorError, Failure
 
 from .attempts import (
     Again,
@@ -164,11 +157,10 @@ class Worker:
     def _check(self, connector: Connector, begun: HeldTask) -> Result:
         numbers = count(1)
 
-        def tell(report: ConnectionReport) -> None:
+        def report_progress(report: ConnectionReport) -> None:
             self._events.checks_so_far(begun.task.id, begun.attempts + 1, next(numbers), report)
 
-        with hearing_checks(tell):
-            return attempt_check(connector)
+        return attempt_check(connector, report_progress)
 
     def _drop(self, held: HeldTask) -> None:
         ending = "The lease was lost before it was done."

@@ -25,7 +25,7 @@ from ploy_connector_aws.sandbox.aws import (
 )
 from ploy_connector_aws.sandbox.aws.accounts import INLINE_POLICY_NAME, make_aws_policy_known
 from ploy_connector_aws.sandbox.aws.principals import iam
-from ploy_connector_aws.spec import Check, ConnectionReport
+from ploy_connector_aws.spec import Check, ConnectionReport, Progress, ignore_progress
 from tests.aws.conftest import EXTERNAL_ID, ORGANISATION, set_environment
 from tests.aws_calls import ALLOWED
 
@@ -86,8 +86,8 @@ class Patient:
         document: Document = json.loads(render_needed_policy(self.config, with_key=False))
         return document
 
-    def examine(self) -> ConnectionReport:
-        return diagnose(self.config, pauses=())
+    def examine(self, progress: Progress = ignore_progress) -> ConnectionReport:
+        return diagnose(self.config, pauses=(), progress=progress)
 
     def trust(self, *statements: Mapping[str, Any]) -> None:
         self.aws.accounts.set_trust_policy(self.role_arn, {"Version": "2012-10-17", "Statement": list(statements)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -16,9 +17,7 @@ from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.spec import (
     Check,
-    ConnectionReport,
-    Serving,
-    hearing_checks,
+    ConnectorContext,
 )
 from tests.aws.conftest import SEED_POLICY, is_proof
 from tests.aws.raw_answers import good_reply
@@ -90,29 +89,28 @@ LATE = {
 def test_checks_are_told_as_they_come_in_and_stay_what_they_were(
     whole: Patient, slow: str, denied: tuple[str, ...]
 ) -> None:
-    heard: list[ConnectionReport] = []
+    heard: list[tuple[Check, ...]] = []
     names = {check.name for check in whole.examine().checks}
     rest_was_told = threading.Event()
 
-    def hear(report: ConnectionReport) -> None:
-        heard.append(report)
-        if names - {check.name for check in report.checks} == LATE[slow]:
+    def hear(checks: Iterable[Check]) -> None:
+        heard.append(tuple(checks))
+        if names - {check.name for check in heard[-1]} == LATE[slow]:
             rest_was_told.set()
 
     whole.aws.faults.before(slow, lambda: rest_was_told.wait(PATIENCE_SECONDS))
     whole.aws.faults.deny(*denied)
-    with hearing_checks(hear):
-        report = whole.examine()
+    report = whole.examine(progress=hear)
 
     assert rest_was_told.is_set()
-    assert heard[0].checks == report.checks[:4]
+    assert heard[0] == report.checks[:4]
     for each in heard:
-        assert each.checks == tuple(check for check in report.checks if check in each.checks)
+        assert each == tuple(check for check in report.checks if check in each)
 
 
 def test_nothing_is_told_of_permissions_before_the_role_s_own_policies_are_read(whole: Patient) -> None:
-    heard: list[ConnectionReport] = []
-    early: list[ConnectionReport] = []
+    heard: list[tuple[Check, ...]] = []
+    early: list[tuple[Check, ...]] = []
     before = len(whole.aws.calls)
     both_have_listened = threading.Barrier(2)
 
@@ -127,12 +125,11 @@ def test_nothing_is_told_of_permissions_before_the_role_s_own_policies_are_read(
     # IAM's own probe asks for the same: which of the two is the first is not known.
     for nth in (1, 2):
         whole.aws.faults.before("GetAccountAuthorizationDetails", wait_for_the_others, nth=nth)
-    with hearing_checks(heard.append):
-        report = whole.examine()
+    report = whole.examine(progress=lambda checks: heard.append(tuple(checks)))
     assert early
-    assert {each.checks for each in early} == {report.checks[:4]}
+    assert set(early) == {report.checks[:4]}
     for each in heard:
-        assert each.checks == tuple(check for check in report.checks if check in each.checks)
+        assert each == tuple(check for check in report.checks if check in each)
 
 
 def test_services_are_asked_at_the_same_time(whole: Patient) -> None:
@@ -328,7 +325,7 @@ def test_with_the_smaller_policy_a_sync_of_those_scopes_is_denied_nothing(
 ) -> None:
     patient = Patient(aws, monkeypatch, scopes=(*SCOPE_NEEDS[scope], scope))
     connector = AwsConnector()
-    connector.configure(patient.settings)
+    connector.configure(patient.settings, ConnectorContext())
     pages = [*connector.list_accounts(frozenset()), *connector.list_entitlements(frozenset())]
 
     assert [page.scope for page in pages if page.failure is not None] == []
@@ -343,6 +340,6 @@ def test_with_the_smaller_policy_a_sync_of_those_scopes_is_denied_nothing(
 
 def test_who_counts_is_told_of_what_is_called_in_the_role(whole: Patient) -> None:
     counted: set[tuple[str, str]] = set()
-    diagnose(whole.config, pauses=(), serving=Serving("acme", lambda *call: counted.add(call)))
+    diagnose(whole.config, pauses=(), context=ConnectorContext("acme", lambda *call: counted.add(call)))
 
     assert {("sts", "AssumeRole"), ("identitystore", "ListUsers"), ("identitystore", "CreateGroupMembership")} < counted

@@ -11,7 +11,7 @@ from ploy_connector_aws.aws.connection_test.evaluation import evaluate
 from ploy_connector_aws.aws.connection_test.fixes import render_fix
 from ploy_connector_aws.aws.connection_test.write_probes import CREATE, DELETE
 from ploy_connector_aws.plugin import AwsConnector
-from ploy_connector_aws.spec import AccessRequest, PermissionMissing
+from ploy_connector_aws.spec import AccessRequest, ConnectorContext, PermissionMissing
 
 from .conftest import Patient, troubles
 from .test_evaluation import CONFIG, ONE_GROUP, STORE, TOUCHED, allow, deny, role
@@ -33,7 +33,7 @@ def follow_the_fixes(patient: Patient) -> None:
 
 def grant(patient: Patient, group: str) -> str:
     connector = AwsConnector()
-    connector.configure(patient.settings)
+    connector.configure(patient.settings, ConnectorContext())
     ids = {"account_id": patient.seeded.users["dee"], "entitlement_id": patient.seeded.groups[group]}
     return connector.grant(AccessRequest(request_id="r1", **ids)).outcome
 

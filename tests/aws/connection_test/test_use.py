@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.plugin import AwsConnector
-from ploy_connector_aws.spec import AccessRequest, AuthenticationError, ConnectorError, Page, TemporaryError
+from ploy_connector_aws.spec import (
+    AccessRequest,
+    AuthenticationError,
+    ConnectorContext,
+    ConnectorError,
+    Page,
+    TemporaryError,
+    ignore_progress,
+)
 from tests.aws.conftest import is_proof, of_session
 
 from .conftest import Patient
@@ -30,7 +38,9 @@ USES: dict[str, Use] = {
 
 def connect(patient: Patient, **settings: Any) -> AwsConnector:
     connector = AwsConnector()
-    connector.configure({**patient.settings, "scopes": ["identity-center", "iam", "sqs/queues"], **settings})
+    connector.configure(
+        {**patient.settings, "scopes": ["identity-center", "iam", "sqs/queues"], **settings}, ConnectorContext()
+    )
     return connector
 
 
@@ -65,7 +75,7 @@ def test_a_role_that_is_given_out_to_others_is_not_even_entered_though_nobody_te
 def test_what_the_connection_test_finds_is_used_by_nobody_until_a_test_finds_it_mended(patient: Patient) -> None:
     connector, other = connect(patient), connect(patient)
     patient.trust_by(None)
-    assert connector.test_connection().is_blocked
+    assert connector.test_connection(ignore_progress).is_blocked
     patient.aws.calls.clear()
 
     for use in USES.values():
@@ -74,7 +84,7 @@ def test_what_the_connection_test_finds_is_used_by_nobody_until_a_test_finds_it_
                 use(each, order(patient))
     assert len(patient.aws.calls) == 0
     patient.right_trust()
-    assert not connector.test_connection().is_blocked
+    assert not connector.test_connection(ignore_progress).is_blocked
     assert any(page.records for page in connector.list_accounts(NOTHING))
     assert other.grant(order(patient)).outcome == "applied"
 
@@ -82,11 +92,11 @@ def test_what_the_connection_test_finds_is_used_by_nobody_until_a_test_finds_it_
 def test_a_block_outlives_a_test_that_could_not_be_made_and_the_same_settings_again(patient: Patient) -> None:
     connector = connect(patient)
     patient.trust_by(None)
-    connector.test_connection()
+    connector.test_connection(ignore_progress)
     patient.right_trust()
     patient.aws.faults.throttle(1, "AssumeRole")
-    assert not connector.test_connection().is_blocked
-    connector.configure(patient.settings)
+    assert not connector.test_connection(ignore_progress).is_blocked
+    connector.configure(patient.settings, ConnectorContext())
     patient.aws.faults.reset()
     patient.aws.calls.clear()
 
@@ -98,8 +108,8 @@ def test_a_block_outlives_a_test_that_could_not_be_made_and_the_same_settings_ag
 def test_another_external_id_is_another_question(patient: Patient) -> None:
     connector = connect(patient)
     patient.trust_by(None)
-    connector.test_connection()
-    connector.configure({**patient.settings, "external_id": "another-external-id-0001"})
+    connector.test_connection(ignore_progress)
+    connector.configure({**patient.settings, "external_id": "another-external-id-0001"}, ConnectorContext())
     patient.aws.calls.clear()
 
     with pytest.raises(AuthenticationError):
@@ -144,7 +154,7 @@ def test_a_role_is_proven_once_for_all_that_use_it(patient: Patient) -> None:
 
 def test_a_connection_test_is_proof_enough(patient: Patient) -> None:
     connector = connect(patient)
-    connector.test_connection()
+    connector.test_connection(ignore_progress)
     patient.aws.calls.clear()
     list(connector.list_accounts(NOTHING))
 
@@ -156,7 +166,7 @@ def test_a_sync_under_way_reads_no_further_once_the_role_is_found_open(patient: 
     pages = connector.list_accounts(NOTHING)
     read = [next(pages)]
     patient.trust_by(None)
-    assert other.test_connection().is_blocked
+    assert other.test_connection(ignore_progress).is_blocked
     patient.aws.calls.clear()
     with pytest.raises(AuthenticationError):
         _read_on(pages, read)

@@ -19,8 +19,7 @@ from ploy_connector_aws.aws.spool import SeenThings
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import Assignment, Group, Person, about
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
-from ploy_connector_aws.spec import Entitlement, Grant, RecordKey, Resource, Serving
-from ploy_connector_aws.spec.serving import serving
+from ploy_connector_aws.spec import ConnectorContext, Entitlement, Grant, RecordKey, Resource
 from tests.aws.conftest import DEV, ORGANISATION, PROD, Customer
 from tests.aws.tampering import in_json, tampered
 
@@ -302,7 +301,8 @@ def test_a_group_that_only_an_assignment_names_is_looked_up_once(
         for operation in ("ListGroupMemberships", "ListAccountAssignmentsForPrincipal"):
             customer.aws.faults.answer(operation, "AccessDeniedException", where=about(deleted))
     left_out: list[str] = []
-    with tampered(customer.aws.endpoint_url, for_users) as endpoint_url, serving(Serving(on_left_out=left_out.append)):
+    customer.context = ConnectorContext(on_left_out=left_out.append)
+    with tampered(customer.aws.endpoint_url, for_users) as endpoint_url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
         picture = customer.read()
 

@@ -10,8 +10,7 @@ import pytest
 
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.sandbox.aws import Group, Organisation, Person, about
-from ploy_connector_aws.spec import Account, Email, Entitlement, ExternalId, Grant, Page, RecordKey, Serving
-from ploy_connector_aws.spec.serving import serving
+from ploy_connector_aws.spec import Account, ConnectorContext, Email, Entitlement, ExternalId, Grant, Page, RecordKey
 from tests.aws.conftest import ORGANISATION, SCIM, Customer
 from tests.aws.picture import to_picture
 
@@ -226,8 +225,8 @@ def test_a_membership_left_over_from_a_deleted_user_is_dropped(customer: Custome
     user = store.users.pop(bo)
     left_out: list[str] = []
     customer.aws.faults.delay(0.02, "DescribeUser")
-    with serving(Serving(on_left_out=left_out.append)):
-        picture = customer.read()
+    customer.context = ConnectorContext(on_left_out=left_out.append)
+    picture = customer.read()
     store.users[bo] = user
 
     assert bo not in {principal for principal, _ in picture.edges}

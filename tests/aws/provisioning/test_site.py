@@ -8,7 +8,7 @@ import pytest
 
 from ploy_connector_aws.aws.provisioning.context import GROUP_KEPT, INSTANCE_KEPT
 from ploy_connector_aws.plugin import AwsConnector
-from ploy_connector_aws.spec import AuthenticationError
+from ploy_connector_aws.spec import AuthenticationError, ConnectorContext
 
 from .conftest import NOON, Desk
 
@@ -49,7 +49,7 @@ def test_a_configured_connector_grants_and_revokes_and_still_lists(desk: Desk) -
     assert desk.membership("dee", "admins").key in granted
     assert connector.revoke(desk.order("dee", "admins")).outcome == "applied"
     # New settings begin anew.
-    connector.configure(desk.customer.settings)
+    connector.configure(desk.customer.settings, ConnectorContext())
     assert connector.revoke(desk.order("dee", "admins")).outcome == "already_in_effect"
     assert len(desk.called("ListInstances")) == 3
     assert connector._changer is not None

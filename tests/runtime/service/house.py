@@ -26,7 +26,7 @@ from ploy_connector_aws.runtime.service.sources import Wanted
 from ploy_connector_aws.runtime.settings import IntegrationSettings, OperatorSettings, StateSettings
 from ploy_connector_aws.sandbox.ploy.handover import Handover
 from ploy_connector_aws.sandbox.ploy.picture import Picture
-from ploy_connector_aws.spec import ConnectionReport, Serving
+from ploy_connector_aws.spec import ConnectionReport, ConnectorContext
 from tests.deadlines import PATIENCE_SECONDS
 from tests.runtime.double import Platform, Source, World, open_directory
 
@@ -121,7 +121,7 @@ class House:
     commits: dict[str, Queue[None]] = field(default_factory=lambda: defaultdict(Queue))
     reports: dict[str, list[ConnectionReport]] = field(default_factory=lambda: defaultdict(list))
     make_task_loop: MakeLoop = HelloLoop
-    opened_for: dict[str, list[Serving]] = field(default_factory=lambda: defaultdict(list))
+    opened_for: dict[str, list[ConnectorContext]] = field(default_factory=lambda: defaultdict(list))
     on_open: Callable[[str], None] = lambda _: None
     on_call: Callable[[str], None] = lambda _: None
     limits: wire.Limits = field(default_factory=wire.Limits)
@@ -157,9 +157,9 @@ class House:
             organisation,
         )
 
-    def open_connector(self, settings: OperatorSettings, *, for_whom: Serving) -> Opened:
+    def open_connector(self, settings: OperatorSettings, *, context: ConnectorContext) -> Opened:
         self.on_open(settings.integration.id)
-        self.opened_for[settings.integration.id].append(for_whom)
+        self.opened_for[settings.integration.id].append(context)
         return Opened(open_directory(self.sources[settings.integration.id]), "0" * 64)
 
     def open_platform(self, settings: OperatorSettings, **_: Any) -> Client:

@@ -28,7 +28,7 @@ from ploy_connector_aws.runtime.service.process import Service
 from ploy_connector_aws.runtime.service.runner import Outfit, Served
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.sandbox.ploy import LocalPloy
-from ploy_connector_aws.spec import ConnectionReport, Serving
+from ploy_connector_aws.spec import ConnectionReport, ConnectorContext
 from tests.extremes import LONG, spoil, values_of
 from tests.runtime.double import Source, open_directory
 
@@ -126,7 +126,7 @@ class Clock:
         return self.seconds
 
 
-def open_small(settings: OperatorSettings, *, for_whom: Serving) -> Opened:
+def open_small(settings: OperatorSettings, *, context: ConnectorContext) -> Opened:
     return Opened(open_directory(Source(SMALL)), "0" * 64)
 
 

@@ -20,8 +20,8 @@ from ploy_connector_aws.runtime.settings import (
     PlatformSettings,
     StateSettings,
 )
+from tests.host.packages import point_to, write_distribution
 from tests.runtime.double import Source
-from tests.spec.packages import point_to, write_distribution
 
 from .house import LARGE, PATIENCE, House
 

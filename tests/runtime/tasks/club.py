@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from ploy_connector_aws.host import Connector, check_connectors
 from ploy_connector_aws.spec import (
     SPEC_VERSION,
     AccessChange,
@@ -14,14 +15,12 @@ from ploy_connector_aws.spec import (
     AuthenticationError,
     Check,
     ConnectionReport,
-    Connector,
     Manifest,
     NotFound,
     Page,
     PermissionMissing,
     Refused,
     TemporaryError,
-    check_connectors,
     hookimpl,
 )
 from tests.runtime.double import Crash

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from ploy_connector_aws.host import Connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.tasks import Journal, TaskEvents
 from ploy_connector_aws.runtime.tasks.coordinator import Board
@@ -16,7 +17,6 @@ from ploy_connector_aws.runtime.tasks.known import KnownAccess
 from ploy_connector_aws.runtime.tasks.leases import Keeping, Poll
 from ploy_connector_aws.runtime.tasks.outbox import Outbox
 from ploy_connector_aws.runtime.tasks.worker import Worker
-from ploy_connector_aws.spec import Connector
 from tests.runtime.double import Crash
 from tests.runtime.pictures import START
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ploy_connector_aws.host import Connector, check_connectors
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformRefused, PlatformUnavailable
 from ploy_connector_aws.runtime.snapshot.lock import SyncRunning
@@ -22,14 +23,12 @@ from ploy_connector_aws.spec import (
     Check,
     ConfigurationError,
     ConnectionReport,
-    Connector,
     Grant,
     Manifest,
     Page,
+    Progress,
     Refused,
-    check_connectors,
     hookimpl,
-    tell_checks,
 )
 from tests.runtime.pictures import START, membership
 
@@ -259,10 +258,10 @@ class Slow:
     def configure(self, config: Mapping[str, Any]) -> None: ...
 
     @hookimpl
-    def test_connection(self) -> ConnectionReport:
+    def test_connection(self, progress: Progress) -> ConnectionReport:
         checks = [Check(name=name, outcome="passed", message="Yes.") for name in ("a", "b")]
         for made in (1, 2):
-            tell_checks(checks[:made])
+            progress(checks[:made])
         return ConnectionReport(checks=tuple(checks))
 
     @hookimpl

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from ploy_connector_aws.host import Connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.snapshot.lock import TaskLock, TasksRunning
 from ploy_connector_aws.runtime.tasks import Journal, TaskEvents, TaskLoop
-from ploy_connector_aws.spec import AccessChange, AccessRequest, Connector
+from ploy_connector_aws.spec import AccessChange, AccessRequest
 from tests.deadlines import PATIENCE_SECONDS
 from tests.runtime.double import Crash
 

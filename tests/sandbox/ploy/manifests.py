@@ -17,7 +17,7 @@ CLUB = Manifest(
                 "type": "string",
                 "title": "Address of the club",
                 "pattern": r"^[a-z.]+$",
-                "x-pattern-says": "must be a name",
+                "x-ploy-error-message": "must be a name",
             },
             "knock": {"type": "string", "title": "Knock", "writeOnly": True},
             "password": {"type": "string", "title": "Password", "writeOnly": True},

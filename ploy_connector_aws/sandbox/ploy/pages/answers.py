@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from ploy_connector_aws.host import format_setting, parse_setting
 from ploy_connector_aws.sandbox.ploy.registry import Enabled
 from ploy_connector_aws.spec import (
     Document,
@@ -18,9 +19,7 @@ from ploy_connector_aws.spec import (
     Wizard,
     WizardField,
     choose_features,
-    read_answer,
     render,
-    show_answer,
     to_settings,
 )
 
@@ -95,7 +94,7 @@ class Answers:
                 continue
             schema, text = self._schema(asked.name), first(form, asked.name)
             if not schema.get("writeOnly"):
-                self.typed[asked.name] = show_answer(bool(text)) if schema.get("type") == "boolean" else text
+                self.typed[asked.name] = format_setting(bool(text)) if schema.get("type") == "boolean" else text
             elif text:
                 self.lost.add(asked.name)
             elif asked.name in self.settings:
@@ -171,7 +170,7 @@ class Answers:
 
     def _shown(self, asked: WizardField) -> str:
         if asked.name in self.settings:
-            return show_answer(self.settings[asked.name])
+            return format_setting(self.settings[asked.name])
         try:
             return render(asked.suggestion, "text", values=self._values()) if asked.suggestion else ""
         except TemplateError:
@@ -190,7 +189,7 @@ class Answers:
         return isinstance(required, list) and name in required
 
     def _values(self) -> dict[str, str]:
-        return {name: show_answer(value) for name, value in self.settings.items()}
+        return {name: format_setting(value) for name, value in self.settings.items()}
 
 
 def _read(schema: Mapping[str, Any], text: str, *, is_required: bool) -> JsonValue:
@@ -208,6 +207,6 @@ def _read(schema: Mapping[str, Any], text: str, *, is_required: bool) -> JsonVal
     if len(text) > _LONGEST_ANSWER:
         raise ValueError(f"This is longer than {_LONGEST_ANSWER} characters.")
     try:
-        return read_answer(schema, text)
+        return parse_setting(schema, text)
     except ValueError as error:
         raise ValueError(f"This {error}.") from None

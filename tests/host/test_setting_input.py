@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
-from ploy_connector_aws.spec import read_answer, show_answer
+from ploy_connector_aws.host import format_setting, parse_setting
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,11 @@ from ploy_connector_aws.spec import read_answer, show_answer
     [
         ({}, "as it is ", "as it is "),
         ({"type": "string", "pattern": "^[a-z]+$"}, "word", "word"),
-        ({"type": "string", "pattern": "^[0-9]{12}$", "x-ignored": r"[\s-]"}, "1234-5678 9012\u00a0", "123456789012"),
+        (
+            {"type": "string", "pattern": "^[0-9]{12}$", "x-ploy-strip": r"[\s-]"},
+            "1234-5678 9012\u00a0",
+            "123456789012",
+        ),
         ({"type": "string", "enum": ["a", "b"]}, "b", "b"),
         ({"type": "integer", "enum": [1, 2]}, "2", 2),
         ({"type": "boolean"}, "Yes", True),
@@ -30,18 +34,18 @@ from ploy_connector_aws.spec import read_answer, show_answer
 def test_a_text_becomes_the_setting_that_its_schema_describes(
     schema: dict[str, Any], text: str, value: JsonValue
 ) -> None:
-    read = read_answer(schema, text)
+    read = parse_setting(schema, text)
     assert (read, type(read)) == (value, type(value))
-    assert read_answer(schema, show_answer(read)) == read
+    assert parse_setting(schema, format_setting(read)) == read
 
 
 @pytest.mark.parametrize(
     ("schema", "wrong", "sentence"),
     [
         ({"pattern": "^[a-z]+$"}, "UPPER", "must be of the form that its description asks for"),
-        ({"pattern": "^[a-z]+$", "x-pattern-says": "must be small letters"}, "UPPER", "must be small letters"),
+        ({"pattern": "^[a-z]+$", "x-ploy-error-message": "must be small letters"}, "UPPER", "must be small letters"),
         (
-            {"pattern": "^[a-z]+$", "x-pattern-says": "must be small letters", "x-ignored": "[A-Z]"},
+            {"pattern": "^[a-z]+$", "x-ploy-error-message": "must be small letters", "x-ploy-strip": "[A-Z]"},
             "UPPER",
             "must be small letters",
         ),
@@ -56,7 +60,7 @@ def test_what_is_no_such_setting_is_said_without_repeating_it(
     schema: dict[str, Any], wrong: str, sentence: str
 ) -> None:
     with pytest.raises(ValueError, match=r"^must ") as refused:
-        read_answer(schema, wrong)
+        parse_setting(schema, wrong)
     assert str(refused.value) == sentence
 
 
@@ -64,21 +68,21 @@ def test_what_is_no_such_setting_is_said_without_repeating_it(
     ("value", "text"), [(True, "yes"), (False, "no"), (["a", "b"], "a, b"), (7, "7"), ("as it is", "as it is")]
 )
 def test_a_setting_is_shown_as_text(value: JsonValue, text: str) -> None:
-    assert show_answer(value) == text
+    assert format_setting(value) == text
 
 
-@pytest.mark.parametrize("word", ["pattern", "x-ignored"])
+@pytest.mark.parametrize("word", ["pattern", "x-ploy-strip"])
 @pytest.mark.parametrize("expression", ["^(a+)+$", "^(a|a)*$", "^(a|aa)+$", "^(.*a){20}$", "^([a-z]+)*$"])
 def test_no_expression_of_a_manifest_needs_more_than_linear_time(expression: str, word: str) -> None:
     """With the standard library's engine each of these takes longer than a person lives."""
     text = "a" * 5_000 + "!"
 
     with suppress(ValueError):
-        assert read_answer({word: expression}, text) in (text, "!")
+        assert parse_setting({word: expression}, text) in (text, "!")
 
 
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999", "9" * 5_000])
 @pytest.mark.parametrize("kind", ["integer", "number"])
 def test_a_number_is_one_that_json_has(kind: str, number: str) -> None:
     with pytest.raises(ValueError, match="must be a number"):
-        read_answer({"type": kind}, number)
+        parse_setting({"type": kind}, number)

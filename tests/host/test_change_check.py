@@ -9,17 +9,15 @@ from typing import Any
 
 import pytest
 
+from ploy_connector_aws.host import Connector, change_access, check_connectors
 from ploy_connector_aws.spec import (
     AccessChange,
     AccessRequest,
     ConnectionReport,
-    Connector,
     Grant,
     InvalidAnswerError,
     Manifest,
     Page,
-    change_access,
-    check_connectors,
     hookimpl,
 )
 

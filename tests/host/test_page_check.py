@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from ploy_connector_aws.host.page_check import CheckedPage, PageCheck
+from ploy_connector_aws.host.redaction import Redactor, remember_secrets
 from ploy_connector_aws.spec import Account, Entitlement, Failure, Grant, InvalidAnswerError, Page, Resource
-from ploy_connector_aws.spec.page_check import CheckedPage, PageCheck
 from ploy_connector_aws.spec.records import to_json
-from ploy_connector_aws.spec.redaction import Redactor, remember_secrets
 
 SECRET = "page-check-s3cr3t/+="
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)

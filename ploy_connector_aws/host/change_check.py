@@ -12,13 +12,14 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import ValidationError
 
-from .bounds import describe_errors
-from .changes import AccessChange, AccessRequest
-from .errors import InvalidAnswerError
+from ploy_connector_aws.spec.bounds import describe_errors
+from ploy_connector_aws.spec.changes import AccessChange, AccessRequest
+from ploy_connector_aws.spec.errors import InvalidAnswerError
+from ploy_connector_aws.spec.records import grant_id
+
+from .connectors import Connector
 from .hook_calls import LONGEST_MESSAGE, to_text
-from .host import Connector
 from .page_check import CLOCK_TOLERANCE
-from .records import grant_id
 from .redaction import redact, redact_values
 
 Kind: TypeAlias = Literal["grant", "revoke"]

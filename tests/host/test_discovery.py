@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.spec import ConnectorRefused, discovery, find_connectors
+from ploy_connector_aws.host import ConnectorRefused, discovery, find_connectors
 
 from .packages import GOOD, changed, point_to, write_distribution
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import pluggy
 from pydantic import ValidationError
 
-from .bounds import describe_errors
-from .errors import ConfigurationError
-from .hook_calls import LIST_HOOKS, HookCalls, find_line, to_text
-from .hooks import PROJECT_NAME, ConnectorHooks
-from .manifest import SPEC_VERSION, Manifest
+from ploy_connector_aws.spec.bounds import describe_errors
+from ploy_connector_aws.spec.context import ConnectorContext
+from ploy_connector_aws.spec.errors import ConfigurationError
+from ploy_connector_aws.spec.hooks import PROJECT_NAME, ConnectorHooks
+from ploy_connector_aws.spec.manifest import SPEC_VERSION, Manifest
+from ploy_connector_aws.spec.reports import Check, ConnectionReport
+
+from .hook_calls import LIST_HOOKS, HookCalls, find_line, to_safe_report, to_text
 from .redaction import MINIMUM_SECRET_LENGTH, Redactor, find_secrets, remember_secrets
-from .serving import Serving, serving
 
 REQUIRED_HOOKS = ("configure", "test_connection")
 _LONGEST_REASON = 300
@@ -51,12 +53,12 @@ class InstalledConnector:
         """The connector's name, unique among those installed."""
         return self.manifest.name
 
-    def open(self, config: Mapping[str, Any], for_whom: Serving | None = None) -> Connector:
+    def open(self, config: Mapping[str, Any], context: ConnectorContext | None = None) -> Connector:
         """Make an instance of its own for one integration, and configure it.
 
         Args:
             config: The integration's settings.
-            for_whom: What the instance may know of whom it works for.
+            context: What the connector is given beside its settings; None for no organisation and no counters.
 
         Raises:
             ConfigurationError: A setting is wrong, or a secret is too short to be kept out of texts.
@@ -74,8 +76,7 @@ class InstalledConnector:
         values = [secret for _, secret in secrets]
         remember_secrets(values)
         connector = Connector(self, Redactor(values))
-        with serving(for_whom):
-            connector.hooks.configure(config=config)
+        connector.hooks.configure(config=config, context=context or ConnectorContext())
         return connector
 
 
@@ -103,6 +104,22 @@ class Connector:
     def hooks(self) -> ConnectorHooks:
         """The hooks; call them with keyword arguments only. What they raise is of ``spec.errors``."""
         return cast("ConnectorHooks", self._calls)
+
+    def test_connection(self, on_progress: Callable[[ConnectionReport], None] | None = None) -> ConnectionReport:
+        """Test the connection.
+
+        Args:
+            on_progress: Takes each report of the checks so far, in the calling thread.
+
+        Raises:
+            ConnectorError: The test itself could not be made.
+        """
+
+        def report(checks: Iterable[Check]) -> None:
+            if on_progress is not None:
+                on_progress(to_safe_report(ConnectionReport(checks=tuple(checks))))
+
+        return self.hooks.test_connection(progress=report)
 
     def implements(self, hook: str) -> bool:
         """Whether the connector implements the hook of that name."""

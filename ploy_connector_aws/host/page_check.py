@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from .bounds import describe_errors
-from .errors import InvalidAnswerError
+from ploy_connector_aws.spec.bounds import describe_errors
+from ploy_connector_aws.spec.errors import InvalidAnswerError
+from ploy_connector_aws.spec.pages import Failure, Page
+from ploy_connector_aws.spec.records import Record, to_checked_json
+
 from .hook_calls import LONGEST_FIX, LONGEST_MESSAGE, to_text
-from .pages import Failure, Page
-from .records import Record, to_checked_json
 from .redaction import Redactor, redact
 
 CLOCK_TOLERANCE = timedelta(minutes=5)

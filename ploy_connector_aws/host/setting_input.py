@@ -11,20 +11,16 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from .expressions import find_expression
+from ploy_connector_aws.spec.expressions import find_expression
+from ploy_connector_aws.spec.manifest import ERROR_MESSAGE, STRIP
+
 from .redaction import MINIMUM_SECRET_LENGTH
-
-PATTERN_SAYS = "x-pattern-says"
-"""In a setting's schema: what its pattern asks for, as the rest of a sentence that begins with the setting's title."""
-
-IGNORED = "x-ignored"
-"""In a setting's schema: a pattern of the characters that people type or copy along; each that matches is dropped."""
 
 _YES = {"y", "yes", "on", "true"}
 _NO = {"n", "no", "off", "false"}
 
 
-def read_answer(schema: Mapping[str, Any], text: str) -> JsonValue:
+def parse_setting(schema: Mapping[str, Any], text: str) -> JsonValue:
     """Turn a text into a setting.
 
     Args:
@@ -37,7 +33,7 @@ def read_answer(schema: Mapping[str, Any], text: str) -> JsonValue:
             a number"), and does not repeat the text.
 
     Example:
-        >>> read_answer({"type": "array"}, "a, b")
+        >>> parse_setting({"type": "array"}, "a, b")
         ['a', 'b']
     """
     kind = schema.get("type", "string")
@@ -61,19 +57,19 @@ def read_answer(schema: Mapping[str, Any], text: str) -> JsonValue:
         if not math.isfinite(number):  # JSON has no infinite ones
             raise ValueError("must be a number")
         return number
-    if ignored := schema.get(IGNORED):
+    if ignored := schema.get(STRIP):
         # One by one: the engine finds, and does not replace.
         text = "".join(each for each in text if not find_expression(str(ignored), each))
     pattern = schema.get("pattern")
     if pattern and not find_expression(str(pattern), text):
         # The pattern itself is for programs.
-        raise ValueError(str(schema.get(PATTERN_SAYS) or "must be of the form that its description asks for"))
+        raise ValueError(str(schema.get(ERROR_MESSAGE) or "must be of the form that its description asks for"))
     if schema.get("writeOnly") and len(text) < MINIMUM_SECRET_LENGTH:
         raise ValueError(f"must have {MINIMUM_SECRET_LENGTH} characters or more, as it is a secret")
     return text
 
 
-def show_answer(value: JsonValue) -> str:
+def format_setting(value: JsonValue) -> str:
     """Turn a setting into text: yes or no, the items of a list with commas, or as it is.
 
     Args:

@@ -20,12 +20,13 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from . import errors
-from .bounds import describe_errors, to_pause_seconds
-from .errors import ConnectorError, HookFailedError, InvalidAnswerError
-from .pages import Page
+from ploy_connector_aws.spec import errors
+from ploy_connector_aws.spec.bounds import describe_errors, to_pause_seconds
+from ploy_connector_aws.spec.errors import ConnectorError, HookFailedError, InvalidAnswerError
+from ploy_connector_aws.spec.pages import Page
+from ploy_connector_aws.spec.reports import ConnectionReport
+
 from .redaction import redact
-from .reports import ConnectionReport
 
 LIST_HOOKS = ("list_accounts", "list_entitlements", "list_resources")
 """The hooks of a sync, in the order in which a host calls them."""

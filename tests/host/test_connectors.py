@@ -7,16 +7,8 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.spec import (
-    Account,
-    ConnectionReport,
-    ConnectorRefused,
-    Manifest,
-    Page,
-    check_connectors,
-    find_connectors,
-    hookimpl,
-)
+from ploy_connector_aws.host import ConnectorRefused, check_connectors, find_connectors
+from ploy_connector_aws.spec import Account, ConnectionReport, Manifest, Page, hookimpl
 
 MANIFEST = Manifest(name="tiny", title="Tiny", version="1.0", spec_version=1, description="A test.", config_schema={})
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.spec.redaction import (
+from ploy_connector_aws.host.redaction import (
     _MOST_VIEWS,
     REDACTED,
     Redactor,

@@ -15,9 +15,10 @@ from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ploy_connector_aws.spec.hooks import PROJECT_NAME
+
+from .connectors import ConnectorRefused, InstalledConnector, check_connector, describe_exception
 from .hook_calls import to_text
-from .hooks import PROJECT_NAME
-from .host import ConnectorRefused, InstalledConnector, check_connector, describe_exception
 
 LOAD_SECONDS = 20.0
 """So long may a distribution take to be looked at, or its connector to be imported and checked."""

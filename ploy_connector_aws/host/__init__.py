@@ -1,0 +1,24 @@
+"""What a host of connectors imports: find them, open one for an integration, call it, and check what it returns.
+
+Map: ``discovery`` (finding connectors), ``connectors`` (checking and opening them), ``hook_calls`` (calling hooks),
+``page_check`` and ``change_check`` (checking what they return), ``redaction`` (keeping secrets out of texts),
+``setting_input`` (text that a person typed, as a setting).
+"""
+
+from .change_check import change_access
+from .connectors import Connector, ConnectorRefused, InstalledConnector, check_connectors
+from .discovery import InstalledConnectors, RefusedConnector, find_connectors
+from .setting_input import format_setting, parse_setting
+
+__all__ = [
+    "Connector",
+    "ConnectorRefused",
+    "InstalledConnector",
+    "InstalledConnectors",
+    "RefusedConnector",
+    "change_access",
+    "check_connectors",
+    "find_connectors",
+    "format_setting",
+    "parse_setting",
+]

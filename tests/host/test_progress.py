@@ -1,0 +1,50 @@
+"""The progress of a connection test reaches the caller that asks for it, with secrets redacted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ploy_connector_aws.host import InstalledConnector, check_connectors
+from ploy_connector_aws.spec import Check, ConnectionReport, Manifest, Page, Progress, hookimpl
+
+SECRET = "a-secret-of-the-settings"
+SCHEMA: dict[str, Any] = {"properties": {"token": {"type": "string", "writeOnly": True}}}
+
+
+def make_check(message: str) -> Check:
+    return Check(name="door", outcome="passed", message=message)
+
+
+class Reporting:
+    manifest = Manifest(name="r", title="R", version="1", spec_version=1, description="R", config_schema=SCHEMA)
+
+    @hookimpl
+    def configure(self, config: Mapping[str, Any]) -> None:
+        self.token = config["token"]
+
+    @hookimpl
+    def test_connection(self, progress: Progress) -> ConnectionReport:
+        progress([make_check(f"Opened with {self.token}.")])
+        return ConnectionReport(checks=(make_check("Open."), make_check("Still open.")))
+
+    @hookimpl
+    def list_accounts(self) -> Iterator[Page]:
+        yield from ()
+
+
+def make_installed() -> InstalledConnector:
+    return check_connectors([("reporting", Reporting)])["r"]
+
+
+def test_progress_is_reported_in_order_and_without_secrets() -> None:
+    reports: list[ConnectionReport] = []
+    report = make_installed().open({"token": SECRET}).test_connection(reports.append)
+
+    (first,) = reports
+    assert [check.message for check in first.checks] == ["Opened with [redacted]."]
+    assert [check.message for check in report.checks] == ["Open.", "Still open."]
+
+
+def test_a_caller_may_ignore_the_progress() -> None:
+    assert len(make_installed().open({"token": SECRET}).test_connection().checks) == 2
