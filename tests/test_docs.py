@@ -14,7 +14,7 @@ import typer
 
 from ploy_connector_aws import __version__, spec
 from ploy_connector_aws.cli.app import app
-from ploy_connector_aws.cli.endings import MEANINGS
+from ploy_connector_aws.cli.exit_codes import MEANINGS
 from ploy_connector_aws.host import check_connectors
 from ploy_connector_aws.runtime.settings import VARIABLES
 from ploy_connector_aws.spec import errors, templates

@@ -14,7 +14,7 @@ from ploy_connector_aws.graph.values import StoredRecord
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import RecordKey
 
-from .endings import Exit
+from .exit_codes import Exit
 from .listing import as_of, display_name
 from .lookup import unknown_account
 from .opening import open_picture, read_operator_settings

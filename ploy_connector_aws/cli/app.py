@@ -13,13 +13,13 @@ from typer.core import TyperCommand, TyperGroup
 from ploy_connector_aws.runtime import logs
 from ploy_connector_aws.runtime.snapshot.lock import name_process
 
-from . import endings, standard_output
+from . import exit_codes, standard_output
 from .access import access
-from .change import grant, revoke
 from .check import check
 from .connectors import connectors
 from .demo import demo
-from .endings import Exit, OutputError
+from .exit_codes import Exit, OutputError
+from .grant_revoke import grant, revoke
 from .history import history
 from .listing import list_records
 from .manifest import manifest
@@ -117,7 +117,7 @@ def _report(error: BaseException) -> Exit:
     if isinstance(error, OutputError):
         discard_output()
     typed = sys.argv[1:]
-    return endings.report(error, as_json="--json" in typed, debug="--debug" in typed, config=find_config_file(typed))
+    return exit_codes.report(error, as_json="--json" in typed, debug="--debug" in typed, config=find_config_file(typed))
 
 
 def _raise_broken_pipe(self: Console) -> None:  # noqa: ARG001

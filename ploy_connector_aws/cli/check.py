@@ -11,7 +11,7 @@ from rich.text import Text
 from ploy_connector_aws.spec import AuthenticationError, Check, ConnectionReport, TemporaryError
 
 from .connection_test import test_connection
-from .endings import Exit, with_config
+from .exit_codes import Exit, with_config
 from .opening import read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug
 from .output import console, print_json, text

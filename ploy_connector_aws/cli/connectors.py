@@ -5,7 +5,7 @@ from __future__ import annotations
 from ploy_connector_aws.host import find_connectors
 from ploy_connector_aws.runtime import logs
 
-from .endings import Exit
+from .exit_codes import Exit
 from .options import AsJson, Debug
 from .output import console, print_json, table, text
 

@@ -19,10 +19,10 @@ from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import RecordKey
 
-from . import access, demo_orders, entrances, estate, standard_output
-from .changed import Order, print_change
+from . import access, account_access, demo_summary, demo_tasks, standard_output
+from .change_output import Order, print_change
 from .check import exit_of, print_report, report_json
-from .endings import Exit
+from .exit_codes import Exit
 from .heartbeat import Heartbeat
 from .listing import display_name
 from .opening import read_operator_settings
@@ -181,13 +181,14 @@ class Story:
             run = store.baseline
             assert run is not None
             picture = Overlay(run)
-            found = entrances.find_entrances(picture)
+            found = account_access.find_entrances(picture)
             leaver = next(each for each in run.records("account") if each.content.get("username") == _LEAVER)
             paths = picture.path_finder().paths_of(leaver.id)
             self._note(
-                entrances=entrances.to_json(found, self._account_names), leaver=access.to_json(picture, leaver, paths)
+                entrances=account_access.to_json(found, self._account_names),
+                leaver=access.to_json(picture, leaver, paths),
             )
-            for table in entrances.to_tables(found, self._account_names):
+            for table in account_access.to_tables(found, self._account_names):
                 self._out.print(table)
             self._out.print(
                 "Jonas Vik left the company and is disabled, yet these paths are still his.\n"
@@ -206,11 +207,11 @@ class Story:
             assert run is not None
             picture = Overlay(run)
             self._note(
-                outsiders=estate.find_outsiders(picture),
-                privileged=estate.find_privileged(picture),
-                resources=estate.find_resources(picture),
+                outsiders=demo_summary.find_outsiders(picture),
+                privileged=demo_summary.find_privileged(picture),
+                resources=demo_summary.find_resources(picture),
             )
-            for table in estate.to_tables(picture):
+            for table in demo_summary.to_tables(picture):
                 self._out.print(table)
         self._out.print(
             "[dim]$ ploy-connector list entitlements --privileged\n$ ploy-connector list resources[/]", highlight=False
@@ -282,9 +283,9 @@ class Story:
                     reason="Helps out for a week",
                 )
                 orders.append((order, task))
-            changes = demo_orders.carry_out(self._world, self._settings, *(task for _, task in orders))
+            changes = demo_tasks.carry_out(self._world, self._settings, *(task for _, task in orders))
             for (order, task), change in zip(orders, changes, strict=True):
-                print_change(self._out, order, demo_orders.to_request(task), change, picture)
+                print_change(self._out, order, demo_tasks.to_request(task), change, picture)
                 self._out.print()
             self._note(tasks=[change.model_dump(mode="json") for change in changes])
 

@@ -13,7 +13,7 @@ from ploy_connector_aws.runtime.snapshot.state_file import explained, is_there
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import ConfigurationError
 
-from .endings import Exit
+from .exit_codes import Exit
 from .opening import read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug
 from .output import console, kept_json, print_json, print_kept, print_unproven, scope_json, table, text

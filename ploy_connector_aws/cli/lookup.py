@@ -9,7 +9,7 @@ from ploy_connector_aws.graph.values import StoredRecord
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import RecordKey
 
-from .endings import NameUnknown
+from .exit_codes import NameUnknown
 from .output import join_names
 
 MOST_NAMES = 10

@@ -10,7 +10,7 @@ from ploy_connector_aws.runtime.integration import find_connector
 from ploy_connector_aws.spec import Manifest
 
 from . import standard_output
-from .endings import Exit
+from .exit_codes import Exit
 from .options import AsJson, ConnectorName, Debug
 from .output import print_json
 

@@ -20,7 +20,7 @@ from ploy_connector_aws.runtime.settings import VARIABLES, OperatorSettings, Pla
 from ploy_connector_aws.spec import ConfigurationError
 
 from .output import table, text
-from .walk import Prompt
+from .prompts import Prompt
 
 _ATTEMPTS = 2
 

@@ -15,7 +15,7 @@ from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.sync.preview import Preview, PreviewedChange, preview
 from ploy_connector_aws.spec import RecordKey
 
-from .endings import Exit
+from .exit_codes import Exit
 from .output import (
     console,
     counts_table,

@@ -16,7 +16,7 @@ from ploy_connector_aws.runtime.service.sources import refuse_shared_variables
 from ploy_connector_aws.runtime.settings import CONFIG_FILE_VARIABLE
 
 from . import standard_output
-from .endings import Exit
+from .exit_codes import Exit
 from .opening import read_operator_settings
 from .options import AsJson, Debug
 from .output import console, print_json

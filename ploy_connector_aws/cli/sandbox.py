@@ -22,7 +22,7 @@ from ploy_connector_aws.runtime.settings import IntegrationSettings, read_settin
 from ploy_connector_aws.sandbox.surroundings import clean_surroundings
 from ploy_connector_aws.spec import ConfigurationError
 
-from .endings import Exit
+from .exit_codes import Exit
 from .heartbeat import Heartbeat
 from .options import AsJson, Debug
 from .output import console, print_json, text

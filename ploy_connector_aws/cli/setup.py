@@ -22,15 +22,15 @@ from ploy_connector_aws.runtime.settings import (
 from ploy_connector_aws.spec import ConfigurationError
 
 from . import standard_output
-from .answers import Answers
 from .check import exit_of, print_report
 from .config_file import refuse_existing, write_config
 from .connection_test import test_connection
-from .endings import Exit
+from .exit_codes import Exit
 from .options import DEFAULT_FILE, AsJson, ConfigFile, ConnectorName, Debug, program_name
 from .output import console, print_json, text
 from .platform_setup import join
-from .walk import Prompt, Walk
+from .prompts import Prompt, Walk
+from .setup_session import Answers
 
 Source: TypeAlias = Literal["file", "platform", "nowhere"]
 """Where the settings of the integration are kept."""

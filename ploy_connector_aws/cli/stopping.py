@@ -13,7 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 from . import standard_output
-from .endings import Exit
+from .exit_codes import Exit
 
 INTERRUPTED_SECONDS = 3.0
 """How long a command may take to end after Ctrl-C."""

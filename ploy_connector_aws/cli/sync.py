@@ -15,7 +15,7 @@ from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.engine import Sync, SyncResult
 from ploy_connector_aws.runtime.tasks.journal import Journal
 
-from .endings import Exit
+from .exit_codes import Exit
 from .opening import read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug
 from .output import (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from tests.host.packages import GOOD, changed, point_to, write_distribution
 from tests.process.conftest import run_with
 

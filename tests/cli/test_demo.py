@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import pytest
 from rich.console import Console
 
+from ploy_connector_aws.cli.account_access import Entrance, find_entrances, to_tables
 from ploy_connector_aws.cli.demo import Story
-from ploy_connector_aws.cli.endings import Exit
-from ploy_connector_aws.cli.entrances import Entrance, find_entrances, to_tables
+from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.runtime.settings import read_settings
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ploy_connector_aws.cli.endings import _ENDINGS, Exit, NameUnknown, OutputError, report
+from ploy_connector_aws.cli.exit_codes import _ENDINGS, Exit, NameUnknown, OutputError, report
 from ploy_connector_aws.runtime.service.failure_codes import UNEXPECTED, code_of, sentence_of
 from ploy_connector_aws.runtime.snapshot.lock import SyncRunning, TasksRunning
 

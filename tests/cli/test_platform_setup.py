@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from ploy_connector_aws.cli.platform_setup import Joined, join
-from ploy_connector_aws.cli.walk import Prompt
+from ploy_connector_aws.cli.prompts import Prompt
 from ploy_connector_aws.host import find_connectors
 from ploy_connector_aws.runtime.settings import OperatorSettings, PlatformSettings
 from ploy_connector_aws.sandbox.ploy import LocalPloy

@@ -14,10 +14,10 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from ploy_connector_aws.cli.answers import Answers
 from ploy_connector_aws.cli.app import app
-from ploy_connector_aws.cli.endings import Exit
-from ploy_connector_aws.cli.walk import Walk
+from ploy_connector_aws.cli.exit_codes import Exit
+from ploy_connector_aws.cli.prompts import Walk
+from ploy_connector_aws.cli.setup_session import Answers
 from ploy_connector_aws.host import check_connectors
 from ploy_connector_aws.spec import (
     ConfigurationError,

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from tests.deadlines import PATIENCE_SECONDS
 
 INTERRUPTED = """

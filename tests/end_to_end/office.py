@@ -22,7 +22,7 @@ import pytest
 import time_machine
 from botocore.httpsession import URLLib3Session
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.cli.sync import sync_once
 from ploy_connector_aws.config import IDENTITY_CENTER
 from ploy_connector_aws.host import Connector

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.cli.sync import sync_once
 from ploy_connector_aws.config import IDENTITY_CENTER
 from ploy_connector_aws.runtime.settings import OperatorSettings, read_settings

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from ploy_connector_aws.aws.permissions import READS
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.sandbox.aws import Assignment, about
 from ploy_connector_aws.spec import AuthenticationError
 from tests.aws.conftest import PROD

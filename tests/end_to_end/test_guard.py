@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from pydantic import JsonValue
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.sandbox.aws import Group, Organisation, Person
 from ploy_connector_aws.sandbox.ploy.problems import Refusal

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from moto.backends import get_backend
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 
 from .oracle import is_of_iam

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.sandbox.aws.inventory.resources import Resources, Server
 from tests.aws.conftest import ORGANISATION
 from tests.aws.iam.conftest import ACCOUNT

@@ -10,7 +10,7 @@ import time_machine
 from hypothesis import HealthCheck, Phase, given
 
 from ploy_connector_aws.aws.permissions import READS
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.sandbox.aws import Organisation
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from tests.aws.conftest import entries, is_proof

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.sandbox.aws import Assignment
 from tests.aws.conftest import PROD
 from tests.end_to_end.site import Site

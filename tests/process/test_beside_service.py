@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.config import IDENTITY_CENTER
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.tasks.journal import ACKNOWLEDGED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.plugin import AwsConnector
 from tests.aws.conftest import SEED_POLICY
 from tests.end_to_end.site import Site

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from tests.aws.conftest import ORGANISATION
 from tests.end_to_end.site import make_site
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.config import IDENTITY_CENTER
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.aws import Group

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from tests.end_to_end.site import Site, SiteMaker
 

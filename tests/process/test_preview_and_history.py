@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.sandbox.aws import Person
 from tests.end_to_end.site import Site
 

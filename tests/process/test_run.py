@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from tests.deadlines import PATIENCE_SECONDS
 from tests.end_to_end.site import Site, SiteMaker

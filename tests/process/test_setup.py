@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.platform import wire
 from tests.deadlines import PATIENCE_SECONDS
 from tests.end_to_end.site import Site

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.cli.stopping import INTERRUPTED_SECONDS
 from ploy_connector_aws.runtime.service.process import STOP_SECONDS
 from tests.end_to_end.site import Site

@@ -8,7 +8,7 @@ import resource
 import subprocess
 from collections.abc import Callable
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from tests.deadlines import PATIENCE_SECONDS
 from tests.end_to_end.site import Site
 

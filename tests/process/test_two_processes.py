@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from tests.end_to_end.site import Site
 
 from .conftest import COMMAND, clean_environment, run_forked, running_sandbox, start

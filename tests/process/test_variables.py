@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.cli.endings import Exit
+from ploy_connector_aws.cli.exit_codes import Exit
 from tests.end_to_end.site import Site
 
 from .conftest import clean_environment, run_with

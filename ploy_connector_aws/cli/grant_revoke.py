@@ -28,8 +28,8 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 
-from .changed import Order, print_change
-from .endings import Exit
+from .change_output import Order, print_change
+from .exit_codes import Exit
 from .lookup import find_account, find_entitlement
 from .opening import read_operator_settings
 from .options import AsJson, ConfigFile, ConnectorName, Debug

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from ploy_connector_aws.spec import ConfigurationError, Document, Step, WizardField
 
-from .answers import Answers
 from .output import table, text
+from .setup_session import Answers
 
 
 class Prompt:
