@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.sandbox.ploy.handover import Handover
+from ploy_connector_aws.sandbox.ploy.syncs import Handover
 from ploy_connector_aws.spec import Grant
 from ploy_connector_aws.spec.records import to_json
 

@@ -23,7 +23,7 @@ from ploy_connector_aws.sandbox.aws import (
     Person,
     fresh_account_id,
 )
-from ploy_connector_aws.sandbox.world import LocalWorld
+from ploy_connector_aws.sandbox.sandbox import LocalWorld
 
 SMALL, LARGE = 300, 3000
 """How many people; groups, memberships and assignments grow along."""

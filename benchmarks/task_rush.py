@@ -18,7 +18,7 @@ from ploy_connector_aws.aws.permissions import render_policy
 from ploy_connector_aws.config import IDENTITY_CENTER
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.aws import Group, Organisation, Person, fresh_account_id
-from ploy_connector_aws.sandbox.world import LocalWorld
+from ploy_connector_aws.sandbox.sandbox import LocalWorld
 
 MANY = 1000
 PEOPLE = 100

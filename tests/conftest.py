@@ -13,7 +13,7 @@ import pytest
 from botocore.client import ClientCreator
 from botocore.hooks import EventAliaser
 
-from ploy_connector_aws.sandbox.surroundings import forget_caller
+from ploy_connector_aws.sandbox.environment import forget_caller
 from tests import aws_calls, soak
 from tests.aws_calls import pytest_sessionfinish, pytest_testnodedown
 from tests.brief_waits import shorten_waits

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
-    from ploy_connector_aws.sandbox.world import LocalWorld
+    from ploy_connector_aws.sandbox.sandbox import LocalWorld
 
 _ACTION = "identitystore:ListGroupMemberships"
 _GROUP = "Production On-Call"

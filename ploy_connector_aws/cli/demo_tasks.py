@@ -15,7 +15,7 @@ from ploy_connector_aws.spec import AccessChange, AccessRequest, TemporaryError
 
 if TYPE_CHECKING:
     from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
-    from ploy_connector_aws.sandbox.world import LocalWorld
+    from ploy_connector_aws.sandbox.sandbox import LocalWorld
 
 _PATIENCE_SECONDS = 60.0
 _LOOKS_EVERY_SECONDS = 0.05

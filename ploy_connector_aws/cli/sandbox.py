@@ -19,7 +19,7 @@ from rich.console import Console
 from ploy_connector_aws.runtime import logs
 from ploy_connector_aws.runtime.service.process import LAST_RESORT_SECONDS, Service
 from ploy_connector_aws.runtime.settings import IntegrationSettings, read_settings
-from ploy_connector_aws.sandbox.surroundings import clean_surroundings
+from ploy_connector_aws.sandbox.environment import clean_surroundings
 from ploy_connector_aws.spec import ConfigurationError
 
 from .exit_codes import Exit
@@ -29,7 +29,7 @@ from .output import console, print_json, text
 from .stopping import stop_on_signals
 
 if TYPE_CHECKING:
-    from ploy_connector_aws.sandbox.world import LocalWorld
+    from ploy_connector_aws.sandbox.sandbox import LocalWorld
 
 
 _POLL_SECONDS = 5
@@ -94,7 +94,7 @@ def local_world(folder: Path) -> Iterator[LocalWorld]:
     with clean_surroundings():
         from ploy_connector_aws.aws.permissions import render_policy
         from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
-        from ploy_connector_aws.sandbox.world import LocalWorld
+        from ploy_connector_aws.sandbox.sandbox import LocalWorld
 
         with LocalWorld(folder, demo_organisation(), render_policy()) as world:
             yield world

@@ -33,7 +33,7 @@ from ploy_connector_aws.sandbox.aws import (
 from ploy_connector_aws.sandbox.aws.calls import Call
 from ploy_connector_aws.sandbox.aws.demo_organisation import LEAVER, demo_organisation
 from ploy_connector_aws.sandbox.aws.faults import Where
-from ploy_connector_aws.sandbox.surroundings import leads_elsewhere
+from ploy_connector_aws.sandbox.environment import leads_elsewhere
 from ploy_connector_aws.spec import ConnectorContext, Page
 from tests.aws.host import Host
 from tests.aws.picture import Picture, to_picture

@@ -14,7 +14,7 @@ from ploy_connector_aws.host import find_connectors
 from ploy_connector_aws.runtime.service.process import Service
 from ploy_connector_aws.runtime.settings import IntegrationSettings, read_settings
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
-from ploy_connector_aws.sandbox.world import LocalWorld
+from ploy_connector_aws.sandbox.sandbox import LocalWorld
 from tests.brief_waits import brief_intervals
 from tests.deadlines import PATIENCE_SECONDS
 

@@ -15,7 +15,7 @@ from ploy_connector_aws.runtime.settings import read_settings
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
-from ploy_connector_aws.sandbox.world import LocalWorld
+from ploy_connector_aws.sandbox.sandbox import LocalWorld
 from tests.end_to_end.conftest import sites
 from tests.end_to_end.site import SiteMaker
 

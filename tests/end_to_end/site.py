@@ -19,7 +19,7 @@ from ploy_connector_aws.config import IDENTITY_CENTER
 from ploy_connector_aws.runtime.settings import OperatorSettings, read_settings
 from ploy_connector_aws.sandbox.aws import IamAccount, Organisation, SeededOrganisation, fresh_account_id
 from ploy_connector_aws.sandbox.aws.inventory.resources import Resources
-from ploy_connector_aws.sandbox.world import LocalWorld
+from ploy_connector_aws.sandbox.sandbox import LocalWorld
 from tests.aws.conftest import SEED_POLICY, set_environment
 
 from .oracle import Facts, facts_in, facts_in_aws

@@ -1,6 +1,6 @@
 """Everything that a command, a service or a sandbox imports, and the models of AWS's services that they load."""
 
-from ploy_connector_aws.sandbox.surroundings import forget_caller
+from ploy_connector_aws.sandbox.environment import forget_caller
 
 forget_caller()  # before anything is imported that reads the environment, as moto and boto3 do
 
@@ -9,7 +9,7 @@ import ploy_connector_aws.aws.iam.reader  # noqa: E402
 import ploy_connector_aws.aws.identity_center.reader  # noqa: E402
 import ploy_connector_aws.aws.inventory.reader  # noqa: E402
 import ploy_connector_aws.cli  # noqa: E402
-import ploy_connector_aws.sandbox.world  # noqa: E402, F401
+import ploy_connector_aws.sandbox.sandbox  # noqa: E402, F401
 from ploy_connector_aws.aws.client.session import _loader  # noqa: E402
 from ploy_connector_aws.aws.permissions import READS  # noqa: E402
 

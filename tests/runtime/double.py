@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from ploy_connector_aws.host import Connector, check_connectors
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import REFUSALS, PlatformRefused, PlatformUnavailable
-from ploy_connector_aws.sandbox.ploy.handover import Handover
 from ploy_connector_aws.sandbox.ploy.problems import Refusal
+from ploy_connector_aws.sandbox.ploy.syncs import Handover
 from ploy_connector_aws.spec import SPEC_VERSION, ConnectionReport, Failure, Manifest, Page, Record, hookimpl
 
 from .pictures import account, group, membership

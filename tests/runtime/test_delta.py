@@ -19,8 +19,8 @@ from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.upload import Push as RealPush
 from ploy_connector_aws.runtime.sync.upload import choose_mode, note_answer
 from ploy_connector_aws.sandbox.ploy.current import open_current
-from ploy_connector_aws.sandbox.ploy.handover import Handover
 from ploy_connector_aws.sandbox.ploy.snapshots import Snapshot
+from ploy_connector_aws.sandbox.ploy.syncs import Handover
 from ploy_connector_aws.spec import Page
 from tests.soak import cheap
 

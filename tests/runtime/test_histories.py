@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from ploy_connector_aws.platform.errors import PlatformError
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.engine import Sync
-from ploy_connector_aws.sandbox.ploy.handover import Handover
 from ploy_connector_aws.sandbox.ploy.picture import Picture
+from ploy_connector_aws.sandbox.ploy.syncs import Handover
 from ploy_connector_aws.spec import Grant, Record, RecordKey
 
 from .double import Crash, Platform, Source, World, open_directory

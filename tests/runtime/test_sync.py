@@ -16,8 +16,8 @@ from ploy_connector_aws.platform.errors import PlatformRefused
 from ploy_connector_aws.runtime.snapshot.history import History
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.engine import Sync, SyncResult
-from ploy_connector_aws.sandbox.ploy.handover import Handover
 from ploy_connector_aws.sandbox.ploy.picture import Picture
+from ploy_connector_aws.sandbox.ploy.syncs import Handover
 
 from .double import Crash, Platform, Source, World, open_directory
 from .pictures import START

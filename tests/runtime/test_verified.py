@@ -27,9 +27,9 @@ from ploy_connector_aws.runtime.snapshot.verified_changes import (
 )
 from ploy_connector_aws.runtime.sync.engine import Sync
 from ploy_connector_aws.runtime.tasks.journal import Journal
-from ploy_connector_aws.sandbox.ploy.handover import Handover
 from ploy_connector_aws.sandbox.ploy.picture import Picture
 from ploy_connector_aws.sandbox.ploy.queue import TaskQueue
+from ploy_connector_aws.sandbox.ploy.syncs import Handover
 from ploy_connector_aws.spec import SPEC_VERSION, AccessChange, ConnectionReport, Grant, Manifest, Page, hookimpl
 
 from .double import Platform

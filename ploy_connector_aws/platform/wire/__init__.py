@@ -21,16 +21,9 @@ from .integrations import (
     SettingsChange,
     SetUpStatus,
 )
-from .introductions import (
-    CheckProgress,
-    CheckStatus,
-    ConnectorKnown,
-    RefusedConnector,
-    RefusedConnectors,
-    RefusedKept,
-)
 from .lines import LINE, AnyLine, RecordLine, ScopeLine, TombstoneLine, pack, to_ndjson
 from .problems import PROBLEMS, LineProblem, Problem, ProblemKind
+from .registration import CheckProgress, CheckStatus, ConnectorKnown, RefusedConnector, RefusedConnectors, RefusedKept
 from .syncs import (
     MOST_BATCHES,
     BatchAnswer,

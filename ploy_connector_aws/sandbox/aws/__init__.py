@@ -6,9 +6,9 @@ can read them there independently; what moto answers wrongly is answered here in
 - `local_aws`: `SandboxAws`, the whole of it; `server`: HTTP on loopback; `application`: one call, start to end
 - `requests`: what is asked; `signatures`: by whom it was signed; `calls`: what was asked so far
 - `principals`: who that is; `authorization`: may they; `trust`: whom a role trusts; `policies`, `conditions`,
-  `patterns`: what a document says; `denials`: how AWS says no
+  `patterns`: what a document says; `access_denied`: AWS's errors for a denied call
 - `sts`, `iam`, `identity_store`, `identity_center`, `inventory`: the services; `paging`: their pages; `iam_shapes`,
-  `query_xml`: what IAM answers, and how; `tables`, `instances`, `assigning`: what stands beside moto's state
+  `query_xml`: what IAM answers, and how; `tables`, `instances`, `assignment_jobs`: what stands beside moto's state
 - `organisation`: the description of an organisation; `seeding`: puts it in and changes it; `identifiers`: its ids;
   `iam_account`, `iam_seeding`: the same for IAM; `demo_organisation`, `demo_iam`, `demo_resources`: a believable one
 - `accounts`: roles, Ploy's caller, service control policies

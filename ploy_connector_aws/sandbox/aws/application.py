@@ -11,10 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from ploy_connector_aws.sandbox.aws import identity_center, identity_store
-from ploy_connector_aws.sandbox.aws.accounts import Accounts
-from ploy_connector_aws.sandbox.aws.authorization import denial, layers_of, weigh
-from ploy_connector_aws.sandbox.aws.calls import Call, Calls, to_recordable
-from ploy_connector_aws.sandbox.aws.denials import (
+from ploy_connector_aws.sandbox.aws.access_denied import (
     AwsError,
     Refusal,
     error_headers,
@@ -22,10 +19,13 @@ from ploy_connector_aws.sandbox.aws.denials import (
     refused,
     render_error,
 )
+from ploy_connector_aws.sandbox.aws.accounts import Accounts
+from ploy_connector_aws.sandbox.aws.authorization import denial, layers_of, weigh
+from ploy_connector_aws.sandbox.aws.calls import Call, Calls, to_recordable
 from ploy_connector_aws.sandbox.aws.faults import ConnectionCutError, Faults
 from ploy_connector_aws.sandbox.aws.iam import answer_iam, iam_resources
 from ploy_connector_aws.sandbox.aws.instances import Instance, Instances
-from ploy_connector_aws.sandbox.aws.inventory import answers as inventory
+from ploy_connector_aws.sandbox.aws.inventory import responses as inventory
 from ploy_connector_aws.sandbox.aws.inventory.wire import render_answer
 from ploy_connector_aws.sandbox.aws.paging import WORDS, Pager, PageWords
 from ploy_connector_aws.sandbox.aws.principals import Credentials, Principal, Sessions, find_user_key, to_context

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ploy_connector_aws.sandbox.aws.denials import AwsError, not_authorized
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError, not_authorized
 from ploy_connector_aws.sandbox.aws.patterns import Context
 from ploy_connector_aws.sandbox.aws.policies import Decision, Policy, decide, to_policy
 from ploy_connector_aws.sandbox.aws.principals import Principal, boundary_policy, identity_policies

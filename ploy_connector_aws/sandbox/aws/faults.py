@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ploy_connector_aws.sandbox.aws.denials import AwsError, Refusal, refused
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError, Refusal, refused
 from ploy_connector_aws.sandbox.aws.requests import Asked
 
 

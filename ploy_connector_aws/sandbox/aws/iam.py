@@ -15,7 +15,7 @@ from typing import Any
 from moto.iam.models import IAMBackend, ManagedPolicy
 
 from ploy_connector_aws.sandbox.aws import iam_shapes
-from ploy_connector_aws.sandbox.aws.denials import AwsError
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError
 from ploy_connector_aws.sandbox.aws.iam_shapes import Links, Shape
 from ploy_connector_aws.sandbox.aws.principals import iam
 from ploy_connector_aws.sandbox.aws.query_xml import render_query

@@ -9,7 +9,7 @@ from typing import Any
 
 from moto.identitystore.models import Group, User
 
-from ploy_connector_aws.sandbox.aws.denials import AwsError, Refusal, refused
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError, Refusal, refused
 from ploy_connector_aws.sandbox.aws.instances import Instance
 from ploy_connector_aws.sandbox.aws.paging import Pager
 from ploy_connector_aws.sandbox.aws.tables import MembershipTable

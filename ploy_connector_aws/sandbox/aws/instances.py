@@ -14,7 +14,7 @@ from moto.identitystore.models import IdentityStoreData, identitystore_backends
 from moto.ssoadmin.models import Instance as MotoInstance
 from moto.ssoadmin.models import SSOAdminBackend, ssoadmin_backends
 
-from ploy_connector_aws.sandbox.aws.assigning import Assigning
+from ploy_connector_aws.sandbox.aws.assignment_jobs import Assigning
 
 
 @dataclass(frozen=True)

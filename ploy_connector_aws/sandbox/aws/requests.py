@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from ploy_connector_aws.sandbox.aws.denials import AwsError, Refusal, refused
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError, Refusal, refused
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import Role
 from moto.sts.models import sts_backends
 
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError, not_authorized
 from ploy_connector_aws.sandbox.aws.accounts import Accounts
 from ploy_connector_aws.sandbox.aws.authorization import layers_of, weigh
-from ploy_connector_aws.sandbox.aws.denials import AwsError, not_authorized
 from ploy_connector_aws.sandbox.aws.policies import MalformedPolicyError, to_policy, to_trust_policy
 from ploy_connector_aws.sandbox.aws.principals import (
     PARTITION,

@@ -13,7 +13,7 @@ from typing import Any
 from botocore.model import ServiceModel, Shape
 from botocore.session import get_session
 
-from ploy_connector_aws.sandbox.aws.denials import AwsError
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError
 from ploy_connector_aws.spec.expressions import find_expression
 
 

@@ -3,16 +3,16 @@
 It judges runtimes, so it shares no code with them: it decides every commit by ``reference``, and answers what people
 ask by ``graph``.
 
-Map: ``host`` (the server), ``desk`` (everything it can be asked, in the process), ``contract`` (the routes of the
-contract), ``operator_api`` (the operator's own routes), ``requests`` (who asks, for what), ``problems`` (how it says
-no), ``registry`` (organisations, tokens, integrations), ``notices`` (connectors and checks), ``admission`` (what
-may be used), ``obstacles`` (what cannot be ordered, and why), ``pages`` (what a person sees), ``files`` (one for each
-integration), ``database`` (opening them), ``handover`` (one integration's syncs), ``ledger`` (what is kept of them),
-``lines`` (checking batches), ``building`` (the run of a sync), ``snapshots`` (what commits made), ``scope_report`` (how
-scopes ended), ``verified`` (verified changes on top), ``current`` (both together), ``picture``, ``browsing`` and
-``differences`` (looking at them), ``queue`` (one integration's tasks), ``task_ledger`` (what is kept of them),
-``task_rules`` (what a report may say), ``waiting`` (the long poll), ``faults`` (failures on order), ``serving`` (the
-thread).
+Map: ``host`` (the server), ``local_platform`` (everything it can do, in the process), ``contract`` (the routes of the
+contract), ``operator_api`` (the operator's own routes), ``requests`` (who calls, about what), ``problems`` (error
+responses), ``registry`` (organisations, tokens, integrations), ``reports`` (connectors and checks), ``verification``
+(which integrations may be used), ``preconditions`` (which tasks cannot be queued, and why), ``pages`` (what a person
+sees), ``files`` (one for each integration), ``database`` (opening them), ``syncs`` (one integration's syncs),
+``sync_store`` (what is stored of them), ``batch_lines`` (checking batches), ``staging`` (the run of a sync),
+``snapshots`` (what commits made), ``scope_report`` (how scopes ended), ``verified`` (verified changes on top),
+``current`` (both together), ``picture``, ``views`` and ``differences`` (reading them), ``queue`` (one integration's
+tasks), ``task_ledger`` (what is stored of them), ``task_rules`` (what a report may contain), ``long_poll``, ``faults``
+(injected failures), ``serving`` (the thread).
 """
 
 from .host import LocalPloy

@@ -8,10 +8,10 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import Manifest
 
 from . import remote_setup
-from .lines import unpack
+from .batch_lines import unpack
+from .long_poll import wait_for_tasks
 from .problems import Refusal
 from .requests import Body, Organisation, PloyHost, Target, bounded, integration_of, parse
-from .waiting import wait_for_tasks
 
 router = APIRouter(prefix=wire.API_PREFIX)
 

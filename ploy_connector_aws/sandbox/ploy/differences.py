@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from ploy_connector_aws.spec.records import RecordKey, RecordType
 
-from .browsing import name_of
 from .current import open_current
-from .ledger import Generation, Ledger, Sync
 from .snapshots import ChangeKind, Snapshot, Snapshots
+from .sync_store import Generation, Ledger, Sync
+from .views import name_of
 
 
 class Named(NamedTuple):

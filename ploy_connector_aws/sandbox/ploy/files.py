@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from .handover import Handover
 from .queue import TaskQueue
+from .syncs import Handover
 
 
 class Files:

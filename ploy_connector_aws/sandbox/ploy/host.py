@@ -17,8 +17,8 @@ from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
 from . import contract, operator_api
-from .desk import Ploy
 from .faults import Faults, Passage
+from .local_platform import Ploy
 from .pages import BASE, Sessions, StandIn, make_pages
 from .problems import Refusal, answer_http_error, answer_refusal, answer_wrong_path
 from .registry import NotAllowed

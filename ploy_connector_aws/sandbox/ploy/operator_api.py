@@ -14,7 +14,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.bounds import Moment
 from ploy_connector_aws.spec.records import RecordType
 
-from .obstacles import require_way
+from .preconditions import require_way
 from .requests import Body, PloyHost, check_operator, parse
 from .task_ledger import OrderedTask, TaskState
 

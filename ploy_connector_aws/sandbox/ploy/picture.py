@@ -9,7 +9,7 @@ from ploy_connector_aws.graph.values import ScopeState, StoredRecord
 from ploy_connector_aws.spec.records import RecordType
 
 from .current import open_current
-from .ledger import Generation, Ledger, RecordChange, Sync
+from .sync_store import Generation, Ledger, RecordChange, Sync
 
 
 class Picture:

@@ -17,10 +17,10 @@ from ploy_connector_aws.spec.bounds import SHORTEST_INTERVAL_SECONDS
 from ploy_connector_aws.spec.pages import Failure
 
 from .database import open_database, transaction
-from .ledger import Ledger
 from .problems import Refusal, reason_of
 from .registry import NotAllowed
 from .snapshots import Snapshots
+from .sync_store import Ledger
 from .task_ledger import OrderedTask, Report, TaskEvent, TaskLedger
 from .task_rules import check_done, unreported
 from .verified import VerifiedChange, VerifiedChanges

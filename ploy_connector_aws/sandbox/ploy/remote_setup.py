@@ -9,8 +9,8 @@ from pydantic import JsonValue
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import Manifest
 
-from .desk import Ploy
-from .obstacles import find_obstacle
+from .local_platform import Ploy
+from .preconditions import find_obstacle
 from .problems import Refusal
 from .registry import Enabled, NotAllowed
 

@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 
-from .desk import Ploy
+from .local_platform import Ploy
 from .numbers import has_infinite
 from .problems import INFINITE, Refusal, reason_of
 from .registry import Enabled

@@ -8,8 +8,8 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import AccessChange
 from ploy_connector_aws.spec.pages import Failure
 
-from .handover import CLOCK_TOLERANCE
 from .problems import Refusal
+from .syncs import CLOCK_TOLERANCE
 from .task_ledger import OrderedTask
 
 _RESULTS: dict[wire.TaskKind, str] = {"grant": "change", "revoke": "change", "check": "report", "sync": "sync"}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.sandbox.aws import Assignment
-from ploy_connector_aws.sandbox.aws.assigning import Assigning
+from ploy_connector_aws.sandbox.aws.assignment_jobs import Assigning
 from ploy_connector_aws.spec import ConnectorError, NotFound, Refused, TemporaryError
 from tests.aws.conftest import PROD
 

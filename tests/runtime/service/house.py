@@ -24,8 +24,8 @@ from ploy_connector_aws.runtime.service.polling import MakeLoop, Workplace
 from ploy_connector_aws.runtime.service.runner import Outfit, Served
 from ploy_connector_aws.runtime.service.sources import Wanted
 from ploy_connector_aws.runtime.settings import IntegrationSettings, OperatorSettings, StateSettings
-from ploy_connector_aws.sandbox.ploy.handover import Handover
 from ploy_connector_aws.sandbox.ploy.picture import Picture
+from ploy_connector_aws.sandbox.ploy.syncs import Handover
 from ploy_connector_aws.spec import ConnectionReport, ConnectorContext
 from tests.deadlines import PATIENCE_SECONDS
 from tests.runtime.double import Platform, Source, World, open_directory

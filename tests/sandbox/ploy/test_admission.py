@@ -12,7 +12,7 @@ import pytest
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import CheckEnded, PlatformRefused, SetUpUnfinished, TaskGone
 from ploy_connector_aws.sandbox.ploy import LocalPloy, NotAllowed
-from ploy_connector_aws.sandbox.ploy.obstacles import find_obstacle
+from ploy_connector_aws.sandbox.ploy.preconditions import find_obstacle
 from ploy_connector_aws.spec import Check, ConnectionReport, Link
 
 from .conftest import USERS, Customer, Enroll, account

@@ -10,7 +10,7 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import BatchConflict, PlatformRefused
-from ploy_connector_aws.sandbox.ploy.lines import unpack
+from ploy_connector_aws.sandbox.ploy.batch_lines import unpack
 from ploy_connector_aws.sandbox.ploy.problems import Refusal
 
 from .conftest import USERS, Customer, account, accounts, split

@@ -12,8 +12,8 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import BaseStale, OutcomeDiffers, PlatformRefused, SyncGone
-from ploy_connector_aws.sandbox.ploy.ledger import GENERATIONS_KEPT, Ledger, RecordChange
 from ploy_connector_aws.sandbox.ploy.scope_report import ScopeReport
+from ploy_connector_aws.sandbox.ploy.sync_store import GENERATIONS_KEPT, Ledger, RecordChange
 from ploy_connector_aws.spec.records import RecordKey
 
 from .conftest import DENIED, USERS, USERS_FAILED, Customer, Line, account, split

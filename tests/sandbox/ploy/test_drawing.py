@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.graph.paths import Path as Way
-from ploy_connector_aws.sandbox.ploy.browsing import Found, Ways
 from ploy_connector_aws.sandbox.ploy.pages.drawing import HEIGHT, LANE, WIDTH, Drawing, draw, to_label
 from ploy_connector_aws.sandbox.ploy.pages.graph import MOST_DRAWN, MOST_IN_A_COLUMN
+from ploy_connector_aws.sandbox.ploy.views import Found, Ways
 
 
 def ways_of(

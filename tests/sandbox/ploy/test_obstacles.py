@@ -9,7 +9,7 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import IntegrationUnknown
-from ploy_connector_aws.sandbox.ploy.obstacles import find_obstacle
+from ploy_connector_aws.sandbox.ploy.preconditions import find_obstacle
 
 from .conftest import USERS, Customer, account
 from .manifests import CLUB

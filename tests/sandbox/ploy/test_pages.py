@@ -9,7 +9,7 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy import LocalPloy, pages
-from ploy_connector_aws.sandbox.ploy.pages.visits import IDLE_SECONDS, Sessions
+from ploy_connector_aws.sandbox.ploy.pages.session import IDLE_SECONDS, Sessions
 
 from .conftest import USERS, Customer, Enroll, account, accounts
 from .manifests import CLUB

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy import NotAllowed
-from ploy_connector_aws.sandbox.ploy.desk import Ploy
+from ploy_connector_aws.sandbox.ploy.local_platform import Ploy
 from ploy_connector_aws.sandbox.ploy.problems import Refusal
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask, Report
 

@@ -16,7 +16,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import IntegrationUnknown, PlatformUnavailable, TokenRejected
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.sandbox.ploy import LocalPloy
-from ploy_connector_aws.sandbox.ploy.waiting import Bells, wait_for_tasks
+from ploy_connector_aws.sandbox.ploy.long_poll import Bells, wait_for_tasks
 from tests.deadlines import PATIENCE_SECONDS
 
 from .conftest import Clock, Customer, connect

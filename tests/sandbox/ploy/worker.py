@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.sandbox.ploy.desk import Ploy
+from ploy_connector_aws.sandbox.ploy.local_platform import Ploy
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.sandbox.ploy.verified import VerifiedChange, VerifiedChanges
 from ploy_connector_aws.spec import AccessChange, ConnectionReport, Grant

@@ -5,6 +5,6 @@ smallest and largest pages; so its handlers are not asked, only its state is use
 first call or the first resource: moto's EC2 and RDS take a second.
 
 - `resources`: what there is, as plain data; `seeding`: puts it in and changes it
-- `answers`: one operation; `wire`: the answers' coding in each protocol
+- `responses`: one operation; `wire`: the coding of responses in each protocol
 - `s3`, `dynamodb`, `sqs`, `lambda_`, `rds`, `ec2`, `ecs`: the services
 """

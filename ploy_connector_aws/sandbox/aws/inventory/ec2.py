@@ -9,8 +9,8 @@ from typing import Any
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.instances import Instance, Reservation
 
-from ploy_connector_aws.sandbox.aws.denials import AwsError
-from ploy_connector_aws.sandbox.aws.inventory.answers import InventoryCall, Operation
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError
+from ploy_connector_aws.sandbox.aws.inventory.responses import InventoryCall, Operation
 from ploy_connector_aws.sandbox.aws.patterns import matches
 from ploy_connector_aws.sandbox.aws.requests import not_known
 

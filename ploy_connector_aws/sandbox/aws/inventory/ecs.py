@@ -7,8 +7,8 @@ from typing import Any
 
 from moto.ecs.models import Cluster, EC2ContainerServiceBackend, ecs_backends
 
-from ploy_connector_aws.sandbox.aws.denials import AwsError
-from ploy_connector_aws.sandbox.aws.inventory.answers import InventoryCall, Operation
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError
+from ploy_connector_aws.sandbox.aws.inventory.responses import InventoryCall, Operation
 from ploy_connector_aws.sandbox.aws.requests import not_known
 
 MOST_DESCRIBED = 100

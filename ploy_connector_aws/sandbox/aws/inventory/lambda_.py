@@ -6,7 +6,7 @@ from typing import Any
 
 from moto.awslambda.models import LambdaFunction, lambda_backends
 
-from ploy_connector_aws.sandbox.aws.inventory.answers import InventoryCall, Operation
+from ploy_connector_aws.sandbox.aws.inventory.responses import InventoryCall, Operation
 
 
 def list_functions(call: InventoryCall) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from typing import Any
 
 from moto.s3.models import FakeBucket, s3_backends
 
-from ploy_connector_aws.sandbox.aws.denials import AwsError
-from ploy_connector_aws.sandbox.aws.inventory.answers import InventoryCall, Operation
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError
+from ploy_connector_aws.sandbox.aws.inventory.responses import InventoryCall, Operation
 from ploy_connector_aws.sandbox.aws.principals import PARTITION
 
 

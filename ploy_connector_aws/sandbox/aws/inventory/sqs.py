@@ -6,7 +6,7 @@ from typing import Any
 
 from moto.sqs.models import sqs_backends
 
-from ploy_connector_aws.sandbox.aws.inventory.answers import InventoryCall, Operation
+from ploy_connector_aws.sandbox.aws.inventory.responses import InventoryCall, Operation
 
 MOST_WITHOUT_PAGES = 1000
 

@@ -2,11 +2,11 @@
 
 It knows no connector: the set-up is rendered from the manifests that runtimes send. Whatever it wants done is a task.
 
-Map: ``visits`` (who looks), ``entering`` (login), ``shielding`` (headers), ``rendering`` (templates and words),
-``overview`` (integrations and their switches), ``setup`` (the wizard) with ``answers`` (what was answered), ``syncs``
-(history, held commits, what is unproven), ``records`` (lists), ``person`` (every way of one account) with ``graph``
-(what a picture of it shows) and ``drawing`` (where it stands there), ``entitlement`` (who holds it), ``access`` (grants
-and revokes, seen beforehand), ``tasks``.
+Map: ``session`` (who is logged in), ``login``, ``headers``, ``rendering`` (templates and labels), ``overview``
+(integrations and their switches), ``setup`` (the wizard) with ``setup_session`` (what was entered), ``syncs`` (history,
+held commits, what is unproven), ``records`` (lists), ``person`` (every path of one account) with ``graph`` (what its
+diagram shows) and ``drawing`` (the layout), ``entitlement`` (who holds it), ``access`` (grants and revokes, with a
+preview), ``tasks``.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.sandbox.ploy.desk import Ploy
+from ploy_connector_aws.sandbox.ploy.local_platform import Ploy
 from ploy_connector_aws.sandbox.ploy.problems import Refusal
 from ploy_connector_aws.sandbox.ploy.registry import NotAllowed
 
-from . import access, entering, entitlement, overview, person, records, setup, syncs, tasks
+from . import access, entitlement, login, overview, person, records, setup, syncs, tasks
+from .headers import Shield
 from .rendering import render_page
-from .shielding import Shield
-from .visits import BASE, NotLoggedIn, Sessions, StandIn, form_of, go_to, visit_of
+from .session import BASE, NotLoggedIn, Sessions, StandIn, form_of, go_to, visit_of
 
-PARTS = (entering, overview, setup, syncs, person, entitlement, access, tasks, records)
+PARTS = (login, overview, setup, syncs, person, entitlement, access, tasks, records)
 """Whose routes there are. Those of the last take what is left."""
 
 __all__ = ["BASE", "PARTS", "Sessions", "StandIn", "make_pages"]

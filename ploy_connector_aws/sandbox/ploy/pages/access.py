@@ -7,13 +7,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.sandbox.ploy.browsing import name_of
-from ploy_connector_aws.sandbox.ploy.obstacles import require_way
+from ploy_connector_aws.sandbox.ploy.preconditions import require_way
+from ploy_connector_aws.sandbox.ploy.views import name_of
 
 from .person import why_given_nothing
 from .rendering import render_page, url_of
+from .session import Offset, SentForm, Visitor, first, go_to
 from .tasks import check_values
-from .visits import Offset, SentForm, Visitor, first, go_to
 
 router = APIRouter()
 

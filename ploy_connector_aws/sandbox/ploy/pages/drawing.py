@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
-from ploy_connector_aws.sandbox.ploy.browsing import Ways
+from ploy_connector_aws.sandbox.ploy.views import Ways
 
 from .graph import Graph, Node, Thing, to_graph
 

@@ -6,10 +6,10 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ploy_connector_aws.sandbox.ploy.browsing import name_of
+from ploy_connector_aws.sandbox.ploy.views import name_of
 
 from .rendering import render_page
-from .visits import Offset, Visitor
+from .session import Offset, Visitor
 
 router = APIRouter()
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ploy_connector_aws.graph.paths import Path as Way
-from ploy_connector_aws.sandbox.ploy.browsing import Ways, name_of
+from ploy_connector_aws.sandbox.ploy.views import Ways, name_of
 
 MOST_DRAWN = 80
 """With more boxes than this nobody can read a picture of everything, and it is folded."""

@@ -11,15 +11,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.sandbox.ploy.ledger import Generation, Sync
-from ploy_connector_aws.sandbox.ploy.notices import SeenCheck
-from ploy_connector_aws.sandbox.ploy.obstacles import find_obstacle, require_way
+from ploy_connector_aws.sandbox.ploy.preconditions import find_obstacle, require_way
 from ploy_connector_aws.sandbox.ploy.registry import Enabled
+from ploy_connector_aws.sandbox.ploy.reports import SeenCheck
+from ploy_connector_aws.sandbox.ploy.sync_store import Generation, Sync
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.spec import Manifest
 
 from .rendering import render_page
-from .visits import SentForm, Visit, Visitor, first, go_to
+from .session import SentForm, Visit, Visitor, first, go_to
 
 router = APIRouter()
 

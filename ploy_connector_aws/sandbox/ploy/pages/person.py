@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from ploy_connector_aws.graph.chains import MOST_CHAINS
 from ploy_connector_aws.graph.paths import Path as Way
-from ploy_connector_aws.sandbox.ploy.browsing import Ways, name_of
+from ploy_connector_aws.sandbox.ploy.views import Ways, name_of
 
 from .drawing import draw
 from .rendering import render_page
-from .visits import Offset, Visitor
+from .session import Offset, Visitor
 
 router = APIRouter()
 

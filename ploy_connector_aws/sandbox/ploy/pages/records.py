@@ -10,7 +10,7 @@ from ploy_connector_aws.graph.search import SORTED
 from ploy_connector_aws.spec.records import RecordType
 
 from .rendering import render_page
-from .visits import Offset, Visitor
+from .session import Offset, Visitor
 
 router = APIRouter()
 

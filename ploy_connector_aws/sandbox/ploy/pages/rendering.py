@@ -11,13 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.sandbox.ploy.browsing import name_of
-from ploy_connector_aws.sandbox.ploy.obstacles import find_obstacle
+from ploy_connector_aws.sandbox.ploy.preconditions import find_obstacle
 from ploy_connector_aws.sandbox.ploy.registry import Enabled
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
+from ploy_connector_aws.sandbox.ploy.views import name_of
 from ploy_connector_aws.spec import ConnectionReport
 
-from .visits import BASE, Visit
+from .session import BASE, Visit
 
 OUTCOMES = {"passed": "Passed", "failed": "Failed", "warning": "Warning", "skipped": "Skipped"}
 TONES = {"passed": "good", "failed": "bad", "warning": "warn", "skipped": "dim"}

@@ -6,14 +6,14 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ploy_connector_aws.sandbox.ploy.obstacles import find_obstacle, require_way
+from ploy_connector_aws.sandbox.ploy.preconditions import find_obstacle, require_way
 from ploy_connector_aws.sandbox.ploy.registry import Enabled
 from ploy_connector_aws.spec import Step
 
-from .answers import Answers
 from .rendering import render_page
+from .session import SentForm, StandIn, Visit, Visitor, go_to
+from .setup_session import Answers
 from .tasks import check_values
-from .visits import SentForm, StandIn, Visit, Visitor, go_to
 
 router = APIRouter()
 

@@ -11,13 +11,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.sandbox.ploy.differences import Named
-from ploy_connector_aws.sandbox.ploy.ledger import Generation, Sync
 from ploy_connector_aws.sandbox.ploy.problems import Refusal
 from ploy_connector_aws.sandbox.ploy.snapshots import ChangeKind
+from ploy_connector_aws.sandbox.ploy.sync_store import Generation, Sync
 from ploy_connector_aws.spec.records import RecordType
 
 from .rendering import render_page
-from .visits import Offset, Visit, Visitor, go_to
+from .session import Offset, Visit, Visitor, go_to
 
 router = APIRouter()
 

@@ -11,13 +11,13 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ploy_connector_aws.sandbox.ploy.obstacles import require_way
+from ploy_connector_aws.sandbox.ploy.preconditions import require_way
 from ploy_connector_aws.sandbox.ploy.registry import NotAllowed
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.spec.records import RecordKey, RecordType
 
 from .rendering import render_page
-from .visits import Offset, SentForm, Visit, Visitor, first, go_to
+from .session import Offset, SentForm, Visit, Visitor, first, go_to
 
 router = APIRouter()
 

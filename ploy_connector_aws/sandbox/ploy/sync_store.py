@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.records import RecordKey, RecordType
 
-from .lines import Amount
+from .batch_lines import Amount
 from .scope_report import ScopeReport
 from .snapshots import ChangeKind
 

@@ -24,7 +24,7 @@ from ploy_connector_aws.spec import (
 )
 
 from .rendering import is_web_address
-from .visits import Form, first
+from .session import Form, first
 
 _LONGEST_ANSWER = 2048
 

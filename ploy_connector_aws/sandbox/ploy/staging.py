@@ -14,10 +14,10 @@ from ploy_connector_aws.reference import TYPES, Key, Observation, Run, Scope
 from ploy_connector_aws.spec.pages import Failure
 from ploy_connector_aws.spec.records import Grant, RecordType, to_json
 
-from .ledger import Ledger, Sync
-from .lines import read_lines, to_record, unpack
+from .batch_lines import read_lines, to_record, unpack
 from .problems import Refusal
 from .snapshots import Snapshot, Snapshots
+from .sync_store import Ledger, Sync
 
 
 class StagedRun:

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, JsonValue
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from ploy_connector_aws.sandbox.ploy.desk import Ploy
+from ploy_connector_aws.sandbox.ploy.local_platform import Ploy
 from ploy_connector_aws.sandbox.ploy.registry import Enabled
 
 BASE = "/app"

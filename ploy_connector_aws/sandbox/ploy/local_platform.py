@@ -13,19 +13,19 @@ from ploy_connector_aws.graph.values import ScopeState, StoredRecord
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.records import RecordType
 
-from .admission import Admission
-from .browsing import Browser
 from .differences import Differences
 from .files import Files
-from .handover import Handover
-from .ledger import Generation, RecordChange, Sync
-from .notices import Notices
+from .long_poll import Bells
 from .picture import Picture
 from .problems import Refusal
 from .queue import TaskQueue, lease_seconds
 from .registry import Enabled, Intervals, IssuedToken, NotAllowed, Registry
+from .reports import Notices
+from .sync_store import Generation, RecordChange, Sync
+from .syncs import Handover
 from .task_ledger import OrderedTask, TaskEvent
-from .waiting import Bells
+from .verification import Admission
+from .views import Browser
 
 
 class SeenBody(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ploy_connector_aws.sandbox.aws.denials import AwsError
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError
 
 OUTSTANDING = 10
 """The quota of requests that are under way at once."""

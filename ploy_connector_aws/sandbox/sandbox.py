@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from .aws import Organisation, SandboxAws
+from .customer_simulator import LocalCustomer
+from .environment import UNSET_SCRIPT
 from .folder import SandboxFolder
 from .ploy import LocalPloy
-from .stand_in import LocalCustomer
-from .surroundings import UNSET_SCRIPT
 
 RATE_FACTOR = "50"
 """The local AWS has no quotas that anybody else needs (unless switched on), so it is asked faster than a real one."""

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from .rendering import render_page
-from .visits import SentForm, Visitor, cookie_name, first, go_to, sessions_of, set_cookie
+from .session import SentForm, Visitor, cookie_name, first, go_to, sessions_of, set_cookie
 
 router = APIRouter()
 

@@ -10,9 +10,9 @@ from pydantic import JsonValue
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import ConnectionReport, Manifest
 
-from .notices import Notices, SeenCheck
 from .problems import Refusal
 from .registry import ISSUED_SETTING, Block, Enabled, NotAllowed, Registry
+from .reports import Notices, SeenCheck
 
 
 class Admission:

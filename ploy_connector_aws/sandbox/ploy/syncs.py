@@ -14,13 +14,13 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.reference import TYPES, Generation, Outcome, compare
 from ploy_connector_aws.spec.records import RecordType
 
-from .building import StagedRun
+from .batch_lines import check_lines, unpack
 from .database import open_database, transaction
-from .ledger import Ledger, RecordChange, Sync
-from .lines import check_lines, unpack
 from .problems import Refusal
 from .scope_report import ScopeReport
 from .snapshots import ChangeKind, Snapshot, Snapshots
+from .staging import StagedRun
+from .sync_store import Ledger, RecordChange, Sync
 from .verified import VerifiedChanges
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
