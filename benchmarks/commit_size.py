@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.sandbox.ploy.syncs import Handover
+from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 from ploy_connector_aws.spec import Grant
 from ploy_connector_aws.spec.records import to_json
 
@@ -87,7 +87,7 @@ def _lines(observations: int, version: int) -> Iterator[wire.AnyLine]:
 
 def _commit_both(observations: int) -> Measurement:
     with tempfile.TemporaryDirectory(prefix="ploy-bench-") as folder:
-        handover = Handover(Path(folder) / "ploy.sqlite", clock=lambda: _START, lease=timedelta(hours=1))
+        handover = Syncs(Path(folder) / "ploy.sqlite", clock=lambda: _START, lease=timedelta(hours=1))
         seconds, cpu_seconds, answers = [], [], []
         for version in range(2):
             opening = wire.OpenSync(

@@ -23,7 +23,7 @@ from ploy_connector_aws.sandbox.aws import (
     Person,
     fresh_account_id,
 )
-from ploy_connector_aws.sandbox.sandbox import LocalWorld
+from ploy_connector_aws.sandbox.sandbox import Sandbox
 
 SMALL, LARGE = 300, 3000
 """How many people; groups, memberships and assignments grow along."""
@@ -81,7 +81,7 @@ def measure_sync(described: Organisation) -> Measurement:
     """Sync an organisation once, in a process of its own."""
     with (
         tempfile.TemporaryDirectory(prefix="ploy-bench-") as folder,
-        LocalWorld(Path(folder), described, render_policy()) as world,
+        Sandbox(Path(folder), described, render_policy()) as world,
     ):
         command = [str(Path(sys.executable).with_name("ploy-connector")), "sync", "--json"]
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}

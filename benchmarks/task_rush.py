@@ -18,7 +18,7 @@ from ploy_connector_aws.aws.permissions import render_policy
 from ploy_connector_aws.config import IDENTITY_CENTER
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.aws import Group, Organisation, Person, fresh_account_id
-from ploy_connector_aws.sandbox.sandbox import LocalWorld
+from ploy_connector_aws.sandbox.sandbox import Sandbox
 
 MANY = 1000
 PEOPLE = 100
@@ -69,7 +69,7 @@ def measure(tasks: int, people: int = PEOPLE, *, rate_factor: float, has_quotas:
     described = organisation(tasks, people)
     with (
         tempfile.TemporaryDirectory(prefix="ploy-bench-") as folder,
-        LocalWorld(Path(folder), described, render_policy()) as world,
+        Sandbox(Path(folder), described, render_policy()) as world,
     ):
         integration_id = world.integration.id
         world.ploy.change_settings(integration_id, {"scopes": [IDENTITY_CENTER]})
@@ -106,7 +106,7 @@ def measure(tasks: int, people: int = PEOPLE, *, rate_factor: float, has_quotas:
         )
 
 
-def _work_off(world: LocalWorld, tasks: int, rate_factor: float) -> None:
+def _work_off(world: Sandbox, tasks: int, rate_factor: float) -> None:
     """Run the service until it has said of so many tasks that Ploy has the report."""
     command = [str(Path(sys.executable).with_name("ploy-connector")), "run", "--json", "--health-port", "0"]
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, ClassVar, Protocol
 
 from . import __version__
-from .aws.client.external_id_proof import Standing, standing_of
+from .aws.client.external_id_proof import ExternalIdProof, proof_for
 from .aws.features import FEATURES, make_permissions
 from .aws.setup import make_wizard
 from .config import AwsConfig, config_schema
@@ -66,7 +66,7 @@ class AwsConnector:
         self._context = ConnectorContext()
         self._reader: _Reader | None = None
         self._changer: _Changer | None = None
-        self._standing: Standing | None = None
+        self._standing: ExternalIdProof | None = None
 
     @hookimpl
     def configure(self, config: Mapping[str, Any], context: ConnectorContext) -> None:
@@ -77,7 +77,7 @@ class AwsConnector:
             self._changer = None
         self._config = AwsConfig.from_settings(config)
         # A role, or an external ID, that has changed is another question: nothing is known of it.
-        self._standing = standing_of(self._config, self._context.organisation)
+        self._standing = proof_for(self._config, self._context.organisation)
 
     @hookimpl
     def test_connection(self, progress: Progress) -> ConnectionReport:
@@ -123,14 +123,14 @@ class AwsConnector:
             return self._ready_changer().revoke(request)
 
     def _ready_changer(self) -> _Changer:
-        from .aws.provisioning.provisioner import AccessChanger
+        from .aws.provisioning.provisioner import Provisioner
 
         config, standing = self._configured()
         if self._changer is None:
-            self._changer = AccessChanger(config, _admission(config, standing), context=self._context)
+            self._changer = Provisioner(config, _admission(config, standing), context=self._context)
         return self._changer
 
-    def _configured(self) -> tuple[AwsConfig, Standing]:
+    def _configured(self) -> tuple[AwsConfig, ExternalIdProof]:
         if self._config is None or self._standing is None:
             raise ConfigurationError("The connector was called before it was given its settings.")
         return self._config, self._standing
@@ -147,7 +147,7 @@ class AwsConnector:
             self._reader = None
 
 
-def _admission(config: AwsConfig, standing: Standing) -> Callable[[], None]:
+def _admission(config: AwsConfig, standing: ExternalIdProof) -> Callable[[], None]:
     """What keeps the role from being used before it is proven that nobody else can use it."""
     from .aws.connection_test import prove_entry
 

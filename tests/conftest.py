@@ -13,7 +13,7 @@ import pytest
 from botocore.client import ClientCreator
 from botocore.hooks import EventAliaser
 
-from ploy_connector_aws.sandbox.environment import forget_caller
+from ploy_connector_aws.sandbox.environment import scrub
 from tests import aws_calls, soak
 from tests.aws_calls import pytest_sessionfinish, pytest_testnodedown
 from tests.brief_waits import shorten_waits
@@ -78,7 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     soak.configure(config)
     check_chromium()
-    forget_caller()
+    scrub()
     shorten_waits()
     _keep_client_classes()
     _keep_event_names()

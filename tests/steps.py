@@ -14,7 +14,7 @@ import ploy_connector_aws
 _OURS = str(Path(ploy_connector_aws.__file__).parent)
 
 
-class TooManySteps(AssertionError):
+class TooManyStepsError(AssertionError):
     """The code took more steps than it may."""
 
 
@@ -42,7 +42,7 @@ def at_most(limit: float) -> Iterator[Steps]:
         if event == "line":
             steps.count += 1
             if steps.count > limit:
-                raise TooManySteps(f"more than {limit:,.0f} steps, in {frame.f_code.co_name}")
+                raise TooManyStepsError(f"more than {limit:,.0f} steps, in {frame.f_code.co_name}")
         return count
 
     before = sys.gettrace()

@@ -16,11 +16,11 @@ from pydantic import SecretStr
 from ploy_connector_aws import deadlines
 from ploy_connector_aws.aws.client.calls import read
 from ploy_connector_aws.aws.client.exchanges import ExchangeSession
-from ploy_connector_aws.aws.client.session import LONG, SHORT, Patience, make_sts_client
+from ploy_connector_aws.aws.client.session import LONG, SHORT, CallProfile, make_sts_client
 from ploy_connector_aws.platform import client as platform
 from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.platform.errors import PlatformUnavailable
+from ploy_connector_aws.platform.errors import PlatformUnavailableError
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.spec import TemporaryError
 
@@ -38,7 +38,7 @@ Call = Callable[[str, int, int], None]
 
 
 def call_aws(_: str, size: int, attempts: int) -> None:
-    patience = Patience(
+    patience = CallProfile(
         connect_timeout_seconds=PATIENCE, read_timeout_seconds=PATIENCE, exchange_seconds=LIMIT, attempts=attempts
     )
     client = make_sts_client("eu-west-1", patience)
@@ -58,7 +58,7 @@ def call_ploy(url: str, size: int, attempts: int) -> None:
             exchange_seconds=LIMIT,
             retry=RetryPolicy(max_attempts=attempts, sleep=lambda _: None),
         ) as client,
-        pytest.raises(PlatformUnavailable),
+        pytest.raises(PlatformUnavailableError),
     ):
         client.put_batch("i", "s", 1, b"x" * size)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from ploy_connector_aws.spec import Refused
+from ploy_connector_aws.spec import RejectedError
 
 if TYPE_CHECKING:  # The manifest, which is made of these tables, must be readable where botocore is not installed.
     from botocore.client import BaseClient
@@ -278,7 +278,7 @@ def render_write_session_policy(actions: Iterable[Action], resources: Iterable[s
     return _compact({"Version": "2012-10-17", "Statement": [statement, _KMS_STATEMENT]})
 
 
-def listed_action(iam: str) -> Action:
+def get_action(iam: str) -> Action:
     """Look up one of the listed actions by its IAM name.
 
     Raises:
@@ -300,7 +300,7 @@ def guard_client(client: BaseClient, listed: Iterable[Action]) -> None:
     def refuse_unlisted(model: OperationModel, **_: Any) -> None:
         call = (model.service_model.service_name, model.name)
         if call not in allowed:
-            raise Refused(
+            raise RejectedError(
                 f"The connector stopped itself from calling {call[1]} of {call[0]}, which it has no business to call.",
                 reason="call_not_listed",
             )

@@ -9,7 +9,7 @@ from typing import Any
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Resource, TemporaryError
 
 
-def fail_alone(scope: str, pages: Iterator[Page]) -> Iterator[Page]:
+def isolate_failure(scope: str, pages: Iterator[Page]) -> Iterator[Page]:
     """Turn an error while reading a scope into the end of that scope, so that the others go on.
 
     Args:

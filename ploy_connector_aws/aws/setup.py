@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID
-from ploy_connector_aws.spec import Document, Link, OperatorValue, Step, Wizard, WizardField, render
+from ploy_connector_aws.spec import Document, HostParameter, Link, Step, Wizard, WizardField, render
 
 from .features import CUSTOMER_MANAGED_KEY, FEATURES, features_of
 from .permissions import DIRECT_ASSIGNMENTS, KMS_DECRYPT, STATEMENTS, Action, render_statement
@@ -25,7 +25,7 @@ def make_wizard() -> Wizard:
     return Wizard(
         steps=(_account(), _external_id(), _role(), _permissions(), _test()),
         operator_values=(
-            OperatorValue(
+            HostParameter(
                 name="cloudformation_template_url",
                 title="CloudFormation template",
                 description="Where on S3 the operator has put the template that is the same for all customers. They "
@@ -34,7 +34,7 @@ def make_wizard() -> Wizard:
                 pattern_says="must be an address on S3 that begins with https://, e.g. "
                 "https://example.s3.eu-west-1.amazonaws.com/ploy.yaml",
             ),
-            OperatorValue(
+            HostParameter(
                 name="cloudformation_template_region",
                 title="Region of the CloudFormation template",
                 description="The Region of that bucket, in which the stack is made. The role is in no Region.",

@@ -28,7 +28,7 @@ class Seen:
     state: State
 
 
-class SeenThings:
+class IdSpool:
     """Ids, names and states of users, groups and permission sets, in SQLite's temporary file. Safe across threads."""
 
     def __init__(self) -> None:
@@ -64,9 +64,9 @@ class SeenThings:
             ).fetchall()
         return {row[0]: Seen(*row) for row in rows}
 
-    def each(self, kind: Kind) -> Walk:
+    def each(self, kind: Kind) -> Cursor:
         """All things of a kind in the order in which they were seen, also those added meanwhile."""
-        return Walk(self, kind)
+        return Cursor(self, kind)
 
     def after(self, kind: Kind, place: int) -> list[tuple[int, Seen]]:
         """The next few things of a kind after a place, each with its own place."""
@@ -91,10 +91,10 @@ class SeenThings:
             self._database.close()
 
 
-class Walk:
+class Cursor:
     """Gives each thing of a kind once. Begun again after its end, it goes on with those that were added since."""
 
-    def __init__(self, things: SeenThings, kind: Kind) -> None:
+    def __init__(self, things: IdSpool, kind: Kind) -> None:
         self._things = things
         self._kind = kind
         self._place = 0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.platform.errors import PlatformRefused
+from ploy_connector_aws.platform.errors import PlatformRejectedError
 from ploy_connector_aws.runtime.integration import open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.spec import ConnectionReport, ConnectorError
@@ -42,7 +42,7 @@ def _ask_for_test(platform: PlatformClient, integration_id: str) -> wire.SetUpSt
     """Ask whether the settings have passed a test; None where Ploy does not say, as for an integration it lacks."""
     try:
         return platform.change_settings(integration_id, wire.SettingsChange())
-    except PlatformRefused:
+    except PlatformRejectedError:
         return None
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
-    from ploy_connector_aws.sandbox.sandbox import LocalWorld
+    from ploy_connector_aws.sandbox.sandbox import Sandbox
 
 _ACTION = "identitystore:ListGroupMemberships"
 _GROUP = "Production On-Call"
@@ -62,7 +62,7 @@ def demo(json: AsJson = False, debug: Debug = False) -> Exit:
     return code
 
 
-class _CutShort(Exception):
+class _DemoStoppedError(Exception):
     """What the rest of the story needs did not happen; why was said already."""
 
     def __init__(self, code: Exit) -> None:
@@ -83,7 +83,7 @@ class Story:
     def __init__(
         self,
         out: Console,
-        world: LocalWorld,
+        world: Sandbox,
         settings: OperatorSettings,
         *,
         as_json: bool,
@@ -114,7 +114,7 @@ class Story:
             self._take_a_permission_away()
             self._give_it_back()
             self._order_a_change()
-        except _CutShort as cut:
+        except _DemoStoppedError as cut:
             return cut.code
         self._out.print(Rule(style="dim"))
         self._out.print(
@@ -160,7 +160,7 @@ class Story:
         self._note(check=report_json(report))
         print_report(self._out, report)
         if not report.is_usable:
-            raise _CutShort(exit_of(report))
+            raise _DemoStoppedError(exit_of(report))
 
     def _sync(self, title: str, *sentences: str, ending: Exit = Exit.OK) -> None:
         self._chapter(title, *sentences, "[dim]$ ploy-connector sync[/]")
@@ -170,7 +170,7 @@ class Story:
         if self._as_json:
             self._note(sync=json_documents.loads(printed.getvalue()))
         if code is not ending:
-            raise _CutShort(code)
+            raise _DemoStoppedError(code)
 
     def _show_access(self) -> None:
         self._chapter(

@@ -15,13 +15,13 @@ from ploy_connector_aws.spec import AccessChange, AccessRequest, TemporaryError
 
 if TYPE_CHECKING:
     from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
-    from ploy_connector_aws.sandbox.sandbox import LocalWorld
+    from ploy_connector_aws.sandbox.sandbox import Sandbox
 
 _PATIENCE_SECONDS = 60.0
 _LOOKS_EVERY_SECONDS = 0.05
 
 
-def carry_out(world: LocalWorld, settings: OperatorSettings, *tasks: OrderedTask) -> list[AccessChange]:
+def carry_out(world: Sandbox, settings: OperatorSettings, *tasks: OrderedTask) -> list[AccessChange]:
     """Work off tasks as the service does, until Ploy has a report of each.
 
     Returns:
@@ -63,7 +63,7 @@ def to_request(task: OrderedTask) -> AccessRequest:
     )
 
 
-def _await(world: LocalWorld, task: OrderedTask) -> AccessChange:
+def _await(world: Sandbox, task: OrderedTask) -> AccessChange:
     ends = time.monotonic() + _PATIENCE_SECONDS
     while (seen := world.ploy.task(world.integration.id, task.id)).ended_at is None and time.monotonic() < ends:
         time.sleep(_LOOKS_EVERY_SECONDS)

@@ -12,21 +12,24 @@ from enum import IntEnum
 
 from rich.console import Console
 
-from ploy_connector_aws.host import ConnectorRefused
+from ploy_connector_aws.host import InvalidConnectorError
 from ploy_connector_aws.host.redaction import redact
-from ploy_connector_aws.platform.batches import LineTooLong
-from ploy_connector_aws.platform.errors import PlatformError, PlatformRefused, PlatformUnavailable, TokenRejected
+from ploy_connector_aws.platform.errors import (
+    PlatformError,
+    PlatformRejectedError,
+    PlatformUnavailableError,
+    TokenRejectedError,
+)
 from ploy_connector_aws.runtime.logs import without_commands
-from ploy_connector_aws.runtime.snapshot.lock import LockTaken
-from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore
-from ploy_connector_aws.runtime.sync.ingest import UnexpectedFailure
+from ploy_connector_aws.runtime.snapshot.lock import LockHeldError
+from ploy_connector_aws.runtime.snapshot.state_file import StateError
 from ploy_connector_aws.spec import (
     AuthenticationError,
     ConfigurationError,
     ConnectorError,
-    HookFailedError,
-    NotFound,
-    PermissionMissing,
+    NotFoundError,
+    PermissionDeniedError,
+    PloyError,
     TemporaryError,
 )
 
@@ -71,18 +74,16 @@ MEANINGS = {
 """What each exit code means; the README's table is compared with it."""
 
 
-class NameUnknown(Exception):
+class UnknownNameError(PloyError):
     """Nothing in the snapshot has that id or name, or more than one thing has."""
 
-    def __init__(self, message: str, *, fix: str | None = None) -> None:
-        super().__init__(message)
-        self.fix = fix
+    code = "not_found"
 
 
 _OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
-class OutputError(Exception):
+class OutputError(PloyError):
     """The output cannot be written: the disk is full, its device fails or, with ``is_closed``, its reader ended."""
 
     @staticmethod
@@ -91,32 +92,32 @@ class OutputError(Exception):
         return error.errno in _OUTPUT_ERRORS or isinstance(error, BrokenPipeError)
 
     def __init__(self, error: OSError) -> None:
-        super().__init__(f"The output cannot be written: {error.strerror or type(error).__name__}.")
         self.is_closed = isinstance(error, BrokenPipeError)
-        self.fix = None if self.is_closed else "make room, or write the output somewhere else"
+        super().__init__(
+            f"The output cannot be written: {error.strerror or type(error).__name__}.",
+            fix=None if self.is_closed else "make room, or write the output somewhere else",
+        )
 
 
-_ENDINGS: tuple[tuple[type[Exception], Exit], ...] = (
+_EXIT_CODES: tuple[tuple[type[PloyError], Exit], ...] = (
     (OutputError, Exit.STATE),
     (ConfigurationError, Exit.CONFIGURATION),
-    (ConnectorRefused, Exit.CONFIGURATION),
+    (InvalidConnectorError, Exit.CONFIGURATION),
     (AuthenticationError, Exit.AUTHENTICATION),
-    (TokenRejected, Exit.AUTHENTICATION),
-    (PermissionMissing, Exit.PERMISSION),
+    (TokenRejectedError, Exit.AUTHENTICATION),
+    (PermissionDeniedError, Exit.PERMISSION),
     (TemporaryError, Exit.TRY_AGAIN),
-    (PlatformUnavailable, Exit.TRY_AGAIN),
-    (LockTaken, Exit.TRY_AGAIN),
-    (PlatformRefused, Exit.REFUSED),
+    (PlatformUnavailableError, Exit.TRY_AGAIN),
+    (LockHeldError, Exit.TRY_AGAIN),
+    (PlatformRejectedError, Exit.REFUSED),
     (PlatformError, Exit.REFUSED),
-    (LineTooLong, Exit.REFUSED),
-    (UnusableStore, Exit.STATE),
-    (NameUnknown, Exit.NOT_FOUND),
-    (NotFound, Exit.NOT_FOUND),
+    (StateError, Exit.STATE),
+    (UnknownNameError, Exit.NOT_FOUND),
+    (NotFoundError, Exit.NOT_FOUND),
     (ConnectorError, Exit.REFUSED),
-    (UnexpectedFailure, Exit.BUG),
-    (HookFailedError, Exit.BUG),
+    (PloyError, Exit.BUG),
 )
-"""Which error ends a command with which code; the first that fits counts."""
+"""Which error ends a command with which code; the first match counts."""
 
 
 def report(error: BaseException, *, as_json: bool, debug: bool, config: str | None = None) -> Exit:
@@ -130,10 +131,10 @@ def report(error: BaseException, *, as_json: bool, debug: bool, config: str | No
     """
     if isinstance(error, OutputError) and error.is_closed:
         return Exit.BROKEN_PIPE
-    code = next((code for kind, code in _ENDINGS if isinstance(error, kind)), Exit.BUG)
-    is_known = any(isinstance(error, kind) for kind, _ in _ENDINGS)
-    message = redact(str(error)) if is_known else f"Something failed that should not ({type(error).__name__})."
-    fix = redact(found) if isinstance(found := getattr(error, "fix", None), str) else None
+    code = next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), Exit.BUG)
+    known = error if isinstance(error, PloyError) else None
+    message = redact(str(known)) if known else f"Something failed that should not ({type(error).__name__})."
+    fix = redact(known.fix) if known and known.fix else None
     if code is Exit.BUG:
         fix = fix or "run the command again with --debug and report what it prints"
     if fix:
@@ -142,7 +143,7 @@ def report(error: BaseException, *, as_json: bool, debug: bool, config: str | No
         shown = redact("".join(traceback.format_exception(error)))
         sys.stderr.write(without_commands(shown, kept="\n"))
     if as_json and not isinstance(error, OutputError):
-        described = {"code": getattr(error, "code", None) or code.name.lower(), "message": message, "fix": fix}
+        described = {"code": known.code if known else PloyError.code, "message": message, "fix": fix}
         print_json({"error": described})
         return code
     console = Console(stderr=True)

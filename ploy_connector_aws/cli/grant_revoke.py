@@ -24,7 +24,7 @@ from ploy_connector_aws.spec import (
     AccessRequest,
     HookFailedError,
     InvalidAnswerError,
-    Refused,
+    RejectedError,
     TemporaryError,
 )
 
@@ -84,7 +84,7 @@ def _order(
     opened = open_connector(settings)
     if not opened.connector.implements(order):
         title = opened.connector.installed.manifest.title
-        raise Refused(f"The connector {title} cannot {order} access.", reason="not_supported")
+        raise RejectedError(f"The connector {title} cannot {order} access.", reason="not_supported")
     if not preview:
         _check_allowed(settings)
     with Journal(settings.tasks_path) as journal, closing(KnownAccess(settings.snapshot_path)) as known_access:
@@ -127,7 +127,7 @@ def _check_allowed(settings: OperatorSettings) -> None:
     """Ask Ploy whether this integration may be changed, where there is a token to ask with.
 
     Raises:
-        Refused: It is paused or read-only.
+        RejectedError: It is paused or read-only.
         PlatformError: Ploy did not say.
     """
     if not settings.has_token:
@@ -137,7 +137,7 @@ def _check_allowed(settings: OperatorSettings) -> None:
         flags = platform.lease_tasks(settings.integration.id, request).flags
     for name, is_set in (("paused", flags.paused), ("read-only", flags.read_only)):
         if is_set:
-            raise Refused(
+            raise RejectedError(
                 f"The integration is {name} at Ploy, so nothing is changed.",
                 reason=name.replace("-", "_"),
                 fix="change it on Ploy's integrations page",

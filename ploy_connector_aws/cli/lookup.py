@@ -9,7 +9,7 @@ from ploy_connector_aws.graph.values import StoredRecord
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import RecordKey
 
-from .exit_codes import NameUnknown
+from .exit_codes import UnknownNameError
 from .output import join_names
 
 MOST_NAMES = 10
@@ -24,7 +24,7 @@ def find_account(picture: Overlay | None, typed: str) -> str:
         typed: What was typed.
 
     Raises:
-        NameUnknown: The last sync read everything and knows no such account, or it knows several.
+        UnknownNameError: The last sync read everything and knows no such account, or it knows several.
     """
     found = picture.find_accounts(typed) if picture else []
     if picture is None or (not found and _is_partial(picture)):
@@ -34,7 +34,7 @@ def find_account(picture: Overlay | None, typed: str) -> str:
     return _only([(record.id, str(record.content.get("username") or record.id)) for record in found], "account", typed)
 
 
-def unknown_account(picture: Overlay, typed: str) -> NameUnknown:
+def unknown_account(picture: Overlay, typed: str) -> UnknownNameError:
     """Describe an account that does not exist, with those that were probably meant."""
     names = {
         name
@@ -42,7 +42,7 @@ def unknown_account(picture: Overlay, typed: str) -> NameUnknown:
         for name in (record.content.get("username"), *(each["address"] for each in record.content.get("emails", ())))
         if name
     }
-    return NameUnknown(
+    return UnknownNameError(
         f"There is no account with the id, user name or address {typed!r}.", fix=_find_meant(typed, names)
     )
 
@@ -56,7 +56,7 @@ def find_entitlement(picture: Overlay | None, typed: str, account_id: str) -> st
         account_id: The account whose access is to be changed; an error names what it holds.
 
     Raises:
-        NameUnknown: The last sync read everything and knows no such entitlement, or it knows several.
+        UnknownNameError: The last sync read everything and knows no such entitlement, or it knows several.
     """
     if picture is None:
         return typed
@@ -71,7 +71,7 @@ def find_entitlement(picture: Overlay | None, typed: str, account_id: str) -> st
     if _is_partial(picture):
         return typed
     held = join_names(_held_names(picture, account_id), MOST_NAMES) or "nothing"
-    raise NameUnknown(
+    raise UnknownNameError(
         f"There is no entitlement with the id or name {typed!r}. {_name_of(picture, account_id)} has: {held}.",
         fix=_find_meant(typed, names),
     )
@@ -80,7 +80,7 @@ def find_entitlement(picture: Overlay | None, typed: str, account_id: str) -> st
 def _only(found: list[tuple[str, str]], what: str, typed: str) -> str:
     if len(found) > 1:
         names = ", ".join(f"{name} ({id_})" for id_, name in found[:5])
-        raise NameUnknown(f"There are {len(found)} {what}s of the name {typed!r}; say the id: {names}.")
+        raise UnknownNameError(f"There are {len(found)} {what}s of the name {typed!r}; say the id: {names}.")
     return found[0][0]
 
 

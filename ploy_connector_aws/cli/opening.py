@@ -86,7 +86,7 @@ def open_picture(settings: OperatorSettings, *, fresh: bool, quiet: bool) -> Ite
 
     Raises:
         ConnectorError: Nothing could be read.
-        UnusableStore: The snapshot file cannot be used.
+        StateError: The snapshot file cannot be used.
     """
     if not fresh and is_there(settings.snapshot_path):
         with explained(settings.snapshot_path), Store(settings.snapshot_path) as store:

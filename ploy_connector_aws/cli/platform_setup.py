@@ -13,7 +13,7 @@ from rich.console import Console
 from ploy_connector_aws.host import InstalledConnector, format_setting
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.platform.errors import PlatformRefused, TokenRejected
+from ploy_connector_aws.platform.errors import PlatformRejectedError, TokenRejectedError
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.runtime.integration import open_platform, secret_fields
 from ploy_connector_aws.runtime.settings import VARIABLES, OperatorSettings, PlatformSettings
@@ -84,7 +84,7 @@ def _connect(prompt: Prompt, given: OperatorSettings) -> tuple[OperatorSettings,
         try:
             with _open(settings) as client:
                 return settings, client.integrations().integrations
-        except (ConfigurationError, TokenRejected) as error:
+        except (ConfigurationError, TokenRejectedError) as error:
             if is_given or not sys.stdin.isatty():
                 raise
             prompt.complain(str(error))
@@ -97,7 +97,7 @@ def _open(settings: OperatorSettings) -> PlatformClient:
 def _is_open(platform: PlatformClient, integration: wire.Integration) -> bool:
     try:
         return not platform.change_settings(integration.id, wire.SettingsChange()).is_verified
-    except PlatformRefused:
+    except PlatformRejectedError:
         return False
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from ploy_connector_aws.spec import ConfigurationError, Document, Step, WizardField
 
 from .output import table, text
-from .setup_session import Answers
+from .setup_session import SetupSession
 
 
 class Prompt:
@@ -50,7 +50,7 @@ class Prompt:
         self._out.print(f"[bold red]![/] {text(message)}", soft_wrap=True)
 
 
-class Walk:
+class Prompts:
     """One person's way through the steps.
 
     Args:
@@ -59,7 +59,7 @@ class Walk:
         is_asking: Whether settings are asked for; if not, they are only shown, as they are kept elsewhere.
     """
 
-    def __init__(self, out: Console, answers: Answers, *, is_asking: bool) -> None:
+    def __init__(self, out: Console, answers: SetupSession, *, is_asking: bool) -> None:
         self._out = out
         self._prompt = Prompt(out)
         self._answers = answers

@@ -29,7 +29,7 @@ from .output import console, print_json, text
 from .stopping import stop_on_signals
 
 if TYPE_CHECKING:
-    from ploy_connector_aws.sandbox.sandbox import LocalWorld
+    from ploy_connector_aws.sandbox.sandbox import Sandbox
 
 
 _POLL_SECONDS = 5
@@ -89,19 +89,19 @@ def shown_start(*, quiet: bool) -> Iterator[None]:
 
 
 @contextmanager
-def local_world(folder: Path) -> Iterator[LocalWorld]:
+def local_world(folder: Path) -> Iterator[Sandbox]:
     """Run the local AWS with the demo's organisation, and the local Ploy, apart from the caller's environment."""
     with clean_surroundings():
         from ploy_connector_aws.aws.permissions import render_policy
         from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
-        from ploy_connector_aws.sandbox.sandbox import LocalWorld
+        from ploy_connector_aws.sandbox.sandbox import Sandbox
 
-        with LocalWorld(folder, demo_organisation(), render_policy()) as world:
+        with Sandbox(folder, demo_organisation(), render_policy()) as world:
             yield world
 
 
 @contextmanager
-def _service(world: LocalWorld, stopped: threading.Event) -> Iterator[None]:
+def _service(world: Sandbox, stopped: threading.Event) -> Iterator[None]:
     """Serve all that the local Ploy has enabled for its customer, as ``ploy-connector run`` would.
 
     It begins with the first sync done, so that there is something to look at, and no other command meets it.
@@ -120,7 +120,7 @@ def _service(world: LocalWorld, stopped: threading.Event) -> Iterator[None]:
             world.ploy.bells.stop()  # the service's polls are answered at once, so that it can end
 
 
-def _print_places(out: Console, world: LocalWorld) -> None:
+def _print_places(out: Console, world: Sandbox) -> None:
     if world.was_emptied:
         out.print(f"What an earlier sandbox left in {text(world.folder)} was removed.", soft_wrap=True)
     out.print("[bold]A local AWS and a local Ploy are running[/], with an organisation that does not exist.")

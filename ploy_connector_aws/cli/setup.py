@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime import logs
-from ploy_connector_aws.runtime.integration import find_connector, open_platform, read_config, refuse_chosen
+from ploy_connector_aws.runtime.integration import find_connector, open_platform, read_config, reject_generated
 from ploy_connector_aws.runtime.settings import (
     IntegrationSettings,
     OperatorSettings,
@@ -29,8 +29,8 @@ from .exit_codes import Exit
 from .options import DEFAULT_FILE, AsJson, ConfigFile, ConnectorName, Debug, program_name
 from .output import console, print_json, text
 from .platform_setup import join
-from .prompts import Prompt, Walk
-from .setup_session import Answers
+from .prompts import Prompt, Prompts
+from .setup_session import SetupSession
 
 Source: TypeAlias = Literal["file", "platform", "nowhere"]
 """Where the settings of the integration are kept."""
@@ -93,11 +93,11 @@ def setup(
     out = console()
     if known.source == "platform":
         out.print(f"Ploy keeps the settings of this integration, {text(known.settings.integration.id)}.")
-        Walk(out, answers, is_asking=False).go()
+        Prompts(out, answers, is_asking=False).go()
         return _finish(out, path if path.exists() else None)
     if without_ploy:
         out.print(_WITHOUT_PLOY, soft_wrap=True)
-        Walk(out, answers, is_asking=True).go()
+        Prompts(out, answers, is_asking=True).go()
         answers.installed.open(answers.settings())
         write_config(path, answers.installed.name, answers.settings(), overwrite=overwrite)
     else:
@@ -125,11 +125,11 @@ def _set_up_at_ploy(out: Console, path: Path, known: Known, *, overwrite: bool) 
     answers.may_make = False
     answers.values = {**answers.values, **integration.settings}
     answers.choose((), ())
-    Walk(out, answers, is_asking=joined.is_open).go()
+    Prompts(out, answers, is_asking=joined.is_open).go()
     settings = answers.settings()
     if joined.is_open:
         answers.installed.open(settings)
-        generated = answers.wizard.host_made()
+        generated = answers.wizard.generated_fields()
         entered = {name: value for name, value in settings.items() if name not in generated}
         with open_platform(known.settings.model_copy(update={"platform": joined.platform})) as platform:
             platform.change_settings(integration.id, wire.SettingsChange(settings=entered))
@@ -147,7 +147,7 @@ def _set_up_at_ploy(out: Console, path: Path, known: Known, *, overwrite: bool) 
 class Known:
     """What is known of the integration before anything is asked."""
 
-    answers: Answers
+    answers: SetupSession
     source: Source
     settings: OperatorSettings
 
@@ -175,9 +175,9 @@ def _read_known(path: Path, connector: str | None, *, is_new: bool) -> Known:
         )
     with (settings if connector is None else settings.with_connector(connector, "--connector")).naming():
         installed = find_connector(name)
-    refuse_chosen(settings, installed)
+    reject_generated(settings, installed)
     values = override_config(known, settings.config_overrides, installed.manifest.config_schema)
-    return Known(Answers(installed, values, may_make=source != "platform"), source, settings)
+    return Known(SetupSession(installed, values, may_make=source != "platform"), source, settings)
 
 
 def _name_and_value(given: str) -> tuple[str, str]:
@@ -187,7 +187,7 @@ def _name_and_value(given: str) -> tuple[str, str]:
     return name, value
 
 
-def _print(answers: Answers, id_: str, *, as_json: bool) -> Exit:
+def _print(answers: SetupSession, id_: str, *, as_json: bool) -> Exit:
     documents = {each.id: each for each in answers.wizard.documents()}
     links = {each.id: each for each in answers.wizard.links()}
     if id_ in documents:

@@ -25,7 +25,7 @@ Schema = Mapping[str, Any]
 
 
 @dataclass
-class Answers:
+class SetupSession:
     """The answers so far. What a host makes is made here, and taken from nobody."""
 
     installed: InstalledConnector

@@ -6,15 +6,15 @@ Map: ``discovery`` (finding connectors), ``connectors`` (checking and opening th
 """
 
 from .change_check import change_access
-from .connectors import Connector, ConnectorRefused, InstalledConnector, check_connectors
+from .connectors import Connector, InstalledConnector, InvalidConnectorError, check_connectors
 from .discovery import InstalledConnectors, RefusedConnector, find_connectors
 from .setting_input import format_setting, parse_setting
 
 __all__ = [
     "Connector",
-    "ConnectorRefused",
     "InstalledConnector",
     "InstalledConnectors",
+    "InvalidConnectorError",
     "RefusedConnector",
     "change_access",
     "check_connectors",

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ploy_connector_aws.spec.bounds import describe_errors
 from ploy_connector_aws.spec.context import ConnectorContext
-from ploy_connector_aws.spec.errors import ConfigurationError
+from ploy_connector_aws.spec.errors import ConfigurationError, PloyError
 from ploy_connector_aws.spec.hooks import PROJECT_NAME, ConnectorHooks
 from ploy_connector_aws.spec.manifest import SPEC_VERSION, Manifest
 from ploy_connector_aws.spec.reports import Check, ConnectionReport
@@ -26,13 +26,15 @@ _LONGEST_REASON = 300
 HOOKS = tuple(name for name in vars(ConnectorHooks) if not name.startswith("_"))
 
 
-class ConnectorRefused(Exception):
+class InvalidConnectorError(PloyError):
     """An installed connector breaks the hook specification; the message names its distribution.
 
     Args:
         distribution: The distribution.
         reason: Why, as the rest of a sentence.
     """
+
+    code = "connector_refused"
 
     def __init__(self, distribution: str, reason: str) -> None:
         super().__init__(f"Connector distribution {distribution!r} was refused: {reason}.")
@@ -62,7 +64,7 @@ class InstalledConnector:
 
         Raises:
             ConfigurationError: A setting is wrong, or a secret is too short to be kept out of texts.
-            ConnectorRefused: The hook implementations break the specification.
+            InvalidConnectorError: The hook implementations break the specification.
             HookFailedError: ``configure`` raised something else.
         """
         secrets = list(find_secrets(self.manifest.config_schema, config))
@@ -93,11 +95,11 @@ class Connector:
             self._manager.register(_make(installed), name=installed.name)
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
-            raise ConnectorRefused(installed.distribution, _first_line(error)) from None
+            raise InvalidConnectorError(installed.distribution, _first_line(error)) from None
         self._check_implementations()
         missing = [name for name in (*REQUIRED_HOOKS, *LIST_HOOKS[:1]) if not self.implements(name)]
         if missing:
-            raise ConnectorRefused(installed.distribution, f"it does not implement {', '.join(missing)}")
+            raise InvalidConnectorError(installed.distribution, f"it does not implement {', '.join(missing)}")
         self._calls = HookCalls(installed.name, installed.connector_class, self._manager.hook)
 
     @property
@@ -130,15 +132,15 @@ class Connector:
         for name in HOOKS:
             for implementation in getattr(self._manager.hook, name).get_hookimpls():
                 for problem in _find_problems(name, implementation):
-                    raise ConnectorRefused(installed.distribution, problem)
+                    raise InvalidConnectorError(installed.distribution, problem)
             if not self.implements(name) and inspect.isroutine(getattr(installed.connector_class, name, None)):
-                raise ConnectorRefused(
+                raise InvalidConnectorError(
                     installed.distribution, f"its method {name!r} has the name of a hook, and no @hookimpl"
                 )
         known = vars(self._manager.hook)
         unknown = sorted(name for name in known if not name.startswith("_") and name not in HOOKS)
         if unknown:
-            raise ConnectorRefused(installed.distribution, f"it implements an unknown hook {unknown[0]!r}")
+            raise InvalidConnectorError(installed.distribution, f"it implements an unknown hook {unknown[0]!r}")
 
 
 def _make(installed: InstalledConnector) -> object:
@@ -146,7 +148,7 @@ def _make(installed: InstalledConnector) -> object:
         return installed.connector_class()
     except Exception as error:
         reason = f"an instance of its class {installed.connector_class.__name__!r} cannot be made"
-        raise ConnectorRefused(installed.distribution, f"{reason} ({describe_exception(error)})") from error
+        raise InvalidConnectorError(installed.distribution, f"{reason} ({describe_exception(error)})") from error
 
 
 def _find_problems(hook: str, implementation: pluggy.HookImpl) -> Iterator[str]:
@@ -172,14 +174,14 @@ def check_connectors(classes: Iterable[tuple[str, type]]) -> dict[str, Installed
     """Check connector classes, given with the names of their distributions.
 
     Raises:
-        ConnectorRefused: One of them cannot be trusted; the message names its distribution.
+        InvalidConnectorError: One of them cannot be trusted; the message names its distribution.
     """
     connectors: dict[str, InstalledConnector] = {}
     for distribution, connector_class in classes:
         connector = check_connector(distribution, connector_class)
         other = connectors.setdefault(connector.name, connector)
         if other is not connector:
-            raise ConnectorRefused(
+            raise InvalidConnectorError(
                 connector.distribution,
                 f"its name {connector.name!r} is already taken by distribution {other.distribution!r}",
             )
@@ -190,7 +192,7 @@ def check_connector(distribution: str, connector_class: type) -> InstalledConnec
     """Check one connector class.
 
     Raises:
-        ConnectorRefused: It cannot be trusted; the message names its distribution.
+        InvalidConnectorError: It cannot be trusted; the message names its distribution.
     """
     name = connector_class.__name__
     try:
@@ -198,12 +200,12 @@ def check_connector(distribution: str, connector_class: type) -> InstalledConnec
     except AttributeError:
         manifest = None
     except Exception as error:
-        raise ConnectorRefused(
+        raise InvalidConnectorError(
             distribution, f"the manifest of class {name!r} cannot be read ({describe_exception(error)})"
         ) from error
     if not isinstance(manifest, Manifest):
         given = "" if manifest is None else f", only something of type {type(manifest).__name__!r}"
-        raise ConnectorRefused(distribution, f"class {name!r} has no class attribute 'manifest'{given}")
+        raise InvalidConnectorError(distribution, f"class {name!r} has no class attribute 'manifest'{given}")
     manifest = _check_manifest(distribution, manifest)
     opened = Connector(InstalledConnector(distribution, connector_class, manifest))
     hooks = tuple(name for name in HOOKS if opened.implements(name))
@@ -214,13 +216,15 @@ def _check_manifest(distribution: str, manifest: Manifest) -> Manifest:
     """Check a manifest again, as it may have been made or copied without the checks of its model."""
     version = vars(manifest).get("spec_version")
     if version != SPEC_VERSION or type(version) is not int:
-        raise ConnectorRefused(distribution, f"it needs hook specification {version!r}, this host knows {SPEC_VERSION}")
+        raise InvalidConnectorError(
+            distribution, f"it needs hook specification {version!r}, this host knows {SPEC_VERSION}"
+        )
     try:
         return Manifest.model_validate_json(manifest.model_dump_json(warnings="error"))
     except ValidationError as error:
-        raise ConnectorRefused(distribution, f"its manifest is not valid ({describe_errors(error)})") from None
+        raise InvalidConnectorError(distribution, f"its manifest is not valid ({describe_errors(error)})") from None
     except Exception as error:
-        raise ConnectorRefused(distribution, f"its manifest is not valid ({describe_exception(error)})") from error
+        raise InvalidConnectorError(distribution, f"its manifest is not valid ({describe_exception(error)})") from error
 
 
 def describe_exception(error: BaseException) -> str:

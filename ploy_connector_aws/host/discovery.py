@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from ploy_connector_aws.spec.hooks import PROJECT_NAME
 
-from .connectors import ConnectorRefused, InstalledConnector, check_connector, describe_exception
+from .connectors import InstalledConnector, InvalidConnectorError, check_connector, describe_exception
 from .hook_calls import to_text
 
 LOAD_SECONDS = 20.0
@@ -58,14 +58,14 @@ class _Candidate:
 class InstalledConnectors(Mapping[str, InstalledConnector]):
     """The installed connectors by name. One is loaded when it is asked for; those that cannot be used are left out.
 
-    ``connectors["name"]`` raises ``ConnectorRefused`` for one that cannot be used, and ``KeyError`` for one that is not
-    installed.
+    ``connectors["name"]`` raises ``InvalidConnectorError`` for one that cannot be used, ``KeyError`` for one that is
+    not installed.
     """
 
     def __init__(self, candidates: Iterator[_Candidate | RefusedConnector]) -> None:
         self._candidates: dict[str, list[_Candidate]] = {}
         self._refused: list[RefusedConnector] = []
-        self._loaded: dict[str, InstalledConnector | ConnectorRefused] = {}
+        self._loaded: dict[str, InstalledConnector | InvalidConnectorError] = {}
         for each in candidates:
             if isinstance(each, RefusedConnector):
                 self._refused.append(each)
@@ -96,19 +96,19 @@ class InstalledConnectors(Mapping[str, InstalledConnector]):
 
         Raises:
             KeyError: None of that name is installed.
-            ConnectorRefused: It is installed and cannot be used.
+            InvalidConnectorError: It is installed and cannot be used.
         """
         rivals = self._candidates[name]
         if not rivals:
             first = min((each for each in self._refused if each.name == name), key=lambda each: each.distribution)
-            raise ConnectorRefused(first.distribution, first.reason)
+            raise InvalidConnectorError(first.distribution, first.reason)
         if name not in self._loaded:
             try:
                 self._loaded[name] = _load(rivals[0])
-            except ConnectorRefused as error:
+            except InvalidConnectorError as error:
                 self._loaded[name] = error
         loaded = self._loaded[name]
-        if isinstance(loaded, ConnectorRefused):
+        if isinstance(loaded, InvalidConnectorError):
             raise loaded
         return loaded
 
@@ -117,7 +117,7 @@ class InstalledConnectors(Mapping[str, InstalledConnector]):
         for name in sorted(self._candidates):
             try:
                 self[name]
-            except ConnectorRefused:
+            except InvalidConnectorError:
                 continue
             yield name
 
@@ -133,7 +133,7 @@ class InstalledConnectors(Mapping[str, InstalledConnector]):
             if rivals:
                 try:
                     self[name]
-                except ConnectorRefused as error:
+                except InvalidConnectorError as error:
                     found.append(RefusedConnector(name, error.distribution, error.reason))
         return tuple(sorted(found, key=lambda each: (each.name or "", each.distribution)))
 
@@ -209,7 +209,7 @@ def _load(candidate: _Candidate) -> InstalledConnector:
     """Import and check one connector.
 
     Raises:
-        ConnectorRefused: It cannot be imported, or cannot be trusted.
+        InvalidConnectorError: It cannot be imported, or cannot be trusted.
     """
     if candidate.is_own:
         return _load_now(candidate)
@@ -217,7 +217,7 @@ def _load(candidate: _Candidate) -> InstalledConnector:
         return _within(LOAD_SECONDS, partial(_load_now, candidate))
     except _TooSlowError:
         reason = f"it could not be imported and checked within {LOAD_SECONDS:g} seconds"
-    raise ConnectorRefused(candidate.distribution, reason)
+    raise InvalidConnectorError(candidate.distribution, reason)
 
 
 def _load_now(candidate: _Candidate) -> InstalledConnector:
@@ -228,20 +228,20 @@ def _load_now(candidate: _Candidate) -> InstalledConnector:
         if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
             raise
         reason = f"its entry point {entry_point.name!r} cannot be loaded ({describe_exception(error)})"
-        raise ConnectorRefused(distribution, reason) from error
+        raise InvalidConnectorError(distribution, reason) from error
     if not isinstance(loaded, type):
-        raise ConnectorRefused(distribution, f"its entry point {entry_point.name!r} does not name a class")
+        raise InvalidConnectorError(distribution, f"its entry point {entry_point.name!r} does not name a class")
     try:
         connector = check_connector(distribution, loaded)
-    except ConnectorRefused:
+    except InvalidConnectorError:
         raise
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
             raise
         reason = f"its class {loaded.__name__!r} cannot be checked ({describe_exception(error)})"
-        raise ConnectorRefused(distribution, reason) from error
+        raise InvalidConnectorError(distribution, reason) from error
     if connector.name != entry_point.name:
-        raise ConnectorRefused(
+        raise InvalidConnectorError(
             distribution,
             f"its entry point is named {entry_point.name!r} and its manifest {connector.name!r}; both must be the same",
         )

@@ -280,13 +280,13 @@ def _to_actions(value: Any) -> tuple[str, ...]:
 
 _FIELDS: dict[type, dict[str, Callable[[Any], Any]]] = {
     errors.ConfigurationError: {"field": _to_word},
-    errors.PermissionMissing: {"actions": _to_actions},
+    errors.PermissionDeniedError: {"actions": _to_actions},
     errors.TemporaryError: {
         "retry_after_seconds": to_pause_seconds,
         "changed_nothing": lambda value: value is True,
     },
-    errors.NotFound: {"kind": _to_word, "id": lambda value: to_text(value, 2048) or None},
-    errors.Refused: {"reason": lambda value: _to_word(value) or "refused"},
+    errors.NotFoundError: {"kind": _to_word, "id": lambda value: to_text(value, 2048) or None},
+    errors.RejectedError: {"reason": lambda value: _to_word(value) or "refused"},
 }
 """What each class has besides a message."""
 

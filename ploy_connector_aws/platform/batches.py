@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from .errors import RecordTooLargeError
 from .wire import Limits
-
-
-class LineTooLong(Exception):
-    """One line alone is larger than a batch may be, so it cannot be handed over at all."""
 
 
 def split_batches(lines: Iterable[bytes], limits: Limits) -> Iterator[list[bytes]]:
@@ -19,14 +16,14 @@ def split_batches(lines: Iterable[bytes], limits: Limits) -> Iterator[list[bytes
         limits: How many lines and bytes (before compression, line ends included) a batch may hold.
 
     Raises:
-        LineTooLong: A line is larger than ``limits.max_batch_bytes``.
+        RecordTooLargeError: A line is larger than ``limits.max_batch_bytes``.
     """
     batch: list[bytes] = []
     size = 0
     for number, line in enumerate(lines, start=1):
         length = len(line) + 1
         if length > limits.max_batch_bytes:
-            raise LineTooLong(
+            raise RecordTooLargeError(
                 f"Line {number} has {length} bytes, and the platform takes batches of {limits.max_batch_bytes} at most."
             )
         if batch and (len(batch) == limits.max_batch_lines or size + length > limits.max_batch_bytes):

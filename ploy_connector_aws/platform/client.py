@@ -21,7 +21,7 @@ from ploy_connector_aws.spec.errors import ConfigurationError
 from . import wire
 from .auth import TokenSource, checked_url, is_loopback
 from .connections import keep_limits
-from .errors import REFUSALS, PlatformRefused, PlatformUnavailable, TokenRejected
+from .errors import REFUSALS, PlatformRejectedError, PlatformUnavailableError, TokenRejectedError
 from .response_body import read_body
 from .retry import RETRIED_STATUSES, RetryPolicy
 
@@ -104,7 +104,7 @@ class PlatformClient:
         """Close the connections."""
         self._http.close()
 
-    # Every method raises TokenRejected, PlatformUnavailable and PlatformRefused; what else, its docstring says.
+    # Every method raises TokenRejectedError, PlatformUnavailableError, PlatformRejectedError; docstrings add others.
 
     def integrations(self) -> wire.Integrations:
         """Read which integrations this token serves, with their settings."""
@@ -122,15 +122,15 @@ class PlatformClient:
         """Introduce the runtime, and learn limits, intervals and flags.
 
         Raises:
-            IntegrationUnknown: The token serves no such integration.
-            SetUpUnfinished: No connection test of its settings was passed yet.
+            UnknownIntegrationError: The token serves no such integration.
+            SetupUnfinishedError: No connection test of its settings was passed yet.
         """
         return self._call("hello", "POST", f"{_of(integration_id)}/hello", wire.HelloAnswer, request)
 
-    def put_manifest(self, manifest: Manifest) -> wire.ConnectorKnown:
+    def put_manifest(self, manifest: Manifest) -> wire.ManifestAccepted:
         """Say which connector this runtime has, so that it can be set up."""
         path = f"/connectors/{_quoted(manifest.name)}"
-        return self._call("put_manifest", "PUT", path, wire.ConnectorKnown, manifest)
+        return self._call("put_manifest", "PUT", path, wire.ManifestAccepted, manifest)
 
     def report_refused(self, refused: wire.RefusedConnectors) -> wire.RefusedKept:
         """Report which installed connectors this runtime cannot use, and why."""
@@ -140,7 +140,7 @@ class PlatformClient:
         """Report how a connection test goes, also while it grows.
 
         Raises:
-            CheckEnded: The check ended already, with another report.
+            CheckEndedError: The check ended already, with another report.
         """
         return self._call("report_check", "POST", f"{_of(integration_id)}/checks", wire.CheckStatus, progress)
 
@@ -148,9 +148,9 @@ class PlatformClient:
         """Open a staging area. The same run gets the same one; another run of the same opener replaces it.
 
         Raises:
-            SyncTaken: Another runtime is handing over.
-            BaseStale: The base of a delta is not the newest generation.
-            OutcomeDiffers, StaleReading: As with ``commit``, where the request commits at once.
+            SyncTakenError: Another runtime is handing over.
+            StaleBaseError: The base of a delta is not the newest generation.
+            OutcomeMismatchError, StaleReadError: As with ``commit``, where the request commits at once.
         """
         path = f"{_of(integration_id)}/syncs"
         return self._call("open_sync", "POST", path, wire.OpenedSync, request, is_waited_for=request.commit is not None)
@@ -165,8 +165,8 @@ class PlatformClient:
             body: Its lines, packed.
 
         Raises:
-            BatchConflict: Another batch has this number.
-            SyncGone: The sync was replaced or aborted.
+            BatchConflictError: Another batch has this number.
+            SyncGoneError: The sync was replaced or aborted.
         """
         headers = {
             "content-type": wire.NDJSON,
@@ -185,7 +185,7 @@ class PlatformClient:
         """Read where a sync stands; None when the platform does not know it."""
         try:
             return self._call("sync_status", "GET", _of(integration_id, sync_id), wire.SyncStatus)
-        except PlatformRefused as refusal:
+        except PlatformRejectedError as refusal:
             if refusal.code == "sync_unknown":
                 return None
             raise
@@ -202,10 +202,10 @@ class PlatformClient:
             preview: Only say what would come of it; nothing changes, and the sync stays open.
 
         Raises:
-            BaseStale: The base of a delta is not the newest generation any more.
-            OutcomeDiffers: The platform's comparison does not find what was expected.
-            StaleReading: What is visible was read later.
-            SyncGone: The sync was replaced, aborted or rejected.
+            StaleBaseError: The base of a delta is not the newest generation any more.
+            OutcomeMismatchError: The platform's comparison does not find what was expected.
+            StaleReadError: What is visible was read later.
+            SyncGoneError: The sync was replaced, aborted or rejected.
         """
         path = f"{_of(integration_id, sync_id)}/commit{'?preview=true' if preview else ''}"
         return self._call("commit", "POST", path, wire.CommitAnswer, request, is_waited_for=True)
@@ -230,7 +230,7 @@ class PlatformClient:
         """Keep a task.
 
         Raises:
-            TaskGone: The lease was lost.
+            TaskGoneError: The lease was lost.
         """
         return self._call(
             "extend_lease", "POST", f"{_task(integration_id, task_id)}/extend", wire.LeaseExtended, request
@@ -240,7 +240,7 @@ class PlatformClient:
         """Report that a task was done.
 
         Raises:
-            TaskGone: The lease was lost, or another report arrived.
+            TaskGoneError: The lease was lost, or another report arrived.
         """
         return self._call(
             "complete_task", "POST", f"{_task(integration_id, task_id)}/complete", wire.TaskStatus, request
@@ -250,7 +250,7 @@ class PlatformClient:
         """Report that a person must look at a task.
 
         Raises:
-            TaskGone: The lease was lost, or another report arrived.
+            TaskGoneError: The lease was lost, or another report arrived.
         """
         return self._call("fail_task", "POST", f"{_task(integration_id, task_id)}/fail", wire.TaskStatus, request)
 
@@ -290,7 +290,7 @@ class PlatformClient:
         try:
             return answer.model_validate_json(self._send(call, request, limit))
         except ValidationError as error:
-            raise PlatformUnavailable(
+            raise PlatformUnavailableError(
                 f"Ploy's answer to {_named(request)} does not fit the contract: {field_of(error)}.",
                 fix="check platform.url: something else may be answering there",
             ) from None
@@ -325,7 +325,7 @@ class PlatformClient:
                 reason = f"answered {status}"
             wait = self._retry.wait_seconds(attempts, self._retry.monotonic() - began, retry_after)
             if wait is None:
-                raise PlatformUnavailable(
+                raise PlatformUnavailableError(
                     f"Ploy {reason} (attempt {attempts} of {_named(request)}).", retry_after_seconds=retry_after
                 )
             self._retry.sleep(wait)
@@ -351,11 +351,13 @@ def _named(request: httpx.Request) -> str:
 
 def _refusal(
     request: httpx.Request, status: int, body: bytes, retry_after: float | None
-) -> PlatformRefused | TokenRejected:
+) -> PlatformRejectedError | TokenRejectedError:
     if status == 401:
-        return TokenRejected("Ploy does not accept the token.", fix="create a new token on Ploy's integrations page")
+        return TokenRejectedError(
+            "Ploy does not accept the token.", fix="create a new token on Ploy's integrations page"
+        )
     if 300 <= status < 400:
-        return PlatformRefused(
+        return PlatformRejectedError(
             f"Ploy redirects {_named(request)} elsewhere; the token is not sent there.",
             problem=wire.Problem(status=status),
             fix="check platform.url",
@@ -367,7 +369,7 @@ def _refusal(
     said = " ".join(part for part in (problem.title, problem.detail) if part) or f"status {status}"
     for line in problem.errors[:3]:
         said += f" Line {line.line}: {line.reason}"
-    return REFUSALS.get(problem.code or "", PlatformRefused)(
+    return REFUSALS.get(problem.code or "", PlatformRejectedError)(
         f"Ploy refused {_named(request)}: {said[:_LONGEST_TEXT]}", problem=problem, retry_after_seconds=retry_after
     )
 

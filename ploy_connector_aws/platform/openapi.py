@@ -108,7 +108,7 @@ CALLS = (
         summary="Say which connector this runtime has, so that it can be set up. It is kept for the organisation of the"
         " token only; the newest that was sent counts. The name is the manifest's.",
         sends=Manifest,
-        answers={200: (wire.ConnectorKnown, "It is kept.")},
+        answers={200: (wire.ManifestAccepted, "It is kept.")},
         refusals=(*_ANY, *_BODY),
     ),
     Call(

@@ -27,7 +27,7 @@ def find_connector(name: str) -> InstalledConnector:
 
     Raises:
         ConfigurationError: There is none of that name.
-        ConnectorRefused: It breaks the specification, or two distributions have one of its name.
+        InvalidConnectorError: It breaks the specification, or two distributions have one of its name.
     """
     installed = find_connectors()
     try:
@@ -47,7 +47,7 @@ def require_connector(settings: OperatorSettings) -> None:
 
     Raises:
         ConfigurationError: It is not.
-        ConnectorRefused: It breaks the specification.
+        InvalidConnectorError: It breaks the specification.
     """
     if "connector" in settings.integration.model_fields_set:
         with settings.naming():
@@ -86,7 +86,7 @@ def open_platform(
 
 
 @dataclass(frozen=True)
-class Opened:
+class Integration:
     """A configured connector, and a digest of its settings without the secrets."""
 
     connector: Connector
@@ -101,7 +101,7 @@ class Opened:
 
 def open_connector(
     settings: OperatorSettings, platform: PlatformClient | None = None, context: ConnectorContext | None = None
-) -> Opened:
+) -> Integration:
     """Configure the integration's connector: with the settings of the file or, where it has none, with Ploy's.
 
     Args:
@@ -118,7 +118,7 @@ def open_connector(
     with settings.naming():
         installed = find_connector(name)
     if settings.config is None:
-        refuse_chosen(settings, installed)
+        reject_generated(settings, installed)
     config = override_config(config, settings.config_overrides, installed.manifest.config_schema)
     refuse_misspelt(settings, config, installed.manifest.config_schema)
     schema = installed.manifest.config_schema
@@ -126,7 +126,7 @@ def open_connector(
     public = {field: value for field, value in config.items() if field not in secrets}
     fingerprint = hashlib.sha256(json.dumps(public, sort_keys=True, default=str).encode()).hexdigest()
     with settings.naming("config"):
-        return Opened(installed.open(config, context), fingerprint)
+        return Integration(installed.open(config, context), fingerprint)
 
 
 def read_config(settings: OperatorSettings, platform: PlatformClient | None = None) -> tuple[str, dict[str, Any]]:
@@ -160,14 +160,14 @@ def refuse_other_connector(settings: OperatorSettings, integration: wire.Integra
         )
 
 
-def refuse_chosen(settings: OperatorSettings, installed: InstalledConnector) -> None:
+def reject_generated(settings: OperatorSettings, installed: InstalledConnector) -> None:
     """Take nothing from the environment that a host makes at random for each integration, such as an external ID.
 
     Raises:
         ConfigurationError: A variable holds such a value.
     """
     wizard = installed.manifest.wizard
-    made = wizard.host_made() if wizard else set()
+    made = wizard.generated_fields() if wizard else set()
     for name in sorted(made & settings.config_overrides.keys()):
         variable = f"PLOY_CONFIG_{name.upper()}"
         raise ConfigurationError(
@@ -195,7 +195,7 @@ def _integration(platform: PlatformClient, integration_id: str) -> wire.Integrat
     )
 
 
-def hello(platform: PlatformClient, settings: OperatorSettings, opened: Opened) -> wire.HelloAnswer:
+def hello(platform: PlatformClient, settings: OperatorSettings, opened: Integration) -> wire.HelloAnswer:
     """Introduce this runtime and its connector to Ploy."""
     manifest = opened.connector.installed.manifest
     hooks = sorted(name for name in vars(ConnectorHooks) if not name.startswith("_"))

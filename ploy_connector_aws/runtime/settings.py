@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ploy_connector_aws.spec import ConfigurationError
 from ploy_connector_aws.spec.bounds import OutsideId
-from ploy_connector_aws.spec.frozen import Frozen
+from ploy_connector_aws.spec.frozen import FrozenModel
 
 DEFAULT_URL = "https://api.joinploy.com"
 _MOST_LEVELS = 32
@@ -24,7 +24,7 @@ _TOO_DEEP = f"it is nested more than {_MOST_LEVELS} levels deep"
 _STATE_HOME = Path("~/.local/state/ploy-connector")
 
 
-class IntegrationSettings(Frozen):
+class IntegrationSettings(FrozenModel):
     """Which integration this is."""
 
     id: OutsideId = Field(default="local", description="The integration's id at Ploy.")
@@ -39,7 +39,7 @@ class IntegrationSettings(Frozen):
         return value
 
 
-class PlatformSettings(Frozen):
+class PlatformSettings(FrozenModel):
     """Where Ploy is, and how to prove who asks."""
 
     url: str = Field(default=DEFAULT_URL, description="Ploy's address; https, except on this machine.")
@@ -47,13 +47,13 @@ class PlatformSettings(Frozen):
     token_file: Path | None = Field(default=None, description="A file that holds the token; read again when refused.")
 
 
-class StateSettings(Frozen):
+class StateSettings(FrozenModel):
     """Where snapshots are kept."""
 
     dir: Path = Field(default=_STATE_HOME, description="A folder that only this user can read.")
 
 
-class OperatorSettings(Frozen):
+class OperatorSettings(FrozenModel):
     """Everything that an operator configures. Without ``config`` the settings come from Ploy, and stay in memory."""
 
     integration: IntegrationSettings = IntegrationSettings()

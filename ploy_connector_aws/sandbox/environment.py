@@ -16,7 +16,7 @@ unset ploy_name
 """The same for a shell that reads it with ``.``; every POSIX shell can."""
 
 
-def leads_elsewhere(variable: str) -> bool:
+def is_redirecting(variable: str) -> bool:
     """Whether a variable tells the clients of AWS or of Ploy where to go, whom to trust, or who they are.
 
     botocore has too many of them to list, one more for the endpoint of each service: all that begin so are meant.
@@ -24,10 +24,10 @@ def leads_elsewhere(variable: str) -> bool:
     return re.search(_ELSEWHERE, variable) is not None
 
 
-def forget_caller() -> None:
+def scrub() -> None:
     """Take all such variables out of this process's environment."""
     for variable in list(os.environ):
-        if leads_elsewhere(variable):
+        if is_redirecting(variable):
             del os.environ[variable]
 
 
@@ -35,7 +35,7 @@ def forget_caller() -> None:
 def clean_surroundings() -> Iterator[None]:
     """Do without them while the block runs; what the block sets itself goes with it."""
     before = dict(os.environ)
-    forget_caller()
+    scrub()
     try:
         yield
     finally:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ploy_connector_aws.runtime.snapshot.lock import LockTaken, SyncLock
+from ploy_connector_aws.runtime.snapshot.lock import LockHeldError, SyncLock
 from ploy_connector_aws.spec import ConfigurationError
 
 _MARK = "sandbox.lock"
@@ -61,7 +61,7 @@ class SandboxFolder:
     def _take(self, lock: SyncLock, what: str) -> None:
         try:
             lock.__enter__()
-        except LockTaken as error:
+        except LockHeldError as error:
             named = f"{what} in {self.path}" + (f": {error.holder}." if error.holder else ".")
             raise ConfigurationError(named, fix="end it, or choose another folder") from None
 

@@ -22,7 +22,7 @@ RATE_FACTOR = "50"
 _LOOPBACK = "127.0.0.1,localhost"
 
 
-class LocalWorld:
+class Sandbox:
     """Both servers while the block runs, and the files with which a command reaches them.
 
     Args:
@@ -43,7 +43,7 @@ class LocalWorld:
         self._policy = policy
         self._customer = customer
 
-    def __enter__(self) -> LocalWorld:
+    def __enter__(self) -> Sandbox:
         """Start both, and enable the integration."""
         self._stack.enter_context(self._files)
         self._stack.enter_context(self.aws)

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from pydantic import AwareDatetime, Field, model_validator
 
 from .bounds import Moment
-from .frozen import Frozen
+from .frozen import FrozenModel
 from .pages import Scope
 from .records import Attributes, Entitlement, Grant, Id
 
@@ -15,13 +15,13 @@ KnownState: TypeAlias = Literal["held", "not_held"]
 """How a host knows, or knew, that things stand between one account and one entitlement."""
 
 
-class AccessPath(Frozen):
+class AccessPath(FrozenModel):
     """One way by which an account holds an access: the grants from the account to it, in order."""
 
     grants: tuple[Grant, ...] = Field(min_length=1)
 
 
-class AccessRequest(Frozen):
+class AccessRequest(FrozenModel):
     """One change of access that a person or a rule ordered."""
 
     request_id: str = Field(description="Unique for the order; the same for every attempt at it.")
@@ -58,7 +58,7 @@ class AccessRequest(Frozen):
     )
 
 
-class AccessChange(Frozen):
+class AccessChange(FrozenModel):
     """What a grant or a revoke did. The first two outcomes require that it was read back."""
 
     outcome: Literal["applied", "already_in_effect", "previewed"]

@@ -1,25 +1,43 @@
-"""What a connector may raise, named by what the caller does next.
+"""Errors of the specification, named by what the caller does next.
 
-- ConnectorError
-  - ConfigurationError   fix the settings
-  - AuthenticationError  fix trust or credentials
-  - PermissionMissing    extend the policy by the actions named
-  - TemporaryError       try again
-  - NotFound             it does not exist
-  - Refused              give up on this one: a person must act
-- HookFailedError        what a host makes of anything else that a hook raises: correct the connector
-  - InvalidAnswerError   what a host makes of an answer that cannot be true or is of the wrong type
+- PloyError                  the root of all errors that a host reports by code, message and fix
+  - ConnectorError           what a connector may raise, by one of its subclasses
+    - ConfigurationError     fix the settings
+    - AuthenticationError    fix trust or credentials
+    - PermissionDeniedError  extend the policy by the actions named
+    - TemporaryError         try again
+    - NotFoundError          it does not exist
+    - RejectedError          give up on this one: a person must act
+  - HookFailedError          a hook raised anything else: correct the connector
+    - InvalidAnswerError     a hook returned a value that cannot be true or is of the wrong type
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from .bounds import to_pause_seconds
 
 
-class ConnectorError(Exception):
-    """Any error of the spec. Raise one of the subclasses.
+class PloyError(Exception):
+    """An error with a code for programs, and a message and a fix for people.
+
+    Args:
+        message: One plain sentence for a person; never contains a secret.
+        fix: What a person can do about it.
+    """
+
+    code: str = "unexpected"
+    """A stable name of what happened, for programs."""
+    is_transient: bool = False
+    """Whether it is likely to pass by itself within minutes."""
+
+    def __init__(self, message: str, *, fix: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+
+class ConnectorError(PloyError):
+    """Any error that a connector may raise. Raise one of the subclasses.
 
     Args:
         message: One plain sentence for a person; never contains a secret.
@@ -27,12 +45,10 @@ class ConnectorError(Exception):
         request_id: The remote system's id of the failed request.
     """
 
-    code: ClassVar[str] = "error"
+    code = "error"
 
     def __init__(self, message: str, *, fix: str | None = None, request_id: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.fix = fix
+        super().__init__(message, fix=fix)
         self.request_id = request_id
         self.origin = ""
         """Where it came from: connector, hook, scope, file and line. A host fills it in for its log."""
@@ -60,7 +76,7 @@ class AuthenticationError(ConnectorError):
     code = "authentication"
 
 
-class PermissionMissing(ConnectorError):
+class PermissionDeniedError(ConnectorError):
     """A call was denied; ``actions`` are the permissions that would have allowed it."""
 
     code = "permission_missing"
@@ -80,6 +96,7 @@ class TemporaryError(ConnectorError):
     """
 
     code = "temporary"
+    is_transient = True
 
     def __init__(
         self,
@@ -95,7 +112,7 @@ class TemporaryError(ConnectorError):
         self.changed_nothing = changed_nothing
 
 
-class NotFound(ConnectorError):
+class NotFoundError(ConnectorError):
     """The source says that it does not exist; ``kind`` and ``id`` name what exactly, where it says so."""
 
     code = "not_found"
@@ -114,7 +131,7 @@ class NotFound(ConnectorError):
         self.id = id
 
 
-class Refused(ConnectorError):
+class RejectedError(ConnectorError):
     """The source will not do it however often it is asked; a person must act. ``reason`` is a word for machines."""
 
     code = "refused"
@@ -124,7 +141,7 @@ class Refused(ConnectorError):
         self.reason = reason
 
 
-class HookFailedError(Exception):
+class HookFailedError(PloyError):
     """A hook raised an exception that is not a ``ConnectorError``. Only a host makes it, with the cause attached.
 
     Args:
@@ -133,8 +150,6 @@ class HookFailedError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        self.message = message
-        self.fix: str | None = None
 
 
 class InvalidAnswerError(HookFailedError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 
-class Frozen(BaseModel):
+class FrozenModel(BaseModel):
     """An immutable value; an unknown field is an error, so that a misspelt one is never silently lost."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

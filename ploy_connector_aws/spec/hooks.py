@@ -163,7 +163,7 @@ class ConnectorHooks:
             What was done, after it was read back.
 
         Raises:
-            Refused: A person must act; the order becomes a manual task.
+            RejectedError: A person must act; the order becomes a manual task.
             TemporaryError: Unknown whether it took effect (or, with ``changed_nothing``, certain that it did not); the
                 host asks again.
             ConnectorError: As named by the class.
@@ -188,7 +188,7 @@ class ConnectorHooks:
             What was done, after it was read back, and the other ways by which the account still holds the access.
 
         Raises:
-            Refused: A person must act; the order becomes a manual task.
+            RejectedError: A person must act; the order becomes a manual task.
             TemporaryError: Unknown whether it took effect (or, with ``changed_nothing``, certain that it did not); the
                 host asks again.
             ConnectorError: As named by the class.

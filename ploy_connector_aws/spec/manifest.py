@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from .bounds import Count, Interval
 from .expressions import check_expression
-from .frozen import Frozen
+from .frozen import FrozenModel
 from .wizard import Feature, Permission, Wizard
 
 ERROR_MESSAGE = "x-ploy-error-message"
@@ -22,7 +22,7 @@ SPEC_VERSION = 1
 """The version of this hook specification. A host loads connectors of the versions it knows, and no others."""
 
 
-class Manifest(Frozen):
+class Manifest(FrozenModel):
     """A connector's identity card: the class attribute ``manifest`` of the class that its entry point names."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="Unique among installed connectors.")]
@@ -68,7 +68,7 @@ class Manifest(Frozen):
             if set(each.features) - features
         ]
         found += list(_find_wrong_patterns(properties if isinstance(properties, dict) else {}))
-        found += self.wizard.find_mistakes(settings, features) if self.wizard else []
+        found += self.wizard.validation_errors(settings, features) if self.wizard else []
         if found:
             raise ValueError(" ".join(found))
         return self

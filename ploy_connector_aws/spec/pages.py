@@ -7,8 +7,8 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, SerializeAsAny, model_validator
 
 from .bounds import Moment
-from .errors import ConnectorError, HookFailedError, PermissionMissing
-from .frozen import Frozen
+from .errors import ConnectorError, HookFailedError, PermissionDeniedError
+from .frozen import FrozenModel
 from .records import Account, Entitlement, Grant, RecordKey, Resource
 
 ScopeEnding: TypeAlias = Literal["complete", "failed", "gone", "excluded"]
@@ -18,7 +18,7 @@ Scope: TypeAlias = Annotated[str, Field(min_length=1, max_length=512)]
 """The name of a part of what is read, e.g. ``directory/users``. Opaque: the tree is made by ``Page.parent``."""
 
 
-class Failure(Frozen):
+class Failure(FrozenModel):
     """Why a scope could not be read completely."""
 
     code: str = Field(description="Machine-readable: permission_missing, temporary, authentication, …")
@@ -34,7 +34,7 @@ class Failure(Frozen):
             return cls(code="internal", message=error.message)
         if not isinstance(error, ConnectorError):
             return cls(code="internal", message=f"the connector failed unexpectedly ({type(error).__name__})")
-        missing = error.actions if isinstance(error, PermissionMissing) else ()
+        missing = error.actions if isinstance(error, PermissionDeniedError) else ()
         return cls(
             code=error.code,
             message=error.message,
@@ -44,7 +44,7 @@ class Failure(Frozen):
         )
 
 
-class Page(Frozen):
+class Page(FrozenModel):
     """Some of the records of one scope, or the end of it.
 
     The first page of a scope announces it. A scope may be announced, filled and ended by one page or by many, and

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args, get_o
 
 from pydantic import Field, JsonValue, TypeAdapter, model_validator
 
-from .frozen import Frozen
+from .frozen import FrozenModel
 
 RecordType: TypeAlias = Literal["account", "entitlement", "grant", "resource"]
 """The four kinds of record."""
@@ -23,14 +23,14 @@ Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
 """A stable, opaque identifier: never a name, never used again for another thing."""
 
 
-class RecordKey(Frozen):
+class RecordKey(FrozenModel):
     """Names one record: its type and its id."""
 
     type: RecordType
     id: Id
 
 
-class _Record(Frozen):
+class _Record(FrozenModel):
     record_type: ClassVar[RecordType]
 
     @property
@@ -39,14 +39,14 @@ class _Record(Frozen):
         return RecordKey(type=self.record_type, id=self.id)  # type: ignore[attr-defined]
 
 
-class Email(Frozen):
+class Email(FrozenModel):
     """One e-mail address of an account."""
 
     address: Annotated[str, Field(min_length=1)]
     is_primary: bool = Field(default=False, description="True only where the source says so.")
 
 
-class ExternalId(Frozen):
+class ExternalId(FrozenModel):
     """The name of the same account or entitlement in another system."""
 
     issuer: str = Field(description="Who issued the id, e.g. the identity provider's tenant.")

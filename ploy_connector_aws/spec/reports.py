@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field
 
-from .frozen import Frozen
+from .frozen import FrozenModel
 
 CheckMethod: TypeAlias = Literal["probed", "evaluated"]
 """How a check found out: by a harmless call, or from the rules that the other side says it has."""
@@ -16,7 +16,7 @@ CheckOutcome: TypeAlias = Literal["passed", "failed", "warning", "skipped"]
 """How one check ended; 'skipped' says in its message why it was not made."""
 
 
-class Check(Frozen):
+class Check(FrozenModel):
     """One thing that was tried."""
 
     name: str = Field(description="Stable name, e.g. 'assume-role'.")
@@ -42,7 +42,7 @@ class Check(Frozen):
     )
 
 
-class ConnectionReport(Frozen):
+class ConnectionReport(FrozenModel):
     """All checks of one connection test, in the order in which they were made."""
 
     checks: tuple[Check, ...]

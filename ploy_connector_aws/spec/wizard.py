@@ -12,14 +12,14 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue
 
 from .expressions import check_expression
-from .frozen import Frozen
+from .frozen import FrozenModel
 from .templates import Language, TemplateError, find_placeholders, find_references, render
 
 Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9/-]{0,62}$")]
 
 
-class Feature(Frozen):
+class Feature(FrozenModel):
     """Something that the connector can do, and that a customer may leave out."""
 
     name: FeatureName
@@ -34,7 +34,7 @@ class Feature(Frozen):
     )
 
 
-class Permission(Frozen):
+class Permission(FrozenModel):
     """One thing that the other side must allow."""
 
     name: str
@@ -46,7 +46,7 @@ class Permission(Frozen):
     without: str = Field(description="What is missing without it.")
 
 
-class WizardField(Frozen):
+class WizardField(FrozenModel):
     """A setting that a step is about."""
 
     name: str = Field(description="The setting's name in config_schema, which has its title, description and pattern.")
@@ -59,7 +59,7 @@ class WizardField(Frozen):
     suggestion: str | None = Field(default=None, description="A template (text) for what is filled in beforehand.")
 
 
-class Document(Frozen):
+class Document(FrozenModel):
     """A text to copy, computed from the answers."""
 
     id: Id
@@ -72,7 +72,7 @@ class Document(Frozen):
     )
 
 
-class Link(Frozen):
+class Link(FrozenModel):
     """A place to go to. A host does not offer one that wants an operator's value which the operator has not given."""
 
     id: Id
@@ -83,7 +83,7 @@ class Link(Frozen):
     )
 
 
-class Step(Frozen):
+class Step(FrozenModel):
     """One page of the wizard. What it has is shown in the order of its members here."""
 
     id: Id
@@ -100,7 +100,7 @@ class Step(Frozen):
     tests_connection: bool = Field(default=False, description="Whether the settings are tried here.")
 
 
-class OperatorValue(Frozen):
+class HostParameter(FrozenModel):
     """A value that neither the customer nor the connector knows, but whoever operates the host."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -112,11 +112,11 @@ class OperatorValue(Frozen):
     )
 
 
-class Wizard(Frozen):
+class Wizard(FrozenModel):
     """The steps of a set-up, and what they refer to."""
 
     steps: tuple[Step, ...]
-    operator_values: tuple[OperatorValue, ...] = ()
+    operator_values: tuple[HostParameter, ...] = ()
     operator_documents: tuple[Document, ...] = Field(
         default=(), description="What an operator puts somewhere, the same for all customers; never shown to them."
     )
@@ -125,7 +125,7 @@ class Wizard(Frozen):
         """All fields, in the order of the steps."""
         return tuple(field for step in self.steps for field in step.fields)
 
-    def host_made(self) -> set[str]:
+    def generated_fields(self) -> set[str]:
         """The settings that the host makes itself, at random for each integration."""
         return {field.name for field in self.fields() if field.source == "host"}
 
@@ -163,7 +163,7 @@ class Wizard(Frozen):
         fits = link.only_with is None or set(link.only_with) == set(features)
         return fits and not find_placeholders(link.url) & missing
 
-    def find_mistakes(self, settings: Collection[str], features: Collection[str]) -> list[str]:
+    def validation_errors(self, settings: Collection[str], features: Collection[str]) -> list[str]:
         """Say in sentences what is wrong with it: what a host could not render, or would not find.
 
         Args:

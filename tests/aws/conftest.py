@@ -33,7 +33,7 @@ from ploy_connector_aws.sandbox.aws import (
 from ploy_connector_aws.sandbox.aws.calls import Call
 from ploy_connector_aws.sandbox.aws.demo_organisation import LEAVER, demo_organisation
 from ploy_connector_aws.sandbox.aws.faults import Where
-from ploy_connector_aws.sandbox.environment import leads_elsewhere
+from ploy_connector_aws.sandbox.environment import is_redirecting
 from ploy_connector_aws.spec import ConnectorContext, Page
 from tests.aws.host import Host
 from tests.aws.picture import Picture, to_picture
@@ -206,7 +206,7 @@ def entries(aws: SandboxAws) -> list[Call]:
 
 def set_environment(monkeypatch: pytest.MonkeyPatch, aws: SandboxAws, **more: str) -> None:
     """Give the process an operator's environment that leads to the local AWS and nowhere else."""
-    for name in [name for name in os.environ if leads_elsewhere(name)]:
+    for name in [name for name in os.environ if is_redirecting(name)]:
         monkeypatch.delenv(name)
     environment: Mapping[str, str] = {
         "AWS_ENDPOINT_URL": aws.endpoint_url,

@@ -10,13 +10,18 @@ from botocore.exceptions import ClientError
 from botocore.retries.standard import ThrottledRetryableChecker
 
 from ploy_connector_aws.aws.client.api_errors import THROTTLED_CODES, Call
-from ploy_connector_aws.aws.client.errors import AlreadyExists, RegionNotEnabled, Rejected, to_connector_error
+from ploy_connector_aws.aws.client.errors import (
+    AlreadyExistsError,
+    NotAppliedError,
+    RegionNotEnabledError,
+    to_connector_error,
+)
 from ploy_connector_aws.spec import (
     AuthenticationError,
     ConnectorError,
-    NotFound,
-    PermissionMissing,
-    Refused,
+    NotFoundError,
+    PermissionDeniedError,
+    RejectedError,
     TemporaryError,
 )
 
@@ -55,7 +60,7 @@ def translate(error: Exception, call: Call = LIST_USERS) -> ConnectorError:
 def test_a_denial_names_the_action_and_the_statement_to_add(code: str) -> None:
     error = translate(answer(code))
 
-    assert isinstance(error, PermissionMissing)
+    assert isinstance(error, PermissionDeniedError)
     assert (error.actions, error.request_id, error.message, error.fix) == (
         ("identitystore:ListUsers",),
         "request-1",
@@ -68,10 +73,10 @@ def test_a_denial_names_the_action_and_the_statement_to_add(code: str) -> None:
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [
-        (answer("ConflictException", Reason="UNIQUENESS_CONSTRAINT_VIOLATION"), AlreadyExists),
-        (answer("ConflictException", Reason="CONCURRENT_MODIFICATION"), Rejected),
-        (answer("ConflictException"), Rejected),
-        (answer("ThrottlingException"), Rejected),
+        (answer("ConflictException", Reason="UNIQUENESS_CONSTRAINT_VIOLATION"), AlreadyExistsError),
+        (answer("ConflictException", Reason="CONCURRENT_MODIFICATION"), NotAppliedError),
+        (answer("ConflictException"), NotAppliedError),
+        (answer("ThrottlingException"), NotAppliedError),
     ],
 )
 def test_what_aws_turned_away_is_told_from_what_may_have_happened(
@@ -83,7 +88,7 @@ def test_what_aws_turned_away_is_told_from_what_may_have_happened(
 def test_a_used_up_quota_is_for_a_person() -> None:
     error = translate(answer("ServiceQuotaExceededException"))
 
-    assert isinstance(error, Refused)
+    assert isinstance(error, RejectedError)
     assert (error.reason, error.request_id) == ("quota_exceeded", "request-1")
 
 
@@ -108,7 +113,7 @@ def test_a_denied_permission_set_call_may_also_mean_that_it_is_a_member_account(
 def test_a_denial_from_elsewhere_does_not_ask_for_a_statement(text: str, by: str) -> None:
     error = translate(answer("AccessDeniedException", f"User: x is not authorized to perform: y {text}"))
 
-    assert isinstance(error, PermissionMissing)
+    assert isinstance(error, PermissionDeniedError)
     assert by in error.message
     assert error.fix is not None
     assert "statement to the role" not in error.fix
@@ -125,7 +130,7 @@ def test_a_denial_from_elsewhere_does_not_ask_for_a_statement(text: str, by: str
 def test_a_denied_key_is_its_own_missing_permission(denial: ClientError) -> None:
     error = translate(denial)
 
-    assert isinstance(error, PermissionMissing)
+    assert isinstance(error, PermissionDeniedError)
     assert error.actions == ("kms:Decrypt",)
     assert error.fix is not None
     assert "kms:ViaService" in error.fix
@@ -142,7 +147,7 @@ def test_a_denied_key_is_its_own_missing_permission(denial: ClientError) -> None
 def test_a_key_that_cannot_be_used_is_for_a_person(unusable: ClientError) -> None:
     error = translate(unusable)
 
-    assert isinstance(error, Refused)
+    assert isinstance(error, RejectedError)
     assert error.reason == "kms_key_unusable"
 
 
@@ -172,7 +177,7 @@ def test_other_troubles_of_aws_are_temporary(code: str) -> None:
     ["UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure", "InvalidAccessKeyId", "InvalidToken"],
 )
 def test_unknown_credentials_in_one_region_may_mean_that_it_is_not_enabled(code: str) -> None:
-    assert type(translate(answer(code))) is RegionNotEnabled
+    assert type(translate(answer(code))) is RegionNotEnabledError
 
 
 @pytest.mark.parametrize("code", ["ExpiredTokenException", "SignatureDoesNotMatch", "RequestTimeTooSkewed"])
@@ -252,7 +257,7 @@ def test_a_not_found_names_only_what_aws_named(
 ) -> None:
     found = translate(error, call)
 
-    assert isinstance(found, NotFound)
+    assert isinstance(found, NotFoundError)
     assert (found.kind, found.id) == (kind, id_)
 
 
@@ -284,7 +289,7 @@ def test_a_text_is_believed_only_where_it_speaks_of_nothing_but_that_one_thing(
     asked = call.parameters.get("PrincipalId") or call.parameters["PermissionSetArn"]
     for named in {asked, asked.rpartition("/")[2]}:
         found = translate(answer("ResourceNotFoundException", text.format(id=named)), call)
-        assert isinstance(found, NotFound)
+        assert isinstance(found, NotFoundError)
         assert (found.kind, found.id) == ((kind, asked) if kind else (None, None))
 
 
@@ -307,7 +312,7 @@ def test_a_text_is_believed_only_where_it_speaks_of_nothing_but_that_one_thing(
 def test_a_request_that_is_not_taken_can_be_told_apart(invalid: Exception) -> None:
     error = translate(invalid)
 
-    assert isinstance(error, Refused)
+    assert isinstance(error, RejectedError)
     assert error.reason == "invalid_request"
 
 

@@ -16,7 +16,7 @@ from ploy_connector_aws.aws.permissions import READS
 from ploy_connector_aws.runtime.snapshot.compare import Changes
 from ploy_connector_aws.sandbox.aws import Faults
 from ploy_connector_aws.sandbox.aws.faults import Where
-from ploy_connector_aws.sandbox.aws.requests import Asked
+from ploy_connector_aws.sandbox.aws.requests import ApiRequest
 from tests.aws.host import Host
 
 DETAILS = "iam:GetAccountAuthorizationDetails"
@@ -48,7 +48,7 @@ class FailedCall:
     def where(self) -> Where | None:
         return self._has_filters if self.filters else None
 
-    def _has_filters(self, asked: Asked) -> bool:
+    def _has_filters(self, asked: ApiRequest) -> bool:
         return set(asked.parameters.get("Filter", ())) == set(self.filters)
 
 

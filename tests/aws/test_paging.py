@@ -11,7 +11,7 @@ from botocore.client import BaseClient
 from botocore.stub import Stubber
 
 from ploy_connector_aws.aws.client.calls import read_answers, read_pages
-from ploy_connector_aws.spec import PermissionMissing, TemporaryError
+from ploy_connector_aws.spec import PermissionDeniedError, TemporaryError
 
 INSTANCE = "arn:aws:sso:::instance/ssoins-0123456789abcdef"
 A, B = (f"arn:aws:sso:::permissionSet/ssoins-0123456789abcdef/ps-000000000000000{each}" for each in "ab")
@@ -74,7 +74,7 @@ def test_an_error_on_a_later_page_is_an_error(client: BaseClient, stub: Stubber)
     add(stub, {"PermissionSets": [A], "NextToken": "1"})
     stub.add_client_error("list_permission_sets", "AccessDeniedException", "User is not authorized")
 
-    with pytest.raises(PermissionMissing) as denied:
+    with pytest.raises(PermissionDeniedError) as denied:
         list(read(client))
     assert denied.value.actions == ("sso:ListPermissionSets",)
     assert denied.value.__context__ is None

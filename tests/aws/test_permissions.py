@@ -19,7 +19,7 @@ from ploy_connector_aws.aws.permissions import (
     render_read_session_policy,
     render_statement,
 )
-from ploy_connector_aws.spec import Refused
+from ploy_connector_aws.spec import RejectedError
 
 SEED = (Path(__file__).parent.parent / "data" / "aws-policy.json").read_text()
 
@@ -115,7 +115,7 @@ def test_a_call_that_is_not_listed_is_refused_before_anything_is_sent(
     client = make_client(service)
     guard_client(client, READS)
 
-    with Stubber(client) as stub, pytest.raises(Refused) as refused:
+    with Stubber(client) as stub, pytest.raises(RejectedError) as refused:
         getattr(client, method)(**parameters)
 
     assert refused.value.reason == "call_not_listed"

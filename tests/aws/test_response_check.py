@@ -12,7 +12,7 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
 from ploy_connector_aws.aws.client.calls import call
-from ploy_connector_aws.aws.client.errors import Rejected
+from ploy_connector_aws.aws.client.errors import NotAppliedError
 from ploy_connector_aws.aws.client.response_check import (
     _PROTOCOLS,
     ANSWER_MEMBERS,
@@ -20,7 +20,7 @@ from ploy_connector_aws.aws.client.response_check import (
     OMITS_EMPTY_LIST,
     expected_members,
 )
-from ploy_connector_aws.aws.client.session import LONG, Patience, ReadSession, RoleSession, make_sts_client
+from ploy_connector_aws.aws.client.session import LONG, CallProfile, ReadSession, RoleSession, make_sts_client
 from ploy_connector_aws.aws.permissions import ACTIONS, ASSUME_ROLE, DIRECT_ASSIGNMENTS, GET_CALLER_IDENTITY
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import TemporaryError
@@ -31,7 +31,7 @@ ALL_ACTIONS = (*ACTIONS, *DIRECT_ASSIGNMENTS, ASSUME_ROLE, GET_CALLER_IDENTITY)
 CALLS = sorted(f"{action.client}:{action.operation}" for action in ALL_ACTIONS)
 EVERY = 5
 """After one of so many kinds a good answer follows; that each kind is retried, its failure shows, too."""
-TWO_ATTEMPTS = Patience(connect_timeout_seconds=30, read_timeout_seconds=30, exchange_seconds=60, attempts=2)
+TWO_ATTEMPTS = CallProfile(connect_timeout_seconds=30, read_timeout_seconds=30, exchange_seconds=60, attempts=2)
 
 _ARN = "arn:aws:sso:::instance/ssoins-0123456789abcdef"
 _SET = "arn:aws:sso:::permissionSet/ssoins-0123456789abcdef/ps-0123456789abcdef"
@@ -152,7 +152,7 @@ def fail(client: BaseClient, call_: str, kind: str) -> str:
     error = raised.value
     assert error.__context__ is None, kind
     assert SECRET not in f"{error!r} {error.fix}", kind
-    return "no effect" if isinstance(error, Rejected) or error.changed_nothing else "unknown"
+    return "no effect" if isinstance(error, NotAppliedError) or error.changed_nothing else "unknown"
 
 
 @pytest.mark.parametrize("call_", CALLS)

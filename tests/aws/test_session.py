@@ -14,11 +14,17 @@ import time_machine
 
 from ploy_connector_aws.aws.client.calls import read
 from ploy_connector_aws.aws.client.exchanges import ExchangeSession
-from ploy_connector_aws.aws.client.rate_limits import Stopped
+from ploy_connector_aws.aws.client.rate_limits import CancelledError
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import SandboxAws
-from ploy_connector_aws.spec import AuthenticationError, ConnectorError, PermissionMissing, Refused, TemporaryError
+from ploy_connector_aws.spec import (
+    AuthenticationError,
+    ConnectorError,
+    PermissionDeniedError,
+    RejectedError,
+    TemporaryError,
+)
 from tests.aws.conftest import EXTERNAL_ID, REGION, Customer, open_unguarded, set_environment
 from tests.aws.tampering import tampered
 from tests.deadlines import PATIENCE_SECONDS
@@ -79,7 +85,7 @@ def test_with_ploy_s_own_credentials_nothing_but_the_role_can_be_assumed(
     client = session._make_source_client(ExchangeSession(), "sts")
     for operation in client.meta.service_model.operation_names:
         if operation != "AssumeRole":
-            with pytest.raises(Refused, match=f"calling {operation} of sts"):
+            with pytest.raises(RejectedError, match=f"calling {operation} of sts"):
                 client._make_api_call(operation, {})
     client.close()
     assert len(customer.aws.calls) == 0
@@ -226,14 +232,14 @@ def test_a_stopped_session_wakes_who_waits_and_calls_nothing_more(session: ReadS
     session.close()
     waiting.join(PATIENCE_SECONDS)
 
-    assert [type(error) for error in errors] == [Stopped]
+    assert [type(error) for error in errors] == [CancelledError]
     assert customer.aws.calls.to("ListUsers") == []
 
 
 def test_a_denied_call_names_what_is_missing(session: ReadSession, customer: Customer) -> None:
     customer.aws.faults.deny("ListUsers")
 
-    with pytest.raises(PermissionMissing) as denied:
+    with pytest.raises(PermissionDeniedError) as denied:
         list_users(session, customer)
     assert denied.value.actions == ("identitystore:ListUsers",)
 

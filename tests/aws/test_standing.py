@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from ploy_connector_aws.aws.client.external_id_proof import EXACT, PROOF_LASTS_SECONDS, REQUIRED, Standing, standing_of
+from ploy_connector_aws.aws.client.external_id_proof import (
+    EXACT,
+    PROOF_LASTS_SECONDS,
+    REQUIRED,
+    ExternalIdProof,
+    proof_for,
+)
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import AuthenticationError, Check, ConnectionReport, TemporaryError
 from ploy_connector_aws.spec.reports import CheckOutcome
@@ -34,7 +40,7 @@ class Role:
         self.seconds = 0.0
         self.answer = PROVEN
         self.proofs = 0
-        self.standing = Standing(lambda: self.seconds)
+        self.standing = ExternalIdProof(lambda: self.seconds)
 
     def prove(self) -> ConnectionReport:
         self.proofs += 1
@@ -139,7 +145,7 @@ def test_the_error_says_what_was_found_and_the_fix() -> None:
     found = Check(
         name=EXACT, outcome="failed", message="It is open.", fix="Shut it.", request_id="q1", is_blocking=True
     )
-    standing = Standing()
+    standing = ExternalIdProof()
     standing.learn(lambda: ConnectionReport(checks=(found,)))
     with pytest.raises(AuthenticationError) as refused:
         standing.require(lambda: ConnectionReport(checks=(found,)))
@@ -152,12 +158,12 @@ def test_the_error_says_what_was_found_and_the_fix() -> None:
 
 def test_who_uses_the_same_role_with_the_same_external_id_for_one_organisation_shares_what_is_known() -> None:
     config = AwsConfig.from_settings(SETTINGS)
-    one = standing_of(config, "acme")
+    one = proof_for(config, "acme")
     other_scopes = AwsConfig.from_settings({**SETTINGS, "scopes": ["iam"]})
     other_id = AwsConfig.from_settings({**SETTINGS, "external_id": "another-external-id-0001"})
     other_role = AwsConfig.from_settings({**SETTINGS, "role_arn": f"{config.role_arn}2"})
 
-    assert standing_of(other_scopes, "acme") is one
-    assert len({id(one), *(id(standing_of(each, "acme")) for each in (other_id, other_role))}) >= 2
-    assert all(standing_of(each, "acme") is not one for each in (other_id, other_role))
-    assert standing_of(config, "globex") is not one
+    assert proof_for(other_scopes, "acme") is one
+    assert len({id(one), *(id(proof_for(each, "acme")) for each in (other_id, other_role))}) >= 2
+    assert all(proof_for(each, "acme") is not one for each in (other_id, other_role))
+    assert proof_for(config, "globex") is not one

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from ploy_connector_aws.aws.client.api_errors import Call
 from ploy_connector_aws.aws.client.errors import to_connector_error
-from ploy_connector_aws.aws.client.rate_limits import RateBudget, Throttle, read_rate_factor
+from ploy_connector_aws.aws.client.rate_limits import RateLimiter, Throttle, read_rate_factor
 from ploy_connector_aws.spec import ConfigurationError, TemporaryError
 
 
@@ -23,7 +23,7 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
-    def take(self, budget: RateBudget) -> float:
+    def take(self, budget: RateLimiter) -> float:
         """Make a call when it is its turn; gives the moment."""
         self.now += budget.reserve()
         return self.now
@@ -35,7 +35,7 @@ def clock() -> Clock:
 
 
 def test_calls_are_spread_evenly_under_the_rate(clock: Clock) -> None:
-    budget = RateBudget(16, clock)
+    budget = RateLimiter(16, clock)
 
     moments = [clock.take(budget) for _ in range(165)]
 
@@ -44,7 +44,7 @@ def test_calls_are_spread_evenly_under_the_rate(clock: Clock) -> None:
 
 
 def test_after_a_pause_only_a_quarter_seconds_worth_follows_at_once(clock: Clock) -> None:
-    budget = RateBudget(16, clock)
+    budget = RateLimiter(16, clock)
     clock.take(budget)
     clock.now += 60
 
@@ -52,7 +52,7 @@ def test_after_a_pause_only_a_quarter_seconds_worth_follows_at_once(clock: Clock
 
 
 def test_throttling_halves_the_rate_at_most_once_a_second_and_never_to_nothing(clock: Clock) -> None:
-    budget = RateBudget(16, clock)
+    budget = RateLimiter(16, clock)
     budget.slow_down()
     budget.slow_down()
     assert budget.calls_per_second == 8
@@ -64,7 +64,7 @@ def test_throttling_halves_the_rate_at_most_once_a_second_and_never_to_nothing(c
 
 
 def test_the_rate_recovers_slowly_and_not_beyond_where_it_was(clock: Clock) -> None:
-    budget = RateBudget(16, clock)
+    budget = RateLimiter(16, clock)
     budget.slow_down()
 
     rates = []
@@ -76,7 +76,7 @@ def test_the_rate_recovers_slowly_and_not_beyond_where_it_was(clock: Clock) -> N
 
 
 def test_a_pause_that_aws_asks_for_holds_everybody(clock: Clock) -> None:
-    budget = RateBudget(16, clock)
+    budget = RateLimiter(16, clock)
     waiting = clock.now + budget.reserve()
     budget.slow_down(retry_after_seconds=30)
 
@@ -160,7 +160,7 @@ def test_no_pause_that_aws_asks_for_is_longer_than_five_minutes(
 
 
 def test_pauses_asked_for_one_after_the_other_do_not_add_up(clock: Clock) -> None:
-    budget = RateBudget(16, clock)
+    budget = RateLimiter(16, clock)
     for _ in range(100):
         budget.slow_down(10**9)
     assert budget.reserve() <= 300
@@ -168,7 +168,7 @@ def test_pauses_asked_for_one_after_the_other_do_not_add_up(clock: Clock) -> Non
 
 @pytest.mark.parametrize("text", ["0.01", "1", "10000"])
 def test_a_rate_factor_within_bounds_leaves_every_wait_within_minutes(text: str, clock: Clock) -> None:
-    budget = RateBudget(8 * read_rate_factor({"PLOY_AWS_RATE_FACTOR": text}), clock)
+    budget = RateLimiter(8 * read_rate_factor({"PLOY_AWS_RATE_FACTOR": text}), clock)
     for _ in range(20):
         clock.now += 1
         budget.slow_down()
@@ -189,7 +189,7 @@ def test_a_rate_factor_that_is_no_positive_number_is_refused(text: str) -> None:
 def test_budgets_are_shared_by_one_organisation_on_one_aws_account_and_go_with_the_last_of_them() -> None:
     first, second, other = (Throttle(account, {}) for account in ("111122223333", "111122223333", "444455556666"))
 
-    def budget(throttle: Throttle, service: str, operation: str) -> RateBudget:
+    def budget(throttle: Throttle, service: str, operation: str) -> RateLimiter:
         return throttle.budget(service, "eu-west-1", operation)
 
     assert budget(first, "sso-admin", "ListInstances") is budget(second, "sso-admin", "ListPermissionSets")

@@ -14,7 +14,7 @@ from ploy_connector_aws.host import find_connectors
 from ploy_connector_aws.runtime.service.process import Service
 from ploy_connector_aws.runtime.settings import IntegrationSettings, read_settings
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
-from ploy_connector_aws.sandbox.sandbox import LocalWorld
+from ploy_connector_aws.sandbox.sandbox import Sandbox
 from tests.brief_waits import brief_intervals
 from tests.deadlines import PATIENCE_SECONDS
 
@@ -25,10 +25,10 @@ LEAVER = "Jonas Vik"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorld]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A sandbox with a service that serves all of its customer's integrations."""
     folder = tmp_path_factory.mktemp("world")
-    with pytest.MonkeyPatch.context() as patch, LocalWorld(folder, demo_organisation(), render_policy()) as made:
+    with pytest.MonkeyPatch.context() as patch, Sandbox(folder, demo_organisation(), render_policy()) as made:
         for name, value in {**made.environment, "PLOY_AWS_RATE_FACTOR": "1000"}.items():
             patch.setenv(name, value)
         made.ploy.notices.put_manifest(made.customer_id, find_connectors()["aws"].manifest)
@@ -40,7 +40,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorld]:
 
 
 @pytest.fixture
-def inside(page: Page, world: LocalWorld) -> Page:
+def inside(page: Page, world: Sandbox) -> Page:
     enter(page, world.ploy, world.customer_id)
     return page
 
@@ -71,7 +71,7 @@ def integration_id(page: Page) -> str:
     return page.url.partition("/integrations/")[2].partition("/")[0]
 
 
-def watch_first_sync(page: Page, world: LocalWorld, integration: str) -> None:
+def watch_first_sync(page: Page, world: Sandbox, integration: str) -> None:
     """Load the page of the syncs until the platform has taken one that no person asked for."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     page.get_by_role("link", name="To the syncs").click()
@@ -82,7 +82,7 @@ def watch_first_sync(page: Page, world: LocalWorld, integration: str) -> None:
 
 
 def test_the_whole_wizard_leads_to_a_green_connection_and_to_a_sync_that_is_watched_to_its_end(
-    inside: Page, world: LocalWorld
+    inside: Page, world: Sandbox
 ) -> None:
     answer_account(inside)
     own = integration_id(inside)
@@ -102,7 +102,7 @@ def test_the_whole_wizard_leads_to_a_green_connection_and_to_a_sync_that_is_watc
 
 
 def test_a_role_that_wants_another_external_id_is_refused_and_the_integration_stays_out_of_use(
-    inside: Page, world: LocalWorld
+    inside: Page, world: Sandbox
 ) -> None:
     answer_account(inside)
     own = integration_id(inside)
@@ -121,7 +121,7 @@ def test_a_role_that_wants_another_external_id_is_refused_and_the_integration_st
     assert (world.ploy.integration(own).is_verified, world.ploy.generations(own)) == (False, [])
 
 
-def test_a_green_connection_is_green_no_more_once_another_role_is_named(inside: Page, world: LocalWorld) -> None:
+def test_a_green_connection_is_green_no_more_once_another_role_is_named(inside: Page, world: Sandbox) -> None:
     answer_account(inside)
     own = integration_id(inside)
     go_to_test(inside)
@@ -135,7 +135,7 @@ def test_a_green_connection_is_green_no_more_once_another_role_is_named(inside: 
     assert not world.ploy.integration(own).is_verified
 
 
-def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, world: LocalWorld) -> None:
+def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, world: Sandbox) -> None:
     own, ploy = world.integration.id, world.ploy
     inside.goto(f"{ploy.url}/app/integrations/{own}")
     inside.get_by_role("button", name="Sync now").click()
@@ -172,7 +172,7 @@ def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, wor
     ]
 
 
-def test_somebody_who_left_can_only_lose_access(inside: Page, world: LocalWorld) -> None:
+def test_somebody_who_left_can_only_lose_access(inside: Page, world: Sandbox) -> None:
     inside.goto(f"{world.ploy.url}/app/integrations/{world.integration.id}")
     inside.get_by_role("button", name="Sync now").click()
     expect(inside.get_by_text("Committed as generation")).to_be_visible()

@@ -15,7 +15,7 @@ from ploy_connector_aws.runtime.settings import read_settings
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
-from ploy_connector_aws.sandbox.sandbox import LocalWorld
+from ploy_connector_aws.sandbox.sandbox import Sandbox
 from tests.end_to_end.conftest import sites
 from tests.end_to_end.site import SiteMaker
 
@@ -23,18 +23,18 @@ __all__ = ["sites"]
 
 
 @pytest.fixture
-def world(sites: SiteMaker) -> Iterator[LocalWorld]:
+def world(sites: SiteMaker) -> Iterator[Sandbox]:
     with sites(demo_organisation()) as site:
         yield site.world
 
 
-def tell(world: LocalWorld, *, as_json: bool = False) -> tuple[Story, Exit, str]:
+def tell(world: Sandbox, *, as_json: bool = False) -> tuple[Story, Exit, str]:
     out = io.StringIO()
     story = Story(Console(file=out, width=200), world, read_settings(world.config_file, {}), as_json=as_json)
     return story, story.tell(), out.getvalue()
 
 
-def test_a_check_that_fails_ends_the_story_with_its_sentence(world: LocalWorld) -> None:
+def test_a_check_that_fails_ends_the_story_with_its_sentence(world: Sandbox) -> None:
     world.allow_without("identitystore:ListUsers")
     story, code, told = tell(world)
     assert (code, [chapter["title"] for chapter in story.chapters]) == (
@@ -45,7 +45,7 @@ def test_a_check_that_fails_ends_the_story_with_its_sentence(world: LocalWorld) 
     assert "That was the main job" not in told
 
 
-def test_a_sync_that_does_not_end_as_it_should_ends_the_story_with_its_code(world: LocalWorld) -> None:
+def test_a_sync_that_does_not_end_as_it_should_ends_the_story_with_its_code(world: Sandbox) -> None:
     # The check, which comes first, makes the first such call.
     world.aws.faults.before("ListPermissionSets", lambda: world.allow_without("sso:ListPermissionSets"), nth=2)
     story, code, told = tell(world, as_json=True)
@@ -55,7 +55,7 @@ def test_a_sync_that_does_not_end_as_it_should_ends_the_story_with_its_code(worl
     assert [failure["missing_permissions"] for failure in unproven.values()] == [["sso:ListPermissionSets"]] * 2
 
 
-def test_who_can_enter_is_readable_at_every_width(world: LocalWorld) -> None:
+def test_who_can_enter_is_readable_at_every_width(world: Sandbox) -> None:
     assert tell(world, as_json=True)[1] is Exit.OK
     names = {account.id: account.name for account in world.seeded.organisation.accounts}
     with Store(read_settings(world.config_file, {}).snapshot_path) as store:

@@ -16,8 +16,8 @@ from typer.testing import CliRunner, Result
 
 from ploy_connector_aws.cli.app import app
 from ploy_connector_aws.cli.exit_codes import Exit
-from ploy_connector_aws.cli.prompts import Walk
-from ploy_connector_aws.cli.setup_session import Answers
+from ploy_connector_aws.cli.prompts import Prompts
+from ploy_connector_aws.cli.setup_session import SetupSession
 from ploy_connector_aws.host import check_connectors
 from ploy_connector_aws.spec import (
     ConfigurationError,
@@ -297,7 +297,7 @@ class Staff:
 
 
 def test_any_connector_is_set_up_by_its_manifest_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = Answers(check_connectors([("staff", Staff)])["staff"], {})
+    answers = SetupSession(check_connectors([("staff", Staff)])["staff"], {})
     answers.choose((), ())
     said = [
         "Up",
@@ -319,7 +319,7 @@ def test_any_connector_is_set_up_by_its_manifest_alone(monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join([*said, ""])))
     shown = io.StringIO()
 
-    Walk(Console(file=shown, width=80), answers, is_asking=True).go()
+    Prompts(Console(file=shown, width=80), answers, is_asking=True).go()
 
     settings = answers.settings()
     assert GUID.fullmatch(settings.pop("secret"))
@@ -345,7 +345,7 @@ def test_any_connector_is_set_up_by_its_manifest_alone(monkeypatch: pytest.Monke
 
 
 def test_a_secret_is_not_taken_where_others_can_see_it() -> None:
-    answers = Answers(check_connectors([("staff", Staff)])["staff"], {})
+    answers = SetupSession(check_connectors([("staff", Staff)])["staff"], {})
 
     with pytest.raises(ValueError, match=r"^token is a secret") as refused:
         answers.take("token", "s3cr3t", is_visible=True)
@@ -353,7 +353,7 @@ def test_a_secret_is_not_taken_where_others_can_see_it() -> None:
 
 
 def test_what_the_platform_makes_is_not_made_here() -> None:
-    answers = Answers(check_connectors([("staff", Staff)])["staff"], {}, may_make=False)
+    answers = SetupSession(check_connectors([("staff", Staff)])["staff"], {}, may_make=False)
 
     with pytest.raises(ConfigurationError, match="Ploy has no secret"):
         answers.make(["secret"])
@@ -363,7 +363,7 @@ def test_a_connector_without_a_wizard_says_so() -> None:
     class Plain(Staff):
         manifest = Staff.manifest.model_copy(update={"wizard": None})
 
-    answers = Answers(check_connectors([("staff", Plain)])["staff"], {})
+    answers = SetupSession(check_connectors([("staff", Plain)])["staff"], {})
 
     with pytest.raises(ConfigurationError, match="does not describe its set-up"):
         _ = answers.wizard

@@ -65,7 +65,7 @@ class Event(NamedTuple):
     """Whether a runtime had a task on the pair then."""
 
 
-class Register(MembershipTable):
+class MembershipLog(MembershipTable):
     """AWS's memberships, with all that ever became of them."""
 
     def __init__(self, memberships: Mapping[str, Any], is_leased: Callable[[Pair], bool] = lambda _: False) -> None:
@@ -158,7 +158,7 @@ class Wire(httpx.BaseTransport):
 
 
 @dataclass
-class City:
+class Servers:
     """A local AWS and a local Ploy for many customers, one after the other."""
 
     folder: Path
@@ -169,10 +169,10 @@ class City:
     opened: int = 0
 
     @contextlib.contextmanager
-    def office(self) -> Iterator[Office]:
+    def office(self) -> Iterator[TaskHarness]:
         """A new customer, of whom nobody knows anything yet."""
         self.opened += 1
-        office = Office(self, self.folder / str(self.opened))
+        office = TaskHarness(self, self.folder / str(self.opened))
         try:
             yield office
         finally:
@@ -182,7 +182,7 @@ class City:
 
 
 @contextlib.contextmanager
-def open_city(folder: Path) -> Iterator[City]:
+def open_city(folder: Path) -> Iterator[Servers]:
     """Start both. Time stands where it is put, and moves by itself with each call only."""
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -202,13 +202,13 @@ def open_city(folder: Path) -> Iterator[City]:
         patch.setattr(URLLib3Session, "send", noted)
         patch.setattr(time, "sleep", lambda seconds: clock.shift(timedelta(seconds=seconds)))
         patch.setattr(botocore.endpoint, "time", time)
-        yield City(folder, aws, ploy, network, clock)
+        yield Servers(folder, aws, ploy, network, clock)
 
 
-class Office:
+class TaskHarness:
     """One customer, and the process that works off the tasks for it now, if any."""
 
-    def __init__(self, city: City, folder: Path) -> None:
+    def __init__(self, city: Servers, folder: Path) -> None:
         self.city = city
         self.writes = Writes()
         self.steps = 0
@@ -220,7 +220,7 @@ class Office:
         self.integration_id = made.id
         table = self.seeded.instance.store.group_memberships
         assert isinstance(table, MembershipTable)
-        self.register = self.seeded.instance.store.group_memberships = Register(table, self._is_leased)
+        self.register = self.seeded.instance.store.group_memberships = MembershipLog(table, self._is_leased)
         role_arn = city.aws.create_integration_role(account_id, str(made.settings["external_id"]), policy=SEED_POLICY)
         settings = {"account_id": account_id, "region": REGION, "role_arn": role_arn, "scopes": [IDENTITY_CENTER]}
         config = city.ploy.change_settings(made.id, settings).settings  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from ploy_connector_aws.config import IDENTITY_CENTER
 from ploy_connector_aws.runtime.settings import OperatorSettings, read_settings
 from ploy_connector_aws.sandbox.aws import IamAccount, Organisation, SeededOrganisation, fresh_account_id
 from ploy_connector_aws.sandbox.aws.inventory.resources import Resources
-from ploy_connector_aws.sandbox.sandbox import LocalWorld
+from ploy_connector_aws.sandbox.sandbox import Sandbox
 from tests.aws.conftest import SEED_POLICY, set_environment
 
 from .oracle import Facts, facts_in, facts_in_aws
@@ -41,7 +41,7 @@ class Synced:
 class Site:
     """One customer, one integration, one state folder."""
 
-    def __init__(self, world: LocalWorld) -> None:
+    def __init__(self, world: Sandbox) -> None:
         self.world = world
         self.settings: OperatorSettings = read_settings(world.config_file, {})
 
@@ -86,7 +86,7 @@ def make_site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> SiteMaker:
     @contextlib.contextmanager
     def make(organisation: Organisation) -> Iterator[Site]:
         own = replace(organisation, owner_account_id=fresh_account_id())
-        with LocalWorld(folder / str(next(made)), own, SEED_POLICY) as world, monkeypatch.context() as patch:
+        with Sandbox(folder / str(next(made)), own, SEED_POLICY) as world, monkeypatch.context() as patch:
             set_environment(patch, world.aws, **{**world.environment, "PLOY_AWS_RATE_FACTOR": "1000"})
             world.ploy.change_settings(world.integration.id, {"scopes": parts_of(organisation)})
             yield Site(world)

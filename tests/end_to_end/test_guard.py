@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.sandbox.aws import Group, Organisation, Person
-from ploy_connector_aws.sandbox.ploy.problems import Refusal
+from ploy_connector_aws.sandbox.ploy.problems import ProblemError
 from tests.aws.conftest import ORGANISATION
 
 from .site import Site, SiteMaker
@@ -91,7 +91,7 @@ def test_a_newer_sync_takes_the_place_of_a_held_one(crowded: Site) -> None:
     assert (synced.code, synced.printed["status"]) == (Exit.HELD, "held_for_review")
     assert held_id(crowded) != first
     assert crowded.records_at_ploy() == before
-    with pytest.raises(Refusal, match="it is replaced"):
+    with pytest.raises(ProblemError, match="it is replaced"):
         crowded.world.ploy.approve(crowded.integration_id, first)
     crowded.world.ploy.approve(crowded.integration_id, held_id(crowded))
     assert crowded.at_ploy() == crowded.in_aws()

@@ -13,9 +13,9 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 
-from .office import City, Office, open_city
+from .office import Servers, TaskHarness, open_city
 
-Strike = Callable[[City, int], object]
+Strike = Callable[[Servers, int], object]
 
 FROM_AWS: dict[str, Strike] = {
     "lost before": lambda city, nth: city.aws.faults.cut_connection(nth, times=1),
@@ -46,7 +46,7 @@ GROUP = "admins"
 
 
 @pytest.fixture(scope="module")
-def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
+def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     with open_city(tmp_path_factory.mktemp("city")) as opened:
         yield opened
 
@@ -54,7 +54,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
 Direction = Literal["grant", "revoke"]
 
 
-def attempt(office: Office) -> None:
+def attempt(office: TaskHarness) -> None:
     """Lease the task, keep it once, carry it out, and report it, each as far as it comes."""
     with office.may_crash():
         runtime = office.runtime
@@ -66,7 +66,7 @@ def attempt(office: Office) -> None:
         runtime.outbox.step()
 
 
-def count_calls(city: City, direction: Direction) -> tuple[int, int]:
+def count_calls(city: Servers, direction: Direction) -> tuple[int, int]:
     """How many calls a task makes when all is calm: to AWS and STS, and to Ploy."""
     with city.office() as office:
         office.order(direction, PEOPLE[direction], GROUP)
@@ -78,7 +78,7 @@ def count_calls(city: City, direction: Direction) -> tuple[int, int]:
         return asked, city.network.sent - sent - asked
 
 
-def meet(city: City, direction: Direction, strike: Strike, nth: int) -> str:
+def meet(city: Servers, direction: Direction, strike: Strike, nth: int) -> str:
     """Have one task struck at one call; what it ended in, once the faults are over."""
     with city.office() as office:
         office.order(direction, PEOPLE[direction], GROUP)
@@ -107,7 +107,7 @@ def every(request: pytest.FixtureRequest) -> int:
     return 1 if request.config.option.soak else 2
 
 
-def meet_everywhere(city: City, direction: Direction, strike: Strike, calls: int, every: int) -> set[str]:
+def meet_everywhere(city: Servers, direction: Direction, strike: Strike, calls: int, every: int) -> set[str]:
     return {meet(city, direction, strike, nth) for nth in range(1, calls + 1, every)}
 
 
@@ -128,7 +128,7 @@ DIRECTIONS = pytest.mark.parametrize("direction", ["grant", "revoke"])
 
 @each_way(FROM_AWS)
 def test_a_fault_at_any_call_to_aws_leaves_one_true_report(
-    city: City, direction: Direction, strike: str, every: int
+    city: Servers, direction: Direction, strike: str, every: int
 ) -> None:
     calls, _ = count_calls(city, direction)
     assert calls >= 7
@@ -140,7 +140,7 @@ def test_a_fault_at_any_call_to_aws_leaves_one_true_report(
 
 
 @each_way(FROM_PLOY)
-def test_a_fault_at_any_call_to_ploy_leaves_one_true_report(city: City, direction: Direction, strike: str) -> None:
+def test_a_fault_at_any_call_to_ploy_leaves_one_true_report(city: Servers, direction: Direction, strike: str) -> None:
     _, calls = count_calls(city, direction)
     assert calls == len(CALLS_TO_PLOY)
     assert meet_everywhere(city, direction, FROM_PLOY[strike], calls, 1) == {"applied"}
@@ -148,7 +148,7 @@ def test_a_fault_at_any_call_to_ploy_leaves_one_true_report(city: City, directio
 
 @each_way(END)
 def test_a_process_that_ends_at_any_call_leaves_one_true_report(
-    city: City, direction: Direction, strike: str, every: int
+    city: Servers, direction: Direction, strike: str, every: int
 ) -> None:
     outcomes = meet_everywhere(city, direction, END[strike], sum(count_calls(city, direction)), every)
     assert outcomes == {"applied", "already_in_effect"}
@@ -156,7 +156,7 @@ def test_a_process_that_ends_at_any_call_leaves_one_true_report(
 
 @DIRECTIONS
 def test_what_nobody_could_look_at_after_the_process_ended_is_reported_as_unknown(
-    city: City, direction: Direction
+    city: Servers, direction: Direction
 ) -> None:
     with city.office() as office:
         office.order(direction, PEOPLE[direction], GROUP)
@@ -176,7 +176,7 @@ def test_what_nobody_could_look_at_after_the_process_ended_is_reported_as_unknow
 
 @DIRECTIONS
 def test_what_aws_does_not_answer_any_more_until_the_deadline_is_reported_as_unknown(
-    city: City, direction: Direction
+    city: Servers, direction: Direction
 ) -> None:
     with city.office() as office:
         office.order(direction, PEOPLE[direction], GROUP, minutes=10)
@@ -191,7 +191,7 @@ def test_what_aws_does_not_answer_any_more_until_the_deadline_is_reported_as_unk
 
 @DIRECTIONS
 def test_a_write_that_its_lease_does_not_cover_waits_until_the_lease_is_extended(
-    city: City, direction: Direction
+    city: Servers, direction: Direction
 ) -> None:
     with city.office() as office:
         office.order(direction, PEOPLE[direction], GROUP)

@@ -26,7 +26,7 @@ from ploy_connector_aws.spec import ConnectorError
 from tests.runtime.tasks.stage import PARTS, Runtime
 from tests.soak import costly
 
-from .office import City, Event, Office, Pair, open_city
+from .office import Event, Pair, Servers, TaskHarness, open_city
 
 NAMES = (("dee", "admins"), ("bo", "nobody"), ("bo", "admins"), ("dee", "nobody"), ("ana", "everyone"))
 """Who is ordered into which group, or out of it; the last one is not ours to change."""
@@ -60,12 +60,12 @@ RACES = st.sampled_from([LOOK, LOOK, *WRITES])
 class TaskHistory(RuleBasedStateMachine):
     """One customer, and what happens to it. In the end everything is compared with the truth."""
 
-    city: ClassVar[City]
+    city: ClassVar[Servers]
 
     def __init__(self) -> None:
         super().__init__()
         self._stack = contextlib.ExitStack()
-        self.office: Office = self._stack.enter_context(self.city.office())
+        self.office: TaskHarness = self._stack.enter_context(self.city.office())
         self.troubled: list[datetime] = []
         """When AWS began to be in trouble."""
         self._has_failed = False
@@ -310,7 +310,7 @@ class Judgement:
         return self.task.created_at <= at and (self.task.ended_at is None or at <= self.task.ended_at)
 
 
-def _strike_at_aws(city: City, how: str, operations: tuple[str, ...], nth: int, times: int) -> None:
+def _strike_at_aws(city: Servers, how: str, operations: tuple[str, ...], nth: int, times: int) -> None:
     faults = city.aws.faults
     strikes: dict[str, Callable[[], object]] = {
         "lost": lambda: faults.cut_connection(nth, *operations, times=times),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.host import ConnectorRefused, check_connectors, find_connectors
+from ploy_connector_aws.host import InvalidConnectorError, check_connectors, find_connectors
 from ploy_connector_aws.spec import Account, ConnectionReport, Manifest, Page, hookimpl
 
 MANIFEST = Manifest(name="tiny", title="Tiny", version="1.0", spec_version=1, description="A test.", config_schema={})
@@ -96,14 +96,14 @@ def test_the_hooks_that_a_connector_implements_are_told_from_its_code() -> None:
 def test_a_connector_that_breaks_the_specification_is_refused_by_distribution(
     connector_class: type, reason: str
 ) -> None:
-    with pytest.raises(ConnectorRefused) as caught:
+    with pytest.raises(InvalidConnectorError) as caught:
         check_connectors([("guilty-dist", connector_class)])
     assert str(caught.value).startswith("Connector distribution 'guilty-dist' was refused: ")
     assert reason in str(caught.value)
 
 
 def test_two_connectors_of_one_name_are_refused_naming_both_distributions() -> None:
-    with pytest.raises(ConnectorRefused, match=r"'second'.*'tiny' is already taken by distribution 'first'"):
+    with pytest.raises(InvalidConnectorError, match=r"'second'.*'tiny' is already taken by distribution 'first'"):
         check_connectors([("first", Tiny), ("second", Tiny)])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.host import ConnectorRefused, discovery, find_connectors
+from ploy_connector_aws.host import InvalidConnectorError, discovery, find_connectors
 
 from .packages import GOOD, changed, point_to, write_distribution
 
@@ -198,7 +198,7 @@ def test_each_broken_distribution_is_refused_by_its_name_and_stops_no_other(
             if any(each.name == NAME for each in found.refused):
                 try:
                     found[NAME]
-                except ConnectorRefused as error:
+                except InvalidConnectorError as error:
                     if error.distribution.replace("_", "-") != DIST:
                         wrong.append(f"{kind}: who asks for it is told {error}")
                 else:
@@ -223,7 +223,7 @@ def test_two_distributions_of_one_name_are_both_refused_and_each_names_the_other
         ("same", "first-dist", "its name 'same' is also that of distribution 'second-dist'"),
         ("same", "second-dist", "its name 'same' is also that of distribution 'first-dist'"),
     ]
-    with pytest.raises(ConnectorRefused, match=r"'first-dist' was refused: .*'second-dist'"):
+    with pytest.raises(InvalidConnectorError, match=r"'first-dist' was refused: .*'second-dist'"):
         find_connectors()["same"]
 
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ploy_connector_aws.platform.batches import LineTooLong, split_batches
+from ploy_connector_aws.platform.batches import split_batches
+from ploy_connector_aws.platform.errors import RecordTooLargeError
 from ploy_connector_aws.platform.wire import Limits
 from tests.soak import cheap
 
@@ -44,5 +45,5 @@ def test_lines_are_taken_only_as_batches_are_asked_for() -> None:
 
 
 def test_a_line_that_no_batch_can_hold_is_an_error_that_names_it() -> None:
-    with pytest.raises(LineTooLong, match="Line 2 has 21 bytes, and the platform takes batches of 20 at most"):
+    with pytest.raises(RecordTooLargeError, match="Line 2 has 21 bytes, and the platform takes batches of 20 at most"):
         list(split_batches([b"a" * 19, b"b" * 20], limits(10, 20)))

@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.platform.errors import PlatformUnavailable
+from ploy_connector_aws.platform.errors import PlatformUnavailableError
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.spec import ConnectionReport
 from tests.extremes import spoil, values_of
@@ -151,7 +151,7 @@ def test_an_answer_out_of_bounds_is_refused_by_the_name_of_its_field(
         with client_for(spoil(body, place, text)) as client:
             try:
                 make(client)
-            except PlatformUnavailable as refusal:
+            except PlatformUnavailableError as refusal:
                 said = refusal.message
             else:
                 said = ""

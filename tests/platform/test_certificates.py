@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.platform.errors import PlatformUnavailable
+from ploy_connector_aws.platform.errors import PlatformUnavailableError
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.spec import ConfigurationError
 from tests.slow_peer import NAME, Connection, SlowPeer, slow_peer
@@ -45,7 +45,7 @@ def is_accepted(url: str) -> bool:
     with PlatformClient(url, tokens, retry=RetryPolicy(max_attempts=1)) as client:
         try:
             return client.integrations().integrations == ()
-        except PlatformUnavailable:
+        except PlatformUnavailableError:
             return False
 
 

@@ -18,18 +18,18 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import (
-    BatchConflict,
-    CheckEnded,
-    IntegrationUnknown,
+    BatchConflictError,
+    CheckEndedError,
     PlatformError,
-    PlatformRefused,
-    PlatformUnavailable,
-    SetUpUnfinished,
-    StaleReading,
-    SyncGone,
-    SyncTaken,
-    TaskGone,
-    TokenRejected,
+    PlatformRejectedError,
+    PlatformUnavailableError,
+    SetupUnfinishedError,
+    StaleReadError,
+    SyncGoneError,
+    SyncTakenError,
+    TaskGoneError,
+    TokenRejectedError,
+    UnknownIntegrationError,
 )
 from ploy_connector_aws.platform.openapi import CALLS
 from ploy_connector_aws.platform.retry import RetryPolicy
@@ -139,7 +139,7 @@ def test_trying_ends_after_a_bounded_number_of_attempts_with_growing_waits(
 ) -> None:
     route = respx.get(API + "/integrations").mock(return_value=httpx.Response(500))
 
-    with pytest.raises(PlatformUnavailable) as caught:
+    with pytest.raises(PlatformUnavailableError) as caught:
         client.integrations()
 
     assert str(caught.value) == "Ploy answered 500 (attempt 6 of GET /base/connector/v1/integrations)."
@@ -155,7 +155,7 @@ def test_trying_ends_when_the_time_is_used_up(clock: Clock) -> None:
     route = respx.get(API + "/integrations").mock(side_effect=late)
 
     with PlatformClient(URL, TokenSource(token=SecretStr(TOKEN)), retry=clock.retry(max_seconds=100)) as client:
-        with pytest.raises(PlatformUnavailable, match="could not be reached: ReadTimeout slow"):
+        with pytest.raises(PlatformUnavailableError, match="could not be reached: ReadTimeout slow"):
             client.integrations()
     assert route.call_count == 2
 
@@ -174,7 +174,7 @@ def test_retry_after_is_honoured_in_seconds_and_as_a_date(client: PlatformClient
 def test_a_wait_that_is_too_long_is_left_to_the_caller(client: PlatformClient, clock: Clock) -> None:
     respx.get(API + "/integrations").mock(return_value=problem("unavailable", headers={"retry-after": "3600"}))
 
-    with pytest.raises(PlatformUnavailable) as caught:
+    with pytest.raises(PlatformUnavailableError) as caught:
         client.integrations()
 
     assert (caught.value.retry_after_seconds, clock.waits) == (3600, [])
@@ -184,24 +184,24 @@ def test_a_wait_that_is_too_long_is_left_to_the_caller(client: PlatformClient, c
 @pytest.mark.parametrize(
     ("code", "error"),
     [
-        ("sync_taken", SyncTaken),
-        ("sync_gone", SyncGone),
-        ("stale_reading", StaleReading),
-        ("batch_conflict", BatchConflict),
-        ("commit_conflict", BatchConflict),
-        ("integration_unknown", IntegrationUnknown),
-        ("check_conflict", CheckEnded),
-        ("set_up_unfinished", SetUpUnfinished),
-        ("lines_rejected", PlatformRefused),
-        ("body_too_large", PlatformRefused),
+        ("sync_taken", SyncTakenError),
+        ("sync_gone", SyncGoneError),
+        ("stale_reading", StaleReadError),
+        ("batch_conflict", BatchConflictError),
+        ("commit_conflict", BatchConflictError),
+        ("integration_unknown", UnknownIntegrationError),
+        ("check_conflict", CheckEndedError),
+        ("set_up_unfinished", SetupUnfinishedError),
+        ("lines_rejected", PlatformRejectedError),
+        ("body_too_large", PlatformRejectedError),
     ],
 )
 def test_a_refusal_is_an_error_of_its_own_and_is_not_tried_again(
-    client: PlatformClient, clock: Clock, code: str, error: type[PlatformRefused]
+    client: PlatformClient, clock: Clock, code: str, error: type[PlatformRejectedError]
 ) -> None:
     respx.put(BATCH).mock(return_value=problem(code, detail="As it is.", headers={"retry-after": "9"}))
 
-    with pytest.raises(PlatformRefused) as caught:
+    with pytest.raises(PlatformRejectedError) as caught:
         client.put_batch("i1", "s1", 1, wire.pack([]))
 
     assert (type(caught.value), caught.value.code, caught.value.retry_after_seconds) == (error, code, 9)
@@ -219,7 +219,7 @@ def test_a_task_that_is_somebody_elses_or_has_ended_is_gone_and_is_not_reported_
 ) -> None:
     route = respx.post(f"{API}/integrations/i1/tasks/t1/{name}").mock(return_value=problem(code))
 
-    with pytest.raises(TaskGone) as caught:
+    with pytest.raises(TaskGoneError) as caught:
         if name == "extend":
             client.extend_lease("i1", "t1", wire.LeaseExtension(lease_id="l1"))
         elif name == "complete":
@@ -237,10 +237,10 @@ def test_a_task_that_is_somebody_elses_or_has_ended_is_gone_and_is_not_reported_
 def test_a_report_that_is_wrong_in_itself_is_refused_and_the_task_is_not_gone(client: PlatformClient) -> None:
     respx.post(API + "/integrations/i1/tasks/t1/complete").mock(return_value=problem("body_invalid"))
 
-    with pytest.raises(PlatformRefused) as caught:
+    with pytest.raises(PlatformRejectedError) as caught:
         client.complete_task("i1", "t1", DONE)
 
-    assert (type(caught.value), caught.value.code) == (PlatformRefused, "body_invalid")
+    assert (type(caught.value), caught.value.code) == (PlatformRejectedError, "body_invalid")
 
 
 @respx.mock
@@ -294,7 +294,7 @@ def test_a_sync_that_the_platform_does_not_know_has_no_status_and_anything_else_
     respx.get(API + "/integrations/i2/syncs/s1").mock(return_value=problem("integration_unknown"))
 
     assert client.sync_status("i1", "s1") is None
-    with pytest.raises(IntegrationUnknown):
+    with pytest.raises(UnknownIntegrationError):
         client.sync_status("i2", "s1")
 
 
@@ -303,7 +303,7 @@ def test_rejected_lines_are_named_and_the_message_stays_short(client: PlatformCl
     errors = [{"line": number, "reason": "id: Field required " * 20} for number in range(1, 51)]
     respx.put(BATCH).mock(return_value=problem("lines_rejected", errors=errors))
 
-    with pytest.raises(PlatformRefused) as caught:
+    with pytest.raises(PlatformRejectedError) as caught:
         client.put_batch("i1", "s1", 1, wire.pack([]))
 
     assert "Line 1: id: Field required" in str(caught.value)
@@ -316,7 +316,7 @@ def test_rejected_lines_are_named_and_the_message_stays_short(client: PlatformCl
 def test_a_refusal_without_a_problem_body_is_still_a_sentence(client: PlatformClient, answer: httpx.Response) -> None:
     respx.get(API + "/integrations").mock(return_value=answer)
 
-    with pytest.raises(PlatformRefused) as caught:
+    with pytest.raises(PlatformRejectedError) as caught:
         client.integrations()
 
     assert str(caught.value) == "Ploy refused GET /base/connector/v1/integrations: status 418"
@@ -327,7 +327,7 @@ def test_a_refusal_without_a_problem_body_is_still_a_sentence(client: PlatformCl
 def test_an_answer_outside_the_contract_is_named_as_such(client: PlatformClient, body: str) -> None:
     respx.get(API + "/integrations").mock(return_value=httpx.Response(200, text=body))
 
-    with pytest.raises(PlatformUnavailable, match="does not fit the contract") as caught:
+    with pytest.raises(PlatformUnavailableError, match="does not fit the contract") as caught:
         client.integrations()
 
     assert "hotel" not in str(caught.value)
@@ -340,7 +340,7 @@ def test_a_redirect_is_not_followed_since_the_token_would_go_along(client: Platf
         return_value=httpx.Response(307, headers={"location": "https://elsewhere.example/"})
     )
 
-    with pytest.raises(PlatformRefused, match="redirects"):
+    with pytest.raises(PlatformRejectedError, match="redirects"):
         client.integrations()
 
     assert not elsewhere.called
@@ -368,7 +368,7 @@ def test_after_a_401_the_token_file_is_read_again_once(tmp_path: Path, clock: Cl
 
     file.write_text("wrong")
     with PlatformClient(URL, TokenSource(file=file), retry=clock.retry()) as client:
-        with pytest.raises(TokenRejected):
+        with pytest.raises(TokenRejectedError):
             client.integrations()
     assert len(seen) == 4
 
@@ -377,7 +377,7 @@ def test_after_a_401_the_token_file_is_read_again_once(tmp_path: Path, clock: Cl
 def test_a_rejected_token_is_not_sent_again_when_there_is_no_other(client: PlatformClient) -> None:
     route = respx.get(API + "/integrations").mock(return_value=problem("token_rejected"))
 
-    with pytest.raises(TokenRejected):
+    with pytest.raises(TokenRejectedError):
         client.integrations()
 
     assert route.call_count == 1
@@ -405,7 +405,7 @@ def test_no_error_and_no_log_holds_the_token(client: PlatformClient, caplog: pyt
         side_effect=[httpx.ConnectError("no"), problem("token_rejected", detail="why")]
     )
 
-    with pytest.raises(TokenRejected) as caught:
+    with pytest.raises(TokenRejectedError) as caught:
         client.integrations()
 
     assert TOKEN not in f"{caplog.text} {caught.value!r} {caught.value.__context__!r} {client!r}"
@@ -455,7 +455,7 @@ def test_proxies_of_the_environment_are_used_except_for_this_machine(
         assert (len(at_platform), at_proxy) == (2, [])
 
         with PlatformClient("https://ploy.example", token, retry=clock.retry(max_attempts=1)) as client:
-            with pytest.raises(PlatformUnavailable):
+            with pytest.raises(PlatformUnavailableError):
                 client.integrations()
         assert (len(at_platform), at_proxy) == (2, ["CONNECT ploy.example:443 HTTP/1.1"])
 

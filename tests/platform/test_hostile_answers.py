@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable
+from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailableError
 from ploy_connector_aws.platform.openapi import CALLS
 from ploy_connector_aws.platform.retry import RetryPolicy
 
@@ -104,7 +104,7 @@ def test_an_answer_may_be_compressed_once_or_not_at_all(coding: str, body: bytes
     ],
 )
 def test_an_answer_of_another_coding_or_not_whole_is_no_answer(coding: str, body: bytes) -> None:
-    with answering(once(body), content_encoding=coding) as client, pytest.raises(PlatformUnavailable):
+    with answering(once(body), content_encoding=coding) as client, pytest.raises(PlatformUnavailableError):
         client.integrations()
 
 
@@ -137,7 +137,7 @@ def test_no_answer_takes_more_memory_than_the_largest_of_the_contract(
     with answering(body, status, content_encoding=coding) as client:
         tracemalloc.start()
         try:
-            with pytest.raises(PlatformUnavailable):
+            with pytest.raises(PlatformUnavailableError):
                 client.integrations()
             _, peak = tracemalloc.get_traced_memory()
         finally:

@@ -19,9 +19,9 @@ from ploy_connector_aws.spec import (
     Failure,
     Feature,
     Grant,
+    HostParameter,
     Link,
     Manifest,
-    OperatorValue,
     Permission,
     Resource,
     Step,
@@ -148,7 +148,7 @@ CLUB = Manifest(
             ),
         ),
         operator_values=(
-            OperatorValue(
+            HostParameter(
                 name="city", title="City", description="Where it is.", pattern="^[a-z]+$", pattern_says="must be a word"
             ),
         ),

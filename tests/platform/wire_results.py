@@ -7,20 +7,20 @@ from typing import Any
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import (
-    BaseStale,
-    BatchConflict,
-    CheckEnded,
-    IntegrationUnknown,
-    OutcomeDiffers,
+    BatchConflictError,
+    CheckEndedError,
+    OutcomeMismatchError,
     PlatformError,
-    PlatformRefused,
-    PlatformUnavailable,
-    SetUpUnfinished,
-    StaleReading,
-    SyncGone,
-    SyncTaken,
-    TaskGone,
-    TokenRejected,
+    PlatformRejectedError,
+    PlatformUnavailableError,
+    SetupUnfinishedError,
+    StaleBaseError,
+    StaleReadError,
+    SyncGoneError,
+    SyncTakenError,
+    TaskGoneError,
+    TokenRejectedError,
+    UnknownIntegrationError,
 )
 
 from .wire_bodies import (
@@ -78,7 +78,7 @@ def _task(number: str, lease: str, kind: wire.TaskKind, **more: Any) -> wire.Tas
 
 
 def _refused(
-    error: type[PlatformRefused],
+    error: type[PlatformRejectedError],
     call: str,
     status: int,
     code: str,
@@ -88,7 +88,7 @@ def _refused(
     retry_after: float | None = None,
     errors: tuple[wire.LineProblem, ...] = (),
     lines: str = "",
-) -> PlatformRefused:
+) -> PlatformRejectedError:
     return error(
         f"Ploy refused {call}: {title}{f' {detail}' if detail else ''}{lines}",
         problem=wire.Problem(status=status, code=code, title=title, detail=detail, errors=errors),
@@ -96,8 +96,10 @@ def _refused(
     )
 
 
-def _unavailable(status: int, retry_after: float | None = None) -> PlatformUnavailable:
-    return PlatformUnavailable(f"Ploy answered {status} (attempt 1 of GET {_AT}).", retry_after_seconds=retry_after)
+def _unavailable(status: int, retry_after: float | None = None) -> PlatformUnavailableError:
+    return PlatformUnavailableError(
+        f"Ploy answered {status} (attempt 1 of GET {_AT}).", retry_after_seconds=retry_after
+    )
 
 
 _NO_BASE = "record: must be there, with a scope, as there is no base"
@@ -124,7 +126,7 @@ RETURNED: dict[str, object] = {
         flags=wire.Flags(paused=False, read_only=True, full_requested=False),
         generation=0,
     ),
-    "put_manifest": wire.ConnectorKnown(name="club", version="1.0"),
+    "put_manifest": wire.ManifestAccepted(name="club", version="1.0"),
     "report_refused": wire.RefusedKept(count=2),
     "report_check": wire.CheckStatus(check_id=f"{TASK}.1", number=2, is_final=True),
     "open_sync": wire.OpenedSync(id=SYNC, batches=(), answer=None, lease_seconds=300),
@@ -176,7 +178,7 @@ RETURNED: dict[str, object] = {
 """What the client makes of each response that is no error to it."""
 
 RAISED: dict[str, PlatformError] = {
-    "integrations.token_rejected": TokenRejected(
+    "integrations.token_rejected": TokenRejectedError(
         "Ploy does not accept the token.", fix="create a new token on Ploy's integrations page"
     ),
     "integrations.408": _unavailable(408),
@@ -186,74 +188,74 @@ RAISED: dict[str, PlatformError] = {
     "integrations.unavailable": _unavailable(503, 120),
     "integrations.504": _unavailable(504),
     "create_integration.connector_unknown": _refused(
-        *(PlatformRefused, f"POST {_AT}", 404, "connector_unknown"),
+        *(PlatformRejectedError, f"POST {_AT}", 404, "connector_unknown"),
         "No runtime of this organisation has sent a manifest of such a connector.",
         "No runtime has a connector of this name that can be set up here.",
     ),
     "change_settings.settings_in_use": _refused(
-        *(PlatformRefused, f"PATCH {_OF}", 409, "settings_in_use"),
+        *(PlatformRejectedError, f"PATCH {_OF}", 409, "settings_in_use"),
         "The integration is in use; its settings are changed on the integrations page only.",
     ),
     "hello.integration_unknown": _refused(
-        *(IntegrationUnknown, f"POST {_OF}/hello", 404, "integration_unknown"),
+        *(UnknownIntegrationError, f"POST {_OF}/hello", 404, "integration_unknown"),
         "This token serves no such integration.",
     ),
     "hello.set_up_unfinished": _refused(
-        *(SetUpUnfinished, f"POST {_OF}/hello", 409, "set_up_unfinished"),
+        *(SetupUnfinishedError, f"POST {_OF}/hello", 409, "set_up_unfinished"),
         "No connection test of these settings was passed yet; only tests are wanted.",
     ),
     "report_check.task_unknown": _refused(
-        *(TaskGone, f"POST {_OF}/checks", 404, "task_unknown"),
+        *(TaskGoneError, f"POST {_OF}/checks", 404, "task_unknown"),
         "This integration never had such a task.",
     ),
     "report_check.check_conflict": _refused(
-        *(CheckEnded, f"POST {_OF}/checks", 409, "check_conflict"),
+        *(CheckEndedError, f"POST {_OF}/checks", 409, "check_conflict"),
         "This check ended already, with another report.",
     ),
     "open_sync.sync_taken": _refused(
-        *(SyncTaken, f"POST {_OF}/syncs", 409, "sync_taken"),
+        *(SyncTakenError, f"POST {_OF}/syncs", 409, "sync_taken"),
         "Another runtime is handing over; Retry-After says when its lease ends.",
         retry_after=300,
     ),
     "open_sync_empty.stale_reading": _refused(
-        *(StaleReading, f"POST {_OF}/syncs", 409, "stale_reading"),
+        *(StaleReadError, f"POST {_OF}/syncs", 409, "stale_reading"),
         "What is visible, or held for a person, was read later than this.",
     ),
     "open_sync_delta.base_stale": _refused(
-        *(BaseStale, f"POST {_OF}/syncs", 412, "base_stale"),
+        *(StaleBaseError, f"POST {_OF}/syncs", 412, "base_stale"),
         "The delta's base is not the newest generation; send a full one.",
         "The newest generation is 0.",
     ),
     "open_sync_delta.outcome_differs": _refused(
-        *(OutcomeDiffers, f"POST {_OF}/syncs", 422, "outcome_differs"),
+        *(OutcomeMismatchError, f"POST {_OF}/syncs", 422, "outcome_differs"),
         "The platform's comparison finds other changes than the commit expects.",
         "added={} changed={} removed={} retained_unproven={} unproven_scopes=0 was found, "
         "added={} changed={} removed={} retained_unproven={'account': 1} unproven_scopes=1 was expected.",
     ),
     "put_batch.batch_conflict": _refused(
-        *(BatchConflict, f"PUT {_OF}/syncs/{SYNC}/batches/1", 409, "batch_conflict"),
+        *(BatchConflictError, f"PUT {_OF}/syncs/{SYNC}/batches/1", 409, "batch_conflict"),
         "Another batch has this number already.",
     ),
     "put_batch.sync_gone": _refused(
-        *(SyncGone, f"PUT {_OF}/syncs/{SYNC}/batches/1", 410, "sync_gone"),
+        *(SyncGoneError, f"PUT {_OF}/syncs/{SYNC}/batches/1", 410, "sync_gone"),
         "The sync was replaced, aborted or rejected.",
         "It was aborted.",
     ),
     "put_batch.digest_mismatch": _refused(
-        *(PlatformRefused, f"PUT {_OF}/syncs/{SYNC}/batches/1", 400, "digest_mismatch"),
+        *(PlatformRejectedError, f"PUT {_OF}/syncs/{SYNC}/batches/1", 400, "digest_mismatch"),
         "The body is not the one that Content-Digest names, or no digest was sent.",
     ),
     "put_batch.not_gzip_ndjson": _refused(
-        *(PlatformRefused, f"PUT {_OF}/syncs/{SYNC}/batches/1", 415, "not_gzip_ndjson"),
+        *(PlatformRejectedError, f"PUT {_OF}/syncs/{SYNC}/batches/1", 415, "not_gzip_ndjson"),
         "A batch is gzip-coded application/x-ndjson.",
     ),
     "put_batch_records.body_too_large": _refused(
-        *(PlatformRefused, f"PUT {_OF}/syncs/{SYNC}/batches/1", 413, "body_too_large"),
+        *(PlatformRejectedError, f"PUT {_OF}/syncs/{SYNC}/batches/1", 413, "body_too_large"),
         "The body is larger than the limits allow.",
         "A batch holds 2 lines at most.",
     ),
     "put_batch_delta.lines_rejected": _refused(
-        *(PlatformRefused, f"PUT {_OF}/syncs/{SECOND_SYNC}/batches/2", 422, "lines_rejected"),
+        *(PlatformRejectedError, f"PUT {_OF}/syncs/{SECOND_SYNC}/batches/2", 422, "lines_rejected"),
         "Some lines are wrong, so the whole batch is refused.",
         "4 of 4 lines.",
         errors=tuple(
@@ -263,25 +265,25 @@ RAISED: dict[str, PlatformError] = {
         lines=f" Line 1: {_NO_BASE} Line 2: {_NO_BASE} Line 3: {_NEEDS_BASE}",
     ),
     "commit.batches_differ": _refused(
-        *(PlatformRefused, f"POST {_OF}/syncs/{SYNC}/commit", 409, "batches_differ"),
+        *(PlatformRejectedError, f"POST {_OF}/syncs/{SYNC}/commit", 409, "batches_differ"),
         "The batches that arrived are not those that the commit names.",
         "1 did not arrive, the first of them number 1.",
     ),
     "commit.commit_conflict": _refused(
-        *(BatchConflict, f"POST {_OF}/syncs/{SYNC}/commit", 409, "commit_conflict"),
+        *(BatchConflictError, f"POST {_OF}/syncs/{SYNC}/commit", 409, "commit_conflict"),
         "This sync was committed with another body.",
     ),
     "extend_lease.lease_lost": _refused(
-        *(TaskGone, f"POST {_OF}/tasks/{TASK}/extend", 409, "lease_lost"),
+        *(TaskGoneError, f"POST {_OF}/tasks/{TASK}/extend", 409, "lease_lost"),
         "The task was given to somebody else, or has ended, since this lease was given.",
         "It has ended.",
     ),
     "extend_lease.task_unknown": _refused(
-        *(TaskGone, f"POST {_OF}/tasks/{TASK}/extend", 404, "task_unknown"),
+        *(TaskGoneError, f"POST {_OF}/tasks/{TASK}/extend", 404, "task_unknown"),
         "This integration never had such a task.",
     ),
     "complete_task.task_conflict": _refused(
-        *(TaskGone, f"POST {_OF}/tasks/{TASK}/complete", 409, "task_conflict"),
+        *(TaskGoneError, f"POST {_OF}/tasks/{TASK}/complete", 409, "task_conflict"),
         "Another report of this task arrived already.",
     ),
 }

@@ -1,8 +1,8 @@
 """Everything that a command, a service or a sandbox imports, and the models of AWS's services that they load."""
 
-from ploy_connector_aws.sandbox.environment import forget_caller
+from ploy_connector_aws.sandbox.environment import scrub
 
-forget_caller()  # before anything is imported that reads the environment, as moto and boto3 do
+scrub()  # before anything is imported that reads the environment, as moto and boto3 do
 
 import ploy_connector_aws.aws.connection_test.runner  # noqa: E402
 import ploy_connector_aws.aws.iam.reader  # noqa: E402

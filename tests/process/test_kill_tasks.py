@@ -18,7 +18,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.aws import Group
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from tests.aws.conftest import ORGANISATION
-from tests.end_to_end.office import Register
+from tests.end_to_end.office import MembershipLog
 from tests.end_to_end.site import make_site
 
 from .kills import DEADLINE_SECONDS, ForkServer, Kill, KillSite, Started, explained, order_kills, seed_of
@@ -61,7 +61,7 @@ class Rush:
     def begin(self) -> None:
         """Restore everything, and create the tasks."""
         self.killed.restore("synced")
-        self.register = self.site.seeded.instance.store.group_memberships = Register(self._memberships)
+        self.register = self.site.seeded.instance.store.group_memberships = MembershipLog(self._memberships)
         self.create_tasks()
 
     def create_tasks(self) -> None:

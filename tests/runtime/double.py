@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from ploy_connector_aws.host import Connector, check_connectors
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import REFUSALS, PlatformRefused, PlatformUnavailable
-from ploy_connector_aws.sandbox.ploy.problems import Refusal
-from ploy_connector_aws.sandbox.ploy.syncs import Handover
+from ploy_connector_aws.platform.errors import REFUSALS, PlatformRejectedError, PlatformUnavailableError
+from ploy_connector_aws.sandbox.ploy.problems import ProblemError
+from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 from ploy_connector_aws.spec import SPEC_VERSION, ConnectionReport, Failure, Manifest, Page, Record, hookimpl
 
 from .pictures import account, group, membership
@@ -142,16 +142,16 @@ class Calls:
         if fault == "crash":
             raise Crash
         if fault == "lost":
-            raise PlatformUnavailable("Ploy cannot be reached.")
+            raise PlatformUnavailableError("Ploy cannot be reached.")
         try:
             answer = call()
-        except Refusal as refusal:
+        except ProblemError as refusal:
             problem = wire.Problem(status=wire.PROBLEMS[refusal.code].status, code=refusal.code)
-            raise REFUSALS.get(refusal.code, PlatformRefused)(str(refusal), problem=problem) from None
+            raise REFUSALS.get(refusal.code, PlatformRejectedError)(str(refusal), problem=problem) from None
         if fault == "crash after":
             raise Crash
         if fault == "unanswered":
-            raise PlatformUnavailable("Ploy did not answer.")
+            raise PlatformUnavailableError("Ploy did not answer.")
         return answer
 
 
@@ -159,7 +159,7 @@ class Calls:
 class Platform(Calls):
     """The platform's calls for a sync, made on its inside."""
 
-    handover: Handover
+    handover: Syncs
     limits: wire.Limits = field(default_factory=lambda: wire.Limits(max_batch_lines=4))
     lines: int = 0
 
@@ -190,7 +190,7 @@ class Platform(Calls):
     def sync_status(self, _: str, sync_id: str) -> wire.SyncStatus | None:
         try:
             return self._make("sync_status", lambda: self.handover.status(sync_id))
-        except PlatformRefused as refusal:
+        except PlatformRejectedError as refusal:
             if refusal.code == "sync_unknown":
                 return None
             raise

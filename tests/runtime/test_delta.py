@@ -16,11 +16,11 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.snapshot.compare import finish
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.runtime.sync.upload import Push as RealPush
+from ploy_connector_aws.runtime.sync.upload import Upload as RealPush
 from ploy_connector_aws.runtime.sync.upload import choose_mode, note_answer
 from ploy_connector_aws.sandbox.ploy.current import open_current
 from ploy_connector_aws.sandbox.ploy.snapshots import Snapshot
-from ploy_connector_aws.sandbox.ploy.syncs import Handover
+from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 from ploy_connector_aws.spec import Page
 from tests.soak import cheap
 
@@ -31,7 +31,7 @@ from .pictures import DENIED, START, account
 class Direct:
     """The platform's calls, made on its inside: no HTTP, so that many histories can be tried."""
 
-    def __init__(self, handover: Handover) -> None:
+    def __init__(self, handover: Syncs) -> None:
         self._handover = handover
         self.lines = 0
 
@@ -53,7 +53,7 @@ class Side:
     """A runtime's file and its platform."""
 
     store: Store
-    handover: Handover
+    handover: Syncs
     clock: list[datetime]
     modes: list[str] = field(default_factory=list)
 
@@ -103,7 +103,7 @@ def shown(base: Run | Snapshot | None) -> dict[str, Any]:
 @contextmanager
 def side(folder: Path, clock: list[datetime]) -> Iterator[Side]:
     folder.mkdir()
-    handover = Handover(folder / "ploy.sqlite", clock=lambda: clock[0], lease=timedelta(minutes=5))
+    handover = Syncs(folder / "ploy.sqlite", clock=lambda: clock[0], lease=timedelta(minutes=5))
     with Store(folder / "state.sqlite") as store:
         yield Side(store, handover, clock)
     handover.close()

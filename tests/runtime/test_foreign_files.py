@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ploy_connector_aws.runtime.snapshot.lock import SyncLock
-from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore, identity, is_there, read_database, set_aside
+from ploy_connector_aws.runtime.snapshot.state_file import StateError, identity, is_there, read_database, set_aside
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import read_verified
 from ploy_connector_aws.runtime.sync.preview import preview
@@ -125,7 +125,7 @@ def test_what_is_no_file_of_ours_is_refused_and_its_target_untouched(
         path.touch(0o600)
     put(path.with_name(path.name + part), target)
     before = properties(target)
-    with pytest.raises(UnusableStore, match=rf"^The {name}{part} cannot be used: {REFUSED[put]}\.$") as refused:
+    with pytest.raises(StateError, match=rf"^The {name}{part} cannot be used: {REFUSED[put]}\.$") as refused:
         open_it(path)
     assert refused.value.fix
     assert properties(target) == before
@@ -192,7 +192,7 @@ def test_a_file_of_one_integration_is_refused_under_the_id_of_another(tmp_path: 
     Journal(tmp_path / "one.tasks.sqlite").close()
     other = copy_of(tmp_path / f"one{ending}", f"two{ending}")
     before = other.read_bytes()
-    with pytest.raises(UnusableStore, match=r"it belongs to the integration 'one', and not to 'two'\.$") as refused:
+    with pytest.raises(StateError, match=r"it belongs to the integration 'one', and not to 'two'\.$") as refused:
         open_it(other)
     assert f"rename the file to one{ending}" in (refused.value.fix or "")
     assert other.read_bytes() == before
@@ -216,5 +216,5 @@ def test_a_file_without_a_note_is_bound_when_it_is_next_opened(tmp_path: Path, e
         opened._db.execute("DELETE FROM facts WHERE name = 'integration'")
     assert identity(path)
     kind(path).close()
-    with pytest.raises(UnusableStore, match="belongs to the integration 'one'"):
+    with pytest.raises(StateError, match="belongs to the integration 'one'"):
         kind(copy_of(path, f"two{ending}"))

@@ -18,7 +18,7 @@ from ploy_connector_aws.platform.errors import PlatformError
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.engine import Sync
 from ploy_connector_aws.sandbox.ploy.picture import Picture
-from ploy_connector_aws.sandbox.ploy.syncs import Handover
+from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 from ploy_connector_aws.spec import Grant, Record, RecordKey
 
 from .double import Crash, Platform, Source, World, open_directory
@@ -116,7 +116,7 @@ class Play:
         self._model = Model()
         self._attempts: dict[str, list[Attempt]] = {}
         self._checked = 0
-        self._handover = Handover(folder / "ploy.sqlite", clock=lambda: self.now, lease=timedelta(minutes=5))
+        self._handover = Syncs(folder / "ploy.sqlite", clock=lambda: self.now, lease=timedelta(minutes=5))
 
     def close(self) -> None:
         self._handover.close()

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.runtime.snapshot.lock import SyncLock, SyncRunning
-from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore
+from ploy_connector_aws.runtime.snapshot.lock import SyncLock, SyncRunningError
+from ploy_connector_aws.runtime.snapshot.state_file import StateError
 
 HOLDER = """
 import sys, time
@@ -26,7 +26,7 @@ with SyncLock(Path(sys.argv[1])):
 def test_the_lock_is_refused_while_held_and_free_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "state" / "one.lock"
     with SyncLock(path):
-        with pytest.raises(SyncRunning, match="being synced by another process"), SyncLock(path):
+        with pytest.raises(SyncRunningError, match="being synced by another process"), SyncLock(path):
             pass
     with SyncLock(path):
         pass
@@ -37,10 +37,13 @@ def test_the_holder_is_named_while_it_holds_the_lock_and_what_a_crash_left_is_no
     note = tmp_path / "one.lock.holder"
     note.write_text('{"process": 7, "host": "here", "program": "one that crashed"}')
     with SyncLock(path):
-        with pytest.raises(SyncRunning, match=rf"by another process: .*process {os.getpid()}\)?\.$"), SyncLock(path):
+        with (
+            pytest.raises(SyncRunningError, match=rf"by another process: .*process {os.getpid()}\)?\.$"),
+            SyncLock(path),
+        ):
             pass
         note.write_text("[")
-        with pytest.raises(SyncRunning, match=r"by another process\.$"), SyncLock(path):
+        with pytest.raises(SyncRunningError, match=r"by another process\.$"), SyncLock(path):
             pass
     assert not note.exists()
 
@@ -55,7 +58,7 @@ def test_a_killed_process_leaves_no_lock_behind(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(SyncRunning), SyncLock(path):
+        with pytest.raises(SyncRunningError), SyncLock(path):
             pass
         os.kill(holder.pid, signal.SIGKILL)
         holder.wait()
@@ -69,11 +72,11 @@ def test_a_lock_that_cannot_be_made_is_one_sentence(tmp_path: Path, place: str) 
     (tmp_path / "folder").mkdir()
     (tmp_path / "other.lock").write_text("what somebody else keeps under this name" * 50)
     lock = tmp_path / place
-    with pytest.raises(UnusableStore, match=rf"^The lock file {lock.name} cannot be used: .+\.$"), SyncLock(lock):
+    with pytest.raises(StateError, match=rf"^The lock file {lock.name} cannot be used: .+\.$"), SyncLock(lock):
         pass
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence() -> None:
     # Not even root can make anything there.
-    with pytest.raises(UnusableStore, match="cannot be used"), SyncLock(Path(os.devnull) / "one.lock"):
+    with pytest.raises(StateError, match="cannot be used"), SyncLock(Path(os.devnull) / "one.lock"):
         pass

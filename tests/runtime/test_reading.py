@@ -12,7 +12,7 @@ import pytest
 from ploy_connector_aws.host import Connector, check_connectors
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.runtime.sync.ingest import UnexpectedFailure, read
+from ploy_connector_aws.runtime.sync.ingest import InternalError, read
 from ploy_connector_aws.spec import SPEC_VERSION, ConnectionReport, Manifest, Page, TemporaryError, hookimpl
 
 from .pictures import account
@@ -79,7 +79,7 @@ def test_a_connector_that_proves_nothing_and_fails_ends_the_run(store: Store) ->
     with pytest.raises(TemporaryError, match="Busy"):
         read_into(store, open_directory(accounts=(Page(scope="users"), TemporaryError("Busy."))))
     with pytest.raises(
-        UnexpectedFailure,
+        InternalError,
         match=r"^the connector failed unexpectedly \(RuntimeError\); connector 'directory', hook list_accounts, ",
     ):
         read_into(store, open_directory(accounts=(RuntimeError("a secret"),)))

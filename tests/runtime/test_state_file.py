@@ -11,7 +11,7 @@ import pytest
 
 from ploy_connector_aws.runtime.snapshot.compare import finish
 from ploy_connector_aws.runtime.snapshot.history import ENTRIES_KEPT, History, HistoryEntry
-from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore, explained, set_aside
+from ploy_connector_aws.runtime.snapshot.state_file import StateError, explained, set_aside
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import Page
@@ -73,7 +73,7 @@ def test_a_damaged_file_is_set_aside_on_order_and_everything_is_read_anew(tmp_pa
         commit(store, Page(scope="users", records=tuple(account(f"u{n}") for n in range(2000)), complete=True))
     whole = path.read_bytes()
     path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
-    with pytest.raises(UnusableStore, match="is damaged") as refused:
+    with pytest.raises(StateError, match="is damaged") as refused:
         with Store(path) as store, explained(path):
             picture(store)
     assert "--rebuild" in (refused.value.fix or "")
@@ -91,7 +91,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_committed_stands(tmp_path: Pat
     with Store(path) as store:
         pages = store.connection.execute("PRAGMA page_count").fetchone()[0]
         store.connection.execute(f"PRAGMA max_page_count={pages + 20}")
-        with pytest.raises(UnusableStore, match="the disk is full") as refused, explained(path):
+        with pytest.raises(StateError, match="the disk is full") as refused, explained(path):
             run = begin(store, Page(scope="users", records=tuple(account(f"u{n}") for n in range(5000)), complete=True))
             finish(store, run)
         assert "room" in (refused.value.fix or "")
@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path, where: str
         path.parent.write_text("")
     else:
         path.mkdir(parents=True)
-    with pytest.raises(UnusableStore, match=r"^The snapshot file one\.sqlite cannot be used: "):
+    with pytest.raises(StateError, match=r"^The snapshot file one\.sqlite cannot be used: "):
         Store(path)
 
 

@@ -16,8 +16,8 @@ from threading import Event, Timer
 import pytest
 
 import ploy_connector_aws
-from ploy_connector_aws.runtime.snapshot.lock import LockTaken, SyncLock
-from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore, is_there, read_database, set_aside
+from ploy_connector_aws.runtime.snapshot.lock import LockHeldError, SyncLock
+from ploy_connector_aws.runtime.snapshot.state_file import StateError, is_there, read_database, set_aside
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import read_verified
 from ploy_connector_aws.runtime.sync.preview import preview
@@ -68,7 +68,7 @@ def preview_sync(path: Path) -> None:
 
 
 def rebuild(path: Path) -> None:
-    with pytest.raises(UnusableStore, match="another process is using it"):
+    with pytest.raises(StateError, match="another process is using it"):
         set_aside(path)
 
 
@@ -90,7 +90,7 @@ def test_a_task_file_stays_guarded_whatever_else_uses_it(tmp_path: Path, use: Ca
 
 
 def take_again(path: Path) -> None:
-    with pytest.raises(LockTaken), SyncLock(path):
+    with pytest.raises(LockHeldError), SyncLock(path):
         pass
 
 

@@ -12,7 +12,7 @@ import pytest
 from ploy_connector_aws.runtime.snapshot import schema
 from ploy_connector_aws.runtime.snapshot.compare import finish
 from ploy_connector_aws.runtime.snapshot.run import Run
-from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore
+from ploy_connector_aws.runtime.snapshot.state_file import StateError
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import Page
 
@@ -108,7 +108,7 @@ def test_a_failing_transaction_leaves_nothing(store: Store) -> None:
 def test_a_damaged_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "one.sqlite"
     path.write_bytes(b"this is not a database, it only looks like a file" * 100)
-    with pytest.raises(UnusableStore, match=r"one\.sqlite cannot be used: it is not a snapshot file\.$"):
+    with pytest.raises(StateError, match=r"one\.sqlite cannot be used: it is not a snapshot file\.$"):
         Store(path)
 
 
@@ -118,5 +118,5 @@ def test_a_file_of_a_newer_version_is_refused_with_a_sentence(tmp_path: Path) ->
     db = sqlite3.connect(path)
     db.execute(f"PRAGMA user_version={schema.VERSION + 1}")
     db.close()
-    with pytest.raises(UnusableStore, match="written by a newer version"):
+    with pytest.raises(StateError, match="written by a newer version"):
         Store(path)

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import PlatformRefused
+from ploy_connector_aws.platform.errors import PlatformRejectedError
 from ploy_connector_aws.runtime.snapshot.history import History
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.engine import Sync, SyncResult
 from ploy_connector_aws.sandbox.ploy.picture import Picture
-from ploy_connector_aws.sandbox.ploy.syncs import Handover
+from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 
 from .double import Crash, Platform, Source, World, open_directory
 from .pictures import START
@@ -34,7 +34,7 @@ class Office:
     sources: list[Source] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.handover = Handover(self.folder / "ploy.sqlite", clock=lambda: self.now, lease=timedelta(minutes=5))
+        self.handover = Syncs(self.folder / "ploy.sqlite", clock=lambda: self.now, lease=timedelta(minutes=5))
 
     def store(self) -> Store:
         return Store(self.folder / "state.sqlite")
@@ -86,7 +86,7 @@ def test_a_clock_that_was_ahead_blocks_nothing_once_it_is_right(office: Office) 
     office.now += timedelta(days=2)
     ahead = office.now
     office.handover._clock = lambda: START  # the platform's clock is right all the time
-    with pytest.raises(PlatformRefused):
+    with pytest.raises(PlatformRejectedError):
         office.sync()
     office.now = START + timedelta(minutes=1)
     office.handover._clock = lambda: office.now
@@ -126,7 +126,7 @@ def restored(office: Office, folder: Path) -> None:
     for path in office.folder.glob("ploy.sqlite*"):
         path.unlink()
     (folder / "ploy.sqlite").replace(office.folder / "ploy.sqlite")
-    office.handover = Handover(office.folder / "ploy.sqlite", clock=lambda: office.now, lease=timedelta(minutes=5))
+    office.handover = Syncs(office.folder / "ploy.sqlite", clock=lambda: office.now, lease=timedelta(minutes=5))
 
 
 def test_another_picture_under_the_same_number_makes_it_a_full_one_once(office: Office, tmp_path: Path) -> None:

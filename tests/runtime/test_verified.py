@@ -29,7 +29,7 @@ from ploy_connector_aws.runtime.sync.engine import Sync
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.sandbox.ploy.picture import Picture
 from ploy_connector_aws.sandbox.ploy.queue import TaskQueue
-from ploy_connector_aws.sandbox.ploy.syncs import Handover
+from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 from ploy_connector_aws.spec import SPEC_VERSION, AccessChange, ConnectionReport, Grant, Manifest, Page, hookimpl
 
 from .double import Platform
@@ -62,7 +62,7 @@ class Office:
     at: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
-        self.handover = Handover(self.folder / "ploy.sqlite", clock=lambda: self.now, lease=timedelta(minutes=5))
+        self.handover = Syncs(self.folder / "ploy.sqlite", clock=lambda: self.now, lease=timedelta(minutes=5))
         self.journal = Journal(self.folder / "tasks.sqlite")
         self.queue = TaskQueue(self.folder / "ploy.sqlite", clock=lambda: self.now, lease=timedelta(hours=1))
         self.outbox: list[tuple[wire.Task, AccessChange]] = []

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ploy_connector_aws.spec import Account, Email, Entitlement, Failure, Grant, Page, PermissionMissing
+from ploy_connector_aws.spec import Account, Email, Entitlement, Failure, Grant, Page, PermissionDeniedError
 from ploy_connector_aws.spec.records import RECORD_MODELS, grant_id, to_json
 
 
@@ -76,7 +76,7 @@ def test_a_page_ends_its_scope_in_one_way() -> None:
 
 
 def test_a_failure_repeats_the_spec_s_errors_and_hides_the_words_of_others() -> None:
-    missing = PermissionMissing("denied", actions=("directory:List",), fix="allow it", request_id="r1")
+    missing = PermissionDeniedError("denied", actions=("directory:List",), fix="allow it", request_id="r1")
     assert Failure.from_error(missing) == Failure(
         code="permission_missing",
         message="denied",

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from ploy_connector_aws.spec import (
     Document,
     Feature,
+    HostParameter,
     Link,
     Manifest,
-    OperatorValue,
     Step,
     Wizard,
     WizardField,
@@ -170,14 +170,14 @@ def test_a_pattern_that_no_host_could_look_for_is_refused(word: str, pattern: st
 
 
 def test_a_pattern_of_an_operators_value_must_compile_too() -> None:
-    value = OperatorValue(name="place", title="Place", description="Where.", pattern="(?!x)y")
+    value = HostParameter(name="place", title="Place", description="Where.", pattern="(?!x)y")
 
     with pytest.raises(ValidationError, match="The operator's value 'place' has a 'pattern' that is no pattern"):
         manifest(wizard=wizard({}, operator_values=(value,)))
 
 
 def test_a_link_is_offered_only_when_it_leads_somewhere() -> None:
-    made = wizard({}, operator_values=(OperatorValue(name="place", title="Place", description="Where."),))
+    made = wizard({}, operator_values=(HostParameter(name="place", title="Place", description="Where."),))
     anywhere = Link(id="go", title="Go", url="https://x/{{ key }}")
     placed = Link(id="go", title="Go", url="https://x/{{ place }}", only_with=("people", "rooms"))
 

@@ -11,15 +11,15 @@ from .api_errors import SERVER_CODES, THROTTLED_CODES, Answer
 from .response_check import FLAWED_FIX, FLAWS
 
 
-class RoleDenied(AuthenticationError):
+class RoleDeniedError(AuthenticationError):
     """AWS did not let Ploy assume the role, for a reason that it does not say, or says in words only."""
 
 
-class NotTrusted(RoleDenied):
+class NotTrustedError(RoleDeniedError):
     """Nothing says that it is not the role which does not let Ploy in."""
 
 
-class DeniedOnOurSide(RoleDenied):
+class DeniedByCallerAccountError(RoleDeniedError):
     """Ploy's own account kept Ploy from assuming the role, so nothing was learnt of whom the role lets in."""
 
 
@@ -45,10 +45,10 @@ def assume_role_failed(answer: Answer) -> ConnectorError:
 
 _DENIED_CODES = ("AccessDenied", "AccessDeniedException")
 
-_Said: TypeAlias = tuple[type[RoleDenied], str, str]
+_Said: TypeAlias = tuple[type[RoleDeniedError], str, str]
 
 _NOT_TRUSTED: _Said = (
-    NotTrusted,
+    NotTrustedError,
     "AWS did not let Ploy assume the role. AWS does not say which of these it is: the role does not exist, it does not "
     f"trust Ploy's account {PLOY_ACCOUNT_ID}, its trust policy requires another external ID, its trust policy denies "
     "Ploy or asks for something that Ploy does not bring (such as MFA or an IP address), or Ploy's own account does "
@@ -60,7 +60,7 @@ _NOT_TRUSTED: _Said = (
 
 def _of_ours(what: str) -> _Said:
     return (
-        DeniedOnOurSide,
+        DeniedByCallerAccountError,
         f"{what} keeps the connector from assuming the role; nothing is wrong with the role.",
         "The operator of the connector must let its AWS credentials call sts:AssumeRole.",
     )
@@ -70,7 +70,7 @@ _DENIED_BY: tuple[tuple[str, _Said], ...] = (
     (
         "resource control policy",
         (
-            RoleDenied,
+            RoleDeniedError,
             "A resource control policy of the customer's organization denies that Ploy assumes the role.",
             f"A person who manages the organization must let Ploy's account {PLOY_ACCOUNT_ID} assume this role.",
         ),

@@ -14,9 +14,9 @@ from ploy_connector_aws.aws.permissions import KMS_DECRYPT, render_statement
 from ploy_connector_aws.spec import (
     AuthenticationError,
     ConnectorError,
-    NotFound,
-    PermissionMissing,
-    Refused,
+    NotFoundError,
+    PermissionDeniedError,
+    RejectedError,
     TemporaryError,
 )
 
@@ -27,23 +27,23 @@ from .response_check import FLAWED_FIX, FLAWS
 _SCP_FIX = "A person who manages the organization must let the role's calls through that policy."
 
 
-class DeniedElsewhere(PermissionMissing):
+class DeniedByOtherPolicyError(PermissionDeniedError):
     """A call was denied, and AWS says by what: something else than that the role's own policies do not allow it."""
 
 
-class DeniedOutside(DeniedElsewhere):
+class DeniedByOrganizationError(DeniedByOtherPolicyError):
     """A call was denied by something that no change of the role mends."""
 
 
-class RegionNotEnabled(AuthenticationError):
+class RegionNotEnabledError(AuthenticationError):
     """AWS does not know the credentials in one Region: it is not enabled for the account, or they were revoked."""
 
 
-class Rejected(TemporaryError):
+class NotAppliedError(TemporaryError):
     """What was asked had no effect for certain, but may have later: AWS turned it away as it throttles or is busy."""
 
 
-class AlreadyExists(TemporaryError):
+class AlreadyExistsError(TemporaryError):
     """AWS did not make what was asked for, as it is there already. It may be gone again a moment later."""
 
 
@@ -81,7 +81,7 @@ def to_connector_error(error: Exception, call: Call) -> ConnectorError:
 def _denied(answer: Answer, call: Call) -> ConnectorError:
     # identitystore says KMS_ACCESS_DENIED, sso-admin KMS_AccessDeniedException (botocore's service models).
     if answer.reason.startswith("KMS") or KMS_DECRYPT in answer.text:
-        return PermissionMissing(
+        return PermissionDeniedError(
             f"The call {call} was denied because the role may not use the customer managed key that encrypts "
             "IAM Identity Center.",
             actions=(KMS_DECRYPT,),
@@ -92,7 +92,7 @@ def _denied(answer: Answer, call: Call) -> ConnectorError:
     action = call.iam_action
     kind, cause, fix = next(
         ((kind, cause, fix) for words, kind, cause, fix in _DENIED_ELSEWHERE if words in answer.text.lower()),
-        (PermissionMissing, None, f"Add this statement to the role's policy: {render_statement([action])}"),
+        (PermissionDeniedError, None, f"Add this statement to the role's policy: {render_statement([action])}"),
     )
     if cause is None and action.startswith("sso:") and action != "sso:ListInstances":
         # AWS.md 3.1: a plain member account is denied whatever its policies say.
@@ -109,24 +109,24 @@ def _denied(answer: Answer, call: Call) -> ConnectorError:
     )
 
 
-_DENIED_ELSEWHERE: tuple[tuple[str, type[PermissionMissing], str | None, str], ...] = (
-    ("service control policy", DeniedOutside, "a service control policy of the organization", _SCP_FIX),
-    ("resource control policy", DeniedOutside, "a resource control policy of the organization", _SCP_FIX),
+_DENIED_ELSEWHERE: tuple[tuple[str, type[PermissionDeniedError], str | None, str], ...] = (
+    ("service control policy", DeniedByOrganizationError, "a service control policy of the organization", _SCP_FIX),
+    ("resource control policy", DeniedByOrganizationError, "a resource control policy of the organization", _SCP_FIX),
     (
         "permissions boundary",
-        DeniedElsewhere,
+        DeniedByOtherPolicyError,
         "the role's permissions boundary",
         "Allow the action in the role's permissions boundary.",
     ),
     (
         "explicit deny in an identity-based policy",
-        DeniedElsewhere,
+        DeniedByOtherPolicyError,
         "a Deny statement in the role's own policies",
         "Take the Deny statement out of the role's policies; an Allow cannot outweigh it.",
     ),
     (
         "vpc endpoint policy",
-        DeniedOutside,
+        DeniedByOrganizationError,
         "the policy of a VPC endpoint",
         "The operator must allow the call in the endpoint's policy.",
     ),
@@ -135,7 +135,7 @@ _DENIED_ELSEWHERE: tuple[tuple[str, type[PermissionMissing], str | None, str], .
 
 
 def _throttled(answer: Answer, call: Call) -> ConnectorError:
-    return Rejected(
+    return NotAppliedError(
         f"AWS throttled the call {call}, also after all retries.",
         retry_after_seconds=answer.retry_after_seconds,
         fix="Nothing: the next sync tries again. If it stays, something else in the account uses up the quota.",
@@ -155,7 +155,7 @@ def _not_found(answer: Answer, call: Call) -> ConnectorError:
     if answer.reason.startswith("KMS"):
         return _key_unusable(answer, call)
     kind, id_ = find_missing(answer, call)
-    return NotFound(
+    return NotFoundError(
         f"AWS says that what {call} asked about does not exist" + (f" ({kind} {id_})." if id_ else "."),
         kind=kind,
         id=id_,
@@ -164,7 +164,7 @@ def _not_found(answer: Answer, call: Call) -> ConnectorError:
 
 
 def _key_unusable(answer: Answer, call: Call) -> ConnectorError:
-    return Refused(
+    return RejectedError(
         f"The call {call} failed because the customer managed key that encrypts IAM Identity Center cannot be used.",
         reason="kms_key_unusable",
         fix="Enable or restore the key in AWS KMS.",
@@ -177,13 +177,13 @@ def _invalid(answer: Answer, call: Call) -> ConnectorError:
 
 
 def _invalid_request(call: Call, request_id: str | None = None) -> ConnectorError:
-    return Refused(
+    return RejectedError(
         f"AWS does not take the call {call} as it was made.", reason="invalid_request", request_id=request_id
     )
 
 
 def _credentials_unknown(answer: Answer, call: Call) -> ConnectorError:
-    return RegionNotEnabled(
+    return RegionNotEnabledError(
         f"AWS did not know the session's credentials in the call {call}: the Region is not enabled for the AWS "
         "account, or the role's sessions were revoked.",
         fix="Enable the Region for the account, or name an enabled one in the settings.",
@@ -201,13 +201,13 @@ def _credentials_rejected(answer: Answer, call: Call) -> ConnectorError:
 
 def _conflict(answer: Answer, call: Call) -> ConnectorError:
     if answer.reason == "UNIQUENESS_CONSTRAINT_VIOLATION":
-        return AlreadyExists(f"What {call} was to make is there already.", request_id=answer.request_id)
+        return AlreadyExistsError(f"What {call} was to make is there already.", request_id=answer.request_id)
     # identitystore says CONCURRENT_MODIFICATION; sso-admin says nothing, and means a write that is still spreading.
-    return Rejected(f"AWS was changing what {call} asked about.", request_id=answer.request_id)
+    return NotAppliedError(f"AWS was changing what {call} asked about.", request_id=answer.request_id)
 
 
 def _quota_exceeded(answer: Answer, call: Call) -> ConnectorError:
-    return Refused(
+    return RejectedError(
         f"AWS refused the call {call}, as a quota of IAM Identity Center is used up.",
         reason="quota_exceeded",
         fix="Make room, or ask AWS for a higher quota; a group and a user can have so many memberships only.",

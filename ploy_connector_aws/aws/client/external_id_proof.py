@@ -26,7 +26,7 @@ PROOF_LASTS_SECONDS = 24 * 3600.0
 """As long as a day's connection test is believed."""
 
 
-class Standing:
+class ExternalIdProof:
     """What is known of one role with one external id. Safe to use from several threads.
 
     Args:
@@ -107,10 +107,10 @@ class Standing:
 
 
 _lock = threading.Lock()
-_known: WeakValueDictionary[tuple[str, str, str], Standing] = WeakValueDictionary()
+_known: WeakValueDictionary[tuple[str, str, str], ExternalIdProof] = WeakValueDictionary()
 
 
-def standing_of(config: AwsConfig, organisation: str) -> Standing:
+def proof_for(config: AwsConfig, organisation: str) -> ExternalIdProof:
     """Give what is known of the role of the settings, as long as anybody keeps it; another external id is another.
 
     Args:
@@ -120,4 +120,4 @@ def standing_of(config: AwsConfig, organisation: str) -> Standing:
     secret = config.external_id.get_secret_value()
     key = (organisation, config.role_arn, hashlib.sha256(secret.encode()).hexdigest())
     with _lock:
-        return _known.setdefault(key, Standing())
+        return _known.setdefault(key, ExternalIdProof())

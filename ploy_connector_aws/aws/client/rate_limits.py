@@ -16,7 +16,7 @@ from ploy_connector_aws.spec import ConfigurationError
 from ploy_connector_aws.spec.bounds import to_pause_seconds
 
 from .api_errors import LONGEST_PAUSE_SECONDS, THROTTLED_CODES
-from .errors import Rejected
+from .errors import NotAppliedError
 
 RATE_FACTOR_VARIABLE = "PLOY_AWS_RATE_FACTOR"
 """Environment variable of the operator: multiplies all rates. 0.5 halves them; the local sandbox takes a big one."""
@@ -38,11 +38,11 @@ _LOWEST_SHARE = 1 / 32
 _BURST_SECONDS = 0.25
 
 
-class Stopped(Rejected):
+class CancelledError(NotAppliedError):
     """The reading was stopped from outside, so a call that waited for its turn was not made."""
 
 
-class RateBudget:
+class RateLimiter:
     """When the next call may be made, for all threads and all integrations that share one quota.
 
     Args:
@@ -132,7 +132,7 @@ class Throttle:
         self._stopped = threading.Event()
         self._wait = wait or self._stopped.wait
         self._longest_wait_seconds = longest_wait_seconds
-        self._budgets: dict[tuple[str, str], RateBudget] = {}
+        self._budgets: dict[tuple[str, str], RateLimiter] = {}
 
     def stop(self) -> None:
         """Let no further call be made, and wake those that wait."""
@@ -149,12 +149,12 @@ class Throttle:
             while not is_my_turn:
                 seconds = budget.reserve()
                 if seconds > self._longest_wait_seconds:
-                    raise Rejected(
+                    raise NotAppliedError(
                         f"AWS asked for a pause of calls of {operation_name}, so this one was not made.",
                         retry_after_seconds=seconds,
                     )
                 if self._stopped.is_set() or (seconds > 0 and self._wait(seconds)):
-                    raise Stopped("The reading was stopped.")
+                    raise CancelledError("The reading was stopped.")
                 is_my_turn = not budget.is_paused
 
         def notice_throttling(parsed_response: Mapping[str, Any] | None, event_name: str, **_: Any) -> None:
@@ -167,14 +167,14 @@ class Throttle:
         client.meta.events.register("before-sign.*.*", wait_for_turn)
         client.meta.events.register("response-received.*.*", notice_throttling)
 
-    def budget(self, service: str, region: str, operation: str) -> RateBudget:
+    def budget(self, service: str, region: str, operation: str) -> RateLimiter:
         """Return the budget of the quota that AWS counts this operation in, in this Region."""
         quota = f"{service}:{operation}" if service in BUDGET_PER_OPERATION else service
         budget = self._budgets.get((quota, region))
         if budget is None:
             rate = CALLS_PER_SECOND.get(service, CALLS_PER_SECOND_ELSEWHERE) * self._factor
             with _REGISTRY_LOCK:
-                budget = _REGISTRY.setdefault((*self._owner, quota, region, rate), RateBudget(rate))
+                budget = _REGISTRY.setdefault((*self._owner, quota, region, rate), RateLimiter(rate))
             self._budgets[quota, region] = budget
         return budget
 
@@ -199,7 +199,7 @@ def read_rate_factor(environment: Mapping[str, str]) -> float:
     return factor
 
 
-_REGISTRY: WeakValueDictionary[tuple[str, str, str, str, float], RateBudget] = WeakValueDictionary()
+_REGISTRY: WeakValueDictionary[tuple[str, str, str, str, float], RateLimiter] = WeakValueDictionary()
 """The budgets in use in this process, by organisation, AWS account, quota, Region and rate."""
 
 _REGISTRY_LOCK = threading.Lock()

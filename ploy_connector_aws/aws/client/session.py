@@ -46,7 +46,7 @@ CONNECTIONS = 32
 
 
 @dataclass(frozen=True)
-class Patience:
+class CallProfile:
     """How long one attempt at a call may take, how many attempts botocore makes, how long a turn is waited for."""
 
     connect_timeout_seconds: float
@@ -57,10 +57,10 @@ class Patience:
     longest_wait_seconds: float = math.inf
 
 
-LONG = Patience(connect_timeout_seconds=5, read_timeout_seconds=30, exchange_seconds=EXCHANGE_SECONDS, attempts=9)
+LONG = CallProfile(connect_timeout_seconds=5, read_timeout_seconds=30, exchange_seconds=EXCHANGE_SECONDS, attempts=9)
 """For a sync, which would have to begin again."""
 
-SHORT = Patience(
+SHORT = CallProfile(
     connect_timeout_seconds=3, read_timeout_seconds=10, exchange_seconds=30, attempts=4, longest_wait_seconds=60
 )
 """For what somebody waits for: a grant or a revoke."""
@@ -88,8 +88,8 @@ class RoleSession:
         purpose: str,
         policy: str,
         actions: Sequence[Action],
-        patience: Patience,
-        patience_with_sts: Patience | None = None,
+        patience: CallProfile,
+        patience_with_sts: CallProfile | None = None,
         *,
         context: ConnectorContext | None = None,
         beside: RoleSession | None = None,
@@ -245,7 +245,7 @@ class ReadSession(RoleSession):
         self,
         config: AwsConfig,
         purpose: str = "sync",
-        patience: Patience = LONG,
+        patience: CallProfile = LONG,
         *,
         context: ConnectorContext | None = None,
         admit: Callable[[], None] = lambda: None,
@@ -253,7 +253,7 @@ class ReadSession(RoleSession):
         super().__init__(config, purpose, render_read_session_policy(), READS, patience, context=context, admit=admit)
 
 
-def make_sts_client(region: str, patience: Patience) -> BaseClient:
+def make_sts_client(region: str, patience: CallProfile) -> BaseClient:
     """Make a client with Ploy's own credentials: it can ask whose they are and for roles, and nothing else."""
     silence_botocore()
     client = _new_session().create_client(
@@ -294,7 +294,7 @@ def _loader() -> Loader:
 _shared_loader: Loader | None = None
 
 
-def _client_config(patience: Patience) -> Config:
+def _client_config(patience: CallProfile) -> Config:
     return Config(
         retries={"mode": "standard", "total_max_attempts": patience.attempts},
         connect_timeout=patience.connect_timeout_seconds,

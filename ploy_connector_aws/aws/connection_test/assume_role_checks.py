@@ -17,7 +17,12 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from ploy_connector_aws.aws.client.api_errors import Answer, Call
-from ploy_connector_aws.aws.client.assume_role import DeniedOnOurSide, NotTrusted, RoleDenied, assume_role_failed
+from ploy_connector_aws.aws.client.assume_role import (
+    DeniedByCallerAccountError,
+    NotTrustedError,
+    RoleDeniedError,
+    assume_role_failed,
+)
 from ploy_connector_aws.aws.client.errors import to_connector_error
 from ploy_connector_aws.aws.client.external_id_proof import EXACT, REQUIRED
 from ploy_connector_aws.aws.client.session import SHORT, RoleSession, make_sts_client
@@ -145,7 +150,7 @@ def _enter(session: RoleSession, pauses: Sequence[float], wait: Callable[[float]
         try:
             session.open()
         except ConnectorError as error:
-            if pause is None or not isinstance(error, RoleDenied):
+            if pause is None or not isinstance(error, RoleDeniedError):
                 return error
             wait(pause)
         else:
@@ -217,7 +222,7 @@ def _ask(client: BaseClient, operation: str, **parameters: Any) -> dict[str, Any
 
 def _judge_owner(owner: _Owner, region: str, entry: ConnectorError | None) -> Check:
     name = OWN_CREDENTIALS
-    if owner.error and (entry is None or isinstance(entry, RoleDenied)):
+    if owner.error and (entry is None or isinstance(entry, RoleDeniedError)):
         message = "Ploy's own AWS credentials are valid, as AWS looked at the role; whose they are is not known."
         return Check(name=name, outcome="passed", message=message)
     if owner.account_id and owner.error:
@@ -253,7 +258,7 @@ def _judge_entry(config: AwsConfig, error: ConnectorError | None, failed_check: 
             message=f"The role {config.role_arn} was assumed with its external ID.",
         )
     check = failed(ASSUME_ROLE, error)
-    if isinstance(error, NotTrusted):
+    if isinstance(error, NotTrustedError):
         return check.model_copy(update={"fix": f"{check.fix} If they are the same: {TRUST_POLICY_FIX}"})
     return check
 
@@ -274,7 +279,7 @@ def _judge_refusals(name: str, tried: Mapping[str, ConnectorError | None], faile
         how = _either(tried, "or")
         return skipped(name, f"The role was not given out {how}, which proves nothing, as {failed_check} failed.")
     for how, refusal in tried.items():
-        if refusal and (isinstance(refusal, DeniedOnOurSide) or not isinstance(refusal, RoleDenied)):
+        if refusal and (isinstance(refusal, DeniedByCallerAccountError) or not isinstance(refusal, RoleDeniedError)):
             return failed(name, refusal).model_copy(
                 update={"message": f"Whether the role is given out {how} could not be found out. {refusal.message}"}
             )

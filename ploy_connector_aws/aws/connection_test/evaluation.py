@@ -160,7 +160,7 @@ def _is_on_all(statement: Statement, wanted: Pattern) -> bool:
     resources = statement.resources
     if resources is None:
         return False
-    test, is_so = (overlaps, False) if resources.is_inverted else (covers, True)
+    test, is_so = (overlaps, False) if resources.is_negated else (covers, True)
     return any(test(Pattern(text), wanted) for text in resources.texts) is is_so
 
 
@@ -168,7 +168,7 @@ def _is_on_some(statement: Statement, wanted: Pattern) -> bool:
     resources = statement.resources
     if resources is None:
         return False
-    test, is_so = (covers, False) if resources.is_inverted else (overlaps, True)
+    test, is_so = (covers, False) if resources.is_negated else (overlaps, True)
     return any(test(Pattern(text), wanted) for text in resources.texts) is is_so
 
 

@@ -43,7 +43,7 @@ def _undo(action: str, denial: Denial, config: AwsConfig) -> str:
         return f"Take the policy {holder.name} off the role: it denies {action}, and AWS's own cannot be changed."
     kind = "the permissions boundary" if denial.is_boundary else "the role's policy"
     where = f"the Deny statement in {kind} {holder.name}"
-    if actions.is_inverted:
+    if actions.is_negated:
         return f"Add {action} to NotAction of {where}, which denies everything else."
     found = [text for text in actions.texts if covers(Pattern(text.lower()), Pattern(action.lower()))]
     wide = [text for text in found if text.lower() != action.lower()]

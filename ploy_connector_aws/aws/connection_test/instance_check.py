@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-from ploy_connector_aws.aws.client.errors import DeniedElsewhere
+from ploy_connector_aws.aws.client.errors import DeniedByOtherPolicyError
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.aws.permissions import KMS_DECRYPT
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.spec import Check, PermissionMissing, Refused
+from ploy_connector_aws.spec import Check, PermissionDeniedError, RejectedError
 
 from .checks import failed, skipped
 from .directory_probes import LIST_INSTANCES, OF_ADMINISTRATORS, Directory
@@ -28,7 +28,7 @@ _ORGANIZATIONS = (
 _LEAVE_OUT = "leave identity-center/permission-sets and identity-center/assignments out of the setting 'scopes'"
 
 
-def tell_kind(config: AwsConfig, directory: Directory, role: OwnRole | None) -> InstanceKind:
+def classify_instance(config: AwsConfig, directory: Directory, role: OwnRole | None) -> InstanceKind:
     """Tell what the instance is to this account. AWS does not say it; how it answers does.
 
     Args:
@@ -56,19 +56,19 @@ def tell_kind(config: AwsConfig, directory: Directory, role: OwnRole | None) -> 
 def is_plainly_denied(probed: Probed) -> bool:
     """Whether AWS denied the call and named nothing else than the permission."""
     error = probed.error
-    is_denied = isinstance(error, PermissionMissing) and not isinstance(error, DeniedElsewhere)
+    is_denied = isinstance(error, PermissionDeniedError) and not isinstance(error, DeniedByOtherPolicyError)
     return is_denied and not is_about_key(probed)
 
 
 def is_about_key(probed: Probed) -> bool:
     """Whether it was the encryption key that AWS stumbled over."""
     error = probed.error
-    is_denied = isinstance(error, PermissionMissing) and error.actions == (KMS_DECRYPT,)
-    return is_denied or (isinstance(error, Refused) and error.reason == "kms_key_unusable")
+    is_denied = isinstance(error, PermissionDeniedError) and error.actions == (KMS_DECRYPT,)
+    return is_denied or (isinstance(error, RejectedError) and error.reason == "kms_key_unusable")
 
 
 def _is_not_taken(probed: Probed) -> bool:
-    return isinstance(probed.error, Refused) and probed.error.reason == "invalid_request"
+    return isinstance(probed.error, RejectedError) and probed.error.reason == "invalid_request"
 
 
 def check_instance(config: AwsConfig, directory: Directory, kind: InstanceKind) -> Check:
@@ -76,7 +76,7 @@ def check_instance(config: AwsConfig, directory: Directory, kind: InstanceKind) 
     found = directory.probed.get(LIST_INSTANCES)
     if found is None:
         return skipped(FIND_INSTANCE, "The settings leave IAM Identity Center out.")
-    if isinstance(found.error, PermissionMissing):
+    if isinstance(found.error, PermissionDeniedError):
         return skipped(FIND_INSTANCE, f"Not tried, as {LIST_INSTANCES} is denied.")
     if found.error is not None:
         return failed(FIND_INSTANCE, found.error)

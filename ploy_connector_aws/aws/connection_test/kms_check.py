@@ -11,7 +11,7 @@ from ploy_connector_aws.aws.policy.documents import Condition, Statement
 from ploy_connector_aws.aws.policy.patterns import Pattern, covers
 from ploy_connector_aws.aws.policy.trust import covers_action
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.spec import Check, PermissionMissing
+from ploy_connector_aws.spec import Check, PermissionDeniedError
 
 from .checks import failed, skipped
 from .directory_probes import LIST_INSTANCES, Directory
@@ -56,7 +56,7 @@ def check_key(name: str, directory: Directory, role: OwnRole | None, config: Aws
         message = "No call was refused for the sake of an encryption key."
         return Check(name=name, outcome="passed", message=message, feature=KMS_FEATURE, method="probed")
     check = failed(name, stumbled, feature=KMS_FEATURE, method="probed")
-    if not isinstance(stumbled, PermissionMissing) or role is None or role.undecided:
+    if not isinstance(stumbled, PermissionDeniedError) or role is None or role.undecided:
         return check
     return check.model_copy(update={"fix": _render_fix(directory, role, config)})
 
@@ -64,9 +64,9 @@ def check_key(name: str, directory: Directory, role: OwnRole | None, config: Aws
 def is_for_key(statement: Statement) -> bool:
     """Whether a statement allows to decrypt what Identity Center encrypted, or with one key, and nothing else."""
     actions = statement.actions
-    if actions.is_inverted or {text.lower() for text in actions.texts} != {KMS_DECRYPT.lower()}:
+    if actions.is_negated or {text.lower() for text in actions.texts} != {KMS_DECRYPT.lower()}:
         return False
-    resources = statement.resources.texts if statement.resources and not statement.resources.is_inverted else ()
+    resources = statement.resources.texts if statement.resources and not statement.resources.is_negated else ()
     is_one_key = len(resources) == 1 and ":key/" in resources[0] and not {"*", "?"} & set(resources[0])
     return is_one_key or any(map(_is_via_identity_center, statement.conditions))
 
@@ -132,7 +132,7 @@ def _lets_through(statement: Statement, host: Pattern) -> bool:
     resources = statement.resources
     is_every_key = (
         resources is not None
-        and not resources.is_inverted
+        and not resources.is_negated
         and any(covers(Pattern(text), Pattern(_KEYS)) for text in resources.texts)
     )
     return is_every_key and all(

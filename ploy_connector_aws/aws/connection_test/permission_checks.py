@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ploy_connector_aws.aws.client.errors import DeniedOutside, RegionNotEnabled
+from ploy_connector_aws.aws.client.errors import DeniedByOrganizationError, RegionNotEnabledError
 from ploy_connector_aws.aws.permissions import EXPLANATIONS, KMS_DECRYPT, Action
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.spec import Check, Failure, PermissionMissing
+from ploy_connector_aws.spec import Check, Failure, PermissionDeniedError
 
 from .checks import failed, skipped
 from .directory_probes import LIST_INSTANCES, OF_ADMINISTRATORS, Directory
@@ -16,7 +16,7 @@ from .evaluation import Evaluation, OwnRole, evaluate
 from .fixes import render_fix
 from .instance_check import FIND_INSTANCE, InstanceKind, is_about_key, is_plainly_denied
 from .probe import Probed
-from .required import OF_THE_DOCTOR, is_needed
+from .required import SELF_READ, is_needed
 from .resources import is_of_resources, resources_of
 from .trust_policy_check import TRUST_POLICY
 from .write_probes import CREATE, DELETE
@@ -31,7 +31,7 @@ _IF_MEANT = "Leave it if that is meant to be. Else:"
 
 
 @dataclass(frozen=True)
-class Facts:
+class Evidence:
     """All that was seen, for weighing.
 
     `role` is None where the role's own policies could not be read, `unread` then says why.
@@ -56,11 +56,11 @@ def name_of(action: str) -> str:
     return f"permission:{action}"
 
 
-def check_permission(action: Action, facts: Facts) -> Check:
+def check_permission(action: Action, facts: Evidence) -> Check:
     """Say whether the role has one permission."""
     name, feature = name_of(action.iam), action.feature
     if not is_needed(action, facts.config):
-        why = f", but for reading the role itself: see {TRUST_POLICY}" if action.iam == OF_THE_DOCTOR else ""
+        why = f", but for reading the role itself: see {TRUST_POLICY}" if action.iam == SELF_READ else ""
         return skipped(name, f"Not needed, as the settings leave out what it is for{why}.", feature=feature)
     why_not = _why_not_tried(action, facts)
     if why_not is not None:
@@ -69,7 +69,7 @@ def check_permission(action: Action, facts: Facts) -> Check:
     evaluation = _evaluate(action, facts)
     if probed is None:
         return _judge_evaluation(action, evaluation, facts, _NOT_TRIED)
-    if isinstance(probed.error, PermissionMissing):
+    if isinstance(probed.error, PermissionDeniedError):
         return _judge_denial(action, probed.error, evaluation, facts)
     if probed.error is not None:
         return failed(name, probed.error, feature=feature, method="probed")
@@ -85,14 +85,14 @@ def check_permission(action: Action, facts: Facts) -> Check:
     return Check(name=name, outcome="passed", message=probed.seen, feature=feature, method="probed")
 
 
-def _evaluate(action: Action, facts: Facts, *, was_answered: bool = False) -> Evaluation | None:
+def _evaluate(action: Action, facts: Evidence, *, was_answered: bool = False) -> Evaluation | None:
     if facts.role is None:
         return None
     resources = resources_of(action.iam, facts.config, facts.directory.instance)
     return evaluate(facts.role, action.iam, resources, was_answered=was_answered)
 
 
-def _why_not_tried(action: Action, facts: Facts) -> str | None:
+def _why_not_tried(action: Action, facts: Evidence) -> str | None:
     """Say what else keeps an action from being judged; the check of that has the fix."""
     is_of_identity_center = action.client in ("identitystore", "sso-admin")
     if is_of_identity_center and action.iam != LIST_INSTANCES and facts.directory.instance is None:
@@ -100,9 +100,9 @@ def _why_not_tried(action: Action, facts: Facts) -> str | None:
         why = f"as {name_of(LIST_INSTANCES)} failed" if found and found.error else "as there is no instance"
         return f"Not tried, {why}."
     probed = facts.probed.get(action.iam, Probed())
-    if isinstance(probed.error, RegionNotEnabled):
+    if isinstance(probed.error, RegionNotEnabledError):
         return f"AWS did not look at it: see {REGION}."
-    if action.iam == LIST_INSTANCES and probed.error and not isinstance(probed.error, PermissionMissing):
+    if action.iam == LIST_INSTANCES and probed.error and not isinstance(probed.error, PermissionDeniedError):
         return f"It is not known: see {FIND_INSTANCE}."
     if is_about_key(probed):
         return f"The encryption key kept AWS from answering: see {name_of(KMS_DECRYPT)}."
@@ -111,7 +111,7 @@ def _why_not_tried(action: Action, facts: Facts) -> str | None:
     return _why_not_as_member(action, probed, facts)
 
 
-def _why_not_as_member(action: Action, probed: Probed, facts: Facts) -> str | None:
+def _why_not_as_member(action: Action, probed: Probed, facts: Evidence) -> str | None:
     """AWS denies a plain member account all of these whatever its policies say, so the policies alone are looked at."""
     instance = facts.directory.instance
     is_of_administrators = action.iam in OF_ADMINISTRATORS or action.access == "write"
@@ -129,7 +129,7 @@ def _why_not_as_member(action: Action, probed: Probed, facts: Facts) -> str | No
     )
 
 
-def _judge_evaluation(action: Action, evaluation: Evaluation | None, facts: Facts, tried: str) -> Check:
+def _judge_evaluation(action: Action, evaluation: Evaluation | None, facts: Evidence, tried: str) -> Check:
     """Judge by the role's own policies, beside which a sentence says what trying it has shown."""
     name, feature = name_of(action.iam), action.feature
     if evaluation is None:
@@ -157,7 +157,7 @@ def _judge_evaluation(action: Action, evaluation: Evaluation | None, facts: Fact
     )
 
 
-def _judge_unproven(action: Action, probed: Probed, facts: Facts) -> Check:
+def _judge_unproven(action: Action, probed: Probed, facts: Evidence) -> Check:
     """Judge a write that was asked for of what does not exist, where the role's own policies tell nothing of it."""
     if facts.role is None:
         lost, why, fix = "read", facts.unread.message if facts.unread else "", facts.fix_of_unread
@@ -172,7 +172,9 @@ def _judge_unproven(action: Action, probed: Probed, facts: Facts) -> Check:
     return Check(name=name_of(action.iam), outcome="warning", message=message.rstrip(), fix=fix, feature=action.feature)
 
 
-def _judge_denial(action: Action, error: PermissionMissing, evaluation: Evaluation | None, facts: Facts) -> Check:
+def _judge_denial(
+    action: Action, error: PermissionDeniedError, evaluation: Evaluation | None, facts: Evidence
+) -> Check:
     """Judge a call that AWS denied: the role's own policies tell where to mend it."""
     effect = evaluation.effect if evaluation else "unknown"
     if action.access == "write" and effect == "partly" and is_plainly_denied(Probed(error=error)):
@@ -181,7 +183,7 @@ def _judge_denial(action: Action, error: PermissionMissing, evaluation: Evaluati
     message, fix = error.message, error.fix
     if evaluation is not None and effect in ("not_allowed", "denied"):
         fix = _fix_of(action, evaluation, facts)
-        if isinstance(error, DeniedOutside):
+        if isinstance(error, DeniedByOrganizationError):
             message += f" The role's own policies {_verb(evaluation)}, either."
             fix = f"{fix} Besides: {error.fix}"
     elif is_plainly_denied(Probed(error=error)) and effect == "allowed":
@@ -190,13 +192,13 @@ def _judge_denial(action: Action, error: PermissionMissing, evaluation: Evaluati
             "If the policies were changed within the last minute, try again. Otherwise a person who manages the "
             "organization must look whether one of its policies denies it."
         )
-    elif evaluation is not None and effect == "partly" and not isinstance(error, DeniedOutside):
+    elif evaluation is not None and effect == "partly" and not isinstance(error, DeniedByOrganizationError):
         message += f" {_PARTLY}."
         fix = _fix_of(action, evaluation, facts)
     return check.model_copy(update={"message": f"{message} {_without(action)}", "fix": fix})
 
 
-def _judge_answer(action: Action, evaluation: Evaluation, facts: Facts) -> Check:
+def _judge_answer(action: Action, evaluation: Evaluation, facts: Evidence) -> Check:
     """Judge a call that AWS answered on one thing, where the role's own policies do not allow it on all."""
     message = (
         f"AWS answered the call for one thing. {_PARTLY}; for anything else it is denied."
@@ -221,7 +223,7 @@ def _verb(evaluation: Evaluation) -> str:
     return f"do not allow it on {', '.join(lacking)}" if lacking else "do not allow it"
 
 
-def _fix_of(action: Action, evaluation: Evaluation, facts: Facts) -> str | None:
+def _fix_of(action: Action, evaluation: Evaluation, facts: Evidence) -> str | None:
     return render_fix(action.iam, evaluation, facts.role, facts.config) if facts.role else None
 
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from ploy_connector_aws.aws.client.api_errors import Answer, Call
 from ploy_connector_aws.aws.client.calls import read
 from ploy_connector_aws.aws.client.errors import to_connector_error
-from ploy_connector_aws.spec import ConnectorError, NotFound
+from ploy_connector_aws.spec import ConnectorError, NotFoundError
 
 ANSWERED = "AWS answered the call."
 WOULD_SUCCEED = "AWS said that the call would have succeeded (a dry run)."
@@ -48,7 +48,7 @@ def probe(client: BaseClient, operation: str, **parameters: Any) -> Probed:
     """Make a call that reads; what does not exist was asked for by a made-up name."""
     try:
         answer = read(client, operation, **parameters)
-    except NotFound as error:
+    except NotFoundError as error:
         return Probed("AWS let the call through: what it asked about does not exist.", is_certain=False, answer=error)
     except ConnectorError as error:
         return Probed(error=error)

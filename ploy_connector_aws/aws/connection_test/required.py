@@ -10,7 +10,7 @@ from ploy_connector_aws.aws.setup import render_policy
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import choose_features
 
-OF_THE_DOCTOR = "iam:GetAccountAuthorizationDetails"
+SELF_READ = "iam:GetAccountAuthorizationDetails"
 """Reads the role itself. It is never too much, as without it nobody can see whom the role lets in beside Ploy."""
 
 

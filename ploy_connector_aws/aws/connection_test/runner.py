@@ -16,9 +16,9 @@ from .assume_role_checks import read_entry
 from .checks import skipped
 from .directory_probes import LIST_INSTANCES, Directory, probe_directory
 from .evaluation import OwnRole
-from .instance_check import FIND_INSTANCE, tell_kind
+from .instance_check import FIND_INSTANCE, classify_instance
 from .kms_check import KMS_FEATURE
-from .permission_checks import REGION, Facts, name_of
+from .permission_checks import REGION, Evidence, name_of
 from .probe import Probed
 from .report import OF_DIRECTORY, judge, judge_so_far
 from .required import is_needed, listed_actions
@@ -101,15 +101,15 @@ def _gather(
     own_role: tuple[OwnRole | None, Failure | None],
     services: Iterable[Results],
     directory: Directory | None,
-) -> Facts:
+) -> Evidence:
     seen = directory or Directory()
     probed = {action: each for results in (*services, seen.probed) for action, each in results.items()}
     role, unread = own_role
     try:
-        kind = tell_kind(config, seen, role)
+        kind = classify_instance(config, seen, role)
     except Exception:  # noqa: BLE001 - the role's policies are only one witness, and each check says what it makes of them
-        kind = tell_kind(config, seen, None)
-    return Facts(config, probed, seen, kind, role, unread)
+        kind = classify_instance(config, seen, None)
+    return Evidence(config, probed, seen, kind, role, unread)
 
 
 def _read_own_role(session: ReadSession) -> tuple[OwnRole | None, Failure | None]:

@@ -14,7 +14,7 @@ from ploy_connector_aws.config import AwsConfig
 
 from .evaluation import OwnRole, allowed_by, evaluate
 from .kms_check import is_for_key, via_identity_center
-from .required import OF_THE_DOCTOR, is_needed, listed_actions, render_needed_policy
+from .required import SELF_READ, is_needed, listed_actions, render_needed_policy
 
 Document = dict[str, Any]
 
@@ -27,7 +27,7 @@ class Smaller:
     is_enough: bool
 
 
-class _NotSayable(Exception):
+class _InexpressibleError(Exception):
     """A statement that is to be kept would mean something else in the new policy."""
 
 
@@ -46,13 +46,13 @@ def make_smaller_policy(role: OwnRole, config: AwsConfig) -> Smaller | None:
     """
     try:
         return _make(role, config)
-    except _NotSayable:
+    except _InexpressibleError:
         return None
 
 
 def _make(role: OwnRole, config: AwsConfig) -> Smaller:
     own = OwnRole(role.trust_document, role.policies)
-    names = dict.fromkeys([*(each.iam for each in listed_actions(config) if is_needed(each, config)), OF_THE_DOCTOR])
+    names = dict.fromkeys([*(each.iam for each in listed_actions(config) if is_needed(each, config)), SELF_READ])
     kept = [name for name in names if evaluate(own, name).effect in ("allowed", "partly")]
     whole = [name for name in kept if allowed_by(role.policies, name) == "allowed"]
     limited = [name for name in kept if name not in whole]
@@ -118,14 +118,14 @@ def _render(policy: Policy, statement: Statement, actions: Choice) -> Document:
     values = [value for each in statement.conditions for value in each.values]
     # Where the old policy has no variables, this stands for itself; in the new one it would stand for a value.
     if not policy.has_variables and any("${" in text for text in (*resources.texts, *values)):
-        raise _NotSayable
+        raise _InexpressibleError
     # The values of external ids are dropped while parsing.
     if any(each.value_count and not each.values for each in statement.conditions):
-        raise _NotSayable
+        raise _InexpressibleError
     return {
         "Effect": "Allow" if statement.is_allow else "Deny",
-        "NotAction" if actions.is_inverted else "Action": list(actions.texts),
-        "NotResource" if resources.is_inverted else "Resource": list(resources.texts),
+        "NotAction" if actions.is_negated else "Action": list(actions.texts),
+        "NotResource" if resources.is_negated else "Resource": list(resources.texts),
         **({"Condition": _render_conditions(statement.conditions)} if statement.conditions else {}),
     }
 

@@ -16,7 +16,7 @@ from ploy_connector_aws.aws.policy.restrictions import find_accounts, find_guard
 from ploy_connector_aws.aws.policy.trust import (
     FLAGS,
     ISSUER_UNKNOWN,
-    Trusted,
+    TrustedPrincipal,
     covers_action,
     external_id_of,
     find_denials,
@@ -105,7 +105,7 @@ def _findings(document: object, config: AwsConfig) -> Iterator[Finding]:
     if not any(_may_mean_ploy(statement) for _, statement in entries):
         yield Finding("warning", "It does not let Ploy's account in; it may have been changed just now.")
     for raw, statement in entries:
-        if statement.principals is None or statement.principals.is_inverted:
+        if statement.principals is None or statement.principals.is_negated:
             yield Finding("failed", "A statement lets in everybody but those it names (NotPrincipal).")
         elif _lets_ploy_in(statement) and not is_guarded:
             yield from _weaknesses(raw, external_id)
@@ -138,7 +138,7 @@ def _of_everybody(statement: Statement, denies: list[Statement], config: AwsConf
             yield Finding("failed", f"It lets in everybody of another AWS account, {account}, without an external ID.")
 
 
-def _of_another(trusted: Trusted) -> Finding:
+def _of_another(trusted: TrustedPrincipal) -> Finding:
     """Judge somebody who is let in beside Ploy."""
     is_foreign = trusted.is_own_account is False
     for flag, is_so, said in (
@@ -176,8 +176,8 @@ def _is_about_entering(statement: Statement) -> bool:
 
 
 def _may_mean_ploy(statement: Statement) -> bool:
-    is_inverted = statement.principals is not None and statement.principals.is_inverted
-    return is_inverted or _lets_ploy_in(statement)
+    is_negated = statement.principals is not None and statement.principals.is_negated
+    return is_negated or _lets_ploy_in(statement)
 
 
 def _lets_ploy_in(statement: Statement) -> bool:
@@ -205,7 +205,7 @@ def _guards(raw: Mapping[str, Any], statement: Statement, external_id: str) -> b
 def _means_all_of_ploy(statement: Statement) -> bool:
     """Whether a statement is about everybody of Ploy's account; named as an exception, even one of them is too many."""
     principals = _principals(statement)
-    if statement.principals is not None and statement.principals.is_inverted:
+    if statement.principals is not None and statement.principals.is_negated:
         return all(each.account not in (None, PLOY_ACCOUNT_ID) for each in principals)
     return any(each.includes(_PLOY) for each in principals)
 

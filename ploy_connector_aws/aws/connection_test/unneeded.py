@@ -11,7 +11,7 @@ from ploy_connector_aws.spec import Check
 
 from .evaluation import OwnRole
 from .kms_check import is_for_key
-from .required import OF_THE_DOCTOR, is_needed, listed_actions, render_needed_policy
+from .required import SELF_READ, is_needed, listed_actions, render_needed_policy
 from .smaller import make_smaller_policy
 
 UNNEEDED = "unneeded-permissions"
@@ -28,7 +28,7 @@ def check_excess(role: OwnRole, config: AwsConfig) -> Check:
         config: The integration's settings.
     """
     needed = {action.iam.lower() for action in listed_actions(config) if is_needed(action, config)}
-    needed.add(OF_THE_DOCTOR.lower())
+    needed.add(SELF_READ.lower())
     found = {each.name: texts for each in role.policies if (texts := list(_excess(each.policy, role, needed)))}
     if not found and role.undecided:
         return Check(
@@ -81,7 +81,7 @@ def _excess(policy: Policy, role: OwnRole, needed: set[str]) -> Iterator[str]:
 def _granted(statement: Statement, role: OwnRole) -> Iterable[str]:
     """What a statement allows after everything that bounds all statements alike, as patterns."""
     bounds = list(_bounds(role))
-    if not statement.actions.is_inverted:
+    if not statement.actions.is_negated:
         return _narrow(statement.actions.texts, bounds)
     left = [
         text
@@ -98,7 +98,7 @@ def _bounds(role: OwnRole) -> Iterator[tuple[Choice, ...]]:
         yield tuple(each.actions for each in role.boundary.policy.statements if each.is_allow)
     for each in role.held:
         for statement in each.policy.statements:
-            if _is_everywhere(statement) and not statement.is_allow and statement.actions.is_inverted:
+            if _is_everywhere(statement) and not statement.is_allow and statement.actions.is_negated:
                 yield (Choice(statement.actions.texts),)
 
 
@@ -111,7 +111,7 @@ def _narrow(texts: Iterable[str], bounds: Iterable[tuple[Choice, ...]]) -> Itera
 
 
 def _meet(text: str, choice: Choice) -> Iterator[str]:
-    if choice.is_inverted:
+    if choice.is_negated:
         if not any(covers(_lower(each), _lower(text)) for each in choice.texts):
             yield text
         return
@@ -126,7 +126,7 @@ def _is_denied(text: str, role: OwnRole) -> bool:
     """Whether a Deny without conditions takes all that a pattern names away again, everywhere."""
     return any(
         not statement.is_allow
-        and not statement.actions.is_inverted
+        and not statement.actions.is_negated
         and _is_everywhere(statement)
         and any(covers(_lower(denied), _lower(text)) for denied in statement.actions.texts)
         for each in role.held
@@ -139,7 +139,7 @@ def _is_everywhere(statement: Statement) -> bool:
     return (
         not statement.conditions
         and resources is not None
-        and not resources.is_inverted
+        and not resources.is_negated
         and any(not text.strip("*") for text in resources.texts)
     )
 

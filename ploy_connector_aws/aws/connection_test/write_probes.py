@@ -10,8 +10,8 @@ from __future__ import annotations
 from ploy_connector_aws.aws.client.calls import call
 from ploy_connector_aws.aws.client.session import SHORT, RoleSession
 from ploy_connector_aws.aws.identity_center.instance import Instance
-from ploy_connector_aws.aws.permissions import listed_action, render_write_session_policy
-from ploy_connector_aws.spec import ConnectorError, NotFound, Refused
+from ploy_connector_aws.aws.permissions import get_action, render_write_session_policy
+from ploy_connector_aws.spec import ConnectorError, NotFoundError, RejectedError
 
 from .probe import Probed, make_up_id
 
@@ -34,7 +34,7 @@ def probe_create(beside: RoleSession, instance: Instance) -> Probed:
         f"arn:aws:identitystore:::user/{user_id}",
         f"arn:aws:identitystore::{owner}:identitystore/{instance.identity_store_id}",
     )
-    actions = (listed_action(CREATE),)
+    actions = (get_action(CREATE),)
     session = RoleSession(
         config, "probe", render_write_session_policy(actions, resources), actions, SHORT, beside=beside
     )
@@ -47,14 +47,14 @@ def probe_create(beside: RoleSession, instance: Instance) -> Probed:
             GroupId=group_id,
             MemberId={"UserId": user_id},
         )
-    except NotFound:
+    except NotFoundError:
         return Probed("AWS let the call through: the made-up group and user do not exist.", is_certain=False)
     except ConnectorError as error:
         return Probed(error=error)
     finally:
         session.close()
     return Probed(
-        error=Refused(
+        error=RejectedError(
             f"AWS took a membership of the made-up user {user_id} in the made-up group {group_id}, which must not "
             "exist.",
             reason="probe_succeeded",

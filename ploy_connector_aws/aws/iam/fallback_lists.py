@@ -9,7 +9,7 @@ from typing import Any
 from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.aws.policy.effective_permissions import from_copy
 from ploy_connector_aws.aws.policy.privileges import Verdict, judge
-from ploy_connector_aws.spec import AuthenticationError, ConnectorError, Page, PermissionMissing, Record
+from ploy_connector_aws.spec import AuthenticationError, ConnectorError, Page, PermissionDeniedError, Record
 
 from .accounts import to_role_account, to_user
 from .entitlements import to_group, to_policy, to_role
@@ -58,7 +58,7 @@ _LISTS = (
 )
 
 
-def read_names(reading: Reading, denied: PermissionMissing) -> Iterator[Page]:
+def read_names(reading: Reading, denied: PermissionDeniedError) -> Iterator[Page]:
     """Read the plain lists. What they give is partial, and every scope fails with what is denied.
 
     Args:
@@ -76,7 +76,7 @@ def read_names(reading: Reading, denied: PermissionMissing) -> Iterator[Page]:
                 yield Page(scope=each.scope, partial=tuple(records))
         except AuthenticationError:
             raise
-        except PermissionMissing as also_denied:
+        except PermissionDeniedError as also_denied:
             reason = _both(denied, also_denied)
         except Exception as error:  # noqa: BLE001 - the scope fails anyway; that it was denied is the reason to tell
             reading.fail(denied if isinstance(error, ConnectorError) else error, each.scope)
@@ -86,8 +86,8 @@ def read_names(reading: Reading, denied: PermissionMissing) -> Iterator[Page]:
     yield reading.end(TRUST)
 
 
-def _both(first: PermissionMissing, second: PermissionMissing) -> PermissionMissing:
-    return PermissionMissing(
+def _both(first: PermissionDeniedError, second: PermissionDeniedError) -> PermissionDeniedError:
+    return PermissionDeniedError(
         f"{first.message} {second.message}",
         actions=(*first.actions, *second.actions),
         fix=" ".join(dict.fromkeys(fix for fix in (first.fix, second.fix) if fix)) or None,

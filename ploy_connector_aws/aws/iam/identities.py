@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ploy_connector_aws.aws.client.calls import read_answers, read_pages
-from ploy_connector_aws.aws.policy.effective_permissions import NO_POWERS, Powers, to_powers, unread
+from ploy_connector_aws.aws.policy.effective_permissions import NO_POWERS, EffectivePermissions, to_powers, unread
 from ploy_connector_aws.aws.policy.privileges import judge
 from ploy_connector_aws.aws.policy.trust import to_trust
 from ploy_connector_aws.aws.scopes import take, to_aws_account
@@ -17,7 +17,7 @@ from ploy_connector_aws.spec import (
     Entitlement,
     Grant,
     Page,
-    Refused,
+    RejectedError,
     TemporaryError,
 )
 
@@ -212,9 +212,9 @@ def _add_policies(
     holder_id: str,
     holder: Mapping[str, Any],
     inline: str,
-) -> list[Powers]:
+) -> list[EffectivePermissions]:
     """Add what a user, group or role holds, and give the powers of all of it."""
-    powers: list[Powers] = []
+    powers: list[EffectivePermissions] = []
     held: list[str] = []
     arns = [take(policy, "PolicyArn", "an attached policy") for policy in holder.get("AttachedManagedPolicies", ())]
     known, unattached = reading.findings.find("policy", arns), reading.findings.find("unattached", arns)
@@ -237,12 +237,12 @@ def _add_policies(
     return powers
 
 
-def _find_boundary(reading: Reading, holder: Mapping[str, Any]) -> Powers | None:
+def _find_boundary(reading: Reading, holder: Mapping[str, Any]) -> EffectivePermissions | None:
     arn = holder.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
     return reading.powers.of(arn) if arn else None
 
 
-def _unread_group(name: str) -> Powers:
+def _unread_group(name: str) -> EffectivePermissions:
     return unread(f"The policies of the group {name} were not read.", is_partial=True)
 
 
@@ -266,8 +266,8 @@ def _require(row: Mapping[str, Any], what: str, *members: str) -> None:
         take(row, member, what)
 
 
-def _trust_undecided(role_name: str) -> Refused:
-    return Refused(
+def _trust_undecided(role_name: str) -> RejectedError:
+    return RejectedError(
         f"The trust policy of the role {role_name} has a part that this version of the connector does not understand, "
         "so that somebody who may assume the role may be missing.",
         reason="trust_undecided",
@@ -275,8 +275,8 @@ def _trust_undecided(role_name: str) -> Refused:
     )
 
 
-def _opening_undecided(found: Undecided) -> Refused:
-    return Refused(
+def _opening_undecided(found: Undecided) -> RejectedError:
+    return RejectedError(
         f"Whether {found.holder.arn} can assume the role {found.role.arn} is not known: the role trusts its own AWS "
         "account, and a policy of that user or role was not read or not understood.",
         reason="trust_undecided",
@@ -284,8 +284,8 @@ def _opening_undecided(found: Undecided) -> Refused:
     )
 
 
-def _too_many_opened() -> Refused:
-    return Refused(
+def _too_many_opened() -> RejectedError:
+    return RejectedError(
         f"More than {MOST_OPENED:,} pairs of a user or role and a role that trusts its own AWS account were found or "
         "had to be compared, so that some of those who can assume such roles are missing.",
         reason="too_many_holders",

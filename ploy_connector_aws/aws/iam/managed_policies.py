@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ploy_connector_aws.aws.client.calls import read_answers
-from ploy_connector_aws.aws.policy.effective_permissions import Powers, from_copy, to_powers, unread
+from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, from_copy, to_powers, unread
 from ploy_connector_aws.aws.policy.privileges import judge
 from ploy_connector_aws.aws.scopes import take
 from ploy_connector_aws.spec import Page, TemporaryError
@@ -69,7 +69,7 @@ def find_document(policy: Mapping[str, Any]) -> object:
     return documents[0] if len(documents) == 1 else None
 
 
-def _to_powers(policy: Mapping[str, Any]) -> Powers:
+def _to_powers(policy: Mapping[str, Any]) -> EffectivePermissions:
     document = find_document(policy)
     if document is None:
         unknown = unread(f"AWS did not give the document of the policy {policy['Arn']}.")

@@ -14,10 +14,10 @@ from typing import Literal
 
 from ploy_connector_aws.aws.policy.conditions import decide, decide_known
 from ploy_connector_aws.aws.policy.documents import Condition, Statement, to_policy
-from ploy_connector_aws.aws.policy.effective_permissions import Power, Powers
+from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, PermissionStatement
 from ploy_connector_aws.aws.policy.patterns import Pattern, covers
 from ploy_connector_aws.aws.policy.principals import ASSUME_ROLE, Principal, to_principal
-from ploy_connector_aws.aws.policy.resource_sets import Resources
+from ploy_connector_aws.aws.policy.resource_sets import ResourceSet
 from ploy_connector_aws.aws.policy.trust import Trust, covers_action
 from ploy_connector_aws.spec.records import Attributes
 
@@ -82,15 +82,15 @@ class _TrustStatement:
 
     is_allow: bool
     principals: tuple[Principal, ...]
-    is_inverted: bool
+    is_negated: bool
     conditions: tuple[Condition, ...]
 
     def is_about(self, holder: Principal) -> bool:
         """Whether it names the holder: an Allow by its account, a Deny in whatever form."""
         includes = [each for each in self.principals if each.includes(holder)]
         if self.is_allow:
-            return not self.is_inverted and any(each.kind == "account" for each in includes)
-        return bool(includes) != self.is_inverted
+            return not self.is_negated and any(each.kind == "account" for each in includes)
+        return bool(includes) != self.is_negated
 
     def outcomes(self, context: Mapping[str, str]) -> set[bool | None]:
         """What its conditions come to for such requests."""
@@ -122,7 +122,7 @@ def _to_trust_statement(statement: Statement, partition: str) -> Iterator[_Trust
     named = statement.principals
     if named is not None and covers_action(statement, ASSUME_ROLE):
         principals = tuple(to_principal(kind, text, partition) for kind, text in named.pairs)
-        yield _TrustStatement(statement.is_allow, principals, named.is_inverted, statement.conditions)
+        yield _TrustStatement(statement.is_allow, principals, named.is_negated, statement.conditions)
 
 
 def _decide(condition: Condition, context: Mapping[str, str], *, is_allow: bool) -> bool | None:
@@ -134,8 +134,8 @@ def _decide(condition: Condition, context: Mapping[str, str], *, is_allow: bool)
 class _Alike:
     """Holders of the same policies, which are compared once."""
 
-    held: tuple[Powers, ...]
-    boundary: Powers | None
+    held: tuple[EffectivePermissions, ...]
+    boundary: EffectivePermissions | None
     holders: list[Holder] = field(default_factory=list)
 
     @property
@@ -154,7 +154,7 @@ class _Alike:
         """The ARNs that the policies name, if they name no others by a wildcard; None if they do."""
         arns: set[str] = set()
         for power in _of_assuming(power for each in self.held for power in each.allows):
-            if power.resources.is_inverted or any(_WILDCARD.search(each.text) for each in power.resources.patterns):
+            if power.resources.is_negated or any(_WILDCARD.search(each.text) for each in power.resources.patterns):
                 return None
             arns.update(each.text for each in power.resources.patterns)
         return arns
@@ -176,7 +176,7 @@ class _Alike:
         return _Answer(True, tuple(sorted(keys)), tuple(sorted(denied)))
 
     @property
-    def _within(self) -> tuple[Powers, ...]:
+    def _within(self) -> tuple[EffectivePermissions, ...]:
         return (self.boundary,) if self.boundary else ()
 
 
@@ -192,7 +192,7 @@ class _Answer:
 _REFUSED = _Answer(False)
 
 
-def _find_allowed(held: Iterable[Powers], role_arn: str, holder: Holder) -> _Answer | None:
+def _find_allowed(held: Iterable[EffectivePermissions], role_arn: str, holder: Holder) -> _Answer | None:
     """What the Allow statements come to; None where a part was not read, not understood, or depends on the session."""
     every = tuple(held)
     powers = _of_assuming(power for each in every for power in each.allows)
@@ -209,15 +209,15 @@ def _find_allowed(held: Iterable[Powers], role_arn: str, holder: Holder) -> _Ans
     return None if is_open else _REFUSED
 
 
-def _of_assuming(powers: Iterable[Power]) -> list[Power]:
+def _of_assuming(powers: Iterable[PermissionStatement]) -> list[PermissionStatement]:
     return [power for power in powers if ASSUME_ROLE in power.actions]
 
 
-def _contains(resources: Resources, arn: str, holder: Holder) -> bool | None:
+def _contains(resources: ResourceSet, arn: str, holder: Holder) -> bool | None:
     """Whether an ARN is one of a statement's resources; None where that depends on a variable that is not known."""
     outcomes = {_matches(each, arn, holder) for each in resources.patterns}
     is_named = True if True in outcomes else (None if None in outcomes else False)
-    return None if is_named is None else is_named != resources.is_inverted
+    return None if is_named is None else is_named != resources.is_negated
 
 
 def _matches(pattern: Pattern, arn: str, holder: Holder) -> bool | None:
@@ -238,7 +238,7 @@ class Openings:
 
     def __init__(self) -> None:
         self._roles: dict[str, TrustingRole] = {}
-        self._alike: dict[tuple[tuple[Powers, ...], Powers | None], _Alike] = {}
+        self._alike: dict[tuple[tuple[EffectivePermissions, ...], EffectivePermissions | None], _Alike] = {}
         self.lost: Exception | None = None
         """Why a user, group or role is missing here."""
 
@@ -247,7 +247,9 @@ class Openings:
         """Whether any role trusts its own account."""
         return bool(self._roles)
 
-    def add_holder(self, holder: Holder, held: Sequence[Powers], boundary: Powers | None) -> None:
+    def add_holder(
+        self, holder: Holder, held: Sequence[EffectivePermissions], boundary: EffectivePermissions | None
+    ) -> None:
         """Remember a user or role, if its policies allow to assume roles or were not understood."""
         kept = tuple(each for each in held if each.undecided or _names_assume_role(each))
         if any(each.undecided or _of_assuming(each.allows) for each in kept):
@@ -305,5 +307,5 @@ def _find_opened(alike: _Alike, role: TrustingRole) -> Iterator[Opened | Undecid
             yield Opened(holder, role, answer.conditions, answer.may_be_denied)
 
 
-def _names_assume_role(powers: Powers) -> bool:
+def _names_assume_role(powers: EffectivePermissions) -> bool:
     return any(ASSUME_ROLE in power.actions for power in (*powers.allows, *powers.denies))

@@ -17,7 +17,7 @@ from typing import Any
 
 from ploy_connector_aws.aws.policy.documents import to_policy
 from ploy_connector_aws.aws.scopes import to_aws_account, to_utc
-from ploy_connector_aws.spec import Entitlement, Grant, Page, Refused
+from ploy_connector_aws.spec import Entitlement, Grant, Page, RejectedError
 
 from .accounts import IDENTITY_CENTER_PATH
 from .read_context import Gathered, Reading
@@ -174,7 +174,7 @@ def read_permission_set_roles(
         )
     yield from page.to_pages(PERMISSION_SET_ROLES)
     if links.undecided is not None:
-        raise Refused(
+        raise RejectedError(
             links.undecided,
             reason="permission_set_role_undecided",
             fix="Delete the roles and the SAML provider of a former instance of IAM Identity Center, if there was one.",

@@ -9,11 +9,11 @@ from typing import Any, Literal, TypeAlias
 from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.session import ReadSession
-from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers, Powers
+from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, PolicyPowers
 from ploy_connector_aws.spec import Failure, Page, Record, RecordKey
 
 from .opening import Openings
-from .spool import Findings
+from .spool import Spool
 
 POLICIES = "iam/policies"
 USERS = "iam/users"
@@ -34,13 +34,13 @@ class Reading:
 
     session: ReadSession
     account_id: str
-    findings: Findings
+    findings: Spool
     powers: PolicyPowers
     management_account: str | None = None
     """The organization's management account, where the instance of Identity Center shows it."""
     groups: list[Any] = field(default_factory=list)
     """The groups as AWS gave them, until their policies are known. An account has at most 500 (AWS.md section 6)."""
-    group_powers: dict[str, list[Powers]] = field(default_factory=dict)
+    group_powers: dict[str, list[EffectivePermissions]] = field(default_factory=dict)
     """What groups allow, by name."""
     openings: Openings = field(default_factory=Openings)
     """Roles that trust their own account, and those whose policies may open them."""

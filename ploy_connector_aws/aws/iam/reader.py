@@ -10,14 +10,14 @@ from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.aws.identity_center.permission_sets import PERMISSION_SETS
 from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
 from ploy_connector_aws.config import IAM
-from ploy_connector_aws.spec import AuthenticationError, Failure, Page, PermissionMissing
+from ploy_connector_aws.spec import AuthenticationError, Failure, Page, PermissionDeniedError
 
 from .fallback_lists import read_names
 from .identities import read_holders
 from .managed_policies import read_policies
 from .permission_set_roles import PERMISSION_SET_ROLES, CenterInstance, NamedRole, read_permission_set_roles
 from .read_context import GROUPS, POLICIES, ROLES, TRUST, USERS, Knowledge, Reading
-from .spool import Findings
+from .spool import Spool
 
 _READ_AT_ONCE = (POLICIES, USERS, GROUPS, ROLES, TRUST)
 
@@ -32,7 +32,7 @@ class IamReader:
     def __init__(self, session: ReadSession) -> None:
         self._session = session
         self._config = session.config
-        self._findings = Findings()
+        self._findings = Spool()
         self._reading: Reading | None = None
         self.powers = PolicyPowers(is_to_be_read=self._config.includes(IAM))
         """What the managed policies allow, as far as they were read."""
@@ -68,7 +68,7 @@ class IamReader:
             yield from read_policies(reading)
         except AuthenticationError:
             raise
-        except PermissionMissing as denied:
+        except PermissionDeniedError as denied:
             yield from read_names(reading, denied)
         except Exception as error:  # noqa: BLE001 - without the policies nothing that holds them can be told
             reading.fail(error, *_READ_AT_ONCE)

@@ -45,7 +45,7 @@ class Edge:
     attributes: Attributes
 
 
-class Findings:
+class Spool:
     """In SQLite's temporary file. Used by one thread after the other."""
 
     def __init__(self) -> None:

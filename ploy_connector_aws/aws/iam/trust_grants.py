@@ -7,7 +7,7 @@ from typing import Literal
 
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.policy.principals import PrincipalKind
-from ploy_connector_aws.aws.policy.trust import Trust, Trusted
+from ploy_connector_aws.aws.policy.trust import Trust, TrustedPrincipal
 from ploy_connector_aws.spec import Account, Grant, Record
 
 from .accounts import SOURCE
@@ -46,7 +46,7 @@ def to_outsiders(trust: Trust, role_id: str) -> Iterator[Record]:
             )
 
 
-def to_outsider(trusted: Trusted) -> Account:
+def to_outsider(trusted: TrustedPrincipal) -> Account:
     """Convert a principal that the account has no record of: another account or its people, a service, anyone."""
     kind: Literal["external", "root", "service", "unknown"] = _KINDS.get(trusted.kind, "external")
     if trusted.is_own_account:
@@ -77,10 +77,10 @@ def to_assuming(edge: Edge, found_id: str) -> Grant:
     )
 
 
-def _own(trust: Trust, kind: PrincipalKind) -> Iterator[Trusted]:
+def _own(trust: Trust, kind: PrincipalKind) -> Iterator[TrustedPrincipal]:
     return (each for each in trust.trusted if each.is_own_account and each.kind == kind)
 
 
-def _role_of(session: Trusted) -> str:
+def _role_of(session: TrustedPrincipal) -> str:
     """``arn:aws:sts::<account>:assumed-role/<role>/<session>``: the role's path is not in it."""
     return session.id.split("/")[1]

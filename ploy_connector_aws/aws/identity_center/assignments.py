@@ -19,7 +19,7 @@ from ploy_connector_aws.spec import (
     ConnectorError,
     Entitlement,
     Grant,
-    NotFound,
+    NotFoundError,
     Page,
     Record,
     RecordKey,
@@ -85,7 +85,7 @@ def read_assignments(reading: Reading, kind: PrincipalKind, principal_id: str) -
             for row in rows:
                 _add_row(reading, page, kind, principal_id, row)
             yield Page(scope=scope, records=tuple(page.records.values()), partial=tuple(page.partial.values()))
-    except NotFound as error:
+    except NotFoundError as error:
         if not names(error, kind.aws, principal_id):
             raise
         confirm_gone(reading, kind.aws, principal_id)

@@ -16,10 +16,10 @@ from ploy_connector_aws.spec import (
     Entitlement,
     ExternalId,
     Grant,
-    NotFound,
+    NotFoundError,
     Page,
     RecordKey,
-    Refused,
+    RejectedError,
     TemporaryError,
 )
 
@@ -93,7 +93,7 @@ def read_members(reading: Reading, group_id: str) -> Iterator[Page]:
                     to_membership(user_id, group_id, row) for user_id, row in _without_gone(reading, members)
                 ),
             )
-    except NotFound as error:
+    except NotFoundError as error:
         if not names(error, "GROUP", group_id):
             raise
         confirm_gone(reading, "GROUP", group_id)
@@ -101,7 +101,7 @@ def read_members(reading: Reading, group_id: str) -> Iterator[Page]:
         yield Page(scope=scope, retracted=(RecordKey(type="entitlement", id=group_id),), gone=True)
         return
     if has_unknown_members:
-        raise Refused(
+        raise RejectedError(
             "The group has a member that is not a user, which this version of the connector does not know.",
             reason="unknown_member",
             fix="Update the connector.",
@@ -132,7 +132,7 @@ def _describe_stranger(reading: Reading, user_id: str, scope: str) -> Page | Non
         return None
     try:
         user = read(reading.identity_store, "DescribeUser", **_store(reading), UserId=user_id)
-    except NotFound as error:
+    except NotFoundError as error:
         if not names(error, "USER", user_id):
             raise
         # Neither listed nor described: a host must not keep the user because a membership is left over.

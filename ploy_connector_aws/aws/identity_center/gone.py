@@ -8,7 +8,7 @@ from typing import Literal
 from ploy_connector_aws.aws.client.calls import read, read_pages
 from ploy_connector_aws.aws.gone import contradiction
 from ploy_connector_aws.aws.scopes import take
-from ploy_connector_aws.spec import NotFound
+from ploy_connector_aws.spec import NotFoundError
 
 from .read_context import Reading, names
 
@@ -44,7 +44,7 @@ def _confirm_user_gone(reading: Reading, user_id: str) -> None:
             IdentityStoreId=reading.instance.identity_store_id,
             UserId=user_id,
         )
-    except NotFound as error:
+    except NotFoundError as error:
         if not names(error, "USER", user_id):
             raise
     else:

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from ploy_connector_aws.aws.client.calls import read_pages
-from ploy_connector_aws.aws.client.errors import RegionNotEnabled
+from ploy_connector_aws.aws.client.errors import RegionNotEnabledError
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.scopes import to_utc
-from ploy_connector_aws.spec import ConnectorError, PermissionMissing, Refused, TemporaryError
+from ploy_connector_aws.spec import ConnectorError, PermissionDeniedError, RejectedError, TemporaryError
 
 _SWEEPING_THREADS = 8
 
@@ -43,7 +43,7 @@ def read_instance(session: ReadSession) -> Instance | None:
     """
     try:
         rows = list(_read_rows(session, session.config.region, RegionScope="ALL_REGIONS"))
-    except Refused:
+    except RejectedError:
         # RegionScope is new, and not known to be served in every Region (AWS.md section 12).
         rows = None
     # An empty answer is what "none" rests on, and a Region that does not know RegionScope may leave it unread and speak
@@ -65,7 +65,7 @@ def choose_instance(rows: list[dict[str, Any]], account_id: str, region: str) ->
 
     Raises:
         TemporaryError: There is none that is active.
-        Refused: There are several, and nothing decides which is meant.
+        RejectedError: There are several, and nothing decides which is meant.
     """
     if not rows:
         return None
@@ -106,8 +106,8 @@ def _describe(row: dict[str, Any]) -> str:
     return f"{row.get('InstanceArn', 'an instance without an ARN')} ({_find_primary_region(row) or 'Region unknown'})"
 
 
-def _ambiguous(candidates: list[dict[str, Any]], region: str) -> Refused:
-    return Refused(
+def _ambiguous(candidates: list[dict[str, Any]], region: str) -> RejectedError:
+    return RejectedError(
         f"The role sees {len(candidates)} instances of IAM Identity Center, and neither their owners nor the Region "
         f"{region} of the settings decide which one is meant: {', '.join(map(_describe, candidates))}.",
         reason="instance_ambiguous",
@@ -135,11 +135,11 @@ def _sweep(session: ReadSession, *, was_told_none: bool) -> list[dict[str, Any]]
                     row.get("InstanceArn", ""), {**row, "PrimaryRegion": _find_primary_region(row) or region}
                 )
     errors = [answer for answer in answers if isinstance(answer, ConnectorError)]
-    harmless: tuple[type[ConnectorError], ...] = (RegionNotEnabled,)
+    harmless: tuple[type[ConnectorError], ...] = (RegionNotEnabledError,)
     if was_told_none and not found:
         # Many organisations deny some Regions by a service control policy. It is no reason to doubt AWS's own "none"
         # where all other Regions agree with it.
-        harmless = (RegionNotEnabled, PermissionMissing)
+        harmless = (RegionNotEnabledError, PermissionDeniedError)
     serious = [error for error in errors if not isinstance(error, harmless)]
     if serious and not any(_is_of_another(row, session.config.account_id) for row in found.values()):
         # A Region that could not be asked may hold the organization's instance: "none" would then be no answer, and

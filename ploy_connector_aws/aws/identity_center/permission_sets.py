@@ -10,7 +10,7 @@ from ploy_connector_aws.aws.client.calls import read, read_pages
 from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
 from ploy_connector_aws.aws.policy.privileges import Verdict, judge, unread
 from ploy_connector_aws.aws.scopes import take, to_utc
-from ploy_connector_aws.spec import Entitlement, NotFound, Page, RecordKey, Refused, TemporaryError
+from ploy_connector_aws.spec import Entitlement, NotFoundError, Page, RecordKey, RejectedError, TemporaryError
 
 from .gone import confirm_gone
 from .read_context import Reading, names
@@ -40,7 +40,7 @@ def read_permission_sets(reading: Reading) -> Iterator[Page]:
             yield Page(scope=PERMISSION_SETS, partial=tuple(to_undescribed_role(arn) for arn in arns))
             for arn in arns:
                 yield Page(scope=permission_set_scope(arn), parent=PERMISSION_SETS)
-    except Refused as error:
+    except RejectedError as error:
         raise _explain_account_instance(error) from None
     reading.seen.set_complete("permission_set")
     yield Page(scope=PERMISSION_SETS, complete=True)
@@ -136,7 +136,7 @@ def _read_role(reading: Reading, arn: str) -> Entitlement | None:
         references = _read_all(
             reading, "ListCustomerManagedPolicyReferencesInPermissionSet", "CustomerManagedPolicyReferences", which
         )
-    except NotFound as error:
+    except NotFoundError as error:
         if not names(error, "PERMISSION_SET", arn):
             raise
         confirm_gone(reading, "PERMISSION_SET", arn)
@@ -155,10 +155,10 @@ def _read_all(reading: Reading, operation: str, member: str, which: dict[str, st
     return [row for rows in read_pages(reading.sso_admin, operation, member, **which) for row in rows]
 
 
-def _explain_account_instance(error: Refused) -> Refused:
+def _explain_account_instance(error: RejectedError) -> RejectedError:
     if error.reason != "invalid_request":
         return error
-    return Refused(
+    return RejectedError(
         "AWS does not list permission sets for this instance: it may be an account instance, which has none.",
         reason=error.reason,
         fix="For an account instance name only identity-center/users and identity-center/groups in the settings.",

@@ -12,11 +12,11 @@ from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.gone import ListedAgain
 from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
 from ploy_connector_aws.aws.policy.privileges import Verdict
-from ploy_connector_aws.aws.spool import SeenThings
-from ploy_connector_aws.spec import NotFound
+from ploy_connector_aws.aws.spool import IdSpool
+from ploy_connector_aws.spec import NotFoundError
 
 from .instance import Instance
-from .turns import Turns
+from .turns import KeyedLock
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,14 @@ class Reading:
 
     session: ReadSession
     instance: Instance
-    seen: SeenThings
+    seen: IdSpool
     powers: PolicyPowers | None = None
     """What managed policies allow, by IAM or by the connector's copy; None: permission sets are not judged."""
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     """On permission sets, by ARN. An instance has at most 3,500 of them (AWS.md section 2.1)."""
     created: dict[str, datetime] = field(default_factory=dict)
     """When permission sets were created, by ARN, as far as AWS stated it."""
-    turns: Turns = field(default_factory=Turns)
+    turns: KeyedLock = field(default_factory=KeyedLock)
     """For what several principals may meet at the same time and no list announced."""
     listed_again: Mapping[str, ListedAgain] = field(
         default_factory=lambda: {"GROUP": ListedAgain("group"), "PERMISSION_SET": ListedAgain("permission set")}
@@ -54,6 +54,6 @@ class Reading:
         return self.session.client("sso-admin", self.instance.primary_region)
 
 
-def names(error: NotFound, kind: str, id_: str) -> bool:
+def names(error: NotFoundError, kind: str, id_: str) -> bool:
     """Whether AWS said that this very thing does not exist, and not something around it."""
     return (error.kind, error.id) == (kind, id_)

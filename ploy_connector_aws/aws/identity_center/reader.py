@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Set
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.iam.permission_set_roles import NamedRole
 from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
-from ploy_connector_aws.aws.scopes import fail_alone
-from ploy_connector_aws.aws.spool import Seen, SeenThings
+from ploy_connector_aws.aws.scopes import isolate_failure
+from ploy_connector_aws.aws.spool import IdSpool, Seen
 from ploy_connector_aws.config import IDENTITY_CENTER, SCOPE_NEEDS, AwsConfig
-from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Refused, TemporaryError
+from ploy_connector_aws.spec import AuthenticationError, Failure, Page, RejectedError, TemporaryError
 
 from .assignments import (
     ASSIGNMENTS,
@@ -37,7 +37,7 @@ from .directory import (
 from .instance import Instance, read_instance
 from .permission_sets import PERMISSION_SETS, permission_set_scope, read_permission_set, read_permission_sets
 from .read_context import Reading
-from .worker_pool import Crew
+from .worker_pool import WorkerPool
 
 THREADS = 8
 """For each of the two quotas. At a third of a second a call, six already use up the quota."""
@@ -56,7 +56,7 @@ class IdentityCenterReader:
         self._config = session.config
         self._session = session
         self._powers = powers
-        self._seen = SeenThings()
+        self._seen = IdSpool()
         self._reading: Reading | None = None
         self._has_begun = False
         self._jobs: _Jobs | None = None
@@ -79,7 +79,7 @@ class IdentityCenterReader:
         try:
             yield from self._read_root()
             if self._reading is not None and self._config.includes(USERS):
-                yield from fail_alone(USERS, read_users(self._reading))
+                yield from isolate_failure(USERS, read_users(self._reading))
                 found_as_members = (scope.rpartition("/")[2] for scope in skip if scope.startswith(user_scope("")))
                 self._seen.add("user", ((user_id, "") for user_id in found_as_members))
         except AuthenticationError as error:
@@ -173,7 +173,7 @@ class _Jobs:
         self._config = config
         self._reading = reading
         self._skip = skip
-        self._crew = Crew(on_stop=reading.session.throttle.stop)
+        self._crew = WorkerPool(on_stop=reading.session.throttle.stop)
         # Set also when their reading failed or was stopped: nobody waits for ever.
         self._groups_listed = threading.Event()
         self._members_read = threading.Event()
@@ -221,7 +221,7 @@ class _Jobs:
 
     def _read_assignments(self) -> Iterator[Page]:
         reading = self._reading
-        if isinstance(self.list_error, Refused):
+        if isinstance(self.list_error, RejectedError):
             # Where AWS does not take questions about permission sets, it takes none about assignments either.
             raise self.list_error
         if reading.instance.is_account_instance:
@@ -256,7 +256,7 @@ class _Jobs:
             self._emit(scope, read_assignments(self._reading, kind, principal_id))
 
     def _emit(self, scope: str, pages: Iterator[Page]) -> None:
-        self._crew.emit(fail_alone(scope, pages))
+        self._crew.emit(isolate_failure(scope, pages))
 
     def _for_each(self, things: Iterable[Seen], work: Callable[[Seen], None]) -> None:
         self._crew.for_each(things, work, THREADS)

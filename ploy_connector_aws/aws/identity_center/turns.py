@@ -6,7 +6,7 @@ import threading
 from collections import defaultdict
 
 
-class Turns:
+class KeyedLock:
     """A lock for each thing. Held while it is looked up and, where it is not known yet, read."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar, cast
 
-from ploy_connector_aws.aws.client.rate_limits import Stopped
+from ploy_connector_aws.aws.client.rate_limits import CancelledError
 from ploy_connector_aws.spec import Grant, Page, Record, RecordKey
 
 _QUEUED_PAGES = 64
@@ -17,7 +17,7 @@ _END = object()
 T = TypeVar("T")
 
 
-class Crew:
+class WorkerPool:
     """Runs jobs in threads and yields the pages they emit.
 
     Args:
@@ -57,13 +57,13 @@ class Crew:
         """Hand over pages; waits while the queue is full. What was retracted once is not let through again.
 
         Raises:
-            Stopped: The iterator was closed, or another job failed.
+            CancelledError: The iterator was closed, or another job failed.
         """
         for page in pages:
             with self._changed:
                 self._changed.wait_for(lambda: len(self._pages) < _QUEUED_PAGES or self._is_stopped)
                 if self._is_stopped:
-                    raise Stopped("The reading was stopped.")
+                    raise CancelledError("The reading was stopped.")
                 self._retracted.update(page.retracted)
                 self._pages.append(self._without_retracted(page))
                 self._changed.notify_all()
@@ -72,7 +72,7 @@ class Crew:
         """Work on all items, in several threads that each take the next one: no more is fetched than is worked on.
 
         Raises:
-            Stopped: The iterator was closed, or a job failed.
+            CancelledError: The iterator was closed, or a job failed.
         """
         remaining: Iterator[object] = iter(items)
         turn = threading.Lock()
@@ -88,7 +88,7 @@ class Crew:
         for hand in [self._start(work_on_next) for _ in range(threads)]:
             hand.join()
         if self._is_stopped:
-            raise Stopped("The reading was stopped.")
+            raise CancelledError("The reading was stopped.")
 
     def _start(self, job: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=self._run_job, args=(job,), name="ploy-aws-reader", daemon=True)

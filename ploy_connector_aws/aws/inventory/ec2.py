@@ -10,7 +10,7 @@ from botocore.client import BaseClient
 from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.aws.scopes import take, to_utc
 from ploy_connector_aws.config import PLOY_PARTITION
-from ploy_connector_aws.spec import AuthenticationError, ConnectorError, PermissionMissing, Resource, TemporaryError
+from ploy_connector_aws.spec import AuthenticationError, ConnectorError, PermissionDeniedError, Resource, TemporaryError
 
 from .read_context import Found, Inventory, without_unknown
 from .tags import find_owner, to_tags
@@ -91,7 +91,7 @@ class _BulkTags:
         found: dict[str, list[dict[str, Any]]] = {}
         for start in range(0, len(instance_ids), _MOST_FILTER_VALUES):
             chunk = instance_ids[start : start + _MOST_FILTER_VALUES]
-            if isinstance(self._error, PermissionMissing):
+            if isinstance(self._error, PermissionDeniedError):
                 break
             try:
                 rows = self._read_chunk(chunk)

@@ -10,7 +10,7 @@ from botocore.client import BaseClient
 from ploy_connector_aws.aws.client.calls import read, read_pages
 from ploy_connector_aws.aws.gone import ListedAgain
 from ploy_connector_aws.aws.scopes import take
-from ploy_connector_aws.spec import NotFound, Resource, TemporaryError
+from ploy_connector_aws.spec import NotFoundError, Resource, TemporaryError
 
 from .read_context import Found, Inventory, without_unknown
 from .tags import SingleTags, find_owner, to_tags
@@ -35,7 +35,7 @@ def read_clusters(inventory: Inventory) -> Iterator[Found]:
         for row in described:
             try:
                 tags = row["tags"] if "tags" in row else single_tags.read(_arn(row))
-            except NotFound:
+            except NotFoundError:
                 continue
             (partial if tags is None else records).append(to_cluster(row, tags, inventory))
         yield Found(tuple(records), tuple(partial))

@@ -8,7 +8,7 @@ from typing import Any
 from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.aws.gone import ListedAgain
 from ploy_connector_aws.aws.scopes import take, to_utc
-from ploy_connector_aws.spec import NotFound, Resource
+from ploy_connector_aws.spec import NotFoundError, Resource
 
 from .read_context import Found, Inventory, without_unknown
 from .tags import SingleTags, find_owner, to_tags
@@ -35,7 +35,7 @@ def read_instances(inventory: Inventory) -> Iterator[Found]:
         for row in rows:
             try:
                 tags = row["TagList"] if "TagList" in row else single_tags.read(_arn(row))
-            except NotFound:
+            except NotFoundError:
                 continue
             (partial if tags is None else records).append(to_instance(row, tags, inventory))
         yield Found(tuple(records), tuple(partial))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Set
 
 from ploy_connector_aws.aws.client.calls import read
-from ploy_connector_aws.aws.client.errors import RegionNotEnabled
+from ploy_connector_aws.aws.client.errors import RegionNotEnabledError
 from ploy_connector_aws.aws.client.session import ReadSession
-from ploy_connector_aws.aws.scopes import fail_alone, to_aws_account
+from ploy_connector_aws.aws.scopes import isolate_failure, to_aws_account
 from ploy_connector_aws.config import RESOURCE_SCOPES
-from ploy_connector_aws.spec import AuthenticationError, Failure, Page, PermissionMissing, Refused
+from ploy_connector_aws.spec import AuthenticationError, Failure, Page, PermissionDeniedError, RejectedError
 
 from .dynamodb import read_tables
 from .ec2 import read_instances as read_servers
@@ -74,7 +74,7 @@ class InventoryReader:
                 yield Page(scope=scope, failure=Failure.from_error(error))
             return
         for scope in wanted:
-            yield from fail_alone(scope, self._read(scope))
+            yield from isolate_failure(scope, self._read(scope))
 
     def _read(self, scope: str) -> Iterator[Page]:
         account = to_aws_account(self._inventory.account_id)
@@ -84,10 +84,10 @@ class InventoryReader:
                     full = tuple(each for each in found.records if not self._inventory.is_partial(each))
                     partial = tuple(each for each in found.records if self._inventory.is_partial(each))
                     yield Page(scope=scope, records=(account, *full), partial=(*partial, *found.partial))
-        except RegionNotEnabled as error:
+        except RegionNotEnabledError as error:
             if not self._credentials_work_elsewhere():
                 raise
-            raise Refused(
+            raise RejectedError(
                 f"The Region {self._inventory.region} is not enabled for the AWS account, so what is in it cannot be "
                 "read.",
                 reason="region_not_enabled",
@@ -113,7 +113,7 @@ class InventoryReader:
             read(client, "ListBuckets", MaxBuckets=1)
         except AuthenticationError:
             return False
-        except PermissionMissing:
+        except PermissionDeniedError:
             # Whom AWS denies something, it knows.
             return True
         finally:

@@ -13,7 +13,13 @@ from ploy_connector_aws.aws.client.calls import read
 from ploy_connector_aws.aws.gone import ListedAgain
 from ploy_connector_aws.aws.identity_center.read_context import names
 from ploy_connector_aws.aws.scopes import take
-from ploy_connector_aws.spec import AuthenticationError, ConnectorError, NotFound, PermissionMissing, TemporaryError
+from ploy_connector_aws.spec import (
+    AuthenticationError,
+    ConnectorError,
+    NotFoundError,
+    PermissionDeniedError,
+    TemporaryError,
+)
 
 OWNER_TAGS = (
     "owner",
@@ -92,10 +98,10 @@ class SingleTags:
         """Read the tags of one thing; None where that was not possible, and ``check`` says why.
 
         Raises:
-            NotFound: AWS says that this very thing does not exist, and lists it no more.
+            NotFoundError: AWS says that this very thing does not exist, and lists it no more.
             AuthenticationError: Nothing else can be read either.
         """
-        if isinstance(self._error, PermissionMissing):
+        if isinstance(self._error, PermissionDeniedError):
             # It would be missing for the next ones, too.
             return None
         try:
@@ -105,7 +111,7 @@ class SingleTags:
         except AuthenticationError:
             raise
         except ConnectorError as error:
-            if isinstance(error, NotFound) and names(error, self.kind, arn):
+            if isinstance(error, NotFoundError) and names(error, self.kind, arn):
                 doubt = self._doubt(arn)
                 if doubt is None:
                     raise

@@ -63,10 +63,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A list of texts, or (`is_inverted`) everything but them."""
+    """A list of texts, or (`is_negated`) everything but them."""
 
     texts: tuple[str, ...]
-    is_inverted: bool = False
+    is_negated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Principals:
     """Pairs of a type (`AWS`, `Service`, `Federated`, `CanonicalUser`, `*`) and a text, or everyone but them."""
 
     pairs: tuple[tuple[str, str], ...]
-    is_inverted: bool = False
+    is_negated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Policy:
     undecided: tuple[str, ...] = ()
 
 
-class _NotUnderstood(Exception):
+class _UnsupportedError(Exception):
     """A part of the document is not what AWS's grammar has; the message is the end of a sentence."""
 
 
@@ -115,13 +115,13 @@ def to_policy(document: object, *, is_trust: bool = False, is_aws_managed: bool 
         return Policy(undecided=(f"The policy document has more than {LONGEST_DOCUMENT:,} characters.",))
     try:
         version, statements = _to_parts(document)
-    except _NotUnderstood as error:
+    except _UnsupportedError as error:
         return Policy(undecided=(f"The policy document was not understood: {error}.",))
     understood, undecided = [], []
     for number, raw in enumerate(statements, 1):
         try:
             understood.append(_to_statement(raw, is_trust))
-        except _NotUnderstood as error:
+        except _UnsupportedError as error:
             undecided.append(f"Statement {number} of the policy was not understood: {error}.")
     return Policy(tuple(understood), version == VERSION_WITH_VARIABLES, tuple(undecided))
 
@@ -135,50 +135,50 @@ def _is_too_long(document: object) -> bool:
 
 def _to_parts(document: object) -> tuple[str, list[object]]:
     if not isinstance(document, Mapping):
-        raise _NotUnderstood("it is not an object")
+        raise _UnsupportedError("it is not an object")
     if document.keys() - _DOCUMENT_ELEMENTS:
-        raise _NotUnderstood("it has an unknown element")
+        raise _UnsupportedError("it has an unknown element")
     version = document.get("Version", VERSION_WITHOUT_A_WORD)
     if version not in (VERSION_WITH_VARIABLES, VERSION_WITHOUT_A_WORD):
-        raise _NotUnderstood("its version is unknown")
+        raise _UnsupportedError("its version is unknown")
     if "Statement" not in document:
-        raise _NotUnderstood("it has no statements")
+        raise _UnsupportedError("it has no statements")
     statements = document["Statement"]
     return version, statements if isinstance(statements, list) else [statements]
 
 
 def _to_statement(raw: object, is_trust: bool) -> Statement:
     if not isinstance(raw, Mapping):
-        raise _NotUnderstood("it is not an object")
+        raise _UnsupportedError("it is not an object")
     if raw.keys() - _STATEMENT_ELEMENTS:
-        raise _NotUnderstood("it has an unknown element")
+        raise _UnsupportedError("it has an unknown element")
     if raw.get("Effect") not in ("Allow", "Deny"):
-        raise _NotUnderstood("its effect is neither Allow nor Deny")
+        raise _UnsupportedError("its effect is neither Allow nor Deny")
     actions, resources, principals = _to_choice(raw, "Action"), _to_choice(raw, "Resource"), _to_principals(raw)
     if actions is None:
-        raise _NotUnderstood("it names no actions")
+        raise _UnsupportedError("it names no actions")
     if not all(text.strip("*") == "" or ":" in text for text in actions.texts):
-        raise _NotUnderstood("an action names no service")
+        raise _UnsupportedError("an action names no service")
     if (resources is None) != is_trust or (principals is None) == is_trust:
-        raise _NotUnderstood(f"it does not name {'principals' if is_trust else 'resources'}, and these only")
+        raise _UnsupportedError(f"it does not name {'principals' if is_trust else 'resources'}, and these only")
     return Statement(raw["Effect"] == "Allow", actions, resources, principals, _to_conditions(raw.get("Condition", {})))
 
 
 def _to_choice(raw: Mapping[str, Any], name: str) -> Choice | None:
     if name in raw and f"Not{name}" in raw:
-        raise _NotUnderstood(f"it has both {name} and Not{name}")
-    for key, is_inverted in ((name, False), (f"Not{name}", True)):
+        raise _UnsupportedError(f"it has both {name} and Not{name}")
+    for key, is_negated in ((name, False), (f"Not{name}", True)):
         if key in raw:
-            return Choice(_to_texts(raw[key], key), is_inverted)
+            return Choice(_to_texts(raw[key], key), is_negated)
     return None
 
 
 def _to_principals(raw: Mapping[str, Any]) -> Principals | None:
     if "Principal" in raw and "NotPrincipal" in raw:
-        raise _NotUnderstood("it has both Principal and NotPrincipal")
-    for key, is_inverted in (("Principal", False), ("NotPrincipal", True)):
+        raise _UnsupportedError("it has both Principal and NotPrincipal")
+    for key, is_negated in (("Principal", False), ("NotPrincipal", True)):
         if key in raw:
-            return Principals(tuple(_to_pairs(raw[key])), is_inverted)
+            return Principals(tuple(_to_pairs(raw[key])), is_negated)
     return None
 
 
@@ -186,20 +186,20 @@ def _to_pairs(value: object) -> Iterable[tuple[str, str]]:
     if value == "*":
         return [("*", "*")]
     if not isinstance(value, Mapping) or value.keys() - _PRINCIPAL_TYPES:
-        raise _NotUnderstood("a principal is of an unknown type")
+        raise _UnsupportedError("a principal is of an unknown type")
     return [(kind, text) for kind, texts in value.items() for text in _to_texts(texts, "a principal")]
 
 
 def _to_texts(value: object, name: str) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
     if not all(isinstance(text, str) and text for text in values):
-        raise _NotUnderstood(f"{name} is not a list of texts")
+        raise _UnsupportedError(f"{name} is not a list of texts")
     return tuple(values)
 
 
 def _to_conditions(block: object) -> tuple[Condition, ...]:
     if not isinstance(block, Mapping) or not all(isinstance(keys, Mapping) for keys in block.values()):
-        raise _NotUnderstood("its conditions are not objects")
+        raise _UnsupportedError("its conditions are not objects")
     return tuple(_to_condition(written, key, values) for written, keys in block.items() for key, values in keys.items())
 
 
@@ -207,12 +207,12 @@ def _to_condition(written: str, key: str, value: object) -> Condition:
     quantifier, _, name = written.rpartition(":")
     operator = name.removesuffix("IfExists")
     if operator not in _OPERATORS or quantifier not in {"", *_QUANTIFIERS}:
-        raise _NotUnderstood("a condition has an unknown operator")
+        raise _UnsupportedError("a condition has an unknown operator")
     if not _KEY.fullmatch(key):
-        raise _NotUnderstood("a condition has an unknown key")
+        raise _UnsupportedError("a condition has an unknown key")
     raw = value if isinstance(value, list) else [value]
     if not all(isinstance(each, str | bool | int | float) for each in raw):
-        raise _NotUnderstood("a condition's values are not texts")
+        raise _UnsupportedError("a condition's values are not texts")
     values = tuple(str(each).lower() if isinstance(each, bool) else str(each) for each in raw)
     # ArnEquals takes wildcards as ArnLike does (IAM user guide, "ARN condition operators").
     takes_wildcards = operator.endswith("Like") or operator.startswith("Arn")

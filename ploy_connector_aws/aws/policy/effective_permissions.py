@@ -12,7 +12,7 @@ from .conditions import decide
 from .documents import Choice, Condition, Policy, Statement, to_policy
 from .escalations import ACTIONS, EVERY_ACTION, EVERY_IAM_ACTION
 from .patterns import Pattern, covers, matches
-from .resource_sets import Resources
+from .resource_sets import ResourceSet
 from .services import is_known_service
 
 _PASSED_TO = "iam:passedtoservice"
@@ -30,22 +30,22 @@ for _action in sorted(_SINGLE):
 
 
 @dataclass(frozen=True, slots=True)
-class Power:
+class PermissionStatement:
     """One statement: the actions of the table that it is about, on which resources, under which condition keys."""
 
     actions: frozenset[str]
-    resources: Resources
+    resources: ResourceSet
     conditions: tuple[str, ...]
     passed_to: tuple[str, ...]
     unknown_services: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Powers:
+class EffectivePermissions:
     """What of one policy document bears on privilege; most documents have none of it."""
 
-    allows: tuple[Power, ...] = ()
-    denies: tuple[Power, ...] = ()
+    allows: tuple[PermissionStatement, ...] = ()
+    denies: tuple[PermissionStatement, ...] = ()
     undecided: tuple[str, ...] = ()
     is_partial: bool = False
     """The policy was to be read in this run and could not be, so another run may decide otherwise."""
@@ -53,27 +53,29 @@ class Powers:
     """What was taken for documents that were not read, in sentences."""
 
 
-NO_POWERS = Powers()
+NO_POWERS = EffectivePermissions()
 """A policy without anything that bears on privilege."""
 
 
-def to_powers(document: object, *, is_aws_managed: bool = False) -> Powers:
+def to_powers(document: object, *, is_aws_managed: bool = False) -> EffectivePermissions:
     """Take from a policy document, as boto3 returns it, what bears on privilege."""
     policy = to_policy(document, is_aws_managed=is_aws_managed)
-    return Powers(tuple(_to_powers(policy, is_allow=True)), tuple(_to_powers(policy, is_allow=False)), policy.undecided)
+    return EffectivePermissions(
+        tuple(_to_powers(policy, is_allow=True)), tuple(_to_powers(policy, is_allow=False)), policy.undecided
+    )
 
 
-def unread(sentence: str, *, is_partial: bool = False) -> Powers:
+def unread(sentence: str, *, is_partial: bool = False) -> EffectivePermissions:
     """Stand in for a policy whose document could not be read.
 
     Args:
         sentence: Which policy, and why.
         is_partial: Whether the reason is a call that failed in this run.
     """
-    return Powers(undecided=(sentence,), is_partial=is_partial)
+    return EffectivePermissions(undecided=(sentence,), is_partial=is_partial)
 
 
-def _to_powers(policy: Policy, *, is_allow: bool) -> Iterable[Power]:
+def _to_powers(policy: Policy, *, is_allow: bool) -> Iterable[PermissionStatement]:
     for statement in policy.statements:
         if statement.is_allow != is_allow:
             continue
@@ -84,13 +86,15 @@ def _to_powers(policy: Policy, *, is_allow: bool) -> Iterable[Power]:
             yield _to_power(statement, actions, depending, policy.has_variables)
 
 
-def _to_power(statement: Statement, actions: frozenset[str], conditions: list[Condition], has_variables: bool) -> Power:
+def _to_power(
+    statement: Statement, actions: frozenset[str], conditions: list[Condition], has_variables: bool
+) -> PermissionStatement:
     resources = statement.resources or Choice(("*",))
     passed = [each for each in conditions if statement.is_allow and _names_services(each)]
-    return Power(
+    return PermissionStatement(
         actions=actions,
-        resources=Resources(
-            tuple(Pattern(text, has_variables and "${" in text) for text in resources.texts), resources.is_inverted
+        resources=ResourceSet(
+            tuple(Pattern(text, has_variables and "${" in text) for text in resources.texts), resources.is_negated
         ),
         conditions=tuple(each.key for each in conditions if each not in passed),
         passed_to=passed[0].values if passed else (),
@@ -99,7 +103,7 @@ def _to_power(statement: Statement, actions: frozenset[str], conditions: list[Co
 
 
 def _name_unknown_services(statement: Statement) -> tuple[str, ...]:
-    if not statement.is_allow or statement.actions.is_inverted:
+    if not statement.is_allow or statement.actions.is_negated:
         return ()
     services = {text.partition(":")[0].lower() for text in statement.actions.texts}
     return tuple(sorted(each for each in services if not {"*", "?"} & set(each) and not is_known_service(each)))
@@ -118,10 +122,10 @@ def _covered(statement: Statement) -> frozenset[str]:
     """
     patterns = tuple(text.lower() for text in statement.actions.texts)
     named = frozenset(action for pattern in patterns for action in _matching(pattern))
-    if not named and not statement.actions.is_inverted:
+    if not named and not statement.actions.is_negated:
         return named
     is_iam_named = any(action.startswith("iam:") for action in named)
-    if not statement.actions.is_inverted:
+    if not statement.actions.is_negated:
         whole = _wholes_in(patterns) if statement.is_allow else _WHOLE.keys() if is_iam_named else ()
         return named.union(whole)
     left = (_SINGLE | {OF_UNKNOWN_SERVICE}) - named
@@ -167,18 +171,18 @@ class PolicyPowers:
     """
 
     def __init__(self, *, is_to_be_read: bool = True) -> None:
-        self._by_arn: dict[str, Powers] = {}
-        self._kept: dict[Powers, Powers] = {}
+        self._by_arn: dict[str, EffectivePermissions] = {}
+        self._kept: dict[EffectivePermissions, EffectivePermissions] = {}
         self._is_to_be_read = is_to_be_read
         self.is_complete = False
         """Whether the list of policies was read to its end."""
 
-    def add(self, arn: str, powers: Powers) -> Powers:
+    def add(self, arn: str, powers: EffectivePermissions) -> EffectivePermissions:
         """Remember what a policy allows."""
         self._by_arn[arn] = kept = self._kept.setdefault(powers, powers)
         return kept
 
-    def of(self, arn: str) -> Powers:
+    def of(self, arn: str) -> EffectivePermissions:
         """What a policy allows, as far as it is known: for AWS's own the connector's copy stands in where need be."""
         known = self._by_arn.get(arn)
         if known is not None:
@@ -191,7 +195,7 @@ class PolicyPowers:
 
 
 @lru_cache(maxsize=2048)
-def from_copy(arn: str) -> Powers | None:
+def from_copy(arn: str) -> EffectivePermissions | None:
     """What one of AWS's own policies allows by the connector's copy, which the verdict then names; None without one."""
     document = find_copy(arn)
     if document is None:

@@ -12,14 +12,23 @@ from functools import lru_cache
 
 from pydantic import JsonValue
 
-from .effective_permissions import OF_UNKNOWN_SERVICE, Power, Powers, to_powers, unread
+from .effective_permissions import OF_UNKNOWN_SERVICE, EffectivePermissions, PermissionStatement, to_powers, unread
 from .escalation_model import PASS_ROLE, PASSED_ROLE, Escalation, Target
 from .escalations import ESCALATIONS
 from .patterns import EVERYTHING, Pattern
 from .resource_sets import Area, Comparisons, TooManyComparisonsError, allowed, within, without
 from .services import TABLE_DATE, is_known_principal
 
-__all__ = ["NEVER_SEEN", "Power", "Powers", "Reason", "Verdict", "judge", "to_powers", "unread"]
+__all__ = [
+    "NEVER_SEEN",
+    "EffectivePermissions",
+    "PermissionStatement",
+    "Reason",
+    "Verdict",
+    "judge",
+    "to_powers",
+    "unread",
+]
 
 NEVER_SEEN = (
     "Service control policies of the organization may take access away; they cannot be read with these permissions.",
@@ -90,7 +99,7 @@ class Verdict:
 _NOTHING = Verdict(False)
 
 
-def judge(policies: Iterable[Powers], boundary: Powers | None = None) -> Verdict:
+def judge(policies: Iterable[EffectivePermissions], boundary: EffectivePermissions | None = None) -> Verdict:
     """Decide whether the holder of all these policies together is privileged.
 
     Args:
@@ -113,13 +122,15 @@ def judge(policies: Iterable[Powers], boundary: Powers | None = None) -> Verdict
     return replace(verdict, is_partial=any(each.is_partial for each in every), stands_in=stands_in)
 
 
-def _allows_nothing(boundary: Powers) -> bool:
+def _allows_nothing(boundary: EffectivePermissions) -> bool:
     """Whether a boundary allows no way to more power, even around a policy that allows everything."""
     return not boundary.undecided and _judge((boundary,), None, ()).privileged is False
 
 
 @lru_cache(maxsize=1024)
-def _judge(held: tuple[Powers, ...], boundary: Powers | None, undecided: tuple[str, ...]) -> Verdict:
+def _judge(
+    held: tuple[EffectivePermissions, ...], boundary: EffectivePermissions | None, undecided: tuple[str, ...]
+) -> Verdict:
     holdings = _Holdings(held, boundary)
     try:
         reasons = _reasons(holdings)
@@ -137,7 +148,7 @@ def _judge(held: tuple[Powers, ...], boundary: Powers | None, undecided: tuple[s
 class _Holdings:
     """Answers what of an action is held, for one set of policies."""
 
-    def __init__(self, held: Sequence[Powers], boundary: Powers | None) -> None:
+    def __init__(self, held: Sequence[EffectivePermissions], boundary: EffectivePermissions | None) -> None:
         self._allows = [power for each in held for power in each.allows]
         # A boundary that could not be understood is taken as no limit here; the verdict then is "undecided".
         self._boundary = None if boundary is None or boundary.undecided else boundary.allows
@@ -180,7 +191,7 @@ class _Held:
 
 
 def _allowed(
-    powers: Iterable[Power],
+    powers: Iterable[PermissionStatement],
     action: str,
     target: Pattern,
     compare: Comparisons,

@@ -48,11 +48,11 @@ class Comparisons:
 
 
 @dataclass(frozen=True, slots=True)
-class Resources:
-    """A statement's resources: these patterns, or (`is_inverted`) everything but them."""
+class ResourceSet:
+    """A statement's resources: these patterns, or (`is_negated`) everything but them."""
 
     patterns: tuple[Pattern, ...]
-    is_inverted: bool = False
+    is_negated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Area:
 
 
 def allowed(
-    resources: Resources,
+    resources: ResourceSet,
     target: Pattern,
     compare: Comparisons,
     conditions: Iterable[str] = (),
@@ -87,7 +87,7 @@ def allowed(
 ) -> list[Area]:
     """The part of the target, without what is fixed, that an Allow on these resources opens."""
     whole = Area(frozenset({target}), fixed, frozenset(conditions), frozenset({passed_to} if passed_to else ()))
-    if resources.is_inverted:
+    if resources.is_negated:
         found = [_less(whole, Area(frozenset(), frozenset(resources.patterns)), compare)]
     else:
         found = [
@@ -97,9 +97,9 @@ def allowed(
     return [area for area in found if area is not None]
 
 
-def without(areas: list[Area], denied: Resources, compare: Comparisons) -> list[Area]:
+def without(areas: list[Area], denied: ResourceSet, compare: Comparisons) -> list[Area]:
     """What is left after an unconditional Deny on these resources."""
-    if denied.is_inverted:
+    if denied.is_negated:
         lesser = [Area(frozenset({each})) for each in denied.patterns]
     else:
         lesser = [Area(frozenset(), frozenset(denied.patterns))]

@@ -21,9 +21,9 @@ __all__ = [
     "FLAGS",
     "ISSUER_UNKNOWN",
     "PrincipalKind",
-    "SaidCondition",
+    "RedactedCondition",
     "Trust",
-    "Trusted",
+    "TrustedPrincipal",
     "Way",
     "covers_action",
     "external_id_of",
@@ -74,7 +74,7 @@ _FOREIGN = frozenset({"account", "role", "user", "session", "federated_user"})
 
 
 @dataclass(frozen=True, slots=True)
-class SaidCondition:
+class RedactedCondition:
     """A condition as it is told: its values only where they are no secret and say who is meant."""
 
     key: str
@@ -100,8 +100,8 @@ class Way:
 
     actions: tuple[str, ...]
     external_id: Literal["required", "weak", "absent"]
-    conditions: tuple[SaidCondition, ...] = ()
-    denied_under: tuple[SaidCondition, ...] = ()
+    conditions: tuple[RedactedCondition, ...] = ()
+    denied_under: tuple[RedactedCondition, ...] = ()
     except_principals: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
 
@@ -120,7 +120,7 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Trusted:
+class TrustedPrincipal:
     """One principal that may assume the role, by one or more statements.
 
     `is_own_account` is None where it cannot be told: a service, anyone, a deleted principal, a public issuer.
@@ -151,7 +151,7 @@ class Trusted:
 class Trust:
     """Who may assume a role. Where `undecided` is not empty, `trusted` may lack somebody."""
 
-    trusted: tuple[Trusted, ...]
+    trusted: tuple[TrustedPrincipal, ...]
     flags: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
 
@@ -196,15 +196,15 @@ def _undecided(policy: Policy) -> Iterable[str]:
 
 
 def _names_whom_not(statement: Statement) -> bool:
-    return statement.principals is not None and statement.principals.is_inverted
+    return statement.principals is not None and statement.principals.is_negated
 
 
 def _sorted(principals: Iterable[Principal]) -> list[Principal]:
     return sorted(principals, key=lambda each: (each.kind, each.id, each.is_federated))
 
 
-def _to_trusted(principal: Principal, ways: tuple[Way, ...], account: str) -> Trusted:
-    return Trusted(principal.kind, principal.id, principal.account, _is_own(principal, account), ways)
+def _to_trusted(principal: Principal, ways: tuple[Way, ...], account: str) -> TrustedPrincipal:
+    return TrustedPrincipal(principal.kind, principal.id, principal.account, _is_own(principal, account), ways)
 
 
 def _is_own(principal: Principal, account: str) -> bool | None:
@@ -213,7 +213,7 @@ def _is_own(principal: Principal, account: str) -> bool | None:
 
 def _principals(statement: Statement, partition: str) -> list[Principal]:
     """Whom a statement names; nobody where it names whom it does not mean."""
-    if statement.principals is None or statement.principals.is_inverted:
+    if statement.principals is None or statement.principals.is_negated:
         return []
     return [to_principal(kind, text, partition) for kind, text in statement.principals.pairs]
 
@@ -222,7 +222,7 @@ def covers_action(statement: Statement, action: str) -> bool:
     """Whether a statement is about an action. AWS matches actions without regard to case."""
     wanted = Pattern(action.lower())
     found = any(covers(Pattern(text.lower()), wanted) for text in statement.actions.texts)
-    return found != statement.actions.is_inverted
+    return found != statement.actions.is_negated
 
 
 def find_denials(
@@ -258,7 +258,7 @@ class _Role:
 def _ways(statement: Statement, denies: list[Statement], role: _Role) -> Iterable[tuple[Principal, Way]]:
     for principal in _principals(statement, role.partition):
         actions = [action for action in principal.entries if covers_action(statement, action)]
-        denied_under: dict[SaidCondition, None] = {}
+        denied_under: dict[RedactedCondition, None] = {}
         shut_out: set[str] = set()
         for deny in denies:
             denied = [action for action in actions if covers_action(deny, action)]
@@ -341,13 +341,13 @@ def external_id_of(conditions: Iterable[Condition]) -> Literal["required", "weak
     return "weak" if found else "absent"
 
 
-def _said(condition: Condition) -> SaidCondition:
+def _said(condition: Condition) -> RedactedCondition:
     key = condition.key.lower()
     issuer_url, _, claim = key.partition(":")
     issuer = find_issuer(issuer_url)
     names_tenant = issuer is not None and claim in issuer.claims
     is_said = names_tenant or key in _SAID_KEYS or _OIDC_CLAIM.fullmatch(key)
-    return SaidCondition(
+    return RedactedCondition(
         condition.key, condition.written, condition.values if is_said else (), tuple(_weaknesses(condition))
     )
 

@@ -19,16 +19,16 @@ from ploy_connector_aws.aws.identity_center.assignments import (
     is_direct,
     to_assignment,
 )
-from ploy_connector_aws.aws.permissions import listed_action
+from ploy_connector_aws.aws.permissions import get_action
 from ploy_connector_aws.aws.provisioning.write_session import WriteSession
 from ploy_connector_aws.config import PLOY_PARTITION
-from ploy_connector_aws.spec import AccessRequest, ConnectorError, NotFound, Refused, TemporaryError
+from ploy_connector_aws.spec import AccessRequest, ConnectorError, NotFoundError, RejectedError, TemporaryError
 
 from .assignment_slots import PLACES, outstanding_in
 from .context import Site
 from .plan import Direction, Plan, Seen
 from .targets import DirectAssignment
-from .writes import ACCOUNT_ASSIGNMENT, Ordered, WriteWindow
+from .writes import ACCOUNT_ASSIGNMENT, WriteResult, WriteWindow
 
 FOLLOW_PAUSES_SECONDS = (1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 5.0, 5.0, 8.0, 8.0, 10.0, 10.0)
 """Between the questions how it went; most assignments take a few seconds."""
@@ -63,7 +63,7 @@ _OPERATIONS: dict[Direction, _Operation] = {
 }
 
 
-class AssignmentLink:
+class AssignmentEdge:
     """One person's own assignment to one permission set in one AWS account.
 
     Args:
@@ -84,7 +84,7 @@ class AssignmentLink:
     def look(self, *, again: bool = False) -> Seen:  # noqa: ARG002 - nothing of it is remembered
         """See whether the person is assigned; and that there is such a person and such an instance."""
         if self._site.instance.arn.rpartition("/")[2] != self._target.instance_id:
-            raise NotFound(
+            raise NotFoundError(
                 "The permission set belongs to an instance of IAM Identity Center that the role does not see.",
                 kind="PERMISSION_SET",
                 id=self._target.permission_set_arn,
@@ -100,18 +100,18 @@ class AssignmentLink:
     def open(self, direction: Direction) -> None:
         """Enter a session for this permission set in this AWS account alone."""
         operation = _OPERATIONS[direction]
-        actions = [listed_action(f"sso:{name}") for name in (operation.write, operation.follow)]
+        actions = [get_action(f"sso:{name}") for name in (operation.write, operation.follow)]
         self._session = WriteSession(self._site.config, direction, actions, self._arns, self._site.session)
         self._session.open()
 
-    def order(self, direction: Direction, plan: Plan) -> Ordered:  # noqa: ARG002 - what AWS deletes is named, not its id
+    def order(self, direction: Direction, plan: Plan) -> WriteResult:  # noqa: ARG002 - what AWS deletes is named, not its id
         """Order the change, and follow it to its end."""
         operation = _OPERATIONS[direction]
         window = WriteWindow(self._site, self._request.write_before, afterwards_seconds=FOLLOW_SECONDS)
         window.guard(self._client, operation.write)
         with outstanding_in(self._site.instance.arn).place(self._site) as place:
             if place is None:
-                return Ordered(
+                return WriteResult(
                     error=TemporaryError(f"{PLACES} changes of assignments are under way already, as many as may.")
                 )
             ordered = window.send(
@@ -143,7 +143,7 @@ class AssignmentLink:
         if self._session is not None:
             self._session.close()
 
-    def _follow(self, operation: _Operation, ordered: Ordered, answer: dict[str, Any]) -> Ordered:
+    def _follow(self, operation: _Operation, ordered: WriteResult, answer: dict[str, Any]) -> WriteResult:
         status = answer.get(operation.status, {})
         request_id = status.get("RequestId")
         for pause in (*FOLLOW_PAUSES_SECONDS, None):
@@ -283,15 +283,15 @@ def to_failure(reason: str, target: DirectAssignment) -> ConnectorError:
         target: What was ordered.
     """
     if re.match(r"Received a 404 status error: EntitlementItem doesn't exist\b", reason):
-        return NotFound("AWS has no such assignment (any more).", kind=ACCOUNT_ASSIGNMENT)
+        return NotFoundError("AWS has no such assignment (any more).", kind=ACCOUNT_ASSIGNMENT)
     missing = re.match(r"Received a 404 status error: the USER assignee (\S+) was not found\b", reason)
     if missing is not None and missing[1] == target.user_id:
-        return NotFound("AWS has no such user (any more).", kind="USER", id=target.user_id)
+        return NotFoundError("AWS has no such user (any more).", kind="USER", id=target.user_id)
     is_passing = _PASSING.search(reason) is not None
     for pattern, code, message, fix in _FAILURES if not is_passing else ():
         if pattern.search(reason):
             explained = message.format(account=target.account_id)
-            return Refused(f"{explained} {_NOTHING_CHANGED}", reason=code, fix=fix)
+            return RejectedError(f"{explained} {_NOTHING_CHANGED}", reason=code, fix=fix)
     if reason.startswith("Received a 404 status error"):
-        return NotFound("AWS says that something of what the assignment names does not exist (any more).")
+        return NotFoundError("AWS says that something of what the assignment names does not exist (any more).")
     return TemporaryError("AWS began the change of the assignment and had a trouble of its own with it.")

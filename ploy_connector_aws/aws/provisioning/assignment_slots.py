@@ -30,7 +30,7 @@ class Place:
         """Whether AWS may still have the change under way. Whoever learns that it has ended says so here."""
 
 
-class Outstanding:
+class AssignmentSlots:
     """The places of one instance, for all threads and integrations of this process."""
 
     def __init__(self) -> None:
@@ -72,15 +72,15 @@ class Outstanding:
             return True
 
 
-def outstanding_in(instance_arn: str) -> Outstanding:
+def outstanding_in(instance_arn: str) -> AssignmentSlots:
     """The places of an instance.
 
     Args:
         instance_arn: The instance of IAM Identity Center.
     """
     with _LOCK:
-        return _INSTANCES.setdefault(instance_arn, Outstanding())
+        return _INSTANCES.setdefault(instance_arn, AssignmentSlots())
 
 
-_INSTANCES: dict[str, Outstanding] = {}
+_INSTANCES: dict[str, AssignmentSlots] = {}
 _LOCK = threading.Lock()

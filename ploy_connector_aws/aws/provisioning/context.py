@@ -14,7 +14,7 @@ from ploy_connector_aws.aws.client.session import SHORT, ReadSession
 from ploy_connector_aws.aws.identity_center.directory import to_group
 from ploy_connector_aws.aws.identity_center.instance import Instance, read_instance
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.spec import ConnectorContext, Entitlement, NotFound, Refused, TemporaryError
+from ploy_connector_aws.spec import ConnectorContext, Entitlement, NotFoundError, RejectedError, TemporaryError
 
 from .clock import Clock
 
@@ -53,7 +53,7 @@ class Site:
         """Find the instance, unless it was found a short while ago.
 
         Raises:
-            NotFound: The role sees none.
+            NotFoundError: The role sees none.
             ConnectorError: It could not be found out.
         """
         now = self.now()
@@ -63,7 +63,7 @@ class Site:
         self._session.open()
         found = read_instance(self._session)
         if found is None:
-            raise NotFound(
+            raise NotFoundError(
                 "The AWS account sees no IAM Identity Center instance in any Region.",
                 kind="INSTANCE",
                 fix="Use the organization's management account, or a delegated administrator of IAM Identity Center.",
@@ -119,7 +119,7 @@ class Site:
             anew: Also if it was read a short while ago.
 
         Raises:
-            NotFound: The store has no such group.
+            NotFoundError: The store has no such group.
             ConnectorError: It could not be read.
         """
         now = self.now()
@@ -143,13 +143,13 @@ class Site:
             for group in found:
                 if group["GroupId"] == group_id:
                     return to_group(group, self.config)
-        raise NotFound("AWS has no such group (any more).", kind="GROUP", id=group_id)
+        raise NotFoundError("AWS has no such group (any more).", kind="GROUP", id=group_id)
 
     def _read_named(self, name: str) -> Iterator[dict[str, Any]]:
         try:
             # Deprecated but served (AWS.md section 1.2); what is there to replace it is not in the guide's policy.
             yield from self._read_groups(Filters=[{"AttributePath": "DisplayName", "AttributeValue": name}])
-        except Refused:
+        except RejectedError:
             # The filter was a short cut: without it the whole list is read.
             return
 

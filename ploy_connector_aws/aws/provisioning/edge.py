@@ -7,7 +7,7 @@ from typing import Protocol
 from ploy_connector_aws.spec import Grant
 
 from .plan import Direction, Plan, Seen
-from .writes import Ordered
+from .writes import WriteResult
 
 
 class Link(Protocol):
@@ -35,7 +35,7 @@ class Link(Protocol):
             again: Believe nothing that was remembered from before.
 
         Raises:
-            NotFound: The person or the thing does not exist.
+            NotFoundError: The person or the thing does not exist.
             ConnectorError: It could not be seen.
         """
         ...
@@ -44,7 +44,7 @@ class Link(Protocol):
         """Make sure that the edge may be changed here; after ``look``.
 
         Raises:
-            Refused: It may not.
+            RejectedError: It may not.
         """
         ...
 
@@ -56,7 +56,7 @@ class Link(Protocol):
         """
         ...
 
-    def order(self, direction: Direction, plan: Plan) -> Ordered:
+    def order(self, direction: Direction, plan: Plan) -> WriteResult:
         """Order the change; after ``open``."""
         ...
 
@@ -64,7 +64,7 @@ class Link(Protocol):
         """See whether the edge is there, after ``order``.
 
         Raises:
-            NotFound: The person or the thing does not exist.
+            NotFoundError: The person or the thing does not exist.
             ConnectorError: It could not be seen.
         """
         ...

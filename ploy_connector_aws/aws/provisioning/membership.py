@@ -8,22 +8,22 @@ from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.calls import find_request_id, read
 from ploy_connector_aws.aws.identity_center.directory import members_scope, to_membership
-from ploy_connector_aws.aws.permissions import listed_action
+from ploy_connector_aws.aws.permissions import get_action
 from ploy_connector_aws.aws.provisioning.write_session import WriteSession
 from ploy_connector_aws.config import PLOY_PARTITION
-from ploy_connector_aws.spec import AccessRequest, Entitlement, NotFound, Refused, TemporaryError
+from ploy_connector_aws.spec import AccessRequest, Entitlement, NotFoundError, RejectedError, TemporaryError
 
 from .context import Site
 from .plan import Direction, Plan, Seen
 from .targets import Membership
-from .writes import Ordered, WriteWindow
+from .writes import WriteResult, WriteWindow
 
 _LOOK = "GetGroupMembershipId"
 
 _WRITES: dict[Direction, str] = {"grant": "CreateGroupMembership", "revoke": "DeleteGroupMembership"}
 
 
-class MembershipLink:
+class MembershipEdge:
     """One person's membership of one group.
 
     Args:
@@ -68,16 +68,16 @@ class MembershipLink:
         reason = self._group.not_grantable_reason if self._group else None
         if reason is not None:
             sentence, _, fix = reason.partition(". ")
-            raise Refused(f"{sentence}.", reason="externally_managed", fix=fix)
+            raise RejectedError(f"{sentence}.", reason="externally_managed", fix=fix)
 
     def open(self, direction: Direction) -> None:
         """Enter a session for this person, this group and the store alone."""
-        actions = [listed_action(f"identitystore:{operation}") for operation in (_WRITES[direction], _LOOK)]
+        actions = [get_action(f"identitystore:{operation}") for operation in (_WRITES[direction], _LOOK)]
         arns = to_arns(self._site, self._target)
         self._session = WriteSession(self._site.config, direction, actions, arns, self._site.session)
         self._session.open()
 
-    def order(self, direction: Direction, plan: Plan) -> Ordered:
+    def order(self, direction: Direction, plan: Plan) -> WriteResult:
         """Create the membership, or delete the one that was seen."""
         window = WriteWindow(self._site, self._request.write_before)
         window.guard(self._store_client, _WRITES[direction])
@@ -112,12 +112,12 @@ def read_membership(site: Site, client: BaseClient, target: Membership) -> Seen:
         target: Who, and which group.
 
     Raises:
-        NotFound: Anything else than the membership does not exist: the person, the group, the store.
+        NotFoundError: Anything else than the membership does not exist: the person, the group, the store.
         ConnectorError: It could not be seen.
     """
     try:
         answer = read(client, _LOOK, **site.store, **to_pair(target))
-    except NotFound as error:
+    except NotFoundError as error:
         # Only this very kind says that the person is not in the group (AWS.md section 3.4).
         if error.kind != "GROUP_MEMBERSHIP":
             raise

@@ -22,7 +22,7 @@ from ploy_connector_aws.aws.identity_center.assignments import (
     to_assignment,
 )
 from ploy_connector_aws.aws.identity_center.read_context import names
-from ploy_connector_aws.spec import AccessPath, AccessRequest, ConnectorError, Grant, NotFound, TemporaryError
+from ploy_connector_aws.spec import AccessPath, AccessRequest, ConnectorError, Grant, NotFoundError, TemporaryError
 
 from .assignment import read_assigned
 from .context import Site
@@ -44,7 +44,7 @@ _Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
-class Ways:
+class PathReport:
     """What is known of the ways through and around a change."""
 
     changed: tuple[AccessPath, ...] = ()
@@ -57,14 +57,14 @@ class Ways:
     warnings: tuple[str, ...] = ()
 
 
-def read_ways(
+def read_paths(
     site: Site,
     direction: Direction,
     request: AccessRequest,
     target: Membership | DirectAssignment,
     edge: Grant,
     moment: datetime,
-) -> Ways:
+) -> PathReport:
     """Read what a change opened or closed, and after a revoke what is left.
 
     Args:
@@ -80,7 +80,7 @@ def read_ways(
         return around.read(direction, moment)
     except Exception as error:  # noqa: BLE001 - the change itself is certain, whatever goes wrong here
         what = error.message if isinstance(error, ConnectorError) else f"unexpectedly ({type(error).__name__})"
-        return Ways(warnings=(f"What the change leads to could not be read: {what}",))
+        return PathReport(warnings=(f"What the change leads to could not be read: {what}",))
 
 
 @dataclass
@@ -95,10 +95,10 @@ class _Around:
     trouble: TemporaryError | None = None
     """Why nothing more is asked: where AWS is out of reach, every further question would only take long."""
 
-    def read(self, direction: Direction, moment: datetime) -> Ways:
+    def read(self, direction: Direction, moment: datetime) -> PathReport:
         changed = self._changed()
         if direction == "grant":
-            return Ways(changed or (), changed is not None, warnings=tuple(self.warnings))
+            return PathReport(changed or (), changed is not None, warnings=tuple(self.warnings))
         is_complete = self.request.known_paths_complete
         if changed is None:
             # Which of the known ways lead to the same is then known from the snapshot only.
@@ -117,7 +117,7 @@ class _Around:
         remaining = self._remaining(wanted)
         is_complete = is_complete and not self.has_failed
         ends = None if changed is None else self._sessions_end_by(changed, moment)
-        return Ways(changed or (), changed is not None, remaining, is_complete, ends, tuple(self.warnings))
+        return PathReport(changed or (), changed is not None, remaining, is_complete, ends, tuple(self.warnings))
 
     def _changed(self) -> tuple[AccessPath, ...] | None:
         if isinstance(self.target, DirectAssignment):
@@ -203,7 +203,7 @@ class _Around:
     def _read_membership(self, other: Membership) -> Grant | None:
         try:
             return read_membership(self.site, self.site.identity_store, other).held
-        except NotFound as error:
+        except NotFoundError as error:
             if not names(error, "GROUP", other.group_id):
                 raise
             # Nobody is in a group that is gone.

@@ -15,21 +15,21 @@ from ploy_connector_aws.spec import (
     ConnectorContext,
     ConnectorError,
     Grant,
-    NotFound,
-    PermissionMissing,
+    NotFoundError,
+    PermissionDeniedError,
     TemporaryError,
 )
 from ploy_connector_aws.spec.changes import KnownState
 
-from .assignment import AssignmentLink
+from .assignment import AssignmentEdge
 from .clock import Clock, SystemClock
 from .context import Site
 from .edge import Link
-from .membership import MembershipLink
-from .paths import INVISIBLE, read_ways
+from .membership import MembershipEdge
+from .paths import INVISIBLE, read_paths
 from .plan import Direction, Plan, Seen, is_in_effect, plan_change
 from .targets import DirectAssignment, Membership, to_target
-from .writes import Ordered
+from .writes import WriteResult
 
 READ_BACK_PAUSES_SECONDS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 """AWS names no bound for how long a write takes to show (AWS.md section 3.4); this is how long it is waited for."""
@@ -49,10 +49,10 @@ class _Settled:
 
     outcome: Literal["applied", "already_in_effect", "previewed"]
     seen: Seen
-    ordered: Ordered | None = None
+    ordered: WriteResult | None = None
 
 
-class AccessChanger:
+class Provisioner:
     """What the hooks ``grant`` and ``revoke`` hand over to: one for each configured connector, used by one thread.
 
     Args:
@@ -115,7 +115,7 @@ class AccessChanger:
             self._site.close()
             self._site = Site(self._config, self._clock, self._context)
             raise
-        except NotFound as error:
+        except NotFoundError as error:
             if error.kind not in ("IDENTITY_STORE", "INSTANCE"):
                 raise
             # The instance may have been exchanged for another since it was found.
@@ -129,9 +129,9 @@ class AccessChanger:
     ) -> AccessChange:
         link: Link
         if isinstance(target, Membership):
-            link = MembershipLink(self._site, target, request)
+            link = MembershipEdge(self._site, target, request)
         else:
-            link = AssignmentLink(self._site, target, request)
+            link = AssignmentEdge(self._site, target, request)
         with _before_any_write():
             self._admit()
             self._site.enter()
@@ -170,7 +170,7 @@ class AccessChanger:
             link.close()
         raise trouble
 
-    def _settle(self, link: Link, direction: Direction, ordered: Ordered) -> _Settled:
+    def _settle(self, link: Link, direction: Direction, ordered: WriteResult) -> _Settled:
         """Let reading back decide, unless AWS said for certain that it changed nothing."""
         error = ordered.error
         must_be_seen = error is not None and _must_be_seen(direction, ordered, error)
@@ -211,7 +211,7 @@ class AccessChanger:
             What was seen, where it was seen to be so in time; what kept the last look from seeing anything.
 
         Raises:
-            NotFound: The person or the group is gone, which is no success of anybody's.
+            NotFoundError: The person or the group is gone, which is no success of anybody's.
         """
         trouble: ConnectorError | None = None
         seen: Seen | None = None
@@ -220,7 +220,7 @@ class AccessChanger:
             seen = None
             try:
                 seen = link.read_back()
-            except NotFound as error:
+            except NotFoundError as error:
                 if error.kind in ("USER", "GROUP"):
                     raise
                 return None, error
@@ -237,8 +237,8 @@ class AccessChanger:
     def _explain(self, error: ConnectorError) -> ConnectorError:
         """Say why AWS did nothing: also where that is because of whose account it is."""
         owner = self._site.instance.owner_account_id
-        if isinstance(error, PermissionMissing) and owner not in (None, self._config.account_id):
-            return PermissionMissing(
+        if isinstance(error, PermissionDeniedError) and owner not in (None, self._config.account_id):
+            return PermissionDeniedError(
                 f"{error.message} IAM Identity Center belongs to the AWS account {owner}: only that account, or one "
                 "that it made a delegated administrator, may change it.",
                 actions=error.actions,
@@ -266,7 +266,7 @@ class AccessChanger:
             added, removed = (), plan.removed or (link.wanted,)
         edge = settled.seen.held or before.held or link.wanted
         would_change = not (request.preview and plan.is_empty)
-        ways = read_ways(self._site, direction, request, target, edge, settled.seen.at)
+        ways = read_paths(self._site, direction, request, target, edge, settled.seen.at)
         evidence = {
             "look_request_id": before.request_id,
             "write_request_id": settled.ordered.request_id if settled.ordered else None,
@@ -293,13 +293,13 @@ class AccessChanger:
         )
 
 
-def _must_be_seen(direction: Direction, ordered: Ordered, error: ConnectorError) -> bool:
+def _must_be_seen(direction: Direction, ordered: WriteResult, error: ConnectorError) -> bool:
     """Whether only reading back can decide: AWS's error names neither what took effect nor what is missing."""
-    is_unknown_missing = isinstance(error, NotFound) and error.kind is None
+    is_unknown_missing = isinstance(error, NotFoundError) and error.kind is None
     return (ordered.has_failed and isinstance(error, TemporaryError)) or (direction == "revoke" and is_unknown_missing)
 
 
-def _what_is_known(ordered: Ordered, seen: Seen | None, *, must_be_seen: bool) -> str:
+def _what_is_known(ordered: WriteResult, seen: Seen | None, *, must_be_seen: bool) -> str:
     if ordered.has_failed and seen is not None:
         return "AWS ended the change as failed, and lists it all the same."
     if ordered.has_failed:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from ploy_connector_aws.aws import grantability
-from ploy_connector_aws.spec import AccessRequest, Refused
+from ploy_connector_aws.spec import AccessRequest, RejectedError
 
 _DIRECTORY_ID = r"(?:[0-9a-f]{10}-)?[A-Fa-f0-9]{8}(?:-[A-Fa-f0-9]{4}){3}-[A-Fa-f0-9]{12}"
 _PERMISSION_SET = (
@@ -64,7 +64,7 @@ def to_target(
         direct_assignments: Whether the settings let people be assigned directly.
 
     Raises:
-        Refused: It cannot be granted, or the ids are none that this connector gives.
+        RejectedError: It cannot be granted, or the ids are none that this connector gives.
     """
     if not _PERSON.fullmatch(request.account_id):
         if _OF_IAM.fullmatch(request.account_id):
@@ -99,13 +99,13 @@ def to_permission_set(account_role: str) -> str:
     return account_role.partition("/")[2]
 
 
-def _not_grantable(why: str) -> Refused:
+def _not_grantable(why: str) -> RejectedError:
     sentence, _, fix = why.partition(". ")
-    return Refused(f"{sentence}.", reason="not_grantable", fix=fix)
+    return RejectedError(f"{sentence}.", reason="not_grantable", fix=fix)
 
 
-def _invalid(what: str) -> Refused:
-    return Refused(
+def _invalid(what: str) -> RejectedError:
+    return RejectedError(
         f"The id of the {what} does not look like any that AWS gives, so nothing was asked of AWS.",
         reason="invalid_id",
         fix="Take the id from the lists that this connector reads.",

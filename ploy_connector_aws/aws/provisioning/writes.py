@@ -9,9 +9,9 @@ from typing import Any
 from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.calls import call, find_request_id
-from ploy_connector_aws.aws.client.errors import AlreadyExists, Rejected
+from ploy_connector_aws.aws.client.errors import AlreadyExistsError, NotAppliedError
 from ploy_connector_aws.aws.provisioning.write_session import ONE_ATTEMPT
-from ploy_connector_aws.spec import ConnectorError, NotFound, TemporaryError
+from ploy_connector_aws.spec import ConnectorError, NotFoundError, TemporaryError
 
 from .clock import Clock
 
@@ -32,12 +32,12 @@ WRITE_SECONDS = (len(PAUSES_SECONDS) + 1) * ATTEMPT_SECONDS + sum(PAUSES_SECONDS
 """The longest that a write takes, with all its attempts. A write is not begun where less is left."""
 
 
-class TooLate(TemporaryError):
+class DeadlineExceededError(TemporaryError):
     """What is left of the time does not cover the write, so this attempt was not sent."""
 
 
 @dataclass(frozen=True)
-class Ordered:
+class WriteResult:
     """What is known after a write was sent, before anything was read back."""
 
     answer: dict[str, Any] | None = None
@@ -54,9 +54,9 @@ class Ordered:
     @property
     def says_so_already(self) -> bool:
         """Whether AWS said that what was ordered is so already: a retry of what took effect, or somebody else."""
-        if isinstance(self.error, NotFound):
+        if isinstance(self.error, NotFoundError):
             return self.error.kind in ("GROUP_MEMBERSHIP", ACCOUNT_ASSIGNMENT)
-        return isinstance(self.error, AlreadyExists)
+        return isinstance(self.error, AlreadyExistsError)
 
     @property
     def changed_nothing(self) -> bool:
@@ -93,13 +93,13 @@ class WriteWindow:
             if self._write_before is None:
                 return
             if self._clock.now() + timedelta(seconds=self._needed_seconds) > self._write_before:
-                raise TooLate(
+                raise DeadlineExceededError(
                     "What was left of the time did not cover the write, so it was not begun.", changed_nothing=True
                 )
 
         client.meta.events.register(f"before-send.*.{operation}", check_time)
 
-    def send(self, client: BaseClient, operation: str, **parameters: Any) -> Ordered:
+    def send(self, client: BaseClient, operation: str, **parameters: Any) -> WriteResult:
         """Order one change.
 
         Args:
@@ -115,10 +115,10 @@ class WriteWindow:
             self._needed_seconds = (len(left) + 1) * ATTEMPT_SECONDS + sum(left) + self._afterwards_seconds
             try:
                 answer = call(client, operation, **parameters)
-            except (TooLate, AlreadyExists) as refusal:
-                error = error if error is not None and isinstance(refusal, TooLate) else refusal
+            except (DeadlineExceededError, AlreadyExistsError) as refusal:
+                error = error if error is not None and isinstance(refusal, DeadlineExceededError) else refusal
                 break
-            except Rejected as refusal:
+            except NotAppliedError as refusal:
                 error = refusal
             except TemporaryError as trouble:
                 error, is_uncertain = trouble, True
@@ -126,7 +126,7 @@ class WriteWindow:
                 error = refusal
                 break
             else:
-                return Ordered(answer=answer, is_uncertain=is_uncertain)
+                return WriteResult(answer=answer, is_uncertain=is_uncertain)
             if left:
                 self._clock.wait(left[0])
-        return Ordered(error=error, is_uncertain=is_uncertain)
+        return WriteResult(error=error, is_uncertain=is_uncertain)

@@ -23,7 +23,7 @@ from .integrations import (
 )
 from .lines import LINE, AnyLine, RecordLine, ScopeLine, TombstoneLine, pack, to_ndjson
 from .problems import PROBLEMS, LineProblem, Problem, ProblemKind
-from .registration import CheckProgress, CheckStatus, ConnectorKnown, RefusedConnector, RefusedConnectors, RefusedKept
+from .registration import CheckProgress, CheckStatus, ManifestAccepted, RefusedConnector, RefusedConnectors, RefusedKept
 from .syncs import (
     MOST_BATCHES,
     BatchAnswer,
@@ -67,7 +67,6 @@ __all__ = [
     "CheckStatus",
     "Commit",
     "CommitAnswer",
-    "ConnectorKnown",
     "Counts",
     "Digest",
     "Flags",
@@ -83,6 +82,7 @@ __all__ = [
     "LeaseRequest",
     "Limits",
     "LineProblem",
+    "ManifestAccepted",
     "Mode",
     "OpenSync",
     "OpenedSync",

@@ -28,13 +28,13 @@ PROBLEM_JSON = "application/problem+json"
 """The media type of every error answer."""
 
 
-class Sent(BaseModel):
+class RequestModel(BaseModel):
     """What is sent: a field that the platform does not know is refused, so that nothing is lost unseen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Answered(BaseModel):
+class ResponseModel(BaseModel):
     """What is answered: a field that the runtime does not know yet is passed over, so that the platform can grow."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -8,10 +8,10 @@ from pydantic import Field, JsonValue
 
 from ploy_connector_aws.spec.bounds import Count, Interval
 
-from .bodies import Answered, Digest, Sent
+from .bodies import Digest, RequestModel, ResponseModel
 
 
-class Integration(Answered):
+class Integration(ResponseModel):
     """One connector, enabled by one organisation with its settings. The settings hold secrets: memory only."""
 
     id: str
@@ -21,13 +21,13 @@ class Integration(Answered):
     revision: Count | None = Field(default=None, description="Of the settings: another one whenever they have changed.")
 
 
-class Integrations(Answered):
+class Integrations(ResponseModel):
     """The integrations that this token may serve."""
 
     integrations: tuple[Integration, ...]
 
 
-class IntegrationRequest(Sent):
+class IntegrationRequest(RequestModel):
     """Begin to set up an integration. While nothing was entered for it, the same request gets the same one."""
 
     connector: Annotated[
@@ -35,7 +35,7 @@ class IntegrationRequest(Sent):
     ]
 
 
-class SettingsChange(Sent):
+class SettingsChange(RequestModel):
     """Settings that a person entered where the runtime is, for an integration that was never in use."""
 
     settings: dict[str, JsonValue] = Field(
@@ -46,7 +46,7 @@ class SettingsChange(Sent):
     )
 
 
-class SetUpStatus(Answered):
+class SetUpStatus(ResponseModel):
     """An integration, and whether it may be used."""
 
     integration: Integration
@@ -55,7 +55,7 @@ class SetUpStatus(Answered):
     )
 
 
-class HelloRequest(Sent):
+class HelloRequest(RequestModel):
     """A runtime introduces itself for one integration."""
 
     runtime_version: str
@@ -66,7 +66,7 @@ class HelloRequest(Sent):
     config_fingerprint: Digest = Field(description="Changes when a setting changes; secrets are left out of it.")
 
 
-class Limits(Answered):
+class Limits(ResponseModel):
     """How much one batch may hold."""
 
     max_batch_lines: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 2000
@@ -75,7 +75,7 @@ class Limits(Answered):
     ] = 1_000_000
 
 
-class Flags(Answered):
+class Flags(ResponseModel):
     """What the platform wants of the runtime now."""
 
     paused: bool = Field(default=False, description="Do not sync.")
@@ -83,7 +83,7 @@ class Flags(Answered):
     full_requested: bool = Field(default=False, description="Send everything next time.")
 
 
-class HelloAnswer(Answered):
+class HelloAnswer(ResponseModel):
     """What the platform allows and expects."""
 
     limits: Limits = Limits()

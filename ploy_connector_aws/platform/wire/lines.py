@@ -11,10 +11,10 @@ from pydantic import Field, JsonValue, TypeAdapter
 from ploy_connector_aws.spec.pages import Failure, Scope, ScopeEnding
 from ploy_connector_aws.spec.records import Id, RecordType
 
-from .bodies import Sent
+from .bodies import RequestModel
 
 
-class RecordLine(Sent):
+class RecordLine(RequestModel):
     """A record that was read in this run, with the scopes that emitted it.
 
     A record that many scopes emitted comes in several lines, each with some of its scopes. In a delta the scopes are
@@ -33,7 +33,7 @@ class RecordLine(Sent):
     )
 
 
-class TombstoneLine(Sent):
+class TombstoneLine(RequestModel):
     """A record that the source said does not exist, or that scopes which had it in the base were read without."""
 
     line: Literal["tombstone"] = Field(default="tombstone", description="Always sent; it says what the line is.")
@@ -46,7 +46,7 @@ class TombstoneLine(Sent):
     )
 
 
-class ScopeLine(Sent):
+class ScopeLine(RequestModel):
     """How one scope ended in this run."""
 
     line: Literal["scope"] = Field(default="scope", description="Always sent; it says what the line is.")

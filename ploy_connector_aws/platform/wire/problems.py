@@ -6,17 +6,17 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from .bodies import Answered
+from .bodies import ResponseModel
 
 
-class LineProblem(Answered):
+class LineProblem(ResponseModel):
     """Why one line of a batch was refused."""
 
     line: int = Field(description="Its number in the batch; the first is 1.")
     reason: str = Field(description="Never repeats what the line held.")
 
 
-class Problem(Answered):
+class Problem(ResponseModel):
     """An error answer (RFC 9457, application/problem+json)."""
 
     type: str = "about:blank"

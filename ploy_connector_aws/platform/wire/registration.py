@@ -9,17 +9,17 @@ from pydantic import Field
 from ploy_connector_aws.spec.bounds import Count, OutsideId
 from ploy_connector_aws.spec.reports import ConnectionReport
 
-from .bodies import Answered, Sent
+from .bodies import RequestModel, ResponseModel
 
 
-class ConnectorKnown(Answered):
+class ManifestAccepted(ResponseModel):
     """The manifest of a connector is kept for the token's organisation, and for no other."""
 
     name: str
     version: str
 
 
-class RefusedConnector(Sent):
+class RefusedConnector(RequestModel):
     """A connector that is installed beside the runtime and cannot be used."""
 
     name: Annotated[str, Field(max_length=256)] | None = Field(
@@ -29,19 +29,19 @@ class RefusedConnector(Sent):
     reason: Annotated[str, Field(max_length=4000, description="Why it cannot be used, as the rest of a sentence.")]
 
 
-class RefusedConnectors(Sent):
+class RefusedConnectors(RequestModel):
     """All connectors that a runtime refused; an empty list withdraws what was reported before."""
 
     refused: Annotated[tuple[RefusedConnector, ...], Field(max_length=100)] = ()
 
 
-class RefusedKept(Answered):
+class RefusedKept(ResponseModel):
     """The report is kept for the token's organisation, and for no other."""
 
     count: Count
 
 
-class CheckProgress(Sent):
+class CheckProgress(RequestModel):
     """A connection test, as far as it is. Sent again, or overtaken by a later one, it changes nothing."""
 
     # Longer than the id of a task: a runtime names the test that a task asks for after it and the attempt.
@@ -57,7 +57,7 @@ class CheckProgress(Sent):
     )
 
 
-class CheckStatus(Answered):
+class CheckStatus(ResponseModel):
     """Where a connection test stands."""
 
     check_id: str

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from ploy_connector_aws.spec.bounds import Count, Interval, Moment, OutsideId
 
-from .bodies import Answered, Counts, Digest, Mode, Sent
+from .bodies import Counts, Digest, Mode, RequestModel, ResponseModel
 
 MOST_BATCHES = 1_000_000
 
@@ -19,13 +19,13 @@ BatchNumber: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=MOST_BATCHES
 _UNPROVEN = "Kept because a scope of theirs was not read completely, or because a grant names them."
 
 
-class Hold(Sent):
+class Hold(RequestModel):
     """Why a runtime asks for a person to look before a commit becomes visible."""
 
     reasons: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-class Outcome(Sent):
+class Outcome(RequestModel):
     """What a run changes, by type of record."""
 
     added: Counts = {}
@@ -35,7 +35,7 @@ class Outcome(Sent):
     unproven_scopes: Count = 0
 
 
-class Commit(Sent):
+class Commit(RequestModel):
     """Make everything that was staged visible at once."""
 
     batches: Annotated[int, Field(strict=True, ge=0, le=MOST_BATCHES)]
@@ -56,7 +56,7 @@ class Commit(Sent):
     )
 
 
-class CommitAnswer(Answered):
+class CommitAnswer(ResponseModel):
     """What a commit did, or would do once a person approves it."""
 
     status: Literal["committed", "held_for_review"]
@@ -69,7 +69,7 @@ class CommitAnswer(Answered):
     hold_reasons: tuple[str, ...] = ()
 
 
-class OpenSync(Sent):
+class OpenSync(RequestModel):
     """Begin to hand over one run.
 
     A full one sends all that was proven in the run. A delta sends what differs from the base generation: scopes that
@@ -107,14 +107,14 @@ class OpenSync(Sent):
         return self
 
 
-class StagedBatch(Answered):
+class StagedBatch(ResponseModel):
     """A batch that has arrived."""
 
     number: BatchNumber
     digest: Digest
 
 
-class OpenedSync(Answered):
+class OpenedSync(ResponseModel):
     """A staging area that nobody sees until it is committed."""
 
     id: OutsideId
@@ -125,14 +125,14 @@ class OpenedSync(Answered):
     )
 
 
-class BatchAnswer(Answered):
+class BatchAnswer(ResponseModel):
     """A batch is staged."""
 
     number: BatchNumber
     lines: Count = Field(description="How many lines were staged: all of them, or the batch is refused.")
 
 
-class SyncStatus(Answered):
+class SyncStatus(ResponseModel):
     """Where a sync stands."""
 
     id: OutsideId

@@ -13,7 +13,7 @@ from ploy_connector_aws.spec.changes import AccessChange
 from ploy_connector_aws.spec.records import Id
 from ploy_connector_aws.spec.reports import ConnectionReport
 
-from .bodies import Answered, Sent
+from .bodies import RequestModel, ResponseModel
 from .integrations import Flags
 from .syncs import Outcome
 
@@ -23,7 +23,7 @@ TaskKind: TypeAlias = Literal["grant", "revoke", "check", "sync"]
 LONGEST_POLL_SECONDS = 60
 
 
-class Task(Answered):
+class Task(ResponseModel):
     """Something that the platform wants done, under a lease: whoever has the newest lease may do and report it."""
 
     id: OutsideId
@@ -45,7 +45,7 @@ class Task(Answered):
         return self
 
 
-class LeaseRequest(Sent):
+class LeaseRequest(RequestModel):
     """Ask for tasks; answered at once when there are any, otherwise when one comes, the flags change or the wait ends.
 
     Who works with settings that the platform has changed since gets nothing: what is ordered is meant for the new ones.
@@ -73,7 +73,7 @@ class LeaseRequest(Sent):
     )
 
 
-class UnusableTask(Answered):
+class UnusableTask(ResponseModel):
     """A task of an answer that does not fit the contract. It fails alone; the others of the answer are worked on."""
 
     id: str | None
@@ -94,7 +94,7 @@ class UnusableTask(Answered):
         )
 
 
-class LeaseAnswer(Answered):
+class LeaseAnswer(ResponseModel):
     """The tasks, and what the platform wants of the runtime now."""
 
     tasks: tuple[Task, ...] = ()
@@ -120,7 +120,7 @@ class LeaseAnswer(Answered):
         return {**answer, "tasks": tuple(tasks), "unusable": tuple(unusable)}
 
 
-class LeaseExtension(Sent):
+class LeaseExtension(RequestModel):
     """Keep a task while working on it. A lease that has run out can be extended while nobody else got the task.
 
     A task that is refused has ended or is somebody else's: begin nothing more for it. What is reported of it all the
@@ -130,14 +130,14 @@ class LeaseExtension(Sent):
     lease_id: str
 
 
-class LeaseExtended(Answered):
+class LeaseExtended(ResponseModel):
     """The lease goes on."""
 
     lease_seconds: Interval
     flags: Flags = Flags()
 
 
-class SyncSummary(Sent):
+class SyncSummary(RequestModel):
     """What came of a sync that a task asked for."""
 
     status: Literal["committed", "held_for_review", "paused", "waiting", "previewed"]
@@ -146,7 +146,7 @@ class SyncSummary(Sent):
     outcome: Outcome = Outcome()
 
 
-class TaskDone(Sent):
+class TaskDone(RequestModel):
     """A task was done. Sent again with the same body it changes nothing."""
 
     lease_id: str
@@ -161,7 +161,7 @@ class TaskDone(Sent):
         return self
 
 
-class TaskFailed(Sent):
+class TaskFailed(RequestModel):
     """A task will not be done by the runtime: it becomes a manual task, which a person must look at."""
 
     lease_id: str
@@ -175,7 +175,7 @@ class TaskFailed(Sent):
     request_id: str | None = Field(default=None, description="The remote system's id of the failed request.")
 
 
-class TaskStatus(Answered):
+class TaskStatus(ResponseModel):
     """Where a task stands after a report."""
 
     id: OutsideId

@@ -12,9 +12,9 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformError
 from ploy_connector_aws.runtime.marks import Marks
-from ploy_connector_aws.spec import Check, ConnectionReport, Failure, Refused, TemporaryError
+from ploy_connector_aws.spec import Check, ConnectionReport, Failure, RejectedError, TemporaryError
 
-from .control import Wishes
+from .control import Control
 from .failure_codes import code_of, sentence_of
 from .health import CHECK_LOOP
 
@@ -29,7 +29,7 @@ UNTESTABLE = "connection-test"
 """The check that says why a test could not be made at all."""
 
 
-class DailyCheck:
+class ConnectionMonitor:
     """Tests the connection when it is time to, and tells Ploy what came of it.
 
     Args:
@@ -47,7 +47,7 @@ class DailyCheck:
         integration_id: str,
         connector: Connector,
         platform: PlatformClient,
-        wishes: Wishes,
+        wishes: Control,
         monotonic: Callable[[], float],
         *,
         settings_revision: int | None = None,
@@ -76,14 +76,14 @@ class DailyCheck:
         """Test the connection if it is time to, and let nothing be read of what is not proven.
 
         Raises:
-            Refused: Others could use it, too.
+            RejectedError: Others could use it, too.
             TemporaryError: It could not be tested yet.
         """
         self.make_if_due()
         if not self._wishes.is_tested:
             raise TemporaryError(f"Nothing is read before the connection could be tested. {self._trouble}".rstrip())
         if self._wishes.blocked is not None:
-            raise Refused(f"Nothing is read. {self._wishes.blocked}", reason="connection_blocked")
+            raise RejectedError(f"Nothing is read. {self._wishes.blocked}", reason="connection_blocked")
 
     def make_if_due(self) -> None:
         """Make the test at the first time, after a day, when called for, and at every time while nothing is usable."""

@@ -15,14 +15,14 @@ _FIRST = wire.HelloAnswer()
 
 
 @dataclass(frozen=True)
-class Wish:
+class ScanRequest:
     """A scan that a task asked for."""
 
     preview: bool
     summary: Future[wire.SyncSummary] = field(default_factory=Future)
 
 
-class Wishes:
+class Control:
     """Said by whoever polls, heeded by whoever scans; safe to use from several threads.
 
     Args:
@@ -38,7 +38,7 @@ class Wishes:
         self._changed = threading.Condition()
         self._is_woken = False
         self._is_closed = False
-        self._asked: list[Wish] = []
+        self._asked: list[ScanRequest] = []
         self._refusal: Exception | None = None
         self._blocking: tuple[Check, ...] = ()
         self._awaits_test = True
@@ -116,10 +116,10 @@ class Wishes:
             TemporaryError: The service stops, or the scan was cut off.
             ConnectorError: Nothing at all could be read.
             PlatformError: The platform refused.
-            SyncRunning, UnusableStore: The state cannot be used, now or at all.
+            SyncRunningError, StateError: The state cannot be used, now or at all.
             Exception: Whatever else a scan fails of, or keeps scans from being made at all.
         """
-        wish = Wish(preview)
+        wish = ScanRequest(preview)
         with self._changed:
             if self._refusal is not None:
                 raise self._refusal
@@ -127,7 +127,7 @@ class Wishes:
             self._changed.notify_all()
         return wish.summary.result()
 
-    def take(self) -> list[Wish]:
+    def take(self) -> list[ScanRequest]:
         """The scans that were asked for since the last time."""
         with self._changed:
             taken, self._asked = self._asked, []

@@ -13,7 +13,7 @@ from ploy_connector_aws.runtime.marks import LEAST_INTERVAL_SECONDS, OVERDUE_INT
 
 
 @dataclass
-class Vitals:
+class IntegrationHealth:
     """The signs of life of one integration. Its threads write them; whoever asks reads."""
 
     connector: str
@@ -100,10 +100,10 @@ class Health:
         self.monotonic = monotonic
         self._now = now
         self._lock = threading.Lock()
-        self._integrations: dict[str, Vitals] = {}
+        self._integrations: dict[str, IntegrationHealth] = {}
         self._sources: dict[str, SourceVitals] = {}
 
-    def watch(self, integration: str, vitals: Vitals) -> None:
+    def watch(self, integration: str, vitals: IntegrationHealth) -> None:
         """Begin to watch an integration."""
         with self._lock:
             self._integrations[integration] = vitals
@@ -129,7 +129,7 @@ class Health:
         is_well = not any(each["reasons"] for each in (*integrations.values(), *sources.values()))
         return is_well, {"status": "ok" if is_well else "failing", "integrations": integrations, "sources": sources}
 
-    def _show(self, vitals: Vitals | SourceVitals) -> dict[str, Any]:
+    def _show(self, vitals: IntegrationHealth | SourceVitals) -> dict[str, Any]:
         """The reasons, and since when each is one."""
         monotonic, now = self.monotonic(), self._now()
         failing = vitals.failing(monotonic)

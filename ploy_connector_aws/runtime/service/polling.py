@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.runtime.integration import Opened
+from ploy_connector_aws.runtime.integration import Integration
 from ploy_connector_aws.runtime.marks import Marks
 from ploy_connector_aws.runtime.settings import OperatorSettings
 
-from .control import Wishes
+from .control import Control
 from .metrics import IntegrationMetrics
 
 _log = logging.getLogger(__name__)
@@ -33,9 +33,9 @@ class Workplace:
     settings: OperatorSettings
     revision: int | None
     """Of the settings, where Ploy has told it."""
-    open_connector: Callable[[], Opened]
+    open_connector: Callable[[], Integration]
     open_platform: Callable[[], PlatformClient]
-    wishes: Wishes
+    wishes: Control
     """``heed`` takes the flags and intervals of an answer; ``ask`` has a scan made, and gives what came of it."""
     metrics: IntegrationMetrics
     marks: Marks = field(default_factory=Marks)

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 
 from ploy_connector_aws.host import find_connectors
 from ploy_connector_aws.runtime.settings import OperatorSettings
-from ploy_connector_aws.runtime.snapshot.lock import LockTaken
+from ploy_connector_aws.runtime.snapshot.lock import LockHeldError
 
 from .endpoint import Endpoint
-from .runner import Outfit
+from .runner import Dependencies
 from .sources import to_sources
-from .supervisor import Claims, Supervisor
+from .supervisor import Ownership, Supervisor
 
 _log = logging.getLogger(__name__)
 
@@ -47,13 +47,13 @@ class Service:
         configurations: Iterable[OperatorSettings],
         *,
         health_port: int,
-        outfit: Outfit | None = None,
+        outfit: Dependencies | None = None,
         stop_seconds: float = WAIT_SECONDS,
     ) -> None:
-        self.outfit = outfit or Outfit()
+        self.outfit = outfit or Dependencies()
         self._stop_seconds = stop_seconds
         sources = to_sources(configurations, self.outfit.metrics.platform_answered)
-        claims = Claims()
+        claims = Ownership()
         self._supervisors = [Supervisor(source, self.outfit, claims) for source in sources]
         self._threads = [
             threading.Thread(target=supervisor.run, name=f"ploy-{source.name}", daemon=True)
@@ -71,7 +71,7 @@ class Service:
         return self
 
     @property
-    def lock_error(self) -> LockTaken | None:
+    def lock_error(self) -> LockHeldError | None:
         """Which other process works off the tasks, where that is so of every integration; otherwise None."""
         lock_errors = [supervisor.lock_error for supervisor in self._supervisors]
         return lock_errors[0] if lock_errors and all(lock_errors) else None

@@ -10,24 +10,24 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ploy_connector_aws.host import ConnectorRefused
+from ploy_connector_aws.host import InvalidConnectorError
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.runtime import logs
-from ploy_connector_aws.runtime.integration import Opened, open_connector, open_platform
+from ploy_connector_aws.runtime.integration import Integration, open_connector, open_platform
 from ploy_connector_aws.runtime.marks import Mark, Marks
 from ploy_connector_aws.runtime.settings import OperatorSettings
-from ploy_connector_aws.runtime.snapshot.lock import LockTaken
+from ploy_connector_aws.runtime.snapshot.lock import LockHeldError
 from ploy_connector_aws.spec import ConfigurationError, ConnectorContext
 
-from .control import Wishes
-from .failure_codes import UNEXPECTED, Interrupted, code_of, sentence_of
-from .health import SCAN_LOOP, TASK_LOOP, Health, Vitals
+from .control import Control
+from .failure_codes import UNEXPECTED, InterruptedSyncError, code_of, sentence_of
+from .health import SCAN_LOOP, TASK_LOOP, Health, IntegrationHealth
 from .metrics import IntegrationMetrics, Metrics
 from .polling import Loop, MakeLoop, Workplace
 from .scanning import ScanLoop
 from .schedule import growing
-from .sources import Wanted
+from .sources import DesiredIntegration
 from .task_runner import ServedTasks
 
 _log = logging.getLogger(__name__)
@@ -50,12 +50,12 @@ class OpenPlatform(Protocol):
 class OpenConnector(Protocol):
     """Makes a configured connector."""
 
-    def __call__(self, settings: OperatorSettings, *, context: ConnectorContext) -> Opened:
+    def __call__(self, settings: OperatorSettings, *, context: ConnectorContext) -> Integration:
         """Make it."""
 
 
 @dataclass(frozen=True)
-class Outfit:
+class Dependencies:
     """What every integration of the process is served with."""
 
     health: Health = field(default_factory=Health)
@@ -65,7 +65,7 @@ class Outfit:
     open_connector: OpenConnector = open_connector
 
 
-class Served:
+class IntegrationRunner:
     """One integration, from when it is wanted until it is not, or is wanted with other settings.
 
     Args:
@@ -74,21 +74,21 @@ class Served:
         on_change: Called when it has ended, or is to be polled at another interval.
     """
 
-    def __init__(self, wanted: Wanted, outfit: Outfit, on_change: Callable[[], None]) -> None:
+    def __init__(self, wanted: DesiredIntegration, outfit: Dependencies, on_change: Callable[[], None]) -> None:
         self.wanted = wanted
         self._outfit = outfit
         self._on_change = on_change
-        self.wishes = Wishes(outfit.health.monotonic, on_change)
+        self.wishes = Control(outfit.health.monotonic, on_change)
         self.has_ended = False
         """Whether nothing of it runs any more."""
-        self.lock_error: LockTaken | None = None
+        self.lock_error: LockHeldError | None = None
         """Which other process works off its tasks, while one does."""
         self._stop = threading.Event()
         connector = wanted.settings.integration.connector
         self._metrics: IntegrationMetrics = outfit.metrics.of(wanted.id, connector)
         monotonic = outfit.health.monotonic
         self._marks = Marks(monotonic)
-        self._vitals = Vitals(connector, monotonic(), self.wishes.scan_interval_seconds, marks=self._marks)
+        self._vitals = IntegrationHealth(connector, monotonic(), self.wishes.scan_interval_seconds, marks=self._marks)
         self._metrics.ages_of(self._marks)
         self._left = 2
         self._lock = threading.Lock()
@@ -128,7 +128,7 @@ class Served:
                         loop.run(self._stop)
                         if not self._stop.is_set():
                             raise RuntimeError("a loop ended by itself")
-                except Interrupted:
+                except InterruptedSyncError:
                     pass
                 except BaseException as raised:  # noqa: BLE001 - a connector may even raise SystemExit
                     # Whatever it was, it ends neither the thread nor others.
@@ -161,7 +161,7 @@ class Served:
             self._vitals.down = down if code is None else {**down, name: code}
         if name == SCAN_LOOP:
             self.wishes.refuse(error)
-        elif isinstance(error, LockTaken):
+        elif isinstance(error, LockHeldError):
             self.lock_error = error
             self._on_change()
         else:
@@ -180,10 +180,10 @@ class Served:
             settings_revision=self.wanted.revision,
         )
 
-    def _open_for_scans(self) -> Opened:
+    def _open_for_scans(self) -> Integration:
         try:
             opened = self._open_connector(SCAN_LOOP)
-        except (ConfigurationError, ConnectorRefused):
+        except (ConfigurationError, InvalidConnectorError):
             self.wishes.opens_nothing = True
             raise
         self.wishes.opens_nothing = False
@@ -211,7 +211,7 @@ class Served:
             watch=lambda call: self._watch(loop, call),
         )
 
-    def _open_connector(self, loop: str) -> Opened:
+    def _open_connector(self, loop: str) -> Integration:
         mark = self._marks.current()
         reports_ends = threading.Event()
 
@@ -252,4 +252,4 @@ class Served:
 
     def _sleep(self, seconds: float) -> None:
         if self._stop.wait(seconds):
-            raise Interrupted
+            raise InterruptedSyncError

@@ -11,8 +11,8 @@ from functools import partial
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.platform.errors import PlatformUnavailable, SetUpUnfinished
-from ploy_connector_aws.runtime.integration import Opened, hello
+from ploy_connector_aws.platform.errors import PlatformUnavailableError, SetupUnfinishedError
+from ploy_connector_aws.runtime.integration import Integration, hello
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot.compare import to_outcome
 from ploy_connector_aws.runtime.snapshot.history import History
@@ -26,10 +26,10 @@ from ploy_connector_aws.runtime.tasks.backoff import retry_after_of
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.spec import AuthenticationError, TemporaryError
 
-from .connection_monitor import DailyCheck
-from .control import Wish, Wishes
-from .failure_codes import PASSING, UNEXPECTED, Interrupted, code_of, sentence_of
-from .health import Vitals
+from .connection_monitor import ConnectionMonitor
+from .control import Control, ScanRequest
+from .failure_codes import UNEXPECTED, InterruptedSyncError, code_of, is_transient, sentence_of
+from .health import IntegrationHealth
 from .metrics import IntegrationMetrics
 from .schedule import next_scan
 
@@ -54,10 +54,10 @@ class ScanLoop:
     def __init__(
         self,
         settings: OperatorSettings,
-        opened: Opened,
+        opened: Integration,
         platform: PlatformClient,
-        wishes: Wishes,
-        vitals: Vitals,
+        wishes: Control,
+        vitals: IntegrationHealth,
         metrics: IntegrationMetrics,
         *,
         monotonic: Callable[[], float],
@@ -68,7 +68,7 @@ class ScanLoop:
         self._opened = opened
         self._platform = platform
         self._wishes = wishes
-        self._check = DailyCheck(
+        self._check = ConnectionMonitor(
             settings.integration.id,
             opened.connector,
             platform,
@@ -125,7 +125,7 @@ class ScanLoop:
             if (last := next(ended, None)) is not None:
                 self._metrics.succeeded_at(last)
 
-    def _serve(self, wishes: list[Wish]) -> None:
+    def _serve(self, wishes: list[ScanRequest]) -> None:
         """Make one scan for everybody who asked for one or, when nobody did, because it is due."""
         previews = [wish for wish in wishes if wish.preview]
         asked = [wish for wish in wishes if not wish.preview]
@@ -140,16 +140,16 @@ class ScanLoop:
                 if not wish.summary.done():
                     wish.summary.set_exception(TemporaryError("The scan broke off.", changed_nothing=True))
 
-    def _fulfil(self, wishes: list[Wish], make: Callable[[], wire.SyncSummary]) -> None:
+    def _fulfil(self, wishes: list[ScanRequest], make: Callable[[], wire.SyncSummary]) -> None:
         try:
             summary = make()
-        except Interrupted:
+        except InterruptedSyncError:
             self._passing, self._retry_after = 0, 0
             self._vitals.is_paused = self._wishes.flags.paused
             self._metrics.sync_ended("interrupted")
             _log.info("left where it was; it is gone on with later")
             error: Exception = TemporaryError("The scan was cut off, and is gone on with later.", changed_nothing=True)
-        except SetUpUnfinished as refusal:
+        except SetupUnfinishedError as refusal:
             error = refusal
             self._note_unfinished()
         except Exception as raised:  # noqa: BLE001 - whatever it was, the next scan is made
@@ -196,7 +196,7 @@ class ScanLoop:
     def _introduce(self) -> wire.HelloAnswer:
         try:
             answer = hello(self._platform, self._settings, self._opened)
-        except (PlatformUnavailable, SetUpUnfinished):
+        except (PlatformUnavailableError, SetupUnfinishedError):
             self._check.require_usable()
             raise
         self._is_unfinished = False
@@ -217,7 +217,7 @@ class ScanLoop:
     def _checkpoint(self) -> None:
         self._vitals.note_progress(self._monotonic())
         if self._stop.is_set() or self._wishes.flags.paused:
-            raise Interrupted
+            raise InterruptedSyncError
 
     def _note(self, result: SyncResult) -> None:
         if result.status == "waiting" and result.error is not None:
@@ -255,7 +255,7 @@ class ScanLoop:
         self._vitals.since, self._vitals.last_error = self._monotonic(), None
 
     def _note_failure(self, ending: str, error: Exception) -> None:
-        self._passing = self._passing + 1 if isinstance(error, PASSING) or ending == "waiting" else 0
+        self._passing = self._passing + 1 if is_transient(error) or ending == "waiting" else 0
         self._retry_after = retry_after_of(error)
         if isinstance(error, AuthenticationError):
             self._check.note_not_let_in(self._began)

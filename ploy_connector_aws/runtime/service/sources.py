@@ -16,9 +16,14 @@ from pydantic import ValidationError
 from ploy_connector_aws.host import find_connectors
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable
+from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailableError
 from ploy_connector_aws.platform.retry import RetryPolicy
-from ploy_connector_aws.runtime.integration import find_connector, open_platform, refuse_chosen, refuse_other_connector
+from ploy_connector_aws.runtime.integration import (
+    find_connector,
+    open_platform,
+    refuse_other_connector,
+    reject_generated,
+)
 from ploy_connector_aws.runtime.settings import CONFIG_FILE_VARIABLE, VARIABLES, IntegrationSettings, OperatorSettings
 from ploy_connector_aws.spec import ConfigurationError
 
@@ -30,7 +35,7 @@ _MOST_REFUSED = 100
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredIntegration:
     """One integration that is to be served. The settings hold secrets, and stay in memory."""
 
     settings: OperatorSettings
@@ -56,7 +61,7 @@ class Wanted:
 class Answer:
     """What a source wants now, and what it names that cannot be served: each with the reason."""
 
-    wanted: tuple[Wanted, ...]
+    wanted: tuple[DesiredIntegration, ...]
     unusable: dict[str, ConfigurationError] = field(default_factory=dict)
 
 
@@ -82,7 +87,7 @@ class FileSource:
 
     def __init__(self, name: str, settings: OperatorSettings) -> None:
         self.name = name
-        self._answer = Answer((Wanted(settings, organisation_of(settings)),))
+        self._answer = Answer((DesiredIntegration(settings, organisation_of(settings)),))
 
     def read(self) -> Answer:
         """Always the same one."""
@@ -115,7 +120,7 @@ class PlatformSource:
 
     def read(self) -> Answer:
         """Ask Ploy; at the first time, say which connectors there are, so that they can be set up there."""
-        wanted: list[Wanted] = []
+        wanted: list[DesiredIntegration] = []
         unusable: dict[str, ConfigurationError] = {}
         found = self._platform.integrations().integrations
         if not self._is_introduced:
@@ -154,20 +159,20 @@ class PlatformSource:
         """Send a report; False where it can be sent later."""
         try:
             send()
-        except PlatformUnavailable:
+        except PlatformUnavailableError:
             return False
         except PlatformError as error:
             _log.warning("%s: Ploy does not take the report of %s: %s", self.name, what, sentence_of(error))
         return True
 
-    def _to_wanted(self, integration: wire.Integration) -> Wanted:
+    def _to_wanted(self, integration: wire.Integration) -> DesiredIntegration:
         if self._only is not None:
             refuse_other_connector(self._settings, integration)
         own = IntegrationSettings(id=integration.id, connector=integration.connector)
         settings = self._settings.with_platform_config(integration.settings).model_copy(update={"integration": own})
         if settings.config_overrides:
-            refuse_chosen(settings, find_connector(integration.connector))
-        return Wanted(settings, organisation_of(self._settings), integration.revision)
+            reject_generated(settings, find_connector(integration.connector))
+        return DesiredIntegration(settings, organisation_of(self._settings), integration.revision)
 
 
 def names_integration(settings: OperatorSettings) -> bool:

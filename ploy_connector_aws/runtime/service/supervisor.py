@@ -8,13 +8,13 @@ import threading
 
 from ploy_connector_aws.platform.wire import HelloAnswer
 from ploy_connector_aws.runtime.marks import Marks
-from ploy_connector_aws.runtime.snapshot.lock import LockTaken
+from ploy_connector_aws.runtime.snapshot.lock import LockHeldError
 from ploy_connector_aws.runtime.tasks.backoff import retry_after_of
 
 from .failure_codes import code_of, sentence_of
 from .health import SourceVitals
-from .runner import Outfit, Served
-from .sources import Answer, Source, Wanted
+from .runner import Dependencies, IntegrationRunner
+from .sources import Answer, DesiredIntegration, Source
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ SOURCE_LOOP = "source"
 """The name of this loop, as it is reported."""
 
 
-class Claims:
+class Ownership:
     """Which source serves which integration, so that no two serve the same one. Safe to use from several threads."""
 
     def __init__(self) -> None:
@@ -51,18 +51,18 @@ class Supervisor:
         claims: What the sources of this process serve.
     """
 
-    def __init__(self, source: Source, outfit: Outfit, claims: Claims) -> None:
+    def __init__(self, source: Source, outfit: Dependencies, claims: Ownership) -> None:
         self._source = source
         self._outfit = outfit
         self._claims = claims
         self._monotonic = outfit.health.monotonic
         self._vitals = SourceVitals(self._monotonic(), _HELLO.poll_interval_seconds, marks=Marks(self._monotonic))
         self._answer = Answer(())
-        self._running: dict[str, Served] = {}
+        self._running: dict[str, IntegrationRunner] = {}
         self._poll_interval: float = _HELLO.poll_interval_seconds
         self._polled_at = -math.inf
         self._retry_after = 0.0
-        self.lock_error: LockTaken | None = None
+        self.lock_error: LockHeldError | None = None
         """Which other process works off the tasks, where all the integrations of this source are another's."""
         self._is_stopped = False
         self._woken = threading.Event()
@@ -117,7 +117,7 @@ class Supervisor:
         self._vitals.interval_seconds = self._poll_interval
         return self._poll_interval
 
-    def _reconcile(self, wanted: tuple[Wanted, ...]) -> None:
+    def _reconcile(self, wanted: tuple[DesiredIntegration, ...]) -> None:
         by_id = {each.id: each for each in wanted}
         for id_, served in list(self._running.items()):
             if served.has_ended:
@@ -140,14 +140,14 @@ class Supervisor:
         lock_errors = [served.lock_error for served in self._running.values()]
         self.lock_error = lock_errors[0] if lock_errors and all(lock_errors) else None
 
-    def _start(self, wanted: Wanted) -> None:
-        served = Served(wanted, self._outfit, self._woken.set)
+    def _start(self, wanted: DesiredIntegration) -> None:
+        served = IntegrationRunner(wanted, self._outfit, self._woken.set)
         self._running[wanted.id] = served
         _log.info("served", extra={"integration": wanted.id, "connector": wanted.settings.integration.connector})
         served.start()
 
 
-def _reason_to_stop(served: Wanted, wanted: Wanted | None) -> str | None:
+def _reason_to_stop(served: DesiredIntegration, wanted: DesiredIntegration | None) -> str | None:
     if wanted is None:
         return "not served any more"
     return "its settings have changed; begun anew" if wanted.digest != served.digest else None

@@ -30,8 +30,8 @@ class ServedTasks:
         """Work until ``stop`` is set.
 
         Raises:
-            TasksRunning: Another process works off the integration's tasks.
-            UnusableStore: The task file cannot be used.
+            TasksRunningError: Another process works off the integration's tasks.
+            StateError: The task file cannot be used.
         """
         place, settings = self._place, self._place.settings
         with Journal(settings.tasks_path) as journal, self._open_platform() as reporter:

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
+from ploy_connector_aws.spec.errors import PloyError
+
 from .state_file import LOCK_FILE, code_of, connect, create, explained
 
 _program: str | None = None
@@ -21,7 +23,7 @@ def name_process(program: str) -> None:
     _program = program
 
 
-class LockTaken(Exception):
+class LockHeldError(PloyError):
     """Another process does this for the integration now.
 
     Args:
@@ -30,17 +32,21 @@ class LockTaken(Exception):
         fix: What to do.
     """
 
+    code = "tasks_running"
+
     def __init__(self, message: str, *, holder: str | None = None, fix: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message, fix=fix)
         self.holder = holder
-        self.fix = fix
 
 
-class SyncRunning(LockTaken):
+class SyncRunningError(LockHeldError):
     """Another process is syncing this integration now."""
 
+    code = "sync_running"
+    is_transient = True
 
-class TasksRunning(LockTaken):
+
+class TasksRunningError(LockHeldError):
     """Another process is working off this integration's tasks now."""
 
 
@@ -52,7 +58,7 @@ class _FileLock:
     held, and each holder replaces what a crash left in it.
     """
 
-    _error: ClassVar[type[LockTaken]]
+    _error: ClassVar[type[LockHeldError]]
     _message: ClassVar[str]
     _fix: ClassVar[str]
 
@@ -65,8 +71,8 @@ class _FileLock:
         """Take the lock.
 
         Raises:
-            LockTaken: Somebody else has it.
-            UnusableStore: Its file cannot be made or used.
+            LockHeldError: Somebody else has it.
+            StateError: Its file cannot be made or used.
         """
         create(self._path, LOCK_FILE)
         with explained(self._path, LOCK_FILE):
@@ -110,23 +116,23 @@ class _FileLock:
         where = f"process {process}" if host == socket.gethostname() else f"process {process} on {host}"
         return f"{program} ({where})" if program else where
 
-    def _refusal(self) -> LockTaken:
+    def _refusal(self) -> LockHeldError:
         holder = self._read_holder()
         message = f"{self._message}: {holder}." if holder else f"{self._message}."
         return self._error(message, holder=holder, fix=self._fix)
 
 
 class SyncLock(_FileLock):
-    """Held while an integration is synced; raises ``SyncRunning`` where another process has it."""
+    """Held while an integration is synced; raises ``SyncRunningError`` where another process has it."""
 
-    _error = SyncRunning
+    _error = SyncRunningError
     _message = "This integration is being synced by another process"
     _fix = "wait until that process ends its sync"
 
 
 class TaskLock(_FileLock):
-    """Held while an integration's tasks are worked off; raises ``TasksRunning`` where another process has it."""
+    """Held while an integration's tasks are worked off; raises ``TasksRunningError`` where another process has it."""
 
-    _error = TasksRunning
+    _error = TasksRunningError
     _message = "This integration's tasks are being worked off by another process"
     _fix = "stop that process first, or leave the integration to it"

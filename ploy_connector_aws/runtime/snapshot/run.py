@@ -34,7 +34,7 @@ class Emission(NamedTuple):
     is_partial: bool
 
 
-class OriginMoved(Exception):
+class OriginChangedError(Exception):
     """A run that is gone on with finds another directory in the place of the one that it began with."""
 
 
@@ -141,7 +141,7 @@ class Run:
         """Append one page of a connector; ``bodies`` are its records, then its partial ones, as JSON.
 
         Raises:
-            OriginMoved: An earlier attempt at this run read the scope from elsewhere.
+            OriginChangedError: An earlier attempt at this run read the scope from elsewhere.
         """
         says_something = page.records or page.partial or page.retracted or page.origin or page.began_at
         self.add_scope(
@@ -176,7 +176,7 @@ class Run:
         What an earlier attempt knows of the scope stands while it is only announced, and gives way to anything more.
 
         Raises:
-            OriginMoved: An earlier attempt read the scope from elsewhere.
+            OriginChangedError: An earlier attempt read the scope from elsewhere.
         """
         values = {
             "run": self.number,
@@ -196,7 +196,7 @@ class Run:
                 values,
             ).fetchone()
         ):
-            raise OriginMoved
+            raise OriginChangedError
         write_scope(self._db, values)
 
     def add_emissions(self, scope: str, emissions: Iterable[Emission]) -> None:

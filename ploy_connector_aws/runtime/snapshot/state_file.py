@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ploy_connector_aws.spec.errors import PloyError
 
-class UnusableStore(Exception):
-    """A state file cannot be used; the message says why, and ``fix`` what to do."""
 
-    def __init__(self, message: str, *, fix: str | None = None) -> None:
-        super().__init__(message)
-        self.fix = fix
+class StateError(PloyError):
+    """A state file cannot be used; the message states why, and ``fix`` what to do."""
+
+    code = "state_unusable"
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def explained(path: Path, kind: FileKind = SNAPSHOT_FILE) -> Iterator[None]:
     """Say what is wrong with a state file in one sentence.
 
     Raises:
-        UnusableStore: SQLite failed in the block, because of the file or its disk.
+        StateError: SQLite failed in the block, because of the file or its disk.
     """
     try:
         yield
@@ -111,8 +111,8 @@ def _reachable(path: Path, kind: FileKind) -> Iterator[None]:
         raise _unusable(path, kind, str(error.strerror), f"let this user read and write {path.parent}") from error
 
 
-def _unusable(path: Path, kind: FileKind, reason: str, fix: str) -> UnusableStore:
-    return UnusableStore(f"The {kind.name} {path.name} cannot be used: {reason}.", fix=fix)
+def _unusable(path: Path, kind: FileKind, reason: str, fix: str) -> StateError:
+    return StateError(f"The {kind.name} {path.name} cannot be used: {reason}.", fix=fix)
 
 
 def code_of(error: sqlite3.Error) -> int:
@@ -129,7 +129,7 @@ def identity(path: Path, kind: FileKind = SNAPSHOT_FILE) -> tuple[int, int] | No
         None where the file is not there.
 
     Raises:
-        UnusableStore: There is something else in its place, such as a link.
+        StateError: There is something else in its place, such as a link.
     """
     found: dict[str, os.stat_result] = {}
     with _CREATING, _reachable(path, kind):
@@ -161,7 +161,7 @@ def create(path: Path, kind: FileKind) -> None:
     """Create a state file, readable by its owner only, unless there is something of that name.
 
     Raises:
-        UnusableStore: It cannot be created, or something else is in its place.
+        StateError: It cannot be created, or something else is in its place.
     """
     with _CREATING, _reachable(path, kind):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -190,7 +190,7 @@ def open_database(
     """Open a state file, and create it (readable by its owner only) when it is not there.
 
     Raises:
-        UnusableStore: It cannot be opened, or belongs to another integration.
+        StateError: It cannot be opened, or belongs to another integration.
     """
     create(path, kind)
     return _open(path, kind, "rw", connection)
@@ -200,7 +200,7 @@ def read_database(path: Path, kind: FileKind = SNAPSHOT_FILE) -> sqlite3.Connect
     """Open a state file to read only; None where it is not there.
 
     Raises:
-        UnusableStore: It cannot be opened, or belongs to another integration.
+        StateError: It cannot be opened, or belongs to another integration.
     """
     return _open(path, kind, "ro") if identity(path, kind) else None
 
@@ -250,7 +250,7 @@ def is_bound(db: sqlite3.Connection, path: Path, kind: FileKind) -> bool:
     A file that bears no integration's name belongs to none.
 
     Raises:
-        UnusableStore: It belongs to another integration.
+        StateError: It belongs to another integration.
     """
     wanted = kind.integration_of(path)
     if wanted is None:
@@ -282,7 +282,7 @@ def set_aside(path: Path) -> Path | None:
         Its new path; None where there was no file.
 
     Raises:
-        UnusableStore: Another process has the file open, or it cannot be moved.
+        StateError: Another process has the file open, or it cannot be moved.
     """
     kept = path.with_name(f"{path.name}.set-aside")
     if identity(path) is None:
@@ -305,7 +305,7 @@ def _alone(path: Path) -> Iterator[None]:
     read, no other process can be using.
 
     Raises:
-        UnusableStore: Another process has the file open.
+        StateError: Another process has the file open.
     """
     with explained(path):
         db = connect(path, "rw", timeout_seconds=0)

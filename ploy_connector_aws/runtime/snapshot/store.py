@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from . import schema
 from .run import Run, to_text
-from .state_file import REBUILD, SNAPSHOT_FILE, UnusableStore, bind, explained, is_bound, open_database, use_log
+from .state_file import REBUILD, SNAPSHOT_FILE, StateError, bind, explained, is_bound, open_database, use_log
 
 RunState: TypeAlias = Literal["reading", "compared", "pushing", "held", "committed"]
 """'committed' is the baseline: at most one run is. A run that is dropped leaves no row but one in the history."""
@@ -30,7 +30,7 @@ class Store:
         """Open the file, and make it (readable by its owner only) when it is not there.
 
         Raises:
-            UnusableStore: It cannot be opened, is damaged, was written by a newer version, or belongs to another
+            StateError: It cannot be opened, is damaged, was written by a newer version, or belongs to another
                 integration than the one that it is named after.
         """
         self.path = path
@@ -39,11 +39,11 @@ class Store:
             with explained(path):
                 version = self._prepare()
             if version > schema.VERSION:
-                raise UnusableStore(
+                raise StateError(
                     f"The snapshot file {path.name} was written by a newer version.",
                     fix=f"update this program, or: {REBUILD}",
                 )
-        except UnusableStore:
+        except StateError:
             self._db.close()
             raise
 

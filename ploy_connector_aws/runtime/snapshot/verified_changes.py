@@ -21,7 +21,7 @@ from ploy_connector_aws.graph.paths import Edge, PathFinder
 from ploy_connector_aws.graph.search import find_accounts
 from ploy_connector_aws.graph.values import StoredRecord
 from ploy_connector_aws.spec import AccessChange, Grant
-from ploy_connector_aws.spec.frozen import Frozen
+from ploy_connector_aws.spec.frozen import FrozenModel
 from ploy_connector_aws.spec.pages import Scope
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
@@ -32,7 +32,7 @@ SETTLED_KEPT = 10_000
 """Of so many it is remembered that they are settled, so that a report that comes late does not bring them back."""
 
 
-class VerifiedChange(Frozen):
+class VerifiedChange(FrozenModel):
     """What one order made of the grants of one scope, as it was read back."""
 
     id: str
@@ -56,7 +56,7 @@ class VerifiedChange(Frozen):
         )
 
 
-class KeepsVerified(Protocol):
+class VerifiedChangeLog(Protocol):
     """Who keeps verified changes, for a sync: a task file does."""
 
     def verified(self) -> tuple[VerifiedChange, ...]:
@@ -135,7 +135,7 @@ def read_verified(path: Path) -> tuple[VerifiedChange, ...]:
     """Read the changes that are kept in a file; none where there is no such file.
 
     Raises:
-        UnusableStore: The file cannot be used.
+        StateError: The file cannot be used.
     """
     opened = read_database(path, TASK_FILE)
     if opened is None:

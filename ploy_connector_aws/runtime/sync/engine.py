@@ -14,21 +14,26 @@ from pydantic import TypeAdapter
 
 from ploy_connector_aws.host import Connector
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.batches import LineTooLong
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable, StaleReading, SyncTaken
+from ploy_connector_aws.platform.errors import (
+    PlatformError,
+    PlatformUnavailableError,
+    RecordTooLargeError,
+    StaleReadError,
+    SyncTakenError,
+)
 from ploy_connector_aws.runtime import logs
 from ploy_connector_aws.runtime.snapshot.compare import Changes, finish
 from ploy_connector_aws.runtime.snapshot.history import Ending, History, HistoryEntry, ScopeReport
-from ploy_connector_aws.runtime.snapshot.run import OriginMoved, Run
+from ploy_connector_aws.runtime.snapshot.run import OriginChangedError, Run
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.runtime.snapshot.verified_changes import KeepsVerified, find_settled
+from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChangeLog, find_settled
 from ploy_connector_aws.spec import ConnectorError
 
 from .deletion_guard import hold_reasons
-from .ingest import PAGES_PER_TRANSACTION, OnProgress, UnexpectedFailure, read
-from .resume import ReadScopes
-from .upload import Push, choose_mode, note_answer
+from .ingest import PAGES_PER_TRANSACTION, InternalError, OnProgress, read
+from .resume import CompletedScopes
+from .upload import Upload, choose_mode, note_answer
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +82,7 @@ class Sync:
         integration_id: str,
         *,
         fingerprint: str,
-        verified: KeepsVerified | None = None,
+        verified: VerifiedChangeLog | None = None,
         on_progress: OnProgress = lambda _: None,
         pages_per_transaction: int = PAGES_PER_TRANSACTION,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -118,7 +123,7 @@ class Sync:
             if hello.flags.paused:
                 return SyncResult("paused")
             self._settle()
-        except PlatformUnavailable as error:
+        except PlatformUnavailableError as error:
             # Reading never waits for the platform.
             unsent = self._waiting() or self._read_and_compare()
             return SyncResult("waiting", unsent, stored_changes(unsent), error=error)
@@ -130,7 +135,7 @@ class Sync:
             run = self._read_and_compare()
         try:
             return self._push(run, hello)
-        except (StaleReading, LineTooLong) as refusal:
+        except (StaleReadError, RecordTooLargeError) as refusal:
             # What was read before the platform's limits were known may hold a record that is over them.
             _log.warning("reading again: %s", refusal)
             self._end(run, "dropped", str(refusal))
@@ -180,13 +185,13 @@ class Sync:
         run = self._store.recent(self._fingerprint, "reading", since=now - self._interval, now=now)
         if run is not None and run.reading_started_at >= now - _LONGEST_READING:
             logs.bind(run_id=run.run_id)
-            skip = ReadScopes(run)
+            skip = CompletedScopes(run)
             _log.info("going on; %d scopes were read before", len(skip))
             try:
                 with self._store.transaction():
                     run.go_on()
                 self._fill(run, skip)
-            except OriginMoved:
+            except OriginChangedError:
                 self._end(run, "dropped", "Another directory was found in its place while it was read.")
             else:
                 return run
@@ -213,7 +218,7 @@ class Sync:
                 checkpoint=self._checkpoint,
                 largest_line_bytes=self._limits.max_batch_bytes,
             )
-        except (ConnectorError, UnexpectedFailure) as error:
+        except (ConnectorError, InternalError) as error:
             ended = entry.model_copy(update={"ended_at": self._now(), "reasons": (str(error),)})
             History(self._store.connection).add(ended)
             raise
@@ -221,7 +226,7 @@ class Sync:
     def _push(self, run: Run, hello: wire.HelloAnswer) -> SyncResult:
         logs.bind(run_id=run.run_id)
         changes = stored_changes(run)
-        push = Push(
+        push = Upload(
             self._platform,
             self._integration_id,
             self._store,
@@ -235,7 +240,7 @@ class Sync:
         )
         try:
             answer = push.make(choose_mode(self._store, run, hello))
-        except (PlatformUnavailable, SyncTaken) as error:
+        except (PlatformUnavailableError, SyncTakenError) as error:
             return SyncResult("waiting", run, changes, error=error)
         self._note(run, answer)
         self._store.shrink()

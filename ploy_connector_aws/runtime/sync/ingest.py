@@ -15,6 +15,7 @@ from ploy_connector_aws.host.page_check import LARGEST_LINE_BYTES, CheckedPage, 
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import ConnectorError, Failure, Page
+from ploy_connector_aws.spec.errors import PloyError
 
 _log = logging.getLogger(__name__)
 
@@ -23,8 +24,8 @@ PAGES_PER_TRANSACTION = 50
 _SECONDS_PER_TRANSACTION = 0.5
 
 
-class UnexpectedFailure(Exception):
-    """A connector raised what it must not; its own words are not repeated, since they may hold anything."""
+class InternalError(PloyError):
+    """A connector raised what it must not; its text is not repeated, since it may hold anything."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(Failure.from_error(cause).message)
@@ -70,8 +71,8 @@ def read(
 
     Raises:
         ConnectorError: The connector failed before any scope was read completely. The run is dropped.
-        UnexpectedFailure: The same, by an exception that is not of the spec.
-        OriginMoved: An earlier attempt at the run read another directory.
+        InternalError: The same, by an exception that is not of the spec.
+        OriginChangedError: An earlier attempt at the run read another directory.
     """
     failure: Exception | None = None
     failed_hook = ""
@@ -96,7 +97,7 @@ def read(
         return
     if not run.has_proof():
         store.drop(run)
-        raise failure if isinstance(failure, ConnectorError) else UnexpectedFailure(failure)
+        raise failure if isinstance(failure, ConnectorError) else InternalError(failure)
     if not run.fail_open_scopes(Failure.from_error(failure)):
         # It announced nothing that it could fail, and must not go unseen.
         run.add_scope(failed_hook, None, "failed", Failure.from_error(failure))

@@ -77,7 +77,7 @@ def preview(
 
     Raises:
         ConnectorError: Nothing at all could be read.
-        UnusableStore: The snapshot file cannot be used.
+        StateError: The snapshot file cannot be used.
     """
     with tempfile.TemporaryDirectory(prefix="ploy-preview-") as folder:
         copy = Path(folder) / path.name

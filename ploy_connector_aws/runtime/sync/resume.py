@@ -10,7 +10,7 @@ from collections.abc import Iterator, Set
 from ploy_connector_aws.runtime.snapshot.run import Run
 
 
-class ReadScopes(Set[str]):
+class CompletedScopes(Set[str]):
     """The names of the scopes that a run read completely before it was cut off.
 
     On disk, as they can be many, and in a file of their own, since a connector's threads may ask while the run is

@@ -12,12 +12,12 @@ from ploy_connector_aws.graph.values import ScopeState
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.batches import split_batches
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.platform.errors import BatchConflict, PlatformRefused, SyncGone
+from ploy_connector_aws.platform.errors import BatchConflictError, PlatformRejectedError, SyncGoneError
 from ploy_connector_aws.runtime.snapshot.compare import Changes, to_outcome
 from ploy_connector_aws.runtime.snapshot.delta import Delta
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.runtime.snapshot.verified_changes import KeepsVerified, find_settled
+from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChangeLog, find_settled
 from ploy_connector_aws.spec.records import RecordType
 
 _log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def choose_mode(store: Store, run: Run, hello: wire.HelloAnswer) -> wire.Mode:
     return "delta"
 
 
-class Push:
+class Upload:
     """One run's way to the platform.
 
     Args:
@@ -80,7 +80,7 @@ class Push:
         opener: str,
         limits: wire.Limits,
         hold: tuple[str, ...],
-        verified: KeepsVerified | None = None,
+        verified: VerifiedChangeLog | None = None,
         checkpoint: Callable[[], None] = lambda: None,
     ) -> None:
         self._platform = platform
@@ -98,16 +98,16 @@ class Push:
         """Send the run, and commit it; where the platform does not take a delta, in full.
 
         Raises:
-            SyncTaken: Another opener is handing over.
-            StaleReading: What the platform shows was read later.
+            SyncTakenError: Another opener is handing over.
+            StaleReadError: What the platform shows was read later.
             PlatformError: The platform could not be reached, or refused. The run can be sent again.
         """
         for _ in range(_MOST_OPENINGS - 1):
             try:
                 return self._try(mode)
-            except (SyncGone, BatchConflict) as refusal:
+            except (SyncGoneError, BatchConflictError) as refusal:
                 _log.warning("opened anew: %s", refusal)
-            except PlatformRefused as refusal:
+            except PlatformRejectedError as refusal:
                 if mode == "full" or refusal.code not in _REFUSALS_OF_DELTAS:
                     raise
                 _log.warning("sent in full, as the delta was refused: %s", refusal)
@@ -160,7 +160,7 @@ class Push:
     def _abort(self) -> None:
         """Drop what was staged of this run. A sync that is not known any more is none."""
         if self._run.sync_id is not None:
-            with contextlib.suppress(SyncGone):
+            with contextlib.suppress(SyncGoneError):
                 self._platform.abort(self._integration_id, self._run.sync_id)
             self._store.note(self._run, sync_id=None)
 

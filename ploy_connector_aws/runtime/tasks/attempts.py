@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 from ploy_connector_aws.host import Connector, change_access
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable
-from ploy_connector_aws.runtime.snapshot.lock import LockTaken
-from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore
-from ploy_connector_aws.runtime.sync.ingest import UnexpectedFailure
+from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailableError
+from ploy_connector_aws.runtime.snapshot.lock import LockHeldError
+from ploy_connector_aws.runtime.snapshot.state_file import StateError
+from ploy_connector_aws.runtime.sync.ingest import InternalError
 from ploy_connector_aws.spec import (
     AccessChange,
     AccessRequest,
@@ -23,9 +23,9 @@ from ploy_connector_aws.spec import (
     ConnectorError,
     Failure,
     InvalidAnswerError,
-    NotFound,
-    PermissionMissing,
-    Refused,
+    NotFoundError,
+    PermissionDeniedError,
+    RejectedError,
     TemporaryError,
 )
 
@@ -40,7 +40,7 @@ _LONGEST_MESSAGE = 2000
 
 
 @dataclass(frozen=True)
-class Done:
+class Succeeded:
     """The attempt did what was asked."""
 
     result: AccessChange | ConnectionReport | wire.SyncSummary
@@ -49,7 +49,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class GaveUp:
+class Failed:
     """The attempt failed, and another would fail in the same way."""
 
     failure: Failure
@@ -58,7 +58,7 @@ class GaveUp:
 
 
 @dataclass(frozen=True)
-class Again:
+class Retry:
     """The attempt failed, and another may not."""
 
     failure: Failure
@@ -67,7 +67,7 @@ class Again:
     retry_after_seconds: float = 0
 
 
-Result: TypeAlias = Done | GaveUp | Again
+Result: TypeAlias = Succeeded | Failed | Retry
 
 
 def to_request(held: HeldTask, known: Known, write_before: datetime, *, was_changed: bool) -> AccessRequest:
@@ -110,21 +110,21 @@ def attempt_change(connector: Connector, request: AccessRequest, held: HeldTask,
     kind = held.task.kind
     if not connector.implements(kind):
         name = connector.installed.manifest.title
-        return GaveUp(Failure(code="not_supported", message=f"The connector {name} cannot {kind} access."))
+        return Failed(Failure(code="not_supported", message=f"The connector {name} cannot {kind} access."))
     assert kind in ("grant", "revoke")
     try:
-        return Done(change_access(connector, kind, request, now))
+        return Succeeded(change_access(connector, kind, request, now))
     except TemporaryError as error:
         is_unknown = held.is_change and not error.changed_nothing
-        return Again(Failure.from_error(error), is_unknown, retry_after_of(error))
+        return Retry(Failure.from_error(error), is_unknown, retry_after_of(error))
     except AuthenticationError as error:  # nobody was let in, so nothing was asked for
-        return Again(Failure.from_error(error), may_have_changed=False)
-    except (ConfigurationError, PermissionMissing, NotFound, Refused) as error:
-        return GaveUp(_described(error))
+        return Retry(Failure.from_error(error), may_have_changed=False)
+    except (ConfigurationError, PermissionDeniedError, NotFoundError, RejectedError) as error:
+        return Failed(_described(error))
     except InvalidAnswerError as error:
-        return GaveUp(Failure(code="nonsense", message=error.message), may_have_changed=True)
+        return Failed(Failure(code="nonsense", message=error.message), may_have_changed=True)
     except Exception as error:  # noqa: BLE001 - what has no meaning of its own may come from before a write or after it
-        return Again(Failure.from_error(error), held.is_change)
+        return Retry(Failure.from_error(error), held.is_change)
 
 
 def attempt_check(connector: Connector, on_progress: Callable[[ConnectionReport], None]) -> Result:
@@ -132,17 +132,17 @@ def attempt_check(connector: Connector, on_progress: Callable[[ConnectionReport]
     try:
         report = connector.test_connection(on_progress)
     except TemporaryError as error:
-        return Again(Failure.from_error(error), False, retry_after_of(error))
+        return Retry(Failure.from_error(error), False, retry_after_of(error))
     except ConnectorError as error:
         return to_failed_check(error)
     except InvalidAnswerError as error:
-        return GaveUp(Failure(code="nonsense", message=error.message))
+        return Failed(Failure(code="nonsense", message=error.message))
     except Exception as error:  # noqa: BLE001 - whatever a connector raises must not end the host
-        return Again(Failure.from_error(error), may_have_changed=False)
-    return Done(report)
+        return Retry(Failure.from_error(error), may_have_changed=False)
+    return Succeeded(report)
 
 
-def to_failed_check(error: ConnectorError) -> Done:
+def to_failed_check(error: ConnectorError) -> Succeeded:
     """Make a test that could not even begin one that failed: it is answered, and nobody has to do it by hand."""
     failure = _described(error)
     check = Check(
@@ -153,40 +153,40 @@ def to_failed_check(error: ConnectorError) -> Done:
         missing_permissions=failure.missing_permissions,
         request_id=failure.request_id,
     )
-    return Done(ConnectionReport(checks=(check,)), is_own_word=False)
+    return Succeeded(ConnectionReport(checks=(check,)), is_own_word=False)
 
 
 def attempt_sync(sync_now: SyncNow, *, preview: bool) -> Result:
     """Make a sync, or a preview of one."""
     try:
-        return Done(sync_now(preview))
+        return Succeeded(sync_now(preview))
     except TemporaryError as error:
-        return Again(Failure.from_error(error), False, retry_after_of(error))
+        return Retry(Failure.from_error(error), False, retry_after_of(error))
     except ConnectorError as error:
-        return GaveUp(_described(error))
-    except PlatformUnavailable as error:
+        return Failed(_described(error))
+    except PlatformUnavailableError as error:
         failure = Failure(code="platform_unavailable", message=error.message, fix=error.fix)
-        return Again(failure, False, retry_after_of(error))
-    except LockTaken as error:
-        return Again(Failure(code="busy", message=str(error)), may_have_changed=False)
+        return Retry(failure, False, retry_after_of(error))
+    except LockHeldError as error:
+        return Retry(Failure(code="busy", message=str(error)), may_have_changed=False)
     except PlatformError as error:
-        return GaveUp(Failure(code="platform_refused", message=error.message, fix=error.fix))
-    except UnusableStore as error:
-        return GaveUp(Failure(code="state_unusable", message=str(error), fix=error.fix))
-    except UnexpectedFailure as error:
-        return GaveUp(Failure(code="internal", message=str(error)))
+        return Failed(Failure(code="platform_refused", message=error.message, fix=error.fix))
+    except StateError as error:
+        return Failed(Failure(code="state_unusable", message=str(error), fix=error.fix))
+    except InternalError as error:
+        return Failed(Failure(code="internal", message=str(error)))
     except Exception as error:  # noqa: BLE001 - a task must not end the host
-        return Again(Failure.from_error(error), may_have_changed=False)
+        return Retry(Failure.from_error(error), may_have_changed=False)
 
 
-def to_report(held: HeldTask, result: Done | GaveUp) -> Report:
+def to_report(held: HeldTask, result: Succeeded | Failed) -> Report:
     """Say what is reported of a task after an attempt that is the last one.
 
     A failure is certain of its own attempt only. Where an earlier one may have changed something, nobody knows what is
     true now, and a person must look.
     """
     lease_id = held.task.lease_id
-    if isinstance(result, Done):
+    if isinstance(result, Succeeded):
         fields: dict[type, str] = {AccessChange: "change", ConnectionReport: "report", wire.SyncSummary: "sync"}
         return wire.TaskDone.model_validate({"lease_id": lease_id, fields[type(result.result)]: result.result})
     failure = result.failure
@@ -212,7 +212,7 @@ def to_last_report(held: HeldTask, hindrance: str) -> Report:
     return _failed(held, "not_done", f"It was not done before its deadline{nothing}. {_sentence(setback)}", setback)
 
 
-def doubt_after(held: HeldTask, result: Again) -> str | None:
+def doubt_after(held: HeldTask, result: Retry) -> str | None:
     """Say why the change of a task may have taken effect, after one more attempt; None where it certainly did not."""
     return _sentence(result.failure) if result.may_have_changed else held.doubt
 
@@ -240,7 +240,7 @@ def _failed(held: HeldTask, code: str, message: str, failure: Failure) -> Report
 
 def _described(error: ConnectorError) -> Failure:
     failure = Failure.from_error(error)
-    return failure.model_copy(update={"code": error.reason}) if isinstance(error, Refused) else failure
+    return failure.model_copy(update={"code": error.reason}) if isinstance(error, RejectedError) else failure
 
 
 def _sentence(failure: Failure) -> str:

@@ -31,7 +31,7 @@ def write_before(held: HeldTask) -> datetime:
     return min(held.lease_ends_at - LEASE_MARGIN, last_moment(held.task))
 
 
-class Board:
+class TaskCoordinator:
     """Decides which task is worked on next. May be used by several threads.
 
     Args:

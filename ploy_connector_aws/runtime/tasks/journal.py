@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.snapshot.state_file import (
     TASK_FILE,
-    UnusableStore,
+    StateError,
     bind,
     explained,
     is_bound,
@@ -99,7 +99,7 @@ class Journal:
             connection: The class of the connection.
 
         Raises:
-            UnusableStore: It cannot be opened, is damaged, was written by a newer version, or belongs to another
+            StateError: It cannot be opened, is damaged, was written by a newer version, or belongs to another
                 integration than the one that it is named after.
         """
         self.path = path
@@ -127,12 +127,12 @@ class Journal:
                 self._db.execute(f"PRAGMA application_id={_APPLICATION}")
                 self._db.execute(f"PRAGMA user_version={_VERSION}")
             elif application != _APPLICATION:
-                raise UnusableStore(
+                raise StateError(
                     f"The task file {self.path.name} cannot be used: it is another kind of file.",
                     fix="give the integration another id, or keep its state in another folder",
                 )
             elif version > _VERSION:
-                raise UnusableStore(
+                raise StateError(
                     f"The task file {self.path.name} was written by a newer version.", fix="update this program"
                 )
             for statement in _BEGUN.split(";\n"):

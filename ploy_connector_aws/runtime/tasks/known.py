@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ploy_connector_aws.graph.chains import Step, find_chains
 from ploy_connector_aws.runtime.snapshot import schema
 from ploy_connector_aws.runtime.snapshot.run import Run
-from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore, explained, identity, read_database
+from ploy_connector_aws.runtime.snapshot.state_file import StateError, explained, identity, read_database
 from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChange, fold
 from ploy_connector_aws.spec import AccessPath, Entitlement, Grant, RecordKey
 from ploy_connector_aws.spec.changes import KnownState
@@ -91,7 +91,7 @@ class KnownAccess:
             try:
                 with explained(self._path):
                     return self._find(account_id, entitlement_id, tuple(changes))
-            except UnusableStore as error:
+            except StateError as error:
                 _log.warning("nothing is known of the last sync: %s", error)
                 self._close()
                 return Known(states=None)

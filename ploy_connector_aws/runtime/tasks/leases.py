@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.platform.errors import PlatformError, TaskGone
+from ploy_connector_aws.platform.errors import PlatformError, TaskGoneError
 from ploy_connector_aws.spec.bounds import SHORTEST_INTERVAL_SECONDS
 
 from .backoff import Backoff
-from .coordinator import Board
+from .coordinator import TaskCoordinator
 from .events import TaskEvents
 from .journal import Journal
 
@@ -27,7 +27,7 @@ LONGEST_WAIT_SECONDS = 5
 """So long a question for tasks may wait for one: a stop waits for its answer, which may bring some."""
 
 
-class Poll:
+class TaskPoller:
     """Asks Ploy for tasks. Used by one thread.
 
     Args:
@@ -45,7 +45,7 @@ class Poll:
         platform: PlatformClient,
         integration_id: str,
         journal: Journal,
-        board: Board,
+        board: TaskCoordinator,
         events: TaskEvents,
         now: Callable[[], datetime],
         *,
@@ -162,7 +162,7 @@ class Poll:
         )
 
 
-class Keeping:
+class LeaseRenewer:
     """Extends the leases of tasks that have no report yet. Used by one thread.
 
     Args:
@@ -178,7 +178,7 @@ class Keeping:
         platform: PlatformClient,
         integration_id: str,
         journal: Journal,
-        board: Board,
+        board: TaskCoordinator,
         now: Callable[[], datetime],
     ) -> None:
         self._platform = platform
@@ -218,7 +218,7 @@ class Keeping:
             extended = self._platform.extend_lease(
                 self._integration_id, task.id, wire.LeaseExtension(lease_id=task.lease_id)
             )
-        except TaskGone as error:
+        except TaskGoneError as error:
             _log.warning("task %s: the lease was lost: %s", task.id, error)
             self._journal.lose(task)
             self._board.ring()

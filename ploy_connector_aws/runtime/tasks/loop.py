@@ -17,11 +17,11 @@ from ploy_connector_aws.runtime.marks import Mark, Marks
 from ploy_connector_aws.runtime.snapshot.lock import TaskLock
 
 from .attempts import SyncNow
-from .coordinator import Board
+from .coordinator import TaskCoordinator
 from .events import TaskEvents
 from .journal import Journal
 from .known import KnownAccess
-from .leases import Keeping, Poll
+from .leases import LeaseRenewer, TaskPoller
 from .outbox import Outbox
 from .worker import Worker
 
@@ -93,7 +93,7 @@ class TaskLoop:
         self._settings_revision = settings_revision
         self._marks = marks or Marks()
         self._now = now
-        self._board = Board(journal, workers=workers, hindrance=hindrance, now=now)
+        self._board = TaskCoordinator(journal, workers=workers, hindrance=hindrance, now=now)
         self._reports = True
         self._failure: BaseException | None = None
 
@@ -109,8 +109,8 @@ class TaskLoop:
         for a poll's answer.
 
         Raises:
-            TasksRunning: Another process works off the integration's tasks.
-            UnusableStore: The task file cannot be used any more.
+            TasksRunningError: Another process works off the integration's tasks.
+            StateError: The task file cannot be used any more.
         """
         self._board.open(stop)
         with TaskLock(self._lock_path), ExitStack() as clients:
@@ -142,10 +142,10 @@ class TaskLoop:
         if self._failure is not None:
             raise self._failure
 
-    def _open(self, clients: ExitStack) -> tuple[Poll, Keeping, Outbox]:
+    def _open(self, clients: ExitStack) -> tuple[TaskPoller, LeaseRenewer, Outbox]:
         one, two, three = (clients.enter_context(self._open_platform()) for _ in range(3))
         return (
-            Poll(
+            TaskPoller(
                 one,
                 self._integration_id,
                 self._journal,
@@ -154,7 +154,7 @@ class TaskLoop:
                 self._now,
                 settings_revision=self._settings_revision,
             ),
-            Keeping(two, self._integration_id, self._journal, self._board, self._now),
+            LeaseRenewer(two, self._integration_id, self._journal, self._board, self._now),
             Outbox(three, self._integration_id, self._journal, self._events, self._now),
         )
 

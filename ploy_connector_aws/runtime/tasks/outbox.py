@@ -8,7 +8,12 @@ from datetime import datetime
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.platform.errors import IntegrationUnknown, PlatformError, PlatformRefused, TaskGone
+from ploy_connector_aws.platform.errors import (
+    PlatformError,
+    PlatformRejectedError,
+    TaskGoneError,
+    UnknownIntegrationError,
+)
 
 from .backoff import Backoff
 from .events import TaskEvents
@@ -76,12 +81,14 @@ class Outbox:
                 self._platform.complete_task(self._integration_id, task.id, report)
             else:
                 self._platform.fail_task(self._integration_id, task.id, report)
-        except TaskGone as error:
+        except TaskGoneError as error:
             self._drop(task, error)
             return
         except PlatformError as error:
             _log.warning("task %s: the report waits: %s", task.id, error)
-            is_about_this_one = isinstance(error, PlatformRefused) and not isinstance(error, IntegrationUnknown)
+            is_about_this_one = isinstance(error, PlatformRejectedError) and not isinstance(
+                error, UnknownIntegrationError
+            )
             backoff = (
                 self._refused.setdefault(task.id, Backoff(_FIRST_SECONDS, _LONGEST_SECONDS))
                 if is_about_this_one
@@ -96,7 +103,7 @@ class Outbox:
             _log.info("task %s: reported: %s", task.id, _outcome(report))
             self._events.acknowledged(task.kind)
 
-    def _drop(self, task: wire.Task, error: TaskGone) -> None:
+    def _drop(self, task: wire.Task, error: TaskGoneError) -> None:
         self._outage.succeeded()
         self._refused.pop(task.id, None)
         if self._journal.end(task, f"The report was dropped: {error.message}", self._now()):

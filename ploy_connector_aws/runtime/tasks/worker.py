@@ -7,14 +7,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import count
 
-from ploy_connector_aws.host import Connector, ConnectorRefused
+from ploy_connector_aws.host import Connector, InvalidConnectorError
 from ploy_connector_aws.spec import AccessChange, ConnectionReport, ConnectorError, Failure
 
 from .attempts import (
-    Again,
-    Done,
-    GaveUp,
+    Failed,
     Result,
+    Retry,
+    Succeeded,
     SyncNow,
     attempt_change,
     attempt_check,
@@ -26,7 +26,7 @@ from .attempts import (
     to_request,
 )
 from .backoff import growing_seconds
-from .coordinator import Board, last_moment, write_before
+from .coordinator import TaskCoordinator, last_moment, write_before
 from .events import TaskEvents
 from .held_task import HeldTask
 from .journal import Journal
@@ -56,7 +56,7 @@ class Worker:
 
     def __init__(
         self,
-        board: Board,
+        board: TaskCoordinator,
         journal: Journal,
         known: KnownAccess,
         open_connector: Callable[[], Connector],
@@ -100,10 +100,10 @@ class Worker:
         result = make(begun)
         now = self._now()
         self._events.ended(held.task.kind, _outcome(result), (now - began).total_seconds())
-        if isinstance(result, Done) and result.is_own_word and isinstance(result.result, ConnectionReport):
+        if isinstance(result, Succeeded) and result.is_own_word and isinstance(result.result, ConnectionReport):
             self._events.checked(result.result)
-        if not isinstance(result, Again):
-            if isinstance(result, GaveUp) and result.failure.code == "nonsense":
+        if not isinstance(result, Retry):
+            if isinstance(result, Failed) and result.failure.code == "nonsense":
                 self._log_failure(begun, result.failure)
             self._journal.finish(begun.task.id, to_report(begun, result))
             return
@@ -132,14 +132,14 @@ class Worker:
             return lambda _: attempt_sync(self._sync_now, preview=task.preview)
         try:
             connector = self._connector = self._connector or self._open_connector()
-        except ConnectorRefused as error:
-            refused = GaveUp(Failure(code="connector_refused", message=str(error)))
+        except InvalidConnectorError as error:
+            refused = Failed(Failure(code="connector_refused", message=str(error)))
             return lambda _: refused
         except ConnectorError as error:
-            failed = to_failed_check(error) if task.kind == "check" else GaveUp(Failure.from_error(error))
+            failed = to_failed_check(error) if task.kind == "check" else Failed(Failure.from_error(error))
             return lambda _: failed
         except Exception as error:  # noqa: BLE001 - whatever a connector raises must not end the host
-            tried = Again(Failure.from_error(error), may_have_changed=False)
+            tried = Retry(Failure.from_error(error), may_have_changed=False)
             return lambda _: tried
         if task.kind == "check":
             return lambda begun: self._check(connector, begun)
@@ -170,6 +170,6 @@ class Worker:
 
 
 def _outcome(result: Result) -> str:
-    if isinstance(result, Done):
+    if isinstance(result, Succeeded):
         return result.result.outcome if isinstance(result.result, AccessChange) else "done"
-    return result.failure.code if isinstance(result, GaveUp) else "again"
+    return result.failure.code if isinstance(result, Failed) else "again"

@@ -10,7 +10,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 
-class Refusal(Enum):
+class ErrorKind(Enum):
     """The refusals that every service makes alike, whatever it calls them."""
 
     MISSING_AUTHENTICATION = "missing authentication"
@@ -23,60 +23,60 @@ class Refusal(Enum):
 
 
 # Codes per protocol (AWS.md 2.2, 8 and 10.1). Identity Store denials were seen as HTTP 400 (AWS.md 1.5).
-CODES: Mapping[str, Mapping[Refusal, tuple[str, int]]] = {
+CODES: Mapping[str, Mapping[ErrorKind, tuple[str, int]]] = {
     "json": {
-        Refusal.MISSING_AUTHENTICATION: ("MissingAuthenticationTokenException", 400),
-        Refusal.UNKNOWN_KEY: ("UnrecognizedClientException", 400),
-        Refusal.BAD_SIGNATURE: ("InvalidSignatureException", 400),
-        Refusal.EXPIRED: ("ExpiredTokenException", 400),
-        Refusal.ACCESS_DENIED: ("AccessDeniedException", 400),
-        Refusal.THROTTLED: ("ThrottlingException", 400),
-        Refusal.INTERNAL: ("InternalServerException", 500),
+        ErrorKind.MISSING_AUTHENTICATION: ("MissingAuthenticationTokenException", 400),
+        ErrorKind.UNKNOWN_KEY: ("UnrecognizedClientException", 400),
+        ErrorKind.BAD_SIGNATURE: ("InvalidSignatureException", 400),
+        ErrorKind.EXPIRED: ("ExpiredTokenException", 400),
+        ErrorKind.ACCESS_DENIED: ("AccessDeniedException", 400),
+        ErrorKind.THROTTLED: ("ThrottlingException", 400),
+        ErrorKind.INTERNAL: ("InternalServerException", 500),
     },
     "query": {
-        Refusal.MISSING_AUTHENTICATION: ("MissingAuthenticationToken", 403),
-        Refusal.UNKNOWN_KEY: ("InvalidClientTokenId", 403),
-        Refusal.BAD_SIGNATURE: ("SignatureDoesNotMatch", 403),
-        Refusal.EXPIRED: ("ExpiredToken", 403),
-        Refusal.ACCESS_DENIED: ("AccessDenied", 403),
-        Refusal.THROTTLED: ("Throttling", 400),
-        Refusal.INTERNAL: ("InternalFailure", 500),
+        ErrorKind.MISSING_AUTHENTICATION: ("MissingAuthenticationToken", 403),
+        ErrorKind.UNKNOWN_KEY: ("InvalidClientTokenId", 403),
+        ErrorKind.BAD_SIGNATURE: ("SignatureDoesNotMatch", 403),
+        ErrorKind.EXPIRED: ("ExpiredToken", 403),
+        ErrorKind.ACCESS_DENIED: ("AccessDenied", 403),
+        ErrorKind.THROTTLED: ("Throttling", 400),
+        ErrorKind.INTERNAL: ("InternalFailure", 500),
     },
     "ec2": {
-        Refusal.MISSING_AUTHENTICATION: ("MissingAuthenticationToken", 401),
-        Refusal.UNKNOWN_KEY: ("AuthFailure", 401),
-        Refusal.BAD_SIGNATURE: ("SignatureDoesNotMatch", 403),
-        Refusal.EXPIRED: ("RequestExpired", 400),
-        Refusal.ACCESS_DENIED: ("UnauthorizedOperation", 403),
-        Refusal.THROTTLED: ("RequestLimitExceeded", 503),
-        Refusal.INTERNAL: ("InternalError", 500),
+        ErrorKind.MISSING_AUTHENTICATION: ("MissingAuthenticationToken", 401),
+        ErrorKind.UNKNOWN_KEY: ("AuthFailure", 401),
+        ErrorKind.BAD_SIGNATURE: ("SignatureDoesNotMatch", 403),
+        ErrorKind.EXPIRED: ("RequestExpired", 400),
+        ErrorKind.ACCESS_DENIED: ("UnauthorizedOperation", 403),
+        ErrorKind.THROTTLED: ("RequestLimitExceeded", 503),
+        ErrorKind.INTERNAL: ("InternalError", 500),
     },
     "rest-json": {
-        Refusal.MISSING_AUTHENTICATION: ("MissingAuthenticationTokenException", 403),
-        Refusal.UNKNOWN_KEY: ("UnrecognizedClientException", 403),
-        Refusal.BAD_SIGNATURE: ("InvalidSignatureException", 403),
-        Refusal.EXPIRED: ("ExpiredTokenException", 403),
-        Refusal.ACCESS_DENIED: ("AccessDeniedException", 403),
-        Refusal.THROTTLED: ("TooManyRequestsException", 429),
-        Refusal.INTERNAL: ("ServiceException", 500),
+        ErrorKind.MISSING_AUTHENTICATION: ("MissingAuthenticationTokenException", 403),
+        ErrorKind.UNKNOWN_KEY: ("UnrecognizedClientException", 403),
+        ErrorKind.BAD_SIGNATURE: ("InvalidSignatureException", 403),
+        ErrorKind.EXPIRED: ("ExpiredTokenException", 403),
+        ErrorKind.ACCESS_DENIED: ("AccessDeniedException", 403),
+        ErrorKind.THROTTLED: ("TooManyRequestsException", 429),
+        ErrorKind.INTERNAL: ("ServiceException", 500),
     },
     "rest-xml": {
-        Refusal.MISSING_AUTHENTICATION: ("AccessDenied", 403),
-        Refusal.UNKNOWN_KEY: ("InvalidAccessKeyId", 403),
-        Refusal.BAD_SIGNATURE: ("SignatureDoesNotMatch", 403),
-        Refusal.EXPIRED: ("ExpiredToken", 400),
-        Refusal.ACCESS_DENIED: ("AccessDenied", 403),
-        Refusal.THROTTLED: ("SlowDown", 503),
-        Refusal.INTERNAL: ("InternalError", 500),
+        ErrorKind.MISSING_AUTHENTICATION: ("AccessDenied", 403),
+        ErrorKind.UNKNOWN_KEY: ("InvalidAccessKeyId", 403),
+        ErrorKind.BAD_SIGNATURE: ("SignatureDoesNotMatch", 403),
+        ErrorKind.EXPIRED: ("ExpiredToken", 400),
+        ErrorKind.ACCESS_DENIED: ("AccessDenied", 403),
+        ErrorKind.THROTTLED: ("SlowDown", 503),
+        ErrorKind.INTERNAL: ("InternalError", 500),
     },
     "sqs": {
-        Refusal.MISSING_AUTHENTICATION: ("MissingAuthenticationToken", 403),
-        Refusal.UNKNOWN_KEY: ("InvalidClientTokenId", 403),
-        Refusal.BAD_SIGNATURE: ("SignatureDoesNotMatch", 403),
-        Refusal.EXPIRED: ("ExpiredToken", 403),
-        Refusal.ACCESS_DENIED: ("AccessDenied", 403),
-        Refusal.THROTTLED: ("RequestThrottled", 403),
-        Refusal.INTERNAL: ("InternalFailure", 500),
+        ErrorKind.MISSING_AUTHENTICATION: ("MissingAuthenticationToken", 403),
+        ErrorKind.UNKNOWN_KEY: ("InvalidClientTokenId", 403),
+        ErrorKind.BAD_SIGNATURE: ("SignatureDoesNotMatch", 403),
+        ErrorKind.EXPIRED: ("ExpiredToken", 403),
+        ErrorKind.ACCESS_DENIED: ("AccessDenied", 403),
+        ErrorKind.THROTTLED: ("RequestThrottled", 403),
+        ErrorKind.INTERNAL: ("InternalFailure", 500),
     },
 }
 
@@ -89,17 +89,17 @@ _SQS_IN_BODY: Mapping[str, str] = {
     "MissingAuthenticationToken": "MissingAuthenticationTokenException",
 }
 
-MESSAGES: Mapping[Refusal, str] = {
-    Refusal.MISSING_AUTHENTICATION: "Request is missing Authentication Token",
-    Refusal.UNKNOWN_KEY: "The security token included in the request is invalid.",
-    Refusal.BAD_SIGNATURE: (
+MESSAGES: Mapping[ErrorKind, str] = {
+    ErrorKind.MISSING_AUTHENTICATION: "Request is missing Authentication Token",
+    ErrorKind.UNKNOWN_KEY: "The security token included in the request is invalid.",
+    ErrorKind.BAD_SIGNATURE: (
         "The request signature we calculated does not match the signature you provided. Check your AWS "
         "Secret Access Key and signing method. Consult the service documentation for details."
     ),
-    Refusal.EXPIRED: "The security token included in the request is expired",
-    Refusal.ACCESS_DENIED: "You do not have sufficient access to perform this action.",
-    Refusal.THROTTLED: "Rate exceeded",
-    Refusal.INTERNAL: "An internal error occurred.",
+    ErrorKind.EXPIRED: "The security token included in the request is expired",
+    ErrorKind.ACCESS_DENIED: "You do not have sufficient access to perform this action.",
+    ErrorKind.THROTTLED: "Rate exceeded",
+    ErrorKind.INTERNAL: "An internal error occurred.",
 }
 
 
@@ -114,7 +114,7 @@ class AwsError(Exception):
 
 
 def refused(
-    refusal: Refusal, protocol: str, message: str | None = None, members: Mapping[str, Any] | None = None
+    refusal: ErrorKind, protocol: str, message: str | None = None, members: Mapping[str, Any] | None = None
 ) -> AwsError:
     """A common refusal in the code of a protocol."""
     code, status = CODES[protocol][refusal]
@@ -124,7 +124,7 @@ def refused(
 def not_authorized(protocol: str, principal_arn: str, action: str, resource: str, reason: str = "") -> AwsError:
     """A denial in AWS's words; `reason` is what follows the resource, or nothing where AWS gives none."""
     message = f"User: {principal_arn} is not authorized to perform: {action} on resource: {resource}"
-    return refused(Refusal.ACCESS_DENIED, protocol, f"{message} {reason}".rstrip())
+    return refused(ErrorKind.ACCESS_DENIED, protocol, f"{message} {reason}".rstrip())
 
 
 def render_error(error: AwsError, protocol: str, request_id: str) -> tuple[str, bytes]:

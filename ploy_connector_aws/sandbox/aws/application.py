@@ -13,7 +13,7 @@ from typing import Any
 from ploy_connector_aws.sandbox.aws import identity_center, identity_store
 from ploy_connector_aws.sandbox.aws.access_denied import (
     AwsError,
-    Refusal,
+    ErrorKind,
     error_headers,
     not_authorized,
     refused,
@@ -29,7 +29,7 @@ from ploy_connector_aws.sandbox.aws.inventory import responses as inventory
 from ploy_connector_aws.sandbox.aws.inventory.wire import render_answer
 from ploy_connector_aws.sandbox.aws.paging import WORDS, Pager, PageWords
 from ploy_connector_aws.sandbox.aws.principals import Credentials, Principal, Sessions, find_user_key, to_context
-from ploy_connector_aws.sandbox.aws.requests import Asked, HttpRequest, not_known, to_asked
+from ploy_connector_aws.sandbox.aws.requests import ApiRequest, HttpRequest, not_known, to_asked
 from ploy_connector_aws.sandbox.aws.signatures import is_signed_with
 from ploy_connector_aws.sandbox.aws.sts import SecurityTokenService, caller_identity, render_sts
 from ploy_connector_aws.sandbox.aws.validation import check_form
@@ -96,7 +96,7 @@ class Application:
         self._record(asked, principal, response.status if response else 0, error_code)
         return response
 
-    def _authenticated(self, request: HttpRequest, asked: Asked) -> Principal:
+    def _authenticated(self, request: HttpRequest, asked: ApiRequest) -> Principal:
         """Who signed this request.
 
         Raises:
@@ -107,17 +107,17 @@ class Application:
         if found is None:
             found = find_user_key(self._accounts.known(), signature.access_key_id)
         if found is None or request.headers.get("x-amz-security-token") != found.session_token:
-            raise refused(Refusal.UNKNOWN_KEY, asked.protocol)
+            raise refused(ErrorKind.UNKNOWN_KEY, asked.protocol)
         if not is_signed_with(request, signature, found.secret_access_key):
-            raise refused(Refusal.BAD_SIGNATURE, asked.protocol)
+            raise refused(ErrorKind.BAD_SIGNATURE, asked.protocol)
         if found.expires_at is not None and found.expires_at <= self._now():
-            raise refused(Refusal.EXPIRED, asked.protocol)
+            raise refused(ErrorKind.EXPIRED, asked.protocol)
         if self._accounts.is_region_disabled(found.principal.account_id, asked.region):
             # An account's credentials are not known in a Region that it has not enabled (AWS.md 8).
-            raise refused(Refusal.UNKNOWN_KEY, asked.protocol)
+            raise refused(ErrorKind.UNKNOWN_KEY, asked.protocol)
         return found.principal
 
-    def _answered(self, asked: Asked, principal: Principal, request_id: str) -> HttpResponse:
+    def _answered(self, asked: ApiRequest, principal: Principal, request_id: str) -> HttpResponse:
         with self.lock:
             if asked.service.name == "sts":
                 body = render_sts(asked.operation, self._from_sts(asked, principal), request_id)
@@ -134,14 +134,14 @@ class Application:
             answer = answers[asked.service.name](asked, principal)
         return HttpResponse(200, JSON, json.dumps(answer).encode(), request_id)
 
-    def _from_sts(self, asked: Asked, principal: Principal) -> Mapping[str, Any]:
+    def _from_sts(self, asked: ApiRequest, principal: Principal) -> Mapping[str, Any]:
         if asked.operation == "GetCallerIdentity":
             return caller_identity(principal)
         if asked.operation == "AssumeRole":
             return self._sts.assume_role(principal, asked, self._faults.is_denied(asked))
         raise not_known(f"the action {asked.action}")
 
-    def _from_identity_store(self, asked: Asked, principal: Principal) -> dict[str, Any]:
+    def _from_identity_store(self, asked: ApiRequest, principal: Principal) -> dict[str, Any]:
         operation = identity_store.OPERATIONS.get(asked.operation)
         if operation is None:
             raise not_known(f"the action {asked.action}")
@@ -162,7 +162,7 @@ class Application:
         call = identity_store.StoreCall(instance, asked.parameters, self._pager(asked), principal.account_id)
         return operation.answer(call)
 
-    def _from_identity_center(self, asked: Asked, principal: Principal) -> dict[str, Any]:
+    def _from_identity_center(self, asked: ApiRequest, principal: Principal) -> dict[str, Any]:
         if asked.operation == "ListInstances":
             check_form(asked.service.name, asked.operation, dict(asked.parameters))
             self._authorize(asked, principal, ["*"])
@@ -183,7 +183,7 @@ class Application:
         call = identity_center.AdminCall(instance, asked.parameters, self._pager(asked), principal.account_id)
         return operation.answer(call)
 
-    def _from_inventory(self, asked: Asked, principal: Principal, request_id: str) -> tuple[str, bytes]:
+    def _from_inventory(self, asked: ApiRequest, principal: Principal, request_id: str) -> tuple[str, bytes]:
         operation = inventory.find_operation(asked)
         unknown = asked.parameters.keys() - operation.parameters - WORDS[asked.service.name].parameters
         if unknown:
@@ -195,7 +195,7 @@ class Application:
 
     def _authorize(
         self,
-        asked: Asked,
+        asked: ApiRequest,
         principal: Principal,
         resources: Sequence[str],
         keys: Mapping[str, tuple[str, ...]] | None = None,
@@ -209,7 +209,7 @@ class Application:
         if denied is not None:
             raise denied
 
-    def _authorize_key(self, asked: Asked, principal: Principal, instance: Instance | None) -> None:
+    def _authorize_key(self, asked: ApiRequest, principal: Principal, instance: Instance | None) -> None:
         """With a customer's own key the caller needs `kms:Decrypt`, by the role's policies and the key's (AWS.md 3.5).
 
         Raises:
@@ -224,13 +224,13 @@ class Application:
         if key.policy_lets_in and weigh(layers, "kms:Decrypt", key.arn, context).is_allowed:
             return
         reason = "KMS_ACCESS_DENIED" if asked.service.name == "identitystore" else "KMS_AccessDeniedException"
-        raise refused(Refusal.ACCESS_DENIED, asked.protocol, members={"Reason": reason})
+        raise refused(ErrorKind.ACCESS_DENIED, asked.protocol, members={"Reason": reason})
 
-    def _pager(self, asked: Asked) -> Pager:
+    def _pager(self, asked: ApiRequest) -> Pager:
         words = WORDS.get(asked.service.name, PageWords())
         return Pager(asked.operation, asked.parameters, self._faults.has_empty_pages(asked), words)
 
-    def _record(self, asked: Asked, principal: Principal | None, status: int, error_code: str | None) -> None:
+    def _record(self, asked: ApiRequest, principal: Principal | None, status: int, error_code: str | None) -> None:
         if self._calls is None:
             return
         self._calls.add(

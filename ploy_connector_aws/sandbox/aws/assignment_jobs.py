@@ -23,7 +23,7 @@ class _Request:
     steps_left: int = _STEPS
 
 
-class Assigning:
+class AssignmentJobs:
     """The requests of one instance. Each call about the instance lets those that are under way go on by a step."""
 
     def __init__(self) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, Refusal, refused
-from ploy_connector_aws.sandbox.aws.requests import Asked
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, refused
+from ploy_connector_aws.sandbox.aws.requests import ApiRequest
 
 
 class ConnectionCutError(Exception):
@@ -19,13 +19,13 @@ class ConnectionCutError(Exception):
 
 # Calls per second and what they are counted by (AWS.md 2.1): Identity Center has one budget for all of
 # its API, Identity Store one per API and store; both count each account and Region on their own.
-QUOTAS: Mapping[str, tuple[float, Callable[[Asked], str]]] = {
+QUOTAS: Mapping[str, tuple[float, Callable[[ApiRequest], str]]] = {
     "sso-admin": (20.0, lambda _: ""),
     "identitystore": (20.0, lambda asked: f"{asked.operation} {asked.parameters.get('IdentityStoreId')}"),
 }
 
 
-Where = Callable[[Asked], bool]
+Where = Callable[[ApiRequest], bool]
 """Selects calls by their Region or parameters: a count alone strikes a different one whenever calls run at once."""
 
 
@@ -51,7 +51,7 @@ class Rule:
     operations: frozenset[str]
     every: int
     times: int | None
-    strike: Callable[[Asked], None]
+    strike: Callable[[ApiRequest], None]
     afterwards: bool = False
     where: Where | None = None
     each: bool = False
@@ -60,7 +60,7 @@ class Rule:
     _seen: Counter[str] = field(default_factory=Counter)
     _struck: Counter[str] = field(default_factory=Counter)
 
-    def is_due(self, asked: Asked) -> bool:
+    def is_due(self, asked: ApiRequest) -> bool:
         """Counts the call if it is selected; true when the fault strikes it."""
         if (self.operations and not _names(asked, self.operations)) or (self.where and not self.where(asked)):
             return False
@@ -133,7 +133,7 @@ class Faults:
         """Throttles every n-th call; `reason` may be KMS_THROTTLING."""
         members = {"RetryAfterSeconds": retry_after_seconds, "Reason": reason}
 
-        def strike(asked: Asked) -> None:
+        def strike(asked: ApiRequest) -> None:
             raise _throttled(asked, {name: value for name, value in members.items() if value is not None})
 
         return self._add(Rule(frozenset(operations), every, times, strike, where=where, each=each))
@@ -153,8 +153,8 @@ class Faults:
     ) -> Rule:
         """Answers every n-th call with an internal error, status 500; `afterwards`: although it was carried out."""
 
-        def strike(asked: Asked) -> None:
-            raise refused(Refusal.INTERNAL, asked.protocol)
+        def strike(asked: ApiRequest) -> None:
+            raise refused(ErrorKind.INTERNAL, asked.protocol)
 
         return self._add(Rule(frozenset(operations), every, times, strike, afterwards, each=each))
 
@@ -168,7 +168,7 @@ class Faults:
     ) -> Rule:
         """Resets the connection of every n-th call instead of answering; `afterwards`: it was carried out."""
 
-        def strike(_: Asked) -> None:
+        def strike(_: ApiRequest) -> None:
             raise ConnectionCutError
 
         return self._add(Rule(frozenset(operations), every, times, strike, afterwards, each=each))
@@ -187,7 +187,7 @@ class Faults:
     ) -> Rule:
         """Answers an operation with a scripted error, for example `Reason` KMS_ACCESS_DENIED."""
 
-        def strike(_: Asked) -> None:
+        def strike(_: ApiRequest) -> None:
             raise AwsError(code, message, status, members or {})
 
         return self._add(Rule(frozenset((operation,)), every, times, strike, where=where))
@@ -210,7 +210,7 @@ class Faults:
         A fault that is switched on then begins with the call after it.
         """
 
-        def strike(_: Asked) -> None:
+        def strike(_: ApiRequest) -> None:
             callback()
 
         return self._add(Rule(frozenset((operation,) if operation else ()), nth, 1, strike, where=where, each=each))
@@ -225,11 +225,11 @@ class Faults:
         with self._lock:
             self._left_out[operation] = frozenset(members)
 
-    def left_out(self, asked: Asked) -> frozenset[str]:
+    def left_out(self, asked: ApiRequest) -> frozenset[str]:
         """The members, in the words of the wire, that do not occur in the answer."""
         return self._left_out.get(asked.operation, frozenset()) | self._left_out.get(asked.action, frozenset())
 
-    def strike(self, asked: Asked, account_id: str) -> None:
+    def strike(self, asked: ApiRequest, account_id: str) -> None:
         """Lets the faults that are due happen to a call.
 
         Raises:
@@ -240,7 +240,7 @@ class Faults:
         for rule in self._due(asked, afterwards=False):
             rule.strike(asked)
 
-    def strike_afterwards(self, asked: Asked) -> None:
+    def strike_afterwards(self, asked: ApiRequest) -> None:
         """Lets the faults that are due happen to a call that was carried out and not yet answered.
 
         Raises:
@@ -250,11 +250,11 @@ class Faults:
         for rule in self._due(asked, afterwards=True):
             rule.strike(asked)
 
-    def is_denied(self, asked: Asked) -> bool:
+    def is_denied(self, asked: ApiRequest) -> bool:
         """True when `deny` took this permission away."""
         return _names(asked, self._shape.denied)
 
-    def has_empty_pages(self, asked: Asked) -> bool:
+    def has_empty_pages(self, asked: ApiRequest) -> bool:
         """True when an empty page comes first."""
         shape = self._shape
         return shape.empty_pages and (not shape.empty_page_operations or _names(asked, shape.empty_page_operations))
@@ -264,11 +264,11 @@ class Faults:
             self._rules.append(rule)
         return rule
 
-    def _due(self, asked: Asked, *, afterwards: bool) -> list[Rule]:
+    def _due(self, asked: ApiRequest, *, afterwards: bool) -> list[Rule]:
         with self._lock:
             return [rule for rule in self._rules if rule.afterwards == afterwards and rule.is_due(asked)]
 
-    def _take_token(self, asked: Asked, account_id: str) -> None:
+    def _take_token(self, asked: ApiRequest, account_id: str) -> None:
         if not self._rates_limited or asked.service.name not in QUOTAS:
             return
         rate, counted_by = QUOTAS[asked.service.name]
@@ -283,9 +283,9 @@ class Faults:
             bucket.tokens -= 1
 
 
-def _throttled(asked: Asked, members: Mapping[str, Any]) -> AwsError:
-    return refused(Refusal.THROTTLED, asked.protocol, members=members)
+def _throttled(asked: ApiRequest, members: Mapping[str, Any]) -> AwsError:
+    return refused(ErrorKind.THROTTLED, asked.protocol, members=members)
 
 
-def _names(asked: Asked, operations: frozenset[str]) -> bool:
+def _names(asked: ApiRequest, operations: frozenset[str]) -> bool:
     return asked.operation in operations or asked.action in operations

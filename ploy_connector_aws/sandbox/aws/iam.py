@@ -19,7 +19,7 @@ from ploy_connector_aws.sandbox.aws.access_denied import AwsError
 from ploy_connector_aws.sandbox.aws.iam_shapes import Links, Shape
 from ploy_connector_aws.sandbox.aws.principals import iam
 from ploy_connector_aws.sandbox.aws.query_xml import render_query
-from ploy_connector_aws.sandbox.aws.requests import Asked, not_known
+from ploy_connector_aws.sandbox.aws.requests import ApiRequest, not_known
 from ploy_connector_aws.sandbox.aws.validation import check_form
 
 NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
@@ -88,7 +88,7 @@ class Page:
         return int(asked)
 
 
-def iam_resources(asked: Asked) -> list[str]:
+def iam_resources(asked: ApiRequest) -> list[str]:
     """The ARNs that the action must be allowed on: none of these reads has resource-level permissions (AWS.md 1.6).
 
     Raises:
@@ -99,7 +99,7 @@ def iam_resources(asked: Asked) -> list[str]:
     return ["*"]
 
 
-def answer_iam(asked: Asked, account_id: str, empty_first: bool, request_id: str) -> bytes:
+def answer_iam(asked: ApiRequest, account_id: str, empty_first: bool, request_id: str) -> bytes:
     """The XML of the answer for this account."""
     answer, taken = OPERATIONS[asked.operation]
     unknown = asked.parameters.keys() - taken - {"MaxItems", "Marker"}

@@ -9,7 +9,7 @@ from typing import Any
 
 from moto.identitystore.models import Group, User
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, Refusal, refused
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, refused
 from ploy_connector_aws.sandbox.aws.instances import Instance
 from ploy_connector_aws.sandbox.aws.paging import Pager
 from ploy_connector_aws.sandbox.aws.tables import MembershipTable
@@ -190,7 +190,7 @@ def _existing_group(call: StoreCall) -> Group:
 def _only_administrators(call: StoreCall) -> None:
     """Member accounts may read the directory; only those that administer it may write (AWS.md 3.3)."""
     if not call.instance.is_administered_by(call.account_id):
-        raise refused(Refusal.ACCESS_DENIED, "json")
+        raise refused(ErrorKind.ACCESS_DENIED, "json")
 
 
 def _resources(*kinds: str) -> Callable[[Instance | None, Mapping[str, Any]], list[str]]:

@@ -14,7 +14,7 @@ from moto.identitystore.models import IdentityStoreData, identitystore_backends
 from moto.ssoadmin.models import Instance as MotoInstance
 from moto.ssoadmin.models import SSOAdminBackend, ssoadmin_backends
 
-from ploy_connector_aws.sandbox.aws.assignment_jobs import Assigning
+from ploy_connector_aws.sandbox.aws.assignment_jobs import AssignmentJobs
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Instance:
     delegated_administrators: frozenset[str] = frozenset()
     customer_key: CustomerKey | None = None
     details: dict[str, dict[str, Any]] = field(default_factory=dict)
-    assigning: Assigning = field(default_factory=Assigning)
+    assigning: AssignmentJobs = field(default_factory=AssignmentJobs)
 
     @property
     def arn(self) -> str:

@@ -29,10 +29,10 @@ class Decision(Enum):
 
 @dataclass(frozen=True)
 class Choice:
-    """A list of patterns, or (`is_inverted`) everything but them."""
+    """A list of patterns, or (`is_negated`) everything but them."""
 
     patterns: tuple[str, ...]
-    is_inverted: bool = False
+    is_negated: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Statement:
     def covers_action(self, action: str) -> bool:
         """Actions match without regard to case."""
         found = any(matches(pattern, action, ignore_case=True) for pattern in self.actions.patterns)
-        return found != self.actions.is_inverted
+        return found != self.actions.is_negated
 
     def covers_resource(self, resource: str, context: Context) -> bool:
         """True where the statement has no resource: a trust policy is about its own role."""
@@ -56,7 +56,7 @@ class Statement:
             return True
         patterns = (substituted(pattern, context) for pattern in self.resources.patterns)
         found = any(pattern is not None and matches_arn(pattern, resource) for pattern in patterns)
-        return found != self.resources.is_inverted
+        return found != self.resources.is_negated
 
     def applies(self, action: str, resource: str, context: Context) -> bool:
         """True when action, resource and every condition match; principals are the caller's business."""
@@ -159,9 +159,9 @@ def _statement(raw: Mapping[str, Any], *, is_trust: bool) -> Statement:
 def _choice(raw: Mapping[str, Any], name: str) -> Choice | None:
     if name in raw and f"Not{name}" in raw:
         raise MalformedPolicyError("Syntax errors in policy.")
-    for key, is_inverted in ((name, False), (f"Not{name}", True)):
+    for key, is_negated in ((name, False), (f"Not{name}", True)):
         if key in raw:
-            return Choice(tuple(_texts(raw[key])), is_inverted)
+            return Choice(tuple(_texts(raw[key])), is_negated)
     return None
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, Refusal, refused
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, refused
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Signature:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ApiRequest:
     """One call, before anybody decided whether it is allowed."""
 
     service: Service
@@ -100,7 +100,7 @@ class Asked:
         return self.service.protocol
 
 
-def to_asked(request: HttpRequest) -> Asked:
+def to_asked(request: HttpRequest) -> ApiRequest:
     """Reads the call out of a request.
 
     Raises:
@@ -111,7 +111,7 @@ def to_asked(request: HttpRequest) -> Asked:
     unknown = Service(signature.scope, signature.scope, "json" if speaks_json else "query")
     service = SERVICES.get(signature.scope, unknown)
     operation, parameters = _READERS.get(service.protocol, _read_query)(request, service)
-    return Asked(service, operation, signature.region, parameters, signature)
+    return ApiRequest(service, operation, signature.region, parameters, signature)
 
 
 def _read_json(request: HttpRequest, _: Service) -> tuple[str, dict[str, Any]]:
@@ -151,7 +151,7 @@ def to_signature(request: HttpRequest) -> Signature:
     found = _AUTHORIZATION.fullmatch(request.headers.get("authorization", ""))
     if found is None:
         protocol = "json" if "x-amz-target" in request.headers else "query"
-        raise refused(Refusal.MISSING_AUTHENTICATION, protocol)
+        raise refused(ErrorKind.MISSING_AUTHENTICATION, protocol)
     names = tuple(found["headers"].split(";"))
     return Signature(found["key"], found["region"], found["scope"], names, found["signature"])
 

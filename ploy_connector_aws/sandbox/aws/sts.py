@@ -29,7 +29,7 @@ from ploy_connector_aws.sandbox.aws.principals import (
     managed_policy_document,
     to_context,
 )
-from ploy_connector_aws.sandbox.aws.requests import Asked
+from ploy_connector_aws.sandbox.aws.requests import ApiRequest
 from ploy_connector_aws.sandbox.aws.trust import Trust, trust_in
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 900, 43200
@@ -57,7 +57,7 @@ class SecurityTokenService:
         self._now = now
         self._accounts = accounts
 
-    def assume_role(self, caller: Principal, asked: Asked, is_switched_off: bool) -> dict[str, Any]:
+    def assume_role(self, caller: Principal, asked: ApiRequest, is_switched_off: bool) -> dict[str, Any]:
         """New credentials for a role that trusts the caller.
 
         Raises:
@@ -81,7 +81,9 @@ class SecurityTokenService:
         _check_length(seconds, role, caller)
         return self._new_session(role, found["account"], parameters, policies, seconds, caller)
 
-    def _allowed_role(self, caller: Principal, asked: Asked, arn: str, account_id: str, is_switched_off: bool) -> Role:
+    def _allowed_role(
+        self, caller: Principal, asked: ApiRequest, arn: str, account_id: str, is_switched_off: bool
+    ) -> Role:
         """The role, or one and the same denial for every reason: AWS does not tell which (AWS.md 4)."""
         tags = {str(tag["Key"]): str(tag["Value"]) for tag in asked.parameters.get("Tags", [])}
         context = to_context(caller, self._now(), asked.region) | _request_context(asked.parameters, tags)

@@ -41,6 +41,6 @@ def _found_in(principals: Choice, caller: Principal) -> Trust:
     named = {"*", "AWS:*", f"AWS:{caller.arn}", f"AWS:{caller.iam_arn}"}
     listed = set(principals.patterns)
     found = Trust.BY_NAME if listed & named else Trust.BY_ACCOUNT if listed & account else Trust.NONE
-    if principals.is_inverted:
+    if principals.is_negated:
         return Trust.NONE if found is not Trust.NONE else Trust.BY_NAME
     return found

@@ -16,6 +16,6 @@ tasks), ``task_ledger`` (what is stored of them), ``task_rules`` (what a report 
 """
 
 from .host import LocalPloy
-from .registry import NotAllowed
+from .registry import ForbiddenError
 
-__all__ = ["LocalPloy", "NotAllowed"]
+__all__ = ["ForbiddenError", "LocalPloy"]

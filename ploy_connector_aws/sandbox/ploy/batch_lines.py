@@ -12,7 +12,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.records import RECORD_MODELS, Record
 
 from .numbers import has_infinite
-from .problems import INFINITE, Refusal, reason_of
+from .problems import INFINITE, ProblemError, reason_of
 
 _GZIP = 31
 _MOST_ERRORS = 50
@@ -22,17 +22,17 @@ def unpack(body: bytes, limits: wire.Limits) -> bytes:
     """Undo the compression, never beyond the limits.
 
     Raises:
-        Refusal: It is no gzip stream, or too large.
+        ProblemError: It is no gzip stream, or too large.
     """
     stream = zlib.decompressobj(_GZIP)
     try:
         content = stream.decompress(body, limits.max_batch_bytes + 1)
     except zlib.error:
-        raise Refusal("body_unreadable", "It is not a gzip stream.") from None
+        raise ProblemError("body_unreadable", "It is not a gzip stream.") from None
     if len(content) > limits.max_batch_bytes:
-        raise Refusal("body_too_large", f"A batch holds {limits.max_batch_bytes} bytes at most.")
+        raise ProblemError("body_too_large", f"A batch holds {limits.max_batch_bytes} bytes at most.")
     if not stream.eof or stream.unused_data:
-        raise Refusal("body_unreadable", "It is not one whole gzip stream.")
+        raise ProblemError("body_unreadable", "It is not one whole gzip stream.")
     return content
 
 
@@ -48,11 +48,11 @@ def check_lines(content: bytes, limits: wire.Limits, mode: wire.Mode) -> Amount:
     """Check every line, each record against its model; return how many there are.
 
     Raises:
-        Refusal: There are too many, or some are wrong; it names them all up to a bound.
+        ProblemError: There are too many, or some are wrong; it names them all up to a bound.
     """
     lines = _split(content)
     if len(lines) > limits.max_batch_lines:
-        raise Refusal("body_too_large", f"A batch holds {limits.max_batch_lines} lines at most.")
+        raise ProblemError("body_too_large", f"A batch holds {limits.max_batch_lines} lines at most.")
     wrong = []
     others = 0
     for number, text in enumerate(lines, start=1):
@@ -65,7 +65,7 @@ def check_lines(content: bytes, limits: wire.Limits, mode: wire.Mode) -> Amount:
         if reason is not None:
             wrong.append(wire.LineProblem(line=number, reason=reason))
     if wrong:
-        raise Refusal("lines_rejected", f"{len(wrong)} of {len(lines)} lines.", errors=tuple(wrong[:_MOST_ERRORS]))
+        raise ProblemError("lines_rejected", f"{len(wrong)} of {len(lines)} lines.", errors=tuple(wrong[:_MOST_ERRORS]))
     return Amount(len(lines), others)
 
 

@@ -10,7 +10,7 @@ from ploy_connector_aws.spec import Manifest
 from . import remote_setup
 from .batch_lines import unpack
 from .long_poll import wait_for_tasks
-from .problems import Refusal
+from .problems import ProblemError
 from .requests import Body, Organisation, PloyHost, Target, bounded, integration_of, parse
 
 router = APIRouter(prefix=wire.API_PREFIX)
@@ -46,13 +46,13 @@ def hello(ploy: PloyHost, target: Target, body: Body, request: Request) -> wire.
 
 
 @router.put("/connectors/{name}")
-def put_manifest(ploy: PloyHost, organisation: Organisation, name: str, body: Body) -> wire.ConnectorKnown:
+def put_manifest(ploy: PloyHost, organisation: Organisation, name: str, body: Body) -> wire.ManifestAccepted:
     """Keep the manifest of a connector that a runtime of this organisation has."""
     manifest = parse(Manifest, bounded(body))
     if manifest.name != name:
-        raise Refusal("body_invalid", "name: is not that of the path")
+        raise ProblemError("body_invalid", "name: is not that of the path")
     ploy.notices.put_manifest(organisation, manifest)
-    return wire.ConnectorKnown(name=manifest.name, version=manifest.version)
+    return wire.ManifestAccepted(name=manifest.name, version=manifest.version)
 
 
 @router.put("/connectors")
@@ -84,11 +84,11 @@ def put_batch(
     """Stage a batch."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip()
     if media_type != wire.NDJSON or request.headers.get("content-encoding") != "gzip":
-        raise Refusal("not_gzip_ndjson")
+        raise ProblemError("not_gzip_ndjson")
     if not 1 <= number <= wire.MOST_BATCHES:
-        raise Refusal("body_invalid", f"Batches are numbered from 1 to {wire.MOST_BATCHES}.")
+        raise ProblemError("body_invalid", f"Batches are numbered from 1 to {wire.MOST_BATCHES}.")
     if len(body) > target.limits.max_batch_bytes:
-        raise Refusal("body_too_large", f"A batch holds {target.limits.max_batch_bytes} bytes at most.")
+        raise ProblemError("body_too_large", f"A batch holds {target.limits.max_batch_bytes} bytes at most.")
     if ploy.bodies is not None:
         _seen(ploy, request, unpack(body, target.limits))
     digest = request.headers.get("content-digest")

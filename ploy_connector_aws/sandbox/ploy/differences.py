@@ -11,7 +11,7 @@ from ploy_connector_aws.spec.records import RecordKey, RecordType
 
 from .current import open_current
 from .snapshots import ChangeKind, Snapshot, Snapshots
-from .sync_store import Generation, Ledger, Sync
+from .sync_store import Generation, Sync, SyncStore
 from .views import name_of
 
 
@@ -55,7 +55,7 @@ class Differences:
         """
         with open_current(self._path) as current:
             if generation is not None:
-                changes = Ledger(current.db).changes(generation.number, kind, only)
+                changes = SyncStore(current.db).changes(generation.number, kind, only)
                 pictures: list[Snapshot | None] = [current.visible]
                 found: Iterator[tuple[RecordKey, dict[str, Any] | None]] = ((each.key, each.before) for each in changes)
             else:

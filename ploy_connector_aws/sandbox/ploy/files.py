@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from .queue import TaskQueue
-from .syncs import Handover
+from .syncs import Syncs
 
 
 class Files:
@@ -26,11 +26,11 @@ class Files:
         self._clock = clock
         self._lease = lease
         self._task_lease = task_lease
-        self._opened: dict[str, tuple[Handover, TaskQueue]] = {}
-        self._removed: list[tuple[Handover, TaskQueue]] = []
+        self._opened: dict[str, tuple[Syncs, TaskQueue]] = {}
+        self._removed: list[tuple[Syncs, TaskQueue]] = []
         self._lock = threading.Lock()
 
-    def open(self, integration_id: str, check: Callable[[str], object]) -> tuple[Handover, TaskQueue]:
+    def open(self, integration_id: str, check: Callable[[str], object]) -> tuple[Syncs, TaskQueue]:
         """Both sides of an integration's file; its tables are there from then on.
 
         Args:
@@ -42,7 +42,7 @@ class Files:
                 check(integration_id)
                 path = self.path(integration_id)
                 # Both at once, before anything long can be done to the file.
-                handover = Handover(path, clock=self._clock, lease=self._lease)
+                handover = Syncs(path, clock=self._clock, lease=self._lease)
                 self._opened[integration_id] = (handover, TaskQueue(path, clock=self._clock, lease=self._task_lease))
             return self._opened[integration_id]
 

@@ -18,17 +18,17 @@ from starlette.types import Message, Receive, Scope, Send
 
 from . import contract, operator_api
 from .faults import Faults, Passage
-from .local_platform import Ploy
-from .pages import BASE, Sessions, StandIn, make_pages
-from .problems import Refusal, answer_http_error, answer_refusal, answer_wrong_path
-from .registry import NotAllowed
+from .local_platform import LocalPlatform
+from .pages import BASE, CustomerSimulator, Sessions, make_pages
+from .problems import ProblemError, answer_http_error, answer_refusal, answer_wrong_path
+from .registry import ForbiddenError
 from .serving import LOOPBACK, ServerThread
 
 SANDBOX_HEADER = "X-Ploy-Sandbox"
 SANDBOX_NOTE = "development host"
 
 
-class LocalPloy(Ploy):
+class LocalPloy(LocalPlatform):
     """A platform for development, served over HTTP while the block runs.
 
     Args:
@@ -54,7 +54,7 @@ class LocalPloy(Ploy):
         self.operator_token = operator_token or secrets.token_urlsafe(24)
         self.faults = Faults()
         self.sessions = Sessions(self.operator_token)
-        self.stand_in: StandIn | None = None
+        self.stand_in: CustomerSimulator | None = None
         """Does on the other side what a set-up asks a person for, where that is local too."""
         self._app = make_app(self, self.operator_token, self.sessions, lambda: self.stand_in)
         self._port = port
@@ -96,12 +96,14 @@ class LocalPloy(Ploy):
         await self.faults.pass_through(_operation(scope), Passage(scope, receive, send_marked, self._app, abort))
 
 
-def make_app(ploy: Ploy, operator_token: str, sessions: Sessions, stand_in: Callable[[], StandIn | None]) -> FastAPI:
+def make_app(
+    ploy: LocalPlatform, operator_token: str, sessions: Sessions, stand_in: Callable[[], CustomerSimulator | None]
+) -> FastAPI:
     """Put the routes together."""
     app = FastAPI(title="Local Ploy (development host)", openapi_url=None)
     app.state.ploy, app.state.operator_token = ploy, operator_token
-    app.add_exception_handler(Refusal, answer_refusal)
-    app.add_exception_handler(NotAllowed, operator_api.answer_not_allowed)
+    app.add_exception_handler(ProblemError, answer_refusal)
+    app.add_exception_handler(ForbiddenError, operator_api.answer_not_allowed)
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(RequestValidationError, answer_wrong_path)
     # Another name that leads here would be a web page's trick to reach this machine (DNS rebinding).

@@ -17,14 +17,14 @@ from .differences import Differences
 from .files import Files
 from .long_poll import Bells
 from .picture import Picture
-from .problems import Refusal
+from .problems import ProblemError
 from .queue import TaskQueue, lease_seconds
-from .registry import Enabled, Intervals, IssuedToken, NotAllowed, Registry
-from .reports import Notices
+from .registry import ForbiddenError, IntegrationRow, Intervals, IssuedToken, Registry
+from .reports import Reports
 from .sync_store import Generation, RecordChange, Sync
-from .syncs import Handover
+from .syncs import Syncs
 from .task_ledger import OrderedTask, TaskEvent
-from .verification import Admission
+from .verification import Verification
 from .views import Browser
 
 
@@ -36,7 +36,7 @@ class SeenBody(NamedTuple):
     content: bytes
 
 
-class Ploy:
+class LocalPlatform:
     """A platform for development: organisations, tokens, integrations, and a picture of each.
 
     Args:
@@ -58,8 +58,8 @@ class Ploy:
         self._state_dir = state_dir
         self._clock = clock
         self._registry = Registry(state_dir / "ploy.sqlite")
-        self.notices = Notices(state_dir / "ploy.sqlite", clock)
-        self.admission = Admission(self._registry, self.notices)
+        self.notices = Reports(state_dir / "ploy.sqlite", clock)
+        self.admission = Verification(self._registry, self.notices)
         self._files = Files(state_dir / "integrations", clock=clock, lease=lease, task_lease=task_lease)
         self.bells = Bells()
         self.bodies: list[SeenBody] | None = None
@@ -112,23 +112,23 @@ class Ploy:
         self._registry.change_settings(integration_id, changes)
         return self.integration(integration_id).integration
 
-    def integrations(self) -> list[Enabled]:
+    def integrations(self) -> list[IntegrationRow]:
         """Every integration of every organisation."""
         return self._registry.integrations()
 
-    def serves(self, organisation_id: str) -> list[Enabled]:
+    def serves(self, organisation_id: str) -> list[IntegrationRow]:
         """The enabled integrations of one organisation."""
         return self._registry.serves(organisation_id)
 
-    def integration(self, integration_id: str) -> Enabled:
+    def integration(self, integration_id: str) -> IntegrationRow:
         """One integration.
 
         Raises:
-            NotAllowed: There is none of this id.
+            ForbiddenError: There is none of this id.
         """
         found = self._registry.integration(integration_id)
         if found is None:
-            raise NotAllowed("There is no such integration.")
+            raise ForbiddenError("There is no such integration.")
         return found
 
     def enable(self, integration_id: str, is_enabled: bool = True) -> None:
@@ -141,7 +141,7 @@ class Ploy:
         """Throw away an integration that was never used, with all that was kept of it.
 
         Raises:
-            NotAllowed: It was used, or there is none of this id.
+            ForbiddenError: It was used, or there is none of this id.
         """
         self._registry.remove_draft(integration_id)  # from now on there is none, for everybody who asks
         self.notices.forget(integration_id)
@@ -182,11 +182,11 @@ class Ploy:
             limits=enabled.limits, flags=enabled.flags, generation=generation, **enabled.intervals.model_dump()
         )
 
-    def handover(self, integration_id: str) -> Handover:
+    def handover(self, integration_id: str) -> Syncs:
         """Where this integration's runs are handed over.
 
         Raises:
-            NotAllowed: There is no such integration.
+            ForbiddenError: There is no such integration.
         """
         return self._files.open(integration_id, self.integration)[0]
 
@@ -194,7 +194,7 @@ class Ploy:
         """Where this integration's tasks are.
 
         Raises:
-            NotAllowed: There is no such integration.
+            ForbiddenError: There is no such integration.
         """
         return self._files.open(integration_id, self.integration)[1]
 
@@ -235,7 +235,7 @@ class Ploy:
         """Let a runtime keep a task, unless its settings must pass a test before anything else is done."""
         enabled, queue = self.integration(integration_id), self.queue(integration_id)
         if not enabled.is_verified and queue.task(task_id).kind != "check":
-            raise Refusal("lease_lost", "The settings must pass a connection test first.")
+            raise ProblemError("lease_lost", "The settings must pass a connection test first.")
         lease = queue.extend(task_id, extension)
         return wire.LeaseExtended(lease_seconds=lease_seconds(lease), flags=enabled.flags)
 
@@ -271,7 +271,7 @@ class Ploy:
         """Order something of an integration's runtime. Without a deadline it has an hour.
 
         Raises:
-            NotAllowed: It is not something that can be ordered, or the deadline has passed.
+            ForbiddenError: It is not something that can be ordered, or the deadline has passed.
         """
         revision = self.integration(integration_id).revision  # before: it is no later one that the check counts for
         task = self.queue(integration_id).create(

@@ -9,7 +9,7 @@ from ploy_connector_aws.graph.values import ScopeState, StoredRecord
 from ploy_connector_aws.spec.records import RecordType
 
 from .current import open_current
-from .sync_store import Generation, Ledger, RecordChange, Sync
+from .sync_store import Generation, RecordChange, Sync, SyncStore
 
 
 class Picture:
@@ -32,19 +32,19 @@ class Picture:
     def generations(self) -> list[Generation]:
         """Every commit that became visible, oldest first."""
         with open_current(self._path) as current:
-            return list(Ledger(current.db).generations())
+            return list(SyncStore(current.db).generations())
 
     def changes(self, generation: int) -> Iterator[RecordChange]:
         """What one commit did, record by record."""
         with open_current(self._path) as current:
-            yield from Ledger(current.db).changes(generation)
+            yield from SyncStore(current.db).changes(generation)
 
     def syncs(self) -> list[Sync]:
         """Every sync that is remembered, newest first."""
         with open_current(self._path) as current:
-            return list(Ledger(current.db).syncs())
+            return list(SyncStore(current.db).syncs())
 
     def held(self) -> Sync | None:
         """The commit that waits for a person."""
         with open_current(self._path) as current:
-            return Ledger(current.db).newest("held")
+            return SyncStore(current.db).newest("held")

@@ -7,11 +7,11 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from ploy_connector_aws.platform import wire
 
-from .registry import Enabled, NotAllowed
+from .registry import ForbiddenError, IntegrationRow
 
-Wish: TypeAlias = Literal["check", "sync", "preview", "change"]
+ScanRequest: TypeAlias = Literal["check", "sync", "preview", "change"]
 
-_EVERYTHING: frozenset[Wish] = frozenset(("check", "sync", "preview", "change"))
+_EVERYTHING: frozenset[ScanRequest] = frozenset(("check", "sync", "preview", "change"))
 
 
 class Obstacle(NamedTuple):
@@ -19,8 +19,8 @@ class Obstacle(NamedTuple):
 
     word: str
     sentence: str
-    stops: frozenset[Wish]
-    is_there: Callable[[Enabled], bool]
+    stops: frozenset[ScanRequest]
+    is_there: Callable[[IntegrationRow], bool]
 
 
 OBSTACLES = (
@@ -59,21 +59,21 @@ OBSTACLES = (
 """What is in the way, what stops more before what stops less."""
 
 
-def find_obstacle(enabled: Enabled, kind: wire.TaskKind, preview: bool = False) -> Obstacle | None:
+def find_obstacle(enabled: IntegrationRow, kind: wire.TaskKind, preview: bool = False) -> Obstacle | None:
     """Say what is in the way of a task; None where a runtime is given it."""
-    wish: Wish = kind if kind in ("check", "sync") else "preview" if preview else "change"
+    wish: ScanRequest = kind if kind in ("check", "sync") else "preview" if preview else "change"
     return next((each for each in OBSTACLES if wish in each.stops and each.is_there(enabled)), None)
 
 
-def require_way(enabled: Enabled, kind: wire.TaskKind, preview: bool = False) -> None:
+def require_way(enabled: IntegrationRow, kind: wire.TaskKind, preview: bool = False) -> None:
     """Refuse to order what no runtime would be given now.
 
     It is refused and not kept: an order that waits for a flag is carried out by whoever takes the flag away, perhaps
     another person who means something else, when what it was ordered for is long past.
 
     Raises:
-        NotAllowed: Something is in the way.
+        ForbiddenError: Something is in the way.
     """
     obstacle = find_obstacle(enabled, kind, preview)
     if obstacle is not None:
-        raise NotAllowed(obstacle.sentence)
+        raise ForbiddenError(obstacle.sentence)

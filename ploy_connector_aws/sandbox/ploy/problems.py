@@ -16,7 +16,7 @@ _LONGEST_REASON = 200
 INFINITE = "A number is not finite, or is too large."
 
 
-class Refusal(Exception):
+class ProblemError(Exception):
     """A request is refused; ``code`` is one of ``wire.PROBLEMS``."""
 
     def __init__(
@@ -45,7 +45,7 @@ def reason_of(error: ValidationError) -> str:
 
 def answer_refusal(_: Request, refusal: Exception) -> Response:
     """Turn a refusal into an answer."""
-    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal, ProblemError)
     kind = wire.PROBLEMS[refusal.code]
     problem = wire.Problem(
         title=kind.title, status=kind.status, detail=refusal.detail, code=refusal.code, errors=refusal.errors
@@ -66,7 +66,9 @@ def answer_http_error(_: Request, error: Exception) -> Response:
 
 def answer_wrong_path(request: Request, _: Exception) -> Response:
     """Turn a path or query that holds no such value into an answer that does not repeat it."""
-    return answer_refusal(request, Refusal("body_invalid", "The path or the query holds a value of the wrong kind."))
+    return answer_refusal(
+        request, ProblemError("body_invalid", "The path or the query holds a value of the wrong kind.")
+    )
 
 
 def _response(problem: wire.Problem, headers: dict[str, str]) -> Response:

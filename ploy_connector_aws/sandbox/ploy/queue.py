@@ -17,10 +17,10 @@ from ploy_connector_aws.spec.bounds import SHORTEST_INTERVAL_SECONDS
 from ploy_connector_aws.spec.pages import Failure
 
 from .database import open_database, transaction
-from .problems import Refusal, reason_of
-from .registry import NotAllowed
+from .problems import ProblemError, reason_of
+from .registry import ForbiddenError
 from .snapshots import Snapshots
-from .sync_store import Ledger
+from .sync_store import SyncStore
 from .task_ledger import OrderedTask, Report, TaskEvent, TaskLedger
 from .task_rules import check_done, unreported
 from .verified import VerifiedChange, VerifiedChanges
@@ -98,12 +98,12 @@ class TaskQueue:
         """Let a lease go on, also one that has run out while nobody else got the task; for how long.
 
         Raises:
-            Refusal: The task is unknown, has ended, or is somebody else's by now.
+            ProblemError: The task is unknown, has ended, or is somebody else's by now.
         """
         with self._changing() as now:
             task = self._held(task_id, extension.lease_id)
             if task.ended_at is not None:
-                raise Refusal("lease_lost", "It has ended.")
+                raise ProblemError("lease_lost", "It has ended.")
             if task.state == "queued":
                 self._tasks.note(task_id, TaskEvent(now, "taken_up_again", f"by {task.holder}"))
             self._renew(task, now)
@@ -113,12 +113,12 @@ class TaskQueue:
         """Take the report that a task was done, and lay what it changed over the picture, in one transaction.
 
         Raises:
-            Refusal: The report is not one of this task, or cannot be true; the lease was lost, or another report came.
+            ProblemError: The report is not of this task, or cannot be true; the lease was lost, or another report came.
         """
         with self._changing() as now:
             task = self._held(task_id, done.lease_id)
             if not self._is_replay(task, done):
-                check_done(task, done, now=now, generation=Ledger(self._db).next_generation() - 1)
+                check_done(task, done, now=now, generation=SyncStore(self._db).next_generation() - 1)
                 self._tasks.end(task_id, "done", now, report=done)
                 self._tasks.note(task_id, TaskEvent(now, "done", done.change.outcome if done.change else None))
                 change = VerifiedChange.of(task_id, done.change) if done.change else None
@@ -130,7 +130,7 @@ class TaskQueue:
         """Take the report that a task will not be done: it becomes a manual task.
 
         Raises:
-            Refusal: The lease was lost, or another report came.
+            ProblemError: The lease was lost, or another report came.
         """
         with self._changing() as now:
             task = self._held(task_id, failed.lease_id)
@@ -155,7 +155,7 @@ class TaskQueue:
         """Order something. What is not done an hour from now, or by the deadline, becomes a manual task.
 
         Raises:
-            NotAllowed: A grant or revoke, and nothing else, names an account and an entitlement; the deadline has
+            ForbiddenError: A grant or revoke, and nothing else, names an account and an entitlement; the deadline has
                 passed; or a check is to be a preview, which it always is.
         """
         with self._changing() as now:
@@ -177,8 +177,8 @@ class TaskQueue:
             The order, and whether it is new.
 
         Raises:
-            Refusal: There is no such task.
-            NotAllowed: It is no answered preview of a grant or a revoke, or it is too old.
+            ProblemError: There is no such task.
+            ForbiddenError: It is no answered preview of a grant or a revoke, or it is too old.
         """
         with self._changing() as now:
             seen = self._known(preview_id)
@@ -186,9 +186,9 @@ class TaskQueue:
             if before is not None:
                 return self._known(before), False
             if not seen.preview or seen.state != "done" or seen.ended_at is None or seen.account_id is None:
-                raise NotAllowed("Only what was previewed can be ordered here.")
+                raise ForbiddenError("Only what was previewed can be ordered here.")
             if now - seen.ended_at > PREVIEW_COUNTS:
-                raise NotAllowed("This preview is too old: things may have changed since. Look again.")
+                raise ForbiddenError("This preview is too old: things may have changed since. Look again.")
             order = OrderedTask(
                 *(_new_id(), seen.kind, False, seen.account_id, seen.entitlement_id, reason or seen.reason),
                 *(now, now + _TIME_TO_DO),
@@ -214,7 +214,7 @@ class TaskQueue:
         """One task as it is now.
 
         Raises:
-            Refusal: There is none of this id.
+            ProblemError: There is none of this id.
         """
         with self._look():
             return self._known(task_id)
@@ -238,8 +238,8 @@ class TaskQueue:
         """Note that a person is done with a manual task. No report of it is taken from then on.
 
         Raises:
-            Refusal: There is no such task.
-            NotAllowed: It is not a manual task, or somebody was done with it already.
+            ProblemError: There is no such task.
+            ForbiddenError: It is not a manual task, or somebody was done with it already.
         """
         with self._changing() as now:
             self._resolve(task_id, note, now)
@@ -249,8 +249,8 @@ class TaskQueue:
         """Order what became a manual task once more, as a new task; the old one is resolved by it.
 
         Raises:
-            Refusal: There is no such task.
-            NotAllowed: It is not a manual task, or somebody was done with it already.
+            ProblemError: There is no such task.
+            ForbiddenError: It is not a manual task, or somebody was done with it already.
         """
         with self._changing() as now:
             old = self._known(task_id)
@@ -302,13 +302,13 @@ class TaskQueue:
     def _known(self, task_id: str) -> OrderedTask:
         task = self._tasks.task(task_id)
         if task is None:
-            raise Refusal("task_unknown")
+            raise ProblemError("task_unknown")
         return task
 
     def _held(self, task_id: str, lease_id: str) -> OrderedTask:
         task = self._known(task_id)
         if task.lease_id != lease_id:
-            raise Refusal("lease_lost")
+            raise ProblemError("lease_lost")
         return task
 
     @staticmethod
@@ -316,18 +316,18 @@ class TaskQueue:
         if task.report is None and task.resolved_at is None:
             return False  # also where the platform itself gave it up at the deadline
         if task.report != report:
-            raise Refusal("task_conflict", None if task.report else "A person is done with it.")
+            raise ProblemError("task_conflict", None if task.report else "A person is done with it.")
         return True
 
     def _create(self, task: OrderedTask) -> OrderedTask:
         if task.deadline <= task.created_at:
-            raise NotAllowed("The deadline has passed.")
+            raise ForbiddenError("The deadline has passed.")
         if task.preview and task.kind == "check":
-            raise NotAllowed("A check changes nothing; it has no preview.")
+            raise ForbiddenError("A check changes nothing; it has no preview.")
         try:
             self._to_wire(task, task.created_at)
         except ValidationError as error:
-            raise NotAllowed(reason_of(error)) from None
+            raise ForbiddenError(reason_of(error)) from None
         self._tasks.add(task)
         self._tasks.note(task.id, TaskEvent(task.created_at, "created", task.reason))
         return task
@@ -335,7 +335,7 @@ class TaskQueue:
     def _resolve(self, task_id: str, note: str, now: datetime) -> None:
         task = self._known(task_id)
         if task.state != "manual" or task.resolved_at is not None:
-            raise NotAllowed("The task does not wait for a person.")
+            raise ForbiddenError("The task does not wait for a person.")
         self._tasks.resolve(task_id, now)
         self._tasks.note(task_id, TaskEvent(now, "resolved", note))
 

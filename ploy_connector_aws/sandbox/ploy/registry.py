@@ -63,7 +63,7 @@ _ADDED_COLUMNS = (
 )
 
 
-class NotAllowed(Exception):
+class ForbiddenError(Exception):
     """The operator asked for something that cannot be; the message says why."""
 
 
@@ -99,7 +99,7 @@ class Block(BaseModel):
     """Whether a runtime found it with settings that are not kept here."""
 
 
-class Enabled(NamedTuple):
+class IntegrationRow(NamedTuple):
     """An integration with what the platform wants of its runtime."""
 
     integration: wire.Integration
@@ -156,7 +156,7 @@ class Registry:
         try:
             self._write("INSERT INTO organisations VALUES (?, ?)", organisation_id, name)
         except sqlite3.IntegrityError:
-            raise NotAllowed(f"There is an organisation of the name {name!r} already.") from None
+            raise ForbiddenError(f"There is an organisation of the name {name!r} already.") from None
         return organisation_id
 
     def organisations(self) -> dict[str, str]:
@@ -167,23 +167,23 @@ class Registry:
         """Make a token for an organisation.
 
         Raises:
-            NotAllowed: It has two live ones, or does not exist.
+            ForbiddenError: It has two live ones, or does not exist.
         """
         if organisation_id not in self.organisations():
-            raise NotAllowed("There is no such organisation.")
+            raise ForbiddenError("There is no such organisation.")
         issued = IssuedToken(_new_id("tok"), f"ploy_{secrets.token_urlsafe(32)}")
         is_made = self._write(
             "INSERT INTO tokens SELECT ?, ?, ? WHERE (SELECT count(*) FROM tokens WHERE organisation = ?) < ?",
             *(issued.id, organisation_id, _digest(issued.token), organisation_id, LIVE_TOKENS),
         )
         if not is_made:
-            raise NotAllowed(f"An organisation has {LIVE_TOKENS} live tokens at most; revoke one first.")
+            raise ForbiddenError(f"An organisation has {LIVE_TOKENS} live tokens at most; revoke one first.")
         return issued
 
     def revoke_token(self, token_id: str) -> None:
         """End a token's life at once."""
         if not self._write("DELETE FROM tokens WHERE id = ?", token_id):
-            raise NotAllowed("There is no such token.")
+            raise ForbiddenError("There is no such token.")
 
     def organisation_of(self, token: str) -> str | None:
         """Whose token it is; None when it is nobody's."""
@@ -209,10 +209,10 @@ class Registry:
             is_finished: Whether it may be used at once; otherwise it is off, and its settings must pass a test.
 
         Raises:
-            NotAllowed: The organisation does not exist, or the settings hold what is made here.
+            ForbiddenError: The organisation does not exist, or the settings hold what is made here.
         """
         if organisation_id not in self.organisations():
-            raise NotAllowed("There is no such organisation.")
+            raise ForbiddenError("There is no such organisation.")
         _refuse_issued(settings, issued)
         integration_id = _new_id("int")
         self._write(
@@ -226,15 +226,15 @@ class Registry:
         )
         return integration_id
 
-    def integrations(self) -> list[Enabled]:
+    def integrations(self) -> list[IntegrationRow]:
         """Every integration of every organisation."""
         return self._integrations("1 ORDER BY id")
 
-    def serves(self, organisation_id: str) -> list[Enabled]:
+    def serves(self, organisation_id: str) -> list[IntegrationRow]:
         """The enabled integrations of one organisation."""
         return self._integrations("organisation = ? AND is_enabled ORDER BY id", organisation_id)
 
-    def integration(self, integration_id: str) -> Enabled | None:
+    def integration(self, integration_id: str) -> IntegrationRow | None:
         """One integration."""
         return next(iter(self._integrations("id = ?", integration_id)), None)
 
@@ -249,7 +249,7 @@ class Registry:
             must_be_tested: Whether what differs from before must pass a test before the integration is used again.
 
         Raises:
-            NotAllowed: The changes hold what is made here.
+            ForbiddenError: The changes hold what is made here.
         """
         found = self.integration(integration_id)
         _refuse_issued(changes, found.issued if found else ())
@@ -274,10 +274,12 @@ class Registry:
         """Forget an integration that was never used.
 
         Raises:
-            NotAllowed: It was, or there is none of this id.
+            ForbiddenError: It was, or there is none of this id.
         """
         if not self._write("DELETE FROM integrations WHERE id = ? AND is_draft", integration_id):
-            raise NotAllowed("Only an integration that was never in use can be removed; switch this one off instead.")
+            raise ForbiddenError(
+                "Only an integration that was never in use can be removed; switch this one off instead."
+            )
 
     def admit(self, integration_id: str, revision: int) -> None:
         """Let an integration be used, where its settings are still those of the revision."""
@@ -321,7 +323,7 @@ class Registry:
         """Remember how the runtime introduced itself."""
         self._write("UPDATE integrations SET hello = ? WHERE id = ?", hello.model_dump_json(), integration_id)
 
-    def _integrations(self, where: str, *values: str) -> list[Enabled]:
+    def _integrations(self, where: str, *values: str) -> list[IntegrationRow]:
         rows = self._read(
             "SELECT id, organisation, connector, settings, is_enabled, flags, limits, hello, intervals,"
             " is_verified, revision, issued, features, is_draft, setup_step, block"
@@ -329,7 +331,7 @@ class Registry:
             *values,
         )
         return [
-            Enabled(
+            IntegrationRow(
                 wire.Integration(
                     id=id_,
                     organisation=organisation,
@@ -364,7 +366,7 @@ class Registry:
 
 def _refuse_issued(settings: Mapping[str, JsonValue], issued: Collection[str]) -> None:
     for name in sorted({ISSUED_SETTING, *issued} & settings.keys()):
-        raise NotAllowed(f"The {name.replace('_', ' ')} is made by the platform, and cannot be chosen.")
+        raise ForbiddenError(f"The {name.replace('_', ' ')} is made by the platform, and cannot be chosen.")
 
 
 def _new_id(kind: str) -> str:

@@ -13,7 +13,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import ConnectionReport, Manifest
 
 from .database import open_database
-from .problems import Refusal
+from .problems import ProblemError
 
 CHECKS_KEPT = 50
 """So many of the newest checks of each integration stay."""
@@ -59,7 +59,7 @@ class SeenCheck(NamedTuple):
     said_at: datetime
 
 
-class Notices:
+class Reports:
     """The tables. Safe to use from several threads."""
 
     def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
@@ -76,14 +76,14 @@ class Notices:
         """Keep a manifest for one organisation: what one organisation's runtime says is shown to no other.
 
         Raises:
-            Refusal: It has too many.
+            ProblemError: It has too many.
         """
         with self._lock:
             others = self._db.execute(
                 "SELECT count(*) FROM manifests WHERE organisation = ? AND name != ?", (organisation_id, manifest.name)
             ).fetchone()[0]
             if others >= MOST_CONNECTORS:
-                raise Refusal("body_invalid", f"An organisation has {MOST_CONNECTORS} connectors at most.")
+                raise ProblemError("body_invalid", f"An organisation has {MOST_CONNECTORS} connectors at most.")
             self._db.execute(
                 "INSERT OR REPLACE INTO manifests VALUES (?, ?, ?)",
                 (organisation_id, manifest.name, manifest.model_dump_json()),
@@ -126,13 +126,13 @@ class Notices:
         """Take what a runtime says of a test; what was overtaken, or came before, is no news and changes nothing.
 
         Raises:
-            Refusal: Its task is unknown, or it ended with another report.
+            ProblemError: Its task is unknown, or it ended with another report.
         """
         with self._lock:
             if progress.task_id is not None:
                 known = self._one(integration_id, "task", progress.task_id)
                 if known is None:
-                    raise Refusal("task_unknown")
+                    raise ProblemError("task_unknown")
                 if known.check_id != progress.check_id:
                     known = known._replace(number=0)  # another attempt at the task begins anew
             else:
@@ -140,13 +140,13 @@ class Notices:
             if known is not None and known.is_final and progress.number >= known.number:
                 said = (progress.number, progress.is_final, progress.report)
                 if said != (known.number, known.is_final, known.report):
-                    raise Refusal("check_conflict")
+                    raise ProblemError("check_conflict")
             if known is not None and progress.number <= known.number:
                 return known, False
             try:
                 return self._keep(integration_id, progress, is_new=known is None), True
             except sqlite3.IntegrityError:  # two tests of one id
-                raise Refusal("check_conflict") from None
+                raise ProblemError("check_conflict") from None
 
     def ended(self, integration_id: str, task_id: str, report: ConnectionReport) -> SeenCheck | None:
         """Take the report with which a task ended, over whatever was said before; None where no such task is known."""

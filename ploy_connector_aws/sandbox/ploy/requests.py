@@ -8,10 +8,10 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 
-from .local_platform import Ploy
+from .local_platform import LocalPlatform
 from .numbers import has_infinite
-from .problems import INFINITE, Refusal, reason_of
-from .registry import Enabled
+from .problems import INFINITE, ProblemError, reason_of
+from .registry import IntegrationRow
 
 LARGEST_BODY = 16 * 1024 * 1024
 """No body is read further than this, whatever the limits of its integration."""
@@ -22,7 +22,7 @@ LARGEST_NOTICE = 1024 * 1024
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-async def ploy_of(request: Request) -> Ploy:
+async def ploy_of(request: Request) -> LocalPlatform:
     """The local Ploy that the request came to."""
     return _ploy(request)
 
@@ -31,22 +31,22 @@ def organisation_of(request: Request) -> str:
     """Whose token the request carries."""
     organisation = _ploy(request).organisation_of(_bearer(request))
     if organisation is None:
-        raise Refusal("token_rejected")
+        raise ProblemError("token_rejected")
     return organisation
 
 
-def integration_of(request: Request, integration_id: str) -> Enabled:
+def integration_of(request: Request, integration_id: str) -> IntegrationRow:
     """The integration in the path, if the token serves it; another organisation's is unknown like none at all."""
     for enabled in _ploy(request).serves(organisation_of(request)):
         if enabled.integration.id == integration_id:
             return enabled
-    raise Refusal("integration_unknown")
+    raise ProblemError("integration_unknown")
 
 
 def check_operator(request: Request) -> None:
     """Let only the operator in."""
     if not secrets.compare_digest(_bearer(request).encode(), request.app.state.operator_token.encode()):
-        raise Refusal("token_rejected")
+        raise ProblemError("token_rejected")
 
 
 async def read_body(request: Request) -> bytes:
@@ -55,7 +55,7 @@ async def read_body(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > LARGEST_BODY:
-            raise Refusal("body_too_large", f"No body has more than {LARGEST_BODY} bytes.")
+            raise ProblemError("body_too_large", f"No body has more than {LARGEST_BODY} bytes.")
     return bytes(body)
 
 
@@ -63,10 +63,10 @@ def bounded(body: bytes) -> bytes:
     """Let a body pass that is no larger than what is kept.
 
     Raises:
-        Refusal: It is.
+        ProblemError: It is.
     """
     if len(body) > LARGEST_NOTICE:
-        raise Refusal("body_too_large", f"It may have {LARGEST_NOTICE} bytes at most.")
+        raise ProblemError("body_too_large", f"It may have {LARGEST_NOTICE} bytes at most.")
     return body
 
 
@@ -74,19 +74,19 @@ def parse(model: type[_Model], body: bytes) -> _Model:
     """Read a JSON body.
 
     Raises:
-        Refusal: It does not fit its model.
+        ProblemError: It does not fit its model.
     """
     try:
         parsed = model.model_validate_json(body)
     except ValidationError as error:
-        raise Refusal("body_invalid", reason_of(error)) from None
+        raise ProblemError("body_invalid", reason_of(error)) from None
     if has_infinite(body):
-        raise Refusal("body_invalid", INFINITE)
+        raise ProblemError("body_invalid", INFINITE)
     return parsed
 
 
-def _ploy(request: Request) -> Ploy:
-    ploy: Ploy = request.app.state.ploy
+def _ploy(request: Request) -> LocalPlatform:
+    ploy: LocalPlatform = request.app.state.ploy
     return ploy
 
 
@@ -95,7 +95,7 @@ def _bearer(request: Request) -> str:
     return token if scheme.lower() == "bearer" else ""
 
 
-PloyHost = Annotated[Ploy, Depends(ploy_of)]
+PloyHost = Annotated[LocalPlatform, Depends(ploy_of)]
 Organisation = Annotated[str, Depends(organisation_of)]
-Target = Annotated[Enabled, Depends(integration_of)]
+Target = Annotated[IntegrationRow, Depends(integration_of)]
 Body = Annotated[bytes, Depends(read_body)]

@@ -15,9 +15,9 @@ from ploy_connector_aws.spec.pages import Failure
 from ploy_connector_aws.spec.records import Grant, RecordType, to_json
 
 from .batch_lines import read_lines, to_record, unpack
-from .problems import Refusal
+from .problems import ProblemError
 from .snapshots import Snapshot, Snapshots
-from .sync_store import Ledger, Sync
+from .sync_store import Sync, SyncStore
 
 
 class StagedRun:
@@ -30,7 +30,7 @@ class StagedRun:
         base: The visible generation, which a delta is against.
     """
 
-    def __init__(self, snapshots: Snapshots, ledger: Ledger, sync: Sync, base: Snapshot | None) -> None:
+    def __init__(self, snapshots: Snapshots, ledger: SyncStore, sync: Sync, base: Snapshot | None) -> None:
         self._snapshots = snapshots
         self._ledger = ledger
         self._sync = sync
@@ -54,20 +54,20 @@ class StagedRun:
         """Check that what was sent has arrived, once the observations were iterated.
 
         Raises:
-            Refusal: What arrived is not what the commit names, or names what the base does not have.
+            ProblemError: What arrived is not what the commit names, or names what the base does not have.
         """
         if self._unknown:
-            raise Refusal(
+            raise ProblemError(
                 "outcome_differs", f"{self._unknown} records are said to be as in the base, which lacks them."
             )
         arrived = self._arrived
         named = {type_: count for type_, count in request.records.items() if count}
         if arrived != named:
-            raise Refusal("counts_differ", f"{arrived} records arrived, {named} were named.")
+            raise ProblemError("counts_differ", f"{arrived} records arrived, {named} were named.")
         if len(self._scopes) != request.scopes:
-            raise Refusal("counts_differ", f"{len(self._scopes)} scopes arrived, {request.scopes} were named.")
+            raise ProblemError("counts_differ", f"{len(self._scopes)} scopes arrived, {request.scopes} were named.")
         if self._unannounced:
-            raise Refusal("scopes_unannounced", f"{len(self._unannounced)} scopes.")
+            raise ProblemError("scopes_unannounced", f"{len(self._unannounced)} scopes.")
 
     def _read_scopes_and_tombstones(self, retracted: set[Key]) -> None:
         if self._sync.mode == "delta" and self._base is not None:

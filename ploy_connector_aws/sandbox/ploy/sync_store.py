@@ -91,7 +91,7 @@ class RecordChange(NamedTuple):
     before: dict[str, Any] | None
 
 
-class Ledger:
+class SyncStore:
     """Tables in an integration's snapshot file, so that a commit moves them and the picture in one transaction."""
 
     def __init__(self, db: sqlite3.Connection) -> None:

@@ -16,11 +16,11 @@ from ploy_connector_aws.spec.records import RecordType
 
 from .batch_lines import check_lines, unpack
 from .database import open_database, transaction
-from .problems import Refusal
+from .problems import ProblemError
 from .scope_report import ScopeReport
 from .snapshots import ChangeKind, Snapshot, Snapshots
 from .staging import StagedRun
-from .sync_store import Ledger, RecordChange, Sync
+from .sync_store import RecordChange, Sync, SyncStore
 from .verified import VerifiedChanges
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -31,7 +31,7 @@ _CACHE_KILOBYTES = 16_384
 _GONE = ("replaced", "aborted", "rejected")
 
 
-class Handover:
+class Syncs:
     """The file of one integration: its picture, and what is staged. Safe to use from several threads.
 
     What is staged stays in the form in which it was sent; a commit reads it again, compares it with the picture and
@@ -42,7 +42,7 @@ class Handover:
         self.path = path
         self._db = open_database(path)
         self._db.execute(f"PRAGMA cache_size=-{_CACHE_KILOBYTES}")
-        self._ledger = Ledger(self._db)
+        self._ledger = SyncStore(self._db)
         self._ledger.create_tables()
         self._snapshots = Snapshots(self._db)
         self._snapshots.create_tables()
@@ -67,11 +67,11 @@ class Handover:
         """Open a staging area, or find the one of the same run. An open one of the same opener's other run is replaced.
 
         Raises:
-            Refusal: Another opener's lease lives, reading began in the future, or the base of a delta is not the
+            ProblemError: Another opener's lease lives, reading began in the future, or the base of a delta is not the
                 newest generation; or, where the request commits at once, anything that ``commit`` refuses.
         """
         if request.reading_started_at > self._clock() + CLOCK_TOLERANCE:
-            raise Refusal("clock_ahead")
+            raise ProblemError("clock_ahead")
         with self._lock, transaction(self._db):
             sync_id = self._open(request)
             answer = self._known(sync_id).answer
@@ -90,14 +90,14 @@ class Handover:
             self._ledger.renew(same.id, now + self._lease)
             return same.id
         if request.mode == "delta" and request.base_generation != self._generation:
-            raise Refusal("base_stale", f"The newest generation is {self._generation}.")
+            raise ProblemError("base_stale", f"The newest generation is {self._generation}.")
         base = self._snapshots.visible
         newest = self._ledger.sync(base.sync_id) if base else None
         if newest is not None and request.base_run_id not in (None, newest.run_id):
-            raise Refusal("base_stale", "The newest generation is another run's.")
+            raise ProblemError("base_stale", "The newest generation is another run's.")
         if (other := self._ledger.newest("open")) is not None:
             if other.opener != request.opener and other.lease_ends_at > now:
-                raise Refusal("sync_taken", retry_after_seconds=(other.lease_ends_at - now).total_seconds())
+                raise ProblemError("sync_taken", retry_after_seconds=(other.lease_ends_at - now).total_seconds())
             self._ledger.move(other.id, "replaced")
         sync_id = uuid.uuid4().hex
         self._ledger.open(sync_id, request, now + self._lease)
@@ -109,20 +109,20 @@ class Handover:
         """Stage a batch, invisibly. The same batch again changes nothing, also after the commit.
 
         Raises:
-            Refusal: The digest, the size, a line or the sync is wrong, or another batch has the number.
+            ProblemError: The digest, the size, a line or the sync is wrong, or another batch has the number.
         """
         digest = wire.digest_of(body)
         if content_digest is None or wire.from_content_digest(content_digest) != digest:
-            raise Refusal("digest_mismatch")
+            raise ProblemError("digest_mismatch")
         with self._lock, transaction(self._db):
             sync = self._present(sync_id)
             self._ledger.renew(sync_id, self._clock() + self._lease)
             if (arrived := self._ledger.batch_digest(sync_id, number)) is not None:
                 if arrived[0] != digest:
-                    raise Refusal("batch_conflict")
+                    raise ProblemError("batch_conflict")
                 return wire.BatchAnswer(number=number, lines=arrived[1])
             if sync.state != "open":
-                raise Refusal("batch_conflict", "The sync was committed without a batch of this number.")
+                raise ProblemError("batch_conflict", "The sync was committed without a batch of this number.")
             amount = check_lines(unpack(body, limits), limits, sync.mode)
             self._ledger.add_batch(sync_id, wire.StagedBatch(number=number, digest=digest), amount, body)
         return wire.BatchAnswer(number=number, lines=amount.lines)
@@ -151,7 +151,7 @@ class Handover:
             The answer; the same to every replay, until a person decided on a held commit.
 
         Raises:
-            Refusal: It is stale, gone, or not what was staged; then nothing has changed.
+            ProblemError: It is stale, gone, or not what was staged; then nothing has changed.
         """
         with self._lock, transaction(self._db):
             return self._commit(sync_id, request)
@@ -160,14 +160,14 @@ class Handover:
         """Answer what a commit would, and change nothing.
 
         Raises:
-            Refusal: As with ``commit``.
+            ProblemError: As with ``commit``.
         """
         answer: wire.CommitAnswer | None = None
         try:
             with self._lock, transaction(self._db):
                 answer = self._commit(sync_id, request)
-                raise _TakenBack
-        except _TakenBack:
+                raise _RolledBackError
+        except _RolledBackError:
             assert answer is not None
             return answer
 
@@ -175,20 +175,20 @@ class Handover:
         sync = self._present(sync_id)
         if sync.answer is not None:
             if sync.request != request.model_dump_json():
-                raise Refusal("commit_conflict")
+                raise ProblemError("commit_conflict")
             return sync.answer
         self._check_batches(sync, request)
         held, base = self._ledger.newest("held"), self._snapshots.visible
         if any(known and sync.reading_started_at < known.reading_started_at for known in (held, base)):
-            raise Refusal("stale_reading")
+            raise ProblemError("stale_reading")
         if sync.mode == "delta" and sync.base_generation != self._generation:
-            raise Refusal("base_stale")
+            raise ProblemError("base_stale")
         staged = StagedRun(self._snapshots, self._ledger, sync, base)
         outcome = compare(base.to_generation() if base else Generation({}, ()), staged.run)
         staged.check(request)
         found = _to_wire(outcome)
         if sync.mode == "delta" and request.expected != found:
-            raise Refusal("outcome_differs", f"{found} was found, {request.expected} was expected.")
+            raise ProblemError("outcome_differs", f"{found} was found, {request.expected} was expected.")
         if held is not None:
             self._ledger.move(held.id, "replaced")
         replaced = self._snapshots.held
@@ -216,7 +216,7 @@ class Handover:
         """Make a held commit visible.
 
         Raises:
-            Refusal: It is not held (any more).
+            ProblemError: It is not held (any more).
         """
         with self._lock, transaction(self._db):
             sync, snapshot = self._held(sync_id)
@@ -228,7 +228,7 @@ class Handover:
         """Drop a held commit; what is visible stays.
 
         Raises:
-            Refusal: It is not held (any more).
+            ProblemError: It is not held (any more).
         """
         with self._lock, transaction(self._db):
             _, snapshot = self._held(sync_id)
@@ -238,19 +238,19 @@ class Handover:
     def _known(self, sync_id: str) -> Sync:
         sync = self._ledger.sync(sync_id)
         if sync is None:
-            raise Refusal("sync_unknown")
+            raise ProblemError("sync_unknown")
         return sync
 
     def _present(self, sync_id: str) -> Sync:
         sync = self._known(sync_id)
         if sync.state in _GONE:
-            raise Refusal("sync_gone", f"It was {sync.state}.")
+            raise ProblemError("sync_gone", f"It was {sync.state}.")
         return sync
 
     def _held(self, sync_id: str) -> tuple[Sync, Snapshot]:
         sync, snapshot = self._known(sync_id), self._snapshots.held
         if sync.state != "held" or snapshot is None:
-            raise Refusal("sync_gone", f"It is not held; it is {sync.state}.")
+            raise ProblemError("sync_gone", f"It is not held; it is {sync.state}.")
         return sync, snapshot
 
     @property
@@ -270,11 +270,13 @@ class Handover:
         arrived = self._ledger.batches(sync.id)
         missing = sorted(set(range(1, request.batches + 1)) - {batch.number for batch in arrived})
         if missing:
-            raise Refusal("batches_differ", f"{len(missing)} did not arrive, the first of them number {missing[0]}.")
+            raise ProblemError(
+                "batches_differ", f"{len(missing)} did not arrive, the first of them number {missing[0]}."
+            )
         if len(arrived) != request.batches:
-            raise Refusal("batches_differ", f"{len(arrived)} arrived, {request.batches} were named.")
+            raise ProblemError("batches_differ", f"{len(arrived)} arrived, {request.batches} were named.")
         if wire.digest_of_batches(batch.digest for batch in arrived) != request.digest:
-            raise Refusal("batches_differ", "Their digests differ.")
+            raise ProblemError("batches_differ", "Their digests differ.")
 
     def _publish(
         self,
@@ -324,5 +326,5 @@ def _to_wire(outcome: Outcome) -> wire.Outcome:
     )
 
 
-class _TakenBack(Exception):
+class _RolledBackError(Exception):
     """Undoes a commit that was made only to see what would come of it."""

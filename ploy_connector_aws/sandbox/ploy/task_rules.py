@@ -8,7 +8,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import AccessChange
 from ploy_connector_aws.spec.pages import Failure
 
-from .problems import Refusal
+from .problems import ProblemError
 from .syncs import CLOCK_TOLERANCE
 from .task_ledger import OrderedTask
 
@@ -49,31 +49,31 @@ def check_done(task: OrderedTask, done: wire.TaskDone, *, now: datetime, generat
         generation: The newest committed generation of the integration.
 
     Raises:
-        Refusal: It is another kind's, contradicts the order, or speaks of the future or of what was never committed.
+        ProblemError: It is of another kind, contradicts the task, or refers to the future or to an unknown commit.
     """
     if getattr(done, _RESULTS[task.kind]) is None:
-        raise Refusal("body_invalid", f"A {task.kind} is reported in the field '{_RESULTS[task.kind]}'.")
+        raise ProblemError("body_invalid", f"A {task.kind} is reported in the field '{_RESULTS[task.kind]}'.")
     outcome = done.change.outcome if done.change else done.sync.status if done.sync else None
     if outcome is not None and (outcome == "previewed") != task.preview:
-        raise Refusal("body_invalid", "A preview, and nothing else, is reported as 'previewed'.")
+        raise ProblemError("body_invalid", "A preview, and nothing else, is reported as 'previewed'.")
     if done.change:
         _check_change(task, done.change, now)
     if done.sync and done.sync.status == "committed" and done.sync.generation not in range(1, generation + 1):
-        raise Refusal("body_invalid", f"The newest generation is {generation}.")
+        raise ProblemError("body_invalid", f"The newest generation is {generation}.")
 
 
 def _check_change(task: OrderedTask, change: AccessChange, now: datetime) -> None:
     if any(moment and moment > now + CLOCK_TOLERANCE for moment in (change.verified_at, change.as_of)):
         # It would go before every reading until then.
-        raise Refusal("clock_ahead")
+        raise ProblemError("clock_ahead")
     if change.verified_at and change.verified_at < task.created_at - CLOCK_TOLERANCE:
-        raise Refusal("body_invalid", "It was verified before it was ordered.")
+        raise ProblemError("body_invalid", "It was verified before it was ordered.")
     paths = (*change.opened_paths, *change.closed_paths, *change.remaining_paths)
     about = (*change.added, *change.removed, *(path.grants[0] for path in paths))
     if any((grant.principal_kind, grant.principal_id) != ("account", task.account_id) for grant in about):
-        raise Refusal("body_invalid", "It names what another account holds.")
+        raise ProblemError("body_invalid", "It names what another account holds.")
     added, removed = ({grant.entitlement_id for grant in grants} for grants in (change.added, change.removed))
     if added & removed:
-        raise Refusal("body_invalid", "It names a grant as added and as removed.")
+        raise ProblemError("body_invalid", "It names a grant as added and as removed.")
     if task.entitlement_id in (removed if task.kind == "grant" else added):
-        raise Refusal("body_invalid", f"It says the opposite of a {task.kind}.")
+        raise ProblemError("body_invalid", f"It says the opposite of a {task.kind}.")

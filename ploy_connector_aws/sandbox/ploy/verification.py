@@ -10,12 +10,12 @@ from pydantic import JsonValue
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import ConnectionReport, Manifest
 
-from .problems import Refusal
-from .registry import ISSUED_SETTING, Block, Enabled, NotAllowed, Registry
-from .reports import Notices, SeenCheck
+from .problems import ProblemError
+from .registry import ISSUED_SETTING, Block, ForbiddenError, IntegrationRow, Registry
+from .reports import Reports, SeenCheck
 
 
-class Admission:
+class Verification:
     """Takes integrations in by their set-up, and puts those out that somebody else could use as well.
 
     Until its settings have passed a test, and again from when they are changed, an integration gets nothing but checks:
@@ -24,7 +24,7 @@ class Admission:
     nobody can get past a test that failed, whatever page or call is used.
     """
 
-    def __init__(self, registry: Registry, notices: Notices) -> None:
+    def __init__(self, registry: Registry, notices: Reports) -> None:
         self._registry = registry
         self._notices = notices
         self._beginning = threading.Lock()
@@ -36,11 +36,11 @@ class Admission:
         Where a set-up of it was begun and nothing answered yet, it is that one: who asks twice means one.
 
         Raises:
-            NotAllowed: No runtime of this organisation has such a connector, or it says nothing of its set-up.
+            ForbiddenError: No runtime of this organisation has such a connector, or it says nothing of its set-up.
         """
         manifest = self._notices.manifests(organisation_id).get(connector)
         if manifest is None or manifest.wizard is None:
-            raise NotAllowed("No runtime has a connector of this name that can be set up here.")
+            raise ForbiddenError("No runtime has a connector of this name that can be set up here.")
         with self._beginning:
             for enabled in self._registry.integrations():
                 integration = enabled.integration
@@ -60,7 +60,7 @@ class Admission:
         """Set what a person answered; None takes a setting back to its default. What differs must be tested anew.
 
         Raises:
-            NotAllowed: Something is among the settings that only the platform makes.
+            ForbiddenError: Something is among the settings that only the platform makes.
         """
         self._registry.change_settings(integration_id, settings, must_be_tested=True)
         if features is not None:
@@ -70,14 +70,14 @@ class Admission:
         """Remember the step of the set-up at which a person goes on."""
         self._registry.note_step(integration_id, step_id)
 
-    def require(self, enabled: Enabled) -> None:
+    def require(self, enabled: IntegrationRow) -> None:
         """Refuse whatever an integration that has not passed its test may not do.
 
         Raises:
-            Refusal: It has not.
+            ProblemError: It has not.
         """
         if not enabled.is_verified:
-            raise Refusal("set_up_unfinished")
+            raise ProblemError("set_up_unfinished")
 
     def ended(self, integration_id: str, task_id: str, report: ConnectionReport) -> None:
         """Judge the report with which a check task ended."""
@@ -119,5 +119,5 @@ def issued_by(manifest: Manifest) -> set[str]:
     """
     properties = manifest.config_schema.get("properties")
     known = set(properties) if isinstance(properties, Mapping) else set()
-    made = manifest.wizard.host_made() if manifest.wizard else set()
+    made = manifest.wizard.generated_fields() if manifest.wizard else set()
     return made | ({ISSUED_SETTING} & known)

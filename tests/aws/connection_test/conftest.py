@@ -39,7 +39,7 @@ Document = dict[str, Any]
 
 
 @dataclass
-class Patient:
+class BrokenRole:
     """An AWS account with a role for Ploy that has exactly what its settings need, until something is broken."""
 
     aws: SandboxAws
@@ -230,18 +230,18 @@ class Patient:
 
 
 _FIXES = {
-    r"Replace the role's trust policy by this one: ": Patient._replace_trust,
-    rf"Replace all policies of the role \([^)]*\) by this one(?:{ADD_AFTERWARDS})?: ": Patient._replace_policies,
-    r"(?:Add|add) this statement to the role's policy: ": Patient._add_to_policy,
-    r"Add this statement to the permissions boundary (\S+): ": Patient._add_to_boundary,
-    r"Take (.+?) out of the Deny statement in (.+?)(?:;|, and)": Patient._take_out_of_deny,
-    r"Add (\S+) to NotAction of the Deny statement in (.+?),": Patient._add_to_not_action,
-    r"Take the policy (\S+) off the role:": Patient._take_off,
-    r"Take all policies off the role ": Patient._take_all_off,
-    r"Put a policy of your own in place of the permissions boundary .*?: ": Patient._replace_boundary,
-    r"Add this statement to the policy of the key: ": Patient._let_in_by_key,
-    r"leave (\S+(?: and \S+)?) out of the setting 'scopes'": Patient._leave_out,
-    r"Enable (\S+) for the AWS account": Patient._enable_region,
+    r"Replace the role's trust policy by this one: ": BrokenRole._replace_trust,
+    rf"Replace all policies of the role \([^)]*\) by this one(?:{ADD_AFTERWARDS})?: ": BrokenRole._replace_policies,
+    r"(?:Add|add) this statement to the role's policy: ": BrokenRole._add_to_policy,
+    r"Add this statement to the permissions boundary (\S+): ": BrokenRole._add_to_boundary,
+    r"Take (.+?) out of the Deny statement in (.+?)(?:;|, and)": BrokenRole._take_out_of_deny,
+    r"Add (\S+) to NotAction of the Deny statement in (.+?),": BrokenRole._add_to_not_action,
+    r"Take the policy (\S+) off the role:": BrokenRole._take_off,
+    r"Take all policies off the role ": BrokenRole._take_all_off,
+    r"Put a policy of your own in place of the permissions boundary .*?: ": BrokenRole._replace_boundary,
+    r"Add this statement to the policy of the key: ": BrokenRole._let_in_by_key,
+    r"leave (\S+(?: and \S+)?) out of the setting 'scopes'": BrokenRole._leave_out,
+    r"Enable (\S+) for the AWS account": BrokenRole._enable_region,
 }
 
 
@@ -268,5 +268,5 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxAws]:
 
 
 @pytest.fixture
-def patient(aws: SandboxAws, monkeypatch: pytest.MonkeyPatch) -> Patient:
-    return Patient(aws, monkeypatch)
+def patient(aws: SandboxAws, monkeypatch: pytest.MonkeyPatch) -> BrokenRole:
+    return BrokenRole(aws, monkeypatch)

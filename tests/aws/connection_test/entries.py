@@ -8,7 +8,7 @@ from typing import Any
 from ploy_connector_aws.sandbox.aws import PLOY_ACCOUNT_ID, ploy_trust_policy
 from tests.aws.conftest import EXTERNAL_ID
 
-from .conftest import MANAGEMENT, Patient
+from .conftest import MANAGEMENT, BrokenRole
 from .faults import Act, Fault, reset
 
 PLOY = {"AWS": f"arn:aws:iam::{PLOY_ACCOUNT_ID}:root"}
@@ -56,30 +56,30 @@ def _deny_entry(text: str) -> Act:
     return lambda patient: patient.aws.faults.answer("AssumeRole", "AccessDenied", status=403, message=message)
 
 
-def _right_trust(patient: Patient) -> None:
+def _right_trust(patient: BrokenRole) -> None:
     patient.right_trust()
 
 
-def _be_somebody_else(patient: Patient) -> None:
+def _be_somebody_else(patient: BrokenRole) -> None:
     allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]}
     _be(patient, patient.aws.accounts.create_user(ACCOUNT, "somebody", allow))
 
 
-def _be_ploy(patient: Patient) -> None:
+def _be_ploy(patient: BrokenRole) -> None:
     _be(patient, patient.aws.caller_credentials)
 
 
-def _be(patient: Patient, key: Any) -> None:
+def _be(patient: BrokenRole, key: Any) -> None:
     patient.monkeypatch.setenv("AWS_ACCESS_KEY_ID", key.access_key_id)
     patient.monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key.secret_access_key)
 
 
-def _forget_credentials(patient: Patient) -> None:
+def _forget_credentials(patient: BrokenRole) -> None:
     patient.monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     patient.monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
 
 
-def _move_role_to_another_account(patient: Patient) -> None:
+def _move_role_to_another_account(patient: BrokenRole) -> None:
     patient.aws.accounts.delete_role(patient.role_arn)
     patient.aws.create_integration_role(MANAGEMENT, EXTERNAL_ID)
 

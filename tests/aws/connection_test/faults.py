@@ -19,11 +19,11 @@ from ploy_connector_aws.sandbox.aws import (
 )
 from tests.aws.conftest import ORGANISATION
 
-from .conftest import MANAGEMENT, Patient
+from .conftest import MANAGEMENT, BrokenRole
 
 DIRECTORY = {"scopes": ("identity-center", IAM)}
 
-Act = Callable[[Patient], object]
+Act = Callable[[BrokenRole], object]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Fault:
     is_blocked: bool = False
 
 
-def reset(patient: Patient) -> None:
+def reset(patient: BrokenRole) -> None:
     patient.aws.faults.reset()
 
 
@@ -49,17 +49,17 @@ def scp(*actions: str) -> Act:
     )
 
 
-def lift_scps(patient: Patient) -> None:
+def lift_scps(patient: BrokenRole) -> None:
     patient.aws.accounts.set_service_control_policies(patient.account_id, None)
 
 
-def _bound(patient: Patient) -> None:
+def _bound(patient: BrokenRole) -> None:
     needed = [action for each in patient.policy["Statement"] for action in each["Action"]]
     needed.remove("identitystore:ListGroups")
     patient.bound_by({"Effect": "Allow", "Action": needed, "Resource": "*"})
 
 
-def scope_writes(patient: Patient) -> None:
+def scope_writes(patient: BrokenRole) -> None:
     writes = ["identitystore:CreateGroupMembership", "identitystore:DeleteGroupMembership"]
     patient.take_away(*writes)
     one_group = f"arn:aws:identitystore:::group/{patient.seeded.groups['admins']}"
@@ -68,7 +68,7 @@ def scope_writes(patient: Patient) -> None:
     patient.add_statement({"Effect": "Allow", "Action": writes, "Resource": [one_group, *others, store]})
 
 
-def _forget_memberships(patient: Patient) -> None:
+def _forget_memberships(patient: BrokenRole) -> None:
     delete = "identitystore:DeleteGroupMembership"
     patient.take_away(delete)
     resources = [f"arn:aws:identitystore:::{kind}/*" for kind in ("user", "group")]
@@ -76,7 +76,7 @@ def _forget_memberships(patient: Patient) -> None:
     patient.add_statement({"Effect": "Allow", "Action": [delete], "Resource": resources})
 
 
-def _disable_key(patient: Patient) -> None:
+def _disable_key(patient: BrokenRole) -> None:
     for service in ("identitystore", "sso"):
         for action in ACTIONS:
             if action.iam.startswith(f"{service}:") and action.iam != "sso:ListInstances":
@@ -90,17 +90,17 @@ def decrypt_for(*services: str) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": "*", "Condition": condition}
 
 
-def _encrypt_and_allow_one_service(patient: Patient) -> None:
+def _encrypt_and_allow_one_service(patient: BrokenRole) -> None:
     patient.encrypt()
     patient.add_statement(decrypt_for("identitystore"))
 
 
-def _encrypt_without_key_policy(patient: Patient) -> None:
+def _encrypt_without_key_policy(patient: BrokenRole) -> None:
     patient.encrypt(policy_lets_in=False)
     patient.add_statement(decrypt_for("identitystore", "sso"))
 
 
-def _switch_direct_assignments_on(patient: Patient) -> None:
+def _switch_direct_assignments_on(patient: BrokenRole) -> None:
     patient.more["direct_assignments"] = True
 
 

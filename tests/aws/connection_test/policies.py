@@ -8,7 +8,7 @@ from typing import Any
 from ploy_connector_aws.config import IAM
 from ploy_connector_aws.sandbox.aws.accounts import make_aws_policy_known
 
-from .conftest import KEY_ARN, Patient
+from .conftest import KEY_ARN, BrokenRole
 from .faults import DIRECTORY, Act, Fault, decrypt_for, lift_scps, scp
 
 GUARDED = {"Condition": {"StringEquals": {"aws:RequestedRegion": ["eu-west-1", "us-east-1"]}}}
@@ -16,7 +16,7 @@ NOT_THERE = {"Condition": {"StringNotEquals": {"aws:RequestedRegion": ["eu-west-
 TABLES = {"scopes": (IAM, "dynamodb/tables")}
 
 
-def needed(patient: Patient, *but: str) -> list[str]:
+def needed(patient: BrokenRole, *but: str) -> list[str]:
     """All actions that the settings need, but some."""
     return [action for each in patient.needed_policy()["Statement"] for action in each["Action"] if action not in but]
 
@@ -29,7 +29,7 @@ def _add(*statements: dict[str, Any]) -> Act:
     return lambda patient: patient.set_policy(*patient.policy["Statement"], *statements)
 
 
-def _ours(patient: Patient) -> dict[str, list[str]]:
+def _ours(patient: BrokenRole) -> dict[str, list[str]]:
     """By the kind of a service, what a customer names who means this instance and nothing else."""
     instance_id = patient.seeded.instance_arn.rpartition("/")[2]
     return {
@@ -41,33 +41,33 @@ def _ours(patient: Patient) -> dict[str, list[str]]:
     }
 
 
-def _limit(patient: Patient, *resources: str, to: Iterable[str]) -> None:
+def _limit(patient: BrokenRole, *resources: str, to: Iterable[str]) -> None:
     """Allow some actions on these resources only."""
     actions = list(to)
     patient.take_away(*actions)
     patient.add_statement({"Effect": "Allow", "Action": actions, "Resource": list(resources)})
 
 
-def _name_everything(patient: Patient) -> None:
+def _name_everything(patient: BrokenRole) -> None:
     patient.more["direct_assignments"] = True
     for service, resources in _ours(patient).items():
         actions = [each for each in needed(patient, "sso:ListInstances") if each.startswith(f"{service}:")]
         _limit(patient, *resources, to=actions)
 
 
-def _allow_all_but_deny_the_rest(patient: Patient) -> None:
+def _allow_all_but_deny_the_rest(patient: BrokenRole) -> None:
     rest = {"Effect": "Deny", "NotAction": needed(patient), "Resource": "*"}
     patient.set_policy({"Effect": "Allow", "Action": ["*"], "Resource": "*"}, rest)
 
 
-def _in_two_regions(patient: Patient) -> None:
+def _in_two_regions(patient: BrokenRole) -> None:
     patient.set_policy(*({**each, **GUARDED} for each in patient.policy["Statement"]))
 
 
 def _decrypt_with(*keys: str, action: str = "kms:Decrypt", **more: Any) -> Act:
     statement = {"Effect": "Allow", "Action": [action], "Resource": list(keys), **more}
 
-    def allow(patient: Patient) -> None:
+    def allow(patient: BrokenRole) -> None:
         patient.encrypt()
         patient.add_statement(statement)
 
@@ -85,24 +85,24 @@ RIGHT_ROLES: dict[str, tuple[Act, dict[str, Any]]] = {
 """No false alarm: they say in other words what the guide's policy says."""
 
 
-def _members_of_some(patient: Patient) -> None:
+def _members_of_some(patient: BrokenRole) -> None:
     groups = [f"arn:aws:identitystore:::group/{group_id}" for group_id in patient.seeded.groups.values()]
     others = [each for each in _ours(patient)["identitystore"] if "group" not in each]
     _limit(patient, *groups, *others, to=["identitystore:ListGroupMemberships"])
 
 
-def _some_permission_sets(patient: Patient) -> None:
+def _some_permission_sets(patient: BrokenRole) -> None:
     sets = list(patient.seeded.permission_sets.values())
     _limit(patient, *sets, patient.seeded.instance_arn, to=["sso:DescribePermissionSet"])
 
 
-def _everything_but_one(patient: Patient) -> None:
+def _everything_but_one(patient: BrokenRole) -> None:
     but = {"Effect": "Deny", "NotAction": needed(patient, "iam:ListUsers"), "Resource": "*"}
     patient.set_policy({"Effect": "Allow", "Action": needed(patient), "Resource": "*"}, but)
 
 
 def _bound_by_aws(name: str) -> Act:
-    def bind(patient: Patient) -> None:
+    def bind(patient: BrokenRole) -> None:
         arn = f"arn:aws:iam::aws:policy/{name}"
         make_aws_policy_known(patient.account_id, arn)
         patient.aws.accounts.role(patient.role_arn).permissions_boundary_arn = arn
@@ -110,34 +110,34 @@ def _bound_by_aws(name: str) -> Act:
     return bind
 
 
-def _scp_and_lacking(patient: Patient) -> None:
+def _scp_and_lacking(patient: BrokenRole) -> None:
     patient.take_away("identitystore:ListGroups")
     scp("identitystore:ListGroups")(patient)
 
 
-def _follow_and_lift(patient: Patient) -> None:
+def _follow_and_lift(patient: BrokenRole) -> None:
     report = patient.examine()
     patient.apply(next(check for check in report.checks if check.name == "permission:identitystore:ListGroups"))
     lift_scps(patient)
 
 
-def _deny_twice(patient: Patient) -> None:
+def _deny_twice(patient: BrokenRole) -> None:
     patient.add_statement(deny("iam:ListUsers"))
     patient.bound_by({"Effect": "Allow", "Action": needed(patient), "Resource": "*"}, deny("iam:ListU*", "ec2:*"))
 
 
-def _boundary_without_key(patient: Patient) -> None:
+def _boundary_without_key(patient: BrokenRole) -> None:
     patient.encrypt()
     patient.add_statement(decrypt_for("identitystore", "sso"))
     patient.bound_by({"Effect": "Allow", "Action": needed(patient), "Resource": "*"})
 
 
-def _deny_key(patient: Patient) -> None:
+def _deny_key(patient: BrokenRole) -> None:
     patient.encrypt()
     patient.set_policy(*patient.policy["Statement"], decrypt_for("identitystore", "sso"), deny("kms:*"))
 
 
-def _wide_in_one_store(patient: Patient) -> None:
+def _wide_in_one_store(patient: BrokenRole) -> None:
     _limit(
         patient,
         *_ours(patient)["identitystore"],

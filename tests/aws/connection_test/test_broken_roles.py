@@ -11,7 +11,7 @@ from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.spec import Check
 from tests.aws.conftest import EXTERNAL_ID
 
-from .conftest import ADD_AFTERWARDS, Patient, troubles
+from .conftest import ADD_AFTERWARDS, BrokenRole, troubles
 from .entries import BROKEN_ENTRIES, OPEN_DOORS
 from .faults import MISSING_PERMISSIONS, OTHER_FAULTS, Act, Fault
 from .policies import BROKEN_POLICIES, RIGHT_ROLES
@@ -23,7 +23,7 @@ FAULTS = {**BROKEN_ENTRIES, **OPEN_DOORS, **MISSING_PERMISSIONS, **OTHER_FAULTS,
 def test_the_doctor_names_exactly_the_fault_and_its_fix_makes_it_green(
     aws: SandboxAws, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
-    patient = Patient(aws, monkeypatch, **fault.setting)
+    patient = BrokenRole(aws, monkeypatch, **fault.setting)
     fault.break_it(patient)
 
     report = patient.examine()
@@ -45,13 +45,13 @@ def test_the_doctor_names_exactly_the_fault_and_its_fix_makes_it_green(
 def test_a_right_role_in_other_words_raises_no_alarm(
     aws: SandboxAws, monkeypatch: pytest.MonkeyPatch, write_it: Act, setting: Mapping[str, Any]
 ) -> None:
-    patient = Patient(aws, monkeypatch, **setting)
+    patient = BrokenRole(aws, monkeypatch, **setting)
     write_it(patient)
 
     assert troubles(patient.examine()) == {}
 
 
-def _follow_the_fixes(patient: Patient, found: Iterable[Check]) -> None:
+def _follow_the_fixes(patient: BrokenRole, found: Iterable[Check]) -> None:
     """Apply every fix; the same one only once, and first the one after which others are to be applied."""
     checks = {check.fix: check for check in found}.values()
     for check in sorted(checks, key=lambda check: ADD_AFTERWARDS not in str(check.fix)):

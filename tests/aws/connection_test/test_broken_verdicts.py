@@ -9,7 +9,7 @@ import pytest
 
 from ploy_connector_aws.aws.connection_test.directory_probes import Directory
 from ploy_connector_aws.aws.connection_test.evaluation import HeldPolicy, OwnRole
-from ploy_connector_aws.aws.connection_test.permission_checks import Facts
+from ploy_connector_aws.aws.connection_test.permission_checks import Evidence
 from ploy_connector_aws.aws.connection_test.report import judge, judge_so_far
 from ploy_connector_aws.aws.policy.documents import to_policy
 from ploy_connector_aws.config import AwsConfig
@@ -33,8 +33,8 @@ class Trap(Mapping[str, Any]):
         return 1
 
 
-def facts(role: OwnRole) -> Facts:
-    return Facts(CONFIG, {}, Directory(), "none", role)
+def facts(role: OwnRole) -> Evidence:
+    return Evidence(CONFIG, {}, Directory(), "none", role)
 
 
 SOUND = OwnRole(None, (HeldPolicy("ploy", ALLOW),))
@@ -65,7 +65,7 @@ def test_what_could_not_be_found_out_ends_no_block() -> None:
 
 def test_a_trust_policy_that_could_not_be_read_ends_no_block_of_it() -> None:
     blocking = Check(name="trust-policy", outcome="failed", message="It is open.", is_blocking=True)
-    unread = ConnectionReport(checks=tuple(judge(Facts(CONFIG, {}, Directory(), "none", None))))
+    unread = ConnectionReport(checks=tuple(judge(Evidence(CONFIG, {}, Directory(), "none", None))))
 
     assert unread.blocking([blocking]) == (blocking,)
 

@@ -13,12 +13,12 @@ from ploy_connector_aws.spec import ConfigurationError
 from tests.aws.conftest import EXTERNAL_ID, of_session
 from tests.deadlines import PATIENCE_SECONDS
 
-from .conftest import Patient, troubles
+from .conftest import BrokenRole, troubles
 
 IS_REFUSAL = of_session("ploy-refuse-")
 
 
-def test_what_is_given_out_wrongly_is_worth_nothing_and_is_never_used(patient: Patient) -> None:
+def test_what_is_given_out_wrongly_is_worth_nothing_and_is_never_used(patient: BrokenRole) -> None:
     patient.trust_by(None)
     report = patient.examine()
     refusals = [
@@ -35,7 +35,7 @@ def test_what_is_given_out_wrongly_is_worth_nothing_and_is_never_used(patient: P
     assert not [call for call in patient.aws.calls if (call.session_name or "").startswith("ploy-refuse-")]
 
 
-def test_a_role_made_just_now_is_asked_for_again_before_it_is_judged(patient: Patient) -> None:
+def test_a_role_made_just_now_is_asked_for_again_before_it_is_judged(patient: BrokenRole) -> None:
     patient.aws.faults.answer("AssumeRole", "AccessDenied", status=403, times=2)
     waited: list[float] = []
     report = diagnose(patient.config, pauses=(1.0, 2.0, 4.0), sleep=waited.append)
@@ -46,7 +46,7 @@ def test_a_role_made_just_now_is_asked_for_again_before_it_is_judged(patient: Pa
     assert names[:3] == ["check"] * 3, "the tests that must fail come after the entry: until then everybody is denied"
 
 
-def test_a_test_that_could_not_be_made_proves_nothing(patient: Patient) -> None:
+def test_a_test_that_could_not_be_made_proves_nothing(patient: BrokenRole) -> None:
     patient.aws.faults.throttle(1, "AssumeRole", where=IS_REFUSAL)
     report = patient.examine()
 
@@ -69,7 +69,7 @@ def test_a_test_that_could_not_be_made_proves_nothing(patient: Patient) -> None:
     ],
 )
 def test_a_denial_on_ploy_s_own_side_is_no_proof_that_the_role_asks_for_the_external_id(
-    patient: Patient, said: str
+    patient: BrokenRole, said: str
 ) -> None:
     patient.trust_by({"StringLike": {"sts:ExternalId": EXTERNAL_ID}})
     message = f"User: ploy is not authorized to perform: sts:AssumeRole on resource: role {said}"
@@ -89,7 +89,7 @@ def test_a_denial_on_ploy_s_own_side_is_no_proof_that_the_role_asks_for_the_exte
     }
 
 
-def test_external_ids_that_differ_at_one_end_are_tried_at_the_same_time_and_told_nowhere(patient: Patient) -> None:
+def test_external_ids_that_differ_at_one_end_are_tried_at_the_same_time_and_told_nowhere(patient: BrokenRole) -> None:
     all_are_there = threading.Barrier(4)
     patient.aws.faults.before("AssumeRole", lambda: all_are_there.wait(PATIENCE_SECONDS), where=IS_REFUSAL, each=True)
     report = patient.examine()
@@ -116,7 +116,7 @@ def test_a_role_in_another_account_than_the_settings_say_is_refused_before_anyth
     assert refused.value.field == "role_arn"
 
 
-def test_credentials_that_aws_took_are_not_called_broken(patient: Patient) -> None:
+def test_credentials_that_aws_took_are_not_called_broken(patient: BrokenRole) -> None:
     patient.aws.accounts.delete_role(patient.role_arn)
     patient.aws.faults.fail(1, "GetCallerIdentity")
 

@@ -24,7 +24,7 @@ from tests.aws.raw_answers import good_reply
 from tests.aws.tampering import tampered
 from tests.deadlines import PATIENCE_SECONDS
 
-from .conftest import EVERY_SCOPE, MANAGEMENT, Patient, troubles
+from .conftest import EVERY_SCOPE, MANAGEMENT, BrokenRole, troubles
 from .faults import away_from_the_owner, scope_writes
 
 DELETE = "permission:identitystore:DeleteGroupMembership"
@@ -36,27 +36,27 @@ OF_ADMINISTRATORS = [
 ]
 
 
-def check_of(patient: Patient, name: str) -> Check:
+def check_of(patient: BrokenRole, name: str) -> Check:
     return next(check for check in patient.examine().checks if check.name == name)
 
 
-def outcomes(patient: Patient, *names: str) -> dict[str, str]:
+def outcomes(patient: BrokenRole, *names: str) -> dict[str, str]:
     return {check.name: check.outcome for check in patient.examine().checks if check.name in names}
 
 
 @pytest.fixture
-def whole(aws: SandboxAws, monkeypatch: pytest.MonkeyPatch) -> Patient:
-    return Patient(aws, monkeypatch, scopes=EVERY_SCOPE)
+def whole(aws: SandboxAws, monkeypatch: pytest.MonkeyPatch) -> BrokenRole:
+    return BrokenRole(aws, monkeypatch, scopes=EVERY_SCOPE)
 
 
 @pytest.fixture
-def delegated(aws: SandboxAws, monkeypatch: pytest.MonkeyPatch) -> Patient:
+def delegated(aws: SandboxAws, monkeypatch: pytest.MonkeyPatch) -> BrokenRole:
     setting = away_from_the_owner()
     organisation = replace(setting["organisation"], delegated_administrators=(setting["account_id"],))
-    return Patient(aws, monkeypatch, organisation=organisation, account_id=setting["account_id"])
+    return BrokenRole(aws, monkeypatch, organisation=organisation, account_id=setting["account_id"])
 
 
-def test_the_role_of_the_guide_passes_every_check_within_ten_seconds(whole: Patient) -> None:
+def test_the_role_of_the_guide_passes_every_check_within_ten_seconds(whole: BrokenRole) -> None:
     whole.set_policy(*SEED_POLICY["Statement"])
     # Of this process, which the local AWS is a part of: others may be at work on the machine.
     begun = time.process_time()
@@ -87,7 +87,7 @@ LATE = {
 @pytest.mark.parametrize("slow", LATE)
 @pytest.mark.parametrize("denied", [(), ("sqs:ListQueues", "sso:ListInstances", "s3:ListAllMyBuckets")])
 def test_checks_are_told_as_they_come_in_and_stay_what_they_were(
-    whole: Patient, slow: str, denied: tuple[str, ...]
+    whole: BrokenRole, slow: str, denied: tuple[str, ...]
 ) -> None:
     heard: list[tuple[Check, ...]] = []
     names = {check.name for check in whole.examine().checks}
@@ -108,7 +108,7 @@ def test_checks_are_told_as_they_come_in_and_stay_what_they_were(
         assert each == tuple(check for check in report.checks if check in each)
 
 
-def test_nothing_is_told_of_permissions_before_the_role_s_own_policies_are_read(whole: Patient) -> None:
+def test_nothing_is_told_of_permissions_before_the_role_s_own_policies_are_read(whole: BrokenRole) -> None:
     heard: list[tuple[Check, ...]] = []
     early: list[tuple[Check, ...]] = []
     before = len(whole.aws.calls)
@@ -132,7 +132,7 @@ def test_nothing_is_told_of_permissions_before_the_role_s_own_policies_are_read(
         assert each == tuple(check for check in report.checks if check in each)
 
 
-def test_services_are_asked_at_the_same_time(whole: Patient) -> None:
+def test_services_are_asked_at_the_same_time(whole: BrokenRole) -> None:
     all_are_there = threading.Barrier(3)
     for operation in ("ListBuckets", "ListQueues", "ListInstances"):
         whole.aws.faults.before(operation, lambda: all_are_there.wait(PATIENCE_SECONDS))
@@ -141,7 +141,7 @@ def test_services_are_asked_at_the_same_time(whole: Patient) -> None:
     assert not all_are_there.broken
 
 
-def test_a_write_is_asked_for_once_for_nobody_in_nothing_and_is_never_carried_out(patient: Patient) -> None:
+def test_a_write_is_asked_for_once_for_nobody_in_nothing_and_is_never_carried_out(patient: BrokenRole) -> None:
     before = patient.seeded.memberships
     patient.examine()
     patient.examine()
@@ -160,7 +160,7 @@ def test_a_write_is_asked_for_once_for_nobody_in_nothing_and_is_never_carried_ou
     assert patient.seeded.memberships == before
 
 
-def test_what_was_tried_is_not_said_to_be_untried(patient: Patient) -> None:
+def test_what_was_tried_is_not_said_to_be_untried(patient: BrokenRole) -> None:
     scope_writes(patient)
     said = {check.name: check.message for check in patient.examine().checks if check.name in (CREATE, DELETE)}
 
@@ -169,7 +169,7 @@ def test_what_was_tried_is_not_said_to_be_untried(patient: Patient) -> None:
     assert "It was not tried, as that could change something." in said[DELETE]
 
 
-def test_a_probe_may_do_nothing_but_what_it_asks_for(patient: Patient) -> None:
+def test_a_probe_may_do_nothing_but_what_it_asks_for(patient: BrokenRole) -> None:
     patient.examine()
     write = patient.aws.calls.to("CreateGroupMembership")[0]
     entered = next(
@@ -190,7 +190,7 @@ def test_a_probe_may_do_nothing_but_what_it_asks_for(patient: Patient) -> None:
 
 
 def test_a_probe_that_aws_takes_is_told_and_not_called_a_permission(
-    patient: Patient, monkeypatch: pytest.MonkeyPatch
+    patient: BrokenRole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def take(operation: str, body: bytes) -> bytes:
         return good_reply("identitystore:CreateGroupMembership").body if operation == "CreateGroupMembership" else body
@@ -206,7 +206,7 @@ def test_a_probe_that_aws_takes_is_told_and_not_called_a_permission(
     assert "remove the membership" in check.fix
 
 
-def test_where_aws_looks_at_what_exists_first_the_roles_own_policies_decide(patient: Patient) -> None:
+def test_where_aws_looks_at_what_exists_first_the_roles_own_policies_decide(patient: BrokenRole) -> None:
     patient.take_away("identitystore:CreateGroupMembership")
     patient.aws.faults.answer(
         "CreateGroupMembership", "ResourceNotFoundException", members={"ResourceType": "USER", "ResourceId": "x"}
@@ -216,7 +216,7 @@ def test_where_aws_looks_at_what_exists_first_the_roles_own_policies_decide(pati
     assert (check.outcome, check.method) == ("failed", "evaluated")
 
 
-def test_a_delegated_administrator_is_told_and_has_nothing_amiss(delegated: Patient) -> None:
+def test_a_delegated_administrator_is_told_and_has_nothing_amiss(delegated: BrokenRole) -> None:
     report = delegated.examine()
     found = next(check for check in report.checks if check.name == "find-instance")
 
@@ -224,7 +224,7 @@ def test_a_delegated_administrator_is_told_and_has_nothing_amiss(delegated: Pati
     assert f"management account {MANAGEMENT}, and this account is a delegated administrator of it" in found.message
 
 
-def test_a_member_is_told_what_is_denied_to_it_and_not_that_its_policies_lack_it(delegated: Patient) -> None:
+def test_a_member_is_told_what_is_denied_to_it_and_not_that_its_policies_lack_it(delegated: BrokenRole) -> None:
     delegated.seeded.instance.delegated_administrators = frozenset()
     report = delegated.examine()
     denied = [check for check in report.checks if check.name in (*OF_ADMINISTRATORS, CREATE, DELETE)]
@@ -235,7 +235,7 @@ def test_a_member_is_told_what_is_denied_to_it_and_not_that_its_policies_lack_it
     assert "does not administer the organization's instance: see find-instance" in denied[0].message
 
 
-def test_no_more_is_claimed_of_a_member_than_is_known(delegated: Patient) -> None:
+def test_no_more_is_claimed_of_a_member_than_is_known(delegated: BrokenRole) -> None:
     delegated.seeded.instance.delegated_administrators = frozenset()
     delegated.take_away("iam:GetAccountAuthorizationDetails")
     report = delegated.examine()
@@ -251,7 +251,7 @@ def test_no_more_is_claimed_of_a_member_than_is_known(delegated: Patient) -> Non
 def test_an_instance_in_another_region_is_read_there_and_is_nothing_amiss(
     aws: SandboxAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    patient = Patient(aws, monkeypatch, region="eu-central-1")
+    patient = BrokenRole(aws, monkeypatch, region="eu-central-1")
     report = patient.examine()
     found = next(check for check in report.checks if check.name == "find-instance")
 
@@ -262,7 +262,7 @@ def test_an_instance_in_another_region_is_read_there_and_is_nothing_amiss(
     )
 
 
-def test_without_the_bulk_read_of_iam_what_rests_on_it_is_not_passed_and_says_the_reason(patient: Patient) -> None:
+def test_without_the_bulk_read_of_iam_what_rests_on_it_is_not_passed_and_says_the_reason(patient: BrokenRole) -> None:
     patient.take_away("iam:GetAccountAuthorizationDetails")
 
     assert outcomes(patient, "trust-policy", "unneeded-permissions", DELETE, CREATE) == {
@@ -279,7 +279,7 @@ def test_without_the_bulk_read_of_iam_what_rests_on_it_is_not_passed_and_says_th
 def test_what_the_settings_leave_out_is_neither_asked_for_nor_missing(
     aws: SandboxAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    patient = Patient(aws, monkeypatch, scopes=("sqs/queues", "iam"))
+    patient = BrokenRole(aws, monkeypatch, scopes=("sqs/queues", "iam"))
     report = patient.examine()
     skipped = {check.name for check in report.checks if check.outcome == "skipped"}
     left_out = {f"permission:{each.iam}" for each in ACTIONS if each.client not in ("sqs", "iam")}
@@ -289,7 +289,7 @@ def test_what_the_settings_leave_out_is_neither_asked_for_nor_missing(
     assert {call.service for call in aws.calls} == {"sts", "iam", "sqs"}
 
 
-def test_one_broken_part_does_not_hide_the_others(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_broken_part_does_not_hide_the_others(patient: BrokenRole, monkeypatch: pytest.MonkeyPatch) -> None:
     def spoil(operation: str, body: bytes) -> bytes:
         if operation != "ListInstances":
             return body
@@ -311,7 +311,7 @@ def test_one_broken_part_does_not_hide_the_others(patient: Patient, monkeypatch:
 def test_sessions_that_aws_knows_nowhere_are_not_called_a_region(
     aws: SandboxAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    patient = Patient(aws, monkeypatch, scopes=("iam", "sqs/queues"))
+    patient = BrokenRole(aws, monkeypatch, scopes=("iam", "sqs/queues"))
     aws.accounts.disable_regions(patient.account_id, "eu-west-1", "us-east-1")
     check = check_of(patient, "region")
 
@@ -323,7 +323,7 @@ def test_sessions_that_aws_knows_nowhere_are_not_called_a_region(
 def test_with_the_smaller_policy_a_sync_of_those_scopes_is_denied_nothing(
     aws: SandboxAws, monkeypatch: pytest.MonkeyPatch, scope: str
 ) -> None:
-    patient = Patient(aws, monkeypatch, scopes=(*SCOPE_NEEDS[scope], scope))
+    patient = BrokenRole(aws, monkeypatch, scopes=(*SCOPE_NEEDS[scope], scope))
     connector = AwsConnector()
     connector.configure(patient.settings, ConnectorContext())
     pages = [*connector.list_accounts(frozenset()), *connector.list_entitlements(frozenset())]
@@ -338,7 +338,7 @@ def test_with_the_smaller_policy_a_sync_of_those_scopes_is_denied_nothing(
     assert troubles(patient.examine()) == {}
 
 
-def test_who_counts_is_told_of_what_is_called_in_the_role(whole: Patient) -> None:
+def test_who_counts_is_told_of_what_is_called_in_the_role(whole: BrokenRole) -> None:
     counted: set[tuple[str, str]] = set()
     diagnose(whole.config, pauses=(), context=ConnectorContext("acme", lambda *call: counted.add(call)))
 

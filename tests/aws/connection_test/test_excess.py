@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.connection_test.required import OF_THE_DOCTOR, is_needed, render_needed_policy
+from ploy_connector_aws.aws.connection_test.required import SELF_READ, is_needed, render_needed_policy
 from ploy_connector_aws.aws.connection_test.unneeded import check_excess
 from ploy_connector_aws.aws.permissions import DIRECT_ASSIGNMENTS, render_policy
 from ploy_connector_aws.config import AwsConfig
@@ -38,7 +38,7 @@ def deny_all_but(*actions: str, **more: Any) -> dict[str, Any]:
     [
         role(allow(BUCKETS)),
         role(allow(BUCKETS.lower())),
-        role(allow(BUCKETS, OF_THE_DOCTOR)),
+        role(allow(BUCKETS, SELF_READ)),
         role(allow(BUCKETS), allow("kms:Decrypt", **VIA)),
         role(allow(BUCKETS), allow("kms:Decrypt", **via("StringEquals", "sso.eu-west-1.amazonaws.com"))),
         role(allow(BUCKETS), allow("kms:Decrypt", resource=KEY)),
@@ -47,7 +47,7 @@ def deny_all_but(*actions: str, **more: Any) -> dict[str, Any]:
         role(allow("s3:*", "ec2:*"), boundary=[allow(BUCKETS, "iam:PassRole")]),
         role(allow(BUCKETS), boundary=[allow("*")]),
         role(deny("*")),
-        role(allow("*"), deny_all_but(BUCKETS, OF_THE_DOCTOR)),
+        role(allow("*"), deny_all_but(BUCKETS, SELF_READ)),
         role({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}, deny_all_but(BUCKETS, "iam:PassRole")),
         role(allow("*"), deny_all_but("s3:*"), boundary=[allow("s3:ListAllMyBuckets", "ec2:*"), deny("ec2:*")]),
         role(allow("*"), boundary=[allow("*"), deny_all_but(BUCKETS)]),
@@ -128,13 +128,13 @@ NOT_THERE = {"Condition": {"StringNotEquals": {"aws:RequestedRegion": ["eu-west-
     ("held", "smaller"),
     [
         (role(allow("s3:*")), [allow(BUCKETS)]),
-        (role(allow("*")), [allow(BUCKETS), allow(OF_THE_DOCTOR), {**KMS, **GUARDED}]),
+        (role(allow("*")), [allow(BUCKETS), allow(SELF_READ), {**KMS, **GUARDED}]),
         (role(allow("s3:*"), {**KMS, **via("StringLike", "*")}), [allow(BUCKETS), {**KMS, **GUARDED}]),
         (
             role(allow("s3:*"), {**KMS, **via("StringLike", "sso.*", "sso.us-east-1.amazonaws.com", "s3.*")}),
             [allow(BUCKETS), {**KMS, **via("StringLike", "sso.*.amazonaws.com", "sso.us-east-1.amazonaws.com")}],
         ),
-        (role(allow("iam:*")), [allow(OF_THE_DOCTOR)]),
+        (role(allow("iam:*")), [allow(SELF_READ)]),
         (role(allow("ec2:*")), None),
         (role(allow("s3:*"), deny("s3:List*")), None),
         (role(allow("s3:*", resource=[ONE_BUCKET])), [allow(BUCKETS, resource=[ONE_BUCKET])]),
@@ -173,7 +173,7 @@ def test_the_smaller_policy_is_what_is_needed_as_far_as_it_is_allowed_now(held: 
 
 def test_what_is_missing_is_added_after_the_policies_were_replaced() -> None:
     by_s3 = allow("kms:Decrypt", **via("StringLike", "s3.*.amazonaws.com"))
-    held = [role(allow("s3:*")), role(allow("s3:*", OF_THE_DOCTOR)), role(allow("s3:*", OF_THE_DOCTOR), by_s3)]
+    held = [role(allow("s3:*")), role(allow("s3:*", SELF_READ)), role(allow("s3:*", SELF_READ), by_s3)]
 
     assert [ADD_AFTERWARDS in str(check_excess(each, CONFIG).fix) for each in held] == [True, False, True]
 

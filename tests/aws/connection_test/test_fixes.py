@@ -11,34 +11,34 @@ from ploy_connector_aws.aws.connection_test.evaluation import evaluate
 from ploy_connector_aws.aws.connection_test.fixes import render_fix
 from ploy_connector_aws.aws.connection_test.write_probes import CREATE, DELETE
 from ploy_connector_aws.plugin import AwsConnector
-from ploy_connector_aws.spec import AccessRequest, ConnectorContext, PermissionMissing
+from ploy_connector_aws.spec import AccessRequest, ConnectorContext, PermissionDeniedError
 
-from .conftest import Patient, troubles
+from .conftest import BrokenRole, troubles
 from .test_evaluation import CONFIG, ONE_GROUP, STORE, TOUCHED, allow, deny, role
 
 USERS, GROUPS = "arn:aws:identitystore:::user/*", "arn:aws:identitystore:::group/*"
 OF_WRITING = {f"permission:{action}" for action in (CREATE, DELETE)}
 
 
-def allow_on(patient: Patient, *resources: str) -> None:
+def allow_on(patient: BrokenRole, *resources: str) -> None:
     patient.take_away(CREATE, DELETE)
     patient.add_statement(allow(CREATE, DELETE, resource=list(resources)))
 
 
-def follow_the_fixes(patient: Patient) -> None:
+def follow_the_fixes(patient: BrokenRole) -> None:
     for check in patient.examine().checks:
         if check.outcome == "failed":
             patient.apply(check)
 
 
-def grant(patient: Patient, group: str) -> str:
+def grant(patient: BrokenRole, group: str) -> str:
     connector = AwsConnector()
     connector.configure(patient.settings, ConnectorContext())
     ids = {"account_id": patient.seeded.users["dee"], "entitlement_id": patient.seeded.groups[group]}
     return connector.grant(AccessRequest(request_id="r1", **ids)).outcome
 
 
-def test_who_forgot_the_users_and_the_store_is_not_told_to_allow_every_group(patient: Patient) -> None:
+def test_who_forgot_the_users_and_the_store_is_not_told_to_allow_every_group(patient: BrokenRole) -> None:
     allow_on(patient, f"arn:aws:identitystore:::group/{patient.seeded.groups['nobody']}")
     assert troubles(patient.examine()) == dict.fromkeys(OF_WRITING, "failed")
     follow_the_fixes(patient)
@@ -47,11 +47,11 @@ def test_who_forgot_the_users_and_the_store_is_not_told_to_allow_every_group(pat
     assert troubles(report) == dict.fromkeys(OF_WRITING, "warning"), "limited to one group, which may be meant"
     assert all(str(each.fix).startswith("Leave it if") for each in report.checks if each.name in OF_WRITING)
     assert grant(patient, "nobody") == "applied"
-    with pytest.raises(PermissionMissing):
+    with pytest.raises(PermissionDeniedError):
         grant(patient, "admins")
 
 
-def test_who_allowed_every_group_and_forgot_the_rest_is_green_with_the_rest(patient: Patient) -> None:
+def test_who_allowed_every_group_and_forgot_the_rest_is_green_with_the_rest(patient: BrokenRole) -> None:
     allow_on(patient, GROUPS)
     follow_the_fixes(patient)
 

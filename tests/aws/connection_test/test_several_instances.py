@@ -9,11 +9,11 @@ import pytest
 from ploy_connector_aws.sandbox.aws import Organisation, SandboxAws
 from ploy_connector_aws.spec import Check, ConnectionReport
 
-from .conftest import Patient, troubles
+from .conftest import BrokenRole, troubles
 from .faults import away_from_the_owner
 
 
-def add_account_instances(patient: Patient, *regions: str) -> list[str]:
+def add_account_instances(patient: BrokenRole, *regions: str) -> list[str]:
     """Let the account have instances of its own; gives what is said of each."""
     own = Organisation(owner_account_id=patient.account_id, kind="account")
     seeded = [patient.aws.seed(replace(own, primary_region=region)) for region in regions]
@@ -25,11 +25,11 @@ def found_in(report: ConnectionReport) -> Check:
 
 
 @pytest.fixture
-def patient(aws: SandboxAws, monkeypatch: pytest.MonkeyPatch) -> Patient:
-    return Patient(aws, monkeypatch)
+def patient(aws: SandboxAws, monkeypatch: pytest.MonkeyPatch) -> BrokenRole:
+    return BrokenRole(aws, monkeypatch)
 
 
-def test_beside_the_one_of_the_settings_region_others_of_the_account_are_named(patient: Patient) -> None:
+def test_beside_the_one_of_the_settings_region_others_of_the_account_are_named(patient: BrokenRole) -> None:
     others = add_account_instances(patient, "ap-south-1", "us-east-1")
     report = patient.examine()
     found = found_in(report)
@@ -40,7 +40,7 @@ def test_beside_the_one_of_the_settings_region_others_of_the_account_are_named(p
     assert "set 'region'" in (found.fix or "")
 
 
-def test_instances_of_which_none_is_of_the_settings_region_fail_the_test_by_name(patient: Patient) -> None:
+def test_instances_of_which_none_is_of_the_settings_region_fail_the_test_by_name(patient: BrokenRole) -> None:
     others = add_account_instances(patient, "ap-south-1", "us-east-1")
     patient.region = "eu-central-1"
     report = patient.examine()
@@ -58,7 +58,7 @@ def test_beside_the_organizations_an_account_instance_is_named_and_is_no_trouble
 ) -> None:
     setting = away_from_the_owner()
     organisation = replace(setting["organisation"], delegated_administrators=(setting["account_id"],))
-    patient = Patient(aws, monkeypatch, organisation=organisation, account_id=setting["account_id"])
+    patient = BrokenRole(aws, monkeypatch, organisation=organisation, account_id=setting["account_id"])
     (own,) = add_account_instances(patient, "eu-central-1")
     report = patient.examine()
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ploy_connector_aws.aws.connection_test.evaluation import HeldPolicy, OwnRole
-from ploy_connector_aws.aws.connection_test.required import OF_THE_DOCTOR, render_needed_policy
+from ploy_connector_aws.aws.connection_test.required import SELF_READ, render_needed_policy
 from ploy_connector_aws.aws.connection_test.smaller import make_smaller_policy
 from ploy_connector_aws.aws.connection_test.unneeded import check_excess
 from ploy_connector_aws.aws.policy.documents import to_policy
@@ -24,7 +24,7 @@ from tests.test_config import SETTINGS
 from .test_evaluation import allow, deny
 
 CONFIG = AwsConfig.from_settings({**SETTINGS, "scopes": ["s3/buckets", "sqs/queues"]})
-NEEDED = ["s3:ListAllMyBuckets", "sqs:ListQueues", OF_THE_DOCTOR]
+NEEDED = ["s3:ListAllMyBuckets", "sqs:ListQueues", SELF_READ]
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/0b1d2c3e"
 ACTIONS = [*NEEDED, "s3:GetObject", "kms:Decrypt", "iam:PassRole"]
 WORDS = [*ACTIONS, "*", "s3:*", "s3:List*", "sqs:*", "kms:*", "iam:Get*", "SQS:listqueues"]

@@ -19,7 +19,7 @@ from ploy_connector_aws.spec import (
 )
 from tests.aws.conftest import is_proof, of_session
 
-from .conftest import Patient
+from .conftest import BrokenRole
 
 OPEN_BY = {"no external id is asked for": None, "any external id will do": {"StringLike": {"sts:ExternalId": "*"}}}
 NOTHING: frozenset[str] = frozenset()
@@ -36,7 +36,7 @@ USES: dict[str, Use] = {
 }
 
 
-def connect(patient: Patient, **settings: Any) -> AwsConnector:
+def connect(patient: BrokenRole, **settings: Any) -> AwsConnector:
     connector = AwsConnector()
     connector.configure(
         {**patient.settings, "scopes": ["identity-center", "iam", "sqs/queues"], **settings}, ConnectorContext()
@@ -44,24 +44,24 @@ def connect(patient: Patient, **settings: Any) -> AwsConnector:
     return connector
 
 
-def order(patient: Patient) -> AccessRequest:
+def order(patient: BrokenRole) -> AccessRequest:
     user_id, group_id = patient.seeded.users["ana"], patient.seeded.groups["nobody"]
     return AccessRequest(request_id="r1", account_id=user_id, entitlement_id=group_id)
 
 
-def used(patient: Patient) -> list[str]:
+def used(patient: BrokenRole) -> list[str]:
     """What was called in the role, or asked for to be called in it."""
     return [call.operation for call in patient.aws.calls if not is_proof(call)]
 
 
-def proofs(patient: Patient) -> int:
+def proofs(patient: BrokenRole) -> int:
     return sum(is_proof(call) for call in patient.aws.calls)
 
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
 @pytest.mark.parametrize("condition", OPEN_BY.values(), ids=OPEN_BY)
 def test_a_role_that_is_given_out_to_others_is_not_even_entered_though_nobody_tested_it(
-    patient: Patient, use: Use, condition: dict[str, Any] | None
+    patient: BrokenRole, use: Use, condition: dict[str, Any] | None
 ) -> None:
     patient.trust_by(condition)
     with pytest.raises(AuthenticationError, match="others than this integration could use the role") as refused:
@@ -72,7 +72,7 @@ def test_a_role_that_is_given_out_to_others_is_not_even_entered_though_nobody_te
     assert not [call for call in patient.aws.calls if (call.session_name or "").startswith(("ploy-prove", "ploy-ref"))]
 
 
-def test_what_the_connection_test_finds_is_used_by_nobody_until_a_test_finds_it_mended(patient: Patient) -> None:
+def test_what_the_connection_test_finds_is_used_by_nobody_until_a_test_finds_it_mended(patient: BrokenRole) -> None:
     connector, other = connect(patient), connect(patient)
     patient.trust_by(None)
     assert connector.test_connection(ignore_progress).is_blocked
@@ -89,7 +89,7 @@ def test_what_the_connection_test_finds_is_used_by_nobody_until_a_test_finds_it_
     assert other.grant(order(patient)).outcome == "applied"
 
 
-def test_a_block_outlives_a_test_that_could_not_be_made_and_the_same_settings_again(patient: Patient) -> None:
+def test_a_block_outlives_a_test_that_could_not_be_made_and_the_same_settings_again(patient: BrokenRole) -> None:
     connector = connect(patient)
     patient.trust_by(None)
     connector.test_connection(ignore_progress)
@@ -105,7 +105,7 @@ def test_a_block_outlives_a_test_that_could_not_be_made_and_the_same_settings_ag
     assert len(patient.aws.calls) == 0
 
 
-def test_another_external_id_is_another_question(patient: Patient) -> None:
+def test_another_external_id_is_another_question(patient: BrokenRole) -> None:
     connector = connect(patient)
     patient.trust_by(None)
     connector.test_connection(ignore_progress)
@@ -118,7 +118,7 @@ def test_another_external_id_is_another_question(patient: Patient) -> None:
 
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
-def test_what_could_not_be_found_out_is_no_proof_and_passes(patient: Patient, use: Use) -> None:
+def test_what_could_not_be_found_out_is_no_proof_and_passes(patient: BrokenRole, use: Use) -> None:
     patient.aws.faults.throttle(1, "AssumeRole", where=of_session("ploy-refuse-"))
     connector = connect(patient, scopes=["identity-center/users"])
     found = _result(lambda: use(connector, order(patient)))
@@ -141,7 +141,7 @@ def _result(make: Callable[[], Any]) -> Any:
         return error
 
 
-def test_a_role_is_proven_once_for_all_that_use_it(patient: Patient) -> None:
+def test_a_role_is_proven_once_for_all_that_use_it(patient: BrokenRole) -> None:
     connector, other = connect(patient), connect(patient)
     for hook in (connector.list_accounts, connector.list_entitlements, connector.list_resources):
         list(hook(NOTHING))
@@ -152,7 +152,7 @@ def test_a_role_is_proven_once_for_all_that_use_it(patient: Patient) -> None:
     assert sorted(asked) == ["prove", *["refuse"] * 4]
 
 
-def test_a_connection_test_is_proof_enough(patient: Patient) -> None:
+def test_a_connection_test_is_proof_enough(patient: BrokenRole) -> None:
     connector = connect(patient)
     connector.test_connection(ignore_progress)
     patient.aws.calls.clear()
@@ -161,7 +161,7 @@ def test_a_connection_test_is_proof_enough(patient: Patient) -> None:
     assert proofs(patient) == 0
 
 
-def test_a_sync_under_way_reads_no_further_once_the_role_is_found_open(patient: Patient) -> None:
+def test_a_sync_under_way_reads_no_further_once_the_role_is_found_open(patient: BrokenRole) -> None:
     connector, other = connect(patient), connect(patient)
     pages = connector.list_accounts(NOTHING)
     read = [next(pages)]
@@ -179,7 +179,7 @@ def _read_on(pages: Any, read: list[Page]) -> None:
     read.extend(pages)
 
 
-def test_a_role_that_is_not_given_out_at_all_says_so_as_before(patient: Patient) -> None:
+def test_a_role_that_is_not_given_out_at_all_says_so_as_before(patient: BrokenRole) -> None:
     connector = connect(patient, external_id="another-external-id-0001")
     with pytest.raises(AuthenticationError, match="AWS does not say which"):
         list(connector.list_accounts(NOTHING))

@@ -7,26 +7,26 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.aws.connection_test.directory_probes import LIST_INSTANCES, Directory
-from ploy_connector_aws.aws.connection_test.permission_checks import REGION, Facts
+from ploy_connector_aws.aws.connection_test.permission_checks import REGION, Evidence
 from ploy_connector_aws.aws.connection_test.probe import ANSWERED, Probed
 from ploy_connector_aws.aws.connection_test.report import judge
 from ploy_connector_aws.aws.connection_test.write_probes import CREATE
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.spec import Check, Failure, PermissionMissing, TemporaryError
+from ploy_connector_aws.spec import Check, Failure, PermissionDeniedError, TemporaryError
 from tests.test_config import SETTINGS
 
 from .test_evaluation import allow, role
 
 THROTTLED = Probed(error=TemporaryError("AWS throttled the call."))
-DENIED = Probed(error=PermissionMissing("AWS denied the call.", actions=("sqs:ListQueues",)))
+DENIED = Probed(error=PermissionDeniedError("AWS denied the call.", actions=("sqs:ListQueues",)))
 ELSEWHERE = Instance("arn:aws:sso:::instance/ssoins-0123456789abcdef", "d-0123456789", "111122223333", "eu-north-1")
 
 
 def judged(name: str, probed: dict[str, Probed], region: str = "eu-west-1", **more: Any) -> Check:
     config = AwsConfig.from_settings({**SETTINGS, "region": region})
     directory = Directory(ELSEWHERE, {action: each for action, each in probed.items() if action.startswith("id")})
-    facts = Facts(config, probed, directory, "own", **{"role": None, **more})
+    facts = Evidence(config, probed, directory, "own", **{"role": None, **more})
     return next(check for check in judge(facts) if check.name == name)
 
 

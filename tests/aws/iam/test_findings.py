@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ploy_connector_aws.aws.iam.spool import Edge, Findings
+from ploy_connector_aws.aws.iam.spool import Edge, Spool
 
 
 def test_values_are_found_by_kind_and_name_and_the_last_one_counts() -> None:
-    findings = Findings()
+    findings = Spool()
     findings.add("user", [("arn:1", "one"), ("arn:2", "two")])
     findings.add("role", [("arn:1", "another")])
     findings.add("user", [("arn:1", "uno")])
@@ -17,7 +17,7 @@ def test_values_are_found_by_kind_and_name_and_the_last_one_counts() -> None:
 
 
 def test_many_names_are_found_at_once() -> None:
-    findings = Findings()
+    findings = Spool()
     names = [f"name-{number}" for number in range(1201)]
     findings.add("group", ((name, name.upper()) for name in names))
 
@@ -25,7 +25,7 @@ def test_many_names_are_found_at_once() -> None:
 
 
 def test_an_edge_meets_what_it_names_whenever_that_comes() -> None:
-    findings = Findings()
+    findings = Spool()
     to_group = Edge("membership", "group", "staff", "user-1", {})
     to_role = Edge("assuming", "role", "arn:role", "role-2", {"flags": ["x"]})
     to_nobody = Edge("assuming", "user", "arn:role", "role-2", {})
@@ -38,7 +38,7 @@ def test_an_edge_meets_what_it_names_whenever_that_comes() -> None:
 
 
 def test_edges_come_some_at_a_time_and_none_is_lost() -> None:
-    findings = Findings()
+    findings = Spool()
     findings.add_edges(Edge("membership", "group", f"g{number}", "user", {}) for number in range(1201))
     given = list(findings.edges("membership"))
 

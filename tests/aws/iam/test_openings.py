@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ploy_connector_aws.aws.iam.opening import Holder, Opened, Openings, Undecided
-from ploy_connector_aws.aws.policy.effective_permissions import Powers, to_powers, unread
+from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, to_powers, unread
 from ploy_connector_aws.aws.policy.trust import to_trust
 from tests.steps import at_most
 
@@ -38,7 +38,9 @@ class Account:
     def __init__(self) -> None:
         self.openings = Openings()
 
-    def user(self, name: str, *policies: Powers | Statement, boundary: Statement | None = None, **tags: str) -> None:
+    def user(
+        self, name: str, *policies: EffectivePermissions | Statement, boundary: Statement | None = None, **tags: str
+    ) -> None:
         self._hold(Holder("user", f"{OWN}:user/{name}", name, f"AIDA{name}", tuple(tags.items())), policies, boundary)
 
     def role(self, name: str, *policies: Statement, trust: list[Statement], boundary: Statement | None = None) -> None:
@@ -46,8 +48,10 @@ class Account:
         self._hold(Holder("role", arn, name, f"AROA{name}"), policies, boundary)
         self.openings.add_role(arn, name, document(*trust), to_trust(document(*trust), arn))
 
-    def _hold(self, holder: Holder, policies: tuple[Powers | Statement, ...], boundary: Statement | None) -> None:
-        powers = [each if isinstance(each, Powers) else to_powers(document(each)) for each in policies]
+    def _hold(
+        self, holder: Holder, policies: tuple[EffectivePermissions | Statement, ...], boundary: Statement | None
+    ) -> None:
+        powers = [each if isinstance(each, EffectivePermissions) else to_powers(document(each)) for each in policies]
         self.openings.add_holder(holder, powers, to_powers(document(boundary)) if boundary else None)
 
     def opened(self) -> set[tuple[str, str]]:
@@ -169,7 +173,7 @@ def test_conditions_of_its_own_policies_are_reported() -> None:
 
 
 def test_what_cannot_be_decided_is_neither_opened_nor_dropped() -> None:
-    rows: list[tuple[str, list[Powers | Statement], Statement | None, type | None]] = [
+    rows: list[tuple[str, list[EffectivePermissions | Statement], Statement | None, type | None]] = [
         ("unread", [unread("It was not read.")], None, Undecided),
         ("unread beside an Allow", [allow("*"), unread("It was not read.")], None, Opened),
         ("unread and bounded", [unread("It was not read.")], allow("*", "s3:*"), None),

@@ -48,9 +48,9 @@ def test_a_trust_policy_is_kept_whole_save_its_external_id() -> None:
         statements=(
             Statement(
                 is_allow=False,
-                actions=Choice(("sts:TagSession",), is_inverted=True),
+                actions=Choice(("sts:TagSession",), is_negated=True),
                 resources=None,
-                principals=Principals((("AWS", "1"), ("Service", "a"), ("Service", "b")), is_inverted=True),
+                principals=Principals((("AWS", "1"), ("Service", "a"), ("Service", "b")), is_negated=True),
                 conditions=(condition,),
             ),
         ),

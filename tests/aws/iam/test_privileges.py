@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ploy_connector_aws.aws.policy.documents import LONGEST_DOCUMENT
-from ploy_connector_aws.aws.policy.privileges import Powers, Reason, Verdict, judge, to_powers, unread
+from ploy_connector_aws.aws.policy.privileges import EffectivePermissions, Reason, Verdict, judge, to_powers, unread
 from ploy_connector_aws.aws.policy.services import TABLE_DATE
 from ploy_connector_aws.sandbox.aws import policies as local
 from tests.soak import cheap
@@ -246,7 +246,7 @@ POLICIES = st.lists(statements(), max_size=5)
 RANK = {False: 0, None: 1, True: 2}
 
 
-def powers_of(policy: list[dict[str, Any]]) -> Powers:
+def powers_of(policy: list[dict[str, Any]]) -> EffectivePermissions:
     return to_powers(document(policy))
 
 

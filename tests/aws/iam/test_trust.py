@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ploy_connector_aws.aws.policy.trust import FLAGS, SaidCondition, Trust, Trusted, Way, to_trust
+from ploy_connector_aws.aws.policy.trust import FLAGS, RedactedCondition, Trust, TrustedPrincipal, Way, to_trust
 from tests.soak import cheap
 
 ROWS: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("trust_policies.yaml").read_text())
@@ -22,7 +22,7 @@ def document(statements: object) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def told_condition(condition: SaidCondition) -> str:
+def told_condition(condition: RedactedCondition) -> str:
     values = f" = {', '.join(condition.values)}" if condition.values else ""
     weaknesses = f" [{', '.join(condition.weaknesses)}]" if condition.weaknesses else ""
     return f"{condition.operator} {condition.key}{values}{weaknesses}"
@@ -41,7 +41,7 @@ def told_way(way: Way) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value not in ([], "absent", ["AssumeRole"])}
 
 
-def told(trusted: Trusted) -> str:
+def told(trusted: TrustedPrincipal) -> str:
     whose = {True: "own", False: "other", None: "unknown"}[trusted.is_own_account]
     return f"{trusted.kind} {trusted.id} ({whose})"
 

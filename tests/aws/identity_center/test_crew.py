@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ploy_connector_aws.aws.client.rate_limits import Stopped
-from ploy_connector_aws.aws.identity_center.worker_pool import Crew
+from ploy_connector_aws.aws.client.rate_limits import CancelledError
+from ploy_connector_aws.aws.identity_center.worker_pool import WorkerPool
 from ploy_connector_aws.spec import Account, Grant, Page, RecordKey
 from tests.deadlines import PATIENCE_SECONDS
 
@@ -23,7 +23,7 @@ def our_threads() -> list[threading.Thread]:
 
 
 def test_all_pages_of_all_jobs_arrive() -> None:
-    crew = Crew(on_stop=lambda: None)
+    crew = WorkerPool(on_stop=lambda: None)
 
     scopes = {page.scope for page in crew.run(lambda: crew.emit(pages(300, "a")), lambda: crew.emit(pages(300, "b")))}
 
@@ -32,7 +32,7 @@ def test_all_pages_of_all_jobs_arrive() -> None:
 
 
 def test_jobs_run_at_the_same_time() -> None:
-    crew = Crew(on_stop=lambda: None)
+    crew = WorkerPool(on_stop=lambda: None)
     meeting = threading.Barrier(2, timeout=PATIENCE_SECONDS)
 
     def meet() -> None:
@@ -42,7 +42,7 @@ def test_jobs_run_at_the_same_time() -> None:
 
 
 def test_items_are_worked_on_at_the_same_time_and_none_is_fetched_early() -> None:
-    crew = Crew(on_stop=lambda: None)
+    crew = WorkerPool(on_stop=lambda: None)
     meeting = threading.Barrier(4, timeout=PATIENCE_SECONDS)
     fetched, done, most = [0], [0], [0]
     lock = threading.Lock()
@@ -67,7 +67,7 @@ def test_items_are_worked_on_at_the_same_time_and_none_is_fetched_early() -> Non
 
 
 def test_a_slow_reader_of_the_pages_holds_the_jobs_back() -> None:
-    crew = Crew(on_stop=lambda: None)
+    crew = WorkerPool(on_stop=lambda: None)
     emitted = [0]
 
     def endless() -> Iterator[Page]:
@@ -85,7 +85,7 @@ def test_a_slow_reader_of_the_pages_holds_the_jobs_back() -> None:
 
 def test_closing_the_iterator_early_stops_and_joins_all_threads() -> None:
     stopped = threading.Event()
-    crew = Crew(on_stop=stopped.set)
+    crew = WorkerPool(on_stop=stopped.set)
 
     def wait_for_stop(_: int) -> None:
         crew.emit([Page(scope="s")])
@@ -100,14 +100,14 @@ def test_closing_the_iterator_early_stops_and_joins_all_threads() -> None:
 
 def test_the_first_error_stops_the_other_jobs_and_is_raised() -> None:
     stopped = threading.Event()
-    crew = Crew(on_stop=stopped.set)
+    crew = WorkerPool(on_stop=stopped.set)
 
     def fail() -> None:
         raise LookupError("first")
 
     def go_on() -> None:
         assert stopped.wait(PATIENCE_SECONDS)
-        with pytest.raises(Stopped):
+        with pytest.raises(CancelledError):
             crew.emit([Page(scope="late")])
 
     with pytest.raises(LookupError, match="first"):
@@ -116,7 +116,7 @@ def test_the_first_error_stops_the_other_jobs_and_is_raised() -> None:
 
 
 def test_what_was_retracted_does_not_come_again() -> None:
-    crew = Crew(on_stop=lambda: None)
+    crew = WorkerPool(on_stop=lambda: None)
     gone, there = Account(id="gone"), Account(id="there")
     grant = Grant(principal_kind="account", principal_id="gone", entitlement_id="e")
     other = Grant(principal_kind="account", principal_id="there", entitlement_id="e")

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.client.errors import RegionNotEnabled
+from ploy_connector_aws.aws.client.errors import RegionNotEnabledError
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.identity_center.instance import Instance, choose_instance, read_instance
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import Organisation, fresh_account_id, in_regions
-from ploy_connector_aws.spec import PermissionMissing, Refused, TemporaryError
+from ploy_connector_aws.spec import PermissionDeniedError, RejectedError, TemporaryError
 from tests.aws.conftest import EXTERNAL_ID, ORGANISATION, REGION, SEED_POLICY, Customer, make_customer
 from tests.aws.tampering import in_json, tampered
 
@@ -123,7 +123,7 @@ def test_of_several_instances_the_one_that_is_meant_is_chosen(
 def test_instances_of_which_nothing_says_which_is_meant_are_all_named(
     rows: list[dict[str, Any]], named: list[str]
 ) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RejectedError) as refused:
         choose_instance(rows, OWN, "eu-west-1")
     assert refused.value.reason == "instance_ambiguous"
     for each in rows:
@@ -210,7 +210,7 @@ def test_a_sweep_in_which_no_region_knew_the_credentials_is_no_answer(session: R
     customer.aws.faults.answer("ListInstances", "ValidationException", times=1)
     customer.aws.faults.answer("ListInstances", "UnrecognizedClientException")
 
-    with pytest.raises(RegionNotEnabled):
+    with pytest.raises(RegionNotEnabledError):
         read_instance(session)
 
 
@@ -219,7 +219,7 @@ def test_a_region_that_could_not_be_asked_makes_none_found_no_answer(session: Re
     customer.aws.faults.answer("ListInstances", "ValidationException", times=1)
     customer.aws.faults.answer("ListInstances", "AccessDeniedException", where=OTHER_REGIONS)
 
-    with pytest.raises(PermissionMissing):
+    with pytest.raises(PermissionDeniedError):
         read_instance(session)
 
 
@@ -231,7 +231,7 @@ def test_an_own_instance_is_no_answer_while_a_region_could_not_be_asked(
     customer.aws.faults.answer("ListInstances", "ValidationException", times=1)
     customer.aws.faults.answer("ListInstances", "AccessDeniedException", where=OTHER_REGIONS)
 
-    with pytest.raises(PermissionMissing):
+    with pytest.raises(PermissionDeniedError):
         read_instance(session)
 
 
@@ -256,7 +256,7 @@ def test_an_active_instance_of_the_organisation_is_an_answer_whatever_else_could
             "eu-west-1",
         )
     else:
-        with pytest.raises(PermissionMissing):
+        with pytest.raises(PermissionDeniedError):
             read_instance(session)
     session.close()
 
@@ -306,7 +306,7 @@ def test_an_own_instance_against_aws_s_own_none_is_no_answer_where_some_regions_
 ) -> None:
     customer.aws.faults.answer("ListInstances", "AccessDeniedException", where=OTHER_REGIONS)
 
-    with first_says_none(customer) as endpoint_url, pytest.raises(PermissionMissing):
+    with first_says_none(customer) as endpoint_url, pytest.raises(PermissionDeniedError):
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
         read_instance(session)
 

@@ -7,17 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ploy_connector_aws.aws.spool import Seen, SeenThings
+from ploy_connector_aws.aws.spool import IdSpool, Seen
 
 
 @pytest.fixture
-def seen() -> Iterator[SeenThings]:
-    things = SeenThings()
+def seen() -> Iterator[IdSpool]:
+    things = IdSpool()
     yield things
     things.close()
 
 
-def test_things_are_found_again_by_kind_and_id(seen: SeenThings) -> None:
+def test_things_are_found_again_by_kind_and_id(seen: IdSpool) -> None:
     seen.add("user", [("1", "ana"), ("2", "bo")])
     seen.add("group", [("1", "admins")])
     seen.add("user", [("2", "bo")], "gone")
@@ -27,7 +27,7 @@ def test_things_are_found_again_by_kind_and_id(seen: SeenThings) -> None:
     assert seen.find("user", []) == {}
 
 
-def test_things_come_in_the_order_in_which_they_were_seen_also_those_added_meanwhile(seen: SeenThings) -> None:
+def test_things_come_in_the_order_in_which_they_were_seen_also_those_added_meanwhile(seen: IdSpool) -> None:
     seen.add("user", [(str(number), "") for number in range(450)])
     read = []
     for thing in seen.each("user"):
@@ -38,7 +38,7 @@ def test_things_come_in_the_order_in_which_they_were_seen_also_those_added_meanw
     assert read == [*map(str, range(450)), "late"]
 
 
-def test_a_walk_that_is_begun_again_gives_only_what_was_added_since(seen: SeenThings) -> None:
+def test_a_walk_that_is_begun_again_gives_only_what_was_added_since(seen: IdSpool) -> None:
     seen.add("user", [("1", ""), ("2", "")])
     walk = seen.each("user")
 
@@ -52,7 +52,7 @@ def test_a_walk_that_is_begun_again_gives_only_what_was_added_since(seen: SeenTh
     assert (first, nothing, go_on(), go_on()) == (["1", "2"], [], ["3"], [])
 
 
-def test_many_threads_may_add_and_look_up(seen: SeenThings) -> None:
+def test_many_threads_may_add_and_look_up(seen: IdSpool) -> None:
     def add_and_find(number: int) -> bool:
         seen.add("user", [(str(number), "")])
         return str(number) in seen.find("user", [str(number)])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.aws.permissions import DIRECT_ASSIGNMENTS, READS
-from ploy_connector_aws.aws.provisioning.provisioner import AccessChanger
+from ploy_connector_aws.aws.provisioning.provisioner import Provisioner
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import SandboxAws, SeededOrganisation
 from ploy_connector_aws.spec import AccessChange, AccessPath, AccessRequest, Entitlement, Grant, Record
@@ -47,13 +47,13 @@ class FakeClock:
 
 
 @dataclass
-class Desk:
+class AccessHarness:
     """Where orders are given, by names, and where one sees what AWS really holds."""
 
     customer: Customer
     clock: FakeClock = field(default_factory=FakeClock)
     settings: dict[str, Any] = field(default_factory=dict)
-    changers: list[AccessChanger] = field(default_factory=list)
+    changers: list[Provisioner] = field(default_factory=list)
 
     @property
     def aws(self) -> SandboxAws:
@@ -64,14 +64,14 @@ class Desk:
         return self.customer.seeded
 
     @property
-    def changer(self) -> AccessChanger:
+    def changer(self) -> Provisioner:
         if not self.changers:
             self.changers.append(self.new_changer())
         return self.changers[-1]
 
-    def new_changer(self, **settings: Any) -> AccessChanger:
+    def new_changer(self, **settings: Any) -> Provisioner:
         config = AwsConfig.from_settings({**self.customer.settings, **self.settings, **settings})
-        self.changers.append(AccessChanger(config, lambda: None, self.clock))
+        self.changers.append(Provisioner(config, lambda: None, self.clock))
         return self.changers[-1]
 
     def order(self, person: str, thing: str, **more: Any) -> AccessRequest:
@@ -143,17 +143,17 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxAws]:
 
 
 @pytest.fixture
-def desk(aws: SandboxAws) -> Iterator[Desk]:
-    desk = Desk(make_customer(aws))
+def desk(aws: SandboxAws) -> Iterator[AccessHarness]:
+    desk = AccessHarness(make_customer(aws))
     yield desk
     for changer in desk.changers:
         changer.close()
 
 
 @pytest.fixture
-def assigning_desk(aws: SandboxAws) -> Iterator[Desk]:
+def assigning_desk(aws: SandboxAws) -> Iterator[AccessHarness]:
     """A desk of an integration with direct assignments, whose role has the permissions for them."""
-    desk = Desk(make_customer(aws, policy=ASSIGNING_POLICY), settings={"direct_assignments": True})
+    desk = AccessHarness(make_customer(aws, policy=ASSIGNING_POLICY), settings={"direct_assignments": True})
     yield desk
     for changer in desk.changers:
         changer.close()

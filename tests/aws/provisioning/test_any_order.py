@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ploy_connector_aws.sandbox.aws import Faults
-from ploy_connector_aws.spec import Refused, TemporaryError
+from ploy_connector_aws.spec import RejectedError, TemporaryError
 
-from .conftest import Desk
+from .conftest import AccessHarness
 from .test_races import WRITES
 
 PEOPLE, GROUPS = ("ana", "bo"), ("admins", "nobody", "nobody", "everyone")
@@ -57,19 +57,19 @@ ORDER = {
 LOST = {"fault": "lost", "calls": tuple(WRITES.values())}
 
 
-def turn_over(desk: Desk, group: str, person: str, turned: list[str]) -> None:
+def turn_over(desk: AccessHarness, group: str, person: str, turned: list[str]) -> None:
     change = desk.seeded.add_member if desk.membership_id(person, group) is None else desk.seeded.remove_member
     change(group, person)
     turned.append(person)
 
 
-def carry_out(desk: Desk, order: dict[str, Any]) -> str:
+def carry_out(desk: AccessHarness, order: dict[str, Any]) -> str:
     """Give the order; tells in one word what came of it."""
     try:
         change = getattr(desk, order["direction"])(order["person"], order["group"], preview=order["preview"])
     except TemporaryError as error:
         return "nothing" if error.changed_nothing else "unknown"
-    except Refused as error:
+    except RejectedError as error:
         return error.reason
     return str(change.outcome)
 
@@ -79,7 +79,7 @@ def carry_out(desk: Desk, order: dict[str, Any]) -> str:
 @example(orders=[ORDER | {"direction": "revoke"}, ORDER | {"outside": WRITES["grant"]}])
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(orders=st.lists(ORDERS, min_size=1, max_size=5))
-def test_what_is_reported_is_what_aws_holds(desk: Desk, orders: list[dict[str, Any]]) -> None:
+def test_what_is_reported_is_what_aws_holds(desk: AccessHarness, orders: list[dict[str, Any]]) -> None:
     for order in orders:
         group, person = order["group"], order["person"]
         pair = (desk.seeded.groups[group], desk.seeded.users[person])

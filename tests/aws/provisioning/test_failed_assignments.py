@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.sandbox.aws import Assignment
-from ploy_connector_aws.sandbox.aws.assignment_jobs import Assigning
-from ploy_connector_aws.spec import ConnectorError, NotFound, Refused, TemporaryError
+from ploy_connector_aws.sandbox.aws.assignment_jobs import AssignmentJobs
+from ploy_connector_aws.spec import ConnectorError, NotFoundError, RejectedError, TemporaryError
 from tests.aws.conftest import PROD
 
-from .conftest import Desk
+from .conftest import AccessHarness
 from .test_assignment import OPERATIONS, ask, is_assigned
 
 
 @pytest.fixture
-def desk(assigning_desk: Desk) -> Desk:
+def desk(assigning_desk: AccessHarness) -> AccessHarness:
     return assigning_desk
 
 
@@ -30,7 +30,7 @@ REASONS: dict[str, tuple[tuple[str, ...], type[ConnectorError], str | None]] = {
             "LimitExceededException: Cannot exceed quota for RolesPerAccount: 5000 (Service: Iam; Status Code: 409)",
             "The limit of roles in the account has been reached.",
         ),
-        Refused,
+        RejectedError,
         "role_quota_exceeded",
     ),
     "other quotas": (
@@ -39,7 +39,7 @@ REASONS: dict[str, tuple[tuple[str, ...], type[ConnectorError], str | None]] = {
             "The role AWSReservedSSO_X cannot exceed quota for AttachedPoliciesPerRole: 20",
             "Received a 409 status error: Maximum policy size of 10240 bytes exceeded: quota exceeded",
         ),
-        Refused,
+        RejectedError,
         "quota_exceeded",
     ),
     "suspended": (
@@ -49,12 +49,12 @@ REASONS: dict[str, tuple[tuple[str, ...], type[ConnectorError], str | None]] = {
             "Received a 400 status error: The account 111122223333 is suspended.",
             "AWS account 111122223333 is pending closure",
         ),
-        Refused,
+        RejectedError,
         "account_suspended",
     ),
     "policy": (
         ("Received a 404 status error: Not supported policy arn:aws:iam::1:policy/x.",),
-        Refused,
+        RejectedError,
         "assignment_failed",
     ),
     "denied": (
@@ -62,7 +62,7 @@ REASONS: dict[str, tuple[tuple[str, ...], type[ConnectorError], str | None]] = {
             "Received a 403 status error: Access denied by IAM. Please check your policy",
             "User: x is not authorized to perform: iam:CreateRole with an explicit deny in a service control policy",
         ),
-        Refused,
+        RejectedError,
         "assignment_denied",
     ),
     "missing": (
@@ -70,7 +70,7 @@ REASONS: dict[str, tuple[tuple[str, ...], type[ConnectorError], str | None]] = {
             "Received a 404 status error: the USER assignee x was not found in directory d-1.",
             "Received a 404 status error: something",
         ),
-        NotFound,
+        NotFoundError,
         None,
     ),
     "passing": (
@@ -88,10 +88,12 @@ REASONS: dict[str, tuple[tuple[str, ...], type[ConnectorError], str | None]] = {
 CASES = [(reason, error, named) for reasons, error, named in REASONS.values() for reason in reasons]
 
 
-def end_as_failed(desk: Desk, direction: str, reason: str, *, does: Callable[[], object] = lambda: None) -> None:
+def end_as_failed(
+    desk: AccessHarness, direction: str, reason: str, *, does: Callable[[], object] = lambda: None
+) -> None:
     """Let AWS take the next order and end it as failed, after having done something."""
     assigning = desk.seeded.instance.assigning
-    begin = MethodType(Assigning.begin, assigning)
+    begin = MethodType(AssignmentJobs.begin, assigning)
 
     def fail() -> str:
         does()
@@ -105,7 +107,7 @@ def end_as_failed(desk: Desk, direction: str, reason: str, *, does: Callable[[],
 
 @pytest.mark.parametrize(("reason", "error", "named"), CASES)
 def test_an_assignment_that_failed_is_said_by_its_kind_and_in_our_own_words(
-    desk: Desk, reason: str, error: type[ConnectorError], named: str | None
+    desk: AccessHarness, reason: str, error: type[ConnectorError], named: str | None
 ) -> None:
     end_as_failed(desk, "grant", reason)
 
@@ -114,7 +116,7 @@ def test_an_assignment_that_failed_is_said_by_its_kind_and_in_our_own_words(
     assert vars(failed.value).get("reason") == named
     assert not reason.strip() or reason not in str(failed.value)
     assert "answer was lost" not in failed.value.message
-    if isinstance(failed.value, Refused):
+    if isinstance(failed.value, RejectedError):
         assert "Nothing was changed." in failed.value.message
     if isinstance(failed.value, TemporaryError):
         assert (failed.value.changed_nothing, "ended the change as failed" in failed.value.message) == (True, True)
@@ -122,7 +124,9 @@ def test_an_assignment_that_failed_is_said_by_its_kind_and_in_our_own_words(
 
 
 @pytest.mark.parametrize("reason", ["Received a 404 status error: something", "An internal exception", "x"])
-def test_a_removal_that_failed_for_an_unknown_reason_is_settled_by_reading_back(desk: Desk, reason: str) -> None:
+def test_a_removal_that_failed_for_an_unknown_reason_is_settled_by_reading_back(
+    desk: AccessHarness, reason: str
+) -> None:
     end_as_failed(desk, "revoke", reason)
     with pytest.raises(TemporaryError) as failed:
         ask(desk, "revoke")
@@ -135,7 +139,7 @@ def test_a_removal_that_failed_for_an_unknown_reason_is_settled_by_reading_back(
     assert not is_assigned(desk, "dee")
 
 
-def test_a_removal_that_is_refused_at_once_by_an_unknown_404_is_settled_by_reading_back(desk: Desk) -> None:
+def test_a_removal_that_is_refused_at_once_by_an_unknown_404_is_settled_by_reading_back(desk: AccessHarness) -> None:
     desk.aws.faults.answer("DeleteAccountAssignment", "ResourceNotFoundException", message="Not here.")
     with pytest.raises(TemporaryError) as failed:
         ask(desk, "revoke")
@@ -148,7 +152,7 @@ def test_a_removal_that_is_refused_at_once_by_an_unknown_404_is_settled_by_readi
     assert ask(desk, "revoke").outcome == "already_in_effect"
 
 
-def test_a_failed_assignment_that_is_listed_all_the_same_is_no_success(desk: Desk) -> None:
+def test_a_failed_assignment_that_is_listed_all_the_same_is_no_success(desk: AccessHarness) -> None:
     """Without the permission set's role, the assignment that AWS lists opens nothing."""
     own = Assignment(PROD, "Reader", "bo", to_group=False)
     end_as_failed(desk, "grant", "An internal exception", does=lambda: desk.seeded.assign(own))
@@ -158,7 +162,7 @@ def test_a_failed_assignment_that_is_listed_all_the_same_is_no_success(desk: Des
     assert (unknown.value.changed_nothing, is_assigned(desk, "bo")) == (False, True)
 
 
-def test_a_failed_change_that_cannot_be_read_back_is_unknown(desk: Desk) -> None:
+def test_a_failed_change_that_cannot_be_read_back_is_unknown(desk: AccessHarness) -> None:
     end_as_failed(
         desk, "revoke", "An internal exception", does=lambda: desk.aws.faults.deny("ListAccountAssignmentsForPrincipal")
     )

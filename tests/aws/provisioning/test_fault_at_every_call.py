@@ -15,7 +15,7 @@ from ploy_connector_aws.sandbox.aws import Faults
 from ploy_connector_aws.spec import AccessChange, AccessRequest, TemporaryError
 from tests.aws.conftest import PROD, make_customer
 
-from .conftest import ASSIGNING_POLICY, Desk
+from .conftest import ASSIGNING_POLICY, AccessHarness
 
 STRIKES: dict[str, Callable[[Faults, int, int | None], object]] = {
     "lost before": lambda faults, nth, times: faults.cut_connection(nth, times=times),
@@ -34,17 +34,17 @@ class Scenario:
     is_direct: bool
     write: str
 
-    def order(self, desk: Desk) -> AccessRequest:
+    def order(self, desk: AccessHarness) -> AccessRequest:
         if self.is_direct:
             return desk.order("bo" if self.direction == "grant" else "dee", desk.role(PROD, "Reader"))
         return desk.order("dee" if self.direction == "grant" else "bo", "admins")
 
-    def carry_out(self, desk: Desk, order: AccessRequest) -> AccessChange:
+    def carry_out(self, desk: AccessHarness, order: AccessRequest) -> AccessChange:
         change = getattr(desk.changer, self.direction)(order)
         assert isinstance(change, AccessChange)
         return change
 
-    def is_held(self, desk: Desk, order: AccessRequest) -> bool:
+    def is_held(self, desk: AccessHarness, order: AccessRequest) -> bool:
         if self.is_direct:
             account_id, _, arn = order.entitlement_id.partition("/")
             rows = desk.seeded._assignments.of([("USER", order.account_id)])
@@ -60,13 +60,13 @@ SCENARIOS = {
 }
 
 
-def count_calls(desk: Desk, scenario: Scenario) -> int:
+def count_calls(desk: AccessHarness, scenario: Scenario) -> int:
     desk.aws.calls.clear()
     assert scenario.carry_out(desk, scenario.order(desk)).outcome == "applied"
     return len(desk.aws.calls)
 
 
-def others(desk: Desk, order: AccessRequest) -> Any:
+def others(desk: AccessHarness, order: AccessRequest) -> Any:
     """Everything that must not be touched, whatever goes wrong."""
     memberships = {
         pair: id_ for pair, id_ in desk.seeded.memberships.items() if pair != (order.entitlement_id, order.account_id)
@@ -79,7 +79,7 @@ def others(desk: Desk, order: AccessRequest) -> Any:
     return memberships, assignments
 
 
-def meet(desk: Desk, scenario: Scenario, strike_at: Callable[[int], object]) -> list[str]:
+def meet(desk: AccessHarness, scenario: Scenario, strike_at: Callable[[int], object]) -> list[str]:
     """Carry the order out once for each of its calls, with a fault at that call, each time for another customer.
 
     Returns:
@@ -90,7 +90,7 @@ def meet(desk: Desk, scenario: Scenario, strike_at: Callable[[int], object]) -> 
     wanted = scenario.direction == "grant"
     met = []
     for number in range(1, total + 1):
-        fresh = Desk(make_customer(desk.aws, policy=ASSIGNING_POLICY), settings=desk.settings)
+        fresh = AccessHarness(make_customer(desk.aws, policy=ASSIGNING_POLICY), settings=desk.settings)
         order = scenario.order(fresh)
         untouched = others(fresh, order)
         strike_at(number)
@@ -128,7 +128,7 @@ def meet(desk: Desk, scenario: Scenario, strike_at: Callable[[int], object]) -> 
         ("direct revoke", "lost after"),
     ],
 )
-def test_one_fault_is_got_over_wherever_it_strikes(assigning_desk: Desk, scenario: str, strike: str) -> None:
+def test_one_fault_is_got_over_wherever_it_strikes(assigning_desk: AccessHarness, scenario: str, strike: str) -> None:
     faults = assigning_desk.aws.faults
     met = meet(assigning_desk, SCENARIOS[scenario], lambda number: STRIKES[strike](faults, number, 1))
 
@@ -147,7 +147,7 @@ def test_one_fault_is_got_over_wherever_it_strikes(assigning_desk: Desk, scenari
     ],
 )
 def test_aws_that_stays_away_from_some_call_on_leaves_nothing_untrue(
-    assigning_desk: Desk, scenario: str, strike: str, outcomes: list[str]
+    assigning_desk: AccessHarness, scenario: str, strike: str, outcomes: list[str]
 ) -> None:
     faults = assigning_desk.aws.faults
 

@@ -12,14 +12,14 @@ from ploy_connector_aws.spec import AccessChange, TemporaryError
 from ploy_connector_aws.spec.changes import KnownState
 from tests.aws.conftest import PROD
 
-from .conftest import NOON, Desk
+from .conftest import NOON, AccessHarness
 
 
 def without_evidence(change: AccessChange) -> AccessChange:
     return change.model_copy(update={"evidence": {}})
 
 
-def test_a_grant_makes_the_membership_and_answers_with_the_record_that_the_lists_emit(desk: Desk) -> None:
+def test_a_grant_makes_the_membership_and_answers_with_the_record_that_the_lists_emit(desk: AccessHarness) -> None:
     change = desk.grant("dee", "admins")
 
     membership = desk.membership("dee", "admins")
@@ -35,7 +35,7 @@ def test_a_grant_makes_the_membership_and_answers_with_the_record_that_the_lists
     assert membership in desk.emitted(str(change.scope))
 
 
-def test_a_revoke_ends_the_membership_and_answers_with_the_record_that_is_gone(desk: Desk) -> None:
+def test_a_revoke_ends_the_membership_and_answers_with_the_record_that_is_gone(desk: AccessHarness) -> None:
     membership = desk.membership("bo", "admins")
 
     change = desk.revoke("bo", "admins")
@@ -46,7 +46,7 @@ def test_a_revoke_ends_the_membership_and_answers_with_the_record_that_is_gone(d
     assert membership not in desk.emitted(str(change.scope))
 
 
-def test_a_second_grant_finds_it_in_effect_and_proves_the_record_again(desk: Desk) -> None:
+def test_a_second_grant_finds_it_in_effect_and_proves_the_record_again(desk: AccessHarness) -> None:
     first = desk.grant("dee", "admins")
     second = desk.grant("dee", "admins")
 
@@ -54,7 +54,7 @@ def test_a_second_grant_finds_it_in_effect_and_proves_the_record_again(desk: Des
     assert desk.called("CreateGroupMembership") == ["CreateGroupMembership"]
 
 
-def test_a_second_revoke_finds_it_in_effect_and_proves_that_it_is_gone(desk: Desk) -> None:
+def test_a_second_revoke_finds_it_in_effect_and_proves_that_it_is_gone(desk: AccessHarness) -> None:
     first = desk.revoke("bo", "admins")
     second = desk.revoke("bo", "admins")
 
@@ -67,7 +67,7 @@ def test_a_second_revoke_finds_it_in_effect_and_proves_that_it_is_gone(desk: Des
     assert desk.called("DeleteGroupMembership") == ["DeleteGroupMembership"]
 
 
-def test_the_evidence_is_aws_request_ids_and_the_membership_before_and_after(desk: Desk) -> None:
+def test_the_evidence_is_aws_request_ids_and_the_membership_before_and_after(desk: AccessHarness) -> None:
     granted = desk.grant("dee", "admins").evidence
     made = desk.membership_id("dee", "admins")
     revoked = desk.revoke("dee", "admins").evidence
@@ -82,7 +82,7 @@ def test_the_evidence_is_aws_request_ids_and_the_membership_before_and_after(des
 
 
 @pytest.mark.parametrize("direction", ["grant", "revoke"])
-def test_a_preview_says_the_same_and_changes_nothing_nor_could_it(desk: Desk, direction: str) -> None:
+def test_a_preview_says_the_same_and_changes_nothing_nor_could_it(desk: AccessHarness, direction: str) -> None:
     person = {"grant": "dee", "revoke": "bo"}[direction]
     before = desk.seeded.memberships
     hook = getattr(desk, direction)
@@ -104,7 +104,9 @@ def test_a_preview_says_the_same_and_changes_nothing_nor_could_it(desk: Desk, di
 
 
 @pytest.mark.parametrize(("direction", "person"), [("grant", "ana"), ("revoke", "dee")])
-def test_one_look_that_finds_it_so_already_is_not_believed_alone(desk: Desk, direction: str, person: str) -> None:
+def test_one_look_that_finds_it_so_already_is_not_believed_alone(
+    desk: AccessHarness, direction: str, person: str
+) -> None:
     """A look may be answered from before a change; the second one shows what is."""
     move = desk.seeded.remove_member if direction == "grant" else desk.seeded.add_member
     desk.aws.faults.before("GetGroupMembershipId", lambda: move("admins", person), nth=2)
@@ -134,7 +136,7 @@ IN_EFFECT = {"grant": "ana", "revoke": "dee"}
     ],
 )
 def test_that_nothing_is_to_be_done_is_reported_after_a_look_as_long_as_what_the_host_knows_asks_for(
-    desk: Desk, direction: str, known: frozenset[KnownState] | None, seconds: float
+    desk: AccessHarness, direction: str, known: frozenset[KnownState] | None, seconds: float
 ) -> None:
     change = getattr(desk, direction)(IN_EFFECT[direction], "admins", known_states=known)
 
@@ -142,7 +144,7 @@ def test_that_nothing_is_to_be_done_is_reported_after_a_look_as_long_as_what_the
     assert change.verified_at == NOON + timedelta(seconds=seconds)
 
 
-def test_a_membership_that_the_host_s_snapshot_leads_over_was_held(desk: Desk) -> None:
+def test_a_membership_that_the_host_s_snapshot_leads_over_was_held(desk: AccessHarness) -> None:
     path = desk.path(desk.membership("dee", "admins"))
     change = desk.revoke("dee", "admins", known_states=frozenset(), known_paths=(path,))
 
@@ -152,7 +154,7 @@ def test_a_membership_that_the_host_s_snapshot_leads_over_was_held(desk: Desk) -
 @pytest.mark.parametrize("direction", ["grant", "revoke"])
 @pytest.mark.parametrize("stale_looks", range(len(READ_BACK_PAUSES_SECONDS)))
 def test_a_change_that_shows_late_is_never_reported_as_in_effect_already(
-    desk: Desk, direction: str, stale_looks: int
+    desk: AccessHarness, direction: str, stale_looks: int
 ) -> None:
     """AWS answers some looks from before another change, as late as a write of the connector's own may show."""
     person = IN_EFFECT[direction]
@@ -165,7 +167,9 @@ def test_a_change_that_shows_late_is_never_reported_as_in_effect_already(
 
 
 @pytest.mark.parametrize("direction", ["grant", "revoke"])
-def test_that_aws_found_nothing_to_change_is_believed_after_the_last_look_only(desk: Desk, direction: str) -> None:
+def test_that_aws_found_nothing_to_change_is_believed_after_the_last_look_only(
+    desk: AccessHarness, direction: str
+) -> None:
     """The write met somebody else's; what AWS shows a moment later may be undone again, or be from before."""
     person = {"grant": "dee", "revoke": "bo"}[direction]
     there, away = desk.seeded.add_member, desk.seeded.remove_member

@@ -10,21 +10,26 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.aws import grantability
-from ploy_connector_aws.aws.provisioning.membership import MembershipLink
+from ploy_connector_aws.aws.provisioning.membership import MembershipEdge
 from ploy_connector_aws.aws.provisioning.plan import plan_change
 from ploy_connector_aws.aws.provisioning.targets import Membership
-from ploy_connector_aws.aws.provisioning.writes import ATTEMPT_SECONDS, PAUSES_SECONDS, WRITE_SECONDS, TooLate
+from ploy_connector_aws.aws.provisioning.writes import (
+    ATTEMPT_SECONDS,
+    PAUSES_SECONDS,
+    WRITE_SECONDS,
+    DeadlineExceededError,
+)
 from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.spec import (
     AuthenticationError,
-    NotFound,
-    PermissionMissing,
-    Refused,
+    NotFoundError,
+    PermissionDeniedError,
+    RejectedError,
     TemporaryError,
 )
 from tests.aws.conftest import DEV, EXTERNAL_ID, ORGANISATION, PROD, SCIM, SEED_POLICY, Customer, make_customer
 
-from .conftest import NOBODY, NOON, Desk
+from .conftest import NOBODY, NOON, AccessHarness
 from .test_races import PEOPLE, WRITES, directions, is_in_effect
 
 PERMISSION_SET = "arn:aws:sso:::permissionSet/ssoins-0123456789abcdef/ps-0123456789abcdef"
@@ -44,9 +49,9 @@ PERMISSION_SET = "arn:aws:sso:::permissionSet/ssoins-0123456789abcdef/ps-0123456
 )
 @directions
 def test_what_cannot_be_granted_is_refused_in_the_words_of_its_record(
-    desk: Desk, direction: str, entitlement_id: str, why: str
+    desk: AccessHarness, direction: str, entitlement_id: str, why: str
 ) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RejectedError) as refused:
         getattr(desk, direction)("ana", entitlement_id)
 
     assert (refused.value.reason, f"{refused.value.message} {refused.value.fix}") == ("not_grantable", why)
@@ -54,10 +59,12 @@ def test_what_cannot_be_granted_is_refused_in_the_words_of_its_record(
 
 
 @directions
-def test_where_granting_was_left_out_no_group_is_changed_and_aws_is_not_asked(desk: Desk, direction: str) -> None:
+def test_where_granting_was_left_out_no_group_is_changed_and_aws_is_not_asked(
+    desk: AccessHarness, direction: str
+) -> None:
     desk.settings["change_groups"] = False
 
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RejectedError) as refused:
         getattr(desk, direction)("ana", "admins")
 
     assert (refused.value.reason, f"{refused.value.message} {refused.value.fix}") == (
@@ -86,8 +93,8 @@ def test_each_reason_says_what_would_be_needed(why: str, needed: str) -> None:
 @pytest.mark.parametrize(
     "account_id", ["111122223333/AIDA1234567890123456X", "111122223333/AROA1234567890123456X", "111122223333"]
 )
-def test_nothing_can_be_granted_to_users_and_roles_of_iam(desk: Desk, account_id: str) -> None:
-    with pytest.raises(Refused) as refused:
+def test_nothing_can_be_granted_to_users_and_roles_of_iam(desk: AccessHarness, account_id: str) -> None:
+    with pytest.raises(RejectedError) as refused:
         desk.grant(account_id, "admins")
 
     assert (refused.value.reason, f"{refused.value.message} {refused.value.fix}") == (
@@ -109,9 +116,9 @@ def test_nothing_can_be_granted_to_users_and_roles_of_iam(desk: Desk, account_id
         "x",
     ],
 )
-def test_an_id_that_does_not_look_like_aws_s_goes_into_no_policy_and_no_call(desk: Desk, bad: str) -> None:
+def test_an_id_that_does_not_look_like_aws_s_goes_into_no_policy_and_no_call(desk: AccessHarness, bad: str) -> None:
     for order in (desk.order(bad, "admins"), desk.order("ana", bad)):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RejectedError) as refused:
             desk.changer.grant(order)
         assert refused.value.reason == "invalid_id"
         assert bad not in refused.value.message
@@ -119,19 +126,21 @@ def test_an_id_that_does_not_look_like_aws_s_goes_into_no_policy_and_no_call(des
 
 
 @directions
-def test_a_person_or_group_that_never_was_is_not_found(desk: Desk, direction: str) -> None:
+def test_a_person_or_group_that_never_was_is_not_found(desk: AccessHarness, direction: str) -> None:
     for person, group, kind in ((NOBODY, "admins", "USER"), ("ana", NOBODY, "GROUP")):
-        with pytest.raises(NotFound) as gone:
+        with pytest.raises(NotFoundError) as gone:
             getattr(desk, direction)(person, group, preview=direction == "grant")
         assert (gone.value.kind, gone.value.id) == (kind, NOBODY)
 
 
 @pytest.mark.parametrize("preview", [False, True])
 @pytest.mark.parametrize(("direction", "person"), [("grant", "bo"), ("revoke", "ana")])
-def test_a_group_of_the_identity_provider_is_left_to_it(desk: Desk, direction: str, person: str, preview: bool) -> None:
+def test_a_group_of_the_identity_provider_is_left_to_it(
+    desk: AccessHarness, direction: str, person: str, preview: bool
+) -> None:
     before = desk.seeded.memberships
 
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RejectedError) as refused:
         getattr(desk, direction)(person, "everyone", preview=preview)
 
     assert (refused.value.reason, refused.value.message, refused.value.fix) == (
@@ -145,7 +154,7 @@ def test_a_group_of_the_identity_provider_is_left_to_it(desk: Desk, direction: s
 
 @pytest.mark.parametrize(("direction", "person"), [("grant", "bo"), ("revoke", "ana")])
 def test_where_the_settings_allow_it_the_change_is_made_and_carries_the_warning(
-    desk: Desk, direction: str, person: str
+    desk: AccessHarness, direction: str, person: str
 ) -> None:
     desk.settings["change_externally_managed"] = True
 
@@ -157,16 +166,16 @@ def test_where_the_settings_allow_it_the_change_is_made_and_carries_the_warning(
     )
 
 
-def test_what_is_in_effect_in_a_managed_group_is_no_change_and_not_refused(desk: Desk) -> None:
+def test_what_is_in_effect_in_a_managed_group_is_no_change_and_not_refused(desk: AccessHarness) -> None:
     assert desk.grant("ana", "everyone").outcome == "already_in_effect"
 
 
 @directions
-def test_a_group_is_known_as_managed_live_whatever_the_last_sync_knew(desk: Desk, direction: str) -> None:
+def test_a_group_is_known_as_managed_live_whatever_the_last_sync_knew(desk: AccessHarness, direction: str) -> None:
     details = desk.seeded.instance.details[desk.seeded.groups["admins"]]
     details["ExternalIds"] = [{"Issuer": SCIM, "Id": "new"}]
 
-    with pytest.raises(Refused):
+    with pytest.raises(RejectedError):
         getattr(desk, direction)(PEOPLE[direction], "admins", known_entitlement=desk.known("admins"))
 
 
@@ -174,17 +183,17 @@ def test_a_group_is_known_as_managed_live_whatever_the_last_sync_knew(desk: Desk
 @pytest.mark.parametrize(
     ("code", "members", "error", "reason"),
     [
-        ("AccessDeniedException", {"Reason": "KMS_ACCESS_DENIED"}, PermissionMissing, ("kms:Decrypt",)),
-        ("ValidationException", {"Reason": "KMS_DISABLED"}, Refused, "kms_key_unusable"),
-        ("ResourceNotFoundException", {"Reason": "KMS_KEY_NOT_FOUND"}, Refused, "kms_key_unusable"),
-        ("ServiceQuotaExceededException", {}, Refused, "quota_exceeded"),
-        ("ValidationException", {}, Refused, "invalid_request"),
-        ("ResourceNotFoundException", {"ResourceType": "IDENTITY_STORE"}, NotFound, "IDENTITY_STORE"),
+        ("AccessDeniedException", {"Reason": "KMS_ACCESS_DENIED"}, PermissionDeniedError, ("kms:Decrypt",)),
+        ("ValidationException", {"Reason": "KMS_DISABLED"}, RejectedError, "kms_key_unusable"),
+        ("ResourceNotFoundException", {"Reason": "KMS_KEY_NOT_FOUND"}, RejectedError, "kms_key_unusable"),
+        ("ServiceQuotaExceededException", {}, RejectedError, "quota_exceeded"),
+        ("ValidationException", {}, RejectedError, "invalid_request"),
+        ("ResourceNotFoundException", {"ResourceType": "IDENTITY_STORE"}, NotFoundError, "IDENTITY_STORE"),
         ("UnrecognizedClientException", {}, AuthenticationError, None),
     ],
 )
 def test_what_aws_refuses_for_good_changed_nothing_and_is_said_by_name(
-    desk: Desk, direction: str, code: str, members: dict[str, str], error: type[Exception], reason: Any
+    desk: AccessHarness, direction: str, code: str, members: dict[str, str], error: type[Exception], reason: Any
 ) -> None:
     desk.aws.faults.answer(WRITES[direction], code, members=members)
 
@@ -197,29 +206,29 @@ def test_what_aws_refuses_for_good_changed_nothing_and_is_said_by_name(
 
 
 @directions
-def test_a_write_that_the_role_may_not_make_names_the_permission(desk: Desk, direction: str) -> None:
+def test_a_write_that_the_role_may_not_make_names_the_permission(desk: AccessHarness, direction: str) -> None:
     desk.aws.faults.deny(WRITES[direction])
 
-    with pytest.raises(PermissionMissing) as denied:
+    with pytest.raises(PermissionDeniedError) as denied:
         getattr(desk, direction)(PEOPLE[direction], "admins")
     assert denied.value.actions == (f"identitystore:{WRITES[direction]}",)
     assert len(desk.called(WRITES[direction])) == 1
 
 
-def member_desk(aws: SandboxAws, desk: Desk) -> Desk:
+def member_desk(aws: SandboxAws, desk: AccessHarness) -> AccessHarness:
     """The same organisation, connected by its member account DEV."""
     role = aws.create_integration_role(DEV, EXTERNAL_ID, f"of-{desk.seeded.organisation.owner_account_id}", SEED_POLICY)
     settings = {**desk.customer.settings, "account_id": DEV, "role_arn": role}
-    return Desk(Customer(aws, desk.seeded, settings))
+    return AccessHarness(Customer(aws, desk.seeded, settings))
 
 
 @directions
 def test_a_member_account_that_may_not_write_is_told_whose_directory_it_is(
-    aws: SandboxAws, desk: Desk, direction: str
+    aws: SandboxAws, desk: AccessHarness, direction: str
 ) -> None:
     member = member_desk(aws, desk)
 
-    with pytest.raises(PermissionMissing) as denied:
+    with pytest.raises(PermissionDeniedError) as denied:
         getattr(member, direction)(PEOPLE[direction], "admins")
     owner = desk.seeded.organisation.owner_account_id
     assert f"IAM Identity Center belongs to the AWS account {owner}: only that account" in denied.value.message
@@ -229,14 +238,16 @@ def test_a_member_account_that_may_not_write_is_told_whose_directory_it_is(
 
 
 @directions
-def test_the_wrong_store_is_never_a_success_and_the_right_one_is_found_again(desk: Desk, direction: str) -> None:
+def test_the_wrong_store_is_never_a_success_and_the_right_one_is_found_again(
+    desk: AccessHarness, direction: str
+) -> None:
     desk.grant("ana", "nobody")
     old = desk.seeded
     desk.customer.settle(ORGANISATION)
     assert desk.seeded.identity_store_id != old.identity_store_id
 
     # The people and groups of the old store are none of the new one.
-    with pytest.raises(NotFound) as gone:
+    with pytest.raises(NotFoundError) as gone:
         getattr(desk, direction)(old.users[PEOPLE[direction]], old.groups["admins"])
     assert gone.value.kind == "GROUP"
     # Those of the new one are found, though the old store was remembered.
@@ -245,19 +256,19 @@ def test_the_wrong_store_is_never_a_success_and_the_right_one_is_found_again(des
 
 @directions
 def test_a_store_that_is_exchanged_under_way_is_looked_for_once_and_nothing_is_claimed(
-    desk: Desk, direction: str
+    desk: AccessHarness, direction: str
 ) -> None:
     desk.aws.faults.before("GetGroupMembershipId", desk.seeded.remove_instance)
 
-    with pytest.raises(NotFound) as gone:
+    with pytest.raises(NotFoundError) as gone:
         getattr(desk, direction)(PEOPLE[direction], "admins")
     assert gone.value.kind == "IDENTITY_STORE"
 
 
-def test_an_account_without_an_instance_says_so(desk: Desk) -> None:
+def test_an_account_without_an_instance_says_so(desk: AccessHarness) -> None:
     desk.seeded.remove_instance()
 
-    with pytest.raises(NotFound) as gone:
+    with pytest.raises(NotFoundError) as gone:
         desk.grant("dee", "admins")
     assert (gone.value.kind, gone.value.message) == (
         "INSTANCE",
@@ -265,7 +276,7 @@ def test_an_account_without_an_instance_says_so(desk: Desk) -> None:
     )
 
 
-def test_an_instance_in_another_region_than_the_settings_is_written_in_its_own(desk: Desk) -> None:
+def test_an_instance_in_another_region_than_the_settings_is_written_in_its_own(desk: AccessHarness) -> None:
     desk.grant("dee", "admins")
 
     assert desk.customer.settings["region"] != ORGANISATION.primary_region
@@ -274,7 +285,9 @@ def test_an_instance_in_another_region_than_the_settings_is_written_in_its_own(d
 
 @directions
 @pytest.mark.parametrize("operation", ["AssumeRole", "ListInstances", "ListGroups", "GetGroupMembershipId"])
-def test_trouble_before_anything_is_ordered_changed_nothing(desk: Desk, direction: str, operation: str) -> None:
+def test_trouble_before_anything_is_ordered_changed_nothing(
+    desk: AccessHarness, direction: str, operation: str
+) -> None:
     desk.aws.faults.throttle(1, operation)
 
     with pytest.raises(TemporaryError) as busy:
@@ -283,7 +296,7 @@ def test_trouble_before_anything_is_ordered_changed_nothing(desk: Desk, directio
 
 
 @directions
-def test_a_write_session_that_cannot_be_had_changed_nothing(desk: Desk, direction: str) -> None:
+def test_a_write_session_that_cannot_be_had_changed_nothing(desk: AccessHarness, direction: str) -> None:
     desk.aws.faults.before("DescribeUser" if direction == "grant" else "GetGroupMembershipId", lambda: deny(desk))
 
     with pytest.raises(AuthenticationError):
@@ -294,11 +307,11 @@ def test_a_write_session_that_cannot_be_had_changed_nothing(desk: Desk, directio
     assert getattr(desk, direction)(PEOPLE[direction], "admins").outcome == "applied"
 
 
-def deny(desk: Desk) -> None:
+def deny(desk: AccessHarness) -> None:
     desk.aws.faults.deny("AssumeRole", "sts:AssumeRole")
 
 
-def test_a_write_is_begun_only_if_it_ends_in_time_with_all_its_attempts(desk: Desk) -> None:
+def test_a_write_is_begun_only_if_it_ends_in_time_with_all_its_attempts(desk: AccessHarness) -> None:
     in_time, late = timedelta(seconds=WRITE_SECONDS), timedelta(seconds=WRITE_SECONDS - 0.001)
     with pytest.raises(TemporaryError, match="was not begun") as too_late:
         desk.grant("dee", "admins", write_before=NOON + late)
@@ -313,7 +326,7 @@ def test_the_longest_write_is_the_sum_of_its_parts() -> None:
 
 @pytest.mark.parametrize(("afterwards", "is_known"), [(True, True), (False, False)])
 def test_a_later_attempt_that_would_end_too_late_is_not_sent_and_reading_back_decides(
-    desk: Desk, afterwards: bool, is_known: bool
+    desk: AccessHarness, afterwards: bool, is_known: bool
 ) -> None:
     def be_slow() -> None:
         desk.clock.at += timedelta(seconds=30)
@@ -331,11 +344,11 @@ def test_a_later_attempt_that_would_end_too_late_is_not_sent_and_reading_back_de
     assert desk.called("CreateGroupMembership") == ["CreateGroupMembership"]
 
 
-def test_the_time_is_looked_at_after_the_wait_for_a_turn(desk: Desk) -> None:
+def test_the_time_is_looked_at_after_the_wait_for_a_turn(desk: AccessHarness) -> None:
     desk.grant("dee", "nobody")
     site = desk.changer._site
     order = desk.order("dee", "admins", write_before=NOON + timedelta(seconds=WRITE_SECONDS))
-    link = MembershipLink(site, Membership(order.account_id, order.entitlement_id), order)
+    link = MembershipEdge(site, Membership(order.account_id, order.entitlement_id), order)
     plan = plan_change("grant", link.wanted, link.look())
     link.open("grant")
     assert link._session is not None
@@ -352,14 +365,14 @@ def test_the_time_is_looked_at_after_the_wait_for_a_turn(desk: Desk) -> None:
     ordered = link.order("grant", plan)
     link.close()
 
-    assert (type(ordered.error), ordered.changed_nothing) == (TooLate, True)
+    assert (type(ordered.error), ordered.changed_nothing) == (DeadlineExceededError, True)
     assert len(desk.clock.waited) == 2
     assert desk.membership_id("dee", "admins") is None
 
 
 def test_an_account_instance_has_groups_that_open_nothing(aws: SandboxAws) -> None:
     organisation = replace(ORGANISATION, kind="account", assignments=(), permission_sets=(), accounts=())
-    desk = Desk(make_customer(aws, organisation))
+    desk = AccessHarness(make_customer(aws, organisation))
 
     change = desk.revoke("bo", "admins")
     # Nothing tells an account's own instance from the organization's but that AWS takes no such questions there.
@@ -368,7 +381,7 @@ def test_an_account_instance_has_groups_that_open_nothing(aws: SandboxAws) -> No
     desk.changer.close()
 
 
-def test_no_secret_is_in_anything_that_is_said(desk: Desk) -> None:
+def test_no_secret_is_in_anything_that_is_said(desk: AccessHarness) -> None:
     change = desk.grant("dee", "admins")
     desk.aws.faults.deny("AssumeRole", "sts:AssumeRole")
     with pytest.raises(AuthenticationError) as denied:

@@ -10,10 +10,10 @@ from ploy_connector_aws.aws.provisioning.context import GROUP_KEPT, INSTANCE_KEP
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.spec import AuthenticationError, ConnectorContext
 
-from .conftest import NOON, Desk
+from .conftest import NOON, AccessHarness
 
 
-def test_the_instance_is_looked_for_again_after_five_minutes(desk: Desk) -> None:
+def test_the_instance_is_looked_for_again_after_five_minutes(desk: AccessHarness) -> None:
     assert (timedelta(minutes=5), timedelta(seconds=60)) == (INSTANCE_KEPT, GROUP_KEPT)
     desk.grant("ana", "admins")
     desk.clock.at = NOON + timedelta(seconds=299)
@@ -25,7 +25,7 @@ def test_the_instance_is_looked_for_again_after_five_minutes(desk: Desk) -> None
     assert len(desk.called("ListInstances")) == 2
 
 
-def test_trust_that_was_mended_is_seen_by_the_next_order(desk: Desk) -> None:
+def test_trust_that_was_mended_is_seen_by_the_next_order(desk: AccessHarness) -> None:
     desk.aws.faults.deny("AssumeRole", "sts:AssumeRole")
     for _ in range(2):
         with pytest.raises(AuthenticationError):
@@ -35,7 +35,7 @@ def test_trust_that_was_mended_is_seen_by_the_next_order(desk: Desk) -> None:
     assert desk.grant("ana", "admins").outcome == "already_in_effect"
 
 
-def test_a_configured_connector_grants_and_revokes_and_still_lists(desk: Desk) -> None:
+def test_a_configured_connector_grants_and_revokes_and_still_lists(desk: AccessHarness) -> None:
     connector: AwsConnector = desk.customer.connector()
 
     assert connector.grant(desk.order("dee", "admins")).outcome == "applied"

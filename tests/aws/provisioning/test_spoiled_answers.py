@@ -8,7 +8,7 @@ from ploy_connector_aws.spec import TemporaryError
 from tests.aws.conftest import make_customer
 from tests.aws.raw_answers import Reply, Request, forward, good_reply, kinds_for, serving
 
-from .conftest import ASSIGNING_POLICY, Desk
+from .conftest import ASSIGNING_POLICY, AccessHarness
 from .test_fault_at_every_call import SCENARIOS
 
 FOLLOWED = {
@@ -37,11 +37,11 @@ def cases() -> list[object]:
 
 @pytest.mark.parametrize(("scenario", "kind", "reaches_aws"), cases())
 def test_a_spoiled_answer_to_a_write_leaves_its_outcome_unknown_until_it_is_read_back(
-    assigning_desk: Desk, monkeypatch: pytest.MonkeyPatch, scenario: str, kind: str, reaches_aws: bool
+    assigning_desk: AccessHarness, monkeypatch: pytest.MonkeyPatch, scenario: str, kind: str, reaches_aws: bool
 ) -> None:
     write, *follow = spoiled_calls(scenario)
     aws_url = assigning_desk.aws.endpoint_url
-    desk = Desk(make_customer(assigning_desk.aws, policy=ASSIGNING_POLICY), settings=assigning_desk.settings)
+    desk = AccessHarness(make_customer(assigning_desk.aws, policy=ASSIGNING_POLICY), settings=assigning_desk.settings)
     order = SCENARIOS[scenario].order(desk)
     sent: list[str] = []
 

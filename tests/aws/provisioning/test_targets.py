@@ -12,7 +12,7 @@ from ploy_connector_aws.aws.provisioning.targets import (
     to_permission_set,
     to_target,
 )
-from ploy_connector_aws.spec import AccessRequest, Refused
+from ploy_connector_aws.spec import AccessRequest, RejectedError
 
 UUID = "3F2504e0-4f89-41d3-9a0c-0305e82c3301"
 LONG = f"1234567890-{UUID}"
@@ -34,13 +34,13 @@ def test_a_permission_set_in_an_account_is_an_assignment_where_the_settings_allo
     assert to_target(wanted, change_groups=True, direct_assignments=True) == DirectAssignment(
         LONG, "111122223333", SET, "ssoins-0123456789abcdef"
     )
-    with pytest.raises(Refused, match="Direct assignments are switched off"):
+    with pytest.raises(RejectedError, match="Direct assignments are switched off"):
         to_target(wanted, change_groups=True, direct_assignments=False)
 
 
 @pytest.mark.parametrize("bad", ["*", f"{SET}/*", f"111122223333/{SET}*", f"1111222233334/{SET}", f"*/{SET}"])
 def test_wild_cards_name_nothing(bad: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(RejectedError):
         to_target(order(LONG, bad), change_groups=True, direct_assignments=True)
 
 

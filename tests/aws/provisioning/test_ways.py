@@ -14,13 +14,15 @@ from ploy_connector_aws.spec import AccessPath
 from tests.aws.conftest import DEV, PROD
 from tests.aws.tampering import in_json, tampered
 
-from .conftest import NOON, Desk
+from .conftest import NOON, AccessHarness
 
 SYNC = NOON - timedelta(minutes=10)
 BEYOND = Assignment(DEV, "Reader", "admins")
 
 
-def snapshot(desk: Desk, person: str, *groups: str, direct: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
+def snapshot(
+    desk: AccessHarness, person: str, *groups: str, direct: tuple[tuple[str, str], ...] = ()
+) -> dict[str, Any]:
     """What a host knows of a person's ways through some groups, as everything stands now."""
     paths: list[AccessPath] = []
     for group in groups:
@@ -34,7 +36,7 @@ def snapshot(desk: Desk, person: str, *groups: str, direct: tuple[tuple[str, str
     return {"known_paths": tuple(paths), "known_paths_complete": True, "known_as_of": SYNC}
 
 
-def break_from(desk: Desk, operation: str, nth: int) -> None:
+def break_from(desk: AccessHarness, operation: str, nth: int) -> None:
     """Cut the connection of the n-th call of an operation and of all later ones."""
     if nth == 1:
         desk.aws.faults.cut_connection(1, operation)
@@ -43,14 +45,14 @@ def break_from(desk: Desk, operation: str, nth: int) -> None:
         desk.aws.faults.before(operation, lambda: desk.aws.faults.cut_connection(1, operation), nth=nth - 1)
 
 
-def add_second_way(desk: Desk) -> None:
+def add_second_way(desk: AccessHarness) -> None:
     """Bo is in another group that opens the same, and is assigned to it directly, too."""
     desk.seeded.add_group(Group("oncall", members=("bo",)))
     desk.seeded.assign(Assignment(PROD, "Administrator", "oncall"))
     desk.seeded.assign(Assignment(PROD, "Administrator", "bo", to_group=False))
 
 
-def test_after_a_revoke_every_other_way_is_named_and_proven_again(desk: Desk) -> None:
+def test_after_a_revoke_every_other_way_is_named_and_proven_again(desk: AccessHarness) -> None:
     add_second_way(desk)
     known = snapshot(desk, "bo", "admins", "oncall", direct=((PROD, "Administrator"),))
 
@@ -64,7 +66,7 @@ def test_after_a_revoke_every_other_way_is_named_and_proven_again(desk: Desk) ->
     assert change.invisible_paths == INVISIBLE
 
 
-def test_what_aws_knows_and_the_snapshot_does_not_is_named_too(desk: Desk) -> None:
+def test_what_aws_knows_and_the_snapshot_does_not_is_named_too(desk: AccessHarness) -> None:
     known = snapshot(desk, "bo", "admins")
     add_second_way(desk)
 
@@ -74,7 +76,7 @@ def test_what_aws_knows_and_the_snapshot_does_not_is_named_too(desk: Desk) -> No
     assert change.remaining_paths_complete
 
 
-def test_ways_that_are_gone_by_now_are_not_named(desk: Desk) -> None:
+def test_ways_that_are_gone_by_now_are_not_named(desk: AccessHarness) -> None:
     add_second_way(desk)
     known = snapshot(desk, "bo", "admins", "oncall", direct=((PROD, "Administrator"),))
     desk.seeded.remove_member("oncall", "bo")
@@ -85,7 +87,7 @@ def test_ways_that_are_gone_by_now_are_not_named(desk: Desk) -> None:
     assert (change.remaining_paths, change.remaining_paths_complete) == ((), True)
 
 
-def test_a_known_group_that_no_longer_opens_it_or_is_deleted_is_not_named(desk: Desk) -> None:
+def test_a_known_group_that_no_longer_opens_it_or_is_deleted_is_not_named(desk: AccessHarness) -> None:
     add_second_way(desk)
     known = snapshot(desk, "bo", "admins", "oncall")
     desk.seeded.unassign(Assignment(PROD, "Administrator", "bo", to_group=False))
@@ -96,7 +98,7 @@ def test_a_known_group_that_no_longer_opens_it_or_is_deleted_is_not_named(desk: 
     assert (change.remaining_paths, change.remaining_paths_complete, change.warnings) == ((), True, ())
 
 
-def test_other_things_that_the_person_holds_are_no_way_to_the_same(desk: Desk) -> None:
+def test_other_things_that_the_person_holds_are_no_way_to_the_same(desk: AccessHarness) -> None:
     desk.seeded.assign(Assignment(DEV, "Administrator", "bo", to_group=False))
     desk.seeded.assign(Assignment(PROD, "Reader", "bo", to_group=False))
 
@@ -106,7 +108,9 @@ def test_other_things_that_the_person_holds_are_no_way_to_the_same(desk: Desk) -
 
 
 @pytest.mark.parametrize("is_preview", [True, False])
-def test_a_revoke_that_is_ordered_again_when_it_was_made_warns_of_nothing(desk: Desk, is_preview: bool) -> None:
+def test_a_revoke_that_is_ordered_again_when_it_was_made_warns_of_nothing(
+    desk: AccessHarness, is_preview: bool
+) -> None:
     desk.seeded.remove_member("admins", "bo")
     opened = (desk.role(PROD, "Administrator"),)
     known = {"known_paths_complete": True, "known_as_of": SYNC, "known_opened": opened}
@@ -121,14 +125,14 @@ def test_a_revoke_that_is_ordered_again_when_it_was_made_warns_of_nothing(desk: 
 @pytest.mark.parametrize(
     "less", [{"known_paths_complete": False}, {"known_paths": (), "known_as_of": None, "known_paths_complete": False}]
 )
-def test_what_the_snapshot_does_not_prove_is_unknown_and_not_none(desk: Desk, less: dict[str, Any]) -> None:
+def test_what_the_snapshot_does_not_prove_is_unknown_and_not_none(desk: AccessHarness, less: dict[str, Any]) -> None:
     change = desk.revoke("bo", "admins", **{**snapshot(desk, "bo", "admins"), **less})
 
     assert (change.outcome, change.remaining_paths) == ("applied", ())
     assert (change.remaining_paths_complete, change.as_of) == (False, None)
 
 
-def test_something_that_the_group_opens_since_the_snapshot_makes_the_rest_unknown(desk: Desk) -> None:
+def test_something_that_the_group_opens_since_the_snapshot_makes_the_rest_unknown(desk: AccessHarness) -> None:
     known = snapshot(desk, "bo", "admins")
     desk.seeded.assign(BEYOND)
 
@@ -155,7 +159,7 @@ def test_something_that_the_group_opens_since_the_snapshot_makes_the_rest_unknow
 )
 @pytest.mark.parametrize("is_denied", [False, True])
 def test_a_way_that_cannot_be_read_again_is_neither_named_nor_lost(
-    desk: Desk, operation: str, nth: int, warning: str, is_known: bool, is_denied: bool
+    desk: AccessHarness, operation: str, nth: int, warning: str, is_known: bool, is_denied: bool
 ) -> None:
     desk.seeded.add_group(Group("oncall", members=("bo",)))
     desk.seeded.assign(Assignment(PROD, "Administrator", "oncall"))
@@ -191,7 +195,7 @@ def test_a_way_that_cannot_be_read_again_is_neither_named_nor_lost(
     ],
 )
 def test_an_answer_that_is_none_never_unmakes_the_change(
-    desk: Desk,
+    desk: AccessHarness,
     monkeypatch: pytest.MonkeyPatch,
     operation: str,
     change_answer: Callable[[dict[str, Any]], object],
@@ -207,7 +211,7 @@ def test_an_answer_that_is_none_never_unmakes_the_change(
     assert change.warnings[0].startswith(warning)
 
 
-def test_after_a_grant_what_it_opened_is_named(desk: Desk) -> None:
+def test_after_a_grant_what_it_opened_is_named(desk: AccessHarness) -> None:
     desk.seeded.assign(BEYOND)
 
     change = desk.grant("dee", "admins")
@@ -230,7 +234,7 @@ def test_after_a_grant_what_it_opened_is_named(desk: Desk) -> None:
     ],
 )
 def test_sessions_live_as_long_as_the_longest_permission_set_that_was_lost(
-    desk: Desk, durations: tuple[str, ...], ends: datetime | None
+    desk: AccessHarness, durations: tuple[str, ...], ends: datetime | None
 ) -> None:
     desk.seeded.add_group(Group("shift", members=("bo",)))
     for number, duration in enumerate(durations):
@@ -243,7 +247,7 @@ def test_sessions_live_as_long_as_the_longest_permission_set_that_was_lost(
     assert change.remaining_paths_complete
 
 
-def test_a_permission_set_that_cannot_be_described_leaves_the_end_of_sessions_unknown(desk: Desk) -> None:
+def test_a_permission_set_that_cannot_be_described_leaves_the_end_of_sessions_unknown(desk: AccessHarness) -> None:
     desk.aws.faults.deny("DescribePermissionSet")
 
     change = desk.revoke("bo", "admins", **snapshot(desk, "bo", "admins"))
@@ -252,7 +256,7 @@ def test_a_permission_set_that_cannot_be_described_leaves_the_end_of_sessions_un
     assert "How long sessions of a permission set may live could not be read" in change.warnings[0]
 
 
-def test_when_aws_is_out_of_reach_every_way_that_was_not_read_is_named_at_once(desk: Desk) -> None:
+def test_when_aws_is_out_of_reach_every_way_that_was_not_read_is_named_at_once(desk: AccessHarness) -> None:
     for name in ("one", "two"):
         desk.seeded.add_group(Group(name, members=("bo",)))
         desk.seeded.assign(Assignment(PROD, "Administrator", name))

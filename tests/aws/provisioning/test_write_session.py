@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ploy_connector_aws.aws.permissions import listed_action, render_write_session_policy
+from ploy_connector_aws.aws.permissions import get_action, render_write_session_policy
 from ploy_connector_aws.aws.provisioning.write_session import WriteSession
-from ploy_connector_aws.spec import Refused, TemporaryError
+from ploy_connector_aws.spec import RejectedError, TemporaryError
 from tests.aws.conftest import DEV, EXTERNAL_ID, PROD, open_unguarded
 from tests.aws.tampering import tampered
 
-from .conftest import Desk
+from .conftest import AccessHarness
 from .test_races import WRITES
 
 POLICY_LIMIT = 2048
 
 
-def session_of(desk: Desk, direction: str) -> dict[str, Any]:
+def session_of(desk: AccessHarness, direction: str) -> dict[str, Any]:
     """What the last session of a direction was asked for with."""
     return next(
         dict(call.parameters)
@@ -31,7 +31,7 @@ def session_of(desk: Desk, direction: str) -> dict[str, Any]:
     )
 
 
-def test_the_policy_names_the_group_the_user_the_store_and_no_more(desk: Desk) -> None:
+def test_the_policy_names_the_group_the_user_the_store_and_no_more(desk: AccessHarness) -> None:
     for direction, person in (("grant", "dee"), ("revoke", "bo")):
         getattr(desk, direction)(person, "admins")
 
@@ -52,7 +52,7 @@ def test_the_policy_names_the_group_the_user_the_store_and_no_more(desk: Desk) -
 
 
 def test_the_policy_of_an_assignment_names_the_permission_set_and_the_account_and_no_more(
-    assigning_desk: Desk,
+    assigning_desk: AccessHarness,
 ) -> None:
     desk = assigning_desk
     desk.grant("ana", desk.role(DEV, "Reader"))
@@ -73,9 +73,9 @@ def test_the_policy_fits_with_the_longest_ids() -> None:
     directory = f"{'0' * 10}-{'0' * 8}-{'0' * 4}-{'0' * 4}-{'0' * 4}-{'0' * 12}"
     store = f"{'0' * 8}-{'0' * 4}-{'0' * 4}-{'0' * 4}-{'0' * 12}"
     permission_set = f"arn:aws-{'x' * 5}-{'x' * 5}-{'x' * 5}:sso:::permissionSet/ssoins-{'0' * 16}/ssops-{'0' * 16}"
-    membership = [listed_action(f"identitystore:{name}") for name in ("DeleteGroupMembership", "GetGroupMembershipId")]
+    membership = [get_action(f"identitystore:{name}") for name in ("DeleteGroupMembership", "GetGroupMembershipId")]
     assignment = [
-        listed_action(f"sso:{name}") for name in ("DeleteAccountAssignment", "DescribeAccountAssignmentDeletionStatus")
+        get_action(f"sso:{name}") for name in ("DeleteAccountAssignment", "DescribeAccountAssignmentDeletionStatus")
     ]
     policies = [
         render_write_session_policy(
@@ -92,7 +92,7 @@ def test_the_policy_fits_with_the_longest_ids() -> None:
 
 
 @pytest.fixture
-def unguarded(desk: Desk) -> Iterator[Callable[..., Any]]:
+def unguarded(desk: AccessHarness) -> Iterator[Callable[..., Any]]:
     """Makes a client with the policy of an order on Ana in the group of nobody, and without our guard."""
     clients = []
 
@@ -117,7 +117,7 @@ def denied(call: Callable[..., Any], **parameters: Any) -> bool:
 
 
 def test_a_grant_s_session_is_refused_on_any_other_group_and_any_other_user(
-    desk: Desk, unguarded: Callable[..., Any]
+    desk: AccessHarness, unguarded: Callable[..., Any]
 ) -> None:
     client = unguarded("grant")
     store = {"IdentityStoreId": desk.seeded.identity_store_id}
@@ -143,7 +143,9 @@ def test_a_grant_s_session_is_refused_on_any_other_group_and_any_other_user(
     )
 
 
-def test_a_revoke_s_session_is_refused_on_any_other_membership(desk: Desk, unguarded: Callable[..., Any]) -> None:
+def test_a_revoke_s_session_is_refused_on_any_other_membership(
+    desk: AccessHarness, unguarded: Callable[..., Any]
+) -> None:
     desk.seeded.add_member("nobody", "ana")
     client = unguarded("revoke")
     store = {"IdentityStoreId": desk.seeded.identity_store_id}
@@ -164,8 +166,8 @@ def test_a_revoke_s_session_is_refused_on_any_other_membership(desk: Desk, ungua
 
 
 @pytest.mark.parametrize("direction", ["grant", "revoke"])
-def test_our_own_clients_refuse_everything_else_before_it_is_sent(desk: Desk, direction: str) -> None:
-    actions = [listed_action(f"identitystore:{name}") for name in (WRITES[direction], "GetGroupMembershipId")]
+def test_our_own_clients_refuse_everything_else_before_it_is_sent(desk: AccessHarness, direction: str) -> None:
+    actions = [get_action(f"identitystore:{name}") for name in (WRITES[direction], "GetGroupMembershipId")]
     session = WriteSession(desk.changer._config, direction, actions, ["*"])  # type: ignore[arg-type]
     client = session.client("identitystore", "eu-west-1")
 
@@ -173,7 +175,7 @@ def test_our_own_clients_refuse_everything_else_before_it_is_sent(desk: Desk, di
     for operation in client.meta.service_model.operation_names:
         try:
             client._make_api_call(operation, {})
-        except Refused:
+        except RejectedError:
             refused.append(operation)
         except Exception:  # noqa: BLE001 - it went through the guard, and had no parameters
             continue
@@ -184,7 +186,7 @@ def test_our_own_clients_refuse_everything_else_before_it_is_sent(desk: Desk, di
     }
 
 
-def test_a_session_on_one_account_cannot_assign_in_another(assigning_desk: Desk) -> None:
+def test_a_session_on_one_account_cannot_assign_in_another(assigning_desk: AccessHarness) -> None:
     desk = assigning_desk
     desk.grant("ana", desk.role(DEV, "Reader"))
     client = open_unguarded(desk.aws, "sso-admin", session_of(desk, "grant")["Policy"])
@@ -203,7 +205,7 @@ def test_a_session_on_one_account_cannot_assign_in_another(assigning_desk: Desk)
     client.close()
 
 
-def test_no_secret_is_logged_by_an_order_at_debug(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_secret_is_logged_by_an_order_at_debug(desk: AccessHarness, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     issued: set[str] = set()
 

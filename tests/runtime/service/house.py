@@ -16,16 +16,16 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailable, SetUpUnfinished
-from ploy_connector_aws.runtime.integration import Opened, hello
+from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailableError, SetupUnfinishedError
+from ploy_connector_aws.runtime.integration import Integration, hello
 from ploy_connector_aws.runtime.service.health import Health
 from ploy_connector_aws.runtime.service.metrics import Metrics
 from ploy_connector_aws.runtime.service.polling import MakeLoop, Workplace
-from ploy_connector_aws.runtime.service.runner import Outfit, Served
-from ploy_connector_aws.runtime.service.sources import Wanted
+from ploy_connector_aws.runtime.service.runner import Dependencies, IntegrationRunner
+from ploy_connector_aws.runtime.service.sources import DesiredIntegration
 from ploy_connector_aws.runtime.settings import IntegrationSettings, OperatorSettings, StateSettings
 from ploy_connector_aws.sandbox.ploy.picture import Picture
-from ploy_connector_aws.sandbox.ploy.syncs import Handover
+from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 from ploy_connector_aws.spec import ConnectionReport, ConnectorContext
 from tests.deadlines import PATIENCE_SECONDS
 from tests.runtime.double import Platform, Source, World, open_directory
@@ -51,7 +51,7 @@ class Client(Platform):
         self._make("hello", lambda: None)
         if integration in house.shuts_out:
             problem = wire.Problem(status=409, code="set_up_unfinished")
-            raise SetUpUnfinished("Nothing but tests is wanted.", problem=problem)
+            raise SetupUnfinishedError("Nothing but tests is wanted.", problem=problem)
         house.hellos[integration].put(None)
         answer = wire.HelloAnswer(
             limits=self.limits, flags=house.flags[integration], generation=self.handover.generation
@@ -82,7 +82,7 @@ class Client(Platform):
     def _make(self, name: str, call: Callable[[], Any]) -> Any:
         self.house._asked.set()
         if self.integration in self.house.is_down:
-            raise PlatformUnavailable("Ploy cannot be reached.")
+            raise PlatformUnavailableError("Ploy cannot be reached.")
         return super()._make(name, call)
 
     def __enter__(self) -> Client:
@@ -128,8 +128,8 @@ class House:
 
     def __post_init__(self) -> None:
         self.metrics, self.health = Metrics(), Health()
-        self.handovers: dict[str, Handover] = {}
-        self.served: list[Served] = []
+        self.handovers: dict[str, Syncs] = {}
+        self.served: list[IntegrationRunner] = []
         self.tested_revisions: list[int | None] = []
         self.shuts_out: set[str] = set()
         """Integrations of which Ploy wants nothing but tests."""
@@ -138,8 +138,8 @@ class House:
         self._asked = threading.Event()
 
     @property
-    def outfit(self) -> Outfit:
-        return Outfit(
+    def outfit(self) -> Dependencies:
+        return Dependencies(
             self.health,
             self.metrics,
             self.make_task_loop,
@@ -147,8 +147,8 @@ class House:
             self.open_connector,
         )
 
-    def wanted(self, integration: str, organisation: str = "acme", **config: Any) -> Wanted:
-        return Wanted(
+    def wanted(self, integration: str, organisation: str = "acme", **config: Any) -> DesiredIntegration:
+        return DesiredIntegration(
             OperatorSettings(
                 integration=IntegrationSettings(id=integration, connector="directory"),
                 config=config,
@@ -157,16 +157,16 @@ class House:
             organisation,
         )
 
-    def open_connector(self, settings: OperatorSettings, *, context: ConnectorContext) -> Opened:
+    def open_connector(self, settings: OperatorSettings, *, context: ConnectorContext) -> Integration:
         self.on_open(settings.integration.id)
         self.opened_for[settings.integration.id].append(context)
-        return Opened(open_directory(self.sources[settings.integration.id]), "0" * 64)
+        return Integration(open_directory(self.sources[settings.integration.id]), "0" * 64)
 
     def open_platform(self, settings: OperatorSettings, **_: Any) -> Client:
         integration = settings.integration.id
         with self._lock:
             if integration not in self.handovers:
-                self.handovers[integration] = Handover(
+                self.handovers[integration] = Syncs(
                     self.folder / f"{integration}-at-ploy.sqlite",
                     clock=lambda: datetime.now(UTC),
                     lease=timedelta(minutes=5),
@@ -175,19 +175,19 @@ class House:
         client.house, client.integration = self, integration
         return client
 
-    def serve(self, integration: str, revision: int | None = None, **config: Any) -> Served:
+    def serve(self, integration: str, revision: int | None = None, **config: Any) -> IntegrationRunner:
         wanted = replace(self.wanted(integration, **config), revision=revision)
-        served = Served(wanted, self.outfit, lambda: self._changes.put(None))
+        served = IntegrationRunner(wanted, self.outfit, lambda: self._changes.put(None))
         self.served.append(served)
         served.start()
         return served
 
-    def stop(self, *served: Served) -> None:
+    def stop(self, *served: IntegrationRunner) -> None:
         for each in served:
             each.stop()
         self.see_end(*served)
 
-    def see_end(self, *served: Served) -> None:
+    def see_end(self, *served: IntegrationRunner) -> None:
         while not all(each.has_ended for each in served):
             self._changes.get(timeout=PATIENCE)
 

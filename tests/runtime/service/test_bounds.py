@@ -20,12 +20,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.integration import Opened
-from ploy_connector_aws.runtime.service.control import Wishes
+from ploy_connector_aws.runtime.integration import Integration
+from ploy_connector_aws.runtime.service.control import Control
 from ploy_connector_aws.runtime.service.health import Health
 from ploy_connector_aws.runtime.service.polling import Workplace
 from ploy_connector_aws.runtime.service.process import Service
-from ploy_connector_aws.runtime.service.runner import Outfit, Served
+from ploy_connector_aws.runtime.service.runner import Dependencies, IntegrationRunner
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.sandbox.ploy import LocalPloy
 from ploy_connector_aws.spec import ConnectionReport, ConnectorContext
@@ -126,8 +126,8 @@ class Clock:
         return self.seconds
 
 
-def open_small(settings: OperatorSettings, *, context: ConnectorContext) -> Opened:
-    return Opened(open_directory(Source(SMALL)), "0" * 64)
+def open_small(settings: OperatorSettings, *, context: ConnectorContext) -> Integration:
+    return Integration(open_directory(Source(SMALL)), "0" * 64)
 
 
 def put(place: tuple[str | int, ...], text: str, **more: Any) -> Callable[[Any], str]:
@@ -152,8 +152,8 @@ class Running:
         return self.service._supervisors[0]
 
     @property
-    def wishes(self) -> Wishes:
-        found: Wishes = self._supervisor._running[self.id].wishes
+    def wishes(self) -> Control:
+        found: Control = self._supervisor._running[self.id].wishes
         return found
 
     def stands(self) -> tuple[dict[str, float], wire.Flags]:
@@ -181,8 +181,8 @@ class Running:
 
 @pytest.fixture
 def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    sleep = Served._sleep  # between two attempts at a call
-    monkeypatch.setattr(Served, "_sleep", lambda served, seconds: sleep(served, seconds / 100))
+    sleep = IntegrationRunner._sleep  # between two attempts at a call
+    monkeypatch.setattr(IntegrationRunner, "_sleep", lambda served, seconds: sleep(served, seconds / 100))
     with LocalPloy(tmp_path / "ploy") as ploy, in_between(ploy) as between:
         organisation = ploy.create_organisation("Acme")
         integration = ploy.create_integration(organisation, "directory").id
@@ -194,7 +194,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
             }
         )
         clock = Clock()
-        outfit = Outfit(
+        outfit = Dependencies(
             health=Health(clock),
             make_task_loop=NoTasks,
             open_connector=open_small,

@@ -8,18 +8,18 @@ from queue import Queue
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import PlatformUnavailable, SetUpUnfinished
-from ploy_connector_aws.runtime.service.connection_monitor import CHECK_EVERY_SECONDS, DailyCheck
-from ploy_connector_aws.runtime.service.control import Wishes
+from ploy_connector_aws.platform.errors import PlatformUnavailableError, SetupUnfinishedError
+from ploy_connector_aws.runtime.service.connection_monitor import CHECK_EVERY_SECONDS, ConnectionMonitor
+from ploy_connector_aws.runtime.service.control import Control
 from ploy_connector_aws.runtime.service.polling import Workplace
 from ploy_connector_aws.runtime.service.task_runner import _Counted
-from ploy_connector_aws.runtime.snapshot.lock import SyncLock, SyncRunning
+from ploy_connector_aws.runtime.snapshot.lock import SyncLock, SyncRunningError
 from ploy_connector_aws.spec import (
     AuthenticationError,
     Check,
     ConfigurationError,
     ConnectionReport,
-    Refused,
+    RejectedError,
     TemporaryError,
 )
 from tests.runtime.double import Crash, Source, open_directory
@@ -48,7 +48,7 @@ class Ear:
     def report_check(self, _: str, progress: wire.CheckProgress) -> wire.CheckStatus:
         self.heard.append(progress)
         if self.is_deaf:
-            raise PlatformUnavailable("Ploy cannot be reached.")
+            raise PlatformUnavailableError("Ploy cannot be reached.")
         return wire.CheckStatus(check_id=progress.check_id, number=progress.number, is_final=True)
 
 
@@ -68,12 +68,12 @@ def test_nothing_is_read_of_what_others_could_use_until_it_is_mended(house: Hous
     source = house.sources["one"] = Source(house.sources["one"].world, report=OPEN_TO_ALL)
     wishes = house.serve("one").wishes
     for _ in range(2):
-        with pytest.raises(Refused, match="Others are let in") as refusal:
+        with pytest.raises(RejectedError, match="Others are let in") as refusal:
             wishes.ask()
         assert refusal.value.reason == "connection_blocked"
     assert (source.pages, house.counted("ploy_syncs_total")[("failed", "one")] >= 2) == (0, True)
     source.report = UNKNOWN
-    with pytest.raises(Refused, match="Others are let in"):
+    with pytest.raises(RejectedError, match="Others are let in"):
         wishes.ask()
     source.report = MENDED
     assert wishes.ask().status == "committed"
@@ -87,8 +87,8 @@ def test_nothing_is_tested_while_paused(house: House) -> None:
 
 
 def test_a_test_is_made_again_after_a_day_and_sooner_only_while_blocked() -> None:
-    source, ear, wishes, now = Source(), Ear(), Wishes(), [0.0]
-    daily = DailyCheck("one", open_directory(source), ear, wishes, lambda: now[0])  # type: ignore[arg-type]
+    source, ear, wishes, now = Source(), Ear(), Control(), [0.0]
+    daily = ConnectionMonitor("one", open_directory(source), ear, wishes, lambda: now[0])  # type: ignore[arg-type]
     made = []
     for seconds, report in (
         (0.0, DRIFTED),
@@ -121,7 +121,7 @@ def test_a_test_is_made_again_after_a_day_and_sooner_only_while_blocked() -> Non
     ],
 )
 def test_a_block_ends_only_by_the_very_check_that_set_it(reports: list[ConnectionReport], is_blocked: bool) -> None:
-    wishes, heard = Wishes(), []
+    wishes, heard = Control(), []
     assert wishes.blocked == "The connection was not tested yet."
     wishes.on_report = lambda: heard.append(wishes.blocked)
     for report in reports:
@@ -150,8 +150,8 @@ def test_settings_that_open_no_connector_let_tasks_say_so_themselves_and_a_token
 
 
 def test_what_ploy_could_not_be_told_is_told_with_the_next_scan_and_not_tested_again() -> None:
-    source, ear, wishes = Source(report=DRIFTED), Ear(), Wishes()
-    daily = DailyCheck("one", open_directory(source), ear, wishes, lambda: 0.0)  # type: ignore[arg-type]
+    source, ear, wishes = Source(report=DRIFTED), Ear(), Control()
+    daily = ConnectionMonitor("one", open_directory(source), ear, wishes, lambda: 0.0)  # type: ignore[arg-type]
     ear.is_deaf = True
     for _ in range(2):
         daily.make_if_due()
@@ -163,8 +163,8 @@ def test_what_ploy_could_not_be_told_is_told_with_the_next_scan_and_not_tested_a
 
 
 def test_what_ploy_could_not_be_told_is_dropped_once_somebody_else_has_made_a_newer_test() -> None:
-    source, ear, wishes = Source(report=OPEN_TO_ALL), Ear(), Wishes()
-    daily = DailyCheck("one", open_directory(source), ear, wishes, lambda: 0.0)  # type: ignore[arg-type]
+    source, ear, wishes = Source(report=OPEN_TO_ALL), Ear(), Control()
+    daily = ConnectionMonitor("one", open_directory(source), ear, wishes, lambda: 0.0)  # type: ignore[arg-type]
     ear.is_deaf = True
     daily.make_if_due()
     ear.is_deaf = False
@@ -176,13 +176,13 @@ def test_what_ploy_could_not_be_told_is_dropped_once_somebody_else_has_made_a_ne
 def test_while_ploy_wants_nothing_but_tests_the_service_tests_again_whether_it_is_mended(house: House) -> None:
     source = house.sources["one"] = Source(house.sources["one"].world, report=OPEN_TO_ALL)
     wishes = house.serve("one").wishes
-    with pytest.raises(Refused):
+    with pytest.raises(RejectedError):
         wishes.ask()
     house.shuts_out.add("one")
-    with pytest.raises(Refused):
+    with pytest.raises(RejectedError):
         wishes.ask()
     source.report = MENDED
-    with pytest.raises(SetUpUnfinished):
+    with pytest.raises(SetupUnfinishedError):
         wishes.ask()
     assert house.reports["one"] == [OPEN_TO_ALL, OPEN_TO_ALL, MENDED]
     assert wishes.blocked is None
@@ -231,8 +231,8 @@ def test_a_test_that_fails_is_told_and_nothing_is_read_before_one_could_be_made(
 
 
 def test_a_later_test_that_fails_is_told_and_made_again_soon() -> None:
-    source, ear, wishes, now = Source(report=MENDED), Ear(), Wishes(), [0.0]
-    daily = DailyCheck("one", open_directory(source), ear, wishes, lambda: now[0])  # type: ignore[arg-type]
+    source, ear, wishes, now = Source(report=MENDED), Ear(), Control(), [0.0]
+    daily = ConnectionMonitor("one", open_directory(source), ear, wishes, lambda: now[0])  # type: ignore[arg-type]
     daily.require_usable()
     now[0] = CHECK_EVERY_SECONDS
 
@@ -307,7 +307,7 @@ def test_a_scan_that_is_not_let_in_just_after_the_test_is_not_followed_by_anothe
 def test_a_preview_reads_nothing_of_what_others_could_use(house: House) -> None:
     source = house.sources["one"] = Source(house.sources["one"].world, report=OPEN_TO_ALL)
     wishes = house.serve("one").wishes
-    with pytest.raises(Refused, match="Others are let in"):
+    with pytest.raises(RejectedError, match="Others are let in"):
         wishes.ask(preview=True)
     assert source.pages == 0
     source.report = MENDED
@@ -320,7 +320,7 @@ def test_tasks_need_not_wait_for_a_scan_that_another_process_keeps_from_being_ma
     with SyncLock(settings.lock_path):
         wishes = house.serve("one").wishes
         house.until(lambda: wishes.is_tested)
-        with pytest.raises(SyncRunning):
+        with pytest.raises(SyncRunningError):
             wishes.ask()
     assert (wishes.blocked, house.reports["one"]) == (None, [ConnectionReport(checks=())])
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from ploy_connector_aws.runtime.service.health import Health
-from ploy_connector_aws.runtime.service.runner import Served
+from ploy_connector_aws.runtime.service.runner import IntegrationRunner
 
 from .house import PATIENCE, House
 from .test_checking import MENDED, OPEN_TO_ALL
@@ -17,7 +17,7 @@ NEVER_SECONDS = 100 * PATIENCE
 """An interval that does not end within a test."""
 
 
-def serve_unfinished(house: House, poll_seconds: float = NEVER_SECONDS) -> Served:
+def serve_unfinished(house: House, poll_seconds: float = NEVER_SECONDS) -> IntegrationRunner:
     """Serve an integration whose settings have passed no test, until the platform has refused its first scan."""
     house.shuts_out.add("one")
     house.intervals |= {"scan_interval_seconds": NEVER_SECONDS, "poll_interval_seconds": poll_seconds}

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 import pytest
 
-from ploy_connector_aws.platform.errors import PlatformUnavailable
+from ploy_connector_aws.platform.errors import PlatformUnavailableError
 from ploy_connector_aws.runtime.marks import Marks
 from ploy_connector_aws.runtime.service.health import Health
 from ploy_connector_aws.runtime.service.sources import Answer
-from ploy_connector_aws.runtime.service.supervisor import Claims, Supervisor
+from ploy_connector_aws.runtime.service.supervisor import Ownership, Supervisor
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.runtime.tasks.loop import TaskLoop
 from ploy_connector_aws.spec import Check, ConnectionReport
@@ -120,11 +120,11 @@ def working(queue: Queue, club: Club, folder: Path, marks: Marks) -> Iterator[Ca
     ("loop", "call", "failure", "interval"),
     [
         ("poll", "lease_tasks", None, POLL),
-        ("poll", "lease_tasks", PlatformUnavailable("Ploy is away."), POLL),
+        ("poll", "lease_tasks", PlatformUnavailableError("Ploy is away."), POLL),
         ("leases", "extend_lease", None, REST),
-        ("leases", "extend_lease", PlatformUnavailable("Ploy is away."), REST),
+        ("leases", "extend_lease", PlatformUnavailableError("Ploy is away."), REST),
         ("outbox", "complete_task", None, REST),
-        ("outbox", "complete_task", PlatformUnavailable("Ploy is away."), REST),
+        ("outbox", "complete_task", PlatformUnavailableError("Ploy is away."), REST),
         ("worker", "grant", None, REST),
     ],
     ids=str,
@@ -305,7 +305,7 @@ class Stopped:
     ("failure", "reason"),
     [
         (None, "overdue"),
-        (PlatformUnavailable("Ploy is away."), "platform_unavailable"),
+        (PlatformUnavailableError("Ploy is away."), "platform_unavailable"),
         pytest.param(
             SystemExit(),
             "source: dead",
@@ -318,7 +318,7 @@ def test_a_source_that_is_stopped_is_named(
     timed: House, clock: Seconds, failure: BaseException | None, reason: str
 ) -> None:
     stopped = Stop(failure)
-    supervisor = Supervisor(Stopped(stopped), timed.outfit, Claims())
+    supervisor = Supervisor(Stopped(stopped), timed.outfit, Ownership())
     thread = threading.Thread(target=supervisor.run, daemon=True)
     thread.start()
     stopped.wait()

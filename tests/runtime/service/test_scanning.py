@@ -9,8 +9,8 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.snapshot.history import History
-from ploy_connector_aws.runtime.snapshot.lock import SyncLock, SyncRunning
-from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore
+from ploy_connector_aws.runtime.snapshot.lock import SyncLock, SyncRunningError
+from ploy_connector_aws.runtime.snapshot.state_file import StateError
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import AuthenticationError, TemporaryError
 from tests.runtime.double import Source, World
@@ -237,7 +237,7 @@ def test_a_damaged_snapshot_file_fails_its_own_integration_only(house: House) ->
     house.serve("two")
     house.next_commit("two")
     house.until(lambda: house.reasons()["one"] != [])
-    with pytest.raises(UnusableStore):
+    with pytest.raises(StateError):
         served.wishes.ask()
     assert house.reasons() == {"one": ["scans: state_unusable"], "two": []}
     assert house.commits["one"].empty()
@@ -248,7 +248,7 @@ def test_a_sync_by_hand_beside_it_is_waited_for(house: House) -> None:
     served.wishes.ask()
     while not house.commits["one"].empty():
         house.next_commit("one")
-    with SyncLock(house.folder / "state" / "one.lock"), pytest.raises(SyncRunning):
+    with SyncLock(house.folder / "state" / "one.lock"), pytest.raises(SyncRunningError):
         served.wishes.ask()
     house.next_commit("one")
     assert house.counted("ploy_syncs_total")[("committed", "one")] >= 1

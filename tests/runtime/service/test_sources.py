@@ -12,10 +12,10 @@ import pytest
 import respx
 
 from ploy_connector_aws import __version__
-from ploy_connector_aws.platform.errors import PlatformUnavailable
+from ploy_connector_aws.platform.errors import PlatformUnavailableError
 from ploy_connector_aws.runtime.service.sources import (
+    DesiredIntegration,
     Source,
-    Wanted,
     organisation_of,
     refuse_shared_variables,
     to_sources,
@@ -108,7 +108,7 @@ def test_a_poll_is_tried_once_and_an_id_that_is_no_name_of_a_file_is_not_served(
     ]
     asked = respx.get(API).mock(side_effect=answers)
     (source,) = to_sources([settings()])
-    with pytest.raises(PlatformUnavailable):
+    with pytest.raises(PlatformUnavailableError):
         source.read()
     answer = source.read()
     assert (asked.call_count, [each.id for each in answer.wanted]) == (2, ["int-1"])
@@ -159,7 +159,7 @@ def test_integrations_of_one_token_are_one_organisations_and_of_no_other(tmp_pat
 
 def test_no_secret_is_shown_by_what_is_wanted() -> None:
     (source,) = to_sources([settings("t-do-not-show", id="int-1", config={"external_id": "x-do-not-show"})])
-    wanted: tuple[Wanted, ...] = source.read().wanted
+    wanted: tuple[DesiredIntegration, ...] = source.read().wanted
     assert "do-not-show" not in repr(wanted) + repr(source.read()) + wanted[0].digest + wanted[0].organisation
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.platform.errors import PlatformUnavailable, TokenRejected
+from ploy_connector_aws.platform.errors import PlatformUnavailableError, TokenRejectedError
 from ploy_connector_aws.runtime.service.polling import Workplace
-from ploy_connector_aws.runtime.service.sources import Answer, Wanted
-from ploy_connector_aws.runtime.service.supervisor import Claims, Supervisor
-from ploy_connector_aws.runtime.snapshot.lock import TasksRunning
+from ploy_connector_aws.runtime.service.sources import Answer, DesiredIntegration
+from ploy_connector_aws.runtime.service.supervisor import Ownership, Supervisor
+from ploy_connector_aws.runtime.snapshot.lock import TasksRunningError
 from ploy_connector_aws.spec import ConfigurationError
 from tests.runtime.double import Source, World
 
@@ -25,7 +25,7 @@ from .house import LARGE, PATIENCE, HelloLoop, House
 class Notice:
     """A source that says what a test tells it to."""
 
-    def __init__(self, name: str, *wanted: Wanted) -> None:
+    def __init__(self, name: str, *wanted: DesiredIntegration) -> None:
         self.name = name
         self.polls: Queue[None] = Queue()
         self.is_closed = threading.Event()
@@ -50,7 +50,7 @@ class Notice:
 
 @contextmanager
 def supervised(house: House, *sources: Notice) -> Iterator[None]:
-    claims = Claims()
+    claims = Ownership()
     supervisors = [Supervisor(source, house.outfit, claims) for source in sources]
     for supervisor in supervisors:
         supervisor._poll_interval = 0.05  # until an integration says another one
@@ -138,7 +138,9 @@ def test_a_scan_under_old_settings_is_cut_off_and_never_runs_beside_the_new_one(
     assert house.at_ploy("one") >= {"zoe"}
 
 
-@pytest.mark.parametrize("error", [PlatformUnavailable("Ploy is away."), TokenRejected("No."), ValueError("secret")])
+@pytest.mark.parametrize(
+    "error", [PlatformUnavailableError("Ploy is away."), TokenRejectedError("No."), ValueError("secret")]
+)
 def test_a_source_that_cannot_be_asked_leaves_running_what_runs_and_says_so_once(
     house: House, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -156,7 +158,7 @@ def test_a_source_that_cannot_be_asked_leaves_running_what_runs_and_says_so_once
 
 def test_a_source_that_never_answered_is_not_well(house: House) -> None:
     source, other = Notice("source-1"), Notice("source-2", house.wanted("two"))
-    source.says = TokenRejected("Ploy does not accept the token.")
+    source.says = TokenRejectedError("Ploy does not accept the token.")
     with supervised(house, source, other):
         house.next_commit("two")
         source.seen()
@@ -269,7 +271,7 @@ class HeldElsewhere(HelloLoop):
     def run(self, stop: threading.Event) -> None:
         if self._place.settings.integration.id in self.held:
             self._place.wishes.poll_interval_seconds = 0.05  # ten seconds until Ploy has said another one
-            raise TasksRunning("The tasks are being worked off by another process: process 7.")
+            raise TasksRunningError("The tasks are being worked off by another process: process 7.")
         super().run(stop)
 
 
@@ -278,7 +280,7 @@ def test_a_source_is_locked_out_where_another_process_has_all_its_integrations(h
     HeldElsewhere.held = held
     house.make_task_loop = HeldElsewhere
     source = Notice("source", house.wanted("one"), house.wanted("two"))
-    supervisor = Supervisor(source, house.outfit, Claims())
+    supervisor = Supervisor(source, house.outfit, Ownership())
     thread = threading.Thread(target=supervisor.run, daemon=True)
     thread.start()
     try:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ploy_connector_aws.runtime.integration import Opened
-from ploy_connector_aws.runtime.service.control import Wishes
+from ploy_connector_aws.runtime.integration import Integration
+from ploy_connector_aws.runtime.service.control import Control
 from ploy_connector_aws.runtime.service.metrics import Metrics
 from ploy_connector_aws.runtime.service.polling import Workplace
 from ploy_connector_aws.runtime.service.task_runner import ServedTasks
@@ -43,7 +43,7 @@ def until_polled(queue: Queue, times: int) -> Callable[[], bool]:
 
 def test_a_task_begins_as_soon_as_the_first_test_was_made_and_not_before(tmp_path: Path) -> None:
     clock: Any = now
-    queue, club, wishes, stop = Queue(clock), Club(now), Wishes(), threading.Event()
+    queue, club, wishes, stop = Queue(clock), Club(now), Control(), threading.Event()
     queue.poll_interval_seconds = SECONDS_BETWEEN_POLLS
     queue.order("grant", "ann", "g")
     begun = threading.Event()
@@ -53,7 +53,7 @@ def test_a_task_begins_as_soon_as_the_first_test_was_made_and_not_before(tmp_pat
     place = Workplace(
         OperatorSettings(integration=IntegrationSettings(id="one"), state=StateSettings(dir=tmp_path)),
         None,
-        lambda: Opened(open_club(club), "0" * 64),
+        lambda: Integration(open_club(club), "0" * 64),
         lambda: platform,
         wishes,
         Metrics().of("one", "club"),

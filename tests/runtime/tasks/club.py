@@ -16,10 +16,10 @@ from ploy_connector_aws.spec import (
     Check,
     ConnectionReport,
     Manifest,
-    NotFound,
+    NotFoundError,
     Page,
-    PermissionMissing,
-    Refused,
+    PermissionDeniedError,
+    RejectedError,
     TemporaryError,
     hookimpl,
 )
@@ -34,9 +34,9 @@ BEFORE: dict[str, Callable[[], BaseException]] = {
     "nothing": lambda: TemporaryError("The club is busy.", changed_nothing=True),
     "later": lambda: TemporaryError("The club is busy.", retry_after_seconds=120, changed_nothing=True),
     "locked out": lambda: AuthenticationError("The club does not know us.", fix="ask the club"),
-    "refused": lambda: Refused("The club is closed.", reason="closed", fix="wait", request_id="r-1"),
-    "denied": lambda: PermissionMissing("It is denied.", actions=("club:Write",), request_id="r-2"),
-    "missing": lambda: NotFound("There is no such group.", kind="GROUP"),
+    "refused": lambda: RejectedError("The club is closed.", reason="closed", fix="wait", request_id="r-1"),
+    "denied": lambda: PermissionDeniedError("It is denied.", actions=("club:Write",), request_id="r-2"),
+    "missing": lambda: NotFoundError("There is no such group.", kind="GROUP"),
     "bug": lambda: RuntimeError(SECRET),
 }
 """What may happen before a change takes effect."""

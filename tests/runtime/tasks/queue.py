@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.sandbox.ploy.problems import Refusal
+from ploy_connector_aws.sandbox.ploy.problems import ProblemError
 from tests.runtime.double import Calls
 
 T = TypeVar("T")
@@ -178,15 +178,15 @@ class Queue(Calls):
     def _held(self, task_id: str, lease_id: str) -> Entry:
         entry = self.entries.get(task_id)
         if entry is None:
-            raise Refusal("task_unknown")
+            raise ProblemError("task_unknown")
         if entry.task.lease_id != lease_id:
-            raise Refusal("lease_lost")
+            raise ProblemError("lease_lost")
         return entry
 
     def _extend(self, task_id: str, request: wire.LeaseExtension) -> wire.LeaseExtended:
         entry = self._held(task_id, request.lease_id)
         if entry.state in ("done", "manual"):
-            raise Refusal("lease_lost")
+            raise ProblemError("lease_lost")
         entry.state = "leased"
         entry.lease_ends_at = self.clock() + timedelta(seconds=self.lease_seconds)
         return wire.LeaseExtended(lease_seconds=self.lease_seconds, flags=self.flags)
@@ -194,9 +194,9 @@ class Queue(Calls):
     def _report(self, task_id: str, report: Report, state: str) -> wire.TaskStatus:
         entry = self._held(task_id, report.lease_id)
         if task_id in self.refused:
-            raise Refusal("body_invalid")
+            raise ProblemError("body_invalid")
         if entry.report not in (None, UNHEARD, report):
-            raise Refusal("task_conflict")
+            raise ProblemError("task_conflict")
         if entry.report != report:
             entry.taken.append(report)
         entry.state, entry.report = state, report

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 from ploy_connector_aws.host import Connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.tasks import Journal, TaskEvents
-from ploy_connector_aws.runtime.tasks.coordinator import Board
+from ploy_connector_aws.runtime.tasks.coordinator import TaskCoordinator
 from ploy_connector_aws.runtime.tasks.known import KnownAccess
-from ploy_connector_aws.runtime.tasks.leases import Keeping, Poll
+from ploy_connector_aws.runtime.tasks.leases import LeaseRenewer, TaskPoller
 from ploy_connector_aws.runtime.tasks.outbox import Outbox
 from ploy_connector_aws.runtime.tasks.worker import Worker
 from tests.runtime.double import Crash
@@ -99,11 +99,11 @@ class Runtime:
         queue, now, integration_id = stage.queue, stage.clock, stage.integration_id
         self.stage = stage
         self.journal = Journal(stage.tasks_path, stage.writes.connection())
-        self.board = Board(self.journal, workers=2, hindrance=hindrance, now=now)
-        self.poll = Poll(
+        self.board = TaskCoordinator(self.journal, workers=2, hindrance=hindrance, now=now)
+        self.poll = TaskPoller(
             queue, integration_id, self.journal, self.board, events, now, settings_revision=settings_revision
         )
-        self.keeping = Keeping(queue, integration_id, self.journal, self.board, now)
+        self.keeping = LeaseRenewer(queue, integration_id, self.journal, self.board, now)
         self.outbox = Outbox(queue, integration_id, self.journal, events, now)
         self.known = KnownAccess(stage.snapshot_path)
         self.worker = Worker(self.board, self.journal, self.known, open_connector, sync_now, events, now)

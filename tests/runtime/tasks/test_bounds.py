@@ -232,7 +232,7 @@ def test_no_pause_that_ploy_asks_for_is_longer_than_an_hour(
     runtime.close()
 
 
-class Unbounded(TemporaryError):
+class UnboundedError(TemporaryError):
     """An error of a connector that bounds nothing: it sets the pause by itself."""
 
     def __init__(self, pause: Any) -> None:
@@ -245,7 +245,7 @@ class Unbounded(TemporaryError):
     [10**9, 10**400, 1e308, float("inf"), float("nan"), -1, -(10**400), "soon", b"7", START, True],
     ids=lambda value: str(value)[:20],
 )
-@pytest.mark.parametrize("raises", [Unbounded, lambda pause: TemporaryError("Later.", retry_after_seconds=pause)])
+@pytest.mark.parametrize("raises", [UnboundedError, lambda pause: TemporaryError("Later.", retry_after_seconds=pause)])
 def test_no_pause_that_a_connector_asks_for_is_longer_than_an_hour(
     stage: Stage, ploy: Ploy, raises: Any, pause: Any
 ) -> None:

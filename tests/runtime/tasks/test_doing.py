@@ -13,10 +13,10 @@ import pytest
 
 from ploy_connector_aws.host import Connector, check_connectors
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import PlatformRefused, PlatformUnavailable
-from ploy_connector_aws.runtime.snapshot.lock import SyncRunning
-from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore
-from ploy_connector_aws.runtime.sync.ingest import UnexpectedFailure
+from ploy_connector_aws.platform.errors import PlatformRejectedError, PlatformUnavailableError
+from ploy_connector_aws.runtime.snapshot.lock import SyncRunningError
+from ploy_connector_aws.runtime.snapshot.state_file import StateError
+from ploy_connector_aws.runtime.sync.ingest import InternalError
 from ploy_connector_aws.runtime.tasks.events import TaskEvents
 from ploy_connector_aws.spec import (
     AccessChange,
@@ -27,7 +27,7 @@ from ploy_connector_aws.spec import (
     Manifest,
     Page,
     Progress,
-    Refused,
+    RejectedError,
     hookimpl,
 )
 from tests.runtime.pictures import START, membership
@@ -283,7 +283,8 @@ def test_who_waits_for_a_check_is_told_how_far_it_is(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "attempts"), [(None, 1), (PlatformUnavailable("Ploy is away."), 2), (SyncRunning("One runs."), 2)]
+    ("error", "attempts"),
+    [(None, 1), (PlatformUnavailableError("Ploy is away."), 2), (SyncRunningError("One runs."), 2)],
 )
 def test_a_sync_task_makes_a_sync_when_it_can_be_made(stage: Stage, error: Exception | None, attempts: int) -> None:
     errors = [error] if error else []
@@ -305,10 +306,10 @@ def test_a_sync_task_makes_a_sync_when_it_can_be_made(stage: Stage, error: Excep
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (Refused("No.", reason="closed"), "closed"),
-        (PlatformRefused("Ploy says no.", problem=wire.Problem(status=422)), "platform_refused"),
-        (UnusableStore("The file is damaged."), "state_unusable"),
-        (UnexpectedFailure(RuntimeError(SECRET)), "internal"),
+        (RejectedError("No.", reason="closed"), "closed"),
+        (PlatformRejectedError("Ploy says no.", problem=wire.Problem(status=422)), "platform_refused"),
+        (StateError("The file is damaged."), "state_unusable"),
+        (InternalError(RuntimeError(SECRET)), "internal"),
     ],
 )
 def test_a_sync_that_cannot_be_made_is_said_to_have_failed(stage: Stage, error: Exception, code: str) -> None:

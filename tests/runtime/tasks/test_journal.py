@@ -11,8 +11,8 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.settings import OperatorSettings
-from ploy_connector_aws.runtime.snapshot.lock import LockTaken, SyncLock, TaskLock, TasksRunning
-from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore, set_aside
+from ploy_connector_aws.runtime.snapshot.lock import LockHeldError, SyncLock, TaskLock, TasksRunningError
+from ploy_connector_aws.runtime.snapshot.state_file import StateError, set_aside
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.tasks import Journal
 from ploy_connector_aws.runtime.tasks.journal import ENDED_KEPT
@@ -62,11 +62,9 @@ def test_a_file_of_another_kind_is_refused_and_not_touched(tmp_path: Path) -> No
         pass
     (tmp_path / "two.sqlite").write_text("what somebody else keeps under this name" * 50)
     before = [(tmp_path / name).read_bytes() for name in ("one.sqlite", "two.sqlite")]
-    with pytest.raises(
-        UnusableStore, match=r"^The task file one\.sqlite cannot be used: it is another kind of file\.$"
-    ):
+    with pytest.raises(StateError, match=r"^The task file one\.sqlite cannot be used: it is another kind of file\.$"):
         Journal(tmp_path / "one.sqlite")
-    with pytest.raises(UnusableStore, match=r"task file two\.sqlite cannot be used: it is not a task file\.$"):
+    with pytest.raises(StateError, match=r"task file two\.sqlite cannot be used: it is not a task file\.$"):
         Journal(tmp_path / "two.sqlite")
     assert [(tmp_path / name).read_bytes() for name in ("one.sqlite", "two.sqlite")] == before
 
@@ -77,7 +75,7 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version=99")
     db.close()
-    with pytest.raises(UnusableStore, match=r"was written by a newer version\.$"):
+    with pytest.raises(StateError, match=r"was written by a newer version\.$"):
         Journal(path)
 
 
@@ -138,9 +136,12 @@ def test_a_lease_that_was_replaced_changes_nothing_more(tmp_path: Path) -> None:
 def test_two_processes_never_work_on_one_file_and_a_sync_is_not_in_the_way(tmp_path: Path) -> None:
     path = tmp_path / "one.tasks.lock"
     with TaskLock(path), SyncLock(tmp_path / "one.lock"):
-        with pytest.raises(TasksRunning, match="are being worked off by another process") as refused, TaskLock(path):
+        with (
+            pytest.raises(TasksRunningError, match="are being worked off by another process") as refused,
+            TaskLock(path),
+        ):
             pass
-        assert isinstance(refused.value, LockTaken)
+        assert isinstance(refused.value, LockHeldError)
     with TaskLock(path):
         pass
 

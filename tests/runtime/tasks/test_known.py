@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.runtime.snapshot.state_file import UnusableStore, set_aside
+from ploy_connector_aws.runtime.snapshot.state_file import StateError, set_aside
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChange
 from ploy_connector_aws.runtime.tasks.known import MOST_PATHS, Known, KnownAccess
@@ -163,7 +163,7 @@ def test_it_holds_up_no_sync_and_no_new_snapshot_file(store: Store, known: Known
     store.connection.execute("PRAGMA busy_timeout=0")
     assert store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
     store.close()
-    with pytest.raises(UnusableStore, match="another process is using it"):
+    with pytest.raises(StateError, match="another process is using it"):
         set_aside(store.path)
     for part in store.path.parent.glob(f"{store.path.name}*"):  # only a person can take it away now
         part.unlink()

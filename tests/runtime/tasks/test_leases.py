@@ -333,7 +333,7 @@ def test_whoever_counts_is_told_what_happens(stage: Stage) -> None:
         ("begun", "grant"),
         ("ended", "grant", "again", 0.0),
         ("outbox", 0),
-        ("poll_failed", "PlatformUnavailable"),
+        ("poll_failed", "PlatformUnavailableError"),
         ("begun", "grant"),
         ("ended", "grant", "applied", 0.0),
         ("acknowledged", "grant"),

@@ -10,7 +10,7 @@ import pytest
 
 from ploy_connector_aws.host import Connector
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.snapshot.lock import TaskLock, TasksRunning
+from ploy_connector_aws.runtime.snapshot.lock import TaskLock, TasksRunningError
 from ploy_connector_aws.runtime.tasks import Journal, TaskEvents, TaskLoop
 from ploy_connector_aws.spec import AccessChange, AccessRequest
 from tests.deadlines import PATIENCE_SECONDS
@@ -167,6 +167,6 @@ def test_a_thread_that_fails_ends_the_loop_with_its_error_and_the_next_goes_on(s
 
 
 def test_a_second_loop_on_the_same_file_is_refused(stage: Stage, journal: Journal) -> None:
-    with TaskLock(stage.folder / "one.tasks.lock"), pytest.raises(TasksRunning):
+    with TaskLock(stage.folder / "one.tasks.lock"), pytest.raises(TasksRunningError):
         run(stage, journal, Ended(stage, 1))
     assert stage.queue.calls == []

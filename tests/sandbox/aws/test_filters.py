@@ -87,7 +87,7 @@ REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
     ("lambda", "list_functions", {"MasterRegion": "ALL"}, "NotKnownToTheSandbox"),
     ("ec2", "describe_instances", {"Filters": [{"Name": "instance-type", "Values": ["x"]}]}, "NotKnownToTheSandbox"),
     ("ec2", "describe_instances", {"InstanceIds": ["web"]}, "InvalidInstanceID.Malformed"),
-    ("ec2", "describe_instances", {"InstanceIds": ["i-0123456789abcdef0"]}, "InvalidInstanceID.NotFound"),
+    ("ec2", "describe_instances", {"InstanceIds": ["i-0123456789abcdef0"]}, "InvalidInstanceID.NotFoundError"),
     ("ec2", "describe_instances", {"InstanceIds": ["i-01234567"], "MaxResults": 5}, "InvalidParameterCombination"),
     ("ec2", "describe_tags", {"Filters": [{"Name": "tag:Name", "Values": ["x"]}]}, "NotKnownToTheSandbox"),
     ("ecs", "describe_clusters", {"clusters": ["not valid!"]}, "InvalidParameterException"),

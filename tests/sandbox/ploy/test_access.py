@@ -5,8 +5,8 @@ import httpx
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import IntegrationUnknown, TokenRejected
-from ploy_connector_aws.sandbox.ploy import NotAllowed
+from ploy_connector_aws.platform.errors import TokenRejectedError, UnknownIntegrationError
+from ploy_connector_aws.sandbox.ploy import ForbiddenError
 
 from .conftest import USERS, Customer, Enroll, account, connect
 from .worker import Worker, done_of, failed_of
@@ -56,7 +56,7 @@ def test_another_organisations_integration_is_unknown_in_every_call_like_none_at
             lambda id_: stranger.complete_task(id_, task.id, done_of(task, acme.clock.now)),
             lambda id_: stranger.fail_task(id_, task.id, failed_of(task)),
         ):
-            with pytest.raises(IntegrationUnknown) as caught:
+            with pytest.raises(UnknownIntegrationError) as caught:
                 call(integration_id)
             refusals.append(caught.value.problem)
 
@@ -73,18 +73,18 @@ def test_a_sync_of_another_integration_of_the_same_organisation_is_unknown(acme:
 
 def test_two_tokens_live_at_once_so_that_one_can_be_rotated(acme: Customer) -> None:
     new = acme.ploy.create_token(acme.organisation_id)
-    with pytest.raises(NotAllowed, match="2 live tokens at most"):
+    with pytest.raises(ForbiddenError, match="2 live tokens at most"):
         acme.ploy.create_token(acme.organisation_id)
 
     with connect(acme.ploy, new.token) as client:
         assert client.integrations() == acme.client.integrations()
         acme.ploy.revoke_token(new.id)
-        with pytest.raises(TokenRejected):
+        with pytest.raises(TokenRejectedError):
             client.integrations()
 
     assert acme.client.integrations()
     assert acme.ploy.create_token(acme.organisation_id).token != new.token
-    with pytest.raises(NotAllowed, match="no such token"):
+    with pytest.raises(ForbiddenError, match="no such token"):
         acme.ploy.revoke_token(new.id)
 
 
@@ -115,9 +115,9 @@ def test_the_external_id_is_made_by_the_platform_and_by_nobody_else(acme: Custom
 
     assert one != other
     assert uuid.UUID(str(one)).version == 4
-    with pytest.raises(NotAllowed, match="made by the platform"):
+    with pytest.raises(ForbiddenError, match="made by the platform"):
         acme.ploy.create_integration(acme.organisation_id, "aws", {"external_id": str(one)})
-    with pytest.raises(NotAllowed, match="made by the platform"):
+    with pytest.raises(ForbiddenError, match="made by the platform"):
         acme.ploy.change_settings(acme.id, {"external_id": str(one)})
 
 
@@ -131,7 +131,7 @@ def test_changed_settings_reach_the_runtime_and_a_disabled_integration_does_not(
 
     acme.ploy.enable(acme.id, False)
     assert acme.client.integrations().integrations == ()
-    with pytest.raises(IntegrationUnknown):
+    with pytest.raises(UnknownIntegrationError):
         acme.client.hello(acme.id, HELLO)
 
 

@@ -10,8 +10,13 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import CheckEnded, PlatformRefused, SetUpUnfinished, TaskGone
-from ploy_connector_aws.sandbox.ploy import LocalPloy, NotAllowed
+from ploy_connector_aws.platform.errors import (
+    CheckEndedError,
+    PlatformRejectedError,
+    SetupUnfinishedError,
+    TaskGoneError,
+)
+from ploy_connector_aws.sandbox.ploy import ForbiddenError, LocalPloy
 from ploy_connector_aws.sandbox.ploy.preconditions import find_obstacle
 from ploy_connector_aws.spec import Check, ConnectionReport, Link
 
@@ -63,7 +68,7 @@ def test_a_manifest_is_shown_to_its_own_organisation_only_and_the_newest_counts(
     known = one.client.put_manifest(CLUB.model_copy(update={"title": "Mine", "version": "2"}))
 
     titles = [one.ploy.notices.manifests(each.organisation_id)["club"].title for each in (one, other)]
-    assert (titles, known) == (["Mine", "The Club"], wire.ConnectorKnown(name="club", version="2"))
+    assert (titles, known) == (["Mine", "The Club"], wire.ManifestAccepted(name="club", version="2"))
 
 
 def test_a_manifest_whose_link_is_a_script_is_refused_whole(acme: Customer) -> None:
@@ -72,7 +77,7 @@ def test_a_manifest_whose_link_is_a_script_is_refused_whole(acme: Customer) -> N
     step = CLUB.wizard.steps[0].model_copy(update={"links": (link,)})
     wizard = CLUB.wizard.model_copy(update={"steps": (step,)})
 
-    with pytest.raises(PlatformRefused, match="does not fit its model"):
+    with pytest.raises(PlatformRejectedError, match="does not fit its model"):
         acme.client.put_manifest(CLUB.model_copy(update={"wizard": wizard}))
 
     assert acme.ploy.notices.manifests(acme.organisation_id) == {}
@@ -87,9 +92,9 @@ def test_what_the_host_makes_is_made_at_random_and_cannot_be_chosen(club: Custom
     assert [list(settings) for settings in made] == [["knock"], ["knock"]]
     assert uuid.UUID(str(made[0]["knock"])) != uuid.UUID(str(made[1]["knock"]))
     for name in ("knock", "external_id"):
-        with pytest.raises(NotAllowed, match="cannot be chosen"):
+        with pytest.raises(ForbiddenError, match="cannot be chosen"):
             club.ploy.admission.answer(club.id, {name: "mine"})
-    with pytest.raises(NotAllowed):
+    with pytest.raises(ForbiddenError):
         club.ploy.admission.begin(club.organisation_id, "okta")
 
 
@@ -101,7 +106,7 @@ def test_before_its_test_is_passed_an_integration_gets_nothing_but_checks(club: 
     check = worker.order("check")
 
     assert worker.lease_ids() == [check.id]
-    with pytest.raises(SetUpUnfinished):
+    with pytest.raises(SetupUnfinishedError):
         club.sync(USERS, account("u1"))
     assert pass_test(club)
     worker.read_settings()
@@ -262,7 +267,7 @@ def test_a_change_is_not_kept_by_settings_that_must_pass_a_test(club: Customer) 
     club.ploy.admission.answer(club.id, {"address": "c.d"})
 
     worker.extend(check)
-    with pytest.raises(TaskGone):
+    with pytest.raises(TaskGoneError):
         worker.extend(grant)
 
 
@@ -274,7 +279,7 @@ def test_a_growing_report_is_overtaken_by_later_ones_only_and_ends_once(acme: Cu
         *((2, False), (2, False), (3, True), (3, True), (3, True)),
     ]
     for other in (progress(4), progress(3, final=True, report=FAILED)):
-        with pytest.raises(CheckEnded):
+        with pytest.raises(CheckEndedError):
             acme.client.report_check(acme.id, other)
     newest = acme.ploy.notices.newest(acme.id)
     assert newest is not None
@@ -295,16 +300,16 @@ def test_a_task_is_reported_as_it_grows_by_every_attempt_at_it_until_it_has_ende
 
     ended = acme.ploy.notices.of_task(acme.id, task.id)
     assert (ended, ended and ended.is_final) == (acme.ploy.notices.newest(acme.id), True)
-    with pytest.raises(CheckEnded):
+    with pytest.raises(CheckEndedError):
         acme.client.report_check(acme.id, progress(1, task_id=task.id, check_id="c3"))
-    with pytest.raises(TaskGone):
+    with pytest.raises(TaskGoneError):
         acme.client.report_check(acme.id, progress(1, task_id="none"))
 
 
 def test_another_organisation_reports_nothing_here(enroll: Enroll, ploy: LocalPloy) -> None:
     one, other = enroll("One"), enroll("Other")
 
-    with pytest.raises(PlatformRefused, match="no such integration"):
+    with pytest.raises(PlatformRejectedError, match="no such integration"):
         other.client.report_check(one.id, progress(1))
 
     assert ploy.notices.newest(one.id) is None

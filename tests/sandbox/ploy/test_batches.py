@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import BatchConflict, PlatformRefused
+from ploy_connector_aws.platform.errors import BatchConflictError, PlatformRejectedError
 from ploy_connector_aws.sandbox.ploy.batch_lines import unpack
-from ploy_connector_aws.sandbox.ploy.problems import Refusal
+from ploy_connector_aws.sandbox.ploy.problems import ProblemError
 
 from .conftest import USERS, Customer, account, accounts, split
 
@@ -37,7 +37,7 @@ def test_the_same_batch_again_changes_nothing_and_another_of_its_number_is_a_con
     batch = split([USERS, account("u1")], 2)
     assert acme.put(sync_id, batch) == acme.put(sync_id, batch)
 
-    with pytest.raises(BatchConflict):
+    with pytest.raises(BatchConflictError):
         acme.put(sync_id, split([USERS], 2))
 
     status = acme.client.sync_status(acme.id, sync_id)
@@ -65,7 +65,7 @@ def test_a_batch_with_wrong_lines_is_refused_whole_and_every_line_is_named_witho
         wire.to_ndjson(account("u2")),
     ]
 
-    with pytest.raises(PlatformRefused) as caught:
+    with pytest.raises(PlatformRejectedError) as caught:
         acme.put(sync_id, [lines])
 
     problem = caught.value.problem
@@ -78,7 +78,7 @@ def test_a_batch_with_wrong_lines_is_refused_whole_and_every_line_is_named_witho
 
 
 def test_no_more_than_fifty_wrong_lines_are_listed(acme: Customer) -> None:
-    with pytest.raises(PlatformRefused) as caught:
+    with pytest.raises(PlatformRejectedError) as caught:
         acme.put(acme.open(), [[b"{}"] * 70])
 
     assert (len(caught.value.problem.errors), caught.value.problem.detail) == (50, "70 of 70 lines.")
@@ -92,7 +92,7 @@ def test_a_grant_id_that_does_not_follow_from_its_ends_is_refused(acme: Customer
         record={"id": "0" * 32, "principal_kind": "account", "principal_id": "u1", "entitlement_id": "e1"},
     )
 
-    with pytest.raises(PlatformRefused, match="a grant's id is derived"):
+    with pytest.raises(PlatformRejectedError, match="a grant's id is derived"):
         acme.put(acme.open(), split([line], 1))
 
 
@@ -139,7 +139,7 @@ def test_limits_are_kept_in_lines_and_in_bytes_before_and_after_compression(acme
         [wire.to_ndjson(account("u1", display_name="x" * 10_000_000))],
         [json.dumps({"noise": random.Random(1).sample(range(10**9), 1000)}).encode()],
     ):
-        with pytest.raises(PlatformRefused) as caught:
+        with pytest.raises(PlatformRejectedError) as caught:
             acme.put(sync_id, [lines])
         assert (caught.value.problem.status, caught.value.code) == (413, "body_too_large")
 
@@ -151,7 +151,7 @@ def test_a_small_body_that_unpacks_to_a_huge_one_is_not_unpacked() -> None:
     bomb = b"".join([*(packer.compress(bytes(1_000_000)) for _ in range(100)), packer.flush()])
     tracemalloc.start()
 
-    with pytest.raises(Refusal, match="1000000 bytes at most"):
+    with pytest.raises(ProblemError, match="1000000 bytes at most"):
         unpack(bomb, wire.Limits())
 
     _, peak = tracemalloc.get_traced_memory()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import BatchConflict, PlatformRefused, StaleReading
+from ploy_connector_aws.platform.errors import BatchConflictError, PlatformRejectedError, StaleReadError
 from ploy_connector_aws.spec.records import RecordKey, grant_id
 
 from .conftest import DENIED, USERS, USERS_FAILED, Customer, Line, account, connect, split
@@ -101,7 +101,7 @@ def test_a_replay_gets_the_first_answer_and_changes_nothing(acme: Customer) -> N
     assert answers == [wire.CommitAnswer(status="committed", generation=1, added={"account": 1})] * 3
     assert len(acme.ploy.generations(acme.id)) == 1
     assert acme.client.sync_status(acme.id, sync_id).answer == answers[0]  # type: ignore[union-attr]
-    with pytest.raises(BatchConflict, match="committed with another body"):
+    with pytest.raises(BatchConflictError, match="committed with another body"):
         acme.client.commit(acme.id, sync_id, commit.model_copy(update={"scopes": 9}))
 
 
@@ -144,7 +144,7 @@ def test_a_commit_that_is_not_what_arrived_is_refused_and_nothing_has_changed(
     sync_id = acme.open()
     commit = acme.commit_of(lines, acme.put(sync_id, split(lines, 1)), **changes)
 
-    with pytest.raises(PlatformRefused) as caught:
+    with pytest.raises(PlatformRejectedError) as caught:
         acme.client.commit(acme.id, sync_id, commit)
 
     assert (caught.value.code, caught.value.problem.status) == (code, wire.PROBLEMS[code].status)
@@ -157,7 +157,7 @@ def test_a_batch_that_is_missing_in_the_middle_is_named(acme: Customer) -> None:
     for number in (1, 3):
         acme.client.put_batch(acme.id, sync_id, number, wire.pack([]))
 
-    with pytest.raises(PlatformRefused, match="1 did not arrive, the first of them number 2"):
+    with pytest.raises(PlatformRejectedError, match="1 did not arrive, the first of them number 2"):
         acme.client.commit(acme.id, sync_id, acme.commit_of([], ["0" * 64] * 3))
 
 
@@ -168,7 +168,7 @@ def test_a_reading_older_than_what_is_visible_is_stale(acme: Customer) -> None:
     acme.clock.pass_by(hours=1)
     acme.sync(USERS, account("u1"))
 
-    with pytest.raises(StaleReading):
+    with pytest.raises(StaleReadError):
         began = acme.clock.now - timedelta(hours=1)
         slow_sync = slow.open(reading_started_at=began)
         slow.client.commit(slow.id, slow_sync, slow.commit_of([USERS], slow.put(slow_sync, split([USERS], 1))))

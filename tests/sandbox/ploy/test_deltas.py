@@ -11,9 +11,14 @@ import httpx
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import BaseStale, OutcomeDiffers, PlatformRefused, SyncGone
+from ploy_connector_aws.platform.errors import (
+    OutcomeMismatchError,
+    PlatformRejectedError,
+    StaleBaseError,
+    SyncGoneError,
+)
 from ploy_connector_aws.sandbox.ploy.scope_report import ScopeReport
-from ploy_connector_aws.sandbox.ploy.sync_store import GENERATIONS_KEPT, Ledger, RecordChange
+from ploy_connector_aws.sandbox.ploy.sync_store import GENERATIONS_KEPT, RecordChange, SyncStore
 from ploy_connector_aws.spec.records import RecordKey
 
 from .conftest import DENIED, USERS, USERS_FAILED, Customer, Line, account, split
@@ -99,12 +104,12 @@ def test_nothing_changed_is_opened_and_committed_at_once(known: Customer) -> Non
 
 
 def test_a_delta_against_another_generation_is_refused_at_opening_and_at_commit(known: Customer) -> None:
-    with pytest.raises(BaseStale):
+    with pytest.raises(StaleBaseError):
         known.open(mode="delta", base_generation=7)
     sync_id = known.open(mode="delta", base_generation=1)
     known.clock.pass_by(minutes=10)
     replace(known, opener="other").sync(USERS, TEAMS, account("u1"))
-    with pytest.raises((BaseStale, SyncGone)):
+    with pytest.raises((StaleBaseError, SyncGoneError)):
         known.client.commit(known.id, sync_id, known.commit_of([], [], scopes=2, expected=NOTHING))
 
 
@@ -115,7 +120,7 @@ def test_a_base_that_moved_by_an_approval_is_stale_at_commit(known: Customer) ->
     known.clock.pass_by(minutes=1)
     sync_id = known.open(mode="delta", base_generation=1)
     known.ploy.approve(known.id, held.id)
-    with pytest.raises(BaseStale):
+    with pytest.raises(StaleBaseError):
         known.client.commit(known.id, sync_id, known.commit_of([], [], scopes=2, expected=NOTHING))
 
 
@@ -124,14 +129,14 @@ def test_a_delta_that_does_not_come_to_what_was_expected_is_refused(
     known: Customer, expected: wire.Outcome | None
 ) -> None:
     before = shown(known)
-    with pytest.raises(OutcomeDiffers):
+    with pytest.raises(OutcomeMismatchError):
         delta(known, account("u3"), expected=expected)  # type: ignore[arg-type]
     assert shown(known) == before
 
 
 def test_a_record_that_the_base_lacks_cannot_stand_as_it_was(known: Customer) -> None:
     unknown = wire.RecordLine(type="account", id="u9", scopes=("users",))
-    with pytest.raises(OutcomeDiffers, match="the base, which lacks them"):
+    with pytest.raises(OutcomeMismatchError, match="the base, which lacks them"):
         delta(known, unknown, expected=wire.Outcome(added={"account": 1}))
 
 
@@ -146,7 +151,7 @@ def test_a_record_that_the_base_lacks_cannot_stand_as_it_was(known: Customer) ->
     ],
 )
 def test_a_full_sync_cannot_refer_to_a_base_nor_a_record_to_another(acme: Customer, line: Line) -> None:
-    with pytest.raises(PlatformRefused) as caught:
+    with pytest.raises(PlatformRejectedError) as caught:
         acme.put(acme.open(), split([line], 1))
     assert caught.value.code == "lines_rejected"
 
@@ -200,7 +205,7 @@ def test_an_operator_sees_every_sync_and_how_its_scopes_ended(known: Customer) -
 
 def test_what_happened_long_ago_is_forgotten() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    kept = Ledger(sqlite3.connect(":memory:"))
+    kept = SyncStore(sqlite3.connect(":memory:"))
     kept.create_tables()
     for number in (1, 2, GENERATIONS_KEPT + 1):
         request = wire.OpenSync(run_id=f"run {number}", opener="o", reading_started_at=now)

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import IntegrationUnknown
-from ploy_connector_aws.sandbox.ploy import NotAllowed
+from ploy_connector_aws.platform.errors import UnknownIntegrationError
+from ploy_connector_aws.sandbox.ploy import ForbiddenError
 from ploy_connector_aws.spec import Step, Wizard, WizardField
 
 from .conftest import Customer, Enroll
@@ -128,9 +128,9 @@ def test_a_set_up_that_was_never_in_use_is_removed_with_all_that_was_kept_of_it(
     assert "The set-up was removed" in visitor.get("/app/").text
     assert (visitor.get(at(acme)).status_code, visitor.get(at(acme, f"/tasks/{task.id}")).status_code) == (404, 404)
     assert own not in [each.id for each in client.integrations().integrations]
-    with pytest.raises(IntegrationUnknown):
+    with pytest.raises(UnknownIntegrationError):
         client.complete_task(own, task.id, wire.TaskDone(lease_id=task.lease_id, report=REPORT))
-    with pytest.raises(NotAllowed, match="no such integration"):
+    with pytest.raises(ForbiddenError, match="no such integration"):
         acme.ploy.tasks(own)
     assert list(folder.glob(f"integrations/{own}*")) == []
     assert acme.ploy.notices.of_task(own, task.id) is None

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import PlatformRefused
+from ploy_connector_aws.platform.errors import PlatformRejectedError
 from ploy_connector_aws.platform.openapi import CALLS
 from ploy_connector_aws.sandbox.ploy import LocalPloy, contract, operator_api
 from ploy_connector_aws.sandbox.ploy.pages import access, overview, person, records, syncs, tasks
@@ -219,7 +219,7 @@ def test_no_number_in_a_line_of_a_batch_is_an_error_inside(acme: Customer, visit
         acme.clock.pass_by(minutes=1)
         line = wire.to_ndjson(account("u1", attributes={"a": ["@"]})).replace(b'"@"', value.encode())
         sync_id = acme.open()
-        with suppress(PlatformRefused):
+        with suppress(PlatformRejectedError):
             digests = acme.put(sync_id, [[wire.to_ndjson(USERS), line]])
             taken.append(value)
             commit = acme.commit_of([USERS, account("u1")], digests)

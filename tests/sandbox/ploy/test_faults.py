@@ -6,7 +6,7 @@ import pytest
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.platform.errors import PlatformUnavailable
+from ploy_connector_aws.platform.errors import PlatformUnavailableError
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.sandbox.ploy.faults import Operation
 
@@ -27,7 +27,7 @@ def hasty(acme: Customer) -> Customer:
 def test_a_call_that_is_lost_before_it_acted_has_not_acted(hasty: Customer, operation: Operation) -> None:
     hasty.ploy.faults.drop_before(operation)
 
-    with pytest.raises(PlatformUnavailable, match="could not be reached"):
+    with pytest.raises(PlatformUnavailableError, match="could not be reached"):
         hasty.sync(USERS, account("u1"))
 
     assert hasty.record_ids == []
@@ -37,7 +37,7 @@ def test_a_call_that_is_lost_before_it_acted_has_not_acted(hasty: Customer, oper
 def test_a_call_whose_answer_is_lost_has_acted(hasty: Customer) -> None:
     hasty.ploy.faults.drop_after("commit")
 
-    with pytest.raises(PlatformUnavailable, match="could not be reached"):
+    with pytest.raises(PlatformUnavailableError, match="could not be reached"):
         hasty.sync(USERS, account("u1"))
 
     assert hasty.record_ids == ["u1"]
@@ -81,7 +81,7 @@ def test_faults_strike_the_nth_call_and_as_often_as_they_are_told(hasty: Custome
         try:
             hasty.client.integrations()
             outcomes.append("served")
-        except PlatformUnavailable as error:
+        except PlatformUnavailableError as error:
             outcomes.append(error.retry_after_seconds)
 
     assert outcomes == ["served", 60, 60, "served"]
@@ -91,7 +91,7 @@ def test_a_fault_for_any_operation_leaves_the_operators_routes_alone(hasty: Cust
     hasty.ploy.faults.unavailable(times=100)
 
     assert httpx.get(hasty.ploy.url).status_code == 303  # to the pages
-    with pytest.raises(PlatformUnavailable):
+    with pytest.raises(PlatformUnavailableError):
         hasty.client.integrations()
     hasty.ploy.faults.clear()
     assert hasty.client.integrations()
@@ -102,7 +102,7 @@ def test_a_slow_answer_runs_into_the_clients_time_limit(acme: Customer) -> None:
     source = TokenSource(token=acme.client._tokens.token())
 
     with PlatformClient(acme.ploy.url, source, timeout=httpx.Timeout(0.1), retry=RetryPolicy(max_attempts=1)) as client:
-        with pytest.raises(PlatformUnavailable, match="ReadTimeout"):
+        with pytest.raises(PlatformUnavailableError, match="ReadTimeout"):
             client.integrations()
 
 
@@ -110,7 +110,7 @@ def test_a_commit_that_was_cut_off_is_found_by_its_status(hasty: Customer) -> No
     sync_id = hasty.open()
     digests = hasty.put(sync_id, split([USERS], 1))
     hasty.ploy.faults.drop_after("commit")
-    with pytest.raises(PlatformUnavailable):
+    with pytest.raises(PlatformUnavailableError):
         hasty.client.commit(hasty.id, sync_id, hasty.commit_of([USERS], digests))
 
     status = hasty.client.sync_status(hasty.id, sync_id)

@@ -4,9 +4,9 @@ from datetime import timedelta
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import StaleReading, SyncGone
+from ploy_connector_aws.platform.errors import StaleReadError, SyncGoneError
 from ploy_connector_aws.sandbox.ploy.current import open_current
-from ploy_connector_aws.sandbox.ploy.problems import Refusal
+from ploy_connector_aws.sandbox.ploy.problems import ProblemError
 from ploy_connector_aws.sandbox.ploy.snapshots import Snapshots
 
 from .conftest import USERS, Customer, Line, account, accounts, split
@@ -88,7 +88,7 @@ def test_a_commit_is_decided_on_once(guarded: Customer) -> None:
     guarded.ploy.reject(guarded.id, sync_id)
 
     for decide in (guarded.ploy.approve, guarded.ploy.reject):
-        with pytest.raises(Refusal, match="it is rejected"):
+        with pytest.raises(ProblemError, match="it is rejected"):
             decide(guarded.id, sync_id)
     assert len(guarded.record_ids) == 12
 
@@ -107,7 +107,7 @@ def test_a_replay_of_a_held_commit_gets_its_answer_then_the_decision_and_after_a
     guarded.sync(USERS, account("u1"), hold="Please look.")
     sync_id = held_id(guarded)
     guarded.ploy.reject(guarded.id, sync_id)
-    with pytest.raises(SyncGone, match="It was rejected"):
+    with pytest.raises(SyncGoneError, match="It was rejected"):
         guarded.client.commit(guarded.id, sync_id, commit)
 
 
@@ -123,7 +123,7 @@ def test_a_newer_sync_replaces_a_held_commit_when_it_is_committed_and_not_before
 
     assert answer == wire.CommitAnswer(status="committed", generation=2)
     assert guarded.client.sync_status(guarded.id, held).state == "replaced"  # type: ignore[union-attr]
-    with pytest.raises(Refusal):
+    with pytest.raises(ProblemError):
         guarded.ploy.approve(guarded.id, held)
 
 
@@ -168,7 +168,7 @@ def test_a_reading_older_than_a_held_one_does_not_replace_it(guarded: Customer) 
     held = held_id(guarded)
     other = replace(guarded, opener="other")
 
-    with pytest.raises(StaleReading):
+    with pytest.raises(StaleReadError):
         other.sync(USERS, *accounts(12), reading_started_at=guarded.clock.now - timedelta(seconds=1))
 
     assert held_id(guarded) == held

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import IntegrationUnknown
+from ploy_connector_aws.platform.errors import UnknownIntegrationError
 from ploy_connector_aws.sandbox.ploy.preconditions import find_obstacle
 
 from .conftest import USERS, Customer, account
@@ -172,7 +172,7 @@ def test_what_is_said_to_be_in_the_way_is_what_keeps_a_task_from_every_runtime(a
         worker.read_settings()
     try:
         given = worker.lease_ids()
-    except IntegrationUnknown:
+    except UnknownIntegrationError:
         given = []
 
     assert sorted(given) == sorted(free)

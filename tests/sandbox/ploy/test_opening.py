@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import PlatformRefused, SyncGone, SyncTaken
+from ploy_connector_aws.platform.errors import PlatformRejectedError, SyncGoneError, SyncTakenError
 
 from .conftest import USERS, Customer, Line, account, split
 
@@ -28,9 +28,9 @@ def test_another_run_of_the_same_opener_replaces_its_open_sync_at_once(acme: Cus
     one, other = acme.open("one"), acme.open("other")
 
     assert (state(acme, one), state(acme, other)) == ("replaced", "open")
-    with pytest.raises(SyncGone, match="It was replaced"):
+    with pytest.raises(SyncGoneError, match="It was replaced"):
         acme.put(one, split([USERS], 1))
-    with pytest.raises(SyncGone):
+    with pytest.raises(SyncGoneError):
         acme.client.commit(acme.id, one, acme.commit_of([], []))
 
 
@@ -41,7 +41,7 @@ def test_another_opener_waits_while_the_lease_lives_and_each_batch_renews_it(acm
     acme.put(sync_id, split([USERS], 1))
     acme.clock.pass_by(minutes=4)
 
-    with pytest.raises(SyncTaken) as caught:
+    with pytest.raises(SyncTakenError) as caught:
         rival.open()
     assert caught.value.retry_after_seconds == 60
 
@@ -75,7 +75,7 @@ def test_an_aborted_sync_is_gone_and_its_run_may_begin_again(acme: Customer) -> 
 
     assert [acme.client.abort(acme.id, sync_id).state for _ in range(2)] == ["aborted", "aborted"]
 
-    with pytest.raises(SyncGone):
+    with pytest.raises(SyncGoneError):
         acme.put(sync_id, split([USERS], 1))
     again = acme.open("run")
     assert (again != sync_id, state(acme, again)) == (True, "open")
@@ -93,7 +93,7 @@ def test_aborting_a_committed_sync_changes_nothing(acme: Customer) -> None:
 
 
 def test_a_reading_that_began_in_the_future_is_refused(acme: Customer) -> None:
-    with pytest.raises(PlatformRefused) as caught:
+    with pytest.raises(PlatformRejectedError) as caught:
         acme.open(reading_started_at=acme.clock.now.replace(year=2027))
 
     assert caught.value.code == "clock_ahead"
@@ -101,7 +101,7 @@ def test_a_reading_that_began_in_the_future_is_refused(acme: Customer) -> None:
 
 def test_an_unknown_sync_is_said_to_be_unknown(acme: Customer) -> None:
     assert acme.client.sync_status(acme.id, "none") is None
-    with pytest.raises(SyncGone):
+    with pytest.raises(SyncGoneError):
         acme.put("none", split([USERS], 1))
-    with pytest.raises(SyncGone):
+    with pytest.raises(SyncGoneError):
         acme.client.abort(acme.id, "none")

@@ -10,8 +10,8 @@ from typing import TypeAlias
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import TaskGone
-from ploy_connector_aws.sandbox.ploy import NotAllowed
+from ploy_connector_aws.platform.errors import TaskGoneError
+from ploy_connector_aws.sandbox.ploy import ForbiddenError
 
 from .conftest import USERS, Customer, Enroll, accounts
 from .worker import Worker
@@ -222,7 +222,7 @@ def test_a_lost_lease_changes_nothing(acme: Customer, worker: Worker, other: Wor
     (new,) = other.lease()
     before = worker.now(order)
 
-    with pytest.raises(TaskGone) as caught:
+    with pytest.raises(TaskGoneError) as caught:
         act(worker, old)
 
     assert caught.value.code == "lease_lost"
@@ -239,7 +239,7 @@ def test_a_lease_that_is_extended_keeps_the_task(acme: Customer, worker: Worker,
 
     assert other.lease() == ()
     worker.complete(task)
-    with pytest.raises(TaskGone) as caught:
+    with pytest.raises(TaskGoneError) as caught:
         worker.extend(task)
     assert caught.value.code == "lease_lost"
 
@@ -253,7 +253,7 @@ def test_a_task_that_never_was_is_unknown_and_another_integrations_likewise(
     elsewhere = Worker(replace(acme, id=acme.ploy.create_integration(acme.organisation_id, "aws").id))
 
     for asker, asked in ((worker, task.model_copy(update={"id": "task-none"})), (elsewhere, task)):
-        with pytest.raises(TaskGone) as caught:
+        with pytest.raises(TaskGoneError) as caught:
             act(asker, asked)
         assert caught.value.code == "task_unknown"
 
@@ -268,7 +268,7 @@ def test_what_cannot_be_ordered_is_refused(acme: Customer, worker: Worker) -> No
         (lambda: acme.ploy.create_task("int-none", "check"), "no such integration"),
     ]
     for order, reason in orders:
-        with pytest.raises(NotAllowed, match=reason):
+        with pytest.raises(ForbiddenError, match=reason):
             order()
     assert acme.ploy.tasks(acme.id) == []
 

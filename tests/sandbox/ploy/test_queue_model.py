@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.sandbox.ploy import NotAllowed
-from ploy_connector_aws.sandbox.ploy.local_platform import Ploy
-from ploy_connector_aws.sandbox.ploy.problems import Refusal
+from ploy_connector_aws.sandbox.ploy import ForbiddenError
+from ploy_connector_aws.sandbox.ploy.local_platform import LocalPlatform
+from ploy_connector_aws.sandbox.ploy.problems import ProblemError
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask, Report
 
 from .conftest import Clock
@@ -61,7 +61,7 @@ class Expected:
 def refusal_of(call: Any, *arguments: Any) -> str | None:
     try:
         call(*arguments)
-    except Refusal as refusal:
+    except ProblemError as refusal:
         return refusal.code
     return None
 
@@ -80,8 +80,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.wishes: list[tuple[wire.LeaseRequest, list[str]]] = []
         self.reports: list[tuple[str, Report]] = []
 
-    def opened(self) -> Ploy:
-        return Ploy(Path(self.folder.name), clock=self.clock, task_lease=LEASE)
+    def opened(self) -> LocalPlatform:
+        return LocalPlatform(Path(self.folder.name), clock=self.clock, task_lease=LEASE)
 
     def teardown(self) -> None:
         if not hasattr(self, "ploy"):
@@ -145,7 +145,7 @@ class QueueMachine(RuleBasedStateMachine):
     def decide(self, data: st.DataObject, is_again: bool) -> None:
         task = self.of(data.draw(st.sampled_from(self.expected)).id)
         if task.state != "manual" or task.is_resolved:
-            with pytest.raises(NotAllowed):
+            with pytest.raises(ForbiddenError):
                 self.ploy.resolve_task(self.id, task.id, "Seen.")
             return
         task.is_resolved = True

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import IntegrationUnknown, PlatformRefused, SetUpUnfinished
+from ploy_connector_aws.platform.errors import PlatformRejectedError, SetupUnfinishedError, UnknownIntegrationError
 from ploy_connector_aws.spec import Check, ConnectionReport
 
 from .conftest import USERS, Customer, Enroll, account
@@ -71,7 +71,7 @@ def take_test(customer: Customer, report: ConnectionReport) -> bool:
 def test_only_a_passed_test_lets_it_be_used_and_a_failed_one_can_be_made_again(begun: Customer) -> None:
     enter(begun, address="a.b")
     assert not take_test(begun, FAILED)
-    with pytest.raises(SetUpUnfinished):
+    with pytest.raises(SetupUnfinishedError):
         begun.sync(USERS, account("u1"))
     assert take_test(begun, REPORT)
     assert begun.sync(USERS, account("u1")).generation == 1
@@ -81,7 +81,7 @@ def test_only_a_passed_test_lets_it_be_used_and_a_failed_one_can_be_made_again(b
 
 @pytest.mark.parametrize("settings", [{"knock": "mine"}, {"external_id": "mine"}, {"colour": "red"}])
 def test_what_is_not_the_persons_is_refused_and_nothing_is_kept(begun: Customer, settings: dict[str, str]) -> None:
-    with pytest.raises(PlatformRefused, match="settings: ") as refused:
+    with pytest.raises(PlatformRejectedError, match="settings: ") as refused:
         enter(begun, address="a.b", **settings)
     assert (refused.value.code, "mine" in str(refused.value)) == ("body_invalid", False)
     assert "address" not in begun.ploy.integration(begun.id).integration.settings
@@ -90,14 +90,14 @@ def test_what_is_not_the_persons_is_refused_and_nothing_is_kept(begun: Customer,
 def test_settings_in_use_are_changed_on_the_page_only(begun: Customer) -> None:
     enter(begun, address="a.b")
     assert take_test(begun, REPORT)
-    with pytest.raises(PlatformRefused) as refused:
+    with pytest.raises(PlatformRejectedError) as refused:
         enter(begun, address="c.d")
     assert refused.value.code == "settings_in_use"
     assert begun.ploy.integration(begun.id).integration.settings["address"] == "a.b"
 
 
 def test_an_unknown_connector_is_refused(acme: Customer) -> None:
-    with pytest.raises(PlatformRefused) as refused:
+    with pytest.raises(PlatformRejectedError) as refused:
         acme.client.create_integration(CLUB_REQUEST)
     assert refused.value.code == "connector_unknown"
 
@@ -105,8 +105,8 @@ def test_an_unknown_connector_is_refused(acme: Customer) -> None:
 def test_another_organisation_and_one_that_is_switched_off_are_unknown(enroll: Enroll) -> None:
     one, other = enroll("One"), enroll("Other")
     other.id = one.id
-    with pytest.raises(IntegrationUnknown):
+    with pytest.raises(UnknownIntegrationError):
         enter(other)
     one.ploy.enable(one.id, False)
-    with pytest.raises(IntegrationUnknown):
+    with pytest.raises(UnknownIntegrationError):
         enter(one)

@@ -1,8 +1,11 @@
 """What the local Ploy knows survives its end at any place."""
 
+import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+
+import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy import LocalPloy
@@ -103,5 +106,13 @@ def test_the_host_listens_on_loopback_only_and_on_the_port_it_is_given(tmp_path:
         assert ploy.url == f"http://127.0.0.1:{port}"
         assert ploy._server is not None
         assert ploy._server._socket.getsockname() == ("127.0.0.1", port)
-    with LocalPloy(tmp_path, port=port) as ploy:
-        assert ploy.url == f"http://127.0.0.1:{port}"
+    for _ in range(20):  # another process may take the port meanwhile
+        with closing(socket.create_server(("127.0.0.1", 0))) as free:
+            port = free.getsockname()[1]
+        try:
+            with LocalPloy(tmp_path, port=port) as ploy:
+                assert ploy.url == f"http://127.0.0.1:{port}"
+                return
+        except OSError:
+            continue
+    pytest.fail("no port was free")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import PlatformRefused, TaskGone
-from ploy_connector_aws.sandbox.ploy import NotAllowed
-from ploy_connector_aws.sandbox.ploy.problems import Refusal
+from ploy_connector_aws.platform.errors import PlatformRejectedError, TaskGoneError
+from ploy_connector_aws.sandbox.ploy import ForbiddenError
+from ploy_connector_aws.sandbox.ploy.problems import ProblemError
 from ploy_connector_aws.sandbox.ploy.verified import VerifiedChange
 from ploy_connector_aws.spec import AccessPath, Failure
 
@@ -110,7 +110,7 @@ def test_a_report_that_comes_again_changes_nothing_and_another_one_is_refused(ac
         lambda: worker.fail(task),
     ]
     for other in others:
-        with pytest.raises(TaskGone) as caught:
+        with pytest.raises(TaskGoneError) as caught:
             other()
         assert caught.value.code == "task_conflict"
 
@@ -139,10 +139,10 @@ def test_a_failure_becomes_a_manual_task_that_waits_for_a_person(acme: Customer,
     assert acme.ploy.manual_tasks(acme.id) == []
     assert worker.history(order)[-1] == ("resolved", "Done by hand.")
     assert worker.fail(task).state == "manual"
-    with pytest.raises(TaskGone) as caught:
+    with pytest.raises(TaskGoneError) as caught:
         worker.complete(task)
     assert (caught.value.code, worker.now(order)) == ("task_conflict", resolved)
-    with pytest.raises(NotAllowed, match="does not wait for a person"):
+    with pytest.raises(ForbiddenError, match="does not wait for a person"):
         acme.ploy.order_again(acme.id, order.id)
 
 
@@ -168,9 +168,9 @@ def test_a_manual_task_is_ordered_again_as_a_new_one_behind_all_others(acme: Cus
 def test_only_a_manual_task_waits_for_a_person(acme: Customer, worker: Worker) -> None:
     order = worker.order("grant")
 
-    with pytest.raises(NotAllowed, match="does not wait for a person"):
+    with pytest.raises(ForbiddenError, match="does not wait for a person"):
         acme.ploy.resolve_task(acme.id, order.id, "x")
-    with pytest.raises(Refusal, match="task_unknown"):
+    with pytest.raises(ProblemError, match="task_unknown"):
         acme.ploy.resolve_task(acme.id, "task-none", "x")
 
 
@@ -202,7 +202,7 @@ def test_a_change_that_cannot_be_that_of_its_task_is_refused_and_changes_nothing
     if isinstance(minutes := changes.get("verified_at"), int):
         changes = {**changes, "verified_at": acme.clock.now + timedelta(minutes=minutes)}
 
-    with pytest.raises(PlatformRefused, match=reason) as caught:
+    with pytest.raises(PlatformRejectedError, match=reason) as caught:
         worker.complete(task, **changes)
 
     assert (caught.value.code, worker.now(order), verified(acme.ploy, acme.id)) == ("body_invalid", before, ())
@@ -217,7 +217,7 @@ def test_a_change_from_the_future_is_refused_as_it_would_go_before_every_reading
     worker.order("grant")
     (task,) = worker.lease()
 
-    with pytest.raises(PlatformRefused) as caught:
+    with pytest.raises(PlatformRejectedError) as caught:
         worker.complete(task, done_of(task, acme.clock.now, **{moment: latest + timedelta(seconds=1)}))
     assert (caught.value.code, verified(acme.ploy, acme.id)) == ("clock_ahead", ())
 
@@ -236,7 +236,7 @@ def test_a_report_of_another_kind_is_refused(acme: Customer, worker: Worker, kin
         done = wire.TaskDone(lease_id=task.lease_id, **fields)
         if done.model_fields_set == right.model_fields_set:
             continue
-        with pytest.raises(PlatformRefused, match=f"A {kind} is reported in the field") as caught:
+        with pytest.raises(PlatformRejectedError, match=f"A {kind} is reported in the field") as caught:
             worker.complete(task, done)
         assert caught.value.code == "body_invalid"
 
@@ -257,7 +257,7 @@ def test_a_sync_is_committed_only_where_the_platform_has_that_generation(
     if is_taken:
         assert worker.complete(task, done).state == "done"
     else:
-        with pytest.raises(PlatformRefused, match="The newest generation is 1"):
+        with pytest.raises(PlatformRejectedError, match="The newest generation is 1"):
             worker.complete(task, done)
 
 
@@ -266,7 +266,7 @@ def test_a_failure_without_a_code_or_a_sentence_is_none(acme: Customer, worker: 
     worker.order("grant")
     (task,) = worker.lease()
 
-    with pytest.raises(PlatformRefused, match=f"{field}: String should have at least 1 character"):
+    with pytest.raises(PlatformRejectedError, match=f"{field}: String should have at least 1 character"):
         worker.fail(task, **{field: ""})
 
     assert acme.ploy.manual_tasks(acme.id) == []
@@ -314,7 +314,7 @@ def test_no_lease_lives_longer_than_to_the_deadline(acme: Customer, worker: Work
     acme.clock.pass_by(seconds=1)
 
     assert worker.now(order).state == "manual"
-    with pytest.raises(TaskGone) as caught:
+    with pytest.raises(TaskGoneError) as caught:
         worker.extend(task)
     assert caught.value.code == "lease_lost"
 
@@ -347,7 +347,7 @@ def test_a_late_report_comes_too_late_once_a_person_was_done_with_the_task(acme:
     acme.ploy.order_again(acme.id, orders[1].id)
 
     for task in tasks:
-        with pytest.raises(TaskGone, match="A person is done with it") as caught:
+        with pytest.raises(TaskGoneError, match="A person is done with it") as caught:
             worker.complete(task)
         assert caught.value.code == "task_conflict"
 
@@ -361,7 +361,7 @@ def test_a_report_under_an_older_lease_does_not_take_the_place_of_anything(acme:
     worker.lease()
     acme.clock.pass_by(hours=1)
 
-    with pytest.raises(TaskGone) as caught:
+    with pytest.raises(TaskGoneError) as caught:
         worker.complete(old)
 
     assert (caught.value.code, worker.now(order).state) == ("lease_lost", "manual")
@@ -374,7 +374,7 @@ def test_what_time_has_changed_stays_so_whatever_comes_of_the_look_that_finds_it
     worker.lease()
     acme.clock.pass_by(hours=2)
     found_at = acme.clock.now
-    with pytest.raises(Refusal):
+    with pytest.raises(ProblemError):
         acme.ploy.fail_task(acme.id, "task-none", wire.TaskFailed(lease_id="x", code="x", message="x"))
 
     acme.clock.pass_by(minutes=1)

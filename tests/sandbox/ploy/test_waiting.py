@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.platform.errors import IntegrationUnknown, PlatformUnavailable, TokenRejected
+from ploy_connector_aws.platform.errors import PlatformUnavailableError, TokenRejectedError, UnknownIntegrationError
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.sandbox.ploy import LocalPloy
 from ploy_connector_aws.sandbox.ploy.long_poll import Bells, wait_for_tasks
@@ -153,7 +153,7 @@ def test_who_may_not_ask_any_more_gets_nothing_however_early_the_asking(
 ) -> None:
     asked = begin(pool, worker)
     acme.ploy.enable(acme.id, False)
-    with pytest.raises(IntegrationUnknown):
+    with pytest.raises(UnknownIntegrationError):
         asked.result(30)
 
     acme.ploy.enable(acme.id)
@@ -162,7 +162,7 @@ def test_who_may_not_ask_any_more_gets_nothing_however_early_the_asking(
         asked = begin(pool, Worker(replace(acme, client=other)))
         acme.ploy.revoke_token(issued.id)
         order = worker.order("grant")
-        with pytest.raises(TokenRejected):
+        with pytest.raises(TokenRejectedError):
             asked.result(30)
     assert worker.now(order) == order
 
@@ -218,5 +218,5 @@ def test_a_server_that_stops_lets_everybody_go_who_waits(
 
     with client:
         assert asked.result(30) == NONE  # an answer: the server would have cut the wait off without one
-        with pytest.raises(PlatformUnavailable):
+        with pytest.raises(PlatformUnavailableError):
             client.integrations()

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.sandbox.ploy.local_platform import Ploy
+from ploy_connector_aws.sandbox.ploy.local_platform import LocalPlatform
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.sandbox.ploy.verified import VerifiedChange, VerifiedChanges
 from ploy_connector_aws.spec import AccessChange, ConnectionReport, Grant
@@ -65,7 +65,7 @@ def failed_of(task: wire.Task, **changes: Any) -> wire.TaskFailed:
     return failed.model_copy(update=changes)
 
 
-def verified(ploy: Ploy, integration_id: str) -> tuple[VerifiedChange, ...]:
+def verified(ploy: LocalPlatform, integration_id: str) -> tuple[VerifiedChange, ...]:
     """What is kept to be laid over the picture."""
     with closing(sqlite3.connect(ploy._state_dir / "integrations" / f"{integration_id}.sqlite")) as db:
         return VerifiedChanges(db).all()

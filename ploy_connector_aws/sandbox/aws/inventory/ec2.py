@@ -71,7 +71,7 @@ def _named(call: InventoryCall, rows: list[_Row]) -> list[_Row]:
     missing = set(wanted) - {instance.id for _, instance in rows}
     if missing:
         listed = ", ".join(sorted(missing))
-        raise AwsError("InvalidInstanceID.NotFound", f"The instance ID '{listed}' does not exist")
+        raise AwsError("InvalidInstanceID.NotFoundError", f"The instance ID '{listed}' does not exist")
     return [row for row in rows if row[1].id in wanted]
 
 

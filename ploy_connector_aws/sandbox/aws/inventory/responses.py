@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ploy_connector_aws.sandbox.aws.paging import Pager
-from ploy_connector_aws.sandbox.aws.requests import Asked, not_known
+from ploy_connector_aws.sandbox.aws.requests import ApiRequest, not_known
 
 _MODULES = {"lambda": "lambda_"}
 SERVICES = frozenset({"s3", "dynamodb", "sqs", "lambda", "rds", "ec2", "ecs"})
@@ -46,7 +46,7 @@ class Operation:
     parameters: frozenset[str] = frozenset()
 
 
-def find_operation(asked: Asked) -> Operation:
+def find_operation(asked: ApiRequest) -> Operation:
     """The operation that is asked for.
 
     Raises:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
-from ploy_connector_aws.sandbox.aws.requests import Asked
+from ploy_connector_aws.sandbox.aws.requests import ApiRequest
 
 _JSON_TYPES = {
     "json": "application/x-amz-json-1.1",
@@ -22,7 +22,7 @@ _NAMESPACES = {
 _ROOTS = {"ListBuckets": "ListAllMyBucketsResult"}
 
 
-def render_answer(asked: Asked, answer: Mapping[str, Any], request_id: str) -> tuple[str, bytes]:
+def render_answer(asked: ApiRequest, answer: Mapping[str, Any], request_id: str) -> tuple[str, bytes]:
     """The content type and the body."""
     if asked.protocol in _JSON_TYPES:
         return _JSON_TYPES[asked.protocol], json.dumps(answer).encode()

@@ -21,29 +21,29 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.sandbox.ploy.local_platform import Ploy
-from ploy_connector_aws.sandbox.ploy.problems import Refusal
-from ploy_connector_aws.sandbox.ploy.registry import NotAllowed
+from ploy_connector_aws.sandbox.ploy.local_platform import LocalPlatform
+from ploy_connector_aws.sandbox.ploy.problems import ProblemError
+from ploy_connector_aws.sandbox.ploy.registry import ForbiddenError
 
 from . import access, entitlement, login, overview, person, records, setup, syncs, tasks
 from .headers import Shield
 from .rendering import render_page
-from .session import BASE, NotLoggedIn, Sessions, StandIn, form_of, go_to, visit_of
+from .session import BASE, CustomerSimulator, NotLoggedInError, Sessions, form_of, go_to, visit_of
 
 PARTS = (login, overview, setup, syncs, person, entitlement, access, tasks, records)
 """Whose routes there are. Those of the last take what is left."""
 
-__all__ = ["BASE", "PARTS", "Sessions", "StandIn", "make_pages"]
+__all__ = ["BASE", "PARTS", "CustomerSimulator", "Sessions", "make_pages"]
 
 
-def make_pages(ploy: Ploy, sessions: Sessions, stand_in: Callable[[], StandIn | None]) -> Shield:
+def make_pages(ploy: LocalPlatform, sessions: Sessions, stand_in: Callable[[], CustomerSimulator | None]) -> Shield:
     """Put the pages together."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(form_of)])
     app.state.ploy, app.state.sessions, app.state.stand_in = ploy, sessions, stand_in
-    app.add_exception_handler(NotLoggedIn, _to_login)
+    app.add_exception_handler(NotLoggedInError, _to_login)
     app.add_exception_handler(HTTPException, _say_no)
-    app.add_exception_handler(Refusal, _refuse)
-    app.add_exception_handler(NotAllowed, _refuse)
+    app.add_exception_handler(ProblemError, _refuse)
+    app.add_exception_handler(ForbiddenError, _refuse)
     app.add_exception_handler(RequestValidationError, _misread)
     app.add_exception_handler(Exception, _fail)
     for part in PARTS:
@@ -64,7 +64,7 @@ def _say_no(request: Request, error: Exception) -> Response:
 
 
 def _refuse(request: Request, error: Exception) -> Response:
-    if isinstance(error, Refusal):
+    if isinstance(error, ProblemError):
         kind = wire.PROBLEMS[error.code]
         return _error_page(request, kind.status, " ".join(part for part in (kind.title, error.detail) if part))
     return _error_page(request, 409, str(error))
@@ -83,6 +83,6 @@ def _fail(_: Request, __: Exception) -> Response:
 def _error_page(request: Request, status: int, sentence: str) -> Response:
     try:
         visit = visit_of(request)
-    except NotLoggedIn:
+    except NotLoggedInError:
         visit = None
     return render_page(visit, "error.html", status=status, sentence=sentence)

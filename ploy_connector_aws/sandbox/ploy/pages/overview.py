@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.preconditions import find_obstacle, require_way
-from ploy_connector_aws.sandbox.ploy.registry import Enabled
+from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 from ploy_connector_aws.sandbox.ploy.reports import SeenCheck
 from ploy_connector_aws.sandbox.ploy.sync_store import Generation, Sync
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
@@ -34,10 +34,10 @@ _ORDERED: dict[str, wire.TaskKind] = {"check": "check", "sync": "sync"}
 """What is ordered here; what changes access is previewed first, elsewhere."""
 
 
-class Card(NamedTuple):
+class Summary(NamedTuple):
     """An integration in short."""
 
-    enabled: Enabled
+    enabled: IntegrationRow
     title: str
     generation: Generation | None
     held: Sync | None
@@ -59,7 +59,7 @@ class Card(NamedTuple):
         return self.generation.committed_at if self.generation else None
 
 
-def card_of(visit: Visit, enabled: Enabled) -> Card:
+def card_of(visit: Visit, enabled: IntegrationRow) -> Summary:
     """Say of an integration how it is."""
     ploy, id_ = visit.ploy, enabled.integration.id
     manifest = ploy.notices.manifests(visit.organisation_id).get(enabled.integration.connector)
@@ -67,7 +67,7 @@ def card_of(visit: Visit, enabled: Enabled) -> Card:
     check, failed = ploy.notices.newest(id_), ploy.queue(id_).newest_failed("check")
     if check and failed and failed.ended_at and failed.ended_at < check.said_at:
         failed = None
-    return Card(
+    return Summary(
         enabled,
         manifest.title if manifest else enabled.integration.connector,
         generations[-1] if generations else None,
@@ -79,7 +79,7 @@ def card_of(visit: Visit, enabled: Enabled) -> Card:
     )
 
 
-def _about(enabled: Enabled, manifest: Manifest | None) -> str:
+def _about(enabled: IntegrationRow, manifest: Manifest | None) -> str:
     properties = manifest.config_schema.get("properties") if manifest else None
     if not isinstance(properties, Mapping):
         return ""
@@ -160,7 +160,7 @@ def order(visit: Visitor, integration_id: str, form: SentForm) -> Response:
     return go_to(f"/integrations/{integration_id}/tasks/{task.id}")
 
 
-def _waiting(visit: Visit, enabled: Enabled) -> set[str]:
+def _waiting(visit: Visit, enabled: IntegrationRow) -> set[str]:
     """The ids of the tasks that something is in the way of."""
     return {
         task.id

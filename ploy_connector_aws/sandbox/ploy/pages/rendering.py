@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.preconditions import find_obstacle
-from ploy_connector_aws.sandbox.ploy.registry import Enabled
+from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.sandbox.ploy.views import name_of
 from ploy_connector_aws.spec import ConnectionReport
@@ -59,7 +59,7 @@ def render_page(visit: Visit | None, template: str, *, status: int = 200, **valu
             "said": [] if template.startswith("part_") else visit.take_said(),
             **values,
         }
-    if isinstance(values.get("enabled"), Enabled):
+    if isinstance(values.get("enabled"), IntegrationRow):
         values["id"] = values["enabled"].integration.id
         values["at"] = f"/integrations/{values['id']}"
         if visit is not None and not template.startswith("part_"):
@@ -77,7 +77,7 @@ def url_of(path: str, **query: object) -> str:
     return BASE + path + (f"?{urlencode(given)}" if given else "")
 
 
-def state_of(enabled: Enabled) -> tuple[str, str]:
+def state_of(enabled: IntegrationRow) -> tuple[str, str]:
     """Where an integration stands, in words, and how that is shown."""
     if not enabled.is_verified:
         return ("Not verified", "bad") if enabled.is_enabled else ("Set-up not finished", "warn")
@@ -88,7 +88,7 @@ def state_of(enabled: Enabled) -> tuple[str, str]:
     return ("On, read-only", "good") if enabled.flags.read_only else ("On", "good")
 
 
-def task_state(task: OrderedTask, enabled: Enabled) -> tuple[str, str]:
+def task_state(task: OrderedTask, enabled: IntegrationRow) -> tuple[str, str]:
     """Where a task stands, in words, and how that is shown: a test that found trouble is no success."""
     obstacle = find_obstacle(enabled, task.kind, task.preview) if task.state == "queued" else None
     if obstacle is not None:

@@ -17,8 +17,8 @@ from pydantic import AfterValidator, JsonValue
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from ploy_connector_aws.sandbox.ploy.local_platform import Ploy
-from ploy_connector_aws.sandbox.ploy.registry import Enabled
+from ploy_connector_aws.sandbox.ploy.local_platform import LocalPlatform
+from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 
 BASE = "/app"
 """Where the pages are."""
@@ -112,7 +112,7 @@ class Visit:
     """One request of somebody who is let in."""
 
     request: Request
-    ploy: Ploy
+    ploy: LocalPlatform
     session: Session
     form_token: str
 
@@ -124,7 +124,7 @@ class Visit:
             self.session.organisation_id = next(iter(known), None)
         return self.session.organisation_id or ""
 
-    def integration(self, integration_id: str) -> Enabled:
+    def integration(self, integration_id: str) -> IntegrationRow:
         """One integration of the chosen organisation; another's is unknown like none at all."""
         for enabled in self.ploy.integrations():
             integration = enabled.integration
@@ -142,7 +142,7 @@ class Visit:
         return said
 
 
-class StandIn(Protocol):
+class CustomerSimulator(Protocol):
     """Does for the person what a set-up asks for on the other side, where that is a sandbox too."""
 
     def values(self, connector: str) -> Mapping[str, str]:
@@ -152,7 +152,7 @@ class StandIn(Protocol):
         """Do what the documents say; the settings that come of it."""
 
 
-class NotLoggedIn(Exception):
+class NotLoggedInError(Exception):
     """Nobody is let in by this request."""
 
 
@@ -176,13 +176,13 @@ def visit_of(request: Request) -> Visit:
     """Let in whoever has a session.
 
     Raises:
-        NotLoggedIn: Nobody has.
+        NotLoggedInError: Nobody has.
     """
     sessions = sessions_of(request)
     id_ = request.cookies.get(cookie_name(request), "")
     session = sessions.find(id_)
     if session is None:
-        raise NotLoggedIn
+        raise NotLoggedInError
     return Visit(request, request.app.state.ploy, session, sessions.form_token(id_))
 
 

@@ -7,26 +7,26 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.sandbox.ploy.preconditions import find_obstacle, require_way
-from ploy_connector_aws.sandbox.ploy.registry import Enabled
+from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 from ploy_connector_aws.spec import Step
 
 from .rendering import render_page
-from .session import SentForm, StandIn, Visit, Visitor, go_to
-from .setup_session import Answers
+from .session import CustomerSimulator, SentForm, Visit, Visitor, go_to
+from .setup_session import SetupSession
 from .tasks import check_values
 
 router = APIRouter()
 
 
-def _answers(visit: Visit, integration_id: str) -> Answers:
+def _answers(visit: Visit, integration_id: str) -> SetupSession:
     enabled = visit.integration(integration_id)
     manifest = visit.ploy.notices.manifests(visit.organisation_id).get(enabled.integration.connector)
     if manifest is None or manifest.wizard is None or not manifest.wizard.steps:
         raise HTTPException(404, "The connector of this integration says nothing of its set-up.")
-    return Answers(manifest, manifest.wizard, enabled)
+    return SetupSession(manifest, manifest.wizard, enabled)
 
 
-def _step(answers: Answers, step_id: str) -> tuple[int, Step]:
+def _step(answers: SetupSession, step_id: str) -> tuple[int, Step]:
     for place, step in enumerate(answers.wizard.steps):
         if step.id == step_id:
             return place, step
@@ -87,17 +87,17 @@ def carry_out(visit: Visitor, integration_id: str, step_id: str) -> Response:
     return go_to(f"/integrations/{integration_id}/setup/{step_id}")
 
 
-def _switched_on(enabled: Enabled) -> Enabled:
+def _switched_on(enabled: IntegrationRow) -> IntegrationRow:
     """How an integration is while it is tested."""
     return enabled._replace(is_enabled=True)
 
 
-def _stand_in(visit: Visit) -> StandIn | None:
-    stand_in: StandIn | None = visit.request.app.state.stand_in()
+def _stand_in(visit: Visit) -> CustomerSimulator | None:
+    stand_in: CustomerSimulator | None = visit.request.app.state.stand_in()
     return stand_in
 
 
-def _show(visit: Visit, answers: Answers, step_id: str, *, test: str = "") -> Response:
+def _show(visit: Visit, answers: SetupSession, step_id: str, *, test: str = "") -> Response:
     place, step = _step(answers, step_id)
     integration_id, stand_in = answers.enabled.integration.id, _stand_in(visit)
     hints = stand_in.values(answers.manifest.name) if stand_in else {}

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from ploy_connector_aws.host import format_setting, parse_setting
-from ploy_connector_aws.sandbox.ploy.registry import Enabled
+from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 from ploy_connector_aws.spec import (
     Document,
     Link,
@@ -51,12 +51,12 @@ class Question:
 
 
 @dataclass
-class Answers:
+class SetupSession:
     """The answers to a connector's wizard that an integration has so far."""
 
     manifest: Manifest
     wizard: Wizard
-    enabled: Enabled
+    enabled: IntegrationRow
     wrong: dict[str, str] = field(default_factory=dict)
     """What is wrong with what was just filled in, by field."""
     typed: dict[str, str] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.sandbox.ploy.differences import Named
-from ploy_connector_aws.sandbox.ploy.problems import Refusal
+from ploy_connector_aws.sandbox.ploy.problems import ProblemError
 from ploy_connector_aws.sandbox.ploy.snapshots import ChangeKind
 from ploy_connector_aws.sandbox.ploy.sync_store import Generation, Sync
 from ploy_connector_aws.spec.records import RecordType
@@ -137,7 +137,7 @@ def _once(visit: Visit, integration_id: str, sync_id: str) -> Iterator[None]:
     worked on, or by two persons."""
     try:
         yield
-    except Refusal:
+    except ProblemError:
         found = (_DECIDED.get(each.state) for each in visit.ploy.syncs(integration_id) if each.id == sync_id)
         decided = next(found, None)
         if decided is None:

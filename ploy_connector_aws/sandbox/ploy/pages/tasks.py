@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.sandbox.ploy.preconditions import require_way
-from ploy_connector_aws.sandbox.ploy.registry import NotAllowed
+from ploy_connector_aws.sandbox.ploy.registry import ForbiddenError
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.spec.records import RecordKey, RecordType
 
@@ -127,7 +127,7 @@ def _once(visit: Visit, integration_id: str, task_id: str) -> Iterator[None]:
     """Say of a task that a person was done with before that it is so: the button may have been pressed twice."""
     try:
         yield
-    except NotAllowed:
+    except ForbiddenError:
         if visit.ploy.task(integration_id, task_id).resolved_at is None:
             raise
         visit.say(_DECIDED)
