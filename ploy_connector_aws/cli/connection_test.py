@@ -51,7 +51,7 @@ def _report_test(
 ) -> ConnectionReport:
     """Make the test under the tasks that ask for it; a service may have taken them already, and reports its own."""
     request = wire.LeaseRequest(
-        request_id=uuid.uuid4().hex, holder=HOLDER, most=_MOST_TESTS, settings_revision=integration.revision
+        request_id=uuid.uuid4().hex, worker_id=HOLDER, max_tasks=_MOST_TESTS, settings_revision=integration.revision
     )
     tasks = platform.lease_tasks(integration.id, request).tasks
     try:

@@ -133,7 +133,7 @@ def _check_allowed(settings: OperatorSettings) -> None:
     if not settings.has_token:
         return
     with open_platform(settings) as platform:
-        request = wire.LeaseRequest(request_id=uuid.uuid4().hex, holder="command-line", most=0)
+        request = wire.LeaseRequest(request_id=uuid.uuid4().hex, worker_id="command-line", max_tasks=0)
         flags = platform.lease_tasks(settings.integration.id, request).flags
     for name, is_set in (("paused", flags.paused), ("read-only", flags.read_only)):
         if is_set:

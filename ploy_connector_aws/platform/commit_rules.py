@@ -35,5 +35,5 @@ Python.
 11. Changes that tasks verified are no part of the comparison and of its counts. They lie on top of what is visible:
     one that was verified after the reading of the run began takes precedence over the run, and so does an earlier one
     while the run does not prove its scope: that one is unproven, or the run does not have it and any is. Neither does
-    if the commit names that verification in `settled`.
+    if the commit names that verification in `confirmed`.
 """

@@ -47,7 +47,9 @@ def test_the_results_of_a_test_are_shown_as_they_come_in_and_only_the_last_repor
     page.get_by_label("Address of the club").fill("club.example")
     page.get_by_role("button", name="Test the connection").click()
     expect(page.get_by_text("Waiting for the service")).to_be_visible()
-    wish = wire.LeaseRequest(request_id="w", holder="r", most=5, settings_revision=ploy.integration(own).revision)
+    wish = wire.LeaseRequest(
+        request_id="w", worker_id="r", max_tasks=5, settings_revision=ploy.integration(own).revision
+    )
     with ThreadPoolExecutor(1) as runtime:  # apart from Playwright's own loop
         (task,) = runtime.submit(acme.client.lease_tasks, own, wish).result().tasks
         checks = (check("reach"), check("sign-in", "failed", fix="Say <b>please</b>."))

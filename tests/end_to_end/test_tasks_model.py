@@ -172,7 +172,7 @@ class TaskHistory(RuleBasedStateMachine):
     def steal(self, after_seconds: int) -> None:
         """Another runtime gets a task, maybe when its lease has ended, and never reports it."""
         self.office.move(after_seconds)
-        request = wire.LeaseRequest(request_id=f"r{self.office.clock()}", holder="other", most=1)
+        request = wire.LeaseRequest(request_id=f"r{self.office.clock()}", worker_id="other", max_tasks=1)
         self.city.ploy.lease_tasks(self.office.integration_id, request)
 
     @rule()

@@ -8,7 +8,7 @@ from typing import Any
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import ConnectionReport, Manifest
 
-WISH = wire.LeaseRequest(request_id="r1", holder="h1", most=5, wait_seconds=60)
+WISH = wire.LeaseRequest(request_id="r1", worker_id="h1", max_tasks=5, wait_seconds=60)
 MANIFEST = Manifest(name="a-b", title="A B", version="1", spec_version=1, description="", config_schema={})
 DONE = wire.TaskDone(lease_id="l1", report=ConnectionReport(checks=()))
 

@@ -24,7 +24,7 @@ COMMITTED = {"status": "committed", "generation": 1, "added": {"account": 1}}
 STATUS = {"id": "s1", "run_id": "r1", "state": "open", "batches": [{"number": 1, "digest": DIGEST}]}
 TASK = {"kind": "check", "created_at": MOMENT, "deadline": MOMENT, "lease_id": "l1", "lease_seconds": 60}
 TASK_STATUS = {"id": "t1", "state": "done"}
-WISH = wire.LeaseRequest(request_id="r", holder="h", most=1)
+WISH = wire.LeaseRequest(request_id="r", worker_id="h", max_tasks=1)
 
 SET_UP = {
     "integration": {"id": "i1", "organisation": "o", "connector": "c", "settings": {}, "revision": 1},

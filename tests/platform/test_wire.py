@@ -126,10 +126,10 @@ def test_a_task_that_was_done_has_exactly_one_result() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"most": -1}, {"most": 101}, {"wait_seconds": 61}, {"holder": ""}, {"request_id": ""}]
+    "change", [{"max_tasks": -1}, {"max_tasks": 101}, {"wait_seconds": 61}, {"worker_id": ""}, {"request_id": ""}]
 )
 def test_a_wish_for_tasks_is_bounded(change: dict[str, object]) -> None:
-    wish = {"request_id": "r", "holder": "h", "most": 100, "wait_seconds": wire.LONGEST_POLL_SECONDS}
+    wish = {"request_id": "r", "worker_id": "h", "max_tasks": 100, "wait_seconds": wire.LONGEST_POLL_SECONDS}
 
     assert wire.LeaseRequest.model_validate(wish)
     with pytest.raises(ValueError):

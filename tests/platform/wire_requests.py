@@ -113,13 +113,15 @@ SENT: dict[str, Callable[[PlatformClient], object]] = {
             scopes=1,
             expected=wire.Outcome(unproven_scopes=1),
             hold=wire.Hold(reasons=("20 of 20 accounts would be removed",)),
-            settled={TASK: NOW},
+            confirmed={TASK: NOW},
         ),
     ),
     "abort": lambda client: client.abort(INTEGRATION, SYNC),
     "lease_tasks": lambda client: client.lease_tasks(
         INTEGRATION,
-        wire.LeaseRequest(request_id="poll-1", holder="runtime-1", most=10, wait_seconds=0, settings_revision=1),
+        wire.LeaseRequest(
+            request_id="poll-1", worker_id="runtime-1", max_tasks=10, wait_seconds=0, settings_revision=1
+        ),
     ),
     "extend_lease": lambda client: client.extend_lease(INTEGRATION, TASK, wire.LeaseExtension(lease_id=LEASE)),
     "complete_task": _complete(change=CHANGE),

@@ -81,7 +81,7 @@ class Office:
         self.queue.create("grant" if is_member else "revoke", account_id=person, entitlement_id="g")
         if any(task.account_id == person for task, _ in self.outbox):
             self.report()  # Ploy gives out the next task of a pair after the report of the one before
-        request = wire.LeaseRequest(request_id=str(self.tick()), holder="h", most=1)
+        request = wire.LeaseRequest(request_id=str(self.tick()), worker_id="h", max_tasks=1)
         (task,) = self.queue.lease(request, wire.Flags())
         self.put(person, is_member=is_member)
         where = {"added" if is_member else "removed": (membership(person, "g"),)}

@@ -48,7 +48,7 @@ class Commit(RequestModel):
         " the two do not hold the same base. Needed with a delta.",
     )
     hold: Hold | None = None
-    settled: dict[str, Moment] = Field(
+    confirmed: dict[str, Moment] = Field(
         default={},
         description="When each of the tasks was verified whose change this run has seen: the scope was read "
         "completely, beginning after it. "

@@ -60,12 +60,12 @@ class LeaseRequest(RequestModel):
         Field(
             min_length=1,
             max_length=128,
-            description="New for each wish: the same one of the same holder gets the same tasks.",
+            description="New for each request: the same id of the same worker gets the same tasks.",
         ),
     ]
-    holder: Annotated[str, Field(min_length=1, max_length=128, description="Stable for one runtime's state.")]
-    most: Annotated[
-        int, Field(strict=True, ge=0, le=100, description="How many tasks at the most; 0 asks for the flags only.")
+    worker_id: Annotated[str, Field(min_length=1, max_length=128, description="Stable for one runtime's state.")]
+    max_tasks: Annotated[
+        int, Field(strict=True, ge=0, le=100, description="The maximum number of tasks; 0 asks for the flags only.")
     ]
     wait_seconds: Annotated[int, Field(strict=True, ge=0, le=LONGEST_POLL_SECONDS)] = 0
     settings_revision: Count | None = Field(

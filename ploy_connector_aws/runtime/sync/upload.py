@@ -172,7 +172,7 @@ class Upload:
             scopes=self._run.count_scopes()[0],
             expected=to_outcome(self._changes) if mode == "delta" else None,
             hold=wire.Hold(reasons=self._hold) if self._hold else None,
-            settled=find_settled(self._run, self._verified.verified()) if self._verified else {},
+            confirmed=find_settled(self._run, self._verified.verified()) if self._verified else {},
         )
 
     @property

@@ -100,7 +100,7 @@ class TaskPoller:
         self._backoff.succeeded()
         self._events.polled(answer)
         self._interval = timedelta(seconds=answer.poll_interval_seconds)
-        self._was_full = request.most == 0
+        self._was_full = request.max_tasks == 0
         # Where there was something there may be more; otherwise an interval lies between one question and the next.
         self._last = None if answer.tasks else asked_at
         self._board.note(answer.flags)
@@ -145,7 +145,7 @@ class TaskPoller:
 
     def _new_wish(self) -> tuple[wire.LeaseRequest, datetime]:
         request, asked_at = self._to_request(), self._now()
-        if request.most:
+        if request.max_tasks:
             self._journal.note_wish(request, asked_at)
         return request, asked_at
 
@@ -155,8 +155,8 @@ class TaskPoller:
         longest = LONGEST_WAIT_SECONDS if most and self._was_answered else 0
         return wire.LeaseRequest(
             request_id=uuid.uuid4().hex,
-            holder=self._journal.holder,
-            most=most,
+            worker_id=self._journal.holder,
+            max_tasks=most,
             wait_seconds=min(int(self._interval.total_seconds()), longest),
             settings_revision=self._revision,
         )

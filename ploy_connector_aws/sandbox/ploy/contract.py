@@ -135,7 +135,7 @@ async def lease_tasks(ploy: PloyHost, target: Target, body: Body, request: Reque
         revision = integration_of(request, integration_id).integration.revision
         answer = ploy.lease_tasks(integration_id, wish)
         is_outdated = wish.settings_revision not in (None, revision)
-        is_final = is_outdated or not wish.most or ploy.queue(integration_id).is_answered(wish)
+        is_final = is_outdated or not wish.max_tasks or ploy.queue(integration_id).is_answered(wish)
         return answer, bool(answer.tasks) or is_final
 
     return await wait_for_tasks(ploy.bells, integration_id, wish, look, request.is_disconnected)

@@ -71,7 +71,7 @@ class TaskQueue:
             flags: What is wanted of the runtime now.
             only_checks: Whether nothing else may be given out.
         """
-        if flags.paused or not request.most:
+        if flags.paused or not request.max_tasks:
             return ()
         with self._look() as now:
             if self._tasks.is_answered(request):
@@ -82,7 +82,7 @@ class TaskQueue:
                 ]
                 give = self._renew
             else:
-                given = self._tasks.waiting(request.most, is_read_only=flags.read_only, only_checks=only_checks)
+                given = self._tasks.waiting(request.max_tasks, is_read_only=flags.read_only, only_checks=only_checks)
                 give = partial(self._give, request)
             if not given:
                 return ()
@@ -288,7 +288,7 @@ class TaskQueue:
     def _give(self, request: wire.LeaseRequest, task: OrderedTask, now: datetime) -> OrderedTask:
         lease_id = uuid.uuid4().hex
         self._tasks.lease(task.id, lease_id, request, now + self._lease_of(task, now))
-        self._tasks.note(task.id, TaskEvent(now, "leased", f"by {request.holder}"))
+        self._tasks.note(task.id, TaskEvent(now, "leased", f"by {request.worker_id}"))
         return task._replace(lease_id=lease_id)
 
     def _renew(self, task: OrderedTask, now: datetime) -> OrderedTask:

@@ -297,7 +297,7 @@ class Syncs:
             changes=self._record_changes(snapshot),
         )
         self._snapshots.publish(snapshot)
-        self._verified.confirm(request.settled, snapshot)
+        self._verified.confirm(request.confirmed, snapshot)
         published = answer.model_copy(update={"status": "committed", "generation": number})
         self._ledger.move(sync.id, "committed", request=request, answer=published)
         return published

@@ -160,16 +160,16 @@ class TaskLedger:
         self._db.execute(
             "UPDATE ploy_tasks SET state = 'leased', attempts = attempts + 1, lease_id = ?, lease_ends_at = ?,"
             " holder = ? WHERE id = ?",
-            (lease_id, _text(ends_at), request.holder, task_id),
+            (lease_id, _text(ends_at), request.worker_id, task_id),
         )
         self._db.execute(
-            "INSERT INTO ploy_leases VALUES (?, ?, ?, ?)", (lease_id, task_id, request.holder, request.request_id)
+            "INSERT INTO ploy_leases VALUES (?, ?, ?, ?)", (lease_id, task_id, request.worker_id, request.request_id)
         )
 
     def is_answered(self, request: wire.LeaseRequest) -> bool:
         """Whether tasks were given out for this very wish."""
         found = self._db.execute(
-            "SELECT 1 FROM ploy_leases WHERE request = ? AND holder = ?", (request.request_id, request.holder)
+            "SELECT 1 FROM ploy_leases WHERE request = ? AND holder = ?", (request.request_id, request.worker_id)
         ).fetchone()
         return found is not None
 
@@ -179,7 +179,7 @@ class TaskLedger:
             self._tasks(
                 "t.state = 'leased' AND t.lease_id IN (SELECT id FROM ploy_leases WHERE request = ? AND holder = ?)"
                 " ORDER BY t.turn, t.number",
-                *(request.request_id, request.holder),
+                *(request.request_id, request.worker_id),
             )
         )
 

@@ -147,7 +147,7 @@ class Queue(Calls):
         given = self.requests.get(request.request_id)
         if given is None:
             given = self.requests[request.request_id] = [
-                self._give(entry).lease_id for entry in self._free()[: request.most]
+                self._give(entry).lease_id for entry in self._free()[: request.max_tasks]
             ]
         tasks = [entry.task for entry in self.entries.values() if entry.state == "leased"]
         return wire.LeaseAnswer(

@@ -315,7 +315,7 @@ def test_a_question_that_an_older_version_kept_is_not_asked_again_where_it_break
     stage: Stage, ploy: Ploy
 ) -> None:
     with Journal(stage.tasks_path) as journal:
-        journal.note_wish(wire.LeaseRequest(request_id="r", holder="h", most=1), START)
+        journal.note_wish(wire.LeaseRequest(request_id="r", worker_id="h", max_tasks=1), START)
     with closing(sqlite3.connect(stage.tasks_path)) as db, db:
         db.execute("UPDATE facts SET value = json_set(value, '$.settings_revision', -1) WHERE name = 'wish'")
     runtime = Runtime(stage)

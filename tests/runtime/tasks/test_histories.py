@@ -139,7 +139,7 @@ class TaskHistory(RuleBasedStateMachine):
         self.stage.clock.move(after_seconds)
         queue = self.stage.queue
         with contextlib.suppress(Exception, Crash):
-            request = wire.LeaseRequest(request_id=f"other {len(queue.calls)}", holder="other", most=1)
+            request = wire.LeaseRequest(request_id=f"other {len(queue.calls)}", worker_id="other", max_tasks=1)
             queue.lease_tasks("one", request)
 
     @rule()

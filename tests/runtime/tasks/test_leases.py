@@ -70,7 +70,7 @@ def test_a_task_that_somebody_else_has_by_now_is_not_begun(stage: Stage) -> None
     runtime = Runtime(stage)
     runtime.poll.step()
     stage.clock.move(61)
-    other = stage.queue.lease_tasks("one", wire.LeaseRequest(request_id="other", holder="other", most=1))
+    other = stage.queue.lease_tasks("one", wire.LeaseRequest(request_id="other", worker_id="other", max_tasks=1))
     runtime.keeping.step()
     assert runtime.worker.step(), "it is dropped"
     assert not runtime.worker.step()
@@ -137,7 +137,7 @@ def test_a_true_report_that_crosses_a_new_lease_is_sent_under_that_and_not_made_
     runtime.worker.step()
     stage.clock.move(61)
     # Ploy gives the task again, and the report under the old lease comes before that answer is heard.
-    wish = wire.LeaseRequest(request_id="again", holder=runtime.journal.holder, most=1)
+    wish = wire.LeaseRequest(request_id="again", worker_id=runtime.journal.holder, max_tasks=1)
     answer = stage.queue.lease_tasks("one", wish)
     runtime.outbox.step()
     (held,) = [runtime.journal.task(task.id) for task in answer.tasks]
@@ -184,7 +184,7 @@ def test_a_report_of_a_task_that_somebody_else_got_is_refused_and_what_was_verif
 
     def lose(_: AccessRequest) -> None:
         stage.clock.move(61)
-        stage.queue.lease_tasks("one", wire.LeaseRequest(request_id="other", holder="other", most=1))
+        stage.queue.lease_tasks("one", wire.LeaseRequest(request_id="other", worker_id="other", max_tasks=1))
         runtime.keeping.step()
 
     # The write begins too late, so that a connector that keeps to the time it was given would not make it.

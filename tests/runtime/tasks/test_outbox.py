@@ -54,7 +54,7 @@ def test_a_report_under_a_lease_that_was_lost_is_dropped_and_noted(
 ) -> None:
     runtime = done(stage)
     stage.clock.move(61)
-    stage.queue.lease_tasks("one", wire.LeaseRequest(request_id="other", holder="other", most=1))
+    stage.queue.lease_tasks("one", wire.LeaseRequest(request_id="other", worker_id="other", max_tasks=1))
     runtime.outbox.step()
     held = runtime.journal.task("t1")
     assert held is not None
@@ -66,7 +66,7 @@ def test_a_report_under_a_lease_that_was_lost_is_dropped_and_noted(
 def test_what_was_done_is_reported_when_the_task_is_leased_again_although_its_report_was_dropped(stage: Stage) -> None:
     runtime = done(stage)
     stage.clock.move(61)
-    stage.queue.lease_tasks("one", wire.LeaseRequest(request_id="other", holder="other", most=1))
+    stage.queue.lease_tasks("one", wire.LeaseRequest(request_id="other", worker_id="other", max_tasks=1))
     runtime.outbox.step()
     stage.clock.move(61)
     stage.work_off(runtime)

@@ -51,7 +51,7 @@ def test_another_organisations_integration_is_unknown_in_every_call_like_none_at
             lambda id_: stranger.sync_status(id_, sync_id),
             lambda id_: stranger.commit(id_, sync_id, commit),
             lambda id_: stranger.abort(id_, sync_id),
-            lambda id_: stranger.lease_tasks(id_, wire.LeaseRequest(request_id="r", holder="h", most=1)),
+            lambda id_: stranger.lease_tasks(id_, wire.LeaseRequest(request_id="r", worker_id="h", max_tasks=1)),
             lambda id_: stranger.extend_lease(id_, task.id, wire.LeaseExtension(lease_id=task.lease_id)),
             lambda id_: stranger.complete_task(id_, task.id, done_of(task, acme.clock.now)),
             lambda id_: stranger.fail_task(id_, task.id, failed_of(task)),

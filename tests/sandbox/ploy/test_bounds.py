@@ -21,7 +21,7 @@ from .visiting import Visitor
 MOMENT = "2026-01-01T00:00:00Z"
 DIGEST = wire.digest_of_batches([])
 OUTCOME = {"added": {}, "changed": {}, "removed": {}, "retained_unproven": {}, "unproven_scopes": 0}
-COMMIT = {"batches": 0, "digest": DIGEST, "records": {}, "scopes": 0, "expected": OUTCOME, "settled": {"t": MOMENT}}
+COMMIT = {"batches": 0, "digest": DIGEST, "records": {}, "scopes": 0, "expected": OUTCOME, "confirmed": {"t": MOMENT}}
 CHANGE = {"outcome": "previewed", "verified_at": None}
 
 BODIES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -43,7 +43,7 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
         {"run_id": "r", "opener": "o", "reading_started_at": MOMENT, "mode": "delta", "base_generation": 1},
     ),
     "commit": ("syncs/{sync}/commit", COMMIT),
-    "lease": ("tasks/lease", {"request_id": "r", "holder": "h", "most": 0}),
+    "lease": ("tasks/lease", {"request_id": "r", "worker_id": "h", "max_tasks": 0}),
     "complete": ("tasks/t/complete", {"lease_id": "l", "sync": {"status": "committed", "generation": 1}}),
     "change": ("tasks/t/complete", {"lease_id": "l", "change": CHANGE}),
 }
@@ -60,9 +60,9 @@ PLACES: list[tuple[str, tuple[str | int, ...], str]] = [
     ("commit", ("records", "account"), "count"),
     ("commit", ("expected", "unproven_scopes"), "count"),
     ("commit", ("expected", "added", "grant"), "count"),
-    ("commit", ("settled", "t"), "moment"),
+    ("commit", ("confirmed", "t"), "moment"),
     ("lease", ("settings_revision",), "count"),
-    ("lease", ("most",), "count"),
+    ("lease", ("max_tasks",), "count"),
     ("lease", ("wait_seconds",), "count"),
     ("complete", ("sync", "generation"), "count"),
     ("change", ("change", "as_of"), "moment"),
@@ -131,7 +131,7 @@ def test_intervals_out_of_bounds_cannot_be_set(ploy: LocalPloy, acme: Customer, 
 
 def test_shortly_before_a_deadline_a_lease_is_answered_as_the_shortest_there_is(acme: Customer) -> None:
     acme.ploy.create_task(acme.id, "check", deadline=acme.clock.now + timedelta(seconds=2))
-    (task,) = acme.client.lease_tasks(acme.id, wire.LeaseRequest(request_id="r", holder="h", most=1)).tasks
+    (task,) = acme.client.lease_tasks(acme.id, wire.LeaseRequest(request_id="r", worker_id="h", max_tasks=1)).tasks
     extended = acme.client.extend_lease(acme.id, task.id, wire.LeaseExtension(lease_id=task.lease_id))
     assert (task.lease_seconds, extended.lease_seconds) == (5, 5)
 

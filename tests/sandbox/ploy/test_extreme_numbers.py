@@ -80,7 +80,7 @@ def seen_after(operator: httpx.Client, runtime: httpx.Client, integration_id: st
     looked = [operator.get("/dev/v1/integrations"), *(operator.get(f"{at}/{part}") for part in parts)]
     asked = runtime.post(
         f"/integrations/{integration_id}/tasks/lease",
-        json={"request_id": "r", "holder": "h", "most": 0},
+        json={"request_id": "r", "worker_id": "h", "max_tasks": 0},
     )
     return [answer.status_code for answer in (*looked, asked, runtime.get("/integrations"))]
 
@@ -140,7 +140,7 @@ def test_no_number_in_a_body_of_the_contract_is_an_error_inside(
         mode="json", exclude_defaults=True
     )
     if name == "lease_tasks":
-        body |= {"most": 0, "wait_seconds": 0}  # nothing is waited for
+        body |= {"max_tasks": 0, "wait_seconds": 0}  # nothing is waited for
     wrong = {}
     for place in (place for found, place in BODIES if found == name):
         text = json.dumps(put(body, place))

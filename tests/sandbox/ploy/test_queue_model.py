@@ -173,7 +173,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(holder=st.sampled_from(["one", "other"]), most=st.integers(0, 4))
     def ask(self, holder: str, most: int) -> None:
-        request = wire.LeaseRequest(request_id=f"wish-{len(self.wishes)}", holder=holder, most=most)
+        request = wire.LeaseRequest(request_id=f"wish-{len(self.wishes)}", worker_id=holder, max_tasks=most)
         self.wishes.append((request, []))
         self.asked(len(self.wishes) - 1)
 
@@ -188,7 +188,7 @@ class QueueMachine(RuleBasedStateMachine):
         answer = self.ploy.lease_tasks(self.id, request)
 
         assert answer.flags == flags
-        if flags.paused or not request.most:
+        if flags.paused or not request.max_tasks:
             assert answer.tasks == ()
         elif leases:
             still = [
@@ -199,7 +199,9 @@ class QueueMachine(RuleBasedStateMachine):
             assert sorted(task.id for task in answer.tasks) == sorted(still)
             assert {task.lease_id for task in answer.tasks} <= set(leases)
         else:
-            assert [task.id for task in answer.tasks] == [task.id for task in self.may_be_leased(flags)][: request.most]
+            assert [task.id for task in answer.tasks] == [task.id for task in self.may_be_leased(flags)][
+                : request.max_tasks
+            ]
         for task in answer.tasks:
             expected = self.of(task.id)
             if task.lease_id not in expected.leases:

@@ -61,7 +61,7 @@ def test_one_test_is_asked_for_until_it_is_taken_and_another_for_other_settings(
 def take_test(customer: Customer, report: ConnectionReport) -> bool:
     status = enter(customer)
     request = wire.LeaseRequest(
-        request_id=uuid.uuid4().hex, holder="h", most=10, settings_revision=status.integration.revision
+        request_id=uuid.uuid4().hex, worker_id="h", max_tasks=10, settings_revision=status.integration.revision
     )
     for task in customer.client.lease_tasks(customer.id, request).tasks:
         customer.client.complete_task(customer.id, task.id, wire.TaskDone(lease_id=task.lease_id, report=report))

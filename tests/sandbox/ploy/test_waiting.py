@@ -41,7 +41,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def wish(seconds: int = 60) -> wire.LeaseRequest:
-    return wire.LeaseRequest(request_id="r", holder="h", most=1, wait_seconds=seconds)
+    return wire.LeaseRequest(request_id="r", worker_id="h", max_tasks=1, wait_seconds=seconds)
 
 
 def run(

@@ -91,7 +91,7 @@ class Worker:
         return self.customer.ploy.create_task(self.customer.id, kind, **more)
 
     def wish(self, most: int = 20, **changes: Any) -> wire.LeaseRequest:
-        request = wire.LeaseRequest(request_id=f"wish-{next(self.numbers)}", holder=self.holder, most=most)
+        request = wire.LeaseRequest(request_id=f"wish-{next(self.numbers)}", worker_id=self.holder, max_tasks=most)
         return request.model_copy(update={"settings_revision": self.revision, **changes})
 
     def ask(self, request: wire.LeaseRequest) -> tuple[wire.Task, ...]:
