@@ -48,7 +48,7 @@ TESTS = {
     ),
     "runtime/changes.py": Tests(
         quick=("tests/runtime/test_changes.py", "tests/runtime/test_changes_model.py"),
-        wide=("tests/runtime/test_delta.py", "tests/runtime/test_store.py", "tests/runtime/test_verified.py"),
+        wide=("tests/runtime/test_histories.py", "tests/runtime/test_store.py"),
     ),
     "aws/standing.py": Tests(
         quick=("tests/aws/test_standing.py",),

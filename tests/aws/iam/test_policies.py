@@ -132,9 +132,13 @@ def test_the_principals_of_each_type_are_kept() -> None:
     ("version", "has_variables"), [({}, False), ({"Version": "2008-10-17"}, False), ({"Version": "2012-10-17"}, True)]
 )
 def test_only_the_newer_version_has_variables(version: dict[str, str], has_variables: bool) -> None:
-    statement = {"Effect": "Allow", "NotAction": ["*", "s3:Get*"], "NotResource": "a"}
+    statement = {"Effect": "Allow", "NotAction": ["*", "**", "s3:Get*"], "NotResource": "a"}
     assert to_policy({**version, "Statement": [statement]}) == Policy(
-        (Statement(True, Choice(("*", "s3:Get*"), is_inverted=True), Choice(("a",), is_inverted=True), None, ()),),
+        (
+            Statement(
+                True, Choice(("*", "**", "s3:Get*"), is_inverted=True), Choice(("a",), is_inverted=True), None, ()
+            ),
+        ),
         has_variables,
         (),
     )
@@ -143,7 +147,7 @@ def test_only_the_newer_version_has_variables(version: dict[str, str], has_varia
 def test_the_other_statements_are_kept_where_one_is_not_understood() -> None:
     read, written = ({"Effect": "Allow", "Action": action, "Resource": "*"} for action in ("s3:Get*", "s3:Put*"))
     policy = to_policy({"Statement": [read, {}, written]})
-    assert [each.actions.texts for each in policy.statements] == [("s3:Get*",), ("s3:Put*",)]
+    assert [each.actions for each in policy.statements] == [Choice(("s3:Get*",)), Choice(("s3:Put*",))]
     assert policy.undecided == ("Statement 2 of the policy was not understood: its effect is neither Allow nor Deny.",)
 
 
