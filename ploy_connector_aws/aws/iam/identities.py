@@ -12,6 +12,7 @@ from ploy_connector_aws.aws.policy.effective_permissions import NO_POWERS, Effec
 from ploy_connector_aws.aws.policy.privileges import judge
 from ploy_connector_aws.aws.policy.trust import to_trust
 from ploy_connector_aws.aws.scopes import take, to_aws_account
+from ploy_connector_aws.aws.spool import Edge, EdgeKind
 from ploy_connector_aws.spec import (
     AuthenticationError,
     Entitlement,
@@ -26,7 +27,6 @@ from .entitlements import is_aws_managed, to_group, to_inline_policy, to_role, t
 from .opening import MOST_OPENED, Holder, TooManyOpenedError, Undecided
 from .permission_set_roles import find_provisioned
 from .read_context import DETAILS, GROUPS, ROLES, TRUST, USERS, Gathered, Reading
-from .spool import Edge, EdgeKind
 from .trust_grants import to_assuming, to_edges, to_outsiders
 
 _FILTER = {"UserDetailList": "User", "RoleDetailList": "Role"}
@@ -139,7 +139,7 @@ def _add_user(reading: Reading, pages: dict[str, Gathered], user: dict[str, Any]
     page = pages[USERS]
     id_ = to_id(reading.account_id, user["UserId"])
     reading.findings.add("user", [(user["Arn"], id_)])
-    listed = reading.findings.find("listed_user", [user["UserId"]]).get(user["UserId"])
+    listed = reading.findings.find_values("listed_user", [user["UserId"]]).get(user["UserId"])
     last_used = {"PasswordLastUsed": datetime.fromisoformat(listed)} if listed else {}
     powers = _add_policies(reading, page, "account", id_, user, "UserPolicyList")
     for group in user.get("GroupList", ()):
@@ -178,7 +178,7 @@ def _add_role(reading: Reading, pages: dict[str, Gathered], role: dict[str, Any]
     provisioned = find_provisioned(role)
     if provisioned is not None:
         reading.findings.add("provisioned", [(id_, provisioned.to_json())])
-    found = reading.findings.find("listed_role", [role["RoleId"]]).get(role["RoleId"])
+    found = reading.findings.find_values("listed_role", [role["RoleId"]]).get(role["RoleId"])
     listed = json.loads(found) if found else {}
     trust = to_trust(role.get("AssumeRolePolicyDocument"), role["Arn"], reading.management_account)
     powers = _add_policies(reading, page, "entitlement", id_, role, "RolePolicyList")
@@ -217,7 +217,7 @@ def _add_policies(
     powers: list[EffectivePermissions] = []
     held: list[str] = []
     arns = [take(policy, "PolicyArn", "an attached policy") for policy in holder.get("AttachedManagedPolicies", ())]
-    known, unattached = reading.findings.find("policy", arns), reading.findings.find("unattached", arns)
+    known, unattached = reading.findings.find_values("policy", arns), reading.findings.find_values("unattached", arns)
     for arn in arns:
         powers.append(reading.powers.of(arn))
         held.append(known.get(arn, arn))

@@ -155,7 +155,7 @@ def read_permission_set_roles(
             being read. Not called where no role was made for a permission set: there is nothing to link then.
         instance: The instance that the permission sets are of.
     """
-    provisioned = {id_: ProvisionedRole(**json.loads(text)) for id_, text in reading.findings.each("provisioned")}
+    provisioned = {each.id: ProvisionedRole(**json.loads(each.value)) for each in reading.findings.each("provisioned")}
     by_name = {named.permission_set: named for named in account_roles()} if provisioned else {}
     links = plan_links(provisioned, {name: named.created for name, named in by_name.items()}, instance)
     page = Gathered()

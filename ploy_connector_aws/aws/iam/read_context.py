@@ -10,10 +10,10 @@ from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, PolicyPowers
+from ploy_connector_aws.aws.spool import Spool
 from ploy_connector_aws.spec import Failure, Page, Record, RecordKey
 
 from .opening import Openings
-from .spool import Spool
 
 POLICIES = "iam/policies"
 USERS = "iam/users"

@@ -29,20 +29,20 @@ def read_permission_sets(reading: Reading) -> Iterator[Page]:
     """Read the list, which has ARNs only, and announce the scope of each description."""
     if reading.instance.is_account_instance:
         # An account instance has no permission sets; AWS answers the question with an error (AWS.md section 3.3).
-        reading.seen.set_complete("permission_set")
+        reading.spool.set_complete("permission_set")
         yield Page(scope=PERMISSION_SETS, complete=True)
         return
     try:
         for arns in read_pages(
             reading.sso_admin, "ListPermissionSets", "PermissionSets", InstanceArn=reading.instance.arn
         ):
-            reading.seen.add("permission_set", ((arn, to_short_name(arn)) for arn in arns))
+            reading.spool.add("permission_set", ((arn, to_short_name(arn)) for arn in arns))
             yield Page(scope=PERMISSION_SETS, partial=tuple(to_undescribed_role(arn) for arn in arns))
             for arn in arns:
                 yield Page(scope=permission_set_scope(arn), parent=PERMISSION_SETS)
     except RejectedError as error:
         raise _explain_account_instance(error) from None
-    reading.seen.set_complete("permission_set")
+    reading.spool.set_complete("permission_set")
     yield Page(scope=PERMISSION_SETS, complete=True)
 
 
@@ -67,10 +67,10 @@ def describe_permission_set(reading: Reading, arn: str) -> Entitlement | None:
     try:
         role = _read_role(reading, arn)
     except Exception:
-        reading.seen.add("permission_set", [(arn, to_short_name(arn))], "unread")
+        reading.spool.add("permission_set", [(arn, to_short_name(arn))], "unread")
         raise
     name = role.name if role else to_short_name(arn)
-    reading.seen.add("permission_set", [(arn, name)], "read" if role else "gone")
+    reading.spool.add("permission_set", [(arn, name)], "read" if role else "gone")
     return role
 
 

@@ -12,7 +12,7 @@ from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.gone import ListedAgain
 from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
 from ploy_connector_aws.aws.policy.privileges import Verdict
-from ploy_connector_aws.aws.spool import IdSpool
+from ploy_connector_aws.aws.spool import Spool
 from ploy_connector_aws.spec import NotFoundError
 
 from .instance import Instance
@@ -25,7 +25,7 @@ class Reading:
 
     session: ReadSession
     instance: Instance
-    seen: IdSpool
+    spool: Spool
     powers: PolicyPowers | None = None
     """What managed policies allow, by IAM or by the connector's copy; None: permission sets are not judged."""
     verdicts: dict[str, Verdict] = field(default_factory=dict)
