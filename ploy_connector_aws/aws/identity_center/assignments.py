@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.aws.gone import contradiction
 from ploy_connector_aws.aws.policy.privileges import Verdict
-from ploy_connector_aws.aws.scopes import take, to_aws_account
+from ploy_connector_aws.aws.scopes import RecordBuffer, take, to_aws_account
 from ploy_connector_aws.aws.spool import Kind, SpoolEntry
 from ploy_connector_aws.spec import (
     AuthenticationError,
@@ -21,7 +21,6 @@ from ploy_connector_aws.spec import (
     Grant,
     NotFoundError,
     Page,
-    Record,
     RecordKey,
     TemporaryError,
 )
@@ -49,17 +48,6 @@ USER = PrincipalKind("USER", "user", f"{ASSIGNMENTS}/users", "account")
 GROUP = PrincipalKind("GROUP", "group", f"{ASSIGNMENTS}/groups", "entitlement")
 
 
-@dataclass
-class _Rows:
-    """The records of one page, by key: many rows name the same AWS account and the same permission set."""
-
-    records: dict[RecordKey, Record] = field(default_factory=dict)
-    partial: dict[RecordKey, Record] = field(default_factory=dict)
-
-    def add(self, record: Record, *, is_partial: bool = False) -> None:
-        (self.partial if is_partial else self.records)[record.key] = record
-
-
 def read_assignments(reading: Reading, kind: PrincipalKind, principal_id: str) -> Iterator[Page]:
     """Read what one user or group is assigned to directly. A principal that is gone by now is retracted."""
     scope = f"{kind.scope}/{principal_id}"
@@ -77,14 +65,14 @@ def read_assignments(reading: Reading, kind: PrincipalKind, principal_id: str) -
             PrincipalId=principal_id,
             PrincipalType=kind.aws,
         ):
-            page = _Rows()
+            page = RecordBuffer()
             # All are checked before any is used: a permission set that is described on the way must not go with a page.
             check_assignment_rows(rows, kind, principal_id)
             inherited = {row["PrincipalId"] for row in rows if not is_direct(row, kind, principal_id)}
             reading.spool.add("named_group", ((group_id, "") for group_id in inherited))
             for row in rows:
                 _add_row(reading, page, kind, principal_id, row)
-            yield Page(scope=scope, records=tuple(page.records.values()), partial=tuple(page.partial.values()))
+            yield from page.to_pages(scope)
     except NotFoundError as error:
         if not names(error, kind.aws, principal_id):
             raise
@@ -184,7 +172,7 @@ def is_direct(row: dict[str, Any], kind: PrincipalKind, principal_id: str) -> bo
     return (row["PrincipalType"], row["PrincipalId"]) == (kind.aws, principal_id)
 
 
-def _add_row(reading: Reading, page: _Rows, kind: PrincipalKind, principal_id: str, row: dict[str, Any]) -> None:
+def _add_row(reading: Reading, page: RecordBuffer, kind: PrincipalKind, principal_id: str, row: dict[str, Any]) -> None:
     if not is_direct(row, kind, principal_id):
         # Asked about a user, AWS mixes in what the user has through groups (AWS.md section 3.1); the group is asked
         # itself, and an inherited row must not become a second, direct path.
@@ -206,7 +194,7 @@ def _add_row(reading: Reading, page: _Rows, kind: PrincipalKind, principal_id: s
     page.add(to_assignment(kind, principal_id, account_role.id))
 
 
-def _find_permission_set(reading: Reading, page: _Rows, arn: str) -> SpoolEntry:
+def _find_permission_set(reading: Reading, page: RecordBuffer, arn: str) -> SpoolEntry:
     """Say what is known of a permission set. One that the list did not have is described now."""
     if seen := reading.spool.find("permission_set", [arn]).get(arn):
         return seen
@@ -215,7 +203,7 @@ def _find_permission_set(reading: Reading, page: _Rows, arn: str) -> SpoolEntry:
         return reading.spool.find("permission_set", [arn]).get(arn) or _describe_unlisted(reading, page, arn)
 
 
-def _describe_unlisted(reading: Reading, page: _Rows, arn: str) -> SpoolEntry:
+def _describe_unlisted(reading: Reading, page: RecordBuffer, arn: str) -> SpoolEntry:
     try:
         role = describe_permission_set(reading, arn)
     except AuthenticationError:
