@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from ploy_connector_aws.aws.client.calls import read_answers, read_pages
+from ploy_connector_aws.aws.client.calls import read_pages, read_responses
 from ploy_connector_aws.aws.policy.effective_permissions import NO_POWERS, EffectivePermissions, to_powers, unread
 from ploy_connector_aws.aws.policy.privileges import judge
 from ploy_connector_aws.aws.policy.trust import to_trust
@@ -52,7 +52,7 @@ def read_holders(reading: Reading) -> Iterator[Page]:
     reading.groups.clear()
     never_given = set(_FILTER)
     try:
-        for answer in read_answers(reading.client, DETAILS, tuple(_FILTER), Filter=list(_FILTER.values())):
+        for answer in read_responses(reading.client, DETAILS, tuple(_FILTER), Filter=list(_FILTER.values())):
             never_given -= answer.keys()
             for member, add in _ADD.items():
                 yield from _to_pages(reading, answer.get(member, []), add, *_SCOPES[member])

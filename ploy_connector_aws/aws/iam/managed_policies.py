@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ploy_connector_aws.aws.client.calls import read_answers
+from ploy_connector_aws.aws.client.calls import read_responses
 from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, from_copy, to_powers, unread
 from ploy_connector_aws.aws.policy.privileges import judge
 from ploy_connector_aws.aws.scopes import RecordBuffer, take
@@ -27,7 +27,7 @@ def read_policies(reading: Reading) -> Iterator[Page]:
     """
     never_given = set(_FILTER)
     wanted = [kind for kinds in _FILTER.values() for kind in kinds]
-    for answer in read_answers(reading.client, DETAILS, tuple(_FILTER), Filter=wanted):
+    for answer in read_responses(reading.client, DETAILS, tuple(_FILTER), Filter=wanted):
         never_given -= answer.keys()
         page = RecordBuffer()
         for policy in answer.get("Policies", ()):

@@ -27,7 +27,7 @@ from ploy_connector_aws.spec import (
 
 from .gone import confirm_gone
 from .permission_sets import describe_permission_set, to_undescribed_role
-from .read_context import Reading, names
+from .read_context import ReadContext, is_about
 
 ASSIGNMENTS = "identity-center/assignments"
 
@@ -48,7 +48,7 @@ USER = PrincipalKind("USER", "user", f"{ASSIGNMENTS}/users", "account")
 GROUP = PrincipalKind("GROUP", "group", f"{ASSIGNMENTS}/groups", "entitlement")
 
 
-def read_assignments(reading: Reading, kind: PrincipalKind, principal_id: str) -> Iterator[Page]:
+def read_assignments(reading: ReadContext, kind: PrincipalKind, principal_id: str) -> Iterator[Page]:
     """Read what one user or group is assigned to directly. A principal that is gone by now is retracted."""
     scope = f"{kind.scope}/{principal_id}"
     yield Page(scope=scope, parent=ASSIGNMENTS)
@@ -74,7 +74,7 @@ def read_assignments(reading: Reading, kind: PrincipalKind, principal_id: str) -
                 _add_row(reading, page, kind, principal_id, row)
             yield from page.to_pages(scope)
     except NotFoundError as error:
-        if not names(error, kind.aws, principal_id):
+        if not is_about(error, kind.aws, principal_id):
             raise
         confirm_gone(reading, kind.aws, principal_id)
         reading.spool.add(kind.seen, [(principal_id, "")], "gone")
@@ -83,7 +83,7 @@ def read_assignments(reading: Reading, kind: PrincipalKind, principal_id: str) -
     yield Page(scope=scope, complete=True)
 
 
-def read_end_of_assignments(reading: Reading) -> Iterator[Page]:
+def read_end_of_assignments(reading: ReadContext) -> Iterator[Page]:
     """End the scope above all principals: it is complete only if every one of them was announced."""
     unlisted = [f"{kind.seen}s" for kind in (USER, GROUP) if not reading.spool.is_complete(kind.seen)]
     if unlisted:
@@ -172,7 +172,9 @@ def is_direct(row: dict[str, Any], kind: PrincipalKind, principal_id: str) -> bo
     return (row["PrincipalType"], row["PrincipalId"]) == (kind.aws, principal_id)
 
 
-def _add_row(reading: Reading, page: RecordBuffer, kind: PrincipalKind, principal_id: str, row: dict[str, Any]) -> None:
+def _add_row(
+    reading: ReadContext, page: RecordBuffer, kind: PrincipalKind, principal_id: str, row: dict[str, Any]
+) -> None:
     if not is_direct(row, kind, principal_id):
         # Asked about a user, AWS mixes in what the user has through groups (AWS.md section 3.1); the group is asked
         # itself, and an inherited row must not become a second, direct path.
@@ -194,7 +196,7 @@ def _add_row(reading: Reading, page: RecordBuffer, kind: PrincipalKind, principa
     page.add(to_assignment(kind, principal_id, account_role.id))
 
 
-def _find_permission_set(reading: Reading, page: RecordBuffer, arn: str) -> SpoolEntry:
+def _find_permission_set(reading: ReadContext, page: RecordBuffer, arn: str) -> SpoolEntry:
     """Say what is known of a permission set. One that the list did not have is described now."""
     if seen := reading.spool.find("permission_set", [arn]).get(arn):
         return seen
@@ -203,7 +205,7 @@ def _find_permission_set(reading: Reading, page: RecordBuffer, arn: str) -> Spoo
         return reading.spool.find("permission_set", [arn]).get(arn) or _describe_unlisted(reading, page, arn)
 
 
-def _describe_unlisted(reading: Reading, page: RecordBuffer, arn: str) -> SpoolEntry:
+def _describe_unlisted(reading: ReadContext, page: RecordBuffer, arn: str) -> SpoolEntry:
     try:
         role = describe_permission_set(reading, arn)
     except AuthenticationError:

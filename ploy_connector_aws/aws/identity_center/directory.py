@@ -24,7 +24,7 @@ from ploy_connector_aws.spec import (
 )
 
 from .gone import confirm_gone
-from .read_context import Reading, names
+from .read_context import ReadContext, is_about
 
 USERS = "identity-center/users"
 GROUPS = "identity-center/groups"
@@ -50,7 +50,7 @@ def members_scope(group_id: str) -> str:
     return f"{GROUPS}/{group_id}/members"
 
 
-def read_users(reading: Reading) -> Iterator[Page]:
+def read_users(reading: ReadContext) -> Iterator[Page]:
     """Read all people. ListUsers answers in full, so nobody is described one by one."""
     for users in read_pages(reading.identity_store, "ListUsers", "Users", **_store(reading)):
         accounts = tuple(to_account(user) for user in users)
@@ -60,7 +60,7 @@ def read_users(reading: Reading) -> Iterator[Page]:
     yield Page(scope=USERS, complete=True)
 
 
-def read_groups(reading: Reading) -> Iterator[Page]:
+def read_groups(reading: ReadContext) -> Iterator[Page]:
     """Read all groups, and announce the scope of each one's members."""
     config = reading.session.config
     for groups in read_pages(reading.identity_store, "ListGroups", "Groups", **_store(reading)):
@@ -73,7 +73,7 @@ def read_groups(reading: Reading) -> Iterator[Page]:
     yield Page(scope=GROUPS, complete=True)
 
 
-def read_members(reading: Reading, group_id: str) -> Iterator[Page]:
+def read_members(reading: ReadContext, group_id: str) -> Iterator[Page]:
     """Read the members of one group. A group that is gone by now is retracted."""
     scope = members_scope(group_id)
     yield Page(scope=scope, began_at=datetime.now(UTC))
@@ -94,7 +94,7 @@ def read_members(reading: Reading, group_id: str) -> Iterator[Page]:
                 ),
             )
     except NotFoundError as error:
-        if not names(error, "GROUP", group_id):
+        if not is_about(error, "GROUP", group_id):
             raise
         confirm_gone(reading, "GROUP", group_id)
         reading.spool.add("group", [(group_id, "")], "gone")
@@ -109,7 +109,7 @@ def read_members(reading: Reading, group_id: str) -> Iterator[Page]:
     yield Page(scope=scope, complete=True)
 
 
-def _read_unlisted_users(reading: Reading, members: Iterable[str], scope: str) -> Iterator[Page]:
+def _read_unlisted_users(reading: ReadContext, members: Iterable[str], scope: str) -> Iterator[Page]:
     """Describe members that the complete list of users did not have: new ones, or a deleted user's leftovers.
 
     Each has a scope of its own, so that a run that goes on after an interruption knows them too.
@@ -127,13 +127,13 @@ def _read_unlisted_users(reading: Reading, members: Iterable[str], scope: str) -
             yield page
 
 
-def _describe_unlisted_user(reading: Reading, user_id: str, scope: str) -> Page | None:
+def _describe_unlisted_user(reading: ReadContext, user_id: str, scope: str) -> Page | None:
     if reading.spool.find("user", [user_id]):
         return None
     try:
         user = read(reading.identity_store, "DescribeUser", **_store(reading), UserId=user_id)
     except NotFoundError as error:
-        if not names(error, "USER", user_id):
+        if not is_about(error, "USER", user_id):
             raise
         # Neither listed nor described: a host must not keep the user because a membership is left over.
         reading.spool.add("user", [(user_id, "")], "gone")
@@ -142,7 +142,7 @@ def _describe_unlisted_user(reading: Reading, user_id: str, scope: str) -> Page 
     return Page(scope=user_scope(user_id), parent=scope, records=(to_account(user),), complete=True)
 
 
-def _without_gone(reading: Reading, members: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _without_gone(reading: ReadContext, members: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     known = reading.spool.find("user", members)
     for user_id, row in members.items():
         if user_id in known and known[user_id].state == "gone":
@@ -151,14 +151,14 @@ def _without_gone(reading: Reading, members: dict[str, dict[str, Any]]) -> Itera
             yield user_id, row
 
 
-def find_unlisted_groups(reading: Reading) -> list[str]:
+def find_unlisted_groups(reading: ReadContext) -> list[str]:
     """Name the groups through which users are assigned, and which the complete list of groups did not have."""
     if not reading.spool.is_complete("group"):
         return []
     return [named.id for named in reading.spool.each("named_group") if not reading.spool.find("group", [named.id])]
 
 
-def read_unlisted_group(reading: Reading, group_id: str, parent: str) -> Iterator[Page]:
+def read_unlisted_group(reading: ReadContext, group_id: str, parent: str) -> Iterator[Page]:
     """Look up a group that the list of groups did not have by its members, and read them.
 
     The permissions of Ploy's guide do not let a group be described, so of one that exists no more than that is known.
@@ -249,5 +249,5 @@ def to_membership(user_id: str, group_id: str, row: Mapping[str, Any]) -> Grant:
     )
 
 
-def _store(reading: Reading) -> dict[str, str]:
+def _store(reading: ReadContext) -> dict[str, str]:
     return {"IdentityStoreId": reading.instance.identity_store_id}

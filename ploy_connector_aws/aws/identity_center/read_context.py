@@ -20,7 +20,7 @@ from .turns import KeyedLock
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadContext:
     """One reading of one instance."""
 
     session: ReadSession
@@ -54,6 +54,6 @@ class Reading:
         return self.session.client("sso-admin", self.instance.primary_region)
 
 
-def names(error: NotFoundError, kind: str, id_: str) -> bool:
+def is_about(error: NotFoundError, kind: str, id_: str) -> bool:
     """Whether AWS said that this very thing does not exist, and not something around it."""
     return (error.kind, error.id) == (kind, id_)

@@ -36,7 +36,7 @@ from .directory import (
 )
 from .instance import Instance, read_instance
 from .permission_sets import PERMISSION_SETS, permission_set_scope, read_permission_set, read_permission_sets
-from .read_context import Reading
+from .read_context import ReadContext
 from .worker_pool import WorkerPool
 
 THREADS = 8
@@ -57,7 +57,7 @@ class IdentityCenterReader:
         self._session = session
         self._powers = powers
         self._spool = Spool(session.context.scratch_dir)
-        self._reading: Reading | None = None
+        self._reading: ReadContext | None = None
         self._has_begun = False
         self._jobs: _Jobs | None = None
         self._root_error: Exception | None = None
@@ -159,7 +159,7 @@ class IdentityCenterReader:
         if instance is None:
             yield Page(scope=IDENTITY_CENTER, complete=True)
             return
-        self._reading = Reading(self._session, instance, self._spool, self._powers)
+        self._reading = ReadContext(self._session, instance, self._spool, self._powers)
         yield Page(scope=IDENTITY_CENTER, origin=instance.arn)
         for scope in scopes:
             yield Page(scope=scope, parent=IDENTITY_CENTER, excluded=not self._config.includes(scope))
@@ -169,7 +169,7 @@ class IdentityCenterReader:
 class _Jobs:
     """The two jobs that run at the same time, as each has a quota of its own."""
 
-    def __init__(self, config: AwsConfig, reading: Reading, skip: Set[str]) -> None:
+    def __init__(self, config: AwsConfig, reading: ReadContext, skip: Set[str]) -> None:
         self._config = config
         self._reading = reading
         self._skip = skip
@@ -231,7 +231,7 @@ class _Jobs:
         self._read_principals(USER, users)
         self._groups_listed.wait()
         self._read_principals(GROUP, groups)
-        # Reading members finds users that were made after the list was read, or that the list left out.
+        # ReadContext members finds users that were made after the list was read, or that the list left out.
         self._members_read.wait()
         self._read_principals(USER, users)
         # What users are assigned to through groups names groups that the list left out, and they may have such users.

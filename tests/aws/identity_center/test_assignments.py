@@ -1,4 +1,4 @@
-"""Reading assignments, over HTTP from the local AWS, which mixes inherited rows in as AWS does."""
+"""ReadContext assignments, over HTTP from the local AWS, which mixes inherited rows in as AWS does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.identity_center.assignments import USER, read_assignments
 from ploy_connector_aws.aws.identity_center.instance import read_instance
-from ploy_connector_aws.aws.identity_center.read_context import Reading
+from ploy_connector_aws.aws.identity_center.read_context import ReadContext
 from ploy_connector_aws.aws.scopes import isolate_failure
 from ploy_connector_aws.aws.spool import Spool
 from ploy_connector_aws.config import AwsConfig
@@ -394,7 +394,7 @@ def test_an_unlisted_permission_set_is_not_lost_with_the_page_of_the_principal_t
         session = ReadSession(AwsConfig.from_settings(customer.settings))
         instance = read_instance(session)
         assert instance is not None
-        reading = Reading(session, instance, Spool())
+        reading = ReadContext(session, instance, Spool())
         reading.spool.add("user", [(ana, ""), (bo, "")])
         pages = [
             page
