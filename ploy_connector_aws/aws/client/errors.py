@@ -97,8 +97,8 @@ def _denied(response: ErrorResponse, call: ApiCall) -> ConnectorError:
     if cause is None and action.startswith("sso:") and action != "sso:ListInstances":
         # AWS.md 3.1: a plain member account is denied whatever its policies say.
         fix += (
-            ". If the statement is there already: AWS allows this call only to the organization's management account or "
-            "a delegated administrator of IAM Identity Center"
+            ". If the statement is there already: AWS allows this call only to the organization's management account "
+            "or a delegated administrator of IAM Identity Center"
         )
     because = f" by {cause}" if cause else ""
     return kind(
