@@ -66,7 +66,7 @@ class AwsConnector:
         self._context = ConnectorContext()
         self._reader: _Reader | None = None
         self._changer: _Changer | None = None
-        self._standing: ExternalIdProof | None = None
+        self._proof: ExternalIdProof | None = None
 
     @hookimpl
     def configure(self, config: Mapping[str, Any], context: ConnectorContext) -> None:
@@ -77,7 +77,7 @@ class AwsConnector:
             self._changer = None
         self._config = AwsConfig.from_settings(config)
         # A role, or an external ID, that has changed is another question: nothing is known of it.
-        self._standing = proof_for(self._config, self._context.organisation)
+        self._proof = proof_for(self._config, self._context.organisation)
 
     @hookimpl
     def test_connection(self, progress: Progress) -> ConnectionReport:
@@ -85,8 +85,8 @@ class AwsConnector:
         from .aws.connection_test import diagnose
 
         with _only_our_errors():
-            config, standing = self._configured()
-            return standing.learn(partial(diagnose, config, progress=progress, context=self._context))
+            config, proof = self._configured()
+            return proof.record(partial(diagnose, config, progress=progress, context=self._context))
 
     @hookimpl
     def list_accounts(self, skip: Set[str]) -> Iterator[Page]:
@@ -125,21 +125,21 @@ class AwsConnector:
     def _ready_changer(self) -> _Changer:
         from .aws.provisioning.provisioner import Provisioner
 
-        config, standing = self._configured()
+        config, proof = self._configured()
         if self._changer is None:
-            self._changer = Provisioner(config, _admission(config, standing), context=self._context)
+            self._changer = Provisioner(config, _admission(config, proof), context=self._context)
         return self._changer
 
     def _configured(self) -> tuple[AwsConfig, ExternalIdProof]:
-        if self._config is None or self._standing is None:
+        if self._config is None or self._proof is None:
             raise ConfigurationError("The connector was called before it was given its settings.")
-        return self._config, self._standing
+        return self._config, self._proof
 
     def _new_reader(self) -> _Reader:
         from .aws.reader import AwsReader
 
-        config, standing = self._configured()
-        return AwsReader(config, _admission(config, standing), self._context)
+        config, proof = self._configured()
+        return AwsReader(config, _admission(config, proof), self._context)
 
     def _close_reader(self) -> None:
         if self._reader is not None:
@@ -147,11 +147,11 @@ class AwsConnector:
             self._reader = None
 
 
-def _admission(config: AwsConfig, standing: ExternalIdProof) -> Callable[[], None]:
+def _admission(config: AwsConfig, proof: ExternalIdProof) -> Callable[[], None]:
     """What keeps the role from being used before it is proven that nobody else can use it."""
     from .aws.connection_test import prove_entry
 
-    return partial(standing.require, partial(prove_entry, config))
+    return partial(proof.ensure, partial(prove_entry, config))
 
 
 @contextmanager

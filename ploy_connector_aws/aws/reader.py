@@ -19,12 +19,14 @@ class AwsReader:
 
     Args:
         config: The integration's settings.
-        admit: Called before whatever is read in the role; raises where it must not be used.
+        precheck: Called before whatever is read in the role; raises where it must not be used.
         context: The organisation it works for, and counters of its calls.
     """
 
-    def __init__(self, config: AwsConfig, admit: Callable[[], None], context: ConnectorContext | None = None) -> None:
-        self._session = ReadSession(config, context=context, admit=admit)
+    def __init__(
+        self, config: AwsConfig, precheck: Callable[[], None], context: ConnectorContext | None = None
+    ) -> None:
+        self._session = ReadSession(config, context=context, precheck=precheck)
         self._iam = IamReader(self._session)
         self._identity_center = IdentityCenterReader(self._session, self._iam.powers)
         self._inventory = InventoryReader(self._session, self._iam)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Resource, TemporaryError
+from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Record, RecordKey, Resource, TemporaryError
 
 
 def isolate_failure(scope: str, pages: Iterator[Page]) -> Iterator[Page]:
@@ -25,6 +26,23 @@ def isolate_failure(scope: str, pages: Iterator[Page]) -> Iterator[Page]:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it proves nothing about the other scopes
         yield Page(scope=scope, failure=Failure.from_error(error))
+
+
+@dataclass
+class RecordBuffer:
+    """The records of one page, by key: many rows name the same policy, AWS account or permission set."""
+
+    records: dict[RecordKey, Record] = field(default_factory=dict)
+    partial: dict[RecordKey, Record] = field(default_factory=dict)
+
+    def add(self, *records: Record, is_partial: bool = False) -> None:
+        """Add records, full or partial."""
+        (self.partial if is_partial else self.records).update({record.key: record for record in records})
+
+    def to_pages(self, scope: str) -> Iterator[Page]:
+        """Yield the page, unless it is empty."""
+        if self.records or self.partial:
+            yield Page(scope=scope, records=tuple(self.records.values()), partial=tuple(self.partial.values()))
 
 
 def take(row: Mapping[str, Any], member: str, what: str) -> str:

@@ -3,5 +3,5 @@
 Map: ``reader`` (the tree of scopes), ``managed_policies``, ``identities`` (users, groups, roles), ``fallback_lists``
 (what can be read where the details are denied), ``permission_set_roles`` (roles of permission sets), ``accounts``,
 ``entitlements``, ``trust_grants`` (AWS's shapes as records), ``opening`` (who can assume a role that trusts its own
-account), ``read_context`` (what the readers share), ``spool`` (what must be remembered, on disk).
+account), ``read_context`` (what the readers share).
 """

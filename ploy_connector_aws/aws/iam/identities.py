@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from ploy_connector_aws.aws.client.calls import read_answers, read_pages
+from ploy_connector_aws.aws.client.calls import read_pages, read_responses
 from ploy_connector_aws.aws.policy.effective_permissions import NO_POWERS, EffectivePermissions, to_powers, unread
 from ploy_connector_aws.aws.policy.privileges import judge
 from ploy_connector_aws.aws.policy.trust import to_trust
-from ploy_connector_aws.aws.scopes import take, to_aws_account
+from ploy_connector_aws.aws.scopes import RecordBuffer, take, to_aws_account
+from ploy_connector_aws.aws.spool import Edge, EdgeKind
 from ploy_connector_aws.spec import (
     AuthenticationError,
     Entitlement,
@@ -25,8 +26,7 @@ from .accounts import to_id, to_instance_profiles, to_role_account, to_tags, to_
 from .entitlements import is_aws_managed, to_group, to_inline_policy, to_role, to_unlisted_policy
 from .opening import MOST_OPENED, Holder, TooManyOpenedError, Undecided
 from .permission_set_roles import find_provisioned
-from .read_context import DETAILS, GROUPS, ROLES, TRUST, USERS, Gathered, Reading
-from .spool import Edge, EdgeKind
+from .read_context import DETAILS, GROUPS, ROLES, TRUST, USERS, Reading
 from .trust_grants import to_assuming, to_edges, to_outsiders
 
 _FILTER = {"UserDetailList": "User", "RoleDetailList": "Role"}
@@ -52,7 +52,7 @@ def read_holders(reading: Reading) -> Iterator[Page]:
     reading.groups.clear()
     never_given = set(_FILTER)
     try:
-        for answer in read_answers(reading.client, DETAILS, tuple(_FILTER), Filter=list(_FILTER.values())):
+        for answer in read_responses(reading.client, DETAILS, tuple(_FILTER), Filter=list(_FILTER.values())):
             never_given -= answer.keys()
             for member, add in _ADD.items():
                 yield from _to_pages(reading, answer.get(member, []), add, *_SCOPES[member])
@@ -118,12 +118,12 @@ def _remember_roles(reading: Reading, roles: list[Any]) -> None:
     )
 
 
-Add = Callable[[Reading, dict[str, Gathered], dict[str, Any]], None]
+Add = Callable[[Reading, dict[str, RecordBuffer], dict[str, Any]], None]
 
 
 def _to_pages(reading: Reading, rows: list[Any], add: Add, *scopes: str) -> Iterator[Page]:
     """Convert one list of an answer. A row that cannot be converted fails its scopes, and the others go on."""
-    pages = {scope: Gathered() for scope in scopes}
+    pages = {scope: RecordBuffer() for scope in scopes}
     for row in rows:
         try:
             add(reading, pages, row)
@@ -134,12 +134,12 @@ def _to_pages(reading: Reading, rows: list[Any], add: Add, *scopes: str) -> Iter
         yield from page.to_pages(scope)
 
 
-def _add_user(reading: Reading, pages: dict[str, Gathered], user: dict[str, Any]) -> None:
+def _add_user(reading: Reading, pages: dict[str, RecordBuffer], user: dict[str, Any]) -> None:
     _require(user, "a user", "UserId", "Arn")
     page = pages[USERS]
     id_ = to_id(reading.account_id, user["UserId"])
     reading.findings.add("user", [(user["Arn"], id_)])
-    listed = reading.findings.find("listed_user", [user["UserId"]]).get(user["UserId"])
+    listed = reading.findings.find_values("listed_user", [user["UserId"]]).get(user["UserId"])
     last_used = {"PasswordLastUsed": datetime.fromisoformat(listed)} if listed else {}
     powers = _add_policies(reading, page, "account", id_, user, "UserPolicyList")
     for group in user.get("GroupList", ()):
@@ -157,7 +157,7 @@ def _add_user(reading: Reading, pages: dict[str, Gathered], user: dict[str, Any]
     reading.findings.add_edges(Edge("membership", "group", group, id_, {}) for group in user.get("GroupList", ()))
 
 
-def _add_group(reading: Reading, pages: dict[str, Gathered], group: dict[str, Any]) -> None:
+def _add_group(reading: Reading, pages: dict[str, RecordBuffer], group: dict[str, Any]) -> None:
     _require(group, "a group", "GroupId", "GroupName")
     page = pages[GROUPS]
     id_ = to_id(reading.account_id, group["GroupId"])
@@ -168,7 +168,7 @@ def _add_group(reading: Reading, pages: dict[str, Gathered], group: dict[str, An
     page.add(to_group(reading.account_id, group, verdict), is_partial=verdict.is_partial)
 
 
-def _add_role(reading: Reading, pages: dict[str, Gathered], role: dict[str, Any]) -> None:
+def _add_role(reading: Reading, pages: dict[str, RecordBuffer], role: dict[str, Any]) -> None:
     _require(role, "a role", "RoleId", "RoleName", "Arn")
     page = pages[ROLES]
     id_ = to_id(reading.account_id, role["RoleId"])
@@ -178,7 +178,7 @@ def _add_role(reading: Reading, pages: dict[str, Gathered], role: dict[str, Any]
     provisioned = find_provisioned(role)
     if provisioned is not None:
         reading.findings.add("provisioned", [(id_, provisioned.to_json())])
-    found = reading.findings.find("listed_role", [role["RoleId"]]).get(role["RoleId"])
+    found = reading.findings.find_values("listed_role", [role["RoleId"]]).get(role["RoleId"])
     listed = json.loads(found) if found else {}
     trust = to_trust(role.get("AssumeRolePolicyDocument"), role["Arn"], reading.management_account)
     powers = _add_policies(reading, page, "entitlement", id_, role, "RolePolicyList")
@@ -207,7 +207,7 @@ _ADD: dict[str, Add] = {"UserDetailList": _add_user, "RoleDetailList": _add_role
 
 def _add_policies(
     reading: Reading,
-    page: Gathered,
+    page: RecordBuffer,
     holder_kind: Literal["account", "entitlement"],
     holder_id: str,
     holder: Mapping[str, Any],
@@ -217,7 +217,7 @@ def _add_policies(
     powers: list[EffectivePermissions] = []
     held: list[str] = []
     arns = [take(policy, "PolicyArn", "an attached policy") for policy in holder.get("AttachedManagedPolicies", ())]
-    known, unattached = reading.findings.find("policy", arns), reading.findings.find("unattached", arns)
+    known, unattached = reading.findings.find_values("policy", arns), reading.findings.find_values("unattached", arns)
     for arn in arns:
         powers.append(reading.powers.of(arn))
         held.append(known.get(arn, arn))

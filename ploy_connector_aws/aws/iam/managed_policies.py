@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ploy_connector_aws.aws.client.calls import read_answers
+from ploy_connector_aws.aws.client.calls import read_responses
 from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, from_copy, to_powers, unread
 from ploy_connector_aws.aws.policy.privileges import judge
-from ploy_connector_aws.aws.scopes import take
+from ploy_connector_aws.aws.scopes import RecordBuffer, take
 from ploy_connector_aws.spec import Page, TemporaryError
 
 from .entitlements import is_aws_managed, to_policy
-from .read_context import DETAILS, GROUPS, POLICIES, Gathered, Reading
+from .read_context import DETAILS, GROUPS, POLICIES, Reading
 
 _FILTER = {"Policies": ("LocalManagedPolicy", "AWSManagedPolicy"), "GroupDetailList": ("Group",)}
 """What is asked for, by the member of the answer that gives it."""
@@ -27,9 +27,9 @@ def read_policies(reading: Reading) -> Iterator[Page]:
     """
     never_given = set(_FILTER)
     wanted = [kind for kinds in _FILTER.values() for kind in kinds]
-    for answer in read_answers(reading.client, DETAILS, tuple(_FILTER), Filter=wanted):
+    for answer in read_responses(reading.client, DETAILS, tuple(_FILTER), Filter=wanted):
         never_given -= answer.keys()
-        page = Gathered()
+        page = RecordBuffer()
         for policy in answer.get("Policies", ()):
             _add_policy(reading, page, policy)
         yield from page.to_pages(POLICIES)
@@ -43,7 +43,7 @@ def read_policies(reading: Reading) -> Iterator[Page]:
     yield reading.end(POLICIES)
 
 
-def _add_policy(reading: Reading, page: Gathered, policy: Mapping[str, Any]) -> None:
+def _add_policy(reading: Reading, page: RecordBuffer, policy: Mapping[str, Any]) -> None:
     arn = take(policy, "Arn", "a managed policy")
     take(policy, "PolicyId", "a managed policy")
     powers = reading.powers.add(arn, _to_powers(policy))

@@ -16,11 +16,11 @@ from itertools import groupby
 from typing import Any
 
 from ploy_connector_aws.aws.policy.documents import to_policy
-from ploy_connector_aws.aws.scopes import to_aws_account, to_utc
+from ploy_connector_aws.aws.scopes import RecordBuffer, to_aws_account, to_utc
 from ploy_connector_aws.spec import Entitlement, Grant, Page, RejectedError
 
 from .accounts import IDENTITY_CENTER_PATH
-from .read_context import Gathered, Reading
+from .read_context import Reading
 
 PERMISSION_SET_ROLES = "iam/permission-set-roles"
 
@@ -155,10 +155,10 @@ def read_permission_set_roles(
             being read. Not called where no role was made for a permission set: there is nothing to link then.
         instance: The instance that the permission sets are of.
     """
-    provisioned = {id_: ProvisionedRole(**json.loads(text)) for id_, text in reading.findings.each("provisioned")}
+    provisioned = {each.id: ProvisionedRole(**json.loads(each.value)) for each in reading.findings.each("provisioned")}
     by_name = {named.permission_set: named for named in account_roles()} if provisioned else {}
     links = plan_links(provisioned, {name: named.created for name, named in by_name.items()}, instance)
-    page = Gathered()
+    page = RecordBuffer()
     for name, role_id in links.by_permission_set.items():
         named = by_name[name]
         page.add(named.role, is_partial=named.is_partial)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -10,10 +9,10 @@ from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, PolicyPowers
-from ploy_connector_aws.spec import Failure, Page, Record, RecordKey
+from ploy_connector_aws.aws.spool import Spool
+from ploy_connector_aws.spec import Failure, Page
 
 from .opening import Openings
-from .spool import Spool
 
 POLICIES = "iam/policies"
 USERS = "iam/users"
@@ -64,23 +63,3 @@ class Reading:
         """End a scope as it deserves."""
         failure = self._failures.get(scope)
         return Page(scope=scope, complete=failure is None, failure=failure)
-
-
-@dataclass
-class Gathered:
-    """The records of one page, by key: many things hold the same policy, and many roles trust the same account."""
-
-    records: dict[RecordKey, Record] = field(default_factory=dict)
-    partial: dict[RecordKey, Record] = field(default_factory=dict)
-
-    def add(self, *records: Record, is_partial: bool = False) -> None:
-        """Add records, full or partial."""
-        self._of(is_partial).update({record.key: record for record in records})
-
-    def to_pages(self, scope: str) -> Iterable[Page]:
-        """The page, if there is anything on it."""
-        if self.records or self.partial:
-            yield Page(scope=scope, records=tuple(self.records.values()), partial=tuple(self.partial.values()))
-
-    def _of(self, is_partial: bool) -> dict[RecordKey, Record]:
-        return self.partial if is_partial else self.records

@@ -9,6 +9,7 @@ from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.aws.identity_center.permission_sets import PERMISSION_SETS
 from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
+from ploy_connector_aws.aws.spool import Spool
 from ploy_connector_aws.config import IAM
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, PermissionDeniedError
 
@@ -17,7 +18,6 @@ from .identities import read_holders
 from .managed_policies import read_policies
 from .permission_set_roles import PERMISSION_SET_ROLES, CenterInstance, NamedRole, read_permission_set_roles
 from .read_context import GROUPS, POLICIES, ROLES, TRUST, USERS, Knowledge, Reading
-from .spool import Spool
 
 _READ_AT_ONCE = (POLICIES, USERS, GROUPS, ROLES, TRUST)
 
@@ -32,7 +32,7 @@ class IamReader:
     def __init__(self, session: ReadSession) -> None:
         self._session = session
         self._config = session.config
-        self._findings = Spool()
+        self._findings = Spool(session.context.scratch_dir)
         self._reading: Reading | None = None
         self.powers = PolicyPowers(is_to_be_read=self._config.includes(IAM))
         """What the managed policies allow, as far as they were read."""
@@ -116,7 +116,7 @@ class IamReader:
             named_by: Whether the ARNs are those of the roles or of their instance profiles.
             arns: The ARNs; those that were not found are not in the answer.
         """
-        return self._findings.find(named_by, arns)
+        return self._findings.find_values(named_by, arns)
 
     @property
     def knowledge_of_roles(self) -> Knowledge:

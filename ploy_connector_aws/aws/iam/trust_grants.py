@@ -8,10 +8,10 @@ from typing import Literal
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.policy.principals import PrincipalKind
 from ploy_connector_aws.aws.policy.trust import Trust, TrustedPrincipal
+from ploy_connector_aws.aws.spool import Edge, Kind
 from ploy_connector_aws.spec import Account, Grant, Record
 
 from .accounts import SOURCE
-from .spool import Edge, Kind
 
 _LISTED: dict[PrincipalKind, Kind] = {"user": "user", "role": "role"}
 """Principals that, in the account itself, are records of their own and found by ARN."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -12,8 +12,8 @@ from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.aws.gone import contradiction
 from ploy_connector_aws.aws.policy.privileges import Verdict
-from ploy_connector_aws.aws.scopes import take, to_aws_account
-from ploy_connector_aws.aws.spool import Kind, Seen
+from ploy_connector_aws.aws.scopes import RecordBuffer, take, to_aws_account
+from ploy_connector_aws.aws.spool import Kind, SpoolEntry
 from ploy_connector_aws.spec import (
     AuthenticationError,
     ConnectorError,
@@ -21,14 +21,13 @@ from ploy_connector_aws.spec import (
     Grant,
     NotFoundError,
     Page,
-    Record,
     RecordKey,
     TemporaryError,
 )
 
 from .gone import confirm_gone
 from .permission_sets import describe_permission_set, to_undescribed_role
-from .read_context import Reading, names
+from .read_context import ReadContext, is_about
 
 ASSIGNMENTS = "identity-center/assignments"
 
@@ -49,22 +48,11 @@ USER = PrincipalKind("USER", "user", f"{ASSIGNMENTS}/users", "account")
 GROUP = PrincipalKind("GROUP", "group", f"{ASSIGNMENTS}/groups", "entitlement")
 
 
-@dataclass
-class _Rows:
-    """The records of one page, by key: many rows name the same AWS account and the same permission set."""
-
-    records: dict[RecordKey, Record] = field(default_factory=dict)
-    partial: dict[RecordKey, Record] = field(default_factory=dict)
-
-    def add(self, record: Record, *, is_partial: bool = False) -> None:
-        (self.partial if is_partial else self.records)[record.key] = record
-
-
-def read_assignments(reading: Reading, kind: PrincipalKind, principal_id: str) -> Iterator[Page]:
+def read_assignments(reading: ReadContext, kind: PrincipalKind, principal_id: str) -> Iterator[Page]:
     """Read what one user or group is assigned to directly. A principal that is gone by now is retracted."""
     scope = f"{kind.scope}/{principal_id}"
     yield Page(scope=scope, parent=ASSIGNMENTS)
-    if reading.seen.find(kind.seen, [principal_id])[principal_id].state == "gone":
+    if reading.spool.find(kind.seen, [principal_id])[principal_id].state == "gone":
         yield Page(scope=scope, gone=True)
         return
     yield Page(scope=scope, began_at=datetime.now(UTC))
@@ -77,34 +65,34 @@ def read_assignments(reading: Reading, kind: PrincipalKind, principal_id: str) -
             PrincipalId=principal_id,
             PrincipalType=kind.aws,
         ):
-            page = _Rows()
+            page = RecordBuffer()
             # All are checked before any is used: a permission set that is described on the way must not go with a page.
             check_assignment_rows(rows, kind, principal_id)
             inherited = {row["PrincipalId"] for row in rows if not is_direct(row, kind, principal_id)}
-            reading.seen.add("named_group", ((group_id, "") for group_id in inherited))
+            reading.spool.add("named_group", ((group_id, "") for group_id in inherited))
             for row in rows:
                 _add_row(reading, page, kind, principal_id, row)
-            yield Page(scope=scope, records=tuple(page.records.values()), partial=tuple(page.partial.values()))
+            yield from page.to_pages(scope)
     except NotFoundError as error:
-        if not names(error, kind.aws, principal_id):
+        if not is_about(error, kind.aws, principal_id):
             raise
         confirm_gone(reading, kind.aws, principal_id)
-        reading.seen.add(kind.seen, [(principal_id, "")], "gone")
+        reading.spool.add(kind.seen, [(principal_id, "")], "gone")
         yield Page(scope=scope, retracted=(RecordKey(type=kind.record, id=principal_id),), gone=True)
         return
     yield Page(scope=scope, complete=True)
 
 
-def read_end_of_assignments(reading: Reading) -> Iterator[Page]:
+def read_end_of_assignments(reading: ReadContext) -> Iterator[Page]:
     """End the scope above all principals: it is complete only if every one of them was announced."""
-    unlisted = [f"{kind.seen}s" for kind in (USER, GROUP) if not reading.seen.is_complete(kind.seen)]
+    unlisted = [f"{kind.seen}s" for kind in (USER, GROUP) if not reading.spool.is_complete(kind.seen)]
     if unlisted:
         raise TemporaryError(
             f"Some assignments may be missing, as the list of {' and the list of '.join(unlisted)} could not be read "
             "completely."
         )
     # Another group with the same member may have been read later, and have made it known.
-    if any(not reading.seen.find("user", [stranger.id]) for stranger in reading.seen.each("stranger")):
+    if any(not reading.spool.find("user", [each.id]) for each in reading.spool.each("unlisted_user")):
         raise TemporaryError(
             "Some assignments may be missing, as a member of a group was not in the list of users and could not be "
             "described."
@@ -184,7 +172,9 @@ def is_direct(row: dict[str, Any], kind: PrincipalKind, principal_id: str) -> bo
     return (row["PrincipalType"], row["PrincipalId"]) == (kind.aws, principal_id)
 
 
-def _add_row(reading: Reading, page: _Rows, kind: PrincipalKind, principal_id: str, row: dict[str, Any]) -> None:
+def _add_row(
+    reading: ReadContext, page: RecordBuffer, kind: PrincipalKind, principal_id: str, row: dict[str, Any]
+) -> None:
     if not is_direct(row, kind, principal_id):
         # Asked about a user, AWS mixes in what the user has through groups (AWS.md section 3.1); the group is asked
         # itself, and an inherited row must not become a second, direct path.
@@ -197,7 +187,7 @@ def _add_row(reading: Reading, page: _Rows, kind: PrincipalKind, principal_id: s
     account_role = to_account_role(
         account_id,
         arn,
-        permission_set.name,
+        permission_set.value,
         reading.verdicts.get(arn),
         is_grantable=reading.session.config.direct_assignments,
     )
@@ -206,16 +196,16 @@ def _add_row(reading: Reading, page: _Rows, kind: PrincipalKind, principal_id: s
     page.add(to_assignment(kind, principal_id, account_role.id))
 
 
-def _find_permission_set(reading: Reading, page: _Rows, arn: str) -> Seen:
+def _find_permission_set(reading: ReadContext, page: RecordBuffer, arn: str) -> SpoolEntry:
     """Say what is known of a permission set. One that the list did not have is described now."""
-    if seen := reading.seen.find("permission_set", [arn]).get(arn):
+    if seen := reading.spool.find("permission_set", [arn]).get(arn):
         return seen
     # Many principals may meet it at once. Only what its description says may be told of it, so they wait for it.
     with reading.turns.of(arn):
-        return reading.seen.find("permission_set", [arn]).get(arn) or _describe_unlisted(reading, page, arn)
+        return reading.spool.find("permission_set", [arn]).get(arn) or _describe_unlisted(reading, page, arn)
 
 
-def _describe_unlisted(reading: Reading, page: _Rows, arn: str) -> Seen:
+def _describe_unlisted(reading: ReadContext, page: RecordBuffer, arn: str) -> SpoolEntry:
     try:
         role = describe_permission_set(reading, arn)
     except AuthenticationError:
@@ -226,4 +216,4 @@ def _describe_unlisted(reading: Reading, page: _Rows, arn: str) -> Seen:
     else:
         if role is not None:
             page.add(role, is_partial=reading.is_judged_in_part(arn))
-    return reading.seen.find("permission_set", [arn])[arn]
+    return reading.spool.find("permission_set", [arn])[arn]

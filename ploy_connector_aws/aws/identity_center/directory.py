@@ -24,7 +24,7 @@ from ploy_connector_aws.spec import (
 )
 
 from .gone import confirm_gone
-from .read_context import Reading, names
+from .read_context import ReadContext, is_about
 
 USERS = "identity-center/users"
 GROUPS = "identity-center/groups"
@@ -50,30 +50,30 @@ def members_scope(group_id: str) -> str:
     return f"{GROUPS}/{group_id}/members"
 
 
-def read_users(reading: Reading) -> Iterator[Page]:
+def read_users(reading: ReadContext) -> Iterator[Page]:
     """Read all people. ListUsers answers in full, so nobody is described one by one."""
     for users in read_pages(reading.identity_store, "ListUsers", "Users", **_store(reading)):
         accounts = tuple(to_account(user) for user in users)
-        reading.seen.add("user", ((account.id, "") for account in accounts))
+        reading.spool.add("user", ((account.id, "") for account in accounts))
         yield Page(scope=USERS, records=accounts)
-    reading.seen.set_complete("user")
+    reading.spool.set_complete("user")
     yield Page(scope=USERS, complete=True)
 
 
-def read_groups(reading: Reading) -> Iterator[Page]:
+def read_groups(reading: ReadContext) -> Iterator[Page]:
     """Read all groups, and announce the scope of each one's members."""
     config = reading.session.config
     for groups in read_pages(reading.identity_store, "ListGroups", "Groups", **_store(reading)):
         entitlements = tuple(to_group(group, config) for group in groups)
-        reading.seen.add("group", ((group.id, group.name) for group in entitlements))
+        reading.spool.add("group", ((group.id, group.name) for group in entitlements))
         yield Page(scope=GROUPS, records=entitlements)
         for group in entitlements:
             yield Page(scope=members_scope(group.id), parent=GROUPS)
-    reading.seen.set_complete("group")
+    reading.spool.set_complete("group")
     yield Page(scope=GROUPS, complete=True)
 
 
-def read_members(reading: Reading, group_id: str) -> Iterator[Page]:
+def read_members(reading: ReadContext, group_id: str) -> Iterator[Page]:
     """Read the members of one group. A group that is gone by now is retracted."""
     scope = members_scope(group_id)
     yield Page(scope=scope, began_at=datetime.now(UTC))
@@ -86,7 +86,7 @@ def read_members(reading: Reading, group_id: str) -> Iterator[Page]:
                 raise TemporaryError(f"AWS listed a member of another group among those of the group {group_id}.")
             members = {row["MemberId"]["UserId"]: row for row in rows if "UserId" in row.get("MemberId", {})}
             has_unknown_members |= any("UserId" not in row.get("MemberId", {}) for row in rows)
-            yield from _read_strangers(reading, members, scope)
+            yield from _read_unlisted_users(reading, members, scope)
             yield Page(
                 scope=scope,
                 records=tuple(
@@ -94,10 +94,10 @@ def read_members(reading: Reading, group_id: str) -> Iterator[Page]:
                 ),
             )
     except NotFoundError as error:
-        if not names(error, "GROUP", group_id):
+        if not is_about(error, "GROUP", group_id):
             raise
         confirm_gone(reading, "GROUP", group_id)
-        reading.seen.add("group", [(group_id, "")], "gone")
+        reading.spool.add("group", [(group_id, "")], "gone")
         yield Page(scope=scope, retracted=(RecordKey(type="entitlement", id=group_id),), gone=True)
         return
     if has_unknown_members:
@@ -109,41 +109,41 @@ def read_members(reading: Reading, group_id: str) -> Iterator[Page]:
     yield Page(scope=scope, complete=True)
 
 
-def _read_strangers(reading: Reading, members: Iterable[str], scope: str) -> Iterator[Page]:
+def _read_unlisted_users(reading: ReadContext, members: Iterable[str], scope: str) -> Iterator[Page]:
     """Describe members that the complete list of users did not have: new ones, or a deleted user's leftovers.
 
     Each has a scope of its own, so that a run that goes on after an interruption knows them too.
     """
-    if not reading.seen.is_complete("user"):
+    if not reading.spool.is_complete("user"):
         return
-    known = reading.seen.find("user", members)
+    known = reading.spool.find("user", members)
     unknown = [user_id for user_id in members if user_id not in known]
-    reading.seen.add("stranger", ((user_id, "") for user_id in unknown))
+    reading.spool.add("unlisted_user", ((user_id, "") for user_id in unknown))
     for user_id in unknown:
         # A member of several groups that are read at the same time is described once.
         with reading.turns.of(user_id):
-            page = _describe_stranger(reading, user_id, scope)
+            page = _describe_unlisted_user(reading, user_id, scope)
         if page is not None:
             yield page
 
 
-def _describe_stranger(reading: Reading, user_id: str, scope: str) -> Page | None:
-    if reading.seen.find("user", [user_id]):
+def _describe_unlisted_user(reading: ReadContext, user_id: str, scope: str) -> Page | None:
+    if reading.spool.find("user", [user_id]):
         return None
     try:
         user = read(reading.identity_store, "DescribeUser", **_store(reading), UserId=user_id)
     except NotFoundError as error:
-        if not names(error, "USER", user_id):
+        if not is_about(error, "USER", user_id):
             raise
         # Neither listed nor described: a host must not keep the user because a membership is left over.
-        reading.seen.add("user", [(user_id, "")], "gone")
+        reading.spool.add("user", [(user_id, "")], "gone")
         return Page(scope=scope, retracted=(RecordKey(type="account", id=user_id),))
-    reading.seen.add("user", [(user_id, "")])
+    reading.spool.add("user", [(user_id, "")])
     return Page(scope=user_scope(user_id), parent=scope, records=(to_account(user),), complete=True)
 
 
-def _without_gone(reading: Reading, members: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    known = reading.seen.find("user", members)
+def _without_gone(reading: ReadContext, members: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    known = reading.spool.find("user", members)
     for user_id, row in members.items():
         if user_id in known and known[user_id].state == "gone":
             reading.session.context.on_left_out(DELETED_PRINCIPAL)
@@ -151,14 +151,14 @@ def _without_gone(reading: Reading, members: dict[str, dict[str, Any]]) -> Itera
             yield user_id, row
 
 
-def find_unlisted_groups(reading: Reading) -> list[str]:
+def find_unlisted_groups(reading: ReadContext) -> list[str]:
     """Name the groups through which users are assigned, and which the complete list of groups did not have."""
-    if not reading.seen.is_complete("group"):
+    if not reading.spool.is_complete("group"):
         return []
-    return [named.id for named in reading.seen.each("named_group") if not reading.seen.find("group", [named.id])]
+    return [named.id for named in reading.spool.each("named_group") if not reading.spool.find("group", [named.id])]
 
 
-def read_unlisted_group(reading: Reading, group_id: str, parent: str) -> Iterator[Page]:
+def read_unlisted_group(reading: ReadContext, group_id: str, parent: str) -> Iterator[Page]:
     """Look up a group that the list of groups did not have by its members, and read them.
 
     The permissions of Ploy's guide do not let a group be described, so of one that exists no more than that is known.
@@ -170,7 +170,7 @@ def read_unlisted_group(reading: Reading, group_id: str, parent: str) -> Iterato
         parent: The scope that named it; that of the groups has ended.
     """
     scope = members_scope(group_id)
-    reading.seen.add("group", [(group_id, "")])
+    reading.spool.add("group", [(group_id, "")])
     yield Page(scope=scope, parent=parent)
     for page in read_members(reading, group_id):
         if page.complete:
@@ -249,5 +249,5 @@ def to_membership(user_id: str, group_id: str, row: Mapping[str, Any]) -> Grant:
     )
 
 
-def _store(reading: Reading) -> dict[str, str]:
+def _store(reading: ReadContext) -> dict[str, str]:
     return {"IdentityStoreId": reading.instance.identity_store_id}

@@ -13,7 +13,7 @@ from ploy_connector_aws.aws.scopes import take, to_utc
 from ploy_connector_aws.spec import Entitlement, NotFoundError, Page, RecordKey, RejectedError, TemporaryError
 
 from .gone import confirm_gone
-from .read_context import Reading, names
+from .read_context import ReadContext, is_about
 
 PERMISSION_SETS = "identity-center/permission-sets"
 
@@ -25,28 +25,28 @@ def permission_set_scope(arn: str) -> str:
     return f"{PERMISSION_SETS}/{to_short_name(arn)}"
 
 
-def read_permission_sets(reading: Reading) -> Iterator[Page]:
+def read_permission_sets(reading: ReadContext) -> Iterator[Page]:
     """Read the list, which has ARNs only, and announce the scope of each description."""
     if reading.instance.is_account_instance:
         # An account instance has no permission sets; AWS answers the question with an error (AWS.md section 3.3).
-        reading.seen.set_complete("permission_set")
+        reading.spool.set_complete("permission_set")
         yield Page(scope=PERMISSION_SETS, complete=True)
         return
     try:
         for arns in read_pages(
             reading.sso_admin, "ListPermissionSets", "PermissionSets", InstanceArn=reading.instance.arn
         ):
-            reading.seen.add("permission_set", ((arn, to_short_name(arn)) for arn in arns))
+            reading.spool.add("permission_set", ((arn, to_short_name(arn)) for arn in arns))
             yield Page(scope=PERMISSION_SETS, partial=tuple(to_undescribed_role(arn) for arn in arns))
             for arn in arns:
                 yield Page(scope=permission_set_scope(arn), parent=PERMISSION_SETS)
     except RejectedError as error:
         raise _explain_account_instance(error) from None
-    reading.seen.set_complete("permission_set")
+    reading.spool.set_complete("permission_set")
     yield Page(scope=PERMISSION_SETS, complete=True)
 
 
-def read_permission_set(reading: Reading, arn: str) -> Iterator[Page]:
+def read_permission_set(reading: ReadContext, arn: str) -> Iterator[Page]:
     """Read one description. A permission set that is gone by now is retracted."""
     scope = permission_set_scope(arn)
     role = describe_permission_set(reading, arn)
@@ -58,7 +58,7 @@ def read_permission_set(reading: Reading, arn: str) -> Iterator[Page]:
         yield Page(scope=scope, records=(role,), complete=True)
 
 
-def describe_permission_set(reading: Reading, arn: str) -> Entitlement | None:
+def describe_permission_set(reading: ReadContext, arn: str) -> Entitlement | None:
     """Read one permission set in full, and remember how that went; None where AWS says it does not exist.
 
     Raises:
@@ -67,10 +67,10 @@ def describe_permission_set(reading: Reading, arn: str) -> Entitlement | None:
     try:
         role = _read_role(reading, arn)
     except Exception:
-        reading.seen.add("permission_set", [(arn, to_short_name(arn))], "unread")
+        reading.spool.add("permission_set", [(arn, to_short_name(arn))], "unread")
         raise
     name = role.name if role else to_short_name(arn)
-    reading.seen.add("permission_set", [(arn, name)], "read" if role else "gone")
+    reading.spool.add("permission_set", [(arn, name)], "read" if role else "gone")
     return role
 
 
@@ -126,7 +126,7 @@ def to_short_name(arn: str) -> str:
     return arn.rpartition("/")[2]
 
 
-def _read_role(reading: Reading, arn: str) -> Entitlement | None:
+def _read_role(reading: ReadContext, arn: str) -> Entitlement | None:
     which = {"InstanceArn": reading.instance.arn, "PermissionSetArn": arn}
     try:
         description = read(reading.sso_admin, "DescribePermissionSet", **which).get("PermissionSet")
@@ -137,7 +137,7 @@ def _read_role(reading: Reading, arn: str) -> Entitlement | None:
             reading, "ListCustomerManagedPolicyReferencesInPermissionSet", "CustomerManagedPolicyReferences", which
         )
     except NotFoundError as error:
-        if not names(error, "PERMISSION_SET", arn):
+        if not is_about(error, "PERMISSION_SET", arn):
             raise
         confirm_gone(reading, "PERMISSION_SET", arn)
         return None
@@ -151,7 +151,7 @@ def _read_role(reading: Reading, arn: str) -> Entitlement | None:
     return to_role(arn, description, managed, references, verdict)
 
 
-def _read_all(reading: Reading, operation: str, member: str, which: dict[str, str]) -> list[dict[str, Any]]:
+def _read_all(reading: ReadContext, operation: str, member: str, which: dict[str, str]) -> list[dict[str, Any]]:
     return [row for rows in read_pages(reading.sso_admin, operation, member, **which) for row in rows]
 
 

@@ -12,7 +12,7 @@ from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.gone import ListedAgain
 from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
 from ploy_connector_aws.aws.policy.privileges import Verdict
-from ploy_connector_aws.aws.spool import IdSpool
+from ploy_connector_aws.aws.spool import Spool
 from ploy_connector_aws.spec import NotFoundError
 
 from .instance import Instance
@@ -20,12 +20,12 @@ from .turns import KeyedLock
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadContext:
     """One reading of one instance."""
 
     session: ReadSession
     instance: Instance
-    seen: IdSpool
+    spool: Spool
     powers: PolicyPowers | None = None
     """What managed policies allow, by IAM or by the connector's copy; None: permission sets are not judged."""
     verdicts: dict[str, Verdict] = field(default_factory=dict)
@@ -54,6 +54,6 @@ class Reading:
         return self.session.client("sso-admin", self.instance.primary_region)
 
 
-def names(error: NotFoundError, kind: str, id_: str) -> bool:
+def is_about(error: NotFoundError, kind: str, id_: str) -> bool:
     """Whether AWS said that this very thing does not exist, and not something around it."""
     return (error.kind, error.id) == (kind, id_)

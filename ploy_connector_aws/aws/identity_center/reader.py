@@ -9,7 +9,7 @@ from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.iam.permission_set_roles import NamedRole
 from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
 from ploy_connector_aws.aws.scopes import isolate_failure
-from ploy_connector_aws.aws.spool import IdSpool, Seen
+from ploy_connector_aws.aws.spool import Spool, SpoolEntry
 from ploy_connector_aws.config import IDENTITY_CENTER, SCOPE_NEEDS, AwsConfig
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, RejectedError, TemporaryError
 
@@ -36,7 +36,7 @@ from .directory import (
 )
 from .instance import Instance, read_instance
 from .permission_sets import PERMISSION_SETS, permission_set_scope, read_permission_set, read_permission_sets
-from .read_context import Reading
+from .read_context import ReadContext
 from .worker_pool import WorkerPool
 
 THREADS = 8
@@ -56,8 +56,8 @@ class IdentityCenterReader:
         self._config = session.config
         self._session = session
         self._powers = powers
-        self._seen = IdSpool()
-        self._reading: Reading | None = None
+        self._spool = Spool(session.context.scratch_dir)
+        self._reading: ReadContext | None = None
         self._has_begun = False
         self._jobs: _Jobs | None = None
         self._root_error: Exception | None = None
@@ -81,7 +81,7 @@ class IdentityCenterReader:
             if self._reading is not None and self._config.includes(USERS):
                 yield from isolate_failure(USERS, read_users(self._reading))
                 found_as_members = (scope.rpartition("/")[2] for scope in skip if scope.startswith(user_scope("")))
-                self._seen.add("user", ((user_id, "") for user_id in found_as_members))
+                self._spool.add("user", ((user_id, "") for user_id in found_as_members))
         except AuthenticationError as error:
             self._authentication_error = error
             raise
@@ -121,17 +121,17 @@ class IdentityCenterReader:
             raise TemporaryError("AWS showed no IAM Identity Center instance, so its permission sets are not known.")
         if self._jobs is not None and self._jobs.list_error is not None:
             raise self._jobs.list_error
-        if not self._seen.is_complete("permission_set"):
+        if not self._spool.is_complete("permission_set"):
             raise TemporaryError("The list of permission sets could not be read completely.")
-        for found in self._seen.each("permission_set"):
+        for found in self._spool.each("permission_set"):
             if found.state != "read":
                 # Also one that is gone: its role may still be there, and only the name would lead to it.
                 raise TemporaryError("A permission set could not be described, so that not even its name is known.")
             verdict = self._reading.verdicts.get(found.id)
             yield NamedRole(
-                found.name,
+                found.value,
                 to_account_role(
-                    account_id, found.id, found.name, verdict, is_grantable=self._config.direct_assignments
+                    account_id, found.id, found.value, verdict, is_grantable=self._config.direct_assignments
                 ),
                 is_partial=self._reading.is_judged_in_part(found.id),
                 created=self._reading.created.get(found.id),
@@ -139,7 +139,7 @@ class IdentityCenterReader:
 
     def close(self) -> None:
         """Forget what was seen."""
-        self._seen.close()
+        self._spool.close()
 
     def _read_root(self) -> Iterator[Page]:
         scopes = [scope for scope in SCOPE_NEEDS if scope.startswith(f"{IDENTITY_CENTER}/")]
@@ -159,7 +159,7 @@ class IdentityCenterReader:
         if instance is None:
             yield Page(scope=IDENTITY_CENTER, complete=True)
             return
-        self._reading = Reading(self._session, instance, self._seen, self._powers)
+        self._reading = ReadContext(self._session, instance, self._spool, self._powers)
         yield Page(scope=IDENTITY_CENTER, origin=instance.arn)
         for scope in scopes:
             yield Page(scope=scope, parent=IDENTITY_CENTER, excluded=not self._config.includes(scope))
@@ -169,7 +169,7 @@ class IdentityCenterReader:
 class _Jobs:
     """The two jobs that run at the same time, as each has a quota of its own."""
 
-    def __init__(self, config: AwsConfig, reading: Reading, skip: Set[str]) -> None:
+    def __init__(self, config: AwsConfig, reading: ReadContext, skip: Set[str]) -> None:
         self._config = config
         self._reading = reading
         self._skip = skip
@@ -193,7 +193,7 @@ class _Jobs:
             # Without the list of users nobody could tell who of the members was not in it.
             skip = self._skip if USERS in self._skip else frozenset()
             self._for_each(
-                (group for group in reading.seen.each("group") if members_scope(group.id) not in skip),
+                (group for group in reading.spool.each("group") if members_scope(group.id) not in skip),
                 lambda group: self._emit(members_scope(group.id), read_members(reading, group.id)),
             )
         finally:
@@ -206,7 +206,7 @@ class _Jobs:
         if self._config.includes(PERMISSION_SETS):
             self._emit(PERMISSION_SETS, self._read_permission_sets())
             self._for_each(
-                reading.seen.each("permission_set"),
+                reading.spool.each("permission_set"),
                 lambda found: self._emit(permission_set_scope(found.id), read_permission_set(reading, found.id)),
             )
         if self._config.includes(ASSIGNMENTS):
@@ -227,11 +227,11 @@ class _Jobs:
         if reading.instance.is_account_instance:
             yield Page(scope=ASSIGNMENTS, complete=True)
             return
-        users, groups = reading.seen.each("user"), reading.seen.each("group")
+        users, groups = reading.spool.each("user"), reading.spool.each("group")
         self._read_principals(USER, users)
         self._groups_listed.wait()
         self._read_principals(GROUP, groups)
-        # Reading members finds users that were made after the list was read, or that the list left out.
+        # ReadContext members finds users that were made after the list was read, or that the list left out.
         self._members_read.wait()
         self._read_principals(USER, users)
         # What users are assigned to through groups names groups that the list left out, and they may have such users.
@@ -241,11 +241,11 @@ class _Jobs:
             self._read_principals(GROUP, groups)
             self._read_principals(USER, users)
             for group_id in unlisted:
-                if reading.seen.find("group", [group_id])[group_id].state == "gone":
+                if reading.spool.find("group", [group_id])[group_id].state == "gone":
                     reading.session.context.on_left_out(DELETED_PRINCIPAL)
         yield from read_end_of_assignments(reading)
 
-    def _read_principals(self, kind: PrincipalKind, principals: Iterable[Seen]) -> None:
+    def _read_principals(self, kind: PrincipalKind, principals: Iterable[SpoolEntry]) -> None:
         self._for_each(principals, lambda principal: self._read_principal(kind, principal.id))
 
     def _read_principal(self, kind: PrincipalKind, principal_id: str) -> None:
@@ -258,5 +258,5 @@ class _Jobs:
     def _emit(self, scope: str, pages: Iterator[Page]) -> None:
         self._crew.emit(isolate_failure(scope, pages))
 
-    def _for_each(self, things: Iterable[Seen], work: Callable[[Seen], None]) -> None:
+    def _for_each(self, things: Iterable[SpoolEntry], work: Callable[[SpoolEntry], None]) -> None:
         self._crew.for_each(things, work, THREADS)

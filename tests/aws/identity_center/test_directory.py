@@ -1,4 +1,4 @@
-"""Reading people, groups and memberships, over HTTP from the local AWS."""
+"""ReadContext people, groups and memberships, over HTTP from the local AWS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading permission sets, over HTTP from the local AWS."""
+"""ReadContext permission sets, over HTTP from the local AWS."""
 
 from __future__ import annotations
 
