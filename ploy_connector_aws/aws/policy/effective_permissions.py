@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.resources import files
+from typing import Any
 
-from .aws_policies import COPIES_DATE, find_copy
 from .conditions import decide
 from .documents import Choice, Condition, Policy, Statement, to_policy
-from .escalations import ACTIONS, EVERY_ACTION, EVERY_IAM_ACTION
+from .escalations import ACTIONS, EVERY_ACTION, EVERY_IAM_ACTION, is_known_service
 from .patterns import Pattern, covers, matches
 from .resource_sets import ResourceSet
-from .services import is_known_service
 
 _PASSED_TO = "iam:passedtoservice"
 _EQUALITIES = frozenset({"StringEquals", "StringEqualsIgnoreCase", "StringLike"})
@@ -202,3 +203,29 @@ def from_copy(arn: str) -> EffectivePermissions | None:
         return None
     sentence = f"{arn.rpartition('/')[2]} was judged by the connector's copy of AWS's policies of {COPIES_DATE}."
     return dataclasses.replace(to_powers(document, is_aws_managed=True), stands_in=(sentence,))
+
+
+_FILE = "aws_policies.jsonl"
+_PREFIX = "arn:aws:iam::aws:policy"
+
+COPIES_DATE = "2026-09-30"
+"""The date of the newest document in the file; a test keeps it so."""
+
+
+def find_copy(arn: str) -> dict[str, Any] | None:
+    """Find the document of one of AWS's own policies, as far as it bears on privilege.
+
+    Args:
+        arn: The policy's ARN; only the partition `aws` has copies.
+
+    Returns:
+        The policy document, or None where the file does not have the policy.
+    """
+    statements = _copies().get(arn.removeprefix(_PREFIX)) if arn.startswith(_PREFIX) else None
+    return None if statements is None else {"Version": "2012-10-17", "Statement": statements}
+
+
+@lru_cache(maxsize=1)
+def _copies() -> dict[str, list[dict[str, Any]]]:
+    text = files(__package__).joinpath(_FILE).read_text(encoding="utf-8")
+    return {name: statements for name, _, statements in map(json.loads, text.splitlines())}

@@ -1,4 +1,4 @@
-"""Says what a principal of a policy is, whose account it lies in, and which principals it includes."""
+"""Principals of a policy: kind, AWS account, which others each includes, and roles that AWS makes for organizations."""
 
 from __future__ import annotations
 
@@ -113,3 +113,59 @@ def to_principal(kind: str, text: str, partition: str) -> Principal:
             return Principal(arn_kind, text, found[1] if _ACCOUNT.fullmatch(found[1]) else None)
     # The issuers that AWS knows by itself have no ARN: accounts.google.com, cognito-identity.amazonaws.com …
     return Principal("oidc_provider" if kind == "Federated" and ":" not in text else "unknown", text)
+
+
+Origin: TypeAlias = Literal["organization", "unproven", "other"]
+"""Whether a foreign principal is trusted as AWS's own service left it; `unproven` where the account may be any."""
+
+
+@dataclass(frozen=True, slots=True)
+class _OrganizationRole:
+    """`principal` is the ARN without partition and account; `is_management` where the management account is meant."""
+
+    name: re.Pattern[str]
+    principal: str
+    is_management: bool = True
+    is_service_linked: bool = False
+
+
+# AWS Organizations user guide, "Accessing member accounts"; CloudFormation user guide, "StackSets: service-managed
+# permissions"; Control Tower user guide, "How AWS Control Tower works with roles".
+_ROLES = (
+    _OrganizationRole(re.compile(r"OrganizationAccountAccessRole|AWSControlTowerExecution"), "root"),
+    _OrganizationRole(
+        re.compile(r"stacksets-exec-[0-9a-f]+"),
+        "role/aws-service-role/stacksets.cloudformation.amazonaws.com/AWSServiceRoleForCloudFormationStackSetsOrgAdmin",
+        # Only AWS can make a role under this path.
+        is_service_linked=True,
+    ),
+    _OrganizationRole(
+        re.compile(r"aws-controltower-AdministratorExecutionRole"),
+        "role/aws-controltower-AuditAdministratorRole",
+        is_management=False,
+    ),
+    _OrganizationRole(
+        re.compile(r"aws-controltower-ReadOnlyExecutionRole"),
+        "role/aws-controltower-AuditReadOnlyRole",
+        is_management=False,
+    ),
+)
+
+
+def find_origin(role_arn: str, principal: Principal, management_account: str | None) -> Origin:
+    """Decide whether a role trusts a principal of another account because a service of AWS made it so.
+
+    Args:
+        role_arn: The role.
+        principal: Whom it trusts.
+        management_account: The organization's management account, where it is known.
+    """
+    name, trusted = role_arn.partition(":role/")[2], principal.id.split(":", 5)[-1]
+    found = next((each for each in _ROLES if each.name.fullmatch(name) and each.principal == trusted), None)
+    if found is None:
+        return "other"
+    if not found.is_management:
+        return "unproven"
+    if management_account is None:
+        return "organization" if found.is_service_linked else "unproven"
+    return "organization" if principal.account == management_account else "other"

@@ -13,11 +13,9 @@ from functools import lru_cache
 from pydantic import JsonValue
 
 from .effective_permissions import OF_UNKNOWN_SERVICE, EffectivePermissions, PermissionStatement, to_powers, unread
-from .escalation_model import PASS_ROLE, PASSED_ROLE, Escalation, Target
-from .escalations import ESCALATIONS
+from .escalations import ESCALATIONS, PASS_ROLE, PASSED_ROLE, TABLE_DATE, Escalation, Target, is_known_principal
 from .patterns import EVERYTHING, Pattern
 from .resource_sets import Area, Comparisons, TooManyComparisonsError, allowed, within, without
-from .services import TABLE_DATE, is_known_principal
 
 __all__ = [
     "NEVER_SEEN",

@@ -12,9 +12,16 @@ from pydantic import JsonValue
 
 from .documents import EXTERNAL_ID, Condition, Policy, Statement, to_policy
 from .issuers import TABLE_DATE, find_issuer
-from .organization_roles import Origin, find_origin
 from .patterns import Pattern, covers
-from .principals import ASSUME_ROLE, ASSUME_WITH_WEB_IDENTITY, Principal, PrincipalKind, to_principal
+from .principals import (
+    ASSUME_ROLE,
+    ASSUME_WITH_WEB_IDENTITY,
+    Origin,
+    Principal,
+    PrincipalKind,
+    find_origin,
+    to_principal,
+)
 from .restrictions import decide_federation, decide_guests, find_guard, is_restricted
 
 __all__ = [

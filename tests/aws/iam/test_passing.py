@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ploy_connector_aws.aws.policy.escalations import TABLE_DATE
 from ploy_connector_aws.aws.policy.privileges import Verdict, judge, to_powers
-from ploy_connector_aws.aws.policy.services import TABLE_DATE
 
 from .ordinary_roles import ordinary_roles
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ploy_connector_aws.aws.policy.documents import LONGEST_DOCUMENT
+from ploy_connector_aws.aws.policy.escalations import TABLE_DATE
 from ploy_connector_aws.aws.policy.privileges import EffectivePermissions, Reason, Verdict, judge, to_powers, unread
-from ploy_connector_aws.aws.policy.services import TABLE_DATE
 from ploy_connector_aws.sandbox.aws import policies as local
 from tests.soak import cheap
 from tests.steps import at_most

@@ -7,13 +7,15 @@ import json
 import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
+from ploy_connector_aws.aws.policy.escalations import ESCALATIONS
 from ploy_connector_aws.aws.policy.privileges import Verdict, judge, to_powers
-from ploy_connector_aws.aws.policy.roles_in_place import ROLES_IN_PLACE
 from tests.steps import at_most
 
 DOCUMENTS = {name: policy["Document"] for name, policy in json.loads(aws_managed_policies_data).items()}
 
-IN_PLACE = [each.code for each in ROLES_IN_PLACE]
+_CODES = [each.code for each in ESCALATIONS]
+IN_PLACE = _CODES[_CODES.index("code-of-others") : _CODES.index("identity-center-write")]
+"""Where a role is in place already; no role is passed."""
 
 EXPECTED: dict[str, list[str]] = {
     "AdministratorAccess": ["admin"],
