@@ -12,10 +12,10 @@ EXTERNAL_ID = "sts:externalid"
 """The condition key of external ids, in lower case. Its values are dropped while parsing and are kept nowhere."""
 
 VERSION_WITH_VARIABLES = "2012-10-17"
-VERSION_WITHOUT_A_WORD = "2008-10-17"
+DEFAULT_VERSION = "2008-10-17"
 """What a document without a version has (IAM user guide, "IAM JSON policy elements: Version")."""
 
-LONGEST_DOCUMENT = 10_240
+MAX_DOCUMENT_LENGTH = 10_240
 """So many characters the longest of a customer's documents has: all inline policies of a role together (IAM user
 guide, "IAM and AWS STS quotas"; white space is not counted). No longer one is from IAM as it is known."""
 
@@ -55,14 +55,14 @@ class Condition:
     matches_anything: bool
 
     @property
-    def written(self) -> str:
+    def operator_text(self) -> str:
         """The operator as the policy has it."""
         quantifier = f"{self.quantifier}:" if self.quantifier else ""
         return f"{quantifier}{self.operator}{'IfExists' if self.if_exists else ''}"
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Matcher:
     """A list of texts, or (`is_negated`) everything but them."""
 
     texts: tuple[str, ...]
@@ -82,19 +82,19 @@ class Statement:
     """One statement; `resources` is None in trust policies, `principals` in all others."""
 
     is_allow: bool
-    actions: Choice
-    resources: Choice | None
+    actions: Matcher
+    resources: Matcher | None
     principals: Principals | None
     conditions: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The statements that were understood; `undecided` says what was not, in sentences without the policy's texts."""
+    """The statements that were understood; `unsupported` says what was not, in sentences without the policy's texts."""
 
     statements: tuple[Statement, ...] = ()
     has_variables: bool = False
-    undecided: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
 
 
 class _UnsupportedError(Exception):
@@ -110,25 +110,25 @@ def to_policy(document: object, *, is_trust: bool = False, is_aws_managed: bool 
         is_aws_managed: Whether AWS wrote it: its own policies have no limit (ReadOnlyAccess has 95,000 characters).
     """
     if isinstance(document, str):
-        return Policy(undecided=("The policy document could not be decoded.",))
+        return Policy(unsupported=("The policy document could not be decoded.",))
     if not is_aws_managed and _is_too_long(document):
-        return Policy(undecided=(f"The policy document has more than {LONGEST_DOCUMENT:,} characters.",))
+        return Policy(unsupported=(f"The policy document has more than {MAX_DOCUMENT_LENGTH:,} characters.",))
     try:
         version, statements = _to_parts(document)
     except _UnsupportedError as error:
-        return Policy(undecided=(f"The policy document was not understood: {error}.",))
-    understood, undecided = [], []
+        return Policy(unsupported=(f"The policy document was not understood: {error}.",))
+    understood, unsupported = [], []
     for number, raw in enumerate(statements, 1):
         try:
             understood.append(_to_statement(raw, is_trust))
         except _UnsupportedError as error:
-            undecided.append(f"Statement {number} of the policy was not understood: {error}.")
-    return Policy(tuple(understood), version == VERSION_WITH_VARIABLES, tuple(undecided))
+            unsupported.append(f"Statement {number} of the policy was not understood: {error}.")
+    return Policy(tuple(understood), version == VERSION_WITH_VARIABLES, tuple(unsupported))
 
 
 def _is_too_long(document: object) -> bool:
     try:
-        return len(json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=str)) > LONGEST_DOCUMENT
+        return len(json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=str)) > MAX_DOCUMENT_LENGTH
     except RecursionError:  # nested deeper than any grammar of AWS's
         return True
 
@@ -138,8 +138,8 @@ def _to_parts(document: object) -> tuple[str, list[object]]:
         raise _UnsupportedError("it is not an object")
     if document.keys() - _DOCUMENT_ELEMENTS:
         raise _UnsupportedError("it has an unknown element")
-    version = document.get("Version", VERSION_WITHOUT_A_WORD)
-    if version not in (VERSION_WITH_VARIABLES, VERSION_WITHOUT_A_WORD):
+    version = document.get("Version", DEFAULT_VERSION)
+    if version not in (VERSION_WITH_VARIABLES, DEFAULT_VERSION):
         raise _UnsupportedError("its version is unknown")
     if "Statement" not in document:
         raise _UnsupportedError("it has no statements")
@@ -154,7 +154,7 @@ def _to_statement(raw: object, is_trust: bool) -> Statement:
         raise _UnsupportedError("it has an unknown element")
     if raw.get("Effect") not in ("Allow", "Deny"):
         raise _UnsupportedError("its effect is neither Allow nor Deny")
-    actions, resources, principals = _to_choice(raw, "Action"), _to_choice(raw, "Resource"), _to_principals(raw)
+    actions, resources, principals = _to_matcher(raw, "Action"), _to_matcher(raw, "Resource"), _to_principals(raw)
     if actions is None:
         raise _UnsupportedError("it names no actions")
     if not all(text.strip("*") == "" or ":" in text for text in actions.texts):
@@ -164,12 +164,12 @@ def _to_statement(raw: object, is_trust: bool) -> Statement:
     return Statement(raw["Effect"] == "Allow", actions, resources, principals, _to_conditions(raw.get("Condition", {})))
 
 
-def _to_choice(raw: Mapping[str, Any], name: str) -> Choice | None:
+def _to_matcher(raw: Mapping[str, Any], name: str) -> Matcher | None:
     if name in raw and f"Not{name}" in raw:
         raise _UnsupportedError(f"it has both {name} and Not{name}")
     for key, is_negated in ((name, False), (f"Not{name}", True)):
         if key in raw:
-            return Choice(_to_texts(raw[key], key), is_negated)
+            return Matcher(_to_texts(raw[key], key), is_negated)
     return None
 
 
@@ -200,11 +200,11 @@ def _to_texts(value: object, name: str) -> tuple[str, ...]:
 def _to_conditions(block: object) -> tuple[Condition, ...]:
     if not isinstance(block, Mapping) or not all(isinstance(keys, Mapping) for keys in block.values()):
         raise _UnsupportedError("its conditions are not objects")
-    return tuple(_to_condition(written, key, values) for written, keys in block.items() for key, values in keys.items())
+    return tuple(_to_condition(text, key, values) for text, keys in block.items() for key, values in keys.items())
 
 
-def _to_condition(written: str, key: str, value: object) -> Condition:
-    quantifier, _, name = written.rpartition(":")
+def _to_condition(text: str, key: str, value: object) -> Condition:
+    quantifier, _, name = text.rpartition(":")
     operator = name.removesuffix("IfExists")
     if operator not in _OPERATORS or quantifier not in {"", *_QUANTIFIERS}:
         raise _UnsupportedError("a condition has an unknown operator")

@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 from .conditions import decide
-from .documents import Choice, Condition, Policy, Statement, to_policy
+from .documents import Condition, Matcher, Policy, Statement, to_policy
 from .escalations import ACTIONS, EVERY_ACTION, EVERY_IAM_ACTION, is_known_service
 from .patterns import Pattern, covers, matches
 from .resource_sets import ResourceSet
@@ -54,19 +54,19 @@ class EffectivePermissions:
     """What was taken for documents that were not read, in sentences."""
 
 
-NO_POWERS = EffectivePermissions()
+NO_PERMISSIONS = EffectivePermissions()
 """A policy without anything that bears on privilege."""
 
 
-def to_powers(document: object, *, is_aws_managed: bool = False) -> EffectivePermissions:
+def to_permissions(document: object, *, is_aws_managed: bool = False) -> EffectivePermissions:
     """Take from a policy document, as boto3 returns it, what bears on privilege."""
     policy = to_policy(document, is_aws_managed=is_aws_managed)
     return EffectivePermissions(
-        tuple(_to_powers(policy, is_allow=True)), tuple(_to_powers(policy, is_allow=False)), policy.undecided
+        tuple(_to_statements(policy, is_allow=True)), tuple(_to_statements(policy, is_allow=False)), policy.unsupported
     )
 
 
-def unread(sentence: str, *, is_partial: bool = False) -> EffectivePermissions:
+def unread_policy(sentence: str, *, is_partial: bool = False) -> EffectivePermissions:
     """Stand in for a policy whose document could not be read.
 
     Args:
@@ -76,7 +76,7 @@ def unread(sentence: str, *, is_partial: bool = False) -> EffectivePermissions:
     return EffectivePermissions(undecided=(sentence,), is_partial=is_partial)
 
 
-def _to_powers(policy: Policy, *, is_allow: bool) -> Iterable[PermissionStatement]:
+def _to_statements(policy: Policy, *, is_allow: bool) -> Iterable[PermissionStatement]:
     for statement in policy.statements:
         if statement.is_allow != is_allow:
             continue
@@ -84,13 +84,13 @@ def _to_powers(policy: Policy, *, is_allow: bool) -> Iterable[PermissionStatemen
         outcomes = [decide(each, is_allow=is_allow) for each in statement.conditions] if actions else []
         if actions and False not in outcomes:
             depending = [each for each, met in zip(statement.conditions, outcomes, strict=True) if met is None]
-            yield _to_power(statement, actions, depending, policy.has_variables)
+            yield _to_permission_statement(statement, actions, depending, policy.has_variables)
 
 
-def _to_power(
+def _to_permission_statement(
     statement: Statement, actions: frozenset[str], conditions: list[Condition], has_variables: bool
 ) -> PermissionStatement:
-    resources = statement.resources or Choice(("*",))
+    resources = statement.resources or Matcher(("*",))
     passed = [each for each in conditions if statement.is_allow and _names_services(each)]
     return PermissionStatement(
         actions=actions,
@@ -162,7 +162,7 @@ def _matching(pattern: str) -> tuple[str, ...]:
     return (*found, OF_UNKNOWN_SERVICE) if covers(Pattern(pattern), Pattern(EVERY_ACTION)) else found
 
 
-class PolicyPowers:
+class ManagedPolicies:
     """The powers of managed policies. AWS's quotas bound them: an account has at most 5,000 policies of its own.
 
     Most policies have no power that matters, so equal ones are kept once.
@@ -183,7 +183,7 @@ class PolicyPowers:
         self._by_arn[arn] = kept = self._kept.setdefault(powers, powers)
         return kept
 
-    def of(self, arn: str) -> EffectivePermissions:
+    def permissions_of(self, arn: str) -> EffectivePermissions:
         """What a policy allows, as far as it is known: for AWS's own the connector's copy stands in where need be."""
         known = self._by_arn.get(arn)
         if known is not None:
@@ -192,7 +192,9 @@ class PolicyPowers:
         copied = from_copy(arn)
         if copied is not None:
             return dataclasses.replace(copied, is_partial=is_partial)
-        return unread(f"AWS did not give the document of the policy {arn} for this AWS account.", is_partial=is_partial)
+        return unread_policy(
+            f"AWS did not give the document of the policy {arn} for this AWS account.", is_partial=is_partial
+        )
 
 
 @lru_cache(maxsize=2048)
@@ -202,7 +204,7 @@ def from_copy(arn: str) -> EffectivePermissions | None:
     if document is None:
         return None
     sentence = f"{arn.rpartition('/')[2]} was judged by the connector's copy of AWS's policies of {COPIES_DATE}."
-    return dataclasses.replace(to_powers(document, is_aws_managed=True), stands_in=(sentence,))
+    return dataclasses.replace(to_permissions(document, is_aws_managed=True), stands_in=(sentence,))
 
 
 _FILE = "aws_policies.jsonl"

@@ -25,7 +25,7 @@ PrincipalKind: TypeAlias = Literal[
 ASSUME_ROLE = "sts:AssumeRole"
 ASSUME_WITH_SAML = "sts:AssumeRoleWithSAML"
 ASSUME_WITH_WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
-ENTRIES = (ASSUME_ROLE, ASSUME_WITH_SAML, ASSUME_WITH_WEB_IDENTITY)
+ASSUME_CALLS = (ASSUME_ROLE, ASSUME_WITH_SAML, ASSUME_WITH_WEB_IDENTITY)
 """The calls by which a role is entered."""
 
 _ARN_KINDS: tuple[tuple[PrincipalKind, str, str], ...] = (
@@ -60,10 +60,10 @@ class Principal:
     is_federated: bool = False
 
     @property
-    def entries(self) -> tuple[str, ...]:
+    def assume_calls(self) -> tuple[str, ...]:
         """The calls by which it can enter a role that trusts it."""
         if self.kind == "anyone":
-            return ENTRIES[1:] if self.is_federated else ENTRIES
+            return ASSUME_CALLS[1:] if self.is_federated else ASSUME_CALLS
         return {"saml_provider": (ASSUME_WITH_SAML,), "oidc_provider": (ASSUME_WITH_WEB_IDENTITY,)}.get(
             self.kind, (ASSUME_ROLE,)
         )

@@ -12,7 +12,13 @@ from functools import lru_cache
 
 from pydantic import JsonValue
 
-from .effective_permissions import OF_UNKNOWN_SERVICE, EffectivePermissions, PermissionStatement, to_powers, unread
+from .effective_permissions import (
+    OF_UNKNOWN_SERVICE,
+    EffectivePermissions,
+    PermissionStatement,
+    to_permissions,
+    unread_policy,
+)
 from .escalations import ESCALATIONS, PASS_ROLE, PASSED_ROLE, TABLE_DATE, Escalation, Target, is_known_principal
 from .patterns import EVERYTHING, Pattern
 from .resource_sets import Area, Comparisons, TooManyComparisonsError, allowed, within, without
@@ -24,8 +30,8 @@ __all__ = [
     "Reason",
     "Verdict",
     "judge",
-    "to_powers",
-    "unread",
+    "to_permissions",
+    "unread_policy",
 ]
 
 NEVER_SEEN = (

@@ -192,7 +192,7 @@ def to_trust(document: object, role_arn: str, management_account: str | None = N
     return Trust(
         trusted,
         tuple(sorted({flag for each in trusted for flag in each.flags} | not_principal)),
-        (*policy.undecided, *_undecided(policy)),
+        (*policy.unsupported, *_undecided(policy)),
     )
 
 
@@ -264,7 +264,7 @@ class _Role:
 
 def _ways(statement: Statement, denies: list[Statement], role: _Role) -> Iterable[tuple[Principal, Way]]:
     for principal in _principals(statement, role.partition):
-        actions = [action for action in principal.entries if covers_action(statement, action)]
+        actions = [action for action in principal.assume_calls if covers_action(statement, action)]
         denied_under: dict[RedactedCondition, None] = {}
         shut_out: set[str] = set()
         for deny in denies:
@@ -343,7 +343,7 @@ def _is_external_id(condition: Condition) -> bool:
 def external_id_of(conditions: Iterable[Condition]) -> Literal["required", "weak", "absent"]:
     """How a statement's conditions ask for an external id: for exactly one, for one of many or for none, not at all."""
     found = [each for each in conditions if _is_external_id(each)]
-    if any(each.written == "StringEquals" and each.value_count == 1 for each in found):
+    if any(each.operator_text == "StringEquals" and each.value_count == 1 for each in found):
         return "required"
     return "weak" if found else "absent"
 
@@ -355,7 +355,7 @@ def _said(condition: Condition) -> RedactedCondition:
     names_tenant = issuer is not None and claim in issuer.claims
     is_said = names_tenant or key in _SAID_KEYS or _OIDC_CLAIM.fullmatch(key)
     return RedactedCondition(
-        condition.key, condition.written, condition.values if is_said else (), tuple(_weaknesses(condition))
+        condition.key, condition.operator_text, condition.values if is_said else (), tuple(_weaknesses(condition))
     )
 
 

