@@ -7,8 +7,8 @@ from typing import Any
 
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.client.calls import read, read_pages
-from ploy_connector_aws.aws.policy.effective_permissions import ManagedPolicies
-from ploy_connector_aws.aws.policy.privileges import Verdict, judge, unread_policy
+from ploy_connector_aws.aws.policy.effective_permissions import ManagedPolicies, unread_policy
+from ploy_connector_aws.aws.policy.privileges import Verdict, judge
 from ploy_connector_aws.aws.scopes import take, to_utc
 from ploy_connector_aws.spec import Entitlement, NotFoundError, Page, RecordKey, RejectedError, TemporaryError
 

@@ -1,4 +1,4 @@
-"""Parses policy documents: what AWS accepts is read, what is not understood is said, and nothing is guessed."""
+"""Parser of IAM policy documents: reports each part that it does not understand, and guesses nothing."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 EXTERNAL_ID = "sts:externalid"
-"""The condition key of external ids, in lower case. Its values are dropped while parsing and are kept nowhere."""
+"""The condition key of external ids, in lower case. The parser drops its values; nothing keeps them."""
 
 VERSION_WITH_VARIABLES = "2012-10-17"
 DEFAULT_VERSION = "2008-10-17"
-"""What a document without a version has (IAM user guide, "IAM JSON policy elements: Version")."""
+"""The version of a document that names none (IAM user guide, "IAM JSON policy elements: Version")."""
 
 MAX_DOCUMENT_LENGTH = 10_240
-"""So many characters the longest of a customer's documents has: all inline policies of a role together (IAM user
-guide, "IAM and AWS STS quotas"; white space is not counted). No longer one is from IAM as it is known."""
+"""Characters of the longest document that a customer can have: all inline policies of a role together (IAM user guide,
+"IAM and AWS STS quotas"; white space does not count). A longer document does not follow the known rules of IAM."""
 
 _DOCUMENT_ELEMENTS = frozenset({"Version", "Id", "Statement"})
 _STATEMENT_ELEMENTS = frozenset(
@@ -37,13 +37,13 @@ _OPERATORS = frozenset(
         *("ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike"),
     }
 )
-# AWS takes condition keys with a prefix only: aws:SourceIp, saml:aud, or an OIDC issuer without its https://.
+# AWS accepts condition keys only with a prefix: aws:SourceIp, saml:aud, or an OIDC issuer without its https://.
 _KEY = re.compile(r"[\w./-]+:[\w.:/*${}=+@ -]{1,512}")
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One operator applied to one key. For an external id `values` is empty: only their number and shape are kept."""
+    """One operator applied to one key. For an external id `values` is empty; only their number and shape remain."""
 
     operator: str
     quantifier: str | None
@@ -56,14 +56,14 @@ class Condition:
 
     @property
     def operator_text(self) -> str:
-        """The operator as the policy has it."""
+        """The operator as the policy writes it."""
         quantifier = f"{self.quantifier}:" if self.quantifier else ""
         return f"{quantifier}{self.operator}{'IfExists' if self.if_exists else ''}"
 
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """A list of texts, or (`is_negated`) everything but them."""
+    """A list of texts with wildcards, or (`is_negated`) everything but them."""
 
     texts: tuple[str, ...]
     is_negated: bool = False
@@ -90,7 +90,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The statements that were understood; `unsupported` says what was not, in sentences without the policy's texts."""
+    """The statements that the parser understands; `unsupported` describes the others without the policy's texts."""
 
     statements: tuple[Statement, ...] = ()
     has_variables: bool = False
@@ -98,11 +98,11 @@ class Policy:
 
 
 class _UnsupportedError(Exception):
-    """A part of the document is not what AWS's grammar has; the message is the end of a sentence."""
+    """A part of the document does not follow AWS's grammar; the message is the end of a sentence."""
 
 
 def to_policy(document: object, *, is_trust: bool = False, is_aws_managed: bool = False) -> Policy:
-    """Parse a policy document as boto3 hands it over: decoded, or the text that botocore failed to decode.
+    """Parse a policy document as boto3 returns it: decoded, or the text that botocore failed to decode.
 
     Args:
         document: The document.
@@ -117,13 +117,13 @@ def to_policy(document: object, *, is_trust: bool = False, is_aws_managed: bool 
         version, statements = _to_parts(document)
     except _UnsupportedError as error:
         return Policy(unsupported=(f"The policy document was not understood: {error}.",))
-    understood, unsupported = [], []
+    supported, unsupported = [], []
     for number, raw in enumerate(statements, 1):
         try:
-            understood.append(_to_statement(raw, is_trust))
+            supported.append(_to_statement(raw, is_trust))
         except _UnsupportedError as error:
             unsupported.append(f"Statement {number} of the policy was not understood: {error}.")
-    return Policy(tuple(understood), version == VERSION_WITH_VARIABLES, tuple(unsupported))
+    return Policy(tuple(supported), version == VERSION_WITH_VARIABLES, tuple(unsupported))
 
 
 def _is_too_long(document: object) -> bool:
@@ -164,22 +164,21 @@ def _to_statement(raw: object, is_trust: bool) -> Statement:
     return Statement(raw["Effect"] == "Allow", actions, resources, principals, _to_conditions(raw.get("Condition", {})))
 
 
-def _to_matcher(raw: Mapping[str, Any], name: str) -> Matcher | None:
+def _find_key(raw: Mapping[str, Any], name: str) -> str | None:
+    """Return which of an element and its negation the statement has."""
     if name in raw and f"Not{name}" in raw:
         raise _UnsupportedError(f"it has both {name} and Not{name}")
-    for key, is_negated in ((name, False), (f"Not{name}", True)):
-        if key in raw:
-            return Matcher(_to_texts(raw[key], key), is_negated)
-    return None
+    return next((key for key in (name, f"Not{name}") if key in raw), None)
+
+
+def _to_matcher(raw: Mapping[str, Any], name: str) -> Matcher | None:
+    key = _find_key(raw, name)
+    return Matcher(_to_texts(raw[key], key), key != name) if key else None
 
 
 def _to_principals(raw: Mapping[str, Any]) -> Principals | None:
-    if "Principal" in raw and "NotPrincipal" in raw:
-        raise _UnsupportedError("it has both Principal and NotPrincipal")
-    for key, is_negated in (("Principal", False), ("NotPrincipal", True)):
-        if key in raw:
-            return Principals(tuple(_to_pairs(raw[key])), is_negated)
-    return None
+    key = _find_key(raw, "Principal")
+    return Principals(tuple(_to_pairs(raw[key])), key != "Principal") if key else None
 
 
 def _to_pairs(value: object) -> Iterable[tuple[str, str]]:
@@ -214,7 +213,7 @@ def _to_condition(text: str, key: str, value: object) -> Condition:
     if not all(isinstance(each, str | bool | int | float) for each in raw):
         raise _UnsupportedError("a condition's values are not texts")
     values = tuple(str(each).lower() if isinstance(each, bool) else str(each) for each in raw)
-    # ArnEquals takes wildcards as ArnLike does (IAM user guide, "ARN condition operators").
+    # ArnEquals accepts wildcards as ArnLike does (IAM user guide, "ARN condition operators").
     takes_wildcards = operator.endswith("Like") or operator.startswith("Arn")
     return Condition(
         operator=operator,

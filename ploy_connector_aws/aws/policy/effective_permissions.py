@@ -14,7 +14,7 @@ from .conditions import decide
 from .documents import Condition, Matcher, Policy, Statement, to_policy
 from .escalations import ACTIONS, EVERY_ACTION, EVERY_IAM_ACTION, is_known_service
 from .patterns import Pattern, covers, matches
-from .resource_sets import ResourceSet
+from .resource_sets import ResourceMatcher
 
 _PASSED_TO = "iam:passedtoservice"
 _EQUALITIES = frozenset({"StringEquals", "StringEqualsIgnoreCase", "StringLike"})
@@ -35,7 +35,7 @@ class PermissionStatement:
     """One statement: the actions of the table that it is about, on which resources, under which condition keys."""
 
     actions: frozenset[str]
-    resources: ResourceSet
+    resources: ResourceMatcher
     conditions: tuple[str, ...]
     passed_to: tuple[str, ...]
     unknown_services: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class EffectivePermissions:
     undecided: tuple[str, ...] = ()
     is_partial: bool = False
     """The policy was to be read in this run and could not be, so another run may decide otherwise."""
-    stands_in: tuple[str, ...] = ()
+    stand_ins: tuple[str, ...] = ()
     """What was taken for documents that were not read, in sentences."""
 
 
@@ -94,7 +94,7 @@ def _to_permission_statement(
     passed = [each for each in conditions if statement.is_allow and _names_services(each)]
     return PermissionStatement(
         actions=actions,
-        resources=ResourceSet(
+        resources=ResourceMatcher(
             tuple(Pattern(text, has_variables and "${" in text) for text in resources.texts), resources.is_negated
         ),
         conditions=tuple(each.key for each in conditions if each not in passed),
@@ -204,7 +204,7 @@ def from_copy(arn: str) -> EffectivePermissions | None:
     if document is None:
         return None
     sentence = f"{arn.rpartition('/')[2]} was judged by the connector's copy of AWS's policies of {COPIES_DATE}."
-    return dataclasses.replace(to_permissions(document, is_aws_managed=True), stands_in=(sentence,))
+    return dataclasses.replace(to_permissions(document, is_aws_managed=True), stand_ins=(sentence,))
 
 
 _FILE = "aws_policies.jsonl"

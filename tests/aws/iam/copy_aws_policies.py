@@ -14,8 +14,8 @@ from typing import Any
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 import ploy_connector_aws.aws.policy
-from ploy_connector_aws.aws.policy.effective_permissions import names_listed_actions
-from ploy_connector_aws.aws.policy.privileges import judge, to_permissions
+from ploy_connector_aws.aws.policy.effective_permissions import names_listed_actions, to_permissions
+from ploy_connector_aws.aws.policy.privileges import judge
 
 FILE = Path(ploy_connector_aws.aws.policy.__file__).with_name("aws_policies.jsonl")
 

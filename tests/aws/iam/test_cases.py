@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from ploy_connector_aws.aws.policy.privileges import Verdict, judge, to_permissions
+from ploy_connector_aws.aws.policy.effective_permissions import to_permissions
+from ploy_connector_aws.aws.policy.privileges import Verdict, judge
 
 CASES = Path(__file__).parents[2] / "data" / "cases"
 WAYS: list[dict[str, Any]] = yaml.safe_load((CASES / "ways-to-more-power.yaml").read_text())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ploy_connector_aws.aws.policy.effective_permissions import to_permissions
 from ploy_connector_aws.aws.policy.escalations import TABLE_DATE
-from ploy_connector_aws.aws.policy.privileges import Verdict, judge, to_permissions
+from ploy_connector_aws.aws.policy.privileges import Verdict, judge
 
 from .ordinary_roles import ordinary_roles
 

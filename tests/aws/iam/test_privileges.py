@@ -13,15 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ploy_connector_aws.aws.policy.documents import MAX_DOCUMENT_LENGTH
+from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, to_permissions, unread_policy
 from ploy_connector_aws.aws.policy.escalations import TABLE_DATE
-from ploy_connector_aws.aws.policy.privileges import (
-    EffectivePermissions,
-    Reason,
-    Verdict,
-    judge,
-    to_permissions,
-    unread_policy,
-)
+from ploy_connector_aws.aws.policy.privileges import Reason, Verdict, judge
 from ploy_connector_aws.sandbox.aws import policies as local
 from tests.soak import cheap
 from tests.steps import at_most

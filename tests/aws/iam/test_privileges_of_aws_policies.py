@@ -7,8 +7,9 @@ import json
 import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
+from ploy_connector_aws.aws.policy.effective_permissions import to_permissions
 from ploy_connector_aws.aws.policy.escalations import ESCALATIONS
-from ploy_connector_aws.aws.policy.privileges import Verdict, judge, to_permissions
+from ploy_connector_aws.aws.policy.privileges import Verdict, judge
 from tests.steps import at_most
 
 DOCUMENTS = {name: policy["Document"] for name, policy in json.loads(aws_managed_policies_data).items()}

