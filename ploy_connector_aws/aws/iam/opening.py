@@ -258,7 +258,7 @@ class Openings:
     def add_role(self, arn: str, id_: str, document: object, trust: Trust) -> None:
         """Remember a role, if its trust policy names its own account."""
         root = next((each for each in trust.trusted if each.is_own_account and each.kind == "account"), None)
-        if root is not None and any(ASSUME_ROLE in way.actions for way in root.ways):
+        if root is not None and any(ASSUME_ROLE in each.actions for each in root.statements):
             named = frozenset(each.id for each in trust.trusted if each.kind in ("user", "role"))
             partition = arn.split(":")[1]
             parsed = to_policy(document, is_trust=True).statements
