@@ -121,7 +121,7 @@ Origin: TypeAlias = Literal["organization", "unproven", "other"]
 
 @dataclass(frozen=True, slots=True)
 class _OrganizationRole:
-    """A role that AWS Organizations, Control Tower or StackSets creates in member accounts, and the principal it trusts.
+    """A role that AWS Organizations, Control Tower or StackSets creates in member accounts, and whom it trusts.
 
     `principal` is the ARN without partition and account; `is_management` where it is of the management account.
     """
