@@ -165,18 +165,20 @@ def test_the_error_says_what_was_found_and_the_fix() -> None:
 
 def test_a_block_without_a_fix_has_the_fix_of_the_connection_test() -> None:
     role = Role()
-    role.standing.learn(lambda: WEAK)
+    role.proof.record(lambda: WEAK)
     with pytest.raises(AuthenticationError) as refused:
-        role.standing.require(role.prove)
+        role.proof.ensure(role.prove)
     assert refused.value.fix == ("Mend the role's trust policy as the connection test says, and make the test again.")
 
 
 def test_a_proof_that_failed_gives_its_fix_and_its_request() -> None:
-    found = Check(name=EXACT, outcome="skipped", message="AWS did not answer.", fix="Try again.", request_id="q1")
+    found = Check(
+        name=EXTERNAL_ID_EXACT, outcome="skipped", message="AWS did not answer.", fix="Try again.", request_id="q1"
+    )
     role = Role()
     role.answer = ConnectionReport(checks=(found,))
     with pytest.raises(TemporaryError) as refused:
-        role.standing.require(role.prove)
+        role.proof.ensure(role.prove)
     assert (refused.value.message, refused.value.fix, refused.value.request_id) == (
         "The role is not used before it is proven to let in nobody but this integration. AWS did not answer.",
         "Try again.",

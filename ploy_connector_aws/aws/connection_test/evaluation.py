@@ -44,7 +44,7 @@ class OwnRole:
     @property
     def undecided(self) -> tuple[str, ...]:
         """What could not be read or understood, in sentences."""
-        return tuple(f"{each.name}: {sentence}" for each in self.held for sentence in each.policy.undecided)
+        return tuple(f"{each.name}: {sentence}" for each in self.held for sentence in each.policy.unsupported)
 
 
 @dataclass(frozen=True)

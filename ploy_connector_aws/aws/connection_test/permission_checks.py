@@ -162,7 +162,7 @@ def _judge_unproven(action: Action, probed: Probed, facts: Evidence) -> Check:
     if facts.role is None:
         lost, why, fix = "read", facts.unread.message if facts.unread else "", facts.fix_of_unread
     else:
-        names = ", ".join(each.name for each in facts.role.held if each.policy.undecided)
+        names = ", ".join(each.name for each in facts.role.held if each.policy.unsupported)
         lost, why = "understood", facts.role.undecided[0]
         fix = f"Look at the policies that could not be understood ({names}), mend them, and test the connection again."
     message = (

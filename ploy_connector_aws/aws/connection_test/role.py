@@ -17,7 +17,7 @@ from ploy_connector_aws.spec import TemporaryError
 from .evaluation import HeldPolicy, OwnRole
 from .probe import IAM_REGION
 
-_UNREAD = Policy(undecided=("AWS did not give the policy's document.",))
+_UNREAD = Policy(unsupported=("AWS did not give the policy's document.",))
 
 
 def read_own_role(session: RoleSession) -> OwnRole:

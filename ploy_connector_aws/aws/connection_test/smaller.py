@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ploy_connector_aws.aws.permissions import KMS_DECRYPT
-from ploy_connector_aws.aws.policy.documents import VERSION_WITH_VARIABLES, Choice, Condition, Policy, Statement
+from ploy_connector_aws.aws.policy.documents import VERSION_WITH_VARIABLES, Condition, Matcher, Policy, Statement
 from ploy_connector_aws.aws.policy.trust import covers_action
 from ploy_connector_aws.config import AwsConfig
 
@@ -87,7 +87,7 @@ def _limited(own: OwnRole, actions: Sequence[str]) -> Iterator[Document]:
     for policy, statement in _statements(own):
         found = tuple(name for name in actions if covers_action(statement, name))
         if statement.is_allow and found:
-            yield _render(policy, statement, Choice(found))
+            yield _render(policy, statement, Matcher(found))
 
 
 def _for_key(own: OwnRole) -> Iterator[Document]:
@@ -95,7 +95,7 @@ def _for_key(own: OwnRole) -> Iterator[Document]:
     for policy, statement in _statements(own):
         if not statement.is_allow or not covers_action(statement, KMS_DECRYPT):
             continue
-        narrowed = replace(statement, actions=Choice((KMS_DECRYPT,)))
+        narrowed = replace(statement, actions=Matcher((KMS_DECRYPT,)))
         conditions = narrowed.conditions if is_for_key(narrowed) else via_identity_center(narrowed.conditions)
         if conditions is not None:
             yield _render(policy, replace(narrowed, conditions=conditions), narrowed.actions)
@@ -113,8 +113,8 @@ def _statements(own: OwnRole) -> Iterator[tuple[Policy, Statement]]:
             yield each.policy, statement
 
 
-def _render(policy: Policy, statement: Statement, actions: Choice) -> Document:
-    resources = statement.resources or Choice(("*",))
+def _render(policy: Policy, statement: Statement, actions: Matcher) -> Document:
+    resources = statement.resources or Matcher(("*",))
     values = [value for each in statement.conditions for value in each.values]
     # Where the old policy has no variables, this stands for itself; in the new one it would stand for a value.
     if not policy.has_variables and any("${" in text for text in (*resources.texts, *values)):
@@ -133,5 +133,5 @@ def _render(policy: Policy, statement: Statement, actions: Choice) -> Document:
 def _render_conditions(conditions: Sequence[Condition]) -> Document:
     block: Document = {}
     for each in conditions:
-        block.setdefault(each.written, {})[each.key] = list(each.values)
+        block.setdefault(each.operator_text, {})[each.key] = list(each.values)
     return block

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ploy_connector_aws.aws.policy.documents import EXTERNAL_ID, Statement, to_policy
-from ploy_connector_aws.aws.policy.principals import ENTRIES, Principal, to_principal
+from ploy_connector_aws.aws.policy.principals import ASSUME_CALLS, Principal, to_principal
 from ploy_connector_aws.aws.policy.restrictions import find_accounts, find_guard, is_of_organization, is_restricted
 from ploy_connector_aws.aws.policy.trust import (
     FLAGS,
@@ -72,7 +72,7 @@ def check_trust_policy(document: object, config: AwsConfig) -> Check:
         config: The integration's settings; the external id in them is compared and never told.
     """
     not_understood = (
-        Finding("warning", each, is_undecided=True) for each in to_policy(document, is_trust=True).undecided
+        Finding("warning", each, is_undecided=True) for each in to_policy(document, is_trust=True).unsupported
     )
     found = list(dict.fromkeys([*not_understood, *_findings(document, config)]))
     if not found:
@@ -123,7 +123,7 @@ def _of_everybody(statement: Statement, denies: list[Statement], config: AwsConf
     """Judge a statement with `Principal: *`; one that is narrowed to AWS accounts lets in these, and nobody else."""
     accounts = find_accounts(statement.conditions)
     if accounts is None:
-        actions = [entry for entry in ENTRIES if covers_action(statement, entry)]
+        actions = [entry for entry in ASSUME_CALLS if covers_action(statement, entry)]
         denials = find_denials(denies, _ANYONE, actions, PLOY_PARTITION)
         guards = [guard for guard in map(find_guard, denials) if guard is not None]
         is_open = not is_restricted(statement.conditions, guards)
@@ -172,7 +172,7 @@ def _principals(statement: Statement) -> list[Principal]:
 
 
 def _is_about_entering(statement: Statement) -> bool:
-    return any(covers_action(statement, entry) for entry in ENTRIES)
+    return any(covers_action(statement, entry) for entry in ASSUME_CALLS)
 
 
 def _may_mean_ploy(statement: Statement) -> bool:
@@ -195,7 +195,7 @@ def _guards(raw: Mapping[str, Any], statement: Statement, external_id: str) -> b
     """Whether a Deny keeps everybody of Ploy's out who does not bring this external id: as good as a condition."""
     return (
         not statement.is_allow
-        and covers_action(statement, ENTRIES[0])
+        and covers_action(statement, ASSUME_CALLS[0])
         and _means_all_of_ploy(statement)
         and len(statement.conditions) == 1
         and [(written, values) for written, values in _conditions(raw)] == [("StringNotEquals", (external_id,))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ploy_connector_aws.aws.policy.documents import Choice, Policy, Statement
+from ploy_connector_aws.aws.policy.documents import Matcher, Policy, Statement
 from ploy_connector_aws.aws.policy.patterns import Pattern, covers, overlaps
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check
@@ -92,17 +92,17 @@ def _granted(statement: Statement, role: OwnRole) -> Iterable[str]:
     return left if "*" not in left else [f"{_EVERYTHING_BUT}{_listed(statement.actions.texts)}"]
 
 
-def _bounds(role: OwnRole) -> Iterator[tuple[Choice, ...]]:
+def _bounds(role: OwnRole) -> Iterator[tuple[Matcher, ...]]:
     """Lists of actions, each of which all must pass: the boundary, and a Deny of everything but what it names."""
-    if role.boundary is not None and not role.boundary.policy.undecided:
+    if role.boundary is not None and not role.boundary.policy.unsupported:
         yield tuple(each.actions for each in role.boundary.policy.statements if each.is_allow)
     for each in role.held:
         for statement in each.policy.statements:
             if _is_everywhere(statement) and not statement.is_allow and statement.actions.is_negated:
-                yield (Choice(statement.actions.texts),)
+                yield (Matcher(statement.actions.texts),)
 
 
-def _narrow(texts: Iterable[str], bounds: Iterable[tuple[Choice, ...]]) -> Iterable[str]:
+def _narrow(texts: Iterable[str], bounds: Iterable[tuple[Matcher, ...]]) -> Iterable[str]:
     """What of the actions that patterns name passes all bounds, as patterns."""
     found = dict.fromkeys(texts)
     for bound in bounds:
@@ -110,7 +110,7 @@ def _narrow(texts: Iterable[str], bounds: Iterable[tuple[Choice, ...]]) -> Itera
     return found
 
 
-def _meet(text: str, choice: Choice) -> Iterator[str]:
+def _meet(text: str, choice: Matcher) -> Iterator[str]:
     if choice.is_negated:
         if not any(covers(_lower(each), _lower(text)) for each in choice.texts):
             yield text

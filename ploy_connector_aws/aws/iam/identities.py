@@ -8,7 +8,12 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ploy_connector_aws.aws.client.calls import read_pages, read_responses
-from ploy_connector_aws.aws.policy.effective_permissions import NO_POWERS, EffectivePermissions, to_powers, unread
+from ploy_connector_aws.aws.policy.effective_permissions import (
+    NO_PERMISSIONS,
+    EffectivePermissions,
+    to_permissions,
+    unread_policy,
+)
 from ploy_connector_aws.aws.policy.privileges import judge
 from ploy_connector_aws.aws.policy.trust import to_trust
 from ploy_connector_aws.aws.scopes import RecordBuffer, take, to_aws_account
@@ -163,7 +168,7 @@ def _add_group(reading: Reading, pages: dict[str, RecordBuffer], group: dict[str
     id_ = to_id(reading.account_id, group["GroupId"])
     reading.findings.add("group", [(group["GroupName"], id_)])
     powers = _add_policies(reading, page, "entitlement", id_, group, "GroupPolicyList")
-    reading.group_powers[group["GroupName"]] = powers or [NO_POWERS]
+    reading.group_powers[group["GroupName"]] = powers or [NO_PERMISSIONS]
     verdict = judge(powers)
     page.add(to_group(reading.account_id, group, verdict), is_partial=verdict.is_partial)
 
@@ -219,7 +224,7 @@ def _add_policies(
     arns = [take(policy, "PolicyArn", "an attached policy") for policy in holder.get("AttachedManagedPolicies", ())]
     known, unattached = reading.findings.find_values("policy", arns), reading.findings.find_values("unattached", arns)
     for arn in arns:
-        powers.append(reading.powers.of(arn))
+        powers.append(reading.powers.permissions_of(arn))
         held.append(known.get(arn, arn))
         if arn in unattached:
             page.add(Entitlement.model_validate_json(unattached[arn]))
@@ -228,7 +233,7 @@ def _add_policies(
         elif arn not in known:
             raise TemporaryError("A policy is held that was not read: it may have been made meanwhile.")
     for policy in holder.get(inline, ()):
-        powers.append(to_powers(policy.get("PolicyDocument")))
+        powers.append(to_permissions(policy.get("PolicyDocument")))
         name = take(policy, "PolicyName", "an inline policy")
         entitlement = to_inline_policy(holder_id, name, judge(powers[-1:]))
         held.append(entitlement.id)
@@ -239,11 +244,11 @@ def _add_policies(
 
 def _find_boundary(reading: Reading, holder: Mapping[str, Any]) -> EffectivePermissions | None:
     arn = holder.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
-    return reading.powers.of(arn) if arn else None
+    return reading.powers.permissions_of(arn) if arn else None
 
 
 def _unread_group(name: str) -> EffectivePermissions:
-    return unread(f"The policies of the group {name} were not read.", is_partial=True)
+    return unread_policy(f"The policies of the group {name} were not read.", is_partial=True)
 
 
 def _read_edges(reading: Reading, kind: EdgeKind, scope: str, to_grant: Callable[[Edge, str], Grant]) -> Iterator[Page]:

@@ -6,7 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ploy_connector_aws.aws.client.calls import read_responses
-from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, from_copy, to_powers, unread
+from ploy_connector_aws.aws.policy.effective_permissions import (
+    EffectivePermissions,
+    from_copy,
+    to_permissions,
+    unread_policy,
+)
 from ploy_connector_aws.aws.policy.privileges import judge
 from ploy_connector_aws.aws.scopes import RecordBuffer, take
 from ploy_connector_aws.spec import Page, TemporaryError
@@ -72,6 +77,6 @@ def find_document(policy: Mapping[str, Any]) -> object:
 def _to_powers(policy: Mapping[str, Any]) -> EffectivePermissions:
     document = find_document(policy)
     if document is None:
-        unknown = unread(f"AWS did not give the document of the policy {policy['Arn']}.")
+        unknown = unread_policy(f"AWS did not give the document of the policy {policy['Arn']}.")
         return from_copy(policy["Arn"]) or unknown
-    return to_powers(document, is_aws_managed=is_aws_managed(policy["Arn"]))
+    return to_permissions(document, is_aws_managed=is_aws_managed(policy["Arn"]))

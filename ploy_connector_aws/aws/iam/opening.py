@@ -17,7 +17,7 @@ from ploy_connector_aws.aws.policy.documents import Condition, Statement, to_pol
 from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, PermissionStatement
 from ploy_connector_aws.aws.policy.patterns import Pattern, covers
 from ploy_connector_aws.aws.policy.principals import ASSUME_ROLE, Principal, to_principal
-from ploy_connector_aws.aws.policy.resource_sets import ResourceSet
+from ploy_connector_aws.aws.policy.resource_sets import ResourceMatcher
 from ploy_connector_aws.aws.policy.trust import Trust, covers_action
 from ploy_connector_aws.spec.records import Attributes
 
@@ -213,7 +213,7 @@ def _of_assuming(powers: Iterable[PermissionStatement]) -> list[PermissionStatem
     return [power for power in powers if ASSUME_ROLE in power.actions]
 
 
-def _contains(resources: ResourceSet, arn: str, holder: Holder) -> bool | None:
+def _contains(resources: ResourceMatcher, arn: str, holder: Holder) -> bool | None:
     """Whether an ARN is one of a statement's resources; None where that depends on a variable that is not known."""
     outcomes = {_matches(each, arn, holder) for each in resources.patterns}
     is_named = True if True in outcomes else (None if None in outcomes else False)
@@ -258,7 +258,7 @@ class Openings:
     def add_role(self, arn: str, id_: str, document: object, trust: Trust) -> None:
         """Remember a role, if its trust policy names its own account."""
         root = next((each for each in trust.trusted if each.is_own_account and each.kind == "account"), None)
-        if root is not None and any(ASSUME_ROLE in way.actions for way in root.ways):
+        if root is not None and any(ASSUME_ROLE in each.actions for each in root.statements):
             named = frozenset(each.id for each in trust.trusted if each.kind in ("user", "role"))
             partition = arn.split(":")[1]
             parsed = to_policy(document, is_trust=True).statements

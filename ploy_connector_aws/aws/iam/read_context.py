@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.session import ReadSession
-from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, PolicyPowers
+from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, ManagedPolicies
 from ploy_connector_aws.aws.spool import Spool
 from ploy_connector_aws.spec import Failure, Page
 
@@ -34,7 +34,7 @@ class Reading:
     session: ReadSession
     account_id: str
     findings: Spool
-    powers: PolicyPowers
+    powers: ManagedPolicies
     management_account: str | None = None
     """The organization's management account, where the instance of Identity Center shows it."""
     groups: list[Any] = field(default_factory=list)

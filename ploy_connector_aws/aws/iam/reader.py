@@ -8,7 +8,7 @@ from typing import Literal
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.aws.identity_center.permission_sets import PERMISSION_SETS
-from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
+from ploy_connector_aws.aws.policy.effective_permissions import ManagedPolicies
 from ploy_connector_aws.aws.spool import Spool
 from ploy_connector_aws.config import IAM
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, PermissionDeniedError
@@ -34,7 +34,7 @@ class IamReader:
         self._config = session.config
         self._findings = Spool(session.context.scratch_dir)
         self._reading: Reading | None = None
-        self.powers = PolicyPowers(is_to_be_read=self._config.includes(IAM))
+        self.powers = ManagedPolicies(is_to_be_read=self._config.includes(IAM))
         """What the managed policies allow, as far as they were read."""
 
     def read(self, management_account: str | None = None) -> Iterator[Page]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.client.calls import read, read_pages
-from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
-from ploy_connector_aws.aws.policy.privileges import Verdict, judge, unread
+from ploy_connector_aws.aws.policy.effective_permissions import ManagedPolicies, unread_policy
+from ploy_connector_aws.aws.policy.privileges import Verdict, judge
 from ploy_connector_aws.aws.scopes import take, to_utc
 from ploy_connector_aws.spec import Entitlement, NotFoundError, Page, RecordKey, RejectedError, TemporaryError
 
@@ -107,12 +107,16 @@ def to_role(
     )
 
 
-def judge_permission_set(powers: PolicyPowers, aws_managed: Iterable[str], references: list[dict[str, Any]]) -> Verdict:
+def judge_permission_set(
+    powers: ManagedPolicies, aws_managed: Iterable[str], references: list[dict[str, Any]]
+) -> Verdict:
     """Judge a permission set as far as its policies can be read with the permissions of Ploy's guide."""
-    parts = [powers.of(arn) for arn in aws_managed]
-    parts.append(unread("The inline policy and the boundary of a permission set cannot be read."))
+    parts = [powers.permissions_of(arn) for arn in aws_managed]
+    parts.append(unread_policy("The inline policy and the boundary of a permission set cannot be read."))
     if references:
-        parts.append(unread("Customer managed policies of a permission set differ from AWS account to AWS account."))
+        parts.append(
+            unread_policy("Customer managed policies of a permission set differ from AWS account to AWS account.")
+        )
     return judge(parts)
 
 

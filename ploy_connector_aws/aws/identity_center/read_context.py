@@ -10,7 +10,7 @@ from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.gone import ListedAgain
-from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
+from ploy_connector_aws.aws.policy.effective_permissions import ManagedPolicies
 from ploy_connector_aws.aws.policy.privileges import Verdict
 from ploy_connector_aws.aws.spool import Spool
 from ploy_connector_aws.spec import NotFoundError
@@ -26,7 +26,7 @@ class ReadContext:
     session: ReadSession
     instance: Instance
     spool: Spool
-    powers: PolicyPowers | None = None
+    powers: ManagedPolicies | None = None
     """What managed policies allow, by IAM or by the connector's copy; None: permission sets are not judged."""
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     """On permission sets, by ARN. An instance has at most 3,500 of them (AWS.md section 2.1)."""

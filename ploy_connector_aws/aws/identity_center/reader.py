@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Set
 
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.iam.permission_set_roles import NamedRole
-from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
+from ploy_connector_aws.aws.policy.effective_permissions import ManagedPolicies
 from ploy_connector_aws.aws.scopes import isolate_failure
 from ploy_connector_aws.aws.spool import Spool, SpoolEntry
 from ploy_connector_aws.config import IDENTITY_CENTER, SCOPE_NEEDS, AwsConfig
@@ -52,7 +52,7 @@ class IdentityCenterReader:
             judged.
     """
 
-    def __init__(self, session: ReadSession, powers: PolicyPowers | None = None) -> None:
+    def __init__(self, session: ReadSession, powers: ManagedPolicies | None = None) -> None:
         self._config = session.config
         self._session = session
         self._powers = powers

@@ -1,7 +1,7 @@
-"""Decides what the values of a condition come to: met by every request, by none, or by some.
+"""Evaluation of conditions without the request: every request meets them, none does, or some do.
 
 Sources: IAM user guide, "IAM JSON policy elements: Condition operators", "Single-valued vs. multivalued context keys"
-and "AWS global condition context keys". Whatever is not proven here is "by some".
+and "AWS global condition context keys". What is not proven here counts as "some do".
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from .patterns import Pattern, covers, matches, overlaps
 _CLOCK = frozenset({"aws:currenttime", "aws:epochtime"})
 _ISSUED = "aws:tokenissuetime"
 _LONGEST_SESSION = timedelta(hours=36)
-"""The longest that temporary credentials live: those of GetSessionToken and GetFederationToken (STS API reference)."""
+"""Longest life of temporary credentials: those of GetSessionToken and GetFederationToken (STS API reference)."""
 _MARGIN = timedelta(days=1)
-"""A date counts as past only when it is past by this, whatever clocks and time zones say."""
+"""A date counts as past only when it is past by this much, so that neither clock skew nor time zones matter."""
 
 _ALWAYS_PRESENT = frozenset(
     {
@@ -29,12 +29,12 @@ _ALWAYS_PRESENT = frozenset(
         *("iam:passedtoservice", "iam:policyarn", "ec2:region"),
     }
 )
-"""Keys that are in every request to which they apply."""
+"""Keys that every request has to which they apply."""
 
 _CHOSEN = {"aws:securetransport": "true", "aws:viaawsservice": "false", "aws:principalisawsservice": "false"}
-"""What these keys have in a call that the holder makes directly, over TLS."""
+"""Values of keys in a call that the holder makes directly, over TLS."""
 _OVER_INTERNET = frozenset({"aws:sourceip", "aws:useragent"})
-"""Keys that are in every call that the holder makes directly, and not through a VPC endpoint."""
+"""Keys of every call that the holder makes directly, and not through a VPC endpoint."""
 
 _PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f")
 _ARN_KEYS = {
@@ -60,17 +60,17 @@ _SHAPES: dict[str, tuple[tuple[Pattern, ...], ...]] = {
 """The forms of all values that a key can have, by key: for each partition those that occur in it."""
 
 _Met = bool | None
-"""Whether something is so in every request (True), in none (False), or in some."""
+"""True: every request meets it; False: none does; None: some do, or it is not known."""
 
 
 def decide(condition: Condition, *, is_allow: bool, now: datetime | None = None) -> bool | None:
-    """Decide whether a condition of an identity policy can be told without the request.
+    """Decide whether every request meets a condition of an identity policy, or none does.
 
     Args:
         condition: The condition.
-        is_allow: Whether it belongs to an Allow: there it is also met by every request if the holder alone decides it,
-            such as by calling from the internet.
-        now: The time of judging, with its time zone; None for the present time.
+        is_allow: Whether it belongs to an Allow: there every request also meets what the holder alone decides, such as
+            a call from the internet.
+        now: The time of the decision, with its time zone; None for the present time.
 
     Returns:
         True where every request meets it, False where none does, None where it depends on the request.
@@ -89,11 +89,11 @@ def decide(condition: Condition, *, is_allow: bool, now: datetime | None = None)
 
 
 def decide_known(condition: Condition, value: str) -> bool | None:
-    """Decide whether a condition is met where its key is known to have one value; None where that is not understood.
+    """Decide whether a condition is met where its key has one known value; None where that is not decidable.
 
     Args:
         condition: The condition.
-        value: The key's only value in the request.
+        value: The key's one value in the request.
     """
     operator = condition.operator
     if operator == "Null":
@@ -110,7 +110,7 @@ def decide_known(condition: Condition, value: str) -> bool | None:
 
 
 def matches_all_values(key: str, pattern: str) -> bool:
-    """Whether a pattern matches whatever value a condition key can have, such as `o-*` an organization's id.
+    """Whether a pattern matches every value that a condition key can have, such as `o-*` an organization's id.
 
     Args:
         key: The condition key.
@@ -153,13 +153,13 @@ def _decide_present(condition: Condition, key: str, now: datetime) -> _Met:
 
 
 def _any_of(found: Iterable[_Met]) -> _Met:
-    """Of a condition's values one suffices."""
+    """Combine a condition's values, of which one suffices."""
     distinct = set(found)
     return True if True in distinct else (None if None in distinct else False)
 
 
 def _test(condition: Condition, key: str, now: datetime) -> Callable[[str], _Met]:
-    """The test of one value, as if the operator were not negated."""
+    """Return the test of one value, as if the operator were not negated."""
     operator = condition.operator
     if operator.startswith("Date") or (operator.startswith("Numeric") and key in _CLOCK):
         return lambda value: _compare_moment(operator, key, value, now)
@@ -173,18 +173,19 @@ def _test(condition: Condition, key: str, now: datetime) -> Callable[[str], _Met
 
 
 def _compare_pattern(key: str, value: str) -> _Met:
-    if "${" in value:
-        return None
-    if matches_all_values(key, value):
+    if "${" not in value and matches_all_values(key, value):
         return True
-    shapes = [shape for shapes in _SHAPES.get(key, ()) for shape in shapes]
-    return False if shapes and not any(overlaps(Pattern(value), shape) for shape in shapes) else None
+    return _is_possible(key, value, lambda shape: overlaps(Pattern(value), shape))
 
 
 def _compare_text(key: str, value: str) -> _Met:
+    return _is_possible(key, value, lambda shape: matches(shape.text, value))
+
+
+def _is_possible(key: str, value: str, fits: Callable[[Pattern], bool]) -> _Met:
+    """Return False where the key can have no such value, otherwise None."""
     shapes = [shape for shapes in _SHAPES.get(key, ()) for shape in shapes]
-    is_possible = not shapes or "${" in value or any(matches(shape.text, value) for shape in shapes)
-    return None if is_possible else False
+    return None if not shapes or "${" in value or any(map(fits, shapes)) else False
 
 
 def _compare_moment(operator: str, key: str, value: str, now: datetime) -> _Met:
@@ -192,12 +193,12 @@ def _compare_moment(operator: str, key: str, value: str, now: datetime) -> _Met:
     if moment is None or key not in (*_CLOCK, _ISSUED):
         return None
     earliest = now - _MARGIN - (_LONGEST_SESSION if key == _ISSUED else timedelta())
-    # What lies ahead is not yet so, or not for ever.
+    # A date in the future decides nothing for all time.
     return operator.removesuffix("Equals").endswith("GreaterThan") if moment < earliest else None
 
 
 def _to_moment(value: str) -> datetime | None:
-    """Read a date as AWS takes it: ISO 8601, UTC where it names no time zone, or seconds since 1970."""
+    """Parse a date as AWS does: ISO 8601, UTC where it names no time zone, or seconds since 1970."""
     try:
         if value.isdigit() and len(value) > len("20201231"):
             return datetime.fromtimestamp(int(value), UTC)
@@ -210,7 +211,7 @@ def _to_moment(value: str) -> datetime | None:
 
 
 def _compare_age(operator: str, key: str, value: str) -> _Met:
-    """Compare with the seconds since the sign-in with MFA, which are never less than none."""
+    """Compare with the seconds since the sign-in with MFA, which are never negative."""
     try:
         number = float(value)
     except ValueError:
@@ -229,7 +230,7 @@ def _decide_bool(condition: Condition, key: str) -> _Met:
     wanted = {value.lower() for value in condition.values}
     if wanted == {"true", "false"}:
         return True
-    # Neither a user nor a role of a customer is a service of AWS.
+    # No user or role of a customer is an AWS service.
     return False if key == "aws:principalisawsservice" and wanted == {"true"} else None
 
 

@@ -1,4 +1,4 @@
-"""Parses policy documents: what AWS accepts is read, what is not understood is said, and nothing is guessed."""
+"""Parser of IAM policy documents: reports each part that it does not understand, and guesses nothing."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 EXTERNAL_ID = "sts:externalid"
-"""The condition key of external ids, in lower case. Its values are dropped while parsing and are kept nowhere."""
+"""The condition key of external ids, in lower case. The parser drops its values; nothing keeps them."""
 
 VERSION_WITH_VARIABLES = "2012-10-17"
-VERSION_WITHOUT_A_WORD = "2008-10-17"
-"""What a document without a version has (IAM user guide, "IAM JSON policy elements: Version")."""
+DEFAULT_VERSION = "2008-10-17"
+"""The version of a document that names none (IAM user guide, "IAM JSON policy elements: Version")."""
 
-LONGEST_DOCUMENT = 10_240
-"""So many characters the longest of a customer's documents has: all inline policies of a role together (IAM user
-guide, "IAM and AWS STS quotas"; white space is not counted). No longer one is from IAM as it is known."""
+MAX_DOCUMENT_LENGTH = 10_240
+"""Characters of the longest document that a customer can have: all inline policies of a role together (IAM user guide,
+"IAM and AWS STS quotas"; white space does not count). A longer document does not follow the known rules of IAM."""
 
 _DOCUMENT_ELEMENTS = frozenset({"Version", "Id", "Statement"})
 _STATEMENT_ELEMENTS = frozenset(
@@ -37,13 +37,13 @@ _OPERATORS = frozenset(
         *("ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike"),
     }
 )
-# AWS takes condition keys with a prefix only: aws:SourceIp, saml:aud, or an OIDC issuer without its https://.
+# AWS accepts condition keys only with a prefix: aws:SourceIp, saml:aud, or an OIDC issuer without its https://.
 _KEY = re.compile(r"[\w./-]+:[\w.:/*${}=+@ -]{1,512}")
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One operator applied to one key. For an external id `values` is empty: only their number and shape are kept."""
+    """One operator applied to one key. For an external id `values` is empty; only their number and shape remain."""
 
     operator: str
     quantifier: str | None
@@ -55,15 +55,15 @@ class Condition:
     matches_anything: bool
 
     @property
-    def written(self) -> str:
-        """The operator as the policy has it."""
+    def operator_text(self) -> str:
+        """The operator as the policy writes it."""
         quantifier = f"{self.quantifier}:" if self.quantifier else ""
         return f"{quantifier}{self.operator}{'IfExists' if self.if_exists else ''}"
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """A list of texts, or (`is_negated`) everything but them."""
+class Matcher:
+    """A list of texts with wildcards, or (`is_negated`) everything but them."""
 
     texts: tuple[str, ...]
     is_negated: bool = False
@@ -82,27 +82,27 @@ class Statement:
     """One statement; `resources` is None in trust policies, `principals` in all others."""
 
     is_allow: bool
-    actions: Choice
-    resources: Choice | None
+    actions: Matcher
+    resources: Matcher | None
     principals: Principals | None
     conditions: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The statements that were understood; `undecided` says what was not, in sentences without the policy's texts."""
+    """The statements that the parser understands; `unsupported` describes the others without the policy's texts."""
 
     statements: tuple[Statement, ...] = ()
     has_variables: bool = False
-    undecided: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
 
 
 class _UnsupportedError(Exception):
-    """A part of the document is not what AWS's grammar has; the message is the end of a sentence."""
+    """A part of the document does not follow AWS's grammar; the message is the end of a sentence."""
 
 
 def to_policy(document: object, *, is_trust: bool = False, is_aws_managed: bool = False) -> Policy:
-    """Parse a policy document as boto3 hands it over: decoded, or the text that botocore failed to decode.
+    """Parse a policy document as boto3 returns it: decoded, or the text that botocore failed to decode.
 
     Args:
         document: The document.
@@ -110,25 +110,25 @@ def to_policy(document: object, *, is_trust: bool = False, is_aws_managed: bool 
         is_aws_managed: Whether AWS wrote it: its own policies have no limit (ReadOnlyAccess has 95,000 characters).
     """
     if isinstance(document, str):
-        return Policy(undecided=("The policy document could not be decoded.",))
+        return Policy(unsupported=("The policy document could not be decoded.",))
     if not is_aws_managed and _is_too_long(document):
-        return Policy(undecided=(f"The policy document has more than {LONGEST_DOCUMENT:,} characters.",))
+        return Policy(unsupported=(f"The policy document has more than {MAX_DOCUMENT_LENGTH:,} characters.",))
     try:
         version, statements = _to_parts(document)
     except _UnsupportedError as error:
-        return Policy(undecided=(f"The policy document was not understood: {error}.",))
-    understood, undecided = [], []
+        return Policy(unsupported=(f"The policy document was not understood: {error}.",))
+    supported, unsupported = [], []
     for number, raw in enumerate(statements, 1):
         try:
-            understood.append(_to_statement(raw, is_trust))
+            supported.append(_to_statement(raw, is_trust))
         except _UnsupportedError as error:
-            undecided.append(f"Statement {number} of the policy was not understood: {error}.")
-    return Policy(tuple(understood), version == VERSION_WITH_VARIABLES, tuple(undecided))
+            unsupported.append(f"Statement {number} of the policy was not understood: {error}.")
+    return Policy(tuple(supported), version == VERSION_WITH_VARIABLES, tuple(unsupported))
 
 
 def _is_too_long(document: object) -> bool:
     try:
-        return len(json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=str)) > LONGEST_DOCUMENT
+        return len(json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=str)) > MAX_DOCUMENT_LENGTH
     except RecursionError:  # nested deeper than any grammar of AWS's
         return True
 
@@ -138,8 +138,8 @@ def _to_parts(document: object) -> tuple[str, list[object]]:
         raise _UnsupportedError("it is not an object")
     if document.keys() - _DOCUMENT_ELEMENTS:
         raise _UnsupportedError("it has an unknown element")
-    version = document.get("Version", VERSION_WITHOUT_A_WORD)
-    if version not in (VERSION_WITH_VARIABLES, VERSION_WITHOUT_A_WORD):
+    version = document.get("Version", DEFAULT_VERSION)
+    if version not in (VERSION_WITH_VARIABLES, DEFAULT_VERSION):
         raise _UnsupportedError("its version is unknown")
     if "Statement" not in document:
         raise _UnsupportedError("it has no statements")
@@ -154,7 +154,7 @@ def _to_statement(raw: object, is_trust: bool) -> Statement:
         raise _UnsupportedError("it has an unknown element")
     if raw.get("Effect") not in ("Allow", "Deny"):
         raise _UnsupportedError("its effect is neither Allow nor Deny")
-    actions, resources, principals = _to_choice(raw, "Action"), _to_choice(raw, "Resource"), _to_principals(raw)
+    actions, resources, principals = _to_matcher(raw, "Action"), _to_matcher(raw, "Resource"), _to_principals(raw)
     if actions is None:
         raise _UnsupportedError("it names no actions")
     if not all(set(text) == {"*"} or ":" in text for text in actions.texts):
@@ -164,22 +164,21 @@ def _to_statement(raw: object, is_trust: bool) -> Statement:
     return Statement(raw["Effect"] == "Allow", actions, resources, principals, _to_conditions(raw.get("Condition", {})))
 
 
-def _to_choice(raw: Mapping[str, Any], name: str) -> Choice | None:
+def _find_key(raw: Mapping[str, Any], name: str) -> str | None:
+    """Return which of an element and its negation the statement has."""
     if name in raw and f"Not{name}" in raw:
         raise _UnsupportedError(f"it has both {name} and Not{name}")
-    for key, is_negated in ((name, False), (f"Not{name}", True)):
-        if key in raw:
-            return Choice(_to_texts(raw[key], key), is_negated)
-    return None
+    return next((key for key in (name, f"Not{name}") if key in raw), None)
+
+
+def _to_matcher(raw: Mapping[str, Any], name: str) -> Matcher | None:
+    key = _find_key(raw, name)
+    return Matcher(_to_texts(raw[key], key), key != name) if key else None
 
 
 def _to_principals(raw: Mapping[str, Any]) -> Principals | None:
-    if "Principal" in raw and "NotPrincipal" in raw:
-        raise _UnsupportedError("it has both Principal and NotPrincipal")
-    for key, is_negated in (("Principal", False), ("NotPrincipal", True)):
-        if key in raw:
-            return Principals(tuple(_to_pairs(raw[key])), is_negated)
-    return None
+    key = _find_key(raw, "Principal")
+    return Principals(tuple(_to_pairs(raw[key])), key != "Principal") if key else None
 
 
 def _to_pairs(value: object) -> Iterable[tuple[str, str]]:
@@ -200,11 +199,11 @@ def _to_texts(value: object, name: str) -> tuple[str, ...]:
 def _to_conditions(block: object) -> tuple[Condition, ...]:
     if not isinstance(block, Mapping) or not all(isinstance(keys, Mapping) for keys in block.values()):
         raise _UnsupportedError("its conditions are not objects")
-    return tuple(_to_condition(written, key, values) for written, keys in block.items() for key, values in keys.items())
+    return tuple(_to_condition(text, key, values) for text, keys in block.items() for key, values in keys.items())
 
 
-def _to_condition(written: str, key: str, value: object) -> Condition:
-    quantifier, _, name = written.rpartition(":")
+def _to_condition(text: str, key: str, value: object) -> Condition:
+    quantifier, _, name = text.rpartition(":")
     operator = name.removesuffix("IfExists")
     if operator not in _OPERATORS or quantifier not in {"", *_QUANTIFIERS}:
         raise _UnsupportedError("a condition has an unknown operator")
@@ -214,7 +213,7 @@ def _to_condition(written: str, key: str, value: object) -> Condition:
     if not all(isinstance(each, str | bool | int | float) for each in raw):
         raise _UnsupportedError("a condition's values are not texts")
     values = tuple(str(each).lower() if isinstance(each, bool) else str(each) for each in raw)
-    # ArnEquals takes wildcards as ArnLike does (IAM user guide, "ARN condition operators").
+    # ArnEquals accepts wildcards as ArnLike does (IAM user guide, "ARN condition operators").
     takes_wildcards = operator.endswith("Like") or operator.startswith("Arn")
     return Condition(
         operator=operator,

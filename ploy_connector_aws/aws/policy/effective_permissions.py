@@ -1,40 +1,52 @@
-"""What policies allow, as far as it bears on privilege: taken from their documents, and kept by ARN."""
+"""Permissions of policies, as far as they matter for privilege, by document and by ARN; a copy of AWS's own policies.
+
+``aws_policies.jsonl`` is generated: ``python -m tests.aws.policy.copy_aws_policies`` takes the documents from the
+pinned moto and keeps the statements of each that name an action of the table of escalations. One line is one policy:
+its path and name, the codes of the reasons why it is privileged (for the reader only), and those statements.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.resources import files
+from typing import Any
 
-from .aws_policies import COPIES_DATE, find_copy
 from .conditions import decide
-from .documents import Choice, Condition, Policy, Statement, to_policy
-from .escalations import ACTIONS, EVERY_ACTION, EVERY_IAM_ACTION
+from .documents import Condition, Matcher, Policy, Statement, to_policy
+from .escalations import ACTIONS, EVERY_ACTION, EVERY_IAM_ACTION, is_known_service
 from .patterns import Pattern, covers, matches
-from .resource_sets import ResourceSet
-from .services import is_known_service
+from .resource_sets import ResourceMatcher
+
+_COPIES = "aws_policies.jsonl"
+_AWS_POLICY = "arn:aws:iam::aws:policy"
+
+COPIES_DATE = "2026-09-30"
+"""The date of the newest document in the file; a test checks it."""
 
 _PASSED_TO = "iam:passedtoservice"
 _EQUALITIES = frozenset({"StringEquals", "StringEqualsIgnoreCase", "StringLike"})
 OF_UNKNOWN_SERVICE = "(any action of a service that the table does not have)"
-"""Stands for those actions among the others, so that a boundary and a Deny count for them too."""
+"""Represents those actions among the others, so that a boundary and a Deny apply to them too."""
 
-_WHOLE = {EVERY_ACTION: "", EVERY_IAM_ACTION: "iam:"}
-"""The actions that stand for all of a service's, and how those begin."""
-_SINGLE = frozenset(ACTIONS - _WHOLE.keys())
+_WHOLE = frozenset({EVERY_ACTION, EVERY_IAM_ACTION})
+"""The actions that stand for all actions."""
+_SINGLE = ACTIONS - _WHOLE
 _BY_SERVICE: dict[str, dict[str, str]] = {}
-"""All others, by service and by name in lower case."""
+"""All other actions of the table, by service and by name in lower case."""
 for _action in sorted(_SINGLE):
     _BY_SERVICE.setdefault(_action.partition(":")[0], {})[_action.lower()] = _action
 
 
 @dataclass(frozen=True, slots=True)
 class PermissionStatement:
-    """One statement: the actions of the table that it is about, on which resources, under which condition keys."""
+    """One statement: its actions of the table, on which resources, under which condition keys."""
 
     actions: frozenset[str]
-    resources: ResourceSet
+    resources: ResourceMatcher
     conditions: tuple[str, ...]
     passed_to: tuple[str, ...]
     unknown_services: tuple[str, ...] = ()
@@ -42,31 +54,31 @@ class PermissionStatement:
 
 @dataclass(frozen=True, slots=True)
 class EffectivePermissions:
-    """What of one policy document bears on privilege; most documents have none of it."""
+    """What one policy document allows and denies of the table; most documents none of it."""
 
     allows: tuple[PermissionStatement, ...] = ()
     denies: tuple[PermissionStatement, ...] = ()
     undecided: tuple[str, ...] = ()
     is_partial: bool = False
-    """The policy was to be read in this run and could not be, so another run may decide otherwise."""
-    stands_in: tuple[str, ...] = ()
-    """What was taken for documents that were not read, in sentences."""
+    """This run tried and failed to read the policy, so another run may decide otherwise."""
+    stand_ins: tuple[str, ...] = ()
+    """What replaced documents that were not read, in sentences."""
 
 
-NO_POWERS = EffectivePermissions()
-"""A policy without anything that bears on privilege."""
+NO_PERMISSIONS = EffectivePermissions()
+"""A policy without any action of the table."""
 
 
-def to_powers(document: object, *, is_aws_managed: bool = False) -> EffectivePermissions:
-    """Take from a policy document, as boto3 returns it, what bears on privilege."""
+def to_permissions(document: object, *, is_aws_managed: bool = False) -> EffectivePermissions:
+    """Convert a policy document as boto3 returns it."""
     policy = to_policy(document, is_aws_managed=is_aws_managed)
     return EffectivePermissions(
-        tuple(_to_powers(policy, is_allow=True)), tuple(_to_powers(policy, is_allow=False)), policy.undecided
+        tuple(_to_statements(policy, is_allow=True)), tuple(_to_statements(policy, is_allow=False)), policy.unsupported
     )
 
 
-def unread(sentence: str, *, is_partial: bool = False) -> EffectivePermissions:
-    """Stand in for a policy whose document could not be read.
+def unread_policy(sentence: str, *, is_partial: bool = False) -> EffectivePermissions:
+    """Return the permissions of a policy whose document could not be read: undecided.
 
     Args:
         sentence: Which policy, and why.
@@ -75,25 +87,25 @@ def unread(sentence: str, *, is_partial: bool = False) -> EffectivePermissions:
     return EffectivePermissions(undecided=(sentence,), is_partial=is_partial)
 
 
-def _to_powers(policy: Policy, *, is_allow: bool) -> Iterable[PermissionStatement]:
+def _to_statements(policy: Policy, *, is_allow: bool) -> Iterable[PermissionStatement]:
     for statement in policy.statements:
         if statement.is_allow != is_allow:
             continue
-        actions = _covered(statement)
+        actions = _find_actions(statement)
         outcomes = [decide(each, is_allow=is_allow) for each in statement.conditions] if actions else []
         if actions and False not in outcomes:
             depending = [each for each, met in zip(statement.conditions, outcomes, strict=True) if met is None]
-            yield _to_power(statement, actions, depending, policy.has_variables)
+            yield _to_permission_statement(statement, actions, depending, policy.has_variables)
 
 
-def _to_power(
+def _to_permission_statement(
     statement: Statement, actions: frozenset[str], conditions: list[Condition], has_variables: bool
 ) -> PermissionStatement:
-    resources = statement.resources or Choice(("*",))
+    resources = statement.resources or Matcher(("*",))
     passed = [each for each in conditions if statement.is_allow and _names_services(each)]
     return PermissionStatement(
         actions=actions,
-        resources=ResourceSet(
+        resources=ResourceMatcher(
             tuple(Pattern(text, has_variables and "${" in text) for text in resources.texts), resources.is_negated
         ),
         conditions=tuple(each.key for each in conditions if each not in passed),
@@ -113,12 +125,12 @@ def _names_services(condition: Condition) -> bool:
     return condition.key.lower() == _PASSED_TO and condition.operator in _EQUALITIES
 
 
-def _covered(statement: Statement) -> frozenset[str]:
-    """The actions of the table that a statement is about.
+def _find_actions(statement: Statement) -> frozenset[str]:
+    """Return the actions of the table that a statement allows or denies.
 
-    A Deny of any one of IAM's actions of the table ends that an Allow of all of them is all of them. An Allow of
-    everything but some actions comes to the same as an Allow of everything with a Deny of those: where none of them is
-    in the table, or where they do not exist, it is everything.
+    After a Deny of any one of IAM's actions of the table, an Allow of all of IAM no longer is all of it. An Allow of
+    everything but some actions equals an Allow of everything with a Deny of those: where none of them is in the table,
+    or where they do not exist, it is everything.
     """
     patterns = tuple(text.lower() for text in statement.actions.texts)
     named = frozenset(action for pattern in patterns for action in _matching(pattern))
@@ -126,12 +138,12 @@ def _covered(statement: Statement) -> frozenset[str]:
         return named
     is_iam_named = any(action.startswith("iam:") for action in named)
     if not statement.actions.is_negated:
-        whole = _wholes_in(patterns) if statement.is_allow else _WHOLE.keys() if is_iam_named else ()
+        whole = _wholes_in(patterns) if statement.is_allow else _WHOLE if is_iam_named else set()
         return named.union(whole)
     left = (_SINGLE | {OF_UNKNOWN_SERVICE}) - named
     if statement.is_allow:
         return left if is_iam_named else left.union(_WHOLE)
-    # Next to nothing is left of everything, even where all of IAM is.
+    # Such a Deny leaves next to nothing of everything, even where it leaves all of IAM.
     whole = {EVERY_ACTION} - _wholes_in(patterns)
     return left.union(whole, {EVERY_IAM_ACTION} if any(action.startswith("iam:") for action in left) else ())
 
@@ -141,13 +153,13 @@ def _wholes_in(patterns: Iterable[str]) -> set[str]:
 
 
 def names_listed_actions(pattern: str) -> bool:
-    """Whether an action of a policy, with its wildcards, is or includes one that bears on privilege."""
+    """Whether an action of a policy, with its wildcards, is or includes one of the table."""
     return bool(_matching(pattern.lower()))
 
 
 @lru_cache(maxsize=8192)
 def _matching(pattern: str) -> tuple[str, ...]:
-    """The actions of the table that a pattern in lower case matches: `*` any characters, `?` one."""
+    """Return the actions of the table that a pattern in lower case matches: `*` any characters, `?` one."""
     service = pattern.partition(":")[0]
     if "*" in service or "?" in service:
         candidates = {name: action for actions in _BY_SERVICE.values() for name, action in actions.items()}
@@ -161,13 +173,13 @@ def _matching(pattern: str) -> tuple[str, ...]:
     return (*found, OF_UNKNOWN_SERVICE) if covers(Pattern(pattern), Pattern(EVERY_ACTION)) else found
 
 
-class PolicyPowers:
-    """The powers of managed policies. AWS's quotas bound them: an account has at most 5,000 policies of its own.
+class ManagedPolicies:
+    """What managed policies allow. AWS's quotas bound them: an account has at most 5,000 policies of its own.
 
-    Most policies have no power that matters, so equal ones are kept once.
+    Most policies allow nothing of the table, so equal permissions are kept once.
 
     Args:
-        is_to_be_read: Whether the policies of the account are to be read at all.
+        is_to_be_read: Whether the integration reads the policies of the account at all.
     """
 
     def __init__(self, *, is_to_be_read: bool = True) -> None:
@@ -177,13 +189,13 @@ class PolicyPowers:
         self.is_complete = False
         """Whether the list of policies was read to its end."""
 
-    def add(self, arn: str, powers: EffectivePermissions) -> EffectivePermissions:
-        """Remember what a policy allows."""
-        self._by_arn[arn] = kept = self._kept.setdefault(powers, powers)
+    def add(self, arn: str, permissions: EffectivePermissions) -> EffectivePermissions:
+        """Store what a policy allows."""
+        self._by_arn[arn] = kept = self._kept.setdefault(permissions, permissions)
         return kept
 
-    def of(self, arn: str) -> EffectivePermissions:
-        """What a policy allows, as far as it is known: for AWS's own the connector's copy stands in where need be."""
+    def permissions_of(self, arn: str) -> EffectivePermissions:
+        """Return what a policy allows, as far as known; of AWS's own policies by the connector's copy if needed."""
         known = self._by_arn.get(arn)
         if known is not None:
             return known
@@ -191,14 +203,35 @@ class PolicyPowers:
         copied = from_copy(arn)
         if copied is not None:
             return dataclasses.replace(copied, is_partial=is_partial)
-        return unread(f"AWS did not give the document of the policy {arn} for this AWS account.", is_partial=is_partial)
+        return unread_policy(
+            f"AWS did not give the document of the policy {arn} for this AWS account.", is_partial=is_partial
+        )
 
 
 @lru_cache(maxsize=2048)
 def from_copy(arn: str) -> EffectivePermissions | None:
-    """What one of AWS's own policies allows by the connector's copy, which the verdict then names; None without one."""
+    """Return what one of AWS's own policies allows by the connector's copy, which the verdict then names."""
     document = find_copy(arn)
     if document is None:
         return None
     sentence = f"{arn.rpartition('/')[2]} was judged by the connector's copy of AWS's policies of {COPIES_DATE}."
-    return dataclasses.replace(to_powers(document, is_aws_managed=True), stands_in=(sentence,))
+    return dataclasses.replace(to_permissions(document, is_aws_managed=True), stand_ins=(sentence,))
+
+
+def find_copy(arn: str) -> dict[str, Any] | None:
+    """Find the copied document of one of AWS's own policies.
+
+    Args:
+        arn: The policy's ARN; only the partition `aws` has copies.
+
+    Returns:
+        The policy document, or None where the file does not have the policy.
+    """
+    statements = _read_copies().get(arn.removeprefix(_AWS_POLICY)) if arn.startswith(_AWS_POLICY) else None
+    return None if statements is None else {"Version": "2012-10-17", "Statement": statements}
+
+
+@lru_cache(maxsize=1)
+def _read_copies() -> dict[str, list[dict[str, Any]]]:
+    text = files(__package__).joinpath(_COPIES).read_text(encoding="utf-8")
+    return {name: statements for name, _, statements in map(json.loads, text.splitlines())}

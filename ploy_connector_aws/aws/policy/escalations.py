@@ -1,144 +1,150 @@
-"""The table of what makes a policy privileged.
-
-The ways are those that security research has published for AWS (Rhino Security Labs, Bishop Fox, NCC's PMapper,
-Datadog's pathfinding.cloud, Sonrai), and the writes by which access is given in Identity Center and Organizations.
-Names of actions and their resources are from AWS's service-authorization data; a test compares them.
-"""
+"""Table of what makes a policy privileged, from ``escalations.toml`` and ``services.toml``, and what one row is."""
 
 from __future__ import annotations
 
-from .access_writes import ACCOUNT_ACCESS, IDENTITY_STORE, ORGANIZATIONS, SSO, SSO_DIRECTORY
-from .escalation_model import FIXED, Escalation, Target, iam, of, on
-from .passed_roles import PASSED_ROLES
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
 from .patterns import EVERYTHING, Pattern
-from .roles_in_place import ROLES_IN_PLACE
+
+TABLE_DATE = "2026-10-27"
+"""The date of AWS's service-authorization data with which the table was compared; a test checks it."""
 
 EVERY_ACTION = "*:*"
 EVERY_IAM_ACTION = "iam:*"
+PASS_ROLE = "iam:PassRole"  # noqa: S105 - the name of an action
 
-_ROLE = Pattern("arn:*:iam::*:role/*")
+NO_RESOURCE = Pattern("(none)")
+"""What an action without resources is about: no ARN matches it, so only `*` allows it (IAM user guide, "Actions,
+resources, and condition keys")."""
 
-_ADMINISTRATION = (
-    Escalation(
-        "admin",
-        "Full administrator access: it allows every action on every resource, save what is explicitly denied",
-        ((Target(EVERYTHING, (EVERY_ACTION,)),),),
-        is_everywhere=True,
-    ),
-    Escalation(
-        "iam-full",
-        "It allows every IAM action, save what is explicitly denied",
-        ((Target(Pattern("arn:*:iam::*:*"), (EVERY_IAM_ACTION,), frozenset().union(*FIXED.values())),),),
-    ),
-)
+# AWS's own policies have the account "aws" (IAM user guide, "Managed policies and inline policies"). The roles under
+# these two paths are made by services and by IAM Identity Center, trust these alone, and refuse every change but
+# theirs (IAM user guide, "Using service-linked roles"; Identity Center user guide, "IAM roles created by IAM Identity
+# Center"). So they can neither be changed nor be passed to another service, nor assumed.
+_FIXED = {
+    "policy/*": frozenset({Pattern("arn:*:iam::aws:policy/*")}),
+    "role/*": frozenset({Pattern(f"arn:*:iam::*:role/{path}/*") for path in ("aws-service-role", "aws-reserved")}),
+}
+_FIXED["*"] = _FIXED["policy/*"] | _FIXED["role/*"]
+"""What AWS alone can change, by the resource of a target of IAM."""
 
-_POLICY_WRITES = (
-    Escalation(
-        "policy-version",
-        "It can change what a policy allows",
-        ((iam("policy/*", "CreatePolicyVersion SetDefaultPolicyVersion"),),),
-    ),
-    Escalation(
-        "write-policies",
-        "It can give permissions to users, roles or groups",
-        (
-            (
-                iam("user/*", "AttachUserPolicy PutUserPolicy"),
-                iam("role/*", "AttachRolePolicy PutRolePolicy"),
-                iam("group/*", "AttachGroupPolicy PutGroupPolicy"),
-            ),
-        ),
-    ),
-    Escalation("add-to-group", "It can put users into groups", ((iam("group/*", "AddUserToGroup"),),)),
-    Escalation("trust-policy", "It can change who may assume a role", ((iam("role/*", "UpdateAssumeRolePolicy"),),)),
-    Escalation(
-        "permissions-boundary",
-        "It can change or remove permissions boundaries",
-        (
-            (
-                iam("role/*", "DeleteRolePermissionsBoundary PutRolePermissionsBoundary"),
-                iam("user/*", "DeleteUserPermissionsBoundary PutUserPermissionsBoundary"),
-            ),
-        ),
-    ),
-)
 
-_IDENTITIES = (
-    Escalation(
-        "credentials-of-others",
-        "It can make credentials for other users",
-        (
-            (
-                iam("user/*", "CreateAccessKey CreateLoginProfile UpdateLoginProfile"),
-                iam("user/*", "CreateServiceSpecificCredential ResetServiceSpecificCredential"),
-                # Keys for CodeCommit, and certificates for the older interfaces (IAM API reference).
-                iam("user/*", "UploadSSHPublicKey UploadSigningCertificate"),
-            ),
-        ),
-        is_of_others=True,
-    ),
-    Escalation(
-        "identity-provider",
-        "It can change whom an identity provider vouches for",
-        (
-            (
-                iam("saml-provider/*", "UpdateSAMLProvider"),
-                iam("oidc-provider/*", "AddClientIDToOpenIDConnectProvider UpdateOpenIDConnectProviderThumbprint"),
-            ),
-        ),
-    ),
-    Escalation(
-        "assume-any-role",
-        "It can assume every role that trusts its AWS account",
-        ((on(_ROLE, "sts", "AssumeRole"),),),
-        is_everywhere=True,
-    ),
-    Escalation(
-        # Made by AWS Organizations and by Control Tower in member accounts, with AdministratorAccess.
-        "assume-member-admin",
-        "It can assume the administrator role that AWS makes in the organization's member accounts",
-        (
-            (
-                on(Pattern("arn:*:iam::*:role/OrganizationAccountAccessRole"), "sts", "AssumeRole"),
-                on(Pattern("arn:*:iam::*:role/AWSControlTowerExecution"), "sts", "AssumeRole"),
-            ),
-        ),
-        within="assume-any-role",
-    ),
-    Escalation(
-        "assume-root",
-        "It can act as the root user of member accounts",
-        ((on(Pattern("arn:*:iam::*:root"), "sts", "AssumeRoot"),),),
-    ),
-)
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Actions, and the resources on which they are dangerous.
 
-_ACCESS_OF_PEOPLE = (
-    Escalation(
-        "identity-center-write",
-        "It can change who may enter which AWS account by IAM Identity Center",
-        ((of("sso", "*", SSO), of("sso-directory", "*", SSO_DIRECTORY), of("identitystore", "*", IDENTITY_STORE)),),
-    ),
-    Escalation(
-        "account-access-write",
-        "It can change who may enter which AWS account by Account Access Manager",
-        ((of("account-access", "*", ACCOUNT_ACCESS),),),
-    ),
-    Escalation(
-        "organizations-write",
-        "It can change the organization, its accounts or its policies",
-        ((of("organizations", "*", ORGANIZATIONS),),),
-    ),
-)
+    Args:
+        resource: The resources.
+        actions: The actions, with their service.
+        fixed: Those of the resources that AWS alone can change, so that the actions do nothing on them.
+    """
 
-ESCALATIONS = (
-    *_ADMINISTRATION,
-    *_POLICY_WRITES,
-    *_IDENTITIES,
-    *PASSED_ROLES,
-    *ROLES_IN_PLACE,
-    *_ACCESS_OF_PEOPLE,
-)
-"""All ways, the widest first."""
+    resource: Pattern
+    actions: tuple[str, ...]
+    fixed: frozenset[Pattern] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """One escalation path.
+
+    Args:
+        code: The stable name.
+        sentence: What the path lets its holder do, without the full stop.
+        needs: Groups of targets; all groups are needed, and of a group one action suffices.
+        passed_to: The service principals that take the role, where one is passed.
+        is_everywhere: The path counts only where the actions are allowed on all of the resources.
+        is_of_others: The actions are harmless on the holder's own user.
+        within: The code of a wider reason that makes this one redundant.
+    """
+
+    code: str
+    sentence: str
+    needs: tuple[tuple[Target, ...], ...]
+    passed_to: tuple[str, ...] = ()
+    is_everywhere: bool = False
+    is_of_others: bool = False
+    within: str | None = None
+
+    @property
+    def groups(self) -> tuple[frozenset[str], ...]:
+        """The actions of each group."""
+        return tuple(frozenset(action for target in group for action in target.actions) for group in self.needs)
+
+
+def _to_target(row: str) -> Target:
+    service, resource, *names = row.split()
+    actions = tuple(name if ":" in name else f"{service}:{name}" for name in names)
+    if service == "*":
+        return Target(EVERYTHING, actions)
+    if resource == "-":
+        return Target(NO_RESOURCE, actions)
+    if resource.startswith("arn:"):
+        return Target(Pattern(resource), actions)
+    if service == "iam":
+        return Target(Pattern(f"arn:*:iam::*:{resource}"), actions, _FIXED.get(resource, frozenset()))
+    return Target(Pattern(f"arn:*:{service}:*:*:{resource}"), actions)
+
+
+PASSED_ROLE = _to_target(f"iam role/* {PASS_ROLE}")
+"""The roles that can be passed: all but those that only their own service can use."""
+
+
+def _to_escalation(row: dict[str, Any]) -> Escalation:
+    if "passes_role_to" not in row:
+        return Escalation(**{**row, "needs": tuple(tuple(map(_to_target, group)) for group in row["needs"])})
+    return Escalation(
+        code=row["code"],
+        sentence=f"It can pass a role to {row['passes_role_to']}, and so act as that role",
+        needs=((PASSED_ROLE,), tuple(map(_to_target, row["actions"]))),
+        passed_to=tuple(f"{principal}.amazonaws.com" for principal in row["principals"].split()),
+    )
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads(files(__package__).joinpath(name).read_text(encoding="utf-8"))
+
+
+ESCALATIONS = tuple(map(_to_escalation, _read("escalations.toml")["escalations"]))
+"""All escalation paths, the widest first."""
 
 ACTIONS = frozenset(action for each in ESCALATIONS for group in each.groups for action in group)
 """Every action of the table; `*:*` and `iam:*` stand for all of a service's."""
+
+TAKING_SERVICES = frozenset(
+    action.partition(":")[0]
+    for each in ESCALATIONS
+    if each.passed_to
+    for action in each.groups[1]
+    if not action.startswith("iam:")
+)
+"""The services, as in the names of actions, of which the table has actions that take a role."""
+
+_services = _read("services.toml")
+LEFT_OUT: dict[str, str] = _services["left_out"]
+"""Services that take a role and are knowingly not in the table, by reason."""
+WITHOUT_ROLES: str = _services["without_roles"]
+"""Services of which no action is known to take a role."""
+RETIRED: str = _services["retired"]
+"""Services that AWS ended; policies still name them."""
+
+_SERVICES = TAKING_SERVICES | {name for names in (*LEFT_OUT.values(), WITHOUT_ROLES, RETIRED) for name in names.split()}
+_LABELS = _SERVICES | {*_services["principals"].split()}
+
+
+def is_known_service(name: str) -> bool:
+    """Whether the service of an action, in lower case, existed on the date of the table."""
+    return name in _SERVICES
+
+
+def is_known_principal(text: str) -> bool:
+    """Whether a value of `iam:PassedToService` names a service that the table knows, or is a pattern.
+
+    Args:
+        text: Such as `ecs-tasks.amazonaws.com` or `states.eu-west-1.amazonaws.com`, in any letter case.
+    """
+    labels = text.lower().split(".")
+    return bool({"*", "?", "$"} & set(text)) or not _LABELS.isdisjoint(labels)

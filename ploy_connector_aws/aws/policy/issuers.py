@@ -13,7 +13,7 @@ from functools import lru_cache
 from .patterns import matches
 
 TABLE_DATE = "2026-11-30"
-"""When the table was last compared with the pages of the providers."""
+"""The date of the last comparison of the table with the pages of the providers."""
 
 UNAUTHENTICATED = "unauthenticated"
 """In the claim `amr` of an Amazon Cognito identity pool: a guest (Amazon Cognito developer guide, "IAM roles")."""
@@ -23,14 +23,14 @@ UNAUTHENTICATED = "unauthenticated"
 class Form:
     """Form of a claim's value: a constant text, then the tenant's name up to the first of some characters.
 
-    Without `ends` the name reaches to the end of the value, so that only a value without a wildcard names one tenant.
+    Without `ends` the name extends to the end of the value, so only a value without a wildcard names one tenant.
     """
 
     prefix: str = ""
     ends: str = ""
 
     def names_tenant(self, beginning: str, *, is_whole: bool) -> bool:
-        """Whether all texts that begin so name the same tenant.
+        """Whether all texts with this beginning name the same tenant.
 
         Args:
             beginning: A value up to its first wildcard.
@@ -47,10 +47,10 @@ class Form:
 class Issuer:
     """One row of the table.
 
-    `urls` lack `https://`; in them `*` stands for some characters without a slash, `**` for any. Of a shared issuer,
-    `claims` are those that name a tenant, by their condition keys without the issuer (or whole, if they have none). Of
-    a private one the URL names the tenant; `subjects` is what every subject is like, and `constant` are the claims that
-    are the same for all of them.
+    `urls` lack `https://`; in them `*` matches some characters without a slash, `**` any. For a shared issuer, `claims`
+    are those that name a tenant, by their condition keys without the issuer (or the full key, if it has none). For a
+    private one the URL names the tenant; `subjects` is the form of every subject, and `constant` are the claims that
+    have the same value in all tokens.
     """
 
     name: str
@@ -260,7 +260,7 @@ ISSUERS: tuple[Issuer, ...] = (
     Issuer("Teleport", ("*.teleport.sh",)),
     Issuer("Vercel", ("oidc.vercel.com/*",), subjects="owner:*"),
 )
-"""The first row that matches counts: single tenants that many customers share precede the row of private ones."""
+"""The first row that matches counts: single tenants that many customers share come before the private ones."""
 
 
 @lru_cache(maxsize=1024)
@@ -270,15 +270,15 @@ def find_issuer(url: str) -> Issuer | None:
     Args:
         url: The issuer's URL without `https://`, as in the ARN of its provider and in its condition keys.
     """
-    wanted = url.lower().rstrip("/")
-    return next((issuer for issuer in ISSUERS if any(_is_of_form(form, wanted) for form in issuer.urls)), None)
+    normalized = url.lower().rstrip("/")
+    return next((issuer for issuer in ISSUERS if any(_is_of_form(form, normalized) for form in issuer.urls)), None)
 
 
 def _is_of_form(form: str, url: str) -> bool:
-    """Match segment by segment, so that `*` reaches over no slash; none may be empty."""
-    wanted, found = form.split("/"), url.split("/")
-    if wanted[-1] == "**":
-        wanted, found = wanted[:-1], found[: len(wanted) - 1] if len(found) >= len(wanted) else []
-    return len(wanted) == len(found) and all(
-        each and matches(part, each) for part, each in zip(wanted, found, strict=True)
+    """Match segment by segment, so that `*` matches no slash; no segment may be empty."""
+    patterns, segments = form.split("/"), url.split("/")
+    if patterns[-1] == "**":
+        patterns, segments = patterns[:-1], segments[: len(patterns) - 1] if len(segments) >= len(patterns) else []
+    return len(patterns) == len(segments) and all(
+        segment and matches(pattern, segment) for pattern, segment in zip(patterns, segments, strict=True)
     )

@@ -1,7 +1,7 @@
-"""Answers, for two patterns of a policy, whether one covers the other and whether they can meet.
+"""Patterns of policies: whether one covers another, and whether two can match the same text.
 
 A pattern is the text of a `Resource` or of an action. `*` stands for any characters, `?` for one; `${aws:username}`
-and other variables stand for a text that is not known here, and `${*}`, `${?}`, `${$}` for the character itself.
+and other variables stand for an unknown text, and `${*}`, `${?}`, `${$}` for the character itself.
 Policies of version 2008-10-17 have no variables (IAM user guide, "IAM policy elements: variables and tags").
 """
 
@@ -32,7 +32,7 @@ EVERYTHING = Pattern("*")
 
 @lru_cache(maxsize=_CACHED)
 def covers(wide: Pattern, narrow: Pattern) -> bool:
-    """Whether every text of the narrow pattern is one of the wide pattern. May say no where the proof is not easy."""
+    """Whether the wide pattern matches every text of the narrow one. May return False where the proof is not easy."""
     if _is_everything(wide):
         return True
     wide_parts, narrow_parts = _segments(wide), _segments(narrow)
@@ -43,7 +43,7 @@ def covers(wide: Pattern, narrow: Pattern) -> bool:
 
 @lru_cache(maxsize=_CACHED)
 def overlaps(one: Pattern, other: Pattern) -> bool:
-    """Whether some text may be of both patterns; a variable may turn out to be anything."""
+    """Whether both patterns may match the same text; a variable may stand for anything."""
     if _is_everything(one) or _is_everything(other):
         return True
     parts, other_parts = _segments(one), _segments(other)
@@ -53,13 +53,13 @@ def overlaps(one: Pattern, other: Pattern) -> bool:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether a pattern without variables has a text; the text has no wildcards."""
-    return _match(tuple(pattern), tuple(text), _is_star, _is_met)
+    """Whether a pattern without variables matches a text without wildcards."""
+    return _match(tuple(pattern), tuple(text), _is_star, _is_matched)
 
 
 @lru_cache(maxsize=_CACHED)
 def widened(pattern: Pattern) -> Pattern:
-    """Leave the partition and the AWS account of an ARN open: what remains says which things it names."""
+    """Replace the partition and the AWS account of an ARN by `*`, so that only the named resources remain."""
     parts = _segments(pattern)
     if len(parts) != _ARN_SEGMENTS:
         return pattern
@@ -97,14 +97,14 @@ def _segments(pattern: Pattern) -> tuple[_Tokens, ...]:
 
 
 def _covers(wide: _Tokens, narrow: _Tokens) -> bool:
-    """Match the narrow pattern as if it were a text: of its wildcards, `*` is met by `*` only."""
-    return _match(wide, narrow, _is_star, _is_met)
+    """Match the narrow pattern as if it were a text: only `*` matches its `*`."""
+    return _match(wide, narrow, _is_star, _is_matched)
 
 
 def _overlap(one: _Tokens, other: _Tokens) -> bool:
     """Decide exactly whether two patterns have a text in common.
 
-    Where both are open somewhere, the text may be one head, the middles one after the other, and one tail: only the
+    Where both have an open piece, a common text is one head, the middles one after the other, and one tail. So only the
     beginnings before the first open piece and the ends after the last one can contradict each other.
     """
     is_one_open, is_other_open = any(map(_is_open, one)), any(map(_is_open, other))
@@ -117,19 +117,19 @@ def _overlap(one: _Tokens, other: _Tokens) -> bool:
 
 def _agree(one: _Tokens, other: _Tokens) -> bool:
     """Compare two patterns up to the first open piece of either."""
-    for mine, its in zip(one, other, strict=False):
-        if _is_open(mine) or _is_open(its):
+    for first, second in zip(one, other, strict=False):
+        if _is_open(first) or _is_open(second):
             return True
-        if not _is_compatible(mine, its):
+        if not _is_compatible(first, second):
             return False
     return True
 
 
 def _match(pattern: _Tokens, text: _Tokens, is_open: Callable[[str], bool], is_met: Callable[[str, str], bool]) -> bool:
-    """Match greedily: an open piece takes as little as it can, and only the last one is ever tried again.
+    """Match greedily: an open piece takes as little as possible, and only the last one is retried.
 
-    That is enough, as what is met behind an open piece the earliest leaves the most to the rest. So there are at most
-    as many steps as the lengths multiplied, where an engine for regular expressions needs exponentially many.
+    That suffices: the earliest match behind an open piece leaves the most text to the rest. So the steps are at most
+    the product of the lengths, where an engine for regular expressions can need exponentially many.
     """
     at = taken = in_text = 0
     last_open = -1
@@ -152,7 +152,7 @@ def _is_star(piece: str) -> bool:
     return piece == "*"
 
 
-def _is_met(wide: str, narrow: str) -> bool:
+def _is_matched(wide: str, narrow: str) -> bool:
     return wide == narrow or (wide == "?" and narrow != "*" and not _is_variable(narrow))
 
 

@@ -1,4 +1,4 @@
-"""Says what a principal of a policy is, whose account it lies in, and which principals it includes."""
+"""Principals of policies: kind, AWS account, which others each includes; roles that AWS creates in organizations."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ PrincipalKind: TypeAlias = Literal[
     "anyone",
     "unknown",
 ]
-"""What may be trusted. `session` is one session of an assumed role; `deleted` a principal that is no more."""
+"""Kinds of trusted principals. `session` is one session of an assumed role; `deleted` one that no longer exists."""
 
 ASSUME_ROLE = "sts:AssumeRole"
 ASSUME_WITH_SAML = "sts:AssumeRoleWithSAML"
 ASSUME_WITH_WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
-ENTRIES = (ASSUME_ROLE, ASSUME_WITH_SAML, ASSUME_WITH_WEB_IDENTITY)
-"""The calls by which a role is entered."""
+ASSUME_CALLS = (ASSUME_ROLE, ASSUME_WITH_SAML, ASSUME_WITH_WEB_IDENTITY)
+"""The calls that assume a role."""
 
 _ARN_KINDS: tuple[tuple[PrincipalKind, str, str], ...] = (
     ("account", "iam", "root"),
@@ -41,7 +41,7 @@ _ARN_FORMS = tuple(
     (kind, re.compile(rf"arn:[\w-]+:{service}::([\w-]*):{resource}")) for kind, service, resource in _ARN_KINDS
 )
 _ACCOUNT = re.compile(r"\d{12}")
-# In place of the ARN of a deleted role or user AWS shows its unique id (IAM user guide, "AWS JSON policy elements:
+# Instead of the ARN of a deleted role or user AWS shows its unique id (IAM user guide, "AWS JSON policy elements:
 # Principal").
 _UNIQUE_ID = re.compile(r"A(?:ROA|IDA)[A-Z0-9]{12,}")
 _IN_ACCOUNT = frozenset({"account", "role", "user", "session", "federated_user"})
@@ -49,9 +49,9 @@ _IN_ACCOUNT = frozenset({"account", "role", "user", "session", "federated_user"}
 
 @dataclass(frozen=True, slots=True, order=True)
 class Principal:
-    """One principal; `account` is None where the principal does not say it.
+    """One principal; `account` is None where the principal does not name it.
 
-    `is_federated` tells anyone of a `Federated` element from anyone at all.
+    `is_federated` distinguishes anyone of a `Federated` element from anyone at all.
     """
 
     kind: PrincipalKind
@@ -60,21 +60,21 @@ class Principal:
     is_federated: bool = False
 
     @property
-    def entries(self) -> tuple[str, ...]:
-        """The calls by which it can enter a role that trusts it."""
+    def assume_calls(self) -> tuple[str, ...]:
+        """The calls by which it can assume a role that trusts it."""
         if self.kind == "anyone":
-            return ENTRIES[1:] if self.is_federated else ENTRIES
+            return ASSUME_CALLS[1:] if self.is_federated else ASSUME_CALLS
         return {"saml_provider": (ASSUME_WITH_SAML,), "oidc_provider": (ASSUME_WITH_WEB_IDENTITY,)}.get(
             self.kind, (ASSUME_ROLE,)
         )
 
     @property
     def issuer(self) -> str:
-        """Of an OpenID Connect provider: what its condition keys begin with."""
+        """The prefix of the condition keys of an OpenID Connect provider."""
         return self.id.partition("oidc-provider/")[2] or self.id
 
     def includes(self, other: Principal) -> bool:
-        """Whether a Deny of this one shuts the other out wholly."""
+        """Whether a Deny of this one denies the other completely."""
         if self.kind == "anyone":
             return not self.is_federated or other.is_federated or other.kind in ("saml_provider", "oidc_provider")
         if self.kind == "account" and other.account == self.account:
@@ -94,8 +94,8 @@ def to_principal(kind: str, text: str, partition: str) -> Principal:
 
     Args:
         kind: `AWS`, `Service`, `Federated`, `CanonicalUser`, or `*` for anyone.
-        text: As the policy has it.
-        partition: That of the policy's own ARN, for accounts that are named by their digits.
+        text: As the policy writes it.
+        partition: That of the policy's own ARN, for accounts that the policy names by their digits.
     """
     if text == "*":
         return Principal("anyone", "*", is_federated=kind == "Federated")
@@ -111,5 +111,68 @@ def to_principal(kind: str, text: str, partition: str) -> Principal:
         found = form.fullmatch(text)
         if found and not {"*", "?"} & set(text):
             return Principal(arn_kind, text, found[1] if _ACCOUNT.fullmatch(found[1]) else None)
-    # The issuers that AWS knows by itself have no ARN: accounts.google.com, cognito-identity.amazonaws.com …
+    # The issuers that AWS has built in have no ARN: accounts.google.com, cognito-identity.amazonaws.com …
     return Principal("oidc_provider" if kind == "Federated" and ":" not in text else "unknown", text)
+
+
+Origin: TypeAlias = Literal["organization", "unproven", "other"]
+"""Whether an AWS service made a role trust a foreign principal; `unproven` where the account may be any."""
+
+
+@dataclass(frozen=True, slots=True)
+class _OrganizationRole:
+    """A role that AWS Organizations, Control Tower or StackSets creates in member accounts, and whom it trusts.
+
+    `principal` is the ARN without partition and account; `is_management` where it is of the management account.
+    """
+
+    name: re.Pattern[str]
+    principal: str
+    is_management: bool = True
+    is_service_linked: bool = False
+
+
+# They require no external ID, as only the own organization is to use them. Not among them are roles that customers make
+# from AWS's templates, as AWSCloudFormationStackSetExecutionRole: a person chose the account that it trusts.
+# AWS Organizations user guide, "Accessing member accounts"; CloudFormation user guide, "StackSets: service-managed
+# permissions"; Control Tower user guide, "How AWS Control Tower works with roles".
+_ORGANIZATION_ROLES = (
+    _OrganizationRole(re.compile(r"OrganizationAccountAccessRole|AWSControlTowerExecution"), "root"),
+    _OrganizationRole(
+        re.compile(r"stacksets-exec-[0-9a-f]+"),
+        "role/aws-service-role/stacksets.cloudformation.amazonaws.com/AWSServiceRoleForCloudFormationStackSetsOrgAdmin",
+        # Only AWS can create a role under this path.
+        is_service_linked=True,
+    ),
+    _OrganizationRole(
+        re.compile(r"aws-controltower-AdministratorExecutionRole"),
+        "role/aws-controltower-AuditAdministratorRole",
+        is_management=False,
+    ),
+    _OrganizationRole(
+        re.compile(r"aws-controltower-ReadOnlyExecutionRole"),
+        "role/aws-controltower-AuditReadOnlyRole",
+        is_management=False,
+    ),
+)
+
+
+def find_origin(role_arn: str, principal: Principal, management_account: str | None) -> Origin:
+    """Decide whether a role trusts a principal of another account because an AWS service made it so.
+
+    Args:
+        role_arn: The role.
+        principal: The principal that it trusts.
+        management_account: The organization's management account, where it is known.
+    """
+    name, trusted = role_arn.partition(":role/")[2], principal.id.split(":", 5)[-1]
+    found = next(
+        (each for each in _ORGANIZATION_ROLES if each.name.fullmatch(name) and each.principal == trusted), None
+    )
+    if found is None:
+        return "other"
+    if not found.is_management:
+        return "unproven"
+    if management_account is None:
+        return "organization" if found.is_service_linked else "unproven"
+    return "organization" if principal.account == management_account else "other"

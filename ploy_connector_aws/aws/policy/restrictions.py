@@ -1,6 +1,6 @@
-"""The one rule for what the conditions of a trust policy restrict: callers to accounts, tokens to tenants.
+"""Restrictions by the conditions of a trust policy: of callers to AWS accounts, of tokens to tenants.
 
-A condition restricts only if every value that meets it is of one known party. What anyone can have or bring restricts
+A condition restricts only if all values that meet it belong to one known party. Values that anyone can have restrict
 nothing: any organization's id (`o-*`), any ARN (`arn:aws:*`), any address, an external ID, a missing key.
 """
 
@@ -17,7 +17,7 @@ from .issuers import UNAUTHENTICATED, Issuer, find_issuer
 from .patterns import Pattern, covers, matches
 
 Guard: TypeAlias = tuple[Condition, ...]
-"""What a Deny leaves: a caller that it does not deny meets one of these conditions at least."""
+"""What a Deny leaves: each caller that it does not deny meets at least one of these conditions."""
 
 Federation: TypeAlias = Literal["limited", "open", "undecided"]
 """Whether a statement admits the callers of one tenant of an issuer, of any, or of an issuer that the table lacks."""
@@ -38,9 +38,10 @@ _NEGATIONS: Mapping[str, str] = {
     "NotIpAddress": "IpAddress",
 }
 
-# How a value begins, up to its first wildcard, where all values that begin so are of one party. The keys are those that
-# AWS itself takes to make a policy not public (S3 user guide, "The meaning of 'public'") and their newer relatives. An
-# external ID is not among them, as AWS does not treat it as a secret (IAM user guide, "The confused deputy problem").
+# Prefixes of values, up to the first wildcard, for which all values with the prefix belong to one party. The keys are
+# those by which AWS itself counts a policy as not public (S3 user guide, "The meaning of 'public'") and newer ones of
+# their kind. An external ID is not among them: AWS does not treat it as a secret (IAM user guide, "The confused deputy
+# problem").
 _NEVER = re.compile(r"(?!)")
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 _ORGANIZATION_PATH = re.compile(r"o-[a-z0-9]+/")
@@ -58,12 +59,12 @@ _BEGINNINGS: Mapping[str, re.Pattern[str]] = {
     "aws:sourcevpce": re.compile(r"vpce-[0-9a-f]{8,}"),
 }
 _OWN_VARIABLES: Mapping[str, str] = {"${aws:resourceaccount}": "000000000000", "${aws:resourceorgid}": "o-0000000000"}
-"""Variables that stand for the role's own account and organization for every caller, and a text of their form."""
+"""Variables that stand for the role's own account and organization for every caller, with a text of their form."""
 
 _SERVICE_EXEMPTIONS = frozenset({"aws:principalisawsservice", "aws:viaawsservice"})
-"""Keys by which a Deny lets calls of AWS's own services through."""
+"""Keys by which a Deny exempts calls of AWS's own services."""
 
-# Broader networks AWS takes to be public (S3 user guide, "The meaning of 'public'").
+# AWS counts broader networks as public (S3 user guide, "The meaning of 'public'").
 _BROADEST = {IPv4Network: 8, IPv6Network: 32}
 
 _ACCOUNTS: Mapping[str, re.Pattern[str]] = {
@@ -73,15 +74,16 @@ _ACCOUNTS: Mapping[str, re.Pattern[str]] = {
 """Condition keys that name the caller's AWS account, and how a value names it."""
 
 _VARIABLE = re.compile(r"\$\{[^}]*\}")
+_PIECE = re.compile(r"\$\{[^}]*\}|.", re.DOTALL)
 _LITERALS = {"${*}": "*", "${?}": "?", "${$}": "$"}
 _ARN_SEGMENTS = 6
 
 
 def is_restricted(conditions: Iterable[Condition], guards: Iterable[Guard] = ()) -> bool:
-    """Whether conditions limit of which AWS account, organization, network or tenant a caller must be.
+    """Whether conditions limit callers to some AWS account, organization, network or tenant.
 
     Args:
-        conditions: Those of one statement, which must all be met.
+        conditions: Those of one statement, which a caller must all meet.
         guards: What Deny statements leave of it.
     """
     return _is_met_by_one_party(conditions, guards, _restricts)
@@ -141,19 +143,19 @@ def decide_guests(
 
 
 def find_guard(conditions: Iterable[Condition]) -> Guard | None:
-    """Find the conditions of which a caller meets at least one where a Deny does not apply to it.
+    """Find the conditions of which each caller meets at least one that a Deny does not apply to.
 
     Args:
-        conditions: Those of one Deny, which applies only where all of them are met.
+        conditions: Those of one Deny, which applies only where a caller meets all of them.
 
     Returns:
-        The conditions; None where one of them is of a kind that lets others through.
+        The conditions; None where one of them exempts other callers.
     """
     left = []
     for each in conditions:
         if each.key.lower() in _SERVICE_EXEMPTIONS and each.operator == "Bool" and each.values == ("false",):
             continue
-        # ForAnyValue is not met where the key is absent, so that a caller without it would not be denied.
+        # A request without the key does not meet ForAnyValue, so the Deny would not apply to a caller without it.
         if each.operator not in _NEGATIONS or each.quantifier == "ForAnyValue":
             return None
         left.append(replace(each, operator=_NEGATIONS[each.operator], quantifier=None, if_exists=False))
@@ -196,7 +198,7 @@ def _is_met_by_one_party(conditions: Iterable[Condition], guards: Iterable[Guard
 
 
 def _present(conditions: Iterable[Condition]) -> frozenset[str]:
-    """The keys of which another condition demands that they are there: `Null` with the value false."""
+    """Return the keys that another condition requires: `Null` with the value false."""
     return frozenset(
         each.key.lower()
         for each in conditions
@@ -205,7 +207,7 @@ def _present(conditions: Iterable[Condition]) -> frozenset[str]:
 
 
 def _is_needed(condition: Condition, present: frozenset[str]) -> bool:
-    """Whether a request meets the condition only if it has the key, with one of the values."""
+    """Whether a request must have the key, with one of the values, to meet the condition."""
     may_lack = condition.if_exists or condition.quantifier == "ForAllValues"
     return condition.operator in _POSITIVE and (not may_lack or condition.key.lower() in present)
 
@@ -232,7 +234,7 @@ def _is_of_one_party(condition: Condition, form: re.Pattern[str], value: str) ->
 
 
 def _names_account(value: str) -> bool:
-    """Whether a pattern of an Arn operator names an account: over the colons of its first parts no wildcard reaches."""
+    """Whether a pattern of an Arn operator names an account: no wildcard matches a colon of its first parts."""
     parts = value.split(":", _ARN_SEGMENTS - 1)
     if len(parts) < _ARN_SEGMENTS:
         return False
@@ -254,26 +256,19 @@ def _is_narrow(values: tuple[str, ...]) -> bool:
 
 
 def _beginning(condition: Condition, value: str) -> tuple[str, bool]:
-    """Take a value up to its first wildcard or variable, and whether it has neither."""
+    """Return a value up to its first wildcard or variable, and whether it has neither."""
     text = ""
-    at = 0
-    while at < len(value):
-        variable = _VARIABLE.match(value, at)
-        if variable is None:
-            if value[at] in "*?" and condition.operator in _WITH_WILDCARDS:
-                return text, False
-            text += value[at]
-            at += 1
-        elif variable[0] in _LITERALS:
-            text += _LITERALS[variable[0]]
-            at = variable.end()
-        else:
+    for piece in _PIECE.findall(value):
+        is_wildcard = piece in "*?" and condition.operator in _WITH_WILDCARDS
+        is_variable = len(piece) > 1 and piece not in _LITERALS
+        if is_wildcard or is_variable:
             return text, False
+        text += _LITERALS.get(piece, piece)
     return text, True
 
 
 def _issuer_keys(issuer_url: str) -> tuple[str, ...]:
-    """What the condition keys of an issuer begin with; the URL of some ends with a slash, and not all write it."""
+    """Return the prefixes of an issuer's condition keys; some URLs end with a slash that not all policies write."""
     url = issuer_url.lower().rstrip("/")
     return f"{url}:", f"{url}/:"
 
@@ -284,7 +279,7 @@ def _claim_of(condition: Condition, keys: tuple[str, ...]) -> str | None:
 
 
 def _limits_tenant(issuer: Issuer, claim: str, condition: Condition) -> bool:
-    """Whether all tokens that meet a condition on a claim are of one tenant; of a private issuer, not all tokens."""
+    """Whether all tokens that meet a condition on a claim are of one tenant, or of a private issuer not all tokens."""
     if issuer.is_private:
         is_about_caller = ":" not in claim and claim not in issuer.constant
         return is_about_caller and not any(
@@ -298,14 +293,14 @@ def _limits_tenant(issuer: Issuer, claim: str, condition: Condition) -> bool:
 
 
 def _is_everything(subjects: str, condition: Condition, value: str) -> bool:
-    """Whether a value is met by all that subjects are like; a text of wildcards alone is met by nearly all."""
+    """Whether all subjects of this form match a value; nearly all match a text of only wildcards."""
     if condition.operator not in _WITH_WILDCARDS:
         return _beginning(condition, value) == ("", False)
     return not _VARIABLE.sub("*", value).strip("*?") or covers(Pattern(value), Pattern(subjects))
 
 
 def _is_met_by_guest(condition: Condition) -> bool:
-    """Evaluate a condition on `amr`, of which a guest's token has one value."""
+    """Evaluate a condition on `amr` for a guest's token, which has one value of it."""
     operator = _NEGATIONS.get(condition.operator, condition.operator)
     if operator == "Null":
         return condition.values == ("false",)

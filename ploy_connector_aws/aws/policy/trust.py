@@ -1,35 +1,28 @@
-"""Reads a role's trust policy: who may assume the role, by which call, under which conditions, and what is amiss."""
+"""Trust policies of roles: who may assume a role, by which call, under which conditions, and findings on that."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import JsonValue
 
 from .documents import EXTERNAL_ID, Condition, Policy, Statement, to_policy
 from .issuers import TABLE_DATE, find_issuer
-from .organization_roles import Origin, find_origin
 from .patterns import Pattern, covers
-from .principals import ASSUME_ROLE, ASSUME_WITH_WEB_IDENTITY, Principal, PrincipalKind, to_principal
+from .principals import (
+    ASSUME_ROLE,
+    ASSUME_WITH_WEB_IDENTITY,
+    Origin,
+    Principal,
+    PrincipalKind,
+    find_origin,
+    to_principal,
+)
 from .restrictions import decide_federation, decide_guests, find_guard, is_restricted
-
-__all__ = [
-    "FLAGS",
-    "ISSUER_UNKNOWN",
-    "PrincipalKind",
-    "RedactedCondition",
-    "Trust",
-    "TrustedPrincipal",
-    "Way",
-    "covers_action",
-    "external_id_of",
-    "find_denials",
-    "to_trust",
-]
 
 FLAGS: Mapping[str, str] = MappingProxyType(
     {
@@ -54,19 +47,19 @@ FLAGS: Mapping[str, str] = MappingProxyType(
         "wildcard_unrestricted": "It trusts everyone, and no condition limits from where.",
     }
 )
-"""The codes of what is amiss, with their sentences."""
+"""The findings by code, with their sentences. They are part of records: an edit changes every role that has one."""
 
 ISSUER_UNKNOWN = "oidc_issuer_unknown"
 ACCOUNT_ACCESS_MANAGER = "account-access.amazonaws.com"
 
-_SAID_KEYS = frozenset(
+_DISCLOSED_KEYS = frozenset(
     f"aws:{name}"
     for name in (
         *("principalorgid", "principalorgpaths", "sourceorgid", "sourceorgpaths", "sourceaccount", "sourcearn"),
         *("multifactorauthpresent", "multifactorauthage"),
     )
 )
-"""The keys whose values are told. Of all others only that they are there."""
+"""The keys whose values are disclosed. Of all others only the key is."""
 
 _OIDC_CLAIM = re.compile(r"[^:]+\.[^:]+:(?:sub|aud)")
 _MANY_VALUED = re.compile(r"aws:(?:principal|source)orgpaths|.+:amr|aws:principalservicenameslist")
@@ -75,28 +68,17 @@ _FOREIGN = frozenset({"account", "role", "user", "session", "federated_user"})
 
 @dataclass(frozen=True, slots=True)
 class RedactedCondition:
-    """A condition as it is told: its values only where they are no secret and say who is meant."""
+    """A condition, with its values only where they are no secret and name who is trusted."""
 
     key: str
     operator: str
     values: tuple[str, ...] = ()
     weaknesses: tuple[str, ...] = ()
 
-    def to_attributes(self) -> dict[str, JsonValue]:
-        """The condition as JSON."""
-        return _without_empty(
-            {
-                "key": self.key,
-                "operator": self.operator,
-                "values": list(self.values),
-                "weaknesses": list(self.weaknesses),
-            }
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """One statement that lets a principal in: by which calls, under which conditions, and who of it is shut out."""
+class TrustStatement:
+    """One statement that admits a principal: by which calls, under which conditions, except for whom."""
 
     actions: tuple[str, ...]
     external_id: Literal["required", "weak", "absent"]
@@ -105,51 +87,38 @@ class Way:
     except_principals: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
 
-    def to_attributes(self) -> dict[str, JsonValue]:
-        """The way as JSON."""
-        return _without_empty(
-            {
-                "actions": list(self.actions),
-                "external_id": self.external_id,
-                "conditions": [each.to_attributes() for each in self.conditions],
-                "denied_under": [each.to_attributes() for each in self.denied_under],
-                "except_principals": list(self.except_principals),
-                "flags": list(self.flags),
-            }
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class TrustedPrincipal:
     """One principal that may assume the role, by one or more statements.
 
-    `is_own_account` is None where it cannot be told: a service, anyone, a deleted principal, a public issuer.
+    `is_own_account` is None where the account is unknown: a service, anyone, a deleted principal, a public issuer.
     """
 
     kind: PrincipalKind
     id: str
     account: str | None
     is_own_account: bool | None
-    ways: tuple[Way, ...]
+    statements: tuple[TrustStatement, ...]
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What is amiss with any of its ways."""
-        return tuple(sorted({flag for way in self.ways for flag in way.flags}))
+        """The findings on any of its statements."""
+        return tuple(sorted({flag for statement in self.statements for flag in statement.flags}))
 
     def to_attributes(self) -> dict[str, JsonValue]:
-        """What a grant says of it, as JSON; never an external id."""
+        """The attributes of its grant, as JSON; never an external id."""
         return {
             "principal_kind": self.kind,
             "is_own_account": self.is_own_account,
             "flags": list(self.flags),
-            "ways": [way.to_attributes() for way in self.ways],
+            "ways": _to_json(self.statements),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Who may assume a role. Where `undecided` is not empty, `trusted` may lack somebody."""
+    """Who may assume a role. Where `undecided` is not empty, `trusted` may be incomplete."""
 
     trusted: tuple[TrustedPrincipal, ...]
     flags: tuple[str, ...] = ()
@@ -157,54 +126,49 @@ class Trust:
 
     @property
     def sentences(self) -> dict[str, str]:
-        """The findings by code, each as a sentence; an identity provider that the table of issuers lacks is named."""
+        """The findings by code, each as a sentence; it names the identity providers that the table of issuers lacks."""
         unknown = [each.id for each in self.trusted if ISSUER_UNKNOWN in each.flags]
         named = {ISSUER_UNKNOWN: f" Identity provider: {', '.join(unknown)}."}
         return {flag: FLAGS[flag] + named.get(flag, "") for flag in self.flags}
 
 
 def to_trust(document: object, role_arn: str, management_account: str | None = None) -> Trust:
-    """Read a trust policy.
+    """Evaluate a trust policy.
 
     Args:
-        document: As boto3 hands it over: decoded, or the text that botocore failed to decode.
-        role_arn: The role's ARN, which says its AWS account and partition.
+        document: As boto3 returns it: decoded, or the text that botocore failed to decode.
+        role_arn: The role's ARN, which has its AWS account and partition.
         management_account: The organization's management account, where it is known.
     """
     policy = to_policy(document, is_trust=True)
     _, partition, _, _, account, _ = role_arn.split(":", 5)
     role = _Role(role_arn, partition, account, management_account)
     denies = [each for each in policy.statements if not each.is_allow]
-    ways: dict[Principal, dict[Way, None]] = {}
+    admitted: dict[Principal, dict[TrustStatement, None]] = {}
     for statement in policy.statements:
         if statement.is_allow:
-            for principal, way in _ways(statement, denies, role):
-                ways.setdefault(principal, {})[way] = None
-    trusted = tuple(_to_trusted(principal, tuple(ways[principal]), account) for principal in _sorted(ways))
-    not_principal = {"not_principal"} if any(map(_names_whom_not, policy.statements)) else set()
+            for principal, admitting in _find_admitted(statement, denies, role):
+                admitted.setdefault(principal, {})[admitting] = None
+    trusted = tuple(
+        TrustedPrincipal(each.kind, each.id, each.account, _is_own(each, account), tuple(admitted[each]))
+        for each in sorted(admitted, key=lambda each: (each.kind, each.id, each.is_federated))
+    )
+    not_principal = {"not_principal"} if any(map(_has_not_principal, policy.statements)) else set()
     return Trust(
         trusted,
         tuple(sorted({flag for each in trusted for flag in each.flags} | not_principal)),
-        (*policy.undecided, *_undecided(policy)),
+        (*policy.unsupported, *_describe_not_principals(policy)),
     )
 
 
-def _undecided(policy: Policy) -> Iterable[str]:
+def _describe_not_principals(policy: Policy) -> Iterable[str]:
     for is_allow, effect in ((True, "allows"), (False, "denies")):
-        if any(each.is_allow == is_allow and _names_whom_not(each) for each in policy.statements):
+        if any(each.is_allow == is_allow and _has_not_principal(each) for each in policy.statements):
             yield f"A statement {effect} everyone but those it names (NotPrincipal): whom it means is not enumerated."
 
 
-def _names_whom_not(statement: Statement) -> bool:
+def _has_not_principal(statement: Statement) -> bool:
     return statement.principals is not None and statement.principals.is_negated
-
-
-def _sorted(principals: Iterable[Principal]) -> list[Principal]:
-    return sorted(principals, key=lambda each: (each.kind, each.id, each.is_federated))
-
-
-def _to_trusted(principal: Principal, ways: tuple[Way, ...], account: str) -> TrustedPrincipal:
-    return TrustedPrincipal(principal.kind, principal.id, principal.account, _is_own(principal, account), ways)
 
 
 def _is_own(principal: Principal, account: str) -> bool | None:
@@ -212,23 +176,23 @@ def _is_own(principal: Principal, account: str) -> bool | None:
 
 
 def _principals(statement: Statement, partition: str) -> list[Principal]:
-    """Whom a statement names; nobody where it names whom it does not mean."""
+    """Return the principals that a statement names; none where it has NotPrincipal."""
     if statement.principals is None or statement.principals.is_negated:
         return []
     return [to_principal(kind, text, partition) for kind, text in statement.principals.pairs]
 
 
 def covers_action(statement: Statement, action: str) -> bool:
-    """Whether a statement is about an action. AWS matches actions without regard to case."""
-    wanted = Pattern(action.lower())
-    found = any(covers(Pattern(text.lower()), wanted) for text in statement.actions.texts)
-    return found != statement.actions.is_negated
+    """Whether a statement covers an action. AWS ignores the letter case of actions."""
+    pattern = Pattern(action.lower())
+    is_listed = any(covers(Pattern(text.lower()), pattern) for text in statement.actions.texts)
+    return is_listed != statement.actions.is_negated
 
 
 def find_denials(
     denies: Iterable[Statement], principal: Principal, actions: Iterable[str], partition: str
 ) -> list[tuple[Condition, ...]]:
-    """Find the conditions of each Deny that holds for the whole of a principal and for all of some actions.
+    """Return the conditions of each Deny that covers a principal completely and all of these actions.
 
     Args:
         denies: The Deny statements.
@@ -236,18 +200,18 @@ def find_denials(
         actions: The actions.
         partition: That of the role's ARN.
     """
-    wanted = list(actions)
+    denied = list(actions)
     return [
         deny.conditions
         for deny in denies
-        if all(covers_action(deny, action) for action in wanted)
+        if all(covers_action(deny, action) for action in denied)
         and any(other.includes(principal) for other in _principals(deny, partition))
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class _Role:
-    """The role that a policy is of, and its organization's management account where that is known."""
+    """The role of a trust policy, and its organization's management account where that is known."""
 
     arn: str
     partition: str
@@ -255,33 +219,35 @@ class _Role:
     management_account: str | None
 
 
-def _ways(statement: Statement, denies: list[Statement], role: _Role) -> Iterable[tuple[Principal, Way]]:
+def _find_admitted(
+    statement: Statement, denies: list[Statement], role: _Role
+) -> Iterable[tuple[Principal, TrustStatement]]:
     for principal in _principals(statement, role.partition):
-        actions = [action for action in principal.entries if covers_action(statement, action)]
+        actions = [action for action in principal.assume_calls if covers_action(statement, action)]
         denied_under: dict[RedactedCondition, None] = {}
-        shut_out: set[str] = set()
+        denied_principals: set[str] = set()
         for deny in denies:
             denied = [action for action in actions if covers_action(deny, action)]
             for other in _principals(deny, role.partition) if denied else ():
-                is_wholly = other.includes(principal)
-                if not is_wholly and not principal.includes(other):
+                is_complete = other.includes(principal)
+                if not is_complete and not principal.includes(other):
                     continue
                 if deny.conditions:
-                    denied_under.update(dict.fromkeys(map(_said, deny.conditions)))
-                elif is_wholly:
+                    denied_under.update(dict.fromkeys(map(_redact, deny.conditions)))
+                elif is_complete:
                     actions = [action for action in actions if action not in denied]
                 else:
-                    shut_out.add(other.id)
+                    denied_principals.add(other.id)
         if actions:
             denials = find_denials(denies, principal, actions, role.partition)
             yield (
                 principal,
-                Way(
+                TrustStatement(
                     actions=tuple(actions),
                     external_id=external_id_of(statement.conditions),
-                    conditions=tuple(map(_said, statement.conditions)),
+                    conditions=tuple(map(_redact, statement.conditions)),
                     denied_under=tuple(denied_under),
-                    except_principals=tuple(sorted(shut_out)),
+                    except_principals=tuple(sorted(denied_principals)),
                     flags=tuple(sorted(_flags(principal, actions, statement.conditions, denials, role))),
                 ),
             )
@@ -304,7 +270,7 @@ def _flags(
     found = {
         "account_access_manager": (principal.kind, principal.id) == ("service", ACCOUNT_ACCESS_MANAGER),
         "cognito_guests": "admitted" in guests,
-        # Where the pool itself is anyone's, its guests are no question.
+        # Where any pool may assume the role, the guests of one do not matter.
         "cognito_guests_undecided": "perhaps" in guests and federation != "open",
         "deleted_principal": principal.kind == "deleted",
         "external_id_missing": lacks_external_id and origin == "other",
@@ -321,7 +287,7 @@ def _flags(
 
 
 def _issuers(principal: Principal, actions: list[str], conditions: tuple[Condition, ...]) -> Iterable[str]:
-    """Name the issuers whose tokens may be meant: the trusted one, or those that the conditions on anyone name."""
+    """Return the issuers whose tokens may be admitted: the trusted one, or those in the conditions on anyone."""
     if principal.kind == "oidc_provider":
         return (principal.issuer,)
     if principal.kind == "anyone" and ASSUME_WITH_WEB_IDENTITY in actions:
@@ -334,26 +300,26 @@ def _is_external_id(condition: Condition) -> bool:
 
 
 def external_id_of(conditions: Iterable[Condition]) -> Literal["required", "weak", "absent"]:
-    """How a statement's conditions ask for an external id: for exactly one, for one of many or for none, not at all."""
+    """Classify the external id of conditions: exactly one required, weak (one of many, or none), or absent."""
     found = [each for each in conditions if _is_external_id(each)]
-    if any(each.written == "StringEquals" and each.value_count == 1 for each in found):
+    if any(each.operator_text == "StringEquals" and each.value_count == 1 for each in found):
         return "required"
     return "weak" if found else "absent"
 
 
-def _said(condition: Condition) -> RedactedCondition:
+def _redact(condition: Condition) -> RedactedCondition:
     key = condition.key.lower()
     issuer_url, _, claim = key.partition(":")
     issuer = find_issuer(issuer_url)
     names_tenant = issuer is not None and claim in issuer.claims
-    is_said = names_tenant or key in _SAID_KEYS or _OIDC_CLAIM.fullmatch(key)
+    is_disclosed = names_tenant or key in _DISCLOSED_KEYS or _OIDC_CLAIM.fullmatch(key)
     return RedactedCondition(
-        condition.key, condition.written, condition.values if is_said else (), tuple(_weaknesses(condition))
+        condition.key, condition.operator_text, condition.values if is_disclosed else (), tuple(_weaknesses(condition))
     )
 
 
 def _weaknesses(condition: Condition) -> list[str]:
-    """By what it can be met without one exact value: a missing key, one of many values, any value."""
+    """Name how a request meets it without one exact value: a missing key, one of many values, any value."""
     found = {
         "if_exists": condition.if_exists,
         "for_all_values": condition.quantifier == "ForAllValues",
@@ -364,5 +330,11 @@ def _weaknesses(condition: Condition) -> list[str]:
     return [name for name, is_so in found.items() if is_so]
 
 
-def _without_empty(attributes: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    return {name: value for name, value in attributes.items() if value not in ([], None)}
+def _to_json(value: Any) -> JsonValue:
+    """Convert dataclasses to objects without their empty members, and tuples to lists."""
+    if isinstance(value, tuple):
+        return [_to_json(each) for each in value]
+    if isinstance(value, str):
+        return value
+    members = ((each.name, getattr(value, each.name)) for each in fields(value))
+    return {name: _to_json(member) for name, member in members if member != ()}

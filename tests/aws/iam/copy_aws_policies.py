@@ -14,8 +14,8 @@ from typing import Any
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 import ploy_connector_aws.aws.policy
-from ploy_connector_aws.aws.policy.effective_permissions import names_listed_actions
-from ploy_connector_aws.aws.policy.privileges import judge, to_powers
+from ploy_connector_aws.aws.policy.effective_permissions import names_listed_actions, to_permissions
+from ploy_connector_aws.aws.policy.privileges import judge
 
 FILE = Path(ploy_connector_aws.aws.policy.__file__).with_name("aws_policies.jsonl")
 
@@ -50,7 +50,7 @@ def lines() -> Iterator[str]:
     for name, policy in policies():
         document = policy["Document"]
         assert document["Version"] == "2012-10-17", name
-        codes = [reason.code for reason in judge([to_powers(document, is_aws_managed=True)]).reasons]
+        codes = [reason.code for reason in judge([to_permissions(document, is_aws_managed=True)]).reasons]
         yield json.dumps([name, codes, copied(document)], separators=(",", ":"))
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from ploy_connector_aws.aws.policy.privileges import Verdict, judge, to_powers
+from ploy_connector_aws.aws.policy.effective_permissions import to_permissions
+from ploy_connector_aws.aws.policy.privileges import Verdict, judge
 
 CASES = Path(__file__).parents[2] / "data" / "cases"
 WAYS: list[dict[str, Any]] = yaml.safe_load((CASES / "ways-to-more-power.yaml").read_text())
@@ -18,7 +19,7 @@ VARIANTS: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("escalation_v
 
 
 def verdict_on(*statements: dict[str, Any]) -> Verdict:
-    return judge([to_powers({"Version": "2012-10-17", "Statement": list(statements)})])
+    return judge([to_permissions({"Version": "2012-10-17", "Statement": list(statements)})])
 
 
 def allowing(actions: list[str], resource: object = "*", **more: Any) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def test_each_case_is_a_way_to_more_power_in_whatever_policies_it_is_written() -
     for row in WAYS:
         statements = row.get("statements") or [allowing(row["actions"], row["resource"])]
         alone = [
-            to_powers({"Version": "2012-10-17", "Statement": [{**each, "Action": action}]})
+            to_permissions({"Version": "2012-10-17", "Statement": [{**each, "Action": action}]})
             for each in statements
             for action in each["Action"]
         ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ploy_connector_aws.aws import grantability
+from ploy_connector_aws.aws.policy.escalations import TABLE_DATE
 from ploy_connector_aws.aws.policy.privileges import NEVER_SEEN
-from ploy_connector_aws.aws.policy.services import TABLE_DATE
 from ploy_connector_aws.sandbox.aws import IamAccount, IamRole
 from ploy_connector_aws.sandbox.aws.iam_account import allowing, trusting
 from ploy_connector_aws.spec import Entitlement

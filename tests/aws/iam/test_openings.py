@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ploy_connector_aws.aws.iam.opening import Holder, Opened, Openings, Undecided
-from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, to_powers, unread
+from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, to_permissions, unread_policy
 from ploy_connector_aws.aws.policy.trust import to_trust
 from tests.steps import at_most
 
@@ -51,8 +51,10 @@ class Account:
     def _hold(
         self, holder: Holder, policies: tuple[EffectivePermissions | Statement, ...], boundary: Statement | None
     ) -> None:
-        powers = [each if isinstance(each, EffectivePermissions) else to_powers(document(each)) for each in policies]
-        self.openings.add_holder(holder, powers, to_powers(document(boundary)) if boundary else None)
+        powers = [
+            each if isinstance(each, EffectivePermissions) else to_permissions(document(each)) for each in policies
+        ]
+        self.openings.add_holder(holder, powers, to_permissions(document(boundary)) if boundary else None)
 
     def opened(self) -> set[tuple[str, str]]:
         found = list(self.openings.find_opened())
@@ -174,9 +176,9 @@ def test_conditions_of_its_own_policies_are_reported() -> None:
 
 def test_what_cannot_be_decided_is_neither_opened_nor_dropped() -> None:
     rows: list[tuple[str, list[EffectivePermissions | Statement], Statement | None, type | None]] = [
-        ("unread", [unread("It was not read.")], None, Undecided),
-        ("unread beside an Allow", [allow("*"), unread("It was not read.")], None, Opened),
-        ("unread and bounded", [unread("It was not read.")], allow("*", "s3:*"), None),
+        ("unread", [unread_policy("It was not read.")], None, Undecided),
+        ("unread beside an Allow", [allow("*"), unread_policy("It was not read.")], None, Opened),
+        ("unread and bounded", [unread_policy("It was not read.")], allow("*", "s3:*"), None),
         (
             "a bound that is not understood",
             [allow("*")],

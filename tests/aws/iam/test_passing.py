@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ploy_connector_aws.aws.policy.privileges import Verdict, judge, to_powers
-from ploy_connector_aws.aws.policy.services import TABLE_DATE
+from ploy_connector_aws.aws.policy.effective_permissions import to_permissions
+from ploy_connector_aws.aws.policy.escalations import TABLE_DATE
+from ploy_connector_aws.aws.policy.privileges import Verdict, judge
 
 from .ordinary_roles import ordinary_roles
 
@@ -14,8 +15,8 @@ PRIVILEGED = "arn:aws:iam::111122223333:role/admin"
 
 def verdict_on(*statements: dict[str, Any], boundary: dict[str, Any] | None = None) -> Verdict:
     return judge(
-        [to_powers({"Version": "2012-10-17", "Statement": list(statements)})],
-        to_powers({"Version": "2012-10-17", "Statement": boundary}) if boundary else None,
+        [to_permissions({"Version": "2012-10-17", "Statement": list(statements)})],
+        to_permissions({"Version": "2012-10-17", "Statement": boundary}) if boundary else None,
     )
 
 

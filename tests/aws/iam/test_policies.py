@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.aws.policy.documents import (
-    LONGEST_DOCUMENT,
-    Choice,
+    MAX_DOCUMENT_LENGTH,
     Condition,
+    Matcher,
     Policy,
     Principals,
     Statement,
@@ -49,16 +49,16 @@ def test_a_trust_policy_is_kept_whole_save_its_external_id() -> None:
         statements=(
             Statement(
                 is_allow=False,
-                actions=Choice(("sts:TagSession",), is_negated=True),
+                actions=Matcher(("sts:TagSession",), is_negated=True),
                 resources=None,
                 principals=Principals((("AWS", "1"), ("Service", "a"), ("Service", "b")), is_negated=True),
                 conditions=(condition,),
             ),
         ),
         has_variables=False,
-        undecided=(),
+        unsupported=(),
     )
-    assert condition.written == "ForAnyValue:StringLikeIfExists"
+    assert condition.operator_text == "ForAnyValue:StringLikeIfExists"
 
 
 @pytest.mark.parametrize("key", ["sts:ExternalId", "STS:EXTERNALID", "sts:externalid"])
@@ -111,7 +111,7 @@ def test_each_operator_of_aws_is_understood_and_written_as_in_the_policy(quantif
     operators = OPERATORS.split()
     names = [f"{quantifier}{operator}{suffix}" for operator in operators]
     conditions = conditions_of({name: {"aws:x": "a"} for name in names})
-    assert [each.written for each in conditions] == names
+    assert [each.operator_text for each in conditions] == names
     assert [(each.operator, each.quantifier, each.if_exists) for each in conditions] == [
         (operator, quantifier.rstrip(":") or None, bool(suffix)) for operator in operators
     ]
@@ -136,7 +136,7 @@ def test_only_the_newer_version_has_variables(version: dict[str, str], has_varia
     assert to_policy({**version, "Statement": [statement]}) == Policy(
         (
             Statement(
-                True, Choice(("*", "**", "s3:Get*"), is_negated=True), Choice(("a",), is_negated=True), None, ()
+                True, Matcher(("*", "**", "s3:Get*"), is_negated=True), Matcher(("a",), is_negated=True), None, ()
             ),
         ),
         has_variables,
@@ -147,8 +147,10 @@ def test_only_the_newer_version_has_variables(version: dict[str, str], has_varia
 def test_the_other_statements_are_kept_where_one_is_not_understood() -> None:
     read, written = ({"Effect": "Allow", "Action": action, "Resource": "*"} for action in ("s3:Get*", "s3:Put*"))
     policy = to_policy({"Statement": [read, {}, written]})
-    assert [each.actions for each in policy.statements] == [Choice(("s3:Get*",)), Choice(("s3:Put*",))]
-    assert policy.undecided == ("Statement 2 of the policy was not understood: its effect is neither Allow nor Deny.",)
+    assert [each.actions for each in policy.statements] == [Matcher(("s3:Get*",)), Matcher(("s3:Put*",))]
+    assert policy.unsupported == (
+        "Statement 2 of the policy was not understood: its effect is neither Allow nor Deny.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -227,14 +229,14 @@ def test_a_statement_of_a_trust_policy_is_not_understood(more: dict[str, Any], r
 
 @pytest.mark.parametrize("more", [{"Resource": "*", "Principal": "*"}, {"Principal": "*"}, {}])
 def test_a_policy_that_is_no_trust_policy_names_resources_only(more: dict[str, Any]) -> None:
-    assert to_policy({"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", **more}}).undecided == (
+    assert to_policy({"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", **more}}).unsupported == (
         "Statement 1 of the policy was not understood: it does not name resources, and these only.",
     )
 
 
 def test_a_document_with_a_date_is_read() -> None:
     """A YAML parser makes a date of the version; the document must not raise where its length is taken."""
-    assert to_policy({"Version": datetime(2012, 10, 17, tzinfo=UTC), "Statement": []}).undecided == (
+    assert to_policy({"Version": datetime(2012, 10, 17, tzinfo=UTC), "Statement": []}).unsupported == (
         "The policy document was not understood: its version is unknown.",
     )
 
@@ -256,16 +258,16 @@ def nested(depth: int) -> Any:
 
 @pytest.mark.parametrize("is_trust", [False, True])
 def test_a_document_is_undecided_where_it_is_longer_than_any_of_a_customer(is_trust: bool) -> None:
-    longest = to_policy(sized(LONGEST_DOCUMENT, is_trust=is_trust), is_trust=is_trust)
-    longer = to_policy(sized(LONGEST_DOCUMENT + 1, is_trust=is_trust), is_trust=is_trust)
+    longest = to_policy(sized(MAX_DOCUMENT_LENGTH, is_trust=is_trust), is_trust=is_trust)
+    longer = to_policy(sized(MAX_DOCUMENT_LENGTH + 1, is_trust=is_trust), is_trust=is_trust)
 
-    assert (len(longest.statements), longest.undecided) == (1, ())
-    assert longer == Policy(undecided=("The policy document has more than 10,240 characters.",))
+    assert (len(longest.statements), longest.unsupported) == (1, ())
+    assert longer == Policy(unsupported=("The policy document has more than 10,240 characters.",))
 
 
 def test_a_document_that_is_nested_without_end_is_undecided() -> None:
-    assert to_policy(nested(100_000)).undecided == ("The policy document has more than 10,240 characters.",)
+    assert to_policy(nested(100_000)).unsupported == ("The policy document has more than 10,240 characters.",)
 
 
 def test_a_policy_of_aws_may_be_longer() -> None:
-    assert to_policy(sized(100_000), is_aws_managed=True).undecided == ()
+    assert to_policy(sized(100_000), is_aws_managed=True).unsupported == ()

@@ -12,9 +12,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ploy_connector_aws.aws.policy.documents import LONGEST_DOCUMENT
-from ploy_connector_aws.aws.policy.privileges import EffectivePermissions, Reason, Verdict, judge, to_powers, unread
-from ploy_connector_aws.aws.policy.services import TABLE_DATE
+from ploy_connector_aws.aws.policy.documents import MAX_DOCUMENT_LENGTH
+from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, to_permissions, unread_policy
+from ploy_connector_aws.aws.policy.escalations import TABLE_DATE
+from ploy_connector_aws.aws.policy.privileges import Reason, Verdict, judge
 from ploy_connector_aws.sandbox.aws import policies as local
 from tests.soak import cheap
 from tests.steps import at_most
@@ -31,14 +32,14 @@ def verdict_of(row: dict[str, Any]) -> Verdict:
         policies = [row["document"]]
     else:
         policies = [document(each) for each in row.get("policies", [row.get("statements", [])])]
-    powers = [to_powers(each) for each in policies]
+    powers = [to_permissions(each) for each in policies]
     if "unread" in row:
-        powers.append(unread(row["unread"]))
+        powers.append(unread_policy(row["unread"]))
     boundary = None
     if "boundary" in row:
-        boundary = to_powers(document(row["boundary"]))
+        boundary = to_permissions(document(row["boundary"]))
     if "boundary_document" in row:
-        boundary = to_powers(row["boundary_document"])
+        boundary = to_permissions(row["boundary_document"])
     return judge(powers, boundary)
 
 
@@ -72,8 +73,8 @@ def fill(kind: str) -> dict[str, Any]:
             *({**deny, "Resource": f"*{at}*", "Condition": {"Bool": {f"aws:k{at}": "true"}}} for at in range(n // 110)),
         ],
     }
-    size = LONGEST_DOCUMENT
-    while len(json.dumps(found := document(made[kind](size)), separators=(",", ":"))) > LONGEST_DOCUMENT:
+    size = MAX_DOCUMENT_LENGTH
+    while len(json.dumps(found := document(made[kind](size)), separators=(",", ":"))) > MAX_DOCUMENT_LENGTH:
         size -= 200
     return found
 
@@ -100,7 +101,7 @@ SLOW = {"actions", "resources", "inverted denies"}
 @pytest.mark.soak
 def test_any_two_hostile_policies_are_judged_in_bounded_steps(kind: str, boundary: str | None) -> None:
     with at_most(MOST_STEPS):
-        judge([to_powers(fill(kind))], to_powers(fill(boundary)) if boundary else None)
+        judge([to_permissions(fill(kind))], to_permissions(fill(boundary)) if boundary else None)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_any_two_hostile_policies_are_judged_in_bounded_steps(kind: str, boundar
 )
 def test_a_hostile_policy_is_judged_in_bounded_steps(kind: str) -> None:
     with at_most(MOST_STEPS):
-        verdict = judge([to_powers(fill(kind))])
+        verdict = judge([to_permissions(fill(kind))])
     assert verdict.privileged is not False or not verdict.undecided
 
 
@@ -149,7 +150,7 @@ def test_a_reason_says_its_actions_limits_exceptions_and_conditions_in_one_sente
         },
     ]
     roles = tuple(f"arn:aws:iam::123456789012:role/app-{number}-*" for number in range(1, 6))
-    verdict = judge([to_powers(document(statements))])
+    verdict = judge([to_permissions(document(statements))])
     assert verdict == Verdict(
         True,
         (
@@ -172,7 +173,10 @@ def test_a_reason_says_its_actions_limits_exceptions_and_conditions_in_one_sente
 
 
 def test_attributes_tell_the_codes_what_is_undecided_and_what_is_never_seen() -> None:
-    powers = [to_powers(document([{"Effect": "Allow", "Action": "iam:*", "Resource": "*"}])), unread("One is unread.")]
+    powers = [
+        to_permissions(document([{"Effect": "Allow", "Action": "iam:*", "Resource": "*"}])),
+        unread_policy("One is unread."),
+    ]
     never_seen = [
         "Service control policies of the organization may take access away; they cannot be read with these "
         "permissions.",
@@ -199,7 +203,7 @@ def test_a_policy_of_ever_more_areas_is_judged_in_time_and_on_the_safe_side() ->
         for number in range(12)
     ]
     verdict = judge(
-        [to_powers(document([{"Effect": "Allow", "Action": "iam:PutRolePolicy", "Resource": "*"}, *denies]))]
+        [to_permissions(document([{"Effect": "Allow", "Action": "iam:PutRolePolicy", "Resource": "*"}, *denies]))]
     )
     assert verdict.privileged is True
 
@@ -247,7 +251,7 @@ RANK = {False: 0, None: 1, True: 2}
 
 
 def powers_of(policy: list[dict[str, Any]]) -> EffectivePermissions:
-    return to_powers(document(policy))
+    return to_permissions(document(policy))
 
 
 @cheap
@@ -342,7 +346,7 @@ def test_what_aws_would_allow_is_never_missed(
 
 
 def test_policies_that_cannot_be_compared_are_undecided_and_said_to_be() -> None:
-    verdict = judge([to_powers(fill("resources"))])
+    verdict = judge([to_permissions(fill("resources"))])
 
     assert verdict == Verdict(
         None, (), ("The policies have too many or too long resources to compare all of them with one another.",)

@@ -7,13 +7,16 @@ import json
 import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
-from ploy_connector_aws.aws.policy.privileges import Verdict, judge, to_powers
-from ploy_connector_aws.aws.policy.roles_in_place import ROLES_IN_PLACE
+from ploy_connector_aws.aws.policy.effective_permissions import to_permissions
+from ploy_connector_aws.aws.policy.escalations import ESCALATIONS
+from ploy_connector_aws.aws.policy.privileges import Verdict, judge
 from tests.steps import at_most
 
 DOCUMENTS = {name: policy["Document"] for name, policy in json.loads(aws_managed_policies_data).items()}
 
-IN_PLACE = [each.code for each in ROLES_IN_PLACE]
+_CODES = [each.code for each in ESCALATIONS]
+IN_PLACE = _CODES[_CODES.index("code-of-others") : _CODES.index("identity-center-write")]
+"""Where a role is in place already; no role is passed."""
 
 EXPECTED: dict[str, list[str]] = {
     "AdministratorAccess": ["admin"],
@@ -69,13 +72,13 @@ def codes(verdict: Verdict) -> list[str]:
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_policy_of_aws_is_judged_as_by_hand(name: str) -> None:
-    verdict = judge([to_powers(DOCUMENTS[name], is_aws_managed=True)])
+    verdict = judge([to_permissions(DOCUMENTS[name], is_aws_managed=True)])
     assert (verdict.privileged, codes(verdict)) == (bool(EXPECTED[name]), EXPECTED[name])
     assert verdict.undecided == ()
 
 
 def test_every_policy_of_aws_is_understood_and_no_reading_one_is_privileged() -> None:
-    verdicts = {name: judge([to_powers(document, is_aws_managed=True)]) for name, document in DOCUMENTS.items()}
+    verdicts = {name: judge([to_permissions(document, is_aws_managed=True)]) for name, document in DOCUMENTS.items()}
     assert {name for name, verdict in verdicts.items() if verdict.undecided or verdict.privileged is None} == set()
     assert {name for name, verdict in verdicts.items() if verdict.privileged and "ReadOnly" in name} == set()
     # Most of AWS's policies give no way to more power: a rule gone astray would show here.
@@ -86,4 +89,4 @@ def test_all_policies_of_aws_are_judged_in_bounded_steps() -> None:
     """Steps, as no clock is the same twice: a second of the processor was some 5.8 million of them."""
     with at_most(5_500_000):
         for document in DOCUMENTS.values():
-            judge([to_powers(document, is_aws_managed=True)])
+            judge([to_permissions(document, is_aws_managed=True)])

@@ -18,7 +18,7 @@ from ploy_connector_aws.aws.iam.permission_set_roles import (
     find_provisioned,
     plan_links,
 )
-from ploy_connector_aws.aws.policy.aws_policies import COPIES_DATE
+from ploy_connector_aws.aws.policy.effective_permissions import COPIES_DATE
 from ploy_connector_aws.sandbox.aws import (
     Assignment,
     CustomerManagedPolicy,

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from ploy_connector_aws.aws.policy.aws_policies import COPIES_DATE
+from ploy_connector_aws.aws.policy.effective_permissions import COPIES_DATE
 from ploy_connector_aws.sandbox.aws import IamAccount, IamPolicy, IamRole, IamUser
 from ploy_connector_aws.sandbox.aws.iam_account import allowing, trusting
 from ploy_connector_aws.spec import AuthenticationError, Page, RecordKey

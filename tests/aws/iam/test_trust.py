@@ -11,7 +11,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ploy_connector_aws.aws.policy.trust import FLAGS, RedactedCondition, Trust, TrustedPrincipal, Way, to_trust
+from ploy_connector_aws.aws.policy.trust import (
+    FLAGS,
+    RedactedCondition,
+    Trust,
+    TrustedPrincipal,
+    TrustStatement,
+    to_trust,
+)
 from tests.soak import cheap
 
 ROWS: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("trust_policies.yaml").read_text())
@@ -28,7 +35,7 @@ def told_condition(condition: RedactedCondition) -> str:
     return f"{condition.operator} {condition.key}{values}{weaknesses}"
 
 
-def told_way(way: Way) -> dict[str, Any]:
+def told_way(way: TrustStatement) -> dict[str, Any]:
     """A way as the table has it: what it does not say is left out."""
     told = {
         "by": [action.removeprefix("sts:") for action in way.actions],
@@ -57,7 +64,7 @@ def test_a_trust_policy_is_read_as_a_security_engineer_would(row: dict[str, Any]
     trust = to_trust(row["document"] if "document" in row else document(row["statements"]), row.get("role", ROLE))
     flags = {flag for ways in row["trusted"].values() for way in ways for flag in way.get("flags", [])}
     assert {
-        "trusted": [(told(each), [told_way(way) for way in each.ways]) for each in trust.trusted],
+        "trusted": [(told(each), [told_way(way) for way in each.statements]) for each in trust.trusted],
         "flags": list(trust.flags),
         "undecided": list(trust.undecided),
     } == {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ploy_connector_aws.aws.identity_center.permission_sets import judge_permission_set
-from ploy_connector_aws.aws.policy.effective_permissions import PolicyPowers
+from ploy_connector_aws.aws.policy.effective_permissions import ManagedPolicies
 from ploy_connector_aws.sandbox.aws import Organisation, PermissionSet, about
 from ploy_connector_aws.spec import Entitlement, RecordKey
 from tests.aws.conftest import Customer
@@ -25,7 +25,7 @@ def scope_of(arn: str) -> str:
 def test_permission_sets_become_roles_with_both_kinds_of_policies(customer: Customer) -> None:
     arns = customer.seeded.permission_sets
     picture = customer.read()
-    not_read = PolicyPowers(is_to_be_read=False)
+    not_read = ManagedPolicies(is_to_be_read=False)
     administrator = judge_permission_set(not_read, [ADMINISTRATOR], [])
 
     assert picture.of("entitlement", "role") == {
