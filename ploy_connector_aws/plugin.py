@@ -82,11 +82,11 @@ class AwsConnector:
     @hookimpl
     def test_connection(self, progress: Progress) -> ConnectionReport:
         """Enter the role, prove its external ID, try every permission, and weigh the role's own policies."""
-        from .aws.connection_test import diagnose
+        from .aws.connection_test import run_connection_test
 
         with _only_our_errors():
             config, standing = self._configured()
-            return standing.learn(partial(diagnose, config, progress=progress, context=self._context))
+            return standing.learn(partial(run_connection_test, config, progress=progress, context=self._context))
 
     @hookimpl
     def list_accounts(self, skip: Set[str]) -> Iterator[Page]:
@@ -149,9 +149,9 @@ class AwsConnector:
 
 def _admission(config: AwsConfig, standing: ExternalIdProof) -> Callable[[], None]:
     """What keeps the role from being used before it is proven that nobody else can use it."""
-    from .aws.connection_test import prove_entry
+    from .aws.connection_test import prove_external_id
 
-    return partial(standing.require, partial(prove_entry, config))
+    return partial(standing.require, partial(prove_external_id, config))
 
 
 @contextmanager
