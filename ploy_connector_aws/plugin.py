@@ -82,11 +82,11 @@ class AwsConnector:
     @hookimpl
     def test_connection(self, progress: Progress) -> ConnectionReport:
         """Enter the role, prove its external ID, try every permission, and weigh the role's own policies."""
-        from .aws.connection_test import diagnose
+        from .aws.connection_test import run_connection_test
 
         with _only_our_errors():
             config, proof = self._configured()
-            return proof.record(partial(diagnose, config, progress=progress, context=self._context))
+            return proof.record(partial(run_connection_test, config, progress=progress, context=self._context))
 
     @hookimpl
     def list_accounts(self, skip: Set[str]) -> Iterator[Page]:
@@ -149,9 +149,9 @@ class AwsConnector:
 
 def _admission(config: AwsConfig, proof: ExternalIdProof) -> Callable[[], None]:
     """What keeps the role from being used before it is proven that nobody else can use it."""
-    from .aws.connection_test import prove_entry
+    from .aws.connection_test import prove_external_id
 
-    return partial(proof.ensure, partial(prove_entry, config))
+    return partial(proof.ensure, partial(prove_external_id, config))
 
 
 @contextmanager

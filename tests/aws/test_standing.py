@@ -168,7 +168,7 @@ def test_a_block_without_a_fix_has_the_fix_of_the_connection_test() -> None:
     role.proof.record(lambda: WEAK)
     with pytest.raises(AuthenticationError) as refused:
         role.proof.ensure(role.prove)
-    assert refused.value.fix == ("Mend the role's trust policy as the connection test says, and make the test again.")
+    assert refused.value.fix == ("Fix the role's trust policy as the connection test states, and test again.")
 
 
 def test_a_proof_that_failed_gives_its_fix_and_its_request() -> None:
@@ -180,7 +180,7 @@ def test_a_proof_that_failed_gives_its_fix_and_its_request() -> None:
     with pytest.raises(TemporaryError) as refused:
         role.proof.ensure(role.prove)
     assert (refused.value.message, refused.value.fix, refused.value.request_id) == (
-        "The role is not used before it is proven to let in nobody but this integration. AWS did not answer.",
+        "The role is not used yet: no check has shown that only this integration can assume it. AWS did not answer.",
         "Try again.",
         "q1",
     )

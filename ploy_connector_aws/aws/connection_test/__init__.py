@@ -1,17 +1,14 @@
-"""The connection test: what is missing, superfluous or dangerous about an integration, and how to fix it.
+"""Connection test: what is missing, unneeded or dangerous about an integration, and how to fix it.
 
-- `runner`: the whole test, from assuming the role to the report; `report`: the checks, from what was seen so far
-- `assume_role_checks`: whose credentials Ploy has, and whether the external ID is what lets it in, which is also tried
-  alone before a role is used; `trust_policy_check`: what the role's trust policy states about that
-- `role`: the role's policies as IAM returns them; `evaluation`: what they allow; `resources`: on what a call must be
-  allowed; `fixes`: what to change in them; `unneeded`: what they allow beyond need; `smaller`: the policy that fits
-- `required`: what the settings need; `probe`: how a call shows whether it is allowed; `service_probes`,
-  `directory_probes`: the probes of each service; `write_probes`: those that must change nothing
-- `instance_check`: which instance of IAM Identity Center it is; `kms_check`: the customer's own key;
-  `permission_checks`: the check of each action; `checks`: how a check is built
+- `runner`: the whole test, from entering the role to the report; all checks in one ordered tuple
+- `assume_role_checks`: whose credentials the connector has, and whether AWS requires exactly this external ID, which
+  the connector also proves alone before it uses a role; `trust_policy_check`: what the trust policy states about that
+- `probes`: the calls that show whether each permission is there, and the read of the role's own policies
+- `evaluation`: what these policies allow, and what to change in them; `required`: what the settings need
+- `permission_checks`, `instance_checks`, `unneeded_check`: the checks; `checks`: their evidence and constructors
 """
 
-from .assume_role_checks import prove_entry
-from .runner import diagnose
+from .assume_role_checks import prove_external_id
+from .runner import run_connection_test
 
-__all__ = ["diagnose", "prove_entry"]
+__all__ = ["prove_external_id", "run_connection_test"]

@@ -1,7 +1,7 @@
-"""Who may enter the role: Ploy with the external id, and nobody without it or with another one.
+"""Checks of AssumeRole: Ploy gets in with the external ID, and is denied without it and with any other.
 
-A denial proves something only beside the entry that succeeds in the same run. What a test that ought to fail is given
-all the same is worth nothing, as its session policy denies everything, and is dropped before anybody could use it.
+A denial proves something only if the role is assumed with the right external ID in the same run. If a negative test
+unexpectedly returns credentials, they carry a deny-all session policy and are discarded.
 """
 
 from __future__ import annotations
@@ -37,30 +37,29 @@ ASSUME_ROLE = "assume-role"
 
 _ALWAYS_ENABLED = "us-east-1"
 _SHORTEST_SECONDS = 900
-_NOTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
+_DENY_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
 _JUST_CHANGED = (
-    "If the trust policy was changed within the last minute, try again: a change in IAM takes a while to work. Else:"
+    "If the trust policy was changed within the last minute, try again: changes in IAM take a while to work. Otherwise:"
 )
 
-_DANGERS = {
-    EXTERNAL_ID_REQUIRED: "anybody who makes Ploy ask for this role would be let in",
-    EXTERNAL_ID_EXACT: "another customer of Ploy could name this role, and would be let in with an external ID of "
-    "their own",
+_RISKS = {
+    EXTERNAL_ID_REQUIRED: "anyone who makes Ploy request this role would get in",
+    EXTERNAL_ID_EXACT: "another customer of Ploy could name this role and would get in with their own external ID",
 }
-"""What it would mean if what must be denied worked."""
+"""What it would mean if the requests that must be denied succeeded, by check."""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """What came of entering the role; `failed_check` names the check that says why it was not entered."""
+class AssumeRoleResult:
+    """The checks of AssumeRole; `failed_check` names the one with the reason why the role was not assumed."""
 
     checks: tuple[Check, ...]
     failed_check: str | None = None
 
 
 @dataclass(frozen=True)
-class _Attempt:
-    """One way to ask for the role that must be denied, and the check that it belongs to."""
+class _NegativeTest:
+    """One request for the role that must be denied, and the check that it belongs to."""
 
     check: str
     how: str
@@ -69,84 +68,88 @@ class _Attempt:
 
 @dataclass(frozen=True)
 class _Owner:
-    """Whose Ploy's own credentials are, or why that could not be found out."""
+    """Account that owns the connector's AWS credentials, or why it is unknown."""
 
     account_id: str | None = None
     error: ConnectorError | None = None
 
 
-def read_entry(session: RoleSession, pauses: Sequence[float], wait: Callable[[float], object]) -> Entry:
-    """Enter the role as a sync does, and try to enter it in the ways that must fail.
+def check_assume_role(
+    session: RoleSession, pauses: Sequence[float], wait: Callable[[float], object]
+) -> AssumeRoleResult:
+    """Enter the role as a sync does, and send the requests that must be denied.
 
     Args:
-        session: The session that is to be entered.
-        pauses: Seconds to wait before each further attempt, as a new role cannot be entered at once (AWS.md 5.6).
+        session: The session to open.
+        pauses: Seconds to wait before each further attempt, because a new role cannot be assumed at once
+            (AWS.md 5.6).
         wait: Sleeps.
     """
     config = session.config
     try:
         client = make_sts_client(config.region, INTERACTIVE)
-    except Exception as error:  # noqa: BLE001 - the operator's own files are read here, which may say anything
-        return _not_even_asked(to_connector_error(error, ApiCall("sts", "AssumeRole", {})))
-    attempts = _attempts(config.external_id.get_secret_value())
-    with ThreadPoolExecutor(len(attempts) + 1) as threads:
+    except Exception as error:  # noqa: BLE001 - this reads the operator's own files, which may hold anything
+        return _without_client(to_connector_error(error, ApiCall("sts", "AssumeRole", {})))
+    tests = _negative_tests(config.external_id.get_secret_value())
+    with ThreadPoolExecutor(len(tests) + 1) as threads:
         owner = threads.submit(_read_owner, client)
-        refusal = _enter(session, pauses, wait)
-        # Only now: before a new role is known everywhere, everybody is denied it.
-        asked = [threads.submit(_try_entering, client, config, "refuse", each.external_id) for each in attempts]
+        refusal = _open(session, pauses, wait)
+        # Not before: until AWS knows a new role everywhere, it denies it to everyone.
+        denials = [threads.submit(_request, client, config, "refuse", each.external_id) for each in tests]
     client.close()
-    of_owner = _judge_owner(owner.result(), config.region, refusal)
-    failed_check = OWN_CREDENTIALS if of_owner.outcome == "failed" else ASSUME_ROLE if refusal else None
-    return Entry(
+    owner_check = _check_owner(owner.result(), config.region, refusal)
+    failed_check = OWN_CREDENTIALS if owner_check.outcome == "failed" else ASSUME_ROLE if refusal else None
+    return AssumeRoleResult(
         checks=(
-            of_owner,
-            _judge_entry(config, refusal, failed_check),
-            *_judge_attempts(attempts, [each.result() for each in asked], failed_check),
+            owner_check,
+            _check_entry(config, refusal, failed_check),
+            *_check_denials(tests, [each.result() for each in denials], failed_check),
         ),
         failed_check=failed_check,
     )
 
 
-def prove_entry(config: AwsConfig) -> ConnectionReport:
-    """Make only the checks that must have passed before the role is used: five requests, and no session is kept.
+def prove_external_id(config: AwsConfig) -> ConnectionReport:
+    """Make only the checks that must pass before the role is used: five requests, and no session is kept.
 
     Args:
         config: The integration's settings.
 
     Raises:
-        AuthenticationError: The role is not given out to this integration either.
-        TemporaryError: Nor could that be found out.
+        AuthenticationError: AWS denied the role with the right external ID, too.
+        TemporaryError: AWS did not decide.
     """
-    found = _ask_for_proof(config)
+    found = _prove(config)
     if isinstance(found, ConnectorError):
         raise found
     return found
 
 
-def _ask_for_proof(config: AwsConfig) -> ConnectionReport | ConnectorError:
+def _prove(config: AwsConfig) -> ConnectionReport | ConnectorError:
     try:
         client = make_sts_client(config.region, INTERACTIVE)
-    except Exception as error:  # noqa: BLE001 - the operator's own files are read here, which may say anything
+    except Exception as error:  # noqa: BLE001 - this reads the operator's own files, which may hold anything
         return to_connector_error(error, ApiCall("sts", "AssumeRole", {}))
     try:
-        refusal = _try_entering(client, config, "prove", config.external_id.get_secret_value())
+        external_id = config.external_id.get_secret_value()
+        refusal = _request(client, config, "prove", external_id)
         if refusal is not None:
             return refusal
-        attempts = _attempts(config.external_id.get_secret_value())
-        refusals = [_try_entering(client, config, "refuse", each.external_id) for each in attempts]
+        tests = _negative_tests(external_id)
+        denials = [_request(client, config, "refuse", each.external_id) for each in tests]
     finally:
         client.close()
-    return ConnectionReport(checks=tuple(_judge_attempts(attempts, refusals, None)))
+    return ConnectionReport(checks=tuple(_check_denials(tests, denials, None)))
 
 
-def _not_even_asked(error: ConnectorError) -> Entry:
-    why = f"Not tried, as {OWN_CREDENTIALS} failed."
-    others = (skipped(name, why) for name in (ASSUME_ROLE, EXTERNAL_ID_REQUIRED, EXTERNAL_ID_EXACT))
-    return Entry(checks=(failed(OWN_CREDENTIALS, error), *others), failed_check=OWN_CREDENTIALS)
+def _without_client(error: ConnectorError) -> AssumeRoleResult:
+    message = f"Not tried, because {OWN_CREDENTIALS} failed."
+    others = (skipped(name, message) for name in (ASSUME_ROLE, EXTERNAL_ID_REQUIRED, EXTERNAL_ID_EXACT))
+    return AssumeRoleResult(checks=(failed(OWN_CREDENTIALS, error), *others), failed_check=OWN_CREDENTIALS)
 
 
-def _enter(session: RoleSession, pauses: Sequence[float], wait: Callable[[float], object]) -> ConnectorError | None:
-    """Enter the role; gives the reason where it is not let in."""
+def _open(session: RoleSession, pauses: Sequence[float], wait: Callable[[float], object]) -> ConnectorError | None:
+    """Open the session; return the error if AWS denies it."""
     for pause in (*pauses, None):
         try:
             session.open()
@@ -159,50 +162,44 @@ def _enter(session: RoleSession, pauses: Sequence[float], wait: Callable[[float]
     return None
 
 
-def _attempts(external_id: str) -> tuple[_Attempt, ...]:
-    """All that must be denied. What differs at one end shows a wildcard there, also where no policy can be read."""
-    first, last = (_another(external_id[at]) for at in (0, -1))
+def _negative_tests(external_id: str) -> tuple[_NegativeTest, ...]:
+    """Return all requests that must be denied.
+
+    An external ID that differs at one end reveals a wildcard there, even if no policy can be read.
+    """
+    first, last = (_other_than(external_id[at]) for at in (0, -1))
     return (
-        _Attempt(EXTERNAL_ID_REQUIRED, "without an external ID"),
-        _Attempt(EXTERNAL_ID_EXACT, "with a random external ID", str(uuid.uuid4())),
-        _Attempt(
-            EXTERNAL_ID_EXACT, "with its own external ID but for the first character", f"{first}{external_id[1:]}"
+        _NegativeTest(EXTERNAL_ID_REQUIRED, "without an external ID"),
+        _NegativeTest(EXTERNAL_ID_EXACT, "with a random external ID", str(uuid.uuid4())),
+        _NegativeTest(
+            EXTERNAL_ID_EXACT, "with the first character of the external ID changed", f"{first}{external_id[1:]}"
         ),
-        _Attempt(EXTERNAL_ID_EXACT, "with its own external ID but for the last character", f"{external_id[:-1]}{last}"),
+        _NegativeTest(
+            EXTERNAL_ID_EXACT, "with the last character of the external ID changed", f"{external_id[:-1]}{last}"
+        ),
     )
 
 
-def _another(character: str) -> str:
+def _other_than(character: str) -> str:
     return "b" if character in "aA" else "a"
 
 
-def _judge_attempts(
-    attempts: Sequence[_Attempt], refusals: Sequence[ConnectorError | None], failed_check: str | None
-) -> Iterator[Check]:
-    """Make one check of all attempts that belong to it."""
-    for name in _DANGERS:
-        tried = {each.how: refusal for each, refusal in zip(attempts, refusals, strict=True) if each.check == name}
-        yield _judge_refusals(name, tried, failed_check)
-
-
-def _try_entering(
-    client: BaseClient, config: AwsConfig, purpose: str, external_id: str | None
-) -> ConnectorError | None:
-    """Ask for the role, and drop what is given out; gives the error, or None where it was given out."""
+def _request(client: BaseClient, config: AwsConfig, purpose: str, external_id: str | None) -> ConnectorError | None:
+    """Request the role and discard the credentials; return the error, or None if AWS returned credentials."""
     answer = _ask(
         client,
         "AssumeRole",
         RoleArn=config.role_arn,
         RoleSessionName=f"ploy-{purpose}-{uuid.uuid4().hex[:12]}",
         DurationSeconds=_SHORTEST_SECONDS,
-        Policy=_NOTHING,
+        Policy=_DENY_ALL,
         **({"ExternalId": external_id} if external_id else {}),
     )
     return answer if isinstance(answer, ConnectorError) else None
 
 
 def _read_owner(client: BaseClient) -> _Owner:
-    """Ask whose Ploy's own credentials are. A Region that Ploy's account has not enabled does not know them."""
+    """Read which account owns the connector's credentials. A Region that it has not enabled does not know them."""
     answer = _ask(client, "GetCallerIdentity")
     if isinstance(answer, ConnectorError) and client.meta.region_name != _ALWAYS_ENABLED:
         client_elsewhere = make_sts_client(_ALWAYS_ENABLED, INTERACTIVE)
@@ -218,15 +215,15 @@ def _ask(client: BaseClient, operation: str, **parameters: Any) -> dict[str, Any
         answer: dict[str, Any] = getattr(client, xform_name(operation))(**parameters)
     except ClientError as error:
         return assume_role_failed(ErrorResponse.from_error(error))
-    except Exception as error:  # noqa: BLE001 - whatever it was, it is not an answer
+    except Exception as error:  # noqa: BLE001 - anything else is no answer of AWS
         return to_connector_error(error, ApiCall("sts", operation, {}))
     return answer
 
 
-def _judge_owner(owner: _Owner, region: str, entry: ConnectorError | None) -> Check:
+def _check_owner(owner: _Owner, region: str, entry_error: ConnectorError | None) -> Check:
     name = OWN_CREDENTIALS
-    if owner.error and (entry is None or isinstance(entry, RoleDeniedError)):
-        message = "Ploy's own AWS credentials are valid, as AWS looked at the role; whose they are is not known."
+    if owner.error and (entry_error is None or isinstance(entry_error, RoleDeniedError)):
+        message = "Ploy's own AWS credentials are valid: AWS checked the role. The account that owns them is unknown."
         return Check(name=name, outcome="passed", message=message)
     if owner.account_id and owner.error:
         return Check(
@@ -251,49 +248,54 @@ def _judge_owner(owner: _Owner, region: str, entry: ConnectorError | None) -> Ch
     return Check(name=name, outcome="passed", message="Ploy's own AWS credentials are valid, and of Ploy's account.")
 
 
-def _judge_entry(config: AwsConfig, error: ConnectorError | None, failed_check: str | None) -> Check:
+def _check_entry(config: AwsConfig, error: ConnectorError | None, failed_check: str | None) -> Check:
     if failed_check == OWN_CREDENTIALS:
-        return skipped(ASSUME_ROLE, f"AWS did not look at the role, as {OWN_CREDENTIALS} failed.")
+        return skipped(ASSUME_ROLE, f"AWS did not check the role, because {OWN_CREDENTIALS} failed.")
     if error is None:
-        return Check(
-            name=ASSUME_ROLE,
-            outcome="passed",
-            message=f"The role {config.role_arn} was assumed with its external ID.",
-        )
+        message = f"The role {config.role_arn} was assumed with its external ID."
+        return Check(name=ASSUME_ROLE, outcome="passed", message=message)
     check = failed(ASSUME_ROLE, error)
     if isinstance(error, NotTrustedError):
         return check.model_copy(update={"fix": f"{check.fix} If they are the same: {TRUST_POLICY_FIX}"})
     return check
 
 
-def _judge_refusals(name: str, tried: Mapping[str, ConnectorError | None], failed_check: str | None) -> Check:
-    """Judge the ways to ask for the role that must be denied: one that is not is enough, and each must be proven."""
-    given_out = [how for how, refusal in tried.items() if refusal is None]
-    if given_out:
+def _check_denials(
+    tests: Sequence[_NegativeTest], errors: Sequence[ConnectorError | None], failed_check: str | None
+) -> Iterator[Check]:
+    """Make one check of all requests that belong to it."""
+    for name in _RISKS:
+        tried = {each.how: error for each, error in zip(tests, errors, strict=True) if each.check == name}
+        yield _check_denied(name, tried, failed_check)
+
+
+def _check_denied(name: str, tried: Mapping[str, ConnectorError | None], failed_check: str | None) -> Check:
+    """Check the requests that must be denied: one that is not fails the check, and all must be proven to pass it."""
+    succeeded = [how for how, error in tried.items() if error is None]
+    if succeeded:
         return Check(
             name=name,
             outcome="failed",
-            message=f"The role was given out {_either(given_out, 'and')}: {_DANGERS[name]}. What AWS gave was dropped "
-            "unused. The integration must not be used until the trust policy is mended.",
+            message=f"The role can be assumed {_join(succeeded, 'and')}: {_RISKS[name]}. The connector discarded the "
+            "credentials unused. It does not use the integration until the trust policy is fixed.",
             fix=f"{_JUST_CHANGED} {TRUST_POLICY_FIX}",
             is_blocking=True,
         )
     if failed_check:
-        how = _either(tried, "or")
-        return skipped(name, f"The role was not given out {how}, which proves nothing, as {failed_check} failed.")
-    for how, refusal in tried.items():
-        if refusal and (isinstance(refusal, DeniedByCallerAccountError) or not isinstance(refusal, RoleDeniedError)):
-            return failed(name, refusal).model_copy(
-                update={"message": f"Whether the role is given out {how} could not be found out. {refusal.message}"}
-            )
+        how = _join(tried, "or")
+        return skipped(name, f"AWS denied the role {how}, which proves nothing, because {failed_check} failed.")
+    for how, error in tried.items():
+        if error and (isinstance(error, DeniedByCallerAccountError) or not isinstance(error, RoleDeniedError)):
+            message = f"Unknown whether the role can be assumed {how}. {error.message}"
+            return failed(name, error).model_copy(update={"message": message})
     return Check(
         name=name,
         outcome="passed",
-        message=f"The role is not given out {_either(tried, 'or')}: AWS denied it.",
-        request_id=next((refusal.request_id for refusal in tried.values() if refusal), None),
+        message=f"The role cannot be assumed {_join(tried, 'or')}: AWS denied it.",
+        request_id=next((error.request_id for error in tried.values() if error), None),
     )
 
 
-def _either(ways: Iterable[str], word: str) -> str:
-    *before, last = ways
-    return f"{', '.join(before)} {word} {last}" if before else last
+def _join(items: Iterable[str], conjunction: str) -> str:
+    *first, last = items
+    return f"{', '.join(first)} {conjunction} {last}" if first else last

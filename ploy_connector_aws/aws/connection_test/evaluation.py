@@ -1,27 +1,39 @@
-"""What the role's own policies say about an action: pure, from their documents alone.
+"""Evaluation of the role's own policies: whether they allow an action, and what to change so that they do. Pure.
 
-Nothing here sees service control policies, resource control policies, the policy of an encryption key, or that
-AWS lets only some accounts do something.
+It does not see service control policies, resource control policies, the policy of an encryption key, or that AWS lets
+only some accounts do something.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from ploy_connector_aws.aws.permissions import render_statement
 from ploy_connector_aws.aws.policy.documents import Policy, Statement
 from ploy_connector_aws.aws.policy.patterns import EVERYTHING, Pattern, covers, overlaps
 from ploy_connector_aws.aws.policy.trust import covers_action
+from ploy_connector_aws.config import AwsConfig
+
+from .required import render_needed_policy
 
 Effect: TypeAlias = Literal["allowed", "partly", "not_allowed", "denied", "unknown"]
-"""'partly' is on some resources or under conditions; 'unknown' where a document could not be read or understood."""
+"""'partly' is on some resources or under conditions; 'unknown' if a document could not be read or understood."""
+
+_SESSION_WIDE_KEYS = re.compile(
+    r"aws:(?:principal(?:account|arn|isawsservice|orgid|orgpaths|servicename|tag/.+|type)|requestedregion|securetransport"
+    r"|source(?:identity|ip|vpc|vpce)|vpcsourceip|userid|username|useragent|viaawsservice|calledvia(?:first|last)?"
+    r"|multifactorauthpresent|federatedprovider)|(?:identitystore|sso):primaryregion"
+)
+"""The condition keys for who calls, from where and to which Region, and not for what is called or when."""
 
 
 @dataclass(frozen=True)
-class HeldPolicy:
-    """One policy of the role by its name; `is_aws` where it is AWS's own, which nobody else can change."""
+class AttachedPolicy:
+    """One policy of the role by its name; `is_aws` if it is AWS's own, which only AWS can change."""
 
     name: str
     policy: Policy
@@ -30,156 +42,198 @@ class HeldPolicy:
 
 @dataclass(frozen=True)
 class OwnRole:
-    """The role as IAM tells it; without a boundary nothing is bounded."""
+    """The role as IAM returns it; without a boundary, nothing bounds its policies."""
 
     trust_document: object
-    policies: tuple[HeldPolicy, ...]
-    boundary: HeldPolicy | None = None
+    policies: tuple[AttachedPolicy, ...]
+    boundary: AttachedPolicy | None = None
 
     @property
-    def held(self) -> tuple[HeldPolicy, ...]:
+    def all_policies(self) -> tuple[AttachedPolicy, ...]:
         """All policies that bind the role, the boundary last."""
         return (*self.policies, *([self.boundary] if self.boundary else []))
 
     @property
-    def undecided(self) -> tuple[str, ...]:
-        """What could not be read or understood, in sentences."""
-        return tuple(f"{each.name}: {sentence}" for each in self.held for sentence in each.policy.unsupported)
+    def unsupported(self) -> tuple[str, ...]:
+        """Messages about what could not be read or understood."""
+        return tuple(f"{each.name}: {message}" for each in self.all_policies for message in each.policy.unsupported)
 
 
 @dataclass(frozen=True)
 class Denial:
-    """A Deny statement that takes an action away, and the policy that it stands in."""
+    """A Deny statement that denies an action, and the policy that it stands in."""
 
-    holder: HeldPolicy
+    attached: AttachedPolicy
     statement: Statement
     is_boundary: bool = False
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the policies say about one action.
+    """Effect of the role's policies on one action.
 
-    `denials` take it away: altogether where it is denied, otherwise on some resources or under conditions. Not enough
-    is allowed by the role's own policies where `is_short`, by its boundary where `is_boundary_short`. `lacking` and
-    `boundary_lacking` are the resources on which nothing in them allows it, where they allow it on others.
+    `denials` deny it: everywhere if the effect is 'denied', otherwise on some resources or under conditions. The role's
+    own policies allow too little if `lacks_allow`, its boundary if `boundary_lacks_allow`. `missing_resources` and
+    `boundary_missing_resources` are the resources on which nothing in them allows it, if they allow it on others.
     """
 
     effect: Effect
     denials: tuple[Denial, ...] = ()
-    is_short: bool = False
-    is_boundary_short: bool = False
-    lacking: tuple[str, ...] = ()
-    boundary_lacking: tuple[str, ...] = ()
+    lacks_allow: bool = False
+    boundary_lacks_allow: bool = False
+    missing_resources: tuple[str, ...] = ()
+    boundary_missing_resources: tuple[str, ...] = ()
 
 
 def evaluate(
     role: OwnRole, action: str, resources: Sequence[str] = ("*",), *, was_answered: bool = False
 ) -> Evaluation:
-    """Say whether the role's policies allow an action.
+    """Decide whether the role's policies allow an action.
 
     Args:
         role: The role.
         action: The IAM action.
-        resources: What a call must be allowed on, each a pattern: on something of every one of them.
-        was_answered: Whether AWS answered such a call on some of the resources. Conditions that are the same for all
-            such calls then turned out as they did for this one.
+        resources: Patterns of what a call must be allowed on: on something of every one of them.
+        was_answered: Whether AWS answered such a call on some of the resources. Conditions that have the same result
+            for all such calls then had the result that let this one through.
     """
     wanted = [EVERYTHING if each == "*" else Pattern(each) for each in resources]
     denials = tuple(_denials(role, action, wanted, was_answered))
-    whole = tuple(each for each in denials if any(_reach(each.statement, on) == "allowed" for on in wanted))
-    if role.undecided:
-        return Evaluation("denied", whole) if whole else Evaluation("unknown")
-    own = _allow((each.policy for each in role.policies), action, wanted, was_answered)
-    bounded = _allow([role.boundary.policy], action, wanted, was_answered) if role.boundary else []
-    if whole or "not_allowed" in (*own, *bounded):
+    complete = tuple(each for each in denials if any(_effect_on(each.statement, on) == "allowed" for on in wanted))
+    if role.unsupported:
+        return Evaluation("denied", complete) if complete else Evaluation("unknown")
+    own = _allowed((each.policy for each in role.policies), action, wanted, was_answered)
+    bounded = _allowed([role.boundary.policy], action, wanted, was_answered) if role.boundary else []
+    if complete or "not_allowed" in (*own, *bounded):
         return Evaluation(
-            "denied" if whole else "not_allowed",
-            whole,
-            is_short="not_allowed" in own,
-            is_boundary_short="not_allowed" in bounded,
-            lacking=_lacking(resources, own),
-            boundary_lacking=_lacking(resources, bounded),
+            "denied" if complete else "not_allowed",
+            complete,
+            lacks_allow="not_allowed" in own,
+            boundary_lacks_allow="not_allowed" in bounded,
+            missing_resources=_missing(resources, own),
+            boundary_missing_resources=_missing(resources, bounded),
         )
-    is_short, is_boundary_short = "partly" in own, "partly" in bounded
-    is_whole = not (denials or is_short or is_boundary_short)
-    return Evaluation("allowed" if is_whole else "partly", denials, is_short, is_boundary_short)
+    lacks_allow, boundary_lacks_allow = "partly" in own, "partly" in bounded
+    is_limited = bool(denials) or lacks_allow or boundary_lacks_allow
+    return Evaluation("partly" if is_limited else "allowed", denials, lacks_allow, boundary_lacks_allow)
 
 
-def _lacking(resources: Sequence[str], found: Sequence[Effect]) -> tuple[str, ...]:
-    """Name the resources on which nothing is allowed; none where that is so of all of them."""
-    lacking = tuple(each for each, effect in zip(resources, found, strict=False) if effect == "not_allowed")
-    return lacking if len(lacking) < len(resources) else ()
-
-
-def allowed_by(policies: Iterable[HeldPolicy], action: str) -> Effect:
-    """Say on how much the Allow statements of some policies allow an action, whatever else denies."""
-    return _allow((each.policy for each in policies), action, [EVERYTHING], was_answered=False)[0]
+def _missing(resources: Sequence[str], effects: Sequence[Effect]) -> tuple[str, ...]:
+    """Name the resources on which nothing is allowed; none if that applies to all of them."""
+    missing = tuple(each for each, effect in zip(resources, effects, strict=False) if effect == "not_allowed")
+    return missing if len(missing) < len(resources) else ()
 
 
 def _denials(role: OwnRole, action: str, wanted: Sequence[Pattern], was_answered: bool) -> Iterator[Denial]:
-    for each in role.held:
+    for each in role.all_policies:
         for statement in each.policy.statements:
             if statement.is_allow or not covers_action(statement, action):
                 continue
-            reaches = [_reach(statement, on) for on in wanted]
-            is_settled = was_answered and bool(statement.conditions) and _is_settled(statement)
-            is_unmet = is_settled and any(_is_on_all(statement, on) for on in wanted)
-            if set(reaches) != {"not_allowed"} and not is_unmet:
+            is_constant = was_answered and bool(statement.conditions) and _has_session_wide_conditions(statement)
+            is_unmet = is_constant and any(_is_on_all(statement, on) for on in wanted)
+            if not is_unmet and any(_effect_on(statement, on) != "not_allowed" for on in wanted):
                 yield Denial(each, statement, each is role.boundary)
 
 
-def _allow(policies: Iterable[Policy], action: str, wanted: Sequence[Pattern], was_answered: bool) -> list[Effect]:
+def _allowed(policies: Iterable[Policy], action: str, wanted: Sequence[Pattern], was_answered: bool) -> list[Effect]:
     statements = [
         statement
         for policy in policies
         for statement in policy.statements
         if statement.is_allow and covers_action(statement, action)
     ]
-    return [_most(statements, on, was_answered) for on in wanted]
+    return [_widest_effect(statements, on, was_answered) for on in wanted]
 
 
-def _most(statements: Iterable[Statement], wanted: Pattern, was_answered: bool) -> Effect:
-    reaching = [each for each in statements if _reach(each, wanted) != "not_allowed"]
-    if any(_reach(each, wanted) == "allowed" for each in reaching):
+def _widest_effect(statements: Iterable[Statement], wanted: Pattern, was_answered: bool) -> Effect:
+    effects = [(each, effect) for each in statements if (effect := _effect_on(each, wanted)) != "not_allowed"]
+    if any(effect == "allowed" for _, effect in effects):
         return "allowed"
-    # One of them let the call through that was answered. Which one is not known, so all must reach as far.
-    if was_answered and reaching and all(_is_settled(each) and _is_on_all(each, wanted) for each in reaching):
+    # One of them let the answered call through. Which one is unknown, so all of them must apply to everything.
+    is_everywhere = (_has_session_wide_conditions(each) and _is_on_all(each, wanted) for each, _ in effects)
+    if was_answered and effects and all(is_everywhere):
         return "allowed"
-    return "partly" if reaching else "not_allowed"
+    return "partly" if effects else "not_allowed"
 
 
-def _reach(statement: Statement, wanted: Pattern) -> Effect:
-    """On how much of what is wanted a statement works."""
+def _effect_on(statement: Statement, wanted: Pattern) -> Effect:
+    """Decide on how much of the wanted resources a statement applies."""
     if _is_on_all(statement, wanted) and not statement.conditions:
         return "allowed"
-    return "partly" if _is_on_some(statement, wanted) else "not_allowed"
+    return "partly" if _applies(statement, wanted, overlaps, unless=covers) else "not_allowed"
 
 
 def _is_on_all(statement: Statement, wanted: Pattern) -> bool:
+    return _applies(statement, wanted, covers, unless=overlaps)
+
+
+_Comparison: TypeAlias = Callable[[Pattern, Pattern], bool]
+
+
+def _applies(statement: Statement, wanted: Pattern, if_named: _Comparison, *, unless: _Comparison) -> bool:
+    """Compare the resources that a statement names, or, with NotResource, those that it leaves out."""
     resources = statement.resources
     if resources is None:
         return False
-    test, is_so = (overlaps, False) if resources.is_negated else (covers, True)
-    return any(test(Pattern(text), wanted) for text in resources.texts) is is_so
+    compare = unless if resources.is_negated else if_named
+    return any(compare(Pattern(text), wanted) for text in resources.texts) is not resources.is_negated
 
 
-def _is_on_some(statement: Statement, wanted: Pattern) -> bool:
-    resources = statement.resources
-    if resources is None:
-        return False
-    test, is_so = (covers, False) if resources.is_negated else (overlaps, True)
-    return any(test(Pattern(text), wanted) for text in resources.texts) is is_so
+def _has_session_wide_conditions(statement: Statement) -> bool:
+    """Whether the conditions have the same result for all calls of an action in one session."""
+    return all(_SESSION_WIDE_KEYS.fullmatch(each.key.lower()) for each in statement.conditions)
 
 
-def _is_settled(statement: Statement) -> bool:
-    """Whether one call tells how the conditions turn out for all calls of an action in the same session."""
-    return all(_SAME_FOR_ALL_CALLS.fullmatch(each.key.lower()) for each in statement.conditions)
+def render_fix(action: str, evaluation: Evaluation, role: OwnRole, config: AwsConfig) -> str:
+    """Describe every change that lets the role's own policies allow an action, one step after the other.
+
+    Args:
+        action: The IAM action.
+        evaluation: The effect of the role's policies on it, which is not 'allowed'.
+        role: The role.
+        config: The integration's settings.
+    """
+    return " ".join(_steps(action, evaluation, role, config))
 
 
-_SAME_FOR_ALL_CALLS = re.compile(
-    r"aws:(?:principal(?:account|arn|isawsservice|orgid|orgpaths|servicename|tag/.+|type)|requestedregion|securetransport"
-    r"|source(?:identity|ip|vpc|vpce)|vpcsourceip|userid|username|useragent|viaawsservice|calledvia(?:first|last)?"
-    r"|multifactorauthpresent|federatedprovider)|(?:identitystore|sso):primaryregion"
-)
-"""The keys that say who calls, from where and to which Region, and not what is called for or when."""
+def _steps(action: str, evaluation: Evaluation, role: OwnRole, config: AwsConfig) -> Iterator[str]:
+    for denial in evaluation.denials:
+        yield _undo(action, denial, config)
+    if evaluation.lacks_allow or not (evaluation.denials or evaluation.boundary_lacks_allow):
+        yield f"Add this statement to the role's policy: {_allowing(action, evaluation.missing_resources)}"
+    if evaluation.boundary_lacks_allow and (boundary := role.boundary):
+        statement = _allowing(action, evaluation.boundary_missing_resources)
+        add = f"Add this statement to the permissions boundary {boundary.name}: {statement}"
+        yield _replace(boundary, config) if boundary.is_aws else add
+
+
+def _undo(action: str, denial: Denial, config: AwsConfig) -> str:
+    """Describe how to exempt an action from a Deny statement, which no Allow can override."""
+    attached, actions = denial.attached, denial.statement.actions
+    if attached.is_aws and denial.is_boundary:
+        return _replace(attached, config)
+    if attached.is_aws:
+        return f"Detach the policy {attached.name} from the role: it denies {action}, and only AWS can change it."
+    kind = "the permissions boundary" if denial.is_boundary else "the role's policy"
+    where = f"the Deny statement of {kind} {attached.name}"
+    if actions.is_negated:
+        return f"Add {action} to NotAction in {where}, which denies everything else."
+    found = [text for text in actions.texts if covers(Pattern(text.lower()), Pattern(action.lower()))]
+    remove = f"Remove {', '.join(found)} from {where}"
+    if all(text.lower() == action.lower() for text in found):
+        return f"{remove}; an Allow cannot override it."
+    return f"{remove}, and list there the actions that you mean to deny, without {action}; an Allow cannot override it."
+
+
+def _allowing(action: str, missing_resources: Sequence[str]) -> str:
+    """Render the statement that allows an action: only on the missing resources, if others are allowed already."""
+    statement = json.loads(render_statement([action]))
+    limits = {"Resource": list(missing_resources)} if missing_resources else {}
+    return json.dumps({**statement, **limits}, separators=(",", ":"))
+
+
+def _replace(boundary: AttachedPolicy, config: AwsConfig) -> str:
+    return (
+        f"Replace the permissions boundary {boundary.name}, which only AWS can change, by a policy of your own: "
+        f"{render_needed_policy(config, with_key=True)}"
+    )

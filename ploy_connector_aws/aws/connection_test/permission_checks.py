@@ -1,231 +1,265 @@
-"""The verdict on each action: what its call showed, weighed against what the role's own policies say."""
+"""Checks of each permission, from its call and the role's own policies, and of the Region of the settings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from ploy_connector_aws.aws.client.errors import DeniedByOrganizationError, RegionNotEnabledError
 from ploy_connector_aws.aws.permissions import EXPLANATIONS, KMS_DECRYPT, Action
-from ploy_connector_aws.config import AwsConfig
-from ploy_connector_aws.spec import Check, Failure, PermissionDeniedError
+from ploy_connector_aws.spec import Check, PermissionDeniedError
+from ploy_connector_aws.spec.reports import CheckOutcome
 
-from .checks import failed, skipped
-from .directory_probes import LIST_INSTANCES, OF_ADMINISTRATORS, Directory
-from .evaluation import Evaluation, OwnRole, evaluate
-from .fixes import render_fix
-from .instance_check import FIND_INSTANCE, InstanceKind, is_about_key, is_plainly_denied
-from .probe import Probed
-from .required import SELF_READ, is_needed
-from .resources import is_of_resources, resources_of
+from .checks import Evidence, check_name, failed, skipped
+from .evaluation import Evaluation, evaluate, render_fix
+from .instance_checks import FIND_INSTANCE, is_about_key, is_plainly_denied
+from .probes import IAM_REGION, ProbeResult
+from .required import (
+    CREATE,
+    DELETE,
+    LIST_INSTANCES,
+    OF_ADMINISTRATORS,
+    SELF_READ,
+    has_resources,
+    is_needed,
+    listed_actions,
+    resources_of,
+)
 from .trust_policy_check import TRUST_POLICY
-from .write_probes import CREATE, DELETE
 
 REGION = "region"
 
-_NOT_TRIED = "It was not tried, as that could change something."
-_TRIED_ON_NOBODY = "It was tried for a made-up group and user, which are none of those, and AWS denied it."
-_NOT_SEEN = "Policies of the organization, and that of an encryption key, cannot be seen."
+OF_DIRECTORY = frozenset({"identitystore", "sso-admin"})
+"""The clients of IAM Identity Center, which one probe covers."""
+
+_NOT_TRIED = "It was not tried, because the call could change something."
+_TRIED_ON_MADE_UP = "It was tried for a made-up group and user, which are none of those, and AWS denied it."
+_NOT_VISIBLE = "Policies of the organization, and that of an encryption key, are not visible."
 _PARTLY = "The role's own policies allow it on some resources or under conditions only"
-_IF_MEANT = "Leave it if that is meant to be. Else:"
+_IF_INTENDED = "Leave it if this is intended. Otherwise:"
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """All that was seen, for weighing.
-
-    `role` is None where the role's own policies could not be read, `unread` then says why.
-    """
-
-    config: AwsConfig
-    probed: Mapping[str, Probed]
-    directory: Directory
-    kind: InstanceKind
-    role: OwnRole | None
-    unread: Failure | None = None
-
-    @property
-    def fix_of_unread(self) -> str:
-        """What lets the role's own policies be read."""
-        of_permission = self.unread.fix if self.unread and self.unread.missing_permissions else None
-        return of_permission or "Test the connection again."
-
-
-def name_of(action: str) -> str:
-    """The name of an action's check."""
-    return f"permission:{action}"
-
-
-def check_permission(action: Action, facts: Evidence) -> Check:
-    """Say whether the role has one permission."""
-    name, feature = name_of(action.iam), action.feature
-    if not is_needed(action, facts.config):
-        why = f", but for reading the role itself: see {TRUST_POLICY}" if action.iam == SELF_READ else ""
-        return skipped(name, f"Not needed, as the settings leave out what it is for{why}.", feature=feature)
-    why_not = _why_not_tried(action, facts)
-    if why_not is not None:
-        return skipped(name, why_not, feature=feature)
-    probed = facts.probed.get(action.iam)
-    evaluation = _evaluate(action, facts)
-    if probed is None:
-        return _judge_evaluation(action, evaluation, facts, _NOT_TRIED)
-    if isinstance(probed.error, PermissionDeniedError):
-        return _judge_denial(action, probed.error, evaluation, facts)
-    if probed.error is not None:
-        return failed(name, probed.error, feature=feature, method="probed")
-    # AWS may look at what exists before it looks at the permission (AWS.md section 10.2).
-    if not probed.is_certain and evaluation and evaluation.effect in ("not_allowed", "denied"):
-        return _judge_evaluation(action, evaluation, facts, probed.seen)
-    if not probed.is_certain and action.access == "write" and (evaluation is None or evaluation.effect == "unknown"):
-        return _judge_unproven(action, probed, facts)
-    if is_of_resources(action.iam):
-        answered = _evaluate(action, facts, was_answered=True)
+def check_permission(action: Action, evidence: Evidence) -> Check:
+    """Report whether the role has one permission."""
+    name, feature = check_name(action.iam), action.feature
+    if not is_needed(action, evidence.config):
+        why = f", except for reading the role itself: see {TRUST_POLICY}" if action.iam == SELF_READ else ""
+        return skipped(name, f"Not needed: the settings leave out what it is for{why}.", feature=feature)
+    reason = _skip_reason(action, evidence)
+    if reason is not None:
+        return skipped(name, reason, feature=feature)
+    result = evidence.results.get(action.iam)
+    evaluation = _evaluate(action, evidence)
+    if result is None:
+        return _from_evaluation(action, evaluation, evidence, _NOT_TRIED)
+    if isinstance(result.error, PermissionDeniedError):
+        return _from_denial(action, result.error, evaluation, evidence)
+    if result.error is not None:
+        return failed(name, result.error, feature=feature, method="probed")
+    # AWS may check the existence before the permission (AWS.md section 10.2).
+    if not result.is_certain and evaluation and evaluation.effect in ("not_allowed", "denied"):
+        return _from_evaluation(action, evaluation, evidence, result.message)
+    if not result.is_certain and action.access == "write" and (evaluation is None or evaluation.effect == "unknown"):
+        return _unproven(action, result, evidence)
+    if has_resources(action.iam):
+        answered = _evaluate(action, evidence, was_answered=True)
         if answered and answered.effect not in ("allowed", "unknown"):
-            return _judge_answer(action, answered, facts)
-    return Check(name=name, outcome="passed", message=probed.seen, feature=feature, method="probed")
+            return _from_answer(action, answered, evidence)
+    return Check(name=name, outcome="passed", message=result.message, feature=feature, method="probed")
 
 
-def _evaluate(action: Action, facts: Evidence, *, was_answered: bool = False) -> Evaluation | None:
-    if facts.role is None:
+def _evaluate(action: Action, evidence: Evidence, *, was_answered: bool = False) -> Evaluation | None:
+    if evidence.role is None:
         return None
-    resources = resources_of(action.iam, facts.config, facts.directory.instance)
-    return evaluate(facts.role, action.iam, resources, was_answered=was_answered)
+    resources = resources_of(action.iam, evidence.config, evidence.directory.instance)
+    return evaluate(evidence.role, action.iam, resources, was_answered=was_answered)
 
 
-def _why_not_tried(action: Action, facts: Evidence) -> str | None:
-    """Say what else keeps an action from being judged; the check of that has the fix."""
-    is_of_identity_center = action.client in ("identitystore", "sso-admin")
-    if is_of_identity_center and action.iam != LIST_INSTANCES and facts.directory.instance is None:
-        found = facts.directory.probed.get(LIST_INSTANCES)
-        why = f"as {name_of(LIST_INSTANCES)} failed" if found and found.error else "as there is no instance"
-        return f"Not tried, {why}."
-    probed = facts.probed.get(action.iam, Probed())
-    if isinstance(probed.error, RegionNotEnabledError):
-        return f"AWS did not look at it: see {REGION}."
-    if action.iam == LIST_INSTANCES and probed.error and not isinstance(probed.error, PermissionDeniedError):
-        return f"It is not known: see {FIND_INSTANCE}."
-    if is_about_key(probed):
-        return f"The encryption key kept AWS from answering: see {name_of(KMS_DECRYPT)}."
-    if facts.kind == "account" and action.iam in OF_ADMINISTRATORS and probed.error:
-        return f"AWS does not have it for an account instance: see {FIND_INSTANCE}."
-    return _why_not_as_member(action, probed, facts)
+def _skip_reason(action: Action, evidence: Evidence) -> str | None:
+    """Return what else keeps an action from being checked; the check of that has the fix."""
+    is_of_identity_center = action.client in OF_DIRECTORY
+    if is_of_identity_center and action.iam != LIST_INSTANCES and evidence.directory.instance is None:
+        found = evidence.directory.results.get(LIST_INSTANCES)
+        reason = f"{check_name(LIST_INSTANCES)} failed" if found and found.error else "there is no instance"
+        return f"Not tried, because {reason}."
+    result = evidence.results.get(action.iam, ProbeResult())
+    if isinstance(result.error, RegionNotEnabledError):
+        return f"AWS did not check it: see {REGION}."
+    if action.iam == LIST_INSTANCES and result.error and not isinstance(result.error, PermissionDeniedError):
+        return f"Unknown: see {FIND_INSTANCE}."
+    if is_about_key(result):
+        return f"The encryption key kept AWS from answering: see {check_name(KMS_DECRYPT)}."
+    if evidence.kind == "account" and action.iam in OF_ADMINISTRATORS and result.error:
+        return f"AWS does not offer it for an account instance: see {FIND_INSTANCE}."
+    return _member_skip_reason(action, result, evidence)
 
 
-def _why_not_as_member(action: Action, probed: Probed, facts: Evidence) -> str | None:
-    """AWS denies a plain member account all of these whatever its policies say, so the policies alone are looked at."""
-    instance = facts.directory.instance
+def _member_skip_reason(action: Action, result: ProbeResult, evidence: Evidence) -> str | None:
+    """AWS denies all of these to a plain member account whatever its policies allow, so only the policies count."""
+    instance = evidence.directory.instance
     is_of_administrators = action.iam in OF_ADMINISTRATORS or action.access == "write"
-    is_of_another = instance is not None and instance.owner_account_id not in (facts.config.account_id, None)
-    if not is_of_administrators or not is_of_another or facts.kind == "delegated":
+    is_of_another = instance is not None and instance.owner_account_id not in (evidence.config.account_id, None)
+    if not is_of_administrators or not is_of_another or evidence.kind == "delegated":
         return None
-    created = facts.probed.get(CREATE, Probed())
-    is_denied = is_plainly_denied(probed) or (action.iam == DELETE and is_plainly_denied(created))
-    evaluation = _evaluate(action, facts)
+    created = evidence.results.get(CREATE, ProbeResult())
+    is_denied = is_plainly_denied(result) or (action.iam == DELETE and is_plainly_denied(created))
+    evaluation = _evaluate(action, evidence)
     if not is_denied or evaluation is None or evaluation.effect not in ("allowed", "partly"):
         return None
     return (
-        "The role's own policies allow it. AWS denies it all the same, as it does to an account that does not "
-        f"administer the organization's instance: see {FIND_INSTANCE}."
+        "The role's own policies allow it. AWS still denies it, as it does to every account that does not administer "
+        f"the organization's instance: see {FIND_INSTANCE}."
     )
 
 
-def _judge_evaluation(action: Action, evaluation: Evaluation | None, facts: Evidence, tried: str) -> Check:
-    """Judge by the role's own policies, beside which a sentence says what trying it has shown."""
-    name, feature = name_of(action.iam), action.feature
+def _from_evaluation(action: Action, evaluation: Evaluation | None, evidence: Evidence, tried: str) -> Check:
+    """Decide by the role's own policies; `tried` is the message about what the call showed."""
+    name, feature = check_name(action.iam), action.feature
     if evaluation is None:
-        why = facts.unread.message if facts.unread else ""
-        return skipped(name, f"The role's own policies could not be read, and nothing else tells it. {why}".rstrip())
+        reason = evidence.read_failure.message if evidence.read_failure else ""
+        return skipped(name, f"The role's own policies could not be read, and nothing else shows it. {reason}".rstrip())
+    outcome: CheckOutcome = "warning"
+    fix = None
     if evaluation.effect == "allowed":
-        message = f"The role's own policies allow it. {tried} {_NOT_SEEN}"
-        return Check(name=name, outcome="passed", message=message, feature=feature, method="evaluated")
-    if evaluation.effect == "unknown":
-        undecided = facts.role.undecided[0] if facts.role and facts.role.undecided else ""
-        message = f"The role's own policies could not be understood, and nothing else tells it. {undecided}"
-        return Check(name=name, outcome="warning", message=message, feature=feature, method="evaluated")
-    if evaluation.effect == "partly":
-        message = f"{_PARTLY}; anywhere else it is denied. {tried} {_NOT_SEEN}"
-        fix = f"{_IF_MEANT} {_fix_of(action, evaluation, facts)}"
-        return Check(name=name, outcome="warning", message=message, fix=fix, feature=feature, method="evaluated")
-    return Check(
-        name=name,
-        outcome="failed",
-        message=f"The role's own policies {_verb(evaluation)}. {_without(action)}",
-        fix=_fix_of(action, evaluation, facts),
-        missing_permissions=(action.iam,),
-        feature=feature,
-        method="evaluated",
-    )
-
-
-def _judge_unproven(action: Action, probed: Probed, facts: Evidence) -> Check:
-    """Judge a write that was asked for of what does not exist, where the role's own policies tell nothing of it."""
-    if facts.role is None:
-        lost, why, fix = "read", facts.unread.message if facts.unread else "", facts.fix_of_unread
+        outcome, message = "passed", f"The role's own policies allow it. {tried} {_NOT_VISIBLE}"
+    elif evaluation.effect == "unknown":
+        undecided = evidence.role.unsupported[0] if evidence.role and evidence.role.unsupported else ""
+        message = f"The role's own policies could not be understood, and nothing else shows it. {undecided}"
+    elif evaluation.effect == "partly":
+        message = f"{_PARTLY}; elsewhere it is denied. {tried} {_NOT_VISIBLE}"
+        fix = f"{_IF_INTENDED} {_fix_of(action, evaluation, evidence)}"
     else:
-        names = ", ".join(each.name for each in facts.role.held if each.policy.unsupported)
-        lost, why = "understood", facts.role.undecided[0]
-        fix = f"Look at the policies that could not be understood ({names}), mend them, and test the connection again."
+        return Check(
+            name=name,
+            outcome="failed",
+            message=f"The role's own policies {_describe_lack(evaluation)}. {_impact(action)}",
+            fix=_fix_of(action, evaluation, evidence),
+            missing_permissions=(action.iam,),
+            feature=feature,
+            method="evaluated",
+        )
+    return Check(name=name, outcome=outcome, message=message, fix=fix, feature=feature, method="evaluated")
+
+
+def _unproven(action: Action, result: ProbeResult, evidence: Evidence) -> Check:
+    """Report a write that was tried on what does not exist, if the role's own policies show nothing about it."""
+    if evidence.role is None:
+        problem, fix = "read", evidence.read_fix
+        reason = evidence.read_failure.message if evidence.read_failure else ""
+    else:
+        names = ", ".join(each.name for each in evidence.role.all_policies if each.policy.unsupported)
+        problem, reason = "understood", evidence.role.unsupported[0]
+        fix = f"Correct the policies that could not be understood ({names}), and test the connection again."
     message = (
-        f"{probed.seen} That does not prove the permission, as AWS may look at what exists first, and the role's own "
-        f"policies could not be {lost}. {why}"
+        f"{result.message} That does not prove the permission, because AWS may check the existence first, and the "
+        f"role's own policies could not be {problem}. {reason}"
     )
-    return Check(name=name_of(action.iam), outcome="warning", message=message.rstrip(), fix=fix, feature=action.feature)
+    name = check_name(action.iam)
+    return Check(name=name, outcome="warning", message=message.rstrip(), fix=fix, feature=action.feature)
 
 
-def _judge_denial(
-    action: Action, error: PermissionDeniedError, evaluation: Evaluation | None, facts: Evidence
+def _from_denial(
+    action: Action, error: PermissionDeniedError, evaluation: Evaluation | None, evidence: Evidence
 ) -> Check:
-    """Judge a call that AWS denied: the role's own policies tell where to mend it."""
+    """Report a call that AWS denied; the role's own policies show what to change."""
     effect = evaluation.effect if evaluation else "unknown"
-    if action.access == "write" and effect == "partly" and is_plainly_denied(Probed(error=error)):
-        return _judge_evaluation(action, evaluation, facts, _TRIED_ON_NOBODY)
-    check = failed(name_of(action.iam), error, feature=action.feature, method="probed")
+    is_plain = is_plainly_denied(ProbeResult(error=error))
+    if action.access == "write" and effect == "partly" and is_plain:
+        return _from_evaluation(action, evaluation, evidence, _TRIED_ON_MADE_UP)
+    check = failed(check_name(action.iam), error, feature=action.feature, method="probed")
     message, fix = error.message, error.fix
     if evaluation is not None and effect in ("not_allowed", "denied"):
-        fix = _fix_of(action, evaluation, facts)
+        fix = _fix_of(action, evaluation, evidence)
         if isinstance(error, DeniedByOrganizationError):
-            message += f" The role's own policies {_verb(evaluation)}, either."
+            message += f" The role's own policies {_describe_lack(evaluation)}, either."
             fix = f"{fix} Besides: {error.fix}"
-    elif is_plainly_denied(Probed(error=error)) and effect == "allowed":
+    elif is_plain and effect == "allowed":
         message += " The role's own policies allow it, so something else denies it, which AWS does not name."
         fix = (
-            "If the policies were changed within the last minute, try again. Otherwise a person who manages the "
-            "organization must look whether one of its policies denies it."
+            "If the policies were changed within the last minute, try again. Otherwise ask a person who manages the "
+            "organization whether one of its policies denies it."
         )
     elif evaluation is not None and effect == "partly" and not isinstance(error, DeniedByOrganizationError):
         message += f" {_PARTLY}."
-        fix = _fix_of(action, evaluation, facts)
-    return check.model_copy(update={"message": f"{message} {_without(action)}", "fix": fix})
+        fix = _fix_of(action, evaluation, evidence)
+    return check.model_copy(update={"message": f"{message} {_impact(action)}", "fix": fix})
 
 
-def _judge_answer(action: Action, evaluation: Evaluation, facts: Evidence) -> Check:
-    """Judge a call that AWS answered on one thing, where the role's own policies do not allow it on all."""
+def _from_answer(action: Action, evaluation: Evaluation, evidence: Evidence) -> Check:
+    """Report a call that AWS answered for one resource, if the role's own policies do not allow it for all."""
     message = (
-        f"AWS answered the call for one thing. {_PARTLY}; for anything else it is denied."
+        f"AWS answered the call for one resource. {_PARTLY}; for any other it is denied."
         if evaluation.effect == "partly"
-        else f"AWS answered the call for one thing, but the role's own policies {_verb(evaluation)}. They may have "
-        "been changed just now."
+        else f"AWS answered the call for one resource, but the role's own policies {_describe_lack(evaluation)}. They "
+        "may have been changed just now."
     )
     return Check(
-        name=name_of(action.iam),
+        name=check_name(action.iam),
         outcome="warning",
-        message=f"{message} {_without(action)}",
-        fix=f"{_IF_MEANT} {_fix_of(action, evaluation, facts)}",
+        message=f"{message} {_impact(action)}",
+        fix=f"{_IF_INTENDED} {_fix_of(action, evaluation, evidence)}",
         feature=action.feature,
         method="evaluated",
     )
 
 
-def _verb(evaluation: Evaluation) -> str:
+def _describe_lack(evaluation: Evaluation) -> str:
     if evaluation.effect == "denied":
-        return "take it away"
-    lacking = evaluation.lacking if evaluation.is_short else evaluation.boundary_lacking
-    return f"do not allow it on {', '.join(lacking)}" if lacking else "do not allow it"
+        return "deny it"
+    missing = evaluation.missing_resources if evaluation.lacks_allow else evaluation.boundary_missing_resources
+    return f"do not allow it on {', '.join(missing)}" if missing else "do not allow it"
 
 
-def _fix_of(action: Action, evaluation: Evaluation, facts: Evidence) -> str | None:
-    return render_fix(action.iam, evaluation, facts.role, facts.config) if facts.role else None
+def _fix_of(action: Action, evaluation: Evaluation, evidence: Evidence) -> str | None:
+    return render_fix(action.iam, evaluation, evidence.role, evidence.config) if evidence.role else None
 
 
-def _without(action: Action) -> str:
+def _impact(action: Action) -> str:
     return f"Without it: {EXPLANATIONS[action.iam].without}"
+
+
+def check_region(evidence: Evidence) -> Check:
+    """Report whether AWS knows the role's sessions in the Region of the settings.
+
+    AWS gives the same answer in a Region that is not enabled and for sessions that were revoked; its answers in other
+    Regions show which of the two it is.
+    """
+    region = evidence.config.region
+    error = next(
+        (each.error for each in evidence.results.values() if isinstance(each.error, RegionNotEnabledError)), None
+    )
+    if error is None:
+        tried = _results_in(region, evidence)
+        if any(map(_is_answer, tried)):
+            message = f"AWS knows the role's sessions in {region}, the Region of the settings."
+            return Check(name=REGION, outcome="passed", message=message, method="probed")
+        reason = "AWS answered no call there" if tried else "nothing is read there"
+        return skipped(REGION, f"Unknown whether AWS knows the role's sessions in {region}, because {reason}.")
+    is_everywhere = all(isinstance(each.error, RegionNotEnabledError) for each in evidence.results.values())
+    if is_everywhere and evidence.role is None:
+        return failed(REGION, error)
+    return Check(
+        name=REGION,
+        outcome="failed",
+        message=f"AWS does not know the role's sessions in {region}, the Region of the settings, but does elsewhere: "
+        "the Region is not enabled for the AWS account.",
+        fix=f"Enable {region} for the AWS account, or name an enabled Region in the settings.",
+        request_id=error.request_id,
+        method="probed",
+    )
+
+
+def _results_in(region: str, evidence: Evidence) -> list[ProbeResult]:
+    """Return the results of the calls to a Region. IAM and IAM Identity Center are called in Regions of their own."""
+    instance = evidence.directory.instance
+    of_directory = instance.primary_region if instance else None
+    elsewhere = {"iam": IAM_REGION, **dict.fromkeys(OF_DIRECTORY, of_directory)}
+    clients = {action.iam: action.client for action in listed_actions(evidence.config)}
+    return [
+        result
+        for iam, result in evidence.results.items()
+        # ListInstances is called in the Region of the settings, wherever the instance then is.
+        if iam == LIST_INSTANCES or elsewhere.get(clients[iam], region) == region
+    ]
+
+
+def _is_answer(result: ProbeResult) -> bool:
+    """Whether AWS had verified the session before it answered: it may throttle, or fail, before it does."""
+    return result.error is None or isinstance(result.error, PermissionDeniedError)

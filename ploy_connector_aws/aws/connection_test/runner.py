@@ -1,78 +1,122 @@
-"""All checks of one connection test: made at the same time where they do not need each other, told in one order."""
+"""Connection test: enters the role, probes every permission in parallel, and makes all checks in one order."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
 
 from ploy_connector_aws.aws.client.session import INTERACTIVE, ReadSession
 from ploy_connector_aws.aws.permissions import KMS_DECRYPT
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check, ConnectionReport, ConnectorContext, Failure, Progress, ignore_progress
 
-from .assume_role_checks import read_entry
-from .checks import skipped
-from .directory_probes import LIST_INSTANCES, Directory, probe_directory
+from .assume_role_checks import check_assume_role
+from .checks import Evidence, check_name, failed, skipped
 from .evaluation import OwnRole
-from .instance_check import FIND_INSTANCE, classify_instance
-from .kms_check import KMS_FEATURE
-from .permission_checks import REGION, Evidence, name_of
-from .probe import Probed
-from .report import OF_DIRECTORY, judge, judge_so_far
-from .required import is_needed, listed_actions
-from .role import read_own_role
-from .service_probes import SERVICES, Results
-from .trust_policy_check import TRUST_POLICY
-from .unneeded import UNNEEDED
+from .instance_checks import FIND_INSTANCE, KMS_FEATURE, check_instance, check_key, classify_instance
+from .permission_checks import OF_DIRECTORY, REGION, check_permission, check_region
+from .probes import SERVICES, Directory, ProbeResult, Results, probe_directory, read_own_role
+from .required import LIST_INSTANCES, is_needed, listed_actions
+from .trust_policy_check import TRUST_POLICY, check_own_trust_policy
+from .unneeded_check import UNNEEDED, check_unneeded
 
 PAUSES_SECONDS = (1.0, 2.0)
-"""Between attempts to enter a role that may have been made just now."""
+"""Pauses between attempts to enter a role that may have been created just now."""
 
 _THREADS = 12
 
+_ReadRole: TypeAlias = tuple[OwnRole | None, Failure | None]
+"""The role's own policies, or why they could not be read."""
 
-def diagnose(
+
+@dataclass(frozen=True)
+class CheckStep:
+    """One check of the report; `needs` are the clients whose probes may change its result."""
+
+    name: str
+    run: Callable[[Evidence], Check]
+    needs: frozenset[str] = frozenset()
+    feature: str | None = None
+
+
+def check_steps(config: AwsConfig) -> tuple[CheckStep, ...]:
+    """Return all checks of an assumed role, in the order of the report."""
+    return (
+        CheckStep(TRUST_POLICY, check_own_trust_policy),
+        CheckStep(REGION, check_region, OF_DIRECTORY | SERVICES.keys()),
+        CheckStep(FIND_INSTANCE, check_instance, OF_DIRECTORY),
+        *(
+            CheckStep(
+                check_name(action.iam),
+                partial(check_permission, action),
+                frozenset({action.client} if is_needed(action, config) else ()),
+                action.feature,
+            )
+            for action in listed_actions(config)
+        ),
+        CheckStep(check_name(KMS_DECRYPT), check_key, OF_DIRECTORY, KMS_FEATURE),
+        CheckStep(UNNEEDED, check_unneeded),
+    )
+
+
+def run_checks(evidence: Evidence, pending: Set[str] = frozenset()) -> Iterator[Check]:
+    """Make all checks whose result is final.
+
+    Args:
+        evidence: What the probes showed, including the role's own policies.
+        pending: The clients whose probes are still running.
+    """
+    for step in check_steps(evidence.config):
+        if step.needs.isdisjoint(pending):
+            yield _run(step, evidence)
+
+
+def _run(step: CheckStep, evidence: Evidence) -> Check:
+    try:
+        return step.run(evidence)
+    except Exception as error:  # noqa: BLE001 - an unexpected answer of AWS must not hide the other checks
+        check = failed(step.name, error, feature=step.feature)
+        return check.model_copy(update={"message": f"The check could not be completed: {check.message}."})
+
+
+def run_connection_test(
     config: AwsConfig,
     pauses: Sequence[float] = PAUSES_SECONDS,
     sleep: Callable[[float], object] = time.sleep,
     context: ConnectorContext | None = None,
     progress: Progress = ignore_progress,
 ) -> ConnectionReport:
-    """Try everything that the settings need. Nothing is changed in AWS.
+    """Test everything that the settings need. Nothing is changed in AWS.
 
     Args:
         config: The integration's settings.
         pauses: Seconds to wait before each further attempt to enter the role.
         sleep: Sleeps.
-        context: The organisation it works for, and counters of its calls.
-        progress: Takes the checks so far.
+        context: The organisation that the connector works for, and counters of its calls.
+        progress: Called with the checks so far.
     """
     session = ReadSession(config, "check", INTERACTIVE, context=context)
     try:
-        entry = read_entry(session, pauses, sleep)
+        entry = check_assume_role(session, pauses, sleep)
         progress(entry.checks)
-        failed_check = entry.failed_check
-        others = _leave_out(config, failed_check) if failed_check else _examine(session, entry.checks, progress)
+        if entry.failed_check:
+            message = f"Not tried, because {entry.failed_check} failed."
+            others = [skipped(step.name, message, feature=step.feature) for step in check_steps(config)]
+        else:
+            others = list(_check_role(session, entry.checks, progress))
         return ConnectionReport(checks=(*entry.checks, *others))
     finally:
         session.close()
 
 
-def _leave_out(config: AwsConfig, failed_check: str) -> Iterator[Check]:
-    """Without the role, nothing else can be tried."""
-    names = (TRUST_POLICY, REGION, FIND_INSTANCE)
-    why = f"Not tried, as {failed_check} failed."
-    yield from (skipped(name, why) for name in names)
-    yield from (skipped(name_of(action.iam), why, feature=action.feature) for action in listed_actions(config))
-    yield skipped(name_of(KMS_DECRYPT), why, feature=KMS_FEATURE)
-    yield skipped(UNNEEDED, why)
-
-
-def _examine(session: ReadSession, entered: Sequence[Check], progress: Progress) -> Iterator[Check]:
-    """Try all parts at the same time; report what is certain whenever one is done."""
+def _check_role(session: ReadSession, entry_checks: Sequence[Check], progress: Progress) -> Iterator[Check]:
+    """Run all probes in parallel; report the checks that are final whenever one probe ends."""
     wanted = {action.iam: action for action in listed_actions(session.config) if is_needed(action, session.config)}
+    clients = {action.client for action in wanted.values()}
     with ThreadPoolExecutor(_THREADS) as threads:
         own_role = threads.submit(_read_own_role, session)
         directory = threads.submit(_probe_directory, session, wanted.keys()) if LIST_INSTANCES in wanted else None
@@ -81,53 +125,54 @@ def _examine(session: ReadSession, entered: Sequence[Check], progress: Progress)
                 _probe_service, session, client, {iam for iam, action in wanted.items() if action.client == client}
             )
             for client in SERVICES
-            if any(action.client == client for action in wanted.values())
+            if client in clients
         }
-        under_way: set[Future[Any]] = {own_role, *services.values(), *([directory] if directory else [])}
-        while under_way:
-            under_way = wait(under_way, return_when=FIRST_COMPLETED).not_done
-            if under_way and own_role.done():
-                tried = {client for client, each in services.items() if each.done()}
-                seen = directory.result() if directory and directory.done() else None
-                facts = _gather(session.config, own_role.result(), [services[each].result() for each in tried], seen)
-                waiting = ({action.client for action in wanted.values()} - tried) - (OF_DIRECTORY if seen else set())
-                progress((*entered, *judge_so_far(facts, waiting)))
-    seen = directory.result() if directory else Directory()
-    return judge(_gather(session.config, own_role.result(), [each.result() for each in services.values()], seen))
+        running: set[Future[Any]] = {own_role, *services.values(), *([directory] if directory else [])}
+        while running:
+            running = wait(running, return_when=FIRST_COMPLETED).not_done
+            if running and own_role.done():
+                done = {client: each.result() for client, each in services.items() if each.done()}
+                found = directory.result() if directory and directory.done() else None
+                evidence = _gather(session.config, own_role.result(), done.values(), found or Directory())
+                pending = clients - done.keys() - (OF_DIRECTORY if found else set())
+                progress((*entry_checks, *run_checks(evidence, pending)))
+    results = [each.result() for each in services.values()]
+    return run_checks(
+        _gather(session.config, own_role.result(), results, directory.result() if directory else Directory())
+    )
 
 
 def _gather(
     config: AwsConfig,
     own_role: tuple[OwnRole | None, Failure | None],
     services: Iterable[Results],
-    directory: Directory | None,
+    directory: Directory,
 ) -> Evidence:
-    seen = directory or Directory()
-    probed = {action: each for results in (*services, seen.probed) for action, each in results.items()}
-    role, unread = own_role
+    results = {action: each for some in (*services, directory.results) for action, each in some.items()}
+    role, read_failure = own_role
     try:
-        kind = classify_instance(config, seen, role)
-    except Exception:  # noqa: BLE001 - the role's policies are only one witness, and each check says what it makes of them
-        kind = classify_instance(config, seen, None)
-    return Evidence(config, probed, seen, kind, role, unread)
+        kind = classify_instance(config, directory, role)
+    except Exception:  # noqa: BLE001 - policies that cannot be evaluated must not hide what the probes show
+        kind = classify_instance(config, directory, None)
+    return Evidence(config, results, directory, kind, role, read_failure)
 
 
-def _read_own_role(session: ReadSession) -> tuple[OwnRole | None, Failure | None]:
+def _read_own_role(session: ReadSession) -> _ReadRole:
     try:
         return read_own_role(session), None
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the calls tell the rest
+    except Exception as error:  # noqa: BLE001 - the checks report it, and the probes show the rest
         return None, Failure.from_error(error)
 
 
 def _probe_directory(session: ReadSession, wanted: Set[str]) -> Directory:
     try:
         return probe_directory(session, wanted)
-    except Exception as error:  # noqa: BLE001 - one broken part must not hide what the others showed
-        return Directory(probed={LIST_INSTANCES: Probed(error=error)})
+    except Exception as error:  # noqa: BLE001 - one failed probe must not hide the others
+        return Directory(results={LIST_INSTANCES: ProbeResult(error=error)})
 
 
 def _probe_service(session: ReadSession, client: str, wanted: Set[str]) -> Results:
     try:
         return SERVICES[client](session)
-    except Exception as error:  # noqa: BLE001 - one broken part must not hide what the others showed
-        return {action: Probed(error=error) for action in wanted}
+    except Exception as error:  # noqa: BLE001 - one failed probe must not hide the others
+        return {action: ProbeResult(error=error) for action in wanted}

@@ -1,4 +1,4 @@
-"""A customer's role that can be broken in one place, examined, and mended by the fix that was printed."""
+"""Fixtures: a customer's role that a test breaks in one place, checks, and repairs by the fix that was printed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.connection_test import diagnose
+from ploy_connector_aws.aws.connection_test import run_connection_test
 from ploy_connector_aws.aws.connection_test.required import render_needed_policy
 from ploy_connector_aws.aws.connection_test.trust_policy_check import EXTERNAL_ID_PLACEHOLDER
 from ploy_connector_aws.config import AwsConfig
@@ -31,16 +31,15 @@ from tests.aws_calls import ALLOWED
 
 MANAGEMENT = "333333333333"
 KEY_ARN = "arn:aws:kms:eu-west-1:333333333333:key/0b1d2c3e"
+EMPTY_GROUP = ORGANISATION.groups[-1].name
 EVERY_SCOPE = ("identity-center", "iam", "resources")
-
-ADD_AFTERWARDS = ", and only then add what is missing"
 
 Document = dict[str, Any]
 
 
 @dataclass
 class BrokenRole:
-    """An AWS account with a role for Ploy that has exactly what its settings need, until something is broken."""
+    """An AWS account with a role for Ploy that has exactly what its settings need, until a test breaks it."""
 
     aws: SandboxAws
     monkeypatch: pytest.MonkeyPatch
@@ -59,11 +58,11 @@ class BrokenRole:
         self.make_role()
 
     def make_role(self, **options: Any) -> None:
-        """Create the role as the guide has it."""
+        """Create the role as the guide describes it."""
         self.aws.create_integration_role(self.account_id, EXTERNAL_ID, policy=self.needed_policy(), **options)
 
     def remake_role(self, **options: Any) -> None:
-        """Create the role anew, with a boundary or with managed policies."""
+        """Create the role again, with a boundary or with managed policies."""
         self.aws.accounts.delete_role(self.role_arn)
         self.make_role(**options)
 
@@ -86,14 +85,14 @@ class BrokenRole:
         document: Document = json.loads(render_needed_policy(self.config, with_key=False))
         return document
 
-    def examine(self, progress: Progress = ignore_progress) -> ConnectionReport:
-        return diagnose(self.config, pauses=(), progress=progress)
+    def run_test(self, progress: Progress = ignore_progress) -> ConnectionReport:
+        return run_connection_test(self.config, pauses=(), progress=progress)
 
     def trust(self, *statements: Mapping[str, Any]) -> None:
         self.aws.accounts.set_trust_policy(self.role_arn, {"Version": "2012-10-17", "Statement": list(statements)})
 
-    def trust_by(self, condition: Mapping[str, Any] | None, principal: Any = None) -> None:
-        """Let Ploy in, or the principal, under this condition on the external id."""
+    def trust_under(self, condition: Mapping[str, Any] | None, principal: Any = None) -> None:
+        """Trust Ploy, or the principal, under this condition on the external ID."""
         statement = {
             "Effect": "Allow",
             "Principal": principal or {"AWS": f"arn:aws:iam::{PLOY_ACCOUNT_ID}:root"},
@@ -102,7 +101,7 @@ class BrokenRole:
         }
         self.trust(statement)
 
-    def right_trust(self) -> None:
+    def restore_trust(self) -> None:
         self.aws.accounts.set_trust_policy(self.role_arn, ploy_trust_policy(EXTERNAL_ID))
 
     @property
@@ -117,15 +116,15 @@ class BrokenRole:
     def add_statement(self, statement: Mapping[str, Any]) -> None:
         self.set_policy(*self.policy["Statement"], statement)
 
-    def take_away(self, *actions: str) -> None:
-        """Take actions out of the statements that allow or deny them."""
+    def remove_actions(self, *actions: str) -> None:
+        """Remove actions from the statements that allow or deny them."""
         statements = [
             {**each, "Action": [action for action in each["Action"] if action not in actions]}
             for each in self.policy["Statement"]
         ]
         self.set_policy(*(each for each in statements if each["Action"]))
 
-    def bound_by(self, *statements: Mapping[str, Any]) -> None:
+    def set_boundary(self, *statements: Mapping[str, Any]) -> None:
         """Give the role a permissions boundary of the name Boundary."""
         document = {"Version": "2012-10-17", "Statement": list(statements)}
         arn = self.aws.accounts.create_managed_policy(self.account_id, "Boundary", document)
@@ -136,18 +135,18 @@ class BrokenRole:
         make_aws_policy_known(self.account_id, arn)
         iam(self.account_id).attach_role_policy(arn, "Ploy")
 
-    def encrypt(self, *, policy_lets_in: bool = True) -> None:
-        self.seeded.encrypt_with(CustomerKey(KEY_ARN, policy_lets_in))
+    def encrypt(self, *, key_policy_allows: bool = True) -> None:
+        self.seeded.encrypt_with(CustomerKey(KEY_ARN, key_policy_allows))
 
     def apply(self, check: Check) -> None:
-        """Do what the fix says, as a person would who copies it: every kind of fix that can be copied."""
+        """Apply the fix as a person would who copies it: every kind of fix that can be copied."""
         assert check.fix is not None, check
         assert EXTERNAL_ID not in f"{check.message}{check.fix}"
-        steps = [(words, mend) for words, mend in _FIXES.items() if re.search(words, check.fix)]
-        assert steps, f"Nobody could follow this fix: {check.fix}"
-        for words, mend in steps:
-            for found in re.finditer(words, check.fix):
-                mend(self, found, check.fix[found.end() :])
+        steps = [(pattern, apply) for pattern, apply in _FIXES.items() if re.search(pattern, check.fix)]
+        assert steps, f"This fix cannot be followed: {check.fix}"
+        for pattern, apply in steps:
+            for found in re.finditer(pattern, check.fix):
+                apply(self, found, check.fix[found.end() :])
 
     def _boundary_version(self) -> Any:
         arn = f"arn:aws:iam::{self.account_id}:policy/Boundary"
@@ -172,13 +171,13 @@ class BrokenRole:
         document = json.loads(version.document)
         version.document = json.dumps({**document, "Statement": [*document["Statement"], _first_document(rest)]})
 
-    def _take_out_of_deny(self, found: re.Match[str], _: str) -> None:
+    def _remove_from_deny(self, found: re.Match[str], _: str) -> None:
         named = found[1].split(", ")
 
-        def take_out(statement: Document) -> Document:
+        def remove(statement: Document) -> Document:
             return {**statement, "Action": [action for action in statement["Action"] if action not in named]}
 
-        self._change_denies(found[2], take_out)
+        self._change_denies(found[2], remove)
 
     def _add_to_not_action(self, found: re.Match[str], _: str) -> None:
         def add(statement: Document) -> Document:
@@ -198,22 +197,17 @@ class BrokenRole:
         else:
             self.set_policy(*statements)
 
-    def _take_off(self, found: re.Match[str], _: str) -> None:
+    def _detach(self, found: re.Match[str], _: str) -> None:
         managed = self.aws.accounts.role(self.role_arn).managed_policies
         managed.pop(next(arn for arn in managed if arn.endswith(f"/{found[1]}")))
 
-    def _take_all_off(self, _: re.Match[str], __: str) -> None:
-        role = self.aws.accounts.role(self.role_arn)
-        role.managed_policies.clear()
-        role.policies.clear()
-
     def _replace_boundary(self, _: re.Match[str], rest: str) -> None:
-        self.bound_by(*_first_document(rest)["Statement"])
+        self.set_boundary(*_first_document(rest)["Statement"])
 
-    def _let_in_by_key(self, _: re.Match[str], rest: str) -> None:
+    def _allow_in_key_policy(self, _: re.Match[str], rest: str) -> None:
         statement = _first_document(rest)
         assert (statement["Principal"], statement["Action"]) == ({"AWS": self.role_arn}, "kms:Decrypt")
-        self.encrypt(policy_lets_in=True)
+        self.encrypt(key_policy_allows=True)
 
     def _leave_out(self, found: re.Match[str], _: str) -> None:
         named = found[1].split(" and ")
@@ -231,15 +225,14 @@ class BrokenRole:
 
 _FIXES = {
     r"Replace the role's trust policy by this one: ": BrokenRole._replace_trust,
-    rf"Replace all policies of the role \([^)]*\) by this one(?:{ADD_AFTERWARDS})?: ": BrokenRole._replace_policies,
+    r"Reduce the policies of the role .*? Nothing beyond this policy is needed: ": BrokenRole._replace_policies,
     r"(?:Add|add) this statement to the role's policy: ": BrokenRole._add_to_policy,
     r"Add this statement to the permissions boundary (\S+): ": BrokenRole._add_to_boundary,
-    r"Take (.+?) out of the Deny statement in (.+?)(?:;|, and)": BrokenRole._take_out_of_deny,
-    r"Add (\S+) to NotAction of the Deny statement in (.+?),": BrokenRole._add_to_not_action,
-    r"Take the policy (\S+) off the role:": BrokenRole._take_off,
-    r"Take all policies off the role ": BrokenRole._take_all_off,
-    r"Put a policy of your own in place of the permissions boundary .*?: ": BrokenRole._replace_boundary,
-    r"Add this statement to the policy of the key: ": BrokenRole._let_in_by_key,
+    r"Remove (.+?) from the Deny statement of (.+?)(?:;|, and)": BrokenRole._remove_from_deny,
+    r"Add (\S+) to NotAction in the Deny statement of (.+?),": BrokenRole._add_to_not_action,
+    r"Detach the policy (\S+) from the role:": BrokenRole._detach,
+    r"Replace the permissions boundary .*? by a policy of your own: ": BrokenRole._replace_boundary,
+    r"Add this statement to the policy of the key: ": BrokenRole._allow_in_key_policy,
     r"leave (\S+(?: and \S+)?) out of the setting 'scopes'": BrokenRole._leave_out,
     r"Enable (\S+) for the AWS account": BrokenRole._enable_region,
 }
@@ -257,7 +250,7 @@ def troubles(report: ConnectionReport) -> dict[str, str]:
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxAws]:
-    """A local AWS that the environment leads to; afterwards, no session did what another is for."""
+    """A local AWS that the environment points to; at the end, no session made calls that belong to another."""
     with SandboxAws() as running:
         set_environment(monkeypatch, running)
         yield running
@@ -268,5 +261,5 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxAws]:
 
 
 @pytest.fixture
-def patient(aws: SandboxAws, monkeypatch: pytest.MonkeyPatch) -> BrokenRole:
+def broken_role(aws: SandboxAws, monkeypatch: pytest.MonkeyPatch) -> BrokenRole:
     return BrokenRole(aws, monkeypatch)

@@ -1,6 +1,6 @@
-"""Broken roles: what is broken, which checks must say so and in which words, and how it is mended.
+"""Faults: what is broken in a role, which checks must report it with which message, and how to repair it.
 
-Where ``mend`` is None, the fix that is printed is applied as it stands; elsewhere a person must act by its words.
+If ``repair`` is None, the test applies the printed fix as it stands; otherwise a person must act by its message.
 """
 
 from __future__ import annotations
@@ -32,56 +32,54 @@ class Fault:
 
     break_it: Act
     troubles: Mapping[str, str]
-    says: str
-    mend: Act | None = None
+    message: str
+    repair: Act | None = None
     setting: Mapping[str, Any] = field(default_factory=lambda: {"scopes": (IAM,)})
     is_blocked: bool = False
 
 
-def reset(patient: BrokenRole) -> None:
-    patient.aws.faults.reset()
+def reset(role: BrokenRole) -> None:
+    role.aws.faults.reset()
 
 
 def scp(*actions: str) -> Act:
     deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": list(actions), "Resource": "*"}]}
-    return lambda patient: patient.aws.accounts.set_service_control_policies(
-        patient.account_id, [FULL_AWS_ACCESS, deny]
-    )
+    return lambda role: role.aws.accounts.set_service_control_policies(role.account_id, [FULL_AWS_ACCESS, deny])
 
 
-def lift_scps(patient: BrokenRole) -> None:
-    patient.aws.accounts.set_service_control_policies(patient.account_id, None)
+def remove_scps(role: BrokenRole) -> None:
+    role.aws.accounts.set_service_control_policies(role.account_id, None)
 
 
-def _bound(patient: BrokenRole) -> None:
-    needed = [action for each in patient.policy["Statement"] for action in each["Action"]]
+def _bound(role: BrokenRole) -> None:
+    needed = [action for each in role.policy["Statement"] for action in each["Action"]]
     needed.remove("identitystore:ListGroups")
-    patient.bound_by({"Effect": "Allow", "Action": needed, "Resource": "*"})
+    role.set_boundary({"Effect": "Allow", "Action": needed, "Resource": "*"})
 
 
-def scope_writes(patient: BrokenRole) -> None:
+def scope_writes(role: BrokenRole) -> None:
     writes = ["identitystore:CreateGroupMembership", "identitystore:DeleteGroupMembership"]
-    patient.take_away(*writes)
-    one_group = f"arn:aws:identitystore:::group/{patient.seeded.groups['admins']}"
+    role.remove_actions(*writes)
+    one_group = f"arn:aws:identitystore:::group/{role.seeded.groups['admins']}"
     others = [f"arn:aws:identitystore:::{kind}/*" for kind in ("user", "membership")]
-    store = f"arn:aws:identitystore::{patient.account_id}:identitystore/{patient.seeded.identity_store_id}"
-    patient.add_statement({"Effect": "Allow", "Action": writes, "Resource": [one_group, *others, store]})
+    store = f"arn:aws:identitystore::{role.account_id}:identitystore/{role.seeded.identity_store_id}"
+    role.add_statement({"Effect": "Allow", "Action": writes, "Resource": [one_group, *others, store]})
 
 
-def _forget_memberships(patient: BrokenRole) -> None:
+def _forget_memberships(role: BrokenRole) -> None:
     delete = "identitystore:DeleteGroupMembership"
-    patient.take_away(delete)
+    role.remove_actions(delete)
     resources = [f"arn:aws:identitystore:::{kind}/*" for kind in ("user", "group")]
     resources.append("arn:aws:identitystore::*:identitystore/*")
-    patient.add_statement({"Effect": "Allow", "Action": [delete], "Resource": resources})
+    role.add_statement({"Effect": "Allow", "Action": [delete], "Resource": resources})
 
 
-def _disable_key(patient: BrokenRole) -> None:
+def _disable_key(role: BrokenRole) -> None:
     for service in ("identitystore", "sso"):
         for action in ACTIONS:
             if action.iam.startswith(f"{service}:") and action.iam != "sso:ListInstances":
                 reason = "KMS_DISABLED" if service == "identitystore" else "KMS_DisabledException"
-                patient.aws.faults.answer(action.iam, "ValidationException", members={"Reason": reason})
+                role.aws.faults.answer(action.iam, "ValidationException", members={"Reason": reason})
 
 
 def decrypt_for(*services: str) -> dict[str, Any]:
@@ -90,22 +88,22 @@ def decrypt_for(*services: str) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": "*", "Condition": condition}
 
 
-def _encrypt_and_allow_one_service(patient: BrokenRole) -> None:
-    patient.encrypt()
-    patient.add_statement(decrypt_for("identitystore"))
+def _encrypt_and_allow_one_service(role: BrokenRole) -> None:
+    role.encrypt()
+    role.add_statement(decrypt_for("identitystore"))
 
 
-def _encrypt_without_key_policy(patient: BrokenRole) -> None:
-    patient.encrypt(policy_lets_in=False)
-    patient.add_statement(decrypt_for("identitystore", "sso"))
+def _encrypt_without_key_policy(role: BrokenRole) -> None:
+    role.encrypt(key_policy_allows=False)
+    role.add_statement(decrypt_for("identitystore", "sso"))
 
 
-def _switch_direct_assignments_on(patient: BrokenRole) -> None:
-    patient.more["direct_assignments"] = True
+def _switch_direct_assignments_on(role: BrokenRole) -> None:
+    role.more["direct_assignments"] = True
 
 
-def away_from_the_owner() -> dict[str, Any]:
-    """An account of the organization that is not the one which owns the instance."""
+def member_account() -> dict[str, Any]:
+    """Settings of an account of the organization that does not own the instance."""
     account_id = fresh_account_id()
     accounts = (*ORGANISATION.accounts, Account(account_id, "own"))
     made = replace(ORGANISATION, owner_account_id=MANAGEMENT, accounts=accounts)
@@ -119,10 +117,10 @@ def _scopes_for(action: Action) -> tuple[str, ...]:
 
 
 def _without(action: Action) -> Fault:
-    # Where the role itself cannot be read, whom it lets in is not known either.
+    # If the role itself cannot be read, it is unknown whom it admits.
     unread = {"trust-policy": "warning"} if action.iam == "iam:GetAccountAuthorizationDetails" else {}
     return Fault(
-        lambda patient: patient.take_away(action.iam),
+        lambda role: role.remove_actions(action.iam),
         {f"permission:{action.iam}": "failed", **unread},
         action.iam if "Delete" not in action.iam else "do not allow it",
         setting={"scopes": _scopes_for(action)},
@@ -130,34 +128,34 @@ def _without(action: Action) -> Fault:
 
 
 MISSING_PERMISSIONS: dict[str, Fault] = {f"without {action.iam}": _without(action) for action in ACTIONS}
-"""Each permission removed in turn."""
+"""Each permission, removed in turn."""
 
 OTHER_FAULTS: dict[str, Fault] = {
     "the role itself cannot be read, as IAM is left out": Fault(
-        lambda patient: None,
+        lambda role: None,
         {"trust-policy": "warning"},
-        "could not be read, so whom it lets in beside Ploy",
+        "could not be read, so it is unknown whom it admits beside Ploy",
         setting={"scopes": ("dynamodb/tables",)},
     ),
-    "the role itself was not read for once": Fault(
-        lambda patient: patient.aws.faults.throttle(1, "iam:GetAccountAuthorizationDetails"),
+    "the role itself was not read once": Fault(
+        lambda role: role.aws.faults.throttle(1, "iam:GetAccountAuthorizationDetails"),
         {"trust-policy": "warning", "permission:iam:GetAccountAuthorizationDetails": "failed"},
-        "could not be read, so whom it lets in beside Ploy",
+        "could not be read, so it is unknown whom it admits beside Ploy",
         reset,
     ),
-    "the key's use is not allowed to the role": Fault(
-        lambda patient: patient.encrypt(),
+    "the role may not use the key": Fault(
+        lambda role: role.encrypt(),
         {"permission:kms:Decrypt": "failed"},
         "customer managed key",
         setting=DIRECTORY,
     ),
-    "the key's use is allowed to one of two services": Fault(
+    "the role may use the key through one of two services": Fault(
         _encrypt_and_allow_one_service,
         {"permission:kms:Decrypt": "failed"},
         "customer managed key",
         setting=DIRECTORY,
     ),
-    "the key does not let the role in": Fault(
+    "the key does not admit the role": Fault(
         _encrypt_without_key_policy,
         {"permission:kms:Decrypt": "failed"},
         "customer managed key",
@@ -174,7 +172,7 @@ OTHER_FAULTS: dict[str, Fault] = {
         scp("identitystore:ListGroups"),
         {"permission:identitystore:ListGroups": "failed"},
         "by a service control policy of the organization",
-        lift_scps,
+        remove_scps,
         setting=DIRECTORY,
     ),
     "the boundary does not allow": Fault(
@@ -184,22 +182,22 @@ OTHER_FAULTS: dict[str, Fault] = {
         setting=DIRECTORY,
     ),
     "a Deny of the role's own": Fault(
-        lambda patient: patient.add_statement(
+        lambda role: role.add_statement(
             {"Effect": "Deny", "Action": ["iam:ListUsers", "ec2:RunInstances"], "Resource": "*"}
         ),
         {"permission:iam:ListUsers": "failed"},
         "by a Deny statement in the role's own policies",
     ),
     "a Deny of a write": Fault(
-        lambda patient: patient.add_statement(
+        lambda role: role.add_statement(
             {"Effect": "Deny", "Action": ["identitystore:DeleteGroupMembership"], "Resource": "*"}
         ),
         {"permission:identitystore:DeleteGroupMembership": "failed"},
-        "The role's own policies take it away",
+        "The role's own policies deny it",
         setting=DIRECTORY,
     ),
     "something that AWS does not name": Fault(
-        lambda patient: patient.aws.faults.deny("iam:ListRoles"),
+        lambda role: role.aws.faults.deny("iam:ListRoles"),
         {"permission:iam:ListRoles": "failed"},
         "something else denies it, which AWS does not name",
         reset,
@@ -226,71 +224,71 @@ OTHER_FAULTS: dict[str, Fault] = {
         setting=DIRECTORY,
     ),
     "AdministratorAccess": Fault(
-        lambda patient: patient.attach("AdministratorAccess"),
+        lambda role: role.attach("AdministratorAccess"),
         {"unneeded-permissions": "warning"},
         "AdministratorAccess allows every action (*)",
     ),
     "ReadOnlyAccess": Fault(
-        lambda patient: patient.attach("ReadOnlyAccess"), {"unneeded-permissions": "warning"}, "ReadOnlyAccess allows "
+        lambda role: role.attach("ReadOnlyAccess"), {"unneeded-permissions": "warning"}, "ReadOnlyAccess allows "
     ),
     "a wildcard": Fault(
-        lambda patient: patient.add_statement({"Effect": "Allow", "Action": ["identitystore:*"], "Resource": "*"}),
+        lambda role: role.add_statement({"Effect": "Allow", "Action": ["identitystore:*"], "Resource": "*"}),
         {"unneeded-permissions": "warning"},
         "PloyAccess allows identitystore:*",
     ),
     "everything but": Fault(
-        lambda patient: patient.add_statement({"Effect": "Allow", "NotAction": ["s3:*"], "Resource": "*"}),
+        lambda role: role.add_statement({"Effect": "Allow", "NotAction": ["s3:*"], "Resource": "*"}),
         {"unneeded-permissions": "warning"},
         "everything but s3:*",
     ),
     "any key in the account": Fault(
-        lambda patient: patient.add_statement({"Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": "*"}),
+        lambda role: role.add_statement({"Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": "*"}),
         {"unneeded-permissions": "warning"},
         "PloyAccess allows kms:Decrypt",
     ),
     "no instance": Fault(
-        lambda patient: patient.seeded.remove_instance(),
+        lambda role: role.seeded.remove_instance(),
         {"find-instance": "warning"},
         "no IAM Identity Center instance",
         setting=DIRECTORY,
     ),
     "an account instance": Fault(
-        lambda patient: None,
+        lambda role: None,
         {"find-instance": "warning"},
         "It is an account instance",
         setting={"organisation": replace(ORGANISATION, kind="account", permission_sets=(), assignments=())},
     ),
     "a member account": Fault(
-        lambda patient: None,
+        lambda role: None,
         {"find-instance": "failed"},
         "this account is a member that may only see its people and groups",
-        setting=away_from_the_owner(),
+        setting=member_account(),
     ),
     "the instance is not active": Fault(
-        lambda patient: setattr(patient.seeded.instance.moto, "status", "DELETE_IN_PROGRESS"),
+        lambda role: setattr(role.seeded.instance.moto, "status", "DELETE_IN_PROGRESS"),
         {"find-instance": "failed"},
         "is not active",
-        lambda patient: setattr(patient.seeded.instance.moto, "status", "ACTIVE"),
+        lambda role: setattr(role.seeded.instance.moto, "status", "ACTIVE"),
         setting=DIRECTORY,
     ),
     "the Region is not enabled": Fault(
-        lambda patient: patient.aws.accounts.disable_regions(patient.account_id, patient.region),
+        lambda role: role.aws.accounts.disable_regions(role.account_id, role.region),
         {"region": "failed"},
         "the Region is not enabled for the AWS account",
         setting={"scopes": (IAM, "dynamodb/tables", "sqs/queues"), "region": "eu-south-1"},
     ),
     "AWS throttles one call": Fault(
-        lambda patient: patient.aws.faults.throttle(1, "dynamodb:ListTables"),
+        lambda role: role.aws.faults.throttle(1, "dynamodb:ListTables"),
         {"permission:dynamodb:ListTables": "failed"},
         "AWS throttled dynamodb:ListTables",
         reset,
         setting={"scopes": (IAM, "dynamodb/tables")},
     ),
     "AWS is broken in one place": Fault(
-        lambda patient: patient.aws.faults.fail(1, "iam:ListGroups"),
+        lambda role: role.aws.faults.fail(1, "iam:ListGroups"),
         {"permission:iam:ListGroups": "failed"},
         "AWS had an internal error",
         reset,
     ),
 }
-"""The role is entered by Ploy alone, and something is missing, too much, or another than it should be."""
+"""Roles that only Ploy can assume, with something missing, unneeded or wrong."""

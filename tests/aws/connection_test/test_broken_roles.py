@@ -1,4 +1,4 @@
-"""Deliberately broken roles: the doctor names exactly the fault, and its fix makes the role whole."""
+"""Deliberately broken roles: the connection test names exactly the fault, and its fix repairs the role."""
 
 from __future__ import annotations
 
@@ -11,48 +11,47 @@ from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.spec import Check
 from tests.aws.conftest import EXTERNAL_ID
 
-from .conftest import ADD_AFTERWARDS, BrokenRole, troubles
-from .entries import BROKEN_ENTRIES, OPEN_DOORS
+from .conftest import BrokenRole, troubles
+from .entry_faults import BROKEN_ENTRIES, OPEN_DOORS
 from .faults import MISSING_PERMISSIONS, OTHER_FAULTS, Act, Fault
-from .policies import BROKEN_POLICIES, RIGHT_ROLES
+from .policy_faults import BROKEN_POLICIES, RIGHT_ROLES
 
 FAULTS = {**BROKEN_ENTRIES, **OPEN_DOORS, **MISSING_PERMISSIONS, **OTHER_FAULTS, **BROKEN_POLICIES}
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-def test_the_doctor_names_exactly_the_fault_and_its_fix_makes_it_green(
+def test_each_fault_is_named_exactly_and_its_fix_repairs_the_role(
     aws: SandboxAws, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
-    patient = BrokenRole(aws, monkeypatch, **fault.setting)
-    fault.break_it(patient)
+    broken_role = BrokenRole(aws, monkeypatch, **fault.setting)
+    fault.break_it(broken_role)
 
-    report = patient.examine()
+    report = broken_role.run_test()
     found = [check for check in report.checks if check.name in fault.troubles]
 
     assert troubles(report) == fault.troubles
     assert report.is_usable == ("failed" not in fault.troubles.values())
     assert report.is_blocked == fault.is_blocked
-    assert fault.says in " ".join(check.message for check in found)
+    assert fault.message in " ".join(check.message for check in found)
     assert EXTERNAL_ID not in report.model_dump_json()
-    if fault.mend is not None:
-        fault.mend(patient)
+    if fault.repair is not None:
+        fault.repair(broken_role)
     else:
-        _follow_the_fixes(patient, found)
-    assert troubles(patient.examine()) == {}
+        _follow_the_fixes(broken_role, found)
+    assert troubles(broken_role.run_test()) == {}
 
 
 @pytest.mark.parametrize(("write_it", "setting"), RIGHT_ROLES.values(), ids=RIGHT_ROLES.keys())
-def test_a_right_role_in_other_words_raises_no_alarm(
+def test_a_correct_role_with_other_policies_raises_no_alarm(
     aws: SandboxAws, monkeypatch: pytest.MonkeyPatch, write_it: Act, setting: Mapping[str, Any]
 ) -> None:
-    patient = BrokenRole(aws, monkeypatch, **setting)
-    write_it(patient)
+    broken_role = BrokenRole(aws, monkeypatch, **setting)
+    write_it(broken_role)
 
-    assert troubles(patient.examine()) == {}
+    assert troubles(broken_role.run_test()) == {}
 
 
-def _follow_the_fixes(patient: BrokenRole, found: Iterable[Check]) -> None:
-    """Apply every fix; the same one only once, and first the one after which others are to be applied."""
-    checks = {check.fix: check for check in found}.values()
-    for check in sorted(checks, key=lambda check: ADD_AFTERWARDS not in str(check.fix)):
-        patient.apply(check)
+def _follow_the_fixes(broken_role: BrokenRole, found: Iterable[Check]) -> None:
+    """Apply every fix, the same one only once."""
+    for check in {check.fix: check for check in found}.values():
+        broken_role.apply(check)

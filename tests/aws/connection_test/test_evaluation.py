@@ -1,4 +1,4 @@
-"""What the role's own policies say of an action, from their text alone."""
+"""Evaluation of the role's own policies, from their documents alone."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.connection_test.evaluation import HeldPolicy, OwnRole, evaluate
-from ploy_connector_aws.aws.connection_test.resources import is_of_resources, resources_of
-from ploy_connector_aws.aws.connection_test.write_probes import CREATE, DELETE
+from ploy_connector_aws.aws.connection_test.evaluation import AttachedPolicy, OwnRole, evaluate
+from ploy_connector_aws.aws.connection_test.required import CREATE, DELETE, has_resources, resources_of
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.aws.permissions import ACTIONS, DIRECT_ASSIGNMENTS, Action
 from ploy_connector_aws.aws.policy.documents import to_policy
@@ -32,30 +31,32 @@ def deny(*actions: str, **more: Any) -> dict[str, Any]:
 def role(*statements: Any, boundary: list[Any] | None = None) -> OwnRole:
     return OwnRole(
         {},
-        (HeldPolicy("own", to_policy({"Version": "2012-10-17", "Statement": list(statements)})),),
-        None if boundary is None else HeldPolicy("bounds", to_policy({"Version": "2012-10-17", "Statement": boundary})),
+        (AttachedPolicy("own", to_policy({"Version": "2012-10-17", "Statement": list(statements)})),),
+        None
+        if boundary is None
+        else AttachedPolicy("bounds", to_policy({"Version": "2012-10-17", "Statement": boundary})),
     )
 
 
 CONDITION = {"Condition": {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}}
 
 
-def found(held: OwnRole, action: str = READ, *resources: str, **more: Any) -> tuple[Any, ...]:
-    """What is said of an action: how far it is allowed, by which policies it is denied, and where it is lacking."""
-    said = evaluate(held, action, resources or ("*",), **more)
-    denied_by = [(each.holder.name, each.is_boundary) for each in said.denials]
-    return (said.effect, denied_by, said.is_short, said.is_boundary_short, said.lacking)
+def evaluated(held: OwnRole, action: str = READ, *resources: str, **more: Any) -> tuple[Any, ...]:
+    """Return how far an action is allowed, by which policies it is denied, and on which resources it is missing."""
+    found = evaluate(held, action, resources or ("*",), **more)
+    denied_by = [(each.attached.name, each.is_boundary) for each in found.denials]
+    return (found.effect, denied_by, found.lacks_allow, found.boundary_lacks_allow, found.missing_resources)
 
 
 def allowed(
-    effect: str = "allowed", *, short: bool = False, bound: bool = False, by: Any = (), lacking: Any = ()
+    effect: str = "allowed", *, short: bool = False, bound: bool = False, by: Any = (), missing: Any = ()
 ) -> Any:
-    """What is expected to be said."""
-    return (effect, [(name, name == "bounds") for name in by], short, bound, tuple(lacking))
+    """Build the expected result."""
+    return (effect, [(name, name == "bounds") for name in by], short, bound, tuple(missing))
 
 
 @pytest.mark.parametrize(
-    ("held", "said"),
+    ("held", "expected"),
     [
         (role(allow(READ)), allowed()),
         (role(allow("IdentityStore:list*")), allowed()),
@@ -90,8 +91,8 @@ def allowed(
         (role(deny(READ), {"Effect": "Maybe"}), allowed("denied", by=["own"])),
     ],
 )
-def test_an_action_is_allowed_as_far_as_every_document_lets_it(held: OwnRole, said: Any) -> None:
-    assert found(held) == said
+def test_an_action_is_allowed_as_far_as_every_document_allows_it(held: OwnRole, expected: Any) -> None:
+    assert evaluated(held) == expected
 
 
 TAGGED = {"Condition": {"StringEquals": {"aws:ResourceTag/team": "blue"}}}
@@ -99,7 +100,7 @@ UNTIL = {"Condition": {"DateLessThan": {"aws:CurrentTime": "2030-01-01T00:00:00Z
 
 
 @pytest.mark.parametrize(
-    ("held", "said"),
+    ("held", "expected"),
     [
         (role(allow(READ, **CONDITION)), allowed()),
         (role(allow(READ), deny(READ, **CONDITION)), allowed()),
@@ -108,66 +109,66 @@ UNTIL = {"Condition": {"DateLessThan": {"aws:CurrentTime": "2030-01-01T00:00:00Z
         (role(allow(READ, **UNTIL)), allowed("partly", short=True)),
         (role(allow(READ), deny(READ, **TAGGED)), allowed("partly", by=["own"])),
         (role(allow(READ, resource=GROUP, **CONDITION)), allowed("partly", short=True)),
-        # The call may have been let through by either.
+        # Either may have let the call through.
         (role(allow(READ, resource=GROUP), allow(READ, **CONDITION)), allowed("partly", short=True)),
         (role(allow(READ), deny(READ, resource=GROUP, **CONDITION)), allowed("partly", by=["own"])),
         (role(allow(READ), deny(READ)), allowed("denied", by=["own"])),
         (role(), allowed("not_allowed", short=True)),
     ],
 )
-def test_after_an_answer_conditions_that_are_the_same_for_every_call_are_known(held: OwnRole, said: Any) -> None:
-    assert found(held, was_answered=True) == said
+def test_after_an_answer_session_wide_conditions_are_known(held: OwnRole, expected: Any) -> None:
+    assert evaluated(held, was_answered=True) == expected
 
 
 INSTANCE = Instance("arn:aws:sso:::instance/ssoins-0123456789abcdef", "d-1234567890", "111122223333", "eu-west-1")
 CONFIG = AwsConfig.from_settings(SETTINGS)
-TOUCHED = resources_of(DELETE, CONFIG, INSTANCE)
+RESOURCES = resources_of(DELETE, CONFIG, INSTANCE)
 KINDS = ("group", "user", "membership")
 STORE = "arn:aws:identitystore::111122223333:identitystore/d-1234567890"
 ONE_GROUP = "arn:aws:identitystore:::group/1234567890-3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 
 
 @pytest.mark.parametrize(
-    ("resource", "said"),
+    ("resource", "expected"),
     [
         ("*", allowed()),
         ("arn:aws:identitystore:*", allowed()),
         ([ANYTHING, "arn:*:identitystore::*:identitystore/*"], allowed()),
-        # As a customer would write it who means this store, and nothing else.
+        # As a customer writes it who means this store and nothing else.
         ([*(f"arn:aws:identitystore:::{kind}/*" for kind in KINDS), STORE], allowed()),
-        ([ONE_GROUP, *(each for each in TOUCHED if "group" not in each)], allowed("partly", short=True)),
+        ([ONE_GROUP, *(each for each in RESOURCES if "group" not in each)], allowed("partly", short=True)),
         (
             [ONE_GROUP, STORE, "arn:aws:identitystore:::user/*"],
-            allowed("not_allowed", short=True, lacking=["arn:aws:identitystore:::membership/*"]),
+            allowed("not_allowed", short=True, missing=["arn:aws:identitystore:::membership/*"]),
         ),
         (
             ["arn:aws:identitystore:::*", STORE.replace("d-1234567890", "d-0000000000")],
-            allowed("not_allowed", short=True, lacking=[STORE]),
+            allowed("not_allowed", short=True, missing=[STORE]),
         ),
-        (ONE_GROUP, allowed("not_allowed", short=True, lacking=[each for each in TOUCHED if "group" not in each])),
+        (ONE_GROUP, allowed("not_allowed", short=True, missing=[each for each in RESOURCES if "group" not in each])),
     ],
 )
-def test_a_write_must_be_allowed_on_all_that_it_touches(resource: Any, said: Any) -> None:
-    assert found(role(allow(DELETE, resource=resource)), DELETE, *TOUCHED) == said
+def test_a_write_must_be_allowed_on_all_its_resources(resource: Any, expected: Any) -> None:
+    assert evaluated(role(allow(DELETE, resource=resource)), DELETE, *RESOURCES) == expected
 
 
 @pytest.mark.parametrize("action", [*ACTIONS, *DIRECT_ASSIGNMENTS], ids=lambda action: str(action.iam))
-def test_what_a_call_touches_is_of_this_account_and_nothing_else(action: Action) -> None:
-    touched = resources_of(action.iam, CONFIG, INSTANCE)
+def test_the_resources_of_a_call_belong_to_this_account_only(action: Action) -> None:
+    resources = resources_of(action.iam, CONFIG, INSTANCE)
     other = replace(INSTANCE, arn=f"{INSTANCE.arn[:-1]}0", identity_store_id="d-0000000000")
 
-    assert is_of_resources(action.iam) == (touched != ("*",))
-    assert found(role(allow(action.iam)), action.iam, *touched) == allowed()
-    for each in touched:
-        others = [one for one in touched if one != each]
-        assert found(role(allow(action.iam, resource=others)), action.iam, *touched)[0] == "not_allowed"
-    names_it = any("d-1234567890" in each or "ssoins-" in each for each in touched)
-    assert (resources_of(action.iam, CONFIG, other) != touched) == names_it
+    assert has_resources(action.iam) == (resources != ("*",))
+    assert evaluated(role(allow(action.iam)), action.iam, *resources) == allowed()
+    for each in resources:
+        others = [one for one in resources if one != each]
+        assert evaluated(role(allow(action.iam, resource=others)), action.iam, *resources)[0] == "not_allowed"
+    names_it = any("d-1234567890" in each or "ssoins-" in each for each in resources)
+    assert (resources_of(action.iam, CONFIG, other) != resources) == names_it
     unknown = resources_of(action.iam, CONFIG, None)
-    assert found(role(allow(action.iam, resource=list(unknown))), action.iam, *touched) == allowed()
+    assert evaluated(role(allow(action.iam, resource=list(unknown))), action.iam, *resources) == allowed()
 
 
-def test_direct_assignments_touch_an_account_an_instance_and_its_permission_sets() -> None:
+def test_direct_assignments_need_an_account_an_instance_and_its_permission_sets() -> None:
     assert resources_of("sso:CreateAccountAssignment", CONFIG, INSTANCE) == (
         "arn:aws:sso:::account/*",
         "arn:aws:sso:::instance/ssoins-0123456789abcdef",

@@ -1,4 +1,4 @@
-"""The role's own trust policy, judged by its text alone."""
+"""Check of the role's own trust policy, from its document alone."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def statement(condition: Any = EXACT, principal: Any = PLOY, effect: str = "Allo
 
 
 def narrowed(*accounts: str, **more: Any) -> dict[str, Any]:
-    """A statement for everybody of some AWS accounts."""
+    """Return a statement for everyone of some AWS accounts."""
     return statement({"StringEquals": {"aws:PrincipalAccount": list(accounts), **more}}, "*")
 
 
 def unless_exact(**whom: Any) -> dict[str, Any]:
-    """A Deny of those who do not bring the external id."""
+    """Return a Deny of all requests without the external ID."""
     condition = {"StringNotEquals": {"sts:ExternalId": EXTERNAL_ID}}
     return {"Effect": "Deny", "Action": "sts:AssumeRole", "Condition": condition, **whom}
 
@@ -49,13 +49,13 @@ OF_GUESTS = {
 }
 
 
-def judge(*statements: Any) -> Check:
-    check = check_trust_policy({"Version": "2012-10-17", "Statement": list(statements)}, CONFIG)
-    assert EXTERNAL_ID not in check.model_dump_json()
-    assert (check.name, check.method) == ("trust-policy", "evaluated")
-    assert check.is_blocking == (check.outcome == "failed")
-    assert (check.fix is None) == (check.outcome == "passed")
-    return check
+def check(*statements: Any) -> Check:
+    found = check_trust_policy({"Version": "2012-10-17", "Statement": list(statements)}, CONFIG)
+    assert EXTERNAL_ID not in found.model_dump_json()
+    assert (found.name, found.method) == ("trust-policy", "evaluated")
+    assert found.is_blocking == (found.outcome == "failed")
+    assert (found.fix is None) == (found.outcome == "passed")
+    return found
 
 
 @pytest.mark.parametrize(
@@ -78,33 +78,36 @@ def judge(*statements: Any) -> Check:
         [narrowed(PLOY_ACCOUNT_ID, **EXACT["StringEquals"])],
     ],
 )
-def test_who_lets_in_ploy_alone_with_exactly_this_external_id_passes(statements: list[Any]) -> None:
-    assert judge(*statements).outcome == "passed"
+def test_a_policy_for_ploy_alone_with_exactly_this_external_id_passes(statements: list[Any]) -> None:
+    assert check(*statements).outcome == "passed"
 
 
 @pytest.mark.parametrize(
-    ("statements", "says"),
+    ("statements", "message"),
     [
-        ([statement(None)], "It lets Ploy in without an external ID."),
-        ([statement(), statement(None)], "It lets Ploy in without an external ID."),
-        ([statement({"StringEquals": {"aws:PrincipalAccount": "x"}})], "It lets Ploy in without an external ID."),
+        ([statement(None)], "It admits Ploy without an external ID."),
+        ([statement(), statement(None)], "It admits Ploy without an external ID."),
+        ([statement({"StringEquals": {"aws:PrincipalAccount": "x"}})], "It admits Ploy without an external ID."),
         ([statement({"StringLike": {"sts:ExternalId": "*"}})], "StringLike with a wildcard"),
         ([statement({"StringLike": {"sts:ExternalId": "5f0c2a1?"}})], "StringLike with a wildcard"),
-        ([statement({"StringEqualsIfExists": {"sts:ExternalId": EXTERNAL_ID}})], "without any external ID, too"),
-        ([statement({"ForAllValues:StringEquals": {"sts:ExternalId": EXTERNAL_ID}})], "without any external ID, too"),
-        ([statement({"StringNotEquals": {"sts:ExternalId": "x"}})], "does not ask for one exact external ID"),
-        ([statement({"Null": {"sts:ExternalId": "false"}})], "does not ask for one exact external ID"),
-        ([statement({"StringEquals": {"sts:ExternalId": [EXTERNAL_ID, "x"]}})], "It lets in other external IDs, too."),
+        ([statement({"StringEqualsIfExists": {"sts:ExternalId": EXTERNAL_ID}})], "met without any external ID"),
+        (
+            [statement({"ForAllValues:StringEquals": {"sts:ExternalId": EXTERNAL_ID}})],
+            "met without any external ID",
+        ),
+        ([statement({"StringNotEquals": {"sts:ExternalId": "x"}})], "does not require one exact external ID"),
+        ([statement({"Null": {"sts:ExternalId": "false"}})], "does not require one exact external ID"),
+        ([statement({"StringEquals": {"sts:ExternalId": [EXTERNAL_ID, "x"]}})], "It accepts other external IDs, too."),
         ([statement(), statement({"StringEquals": {"sts:ExternalId": "x"}})], "another external ID than this"),
-        ([statement(principal="*")], "It lets in everybody (Principal *), of any AWS account."),
-        ([statement(principal={"AWS": ["*", PLOY["AWS"]]})], "It lets in everybody (Principal *), of any AWS account."),
+        ([statement(principal="*")], "It admits everyone (Principal *), of any AWS account."),
+        ([statement(principal={"AWS": ["*", PLOY["AWS"]]})], "It admits everyone (Principal *), of any AWS account."),
         ([statement(), statement(None, {"AWS": "111111111111"})], "arn:aws:iam::111111111111:root, of another AWS"),
         (
             [{"Effect": "Allow", "NotPrincipal": {"AWS": "111111111111"}, "Action": "*", "Condition": EXACT}],
-            "everybody but those it names (NotPrincipal)",
+            "everyone except those it names (NotPrincipal)",
         ),
         (
-            # A Deny that is itself met by some, and one that means somebody else, keep nobody out.
+            # A Deny with another condition or for another account excludes no one.
             [
                 statement(None),
                 statement(
@@ -115,18 +118,18 @@ def test_who_lets_in_ploy_alone_with_exactly_this_external_id_passes(statements:
                 statement({"StringNotEquals": {"sts:ExternalId": EXTERNAL_ID}}, {"AWS": "111111111111"}, effect="Deny"),
                 statement({"StringNotEquals": {"sts:ExternalId": "x"}}, "*", effect="Deny"),
             ],
-            "It lets Ploy in without an external ID.",
+            "It admits Ploy without an external ID.",
         ),
-        ([statement(None), unless_exact(NotPrincipal=PLOY)], "It lets Ploy in without an external ID."),
+        ([statement(None), unless_exact(NotPrincipal=PLOY)], "It admits Ploy without an external ID."),
         (
             [statement(None), unless_exact(NotPrincipal={"AWS": f"arn:aws:iam::{PLOY_ACCOUNT_ID}:role/connector"})],
-            "It lets Ploy in without an external ID.",
+            "It admits Ploy without an external ID.",
         ),
-        ([statement(None), unless_exact(NotPrincipal="*")], "It lets Ploy in without an external ID."),
+        ([statement(None), unless_exact(NotPrincipal="*")], "It admits Ploy without an external ID."),
         ([statement({"StringEqualsIgnoreCase": {"sts:ExternalId": f"{EXTERNAL_ID}x"}})], "another external ID than"),
-        ([narrowed(PLOY_ACCOUNT_ID)], "It lets Ploy in without an external ID."),
+        ([narrowed(PLOY_ACCOUNT_ID)], "It admits Ploy without an external ID."),
         *(
-            ([statement(), statement({operator: {key: value}}, "*")], "It lets Ploy in without an external ID.")
+            ([statement(), statement({operator: {key: value}}, "*")], "It admits Ploy without an external ID.")
             for operator, key, value in (
                 ("StringEqualsIfExists", "aws:PrincipalAccount", OWN),
                 ("StringNotEquals", "aws:PrincipalAccount", OWN),
@@ -139,7 +142,7 @@ def test_who_lets_in_ploy_alone_with_exactly_this_external_id_passes(statements:
         ),
         (
             [statement(), narrowed("111111111111")],
-            "It lets in everybody of another AWS account, 111111111111, without an external ID.",
+            "It admits everyone of another AWS account, 111111111111, without an external ID.",
         ),
         (
             [statement(), statement({"StringLike": {"sts:ExternalId": "x*"}}, {"AWS": "111111111111"})],
@@ -147,7 +150,7 @@ def test_who_lets_in_ploy_alone_with_exactly_this_external_id_passes(statements:
         ),
         (
             [statement(), statement(WITH_AUDIENCE, GITHUB, Action="sts:AssumeRoleWithWebIdentity")],
-            "for whomever that provider vouches for, as no condition limits the subject.",
+            "for every subject of that provider, because no condition limits the subject.",
         ),
         *(
             ([statement(), statement(OF_GUESTS, principal, Action="sts:AssumeRoleWithWebIdentity")], "guests")
@@ -155,64 +158,70 @@ def test_who_lets_in_ploy_alone_with_exactly_this_external_id_passes(statements:
         ),
     ],
 )
-def test_what_lets_somebody_in_without_the_external_id_fails(statements: list[Any], says: str) -> None:
-    check = judge(*statements)
+def test_a_policy_that_admits_others_without_the_external_id_fails(statements: list[Any], message: str) -> None:
+    found = check(*statements)
 
-    assert (check.outcome, check.fix) == ("failed", TRUST_POLICY_FIX)
-    assert says in check.message
+    assert (found.outcome, found.fix) == ("failed", TRUST_POLICY_FIX)
+    assert message in found.message
 
 
 @pytest.mark.parametrize(
-    ("statements", "says"),
+    ("statements", "message"),
     [
         (
             [statement(), statement(None, {"AWS": f"{CONFIG.account_id}"})],
             f"arn:aws:iam::{CONFIG.account_id}:root, too",
         ),
-        ([statement(), statement(None, {"Service": "ec2.amazonaws.com"})], "It lets in ec2.amazonaws.com, too."),
-        ([statement(), statement(EXACT, {"AWS": "111111111111"})], "It lets in arn:aws:iam::111111111111:root, too."),
-        ([statement(), statement(None, {"AWS": "AROAAAAAAAAAAAAAAAAAA"})], "It lets in AROAAAAAAAAAAAAAAAAAA, too."),
-        ([statement({"StringLike": {"sts:ExternalId": EXTERNAL_ID}})], "StringEquals is the exact word"),
-        ([statement({"ForAnyValue:StringEquals": {"sts:ExternalId": EXTERNAL_ID}})], "StringEquals is the exact word"),
-        ([statement({"StringEqualsIgnoreCase": {"sts:ExternalId": EXTERNAL_ID}})], "StringEquals is the exact word"),
-        ([statement({"StringEqualsIgnoreCase": {"sts:ExternalId": EXTERNAL_ID.upper()}})], "is the exact word"),
+        ([statement(), statement(None, {"Service": "ec2.amazonaws.com"})], "It admits ec2.amazonaws.com, too."),
+        ([statement(), statement(EXACT, {"AWS": "111111111111"})], "It admits arn:aws:iam::111111111111:root, too."),
+        ([statement(), statement(None, {"AWS": "AROAAAAAAAAAAAAAAAAAA"})], "It admits AROAAAAAAAAAAAAAAAAAA, too."),
+        ([statement({"StringLike": {"sts:ExternalId": EXTERNAL_ID}})], "is the exact operator"),
+        (
+            [statement({"ForAnyValue:StringEquals": {"sts:ExternalId": EXTERNAL_ID}})],
+            "is the exact operator",
+        ),
+        (
+            [statement({"StringEqualsIgnoreCase": {"sts:ExternalId": EXTERNAL_ID}})],
+            "is the exact operator",
+        ),
+        ([statement({"StringEqualsIgnoreCase": {"sts:ExternalId": EXTERNAL_ID.upper()}})], "is the exact operator"),
         (
             [statement({**EXACT, "StringLike": {"aws:PrincipalOrgId": "o-1234567890"}}, "*")],
-            "It lets in everybody (Principal *) whom it narrows to.",
+            "It admits everyone (Principal *) whom it narrows to.",
         ),
-        ([statement(), narrowed(OWN)], f"It lets in everybody of the AWS account {OWN}, too."),
+        ([statement(), narrowed(OWN)], f"It admits everyone of the AWS account {OWN}, too."),
         (
             [statement(), statement({"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{OWN}:role/*"}}, "*")],
-            f"It lets in everybody of the AWS account {OWN}, too.",
+            f"It admits everyone of the AWS account {OWN}, too.",
         ),
         (
             [statement(), statement({"StringEquals": {"aws:PrincipalOrgID": "o-1234567890"}}, "*")],
-            "It lets in everybody (Principal *) whom it narrows to.",
+            "It admits everyone (Principal *) whom it narrows to.",
         ),
         (
             [statement(), narrowed("111111111111", **EXACT["StringEquals"])],
-            "It lets in everybody of the AWS account 111111111111, too.",
+            "It admits everyone of the AWS account 111111111111, too.",
         ),
         (
             [narrowed(PLOY_ACCOUNT_ID, OWN, **EXACT["StringEquals"])],
-            f"It lets in everybody of the AWS account {OWN}, too.",
+            f"It admits everyone of the AWS account {OWN}, too.",
         ),
         ([statement(), statement({"StringLike": {"sts:ExternalId": "*"}}, {"AWS": OWN})], f"{OWN}:root, too."),
         (
             [statement(), statement(WITH_SUBJECT, GITHUB, Action="sts:AssumeRoleWithWebIdentity")],
-            "It lets in arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com, too.",
+            "It admits arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com, too.",
         ),
     ],
 )
-def test_what_is_odd_and_lets_nobody_in_without_it_warns(statements: list[Any], says: str) -> None:
-    check = judge(*statements)
+def test_an_unusual_policy_that_requires_the_external_id_warns(statements: list[Any], message: str) -> None:
+    found = check(*statements)
 
-    assert (check.outcome, check.fix) == ("warning", f"Leave it if that is meant to be. Else: {TRUST_POLICY_FIX}")
-    assert says in check.message
+    assert (found.outcome, found.fix) == ("warning", f"Leave it if this is intended. Otherwise: {TRUST_POLICY_FIX}")
+    assert message in found.message
 
 
 BLOCKING = Check(name="trust-policy", outcome="failed", message="It is open.", is_blocking=True)
-UNKNOWN_WORD = statement({"StringSounds": {"sts:ExternalId": EXTERNAL_ID}})
+UNKNOWN_OPERATOR = statement({"StringSounds": {"sts:ExternalId": EXTERNAL_ID}})
 
 
 def document(*statements: Any, version: str = "2012-10-17") -> dict[str, Any]:
@@ -225,29 +234,29 @@ def document(*statements: Any, version: str = "2012-10-17") -> dict[str, Any]:
         "%7B",
         None,
         document(statement(), version="2030-01-01"),
-        document(statement(), UNKNOWN_WORD),
-        document(statement(), UNKNOWN_WORD, statement(None, {"AWS": OWN})),
-        document(UNKNOWN_WORD),
+        document(statement(), UNKNOWN_OPERATOR),
+        document(statement(), UNKNOWN_OPERATOR, statement(None, {"AWS": OWN})),
+        document(UNKNOWN_OPERATOR),
     ],
 )
-def test_what_was_not_understood_warns_and_ends_no_block(unclear: Any) -> None:
-    check = check_trust_policy(unclear, CONFIG)
+def test_a_policy_that_was_not_understood_warns_and_ends_no_block(unclear: Any) -> None:
+    found = check_trust_policy(unclear, CONFIG)
 
-    assert (check.outcome, check.method) == ("warning", None)
-    assert re.search("was not understood|could not be decoded", check.message)
-    assert ConnectionReport(checks=(check,)).blocking([BLOCKING]) == (BLOCKING,)
-
-
-def test_what_fails_beside_something_that_was_not_understood_blocks() -> None:
-    check = judge(UNKNOWN_WORD, statement(None))
-
-    assert ConnectionReport(checks=(check,)).blocking() == (check,)
+    assert (found.outcome, found.method) == ("warning", None)
+    assert re.search("was not understood|could not be decoded", found.message)
+    assert ConnectionReport(checks=(found,)).blocking([BLOCKING]) == (BLOCKING,)
 
 
-def test_what_is_odd_and_was_understood_ends_a_block() -> None:
-    assert ConnectionReport(checks=(judge(statement(), narrowed(OWN)),)).blocking([BLOCKING]) == ()
+def test_a_failure_beside_a_statement_that_was_not_understood_blocks() -> None:
+    found = check(UNKNOWN_OPERATOR, statement(None))
+
+    assert ConnectionReport(checks=(found,)).blocking() == (found,)
 
 
-def test_a_document_without_statements_passes_for_nothing() -> None:
-    check = check_trust_policy(document(), CONFIG)
-    assert (check.outcome, "does not let Ploy's account in" in check.message) == ("warning", True)
+def test_an_unusual_policy_that_was_understood_ends_a_block() -> None:
+    assert ConnectionReport(checks=(check(statement(), narrowed(OWN)),)).blocking([BLOCKING]) == ()
+
+
+def test_a_document_without_statements_warns() -> None:
+    found = check_trust_policy(document(), CONFIG)
+    assert (found.outcome, "does not admit Ploy's account" in found.message) == ("warning", True)

@@ -1,4 +1,4 @@
-"""Roles whose policies say it in other words: some are in order, and some are broken where it is hard to see."""
+"""Roles with policies that differ from the guide's: some are correct, and some have faults that are hard to see."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from ploy_connector_aws.config import IAM
 from ploy_connector_aws.sandbox.aws.accounts import make_aws_policy_known
 
 from .conftest import KEY_ARN, BrokenRole
-from .faults import DIRECTORY, Act, Fault, decrypt_for, lift_scps, scp
+from .faults import DIRECTORY, Act, Fault, decrypt_for, remove_scps, scp
 
 GUARDED = {"Condition": {"StringEquals": {"aws:RequestedRegion": ["eu-west-1", "us-east-1"]}}}
 NOT_THERE = {"Condition": {"StringNotEquals": {"aws:RequestedRegion": ["eu-west-1", "us-east-1"]}}}
 TABLES = {"scopes": (IAM, "dynamodb/tables")}
 
 
-def needed(patient: BrokenRole, *but: str) -> list[str]:
-    """All actions that the settings need, but some."""
-    return [action for each in patient.needed_policy()["Statement"] for action in each["Action"] if action not in but]
+def needed(role: BrokenRole, *but: str) -> list[str]:
+    """Return all actions that the settings need, except some."""
+    return [action for each in role.needed_policy()["Statement"] for action in each["Action"] if action not in but]
 
 
 def deny(*actions: str, **more: Any) -> dict[str, Any]:
@@ -26,50 +26,50 @@ def deny(*actions: str, **more: Any) -> dict[str, Any]:
 
 
 def _add(*statements: dict[str, Any]) -> Act:
-    return lambda patient: patient.set_policy(*patient.policy["Statement"], *statements)
+    return lambda role: role.set_policy(*role.policy["Statement"], *statements)
 
 
-def _ours(patient: BrokenRole) -> dict[str, list[str]]:
-    """By the kind of a service, what a customer names who means this instance and nothing else."""
-    instance_id = patient.seeded.instance_arn.rpartition("/")[2]
+def _ours(role: BrokenRole) -> dict[str, list[str]]:
+    """Return, by service, the resources that a customer lists who means this instance and nothing else."""
+    instance_id = role.seeded.instance_arn.rpartition("/")[2]
     return {
         "identitystore": [
             *(f"arn:aws:identitystore:::{kind}/*" for kind in ("user", "group", "membership")),
-            f"arn:aws:identitystore::{patient.account_id}:identitystore/{patient.seeded.identity_store_id}",
+            f"arn:aws:identitystore::{role.account_id}:identitystore/{role.seeded.identity_store_id}",
         ],
-        "sso": [patient.seeded.instance_arn, f"arn:aws:sso:::permissionSet/{instance_id}/*", "arn:aws:sso:::account/*"],
+        "sso": [role.seeded.instance_arn, f"arn:aws:sso:::permissionSet/{instance_id}/*", "arn:aws:sso:::account/*"],
     }
 
 
-def _limit(patient: BrokenRole, *resources: str, to: Iterable[str]) -> None:
+def _limit(role: BrokenRole, *resources: str, to: Iterable[str]) -> None:
     """Allow some actions on these resources only."""
     actions = list(to)
-    patient.take_away(*actions)
-    patient.add_statement({"Effect": "Allow", "Action": actions, "Resource": list(resources)})
+    role.remove_actions(*actions)
+    role.add_statement({"Effect": "Allow", "Action": actions, "Resource": list(resources)})
 
 
-def _name_everything(patient: BrokenRole) -> None:
-    patient.more["direct_assignments"] = True
-    for service, resources in _ours(patient).items():
-        actions = [each for each in needed(patient, "sso:ListInstances") if each.startswith(f"{service}:")]
-        _limit(patient, *resources, to=actions)
+def _name_everything(role: BrokenRole) -> None:
+    role.more["direct_assignments"] = True
+    for service, resources in _ours(role).items():
+        actions = [each for each in needed(role, "sso:ListInstances") if each.startswith(f"{service}:")]
+        _limit(role, *resources, to=actions)
 
 
-def _allow_all_but_deny_the_rest(patient: BrokenRole) -> None:
-    rest = {"Effect": "Deny", "NotAction": needed(patient), "Resource": "*"}
-    patient.set_policy({"Effect": "Allow", "Action": ["*"], "Resource": "*"}, rest)
+def _allow_all_but_deny_the_rest(role: BrokenRole) -> None:
+    rest = {"Effect": "Deny", "NotAction": needed(role), "Resource": "*"}
+    role.set_policy({"Effect": "Allow", "Action": ["*"], "Resource": "*"}, rest)
 
 
-def _in_two_regions(patient: BrokenRole) -> None:
-    patient.set_policy(*({**each, **GUARDED} for each in patient.policy["Statement"]))
+def _in_two_regions(role: BrokenRole) -> None:
+    role.set_policy(*({**each, **GUARDED} for each in role.policy["Statement"]))
 
 
 def _decrypt_with(*keys: str, action: str = "kms:Decrypt", **more: Any) -> Act:
     statement = {"Effect": "Allow", "Action": [action], "Resource": list(keys), **more}
 
-    def allow(patient: BrokenRole) -> None:
-        patient.encrypt()
-        patient.add_statement(statement)
+    def allow(role: BrokenRole) -> None:
+        role.encrypt()
+        role.add_statement(statement)
 
     return allow
 
@@ -82,69 +82,69 @@ RIGHT_ROLES: dict[str, tuple[Act, dict[str, Any]]] = {
     "exactly the key": (_decrypt_with(KEY_ARN), DIRECTORY),
     "a Deny of what is not needed": (_add(deny("ec2:*", "iam:Pass*")), DIRECTORY),
 }
-"""No false alarm: they say in other words what the guide's policy says."""
+"""No false alarm: they allow what the guide's policy allows."""
 
 
-def _members_of_some(patient: BrokenRole) -> None:
-    groups = [f"arn:aws:identitystore:::group/{group_id}" for group_id in patient.seeded.groups.values()]
-    others = [each for each in _ours(patient)["identitystore"] if "group" not in each]
-    _limit(patient, *groups, *others, to=["identitystore:ListGroupMemberships"])
+def _members_of_some(role: BrokenRole) -> None:
+    groups = [f"arn:aws:identitystore:::group/{group_id}" for group_id in role.seeded.groups.values()]
+    others = [each for each in _ours(role)["identitystore"] if "group" not in each]
+    _limit(role, *groups, *others, to=["identitystore:ListGroupMemberships"])
 
 
-def _some_permission_sets(patient: BrokenRole) -> None:
-    sets = list(patient.seeded.permission_sets.values())
-    _limit(patient, *sets, patient.seeded.instance_arn, to=["sso:DescribePermissionSet"])
+def _some_permission_sets(role: BrokenRole) -> None:
+    sets = list(role.seeded.permission_sets.values())
+    _limit(role, *sets, role.seeded.instance_arn, to=["sso:DescribePermissionSet"])
 
 
-def _everything_but_one(patient: BrokenRole) -> None:
-    but = {"Effect": "Deny", "NotAction": needed(patient, "iam:ListUsers"), "Resource": "*"}
-    patient.set_policy({"Effect": "Allow", "Action": needed(patient), "Resource": "*"}, but)
+def _everything_but_one(role: BrokenRole) -> None:
+    but = {"Effect": "Deny", "NotAction": needed(role, "iam:ListUsers"), "Resource": "*"}
+    role.set_policy({"Effect": "Allow", "Action": needed(role), "Resource": "*"}, but)
 
 
 def _bound_by_aws(name: str) -> Act:
-    def bind(patient: BrokenRole) -> None:
+    def bind(role: BrokenRole) -> None:
         arn = f"arn:aws:iam::aws:policy/{name}"
-        make_aws_policy_known(patient.account_id, arn)
-        patient.aws.accounts.role(patient.role_arn).permissions_boundary_arn = arn
+        make_aws_policy_known(role.account_id, arn)
+        role.aws.accounts.role(role.role_arn).permissions_boundary_arn = arn
 
     return bind
 
 
-def _scp_and_lacking(patient: BrokenRole) -> None:
-    patient.take_away("identitystore:ListGroups")
-    scp("identitystore:ListGroups")(patient)
+def _scp_and_lacking(role: BrokenRole) -> None:
+    role.remove_actions("identitystore:ListGroups")
+    scp("identitystore:ListGroups")(role)
 
 
-def _follow_and_lift(patient: BrokenRole) -> None:
-    report = patient.examine()
-    patient.apply(next(check for check in report.checks if check.name == "permission:identitystore:ListGroups"))
-    lift_scps(patient)
+def _follow_and_lift(role: BrokenRole) -> None:
+    report = role.run_test()
+    role.apply(next(check for check in report.checks if check.name == "permission:identitystore:ListGroups"))
+    remove_scps(role)
 
 
-def _deny_twice(patient: BrokenRole) -> None:
-    patient.add_statement(deny("iam:ListUsers"))
-    patient.bound_by({"Effect": "Allow", "Action": needed(patient), "Resource": "*"}, deny("iam:ListU*", "ec2:*"))
+def _deny_twice(role: BrokenRole) -> None:
+    role.add_statement(deny("iam:ListUsers"))
+    role.set_boundary({"Effect": "Allow", "Action": needed(role), "Resource": "*"}, deny("iam:ListU*", "ec2:*"))
 
 
-def _boundary_without_key(patient: BrokenRole) -> None:
-    patient.encrypt()
-    patient.add_statement(decrypt_for("identitystore", "sso"))
-    patient.bound_by({"Effect": "Allow", "Action": needed(patient), "Resource": "*"})
+def _boundary_without_key(role: BrokenRole) -> None:
+    role.encrypt()
+    role.add_statement(decrypt_for("identitystore", "sso"))
+    role.set_boundary({"Effect": "Allow", "Action": needed(role), "Resource": "*"})
 
 
-def _deny_key(patient: BrokenRole) -> None:
-    patient.encrypt()
-    patient.set_policy(*patient.policy["Statement"], decrypt_for("identitystore", "sso"), deny("kms:*"))
+def _deny_key(role: BrokenRole) -> None:
+    role.encrypt()
+    role.set_policy(*role.policy["Statement"], decrypt_for("identitystore", "sso"), deny("kms:*"))
 
 
-def _wide_in_one_store(patient: BrokenRole) -> None:
+def _wide_in_one_store(role: BrokenRole) -> None:
     _limit(
-        patient,
-        *_ours(patient)["identitystore"],
-        to=[each for each in needed(patient) if each.startswith("identitystore:")],
+        role,
+        *_ours(role)["identitystore"],
+        to=[each for each in needed(role) if each.startswith("identitystore:")],
     )
-    *others, limited = patient.policy["Statement"]
-    patient.set_policy(*others, {**limited, "Action": ["identitystore:*"]})
+    *others, limited = role.policy["Statement"]
+    role.set_policy(*others, {**limited, "Action": ["identitystore:*"]})
 
 
 def _failed(action: str) -> dict[str, str]:
@@ -157,21 +157,21 @@ BROKEN_POLICIES: dict[str, Fault] = {
     "members of some groups only": Fault(
         _members_of_some,
         {"permission:identitystore:ListGroupMemberships": "warning"},
-        "AWS answered the call for one thing. The role's own policies allow it on some resources or under conditions",
+        "AWS answered the call for one resource. The role's own policies allow it on some resources",
         setting=DIRECTORY,
     ),
     "some permission sets only": Fault(
         _some_permission_sets,
         {"permission:sso:DescribePermissionSet": "warning"},
-        "AWS answered the call for one thing",
+        "AWS answered the call for one resource",
         setting=DIRECTORY,
     ),
     "a Deny of one group's members": Fault(
-        lambda patient: patient.add_statement(
+        lambda role: role.add_statement(
             deny("identitystore:ListGroupMemberships", Resource=["arn:aws:identitystore:::group/none"])
         ),
         {"permission:identitystore:ListGroupMemberships": "warning"},
-        "AWS answered the call for one thing",
+        "AWS answered the call for one resource",
         setting=DIRECTORY,
     ),
     "a Deny of all but what it names": Fault(
@@ -194,7 +194,7 @@ BROKEN_POLICIES: dict[str, Fault] = {
         setting=DIRECTORY,
     ),
     "a Deny in AWS's own policy": Fault(
-        lambda patient: patient.attach("AWSCompromisedKeyQuarantineV3"),
+        lambda role: role.attach("AWSCompromisedKeyQuarantineV3"),
         _failed("iam:ListUsers"),
         "by a Deny statement in the role's own policies",
     ),
@@ -207,7 +207,7 @@ BROKEN_POLICIES: dict[str, Fault] = {
         "by the role's permissions boundary",
         setting=TABLES,
     ),
-    "AWS's own boundary, and a write that nobody tries": Fault(
+    "AWS's own boundary, and a write that is not tried": Fault(
         _bound_by_aws("ReadOnlyAccess"),
         {**_failed("identitystore:CreateGroupMembership"), **_failed("identitystore:DeleteGroupMembership")},
         "The role's own policies do not allow it",
@@ -246,4 +246,4 @@ BROKEN_POLICIES: dict[str, Fault] = {
         setting=DIRECTORY,
     ),
 }
-"""Named exactly, and mended by the fix as it is printed."""
+"""Faults that the test names exactly, and that the printed fix repairs."""

@@ -1,4 +1,4 @@
-"""What a role may do beyond the settings' needs, from its policies' text alone."""
+"""What a role's policies allow beyond what the settings need, from their documents alone."""
 
 from __future__ import annotations
 
@@ -7,22 +7,28 @@ from typing import Any
 
 import pytest
 
+from ploy_connector_aws.aws.connection_test.checks import Evidence
+from ploy_connector_aws.aws.connection_test.evaluation import OwnRole
+from ploy_connector_aws.aws.connection_test.probes import Directory
 from ploy_connector_aws.aws.connection_test.required import SELF_READ, is_needed, render_needed_policy
-from ploy_connector_aws.aws.connection_test.unneeded import check_excess
+from ploy_connector_aws.aws.connection_test.unneeded_check import check_unneeded
 from ploy_connector_aws.aws.permissions import DIRECT_ASSIGNMENTS, render_policy
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check
 from tests.test_config import SETTINGS
 
-from .conftest import ADD_AFTERWARDS
 from .test_evaluation import CONDITION, allow, deny, role
 
 BUCKETS = "s3:ListAllMyBuckets"
 CONFIG = AwsConfig.from_settings({**SETTINGS, "scopes": ["s3/buckets"]})
 VIA = {"Condition": {"StringLike": {"kms:ViaService": "sso.*.amazonaws.com"}}}
-KMS = {"Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": ["*"]}
+KMS = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"}
 GUARDED = {"Condition": {"StringLike": {"kms:ViaService": ["sso.*.amazonaws.com", "identitystore.*.amazonaws.com"]}}}
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/0b1d2c3e"
+
+
+def check(held: OwnRole | None, config: AwsConfig = CONFIG) -> Check:
+    return check_unneeded(Evidence(config, {}, Directory(), "none", held))
 
 
 def via(operator: str, *hosts: str) -> dict[str, Any]:
@@ -53,12 +59,12 @@ def deny_all_but(*actions: str, **more: Any) -> dict[str, Any]:
         role(allow("*"), boundary=[allow("*"), deny_all_but(BUCKETS)]),
     ],
 )
-def test_a_role_that_can_do_nothing_else_passes(held: Any) -> None:
-    assert check_excess(held, CONFIG).outcome == "passed"
+def test_a_role_that_allows_nothing_else_passes(held: Any) -> None:
+    assert check(held).outcome == "passed"
 
 
 @pytest.mark.parametrize(
-    ("held", "says"),
+    ("held", "message"),
     [
         (role(allow("*")), "own allows every action (*)."),
         (role(allow("*:*")), "own allows every action (*)."),
@@ -100,107 +106,76 @@ def test_a_role_that_can_do_nothing_else_passes(held: Any) -> None:
         ),
     ],
 )
-def test_what_is_too_much_is_named_with_the_policy_to_put_in_its_place(held: Any, says: str) -> None:
-    check = check_excess(held, CONFIG)
+def test_what_is_unneeded_is_named_with_the_policy_that_is_needed(held: Any, message: str) -> None:
+    found = check(held)
 
-    assert check.outcome == "warning"
-    assert f"more than the settings need: {says} The connector does not use it" in check.message
-    smaller = smaller_of(check)
-    assert smaller is None or check_excess(role(*smaller), CONFIG).outcome == "passed"
+    assert found.outcome == "warning"
+    assert f"more than the settings need: {message} The connector does not use it" in found.message
+    assert check(role(*printed_statements(found))).outcome == "passed"
 
 
-def smaller_of(check: Check) -> list[Any] | None:
-    """The statements that the fix puts in place of all others; None where it takes them away."""
-    assert check.fix is not None
-    if check.fix == "Take all policies off the role (own): they allow nothing that is needed.":
-        return None
-    words, policy = check.fix.split(": ", 1)
-    assert words.removesuffix(ADD_AFTERWARDS) == "Replace all policies of the role (own) by this one"
-    statements: list[Any] = json.loads(policy)["Statement"]
+FIX = (
+    "Reduce the policies of the role (own) to what the settings need; narrower limits of your own can stay. Nothing "
+    "beyond this policy is needed: "
+)
+READ_ITSELF = allow(SELF_READ)
+
+
+def printed_statements(found: Check) -> list[Any]:
+    """Return the statements of the policy in the fix."""
+    assert found.fix is not None
+    assert found.fix.startswith(FIX)
+    statements: list[Any] = json.loads(found.fix.removeprefix(FIX))["Statement"]
     return statements
 
 
-ONE_BUCKET = "arn:aws:s3:::one"
-NOT_THERE = {"Condition": {"StringNotEquals": {"aws:RequestedRegion": ["eu-west-1"]}}}
-
-
 @pytest.mark.parametrize(
-    ("held", "smaller"),
+    ("held", "statements"),
     [
-        (role(allow("s3:*")), [allow(BUCKETS)]),
-        (role(allow("*")), [allow(BUCKETS), allow(SELF_READ), {**KMS, **GUARDED}]),
-        (role(allow("s3:*"), {**KMS, **via("StringLike", "*")}), [allow(BUCKETS), {**KMS, **GUARDED}]),
-        (
-            role(allow("s3:*"), {**KMS, **via("StringLike", "sso.*", "sso.us-east-1.amazonaws.com", "s3.*")}),
-            [allow(BUCKETS), {**KMS, **via("StringLike", "sso.*.amazonaws.com", "sso.us-east-1.amazonaws.com")}],
-        ),
-        (role(allow("iam:*")), [allow(SELF_READ)]),
-        (role(allow("ec2:*")), None),
-        (role(allow("s3:*"), deny("s3:List*")), None),
-        (role(allow("s3:*", resource=[ONE_BUCKET])), [allow(BUCKETS, resource=[ONE_BUCKET])]),
-        (
-            role({"Effect": "Allow", "Action": "s3:*", "NotResource": ONE_BUCKET}),
-            [{"Effect": "Allow", "Action": [BUCKETS], "NotResource": [ONE_BUCKET]}],
-        ),
-        (role(allow("s3:*", **NOT_THERE)), [allow(BUCKETS, resource=["*"], **NOT_THERE)]),
-        (role(allow("s3:*"), deny("*", **NOT_THERE)), [allow(BUCKETS), deny("*", resource=["*"], **NOT_THERE)]),
-        (
-            role(allow("s3:*"), deny_all_but("ec2:*", **NOT_THERE)),
-            [allow(BUCKETS), {**deny_all_but("ec2:*", **NOT_THERE), "Resource": ["*"]}],
-        ),
-        # What the boundary lacks is mended there, and not here.
-        (role(allow("s3:*", "ec2:*"), boundary=[allow("ec2:*")]), [allow(BUCKETS)]),
-        (
-            role(allow("s3:*"), allow("kms:Decrypt", **VIA)),
-            [allow(BUCKETS), allow("kms:Decrypt", resource=["*"], **via("StringLike", "sso.*.amazonaws.com"))],
-        ),
-        (
-            role(allow("s3:*"), allow("kms:Decrypt", resource=KEY)),
-            [allow(BUCKETS), allow("kms:Decrypt", resource=[KEY])],
-        ),
-        (
-            role(allow("s3:*"), allow("kms:*", resource=[KEY, f"{KEY}2"])),
-            [allow(BUCKETS), {**allow("kms:Decrypt", resource=[KEY, f"{KEY}2"]), **GUARDED}],
-        ),
-        (role(allow("s3:*"), allow("kms:*", **via("StringLike", "s3.*.amazonaws.com"))), [allow(BUCKETS)]),
+        (role(allow("s3:*")), [allow(BUCKETS), READ_ITSELF]),
+        (role(allow("ec2:*")), [allow(BUCKETS), READ_ITSELF]),
+        # A key that a policy allows may be in use, so its statement stays, limited to IAM Identity Center.
+        (role(allow("*")), [allow(BUCKETS), {**KMS, **GUARDED}, READ_ITSELF]),
+        (role(allow("s3:*"), allow("kms:Decrypt", resource=KEY)), [allow(BUCKETS), {**KMS, **GUARDED}, READ_ITSELF]),
+        (role(allow("s3:*"), deny("kms:*")), [allow(BUCKETS), READ_ITSELF]),
     ],
 )
-def test_the_smaller_policy_is_what_is_needed_as_far_as_it_is_allowed_now(held: Any, smaller: Any) -> None:
-    check = check_excess(held, CONFIG)
-
-    assert smaller_of(check) == smaller
-
-
-def test_what_is_missing_is_added_after_the_policies_were_replaced() -> None:
-    by_s3 = allow("kms:Decrypt", **via("StringLike", "s3.*.amazonaws.com"))
-    held = [role(allow("s3:*")), role(allow("s3:*", SELF_READ)), role(allow("s3:*", SELF_READ), by_s3)]
-
-    assert [ADD_AFTERWARDS in str(check_excess(each, CONFIG).fix) for each in held] == [True, False, True]
+def test_the_printed_policy_is_what_the_settings_need_and_the_read_of_the_role(
+    held: OwnRole, statements: list[Any]
+) -> None:
+    assert printed_statements(check(held)) == statements
 
 
-def test_what_could_not_be_understood_is_not_called_enough() -> None:
-    check = check_excess(role(allow(BUCKETS), {"Effect": "Maybe"}), CONFIG)
+def test_a_policy_with_the_read_of_the_role_names_it_once() -> None:
+    config = AwsConfig.from_settings({**SETTINGS, "scopes": ["iam"]})
+    found = check(role(allow("*")), config)
 
-    assert check.outcome == "warning"
-    assert "could not be told" in check.message
-    assert str(check.fix).startswith("Look at the policies of the role (own). No more is needed than this: {")
+    assert str(found.fix).count(SELF_READ) == 1
 
 
-def test_with_everything_read_the_policy_is_the_one_of_the_guide() -> None:
+def test_policies_that_were_not_understood_do_not_pass() -> None:
+    found = check(role(allow(BUCKETS), {"Effect": "Maybe"}))
+
+    assert found.outcome == "warning"
+    assert "Unknown whether the role allows more than the settings need." in found.message
+    assert printed_statements(found) == [allow(BUCKETS), READ_ITSELF]
+
+
+def test_with_every_scope_the_needed_policy_is_the_one_of_the_guide() -> None:
     config = AwsConfig.from_settings(SETTINGS)
 
     assert json.loads(render_needed_policy(config, with_key=False)) == render_policy()
 
 
 @pytest.mark.parametrize("is_on", [False, True])
-def test_the_writes_of_groups_are_needed_where_groups_may_be_changed(is_on: bool) -> None:
+def test_writes_of_groups_are_needed_if_the_settings_allow_changes_of_groups(is_on: bool) -> None:
     config = AwsConfig.from_settings({**SETTINGS, "change_groups": is_on})
 
     assert ("CreateGroupMembership" in render_needed_policy(config, with_key=False)) == is_on
 
 
 @pytest.mark.parametrize("is_on", [False, True])
-def test_the_optional_actions_are_needed_where_the_settings_switch_them_on(is_on: bool) -> None:
+def test_optional_actions_are_needed_if_the_settings_enable_them(is_on: bool) -> None:
     config = AwsConfig.from_settings({**SETTINGS, "direct_assignments": is_on})
 
     assert {is_needed(action, config) for action in DIRECT_ASSIGNMENTS} == {is_on}
