@@ -64,7 +64,7 @@ def test_a_role_that_others_can_assume_is_not_entered_even_without_a_connection_
     broken_role: BrokenRole, use: Use, condition: dict[str, Any] | None
 ) -> None:
     broken_role.trust_under(condition)
-    with pytest.raises(AuthenticationError, match="others than this integration could use the role") as refused:
+    with pytest.raises(AuthenticationError, match="parties other than this integration") as refused:
         use(connect(broken_role), make_request(broken_role))
 
     assert "Replace the role's trust policy by this one" in str(refused.value.fix)
@@ -185,6 +185,6 @@ def _read_on(pages: Any, read: list[Page]) -> None:
 
 def test_a_role_that_cannot_be_assumed_at_all_reports_that(broken_role: BrokenRole) -> None:
     connector = connect(broken_role, external_id="another-external-id-0001")
-    with pytest.raises(AuthenticationError, match="AWS does not say which"):
+    with pytest.raises(AuthenticationError, match="AWS does not state which"):
         list(connector.list_accounts(NOTHING))
     assert proofs(broken_role) == 1, "what AWS denies everyone proves nothing"
