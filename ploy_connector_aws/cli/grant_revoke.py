@@ -18,7 +18,7 @@ from ploy_connector_aws.runtime.snapshot.state_file import explained, is_there
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.runtime.tasks.journal import Journal
-from ploy_connector_aws.runtime.tasks.known import ANY_STATE, KnownAccess
+from ploy_connector_aws.runtime.tasks.known import ANY_STATE, AccessGraph
 from ploy_connector_aws.spec import (
     AccessChange,
     AccessRequest,
@@ -87,11 +87,11 @@ def _order(
         raise RejectedError(f"The connector {title} cannot {order} access.", reason="not_supported")
     if not preview:
         _check_allowed(settings)
-    with Journal(settings.tasks_path) as journal, closing(KnownAccess(settings.snapshot_path)) as known_access:
+    with Journal(settings.tasks_path) as journal, closing(AccessGraph(settings.snapshot_path)) as graph:
         with _picture(settings, journal) as picture:
             account_id = find_account(picture, account)
             entitlement_id = find_entitlement(picture, entitlement, account_id)
-            known = known_access.of(account_id, entitlement_id, journal.verified(account_id))
+            known = graph.of(account_id, entitlement_id, journal.verified(account_id))
             request_id = f"order-{uuid.uuid4().hex}"
             was_changed = journal.was_changed(account_id, entitlement_id, request_id)
             request = AccessRequest(
@@ -100,12 +100,7 @@ def _order(
                 entitlement_id=entitlement_id,
                 reason=reason,
                 preview=preview,
-                known_entitlement=known.entitlement,
-                known_paths=known.paths,
-                known_paths_complete=known.is_complete,
-                known_opened=known.opened,
-                known_states=ANY_STATE if was_changed else known.states,
-                known_as_of=known.as_of,
+                known=known.model_copy(update={"states": ANY_STATE}) if was_changed else known,
             )
             if not preview:
                 journal.begin_change(request_id, account_id, entitlement_id)

@@ -7,7 +7,7 @@ connector beforehand), ``wizard`` (its set-up as data), ``templates`` (how the w
 rendered), ``bounds`` and ``expressions`` (which values are accepted).
 """
 
-from .changes import AccessChange, AccessPath, AccessRequest
+from .changes import AccessChange, AccessPath, AccessRequest, KnownAccess
 from .context import ConnectorContext
 from .errors import (
     AuthenticationError,
@@ -64,6 +64,7 @@ __all__ = [
     "HookFailedError",
     "HostParameter",
     "InvalidAnswerError",
+    "KnownAccess",
     "Link",
     "Manifest",
     "NotFoundError",
