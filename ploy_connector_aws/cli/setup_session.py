@@ -146,7 +146,7 @@ class SetupSession:
 
     def document(self, document: Document) -> str:
         """Render a document, making what it wants of a host's values."""
-        self.make(self.wizard.find_values(document))
+        self.make(self.wizard.placeholders_of(document))
         return self.wizard.render_document(document, self._texts(), self.features)
 
     def link(self, link: Link) -> str | None:

@@ -6,8 +6,8 @@ from typing import Literal, TypeAlias
 
 from pydantic import AwareDatetime, Field, model_validator
 
+from ._models import FrozenModel
 from .bounds import Moment
-from .frozen import FrozenModel
 from .pages import Scope
 from .records import Attributes, Entitlement, Grant, Id
 
@@ -59,52 +59,51 @@ class AccessRequest(FrozenModel):
     known: KnownAccess = Field(default=KnownAccess(), description="What the host's snapshot holds about the grant.")
     write_before: AwareDatetime | None = Field(
         default=None,
-        description="No write is begun that could end after this moment, its retries included; without one a write may "
-        "begin at any time.",
+        description="Begin no write that could end after this time, retries included; None allows a write at any time.",
     )
 
 
 class AccessChange(FrozenModel):
-    """What a grant or a revoke did. The first two outcomes require that it was read back."""
+    """The result of a grant or a revoke. The first two outcomes require a read-back."""
 
     outcome: Literal["applied", "already_in_effect", "previewed"]
     verified_at: Moment | None = Field(
-        default=None, description="When it was read back; needed with every outcome but 'previewed'."
+        default=None, description="When it was read back; required with every outcome but 'previewed'."
     )
     scope: Scope | None = Field(
-        default=None, description="The scope in which the lists emit what was added or removed; needed with either."
+        default=None, description="The scope in which the lists emit what was added or removed; required with either."
     )
     added: tuple[Grant, ...] = Field(
         default=(), description="Proven to be held now; with 'previewed': what would be added."
     )
     removed: tuple[Grant, ...] = Field(
-        default=(), description="Proven to be held no more; with 'previewed': what would be removed."
+        default=(), description="Proven not to be held any more; with 'previewed': what would be removed."
     )
     opened_paths: tuple[AccessPath, ...] = Field(
         default=(), description="After a grant: what the account can reach through it."
     )
     closed_paths: tuple[AccessPath, ...] = Field(
         default=(),
-        description="After a revoke: the ways that led through it, closed now or before, whether or not others lead to "
-        "the same.",
+        description="After a revoke: the paths that led through it, closed now or before, whether or not other paths "
+        "lead to the same.",
     )
     effects_complete: bool = Field(
-        default=False, description="False means that more may have been opened or closed than is named."
+        default=False, description="False means that more may have been opened or closed than is listed."
     )
     remaining_paths: tuple[AccessPath, ...] = Field(
         default=(),
-        description="After a revoke: the other ways by which the account still holds the same access.",
+        description="After a revoke: the other paths by which the account still holds the same access.",
     )
     remaining_paths_complete: bool = Field(
         default=False, description="False means that more may exist: an empty list is then unknown, not none."
     )
     as_of: Moment | None = Field(
         default=None,
-        description="From when the knowledge is that the remaining paths are all; each of them was read again since.",
+        description="The time as of which the remaining paths are complete; each of them was read again since.",
     )
     sessions_end_by: Moment | None = Field(
         default=None,
-        description="Until when, at the latest, sessions issued before it was read back may live; None means unknown.",
+        description="When the last session issued before the read-back ends; None means unknown.",
     )
     invisible_paths: tuple[str, ...] = Field(default=(), description="Kinds of path that cannot be seen.")
     warnings: tuple[str, ...] = ()

@@ -60,14 +60,14 @@ def test_what_could_not_be_found_out_ends_no_block() -> None:
     blocking = Check(name="trust-policy", outcome="failed", message="It is open.", is_blocking=True)
     report = ConnectionReport(checks=tuple(judge(facts(BROKEN_TRUST))))
 
-    assert report.blocking([blocking]) == (blocking,)
+    assert report.blockers([blocking]) == (blocking,)
 
 
 def test_a_trust_policy_that_could_not_be_read_ends_no_block_of_it() -> None:
     blocking = Check(name="trust-policy", outcome="failed", message="It is open.", is_blocking=True)
     unread = ConnectionReport(checks=tuple(judge(Evidence(CONFIG, {}, Directory(), "none", None))))
 
-    assert unread.blocking([blocking]) == (blocking,)
+    assert unread.blockers([blocking]) == (blocking,)
 
 
 def test_policies_that_break_their_reader_leave_what_is_not_told_by_them() -> None:

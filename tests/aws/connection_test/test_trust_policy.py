@@ -235,17 +235,17 @@ def test_what_was_not_understood_warns_and_ends_no_block(unclear: Any) -> None:
 
     assert (check.outcome, check.method) == ("warning", None)
     assert re.search("was not understood|could not be decoded", check.message)
-    assert ConnectionReport(checks=(check,)).blocking([BLOCKING]) == (BLOCKING,)
+    assert ConnectionReport(checks=(check,)).blockers([BLOCKING]) == (BLOCKING,)
 
 
 def test_what_fails_beside_something_that_was_not_understood_blocks() -> None:
     check = judge(UNKNOWN_WORD, statement(None))
 
-    assert ConnectionReport(checks=(check,)).blocking() == (check,)
+    assert ConnectionReport(checks=(check,)).blockers() == (check,)
 
 
 def test_what_is_odd_and_was_understood_ends_a_block() -> None:
-    assert ConnectionReport(checks=(judge(statement(), narrowed(OWN)),)).blocking([BLOCKING]) == ()
+    assert ConnectionReport(checks=(judge(statement(), narrowed(OWN)),)).blockers([BLOCKING]) == ()
 
 
 def test_a_document_without_statements_passes_for_nothing() -> None:
