@@ -17,7 +17,7 @@ SOAK_SECONDS ?= 3300
 SEED ?=
 TESTS ?=
 
-.PHONY: demo test soak check bench clean
+.PHONY: demo test soak check bench screenshot clean
 
 demo: $(DEMO_READY)  ## The main job on a local AWS and a local Ploy; ends by itself.
 	@$(BIN)/ploy-connector demo
@@ -38,6 +38,9 @@ bench: $(READY)  ## Time, calls and peak memory of a sync, for two sizes of orga
 	$(BIN)/python -m benchmarks.sync_memory
 	$(BIN)/python -m benchmarks.commit_size
 	$(BIN)/python -m benchmarks.task_rush
+
+screenshot: $(READY)  ## Take the README's screenshot again.
+	$(BIN)/python -m tools.screenshot
 
 # The demo needs neither linters nor a browser; what it has installed, the other targets complete.
 $(DEMO_READY): pyproject.toml constraints.txt

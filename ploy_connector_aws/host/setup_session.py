@@ -174,7 +174,7 @@ class SetupSession:
             TemplateError: It needs a value that is not set.
             ConfigurationError: As with ``generate``.
         """
-        self.generate(self.wizard.find_values(document))
+        self.generate(self.wizard.placeholders_of(document))
         return self.wizard.render_document(document, self._texts(), self.features)
 
     def link(self, link: Link) -> str | None:
