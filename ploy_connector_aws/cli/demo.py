@@ -49,6 +49,7 @@ _HELPER = "aisha.bello"
 _TEAM = "Engineering"
 _CHECKS = ("external-id-required", "external-id-exact", "trust-policy")
 """The checks that the demo shows of a connection test that passed."""
+_ENTRANCES_SHOWN = 4
 _TASK_SECONDS = 60.0
 _LOOK_EVERY_SECONDS = 0.05
 
@@ -127,8 +128,8 @@ class Demonstration:
             return stopped.code
         self._out.print(Rule(style="dim"))
         self._out.print(
-            "That was the main job. [bold]ploy-connector sandbox[/] starts the same local AWS and local Ploy to try "
-            "things on; README.md explains how to connect a real AWS account."
+            "That was the main job. [bold]ploy-connector sandbox[/] starts the same local AWS and Ploy to try things "
+            "on."
         )
         return Exit.OK
 
@@ -159,7 +160,7 @@ class Demonstration:
             "assignments of a permission set in an account": len(organisation.assignments),
         }
         self._record(organisation=counts)
-        self._out.print(", ".join(f"{count} {things}" for things, count in counts.items()) + ".")
+        self._out.print(", ".join(f"{count} {things.partition(' of ')[0]}" for things, count in counts.items()) + ".")
 
     def _check(self) -> None:
         self._begin_chapter("Can we get in?", "[dim]$ ploy-connector check[/]")
@@ -170,7 +171,8 @@ class Demonstration:
             raise _DemoStoppedError(exit_of(report))
         for check in report.checks:
             if check.name in _CHECKS:
-                self._out.print(f"[green]✓[/] [bold]{text(check.name)}[/]: {text(check.message)}")
+                line = f"[green]✓[/] [bold]{text(check.name)}[/]: {text(check.message)}"
+                self._out.print(line, no_wrap=True, overflow="ellipsis")
         self._out.print(f"… and {len(report.checks) - len(_CHECKS)} more checks.")
         print_verdict(self._out, report)
 
@@ -203,11 +205,11 @@ class Demonstration:
             leaver = _find(view, "account", "username", _LEAVER)
             paths = view.path_finder().paths_of(leaver.id)
             self._record(entrances=demo_summary.to_json(found, names), leaver=access.to_json(view, leaver, paths))
-            # The account with the most entrances stands for all.
-            ((example, count),) = Counter(each.aws_account_id for each in found).most_common(1)
-            for table in demo_summary.to_tables([each for each in found if each.aws_account_id == example], names):
+            ((busiest, _),) = Counter(each.aws_account_id for each in found).most_common(1)
+            shown = [each for each in found if each.aws_account_id == busiest][:_ENTRANCES_SHOWN]
+            for table in demo_summary.to_tables(shown, names):
                 self._out.print(table)
-            self._out.print(f"… and {len(found) - count} more paths into {len(names) - 1} other AWS accounts.")
+            self._out.print(f"… and {len(found) - len(shown)} more paths, into {len(names)} AWS accounts in all.")
             self._out.print(
                 "Jonas Vik left the company and is disabled, yet these paths are still open to him.\n"
                 f"[dim]$ ploy-connector access {_LEAVER}[/]"
@@ -217,7 +219,7 @@ class Demonstration:
     def _show_inventory(self) -> None:
         self._begin_chapter(
             "IAM users, roles and policies, and resources",
-            "[dim]$ ploy-connector list entitlements --privileged\n$ ploy-connector list resources[/]",
+            "[dim]$ ploy-connector list entitlements --privileged; ploy-connector list resources[/]",
         )
         with self._last_sync() as view:
             found = {
@@ -295,7 +297,7 @@ class Demonstration:
             changes = self._run_tasks(tasks)
             for kind, task, change in zip(kinds, tasks, changes, strict=True):
                 request = AccessRequest(request_id=task.id, account_id=helper.id, entitlement_id=team.id)
-                print_change(self._out, kind, request, change, view, most_invisible=2)
+                print_change(self._out, kind, request, change, view, most_invisible=1)
             self._record(tasks=[change.model_dump(mode="json") for change in changes])
 
     def _run_tasks(self, tasks: list[OrderedTask]) -> list[AccessChange]:

@@ -153,9 +153,11 @@ def print_inventory(
         f"{len(outsiders)} principals from outside can assume a role; {len(flagged)} of them by a weak trust policy:"
     )
     for row in flagged:
-        out.print(f"  [red]![/] {text(row['outsider'])} → {text(row['role'])}: {', '.join(row['issues'])}")
+        line = f"  [red]![/] {', '.join(row['issues'])}: {text(row['outsider'])} can assume {text(row['role'])}"
+        out.print(line, no_wrap=True, overflow="ellipsis")
     out.print(f"{len(privileged)} groups, roles and policies of IAM are privileged, e.g.:")
     for row in privileged[:_NAMES_SHOWN]:
-        out.print(f"  [red]![/] {row['kind']} {text(row['name'])}: {text(row['why'])}")
-    counts = [f"{len(rows)} {kind.replace('_', ' ')}" for kind, rows in resources.items()]
+        line = f"  [red]![/] {row['kind']} {text(row['name'])}: {text(row['why'])}"
+        out.print(line, no_wrap=True, overflow="ellipsis")
+    counts = [f"{kind.replace('_', ' ')} ({len(rows)})" for kind, rows in resources.items()]
     out.print(f"Resources: {text(', '.join(counts))}.")
