@@ -50,7 +50,7 @@ def test_the_example_connector_of_the_documents_works() -> None:
     assert ([record.id for record in page.records], page.complete) == (["ann"], True)
 
 
-def test_the_rules_of_templates_are_the_same_for_who_reads_the_documents() -> None:
+def test_template_rules_in_the_documents_match_the_docstring() -> None:
     rules = (templates.__doc__ or "").partition("\n\n1. ")[2].replace("``", "`")
     documented = HOOKS.partition("## Wizards")[2].partition("\n\n1. ")[2].partition("\n\n## ")[0]
     assert documented.split() == rules.split()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from ploy_connector_aws.cli.manifest import render_manifest
+from ploy_connector_aws.cli.connectors import render_manifest
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.host import check_connectors
 from ploy_connector_aws.plugin import AwsConnector

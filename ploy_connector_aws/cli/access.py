@@ -1,4 +1,4 @@
-"""``ploy-connector access``: everything that an account holds, with the shortest paths to it, as a tree."""
+"""``ploy-connector access``: what an account holds, with the shortest paths to it, as a tree."""
 
 from __future__ import annotations
 
@@ -15,14 +15,12 @@ from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import RecordKey
 
 from .exit_codes import Exit
-from .listing import as_of, display_name
-from .lookup import unknown_account
-from .opening import open_picture, read_operator_settings
-from .options import AsJson, ConfigFile, ConnectorName, Debug, Fresh
+from .options import AsJson, ConfigFile, ConnectorName, Debug, Fresh, read_operator_settings
 from .output import console, print_json, print_unproven, text
+from .snapshot_view import display_name, open_snapshot_view, unknown_account
 
 _DEEPEST = 12
-"""So many levels of a tree fit on a terminal."""
+"""The number of levels that fit on a terminal."""
 
 
 def access(
@@ -33,38 +31,38 @@ def access(
     json: AsJson = False,
     debug: Debug = False,
 ) -> Exit:
-    """Show what one account holds by which paths, as of the last sync or, without one, as of now.
+    """Show what one account holds and by which paths, as of the last sync or, without one, as of now.
 
-    To each entitlement the shortest paths are shown, 50 at most.
+    Of the paths to one entitlement, the 50 shortest are shown.
     """
     settings = read_operator_settings(config, connector, debug=debug)
-    with open_picture(settings, fresh=fresh, quiet=json) as seen:
-        accounts = seen.now.find_accounts(account)
+    with open_snapshot_view(settings, fresh=fresh, quiet=json) as view:
+        accounts = view.current.find_accounts(account)
         if not accounts:
-            raise unknown_account(seen.now, account)
-        finder = seen.now.path_finder()
-        is_complete = seen.is_complete
+            raise unknown_account(view.current, account)
+        finder = view.current.path_finder()
+        is_complete = view.is_complete
         found = [(each, finder.paths_of(each.id)) for each in accounts]
         if json:
             print_json(
                 {
-                    "as_of": seen.run.reading_started_at.isoformat(),
+                    "as_of": view.run.reading_started_at.isoformat(),
                     "complete": is_complete,
-                    "accounts": [to_json(seen.now, each, paths) for each, paths in found],
+                    "accounts": [to_json(view.current, each, paths) for each, paths in found],
                 }
             )
         else:
             out = console()
             for each, paths in found:
-                out.print(to_tree(seen.now, each, paths))
-            out.print(as_of(seen))
-            print_unproven(out, seen.run.scopes())
+                out.print(to_tree(view.current, each, paths))
+            out.print(view.age)
+            print_unproven(out, view.run.scopes())
     return Exit.OK if is_complete else Exit.UNPROVEN
 
 
-def to_json(picture: Overlay, account: StoredRecord, paths: Paths) -> dict[str, Any]:
-    """One account and its paths as JSON values; `more_paths_to` has the ids of those to which there are more."""
-    contents = _contents(picture, paths)
+def to_json(view: Overlay, account: StoredRecord, paths: Paths) -> dict[str, Any]:
+    """An account and its paths as JSON values; `more_paths_to` has the entitlements with more paths than shown."""
+    contents = _contents(view, paths)
     return {
         **account.content,
         "paths": [
@@ -78,8 +76,8 @@ def to_json(picture: Overlay, account: StoredRecord, paths: Paths) -> dict[str, 
     }
 
 
-def to_tree(picture: Overlay, account: StoredRecord, paths: Paths) -> Tree:
-    """One account and its paths as a tree; what is deeper than fits on a screen stands beside what it hangs on."""
+def to_tree(view: Overlay, account: StoredRecord, paths: Paths) -> Tree:
+    """An account and its paths as a tree; levels that do not fit on a screen are shown beside their parents."""
     content = account.content
     status = content.get("status", "unknown")
     emails = ", ".join(email["address"] for email in content.get("emails", ()))
@@ -87,7 +85,7 @@ def to_tree(picture: Overlay, account: StoredRecord, paths: Paths) -> Tree:
     tree = Tree(
         f"[bold]{text(display_name(account, account.id))}[/]  {text(emails)}  [{colour}]{status}[/]", guide_style="dim"
     )
-    contents = _contents(picture, paths)
+    contents = _contents(view, paths)
     unproven = {path.entitlement_ids: path.is_unproven for path in paths}
     counts = Counter(path.entitlement_ids[-1] for path in paths)
     branches: dict[tuple[str, ...], Tree] = {(): tree}
@@ -116,8 +114,8 @@ def to_tree(picture: Overlay, account: StoredRecord, paths: Paths) -> Tree:
     return tree
 
 
-def _contents(picture: Overlay, paths: Paths) -> dict[str, dict[str, Any]]:
-    """Read each entitlement once, however many paths lead to it; empty for one without a record."""
-    ids = dict.fromkeys(path.entitlement_ids[-1] for path in paths)  # each step of a path is the end of another
-    found = {id_: picture.record(RecordKey(type="entitlement", id=id_)) for id_ in ids}
+def _contents(view: Overlay, paths: Paths) -> dict[str, dict[str, Any]]:
+    """Read each entitlement once, however many paths lead to it; {} for one without a record."""
+    ids = dict.fromkeys(path.entitlement_ids[-1] for path in paths)  # each step of a path ends another path
+    found = {id_: view.record(RecordKey(type="entitlement", id=id_)) for id_ in ids}
     return {id_: record.content if record else {} for id_, record in found.items()}

@@ -1,4 +1,4 @@
-"""The commands of ``ploy-connector``, and how they end."""
+"""The ``ploy-connector`` application: its commands, and ``main``."""
 
 from __future__ import annotations
 
@@ -13,23 +13,21 @@ from typer.core import TyperCommand, TyperGroup
 from ploy_connector_aws.runtime import logs
 from ploy_connector_aws.runtime.snapshot.lock import name_process
 
-from . import exit_codes, standard_output
+from . import exit_codes
 from .access import access
 from .check import check
-from .connectors import connectors
+from .connectors import connectors, manifest
 from .demo import demo
 from .exit_codes import Exit, OutputError
 from .grant_revoke import grant, revoke
-from .history import history
 from .listing import list_records
-from .manifest import manifest
 from .options import find_config_file
-from .output import discard_output
+from .output import discard_output, owned_stdout, stream
 from .run import run
 from .sandbox import sandbox
 from .setup import setup
 from .stopping import end_if_signalled, end_soon_when_interrupted
-from .sync import sync
+from .sync import history, sync
 
 
 def _end(code: Exit) -> None:
@@ -37,7 +35,7 @@ def _end(code: Exit) -> None:
 
 
 class _Commands(TyperGroup):
-    """Typer ends with 1 where an output is closed: here that is an error like others, with a status of its own."""
+    """A group of commands that raises an ``OutputError`` for a closed output, where Typer would end with status 1."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -47,11 +45,11 @@ class _Commands(TyperGroup):
 
 
 class _Command(TyperCommand):
-    """A command that has standard output to itself."""
+    """A command with standard output reserved for it."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run it."""
-        with standard_output.owned():
+        with owned_stdout():
             return super().invoke(ctx)
 
 
@@ -59,7 +57,7 @@ app = typer.Typer(
     cls=_Commands,
     result_callback=_end,
     name="ploy-connector",
-    help="Reads who can enter what, proves it, and pushes it to Ploy.",
+    help="Read who can access what, prove it, and push it to Ploy.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -90,25 +88,25 @@ app.command(cls=_Command)(demo)
 
 
 def main() -> None:
-    """Run the command that was typed, and end the process with its exit code."""
+    """Run the command of the command line, and end the process with its exit code."""
     end_soon_when_interrupted()
-    Console.on_broken_pipe = _raise_broken_pipe  # type: ignore[method-assign]  # Rich's own ends with 1
-    of_python, threading.excepthook = threading.excepthook, logs.log_thread_failure
+    Console.on_broken_pipe = _raise_broken_pipe  # type: ignore[method-assign]  # Rich's own ends with status 1
+    original_hook, threading.excepthook = threading.excepthook, logs.log_thread_failure
     try:
         try:
             app()
         finally:
-            standard_output.stream().flush()
+            stream().flush()
     except KeyboardInterrupt:
         end_if_signalled(Exit.INTERRUPTED)
         sys.exit(Exit.INTERRUPTED)
-    except SystemExit as ended:
-        end_if_signalled(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
+    except SystemExit as error:
+        end_if_signalled(error.code if isinstance(error.code, int) else int(error.code is not None))
         raise
-    except BaseException as error:  # noqa: BLE001 - whatever it is, a person gets one sentence
+    except BaseException as error:  # noqa: BLE001 - every error becomes one message
         sys.exit(_report(error))
     finally:
-        threading.excepthook = of_python
+        threading.excepthook = original_hook
 
 
 def _report(error: BaseException) -> Exit:
@@ -116,8 +114,9 @@ def _report(error: BaseException) -> Exit:
         error = OutputError(error)
     if isinstance(error, OutputError):
         discard_output()
-    typed = sys.argv[1:]
-    return exit_codes.report(error, as_json="--json" in typed, debug="--debug" in typed, config=find_config_file(typed))
+    arguments = sys.argv[1:]
+    config = find_config_file(arguments)
+    return exit_codes.report(error, as_json="--json" in arguments, debug="--debug" in arguments, config=config)
 
 
 def _raise_broken_pipe(self: Console) -> None:  # noqa: ARG001

@@ -1,32 +1,41 @@
-"""``ploy-connector check``: try the connection, and say what is missing, too much or dangerous."""
+"""``ploy-connector check``: test the connection and report missing, needless and dangerous permissions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from ploy_connector_aws.spec import AuthenticationError, Check, ConnectionReport, TemporaryError
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.platform.errors import PlatformRejectedError
+from ploy_connector_aws.runtime.integration import open_connector, open_platform
+from ploy_connector_aws.runtime.settings import OperatorSettings
+from ploy_connector_aws.spec import AuthenticationError, Check, ConnectionReport, ConnectorError, TemporaryError
+from ploy_connector_aws.spec.reports import CheckOutcome
 
-from .connection_test import test_connection
 from .exit_codes import Exit, with_config
-from .opening import read_operator_settings
-from .options import AsJson, ConfigFile, ConnectorName, Debug
+from .options import AsJson, ConfigFile, ConnectorName, Debug, read_operator_settings
 from .output import console, print_json, text
 
 MARKS = {"passed": "[green]✓[/]", "failed": "[bold red]✗[/]", "warning": "[yellow]![/]", "skipped": "[dim]-[/]"}
 
-_NOUNS = {"failed": "failed", "warning": "to look at", "passed": "in order", "skipped": "not tried"}
+_NOUNS: dict[CheckOutcome, str] = {"failed": "failed", "warning": "warning", "passed": "passed", "skipped": "skipped"}
 _INDENT = 4
-_METHODS = {"probed": "tried by a harmless call", "evaluated": "by the rules, not tried"}
+_METHODS = {"probed": "tested", "evaluated": "evaluated from policies"}
+WORKER_ID = "command-line"
+"""The worker that leases tasks for a command."""
+_MOST_TESTS = 10
 
 
 def check(
     config: ConfigFile = None, connector: ConnectorName = None, json: AsJson = False, debug: Debug = False
 ) -> Exit:
-    """Try the connection and each permission, and say what to mend. Changes nothing."""
+    """Test the connection and each permission, and report what to fix. Changes nothing."""
     settings = read_operator_settings(config, connector, debug=debug)
     report = test_connection(settings)
     if json:
@@ -37,7 +46,7 @@ def check(
 
 
 def exit_of(report: ConnectionReport) -> Exit:
-    """Return the status of a connection test: what failed first decides, but an outage only where all failed of it."""
+    """Return the exit status of a report: that of its first failure; of an outage, only if all failures are outages."""
     codes = [each.code for each in report.checks if each.outcome == "failed"]
     if not codes:
         return Exit.OK
@@ -47,43 +56,53 @@ def exit_of(report: ConnectionReport) -> Exit:
 
 
 def report_json(report: ConnectionReport) -> dict[str, object]:
-    """The report for machines."""
+    """The report as JSON values."""
     return {"usable": report.is_usable, "blocked": report.is_blocked, **report.model_dump(mode="json")}
 
 
 def print_report(out: Console, report: ConnectionReport, *, config: Path | None = None) -> None:
-    """Print the report for people: what failed first, then what passed, by what it is for.
+    """Print the report for people: failed checks and warnings first, then passed ones by feature, then skipped ones.
 
     Args:
-        out: Where to.
+        out: The console.
         report: The report.
         config: The configuration file, for the commands in the fixes.
     """
-    of = {outcome: [each for each in report.checks if each.outcome == outcome] for outcome in _NOUNS}
-    for each in (*of["failed"], *of["warning"]):
-        _print_trouble(out, each, config)
-    _print_passed(out, of["passed"])
-    _print_skipped(out, of["skipped"])
-    counts = ", ".join(f"{len(checks)} {_NOUNS[outcome]}" for outcome, checks in of.items() if checks)
+    by_outcome = {outcome: [each for each in report.checks if each.outcome == outcome] for outcome in _NOUNS}
+    for each in (*by_outcome["failed"], *by_outcome["warning"]):
+        _print_issue(out, each, config)
+    _print_passed(out, by_outcome["passed"])
+    _print_skipped(out, by_outcome["skipped"])
     out.print()
+    print_verdict(out, report)
+
+
+def print_verdict(out: Console, report: ConnectionReport) -> None:
+    """Print whether the integration can be used, and the number of checks by outcome."""
     if report.is_blocked:
-        out.print("[bold red]The integration must not be used until what blocks it is mended.[/]")
-    out.print(f"[bold]{'Usable' if report.is_usable else 'Not usable yet'}:[/] {counts}.")
+        out.print("[bold red]Blocked: do not use this integration until its blocking checks pass.[/]")
+    counts = Counter(each.outcome for each in report.checks)
+    parts = ", ".join(
+        f"{count} {noun}{'s' if outcome == 'warning' and count > 1 else ''}"
+        for outcome, noun in _NOUNS.items()
+        if (count := counts[outcome])
+    )
+    out.print(f"[bold]{'Usable' if report.is_usable else 'Not usable yet'}:[/] {parts}.")
 
 
-def _print_trouble(out: Console, made: Check, config: Path | None) -> None:
-    blocks = " [bold red]blocks the integration[/]" if made.is_blocking else ""
-    out.print(f"{MARKS[made.outcome]} [bold]{text(made.name)}[/]{_method(made)}{blocks}")
-    _print_indented(out, text(made.message))
-    if made.fix:
-        # In one piece, however long: it is there to be copied.
-        out.print(f"    [bold]Fix:[/] {text(with_config(made.fix, str(config) if config else None))}", soft_wrap=True)
-    if made.request_id:
-        _print_indented(out, f"[dim]Request {text(made.request_id)}[/]")
+def _print_issue(out: Console, check: Check, config: Path | None) -> None:
+    blocks = " [bold red]blocks the integration[/]" if check.is_blocking else ""
+    out.print(f"{MARKS[check.outcome]} [bold]{text(check.name)}[/]{_method(check)}{blocks}")
+    _print_indented(out, text(check.message))
+    if check.fix:
+        # Not wrapped, however long, so that it can be copied.
+        out.print(f"    [bold]Fix:[/] {text(with_config(check.fix, str(config) if config else None))}", soft_wrap=True)
+    if check.request_id:
+        _print_indented(out, f"[dim]Request {text(check.request_id)}[/]")
 
 
 def _print_passed(out: Console, checks: Iterable[Check]) -> None:
-    """What was tried for one purpose stands together; what was not tried says why it is believed."""
+    """Print the tested checks by feature, and each of the others with its message."""
     features: dict[str, list[str]] = {}
     for each in checks:
         if each.feature and each.method == "probed":
@@ -97,7 +116,7 @@ def _print_passed(out: Console, checks: Iterable[Check]) -> None:
 
 
 def _print_skipped(out: Console, checks: Iterable[Check]) -> None:
-    """What was not tried for one reason stands together."""
+    """Print the skipped checks by reason."""
     reasons: dict[str, list[str]] = {}
     for each in checks:
         reasons.setdefault(each.message, []).append(each.name)
@@ -106,11 +125,61 @@ def _print_skipped(out: Console, checks: Iterable[Check]) -> None:
         _print_indented(out, f"[dim]{text(', '.join(names))}[/]")
 
 
-def _method(made: Check) -> str:
-    return f" [dim]({_METHODS[made.method]})[/]" if made.method else ""
+def _method(check: Check) -> str:
+    return f" [dim]({_METHODS[check.method]})[/]" if check.method else ""
 
 
 def _print_indented(out: Console, markup: str) -> None:
     for line in Text.from_markup(markup).wrap(out, out.width - _INDENT):
         line.rstrip()
         out.print(Text(" " * _INDENT) + line)
+
+
+def test_connection(settings: OperatorSettings) -> ConnectionReport:
+    """Test the connection; report it to Ploy, if Ploy keeps the settings and waits for their test.
+
+    Raises:
+        ConfigurationError: A setting is wrong.
+        ConnectorError: The test could not run.
+        PlatformError: Ploy keeps the settings and did not answer.
+    """
+    if settings.config is not None:
+        return open_connector(settings).connector.test_connection()
+    with open_platform(settings) as platform:
+
+        def test() -> ConnectionReport:
+            return open_connector(settings, platform).connector.test_connection()
+
+        # With settings from variables, the test is not one of Ploy's settings.
+        status = None if settings.config_overrides else _ask_for_test(platform, settings.integration.id)
+        if status is None or status.is_verified:
+            return test()
+        return _report_test(platform, status.integration, test)
+
+
+def _ask_for_test(platform: PlatformClient, integration_id: str) -> wire.SetUpStatus | None:
+    """Ask Ploy whether the settings have passed a test; None if it rejects the question."""
+    try:
+        return platform.change_settings(integration_id, wire.SettingsChange())
+    except PlatformRejectedError:
+        return None
+
+
+def _report_test(
+    platform: PlatformClient, integration: wire.Integration, test: Callable[[], ConnectionReport]
+) -> ConnectionReport:
+    """Run the test for the tasks that ask for it; a service that holds them reports its own."""
+    request = wire.LeaseRequest(
+        request_id=uuid.uuid4().hex, worker_id=WORKER_ID, max_tasks=_MOST_TESTS, settings_revision=integration.revision
+    )
+    tasks = platform.lease_tasks(integration.id, request).tasks
+    try:
+        report = test()
+    except ConnectorError as error:
+        for task in tasks:
+            failed = wire.TaskFailed(lease_id=task.lease_id, code=error.code, message=error.message, fix=error.fix)
+            platform.fail_task(integration.id, task.id, failed)
+        raise
+    for task in tasks:
+        platform.complete_task(integration.id, task.id, wire.TaskDone(lease_id=task.lease_id, report=report))
+    return report

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and its error as one sentence with the fix."""
+"""Exit codes, and errors as a message with a fix: the one table from exceptions to exit statuses."""
 
 from __future__ import annotations
 
@@ -56,26 +56,26 @@ class Exit(IntEnum):
 
 
 MEANINGS = {
-    Exit.OK: "Done; a sync proved everything it read.",
-    Exit.BUG: "Something failed that should not; run again with --debug and report it.",
-    Exit.USAGE: "The command was typed wrongly.",
+    Exit.OK: "Success; a sync proved everything that it read.",
+    Exit.BUG: "Internal error; rerun with --debug and report it.",
+    Exit.USAGE: "Invalid usage.",
     Exit.CONFIGURATION: "A setting is wrong or missing.",
     Exit.AUTHENTICATION: "The role could not be assumed, or Ploy rejected the token.",
     Exit.PERMISSION: "A permission is missing, or a check failed.",
-    Exit.TRY_AGAIN: "AWS, Ploy or the network did not answer, or another process is at work; try again later.",
-    Exit.REFUSED: "Ploy or the connector refused; a person must act.",
+    Exit.TRY_AGAIN: "AWS, Ploy or the network did not answer, or another process is running; try again later.",
+    Exit.REFUSED: "Ploy or the connector rejected the request; a person must act.",
     Exit.STATE: "The snapshot file or the task file cannot be used, or the output cannot be written.",
-    Exit.UNPROVEN: "The sync was committed, but not everything is proven; what is unproven was kept.",
+    Exit.UNPROVEN: "The sync was committed, but not everything is proven; unproven records were kept.",
     Exit.HELD: "The sync waits at Ploy until a person approves it.",
-    Exit.NOT_FOUND: "There is no such account or entitlement, or more than one of the name.",
-    Exit.INTERRUPTED: "Interrupted by Ctrl-C; what was under way is resumed or looked at by the next command.",
-    Exit.BROKEN_PIPE: "The reader of the output, such as `head`, ended first; nothing more is printed.",
+    Exit.NOT_FOUND: "No account or entitlement has this name, or several have it.",
+    Exit.INTERRUPTED: "Interrupted by Ctrl-C; the next command resumes or checks unfinished work.",
+    Exit.BROKEN_PIPE: "The reader of the output, such as `head`, ended first.",
 }
-"""What each exit code means; the README's table is compared with it."""
+"""What each exit code means; the table in docs/commands.md is generated from it."""
 
 
 class UnknownNameError(PloyError):
-    """Nothing in the snapshot has that id or name, or more than one thing has."""
+    """No record in the snapshot has the id or name, or several have it."""
 
     code = "not_found"
 
@@ -84,18 +84,18 @@ _OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EI
 
 
 class OutputError(PloyError):
-    """The output cannot be written: the disk is full, its device fails or, with ``is_closed``, its reader ended."""
+    """The output cannot be written: the disk is full, the device failed or, with ``is_closed``, the reader ended."""
 
     @staticmethod
     def is_one(error: OSError) -> bool:
-        """Whether an error that no part of the program has explained is one of the output."""
+        """Whether an unexplained ``OSError`` comes from writing the output."""
         return error.errno in _OUTPUT_ERRORS or isinstance(error, BrokenPipeError)
 
     def __init__(self, error: OSError) -> None:
         self.is_closed = isinstance(error, BrokenPipeError)
         super().__init__(
             f"The output cannot be written: {error.strerror or type(error).__name__}.",
-            fix=None if self.is_closed else "make room, or write the output somewhere else",
+            fix=None if self.is_closed else "free some space, or write the output elsewhere",
         )
 
 
@@ -117,26 +117,26 @@ _EXIT_CODES: tuple[tuple[type[PloyError], Exit], ...] = (
     (ConnectorError, Exit.REFUSED),
     (PloyError, Exit.BUG),
 )
-"""Which error ends a command with which code; the first match counts."""
+"""The exit code of each exception; the first match counts."""
 
 
 def report(error: BaseException, *, as_json: bool, debug: bool, config: str | None = None) -> Exit:
-    """Print what went wrong and what to do, and choose the exit code.
+    """Print an error with its fix, and return the exit code.
 
     Args:
-        error: What was raised.
+        error: The exception.
         as_json: Print one JSON document.
         debug: Print the traceback as well.
-        config: The configuration file of the command line, which the commands in the fix are given, too.
+        config: The configuration file of the command line; it is added to the commands in the fix.
     """
     if isinstance(error, OutputError) and error.is_closed:
         return Exit.BROKEN_PIPE
     code = next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), Exit.BUG)
     known = error if isinstance(error, PloyError) else None
-    message = redact(str(known)) if known else f"Something failed that should not ({type(error).__name__})."
+    message = redact(str(known)) if known else f"Internal error ({type(error).__name__})."
     fix = redact(known.fix) if known and known.fix else None
     if code is Exit.BUG:
-        fix = fix or "run the command again with --debug and report what it prints"
+        fix = fix or "rerun with --debug and report the output"
     if fix:
         fix = with_config(fix, config)
     if debug:
@@ -147,7 +147,7 @@ def report(error: BaseException, *, as_json: bool, debug: bool, config: str | No
         print_json({"error": described})
         return code
     console = Console(stderr=True)
-    with suppress(OSError):  # where standard error cannot be written either, the status says it
+    with suppress(OSError):  # if standard error cannot be written either, the status remains
         console.print(f"[bold red]Error:[/] {text(message)}", soft_wrap=True, highlight=False)
         if fix:
             console.print(f"[bold]Fix:[/] {text(fix)}", soft_wrap=True, highlight=False)
@@ -155,7 +155,7 @@ def report(error: BaseException, *, as_json: bool, debug: bool, config: str | No
 
 
 def with_config(fix: str, config: str | None) -> str:
-    """Give each command in a fix the configuration file that this one was given, so that it can be typed as it is."""
+    """Add the configuration file of the command line to each command in a fix, so that it can be copied."""
     if config is None:
         return fix
     return _COMMAND.sub(lambda found: f"{found[0]} --config {shlex.quote(config)}", fix)
@@ -164,4 +164,4 @@ def with_config(fix: str, config: str | None) -> str:
 _COMMAND = re.compile(
     r"\bploy-connector (?:check|sync|run|setup|history)\b(?: --(?!config\b)[a-z][a-z-]*(?: trust-policy)?)*(?! --)"
 )
-"""A command with its options that needs a configuration file and names none."""
+"""A command, with its options, that needs a configuration file and does not name one."""

@@ -1,16 +1,18 @@
-"""``ploy-connector grant`` and ``revoke``: one change of access, verified, and what it opened or left open."""
+"""``ploy-connector grant`` and ``revoke``: one verified change of access, with the paths that it opens or closes."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from ploy_connector_aws.host import change_access
+from ploy_connector_aws.host.change_check import Kind
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.integration import open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
@@ -18,32 +20,34 @@ from ploy_connector_aws.runtime.snapshot.state_file import explained, is_there
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.runtime.tasks.journal import Journal
-from ploy_connector_aws.runtime.tasks.known import ANY_STATE, KnownAccess
+from ploy_connector_aws.runtime.tasks.known import ANY_STATE, AccessGraph
 from ploy_connector_aws.spec import (
     AccessChange,
+    AccessPath,
     AccessRequest,
     HookFailedError,
     InvalidAnswerError,
+    RecordKey,
     RejectedError,
     TemporaryError,
 )
+from ploy_connector_aws.spec.records import RecordType
 
-from .change_output import Order, print_change
+from .check import WORKER_ID
 from .exit_codes import Exit
-from .lookup import find_account, find_entitlement
-from .opening import read_operator_settings
-from .options import AsJson, ConfigFile, ConnectorName, Debug
-from .output import console, print_json
+from .options import AsJson, ConfigFile, ConnectorName, Debug, read_operator_settings
+from .output import console, print_json, print_more, text
+from .snapshot_view import display_name, find_account, find_entitlement
 
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="An id, a user name or an e-mail address.")]
-What = Annotated[str, typer.Argument(metavar="ENTITLEMENT", help="An id or a name.")]
-Reason = Annotated[str | None, typer.Option("--reason", help="Why; it is handed to the connector.")]
-Preview = Annotated[bool, typer.Option("--preview", help="Only say what would happen; nothing is changed.")]
+Entitlement = Annotated[str, typer.Argument(metavar="ENTITLEMENT", help="An id or a name.")]
+Reason = Annotated[str | None, typer.Option("--reason", help="Why; the connector gets it.")]
+Preview = Annotated[bool, typer.Option("--preview", help="Show what would happen, and change nothing.")]
 
 
 def grant(
     account: Account,
-    entitlement: What,
+    entitlement: Entitlement,
     preview: Preview = False,
     reason: Reason = None,
     config: ConfigFile = None,
@@ -51,14 +55,14 @@ def grant(
     json: AsJson = False,
     debug: Debug = False,
 ) -> Exit:
-    """Give one account one entitlement, and read back that it holds it."""
+    """Give one account one entitlement, and verify that it holds it."""
     settings = read_operator_settings(config, connector, debug=debug)
-    return _order(settings, "grant", account, entitlement, preview=preview, reason=reason, as_json=json)
+    return _change(settings, "grant", account, entitlement, preview=preview, reason=reason, as_json=json)
 
 
 def revoke(
     account: Account,
-    entitlement: What,
+    entitlement: Entitlement,
     preview: Preview = False,
     reason: Reason = None,
     config: ConfigFile = None,
@@ -66,14 +70,14 @@ def revoke(
     json: AsJson = False,
     debug: Debug = False,
 ) -> Exit:
-    """Take one entitlement from one account, read back that it is gone, and say what remains open."""
+    """Take one entitlement from one account, verify that it is gone, and report what remains open."""
     settings = read_operator_settings(config, connector, debug=debug)
-    return _order(settings, "revoke", account, entitlement, preview=preview, reason=reason, as_json=json)
+    return _change(settings, "revoke", account, entitlement, preview=preview, reason=reason, as_json=json)
 
 
-def _order(
+def _change(
     settings: OperatorSettings,
-    order: Order,
+    kind: Kind,
     account: str,
     entitlement: str,
     *,
@@ -81,72 +85,70 @@ def _order(
     reason: str | None,
     as_json: bool,
 ) -> Exit:
-    opened = open_connector(settings)
-    if not opened.connector.implements(order):
-        title = opened.connector.installed.manifest.title
-        raise RejectedError(f"The connector {title} cannot {order} access.", reason="not_supported")
+    connector = open_connector(settings).connector
+    if not connector.implements(kind):
+        title = connector.installed.manifest.title
+        raise RejectedError(f"The connector {title} cannot {kind} access.", reason="not_supported")
     if not preview:
         _check_allowed(settings)
-    with Journal(settings.tasks_path) as journal, closing(KnownAccess(settings.snapshot_path)) as known_access:
-        with _picture(settings, journal) as picture:
-            account_id = find_account(picture, account)
-            entitlement_id = find_entitlement(picture, entitlement, account_id)
-            known = known_access.of(account_id, entitlement_id, journal.verified(account_id))
-            request_id = f"order-{uuid.uuid4().hex}"
-            was_changed = journal.was_changed(account_id, entitlement_id, request_id)
-            request = AccessRequest(
-                request_id=request_id,
-                account_id=account_id,
-                entitlement_id=entitlement_id,
-                reason=reason,
-                preview=preview,
-                known_entitlement=known.entitlement,
-                known_paths=known.paths,
-                known_paths_complete=known.is_complete,
-                known_opened=known.opened,
-                known_states=ANY_STATE if was_changed else known.states,
-                known_as_of=known.as_of,
-            )
-            if not preview:
-                journal.begin_change(request_id, account_id, entitlement_id)
-            try:
-                change = change_access(opened.connector, order, request, lambda: datetime.now(UTC))
-            except TemporaryError as error:
-                raise _explained(error, order, preview=preview) from None
-            except HookFailedError as error:
-                raise _of_unknown_effect(error, order, preview=preview) from error
-            journal.keep_verified(request.request_id, change)
-            if as_json:
-                print_json({"order": order, **_to_json(request, change)})
-            else:
-                print_change(console(), order, request, change, picture)
+    with (
+        Journal(settings.tasks_path) as journal,
+        closing(AccessGraph(settings.snapshot_path)) as graph,
+        _last_sync(settings, journal) as view,
+    ):
+        account_id = find_account(view, account)
+        entitlement_id = find_entitlement(view, entitlement, account_id)
+        known = graph.of(account_id, entitlement_id, journal.verified(account_id))
+        request_id = f"order-{uuid.uuid4().hex}"
+        was_changed = journal.was_changed(account_id, entitlement_id, request_id)
+        request = AccessRequest(
+            request_id=request_id,
+            account_id=account_id,
+            entitlement_id=entitlement_id,
+            reason=reason,
+            preview=preview,
+            known=known.model_copy(update={"states": ANY_STATE}) if was_changed else known,
+        )
+        if not preview:
+            journal.begin_change(request_id, account_id, entitlement_id)
+        try:
+            change = change_access(connector, kind, request, lambda: datetime.now(UTC))
+        except TemporaryError as error:
+            raise _as_unknown(error, kind, preview=preview) from None
+        except HookFailedError as error:
+            raise _as_unknown_failure(error, kind, preview=preview) from error
+        journal.keep_verified(request_id, change)
+        if as_json:
+            print_json({"order": kind, **_to_json(request, change)})
+        else:
+            print_change(console(), kind, request, change, view)
     return Exit.OK
 
 
 def _check_allowed(settings: OperatorSettings) -> None:
-    """Ask Ploy whether this integration may be changed, where there is a token to ask with.
+    """Ask Ploy whether this integration may be changed, if there is a token for the question.
 
     Raises:
         RejectedError: It is paused or read-only.
-        PlatformError: Ploy did not say.
+        PlatformError: Ploy did not answer.
     """
     if not settings.has_token:
         return
     with open_platform(settings) as platform:
-        request = wire.LeaseRequest(request_id=uuid.uuid4().hex, worker_id="command-line", max_tasks=0)
+        request = wire.LeaseRequest(request_id=uuid.uuid4().hex, worker_id=WORKER_ID, max_tasks=0)
         flags = platform.lease_tasks(settings.integration.id, request).flags
     for name, is_set in (("paused", flags.paused), ("read-only", flags.read_only)):
         if is_set:
             raise RejectedError(
-                f"The integration is {name} at Ploy, so nothing is changed.",
+                f"The integration is {name} at Ploy; nothing was changed.",
                 reason=name.replace("-", "_"),
                 fix="change it on Ploy's integrations page",
             )
 
 
 @contextmanager
-def _picture(settings: OperatorSettings, journal: Journal) -> Iterator[Overlay | None]:
-    """The last committed sync with what was changed since; None where there is none."""
+def _last_sync(settings: OperatorSettings, journal: Journal) -> Iterator[Overlay | None]:
+    """The last committed sync with later changes; None without one."""
     if not is_there(settings.snapshot_path):
         yield None
         return
@@ -154,29 +156,123 @@ def _picture(settings: OperatorSettings, journal: Journal) -> Iterator[Overlay |
         yield Overlay(store.baseline, journal.verified()) if store.baseline else None
 
 
-def _explained(error: TemporaryError, order: str, *, preview: bool) -> TemporaryError:
+def _as_unknown(error: TemporaryError, kind: Kind, *, preview: bool) -> TemporaryError:
     if preview or error.changed_nothing:
         return error
     return TemporaryError(
-        f"It is not known whether the {order} took effect. {error.message}",
+        f"Unknown whether the {kind} took effect. {error.message}",
         retry_after_seconds=error.retry_after_seconds,
-        fix="run the same command again: it looks first, and changes only what is needed",
+        fix="run the same command again: it reads first, and changes only what is needed",
         request_id=error.request_id,
     )
 
 
-def _of_unknown_effect(error: HookFailedError, order: Order, *, preview: bool) -> HookFailedError:
-    """Say that a change may have been made, where the connector failed or gave an answer that cannot be true."""
+def _as_unknown_failure(error: HookFailedError, kind: Kind, *, preview: bool) -> HookFailedError:
+    """Add that access may have changed: the connector failed, or its answer cannot be true."""
     if preview and not isinstance(error, InvalidAnswerError):
         return error
-    said = error.message[:1].upper() + error.message[1:]
-    unknown = type(error)(f"It is not known whether the {order} took effect. {said}")
-    unknown.fix = (
-        "look at the source whether the account holds the access now, and report this to the connector's author"
-    )
+    cause = error.message[:1].upper() + error.message[1:]
+    unknown = type(error)(f"Unknown whether the {kind} took effect. {cause}")
+    unknown.fix = "check in the source whether the account holds the access, and report this to the connector's author"
     return unknown
 
 
 def _to_json(request: AccessRequest, change: AccessChange) -> dict[str, Any]:
-    asked = request.model_dump(mode="json", include={"request_id", "account_id", "entitlement_id", "reason", "preview"})
-    return {**asked, "change": change.model_dump(mode="json")}
+    fields = {"request_id", "account_id", "entitlement_id", "reason", "preview"}
+    return {**request.model_dump(mode="json", include=fields), "change": change.model_dump(mode="json")}
+
+
+_HEADLINES: dict[tuple[Kind, str], str] = {
+    ("grant", "applied"): "[bold green]✓ Granted:[/] {account} now holds {entitlement}.",
+    ("grant", "already_in_effect"): "[bold green]✓ No change:[/] {account} already held {entitlement}.",
+    ("grant", "previewed"): "[bold cyan]Preview, nothing was changed:[/] {account} would get {entitlement}.",
+    ("grant", "nothing"): "[bold cyan]Preview:[/] {account} already holds {entitlement}; nothing would change.",
+    ("revoke", "applied"): "[bold green]✓ Revoked:[/] {account} no longer holds {entitlement}.",
+    ("revoke", "already_in_effect"): "[bold green]✓ No change:[/] {account} did not hold {entitlement}.",
+    ("revoke", "previewed"): "[bold cyan]Preview, nothing was changed:[/] {account} would lose {entitlement}.",
+    ("revoke", "nothing"): "[bold cyan]Preview:[/] {account} does not hold {entitlement}; nothing would change.",
+}
+"""By kind and outcome; 'nothing' is a preview without changes."""
+
+_EFFECTS: dict[tuple[Kind, str], str] = {
+    ("grant", "applied"): "Opened paths:",
+    ("grant", "already_in_effect"): "Open paths:",
+    ("grant", "previewed"): "Paths that it would open:",
+    ("revoke", "applied"): "Closed paths:",
+    ("revoke", "already_in_effect"): "Paths that are closed without it:",
+    ("revoke", "previewed"): "Paths that it would close:",
+}
+
+
+def print_change(
+    out: Console,
+    kind: Kind,
+    request: AccessRequest,
+    change: AccessChange,
+    view: Overlay | None,
+    *,
+    most_invisible: int | None = None,
+) -> None:
+    """Print what was done and, after a revoke, what remains open.
+
+    Args:
+        out: The console.
+        kind: Whether it was a grant or a revoke.
+        request: The request.
+        change: The connector's answer.
+        view: Where names are looked up; None prints ids.
+        most_invisible: How many kinds of path that cannot be read are printed; None for all.
+    """
+
+    def name(type_: RecordType, id_: str) -> str:
+        return text(display_name(view.record(RecordKey(type=type_, id=id_)) if view else None, id_))
+
+    is_preview_without_change = change.outcome == "previewed" and not (change.added or change.removed)
+    names = {
+        "account": f"[bold]{name('account', request.account_id)}[/]",
+        "entitlement": f"[bold]{name('entitlement', request.entitlement_id)}[/]",
+    }
+    headline = _HEADLINES[kind, "nothing" if is_preview_without_change else change.outcome]
+    out.print(headline.format(**names), soft_wrap=True)
+    if change.verified_at is not None:
+        out.print(f"  Verified by reading it back at {change.verified_at:%Y-%m-%d %H:%M:%S} UTC.")
+    paths = change.opened_paths if kind == "grant" else change.closed_paths
+    _print_paths(out, _EFFECTS[kind, change.outcome], paths, name)
+    if not change.effects_complete:
+        out.print("  [yellow]More paths may be opened or closed: not everything could be read.[/]")
+    if kind == "revoke":
+        _print_remaining(out, change, name, most_invisible)
+    for warning in change.warnings:
+        out.print(f"  [yellow]![/] {text(warning)}", soft_wrap=True)
+
+
+def _print_remaining(
+    out: Console, change: AccessChange, name: Callable[[RecordType, str], str], most_invisible: int | None
+) -> None:
+    as_of = f" as of {change.as_of:%Y-%m-%d %H:%M} UTC" if change.as_of else ""
+    if change.remaining_paths:
+        _print_paths(out, "[bold]Still open[/] by other paths:", change.remaining_paths, name)
+    elif change.remaining_paths_complete:
+        out.print(f"  No other path to the same access is known{as_of}.")
+    if not change.remaining_paths_complete:
+        out.print("  [yellow]Other paths may exist: not everything could be read.[/]")
+    elif change.remaining_paths:
+        out.print(f"  No others are known{as_of}.")
+    if change.sessions_end_by is not None:
+        out.print(f"  Sessions issued before may live until {change.sessions_end_by:%Y-%m-%d %H:%M} UTC.")
+    else:
+        out.print("  [yellow]Unknown how long sessions issued before may live.[/]")
+    if change.invisible_paths:
+        out.print("  [dim]Paths that cannot be read, if there are any:[/]")
+        shown = change.invisible_paths[:most_invisible]
+        for each in shown:
+            out.print(f"    [dim]• {text(each)}[/]", soft_wrap=True)
+        print_more(out, len(change.invisible_paths) - len(shown), indent="    ")
+
+
+def _print_paths(out: Console, title: str, paths: Iterable[AccessPath], name: Callable[[RecordType, str], str]) -> None:
+    lines = sorted(" → ".join(name("entitlement", grant.entitlement_id) for grant in path.grants) for path in paths)
+    if lines:
+        out.print(f"  {title}")
+    for line in lines:
+        out.print(f"    • {line}", soft_wrap=True)

@@ -1,15 +1,22 @@
-"""What commands print: one JSON document, or tables for people; progress goes to standard error."""
+"""What commands print: one JSON document, or tables for people, on standard output, which belongs to the command.
+
+From the moment that a command begins, file descriptor 1 and ``sys.stdout`` are standard error, for this process and the
+ones that it starts: what a connector or a library prints goes there. The command itself writes to ``stream()``.
+Progress goes to standard error.
+"""
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import os
 import re
+import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TextIO
 
 from rich import box
 from rich.console import Console
@@ -18,17 +25,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from ploy_connector_aws.graph.values import ScopeState
+from ploy_connector_aws.host.redaction import redact
 from ploy_connector_aws.platform.wire import CommitAnswer
 from ploy_connector_aws.runtime.logs import without_commands
 from ploy_connector_aws.runtime.snapshot.compare import Changes
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.sync.ingest import OnProgress
-from ploy_connector_aws.runtime.sync.ingest import Progress as HowFar
+from ploy_connector_aws.runtime.sync.ingest import Progress as ReadProgress
 from ploy_connector_aws.spec.records import RecordType
 
-from . import standard_output
-
 MAXIMUM_REASONS = 10
+"""Of one kind, people see at most this many; JSON has all."""
 
 _NOT_ASCII = re.compile(r"[^\n -~]")
 
@@ -39,46 +46,120 @@ _PLURALS: dict[RecordType, str] = {
     "resource": "resources",
 }
 
+_STDOUT, _STDERR = 1, 2
+
+_streams: list[TextIO] = []
+
+
+def stream() -> TextIO:
+    """Return the stream that a command writes to."""
+    return _streams[-1] if _streams else sys.stdout
+
+
+def write(text: str) -> None:
+    """Write a text to standard output and flush it."""
+    stream().write(text)
+    stream().flush()
+
+
+@contextmanager
+def owned_stdout() -> Iterator[None]:
+    """Reserve standard output for the command in the block.
+
+    In a process of its own it stays reserved afterwards: a connector may still print while the process ends.
+    """
+    given = sys.stdout
+    if given is None or isinstance(given, _ToStandardError):
+        yield
+        return
+    is_process = given is sys.__stdout__ and _fileno(given) == _STDOUT
+    if is_process:
+        _streams.append(_take_descriptor(given))
+        sys.stdout = _ToStandardError()
+        yield
+        return
+    sys.stdout = _ToStandardError()
+    _streams.append(given)
+    try:
+        yield
+    finally:
+        _streams.remove(given)
+        sys.stdout = given
+
+
+def _take_descriptor(given: TextIO) -> TextIO:
+    """Move standard output to another descriptor, and replace it by standard error."""
+    given.flush()
+    kept = io.TextIOWrapper(os.fdopen(os.dup(_STDOUT), "wb"), encoding=given.encoding, errors=given.errors)
+    try:
+        os.dup2(_STDERR, _STDOUT)
+    except OSError:  # standard error is closed
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, _STDOUT)
+        os.close(nowhere)
+    return kept
+
+
+def _fileno(file: Any) -> int | None:
+    with suppress(OSError, ValueError, AttributeError):
+        return int(file.fileno())
+    return None
+
+
+class _ToStandardError(io.TextIOBase):
+    """A stream that writes to standard error, without known secrets."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        if sys.stderr is not None:
+            sys.stderr.write(redact(text))
+        return len(text)
+
+    def flush(self) -> None:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr is not None and sys.stderr.isatty()
+
+    def writable(self) -> bool:
+        return True
+
 
 def print_json(value: Any) -> None:
-    """Print one JSON document, in which a terminal finds no commands: what is not printable is escaped."""
-    standard_output.write(to_json_text(value) + "\n")
+    """Print one JSON document; unprintable characters are escaped, so that a terminal finds no commands in it."""
+    write(to_json_text(value) + "\n")
 
 
 def to_json_text(value: Any) -> str:
-    """Write a JSON document in letters of all languages.
+    """Return a JSON document with letters of all languages as they are.
 
-    JSON lets the control characters of C1, those that change the direction of a text and those that end a line stand
-    as they are, and they only occur within its strings; there an escape means the same.
+    JSON allows some control characters unescaped: those of C1, those that change the direction of a text, and those
+    that end a line. They occur within strings only, where an escape means the same.
     """
     return _NOT_ASCII.sub(_escape, json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
-def _escape(found: re.Match[str]) -> str:
-    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1].replace("\x7f", "\\u007f")
+def _escape(match: re.Match[str]) -> str:
+    return match[0] if match[0].isprintable() else json.dumps(match[0])[1:-1].replace("\x7f", "\\u007f")
 
 
 def discard_output() -> None:
-    """Have what is still to be printed go nowhere: Python would try to write it once more at the end."""
+    """Discard buffered output: Python would try to write it once more at exit."""
     with suppress(OSError):
         number = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(number, standard_output.stream().fileno())
+        os.dup2(number, stream().fileno())
         os.close(number)
 
 
-def join_names(names: Sequence[str], most: int) -> str:
-    """Join names with commas; of more than `most` only the first, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
 def console() -> Console:
-    """Where people read."""
-    return Console(file=standard_output.stream(), soft_wrap=False, highlight=False)
+    """A console on the standard output of the command."""
+    return Console(file=stream(), soft_wrap=False, highlight=False)
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """A table in the house style."""
+    """An empty table in the style of all commands."""
     made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
     for column in columns:
         made.add_column(column, overflow="fold")
@@ -86,7 +167,7 @@ def table(*columns: str, title: str | None = None) -> Table:
 
 
 def counts_table(found: Changes | CommitAnswer, changes: Changes) -> Table:
-    """How many records of each type there are now, and what became of them."""
+    """A table of how many records of each type exist now, and how many changed."""
     counts = table("", "now", "added", "changed", "removed", "kept unproven")
     for kind, plural in _PLURALS.items():
         numbers = (found.added, found.changed, found.removed, found.retained_unproven)
@@ -97,7 +178,7 @@ def counts_table(found: Changes | CommitAnswer, changes: Changes) -> Table:
 
 
 def text(value: object) -> str:
-    """What a cell shows. Names come from outside: they are never read as markup, nor by the terminal as commands."""
+    """Escape an outside value, so that it contains neither markup nor commands to the terminal."""
     if value in (None, "", ()):
         return "-"
     return escape(without_commands(str(value)))
@@ -105,72 +186,76 @@ def text(value: object) -> str:
 
 @contextmanager
 def shown_progress(*, quiet: bool) -> Iterator[OnProgress]:
-    """Show how far reading is, with an estimate, while the block runs; only where a person watches."""
+    """Show the progress of reading, with an estimate, while the block runs, if standard error is a terminal."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("parts, about"),
+        TextColumn("scopes, about"),
         TimeRemainingColumn(compact=True),
         TextColumn("left"),
     )
-    watched = Console(stderr=True)
-    with Progress(*columns, console=watched, transient=True, disable=quiet or not watched.is_terminal) as bar:
+    errors = Console(stderr=True)
+    with Progress(*columns, console=errors, transient=True, disable=quiet or not errors.is_terminal) as bar:
         task = bar.add_task("Reading", total=None)
 
-        def show(far: HowFar) -> None:
-            bar.update(task, total=far.announced, completed=far.ended)
+        def show(progress: ReadProgress) -> None:
+            bar.update(task, total=progress.announced, completed=progress.ended)
 
         yield show
 
 
 def print_unproven(out: Console, scopes: Iterable[ScopeState]) -> bool:
-    """Print which scopes were not read completely, grouped by reason, and say whether there were any."""
+    """Print the scopes that were not read completely, grouped by reason, and return whether there were any."""
     found: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], ScopeState] = {}
     for scope in scopes:
         if scope.unproven_since is None:
             continue
         failure = scope.failure
-        reason = (failure.message, failure.fix or "") if failure else ("It was not reached.", "")
+        reason = (failure.message, failure.fix or "") if failure else ("Not reached.", "")
         found[reason] += 1
         examples.setdefault(reason, scope)
     if not found:
         return False
-    out.print("[bold yellow]Not read completely; what was known is kept:[/]")
+    out.print("[bold yellow]Not read completely; the last known state is kept:[/]")
     for (message, fix), count in found.most_common(MAXIMUM_REASONS):
         scope = examples[message, fix]
         since = f"{scope.unproven_since:%Y-%m-%d %H:%M} UTC" if scope.unproven_since else "unknown"
-        parts = f"[bold]{text(scope.name)}[/]" if count == 1 else f"[bold]{count} parts[/], e.g. {text(scope.name)}"
-        out.print(f"  [yellow]![/] {parts}, unproven since {since}", soft_wrap=True)
+        names = f"[bold]{text(scope.name)}[/]" if count == 1 else f"[bold]{count} scopes[/], e.g. {text(scope.name)}"
+        out.print(f"  [yellow]![/] {names}, unproven since {since}", soft_wrap=True)
         out.print(f"    {text(message)}", soft_wrap=True)
         if fix:
             out.print(f"    [bold]Fix:[/] {text(fix)}", soft_wrap=True)
-    if len(found) > MAXIMUM_REASONS:
-        out.print(f"  … and {len(found) - MAXIMUM_REASONS} more reasons; --json shows all")
+    print_more(out, len(found) - MAXIMUM_REASONS, " reasons")
     return True
 
 
+def print_more(out: Console, count: int, things: str = "", *, indent: str = "  ") -> None:
+    """Print how many more there are than were printed, if any."""
+    if count > 0:
+        out.print(f"{indent}… and {count} more{things}; --json shows all")
+
+
 def print_kept(out: Console, run: Run) -> None:
-    """Print which records are kept because a grant names them."""
+    """Print the records that are kept only because a grant names them."""
     kept = run.kept_by_grants()
     for number, (key, grant_id) in enumerate(itertools.islice(kept, MAXIMUM_REASONS)):
         if not number:
-            out.print("[bold yellow]Not listed any more; kept, as a grant names them:[/]")
+            out.print("[bold yellow]No longer listed; kept because a grant names them:[/]")
         out.print(f"  [yellow]![/] {key.type} {text(key.id)}, named by the grant {text(grant_id)}", soft_wrap=True)
-    if more := sum(1 for _ in kept):
-        out.print(f"  … and {more} more; --json shows all")
+    print_more(out, sum(1 for _ in kept))
 
 
 def kept_json(run: Run | None) -> list[dict[str, str]]:
-    """The records that are kept because a grant names them."""
+    """The records that are kept only because a grant names them, as JSON values."""
     kept = run.kept_by_grants() if run else ()
     return [{"type": key.type, "id": key.id, "grant": grant_id} for key, grant_id in kept]
 
 
 def scope_json(scope: ScopeState) -> dict[str, Any]:
-    """One scope of a report."""
+    """A scope, its ending and its failure, as JSON values."""
     return {
         "scope": scope.name,
         "ending": scope.ending,

@@ -1,4 +1,4 @@
-"""``ploy-connector run``: the service, until it is told to stop."""
+"""``ploy-connector run``: the service, until a signal stops it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,13 @@ from ploy_connector_aws.runtime.service.process import LAST_RESORT_SECONDS, Serv
 from ploy_connector_aws.runtime.service.sources import refuse_shared_variables
 from ploy_connector_aws.runtime.settings import CONFIG_FILE_VARIABLE
 
-from . import standard_output
 from .exit_codes import Exit
-from .opening import read_operator_settings
-from .options import AsJson, Debug
-from .output import console, print_json
+from .options import AsJson, Debug, read_operator_settings
+from .output import console, print_json, stream
 from .stopping import stop_on_signals
 
 HEALTH_PORT = 9464
-_LOOKS_EVERY_SECONDS = 0.5
+_LOOK_EVERY_SECONDS = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -34,9 +32,8 @@ def run(
         typer.Option(
             "--config",
             metavar="FILE",
-            help="A TOML file with the settings; give it again for another organisation. A file with an integration's "
-            "id or a config table is that integration; a file with neither is all that Ploy has enabled for its "
-            "token.",
+            help="A TOML file with the settings; repeat it for other organisations. A file with an integration's id or "
+            "a config table stands for that integration; a file with neither, for all that Ploy enabled for its token.",
             envvar=CONFIG_FILE_VARIABLE,
         ),
     ] = None,
@@ -47,15 +44,15 @@ def run(
             metavar="PORT",
             min=0,
             max=65535,
-            help="Where /healthz and /metrics are, on this machine's loopback; 0 takes any port that is free.",
+            help="The port of /healthz and /metrics on loopback; 0 takes any free port.",
         ),
     ] = HEALTH_PORT,
     json: AsJson = False,
     debug: Debug = False,
 ) -> Exit:
-    """Scan and poll for one or many integrations, until SIGTERM or Ctrl-C. What is under way then goes on later.
+    """Scan and poll for one or many integrations until SIGTERM or Ctrl-C; the next start resumes unfinished work.
 
-    Ends at once where another process serves all of them already.
+    Ends at once if another process runs all of them already.
     """
     stopped = threading.Event()
     stop_on_signals(stopped, LAST_RESORT_SECONDS)
@@ -67,13 +64,13 @@ def run(
     logs.configure(debug=debug, level=logging.INFO)
     with Service(configurations, health_port=health_port) as service:
         url = service.endpoint.url
-        _log.info("runs; health and metrics are at %s", url, extra={"sources": sources})
+        _log.info("started; health and metrics at %s", url, extra={"sources": sources})
         if json:
             print_json({"health": f"{url}/healthz", "metrics": f"{url}/metrics"})
-        elif standard_output.stream().isatty():
-            console().print(f"Running, with health and metrics at {url}. Ctrl-C ends it.", soft_wrap=True)
-        while not stopped.wait(_LOOKS_EVERY_SECONDS):
+        elif stream().isatty():
+            console().print(f"Running; health and metrics at {url}. Ctrl-C stops it.", soft_wrap=True)
+        while not stopped.wait(_LOOK_EVERY_SECONDS):
             if service.lock_error is not None:
                 raise service.lock_error
-        _log.info("stops")
+        _log.info("stopping")
     return Exit.OK

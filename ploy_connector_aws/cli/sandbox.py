@@ -1,4 +1,4 @@
-"""``ploy-connector sandbox``: a local AWS and a local Ploy to try things on, until interrupted."""
+"""``ploy-connector sandbox``: a local AWS and a local Ploy to try things on, and signs of life while they start."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,15 +23,15 @@ from ploy_connector_aws.sandbox.environment import clean_surroundings
 from ploy_connector_aws.spec import ConfigurationError
 
 from .exit_codes import Exit
-from .heartbeat import Heartbeat
 from .options import AsJson, Debug
-from .output import console, print_json, text
+from .output import console, print_json, text, write
 from .stopping import stop_on_signals
 
 if TYPE_CHECKING:
     from ploy_connector_aws.sandbox.sandbox import Sandbox
 
 
+SILENCE_SECONDS = 3.0
 _POLL_SECONDS = 5
 _FIRST_SYNC_SECONDS = 60
 
@@ -42,44 +42,44 @@ def sandbox(
         typer.Option(
             "--dir",
             metavar="DIR",
-            help="Where to keep its files, made anew at each start; a temporary folder if left out.",
+            help="The folder for its files, emptied at each start; a temporary folder by default.",
         ),
     ] = None,
     json: AsJson = False,
     debug: Debug = False,
 ) -> Exit:
-    """Start a local AWS and a local Ploy with a believable organisation, and the service, until Ctrl-C."""
+    """Start a local AWS with a believable organisation, a local Ploy, and the service, until Ctrl-C."""
     require_sandbox()
     stopped = threading.Event()
     stop_on_signals(stopped, LAST_RESORT_SECONDS)
-    made = nullcontext(str(folder)) if folder else tempfile.TemporaryDirectory(prefix="ploy-sandbox-")
+    opened = nullcontext(str(folder)) if folder else tempfile.TemporaryDirectory(prefix="ploy-sandbox-")
     logs.configure(debug=debug)
     with ExitStack() as stack:
-        place = Path(stack.enter_context(made)).resolve()
+        path = Path(stack.enter_context(opened)).resolve()
         with shown_start(quiet=json):
-            world = stack.enter_context(local_world(place))
-            stack.enter_context(_service(world, stopped))
+            running = stack.enter_context(running_sandbox(path))
+            stack.enter_context(_service(running, stopped))
         if json:
             print_json(
                 {
-                    "aws": world.aws.endpoint_url,
-                    "ploy": world.ploy.url,
-                    "page": world.ploy.login_url,
-                    "operator_token": world.ploy.operator_token,
-                    "config": str(world.config_file),
-                    "environment": str(world.folder / "environment"),
-                    "emptied": world.was_emptied,
+                    "aws": running.aws.endpoint_url,
+                    "ploy": running.ploy.url,
+                    "page": running.ploy.login_url,
+                    "operator_token": running.ploy.operator_token,
+                    "config": str(running.config_file),
+                    "environment": str(running.folder / "environment"),
+                    "emptied": running.was_emptied,
                 }
             )
         else:
-            _print_places(console(), world)
+            _print_addresses(console(), running)
         stopped.wait()
     return Exit.OK
 
 
 @contextmanager
 def shown_start(*, quiet: bool) -> Iterator[None]:
-    """Show that the sandbox starts, while the block runs."""
+    """Print that the sandbox starts, and signs of life while the block runs."""
     if quiet:
         yield
         return
@@ -89,57 +89,107 @@ def shown_start(*, quiet: bool) -> Iterator[None]:
 
 
 @contextmanager
-def local_world(folder: Path) -> Iterator[Sandbox]:
-    """Run the local AWS with the demo's organisation, and the local Ploy, apart from the caller's environment."""
+def running_sandbox(folder: Path) -> Iterator[Sandbox]:
+    """Run the local AWS with the demo's organisation, and the local Ploy, isolated from the caller's environment."""
     with clean_surroundings():
         from ploy_connector_aws.aws.permissions import render_policy
         from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
         from ploy_connector_aws.sandbox.sandbox import Sandbox
 
-        with Sandbox(folder, demo_organisation(), render_policy()) as world:
-            yield world
+        with Sandbox(folder, demo_organisation(), render_policy()) as sandbox:
+            yield sandbox
 
 
 @contextmanager
-def _service(world: Sandbox, stopped: threading.Event) -> Iterator[None]:
-    """Serve all that the local Ploy has enabled for its customer, as ``ploy-connector run`` would.
+def _service(sandbox: Sandbox, stopped: threading.Event) -> Iterator[None]:
+    """Run the service for all integrations of the local Ploy's customer, as ``ploy-connector run`` does.
 
-    It begins with the first sync done, so that there is something to look at, and no other command meets it.
+    The block begins after the first sync, so that there is something to see, and no other command runs into it.
     """
-    world.ploy.set_intervals(world.integration.id, poll_interval_seconds=_POLL_SECONDS)
-    os.environ.update(world.environment)  # until the surroundings are put back
-    settings = read_settings(world.config_file, {}).model_copy(update={"integration": IntegrationSettings()})
+    sandbox.ploy.set_intervals(sandbox.integration.id, poll_interval_seconds=_POLL_SECONDS)
+    os.environ.update(sandbox.environment)  # until the block of clean_surroundings ends
+    settings = read_settings(sandbox.config_file, {}).model_copy(update={"integration": IntegrationSettings()})
     with Service([settings], health_port=0):
         ends_at = time.monotonic() + _FIRST_SYNC_SECONDS
-        while not world.ploy.generations(world.integration.id) and time.monotonic() < ends_at:
+        while not sandbox.ploy.generations(sandbox.integration.id) and time.monotonic() < ends_at:
             if stopped.wait(0.1):
                 break
         try:
             yield
         finally:
-            world.ploy.bells.stop()  # the service's polls are answered at once, so that it can end
+            sandbox.ploy.bells.stop()  # ends the long polls of the service
 
 
-def _print_places(out: Console, world: Sandbox) -> None:
-    if world.was_emptied:
-        out.print(f"What an earlier sandbox left in {text(world.folder)} was removed.", soft_wrap=True)
+def _print_addresses(out: Console, sandbox: Sandbox) -> None:
+    if sandbox.was_emptied:
+        out.print(f"Removed the files of an earlier sandbox from {text(sandbox.folder)}.", soft_wrap=True)
     out.print("[bold]A local AWS and a local Ploy are running[/], with an organisation that does not exist.")
-    out.print(
-        f"  AWS   {world.aws.endpoint_url}\n  Ploy  {world.ploy.url}\n\nIts integrations page, by a link for once:\n"
-    )
-    out.print(f"  {world.ploy.login_url}\n", soft_wrap=True)
-    out.print(f"or with the operator token {text(world.ploy.operator_token)}\n\nIn another terminal:\n")
-    out.print(f"  . {text(world.folder / 'environment')}", soft_wrap=True)
+    out.print(f"  AWS   {sandbox.aws.endpoint_url}\n  Ploy  {sandbox.ploy.url}\n")
+    out.print(f"Its integrations page, by a one-time login link:\n\n  {sandbox.ploy.login_url}\n", soft_wrap=True)
+    out.print(f"Or log in with the operator token {text(sandbox.ploy.operator_token)}\n\nIn another terminal:\n")
+    out.print(f"  . {text(sandbox.folder / 'environment')}", soft_wrap=True)
     for command in ("check", "sync", "access jonas.vik"):
-        out.print(f"  {text(sys.argv[0])} {command} --config {text(world.config_file)}", soft_wrap=True)
+        out.print(f"  {text(sys.argv[0])} {command} --config {text(sandbox.config_file)}", soft_wrap=True)
     out.print("\nCtrl-C ends both.")
 
 
 def require_sandbox() -> None:
-    """Say how to install the sandbox where it is not.
+    """Check that the sandbox is installed.
 
     Raises:
         ConfigurationError: It is not installed.
     """
     if any(importlib.util.find_spec(name) is None for name in ("fastapi", "jinja2", "moto", "uvicorn")):
         raise ConfigurationError("The sandbox is not installed.", fix="pip install 'ploy-connector-aws[sandbox]'")
+
+
+class Heartbeat:
+    """A thread that prints a line for each interval without a new step.
+
+    Args:
+        write: Writes one line, by default to standard output; called from a thread of its own.
+        silence_seconds: The interval.
+        monotonic: The clock.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], object] | None = None,
+        silence_seconds: float = SILENCE_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._write = write or _write_line
+        self._silence_seconds = silence_seconds
+        self._monotonic = monotonic
+        self._noted = threading.Event()
+        self._stopped = False
+
+    def note_step(self) -> None:
+        """Note that a step begins and has printed its name."""
+        self._noted.set()
+
+    @contextmanager
+    def running(self) -> Iterator[Heartbeat]:
+        """Watch while the block runs."""
+        thread = threading.Thread(target=self._run, name="ploy-heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._stopped = True
+            self._noted.set()
+            thread.join()
+
+    def _run(self) -> None:
+        since = self._monotonic()
+        while not self._stopped:
+            if self._noted.wait(self._silence_seconds):
+                self._noted.clear()
+                since = self._monotonic()
+            else:
+                self._write(f"  ... still running, {self._monotonic() - since:.0f} s")
+
+
+def _write_line(line: str) -> None:
+    with suppress(OSError):  # the command itself reports an output that cannot be written
+        write(f"{line}\n")

@@ -1,8 +1,11 @@
-"""``ploy-connector setup``: the steps of a connector's wizard in the terminal, or one of its texts for a script."""
+"""``ploy-connector setup``: the wizard in the terminal, one of its documents for a script, the configuration file."""
 
 from __future__ import annotations
 
+import os
 import shlex
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -10,6 +13,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 import typer
 from rich.console import Console
 
+from ploy_connector_aws.host import SetupSession
+from ploy_connector_aws.host.connectors import InstalledConnector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime import logs
 from ploy_connector_aws.runtime.integration import find_connector, open_platform, read_config, reject_generated
@@ -20,20 +25,16 @@ from ploy_connector_aws.runtime.settings import (
     read_settings,
 )
 from ploy_connector_aws.spec import ConfigurationError
+from ploy_connector_aws.spec.templates import escape
 
-from . import standard_output
-from .check import exit_of, print_report
-from .config_file import refuse_existing, write_config
-from .connection_test import test_connection
+from .check import exit_of, print_report, test_connection
 from .exit_codes import Exit
 from .options import DEFAULT_FILE, AsJson, ConfigFile, ConnectorName, Debug, program_name
-from .output import console, print_json, text
-from .platform_setup import join
-from .prompts import Prompt, Prompts
-from .setup_session import SetupSession
+from .output import console, print_json, text, write
+from .prompts import Prompt, WizardPrompts, choose_integration
 
 Source: TypeAlias = Literal["file", "platform", "nowhere"]
-"""Where the settings of the integration are kept."""
+"""Where the settings of the integration are stored."""
 
 Names = list[str] | None
 
@@ -49,9 +50,7 @@ def setup(
             help="Print one document or link and nothing else: trust-policy, policy, cloudformation, terraform, link.",
         ),
     ] = None,
-    given: Annotated[
-        Names, typer.Option("--set", metavar="NAME=VALUE", help="Answer a question beforehand. Repeatable.")
-    ] = None,
+    given: Annotated[Names, typer.Option("--set", metavar="NAME=VALUE", help="Enter a setting. Repeatable.")] = None,
     more: Annotated[
         Names, typer.Option("--with", metavar="NAME", help="Add a feature that is off by default. Repeatable.")
     ] = None,
@@ -59,7 +58,7 @@ def setup(
         Names, typer.Option("--without", metavar="NAME", help="Leave out a feature, or a group of them. Repeatable.")
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the configuration file by that of a new integration.")
+        bool, typer.Option("--overwrite", help="Replace the configuration file by one of a new integration.")
     ] = False,
     without_ploy: Annotated[
         bool,
@@ -73,94 +72,95 @@ def setup(
     """Set up an integration at Ploy step by step, write its configuration file, and test the connection."""
     logs.configure(debug=debug, for_people=True)
     if json and not only:
-        raise typer.BadParameter("It goes with --print only, as the steps are for people.", param_hint="--json")
+        raise typer.BadParameter("can be used with --print only", param_hint="--json")
     path = config or DEFAULT_FILE
-    known = _read_known(path, connector, is_new=(overwrite or without_ploy) and not only)
-    answers = known.answers
-    if known.source != "platform" and not only:
-        refuse_existing(path, overwrite=overwrite)
-        # The integration of a file that is replaced ends with it, and so does its external id.
-        answers.values.clear()
-    answers.refuse_wrong_features()
+    start = _read_start(path, connector, is_new=(overwrite or without_ploy) and not only)
+    session, installed = start.session, start.installed
+    if start.source != "platform" and not only:
+        reject_existing(path, overwrite=overwrite)
+        # The integration of a replaced file ends with it, and so does its external ID.
+        session.values.clear()
+    session.reject_invalid_features()
     try:
         for each in given or ():
-            answers.take(*_name_and_value(each), is_visible=True)
-        answers.choose(more or (), without or ())
+            session.enter(*_name_and_value(each), is_visible=True)
+        session.choose(more or (), without or ())
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     if only:
-        return _print(answers, only, as_json=json)
+        return _print(session, only, as_json=json)
     out = console()
-    if known.source == "platform":
-        out.print(f"Ploy keeps the settings of this integration, {text(known.settings.integration.id)}.")
-        Prompts(out, answers, is_asking=False).go()
+    if start.source == "platform":
+        out.print(f"Ploy stores the settings of this integration, {text(start.settings.integration.id)}.")
+        WizardPrompts(out, session, installed, is_asking=False).run()
         return _finish(out, path if path.exists() else None)
     if without_ploy:
         out.print(_WITHOUT_PLOY, soft_wrap=True)
-        Prompts(out, answers, is_asking=True).go()
-        answers.installed.open(answers.settings())
-        write_config(path, answers.installed.name, answers.settings(), overwrite=overwrite)
+        WizardPrompts(out, session, installed, is_asking=True).run()
+        installed.open(session.settings())
+        write_config(path, installed.name, session.settings(), overwrite=overwrite)
     else:
         out.print(_WITH_PLOY, soft_wrap=True)
-        _set_up_at_ploy(out, path, known, overwrite=overwrite)
-    out.print(f"The configuration was written to {text(path)}, which only you can read.", soft_wrap=True)
+        _set_up_at_ploy(out, path, start, overwrite=overwrite)
+    out.print(f"Wrote the configuration to {text(path)}; only you can read it.", soft_wrap=True)
     return _finish(out, path, without_ploy=without_ploy)
 
 
 _WITH_PLOY = (
-    "This set-up makes an integration at Ploy, or uses one that is there; Ploy generates its external ID. "
-    "With --without-ploy it is made on this machine alone."
+    "This set-up creates an integration at Ploy, or uses an existing one; Ploy generates its external ID. "
+    "--without-ploy creates it on this machine only."
 )
 _WITHOUT_PLOY = (
-    "Without Ploy: the external ID is generated on this machine, and the file works for list, access and check; "
-    "nothing can be synced with it."
+    "Without Ploy: this machine generates the external ID, and the file works for list, access and check, "
+    "but not for sync."
 )
 
 
-def _set_up_at_ploy(out: Console, path: Path, known: Known, *, overwrite: bool) -> None:
-    """Make or choose the integration at Ploy, walk through the steps with its external ID, and keep the answers."""
-    answers = known.answers
-    joined = join(out, Prompt(out), known.settings, answers.installed)
-    integration = joined.integration
-    answers.may_make = False
-    answers.values = {**answers.values, **integration.settings}
-    answers.choose((), ())
-    Prompts(out, answers, is_asking=joined.is_open).go()
-    settings = answers.settings()
-    if joined.is_open:
-        answers.installed.open(settings)
-        generated = answers.wizard.generated_fields()
+def _set_up_at_ploy(out: Console, path: Path, start: Start, *, overwrite: bool) -> None:
+    """Create or choose the integration at Ploy, run the wizard with its external ID, and store the settings there."""
+    session, installed = start.session, start.installed
+    chosen = choose_integration(out, Prompt(out), start.settings, installed)
+    integration = chosen.integration
+    session.can_generate = False
+    session.values = {**session.values, **integration.settings}
+    session.choose((), ())
+    WizardPrompts(out, session, installed, is_asking=chosen.is_editable).run()
+    settings = session.settings()
+    if chosen.is_editable:
+        installed.open(settings)
+        generated = session.wizard.generated_fields()
         entered = {name: value for name, value in settings.items() if name not in generated}
-        with open_platform(known.settings.model_copy(update={"platform": joined.platform})) as platform:
+        with open_platform(start.settings.model_copy(update={"platform": chosen.platform})) as platform:
             platform.change_settings(integration.id, wire.SettingsChange(settings=entered))
     write_config(
         path,
-        answers.installed.name,
+        installed.name,
         None,
         overwrite=overwrite,
         integration_id=integration.id,
-        platform=joined.to_table(),
+        platform=chosen.to_table(),
     )
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known of the integration before anything is asked."""
+class Start:
+    """The state of the integration before the first question."""
 
-    answers: SetupSession
+    session: SetupSession
+    installed: InstalledConnector
     source: Source
     settings: OperatorSettings
 
 
-def _read_known(path: Path, connector: str | None, *, is_new: bool) -> Known:
-    """Find what is known of the integration: in the file or, where it keeps no settings, at Ploy.
+def _read_start(path: Path, connector: str | None, *, is_new: bool) -> Start:
+    """Read the integration from the file or, if the file has no settings, from Ploy.
 
-    An external id is known from there alone: a set-up wrote it into the file, or Ploy stored it.
+    An external ID comes from there only: a set-up wrote it into the file, or Ploy stored it.
 
     Args:
         path: The file; it need not exist.
         connector: The connector that the command line names.
-        is_new: Whether a new integration is set up, whatever the file has.
+        is_new: Whether to set up a new integration, whatever the file has.
     """
     settings = read_settings(path if path.exists() else None)
     source: Source = "file" if settings.config is not None else "platform"
@@ -171,47 +171,48 @@ def _read_known(path: Path, connector: str | None, *, is_new: bool) -> Known:
         name, known = read_config(settings)
     if connector not in (None, name):
         raise ConfigurationError(
-            f"--connector: The integration has the connector {name!r}, not {connector!r}.", is_located=True
+            f"--connector: The connector of this integration is {name!r}, not {connector!r}.", is_located=True
         )
     with (settings if connector is None else settings.with_connector(connector, "--connector")).naming():
         installed = find_connector(name)
     reject_generated(settings, installed)
     values = override_config(known, settings.config_overrides, installed.manifest.config_schema)
-    return Known(SetupSession(installed, values, may_make=source != "platform"), source, settings)
+    session = SetupSession(installed.manifest, values, can_generate=source != "platform")
+    return Start(session, installed, source, settings)
 
 
 def _name_and_value(given: str) -> tuple[str, str]:
     name, equals, value = given.partition("=")
     if not equals:
-        raise ValueError("What is set is written as NAME=VALUE.")
+        raise ValueError("--set takes NAME=VALUE.")
     return name, value
 
 
-def _print(answers: SetupSession, id_: str, *, as_json: bool) -> Exit:
-    documents = {each.id: each for each in answers.wizard.documents()}
-    links = {each.id: each for each in answers.wizard.links()}
+def _print(session: SetupSession, id_: str, *, as_json: bool) -> Exit:
+    documents = {each.id: each for each in session.wizard.documents()}
+    links = {each.id: each for each in session.wizard.links()}
     if id_ in documents:
-        printed: str | None = answers.document(documents[id_]).rstrip("\n")
+        printed: str | None = session.document(documents[id_]).rstrip("\n")
     elif id_ in links:
-        printed = answers.link(links[id_])
+        printed = session.link(links[id_])
     else:
-        raise typer.BadParameter(f"There are {', '.join([*documents, *links])}.", param_hint="--print")
+        raise typer.BadParameter(f"choose one of {', '.join([*documents, *links])}", param_hint="--print")
     if printed is None:
         raise ConfigurationError(
-            f"The link {id_!r} leads nowhere: a value of the operator is missing, or it does not fit the chosen "
-            "features.",
-            fix=f"give {' and '.join(f'--set {each.name}=VALUE' for each in answers.wizard.operator_values)}",
+            f"No link {id_!r}: an operator's value is missing, or the chosen features do not match.",
+            fix=f"give {' and '.join(f'--set {each.name}=VALUE' for each in session.wizard.operator_values)}",
         )
     if as_json:
-        print_json({"id": id_, "text": printed, "features": list(answers.features), "made": sorted(answers.made)})
+        print_json(
+            {"id": id_, "text": printed, "features": list(session.features), "generated": sorted(session.generated)}
+        )
     else:
-        standard_output.write(f"{printed}\n")
-    for name in sorted(answers.made):
+        write(f"{printed}\n")
+    for name in sorted(session.generated):
         Console(stderr=True).print(
-            f"{text(answers.schema_of(name).get('title', name))}: a new one was made for this text alone, as there is "
-            "no configuration that has one. The next call makes another, so the texts of two calls do not fit each "
-            "other. Run ploy-connector setup first, and every text has the one that it wrote; or put this one into the "
-            f"configuration as {text(name)}.",
+            f"{text(session.title_of(name))}: generated for this output only, because no configuration has one. The "
+            "next call generates another, so the outputs of two calls do not match. Run ploy-connector setup first, "
+            f"or put this one into the configuration as {text(name)}.",
             soft_wrap=True,
             highlight=False,
         )
@@ -219,14 +220,84 @@ def _print(answers: SetupSession, id_: str, *, as_json: bool) -> Exit:
 
 
 def _finish(out: Console, path: Path | None, *, without_ploy: bool = False) -> Exit:
-    """Test the connection where that is wanted, and print the next command to type."""
-    code, following = Exit.OK, "check"
-    if Prompt(out).ask_yes("Try the connection now?"):
+    """Offer a test of the connection, and print the next command."""
+    code, command = Exit.OK, "check"
+    if Prompt(out).ask_yes("Test the connection now?"):
         report = test_connection(read_settings(path))
         print_report(out, report, config=path)
         code = exit_of(report)
         if report.is_usable:
-            following = "list accounts" if without_ploy else "sync"
+            command = "list accounts" if without_ploy else "sync"
     config = f" --config {shlex.quote(str(path))}" if path else ""
-    out.print(f"\nNext: [bold]{text(program_name())} {following}{text(config)}[/]", soft_wrap=True)
+    out.print(f"\nNext: [bold]{text(program_name())} {command}{text(config)}[/]", soft_wrap=True)
     return code
+
+
+_HEADER = """\
+# Written by ploy-connector setup. It holds secrets: keep it readable by yourself only.
+"""
+
+
+def reject_existing(path: Path, *, overwrite: bool) -> None:
+    """Stop before any question if the file could not be written at the end.
+
+    Raises:
+        ConfigurationError: It exists already, or its folder does not.
+    """
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"The folder {path.parent} of the configuration file does not exist.")
+    if not overwrite and (path.exists() or path.is_symlink()):
+        raise ConfigurationError(
+            f"The configuration file {path} exists already.",
+            fix=f"test it with ploy-connector check --config {path}, name another file with --config, or replace it "
+            "with --overwrite",
+        )
+
+
+def write_config(
+    path: Path,
+    connector: str,
+    settings: Mapping[str, Any] | None,
+    *,
+    overwrite: bool,
+    integration_id: str | None = None,
+    platform: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the file atomically, readable by its owner only.
+
+    Args:
+        path: The file.
+        connector: The connector's name.
+        settings: The connector's settings; None where Ploy keeps them.
+        overwrite: Whether an existing file is replaced.
+        integration_id: The integration's id at Ploy.
+        platform: Ploy's address and token.
+
+    Raises:
+        ConfigurationError: It cannot be written.
+    """
+    integration = {"id": integration_id, "connector": connector} if integration_id else {"connector": connector}
+    tables = {"integration": integration, "config": settings, "platform": platform}
+    lines = [_HEADER]
+    for table, values in tables.items():
+        if values is not None:
+            lines += [f"[{table}]", *(f"{name} = {_to_toml(value)}" for name, value in values.items()), ""]
+    reject_existing(path, overwrite=overwrite)
+    try:
+        # mkstemp makes files of mode 0600.
+        number, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write("\n".join(lines))
+        Path(temporary).replace(path)
+    except OSError as error:
+        raise ConfigurationError(f"The configuration file {path} cannot be written: {error.strerror}.") from None
+
+
+def _to_toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return f'"{escape(value, "toml")}"'
+    return f"[{', '.join(_to_toml(each) for each in value)}]"

@@ -1,4 +1,4 @@
-"""How a signal ends a command soon, whatever call is under way in whichever thread."""
+"""Signals: a command ends soon after one, whatever its threads are doing."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import time
 from types import FrameType
 from typing import NoReturn
 
-from . import standard_output
 from .exit_codes import Exit
+from .output import stream
 
 INTERRUPTED_SECONDS = 3.0
 """How long a command may take to end after Ctrl-C."""
 
 
 class _End:
-    """Ends the process from two threads that wait for it: a signal handler must not start one.
+    """Two threads that wait to end the process, because a signal handler must not start one.
 
-    A handler takes no lock, as the code that it interrupts may hold it: it starts no thread, and sets no event.
+    A handler takes no lock, as the interrupted code may hold it: it starts no thread and sets no event.
     """
 
     def __init__(self) -> None:
@@ -30,17 +30,17 @@ class _End:
         self._flush_asked, self._ask_flush = os.pipe()
         self._flushed, self._report_flushed = os.pipe()
         self.is_asked = False
-        """Whether a signal has come."""
+        """Whether a signal has arrived."""
         for work in (self._end_when_asked, self._flush_when_asked):
             threading.Thread(target=work, name="ploy-end", daemon=True).start()
 
     def ask(self, seconds: float, code: int) -> None:
-        """Have the process end after so many seconds; the first request counts."""
+        """Request the end of the process after so many seconds; the first request counts."""
         self.is_asked = True
         os.write(self._ask, f"{seconds} {code}\n".encode())
 
     def end(self, code: int) -> NoReturn:
-        """End the process now. A reader of the pipe that has stopped reading does not hold up the end."""
+        """End the process now, even if the reader of its output has stopped reading."""
         os.write(self._ask_flush, b"x")
         select.select([self._flushed], [], [], _FLUSH_SECONDS)
         os._exit(code)
@@ -70,8 +70,8 @@ def _prepare_end() -> None:
 def _end_within(seconds: float, code: Exit) -> None:
     """End the process after so many seconds, unless it has ended before. Called by signal handlers only.
 
-    A call cannot be taken back from a thread that makes it. The process ends as after ``kill -9``, which each file that
-    it writes is made for.
+    A call in another thread cannot be cancelled, so the process ends as after ``kill -9``, which no written file
+    is harmed by.
 
     Args:
         seconds: From now.
@@ -84,28 +84,28 @@ def _end_within(seconds: float, code: Exit) -> None:
 def end_if_signalled(code: int) -> None:
     """End the process now, after a signal and with everything closed.
 
-    Python would join the threads of every pool, and take its memory apart: seconds on a busy machine, in which no other
-    thread runs, not even those of ``_End``.
+    Python would join the threads of all pools and free its memory: seconds on a busy machine, in which no other thread
+    runs, not even those of ``_End``.
     """
     if _end is not None and _end.is_asked:
         _end.end(code)
 
 
 def end_soon_when_interrupted() -> None:
-    """Have Ctrl-C end a command: by KeyboardInterrupt or, where that waits for something, without it."""
+    """Install a handler of Ctrl-C that raises KeyboardInterrupt and, if that is too slow, ends the process."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         _end_within(INTERRUPTED_SECONDS, Exit.INTERRUPTED)
         signal.default_int_handler(number, frame)
 
-    # A shell starts a command in the background with the signal ignored, and it stays ignored.
+    # A shell ignores the signal for a command in the background, and it stays ignored.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         _prepare_end()
         signal.signal(signal.SIGINT, interrupt)
 
 
 def stop_on_signals(stopped: threading.Event, seconds: float) -> None:
-    """Have SIGTERM and Ctrl-C stop a service.
+    """Install handlers of SIGTERM and Ctrl-C that stop a service.
 
     Args:
         stopped: Set by the signal.
@@ -115,7 +115,7 @@ def stop_on_signals(stopped: threading.Event, seconds: float) -> None:
     def stop(*_: object) -> None:
         if not stopped.is_set():
             _end_within(seconds, Exit.OK)
-            stopped.set()  # may wait for a lock that the interrupted code holds; the end comes all the same
+            stopped.set()  # may wait for a lock of the interrupted code; the process ends anyway
 
     _prepare_end()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -125,6 +125,6 @@ def stop_on_signals(stopped: threading.Event, seconds: float) -> None:
 def _flush() -> None:
     for handler in logging.getLogger().handlers:
         handler.flush()
-    standard_output.stream().flush()
+    stream().flush()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,7 +1,10 @@
-"""``ploy-connector sync``: read, compare, push; say what changed and what could not be proven."""
+"""``ploy-connector sync``, its ``--preview``, and ``history``: what a sync changes, would change and has changed."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -9,47 +12,73 @@ from rich.console import Console
 
 from ploy_connector_aws.runtime.integration import hello, open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
+from ploy_connector_aws.runtime.snapshot.history import History, HistoryEntry
 from ploy_connector_aws.runtime.snapshot.lock import SyncLock, TaskLock
-from ploy_connector_aws.runtime.snapshot.state_file import explained, set_aside
+from ploy_connector_aws.runtime.snapshot.run import Run
+from ploy_connector_aws.runtime.snapshot.state_file import explained, is_there, set_aside
 from ploy_connector_aws.runtime.snapshot.store import Store
+from ploy_connector_aws.runtime.sync import preview as previews
 from ploy_connector_aws.runtime.sync.engine import Sync, SyncResult
 from ploy_connector_aws.runtime.tasks.journal import Journal
+from ploy_connector_aws.spec import ConfigurationError, RecordKey
 
 from .exit_codes import Exit
-from .opening import read_operator_settings
-from .options import AsJson, ConfigFile, ConnectorName, Debug
+from .options import AsJson, ConfigFile, ConnectorName, Debug, read_operator_settings
 from .output import (
     console,
     counts_table,
     kept_json,
     print_json,
     print_kept,
+    print_more,
     print_unproven,
     scope_json,
     shown_progress,
+    table,
     text,
 )
-from .preview import preview_once
+from .snapshot_view import display_name, name_in
+
+_MOST_SHOWN = 25
+"""A preview shows people at most this many changes of each kind."""
+_MARKS = {
+    "added": "[green]+ added[/]",
+    "changed": "[yellow]~ changed[/]",
+    "removed": "[red]- removed[/]",
+    "retained_unproven": "[dim]? kept unproven[/]",
+}
+_ENDINGS = {
+    "committed": "[green]committed[/]",
+    "held_for_review": "[yellow]held for review[/]",
+    "rejected": "[red]rejected[/]",
+    "failed": "[red]failed[/]",
+}
+_STATES = {
+    "reading": "was interrupted while reading; the next sync resumes it, or starts again",
+    "compared": "waits for its upload to Ploy",
+    "pushing": "was interrupted during its upload; the next sync finds out whether Ploy has it",
+    "held": "waits at Ploy until a person approves it",
+}
 
 
 def sync(
     config: ConfigFile = None,
     connector: ConnectorName = None,
     preview: Annotated[
-        bool, typer.Option("--preview", help="Only show what would change; nothing is changed anywhere.")
+        bool, typer.Option("--preview", help="Show what would change, and change nothing anywhere.")
     ] = False,
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Set the snapshot file aside first, and read everything anew.")
+        bool, typer.Option("--rebuild", help="Set the snapshot file aside first, and read everything again.")
     ] = False,
     json: AsJson = False,
     debug: Debug = False,
 ) -> Exit:
     """Read everything, compare it with the last sync, and push what is proven to Ploy."""
     if preview and rebuild:
-        raise typer.BadParameter("a preview changes nothing, so it cannot rebuild", param_hint="--rebuild")
+        raise typer.BadParameter("cannot be used with --preview, which changes nothing", param_hint="--rebuild")
     settings = read_operator_settings(config, connector, debug=debug)
     if preview:
-        return preview_once(settings, as_json=json)
+        return _preview(settings, as_json=json)
     if rebuild:
         with SyncLock(settings.lock_path), TaskLock(settings.tasks_lock_path):
             kept = set_aside(settings.snapshot_path)
@@ -58,11 +87,16 @@ def sync(
     return sync_once(settings, as_json=json)
 
 
-def sync_once(settings: OperatorSettings, *, as_json: bool) -> Exit:
-    """Sync one integration once, and print what came of it.
+def sync_once(settings: OperatorSettings, *, as_json: bool, show: Callable[[SyncResult], None] | None = None) -> Exit:
+    """Sync one integration once, and print the result.
+
+    Args:
+        settings: The configuration.
+        as_json: Whether JSON is printed, and no progress.
+        show: Replaces printing the result.
 
     Returns:
-        How the command ends.
+        The exit status of the command.
     """
     with (
         SyncLock(settings.lock_path),
@@ -83,8 +117,10 @@ def sync_once(settings: OperatorSettings, *, as_json: bool) -> Exit:
                 verified=journal,
                 on_progress=on_progress,
             ).make()
-        if as_json:
-            print_json(to_json(result))
+        if show is not None:
+            show(result)
+        elif as_json:
+            print_json(result_json(result))
         else:
             print_result(console(), result)
     match result.status:
@@ -96,8 +132,8 @@ def sync_once(settings: OperatorSettings, *, as_json: bool) -> Exit:
     return Exit.UNPROVEN if answer and (answer.unproven_scopes or any(answer.retained_unproven.values())) else Exit.OK
 
 
-def to_json(result: SyncResult) -> dict[str, Any]:
-    """The result as JSON values."""
+def result_json(result: SyncResult) -> dict[str, Any]:
+    """The result of a sync as JSON values."""
     answer = result.answer.model_dump(mode="json") if result.answer else {}
     run = result.run
     return {
@@ -106,45 +142,165 @@ def to_json(result: SyncResult) -> dict[str, Any]:
         "run_id": run.run_id if run else None,
         "mode": run.mode if run else None,
         "attempts": run.attempt if run else None,
-        "unproven": [scope_json(scope) for scope in run.scopes() if scope.unproven_since] if run else [],
+        "unproven": _unproven_json(run),
         "kept_by_grants": kept_json(run),
-        "unproven_only_at_ploy": unproven_elsewhere(result),
+        "unproven_only_at_ploy": _unproven_elsewhere(result),
         "waits_because": result.error.message if result.error else None,
     }
 
 
-def unproven_elsewhere(result: SyncResult) -> int:
-    """How many parts Ploy keeps unproven that this machine knows nothing of, as it has no sync from before."""
+def _unproven_json(run: Run | None) -> list[dict[str, Any]]:
+    return [scope_json(scope) for scope in run.scopes() if scope.unproven_since] if run else []
+
+
+def _unproven_elsewhere(result: SyncResult) -> int:
+    """Count the scopes that only Ploy keeps unproven, as this machine lacks an earlier sync."""
     if result.answer is None or result.changes is None:
         return 0
     return max(0, result.answer.unproven_scopes - result.changes.unproven_scopes)
 
 
 def print_result(out: Console, result: SyncResult) -> None:
-    """The result for people."""
+    """Print the result of a sync for people."""
     answer, changes, run = result.answer, result.changes, result.run
     if changes is None or run is None:
-        out.print("Ploy asks this integration to pause; nothing was read.")
+        out.print("The integration is paused at Ploy; nothing was read.")
         return
     if result.status == "waiting":
-        reason = result.error.message if result.error else "Ploy does not take it yet."
-        out.print(
-            f"[bold yellow]⏸ Waits here:[/] {text(reason)} What was read is kept, and the next sync hands it over.",
-            soft_wrap=True,
-        )
+        reason = result.error.message if result.error else "Ploy does not accept it yet."
+        out.print(f"[bold yellow]⏸ Not uploaded yet:[/] {text(reason)} The next sync uploads it.", soft_wrap=True)
     elif result.status == "committed" and answer is not None:
-        how = ", as what changed since the last one" if run.mode == "delta" else ""
-        out.print(f"[bold green]✓[/] Committed as generation {answer.generation}{how}.")
+        mode = " (changes since the last one)" if run.mode == "delta" else ""
+        out.print(f"[bold green]✓[/] Committed as generation {answer.generation}{mode}.")
     elif answer is not None:
-        out.print("[bold yellow]⏸ Held for review:[/] Ploy shows nothing of it until a person approves it.")
+        out.print("[bold yellow]⏸ Held for review:[/] Ploy shows none of it until a person approves it.")
         for reason in answer.hold_reasons:
             out.print(f"  • {text(reason)}")
     out.print(counts_table(answer or changes, changes))
     print_unproven(out, run.scopes())
     print_kept(out, run)
-    if count := unproven_elsewhere(result):
+    if count := _unproven_elsewhere(result):
         out.print(
-            f"[bold yellow]Ploy keeps {count} parts unproven[/] that this machine has no earlier sync of, so 'now' "
-            "counts less than Ploy shows.",
+            f"[bold yellow]Ploy keeps {count} more scopes unproven[/] that no sync on this machine has read, so 'now' "
+            "is less than Ploy shows.",
             soft_wrap=True,
         )
+
+
+def _preview(settings: OperatorSettings, *, as_json: bool) -> Exit:
+    """Print what a sync would change now."""
+    opened = open_connector(settings)
+    with (
+        shown_progress(quiet=as_json) as on_progress,
+        previews.preview(opened.connector, settings.snapshot_path, on_progress=on_progress) as found,
+    ):
+        if as_json:
+            print_json(_preview_json(found))
+        else:
+            _print_preview(console(), found)
+        changes = found.changes
+        return Exit.UNPROVEN if changes.unproven_scopes or changes.retained_unproven else Exit.OK
+
+
+def _preview_json(found: previews.Preview) -> dict[str, Any]:
+    return {
+        "status": "previewed",
+        "has_base": found.has_base,
+        **asdict(found.changes),
+        "hold_reasons": found.hold_reasons,
+        "changes": [
+            {"kind": each.kind, "type": each.key.type, "id": each.key.id, "before": each.before, "after": each.after}
+            for each in found.changed()
+        ],
+        "unproven": _unproven_json(found.run),
+        "kept_by_grants": kept_json(found.run),
+    }
+
+
+def _print_preview(out: Console, found: previews.Preview) -> None:
+    if not found.has_base:
+        out.print("No earlier sync on this machine, so everything is new here; Ploy compares with what it shows.")
+    shown: Counter[str] = Counter()
+    for change in found.changed():
+        shown[change.kind] += 1
+        if shown[change.kind] <= _MOST_SHOWN:
+            out.print(f"  {_MARKS[change.kind]} {change.key.type} {text(_describe(found, change))}", soft_wrap=True)
+    for kind, count in shown.items():
+        print_more(out, count - _MOST_SHOWN, indent=f"  {_MARKS[kind]} ")
+    if not shown:
+        out.print("No changes.")
+    out.print(counts_table(found.changes, found.changes))
+    for reason in found.hold_reasons:
+        out.print(f"[bold yellow]Would be held for review:[/] {text(reason)}")
+    print_unproven(out, found.run.scopes())
+    print_kept(out, found.run)
+    out.print("[dim]Preview: nothing was changed, here or at Ploy.[/]")
+
+
+def _describe(found: previews.Preview, change: previews.PreviewedChange) -> str:
+    def name(type_: Any, id_: str) -> str:
+        base, key = found.store.baseline, RecordKey(type=type_, id=id_)
+        return display_name(found.run.record(key) or (base.record(key) if base else None), id_)
+
+    content = change.after or change.before or {}
+    if change.key.type == "grant":
+        holder = name(content["principal_kind"], content["principal_id"])
+        return f"{holder} holds {name('entitlement', content['entitlement_id'])}"
+    own = name_in(content, "")
+    return f"{own} ({change.key.id})" if own else change.key.id
+
+
+def history(
+    config: ConfigFile = None,
+    connector: ConnectorName = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many of the newest runs.")] = 20,
+    json: AsJson = False,
+    debug: Debug = False,
+) -> Exit:
+    """List the last syncs, newest first, and what is unproven since when."""
+    settings = read_operator_settings(config, connector, debug=debug)
+    path = settings.snapshot_path
+    if not is_there(path):
+        raise ConfigurationError("No sync of this integration has run on this machine.", fix="ploy-connector sync")
+    with explained(path), Store(path) as store, store.reading():
+        entries = History(store.connection).entries(limit)
+        if json:
+            print_json(history_json(entries, store))
+        else:
+            _print_history(console(), entries, store)
+    return Exit.OK
+
+
+def history_json(entries: list[HistoryEntry], store: Store) -> dict[str, Any]:
+    """The history as JSON values."""
+    return {
+        "runs": [entry.model_dump(mode="json") for entry in entries],
+        "unfinished": [
+            {"run_id": run.run_id, "state": run.state, "reading_started_at": run.reading_started_at.isoformat()}
+            for run in store.unfinished_runs()
+        ],
+        "unproven": _unproven_json(store.baseline),
+        "kept_by_grants": kept_json(store.baseline),
+    }
+
+
+def _print_history(out: Console, entries: list[HistoryEntry], store: Store) -> None:
+    runs = table("Read from", "Ended", "Sent", "Generation", "+", "~", "-", "?", "Unproven scopes", "Why")
+    for entry in entries:
+        counts = (entry.added, entry.changed, entry.removed, entry.retained_unproven)
+        runs.add_row(
+            f"{entry.reading_started_at:%Y-%m-%d %H:%M}",
+            _ENDINGS.get(entry.ending, entry.ending),
+            f"{entry.mode or '-'}{f', attempt {entry.attempts}' if entry.attempts > 1 else ''}",
+            text(entry.generation),
+            *(str(sum(each.values()) or "·") for each in counts),
+            str(entry.scopes.unproven_count or "·") if entry.scopes else "-",
+            text(" ".join(entry.reasons)),
+        )
+    out.print(runs)
+    out.print("[dim]Times are UTC. + added, ~ changed, - removed, ? kept unproven.[/]")
+    for run in store.unfinished_runs():
+        out.print(f"[yellow]![/] The run of {run.reading_started_at:%Y-%m-%d %H:%M} {_STATES[run.state]}.")
+    if base := store.baseline:
+        print_unproven(out, base.scopes())
+        print_kept(out, base)

@@ -2,13 +2,14 @@
 
 Map: ``discovery`` (finding connectors), ``connectors`` (checking and opening them), ``hook_calls`` (calling hooks),
 ``page_check`` and ``change_check`` (checking what they return), ``redaction`` (keeping secrets out of texts),
-``setting_input`` (text that a person typed, as a setting).
+``setting_input`` (text that a person typed, as a setting), ``setup_session`` (the state of a set-up).
 """
 
 from .change_check import change_access
 from .connectors import Connector, InstalledConnector, InvalidConnectorError, check_connectors
 from .discovery import InstalledConnectors, RefusedConnector, find_connectors
 from .setting_input import format_setting, parse_setting
+from .setup_session import SetupSession
 
 __all__ = [
     "Connector",
@@ -16,6 +17,7 @@ __all__ = [
     "InstalledConnectors",
     "InvalidConnectorError",
     "RefusedConnector",
+    "SetupSession",
     "change_access",
     "check_connectors",
     "find_connectors",

@@ -15,8 +15,8 @@ from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError, 
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ploy_connector_aws.spec import ConfigurationError
+from ploy_connector_aws.spec._models import FrozenModel
 from ploy_connector_aws.spec.bounds import OutsideId
-from ploy_connector_aws.spec.frozen import FrozenModel
 
 DEFAULT_URL = "https://api.joinploy.com"
 _MOST_LEVELS = 32

@@ -1,13 +1,12 @@
 """The public hook specification: everything that the author of a connector needs, and no AWS.
 
-Map: ``hooks`` (what is called), ``context`` (what a host passes beside the settings), ``records`` (what is reported),
-``pages`` (records inside scopes that prove completeness), ``changes`` (grant and revoke), ``reports`` (connection
-tests) and ``progress`` (reported while they run), ``errors`` (what may be raised), ``manifest`` (what is known of a
-connector beforehand), ``wizard`` (its set-up as data), ``templates`` (how the wizard's documents and links are
-rendered), ``bounds`` and ``expressions`` (which values are accepted).
+Map: ``hooks`` (the hooks), ``context`` (passed to ``configure``), ``records``, ``pages`` (records inside scopes that
+prove completeness), ``changes`` (grant and revoke), ``reports`` (connection tests), ``progress`` (of a running test),
+``errors``, ``manifest`` (known before configuring), ``wizard`` (the set-up as data), ``templates`` (of its documents
+and links), ``bounds`` and ``expressions`` (accepted values), ``_models`` (the base class).
 """
 
-from .changes import AccessChange, AccessPath, AccessRequest
+from .changes import AccessChange, AccessPath, AccessRequest, KnownAccess
 from .context import ConnectorContext
 from .errors import (
     AuthenticationError,
@@ -64,6 +63,7 @@ __all__ = [
     "HookFailedError",
     "HostParameter",
     "InvalidAnswerError",
+    "KnownAccess",
     "Link",
     "Manifest",
     "NotFoundError",

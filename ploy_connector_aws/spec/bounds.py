@@ -1,6 +1,6 @@
-"""Bounds of what comes from outside: moments, intervals, counts, pauses and the ids that become parts of URLs.
+"""Bounds of outside values: moments, intervals, counts, pauses and the ids that become parts of URLs.
 
-What is out of its bounds is refused by the model that reads it. A pause is only a hint, so it is cut down instead.
+A model rejects a value that is out of bounds. A pause is only a hint, so it is cut down instead.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def is_id(text: object) -> bool:
 
 
 def field_of(error: ValidationError) -> str:
-    """Name the first field that a model refused, without repeating any of its input."""
+    """Name the first field that a model rejected, without repeating any of its input."""
     # A key of a mapping is input as well: only what looks like the name of a field is shown.
     first = error.errors(include_input=False, include_context=False, include_url=False)[0]
     parts = (str(part) for part in first["loc"])
@@ -55,7 +55,7 @@ def field_of(error: ValidationError) -> str:
 
 
 def describe_errors(error: ValidationError) -> str:
-    """Name the fields that a model refused, each with the type of its error and nothing of the input.
+    """Name the fields that a model rejected, each with its type of error and nothing of the input.
 
     Returns:
         E.g. ``kind literal_error, emails.0 model_type``; of more than three the first three.
@@ -101,10 +101,10 @@ Moment: TypeAlias = Annotated[
 """A date and time with its offset, from the beginning of 2000 to that of 2100."""
 
 Interval: TypeAlias = Annotated[int, Field(strict=True, ge=SHORTEST_INTERVAL_SECONDS, le=LONGEST_INTERVAL_SECONDS)]
-"""Seconds between two rounds of work, or the length of a lease."""
+"""Seconds between two runs, or the length of a lease."""
 
 Count: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=LARGEST_COUNT)]
-"""How many, or the how manieth."""
+"""A count, or an ordinal number."""
 
 OutsideId: TypeAlias = Annotated[
     str, Field(pattern=_ID, json_schema_extra={"not": {"enum": list(_DOTS)}}), AfterValidator(_require_name)

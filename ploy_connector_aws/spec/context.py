@@ -1,4 +1,4 @@
-"""What a host passes to a connector when it opens it for one integration: whose it is, and who counts its calls."""
+"""The context that a host passes to ``configure``: the organisation, counters of calls, a scratch folder."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ def _ignore(*_: str) -> None:
 
 @dataclass(frozen=True)
 class ConnectorContext:
-    """The context of one connector instance, a parameter of ``configure``. The defaults are those of no host at all.
+    """The context of one connector instance, a parameter of ``configure``. The defaults do nothing.
 
     >>> def configure(self, config, context):
     ...     self.context = context
     """
 
     organisation: str = ""
-    """An opaque name of the organisation that owns the integration. Instances share what is limited, such as a budget
-    of requests, with instances of the same organisation only."""
+    """An opaque name of the organisation that owns the integration. Instances share limited things, such as a budget of
+    requests, with instances of the same organisation only."""
     on_call: Callable[[str, str], None] = _ignore
     """Call it from any thread before each request to the remote system, repeated ones included, with the name of the
     service and of the operation. Both become metric labels: use few values, and no data."""

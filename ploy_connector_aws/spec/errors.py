@@ -71,7 +71,7 @@ class ConfigurationError(ConnectorError):
 
 
 class AuthenticationError(ConnectorError):
-    """The connector could not prove who it is, or is not trusted: nothing at all can be read."""
+    """The source does not accept or trust the connector's credentials: nothing can be read."""
 
     code = "authentication"
 
@@ -89,10 +89,10 @@ class PermissionDeniedError(ConnectorError):
 
 
 class TemporaryError(ConnectorError):
-    """It may work later; ``retry_after_seconds`` where the source said when: an hour at the most.
+    """It may work later; ``retry_after_seconds`` is the pause that the source asked for, at most an hour.
 
-    Out of ``grant`` or ``revoke`` it means that nobody knows whether the change took effect, unless
-    ``changed_nothing`` says that it was not even asked for.
+    Raised by ``grant`` or ``revoke`` it means that it is unknown whether the change took effect, unless
+    ``changed_nothing`` states that the change was not even requested.
     """
 
     code = "temporary"
@@ -113,7 +113,7 @@ class TemporaryError(ConnectorError):
 
 
 class NotFoundError(ConnectorError):
-    """The source says that it does not exist; ``kind`` and ``id`` name what exactly, where it says so."""
+    """The source reports that it does not exist; ``kind`` and ``id`` name what exactly, where known."""
 
     code = "not_found"
 
@@ -122,7 +122,7 @@ class NotFoundError(ConnectorError):
         message: str,
         *,
         kind: str | None = None,
-        id: str | None = None,  # noqa: A002 - the word of the records
+        id: str | None = None,  # noqa: A002 - the name of the field in records
         fix: str | None = None,
         request_id: str | None = None,
     ) -> None:
@@ -132,7 +132,7 @@ class NotFoundError(ConnectorError):
 
 
 class RejectedError(ConnectorError):
-    """The source will not do it however often it is asked; a person must act. ``reason`` is a word for machines."""
+    """The source will never do it; a person must act. ``reason`` is a code for programs."""
 
     code = "refused"
 
@@ -142,7 +142,7 @@ class RejectedError(ConnectorError):
 
 
 class HookFailedError(PloyError):
-    """A hook raised an exception that is not a ``ConnectorError``. Only a host makes it, with the cause attached.
+    """A hook raised an exception that is not a ``ConnectorError``. Only a host raises this, with the cause attached.
 
     Args:
         message: The type of the cause, and where it was raised; nothing of its text, which may hold anything.
@@ -153,4 +153,4 @@ class HookFailedError(PloyError):
 
 
 class InvalidAnswerError(HookFailedError):
-    """A hook answered what it must not: a value of another type, or a change of access that cannot be true."""
+    """A hook returned a value of the wrong type, or a change of access that cannot be true."""

@@ -1,4 +1,4 @@
-"""Regular expressions that a manifest brings along, in an engine that takes linear time for every text."""
+"""Regular expressions from manifests, evaluated by an engine with linear run time."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pydantic_core import SchemaError
 
 
 def find_expression(expression: str, text: str) -> bool:
-    """Whether a text has a part that an expression matches.
+    """Whether an expression matches a part of a text.
 
     Raises:
-        ValueError: It is no expression of this engine, which has neither look-around nor back-references.
+        ValueError: The engine cannot compile it; it supports neither look-around nor back-references.
     """
     try:
         _adapter(expression).validate_python(text)
@@ -22,13 +22,13 @@ def find_expression(expression: str, text: str) -> bool:
     return True
 
 
-def check_expression(expression: str) -> None:
-    """Compile an expression.
-
-    Raises:
-        ValueError: It is no expression of this engine.
-    """
-    _adapter(expression)
+def is_expression(expression: str) -> bool:
+    """Whether this engine can compile an expression."""
+    try:
+        _adapter(expression)
+    except ValueError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=256)
@@ -39,4 +39,4 @@ def _adapter(expression: str) -> TypeAdapter[str]:
             Annotated[str, StringConstraints(pattern=expression)], config=ConfigDict(regex_engine="rust-regex")
         )
     except SchemaError:
-        raise ValueError("It is no regular expression of the engine that manifests are read with.") from None
+        raise ValueError("Not a regular expression of the engine for manifests.") from None

@@ -45,7 +45,7 @@ class ConnectorHooks:
             context: The organisation, counters of calls and a folder for temporary files.
 
         Raises:
-            ConfigurationError: A setting is wrong; ``field`` names it. The host shows the message and does not go on.
+            ConfigurationError: A setting is wrong; ``field`` names it. The host shows the message and stops.
 
         Example:
             >>> connector.configure({"url": "https://directory.example", "token": "…"}, ConnectorContext())
@@ -55,20 +55,20 @@ class ConnectorHooks:
 
     @hookspec(firstresult=True)
     def test_connection(self, progress: Progress) -> ConnectionReport:  # type: ignore[empty-body]
-        """Try what the connector needs, and say what is missing.
+        """Test what the connector needs, and report what is missing.
 
-        Called when a person asks, after every change of settings, once a day by the service, and on doubt. It
-        changes nothing on the other side.
+        Called when a person asks, after every change of settings, once a day by the service, and when in doubt. It
+        changes nothing in the source.
 
         Args:
-            progress: Takes the checks so far, as often as the connector likes.
+            progress: Call it with the checks so far, as often as you like.
 
         Returns:
-            Named checks. What went wrong is a failed check with its fix, not an exception.
+            Named checks. A problem is a failed check with its fix, not an exception.
 
         Raises:
-            ConnectorError: The test itself could not be made; the host shows the message. It proves nothing, and a
-                service uses nothing before a first test was made.
+            ConnectorError: The test itself could not run; the host shows the message. It proves nothing, and a service
+                uses nothing before a first test has run.
 
         Example:
             >>> connector.test_connection(ignore_progress).is_usable
@@ -86,15 +86,15 @@ class ConnectorHooks:
         Args:
             skip: Scopes that an interrupted run already read completely. They count as announced and complete; a
                 skipped parent still announces its children. A skipped scope may be announced again; with an origin,
-                a record or an end on a page it is read again, and what was read before is forgotten. An
+                a record or an end on a page it counts as read again, and what was read before is discarded. An
                 implementation may ignore it.
 
         Returns:
             Pages with ``Account`` records, and records their rows refer to. A scope that ends complete without
-            records says "there are none": everything it had before is removed.
+            records states that there are none: everything it had before is removed.
 
         Raises:
-            ConnectorError: Fails the scopes that are still open; the host goes on with the others.
+            ConnectorError: Fails the scopes that are still open; the host continues with the others.
 
         Example:
             >>> for page in connector.list_accounts(skip=frozenset()):
@@ -152,9 +152,8 @@ class ConnectorHooks:
     def grant(self, request: AccessRequest) -> AccessChange:  # type: ignore[empty-body]
         """Give one account one entitlement. Optional.
 
-        Called for each order, possibly again with the same ``request_id``; asking twice must have the effect of
-        asking once. A host that lists at the same time does so on another instance; one instance is used by one
-        thread at a time.
+        Called for each request, possibly again with the same ``request_id``; calling twice must have the effect of
+        calling once. A host that lists at the same time uses another instance; one thread at a time uses an instance.
 
         Args:
             request: What to grant to whom. With ``preview`` nothing is changed.
@@ -163,7 +162,7 @@ class ConnectorHooks:
             What was done, after it was read back.
 
         Raises:
-            RejectedError: A person must act; the order becomes a manual task.
+            RejectedError: A person must act; the request becomes a manual task.
             TemporaryError: Unknown whether it took effect (or, with ``changed_nothing``, certain that it did not); the
                 host asks again.
             ConnectorError: As named by the class.
@@ -185,10 +184,10 @@ class ConnectorHooks:
             request: What to take from whom. With ``preview`` nothing is changed.
 
         Returns:
-            What was done, after it was read back, and the other ways by which the account still holds the access.
+            What was done, after it was read back, and the other paths by which the account still holds the access.
 
         Raises:
-            RejectedError: A person must act; the order becomes a manual task.
+            RejectedError: A person must act; the request becomes a manual task.
             TemporaryError: Unknown whether it took effect (or, with ``changed_nothing``, certain that it did not); the
                 host asks again.
             ConnectorError: As named by the class.

@@ -1,4 +1,4 @@
-"""What a host can know of a connector without configuring it."""
+"""The manifest: what a host can read about a connector without configuring it."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Annotated, Self
 
 from pydantic import Field, JsonValue, model_validator
 
+from ._models import FrozenModel
 from .bounds import Count, Interval
-from .expressions import check_expression
-from .frozen import FrozenModel
+from .expressions import is_expression
 from .wizard import Feature, Permission, Wizard
 
 ERROR_MESSAGE = "x-ploy-error-message"
-"""In a setting's schema: what its pattern asks for, as the rest of a sentence that begins with the setting's title."""
+"""In a setting's schema: what its pattern requires, as the rest of a sentence that begins with the setting's title."""
 
 STRIP = "x-ploy-strip"
-"""In a setting's schema: a pattern of characters that people copy along; each character that matches is dropped."""
+"""In a setting's schema: a pattern for single characters that people copy by accident; matches are removed."""
 
 SPEC_VERSION = 1
 """The version of this hook specification. A host loads connectors of the versions it knows, and no others."""
 
 
 class Manifest(FrozenModel):
-    """A connector's identity card: the class attribute ``manifest`` of the class that its entry point names."""
+    """What identifies a connector: the class attribute ``manifest`` of the class that its entry point names."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="Unique among installed connectors.")]
     title: str = Field(description="The name people know, e.g. 'Amazon Web Services'.")
@@ -50,7 +50,7 @@ class Manifest(FrozenModel):
     wizard: Wizard | None = Field(default=None, description="How an integration is set up, step by step.")
 
     @model_validator(mode="after")
-    def _refuse_what_leads_nowhere(self) -> Self:
+    def _check_references(self) -> Self:
         features = {feature.name for feature in self.features}
         properties = self.config_schema.get("properties")
         settings = set(properties) if isinstance(properties, dict) else set()
@@ -75,11 +75,9 @@ class Manifest(FrozenModel):
 
 
 def _find_wrong_patterns(properties: Mapping[str, JsonValue]) -> Iterator[str]:
-    """Say in sentences which patterns no host could look for."""
+    """Describe each pattern that the engine of a host does not accept."""
     for name, schema in properties.items():
-        words = schema if isinstance(schema, Mapping) else {}
-        for word in ("pattern", STRIP):
-            try:
-                check_expression(str(words.get(word, "")))
-            except ValueError:
-                yield f"The setting {name!r} has a {word!r} that is no pattern."
+        keywords = schema if isinstance(schema, Mapping) else {}
+        for keyword in ("pattern", STRIP):
+            if not is_expression(str(keywords.get(keyword, ""))):
+                yield f"The setting {name!r} has a {keyword!r} that does not compile."

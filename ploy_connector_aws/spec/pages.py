@@ -1,4 +1,4 @@
-"""How a connector hands over what it read: pages of records, each inside a scope that says when it is complete."""
+"""Pages of records, each inside a scope that states when it is complete."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, SerializeAsAny, model_validator
 
+from ._models import FrozenModel
 from .bounds import Moment
 from .errors import ConnectorError, HookFailedError, PermissionDeniedError
-from .frozen import FrozenModel
 from .records import Account, Entitlement, Grant, RecordKey, Resource
 
 ScopeEnding: TypeAlias = Literal["complete", "failed", "gone", "excluded"]
-"""How a scope ends. A scope that never ends was not reached, which proves nothing."""
+"""How a scope ends. A scope that never ends was not reached, and proves nothing."""
 
 Scope: TypeAlias = Annotated[str, Field(min_length=1, max_length=512)]
-"""The name of a part of what is read, e.g. ``directory/users``. Opaque: the tree is made by ``Page.parent``."""
+"""The name of a part of the source, e.g. ``directory/users``. Opaque: ``Page.parent`` makes the tree."""
 
 
 class Failure(FrozenModel):
@@ -23,13 +23,13 @@ class Failure(FrozenModel):
 
     code: str = Field(description="Machine-readable: permission_missing, temporary, authentication, …")
     message: str = Field(description="One sentence for a person; never contains a secret.")
-    missing_permissions: tuple[str, ...] = Field(default=(), description="Exactly what would have to be allowed.")
+    missing_permissions: tuple[str, ...] = Field(default=(), description="The exact permissions that are missing.")
     fix: str | None = Field(default=None, description="What a person can do about it.")
     request_id: str | None = Field(default=None, description="The remote system's id of the failed request.")
 
     @classmethod
     def from_error(cls, error: Exception) -> Failure:
-        """Describe an exception; one that is not of the spec is named by its type only, as its text is not trusted."""
+        """Describe an exception; of one outside of the spec only the type is named, as its text is not trusted."""
         if isinstance(error, HookFailedError):
             return cls(code="internal", message=error.message)
         if not isinstance(error, ConnectorError):
@@ -58,44 +58,42 @@ class Page(FrozenModel):
     records: tuple[SerializeAsAny[Account | Entitlement | Grant | Resource], ...] = ()
     partial: tuple[SerializeAsAny[Account | Entitlement | Grant | Resource], ...] = Field(
         default=(),
-        description="Things proven to exist whose content could not be read in full. Used only while no fully read "
-        "record of that id is known, so that a failed detail never overwrites a good record.",
+        description="Records proven to exist whose content could not be read in full. Used only while no complete "
+        "record of that id is known, so a failed detail never overwrites a complete record.",
     )
     retracted: tuple[RecordKey, ...] = Field(
         default=(),
-        description="Records emitted earlier in this run that the source now says do not exist. Grants that name "
-        "them go with them.",
+        description="Records emitted earlier in this run that the source now reports as not existing. Grants that "
+        "name them are removed with them.",
     )
     complete: bool = Field(
         default=False, description="All records of this scope were read and all its children were announced."
     )
     failure: Failure | None = None
-    gone: bool = Field(
-        default=False, description="The source said that the very thing this scope is about does not exist."
-    )
+    gone: bool = Field(default=False, description="The source reported that the object of this scope does not exist.")
     excluded: bool = Field(default=False, description="Switched off in the settings.")
     origin: str | None = Field(
         default=None,
-        description="Which directory, tenant or instance a scope was read from, where it could be exchanged for "
-        "another behind the same settings. Once committed, another or none fails the scope and all below it.",
+        description="The directory, tenant or instance that a scope was read from, where the same settings could "
+        "lead to another one. Once committed, a different or missing origin fails the scope and all below it.",
     )
     began_at: Moment | None = Field(
         default=None,
-        description="When the reading of this scope began, where that was later than the reading of the whole. A grant "
-        "or revoke that was verified after it goes before what the scope says; one from before it does not.",
+        description="When reading this scope began, if later than the run itself. A grant or revoke verified after "
+        "it takes precedence over the scope; one verified before it does not.",
     )
 
     @model_validator(mode="after")
     def _ends_at_most_once(self) -> Page:
         if sum((self.complete, self.failure is not None, self.gone, self.excluded)) > 1:
-            raise ValueError("a page ends its scope in one way only")
+            raise ValueError("a page ends its scope only once")
         if self.parent == self.scope:
             raise ValueError("a scope is not its own parent")
         return self
 
     @property
     def ending(self) -> ScopeEnding | None:
-        """How this page ends its scope; None while more may follow."""
+        """How this page ends its scope; None if more pages may follow."""
         if self.failure is not None:
             return "failed"
         if self.complete:

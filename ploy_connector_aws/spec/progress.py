@@ -1,4 +1,4 @@
-"""Progress of a connection test, reported while it runs, so that a person who waits sees the first checks at once."""
+"""The progress of a connection test, reported while it runs, so that a person sees the first checks at once."""
 
 from __future__ import annotations
 

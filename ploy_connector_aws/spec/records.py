@@ -1,4 +1,4 @@
-"""What a connector reports: accounts, entitlements, who holds which, and the resources they open."""
+"""The records of a connector: accounts, entitlements, grants and resources."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args, get_o
 
 from pydantic import Field, JsonValue, TypeAdapter, model_validator
 
-from .frozen import FrozenModel
+from ._models import FrozenModel
 
 RecordType: TypeAlias = Literal["account", "entitlement", "grant", "resource"]
 """The four kinds of record."""
 
 Attributes: TypeAlias = dict[str, JsonValue]
-"""What only this connector knows: JSON values by name."""
+"""Connector-specific values: JSON by name."""
 
 _LONGEST_ID = 2048
 
@@ -67,7 +67,7 @@ class Account(_Record):
         default="unknown", description="'unknown' where the source does not say; never guessed."
     )
     mfa: Literal["enabled", "disabled", "unknown"] = Field(
-        default="unknown", description="'unknown' where it cannot be read; never said as 'disabled'."
+        default="unknown", description="'unknown' where it cannot be read; never reported as 'disabled'."
     )
     created_at: datetime | None = None
     last_login_at: datetime | None = Field(
@@ -79,8 +79,8 @@ class Account(_Record):
     )
     resource_id: Id | None = Field(
         default=None,
-        description="The resource that it belongs to, where that is exactly one: what it holds counts there, unless "
-        "the entitlement says where.",
+        description="The resource that it belongs to, if exactly one: its entitlements apply there unless they name "
+        "another resource.",
     )
     not_grantable_reason: str | None = Field(
         default=None,
@@ -98,7 +98,7 @@ class Account(_Record):
 
 
 class Entitlement(_Record):
-    """Something that can be held: a group, a role, a policy, or a role in one account."""
+    """What an account can hold: a group, a role, a policy, or a role in one account of the source."""
 
     record_type: ClassVar[RecordType] = "entitlement"
 
@@ -118,7 +118,7 @@ class Entitlement(_Record):
     attributes: Attributes = {}
 
     @model_validator(mode="after")
-    def _says_why_not_grantable(self) -> Entitlement:
+    def _has_reason_unless_grantable(self) -> Entitlement:
         if self.grantable == (self.not_grantable_reason is not None):
             raise ValueError("not_grantable_reason goes with grantable=False, and only with it")
         return self
@@ -161,7 +161,7 @@ class Grant(_Record):
 
 
 class Resource(_Record):
-    """Something that entitlements open: a cloud account, a bucket, a database."""
+    """What entitlements open: a cloud account, a bucket, a database."""
 
     record_type: ClassVar[RecordType] = "resource"
 
@@ -170,7 +170,7 @@ class Resource(_Record):
     name: str
     parent_id: Id | None = None
     region: str | None = None
-    owner: str | None = Field(default=None, description="From the source's own marks; None where it does not say.")
+    owner: str | None = Field(default=None, description="From tags or fields of the source; None where it has none.")
     tags: dict[str, str] = {}
     created_at: datetime | None = None
     attributes: Attributes = {}

@@ -1,4 +1,4 @@
-"""What a connection test answers: named checks, each with what was seen, what it means and the fix."""
+"""The report of a connection test: named checks, each with its observation, meaning and fix."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field
 
-from .frozen import FrozenModel
+from ._models import FrozenModel
 
 CheckMethod: TypeAlias = Literal["probed", "evaluated"]
-"""How a check found out: by a harmless call, or from the rules that the other side says it has."""
+"""How a check was made: by a harmless call, or by evaluating the policies that the source returned."""
 
 CheckOutcome: TypeAlias = Literal["passed", "failed", "warning", "skipped"]
-"""How one check ended; 'skipped' says in its message why it was not made."""
+"""The outcome of one check; the message of a skipped one gives the reason."""
 
 
 class Check(FrozenModel):
-    """One thing that was tried."""
+    """One check of a connection test."""
 
     name: str = Field(description="Stable name, e.g. 'assume-role'.")
     outcome: CheckOutcome
-    message: str = Field(description="One sentence: what was seen and what it means.")
-    fix: str | None = Field(default=None, description="What to do about it.")
+    message: str = Field(description="One sentence: what was observed and what it means.")
+    fix: str | None = Field(default=None, description="What a person can do about it.")
     missing_permissions: tuple[str, ...] = ()
     code: str | None = Field(
         default=None,
@@ -30,15 +30,15 @@ class Check(FrozenModel):
         "as in a scope's failure.",
     )
     request_id: str | None = None
-    feature: str | None = Field(default=None, description="What the thing that was tried is needed for.")
+    feature: str | None = Field(default=None, description="The feature that needs it.")
     method: CheckMethod | None = Field(
-        default=None, description="How it was found out: tried by a harmless call, or evaluated from the rules."
+        default=None, description="How the check was made: tested by a harmless call, or evaluated from policies."
     )
     is_blocking: bool = Field(
         default=False,
-        description="Whether the integration must not be used at all while this is failed, as somebody else could use "
-        "it as well. That ends when a later check of the same name passes, or warns of what it found out by a method; "
-        "a check that was not made, or could not be, ends nothing.",
+        description="If this check fails, the host must stop using the integration: another party could use it too. "
+        "The block lifts only when a later check with the same name passes, or warns with a method; a skipped check "
+        "never lifts it.",
     )
 
 
@@ -54,22 +54,22 @@ class ConnectionReport(FrozenModel):
 
     @property
     def is_blocked(self) -> bool:
-        """Whether the integration must neither read nor write until the blocking checks are mended."""
-        return bool(self.blocking())
+        """Whether the integration must neither read nor write until its blocking checks have passed."""
+        return bool(self.blockers())
 
-    def blocking(self, before: Iterable[Check] = ()) -> tuple[Check, ...]:
-        """The checks for whose sake the integration must not be used from now on.
+    def blockers(self, previous: Iterable[Check] = ()) -> tuple[Check, ...]:
+        """Return the checks that block the integration after this report.
 
         Args:
-            before: Those for whose sake it must not be used since earlier tests. One of them ends only when the very
-                same check was made anew and was not failed: what was skipped, or could not be made, proves nothing.
-                A warning without a method is one of something that could not be found out.
+            previous: Those that blocked it before this report. One of them lifts only when the same check was made
+                again and did not fail: a skipped check proves nothing. A warning without a method means that the
+                check could not find out.
         """
-        made_well = {
+        passed = {
             check.name
             for check in self.checks
             if check.outcome == "passed" or (check.outcome == "warning" and check.method is not None)
         }
-        kept = {check.name: check for check in before if check.name not in made_well}
+        kept = {check.name: check for check in previous if check.name not in passed}
         now = {check.name: check for check in self.checks if check.outcome == "failed" and check.is_blocking}
         return tuple({**kept, **now}.values())

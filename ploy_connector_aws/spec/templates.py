@@ -1,17 +1,17 @@
-"""Text with placeholders, as a wizard has it: how any host turns it into a document or a link.
+"""Templates of a wizard, and how a host renders them as documents and links.
 
-The whole language, so that a host that is not written in Python can do the same:
+The complete language, so that a host in any programming language can render them:
 
-1. ``{{ name }}`` stands for the value of that name. One space on each side; a name is ``[a-z][a-z0-9_]*``. A setting
-   that is no text stands as ``yes`` or ``no``, as a number, or as its items with ``, `` between them.
-2. A line that holds nothing but ``{{ if a b }}`` begins a part that is kept when at least one of the named features was
-   chosen; a line that holds nothing but ``{{ end }}`` ends it. Parts may stand inside of parts. Both lines go; a part
-   that is not kept goes with all its lines.
-3. A line that holds nothing but ``{{ include id }}`` stands for another document of the same wizard, each of its lines
-   behind the white space that this line begins with. A document that is included includes none itself.
-4. Then, except in ``text`` and ``url``, a comma at the end of a line goes where the next line that is not empty begins,
-   after white space, with ``]`` or ``}``: leaving out the last of a list leaves no comma behind.
-5. Last, values are put in, escaped for the language of the document that is asked for (not of one that it includes):
+1. ``{{ name }}`` is replaced by the value of that name. One space on each side; a name is ``[a-z][a-z0-9_]*``. A
+   setting that is no text becomes ``yes`` or ``no``, a number, or its items separated by ``, ``.
+2. A line that holds nothing but ``{{ if a b }}`` begins a block that is kept when at least one of the named features is
+   chosen; a line that holds nothing but ``{{ end }}`` ends it. Blocks may be nested. Both lines are removed; a block
+   that is not kept is removed with all its lines.
+3. A line that holds nothing but ``{{ include id }}`` includes another document of the same wizard, indenting every line
+   like the directive. An included document includes none itself.
+4. Then, except in ``text`` and ``url``, a comma at the end of a line is removed if the next line that is not empty
+   begins, after white space, with ``]`` or ``}``, so that no list ends with a comma.
+5. Last, values are inserted, escaped for the language of the rendered document (not of one that it includes):
 
    - ``text``: as they are.
    - ``url``: as UTF-8, each byte that is no ASCII letter or digit and none of ``-._~`` as ``%XX``.
@@ -30,7 +30,7 @@ from typing import Literal, TypeAlias
 from urllib.parse import quote
 
 Language: TypeAlias = Literal["text", "url", "json", "yaml", "hcl", "toml"]
-"""What a rendered text is, which decides how values are escaped."""
+"""The language of a rendered text, which decides how values are escaped."""
 
 _LINE = re.compile(r"(\s*)\{\{ (if|include|end)(?: ([a-z0-9/_ -]+))? \}\}")
 _PLACEHOLDER = re.compile(r"\{\{ ([a-z][a-z0-9_]*) \}\}")
@@ -38,7 +38,7 @@ _COMMA_AT_THE_END = re.compile(r",(\n\s*[\]}])")
 
 
 class TemplateError(ValueError):
-    """A template breaks the rules, or wants a value that there is not."""
+    """A template breaks the rules, or refers to a missing value."""
 
 
 def render(
@@ -59,7 +59,7 @@ def render(
         documents: Templates that it may include, by id.
 
     Raises:
-        TemplateError: The template breaks the rules, or wants a value that there is not.
+        TemplateError: The template breaks the rules, or refers to a missing value.
 
     Example:
         >>> render("https://example.com/?q={{ question }}", "url", values={"question": "a&b"})
@@ -68,20 +68,20 @@ def render(
     text = "\n".join(_kept(_included(template, documents or {}), features))
     if language not in ("text", "url"):
         text = _COMMA_AT_THE_END.sub(r"\1", text)
-    _refuse_anything_else(text)
+    _reject_other_placeholders(text)
     return _PLACEHOLDER.sub(lambda found: escape(_value(found[1], values), language), text)
 
 
 def find_placeholders(template: str) -> set[str]:
-    """Name the values that a template may want, those of parts that may be left out included."""
+    """Return the names of all values that a template may refer to, conditional blocks included."""
     return set(_PLACEHOLDER.findall("\n".join(line for line in template.split("\n") if not _LINE.fullmatch(line))))
 
 
 def find_references(template: str) -> tuple[set[str], set[str]]:
-    """Name the features that a template depends on, and the documents that it includes."""
+    """Return the features that a template depends on, and the documents that it includes."""
     found = [(match[2], match[3] or "") for line in template.split("\n") if (match := _LINE.fullmatch(line))]
-    features = {name for word, names in found if word == "if" for name in names.split()}
-    return features, {names for word, names in found if word == "include"}
+    features = {name for directive, names in found if directive == "if" for name in names.split()}
+    return features, {names for directive, names in found if directive == "include"}
 
 
 def escape(value: str, language: Language) -> str:
@@ -93,7 +93,7 @@ def escape(value: str, language: Language) -> str:
     try:
         encoded = value.encode()
     except UnicodeEncodeError:
-        raise TemplateError("A value is no Unicode text.") from None
+        raise TemplateError("A value is not valid Unicode.") from None
     if language == "text":
         return value
     if language == "url":
@@ -125,7 +125,7 @@ def _included(template: str, documents: Mapping[str, str]) -> Iterator[str]:
         if included is None:
             raise TemplateError(f"There is no document {match[3]!r} to include.")
         if find_references(included)[1]:
-            raise TemplateError(f"The document {match[3]!r} is included, and includes another one itself.")
+            raise TemplateError(f"The document {match[3]!r} is included and includes another document itself.")
         yield from (f"{match[1]}{each}" if each else each for each in included.rstrip("\n").split("\n"))
 
 
@@ -141,15 +141,15 @@ def _kept(lines: Iterator[str], features: Collection[str]) -> Iterator[str]:
         elif match[2] == "end" and match[3] is None and is_kept:
             is_kept.pop()
         else:
-            raise TemplateError(f"A line of the template cannot be understood: {line.strip()}")
+            raise TemplateError(f"Unknown directive in the template: {line.strip()}")
     if is_kept:
-        raise TemplateError("A part of the template is not ended.")
+        raise TemplateError("A block of the template is not closed.")
 
 
-def _refuse_anything_else(text: str) -> None:
+def _reject_other_placeholders(text: str) -> None:
     odd = re.search(r"\{\{.{0,40}", _PLACEHOLDER.sub("", text))
     if odd is not None:
-        raise TemplateError(f"A placeholder of the template cannot be understood: {odd[0]}")
+        raise TemplateError(f"Unknown placeholder in the template: {odd[0]}")
 
 
 def _value(name: str, values: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
-"""The set-up of an integration as data: what is asked, shown and linked to, step by step, without running any code.
+"""The set-up wizard as data: the questions, documents and links of each step.
 
-A host walks a person through the steps in their order, keeps what was answered, and renders documents and links with
-``render``. It needs nothing of the connector but its manifest.
+A host leads a person through the steps in order, stores the input, and renders documents and links with ``render``. It
+needs the connector's manifest only, and runs none of its code.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from .expressions import check_expression
-from .frozen import FrozenModel
+from ._models import FrozenModel
+from .expressions import is_expression
 from .templates import Language, TemplateError, find_placeholders, find_references, render
 
 Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
@@ -20,13 +20,13 @@ FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9/-]{0,62}$")]
 
 
 class Feature(FrozenModel):
-    """Something that the connector can do, and that a customer may leave out."""
+    """A capability of the connector that a customer may leave out."""
 
     name: FeatureName
     title: str
     group: FeatureName | None = Field(default=None, description="A name that stands for several features.")
-    needs: tuple[str, ...] = Field(default=(), description="The features that it cannot do without.")
-    is_default: bool = Field(default=True, description="Whether it is chosen unless somebody says otherwise.")
+    needs: tuple[str, ...] = Field(default=(), description="The features that it depends on.")
+    is_default: bool = Field(default=True, description="Whether it is chosen by default.")
     setting: str | None = Field(
         default=None,
         description="The setting that switches it: of type boolean, true when it is chosen; of type array, with its "
@@ -35,7 +35,7 @@ class Feature(FrozenModel):
 
 
 class Permission(FrozenModel):
-    """One thing that the other side must allow."""
+    """A permission that the source must grant."""
 
     name: str
     features: tuple[str, ...] = Field(description="The features that need it; leave it out when none is chosen.")
@@ -47,20 +47,20 @@ class Permission(FrozenModel):
 
 
 class WizardField(FrozenModel):
-    """A setting that a step is about."""
+    """A setting that belongs to a step."""
 
     name: str = Field(description="The setting's name in config_schema, which has its title, description and pattern.")
     source: Literal["person", "host"] = Field(
         default="person",
-        description="'person': asked for. 'host': made by the host with a cryptographic random generator as a UUID "
-        "(version 4) of its own for each integration, stored before it is shown, shown to be noted down, and never "
-        "taken from a person or a request.",
+        description="'person': the host asks for it. 'host': the host generates it, with a cryptographic random "
+        "generator, as a UUID (version 4) of its own for each integration; it stores the value before it shows it, and "
+        "never accepts it from a person or a request.",
     )
-    suggestion: str | None = Field(default=None, description="A template (text) for what is filled in beforehand.")
+    suggestion: str | None = Field(default=None, description="A template (text) for the suggested value.")
 
 
 class Document(FrozenModel):
-    """A text to copy, computed from the answers."""
+    """A text to copy, rendered from the input."""
 
     id: Id
     title: str
@@ -68,12 +68,12 @@ class Document(FrozenModel):
     file_name: str
     template: str
     is_alternative: bool = Field(
-        default=False, description="Another way to do this step and those that follow, up to the next question."
+        default=False, description="An alternative to this step and those that follow, up to the next question."
     )
 
 
 class Link(FrozenModel):
-    """A place to go to. A host does not offer one that wants an operator's value which the operator has not given."""
+    """A link to open. A host offers it only when every operator's value in it is known."""
 
     id: Id
     title: str
@@ -84,7 +84,7 @@ class Link(FrozenModel):
 
 
 class Step(FrozenModel):
-    """One page of the wizard. What it has is shown in the order of its members here."""
+    """One page of the wizard. A host shows its parts in the order of the fields here."""
 
     id: Id
     title: str
@@ -97,28 +97,28 @@ class Step(FrozenModel):
         default=False,
         description="Whether the permissions that the chosen features need are listed here, with what they are for.",
     )
-    tests_connection: bool = Field(default=False, description="Whether the settings are tried here.")
+    tests_connection: bool = Field(default=False, description="Whether the connection is tested here.")
 
 
 class HostParameter(FrozenModel):
-    """A value that neither the customer nor the connector knows, but whoever operates the host."""
+    """A deployment parameter that only the operator of the host knows."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     title: str
     description: str
     pattern: str | None = Field(default=None, description="As in a setting's schema.")
     pattern_says: str | None = Field(
-        default=None, description="What the pattern asks for, as the rest of a sentence that begins with the title."
+        default=None, description="What the pattern requires, as the rest of a sentence that begins with the title."
     )
 
 
 class Wizard(FrozenModel):
-    """The steps of a set-up, and what they refer to."""
+    """The steps of a set-up, with the operator's parameters and documents."""
 
     steps: tuple[Step, ...]
     operator_values: tuple[HostParameter, ...] = ()
     operator_documents: tuple[Document, ...] = Field(
-        default=(), description="What an operator puts somewhere, the same for all customers; never shown to them."
+        default=(), description="What an operator deploys once for all customers; customers never see it."
     )
 
     def fields(self) -> tuple[WizardField, ...]:
@@ -126,7 +126,7 @@ class Wizard(FrozenModel):
         return tuple(field for step in self.steps for field in step.fields)
 
     def generated_fields(self) -> set[str]:
-        """The settings that the host makes itself, at random for each integration."""
+        """The settings that the host generates at random for each integration."""
         return {field.name for field in self.fields() if field.source == "host"}
 
     def documents(self) -> tuple[Document, ...]:
@@ -138,11 +138,11 @@ class Wizard(FrozenModel):
         return tuple(link for step in self.steps for link in step.links)
 
     def render_document(self, document: Document, values: Mapping[str, str], features: Collection[str]) -> str:
-        """Render one of its documents.
+        """Render a document of this wizard.
 
         Args:
             document: Which one.
-            values: The answers, and the values of host and operator, by name.
+            values: Settings, and the values of host and operator, by name.
             features: The names of those that were chosen.
 
         Raises:
@@ -151,20 +151,20 @@ class Wizard(FrozenModel):
         templates = {each.id: each.template for each in self.documents()}
         return render(document.template, document.language, values=values, features=features, documents=templates)
 
-    def find_values(self, document: Document) -> set[str]:
-        """Name the values that a document may want, those of the documents that it includes among them."""
+    def placeholders_of(self, document: Document) -> set[str]:
+        """Return the names of all values that a document, with those that it includes, may refer to."""
         included = find_references(document.template)[1]
         templates = [document.template, *(each.template for each in self.documents() if each.id in included)]
         return {name for template in templates for name in find_placeholders(template)}
 
     def is_offered(self, link: Link, values: Mapping[str, str], features: Collection[str]) -> bool:
-        """Whether a link leads somewhere: nothing is missing that only an operator knows, and the features fit."""
+        """Whether a host offers a link: every operator's value in it is known, and the features match."""
         missing = {value.name for value in self.operator_values} - set(values)
         fits = link.only_with is None or set(link.only_with) == set(features)
         return fits and not find_placeholders(link.url) & missing
 
     def validation_errors(self, settings: Collection[str], features: Collection[str]) -> list[str]:
-        """Say in sentences what is wrong with it: what a host could not render, or would not find.
+        """Describe everything that a host could not render or resolve.
 
         Args:
             settings: The names of all settings.
@@ -174,9 +174,9 @@ class Wizard(FrozenModel):
         texts = [*(document.id for document in self.documents()), *(link.id for link in self.links())]
         found = [f"The id {id_!r} is used twice." for each in (ids, texts) for id_ in {*each} if each.count(id_) > 1]
         found += [
-            f"The operator's value {value.name!r} has a 'pattern' that is no pattern."
+            f"The operator's value {value.name!r} has a 'pattern' that does not compile."
             for value in self.operator_values
-            if not _is_expression(value.pattern)
+            if not is_expression(value.pattern or "")
         ]
         found += [f"There is no setting {field.name!r}." for field in self.fields() if field.name not in settings]
         references = [(link.id, set(link.only_with or ())) for link in self.links()]
@@ -191,7 +191,7 @@ class Wizard(FrozenModel):
         return found
 
     def _templates(self) -> Iterator[tuple[str, str, Language, set[str]]]:
-        """Every template with its language and the values that are known when it is shown."""
+        """Yield every template with its language and the values that are known when it is shown."""
         operators = {value.name for value in self.operator_values}
         known = set(operators)
         for step in self.steps:
@@ -202,14 +202,6 @@ class Wizard(FrozenModel):
         yield from ((each.id, each.template, each.language, operators) for each in self.operator_documents)
 
 
-def _is_expression(pattern: str | None) -> bool:
-    try:
-        check_expression(pattern or "")
-    except ValueError:
-        return False
-    return True
-
-
 def choose_features(
     features: Sequence[Feature],
     *,
@@ -217,15 +209,15 @@ def choose_features(
     more: Iterable[str] = (),
     without: Iterable[str] = (),
 ) -> tuple[str, ...]:
-    """Choose features: by what the settings switch on and, where they say nothing, by default.
+    """Choose features by the settings or, where a setting is missing, by default.
 
-    What is wanted beside them comes with all that it needs. What is left out goes, and with it whatever needs it.
+    An added feature brings the features that it needs. A feature that is left out also removes those that need it.
 
     Args:
         features: All that there are.
         settings: Those of an integration.
-        more: The names of features, or of their groups, that are wanted beside them.
-        without: The names of those that are left out.
+        more: The names of features, or of their groups, to add.
+        without: The names of those to leave out.
 
     Returns:
         The names of the chosen ones, in the order of the features.
@@ -254,7 +246,7 @@ def _is_on(feature: Feature, settings: Mapping[str, JsonValue]) -> bool:
 
 
 def _names(features: Sequence[Feature], names: Iterable[str]) -> set[str]:
-    """The features of these names, and of the groups of these names."""
+    """Return the features with these names, or in groups with these names."""
     found: set[str] = set()
     for name in names:
         meant = {feature.name for feature in features if name in (feature.name, feature.group)}
@@ -268,9 +260,9 @@ def _names(features: Sequence[Feature], names: Iterable[str]) -> set[str]:
 def to_settings(
     features: Sequence[Feature], chosen: Collection[str], schema: Mapping[str, JsonValue]
 ) -> dict[str, JsonValue]:
-    """Say which settings switch the chosen features on and the others off.
+    """Return the settings that switch the chosen features on and the others off.
 
-    A setting is left to its default where all of its features are as they are by default.
+    A setting whose features are all as by default is left out.
 
     Args:
         features: All that there are.

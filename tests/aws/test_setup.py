@@ -353,7 +353,7 @@ def test_no_text_holds_an_external_id_of_its_own() -> None:
     guid = r"[0-9a-f]{8}-[0-9a-f]{4}-"
 
     assert re.findall(guid, WIZARD.model_dump_json()) == []
-    wanting = {document.id for document in WIZARD.documents() if "external_id" in WIZARD.find_values(document)}
+    wanting = {document.id for document in WIZARD.documents() if "external_id" in WIZARD.placeholders_of(document)}
     assert wanting == {"trust-policy", "cloudformation", "terraform"}
 
 

@@ -86,7 +86,7 @@ def test_the_whole_wizard_leads_to_a_green_connection_and_to_a_sync_that_is_watc
 ) -> None:
     answer_account(inside)
     own = integration_id(inside)
-    issued = inside.locator(".issued code").inner_text()
+    issued = inside.locator(".generated code").inner_text()
     go_to_test(inside)
     before = world.ploy.integration(own)
     inside.get_by_role("button", name="Test the connection").click()

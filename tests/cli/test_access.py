@@ -1,4 +1,4 @@
-"""What one account holds, as a tree and as JSON: bounded where roles trust each other, and nothing left out."""
+"""The access of one account, as a tree and as JSON: bounded for roles that trust each other, and complete."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ def in_a_row(size: int) -> list[Grant]:
     [(trusting_each_other(9), 9, True), (in_a_row(1_200), 1_200, False)],
     ids=["9 roles that trust each other", "1,200 roles in a row"],
 )
-def test_everything_that_is_reached_is_shown_with_a_bounded_number_of_paths(
+def test_all_reachable_entitlements_are_shown_with_bounded_paths(
     tmp_path: Path, grants: list[Grant], reached: int, has_more: bool
 ) -> None:
     with Store(tmp_path / "one.sqlite") as store:
         roles = tuple(group(f"r{at}") for at in range(reached))
         commit(store, Page(scope="all", records=(account("ann"), *roles, *grants), complete=True))
         assert store.baseline is not None
-        seen = Overlay(store.baseline)
-        (ann,) = seen.records("account")
-        paths = seen.path_finder().paths_of("ann")
-        as_json, out = to_json(seen, ann, paths), io.StringIO()
-        Console(file=out, width=100).print(to_tree(seen, ann, paths))
+        view = Overlay(store.baseline)
+        (ann,) = view.records("account")
+        paths = view.path_finder().paths_of("ann")
+        as_json, out = to_json(view, ann, paths), io.StringIO()
+        Console(file=out, width=100).print(to_tree(view, ann, paths))
 
     counts = Counter(path["entitlements"][-1]["id"] for path in as_json["paths"])
     assert counts.keys() == {f"r{at}" for at in range(reached)}

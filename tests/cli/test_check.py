@@ -1,4 +1,4 @@
-"""How a connection report is shown to a person: what is to be mended first, in 80 columns, fixes in one piece."""
+"""The output of a connection report: failed checks first, in 80 columns, fixes in one line."""
 
 from __future__ import annotations
 
@@ -38,27 +38,27 @@ def printed(report: ConnectionReport) -> str:
     return out.file.getvalue()
 
 
-def test_what_is_to_be_mended_comes_first_and_the_rest_by_what_it_is_for() -> None:
+def test_failed_checks_come_first_and_passed_ones_by_feature() -> None:
     assert printed(REPORT) == (
         "✗ door blocks the integration\n"
         "    It stands open, [bold]so that anybody who comes along can walk in and look\n"
         "    at all that is there.\n"
         f"    Fix: {FIX}\n"
         "    Request r-1\n"
-        "! too-much (by the rules, not tried)\n"
+        "! too-much (evaluated from policies)\n"
         "    More than needed.\n"
         "    Fix: Take it away.\n"
         "✓ enter\n"
         "    The door opened.\n"
-        "✓ p:b (by the rules, not tried)\n"
+        "✓ p:b (evaluated from policies)\n"
         "    The rules allow it.\n"
-        "✓ people (tried by a harmless call)\n"
+        "✓ people (tested)\n"
         "    p:a, p:d\n"
         "- Not needed.\n"
         "    p:c, p:e\n"
         "\n"
-        "The integration must not be used until what blocks it is mended.\n"
-        "Not usable yet: 1 failed, 1 to look at, 4 in order, 2 not tried.\n"
+        "Blocked: do not use this integration until its blocking checks pass.\n"
+        "Not usable yet: 1 failed, 1 warning, 4 passed, 2 skipped.\n"
     )
 
 
@@ -66,7 +66,7 @@ def test_only_a_failed_check_blocks() -> None:
     passed = Check(name="door", outcome="passed", message="It is shut.", is_blocking=True)
     shut = ConnectionReport(checks=(passed,))
 
-    assert printed(shut) == "✓ door\n    It is shut.\n\nUsable: 1 in order.\n"
+    assert printed(shut) == "✓ door\n    It is shut.\n\nUsable: 1 passed.\n"
     assert report_json(shut) == {"usable": True, "blocked": False, "checks": [passed.model_dump(mode="json")]}
     assert {name: value for name, value in report_json(REPORT).items() if name != "checks"} == {
         "usable": False,

@@ -1,4 +1,4 @@
-"""The configuration file of a set-up: for its owner's eyes only, and never over another one unasked."""
+"""The configuration file of a set-up: readable by its owner only, and never replaced without --overwrite."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ploy_connector_aws.cli.config_file import refuse_existing, write_config
+from ploy_connector_aws.cli.setup import reject_existing, write_config
 from ploy_connector_aws.runtime.settings import read_settings
 from ploy_connector_aws.spec import ConfigurationError
 from tests.soak import cheap
@@ -30,7 +30,7 @@ def no_umask() -> Any:
 
 
 @pytest.mark.usefixtures("no_umask")
-def test_nobody_else_can_read_it(tmp_path: Path) -> None:
+def test_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "ploy.toml"
     write_config(path, "staff", SETTINGS, overwrite=False)
 
@@ -40,7 +40,7 @@ def test_nobody_else_can_read_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_umask")
-def test_one_that_is_there_stays_unless_it_is_to_be_replaced(tmp_path: Path) -> None:
+def test_existing_file_stays_unless_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "ploy.toml"
     path.write_text("mine")
 
@@ -53,22 +53,22 @@ def test_one_that_is_there_stays_unless_it_is_to_be_replaced(tmp_path: Path) -> 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_link_that_leads_nowhere_is_something_that_is_there(tmp_path: Path) -> None:
+def test_dangling_symlink_counts_as_an_existing_file(tmp_path: Path) -> None:
     path = tmp_path / "ploy.toml"
     path.symlink_to(tmp_path / "elsewhere")
 
     with pytest.raises(ConfigurationError, match="already"):
-        refuse_existing(path, overwrite=False)
+        reject_existing(path, overwrite=False)
 
 
-def test_a_folder_that_is_not_there_is_said_before_anything_is_asked(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no folder"):
-        refuse_existing(tmp_path / "none" / "ploy.toml", overwrite=False)
+def test_missing_folder_is_reported_before_any_question(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"folder .* does not exist"):
+        reject_existing(tmp_path / "none" / "ploy.toml", overwrite=False)
 
 
 @cheap
 @given(settings=st.dictionaries(st.sampled_from(["a", "b"]), st.one_of(TEXT, st.lists(TEXT), st.booleans())))
-def test_every_value_is_read_back_as_it_was(settings: dict[str, Any]) -> None:
+def test_written_settings_are_read_back_unchanged(settings: dict[str, Any]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "ploy.toml"
         write_config(path, "staff", settings, overwrite=False)

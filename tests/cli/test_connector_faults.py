@@ -1,4 +1,4 @@
-"""Commands with connectors of other people that misbehave."""
+"""Commands with third-party connectors that misbehave."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ print("at import")
 )
 
 
-def test_standard_output_belongs_to_the_command(tmp_path: Path) -> None:
+def test_output_of_a_connector_goes_to_standard_error(tmp_path: Path) -> None:
     install(tmp_path, PRINTS)
     code, out, err = run_process(tmp_path, "list", "accounts", "--json", "--config", "ploy.toml")
     assert (code, [each["id"] for each in json.loads(out)["accounts"]]) == (Exit.OK, ["ann"])
@@ -79,7 +79,7 @@ def test_standard_output_belongs_to_the_command(tmp_path: Path) -> None:
     assert SECRET not in out + err
 
 
-def test_one_broken_distribution_stops_no_command_and_is_listed(tmp_path: Path) -> None:
+def test_broken_distribution_is_listed_and_stops_no_command(tmp_path: Path) -> None:
     install(tmp_path, GOOD.format(name="club"))
     write_distribution(tmp_path / "site", "guilty-dist", "print('x'); import nowhere\n", point_to("bad", "guilty-dist"))
     code, out, _ = run(tmp_path, "connectors", "--json")
@@ -87,7 +87,7 @@ def test_one_broken_distribution_stops_no_command_and_is_listed(tmp_path: Path) 
     assert (code, [each["name"] for each in listed["connectors"]]) == (Exit.OK, ["aws", "club"])
     ((name, distribution, reason),) = [tuple(each.values()) for each in listed["refused"]]
     assert (name, distribution, "No module named 'nowhere'" in reason) == ("bad", "guilty-dist", True)
-    assert "guilty-dist was refused: its entry point 'bad'" in run(tmp_path, "connectors")[1]
+    assert "bad of distribution guilty-dist cannot be used: its entry point 'bad'" in run(tmp_path, "connectors")[1]
     assert run(tmp_path, "check")[0] == Exit.OK
     code, _, err = run(tmp_path, "manifest", "--connector", "bad")
     assert (code, "Connector distribution 'guilty-dist' was refused" in err) == (Exit.CONFIGURATION, True)
@@ -98,7 +98,7 @@ FIRST = 'yield Page(scope="people", complete=True); yield Page(scope="rooms"); '
 
 
 @pytest.mark.parametrize(
-    ("last", "told"),
+    ("last", "message"),
     [
         ("self.absent()", "(AttributeError)"),
         ("raise SystemExit(0)", "(SystemExit)"),
@@ -114,15 +114,15 @@ FIRST = 'yield Page(scope="people", complete=True); yield Page(scope="rooms"); '
         ('yield Page(scope="rooms", records=(Account(id="b", username=self.config["token"]),))', "a secret setting"),
     ],
 )
-def test_a_mistake_in_a_list_fails_its_open_scopes_and_says_where_it_is(tmp_path: Path, last: str, told: str) -> None:
+def test_mistake_in_a_list_hook_fails_open_scopes_and_is_located(tmp_path: Path, last: str, message: str) -> None:
     install(tmp_path, changed("club", {LIST: f"{FIRST}{last}"}))
     code, out, err = run(tmp_path, "list", "accounts", "--json", "--debug")
     assert (code, json.loads(out)["accounts"]) == (Exit.UNPROVEN, [])
-    assert told in err
-    assert ("Traceback" in err) == ("raise" in last or "self.absent" in last or "alien" in last or "dict" in told)
-    for word in ("club", "list_accounts", "rooms"):
-        assert word in err
-    if "Traceback" in err and "dict" not in told:
+    assert message in err
+    assert ("Traceback" in err) == ("raise" in last or "self.absent" in last or "alien" in last or "dict" in message)
+    for part in ("club", "list_accounts", "rooms"):
+        assert part in err
+    if "Traceback" in err and "dict" not in message:
         assert "hook list_accounts, after 2 pages, last scope 'rooms', site/club_dist.py line 2" in err
     assert SECRET not in out + err
 
@@ -137,7 +137,7 @@ NOW = "__import__('datetime').datetime.now(__import__('datetime').UTC)"
 
 
 @pytest.mark.parametrize(
-    ("body", "arguments", "code", "told"),
+    ("body", "arguments", "code", "message"),
     [
         (
             f'return AccessChange(outcome="applied", verified_at={NOW}, scope="g",'
@@ -160,7 +160,7 @@ NOW = "__import__('datetime').datetime.now(__import__('datetime').UTC)"
             "it was not verified during the attempt",
         ),
         (f'return AccessChange(outcome="already_in_effect", verified_at={NOW})', (), Exit.BUG, "is not among"),
-        ("raise SystemExit(0)", (), Exit.BUG, "It is not known whether the grant took effect."),
+        ("raise SystemExit(0)", (), Exit.BUG, "Unknown whether the grant took effect."),
         ("return None", (), Exit.BUG, "it is None, and an AccessChange is expected"),
         ('return AccessChange(outcome="previewed")', ("--preview",), Exit.OK, ""),
         (
@@ -172,17 +172,17 @@ NOW = "__import__('datetime').datetime.now(__import__('datetime').UTC)"
         ),
     ],
 )
-def test_the_command_line_judges_the_answer_of_a_change(
-    tmp_path: Path, body: str, arguments: tuple[str, ...], code: Exit, told: str
+def test_grant_command_rejects_an_impossible_answer(
+    tmp_path: Path, body: str, arguments: tuple[str, ...], code: Exit, message: str
 ) -> None:
     install(tmp_path, GOOD.format(name="club") + GRANT.format(body=body))
     done, out, err = run(tmp_path, "grant", "ann", "board", *arguments)
-    assert (done, told in " ".join(err.split())) == (code, True), err
+    assert (done, message in " ".join(err.split())) == (code, True), err
     assert ("Granted" in out) == (code is Exit.OK and not arguments)
     assert SECRET not in out + err
 
 
-def test_a_short_secret_of_a_file_is_refused(tmp_path: Path) -> None:
+def test_short_secret_in_the_file_is_rejected(tmp_path: Path) -> None:
     install(tmp_path, GOOD.format(name="club"))
     config = tmp_path / "ploy.toml"
     config.write_text(config.read_text().replace(SECRET, "short-1"))

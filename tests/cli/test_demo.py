@@ -1,15 +1,16 @@
-"""The demo's story: readable on a narrow terminal, and over where something is not as it should be."""
+"""The demo: at most 120 lines, readable on a narrow terminal, and over when a chapter does not end as it should."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
 
 import pytest
 from rich.console import Console
 
-from ploy_connector_aws.cli.account_access import Entrance, find_entrances, to_tables
-from ploy_connector_aws.cli.demo import Story
+from ploy_connector_aws.cli.demo import Demonstration
+from ploy_connector_aws.cli.demo_summary import Entrance, find_entrances, to_tables
 from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.runtime.settings import read_settings
 from ploy_connector_aws.runtime.snapshot.store import Store
@@ -23,42 +24,68 @@ __all__ = ["sites"]
 
 
 @pytest.fixture
-def world(sites: SiteMaker) -> Iterator[Sandbox]:
+def sandbox(sites: SiteMaker) -> Iterator[Sandbox]:
     with sites(demo_organisation()) as site:
         yield site.world
 
 
-def tell(world: Sandbox, *, as_json: bool = False) -> tuple[Story, Exit, str]:
+def run(sandbox: Sandbox, *, as_json: bool = False, width: int = 200) -> tuple[Demonstration, Exit, str]:
     out = io.StringIO()
-    story = Story(Console(file=out, width=200), world, read_settings(world.config_file, {}), as_json=as_json)
-    return story, story.tell(), out.getvalue()
+    console = Console(file=out, width=width)
+    demo = Demonstration(console, sandbox, read_settings(sandbox.config_file, {}), as_json=as_json)
+    return demo, demo.run(), out.getvalue()
 
 
-def test_a_check_that_fails_ends_the_story_with_its_sentence(world: Sandbox) -> None:
-    world.allow_without("identitystore:ListUsers")
-    story, code, told = tell(world)
-    assert (code, [chapter["title"] for chapter in story.chapters]) == (
+def test_demo_prints_what_matters_in_120_lines_of_100_columns(sandbox: Sandbox) -> None:
+    demo, code, printed = run(sandbox, width=100)
+
+    assert (code, len(demo.chapters)) == (Exit.OK, 9)
+    lines = sum(max(1, ceil(len(line) / 100)) for line in printed.splitlines())
+    assert lines <= 112, "this leaves 8 lines for the start and the signs of life"
+    for part in (
+        "✓ external-id-exact: ",
+        "Usable: 38 passed.",
+        "✓ Committed as generation 1.",
+        "and 20 more paths, into 6 AWS accounts in all",
+        "Jonas Vik (disabled)",
+        "external id missing",
+        "Ploy shows: removed grant: Nora Lind in Production On-Call",
+        "147 grants kept unproven",
+        '"Action":["identitystore:ListGroupMemberships"]',
+        "none was deleted",
+        "✓ Granted: Aisha Bello now holds Engineering.",
+        "✓ Revoked: Aisha Bello no longer holds Engineering.",
+        "… and 4 more; --json shows all",
+        "That was the main job.",
+    ):
+        assert part in printed
+
+
+def test_failed_check_ends_the_demo_with_its_message(sandbox: Sandbox) -> None:
+    sandbox.allow_without("identitystore:ListUsers")
+    demo, code, printed = run(sandbox)
+    assert (code, [chapter["title"] for chapter in demo.chapters]) == (
         Exit.PERMISSION,
         ["A company, its AWS, and Ploy", "Can we get in?"],
     )
-    assert "The role may not call identitystore:ListUsers" in told
-    assert "That was the main job" not in told
+    assert "The role may not call identitystore:ListUsers" in printed
+    assert "That was the main job" not in printed
 
 
-def test_a_sync_that_does_not_end_as_it_should_ends_the_story_with_its_code(world: Sandbox) -> None:
+def test_unproven_sync_ends_the_demo_with_its_exit_status(sandbox: Sandbox) -> None:
     # The check, which comes first, makes the first such call.
-    world.aws.faults.before("ListPermissionSets", lambda: world.allow_without("sso:ListPermissionSets"), nth=2)
-    story, code, told = tell(world, as_json=True)
-    assert (code, told) == (Exit.UNPROVEN, "")
-    unproven = {failed["scope"]: failed["failure"] for failed in story.chapters[-1]["sync"]["unproven"]}
+    sandbox.aws.faults.before("ListPermissionSets", lambda: sandbox.allow_without("sso:ListPermissionSets"), nth=2)
+    demo, code, printed = run(sandbox, as_json=True)
+    assert (code, printed) == (Exit.UNPROVEN, "")
+    unproven = {failed["scope"]: failed["failure"] for failed in demo.chapters[-1]["sync"]["unproven"]}
     assert set(unproven) == {"identity-center/permission-sets", "iam/permission-set-roles"}
     assert [failure["missing_permissions"] for failure in unproven.values()] == [["sso:ListPermissionSets"]] * 2
 
 
-def test_who_can_enter_is_readable_at_every_width(world: Sandbox) -> None:
-    assert tell(world, as_json=True)[1] is Exit.OK
-    names = {account.id: account.name for account in world.seeded.organisation.accounts}
-    with Store(read_settings(world.config_file, {}).snapshot_path) as store:
+def test_entrances_are_readable_at_every_width(sandbox: Sandbox) -> None:
+    assert run(sandbox, as_json=True)[1] is Exit.OK
+    names = {account.id: account.name for account in sandbox.seeded.organisation.accounts}
+    with Store(read_settings(sandbox.config_file, {}).snapshot_path) as store:
         assert store.baseline is not None
         found = find_entrances(Overlay(store.baseline))
     for width in (80, 100, 120):
@@ -71,11 +98,11 @@ def check_entrances(found: Sequence[Entrance], names: Mapping[str, str], width: 
         out.print(table)
     assert isinstance(out.file, io.StringIO)
     lines = out.file.getvalue().splitlines()
-    words = set(out.file.getvalue().replace(",", " ").split())
+    shown = set(out.file.getvalue().replace(",", " ").split())
 
     assert max(len(line) for line in lines) <= width
     assert len(lines) <= 3 * len(found)
     for entrance in found:
-        assert {names[entrance.aws_account_id], entrance.role, *entrance.way.split()} <= words
-        assert any(f" {entrance.role} " in line and f" {entrance.way} " in line for line in lines)
-    assert {"(disabled)", "Kovac", "Okafor"} <= words
+        assert {names[entrance.aws_account_id], entrance.role, *entrance.path.split()} <= shown
+        assert any(f" {entrance.role} " in line and f" {entrance.path} " in line for line in lines)
+    assert {"(disabled)", "Kovac", "Okafor"} <= shown

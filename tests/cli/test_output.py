@@ -1,4 +1,4 @@
-"""What people see: names from outside can neither style the terminal nor command it."""
+"""The output for people: outside names can neither style nor control the terminal."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ploy_connector_aws.cli import history as cli_history
 from ploy_connector_aws.cli.listing import ROWS, What
-from ploy_connector_aws.cli.opening import Picture
 from ploy_connector_aws.cli.output import MAXIMUM_REASONS, print_json, print_kept, print_unproven, text
+from ploy_connector_aws.cli.snapshot_view import SnapshotView
+from ploy_connector_aws.cli.sync import history_json
 from ploy_connector_aws.graph.values import ScopeState
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
@@ -44,7 +44,7 @@ def shown(value: object) -> str:
         (0, "0"),
     ],
 )
-def test_a_name_is_shown_as_it_is_and_does_nothing(name: object, cell: str) -> None:
+def test_outside_name_is_escaped(name: object, cell: str) -> None:
     assert shown(name) == cell
 
 
@@ -59,7 +59,7 @@ def printed(*scopes: ScopeState) -> list[str]:
     return out.file.getvalue().splitlines()
 
 
-def test_records_that_are_kept_by_a_grant_are_shown_with_the_grant(tmp_path: Path) -> None:
+def test_record_kept_by_a_grant_is_shown_with_the_grant(tmp_path: Path) -> None:
     grant = membership("ana", "g")
     rest = Page(scope="groups", records=(group("g"), grant), complete=True)
     with Store(tmp_path / "one.sqlite") as store:
@@ -69,12 +69,12 @@ def test_records_that_are_kept_by_a_grant_are_shown_with_the_grant(tmp_path: Pat
         assert run is not None
         out = Console(file=io.StringIO(), width=200)
         print_kept(out, run)
-        history = cli_history.to_json([], store)
+        history = history_json([], store)
         proofs = {row[-1]: row[-2] for row in ROWS[What.ACCOUNTS][1](Overlay(run))}
-        is_complete = Picture(store, run, is_fresh=True).is_complete
+        is_complete = SnapshotView(store, run, is_fresh=True).is_complete
 
     assert out.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
-        "Not listed any more; kept, as a grant names them:",
+        "No longer listed; kept because a grant names them:",
         f"  ! account ana, named by the grant {grant.id}",
     ]
     assert history["kept_by_grants"] == [{"type": "account", "id": "ana", "grant": grant.id}]
@@ -82,27 +82,27 @@ def test_records_that_are_kept_by_a_grant_are_shown_with_the_grant(tmp_path: Pat
     assert not is_complete
 
 
-def test_unproven_parts_are_grouped_by_reason() -> None:
+def test_unproven_scopes_are_grouped_by_reason() -> None:
     not_reached = ScopeState("scope/9", None, True, None, None, None, SINCE)
     assert printed(failed(1, "Denied."), failed(2, "Denied."), not_reached) == [
-        "Not read completely; what was known is kept:",
-        "  ! 2 parts, e.g. scope/1, unproven since 2026-11-24 03:04 UTC",
+        "Not read completely; the last known state is kept:",
+        "  ! 2 scopes, e.g. scope/1, unproven since 2026-11-24 03:04 UTC",
         "    Denied.",
         "  ! scope/9, unproven since 2026-11-24 03:04 UTC",
-        "    It was not reached.",
+        "    Not reached.",
     ]
 
 
-def test_many_reasons_are_cut_and_the_cut_is_said() -> None:
+def test_further_reasons_are_counted() -> None:
     lines = printed(*(failed(number, f"Reason {number}.") for number in range(MAXIMUM_REASONS + 2)))
     assert lines[-1] == "  … and 2 more reasons; --json shows all"
 
 
-def test_nothing_is_printed_where_everything_was_proven() -> None:
+def test_nothing_is_printed_when_everything_is_proven() -> None:
     assert printed(ScopeState("scope", None, True, "complete", None, None, None)) == []
 
 
-def test_a_json_document_has_no_character_that_a_terminal_would_follow(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_escapes_every_control_character(capsys: pytest.CaptureFixture[str]) -> None:
     """Over all characters that there are: the same text comes out again, and letters stay letters."""
     # Backwards: no two surrogates are a pair then.
     every = "".join(map(chr, reversed(range(sys.maxunicode + 1))))
@@ -116,6 +116,6 @@ def test_a_json_document_has_no_character_that_a_terminal_would_follow(capsys: p
     assert printed.count("\n") == 4
 
 
-def test_no_character_of_a_name_reaches_a_terminal_as_a_command() -> None:
+def test_no_control_character_of_a_name_is_printed() -> None:
     every = "".join(map(chr, range(sys.maxunicode + 1)))
     assert all(each.isprintable() for each in text(every))

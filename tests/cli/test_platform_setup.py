@@ -1,4 +1,4 @@
-"""Which integration at Ploy a set-up uses: one that a person chose, or a new one."""
+"""The integration at Ploy that a set-up uses: one that a person chose, or a new one."""
 
 from __future__ import annotations
 
@@ -11,43 +11,42 @@ import pytest
 from pydantic import SecretStr
 from rich.console import Console
 
-from ploy_connector_aws.cli.platform_setup import Joined, join
-from ploy_connector_aws.cli.prompts import Prompt
+from ploy_connector_aws.cli.prompts import ChosenIntegration, Prompt, choose_integration
 from ploy_connector_aws.host import find_connectors
 from ploy_connector_aws.runtime.settings import OperatorSettings, PlatformSettings
 from ploy_connector_aws.sandbox.ploy import LocalPloy
 
 
-class Person(Prompt):
-    """Answers each question with the next text, and remembers what was complained about."""
+class ScriptedPrompt(Prompt):
+    """Answers each question with the next text, and records the printed errors."""
 
     def __init__(self, out: Console, *answers: str) -> None:
         super().__init__(out)
         self._answers = iter(answers)
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
 
     def ask(self, question: str, *, suggestion: str | None = None, is_secret: bool = False) -> str:
         return next(self._answers)
 
-    def complain(self, message: str) -> None:
-        self.complaints.append(message)
+    def print_error(self, message: str) -> None:
+        self.errors.append(message)
 
 
 @dataclass
 class Platform:
-    """A local Ploy with one organisation, and what a set-up there showed."""
+    """A local Ploy with one organisation, and the output of a set-up there."""
 
     ploy: LocalPloy
     organisation: str
     token: str
     shown: io.StringIO = field(default_factory=io.StringIO)
 
-    def join(self, *answers: str) -> tuple[Joined, list[str]]:
-        """Join it with these answers to the questions behind those for address and token."""
+    def choose(self, *answers: str) -> tuple[ChosenIntegration, list[str]]:
+        """Choose an integration with these answers to the questions after address and token."""
         given = OperatorSettings(platform=PlatformSettings(url=self.ploy.url, token=SecretStr(self.token)))
         out = Console(file=self.shown, width=200)
-        person = Person(out, *answers)
-        return join(out, person, given, find_connectors()["aws"]), person.complaints
+        prompt = ScriptedPrompt(out, *answers)
+        return choose_integration(out, prompt, given, find_connectors()["aws"]), prompt.errors
 
 
 @pytest.fixture
@@ -62,19 +61,19 @@ def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platfo
 
 
 @pytest.mark.parametrize("typed", ["2", "its id"])
-def test_an_integration_of_the_connector_is_chosen_by_its_number_or_its_id(platform: Platform, typed: str) -> None:
+def test_integration_is_chosen_by_number_or_id(platform: Platform, typed: str) -> None:
     other = platform.ploy.create_integration(platform.organisation, "directory").id
     ids = [platform.ploy.create_integration(platform.organisation, "aws").id for _ in range(2)]
     shown = sorted(ids, key=lambda id_: [each.integration.id for each in platform.ploy.integrations()].index(id_))
     answer = shown[1] if typed == "its id" else typed
-    joined, complaints = platform.join("3", other, answer)
-    assert (joined.integration.id, joined.is_open) == (shown[1], False), "it is in use"
-    assert complaints == ["There is no such integration."] * 2
+    chosen, errors = platform.choose("3", other, answer)
+    assert (chosen.integration.id, chosen.is_editable) == (shown[1], False), "it is in use"
+    assert errors == ["No such integration."] * 2
     assert other not in platform.shown.getvalue()
     assert len(platform.ploy.integrations()) == 3
 
 
-def test_where_there_is_none_ploy_makes_one_and_a_set_up_that_was_broken_off_is_continued(platform: Platform) -> None:
-    (first, _), (second, _) = platform.join(), platform.join()
+def test_new_integration_is_created_once_and_reused_by_the_next_set_up(platform: Platform) -> None:
+    (first, _), (second, _) = platform.choose(), platform.choose()
     assert [each.integration.id for each in platform.ploy.integrations()] == [first.integration.id]
-    assert (second.integration.id, second.is_open) == (first.integration.id, True)
+    assert (second.integration.id, second.is_editable) == (first.integration.id, True)

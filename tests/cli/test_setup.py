@@ -1,4 +1,4 @@
-"""What ``setup --print`` gives to scripts, and the steps of any connector that has a wizard."""
+"""The output of ``setup --print``, and the steps of any connector with a wizard."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from typer.testing import CliRunner, Result
 
 from ploy_connector_aws.cli.app import app
 from ploy_connector_aws.cli.exit_codes import Exit
-from ploy_connector_aws.cli.prompts import Prompts
-from ploy_connector_aws.cli.setup_session import SetupSession
-from ploy_connector_aws.host import check_connectors
+from ploy_connector_aws.cli.prompts import WizardPrompts
+from ploy_connector_aws.host import SetupSession, check_connectors
 from ploy_connector_aws.spec import (
     ConfigurationError,
     ConnectionReport,
@@ -38,17 +37,17 @@ GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of its own, as the command looks for a file in the current one."""
+    """A folder for each test, because the command looks for a file in the current one."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def run(*arguments: str, said: str = "") -> Result:
-    return CliRunner().invoke(app, ["setup", *arguments], input=said)
+def run(*arguments: str, typed: str = "") -> Result:
+    return CliRunner().invoke(app, ["setup", *arguments], input=typed)
 
 
 def write_file(folder: Path, **config: Any) -> str:
-    """A configuration as an earlier set-up left it; gives its external id."""
+    """Write a configuration as an earlier set-up left it; return its external ID."""
     external_id = "0b9f6c52-8b50-4c0e-8a5e-4f4f1a5a7a11"
     lines = [f"{name} = {json.dumps(value)}" for name, value in {"external_id": external_id, **config}.items()]
     file = folder / "ploy.toml"
@@ -57,23 +56,23 @@ def write_file(folder: Path, **config: Any) -> str:
     return external_id
 
 
-def test_a_policy_is_printed_and_nothing_else() -> None:
+def test_print_policy_prints_nothing_else() -> None:
     done = run("--print", "policy")
 
     assert (done.exit_code, json.loads(done.stdout), done.stderr) == (Exit.OK, SEED_POLICY, "")
 
 
-def test_a_smaller_policy_is_printed_for_what_is_not_left_out() -> None:
+def test_printed_policy_covers_the_chosen_features_only() -> None:
     done = run("--print", "policy", "--without", "identity-center", "--without", "resources", "--json")
 
     printed = json.loads(done.stdout)
-    assert (printed["id"], printed["features"], printed["made"]) == ("policy", ["iam"], [])
+    assert (printed["id"], printed["features"], printed["generated"]) == ("policy", ["iam"], [])
     assert [each["Action"][0] for each in json.loads(printed["text"])["Statement"]] == [
         "iam:GetAccountAuthorizationDetails"
     ]
 
 
-def test_the_policy_of_a_configuration_is_for_its_scopes(folder: Path) -> None:
+def test_printed_policy_covers_the_scopes_of_the_configuration(folder: Path) -> None:
     write_file(folder, scopes=["s3/buckets"])
 
     statements = json.loads(run("--print", "policy").stdout)["Statement"]
@@ -82,9 +81,7 @@ def test_the_policy_of_a_configuration_is_for_its_scopes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("scopes", [[], ["nonsense"], ["iam", "nonsense"], "iam", [{"iam": 1}]])
-def test_wrong_scopes_of_a_configuration_are_its_fault_and_not_a_wrongly_typed_command(
-    folder: Path, scopes: Any
-) -> None:
+def test_invalid_scopes_in_the_file_are_a_configuration_error(folder: Path, scopes: Any) -> None:
     if scopes == [{"iam": 1}]:
         write_file(folder)
         (folder / "ploy.toml").write_text("[config]\nscopes = [{iam = 1}]\n")
@@ -100,21 +97,21 @@ def test_wrong_scopes_of_a_configuration_are_its_fault_and_not_a_wrongly_typed_c
 
 
 @pytest.mark.parametrize("id_", ["trust-policy", "cloudformation", "terraform", "link"])
-def test_an_external_id_is_made_at_random_each_time_and_said(id_: str) -> None:
+def test_each_print_generates_an_external_id_and_warns(id_: str) -> None:
     first, second = run("--print", id_), run("--print", id_)
 
     ids = [GUID.findall(done.stdout) for done in (first, second)]
     assert [len(found) for found in ids] == [1, 1]
     assert ids[0] != ids[1]
-    assert "External ID: a new one was made for this text alone" in first.stderr
-    assert "the texts of two calls do not fit each other. Run ploy-connector setup first" in first.stderr
+    assert "External ID: generated for this output only" in first.stderr
+    assert "the outputs of two calls do not match. Run ploy-connector setup first" in first.stderr
     assert GUID.findall(first.stderr) == []
     as_json = run("--print", id_, "--json")
-    assert (json.loads(as_json.stdout)["made"], as_json.stderr) == (["external_id"], first.stderr)
+    assert (json.loads(as_json.stdout)["generated"], as_json.stderr) == (["external_id"], first.stderr)
 
 
 @pytest.mark.parametrize("id_", ["trust-policy", "cloudformation", "terraform", "link"])
-def test_the_external_id_of_a_configuration_is_taken_from_it(folder: Path, id_: str) -> None:
+def test_print_uses_the_external_id_of_the_configuration(folder: Path, id_: str) -> None:
     external_id = write_file(folder)
 
     done = run("--print", id_)
@@ -122,23 +119,21 @@ def test_the_external_id_of_a_configuration_is_taken_from_it(folder: Path, id_: 
     assert (GUID.findall(done.stdout), done.stderr) == ([external_id], "")
 
 
-def test_no_external_id_is_taken_from_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_external_id_cannot_be_entered(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = "0b9f6c52-8b50-4c0e-8a5e-4f4f1a5a7a22"
     done = run("--print", "link", "--set", f"external_id={chosen}")
     assert (done.exit_code, chosen in done.output) == (Exit.USAGE, False)
-    assert "made at random" in " ".join(done.stderr.replace("│", "").split())
+    assert "generated for each integration" in " ".join(done.stderr.replace("│", "").split())
 
     monkeypatch.setenv("PLOY_CONFIG_EXTERNAL_ID", chosen)
     for arguments in ((), ("--print", "link"), ("--print", "policy")):
-        done = run(*arguments, said=ANSWERS)
+        done = run(*arguments, typed=ANSWERS)
         assert isinstance(done.exception, ConfigurationError)
         assert (done.exception.field, done.exception.fix) == ("external_id", "unset PLOY_CONFIG_EXTERNAL_ID")
         assert chosen not in f"{done.output}{done.exception}"
 
 
-def test_a_policy_is_printed_for_the_settings_that_the_connection_test_uses(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_printed_policy_honours_environment_variables(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_file(folder, scopes=["iam"])
     monkeypatch.setenv("PLOY_CONFIG_SCOPES", "s3/buckets")
 
@@ -147,7 +142,7 @@ def test_a_policy_is_printed_for_the_settings_that_the_connection_test_uses(
     assert [each["Action"] for each in statements] == [["s3:ListAllMyBuckets"]]
 
 
-def test_the_quick_create_link_wants_the_operators_values() -> None:
+def test_quick_create_link_needs_the_operators_values() -> None:
     values = [
         *("--set", "cloudformation_template_url=https://b.s3.eu-west-1.amazonaws.com/ploy.yaml"),
         *("--set", "cloudformation_template_region=eu-west-1"),
@@ -173,15 +168,15 @@ def test_the_quick_create_link_wants_the_operators_values() -> None:
         ("--json",),
     ],
 )
-def test_what_was_typed_wrongly_is_refused(arguments: tuple[str, ...]) -> None:
+def test_invalid_arguments_are_rejected(arguments: tuple[str, ...]) -> None:
     assert run(*arguments).exit_code == Exit.USAGE
 
 
-def test_a_configuration_is_not_replaced_unasked(folder: Path) -> None:
+def test_configuration_is_not_replaced_without_overwrite(folder: Path) -> None:
     write_file(folder)
     before = (folder / "ploy.toml").read_text()
 
-    done = run(said="\n" * 20)
+    done = run(typed="\n" * 20)
 
     assert isinstance(done.exception, ConfigurationError)
     assert (done.stdout, (folder / "ploy.toml").read_text()) == ("", before)
@@ -191,10 +186,10 @@ ANSWERS = "111122223333\neu-west-1\n\n\n\n\n\n\n"
 """Account, Region, nothing left out or added, no alternative, no explanations, the suggested role; Enter between."""
 
 
-def test_a_configuration_that_is_replaced_gets_an_external_id_of_its_own(folder: Path) -> None:
+def test_replaced_configuration_gets_a_new_external_id(folder: Path) -> None:
     external_id = write_file(folder, account_id="999988887777", scopes=["iam"])
 
-    done = run("--without-ploy", "--overwrite", said=f"{ANSWERS}n\n")
+    done = run("--without-ploy", "--overwrite", typed=f"{ANSWERS}n\n")
 
     assert (done.exit_code, external_id in done.stdout) == (Exit.OK, False)
     written = (folder / "ploy.toml").read_text()
@@ -202,11 +197,9 @@ def test_a_configuration_that_is_replaced_gets_an_external_id_of_its_own(folder:
 
 
 @pytest.mark.parametrize(
-    ("option", "first"), [("--overwrite", "This set-up makes an integration at Ploy"), ("--without-ploy", "")]
+    ("option", "first"), [("--overwrite", "This set-up creates an integration at Ploy"), ("--without-ploy", "")]
 )
-def test_a_file_whose_settings_are_at_ploy_is_replaced_only_where_that_is_wanted(
-    folder: Path, option: str, first: str
-) -> None:
+def test_file_of_an_integration_at_ploy_is_replaced_with_overwrite_only(folder: Path, option: str, first: str) -> None:
     file = folder / "ploy.toml"
     file.touch(mode=0o600)
     file.write_text('[integration]\nid = "int-1"\n[platform]\nurl = "http://127.0.0.1:9"\ntoken = "t"\n')
@@ -216,16 +209,16 @@ def test_a_file_whose_settings_are_at_ploy_is_replaced_only_where_that_is_wanted
     assert "int-1" in file.read_text()
 
 
-def test_what_was_set_beforehand_is_suggested(folder: Path) -> None:
-    done = run("--without-ploy", "--set", "region=us-east-2", said=ANSWERS.replace("eu-west-1", "") + "n\n")
+def test_value_given_with_set_is_suggested(folder: Path) -> None:
+    done = run("--without-ploy", "--set", "region=us-east-2", typed=ANSWERS.replace("eu-west-1", "") + "n\n")
 
     assert done.exit_code == Exit.OK
     assert 'region = "us-east-2"' in (folder / "ploy.toml").read_text()
 
 
 @pytest.mark.parametrize("lines", range(8))
-def test_input_that_ends_early_leaves_nothing_behind(folder: Path, lines: int) -> None:
-    done = run("--without-ploy", said="".join(ANSWERS.splitlines(keepends=True)[:lines]))
+def test_input_that_ends_early_writes_nothing(folder: Path, lines: int) -> None:
+    done = run("--without-ploy", typed="".join(ANSWERS.splitlines(keepends=True)[:lines]))
 
     assert isinstance(done.exception, ConfigurationError)
     assert "nothing was written" in str(done.exception)
@@ -233,7 +226,7 @@ def test_input_that_ends_early_leaves_nothing_behind(folder: Path, lines: int) -
 
 
 class Staff:
-    """A connector that knows nothing of AWS, with every kind of field."""
+    """A connector for anything but AWS, with every kind of field."""
 
     manifest = Manifest(
         name="staff",
@@ -264,7 +257,7 @@ class Staff:
                 Step(
                     id="all",
                     title="All",
-                    text=("Say all.",),
+                    text=("Enter all.",),
                     fields=(
                         WizardField(name="host"),
                         WizardField(name="port"),
@@ -296,10 +289,11 @@ class Staff:
         yield Page(scope="people", complete=True)
 
 
-def test_any_connector_is_set_up_by_its_manifest_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = SetupSession(check_connectors([("staff", Staff)])["staff"], {})
-    answers.choose((), ())
-    said = [
+def test_any_connector_is_set_up_from_its_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
+    staff = check_connectors([("staff", Staff)])["staff"]
+    session = SetupSession(staff.manifest, {})
+    session.choose((), ())
+    typed = [
         "Up",
         "up.example",
         "many",
@@ -316,13 +310,13 @@ def test_any_connector_is_set_up_by_its_manifest_alone(monkeypatch: pytest.Monke
         "rooms",
         "",
     ]
-    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join([*said, ""])))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join([*typed, ""])))
     shown = io.StringIO()
 
-    Prompts(Console(file=shown, width=80), answers, is_asking=True).go()
+    WizardPrompts(Console(file=shown, width=80), session, staff, is_asking=True).run()
 
-    settings = answers.settings()
-    assert GUID.fullmatch(settings.pop("secret"))
+    settings = session.settings()
+    assert GUID.fullmatch(str(settings.pop("secret")))
     assert settings == {
         "host": "up.example",
         "port": 443,
@@ -331,8 +325,8 @@ def test_any_connector_is_set_up_by_its_manifest_alone(monkeypatch: pytest.Monke
         "is_strict": True,
         "with_rooms": True,
     }
-    complaints = re.findall(r"! (.+)", shown.getvalue())
-    assert [each.split(";")[0] for each in complaints] == [
+    errors = re.findall(r"! (.+)", shown.getvalue())
+    assert [each.split(";")[0] for each in errors] == [
         "Host must be a name.",
         "Port must be a number.",
         "Token must have 8 characters or more, as it is a secret.",
@@ -342,28 +336,3 @@ def test_any_connector_is_set_up_by_its_manifest_alone(monkeypatch: pytest.Monke
     ]
     assert "up.example [b]" in shown.getvalue()
     assert "tok[e]n" not in shown.getvalue()
-
-
-def test_a_secret_is_not_taken_where_others_can_see_it() -> None:
-    answers = SetupSession(check_connectors([("staff", Staff)])["staff"], {})
-
-    with pytest.raises(ValueError, match=r"^token is a secret") as refused:
-        answers.take("token", "s3cr3t", is_visible=True)
-    assert ("s3cr3t" in str(refused.value), answers.values) == (False, {})
-
-
-def test_what_the_platform_makes_is_not_made_here() -> None:
-    answers = SetupSession(check_connectors([("staff", Staff)])["staff"], {}, may_make=False)
-
-    with pytest.raises(ConfigurationError, match="Ploy has no secret"):
-        answers.make(["secret"])
-
-
-def test_a_connector_without_a_wizard_says_so() -> None:
-    class Plain(Staff):
-        manifest = Staff.manifest.model_copy(update={"wizard": None})
-
-    answers = SetupSession(check_connectors([("staff", Plain)])["staff"], {})
-
-    with pytest.raises(ConfigurationError, match="does not describe its set-up"):
-        _ = answers.wizard

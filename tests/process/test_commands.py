@@ -212,7 +212,7 @@ def test_the_demo_as_json_is_one_document_of_what_each_chapter_shows(tmp_path: P
     assert {
         "outsider": "arn:aws:iam::358173209641:root",
         "role": "OldCostReport",
-        "amiss": ["external id missing"],
+        "issues": ["external id missing"],
     } in (estate["outsiders"])
     assert {"TeamLead", "legacy-admins"} <= {each["name"] for each in estate["privileged"]}
     assert set(estate["resources"]) == {

@@ -155,7 +155,7 @@ def test_a_missing_file_and_a_missing_option_are_told_apart(tmp_path: Path, monk
     told.append(run_with(environment, "check")[2])
     assert [each.splitlines() for each in told] == [
         [
-            "Error: No configuration was given, neither by --config FILE nor by a variable.",
+            "Error: No configuration: give --config FILE, or set the environment variables.",
             "Fix: ploy-connector setup writes ploy.toml; then add --config ploy.toml to the command",
         ],
         [
@@ -163,7 +163,7 @@ def test_a_missing_file_and_a_missing_option_are_told_apart(tmp_path: Path, monk
             "Fix: correct the path, or: ploy-connector setup --config try-it/ploy.toml writes the file",
         ],
         [
-            "Error: No configuration was given, neither by --config FILE nor by a variable.",
+            "Error: No configuration: give --config FILE, or set the environment variables.",
             "Fix: add --config ploy.toml to the command",
         ],
     ]

@@ -18,7 +18,8 @@ from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import read_verified
 from ploy_connector_aws.runtime.sync.preview import preview
 from ploy_connector_aws.runtime.tasks.journal import Journal
-from ploy_connector_aws.runtime.tasks.known import Known, KnownAccess
+from ploy_connector_aws.runtime.tasks.known import AccessGraph
+from ploy_connector_aws.spec import KnownAccess
 
 from .double import Source, World, open_directory
 
@@ -203,8 +204,8 @@ def test_nothing_is_known_from_the_file_of_another_integration(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     Store(tmp_path / "one.sqlite").close()
-    with closing(KnownAccess(copy_of(tmp_path / "one.sqlite", "two.sqlite"))) as known:
-        assert known.of("ana", "g") == Known(states=None)
+    with closing(AccessGraph(copy_of(tmp_path / "one.sqlite", "two.sqlite"))) as known:
+        assert known.of("ana", "g") == KnownAccess()
     assert "belongs to the integration 'one'" in caplog.text
 
 

@@ -22,7 +22,7 @@ from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import read_verified
 from ploy_connector_aws.runtime.sync.preview import preview
 from ploy_connector_aws.runtime.tasks.journal import Journal
-from ploy_connector_aws.runtime.tasks.known import KnownAccess
+from ploy_connector_aws.runtime.tasks.known import AccessGraph
 from ploy_connector_aws.sandbox.folder import SandboxFolder
 from ploy_connector_aws.spec import ConfigurationError
 
@@ -58,7 +58,7 @@ def read_snapshot(path: Path) -> None:
 
 
 def look_at_snapshot(path: Path) -> None:
-    with closing(KnownAccess(path)) as known:
+    with closing(AccessGraph(path)) as known:
         known.of("ana", "g")
 
 

@@ -23,7 +23,7 @@ TYPES: dict[str, TypeAdapter[Any]] = {
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_a_value_is_taken_only_within_the_bounds_of_its_kind(kind: str) -> None:
+def test_value_out_of_bounds_is_rejected(kind: str) -> None:
     for text, is_good in values_of(kind):
         try:
             TYPES[kind].validate_json(text)
@@ -58,7 +58,7 @@ PAUSES: list[tuple[object, float | None]] = [
 
 
 @pytest.mark.parametrize(("hint", "seconds"), PAUSES, ids=lambda value: str(value)[:20])
-def test_a_pause_is_cut_down_to_its_bound_and_is_none_where_it_is_no_number(hint: Any, seconds: float | None) -> None:
+def test_pause_is_capped_and_none_unless_a_number(hint: Any, seconds: float | None) -> None:
     assert to_pause_seconds(hint) == seconds
     assert TemporaryError("Later.", retry_after_seconds=hint).retry_after_seconds == seconds
     assert to_pause_seconds(hint, 300) == (None if seconds is None else min(seconds, 300))
@@ -74,7 +74,7 @@ def test_a_pause_is_cut_down_to_its_bound_and_is_none_where_it_is_no_number(hint
         (AccessChange, {"outcome": "previewed"}, "sessions_end_by"),
     ],
 )
-def test_a_connector_cannot_name_a_moment_of_another_age(
+def test_moment_of_another_century_is_rejected(
     model: type[Page] | type[AccessChange], fields: dict[str, Any], name: str, year: int
 ) -> None:
     assert model.model_validate({**fields, name: datetime(2026, 1, 1, tzinfo=UTC)})
@@ -84,7 +84,7 @@ def test_a_connector_cannot_name_a_moment_of_another_age(
 
 
 @pytest.mark.parametrize("name", ["scan_interval_seconds", "poll_interval_seconds"])
-def test_a_manifest_asks_for_no_interval_out_of_bounds(name: str) -> None:
+def test_manifest_interval_out_of_bounds_is_rejected(name: str) -> None:
     manifest = {"name": "a", "title": "A", "version": "1", "spec_version": 1, "description": "A", "config_schema": {}}
     assert Manifest.model_validate(manifest)
     for text in (text for text, is_good in values_of("interval") if not is_good):
@@ -93,7 +93,7 @@ def test_a_manifest_asks_for_no_interval_out_of_bounds(name: str) -> None:
         assert field_of(refused.value) == name
 
 
-def test_the_name_of_a_refused_field_repeats_nothing_of_what_was_in_it() -> None:
+def test_field_of_an_error_repeats_no_input() -> None:
     with pytest.raises(ValidationError) as refused:
         TypeAdapter(dict[str, Count]).validate_json('{"s3cr3t/+token==": -1}')
     assert field_of(refused.value) == "?"

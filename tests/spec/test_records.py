@@ -15,7 +15,7 @@ from ploy_connector_aws.spec import Account, Email, Entitlement, Failure, Grant,
 from ploy_connector_aws.spec.records import RECORD_MODELS, grant_id, to_json
 
 
-def test_a_grant_is_named_by_what_it_connects() -> None:
+def test_grant_id_is_derived_from_its_ends() -> None:
     edge = {"principal_kind": "account", "principal_id": "a", "entitlement_id": "g"}
     other = {**edge, "principal_kind": "entitlement"}
     assert Grant(**edge).id == Grant(**edge, granted_at=datetime.now(UTC)).id
@@ -29,7 +29,7 @@ def test_different_edges_have_different_ids(edges: list[tuple[str, str, str]]) -
     assert len({grant_id(*edge) for edge in edges}) == len(edges)
 
 
-def test_a_record_is_written_without_defaults_and_is_read_from_what_was_written() -> None:
+def test_record_is_serialized_without_defaults_and_read_back() -> None:
     ann = Account(
         id="u1",
         username="ann",
@@ -44,7 +44,7 @@ def test_a_record_is_written_without_defaults_and_is_read_from_what_was_written(
     assert Account.model_validate_json(text) == ann
 
 
-def test_unknown_is_the_default_and_never_no() -> None:
+def test_default_is_unknown_and_never_no() -> None:
     someone = Account(id="u1")
     assert (someone.status, someone.mfa, someone.kind, someone.last_login_at) == ("unknown", "unknown", "unknown", None)
     assert Entitlement(id="e", kind="role", name="e", not_grantable_reason="x").privileged is None
@@ -54,19 +54,19 @@ def test_unknown_is_the_default_and_never_no() -> None:
     "extra",
     [{"grantable": False}, {"grantable": True, "not_grantable_reason": "no"}],
 )
-def test_an_entitlement_says_why_it_cannot_be_granted_and_only_then(extra: dict[str, Any]) -> None:
+def test_entitlement_has_a_reason_exactly_when_not_grantable(extra: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="not_grantable_reason"):
         Entitlement(id="e", kind="group", name="e", **extra)
 
 
 @pytest.mark.parametrize("model", RECORD_MODELS.values())
-def test_unknown_fields_are_refused(model: type[Account]) -> None:
+def test_unknown_field_is_rejected(model: type[Account]) -> None:
     assert model.model_config["extra"] == "forbid"
     assert model.model_config["frozen"] is True
 
 
-def test_a_page_ends_its_scope_in_one_way() -> None:
-    with pytest.raises(ValidationError, match="one way only"):
+def test_page_ends_its_scope_only_once() -> None:
+    with pytest.raises(ValidationError, match="only once"):
         Page(scope="s", complete=True, gone=True)
     with pytest.raises(ValidationError, match="not its own parent"):
         Page(scope="s", parent="s")
@@ -75,7 +75,7 @@ def test_a_page_ends_its_scope_in_one_way() -> None:
     assert [*endings, Page(scope="s", failure=failure).ending] == [None, "complete", "gone", "excluded", "failed"]
 
 
-def test_a_failure_repeats_the_spec_s_errors_and_hides_the_words_of_others() -> None:
+def test_failure_repeats_messages_of_spec_errors_only() -> None:
     missing = PermissionDeniedError("denied", actions=("directory:List",), fix="allow it", request_id="r1")
     assert Failure.from_error(missing) == Failure(
         code="permission_missing",

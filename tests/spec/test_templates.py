@@ -44,7 +44,7 @@ def read_hcl(text: str) -> Any:
 @example('"}]}\\')
 @example("${file(x)}%{ if }\n\x00\x7f\x85\u2028\U0001f600")
 @example("a&b=c#d/../?{{ v }}")
-def test_a_value_is_read_back_as_it_was_wherever_it_is_put(
+def test_escaped_value_is_parsed_back_unchanged(
     language: Language, template: str, read: Callable[[str], Any] | None, value: str
 ) -> None:
     text = render(template, language, values={"v": value})
@@ -56,7 +56,7 @@ def test_a_value_is_read_back_as_it_was_wherever_it_is_put(
         assert read(text) == {"v": value}
 
 
-def test_a_value_is_not_a_template() -> None:
+def test_value_is_not_rendered_as_a_template() -> None:
     assert render("{{ a }} {{ b }}", "text", values={"a": "{{ b }}", "b": "{{ if x }}"}) == "{{ b }} {{ if x }}"
 
 
@@ -86,18 +86,18 @@ PARTS = """\
         (("other",), []),
     ],
 )
-def test_parts_are_kept_with_one_of_their_features_and_leave_no_comma_behind(
+def test_block_is_kept_for_any_of_its_features_and_leaves_no_trailing_comma(
     features: tuple[str, ...], kept: list[str]
 ) -> None:
     assert json.loads(render(PARTS, "json", values={}, features=features)) == kept
 
 
-def test_a_comma_stays_where_it_is_text_or_between_things() -> None:
+def test_comma_stays_in_text_and_between_items() -> None:
     assert render('[\n "a,]",\n "b"\n]', "json", values={}) == '[\n "a,]",\n "b"\n]'
     assert render("a,\n]", "text", values={}) == "a,\n]"
 
 
-def test_another_document_is_included_at_its_place_in_the_language_around_it() -> None:
+def test_included_document_is_indented_and_escaped_like_the_including_one() -> None:
     inner = '{\n{{ if a }}\n "v": "{{ v }}",\n{{ end }}\n}\n'
     outer = "policy:\n  {{ include inner }}\nend: here"
 
@@ -110,24 +110,24 @@ def test_another_document_is_included_at_its_place_in_the_language_around_it() -
     ("template", "complaint"),
     [
         ("{{ unknown }}", "There is no value 'unknown'."),
-        ("{{v}}", "A placeholder of the template cannot be understood: {{v}}"),
-        ("{{ v }", "A placeholder of the template cannot be understood: {{ v }"),
-        ("{{ v | upper }}", "A placeholder of the template cannot be understood: {{ v | upper }}"),
-        ("x {{ if a }}", "A placeholder of the template cannot be understood: {{ if a }}"),
-        ("{{ if a }}\nx", "A part of the template is not ended."),
-        ("{{ end }}", "A line of the template cannot be understood: {{ end }}"),
-        ("{{ if a }}\n{{ end a }}", "A line of the template cannot be understood: {{ end a }}"),
+        ("{{v}}", "Unknown placeholder in the template: {{v}}"),
+        ("{{ v }", "Unknown placeholder in the template: {{ v }"),
+        ("{{ v | upper }}", "Unknown placeholder in the template: {{ v | upper }}"),
+        ("x {{ if a }}", "Unknown placeholder in the template: {{ if a }}"),
+        ("{{ if a }}\nx", "A block of the template is not closed."),
+        ("{{ end }}", "Unknown directive in the template: {{ end }}"),
+        ("{{ if a }}\n{{ end a }}", "Unknown directive in the template: {{ end a }}"),
         ("{{ include other }}", "There is no document 'other' to include."),
-        ("{{ include nested }}", "The document 'nested' is included, and includes another one itself."),
+        ("{{ include nested }}", "The document 'nested' is included and includes another document itself."),
     ],
 )
-def test_what_breaks_the_rules_is_an_error(template: str, complaint: str) -> None:
+def test_invalid_template_is_an_error(template: str, complaint: str) -> None:
     with pytest.raises(TemplateError) as error:
         render(template, "text", values={"v": "x"}, features=("a",), documents={"nested": "{{ include nested }}"})
 
     assert str(error.value) == complaint
 
 
-def test_a_value_that_is_no_text_is_an_error() -> None:
-    with pytest.raises(TemplateError, match=r"^A value is no Unicode text\.$"):
+def test_value_with_a_lone_surrogate_is_an_error() -> None:
+    with pytest.raises(TemplateError, match=r"^A value is not valid Unicode\.$"):
         render("{{ v }}", "json", values={"v": "\ud800"})

@@ -53,28 +53,28 @@ SCHEMA: dict[str, Any] = {
         (("badges",), ("rooms",), ("people", "teams", "changes")),
     ],
 )
-def test_what_is_left_out_takes_along_what_needs_it(
+def test_leaving_out_a_feature_removes_those_that_need_it(
     more: tuple[str, ...], without: tuple[str, ...], chosen: tuple[str, ...]
 ) -> None:
     assert choose_features(FEATURES, more=more, without=without) == chosen
 
 
-def test_what_is_added_brings_along_what_it_needs() -> None:
+def test_adding_a_feature_adds_those_that_it_needs() -> None:
     assert choose_features(FEATURES, settings={"parts": ["people"]}, more=("badges",)) == ("people", "rooms", "badges")
 
 
-def test_a_group_in_the_settings_stands_for_its_features() -> None:
+def test_group_in_the_settings_switches_on_its_features() -> None:
     assert choose_features(FEATURES, settings={"parts": ["directory"]}) == ("people", "teams", "changes")
 
 
-def test_an_unknown_feature_is_an_error_that_names_those_there_are() -> None:
+def test_unknown_feature_is_an_error_that_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match="no feature 'x'; there are directory, people, teams, rooms, changes, badges"):
         choose_features(FEATURES, without=("x",))
 
 
 @cheap
 @given(without=st.sets(st.sampled_from([each.name for each in FEATURES])), badges=st.booleans())
-def test_settings_switch_on_what_was_chosen(without: set[str], badges: bool) -> None:
+def test_settings_switch_on_the_chosen_features(without: set[str], badges: bool) -> None:
     chosen = choose_features(FEATURES, more=("badges",) if badges else (), without=without)
 
     settings = to_settings(FEATURES, chosen, SCHEMA)
@@ -83,7 +83,7 @@ def test_settings_switch_on_what_was_chosen(without: set[str], badges: bool) -> 
     assert switched == set(chosen) - {"changes"}
 
 
-def test_what_is_as_by_default_is_left_to_the_default() -> None:
+def test_setting_of_default_features_is_left_out() -> None:
     assert to_settings(FEATURES, choose_features(FEATURES), SCHEMA) == {}
     assert to_settings(FEATURES, ("rooms", "badges"), SCHEMA) == {"parts": ["rooms"], "with_badges": True}
 
@@ -121,7 +121,7 @@ MISTAKES = {
     "'paper' cannot be rendered: There is no value 'key'.": wizard(
         {"documents": (document("{{ key }}"),)}, {"fields": (WizardField(name="key"),)}
     ),
-    "'paper' cannot be rendered: A part of the template is not ended.": wizard(
+    "'paper' cannot be rendered: A block of the template is not closed.": wizard(
         {"documents": (document("{{ if rooms }}"),)}
     ),
     "'paper' names an unknown feature.": wizard({"documents": (document("{{ if moon }}\n{{ end }}"),)}),
@@ -141,7 +141,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_wizard_that_no_host_could_render_is_refused(mistake: str) -> None:
+def test_wizard_that_cannot_be_rendered_is_rejected(mistake: str) -> None:
     with pytest.raises(ValidationError) as error:
         manifest(wizard=MISTAKES[mistake])
 
@@ -155,28 +155,28 @@ def test_a_wizard_that_no_host_could_render_is_refused(mistake: str) -> None:
         ({"config_schema": {}}, "The feature 'people' has an unknown setting."),
     ],
 )
-def test_features_that_lead_nowhere_are_refused(change: dict[str, Any], mistake: str) -> None:
+def test_feature_with_an_unknown_reference_is_rejected(change: dict[str, Any], mistake: str) -> None:
     with pytest.raises(ValidationError, match=mistake):
         manifest(**change)
 
 
 @pytest.mark.parametrize("pattern", ["([", "(?=a)b", r"(a)\1", "(a{1000}){1000}", "(" * 1000 + ")" * 1000])
-@pytest.mark.parametrize("word", ["pattern", "x-ploy-strip"])
-def test_a_pattern_that_no_host_could_look_for_is_refused(word: str, pattern: str) -> None:
-    schema = {"properties": {**SCHEMA["properties"], "url": {"type": "string", word: pattern}}}
+@pytest.mark.parametrize("keyword", ["pattern", "x-ploy-strip"])
+def test_pattern_that_does_not_compile_is_rejected(keyword: str, pattern: str) -> None:
+    schema = {"properties": {**SCHEMA["properties"], "url": {"type": "string", keyword: pattern}}}
 
-    with pytest.raises(ValidationError, match=f"The setting 'url' has a '{word}' that is no pattern"):
+    with pytest.raises(ValidationError, match=f"The setting 'url' has a '{keyword}' that does not compile"):
         manifest(config_schema=schema)
 
 
-def test_a_pattern_of_an_operators_value_must_compile_too() -> None:
+def test_operator_value_pattern_that_does_not_compile_is_rejected() -> None:
     value = HostParameter(name="place", title="Place", description="Where.", pattern="(?!x)y")
 
-    with pytest.raises(ValidationError, match="The operator's value 'place' has a 'pattern' that is no pattern"):
+    with pytest.raises(ValidationError, match="The operator's value 'place' has a 'pattern' that does not compile"):
         manifest(wizard=wizard({}, operator_values=(value,)))
 
 
-def test_a_link_is_offered_only_when_it_leads_somewhere() -> None:
+def test_link_is_offered_only_when_its_values_are_known() -> None:
     made = wizard({}, operator_values=(HostParameter(name="place", title="Place", description="Where."),))
     anywhere = Link(id="go", title="Go", url="https://x/{{ key }}")
     placed = Link(id="go", title="Go", url="https://x/{{ place }}", only_with=("people", "rooms"))

@@ -82,7 +82,7 @@ class ExternalIdProof:
         with self._lock:
             # A test that began before the role was found open proves nothing about the time since.
             is_later = began >= self._blocked_at
-            found = report.blocking(self._blocking) if is_later else (*self._blocking, *report.blocking())
+            found = report.blockers(self._blocking) if is_later else (*self._blocking, *report.blockers())
             blocking = tuple({check.name: check for check in found}.values())
             if report.is_blocked:
                 self._blocked_at = self._monotonic()

@@ -54,7 +54,7 @@ class MembershipEdge:
 
     def look(self, *, again: bool = False) -> Seen:
         """See whether the person is in the group; and that there are such a group and such a person."""
-        known = self._request.known_entitlement
+        known = self._request.known.entitlement
         name = known.name if known and (known.id, known.kind) == (self._target.group_id, "group") else None
         self._group = self._site.read_group(self._target.group_id, name, anew=again)
         seen = read_membership(self._site, self._site.identity_store, self._target)

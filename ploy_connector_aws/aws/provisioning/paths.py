@@ -99,14 +99,14 @@ class _Around:
         changed = self._changed()
         if direction == "grant":
             return PathReport(changed or (), changed is not None, warnings=tuple(self.warnings))
-        is_complete = self.request.known_paths_complete
+        is_complete = self.request.known.paths_complete
         if changed is None:
             # Which of the known ways lead to the same is then known from the snapshot only.
             wanted = {path[-1] for path in self._known() if path[0] == self.edge.entitlement_id}
         else:
             wanted = {path.grants[-1].entitlement_id for path in changed}
             # A host that names what the group opens looked for ways to all of it, also where there is none (any more).
-            covered = {self.edge.entitlement_id, *self.request.known_opened, *(path[-1] for path in self._known())}
+            covered = {self.edge.entitlement_id, *self.request.known.opened, *(path[-1] for path in self._known())}
             uncovered = wanted - covered
             if uncovered:
                 is_complete = False
@@ -178,7 +178,7 @@ class _Around:
 
     def _known(self) -> list[tuple[str, ...]]:
         """Name the entitlements along each way that the host knows."""
-        return [tuple(grant.entitlement_id for grant in path.grants) for path in self.request.known_paths]
+        return [tuple(grant.entitlement_id for grant in path.grants) for path in self.request.known.paths]
 
     def _roles(self, kind: PrincipalKind, principal_id: str, what: str) -> list[Grant] | None:
         if self.site.instance.is_account_instance:

@@ -285,7 +285,7 @@ class Provisioner:
             effects_complete=ways.changed_complete,
             remaining_paths=ways.remaining,
             remaining_paths_complete=ways.remaining_complete,
-            as_of=request.known_as_of if ways.remaining_complete else None,
+            as_of=request.known.as_of if ways.remaining_complete else None,
             sessions_end_by=ways.sessions_end_by,
             invisible_paths=INVISIBLE,
             warnings=(*link.warnings, *ways.warnings),
@@ -330,8 +330,8 @@ def _pauses_before_nothing_to_do(direction: Direction, request: AccessRequest, w
 
     Where the host knows of the contrary, the looks take as long as a write of the connector's own is given to show.
     """
-    known = request.known_states
-    was_held = any(path.grants[0].id == wanted.id for path in request.known_paths)
+    known = request.known.states
+    was_held = any(path.grants[0].id == wanted.id for path in request.known.paths)
     if known is None or _CONTRARY[direction] in known or (was_held and direction == "revoke"):
         return READ_BACK_PAUSES_SECONDS[1:]
     return (SECOND_LOOK_SECONDS,)

@@ -75,7 +75,7 @@ class Control:
     def note_report(self, report: ConnectionReport) -> None:
         """Note whether the connection may be used, as a test of it found. What blocks it ends by being proven only."""
         with self._changed:
-            self._blocking = report.blocking(self._blocking)
+            self._blocking = report.blockers(self._blocking)
             self.reports += 1
         self.on_report()
 

@@ -21,7 +21,7 @@ from ploy_connector_aws.graph.paths import Edge, PathFinder
 from ploy_connector_aws.graph.search import find_accounts
 from ploy_connector_aws.graph.values import StoredRecord
 from ploy_connector_aws.spec import AccessChange, Grant
-from ploy_connector_aws.spec.frozen import FrozenModel
+from ploy_connector_aws.spec._models import FrozenModel
 from ploy_connector_aws.spec.pages import Scope
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 

@@ -23,6 +23,7 @@ from ploy_connector_aws.spec import (
     ConnectorError,
     Failure,
     InvalidAnswerError,
+    KnownAccess,
     NotFoundError,
     PermissionDeniedError,
     RejectedError,
@@ -31,7 +32,7 @@ from ploy_connector_aws.spec import (
 
 from .backoff import retry_after_of
 from .held_task import HeldTask, Report
-from .known import ANY_STATE, Known
+from .known import ANY_STATE
 
 SyncNow: TypeAlias = Callable[[bool], wire.SyncSummary]
 """Makes a sync now, or a preview of one, and says what came of it."""
@@ -70,7 +71,7 @@ class Retry:
 Result: TypeAlias = Succeeded | Failed | Retry
 
 
-def to_request(held: HeldTask, known: Known, write_before: datetime, *, was_changed: bool) -> AccessRequest:
+def to_request(held: HeldTask, known: KnownAccess, write_before: datetime, *, was_changed: bool) -> AccessRequest:
     """Say what a grant or revoke asks of a connector.
 
     Args:
@@ -88,12 +89,7 @@ def to_request(held: HeldTask, known: Known, write_before: datetime, *, was_chan
         entitlement_id=task.entitlement_id,
         reason=task.reason,
         preview=task.preview,
-        known_entitlement=known.entitlement,
-        known_paths=known.paths,
-        known_paths_complete=known.is_complete,
-        known_opened=known.opened,
-        known_states=ANY_STATE if was_changed else known.states,
-        known_as_of=known.as_of,
+        known=known.model_copy(update={"states": ANY_STATE}) if was_changed else known,
         write_before=write_before,
     )
 

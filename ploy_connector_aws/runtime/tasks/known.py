@@ -8,8 +8,6 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +17,7 @@ from ploy_connector_aws.runtime.snapshot import schema
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.state_file import StateError, explained, identity, read_database
 from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChange, fold
-from ploy_connector_aws.spec import AccessPath, Entitlement, Grant, RecordKey
+from ploy_connector_aws.spec import AccessPath, Entitlement, Grant, KnownAccess, RecordKey
 from ploy_connector_aws.spec.changes import KnownState
 from ploy_connector_aws.spec.records import grant_id
 
@@ -29,20 +27,6 @@ ANY_STATE: frozenset[KnownState] = frozenset({"held", "not_held"})
 MOST_PATHS = 1000
 _MOST_EDGES = 50_000
 """So much is looked at for one request; what is cut off there is not called complete."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """The part of an ``AccessRequest`` that comes from the snapshot."""
-
-    entitlement: Entitlement | None = None
-    paths: tuple[AccessPath, ...] = ()
-    is_complete: bool = False
-    as_of: datetime | None = None
-    opened: tuple[str, ...] = ()
-    """What the entitlement opens, whoever holds it."""
-    states: frozenset[KnownState] | None = frozenset()
-    """Every state in which the run and the later changes have the grant itself; None where the file is unusable."""
 
 
 class _Node(NamedTuple):
@@ -56,7 +40,7 @@ class _Edge(NamedTuple):
     body: bytes
 
 
-class KnownAccess:
+class AccessGraph:
     """Looks into an integration's snapshot file, which it only reads. May be used by several threads.
 
     The grants of a run are indexed once, in a temporary table on disk, when the first request after its commit comes.
@@ -75,7 +59,7 @@ class KnownAccess:
         with self._lock:
             self._close()
 
-    def of(self, account_id: str, entitlement_id: str, changes: Iterable[VerifiedChange] = ()) -> Known:
+    def of(self, account_id: str, entitlement_id: str, changes: Iterable[VerifiedChange] = ()) -> KnownAccess:
         """Find the ways by which an account holds an entitlement or anything that the entitlement opens.
 
         Args:
@@ -94,7 +78,7 @@ class KnownAccess:
             except StateError as error:
                 _log.warning("nothing is known of the last sync: %s", error)
                 self._close()
-                return Known(states=None)
+                return KnownAccess(states=None)
 
     def _close(self) -> None:
         if self._db is not None:
@@ -102,16 +86,16 @@ class KnownAccess:
                 self._db.close()
         self._db = self._file = self._indexed = None
 
-    def _find(self, account_id: str, entitlement_id: str, changes: tuple[VerifiedChange, ...]) -> Known:
+    def _find(self, account_id: str, entitlement_id: str, changes: tuple[VerifiedChange, ...]) -> KnownAccess:
         states = _states_by(changes, account_id, entitlement_id)
         db = self._open()
         if db is None:
-            return Known(states=None if self._path.exists() else states)
+            return KnownAccess(states=None if self._path.exists() else states)
         db.execute("BEGIN")  # short: the tables of a run go away when the next one is committed
         try:
             row = db.execute("SELECT number FROM runs WHERE state = 'committed'").fetchone()
             if row is None:
-                return Known(states=states)
+                return KnownAccess(states=states)
             run = Run(db, row[0])
             if run.number != self._indexed:
                 self._index(db, run)
@@ -121,10 +105,10 @@ class KnownAccess:
             is_held = (
                 run.record(RecordKey(type="grant", id=grant_id("account", account_id, entitlement_id))) is not None
             )
-            return Known(
+            return KnownAccess(
                 entitlement=Entitlement.model_validate_json(record.body) if record else None,
                 paths=paths,
-                is_complete=self._is_proven and not found.is_cut,
+                paths_complete=self._is_proven and not found.is_cut,
                 as_of=run.reading_started_at,
                 opened=found.opened,
                 states=states | {"held" if is_held else "not_held"},

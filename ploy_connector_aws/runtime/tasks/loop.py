@@ -20,7 +20,7 @@ from .attempts import SyncNow
 from .coordinator import TaskCoordinator
 from .events import TaskEvents
 from .journal import Journal
-from .known import KnownAccess
+from .known import AccessGraph
 from .leases import LeaseRenewer, TaskPoller
 from .outbox import Outbox
 from .worker import Worker
@@ -84,7 +84,7 @@ class TaskLoop:
         self._integration_id = integration_id
         self._journal = journal
         self._lock_path = lock_path
-        self._known = KnownAccess(snapshot_path)
+        self._known = AccessGraph(snapshot_path)
         self._open_connector = open_connector
         self._open_platform = open_platform
         self._sync_now = sync_now

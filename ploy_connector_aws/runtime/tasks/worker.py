@@ -30,7 +30,7 @@ from .coordinator import TaskCoordinator, last_moment, write_before
 from .events import TaskEvents
 from .held_task import HeldTask
 from .journal import Journal
-from .known import KnownAccess
+from .known import AccessGraph
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Worker:
         self,
         board: TaskCoordinator,
         journal: Journal,
-        known: KnownAccess,
+        known: AccessGraph,
         open_connector: Callable[[], Connector],
         sync_now: SyncNow,
         events: TaskEvents,

@@ -98,12 +98,12 @@ class Verification:
 
     def _block(self, integration_id: str, seen: SeenCheck) -> bool:
         """Refuse the use as long as a test says so, or does not end what an earlier one said; whether it is refused."""
-        enabled, found = self._registry.integration(integration_id), seen.report.blocking()
+        enabled, found = self._registry.integration(integration_id), seen.report.blockers()
         before = enabled.block if enabled else None
         if before is None:
             checks = found
         elif seen.began_at >= before.since:
-            checks = seen.report.blocking(before.checks)
+            checks = seen.report.blockers(before.checks)
         else:  # it was ordered before the block, and says nothing of the time since
             checks = tuple({check.name: check for check in (*before.checks, *found)}.values())
         if found:

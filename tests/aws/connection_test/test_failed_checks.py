@@ -62,14 +62,14 @@ def test_an_incomplete_check_ends_no_block() -> None:
     blocking = Check(name="trust-policy", outcome="failed", message="It is open.", is_blocking=True)
     report = ConnectionReport(checks=tuple(run_checks(evidence(BROKEN_TRUST))))
 
-    assert report.blocking([blocking]) == (blocking,)
+    assert report.blockers([blocking]) == (blocking,)
 
 
 def test_a_trust_policy_that_could_not_be_read_ends_no_block() -> None:
     blocking = Check(name="trust-policy", outcome="failed", message="It is open.", is_blocking=True)
     unread = ConnectionReport(checks=tuple(run_checks(Evidence(CONFIG, {}, Directory(), "none", None))))
 
-    assert unread.blocking([blocking]) == (blocking,)
+    assert unread.blockers([blocking]) == (blocking,)
 
 
 def test_unreadable_policies_fail_only_the_checks_that_evaluate_them() -> None:

@@ -244,17 +244,17 @@ def test_a_policy_that_was_not_understood_warns_and_ends_no_block(unclear: Any) 
 
     assert (found.outcome, found.method) == ("warning", None)
     assert re.search("was not understood|could not be decoded", found.message)
-    assert ConnectionReport(checks=(found,)).blocking([BLOCKING]) == (BLOCKING,)
+    assert ConnectionReport(checks=(found,)).blockers([BLOCKING]) == (BLOCKING,)
 
 
 def test_a_failure_beside_a_statement_that_was_not_understood_blocks() -> None:
     found = check(UNKNOWN_OPERATOR, statement(None))
 
-    assert ConnectionReport(checks=(found,)).blocking() == (found,)
+    assert ConnectionReport(checks=(found,)).blockers() == (found,)
 
 
 def test_an_unusual_policy_that_was_understood_ends_a_block() -> None:
-    assert ConnectionReport(checks=(check(statement(), narrowed(OWN)),)).blocking([BLOCKING]) == ()
+    assert ConnectionReport(checks=(check(statement(), narrowed(OWN)),)).blockers([BLOCKING]) == ()
 
 
 def test_a_document_without_statements_warns() -> None:

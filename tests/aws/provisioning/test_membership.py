@@ -8,7 +8,7 @@ import pytest
 
 from ploy_connector_aws.aws.provisioning.paths import INVISIBLE
 from ploy_connector_aws.aws.provisioning.provisioner import READ_BACK_PAUSES_SECONDS, SECOND_LOOK_SECONDS
-from ploy_connector_aws.spec import AccessChange, TemporaryError
+from ploy_connector_aws.spec import AccessChange, KnownAccess, TemporaryError
 from ploy_connector_aws.spec.changes import KnownState
 from tests.aws.conftest import PROD
 
@@ -138,7 +138,7 @@ IN_EFFECT = {"grant": "ana", "revoke": "dee"}
 def test_that_nothing_is_to_be_done_is_reported_after_a_look_as_long_as_what_the_host_knows_asks_for(
     desk: AccessHarness, direction: str, known: frozenset[KnownState] | None, seconds: float
 ) -> None:
-    change = getattr(desk, direction)(IN_EFFECT[direction], "admins", known_states=known)
+    change = getattr(desk, direction)(IN_EFFECT[direction], "admins", known=KnownAccess(states=known))
 
     assert (change.outcome, sum(desk.clock.waited)) == ("already_in_effect", seconds)
     assert change.verified_at == NOON + timedelta(seconds=seconds)
@@ -146,7 +146,7 @@ def test_that_nothing_is_to_be_done_is_reported_after_a_look_as_long_as_what_the
 
 def test_a_membership_that_the_host_s_snapshot_leads_over_was_held(desk: AccessHarness) -> None:
     path = desk.path(desk.membership("dee", "admins"))
-    change = desk.revoke("dee", "admins", known_states=frozenset(), known_paths=(path,))
+    change = desk.revoke("dee", "admins", known=KnownAccess(states=frozenset(), paths=(path,)))
 
     assert (change.outcome, sum(desk.clock.waited)) == ("already_in_effect", LONG)
 
@@ -160,7 +160,7 @@ def test_a_change_that_shows_late_is_never_reported_as_in_effect_already(
     person = IN_EFFECT[direction]
     move = desk.seeded.remove_member if direction == "grant" else desk.seeded.add_member
     desk.aws.faults.before("GetGroupMembershipId", lambda: move("admins", person), nth=stale_looks + 1)
-    change = getattr(desk, direction)(person, "admins", known_states=HELD | NOT_HELD)
+    change = getattr(desk, direction)(person, "admins", known=KnownAccess(states=HELD | NOT_HELD))
 
     assert change.outcome == "applied"
     assert (desk.membership_id(person, "admins") is not None) == (direction == "grant")

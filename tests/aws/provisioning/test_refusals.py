@@ -22,6 +22,7 @@ from ploy_connector_aws.aws.provisioning.writes import (
 from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.spec import (
     AuthenticationError,
+    KnownAccess,
     NotFoundError,
     PermissionDeniedError,
     RejectedError,
@@ -176,7 +177,7 @@ def test_a_group_is_known_as_managed_live_whatever_the_last_sync_knew(desk: Acce
     details["ExternalIds"] = [{"Issuer": SCIM, "Id": "new"}]
 
     with pytest.raises(RejectedError):
-        getattr(desk, direction)(PEOPLE[direction], "admins", known_entitlement=desk.known("admins"))
+        getattr(desk, direction)(PEOPLE[direction], "admins", known=KnownAccess(entitlement=desk.known("admins")))
 
 
 @directions

@@ -10,7 +10,7 @@ import pytest
 
 from ploy_connector_aws.aws.provisioning.paths import INVISIBLE
 from ploy_connector_aws.sandbox.aws import Assignment, Group, PermissionSet
-from ploy_connector_aws.spec import AccessPath
+from ploy_connector_aws.spec import AccessPath, KnownAccess
 from tests.aws.conftest import DEV, PROD
 from tests.aws.tampering import in_json, tampered
 
@@ -20,9 +20,7 @@ SYNC = NOON - timedelta(minutes=10)
 BEYOND = Assignment(DEV, "Reader", "admins")
 
 
-def snapshot(
-    desk: AccessHarness, person: str, *groups: str, direct: tuple[tuple[str, str], ...] = ()
-) -> dict[str, Any]:
+def snapshot(desk: AccessHarness, person: str, *groups: str, direct: tuple[tuple[str, str], ...] = ()) -> KnownAccess:
     """What a host knows of a person's ways through some groups, as everything stands now."""
     paths: list[AccessPath] = []
     for group in groups:
@@ -33,7 +31,7 @@ def snapshot(
                 name = next(name for name, arn in desk.seeded.permission_sets.items() if arn == each.permission_set_arn)
                 paths.append(desk.path(membership, desk.assigned(group, each.target_id, name)))
     paths += [desk.path(desk.assigned(person, *role)) for role in direct]
-    return {"known_paths": tuple(paths), "known_paths_complete": True, "known_as_of": SYNC}
+    return KnownAccess(paths=tuple(paths), paths_complete=True, as_of=SYNC)
 
 
 def break_from(desk: AccessHarness, operation: str, nth: int) -> None:
@@ -56,7 +54,7 @@ def test_after_a_revoke_every_other_way_is_named_and_proven_again(desk: AccessHa
     add_second_way(desk)
     known = snapshot(desk, "bo", "admins", "oncall", direct=((PROD, "Administrator"),))
 
-    change = desk.revoke("bo", "admins", **known)
+    change = desk.revoke("bo", "admins", known=known)
 
     assert change.remaining_paths == (
         desk.path(desk.assigned("bo", PROD, "Administrator")),
@@ -70,7 +68,7 @@ def test_what_aws_knows_and_the_snapshot_does_not_is_named_too(desk: AccessHarne
     known = snapshot(desk, "bo", "admins")
     add_second_way(desk)
 
-    change = desk.revoke("bo", "admins", **known)
+    change = desk.revoke("bo", "admins", known=known)
 
     assert len(change.remaining_paths) == 2
     assert change.remaining_paths_complete
@@ -82,7 +80,7 @@ def test_ways_that_are_gone_by_now_are_not_named(desk: AccessHarness) -> None:
     desk.seeded.remove_member("oncall", "bo")
     desk.seeded.unassign(Assignment(PROD, "Administrator", "bo", to_group=False))
 
-    change = desk.revoke("bo", "admins", **known)
+    change = desk.revoke("bo", "admins", known=known)
 
     assert (change.remaining_paths, change.remaining_paths_complete) == ((), True)
 
@@ -93,7 +91,7 @@ def test_a_known_group_that_no_longer_opens_it_or_is_deleted_is_not_named(desk: 
     desk.seeded.unassign(Assignment(PROD, "Administrator", "bo", to_group=False))
     desk.seeded.delete_group("oncall")
 
-    change = desk.revoke("bo", "admins", **known)
+    change = desk.revoke("bo", "admins", known=known)
 
     assert (change.remaining_paths, change.remaining_paths_complete, change.warnings) == ((), True, ())
 
@@ -102,7 +100,7 @@ def test_other_things_that_the_person_holds_are_no_way_to_the_same(desk: AccessH
     desk.seeded.assign(Assignment(DEV, "Administrator", "bo", to_group=False))
     desk.seeded.assign(Assignment(PROD, "Reader", "bo", to_group=False))
 
-    change = desk.revoke("bo", "admins", **snapshot(desk, "bo", "admins"))
+    change = desk.revoke("bo", "admins", known=snapshot(desk, "bo", "admins"))
 
     assert (change.remaining_paths, change.remaining_paths_complete) == ((), True)
 
@@ -113,20 +111,18 @@ def test_a_revoke_that_is_ordered_again_when_it_was_made_warns_of_nothing(
 ) -> None:
     desk.seeded.remove_member("admins", "bo")
     opened = (desk.role(PROD, "Administrator"),)
-    known = {"known_paths_complete": True, "known_as_of": SYNC, "known_opened": opened}
+    known = KnownAccess(paths_complete=True, as_of=SYNC, opened=opened)
 
-    change = desk.revoke("bo", "admins", preview=is_preview, **known)
+    change = desk.revoke("bo", "admins", preview=is_preview, known=known)
 
     assert change.outcome == ("previewed" if is_preview else "already_in_effect")
     assert (change.remaining_paths, change.remaining_paths_complete, change.as_of) == ((), True, SYNC)
     assert change.warnings == ()
 
 
-@pytest.mark.parametrize(
-    "less", [{"known_paths_complete": False}, {"known_paths": (), "known_as_of": None, "known_paths_complete": False}]
-)
+@pytest.mark.parametrize("less", [{"paths_complete": False}, {"paths": (), "as_of": None, "paths_complete": False}])
 def test_what_the_snapshot_does_not_prove_is_unknown_and_not_none(desk: AccessHarness, less: dict[str, Any]) -> None:
-    change = desk.revoke("bo", "admins", **{**snapshot(desk, "bo", "admins"), **less})
+    change = desk.revoke("bo", "admins", known=snapshot(desk, "bo", "admins").model_copy(update=less))
 
     assert (change.outcome, change.remaining_paths) == ("applied", ())
     assert (change.remaining_paths_complete, change.as_of) == (False, None)
@@ -136,7 +132,7 @@ def test_something_that_the_group_opens_since_the_snapshot_makes_the_rest_unknow
     known = snapshot(desk, "bo", "admins")
     desk.seeded.assign(BEYOND)
 
-    change = desk.revoke("bo", "admins", **known)
+    change = desk.revoke("bo", "admins", known=known)
 
     assert [path.grants[-1].entitlement_id for path in change.closed_paths] == sorted(
         [desk.role(DEV, "Reader"), desk.role(PROD, "Administrator")]
@@ -170,7 +166,7 @@ def test_a_way_that_cannot_be_read_again_is_neither_named_nor_lost(
     else:
         break_from(desk, operation, nth)
 
-    change = desk.revoke("bo", "admins", **known)
+    change = desk.revoke("bo", "admins", known=known)
 
     assert (change.outcome, change.remaining_paths) == ("applied", ())
     assert (change.effects_complete, change.remaining_paths_complete, change.as_of) == (is_known, False, None)
@@ -204,7 +200,7 @@ def test_an_answer_that_is_none_never_unmakes_the_change(
 ) -> None:
     with tampered(desk.aws.endpoint_url, in_json(operation, change_answer)) as endpoint_url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
-        change = desk.revoke("bo", "admins", **snapshot(desk, "bo", "admins"))
+        change = desk.revoke("bo", "admins", known=snapshot(desk, "bo", "admins"))
 
     assert (change.outcome, change.effects_complete, change.remaining_paths_complete) == ("applied", is_known, is_known)
     assert change.sessions_end_by is None
@@ -241,7 +237,7 @@ def test_sessions_live_as_long_as_the_longest_permission_set_that_was_lost(
         desk.seeded.add_permission_set(PermissionSet(f"set-{number}", session_duration=duration))
         desk.seeded.assign(Assignment(PROD, f"set-{number}", "shift"))
 
-    change = desk.revoke("bo", "shift", **snapshot(desk, "bo", "shift"))
+    change = desk.revoke("bo", "shift", known=snapshot(desk, "bo", "shift"))
 
     assert change.sessions_end_by == ends
     assert change.remaining_paths_complete
@@ -250,7 +246,7 @@ def test_sessions_live_as_long_as_the_longest_permission_set_that_was_lost(
 def test_a_permission_set_that_cannot_be_described_leaves_the_end_of_sessions_unknown(desk: AccessHarness) -> None:
     desk.aws.faults.deny("DescribePermissionSet")
 
-    change = desk.revoke("bo", "admins", **snapshot(desk, "bo", "admins"))
+    change = desk.revoke("bo", "admins", known=snapshot(desk, "bo", "admins"))
 
     assert (change.outcome, change.sessions_end_by, change.remaining_paths_complete) == ("applied", None, True)
     assert "How long sessions of a permission set may live could not be read" in change.warnings[0]
@@ -263,7 +259,7 @@ def test_when_aws_is_out_of_reach_every_way_that_was_not_read_is_named_at_once(d
     known = snapshot(desk, "bo", "admins", "one", "two")
     break_from(desk, "GetGroupMembershipId", 3)
 
-    change = desk.revoke("bo", "admins", **known)
+    change = desk.revoke("bo", "admins", known=known)
 
     unread = [warning for warning in change.warnings if warning.startswith("Whether the person still is in another")]
     assert {desk.seeded.groups[name] for name in ("one", "two")} == {

@@ -13,7 +13,7 @@ from ploy_connector_aws.host import Connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.tasks import Journal, TaskEvents
 from ploy_connector_aws.runtime.tasks.coordinator import TaskCoordinator
-from ploy_connector_aws.runtime.tasks.known import KnownAccess
+from ploy_connector_aws.runtime.tasks.known import AccessGraph
 from ploy_connector_aws.runtime.tasks.leases import LeaseRenewer, TaskPoller
 from ploy_connector_aws.runtime.tasks.outbox import Outbox
 from ploy_connector_aws.runtime.tasks.worker import Worker
@@ -105,7 +105,7 @@ class Runtime:
         )
         self.keeping = LeaseRenewer(queue, integration_id, self.journal, self.board, now)
         self.outbox = Outbox(queue, integration_id, self.journal, events, now)
-        self.known = KnownAccess(stage.snapshot_path)
+        self.known = AccessGraph(stage.snapshot_path)
         self.worker = Worker(self.board, self.journal, self.known, open_connector, sync_now, events, now)
 
     def turn(self) -> None:

@@ -361,7 +361,7 @@ def test_a_connector_learns_of_every_request_that_may_have_changed_the_same_gran
     for kind, account_id in orders:
         stage.queue.order(kind, account_id, "g")
         stage.work_off()
-    states = [(call.account_id, call.known_states) for call in stage.club.calls]
+    states = [(call.account_id, call.known.states) for call in stage.club.calls]
 
     nothing, both = frozenset[str](), frozenset({"held", "not_held"})
     # The second attempt at the first one, and the later one about the same grant; no snapshot knows of any.

@@ -11,8 +11,8 @@ import pytest
 from ploy_connector_aws.runtime.snapshot.state_file import StateError, set_aside
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChange
-from ploy_connector_aws.runtime.tasks.known import MOST_PATHS, Known, KnownAccess
-from ploy_connector_aws.spec import Grant, Page
+from ploy_connector_aws.runtime.tasks.known import MOST_PATHS, AccessGraph
+from ploy_connector_aws.spec import Grant, KnownAccess, Page
 from tests.runtime.pictures import DENIED, START, account, commit, group, membership
 
 
@@ -20,6 +20,7 @@ def opens(group_id: str, role_id: str) -> Grant:
     return Grant(principal_kind="entitlement", principal_id=group_id, entitlement_id=role_id)
 
 
+UNKNOWN = KnownAccess(states=frozenset())
 PICTURE = (
     Page(scope="users", records=(account("ann"), account("bob")), complete=True),
     Page(scope="groups", records=tuple(group(id_) for id_ in ("g", "h", "role", "far")), complete=True),
@@ -42,8 +43,8 @@ PICTURE = (
 
 
 @pytest.fixture
-def known(store: Store) -> Iterator[KnownAccess]:
-    opened = KnownAccess(store.path)
+def known(store: Store) -> Iterator[AccessGraph]:
+    opened = AccessGraph(store.path)
     yield opened
     opened.close()
 
@@ -55,14 +56,14 @@ def whole(store: Store, *pages: Page) -> None:
     store.note(store.baseline, is_whole=1)
 
 
-def ways(found: Known) -> list[str]:
+def ways(found: KnownAccess) -> list[str]:
     return sorted(
         " ".join((path.grants[0].principal_id, *(grant.entitlement_id for grant in path.grants)))
         for path in found.paths
     )
 
 
-def test_all_ways_to_an_entitlement_and_to_what_it_opens_are_known(store: Store, known: KnownAccess) -> None:
+def test_all_ways_to_an_entitlement_and_to_what_it_opens_are_known(store: Store, known: AccessGraph) -> None:
     whole(store, *PICTURE)
     found = known.of("ann", "g")
     assert ways(found) == [
@@ -74,15 +75,15 @@ def test_all_ways_to_an_entitlement_and_to_what_it_opens_are_known(store: Store,
         "ann role",
         "ann role far",
     ]
-    assert (found.entitlement, found.is_complete, found.as_of) == (group("g"), True, START)
+    assert (found.entitlement, found.paths_complete, found.as_of) == (group("g"), True, START)
     assert (found.opened, known.of("bob", "role").opened) == (("far", "role"), ("far",))
     assert ways(known.of("bob", "g")) == ["bob h role", "bob h role far"]
     assert ways(known.of("ann", "elsewhere")) == ["ann elsewhere"]
     assert known.of("nobody", "g").paths == ()
-    assert known.of("ann", "nothing") == Known(None, (), True, START, states=frozenset({"not_held"}))
+    assert known.of("ann", "nothing") == KnownAccess(paths_complete=True, as_of=START, states=frozenset({"not_held"}))
 
 
-def test_a_grant_comes_as_it_was_read(store: Store, known: KnownAccess) -> None:
+def test_a_grant_comes_as_it_was_read(store: Store, known: AccessGraph) -> None:
     grant = membership("ann", "g").model_copy(update={"attributes": {"membership_id": "m-1"}})
     whole(store, Page(scope="grants", records=(grant,), complete=True))
     assert [path.grants for path in known.of("ann", "g").paths] == [(grant,)]
@@ -115,14 +116,14 @@ def change(seconds: int, *, added: tuple[Grant, ...] = (), removed: tuple[Grant,
     ],
 )
 def test_verified_changes_are_laid_over_in_order(
-    store: Store, known: KnownAccess, changes: list[VerifiedChange], found: list[str]
+    store: Store, known: AccessGraph, changes: list[VerifiedChange], found: list[str]
 ) -> None:
     whole(store, *PICTURE)
     assert [way for way in ways(known.of("ann", "far", changes)) if way.endswith("far")] == found
 
 
 def test_a_grant_that_was_added_again_takes_the_place_of_the_one_that_was_read(
-    store: Store, known: KnownAccess
+    store: Store, known: AccessGraph
 ) -> None:
     whole(store, *PICTURE)
     again = membership("bob", "h").model_copy(update={"attributes": {"membership_id": "new"}})
@@ -141,15 +142,15 @@ def test_a_grant_that_was_added_again_takes_the_place_of_the_one_that_was_read(
     ],
 )
 def test_what_is_not_proven_is_not_called_complete(
-    store: Store, known: KnownAccess, is_whole: bool, last: dict[str, object], is_complete: bool
+    store: Store, known: AccessGraph, is_whole: bool, last: dict[str, object], is_complete: bool
 ) -> None:
     pages = [*PICTURE, Page.model_validate({"scope": "apart", **last})]
     (whole if is_whole else commit)(store, *pages)
-    assert known.of("ann", "g").is_complete is is_complete
+    assert known.of("ann", "g").paths_complete is is_complete
 
 
-def test_what_was_read_later_is_known_once_it_is_committed(store: Store, known: KnownAccess) -> None:
-    assert known.of("ann", "g") == Known()
+def test_what_was_read_later_is_known_once_it_is_committed(store: Store, known: AccessGraph) -> None:
+    assert known.of("ann", "g") == UNKNOWN
     whole(store, *PICTURE)
     assert ways(known.of("bob", "far")) == ["bob h role", "bob h role far"]
     whole(store, *PICTURE[:2], Page(scope="grants", records=(membership("bob", "far"),), complete=True))
@@ -157,7 +158,7 @@ def test_what_was_read_later_is_known_once_it_is_committed(store: Store, known: 
     assert (ways(found), found.as_of) == (["bob far"], START + timedelta(hours=1))
 
 
-def test_it_holds_up_no_sync_and_no_new_snapshot_file(store: Store, known: KnownAccess) -> None:
+def test_it_holds_up_no_sync_and_no_new_snapshot_file(store: Store, known: AccessGraph) -> None:
     whole(store, *PICTURE)
     known.of("ann", "g")
     store.connection.execute("PRAGMA busy_timeout=0")
@@ -178,25 +179,25 @@ def test_a_file_that_cannot_be_used_says_nothing_and_is_not_touched(
     path = tmp_path / "one.sqlite"
     path.write_text("what somebody else keeps under this name" * 50)
     before = path.read_bytes()
-    known = KnownAccess(path)
-    assert known.of("ann", "g") == Known(states=None)
+    known = AccessGraph(path)
+    assert known.of("ann", "g") == KnownAccess()
     assert "it is not a snapshot file" in caplog.text
     assert path.read_bytes() == before
-    assert KnownAccess(tmp_path / "none.sqlite").of("ann", "g") == Known()
+    assert AccessGraph(tmp_path / "none.sqlite").of("ann", "g") == UNKNOWN
     assert [each.name for each in tmp_path.iterdir()] == ["one.sqlite"]
 
 
-def test_too_many_ways_are_cut_off_and_not_called_complete(store: Store, known: KnownAccess) -> None:
+def test_too_many_ways_are_cut_off_and_not_called_complete(store: Store, known: AccessGraph) -> None:
     ladder = [membership("ann", "s0-0")]
     for step in range(12):  # 2 to the 12th ways to the end of it
         for one in range(2):
             ladder += [opens(f"s{step}-{one}", f"s{step + 1}-{two}") for two in range(2)]
     whole(store, Page(scope="grants", records=tuple(ladder), complete=True))
     found = known.of("ann", "s12-0")
-    assert (len(found.paths), found.is_complete) == (MOST_PATHS, False)
+    assert (len(found.paths), found.paths_complete) == (MOST_PATHS, False)
     assert all(path.grants[-1].entitlement_id == "s12-0" for path in found.paths)
-    assert known.of("ann", "s3-0").is_complete is False, "it opens as many"
-    assert known.of("ann", "apart").is_complete
+    assert known.of("ann", "s3-0").paths_complete is False, "it opens as many"
+    assert known.of("ann", "apart").paths_complete
 
 
 HELD, NOT_HELD, BOTH = frozenset({"held"}), frozenset({"not_held"}), frozenset({"held", "not_held"})
@@ -218,7 +219,7 @@ HELD, NOT_HELD, BOTH = frozenset({"held"}), frozenset({"not_held"}), frozenset({
     ],
 )
 def test_every_state_is_known_that_the_snapshot_or_a_later_change_shows(
-    store: Store, known: KnownAccess, pages: tuple[Page, ...], changes: list[VerifiedChange], states: frozenset[str]
+    store: Store, known: AccessGraph, pages: tuple[Page, ...], changes: list[VerifiedChange], states: frozenset[str]
 ) -> None:
     if pages:
         whole(store, *PICTURE)

@@ -3,7 +3,7 @@
 It knows no connector: the set-up is rendered from the manifests that runtimes send. Whatever it wants done is a task.
 
 Map: ``session`` (who is logged in), ``login``, ``headers``, ``rendering`` (templates and labels), ``overview``
-(integrations and their switches), ``setup`` (the wizard) with ``setup_session`` (what was entered), ``syncs`` (history,
+(integrations and their switches), ``setup`` (the wizard), ``syncs`` (history,
 held commits, what is unproven), ``records`` (lists), ``person`` (every path of one account) with ``graph`` (what its
 diagram shows) and ``drawing`` (the layout), ``entitlement`` (who holds it), ``access`` (grants and revokes, with a
 preview), ``tasks``.

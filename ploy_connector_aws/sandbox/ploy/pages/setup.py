@@ -1,72 +1,228 @@
-"""The set-up of an integration, step by step, as its connector's manifest has it; it ends with a passed test."""
+"""Set-up of an integration, step by step, as its connector's manifest describes it; it ends with a passed test."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
 from fastapi import APIRouter
+from pydantic import JsonValue
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from ploy_connector_aws.host import SetupSession, format_setting, parse_setting
 from ploy_connector_aws.sandbox.ploy.preconditions import find_obstacle, require_way
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
-from ploy_connector_aws.spec import Step
+from ploy_connector_aws.spec import (
+    ConfigurationError,
+    Document,
+    Link,
+    Manifest,
+    Step,
+    TemplateError,
+    WizardField,
+    choose_features,
+    to_settings,
+)
 
-from .rendering import render_page
-from .session import CustomerSimulator, SentForm, Visit, Visitor, go_to
-from .setup_session import SetupSession
+from .rendering import is_web_address, render_page
+from .session import CustomerSimulator, Form, SentForm, Visit, Visitor, first, go_to
 from .tasks import check_values
 
 router = APIRouter()
 
+_LONGEST_INPUT = 2048
 
-def _answers(visit: Visit, integration_id: str) -> SetupSession:
-    enabled = visit.integration(integration_id)
-    manifest = visit.ploy.notices.manifests(visit.organisation_id).get(enabled.integration.connector)
+
+class Question(NamedTuple):
+    """A field of a step, as the page shows it."""
+
+    name: str
+    title: str
+    description: str
+    kind: str
+    """'generated' for a value that the platform generated; otherwise 'choice' or the type in the setting's schema."""
+    choices: list[str]
+    is_required: bool
+    is_secret: bool
+    is_set: bool
+    value: str
+    error: str | None
+    is_first_error: bool
+    """Whether the page puts the cursor here."""
+    is_discarded: bool
+    """Whether the person must type it again: nothing was saved, and the page does not show a secret."""
+
+
+@dataclass
+class StepForm:
+    """The form of one step: the set-up so far, what was just sent, and the errors in it."""
+
+    row: IntegrationRow
+    session: SetupSession
+    errors: dict[str, str] = field(default_factory=dict)
+    """By field; features under 'feature'."""
+    typed: dict[str, str] = field(default_factory=dict)
+    """What was just sent, shown again while the form has an error; without secrets."""
+    ticked: tuple[str, ...] | None = None
+    """The features that were just ticked, shown again likewise."""
+    discarded: set[str] = field(default_factory=set)
+    """The secrets that were just sent."""
+
+    def questions(self, step: Step) -> list[Question]:
+        """Return the fields of a step."""
+        return [self._question(each) for each in step.fields]
+
+    def read(self, step: Step, form: Form) -> dict[str, JsonValue]:
+        """Read the settings that a form holds, and choose the features where the step asks for them.
+
+        Values that the platform generates are never read. Invalid fields are left out and noted in ``errors``. None
+        takes a setting back to its default.
+        """
+        settings: dict[str, JsonValue] = {}
+        for each in step.fields:
+            if self._is_generated(each):
+                continue
+            name, text = each.name, first(form, each.name)
+            schema = self.session.schema_of(name)
+            if schema.get("type") == "boolean":
+                # A box that is not ticked is not in the form.
+                settings[name], self.typed[name] = bool(text), format_setting(bool(text))
+                continue
+            if not schema.get("writeOnly"):
+                self.typed[name] = text
+            elif text:
+                self.discarded.add(name)
+            elif name in self.session.values:
+                continue  # a saved secret stays, as the page does not show it
+            if len(text) > _LONGEST_INPUT:
+                self.errors[name] = f"This is longer than {_LONGEST_INPUT} characters."
+            elif text:
+                try:
+                    settings[name] = parse_setting(schema, text)
+                except ValueError as error:
+                    self.errors[name] = f"This {error}."
+            elif self.session.is_required(name):
+                self.errors[name] = "This is required."
+            else:
+                settings[name] = None
+        if step.asks_features:
+            settings |= self._read_features(form)
+        return settings
+
+    def _read_features(self, form: Form) -> dict[str, JsonValue]:
+        features = self.session.manifest.features
+        names = [feature.name for feature in features]
+        self.ticked = tuple(name for name in names if name in form.get("feature", ()))
+        try:
+            self.session.choose(self.ticked, [name for name in names if name not in self.ticked])
+        except ValueError as error:
+            self.errors["feature"] = str(error)
+        switched = to_settings(features, self.session.features, self.session.manifest.config_schema)
+        return {each.setting: switched.get(each.setting) for each in features if each.setting}
+
+    def document(self, document: Document) -> str | None:
+        """Render a document; None where a value that it needs is missing."""
+        try:
+            return self.session.document(document)
+        except (TemplateError, ConfigurationError):
+            return None
+
+    def link(self, link: Link) -> str | None:
+        """Render a link; None where a value is missing, the wizard does not offer it, or it is no web address."""
+        try:
+            url = self.session.link(link)
+        except (TemplateError, ConfigurationError):
+            return None
+        return url if url and is_web_address(url) else None
+
+    def _question(self, asked: WizardField) -> Question:
+        name, schema = asked.name, self.session.schema_of(asked.name)
+        is_generated = self._is_generated(asked)
+        is_secret = bool(schema.get("writeOnly")) and not is_generated
+        choices = [str(each) for each in schema.get("enum", ())]
+        return Question(
+            name=name,
+            title=self.session.title_of(name),
+            description=str(schema.get("description", "")),
+            kind="generated" if is_generated else "choice" if choices else str(schema.get("type", "string")),
+            choices=choices,
+            is_required=self.session.is_required(name),
+            is_secret=is_secret,
+            is_set=name in self.session.values,
+            value="" if is_secret else self.typed.get(name, self._suggestion(asked)),
+            error=self.errors.get(name),
+            is_first_error=next(iter(self.errors), None) == name,
+            is_discarded=name in self.discarded,
+        )
+
+    def _suggestion(self, asked: WizardField) -> str:
+        try:
+            return self.session.suggestion(asked) or ""
+        except TemplateError:
+            return ""
+
+    def _is_generated(self, asked: WizardField) -> bool:
+        return asked.source == "host" or asked.name in self.row.issued
+
+
+def _open(visit: Visit, integration_id: str) -> StepForm:
+    row = visit.integration(integration_id)
+    manifest = visit.ploy.notices.manifests(visit.organisation_id).get(row.integration.connector)
     if manifest is None or manifest.wizard is None or not manifest.wizard.steps:
-        raise HTTPException(404, "The connector of this integration says nothing of its set-up.")
-    return SetupSession(manifest, manifest.wizard, enabled)
+        raise HTTPException(404, "The connector of this integration does not describe its set-up.")
+    values = dict(row.integration.settings)
+    return StepForm(row, SetupSession(manifest, values, can_generate=False, features=_chosen(manifest, row)))
 
 
-def _step(answers: SetupSession, step_id: str) -> tuple[int, Step]:
-    for place, step in enumerate(answers.wizard.steps):
+def _chosen(manifest: Manifest, row: IntegrationRow) -> tuple[str, ...]:
+    if row.features is None:
+        return choose_features(manifest.features, settings=row.integration.settings)
+    known = {feature.name for feature in manifest.features}
+    return tuple(name for name in row.features if name in known)
+
+
+def _find_step(session: SetupSession, step_id: str) -> tuple[int, Step]:
+    for index, step in enumerate(session.wizard.steps):
         if step.id == step_id:
-            return place, step
+            return index, step
     raise HTTPException(404, "This set-up has no such step.")
 
 
 @router.get("/integrations/{integration_id}/setup")
-def find_step(visit: Visitor, integration_id: str) -> Response:
-    """Go to the step that was reached, while the set-up is not finished; then to the first."""
-    answers = _answers(visit, integration_id)
-    ids = [step.id for step in answers.wizard.steps]
-    reached = answers.enabled.setup_step if not answers.enabled.is_verified else None
+def resume(visit: Visitor, integration_id: str) -> Response:
+    """Go to the step that was reached, while the set-up is unfinished; otherwise to the first."""
+    form = _open(visit, integration_id)
+    ids = [step.id for step in form.session.wizard.steps]
+    reached = form.row.setup_step if not form.row.is_verified else None
     return go_to(f"/integrations/{integration_id}/setup/{reached if reached in ids else ids[0]}")
 
 
 @router.get("/integrations/{integration_id}/setup/{step_id}")
 def show_step(visit: Visitor, integration_id: str, step_id: str, test: str = "") -> Response:
-    """Show a step; with the task of a test, its results as they come in."""
-    return _show(visit, _answers(visit, integration_id), step_id, test=test)
+    """Show a step; with the task of a connection test, its results so far."""
+    return _show(visit, _open(visit, integration_id), step_id, test=test)
 
 
 @router.post("/integrations/{integration_id}/setup/{step_id}")
-def answer_step(visit: Visitor, integration_id: str, step_id: str, form: SentForm) -> Response:
-    """Keep what was filled in, and go on; or say what is wrong with it."""
-    answers = _answers(visit, integration_id)
-    place, step = _step(answers, step_id)
+def save_step(visit: Visitor, integration_id: str, step_id: str, sent: SentForm) -> Response:
+    """Save a step and go to the next one, or show the errors."""
+    form = _open(visit, integration_id)
+    index, step = _find_step(form.session, step_id)
     if step.tests_connection:
-        require_way(_switched_on(answers.enabled), "check")
-    settings, features = answers.read(step, form)
-    if answers.wrong:
-        return _show(visit, answers, step_id)
-    visit.ploy.admission.answer(integration_id, settings, features)
-    following = () if step.tests_connection else answers.wizard.steps[place + 1 :]
+        require_way(_switched_on(form.row), "check")
+    settings = form.read(step, sent)
+    if form.errors:
+        return _show(visit, form, step_id)
+    visit.ploy.admission.answer(integration_id, settings, form.session.features if step.asks_features else None)
+    following = () if step.tests_connection else form.session.wizard.steps[index + 1 :]
     visit.ploy.admission.note_step(integration_id, following[0].id if following else step.id)
     if not step.tests_connection:
         return go_to(f"/integrations/{integration_id}" + (f"/setup/{following[0].id}" if following else ""))
-    answers = _answers(visit, integration_id)
-    if answers.missing():
-        return _show(visit, answers, step_id)
-    # From now on a runtime may serve it, with nothing but checks until one is passed.
+    form = _open(visit, integration_id)
+    if form.session.missing():
+        return _show(visit, form, step_id)
+    # From here on a runtime may serve it, with nothing but connection tests until one passes.
     visit.ploy.enable(integration_id)
     task = visit.ploy.create_task(integration_id, "check")
     return go_to(f"/integrations/{integration_id}/setup/{step_id}?test={task.id}#results")
@@ -74,54 +230,56 @@ def answer_step(visit: Visitor, integration_id: str, step_id: str, form: SentFor
 
 @router.post("/integrations/{integration_id}/setup/{step_id}/carry-out")
 def carry_out(visit: Visitor, integration_id: str, step_id: str) -> Response:
-    """Have the sandbox do on the other side what the documents say, and take the answers that come of it."""
-    answers = _answers(visit, integration_id)
-    stand_in = _stand_in(visit)
-    shown = {each.id: text for each in answers.wizard.documents() if (text := answers.document(each)) is not None}
-    connector = answers.manifest.name
-    found = stand_in.carry_out(connector, integration_id, shown) if stand_in else {}
-    if not found:
-        raise HTTPException(409, "The sandbox cannot do this: answer the steps before first.")
-    visit.ploy.admission.answer(integration_id, found)
-    visit.say("Done in the sandbox, and the answers that come of it are filled in.")
+    """Have the sandbox do at the customer what the documents ask for, and save the settings that result."""
+    form = _open(visit, integration_id)
+    simulator = _customer(visit)
+    documents = form.session.wizard.documents()
+    rendered = {each.id: text for each in documents if (text := form.document(each)) is not None}
+    connector = form.session.manifest.name
+    settings = simulator.carry_out(connector, integration_id, rendered) if simulator else {}
+    if not settings:
+        raise HTTPException(409, "The sandbox cannot do this yet: fill in the earlier steps first.")
+    visit.ploy.admission.answer(integration_id, settings)
+    visit.say("Done in the sandbox; the resulting settings are filled in.")
     return go_to(f"/integrations/{integration_id}/setup/{step_id}")
 
 
-def _switched_on(enabled: IntegrationRow) -> IntegrationRow:
-    """How an integration is while it is tested."""
-    return enabled._replace(is_enabled=True)
+def _switched_on(row: IntegrationRow) -> IntegrationRow:
+    """Return an integration as it is during its connection test."""
+    return row._replace(is_enabled=True)
 
 
-def _stand_in(visit: Visit) -> CustomerSimulator | None:
-    stand_in: CustomerSimulator | None = visit.request.app.state.stand_in()
-    return stand_in
+def _customer(visit: Visit) -> CustomerSimulator | None:
+    simulator: CustomerSimulator | None = visit.request.app.state.stand_in()
+    return simulator
 
 
-def _show(visit: Visit, answers: SetupSession, step_id: str, *, test: str = "") -> Response:
-    place, step = _step(answers, step_id)
-    integration_id, stand_in = answers.enabled.integration.id, _stand_in(visit)
-    hints = stand_in.values(answers.manifest.name) if stand_in else {}
+def _show(visit: Visit, form: StepForm, step_id: str, *, test: str = "") -> Response:
+    session, manifest = form.session, form.session.manifest
+    index, step = _find_step(session, step_id)
+    questions, simulator = form.questions(step), _customer(visit)
+    hints = simulator.values(manifest.name) if simulator else {}
     return render_page(
         visit,
         "step.html",
-        status=422 if answers.wrong else 200,
-        enabled=answers.enabled,
-        title=answers.manifest.title,
-        steps=answers.wizard.steps,
-        place=place,
+        status=422 if form.errors else 200,
+        enabled=form.row,
+        title=manifest.title,
+        steps=session.wizard.steps,
+        index=index,
         step=step,
-        questions=answers.questions(step),
-        manifest_features=answers.manifest.features,
-        chosen=answers.features if answers.ticked is None else answers.ticked,
-        wrong=answers.wrong,
-        hints=[(each.title, hints[each.name]) for each in answers.questions(step) if each.name in hints],
+        questions=questions,
+        manifest_features=manifest.features,
+        chosen=session.features if form.ticked is None else form.ticked,
+        errors=form.errors,
+        hints=[(each.title, hints[each.name]) for each in questions if each.name in hints],
         can_carry_out=bool(hints and step.documents),
-        stop=find_obstacle(_switched_on(answers.enabled), "check") if step.tests_connection else None,
-        missing=answers.missing(but=step) if step.tests_connection else [],
-        links=[(each, url) for each in step.links if (url := answers.link(each))],
-        documents=[(each, answers.document(each)) for each in step.documents],
-        permissions=[each for each in answers.manifest.permissions if set(each.features) & set(answers.features)]
+        blocker=find_obstacle(_switched_on(form.row), "check") if step.tests_connection else None,
+        missing=session.missing(except_step=step) if step.tests_connection else [],
+        links=[(each, url) for each in step.links if (url := form.link(each))],
+        documents=[(each, form.document(each)) for each in step.documents],
+        permissions=[each for each in manifest.permissions if set(each.features) & set(session.features)]
         if step.explains_permissions
         else [],
-        **(check_values(visit, integration_id, test) if test else {"task": None}),
+        **(check_values(visit, form.row.integration.id, test) if test else {"task": None}),
     )

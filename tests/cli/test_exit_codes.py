@@ -1,4 +1,4 @@
-"""What an error is for a command, and for the service, which logs it and goes on."""
+"""The message and status of an error in a command, and its message in the log of the service."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def subclasses(kind: type[PloyError]) -> Iterator[type[PloyError]]:
 
 
 NO_CODE = {PloyError, HookFailedError, InvalidAnswerError, InternalError, InterruptedSyncError, OutputError}
-"""Errors that are nobody's to handle by code: bugs, and what never leaves the process."""
+"""Errors that no program handles by code: bugs, and errors that never leave the process."""
 
 
 def test_every_error_has_a_code() -> None:
@@ -29,7 +29,7 @@ def test_every_error_has_a_code() -> None:
 
 
 @pytest.mark.parametrize("kind", [SyncRunningError, TasksRunningError])
-def test_a_lock_of_another_process_is_told_with_what_to_do(
+def test_held_lock_is_reported_with_its_fix(
     kind: type[SyncRunningError | TasksRunningError], capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = kind("Another process has it: process 7.", holder="process 7", fix="stop one of the two")
