@@ -226,8 +226,8 @@ class Story:
             f"An administrator takes [bold]{member}[/] out of the group [bold]{_GROUP}[/], in AWS. The next sync:",
         )
         integration = self._world.integration.id
-        newest = self._world.ploy.generations(integration)[-1]
-        changes = list(self._world.ploy.changes(integration, newest.number))
+        newest = self._world.ploy.view(integration).generations()[-1]
+        changes = list(self._world.ploy.view(integration).changes(newest.number))
         self._note(
             generation=newest.number,
             changes=[
@@ -290,7 +290,7 @@ class Story:
             self._note(tasks=[change.model_dump(mode="json") for change in changes])
 
     def _count_records(self) -> int:
-        return sum(1 for _ in self._world.ploy.records(self._world.integration.id))
+        return sum(1 for _ in self._world.ploy.view(self._world.integration.id).records())
 
     def _named(self, grant: Mapping[str, object]) -> str:
         with Store(self._settings.snapshot_path) as store:

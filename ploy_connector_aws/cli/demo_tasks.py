@@ -49,9 +49,9 @@ def carry_out(world: Sandbox, settings: OperatorSettings, *tasks: OrderedTask) -
         finally:
             stop.set()
             # A poll that waits for tasks is answered at once when what Ploy allows has changed.
-            world.ploy.set_flags(world.integration.id, paused=True)
+            world.ploy.registry.set_flags(world.integration.id, paused=True)
             working.join()
-            world.ploy.set_flags(world.integration.id, paused=False)
+            world.ploy.registry.set_flags(world.integration.id, paused=False)
 
 
 def to_request(task: OrderedTask) -> AccessRequest:
@@ -65,7 +65,7 @@ def to_request(task: OrderedTask) -> AccessRequest:
 
 def _await(world: Sandbox, task: OrderedTask) -> AccessChange:
     ends = time.monotonic() + _PATIENCE_SECONDS
-    while (seen := world.ploy.task(world.integration.id, task.id)).ended_at is None and time.monotonic() < ends:
+    while (seen := world.ploy.queue(world.integration.id).task(task.id)).ended_at is None and time.monotonic() < ends:
         time.sleep(_LOOKS_EVERY_SECONDS)
     if isinstance(seen.report, wire.TaskDone) and seen.report.change is not None:
         return seen.report.change

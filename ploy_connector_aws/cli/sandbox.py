@@ -106,18 +106,18 @@ def _service(world: Sandbox, stopped: threading.Event) -> Iterator[None]:
 
     It begins with the first sync done, so that there is something to look at, and no other command meets it.
     """
-    world.ploy.set_intervals(world.integration.id, poll_interval_seconds=_POLL_SECONDS)
+    world.ploy.registry.set_intervals(world.integration.id, poll_interval_seconds=_POLL_SECONDS)
     os.environ.update(world.environment)  # until the surroundings are put back
     settings = read_settings(world.config_file, {}).model_copy(update={"integration": IntegrationSettings()})
     with Service([settings], health_port=0):
         ends_at = time.monotonic() + _FIRST_SYNC_SECONDS
-        while not world.ploy.generations(world.integration.id) and time.monotonic() < ends_at:
+        while not world.ploy.view(world.integration.id).generations() and time.monotonic() < ends_at:
             if stopped.wait(0.1):
                 break
         try:
             yield
         finally:
-            world.ploy.bells.stop()  # the service's polls are answered at once, so that it can end
+            world.ploy.waiters.stop()  # the service's polls are answered at once, so that it can end
 
 
 def _print_places(out: Console, world: Sandbox) -> None:
