@@ -99,7 +99,7 @@ def measure_sync(described: Organisation) -> Measurement:
             raise RuntimeError(f"the sync ended with code {code}")
         return Measurement(
             people=len(described.people),
-            records=sum(1 for _ in world.ploy.records(world.integration.id)),
+            records=sum(1 for _ in world.ploy.view(world.integration.id).records()),
             calls=len(world.aws.calls),
             calls_by_service=Counter(call.service for call in world.aws.calls),
             seconds=seconds,

@@ -72,7 +72,7 @@ def measure(tasks: int, people: int = PEOPLE, *, rate_factor: float, has_quotas:
         Sandbox(Path(folder), described, render_policy()) as world,
     ):
         integration_id = world.integration.id
-        world.ploy.change_settings(integration_id, {"scopes": [IDENTITY_CENTER]})
+        world.ploy.registry.change_settings(integration_id, {"scopes": [IDENTITY_CENTER]})
         full = {name for name in world.seeded.groups if int(name.rpartition("-")[2]) % 2}
         for group, person in product(world.seeded.groups, world.seeded.users):
             world.ploy.create_task(
@@ -84,11 +84,11 @@ def measure(tasks: int, people: int = PEOPLE, *, rate_factor: float, has_quotas:
         if has_quotas:
             world.aws.faults.limit_rates()
         _work_off(world, tasks, rate_factor)
-        ended = world.ploy.tasks(integration_id)
+        ended = world.ploy.queue(integration_id).tasks()
         leased = min(
             event.at
             for task in ended
-            for event in world.ploy.task_history(integration_id, task.id)
+            for event in world.ploy.queue(integration_id).history(task.id)
             if event.event == "leased"
         )
         wanted = {

@@ -238,8 +238,9 @@ class Demonstration:
             "A membership changes in AWS",
             f"An administrator removes [bold]{member}[/] from the group [bold]{_GROUP}[/] in AWS.",
         )
-        newest = ploy.generations(integration)[-1]
-        changes = list(ploy.changes(integration, newest.number))
+        view = ploy.view(integration)
+        newest = view.generations()[-1]
+        changes = list(view.changes(newest.number))
         self._record(
             generation=newest.number,
             changes=[
@@ -329,14 +330,14 @@ class Demonstration:
             finally:
                 stop.set()
                 # A change of flags ends the long poll that waits for tasks.
-                ploy.set_flags(integration, paused=True)
+                ploy.registry.set_flags(integration, paused=True)
                 thread.join()
-                ploy.set_flags(integration, paused=False)
+                ploy.registry.set_flags(integration, paused=False)
 
     def _await_change(self, task: OrderedTask) -> AccessChange:
         ends_at = time.monotonic() + _TASK_SECONDS
         while True:
-            current = self._sandbox.ploy.task(self._sandbox.integration.id, task.id)
+            current = self._sandbox.ploy.queue(self._sandbox.integration.id).task(task.id)
             if current.ended_at is not None or time.monotonic() >= ends_at:
                 break
             time.sleep(_LOOK_EVERY_SECONDS)
@@ -346,7 +347,7 @@ class Demonstration:
         raise TemporaryError(f"The {task.kind} failed. {reason}")
 
     def _count_records(self) -> int:
-        return sum(1 for _ in self._sandbox.ploy.records(self._sandbox.integration.id))
+        return sum(1 for _ in self._sandbox.ploy.view(self._sandbox.integration.id).records())
 
 
 _GRANT_ENDS: tuple[tuple[RecordType, str], ...] = (("account", "principal"), ("entitlement", "entitlement"))

@@ -106,18 +106,18 @@ def _service(sandbox: Sandbox, stopped: threading.Event) -> Iterator[None]:
 
     The block begins after the first sync, so that there is something to see, and no other command runs into it.
     """
-    sandbox.ploy.set_intervals(sandbox.integration.id, poll_interval_seconds=_POLL_SECONDS)
+    sandbox.ploy.registry.set_intervals(sandbox.integration.id, poll_interval_seconds=_POLL_SECONDS)
     os.environ.update(sandbox.environment)  # until the block of clean_surroundings ends
     settings = read_settings(sandbox.config_file, {}).model_copy(update={"integration": IntegrationSettings()})
     with Service([settings], health_port=0):
         ends_at = time.monotonic() + _FIRST_SYNC_SECONDS
-        while not sandbox.ploy.generations(sandbox.integration.id) and time.monotonic() < ends_at:
+        while not sandbox.ploy.view(sandbox.integration.id).generations() and time.monotonic() < ends_at:
             if stopped.wait(0.1):
                 break
         try:
             yield
         finally:
-            sandbox.ploy.bells.stop()  # ends the long polls of the service
+            sandbox.ploy.waiters.stop()  # ends the long polls of the service
 
 
 def _print_addresses(out: Console, sandbox: Sandbox) -> None:

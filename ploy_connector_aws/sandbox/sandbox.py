@@ -50,18 +50,18 @@ class Sandbox:
         self.ploy = self._stack.enter_context(LocalPloy(self.folder / "ploy"))
         self.seeded = self.aws.seed(self._organisation)
         owner = self._organisation.owner_account_id
-        self.ploy.stand_in = LocalCustomer(self.aws, owner, self._organisation.primary_region)
-        self.customer_id = customer = self.ploy.create_organisation(self._customer)
-        integration = self.ploy.create_integration(customer, "aws")
+        self.ploy.customer_simulator = LocalCustomer(self.aws, owner, self._organisation.primary_region)
+        self.customer_id = customer = self.ploy.registry.create_organisation(self._customer)
+        integration = self.ploy.registry.create_integration(customer, "aws")
         # The customer takes the external id that Ploy made, and gives back the role that requires it.
         self.role_arn = self.aws.create_integration_role(
             owner, str(integration.settings["external_id"]), policy=self._policy
         )
-        self.integration = self.ploy.change_settings(
+        self.integration = self.ploy.registry.change_settings(
             integration.id,
             {"account_id": owner, "region": self._organisation.primary_region, "role_arn": self.role_arn},
         )
-        self._write_files(self.ploy.create_token(customer).token)
+        self._write_files(self.ploy.registry.create_token(customer).token)
         return self
 
     def __exit__(self, *_: object) -> None:

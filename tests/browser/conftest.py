@@ -58,9 +58,9 @@ def ploy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPloy]:
 @pytest.fixture
 def acme(ploy: LocalPloy, tmp_path: Path) -> Iterator[Customer]:
     """An organisation of this test alone, with a runtime that says what the test wants."""
-    organisation_id = ploy.create_organisation(f"Acme {tmp_path.name}")
-    client: PlatformClient = connect(ploy, ploy.create_token(organisation_id).token)
-    integration = ploy.create_integration(organisation_id, "club")
+    organisation_id = ploy.registry.create_organisation(f"Acme {tmp_path.name}")
+    client: PlatformClient = connect(ploy, ploy.registry.create_token(organisation_id).token)
+    integration = ploy.registry.create_integration(organisation_id, "club")
     yield Customer(ploy, Clock(), client, organisation_id, integration.id)
     client.close()
 

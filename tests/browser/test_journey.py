@@ -31,12 +31,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with pytest.MonkeyPatch.context() as patch, Sandbox(folder, demo_organisation(), render_policy()) as made:
         for name, value in {**made.environment, "PLOY_AWS_RATE_FACTOR": "1000"}.items():
             patch.setenv(name, value)
-        made.ploy.notices.put_manifest(made.customer_id, find_connectors()["aws"].manifest)
-        made.ploy.set_intervals(made.integration.id, poll_interval_seconds=5)
+        made.ploy.reports.put_manifest(made.customer_id, find_connectors()["aws"].manifest)
+        made.ploy.registry.set_intervals(made.integration.id, poll_interval_seconds=5)
         settings = read_settings(made.config_file, {}).model_copy(update={"integration": IntegrationSettings()})
         with brief_intervals, Service([settings], health_port=0):
             yield made
-            made.ploy.bells.stop()
+            made.ploy.waiters.stop()
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def watch_first_sync(page: Page, world: Sandbox, integration: str) -> None:
     """Load the page of the syncs until the platform has taken one that no person asked for."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     page.get_by_role("link", name="To the syncs").click()
-    while not world.ploy.generations(integration):
+    while not world.ploy.view(integration).generations():
         assert time.monotonic() < deadline, "there was no sync"
         page.reload()
     page.reload()
@@ -88,11 +88,11 @@ def test_the_whole_wizard_leads_to_a_green_connection_and_to_a_sync_that_is_watc
     own = integration_id(inside)
     issued = inside.locator(".generated code").inner_text()
     go_to_test(inside)
-    before = world.ploy.integration(own)
+    before = world.ploy.registry.integration(own)
     inside.get_by_role("button", name="Test the connection").click()
     expect(inside.get_by_text("Connected. The integration is in use.")).to_be_visible()
 
-    after = world.ploy.integration(own)
+    after = world.ploy.registry.integration(own)
     assert (before.is_enabled, before.is_verified, after.is_enabled, after.is_verified) == (False, False, True, True)
     assert after.integration.settings["external_id"] == issued
     expect(inside.get_by_text("Its first sync starts by itself.")).to_be_visible()
@@ -109,7 +109,7 @@ def test_a_role_that_wants_another_external_id_is_refused_and_the_integration_st
     go_to_test(inside)
     role = inside.get_by_label("Role ARN").input_value()
     trust = world.aws.accounts.role(role).assume_role_policy_document
-    issued = str(world.ploy.integration(own).integration.settings["external_id"])
+    issued = str(world.ploy.registry.integration(own).integration.settings["external_id"])
     assert isinstance(trust, str)
     world.aws.accounts.set_trust_policy(role, json.loads(trust.replace(issued, "somebody-elses-id")))
     inside.get_by_role("button", name="Test the connection").click()
@@ -118,7 +118,7 @@ def test_a_role_that_wants_another_external_id_is_refused_and_the_integration_st
     inside.goto(f"{world.ploy.url}/app/integrations/{own}")
     expect(inside.get_by_text("Not verified")).to_be_visible()
     expect(inside.get_by_role("button", name="Sync now")).to_have_count(0)
-    assert (world.ploy.integration(own).is_verified, world.ploy.generations(own)) == (False, [])
+    assert (world.ploy.registry.integration(own).is_verified, world.ploy.view(own).generations()) == (False, [])
 
 
 def test_a_green_connection_is_green_no_more_once_another_role_is_named(inside: Page, world: Sandbox) -> None:
@@ -132,7 +132,7 @@ def test_a_green_connection_is_green_no_more_once_another_role_is_named(inside: 
     role.fill(role.input_value() + "-that-is-not-there")
     inside.get_by_role("button", name="Test the connection").click()
     expect(inside.get_by_text("Not connected. Mend what failed, and test again.")).to_be_visible()
-    assert not world.ploy.integration(own).is_verified
+    assert not world.ploy.registry.integration(own).is_verified
 
 
 def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, world: Sandbox) -> None:
@@ -147,7 +147,7 @@ def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, wor
     inside.get_by_role("button", name="Revoke … Engineering").click()
     expect(inside.get_by_text("This would be taken away:")).to_be_visible()
     expect(inside.get_by_role("heading", name="What would remain")).to_be_visible()
-    assert [task.preview for task in ploy.tasks(own) if task.kind == "revoke"] == [True]
+    assert [task.preview for task in ploy.queue(own).tasks() if task.kind == "revoke"] == [True]
     inside.get_by_label("Reason").fill("left the team")
     inside.get_by_role("button", name="Revoke Engineering").click()
     expect(inside.get_by_text("Done and read back")).to_be_visible()
@@ -163,7 +163,9 @@ def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, wor
     expect(inside.get_by_text("Done and read back")).to_be_visible()
     inside.goto(account)
     expect(inside.get_by_role("button", name="Revoke … Engineering")).to_be_visible()
-    done = [(task.kind, task.preview, task.state, task.reason) for task in ploy.tasks(own) if task.kind != "sync"]
+    done = [
+        (task.kind, task.preview, task.state, task.reason) for task in ploy.queue(own).tasks() if task.kind != "sync"
+    ]
     assert done == [
         ("revoke", True, "done", None),
         ("revoke", False, "done", "left the team"),

@@ -48,7 +48,7 @@ def test_the_results_of_a_test_are_shown_as_they_come_in_and_only_the_last_repor
     page.get_by_role("button", name="Test the connection").click()
     expect(page.get_by_text("Waiting for the service")).to_be_visible()
     wish = wire.LeaseRequest(
-        request_id="w", worker_id="r", max_tasks=5, settings_revision=ploy.integration(own).revision
+        request_id="w", worker_id="r", max_tasks=5, settings_revision=ploy.registry.integration(own).revision
     )
     with ThreadPoolExecutor(1) as runtime:  # apart from Playwright's own loop
         (task,) = runtime.submit(acme.client.lease_tasks, own, wish).result().tasks
@@ -104,7 +104,7 @@ def test_names_from_elsewhere_are_text_and_nothing_else(page: Page, ploy: LocalP
     ploy.create_task(acme.id, "check")
     paths = (*PATHS, "/accounts?q=<script>", "/account?id=u1", "/grant?account=u1", f"/access/{order.id}")
     narrow = ("/account?id=u1&to=r1", "/entitlement?id=g1")
-    for path in (*paths, *narrow, f"/tasks/{order.id}", "/setup", f"/syncs/{ploy.syncs(acme.id)[0].id}"):
+    for path in (*paths, *narrow, f"/tasks/{order.id}", "/setup", f"/syncs/{ploy.view(acme.id).syncs()[0].id}"):
         answer = page.goto(at + path)
         assert (answer.status if answer else 0) == 200, path
         scripts = page.locator("script").evaluate_all("each => each.map(one => one.getAttribute('src'))")

@@ -55,7 +55,7 @@ def test_a_page_outlives_a_server_that_is_away_for_a_moment(page: Page, ploy: Lo
     page.route("**/part*", answer_in_the_end)
     page.goto(f"{ploy.url}/app/integrations/{acme.id}/tasks/{task.id}")
     expect(page.get_by_text("Waiting for the service")).to_be_visible()
-    ploy.set_flags(acme.id, paused=True)
+    ploy.registry.set_flags(acme.id, paused=True)
 
     expect(page.get_by_text("Waiting: paused")).to_be_visible(timeout=PATIENCE_MILLISECONDS)
     expect(page.get_by_text(LOST)).to_be_hidden()

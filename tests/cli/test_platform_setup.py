@@ -52,28 +52,30 @@ class Platform:
 @pytest.fixture
 def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
     with LocalPloy(tmp_path) as ploy:
-        organisation = ploy.create_organisation("Acme")
-        token = ploy.create_token(organisation).token
+        organisation = ploy.registry.create_organisation("Acme")
+        token = ploy.registry.create_token(organisation).token
         monkeypatch.setenv("PLOY_URL", ploy.url)
         monkeypatch.setenv("PLOY_TOKEN", token)
-        ploy.notices.put_manifest(organisation, find_connectors()["aws"].manifest)
+        ploy.reports.put_manifest(organisation, find_connectors()["aws"].manifest)
         yield Platform(ploy, organisation, token)
 
 
 @pytest.mark.parametrize("typed", ["2", "its id"])
 def test_integration_is_chosen_by_number_or_id(platform: Platform, typed: str) -> None:
-    other = platform.ploy.create_integration(platform.organisation, "directory").id
-    ids = [platform.ploy.create_integration(platform.organisation, "aws").id for _ in range(2)]
-    shown = sorted(ids, key=lambda id_: [each.integration.id for each in platform.ploy.integrations()].index(id_))
+    other = platform.ploy.registry.create_integration(platform.organisation, "directory").id
+    ids = [platform.ploy.registry.create_integration(platform.organisation, "aws").id for _ in range(2)]
+    shown = sorted(
+        ids, key=lambda id_: [each.integration.id for each in platform.ploy.registry.integrations()].index(id_)
+    )
     answer = shown[1] if typed == "its id" else typed
     chosen, errors = platform.choose("3", other, answer)
     assert (chosen.integration.id, chosen.is_editable) == (shown[1], False), "it is in use"
     assert errors == ["No such integration."] * 2
     assert other not in platform.shown.getvalue()
-    assert len(platform.ploy.integrations()) == 3
+    assert len(platform.ploy.registry.integrations()) == 3
 
 
 def test_new_integration_is_created_once_and_reused_by_the_next_set_up(platform: Platform) -> None:
     (first, _), (second, _) = platform.choose(), platform.choose()
-    assert [each.integration.id for each in platform.ploy.integrations()] == [first.integration.id]
+    assert [each.integration.id for each in platform.ploy.registry.integrations()] == [first.integration.id]
     assert (second.integration.id, second.is_editable) == (first.integration.id, True)

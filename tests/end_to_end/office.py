@@ -190,7 +190,7 @@ def open_city(folder: Path) -> Iterator[Servers]:
         SandboxAws() as aws,
         LocalPloy(folder / "ploy", task_lease=LEASE) as ploy,
     ):
-        ploy.bells.stop()  # nobody is kept waiting for tasks
+        ploy.waiters.stop()  # nobody is kept waiting for tasks
         set_environment(patch, aws)
         network = Network(clock)
         send = URLLib3Session.send
@@ -215,16 +215,16 @@ class TaskHarness:
         self.crashes: list[datetime] = []
         account_id = fresh_account_id()
         self.seeded: SeededOrganisation = city.aws.seed(replace(ORGANISATION, owner_account_id=account_id))
-        organisation = city.ploy.create_organisation(f"Customer {city.opened}")
-        made = city.ploy.create_integration(organisation, "aws")
+        organisation = city.ploy.registry.create_organisation(f"Customer {city.opened}")
+        made = city.ploy.registry.create_integration(organisation, "aws")
         self.integration_id = made.id
         table = self.seeded.instance.store.group_memberships
         assert isinstance(table, MembershipTable)
         self.register = self.seeded.instance.store.group_memberships = MembershipLog(table, self._is_leased)
         role_arn = city.aws.create_integration_role(account_id, str(made.settings["external_id"]), policy=SEED_POLICY)
         settings = {"account_id": account_id, "region": REGION, "role_arn": role_arn, "scopes": [IDENTITY_CENTER]}
-        config = city.ploy.change_settings(made.id, settings).settings  # type: ignore[arg-type]
-        token = city.ploy.create_token(organisation).token
+        config = city.ploy.registry.change_settings(made.id, settings).settings  # type: ignore[arg-type]
+        token = city.ploy.registry.create_token(organisation).token
         self.settings = OperatorSettings.model_validate(
             {
                 "integration": {"id": made.id, "connector": "aws"},
@@ -329,7 +329,7 @@ class TaskHarness:
         """Work until every task has ended and no report waits, as time goes on."""
         for _ in range(round(LONGEST_SECONDS / seconds)):
             self.turn()
-            tasks = self.city.ploy.tasks(self.integration_id)
+            tasks = self.city.ploy.queue(self.integration_id).tasks()
             if not any(task.state in UNDER_WAY for task in tasks) and not self.runtime.journal.reports():
                 return
             self.move(seconds)
@@ -350,11 +350,11 @@ class TaskHarness:
         )
 
     def tasks(self) -> list[OrderedTask]:
-        return self.city.ploy.tasks(self.integration_id)
+        return self.city.ploy.queue(self.integration_id).tasks()
 
     def has_ended_once(self, task: OrderedTask) -> bool:
         """Whether a task ended by one report; where Ploy itself had given it up at its deadline, maybe after that."""
-        history = self.city.ploy.task_history(self.integration_id, task.id)
+        history = self.city.ploy.queue(self.integration_id).history(task.id)
         ends = [event for event in history if event.event in ("done", "manual")]
         if len(ends) == 2 and task.report is not None:
             return ends[0].event == "manual" and ends[0].at >= task.deadline
@@ -365,4 +365,4 @@ class TaskHarness:
         return facts_in_aws(instance.owner_account_id, instance.primary_region, instance.identity_store_id)
 
     def at_ploy(self) -> Facts:
-        return facts_in(self.city.ploy.records(self.integration_id))
+        return facts_in(self.city.ploy.view(self.integration_id).records())

@@ -67,10 +67,12 @@ class Site:
 
     def at_ploy(self) -> Facts:
         """What Ploy shows."""
-        return facts_in(self.world.ploy.records(self.integration_id))
+        return facts_in(self.world.ploy.view(self.integration_id).records())
 
     def records_at_ploy(self) -> dict[tuple[str, str], Mapping[str, Any]]:
-        return {(record.type, record.id): record.content for record in self.world.ploy.records(self.integration_id)}
+        return {
+            (record.type, record.id): record.content for record in self.world.ploy.view(self.integration_id).records()
+        }
 
 
 SiteMaker = Callable[[Organisation], contextlib.AbstractContextManager[Site]]
@@ -88,7 +90,7 @@ def make_site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> SiteMaker:
         own = replace(organisation, owner_account_id=fresh_account_id())
         with Sandbox(folder / str(next(made)), own, SEED_POLICY) as world, monkeypatch.context() as patch:
             set_environment(patch, world.aws, **{**world.environment, "PLOY_AWS_RATE_FACTOR": "1000"})
-            world.ploy.change_settings(world.integration.id, {"scopes": parts_of(organisation)})
+            world.ploy.registry.change_settings(world.integration.id, {"scopes": parts_of(organisation)})
             yield Site(world)
 
     return make

@@ -65,7 +65,7 @@ def test_a_scope_that_fails_is_reported_without_its_records(site: Site, monkeypa
 
 def test_ploy_can_ask_for_everything(site: Site) -> None:
     site.sync()
-    site.world.ploy.set_flags(site.integration_id, full_requested=True)
+    site.world.ploy.registry.set_flags(site.integration_id, full_requested=True)
     assert [site.sync().printed["mode"] for _ in range(2)] == ["full", "delta"]
 
 
@@ -80,22 +80,22 @@ def test_a_base_that_is_not_ploy_s_newest_makes_it_a_full_one(site: Site) -> Non
     site.seeded.delete_user("bo")
     synced = site.sync()
     assert (synced.code, synced.printed["mode"]) == (Exit.OK, "full")
-    assert [each.mode for each in site.world.ploy.generations(site.integration_id)] == ["full", "full", "full"]
+    assert [each.mode for each in site.world.ploy.view(site.integration_id).generations()] == ["full", "full", "full"]
     assert site.at_ploy() == site.in_aws()
     assert site.sync().printed["mode"] == "delta"
 
 
 def test_a_hold_approved_between_opening_and_commit_makes_it_a_full_one(site: Site) -> None:
     site.sync()
-    site.world.ploy.change_settings(site.integration_id, {"scopes": ["identity-center/users"]})
+    site.world.ploy.registry.change_settings(site.integration_id, {"scopes": ["identity-center/users"]})
     assert site.sync().code == Exit.HELD
-    held = site.world.ploy.held(site.integration_id)
+    held = site.world.ploy.view(site.integration_id).held()
     assert held is not None
     site.seeded.delete_user("bo")
     site.world.ploy.faults.before("put_batch", lambda: site.world.ploy.approve(site.integration_id, held.id))
     synced = site.sync()
     assert (synced.printed["mode"], synced.printed["status"]) == ("full", "held_for_review")
-    newest = site.world.ploy.held(site.integration_id)
+    newest = site.world.ploy.view(site.integration_id).held()
     assert newest is not None
     site.world.ploy.approve(site.integration_id, newest.id)
     assert site.sync().code == Exit.OK
@@ -117,11 +117,11 @@ def test_a_delta_after_any_change_shows_what_a_full_one_would(
             synced = site.sync()
             assert synced.printed["mode"] == "delta"
             if synced.code == Exit.HELD:
-                held = site.world.ploy.held(site.integration_id)
+                held = site.world.ploy.view(site.integration_id).held()
                 assert held is not None
                 site.world.ploy.approve(site.integration_id, held.id)
             shown = site.records_at_ploy()
-            site.world.ploy.set_flags(site.integration_id, full_requested=True)
+            site.world.ploy.registry.set_flags(site.integration_id, full_requested=True)
             again = site.sync()
             assert (again.printed["mode"], again.printed["added"], again.printed["changed"]) == ("full", {}, {})
             assert site.records_at_ploy() == shown

@@ -73,12 +73,12 @@ def test_what_changed_in_aws_while_a_call_was_denied_is_right_once_it_is_allowed
 
 def test_a_role_that_cannot_be_assumed_ends_the_run_and_changes_nothing(site: Site) -> None:
     site.sync()
-    before, generations = site.records_at_ploy(), len(site.world.ploy.generations(site.integration_id))
+    before, generations = site.records_at_ploy(), len(site.world.ploy.view(site.integration_id).generations())
     site.world.aws.faults.deny("AssumeRole")
     with pytest.raises(AuthenticationError):
         site.sync()
     assert site.records_at_ploy() == before
-    assert len(site.world.ploy.generations(site.integration_id)) == generations
+    assert len(site.world.ploy.view(site.integration_id).generations()) == generations
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def crowded(sites: SiteMaker) -> object:
 
 
 def held_id(site: Site) -> str:
-    held = site.world.ploy.held(site.integration_id)
+    held = site.world.ploy.view(site.integration_id).held()
     assert held is not None
     return held.id
 
@@ -73,7 +73,7 @@ def test_a_hold_approved_while_the_next_sync_reads_is_what_that_one_is_compared_
 def test_a_rejected_hold_moves_nothing_and_the_next_sync_is_held_again(crowded: Site) -> None:
     before = crowded.records_at_ploy()
     crowded.sync()
-    crowded.world.ploy.reject(crowded.integration_id, held_id(crowded))
+    crowded.world.ploy.syncs(crowded.integration_id).reject(held_id(crowded))
     assert crowded.records_at_ploy() == before
     assert crowded.sync().code == Exit.HELD
     assert crowded.records_at_ploy() == before
@@ -120,7 +120,7 @@ def test_parts_switched_off_in_the_settings_are_withdrawn_only_after_approval(si
         site.sync()
         before = site.records_at_ploy()
         kept: list[JsonValue] = ["identity-center/users", "identity-center/groups", "identity-center/permission-sets"]
-        site.world.ploy.change_settings(site.integration_id, {"scopes": kept})
+        site.world.ploy.registry.change_settings(site.integration_id, {"scopes": kept})
         synced = site.sync()
         assert synced.code == Exit.HELD
         assert "switched off" in synced.printed["hold_reasons"][0]

@@ -94,7 +94,7 @@ def test_an_answer_that_was_lost_does_nothing_twice(changed: Site, operation: st
     changed.world.ploy.faults.clear()
     changed.sync()
     assert changed.at_ploy() == changed.in_aws()
-    generations = changed.world.ploy.generations(changed.integration_id)
+    generations = changed.world.ploy.view(changed.integration_id).generations()
     removed = [generation.answer.removed.get("account", 0) for generation in generations]
     assert (sum(removed), len([each for each in removed if each])) == (1, 1)
 
@@ -104,9 +104,9 @@ def test_an_unchanged_sync_whose_answer_was_lost_is_one_generation(changed: Site
     changed.world.ploy.faults.drop_after("open_sync", times=1000)
     assert changed.sync().printed["status"] == "waiting"
     changed.world.ploy.faults.clear()
-    numbers = len(changed.world.ploy.generations(changed.integration_id))
+    numbers = len(changed.world.ploy.view(changed.integration_id).generations())
     assert changed.sync().printed["status"] == "committed"
-    assert len(changed.world.ploy.generations(changed.integration_id)) == numbers
+    assert len(changed.world.ploy.view(changed.integration_id).generations()) == numbers
 
 
 def elsewhere(site: Site) -> Site:
@@ -157,10 +157,10 @@ def test_a_reading_older_than_what_ploy_shows_is_read_again(changed: Site, clock
 def test_what_a_person_rejected_is_not_handed_over_again(sites: SiteMaker) -> None:
     with sites(ORGANISATION) as site:
         site.sync()
-        site.world.ploy.change_settings(site.integration_id, {"scopes": ["identity-center/users"]})
+        site.world.ploy.registry.change_settings(site.integration_id, {"scopes": ["identity-center/users"]})
         first = site.sync()
-        held = site.world.ploy.held(site.integration_id)
+        held = site.world.ploy.view(site.integration_id).held()
         assert held is not None
-        site.world.ploy.reject(site.integration_id, held.id)
+        site.world.ploy.syncs(site.integration_id).reject(held.id)
         second = site.sync()
         assert (second.code, second.printed["run_id"] != first.printed["run_id"]) == (Exit.HELD, True)

@@ -36,7 +36,9 @@ def places_of(site: Site, caplog: pytest.LogCaptureFixture, *printed: str) -> li
     files = [(path.name, path.read_bytes().decode("latin-1")) for path in state.iterdir() if path.is_file()]
     log = "\n".join(f"{record.getMessage()} {record.exc_text or ''} {record.args}" for record in caplog.records)
     bodies = [(body.path, body.content.decode("latin-1")) for body in site.world.ploy.bodies or []]
-    records = [("records", json.dumps([record.content for record in site.world.ploy.records(site.integration_id)]))]
+    records = [
+        ("records", json.dumps([record.content for record in site.world.ploy.view(site.integration_id).records()]))
+    ]
     return [*files, *bodies, *records, ("log", log), *(("printed", text) for text in printed)]
 
 

@@ -99,7 +99,7 @@ def test_any_organisation_arrives_whole_and_so_does_any_change_of_it(
             change(site, after)
             synced = site.sync()
             if synced.code == Exit.HELD:
-                held = site.world.ploy.held(site.integration_id)
+                held = site.world.ploy.view(site.integration_id).held()
                 assert held is not None
                 site.world.ploy.approve(site.integration_id, held.id)
             assert site.at_ploy() == site.in_aws()

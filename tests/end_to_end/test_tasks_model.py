@@ -157,7 +157,7 @@ class TaskHistory(RuleBasedStateMachine):
 
     @rule(paused=st.booleans(), read_only=st.booleans())
     def flags(self, paused: bool, read_only: bool) -> None:
-        self.city.ploy.set_flags(self.office.integration_id, paused=paused, read_only=read_only)
+        self.city.ploy.registry.set_flags(self.office.integration_id, paused=paused, read_only=read_only)
 
     @rule(group=st.sampled_from([None, None, "admins", "everyone", "nobody"]))
     def scan(self, group: str | None) -> None:
@@ -194,7 +194,7 @@ class TaskHistory(RuleBasedStateMachine):
         """Nothing goes wrong any more; everything is worked off, and compared with the truth."""
         office = self.office
         office.calm()
-        office.city.ploy.set_flags(office.integration_id, paused=False, read_only=False)
+        office.city.ploy.registry.set_flags(office.integration_id, paused=False, read_only=False)
         office.work_off(seconds=30)
         tasks = office.tasks()
         for task in tasks:

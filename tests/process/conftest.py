@@ -34,7 +34,9 @@ COMMAND = str(Path(sys.executable).with_name("ploy-connector"))
 def site(sites: SiteMaker) -> Iterator[Site]:
     """A small organisation of which everything is read, as a new integration does."""
     with sites(ORGANISATION) as made:
-        made.world.ploy.change_settings(made.integration_id, {"scopes": ["identity-center", "iam", "resources"]})
+        made.world.ploy.registry.change_settings(
+            made.integration_id, {"scopes": ["identity-center", "iam", "resources"]}
+        )
         yield made
 
 

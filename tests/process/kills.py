@@ -136,8 +136,8 @@ class KillSite:
         self._server = server
         self._folder = site.world.folder
         self._numbers = itertools.count(1)
-        site.world.ploy.set_limits(site.integration_id, max_batch_lines=20)
-        site.world.ploy.records(site.integration_id)  # makes Ploy's file
+        site.world.ploy.registry.set_limits(site.integration_id, max_batch_lines=20)
+        site.world.ploy.view(site.integration_id).records()  # makes Ploy's file
         self.save("nothing")
         self.sync()
         self.save("synced")
@@ -187,7 +187,7 @@ class KillSite:
         shutil.rmtree(self.state_folder, ignore_errors=True)
         if (self._folder / state).exists():
             shutil.copytree(self._folder / state, self.state_folder)
-        self.site.world.ploy.set_flags(self.site.integration_id, full_requested=is_full)
+        self.site.world.ploy.registry.set_flags(self.site.integration_id, full_requested=is_full)
 
     def new_file(self) -> Path:
         """A path that nothing has yet."""
@@ -217,9 +217,9 @@ class KillSite:
         ploy, id_ = self.site.world.ploy, self.site.integration_id
         return Counter(
             (change.kind, change.key.type, change.key.id)
-            for generation in ploy.generations(id_)
+            for generation in ploy.view(id_).generations()
             if generation.number > 1
-            for change in ploy.changes(id_, generation.number)
+            for change in ploy.view(id_).changes(generation.number)
         )
 
     def check_disk(self) -> None:
@@ -239,7 +239,7 @@ class KillSite:
             snapshot = databases.get(self.site.settings.snapshot_path.name)
             if snapshot and snapshot.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs'").fetchone():
                 committed = snapshot.execute("SELECT generation FROM runs WHERE state = 'committed'").fetchall()
-                at_ploy = self.site.world.ploy.generations(self.site.integration_id)
+                at_ploy = self.site.world.ploy.view(self.site.integration_id).generations()
                 assert committed in ([], *([(generation.number,)] for generation in at_ploy))
 
 

@@ -127,14 +127,14 @@ class Beside:
     def _wait_for_tasks(self) -> None:
         ploy, integration = self.site.world.ploy, self.site.integration_id
         wait_until(
-            lambda: all(task.state in ("done", "manual") for task in ploy.tasks(integration)),
-            lambda: ploy.tasks(integration),
+            lambda: all(task.state in ("done", "manual") for task in ploy.queue(integration).tasks()),
+            lambda: ploy.queue(integration).tasks(),
         )
 
     def _check_journal(self) -> None:
         """Every task that Ploy has a report of is in the file on the disk, and reported there."""
         wait_until(lambda: self._journal() == dict.fromkeys(self.ordered, ACKNOWLEDGED), self._journal)
-        assert {task.state for task in self.site.world.ploy.tasks(self.site.integration_id)} == {"done"}
+        assert {task.state for task in self.site.world.ploy.queue(self.site.integration_id).tasks()} == {"done"}
 
     def _journal(self) -> dict[str, str]:
         uri = f"{self.site.settings.tasks_path.as_uri()}?mode=ro"
@@ -144,8 +144,8 @@ class Beside:
 
 def play(site: Site, folder: Path, rounds: int) -> None:
     ploy, integration = site.world.ploy, site.integration_id
-    ploy.change_settings(integration, {"scopes": [IDENTITY_CENTER]})
-    ploy.set_intervals(integration, poll_interval_seconds=5, scan_interval_seconds=5)
+    ploy.registry.change_settings(integration, {"scopes": [IDENTITY_CENTER]})
+    ploy.registry.set_intervals(integration, poll_interval_seconds=5, scan_interval_seconds=5)
     site.seeded.add_group(Group("ordered"))
     site.seeded.add_group(Group("typed"))
     with running_service(site, folder / "log") as service:

@@ -34,7 +34,9 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         pytest.MonkeyPatch.context() as patch,
         make_site(tmp_path_factory.mktemp("shown"), patch)(ORGANISATION) as made,
     ):
-        made.world.ploy.change_settings(made.integration_id, {"scopes": ["identity-center", "iam", "resources"]})
+        made.world.ploy.registry.change_settings(
+            made.integration_id, {"scopes": ["identity-center", "iam", "resources"]}
+        )
         assert made.sync().code == Exit.OK
         yield made
 

@@ -16,14 +16,14 @@ from .test_run import running
 def begin_set_up(site: Site) -> str:
     """Begin a set-up of another integration and order its test, as the page does; the integration's id."""
     world, ploy = site.world, site.world.ploy
-    ploy.enable(site.integration_id, False)
-    ploy.notices.put_manifest(world.customer_id, AwsConnector.manifest)
-    begun = ploy.admission.begin(world.customer_id, "aws")
-    issued = str(ploy.integration(begun).integration.settings["external_id"])
+    ploy.registry.enable(site.integration_id, False)
+    ploy.reports.put_manifest(world.customer_id, AwsConnector.manifest)
+    begun = ploy.verification.begin(world.customer_id, "aws")
+    issued = str(ploy.registry.integration(begun).integration.settings["external_id"])
     owner = site.seeded.organisation.owner_account_id
     role = world.aws.create_integration_role(owner, issued, "PloyOfTheSetUp", SEED_POLICY)
-    ploy.admission.answer(begun, {"account_id": owner, "region": "eu-west-1", "role_arn": role, "scopes": ["iam"]})
-    ploy.enable(begun)
+    ploy.verification.enter(begun, {"account_id": owner, "region": "eu-west-1", "role_arn": role, "scopes": ["iam"]})
+    ploy.registry.enable(begun)
     ploy.create_task(begun, "check")
     return begun
 
@@ -40,5 +40,8 @@ def test_the_first_sync_follows_the_passed_test_at_once(site: Site, tmp_path: Pa
         assert service.see_scan(begun)["generation"] == 1
         assert service.stop() == Exit.OK
     ploy = site.world.ploy
-    assert (ploy.integration(begun).is_verified, [task.kind for task in ploy.tasks(begun)]) == (True, ["check"])
+    assert (ploy.registry.integration(begun).is_verified, [task.kind for task in ploy.queue(begun).tasks()]) == (
+        True,
+        ["check"],
+    )
     assert [line["event"] for line in service.lines if line["event"].startswith("scan ")] == []

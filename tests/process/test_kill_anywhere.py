@@ -99,7 +99,7 @@ class Syncs:
         self.killed.sync()
         assert site.records_at_ploy() == records
         assert self.killed.changes() == changes, "a change was not made visible exactly once"
-        for generation in site.world.ploy.generations(site.integration_id):
+        for generation in site.world.ploy.view(site.integration_id).generations():
             assert generation.answer.unproven_scopes == 0
 
 

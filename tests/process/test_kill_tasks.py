@@ -79,7 +79,7 @@ class Rush:
 
     @property
     def tasks(self) -> list[OrderedTask]:
-        return self.site.world.ploy.tasks(self.site.integration_id)
+        return self.site.world.ploy.queue(self.site.integration_id).tasks()
 
     def play(self, kill: Kill | None = None, record: Path | None = None) -> int:
         """Run the service until every task has ended, or it is killed; its exit code."""
@@ -121,7 +121,7 @@ class Rush:
             assert change.verified_at is not None
             pair = task.account_id or "", task.entitlement_id or ""
             assert self.register.was_member(pair, change.verified_at) == (task.kind == "grant"), task
-            ends = [event.event for event in ploy.task_history(id_, task.id) if event.event in ("done", "manual")]
+            ends = [event.event for event in ploy.queue(id_).history(task.id) if event.event in ("done", "manual")]
             assert ends == ["done"], task
             effects = [
                 event.is_member
@@ -135,8 +135,8 @@ class Rush:
 def rush(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rush]:
     with pytest.MonkeyPatch.context() as patch, ForkServer() as server:
         with make_site(tmp_path_factory.mktemp("site"), patch)(ORGANISATION) as site:
-            site.world.ploy.change_settings(site.integration_id, {"scopes": [IDENTITY_CENTER]})
-            site.world.ploy.set_intervals(site.integration_id, poll_interval_seconds=5)
+            site.world.ploy.registry.change_settings(site.integration_id, {"scopes": [IDENTITY_CENTER]})
+            site.world.ploy.registry.set_intervals(site.integration_id, poll_interval_seconds=5)
             site.seeded.add_group(Group("others"))
             yield Rush(KillSite(site, server))
 

@@ -68,7 +68,7 @@ def test_what_is_refused_changes_nothing_and_says_why(sites: SiteMaker) -> None:
             ended, _, err = run(site, "revoke", *order)
             assert (ended, message in err) == (code, True), err
         for flags in ({"read_only": True}, {"paused": True, "read_only": False}):
-            site.world.ploy.set_flags(site.integration_id, **flags)
+            site.world.ploy.registry.set_flags(site.integration_id, **flags)
             ended, _, err = run(site, "revoke", *ORDER)
             assert (ended, "at Ploy; nothing was changed" in err) == (Exit.REFUSED, True), err
         assert is_member(site)

@@ -28,8 +28,8 @@ def everything_kept(site: Site) -> dict[str, object]:
     return {
         "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
         "picture": site.records_at_ploy(),
-        "syncs": [(sync.id, sync.state) for sync in ploy.syncs(site.integration_id)],
-        "hello": ploy.integration(site.integration_id).hello,
+        "syncs": [(sync.id, sync.state) for sync in ploy.view(site.integration_id).syncs()],
+        "hello": ploy.registry.integration(site.integration_id).hello,
     }
 
 
@@ -74,7 +74,7 @@ def test_a_preview_without_a_last_sync_says_so(site: Site) -> None:
 
 
 def test_a_preview_names_what_would_be_held(synced: Site) -> None:
-    synced.world.ploy.change_settings(synced.integration_id, {"scopes": ["identity-center/users"]})
+    synced.world.ploy.registry.change_settings(synced.integration_id, {"scopes": ["identity-center/users"]})
     _, out, _ = run(synced, "sync", "--preview")
     assert re.search(r"Would be held for review: \d+ records would be withdrawn because their scopes", out)
 
@@ -86,7 +86,7 @@ def test_the_history_shows_what_became_of_each_run(synced: Site) -> None:
     synced.world.aws.faults.deny("AssumeRole")
     assert run(synced, "sync")[0] == Exit.AUTHENTICATION
     synced.world.aws.faults.reset()
-    synced.world.ploy.change_settings(synced.integration_id, {"scopes": ["identity-center/users"]})
+    synced.world.ploy.registry.change_settings(synced.integration_id, {"scopes": ["identity-center/users"]})
     assert run(synced, "sync")[0] == Exit.HELD
     code, out, err = run(synced, "history", "--json")
     printed = json.loads(out)

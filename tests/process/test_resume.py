@@ -111,7 +111,7 @@ def test_a_reading_cut_off_longer_than_a_scan_interval_ago_starts_afresh(sites: 
 def test_a_reading_under_other_settings_is_not_gone_on_with(sites: SiteMaker) -> None:
     with sites(demo_organisation()) as site:
         cut_off(site)
-        site.world.ploy.change_settings(site.integration_id, {"scopes": ["identity-center/users"]})
+        site.world.ploy.registry.change_settings(site.integration_id, {"scopes": ["identity-center/users"]})
         synced = site.sync()
         assert synced.printed["attempts"] == 1
 

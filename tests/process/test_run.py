@@ -95,19 +95,19 @@ def secrets_of(site: Site) -> set[str]:
 def test_it_scans_polls_obeys_and_stops(site: Site) -> None:
     """One life of a service: every change on the integrations page is seen at the next poll, and no secret is shown."""
     ploy, integration = site.world.ploy, site.integration_id
-    ploy.set_intervals(integration, poll_interval_seconds=5)
+    ploy.registry.set_intervals(integration, poll_interval_seconds=5)
     with running(site, options=["--debug"]) as service:
         scanned = service.see_scan(integration)
         assert (scanned["connector"], scanned["level"], scanned["generation"]) == ("aws", "info", 1)
         assert site.at_ploy() == site.in_aws()
         assert {line["run_id"] for line in service.lines if line["event"] == "reading"} == {scanned["run_id"]}
 
-        ploy.enable(integration, False)
+        ploy.registry.enable(integration, False)
         service.see(lambda line: line["event"] == "not served any more")
-        ploy.change_settings(integration, {"scopes": ["identity-center/users"]})
-        ploy.enable(integration, True)
+        ploy.registry.change_settings(integration, {"scopes": ["identity-center/users"]})
+        ploy.registry.enable(integration, True)
         assert service.see_scan(integration)["event"] == "scanned: held_for_review"
-        ploy.change_settings(integration, {"scopes": None})
+        ploy.registry.change_settings(integration, {"scopes": None})
         service.see(lambda line: "settings have changed" in line["event"])
         assert service.see_scan(integration)["event"] == "scanned: committed"
 
@@ -138,7 +138,7 @@ def test_a_scan_that_sigterm_cuts_off_is_gone_on_with_at_the_next_start(sites: S
             assert reached.wait(PATIENCE)
             assert service.stop() == Exit.OK
         assert "left where it was; it is gone on with later" in {line["event"] for line in service.lines}
-        assert list(site.world.ploy.records(site.integration_id)) == []
+        assert list(site.world.ploy.view(site.integration_id).records()) == []
         first = {call.parameters["GroupId"] for call in site.world.aws.calls.to(members)}
         site.world.aws.faults.reset()
         site.world.aws.calls.clear()
@@ -153,10 +153,10 @@ def test_a_scan_that_sigterm_cuts_off_is_gone_on_with_at_the_next_start(sites: S
 
 def test_an_organisation_that_is_broken_leaves_the_other_alone(site: Site, tmp_path: Path) -> None:
     ploy = site.world.ploy
-    other = ploy.create_organisation("Other & Sons")
-    broken = ploy.create_integration(other, "aws", {**settings_of(site), "role_arn": stranger(site)})
+    other = ploy.registry.create_organisation("Other & Sons")
+    broken = ploy.registry.create_integration(other, "aws", {**settings_of(site), "role_arn": stranger(site)})
     token = tmp_path / "token"
-    token.write_text(ploy.create_token(other).token)
+    token.write_text(ploy.registry.create_token(other).token)
     file = tmp_path / "other.toml"
     file.write_text(
         f'[platform]\nurl = "{ploy.url}"\ntoken_file = {json.dumps(str(token))}\n'

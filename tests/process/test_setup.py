@@ -155,7 +155,7 @@ def begin_at_ploy(site: Site, person: Terminal) -> str:
 
 
 def made_at_ploy(site: Site) -> wire.Integration:
-    (made,) = [each for each in site.world.ploy.integrations() if each.integration.id != site.integration_id]
+    (made,) = [each for each in site.world.ploy.registry.integrations() if each.integration.id != site.integration_id]
     return made.integration
 
 
@@ -188,12 +188,12 @@ def test_a_set_up_at_ploy_takes_its_external_id_and_leaves_a_file_for_check_and_
         {"integration", "platform"},
     )
     assert (own.settings["external_id"], own.settings["role_arn"]) == (issued, role_arn)
-    assert (issued in file.read_text(), ploy.integration(own.id).is_verified) == (False, True)
+    assert (issued in file.read_text(), ploy.registry.integration(own.id).is_verified) == (False, True)
     environment = {**clean_environment(site), "PLOY_STATE_DIR": str(tmp_path / "state")}
     for command in ("check", "sync"):
         code, out_text, err_text = run_with(environment, command, "--config", str(file))
         assert (code, err_text) == (Exit.OK, ""), out_text
-    assert len(ploy.generations(own.id)) == 1
+    assert len(ploy.view(own.id).generations()) == 1
 
 
 @pytest.mark.soak
@@ -219,7 +219,7 @@ def test_a_set_up_whose_test_failed_is_finished_by_check(site: Site, tmp_path: P
     for command in ("check", "sync"):
         code, out_text, err_text = run_with(environment, command, "--config", file)
         assert (code, err_text) == (Exit.OK, ""), out_text
-    assert site.world.ploy.integration(own.id).is_verified
+    assert site.world.ploy.registry.integration(own.id).is_verified
 
 
 @pytest.mark.soak
@@ -242,7 +242,7 @@ def test_an_integration_that_is_there_is_used_as_it_is(site: Site, tmp_path: Pat
         "integration": {"id": site.integration_id, "connector": "aws"},
         "platform": {"url": site.world.ploy.url, "token_file": str(tmp_path / "token")},
     }
-    assert len(site.world.ploy.integrations()) == 1
+    assert len(site.world.ploy.registry.integrations()) == 1
 
 
 UNREACHED: dict[tuple[str, ...], tuple[Exit, str]] = {
@@ -289,4 +289,4 @@ def test_a_set_up_without_ploy_says_so_first_and_its_file_lists_what_there_is(si
     for command in (["list", "accounts"], ["access", "ana"]):
         code, out_text, err_text = run_with(environment, *command, "--config", file)
         assert (code, err_text) == (Exit.OK, ""), out_text
-    assert len(site.world.ploy.integrations()) == 1
+    assert len(site.world.ploy.registry.integrations()) == 1

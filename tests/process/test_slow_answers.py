@@ -94,7 +94,7 @@ def cases() -> list[object]:
 @pytest.mark.parametrize(("call", "place"), cases())
 def test_sigterm_ends_the_service_in_time(site: Site, tmp_path: Path, call: str, place: Place) -> None:
     if call == "/tasks/lease":
-        site.world.ploy.set_intervals(site.integration_id, poll_interval_seconds=5)
+        site.world.ploy.registry.set_intervals(site.integration_id, poll_interval_seconds=5)
     with slow(site, tmp_path, call, place) as (gateway, file, environment):
         arguments = ["run", "--config", str(file), "--health-port", "0", "--json"]
         assert ended(gateway, environment, arguments, signal.SIGTERM, STOP_SECONDS + 1) == Exit.OK

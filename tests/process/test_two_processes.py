@@ -21,7 +21,7 @@ from .test_beside_service import PATIENCE, RunningService, running_service
 
 @pytest.fixture
 def service(site: Site, tmp_path: Path) -> Iterator[RunningService]:
-    site.world.ploy.set_intervals(site.integration_id, poll_interval_seconds=5)
+    site.world.ploy.registry.set_intervals(site.integration_id, poll_interval_seconds=5)
     with running_service(site, tmp_path / "log") as running:
         running.wait_for_scans(1)
         yield running
@@ -33,7 +33,7 @@ def test_a_second_service_ends_and_names_the_first(site: Site, service: RunningS
         named = f"by another process: the service `ploy-connector run` (process {service.process.pid})."
         assert (code, named in (out if options else err)) == (Exit.TRY_AGAIN, True), (out, err)
         assert "Something failed that should not" not in err
-    site.world.ploy.set_intervals(site.integration_id, scan_interval_seconds=5)
+    site.world.ploy.registry.set_intervals(site.integration_id, scan_interval_seconds=5)
     service.wait_for_scans(1)
     assert not [event for event in service.events() if event["level"] in ("warning", "error")]
 

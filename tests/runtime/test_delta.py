@@ -18,9 +18,9 @@ from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.upload import Upload as RealPush
 from ploy_connector_aws.runtime.sync.upload import choose_mode, note_answer
-from ploy_connector_aws.sandbox.ploy.current import open_current
 from ploy_connector_aws.sandbox.ploy.snapshots import Snapshot
 from ploy_connector_aws.sandbox.ploy.syncs import Syncs
+from ploy_connector_aws.sandbox.ploy.views import open_current
 from ploy_connector_aws.spec import Page
 from tests.soak import cheap
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from ploy_connector_aws.platform.errors import PlatformError
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.engine import Sync
-from ploy_connector_aws.sandbox.ploy.picture import Picture
 from ploy_connector_aws.sandbox.ploy.syncs import Syncs
+from ploy_connector_aws.sandbox.ploy.views import IntegrationView
 from ploy_connector_aws.spec import Grant, Record, RecordKey
 
 from .double import Crash, Platform, Source, World, open_directory
@@ -152,7 +152,7 @@ class Play:
         self._attempts.setdefault(run_id, []).append(Attempt(source.read))
 
     def check(self) -> None:
-        picture = Picture(self._folder / "ploy.sqlite")
+        picture = IntegrationView(self._folder / "ploy.sqlite")
         for generation in picture.generations()[self._checked :]:
             self._checked += 1
             endings = {scope.name: scope.ending for scope in picture.scopes() if scope.is_announced}
@@ -188,7 +188,9 @@ def replay(history: list[Step]) -> None:
         world = played._world
         everything = [*world.scope("users"), *world.scope("groups")]
         everything += [record for name in world.groups for record in world.scope(f"groups/{name}")]
-        shown = {RecordKey(type=each.type, id=each.id) for each in Picture(played._folder / "ploy.sqlite").records()}
+        shown = {
+            RecordKey(type=each.type, id=each.id) for each in IntegrationView(played._folder / "ploy.sqlite").records()
+        }
         named = {end for record in everything for end in ends(record)}
         assert shown - named == {record.key for record in everything} - named
         assert shown >= {record.key for record in everything}
@@ -208,5 +210,5 @@ def test_a_reading_cut_off_at_any_page_goes_on_where_it_was(page: int) -> None:
         played.step(replace(CALM, minutes=1, world=world, crash_at_page=page))
         moment: datetime = played.now
         assert played.step(replace(CALM, minutes=1)) == "committed"
-        (generation,) = Picture(played._folder / "ploy.sqlite").generations()
+        (generation,) = IntegrationView(played._folder / "ploy.sqlite").generations()
         assert generation.reading_started_at == moment

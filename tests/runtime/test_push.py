@@ -27,5 +27,5 @@ def test_a_record_of_many_scopes_goes_in_lines_of_bounded_length_and_arrives_as_
 
     answer = push.make("full")
 
-    (record,) = acme.ploy.records(acme.id)
+    (record,) = acme.ploy.view(acme.id).records()
     assert (answer.added, sorted(record.scopes)) == ({"account": 1}, sorted(names))

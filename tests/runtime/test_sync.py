@@ -16,8 +16,8 @@ from ploy_connector_aws.platform.errors import PlatformRejectedError
 from ploy_connector_aws.runtime.snapshot.history import History
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.engine import Sync, SyncResult
-from ploy_connector_aws.sandbox.ploy.picture import Picture
 from ploy_connector_aws.sandbox.ploy.syncs import Syncs
+from ploy_connector_aws.sandbox.ploy.views import IntegrationView
 
 from .double import Crash, Platform, Source, World, open_directory
 from .pictures import START
@@ -64,7 +64,9 @@ class Office:
             return [(each.ending, each.mode, each.attempts) for each in History(store.connection).entries()]
 
     def ids(self) -> set[str]:
-        return {record.id for record in Picture(self.folder / "ploy.sqlite").records() if record.type != "grant"}
+        return {
+            record.id for record in IntegrationView(self.folder / "ploy.sqlite").records() if record.type != "grant"
+        }
 
 
 @pytest.fixture
@@ -216,7 +218,9 @@ def test_another_reason_for_the_same_failure_is_told(office: Office) -> None:
     for scope in ("users", "groups"):
         office.now += timedelta(minutes=15)
         office.sync(Source(WORLD, denied=frozenset({scope})))
-    failed = [scope.name for scope in Picture(office.folder / "ploy.sqlite").scopes() if scope.ending == "failed"]
+    failed = [
+        scope.name for scope in IntegrationView(office.folder / "ploy.sqlite").scopes() if scope.ending == "failed"
+    ]
     assert failed == ["groups"]
 
 
@@ -235,6 +239,6 @@ def test_a_delta_that_is_given_up_leaves_nothing_open(office: Office) -> None:
     office.sync(Source(changed), before=lambda name: setattr(office.platform, "is_down", name == "commit"))
     office.now += timedelta(minutes=1)
     office.sync(Source(changed), flags=wire.Flags(full_requested=True))
-    states = [sync.state for sync in Picture(office.folder / "ploy.sqlite").syncs()]
+    states = [sync.state for sync in IntegrationView(office.folder / "ploy.sqlite").syncs()]
     assert states == ["committed", "aborted", "committed"]
     assert office.history()[0] == ("committed", "full", 1)

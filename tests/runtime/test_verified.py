@@ -27,9 +27,9 @@ from ploy_connector_aws.runtime.snapshot.verified_changes import (
 )
 from ploy_connector_aws.runtime.sync.engine import Sync
 from ploy_connector_aws.runtime.tasks.journal import Journal
-from ploy_connector_aws.sandbox.ploy.picture import Picture
 from ploy_connector_aws.sandbox.ploy.queue import TaskQueue
 from ploy_connector_aws.sandbox.ploy.syncs import Syncs
+from ploy_connector_aws.sandbox.ploy.views import IntegrationView
 from ploy_connector_aws.spec import SPEC_VERSION, AccessChange, ConnectionReport, Grant, Manifest, Page, hookimpl
 
 from .double import Platform
@@ -115,7 +115,9 @@ class Office:
 
     def shown(self) -> set[str]:
         """Who is in the group, as the platform shows it."""
-        return {str(each.content["principal_id"]) for each in Picture(self.folder / "ploy.sqlite").records("grant")}
+        return {
+            str(each.content["principal_id"]) for each in IntegrationView(self.folder / "ploy.sqlite").records("grant")
+        }
 
     def known_here(self) -> set[str]:
         """Who is in the group, as this machine knows it."""

@@ -1,18 +1,17 @@
 """A local Ploy: the contract of ``platform.wire`` on FastAPI and SQLite, for development. On loopback only.
 
-It judges runtimes, so it shares no code with them: it decides every commit by ``reference``, and answers what people
-ask by ``graph``.
+It judges runtimes, so it shares no code with them: ``reference`` decides every commit, and ``graph`` answers what
+people ask.
 
-Map: ``host`` (the server), ``local_platform`` (everything it can do, in the process), ``contract`` (the routes of the
-contract), ``operator_api`` (the operator's own routes), ``requests`` (who calls, about what), ``problems`` (error
-responses), ``registry`` (organisations, tokens, integrations), ``reports`` (connectors and checks), ``verification``
-(which integrations may be used), ``preconditions`` (which tasks cannot be queued, and why), ``pages`` (what a person
-sees), ``files`` (one for each integration), ``database`` (opening them), ``syncs`` (one integration's syncs),
-``sync_store`` (what is stored of them), ``batch_lines`` (checking batches), ``staging`` (the run of a sync),
-``snapshots`` (what commits made), ``scope_report`` (how scopes ended), ``verified`` (verified changes on top),
-``current`` (both together), ``picture``, ``views`` and ``differences`` (reading them), ``queue`` (one integration's
-tasks), ``task_ledger`` (what is stored of them), ``task_rules`` (what a report may contain), ``long_poll``, ``faults``
-(injected failures), ``serving`` (the thread).
+Map: ``host`` (the server), ``local_platform`` (the parts of the platform together), ``contract`` (the routes of the
+contract), ``operator_api`` (the operator's own routes), ``pages`` (what a person sees), ``requests`` (dependencies of
+the API routes), ``problems`` (error responses), ``registry`` (organisations, tokens, integrations), ``reports``
+(manifests and connection tests), ``verification`` (which integrations may be used, and what blocks a task),
+``database`` (opening SQLite files), ``syncs`` (the syncs of one integration), ``sync_store`` (their tables),
+``batch_lines`` (checking batches), ``staging`` (the run of a staged sync), ``snapshots`` (what commits made visible),
+``scope_report`` (how scopes ended), ``verified`` (verified changes on top), ``views`` (reading all of it), ``queue``
+(the tasks of one integration), ``task_ledger`` (their tables), ``task_rules`` (valid reports), ``long_poll``,
+``faults`` (injected failures).
 """
 
 from .host import LocalPloy

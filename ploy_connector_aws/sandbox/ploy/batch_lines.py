@@ -11,8 +11,7 @@ from pydantic import ValidationError
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.records import RECORD_MODELS, Record
 
-from .numbers import has_infinite
-from .problems import INFINITE, ProblemError, reason_of
+from .problems import INFINITE, ProblemError, has_infinite, reason_of
 
 _GZIP = 31
 _MOST_ERRORS = 50

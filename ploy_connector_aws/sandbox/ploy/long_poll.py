@@ -1,4 +1,4 @@
-"""Waiting for tasks without holding a thread, so that however many runtimes wait, everybody else is served."""
+"""Long polls for tasks that hold no thread, so that any number of waiting runtimes leaves the server free."""
 
 from __future__ import annotations
 
@@ -12,99 +12,99 @@ from itertools import chain
 from ploy_connector_aws.platform import wire
 
 
-class Bell:
-    """What one asker hears, in the loop in which it was made."""
+class Waiter:
+    """One waiting call, in the event loop in which it was created."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._heard = asyncio.Event()
-        self.is_waited_for = False
+        self._event = asyncio.Event()
+        self.is_waiting = False
 
-    def ring(self) -> None:
-        """Wake the asker. From any thread."""
-        self._loop.call_soon_threadsafe(self._heard.set)
+    def notify(self) -> None:
+        """Wake the call. From any thread."""
+        self._loop.call_soon_threadsafe(self._event.set)
 
-    def hush(self) -> None:
-        """Forget what was heard so far."""
-        self._heard.clear()
+    def clear(self) -> None:
+        """Forget all notifications so far."""
+        self._event.clear()
 
     async def wait(self, seconds: float) -> None:
-        """Wait until it rings, or has rung since it was hushed; so long at the most."""
-        self.is_waited_for = True
+        """Wait until a notification since the last ``clear``, at most for some seconds."""
+        self.is_waiting = True
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._heard.wait(), seconds)
-        self.is_waited_for = False
+            await asyncio.wait_for(self._event.wait(), seconds)
+        self.is_waiting = False
 
 
-class Bells:
-    """The bells of all who ask, by integration. Safe to use from several threads."""
+class Waiters:
+    """The waiting calls, by integration. Safe to use from several threads."""
 
-    def __init__(self, look_again_seconds: float = 1) -> None:
-        self.look_again_seconds = look_again_seconds
-        """What time alone changes, a lease that runs out say, rings no bell: it is found so much later at the most."""
-        self._bells: defaultdict[str, set[Bell]] = defaultdict(set)
+    def __init__(self, recheck_seconds: float = 1) -> None:
+        self.recheck_seconds = recheck_seconds
+        """Lease expiry triggers no notification; the next poll of this interval finds it."""
+        self._waiters: defaultdict[str, set[Waiter]] = defaultdict(set)
         self._lock = threading.Lock()
         self.is_stopped = False
 
-    def waiting(self, integration_id: str) -> int:
-        """How many wait now, having found nothing."""
+    def count(self, integration_id: str) -> int:
+        """Return how many calls wait for an integration now."""
         with self._lock:
-            return sum(bell.is_waited_for for bell in self._bells.get(integration_id, ()))
+            return sum(waiter.is_waiting for waiter in self._waiters.get(integration_id, ()))
 
-    def ring(self, integration_id: str) -> None:
-        """Something may have come to an integration."""
+    def notify(self, integration_id: str) -> None:
+        """Wake the calls of an integration, as its tasks or flags may have changed."""
         with self._lock:
-            for bell in self._bells.get(integration_id, ()):
-                bell.ring()
+            for waiter in self._waiters.get(integration_id, ()):
+                waiter.notify()
 
     def stop(self) -> None:
-        """Let nobody wait any more."""
+        """End all waiting, now and later."""
         with self._lock:
             self.is_stopped = True
-            for bell in chain.from_iterable(self._bells.values()):
-                bell.ring()
+            for waiter in chain.from_iterable(self._waiters.values()):
+                waiter.notify()
 
     @contextmanager
-    def listening(self, integration_id: str) -> Iterator[Bell]:
-        """Have a bell for the block."""
-        bell = Bell()
+    def registered(self, integration_id: str) -> Iterator[Waiter]:
+        """Register a waiter for the block."""
+        waiter = Waiter()
         with self._lock:
-            self._bells[integration_id].add(bell)
+            self._waiters[integration_id].add(waiter)
         try:
-            yield bell
+            yield waiter
         finally:
             with self._lock:
-                self._bells[integration_id].remove(bell)
-                if not self._bells[integration_id]:
-                    del self._bells[integration_id]
+                self._waiters[integration_id].remove(waiter)
+                if not self._waiters[integration_id]:
+                    del self._waiters[integration_id]
 
 
 async def wait_for_tasks(
-    bells: Bells,
+    waiters: Waiters,
     integration_id: str,
     request: wire.LeaseRequest,
-    look: Callable[[], tuple[wire.LeaseAnswer, bool]],
+    try_lease: Callable[[], tuple[wire.LeaseAnswer, bool]],
     is_disconnected: Callable[[], Awaitable[bool]],
 ) -> wire.LeaseAnswer:
-    """Look for tasks until there are any, the flags change, the wait is over, or the server stops.
+    """Try to lease tasks until there are any, the flags change, ``wait_seconds`` elapse, or the server stops.
 
     Args:
-        bells: What rings when something may have come.
-        integration_id: Whose.
-        request: The wish.
-        look: Gives out what may be done now, and says whether there is nothing to wait for. It runs in a thread of
-            asyncio's own pool, which is apart from the one that serves the routes.
-        is_disconnected: Whether the asker is gone. Then nothing is given out, as nobody would do it.
+        waiters: The waiting calls.
+        integration_id: The integration.
+        request: The lease request.
+        try_lease: Leases what may start now; returns the answer and whether there is nothing to wait for. It runs in
+            asyncio's own thread pool, which is apart from the one that serves the routes.
+        is_disconnected: Whether the caller has disconnected. It then gets no tasks, as it could not carry them out.
     """
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + request.wait_seconds
     flags: wire.Flags | None = None
-    with bells.listening(integration_id) as bell:
+    with waiters.registered(integration_id) as waiter:
         while not await is_disconnected():
-            bell.hush()
-            answer, is_final = await asyncio.to_thread(look)
+            waiter.clear()
+            answer, is_final = await asyncio.to_thread(try_lease)
             left, flags = ends_at - loop.time(), flags or answer.flags
-            if is_final or left <= 0 or bells.is_stopped or answer.flags != flags:
+            if is_final or left <= 0 or waiters.is_stopped or answer.flags != flags:
                 return answer
-            await bell.wait(min(left, bells.look_again_seconds))
+            await waiter.wait(min(left, waiters.recheck_seconds))
     return wire.LeaseAnswer()

@@ -1,12 +1,14 @@
-"""How the local Ploy says no: problem+json answers of the kinds that the contract names."""
+"""Rejected requests: ``ProblemError``, the problem+json responses of the contract, and checks of a body's values."""
 
 from __future__ import annotations
 
 import math
+import re
+from typing import Any
 
-from fastapi import Request
 from fastapi.responses import Response
 from pydantic import ValidationError
+from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 
 from ploy_connector_aws.platform import wire
@@ -16,8 +18,12 @@ _LONGEST_REASON = 200
 INFINITE = "A number is not finite, or is too large."
 
 
+_SUSPECT = re.compile(rb"NaN|Infinity|[0-9.][eE][+0-9]|[0-9]{308}")
+"""Every text with a number that is not finite matches; not every text that matches has one."""
+
+
 class ProblemError(Exception):
-    """A request is refused; ``code`` is one of ``wire.PROBLEMS``."""
+    """A request is rejected; ``code`` is one of ``wire.PROBLEMS``."""
 
     def __init__(
         self,
@@ -35,40 +41,53 @@ class ProblemError(Exception):
 
 
 def reason_of(error: ValidationError) -> str:
-    """Say in one line what is wrong with a body, without repeating what it held."""
+    """Describe in one line what is invalid in a body, without repeating its values."""
     first = error.errors(include_input=False, include_context=False, include_url=False)[0]
     if first["type"] == "union_tag_invalid":  # the only message that repeats a value
-        return "it is none of record, tombstone and scope"
+        return "must be one of record, tombstone and scope"
     place = ".".join(str(part) for part in first["loc"])
     return f"{place}: {first['msg']}"[:_LONGEST_REASON] if place else first["msg"][:_LONGEST_REASON]
 
 
-def answer_refusal(_: Request, refusal: Exception) -> Response:
-    """Turn a refusal into an answer."""
-    assert isinstance(refusal, ProblemError)
-    kind = wire.PROBLEMS[refusal.code]
+def has_infinite(text: bytes) -> bool:
+    """Return whether a JSON text holds a number that is not finite; False for a text that is not JSON.
+
+    SQLite refuses to read such numbers back: NaN, infinities, and what overflows.
+    """
+    if not _SUSPECT.search(text):
+        return False
+    try:
+        todo: list[Any] = [from_json(text)]
+    except ValueError:
+        return False
+    while todo:
+        value = todo.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            return True
+        if isinstance(value, dict):
+            todo += value.values()
+        elif isinstance(value, list):
+            todo += value
+    return False
+
+
+def to_response(error: ProblemError) -> Response:
+    """Return the response to a rejected request."""
+    kind = wire.PROBLEMS[error.code]
     problem = wire.Problem(
-        title=kind.title, status=kind.status, detail=refusal.detail, code=refusal.code, errors=refusal.errors
+        title=kind.title, status=kind.status, detail=error.detail, code=error.code, errors=error.errors
     )
     headers = {}
-    if refusal.retry_after_seconds is not None:
-        headers["Retry-After"] = str(math.ceil(refusal.retry_after_seconds))
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(math.ceil(error.retry_after_seconds))
     if kind.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return _response(problem, headers)
 
 
-def answer_http_error(_: Request, error: Exception) -> Response:
-    """Turn an error of HTTP itself (no such path, wrong method) into an answer of the same shape."""
-    assert isinstance(error, HTTPException)
+def to_http_response(error: HTTPException) -> Response:
+    """Return the response to an error of HTTP itself (unknown path, wrong method)."""
     return _response(wire.Problem(title=str(error.detail), status=error.status_code), dict(error.headers or {}))
-
-
-def answer_wrong_path(request: Request, _: Exception) -> Response:
-    """Turn a path or query that holds no such value into an answer that does not repeat it."""
-    return answer_refusal(
-        request, ProblemError("body_invalid", "The path or the query holds a value of the wrong kind.")
-    )
 
 
 def _response(problem: wire.Problem, headers: dict[str, str]) -> Response:

@@ -1,4 +1,4 @@
-"""One integration's tasks: given out under leases, one at a time for each pair, and ended by exactly one report."""
+"""Task queue of one integration: tasks are leased, one at a time for each pair, and exactly one report ends each."""
 
 from __future__ import annotations
 
@@ -26,23 +26,38 @@ from .task_rules import check_done, unreported
 from .verified import VerifiedChange, VerifiedChanges
 
 _TIME_TO_DO = timedelta(hours=1)
-"""The deadline of a task that was ordered without one."""
+"""The deadline of a task that was created without one."""
 
-PREVIEW_COUNTS = timedelta(minutes=15)
-"""So long after it was made a preview can be ordered; who looked longer ago must look again."""
+PREVIEW_LIFETIME = timedelta(minutes=15)
+"""Previews expire after 15 minutes."""
 
 _LONGEST_WAIT_SECONDS = 600
-"""How long a look waits for a commit to the same file."""
+"""How long a statement waits for a commit to the same file."""
 
 
 class TaskQueue:
     """The tasks in the file of one integration. Safe to use from several threads.
 
-    What time alone changes, leases that run out and deadlines that pass, is found by the next look, whoever looks. So
-    nothing has to run for it, and a restart finds everything as it was.
+    Every call first applies what time alone changes: expired leases and passed deadlines. So no timer has to run, and
+    a restart changes nothing.
+
+    Args:
+        path: The file.
+        clock: Returns the time (UTC).
+        lease: How long a runtime has a task when it does not extend its lease.
+        notify: Called when a report or an order may have made tasks available; ``create`` and ``order_again`` leave
+            that to their caller, which first stores what belongs to the new task.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], datetime], lease: timedelta) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Callable[[], datetime],
+        lease: timedelta,
+        notify: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._notify = notify
         self._db = open_database(path, busy_seconds=_LONGEST_WAIT_SECONDS)
         self._tasks = TaskLedger(self._db)
         self._tasks.create_tables()
@@ -59,21 +74,21 @@ class TaskQueue:
         with self._lock:
             self._db.close()
 
-    # What a runtime asks.
+    # What a runtime calls.
 
     def lease(
         self, request: wire.LeaseRequest, flags: wire.Flags, *, only_checks: bool = False
     ) -> tuple[wire.Task, ...]:
-        """Give out what may be done now; the same tasks again where this very wish was answered before.
+        """Lease the tasks that may start now; a repeated request gets the same tasks again.
 
         Args:
-            request: The wish; how long it may wait is the caller's affair.
-            flags: What is wanted of the runtime now.
-            only_checks: Whether nothing else may be given out.
+            request: The request; its ``wait_seconds`` are the caller's concern.
+            flags: The flags of the integration.
+            only_checks: Whether to lease connection tests only.
         """
         if flags.paused or not request.max_tasks:
             return ()
-        with self._look() as now:
+        with self._reading() as now:
             if self._tasks.is_answered(request):
                 given = [
                     task
@@ -90,15 +105,15 @@ class TaskQueue:
                 return tuple(self._to_wire(give(task, now), now) for task in given)
 
     def is_answered(self, request: wire.LeaseRequest) -> bool:
-        """Whether tasks were given out for this very wish: there is nothing to wait for then."""
+        """Whether this request got tasks before; then it does not wait for more."""
         with self._lock:
             return self._tasks.is_answered(request)
 
     def extend(self, task_id: str, extension: wire.LeaseExtension) -> timedelta:
-        """Let a lease go on, also one that has run out while nobody else got the task; for how long.
+        """Extend a lease, also an expired one if the task was not leased again; return its length.
 
         Raises:
-            ProblemError: The task is unknown, has ended, or is somebody else's by now.
+            ProblemError: The task is unknown, has ended, or was leased again.
         """
         with self._changing() as now:
             task = self._held(task_id, extension.lease_id)
@@ -110,10 +125,10 @@ class TaskQueue:
             return self._lease_of(task, now)
 
     def complete(self, task_id: str, done: wire.TaskDone) -> wire.TaskStatus:
-        """Take the report that a task was done, and lay what it changed over the picture, in one transaction.
+        """Take the report that a task was done, and store its verified change, in one transaction.
 
         Raises:
-            ProblemError: The report is not of this task, or cannot be true; the lease was lost, or another report came.
+            ProblemError: The report contradicts the task, the lease was lost, or there is another report.
         """
         with self._changing() as now:
             task = self._held(task_id, done.lease_id)
@@ -124,13 +139,14 @@ class TaskQueue:
                 change = VerifiedChange.of(task_id, done.change) if done.change else None
                 if change is not None:
                     self._verified.add(change, self._snapshots.visible)
+        self._notify()  # the next task of its pair may be leased
         return wire.TaskStatus(id=task_id, state="done")
 
     def fail(self, task_id: str, failed: wire.TaskFailed) -> wire.TaskStatus:
-        """Take the report that a task will not be done: it becomes a manual task.
+        """Take the report that a task failed: it becomes a manual task.
 
         Raises:
-            ProblemError: The lease was lost, or another report came.
+            ProblemError: The lease was lost, or there is another report.
         """
         with self._changing() as now:
             task = self._held(task_id, failed.lease_id)
@@ -138,9 +154,10 @@ class TaskQueue:
                 failure = Failure.model_validate(failed.model_dump(exclude={"lease_id"}))
                 self._tasks.end(task_id, "manual", now, report=failed, failure=failure)
                 self._tasks.note(task_id, TaskEvent(now, "manual", failure.code))
+        self._notify()
         return wire.TaskStatus(id=task_id, state="manual")
 
-    # What a person orders, sees and decides.
+    # What a person orders, reads and decides.
 
     def create(
         self,
@@ -152,11 +169,11 @@ class TaskQueue:
         preview: bool = False,
         deadline: datetime | None = None,
     ) -> OrderedTask:
-        """Order something. What is not done an hour from now, or by the deadline, becomes a manual task.
+        """Create a task. It becomes a manual task if it is not done by the deadline, or within an hour.
 
         Raises:
-            ForbiddenError: A grant or revoke, and nothing else, names an account and an entitlement; the deadline has
-                passed; or a check is to be a preview, which it always is.
+            ForbiddenError: The account and the entitlement are missing from a grant or revoke, or given for another
+                kind; the deadline has passed; or the task is a preview of a check.
         """
         with self._changing() as now:
             return self._create(
@@ -166,107 +183,99 @@ class TaskQueue:
                 )
             )
 
-    def order_previewed(self, preview_id: str, reason: str | None = None) -> tuple[OrderedTask, bool]:
-        """Order what was previewed. A preview serves once: asked again, the same order is the answer.
+    def order_previewed(self, preview_id: str, reason: str | None = None) -> OrderedTask:
+        """Create the task that a preview was for. Repeated, return the same task.
 
         Args:
             preview_id: The preview, which a runtime has answered.
-            reason: Why; without one, the preview's own.
-
-        Returns:
-            The order, and whether it is new.
+            reason: The reason; None takes the preview's own.
 
         Raises:
             ProblemError: There is no such task.
-            ForbiddenError: It is no answered preview of a grant or a revoke, or it is too old.
+            ForbiddenError: It is not an answered preview of a grant or a revoke, or it has expired.
         """
         with self._changing() as now:
-            seen = self._known(preview_id)
-            before = self._tasks.ordered_after(preview_id)
+            preview = self._known(preview_id)
+            before = self._tasks.order_of(preview_id)
             if before is not None:
-                return self._known(before), False
-            if not seen.preview or seen.state != "done" or seen.ended_at is None or seen.account_id is None:
+                return self._known(before)
+            if not preview.preview or preview.state != "done" or preview.account_id is None:
                 raise ForbiddenError("Only what was previewed can be ordered here.")
-            if now - seen.ended_at > PREVIEW_COUNTS:
-                raise ForbiddenError("This preview is too old: things may have changed since. Look again.")
-            order = OrderedTask(
-                *(_new_id(), seen.kind, False, seen.account_id, seen.entitlement_id, reason or seen.reason),
-                *(now, now + _TIME_TO_DO),
-            )
+            if self.is_expired(preview):
+                raise ForbiddenError("This preview has expired: access may have changed since. Preview it again.")
+            order = self._create(self._copy(preview, now, reason=reason or preview.reason))
             self._tasks.use_preview(preview_id, order.id)
-            return self._create(order), True
+        self._notify()
+        return order
 
-    def ordered_after(self, preview_id: str) -> str | None:
-        """The task that was ordered on the strength of a preview."""
-        with self._look():
-            return self._tasks.ordered_after(preview_id)
+    def order_of(self, preview_id: str) -> str | None:
+        """Return the id of the task that was created from a preview."""
+        with self._reading():
+            return self._tasks.order_of(preview_id)
 
-    def is_too_old(self, preview: OrderedTask) -> bool:
-        """Whether a preview was made so long ago that it cannot be ordered any more."""
-        return preview.ended_at is not None and self._clock() - preview.ended_at > PREVIEW_COUNTS
+    def is_expired(self, preview: OrderedTask) -> bool:
+        """Whether a preview is too old to create its task."""
+        return preview.ended_at is not None and self._clock() - preview.ended_at > PREVIEW_LIFETIME
 
     def tasks(self) -> list[OrderedTask]:
-        """Every task as it is now, in the order in which they were created."""
-        with self._look():
+        """Return every task, in the order in which they were created."""
+        with self._reading():
             return list(self._tasks.tasks())
 
     def task(self, task_id: str) -> OrderedTask:
-        """One task as it is now.
+        """Return one task.
 
         Raises:
-            ProblemError: There is none of this id.
+            ProblemError: The id is unknown.
         """
-        with self._look():
+        with self._reading():
             return self._known(task_id)
 
     def history(self, task_id: str) -> tuple[TaskEvent, ...]:
-        """What happened to a task, oldest first."""
-        with self._look():
+        """Return the history of a task, oldest event first."""
+        with self._reading():
             return self._tasks.history(task_id)
 
     def manual(self) -> list[OrderedTask]:
-        """The manual tasks that wait for a person, in the order in which they were created."""
-        with self._look():
+        """Return the manual tasks that wait for a person, in the order in which they were created."""
+        with self._reading():
             return list(self._tasks.unresolved())
 
     def newest_failed(self, kind: wire.TaskKind) -> OrderedTask | None:
-        """The newest task of a kind that was not done, whether or not a person is done with it."""
-        with self._look():
+        """Return the newest manual task of a kind, resolved or not."""
+        with self._reading():
             return self._tasks.newest_failed(kind)
 
     def resolve(self, task_id: str, note: str) -> OrderedTask:
-        """Note that a person is done with a manual task. No report of it is taken from then on.
+        """Resolve a manual task. Later reports of it are rejected.
 
         Raises:
             ProblemError: There is no such task.
-            ForbiddenError: It is not a manual task, or somebody was done with it already.
+            ForbiddenError: It is not a manual task, or it was resolved already.
         """
         with self._changing() as now:
             self._resolve(task_id, note, now)
             return self._known(task_id)
 
     def order_again(self, task_id: str) -> OrderedTask:
-        """Order what became a manual task once more, as a new task; the old one is resolved by it.
+        """Create a manual task once more, as a new task; this resolves the old one.
 
         Raises:
             ProblemError: There is no such task.
-            ForbiddenError: It is not a manual task, or somebody was done with it already.
+            ForbiddenError: It is not a manual task, or it was resolved already.
         """
         with self._changing() as now:
             old = self._known(task_id)
-            new = OrderedTask(
-                *(_new_id(), old.kind, old.preview, old.account_id, old.entitlement_id, old.reason),
-                *(now, now + _TIME_TO_DO),
-            )
+            new = self._copy(old, now, reason=old.reason, preview=old.preview)
             self._resolve(task_id, f"ordered again as {new.id}", now)
             return self._create(new)
 
     @contextmanager
-    def _look(self) -> Iterator[datetime]:
-        """Find what time has changed, and go on from there; nobody else looks meanwhile."""
+    def _reading(self) -> Iterator[datetime]:
+        """Apply what time has changed, and hold the lock for the block."""
         with self._lock:
             now = self._clock()
-            # Transactions of their own: what time has changed stays so, whatever comes of this look.
+            # In transactions of their own: these changes stay, whether or not the block succeeds.
             if run_out := self._tasks.run_out(now):
                 with transaction(self._db):
                     for task in run_out:
@@ -282,7 +291,7 @@ class TaskQueue:
 
     @contextmanager
     def _changing(self) -> Iterator[datetime]:
-        with self._look() as now, transaction(self._db):
+        with self._reading() as now, transaction(self._db):
             yield now
 
     def _give(self, request: wire.LeaseRequest, task: OrderedTask, now: datetime) -> OrderedTask:
@@ -295,8 +304,14 @@ class TaskQueue:
         self._tasks.renew(task.id, now + self._lease_of(task, now))
         return task
 
+    @staticmethod
+    def _copy(task: OrderedTask, now: datetime, *, reason: str | None, preview: bool = False) -> OrderedTask:
+        return OrderedTask(
+            *(_new_id(), task.kind, preview, task.account_id, task.entitlement_id, reason), *(now, now + _TIME_TO_DO)
+        )
+
     def _lease_of(self, task: OrderedTask, now: datetime) -> timedelta:
-        """How long a lease lives: never beyond the deadline, so that nobody's wrong clock makes it a later one."""
+        """Return the length of a lease: never beyond the deadline, so that a wrong clock cannot extend it."""
         return min(self._lease, task.deadline - now)
 
     def _known(self, task_id: str) -> OrderedTask:
@@ -314,16 +329,16 @@ class TaskQueue:
     @staticmethod
     def _is_replay(task: OrderedTask, report: Report) -> bool:
         if task.report is None and task.resolved_at is None:
-            return False  # also where the platform itself gave it up at the deadline
+            return False  # also where the platform ended the task at its deadline
         if task.report != report:
-            raise ProblemError("task_conflict", None if task.report else "A person is done with it.")
+            raise ProblemError("task_conflict", None if task.report else "A person has resolved it.")
         return True
 
     def _create(self, task: OrderedTask) -> OrderedTask:
         if task.deadline <= task.created_at:
             raise ForbiddenError("The deadline has passed.")
         if task.preview and task.kind == "check":
-            raise ForbiddenError("A check changes nothing; it has no preview.")
+            raise ForbiddenError("A check changes nothing and has no preview.")
         try:
             self._to_wire(task, task.created_at)
         except ValidationError as error:
@@ -357,7 +372,7 @@ class TaskQueue:
 def lease_seconds(lease: timedelta) -> int:
     """Return the length of a lease as the contract has it.
 
-    Before a deadline a lease may be shorter than the contract allows. It is answered as the shortest one: a runtime
+    Just before a deadline a lease is shorter than the contract allows, and is reported as the shortest one: a runtime
     begins no write so shortly before the deadline.
     """
     return max(SHORTEST_INTERVAL_SECONDS, int(lease.total_seconds()))

@@ -1,4 +1,4 @@
-"""Who may do what: organisations, their tokens, and the integrations they enabled. One SQLite file."""
+"""Organisations, their tokens and their integrations, in one SQLite file."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import secrets
 import sqlite3
 import threading
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
 
@@ -21,10 +22,10 @@ from ploy_connector_aws.spec.bounds import Interval
 from .database import open_database
 
 LIVE_TOKENS = 2
-"""How many tokens an organisation may have at once: two, so that one can be rotated while the other works."""
+"""How many tokens an organisation may have at once: two, so that it can rotate one while the other works."""
 
 ISSUED_SETTING = "external_id"
-"""The setting that the platform makes itself, so that no organisation can name another one's."""
+"""The setting that the platform always generates, so that no organisation can enter another one's."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS organisations (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -51,24 +52,15 @@ CREATE TABLE IF NOT EXISTS integrations (
 );
 """
 
-_ADDED_COLUMNS = (
-    "intervals TEXT NOT NULL DEFAULT '{}'",
-    "is_verified INTEGER NOT NULL DEFAULT 1",
-    "revision INTEGER NOT NULL DEFAULT 1",
-    """issued TEXT NOT NULL DEFAULT '["external_id"]'""",
-    "features TEXT",
-    "is_draft INTEGER NOT NULL DEFAULT 0",
-    "setup_step TEXT",
-    "block TEXT",
-)
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class ForbiddenError(Exception):
-    """The operator asked for something that cannot be; the message says why."""
+    """The operator's request is not possible; the message gives the reason."""
 
 
 class IssuedToken(NamedTuple):
-    """A token that was just made. Only its digest is kept: this is the one time it is seen."""
+    """A new token. Only its digest is stored, so this is the only time it is shown."""
 
     id: str
     token: str
@@ -79,7 +71,7 @@ class IssuedToken(NamedTuple):
 
 
 class Intervals(BaseModel):
-    """How often a runtime does things."""
+    """How often a runtime scans and polls."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -88,19 +80,19 @@ class Intervals(BaseModel):
 
 
 class Block(BaseModel):
-    """Why an integration must not be used: tests found that somebody else could use it as well."""
+    """Why an integration must not be used: a connection test found that another party could use it too."""
 
     model_config = ConfigDict(frozen=True)
 
     checks: tuple[Check, ...]
-    """Each of them must pass before it ends."""
+    """The checks that must pass before the block ends."""
     since: AwareDatetime
     is_of_own_settings: bool
-    """Whether a runtime found it with settings that are not kept here."""
+    """Whether a runtime found it with settings of its own, which are not stored here."""
 
 
 class IntegrationRow(NamedTuple):
-    """An integration with what the platform wants of its runtime."""
+    """An integration, with its flags, limits and intervals, and the state of its set-up."""
 
     integration: wire.Integration
     is_enabled: bool
@@ -109,41 +101,43 @@ class IntegrationRow(NamedTuple):
     hello: wire.HelloRequest | None
     intervals: Intervals
     is_verified: bool
-    """Whether its settings passed a connection test, or never had to."""
+    """Whether its settings passed a connection test, or never needed one."""
     issued: frozenset[str]
-    """The settings that the platform made."""
+    """The settings that the platform generated."""
     features: tuple[str, ...] | None
-    """The features that were chosen; None where nobody chose."""
+    """The chosen features; None before a choice."""
     is_draft: bool
-    """Whether it is being set up and was never used: it can still be thrown away."""
+    """Whether it is being set up and was never used; only then can it be removed."""
     setup_step: str | None
-    """The step of the set-up at which a person goes on; None at the beginning."""
+    """The step at which the set-up resumes; None at the beginning."""
     block: Block | None
-    """Why it must not be used, whatever its settings are, as long as this has not ended."""
+    """Why it must not be used, whatever its settings are; None where nothing blocks it."""
 
     @property
     def is_untouched(self) -> bool:
-        """Whether nobody has answered anything of its set-up yet."""
-        answered = self.integration.settings.keys() - self.issued
-        return self.is_draft and not answered and (self.features, self.setup_step) == (None, None)
+        """Whether its set-up was begun and nothing was entered yet."""
+        entered = self.integration.settings.keys() - self.issued
+        return self.is_draft and not entered and (self.features, self.setup_step) == (None, None)
 
     @property
     def revision(self) -> int:
-        """Of the settings; it grows with every change of them."""
+        """The revision of the settings; every change increases it."""
         assert self.integration.revision is not None
         return self.integration.revision
 
 
 class Registry:
-    """The file. Safe to use from several threads."""
+    """Organisations, tokens and integrations. Safe to use from several threads.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The file.
+        notify: Called with an integration's id after a change of what its runtime may do.
+    """
+
+    def __init__(self, path: Path, *, notify: Callable[[str], object] = lambda _: None) -> None:
+        self._notify = notify
         self._db = open_database(path)
         self._db.executescript(f"PRAGMA foreign_keys=ON; {_SCHEMA}")
-        known = {row[1] for row in self._db.execute("PRAGMA table_info(integrations)")}
-        for column in _ADDED_COLUMNS:
-            if column.split()[0] not in known:
-                self._db.execute(f"ALTER TABLE integrations ADD COLUMN {column}")
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -151,23 +145,23 @@ class Registry:
         self._db.close()
 
     def create_organisation(self, name: str) -> str:
-        """Make an organisation; its id."""
+        """Create an organisation; return its id."""
         organisation_id = _new_id("org")
         try:
             self._write("INSERT INTO organisations VALUES (?, ?)", organisation_id, name)
         except sqlite3.IntegrityError:
-            raise ForbiddenError(f"There is an organisation of the name {name!r} already.") from None
+            raise ForbiddenError(f"An organisation named {name!r} exists already.") from None
         return organisation_id
 
     def organisations(self) -> dict[str, str]:
-        """Names of organisations by id."""
+        """Return the names of all organisations by id."""
         return dict(self._read("SELECT id, name FROM organisations ORDER BY name"))
 
     def create_token(self, organisation_id: str) -> IssuedToken:
-        """Make a token for an organisation.
+        """Create a token for an organisation.
 
         Raises:
-            ForbiddenError: It has two live ones, or does not exist.
+            ForbiddenError: The organisation has two tokens already, or does not exist.
         """
         if organisation_id not in self.organisations():
             raise ForbiddenError("There is no such organisation.")
@@ -177,16 +171,16 @@ class Registry:
             *(issued.id, organisation_id, _digest(issued.token), organisation_id, LIVE_TOKENS),
         )
         if not is_made:
-            raise ForbiddenError(f"An organisation has {LIVE_TOKENS} live tokens at most; revoke one first.")
+            raise ForbiddenError(f"An organisation has at most {LIVE_TOKENS} tokens; revoke one first.")
         return issued
 
     def revoke_token(self, token_id: str) -> None:
-        """End a token's life at once."""
+        """Revoke a token at once."""
         if not self._write("DELETE FROM tokens WHERE id = ?", token_id):
             raise ForbiddenError("There is no such token.")
 
     def organisation_of(self, token: str) -> str | None:
-        """Whose token it is; None when it is nobody's."""
+        """Return the organisation of a token; None where it is invalid."""
         rows = self._read("SELECT organisation FROM tokens WHERE digest = ?", _digest(token))
         return rows[0][0] if rows else None
 
@@ -194,26 +188,26 @@ class Registry:
         self,
         organisation_id: str,
         connector: str,
-        settings: Mapping[str, JsonValue],
+        settings: Mapping[str, JsonValue] = MappingProxyType({}),
         *,
         issued: Collection[str] = (ISSUED_SETTING,),
         is_finished: bool = True,
-    ) -> str:
-        """Make an integration of a connector for an organisation; its id.
+    ) -> wire.Integration:
+        """Create an integration of a connector for an organisation.
 
         Args:
-            organisation_id: Whose.
-            connector: Its name.
-            settings: Those that are known.
-            issued: The names of those that are made here, at random.
+            organisation_id: The organisation.
+            connector: The name of the connector.
+            settings: The settings, without the generated ones.
+            issued: The names of the settings to generate.
             is_finished: Whether it may be used at once; otherwise it is off, and its settings must pass a test.
 
         Raises:
-            ForbiddenError: The organisation does not exist, or the settings hold what is made here.
+            ForbiddenError: The organisation does not exist, or the settings include a generated one.
         """
         if organisation_id not in self.organisations():
             raise ForbiddenError("There is no such organisation.")
-        _refuse_issued(settings, issued)
+        _reject_generated(settings, issued)
         integration_id = _new_id("int")
         self._write(
             "INSERT INTO integrations"
@@ -224,35 +218,45 @@ class Registry:
             *(model.model_dump_json() for model in (wire.Flags(), wire.Limits())),
             *(json.dumps(sorted(issued)), is_finished, is_finished, not is_finished),
         )
-        return integration_id
+        return self.integration(integration_id).integration
 
     def integrations(self) -> list[IntegrationRow]:
-        """Every integration of every organisation."""
+        """Return every integration of every organisation."""
         return self._integrations("1 ORDER BY id")
 
     def serves(self, organisation_id: str) -> list[IntegrationRow]:
-        """The enabled integrations of one organisation."""
+        """Return the enabled integrations of one organisation."""
         return self._integrations("organisation = ? AND is_enabled ORDER BY id", organisation_id)
 
-    def integration(self, integration_id: str) -> IntegrationRow | None:
-        """One integration."""
-        return next(iter(self._integrations("id = ?", integration_id)), None)
+    def find(self, integration_id: str, organisation_id: str) -> IntegrationRow | None:
+        """Return an integration of one organisation; None also where it is another's."""
+        found = self._integrations("id = ? AND organisation = ?", integration_id, organisation_id)
+        return next(iter(found), None)
+
+    def integration(self, integration_id: str) -> IntegrationRow:
+        """Return one integration.
+
+        Raises:
+            ForbiddenError: The id is unknown.
+        """
+        for found in self._integrations("id = ?", integration_id):
+            return found
+        raise ForbiddenError("There is no such integration.")
 
     def change_settings(
         self, integration_id: str, changes: Mapping[str, JsonValue], *, must_be_tested: bool = False
-    ) -> None:
-        """Set some of an integration's settings, or with None take them away; what was made here stays as it was made.
+    ) -> wire.Integration:
+        """Set some of an integration's settings, or remove them with None. Generated settings never change.
 
         Args:
-            integration_id: Whose.
+            integration_id: The integration.
             changes: The settings.
-            must_be_tested: Whether what differs from before must pass a test before the integration is used again.
+            must_be_tested: Whether changed settings must pass a test before the integration is used again.
 
         Raises:
-            ForbiddenError: The changes hold what is made here.
+            ForbiddenError: The changes include a generated setting, or the id is unknown.
         """
-        found = self.integration(integration_id)
-        _refuse_issued(changes, found.issued if found else ())
+        _reject_generated(changes, self.integration(integration_id).issued)
         self._write(
             "UPDATE integrations SET settings = new.settings,"
             " revision = revision + new.differs, is_verified = is_verified AND NOT (new.differs AND ?3)"
@@ -261,67 +265,78 @@ class Registry:
             " WHERE id = ?2",
             *(json.dumps(dict(changes)), integration_id, must_be_tested),
         )
+        return self.integration(integration_id).integration
 
     def set_features(self, integration_id: str, features: Collection[str]) -> None:
-        """Remember which features were chosen."""
+        """Store which features were chosen."""
         self._write("UPDATE integrations SET features = ? WHERE id = ?", json.dumps(list(features)), integration_id)
 
     def note_step(self, integration_id: str, step_id: str) -> None:
-        """Remember where in the set-up a person goes on."""
+        """Store the step at which the set-up resumes."""
         self._write("UPDATE integrations SET setup_step = ? WHERE id = ?", step_id, integration_id)
 
     def remove_draft(self, integration_id: str) -> None:
-        """Forget an integration that was never used.
+        """Delete an integration that was never used.
 
         Raises:
-            ForbiddenError: It was, or there is none of this id.
+            ForbiddenError: It was used, or the id is unknown.
         """
         if not self._write("DELETE FROM integrations WHERE id = ? AND is_draft", integration_id):
             raise ForbiddenError(
                 "Only an integration that was never in use can be removed; switch this one off instead."
             )
 
-    def admit(self, integration_id: str, revision: int) -> None:
-        """Let an integration be used, where its settings are still those of the revision."""
+    def verify(self, integration_id: str, revision: int) -> None:
+        """Let an integration be used, if its settings are still those of the revision."""
         self._write(
             "UPDATE integrations SET is_verified = 1, is_draft = 0, block = NULL WHERE id = ? AND revision = ?",
             *(integration_id, revision),
         )
+        self._notify(integration_id)
 
-    def refuse_use(self, integration_id: str, revision: int | None, block: Block) -> None:
-        """Let an integration not be used until its settings pass a test, where they are still those of the revision.
-
-        Without one, nobody knows which settings it was that somebody else could use as well: not these either.
+    def suspend(self, integration_id: str, revision: int | None, block: Block) -> None:
+        """Stop an integration from being used until its settings pass a test.
 
         Args:
-            integration_id: Which.
-            revision: Of the settings that were tested.
+            integration_id: The integration.
+            revision: The revision that was tested; nothing happens if the settings have changed since. Without one,
+                suspend regardless of the current settings: they may be the ones that another party could use.
             block: What must end first.
         """
         self._write(
             "UPDATE integrations SET is_verified = 0, block = ? WHERE id = ? AND revision = coalesce(?, revision)",
             *(block.model_dump_json(), integration_id, revision),
         )
+        self._notify(integration_id)
 
-    def enable(self, integration_id: str, is_enabled: bool) -> None:
-        """Switch an integration on or off."""
+    def enable(self, integration_id: str, is_enabled: bool = True) -> None:
+        """Switch an integration on or off. A runtime does not see one that is off."""
+        self.integration(integration_id)
         self._write("UPDATE integrations SET is_enabled = ? WHERE id = ?", is_enabled, integration_id)
+        self._notify(integration_id)
 
-    def set_flags(self, integration_id: str, flags: wire.Flags) -> None:
-        """Tell the runtime what is wanted of it."""
-        self._write("UPDATE integrations SET flags = ? WHERE id = ?", flags.model_dump_json(), integration_id)
+    def set_flags(self, integration_id: str, **flags: bool) -> wire.Flags:
+        """Change some of the flags ``paused``, ``read_only`` and ``full_requested``."""
+        changed = self._change(integration_id, "flags", self.integration(integration_id).flags, flags)
+        self._notify(integration_id)
+        return changed
 
-    def set_limits(self, integration_id: str, limits: wire.Limits) -> None:
-        """Say how much a batch may hold."""
-        self._write("UPDATE integrations SET limits = ? WHERE id = ?", limits.model_dump_json(), integration_id)
+    def set_limits(self, integration_id: str, **limits: int) -> wire.Limits:
+        """Change some of the limits of a batch, ``max_batch_lines`` and ``max_batch_bytes``."""
+        return self._change(integration_id, "limits", self.integration(integration_id).limits, limits)
 
-    def set_intervals(self, integration_id: str, intervals: Intervals) -> None:
-        """Say how often the runtime does things."""
-        self._write("UPDATE integrations SET intervals = ? WHERE id = ?", intervals.model_dump_json(), integration_id)
+    def set_intervals(self, integration_id: str, **seconds: int) -> Intervals:
+        """Change ``scan_interval_seconds`` or ``poll_interval_seconds``."""
+        return self._change(integration_id, "intervals", self.integration(integration_id).intervals, seconds)
 
     def note_hello(self, integration_id: str, hello: wire.HelloRequest) -> None:
-        """Remember how the runtime introduced itself."""
+        """Store a runtime's introduction."""
         self._write("UPDATE integrations SET hello = ? WHERE id = ?", hello.model_dump_json(), integration_id)
+
+    def _change(self, integration_id: str, column: str, before: _Model, changes: Mapping[str, object]) -> _Model:
+        changed = type(before).model_validate({**before.model_dump(), **changes})
+        self._write(f"UPDATE integrations SET {column} = ? WHERE id = ?", changed.model_dump_json(), integration_id)
+        return changed
 
     def _integrations(self, where: str, *values: str) -> list[IntegrationRow]:
         rows = self._read(
@@ -364,9 +379,9 @@ class Registry:
             return self._db.execute(sql, values).rowcount
 
 
-def _refuse_issued(settings: Mapping[str, JsonValue], issued: Collection[str]) -> None:
+def _reject_generated(settings: Mapping[str, JsonValue], issued: Collection[str]) -> None:
     for name in sorted({ISSUED_SETTING, *issued} & settings.keys()):
-        raise ForbiddenError(f"The {name.replace('_', ' ')} is made by the platform, and cannot be chosen.")
+        raise ForbiddenError(f"The platform generates the {name.replace('_', ' ')}; it cannot be set.")
 
 
 def _new_id(kind: str) -> str:

@@ -1,4 +1,4 @@
-"""What runtimes say without being asked, in tables of the registry's file: manifests and connection tests."""
+"""What runtimes report on their own: manifests, refused connectors and connection tests, in the registry's file."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .database import open_database
 from .problems import ProblemError
 
 CHECKS_KEPT = 50
-"""So many of the newest checks of each integration stay."""
+"""How many of the newest checks of each integration are stored."""
 
 MOST_CONNECTORS = 100
-"""So many connectors an organisation may have."""
+"""How many connectors an organisation may have."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS manifests (
@@ -36,31 +36,31 @@ CREATE TABLE IF NOT EXISTS checks (
   is_final INTEGER NOT NULL DEFAULT 0,
   report TEXT NOT NULL DEFAULT '{"checks":[]}',
   began_at TEXT NOT NULL,
-  said_at TEXT NOT NULL,
+  reported_at TEXT NOT NULL,
   UNIQUE (integration, task),
   UNIQUE (integration, check_id)
 );
 """
 
 
-class SeenCheck(NamedTuple):
-    """A connection test, as far as it is known."""
+class CheckRow(NamedTuple):
+    """A connection test, as far as it was reported."""
 
     check_id: str | None
-    """The runtime's own id for it; None before it said anything."""
+    """The runtime's own id of it; None before its first report."""
     task_id: str | None
-    """The task that asked for it; None where the runtime made it by itself."""
+    """The task that asked for it; None where the runtime tested on its own."""
     revision: int | None
-    """Of the settings that it was ordered for or made with; None where they are not kept here."""
+    """The revision of the tested settings; None where they are not stored here."""
     number: int
     is_final: bool
     report: ConnectionReport
     began_at: datetime
-    said_at: datetime
+    reported_at: datetime
 
 
 class Reports:
-    """The tables. Safe to use from several threads."""
+    """Manifests, refused connectors and connection tests. Safe to use from several threads."""
 
     def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
         self._db = open_database(path)
@@ -73,24 +73,24 @@ class Reports:
         self._db.close()
 
     def put_manifest(self, organisation_id: str, manifest: Manifest) -> None:
-        """Keep a manifest for one organisation: what one organisation's runtime says is shown to no other.
+        """Store a manifest for one organisation; no other organisation sees it.
 
         Raises:
-            ProblemError: It has too many.
+            ProblemError: The organisation has too many.
         """
         with self._lock:
             others = self._db.execute(
                 "SELECT count(*) FROM manifests WHERE organisation = ? AND name != ?", (organisation_id, manifest.name)
             ).fetchone()[0]
             if others >= MOST_CONNECTORS:
-                raise ProblemError("body_invalid", f"An organisation has {MOST_CONNECTORS} connectors at most.")
+                raise ProblemError("body_invalid", f"An organisation has at most {MOST_CONNECTORS} connectors.")
             self._db.execute(
                 "INSERT OR REPLACE INTO manifests VALUES (?, ?, ?)",
                 (organisation_id, manifest.name, manifest.model_dump_json()),
             )
 
     def manifests(self, organisation_id: str) -> dict[str, Manifest]:
-        """The connectors that an organisation's runtimes have, by name."""
+        """Return the connectors of an organisation's runtimes, by name."""
         with self._lock:
             rows = self._db.execute(
                 "SELECT name, manifest FROM manifests WHERE organisation = ? ORDER BY name", (organisation_id,)
@@ -98,14 +98,14 @@ class Reports:
         return {name: Manifest.model_validate_json(manifest) for name, manifest in rows}
 
     def put_refused(self, organisation_id: str, report: wire.RefusedConnectors) -> None:
-        """Keep which connectors an organisation's runtime cannot use, in place of its last report."""
+        """Store which connectors an organisation's runtime cannot use, in place of its last report."""
         with self._lock:
             self._db.execute(
                 "INSERT OR REPLACE INTO refused_connectors VALUES (?, ?)", (organisation_id, report.model_dump_json())
             )
 
     def refused(self, organisation_id: str) -> tuple[wire.RefusedConnector, ...]:
-        """The connectors that an organisation's runtime cannot use."""
+        """Return the connectors that an organisation's runtime cannot use."""
         with self._lock:
             row = self._db.execute(
                 "SELECT report FROM refused_connectors WHERE organisation = ?", (organisation_id,)
@@ -113,20 +113,23 @@ class Reports:
         return wire.RefusedConnectors.model_validate_json(row[0]).refused if row else ()
 
     def ordered(self, integration_id: str, task_id: str, revision: int) -> None:
-        """Note that a task asks for a test of the settings of a revision."""
+        """Store that a task asks for a test of a revision of the settings."""
         now = self._clock().isoformat()
         with self._lock:
             self._db.execute(
-                "INSERT INTO checks (integration, task, revision, began_at, said_at) VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO checks (integration, task, revision, began_at, reported_at) VALUES (?, ?, ?, ?, ?)",
                 (integration_id, task_id, revision, now, now),
             )
-            self._forget(integration_id)
+            self._delete_old_checks(integration_id)
 
-    def report(self, integration_id: str, progress: wire.CheckProgress) -> tuple[SeenCheck, bool]:
-        """Take what a runtime says of a test; what was overtaken, or came before, is no news and changes nothing.
+    def report(self, integration_id: str, progress: wire.CheckProgress) -> tuple[CheckRow, bool]:
+        """Store a runtime's report of a test; a repeated or outdated one changes nothing.
+
+        Returns:
+            The test, and whether the report was new.
 
         Raises:
-            ProblemError: Its task is unknown, or it ended with another report.
+            ProblemError: The task is unknown, or the test ended with another report.
         """
         with self._lock:
             if progress.task_id is not None:
@@ -134,12 +137,12 @@ class Reports:
                 if known is None:
                     raise ProblemError("task_unknown")
                 if known.check_id != progress.check_id:
-                    known = known._replace(number=0)  # another attempt at the task begins anew
+                    known = known._replace(number=0)  # another attempt at the task counts from the start
             else:
                 known = self._one(integration_id, "check_id", progress.check_id)
             if known is not None and known.is_final and progress.number >= known.number:
-                said = (progress.number, progress.is_final, progress.report)
-                if said != (known.number, known.is_final, known.report):
+                reported = (progress.number, progress.is_final, progress.report)
+                if reported != (known.number, known.is_final, known.report):
                     raise ProblemError("check_conflict")
             if known is not None and progress.number <= known.number:
                 return known, False
@@ -148,41 +151,41 @@ class Reports:
             except sqlite3.IntegrityError:  # two tests of one id
                 raise ProblemError("check_conflict") from None
 
-    def ended(self, integration_id: str, task_id: str, report: ConnectionReport) -> SeenCheck | None:
-        """Take the report with which a task ended, over whatever was said before; None where no such task is known."""
+    def ended(self, integration_id: str, task_id: str, report: ConnectionReport) -> CheckRow | None:
+        """Store the report with which a task ended, in place of earlier ones; None where the task is unknown."""
         with self._lock:
             self._db.execute(
-                "UPDATE checks SET is_final = 1, report = ?, said_at = ? WHERE integration = ? AND task = ?",
+                "UPDATE checks SET is_final = 1, report = ?, reported_at = ? WHERE integration = ? AND task = ?",
                 (report.model_dump_json(), self._clock().isoformat(), integration_id, task_id),
             )
             return self._one(integration_id, "task", task_id)
 
     def forget(self, integration_id: str) -> None:
-        """Forget the tests of an integration."""
+        """Delete the tests of an integration."""
         with self._lock:
             self._db.execute("DELETE FROM checks WHERE integration = ?", (integration_id,))
 
-    def of_task(self, integration_id: str, task_id: str) -> SeenCheck | None:
-        """What is known of the test that a task asked for."""
+    def of_task(self, integration_id: str, task_id: str) -> CheckRow | None:
+        """Return the test that a task asked for."""
         with self._lock:
             return self._one(integration_id, "task", task_id)
 
-    def newest(self, integration_id: str) -> SeenCheck | None:
-        """The newest test that ended."""
+    def newest(self, integration_id: str) -> CheckRow | None:
+        """Return the newest test that ended."""
         with self._lock:
             return self._one(integration_id, "is_final", 1)
 
-    def _keep(self, integration_id: str, progress: wire.CheckProgress, *, is_new: bool) -> SeenCheck:
+    def _keep(self, integration_id: str, progress: wire.CheckProgress, *, is_new: bool) -> CheckRow:
         column, value = ("task", progress.task_id) if progress.task_id else ("check_id", progress.check_id)
         now = self._clock().isoformat()
         if is_new:
             self._db.execute(
-                "INSERT INTO checks (integration, check_id, revision, began_at, said_at) VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO checks (integration, check_id, revision, began_at, reported_at) VALUES (?, ?, ?, ?, ?)",
                 (integration_id, value, progress.settings_revision, now, now),
             )
-            self._forget(integration_id)
+            self._delete_old_checks(integration_id)
         self._db.execute(
-            "UPDATE checks SET check_id = ?, number = ?, is_final = ?, report = ?, said_at = ?"
+            "UPDATE checks SET check_id = ?, number = ?, is_final = ?, report = ?, reported_at = ?"
             f" WHERE integration = ? AND {column} = ?",
             (
                 *(progress.check_id, progress.number, progress.is_final, progress.report.model_dump_json(), now),
@@ -193,21 +196,21 @@ class Reports:
         assert kept is not None
         return kept
 
-    def _one(self, integration_id: str, column: str, value: object) -> SeenCheck | None:
+    def _one(self, integration_id: str, column: str, value: object) -> CheckRow | None:
         row = self._db.execute(
-            "SELECT check_id, task, revision, number, is_final, report, began_at, said_at FROM checks"
-            f" WHERE integration = ? AND {column} = ? ORDER BY said_at DESC, place DESC LIMIT 1",
+            "SELECT check_id, task, revision, number, is_final, report, began_at, reported_at FROM checks"
+            f" WHERE integration = ? AND {column} = ? ORDER BY reported_at DESC, place DESC LIMIT 1",
             (integration_id, value),
         ).fetchone()
         if row is None:
             return None
-        check_id, task_id, revision, number, is_final, report, began_at, said_at = row
-        return SeenCheck(
+        check_id, task_id, revision, number, is_final, report, began_at, reported_at = row
+        return CheckRow(
             *(check_id, task_id, revision, number, bool(is_final), ConnectionReport.model_validate_json(report)),
-            *(datetime.fromisoformat(began_at), datetime.fromisoformat(said_at)),
+            *(datetime.fromisoformat(began_at), datetime.fromisoformat(reported_at)),
         )
 
-    def _forget(self, integration_id: str) -> None:
+    def _delete_old_checks(self, integration_id: str) -> None:
         self._db.execute(
             "DELETE FROM checks WHERE integration = ? AND place NOT IN"
             " (SELECT place FROM checks WHERE integration = ? ORDER BY place DESC LIMIT ?)",

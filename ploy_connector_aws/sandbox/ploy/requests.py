@@ -1,4 +1,4 @@
-"""What every route needs of a request: who asks, for which integration, and a body that is bounded."""
+"""Dependencies of the API routes: the caller, the integration in the path, and a bounded body."""
 
 from __future__ import annotations
 
@@ -9,72 +9,71 @@ from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 
 from .local_platform import LocalPlatform
-from .numbers import has_infinite
-from .problems import INFINITE, ProblemError, reason_of
+from .problems import INFINITE, ProblemError, has_infinite, reason_of
 from .registry import IntegrationRow
 
 LARGEST_BODY = 16 * 1024 * 1024
-"""No body is read further than this, whatever the limits of its integration."""
+"""The size limit of every body, whatever the limits of its integration."""
 
-LARGEST_NOTICE = 1024 * 1024
-"""What a runtime says without being asked is no larger: all of it is kept, and read for a page."""
+LARGEST_REPORT = 1024 * 1024
+"""The size limit of manifests, reports and settings: they are stored as a whole, and read for a page."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
 async def ploy_of(request: Request) -> LocalPlatform:
-    """The local Ploy that the request came to."""
+    """Return the local Ploy that serves the request."""
     return _ploy(request)
 
 
 def organisation_of(request: Request) -> str:
-    """Whose token the request carries."""
-    organisation = _ploy(request).organisation_of(_bearer(request))
+    """Return the organisation of the request's token."""
+    organisation = _ploy(request).registry.organisation_of(_bearer(request))
     if organisation is None:
         raise ProblemError("token_rejected")
     return organisation
 
 
 def integration_of(request: Request, integration_id: str) -> IntegrationRow:
-    """The integration in the path, if the token serves it; another organisation's is unknown like none at all."""
-    for enabled in _ploy(request).serves(organisation_of(request)):
-        if enabled.integration.id == integration_id:
-            return enabled
-    raise ProblemError("integration_unknown")
+    """Return the integration in the path, where it is enabled and of the token's organisation."""
+    row = _ploy(request).registry.find(integration_id, organisation_of(request))
+    if row is None or not row.is_enabled:
+        raise ProblemError("integration_unknown")
+    return row
 
 
 def check_operator(request: Request) -> None:
-    """Let only the operator in."""
+    """Reject all callers but the operator."""
     if not secrets.compare_digest(_bearer(request).encode(), request.app.state.operator_token.encode()):
         raise ProblemError("token_rejected")
 
 
 async def read_body(request: Request) -> bytes:
-    """Read the body, within bounds."""
+    """Read the body, up to its size limit."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > LARGEST_BODY:
-            raise ProblemError("body_too_large", f"No body has more than {LARGEST_BODY} bytes.")
+            raise ProblemError("body_too_large", f"A body has at most {LARGEST_BODY} bytes.")
     return bytes(body)
 
 
 def bounded(body: bytes) -> bytes:
-    """Let a body pass that is no larger than what is kept.
+    """Return a body that is small enough to be stored.
 
     Raises:
-        ProblemError: It is.
+        ProblemError: It is too large.
     """
-    if len(body) > LARGEST_NOTICE:
-        raise ProblemError("body_too_large", f"It may have {LARGEST_NOTICE} bytes at most.")
+    if len(body) > LARGEST_REPORT:
+        raise ProblemError("body_too_large", f"It has at most {LARGEST_REPORT} bytes.")
     return body
 
 
 def parse(model: type[_Model], body: bytes) -> _Model:
-    """Read a JSON body.
+    """Parse a JSON body.
 
     Raises:
-        ProblemError: It does not fit its model.
+        ProblemError: It is invalid.
     """
     try:
         parsed = model.model_validate_json(body)

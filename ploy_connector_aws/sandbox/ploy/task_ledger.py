@@ -221,7 +221,7 @@ class TaskLedger:
         """Note what was ordered on the strength of a preview. There is no second such order."""
         self._db.execute("INSERT INTO ploy_previewed_orders VALUES (?, ?)", (preview_id, task_id))
 
-    def ordered_after(self, preview_id: str) -> str | None:
+    def order_of(self, preview_id: str) -> str | None:
         """The task that was ordered on the strength of a preview."""
         found = self._db.execute("SELECT task FROM ploy_previewed_orders WHERE preview = ?", (preview_id,)).fetchone()
         return found[0] if found else None

@@ -1,9 +1,10 @@
-"""Which integrations may be used: those whose settings passed a connection test that the platform itself asked for."""
+"""Which integrations may be used, by the connection tests that the platform asked for; and what blocks a task now."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic import JsonValue
 
@@ -12,112 +13,179 @@ from ploy_connector_aws.spec import ConnectionReport, Manifest
 
 from .problems import ProblemError
 from .registry import ISSUED_SETTING, Block, ForbiddenError, IntegrationRow, Registry
-from .reports import Reports, SeenCheck
+from .reports import CheckRow, Reports
 
 
 class Verification:
-    """Takes integrations in by their set-up, and puts those out that somebody else could use as well.
+    """Verifies integrations during set-up and suspends those with a blocking check.
 
-    Until its settings have passed a test, and again from when they are changed, an integration gets nothing but checks:
-    no sync is taken of it, no access is changed. A check counts for the settings that it was ordered for, and is given
-    out only to a runtime that has read them; a block of them ends only when the very check that set it passes. So
-    nobody can get past a test that failed, whatever page or call is used.
+    Until its settings have passed a test, and again after they change, an integration gets nothing but checks: no sync
+    and no change of access. A check counts for the settings that it was ordered for, and only a runtime that has read
+    them gets it. A block ends only when the very check that set it passes. So no page and no call leads past a failed
+    test.
     """
 
-    def __init__(self, registry: Registry, notices: Reports) -> None:
+    def __init__(self, registry: Registry, reports: Reports) -> None:
         self._registry = registry
-        self._notices = notices
+        self._reports = reports
         self._beginning = threading.Lock()
         self._judging = threading.Lock()
 
     def begin(self, organisation_id: str, connector: str) -> str:
-        """Begin to set up a connector; the integration's id. What the host makes is made now, and never changes.
+        """Begin the set-up of a connector; return the integration's id. The generated settings never change later.
 
-        Where a set-up of it was begun and nothing answered yet, it is that one: who asks twice means one.
+        A set-up in which nothing was entered yet is used again, so that a repeated request creates no second one.
 
         Raises:
-            ForbiddenError: No runtime of this organisation has such a connector, or it says nothing of its set-up.
+            ForbiddenError: No runtime of this organisation has the connector, or its manifest has no wizard.
         """
-        manifest = self._notices.manifests(organisation_id).get(connector)
+        manifest = self._reports.manifests(organisation_id).get(connector)
         if manifest is None or manifest.wizard is None:
             raise ForbiddenError("No runtime has a connector of this name that can be set up here.")
         with self._beginning:
-            for enabled in self._registry.integrations():
-                integration = enabled.integration
+            for row in self._registry.integrations():
+                integration = row.integration
                 is_of_it = (integration.organisation, integration.connector) == (organisation_id, connector)
-                if is_of_it and enabled.is_untouched and enabled.issued == issued_by(manifest):
+                if is_of_it and row.is_untouched and row.issued == issued_by(manifest):
                     return integration.id
             return self._registry.create_integration(
-                organisation_id, connector, {}, issued=issued_by(manifest), is_finished=False
-            )
+                organisation_id, connector, issued=issued_by(manifest), is_finished=False
+            ).id
 
-    def answer(
+    def enter(
         self,
         integration_id: str,
         settings: Mapping[str, JsonValue],
         features: Collection[str] | None = None,
     ) -> None:
-        """Set what a person answered; None takes a setting back to its default. What differs must be tested anew.
+        """Set what a person entered; None resets a setting to its default. Changed settings must pass a test again.
 
         Raises:
-            ForbiddenError: Something is among the settings that only the platform makes.
+            ForbiddenError: A setting is among them that only the platform generates.
         """
         self._registry.change_settings(integration_id, settings, must_be_tested=True)
         if features is not None:
             self._registry.set_features(integration_id, features)
 
-    def note_step(self, integration_id: str, step_id: str) -> None:
-        """Remember the step of the set-up at which a person goes on."""
-        self._registry.note_step(integration_id, step_id)
-
-    def require(self, enabled: IntegrationRow) -> None:
-        """Refuse whatever an integration that has not passed its test may not do.
+    def require(self, row: IntegrationRow) -> None:
+        """Reject a call for an integration whose settings have not passed a test.
 
         Raises:
-            ProblemError: It has not.
+            ProblemError: They have not.
         """
-        if not enabled.is_verified:
+        if not row.is_verified:
             raise ProblemError("set_up_unfinished")
 
     def ended(self, integration_id: str, task_id: str, report: ConnectionReport) -> None:
         """Judge the report with which a check task ended."""
-        seen = self._notices.ended(integration_id, task_id, report)
-        if seen is None:
-            return  # so many were made since that it was forgotten
+        check = self._reports.ended(integration_id, task_id, report)
+        if check is None:
+            return  # deleted, as newer checks took its place
         with self._judging:
-            if not self._block(integration_id, seen) and seen.revision and report.checks and report.is_usable:
-                self._registry.admit(integration_id, seen.revision)
+            if not self._block(integration_id, check) and check.revision and report.checks and report.is_usable:
+                self._registry.verify(integration_id, check.revision)
 
     def report(self, integration_id: str, progress: wire.CheckProgress) -> wire.CheckStatus:
-        """Take what a runtime says of a test. It can put an integration out, and never take one in."""
-        seen, is_news = self._notices.report(integration_id, progress)
-        if is_news and seen.is_final and seen.report.is_blocked:
+        """Take a runtime's report of a test. It can suspend an integration, and never verify one."""
+        check, is_new = self._reports.report(integration_id, progress)
+        if is_new and check.is_final and check.report.is_blocked:
             with self._judging:
-                self._block(integration_id, seen)
-        return wire.CheckStatus(check_id=progress.check_id, number=seen.number, is_final=seen.is_final)
+                self._block(integration_id, check)
+        return wire.CheckStatus(check_id=progress.check_id, number=check.number, is_final=check.is_final)
 
-    def _block(self, integration_id: str, seen: SeenCheck) -> bool:
-        """Refuse the use as long as a test says so, or does not end what an earlier one said; whether it is refused."""
-        enabled, found = self._registry.integration(integration_id), seen.report.blockers()
-        before = enabled.block if enabled else None
+    def _block(self, integration_id: str, check: CheckRow) -> bool:
+        """Suspend an integration while a test blocks it or an earlier block lasts; return whether it is suspended."""
+        before, found = self._registry.integration(integration_id).block, check.report.blockers()
         if before is None:
             checks = found
-        elif seen.began_at >= before.since:
-            checks = seen.report.blockers(before.checks)
-        else:  # it was ordered before the block, and says nothing of the time since
-            checks = tuple({check.name: check for check in (*before.checks, *found)}.values())
+        elif check.began_at >= before.since:
+            checks = check.report.blockers(before.checks)
+        else:  # ordered before the block, so it proves nothing about the time since
+            checks = tuple({each.name: each for each in (*before.checks, *found)}.values())
         if found:
-            before = Block(checks=checks, since=seen.said_at, is_of_own_settings=seen.revision is None)
+            before = Block(checks=checks, since=check.reported_at, is_of_own_settings=check.revision is None)
         if checks and before is not None:
-            self._registry.refuse_use(integration_id, seen.revision, before.model_copy(update={"checks": checks}))
+            self._registry.suspend(integration_id, check.revision, before.model_copy(update={"checks": checks}))
         return bool(checks)
 
 
 def issued_by(manifest: Manifest) -> set[str]:
-    """The settings that the platform makes for a connector. An external id is among them, whatever the manifest says:
-    an organisation that could choose it could name another one's.
+    """Return the settings that the platform generates for a connector.
+
+    An external ID is always one of them, whatever the manifest declares: an organisation that could choose it could
+    choose another organisation's.
     """
     properties = manifest.config_schema.get("properties")
     known = set(properties) if isinstance(properties, Mapping) else set()
-    made = manifest.wizard.generated_fields() if manifest.wizard else set()
-    return made | ({ISSUED_SETTING} & known)
+    generated = manifest.wizard.generated_fields() if manifest.wizard else set()
+    return generated | ({ISSUED_SETTING} & known)
+
+
+_Request: TypeAlias = Literal["check", "sync", "preview", "change"]
+
+_EVERYTHING: frozenset[_Request] = frozenset(("check", "sync", "preview", "change"))
+
+
+class Blocker(NamedTuple):
+    """Why a runtime gets no task of some kinds."""
+
+    code: str
+    message: str
+    stops: frozenset[_Request]
+    applies: Callable[[IntegrationRow], bool]
+
+
+BLOCKERS = (
+    Blocker(
+        "switched off",
+        "The integration is switched off: no runtime serves it.",
+        _EVERYTHING,
+        lambda row: not row.is_enabled,
+    ),
+    Blocker(
+        "paused",
+        "The integration is paused: no tests, syncs, grants or revokes until it is resumed.",
+        _EVERYTHING,
+        lambda row: row.flags.paused,
+    ),
+    Blocker(
+        "blocked",
+        "A connection test found that another party can use this connection too. No syncs, grants or revokes until a "
+        "test confirms the fix.",
+        _EVERYTHING - {"check"},
+        lambda row: row.block is not None,
+    ),
+    Blocker(
+        "not verified",
+        "These settings have not passed a connection test. No syncs, grants or revokes until one passes.",
+        _EVERYTHING - {"check"},
+        lambda row: not row.is_verified,
+    ),
+    Blocker(
+        "read-only",
+        "The integration is read-only: no grants or revokes until changes are allowed again.",
+        frozenset(("change",)),
+        lambda row: row.flags.read_only,
+    ),
+)
+"""All blockers; one that stops more comes before one that stops less."""
+
+
+def find_blocker(row: IntegrationRow, kind: wire.TaskKind, preview: bool = False) -> Blocker | None:
+    """Return what blocks a task; None where a runtime gets it."""
+    request: _Request = kind if kind in ("check", "sync") else "preview" if preview else "change"
+    return next((each for each in BLOCKERS if request in each.stops and each.applies(row)), None)
+
+
+def require_unblocked(row: IntegrationRow, kind: wire.TaskKind, preview: bool = False) -> None:
+    """Reject a task that no runtime would get now.
+
+    Reject instead of queueing: a queued task would run whenever someone clears the flag, long after the requester's
+    intent.
+
+    Raises:
+        ForbiddenError: Something blocks the task.
+    """
+    blocker = find_blocker(row, kind, preview)
+    if blocker is not None:
+        raise ForbiddenError(blocker.message)

@@ -1,97 +1,178 @@
-"""Finding one's way in a committed picture: searched, sorted and paged lists, one record, and an account's ways."""
+"""``IntegrationView``: one integration as it is now, with searched lists, single records, access paths and changes.
+
+What it shows is the visible generation with the verified changes on top of it.
+"""
 
 from __future__ import annotations
 
+import heapq
 import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ploy_connector_aws.graph.paths import Path as Way
+from ploy_connector_aws.graph.paths import Edge, PathFinder
+from ploy_connector_aws.graph.paths import Path as AccessPath
 from ploy_connector_aws.graph.search import list_records
-from ploy_connector_aws.spec.records import RecordKey, RecordType
+from ploy_connector_aws.graph.values import ScopeState, StoredRecord
+from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
-from .current import open_current
+from .database import open_database
 from .scope_report import ScopeReport
-from .snapshots import Snapshot, Snapshots
+from .snapshots import ChangeKind, Snapshot, Snapshots
+from .sync_store import Generation, RecordChange, Sync, SyncStore
+from .verified import ChangedGrants, VerifiedChanges
 
-MOST_WAYS = 20_000
-"""So many ways of one account a page lists; it says when there are more."""
+MOST_PATHS = 20_000
+"""How many access paths of one account a page lists; it reports when there are more."""
 
 
-class Found(NamedTuple):
-    """A record as a list shows it."""
+class ShownRecord(NamedTuple):
+    """A record, as a page shows it."""
 
     id: str
     content: dict[str, Any]
-    is_retained: bool
+    is_unproven: bool
 
 
 class Listing(NamedTuple):
-    """One page of a list, and how long the whole list is."""
+    """One page of a list, and the length of the whole list."""
 
-    rows: tuple[Found, ...]
+    rows: tuple[ShownRecord, ...]
     total: int
 
 
-class Ways(NamedTuple):
-    """All that one account holds, by which ways; and every record that is on them."""
+class AccountAccess(NamedTuple):
+    """All access paths of one account, and every record on them."""
 
-    account: Found
-    ways: tuple[Way, ...]
+    account: ShownRecord
+    paths: tuple[AccessPath, ...]
     has_more: bool
     entitlements: dict[str, dict[str, Any]]
     resources: dict[str, dict[str, Any]]
 
     @property
     def home(self) -> str | None:
-        """The resource that the account belongs to: what it holds counts there, unless an entitlement says where."""
+        """The resource that the account belongs to. Its access counts there, unless an entitlement names another."""
         return self.account.content.get("resource_id")
 
-    def names_resource(self, way: Way) -> bool:
-        """Whether an entitlement on a way says what it opens."""
-        return any(self.entitlements.get(id_, {}).get("resource_id") for id_ in way.entitlement_ids)
+    def names_resource(self, path: AccessPath) -> bool:
+        """Whether an entitlement on a path names the resource that it opens."""
+        return any(self.entitlements.get(id_, {}).get("resource_id") for id_ in path.entitlement_ids)
 
-    def resource_of(self, way: Way) -> str | None:
-        """Where a way leads in the end: to what the last entitlement opens that says so, or where the account is."""
-        opened = (self.entitlements.get(id_, {}).get("resource_id") for id_ in reversed(way.entitlement_ids))
+    def resource_of(self, path: AccessPath) -> str | None:
+        """Return the resource at the end of a path: the one that its last such entitlement opens, or the account's."""
+        opened = (self.entitlements.get(id_, {}).get("resource_id") for id_ in reversed(path.entitlement_ids))
         return next(filter(None, opened), None) or self.home
 
-    def narrowed(self, *, through: str = "", to: str = "") -> Ways:
-        """Only the ways that begin with one entitlement, or that lead to one resource, with all that is on them."""
-        wanted = [
-            way.entitlement_ids
-            for way in self.ways
-            if (not through or way.entitlement_ids[0] == through) and (not to or self.resource_of(way) == to)
+    def narrowed(self, *, through: str = "", to: str = "") -> AccountAccess:
+        """Return only the paths that begin with an entitlement or end at a resource, and all paths that they contain.
+
+        Args:
+            through: The entitlement; empty for any.
+            to: The resource; empty for any.
+        """
+        matching = [
+            path.entitlement_ids
+            for path in self.paths
+            if (not through or path.entitlement_ids[0] == through) and (not to or self.resource_of(path) == to)
         ]
-        on_them: set[tuple[str, ...]] = set()
-        for ids in wanted:
-            while ids and ids not in on_them:  # what is there already, is with all that it begins with
-                on_them.add(ids)
+        kept: set[tuple[str, ...]] = set()
+        for ids in matching:
+            while ids and ids not in kept:  # a path that is kept already was kept with all its beginnings
+                kept.add(ids)
                 ids = ids[:-1]
-        return self._replace(ways=tuple(way for way in self.ways if way.entitlement_ids in on_them))
+        return self._replace(paths=tuple(path for path in self.paths if path.entitlement_ids in kept))
 
 
-class Holding(NamedTuple):
-    """One account that holds an entitlement, and the names of what leads it there."""
+class Holder(NamedTuple):
+    """One account that holds an entitlement."""
 
-    account: Found
+    account: ShownRecord
     is_direct: bool
     through: tuple[str, ...]
+    """The names of the entitlements through which the account holds it."""
     is_unproven: bool
 
 
-class Holders(NamedTuple):
-    """Who holds an entitlement: one page of them, and how many there are."""
+class HolderListing(NamedTuple):
+    """One page of an entitlement's holders, and how many there are."""
 
-    rows: tuple[Holding, ...]
+    rows: tuple[Holder, ...]
     total: int
 
 
-class Browser:
-    """One integration's file, to look around in. Each look sees one state, whatever is committed meanwhile."""
+class NamedRecord(NamedTuple):
+    """A record under the name that a person knows."""
+
+    id: str
+    name: str
+    kept_by: str | None = None
+    """The grant that alone keeps it; None where a scope that was not read completely does, too."""
+
+
+class IntegrationView:
+    """Read access to one integration's file.
+
+    Within its ``with`` block every read sees the same state, whatever is committed meanwhile. Outside of it each read
+    sees the newest state.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._current: Current | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> IntegrationView:
+        """Keep to the state as it is now."""
+        self._current = self._stack.enter_context(open_current(self._path))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._current = None
+        self._stack.close()
+
+    def records(self, type: RecordType | None = None) -> Iterator[StoredRecord]:  # noqa: A002 - as records name it
+        """Iterate over the records, by type and id."""
+        with self._state() as current:
+            yield from current.records(type)
+
+    def scopes(self) -> Iterator[ScopeState]:
+        """Iterate over the scopes, by name: how each ended, why it failed, and since when it is unproven."""
+        with self._state() as current:
+            if current.visible is not None:
+                yield from current.visible.scopes()
+
+    def generations(self) -> list[Generation]:
+        """Return every commit that became visible, oldest first."""
+        with self._state() as current:
+            return list(SyncStore(current.db).generations())
+
+    def changes(self, generation: int) -> Iterator[RecordChange]:
+        """Iterate over what one commit changed, record by record."""
+        with self._state() as current:
+            yield from SyncStore(current.db).changes(generation)
+
+    def syncs(self) -> list[Sync]:
+        """Return every sync that is still stored, newest first."""
+        with self._state() as current:
+            return list(SyncStore(current.db).syncs())
+
+    def held(self) -> Sync | None:
+        """Return the sync that waits for approval."""
+        with self._state() as current:
+            return SyncStore(current.db).newest("held")
+
+    def held_report(self) -> ScopeReport | None:
+        """Return how the scopes of the sync ended that waits for approval."""
+        with self._state() as current:
+            held = Snapshots(current.db).held
+            return ScopeReport.of(held.scopes()) if held is not None else None
 
     def list_records(
         self,
@@ -104,8 +185,8 @@ class Browser:
         limit: int = 50,
         only_grantable: bool = False,
     ) -> Listing:
-        """Look for the records of a type in which a text occurs, letter case aside; all of them for an empty text."""
-        with open_current(self._path) as current:
+        """Search the records of a type for a text, ignoring case; an empty text finds all of them."""
+        with self._state() as current:
             if current.visible is None:
                 return Listing((), 0)
             found = list_records(
@@ -119,73 +200,198 @@ class Browser:
                 limit=limit,
                 only_grantable=only_grantable,
             )
-        rows = tuple(Found(each.id, json.loads(each.body), each.is_unproven) for each in found.rows)
+        rows = tuple(ShownRecord(each.id, json.loads(each.body), each.is_unproven) for each in found.rows)
         return Listing(rows, found.total)
 
-    def record(self, kind: RecordType, id_: str) -> Found | None:
-        """One record."""
-        with open_current(self._path) as current:
-            return _one(current.visible, kind, id_)
+    def record(self, kind: RecordType, id_: str) -> ShownRecord | None:
+        """Return one record."""
+        with self._state() as current:
+            return current.find(kind, id_)
 
-    def ways_of(self, account_id: str) -> Ways | None:
-        """All that an account holds; None where there is no such account."""
-        with open_current(self._path) as current:
-            run, finder = current.visible, current.path_finder()
-            account = _one(run, "account", account_id)
+    def access_of(self, account_id: str) -> AccountAccess | None:
+        """Return all access of an account; None where there is no such account."""
+        with self._state() as current:
+            finder, account = current.path_finder(), current.find("account", account_id)
             if finder is None or account is None:
                 return None
-            paths = finder.paths_of(account_id)
-            ways, has_more = paths.listed[:MOST_WAYS], bool(paths.more_to) or len(paths.listed) > MOST_WAYS
-            ids = dict.fromkeys(id_ for way in ways for id_ in way.entitlement_ids)
-            entitlements = {id_: found.content for id_ in ids if (found := _one(run, "entitlement", id_))}
+            found = finder.paths_of(account_id)
+            paths, has_more = found.listed[:MOST_PATHS], bool(found.more_to) or len(found.listed) > MOST_PATHS
+            ids = dict.fromkeys(id_ for path in paths for id_ in path.entitlement_ids)
+            entitlements = current.contents("entitlement", ids)
             opening = (account.content, *entitlements.values())
-            opened = dict.fromkeys(str(each.get("resource_id") or "") for each in opening)
-            resources = {id_: found.content for id_ in opened if id_ and (found := _one(run, "resource", id_))}
-            return Ways(account, ways, has_more, entitlements, resources)
+            resources = current.contents("resource", (each.get("resource_id") or "" for each in opening))
+            return AccountAccess(account, paths, has_more, entitlements, resources)
 
-    def holders_of(self, entitlement_id: str, *, offset: int = 0, limit: int = 50) -> Holders:
-        """Who holds an entitlement, directly or through others, by name."""
-        with open_current(self._path) as current:
-            run, finder = current.visible, current.path_finder()
+    def holders_of(self, entitlement_id: str, *, offset: int = 0, limit: int = 50) -> HolderListing:
+        """Return who holds an entitlement, directly or through others, by name."""
+        with self._state() as current:
+            finder = current.path_finder()
             if finder is None:
-                return Holders((), 0)
+                return HolderListing((), 0)
             total, holders = finder.holders_of(entitlement_id, offset=offset, limit=limit)
-
-            def name(id_: str) -> str:
-                return name_of(found.content if (found := _one(run, "entitlement", id_)) else {}, id_)
-
-            return Holders(
-                tuple(
-                    Holding(
-                        _one(run, "account", each.account_id) or Found(each.account_id, {}, False),
-                        each.is_direct,
-                        tuple(name(id_) for id_ in each.through),
-                        each.is_unproven,
-                    )
-                    for each in holders
-                ),
-                total,
+            rows = (
+                Holder(
+                    current.find("account", each.account_id) or ShownRecord(each.account_id, {}, False),
+                    each.is_direct,
+                    tuple(current.name("entitlement", id_) for id_ in each.through),
+                    each.is_unproven,
+                )
+                for each in holders
             )
+            return HolderListing(tuple(rows), total)
 
     def names(self, keys: list[RecordKey]) -> dict[RecordKey, str]:
-        """The names by which a person knows some records; those that are not there are left out."""
-        with open_current(self._path) as current:
-            run = current.visible
-            found = {key: _one(run, key.type, key.id) for key in dict.fromkeys(keys)}
+        """Return the names of records; unknown ones are left out."""
+        with self._state() as current:
+            found = {key: current.find(key.type, key.id) for key in dict.fromkeys(keys)}
         return {key: name_of(each.content, key.id) for key, each in found.items() if each}
 
-    def held(self) -> ScopeReport | None:
-        """How the scopes ended of the commit that waits for a person."""
+    def list_changes(
+        self,
+        sync: Sync,
+        generation: Generation | None,
+        kind: ChangeKind,
+        only: RecordType,
+        *,
+        offset: int = 0,
+        limit: int,
+    ) -> tuple[NamedRecord, ...]:
+        """Name the records of one type that a sync changed in one way, or would change.
+
+        Args:
+            sync: The sync.
+            generation: The generation that it became; None where it became none.
+            kind: The kind of change.
+            only: The type of the records.
+            offset: How many of them, by id, to skip.
+            limit: How many to name at most.
+
+        Returns:
+            Nothing where the sync became no generation and does not wait for approval: its records are not kept.
+        """
+        with self._state() as current:
+            if generation is not None:
+                changes = SyncStore(current.db).changes(generation.number, kind, only)
+                snapshots: list[Snapshot | None] = [current.visible]
+                found: Iterator[tuple[RecordKey, dict[str, Any] | None]] = ((each.key, each.before) for each in changes)
+            else:
+                held = Snapshots(current.db).held
+                if held is None or held.sync_id != sync.id:
+                    return ()
+                # The record as it would be; a removed one as it is.
+                snapshots = [current.visible, held] if kind == "removed" else [held, current.visible]
+                found = ((key, None) for key, _ in held.changes(current.visible, kind, only))
+            shown = islice(found, offset, offset + limit)
+            return tuple(NamedRecord(key.id, _name(snapshots, key, before)) for key, before in shown)
+
+    def list_unproven(self, only: RecordType, *, offset: int = 0, limit: int) -> tuple[NamedRecord, ...]:
+        """Name the unproven records of a type.
+
+        Args:
+            only: The type.
+            offset: How many of them, by id, to skip.
+            limit: How many to name at most.
+        """
+        with self._state() as current:
+            visible = current.visible
+            if visible is None:
+                return ()
+            return tuple(
+                NamedRecord(
+                    each.id,
+                    _name([visible], RecordKey(type=only, id=each.id), None),
+                    _name([visible], RecordKey(type="grant", id=each.kept_by), None) if each.kept_by else None,
+                )
+                for each in islice(visible.unproven(only), offset, offset + limit)
+            )
+
+    @contextmanager
+    def _state(self) -> Iterator[Current]:
+        if self._current is not None:
+            yield self._current
+            return
         with open_current(self._path) as current:
-            held = Snapshots(current.db).held
-            return ScopeReport.of(held.scopes()) if held is not None else None
+            yield current
+
+
+class Current:
+    """One state of an integration's file."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        self.visible: Snapshot | None = Snapshots(db).visible
+        """The newest generation; None before the first."""
+
+    def records(self, type_: RecordType | None = None) -> Iterator[StoredRecord]:
+        """Iterate over the records, by type and id."""
+        if self.visible is None:
+            return
+        added = {record.id: record for record in self._added()} if type_ in (None, "grant") else {}
+        gone = self._changed.removed | added.keys()
+        unchanged = (each for each in self.visible.records(type_) if each.type != "grant" or each.id not in gone)
+        yield from heapq.merge(unchanged, added.values(), key=lambda record: (record.type, record.id))
+
+    def path_finder(self) -> PathFinder | None:
+        """Return the finder of access paths; None before the first generation."""
+        if self.visible is None:
+            return None
+        edges = (Edge.of(self._changed.added[record.id][0]) for record in self._added())
+        return PathFinder(self.db, self.visible.tables, added=edges, removed=self._changed.removed)
+
+    def find(self, kind: RecordType, id_: str) -> ShownRecord | None:
+        """Return one record."""
+        is_id = self.visible is not None and 0 < len(id_) <= 2048
+        record = self.visible.record(RecordKey(type=kind, id=id_)) if self.visible and is_id else None
+        return ShownRecord(record.id, record.content, record.is_retained) if record else None
+
+    def contents(self, kind: RecordType, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Return the contents of records by id; unknown ones are left out."""
+        return {id_: found.content for id_ in dict.fromkeys(ids) if (found := self.find(kind, id_))}
+
+    def name(self, kind: RecordType, id_: str) -> str:
+        """Return the name of a record; its id where it is unknown."""
+        return name_of(found.content if (found := self.find(kind, id_)) else {}, id_)
+
+    @cached_property
+    def _changed(self) -> ChangedGrants:
+        return VerifiedChanges(self.db).grants()
+
+    def _added(self) -> Iterator[StoredRecord]:
+        """Iterate over the verified new grants, by id, without those whose principal or entitlement is unknown."""
+        assert self.visible is not None
+        for id_, (grant, scope) in sorted(self._changed.added.items()):
+            ends = (
+                RecordKey(type=grant.principal_kind, id=grant.principal_id),
+                RecordKey(type="entitlement", id=grant.entitlement_id),
+            )
+            if all(self.visible.record(end) is not None for end in ends):
+                yield StoredRecord("grant", id_, (scope,), to_json(grant), is_partial=False, is_retained=False)
+
+
+@contextmanager
+def open_current(path: Path) -> Iterator[Current]:
+    """Open an integration's file and keep to its state."""
+    with closing(open_database(path)) as db:
+        db.execute("BEGIN")
+        yield Current(db)
 
 
 def name_of(content: dict[str, Any], otherwise: str) -> str:
-    """The name by which a person knows a record."""
+    """Return the name by which a person knows a record."""
     return str(content.get("display_name") or content.get("username") or content.get("name") or otherwise)
 
 
-def _one(run: Snapshot | None, kind: RecordType, id_: str) -> Found | None:
-    record = run.record(RecordKey(type=kind, id=id_)) if run is not None and 0 < len(id_) <= 2048 else None
-    return Found(record.id, record.content, record.is_retained) if record else None
+def _name(snapshots: Sequence[Snapshot | None], key: RecordKey, before: dict[str, Any] | None) -> str:
+    content = _content(snapshots, key) or before or {}
+    if key.type != "grant" or "entitlement_id" not in content:
+        return name_of(content, key.id)
+    ends = (
+        RecordKey(type=content["principal_kind"], id=content["principal_id"]),
+        RecordKey(type="entitlement", id=content["entitlement_id"]),
+    )
+    return " → ".join(name_of(_content(snapshots, end), end.id) for end in ends)
+
+
+def _content(snapshots: Sequence[Snapshot | None], key: RecordKey) -> dict[str, Any]:
+    found = (snapshot.record(key) for snapshot in snapshots if snapshot is not None)
+    return next((record.content for record in found if record is not None), {})

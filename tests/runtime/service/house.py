@@ -24,8 +24,8 @@ from ploy_connector_aws.runtime.service.polling import MakeLoop, Workplace
 from ploy_connector_aws.runtime.service.runner import Dependencies, IntegrationRunner
 from ploy_connector_aws.runtime.service.sources import DesiredIntegration
 from ploy_connector_aws.runtime.settings import IntegrationSettings, OperatorSettings, StateSettings
-from ploy_connector_aws.sandbox.ploy.picture import Picture
 from ploy_connector_aws.sandbox.ploy.syncs import Syncs
+from ploy_connector_aws.sandbox.ploy.views import IntegrationView
 from ploy_connector_aws.spec import ConnectionReport, ConnectorContext
 from tests.deadlines import PATIENCE_SECONDS
 from tests.runtime.double import Platform, Source, World, open_directory
@@ -216,12 +216,12 @@ class House:
 
     def syncs(self, integration: str) -> list[tuple[str, str]]:
         """The state and the mode of each sync at Ploy, newest first."""
-        picture = Picture(self.folder / f"{integration}-at-ploy.sqlite")
+        picture = IntegrationView(self.folder / f"{integration}-at-ploy.sqlite")
         return [(sync.state, sync.mode) for sync in picture.syncs()]
 
     def at_ploy(self, integration: str) -> set[str]:
         """The ids that Ploy shows, without grants."""
-        picture = Picture(self.folder / f"{integration}-at-ploy.sqlite")
+        picture = IntegrationView(self.folder / f"{integration}-at-ploy.sqlite")
         return {record.id for record in picture.records() if record.type != "grant"}
 
     def counted(self, metric: str) -> dict[tuple[str, ...], float]:

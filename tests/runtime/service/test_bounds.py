@@ -184,12 +184,12 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
     sleep = IntegrationRunner._sleep  # between two attempts at a call
     monkeypatch.setattr(IntegrationRunner, "_sleep", lambda served, seconds: sleep(served, seconds / 100))
     with LocalPloy(tmp_path / "ploy") as ploy, in_between(ploy) as between:
-        organisation = ploy.create_organisation("Acme")
-        integration = ploy.create_integration(organisation, "directory").id
-        ploy.set_intervals(integration, **INTERVALS)
+        organisation = ploy.registry.create_organisation("Acme")
+        integration = ploy.registry.create_integration(organisation, "directory").id
+        ploy.registry.set_intervals(integration, **INTERVALS)
         settings = OperatorSettings.model_validate(
             {
-                "platform": {"url": between.url, "token": ploy.create_token(organisation).token},
+                "platform": {"url": between.url, "token": ploy.registry.create_token(organisation).token},
                 "state": {"dir": tmp_path / "state"},
             }
         )
@@ -202,7 +202,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
         service = Service([settings], health_port=0, outfit=outfit)
         made = Running(ploy, between, tmp_path / "state", organisation, integration, service, clock)
         with service:
-            made.until(lambda: bool(ploy.generations(integration)) and made.stands()[0] == INTERVALS)
+            made.until(lambda: bool(ploy.view(integration).generations()) and made.stands()[0] == INTERVALS)
             yield made
 
 
@@ -211,7 +211,7 @@ def test_a_hello_out_of_bounds_leaves_intervals_and_flags_as_they_were(
     running: Running, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     caplog.set_level(logging.WARNING)
-    running.ploy.set_intervals(running.id, **OTHER_INTERVALS)
+    running.ploy.registry.set_intervals(running.id, **OTHER_INTERVALS)
     place = ("limits", name) if name == "max_batch_lines" else (name,)
     kind = {"generation": "count", "max_batch_lines": "place"}.get(name, "interval")
     for text in (text for text, is_good in values_of(kind) if not is_good):
@@ -241,9 +241,9 @@ def test_a_list_of_integrations_out_of_bounds_leaves_running_what_runs(
     running.between.spoils.clear()
     running.poll()
     assert running.wishes is wishes
-    other = running.ploy.create_integration(running.organisation, "directory").id
+    other = running.ploy.registry.create_integration(running.organisation, "directory").id
     running.poll()
-    running.until(lambda: bool(running.ploy.generations(other)))
+    running.until(lambda: bool(running.ploy.view(other).generations()))
 
 
 def put_second_id(text: str) -> Callable[[Any], str]:
@@ -272,9 +272,9 @@ def test_no_pause_that_ploy_asks_for_keeps_the_service_from_it_for_longer_than_a
     running.between.pauses["integrations"] = header
     running.poll()
     del running.between.pauses["integrations"]
-    other = running.ploy.create_integration(running.organisation, "directory").id
+    other = running.ploy.registry.create_integration(running.organisation, "directory").id
     running.poll()
-    running.until(lambda: bool(running.ploy.generations(other)))
+    running.until(lambda: bool(running.ploy.view(other).generations()))
 
 
 def test_a_sync_whose_id_is_not_usable_is_not_kept_and_the_next_is_handed_over(running: Running) -> None:

@@ -99,7 +99,7 @@ class Customer:
 
     @property
     def record_ids(self) -> list[str]:
-        return [record.id for record in self.ploy.records(self.id)]
+        return [record.id for record in self.ploy.view(self.id).records()]
 
 
 Enroll: TypeAlias = Callable[[str], Customer]
@@ -127,9 +127,9 @@ def enroll(ploy: LocalPloy, clock: Clock) -> Iterator[Enroll]:
     clients: list[PlatformClient] = []
 
     def make(name: str) -> Customer:
-        organisation_id = ploy.create_organisation(f"{name} {uuid.uuid4()}")
-        clients.append(connect(ploy, ploy.create_token(organisation_id).token))
-        integration = ploy.create_integration(organisation_id, "aws", {"region": "eu-central-1"})
+        organisation_id = ploy.registry.create_organisation(f"{name} {uuid.uuid4()}")
+        clients.append(connect(ploy, ploy.registry.create_token(organisation_id).token))
+        integration = ploy.registry.create_integration(organisation_id, "aws", {"region": "eu-central-1"})
         return Customer(ploy, clock, clients[-1], organisation_id, integration.id)
 
     yield make

@@ -26,7 +26,7 @@ def test_a_token_sees_its_own_organisations_integrations_with_their_settings(acm
 
     served = acme.client.integrations().integrations
 
-    assert served == (acme.ploy.integration(acme.id).integration,)
+    assert served == (acme.ploy.registry.integration(acme.id).integration,)
     assert served[0].settings.keys() == {"region", "external_id"}
     assert [one.id for one in other.client.integrations().integrations] == [other.id]
 
@@ -62,34 +62,34 @@ def test_another_organisations_integration_is_unknown_in_every_call_like_none_at
 
     assert set(refusals) == {refusals[0]}
     assert acme.client.sync_status(acme.id, sync_id).state == "open"  # type: ignore[union-attr]
-    assert [one.state for one in acme.ploy.tasks(acme.id)] == ["leased", "queued"]
+    assert [one.state for one in acme.ploy.queue(acme.id).tasks()] == ["leased", "queued"]
 
 
 def test_a_sync_of_another_integration_of_the_same_organisation_is_unknown(acme: Customer) -> None:
-    other = acme.ploy.create_integration(acme.organisation_id, "aws")
+    other = acme.ploy.registry.create_integration(acme.organisation_id, "aws")
 
     assert acme.client.sync_status(other.id, acme.open()) is None
 
 
 def test_two_tokens_live_at_once_so_that_one_can_be_rotated(acme: Customer) -> None:
-    new = acme.ploy.create_token(acme.organisation_id)
-    with pytest.raises(ForbiddenError, match="2 live tokens at most"):
-        acme.ploy.create_token(acme.organisation_id)
+    new = acme.ploy.registry.create_token(acme.organisation_id)
+    with pytest.raises(ForbiddenError, match="at most 2 tokens"):
+        acme.ploy.registry.create_token(acme.organisation_id)
 
     with connect(acme.ploy, new.token) as client:
         assert client.integrations() == acme.client.integrations()
-        acme.ploy.revoke_token(new.id)
+        acme.ploy.registry.revoke_token(new.id)
         with pytest.raises(TokenRejectedError):
             client.integrations()
 
     assert acme.client.integrations()
-    assert acme.ploy.create_token(acme.organisation_id).token != new.token
+    assert acme.ploy.registry.create_token(acme.organisation_id).token != new.token
     with pytest.raises(ForbiddenError, match="no such token"):
-        acme.ploy.revoke_token(new.id)
+        acme.ploy.registry.revoke_token(new.id)
 
 
 def test_only_the_digest_of_a_token_is_kept(acme: Customer) -> None:
-    issued = acme.ploy.create_token(acme.organisation_id)
+    issued = acme.ploy.registry.create_token(acme.organisation_id)
 
     kept = b"".join(path.read_bytes() for path in acme.ploy._state_dir.rglob("*") if path.is_file())
 
@@ -111,25 +111,27 @@ def test_without_a_token_every_call_is_refused_with_a_challenge(acme: Customer, 
 
 
 def test_the_external_id_is_made_by_the_platform_and_by_nobody_else(acme: Customer) -> None:
-    one, other = (acme.ploy.create_integration(acme.organisation_id, "aws").settings["external_id"] for _ in "12")
+    one, other = (
+        acme.ploy.registry.create_integration(acme.organisation_id, "aws").settings["external_id"] for _ in "12"
+    )
 
     assert one != other
     assert uuid.UUID(str(one)).version == 4
-    with pytest.raises(ForbiddenError, match="made by the platform"):
-        acme.ploy.create_integration(acme.organisation_id, "aws", {"external_id": str(one)})
-    with pytest.raises(ForbiddenError, match="made by the platform"):
-        acme.ploy.change_settings(acme.id, {"external_id": str(one)})
+    with pytest.raises(ForbiddenError, match="The platform generates"):
+        acme.ploy.registry.create_integration(acme.organisation_id, "aws", {"external_id": str(one)})
+    with pytest.raises(ForbiddenError, match="The platform generates"):
+        acme.ploy.registry.change_settings(acme.id, {"external_id": str(one)})
 
 
 def test_changed_settings_reach_the_runtime_and_a_disabled_integration_does_not(acme: Customer) -> None:
     before = acme.client.integrations().integrations[0].settings
-    acme.ploy.change_settings(acme.id, {"region": None, "role": "r"})
+    acme.ploy.registry.change_settings(acme.id, {"region": None, "role": "r"})
     assert acme.client.integrations().integrations[0].settings == {
         "external_id": before["external_id"],
         "role": "r",
     }
 
-    acme.ploy.enable(acme.id, False)
+    acme.ploy.registry.enable(acme.id, False)
     assert acme.client.integrations().integrations == ()
     with pytest.raises(UnknownIntegrationError):
         acme.client.hello(acme.id, HELLO)
@@ -138,15 +140,15 @@ def test_changed_settings_reach_the_runtime_and_a_disabled_integration_does_not(
 def test_hello_answers_limits_intervals_flags_and_the_generation(acme: Customer) -> None:
     assert acme.client.hello(acme.id, HELLO) == wire.HelloAnswer()
 
-    acme.ploy.set_limits(acme.id, max_batch_lines=3)
-    acme.ploy.set_flags(acme.id, paused=True, full_requested=True)
-    acme.ploy.set_intervals(acme.id, scan_interval_seconds=60)
+    acme.ploy.registry.set_limits(acme.id, max_batch_lines=3)
+    acme.ploy.registry.set_flags(acme.id, paused=True, full_requested=True)
+    acme.ploy.registry.set_intervals(acme.id, scan_interval_seconds=60)
     acme.sync(USERS, account("u1"))
 
     assert acme.client.hello(acme.id, HELLO) == wire.HelloAnswer(
         limits=wire.Limits(max_batch_lines=3), flags=wire.Flags(paused=True), generation=1, scan_interval_seconds=60
     )
-    assert acme.ploy.integration(acme.id).hello == HELLO
+    assert acme.ploy.registry.integration(acme.id).hello == HELLO
 
 
 def test_files_are_readable_by_their_owner_only(acme: Customer) -> None:
@@ -159,7 +161,7 @@ def test_files_are_readable_by_their_owner_only(acme: Customer) -> None:
 
 
 def test_external_ids_are_kept_in_the_settings_and_nowhere_else(acme: Customer) -> None:
-    secret = str(acme.ploy.integration(acme.id).integration.settings["external_id"])
+    secret = str(acme.ploy.registry.integration(acme.id).integration.settings["external_id"])
     acme.client.hello(acme.id, HELLO)
     acme.sync(USERS, account("u1"))
 

@@ -13,7 +13,7 @@ import pytest
 
 from ploy_connector_aws.graph.chains import MOST_CHAINS
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.sandbox.ploy.queue import PREVIEW_COUNTS
+from ploy_connector_aws.sandbox.ploy.queue import PREVIEW_LIFETIME
 from ploy_connector_aws.spec import Check, ConnectionReport
 from ploy_connector_aws.spec.records import Grant, RecordType
 
@@ -68,7 +68,7 @@ def preview(visitor: Visitor, acme: Customer, **changes: Any) -> str:
 
 
 def changes_of(acme: Customer) -> list[str]:
-    return [task.id for task in acme.ploy.tasks(acme.id) if task.is_change]
+    return [task.id for task in acme.ploy.queue(acme.id).tasks() if task.is_change]
 
 
 def test_a_preview_is_ordered_once_however_often_the_button_is_pressed(visitor: Visitor, acme: Customer) -> None:
@@ -88,14 +88,14 @@ def test_a_preview_is_ordered_once_however_often_the_button_is_pressed(visitor: 
 
 def test_a_preview_that_was_made_long_ago_is_refused_and_looked_at_again(visitor: Visitor, acme: Customer) -> None:
     where = preview(visitor, acme)
-    acme.clock.pass_by(seconds=PREVIEW_COUNTS.total_seconds())
-    assert "Look again" not in visitor.get(where).text
+    acme.clock.pass_by(seconds=PREVIEW_LIFETIME.total_seconds())
+    assert "Preview again" not in visitor.get(where).text
     acme.clock.pass_by(seconds=1)
     answer = visitor.fill(where)
     assert (answer.status_code, changes_of(acme)) == (409, [])
-    assert "This preview is too old" in answer.text
+    assert "This preview has expired" in answer.text
     page = visitor.get(where).text
-    assert ("Look again</button>" in page, "Revoke <bdi>g1</bdi></button>" in page) == (True, False)
+    assert ("Preview again</button>" in page, "Revoke <bdi>g1</bdi></button>" in page) == (True, False)
 
 
 def test_an_order_is_found_again_also_when_its_preview_is_old(visitor: Visitor, acme: Customer) -> None:
@@ -112,12 +112,12 @@ def test_a_revoke_always_says_what_cannot_be_seen_and_as_of_when_nothing_else_is
     unseen: dict[str, Any] = {"invisible_paths": ("Doors of other houses.",)}
     known: dict[str, Any] = {"remaining_paths_complete": True, "as_of": as_of, "effects_complete": True}
     page = text(visitor.get(preview(visitor, acme, **unseen, **known)).text)
-    assert f"No other way to the same access is known as of {as_of.day} {as_of:%b %Y, %H:%M:%S} UTC." in page
-    assert "Whether there are ways of these kinds cannot be seen: Doors of other houses." in page
+    assert f"No other path to the same access is known as of {as_of.day} {as_of:%b %Y, %H:%M:%S} UTC." in page
+    assert "Paths of these kinds cannot be seen: Doors of other houses." in page
     assert "there may be more ways" not in page
 
     page = text(visitor.get(preview(visitor, acme, **unseen)).text)
-    assert "No other way to the same access is known. Not everything is known, so there may be more ways" in page
+    assert "No other path to the same access is known. The data is incomplete: there may be more paths" in page
     assert "Doors of other houses." in page
 
 
@@ -127,8 +127,8 @@ def test_where_nothing_would_change_there_is_nothing_to_order_and_no_session_is_
     shown = visitor.get(preview(visitor, acme, removed=(), sessions_end_by=acme.clock.now)).text
     page = text(shown)
     assert "Revoke <bdi>g1</bdi></button>" not in shown
-    assert "Nothing would change: it is not held." in page
-    assert ("Sessions" in page, "What it would close" in page) == (False, False)
+    assert "Nothing would change: the account does not hold it." in page
+    assert ("Sessions" in page, "Access that it would close" in page) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,9 @@ def test_where_nothing_would_change_there_is_nothing_to_order_and_no_session_is_
     [
         ("u1", True, 1, "Reader Cannot be revoked here: Reader Grant a group instead."),
         ("u1", True, 1, "Reader through Engineers"),
-        ("off", False, 1, "Nothing can be granted here. The account is disabled."),
+        ("off", False, 1, "Nothing can be granted. The account is disabled: its access can be revoked"),
         ("machine", False, 0, "Belongs to here"),
-        ("machine", False, 0, f"Nothing can be granted or revoked here. {FIXED}"),
+        ("machine", False, 0, f"Nothing can be granted or revoked. {FIXED}"),
     ],
 )
 def test_only_what_can_be_done_is_offered_and_for_the_rest_there_is_a_reason(
@@ -226,21 +226,21 @@ def test_a_button_that_is_pressed_twice_while_the_first_is_worked_on_is_no_error
 ) -> None:
     acme.sync(USERS, *accounts(12))
     acme.sync(USERS, account("u000"))
-    held_sync, token = acme.ploy.held(acme.id), visitor.token()
+    held_sync, token = acme.ploy.view(acme.id).held(), visitor.token()
     assert held_sync is not None
     path = at(acme, f"/syncs/{held_sync.id}/approve")
     with ThreadPoolExecutor(8) as crowd:
         answers = list(crowd.map(lambda _: visitor.post(path, data={"form_token": token}), range(8)))
     assert [answer.status_code for answer in answers] == [303] * 8
-    assert (len(acme.ploy.generations(acme.id)), acme.record_ids) == (2, ["u000"])
+    assert (len(acme.ploy.view(acme.id).generations()), acme.record_ids) == (2, ["u000"])
 
 
 def test_what_was_decided_before_is_no_error_when_the_button_is_pressed_again(visitor: Visitor, acme: Customer) -> None:
     acme.sync(USERS, *accounts(12))
     acme.sync(USERS, account("u000"))
-    held_sync = acme.ploy.held(acme.id)
+    held_sync = acme.ploy.view(acme.id).held()
     assert held_sync is not None
-    sentences = ("Approved: it is visible as generation 2.", "It was approved already, and is visible.")
+    sentences = ("Approved: visible as generation 2.", "This sync was already approved, and is visible.")
     for button, said in (("approve", sentences[0]), ("approve", sentences[1]), ("reject", sentences[1])):
         answer = visitor.fill(at(acme, f"/syncs/{held_sync.id}/{button}"))
         assert answer.status_code == 303
@@ -252,11 +252,11 @@ def test_what_was_decided_before_is_no_error_when_the_button_is_pressed_again(vi
     worker.order("grant")
     (task,) = worker.lease()
     acme.client.fail_task(acme.id, task.id, failed_of(task))
-    for said in ("Resolved.", "Somebody was done with this task already"):
+    for said in ("Resolved.", "This task was already resolved"):
         answer = visitor.fill(at(acme, f"/tasks/{task.id}/resolve"), note="by hand")
         assert said in visitor.get(answer.headers["location"]).text
     assert "already" in visitor.get(visitor.fill(at(acme, f"/tasks/{task.id}/order-again")).headers["location"]).text
-    assert [each.state for each in acme.ploy.tasks(acme.id)] == ["manual"]
+    assert [each.state for each in acme.ploy.queue(acme.id).tasks()] == ["manual"]
 
 
 @pytest.mark.parametrize("size", [9, 600])
@@ -275,4 +275,4 @@ def test_a_person_who_reaches_roles_that_trust_each_other_is_shown(acme: Custome
 
     assert narrowed.status_code == 200
     assert all(re.search(rf"\b{name}\b", shown) for name in names)
-    assert ("More ways exist" in shown) is (size == 9)
+    assert ("There are or may be more paths" in shown) is (size == 9)

@@ -17,7 +17,7 @@ from ploy_connector_aws.platform.errors import (
     TaskGoneError,
 )
 from ploy_connector_aws.sandbox.ploy import ForbiddenError, LocalPloy
-from ploy_connector_aws.sandbox.ploy.preconditions import find_obstacle
+from ploy_connector_aws.sandbox.ploy.verification import find_blocker
 from ploy_connector_aws.spec import Check, ConnectionReport, Link
 
 from .conftest import USERS, Customer, Enroll, account
@@ -35,14 +35,14 @@ UNREAD = Check(name="reach", outcome="warning", message="It could not be found o
 def club(acme: Customer) -> Customer:
     """An organisation that begins to set up a connector."""
     acme.client.put_manifest(CLUB)
-    acme.id = acme.ploy.admission.begin(acme.organisation_id, "club")
+    acme.id = acme.ploy.verification.begin(acme.organisation_id, "club")
     return acme
 
 
 def begin_test(club: Customer, **settings: Any) -> wire.Task:
     """Answer, order the test, and take it as a runtime that has read the answers."""
-    club.ploy.admission.answer(club.id, {"address": "a.b", **settings})
-    club.ploy.enable(club.id)
+    club.ploy.verification.enter(club.id, {"address": "a.b", **settings})
+    club.ploy.registry.enable(club.id)
     Worker(club).order("check")
     worker = Worker(club, numbers=iter([uuid.uuid4().int]))
     worker.read_settings()
@@ -53,7 +53,7 @@ def begin_test(club: Customer, **settings: Any) -> wire.Task:
 def pass_test(club: Customer, report: ConnectionReport = REPORT, **settings: Any) -> bool:
     task = begin_test(club, **settings)
     club.client.complete_task(club.id, task.id, wire.TaskDone(lease_id=task.lease_id, report=report))
-    return club.ploy.integration(club.id).is_verified
+    return club.ploy.registry.integration(club.id).is_verified
 
 
 def progress(number: int, *, final: bool = False, **changes: Any) -> wire.CheckProgress:
@@ -67,7 +67,7 @@ def test_a_manifest_is_shown_to_its_own_organisation_only_and_the_newest_counts(
     one.client.put_manifest(CLUB.model_copy(update={"title": "Another"}))
     known = one.client.put_manifest(CLUB.model_copy(update={"title": "Mine", "version": "2"}))
 
-    titles = [one.ploy.notices.manifests(each.organisation_id)["club"].title for each in (one, other)]
+    titles = [one.ploy.reports.manifests(each.organisation_id)["club"].title for each in (one, other)]
     assert (titles, known) == (["Mine", "The Club"], wire.ManifestAccepted(name="club", version="2"))
 
 
@@ -80,26 +80,26 @@ def test_a_manifest_whose_link_is_a_script_is_refused_whole(acme: Customer) -> N
     with pytest.raises(PlatformRejectedError, match="does not fit its model"):
         acme.client.put_manifest(CLUB.model_copy(update={"wizard": wizard}))
 
-    assert acme.ploy.notices.manifests(acme.organisation_id) == {}
+    assert acme.ploy.reports.manifests(acme.organisation_id) == {}
 
 
 def test_what_the_host_makes_is_made_at_random_and_cannot_be_chosen(club: Customer) -> None:
-    club.ploy.admission.answer(club.id, {"address": "a.b"})
-    other = club.ploy.admission.begin(club.organisation_id, "club")
-    club.ploy.admission.answer(club.id, {"address": None})
-    made = [club.ploy.integration(id_).integration.settings for id_ in (club.id, other)]
+    club.ploy.verification.enter(club.id, {"address": "a.b"})
+    other = club.ploy.verification.begin(club.organisation_id, "club")
+    club.ploy.verification.enter(club.id, {"address": None})
+    made = [club.ploy.registry.integration(id_).integration.settings for id_ in (club.id, other)]
 
     assert [list(settings) for settings in made] == [["knock"], ["knock"]]
     assert uuid.UUID(str(made[0]["knock"])) != uuid.UUID(str(made[1]["knock"]))
     for name in ("knock", "external_id"):
-        with pytest.raises(ForbiddenError, match="cannot be chosen"):
-            club.ploy.admission.answer(club.id, {name: "mine"})
+        with pytest.raises(ForbiddenError, match="cannot be set"):
+            club.ploy.verification.enter(club.id, {name: "mine"})
     with pytest.raises(ForbiddenError):
-        club.ploy.admission.begin(club.organisation_id, "okta")
+        club.ploy.verification.begin(club.organisation_id, "okta")
 
 
 def test_before_its_test_is_passed_an_integration_gets_nothing_but_checks(club: Customer) -> None:
-    club.ploy.enable(club.id)
+    club.ploy.registry.enable(club.id)
     worker = Worker(club)
     worker.read_settings()
     ordered = [worker.order(kind) for kind in ("grant", "revoke", "sync")]
@@ -121,22 +121,22 @@ def test_a_test_that_was_not_passed_admits_nothing(club: Customer, report: Conne
 
 def test_a_test_counts_for_the_settings_that_it_was_ordered_for_and_for_no_others(club: Customer) -> None:
     task = begin_test(club)
-    club.ploy.admission.answer(club.id, {"address": "c.d"})
+    club.ploy.verification.enter(club.id, {"address": "c.d"})
     club.client.complete_task(club.id, task.id, wire.TaskDone(lease_id=task.lease_id, report=REPORT))
 
-    assert not club.ploy.integration(club.id).is_verified
+    assert not club.ploy.registry.integration(club.id).is_verified
     assert pass_test(club, address="c.d")
-    club.ploy.admission.answer(club.id, {"address": "c.d"})  # nothing differs
-    assert club.ploy.integration(club.id).is_verified
-    club.ploy.admission.answer(club.id, {"address": "e.f"})
-    assert not club.ploy.integration(club.id).is_verified
+    club.ploy.verification.enter(club.id, {"address": "c.d"})  # nothing differs
+    assert club.ploy.registry.integration(club.id).is_verified
+    club.ploy.verification.enter(club.id, {"address": "e.f"})
+    assert not club.ploy.registry.integration(club.id).is_verified
 
 
 def test_nothing_is_given_to_a_runtime_that_has_other_settings(club: Customer) -> None:
     assert pass_test(club)
     old, new, apart = Worker(club, "old"), Worker(club, "new"), Worker(club, "apart")
     old.read_settings()
-    club.ploy.admission.answer(club.id, {"address": "c.d"})
+    club.ploy.verification.enter(club.id, {"address": "c.d"})
     check = new.order("check")
     new.read_settings()
 
@@ -155,9 +155,9 @@ def test_a_runtime_that_waits_gets_no_test_of_settings_that_changed_meanwhile(cl
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(worker.lease, wait_seconds=60)
         until = time.monotonic() + 30
-        while not club.ploy.bells.waiting(club.id):
+        while not club.ploy.waiters.count(club.id):
             assert time.monotonic() < until
-        club.ploy.admission.answer(club.id, {"address": "c.d"})
+        club.ploy.verification.enter(club.id, {"address": "c.d"})
         check = worker.order("check")
 
         assert asked.result(30) == ()
@@ -170,7 +170,7 @@ def test_settings_that_came_back_are_other_settings(club: Customer) -> None:
     worker = Worker(club)
     worker.read_settings()
     for address in ("c.d", "a.b"):
-        club.ploy.admission.answer(club.id, {"address": address})
+        club.ploy.verification.enter(club.id, {"address": address})
     worker.order("check")
 
     assert worker.lease() == ()
@@ -178,21 +178,21 @@ def test_settings_that_came_back_are_other_settings(club: Customer) -> None:
 
 def test_what_is_said_of_other_settings_ends_no_use(club: Customer) -> None:
     assert pass_test(club)
-    revision = club.ploy.integration(club.id).revision
+    revision = club.ploy.registry.integration(club.id).revision
     club.client.report_check(club.id, progress(1, final=True, report=BLOCKED, settings_revision=revision - 1))
-    assert club.ploy.integration(club.id).is_verified
+    assert club.ploy.registry.integration(club.id).is_verified
     club.client.report_check(
         club.id, progress(1, final=True, report=BLOCKED, settings_revision=revision, check_id="c2")
     )
-    assert not club.ploy.integration(club.id).is_verified
+    assert not club.ploy.registry.integration(club.id).is_verified
 
 
 def test_a_blocking_check_that_failed_ends_the_use_and_no_report_without_a_task_begins_it(club: Customer) -> None:
     assert pass_test(club)
     club.client.report_check(club.id, progress(1, final=True, report=BLOCKED))
-    assert not club.ploy.integration(club.id).is_verified
+    assert not club.ploy.registry.integration(club.id).is_verified
     club.client.report_check(club.id, progress(1, final=True, check_id="c2"))
-    assert not club.ploy.integration(club.id).is_verified
+    assert not club.ploy.registry.integration(club.id).is_verified
     assert pass_test(club, ConnectionReport(checks=(REACHED,)))
 
 
@@ -221,24 +221,24 @@ def test_what_was_ordered_or_said_before_a_block_does_not_end_it(club: Customer)
     early, late = begin_test(club), begin_test(club)
     done = wire.TaskDone(lease_id=early.lease_id, report=passed)
     club.client.complete_task(club.id, early.id, done)
-    assert club.ploy.integration(club.id).is_verified
+    assert club.ploy.registry.integration(club.id).is_verified
     club.clock.pass_by(minutes=1)
     blocked = progress(1, final=True, report=BLOCKED)
     club.client.report_check(club.id, blocked)
 
     club.client.complete_task(club.id, early.id, done)  # its answer was lost
-    assert not club.ploy.integration(club.id).is_verified
+    assert not club.ploy.registry.integration(club.id).is_verified
     club.client.complete_task(club.id, late.id, wire.TaskDone(lease_id=late.lease_id, report=passed))
-    assert not club.ploy.integration(club.id).is_verified
+    assert not club.ploy.registry.integration(club.id).is_verified
     assert pass_test(club, passed)
     club.client.report_check(club.id, blocked)
-    assert club.ploy.integration(club.id).is_verified, "it was heard before"
+    assert club.ploy.registry.integration(club.id).is_verified, "it was heard before"
     task = begin_test(club)
     found = wire.TaskDone(lease_id=task.lease_id, report=BLOCKED)
     club.client.complete_task(club.id, task.id, found)
     assert pass_test(club, passed)
     club.client.complete_task(club.id, task.id, found)
-    assert club.ploy.integration(club.id).is_verified, "it was heard before"
+    assert club.ploy.registry.integration(club.id).is_verified, "it was heard before"
 
 
 def test_a_runtime_with_settings_of_its_own_can_end_the_block_that_it_brought_about(club: Customer) -> None:
@@ -248,8 +248,8 @@ def test_a_runtime_with_settings_of_its_own_can_end_the_block_that_it_brought_ab
     grant, check = worker.order("grant"), worker.order("check")
 
     (task,) = worker.lease()
-    obstacle = find_obstacle(club.ploy.integration(club.id), "grant")
-    assert (task.id, obstacle and obstacle.word) == (check.id, "blocked")
+    obstacle = find_blocker(club.ploy.registry.integration(club.id), "grant")
+    assert (task.id, obstacle and obstacle.code) == (check.id, "blocked")
     club.client.complete_task(
         club.id, task.id, wire.TaskDone(lease_id=task.lease_id, report=ConnectionReport(checks=(REACHED,)))
     )
@@ -264,7 +264,7 @@ def test_a_change_is_not_kept_by_settings_that_must_pass_a_test(club: Customer) 
         worker.order(kind)
     check, grant = worker.lease()
     worker.extend(grant)
-    club.ploy.admission.answer(club.id, {"address": "c.d"})
+    club.ploy.verification.enter(club.id, {"address": "c.d"})
 
     worker.extend(check)
     with pytest.raises(TaskGoneError):
@@ -281,7 +281,7 @@ def test_a_growing_report_is_overtaken_by_later_ones_only_and_ends_once(acme: Cu
     for other in (progress(4), progress(3, final=True, report=FAILED)):
         with pytest.raises(CheckEndedError):
             acme.client.report_check(acme.id, other)
-    newest = acme.ploy.notices.newest(acme.id)
+    newest = acme.ploy.reports.newest(acme.id)
     assert newest is not None
     assert (newest.check_id, newest.report, newest.task_id) == ("c1", REPORT, None)
 
@@ -292,14 +292,14 @@ def test_a_task_is_reported_as_it_grows_by_every_attempt_at_it_until_it_has_ende
     (task,) = worker.lease()
     acme.client.report_check(acme.id, progress(5, task_id=task.id, report=FAILED))
     acme.client.report_check(acme.id, progress(1, task_id=task.id, check_id="c2"))
-    seen = acme.ploy.notices.of_task(acme.id, task.id)
+    seen = acme.ploy.reports.of_task(acme.id, task.id)
     assert seen is not None
     assert (seen.check_id, seen.number, seen.report, seen.is_final) == ("c2", 1, REPORT, False)
 
     worker.complete(task)
 
-    ended = acme.ploy.notices.of_task(acme.id, task.id)
-    assert (ended, ended and ended.is_final) == (acme.ploy.notices.newest(acme.id), True)
+    ended = acme.ploy.reports.of_task(acme.id, task.id)
+    assert (ended, ended and ended.is_final) == (acme.ploy.reports.newest(acme.id), True)
     with pytest.raises(CheckEndedError):
         acme.client.report_check(acme.id, progress(1, task_id=task.id, check_id="c3"))
     with pytest.raises(TaskGoneError):
@@ -312,4 +312,4 @@ def test_another_organisation_reports_nothing_here(enroll: Enroll, ploy: LocalPl
     with pytest.raises(PlatformRejectedError, match="no such integration"):
         other.client.report_check(one.id, progress(1))
 
-    assert ploy.notices.newest(one.id) is None
+    assert ploy.reports.newest(one.id) is None

@@ -45,7 +45,7 @@ PICTURE = [
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_order_split_and_repetition_of_batches_gives_the_same_picture(acme: Customer, data: st.DataObject) -> None:
-    each = replace(acme, id=acme.ploy.create_integration(acme.organisation_id, "aws").id)
+    each = replace(acme, id=acme.ploy.registry.create_integration(acme.organisation_id, "aws").id)
     each.sync(*BEFORE)
     acme.clock.pass_by(minutes=1)
     sync_id = each.open()
@@ -59,4 +59,4 @@ def test_any_order_split_and_repetition_of_batches_gives_the_same_picture(acme: 
     commit = each.commit_of(LINES, [wire.digest_of(body) for body in bodies])
 
     assert each.client.commit(each.id, sync_id, commit) == ANSWER
-    assert list(each.ploy.records(each.id)) == PICTURE
+    assert list(each.ploy.view(each.id).records()) == PICTURE

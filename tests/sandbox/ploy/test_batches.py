@@ -72,7 +72,7 @@ def test_a_batch_with_wrong_lines_is_refused_whole_and_every_line_is_named_witho
     assert (problem.status, problem.code, problem.detail) == (422, "lines_rejected", "6 of 8 lines.")
     assert [error.line for error in problem.errors] == [2, 3, 4, 5, 6, 7]
     assert problem.errors[0].reason == "emails.0.address: String should have at least 1 character"
-    assert problem.errors[1].reason == "it is none of record, tombstone and scope"
+    assert problem.errors[1].reason == "must be one of record, tombstone and scope"
     assert "s3cret" not in problem.model_dump_json()
     assert acme.client.sync_status(acme.id, sync_id).batches == ()  # type: ignore[union-attr]
 
@@ -130,7 +130,7 @@ def test_batches_are_numbered_from_one(acme: Customer, number: str) -> None:
 
 
 def test_limits_are_kept_in_lines_and_in_bytes_before_and_after_compression(acme: Customer) -> None:
-    acme.ploy.set_limits(acme.id, max_batch_lines=5, max_batch_bytes=1024)
+    acme.ploy.registry.set_limits(acme.id, max_batch_lines=5, max_batch_bytes=1024)
     sync_id = acme.open()
 
     for lines in (
@@ -160,7 +160,7 @@ def test_a_small_body_that_unpacks_to_a_huge_one_is_not_unpacked() -> None:
 
 
 def test_no_body_is_read_beyond_a_bound(acme: Customer) -> None:
-    acme.ploy.set_limits(acme.id, max_batch_bytes=10**9)
+    acme.ploy.registry.set_limits(acme.id, max_batch_bytes=10**9)
 
     answer = put(acme, b"x" * (17 * 1024 * 1024))
 

@@ -74,7 +74,7 @@ MAY_BE_NULL = {"settings_revision", "task_id", "generation", "as_of", "sessions_
 
 @pytest.fixture
 def runtime(ploy: LocalPloy, acme: Customer) -> Iterator[httpx.Client]:
-    token = ploy.create_token(acme.organisation_id).token
+    token = ploy.registry.create_token(acme.organisation_id).token
     base = f"{ploy.url}/connector/v1/integrations/{acme.id}/"
     with httpx.Client(base_url=base, headers={"authorization": f"Bearer {token}"}, timeout=30) as client:
         yield client
@@ -121,12 +121,12 @@ def test_an_id_in_a_path_that_is_none_is_of_nothing(runtime: httpx.Client, part:
 
 @pytest.mark.parametrize("name", ["scan_interval_seconds", "poll_interval_seconds"])
 def test_intervals_out_of_bounds_cannot_be_set(ploy: LocalPloy, acme: Customer, name: str) -> None:
-    before = ploy.integration(acme.id).intervals
+    before = ploy.registry.integration(acme.id).intervals
     for text, is_good in values_of("interval"):
         if not is_good:
             with pytest.raises(ValueError, match=name):
-                ploy.set_intervals(acme.id, **{name: json.loads(text)})
-    assert ploy.integration(acme.id).intervals == before
+                ploy.registry.set_intervals(acme.id, **{name: json.loads(text)})
+    assert ploy.registry.integration(acme.id).intervals == before
 
 
 def test_shortly_before_a_deadline_a_lease_is_answered_as_the_shortest_there_is(acme: Customer) -> None:

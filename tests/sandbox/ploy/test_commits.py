@@ -20,7 +20,7 @@ def test_a_commit_makes_everything_visible_at_once_as_the_next_generation(acme: 
     assert second == wire.CommitAnswer(
         status="committed", generation=2, added={"account": 1}, changed={"account": 1}, removed={"account": 1}
     )
-    assert [(record.id, record.scopes, record.content) for record in acme.ploy.records(acme.id)] == [
+    assert [(record.id, record.scopes, record.content) for record in acme.ploy.view(acme.id).records()] == [
         ("u2", ("users",), {"id": "u2", "display_name": "Two"}),
         ("u3", ("users",), {"id": "u3"}),
     ]
@@ -31,11 +31,11 @@ def test_what_a_generation_changed_is_kept_with_what_was_before(acme: Customer) 
     acme.sync(USERS, account("u2", display_name="Two"), account("u3"))
 
     def changes(generation: int) -> list[tuple[str, str, Any]]:
-        return [(kind, key.id, before) for kind, key, before in acme.ploy.changes(acme.id, generation)]
+        return [(kind, key.id, before) for kind, key, before in acme.ploy.view(acme.id).changes(generation)]
 
     assert changes(1) == [("added", "u1", None), ("added", "u2", None)]
     assert changes(2) == [("added", "u3", None), ("changed", "u2", {"id": "u2"}), ("removed", "u1", {"id": "u1"})]
-    assert [(one.number, one.is_approved, one.committed_at) for one in acme.ploy.generations(acme.id)] == [
+    assert [(one.number, one.is_approved, one.committed_at) for one in acme.ploy.view(acme.id).generations()] == [
         (1, False, acme.clock.now - timedelta(minutes=1)),
         (2, False, acme.clock.now),
     ]
@@ -51,7 +51,7 @@ def test_what_is_not_proven_to_be_gone_is_kept_and_said_so(acme: Customer) -> No
         status="committed", generation=2, retained_unproven={"account": 1}, unproven_scopes=1
     )
     assert acme.record_ids == ["u1", "u2"]
-    (scope,) = acme.ploy.scopes(acme.id)
+    (scope,) = acme.ploy.view(acme.id).scopes()
     assert (scope.name, scope.ending, scope.failure, scope.unproven_since) == ("users", "failed", DENIED, since)
 
 
@@ -68,7 +68,7 @@ def test_a_tombstone_takes_the_grants_that_name_its_record_along(acme: Customer)
     answer = acme.sync(USERS_FAILED, replace_ending(grants), wire.TombstoneLine(type="account", id="u1"), account("u2"))
 
     assert answer.removed == {"account": 1, "grant": 1}
-    assert {change.key for change in acme.ploy.changes(acme.id, 2)} == {
+    assert {change.key for change in acme.ploy.view(acme.id).changes(2)} == {
         RecordKey(type="account", id="u1"),
         RecordKey(type="grant", id=grant_id("account", "u1", "e1")),
     }
@@ -85,7 +85,7 @@ def test_a_partial_record_does_not_overwrite_a_full_one(acme: Customer) -> None:
     answer = acme.sync(USERS, *partial)
 
     assert (answer.added, answer.changed) == ({"account": 1}, {})
-    assert [record.content for record in acme.ploy.records(acme.id)] == [
+    assert [record.content for record in acme.ploy.view(acme.id).records()] == [
         {"id": "u1", "display_name": "One"},
         {"id": "u2"},
     ]
@@ -99,7 +99,7 @@ def test_a_replay_gets_the_first_answer_and_changes_nothing(acme: Customer) -> N
     answers = [acme.client.commit(acme.id, sync_id, commit) for _ in range(3)]
 
     assert answers == [wire.CommitAnswer(status="committed", generation=1, added={"account": 1})] * 3
-    assert len(acme.ploy.generations(acme.id)) == 1
+    assert len(acme.ploy.view(acme.id).generations()) == 1
     assert acme.client.sync_status(acme.id, sync_id).answer == answers[0]  # type: ignore[union-attr]
     with pytest.raises(BatchConflictError, match="committed with another body"):
         acme.client.commit(acme.id, sync_id, commit.model_copy(update={"scopes": 9}))

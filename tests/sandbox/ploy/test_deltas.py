@@ -36,7 +36,7 @@ def known(acme: Customer) -> Customer:
 
 def delta(customer: Customer, *lines: Line, expected: wire.Outcome, scopes: int = 2, **changes: Any) -> Any:
     """Hand over a delta against the newest generation."""
-    base = customer.ploy.generations(customer.id)[-1].number
+    base = customer.ploy.view(customer.id).generations()[-1].number
     sync_id = customer.open(mode="delta", base_generation=base)
     digests = customer.put(sync_id, split(lines, 100)) if lines else []
     commit = customer.commit_of(lines, digests, scopes=scopes, expected=expected, **changes)
@@ -44,7 +44,9 @@ def delta(customer: Customer, *lines: Line, expected: wire.Outcome, scopes: int 
 
 
 def shown(customer: Customer) -> list[tuple[str, tuple[str, ...], Any]]:
-    return [(each.id, each.scopes, each.content.get("display_name")) for each in customer.ploy.records(customer.id)]
+    return [
+        (each.id, each.scopes, each.content.get("display_name")) for each in customer.ploy.view(customer.id).records()
+    ]
 
 
 def test_what_a_delta_does_not_name_stands(known: Customer) -> None:
@@ -75,8 +77,11 @@ def test_a_scope_that_failed_keeps_its_records_unproven(known: Customer) -> None
     expected = wire.Outcome(unproven_scopes=1)
     answer = delta(known, USERS_FAILED, seen, expected=expected)
     assert answer.unproven_scopes == 1
-    assert [(each.id, each.is_retained) for each in known.ploy.records(known.id)] == [("u1", False), ("u2", False)]
-    report = known.ploy.generations(known.id)[-1].report
+    assert [(each.id, each.is_retained) for each in known.ploy.view(known.id).records()] == [
+        ("u1", False),
+        ("u2", False),
+    ]
+    report = known.ploy.view(known.id).generations()[-1].report
     assert (report.endings, [each.failure for each in report.unproven]) == ({"complete": 1, "failed": 1}, [DENIED])
 
 
@@ -100,7 +105,7 @@ def test_nothing_changed_is_opened_and_committed_at_once(known: Customer) -> Non
     )  # fmt: skip
     answers = [known.client.open_sync(known.id, request) for _ in range(2)]
     assert [opened.answer and opened.answer.generation for opened in answers] == [2, 2]
-    assert len(known.ploy.generations(known.id)) == 2
+    assert len(known.ploy.view(known.id).generations()) == 2
 
 
 def test_a_delta_against_another_generation_is_refused_at_opening_and_at_commit(known: Customer) -> None:
@@ -115,7 +120,7 @@ def test_a_delta_against_another_generation_is_refused_at_opening_and_at_commit(
 
 def test_a_base_that_moved_by_an_approval_is_stale_at_commit(known: Customer) -> None:
     known.sync(USERS, TEAMS, hold="Please look.")
-    held = known.ploy.held(known.id)
+    held = known.ploy.view(known.id).held()
     assert held is not None
     known.clock.pass_by(minutes=1)
     sync_id = known.open(mode="delta", base_generation=1)
@@ -174,16 +179,16 @@ def test_a_preview_answers_as_the_commit_would_and_changes_nothing(known: Custom
     commit = known.commit_of(lines, known.put(sync_id, split(lines, 1)))
     before = shown(known)
     previewed = known.client.commit(known.id, sync_id, commit, preview=True)
-    assert (shown(known), len(known.ploy.generations(known.id))) == (before, 1)
+    assert (shown(known), len(known.ploy.view(known.id).generations())) == (before, 1)
     assert known.client.sync_status(known.id, sync_id).state == "open"  # type: ignore[union-attr]
     assert known.client.commit(known.id, sync_id, commit) == previewed
     assert previewed.removed == {"account": 2}
 
 
 def test_the_wish_for_a_full_sync_is_not_fulfilled_by_a_delta(known: Customer) -> None:
-    known.ploy.set_flags(known.id, full_requested=True)
+    known.ploy.registry.set_flags(known.id, full_requested=True)
     delta(known, expected=NOTHING)
-    assert known.ploy.integration(known.id).flags.full_requested
+    assert known.ploy.registry.integration(known.id).flags.full_requested
 
 
 def test_an_operator_sees_every_sync_and_how_its_scopes_ended(known: Customer) -> None:

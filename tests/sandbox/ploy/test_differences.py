@@ -47,7 +47,7 @@ def held(acme: Customer) -> str:
     """A commit that waits for a person; the path of its sync."""
     acme.sync(USERS, *MANY)
     acme.sync(USERS, *FEW)
-    sync = acme.ploy.held(acme.id)
+    sync = acme.ploy.view(acme.id).held()
     assert sync is not None
     return at(acme, f"/syncs/{sync.id}")
 
@@ -79,12 +79,12 @@ def test_what_was_approved_is_named_as_it_was_and_what_was_rejected_is_not_kept(
     assert names(visitor.get(f"{held}/changes?kind=changed&only=account").text) == ["Ann"]
 
     acme.sync(USERS, hold="asked")
-    sync = acme.ploy.held(acme.id)
+    sync = acme.ploy.view(acme.id).held()
     assert sync is not None
     visitor.fill(at(acme, f"/syncs/{sync.id}/reject"))
     acme.sync(USERS, hold="asked again")  # what another would change is none of what this one would have
     rejected = visitor.get(at(acme, f"/syncs/{sync.id}/changes?kind=removed&only=account")).text
-    assert (names(rejected), "is not kept" in rejected) == ([], True)
+    assert (names(rejected), "are not stored" in rejected) == ([], True)
     assert visitor.get(f"{held}/changes?kind=lost&only=account").status_code == 400
 
 
@@ -101,5 +101,5 @@ def test_the_task_of_a_sync_leads_to_that_sync_and_to_no_other(acme: Customer, v
     worker.complete(task, wire.TaskDone(lease_id=task.lease_id, sync=summary))
     acme.sync(USERS, account("u1"), hold="asked")  # another, later
 
-    (sync,) = (each for each in acme.ploy.syncs(acme.id) if each.run_id == "mine")
+    (sync,) = (each for each in acme.ploy.view(acme.id).syncs() if each.run_id == "mine")
     assert f'href="{at(acme, f"/syncs/{sync.id}")}"' in visitor.get(at(acme, f"/tasks/{task.id}")).text

@@ -68,15 +68,15 @@ def test_who_asks_twice_gets_one_set_up_until_something_of_it_is_answered(
 
     def ask(_: int) -> str:
         all_at_once.wait()
-        return acme.ploy.admission.begin(acme.organisation_id, "club")
+        return acme.ploy.verification.begin(acme.organisation_id, "club")
 
     with ThreadPoolExecutor(8) as pool, taking_turns_often():
         begun = set(pool.map(ask, range(8)))
     assert begun == {begin(visitor)}
     (own,) = begun
-    assert other.ploy.admission.begin(other.organisation_id, "club") != own
+    assert other.ploy.verification.begin(other.organisation_id, "club") != own
 
-    acme.ploy.admission.answer(own, {"address": "a.b"})
+    acme.ploy.verification.enter(own, {"address": "a.b"})
     second = begin(visitor)
     assert second not in (own, acme.id)
     assert begin(visitor) == second
@@ -116,7 +116,7 @@ def test_a_set_up_that_was_never_in_use_is_removed_with_all_that_was_kept_of_it(
     visitor.fill(f"/app/integrations/{own}/setup/where", address="a.b")
     visitor.fill(f"/app/integrations/{own}/setup/test")
     client, folder = acme.client, acme.ploy._state_dir
-    secret = str(acme.ploy.integration(own).integration.settings["knock"])
+    secret = str(acme.ploy.registry.integration(own).integration.settings["knock"])
     acme.id = own
     worker = Worker(acme)
     worker.read_settings()
@@ -125,17 +125,17 @@ def test_a_set_up_that_was_never_in_use_is_removed_with_all_that_was_kept_of_it(
 
     assert visitor.fill(at(acme, "/remove")).headers["location"] == "/app/"
 
-    assert "The set-up was removed" in visitor.get("/app/").text
+    assert "Removed the set-up" in visitor.get("/app/").text
     assert (visitor.get(at(acme)).status_code, visitor.get(at(acme, f"/tasks/{task.id}")).status_code) == (404, 404)
     assert own not in [each.id for each in client.integrations().integrations]
     with pytest.raises(UnknownIntegrationError):
         client.complete_task(own, task.id, wire.TaskDone(lease_id=task.lease_id, report=REPORT))
     with pytest.raises(ForbiddenError, match="no such integration"):
-        acme.ploy.tasks(own)
+        acme.ploy.queue(own).tasks()
     assert list(folder.glob(f"integrations/{own}*")) == []
-    assert acme.ploy.notices.of_task(own, task.id) is None
+    assert acme.ploy.reports.of_task(own, task.id) is None
     assert begin(visitor) != own
-    assert secret not in str(acme.ploy.integrations())
+    assert secret not in str(acme.ploy.registry.integrations())
 
 
 def test_an_integration_that_was_ever_in_use_is_not_removed(visitor: Visitor, acme: Customer) -> None:
@@ -149,10 +149,10 @@ def test_an_integration_that_was_ever_in_use_is_not_removed(visitor: Visitor, ac
     (task,) = worker.lease()
     acme.client.complete_task(acme.id, task.id, wire.TaskDone(lease_id=task.lease_id, report=REPORT))
     visitor.fill(at(acme, "/setup/where"), address="c.d")
-    assert not acme.ploy.integration(acme.id).is_verified
+    assert not acme.ploy.registry.integration(acme.id).is_verified
 
     for own in (acme.id, made):
         assert "Remove this set-up" not in visitor.get(f"/app/integrations/{own}").text
         answer = visitor.fill(f"/app/integrations/{own}/remove")
         assert (answer.status_code, "never in use" in answer.text) == (409, True)
-        assert acme.ploy.integration(own)
+        assert acme.ploy.registry.integration(own)

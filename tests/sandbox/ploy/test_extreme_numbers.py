@@ -18,7 +18,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformRejectedError
 from ploy_connector_aws.platform.openapi import CALLS
 from ploy_connector_aws.sandbox.ploy import LocalPloy, contract, operator_api
-from ploy_connector_aws.sandbox.ploy.pages import access, overview, person, records, syncs, tasks
+from ploy_connector_aws.sandbox.ploy.pages import PARTS
 from tests.platform.calls import ANSWERED
 from tests.platform.extremes import is_number, places, put
 
@@ -36,7 +36,7 @@ MOMENTS = (
     *("9999-12-31T23:59:59.999999-23:59", "9999-12-31T23:59:59Z", "1900-01-01T00:00:00Z", "2026-02-30T00:00:00Z"),
 )
 VALUES = tuple(each for each in (*NUMBERS, *(f'"{moment}"' for moment in MOMENTS)) if each)
-ROUTERS = (contract, operator_api, access, overview, person, records, syncs, tasks)
+ROUTERS = (contract, operator_api, *PARTS)
 
 
 def in_addresses() -> Iterator[tuple[str, str, str, bool]]:
@@ -204,11 +204,11 @@ def test_no_number_of_an_operator_is_an_error_inside(
 
 
 def test_a_request_that_is_refused_has_changed_nothing(operator: httpx.Client, acme: Customer) -> None:
-    before = acme.ploy.integration(acme.id)
+    before = acme.ploy.registry.integration(acme.id)
     body = {"settings": {"region": "us-east-1"}, "flags": {"paused": True}, "intervals": {"poll_interval_seconds": 0}}
 
     assert operator.patch(f"/dev/v1/integrations/{acme.id}", json=body).status_code == 422
-    assert acme.ploy.integration(acme.id) == before
+    assert acme.ploy.registry.integration(acme.id) == before
 
 
 def test_no_number_in_a_line_of_a_batch_is_an_error_inside(acme: Customer, visitor: Visitor) -> None:

@@ -52,7 +52,7 @@ def test_a_handover_with_losses_has_the_result_of_a_calm_one(acme: Customer, ope
 
     assert answer == wire.CommitAnswer(status="committed", generation=1, added={"account": 150})
     assert len(acme.record_ids) == 150
-    assert len(acme.ploy.generations(acme.id)) == 1
+    assert len(acme.ploy.view(acme.id).generations()) == 1
 
 
 @pytest.mark.parametrize("fault", ["drop_before", "drop_after", "unavailable"])

@@ -5,9 +5,9 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import StaleReadError, SyncGoneError
-from ploy_connector_aws.sandbox.ploy.current import open_current
 from ploy_connector_aws.sandbox.ploy.problems import ProblemError
 from ploy_connector_aws.sandbox.ploy.snapshots import Snapshots
+from ploy_connector_aws.sandbox.ploy.views import open_current
 
 from .conftest import USERS, Customer, Line, account, accounts, split
 
@@ -21,7 +21,7 @@ def guarded(acme: Customer) -> Customer:
 
 
 def held_id(customer: Customer) -> str:
-    held = customer.ploy.held(customer.id)
+    held = customer.ploy.view(customer.id).held()
     assert held is not None
     return held.id
 
@@ -62,10 +62,10 @@ def test_approval_makes_it_visible_and_moves_the_baseline(guarded: Customer) -> 
     assert answer == wire.CommitAnswer(
         status="committed", generation=2, removed={"account": 12}, hold_reasons=(GUARDED,)
     )
-    assert (guarded.record_ids, guarded.ploy.held(guarded.id)) == ([], None)
+    assert (guarded.record_ids, guarded.ploy.view(guarded.id).held()) == ([], None)
     assert guarded.client.sync_status(guarded.id, sync_id).answer == answer  # type: ignore[union-attr]
-    assert guarded.ploy.generations(guarded.id)[-1].is_approved
-    assert len(list(guarded.ploy.changes(guarded.id, 2))) == 12
+    assert guarded.ploy.view(guarded.id).generations()[-1].is_approved
+    assert len(list(guarded.ploy.view(guarded.id).changes(2))) == 12
     assert guarded.sync(USERS, account("new")).added == {"account": 1}
 
 
@@ -73,9 +73,9 @@ def test_rejection_drops_it_and_the_baseline_stays(guarded: Customer) -> None:
     guarded.sync(USERS)
     sync_id = held_id(guarded)
 
-    guarded.ploy.reject(guarded.id, sync_id)
+    guarded.ploy.syncs(guarded.id).reject(sync_id)
 
-    assert (len(guarded.record_ids), guarded.ploy.held(guarded.id)) == (12, None)
+    assert (len(guarded.record_ids), guarded.ploy.view(guarded.id).held()) == (12, None)
     assert guarded.client.sync_status(guarded.id, sync_id).state == "rejected"  # type: ignore[union-attr]
     with open_current(guarded.ploy._state_dir / "integrations" / f"{guarded.id}.sqlite") as current:
         assert Snapshots(current.db).held is None
@@ -85,11 +85,11 @@ def test_rejection_drops_it_and_the_baseline_stays(guarded: Customer) -> None:
 def test_a_commit_is_decided_on_once(guarded: Customer) -> None:
     guarded.sync(USERS)
     sync_id = held_id(guarded)
-    guarded.ploy.reject(guarded.id, sync_id)
+    guarded.ploy.syncs(guarded.id).reject(sync_id)
 
-    for decide in (guarded.ploy.approve, guarded.ploy.reject):
+    for decide in (guarded.ploy.syncs(guarded.id).approve, guarded.ploy.syncs(guarded.id).reject):
         with pytest.raises(ProblemError, match="it is rejected"):
-            decide(guarded.id, sync_id)
+            decide(sync_id)
     assert len(guarded.record_ids) == 12
 
 
@@ -106,7 +106,7 @@ def test_a_replay_of_a_held_commit_gets_its_answer_then_the_decision_and_after_a
 
     guarded.sync(USERS, account("u1"), hold="Please look.")
     sync_id = held_id(guarded)
-    guarded.ploy.reject(guarded.id, sync_id)
+    guarded.ploy.syncs(guarded.id).reject(sync_id)
     with pytest.raises(SyncGoneError, match="It was rejected"):
         guarded.client.commit(guarded.id, sync_id, commit)
 
@@ -132,7 +132,9 @@ def test_what_only_a_held_commit_and_a_newer_one_bring_is_kept_as_long_as_either
     for name in names:
         guarded.sync(USERS, account("new", display_name=name), hold="Please look.")
     guarded.ploy.approve(guarded.id, held_id(guarded))
-    assert [each.content for each in guarded.ploy.records(guarded.id)] == [{"id": "new", "display_name": names[-1]}]
+    assert [each.content for each in guarded.ploy.view(guarded.id).records()] == [
+        {"id": "new", "display_name": names[-1]}
+    ]
     with open_current(guarded.ploy._state_dir / "integrations" / f"{guarded.id}.sqlite") as current:
         assert current.db.execute("SELECT count(*) FROM ploy_bodies").fetchone() == (1,)
 
@@ -175,9 +177,9 @@ def test_a_reading_older_than_a_held_one_does_not_replace_it(guarded: Customer) 
 
 
 def test_the_wish_for_a_full_sync_is_fulfilled_by_what_becomes_visible(guarded: Customer) -> None:
-    guarded.ploy.set_flags(guarded.id, full_requested=True)
+    guarded.ploy.registry.set_flags(guarded.id, full_requested=True)
 
     guarded.sync(USERS)
-    assert guarded.ploy.integration(guarded.id).flags.full_requested
+    assert guarded.ploy.registry.integration(guarded.id).flags.full_requested
     guarded.ploy.approve(guarded.id, held_id(guarded))
-    assert not guarded.ploy.integration(guarded.id).flags.full_requested
+    assert not guarded.ploy.registry.integration(guarded.id).flags.full_requested

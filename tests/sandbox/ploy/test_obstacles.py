@@ -9,7 +9,7 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import UnknownIntegrationError
-from ploy_connector_aws.sandbox.ploy.preconditions import find_obstacle
+from ploy_connector_aws.sandbox.ploy.verification import find_blocker
 
 from .conftest import USERS, Customer, account
 from .manifests import CLUB
@@ -20,10 +20,10 @@ GROUP = {"id": "g1", "kind": "group", "name": "Readers", "grantable": True}
 HELD = grant_of("u1", "g1")
 
 STATES: dict[str, tuple[Callable[[Customer], object], set[str]]] = {
-    "switched off": (lambda acme: acme.ploy.enable(acme.id, False), {"check", "sync", "preview", "change"}),
-    "paused": (lambda acme: acme.ploy.set_flags(acme.id, paused=True), {"check", "sync", "preview", "change"}),
-    "not verified": (lambda acme: acme.ploy.admission.answer(acme.id, {"x": 1}), {"sync", "preview", "change"}),
-    "read-only": (lambda acme: acme.ploy.set_flags(acme.id, read_only=True), {"change"}),
+    "switched off": (lambda acme: acme.ploy.registry.enable(acme.id, False), {"check", "sync", "preview", "change"}),
+    "paused": (lambda acme: acme.ploy.registry.set_flags(acme.id, paused=True), {"check", "sync", "preview", "change"}),
+    "not verified": (lambda acme: acme.ploy.verification.enter(acme.id, {"x": 1}), {"sync", "preview", "change"}),
+    "read-only": (lambda acme: acme.ploy.registry.set_flags(acme.id, read_only=True), {"change"}),
     "on": (lambda _: None, set()),
 }
 """How an integration is made to stand so, and what it then cannot be asked for."""
@@ -53,7 +53,7 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_kept_by_later(
     manned: Customer, visitor: Visitor, state: str
 ) -> None:
     stand, impossible = STATES[state]
-    seen, failed = manned.ploy.tasks(manned.id)
+    seen, failed = manned.ploy.queue(manned.id).tasks()
     stand(manned)
     pair = {"account": "u1", "entitlement": "g1"}
     orders = [
@@ -65,16 +65,16 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_kept_by_later(
     ]
 
     for wish, path, filled in orders:
-        before = manned.ploy.tasks(manned.id)
+        before = manned.ploy.queue(manned.id).tasks()
         answer = visitor.fill(at(manned, path), **filled)
         assert answer.status_code == (409 if wish in impossible else 303), (wish, answer.text)
-        assert (manned.ploy.tasks(manned.id) == before) == (wish in impossible), wish
+        assert (manned.ploy.queue(manned.id).tasks() == before) == (wish in impossible), wish
 
 
 @pytest.mark.parametrize("state", STATES)
 def test_an_operator_is_refused_what_the_page_refuses(manned: Customer, state: str) -> None:
     stand, impossible = STATES[state]
-    failed = manned.ploy.tasks(manned.id)[1]
+    failed = manned.ploy.queue(manned.id).tasks()[1]
     stand(manned)
     pair = {"account_id": "u1", "entitlement_id": "g1"}
     at_desk = f"{manned.ploy.url}/dev/v1/integrations/{manned.id}"
@@ -99,15 +99,15 @@ def test_the_pages_offer_what_can_be_done_and_say_why_not_the_rest(
     manned: Customer, visitor: Visitor, state: str
 ) -> None:
     stand, impossible = STATES[state]
-    seen, failed = manned.ploy.tasks(manned.id)
+    seen, failed = manned.ploy.queue(manned.id).tasks()
     stand(manned)
-    enabled = manned.ploy.integration(manned.id)
+    enabled = manned.ploy.registry.integration(manned.id)
     offers: list[tuple[str, str, str, wire.TaskKind, bool]] = [
         ("check", "", "Test the connection</button>", "check", False),
         ("sync", "", "Sync now</button>", "sync", False),
         ("preview", "/account?id=u1", "Grant …", "grant", True),
         ("preview", "/account?id=u1", "Revoke …", "revoke", True),
-        ("preview", "/grant?account=u1", "See what it would open</button>", "grant", True),
+        ("preview", "/grant?account=u1", "Preview the grant</button>", "grant", True),
         ("change", f"/access/{seen.id}", "Revoke <bdi>Readers</bdi></button>", "revoke", False),
         ("change", "/tasks", "Order again</button>", "grant", False),
         ("change", f"/tasks/{failed.id}", "Order again</button>", "grant", False),
@@ -115,37 +115,37 @@ def test_the_pages_offer_what_can_be_done_and_say_why_not_the_rest(
 
     for wish, path, button, kind, preview in offers:
         shown = visitor.get(at(manned, path)).text
-        obstacle = find_obstacle(enabled, kind, preview)
+        obstacle = find_blocker(enabled, kind, preview)
         assert (button in shown) == (wish not in impossible), (path, button)
-        assert (obstacle.word if obstacle else None) == (state if wish in impossible else None)
-        assert obstacle is None or obstacle.sentence in shown, (path, button)
+        assert (obstacle.code if obstacle else None) == (state if wish in impossible else None)
+        assert obstacle is None or obstacle.message in shown, (path, button)
 
 
 def test_a_task_that_waits_says_for_what_is_watched_no_longer_and_is_named_when_it_is_let_go(
     acme: Customer, visitor: Visitor
 ) -> None:
     task = Worker(acme).order("revoke")
-    parts = at(acme, f"/tasks/{task.id}/part")
-    assert "data-goes-on" in visitor.get(parts).text
+    parts = at(acme, f"/tasks/{task.id}/progress")
+    assert "data-in-progress" in visitor.get(parts).text
     visitor.fill(at(acme, "/switch"), name="read_only", to="on")
 
     for path in (parts, at(acme, "/tasks")):
         assert "Waiting: read-only" in visitor.get(path).text
-    assert "data-goes-on" not in visitor.get(parts).text
+    assert "data-in-progress" not in visitor.get(parts).text
     visitor.fill(at(acme, "/switch"), name="paused", to="on")
     assert "Waiting: paused" in visitor.get(parts).text
     visitor.fill(at(acme, "/switch"), name="paused", to="off")
-    assert "waited for this" not in visitor.get(at(acme)).text
+    assert "can start now" not in visitor.get(at(acme)).text
     visitor.fill(at(acme, "/switch"), name="read_only", to="off")
-    assert "1 task waited for this, and can be fetched now." in visitor.get(at(acme)).text
+    assert "1 waiting task can start now." in visitor.get(at(acme)).text
 
 
 def test_a_task_that_nobody_fetches_says_so(acme: Customer, visitor: Visitor) -> None:
     task = Worker(acme).order("check")
     acme.clock.pass_by(seconds=59)
-    assert "fetches it within seconds" in visitor.get(at(acme, f"/tasks/{task.id}")).text
+    assert "starts it within seconds" in visitor.get(at(acme, f"/tasks/{task.id}")).text
     acme.clock.pass_by(seconds=2)
-    assert "it may not be running" in visitor.get(at(acme, f"/tasks/{task.id}")).text
+    assert "the connector's service may not be running" in visitor.get(at(acme, f"/tasks/{task.id}")).text
 
 
 def test_a_set_up_is_not_tested_while_it_is_paused(acme: Customer, visitor: Visitor) -> None:
@@ -157,7 +157,7 @@ def test_a_set_up_is_not_tested_while_it_is_paused(acme: Customer, visitor: Visi
     shown = visitor.get(step).text
     assert ("Test the connection</button>" in shown, "The integration is paused" in shown) == (False, True)
     assert visitor.fill(step, address="a.b").status_code == 409
-    assert (acme.ploy.tasks(own), acme.ploy.integration(own).is_enabled) == ([], False)
+    assert (acme.ploy.queue(own).tasks(), acme.ploy.registry.integration(own).is_enabled) == ([], False)
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -165,8 +165,8 @@ def test_what_is_said_to_be_in_the_way_is_what_keeps_a_task_from_every_runtime(a
     worker = Worker(acme)
     orders = [worker.order("check"), worker.order("sync"), worker.order("grant", preview=True), worker.order("revoke")]
     STATES[state][0](acme)
-    enabled = acme.ploy.integration(acme.id)
-    free = [each.id for each in orders if find_obstacle(enabled, each.kind, each.preview) is None]
+    enabled = acme.ploy.registry.integration(acme.id)
+    free = [each.id for each in orders if find_blocker(enabled, each.kind, each.preview) is None]
 
     if enabled.is_enabled:
         worker.read_settings()

@@ -42,15 +42,15 @@ def test_an_organisation_is_set_up_over_http(desk: httpx.Client, ploy: LocalPloy
     ).json()
 
     assert desk.get("/organisations").json()[organisation_id] == "Beta"
-    assert ploy.organisation_of(issued["token"]) == organisation_id
-    assert ploy.integration(integration["id"]).integration.model_dump() == integration
+    assert ploy.registry.organisation_of(issued["token"]) == organisation_id
+    assert ploy.registry.integration(integration["id"]).integration.model_dump() == integration
     assert integration["settings"].keys() == {"region", "external_id"}
     (listed,) = (one for one in desk.get("/integrations").json() if one["id"] == integration["id"])
     assert (listed["connector"], listed["is_enabled"], listed["hello"]) == ("aws", True, None)
     assert "settings" not in listed
 
     assert desk.delete(f"/tokens/{issued['id']}").status_code == 204
-    assert ploy.organisation_of(issued["token"]) is None
+    assert ploy.registry.organisation_of(issued["token"]) is None
 
 
 def test_settings_flags_and_limits_are_changed_over_http(desk: httpx.Client, acme: Customer) -> None:
@@ -59,7 +59,7 @@ def test_settings_flags_and_limits_are_changed_over_http(desk: httpx.Client, acm
 
     assert desk.patch(f"/integrations/{acme.id}", json={**changes, "is_enabled": False}).status_code == 204
 
-    enabled = acme.ploy.integration(acme.id)
+    enabled = acme.ploy.registry.integration(acme.id)
     assert (enabled.is_enabled, enabled.flags.paused, enabled.limits.max_batch_lines) == (False, True, 7)
     assert enabled.integration.settings["region"] == "us-east-1"
     (listed,) = (one for one in desk.get("/integrations").json() if one["id"] == acme.id)
@@ -210,11 +210,11 @@ def test_a_name_that_was_made_to_lead_here_is_not_served(ploy: LocalPloy) -> Non
 
 def test_a_picture_is_read_as_it_was_when_the_reading_began(acme: Customer) -> None:
     acme.sync(USERS, *accounts(5))
-    reading = acme.ploy.records(acme.id)
+    reading = acme.ploy.view(acme.id).records()
     first = next(reading)
 
     acme.sync(USERS, account("u000"), hold="Please look.")
-    held = acme.ploy.held(acme.id)
+    held = acme.ploy.view(acme.id).held()
     assert held is not None
     acme.ploy.approve(acme.id, held.id)
 

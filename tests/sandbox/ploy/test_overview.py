@@ -13,7 +13,7 @@ from .conftest import USERS, Customer, account
 from .visiting import Visitor, at
 from .worker import REPORT, Worker
 
-PASSED, OUTDATED, FAILED = "1 passed", "of earlier settings", "could not be made"
+PASSED, OUTDATED, FAILED = "1 passed", "earlier settings", "could not run"
 
 
 def tell(worker: Worker) -> None:
@@ -51,7 +51,7 @@ def take(worker: Worker) -> wire.Task:
 def change(worker: Worker) -> None:
     """A person changes the settings."""
     acme = worker.customer
-    acme.ploy.admission.answer(acme.id, {"region": str(acme.clock.now)})
+    acme.ploy.verification.enter(acme.id, {"region": str(acme.clock.now)})
 
 
 def read(worker: Worker) -> None:
@@ -87,8 +87,8 @@ def test_only_a_test_of_the_settings_that_are_set_now_is_counted_and_one_that_fa
         card = visitor.get(path).text.partition("<dt>Connection test</dt>")[2].partition("</dd>")[0]
         assert [word for word in (PASSED, OUTDATED, FAILED) if word in card] == [said], path
     shown = visitor.get(at(acme)).text
-    assert ("The newest connection test could not be made" in shown) == (said == FAILED)
-    assert ("says nothing of these" in shown) == (said == OUTDATED)
+    assert ("The newest connection test could not run" in shown) == (said == FAILED)
+    assert ("does not cover the current ones" in shown) == (said == OUTDATED)
 
 
 def test_settings_that_an_operator_changes_must_pass_a_test_like_those_of_a_page(
@@ -97,12 +97,12 @@ def test_settings_that_an_operator_changes_must_pass_a_test_like_those_of_a_page
     make(Worker(acme))
     acme.sync(USERS, account("u1"))
     desk = httpx.Client(base_url=f"{acme.ploy.url}/dev/v1", headers={"authorization": "Bearer operator"})
-    settings = acme.ploy.integration(acme.id).integration.settings
+    settings = acme.ploy.registry.integration(acme.id).integration.settings
 
     def change_over_http(**settings: object) -> bool:
         assert desk.patch(f"/integrations/{acme.id}", json={"settings": settings}).status_code == 204
         (listed,) = (one for one in desk.get("/integrations").json() if one["id"] == acme.id)
-        assert listed["is_verified"] == acme.ploy.integration(acme.id).is_verified
+        assert listed["is_verified"] == acme.ploy.registry.integration(acme.id).is_verified
         return bool(listed["is_verified"])
 
     with desk:
@@ -113,7 +113,7 @@ def test_settings_that_an_operator_changes_must_pass_a_test_like_those_of_a_page
         worker.read_settings()
         assert worker.lease() == ()
         make(worker)
-        assert acme.ploy.integration(acme.id).is_verified
+        assert acme.ploy.registry.integration(acme.id).is_verified
         assert desk.patch("/integrations/none", json={"settings": {"region": "x"}}).status_code == 409
 
 

@@ -89,7 +89,7 @@ def posts(customer: Customer) -> list[str]:
 def test_no_form_is_taken_that_is_not_of_this_session_or_comes_from_another_site(
     visitor: Visitor, acme: Customer
 ) -> None:
-    token, enabled = visitor.token(), acme.ploy.integration(acme.id)
+    token, enabled = visitor.token(), acme.ploy.registry.integration(acme.id)
     wrong: list[tuple[dict[str, str], dict[str, str]]] = [
         ({}, {}),
         ({"form_token": "0" * 64}, {}),
@@ -99,7 +99,7 @@ def test_no_form_is_taken_that_is_not_of_this_session_or_comes_from_another_site
     for path in posts(acme):
         codes = [visitor.post(path, data=data, headers=headers).status_code for data, headers in wrong]
         assert codes == [403] * 4, path
-    assert acme.ploy.integration(acme.id) == enabled
+    assert acme.ploy.registry.integration(acme.id) == enabled
     routes = [route for part in pages.PARTS for route in part.router.routes if "POST" in getattr(route, "methods", ())]
     assert len(routes) == len(posts(acme)) + 1  # and the login
 
@@ -117,7 +117,7 @@ def test_an_integration_of_another_organisation_is_unknown_on_every_page(
 
     assert [visitor.get(at(other, path)).status_code for path in paths] == [404] * len(paths)
     assert visitor.fill(at(other, "/switch"), name="paused", to="on").status_code == 404
-    assert not other.ploy.integration(other.id).flags.paused
+    assert not other.ploy.registry.integration(other.id).flags.paused
 
 
 def test_switches_and_orders_are_heeded_and_the_server_keeps_an_unproven_integration_out_of_use(
@@ -126,14 +126,14 @@ def test_switches_and_orders_are_heeded_and_the_server_keeps_an_unproven_integra
     acme.client.put_manifest(CLUB)
     for name, to in (("paused", "on"), ("read_only", "on"), ("enabled", "off")):
         visitor.fill(at(acme, "/switch"), name=name, to=to)
-    enabled = acme.ploy.integration(acme.id)
+    enabled = acme.ploy.registry.integration(acme.id)
     assert (enabled.flags.paused, enabled.flags.read_only, enabled.is_enabled) == (True, True, False)
     assert visitor.fill(at(acme, "/order"), kind="sync").status_code == 409
 
     begun = visitor.fill("/app/setup/club").headers["location"]
     own = begun.split("/")[3]
     assert visitor.fill(f"/app/integrations/{own}/switch", name="enabled", to="on").status_code == 409
-    assert not acme.ploy.integration(own).is_enabled
+    assert not acme.ploy.registry.integration(own).is_enabled
     assert (
         visitor.fill(f"/app/integrations/{own}/preview", kind="grant", account="a", entitlement="b").status_code == 409
     )
@@ -148,11 +148,11 @@ def test_answers_are_read_as_the_schema_says_and_secrets_are_not_shown_again(vis
     assert (refused.status_code, "s3cret-8" in refused.text, "NO!" in refused.text) == (422, False, True)
     assert refused.text.count('aria-invalid="true"') == 3
     assert (refused.text.count("autofocus"), "This must be a name." in refused.text) == (1, True)
-    assert list(acme.ploy.integration(own).integration.settings) == ["knock"]
+    assert list(acme.ploy.registry.integration(own).integration.settings) == ["knock"]
 
     good = {"address": "a.b", "knock": "mine", "door": "back", "floors": "3", "password": "s3cret-8", "is_loud": "on"}
     assert "?test=task-" in visitor.fill(step, **good).headers["location"]
-    settings = acme.ploy.integration(own).integration.settings
+    settings = acme.ploy.registry.integration(own).integration.settings
     knock = settings.pop("knock")
     assert knock != "mine"
     assert settings == {"address": "a.b", "door": "back", "floors": 3, "password": "s3cret-8", "is_loud": True}
@@ -187,14 +187,14 @@ def test_what_was_typed_and_ticked_stays_when_something_is_wrong_but_for_secrets
     assert re.findall(r'name="is_loud" (checked)?', shown) == [""]
     assert re.findall(r'value="(dance|sing)"\s+(checked)?', shown) == [("dance", ""), ("sing", "checked")]
     assert "Type it again" in shown
-    assert acme.ploy.integration(own).integration.settings["address"] == "a.b"
+    assert acme.ploy.registry.integration(own).integration.settings["address"] == "a.b"
     emptied = visitor.fill(step, **{**good, "address": ""}).text
     assert 'name="address" value=""' in emptied
 
 
 def test_lists_are_searched_sorted_and_paged(visitor: Visitor, acme: Customer) -> None:
     acme.sync(USERS, *accounts(60), account("x", display_name="Ärger", emails=[{"address": "boss@x.example"}]))
-    browser = acme.ploy.browser(acme.id)
+    browser = acme.ploy.view(acme.id)
 
     def ids(**how: Any) -> tuple[list[str], int]:
         listing = browser.list_records("account", **how)
@@ -215,7 +215,7 @@ def test_whatever_an_address_says_of_the_place_in_a_list_is_answered(
 ) -> None:
     group = {"id": "g1", "kind": "group", "name": "Readers", "grantable": True}
     acme.sync(USERS, account("u1"), wire.RecordLine(type="entitlement", id="g1", scopes=("users",), record=group))
-    sync = acme.ploy.syncs(acme.id)[0].id
+    sync = acme.ploy.view(acme.id).syncs()[0].id
     paths = ["/account?id=u1&", "/entitlement?id=g1&"]
     paths += ["/accounts?", "/entitlements?", "/syncs?", "/tasks?", "/grant?account=u1&", "/unproven?"]
     paths.append(f"/syncs/{sync}/changes?kind=added&only=account&")
@@ -229,12 +229,12 @@ def test_what_is_no_page_is_not_found_and_what_is_broken_says_so_plainly(
     visitor: Visitor, acme: Customer, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert [visitor.get(at(acme, path)).status_code for path in ("/nope", "/nope/x", "/Accounts")] == [404] * 3
-    broken = acme.ploy.create_integration(acme.organisation_id, "aws").id
+    broken = acme.ploy.registry.create_integration(acme.organisation_id, "aws").id
     (acme.ploy._state_dir / "integrations" / f"{broken}.sqlite").write_bytes(b"no database " * 1000)
 
     answer = visitor.get(f"/app/integrations/{broken}/syncs")
 
-    assert (answer.status_code, "Something is wrong here" in answer.text) == (500, True)
+    assert (answer.status_code, "Internal error" in answer.text) == (500, True)
     assert "content-security-policy" in answer.headers
     assert "Traceback" not in answer.text
     assert visitor.get(at(acme)).status_code == 200
@@ -247,15 +247,15 @@ def test_a_manual_task_is_resolved_with_a_note_or_ordered_again(visitor: Visitor
         worker.order("grant")
         (task,) = worker.lease()
         acme.client.fail_task(acme.id, task.id, failed_of(task))
-    one, other = acme.ploy.manual_tasks(acme.id)
+    one, other = acme.ploy.queue(acme.id).manual()
     assert "The role may not write." in visitor.get(at(acme, "/tasks")).text
     assert visitor.fill(at(acme, f"/tasks/{one.id}/resolve"), note=" ").status_code == 422
     visitor.fill(at(acme, f"/tasks/{one.id}/resolve"), note="by hand")
     visitor.fill(at(acme, f"/tasks/{other.id}/order-again"))
 
-    assert acme.ploy.manual_tasks(acme.id) == []
+    assert acme.ploy.queue(acme.id).manual() == []
     assert worker.history(one)[-1] == ("resolved", "by hand")
-    assert [task.state for task in acme.ploy.tasks(acme.id)] == ["manual", "manual", "queued"]
+    assert [task.state for task in acme.ploy.queue(acme.id).tasks()] == ["manual", "manual", "queued"]
 
 
 def test_only_a_preview_that_was_answered_can_be_ordered(visitor: Visitor, acme: Customer) -> None:
@@ -266,7 +266,7 @@ def test_only_a_preview_that_was_answered_can_be_ordered(visitor: Visitor, acme:
     worker.complete(task)
     ordered = visitor.fill(seen, reason="left").headers["location"]
 
-    again = acme.ploy.task(acme.id, ordered.split("/")[-1])
+    again = acme.ploy.queue(acme.id).task(ordered.split("/")[-1])
     assert (again.kind, again.preview, again.account_id, again.entitlement_id, again.reason) == (
         *("revoke", False, "u1", "g1", "left"),
     )

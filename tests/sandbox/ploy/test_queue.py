@@ -82,7 +82,7 @@ def test_the_next_of_a_pair_is_given_out_once_the_one_before_has_ended_however_i
     acme.clock.pass_by(hours=2)
     assert (third.id, other.lease()) == (ids[2], ())
 
-    assert [task.state for task in acme.ploy.tasks(acme.id)] == ["done", "manual", "manual", "manual"]
+    assert [task.state for task in acme.ploy.queue(acme.id).tasks()] == ["done", "manual", "manual", "manual"]
 
 
 def test_a_pair_waits_for_a_task_that_became_a_manual_one_no_longer(acme: Customer, worker: Worker) -> None:
@@ -116,8 +116,8 @@ def test_a_preview_neither_waits_for_its_pair_nor_keeps_it_waiting(worker: Worke
 
 def test_as_many_are_given_out_as_are_wished_and_with_none_only_the_flags(acme: Customer, worker: Worker) -> None:
     ids = [worker.order("check").id for _ in range(3)]
-    acme.ploy.set_flags(acme.id, full_requested=True)
-    acme.ploy.set_intervals(acme.id, scan_interval_seconds=60, poll_interval_seconds=7)
+    acme.ploy.registry.set_flags(acme.id, full_requested=True)
+    acme.ploy.registry.set_intervals(acme.id, scan_interval_seconds=60, poll_interval_seconds=7)
 
     assert acme.client.lease_tasks(acme.id, worker.wish(0, wait_seconds=60)) == wire.LeaseAnswer(
         flags=wire.Flags(full_requested=True), scan_interval_seconds=60, poll_interval_seconds=7
@@ -131,18 +131,18 @@ def test_while_paused_nothing_is_given_out_and_while_read_only_nothing_that_chan
     grant, preview = worker.order("grant"), worker.order("revoke", preview=True)
     wish = worker.wish()
 
-    acme.ploy.set_flags(acme.id, paused=True)
+    acme.ploy.registry.set_flags(acme.id, paused=True)
     assert acme.client.lease_tasks(acme.id, wish) == wire.LeaseAnswer(flags=wire.Flags(paused=True))
-    acme.ploy.set_flags(acme.id, paused=False, read_only=True)
+    acme.ploy.registry.set_flags(acme.id, paused=False, read_only=True)
     assert worker.lease_ids() == [preview.id]
-    acme.ploy.set_flags(acme.id, read_only=False)
+    acme.ploy.registry.set_flags(acme.id, read_only=False)
     (given,) = worker.ask(wish)
     assert given.id == grant.id
 
-    acme.ploy.set_flags(acme.id, read_only=True)
+    acme.ploy.registry.set_flags(acme.id, read_only=True)
     assert worker.ask(wish) == ()
     assert worker.extend(given) == wire.LeaseExtended(lease_seconds=300, flags=wire.Flags(read_only=True))
-    acme.ploy.set_flags(acme.id, paused=True)
+    acme.ploy.registry.set_flags(acme.id, paused=True)
     assert worker.ask(wish) == ()
 
 
@@ -250,7 +250,7 @@ def test_a_task_that_never_was_is_unknown_and_another_integrations_likewise(
 ) -> None:
     worker.order("grant")
     (task,) = worker.lease()
-    elsewhere = Worker(replace(acme, id=acme.ploy.create_integration(acme.organisation_id, "aws").id))
+    elsewhere = Worker(replace(acme, id=acme.ploy.registry.create_integration(acme.organisation_id, "aws").id))
 
     for asker, asked in ((worker, task.model_copy(update={"id": "task-none"})), (elsewhere, task)):
         with pytest.raises(TaskGoneError) as caught:
@@ -270,7 +270,7 @@ def test_what_cannot_be_ordered_is_refused(acme: Customer, worker: Worker) -> No
     for order, reason in orders:
         with pytest.raises(ForbiddenError, match=reason):
             order()
-    assert acme.ploy.tasks(acme.id) == []
+    assert acme.ploy.queue(acme.id).tasks() == []
 
 
 def test_a_thousand_tasks_are_given_out_fast(acme: Customer, worker: Worker) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.clock = Clock()
         self.ploy = self.opened()
-        self.id = self.ploy.create_integration(self.ploy.create_organisation("Acme"), "aws").id
+        self.id = self.ploy.registry.create_integration(self.ploy.registry.create_organisation("Acme"), "aws").id
         self.expected: list[Expected] = []
         self.given: list[wire.Task] = []
         self.wishes: list[tuple[wire.LeaseRequest, list[str]]] = []
@@ -95,7 +96,7 @@ class QueueMachine(RuleBasedStateMachine):
     def everything_ended(self) -> None:
         self.clock.pass_by(days=1)
         self.invariants_hold()
-        for task in self.ploy.tasks(self.id):
+        for task in self.ploy.queue(self.id).tasks():
             reported = [report for id_, report in self.reports if id_ == task.id]
             assert task.state in ("done", "manual")
             assert reported == ([task.report] if task.report else [])
@@ -146,17 +147,17 @@ class QueueMachine(RuleBasedStateMachine):
         task = self.of(data.draw(st.sampled_from(self.expected)).id)
         if task.state != "manual" or task.is_resolved:
             with pytest.raises(ForbiddenError):
-                self.ploy.resolve_task(self.id, task.id, "Seen.")
+                self.ploy.queue(self.id).resolve(task.id, "Seen.")
             return
         task.is_resolved = True
         if is_again:
             self.expect(self.ploy.order_again(self.id, task.id))
         else:
-            self.ploy.resolve_task(self.id, task.id, "Seen.")
+            self.ploy.queue(self.id).resolve(task.id, "Seen.")
 
     @rule(name=st.sampled_from(["paused", "read_only"]), is_on=st.sampled_from([False, False, True]))
     def flag(self, name: str, is_on: bool) -> None:
-        self.ploy.set_flags(self.id, **{name: is_on})
+        self.ploy.registry.set_flags(self.id, **{name: is_on})
 
     # What happens.
 
@@ -184,7 +185,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def asked(self, number: int) -> None:
         request, leases = self.wishes[number]
-        flags = self.ploy.integration(self.id).flags
+        flags = self.ploy.registry.integration(self.id).flags
         answer = self.ploy.lease_tasks(self.id, request)
 
         assert answer.flags == flags
@@ -243,9 +244,11 @@ class QueueMachine(RuleBasedStateMachine):
             expected = None if task.report == report else "task_conflict"
         else:
             expected = "task_conflict" if task.is_resolved else None
-        call: Any = self.ploy.complete_task if isinstance(report, wire.TaskDone) else self.ploy.fail_task
+        call: Any = partial(self.ploy.complete_task, self.id)
+        if isinstance(report, wire.TaskFailed):
+            call = self.ploy.queue(self.id).fail
 
-        assert refusal_of(call, self.id, task_id, report) == expected
+        assert refusal_of(call, task_id, report) == expected
 
         if expected is None and task.report is None:
             task.report, task.state = report, "done" if isinstance(report, wire.TaskDone) else "manual"
@@ -257,7 +260,7 @@ class QueueMachine(RuleBasedStateMachine):
     def invariants_hold(self) -> None:
         if not hasattr(self, "ploy"):
             return
-        tasks = self.ploy.tasks(self.id)
+        tasks = self.ploy.queue(self.id).tasks()
         assert [(task.id, task.state, task.attempts, task.lease_id, task.report) for task in tasks] == [
             (task.id, task.state, len(task.leases), task.leases[-1] if task.leases else None, task.report)
             for task in self.settled()
@@ -267,7 +270,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert {change.id for change in verified(self.ploy, self.id)} == {
             task.id for task in self.expected if task.is_change and task.state == "done"
         }
-        assert [task.id for task in self.ploy.manual_tasks(self.id)] == [
+        assert [task.id for task in self.ploy.queue(self.id).manual()] == [
             task.id for task in self.expected if task.state == "manual" and not task.is_resolved
         ]
 

@@ -42,7 +42,7 @@ def test_the_platform_generates_the_secret_and_serves_the_integration_once_it_is
     assert begun.id not in served(begun)
 
     assert enter(begun, floors=3).integration.settings["floors"] == 3
-    assert (begun.id in served(begun), begun.ploy.tasks(begun.id)) == (False, [])
+    assert (begun.id in served(begun), begun.ploy.queue(begun.id).tasks()) == (False, [])
     status = enter(begun, address="a.b")
     assert status.integration.settings == {**again.integration.settings, "floors": 3, "address": "a.b"}
     assert begun.id in served(begun)
@@ -53,9 +53,9 @@ def test_one_test_is_asked_for_until_it_is_taken_and_another_for_other_settings(
     enter(begun, address="a.b")
     for _ in range(2):
         enter(begun)
-    assert [task.kind for task in begun.ploy.tasks(begun.id)] == ["check"]
+    assert [task.kind for task in begun.ploy.queue(begun.id).tasks()] == ["check"]
     enter(begun, address="c.d")
-    assert [task.kind for task in begun.ploy.tasks(begun.id)] == ["check", "check"]
+    assert [task.kind for task in begun.ploy.queue(begun.id).tasks()] == ["check", "check"]
 
 
 def take_test(customer: Customer, report: ConnectionReport) -> bool:
@@ -75,8 +75,8 @@ def test_only_a_passed_test_lets_it_be_used_and_a_failed_one_can_be_made_again(b
         begun.sync(USERS, account("u1"))
     assert take_test(begun, REPORT)
     assert begun.sync(USERS, account("u1")).generation == 1
-    tasks = len(begun.ploy.tasks(begun.id))
-    assert (enter(begun).is_verified, len(begun.ploy.tasks(begun.id))) == (True, tasks)
+    tasks = len(begun.ploy.queue(begun.id).tasks())
+    assert (enter(begun).is_verified, len(begun.ploy.queue(begun.id).tasks())) == (True, tasks)
 
 
 @pytest.mark.parametrize("settings", [{"knock": "mine"}, {"external_id": "mine"}, {"colour": "red"}])
@@ -84,7 +84,7 @@ def test_what_is_not_the_persons_is_refused_and_nothing_is_kept(begun: Customer,
     with pytest.raises(PlatformRejectedError, match="settings: ") as refused:
         enter(begun, address="a.b", **settings)
     assert (refused.value.code, "mine" in str(refused.value)) == ("body_invalid", False)
-    assert "address" not in begun.ploy.integration(begun.id).integration.settings
+    assert "address" not in begun.ploy.registry.integration(begun.id).integration.settings
 
 
 def test_settings_in_use_are_changed_on_the_page_only(begun: Customer) -> None:
@@ -93,7 +93,7 @@ def test_settings_in_use_are_changed_on_the_page_only(begun: Customer) -> None:
     with pytest.raises(PlatformRejectedError) as refused:
         enter(begun, address="c.d")
     assert refused.value.code == "settings_in_use"
-    assert begun.ploy.integration(begun.id).integration.settings["address"] == "a.b"
+    assert begun.ploy.registry.integration(begun.id).integration.settings["address"] == "a.b"
 
 
 def test_an_unknown_connector_is_refused(acme: Customer) -> None:
@@ -107,6 +107,6 @@ def test_another_organisation_and_one_that_is_switched_off_are_unknown(enroll: E
     other.id = one.id
     with pytest.raises(UnknownIntegrationError):
         enter(other)
-    one.ploy.enable(one.id, False)
+    one.ploy.registry.enable(one.id, False)
     with pytest.raises(UnknownIntegrationError):
         enter(one)

@@ -1,7 +1,6 @@
 """What the local Ploy knows survives its end at any place."""
 
 import socket
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy import LocalPloy
-from ploy_connector_aws.sandbox.ploy.registry import Intervals
 
 from .conftest import USERS, Clock, Customer, Line, account, accounts, connect, split
 from .worker import Worker, done_of, verified
@@ -23,9 +21,9 @@ def test_a_restart_in_the_middle_of_a_handover_loses_nothing(tmp_path: Path, clo
     lines: list[Line] = [USERS, *accounts(12)]
     batches = split(lines, 5)
     with reopened(tmp_path, clock) as ploy:
-        organisation_id = ploy.create_organisation("Acme")
-        token = ploy.create_token(organisation_id).token
-        integration = ploy.create_integration(organisation_id, "aws")
+        organisation_id = ploy.registry.create_organisation("Acme")
+        token = ploy.registry.create_token(organisation_id).token
+        integration = ploy.registry.create_integration(organisation_id, "aws")
         with connect(ploy, token) as client:
             acme = Customer(ploy, clock, client, organisation_id, integration.id)
             acme.sync(USERS, account("old"))
@@ -44,7 +42,7 @@ def test_a_restart_in_the_middle_of_a_handover_loses_nothing(tmp_path: Path, clo
         commit = acme.commit_of(lines, acme.put(sync_id, batches))
         answer = client.commit(acme.id, sync_id, commit)
         acme.sync(USERS, run_id="last")
-        held = ploy.held(acme.id)
+        held = ploy.view(acme.id).held()
 
     with reopened(tmp_path, clock) as ploy, connect(ploy, token) as client:
         acme = Customer(ploy, clock, client, organisation_id, integration.id)
@@ -57,10 +55,10 @@ def test_a_restart_in_the_middle_of_a_handover_loses_nothing(tmp_path: Path, clo
 
 def test_tasks_leases_and_reports_survive_a_restart(tmp_path: Path, clock: Clock) -> None:
     with reopened(tmp_path, clock) as ploy:
-        organisation_id = ploy.create_organisation("Acme")
-        token = ploy.create_token(organisation_id).token
-        acme_id = ploy.create_integration(organisation_id, "aws").id
-        ploy.set_intervals(acme_id, poll_interval_seconds=7)
+        organisation_id = ploy.registry.create_organisation("Acme")
+        token = ploy.registry.create_token(organisation_id).token
+        acme_id = ploy.registry.create_integration(organisation_id, "aws").id
+        ploy.registry.set_intervals(acme_id, poll_interval_seconds=7)
         with connect(ploy, token) as client:
             worker = Worker(Customer(ploy, clock, client, organisation_id, acme_id))
             worker.order("grant", "u1"), worker.order("grant", "u2"), worker.order("revoke", "u2")
@@ -68,36 +66,16 @@ def test_tasks_leases_and_reports_survive_a_restart(tmp_path: Path, clock: Clock
             leased = worker.ask(wish)
             done = done_of(leased[0], clock.now)
             answer = worker.complete(leased[0], done)
-        before = ploy.tasks(acme_id)
+        before = ploy.queue(acme_id).tasks()
 
     with reopened(tmp_path, clock) as ploy, connect(ploy, token) as client:
         worker = Worker(Customer(ploy, clock, client, organisation_id, acme_id), numbers=worker.numbers)
-        assert ploy.tasks(acme_id) == before
+        assert ploy.queue(acme_id).tasks() == before
         assert client.lease_tasks(acme_id, wish) == wire.LeaseAnswer(tasks=leased[1:], poll_interval_seconds=7)
         assert (worker.complete(leased[0], done), worker.lease()) == (answer, ())
         assert worker.complete(leased[1]).state == "done"
         assert [change.id for change in verified(ploy, acme_id)] == [task.id for task in leased]
         assert worker.lease_ids() == [before[2].id]
-
-
-def test_a_file_from_before_there_were_tasks_and_intervals_is_taken_on(tmp_path: Path, clock: Clock) -> None:
-    with reopened(tmp_path, clock) as ploy:
-        acme_id = ploy.create_integration(ploy.create_organisation("Acme"), "aws").id
-        ploy.handover(acme_id)
-    for name, statements in (
-        ("ploy.sqlite", ("ALTER TABLE integrations DROP COLUMN intervals",)),
-        (
-            f"integrations/{acme_id}.sqlite",
-            [f"DROP TABLE {table}" for table in ("ploy_tasks", "ploy_leases", "ploy_task_events", "verified_changes")],
-        ),
-    ):
-        with closing(sqlite3.connect(tmp_path / name)) as db:
-            for statement in statements:
-                db.execute(statement)
-
-    with reopened(tmp_path, clock) as ploy:
-        assert ploy.create_task(acme_id, "check").state == "queued"
-        assert ploy.integration(acme_id).intervals == Intervals()
 
 
 def test_the_host_listens_on_loopback_only_and_on_the_port_it_is_given(tmp_path: Path, clock: Clock) -> None:

@@ -26,14 +26,14 @@ MEMBERS: list[Line] = [
 
 
 def scopes(customer: Customer) -> dict[str, ScopeState]:
-    return {scope.name: scope for scope in customer.ploy.scopes(customer.id)}
+    return {scope.name: scope for scope in customer.ploy.view(customer.id).scopes()}
 
 
 def test_a_record_that_only_a_grant_keeps_says_which_and_goes_with_it(visitor: Visitor, acme: Customer) -> None:
     acme.sync(USERS, *MEMBERS, account("u1", display_name="Ann"))
     answer = acme.sync(USERS, *MEMBERS)
     assert (answer.removed, answer.retained_unproven, answer.unproven_scopes) == ({}, {"account": 1}, 0)
-    (kept,) = acme.ploy.records(acme.id, "account")
+    (kept,) = acme.ploy.view(acme.id).records("account")
     assert (kept.scopes, kept.is_retained, kept.kept_by) == ((), True, HELD.id)
     page = visitor.get(at(acme, "/unproven")).text
     assert "named by the grant Ann → Readers" in page
@@ -50,7 +50,7 @@ def test_a_delta_keeps_what_a_grant_names_as_a_full_sync_does(acme: Customer) ->
     expected = wire.Outcome(retained_unproven={"account": 1})
     commit = acme.commit_of(lines, digests, scopes=2, expected=expected)
     assert acme.client.commit(acme.id, sync_id, commit).retained_unproven == {"account": 1}
-    assert [each.kept_by for each in acme.ploy.records(acme.id, "account")] == [HELD.id]
+    assert [each.kept_by for each in acme.ploy.view(acme.id).records("account")] == [HELD.id]
 
 
 def test_a_scope_from_another_origin_failed_and_a_failed_one_keeps_its_own_reason(acme: Customer) -> None:

@@ -129,14 +129,14 @@ def test_a_failure_becomes_a_manual_task_that_waits_for_a_person(acme: Customer,
     assert (manual.state, manual.report, manual.failure, manual.ended_at) == (
         *("manual", failed_of(task), FAILURE, acme.clock.now),
     )
-    assert acme.ploy.manual_tasks(acme.id) == [manual]
+    assert acme.ploy.queue(acme.id).manual() == [manual]
     assert worker.history(order)[-1] == ("manual", "permission_missing")
 
     acme.clock.pass_by(minutes=1)
-    resolved = acme.ploy.resolve_task(acme.id, order.id, "Done by hand.")
+    resolved = acme.ploy.queue(acme.id).resolve(order.id, "Done by hand.")
 
     assert resolved == manual._replace(resolved_at=acme.clock.now)
-    assert acme.ploy.manual_tasks(acme.id) == []
+    assert acme.ploy.queue(acme.id).manual() == []
     assert worker.history(order)[-1] == ("resolved", "Done by hand.")
     assert worker.fail(task).state == "manual"
     with pytest.raises(TaskGoneError) as caught:
@@ -157,9 +157,9 @@ def test_a_manual_task_is_ordered_again_as_a_new_one_behind_all_others(acme: Cus
 
     now = acme.clock.now
     assert new == old._replace(id=new.id, created_at=now, deadline=now + timedelta(hours=1))
-    assert acme.ploy.tasks(acme.id)[1:] == [behind, new]
+    assert acme.ploy.queue(acme.id).tasks()[1:] == [behind, new]
     assert worker.history(old)[-1] == ("resolved", f"ordered again as {new.id}")
-    assert acme.ploy.manual_tasks(acme.id) == []
+    assert acme.ploy.queue(acme.id).manual() == []
     (task,) = worker.lease()
     worker.complete(task)
     assert worker.lease_ids() == [new.id]
@@ -169,9 +169,9 @@ def test_only_a_manual_task_waits_for_a_person(acme: Customer, worker: Worker) -
     order = worker.order("grant")
 
     with pytest.raises(ForbiddenError, match="does not wait for a person"):
-        acme.ploy.resolve_task(acme.id, order.id, "x")
+        acme.ploy.queue(acme.id).resolve(order.id, "x")
     with pytest.raises(ProblemError, match="task_unknown"):
-        acme.ploy.resolve_task(acme.id, "task-none", "x")
+        acme.ploy.queue(acme.id).resolve("task-none", "x")
 
 
 STRANGERS = AccessPath(grants=(grant_of("u2", "g1"), grant_of("u1", "g1")))
@@ -269,7 +269,7 @@ def test_a_failure_without_a_code_or_a_sentence_is_none(acme: Customer, worker: 
     with pytest.raises(PlatformRejectedError, match=f"{field}: String should have at least 1 character"):
         worker.fail(task, **{field: ""})
 
-    assert acme.ploy.manual_tasks(acme.id) == []
+    assert acme.ploy.queue(acme.id).manual() == []
 
 
 @pytest.mark.parametrize(
@@ -291,9 +291,9 @@ def test_a_task_that_nobody_reported_by_its_deadline_becomes_a_manual_task_that_
         worker.lease()
 
     acme.clock.pass_by(minutes=59, seconds=59)
-    assert acme.ploy.manual_tasks(acme.id) == []
+    assert acme.ploy.queue(acme.id).manual() == []
     acme.clock.pass_by(seconds=1)
-    (manual,) = acme.ploy.manual_tasks(acme.id)
+    (manual,) = acme.ploy.queue(acme.id).manual()
 
     assert (manual.id, manual.report, manual.ended_at) == (order.id, None, acme.clock.now)
     assert manual.failure is not None
@@ -326,7 +326,7 @@ def test_a_late_report_takes_the_place_of_what_the_platform_found_at_the_deadlin
     order = worker.order("grant")
     (task,) = worker.lease()
     acme.clock.pass_by(hours=2)
-    assert [manual.id for manual in acme.ploy.manual_tasks(acme.id)] == [order.id]
+    assert [manual.id for manual in acme.ploy.queue(acme.id).manual()] == [order.id]
 
     status = report(worker, task)
 
@@ -343,11 +343,11 @@ def test_a_late_report_comes_too_late_once_a_person_was_done_with_the_task(acme:
     orders = [worker.order("grant", name) for name in ("u1", "u2")]
     tasks = worker.lease()
     acme.clock.pass_by(hours=2)
-    acme.ploy.resolve_task(acme.id, orders[0].id, "Seen.")
+    acme.ploy.queue(acme.id).resolve(orders[0].id, "Seen.")
     acme.ploy.order_again(acme.id, orders[1].id)
 
     for task in tasks:
-        with pytest.raises(TaskGoneError, match="A person is done with it") as caught:
+        with pytest.raises(TaskGoneError, match="A person has resolved it") as caught:
             worker.complete(task)
         assert caught.value.code == "task_conflict"
 
@@ -375,7 +375,7 @@ def test_what_time_has_changed_stays_so_whatever_comes_of_the_look_that_finds_it
     acme.clock.pass_by(hours=2)
     found_at = acme.clock.now
     with pytest.raises(ProblemError):
-        acme.ploy.fail_task(acme.id, "task-none", wire.TaskFailed(lease_id="x", code="x", message="x"))
+        acme.ploy.queue(acme.id).fail("task-none", wire.TaskFailed(lease_id="x", code="x", message="x"))
 
     acme.clock.pass_by(minutes=1)
 

@@ -48,13 +48,13 @@ def test_what_is_switched_off_and_what_is_gone_is_named(visitor: Visitor, acme: 
     off = wire.ScopeLine(name="rooms", ending="excluded")
     failed = wire.ScopeLine(name="cards", ending="failed", failure=DENIED)
     acme.sync(USERS, off, failed, *gone, account("u1"))
-    sync = acme.ploy.syncs(acme.id)[0]
+    sync = acme.ploy.view(acme.id).syncs()[0]
 
     shown = visitor.get(at(acme, f"/syncs/{sync.id}")).text
-    read = shown.partition("<h2>What was read</h2>")[2].partition("</section>")[0]
+    read = shown.partition("<h2>Scopes</h2>")[2].partition("</section>")[0]
     assert re.findall(r"<h3>(.*?)</h3>", read) == [
         "Switched off in the settings",
-        "Gone: they do not exist any more",
+        "Gone: deleted or closed at the source",
         "Not read completely",
     ]
     assert re.findall(r'<span class="code">(.*?)</span>', read) == [

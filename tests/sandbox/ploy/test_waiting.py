@@ -16,7 +16,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformUnavailableError, TokenRejectedError, UnknownIntegrationError
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.sandbox.ploy import LocalPloy
-from ploy_connector_aws.sandbox.ploy.long_poll import Bells, wait_for_tasks
+from ploy_connector_aws.sandbox.ploy.long_poll import Waiters, wait_for_tasks
 from tests.deadlines import PATIENCE_SECONDS
 
 from .conftest import Clock, Customer, connect
@@ -29,9 +29,9 @@ PAUSED = wire.LeaseAnswer(flags=wire.Flags(paused=True))
 @pytest.fixture
 def worker(acme: Customer) -> Iterator[Worker]:
     """Whoever waits is woken by a bell or not at all."""
-    usual, acme.ploy.bells.look_again_seconds = acme.ploy.bells.look_again_seconds, 60
+    usual, acme.ploy.waiters.recheck_seconds = acme.ploy.waiters.recheck_seconds, 60
     yield Worker(acme)
-    acme.ploy.bells.look_again_seconds = usual
+    acme.ploy.waiters.recheck_seconds = usual
 
 
 @pytest.fixture
@@ -48,13 +48,13 @@ def run(
     answers: list[tuple[wire.LeaseAnswer, bool]],
     *,
     request: wire.LeaseRequest | None = None,
-    between: Callable[[Bells], object] = lambda bells: bells.ring("int"),
+    between: Callable[[Waiters], object] = lambda bells: bells.notify("int"),
     look_again_seconds: float = 60,
     leaves_after: int = 100,
     longest_seconds: float = 30,
 ) -> tuple[wire.LeaseAnswer, int]:
     """Wait with looks that find these answers; after each look but the last something happens."""
-    bells, looks = Bells(look_again_seconds), iter(answers)
+    bells, looks = Waiters(look_again_seconds), iter(answers)
     seen = 0
 
     def look() -> tuple[wire.LeaseAnswer, bool]:
@@ -83,7 +83,7 @@ def test_a_ring_elsewhere_wakes_nobody_and_time_does() -> None:
     answers = [(NONE, False), (NONE, True)]
 
     with pytest.raises(TimeoutError):
-        run(answers, between=lambda bells: bells.ring("other"), longest_seconds=0.05)
+        run(answers, between=lambda bells: bells.notify("other"), longest_seconds=0.05)
     assert run(answers, between=lambda bells: None, look_again_seconds=0.01) == (NONE, 2)
 
 
@@ -102,7 +102,7 @@ def test_nothing_is_given_out_to_somebody_who_has_left() -> None:
 def test_a_wait_leaves_nothing_behind(acme: Customer, worker: Worker) -> None:
     acme.client.lease_tasks(acme.id, worker.wish(wait_seconds=0))
 
-    assert acme.id not in acme.ploy.bells._bells
+    assert acme.id not in acme.ploy.waiters._waiters
 
 
 def begin(pool: ThreadPoolExecutor, worker: Worker, seconds: int = 60) -> Future[wire.LeaseAnswer]:
@@ -110,7 +110,7 @@ def begin(pool: ThreadPoolExecutor, worker: Worker, seconds: int = 60) -> Future
     acme = worker.customer
     asked = pool.submit(acme.client.lease_tasks, acme.id, worker.wish(wait_seconds=seconds))
     deadline = time.monotonic() + 30
-    while not acme.ploy.bells.waiting(acme.id):
+    while not acme.ploy.waiters.count(acme.id):
         assert not asked.done()
         assert time.monotonic() < deadline
     return asked
@@ -143,7 +143,7 @@ def test_the_next_of_a_pair_reaches_a_runtime_that_waits_when_the_one_before_is_
 def test_a_flag_reaches_a_runtime_that_waits(acme: Customer, worker: Worker, pool: ThreadPoolExecutor) -> None:
     asked = begin(pool, worker)
 
-    acme.ploy.set_flags(acme.id, paused=True)
+    acme.ploy.registry.set_flags(acme.id, paused=True)
 
     assert asked.result(30) == PAUSED
 
@@ -152,15 +152,15 @@ def test_who_may_not_ask_any_more_gets_nothing_however_early_the_asking(
     acme: Customer, worker: Worker, pool: ThreadPoolExecutor
 ) -> None:
     asked = begin(pool, worker)
-    acme.ploy.enable(acme.id, False)
+    acme.ploy.registry.enable(acme.id, False)
     with pytest.raises(UnknownIntegrationError):
         asked.result(30)
 
-    acme.ploy.enable(acme.id)
-    issued = acme.ploy.create_token(acme.organisation_id)
+    acme.ploy.registry.enable(acme.id)
+    issued = acme.ploy.registry.create_token(acme.organisation_id)
     with connect(acme.ploy, issued.token) as other:
         asked = begin(pool, Worker(replace(acme, client=other)))
-        acme.ploy.revoke_token(issued.id)
+        acme.ploy.registry.revoke_token(issued.id)
         order = worker.order("grant")
         with pytest.raises(TokenRejectedError):
             asked.result(30)
@@ -195,10 +195,10 @@ def test_however_many_wait_everybody_else_is_served(acme: Customer, worker: Work
         async with httpx.AsyncClient(headers=headers, timeout=PATIENCE_SECONDS, limits=limits) as many:
             bodies = [worker.wish(wait_seconds=60).model_dump_json() for _ in range(60)]
             asked = [asyncio.create_task(many.post(path, content=body)) for body in bodies]
-            while acme.ploy.bells.waiting(acme.id) < 60:
+            while acme.ploy.waiters.count(acme.id) < 60:
                 assert (await many.get(f"{acme.ploy.url}/connector/v1/integrations")).status_code == 200
             assert not any(one.done() for one in asked)
-            acme.ploy.set_flags(acme.id, paused=True)
+            acme.ploy.registry.set_flags(acme.id, paused=True)
             return [wire.LeaseAnswer.model_validate_json((await one).content) for one in asked]
 
     assert asyncio.run(asyncio.wait_for(ask(), 50)) == [PAUSED] * 60
@@ -208,10 +208,10 @@ def test_a_server_that_stops_lets_everybody_go_who_waits(
     tmp_path: Path, clock: Clock, pool: ThreadPoolExecutor
 ) -> None:
     with LocalPloy(tmp_path, clock=clock) as ploy:
-        ploy.bells.look_again_seconds = 60
-        organisation_id = ploy.create_organisation("Acme")
-        token = ploy.create_token(organisation_id).token
-        acme_id = ploy.create_integration(organisation_id, "aws").id
+        ploy.waiters.recheck_seconds = 60
+        organisation_id = ploy.registry.create_organisation("Acme")
+        token = ploy.registry.create_token(organisation_id).token
+        acme_id = ploy.registry.create_integration(organisation_id, "aws").id
         client = connect(ploy, token)
         worker = Worker(Customer(ploy, clock, client, organisation_id, acme_id))
         asked = begin(pool, worker)

@@ -32,7 +32,7 @@ Step: TypeAlias = str | Callable[[LocalPloy], object]
 
 
 def integrate(ploy: LocalPloy) -> None:
-    ploy.create_integration(ORGANISATION, "aws", {"region": "eu-central-1"})
+    ploy.registry.create_integration(ORGANISATION, "aws", {"region": "eu-central-1"})
 
 
 def order(ploy: LocalPloy, kind: wire.TaskKind = "grant", *, preview: bool = False) -> None:
@@ -47,7 +47,7 @@ def order_all(ploy: LocalPloy) -> None:
     ploy.create_task(INTEGRATION, "revoke", account_id="u2", entitlement_id="g1", preview=True)
     order(ploy, "check")
     order(ploy, "sync")
-    ploy.set_intervals(INTEGRATION, scan_interval_seconds=600, poll_interval_seconds=20)
+    ploy.registry.set_intervals(INTEGRATION, scan_interval_seconds=600, poll_interval_seconds=20)
 
 
 def open_run(ploy: LocalPloy, run: int, **changes: object) -> str:
@@ -58,7 +58,7 @@ def open_run(ploy: LocalPloy, run: int, **changes: object) -> str:
 def commit_run(ploy: LocalPloy, run: int, *lines: wire.AnyLine) -> None:
     sync_id, body = open_run(ploy, run), wire.pack(map(wire.to_ndjson, lines))
     digest = wire.digest_of(body)
-    ploy.handover(INTEGRATION).put_batch(sync_id, 1, body, wire.to_content_digest(digest), wire.Limits())
+    ploy.syncs(INTEGRATION).put_batch(sync_id, 1, body, wire.to_content_digest(digest), wire.Limits())
     records = {"account": sum(isinstance(line, wire.RecordLine) for line in lines)}
     request = wire.Commit.model_validate(
         {"batches": 1, "digest": wire.digest_of_batches([digest]), "records": records, "scopes": 1}
@@ -73,7 +73,7 @@ def commit_later_reading(ploy: LocalPloy) -> None:
 def report_other_check(ploy: LocalPloy) -> None:
     report = ConnectionReport(checks=(Check(name="assume-role", outcome="passed", message="It works."),))
     progress = wire.CheckProgress(check_id=f"{TASK}.1", number=1, is_final=True, report=report, task_id=TASK)
-    ploy.admission.report(INTEGRATION, progress)
+    ploy.verification.report(INTEGRATION, progress)
 
 
 def unavailable(status: int, retry_after: str | None = None) -> Step:
@@ -89,7 +89,7 @@ LEASED_CHECK: tuple[Step, ...] = (integrate, partial(order, kind="check"), "leas
 
 BEFORE: dict[str, tuple[Step, ...]] = {
     "integrations": (integrate,),
-    "integrations.token_rejected": (lambda ploy: ploy.revoke_token("tok-00000000000000000000000000000002"),),
+    "integrations.token_rejected": (lambda ploy: ploy.registry.revoke_token("tok-00000000000000000000000000000002"),),
     "integrations.408": (unavailable(408),),
     "integrations.429": (unavailable(429, "Thu, 01 Jan 2026 12:00:30 GMT"),),
     "integrations.500": (unavailable(500),),
@@ -100,11 +100,11 @@ BEFORE: dict[str, tuple[Step, ...]] = {
     "create_integration.connector_unknown": (),
     "change_settings": ("put_manifest", "create_integration"),
     "change_settings.settings_in_use": (integrate,),
-    "hello": (integrate, lambda ploy: ploy.set_flags(INTEGRATION, read_only=True)),
-    "hello.integration_unknown": (integrate, lambda ploy: ploy.enable(INTEGRATION, False)),
+    "hello": (integrate, lambda ploy: ploy.registry.set_flags(INTEGRATION, read_only=True)),
+    "hello.integration_unknown": (integrate, lambda ploy: ploy.registry.enable(INTEGRATION, False)),
     "hello.set_up_unfinished": (
         integrate,
-        lambda ploy: ploy.admission.answer(INTEGRATION, {"region": "eu-west-1"}),
+        lambda ploy: ploy.verification.enter(INTEGRATION, {"region": "eu-west-1"}),
     ),
     "put_manifest": (),
     "report_refused": (),
@@ -133,7 +133,7 @@ BEFORE: dict[str, tuple[Step, ...]] = {
     "put_batch.digest_mismatch": OPEN,
     "put_batch.not_gzip_ndjson": OPEN,
     "put_batch_records": OPEN,
-    "put_batch_records.body_too_large": (*OPEN, lambda ploy: ploy.set_limits(INTEGRATION, max_batch_lines=2)),
+    "put_batch_records.body_too_large": (*OPEN, lambda ploy: ploy.registry.set_limits(INTEGRATION, max_batch_lines=2)),
     "put_batch_delta": (
         integrate,
         lambda ploy: commit_run(ploy, 1, USERS),
@@ -150,7 +150,7 @@ BEFORE: dict[str, tuple[Step, ...]] = {
     "sync_status.rejected": (
         *STAGED,
         "commit_held",
-        lambda ploy: ploy.reject(INTEGRATION, ploy.syncs(INTEGRATION)[0].id),
+        lambda ploy: ploy.syncs(INTEGRATION).reject(ploy.view(INTEGRATION).syncs()[0].id),
     ),
     "sync_status.replaced": (*OPEN, lambda ploy: open_run(ploy, 2)),
     "sync_status.sync_unknown": (integrate,),
@@ -186,7 +186,8 @@ def ploy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalPloy]
     monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=next(numbers)))
     monkeypatch.setattr(secrets, "token_urlsafe", lambda _: TOKEN.removeprefix("ploy_"))
     with LocalPloy(tmp_path / "ploy", clock=lambda: NOW, operator_token="operator") as served:
-        assert (served.create_organisation("Acme"), served.create_token(ORGANISATION).token) == (ORGANISATION, TOKEN)
+        assert served.registry.create_organisation("Acme") == ORGANISATION
+        assert served.registry.create_token(ORGANISATION).token == TOKEN
         yield served
 
 

@@ -115,8 +115,8 @@ class Worker:
         return self.customer.client.fail_task(self.customer.id, task.id, failed_of(task, **changes))
 
     def now(self, task: OrderedTask | wire.Task) -> OrderedTask:
-        return self.customer.ploy.task(self.customer.id, task.id)
+        return self.customer.ploy.queue(self.customer.id).task(task.id)
 
     def history(self, task: OrderedTask | wire.Task) -> list[tuple[str, str | None]]:
-        events = self.customer.ploy.task_history(self.customer.id, task.id)
+        events = self.customer.ploy.queue(self.customer.id).history(task.id)
         return [(event.event, event.detail) for event in events]

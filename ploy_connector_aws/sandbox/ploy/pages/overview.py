@@ -1,4 +1,4 @@
-"""The integrations of an organisation, one of them, and what is switched and ordered there."""
+"""The integrations of an organisation; one of them, with its switches and orders."""
 
 from __future__ import annotations
 
@@ -11,47 +11,48 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.sandbox.ploy.preconditions import find_obstacle, require_way
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
-from ploy_connector_aws.sandbox.ploy.reports import SeenCheck
+from ploy_connector_aws.sandbox.ploy.reports import CheckRow
 from ploy_connector_aws.sandbox.ploy.sync_store import Generation, Sync
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
+from ploy_connector_aws.sandbox.ploy.verification import find_blocker, require_unblocked
+from ploy_connector_aws.sandbox.ploy.views import IntegrationView
 from ploy_connector_aws.spec import Manifest
 
 from .rendering import render_page
-from .session import SentForm, Visit, Visitor, first, go_to
+from .session import IntegrationVisit, IntegrationVisitor, SentForm, Visit, Visitor, go_to, value
 
 router = APIRouter()
 
 _SETTINGS_SHOWN = 3
 
 _SWITCHES = {
-    "paused": ("Paused: nothing is read, granted or revoked.", "Not paused any more."),
-    "read_only": ("Read-only: nothing is granted or revoked.", "Granting and revoking is allowed again."),
+    "paused": ("Paused: no tests, syncs, grants or revokes.", "Resumed."),
+    "read_only": ("Read-only: no grants or revokes.", "Changes are allowed again."),
 }
 
 _ORDERED: dict[str, wire.TaskKind] = {"check": "check", "sync": "sync"}
-"""What is ordered here; what changes access is previewed first, elsewhere."""
+"""What this page orders; a change of access starts with a preview, on the account's page."""
 
 
 class Summary(NamedTuple):
     """An integration in short."""
 
-    enabled: IntegrationRow
+    row: IntegrationRow
     title: str
     generation: Generation | None
     held: Sync | None
-    check: SeenCheck | None
+    check: CheckRow | None
     failed_check: OrderedTask | None
-    """The newest test that was ordered and not made, where none was made since."""
+    """The newest ordered test that could not run, where no later one did."""
     manual: int
     about: str
-    """What tells it from another of the same connector: its settings that are short texts and no secrets."""
+    """What distinguishes it from another of the same connector: its short texts among the settings, no secrets."""
 
     @property
     def is_check_outdated(self) -> bool:
-        """Whether the newest test was of other settings than those that are set now."""
-        return self.check is not None and self.check.revision not in (None, self.enabled.revision)
+        """Whether the newest test was of other settings than the current ones."""
+        return self.check is not None and self.check.revision not in (None, self.row.revision)
 
     @property
     def synced_at(self) -> datetime | None:
@@ -59,34 +60,33 @@ class Summary(NamedTuple):
         return self.generation.committed_at if self.generation else None
 
 
-def card_of(visit: Visit, enabled: IntegrationRow) -> Summary:
-    """Say of an integration how it is."""
-    ploy, id_ = visit.ploy, enabled.integration.id
-    manifest = ploy.notices.manifests(visit.organisation_id).get(enabled.integration.connector)
-    generations = ploy.generations(id_)
-    check, failed = ploy.notices.newest(id_), ploy.queue(id_).newest_failed("check")
-    if check and failed and failed.ended_at and failed.ended_at < check.said_at:
+def summary_of(visit: Visit, row: IntegrationRow, view: IntegrationView) -> Summary:
+    """Summarise an integration."""
+    id_, manifest = row.integration.id, visit.manifest(row.integration.connector)
+    generations, queue = view.generations(), visit.ploy.queue(id_)
+    check, failed = visit.ploy.reports.newest(id_), queue.newest_failed("check")
+    if check and failed and failed.ended_at and failed.ended_at < check.reported_at:
         failed = None
     return Summary(
-        enabled,
-        manifest.title if manifest else enabled.integration.connector,
+        row,
+        manifest.title if manifest else row.integration.connector,
         generations[-1] if generations else None,
-        ploy.held(id_),
+        view.held(),
         check,
         failed,
-        len(ploy.manual_tasks(id_)),
-        _about(enabled, manifest),
+        len(queue.manual()),
+        _about(row, manifest),
     )
 
 
-def _about(enabled: IntegrationRow, manifest: Manifest | None) -> str:
+def _about(row: IntegrationRow, manifest: Manifest | None) -> str:
     properties = manifest.config_schema.get("properties") if manifest else None
     if not isinstance(properties, Mapping):
         return ""
     shown = [
-        str(enabled.integration.settings[name])
+        str(row.integration.settings[name])
         for name, schema in properties.items()
-        if name in enabled.integration.settings and name not in enabled.issued
+        if name in row.integration.settings and name not in row.issued
         if isinstance(schema, Mapping) and schema.get("type") == "string" and not schema.get("writeOnly")
     ]
     return " · ".join(shown[:_SETTINGS_SHOWN])
@@ -94,76 +94,74 @@ def _about(enabled: IntegrationRow, manifest: Manifest | None) -> str:
 
 @router.get("/")
 def show_integrations(visit: Visitor) -> Response:
-    """Show all of them, and what more can be set up."""
-    own = [each for each in visit.ploy.integrations() if each.integration.organisation == visit.organisation_id]
+    """Show all integrations, and the connectors that can be set up."""
+    summaries = []
+    for row in visit.ploy.registry.integrations():
+        if row.integration.organisation == visit.organisation_id:
+            with visit.ploy.view(row.integration.id) as view:
+                summaries.append(summary_of(visit, row, view))
     return render_page(
         visit,
         "integrations.html",
-        cards=[card_of(visit, each) for each in own],
-        connectors=list(visit.ploy.notices.manifests(visit.organisation_id).values()),
-        refused=visit.ploy.notices.refused(visit.organisation_id),
+        summaries=summaries,
+        connectors=list(visit.ploy.reports.manifests(visit.organisation_id).values()),
+        refused=visit.ploy.reports.refused(visit.organisation_id),
     )
 
 
 @router.post("/setup/{connector}")
 def begin_setup(visit: Visitor, connector: str) -> Response:
-    """Begin to set up a connector."""
-    return go_to(f"/integrations/{visit.ploy.admission.begin(visit.organisation_id, connector)}/setup")
+    """Begin the set-up of a connector."""
+    return go_to(f"/integrations/{visit.ploy.verification.begin(visit.organisation_id, connector)}/setup")
 
 
 @router.get("/integrations/{integration_id}")
-def show_integration(visit: Visitor, integration_id: str) -> Response:
-    """Show one."""
-    enabled = visit.integration(integration_id)
-    return render_page(visit, "integration.html", enabled=enabled, card=card_of(visit, enabled), tab="overview")
+def show_integration(visit: IntegrationVisitor) -> Response:
+    """Show one integration."""
+    return render_page(visit, "integration.html", summary=summary_of(visit, visit.row, visit.view), tab="overview")
 
 
 @router.post("/integrations/{integration_id}/switch")
-def switch(visit: Visitor, integration_id: str, form: SentForm) -> Response:
+def switch(visit: IntegrationVisitor, form: SentForm) -> Response:
     """Switch an integration on or off, or one of its flags."""
-    enabled, name, is_on = visit.integration(integration_id), first(form, "name"), first(form, "to") == "on"
-    waiting = _waiting(visit, enabled)
+    registry, name, is_on = visit.ploy.registry, value(form, "name"), value(form, "to") == "on"
+    blocked = _blocked(visit, visit.row)
     if name == "enabled":
         if is_on:
-            visit.ploy.admission.require(enabled)
-        visit.ploy.enable(integration_id, is_on)
-        visit.say("Switched on." if is_on else "Switched off: no runtime serves it.")
+            visit.ploy.verification.require(visit.row)
+        registry.enable(visit.id, is_on)
+        visit.flash("Switched on." if is_on else "Switched off: no runtime serves it.")
     elif name in _SWITCHES:
-        visit.ploy.set_flags(integration_id, **{name: is_on})
-        visit.say(_SWITCHES[name][0 if is_on else 1])
+        registry.set_flags(visit.id, **{name: is_on})
+        visit.flash(_SWITCHES[name][0 if is_on else 1])
     else:
         raise HTTPException(400, "There is no such switch.")
-    freed = waiting - _waiting(visit, visit.integration(integration_id))
-    if freed:
-        visit.say(f"{len(freed)} {'task' if len(freed) == 1 else 'tasks'} waited for this, and can be fetched now.")
-    return go_to(f"/integrations/{integration_id}")
+    released = blocked - _blocked(visit, registry.integration(visit.id))
+    if released:
+        visit.flash(f"{len(released)} waiting {'task' if len(released) == 1 else 'tasks'} can start now.")
+    return go_to(visit.path)
 
 
 @router.post("/integrations/{integration_id}/remove")
-def remove(visit: Visitor, integration_id: str) -> Response:
-    """Throw away a set-up that never led to an integration in use."""
-    visit.integration(integration_id)
-    visit.ploy.remove_draft(integration_id)
-    visit.say("The set-up was removed, and with it the values that were made for it.")
+def remove(visit: IntegrationVisitor) -> Response:
+    """Remove an integration that was never in use."""
+    visit.ploy.remove_draft(visit.id)
+    visit.flash("Removed the set-up and the values that were generated for it.")
     return go_to("/")
 
 
 @router.post("/integrations/{integration_id}/order")
-def order(visit: Visitor, integration_id: str, form: SentForm) -> Response:
+def order(visit: IntegrationVisitor, form: SentForm) -> Response:
     """Order a connection test or a sync."""
-    enabled, said = visit.integration(integration_id), first(form, "kind")
-    kind = _ORDERED.get(said)
+    kind = _ORDERED.get(value(form, "kind"))
     if kind is None:
-        raise HTTPException(400, "There is no such thing to order here.")
-    require_way(enabled, kind)
-    task = visit.ploy.create_task(integration_id, kind)
-    return go_to(f"/integrations/{integration_id}/tasks/{task.id}")
+        raise HTTPException(400, "This page orders connection tests and syncs only.")
+    require_unblocked(visit.row, kind)
+    task = visit.ploy.create_task(visit.id, kind)
+    return go_to(f"{visit.path}/tasks/{task.id}")
 
 
-def _waiting(visit: Visit, enabled: IntegrationRow) -> set[str]:
-    """The ids of the tasks that something is in the way of."""
-    return {
-        task.id
-        for task in visit.ploy.tasks(enabled.integration.id)
-        if task.state == "queued" and find_obstacle(enabled, task.kind, task.preview)
-    }
+def _blocked(visit: IntegrationVisit, row: IntegrationRow) -> set[str]:
+    """Return the ids of the queued tasks that are blocked."""
+    queued = (task for task in visit.queue.tasks() if task.state == "queued")
+    return {task.id for task in queued if find_blocker(row, task.kind, task.preview)}

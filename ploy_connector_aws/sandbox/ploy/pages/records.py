@@ -1,4 +1,4 @@
-"""Accounts, entitlements and resources of an integration: searched, sorted, a page at a time."""
+"""Lists of accounts, entitlements and resources, searched and sorted page by page; and one entitlement's holders."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.graph.search import SORTED
+from ploy_connector_aws.sandbox.ploy.views import name_of
 from ploy_connector_aws.spec.records import RecordType
 
 from .rendering import render_page
-from .session import Offset, Visitor
+from .session import IntegrationVisitor, Offset
 
 router = APIRouter()
 
@@ -27,31 +28,48 @@ _COLUMNS = {
     ),
     "resources": (("name", "Name"), ("kind", "Kind"), ("region", "Region"), ("owner", "Owner")),
 }
-"""The columns of each list: by what they are sorted, and what stands above them."""
+"""The columns of each list: the sort key and the heading."""
+
+
+@router.get("/integrations/{integration_id}/entitlement")
+def show_entitlement(
+    visit: IntegrationVisitor,
+    id: str,  # noqa: A002 - as the address has it
+    offset: Offset = 0,
+) -> Response:
+    """Show an entitlement, with a page of its holders."""
+    found = visit.view.record("entitlement", id)
+    if found is None:
+        raise HTTPException(404, "There is no such entitlement in the newest sync.")
+    resource_id = found.content.get("resource_id")
+    resource = visit.view.record("resource", resource_id) if resource_id else None
+    holders = visit.view.holders_of(id, offset=offset, limit=PAGE)
+    return render_page(
+        visit,
+        "entitlement.html",
+        tab="entitlements",
+        entitlement=found,
+        name=name_of(found.content, found.id),
+        resource=name_of(resource.content if resource else {}, resource_id) if resource_id else None,
+        holders=holders.rows,
+        total=holders.total,
+        offset=offset,
+        size=PAGE,
+    )
 
 
 @router.get("/integrations/{integration_id}/{what}")
 def show_records(
-    visit: Visitor,
-    integration_id: str,
-    what: str,
-    q: str = "",
-    sort: str = "name",
-    down: bool = False,
-    offset: Offset = 0,
+    visit: IntegrationVisitor, what: str, q: str = "", sort: str = "name", down: bool = False, offset: Offset = 0
 ) -> Response:
     """Show a list."""
-    enabled = visit.integration(integration_id)
     if what not in _TYPES:
         raise HTTPException(404, "There is no such page.")
     sort, q = sort if sort in SORTED else "name", q.strip()[:200]
-    listing = visit.ploy.browser(integration_id).list_records(
-        _TYPES[what], text=q, sort=sort, is_descending=down, offset=offset, limit=PAGE
-    )
+    listing = visit.view.list_records(_TYPES[what], text=q, sort=sort, is_descending=down, offset=offset, limit=PAGE)
     return render_page(
         visit,
         "records.html",
-        enabled=enabled,
         tab=what,
         what=what,
         columns=_COLUMNS[what],

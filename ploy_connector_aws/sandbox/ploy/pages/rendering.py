@@ -1,4 +1,4 @@
-"""Templates, and the words in which they say what there is. Everything that is shown is escaped by the engine."""
+"""Templates of the pages, and the labels of states and amounts. The template engine escapes all values."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.sandbox.ploy.preconditions import find_obstacle
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
+from ploy_connector_aws.sandbox.ploy.verification import find_blocker
 from ploy_connector_aws.sandbox.ploy.views import name_of
 from ploy_connector_aws.spec import ConnectionReport
 
-from .session import BASE, Visit
+from .session import BASE, IntegrationVisit, Visit
 
 OUTCOMES = {"passed": "Passed", "failed": "Failed", "warning": "Warning", "skipped": "Skipped"}
 TONES = {"passed": "good", "failed": "bad", "warning": "warn", "skipped": "dim"}
@@ -34,65 +34,74 @@ ENDED_SYNCS = {
     "committed": ("Done", "good"),
     "held_for_review": ("Held for approval", "warn"),
     "paused": ("Not done: paused", "warn"),
-    "waiting": ("Read, and waiting for Ploy", "warn"),
+    "waiting": ("Read; the upload waits for Ploy", "warn"),
     "previewed": ("Done", "good"),
 }
 SYNC_STATES = {
-    "open": ("Arriving", "dim"),
+    "open": ("Uploading", "dim"),
     "held": ("Held for approval", "warn"),
     "committed": ("Committed", "good"),
     "rejected": ("Rejected", "bad"),
-    "replaced": ("Replaced by a newer one", "dim"),
+    "replaced": ("Replaced by a newer sync", "dim"),
     "aborted": ("Aborted", "dim"),
 }
 
 
 def render_page(visit: Visit | None, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """Render a template for somebody; for nobody yet before the login."""
+    """Render a page.
+
+    Args:
+        visit: The visit; None before the login. A visit to an integration gives the template that integration.
+        template: The file name.
+        status: The HTTP status.
+        values: The variables of the template.
+    """
     if visit is not None:
-        organisations = visit.ploy.organisations()
-        values = {
-            "form_token": visit.form_token,
+        organisations = visit.ploy.registry.organisations()
+        values |= {
             "organisations": organisations,
             "organisation_id": visit.organisation_id,
             "organisation": organisations.get(visit.organisation_id),
-            "said": [] if template.startswith("part_") else visit.take_said(),
-            **values,
+            "flash": visit.take_flash(),
         }
-    if isinstance(values.get("enabled"), IntegrationRow):
-        values["id"] = values["enabled"].integration.id
-        values["at"] = f"/integrations/{values['id']}"
-        if visit is not None and not template.startswith("part_"):
-            generations = visit.ploy.generations(values["id"])
-            values["newest"] = generations[-1] if generations else None
-            connector = values["enabled"].integration.connector
-            manifest = visit.ploy.notices.manifests(visit.organisation_id).get(connector)
-            values["connector_title"] = manifest.title if manifest else connector
+    if isinstance(visit, IntegrationVisit):
+        generations, connector = visit.view.generations(), visit.row.integration.connector
+        values["newest"] = generations[-1] if generations else None
+        values["connector_title"] = manifest.title if (manifest := visit.manifest(connector)) else connector
+    return render_part(visit, template, status=status, **values)
+
+
+def render_part(visit: Visit | None, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """Render a part of a page, without the messages at its top."""
+    if visit is not None:
+        values["form_token"] = visit.form_token
+    if isinstance(visit, IntegrationVisit):
+        values |= {"integration": visit.row, "id": visit.id, "at": visit.path}
     return HTMLResponse(_ENVIRONMENT.get_template(template).render(values), status_code=status)
 
 
 def url_of(path: str, **query: object) -> str:
-    """The address of one of the pages."""
+    """Return the address of a page."""
     given = {name: value for name, value in query.items() if value not in (None, "")}
     return BASE + path + (f"?{urlencode(given)}" if given else "")
 
 
-def state_of(enabled: IntegrationRow) -> tuple[str, str]:
-    """Where an integration stands, in words, and how that is shown."""
-    if not enabled.is_verified:
-        return ("Not verified", "bad") if enabled.is_enabled else ("Set-up not finished", "warn")
-    if not enabled.is_enabled:
+def state_of(row: IntegrationRow) -> tuple[str, str]:
+    """Return the label of an integration's state, and its tone."""
+    if not row.is_verified:
+        return ("Not verified", "bad") if row.is_enabled else ("Set-up not finished", "warn")
+    if not row.is_enabled:
         return "Switched off", "dim"
-    if enabled.flags.paused:
+    if row.flags.paused:
         return "Paused", "warn"
-    return ("On, read-only", "good") if enabled.flags.read_only else ("On", "good")
+    return ("On, read-only", "good") if row.flags.read_only else ("On", "good")
 
 
-def task_state(task: OrderedTask, enabled: IntegrationRow) -> tuple[str, str]:
-    """Where a task stands, in words, and how that is shown: a test that found trouble is no success."""
-    obstacle = find_obstacle(enabled, task.kind, task.preview) if task.state == "queued" else None
-    if obstacle is not None:
-        return f"Waiting: {obstacle.word}", "warn"
+def task_state(task: OrderedTask, row: IntegrationRow) -> tuple[str, str]:
+    """Return the label of a task's state, and its tone. A done test with findings counts as failed."""
+    blocker = find_blocker(row, task.kind, task.preview) if task.state == "queued" else None
+    if blocker is not None:
+        return f"Waiting: {blocker.code}", "warn"
     done = task.report if isinstance(task.report, wire.TaskDone) else None
     if done and done.report and not done.report.is_usable:
         return ("Blocked", "bad") if done.report.is_blocked else ("Failed", "bad")
@@ -102,39 +111,39 @@ def task_state(task: OrderedTask, enabled: IntegrationRow) -> tuple[str, str]:
 
 
 def task_title(task: OrderedTask) -> str:
-    """What a task asks for, in words."""
+    """Return the label of a task's kind."""
     return f"{'Preview of a ' if task.preview else ''}{KINDS[task.kind].lower()}".capitalize()
 
 
 def counts(report: ConnectionReport) -> list[tuple[int, str, str]]:
-    """How many checks ended how; those that nobody needs to look at last."""
+    """Return the number of checks by outcome, with label and tone; those that need attention first."""
     found = [(sum(check.outcome == each for check in report.checks), each) for each in ("failed", "warning", "passed")]
     skipped = sum(check.outcome == "skipped" for check in report.checks)
     return [(n, OUTCOMES[each].lower(), TONES[each]) for n, each in (*found, (skipped, "skipped")) if n]
 
 
 def fix_parts(fix: str) -> tuple[str, str]:
-    """Take apart what a person can read and what is to be copied: a document in JSON at the end."""
-    place = fix.find("{")
+    """Split a fix into its message and the JSON document at its end, which a person copies."""
+    start = fix.find("{")
     try:
-        document = json.loads(fix[place:]) if place >= 0 else None
+        document = json.loads(fix[start:]) if start >= 0 else None
     except ValueError:
         document = None
-    return (fix, "") if document is None else (fix[:place].rstrip(), json.dumps(document, indent=2, ensure_ascii=False))
+    return (fix, "") if document is None else (fix[:start].rstrip(), json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def in_words(amounts: dict[str, int]) -> str:
-    """Amounts by type of record, in words."""
-    said = [
+def amounts_label(amounts: dict[str, int]) -> str:
+    """Return the label of amounts by record type."""
+    parts = [
         f"{amount:,} {RECORD_TYPES.get(kind, kind) if amount != 1 else kind}"
         for kind, amount in amounts.items()
         if amount
     ]
-    return ", ".join(said) or "none"
+    return ", ".join(parts) or "none"
 
 
 def is_web_address(url: str) -> bool:
-    """Whether a link may be shown as one: it leads to a page, by HTTPS, and is no script."""
+    """Whether an address may become a link: an HTTPS page, and no script."""
     parts = urlsplit(url)
     return parts.scheme == "https" and bool(parts.netloc) and url.startswith("https://")
 
@@ -146,11 +155,11 @@ def _moment(moment: datetime | str | None) -> str:
         moment = datetime.fromisoformat(moment)
     try:
         return f"{moment.astimezone(UTC):%d %b %Y, %H:%M:%S} UTC".removeprefix("0")
-    except (OverflowError, ValueError):  # a source may give the first or the last moment there is for "never"
+    except (OverflowError, ValueError):  # some sources use the first or the last possible moment for "never"
         return str(moment)
 
 
-def _words(text: str) -> str:
+def _spaced(text: str) -> str:
     return text.replace("_", " ").replace("-", " ")
 
 
@@ -161,11 +170,11 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters.update(moment=_moment, words=_words, in_words=in_words, fix_parts=fix_parts)
+_ENVIRONMENT.filters.update(moment=_moment, spaced=_spaced, amounts_label=amounts_label, fix_parts=fix_parts)
 _ENVIRONMENT.globals.update(
     url=url_of,
     state_of=state_of,
-    obstacle=find_obstacle,
+    blocker_of=find_blocker,
     task_state=task_state,
     task_title=task_title,
     counts=counts,

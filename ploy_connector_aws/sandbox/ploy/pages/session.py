@@ -1,4 +1,4 @@
-"""Who looks at the pages: the operator, let in by the operator's token, with a session that no other site can use."""
+"""Sessions, login keys and checked forms of the pages, and the dependencies of their routes: visits."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ import hmac
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
-from urllib.parse import parse_qs
+from typing import Annotated
 
 from fastapi import Depends, Request
-from pydantic import AfterValidator, JsonValue
+from pydantic import AfterValidator
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from ploy_connector_aws.sandbox.ploy.local_platform import LocalPlatform
+from ploy_connector_aws.sandbox.ploy.queue import TaskQueue
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
+from ploy_connector_aws.sandbox.ploy.views import IntegrationView
+from ploy_connector_aws.spec import Manifest
 
 BASE = "/app"
-"""Where the pages are."""
+"""Path prefix of the pages."""
 
 IDLE_SECONDS = 12 * 3600
 
 LOGIN_SECONDS = 600
-"""How long a link lets in: it stays behind in terminals and in the history of browsers."""
+"""Lifetime of a login link, which stays behind in terminals and in the history of browsers."""
 
 _LONGEST_LIST = 1_000_000_000
 _LARGEST_FORM = 256 * 1024
 _MOST_FIELDS = 1000
 _MOST_SESSIONS = 100
-
-Form = dict[str, list[str]]
-"""What was filled in, by name; a box that was ticked several times has several values."""
 
 
 @dataclass
@@ -42,8 +42,8 @@ class Session:
     """One browser in which the operator is logged in."""
 
     organisation_id: str | None = None
-    said: list[str] = field(default_factory=list)
-    """What the next page says first: what was just done."""
+    flash: list[str] = field(default_factory=list)
+    """Messages for the top of the next page."""
     used_at: float = 0
 
 
@@ -51,7 +51,7 @@ class Sessions:
     """The sessions, in memory: a restart ends them all. Safe to use from several threads.
 
     Args:
-        operator_token: What lets the operator in.
+        operator_token: The token that logs the operator in.
         monotonic: The clock.
     """
 
@@ -64,22 +64,28 @@ class Sessions:
         self._lock = threading.Lock()
 
     def make_login_key(self) -> str:
-        """Make a key that lets the operator in once, within ten minutes."""
+        """Create a key that logs the operator in once, within ten minutes."""
         key = secrets.token_urlsafe(24)
         with self._lock:
             self._login_keys[key] = self._monotonic() + LOGIN_SECONDS
         return key
 
-    def open(self, said: str) -> str | None:
-        """Let somebody in who says the operator's token, or a key that was not used yet and is not old; the session's
-        id."""
+    def open(self, key: str) -> str | None:
+        """Create a session; return its id.
+
+        Args:
+            key: The operator's token, or a login key.
+
+        Returns:
+            None where the key is neither, was used before or has expired.
+        """
         with self._lock:
             now = self._monotonic()
-            self._login_keys = {key: ends for key, ends in self._login_keys.items() if now < ends}
-            is_key = said in self._login_keys
-            if not is_key and not secrets.compare_digest(said.encode(), self._token.encode()):
+            self._login_keys = {each: ends for each, ends in self._login_keys.items() if now < ends}
+            is_login_key = key in self._login_keys
+            if not is_login_key and not secrets.compare_digest(key.encode(), self._token.encode()):
                 return None
-            self._login_keys.pop(said, None)
+            self._login_keys.pop(key, None)
             for id_ in sorted(self._sessions, key=lambda id_: self._sessions[id_].used_at)[: 1 - _MOST_SESSIONS]:
                 del self._sessions[id_]
             id_ = secrets.token_urlsafe(32)
@@ -87,7 +93,7 @@ class Sessions:
             return id_
 
     def find(self, id_: str) -> Session | None:
-        """The session of an id; None where there is none, or it was not used for long."""
+        """Return a session; None where the id is unknown or the session was idle for too long."""
         with self._lock:
             session = self._sessions.get(id_)
             if session is not None and self._monotonic() - session.used_at > IDLE_SECONDS:
@@ -103,13 +109,13 @@ class Sessions:
             self._sessions.pop(id_, None)
 
     def form_token(self, id_: str) -> str:
-        """What every form of a browser carries, so that no other site can send one: nobody else can compute it."""
+        """Return the CSRF token of a browser: every form carries it, and no other site can compute it."""
         return hmac.new(self._key, id_.encode(), hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True)
 class Visit:
-    """One request of somebody who is let in."""
+    """One request of the operator."""
 
     request: Request
     ploy: LocalPlatform
@@ -118,65 +124,75 @@ class Visit:
 
     @property
     def organisation_id(self) -> str:
-        """The organisation that was chosen; where nobody chose, the first by name."""
-        known = self.ploy.organisations()
+        """The chosen organisation; before a choice the first by name."""
+        known = self.ploy.registry.organisations()
         if self.session.organisation_id not in known:
             self.session.organisation_id = next(iter(known), None)
         return self.session.organisation_id or ""
 
-    def integration(self, integration_id: str) -> IntegrationRow:
-        """One integration of the chosen organisation; another's is unknown like none at all."""
-        for enabled in self.ploy.integrations():
-            integration = enabled.integration
-            if (integration.id, integration.organisation) == (integration_id, self.organisation_id):
-                return enabled
-        raise HTTPException(404, "There is no such integration in this organisation.")
+    def manifest(self, connector: str) -> Manifest | None:
+        """Return the manifest of a connector of the organisation."""
+        return self.ploy.reports.manifests(self.organisation_id).get(connector)
 
-    def say(self, sentence: str) -> None:
-        """Have the next page say something first."""
-        self.session.said.append(sentence)
+    def flash(self, message: str) -> None:
+        """Show a message at the top of the next page."""
+        self.session.flash.append(message)
 
-    def take_said(self) -> list[str]:
-        """What is to be said, once."""
-        said, self.session.said = self.session.said, []
-        return said
+    def take_flash(self) -> list[str]:
+        """Return the messages for this page, once."""
+        messages, self.session.flash = self.session.flash, []
+        return messages
 
 
-class CustomerSimulator(Protocol):
-    """Does for the person what a set-up asks for on the other side, where that is a sandbox too."""
+@dataclass(frozen=True)
+class IntegrationVisit(Visit):
+    """A request about one integration of the organisation."""
 
-    def values(self, connector: str) -> Mapping[str, str]:
-        """What is to be answered, by setting; nothing where there is no sandbox of the connector's other side."""
+    row: IntegrationRow
+    view: IntegrationView
+    """One state of the integration for the whole request."""
 
-    def carry_out(self, connector: str, integration_id: str, documents: Mapping[str, str]) -> Mapping[str, JsonValue]:
-        """Do what the documents say; the settings that come of it."""
+    @property
+    def id(self) -> str:
+        """The id of the integration."""
+        return self.row.integration.id
+
+    @property
+    def path(self) -> str:
+        """The path of the integration's pages."""
+        return f"/integrations/{self.id}"
+
+    @property
+    def queue(self) -> TaskQueue:
+        """The tasks of the integration."""
+        return self.ploy.queue(self.id)
 
 
 class NotLoggedInError(Exception):
-    """Nobody is let in by this request."""
+    """The request has no session."""
 
 
 def sessions_of(request: Request) -> Sessions:
-    """The sessions of these pages."""
+    """Return the sessions of these pages."""
     sessions: Sessions = request.app.state.sessions
     return sessions
 
 
 def cookie_name(request: Request) -> str:
-    """The name of the cookie. Cookies know no ports, so that two sandboxes at once would share one name."""
+    """Return the name of the cookie. Cookies ignore ports, so two sandboxes would otherwise share one name."""
     return f"ploy-{request.url.port or 80}"
 
 
 def set_cookie(request: Request, response: Response, id_: str) -> None:
-    """Have the browser keep a session's id, show it to no script, and send it to nobody from another site's page."""
+    """Store a session's id in the browser, unreadable for scripts and never sent from another site's page."""
     response.set_cookie(cookie_name(request), id_, path=BASE, httponly=True, samesite="strict")
 
 
 def visit_of(request: Request) -> Visit:
-    """Let in whoever has a session.
+    """Return the visit of a logged-in operator.
 
     Raises:
-        NotLoggedInError: Nobody has.
+        NotLoggedInError: The request has no session.
     """
     sessions = sessions_of(request)
     id_ = request.cookies.get(cookie_name(request), "")
@@ -186,45 +202,58 @@ def visit_of(request: Request) -> Visit:
     return Visit(request, request.app.state.ploy, session, sessions.form_token(id_))
 
 
-async def form_of(request: Request) -> Form:
-    """Read a form that one of these pages sent, and no other site's. Every route depends on it; to look needs no form.
+async def form_of(request: Request) -> FormData:
+    """Read a form of these pages. Every route depends on it; requests that only read need no form.
 
     Raises:
         HTTPException: It is another site's, too large, or no form.
     """
     if request.method in ("GET", "HEAD"):
-        return {}
+        return FormData()
     own = f"{request.url.scheme}://{request.url.netloc}"
     if request.headers.get("origin", own) != own:
-        raise HTTPException(403, "This form was sent by another site.")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LARGEST_FORM:
-            raise HTTPException(413, "This form is too large.")
-    try:
-        form = parse_qs(bytes(body).decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-    except ValueError:
-        raise HTTPException(400, "This form cannot be read.") from None
+        raise HTTPException(403, "Another site sent this form.")
+    # The server reads no further than the length that the header announces.
+    length = request.headers.get("content-length", "0")
+    if "transfer-encoding" in request.headers or not length.isdecimal() or int(length) > _LARGEST_FORM:
+        raise HTTPException(413, "This form is too large.")
+    form = await request.form(max_files=0, max_fields=_MOST_FIELDS)
     id_ = request.cookies.get(cookie_name(request), "")
     expected = sessions_of(request).form_token(id_)
-    if not id_ or not secrets.compare_digest(first(form, "form_token").encode(), expected.encode()):
-        raise HTTPException(403, "This form is of an earlier visit. Go back, load the page again and send it anew.")
+    if not id_ or not secrets.compare_digest(value(form, "form_token").encode(), expected.encode()):
+        raise HTTPException(403, "This form belongs to an earlier session. Go back, reload the page and send it again.")
     return form
 
 
-def first(form: Form, name: str) -> str:
-    """The first value of a field, without the white space around it; empty where there is none."""
-    return form.get(name, [""])[0].strip()
+def value(form: FormData, name: str) -> str:
+    """Return the value of a field without surrounding white space; empty where there is none."""
+    found = form.get(name)
+    return found.strip() if isinstance(found, str) else ""
 
 
 def go_to(path: str) -> RedirectResponse:
-    """Send the browser to one of these pages, to be read anew."""
+    """Redirect the browser to one of these pages."""
     return RedirectResponse(BASE + path, status_code=303)
 
 
-Offset = Annotated[int, AfterValidator(lambda said: min(max(0, said), _LONGEST_LIST))]
-"""How much of a list is passed over. Whatever an address says, it is one that a list could have."""
+Offset = Annotated[int, AfterValidator(lambda given: min(max(0, given), _LONGEST_LIST))]
+"""How many rows of a list to skip. Any number in an address becomes one that a list can have."""
 
 Visitor = Annotated[Visit, Depends(visit_of)]
-SentForm = Annotated[Form, Depends(form_of)]
+SentForm = Annotated[FormData, Depends(form_of)]
+
+
+def open_integration(visit: Visitor, integration_id: str) -> Iterator[IntegrationVisit]:
+    """Open an integration for one request.
+
+    Raises:
+        HTTPException: The organisation has no such integration.
+    """
+    row = visit.ploy.registry.find(integration_id, visit.organisation_id)
+    if row is None:
+        raise HTTPException(404, "There is no such integration in this organisation.")
+    with visit.ploy.view(integration_id) as view:
+        yield IntegrationVisit(visit.request, visit.ploy, visit.session, visit.form_token, row, view)
+
+
+IntegrationVisitor = Annotated[IntegrationVisit, Depends(open_integration)]

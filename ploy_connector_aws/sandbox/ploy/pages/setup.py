@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 from fastapi import APIRouter
 from pydantic import JsonValue
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ploy_connector_aws.host import SetupSession, format_setting, parse_setting
-from ploy_connector_aws.sandbox.ploy.preconditions import find_obstacle, require_way
 from ploy_connector_aws.sandbox.ploy.registry import IntegrationRow
+from ploy_connector_aws.sandbox.ploy.verification import find_blocker, require_unblocked
 from ploy_connector_aws.spec import (
     ConfigurationError,
     Document,
@@ -26,8 +27,8 @@ from ploy_connector_aws.spec import (
 )
 
 from .rendering import is_web_address, render_page
-from .session import CustomerSimulator, Form, SentForm, Visit, Visitor, first, go_to
-from .tasks import check_values
+from .session import IntegrationVisit, IntegrationVisitor, SentForm, go_to, value
+from .tasks import task_values
 
 router = APIRouter()
 
@@ -73,7 +74,7 @@ class StepForm:
         """Return the fields of a step."""
         return [self._question(each) for each in step.fields]
 
-    def read(self, step: Step, form: Form) -> dict[str, JsonValue]:
+    def read(self, step: Step, form: FormData) -> dict[str, JsonValue]:
         """Read the settings that a form holds, and choose the features where the step asks for them.
 
         Values that the platform generates are never read. Invalid fields are left out and noted in ``errors``. None
@@ -83,7 +84,7 @@ class StepForm:
         for each in step.fields:
             if self._is_generated(each):
                 continue
-            name, text = each.name, first(form, each.name)
+            name, text = each.name, value(form, each.name)
             schema = self.session.schema_of(name)
             if schema.get("type") == "boolean":
                 # A box that is not ticked is not in the form.
@@ -110,10 +111,10 @@ class StepForm:
             settings |= self._read_features(form)
         return settings
 
-    def _read_features(self, form: Form) -> dict[str, JsonValue]:
+    def _read_features(self, form: FormData) -> dict[str, JsonValue]:
         features = self.session.manifest.features
         names = [feature.name for feature in features]
-        self.ticked = tuple(name for name in names if name in form.get("feature", ()))
+        self.ticked = tuple(name for name in names if name in form.getlist("feature"))
         try:
             self.session.choose(self.ticked, [name for name in names if name not in self.ticked])
         except ValueError as error:
@@ -166,13 +167,14 @@ class StepForm:
         return asked.source == "host" or asked.name in self.row.issued
 
 
-def _open(visit: Visit, integration_id: str) -> StepForm:
-    row = visit.integration(integration_id)
-    manifest = visit.ploy.notices.manifests(visit.organisation_id).get(row.integration.connector)
+def _open(visit: IntegrationVisit) -> StepForm:
+    """Return the set-up as it is stored now, which is later than ``visit.row`` after a form was saved."""
+    row = visit.ploy.registry.integration(visit.id)
+    manifest = visit.manifest(row.integration.connector)
     if manifest is None or manifest.wizard is None or not manifest.wizard.steps:
         raise HTTPException(404, "The connector of this integration does not describe its set-up.")
-    values = dict(row.integration.settings)
-    return StepForm(row, SetupSession(manifest, values, can_generate=False, features=_chosen(manifest, row)))
+    settings = row.integration.settings
+    return StepForm(row, SetupSession(manifest, dict(settings), can_generate=False, features=_chosen(manifest, row)))
 
 
 def _chosen(manifest: Manifest, row: IntegrationRow) -> tuple[str, ...]:
@@ -190,58 +192,57 @@ def _find_step(session: SetupSession, step_id: str) -> tuple[int, Step]:
 
 
 @router.get("/integrations/{integration_id}/setup")
-def resume(visit: Visitor, integration_id: str) -> Response:
+def resume(visit: IntegrationVisitor) -> Response:
     """Go to the step that was reached, while the set-up is unfinished; otherwise to the first."""
-    form = _open(visit, integration_id)
+    form = _open(visit)
     ids = [step.id for step in form.session.wizard.steps]
     reached = form.row.setup_step if not form.row.is_verified else None
-    return go_to(f"/integrations/{integration_id}/setup/{reached if reached in ids else ids[0]}")
+    return go_to(f"{visit.path}/setup/{reached if reached in ids else ids[0]}")
 
 
 @router.get("/integrations/{integration_id}/setup/{step_id}")
-def show_step(visit: Visitor, integration_id: str, step_id: str, test: str = "") -> Response:
+def show_step(visit: IntegrationVisitor, step_id: str, test: str = "") -> Response:
     """Show a step; with the task of a connection test, its results so far."""
-    return _show(visit, _open(visit, integration_id), step_id, test=test)
+    return _show(visit, _open(visit), step_id, test=test)
 
 
 @router.post("/integrations/{integration_id}/setup/{step_id}")
-def save_step(visit: Visitor, integration_id: str, step_id: str, sent: SentForm) -> Response:
+def save_step(visit: IntegrationVisitor, step_id: str, sent: SentForm) -> Response:
     """Save a step and go to the next one, or show the errors."""
-    form = _open(visit, integration_id)
+    form, ploy = _open(visit), visit.ploy
     index, step = _find_step(form.session, step_id)
     if step.tests_connection:
-        require_way(_switched_on(form.row), "check")
+        require_unblocked(_switched_on(form.row), "check")
     settings = form.read(step, sent)
     if form.errors:
         return _show(visit, form, step_id)
-    visit.ploy.admission.answer(integration_id, settings, form.session.features if step.asks_features else None)
+    ploy.verification.enter(visit.id, settings, form.session.features if step.asks_features else None)
     following = () if step.tests_connection else form.session.wizard.steps[index + 1 :]
-    visit.ploy.admission.note_step(integration_id, following[0].id if following else step.id)
+    ploy.registry.note_step(visit.id, following[0].id if following else step.id)
     if not step.tests_connection:
-        return go_to(f"/integrations/{integration_id}" + (f"/setup/{following[0].id}" if following else ""))
-    form = _open(visit, integration_id)
+        return go_to(visit.path + (f"/setup/{following[0].id}" if following else ""))
+    form = _open(visit)
     if form.session.missing():
         return _show(visit, form, step_id)
     # From here on a runtime may serve it, with nothing but connection tests until one passes.
-    visit.ploy.enable(integration_id)
-    task = visit.ploy.create_task(integration_id, "check")
-    return go_to(f"/integrations/{integration_id}/setup/{step_id}?test={task.id}#results")
+    ploy.registry.enable(visit.id)
+    task = ploy.create_task(visit.id, "check")
+    return go_to(f"{visit.path}/setup/{step_id}?test={task.id}#results")
 
 
 @router.post("/integrations/{integration_id}/setup/{step_id}/carry-out")
-def carry_out(visit: Visitor, integration_id: str, step_id: str) -> Response:
+def carry_out(visit: IntegrationVisitor, step_id: str) -> Response:
     """Have the sandbox do at the customer what the documents ask for, and save the settings that result."""
-    form = _open(visit, integration_id)
-    simulator = _customer(visit)
+    form, simulator = _open(visit), visit.ploy.customer_simulator
     documents = form.session.wizard.documents()
     rendered = {each.id: text for each in documents if (text := form.document(each)) is not None}
     connector = form.session.manifest.name
-    settings = simulator.carry_out(connector, integration_id, rendered) if simulator else {}
+    settings = simulator.carry_out(connector, visit.id, rendered) if simulator else {}
     if not settings:
         raise HTTPException(409, "The sandbox cannot do this yet: fill in the earlier steps first.")
-    visit.ploy.admission.answer(integration_id, settings)
-    visit.say("Done in the sandbox; the resulting settings are filled in.")
-    return go_to(f"/integrations/{integration_id}/setup/{step_id}")
+    visit.ploy.verification.enter(visit.id, settings)
+    visit.flash("Done in the sandbox; the resulting settings are filled in.")
+    return go_to(f"{visit.path}/setup/{step_id}")
 
 
 def _switched_on(row: IntegrationRow) -> IntegrationRow:
@@ -249,21 +250,15 @@ def _switched_on(row: IntegrationRow) -> IntegrationRow:
     return row._replace(is_enabled=True)
 
 
-def _customer(visit: Visit) -> CustomerSimulator | None:
-    simulator: CustomerSimulator | None = visit.request.app.state.stand_in()
-    return simulator
-
-
-def _show(visit: Visit, form: StepForm, step_id: str, *, test: str = "") -> Response:
+def _show(visit: IntegrationVisit, form: StepForm, step_id: str, *, test: str = "") -> Response:
     session, manifest = form.session, form.session.manifest
     index, step = _find_step(session, step_id)
-    questions, simulator = form.questions(step), _customer(visit)
+    questions, simulator = form.questions(step), visit.ploy.customer_simulator
     hints = simulator.values(manifest.name) if simulator else {}
     return render_page(
         visit,
         "step.html",
         status=422 if form.errors else 200,
-        enabled=form.row,
         title=manifest.title,
         steps=session.wizard.steps,
         index=index,
@@ -274,12 +269,12 @@ def _show(visit: Visit, form: StepForm, step_id: str, *, test: str = "") -> Resp
         errors=form.errors,
         hints=[(each.title, hints[each.name]) for each in questions if each.name in hints],
         can_carry_out=bool(hints and step.documents),
-        blocker=find_obstacle(_switched_on(form.row), "check") if step.tests_connection else None,
+        blocker=find_blocker(_switched_on(form.row), "check") if step.tests_connection else None,
         missing=session.missing(except_step=step) if step.tests_connection else [],
         links=[(each, url) for each in step.links if (url := form.link(each))],
         documents=[(each, form.document(each)) for each in step.documents],
         permissions=[each for each in manifest.permissions if set(each.features) & set(session.features)]
         if step.explains_permissions
         else [],
-        **(check_values(visit, form.row.integration.id, test) if test else {"task": None}),
+        **(task_values(visit, test) if test else {"task": None}),
     )

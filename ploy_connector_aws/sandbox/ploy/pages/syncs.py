@@ -1,4 +1,4 @@
-"""What became of each sync: how its scopes ended, what is held for a person, and what is kept without proof and why."""
+"""Syncs: their history, how their scopes ended, what they changed; held syncs and unproven records."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ploy_connector_aws.sandbox.ploy.differences import Named
 from ploy_connector_aws.sandbox.ploy.problems import ProblemError
 from ploy_connector_aws.sandbox.ploy.snapshots import ChangeKind
 from ploy_connector_aws.sandbox.ploy.sync_store import Generation, Sync
+from ploy_connector_aws.sandbox.ploy.views import NamedRecord
 from ploy_connector_aws.spec.records import RecordType
 
 from .rendering import render_page
-from .session import Offset, Visit, Visitor, go_to
+from .session import IntegrationVisit, IntegrationVisitor, Offset, go_to
 
 router = APIRouter()
 
@@ -26,37 +26,35 @@ _CHANGES_SHOWN = 100
 _NAMED_AT_ONCE = 20
 
 _KINDS: tuple[ChangeKind, ...] = ("removed", "added", "changed")
-"""What a person looks at first when they decide."""
+"""In the order of their weight for a decision."""
 
 
 class Group(NamedTuple):
-    """The records of one type with which a sync did, or would do, the same."""
+    """The records of one type that a sync changed in one way, or would change."""
 
     kind: ChangeKind
     type: RecordType
     amount: int
-    first: tuple[Named, ...]
+    first: tuple[NamedRecord, ...]
 
 
 _DECIDED: dict[str, str] = {
-    "committed": "It was approved already, and is visible.",
-    "rejected": "It was rejected already: what was visible before stays.",
-    "replaced": "A newer sync took its place before: nothing was changed now.",
+    "committed": "This sync was already approved, and is visible.",
+    "rejected": "This sync was already rejected; the visible records have not changed.",
+    "replaced": "A newer sync has replaced this one; nothing has changed.",
 }
 
 
 @router.get("/integrations/{integration_id}/syncs")
-def show_syncs(visit: Visitor, integration_id: str, offset: Offset = 0) -> Response:
+def show_syncs(visit: IntegrationVisitor, offset: Offset = 0) -> Response:
     """Show the syncs, the newest first."""
-    enabled = visit.integration(integration_id)
-    syncs = visit.ploy.syncs(integration_id)
+    syncs = visit.view.syncs()
     return render_page(
         visit,
         "syncs.html",
-        enabled=enabled,
         tab="syncs",
         syncs=syncs[offset : offset + _SHOWN],
-        generations={each.sync_id: each for each in visit.ploy.generations(integration_id)},
+        generations={each.sync_id: each for each in visit.view.generations()},
         offset=offset,
         total=len(syncs),
         size=_SHOWN,
@@ -64,127 +62,107 @@ def show_syncs(visit: Visitor, integration_id: str, offset: Offset = 0) -> Respo
 
 
 @router.get("/integrations/{integration_id}/syncs/{sync_id}")
-def show_sync(visit: Visitor, integration_id: str, sync_id: str) -> Response:
-    """Show one sync: its scope report, what it changed, or would change once somebody approves it."""
-    enabled = visit.integration(integration_id)
-    sync, generation = _find(visit, integration_id, sync_id)
-    held = visit.ploy.browser(integration_id).held() if sync.state == "held" else None
+def show_sync(visit: IntegrationVisitor, sync_id: str) -> Response:
+    """Show one sync: its scope report, and what it changed or would change if approved."""
+    sync, generation = _find(visit, sync_id)
+    held = visit.view.held_report() if sync.state == "held" else None
     return render_page(
         visit,
         "sync.html",
-        enabled=enabled,
         tab="syncs",
         sync=sync,
         generation=generation,
         held=held,
         report=generation.report if generation else held,
-        groups=_groups(visit, integration_id, sync, generation),
+        groups=[
+            Group(kind, only, amount, visit.view.list_changes(sync, generation, kind, only, limit=_NAMED_AT_ONCE))
+            for kind in _KINDS
+            for only, amount in getattr(sync.answer, kind, {}).items()
+            if amount and (generation or sync.state == "held")
+        ],
     )
 
 
 @router.get("/integrations/{integration_id}/syncs/{sync_id}/changes")
 def show_changes(
-    visit: Visitor,
-    integration_id: str,
+    visit: IntegrationVisitor,
     sync_id: str,
     kind: Literal["removed", "added", "changed"],
     only: RecordType,
     offset: Offset = 0,
 ) -> Response:
-    """Name all that a sync changed, or would change, of one kind and type."""
-    enabled = visit.integration(integration_id)
-    sync, generation = _find(visit, integration_id, sync_id)
-    total = getattr(sync.answer, kind, {}).get(only, 0)
-    look = visit.ploy.differences(integration_id)
+    """Name all records of one type that a sync changed in one way, or would change."""
+    sync, generation = _find(visit, sync_id)
     return render_page(
         visit,
         "changes.html",
-        enabled=enabled,
         tab="syncs",
         sync=sync,
         kind=kind,
         only=only,
-        rows=look.list_changes(sync, generation, kind, only, offset=offset, limit=_CHANGES_SHOWN),
-        total=total,
+        rows=visit.view.list_changes(sync, generation, kind, only, offset=offset, limit=_CHANGES_SHOWN),
+        total=getattr(sync.answer, kind, {}).get(only, 0),
         offset=offset,
         size=_CHANGES_SHOWN,
     )
 
 
 @router.post("/integrations/{integration_id}/syncs/{sync_id}/approve")
-def approve(visit: Visitor, integration_id: str, sync_id: str) -> Response:
-    """Make a held commit visible."""
-    visit.integration(integration_id)
-    with _once(visit, integration_id, sync_id):
-        answer = visit.ploy.approve(integration_id, sync_id)
-        visit.say(f"Approved: it is visible as generation {answer.generation}.")
-    return go_to(f"/integrations/{integration_id}/syncs/{sync_id}")
+def approve(visit: IntegrationVisitor, sync_id: str) -> Response:
+    """Approve a held sync."""
+    with _once(visit, sync_id):
+        answer = visit.ploy.approve(visit.id, sync_id)
+        visit.flash(f"Approved: visible as generation {answer.generation}.")
+    return go_to(f"{visit.path}/syncs/{sync_id}")
 
 
 @router.post("/integrations/{integration_id}/syncs/{sync_id}/reject")
-def reject(visit: Visitor, integration_id: str, sync_id: str) -> Response:
-    """Drop a held commit."""
-    visit.integration(integration_id)
-    with _once(visit, integration_id, sync_id):
-        visit.ploy.reject(integration_id, sync_id)
-        visit.say("Rejected: what was visible before stays.")
-    return go_to(f"/integrations/{integration_id}/syncs/{sync_id}")
+def reject(visit: IntegrationVisitor, sync_id: str) -> Response:
+    """Reject a held sync."""
+    with _once(visit, sync_id):
+        visit.ploy.syncs(visit.id).reject(sync_id)
+        visit.flash("Rejected: the visible records have not changed.")
+    return go_to(f"{visit.path}/syncs/{sync_id}")
 
 
 @contextmanager
-def _once(visit: Visit, integration_id: str, sync_id: str) -> Iterator[None]:
-    """Say of what was decided before that it was: the button may have been pressed twice, also while the first was
-    worked on, or by two persons."""
+def _once(visit: IntegrationVisit, sync_id: str) -> Iterator[None]:
+    """Report a sync that was decided on before as such.
+
+    One person may have pressed the button twice, also while the first request was running, or two persons did.
+    """
     try:
         yield
     except ProblemError:
-        found = (_DECIDED.get(each.state) for each in visit.ploy.syncs(integration_id) if each.id == sync_id)
-        decided = next(found, None)
+        newest = visit.ploy.view(visit.id).syncs()  # not the state as of the beginning of this request
+        decided = next((_DECIDED.get(each.state) for each in newest if each.id == sync_id), None)
         if decided is None:
             raise
-        visit.say(decided)
+        visit.flash(decided)
 
 
 @router.get("/integrations/{integration_id}/unproven")
-def show_unproven(
-    visit: Visitor,
-    integration_id: str,
-    only: RecordType | None = None,
-    offset: Offset = 0,
-) -> Response:
-    """Show which scopes were not read completely, since when and why; and what is kept for that reason, by name."""
-    enabled = visit.integration(integration_id)
-    scopes = [scope for scope in visit.ploy.scopes(integration_id) if scope.unproven_since is not None]
-    generations = visit.ploy.generations(integration_id)
-    kept = {kind: n for kind, n in generations[-1].answer.retained_unproven.items() if n} if generations else {}
-    only = only if only in kept else next(iter(kept), None)
-    look = visit.ploy.differences(integration_id)
+def show_unproven(visit: IntegrationVisitor, only: RecordType | None = None, offset: Offset = 0) -> Response:
+    """Show the scopes that were not read completely, since when and why; and the unproven records, by name."""
+    scopes = [scope for scope in visit.view.scopes() if scope.unproven_since is not None]
+    generations = visit.view.generations()
+    unproven = {kind: n for kind, n in generations[-1].answer.retained_unproven.items() if n} if generations else {}
+    only = only if only in unproven else next(iter(unproven), None)
     return render_page(
         visit,
         "unproven.html",
-        enabled=enabled,
         tab="syncs",
         scopes=scopes,
-        kept=kept,
+        unproven=unproven,
         only=only,
-        rows=look.list_retained(only, offset=offset, limit=_CHANGES_SHOWN) if only else (),
+        rows=visit.view.list_unproven(only, offset=offset, limit=_CHANGES_SHOWN) if only else (),
         offset=offset,
         size=_CHANGES_SHOWN,
     )
 
 
-def _find(visit: Visit, integration_id: str, sync_id: str) -> tuple[Sync, Generation | None]:
-    sync = next((each for each in visit.ploy.syncs(integration_id) if each.id == sync_id), None)
+def _find(visit: IntegrationVisit, sync_id: str) -> tuple[Sync, Generation | None]:
+    sync = next((each for each in visit.view.syncs() if each.id == sync_id), None)
     if sync is None:
-        raise HTTPException(404, "There is no such sync any more.")
-    return sync, next((each for each in visit.ploy.generations(integration_id) if each.sync_id == sync_id), None)
-
-
-def _groups(visit: Visit, integration_id: str, sync: Sync, generation: Generation | None) -> list[Group]:
-    look = visit.ploy.differences(integration_id)
-    return [
-        Group(kind, only, amount, look.list_changes(sync, generation, kind, only, limit=_NAMED_AT_ONCE))
-        for kind in _KINDS
-        for only, amount in getattr(sync.answer, kind, {}).items()
-        if amount and (generation or sync.state == "held")
-    ]
+        raise HTTPException(404, "There is no such sync, or it is not stored any more.")
+    return sync, next((each for each in visit.view.generations() if each.sync_id == sync_id), None)

@@ -1,4 +1,4 @@
-"""What was ordered of an integration's runtime, what came of it, and what only a person can end."""
+"""The tasks of an integration: the list, one task with its progress and result, and manual tasks."""
 
 from __future__ import annotations
 
@@ -11,102 +11,101 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ploy_connector_aws.sandbox.ploy.preconditions import require_way
 from ploy_connector_aws.sandbox.ploy.registry import ForbiddenError
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
+from ploy_connector_aws.sandbox.ploy.verification import require_unblocked
 from ploy_connector_aws.spec.records import RecordKey, RecordType
 
-from .rendering import render_page
-from .session import Offset, SentForm, Visit, Visitor, first, go_to
+from .rendering import render_page, render_part
+from .session import IntegrationVisit, IntegrationVisitor, Offset, SentForm, go_to, value
 
 router = APIRouter()
 
 _SHOWN = 100
-_DECIDED = "Somebody was done with this task already; nothing was changed now."
 
 _LATE = timedelta(minutes=1)
-"""A service that runs asks far more often than this."""
+"""A service that runs polls far more often than this."""
 
 
 @router.get("/integrations/{integration_id}/tasks")
-def show_tasks(visit: Visitor, integration_id: str, offset: Offset = 0) -> Response:
+def show_tasks(visit: IntegrationVisitor, offset: Offset = 0) -> Response:
     """Show the manual tasks that wait for a person, and all tasks, the newest first."""
-    enabled = visit.integration(integration_id)
-    manual, every = visit.ploy.manual_tasks(integration_id), visit.ploy.tasks(integration_id)[::-1]
+    manual, every = visit.queue.manual(), visit.queue.tasks()[::-1]
     shown = every[offset : offset + _SHOWN]
     return render_page(
         visit,
         "tasks.html",
-        enabled=enabled,
         tab="tasks",
         manual=manual,
         tasks=shown,
         offset=offset,
         total=len(every),
         size=_SHOWN,
-        names=names_for(visit, integration_id, [*manual, *shown]),
+        names=_names(visit, [*manual, *shown]),
     )
 
 
 @router.get("/integrations/{integration_id}/tasks/{task_id}")
-def show_task(visit: Visitor, integration_id: str, task_id: str) -> Response:
-    """Show one task, and watch it until it has ended."""
-    enabled = visit.integration(integration_id)
-    values = check_values(visit, integration_id, task_id, is_whole=True)
-    return render_page(visit, "task.html", enabled=enabled, tab="tasks", **values)
+def show_task(visit: IntegrationVisitor, task_id: str) -> Response:
+    """Show one task; the page follows its progress."""
+    return render_page(visit, "task.html", tab="tasks", **task_values(visit, task_id, is_whole=True))
 
 
-@router.get("/integrations/{integration_id}/tasks/{task_id}/part")
-def show_part(visit: Visitor, integration_id: str, task_id: str, whole: bool = False) -> Response:
-    """The part of a page that changes while a task goes on; with what only the task's own page shows of it."""
-    enabled = visit.integration(integration_id)
-    values = check_values(visit, integration_id, task_id, is_whole=whole)
-    return render_page(visit, "part_task.html", enabled=enabled, **values)
+@router.get("/integrations/{integration_id}/tasks/{task_id}/progress")
+def show_progress(visit: IntegrationVisitor, task_id: str, whole: bool = False) -> Response:
+    """Return the part of a page that changes with a task; ``whole`` adds what only the task's own page shows."""
+    return render_part(visit, "task_progress.html", **task_values(visit, task_id, is_whole=whole))
 
 
 @router.post("/integrations/{integration_id}/tasks/{task_id}/resolve")
-def resolve(visit: Visitor, integration_id: str, task_id: str, form: SentForm) -> Response:
-    """Note that a person is done with a manual task."""
-    visit.integration(integration_id)
-    note = first(form, "note")
+def resolve(visit: IntegrationVisitor, task_id: str, form: SentForm) -> Response:
+    """Resolve a manual task."""
+    note = value(form, "note")
     if not note:
-        raise HTTPException(422, "Say what was done about it, so that others can read it later.")
-    with _once(visit, integration_id, task_id):
-        visit.ploy.resolve_task(integration_id, task_id, note[:2000])
-        visit.say("Resolved.")
-    return go_to(f"/integrations/{integration_id}/tasks/{task_id}")
+        raise HTTPException(422, "Enter what was done, so that others can read it later.")
+    with _once(visit, task_id):
+        visit.queue.resolve(task_id, note[:2000])
+        visit.flash("Resolved.")
+    return go_to(f"{visit.path}/tasks/{task_id}")
 
 
 @router.post("/integrations/{integration_id}/tasks/{task_id}/order-again")
-def order_again(visit: Visitor, integration_id: str, task_id: str) -> Response:
-    """Order what became a manual task once more."""
-    enabled, old = visit.integration(integration_id), visit.ploy.task(integration_id, task_id)
-    with _once(visit, integration_id, task_id):
-        require_way(enabled, old.kind, old.preview)
-        task_id = visit.ploy.order_again(integration_id, task_id).id
-        visit.say("Ordered again, as a new task.")
-    return go_to(f"/integrations/{integration_id}/tasks/{task_id}")
+def order_again(visit: IntegrationVisitor, task_id: str) -> Response:
+    """Order a manual task once more."""
+    old = visit.queue.task(task_id)
+    with _once(visit, task_id):
+        require_unblocked(visit.row, old.kind, old.preview)
+        task_id = visit.ploy.order_again(visit.id, task_id).id
+        visit.flash("Ordered again, as a new task.")
+    return go_to(f"{visit.path}/tasks/{task_id}")
 
 
-def check_values(visit: Visit, integration_id: str, task_id: str, *, is_whole: bool = False) -> dict[str, Any]:
-    """What the part of a page about one task shows; on the task's own page, also its history and the decision."""
-    task, queue = visit.ploy.task(integration_id, task_id), visit.ploy.queue(integration_id)
+def task_values(visit: IntegrationVisit, task_id: str, *, is_whole: bool = False) -> dict[str, Any]:
+    """Return the variables of the part of a page that shows one task.
+
+    Args:
+        visit: The visit.
+        task_id: The task.
+        is_whole: Whether the part includes the task's history and the form of a manual task.
+    """
+    queue = visit.queue
+    task = queue.task(task_id)
     return {
         "task": task,
-        "check": visit.ploy.notices.of_task(integration_id, task_id) if task.kind == "check" else None,
-        "is_first_test": _is_first_test(visit, integration_id, task),
+        "check": visit.ploy.reports.of_task(visit.id, task_id) if task.kind == "check" else None,
+        "is_first_test": _is_first_test(visit, task),
         "is_whole": is_whole,
-        "history": visit.ploy.task_history(integration_id, task_id) if is_whole else (),
-        "ordered": queue.ordered_after(task_id) if task.preview else None,
-        "is_too_old": task.preview and queue.is_too_old(task),
-        "names": names_for(visit, integration_id, [task]),
-        "sync_id": _sync_id(visit, integration_id, task),
+        "history": queue.history(task_id) if is_whole else (),
+        "order_id": queue.order_of(task_id) if task.preview else None,
+        "is_expired": task.preview and queue.is_expired(task),
+        "names": _names(visit, [task]),
+        "sync_id": _sync_id(visit, task),
         "is_late": (task.state, task.attempts) == ("queued", 0) and visit.ploy.now - task.created_at > _LATE,
     }
 
 
-def names_for(visit: Visit, integration_id: str, tasks: list[OrderedTask]) -> dict[str, str]:
-    """The names of all that tasks and their reports speak of, by id."""
+def _names(visit: IntegrationVisit, tasks: list[OrderedTask]) -> dict[str, str]:
+    """Return the names of all records in tasks and their reports, by id."""
     keys: list[RecordKey] = []
     for task in tasks:
         pair: tuple[tuple[RecordType, str | None], ...] = (
@@ -116,36 +115,36 @@ def names_for(visit: Visit, integration_id: str, tasks: list[OrderedTask]) -> di
         keys += [RecordKey(type=kind, id=id_) for kind, id_ in pair if id_]
         change = getattr(task.report, "change", None)
         if change is not None:
-            ways = (*change.opened_paths, *change.closed_paths, *change.remaining_paths)
-            grants = [*change.added, *change.removed, *(grant for way in ways for grant in way.grants)]
+            paths = (*change.opened_paths, *change.closed_paths, *change.remaining_paths)
+            grants = [*change.added, *change.removed, *(grant for path in paths for grant in path.grants)]
             keys += [RecordKey(type="entitlement", id=grant.entitlement_id) for grant in grants]
-    return {key.id: name for key, name in visit.ploy.browser(integration_id).names(keys).items()}
+    return {key.id: name for key, name in visit.view.names(keys).items()}
 
 
 @contextmanager
-def _once(visit: Visit, integration_id: str, task_id: str) -> Iterator[None]:
-    """Say of a task that a person was done with before that it is so: the button may have been pressed twice."""
+def _once(visit: IntegrationVisit, task_id: str) -> Iterator[None]:
+    """Report a task that was resolved before as such: a person may have pressed the button twice."""
     try:
         yield
     except ForbiddenError:
-        if visit.ploy.task(integration_id, task_id).resolved_at is None:
+        if visit.queue.task(task_id).resolved_at is None:
             raise
-        visit.say(_DECIDED)
+        visit.flash("This task was already resolved; nothing has changed.")
 
 
-def _is_first_test(visit: Visit, integration_id: str, task: OrderedTask) -> bool:
-    """Whether the first sync was still to come when a connection test ended."""
+def _is_first_test(visit: IntegrationVisit, task: OrderedTask) -> bool:
+    """Whether a connection test ended before the first sync."""
     if task.kind != "check" or task.ended_at is None:
         return False
-    return all(each.committed_at > task.ended_at for each in visit.ploy.generations(integration_id))
+    return all(each.committed_at > task.ended_at for each in visit.view.generations())
 
 
-def _sync_id(visit: Visit, integration_id: str, task: OrderedTask) -> str | None:
-    """The sync that came of a task, while it is remembered."""
+def _sync_id(visit: IntegrationVisit, task: OrderedTask) -> str | None:
+    """Return the sync that a task led to, while it is stored."""
     summary = getattr(task.report, "sync", None)
     if summary is None:
         return None
     run_id, number = summary.run_id, summary.generation
-    syncs = [each.id for each in visit.ploy.syncs(integration_id) if run_id and each.run_id == run_id]
-    syncs += [each.sync_id for each in visit.ploy.generations(integration_id) if number and each.number == number]
+    syncs = [each.id for each in visit.view.syncs() if run_id and each.run_id == run_id]
+    syncs += [each.sync_id for each in visit.view.generations() if number and each.number == number]
     return next(iter(syncs), None)

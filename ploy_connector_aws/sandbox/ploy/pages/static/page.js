@@ -1,19 +1,19 @@
-// Shows what comes of a task while it goes on, and copies texts. Every page says the same without it.
+// Updates the progress of a task, and copies texts. Every page works without it.
 "use strict";
 
 const PAUSE = 500;
 const LONGEST_PAUSE = 3000;
-const SLOWER = 1.05; // With each look that shows nothing new.
-const MOST_FAILURES = 10; // In a row: the server may be away for a moment.
+const SLOWER = 1.05; // Factor of the pause after a response without news.
+const MOST_FAILURES = 10; // In a row: the server may be restarting.
 
 async function watch(region) {
   let shown = region.innerHTML.trim();
   let pause = PAUSE;
   let failures = 0;
-  while (region.querySelector("[data-goes-on]")) {
+  while (region.querySelector("[data-in-progress]")) {
     await new Promise((resolve) => setTimeout(resolve, pause));
     pause = Math.min(pause * SLOWER, LONGEST_PAUSE);
-    const answer = await look(region.dataset.watch);
+    const answer = await read(region.dataset.watch);
     if (answer.status === 401) return location.assign("/app/login");
     if (answer.status === 200) {
       failures = 0;
@@ -28,12 +28,12 @@ async function watch(region) {
   }
 }
 
-async function look(address) {
+async function read(address) {
   try {
     const answer = await fetch(address, { headers: { "X-Part": "1" } });
     return { status: answer.status, text: (await answer.text()).trim() };
   } catch {
-    return { status: 0 }; // It was not reached.
+    return { status: 0 }; // No connection.
   }
 }
 
@@ -41,7 +41,7 @@ for (const region of document.querySelectorAll("[data-watch]")) watch(region);
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = false;
-  const words = button.innerHTML;
+  const label = button.innerHTML;
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
@@ -49,6 +49,6 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     } catch {
       button.textContent = "Select it instead";
     }
-    setTimeout(() => (button.innerHTML = words), 2000);
+    setTimeout(() => (button.innerHTML = label), 2000);
   });
 }

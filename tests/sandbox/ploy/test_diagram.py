@@ -1,4 +1,4 @@
-"""An account's ways as a picture: whole, or folded, and never left out."""
+"""The diagram of an account's access paths: whole, or folded, and never left out."""
 
 from __future__ import annotations
 
@@ -8,15 +8,23 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.graph.paths import Path as Way
-from ploy_connector_aws.sandbox.ploy.pages.drawing import HEIGHT, LANE, WIDTH, Drawing, draw, to_label
-from ploy_connector_aws.sandbox.ploy.pages.graph import MOST_DRAWN, MOST_IN_A_COLUMN
-from ploy_connector_aws.sandbox.ploy.views import Found, Ways
+from ploy_connector_aws.graph.paths import Path as AccessPath
+from ploy_connector_aws.sandbox.ploy.pages.diagram import (
+    HEIGHT,
+    LANE,
+    MOST_DRAWN,
+    MOST_IN_A_COLUMN,
+    WIDTH,
+    Diagram,
+    draw,
+    to_lines,
+)
+from ploy_connector_aws.sandbox.ploy.views import AccountAccess, ShownRecord
 
 
-def ways_of(
+def access_of(
     *chains: tuple[str, ...], resources: dict[str, str], privileged: tuple[str, ...] = (), home: str | None = None
-) -> Ways:
+) -> AccountAccess:
     held: dict[str, dict[str, Any]] = {
         id_: {"id": id_, "kind": "group", "name": id_} for chain in chains for id_ in chain
     }
@@ -25,32 +33,32 @@ def ways_of(
     for id_ in privileged:
         held[id_]["privileged"] = True
     opened = {id_: {"id": id_, "kind": "room", "name": id_} for id_ in resources.values()}
-    found = tuple(Way("u", chain, False) for chain in chains)
+    found = tuple(AccessPath("u", chain, False) for chain in chains)
     content = {"display_name": "U", "resource_id": home} if home else {"display_name": "U"}
-    return Ways(Found("u", content, False), found, False, held, opened)
+    return AccountAccess(ShownRecord("u", content, False), found, False, held, opened)
 
 
-def drawn(ways: Ways) -> Drawing:
-    drawing = draw(ways)
-    assert drawing is not None
-    return drawing
+def drawn(access: AccountAccess) -> Diagram:
+    diagram = draw(access)
+    assert diagram is not None
+    return diagram
 
 
-def joined(drawing: Drawing) -> set[tuple[str, str]]:
+def joined(diagram: Diagram) -> set[tuple[str, str]]:
     """The names of the boxes at both ends of each line."""
-    left = {f"{box.x + WIDTH},{box.y + HEIGHT // 2}": box.name for box in drawing.boxes}
-    right = {f"{box.x},{box.y + HEIGHT // 2}": box.name for box in drawing.boxes}
-    points = (re.findall(r"\d+,\d+", line.path) for line in drawing.lines)
+    left = {f"{box.x + WIDTH},{box.y + HEIGHT // 2}": box.name for box in diagram.boxes}
+    right = {f"{box.x},{box.y + HEIGHT // 2}": box.name for box in diagram.boxes}
+    points = (re.findall(r"\d+,\d+", line.path) for line in diagram.lines)
     return {(left[each[0]], right[each[-1]]) for each in points}
 
 
-def test_no_line_of_the_picture_runs_behind_a_box_that_it_does_not_lead_to() -> None:
+def test_lines_pass_behind_no_box_that_they_do_not_lead_to() -> None:
     chains = (("a",), ("b",), ("b", "c"), ("b", "c", "d"), ("e",))
-    drawing = drawn(ways_of(*chains, resources={"a": "r1", "d": "r2", "e": "r2"}))
-    assert len(drawing.lines) == 8
-    names = {(box.x, box.y): box.name for box in drawing.boxes}
-    assert len(names) == len(drawing.boxes)
-    for line in drawing.lines:
+    diagram = drawn(access_of(*chains, resources={"a": "r1", "d": "r2", "e": "r2"}))
+    assert len(diagram.lines) == 8
+    names = {(box.x, box.y): box.name for box in diagram.boxes}
+    assert len(names) == len(diagram.boxes)
+    for line in diagram.lines:
         curves = re.findall(r"[ML](\d+),\d+ C\S+ \S+ (\d+),\d+", line.path)
         assert [int(end) - int(start) for start, end in curves] == [LANE] * len(curves)
         assert curves
@@ -62,8 +70,8 @@ def test_no_line_of_the_picture_runs_behind_a_box_that_it_does_not_lead_to() -> 
 
 
 def test_groups_that_hold_one_another_are_drawn_and_nothing_is_not() -> None:
-    assert draw(ways_of(resources={})) is None
-    assert not drawn(ways_of(("a",), ("a", "b"), ("a", "b", "c"), ("b",), ("b", "a"), resources={})).is_folded
+    assert draw(access_of(resources={})) is None
+    assert not drawn(access_of(("a",), ("a", "b"), ("a", "b", "c"), ("b",), ("b", "a"), resources={})).is_folded
 
 
 def many(groups: int, roles: int) -> tuple[list[tuple[str, ...]], dict[str, str]]:
@@ -78,38 +86,38 @@ def many(groups: int, roles: int) -> tuple[list[tuple[str, ...]], dict[str, str]
     return chains, resources
 
 
-def test_what_is_too_much_for_one_picture_is_drawn_folded_with_every_place_and_how_many_ways_lead_there() -> None:
+def test_large_diagram_is_folded_to_every_resource_with_its_number_of_paths() -> None:
     chains, resources = many(groups=2, roles=45)
-    drawing = drawn(ways_of(*chains, resources=resources, privileged=("role001",)))
+    diagram = drawn(access_of(*chains, resources=resources, privileged=("role001",)))
     assert len(chains) > MOST_DRAWN
-    assert drawing.is_folded
-    assert joined(drawing) == {
+    assert diagram.is_folded
+    assert joined(diagram) == {
         *(("U", f"g{group}") for group in range(2)),
         *((f"g{role // 45}", f"place{role:03}") for role in range(90)),
     }
-    said = {box.name: (box.what, box.is_privileged, box.narrows) for box in drawing.boxes}
-    assert said["g0"] == ("group, 46 ways, 1 privileged", True, {"through": "g0"})
-    assert said["place000"] == ("room, 1 way", False, {"to": "place000"})
-    assert said["place001"] == ("room, 1 way, 1 privileged", True, {"to": "place001"})
-    assert said["U"] == ("account", False, None)
-    assert drawing.said == "U holds 92 entitlements, which open 90 resources."
+    shown = {box.name: (box.what, box.is_privileged, box.narrows) for box in diagram.boxes}
+    assert shown["g0"] == ("group, 46 paths, 1 privileged", True, {"through": "g0"})
+    assert shown["place000"] == ("room, 1 path", False, {"to": "place000"})
+    assert shown["place001"] == ("room, 1 path, 1 privileged", True, {"to": "place001"})
+    assert shown["U"] == ("account", False, None)
+    assert diagram.description == "U holds 92 entitlements, which open 90 resources."
 
 
 def test_what_a_column_has_no_room_for_is_one_box_that_leads_to_the_list_and_not_what_is_privileged() -> None:
     chains, resources = many(groups=1, roles=MOST_IN_A_COLUMN + 50)
     last = f"role{MOST_IN_A_COLUMN + 49:03}"
-    drawing = drawn(ways_of(*chains, resources=resources, privileged=(last,)))
+    diagram = drawn(access_of(*chains, resources=resources, privileged=(last,)))
     named = {resources[last], *(f"place{number:03}" for number in range(MOST_IN_A_COLUMN - 2))}
-    assert joined(drawing) == {("U", "g0"), ("g0", "and 51 more"), *(("g0", name) for name in named)}
-    rest = next(box for box in drawing.boxes if box.name == "and 51 more")
-    assert (rest.what, rest.narrows, rest.is_privileged) == ("51 ways", {}, False)
-    assert rest.y == max(box.y for box in drawing.boxes)
+    assert joined(diagram) == {("U", "g0"), ("g0", "and 51 more"), *(("g0", name) for name in named)}
+    rest = next(box for box in diagram.boxes if box.name == "and 51 more")
+    assert (rest.what, rest.narrows, rest.is_privileged) == ("51 paths", {}, False)
+    assert rest.y == max(box.y for box in diagram.boxes)
 
 
 def test_what_names_no_place_leads_to_the_one_that_the_account_belongs_to() -> None:
     chains = (("admins",), ("admins", "everything"), ("own",), ("role",), ("role", "in role"))
-    drawing = drawn(ways_of(*chains, resources={"role": "elsewhere"}, home="here"))
-    assert joined(drawing) == {
+    diagram = drawn(access_of(*chains, resources={"role": "elsewhere"}, home="here"))
+    assert joined(diagram) == {
         *(("U", "admins"), ("admins", "everything"), ("everything", "here"), ("U", "own"), ("own", "here")),
         *(("U", "role"), ("role", "in role"), ("role", "elsewhere")),
     }
@@ -123,12 +131,12 @@ def test_what_names_no_place_leads_to_the_one_that_the_account_belongs_to() -> N
         ({"through": "g0", "to": "place002"}, []),
     ],
 )
-def test_ways_are_narrowed_to_those_through_or_to_something_with_all_that_is_on_them(
+def test_paths_are_narrowed_to_an_entitlement_or_resource_with_all_paths_that_they_contain(
     asked: dict[str, str], kept: list[tuple[str, ...]]
 ) -> None:
     chains, resources = many(groups=2, roles=2)
-    ways = ways_of(*chains, resources=resources).narrowed(**asked)
-    assert [way.entitlement_ids for way in ways.ways] == kept
+    access = access_of(*chains, resources=resources).narrowed(**asked)
+    assert [path.entitlement_ids for path in access.paths] == kept
 
 
 @pytest.mark.parametrize(
@@ -144,4 +152,4 @@ def test_ways_are_narrowed_to_those_through_or_to_something_with_all_that_is_on_
     ],
 )
 def test_of_a_long_name_both_ends_are_shown(name: str, label: tuple[str, ...]) -> None:
-    assert to_label(name) == label
+    assert to_lines(name) == label

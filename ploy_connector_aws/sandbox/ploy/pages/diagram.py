@@ -1,0 +1,301 @@
+"""Diagram of an account's access paths, left to right: the account, its entitlements, and the resources that they open.
+
+``to_graph`` decides what the diagram shows: every path, or a folded form where every path would be unreadable.
+``draw`` lays the graph out.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from ploy_connector_aws.graph.paths import Path as AccessPath
+from ploy_connector_aws.sandbox.ploy.views import AccountAccess, name_of
+
+MOST_DRAWN = 80
+"""A diagram with more boxes is folded."""
+
+MOST_IN_A_COLUMN = 100
+"""How many direct entitlements, and how many resources, a folded diagram shows by name."""
+
+WIDTH, HEIGHT, GAP, LANE = 236, 62, 14, 34
+_LETTERS = 25
+_MOST_LANES = 12
+_MOST_ROUNDS = 100
+
+Node = tuple[str, str]
+"""Its kind ('account', 'entitlement', 'resource') and its id; an empty id stands for the rest of a column."""
+
+
+class Label(NamedTuple):
+    """The text of one box."""
+
+    name: str
+    what: str
+    is_privileged: bool = False
+    narrows: Mapping[str, str] | None = None
+    """Query of the page that shows only the paths through this box; empty where the list shows them."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The nodes of a diagram, and the steps between them."""
+
+    labels: dict[Node, Label]
+    steps: dict[tuple[Node, Node], bool]
+    """Each step, and whether all paths over it are unproven."""
+    is_folded: bool = False
+
+
+class Box(NamedTuple):
+    """One node in the diagram."""
+
+    x: int
+    y: int
+    kind: str
+    lines: tuple[str, ...]
+    """As much of the name as fits into two lines."""
+    name: str
+    what: str
+    is_privileged: bool
+    narrows: Mapping[str, str] | None
+
+
+class Line(NamedTuple):
+    """One step in the diagram."""
+
+    path: str
+    is_unproven: bool
+
+
+class Diagram(NamedTuple):
+    """Boxes and lines with their coordinates."""
+
+    width: int
+    height: int
+    box_width: int
+    box_height: int
+    boxes: tuple[Box, ...]
+    lines: tuple[Line, ...]
+    description: str
+    """Text alternative."""
+    is_folded: bool
+
+
+def draw(access: AccountAccess) -> Diagram | None:
+    """Return the diagram of an account's access; None where it has none."""
+    graph = to_graph(access)
+    steps = graph.steps
+    if not steps:
+        return None
+    start = next(iter(graph.labels))
+    lanes = _lanes(start, steps)
+    chains = _chains(lanes, steps)
+    # A 'bend' is where a line crosses a column.
+    bends = {node: lanes[chain[0]] + n for chain in chains for n, node in enumerate(chain) if node[0] == "bend"}
+    places = _places({**lanes, **bends}, [step for chain in chains for step in pairwise(chain)])
+    last = max(lanes.values())
+    return Diagram(
+        width=(last + 1) * WIDTH + last * LANE + 4,
+        height=max(y for _, y in places.values()) + HEIGHT + 4,
+        box_width=WIDTH,
+        box_height=HEIGHT,
+        boxes=tuple(_box(node[0], *places[node], graph.labels[node]) for node in lanes),
+        lines=tuple(
+            Line(_curve([places[node] for node in chain]), is_unproven)
+            for chain, is_unproven in zip(chains, steps.values(), strict=True)
+        ),
+        description=_describe(access, graph),
+        is_folded=graph.is_folded,
+    )
+
+
+def to_graph(access: AccountAccess) -> Graph:
+    """Return every path of an account, or its direct entitlements and the resources where that would be too much."""
+    whole = _whole(access)
+    return whole if len(whole.labels) <= MOST_DRAWN else _fold(access)
+
+
+def _whole(access: AccountAccess) -> Graph:
+    start = _start(access)
+    steps: dict[tuple[Node, Node], bool] = {}
+    continued = {path.entitlement_ids[:-1] for path in access.paths}
+    for path in access.paths:
+        nodes: list[Node] = [start, *(("entitlement", id_) for id_ in path.entitlement_ids)]
+        for step in pairwise(nodes):
+            steps[step] = steps.get(step, True) and path.is_unproven
+        own = access.entitlements.get(path.entitlement_ids[-1], {}).get("resource_id")
+        # A path that names no resource counts where the account is; its end shows that.
+        is_end = path.entitlement_ids not in continued and not access.names_resource(path)
+        opened = own or (is_end and access.home)
+        if opened:
+            steps.setdefault((nodes[-1], ("resource", opened)), False)
+    nodes_of = dict.fromkeys([start, *(node for step in steps for node in step)])
+    return Graph({node: _label(node, access) for node in nodes_of}, steps)
+
+
+class _Tally:
+    """How many paths lead through a node, and how many of them are privileged."""
+
+    def __init__(self) -> None:
+        self.paths = 0
+        self.privileged = 0
+
+    def add(self, *, is_privileged: bool) -> None:
+        self.paths += 1
+        self.privileged += is_privileged
+
+    def __str__(self) -> str:
+        text = f"{self.paths:,} {'path' if self.paths == 1 else 'paths'}"
+        return f"{text}, {self.privileged:,} privileged" if self.privileged else text
+
+
+def _fold(access: AccountAccess) -> Graph:
+    """Leave out everything between the direct entitlements and the resources; count the paths instead."""
+    tallies: dict[Node, _Tally] = {}
+    for path in access.paths:
+        for node in _ends(path, access):
+            tallies.setdefault(node, _Tally()).add(is_privileged=_is_privileged(path, access))
+    shown = {node for kind in ("entitlement", "resource") for node in _foremost(kind, tallies, access)}
+    start = _start(access)
+    steps: dict[tuple[Node, Node], bool] = {}
+    rests: dict[Node, tuple[set[Node], _Tally]] = {}
+    for path in access.paths:
+        nodes = [start]
+        for node in _ends(path, access):
+            if node in shown:
+                nodes.append(node)
+                continue
+            rest: Node = (node[0], "")
+            left_out, tally = rests.setdefault(rest, (set(), _Tally()))
+            left_out.add(node)
+            tally.add(is_privileged=_is_privileged(path, access))
+            nodes.append(rest)
+        for step in pairwise(nodes):
+            steps[step] = steps.get(step, True) and path.is_unproven
+    labels = {start: _label(start, access)}
+    for node in dict.fromkeys(node for step in steps for node in step if node != start):
+        if node in rests:
+            left_out, tally = rests[node]
+            labels[node] = Label(f"and {len(left_out):,} more", str(tally), tally.privileged > 0, {})
+        else:
+            known = _label(node, access)
+            narrows = {"through" if node[0] == "entitlement" else "to": node[1]}
+            what = f"{known.what}, {tallies[node]}"
+            labels[node] = Label(known.name, what, tallies[node].privileged > 0, narrows)
+    return Graph(labels, steps, is_folded=True)
+
+
+def _ends(path: AccessPath, access: AccountAccess) -> list[Node]:
+    """Return the direct entitlement of a path, and its resource."""
+    resource = access.resource_of(path)
+    return [("entitlement", path.entitlement_ids[0]), *([("resource", resource)] if resource else [])]
+
+
+def _foremost(kind: str, tallies: dict[Node, _Tally], access: AccountAccess) -> Iterable[Node]:
+    """Return the nodes that are shown by name: those with privileged paths first."""
+    own = [node for node in tallies if node[0] == kind]
+    if len(own) <= MOST_IN_A_COLUMN:
+        return own
+    own.sort(key=lambda node: (not tallies[node].privileged, _label(node, access).name.casefold(), node))
+    return own[: MOST_IN_A_COLUMN - 1]
+
+
+def _is_privileged(path: AccessPath, access: AccountAccess) -> bool:
+    return any(access.entitlements.get(id_, {}).get("privileged") for id_ in path.entitlement_ids)
+
+
+def _start(access: AccountAccess) -> Node:
+    return "account", access.account.id
+
+
+def _label(node: Node, access: AccountAccess) -> Label:
+    kind, id_ = node
+    known: Mapping[str, Mapping[str, dict[str, Any]]] = {
+        "account": {id_: access.account.content},
+        "entitlement": access.entitlements,
+        "resource": access.resources,
+    }
+    content = known[kind].get(id_, {})
+    is_privileged = bool(content.get("privileged"))
+    what = str(content.get("kind", kind)).replace("_", " ")
+    return Label(name_of(content, id_), f"{what}, privileged" if is_privileged else what, is_privileged)
+
+
+def to_lines(name: str) -> tuple[str, ...]:
+    """Return a name in at most two lines: where it does not fit, its beginning and its end."""
+    lines = textwrap.wrap(name, _LETTERS) or [name[:_LETTERS]]
+    if len(lines) <= 2:
+        return tuple(lines)
+    return lines[0], f"…{name[1 - _LETTERS :]}"
+
+
+def _describe(access: AccountAccess, graph: Graph) -> str:
+    entitlements = {id_ for path in access.paths for id_ in path.entitlement_ids}
+    resources = {node for node in graph.labels if node[0] == "resource"}
+    if graph.is_folded:
+        resources = {("resource", found) for path in access.paths if (found := access.resource_of(path))}
+    start = next(iter(graph.labels.values()))
+    return (
+        f"{start.name} holds {len(entitlements):,} {'entitlement' if len(entitlements) == 1 else 'entitlements'},"
+        f" which open {len(resources):,} {'resource' if len(resources) == 1 else 'resources'}."
+    )
+
+
+def _lanes(start: Node, steps: Iterable[tuple[Node, Node]]) -> dict[Node, int]:
+    """Return the column of each node: right of all that lead to it, and the resources in the last one."""
+    lanes = {start: 0}
+    for _ in range(_MOST_ROUNDS):  # bounded, as groups may contain one another
+        before = dict(lanes)
+        for one, other in steps:
+            if one in lanes and other != start:
+                lanes[other] = min(max(lanes.get(other, 0), lanes[one] + 1), _MOST_LANES)
+        if lanes == before:
+            break
+    last = max((lane for (kind, _), lane in lanes.items() if kind != "resource"), default=0) + 1
+    return {node: last if node[0] == "resource" else lane for node, lane in lanes.items()}
+
+
+def _chains(lanes: dict[Node, int], steps: Iterable[tuple[Node, Node]]) -> list[list[Node]]:
+    """Return each step with a bend in every column between, so that no line seems to start at another box."""
+    return [
+        [one, *(("bend", f"{one} {other} {lane}") for lane in range(lanes[one] + 1, lanes[other])), other]
+        for one, other in steps
+    ]
+
+
+def _places(lanes: dict[Node, int], steps: Iterable[tuple[Node, Node]]) -> dict[Node, tuple[int, int]]:
+    """Return the coordinates of each node: near to those that lead to it, as far as the column has room; rests last."""
+    before: dict[Node, list[Node]] = {}
+    for one, other in steps:
+        before.setdefault(other, []).append(one)
+    places: dict[Node, tuple[int, int]] = {}
+    for lane in range(max(lanes.values()) + 1):
+        own = [node for node in lanes if lanes[node] == lane]
+        target = {
+            node: sum(ys) / len(ys)
+            if (ys := [places[each][1] for each in before.get(node, ()) if each in places])
+            else 0
+            for node in own
+        }
+        for row, node in enumerate(sorted(own, key=lambda node: (not node[1], target[node], node))):
+            places[node] = 2 + lane * (WIDTH + LANE), 2 + row * (HEIGHT + GAP)
+    return places
+
+
+def _box(kind: str, x: int, y: int, label: Label) -> Box:
+    return Box(x, y, kind, to_lines(label.name), label.name, label.what, label.is_privileged, label.narrows)
+
+
+def _curve(places: list[tuple[int, int]]) -> str:
+    """Return the SVG path through places in neighbouring columns, straight where it crosses one."""
+    drawn = ""
+    for (x1, y1), (x2, y2) in pairwise(places):
+        start, end = (x1 + WIDTH, y1 + HEIGHT // 2), (x2, y2 + HEIGHT // 2)
+        bend = max(24, (end[0] - start[0]) // 2)
+        drawn += f"{'L' if drawn else 'M'}{start[0]},{start[1]} "
+        drawn += f"C{start[0] + bend},{start[1]} {end[0] - bend},{end[1]} {end[0]},{end[1]} "
+    return drawn.rstrip()
