@@ -9,7 +9,7 @@ from rich.console import Console
 
 from ploy_connector_aws.runtime.snapshot.history import History, HistoryEntry
 from ploy_connector_aws.runtime.snapshot.run import Run
-from ploy_connector_aws.runtime.snapshot.state_file import explained, is_there
+from ploy_connector_aws.runtime.snapshot.state_file import is_there, translate_errors
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import ConfigurationError
 
@@ -44,7 +44,7 @@ def history(
     path = settings.snapshot_path
     if not is_there(path):
         raise ConfigurationError("There was no sync of this integration here yet.", fix="ploy-connector sync")
-    with explained(path), Store(path) as store, store.reading():
+    with translate_errors(path), Store(path) as store, store.reading():
         entries = History(store.connection).entries(limit)
         if json:
             print_json(to_json(entries, store))

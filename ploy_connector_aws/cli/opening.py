@@ -15,9 +15,9 @@ from pathlib import Path
 from ploy_connector_aws.runtime import logs
 from ploy_connector_aws.runtime.integration import open_connector, require_connector
 from ploy_connector_aws.runtime.settings import OperatorSettings, has_variables, read_settings
-from ploy_connector_aws.runtime.snapshot.compare import finish
+from ploy_connector_aws.runtime.snapshot.compare import compare
 from ploy_connector_aws.runtime.snapshot.run import Run
-from ploy_connector_aws.runtime.snapshot.state_file import explained, is_there
+from ploy_connector_aws.runtime.snapshot.state_file import is_there, translate_errors
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay, VerifiedChange, read_verified
 from ploy_connector_aws.runtime.sync.ingest import read
@@ -77,7 +77,7 @@ class Picture:
     @property
     def is_all_there(self) -> bool:
         """Whether Ploy is not known to hold more: it may, after a sync that had no earlier one to compare with."""
-        return self.is_fresh or self.run.is_whole
+        return self.is_fresh or self.run.matches_platform
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def open_picture(settings: OperatorSettings, *, fresh: bool, quiet: bool) -> Ite
         StateError: The snapshot file cannot be used.
     """
     if not fresh and is_there(settings.snapshot_path):
-        with explained(settings.snapshot_path), Store(settings.snapshot_path) as store:
+        with translate_errors(settings.snapshot_path), Store(settings.snapshot_path) as store:
             # One transaction, so that a sync that ends meanwhile does not take the tables away.
             with store.reading():
                 baseline = store.baseline
@@ -101,5 +101,5 @@ def open_picture(settings: OperatorSettings, *, fresh: bool, quiet: bool) -> Ite
         run = store.begin(uuid.uuid4().hex, datetime.now(UTC))
         with shown_progress(quiet=quiet) as on_progress:
             read(opened.connector, store, run, on_progress=on_progress)
-        finish(store, run)
+        compare(store, run)
         yield Picture(store, run, is_fresh=True)

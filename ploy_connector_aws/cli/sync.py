@@ -10,7 +10,7 @@ from rich.console import Console
 from ploy_connector_aws.runtime.integration import hello, open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot.lock import SyncLock, TaskLock
-from ploy_connector_aws.runtime.snapshot.state_file import explained, set_aside
+from ploy_connector_aws.runtime.snapshot.state_file import archive, translate_errors
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.engine import Sync, SyncResult
 from ploy_connector_aws.runtime.tasks.journal import Journal
@@ -52,7 +52,7 @@ def sync(
         return preview_once(settings, as_json=json)
     if rebuild:
         with SyncLock(settings.lock_path), TaskLock(settings.tasks_lock_path):
-            kept = set_aside(settings.snapshot_path)
+            kept = archive(settings.snapshot_path)
         if kept and not json:
             console().print(f"The old snapshot file is now {text(kept)}.", soft_wrap=True)
     return sync_once(settings, as_json=json)
@@ -67,7 +67,7 @@ def sync_once(settings: OperatorSettings, *, as_json: bool) -> Exit:
     with (
         SyncLock(settings.lock_path),
         open_platform(settings) as platform,
-        explained(settings.snapshot_path),
+        translate_errors(settings.snapshot_path),
         Store(settings.snapshot_path) as store,
         Journal(settings.tasks_path) as journal,
     ):

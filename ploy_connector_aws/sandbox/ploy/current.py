@@ -55,7 +55,7 @@ class Current:
                 RecordKey(type="entitlement", id=grant.entitlement_id),
             )
             if all(self.visible.record(end) is not None for end in ends):
-                yield StoredRecord("grant", id_, (scope,), to_json(grant), is_partial=False, is_retained=False)
+                yield StoredRecord("grant", id_, (scope,), to_json(grant), is_partial=False, is_unproven=False)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ class Found(NamedTuple):
 
     id: str
     content: dict[str, Any]
-    is_retained: bool
+    is_unproven: bool
 
 
 class Listing(NamedTuple):
@@ -188,4 +188,4 @@ def name_of(content: dict[str, Any], otherwise: str) -> str:
 
 def _one(run: Snapshot | None, kind: RecordType, id_: str) -> Found | None:
     record = run.record(RecordKey(type=kind, id=id_)) if run is not None and 0 < len(id_) <= 2048 else None
-    return Found(record.id, record.content, record.is_retained) if record else None
+    return Found(record.id, record.content, record.is_unproven) if record else None

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.runtime.snapshot.state_file import StateError, set_aside
+from ploy_connector_aws.runtime.snapshot.state_file import StateError, archive
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChange
-from ploy_connector_aws.runtime.tasks.known import MOST_PATHS, Known, KnownAccess
+from ploy_connector_aws.runtime.tasks.access_graph import MOST_PATHS, AccessGraph, KnownPaths
 from ploy_connector_aws.spec import Grant, Page
-from tests.runtime.pictures import DENIED, START, account, commit, group, membership
+from tests.runtime.records import DENIED, START, account, commit, group, membership
 
 
 def opens(group_id: str, role_id: str) -> Grant:
@@ -42,8 +42,8 @@ PICTURE = (
 
 
 @pytest.fixture
-def known(store: Store) -> Iterator[KnownAccess]:
-    opened = KnownAccess(store.path)
+def known(store: Store) -> Iterator[AccessGraph]:
+    opened = AccessGraph(store.path)
     yield opened
     opened.close()
 
@@ -52,17 +52,17 @@ def whole(store: Store, *pages: Page) -> None:
     """Commit a run that Ploy holds just as it is held here."""
     commit(store, *pages)
     assert store.baseline is not None
-    store.note(store.baseline, is_whole=1)
+    store.update(store.baseline, matches_platform=1)
 
 
-def ways(found: Known) -> list[str]:
+def ways(found: KnownPaths) -> list[str]:
     return sorted(
         " ".join((path.grants[0].principal_id, *(grant.entitlement_id for grant in path.grants)))
         for path in found.paths
     )
 
 
-def test_all_ways_to_an_entitlement_and_to_what_it_opens_are_known(store: Store, known: KnownAccess) -> None:
+def test_all_ways_to_an_entitlement_and_to_what_it_opens_are_known(store: Store, known: AccessGraph) -> None:
     whole(store, *PICTURE)
     found = known.of("ann", "g")
     assert ways(found) == [
@@ -79,10 +79,10 @@ def test_all_ways_to_an_entitlement_and_to_what_it_opens_are_known(store: Store,
     assert ways(known.of("bob", "g")) == ["bob h role", "bob h role far"]
     assert ways(known.of("ann", "elsewhere")) == ["ann elsewhere"]
     assert known.of("nobody", "g").paths == ()
-    assert known.of("ann", "nothing") == Known(None, (), True, START, states=frozenset({"not_held"}))
+    assert known.of("ann", "nothing") == KnownPaths(None, (), True, START, states=frozenset({"not_held"}))
 
 
-def test_a_grant_comes_as_it_was_read(store: Store, known: KnownAccess) -> None:
+def test_a_grant_comes_as_it_was_read(store: Store, known: AccessGraph) -> None:
     grant = membership("ann", "g").model_copy(update={"attributes": {"membership_id": "m-1"}})
     whole(store, Page(scope="grants", records=(grant,), complete=True))
     assert [path.grants for path in known.of("ann", "g").paths] == [(grant,)]
@@ -115,14 +115,14 @@ def change(seconds: int, *, added: tuple[Grant, ...] = (), removed: tuple[Grant,
     ],
 )
 def test_verified_changes_are_laid_over_in_order(
-    store: Store, known: KnownAccess, changes: list[VerifiedChange], found: list[str]
+    store: Store, known: AccessGraph, changes: list[VerifiedChange], found: list[str]
 ) -> None:
     whole(store, *PICTURE)
     assert [way for way in ways(known.of("ann", "far", changes)) if way.endswith("far")] == found
 
 
 def test_a_grant_that_was_added_again_takes_the_place_of_the_one_that_was_read(
-    store: Store, known: KnownAccess
+    store: Store, known: AccessGraph
 ) -> None:
     whole(store, *PICTURE)
     again = membership("bob", "h").model_copy(update={"attributes": {"membership_id": "new"}})
@@ -131,7 +131,7 @@ def test_a_grant_that_was_added_again_takes_the_place_of_the_one_that_was_read(
 
 
 @pytest.mark.parametrize(
-    ("is_whole", "last", "is_complete"),
+    ("matches_platform", "last", "is_complete"),
     [
         (True, {"complete": True}, True),
         (False, {"complete": True}, False),
@@ -141,15 +141,15 @@ def test_a_grant_that_was_added_again_takes_the_place_of_the_one_that_was_read(
     ],
 )
 def test_what_is_not_proven_is_not_called_complete(
-    store: Store, known: KnownAccess, is_whole: bool, last: dict[str, object], is_complete: bool
+    store: Store, known: AccessGraph, matches_platform: bool, last: dict[str, object], is_complete: bool
 ) -> None:
     pages = [*PICTURE, Page.model_validate({"scope": "apart", **last})]
-    (whole if is_whole else commit)(store, *pages)
+    (whole if matches_platform else commit)(store, *pages)
     assert known.of("ann", "g").is_complete is is_complete
 
 
-def test_what_was_read_later_is_known_once_it_is_committed(store: Store, known: KnownAccess) -> None:
-    assert known.of("ann", "g") == Known()
+def test_what_was_read_later_is_known_once_it_is_committed(store: Store, known: AccessGraph) -> None:
+    assert known.of("ann", "g") == KnownPaths()
     whole(store, *PICTURE)
     assert ways(known.of("bob", "far")) == ["bob h role", "bob h role far"]
     whole(store, *PICTURE[:2], Page(scope="grants", records=(membership("bob", "far"),), complete=True))
@@ -157,14 +157,14 @@ def test_what_was_read_later_is_known_once_it_is_committed(store: Store, known: 
     assert (ways(found), found.as_of) == (["bob far"], START + timedelta(hours=1))
 
 
-def test_it_holds_up_no_sync_and_no_new_snapshot_file(store: Store, known: KnownAccess) -> None:
+def test_it_holds_up_no_sync_and_no_new_snapshot_file(store: Store, known: AccessGraph) -> None:
     whole(store, *PICTURE)
     known.of("ann", "g")
     store.connection.execute("PRAGMA busy_timeout=0")
     assert store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
     store.close()
     with pytest.raises(StateError, match="another process is using it"):
-        set_aside(store.path)
+        archive(store.path)
     for part in store.path.parent.glob(f"{store.path.name}*"):  # only a person can take it away now
         part.unlink()
     with Store(store.path) as fresh:
@@ -178,15 +178,15 @@ def test_a_file_that_cannot_be_used_says_nothing_and_is_not_touched(
     path = tmp_path / "one.sqlite"
     path.write_text("what somebody else keeps under this name" * 50)
     before = path.read_bytes()
-    known = KnownAccess(path)
-    assert known.of("ann", "g") == Known(states=None)
+    known = AccessGraph(path)
+    assert known.of("ann", "g") == KnownPaths(states=None)
     assert "it is not a snapshot file" in caplog.text
     assert path.read_bytes() == before
-    assert KnownAccess(tmp_path / "none.sqlite").of("ann", "g") == Known()
+    assert AccessGraph(tmp_path / "none.sqlite").of("ann", "g") == KnownPaths()
     assert [each.name for each in tmp_path.iterdir()] == ["one.sqlite"]
 
 
-def test_too_many_ways_are_cut_off_and_not_called_complete(store: Store, known: KnownAccess) -> None:
+def test_too_many_ways_are_cut_off_and_not_called_complete(store: Store, known: AccessGraph) -> None:
     ladder = [membership("ann", "s0-0")]
     for step in range(12):  # 2 to the 12th ways to the end of it
         for one in range(2):
@@ -218,7 +218,7 @@ HELD, NOT_HELD, BOTH = frozenset({"held"}), frozenset({"not_held"}), frozenset({
     ],
 )
 def test_every_state_is_known_that_the_snapshot_or_a_later_change_shows(
-    store: Store, known: KnownAccess, pages: tuple[Page, ...], changes: list[VerifiedChange], states: frozenset[str]
+    store: Store, known: AccessGraph, pages: tuple[Page, ...], changes: list[VerifiedChange], states: frozenset[str]
 ) -> None:
     if pages:
         whole(store, *PICTURE)

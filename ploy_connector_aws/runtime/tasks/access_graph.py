@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ploy_connector_aws.graph.chains import Step, find_chains
 from ploy_connector_aws.runtime.snapshot import schema
 from ploy_connector_aws.runtime.snapshot.run import Run
-from ploy_connector_aws.runtime.snapshot.state_file import StateError, explained, identity, read_database
+from ploy_connector_aws.runtime.snapshot.state_file import StateError, identity, read_database, translate_errors
 from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChange, fold
 from ploy_connector_aws.spec import AccessPath, Entitlement, Grant, RecordKey
 from ploy_connector_aws.spec.changes import KnownState
@@ -32,7 +32,7 @@ _MOST_EDGES = 50_000
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownPaths:
     """The part of an ``AccessRequest`` that comes from the snapshot."""
 
     entitlement: Entitlement | None = None
@@ -56,7 +56,7 @@ class _Edge(NamedTuple):
     body: bytes
 
 
-class KnownAccess:
+class AccessGraph:
     """Looks into an integration's snapshot file, which it only reads. May be used by several threads.
 
     The grants of a run are indexed once, in a temporary table on disk, when the first request after its commit comes.
@@ -75,7 +75,7 @@ class KnownAccess:
         with self._lock:
             self._close()
 
-    def of(self, account_id: str, entitlement_id: str, changes: Iterable[VerifiedChange] = ()) -> Known:
+    def of(self, account_id: str, entitlement_id: str, changes: Iterable[VerifiedChange] = ()) -> KnownPaths:
         """Find the ways by which an account holds an entitlement or anything that the entitlement opens.
 
         Args:
@@ -89,12 +89,12 @@ class KnownAccess:
         """
         with self._lock:
             try:
-                with explained(self._path):
+                with translate_errors(self._path):
                     return self._find(account_id, entitlement_id, tuple(changes))
             except StateError as error:
                 _log.warning("nothing is known of the last sync: %s", error)
                 self._close()
-                return Known(states=None)
+                return KnownPaths(states=None)
 
     def _close(self) -> None:
         if self._db is not None:
@@ -102,16 +102,16 @@ class KnownAccess:
                 self._db.close()
         self._db = self._file = self._indexed = None
 
-    def _find(self, account_id: str, entitlement_id: str, changes: tuple[VerifiedChange, ...]) -> Known:
+    def _find(self, account_id: str, entitlement_id: str, changes: tuple[VerifiedChange, ...]) -> KnownPaths:
         states = _states_by(changes, account_id, entitlement_id)
         db = self._open()
         if db is None:
-            return Known(states=None if self._path.exists() else states)
+            return KnownPaths(states=None if self._path.exists() else states)
         db.execute("BEGIN")  # short: the tables of a run go away when the next one is committed
         try:
             row = db.execute("SELECT number FROM runs WHERE state = 'committed'").fetchone()
             if row is None:
-                return Known(states=states)
+                return KnownPaths(states=states)
             run = Run(db, row[0])
             if run.number != self._indexed:
                 self._index(db, run)
@@ -121,7 +121,7 @@ class KnownAccess:
             is_held = (
                 run.record(RecordKey(type="grant", id=grant_id("account", account_id, entitlement_id))) is not None
             )
-            return Known(
+            return KnownPaths(
                 entitlement=Entitlement.model_validate_json(record.body) if record else None,
                 paths=paths,
                 is_complete=self._is_proven and not found.is_cut,
@@ -152,7 +152,7 @@ class KnownAccess:
             f"CREATE TEMP TABLE edges AS SELECT json_extract(b.body, '$.principal_kind') AS kind,"
             " json_extract(b.body, '$.principal_id') AS principal, json_extract(b.body, '$.entitlement_id') AS"
             f" entitlement, r.id AS id, b.body AS body FROM {run.records_table} r"
-            f" JOIN {run.emissions} b ON b.rowid = r.body WHERE r.type = 'grant'"
+            f" JOIN {run.observations} b ON b.rowid = r.body WHERE r.type = 'grant'"
         )
         db.execute("CREATE INDEX temp.edges_by_principal ON edges (kind, principal, entitlement)")
         # What was switched off in the settings was not read, so it proves nothing either.
@@ -161,7 +161,7 @@ class KnownAccess:
             " AND (unproven_since IS NOT NULL OR ending = 'excluded'))",
             (run.number,),
         ).fetchone()[0]
-        self._is_proven = run.is_whole and not unproven
+        self._is_proven = run.matches_platform and not unproven
         self._indexed = run.number
 
 
