@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ploy_connector_aws.cli.app import app
 from ploy_connector_aws.cli.run import HEALTH_PORT
-from ploy_connector_aws.runtime.marks import Marks
+from ploy_connector_aws.runtime.heartbeats import Heartbeats
 from ploy_connector_aws.runtime.service.metrics import Metrics
 from ploy_connector_aws.runtime.service.process import STOP_SECONDS
 
@@ -73,7 +73,7 @@ def test_every_metric_is_on_the_page_with_its_labels() -> None:
     one.remote_called("s3", "ListBuckets")
     one.remote_throttled("s3")
     one.left_out("leftover")
-    marks = Marks()
+    marks = Heartbeats()
     marks.begin("poll", lambda: 10)
     one.ages_of(marks)
     shown = {

@@ -238,9 +238,9 @@ class Demonstration:
             "A membership changes in AWS",
             f"An administrator removes [bold]{member}[/] from the group [bold]{_GROUP}[/] in AWS.",
         )
-        view = ploy.view(integration)
-        newest = view.generations()[-1]
-        changes = list(view.changes(newest.number))
+        platform_view = ploy.view(integration)
+        newest = platform_view.generations()[-1]
+        changes = list(platform_view.changes(newest.number))
         self._record(
             generation=newest.number,
             changes=[

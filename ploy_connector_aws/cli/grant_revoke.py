@@ -16,11 +16,11 @@ from ploy_connector_aws.host.change_check import Kind
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.integration import open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
-from ploy_connector_aws.runtime.snapshot.state_file import explained, is_there
+from ploy_connector_aws.runtime.snapshot.state_file import is_there, translate_errors
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
+from ploy_connector_aws.runtime.tasks.access_graph import ANY_STATE, AccessGraph
 from ploy_connector_aws.runtime.tasks.journal import Journal
-from ploy_connector_aws.runtime.tasks.known import ANY_STATE, AccessGraph
 from ploy_connector_aws.spec import (
     AccessChange,
     AccessPath,
@@ -152,7 +152,7 @@ def _last_sync(settings: OperatorSettings, journal: Journal) -> Iterator[Overlay
     if not is_there(settings.snapshot_path):
         yield None
         return
-    with explained(settings.snapshot_path), Store(settings.snapshot_path) as store, store.reading():
+    with translate_errors(settings.snapshot_path), Store(settings.snapshot_path) as store, store.reading():
         yield Overlay(store.baseline, journal.verified()) if store.baseline else None
 
 

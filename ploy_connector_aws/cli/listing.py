@@ -63,7 +63,7 @@ def list_records(
                     "as_of": view.run.reading_started_at.isoformat(),
                     "complete": is_complete,
                     what.value: [
-                        {**record.content, "unproven": record.is_retained, **_named_by(record)}
+                        {**record.content, "unproven": record.is_unproven, **_named_by(record)}
                         for record in view.current.records(TYPES[what])
                         if record.content.get("privileged") or not privileged
                     ],
@@ -137,7 +137,7 @@ def _resource_rows(view: Overlay) -> Iterator[tuple[object, ...]]:
 def _proof(record: StoredRecord) -> str:
     if record.kept_by is not None:
         return f"unproven, named by the grant {record.kept_by}"
-    return "unproven" if record.is_retained else "proven"
+    return "unproven" if record.is_unproven else "proven"
 
 
 def _named_by(record: StoredRecord) -> dict[str, str]:

@@ -16,9 +16,9 @@ from typing import Any
 from ploy_connector_aws.graph.values import StoredRecord
 from ploy_connector_aws.runtime.integration import open_connector
 from ploy_connector_aws.runtime.settings import OperatorSettings
-from ploy_connector_aws.runtime.snapshot.compare import finish
+from ploy_connector_aws.runtime.snapshot.compare import compare
 from ploy_connector_aws.runtime.snapshot.run import Run
-from ploy_connector_aws.runtime.snapshot.state_file import explained, is_there
+from ploy_connector_aws.runtime.snapshot.state_file import is_there, translate_errors
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay, VerifiedChange, read_verified
 from ploy_connector_aws.runtime.sync.ingest import read
@@ -57,7 +57,7 @@ class SnapshotView:
     @property
     def matches_platform(self) -> bool:
         """False if Ploy may hold more: after a sync that had no earlier one to compare with."""
-        return self.is_fresh or self.run.is_whole
+        return self.is_fresh or self.run.matches_platform
 
     @property
     def age(self) -> str:
@@ -80,7 +80,7 @@ def open_snapshot_view(settings: OperatorSettings, *, fresh: bool, quiet: bool) 
     """
     if not fresh and is_there(settings.snapshot_path):
         # One transaction, so that a sync that ends meanwhile does not remove the tables.
-        with explained(settings.snapshot_path), Store(settings.snapshot_path) as store, store.reading():
+        with translate_errors(settings.snapshot_path), Store(settings.snapshot_path) as store, store.reading():
             if store.baseline is not None:
                 yield SnapshotView(store, store.baseline, is_fresh=False, changes=read_verified(settings.tasks_path))
                 return
@@ -89,7 +89,7 @@ def open_snapshot_view(settings: OperatorSettings, *, fresh: bool, quiet: bool) 
         run = store.begin(uuid.uuid4().hex, datetime.now(UTC))
         with shown_progress(quiet=quiet) as on_progress:
             read(opened.connector, store, run, on_progress=on_progress)
-        finish(store, run)
+        compare(store, run)
         yield SnapshotView(store, run, is_fresh=True)
 
 

@@ -15,7 +15,7 @@ from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot.history import History, HistoryEntry
 from ploy_connector_aws.runtime.snapshot.lock import SyncLock, TaskLock
 from ploy_connector_aws.runtime.snapshot.run import Run
-from ploy_connector_aws.runtime.snapshot.state_file import explained, is_there, set_aside
+from ploy_connector_aws.runtime.snapshot.state_file import archive, is_there, translate_errors
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync import preview as previews
 from ploy_connector_aws.runtime.sync.engine import Sync, SyncResult
@@ -81,7 +81,7 @@ def sync(
         return _preview(settings, as_json=json)
     if rebuild:
         with SyncLock(settings.lock_path), TaskLock(settings.tasks_lock_path):
-            kept = set_aside(settings.snapshot_path)
+            kept = archive(settings.snapshot_path)
         if kept and not json:
             console().print(f"The old snapshot file is now {text(kept)}.", soft_wrap=True)
     return sync_once(settings, as_json=json)
@@ -101,7 +101,7 @@ def sync_once(settings: OperatorSettings, *, as_json: bool, show: Callable[[Sync
     with (
         SyncLock(settings.lock_path),
         open_platform(settings) as platform,
-        explained(settings.snapshot_path),
+        translate_errors(settings.snapshot_path),
         Store(settings.snapshot_path) as store,
         Journal(settings.tasks_path) as journal,
     ):
@@ -262,7 +262,7 @@ def history(
     path = settings.snapshot_path
     if not is_there(path):
         raise ConfigurationError("No sync of this integration has run on this machine.", fix="ploy-connector sync")
-    with explained(path), Store(path) as store, store.reading():
+    with translate_errors(path), Store(path) as store, store.reading():
         entries = History(store.connection).entries(limit)
         if json:
             print_json(history_json(entries, store))

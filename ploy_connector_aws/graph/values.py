@@ -37,7 +37,7 @@ class StoredRecord:
     body: bytes
     is_partial: bool
     """Whether the newest run did not read the content in full."""
-    is_retained: bool
+    is_unproven: bool
     """Whether it is kept without proof."""
     kept_by: str | None = None
     """The id of the grant that names it, where it is kept for that reason alone."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ploy_connector_aws.host import find_connectors
-from ploy_connector_aws.runtime.snapshot.compare import Changes, finish
+from ploy_connector_aws.runtime.snapshot.compare import Changes, compare
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.ingest import read
 from ploy_connector_aws.sandbox.aws import Faults, SeededOrganisation
 from ploy_connector_aws.spec.records import RecordType
-from tests.runtime.pictures import START
+from tests.runtime.records import START
 
 if TYPE_CHECKING:
     from tests.aws.conftest import Customer
@@ -39,8 +39,8 @@ class Host:
         self.runs += 1
         run = self.store.begin(f"run-{self.runs}", START)
         read(find_connectors()["aws"].open(self.customer.settings), self.store, run)
-        changes = finish(self.store, run)
-        self.store.mark(run, "committed", generation=self.runs)
+        changes = compare(self.store, run)
+        self.store.set_state(run, "committed", generation=self.runs)
         return changes
 
     def records(self, *, also_partial: bool = True) -> dict[tuple[str, str], bytes]:

@@ -14,7 +14,7 @@ from ploy_connector_aws.graph.chains import MOST_CHAINS
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import Grant, Page
-from tests.runtime.pictures import account, commit, group, membership
+from tests.runtime.records import account, commit, group, membership
 
 
 def trusting_each_other(size: int) -> list[Grant]:

@@ -18,7 +18,7 @@ from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from ploy_connector_aws.sandbox.sandbox import Sandbox
 from tests.end_to_end.conftest import sites
-from tests.end_to_end.site import SiteMaker
+from tests.end_to_end.sync_harness import SiteMaker
 
 __all__ = ["sites"]
 

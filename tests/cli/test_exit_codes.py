@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from ploy_connector_aws.cli.exit_codes import Exit, OutputError, report
-from ploy_connector_aws.runtime.service.failure_codes import UNEXPECTED, InterruptedSyncError, code_of, sentence_of
+from ploy_connector_aws.runtime.errors import UNEXPECTED, InterruptedSyncError, code_of, message_of
 from ploy_connector_aws.runtime.snapshot.lock import SyncRunningError, TasksRunningError
 from ploy_connector_aws.runtime.sync.ingest import InternalError
 from ploy_connector_aws.spec.errors import HookFailedError, InvalidAnswerError, PloyError
@@ -35,5 +35,5 @@ def test_held_lock_is_reported_with_its_fix(
     error = kind("Another process has it: process 7.", holder="process 7", fix="stop one of the two")
     assert report(error, as_json=False, debug=False) is Exit.TRY_AGAIN
     assert capsys.readouterr().err == "Error: Another process has it: process 7.\nFix: stop one of the two\n"
-    assert sentence_of(error) == "Another process has it: process 7. Fix: stop one of the two"
+    assert message_of(error) == "Another process has it: process 7. Fix: stop one of the two"
     assert code_of(error) != UNEXPECTED

@@ -19,7 +19,7 @@ from ploy_connector_aws.graph.values import ScopeState
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import Failure, Page
-from tests.runtime.pictures import account, commit, group, membership
+from tests.runtime.records import account, commit, group, membership
 
 SINCE = datetime(2026, 11, 24, 3, 4, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.aws.conftest import ORGANISATION
 
-from .site import Site, SiteMaker, make_site
+from .sync_harness import Site, SiteMaker, make_site
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.soak import costly
 
 from .organisations import organisations
 from .requests import watched
-from .site import Site, make_site
+from .sync_harness import Site, make_site
 from .test_sync import change
 
 

@@ -12,7 +12,7 @@ from ploy_connector_aws.sandbox.aws import Assignment, about
 from ploy_connector_aws.spec import AuthenticationError
 from tests.aws.conftest import PROD
 
-from .site import Site
+from .sync_harness import Site
 
 ACTIONS = {
     "ListInstances": "sso:ListInstances",

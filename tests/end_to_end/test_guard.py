@@ -13,7 +13,7 @@ from ploy_connector_aws.sandbox.aws import Group, Organisation, Person
 from ploy_connector_aws.sandbox.ploy.problems import ProblemError
 from tests.aws.conftest import ORGANISATION
 
-from .site import Site, SiteMaker
+from .sync_harness import Site, SiteMaker
 
 CROWD = tuple(f"crowd-{number}" for number in range(20))
 CROWDED = replace(

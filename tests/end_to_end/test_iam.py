@@ -13,7 +13,7 @@ from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 
 from .oracle import is_of_iam
-from .site import Site, SiteMaker
+from .sync_harness import Site, SiteMaker
 
 USERS = {"ci-deployer", "backup-robot", "henrik.aas", "auditor-2023"}
 """IAM users; Henrik Aas has a namesake in Identity Center."""

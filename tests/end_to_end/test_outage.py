@@ -12,7 +12,7 @@ import time_machine
 from ploy_connector_aws.cli.exit_codes import Exit
 from tests.aws.conftest import ORGANISATION
 
-from .site import Site, SiteMaker
+from .sync_harness import Site, SiteMaker
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from ploy_connector_aws.sandbox.aws.inventory.resources import Resources, Table
 
-from .site import Site, SiteMaker
+from .sync_harness import Site, SiteMaker
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from moto.backends import get_backend
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from ploy_connector_aws.spec import AuthenticationError
 
-from .site import Site, SiteMaker
+from .sync_harness import Site, SiteMaker
 
 
 def secrets_of(site: Site) -> dict[str, str]:

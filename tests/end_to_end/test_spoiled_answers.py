@@ -16,7 +16,7 @@ from tests.aws.inventory.test_readers import SERVICES
 from tests.aws.raw_answers import FOR_ALL, GOOD, Reply, Request, forward, kinds_for, serving
 from tests.aws.tampering import in_json
 
-from .site import Site, SiteMaker
+from .sync_harness import Site, SiteMaker
 
 RESOURCES = Resources(**{name: things for service in SERVICES for name, things in service.few.items()})
 # Tags are asked for again where an instance seems to have none.

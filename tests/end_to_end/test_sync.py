@@ -17,7 +17,7 @@ from tests.aws.conftest import entries, is_proof
 from tests.soak import costly
 
 from .organisations import organisations
-from .site import Site, SiteMaker, make_site
+from .sync_harness import Site, SiteMaker, make_site
 
 
 def test_what_ploy_shows_is_what_aws_holds(site: Site) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 
-from .office import Servers, TaskHarness, open_city
+from .task_harness import Servers, TaskHarness, open_city
 
 Strike = Callable[[Servers, int], object]
 

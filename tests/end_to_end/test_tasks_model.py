@@ -23,10 +23,10 @@ from ploy_connector_aws.sandbox.aws.faults import about
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from ploy_connector_aws.sandbox.ploy.task_rules import unreported
 from ploy_connector_aws.spec import ConnectorError
-from tests.runtime.tasks.stage import PARTS, Runtime
+from tests.runtime.tasks.task_runtime import PARTS, Runtime
 from tests.soak import costly
 
-from .office import Event, Pair, Servers, TaskHarness, open_city
+from .task_harness import Event, Pair, Servers, TaskHarness, open_city
 
 NAMES = (("dee", "admins"), ("bo", "nobody"), ("bo", "admins"), ("dee", "nobody"), ("ana", "everyone"))
 """Who is ordered into which group, or out of it; the last one is not ours to change."""

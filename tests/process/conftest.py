@@ -21,7 +21,7 @@ from ploy_connector_aws.cli import main
 from tests.aws.conftest import ORGANISATION
 from tests.deadlines import PATIENCE_SECONDS
 from tests.end_to_end.conftest import sites
-from tests.end_to_end.site import Site, SiteMaker
+from tests.end_to_end.sync_harness import Site, SiteMaker
 
 from .forked import Forked
 

@@ -29,7 +29,7 @@ import pytest
 from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.sandbox.aws import Assignment
 from tests.aws.conftest import PROD
-from tests.end_to_end.site import Site
+from tests.end_to_end.sync_harness import Site
 
 from .conftest import clean_environment
 

@@ -18,7 +18,7 @@ from ploy_connector_aws.config import IDENTITY_CENTER
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.tasks.journal import ACKNOWLEDGED
 from ploy_connector_aws.sandbox.aws import Group
-from tests.end_to_end.site import Site
+from tests.end_to_end.sync_harness import Site
 
 from .conftest import run_forked, start
 from .forked import Forked

@@ -14,7 +14,7 @@ import pytest
 from ploy_connector_aws.cli.exit_codes import Exit
 from tests.aws.conftest import ORGANISATION
 from tests.deadlines import PATIENCE_SECONDS
-from tests.end_to_end.site import Site, make_site
+from tests.end_to_end.sync_harness import Site, make_site
 
 from .conftest import COMMAND, clean_environment, run, run_forked, run_process, run_with, running_sandbox, start
 from .forked import Forked

@@ -14,7 +14,7 @@ import pytest
 
 from ploy_connector_aws.cli.exit_codes import Exit
 from tests.deadlines import PATIENCE_SECONDS
-from tests.end_to_end.site import Site
+from tests.end_to_end.sync_harness import Site
 
 from .conftest import COMMAND, clean_environment, run, run_with
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.plugin import AwsConnector
 from tests.aws.conftest import SEED_POLICY
-from tests.end_to_end.site import Site
+from tests.end_to_end.sync_harness import Site
 
 from .test_run import running
 

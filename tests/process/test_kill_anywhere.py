@@ -15,7 +15,7 @@ import pytest
 
 from ploy_connector_aws.cli.exit_codes import Exit
 from tests.aws.conftest import ORGANISATION
-from tests.end_to_end.site import make_site
+from tests.end_to_end.sync_harness import make_site
 
 from .kills import ForkServer, Kill, KillSite, explained, order_kills, seed_of
 

@@ -18,8 +18,8 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.aws import Group
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from tests.aws.conftest import ORGANISATION
-from tests.end_to_end.office import MembershipLog
-from tests.end_to_end.site import make_site
+from tests.end_to_end.sync_harness import make_site
+from tests.end_to_end.task_harness import MembershipLog
 
 from .kills import DEADLINE_SECONDS, ForkServer, Kill, KillSite, Started, explained, order_kills, seed_of
 

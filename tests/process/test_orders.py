@@ -7,7 +7,7 @@ from typing import Any
 
 from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
-from tests.end_to_end.site import Site, SiteMaker
+from tests.end_to_end.sync_harness import Site, SiteMaker
 
 from .conftest import run, run_process
 

@@ -10,7 +10,7 @@ import pytest
 
 from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.sandbox.aws import Person
-from tests.end_to_end.site import Site
+from tests.end_to_end.sync_harness import Site
 
 from .conftest import run, run_process
 

@@ -18,7 +18,7 @@ import pytest
 from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from tests.deadlines import PATIENCE_SECONDS
-from tests.end_to_end.site import Site, SiteMaker
+from tests.end_to_end.sync_harness import Site, SiteMaker
 
 from .conftest import COMMAND, clean_environment, read_document
 from .forked import Forked

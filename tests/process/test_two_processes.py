@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ploy_connector_aws.cli.exit_codes import Exit
-from tests.end_to_end.site import Site
+from tests.end_to_end.sync_harness import Site
 
 from .conftest import COMMAND, clean_environment, run_forked, running_sandbox, start
 from .test_beside_service import PATIENCE, RunningService, running_service

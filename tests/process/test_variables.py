@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.cli.exit_codes import Exit
-from tests.end_to_end.site import Site
+from tests.end_to_end.sync_harness import Site
 
 from .conftest import clean_environment, run_with
 

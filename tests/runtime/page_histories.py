@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ploy_connector_aws.spec import Page, Record, RecordKey
 
-from .pictures import DENIED, account, group, membership, nesting, resource
+from .records import DENIED, account, group, membership, nesting, resource
 
 # Names sort in another order than the one in which the tree announces them, and in another one than in UTF-16.
 TREE = {"r": None, "r/b": "r", "a": "r", "r/b/1": "r/b", "\ufffd": "r/b", "\U0001f600": "a", "s": None, "s/1": "s"}

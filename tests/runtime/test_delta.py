@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import example, given
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.snapshot.compare import finish
+from ploy_connector_aws.runtime.snapshot.compare import compare
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.upload import Upload as RealPush
@@ -25,7 +25,7 @@ from ploy_connector_aws.spec import Page
 from tests.soak import cheap
 
 from .page_histories import HISTORIES
-from .pictures import DENIED, START, account
+from .records import DENIED, START, account
 
 
 class Direct:
@@ -62,9 +62,9 @@ class Side:
         for page in pages:
             run.add_page(page)
         base = self.store.baseline
-        changes = finish(self.store, run)
-        self.store.note(run, base=base.number if base else None)
-        self.store.mark(run, "compared")
+        changes = compare(self.store, run)
+        self.store.update(run, base=base.number if base else None)
+        self.store.set_state(run, "compared")
         hello = wire.HelloAnswer(generation=self.handover.generation)
         mode = "full" if only_full else choose_mode(self.store, run, hello)
         self.modes.append(mode)
@@ -94,7 +94,7 @@ def shown(base: Run | Snapshot | None) -> dict[str, Any]:
     assert base is not None
     return {
         "records": [
-            (each.type, each.id, each.scopes, each.content, each.is_retained, each.kept_by) for each in base.records()
+            (each.type, each.id, each.scopes, each.content, each.is_unproven, each.kept_by) for each in base.records()
         ],
         "scopes": [vars(scope) for scope in base.scopes()],
     }

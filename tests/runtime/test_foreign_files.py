@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 from ploy_connector_aws.runtime.snapshot.lock import SyncLock
-from ploy_connector_aws.runtime.snapshot.state_file import StateError, identity, is_there, read_database, set_aside
+from ploy_connector_aws.runtime.snapshot.state_file import StateError, archive, identity, is_there, read_database
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import read_verified
 from ploy_connector_aws.runtime.sync.preview import preview
+from ploy_connector_aws.runtime.tasks.access_graph import AccessGraph
 from ploy_connector_aws.runtime.tasks.journal import Journal
-from ploy_connector_aws.runtime.tasks.known import AccessGraph
 from ploy_connector_aws.spec import KnownAccess
 
-from .double import Source, World, open_directory
+from .fakes import Source, World, open_directory
 
 AT_HOME = "what is kept elsewhere\n" * 99
 
@@ -96,7 +96,7 @@ USES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "look": ("snapshot file one.sqlite", look),
     "is it there": ("snapshot file one.sqlite", is_there),
     "preview": ("snapshot file one.sqlite", preview_sync),
-    "rebuild": ("snapshot file one.sqlite", set_aside),
+    "rebuild": ("snapshot file one.sqlite", archive),
     "journal": ("task file one.tasks.sqlite", lambda path: Journal(path).close()),
     "verified": ("task file one.tasks.sqlite", read_verified),
     "lock": ("lock file one.lock", take),
@@ -205,7 +205,7 @@ def test_nothing_is_known_from_the_file_of_another_integration(
 ) -> None:
     Store(tmp_path / "one.sqlite").close()
     with closing(AccessGraph(copy_of(tmp_path / "one.sqlite", "two.sqlite"))) as known:
-        assert known.of("ana", "g") == KnownAccess()
+        assert known.of("ana", "g") == KnownAccess(states=None)
     assert "belongs to the integration 'one'" in caplog.text
 
 

@@ -21,8 +21,8 @@ from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 from ploy_connector_aws.sandbox.ploy.views import IntegrationView
 from ploy_connector_aws.spec import Grant, Record, RecordKey
 
-from .double import Crash, Platform, Source, World, open_directory
-from .pictures import START
+from .fakes import Crash, Platform, Source, World, open_directory
+from .records import START
 
 SCAN_SECONDS = 900
 NAMES = ("ana", "bo", "cy")

@@ -12,15 +12,15 @@ import pytest
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import Page
 
-from .pictures import account, commit, picture
+from .records import account, commit, picture
 
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from ploy_connector_aws.runtime.snapshot.compare import finish
+from ploy_connector_aws.runtime.snapshot.compare import compare
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import Page
-from tests.runtime.pictures import account, begin
+from tests.runtime.records import account, begin
 
 store = Store(Path(sys.argv[1]))
 people = tuple(account(f"u{number}", "new") for number in range(100, 600))
@@ -34,7 +34,7 @@ def count():
         os.kill(os.getpid(), signal.SIGKILL)
 
 store.connection.set_progress_handler(count, 1000)
-finish(store, run)
+compare(store, run)
 print(steps)
 """
 

@@ -10,7 +10,7 @@ from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.spec import Account, Email, Grant, Page
 
-from .pictures import DENIED, account, commit, group, membership
+from .records import DENIED, account, commit, group, membership
 
 
 def opens(group_id: str, role_id: str) -> Grant:

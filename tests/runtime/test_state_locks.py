@@ -17,16 +17,16 @@ import pytest
 
 import ploy_connector_aws
 from ploy_connector_aws.runtime.snapshot.lock import LockHeldError, SyncLock
-from ploy_connector_aws.runtime.snapshot.state_file import StateError, is_there, read_database, set_aside
+from ploy_connector_aws.runtime.snapshot.state_file import StateError, archive, is_there, read_database
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import read_verified
 from ploy_connector_aws.runtime.sync.preview import preview
+from ploy_connector_aws.runtime.tasks.access_graph import AccessGraph
 from ploy_connector_aws.runtime.tasks.journal import Journal
-from ploy_connector_aws.runtime.tasks.known import AccessGraph
 from ploy_connector_aws.sandbox.folder import SandboxFolder
 from ploy_connector_aws.spec import ConfigurationError
 
-from .double import Source, World, open_directory
+from .fakes import Source, World, open_directory
 
 ROOT = Path(ploy_connector_aws.__file__).parent
 WORLD = World({"ana": "clerk"}, {"g": frozenset({"ana"})})
@@ -69,7 +69,7 @@ def preview_sync(path: Path) -> None:
 
 def rebuild(path: Path) -> None:
     with pytest.raises(StateError, match="another process is using it"):
-        set_aside(path)
+        archive(path)
 
 
 @pytest.mark.parametrize("use", [open_snapshot, read_snapshot, look_at_snapshot, preview_sync, rebuild, is_there])
@@ -173,16 +173,16 @@ def test_only_one_module_of_the_runtime_and_one_of_the_local_ploy_connect_to_fil
 def test_a_file_that_is_in_use_is_set_aside_by_no_process_and_one_that_is_not_with_its_log(tmp_path: Path) -> None:
     path = tmp_path / "one.sqlite"
     with Store(path) as store:
-        store.fact("opener", "me")
+        store.get_or_set("opener", "me")
         rebuild(path)
         copies = {part.name: part.read_bytes() for part in tmp_path.iterdir()}  # as after the end of a process
     path.unlink()
     for name, content in copies.items():
         (tmp_path / name).write_bytes(content)
-    kept = set_aside(path)
+    kept = archive(path)
     assert kept == tmp_path / "one.sqlite.set-aside"
     assert not list(tmp_path.glob("one.sqlite-*")), "the log stays with its file"
     with closing(sqlite3.connect(kept)) as db:
         assert db.execute("SELECT value FROM facts WHERE name = 'opener'").fetchone() == ("me",)
     with Store(path) as store:
-        assert store.fact("opener", "other") == "other"
+        assert store.get_or_set("opener", "other") == "other"

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from ploy_connector_aws.runtime.snapshot import schema
-from ploy_connector_aws.runtime.snapshot.compare import finish
+from ploy_connector_aws.runtime.snapshot.compare import compare
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.state_file import StateError
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import Page
 
-from .pictures import account, begin, commit, picture
+from .records import account, begin, commit, picture
 
 USERS = Page(scope="users", records=(account("a"),), complete=True)
 
@@ -39,13 +39,13 @@ def test_the_committed_picture_is_there_after_reopening(tmp_path: Path) -> None:
 def test_a_run_that_was_not_committed_is_dropped_when_the_next_begins(store: Store) -> None:
     commit(store, USERS)
     abandoned = begin(store, Page(scope="users", complete=True))
-    finish(store, abandoned)
+    compare(store, abandoned)
     commit(store, USERS)
     tables = {row[0] for row in store.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     baseline = store.baseline
     assert baseline is not None
-    assert {name for name in tables if name.startswith(("emissions", "records"))} == {
-        f"emissions_{baseline.number}",
+    assert {name for name in tables if name.startswith(("observations", "records"))} == {
+        f"observations_{baseline.number}",
         f"records_{baseline.number}",
     }
 
@@ -53,9 +53,9 @@ def test_a_run_that_was_not_committed_is_dropped_when_the_next_begins(store: Sto
 def hold(store: Store, run_id: str) -> Run:
     run = store.begin(run_id, datetime.now(UTC))
     run.add_page(USERS)
-    finish(store, run)
-    store.mark(run, "pushing", sync_id=f"sync-of-{run_id}")
-    store.mark(run, "held")
+    compare(store, run)
+    store.set_state(run, "pushing", sync_id=f"sync-of-{run_id}")
+    store.set_state(run, "held")
     return run
 
 
@@ -82,8 +82,8 @@ def test_a_committed_run_drops_what_was_held_before_and_leaves_what_came_after(s
     hold(store, "first")
     middle = hold(store, "second")
     later = store.begin("third", datetime.now(UTC))
-    store.mark(later, "pushing", sync_id="sync-of-third")
-    store.mark(middle, "committed", generation=1)
+    store.set_state(later, "pushing", sync_id="sync-of-third")
+    store.set_state(middle, "committed", generation=1)
     assert [pending.run_id for pending in store.pending_runs()] == ["third"]
     assert store.baseline is not None
     assert store.baseline.run_id == "second"

@@ -19,8 +19,8 @@ from ploy_connector_aws.runtime.sync.engine import Sync, SyncResult
 from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 from ploy_connector_aws.sandbox.ploy.views import IntegrationView
 
-from .double import Crash, Platform, Source, World, open_directory
-from .pictures import START
+from .fakes import Crash, Platform, Source, World, open_directory
+from .records import START
 
 WORLD = World({"ana": "clerk", "bo": "chief"}, {"g": frozenset({"ana"}), "h": frozenset({"bo"})})
 

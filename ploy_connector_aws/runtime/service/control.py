@@ -42,7 +42,7 @@ class Control:
         self._refusal: Exception | None = None
         self._blocking: tuple[Check, ...] = ()
         self._awaits_test = True
-        self.opens_nothing = False
+        self.is_unconfigurable = False
         """Whether the settings open no connector."""
         self.reports = 0
         """How many tests of the connection were made."""
@@ -52,7 +52,7 @@ class Control:
         self.scan_interval_seconds: float = _FIRST.scan_interval_seconds
         self.poll_interval_seconds: float = _FIRST.poll_interval_seconds
 
-    def heed(self, answer: wire.HelloAnswer | wire.LeaseAnswer, *, by_scan: bool = False) -> None:
+    def apply(self, answer: wire.HelloAnswer | wire.LeaseAnswer, *, by_scan: bool = False) -> None:
         """Take what Ploy says now. A scan is due at once when it wants everything sent, or ends a pause.
 
         Args:
@@ -104,7 +104,7 @@ class Control:
         if self._blocking:
             return self._blocking[0].message
         # With settings that open no connector there is nothing to test or use: whatever is tried says so by itself.
-        return None if self.is_tested or self.opens_nothing else "The connection was not tested yet."
+        return None if self.is_tested or self.is_unconfigurable else "The connection was not tested yet."
 
     def ask(self, *, preview: bool = False) -> wire.SyncSummary:
         """Have a scan made that begins from now on, and wait until it has ended.
@@ -119,13 +119,13 @@ class Control:
             SyncRunningError, StateError: The state cannot be used, now or at all.
             Exception: Whatever else a scan fails of, or keeps scans from being made at all.
         """
-        wish = ScanRequest(preview)
+        request = ScanRequest(preview)
         with self._changed:
             if self._refusal is not None:
                 raise self._refusal
-            self._asked.append(wish)
+            self._asked.append(request)
             self._changed.notify_all()
-        return wish.summary.result()
+        return request.summary.result()
 
     def take(self) -> list[ScanRequest]:
         """The scans that were asked for since the last time."""
@@ -150,8 +150,8 @@ class Control:
                 return
             self._refusal = error
             if error is not None:
-                for wish in self._asked:
-                    wish.summary.set_exception(error)
+                for request in self._asked:
+                    request.summary.set_exception(error)
                 self._asked = []
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ploy_connector_aws.runtime.marks import LEAST_INTERVAL_SECONDS, OVERDUE_INTERVALS, Marks
+from ploy_connector_aws.runtime.heartbeats import MINIMUM_INTERVAL_SECONDS, OVERDUE_INTERVALS, Heartbeats
 
 
 @dataclass
@@ -27,7 +27,7 @@ class IntegrationHealth:
     """Since when. Exchanged with it."""
     last_error: str | None = None
     """The word for what the last scan failed of; None after a success."""
-    marks: Marks = field(default_factory=Marks)
+    heartbeats: Heartbeats = field(default_factory=Heartbeats)
     """The marks of its other loops, and its calls."""
     progress_at: float | None = None
     """When the scan that is under way came further; None between scans."""
@@ -43,7 +43,7 @@ class IntegrationHealth:
         """What is not well, each with since when: in monotonic seconds."""
         found = {f"{loop}: {code}": self.down_since.get(loop, self.since) for loop, code in sorted(self.down.items())}
         # While a loop is down its marks are not looked at: why is known.
-        marked = self.marks.failing(now)
+        marked = self.heartbeats.failing(now)
         if self.is_paused:
             marked.pop(f"{CHECK_LOOP}: overdue", None)
         elif self._is_overdue(now):
@@ -55,7 +55,7 @@ class IntegrationHealth:
         return max(self.since, self.progress_at or self.since)
 
     def _is_overdue(self, now: float) -> bool:
-        return now - self._moved_at > OVERDUE_INTERVALS * max(self.scan_interval_seconds, LEAST_INTERVAL_SECONDS)
+        return now - self._moved_at > OVERDUE_INTERVALS * max(self.scan_interval_seconds, MINIMUM_INTERVAL_SECONDS)
 
 
 SCAN_LOOP, TASK_LOOP, CHECK_LOOP = "scans", "tasks", "check"
@@ -63,7 +63,7 @@ SCAN_LOOP, TASK_LOOP, CHECK_LOOP = "scans", "tasks", "check"
 
 
 @dataclass
-class SourceVitals:
+class SourceHealth:
     """Whether one source of integrations answers."""
 
     since: float
@@ -72,16 +72,16 @@ class SourceVitals:
     error: str | None = None
     refused: dict[str, str] = field(default_factory=dict)
     """The integrations that it names and that are not served, each with the word for why."""
-    marks: Marks = field(default_factory=Marks)
+    heartbeats: Heartbeats = field(default_factory=Heartbeats)
     """The mark of its loop, which shows a dead thread, and its calls."""
 
     def failing(self, now: float) -> dict[str, float]:
         """What is not well, each with since when: in monotonic seconds."""
         found = {f"{integration}: {code}": self.since for integration, code in sorted(self.refused.items())}
-        is_late = now - self.since > OVERDUE_INTERVALS * max(self.interval_seconds, LEAST_INTERVAL_SECONDS)
+        is_late = now - self.since > OVERDUE_INTERVALS * max(self.interval_seconds, MINIMUM_INTERVAL_SECONDS)
         if is_late or (self.error is not None and not self.has_answered):
             found[self.error or "overdue"] = self.since
-        return {**found, **self.marks.failing(now)}
+        return {**found, **self.heartbeats.failing(now)}
 
 
 class Health:
@@ -101,17 +101,17 @@ class Health:
         self._now = now
         self._lock = threading.Lock()
         self._integrations: dict[str, IntegrationHealth] = {}
-        self._sources: dict[str, SourceVitals] = {}
+        self._sources: dict[str, SourceHealth] = {}
 
-    def watch(self, integration: str, vitals: IntegrationHealth) -> None:
+    def watch(self, integration: str, health: IntegrationHealth) -> None:
         """Begin to watch an integration."""
         with self._lock:
-            self._integrations[integration] = vitals
+            self._integrations[integration] = health
 
-    def watch_source(self, name: str, vitals: SourceVitals) -> None:
+    def watch_source(self, name: str, health: SourceHealth) -> None:
         """Begin to watch a source."""
         with self._lock:
-            self._sources[name] = vitals
+            self._sources[name] = health
 
     def forget(self, integration: str) -> None:
         """Watch an integration no longer."""
@@ -122,17 +122,17 @@ class Health:
         """Whether all is well, and the report of it as JSON values."""
         with self._lock:
             integrations: dict[str, dict[str, Any]] = {
-                id_: {"connector": vitals.connector, "paused": vitals.is_paused, **self._show(vitals)}
-                for id_, vitals in sorted(self._integrations.items())
+                id_: {"connector": health.connector, "paused": health.is_paused, **self._show(health)}
+                for id_, health in sorted(self._integrations.items())
             }
-            sources = {name: self._show(vitals) for name, vitals in sorted(self._sources.items())}
+            sources = {name: self._show(health) for name, health in sorted(self._sources.items())}
         is_well = not any(each["reasons"] for each in (*integrations.values(), *sources.values()))
         return is_well, {"status": "ok" if is_well else "failing", "integrations": integrations, "sources": sources}
 
-    def _show(self, vitals: IntegrationHealth | SourceVitals) -> dict[str, Any]:
+    def _show(self, health: IntegrationHealth | SourceHealth) -> dict[str, Any]:
         """The reasons, and since when each is one."""
         monotonic, now = self.monotonic(), self._now()
-        failing = vitals.failing(monotonic)
+        failing = health.failing(monotonic)
         since = {
             reason: (now - timedelta(seconds=monotonic - at)).isoformat(timespec="seconds")
             for reason, at in failing.items()

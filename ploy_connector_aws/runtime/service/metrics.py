@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from ploy_connector_aws.runtime.marks import Marks
+from ploy_connector_aws.runtime.heartbeats import Heartbeats
 
 _WHOSE = ("integration", "connector")
 
@@ -19,14 +19,14 @@ class _LoopAges(Collector):
     """How long ago each loop did its work, as it is when asked."""
 
     def __init__(self) -> None:
-        self.marks: dict[tuple[str, str], Marks] = {}
+        self.heartbeats: dict[tuple[str, str], Heartbeats] = {}
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         family = GaugeMetricFamily(
             "ploy_loop_age_seconds", "How long ago a loop last did its work.", labels=(*_WHOSE, "loop")
         )
-        for whose, marks in list(self.marks.items()):
-            for loop, age in marks.ages().items():
+        for whose, heartbeats in list(self.heartbeats.items()):
+            for loop, age in heartbeats.ages().items():
                 family.add_metric((*whose, loop), age)
         yield family
 
@@ -135,13 +135,13 @@ class IntegrationMetrics:
         """Count something that the connector left out."""
         self._metrics.left_out.labels(*self._whose, what).inc()
 
-    def ages_of(self, marks: Marks) -> None:
+    def ages_of(self, heartbeats: Heartbeats) -> None:
         """Show the ages of the marks of its loops."""
-        self._metrics.loops.marks[self._whose] = marks
+        self._metrics.loops.heartbeats[self._whose] = heartbeats
 
     def forget(self) -> None:
         """Say nothing more of an integration that is not served any more; what was counted stays counted."""
         metrics = self._metrics
-        metrics.loops.marks.pop(self._whose, None)
+        metrics.loops.heartbeats.pop(self._whose, None)
         for gauge in (metrics.last_success, metrics.lag, metrics.unproven, metrics.outbox):
             gauge.remove(*self._whose)

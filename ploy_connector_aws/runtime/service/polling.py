@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.runtime.heartbeats import Heartbeats
 from ploy_connector_aws.runtime.integration import Integration
-from ploy_connector_aws.runtime.marks import Marks
 from ploy_connector_aws.runtime.settings import OperatorSettings
 
 from .control import Control
@@ -27,7 +27,7 @@ class Loop(Protocol):
 
 
 @dataclass(frozen=True)
-class Workplace:
+class TaskDependencies:
     """What a loop beside the scans works with: connectors and clients of its own, and what is shared."""
 
     settings: OperatorSettings
@@ -35,11 +35,11 @@ class Workplace:
     """Of the settings, where Ploy has told it."""
     open_connector: Callable[[], Integration]
     open_platform: Callable[[], PlatformClient]
-    wishes: Control
+    control: Control
     """``heed`` takes the flags and intervals of an answer; ``ask`` has a scan made, and gives what came of it."""
     metrics: IntegrationMetrics
-    marks: Marks = field(default_factory=Marks)
+    heartbeats: Heartbeats = field(default_factory=Heartbeats)
     """Where each thread of the loop shows that it does its work."""
 
 
-MakeLoop: TypeAlias = Callable[[Workplace], Loop]
+MakeLoop: TypeAlias = Callable[[TaskDependencies], Loop]

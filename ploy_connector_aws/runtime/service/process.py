@@ -47,19 +47,19 @@ class Service:
         configurations: Iterable[OperatorSettings],
         *,
         health_port: int,
-        outfit: Dependencies | None = None,
+        dependencies: Dependencies | None = None,
         stop_seconds: float = WAIT_SECONDS,
     ) -> None:
-        self.outfit = outfit or Dependencies()
+        self.dependencies = dependencies or Dependencies()
         self._stop_seconds = stop_seconds
-        sources = to_sources(configurations, self.outfit.metrics.platform_answered)
-        claims = Ownership()
-        self._supervisors = [Supervisor(source, self.outfit, claims) for source in sources]
+        sources = to_sources(configurations, self.dependencies.metrics.platform_answered)
+        ownership = Ownership()
+        self._supervisors = [Supervisor(source, self.dependencies, ownership) for source in sources]
         self._threads = [
             threading.Thread(target=supervisor.run, name=f"ploy-{source.name}", daemon=True)
             for source, supervisor in zip(sources, self._supervisors, strict=True)
         ]
-        self.endpoint = Endpoint(self.outfit.metrics, self.outfit.health, health_port)
+        self.endpoint = Endpoint(self.dependencies.metrics, self.dependencies.health, health_port)
 
     def __enter__(self) -> Service:
         """Begin to serve."""

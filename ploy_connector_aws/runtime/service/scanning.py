@@ -12,23 +12,23 @@ from functools import partial
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformUnavailableError, SetupUnfinishedError
+from ploy_connector_aws.runtime.backoff import retry_after_of
+from ploy_connector_aws.runtime.errors import UNEXPECTED, InterruptedSyncError, code_of, is_transient, message_of
 from ploy_connector_aws.runtime.integration import Integration, hello
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot.compare import to_outcome
 from ploy_connector_aws.runtime.snapshot.history import History
 from ploy_connector_aws.runtime.snapshot.lock import SyncLock
 from ploy_connector_aws.runtime.snapshot.run import Run
-from ploy_connector_aws.runtime.snapshot.state_file import explained
+from ploy_connector_aws.runtime.snapshot.state_file import translate_errors
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.engine import Sync, SyncResult
 from ploy_connector_aws.runtime.sync.preview import preview
-from ploy_connector_aws.runtime.tasks.backoff import retry_after_of
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.spec import AuthenticationError, TemporaryError
 
 from .connection_monitor import ConnectionMonitor
 from .control import Control, ScanRequest
-from .failure_codes import UNEXPECTED, InterruptedSyncError, code_of, is_transient, sentence_of
 from .health import IntegrationHealth
 from .metrics import IntegrationMetrics
 from .schedule import next_scan
@@ -56,8 +56,8 @@ class ScanLoop:
         settings: OperatorSettings,
         opened: Integration,
         platform: PlatformClient,
-        wishes: Control,
-        vitals: IntegrationHealth,
+        control: Control,
+        health: IntegrationHealth,
         metrics: IntegrationMetrics,
         *,
         monotonic: Callable[[], float],
@@ -67,23 +67,23 @@ class ScanLoop:
         self._settings = settings
         self._opened = opened
         self._platform = platform
-        self._wishes = wishes
+        self._control = control
         self._check = ConnectionMonitor(
             settings.integration.id,
             opened.connector,
             platform,
-            wishes,
+            control,
             monotonic,
             settings_revision=settings_revision,
-            marks=vitals.marks,
+            heartbeats=health.heartbeats,
         )
-        self._vitals = vitals
+        self._health = health
         self._metrics = metrics
         self._monotonic = monotonic
         self._now = now
         self._stop = threading.Event()
         self._began = monotonic()
-        self._passing = 0
+        self._transient_failures = 0
         self._retry_after = 0.0
         self._is_unfinished = False
         """Whether Ploy wanted nothing but tests when it was last asked."""
@@ -99,20 +99,20 @@ class ScanLoop:
         while not stop.is_set():
             self._began = began = self._monotonic()
             try:
-                self._serve(self._wishes.take())
+                self._serve(self._control.take())
             finally:
-                self._vitals.progress_at = None
+                self._health.progress_at = None
             self._catch_up()
             ended = self._monotonic()
-            self._wishes.wait(partial(self._due, began, ended))
+            self._control.wait(partial(self._due, began, ended))
 
     def _due(self, began: float, ended: float) -> float:
         return next_scan(
             began=began,
             ended=ended,
-            interval=self._wishes.scan_interval_seconds,
-            poll=self._wishes.poll_interval_seconds,
-            passing=self._passing,
+            interval=self._control.scan_interval_seconds,
+            poll=self._control.poll_interval_seconds,
+            transient_failures=self._transient_failures,
             retry_after=self._retry_after,
         )
 
@@ -125,10 +125,10 @@ class ScanLoop:
             if (last := next(ended, None)) is not None:
                 self._metrics.succeeded_at(last)
 
-    def _serve(self, wishes: list[ScanRequest]) -> None:
+    def _serve(self, control: list[ScanRequest]) -> None:
         """Make one scan for everybody who asked for one or, when nobody did, because it is due."""
-        previews = [wish for wish in wishes if wish.preview]
-        asked = [wish for wish in wishes if not wish.preview]
+        previews = [request for request in control if request.preview]
+        asked = [request for request in control if not request.preview]
         try:
             if previews:
                 self._fulfil(previews, self._preview)
@@ -136,16 +136,16 @@ class ScanLoop:
                 self._fulfil(asked, self._scan)
         finally:
             # Whatever ended it, a connector may even raise SystemExit, nobody waits for what does not come.
-            for wish in wishes:
-                if not wish.summary.done():
-                    wish.summary.set_exception(TemporaryError("The scan broke off.", changed_nothing=True))
+            for request in control:
+                if not request.summary.done():
+                    request.summary.set_exception(TemporaryError("The scan broke off.", changed_nothing=True))
 
-    def _fulfil(self, wishes: list[ScanRequest], make: Callable[[], wire.SyncSummary]) -> None:
+    def _fulfil(self, control: list[ScanRequest], make: Callable[[], wire.SyncSummary]) -> None:
         try:
             summary = make()
         except InterruptedSyncError:
-            self._passing, self._retry_after = 0, 0
-            self._vitals.is_paused = self._wishes.flags.paused
+            self._transient_failures, self._retry_after = 0, 0
+            self._health.is_paused = self._control.flags.paused
             self._metrics.sync_ended("interrupted")
             _log.info("left where it was; it is gone on with later")
             error: Exception = TemporaryError("The scan was cut off, and is gone on with later.", changed_nothing=True)
@@ -156,11 +156,11 @@ class ScanLoop:
             error = raised
             self._note_failure("failed", raised)
         else:
-            for wish in wishes:
-                wish.summary.set_result(summary)
+            for request in control:
+                request.summary.set_result(summary)
             return
-        for wish in wishes:
-            wish.summary.set_exception(error)
+        for request in control:
+            request.summary.set_exception(error)
 
     def _scan(self) -> wire.SyncSummary:
         with (
@@ -190,7 +190,7 @@ class ScanLoop:
     @contextmanager
     def _store(self) -> Iterator[Store]:
         path = self._settings.snapshot_path
-        with explained(path), Store(path) as store:
+        with translate_errors(path), Store(path) as store:
             yield store
 
     def _introduce(self) -> wire.HelloAnswer:
@@ -202,35 +202,35 @@ class ScanLoop:
         self._is_unfinished = False
         if not answer.flags.paused:
             self._check.require_usable()
-        self._wishes.heed(answer, by_scan=True)
-        if self._vitals.is_paused and not answer.flags.paused:
-            self._vitals.since = self._monotonic()  # nothing was to be done until now
-        self._vitals.is_paused = answer.flags.paused
-        self._vitals.scan_interval_seconds = answer.scan_interval_seconds
+        self._control.apply(answer, by_scan=True)
+        if self._health.is_paused and not answer.flags.paused:
+            self._health.since = self._monotonic()  # nothing was to be done until now
+        self._health.is_paused = answer.flags.paused
+        self._health.scan_interval_seconds = answer.scan_interval_seconds
         return answer
 
     def _catch_up(self) -> None:
         """Make the test that the last scan calls for, or the first where no scan came so far: tasks wait for it."""
-        if not (self._wishes.flags.paused or self._stop.is_set()):
-            self._check.make_if_called_for()
+        if not (self._control.flags.paused or self._stop.is_set()):
+            self._check.test_if_requested()
 
     def _checkpoint(self) -> None:
-        self._vitals.note_progress(self._monotonic())
-        if self._stop.is_set() or self._wishes.flags.paused:
+        self._health.note_progress(self._monotonic())
+        if self._stop.is_set() or self._control.flags.paused:
             raise InterruptedSyncError
 
     def _note(self, result: SyncResult) -> None:
         if result.status == "waiting" and result.error is not None:
             self._note_failure("waiting", result.error)
             return
-        self._passing, self._retry_after = 0, 0
+        self._transient_failures, self._retry_after = 0, 0
         self._metrics.sync_ended(result.status)
         if result.run is not None:
             self._note_scopes(result.run)
         if result.answer is None or result.run is None:
             _log.info("paused by Ploy")
             return
-        self._vitals.since, self._vitals.last_error = self._monotonic(), None
+        self._health.since, self._health.last_error = self._monotonic(), None
         self._metrics.succeeded_at(self._now())
         self._metrics.keeps_unproven(result.answer.unproven_scopes)
         if result.answer.status == "committed":
@@ -243,29 +243,29 @@ class ScanLoop:
         failures = [scope.failure for scope in run.scopes(only_announced=True) if scope.failure is not None]
         self._check.note_denied(frozenset(name for failure in failures for name in failure.missing_permissions))
         if any(failure.code == AuthenticationError.code for failure in failures):
-            self._check.note_not_let_in(self._began)
+            self._check.note_authentication_failed(self._began)
 
     def _note_unfinished(self) -> None:
         """Wait for the test that Ploy asks for: nothing failed. Another process may make it, so Ploy is asked again."""
         if not self._is_unfinished:
             _log.info("waits for a connection test of these settings to pass")
         self._is_unfinished = True
-        self._passing, self._retry_after = 1, 0
-        self._wishes.await_test()
-        self._vitals.since, self._vitals.last_error = self._monotonic(), None
+        self._transient_failures, self._retry_after = 1, 0
+        self._control.await_test()
+        self._health.since, self._health.last_error = self._monotonic(), None
 
     def _note_failure(self, ending: str, error: Exception) -> None:
-        self._passing = self._passing + 1 if is_transient(error) or ending == "waiting" else 0
+        self._transient_failures = self._transient_failures + 1 if is_transient(error) or ending == "waiting" else 0
         self._retry_after = retry_after_of(error)
         if isinstance(error, AuthenticationError):
-            self._check.note_not_let_in(self._began)
-        self._vitals.last_error = code = code_of(error)
-        if self._wishes.is_tested and self._wishes.blocked is not None:
-            self._vitals.since = self._monotonic()  # it did all that may be done with what is blocked: it was tested
-            self._wishes.await_test()
+            self._check.note_authentication_failed(self._began)
+        self._health.last_error = code = code_of(error)
+        if self._control.is_tested and self._control.blocked is not None:
+            self._health.since = self._monotonic()  # it did all that may be done with what is blocked: it was tested
+            self._control.await_test()
         self._metrics.sync_ended(ending)
         level = logging.ERROR if code == UNEXPECTED else logging.WARNING
-        _log.log(level, "scan %s: %s", ending, sentence_of(error), extra={"code": code}, exc_info=error)
+        _log.log(level, "scan %s: %s", ending, message_of(error), extra={"code": code}, exc_info=error)
 
 
 def to_summary(result: SyncResult) -> wire.SyncSummary:

@@ -18,6 +18,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailableError
 from ploy_connector_aws.platform.retry import RetryPolicy
+from ploy_connector_aws.runtime.errors import message_of
 from ploy_connector_aws.runtime.integration import (
     find_connector,
     open_platform,
@@ -26,8 +27,6 @@ from ploy_connector_aws.runtime.integration import (
 )
 from ploy_connector_aws.runtime.settings import CONFIG_FILE_VARIABLE, VARIABLES, IntegrationSettings, OperatorSettings
 from ploy_connector_aws.spec import ConfigurationError
-
-from .failure_codes import sentence_of
 
 _log = logging.getLogger(__name__)
 
@@ -58,10 +57,10 @@ class DesiredIntegration:
 
 
 @dataclass(frozen=True)
-class Answer:
+class DesiredState:
     """What a source wants now, and what it names that cannot be served: each with the reason."""
 
-    wanted: tuple[DesiredIntegration, ...]
+    desired: tuple[DesiredIntegration, ...]
     unusable: dict[str, ConfigurationError] = field(default_factory=dict)
 
 
@@ -70,7 +69,7 @@ class Source(Protocol):
 
     name: str
 
-    def read(self) -> Answer:
+    def read(self) -> DesiredState:
         """Say which.
 
         Raises:
@@ -87,9 +86,9 @@ class FileSource:
 
     def __init__(self, name: str, settings: OperatorSettings) -> None:
         self.name = name
-        self._answer = Answer((DesiredIntegration(settings, organisation_of(settings)),))
+        self._answer = DesiredState((DesiredIntegration(settings, organisation_of(settings)),))
 
-    def read(self) -> Answer:
+    def read(self) -> DesiredState:
         """Always the same one."""
         return self._answer
 
@@ -118,9 +117,9 @@ class PlatformSource:
             settings, retry=RetryPolicy(max_attempts=1), on_attempt=on_attempt
         )
 
-    def read(self) -> Answer:
+    def read(self) -> DesiredState:
         """Ask Ploy; at the first time, say which connectors there are, so that they can be set up there."""
-        wanted: list[DesiredIntegration] = []
+        desired: list[DesiredIntegration] = []
         unusable: dict[str, ConfigurationError] = {}
         found = self._platform.integrations().integrations
         if not self._is_introduced:
@@ -128,13 +127,13 @@ class PlatformSource:
         for integration in found:
             if self._only in (None, integration.id):
                 try:
-                    wanted.append(self._to_wanted(integration))
+                    desired.append(self._to_desired(integration))
                 except ConfigurationError as error:
                     unusable[integration.id] = error
                 except ValidationError:
                     # It would become the name of a file.
                     unusable[f"#{len(unusable) + 1}"] = ConfigurationError("Ploy names an integration by no usable id.")
-        return Answer(tuple(wanted), unusable)
+        return DesiredState(tuple(desired), unusable)
 
     def close(self) -> None:
         """Close the connections."""
@@ -162,10 +161,10 @@ class PlatformSource:
         except PlatformUnavailableError:
             return False
         except PlatformError as error:
-            _log.warning("%s: Ploy does not take the report of %s: %s", self.name, what, sentence_of(error))
+            _log.warning("%s: Ploy does not take the report of %s: %s", self.name, what, message_of(error))
         return True
 
-    def _to_wanted(self, integration: wire.Integration) -> DesiredIntegration:
+    def _to_desired(self, integration: wire.Integration) -> DesiredIntegration:
         if self._only is not None:
             refuse_other_connector(self._settings, integration)
         own = IntegrationSettings(id=integration.id, connector=integration.connector)

@@ -13,17 +13,17 @@ from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.runtime.tasks.loop import TaskLoop
 from ploy_connector_aws.spec import ConnectionReport
 
-from .polling import Workplace
+from .polling import TaskDependencies
 
 
-class ServedTasks:
+class TaskRunner:
     """Works off the tasks until told to stop. Whatever it opens is its own, and closed at the end.
 
     Args:
         place: What it works with.
     """
 
-    def __init__(self, place: Workplace) -> None:
+    def __init__(self, place: TaskDependencies) -> None:
         self._place = place
 
     def run(self, stop: threading.Event) -> None:
@@ -42,13 +42,13 @@ class ServedTasks:
                 snapshot_path=settings.snapshot_path,
                 open_connector=self._open_connector,
                 open_platform=self._open_platform,
-                sync_now=lambda preview: place.wishes.ask(preview=preview),
+                sync_now=lambda preview: place.control.ask(preview=preview),
                 events=_Counted(place, reporter),
                 settings_revision=place.revision,
-                hindrance=lambda: place.wishes.blocked,
-                marks=place.marks,
+                hindrance=lambda: place.control.blocked,
+                heartbeats=place.heartbeats,
             )
-            place.wishes.on_report = loop.wake
+            place.control.on_report = loop.wake
             loop.run(stop)
 
     def _open_connector(self) -> Connector:
@@ -61,11 +61,11 @@ class ServedTasks:
 class _Counted(TaskEvents):
     """Heeds what Ploy says with every answer, and counts what comes of the tasks."""
 
-    def __init__(self, place: Workplace, reporter: PlatformClient) -> None:
+    def __init__(self, place: TaskDependencies, reporter: PlatformClient) -> None:
         self._place = place
         self._reporter = reporter
         self._one_at_a_time = threading.Lock()
-        self._untold: str | None = None
+        self._unreported: str | None = None
         """The connection test of which Ploy could not be told."""
 
     def checks_so_far(self, task_id: str, attempt: int, number: int, report: ConnectionReport) -> None:
@@ -78,23 +78,23 @@ class _Counted(TaskEvents):
             settings_revision=self._place.revision,
         )
         with self._one_at_a_time:
-            if check_id == self._untold:
+            if check_id == self._unreported:
                 return
             try:
                 self._reporter.report_check(self._place.settings.integration.id, progress)
             except PlatformError:
                 # Only for who watches: the task's own report has all of it, and must not wait for a Ploy in trouble.
-                self._untold = check_id
+                self._unreported = check_id
 
     def checked(self, report: ConnectionReport) -> None:
-        self._place.wishes.note_report(report)
+        self._place.control.note_report(report)
 
     def acknowledged(self, kind: wire.TaskKind) -> None:
         if kind == "check":
-            self._place.wishes.note_reported_test()
+            self._place.control.note_reported_test()
 
     def polled(self, answer: wire.LeaseAnswer) -> None:
-        self._place.wishes.heed(answer)
+        self._place.control.apply(answer)
 
     def ended(self, kind: wire.TaskKind, outcome: str, seconds: float) -> None:  # noqa: ARG002
         self._place.metrics.task_ended(kind, outcome)

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.records import RECORD_MODELS, RecordKey, RecordType
 
-from .run import NEVER, NO_SCOPE, Run
+from .run import NO_SCOPE, PARTIAL, Run
 from .store import Store
 from .verdicts import ScopeVerdicts, make_table
 
@@ -42,7 +42,7 @@ def to_outcome(changes: Changes) -> wire.Outcome:
     return wire.Outcome(**{name: found[name] for name in wire.Outcome.model_fields})
 
 
-def finish(store: Store, run: Run) -> Changes:
+def compare(store: Store, run: Run) -> Changes:
     """End a run's reading: settle what it proved, carry over what it did not, and compare with the baseline.
 
     Args:
@@ -84,7 +84,7 @@ def _changed_sql(kind: ChangeKind, old: str | None, new: str) -> str:
     }[kind]
 
 
-_CARRIED = "type, id, scope, read_in, digest, body, carried_since"
+_CARRIED = "type, id, scope, read_in_run, digest, body, carried_since"
 
 
 class _Comparison:
@@ -94,7 +94,7 @@ class _Comparison:
         self._db: sqlite3.Connection = store.connection
         self._run = run
         self._base = store.baseline
-        self._new = run.emissions
+        self._new = run.observations
         self._scopes = ScopeVerdicts(self._db, run, self._base)
 
     def make(self) -> Changes:
@@ -150,7 +150,7 @@ class _Comparison:
         # A source may list a thing twice while its pages shift: rule 4 decides, whatever came first.
         self._db.execute(
             f"DELETE FROM {self._new} WHERE rowid IN (SELECT rowid FROM (SELECT rowid, row_number() OVER"
-            f" (PARTITION BY type, id, scope ORDER BY read_in DESC, digest) AS place FROM {self._new})"
+            f" (PARTITION BY type, id, scope ORDER BY read_in_run DESC, digest) AS place FROM {self._new})"
             " WHERE place > 1)"
         )
 
@@ -178,13 +178,13 @@ class _Comparison:
         if self._base is None:
             return
         self._db.execute(
-            f"UPDATE {self._new} SET (read_in, digest, body) ="
-            f" (SELECT b.read_in, b.digest, b.body FROM {self._base.records_table} r"
-            f"   JOIN {self._base.emissions} b ON b.rowid = r.body"
+            f"UPDATE {self._new} SET (read_in_run, digest, body) ="
+            f" (SELECT b.read_in_run, b.digest, b.body FROM {self._base.records_table} r"
+            f"   JOIN {self._base.observations} b ON b.rowid = r.body"
             f"   WHERE r.type = {self._new}.type AND r.id = {self._new}.id)"
-            f" WHERE read_in = {NEVER} AND EXISTS"
-            f" (SELECT 1 FROM {self._base.records_table} r JOIN {self._base.emissions} b ON b.rowid = r.body"
-            f"   WHERE r.type = {self._new}.type AND r.id = {self._new}.id AND b.read_in > {NEVER})"
+            f" WHERE read_in_run = {PARTIAL} AND EXISTS"
+            f" (SELECT 1 FROM {self._base.records_table} r JOIN {self._base.observations} b ON b.rowid = r.body"
+            f"   WHERE r.type = {self._new}.type AND r.id = {self._new}.id AND b.read_in_run > {PARTIAL})"
         )
 
     def _carry_words(self) -> None:
@@ -193,8 +193,8 @@ class _Comparison:
             return
         self._db.execute(
             f"INSERT INTO {self._new} ({_CARRIED})"
-            f" SELECT b.type, b.id, b.scope, b.read_in, b.digest, b.body, coalesce(b.carried_since, ?)"
-            f" FROM {self._base.emissions} b JOIN verdicts v ON v.scope = b.scope AND v.verdict = 'unproven'"
+            f" SELECT b.type, b.id, b.scope, b.read_in_run, b.digest, b.body, coalesce(b.carried_since, ?)"
+            f" FROM {self._base.observations} b JOIN verdicts v ON v.scope = b.scope AND v.verdict = 'unproven'"
             f" WHERE NOT EXISTS (SELECT 1 FROM {self._new} n"
             "  WHERE n.type = b.type AND n.id = b.id AND n.scope = b.scope)",
             (self._run.reading_started_at.isoformat(),),
@@ -216,7 +216,7 @@ class _Comparison:
             f"INSERT INTO temp.unlisted SELECT r.type, r.id FROM {self._base.records_table} r"
             f" WHERE r.type IN ('account', 'entitlement') AND NOT EXISTS (SELECT 1 FROM {self._new} n"
             "  WHERE n.type = r.type AND n.id = r.id)"
-            f" AND NOT EXISTS (SELECT 1 FROM {self._base.emissions} b JOIN verdicts v ON v.scope = b.scope"
+            f" AND NOT EXISTS (SELECT 1 FROM {self._base.observations} b JOIN verdicts v ON v.scope = b.scope"
             "  AND v.verdict = 'gone' WHERE b.type = r.type AND b.id = r.id)"
         )
         if not self._db.execute("SELECT EXISTS (SELECT 1 FROM temp.unlisted)").fetchone()[0]:
@@ -232,15 +232,15 @@ class _Comparison:
         now = (self._run.reading_started_at.isoformat(),)
         # Of its scopes, those stay that did not end complete. It may have none left, so one row names none.
         self._db.execute(
-            f"INSERT INTO {self._new} ({_CARRIED}) SELECT b.type, b.id, b.scope, b.read_in, b.digest, b.body,"
-            f" coalesce(b.carried_since, ?) FROM temp.kept k JOIN {self._base.emissions} b"
+            f"INSERT INTO {self._new} ({_CARRIED}) SELECT b.type, b.id, b.scope, b.read_in_run, b.digest, b.body,"
+            f" coalesce(b.carried_since, ?) FROM temp.kept k JOIN {self._base.observations} b"
             "  ON b.type = k.type AND b.id = k.id JOIN verdicts v ON v.scope = b.scope AND v.verdict != 'complete'",
             now,
         )
         self._db.execute(
-            f"INSERT INTO {self._new} ({_CARRIED}) SELECT b.type, b.id, {NO_SCOPE}, b.read_in, b.digest, b.body,"
+            f"INSERT INTO {self._new} ({_CARRIED}) SELECT b.type, b.id, {NO_SCOPE}, b.read_in_run, b.digest, b.body,"
             f" coalesce(b.carried_since, ?) FROM temp.kept k JOIN {self._base.records_table} r"
-            f"  ON r.type = k.type AND r.id = k.id JOIN {self._base.emissions} b ON b.rowid = r.body",
+            f"  ON r.type = k.type AND r.id = k.id JOIN {self._base.observations} b ON b.rowid = r.body",
             now,
         )
 
@@ -250,7 +250,7 @@ class _Comparison:
         self._db.execute(
             f"INSERT INTO {self._run.records_table} SELECT w.type, w.id, w.digest, w.body, w.is_unproven, k.grant_id"
             " FROM (SELECT type, id, digest, rowid AS body, min(carried_since IS NOT NULL) OVER word AS is_unproven,"
-            " row_number() OVER (PARTITION BY type, id ORDER BY read_in DESC, carried_since IS NOT NULL,"
+            " row_number() OVER (PARTITION BY type, id ORDER BY read_in_run DESC, carried_since IS NOT NULL,"
             f"  (SELECT n.name FROM scope_names n WHERE n.id = scope)) AS place FROM {self._new}"
             " WINDOW word AS (PARTITION BY type, id)) w"
             " LEFT JOIN temp.kept k ON k.type = w.type AND k.id = w.id WHERE w.place = 1 ORDER BY w.type, w.id"
@@ -261,11 +261,12 @@ class _Comparison:
         # more, the next comparison, here or at the platform, would find another content.
         picture = self._run.records_table
         self._db.execute(
-            f"UPDATE {self._new} SET (read_in, digest, body) = (SELECT w.read_in, w.digest, w.body FROM {picture} r"
+            f"UPDATE {self._new} SET (read_in_run, digest, body) = (SELECT w.read_in_run, w.digest, w.body"
+            f"  FROM {picture} r"
             f"  JOIN {self._new} w ON w.rowid = r.body WHERE r.type = {self._new}.type AND r.id = {self._new}.id)"
             f" WHERE rowid IN (SELECT e.rowid FROM {picture} r JOIN {self._new} w ON w.rowid = r.body"
             f"  JOIN {self._new} e ON e.type = r.type AND e.id = r.id"
-            "  WHERE e.digest != w.digest OR e.read_in != w.read_in)"
+            "  WHERE e.digest != w.digest OR e.read_in_run != w.read_in_run)"
         )
 
     def _count_withdrawn(self) -> int:
@@ -273,9 +274,9 @@ class _Comparison:
         if self._base is None:
             return 0
         count: int = self._db.execute(
-            f"SELECT count(*) FROM {self._base.records_table} r JOIN {self._base.emissions} e ON e.rowid = r.body"
+            f"SELECT count(*) FROM {self._base.records_table} r JOIN {self._base.observations} e ON e.rowid = r.body"
             f" WHERE NOT EXISTS (SELECT 1 FROM {self._run.records_table} n WHERE n.type = r.type AND n.id = r.id)"
-            f" AND EXISTS (SELECT 1 FROM {self._base.emissions} b JOIN verdicts v ON v.scope = b.scope"
+            f" AND EXISTS (SELECT 1 FROM {self._base.observations} b JOIN verdicts v ON v.scope = b.scope"
             "  AND v.verdict = 'excluded' WHERE b.type = r.type AND b.id = r.id)"
             f" AND NOT ({_is_retracted('e')})",
             {"run": self._run.number},
@@ -301,16 +302,21 @@ class _Comparison:
         return {kind: found[kind] for kind in RECORD_MODELS if kind in found}
 
 
-def _ends_of_grants(emissions: str) -> tuple[tuple[str, str], tuple[str, str]]:
+def _ends_of_grants(observations: str) -> tuple[tuple[str, str], tuple[str, str]]:
     """The type and the id, as SQL, of the holder and of what is held, for the grants of a table of emissions."""
     return (
-        (f"json_extract({emissions}.body, '$.principal_kind')", f"json_extract({emissions}.body, '$.principal_id')"),
-        ("'entitlement'", f"json_extract({emissions}.body, '$.entitlement_id')"),
+        (
+            f"json_extract({observations}.body, '$.principal_kind')",
+            f"json_extract({observations}.body, '$.principal_id')",
+        ),
+        ("'entitlement'", f"json_extract({observations}.body, '$.entitlement_id')"),
     )
 
 
-def _is_retracted(emissions: str) -> str:
+def _is_retracted(observations: str) -> str:
     """An SQL condition: whether a record, or for a grant one of its ends, was retracted and not listed."""
     gone = "EXISTS (SELECT 1 FROM retracted g WHERE g.run = :run AND g.type = {} AND g.id = {})"
-    ends = " OR ".join(gone.format(type_, id_) for type_, id_ in _ends_of_grants(emissions))
-    return f"{gone.format(f'{emissions}.type', f'{emissions}.id')} OR ({emissions}.type = 'grant' AND ({ends}))"
+    ends = " OR ".join(gone.format(type_, id_) for type_, id_ in _ends_of_grants(observations))
+    return (
+        f"{gone.format(f'{observations}.type', f'{observations}.id')} OR ({observations}.type = 'grant' AND ({ends}))"
+    )

@@ -16,7 +16,7 @@ from typing import Any
 from ploy_connector_aws.graph.values import ScopeState, StoredRecord
 from ploy_connector_aws.spec.records import RecordKey
 
-from .run import NEVER, Run
+from .run import PARTIAL, Run
 from .store import Store
 
 
@@ -36,7 +36,7 @@ class Delta:
         self._db: sqlite3.Connection = store.connection
         self._base = base
         self._run = run
-        self._names = {"base": base.number, "run": run.number, "never": NEVER}
+        self._names = {"base": base.number, "run": run.number, "never": PARTIAL}
         self._find_proven_scopes()
         self._find_new_words()
         self._find_new_contents()
@@ -59,8 +59,8 @@ class Delta:
     def removals(self, most_scopes: int) -> Iterator[tuple[RecordKey, tuple[str, ...]]]:
         """Which scopes were read completely without a record that they have in the base; in portions."""
         rows = self._db.execute(
-            f"SELECT b.type, b.id, n.name FROM {self._base.emissions} b JOIN temp.proven p ON p.scope = b.scope"
-            f" JOIN scope_names n ON n.id = b.scope WHERE NOT EXISTS (SELECT 1 FROM {self._run.emissions} w"
+            f"SELECT b.type, b.id, n.name FROM {self._base.observations} b JOIN temp.proven p ON p.scope = b.scope"
+            f" JOIN scope_names n ON n.id = b.scope WHERE NOT EXISTS (SELECT 1 FROM {self._run.observations} w"
             "  WHERE w.type = b.type AND w.id = b.id AND w.scope = b.scope) ORDER BY b.type, b.id, b.scope"
         )
         yield from _in_portions(rows, most_scopes)
@@ -91,9 +91,9 @@ class Delta:
     def _find_new_words(self) -> None:
         self._make("new_words", "type TEXT, id TEXT, scope INTEGER, PRIMARY KEY (type, id, scope)")
         self._db.execute(
-            f"INSERT INTO temp.new_words SELECT w.type, w.id, w.scope FROM {self._run.emissions} w"
+            f"INSERT INTO temp.new_words SELECT w.type, w.id, w.scope FROM {self._run.observations} w"
             " LEFT JOIN temp.proven p ON p.scope = w.scope WHERE w.carried_since IS NULL AND (p.scope IS NULL"
-            f" OR NOT EXISTS (SELECT 1 FROM {self._base.emissions} b"
+            f" OR NOT EXISTS (SELECT 1 FROM {self._base.observations} b"
             "  WHERE b.type = w.type AND b.id = w.id AND b.scope = w.scope))"
         )
 
@@ -101,11 +101,11 @@ class Delta:
         self._make("new_contents", "type TEXT, id TEXT, PRIMARY KEY (type, id)")
         self._db.execute(
             f"INSERT INTO temp.new_contents SELECT r.type, r.id FROM {self._run.records_table} r"
-            f" JOIN {self._run.emissions} w ON w.rowid = r.body"
+            f" JOIN {self._run.observations} w ON w.rowid = r.body"
             f" LEFT JOIN {self._base.records_table} o ON o.type = r.type AND o.id = r.id"
-            f" LEFT JOIN {self._base.emissions} b ON b.rowid = o.body"
+            f" LEFT JOIN {self._base.observations} b ON b.rowid = o.body"
             " WHERE NOT r.is_unproven AND (o.id IS NULL OR o.digest != r.digest"
-            "  OR (b.read_in = :never AND w.read_in != :never))",
+            "  OR (b.read_in_run = :never AND w.read_in_run != :never))",
             self._names,
         )
 

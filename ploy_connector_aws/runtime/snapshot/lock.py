@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from ploy_connector_aws.spec.errors import PloyError
 
-from .state_file import LOCK_FILE, code_of, connect, create, explained
+from .state_file import LOCK_FILE, code_of, connect, create, translate_errors
 
 _program: str | None = None
 
@@ -75,7 +75,7 @@ class _FileLock:
             StateError: Its file cannot be made or used.
         """
         create(self._path, LOCK_FILE)
-        with explained(self._path, LOCK_FILE):
+        with translate_errors(self._path, LOCK_FILE):
             # Taken by one thread and let go by another, where a service is stopped.
             db = connect(self._path, "rw", timeout_seconds=0)
             try:

@@ -18,14 +18,14 @@ from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
 from .scope_rows import write_scope
 
-NEVER = 0
-"""In the column ``read_in``, instead of the number of the run that last read the record's content in full."""
+PARTIAL = 0
+"""In the column ``read_in_run``, instead of the number of the run that last read the record's content in full."""
 
 NO_SCOPE = 0
 """In the column ``scope``: of a record that is kept because a grant names it, and of a retraction by the platform."""
 
 
-class Emission(NamedTuple):
+class Observation(NamedTuple):
     """One scope's word that a record exists: the record as JSON, and whether its content was read in full."""
 
     type: RecordType
@@ -54,17 +54,17 @@ class Run:
     def __init__(self, db: sqlite3.Connection, number: int) -> None:
         self._db = self.connection = db
         self.number = number
-        self.emissions = f"emissions_{number}"
+        self.observations = f"observations_{number}"
         self.records_table = f"records_{number}"
-        self.tables = Tables(self.records_table, f"edges_{number}", self.emissions)  # once it was compared
+        self.tables = Tables(self.records_table, f"edges_{number}", self.observations)  # once it was compared
         self._scope_ids: dict[str, int] = {}
         self._attempt = self.attempt
 
     def create_tables(self) -> None:
         """Make the table that the run appends to; it is indexed when reading ends."""
         self._db.execute(
-            f"CREATE TABLE {self.emissions} (type TEXT NOT NULL, id TEXT NOT NULL, scope INTEGER NOT NULL,"
-            " read_in INTEGER NOT NULL, digest BLOB NOT NULL, body BLOB NOT NULL, carried_since TEXT,"
+            f"CREATE TABLE {self.observations} (type TEXT NOT NULL, id TEXT NOT NULL, scope INTEGER NOT NULL,"
+            " read_in_run INTEGER NOT NULL, digest BLOB NOT NULL, body BLOB NOT NULL, carried_since TEXT,"
             " attempt INTEGER NOT NULL DEFAULT 1)"
         )
 
@@ -120,9 +120,9 @@ class Run:
         return str(self._fact("changes") or "")
 
     @property
-    def is_whole(self) -> bool:
+    def matches_platform(self) -> bool:
         """Whether the platform, once it committed the run, holds just what is held here."""
-        return bool(self._fact("is_whole"))
+        return bool(self._fact("matches_platform"))
 
     @property
     def deltas(self) -> int:
@@ -155,9 +155,11 @@ class Run:
         )
         records = [*((each, False) for each in page.records), *((each, True) for each in page.partial)]
         pairs = zip(records, bodies or [to_json(record) for record, _ in records], strict=True)
-        self.add_emissions(page.scope, (Emission(r.record_type, r.id, body, partial) for (r, partial), body in pairs))
+        self.add_observations(
+            page.scope, (Observation(r.record_type, r.id, body, partial) for (r, partial), body in pairs)
+        )
         if page.retracted:
-            last_row = self._db.execute(f"SELECT coalesce(max(rowid), 0) FROM {self.emissions}").fetchone()[0]
+            last_row = self._db.execute(f"SELECT coalesce(max(rowid), 0) FROM {self.observations}").fetchone()[0]
             self.add_retracted(page.retracted, self.scope_id(page.scope), last_row)
 
     def add_scope(
@@ -199,23 +201,23 @@ class Run:
             raise OriginChangedError
         write_scope(self._db, values)
 
-    def add_emissions(self, scope: str, emissions: Iterable[Emission]) -> None:
+    def add_observations(self, scope: str, observations: Iterable[Observation]) -> None:
         """Append records under a scope."""
         scope_id = self.scope_id(scope)
         self._db.executemany(
-            f"INSERT INTO {self.emissions} (type, id, scope, read_in, digest, body, attempt)"
+            f"INSERT INTO {self.observations} (type, id, scope, read_in_run, digest, body, attempt)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 (
-                    emission.type,
-                    emission.id,
+                    observation.type,
+                    observation.id,
                     scope_id,
-                    NEVER if emission.is_partial else self.number,
-                    digest_of(emission.body),
-                    emission.body,
+                    PARTIAL if observation.is_partial else self.number,
+                    digest_of(observation.body),
+                    observation.body,
                     self._attempt,
                 )
-                for emission in emissions
+                for observation in observations
             ),
         )
 
@@ -240,12 +242,12 @@ class Run:
             (failure.model_dump_json(exclude_defaults=True), self.number),
         ).rowcount
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Begin another attempt at reading: what was read completely stands, everything else is forgotten."""
         ended = "ending IN ('complete', 'gone', 'excluded')"
         unended = f"scope NOT IN (SELECT scope FROM scopes WHERE run = :run AND {ended})"
         names = {"run": self.number}
-        self._db.execute(f"DELETE FROM {self.emissions} WHERE {unended}", names)
+        self._db.execute(f"DELETE FROM {self.observations} WHERE {unended}", names)
         self._db.execute(
             f"UPDATE scopes SET ending = NULL, failure = NULL WHERE run = ? AND NOT coalesce({ended}, 0)",
             (self.number,),
@@ -253,7 +255,7 @@ class Run:
         self._attempt += 1
         self._db.execute("UPDATE runs SET attempt = ? WHERE number = ?", (self._attempt, self.number))
 
-    def has_seen(self, scope: str, moment: datetime) -> bool:
+    def has_read_since(self, scope: str, moment: datetime) -> bool:
         """Whether the run shows how things in a scope stood after a moment: all of it was read from a later beginning.
 
         That a scope is not there at all says something only where nothing is missing.
@@ -330,15 +332,15 @@ class Run:
         A record that many scopes emitted comes several times in a row, each time with at most so many of them.
         """
         rows = self._db.execute(
-            f"SELECT r.type, r.id, b.body, b.read_in, n.name FROM {self.records_table} r"
-            f" JOIN {self.emissions} b ON b.rowid = r.body"
-            f" JOIN {self.emissions} e ON e.type = r.type AND e.id = r.id AND e.carried_since IS NULL"
+            f"SELECT r.type, r.id, b.body, b.read_in_run, n.name FROM {self.records_table} r"
+            f" JOIN {self.observations} b ON b.rowid = r.body"
+            f" JOIN {self.observations} e ON e.type = r.type AND e.id = r.id AND e.carried_since IS NULL"
             " JOIN scope_names n ON n.id = e.scope ORDER BY r.type, r.id, e.scope"
         )
         for (kind, id_), words in itertools.groupby(rows, key=lambda row: (row[0], row[1])):
             while some := list(itertools.islice(words, most_scopes)):
-                body, read_in = some[0][2:4]
-                yield StoredRecord(kind, id_, tuple(row[4] for row in some), body, read_in != self.number, False)
+                body, read_in_run = some[0][2:4]
+                yield StoredRecord(kind, id_, tuple(row[4] for row in some), body, read_in_run != self.number, False)
 
     def record(self, key: RecordKey) -> StoredRecord | None:
         """One record of the picture after this run."""
@@ -358,11 +360,11 @@ class Run:
     def _stored(self, where: str, parameters: tuple[str, ...]) -> Iterator[StoredRecord]:
         rows = self._db.execute(
             "SELECT r.type, r.id, (SELECT json_group_array(n.name) FROM"
-            f" {self.emissions} e JOIN scope_names n ON n.id = e.scope WHERE e.type = r.type AND e.id = r.id),"
-            f" b.body, b.read_in, r.is_unproven, r.kept_by FROM {self.records_table} r"
-            f" JOIN {self.emissions} b ON b.rowid = r.body {where} ORDER BY r.type, r.id",
+            f" {self.observations} e JOIN scope_names n ON n.id = e.scope WHERE e.type = r.type AND e.id = r.id),"
+            f" b.body, b.read_in_run, r.is_unproven, r.kept_by FROM {self.records_table} r"
+            f" JOIN {self.observations} b ON b.rowid = r.body {where} ORDER BY r.type, r.id",
             parameters,
         )
-        for type_, id_, names, body, read_in, kept, kept_by in rows:
-            scopes, is_partial = tuple(sorted(json.loads(names))), read_in != self.number
+        for type_, id_, names, body, read_in_run, kept, kept_by in rows:
+            scopes, is_partial = tuple(sorted(json.loads(names))), read_in_run != self.number
             yield StoredRecord(type_, id_, scopes, body, is_partial, bool(kept), kept_by)

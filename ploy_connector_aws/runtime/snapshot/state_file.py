@@ -90,7 +90,7 @@ descriptor that created it is closed."""
 
 
 @contextmanager
-def explained(path: Path, kind: FileKind = SNAPSHOT_FILE) -> Iterator[None]:
+def translate_errors(path: Path, kind: FileKind = SNAPSHOT_FILE) -> Iterator[None]:
     """Say what is wrong with a state file in one sentence.
 
     Raises:
@@ -214,7 +214,7 @@ def _open(
     before = identity(path, kind)
     if before is None:
         raise _unusable(path, kind, *_MOVED)
-    with explained(path, kind):
+    with translate_errors(path, kind):
         db = connect(path, mode, connection)
         try:
             is_bound(db, path, kind)  # reads: from here on this connection shares the lock that ``set_aside`` needs
@@ -272,7 +272,7 @@ def bind(db: sqlite3.Connection, path: Path, kind: FileKind) -> None:
         db.execute("INSERT INTO facts VALUES ('integration', ?)", (kind.integration_of(path),))
 
 
-def set_aside(path: Path) -> Path | None:
+def archive(path: Path) -> Path | None:
     """Rename a snapshot file, so that the next sync starts without it.
 
     Nothing is lost by it at the platform, which keeps what it shows and compares with that. The caller holds both
@@ -307,10 +307,10 @@ def _alone(path: Path) -> Iterator[None]:
     Raises:
         StateError: Another process has the file open.
     """
-    with explained(path):
+    with translate_errors(path):
         db = connect(path, "rw", timeout_seconds=0)
     try:
-        with explained(path):
+        with translate_errors(path):
             try:
                 db.execute("PRAGMA locking_mode=EXCLUSIVE")
                 db.execute("BEGIN EXCLUSIVE")

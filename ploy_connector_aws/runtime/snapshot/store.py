@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from . import schema
 from .run import Run, to_text
-from .state_file import REBUILD, SNAPSHOT_FILE, StateError, bind, explained, is_bound, open_database, use_log
+from .state_file import REBUILD, SNAPSHOT_FILE, StateError, bind, is_bound, open_database, translate_errors, use_log
 
 RunState: TypeAlias = Literal["reading", "compared", "pushing", "held", "committed"]
 """'committed' is the baseline: at most one run is. A run that is dropped leaves no row but one in the history."""
@@ -36,7 +36,7 @@ class Store:
         self.path = path
         self._db = open_database(path)
         try:
-            with explained(path):
+            with translate_errors(path):
                 version = self._prepare()
             if version > schema.VERSION:
                 raise StateError(
@@ -100,7 +100,7 @@ class Store:
         finally:
             self._db.execute("ROLLBACK")
 
-    def fact(self, name: str, default: str) -> str:
+    def get_or_set(self, name: str, default: str) -> str:
         """Read a small fact about this file, and keep the default as its value when there is none yet."""
         self._db.execute("INSERT INTO facts VALUES (?, ?) ON CONFLICT DO NOTHING", (name, default))
         value: str = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()[0]
@@ -162,16 +162,18 @@ class Store:
             run.create_tables()
         return run
 
-    def touch(self, run: Run, now: datetime) -> None:
+    def set_touched(self, run: Run, now: datetime) -> None:
         """Note when a run was last added to."""
         self._db.execute("UPDATE runs SET touched_at = ? WHERE number = ?", (to_text(now), run.number))
 
-    def note(self, run: Run, **facts: str | int | None) -> None:
+    def update(self, run: Run, **facts: str | int | None) -> None:
         """Note facts about a run, by the names of the columns of its table."""
         columns = ", ".join(f"{name} = ?" for name in facts)
         self._db.execute(f"UPDATE runs SET {columns} WHERE number = ?", (*facts.values(), run.number))
 
-    def mark(self, run: Run, state: RunState, *, sync_id: str | None = None, generation: int | None = None) -> None:
+    def set_state(
+        self, run: Run, state: RunState, *, sync_id: str | None = None, generation: int | None = None
+    ) -> None:
         """Note where a run stands.
 
         'committed' makes it the baseline, and drops every older run; 'held' drops older ones that were held, since
@@ -192,7 +194,7 @@ class Store:
                     " AND id NOT IN (SELECT parent FROM scopes WHERE parent IS NOT NULL)"
                 )
 
-    def shrink(self) -> None:
+    def vacuum(self) -> None:
         """Give room back to the disk: the file keeps no more free pages than it has full ones, for the next run."""
         free, pages = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
         if (spare := free - (pages - free)) > 0:
@@ -211,7 +213,7 @@ class Store:
     def _drop(self, condition: str) -> None:
         numbers = [row[0] for row in self._db.execute(f"SELECT number FROM runs WHERE {condition}")]
         for number in numbers:
-            for table in ("emissions", "records", "edges"):
+            for table in ("observations", "records", "edges"):
                 self._db.execute(f"DROP TABLE IF EXISTS {table}_{number}")
             for table in ("scopes", "retracted"):
                 self._db.execute(f"DELETE FROM {table} WHERE run = ?", (number,))

@@ -50,7 +50,7 @@ class ScopeVerdicts:
             names,
         )
         was_read = "SELECT scope FROM scopes WHERE run = :run AND ending IS NOT 'excluded'"
-        for table in (self._run.emissions, "retracted"):
+        for table in (self._run.observations, "retracted"):
             self._db.execute(
                 f"DELETE FROM {table} WHERE scope IN (SELECT scope FROM temp.exchanged) AND scope IN ({was_read})"
                 + (" AND run = :run" if table == "retracted" else ""),
@@ -112,7 +112,8 @@ class ScopeVerdicts:
             "INSERT OR IGNORE INTO scopes (run, scope, parent, is_announced, origin)"
             " WITH RECURSIVE needed (scope) AS ("
             " SELECT parent FROM scopes WHERE run = :run AND is_announced"
-            f" UNION SELECT e.scope FROM temp.{kept} k JOIN {self._run.emissions} e ON e.type = k.type AND e.id = k.id"
+            f" UNION SELECT e.scope FROM temp.{kept} k"
+            f"  JOIN {self._run.observations} e ON e.type = k.type AND e.id = k.id"
             " UNION SELECT b.parent FROM needed n JOIN scopes b ON b.run = :base AND b.scope = n.scope"
             "  WHERE NOT EXISTS (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = n.scope AND s.is_announced)"
             ") SELECT :run, b.scope, b.parent, 0, b.origin FROM needed n"

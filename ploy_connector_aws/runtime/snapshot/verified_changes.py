@@ -26,9 +26,9 @@ from ploy_connector_aws.spec.pages import Scope
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
 from .run import Run, to_text
-from .state_file import TASK_FILE, explained, read_database
+from .state_file import TASK_FILE, read_database, translate_errors
 
-SETTLED_KEPT = 10_000
+CONFIRMED_KEPT = 10_000
 """Of so many it is remembered that they are settled, so that a report that comes late does not bring them back."""
 
 
@@ -62,7 +62,7 @@ class VerifiedChangeLog(Protocol):
     def verified(self) -> tuple[VerifiedChange, ...]:
         """Those that no run has seen yet, in the order in which they were verified."""
 
-    def settle(self, settled: Mapping[str, datetime]) -> None:
+    def confirm(self, confirmed: Mapping[str, datetime]) -> None:
         """Note that a run has seen some, as they were verified at the moment given for each."""
 
 
@@ -113,7 +113,7 @@ class VerifiedChanges:
         changes = (VerifiedChange.model_validate_json(change) for (change,) in rows)
         return tuple(sorted(changes, key=lambda change: change.verified_at))
 
-    def settle(self, settled: Mapping[str, datetime]) -> None:
+    def confirm(self, confirmed: Mapping[str, datetime]) -> None:
         """Note that a run has seen changes; also of some that are not known yet, as their report may be on its way.
 
         Args:
@@ -122,12 +122,12 @@ class VerifiedChanges:
         self._db.executemany(
             "INSERT INTO verified_changes (id, verified_at) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET"
             " verified_at = excluded.verified_at, change = NULL WHERE excluded.verified_at >= verified_at",
-            ((id_, to_text(moment)) for id_, moment in settled.items()),
+            ((id_, to_text(moment)) for id_, moment in confirmed.items()),
         )
         self._db.execute(
             "DELETE FROM verified_changes WHERE change IS NULL"
             " AND number <= (SELECT max(number) FROM verified_changes) - ?",
-            (SETTLED_KEPT,),
+            (CONFIRMED_KEPT,),
         )
 
 
@@ -140,17 +140,17 @@ def read_verified(path: Path) -> tuple[VerifiedChange, ...]:
     opened = read_database(path, TASK_FILE)
     if opened is None:
         return ()
-    with explained(path, TASK_FILE), closing(opened) as db:
+    with translate_errors(path, TASK_FILE), closing(opened) as db:
         return VerifiedChanges(db).all()
 
 
-def find_settled(run: Run, changes: Iterable[VerifiedChange]) -> dict[str, datetime]:
+def find_confirmed(run: Run, changes: Iterable[VerifiedChange]) -> dict[str, datetime]:
     """Name the changes that a run has seen: their scope was read completely, beginning after they were verified.
 
     Returns:
         By id, when each was verified.
     """
-    return {change.id: change.verified_at for change in changes if run.has_seen(change.scope, change.verified_at)}
+    return {change.id: change.verified_at for change in changes if run.has_read_since(change.scope, change.verified_at)}
 
 
 def fold(changes: Iterable[VerifiedChange]) -> tuple[dict[str, tuple[Grant, str]], set[str]]:
@@ -184,7 +184,7 @@ class Overlay:
 
     def __init__(self, run: Run, changes: Iterable[VerifiedChange] = ()) -> None:
         self.run = run
-        self.changes = tuple(change for change in changes if not run.has_seen(change.scope, change.verified_at))
+        self.changes = tuple(change for change in changes if not run.has_read_since(change.scope, change.verified_at))
         """Those that the run has not seen."""
         self._added, self.removed = fold(self.changes)
         """The grants that are held now, and the ids of those that are held no more."""
@@ -197,7 +197,7 @@ class Overlay:
                 RecordKey(type="entitlement", id=grant.entitlement_id),
             )
             if all(self.run.record(end) is not None for end in ends):
-                yield StoredRecord("grant", id_, (scope,), to_json(grant), is_partial=False, is_retained=False)
+                yield StoredRecord("grant", id_, (scope,), to_json(grant), is_partial=False, is_unproven=False)
 
     def records(self, type: RecordType | None = None) -> Iterator[StoredRecord]:  # noqa: A002 - the word of the records
         """The picture as it is now, by type and id."""

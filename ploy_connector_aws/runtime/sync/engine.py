@@ -23,11 +23,11 @@ from ploy_connector_aws.platform.errors import (
     SyncTakenError,
 )
 from ploy_connector_aws.runtime import logs
-from ploy_connector_aws.runtime.snapshot.compare import Changes, finish
+from ploy_connector_aws.runtime.snapshot.compare import Changes, compare
 from ploy_connector_aws.runtime.snapshot.history import Ending, History, HistoryEntry, ScopeReport
 from ploy_connector_aws.runtime.snapshot.run import OriginChangedError, Run
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChangeLog, find_settled
+from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChangeLog, find_confirmed
 from ploy_connector_aws.spec import ConnectorError
 
 from .deletion_guard import hold_reasons
@@ -122,7 +122,7 @@ class Sync:
             self._limits = hello.limits
             if hello.flags.paused:
                 return SyncResult("paused")
-            self._settle()
+            self._confirm_pending()
         except PlatformUnavailableError as error:
             # Reading never waits for the platform.
             unsent = self._waiting() or self._read_and_compare()
@@ -145,7 +145,7 @@ class Sync:
         now = self._now()
         return self._store.recent(self._fingerprint, "compared", "pushing", since=now - self._interval, now=now)
 
-    def _settle(self) -> None:
+    def _confirm_pending(self) -> None:
         """Learn what became of runs that were handed over."""
         for pending in self._store.pending_runs():
             status = self._platform.sync_status(self._integration_id, pending.sync_id) if pending.sync_id else None
@@ -157,7 +157,7 @@ class Sync:
             elif pending.state == "held":
                 self._end(pending, "replaced", "Another sync took its place at Ploy.")
             elif status is None or status.state != "open":
-                self._store.note(pending, sync_id=None)  # it may be handed over anew
+                self._store.update(pending, sync_id=None)  # it may be handed over anew
 
     def _drop_strange_baseline(self, hello: wire.HelloAnswer) -> None:
         base = self._store.baseline
@@ -170,13 +170,13 @@ class Sync:
         run = self._read()
         # While we were reading, a person may have approved what was held. Comparing does not wait for the platform.
         with suppress(PlatformError):
-            self._settle()
+            self._confirm_pending()
         base = self._store.baseline
         with self._store.transaction():
-            changes = finish(self._store, run)
-            self._store.note(run, base=base.number if base else None, changes=_CHANGES.dump_json(changes).decode())
-            self._store.mark(run, "compared")
-            self._store.touch(run, self._now())
+            changes = compare(self._store, run)
+            self._store.update(run, base=base.number if base else None, changes=_CHANGES.dump_json(changes).decode())
+            self._store.set_state(run, "compared")
+            self._store.set_touched(run, self._now())
         _log.info("compared: %s", changes)
         return run
 
@@ -189,7 +189,7 @@ class Sync:
             _log.info("going on; %d scopes were read before", len(skip))
             try:
                 with self._store.transaction():
-                    run.go_on()
+                    run.resume()
                 self._fill(run, skip)
             except OriginChangedError:
                 self._end(run, "dropped", "Another directory was found in its place while it was read.")
@@ -232,7 +232,7 @@ class Sync:
             self._store,
             run,
             changes,
-            opener=self._store.fact("opener", uuid.uuid4().hex),
+            opener=self._store.get_or_set("opener", uuid.uuid4().hex),
             limits=hello.limits,
             hold=hold_reasons(changes),
             verified=self._verified,
@@ -243,7 +243,7 @@ class Sync:
         except (PlatformUnavailableError, SyncTakenError) as error:
             return SyncResult("waiting", run, changes, error=error)
         self._note(run, answer)
-        self._store.shrink()
+        self._store.vacuum()
         return SyncResult(answer.status, run, changes, answer)
 
     def _note(self, run: Run, answer: wire.CommitAnswer) -> None:
@@ -260,7 +260,7 @@ class Sync:
             History(self._store.connection).add(entry)
             note_answer(self._store, run, answer)
         if self._verified and answer.status == "committed":
-            self._verified.settle(find_settled(run, self._verified.verified()))
+            self._verified.confirm(find_confirmed(run, self._verified.verified()))
         _log.info("%s as generation %s", answer.status, answer.generation, extra={"run_id": run.run_id})
 
     def _end(self, run: Run, ending: Ending, reason: str) -> None:

@@ -90,7 +90,7 @@ def read(
                             _log_failure(connector, hook, page)
                             if failure is None:
                                 failure, failed_hook = page, hook
-                    store.touch(run, now())
+                    store.set_touched(run, now())
                 on_progress(Progress(*run.count_scopes()))
                 checkpoint()
     if failure is None:

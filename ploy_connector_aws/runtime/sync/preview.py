@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ploy_connector_aws.host import Connector
-from ploy_connector_aws.runtime.snapshot.compare import ChangeKind, Changes, changed_keys, finish
+from ploy_connector_aws.runtime.snapshot.compare import ChangeKind, Changes, changed_keys, compare
 from ploy_connector_aws.runtime.snapshot.run import Run
-from ploy_connector_aws.runtime.snapshot.state_file import explained, open_database, read_database
+from ploy_connector_aws.runtime.snapshot.state_file import open_database, read_database, translate_errors
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec.records import RecordKey
 
@@ -82,9 +82,9 @@ def preview(
     with tempfile.TemporaryDirectory(prefix="ploy-preview-") as folder:
         copy = Path(folder) / path.name
         if (opened := read_database(path)) is not None:
-            with explained(path), closing(opened) as kept, closing(open_database(copy)) as db:
+            with translate_errors(path), closing(opened) as kept, closing(open_database(copy)) as db:
                 kept.backup(db)
         with Store(copy) as store:
             run = store.begin(uuid.uuid4().hex, datetime.now(UTC))
             read(connector, store, run, on_progress=on_progress, checkpoint=checkpoint)
-            yield Preview(store, run, finish(store, run))
+            yield Preview(store, run, compare(store, run))

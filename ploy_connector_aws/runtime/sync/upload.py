@@ -17,7 +17,7 @@ from ploy_connector_aws.runtime.snapshot.compare import Changes, to_outcome
 from ploy_connector_aws.runtime.snapshot.delta import Delta
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChangeLog, find_settled
+from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChangeLog, find_confirmed
 from ploy_connector_aws.spec.records import RecordType
 
 _log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def choose_mode(store: Store, run: Run, hello: wire.HelloAnswer) -> wire.Mode:
     if (
         base is None
         or run.base != base.number
-        or not base.is_whole
+        or not base.matches_platform
         or base.generation != hello.generation
         or hello.flags.full_requested
         or base.deltas >= MOST_DELTAS
@@ -113,7 +113,7 @@ class Upload:
                 _log.warning("sent in full, as the delta was refused: %s", refusal)
                 mode = "full"
                 # What it was compared with is not what the platform holds.
-                self._store.note(self._run, base=None)
+                self._store.update(self._run, base=None)
             self._abort()
         return self._try(mode)
 
@@ -126,8 +126,8 @@ class Upload:
         first = next(batches, None)
         if run.state == "compared":
             # Before anything is asked: where no answer comes, it is known how it was sent.
-            self._store.note(run, mode=mode)
-            self._store.mark(run, "pushing")
+            self._store.update(run, mode=mode)
+            self._store.set_state(run, "pushing")
         opened = self._platform.open_sync(
             self._integration_id,
             wire.OpenSync(
@@ -140,11 +140,11 @@ class Upload:
                 commit=self._commit(mode, [], sent) if first is None else None,
             ),
         )
-        self._store.mark(run, "pushing", sync_id=opened.id)
+        self._store.set_state(run, "pushing", sync_id=opened.id)
         if opened.answer is not None:
             # Committed at once; or before, in the mode that was noted then, and that answer was lost.
             return opened.answer
-        self._store.note(run, mode=mode)
+        self._store.update(run, mode=mode)
         arrived = {batch.number: batch.digest for batch in opened.batches}
         digests: list[wire.Digest] = []
         batch, number = first, 1
@@ -162,7 +162,7 @@ class Upload:
         if self._run.sync_id is not None:
             with contextlib.suppress(SyncGoneError):
                 self._platform.abort(self._integration_id, self._run.sync_id)
-            self._store.note(self._run, sync_id=None)
+            self._store.update(self._run, sync_id=None)
 
     def _commit(self, mode: wire.Mode, digests: list[wire.Digest], sent: Counter[RecordType]) -> wire.Commit:
         return wire.Commit(
@@ -172,7 +172,7 @@ class Upload:
             scopes=self._run.count_scopes()[0],
             expected=to_outcome(self._changes) if mode == "delta" else None,
             hold=wire.Hold(reasons=self._hold) if self._hold else None,
-            confirmed=find_settled(self._run, self._verified.verified()) if self._verified else {},
+            confirmed=find_confirmed(self._run, self._verified.verified()) if self._verified else {},
         )
 
     @property
@@ -242,23 +242,23 @@ def note_answer(store: Store, run: Run, answer: wire.CommitAnswer) -> None:
     """Note that a run was committed or is held: the baseline moves only when it was committed."""
     base = store.baseline
     if answer.status != "committed":
-        store.mark(run, "held")
+        store.set_state(run, "held")
         return
     is_full = run.mode == "full"
     # A run that was compared with something else than what the platform compared it with leaves other things standing
     # here than there; unless nothing was left standing.
     is_same_base = run.base == (base.number if base else None) and answer.generation == 1 + _generation(base)
     is_proven = not answer.unproven_scopes and not any(answer.retained_unproven.values())
-    is_whole = is_proven or (is_same_base and (base is None or base.is_whole))
+    matches_platform = is_proven or (is_same_base and (base is None or base.matches_platform))
     with store.transaction():
-        store.note(
+        store.update(
             run,
-            is_whole=int(is_whole),
+            matches_platform=int(matches_platform),
             deltas=0 if is_full or base is None else base.deltas + 1,
             full_at=(run.reading_started_at if is_full or base is None else base.full_at or run.reading_started_at)
             .isoformat(),
         )  # fmt: skip
-        store.mark(run, "committed", generation=answer.generation)
+        store.set_state(run, "committed", generation=answer.generation)
 
 
 def _generation(base: Run | None) -> int:

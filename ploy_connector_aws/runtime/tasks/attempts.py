@@ -10,6 +10,7 @@ from typing import TypeAlias
 from ploy_connector_aws.host import Connector, change_access
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailableError
+from ploy_connector_aws.runtime.backoff import retry_after_of
 from ploy_connector_aws.runtime.snapshot.lock import LockHeldError
 from ploy_connector_aws.runtime.snapshot.state_file import StateError
 from ploy_connector_aws.runtime.sync.ingest import InternalError
@@ -30,9 +31,8 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 
-from .backoff import retry_after_of
+from .access_graph import ANY_STATE
 from .held_task import HeldTask, Report
-from .known import ANY_STATE
 
 SyncNow: TypeAlias = Callable[[bool], wire.SyncSummary]
 """Makes a sync now, or a preview of one, and says what came of it."""
@@ -45,7 +45,7 @@ class Succeeded:
     """The attempt did what was asked."""
 
     result: AccessChange | ConnectionReport | wire.SyncSummary
-    is_own_word: bool = True
+    is_from_connector: bool = True
     """Whether the connector said so itself. A test that could not begin says nothing of what others can do."""
 
 
@@ -149,7 +149,7 @@ def to_failed_check(error: ConnectorError) -> Succeeded:
         missing_permissions=failure.missing_permissions,
         request_id=failure.request_id,
     )
-    return Succeeded(ConnectionReport(checks=(check,)), is_own_word=False)
+    return Succeeded(ConnectionReport(checks=(check,)), is_from_connector=False)
 
 
 def attempt_sync(sync_now: SyncNow, *, preview: bool) -> Result:
@@ -188,29 +188,35 @@ def to_report(held: HeldTask, result: Succeeded | Failed) -> Report:
     failure = result.failure
     if result.may_have_changed:
         return _unknown(held, failure, _sentence(failure))
-    if held.doubt is not None:
-        return _unknown(held, failure, f"{held.doubt} A later attempt did not say what is true: {_sentence(failure)}")
+    if held.uncertainty is not None:
+        return _unknown(
+            held, failure, f"{held.uncertainty} A later attempt did not say what is true: {_sentence(failure)}"
+        )
     return _failed(held, failure.code, _sentence(failure), failure)
 
 
-def to_last_report(held: HeldTask, hindrance: str) -> Report:
+def to_deadline_report(held: HeldTask, hindrance: str) -> Report:
     """Say what is reported of a task whose deadline has come.
 
     Args:
         held: The task, of which no attempt is under way.
         hindrance: What kept it from being begun, where it never was.
     """
-    setback = held.setback or Failure(code="not_begun", message=hindrance)
-    if held.doubt is not None:
-        said = _sentence(setback)
-        return _unknown(held, setback, held.doubt if said == held.doubt else f"{held.doubt} {said}")
+    last_failure = held.last_failure or Failure(code="not_begun", message=hindrance)
+    if held.uncertainty is not None:
+        said = _sentence(last_failure)
+        return _unknown(
+            held, last_failure, held.uncertainty if said == held.uncertainty else f"{held.uncertainty} {said}"
+        )
     nothing = ", and nothing was changed" if held.is_change else ""
-    return _failed(held, "not_done", f"It was not done before its deadline{nothing}. {_sentence(setback)}", setback)
+    return _failed(
+        held, "not_done", f"It was not done before its deadline{nothing}. {_sentence(last_failure)}", last_failure
+    )
 
 
-def doubt_after(held: HeldTask, result: Retry) -> str | None:
+def uncertainty_after(held: HeldTask, result: Retry) -> str | None:
     """Say why the change of a task may have taken effect, after one more attempt; None where it certainly did not."""
-    return _sentence(result.failure) if result.may_have_changed else held.doubt
+    return _sentence(result.failure) if result.may_have_changed else held.uncertainty
 
 
 def _unknown(held: HeldTask, failure: Failure, said: str) -> Report:

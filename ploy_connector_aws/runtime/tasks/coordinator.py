@@ -53,8 +53,8 @@ class TaskCoordinator:
         self._journal = journal
         self._workers = workers
         self._now = now
-        self._bell = threading.Condition()
-        self._rings = 0
+        self._condition = threading.Condition()
+        self._version = 0
         self._working: dict[str, tuple[str, ...]] = {}
         self.flags: wire.Flags | None = None
         """What Ploy said last; nothing is begun before it has said anything."""
@@ -79,7 +79,7 @@ class TaskCoordinator:
         Revokes go first, then as they were created. Of the tasks on one pair only the oldest is ever chosen, and the
         next when Ploy has the report of that.
         """
-        with self._bell:
+        with self._condition:
             if self.is_closed:
                 return None
             held = self._journal.open_tasks()
@@ -94,9 +94,9 @@ class TaskCoordinator:
 
     def release(self, held: HeldTask) -> None:
         """Say that the caller is done with a task that it took."""
-        with self._bell:
+        with self._condition:
             self._working.pop(held.task.id, None)
-        self.ring()
+        self.notify()
 
     def _is_due(self, held: HeldTask) -> bool:
         now = self._now()
@@ -119,7 +119,7 @@ class TaskCoordinator:
             return "Its lease could not be kept."
         return None
 
-    def room(self) -> int:
+    def capacity(self) -> int:
         """How many tasks more are wanted of Ploy: as many as can be begun soon."""
         now = self._now()
         held = self._journal.open_tasks()
@@ -140,30 +140,30 @@ class TaskCoordinator:
     def note(self, flags: wire.Flags) -> None:
         """Note what Ploy allows now."""
         self.flags = flags
-        self.ring()
+        self.notify()
 
     # The bell.
 
     @property
-    def rings(self) -> int:
+    def version(self) -> int:
         """How often it has rung; look before looking at anything else, and wait for the next."""
-        return self._rings
+        return self._version
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Have every thread look again."""
-        with self._bell:
-            self._rings += 1
-            self._bell.notify_all()
+        with self._condition:
+            self._version += 1
+            self._condition.notify_all()
 
-    def wait(self, rings: int, seconds: float) -> None:
+    def wait(self, version: int, seconds: float) -> None:
         """Wait until it has rung since, or for so long."""
-        with self._bell:
-            self._bell.wait_for(lambda: self._rings != rings, timeout=min(seconds, _LONGEST_PAUSE_SECONDS))
+        with self._condition:
+            self._condition.wait_for(lambda: self._version != version, timeout=min(seconds, _LONGEST_PAUSE_SECONDS))
 
     def close(self) -> None:
         """Let nothing more begin."""
         self._is_closed = True
-        self.ring()
+        self.notify()
 
 
 def _key(held: HeldTask) -> tuple[str, ...]:

@@ -25,9 +25,9 @@ class HeldTask:
     lease_ends_at: datetime
     is_lost: bool
     attempts: int
-    doubt: str | None
+    uncertainty: str | None
     """Why the change may have taken effect without being confirmed; None where nothing was changed for certain."""
-    setback: Failure | None
+    last_failure: Failure | None
     not_before: datetime | None
     report: Report | None
     ending: str | None
@@ -38,7 +38,7 @@ class HeldTask:
         return self.task.kind in ("grant", "revoke") and not self.task.preview
 
 
-COLUMNS = "task, lease_ends_at, is_lost, attempts, doubt, setback, not_before, report, ending"
+COLUMNS = "task, lease_ends_at, is_lost, attempts, uncertainty, last_failure, not_before, report, ending"
 """Of the task file's table of tasks, in the order that ``to_held`` reads them."""
 
 
@@ -46,15 +46,15 @@ def to_held(
     row: tuple[str, str, int, int, str | None, str | None, str | None, str | None, str | None],
 ) -> HeldTask | None:
     """Read a row of ``COLUMNS``; None where an older version kept what cannot be used."""
-    task, lease_ends_at, is_lost, attempts, doubt, setback, not_before, report, ending = row
+    task, lease_ends_at, is_lost, attempts, uncertainty, last_failure, not_before, report, ending = row
     try:
         return HeldTask(
             task=to_task(task),
             lease_ends_at=datetime.fromisoformat(lease_ends_at),
             is_lost=bool(is_lost),
             attempts=attempts,
-            doubt=doubt,
-            setback=Failure.model_validate_json(setback) if setback else None,
+            uncertainty=uncertainty,
+            last_failure=Failure.model_validate_json(last_failure) if last_failure else None,
             not_before=datetime.fromisoformat(not_before) if not_before else None,
             report=_REPORT.validate_json(report) if report else None,
             ending=ending,

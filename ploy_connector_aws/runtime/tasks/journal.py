@@ -23,9 +23,9 @@ from ploy_connector_aws.runtime.snapshot.state_file import (
     TASK_FILE,
     StateError,
     bind,
-    explained,
     is_bound,
     open_database,
+    translate_errors,
     use_log,
 )
 from ploy_connector_aws.runtime.snapshot.store import Transaction
@@ -53,8 +53,8 @@ CREATE TABLE tasks (
   is_lost INTEGER NOT NULL DEFAULT 0,      -- 1: Ploy does not take this lease any more
   attempts INTEGER NOT NULL DEFAULT 0,     -- how many were begun
   begun_at TEXT,                           -- when the newest of them was
-  doubt TEXT,                              -- why a change may have taken effect without being confirmed
-  setback TEXT,                            -- how the newest attempt failed, while it is to be tried again
+  uncertainty TEXT,                              -- why a change may have taken effect without being confirmed
+  last_failure TEXT,                            -- how the newest attempt failed, while it is to be tried again
   not_before TEXT,                         -- when it is to be
   report TEXT,                             -- waits in the outbox until ended_at
   ending TEXT,                             -- acknowledged, or why the task was dropped
@@ -106,7 +106,7 @@ class Journal:
         self._lock = threading.RLock()
         self._db = open_database(path, TASK_FILE, connection)
         try:
-            with explained(path, TASK_FILE):
+            with translate_errors(path, TASK_FILE):
                 self._prepare()
         except BaseException:
             self._db.close()
@@ -123,7 +123,7 @@ class Journal:
                 for statement in _TABLES.split(";\n"):
                     self._db.execute(statement)
                 VerifiedChanges(self._db).create_table()
-                self._db.execute("INSERT INTO facts VALUES ('holder', ?)", (uuid.uuid4().hex,))
+                self._db.execute("INSERT INTO facts VALUES ('worker_id', ?)", (uuid.uuid4().hex,))
                 self._db.execute(f"PRAGMA application_id={_APPLICATION}")
                 self._db.execute(f"PRAGMA user_version={_VERSION}")
             elif application != _APPLICATION:
@@ -161,40 +161,40 @@ class Journal:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, explained(self.path, TASK_FILE), Transaction(self._db):
+        with self._lock, translate_errors(self.path, TASK_FILE), Transaction(self._db):
             yield self._db
 
     def _rows(self, condition: str, *values: object) -> list[HeldTask]:
-        with self._lock, explained(self.path, TASK_FILE):
+        with self._lock, translate_errors(self.path, TASK_FILE):
             rows = self._db.execute(f"SELECT {COLUMNS} FROM tasks WHERE {condition}", values).fetchall()
         return [held for row in rows if (held := to_held(row)) is not None]
 
     # What is there.
 
     @property
-    def holder(self) -> str:
+    def worker_id(self) -> str:
         """Names this file at Ploy."""
-        with self._lock, explained(self.path, TASK_FILE):
-            value: str = self._db.execute("SELECT value FROM facts WHERE name = 'holder'").fetchone()[0]
+        with self._lock, translate_errors(self.path, TASK_FILE):
+            value: str = self._db.execute("SELECT value FROM facts WHERE name = 'worker_id'").fetchone()[0]
         return value
 
     @property
-    def wish(self) -> tuple[wire.LeaseRequest, datetime] | None:
+    def pending_poll(self) -> tuple[wire.LeaseRequest, datetime] | None:
         """What was asked of Ploy last, and when; what it gave may have been lost with the process."""
-        with self._lock, explained(self.path, TASK_FILE):
-            facts = dict(self._db.execute("SELECT name, value FROM facts WHERE name IN ('wish', 'wished_at')"))
+        with self._lock, translate_errors(self.path, TASK_FILE):
+            facts = dict(self._db.execute("SELECT name, value FROM facts WHERE name IN ('poll', 'polled_at')"))
         if not facts:
             return None
         try:
-            wish = wire.LeaseRequest.model_validate_json(facts["wish"])
+            pending_poll = wire.LeaseRequest.model_validate_json(facts["poll"])
         except ValidationError:  # an older version asked with numbers that are out of their bounds
             return None
-        return wish, datetime.fromisoformat(facts["wished_at"])
+        return pending_poll, datetime.fromisoformat(facts["polled_at"])
 
-    def note_wish(self, wish: wire.LeaseRequest, asked_at: datetime) -> None:
+    def set_pending_poll(self, pending_poll: wire.LeaseRequest, asked_at: datetime) -> None:
         """Keep what is going to be asked of Ploy, in place of what was before."""
         with self._writing() as db:
-            facts = (("wish", wish.model_dump_json()), ("wished_at", asked_at.isoformat()))
+            facts = (("poll", pending_poll.model_dump_json()), ("polled_at", asked_at.isoformat()))
             db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts)
 
     def note_settings(self, revision: int | None) -> None:
@@ -206,7 +206,7 @@ class Journal:
             db.execute("INSERT OR REPLACE INTO facts VALUES ('revision', ?)", (str(revision),))
             for held in self.open_tasks() if known and known[0] != str(revision) else ():
                 if held.is_change and held.attempts == 0:
-                    self.lose(held.task)
+                    self.mark_lease_lost(held.task)
 
     def end_unusable(self, now: datetime) -> None:
         """End the tasks that an older version kept and that no call can name. Ploy makes manual tasks of them."""
@@ -247,8 +247,9 @@ class Journal:
                 "INSERT INTO tasks (id, task, lease_ends_at) VALUES (:id, :task, :ends) ON CONFLICT (id) DO UPDATE SET"
                 " task = :task, lease_ends_at = :ends, is_lost = 0, ended_at = NULL, ending = NULL,"
                 " report = iif(ended_at IS NULL OR :is_owed, report, NULL),"
-                " doubt = iif(ended_at IS NULL OR :is_owed, doubt, coalesce(doubt, :before)),"
-                " setback = iif(ended_at IS NULL, setback, NULL), not_before = iif(ended_at IS NULL, not_before, NULL)",
+                " uncertainty = iif(ended_at IS NULL OR :is_owed, uncertainty, coalesce(uncertainty, :before)),"
+                " last_failure = iif(ended_at IS NULL, last_failure, NULL),"
+                " not_before = iif(ended_at IS NULL, not_before, NULL)",
                 {
                     "id": task.id,
                     "task": task.model_dump_json(),
@@ -276,10 +277,10 @@ class Journal:
             known = self.task(task_id)
             if known is None or known.is_lost or known.report is not None or known.ending is not None:
                 return None
-            doubt = known.doubt or (_CUT_OFF if known.is_change else None)
+            uncertainty = known.uncertainty or (_CUT_OFF if known.is_change else None)
             db.execute(
-                "UPDATE tasks SET attempts = attempts + 1, begun_at = ?, doubt = ? WHERE id = ?",
-                (now.isoformat(), doubt, task_id),
+                "UPDATE tasks SET attempts = attempts + 1, begun_at = ?, uncertainty = ? WHERE id = ?",
+                (now.isoformat(), uncertainty, task_id),
             )
             if known.is_change:
                 self._begin_change(task_id, known.task.account_id or "", known.task.entitlement_id or "")
@@ -301,26 +302,28 @@ class Journal:
 
     def was_changed(self, account_id: str, entitlement_id: str, except_by: str) -> bool:
         """Whether another request than one was begun that may have changed a grant, however it ended."""
-        with self._lock, explained(self.path, TASK_FILE):
+        with self._lock, translate_errors(self.path, TASK_FILE):
             row = self._db.execute(
                 "SELECT EXISTS (SELECT 1 FROM begun_changes WHERE account_id = ? AND entitlement_id = ? AND id != ?)",
                 (account_id, entitlement_id, except_by),
             ).fetchone()
         return bool(row[0])
 
-    def set_back(self, task_id: str, setback: Failure, *, doubt: str | None, not_before: datetime) -> None:
+    def schedule_retry(
+        self, task_id: str, last_failure: Failure, *, uncertainty: str | None, not_before: datetime
+    ) -> None:
         """Note that an attempt failed and there is to be another.
 
         Args:
             task_id: The task.
-            setback: How it failed.
-            doubt: Why the change may have taken effect; None where it is certain that nothing was changed.
+            last_failure: How it failed.
+            uncertainty: Why the change may have taken effect; None where it is certain that nothing was changed.
             not_before: When to try again.
         """
         with self._writing() as db:
             db.execute(
-                "UPDATE tasks SET setback = ?, doubt = ?, not_before = ? WHERE id = ?",
-                (setback.model_dump_json(exclude_defaults=True), doubt, not_before.isoformat(), task_id),
+                "UPDATE tasks SET last_failure = ?, uncertainty = ?, not_before = ? WHERE id = ?",
+                (last_failure.model_dump_json(exclude_defaults=True), uncertainty, not_before.isoformat(), task_id),
             )
 
     def finish(self, task_id: str, report: Report) -> None:
@@ -332,12 +335,12 @@ class Journal:
         is_unknown = isinstance(report, wire.TaskFailed) and report.code == "state_unknown"
         with self._writing() as db:
             db.execute(
-                "UPDATE tasks SET report = ?, doubt = iif(?, doubt, NULL) WHERE id = ?",
+                "UPDATE tasks SET report = ?, uncertainty = iif(?, uncertainty, NULL) WHERE id = ?",
                 (report.model_dump_json(), is_unknown, task_id),
             )
-            self._keep(task_id, change)
+            self._remember(task_id, change)
 
-    def lose(self, task: wire.Task) -> None:
+    def mark_lease_lost(self, task: wire.Task) -> None:
         """Note that Ploy does not take the lease any more."""
         with self._writing() as db:
             db.execute(
@@ -366,7 +369,7 @@ class Journal:
 
     # What was verified.
 
-    def _keep(self, id_: str, change: AccessChange | None) -> None:
+    def _remember(self, id_: str, change: AccessChange | None) -> None:
         verified = VerifiedChange.of(id_, change) if change else None
         if verified is not None and (verified.added or verified.removed):
             VerifiedChanges(self._db).add(verified)
@@ -374,15 +377,15 @@ class Journal:
     def keep_verified(self, id_: str, change: AccessChange) -> None:
         """Keep what an order that is no task has changed, as ``finish`` does for a task."""
         with self._writing():
-            self._keep(id_, change)
+            self._remember(id_, change)
 
     def verified(self, account_id: str | None = None) -> tuple[VerifiedChange, ...]:
         """The verified changes that no run has seen yet; all, or those that matter for one account's paths."""
-        with self._lock, explained(self.path, TASK_FILE):
+        with self._lock, translate_errors(self.path, TASK_FILE):
             changes = VerifiedChanges(self._db)
             return changes.all() if account_id is None else changes.about(account_id)
 
-    def settle(self, settled: Mapping[str, datetime]) -> None:
+    def confirm(self, confirmed: Mapping[str, datetime]) -> None:
         """Forget verified changes that a run has seen, as they were verified at the moment given for each."""
         with self._writing():
-            VerifiedChanges(self._db).settle(settled)
+            VerifiedChanges(self._db).confirm(confirmed)

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformError, TaskGoneError
+from ploy_connector_aws.runtime.backoff import Backoff
 from ploy_connector_aws.spec.bounds import SHORTEST_INTERVAL_SECONDS
 
-from .backoff import Backoff
 from .coordinator import TaskCoordinator
 from .events import TaskEvents
 from .journal import Journal
@@ -45,7 +45,7 @@ class TaskPoller:
         platform: PlatformClient,
         integration_id: str,
         journal: Journal,
-        board: TaskCoordinator,
+        coordinator: TaskCoordinator,
         events: TaskEvents,
         now: Callable[[], datetime],
         *,
@@ -54,7 +54,7 @@ class TaskPoller:
         self._platform = platform
         self._integration_id = integration_id
         self._journal = journal
-        self._board = board
+        self._coordinator = coordinator
         self._events = events
         self._now = now
         self._backoff = Backoff(1, 60)
@@ -62,7 +62,7 @@ class TaskPoller:
         # What another process asked for last is asked for again: it may have ended before it had the answer, and the
         # tasks in it would wait for the end of their leases. They are done with the settings that there are now.
         self._revision = settings_revision
-        self._unanswered = self._renewed(journal.wish)
+        self._unanswered = self._renewed(journal.pending_poll)
         self._last: datetime | None = None
         self._was_full = False
         self._was_answered = False
@@ -82,7 +82,7 @@ class TaskPoller:
         if (seconds := self._seconds_left()) > 0:
             return seconds
         # An answer that was lost is asked for again. Its leases began after the first time that it was asked for.
-        request, asked_at = self._unanswered = self._unanswered or self._new_wish()
+        request, asked_at = self._unanswered = self._unanswered or self._new_poll()
         try:
             answer = self._platform.lease_tasks(self._integration_id, request)
         except PlatformError as error:
@@ -103,14 +103,14 @@ class TaskPoller:
         self._was_full = request.max_tasks == 0
         # Where there was something there may be more; otherwise an interval lies between one question and the next.
         self._last = None if answer.tasks else asked_at
-        self._board.note(answer.flags)
+        self._coordinator.note(answer.flags)
         return self._seconds_left()
 
     def _seconds_left(self) -> float:
         now = self._now()
         if (seconds := self._backoff.seconds(now)) > 0:
             return seconds
-        if self._last is None or (self._was_full and self._board.room() > 0):
+        if self._last is None or (self._was_full and self._coordinator.capacity() > 0):
             return 0.0
         return max(0.0, (self._last + self._interval - now).total_seconds())
 
@@ -137,25 +137,27 @@ class TaskPoller:
         except PlatformError as error:
             _log.warning("task %s: the report was not taken: %s", task.id, error)
 
-    def _renewed(self, wish: tuple[wire.LeaseRequest, datetime] | None) -> tuple[wire.LeaseRequest, datetime] | None:
-        if wish is None:
+    def _renewed(
+        self, pending_poll: tuple[wire.LeaseRequest, datetime] | None
+    ) -> tuple[wire.LeaseRequest, datetime] | None:
+        if pending_poll is None:
             return None
-        request, asked_at = wish
+        request, asked_at = pending_poll
         return request.model_copy(update={"settings_revision": self._revision}), asked_at
 
-    def _new_wish(self) -> tuple[wire.LeaseRequest, datetime]:
+    def _new_poll(self) -> tuple[wire.LeaseRequest, datetime]:
         request, asked_at = self._to_request(), self._now()
         if request.max_tasks:
-            self._journal.note_wish(request, asked_at)
+            self._journal.set_pending_poll(request, asked_at)
         return request, asked_at
 
     def _to_request(self) -> wire.LeaseRequest:
-        most = self._board.room()
+        most = self._coordinator.capacity()
         # The first answer says what Ploy allows: it is not waited for.
         longest = LONGEST_WAIT_SECONDS if most and self._was_answered else 0
         return wire.LeaseRequest(
             request_id=uuid.uuid4().hex,
-            worker_id=self._journal.holder,
+            worker_id=self._journal.worker_id,
             max_tasks=most,
             wait_seconds=min(int(self._interval.total_seconds()), longest),
             settings_revision=self._revision,
@@ -178,13 +180,13 @@ class LeaseRenewer:
         platform: PlatformClient,
         integration_id: str,
         journal: Journal,
-        board: TaskCoordinator,
+        coordinator: TaskCoordinator,
         now: Callable[[], datetime],
     ) -> None:
         self._platform = platform
         self._integration_id = integration_id
         self._journal = journal
-        self._board = board
+        self._coordinator = coordinator
         self._now = now
         self._backoff = Backoff(1, 15)
 
@@ -220,8 +222,8 @@ class LeaseRenewer:
             )
         except TaskGoneError as error:
             _log.warning("task %s: the lease was lost: %s", task.id, error)
-            self._journal.lose(task)
-            self._board.ring()
+            self._journal.mark_lease_lost(task)
+            self._coordinator.notify()
         except PlatformError as error:
             _log.warning("task %s: the lease could not be extended: %s", task.id, error)
             self._backoff.failed(self._now(), error)
@@ -231,6 +233,6 @@ class LeaseRenewer:
             self._journal.extend(
                 task.model_copy(update={"lease_seconds": seconds}), asked_at + timedelta(seconds=seconds)
             )
-            self._board.note(extended.flags)
+            self._coordinator.note(extended.flags)
         self._backoff.succeeded()
         return True

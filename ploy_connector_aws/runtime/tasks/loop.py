@@ -13,14 +13,14 @@ from typing import Protocol
 from ploy_connector_aws.host import Connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
-from ploy_connector_aws.runtime.marks import Mark, Marks
+from ploy_connector_aws.runtime.heartbeats import Heartbeat, Heartbeats
 from ploy_connector_aws.runtime.snapshot.lock import TaskLock
 
+from .access_graph import AccessGraph
 from .attempts import SyncNow
 from .coordinator import TaskCoordinator
 from .events import TaskEvents
 from .journal import Journal
-from .known import AccessGraph
 from .leases import LeaseRenewer, TaskPoller
 from .outbox import Outbox
 from .worker import Worker
@@ -78,7 +78,7 @@ class TaskLoop:
         events: TaskEvents | None = None,
         hindrance: Callable[[], str | None] = lambda: None,
         settings_revision: int | None = None,
-        marks: Marks | None = None,
+        heartbeats: Heartbeats | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._integration_id = integration_id
@@ -91,15 +91,15 @@ class TaskLoop:
         self._workers = workers
         self._events = events or TaskEvents()
         self._settings_revision = settings_revision
-        self._marks = marks or Marks()
+        self._heartbeats = heartbeats or Heartbeats()
         self._now = now
-        self._board = TaskCoordinator(journal, workers=workers, hindrance=hindrance, now=now)
+        self._coordinator = TaskCoordinator(journal, workers=workers, hindrance=hindrance, now=now)
         self._reports = True
         self._failure: BaseException | None = None
 
     def wake(self) -> None:
         """Have everything look again, e.g. because the clock was moved."""
-        self._board.ring()
+        self._coordinator.notify()
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set, and then end cleanly; once.
@@ -112,7 +112,7 @@ class TaskLoop:
             TasksRunningError: Another process works off the integration's tasks.
             StateError: The task file cannot be used any more.
         """
-        self._board.open(stop)
+        self._coordinator.open(stop)
         with TaskLock(self._lock_path), ExitStack() as clients:
             self._journal.end_unusable(self._now())
             self._journal.note_settings(self._settings_revision)
@@ -120,25 +120,27 @@ class TaskLoop:
             takers = [
                 self._start(
                     "poll",
-                    lambda mark: self._repeat(poll, mark, lambda: not self._board.is_closed),
+                    lambda heartbeat: self._repeat(poll, heartbeat, lambda: not self._coordinator.is_closed),
                     lambda: poll.interval_seconds,
                 )
             ]
             takers += [self._start(f"worker-{number}", self._work) for number in range(1, self._workers + 1)]
-            keeper = self._start("leases", lambda mark: self._repeat(keeping, mark, lambda: self._reports))
-            sender = self._start("outbox", lambda mark: self._send(outbox, mark))
-            while not self._board.is_closed:
+            keeper = self._start("leases", lambda heartbeat: self._repeat(keeping, heartbeat, lambda: self._reports))
+            sender = self._start("outbox", lambda heartbeat: self._send(outbox, heartbeat))
+            while not self._coordinator.is_closed:
                 stop.wait(_LOOKS_EVERY_SECONDS)
-            self._board.close()  # wakes whoever waits
+            self._coordinator.close()  # wakes whoever waits
             for thread in takers:
                 thread.join()
             self._reports = False
-            self._board.ring()
+            self._coordinator.notify()
             keeper.join()
             sender.join()
             self._known.close()
         # Whoever keeps this loop reports why it ended, and the marks of what has ended show nothing more.
-        self._marks.end("poll", "leases", "outbox", *(f"worker-{number}" for number in range(1, self._workers + 1)))
+        self._heartbeats.end(
+            "poll", "leases", "outbox", *(f"worker-{number}" for number in range(1, self._workers + 1))
+        )
         if self._failure is not None:
             raise self._failure
 
@@ -149,47 +151,50 @@ class TaskLoop:
                 one,
                 self._integration_id,
                 self._journal,
-                self._board,
+                self._coordinator,
                 self._events,
                 self._now,
                 settings_revision=self._settings_revision,
             ),
-            LeaseRenewer(two, self._integration_id, self._journal, self._board, self._now),
+            LeaseRenewer(two, self._integration_id, self._journal, self._coordinator, self._now),
             Outbox(three, self._integration_id, self._journal, self._events, self._now),
         )
 
     def _start(
-        self, name: str, target: Callable[[Mark], None], interval: Callable[[], float] = lambda: LONGEST_PAUSE_SECONDS
+        self,
+        name: str,
+        target: Callable[[Heartbeat], None],
+        interval: Callable[[], float] = lambda: LONGEST_PAUSE_SECONDS,
     ) -> threading.Thread:
         def run() -> None:
             try:
-                target(self._marks.begin(name, interval))
+                target(self._heartbeats.begin(name, interval))
             except BaseException as error:  # noqa: BLE001 - one thread's end is everybody's, and is raised by run()
                 self._failure = error
-                self._board.close()
+                self._coordinator.close()
             else:
-                self._marks.end(name)
+                self._heartbeats.end(name)
 
         thread = threading.Thread(target=run, name=f"tasks-{self._integration_id}-{name}", daemon=True)
         thread.start()
         return thread
 
-    def _repeat(self, work: _Work, mark: Mark, goes_on: Callable[[], bool]) -> None:
+    def _repeat(self, work: _Work, heartbeat: Heartbeat, goes_on: Callable[[], bool]) -> None:
         while goes_on():
-            rings = self._board.rings
+            version = self._coordinator.version
             pause = work.step()
             if not work.is_failing:
-                mark.renew()
+                heartbeat.renew()
             if goes_on():
-                self._board.wait(rings, pause)
+                self._coordinator.wait(version, pause)
 
-    def _work(self, mark: Mark) -> None:
+    def _work(self, heartbeat: Heartbeat) -> None:
         def sync_now(preview: bool) -> wire.SyncSummary:
-            with mark.waiting():
+            with heartbeat.waiting():
                 return self._sync_now(preview)
 
         worker = Worker(
-            self._board,
+            self._coordinator,
             self._journal,
             self._known,
             self._open_connector,
@@ -197,13 +202,13 @@ class TaskLoop:
             self._events,
             self._now,
         )
-        while not self._board.is_closed:
-            rings = self._board.rings
+        while not self._coordinator.is_closed:
+            version = self._coordinator.version
             has_worked = worker.step()
-            mark.renew()
+            heartbeat.renew()
             if not has_worked:
-                self._board.wait(rings, self._board.pause_seconds())
+                self._coordinator.wait(version, self._coordinator.pause_seconds())
 
-    def _send(self, outbox: Outbox, mark: Mark) -> None:
-        self._repeat(outbox, mark, lambda: self._reports)
+    def _send(self, outbox: Outbox, heartbeat: Heartbeat) -> None:
+        self._repeat(outbox, heartbeat, lambda: self._reports)
         outbox.step()  # what ended last

@@ -14,8 +14,8 @@ from ploy_connector_aws.platform.errors import (
     TaskGoneError,
     UnknownIntegrationError,
 )
+from ploy_connector_aws.runtime.backoff import Backoff
 
-from .backoff import Backoff
 from .events import TaskEvents
 from .held_task import HeldTask
 from .journal import ACKNOWLEDGED, Journal

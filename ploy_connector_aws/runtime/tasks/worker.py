@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from ploy_connector_aws.host import Connector, InvalidConnectorError
+from ploy_connector_aws.runtime.backoff import growing_seconds
 from ploy_connector_aws.spec import AccessChange, ConnectionReport, ConnectorError, Failure
 
+from .access_graph import AccessGraph
 from .attempts import (
     Failed,
     Result,
@@ -19,18 +21,16 @@ from .attempts import (
     attempt_change,
     attempt_check,
     attempt_sync,
-    doubt_after,
+    to_deadline_report,
     to_failed_check,
-    to_last_report,
     to_report,
     to_request,
+    uncertainty_after,
 )
-from .backoff import growing_seconds
 from .coordinator import TaskCoordinator, last_moment, write_before
 from .events import TaskEvents
 from .held_task import HeldTask
 from .journal import Journal
-from .known import AccessGraph
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Worker:
 
     def __init__(
         self,
-        board: TaskCoordinator,
+        coordinator: TaskCoordinator,
         journal: Journal,
         known: AccessGraph,
         open_connector: Callable[[], Connector],
@@ -64,7 +64,7 @@ class Worker:
         events: TaskEvents,
         now: Callable[[], datetime],
     ) -> None:
-        self._board = board
+        self._coordinator = coordinator
         self._journal = journal
         self._known = known
         self._open_connector = open_connector
@@ -75,19 +75,19 @@ class Worker:
 
     def step(self) -> bool:
         """Do what is due for one task; False where nothing is."""
-        held = self._board.take()
+        held = self._coordinator.take()
         if held is None:
             return False
         try:
             if held.is_lost:
                 self._drop(held)
             elif self._now() >= last_moment(held.task):
-                hindrance = self._board.hindrance(held) or "No worker was free for it."
-                self._journal.finish(held.task.id, to_last_report(held, hindrance))
+                hindrance = self._coordinator.hindrance(held) or "No worker was free for it."
+                self._journal.finish(held.task.id, to_deadline_report(held, hindrance))
             else:
                 self._attempt(held)
         finally:
-            self._board.release(held)
+            self._coordinator.release(held)
         return True
 
     def _attempt(self, held: HeldTask) -> None:
@@ -100,7 +100,7 @@ class Worker:
         result = make(begun)
         now = self._now()
         self._events.ended(held.task.kind, _outcome(result), (now - began).total_seconds())
-        if isinstance(result, Succeeded) and result.is_own_word and isinstance(result.result, ConnectionReport):
+        if isinstance(result, Succeeded) and result.is_from_connector and isinstance(result.result, ConnectionReport):
             self._events.checked(result.result)
         if not isinstance(result, Retry):
             if isinstance(result, Failed) and result.failure.code == "nonsense":
@@ -112,8 +112,8 @@ class Worker:
             self._connector = None
         wait = growing_seconds(begun.attempts + 1, _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS)
         not_before = now + timedelta(seconds=max(wait, result.retry_after_seconds))
-        doubt = doubt_after(begun, result)
-        self._journal.set_back(held.task.id, result.failure, doubt=doubt, not_before=not_before)
+        uncertainty = uncertainty_after(begun, result)
+        self._journal.schedule_retry(held.task.id, result.failure, uncertainty=uncertainty, not_before=not_before)
 
     def _log_failure(self, begun: HeldTask, failure: Failure) -> None:
         connector = self._connector.installed.name if self._connector else None

@@ -131,7 +131,7 @@ def records(ploy: PloyHost, integration_id: str, type: RecordType | None = None)
             "id": record.id,
             "scopes": record.scopes,
             "is_partial": record.is_partial,
-            "is_retained": record.is_retained,
+            "is_retained": record.is_unproven,
             "record": record.content,
         }
         for record in ploy.view(integration_id).records(type)

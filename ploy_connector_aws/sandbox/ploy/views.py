@@ -342,7 +342,7 @@ class Current:
         """Return one record."""
         is_id = self.visible is not None and 0 < len(id_) <= 2048
         record = self.visible.record(RecordKey(type=kind, id=id_)) if self.visible and is_id else None
-        return ShownRecord(record.id, record.content, record.is_retained) if record else None
+        return ShownRecord(record.id, record.content, record.is_unproven) if record else None
 
     def contents(self, kind: RecordType, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Return the contents of records by id; unknown ones are left out."""
@@ -365,7 +365,7 @@ class Current:
                 RecordKey(type="entitlement", id=grant.entitlement_id),
             )
             if all(self.visible.record(end) is not None for end in ends):
-                yield StoredRecord("grant", id_, (scope,), to_json(grant), is_partial=False, is_retained=False)
+                yield StoredRecord("grant", id_, (scope,), to_json(grant), is_partial=False, is_unproven=False)
 
 
 @contextmanager

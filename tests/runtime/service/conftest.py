@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .house import House
+from .service_harness import House
 
 
 @pytest.fixture

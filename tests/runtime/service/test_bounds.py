@@ -23,16 +23,16 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.integration import Integration
 from ploy_connector_aws.runtime.service.control import Control
 from ploy_connector_aws.runtime.service.health import Health
-from ploy_connector_aws.runtime.service.polling import Workplace
+from ploy_connector_aws.runtime.service.polling import TaskDependencies
 from ploy_connector_aws.runtime.service.process import Service
 from ploy_connector_aws.runtime.service.runner import Dependencies, IntegrationRunner
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.sandbox.ploy import LocalPloy
 from ploy_connector_aws.spec import ConnectionReport, ConnectorContext
 from tests.extremes import LONG, spoil, values_of
-from tests.runtime.double import Source, open_directory
+from tests.runtime.fakes import Source, open_directory
 
-from .house import SMALL
+from .service_harness import SMALL
 
 PATIENCE = 30
 INTERVALS = {"scan_interval_seconds": 600, "poll_interval_seconds": 60}
@@ -108,11 +108,11 @@ def in_between(ploy: LocalPloy) -> Iterator[InBetween]:
 class NoTasks:
     """In place of the loop of tasks: has the connection tested, and waits for the end."""
 
-    def __init__(self, place: Workplace) -> None:
+    def __init__(self, place: TaskDependencies) -> None:
         self._place = place
 
     def run(self, stop: threading.Event) -> None:
-        self._place.wishes.note_report(ConnectionReport(checks=()))
+        self._place.control.note_report(ConnectionReport(checks=()))
         stop.wait()
 
 
@@ -152,12 +152,12 @@ class Running:
         return self.service._supervisors[0]
 
     @property
-    def wishes(self) -> Control:
-        found: Control = self._supervisor._running[self.id].wishes
+    def control(self) -> Control:
+        found: Control = self._supervisor._running[self.id].control
         return found
 
     def stands(self) -> tuple[dict[str, float], wire.Flags]:
-        return {name: getattr(self.wishes, name) for name in INTERVALS}, self.wishes.flags
+        return {name: getattr(self.control, name) for name in INTERVALS}, self.control.flags
 
     def is_alive(self) -> bool:
         return all(thread.is_alive() for thread in self.service._threads)
@@ -194,12 +194,12 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
             }
         )
         clock = Clock()
-        outfit = Dependencies(
+        dependencies = Dependencies(
             health=Health(clock),
             make_task_loop=NoTasks,
             open_connector=open_small,
         )
-        service = Service([settings], health_port=0, outfit=outfit)
+        service = Service([settings], health_port=0, dependencies=dependencies)
         made = Running(ploy, between, tmp_path / "state", organisation, integration, service, clock)
         with service:
             made.until(lambda: bool(ploy.view(integration).generations()) and made.stands()[0] == INTERVALS)
@@ -217,13 +217,13 @@ def test_a_hello_out_of_bounds_leaves_intervals_and_flags_as_they_were(
     for text in (text for text, is_good in values_of(kind) if not is_good):
         caplog.clear()
         running.between.spoils["hello"] = put(place, text, flags={"read_only": True})
-        assert running.wishes.ask().status == "waiting", text[:40]
+        assert running.control.ask().status == "waiting", text[:40]
         assert running.stands() == (INTERVALS, wire.Flags())
         assert f"contract: {'.'.join(place)}" in caplog.text
         assert LONG not in caplog.text
         assert running.is_alive()
     running.between.spoils.clear()
-    assert running.wishes.ask().status == "committed"
+    assert running.control.ask().status == "committed"
     assert running.stands() == (OTHER_INTERVALS, wire.Flags())
 
 
@@ -231,16 +231,16 @@ def test_a_list_of_integrations_out_of_bounds_leaves_running_what_runs(
     running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    wishes = running.wishes
+    control = running.control
     for text in (text for text, is_good in values_of("count") if not is_good and text != "null"):
         caplog.clear()
         running.between.spoils["integrations"] = put(("integrations", 0, "revision"), text)
         running.poll()
-        assert running.wishes is wishes, text[:40]
+        assert running.control is control, text[:40]
         assert running.is_alive()
     running.between.spoils.clear()
     running.poll()
-    assert running.wishes is wishes
+    assert running.control is control
     other = running.ploy.registry.create_integration(running.organisation, "directory").id
     running.poll()
     running.until(lambda: bool(running.ploy.view(other).generations()))
@@ -256,13 +256,13 @@ def put_second_id(text: str) -> Callable[[Any], str]:
 
 
 def test_an_integration_without_a_usable_id_is_not_served_and_the_others_are(running: Running) -> None:
-    wishes = running.wishes
+    control = running.control
     for text in EXTREME_IDS:
         running.between.spoils["integrations"] = put_second_id(text)
         running.poll()
-        assert running.wishes is wishes, text[:40]
+        assert running.control is control, text[:40]
         assert running.is_alive()
-    assert running.wishes.ask().status == "committed"
+    assert running.control.ask().status == "committed"
 
 
 @pytest.mark.parametrize("header", ["1000000000", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
@@ -280,25 +280,25 @@ def test_no_pause_that_ploy_asks_for_keeps_the_service_from_it_for_longer_than_a
 def test_a_sync_whose_id_is_not_usable_is_not_kept_and_the_next_is_handed_over(running: Running) -> None:
     for text in EXTREME_IDS:
         running.between.spoils["syncs"] = put(("id",), text)
-        assert running.wishes.ask().status == "waiting", text[:40]
+        assert running.control.ask().status == "waiting", text[:40]
         with closing(sqlite3.connect(running.state / f"{running.id}.sqlite")) as db:
             (kept,) = db.execute("SELECT sync_id FROM runs WHERE state = 'pushing'").fetchone()
         assert kept is None, text[:40]
         running.between.spoils.clear()
-        assert running.wishes.ask().status == "committed", text[:40]
+        assert running.control.ask().status == "committed", text[:40]
 
 
 def test_the_id_of_a_sync_that_an_older_version_kept_blocks_no_later_sync(running: Running) -> None:
     for state, sync_id in product(("pushing", "held"), ("../../", "..", ".", "", "a/b", LONG)):
         running.between.spoils["syncs"] = put(("lease_seconds",), "0")
-        assert running.wishes.ask().status == "waiting", sync_id[:40]
+        assert running.control.ask().status == "waiting", sync_id[:40]
         running.between.spoils.clear()
         with closing(sqlite3.connect(running.state / f"{running.id}.sqlite")) as db, db:
             changed = db.execute(
                 "UPDATE runs SET sync_id = ?, state = ? WHERE state = 'pushing'", (sync_id, state)
             ).rowcount
             assert changed == 1
-        assert running.wishes.ask().status == "committed", (state, sync_id[:40])
+        assert running.control.ask().status == "committed", (state, sync_id[:40])
 
 
 @pytest.mark.parametrize("name", ["generation", "unproven_scopes"])
@@ -306,7 +306,7 @@ def test_what_a_commit_answers_out_of_bounds_is_asked_for_again(running: Running
     for text in ("-1", str(2**63), "1" + "0" * 400, "1e308", "NaN", '"7"'):
         running.between.spoils["syncs"] = put(("answer", name), text)
         running.between.spoils["commit"] = put((name,), text)
-        assert running.wishes.ask().status == "waiting", text[:40]
+        assert running.control.ask().status == "waiting", text[:40]
     running.between.spoils.clear()
-    assert running.wishes.ask().status == "committed"
+    assert running.control.ask().status == "committed"
     assert running.is_alive()

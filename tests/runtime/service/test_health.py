@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ploy_connector_aws.runtime.service.endpoint import Endpoint
-from ploy_connector_aws.runtime.service.health import Health, IntegrationHealth, SourceVitals
+from ploy_connector_aws.runtime.service.health import Health, IntegrationHealth, SourceHealth
 from ploy_connector_aws.runtime.service.metrics import Metrics
 from ploy_connector_aws.spec import ConfigurationError
 from tests.deadlines import PATIENCE_SECONDS
@@ -30,8 +30,8 @@ from tests.deadlines import PATIENCE_SECONDS
     ],
 )
 def test_an_integration_is_well_or_not(changes: dict[str, Any], reasons: list[str]) -> None:
-    vitals = IntegrationHealth(**{"connector": "aws", "since": 100, "scan_interval_seconds": 300, **changes})
-    assert list(vitals.failing(now=1000)) == reasons
+    health = IntegrationHealth(**{"connector": "aws", "since": 100, "scan_interval_seconds": 300, **changes})
+    assert list(health.failing(now=1000)) == reasons
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ def test_an_integration_is_well_or_not(changes: dict[str, Any], reasons: list[st
     ],
 )
 def test_a_source_is_well_or_not(changes: dict[str, Any], reasons: list[str]) -> None:
-    vitals = SourceVitals(**{"since": 100, "interval_seconds": 300, "error": "platform_unavailable", **changes})
-    assert list(vitals.failing(now=1000)) == reasons
+    health = SourceHealth(**{"since": 100, "interval_seconds": 300, "error": "platform_unavailable", **changes})
+    assert list(health.failing(now=1000)) == reasons
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_health_is_a_status_and_names_who_is_not_well(endpoint: Endpoint, health
     assert get(endpoint, "/healthz")[0] == 200
     reason = "scans: overdue: authentication"
     health.watch("int-1", IntegrationHealth("aws", since=0, scan_interval_seconds=60, last_error="authentication"))
-    health.watch_source("source-1", SourceVitals(since=990, interval_seconds=60))
+    health.watch_source("source-1", SourceHealth(since=990, interval_seconds=60))
     status, body = get(endpoint, "/healthz")
     assert (status, json.loads(body)) == (
         503,

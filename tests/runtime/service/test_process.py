@@ -21,9 +21,9 @@ from ploy_connector_aws.runtime.settings import (
     StateSettings,
 )
 from tests.host.packages import point_to, write_distribution
-from tests.runtime.double import Source
+from tests.runtime.fakes import Source
 
-from .house import LARGE, PATIENCE, House
+from .service_harness import LARGE, PATIENCE, House
 
 
 def settings(house: House, integration: str, **config: Any) -> OperatorSettings:
@@ -49,7 +49,9 @@ def own_threads() -> Callable[[], list[threading.Thread]]:
 def test_it_serves_all_that_its_files_name_and_ends_with_its_block(
     house: House, own_threads: Callable[[], list[threading.Thread]]
 ) -> None:
-    with Service([settings(house, "one"), settings(house, "two")], health_port=0, outfit=house.outfit) as service:
+    with Service(
+        [settings(house, "one"), settings(house, "two")], health_port=0, dependencies=house.dependencies
+    ) as service:
         house.next_commit("one")
         house.next_commit("two")
         with urlopen(f"{service.endpoint.url}/healthz", timeout=PATIENCE) as answer:
@@ -71,7 +73,7 @@ def test_a_connector_that_hangs_does_not_hold_up_the_stop(
 
     source.on_page = hang
     began = 0.0
-    with Service([settings(house, "one")], health_port=0, outfit=house.outfit, stop_seconds=0.3) as service:
+    with Service([settings(house, "one")], health_port=0, dependencies=house.dependencies, stop_seconds=0.3) as service:
         assert hangs.wait(PATIENCE)
         url = f"{service.endpoint.url}/healthz"
         began = time.monotonic()
@@ -93,7 +95,7 @@ def test_a_refused_connector_is_logged_once_and_stops_no_integration(
 ) -> None:
     write_distribution(tmp_path / "site", "guilty-dist", "import nowhere\n", point_to("bad", "guilty-dist"))
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    with Service([settings(house, "one"), settings(house, "two")], health_port=0, outfit=house.outfit):
+    with Service([settings(house, "one"), settings(house, "two")], health_port=0, dependencies=house.dependencies):
         house.until(lambda: any("was refused" in each.message for each in caplog.records))
     logged = [each for each in caplog.records if "was refused" in each.message]
     assert [(vars(each)["connector"], vars(each)["distribution"]) for each in logged] == [("bad", "guilty-dist")]

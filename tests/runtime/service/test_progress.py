@@ -13,19 +13,19 @@ from typing import Any, TypeVar
 import pytest
 
 from ploy_connector_aws.platform.errors import PlatformUnavailableError
-from ploy_connector_aws.runtime.marks import Marks
+from ploy_connector_aws.runtime.heartbeats import Heartbeats
 from ploy_connector_aws.runtime.service.health import Health
-from ploy_connector_aws.runtime.service.sources import Answer
+from ploy_connector_aws.runtime.service.sources import DesiredState
 from ploy_connector_aws.runtime.service.supervisor import Ownership, Supervisor
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.runtime.tasks.loop import TaskLoop
 from ploy_connector_aws.spec import Check, ConnectionReport
-from tests.runtime.double import Crash, Source
-from tests.runtime.tasks.club import Club, open_club
-from tests.runtime.tasks.queue import Queue
-from tests.runtime.tasks.stage import no_sync
+from tests.runtime.fakes import Crash, Source
+from tests.runtime.tasks.fake_membership_connector import Club, open_club
+from tests.runtime.tasks.fake_task_queue import Queue
+from tests.runtime.tasks.task_runtime import no_sync
 
-from .house import LARGE, House
+from .service_harness import LARGE, House
 
 T = TypeVar("T")
 
@@ -84,7 +84,7 @@ def clock() -> Seconds:
 
 
 @contextmanager
-def working(queue: Queue, club: Club, folder: Path, marks: Marks) -> Iterator[Callable[[], None]]:
+def working(queue: Queue, club: Club, folder: Path, heartbeats: Heartbeats) -> Iterator[Callable[[], None]]:
     """Run the loop of tasks while the block runs; gives what has each of its threads make a round."""
     stop = threading.Event()
     wake: list[Callable[[], None]] = []
@@ -100,7 +100,7 @@ def working(queue: Queue, club: Club, folder: Path, marks: Marks) -> Iterator[Ca
                 open_connector=lambda: open_club(club),
                 open_platform=lambda: opened,
                 sync_now=no_sync,
-                marks=marks,
+                heartbeats=heartbeats,
             )
             wake.append(loop.wake)
             with suppress(Crash):
@@ -133,30 +133,30 @@ def test_a_loop_of_tasks_that_does_not_do_its_work_is_named_after_three_interval
     tmp_path: Path, clock: Seconds, loop: str, call: str, failure: Exception | None, interval: float
 ) -> None:
     now: Any = lambda: datetime.now(UTC)  # noqa: E731
-    queue, club, marks, stopped = StoppableQueue(now), Club(now), Marks(clock), Stop(failure)
+    queue, club, heartbeats, stopped = StoppableQueue(now), Club(now), Heartbeats(clock), Stop(failure)
     queue.lease_seconds = 5 if loop == "leases" else 60
     queue.stop_at = lambda name: stopped() if name == call else None
     club.on_call = stopped if loop == "worker" else lambda _: None
     queue.order("grant", "ann", "g")
-    with working(queue, club, tmp_path, marks) as wake:
+    with working(queue, club, tmp_path, heartbeats) as wake:
         stopped.wait()
         clock.now += 3 * interval
         wake()
-        assert [name for name in marks.failing(clock.now) if name.startswith(loop)] == []
+        assert [name for name in heartbeats.failing(clock.now) if name.startswith(loop)] == []
         for _ in range(2):  # at the second time each thread has made a round since the first
             clock.now += 1
             wake()
-            until(lambda: sum(age == 0 for age in marks.ages().values()) >= len(marks.ages()) - 1)
+            until(lambda: sum(age == 0 for age in heartbeats.ages().values()) >= len(heartbeats.ages()) - 1)
         expected = {f"{loop}: overdue"} if loop != "worker" else {f"worker-{number}: overdue" for number in range(1, 5)}
-        until(lambda: len(marks.failing(clock.now)) == 1)
-        (found,) = marks.failing(clock.now)
-        assert (found in expected, marks.failing(clock.now)[found]) == (True, 1000)
+        until(lambda: len(heartbeats.failing(clock.now)) == 1)
+        (found,) = heartbeats.failing(clock.now)
+        assert (found in expected, heartbeats.failing(clock.now)[found]) == (True, 1000)
         stopped.released.set()
 
 
 def test_a_thread_of_tasks_that_died_is_named_while_another_is_waited_for(tmp_path: Path, clock: Seconds) -> None:
     now: Any = lambda: datetime.now(UTC)  # noqa: E731
-    queue, club, marks = Queue(now), Club(now), Marks(clock)
+    queue, club, heartbeats = Queue(now), Club(now), Heartbeats(clock)
     dies, holds = Stop(Crash()), Stop()
 
     def call(request: Any) -> None:
@@ -169,10 +169,14 @@ def test_a_thread_of_tasks_that_died_is_named_while_another_is_waited_for(tmp_pa
     club.on_call = call
     queue.order("grant", "ann", "g")
     queue.order("grant", "bob", "g")
-    with working(queue, club, tmp_path, marks):
-        until(lambda: any(name.startswith("worker-") and name.endswith(": dead") for name in marks.failing(clock.now)))
+    with working(queue, club, tmp_path, heartbeats):
+        until(
+            lambda: any(
+                name.startswith("worker-") and name.endswith(": dead") for name in heartbeats.failing(clock.now)
+            )
+        )
         holds.released.set()
-    assert marks.failing(clock.now) == {}, "the loop has ended, and who keeps it says why"
+    assert heartbeats.failing(clock.now) == {}, "the loop has ended, and who keeps it says why"
 
 
 @pytest.fixture
@@ -259,7 +263,7 @@ def test_a_blocked_integration_does_its_work_by_being_tested(timed: House, clock
     for _ in range(5):
         clock.now += 2 * SCAN
         with pytest.raises(Exception, match="Nothing is read"):
-            served.wishes.ask()
+            served.control.ask()
     assert failing(timed) == {}
 
 
@@ -293,9 +297,9 @@ class Stopped:
     def __init__(self, stop: Stop) -> None:
         self._stop = stop
 
-    def read(self) -> Answer:
+    def read(self) -> DesiredState:
         self._stop()
-        return Answer(())
+        return DesiredState(())
 
     def close(self) -> None:
         pass
@@ -318,7 +322,7 @@ def test_a_source_that_is_stopped_is_named(
     timed: House, clock: Seconds, failure: BaseException | None, reason: str
 ) -> None:
     stopped = Stop(failure)
-    supervisor = Supervisor(Stopped(stopped), timed.outfit, Ownership())
+    supervisor = Supervisor(Stopped(stopped), timed.dependencies, Ownership())
     thread = threading.Thread(target=supervisor.run, daemon=True)
     thread.start()
     stopped.wait()

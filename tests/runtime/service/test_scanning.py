@@ -13,9 +13,9 @@ from ploy_connector_aws.runtime.snapshot.lock import SyncLock, SyncRunningError
 from ploy_connector_aws.runtime.snapshot.state_file import StateError
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import AuthenticationError, TemporaryError
-from tests.runtime.double import Source, World
+from tests.runtime.fakes import Source, World
 
-from .house import LARGE, PAGES_TO_GROUPS, PATIENCE, SMALL, House
+from .service_harness import LARGE, PAGES_TO_GROUPS, PATIENCE, SMALL, House
 
 
 def ends_of(house: House, integration: str = "one") -> list[tuple[str, int]]:
@@ -46,7 +46,7 @@ def test_the_next_scan_begins_an_interval_after_the_last_one(house: House) -> No
 
 def test_numbers_are_shown_while_it_is_served_and_from_before_a_restart(house: House) -> None:
     served = house.serve("one")
-    served.wishes.ask()
+    served.control.ask()
     gauges = ("ploy_last_success_timestamp_seconds", "ploy_lag_seconds")
     assert [set(house.counted(name)) for name in gauges] == [{("one",)}, {("one",)}]
     assert house.counted("ploy_unproven_scopes") == {("one",): 0}
@@ -55,8 +55,8 @@ def test_numbers_are_shown_while_it_is_served_and_from_before_a_restart(house: H
     assert [house.counted(name) for name in gauges] == [{}, {}]
     house.is_down.add("one")
     with pytest.raises(TemporaryError):
-        served.wishes.ask()
-    assert house.serve("one").wishes.ask().status == "waiting"
+        served.control.ask()
+    assert house.serve("one").control.ask().status == "waiting"
     assert house.counted(gauges[0])[("one",)] == pytest.approx(last[("one",)], abs=1)
 
 
@@ -95,7 +95,7 @@ def test_a_pause_cuts_the_scan_off_and_its_end_goes_on_with_it(house: House) -> 
 
 def test_nothing_is_read_while_paused_and_nothing_is_overdue(house: House) -> None:
     house.flags["one"] = wire.Flags(paused=True)
-    assert house.serve("one").wishes.ask() == wire.SyncSummary(status="paused")
+    assert house.serve("one").control.ask() == wire.SyncSummary(status="paused")
     assert (house.sources["one"].pages, house.health.report()[1]["integrations"]["one"]) == (
         0,
         {"connector": "directory", "paused": True, "reasons": [], "since": {}},
@@ -143,7 +143,7 @@ def test_what_ploy_does_not_take_waits_and_is_handed_over_soon(house: House) -> 
     served = house.serve("one")
     house.next_commit("one")
     house.is_down.add("one")
-    assert served.wishes.ask().status == "waiting"
+    assert served.control.ask().status == "waiting"
     house.is_down.clear()
     house.next_commit("one")
     assert house.counted("ploy_syncs_total")[("waiting", "one")] >= 1
@@ -153,14 +153,14 @@ def test_who_asks_for_a_scan_gets_what_came_of_it(house: House) -> None:
     served = house.serve("one")
     house.next_commit("one")
     house.sources["one"].world = World({"ana": "chief", "cy": "clerk"}, {**SMALL.groups, "h": frozenset()})
-    preview = served.wishes.ask(preview=True)
+    preview = served.control.ask(preview=True)
     assert (preview.status, preview.outcome.added, preview.outcome.removed) == (
         "previewed",
         {"account": 1},
         {"account": 1, "grant": 1},
     )
     assert house.at_ploy("one") == {"ana", "bo", "g", "h"}
-    made = served.wishes.ask()
+    made = served.control.ask()
     assert (made.status, made.generation, made.outcome) == ("committed", 2, preview.outcome)
     with Store(house.folder / "state" / "one.sqlite") as store:
         assert (preview.run_id, made.run_id) == (None, History(store.connection).entries()[0].run_id)
@@ -175,7 +175,7 @@ def test_a_failure_is_told_to_who_asked_counted_and_shown(house: House, caplog: 
     house.next_commit("one")
     house.sources["one"].on_page = refuse
     with pytest.raises(AuthenticationError):
-        served.wishes.ask()
+        served.control.ask()
     assert house.counted("ploy_syncs_total") == {("committed", "one"): 1, ("failed", "one"): 1}
     assert "The role cannot be assumed. Fix: mend the trust" in caplog.text
 
@@ -187,7 +187,7 @@ def test_what_a_connector_must_not_raise_is_not_repeated(house: House, caplog: p
     house.sources["one"].on_page = fail
     served = house.serve("one")
     with pytest.raises(Exception, match="unexpected"):
-        served.wishes.ask()
+        served.control.ask()
     assert "external-id-do-not-show" not in "".join(record.getMessage() for record in caplog.records)
 
 
@@ -213,7 +213,7 @@ def test_who_still_waits_when_it_stops_is_told(house: House, held_scan: int, sen
 
     def ask() -> None:
         with pytest.raises(TemporaryError) as refused:
-            served.wishes.ask()
+            served.control.ask()
         told.append(str(refused.value))
         assert refused.value.changed_nothing
 
@@ -238,18 +238,18 @@ def test_a_damaged_snapshot_file_fails_its_own_integration_only(house: House) ->
     house.next_commit("two")
     house.until(lambda: house.reasons()["one"] != [])
     with pytest.raises(StateError):
-        served.wishes.ask()
+        served.control.ask()
     assert house.reasons() == {"one": ["scans: state_unusable"], "two": []}
     assert house.commits["one"].empty()
 
 
 def test_a_sync_by_hand_beside_it_is_waited_for(house: House) -> None:
     served = house.serve("one")
-    served.wishes.ask()
+    served.control.ask()
     while not house.commits["one"].empty():
         house.next_commit("one")
     with SyncLock(house.folder / "state" / "one.lock"), pytest.raises(SyncRunningError):
-        served.wishes.ask()
+        served.control.ask()
     house.next_commit("one")
     assert house.counted("ploy_syncs_total")[("committed", "one")] >= 1
 

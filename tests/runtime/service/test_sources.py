@@ -48,7 +48,7 @@ def integration(id: str, **settings: Any) -> dict[str, Any]:
 
 
 def wanted_by(source: Source) -> dict[str, tuple[str, Any]]:
-    return {each.id: (each.settings.integration.connector, each.settings.config) for each in source.read().wanted}
+    return {each.id: (each.settings.integration.connector, each.settings.config) for each in source.read().desired}
 
 
 @pytest.mark.usefixtures("introduced")
@@ -57,10 +57,10 @@ def test_an_external_id_from_the_environment_is_not_put_over_ploys() -> None:
     respx.get(API).mock(return_value=httpx.Response(200, json=answer))
     (source,) = to_sources([settings().model_copy(update={"config_overrides": {"external_id": "chosen-0001"}})])
     found = source.read()
-    assert (found.wanted, list(found.unusable)) == ((), ["int-1"])
+    assert (found.desired, list(found.unusable)) == ((), ["int-1"])
     assert "made at random for each integration" in str(found.unusable["int-1"])
     (source,) = to_sources([settings().model_copy(update={"config_overrides": {"region": "eu-west-1"}})])
-    assert [each.id for each in source.read().wanted] == ["int-1"]
+    assert [each.id for each in source.read().desired] == ["int-1"]
 
 
 def test_a_file_with_settings_is_one_integration_and_asks_nobody() -> None:
@@ -89,7 +89,7 @@ def test_the_revision_of_the_settings_comes_with_them() -> None:
     answer = {"integrations": [{**integration("int-1"), "revision": 4}, integration("int-2")]}
     respx.get(API).mock(return_value=httpx.Response(200, json=answer))
     (source,) = to_sources([settings()])
-    assert [each.revision for each in source.read().wanted] == [4, None]
+    assert [each.revision for each in source.read().desired] == [4, None]
 
 
 @pytest.mark.usefixtures("introduced")
@@ -111,7 +111,7 @@ def test_a_poll_is_tried_once_and_an_id_that_is_no_name_of_a_file_is_not_served(
     with pytest.raises(PlatformUnavailableError):
         source.read()
     answer = source.read()
-    assert (asked.call_count, [each.id for each in answer.wanted]) == (2, ["int-1"])
+    assert (asked.call_count, [each.id for each in answer.desired]) == (2, ["int-1"])
     assert {name: str(error) for name, error in answer.unusable.items()} == {
         "#1": "Ploy names an integration by no usable id."
     }
@@ -159,8 +159,8 @@ def test_integrations_of_one_token_are_one_organisations_and_of_no_other(tmp_pat
 
 def test_no_secret_is_shown_by_what_is_wanted() -> None:
     (source,) = to_sources([settings("t-do-not-show", id="int-1", config={"external_id": "x-do-not-show"})])
-    wanted: tuple[DesiredIntegration, ...] = source.read().wanted
-    assert "do-not-show" not in repr(wanted) + repr(source.read()) + wanted[0].digest + wanted[0].organisation
+    desired: tuple[DesiredIntegration, ...] = source.read().desired
+    assert "do-not-show" not in repr(desired) + repr(source.read()) + desired[0].digest + desired[0].organisation
 
 
 @pytest.mark.parametrize("variable", ["PLOY_TOKEN", "PLOY_TOKEN_FILE", "PLOY_INTEGRATION_ID", "PLOY_CONFIG_REGION"])
@@ -175,7 +175,7 @@ def test_the_connectors_are_made_known_once_and_again_while_ploy_did_not_answer(
     introduced.side_effect = [httpx.Response(503), httpx.Response(200, json={"name": "aws", "version": "1"})]
     (source,) = to_sources([settings()])
     for _ in range(4):
-        assert source.read().wanted == ()
+        assert source.read().desired == ()
     assert introduced.call_count == 2
     sent = json.loads(introduced.calls.last.request.content)
     assert (sent["name"], sent["version"]) == ("aws", __version__)
@@ -186,5 +186,5 @@ def test_a_ploy_that_takes_no_manifests_is_served_all_the_same(introduced: respx
     introduced.side_effect = None
     introduced.return_value = httpx.Response(404)
     (source,) = to_sources([settings()])
-    assert [[each.id for each in source.read().wanted] for _ in range(2)] == [["int-1"], ["int-1"]]
+    assert [[each.id for each in source.read().desired] for _ in range(2)] == [["int-1"], ["int-1"]]
     assert introduced.call_count == 1

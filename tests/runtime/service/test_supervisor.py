@@ -12,26 +12,26 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.platform.errors import PlatformUnavailableError, TokenRejectedError
-from ploy_connector_aws.runtime.service.polling import Workplace
-from ploy_connector_aws.runtime.service.sources import Answer, DesiredIntegration
+from ploy_connector_aws.runtime.service.polling import TaskDependencies
+from ploy_connector_aws.runtime.service.sources import DesiredIntegration, DesiredState
 from ploy_connector_aws.runtime.service.supervisor import Ownership, Supervisor
 from ploy_connector_aws.runtime.snapshot.lock import TasksRunningError
 from ploy_connector_aws.spec import ConfigurationError
-from tests.runtime.double import Source, World
+from tests.runtime.fakes import Source, World
 
-from .house import LARGE, PATIENCE, HelloLoop, House
+from .service_harness import LARGE, PATIENCE, HelloLoop, House
 
 
 class Notice:
     """A source that says what a test tells it to."""
 
-    def __init__(self, name: str, *wanted: DesiredIntegration) -> None:
+    def __init__(self, name: str, *desired: DesiredIntegration) -> None:
         self.name = name
         self.polls: Queue[None] = Queue()
         self.is_closed = threading.Event()
-        self.says: Answer | Exception = Answer(wanted)
+        self.says: DesiredState | Exception = DesiredState(desired)
 
-    def read(self) -> Answer:
+    def read(self) -> DesiredState:
         self.polls.put(None)
         if isinstance(self.says, Exception):
             raise self.says
@@ -50,8 +50,8 @@ class Notice:
 
 @contextmanager
 def supervised(house: House, *sources: Notice) -> Iterator[None]:
-    claims = Ownership()
-    supervisors = [Supervisor(source, house.outfit, claims) for source in sources]
+    ownership = Ownership()
+    supervisors = [Supervisor(source, house.dependencies, ownership) for source in sources]
     for supervisor in supervisors:
         supervisor._poll_interval = 0.05  # until an integration says another one
     threads = [threading.Thread(target=supervisor.run, daemon=True) for supervisor in supervisors]
@@ -83,25 +83,25 @@ def test_an_integration_is_begun_when_it_is_enabled_and_ended_when_it_is_not(hou
     with supervised(house, source):
         source.seen()
         assert house.reasons() == {}
-        source.says = Answer((house.wanted("one"),))
+        source.says = DesiredState((house.desired("one"),))
         house.next_commit("one")
-        source.says = Answer((house.wanted("one"), house.wanted("two")))
+        source.says = DesiredState((house.desired("one"), house.desired("two")))
         house.next_commit("two")
         assert set(house.reasons()) == {"one", "two"}
-        source.says = Answer((house.wanted("two"),))
+        source.says = DesiredState((house.desired("two"),))
         house.until(lambda: set(house.reasons()) == {"two"})
         house.next_polls("two")
         assert house.commits["one"].empty(), "and was scanned no more"
 
 
 def test_other_settings_begin_it_anew_and_leave_others_alone(house: House) -> None:
-    source = Notice("source-1", house.wanted("one", secret="a"), house.wanted("two"))
+    source = Notice("source-1", house.desired("one", secret="a"), house.desired("two"))
     with supervised(house, source):
         house.next_commit("one")
         house.next_commit("two")
         source.seen()
         assert house.commits["one"].empty(), "the same settings change nothing"
-        source.says = Answer((house.wanted("one", secret="b"), house.wanted("two")))
+        source.says = DesiredState((house.desired("one", secret="b"), house.desired("two")))
         house.next_commit("one")
         source.seen()
         assert house.commits["two"].empty()
@@ -109,7 +109,7 @@ def test_other_settings_begin_it_anew_and_leave_others_alone(house: House) -> No
 
 
 def test_settings_that_only_look_equal_are_others(house: House) -> None:
-    one, true = house.wanted("one", secret=1), house.wanted("one", secret=True)
+    one, true = house.desired("one", secret=1), house.desired("one", secret=True)
     assert (one == true, one.digest == true.digest) == (True, False)
     came_back = replace(one, revision=3)
     assert came_back.digest != one.digest, "or nothing would be given out to it any more"
@@ -125,11 +125,11 @@ def test_a_scan_under_old_settings_is_cut_off_and_never_runs_beside_the_new_one(
             changed.wait(PATIENCE)
 
     old.on_page = hold
-    source = Notice("source-1", house.wanted("one", secret="a"))
+    source = Notice("source-1", house.desired("one", secret="a"))
     with supervised(house, source):
         assert reading.wait(PATIENCE)
         house.sources["one"] = Source(World({"zoe": "clerk"}))
-        source.says = Answer((house.wanted("one", secret="b"),))
+        source.says = DesiredState((house.desired("one", secret="b"),))
         source.seen()
         assert (len(house.opened_for["one"]), house.commits["one"].empty()) == (2, True)
         changed.set()
@@ -144,7 +144,7 @@ def test_a_scan_under_old_settings_is_cut_off_and_never_runs_beside_the_new_one(
 def test_a_source_that_cannot_be_asked_leaves_running_what_runs_and_says_so_once(
     house: House, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    source = Notice("source-1", house.wanted("one"))
+    source = Notice("source-1", house.desired("one"))
     with supervised(house, source):
         house.next_commit("one")
         source.says = error
@@ -157,7 +157,7 @@ def test_a_source_that_cannot_be_asked_leaves_running_what_runs_and_says_so_once
 
 
 def test_a_source_that_never_answered_is_not_well(house: House) -> None:
-    source, other = Notice("source-1"), Notice("source-2", house.wanted("two"))
+    source, other = Notice("source-1"), Notice("source-2", house.desired("two"))
     source.says = TokenRejectedError("Ploy does not accept the token.")
     with supervised(house, source, other):
         house.next_commit("two")
@@ -168,20 +168,20 @@ def test_a_source_that_never_answered_is_not_well(house: House) -> None:
             "failing",
             {"source-1": ["token_rejected"], "source-2": []},
         )
-        source.says = Answer(())
+        source.says = DesiredState(())
         source.seen()
         assert house.health.report()[0]
 
 
 def test_two_sources_never_serve_the_same_integration_and_the_second_takes_over(house: House) -> None:
-    first, second = Notice("source-1", house.wanted("one")), Notice("source-2")
+    first, second = Notice("source-1", house.desired("one")), Notice("source-2")
     with supervised(house, first, second):
         house.next_commit("one")
-        second.says = Answer((house.wanted("one"),))
+        second.says = DesiredState((house.desired("one"),))
         second.seen()
         assert reasons(house) == {"source-1": [], "source-2": ["one: served_twice"]}
         assert len(house.opened_for["one"]) == 2
-        first.says = Answer(())
+        first.says = DesiredState(())
         house.next_commit("one")
         second.seen()
         assert reasons(house) == {"source-1": [], "source-2": []}
@@ -189,7 +189,7 @@ def test_two_sources_never_serve_the_same_integration_and_the_second_takes_over(
 
 def test_what_a_source_names_and_cannot_be_served_is_said(house: House) -> None:
     source = Notice("source-1")
-    source.says = Answer((house.wanted("one"),), {"#1": ConfigurationError("no usable id")})
+    source.says = DesiredState((house.desired("one"),), {"#1": ConfigurationError("no usable id")})
     with supervised(house, source):
         house.next_commit("one")
         source.seen()
@@ -205,12 +205,12 @@ def test_a_connector_that_cannot_be_opened_fails_alone_and_is_tried_again(house:
 
     house.on_open = refuse
     # It waits as the contract says, until Ploy says otherwise; what another thread learned of it counts too.
-    source = Notice("source-1", house.wanted("one"), house.wanted("two"))
+    source = Notice("source-1", house.desired("one"), house.desired("two"))
     with supervised(house, source):
         house.next_commit("two")
         house.until(lambda: len(house.reasons()["one"]) == 2)
         assert house.reasons() == {"one": ["scans: configuration", "tasks: configuration"], "two": []}
-        source.says = Answer((house.wanted("one", region="right"), house.wanted("two")))
+        source.says = DesiredState((house.desired("one", region="right"), house.desired("two")))
         broken.clear()
         house.next_commit("one")
         house.until(lambda: house.reasons()["one"] == [])
@@ -223,13 +223,13 @@ def test_a_loop_that_ends_is_made_anew_and_nothing_else_notices(
     made: list[str] = []
 
     class Fragile:
-        def __init__(self, place: Workplace) -> None:
+        def __init__(self, place: TaskDependencies) -> None:
             self._place = place
 
         def run(self, stop: threading.Event) -> None:
             made.append(self._place.settings.integration.id)
             if made.count("one") <= 2 and made[-1] == "one":
-                self._place.wishes.ask()  # so that the poll interval is known
+                self._place.control.ask()  # so that the poll interval is known
                 if ends == "by an error":
                     raise ValueError("token-do-not-show")
                 if ends == "by the exit of a connector":
@@ -238,7 +238,7 @@ def test_a_loop_that_ends_is_made_anew_and_nothing_else_notices(
             HelloLoop(self._place).run(stop)
 
     house.make_task_loop = Fragile
-    source = Notice("source-1", house.wanted("one"), house.wanted("two"))
+    source = Notice("source-1", house.desired("one"), house.desired("two"))
     with supervised(house, source):
         house.next_polls("two")
         house.until(lambda: made.count("one") == 3)
@@ -249,7 +249,7 @@ def test_a_loop_that_ends_is_made_anew_and_nothing_else_notices(
 
 
 def test_a_connector_knows_for_whom_it_works_and_tells_of_its_calls(house: House) -> None:
-    with supervised(house, Notice("source-1", house.wanted("one"), house.wanted("two", organisation="other"))):
+    with supervised(house, Notice("source-1", house.desired("one"), house.desired("two", organisation="other"))):
         house.next_commit("one")
         house.next_commit("two")
         mine = house.opened_for["one"][0]
@@ -270,7 +270,7 @@ class HeldElsewhere(HelloLoop):
 
     def run(self, stop: threading.Event) -> None:
         if self._place.settings.integration.id in self.held:
-            self._place.wishes.poll_interval_seconds = 0.05  # ten seconds until Ploy has said another one
+            self._place.control.poll_interval_seconds = 0.05  # ten seconds until Ploy has said another one
             raise TasksRunningError("The tasks are being worked off by another process: process 7.")
         super().run(stop)
 
@@ -279,8 +279,8 @@ class HeldElsewhere(HelloLoop):
 def test_a_source_is_locked_out_where_another_process_has_all_its_integrations(house: House, held: set[str]) -> None:
     HeldElsewhere.held = held
     house.make_task_loop = HeldElsewhere
-    source = Notice("source", house.wanted("one"), house.wanted("two"))
-    supervisor = Supervisor(source, house.outfit, Ownership())
+    source = Notice("source", house.desired("one"), house.desired("two"))
+    supervisor = Supervisor(source, house.dependencies, Ownership())
     thread = threading.Thread(target=supervisor.run, daemon=True)
     thread.start()
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .stage import Stage
+from .task_runtime import Stage
 
 
 @pytest.fixture

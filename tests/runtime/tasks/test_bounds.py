@@ -23,9 +23,9 @@ from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.runtime.tasks import Journal, TaskLoop
 from ploy_connector_aws.spec import TemporaryError
 from tests.extremes import LONG, spoil, values_of
-from tests.runtime.pictures import START
+from tests.runtime.records import START
 
-from .stage import Runtime, Stage, no_sync
+from .task_runtime import Runtime, Stage, no_sync
 
 PATIENCE = 30
 HOUR = 3600
@@ -199,7 +199,7 @@ def test_an_answer_with_an_interval_out_of_bounds_changes_nothing_and_is_asked_f
             ploy.order()
             ploy.answers["lease"] = httpx.Response(200, text=spoil({"flags": {"paused": True}}, (name,), text))
             assert 0 < runtime.poll.step() <= 60, text[:40]
-            assert runtime.board.flags == wire.Flags(), "the flags of a refused answer do not count either"
+            assert runtime.coordinator.flags == wire.Flags(), "the flags of a refused answer do not count either"
             assert name in caplog.text
             assert LONG not in caplog.text
             del ploy.answers["lease"]
@@ -315,9 +315,9 @@ def test_a_question_that_an_older_version_kept_is_not_asked_again_where_it_break
     stage: Stage, ploy: Ploy
 ) -> None:
     with Journal(stage.tasks_path) as journal:
-        journal.note_wish(wire.LeaseRequest(request_id="r", worker_id="h", max_tasks=1), START)
+        journal.set_pending_poll(wire.LeaseRequest(request_id="r", worker_id="h", max_tasks=1), START)
     with closing(sqlite3.connect(stage.tasks_path)) as db, db:
-        db.execute("UPDATE facts SET value = json_set(value, '$.settings_revision', -1) WHERE name = 'wish'")
+        db.execute("UPDATE facts SET value = json_set(value, '$.settings_revision', -1) WHERE name = 'poll'")
     runtime = Runtime(stage)
     ploy.order()
     turns(stage, runtime)

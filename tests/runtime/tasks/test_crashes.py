@@ -7,7 +7,7 @@ import pytest
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import AccessRequest
 
-from .stage import Stage
+from .task_runtime import Stage
 
 CALLS, WRITES, HOOKS = 8, 23, 5
 """How many calls of Ploy, writes of the task file and calls of the connector the orders below take without faults."""

@@ -18,11 +18,11 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.tasks.journal import ACKNOWLEDGED
-from tests.runtime.double import Crash
+from tests.runtime.fakes import Crash
 
-from .club import AFTER, BEFORE, Event
-from .queue import UNHEARD
-from .stage import PARTS, Runtime, Stage
+from .fake_membership_connector import AFTER, BEFORE, Event
+from .fake_task_queue import UNHEARD
+from .task_runtime import PARTS, Runtime, Stage
 
 PAIRS = (("ann", "g"), ("ann", "h"), ("bob", "g"))
 OUTSIDE = "outside"

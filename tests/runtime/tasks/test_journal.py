@@ -12,14 +12,14 @@ import pytest
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot.lock import LockHeldError, SyncLock, TaskLock, TasksRunningError
-from ploy_connector_aws.runtime.snapshot.state_file import StateError, set_aside
+from ploy_connector_aws.runtime.snapshot.state_file import StateError, archive
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.tasks import Journal
 from ploy_connector_aws.runtime.tasks.journal import ENDED_KEPT
 from ploy_connector_aws.spec import AccessChange, Grant
-from tests.runtime.pictures import START, membership
+from tests.runtime.records import START, membership
 
-from .stage import Runtime, Stage
+from .task_runtime import Runtime, Stage
 
 
 def task(number: int, lease: str = "lease") -> wire.Task:
@@ -52,7 +52,7 @@ def test_a_rebuilt_snapshot_leaves_it_as_it_is(tmp_path: Path) -> None:
     settings = OperatorSettings.model_validate({"state": {"dir": tmp_path}})
     with Store(settings.snapshot_path), Journal(settings.tasks_path) as journal:
         journal.lease(task(1), START)
-    set_aside(settings.snapshot_path)
+    archive(settings.snapshot_path)
     with Journal(settings.tasks_path) as again:
         assert [held.task for held in again.open_tasks()] == [task(1)]
 
@@ -100,7 +100,7 @@ def test_what_was_verified_is_kept_with_the_report_until_a_sync_has_seen_it(tmp_
             journal.finish(f"t{number}", done(number, membership(f"p{number}", "g")))
         journal.keep_verified("order", AccessChange(outcome="already_in_effect", verified_at=START))
         assert [change.id for change in of_the_sync.verified()] == ["t1", "t2"], "where nothing is different, none is"
-        of_the_sync.settle({"t1": journal.verified()[0].verified_at})
+        of_the_sync.confirm({"t1": journal.verified()[0].verified_at})
         assert [change.added for change in journal.verified()] == [(membership("p2", "g"),)]
 
 
@@ -127,7 +127,7 @@ def test_a_lease_that_was_replaced_changes_nothing_more(tmp_path: Path) -> None:
         journal.lease(task(1, "old"), START)
         journal.lease(task(1, "new"), START + timedelta(seconds=60))
         before = journal.task("t1")
-        journal.lose(task(1, "old"))
+        journal.mark_lease_lost(task(1, "old"))
         journal.extend(task(1, "old"), START + timedelta(hours=9))
         assert not journal.end(task(1, "old"), "so", START)
         assert journal.task("t1") == before

@@ -10,10 +10,10 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.tasks import Journal, TaskEvents
 from ploy_connector_aws.runtime.tasks.journal import ACKNOWLEDGED
 from ploy_connector_aws.spec import AccessRequest
-from tests.runtime.pictures import START
+from tests.runtime.records import START
 
-from .queue import UNHEARD
-from .stage import Runtime, Stage
+from .fake_task_queue import UNHEARD
+from .task_runtime import Runtime, Stage
 
 
 def test_revokes_go_first_and_then_what_was_ordered_first(stage: Stage) -> None:
@@ -113,13 +113,13 @@ def test_a_true_report_is_sent_although_the_lease_is_said_to_be_lost(stage: Stag
     task_id = stage.queue.order("grant", "ann", "g")
     runtime = Runtime(stage)
 
-    def lose(request: AccessRequest) -> None:
+    def mark_lease_lost(request: AccessRequest) -> None:
         # Ploy gave the task up at its deadline, so it extends no lease; it still takes the report of the newest one.
         held = runtime.journal.task(request.request_id)
         assert held is not None
-        runtime.journal.lose(held.task)
+        runtime.journal.mark_lease_lost(held.task)
 
-    stage.club.on_call = lose
+    stage.club.on_call = mark_lease_lost
     runtime.poll.step()
     runtime.worker.step()
     runtime.outbox.step()
@@ -137,8 +137,8 @@ def test_a_true_report_that_crosses_a_new_lease_is_sent_under_that_and_not_made_
     runtime.worker.step()
     stage.clock.move(61)
     # Ploy gives the task again, and the report under the old lease comes before that answer is heard.
-    wish = wire.LeaseRequest(request_id="again", worker_id=runtime.journal.holder, max_tasks=1)
-    answer = stage.queue.lease_tasks("one", wish)
+    pending_poll = wire.LeaseRequest(request_id="again", worker_id=runtime.journal.worker_id, max_tasks=1)
+    answer = stage.queue.lease_tasks("one", pending_poll)
     runtime.outbox.step()
     (held,) = [runtime.journal.task(task.id) for task in answer.tasks]
     assert held is not None
@@ -164,14 +164,14 @@ def test_the_next_task_of_a_pair_waits_until_the_report_of_the_one_before_is_tak
     assert held is not None
     another = held.task.model_copy(update={"id": "another", "kind": "revoke", "lease_id": "l2"})
     runtime.journal.lease(another, held.lease_ends_at)
-    assert runtime.board.take() is None
+    assert runtime.coordinator.take() is None
     runtime.outbox.step()
-    taken = runtime.board.take()
+    taken = runtime.coordinator.take()
     assert taken is not None
     assert taken.task.id == "another"
     older = another.model_copy(update={"id": "older", "created_at": another.created_at - timedelta(hours=1)})
     runtime.journal.lease(older, held.lease_ends_at)
-    assert runtime.board.take() is None, "nobody works on a pair beside another"
+    assert runtime.coordinator.take() is None, "nobody works on a pair beside another"
     runtime.close()
 
 
@@ -182,14 +182,14 @@ def test_a_report_of_a_task_that_somebody_else_got_is_refused_and_what_was_verif
     told = Told()
     runtime = Runtime(stage, events=told)
 
-    def lose(_: AccessRequest) -> None:
+    def mark_lease_lost(_: AccessRequest) -> None:
         stage.clock.move(61)
         stage.queue.lease_tasks("one", wire.LeaseRequest(request_id="other", worker_id="other", max_tasks=1))
         runtime.keeping.step()
 
     # The write begins too late, so that a connector that keeps to the time it was given would not make it.
     stage.club.keeps_time = False
-    stage.club.on_call = lose
+    stage.club.on_call = mark_lease_lost
     runtime.poll.step()
     runtime.worker.step()
     runtime.outbox.step()
@@ -263,7 +263,7 @@ def test_after_a_start_nothing_is_begun_before_ploy_said_that_it_may_be(stage: S
     first.close()
     again = Runtime(stage)
     assert not again.worker.step()
-    again.board.note(wire.Flags())
+    again.coordinator.note(wire.Flags())
     assert again.worker.step()
     again.close()
 
@@ -298,14 +298,14 @@ def test_of_two_tasks_on_one_pair_the_younger_waits_whatever_ploy_gives_out(stag
         for id_, kind, second in [("younger", "revoke", 1), ("older", "grant", 0)]
     ]
     runtime = Runtime(stage)
-    runtime.board.note(wire.Flags())
+    runtime.coordinator.note(wire.Flags())
     for task in tasks:
         runtime.journal.lease(task, START + timedelta(seconds=60))
-    older = runtime.board.take()
+    older = runtime.coordinator.take()
     assert older is not None
     assert older.task.id == "older"
-    assert runtime.board.take() is None
-    runtime.board.release(older)
+    assert runtime.coordinator.take() is None
+    runtime.coordinator.release(older)
     while runtime.worker.step():
         pass
     assert [request.request_id for request in stage.club.calls] == ["older"]
@@ -346,9 +346,9 @@ def test_whoever_counts_is_told_what_happens(stage: Stage) -> None:
 
 def test_the_holder_stays_the_same_for_one_task_file(stage: Stage) -> None:
     with Journal(stage.folder / "a.sqlite") as one, Journal(stage.folder / "b.sqlite") as other:
-        assert one.holder != other.holder
+        assert one.worker_id != other.worker_id
         with Journal(stage.folder / "a.sqlite") as again:
-            assert again.holder == one.holder
+            assert again.worker_id == one.worker_id
 
 
 def test_two_syncs_are_never_made_at_the_same_time(stage: Stage) -> None:
@@ -356,10 +356,10 @@ def test_two_syncs_are_never_made_at_the_same_time(stage: Stage) -> None:
     stage.queue.order("sync")
     runtime = Runtime(stage)
     runtime.poll.step()
-    first = runtime.board.take()
+    first = runtime.coordinator.take()
     assert first is not None
-    assert runtime.board.take() is None
-    runtime.board.release(first)
+    assert runtime.coordinator.take() is None
+    runtime.coordinator.release(first)
     stage.work_off(runtime)
     stage.check()
 

@@ -14,10 +14,10 @@ from ploy_connector_aws.runtime.snapshot.lock import TaskLock, TasksRunningError
 from ploy_connector_aws.runtime.tasks import Journal, TaskEvents, TaskLoop
 from ploy_connector_aws.spec import AccessChange, AccessRequest
 from tests.deadlines import PATIENCE_SECONDS
-from tests.runtime.double import Crash
+from tests.runtime.fakes import Crash
 
-from .club import Club, open_club
-from .stage import Stage, no_sync
+from .fake_membership_connector import Club, open_club
+from .task_runtime import Stage, no_sync
 
 
 class Ended(TaskEvents):

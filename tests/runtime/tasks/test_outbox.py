@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.tasks.attempts import to_last_report
+from ploy_connector_aws.runtime.tasks.attempts import to_deadline_report
 from ploy_connector_aws.runtime.tasks.journal import ACKNOWLEDGED
 
-from .stage import Runtime, Stage
+from .task_runtime import Runtime, Stage
 
 
 def done(stage: Stage) -> Runtime:
@@ -86,7 +86,7 @@ def test_what_was_ended_and_begins_anew_is_not_said_to_have_changed_nothing(stag
     again = runtime.journal.task("t1")
     assert again is not None
     assert (again.report, again.ending) == (None, None)
-    report = to_last_report(again, "Nobody came to it.")
+    report = to_deadline_report(again, "Nobody came to it.")
     assert isinstance(report, wire.TaskFailed)
     assert report.code == "state_unknown"
 

@@ -77,7 +77,7 @@ def test_a_scope_that_failed_keeps_its_records_unproven(known: Customer) -> None
     expected = wire.Outcome(unproven_scopes=1)
     answer = delta(known, USERS_FAILED, seen, expected=expected)
     assert answer.unproven_scopes == 1
-    assert [(each.id, each.is_retained) for each in known.ploy.view(known.id).records()] == [
+    assert [(each.id, each.is_unproven) for each in known.ploy.view(known.id).records()] == [
         ("u1", False),
         ("u2", False),
     ]

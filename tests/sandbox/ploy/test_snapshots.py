@@ -34,7 +34,7 @@ def test_a_record_that_only_a_grant_keeps_says_which_and_goes_with_it(visitor: V
     answer = acme.sync(USERS, *MEMBERS)
     assert (answer.removed, answer.retained_unproven, answer.unproven_scopes) == ({}, {"account": 1}, 0)
     (kept,) = acme.ploy.view(acme.id).records("account")
-    assert (kept.scopes, kept.is_retained, kept.kept_by) == ((), True, HELD.id)
+    assert (kept.scopes, kept.is_unproven, kept.kept_by) == ((), True, HELD.id)
     page = visitor.get(at(acme, "/unproven")).text
     assert "named by the grant Ann → Readers" in page
     assert acme.sync(USERS, *MEMBERS).retained_unproven == {"account": 1}

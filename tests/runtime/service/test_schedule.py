@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.runtime.service.schedule import growing, next_scan
+from ploy_connector_aws.runtime.service.schedule import growing_seconds, next_scan
 
 SCAN = {"began": 1000, "ended": 1060, "interval": 900, "poll": 10}
 
@@ -30,4 +30,4 @@ def test_the_next_scan_is_due(changes: dict[str, Any], due: float) -> None:
 
 
 def test_waits_double_up_to_a_bound() -> None:
-    assert [growing(10, failures, 900) for failures in (1, 2, 3, 8, 10_000)] == [10, 20, 40, 900, 900]
+    assert [growing_seconds(10, failures, 900) for failures in (1, 2, 3, 8, 10_000)] == [10, 20, 40, 900, 900]

@@ -20,7 +20,7 @@ from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailabl
 from ploy_connector_aws.runtime.integration import Integration, hello
 from ploy_connector_aws.runtime.service.health import Health
 from ploy_connector_aws.runtime.service.metrics import Metrics
-from ploy_connector_aws.runtime.service.polling import MakeLoop, Workplace
+from ploy_connector_aws.runtime.service.polling import MakeLoop, TaskDependencies
 from ploy_connector_aws.runtime.service.runner import Dependencies, IntegrationRunner
 from ploy_connector_aws.runtime.service.sources import DesiredIntegration
 from ploy_connector_aws.runtime.settings import IntegrationSettings, OperatorSettings, StateSettings
@@ -28,7 +28,7 @@ from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 from ploy_connector_aws.sandbox.ploy.views import IntegrationView
 from ploy_connector_aws.spec import ConnectionReport, ConnectorContext
 from tests.deadlines import PATIENCE_SECONDS
-from tests.runtime.double import Platform, Source, World, open_directory
+from tests.runtime.fakes import Platform, Source, World, open_directory
 
 PATIENCE = PATIENCE_SECONDS
 """Seconds after which a test that waits has failed."""
@@ -95,7 +95,7 @@ class Client(Platform):
 class HelloLoop:
     """Stands in for the loop that works off tasks: asks Ploy at every poll for flags and intervals."""
 
-    def __init__(self, place: Workplace) -> None:
+    def __init__(self, place: TaskDependencies) -> None:
         self._place = place
 
     def run(self, stop: threading.Event) -> None:
@@ -104,8 +104,8 @@ class HelloLoop:
         with place.open_platform() as platform:
             while not stop.is_set():
                 with suppress(PlatformError):
-                    place.wishes.heed(hello(platform, place.settings, opened))
-                stop.wait(place.wishes.poll_interval_seconds)
+                    place.control.apply(hello(platform, place.settings, opened))
+                stop.wait(place.control.poll_interval_seconds)
 
 
 @dataclass
@@ -138,7 +138,7 @@ class House:
         self._asked = threading.Event()
 
     @property
-    def outfit(self) -> Dependencies:
+    def dependencies(self) -> Dependencies:
         return Dependencies(
             self.health,
             self.metrics,
@@ -147,7 +147,7 @@ class House:
             self.open_connector,
         )
 
-    def wanted(self, integration: str, organisation: str = "acme", **config: Any) -> DesiredIntegration:
+    def desired(self, integration: str, organisation: str = "acme", **config: Any) -> DesiredIntegration:
         return DesiredIntegration(
             OperatorSettings(
                 integration=IntegrationSettings(id=integration, connector="directory"),
@@ -176,8 +176,8 @@ class House:
         return client
 
     def serve(self, integration: str, revision: int | None = None, **config: Any) -> IntegrationRunner:
-        wanted = replace(self.wanted(integration, **config), revision=revision)
-        served = IntegrationRunner(wanted, self.outfit, lambda: self._changes.put(None))
+        desired = replace(self.desired(integration, **config), revision=revision)
+        served = IntegrationRunner(desired, self.dependencies, lambda: self._changes.put(None))
         self.served.append(served)
         served.start()
         return served

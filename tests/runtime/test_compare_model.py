@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 
 from ploy_connector_aws.reference import TYPES, Generation, Ids, Outcome, compare, read_pages
-from ploy_connector_aws.runtime.snapshot.compare import ChangeKind, Changes, changed_keys, finish
+from ploy_connector_aws.runtime.snapshot.compare import ChangeKind, Changes, changed_keys
+from ploy_connector_aws.runtime.snapshot.compare import compare as compare_runs
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.deletion_guard import hold_reasons
@@ -19,7 +20,7 @@ from tests.soak import cheap
 from tests.test_reference import CASES, Notes, to_run
 
 from .page_histories import ENDINGS, HISTORIES, without_origins
-from .pictures import account, begin, group, membership, nesting
+from .records import account, begin, group, membership, nesting
 
 
 @cheap
@@ -78,9 +79,9 @@ def play(history: list[list[Page]]) -> None:
             outcome = compare(generation, read_pages(pages, generation.scopes))
             generation = Generation(outcome.generation.scopes, list(outcome.generation.records))
             run = begin(store, *pages)
-            changes = finish(store, run)
+            changes = compare_runs(store, run)
             assert find_runtime_outcome(store, run, changes) == find_outcome(outcome, generation)
-            store.mark(run, "committed", generation=run.number)
+            store.set_state(run, "committed", generation=run.number)
 
 
 def find_outcome(outcome: Outcome, generation: Generation) -> dict[str, Any]:
@@ -108,7 +109,7 @@ def find_outcome(outcome: Outcome, generation: Generation) -> dict[str, Any]:
 def find_runtime_outcome(store: Store, run: Run, changes: Changes) -> dict[str, Any]:
     """What the runtime finds, in the same words."""
     found = {kind: read_names(store, run, kind, changes) for kind in ("added", "changed", "removed")}
-    kept = {f"{each.type} {each.id}": each for each in run.records() if each.is_retained}
+    kept = {f"{each.type} {each.id}": each for each in run.records() if each.is_unproven}
     assert set(kept) == read_names(store, run, "retained_unproven", changes)
     unproven = {scope.name for scope in run.scopes() if scope.unproven_since is not None}
     digests = {

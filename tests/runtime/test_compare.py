@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.runtime.snapshot.compare import ChangeKind, Changes, changed_keys, finish
+from ploy_connector_aws.runtime.snapshot.compare import ChangeKind, Changes, changed_keys, compare
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import Failure, Page, RecordKey
 from ploy_connector_aws.spec.records import RecordType
 
-from .pictures import DENIED, account, begin, commit, group, membership, picture
+from .records import DENIED, account, begin, commit, group, membership, picture
 
 ROOT = Page(scope="root", complete=True)
 
@@ -231,7 +231,7 @@ def test_a_person_whom_a_list_leaves_out_is_kept_while_a_grant_names_her(store: 
         assert (changes.removed, changes.retained_unproven, changes.unproven_scopes) == ({}, {"account": 1}, 0)
         baseline = store.baseline
         assert baseline is not None
-        (kept,) = [record for record in baseline.records() if record.is_retained]
+        (kept,) = [record for record in baseline.records() if record.is_unproven]
         assert (kept.id, kept.scopes, kept.kept_by) == ("a", (), membership("a", "g").id)
     assert commit(store, ROOT, users("b"), groups("g"), members("g")).removed == {"account": 1, "grant": 1}
 
@@ -242,9 +242,9 @@ def test_a_scope_that_only_a_kept_record_rests_on_is_neither_unproven_nor_unseen
     changes = commit(store, ROOT, users(), groups("g"), members("g", "a"))
     baseline = store.baseline
     assert baseline is not None
-    (kept,) = [record for record in baseline.records() if record.is_retained]
+    (kept,) = [record for record in baseline.records() if record.is_unproven]
     assert (kept.scopes, kept.kept_by, changes.unproven_scopes) == (("users/a",), membership("a", "g").id, 0)
-    assert baseline.has_seen("users/a", baseline.reading_started_at - timedelta(minutes=1))
+    assert baseline.has_read_since("users/a", baseline.reading_started_at - timedelta(minutes=1))
 
 
 def test_no_origin_at_first_is_an_answer_and_may_become_one(store: Store) -> None:
@@ -261,7 +261,7 @@ def test_an_account_that_is_not_listed_is_kept_while_a_grant_names_it(store: Sto
         assert store.baseline is not None
         kept = store.baseline.record(RecordKey(type="account", id="a"))
         assert kept is not None
-        assert (kept.scopes, kept.is_retained) == ((), True)
+        assert (kept.scopes, kept.is_unproven) == ((), True)
     assert commit(store, ROOT, users("b"), groups("g"), members("g", "b")).removed == {"account": 1, "grant": 1}
 
 
@@ -306,7 +306,7 @@ def test_changed_records_can_be_named(store: Store) -> None:
     commit(store, ROOT, users("a", "b", "c"))
     renamed = Page(scope="users", parent="root", records=(account("a", "Ann"), account("b"), account("d")))
     run = begin(store, ROOT, renamed, Page(scope="users", complete=True))
-    finish(store, run)
+    compare(store, run)
     kinds: tuple[ChangeKind, ...] = ("added", "changed", "removed", "retained_unproven")
     assert {kind: [key.id for key in changed_keys(store, run, kind)] for kind in kinds} == {
         "added": ["d"],
@@ -319,11 +319,11 @@ def test_changed_records_can_be_named(store: Store) -> None:
 def test_without_an_earlier_run_to_compare_with_all_records_are_added(store: Store) -> None:
     kinds: tuple[ChangeKind, ...] = ("added", "changed", "removed", "retained_unproven")
     run = begin(store, ROOT, users("a"))
-    finish(store, run)
+    compare(store, run)
     first = {kind: [key.id for key in changed_keys(store, run, kind)] for kind in kinds}
     assert first == {"added": ["a"], "changed": [], "removed": [], "retained_unproven": []}
 
-    store.mark(run, "committed", generation=run.number)
+    store.set_state(run, "committed", generation=run.number)
     committed = {kind: [key.id for key in changed_keys(store, run, kind)] for kind in kinds}
     assert committed == first
 
@@ -331,11 +331,11 @@ def test_without_an_earlier_run_to_compare_with_all_records_are_added(store: Sto
 def resume(store: Store, first: tuple[Page, ...], second: tuple[Page, ...]) -> Changes:
     """Read and commit a run in two attempts."""
     run = begin(store, *first)
-    run.go_on()
+    run.resume()
     for page in second:
         run.add_page(page)
-    changes = finish(store, run)
-    store.mark(run, "committed", generation=run.number)
+    changes = compare(store, run)
+    store.set_state(run, "committed", generation=run.number)
     return changes
 
 

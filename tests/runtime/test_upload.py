@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.snapshot.compare import finish
+from ploy_connector_aws.runtime.snapshot.compare import compare
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.upload import MOST_SCOPES_PER_LINE, Upload
 from ploy_connector_aws.spec import Page
 from tests.sandbox.ploy.conftest import Customer, acme, clock, enroll, ploy
 
-from .pictures import START, account, begin
+from .records import START, account, begin
 
 __all__ = ["acme", "clock", "enroll", "ploy"]
 
@@ -20,7 +20,7 @@ def test_a_record_of_many_scopes_goes_in_lines_of_bounded_length_and_arrives_as_
     names = [f"group/{number}" for number in range(2 * MOST_SCOPES_PER_LINE + 1)]
     members = (Page(scope=name, parent="groups", records=(account("u"),), complete=True) for name in names)
     run = begin(store, Page(scope="groups", complete=True), *members)
-    changes = finish(store, run)
+    changes = compare(store, run)
     acme.clock.now = START
     limits = wire.Limits(max_batch_bytes=2_000)
     push = Upload(acme.client, acme.id, store, run, changes, opener="here", limits=limits, hold=())

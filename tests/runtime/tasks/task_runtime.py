@@ -12,16 +12,16 @@ from typing import Any, Protocol
 from ploy_connector_aws.host import Connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.tasks import Journal, TaskEvents
+from ploy_connector_aws.runtime.tasks.access_graph import AccessGraph
 from ploy_connector_aws.runtime.tasks.coordinator import TaskCoordinator
-from ploy_connector_aws.runtime.tasks.known import AccessGraph
 from ploy_connector_aws.runtime.tasks.leases import LeaseRenewer, TaskPoller
 from ploy_connector_aws.runtime.tasks.outbox import Outbox
 from ploy_connector_aws.runtime.tasks.worker import Worker
-from tests.runtime.double import Crash
-from tests.runtime.pictures import START
+from tests.runtime.fakes import Crash
+from tests.runtime.records import START
 
-from .club import Club, open_club
-from .queue import Clock, Queue, Report
+from .fake_membership_connector import Club, open_club
+from .fake_task_queue import Clock, Queue, Report
 
 
 @dataclass
@@ -99,14 +99,14 @@ class Runtime:
         queue, now, integration_id = stage.queue, stage.clock, stage.integration_id
         self.stage = stage
         self.journal = Journal(stage.tasks_path, stage.writes.connection())
-        self.board = TaskCoordinator(self.journal, workers=2, hindrance=hindrance, now=now)
+        self.coordinator = TaskCoordinator(self.journal, workers=2, hindrance=hindrance, now=now)
         self.poll = TaskPoller(
-            queue, integration_id, self.journal, self.board, events, now, settings_revision=settings_revision
+            queue, integration_id, self.journal, self.coordinator, events, now, settings_revision=settings_revision
         )
-        self.keeping = LeaseRenewer(queue, integration_id, self.journal, self.board, now)
+        self.keeping = LeaseRenewer(queue, integration_id, self.journal, self.coordinator, now)
         self.outbox = Outbox(queue, integration_id, self.journal, events, now)
         self.known = AccessGraph(stage.snapshot_path)
-        self.worker = Worker(self.board, self.journal, self.known, open_connector, sync_now, events, now)
+        self.worker = Worker(self.coordinator, self.journal, self.known, open_connector, sync_now, events, now)
 
     def turn(self) -> None:
         """Let each part do what is due."""

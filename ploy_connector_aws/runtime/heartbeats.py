@@ -11,14 +11,14 @@ from contextlib import contextmanager
 OVERDUE_INTERVALS = 3
 """After so many intervals without a round that did its work, a loop is not well."""
 
-LEAST_INTERVAL_SECONDS = 5.0
+MINIMUM_INTERVAL_SECONDS = 5.0
 """The shortest interval of the contract. Where tests use shorter ones, a loaded machine is no failure."""
 
 CALL_SECONDS = 65.0
 """A call that has lasted so long is beyond its limit, which is 60 seconds at the most, with some time to end it."""
 
 
-class Mark:
+class Heartbeat:
     """When one loop last did its work. Renewed by the loop, read by any thread.
 
     Args:
@@ -76,11 +76,11 @@ class Mark:
         step = self._step
         if step is not None and now > step[1]:
             return "overdue", step[0]
-        is_late = now - self.at > OVERDUE_INTERVALS * max(self._interval(), LEAST_INTERVAL_SECONDS)
+        is_late = now - self.at > OVERDUE_INTERVALS * max(self._interval(), MINIMUM_INTERVAL_SECONDS)
         return ("overdue", self.at) if is_late and not self._is_waiting else None
 
 
-class Marks:
+class Heartbeats:
     """The marks of one integration's loops, and its calls that are under way. Safe to use from several threads.
 
     Args:
@@ -90,28 +90,28 @@ class Marks:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._marks: dict[str, Mark] = {}
+        self._heartbeats: dict[str, Heartbeat] = {}
         self._calls: dict[int, tuple[str, str, float]] = {}
 
-    def begin(self, loop: str, interval: Callable[[], float]) -> Mark:
+    def begin(self, loop: str, interval: Callable[[], float]) -> Heartbeat:
         """Begin to watch the loop that the calling thread runs."""
-        mark = Mark(interval, self._monotonic)
+        heartbeat = Heartbeat(interval, self._monotonic)
         with self._lock:
-            self._marks[loop] = mark
-        return mark
+            self._heartbeats[loop] = heartbeat
+        return heartbeat
 
     def end(self, *loops: str) -> None:
         """Watch loops no longer."""
         with self._lock:
             for loop in loops:
-                self._marks.pop(loop, None)
+                self._heartbeats.pop(loop, None)
 
-    def call_begins(self, loop: str, call: str) -> None:
+    def begin_call(self, loop: str, call: str) -> None:
         """Note that the calling thread makes a call for a loop. It makes one at a time."""
         with self._lock:
             self._calls[threading.get_ident()] = loop, call, self._monotonic()
 
-    def call_ended(self) -> None:
+    def end_call(self) -> None:
         """Note that the call of the calling thread has ended."""
         with self._lock:
             self._calls.pop(threading.get_ident(), None)
@@ -124,29 +124,29 @@ class Marks:
     @contextmanager
     def call(self, loop: str, name: str) -> Iterator[None]:
         """Make a call for a loop in this block."""
-        self.call_begins(loop, name)
+        self.begin_call(loop, name)
         try:
             yield
         finally:
-            self.call_ended()
+            self.end_call()
 
-    def current(self) -> Mark | None:
+    def current(self) -> Heartbeat | None:
         """The mark of the loop that the calling thread runs; the newest where it runs several."""
         with self._lock:
-            return next((each for each in reversed(self._marks.values()) if each.is_of_this_thread), None)
+            return next((each for each in reversed(self._heartbeats.values()) if each.is_of_this_thread), None)
 
     def ages(self) -> dict[str, float]:
         """How many seconds ago each loop did its work, without those that only show that their thread lives."""
         with self._lock:
             now = self._monotonic()
-            return {loop: now - mark.at for loop, mark in self._marks.items() if mark.is_timed}
+            return {loop: now - heartbeat.at for loop, heartbeat in self._heartbeats.items() if heartbeat.is_timed}
 
     def failing(self, now: float) -> dict[str, float]:
         """What is wrong, each with since when: in monotonic seconds."""
         with self._lock:
-            marks, calls = sorted(self._marks.items()), sorted(self._calls.values())
+            heartbeats, calls = sorted(self._heartbeats.items()), sorted(self._calls.values())
         found = {f"{loop}: call beyond its limit: {call}": at for loop, call, at in calls if now - at > CALL_SECONDS}
-        for loop, mark in marks:
-            if failure := mark.failure(now):
+        for loop, heartbeat in heartbeats:
+            if failure := heartbeat.failure(now):
                 found[f"{loop}: {failure[0]}"] = failure[1]
         return found

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ploy_connector_aws.runtime.snapshot.state_file import StateError, set_aside
+from ploy_connector_aws.runtime.snapshot.state_file import StateError, archive
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChange
-from ploy_connector_aws.runtime.tasks.known import MOST_PATHS, AccessGraph
+from ploy_connector_aws.runtime.tasks.access_graph import MOST_PATHS, AccessGraph
 from ploy_connector_aws.spec import Grant, KnownAccess, Page
-from tests.runtime.pictures import DENIED, START, account, commit, group, membership
+from tests.runtime.records import DENIED, START, account, commit, group, membership
 
 
 def opens(group_id: str, role_id: str) -> Grant:
@@ -53,7 +53,7 @@ def whole(store: Store, *pages: Page) -> None:
     """Commit a run that Ploy holds just as it is held here."""
     commit(store, *pages)
     assert store.baseline is not None
-    store.note(store.baseline, is_whole=1)
+    store.update(store.baseline, matches_platform=1)
 
 
 def ways(found: KnownAccess) -> list[str]:
@@ -132,7 +132,7 @@ def test_a_grant_that_was_added_again_takes_the_place_of_the_one_that_was_read(
 
 
 @pytest.mark.parametrize(
-    ("is_whole", "last", "is_complete"),
+    ("matches_platform", "last", "is_complete"),
     [
         (True, {"complete": True}, True),
         (False, {"complete": True}, False),
@@ -142,15 +142,15 @@ def test_a_grant_that_was_added_again_takes_the_place_of_the_one_that_was_read(
     ],
 )
 def test_what_is_not_proven_is_not_called_complete(
-    store: Store, known: AccessGraph, is_whole: bool, last: dict[str, object], is_complete: bool
+    store: Store, known: AccessGraph, matches_platform: bool, last: dict[str, object], is_complete: bool
 ) -> None:
     pages = [*PICTURE, Page.model_validate({"scope": "apart", **last})]
-    (whole if is_whole else commit)(store, *pages)
+    (whole if matches_platform else commit)(store, *pages)
     assert known.of("ann", "g").paths_complete is is_complete
 
 
 def test_what_was_read_later_is_known_once_it_is_committed(store: Store, known: AccessGraph) -> None:
-    assert known.of("ann", "g") == UNKNOWN
+    assert known.of("ann", "g") == KnownAccess()
     whole(store, *PICTURE)
     assert ways(known.of("bob", "far")) == ["bob h role", "bob h role far"]
     whole(store, *PICTURE[:2], Page(scope="grants", records=(membership("bob", "far"),), complete=True))
@@ -165,7 +165,7 @@ def test_it_holds_up_no_sync_and_no_new_snapshot_file(store: Store, known: Acces
     assert store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
     store.close()
     with pytest.raises(StateError, match="another process is using it"):
-        set_aside(store.path)
+        archive(store.path)
     for part in store.path.parent.glob(f"{store.path.name}*"):  # only a person can take it away now
         part.unlink()
     with Store(store.path) as fresh:
@@ -180,10 +180,10 @@ def test_a_file_that_cannot_be_used_says_nothing_and_is_not_touched(
     path.write_text("what somebody else keeps under this name" * 50)
     before = path.read_bytes()
     known = AccessGraph(path)
-    assert known.of("ann", "g") == KnownAccess()
+    assert known.of("ann", "g") == KnownAccess(states=None)
     assert "it is not a snapshot file" in caplog.text
     assert path.read_bytes() == before
-    assert AccessGraph(tmp_path / "none.sqlite").of("ann", "g") == UNKNOWN
+    assert AccessGraph(tmp_path / "none.sqlite").of("ann", "g") == KnownAccess()
     assert [each.name for each in tmp_path.iterdir()] == ["one.sqlite"]
 
 

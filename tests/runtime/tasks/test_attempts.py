@@ -30,11 +30,11 @@ from ploy_connector_aws.spec import (
     RejectedError,
     hookimpl,
 )
-from tests.runtime.pictures import START, membership
+from tests.runtime.records import START, membership
 
-from .club import SECRET, open_club
-from .queue import Report
-from .stage import Runtime, Stage, no_sync
+from .fake_membership_connector import SECRET, open_club
+from .fake_task_queue import Report
+from .task_runtime import Runtime, Stage, no_sync
 
 
 def failed(code: str, message: str, **more: object) -> dict[str, object]:
@@ -102,7 +102,7 @@ def test_a_failure_that_is_certain_ends_the_task_at_once(
             failed(
                 "state_unknown",
                 "It could not be confirmed whether the change took effect. The connector failed unexpectedly"
-                " (RuntimeError); connector 'club', hook grant, tasks/club.py line N.",
+                " (RuntimeError); connector 'club', hook grant, tasks/fake_membership_connector.py line N.",
                 fix=LOOK,
             ),
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from ploy_connector_aws.runtime.snapshot.compare import Changes, finish
+from ploy_connector_aws.runtime.snapshot.compare import Changes, compare
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import Account, Entitlement, Failure, Grant, Page, Resource
@@ -48,8 +48,8 @@ def begin(store: Store, *pages: Page) -> Run:
 def commit(store: Store, *pages: Page) -> Changes:
     """Read, compare and commit a run of these pages; say what changed."""
     run = begin(store, *pages)
-    changes = finish(store, run)
-    store.mark(run, "committed", generation=run.number)
+    changes = compare(store, run)
+    store.set_state(run, "committed", generation=run.number)
     return changes
 
 
@@ -59,7 +59,7 @@ def picture(store: Store) -> dict[str, tuple[bool, dict[str, object]]]:
     assert baseline is not None
     return {
         f"{record.type} {record.id}": (
-            record.is_retained,
+            record.is_unproven,
             {name: value for name, value in record.content.items() if name != "id"},
         )
         for record in baseline.records()

@@ -37,8 +37,8 @@ from ploy_connector_aws.sandbox.aws.tables import MembershipTable
 from ploy_connector_aws.sandbox.ploy import LocalPloy
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from tests.aws.conftest import ORGANISATION, REGION, SEED_POLICY, set_environment
-from tests.runtime.double import Crash
-from tests.runtime.tasks.stage import LONGEST_SECONDS, Runtime, Writes
+from tests.runtime.fakes import Crash
+from tests.runtime.tasks.task_runtime import LONGEST_SECONDS, Runtime, Writes
 
 from .oracle import Facts, facts_in, facts_in_aws
 

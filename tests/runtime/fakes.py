@@ -13,7 +13,7 @@ from ploy_connector_aws.sandbox.ploy.problems import ProblemError
 from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 from ploy_connector_aws.spec import SPEC_VERSION, ConnectionReport, Failure, Manifest, Page, Record, hookimpl
 
-from .pictures import account, group, membership
+from .records import account, group, membership
 
 DENIED = Failure(code="permission_missing", message="denied", missing_permissions=("directory:List",))
 

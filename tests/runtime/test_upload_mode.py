@@ -12,7 +12,7 @@ from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.upload import FULL_EVERY, MOST_DELTAS, choose_mode, note_answer
 
-from .pictures import START
+from .records import START
 
 ANSWER = wire.CommitAnswer(status="committed", generation=1)
 
@@ -23,7 +23,7 @@ class Case:
 
     deltas: int = 0
     full_at: datetime | None = START
-    is_whole: bool = True
+    matches_platform: bool = True
     generation: int | None = 1
     at_platform: int = 1
     is_compared: bool = True
@@ -33,15 +33,15 @@ class Case:
 
 def next_run(store: Store, case: Case) -> Run:
     base = store.begin("base", START)
-    store.note(
+    store.update(
         base,
-        is_whole=int(case.is_whole),
+        matches_platform=int(case.matches_platform),
         deltas=case.deltas,
         full_at=case.full_at.isoformat() if case.full_at else None,
     )
-    store.mark(base, "committed", generation=case.generation)
+    store.set_state(base, "committed", generation=case.generation)
     run = store.begin("next", case.read_at)
-    store.note(run, base=base.number if case.is_compared else None)
+    store.update(run, base=base.number if case.is_compared else None)
     return run
 
 
@@ -54,7 +54,7 @@ def next_run(store: Store, case: Case) -> Run:
         (Case(read_at=START + FULL_EVERY - timedelta(seconds=1)), "delta"),
         (Case(read_at=START + FULL_EVERY), "full"),
         (Case(full_at=None), "full"),
-        (Case(is_whole=False), "full"),
+        (Case(matches_platform=False), "full"),
         (Case(is_compared=False), "full"),
         (Case(at_platform=2), "full"),
         (Case(flags=wire.Flags(full_requested=True)), "full"),
@@ -70,33 +70,33 @@ def test_the_first_run_is_sent_in_full(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("case", "answer", "is_whole"),
+    ("case", "answer", "matches_platform"),
     [
         (Case(), ANSWER.model_copy(update={"generation": 2, "unproven_scopes": 3}), True),
-        (Case(is_whole=False), ANSWER.model_copy(update={"generation": 2, "unproven_scopes": 3}), False),
-        (Case(is_whole=False), ANSWER.model_copy(update={"generation": 2}), True),
+        (Case(matches_platform=False), ANSWER.model_copy(update={"generation": 2, "unproven_scopes": 3}), False),
+        (Case(matches_platform=False), ANSWER.model_copy(update={"generation": 2}), True),
         (Case(), ANSWER.model_copy(update={"generation": 3, "unproven_scopes": 3}), False),
         (Case(is_compared=False), ANSWER.model_copy(update={"generation": 2, "unproven_scopes": 3}), False),
     ],
 )
 def test_what_is_kept_here_is_whole_only_where_the_platform_kept_the_same(
-    store: Store, case: Case, answer: wire.CommitAnswer, is_whole: bool
+    store: Store, case: Case, answer: wire.CommitAnswer, matches_platform: bool
 ) -> None:
     run = next_run(store, case)
     note_answer(store, run, answer)
     assert store.baseline is not None
-    assert (store.baseline.number, store.baseline.is_whole) == (run.number, is_whole)
+    assert (store.baseline.number, store.baseline.matches_platform) == (run.number, matches_platform)
 
 
 def test_deltas_are_counted_until_the_next_full_one(store: Store) -> None:
     run = next_run(store, Case(deltas=3))
-    store.note(run, mode="delta")
+    store.update(run, mode="delta")
     note_answer(store, run, ANSWER.model_copy(update={"generation": 2}))
     base = store.baseline
     assert base is not None
     assert (base.deltas, base.full_at) == (4, START)
     later = store.begin("later", START + timedelta(hours=1))
-    store.note(later, base=base.number, mode="full")
+    store.update(later, base=base.number, mode="full")
     note_answer(store, later, ANSWER.model_copy(update={"generation": 3}))
     assert store.baseline is not None
     assert (store.baseline.deltas, store.baseline.full_at) == (0, START + timedelta(hours=1))

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from ploy_connector_aws.host import check_connectors
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.snapshot.compare import finish
+from ploy_connector_aws.runtime.snapshot.compare import compare
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import (
     Overlay,
     VerifiedChange,
     VerifiedChanges,
-    find_settled,
+    find_confirmed,
     read_verified,
 )
 from ploy_connector_aws.runtime.sync.engine import Sync
@@ -32,8 +32,8 @@ from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 from ploy_connector_aws.sandbox.ploy.views import IntegrationView
 from ploy_connector_aws.spec import SPEC_VERSION, AccessChange, ConnectionReport, Grant, Manifest, Page, hookimpl
 
-from .double import Platform
-from .pictures import DENIED, START, account, group, membership
+from .fakes import Platform
+from .records import DENIED, START, account, group, membership
 
 SECOND = timedelta(seconds=1)
 SCOPE = "groups/g"
@@ -251,7 +251,7 @@ def test_a_platform_settles_by_itself_what_a_runtime_has_forgotten(office: Offic
         office.order("bo", is_member=True)
         if not is_late:
             office.report()
-        office.journal.settle({change.id: change.verified_at for change in office.journal.verified()})
+        office.journal.confirm({change.id: change.verified_at for change in office.journal.verified()})
         office.put("bo", is_member=False)
         office.sync()
         office.report()
@@ -287,7 +287,7 @@ def test_a_grant_of_something_that_is_not_known_is_not_shown(tmp_path: Path) -> 
     with Store(tmp_path / "state.sqlite") as store:
         run = store.begin("one", START)
         run.add_page(Page(scope="users", records=(account("ana"),), complete=True))
-        finish(store, run)
+        compare(store, run)
         overlay = Overlay(run, [changed("1", START + SECOND, added="ana"), changed("2", START + SECOND, added="bo")])
         assert [record.id for record in overlay.records()] == ["ana"]
 
@@ -295,7 +295,7 @@ def test_a_grant_of_something_that_is_not_known_is_not_shown(tmp_path: Path) -> 
 def test_a_scope_that_is_not_there_settles_a_change_only_where_nothing_is_missing(tmp_path: Path) -> None:
     change = changed("1", START - SECOND, added="ana")
     with Store(tmp_path / "state.sqlite") as store:
-        for pages, settled in (
+        for pages, confirmed in (
             ((Page(scope="groups", complete=True),), {"1": START - SECOND}),
             ((Page(scope="groups", failure=DENIED),), {}),
             ((Page(scope="groups"), Page(scope="users", complete=True)), {}),
@@ -303,7 +303,7 @@ def test_a_scope_that_is_not_there_settles_a_change_only_where_nothing_is_missin
             run = store.begin(str(len(pages)), START)
             for page in pages:
                 run.add_page(page)
-            assert find_settled(run, [change]) == settled
+            assert find_confirmed(run, [change]) == confirmed
 
 
 def test_a_scope_that_only_a_kept_record_needs_settles_a_change(tmp_path: Path) -> None:
@@ -317,10 +317,10 @@ def test_a_scope_that_only_a_kept_record_needs_settles_a_change(tmp_path: Path) 
             run = store.begin(str(len(pages)), START)
             for page in pages:
                 run.add_page(page)
-            finish(store, run)
-            store.mark(run, "committed")
+            compare(store, run)
+            store.set_state(run, "committed")
         assert {scope.name: scope.is_announced for scope in run.scopes()}[SCOPE] is False
-        assert find_settled(run, [change, change.model_copy(update={"scope": "nowhere"})]) == {"1": START - SECOND}
+        assert find_confirmed(run, [change, change.model_copy(update={"scope": "nowhere"})]) == {"1": START - SECOND}
 
 
 def test_paths_follow_what_was_changed(tmp_path: Path) -> None:
@@ -329,7 +329,7 @@ def test_paths_follow_what_was_changed(tmp_path: Path) -> None:
         opened = Grant(principal_kind="entitlement", principal_id="g", entitlement_id="door")
         records = (account("ana"), account("bo"), group("g"), group("door"), membership("ana", "g"), opened)
         run.add_page(Page(scope="all", records=records, complete=True))
-        finish(store, run)
+        compare(store, run)
         overlay = Overlay(run, [changed("1", START + SECOND, removed="ana"), changed("2", START + SECOND, added="bo")])
         finder = overlay.path_finder()
         assert [path.entitlement_ids for path in finder.paths_of("bo")] == [("g",), ("g", "door")]
@@ -343,13 +343,13 @@ def test_changes_are_read_in_the_order_in_which_they_were_verified_and_settled_o
     for change in (late, early, late):
         changes.add(change)
     assert changes.all() == (early, late)
-    changes.settle({"late": START + SECOND, "unknown": START})
+    changes.confirm({"late": START + SECOND, "unknown": START})
     changes.add(late)
     changes.add(changed("unknown", START, added="bo"))
     assert changes.all() == (early,)
     again = changed("late", START + 2 * SECOND, added="ana")
     changes.add(again)
-    changes.settle({"late": START + SECOND})
+    changes.confirm({"late": START + SECOND})
     assert changes.all() == (early, again)
 
 

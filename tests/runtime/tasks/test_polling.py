@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from tests.runtime.double import Crash
-from tests.runtime.pictures import START
+from tests.runtime.fakes import Crash
+from tests.runtime.records import START
 
-from .stage import Runtime, Stage
+from .task_runtime import Runtime, Stage
 
 
 def test_no_more_is_asked_for_than_can_be_begun_soon_and_everything_comes_in_the_end(stage: Stage) -> None:
@@ -106,7 +106,7 @@ def test_the_first_answer_is_not_waited_for_and_further_ones_are(stage: Stage) -
     runtime = Runtime(stage)
     for _ in range(4):
         stage.clock.move(runtime.poll.step())
-    assert [wish.wait_seconds for wish in stage.queue.wishes] == [0, 0, 5, 5]
+    assert [pending_poll.wait_seconds for pending_poll in stage.queue.wishes] == [0, 0, 5, 5]
     runtime.close()
 
 

@@ -15,7 +15,7 @@ from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.ingest import InternalError, read
 from ploy_connector_aws.spec import SPEC_VERSION, ConnectionReport, Manifest, Page, TemporaryError, hookimpl
 
-from .pictures import account
+from .records import account
 
 USERS = Page(scope="users", records=(account("a"),), complete=True)
 

@@ -23,8 +23,8 @@ from ploy_connector_aws.spec import (
     TemporaryError,
     hookimpl,
 )
-from tests.runtime.double import Crash
-from tests.runtime.pictures import membership
+from tests.runtime.fakes import Crash
+from tests.runtime.records import membership
 
 SECRET = "a secret that an exception holds"
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy.problems import ProblemError
-from tests.runtime.double import Calls
+from tests.runtime.fakes import Calls
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ploy_connector_aws.graph.chains import Step, find_chains
 from ploy_connector_aws.runtime.snapshot import schema
 from ploy_connector_aws.runtime.snapshot.run import Run
-from ploy_connector_aws.runtime.snapshot.state_file import StateError, explained, identity, read_database
+from ploy_connector_aws.runtime.snapshot.state_file import StateError, identity, read_database, translate_errors
 from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChange, fold
 from ploy_connector_aws.spec import AccessPath, Entitlement, Grant, KnownAccess, RecordKey
 from ploy_connector_aws.spec.changes import KnownState
@@ -73,7 +73,7 @@ class AccessGraph:
         """
         with self._lock:
             try:
-                with explained(self._path):
+                with translate_errors(self._path):
                     return self._find(account_id, entitlement_id, tuple(changes))
             except StateError as error:
                 _log.warning("nothing is known of the last sync: %s", error)
@@ -136,7 +136,7 @@ class AccessGraph:
             f"CREATE TEMP TABLE edges AS SELECT json_extract(b.body, '$.principal_kind') AS kind,"
             " json_extract(b.body, '$.principal_id') AS principal, json_extract(b.body, '$.entitlement_id') AS"
             f" entitlement, r.id AS id, b.body AS body FROM {run.records_table} r"
-            f" JOIN {run.emissions} b ON b.rowid = r.body WHERE r.type = 'grant'"
+            f" JOIN {run.observations} b ON b.rowid = r.body WHERE r.type = 'grant'"
         )
         db.execute("CREATE INDEX temp.edges_by_principal ON edges (kind, principal, entitlement)")
         # What was switched off in the settings was not read, so it proves nothing either.
@@ -145,7 +145,7 @@ class AccessGraph:
             " AND (unproven_since IS NOT NULL OR ending = 'excluded'))",
             (run.number,),
         ).fetchone()[0]
-        self._is_proven = run.is_whole and not unproven
+        self._is_proven = run.matches_platform and not unproven
         self._indexed = run.number
 
 

@@ -11,7 +11,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformUnavailableError, SetupUnfinishedError
 from ploy_connector_aws.runtime.service.connection_monitor import CHECK_EVERY_SECONDS, ConnectionMonitor
 from ploy_connector_aws.runtime.service.control import Control
-from ploy_connector_aws.runtime.service.polling import Workplace
+from ploy_connector_aws.runtime.service.polling import TaskDependencies
 from ploy_connector_aws.runtime.service.task_runner import _Counted
 from ploy_connector_aws.runtime.snapshot.lock import SyncLock, SyncRunningError
 from ploy_connector_aws.spec import (
@@ -22,9 +22,9 @@ from ploy_connector_aws.spec import (
     RejectedError,
     TemporaryError,
 )
-from tests.runtime.double import Crash, Source, open_directory
+from tests.runtime.fakes import Crash, Source, open_directory
 
-from .house import PATIENCE, House
+from .service_harness import PATIENCE, House
 
 OPEN_TO_ALL = ConnectionReport(
     checks=(Check(name="who", outcome="failed", message="Others are let in, too.", is_blocking=True),)
@@ -54,7 +54,7 @@ class Ear:
 
 def test_the_first_scan_tests_the_connection_and_tells_ploy_what_drifted(house: House) -> None:
     house.sources["one"] = Source(house.sources["one"].world, report=DRIFTED)
-    house.serve("one").wishes.ask()
+    house.serve("one").control.ask()
     assert (house.reports["one"], house.at_ploy("one")) == ([DRIFTED], {"ana", "bo", "g", "h"})
 
 
@@ -66,29 +66,29 @@ def test_ploy_is_told_which_settings_were_tested(house: House) -> None:
 
 def test_nothing_is_read_of_what_others_could_use_until_it_is_mended(house: House) -> None:
     source = house.sources["one"] = Source(house.sources["one"].world, report=OPEN_TO_ALL)
-    wishes = house.serve("one").wishes
+    control = house.serve("one").control
     for _ in range(2):
         with pytest.raises(RejectedError, match="Others are let in") as refusal:
-            wishes.ask()
+            control.ask()
         assert refusal.value.reason == "connection_blocked"
     assert (source.pages, house.counted("ploy_syncs_total")[("failed", "one")] >= 2) == (0, True)
     source.report = UNKNOWN
     with pytest.raises(RejectedError, match="Others are let in"):
-        wishes.ask()
+        control.ask()
     source.report = MENDED
-    assert wishes.ask().status == "committed"
+    assert control.ask().status == "committed"
     assert house.reports["one"][-1] == source.report
 
 
 def test_nothing_is_tested_while_paused(house: House) -> None:
     house.flags["one"] = wire.Flags(paused=True)
-    house.serve("one").wishes.ask()
+    house.serve("one").control.ask()
     assert house.sources["one"].tests == 0
 
 
 def test_a_test_is_made_again_after_a_day_and_sooner_only_while_blocked() -> None:
-    source, ear, wishes, now = Source(), Ear(), Control(), [0.0]
-    daily = ConnectionMonitor("one", open_directory(source), ear, wishes, lambda: now[0])  # type: ignore[arg-type]
+    source, ear, control, now = Source(), Ear(), Control(), [0.0]
+    daily = ConnectionMonitor("one", open_directory(source), ear, control, lambda: now[0])  # type: ignore[arg-type]
     made = []
     for seconds, report in (
         (0.0, DRIFTED),
@@ -101,7 +101,7 @@ def test_a_test_is_made_again_after_a_day_and_sooner_only_while_blocked() -> Non
     ):
         now[0] += seconds
         source.report = report
-        daily.make_if_due()
+        daily.test_if_due()
         made.append(source.tests)
     assert made == [1, 1, 2, 3, 4, 5, 5]
     assert [each.report for each in ear.heard] == [DRIFTED, OPEN_TO_ALL, OPEN_TO_ALL, UNKNOWN, MENDED]
@@ -121,12 +121,12 @@ def test_a_test_is_made_again_after_a_day_and_sooner_only_while_blocked() -> Non
     ],
 )
 def test_a_block_ends_only_by_the_very_check_that_set_it(reports: list[ConnectionReport], is_blocked: bool) -> None:
-    wishes, heard = Control(), []
-    assert wishes.blocked == "The connection was not tested yet."
-    wishes.on_report = lambda: heard.append(wishes.blocked)
+    control, heard = Control(), []
+    assert control.blocked == "The connection was not tested yet."
+    control.on_report = lambda: heard.append(control.blocked)
     for report in reports:
-        wishes.note_report(report)
-    assert (wishes.blocked, len(heard)) == ("Others are let in, too." if is_blocked else None, len(reports))
+        control.note_report(report)
+    assert (control.blocked, len(heard)) == ("Others are let in, too." if is_blocked else None, len(reports))
 
 
 def test_settings_that_open_no_connector_let_tasks_say_so_themselves_and_a_token_that_cannot_be_read_does_not(
@@ -136,63 +136,63 @@ def test_settings_that_open_no_connector_let_tasks_say_so_themselves_and_a_token
         raise ConfigurationError("It is wrong.")
 
     house.on_open = refuse
-    wishes = house.serve("one").wishes
-    house.until(lambda: wishes.opens_nothing)
-    assert wishes.blocked is None
-    wishes.note_report(OPEN_TO_ALL)
-    assert wishes.blocked == "Others are let in, too."
+    control = house.serve("one").control
+    house.until(lambda: control.is_unconfigurable)
+    assert control.blocked is None
+    control.note_report(OPEN_TO_ALL)
+    assert control.blocked == "Others are let in, too."
 
     house.open_platform = refuse  # type: ignore[method-assign, assignment]
-    other = house.serve("two").wishes
+    other = house.serve("two").control
     with pytest.raises(ConfigurationError):
         other.ask()
     assert other.blocked == "The connection was not tested yet."
 
 
 def test_what_ploy_could_not_be_told_is_told_with_the_next_scan_and_not_tested_again() -> None:
-    source, ear, wishes = Source(report=DRIFTED), Ear(), Control()
-    daily = ConnectionMonitor("one", open_directory(source), ear, wishes, lambda: 0.0)  # type: ignore[arg-type]
+    source, ear, control = Source(report=DRIFTED), Ear(), Control()
+    daily = ConnectionMonitor("one", open_directory(source), ear, control, lambda: 0.0)  # type: ignore[arg-type]
     ear.is_deaf = True
     for _ in range(2):
-        daily.make_if_due()
+        daily.test_if_due()
     ear.is_deaf = False
     for _ in range(2):
-        daily.make_if_due()
+        daily.test_if_due()
     assert [each.report for each in ear.heard] == [DRIFTED] * 3
     assert (len({each.check_id for each in ear.heard}), source.tests) == (1, 1)
 
 
 def test_what_ploy_could_not_be_told_is_dropped_once_somebody_else_has_made_a_newer_test() -> None:
-    source, ear, wishes = Source(report=OPEN_TO_ALL), Ear(), Control()
-    daily = ConnectionMonitor("one", open_directory(source), ear, wishes, lambda: 0.0)  # type: ignore[arg-type]
+    source, ear, control = Source(report=OPEN_TO_ALL), Ear(), Control()
+    daily = ConnectionMonitor("one", open_directory(source), ear, control, lambda: 0.0)  # type: ignore[arg-type]
     ear.is_deaf = True
-    daily.make_if_due()
+    daily.test_if_due()
     ear.is_deaf = False
-    wishes.note_report(MENDED)  # a task's, which tells it itself
-    daily.make_if_due()
+    control.note_report(MENDED)  # a task's, which tells it itself
+    daily.test_if_due()
     assert ([each.report for each in ear.heard], source.tests) == ([OPEN_TO_ALL], 1)
 
 
 def test_while_ploy_wants_nothing_but_tests_the_service_tests_again_whether_it_is_mended(house: House) -> None:
     source = house.sources["one"] = Source(house.sources["one"].world, report=OPEN_TO_ALL)
-    wishes = house.serve("one").wishes
+    control = house.serve("one").control
     with pytest.raises(RejectedError):
-        wishes.ask()
+        control.ask()
     house.shuts_out.add("one")
     with pytest.raises(RejectedError):
-        wishes.ask()
+        control.ask()
     source.report = MENDED
     with pytest.raises(SetupUnfinishedError):
-        wishes.ask()
+        control.ask()
     assert house.reports["one"] == [OPEN_TO_ALL, OPEN_TO_ALL, MENDED]
-    assert wishes.blocked is None
+    assert control.blocked is None
 
 
 @pytest.mark.parametrize("preview", [False, True])
 def test_whoever_asked_for_a_scan_is_answered_also_when_a_hook_ends_its_thread(house: House, preview: bool) -> None:
     source = house.sources["one"] = Source(house.sources["one"].world, report=OPEN_TO_ALL)
-    wishes = house.serve("one").wishes
-    house.until(lambda: wishes.blocked is not None and wishes.is_tested)
+    control = house.serve("one").control
+    house.until(lambda: control.blocked is not None and control.is_tested)
 
     def leave() -> None:
         source.on_test = lambda: None
@@ -203,7 +203,7 @@ def test_whoever_asked_for_a_scan_is_answered_also_when_a_hook_ends_its_thread(h
 
     def ask() -> None:
         try:
-            wishes.ask(preview=preview)
+            control.ask(preview=preview)
         except TemporaryError as error:
             answers.put(error.message)
 
@@ -218,21 +218,21 @@ def test_a_test_that_fails_is_told_and_nothing_is_read_before_one_could_be_made(
         raise RuntimeError("secret")
 
     source.on_test = fail
-    wishes = house.serve("one").wishes
+    control = house.serve("one").control
     with pytest.raises(TemporaryError, match="before the connection could be tested"):
-        wishes.ask()
-    assert (source.pages, wishes.blocked) == (0, "The connection was not tested yet.")
+        control.ask()
+    assert (source.pages, control.blocked) == (0, "The connection was not tested yet.")
     (check,) = house.reports["one"][-1].checks
     assert (check.name, check.outcome) == ("connection-test", "failed")
     assert "RuntimeError" in check.message
     assert "secret" not in str(house.reports["one"])
     source.on_test = lambda: None
-    assert wishes.ask().status == "committed"
+    assert control.ask().status == "committed"
 
 
 def test_a_later_test_that_fails_is_told_and_made_again_soon() -> None:
-    source, ear, wishes, now = Source(report=MENDED), Ear(), Control(), [0.0]
-    daily = ConnectionMonitor("one", open_directory(source), ear, wishes, lambda: now[0])  # type: ignore[arg-type]
+    source, ear, control, now = Source(report=MENDED), Ear(), Control(), [0.0]
+    daily = ConnectionMonitor("one", open_directory(source), ear, control, lambda: now[0])  # type: ignore[arg-type]
     daily.require_usable()
     now[0] = CHECK_EVERY_SECONDS
 
@@ -253,40 +253,40 @@ def test_a_later_test_that_fails_is_told_and_made_again_soon() -> None:
 
 def test_what_a_scan_was_newly_denied_is_tested_at_once_and_once(house: House) -> None:
     source = house.sources["one"]
-    wishes = house.serve("one").wishes
-    wishes.ask()
+    control = house.serve("one").control
+    control.ask()
     tested = source.tests
     source.denied, source.report = frozenset({"users"}), DRIFTED
-    wishes.ask()
+    control.ask()
     house.until(lambda: house.reports["one"][-1:] == [DRIFTED])
     for _ in range(3):
-        wishes.ask()
+        control.ask()
     assert source.tests == tested + 1
     source.denied, source.report = frozenset(), MENDED
-    wishes.ask()
+    control.ask()
     house.until(lambda: house.reports["one"][-1:] == [MENDED])
 
 
 def test_what_the_first_test_found_missing_is_no_news_after_the_first_scan(house: House) -> None:
     source = house.sources["one"]
     source.denied, source.report = frozenset({"users"}), DRIFTED
-    wishes = house.serve("one").wishes
+    control = house.serve("one").control
     for _ in range(3):
-        wishes.ask()
+        control.ask()
     assert source.tests == 1
 
 
 def test_a_scan_that_is_not_let_in_is_followed_by_a_test(house: House) -> None:
     source = house.sources["one"]
-    wishes = house.serve("one").wishes
-    wishes.ask()
+    control = house.serve("one").control
+    control.ask()
     tested = source.tests
 
     def refuse() -> None:
         raise AuthenticationError("The role is gone.")
 
     source.on_begin, source.report = refuse, DRIFTED
-    wishes.ask()
+    control.ask()
     house.until(lambda: house.reports["one"][-1:] == [DRIFTED])
     assert source.tests == tested + 1
 
@@ -298,46 +298,46 @@ def test_a_scan_that_is_not_let_in_just_after_the_test_is_not_followed_by_anothe
         raise AuthenticationError("The role is gone.")
 
     source.on_begin = refuse
-    wishes = house.serve("one").wishes
-    wishes.ask()
-    wishes.ask(preview=True)  # answered once all is done that the scan calls for
+    control = house.serve("one").control
+    control.ask()
+    control.ask(preview=True)  # answered once all is done that the scan calls for
     assert source.tests == 1
 
 
 def test_a_preview_reads_nothing_of_what_others_could_use(house: House) -> None:
     source = house.sources["one"] = Source(house.sources["one"].world, report=OPEN_TO_ALL)
-    wishes = house.serve("one").wishes
+    control = house.serve("one").control
     with pytest.raises(RejectedError, match="Others are let in"):
-        wishes.ask(preview=True)
+        control.ask(preview=True)
     assert source.pages == 0
     source.report = MENDED
-    assert wishes.ask(preview=True).status == "previewed"
+    assert control.ask(preview=True).status == "previewed"
 
 
 def test_tasks_need_not_wait_for_a_scan_that_another_process_keeps_from_being_made(house: House) -> None:
-    settings = house.wanted("one").settings
+    settings = house.desired("one").settings
     settings.lock_path.parent.mkdir(parents=True)
     with SyncLock(settings.lock_path):
-        wishes = house.serve("one").wishes
-        house.until(lambda: wishes.is_tested)
+        control = house.serve("one").control
+        house.until(lambda: control.is_tested)
         with pytest.raises(SyncRunningError):
-            wishes.ask()
-    assert (wishes.blocked, house.reports["one"]) == (None, [ConnectionReport(checks=())])
+            control.ask()
+    assert (control.blocked, house.reports["one"]) == (None, [ConnectionReport(checks=())])
 
 
 def test_tasks_need_not_wait_for_a_snapshot_file_that_cannot_be_used(house: House) -> None:
-    path = house.wanted("one").settings.snapshot_path
+    path = house.desired("one").settings.snapshot_path
     path.parent.mkdir(parents=True)
     path.write_text("not a database")
-    wishes = house.serve("one").wishes
-    house.until(lambda: wishes.is_tested)
-    assert (wishes.blocked, house.sources["one"].pages) == (None, 0)
+    control = house.serve("one").control
+    house.until(lambda: control.is_tested)
+    assert (control.blocked, house.sources["one"].pages) == (None, 0)
 
 
 def test_a_test_does_not_wait_again_and_again_for_a_ploy_in_trouble(house: House) -> None:
     ear = Ear()
-    settings = house.serve("one").wanted.settings
-    events = _Counted(Workplace(settings, 7, *(None,) * 4), ear)  # type: ignore[arg-type]
+    settings = house.serve("one").desired.settings
+    events = _Counted(TaskDependencies(settings, 7, *(None,) * 4), ear)  # type: ignore[arg-type]
     ear.is_deaf = True
     for number in (1, 2, 3):
         events.checks_so_far("task", 1, number, DRIFTED)

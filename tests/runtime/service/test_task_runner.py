@@ -11,14 +11,14 @@ from typing import Any
 from ploy_connector_aws.runtime.integration import Integration
 from ploy_connector_aws.runtime.service.control import Control
 from ploy_connector_aws.runtime.service.metrics import Metrics
-from ploy_connector_aws.runtime.service.polling import Workplace
-from ploy_connector_aws.runtime.service.task_runner import ServedTasks
+from ploy_connector_aws.runtime.service.polling import TaskDependencies
+from ploy_connector_aws.runtime.service.task_runner import TaskRunner
 from ploy_connector_aws.runtime.settings import IntegrationSettings, OperatorSettings, StateSettings
 from ploy_connector_aws.spec import Check, ConnectionReport
-from tests.runtime.tasks.club import Club, open_club
-from tests.runtime.tasks.queue import Queue
+from tests.runtime.tasks.fake_membership_connector import Club, open_club
+from tests.runtime.tasks.fake_task_queue import Queue
 
-from .house import PATIENCE
+from .service_harness import PATIENCE
 
 PASSED = ConnectionReport(checks=(Check(name="who", outcome="passed", message="Nobody else is let in."),))
 SECONDS_BETWEEN_POLLS = 2 * PATIENCE
@@ -43,27 +43,27 @@ def until_polled(queue: Queue, times: int) -> Callable[[], bool]:
 
 def test_a_task_begins_as_soon_as_the_first_test_was_made_and_not_before(tmp_path: Path) -> None:
     clock: Any = now
-    queue, club, wishes, stop = Queue(clock), Club(now), Control(), threading.Event()
+    queue, club, control, stop = Queue(clock), Club(now), Control(), threading.Event()
     queue.poll_interval_seconds = SECONDS_BETWEEN_POLLS
     queue.order("grant", "ann", "g")
     begun = threading.Event()
     club.on_call = lambda _: begun.set()
     was_polled = until_polled(queue, 2)
     platform: Any = queue
-    place = Workplace(
+    place = TaskDependencies(
         OperatorSettings(integration=IntegrationSettings(id="one"), state=StateSettings(dir=tmp_path)),
         None,
         lambda: Integration(open_club(club), "0" * 64),
         lambda: platform,
-        wishes,
+        control,
         Metrics().of("one", "club"),
     )
-    thread = threading.Thread(target=ServedTasks(place).run, args=(stop,), daemon=True)
+    thread = threading.Thread(target=TaskRunner(place).run, args=(stop,), daemon=True)
     thread.start()
     try:
         assert was_polled()
         assert (begun.wait(0.3), queue.entries["t1"].state) == (False, "leased")
-        wishes.note_report(PASSED)
+        control.note_report(PASSED)
         assert begun.wait(PATIENCE), "it waits for the next poll"
     finally:
         stop.set()

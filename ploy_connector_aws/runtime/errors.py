@@ -24,7 +24,7 @@ def is_transient(error: Exception) -> bool:
     return isinstance(error, PloyError) and error.is_transient
 
 
-def sentence_of(error: Exception) -> str:
+def message_of(error: Exception) -> str:
     """Return the message of an error. The text of an unknown error is not repeated, since it may hold anything."""
     if not isinstance(error, PloyError):
         return f"Something failed that should not ({type(error).__name__})."
