@@ -1,4 +1,4 @@
-"""ReadContext people, groups and memberships, over HTTP from the local AWS."""
+"""Reading people, groups and memberships, over HTTP from the local AWS."""
 
 from __future__ import annotations
 
