@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ploy_connector_aws.aws.inventory.s3 import to_bucket
+from ploy_connector_aws.aws.inventory.lists import to_bucket
 from ploy_connector_aws.sandbox.aws.inventory.resources import Bucket
 from ploy_connector_aws.spec import Resource
 from tests.aws.inventory.conftest import Owner
