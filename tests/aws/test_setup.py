@@ -24,7 +24,7 @@ from ploy_connector_aws.config import PLOY_ACCOUNT_ID, SCOPE_NEEDS, AwsConfig, c
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.sandbox.aws.accounts import ploy_trust_policy
-from ploy_connector_aws.sandbox.aws.demo_resources import DEMO_RESOURCES
+from ploy_connector_aws.sandbox.aws.demo_organisation import DEMO_RESOURCES
 from ploy_connector_aws.spec import Page, choose_features, render, to_settings
 
 from .conftest import EXTERNAL_ID, REGION, SEED_POLICY, is_proof, make_customer

@@ -85,7 +85,7 @@ class InventoryReader:
             if not self._credentials_work_elsewhere():
                 raise
             raise RejectedError(
-                f"The Region {self._inventory.region} is not enabled for the AWS account: its resources cannot be read.",
+                f"The Region {self._inventory.region} is not enabled for the AWS account; its resources were not read.",
                 reason="region_not_enabled",
                 fix="Enable the Region for the account, name an enabled one in the settings, or remove unused scopes.",
                 request_id=error.request_id,

@@ -26,12 +26,12 @@ from ploy_connector_aws.sandbox.aws.faults import ConnectionCutError, Faults
 from ploy_connector_aws.sandbox.aws.iam import answer_iam, iam_resources
 from ploy_connector_aws.sandbox.aws.instances import Instance, Instances
 from ploy_connector_aws.sandbox.aws.inventory import responses as inventory
-from ploy_connector_aws.sandbox.aws.inventory.wire import render_answer
-from ploy_connector_aws.sandbox.aws.paging import WORDS, Pager, PageWords
+from ploy_connector_aws.sandbox.aws.paging import PAGE_FORMS, PageForm, Pager
 from ploy_connector_aws.sandbox.aws.principals import Credentials, Principal, Sessions, find_user_key, to_context
-from ploy_connector_aws.sandbox.aws.requests import ApiRequest, HttpRequest, not_known, to_asked
-from ploy_connector_aws.sandbox.aws.signatures import is_signed_with
-from ploy_connector_aws.sandbox.aws.sts import SecurityTokenService, caller_identity, render_sts
+from ploy_connector_aws.sandbox.aws.rendering import render_answer, render_query
+from ploy_connector_aws.sandbox.aws.requests import ApiRequest, HttpRequest, is_signed_with, not_known, to_asked
+from ploy_connector_aws.sandbox.aws.sts import NAMESPACE as STS_NAMESPACE
+from ploy_connector_aws.sandbox.aws.sts import SecurityTokenService, caller_identity
 from ploy_connector_aws.sandbox.aws.validation import check_form
 
 JSON, XML = "application/x-amz-json-1.1", "text/xml"
@@ -120,7 +120,7 @@ class Application:
     def _answered(self, asked: ApiRequest, principal: Principal, request_id: str) -> HttpResponse:
         with self.lock:
             if asked.service.name == "sts":
-                body = render_sts(asked.operation, self._from_sts(asked, principal), request_id)
+                body = render_query(asked.operation, STS_NAMESPACE, self._from_sts(asked, principal), request_id)
                 return HttpResponse(200, XML, body, request_id)
             if asked.service.name == "iam":
                 self._authorize(asked, principal, iam_resources(asked))
@@ -185,7 +185,7 @@ class Application:
 
     def _from_inventory(self, asked: ApiRequest, principal: Principal, request_id: str) -> tuple[str, bytes]:
         operation = inventory.find_operation(asked)
-        unknown = asked.parameters.keys() - operation.parameters - WORDS[asked.service.name].parameters
+        unknown = asked.parameters.keys() - operation.parameters - PAGE_FORMS[asked.service.name].parameters
         if unknown:
             raise not_known(f"the parameter {min(unknown)} of {asked.action}")
         call = inventory.InventoryCall(asked.parameters, self._pager(asked), principal.account_id, asked.region)
@@ -227,8 +227,8 @@ class Application:
         raise refused(ErrorKind.ACCESS_DENIED, asked.protocol, members={"Reason": reason})
 
     def _pager(self, asked: ApiRequest) -> Pager:
-        words = WORDS.get(asked.service.name, PageWords())
-        return Pager(asked.operation, asked.parameters, self._faults.has_empty_pages(asked), words)
+        form = PAGE_FORMS.get(asked.service.name, PageForm())
+        return Pager(asked.operation, asked.parameters, self._faults.has_empty_pages(asked), form)
 
     def _record(self, asked: ApiRequest, principal: Principal | None, status: int, error_code: str | None) -> None:
         if self._calls is None:

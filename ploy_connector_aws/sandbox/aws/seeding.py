@@ -13,7 +13,7 @@ from moto.ssoadmin.models import Instance as MotoInstance
 from moto.ssoadmin.models import PermissionSet as MotoPermissionSet
 
 from ploy_connector_aws.sandbox.aws.identifiers import Identifiers
-from ploy_connector_aws.sandbox.aws.instances import CustomerKey, Instance, Instances
+from ploy_connector_aws.sandbox.aws.instances import AssignmentTable, CustomerKey, Instance, Instances, MembershipTable
 from ploy_connector_aws.sandbox.aws.organisation import (
     Assignment,
     ExternalId,
@@ -22,7 +22,6 @@ from ploy_connector_aws.sandbox.aws.organisation import (
     PermissionSet,
     Person,
 )
-from ploy_connector_aws.sandbox.aws.tables import AssignmentTable, MembershipTable
 
 
 class SeededOrganisation:
@@ -61,7 +60,7 @@ class SeededOrganisation:
     def memberships(self) -> dict[tuple[str, str], str]:
         """The membership ids there are now, by (group id, user id)."""
         with self._lock:
-            rows = list(self._memberships.values())
+            rows = list(self.instance.memberships.values())
         return {(row["GroupId"], row["MemberId"]["UserId"]): row["MembershipId"] for row in rows}
 
     def add_person(self, person: Person) -> str:
@@ -111,18 +110,18 @@ class SeededOrganisation:
         """Puts a person into a group; gives the membership's id."""
         group_id, user_id = self.groups[group], self.users[person]
         with self._lock:
-            if self._memberships.between(group_id, user_id) is not None:
+            if self.instance.memberships.between(group_id, user_id) is not None:
                 raise ValueError(f"{person} is already a member of {group}.")
             made = self._identifiers.directory_id("membership", f"{group_id} {user_id}")
-            return self._memberships.join(self.identity_store_id, group_id, user_id, made)
+            return self.instance.memberships.join(self.identity_store_id, group_id, user_id, made)
 
     def remove_member(self, group: str, person: str) -> None:
         """Takes a person out of a group."""
         with self._lock:
-            row = self._memberships.between(self.groups[group], self.users[person])
+            row = self.instance.memberships.between(self.groups[group], self.users[person])
             if row is None:
                 raise ValueError(f"{person} is not a member of {group}.")
-            del self._memberships[row["MembershipId"]]
+            del self.instance.memberships[row["MembershipId"]]
 
     def set_status(self, person: str, status: str) -> None:
         """Sets a user's status, ENABLED or DISABLED; memberships and assignments stay, as in AWS."""
@@ -134,16 +133,16 @@ class SeededOrganisation:
         user_id = self.users[person]
         with self._lock:
             del self.instance.store.users[user_id]
-            for row in self._memberships.of_user(user_id):
-                del self._memberships[row["MembershipId"]]
+            for row in self.instance.memberships.of_user(user_id):
+                del self.instance.memberships[row["MembershipId"]]
 
     def delete_group(self, group: str) -> None:
         """Deletes a group with its memberships. Assignments stay as orphans (AWS.md 3.1)."""
         group_id = self.groups[group]
         with self._lock:
             del self.instance.store.groups[group_id]
-            for row in self._memberships.of_group(group_id):
-                del self._memberships[row["MembershipId"]]
+            for row in self.instance.memberships.of_group(group_id):
+                del self.instance.memberships[row["MembershipId"]]
 
     def delete_permission_set(self, name: str) -> None:
         """Deletes a permission set; AWS wants its assignments gone first, so they go with it."""
@@ -151,8 +150,8 @@ class SeededOrganisation:
         with self._lock:
             sets = self.instance.admin.permission_sets
             sets[:] = [row for row in sets if row.permission_set_arn != arn]
-            for row in [row for row in self._assignments if row.permission_set_arn == arn]:
-                self._assignments.remove(row)
+            for row in [row for row in self.instance.assignments if row.permission_set_arn == arn]:
+                self.instance.assignments.remove(row)
 
     def assign(self, assignment: Assignment) -> None:
         """Gives a permission set in an account to a person or group."""
@@ -161,7 +160,7 @@ class SeededOrganisation:
                 raise ValueError(f"{assignment} is there already.")
             kind, identifier = self._principal(assignment)
             arn = self.permission_sets[assignment.permission_set]
-            self._assignments.append(
+            self.instance.assignments.append(
                 AccountAssignment(self.instance_arn, assignment.account_id, "AWS_ACCOUNT", arn, kind, identifier)
             )
 
@@ -171,7 +170,7 @@ class SeededOrganisation:
             row = self._find(assignment)
             if row is None:
                 raise ValueError(f"{assignment} is not there.")
-            self._assignments.remove(row)
+            self.instance.assignments.remove(row)
 
     def encrypt_with(self, key: CustomerKey | None) -> None:
         """Encrypts the instance with a key of the customer's own, or with AWS's again."""
@@ -213,18 +212,6 @@ class SeededOrganisation:
         for assignment in self.organisation.assignments:
             self.assign(assignment)
 
-    @property
-    def _memberships(self) -> MembershipTable:
-        table = self.instance.store.group_memberships
-        assert isinstance(table, MembershipTable)
-        return table
-
-    @property
-    def _assignments(self) -> AssignmentTable:
-        table = self.instance.admin.account_assignments
-        assert isinstance(table, AssignmentTable)
-        return table
-
     def _principal(self, assignment: Assignment) -> tuple[str, str]:
         if assignment.to_group:
             return "GROUP", self.groups[assignment.principal]
@@ -232,10 +219,7 @@ class SeededOrganisation:
 
     def _find(self, assignment: Assignment) -> AccountAssignment | None:
         arn = self.permission_sets[assignment.permission_set]
-        for row in self._assignments.of([self._principal(assignment)]):
-            if row.target_id == assignment.account_id and row.permission_set_arn == arn:
-                return row
-        return None
+        return self.instance.assignments.find(self._principal(assignment), assignment.account_id, arn)
 
 
 def _to_user(person: Person, identifier: str, identity_store_id: str) -> User:

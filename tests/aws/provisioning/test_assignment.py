@@ -38,7 +38,7 @@ def desk(assigning_desk: AccessHarness) -> AccessHarness:
 def is_assigned(desk: AccessHarness, person: str) -> bool:
     return any(
         (row.target_id, row.permission_set_arn) == (PROD, desk.seeded.permission_sets["Reader"])
-        for row in desk.seeded._assignments.of([("USER", desk.seeded.users[person])])
+        for row in desk.seeded.instance.assignments.of([("USER", desk.seeded.users[person])])
     )
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from ploy_connector_aws.sandbox.aws.paging import Pager
 from ploy_connector_aws.sandbox.aws.requests import ApiRequest, not_known
 
-_MODULES = {"lambda": "lambda_"}
-SERVICES = frozenset({"s3", "dynamodb", "sqs", "lambda", "rds", "ec2", "ecs"})
+_MODULES = {**dict.fromkeys(("s3", "dynamodb", "sqs", "lambda"), "lists"), "rds": "rds", "ec2": "ec2", "ecs": "ecs"}
+SERVICES = _MODULES.keys()
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,7 @@ def find_operation(asked: ApiRequest) -> Operation:
     Raises:
         AwsError: the local AWS does not know it.
     """
-    name = asked.service.name
-    module = importlib.import_module(f"{__package__}.{_MODULES.get(name, name)}")
+    module = importlib.import_module(f"{__package__}.{_MODULES[asked.service.name]}")
     operations: Mapping[str, Operation] = module.OPERATIONS
     if asked.operation not in operations:
         raise not_known(f"the action {asked.action}")
