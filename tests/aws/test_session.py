@@ -85,7 +85,7 @@ def test_with_ploy_s_own_credentials_nothing_but_the_role_can_be_assumed(
     client = session._make_source_client(ExchangeSession(), "sts")
     for operation in client.meta.service_model.operation_names:
         if operation != "AssumeRole":
-            with pytest.raises(RejectedError, match=f"calling {operation} of sts"):
+            with pytest.raises(RejectedError, match=f"allow-list: sts:{operation}"):
                 client._make_api_call(operation, {})
     client.close()
     assert len(customer.aws.calls) == 0

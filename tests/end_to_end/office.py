@@ -280,7 +280,7 @@ class TaskHarness:
 
     def _join(self, group: str, person: str) -> None:
         user_id, group_id = self.pair(person, group)
-        self.register.join(self.seeded.identity_store_id, group_id, user_id)
+        self.register.add(self.seeded.identity_store_id, group_id, user_id)
 
     def delete_group(self, group: str) -> None:
         if self.seeded.groups[group] in self.seeded.instance.store.groups:

@@ -14,9 +14,9 @@ from ploy_connector_aws.sandbox.aws import identity_center, identity_store
 from ploy_connector_aws.sandbox.aws.access_denied import (
     AwsError,
     ErrorKind,
+    common_error,
     error_headers,
     not_authorized,
-    refused,
     render_error,
 )
 from ploy_connector_aws.sandbox.aws.accounts import Accounts
@@ -29,7 +29,7 @@ from ploy_connector_aws.sandbox.aws.inventory import responses as inventory
 from ploy_connector_aws.sandbox.aws.paging import PAGE_FORMS, PageForm, Pager
 from ploy_connector_aws.sandbox.aws.principals import Credentials, Principal, Sessions, find_user_key, to_context
 from ploy_connector_aws.sandbox.aws.rendering import render_answer, render_query
-from ploy_connector_aws.sandbox.aws.requests import ApiRequest, HttpRequest, is_signed_with, not_known, to_asked
+from ploy_connector_aws.sandbox.aws.requests import ApiRequest, HttpRequest, is_signed_with, to_api_request, unsupported
 from ploy_connector_aws.sandbox.aws.sts import NAMESPACE as STS_NAMESPACE
 from ploy_connector_aws.sandbox.aws.sts import SecurityTokenService, caller_identity
 from ploy_connector_aws.sandbox.aws.validation import check_form
@@ -71,7 +71,7 @@ class Application:
         """The answer to a request; None when the connection is to be reset instead."""
         request_id = str(uuid.uuid4())
         try:
-            asked = to_asked(request)
+            asked = to_api_request(request)
         except AwsError as error:
             protocol = "json" if "x-amz-target" in request.headers else "query"
             return HttpResponse(error.status, *render_error(error, protocol, request_id), request_id)
@@ -80,12 +80,12 @@ class Application:
         response: HttpResponse | None = None
         try:
             principal = self._authenticated(request, asked)
-            self._faults.strike(asked, principal.account_id)
+            self._faults.inject(asked, principal.account_id)
             try:
                 carried_out = self._answered(asked, principal, request_id)
             finally:
                 # A refusal can be lost on its way, too.
-                self._faults.strike_afterwards(asked)
+                self._faults.inject_after(asked)
             response = carried_out
         except AwsError as error:
             error_code = error.code
@@ -107,14 +107,14 @@ class Application:
         if found is None:
             found = find_user_key(self._accounts.known(), signature.access_key_id)
         if found is None or request.headers.get("x-amz-security-token") != found.session_token:
-            raise refused(ErrorKind.UNKNOWN_KEY, asked.protocol)
+            raise common_error(ErrorKind.UNKNOWN_KEY, asked.protocol)
         if not is_signed_with(request, signature, found.secret_access_key):
-            raise refused(ErrorKind.BAD_SIGNATURE, asked.protocol)
+            raise common_error(ErrorKind.BAD_SIGNATURE, asked.protocol)
         if found.expires_at is not None and found.expires_at <= self._now():
-            raise refused(ErrorKind.EXPIRED, asked.protocol)
+            raise common_error(ErrorKind.EXPIRED, asked.protocol)
         if self._accounts.is_region_disabled(found.principal.account_id, asked.region):
             # An account's credentials are not known in a Region that it has not enabled (AWS.md 8).
-            raise refused(ErrorKind.UNKNOWN_KEY, asked.protocol)
+            raise common_error(ErrorKind.UNKNOWN_KEY, asked.protocol)
         return found.principal
 
     def _answered(self, asked: ApiRequest, principal: Principal, request_id: str) -> HttpResponse:
@@ -130,7 +130,7 @@ class Application:
                 return HttpResponse(200, *self._from_inventory(asked, principal, request_id), request_id)
             answers = {"identitystore": self._from_identity_store, "sso-admin": self._from_identity_center}
             if asked.service.name not in answers:
-                raise not_known(f"the service {asked.service.name}")
+                raise unsupported(f"the service {asked.service.name}")
             answer = answers[asked.service.name](asked, principal)
         return HttpResponse(200, JSON, json.dumps(answer).encode(), request_id)
 
@@ -139,12 +139,12 @@ class Application:
             return caller_identity(principal)
         if asked.operation == "AssumeRole":
             return self._sts.assume_role(principal, asked, self._faults.is_denied(asked))
-        raise not_known(f"the action {asked.action}")
+        raise unsupported(f"the action {asked.action}")
 
     def _from_identity_store(self, asked: ApiRequest, principal: Principal) -> dict[str, Any]:
         operation = identity_store.OPERATIONS.get(asked.operation)
         if operation is None:
-            raise not_known(f"the action {asked.action}")
+            raise unsupported(f"the action {asked.action}")
         check_form(asked.service.name, asked.operation, dict(asked.parameters))
         store_id = str(asked.parameters.get("IdentityStoreId", ""))
         instance = self._instances.by_store(store_id, principal.account_id, asked.region)
@@ -158,7 +158,7 @@ class Application:
             # moto makes any store that is asked for; AWS says there is none, here or in this Region.
             raise identity_store.not_found("IDENTITY_STORE", store_id, "IDENTITY_STORE not found.")
         if asked.parameters.get("Filters") and asked.operation != "ListGroups":
-            raise not_known("filters of users, which AWS deprecated")
+            raise unsupported("filters of users, which AWS deprecated")
         call = identity_store.StoreCall(instance, asked.parameters, self._pager(asked), principal.account_id)
         return operation.answer(call)
 
@@ -170,7 +170,7 @@ class Application:
             return identity_center.list_instances(visible, asked.parameters, asked.region, self._pager(asked))
         operation = identity_center.OPERATIONS.get(asked.operation)
         if operation is None:
-            raise not_known(f"the action {asked.action}")
+            raise unsupported(f"the action {asked.action}")
         check_form(asked.service.name, asked.operation, dict(asked.parameters))
         arn = str(asked.parameters.get("InstanceArn", ""))
         found = self._instances.by_arn(arn, principal.account_id, asked.region)
@@ -179,7 +179,7 @@ class Application:
         })  # fmt: skip
         self._authorize_key(asked, principal, found)
         instance = identity_center.check_reach(found, asked.parameters, principal.account_id)
-        instance.assigning.go_on()
+        instance.assigning.advance()
         call = identity_center.AdminCall(instance, asked.parameters, self._pager(asked), principal.account_id)
         return operation.answer(call)
 
@@ -187,7 +187,7 @@ class Application:
         operation = inventory.find_operation(asked)
         unknown = asked.parameters.keys() - operation.parameters - PAGE_FORMS[asked.service.name].parameters
         if unknown:
-            raise not_known(f"the parameter {min(unknown)} of {asked.action}")
+            raise unsupported(f"the parameter {min(unknown)} of {asked.action}")
         call = inventory.InventoryCall(asked.parameters, self._pager(asked), principal.account_id, asked.region)
         self._authorize(asked, principal, operation.resources(call))
         answer = inventory.without(operation.answer(call), self._faults.left_out(asked))
@@ -224,7 +224,7 @@ class Application:
         if key.policy_lets_in and weigh(layers, "kms:Decrypt", key.arn, context).is_allowed:
             return
         reason = "KMS_ACCESS_DENIED" if asked.service.name == "identitystore" else "KMS_AccessDeniedException"
-        raise refused(ErrorKind.ACCESS_DENIED, asked.protocol, members={"Reason": reason})
+        raise common_error(ErrorKind.ACCESS_DENIED, asked.protocol, members={"Reason": reason})
 
     def _pager(self, asked: ApiRequest) -> Pager:
         form = PAGE_FORMS.get(asked.service.name, PageForm())

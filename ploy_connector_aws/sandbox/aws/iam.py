@@ -17,7 +17,7 @@ from ploy_connector_aws.sandbox.aws.iam_shapes import Links, Shape
 from ploy_connector_aws.sandbox.aws.paging import PAGE_FORMS, Pager
 from ploy_connector_aws.sandbox.aws.principals import iam
 from ploy_connector_aws.sandbox.aws.rendering import render_query
-from ploy_connector_aws.sandbox.aws.requests import ApiRequest, not_known
+from ploy_connector_aws.sandbox.aws.requests import ApiRequest, unsupported
 from ploy_connector_aws.sandbox.aws.validation import check_form
 
 NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
@@ -46,7 +46,7 @@ def iam_resources(asked: ApiRequest) -> list[str]:
         AwsError: an action that this local AWS does not know.
     """
     if asked.operation not in OPERATIONS:
-        raise not_known(f"the action {asked.action}")
+        raise unsupported(f"the action {asked.action}")
     return ["*"]
 
 
@@ -55,7 +55,7 @@ def answer_iam(asked: ApiRequest, account_id: str, empty_first: bool, request_id
     answer, taken = OPERATIONS[asked.operation]
     unknown = asked.parameters.keys() - taken - PAGE_FORMS["iam"].parameters
     if unknown:
-        raise not_known(f"the parameter {min(unknown)} of {asked.action}")
+        raise unsupported(f"the parameter {min(unknown)} of {asked.action}")
     check_form("iam", asked.operation, dict(asked.parameters), "ValidationError")
     pager = Pager(asked.operation, asked.parameters, empty_first, PAGE_FORMS["iam"])
     call = IamCall(iam(account_id), asked.parameters, pager)

@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.ssoadmin.models import AccountAssignment, PermissionSet
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, refused
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, common_error
 from ploy_connector_aws.sandbox.aws.instances import Instance
 from ploy_connector_aws.sandbox.aws.paging import Pager
 
@@ -204,7 +204,7 @@ def check_reach(instance: Instance | None, parameters: Mapping[str, Any], accoun
     if instance is None:
         raise _not_found(f"Instance {parameters.get('InstanceArn')} was not found.")
     if not instance.is_administered_by(account_id):
-        raise refused(ErrorKind.ACCESS_DENIED, "json")
+        raise common_error(ErrorKind.ACCESS_DENIED, "json")
     if not instance.has_permission_sets:
         raise AwsError("ValidationException", "The operation is not supported for account instances.")
     return instance

@@ -9,7 +9,7 @@ from typing import Any
 
 from moto.identitystore.models import Group, User
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, refused
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, common_error
 from ploy_connector_aws.sandbox.aws.instances import Instance
 from ploy_connector_aws.sandbox.aws.paging import Pager
 
@@ -127,7 +127,7 @@ def get_group_membership_id(call: StoreCall) -> dict[str, Any]:
     """GetGroupMembershipId; for someone who is not a member the membership is not found."""
     _existing_group(call)
     _existing_user(call)
-    row = call.instance.memberships.between(call.group_id, call.user_id)
+    row = call.instance.memberships.find(call.group_id, call.user_id)
     if row is None:
         raise not_found("GROUP_MEMBERSHIP", f"{call.group_id}/{call.user_id}")
     return _made(call, str(row["MembershipId"]))
@@ -138,13 +138,13 @@ def create_group_membership(call: StoreCall) -> dict[str, Any]:
     _only_administrators(call)
     _existing_group(call)
     _existing_user(call)
-    if call.instance.memberships.between(call.group_id, call.user_id) is not None:
+    if call.instance.memberships.find(call.group_id, call.user_id) is not None:
         raise AwsError(
             "ConflictException",
             "Member and Group relationship already exists.",
             members={"Reason": "UNIQUENESS_CONSTRAINT_VIOLATION"},
         )
-    return _made(call, call.instance.memberships.join(call.instance.identity_store_id, call.group_id, call.user_id))
+    return _made(call, call.instance.memberships.add(call.instance.identity_store_id, call.group_id, call.user_id))
 
 
 def delete_group_membership(call: StoreCall) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def _existing_group(call: StoreCall) -> Group:
 def _only_administrators(call: StoreCall) -> None:
     """Member accounts may read the directory; only those that administer it may write (AWS.md 3.3)."""
     if not call.instance.is_administered_by(call.account_id):
-        raise refused(ErrorKind.ACCESS_DENIED, "json")
+        raise common_error(ErrorKind.ACCESS_DENIED, "json")
 
 
 def _resources(*kinds: str) -> Callable[[Instance | None, Mapping[str, Any]], list[str]]:

@@ -53,7 +53,7 @@ class AssignmentJobs:
         found = self._requests.get(identifier)
         return dict(found.status) if found else None
 
-    def go_on(self) -> None:
+    def advance(self) -> None:
         """Lets each request that is under way go on, and those that are due end."""
         for request in self._requests.values():
             if request.steps_left > 0:
@@ -89,7 +89,7 @@ class MembershipTable(dict[str, Any]):
         self._by_group[row["GroupId"]].pop(row["MemberId"]["UserId"], None)
         self._by_user[row["MemberId"]["UserId"]].pop(row["GroupId"], None)
 
-    def join(self, identity_store_id: str, group_id: str, user_id: str, membership_id: str | None = None) -> str:
+    def add(self, identity_store_id: str, group_id: str, user_id: str, membership_id: str | None = None) -> str:
         """Makes a user a member of a group and gives the new membership's id."""
         membership_id = membership_id or f"{identity_store_id.removeprefix('d-')}-{uuid.uuid4()}"
         self[membership_id] = {
@@ -108,7 +108,7 @@ class MembershipTable(dict[str, Any]):
         """The memberships of a user."""
         return [self[membership_id] for membership_id in self._by_user.get(user_id, {}).values()]
 
-    def between(self, group_id: str, user_id: str) -> Any | None:
+    def find(self, group_id: str, user_id: str) -> Any | None:
         """The membership of this user in this group."""
         membership_id = self._by_group.get(group_id, {}).get(user_id)
         return None if membership_id is None else self[membership_id]

@@ -15,7 +15,7 @@ from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, refused
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, common_error
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class ApiRequest:
         return self.service.protocol
 
 
-def to_asked(request: HttpRequest) -> ApiRequest:
+def to_api_request(request: HttpRequest) -> ApiRequest:
     """Reads the call out of a request.
 
     Raises:
@@ -157,12 +157,12 @@ def to_signature(request: HttpRequest) -> Signature:
     found = _AUTHORIZATION.fullmatch(request.headers.get("authorization", ""))
     if found is None:
         protocol = "json" if "x-amz-target" in request.headers else "query"
-        raise refused(ErrorKind.MISSING_AUTHENTICATION, protocol)
+        raise common_error(ErrorKind.MISSING_AUTHENTICATION, protocol)
     names = tuple(found["headers"].split(";"))
     return Signature(found["key"], found["region"], found["scope"], names, found["signature"])
 
 
-def not_known(what: str) -> AwsError:
+def unsupported(what: str) -> AwsError:
     """The loud answer to what the local AWS was never taught; 501, so that no client retries it."""
     return AwsError("NotKnownToTheSandbox", f"The local AWS does not know {what}.", 501)
 

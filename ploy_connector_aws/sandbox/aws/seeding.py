@@ -110,15 +110,15 @@ class SeededOrganisation:
         """Puts a person into a group; gives the membership's id."""
         group_id, user_id = self.groups[group], self.users[person]
         with self._lock:
-            if self.instance.memberships.between(group_id, user_id) is not None:
+            if self.instance.memberships.find(group_id, user_id) is not None:
                 raise ValueError(f"{person} is already a member of {group}.")
             made = self._identifiers.directory_id("membership", f"{group_id} {user_id}")
-            return self.instance.memberships.join(self.identity_store_id, group_id, user_id, made)
+            return self.instance.memberships.add(self.identity_store_id, group_id, user_id, made)
 
     def remove_member(self, group: str, person: str) -> None:
         """Takes a person out of a group."""
         with self._lock:
-            row = self.instance.memberships.between(self.groups[group], self.users[person])
+            row = self.instance.memberships.find(self.groups[group], self.users[person])
             if row is None:
                 raise ValueError(f"{person} is not a member of {group}.")
             del self.instance.memberships[row["MembershipId"]]

@@ -206,7 +206,7 @@ def _asked_seconds(parameters: Mapping[str, Any]) -> int:
 
 
 def _check_length(seconds: int, role: Role, caller: Principal) -> None:
-    """A session that would be too long is refused, never cut down (AWS.md 4)."""
+    """A session that would be too long is rejected, never shortened (AWS.md 4)."""
     if caller.is_session and seconds > CHAINED_SECONDS:
         raise AwsError(
             "ValidationError",

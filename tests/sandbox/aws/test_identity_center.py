@@ -249,7 +249,7 @@ def test_an_assignment_that_is_there_is_made_again_with_success(sso: Any, seeded
 
 
 def test_ten_assignments_are_under_way_at_most(sso: Any, seeded: SeededOrganisation) -> None:
-    seeded.instance.assigning.go_on = lambda: None  # type: ignore[method-assign]
+    seeded.instance.assigning.advance = lambda: None  # type: ignore[method-assign]
     for _ in range(10):
         ask(sso, seeded, "create")
     with pytest.raises(sso.exceptions.ThrottlingException):
