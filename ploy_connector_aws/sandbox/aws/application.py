@@ -1,4 +1,4 @@
-"""One call from its bytes to its answer: who asks, may they, what goes wrong, what AWS says."""
+"""Handles one request: authentication, faults, authorization, the response, and the record of the call."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ JSON, XML = "application/x-amz-json-1.1", "text/xml"
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """An answer, ready to be sent."""
+    """A response, ready to be sent."""
 
     status: int
     content_type: str
@@ -49,7 +49,7 @@ class HttpResponse:
 
 
 class Application:
-    """Answers calls. Any number of threads may call at once; moto's state is touched by one at a time."""
+    """Handles calls. Any number of threads may call at once; a lock guards moto's state."""
 
     def __init__(
         self, accounts: Accounts, instances: Instances, faults: Faults, calls: Calls | None, now: Callable[[], datetime]
@@ -64,11 +64,11 @@ class Application:
 
     @property
     def lock(self) -> threading.RLock:
-        """Held while moto's state is read or changed."""
+        """Guards moto's state."""
         return self._accounts.lock
 
     def answer(self, request: HttpRequest) -> HttpResponse | None:
-        """The answer to a request; None when the connection is to be reset instead."""
+        """The response to a request; None if the connection is to be reset instead."""
         request_id = str(uuid.uuid4())
         try:
             asked = to_api_request(request)
@@ -84,7 +84,7 @@ class Application:
             try:
                 carried_out = self._answered(asked, principal, request_id)
             finally:
-                # A refusal can be lost on its way, too.
+                # An error response can be lost, too.
                 self._faults.inject_after(asked)
             response = carried_out
         except AwsError as error:
@@ -97,10 +97,10 @@ class Application:
         return response
 
     def _authenticated(self, request: HttpRequest, asked: ApiRequest) -> Principal:
-        """Who signed this request.
+        """The principal that signed this request.
 
         Raises:
-            AwsError: nobody we know, or not with their secret, or too late.
+            AwsError: an unknown key, a wrong signature, or an expired session.
         """
         signature = asked.signature
         found: Credentials | None = self._sessions.find(signature.access_key_id)
@@ -113,7 +113,7 @@ class Application:
         if found.expires_at is not None and found.expires_at <= self._now():
             raise common_error(ErrorKind.EXPIRED, asked.protocol)
         if self._accounts.is_region_disabled(found.principal.account_id, asked.region):
-            # An account's credentials are not known in a Region that it has not enabled (AWS.md 8).
+            # An account's credentials are unknown in a Region that it has not enabled (AWS.md 8).
             raise common_error(ErrorKind.UNKNOWN_KEY, asked.protocol)
         return found.principal
 
@@ -155,7 +155,7 @@ class Application:
         })  # fmt: skip
         self._authorize_key(asked, principal, instance)
         if instance is None:
-            # moto makes any store that is asked for; AWS says there is none, here or in this Region.
+            # moto creates any requested store; AWS reports it missing, here or in this Region.
             raise identity_store.not_found("IDENTITY_STORE", store_id, "IDENTITY_STORE not found.")
         if asked.parameters.get("Filters") and asked.operation != "ListGroups":
             raise unsupported("filters of users, which AWS deprecated")
@@ -210,10 +210,10 @@ class Application:
             raise denied
 
     def _authorize_key(self, asked: ApiRequest, principal: Principal, instance: Instance | None) -> None:
-        """With a customer's own key the caller needs `kms:Decrypt`, by the role's policies and the key's (AWS.md 3.5).
+        """With a customer managed key the caller needs `kms:Decrypt` by the role's and the key's policies (AWS.md 3.5).
 
         Raises:
-            AwsError: the key may not be used; identitystore and sso-admin spell it differently (AWS.md 1.5).
+            AwsError: the key may not be used; identitystore and sso-admin spell the reason differently (AWS.md 1.5).
         """
         key = instance.customer_key if instance else None
         if key is None:

@@ -14,7 +14,7 @@ from ploy_connector_aws.sandbox.aws.principals import Principal, boundary_policy
 
 @dataclass(frozen=True)
 class Layer:
-    """Policies of one kind; a call needs the consent of every layer that is there."""
+    """Policies of one kind; every existing layer must allow a call."""
 
     article: str
     kind: str
@@ -75,7 +75,7 @@ def _parsed(documents: Iterable[str]) -> tuple[Policy, ...]:
 
 
 class Trust(Enum):
-    """What the trust policy says about a caller.
+    """The trust policy's decision on a caller.
 
     `BY_NAME` is enough on its own inside one account; `BY_ACCOUNT` leaves it to the caller's own policies.
     """
@@ -86,7 +86,7 @@ class Trust(Enum):
 
 
 def trust_in(policy: Policy, principal: Principal, action: str, context: Context) -> Trust:
-    """What a trust policy says about this caller doing this; an explicit deny wins."""
+    """The trust policy's decision on this caller and action; an explicit deny wins."""
     trust = Trust.NONE
     for statement in policy.statements:
         if statement.principals is None or not statement.applies(action, "", context):
@@ -102,7 +102,7 @@ def trust_in(policy: Policy, principal: Principal, action: str, context: Context
 
 def _found_in(principals: Choice, caller: Principal) -> Trust:
     account = {f"AWS:{caller.account_id}", f"AWS:arn:aws:iam::{caller.account_id}:root"}
-    # A session is meant by its own ARN and by its role's; a Service or Federated principal is nobody here.
+    # A session matches by its own ARN and by its role's; a Service or Federated principal matches no caller here.
     named = {"*", "AWS:*", f"AWS:{caller.arn}", f"AWS:{caller.iam_arn}"}
     listed = set(principals.patterns)
     found = Trust.BY_NAME if listed & named else Trust.BY_ACCOUNT if listed & account else Trust.NONE

@@ -19,7 +19,7 @@ from moto.ssoadmin.models import Instance as MotoInstance
 from ploy_connector_aws.sandbox.aws.access_denied import AwsError
 
 OUTSTANDING = 10
-"""The quota of requests that are under way at once."""
+"""The quota of jobs that run at the same time."""
 
 _STEPS = 2
 _NAMES = ("TargetId", "TargetType", "PermissionSetArn", "PrincipalType", "PrincipalId")
@@ -33,15 +33,15 @@ class _Request:
 
 
 class AssignmentJobs:
-    """The requests of one instance. Each call about the instance lets those that are under way go on by a step."""
+    """The jobs of one instance, which AWS runs in the background. Each call to the instance advances them by a step."""
 
     def __init__(self) -> None:
         self._requests: dict[str, _Request] = {}
 
     def begin(self, parameters: Mapping[str, Any], carry_out: Callable[[], str | None]) -> dict[str, Any]:
-        """Takes a request; `carry_out` does it in the end, and gives the reason where it fails."""
+        """Starts a job; `carry_out` runs at its end, and returns the reason if it fails."""
         if sum(request.steps_left > 0 for request in self._requests.values()) >= OUTSTANDING:
-            # AWS says which number may be under way, and not how it refuses one more.
+            # AWS documents the limit, but not the error.
             raise AwsError("ThrottlingException", "Too many account assignment requests are in progress.")
         identifier = str(uuid.uuid4())
         status = {name: parameters.get(name) for name in _NAMES}
@@ -49,12 +49,12 @@ class AssignmentJobs:
         return dict(self._requests[identifier].status)
 
     def find(self, identifier: str) -> dict[str, Any] | None:
-        """The status of a request."""
+        """The status of a job."""
         found = self._requests.get(identifier)
         return dict(found.status) if found else None
 
     def advance(self) -> None:
-        """Lets each request that is under way go on, and those that are due end."""
+        """Advances each running job, and ends those that are due."""
         for request in self._requests.values():
             if request.steps_left > 0:
                 request.steps_left -= 1
@@ -69,7 +69,7 @@ Principal = tuple[str, str]
 
 
 class MembershipTable(dict[str, Any]):
-    """moto's dictionary of memberships; moto would read all of them to find those of one group."""
+    """moto's dictionary of memberships with indexes; moto would read all of them to find those of one group."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,20 +77,20 @@ class MembershipTable(dict[str, Any]):
         self._by_user: dict[str, dict[str, str]] = defaultdict(dict)
 
     def __setitem__(self, membership_id: str, row: Any) -> None:
-        """Puts a membership in."""
+        """Adds a membership."""
         super().__setitem__(membership_id, row)
         self._by_group[row["GroupId"]][row["MemberId"]["UserId"]] = membership_id
         self._by_user[row["MemberId"]["UserId"]][row["GroupId"]] = membership_id
 
     def __delitem__(self, membership_id: str) -> None:
-        """Takes a membership out."""
+        """Removes a membership."""
         row = self[membership_id]
         super().__delitem__(membership_id)
         self._by_group[row["GroupId"]].pop(row["MemberId"]["UserId"], None)
         self._by_user[row["MemberId"]["UserId"]].pop(row["GroupId"], None)
 
     def add(self, identity_store_id: str, group_id: str, user_id: str, membership_id: str | None = None) -> str:
-        """Makes a user a member of a group and gives the new membership's id."""
+        """Adds a user to a group; returns the membership's id."""
         membership_id = membership_id or f"{identity_store_id.removeprefix('d-')}-{uuid.uuid4()}"
         self[membership_id] = {
             "IdentityStoreId": identity_store_id,
@@ -115,7 +115,7 @@ class MembershipTable(dict[str, Any]):
 
 
 class AssignmentTable(list[AccountAssignment]):
-    """moto's list of assignments, with those of one principal at hand."""
+    """moto's list of assignments with an index by principal."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ class AssignmentTable(list[AccountAssignment]):
         self._by_principal[assignment.principal_type, assignment.principal_id].append(assignment)
 
     def remove(self, assignment: AccountAssignment) -> None:
-        """Takes an assignment out."""
+        """Removes an assignment."""
         super().remove(assignment)
         self._by_principal[assignment.principal_type, assignment.principal_id].remove(assignment)
 
@@ -143,9 +143,9 @@ class AssignmentTable(list[AccountAssignment]):
 
 @dataclass(frozen=True)
 class CustomerKey:
-    """The customer's own key that encrypts an instance: whoever calls needs `kms:Decrypt` on it.
+    """The customer managed key that encrypts an instance: every caller needs `kms:Decrypt` on it.
 
-    `policy_lets_in` says whether the key's own policy allows it, as that of the role must, too (AWS.md 3.5).
+    `policy_lets_in` states whether the key's own policy allows it, as that of the role must, too (AWS.md 3.5).
     """
 
     arn: str
@@ -157,7 +157,7 @@ class Instance:
     """One instance of IAM Identity Center.
 
     `details` holds, by the id of a user, group or membership, the members that moto's models lack; `assigning` the
-    assignments that are being made or deleted.
+    jobs that create or delete assignments.
     """
 
     moto: MotoInstance
@@ -181,7 +181,7 @@ class Instance:
 
     @property
     def owner_account_id(self) -> str:
-        """The management account, or for an account instance the account it is in."""
+        """The management account, or the account of an account instance."""
         return self.moto.account_id
 
     @property
@@ -231,15 +231,15 @@ class Instances:
         self._by_arn: dict[str, Instance] = {}
 
     def add(self, instance: Instance) -> None:
-        """Puts an instance in."""
+        """Adds an instance."""
         self._by_arn[instance.arn] = instance
 
     def remove(self, instance: Instance) -> None:
-        """Takes an instance out; moto's state of it stays behind, unreachable."""
+        """Removes an instance; its state in moto stays, unreachable."""
         self._by_arn.pop(instance.arn, None)
 
     def __iter__(self) -> Iterator[Instance]:
-        """Every instance, whoever sees it."""
+        """All instances."""
         return iter(list(self._by_arn.values()))
 
     def visible_to(self, account_id: str) -> list[Instance]:

@@ -1,4 +1,4 @@
-"""Puts an organisation into moto's state, and changes it afterwards as its administrators would."""
+"""Seeds an organisation into moto's state, and changes it as its administrators would."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from ploy_connector_aws.sandbox.aws.organisation import (
 
 
 class SeededOrganisation:
-    """An organisation in the local AWS: the ids that things got, by name, and the means to change it.
+    """An organisation in the local AWS: its ids by name, and the methods that change it.
 
-    `users`, `groups` and `permission_sets` map names to ids (ARNs for permission sets). What was deleted
-    keeps its entry, so that a test can still ask for it.
+    `users`, `groups` and `permission_sets` map names to ids (ARNs for permission sets). Deleted ones keep their entry,
+    so that a test can still request them.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class SeededOrganisation:
         return {(row["GroupId"], row["MemberId"]["UserId"]): row["MembershipId"] for row in rows}
 
     def add_person(self, person: Person) -> str:
-        """Creates a user; gives the id."""
+        """Creates a user; returns the id."""
         identifier = self._identifiers.directory_id("user", person.key)
         with self._lock:
             self.instance.store.users[identifier] = _to_user(person, identifier, self.identity_store_id)
@@ -73,7 +73,7 @@ class SeededOrganisation:
         return identifier
 
     def add_group(self, group: Group) -> str:
-        """Creates a group with its members; gives the id."""
+        """Creates a group with its members; returns the id."""
         identifier = self._identifiers.directory_id("group", group.name)
         external_ids: list[dict[str, str] | None] = [*_external_ids(group.external_ids)]
         made = MotoGroup(identifier, group.name, external_ids, group.description or "", self.identity_store_id)
@@ -86,7 +86,7 @@ class SeededOrganisation:
         return identifier
 
     def add_permission_set(self, permission_set: PermissionSet) -> str:
-        """Creates a permission set; gives the ARN."""
+        """Creates a permission set; returns the ARN."""
         made = MotoPermissionSet(
             name=permission_set.name,
             description=permission_set.description or "",
@@ -107,7 +107,7 @@ class SeededOrganisation:
         return made.permission_set_arn
 
     def add_member(self, group: str, person: str) -> str:
-        """Puts a person into a group; gives the membership's id."""
+        """Adds a person to a group; returns the membership's id."""
         group_id, user_id = self.groups[group], self.users[person]
         with self._lock:
             if self.instance.memberships.find(group_id, user_id) is not None:
@@ -116,7 +116,7 @@ class SeededOrganisation:
             return self.instance.memberships.add(self.identity_store_id, group_id, user_id, made)
 
     def remove_member(self, group: str, person: str) -> None:
-        """Takes a person out of a group."""
+        """Removes a person from a group."""
         with self._lock:
             row = self.instance.memberships.find(self.groups[group], self.users[person])
             if row is None:
@@ -145,7 +145,7 @@ class SeededOrganisation:
                 del self.instance.memberships[row["MembershipId"]]
 
     def delete_permission_set(self, name: str) -> None:
-        """Deletes a permission set; AWS wants its assignments gone first, so they go with it."""
+        """Deletes a permission set with its assignments, which AWS requires to be deleted first."""
         arn = self.permission_sets[name]
         with self._lock:
             sets = self.instance.admin.permission_sets
@@ -154,7 +154,7 @@ class SeededOrganisation:
                 self.instance.assignments.remove(row)
 
     def assign(self, assignment: Assignment) -> None:
-        """Gives a permission set in an account to a person or group."""
+        """Assigns a permission set in an account to a person or group."""
         with self._lock:
             if self._find(assignment) is not None:
                 raise ValueError(f"{assignment} is there already.")
@@ -165,7 +165,7 @@ class SeededOrganisation:
             )
 
     def unassign(self, assignment: Assignment) -> None:
-        """Takes an assignment away."""
+        """Removes an assignment."""
         with self._lock:
             row = self._find(assignment)
             if row is None:
@@ -173,12 +173,12 @@ class SeededOrganisation:
             self.instance.assignments.remove(row)
 
     def encrypt_with(self, key: CustomerKey | None) -> None:
-        """Encrypts the instance with a key of the customer's own, or with AWS's again."""
+        """Encrypts the instance with a customer managed key, or with AWS's own again."""
         with self._lock:
             self.instance.customer_key = key
 
     def remove_instance(self) -> None:
-        """Deletes the instance: nobody sees it any more, in any Region."""
+        """Deletes the instance in all Regions."""
         self._instances.remove(self.instance)
 
     def _make_instance(self) -> Instance:
