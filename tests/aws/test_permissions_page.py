@@ -16,9 +16,9 @@ OPTIONAL = [KMS_DECRYPT, *(action.iam for action in DIRECT_ASSIGNMENTS)]
 PAGE = Path(__file__).parents[2] / "docs" / "permissions.md"
 
 
-def test_the_page_is_what_the_list_of_actions_says() -> None:
+def test_the_page_is_generated_from_the_list_of_actions() -> None:
     assert PAGE.read_text() == render_page(), (
-        "write it anew: python -m ploy_connector_aws.aws.permissions_page > docs/permissions.md"
+        "regenerate it: python -m ploy_connector_aws.aws.permissions_page > docs/permissions.md"
     )
 
 
@@ -38,7 +38,7 @@ def test_every_action_of_the_policy_has_a_row_in_its_order() -> None:
 
 def test_every_action_and_no_other_is_explained_in_whole_sentences() -> None:
     assert set(EXPLANATIONS) == {*(action.iam for action in ACTIONS), *OPTIONAL}
-    texts = [text for each in EXPLANATIONS.values() for text in (each.used_for, each.without)]
+    texts = [text for each in EXPLANATIONS.values() for text in (each.used_for, each.impact_if_missing)]
     assert [text for text in texts if not text.endswith(".") or "|" in text] == []
 
 

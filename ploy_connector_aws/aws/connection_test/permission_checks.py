@@ -212,7 +212,7 @@ def _fix_of(action: Action, evaluation: Evaluation, evidence: Evidence) -> str |
 
 
 def _impact(action: Action) -> str:
-    return f"Without it: {EXPLANATIONS[action.iam].without}"
+    return f"Without it: {EXPLANATIONS[action.iam].impact_if_missing}"
 
 
 def check_region(evidence: Evidence) -> Check:
