@@ -26,7 +26,7 @@ class AwsReader:
     def __init__(self, config: AwsConfig, admit: Callable[[], None], context: ConnectorContext | None = None) -> None:
         self._session = ReadSession(config, context=context, admit=admit)
         self._iam = IamReader(self._session)
-        self._identity_center = IdentityCenterReader(self._session, self._iam.powers)
+        self._identity_center = IdentityCenterReader(self._session, self._iam.managed_policies)
         self._inventory = InventoryReader(self._session, self._iam)
         self._has_begun = False
         self._authentication_error: AuthenticationError | None = None

@@ -9,8 +9,8 @@ from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.aws.client.session import RoleSession
-from ploy_connector_aws.aws.iam.managed_policies import find_document
 from ploy_connector_aws.aws.iam.read_context import DETAILS
+from ploy_connector_aws.aws.iam.records import find_document
 from ploy_connector_aws.aws.policy.documents import Policy, to_policy
 from ploy_connector_aws.spec import TemporaryError
 

@@ -1,4 +1,4 @@
-"""What the readers of one account's IAM share: its scopes, what was found, and why a scope is not complete."""
+"""Shared state of the readers of one account's IAM: its scopes, what was read so far, and why a scope is incomplete."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, ManagedPolicies
 from ploy_connector_aws.spec import Failure, Page, Record, RecordKey
 
-from .opening import Openings
 from .spool import Spool
+from .trust_grants import AssumableRoles
 
 POLICIES = "iam/policies"
 USERS = "iam/users"
@@ -25,25 +25,25 @@ TRUST = "iam/trust"
 DETAILS = "GetAccountAuthorizationDetails"
 
 Knowledge: TypeAlias = Literal["all", "part", "none"]
-"""How much of a kind was read: all of it, less than was to be read, or nothing as the settings leave it out."""
+"""How much of a kind was read: all, less than the settings ask for, or nothing because the settings leave it out."""
 
 
 @dataclass
-class Reading:
-    """One reading of one account."""
+class ReadContext:
+    """One read of one account."""
 
     session: ReadSession
     account_id: str
-    findings: Spool
-    powers: ManagedPolicies
+    spool: Spool
+    managed_policies: ManagedPolicies
     management_account: str | None = None
     """The organization's management account, where the instance of Identity Center shows it."""
     groups: list[Any] = field(default_factory=list)
-    """The groups as AWS gave them, until their policies are known. An account has at most 500 (AWS.md section 6)."""
-    group_powers: dict[str, list[EffectivePermissions]] = field(default_factory=dict)
+    """The groups as AWS returned them, until all policies are known. An account has at most 500 (AWS.md section 6)."""
+    group_permissions: dict[str, list[EffectivePermissions]] = field(default_factory=dict)
     """What groups allow, by name."""
-    openings: Openings = field(default_factory=Openings)
-    """Roles that trust their own account, and those whose policies may open them."""
+    assumable_roles: AssumableRoles = field(default_factory=AssumableRoles)
+    """Roles that trust their own account, and the users and roles that may assume them."""
     _failures: dict[str, Failure] = field(default_factory=dict)
 
     @property
@@ -52,35 +52,32 @@ class Reading:
         return self.session.client("iam")
 
     def fail(self, error: Exception, *scopes: str) -> None:
-        """Note that scopes will not be complete; the first reason is the one that is told."""
+        """Mark scopes as incomplete; each reports only its first reason."""
         for scope in scopes:
             self._failures.setdefault(scope, Failure.from_error(error))
 
     def failure_of(self, scope: str) -> Failure | None:
-        """Why a scope is not complete; None while nothing speaks against it."""
+        """Return why a scope is incomplete; None if it has not failed so far."""
         return self._failures.get(scope)
 
     def end(self, scope: str) -> Page:
-        """End a scope as it deserves."""
+        """End a scope as complete or failed."""
         failure = self._failures.get(scope)
         return Page(scope=scope, complete=failure is None, failure=failure)
 
 
 @dataclass
-class Gathered:
-    """The records of one page, by key: many things hold the same policy, and many roles trust the same account."""
+class PageRecords:
+    """The records of one page, by key: many resources hold the same policy, and many roles trust the same account."""
 
     records: dict[RecordKey, Record] = field(default_factory=dict)
     partial: dict[RecordKey, Record] = field(default_factory=dict)
 
     def add(self, *records: Record, is_partial: bool = False) -> None:
         """Add records, full or partial."""
-        self._of(is_partial).update({record.key: record for record in records})
+        (self.partial if is_partial else self.records).update({record.key: record for record in records})
 
     def to_pages(self, scope: str) -> Iterable[Page]:
-        """The page, if there is anything on it."""
+        """Return the page, if it has any records."""
         if self.records or self.partial:
             yield Page(scope=scope, records=tuple(self.records.values()), partial=tuple(self.partial.values()))
-
-    def _of(self, is_partial: bool) -> dict[RecordKey, Record]:
-        return self.partial if is_partial else self.records

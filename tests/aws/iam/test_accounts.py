@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ploy_connector_aws.aws import grantability
-from ploy_connector_aws.aws.iam.accounts import to_user
+from ploy_connector_aws.aws.iam.records import to_user
 from ploy_connector_aws.aws.policy.privileges import judge
 from ploy_connector_aws.sandbox.aws import IamAccount, IamGroup, IamPolicy, IamUser
 from ploy_connector_aws.sandbox.aws.iam_account import allowing
