@@ -12,10 +12,10 @@ from ploy_connector_aws.aws.policy.privileges import judge
 from ploy_connector_aws.sandbox.aws import IamAccount, IamGroup, IamPolicy, IamUser
 from ploy_connector_aws.sandbox.aws.iam_account import allowing
 from ploy_connector_aws.spec import Account, RecordKey
+from tests.aws.policy.test_cases import VERDICTS
 from tests.aws.tampering import in_xml
 
 from .conftest import ACCOUNT, ADMINISTRATOR, SIGNED_IN, IamCustomer
-from .test_cases import VERDICTS
 from .test_reader import read_tampered
 
 CREATED = datetime(2025, 1, 11, 9, tzinfo=UTC)

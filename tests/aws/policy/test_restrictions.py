@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .trusts import admits_anyone
+from .trust_documents import admits_anyone
 
 ANY: list[tuple[str, str, tuple[str, ...]]] = [
     (

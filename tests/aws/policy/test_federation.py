@@ -18,7 +18,7 @@ from ploy_connector_aws.config import AwsConfig
 from tests.soak import cheap
 from tests.test_config import SETTINGS
 
-from .trusts import TELLING, UNDECIDED, federation_of, provider, read
+from .trust_documents import TELLING, UNDECIDED, federation_of, provider, read
 
 CASES: list[dict[str, Any]] = yaml.safe_load(
     (Path(__file__).parents[2] / "data" / "cases" / "trust-policies.yaml").read_text()

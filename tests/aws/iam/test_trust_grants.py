@@ -8,9 +8,8 @@ from typing import Any
 from ploy_connector_aws.aws.iam.trust_grants import AssumableRoles, Holder, RoleAccess, UndecidedAccess
 from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, to_permissions, unread_policy
 from ploy_connector_aws.aws.policy.trust import to_trust
+from tests.aws.policy.test_cases import VERDICTS
 from tests.steps import at_most
-
-from .test_cases import VERDICTS
 
 OWN = "arn:aws:iam::111122223333"
 Statement = dict[str, Any]

