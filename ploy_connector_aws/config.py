@@ -1,4 +1,4 @@
-"""The settings of one integration: which AWS account and Region, through which role, and which parts are read."""
+"""The settings of one integration: AWS account, Region, role, external ID, and the parts to read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLOY_ACCOUNT_ID = "010526237970"
 PLOY_PARTITION = "aws"
 
 MINIMUM_EXTERNAL_ID_LENGTH = 16
-"""AWS takes 2 characters. Ploy makes a GUID of 36: what is shorter than 16 was made up by somebody, to be guessed."""
+"""AWS accepts 2 characters. Ploy generates a GUID of 36; anything under 16 is man-made and can be guessed."""
 
 IDENTITY_CENTER = "identity-center"
 
@@ -36,7 +36,7 @@ RESOURCE_SCOPES = (
     "ec2/instances",
     "ecs/clusters",
 )
-"""One for each service whose resources are listed."""
+"""One scope per service whose resources are listed."""
 
 SCOPE_NEEDS: dict[str, tuple[str, ...]] = {
     "identity-center/users": (),
@@ -50,7 +50,7 @@ SCOPE_NEEDS: dict[str, tuple[str, ...]] = {
     IAM: (),
     **dict.fromkeys(RESOURCE_SCOPES, ()),
 }
-"""Every scope that the settings can name, with the scopes it cannot be read without."""
+"""Every scope of the settings, with the scopes that it needs."""
 
 SCOPE_GROUPS: dict[str, tuple[str, ...]] = {
     IDENTITY_CENTER: tuple(scope for scope in SCOPE_NEEDS if scope.startswith(f"{IDENTITY_CENTER}/")),
@@ -60,7 +60,7 @@ SCOPE_GROUPS: dict[str, tuple[str, ...]] = {
 
 _DIRECTION = "(?:north|south|east|west|central|northeast|northwest|southeast|southwest)"
 
-# The shapes of botocore's partitions.json, narrower in the middle so that a slip of the pen is noticed.
+# The shapes of botocore's partitions.json, but narrower in the middle to detect typing errors.
 _REGIONS_OF_PARTITION = {
     "aws": re.compile(rf"(?:us|eu|ap|sa|ca|me|af|il|mx)-{_DIRECTION}-[1-9]"),
     "aws-cn": re.compile(rf"cn-{_DIRECTION}-[1-9]"),
@@ -82,7 +82,7 @@ _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]+", re.ASCII)
 _NOT_A_ROLE = {
     "root": "is the account's root, which cannot be assumed",
     "user/": "is a user, which cannot be assumed",
-    "assumed-role/": "is a session of a role; take the ARN of the role itself",
+    "assumed-role/": "is a session of a role; use the ARN of the role itself",
 }
 
 
@@ -95,12 +95,11 @@ class AwsConfig(BaseModel):
         str,
         Field(
             title="AWS account ID",
-            description="The 12 digits of the AWS account to connect, as the AWS console shows them; with dashes or "
-            "without.",
+            description="The 12 digits of the AWS account to connect, with or without dashes.",
             json_schema_extra={
                 "pattern": "^[0-9]{12}$",
                 ERROR_MESSAGE: "must be the 12 digits of an AWS account, e.g. 1111-2222-3333",
-                # The console shows it with dashes, and a copy brings spaces along.
+                # The console shows dashes, and a copied value may have spaces.
                 STRIP: r"[\s\u2010-\u2015-]",
             },
         ),
@@ -109,12 +108,12 @@ class AwsConfig(BaseModel):
         str,
         Field(
             title="Region",
-            description="The AWS Region to begin in, e.g. eu-west-1. IAM Identity Center is found and read in its own "
-            "primary Region, whichever is named here.",
+            description="The AWS Region whose resources are read, e.g. eu-west-1. IAM Identity Center is always read "
+            "in its own primary Region.",
             json_schema_extra={
                 "pattern": f"^{_REGIONS_OF_PARTITION[PLOY_PARTITION].pattern}$",
-                ERROR_MESSAGE: "must be the name of an AWS Region, e.g. eu-west-1; those of AWS China, AWS GovCloud "
-                "and the other separate parts of AWS cannot be connected",
+                ERROR_MESSAGE: "must be the name of an AWS Region, e.g. eu-west-1; AWS China, AWS GovCloud and other "
+                "partitions of AWS are not supported",
             },
         ),
     ]
@@ -122,7 +121,7 @@ class AwsConfig(BaseModel):
         str,
         Field(
             title="Role ARN",
-            description=f"The role in that account which trusts Ploy's account {PLOY_ACCOUNT_ID}, e.g. "
+            description=f"The role in that account that trusts Ploy's account {PLOY_ACCOUNT_ID}, e.g. "
             "arn:aws:iam::111122223333:role/Ploy.",
             json_schema_extra={
                 "pattern": r"^arn:aws:iam::[0-9]{12}:role/\S+$",
@@ -134,7 +133,7 @@ class AwsConfig(BaseModel):
         SecretStr,
         Field(
             title="External ID",
-            description="The external ID that was generated for this integration; the role's trust policy must "
+            description="The external ID that Ploy generated for this integration. The role's trust policy must "
             "require it.",
         ),
     ]
@@ -143,8 +142,8 @@ class AwsConfig(BaseModel):
         Field(
             title="What to read",
             validate_default=True,
-            description="The parts that are read. 'identity-center' stands for all of its parts, 'resources' for those "
-            "of S3, DynamoDB, SQS, Lambda, RDS, EC2 and ECS.",
+            description="The parts to read. 'identity-center' includes all of its parts, 'resources' those of S3, "
+            "DynamoDB, SQS, Lambda, RDS, EC2 and ECS.",
             json_schema_extra={
                 "items": {"type": "string", "enum": [*SCOPE_GROUPS, *SCOPE_NEEDS]},
                 "minItems": 1,
@@ -157,8 +156,8 @@ class AwsConfig(BaseModel):
         Field(
             title="Grant and revoke",
             strict=True,
-            description="Whether people may be put into groups of IAM Identity Center and taken out of them. The role "
-            "needs three permissions for it.",
+            description="Allow adding people to groups of IAM Identity Center and removing them. The role needs three "
+            "permissions for it.",
         ),
     ] = True
     change_externally_managed: Annotated[
@@ -166,8 +165,8 @@ class AwsConfig(BaseModel):
         Field(
             title="Change groups of the identity provider",
             strict=True,
-            description="Whether people may be put into and taken out of groups that an identity provider manages. It "
-            "may undo the change at its next synchronization, so that access which was taken away returns.",
+            description="Allow the same for groups that an identity provider manages. The provider may undo the change "
+            "at its next synchronization: revoked access may return.",
         ),
     ] = False
     direct_assignments: Annotated[
@@ -175,20 +174,20 @@ class AwsConfig(BaseModel):
         Field(
             title="Assign people directly",
             strict=True,
-            description="Whether people may be assigned to a permission set in an AWS account without a group. The "
-            "role needs four more permissions for it, which Ploy's guide does not ask for.",
+            description="Allow assigning people to a permission set in an AWS account without a group. The role needs "
+            "four more permissions for it, which are not in Ploy's guide.",
         ),
     ] = False
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> AwsConfig:
-        """Check settings that a person or a platform gave.
+        """Validate settings.
 
         Args:
             settings: Values by name, as in ``config_schema``.
 
         Raises:
-            ConfigurationError: One of them is wrong; ``field`` names it. The external id is never repeated.
+            ConfigurationError: One of them is invalid; ``field`` names it. The message never has the external ID.
         """
         try:
             return cls.model_validate(dict(settings))
@@ -204,9 +203,9 @@ class AwsConfig(BaseModel):
     @classmethod
     def _check_account_id(cls, value: str) -> str:
         if not _ACCOUNT_ID.fullmatch(value):
-            _refuse("The AWS account ID must be 12 digits, without spaces or dashes.")
+            _reject("The AWS account ID must be 12 digits, without spaces or dashes.")
         if value == PLOY_ACCOUNT_ID:
-            _refuse(f"{value} is Ploy's own AWS account; the account ID must be that of your account.")
+            _reject(f"{value} is Ploy's own AWS account; enter the ID of your account.")
         return value
 
     @field_validator("region")
@@ -214,9 +213,9 @@ class AwsConfig(BaseModel):
     def _check_region(cls, value: str) -> str:
         partition = next((name for name, shape in _REGIONS_OF_PARTITION.items() if shape.fullmatch(value)), None)
         if partition is None:
-            _refuse("The Region is not the name of an AWS Region; it must look like eu-west-1.")
+            _reject("The Region is not the name of an AWS Region; it must look like eu-west-1.")
         if partition != PLOY_PARTITION:
-            _refuse(f"The Region {value} belongs to the AWS partition {partition}. {_OTHER_PARTITION}")
+            _reject(f"The Region {value} belongs to the AWS partition {partition}. {_OTHER_PARTITION}")
         return value
 
     @field_validator("role_arn")
@@ -224,19 +223,19 @@ class AwsConfig(BaseModel):
     def _check_role_arn(cls, value: str, info: ValidationInfo) -> str:
         arn = _ARN.fullmatch(value)
         if arn is None:
-            _refuse("The role ARN must look like arn:aws:iam::111122223333:role/Ploy.")
+            _reject("The role ARN must look like arn:aws:iam::111122223333:role/Ploy.")
         if arn["partition"] != PLOY_PARTITION:
-            _refuse(f"The role is in the AWS partition {arn['partition']}. {_OTHER_PARTITION}")
+            _reject(f"The role is in the AWS partition {arn['partition']}. {_OTHER_PARTITION}")
         for beginning, what in _NOT_A_ROLE.items():
             if arn["resource"].startswith(beginning):
-                _refuse(f"The role ARN must name a role, but what it names {what}.")
+                _reject(f"The role ARN must be that of a role, but this one {what}.")
         if arn["service"] != "iam" or not _ROLE.fullmatch(arn["resource"]):
-            _refuse("The role ARN must look like arn:aws:iam::111122223333:role/Ploy.")
+            _reject("The role ARN must look like arn:aws:iam::111122223333:role/Ploy.")
         if arn["account"] == PLOY_ACCOUNT_ID:
-            _refuse("The role is in Ploy's own AWS account; it must be a role in your account.")
+            _reject("The role is in Ploy's own AWS account; it must be in your account.")
         account_id = info.data.get("account_id")
         if account_id is not None and arn["account"] != account_id:
-            _refuse(f"The role is in the AWS account {arn['account']}, but the account ID is {account_id}.")
+            _reject(f"The role is in the AWS account {arn['account']}, but the account ID is {account_id}.")
         return value
 
     @field_validator("external_id")
@@ -244,14 +243,14 @@ class AwsConfig(BaseModel):
     def _check_external_id(cls, value: SecretStr) -> SecretStr:
         text = value.get_secret_value()
         if any(character.isspace() for character in text):
-            _refuse("The external ID contains white space; copy it again from Ploy.")
+            _reject("The external ID contains white space; copy it again from Ploy.")
         if len(text) < MINIMUM_EXTERNAL_ID_LENGTH:
-            _refuse(
+            _reject(
                 f"The external ID is shorter than {MINIMUM_EXTERNAL_ID_LENGTH} characters, so it could be guessed; "
-                "use the one that Ploy made, a GUID of 36 characters."
+                "use the one that Ploy generated, a GUID of 36 characters."
             )
         if len(text) > 1224 or not _EXTERNAL_ID.fullmatch(text):
-            _refuse("The external ID may have 1,224 characters: letters, digits and any of _+=,.@:/- (AWS's rule).")
+            _reject("The external ID may have 1,224 characters: letters, digits and any of _+=,.@:/- (AWS's rule).")
         return value
 
     @field_validator("scopes")
@@ -259,32 +258,32 @@ class AwsConfig(BaseModel):
     def _expand_scopes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         known = (*SCOPE_GROUPS, *SCOPE_NEEDS)
         if not value:
-            _refuse("No scope is named, so nothing would be read; leave the setting out to read everything.")
+            _reject("No scope is named, so nothing would be read; omit the setting to read everything.")
         if not set(value) <= set(known):
-            _refuse(f"A scope is not known; the scopes are {', '.join(known)}.")
+            _reject(f"A scope is not known; the scopes are {', '.join(known)}.")
         named = {scope for name in value for scope in SCOPE_GROUPS.get(name, (name,))}
         wanted = [scope for scope in SCOPE_NEEDS if scope in named]
         for scope in wanted:
             missing = [needed for needed in SCOPE_NEEDS[scope] if needed not in wanted]
             if missing:
-                _refuse(f"The scope {scope} cannot be read without {', '.join(missing)}.")
+                _reject(f"The scope {scope} cannot be read without {', '.join(missing)}.")
         return tuple(wanted)
 
 
 _OTHER_PARTITION = (
-    f"Ploy's AWS account {PLOY_ACCOUNT_ID} is in the partition {PLOY_PARTITION}, and AWS lets no account assume a role "
-    "in another partition."
+    f"Ploy's AWS account {PLOY_ACCOUNT_ID} is in the partition {PLOY_PARTITION}, and AWS allows no account to assume a "
+    "role in another partition."
 )
 
 
 def config_schema() -> dict[str, JsonValue]:
-    """Describe the settings as a JSON Schema; the external id is marked ``writeOnly``."""
+    """Return the JSON Schema of the settings; the external ID is marked ``writeOnly``."""
     return AwsConfig.model_json_schema()
 
 
-def _refuse(sentence: str) -> NoReturn:
-    # Not a ValueError: pydantic would put "Value error, " before the sentence. Braces would be taken for a template.
-    raise PydanticCustomError("setting", "{sentence}", {"sentence": sentence})
+def _reject(message: str) -> NoReturn:
+    # Not a ValueError: pydantic would prefix the message with "Value error, ". Braces would be taken for a template.
+    raise PydanticCustomError("setting", "{message}", {"message": message})
 
 
 def _to_configuration_error(details: ErrorDetails) -> ConfigurationError:
@@ -296,8 +295,8 @@ def _to_configuration_error(details: ErrorDetails) -> ConfigurationError:
             message = f"The setting {field} is missing."
         case "extra_forbidden" if field is not None and "endpoint" in field:
             message = (
-                f"The setting {field} is not allowed: where AWS is reached is decided by the operator's environment "
-                "(AWS_ENDPOINT_URL), never by settings."
+                f"The setting {field} is not allowed: the operator's environment (AWS_ENDPOINT_URL) sets AWS's "
+                "endpoint, never the settings."
             )
         case "extra_forbidden":
             message = f"The setting {field} is not known; the settings are {', '.join(AwsConfig.model_fields)}."

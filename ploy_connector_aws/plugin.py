@@ -1,4 +1,4 @@
-"""The connector for AWS: its manifest, and hook implementations that hand over to ``aws``."""
+"""The connector for AWS: its manifest, and thin hook implementations that call ``aws``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .spec import (
 
 
 class _Reader(Protocol):
-    """One sync's reading, as ``aws`` makes it."""
+    """What the list hooks need of a reader in ``aws``."""
 
     def read_accounts(self, skip: Set[str]) -> Iterator[Page]: ...
     def read_entitlements(self, skip: Set[str]) -> Iterator[Page]: ...
@@ -36,8 +36,8 @@ class _Reader(Protocol):
     def close(self) -> None: ...
 
 
-class _Changer(Protocol):
-    """Who grants and revokes, as ``aws`` makes it."""
+class _Provisioner(Protocol):
+    """What the hooks for grants and revokes need of a provisioner in ``aws``."""
 
     def grant(self, request: AccessRequest) -> AccessChange: ...
     def revoke(self, request: AccessRequest) -> AccessChange: ...
@@ -52,9 +52,9 @@ class AwsConnector:
         title="Amazon Web Services",
         version=__version__,
         spec_version=SPEC_VERSION,
-        description="Who can enter which AWS account, by which path: IAM Identity Center's users, groups, permission "
-        "sets and assignments, IAM's users, groups, roles and policies, and the resources of seven services, read "
-        "through an assumed role. Puts people into groups and takes them out, on order.",
+        description="Reads who can enter which AWS account, and by which path: users, groups, permission sets and "
+        "assignments of IAM Identity Center; users, groups, roles and policies of IAM; resources of seven services. "
+        "Adds people to groups and removes them on request. Uses an assumed role.",
         config_schema=config_schema(),
         features=FEATURES,
         permissions=make_permissions(),
@@ -65,81 +65,81 @@ class AwsConnector:
         self._config: AwsConfig | None = None
         self._context = ConnectorContext()
         self._reader: _Reader | None = None
-        self._changer: _Changer | None = None
-        self._standing: ExternalIdProof | None = None
+        self._provisioner: _Provisioner | None = None
+        self._proof: ExternalIdProof | None = None
 
     @hookimpl
     def configure(self, config: Mapping[str, Any], context: ConnectorContext) -> None:
-        """Check the settings."""
+        """Validate the settings."""
         self._context = context
-        if self._changer is not None:
-            self._changer.close()
-            self._changer = None
+        if self._provisioner is not None:
+            self._provisioner.close()
+            self._provisioner = None
         self._config = AwsConfig.from_settings(config)
-        # A role, or an external ID, that has changed is another question: nothing is known of it.
-        self._standing = proof_for(self._config, self._context.organisation)
+        # A changed role or external ID needs a proof of its own.
+        self._proof = proof_for(self._config, self._context.organisation)
 
     @hookimpl
     def test_connection(self, progress: Progress) -> ConnectionReport:
-        """Enter the role, prove its external ID, try every permission, and weigh the role's own policies."""
+        """Assume the role, prove its external ID, test every permission, and evaluate the role's own policies."""
         from .aws.connection_test import diagnose
 
-        with _only_our_errors():
-            config, standing = self._configured()
-            return standing.learn(partial(diagnose, config, progress=progress, context=self._context))
+        with _connector_errors():
+            config, proof = self._configured()
+            return proof.record(partial(diagnose, config, progress=progress, context=self._context))
 
     @hookimpl
     def list_accounts(self, skip: Set[str]) -> Iterator[Page]:
-        """Begin a sync: find the instance and read the people, then IAM."""
-        with _only_our_errors():
+        """Start a sync: find the instance, read the people, then IAM."""
+        with _connector_errors():
             self._close_reader()
             self._reader = self._new_reader()
             return _guarded(self._reader.read_accounts(skip))
 
     @hookimpl
     def list_entitlements(self, skip: Set[str]) -> Iterator[Page]:
-        """Go on with the sync that ``list_accounts`` began, or begin one: groups, permission sets, assignments."""
-        with _only_our_errors():
+        """Continue the sync that ``list_accounts`` started, or start one: groups, permission sets, assignments."""
+        with _connector_errors():
             self._reader = self._reader or self._new_reader()
             return _guarded(self._reader.read_entitlements(skip))
 
     @hookimpl
     def list_resources(self, skip: Set[str]) -> Iterator[Page]:
-        """End the sync that the other lists began, or make one of this list alone: S3, DynamoDB, SQS and others."""
-        with _only_our_errors():
+        """End the sync that the other lists started, or run one of this list alone: S3, DynamoDB, SQS and others."""
+        with _connector_errors():
             reader, self._reader = self._reader or self._new_reader(), None
             return _guarded(reader.read_resources(skip))
 
     @hookimpl
     def grant(self, request: AccessRequest) -> AccessChange:
-        """Put a person into a group, or, where the settings allow it, assign one to a permission set."""
-        with _only_our_errors():
-            return self._ready_changer().grant(request)
+        """Add a person to a group or, if the settings allow it, assign a permission set."""
+        with _connector_errors():
+            return self._ready_provisioner().grant(request)
 
     @hookimpl
     def revoke(self, request: AccessRequest) -> AccessChange:
-        """Take a person out of a group, or an assignment away."""
-        with _only_our_errors():
-            return self._ready_changer().revoke(request)
+        """Remove a person from a group, or remove an assignment."""
+        with _connector_errors():
+            return self._ready_provisioner().revoke(request)
 
-    def _ready_changer(self) -> _Changer:
+    def _ready_provisioner(self) -> _Provisioner:
         from .aws.provisioning.provisioner import Provisioner
 
-        config, standing = self._configured()
-        if self._changer is None:
-            self._changer = Provisioner(config, _admission(config, standing), context=self._context)
-        return self._changer
+        config, proof = self._configured()
+        if self._provisioner is None:
+            self._provisioner = Provisioner(config, _precheck(config, proof), context=self._context)
+        return self._provisioner
 
     def _configured(self) -> tuple[AwsConfig, ExternalIdProof]:
-        if self._config is None or self._standing is None:
-            raise ConfigurationError("The connector was called before it was given its settings.")
-        return self._config, self._standing
+        if self._config is None or self._proof is None:
+            raise ConfigurationError("The connector was called before it was configured.")
+        return self._config, self._proof
 
     def _new_reader(self) -> _Reader:
         from .aws.reader import AwsReader
 
-        config, standing = self._configured()
-        return AwsReader(config, _admission(config, standing), self._context)
+        config, proof = self._configured()
+        return AwsReader(config, _precheck(config, proof), self._context)
 
     def _close_reader(self) -> None:
         if self._reader is not None:
@@ -147,24 +147,24 @@ class AwsConnector:
             self._reader = None
 
 
-def _admission(config: AwsConfig, standing: ExternalIdProof) -> Callable[[], None]:
-    """What keeps the role from being used before it is proven that nobody else can use it."""
+def _precheck(config: AwsConfig, proof: ExternalIdProof) -> Callable[[], None]:
+    """Return the check that must pass before the role is used: only this integration can assume it."""
     from .aws.connection_test import prove_entry
 
-    return partial(standing.require, partial(prove_entry, config))
+    return partial(proof.ensure, partial(prove_entry, config))
 
 
 @contextmanager
-def _only_our_errors() -> Iterator[None]:
-    """A host knows the errors of the specification and no others."""
+def _connector_errors() -> Iterator[None]:
+    """Raise errors of the specification only: a host knows no others."""
     try:
         yield
     except ConnectorError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it was, its text is not trusted
+    except Exception as error:  # noqa: BLE001 - its text may hold secrets
         raise ConnectorError(f"The connector failed unexpectedly ({type(error).__name__}).") from None
 
 
 def _guarded(pages: Iterator[Page]) -> Iterator[Page]:
-    with _only_our_errors():
+    with _connector_errors():
         yield from pages

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from ploy_connector_aws import deadlines
 from ploy_connector_aws.aws.client.calls import read
 from ploy_connector_aws.aws.client.exchanges import ExchangeSession
-from ploy_connector_aws.aws.client.session import LONG, SHORT, CallProfile, make_sts_client
+from ploy_connector_aws.aws.client.session import BACKGROUND, INTERACTIVE, CallProfile, make_sts_client
 from ploy_connector_aws.platform import client as platform
 from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.platform.client import PlatformClient
@@ -38,10 +38,10 @@ Call = Callable[[str, int, int], None]
 
 
 def call_aws(_: str, size: int, attempts: int) -> None:
-    patience = CallProfile(
+    profile = CallProfile(
         connect_timeout_seconds=PATIENCE, read_timeout_seconds=PATIENCE, exchange_seconds=LIMIT, attempts=attempts
     )
-    client = make_sts_client("eu-west-1", patience)
+    client = make_sts_client("eu-west-1", profile)
     request = {"RoleArn": "arn:aws:iam::123456789012:role/r", "RoleSessionName": "session", "Policy": "x" * size}
     with pytest.raises(TemporaryError) as failed:
         read(client, "AssumeRole", **request)
@@ -166,7 +166,11 @@ def test_connecting_to_many_addresses_that_do_not_answer_keeps_the_limit(monkeyp
 
 def test_the_limits_are_those_of_the_documents() -> None:
     made_by_botocore = ExchangeSession().create_client("sts", region_name="eu-west-1")
-    assert (LONG.exchange_seconds, SHORT.exchange_seconds, made_by_botocore._endpoint.http_session._seconds) == (
+    assert (
+        BACKGROUND.exchange_seconds,
+        INTERACTIVE.exchange_seconds,
+        made_by_botocore._endpoint.http_session._seconds,
+    ) == (
         60,
         30,
         60,

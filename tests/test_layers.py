@@ -36,7 +36,7 @@ ALLOWED = {
     "runtime.tasks": {"spec", "host", "graph", "platform", "runtime.snapshot", "runtime.sync", "runtime.marks", ""},
     "runtime.service": {"spec", "host", "graph", "platform", "runtime", ""},
     "runtime": {"spec", "host", "graph", "platform", "runtime.snapshot", "runtime.sync", ""},
-    "sandbox": {"spec", "host", "reference", "graph", "platform.wire", "runtime", "sandbox.ploy", ""},
+    "sandbox": {"spec", "host", "reference", "graph", "platform.wire", "sandbox.ploy", ""},
     # The local Ploy is a judge of runtimes, so it shares none of their code.
     "sandbox.ploy": {"spec", "host", "reference", "graph", "platform.wire", ""},
     "cli": {"spec", "host", "reference", "graph", "config", "aws", "platform", "plugin", "runtime", "sandbox", ""},
@@ -152,6 +152,7 @@ def test_every_file_imports_only_what_its_layer_may() -> None:
         ("sandbox", "from ploy_connector_aws.platform.client import PlatformClient"),
         ("sandbox", "from ploy_connector_aws.platform import PlatformClient"),
         ("sandbox", "import httpx"),
+        ("sandbox", "from ploy_connector_aws.runtime.snapshot.lock import SyncLock"),
         ("sandbox/ploy", "from ploy_connector_aws.runtime.snapshot.store import Store"),
         ("sandbox/ploy", "def f():\n    from ploy_connector_aws.runtime import store"),
         ("sandbox/ploy", "from ploy_connector_aws.sandbox.folder import SandboxFolder"),

@@ -1,6 +1,6 @@
-"""What of the connector a customer may leave out, and which permissions are needed for the rest.
+"""The features that a customer may choose, and the permissions that each needs.
 
-It imports no AWS library, as every host reads the manifest that is made of it.
+This module imports no AWS library, as every host reads the manifest that is made of it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from ploy_connector_aws.spec import Feature, Permission
 from .permissions import ACTIONS, DIRECT_ASSIGNMENTS, EXPLANATIONS, KMS_DECRYPT, Action
 
 GRANTING = "granting"
-"""The feature without which nothing but reading is allowed."""
+"""The feature that allows changes; without it the connector only reads."""
 
 CUSTOMER_MANAGED_KEY = "customer-managed-key"
-"""The feature of those whose IAM Identity Center is encrypted with a key of their own."""
+"""The feature for an IAM Identity Center that is encrypted with a customer managed key."""
 
 _TITLES = {
     "identity-center/users": "People of IAM Identity Center",
@@ -86,11 +86,11 @@ _FEATURES_OF: dict[str, tuple[str, ...]] = {
     "EC2 instances": ("ec2/instances",),
     "ECS clusters": ("ecs/clusters",),
 }
-"""For each feature that an action names, those that the settings know."""
+"""The settings' features, by the feature that an action names."""
 
 
 def features_of(action: Action) -> tuple[str, ...]:
-    """Name the features that need an action; when none of them is chosen, it need not be allowed."""
+    """Return the features that need an action; it is needed only if one of them is chosen."""
     return _FEATURES_OF[action.feature]
 
 
@@ -104,7 +104,7 @@ def make_permissions() -> tuple[Permission, ...]:
             features=features,
             is_required=is_required,
             used_for=EXPLANATIONS[name].used_for,
-            without=EXPLANATIONS[name].without,
+            without=EXPLANATIONS[name].impact_if_missing,
         )
         for name, features, is_required in rows
     )

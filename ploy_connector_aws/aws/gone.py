@@ -1,4 +1,4 @@
-"""Confirms that a thing is gone: one call that denies what a list of the same run has proves nothing alone."""
+"""Confirms deletions: a call that reports a listed resource missing proves nothing alone."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterable
 from ploy_connector_aws.spec import TemporaryError
 
 MOST_READS = 3
-"""So often one run reads a list again. Where AWS denies everything that it lists, more reads would change nothing."""
+"""How often a run reads a list again. Where AWS reports every listed resource missing, more reads change nothing."""
 
 
 class ListedAgain:
-    """A list, read again once a call denied one of its members. Safe across threads.
+    """A list that is read again after a call reported one of its members missing. Safe across threads.
 
-    Its ids are kept in memory, as it is read only where something is denied: the longest list, of 100,000 groups
-    (AWS.md section 2.1), takes about 15 MB.
+    Its ids are kept in memory, as it is rarely read: the longest list, of 100,000 groups (AWS.md section 2.1), takes
+    about 15 MB.
 
     Args:
-        what: The kind of thing, for the error.
+        what: The kind of resource, for the error.
     """
 
     def __init__(self, what: str) -> None:
@@ -28,18 +28,18 @@ class ListedAgain:
         self._reads = 0
 
     def confirm_gone(self, id_: str, read_ids: Callable[[], Iterable[str]]) -> None:
-        """Make sure that the list lacks a thing by now that a call denied.
+        """Check that the list does not have a resource any more.
 
         Args:
-            id_: The thing.
+            id_: The resource.
             read_ids: Reads the list.
 
         Raises:
             ConnectorError: The list could not be read again.
-            TemporaryError: The list still has the thing, so AWS contradicts itself.
+            TemporaryError: The list still has the resource, so AWS contradicts itself.
         """
         with self._lock:
-            # An id is never used again, so a list that lacks it once lacks it for good.
+            # AWS never reuses an id, so a list that lacks it once lacks it for good.
             if self._ids is not None and id_ not in self._ids:
                 return
             if self._reads < MOST_READS:
@@ -51,13 +51,13 @@ class ListedAgain:
 
 
 def contradiction(what: str, id_: str) -> TemporaryError:
-    """Make the error of a thing that one call lists and another denies.
+    """Make the error of a resource that one call lists and another reports missing.
 
     Args:
-        what: The kind of thing.
-        id_: The thing.
+        what: The kind of resource.
+        id_: The resource.
     """
     return TemporaryError(
-        f"AWS lists the {what} {id_} and says in another call that it does not exist, so it is kept as it was.",
-        fix="Nothing: the next sync asks again.",
+        f"AWS lists the {what} {id_}, but another call reports that it does not exist; the record is kept.",
+        fix="None needed: the next sync reads it again.",
     )

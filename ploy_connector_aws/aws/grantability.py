@@ -1,4 +1,4 @@
-"""Why something cannot be granted, and what would be needed: the same words in the records and in refusals."""
+"""Why an entitlement cannot be granted: messages of records and rejections. Changing one changes records."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ACCOUNT_ROLE = (
 
 
 def externally_managed(manager: str) -> str:
-    """Say why a group that an outside system owns is not changed here.
+    """Return why a group that an outside system owns is not changed here.
 
     Args:
         manager: The outside system, as the group's external id names it.

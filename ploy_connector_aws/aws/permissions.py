@@ -1,4 +1,4 @@
-"""The one list of AWS actions: the policies, the missing statements and the guard of the clients come from it."""
+"""The list of AWS actions, from which the policies, the missing statements and the clients' guard are made."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ STATEMENTS: tuple[tuple[Action, ...], ...] = (
     _read("ec2", "ec2", "EC2 instances", "DescribeInstances", "DescribeTags"),
     _read("ecs", "ecs", "ECS clusters", "DescribeClusters", "ListTagsForResource", "ListClusters"),
 )
-"""All actions, in the statements and in the order of the policy that Ploy's guide hands out."""
+"""All actions, in the statements and the order of the policy in Ploy's guide."""
 
 ACTIONS: tuple[Action, ...] = tuple(action for statement in STATEMENTS for action in statement)
 
@@ -81,7 +81,7 @@ DIRECT_ASSIGNMENTS: tuple[Action, ...] = tuple(
         *_read("sso-admin", "sso", "direct assignments", "DescribeAccountAssignmentDeletionStatus"),
     )
 )
-"""Optional, and not part of the guide's policy: needed where the settings switch direct assignments on."""
+"""Optional, and not part of the guide's policy: needed if the settings switch on direct assignments."""
 
 _BY_CALL = {(action.client, action.operation): action for action in (*ACTIONS, *DIRECT_ASSIGNMENTS)}
 
@@ -90,48 +90,48 @@ _BY_IAM = {action.iam: action for action in _BY_CALL.values()}
 
 @dataclass(frozen=True)
 class Explanation:
-    """What an action is used for, and what is missing without it; for the person who decides whether to allow it."""
+    """What an action is used for, and the impact if it is missing, for the person who allows it."""
 
     used_for: str
-    without: str
+    impact_if_missing: str
 
 
 EXPLANATIONS: dict[str, Explanation] = {
     "s3:ListAllMyBuckets": Explanation(
-        "Names and Regions of all buckets; also asked in us-east-1 to tell a Region that is not enabled from "
-        "credentials that are not valid.",
+        "Names and Regions of all buckets; also read in us-east-1 to distinguish a disabled Region from invalid "
+        "credentials.",
         "No S3 buckets.",
     ),
     "dynamodb:ListTables": Explanation("Names of the tables in the integration's Region.", "No DynamoDB tables."),
     "sqs:ListQueues": Explanation("Names of the queues in the integration's Region.", "No SQS queues."),
     "lambda:ListFunctions": Explanation(
-        "Functions in the integration's Region with runtime and execution role. AWS sends their environment variables "
-        "along; they are dropped unread.",
+        "Functions in the integration's Region with runtime and execution role. AWS also returns their environment "
+        "variables; the connector drops them unread.",
         "No Lambda functions.",
     ),
     "iam:GetAccountAuthorizationDetails": Explanation(
         "Users, roles, groups and policies of IAM in bulk, with their documents, tags and memberships. In a connection "
         "test, also where IAM is left out: the role itself, its trust policy and its policies.",
-        "No IAM users, roles, groups and policies. Of policies only AWS's own are judged, by the connector's copy. "
-        "Whom the role lets in beside Ploy is not known.",
+        "No IAM users, roles, groups and policies. Of policies, only AWS's own are judged, by the connector's copy. "
+        "Who besides Ploy can assume the role is not known.",
     ),
     "iam:ListRoles": Explanation(
-        "Description and longest session of each role, which the bulk answer lacks; the names of all roles where the "
-        "bulk answer is denied.",
+        "Description and maximum session duration of each role, which the bulk call lacks; the names of all roles if "
+        "the bulk call is denied.",
         "IAM roles cannot be read completely.",
     ),
     "iam:ListUsers": Explanation(
-        "When each user's password was last used, which the bulk answer lacks; the names of all users where the bulk "
-        "answer is denied.",
+        "When each user's password was last used, which the bulk call lacks; the names of all users if the bulk call "
+        "is denied.",
         "IAM users cannot be read completely.",
     ),
     "iam:ListPolicies": Explanation(
-        "The names of the attached policies where the bulk answer is denied.",
-        "Normally nothing. Where the bulk answer is denied, not even the policies' names.",
+        "The names of the attached policies if the bulk call is denied.",
+        "Normally nothing. If the bulk call is denied, also the policies' names.",
     ),
     "iam:ListGroups": Explanation(
-        "The names of all groups where the bulk answer is denied.",
-        "Normally nothing. Where the bulk answer is denied, not even the groups' names.",
+        "The names of all groups if the bulk call is denied.",
+        "Normally nothing. If the bulk call is denied, also the groups' names.",
     ),
     "sso:ListInstances": Explanation(
         "Finding the instance of IAM Identity Center and its primary Region.",
@@ -145,30 +145,30 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Who is in which group.", "Groups without members: who gets access through a group stays unknown."
     ),
     "identitystore:DescribeUser": Explanation(
-        "Members of a group who were not in the list of people, as they were added while it was read; whether the "
-        "person to be put into or taken out of a group exists; a second opinion where another call denies a person.",
-        "Such a member's group cannot be read completely in that sync. No person can be put into a group.",
+        "Group members missing in the list of people, e.g. added while it was read; whether the person of a grant or "
+        "revoke exists; confirmation when another call reports a person missing.",
+        "The group of such a member cannot be read completely in that sync. No person can be added to a group.",
     ),
     "identitystore:CreateGroupMembership": Explanation(
-        "Granting: puts a person into a group. Only ever called on order, in a session for that person and group "
+        "Grants: adds a person to a group. Called only for a requested grant, in a session for that person and group "
         "alone.",
         "Nothing can be granted.",
     ),
     "identitystore:GetGroupMembershipId": Explanation(
-        "Looking whether a person is in a group, before a grant or revoke, and reading back what it did.",
-        "Nothing can be granted or revoked, as it could not be confirmed.",
+        "Checks whether a person is in a group, before and after a grant or revoke.",
+        "Nothing can be granted or revoked, as the result could not be verified.",
     ),
     "identitystore:DeleteGroupMembership": Explanation(
-        "Revoking: takes a person out of a group. Only ever called on order, in a session for that person and group "
-        "alone.",
+        "Revokes: removes a person from a group. Called only for a requested revoke, in a session for that person and "
+        "group alone.",
         "Nothing can be revoked.",
     ),
     "sso:ListAccountAssignmentsForPrincipal": Explanation(
-        "Which person and which group enters which AWS account with which permission set.",
+        "Which person and which group can enter which AWS account with which permission set.",
         "No assignments: who can enter which account stays unknown.",
     ),
     "sso:ListPermissionSets": Explanation(
-        "The list of permission sets.", "Permission sets are known only as far as somebody is assigned to them."
+        "The list of permission sets.", "Permission sets are known only if they are assigned."
     ),
     "sso:DescribePermissionSet": Explanation(
         "Name, description and session length of each permission set.",
@@ -186,15 +186,15 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     "rds:ListTagsForResource": Explanation(
         "Tags of an instance that was listed without them, one by one.",
-        "Normally nothing. Where AWS leaves out the tags, such instances stay unproven.",
+        "Normally nothing. Instances for which AWS omits the tags stay unproven.",
     ),
     "ec2:DescribeInstances": Explanation(
-        "Instances in the integration's Region with state, instance profile and tags; the terminated are left out.",
+        "Instances in the integration's Region with state, instance profile and tags; without terminated ones.",
         "No EC2 instances.",
     ),
     "ec2:DescribeTags": Explanation(
-        "Tags of instances that were listed without any, many at once: AWS says the same of no tags and of tags left "
-        "out.",
+        "Tags of instances that were listed without any, many at once: no tags and omitted tags look the same in the "
+        "list.",
         "Instances that seem to have no tags stay unproven.",
     ),
     "ecs:DescribeClusters": Explanation(
@@ -202,36 +202,36 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     "ecs:ListTagsForResource": Explanation(
         "Tags of a cluster that was described without them, one by one.",
-        "Normally nothing. Where AWS leaves out the tags, such clusters stay unproven.",
+        "Normally nothing. Clusters for which AWS omits the tags stay unproven.",
     ),
     "ecs:ListClusters": Explanation("The list of clusters in the integration's Region.", "No ECS clusters."),
     "sso:CreateAccountAssignment": Explanation(
-        "Only with direct assignments: assigns a person to a permission set in an AWS account, on order.",
-        "Nobody can be assigned directly.",
+        "Only with direct assignments: assigns a person to a permission set in an AWS account, when requested.",
+        "No person can be assigned directly.",
     ),
     "sso:DescribeAccountAssignmentCreationStatus": Explanation(
-        "Only with direct assignments: asking how an assignment went, as AWS makes it in the background.",
-        "Why an assignment failed stays unknown; whether it is there is read back all the same.",
+        "Only with direct assignments: the status of an assignment, which AWS creates in the background.",
+        "Why an assignment failed stays unknown; whether it exists is still verified.",
     ),
     "sso:DeleteAccountAssignment": Explanation(
-        "Only with direct assignments: takes a person's own assignment away, on order.",
-        "No direct assignment can be taken away.",
+        "Only with direct assignments: removes a person's own assignment, when requested.",
+        "No direct assignment can be removed.",
     ),
     "sso:DescribeAccountAssignmentDeletionStatus": Explanation(
-        "Only with direct assignments: asking how the taking away went.",
-        "Why it failed stays unknown; whether the assignment is gone is read back all the same.",
+        "Only with direct assignments: the status of a removal.",
+        "Why a removal failed stays unknown; whether the assignment is gone is still verified.",
     ),
     "kms:Decrypt": Explanation(
-        "Only where IAM Identity Center is encrypted with a customer managed key: without it AWS denies every read.",
-        "With such a key, nothing of IAM Identity Center. Otherwise nothing.",
+        "Only if IAM Identity Center is encrypted with a customer managed key: without it AWS denies every read.",
+        "With such a key, everything of IAM Identity Center. Otherwise nothing.",
     ),
 }
 """For each action of the policy, and the optional ones."""
 
-# No permission of the customer's: it is what the role's trust policy allows.
+# Not in the customer's policy: the role's trust policy allows it.
 ASSUME_ROLE = Action("sts:AssumeRole", "sts", "AssumeRole", "read", "entering the AWS account")
 
-# AWS answers it whatever the caller may do (AWS.md section 4).
+# AWS requires no permission for it (AWS.md section 4).
 GET_CALLER_IDENTITY = Action(
     "sts:GetCallerIdentity", "sts", "GetCallerIdentity", "read", "knowing whose keys these are"
 )
@@ -242,14 +242,14 @@ _KMS_STATEMENT: dict[str, Any] = {
     "Effect": "Allow",
     "Action": KMS_DECRYPT,
     "Resource": "*",
-    # As in AWS's own AWSSSODirectoryReadOnly: only for what Identity Center itself encrypted.
+    # As in AWS's own AWSSSODirectoryReadOnly: only for data that Identity Center itself encrypted.
     "Condition": {"StringLike": {"kms:ViaService": ["sso.*.amazonaws.com", "identitystore.*.amazonaws.com"]}},
 }
-"""Optional: needed where the Identity Center instance is encrypted with a customer managed key."""
+"""Optional: needed if the Identity Center instance is encrypted with a customer managed key."""
 
 
 def find_action(client: str, operation: str) -> Action | None:
-    """Look up the action that a call needs; None where the call is not listed."""
+    """Look up the action that a call needs; None if the call is not listed."""
     return _BY_CALL.get((client, operation))
 
 
@@ -259,20 +259,20 @@ def render_policy() -> dict[str, Any]:
 
 
 def render_read_session_policy() -> str:
-    """Render the session policy under which everything is read: whatever the role may do, a sync cannot write.
+    """Render the session policy of a sync, which allows reads only, whatever the role may do.
 
-    AWS takes at most 2,048 characters of it (AWS.md section 4), so it is compact.
+    AWS accepts at most 2,048 characters of it (AWS.md section 4), so it is compact.
     """
     reads = _statement(action.iam for action in READS)
     return _compact({"Version": "2012-10-17", "Statement": [reads, _KMS_STATEMENT]})
 
 
 def render_write_session_policy(actions: Iterable[Action], resources: Iterable[str]) -> str:
-    """Render the session policy of one grant or revoke: whatever the role may do, it changes these things only.
+    """Render the session policy of one grant or revoke, which allows changing these resources only.
 
     Args:
         actions: What the session may call.
-        resources: The ARNs of all things that the calls touch.
+        resources: The ARNs of all resources that the calls touch.
     """
     statement = {**_statement(action.iam for action in actions), "Resource": list(resources)}
     return _compact({"Version": "2012-10-17", "Statement": [statement, _KMS_STATEMENT]})
@@ -288,24 +288,24 @@ def get_action(iam: str) -> Action:
 
 
 def render_statement(actions: Iterable[str]) -> str:
-    """Render, on one line, the statement that would allow these actions."""
+    """Render, on one line, the statement that allows these actions."""
     wanted = tuple(actions)
     return _compact(_KMS_STATEMENT if wanted == (KMS_DECRYPT,) else _statement(wanted))
 
 
 def guard_client(client: BaseClient, listed: Iterable[Action]) -> None:
-    """Make a client refuse, before anything is sent, every call that is not among the listed actions."""
+    """Make a client block every call that is not among the listed actions, before anything is sent."""
     allowed = {(action.client, action.operation) for action in listed}
 
-    def refuse_unlisted(model: OperationModel, **_: Any) -> None:
+    def block_unlisted(model: OperationModel, **_: Any) -> None:
         call = (model.service_model.service_name, model.name)
         if call not in allowed:
             raise RejectedError(
-                f"The connector stopped itself from calling {call[1]} of {call[0]}, which it has no business to call.",
+                f"Blocked a call that is not on the connector's allow-list: {call[0]}:{call[1]}.",
                 reason="call_not_listed",
             )
 
-    client.meta.events.register_first("provide-client-params.*.*", refuse_unlisted)
+    client.meta.events.register_first("provide-client-params.*.*", block_unlisted)
 
 
 def _statement(actions: Iterable[str]) -> dict[str, Any]:

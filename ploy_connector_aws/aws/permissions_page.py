@@ -1,6 +1,6 @@
-"""The page that explains every permission, made from the one list of actions.
+"""Renders docs/permissions.md, which explains every permission, from the list of actions.
 
-``python -m ploy_connector_aws.aws.permissions_page > docs/permissions.md`` writes it anew.
+``python -m ploy_connector_aws.aws.permissions_page > docs/permissions.md`` regenerates it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ _INTRODUCTION = """\
 <!-- Generated: python -m ploy_connector_aws.aws.permissions_page; a test compares it with the code. -->
 # Permissions
 
-Every action of the policy that Ploy's guide hands out, what it is used for, and what is missing without it. Nothing
-outside of this list is ever called: each client of the connector refuses it before anything is sent. Everything is read
-in a session whose own policy holds the reads only, so a sync cannot write whatever the role may do. A grant or revoke
-is written in a session of its own, whose policy names the one person and the one group.
+Every action of the policy in Ploy's guide, what it is used for, and what is missing without it. The connector makes no
+other calls: each of its clients blocks them before anything is sent. A sync uses a session whose policy allows reads
+only, so it cannot write, whatever the role may do. A grant or revoke uses a session of its own, whose policy names the
+one person and the one group.
 
-Without an action the rest still works. What it would have shown is kept as it was last read, marked as unproven, and
+Without an action everything else still works. Records that need it are kept as last read and marked as unproven, and
 the sync names the missing action with the statement to add.
 
 | Action | Kind | Used for | Without it |
@@ -27,15 +27,15 @@ the sync names the missing action with the statement to add.
 """
 
 _OPTIONAL = f"""
-`{KMS_DECRYPT}` is not part of the guide's policy. Where it is needed, this statement allows it, and the key's own
-policy must let the role in, too:
+`{KMS_DECRYPT}` is not part of the guide's policy. This statement allows it where it is needed; the key's own policy
+must allow the role, too:
 
 ```json
 {render_statement([KMS_DECRYPT])}
 ```
 
-The actions on account assignments are not part of it either. Where the settings switch direct assignments on, this
-statement allows them:
+The actions on account assignments are not part of it either. This statement allows them where the settings switch on
+direct assignments:
 
 ```json
 {render_statement(action.iam for action in DIRECT_ASSIGNMENTS)}
@@ -53,7 +53,7 @@ def _rows() -> Iterator[str]:
     optional = [(name, "optional") for name in (KMS_DECRYPT, *(action.iam for action in DIRECT_ASSIGNMENTS))]
     for name, kind in (*kinds, *optional):
         explained = EXPLANATIONS[name]
-        yield f"| `{name}` | {kind} | {explained.used_for} | {explained.without} |\n"
+        yield f"| `{name}` | {kind} | {explained.used_for} | {explained.impact_if_missing} |\n"
 
 
 if __name__ == "__main__":

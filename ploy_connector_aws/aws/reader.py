@@ -1,4 +1,4 @@
-"""One sync's reading of one integration: its parts, in order, in one session of the assumed role."""
+"""One sync of one integration: its parts, in order, in one session of the assumed role."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from .inventory.reader import InventoryReader
 
 
 class AwsReader:
-    """What the list hooks hand over to: the iterators share the session and what was seen.
+    """Implements the list hooks; their iterators share the session and the spools.
 
     Args:
         config: The integration's settings.
-        admit: Called before whatever is read in the role; raises where it must not be used.
+        precheck: Called before every use of the role; raises if it must not be used.
         context: The organisation it works for, and counters of its calls.
     """
 
-    def __init__(self, config: AwsConfig, admit: Callable[[], None], context: ConnectorContext | None = None) -> None:
-        self._session = ReadSession(config, context=context, admit=admit)
+    def __init__(
+        self, config: AwsConfig, precheck: Callable[[], None], context: ConnectorContext | None = None
+    ) -> None:
+        self._session = ReadSession(config, context=context, precheck=precheck)
         self._iam = IamReader(self._session)
         self._identity_center = IdentityCenterReader(self._session, self._iam.managed_policies)
         self._inventory = InventoryReader(self._session, self._iam)
@@ -32,13 +34,13 @@ class AwsReader:
         self._authentication_error: AuthenticationError | None = None
 
     def read_accounts(self, skip: Set[str]) -> Iterator[Page]:
-        """Read the people of Identity Center, then IAM, whose lists mix accounts with all that they hold.
+        """Read the people of Identity Center, then IAM, whose lists mix accounts and entitlements.
 
         Args:
-            skip: Scopes that an interrupted run read completely.
+            skip: Scopes that the resumed run has read completely.
 
         Raises:
-            AuthenticationError: The role could not be assumed, or no longer.
+            AuthenticationError: The role cannot be assumed, or no longer.
         """
         self._has_begun = True
         with self._failing_once():
@@ -46,10 +48,10 @@ class AwsReader:
             yield from self._iam.read(self._management_account)
 
     def read_entitlements(self, skip: Set[str]) -> Iterator[Page]:
-        """Read what can be held, and who holds it; first the accounts, if nobody asked for them yet.
+        """Read entitlements and grants; first the accounts, if that was not done yet.
 
         Raises:
-            AuthenticationError: The role could not be assumed, or no longer.
+            AuthenticationError: The role cannot be assumed, or no longer.
         """
         try:
             if not self._has_begun:
@@ -66,10 +68,10 @@ class AwsReader:
             self._identity_center.close()
 
     def read_resources(self, skip: Set[str]) -> Iterator[Page]:
-        """Read the things in the AWS account, and leave it.
+        """Read the resources of the AWS account, and close the session.
 
         Raises:
-            AuthenticationError: The role could not be assumed, or no longer.
+            AuthenticationError: The role cannot be assumed, or no longer.
         """
         try:
             with self._failing_once():
@@ -79,14 +81,14 @@ class AwsReader:
 
     @property
     def _management_account(self) -> str | None:
-        """The organization's management account, which alone can own an instance that another account sees."""
+        """The organization's management account: only it can own an instance that another account sees."""
         instance = self._identity_center.instance
         owner = instance.owner_account_id if instance else None
         return None if owner == self._session.config.account_id else owner
 
     @contextmanager
     def _failing_once(self) -> Iterator[None]:
-        """Let credentials that failed in one iterator not be tried in the next."""
+        """Do not try credentials in an iterator after they failed in an earlier one."""
         if self._authentication_error is not None:
             raise self._authentication_error
         try:
@@ -97,7 +99,7 @@ class AwsReader:
             raise
 
     def close(self) -> None:
-        """Stop calling AWS and forget what was seen."""
+        """Stop calling AWS, and discard the spools."""
         self._session.close()
         self._identity_center.close()
         self._iam.close()

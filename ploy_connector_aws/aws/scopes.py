@@ -1,37 +1,55 @@
-"""What the readers of all parts of AWS share: how one scope fails alone, ids, AWS accounts and moments."""
+"""What the readers of all parts of AWS share: error isolation per scope, the record buffer, conversions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Resource, TemporaryError
+from ploy_connector_aws.spec import AuthenticationError, Failure, Page, Record, RecordKey, Resource, TemporaryError
 
 
 def isolate_failure(scope: str, pages: Iterator[Page]) -> Iterator[Page]:
-    """Turn an error while reading a scope into the end of that scope, so that the others go on.
+    """Turn an error of a scope into a failure of that scope alone.
 
     Args:
-        scope: The scope that the pages are of.
-        pages: The pages; they announce the scope before they can fail, or somebody else did.
+        scope: The scope of the pages.
+        pages: The pages; the scope is announced before they can fail.
 
     Raises:
-        AuthenticationError: Nothing else could be read either.
+        AuthenticationError: Nothing else can be read either.
     """
     try:
         yield from pages
     except AuthenticationError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it proves nothing about the other scopes
+    except Exception as error:  # noqa: BLE001 - no error proves anything about the other scopes
         yield Page(scope=scope, failure=Failure.from_error(error))
 
 
+@dataclass
+class RecordBuffer:
+    """The records of one page, by key: many rows name the same policy, AWS account or permission set."""
+
+    records: dict[RecordKey, Record] = field(default_factory=dict)
+    partial: dict[RecordKey, Record] = field(default_factory=dict)
+
+    def add(self, *records: Record, is_partial: bool = False) -> None:
+        """Add records, full or partial."""
+        (self.partial if is_partial else self.records).update({record.key: record for record in records})
+
+    def to_pages(self, scope: str) -> Iterator[Page]:
+        """Yield the page, unless it is empty."""
+        if self.records or self.partial:
+            yield Page(scope=scope, records=tuple(self.records.values()), partial=tuple(self.partial.values()))
+
+
 def take(row: Mapping[str, Any], member: str, what: str) -> str:
-    """Take a member without which a thing cannot be told from others. All members are optional in AWS's models.
+    """Return a member that identifies a resource. All members are optional in AWS's models.
 
     Raises:
-        TemporaryError: It is not there. Leaving the thing out would look as if it had been deleted.
+        TemporaryError: It is missing. Leaving the resource out would look as if it had been deleted.
     """
     value = row.get(member)
     if not isinstance(value, str) or not value:
@@ -40,10 +58,10 @@ def take(row: Mapping[str, Any], member: str, what: str) -> str:
 
 
 def to_aws_account(account_id: str) -> Resource:
-    """Make the record of an AWS account, of which no more than its id can be read. Every part makes the same."""
+    """Make the record of an AWS account, of which only the id can be read: the same in every part."""
     return Resource(id=account_id, kind="aws_account", name=account_id)
 
 
 def to_utc(moment: datetime | None) -> datetime | None:
-    """Say a moment in UTC, so that the machine's time zone changes no record."""
+    """Convert a moment to UTC, so that the machine's time zone changes no record."""
     return moment.astimezone(UTC) if moment else None

@@ -1,6 +1,6 @@
-"""The set-up of an integration as data: steps, documents and links, made of the features and the one list of actions.
+"""The set-up wizard as data: steps, documents and links, made from the features and the list of actions.
 
-It imports no AWS library, as every host reads the manifest that is made of it.
+This module imports no AWS library, as every host reads the manifest that is made of it.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ def make_wizard() -> Wizard:
             HostParameter(
                 name="cloudformation_template_url",
                 title="CloudFormation template",
-                description="Where on S3 the operator has put the template that is the same for all customers. They "
-                "must be able to read it.",
+                description="The S3 address of the template that is the same for all customers. They must be able to "
+                "read it.",
                 pattern=r"^https://[a-z0-9.-]+\.s3[a-z0-9.-]*\.amazonaws\.com/[A-Za-z0-9/._-]+$",
-                pattern_says="must be an address on S3 that begins with https://, e.g. "
+                pattern_says="must be an https:// address on S3, e.g. "
                 "https://example.s3.eu-west-1.amazonaws.com/ploy.yaml",
             ),
             HostParameter(
                 name="cloudformation_template_region",
                 title="Region of the CloudFormation template",
-                description="The Region of that bucket, in which the stack is made. The role is in no Region.",
+                description="The Region of that bucket, in which CloudFormation creates the stack.",
                 pattern=r"^[a-z]{2}-[a-z]+-[1-9]$",
                 pattern_says="must be the name of an AWS Region, e.g. eu-west-1",
             ),
@@ -58,7 +58,7 @@ def render_policy(features: Collection[str]) -> str:
     """Render the permission policy of the set-up.
 
     Args:
-        features: The names of the chosen ones.
+        features: The names of the chosen features.
     """
     return render(_policy(), "json", values={}, features=features)
 
@@ -69,9 +69,9 @@ def _account() -> Step:
         title="Your AWS account",
         text=(
             "You need an AWS account in which you may create IAM roles. To see who can enter all accounts of your "
-            "organization, take its management account or the delegated administrator of IAM Identity Center.",
-            "Everything that Ploy can read and change is chosen beforehand. What you leave out is not read, and the "
-            "permissions for it are not asked for.",
+            "organization, choose its management account or the delegated administrator of IAM Identity Center.",
+            "Choose what Ploy may read and change. Ploy does not read what you leave out, and does not need the "
+            "permissions for it.",
         ),
         fields=(WizardField(name="account_id"), WizardField(name="region")),
         asks_features=True,
@@ -83,8 +83,8 @@ def _external_id() -> Step:
         id="external-id",
         title="External ID",
         text=(
-            "Note down this external ID. It was generated at random for this integration alone, and Ploy sends it "
-            "whenever it assumes your role; a role that requires it cannot be used by Ploy on behalf of anybody else.",
+            "Copy this external ID. It was generated at random for this integration only, and Ploy sends it whenever "
+            "it assumes your role. If the role requires it, no other customer can make Ploy use your role.",
         ),
         fields=(WizardField(name="external_id", source="host"),),
     )
@@ -95,21 +95,20 @@ def _role() -> Step:
         id="role",
         title="The role",
         text=(
-            'Open the AWS console, where a role is about to be created. The trusted entity type must be "AWS account", '
+            'Open the AWS console at "Create role". The trusted entity type must be "AWS account", '
             f'and in it "Another AWS account" with Ploy\'s account ID {PLOY_ACCOUNT_ID}. "Require external ID" must be '
-            "selected, with the external ID of the step before; do not require MFA. What the link could not fill in, "
-            "fill in yourself.",
+            "selected, with the external ID of the previous step; do not require MFA. Fill in what the link did not.",
             f"Select no policy yet, name the role {ROLE_NAME} and create it. Its trust policy must then be this one.",
-            "Instead of all this, the CloudFormation template or the Terraform module makes the role with its "
-            "permissions, without anything to type. CloudFormation asks you to acknowledge that the template makes an "
-            "IAM role with a custom name: tick the box in the console, or add --capabilities CAPABILITY_NAMED_IAM on "
-            "the command line. Afterwards take the role's ARN from the output.",
+            "Alternatively, the CloudFormation template or the Terraform module creates the role with its permissions. "
+            "CloudFormation asks you to acknowledge that the template creates an IAM role with a custom name: tick the "
+            "box in the console, or add --capabilities CAPABILITY_NAMED_IAM on the command line. The output contains "
+            "the role's ARN.",
         ),
         links=(
             Link(
                 id="link",
                 title="Open the AWS console",
-                # Not documented by AWS; what it prefills was seen in shipped products (AWS.md section 7).
+                # Not documented by AWS; shipped products prefill the same (AWS.md section 7).
                 url="https://console.aws.amazon.com/iam/home#/roles/create?step=type&trustedEntityType=AWS_ACCOUNT"
                 f"&awsAccount={PLOY_ACCOUNT_ID}&isThirdParty=true&externalId={{{{ external_id }}}}",
             ),
@@ -158,9 +157,9 @@ def _permissions() -> Step:
         title="The permissions",
         text=(
             'Open the role in the AWS console, choose "Add permissions", then "Create inline policy", and put this '
-            f"policy in as JSON under the name {POLICY_NAME}. With CloudFormation or Terraform this is done already.",
-            "It is a sensible start; look at what each permission is for before you attach it. Ploy never changes the "
-            "role, so later changes are yours to make.",
+            f"policy in as JSON under the name {POLICY_NAME}. CloudFormation and Terraform have done this already.",
+            "Check what each permission is for before you attach the policy. Ploy never changes the role; you make all "
+            "later changes.",
         ),
         documents=(
             Document(
@@ -180,8 +179,8 @@ def _test() -> Step:
         id="test",
         title="Test",
         text=(
-            "Give the ARN of the role, and try the connection. AWS may take a minute until it knows a new role "
-            "everywhere.",
+            "Enter the ARN of the role, and test the connection. AWS may take a minute to make a new role available in "
+            "every Region.",
         ),
         fields=(WizardField(name="role_arn", suggestion=f"arn:aws:iam::{{{{ account_id }}}}:role/{ROLE_NAME}"),),
         tests_connection=True,
@@ -192,7 +191,7 @@ def _trust(external_id: str) -> str:
     marked = "(external id)"
     statement = {
         "Effect": "Allow",
-        # The account and not a role of it: one that is made anew would no longer be trusted (AWS.md section 5).
+        # The account and not one of its roles: a recreated role would no longer be trusted (AWS.md section 5).
         "Principal": {"AWS": f"arn:aws:iam::{PLOY_ACCOUNT_ID}:root"},
         "Action": "sts:AssumeRole",
         "Condition": {"StringEquals": {"sts:ExternalId": marked}},
@@ -232,14 +231,14 @@ def _indented(document: dict[str, Any]) -> str:
 
 
 def _include(document: str, spaces: int) -> str:
-    """Put a template, or the line that includes one, behind that many spaces."""
+    """Indent a template, or the line that includes one."""
     return "\n".join(" " * spaces + line for line in document.split("\n"))
 
 
 _SHARED_PARAMETER = """\
   ExternalId:
     Type: String
-    Description: The external ID that Ploy made for your integration. Do not change it.
+    Description: The external ID that Ploy generated for your integration. Do not change it.
     MinLength: 16
     MaxLength: 1224
     AllowedPattern: "[\\\\w+=,.@:/-]+"
@@ -249,7 +248,7 @@ _SHARED_PARAMETER = """\
 def _cloudformation(parameter: str, trust: str) -> str:
     return f"""\
 AWSTemplateFormatVersion: "2010-09-09"
-Description: The role that Ploy assumes, for which Ploy's account and the external ID are required.
+Description: The role that Ploy assumes; it requires Ploy's account and the external ID.
 Parameters:
   RoleName:
     Type: String
@@ -273,8 +272,8 @@ Outputs:
 """
 
 
-# As terraform fmt leaves it. It would indent and space JSON in its own way, which differs between versions, but leaves
-# a heredoc alone. What is put in is ASCII, and what the templates write of that for HCL means the same in JSON.
+# Formatted as by terraform fmt. It would reformat JSON differently in each version, but leaves a heredoc unchanged. The
+# values are ASCII, and their escapes for HCL mean the same in JSON.
 _TERRAFORM = f"""\
 terraform {{
   required_providers {{

@@ -1,81 +1,140 @@
-"""What was seen in this reading, on disk: ids can be many, and memory must stay flat."""
+"""The spool of one reading: ids and edges that must be remembered until its end, on disk, as they can be many."""
 
 from __future__ import annotations
 
+import json
+import os
 import sqlite3
+import tempfile
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-Kind = Literal["user", "group", "permission_set", "stranger", "named_group"]
-"""A stranger is a member who was not in the list of users; a user too once described, or found to be gone. A named
-group is one that the assignments of a user name; a group too once it was listed or looked up."""
+from ploy_connector_aws.spec.records import Attributes
+
+Kind = Literal[
+    "user",
+    "group",
+    "permission_set",
+    "unlisted_user",
+    "named_group",
+    "role",
+    "role_name",
+    "instance_profile",
+    "policy",
+    "unattached",
+    "listed_user",
+    "listed_role",
+    "provisioned",
+]
+"""What is remembered, and by which id.
+
+Identity Center: ``user``, ``group`` and ``permission_set`` by their ids. An ``unlisted_user`` is a group member that
+ListUsers did not return; it also becomes a ``user`` once described or confirmed deleted. A ``named_group`` is named by
+an assignment of a user; it also becomes a ``group`` once listed or looked up.
+
+IAM: the record ids of a ``user``, ``role`` or ``policy`` by ARN, of a ``role_name`` or ``group`` by name, of an
+``instance_profile``'s role by the profile's ARN; the record of an ``unattached`` policy by ARN; what only ListUsers and
+ListRoles return (``listed_user``, ``listed_role``) by unique id; ``provisioned``: Identity Center's roles by record id,
+each with its permission set and the evidence of its instance as JSON.
+"""
+
+EdgeKind = Literal["membership", "assuming"]
 
 State = Literal["listed", "read", "unread", "gone"]
 """``read`` and ``unread``: a permission set whose description could be read, or could not."""
 
-_CHUNK = 200
+_CHUNK = 500
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One thing that was seen."""
+class SpoolEntry:
+    """One id of a kind, with the name or value stored for it."""
 
     id: str
-    name: str
+    value: str
     state: State
 
 
-class IdSpool:
-    """Ids, names and states of users, groups and permission sets, in SQLite's temporary file. Safe across threads."""
+@dataclass(frozen=True)
+class Edge:
+    """One grant with one end known by name or ARN only, as the entry of that name may come on a later page."""
 
-    def __init__(self) -> None:
+    kind: EdgeKind
+    named: Kind
+    name: str
+    known_id: str
+    attributes: Attributes
+
+
+class Spool:
+    """A temporary SQLite database of entries and edges. Safe across threads.
+
+    Args:
+        folder: Where its file goes; it is removed at the end. None: SQLite's own temporary file, which spills to disk
+            when it grows and disappears with the process.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
         self._lock = threading.Lock()
         self._complete: set[Kind] = set()
-        # The empty name is SQLite's private temporary file: it spills to disk when it grows, and goes with the process.
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        # Where nobody closes it, e.g. when only the accounts were asked for.
-        weakref.finalize(self, self._database.close)
+        file, path = (None, "") if folder is None else tempfile.mkstemp(prefix="spool-", dir=folder)
+        if file is not None:
+            os.close(file)
+        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        # A reading that never ends, e.g. when the host asks for the accounts only, closes nothing.
+        self._close = weakref.finalize(self, _discard, self._database, path)
         self._database.executescript(
             "PRAGMA journal_mode = OFF;"
-            "CREATE TABLE thing (n INTEGER PRIMARY KEY, kind TEXT, id TEXT, name TEXT, state TEXT, UNIQUE (kind, id));"
-            "CREATE INDEX thing_kind ON thing (kind);"
+            "PRAGMA synchronous = OFF;"
+            "CREATE TABLE entry (n INTEGER PRIMARY KEY, kind TEXT, id TEXT, value TEXT, state TEXT, UNIQUE (kind, id));"
+            "CREATE INDEX entry_kind ON entry (kind);"
+            "CREATE TABLE edge (n INTEGER PRIMARY KEY, kind TEXT, named TEXT, name TEXT, known_id TEXT,"
+            " attributes TEXT);"
         )
 
-    def add(self, kind: Kind, things: Iterable[tuple[str, str]], state: State = "listed") -> None:
-        """Add things by id and name, or change the name and state of those that are there."""
+    def add(self, kind: Kind, values: Iterable[tuple[str, str]], state: State = "listed") -> None:
+        """Add entries by id and value, or change the value and state of those that are there."""
+        rows = [(kind, id_, value, state) for id_, value in values]
         with self._lock:
             self._database.executemany(
-                "INSERT INTO thing (kind, id, name, state) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (kind, id) DO UPDATE SET name = excluded.name, state = excluded.state",
-                [(kind, id_, name, state) for id_, name in things],
+                "INSERT INTO entry (kind, id, value, state) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (kind, id) DO UPDATE SET value = excluded.value, state = excluded.state",
+                rows,
             )
 
-    def find(self, kind: Kind, ids: Iterable[str]) -> dict[str, Seen]:
-        """Look up some ids; those that were never seen are not in the answer."""
-        wanted = tuple(dict.fromkeys(ids))
-        marks = ",".join("?" * len(wanted))
-        with self._lock:
-            rows = self._database.execute(
-                f"SELECT id, name, state FROM thing WHERE kind = ? AND id IN ({marks})",  # noqa: S608 - marks only
-                (kind, *wanted),
-            ).fetchall()
-        return {row[0]: Seen(*row) for row in rows}
+    def find(self, kind: Kind, ids: Iterable[str]) -> dict[str, SpoolEntry]:
+        """Look up ids; the result lacks those that were never added."""
+        wanted = list(dict.fromkeys(ids))
+        found: dict[str, SpoolEntry] = {}
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            marks = ",".join("?" * len(chunk))
+            rows = self._fetch(
+                f"SELECT id, value, state FROM entry WHERE kind = ? AND id IN ({marks})",  # noqa: S608 - marks only
+                (kind, *chunk),
+            )
+            found.update((row[0], SpoolEntry(*row)) for row in rows)
+        return found
+
+    def find_values(self, kind: Kind, ids: Iterable[str]) -> dict[str, str]:
+        """Look up the values of ids; the result lacks those that were never added."""
+        return {id_: entry.value for id_, entry in self.find(kind, ids).items()}
 
     def each(self, kind: Kind) -> Cursor:
-        """All things of a kind in the order in which they were seen, also those added meanwhile."""
+        """All entries of a kind in the order in which they were added, including those added meanwhile."""
         return Cursor(self, kind)
 
-    def after(self, kind: Kind, place: int) -> list[tuple[int, Seen]]:
-        """The next few things of a kind after a place, each with its own place."""
-        with self._lock:
-            rows = self._database.execute(
-                "SELECT n, id, name, state FROM thing WHERE kind = ? AND n > ? ORDER BY n LIMIT ?",
-                (kind, place, _CHUNK),
-            ).fetchall()
-        return [(place, Seen(*row)) for place, *row in rows]
+    def after(self, kind: Kind, position: int) -> list[tuple[int, SpoolEntry]]:
+        """The next few entries of a kind after a position, each with its own position."""
+        rows = self._fetch(
+            "SELECT n, id, value, state FROM entry WHERE kind = ? AND n > ? ORDER BY n LIMIT ?",
+            (kind, position, _CHUNK),
+        )
+        return [(n, SpoolEntry(*row)) for n, *row in rows]
 
     def set_complete(self, kind: Kind) -> None:
         """Note that the list of this kind was read to its end."""
@@ -85,22 +144,61 @@ class IdSpool:
         """Whether the list of this kind was read to its end."""
         return kind in self._complete
 
-    def close(self) -> None:
-        """Give the file back."""
+    def add_edges(self, edges: Iterable[Edge]) -> None:
+        """Remember edges until both ends are known."""
+        rows = [(each.kind, each.named, each.name, each.known_id, json.dumps(each.attributes)) for each in edges]
         with self._lock:
-            self._database.close()
+            self._database.executemany(
+                "INSERT INTO edge (kind, named, name, known_id, attributes) VALUES (?, ?, ?, ?, ?)", rows
+            )
+
+    def remove_edge(self, kind: EdgeKind, named: Kind, name: str, known_id: str) -> None:
+        """Remove an edge that a wider one replaces."""
+        self._fetch(
+            "DELETE FROM edge WHERE kind = ? AND named = ? AND name = ? AND known_id = ?", (kind, named, name, known_id)
+        )
+
+    def edges(self, kind: EdgeKind) -> Iterator[list[tuple[Edge, str | None]]]:
+        """All edges of a kind in batches, each with the value of the entry it names, or None."""
+        last = 0
+        while rows := self._fetch(
+            "SELECT g.n, g.kind, g.named, g.name, g.known_id, g.attributes, e.value FROM edge g"
+            " LEFT JOIN entry e ON e.kind = g.named AND e.id = g.name"
+            " WHERE g.kind = ? AND g.n > ? ORDER BY g.n LIMIT ?",
+            (kind, last, _CHUNK),
+        ):
+            last = rows[-1][0]
+            yield [
+                (Edge(edge_kind, named, name, known_id, json.loads(attributes)), value)
+                for _, edge_kind, named, name, known_id, attributes, value in rows
+            ]
+
+    def close(self) -> None:
+        """Close the database and remove its file."""
+        with self._lock:
+            self._close()
+
+    def _fetch(self, statement: str, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._database.execute(statement, parameters).fetchall()
 
 
 class Cursor:
-    """Gives each thing of a kind once. Begun again after its end, it goes on with those that were added since."""
+    """Yields each entry of a kind once. Iterated again after its end, it resumes with those added since."""
 
-    def __init__(self, things: IdSpool, kind: Kind) -> None:
-        self._things = things
+    def __init__(self, spool: Spool, kind: Kind) -> None:
+        self._spool = spool
         self._kind = kind
-        self._place = 0
+        self._position = 0
 
-    def __iter__(self) -> Iterator[Seen]:
-        """Go on where the walk is."""
-        while rows := self._things.after(self._kind, self._place):
-            for self._place, thing in rows:
-                yield thing
+    def __iter__(self) -> Iterator[SpoolEntry]:
+        """Resume at the cursor's position."""
+        while rows := self._spool.after(self._kind, self._position):
+            for self._position, entry in rows:
+                yield entry
+
+
+def _discard(database: sqlite3.Connection, path: str) -> None:
+    database.close()
+    if path:
+        Path(path).unlink(missing_ok=True)

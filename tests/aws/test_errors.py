@@ -9,7 +9,7 @@ from botocore import exceptions
 from botocore.exceptions import ClientError
 from botocore.retries.standard import ThrottledRetryableChecker
 
-from ploy_connector_aws.aws.client.api_errors import THROTTLED_CODES, Call
+from ploy_connector_aws.aws.client.api_errors import THROTTLED_CODES, ApiCall
 from ploy_connector_aws.aws.client.errors import (
     AlreadyExistsError,
     NotAppliedError,
@@ -28,17 +28,19 @@ from ploy_connector_aws.spec import (
 PERMISSION_SET = "arn:aws:sso:::permissionSet/ssoins-0123456789abcdef/ps-0123456789abcdef"
 INSTANCE = "arn:aws:sso:::instance/ssoins-0123456789abcdef"
 USER = "0123456789-c78cc565-9299-47d3-ac6e-8245b8344413"
-LIST_USERS = Call("identitystore", "ListUsers", {"IdentityStoreId": "d-0123456789"})
-DESCRIBE_SET = Call("sso-admin", "DescribePermissionSet", {"InstanceArn": INSTANCE, "PermissionSetArn": PERMISSION_SET})
-ASSIGNMENTS = Call(
+LIST_USERS = ApiCall("identitystore", "ListUsers", {"IdentityStoreId": "d-0123456789"})
+DESCRIBE_SET = ApiCall(
+    "sso-admin", "DescribePermissionSet", {"InstanceArn": INSTANCE, "PermissionSetArn": PERMISSION_SET}
+)
+ASSIGNMENTS = ApiCall(
     "sso-admin",
     "ListAccountAssignmentsForPrincipal",
     {"InstanceArn": INSTANCE, "PrincipalId": USER, "PrincipalType": "USER"},
 )
 DATABASE = "arn:aws:rds:eu-west-1:111122223333:db:x"
 CLUSTER = "arn:aws:ecs:eu-west-1:111122223333:cluster/x"
-DATABASE_TAGS = Call("rds", "ListTagsForResource", {"ResourceName": DATABASE})
-CLUSTER_TAGS = Call("ecs", "ListTagsForResource", {"resourceArn": CLUSTER})
+DATABASE_TAGS = ApiCall("rds", "ListTagsForResource", {"ResourceName": DATABASE})
+CLUSTER_TAGS = ApiCall("ecs", "ListTagsForResource", {"resourceArn": CLUSTER})
 
 
 def answer(code: str, message: str = "", operation: str = "ListUsers", **members: Any) -> ClientError:
@@ -52,7 +54,7 @@ def answer(code: str, message: str = "", operation: str = "ListUsers", **members
     )
 
 
-def translate(error: Exception, call: Call = LIST_USERS) -> ConnectorError:
+def translate(error: Exception, call: ApiCall = LIST_USERS) -> ConnectorError:
     return to_connector_error(error, call)
 
 
@@ -253,7 +255,7 @@ def test_rejected_credentials_are_an_authentication_error_that_quotes_nothing(co
     ],
 )
 def test_a_not_found_names_only_what_aws_named(
-    error: ClientError, call: Call, kind: str | None, id_: str | None
+    error: ClientError, call: ApiCall, kind: str | None, id_: str | None
 ) -> None:
     found = translate(error, call)
 
@@ -284,7 +286,7 @@ def test_a_not_found_names_only_what_aws_named(
     ],
 )
 def test_a_text_is_believed_only_where_it_speaks_of_nothing_but_that_one_thing(
-    call: Call, text: str, kind: str | None
+    call: ApiCall, text: str, kind: str | None
 ) -> None:
     asked = call.parameters.get("PrincipalId") or call.parameters["PermissionSetArn"]
     for named in {asked, asked.rpartition("/")[2]}:
@@ -319,7 +321,7 @@ def test_a_request_that_is_not_taken_can_be_told_apart(invalid: Exception) -> No
 @pytest.mark.parametrize(
     ("code", "says"),
     [
-        ("AccessDenied", "AWS does not say which"),
+        ("AccessDenied", "AWS does not state which"),
         ("InvalidClientTokenId", "Ploy's own credentials"),
         ("ExpiredToken", "Ploy's own credentials"),
         ("SignatureDoesNotMatch", "Ploy's own credentials"),
@@ -368,7 +370,7 @@ def test_missing_credentials_are_ploys_own_affair(missing: Exception) -> None:
         (exceptions.ProxyConnectionError(proxy_url="https://user:password@x"), "proxy"),
         (exceptions.SSLError(endpoint_url="https://x", error="bad"), "certificate"),
         (exceptions.UnseekableStreamError(stream_object="x"), "UnseekableStreamError"),
-        (AttributeError("secret text"), "could not be understood (AttributeError)"),
+        (AttributeError("secret text"), "could not be parsed (AttributeError)"),
     ],
 )
 def test_trouble_on_the_way_is_temporary_and_quotes_nothing(trouble: Exception, says: str) -> None:

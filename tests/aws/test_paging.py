@@ -10,7 +10,7 @@ import pytest
 from botocore.client import BaseClient
 from botocore.stub import Stubber
 
-from ploy_connector_aws.aws.client.calls import read_answers, read_pages
+from ploy_connector_aws.aws.client.calls import read_pages, read_responses
 from ploy_connector_aws.spec import PermissionDeniedError, TemporaryError
 
 INSTANCE = "arn:aws:sso:::instance/ssoins-0123456789abcdef"
@@ -95,7 +95,7 @@ def iam_answers(*answers: dict[str, Any]) -> list[dict[str, Any]]:
             )
             marker = answer.get("Marker")
         members = ("UserDetailList", "RoleDetailList")
-        given = list(read_answers(iam, "GetAccountAuthorizationDetails", members))
+        given = list(read_responses(iam, "GetAccountAuthorizationDetails", members))
         stub.assert_no_pending_responses()
     return given
 
@@ -113,7 +113,7 @@ def test_lists_that_share_a_marker_are_read_while_there_is_more() -> None:
 
 
 def test_more_without_a_marker_is_an_error() -> None:
-    with pytest.raises(TemporaryError, match="has more to give"):
+    with pytest.raises(TemporaryError, match="is truncated, but has no token"):
         iam_answers({"UserDetailList": [], "IsTruncated": True})
 
 

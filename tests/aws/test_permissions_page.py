@@ -38,7 +38,7 @@ def test_every_action_of_the_policy_has_a_row_in_its_order() -> None:
 
 def test_every_action_and_no_other_is_explained_in_whole_sentences() -> None:
     assert set(EXPLANATIONS) == {*(action.iam for action in ACTIONS), *OPTIONAL}
-    texts = [text for each in EXPLANATIONS.values() for text in (each.used_for, each.without)]
+    texts = [text for each in EXPLANATIONS.values() for text in (each.used_for, each.impact_if_missing)]
     assert [text for text in texts if not text.endswith(".") or "|" in text] == []
 
 

@@ -105,5 +105,5 @@ def test_a_list_that_is_left_before_its_end_ends_the_session(customer: Customer)
     customer.aws.calls.clear()
     picture = to_picture(connector.list_resources(NOTHING_SKIPPED))
 
-    assert {failure.message for failure in picture.failures.values()} == {"The reading was stopped."}
+    assert {failure.message for failure in picture.failures.values()} == {"The read was cancelled."}
     assert list(customer.aws.calls) == []

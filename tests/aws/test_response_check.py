@@ -15,12 +15,12 @@ from ploy_connector_aws.aws.client.calls import call
 from ploy_connector_aws.aws.client.errors import NotAppliedError
 from ploy_connector_aws.aws.client.response_check import (
     _PROTOCOLS,
-    ANSWER_MEMBERS,
     FLAWS,
     OMITS_EMPTY_LIST,
+    RESPONSE_MEMBERS,
     expected_members,
 )
-from ploy_connector_aws.aws.client.session import LONG, CallProfile, ReadSession, RoleSession, make_sts_client
+from ploy_connector_aws.aws.client.session import BACKGROUND, CallProfile, ReadSession, RoleSession, make_sts_client
 from ploy_connector_aws.aws.permissions import ACTIONS, ASSUME_ROLE, DIRECT_ASSIGNMENTS, GET_CALLER_IDENTITY
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import TemporaryError
@@ -188,20 +188,20 @@ def test_a_spoiled_answer_to_the_request_for_the_role_is_retried_and_never_quote
 ) -> None:
     for kind, spoil in kinds_for("sts:AssumeRole").items():
         server.spoil_attempts(1, "sts:AssumeRole", spoil)
-        session = ReadSession(make_config(), patience=TWO_ATTEMPTS)
+        session = ReadSession(make_config(), profile=TWO_ATTEMPTS)
         session.open()
         session.close()
         assert server.asked == ["sts:AssumeRole"] * 2, kind
 
         server.spoil_attempts(2, "sts:AssumeRole", spoil)
         with pytest.raises(TemporaryError) as raised:
-            ReadSession(make_config(), patience=TWO_ATTEMPTS).open()
+            ReadSession(make_config(), profile=TWO_ATTEMPTS).open()
         assert raised.value.__context__ is None, kind
         assert SECRET not in f"{raised.value!r} {raised.value.fix} {caplog.text}", kind
 
 
 def test_a_sync_gets_over_eight_spoiled_answers_in_a_row_like_over_eight_cut_connections(server: Server) -> None:
-    client = ReadSession(make_config(), patience=LONG).make_client("sqs", REGION)
+    client = ReadSession(make_config(), profile=BACKGROUND).make_client("sqs", REGION)
     server.spoil_attempts(8, "sqs:ListQueues", kinds_for("sqs:ListQueues")["cut before the body"])
 
     assert ask(client, "sqs:ListQueues") == GOOD["sqs:ListQueues"]
@@ -295,11 +295,11 @@ def test_every_action_has_a_good_answer_here_and_members_that_prove_it() -> None
         members = model.output_shape.members if model.output_shape else {}
         lists = [name for name, shape in members.items() if shape.type_name == "list"]
         assert service.resolved_protocol in _PROTOCOLS, f"how answers of {action.client} are read is not known"
-        assert action.operation in ANSWER_MEMBERS or len(lists) == 1, f"{action.operation} is not in ANSWER_MEMBERS"
+        assert action.operation in RESPONSE_MEMBERS or len(lists) == 1, f"{action.operation} is not in RESPONSE_MEMBERS"
         assert set(expected_members(model)) <= members.keys()
         assert bool(expected_members(model)) == bool(members)
     operations = {action.operation for action in ALL_ACTIONS}
-    assert operations >= OMITS_EMPTY_LIST | ANSWER_MEMBERS.keys()
+    assert operations >= OMITS_EMPTY_LIST | RESPONSE_MEMBERS.keys()
 
 
 def test_no_flaw_has_a_code_of_aws() -> None:

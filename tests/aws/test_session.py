@@ -113,7 +113,7 @@ def test_a_role_that_is_not_ours_to_assume_lists_the_possible_causes(
     with pytest.raises(AuthenticationError) as refused:
         session.open()
 
-    assert refused.value.message.startswith("AWS did not let Ploy assume the role. AWS does not say which")
+    assert refused.value.message.startswith("AWS did not let Ploy assume the role. AWS does not state which")
     assert refused.value.request_id is not None
     assert refused.value.__context__ is None
 
@@ -209,7 +209,7 @@ def test_the_pause_that_identitystore_asks_for_is_kept(session: ReadSession, cus
 
     session.throttle._wait = wait
     customer.aws.faults.throttle(1, "ListUsers", times=1, retry_after_seconds=7)
-    budget = session.throttle.budget("identitystore", "eu-west-1", "ListUsers")
+    budget = session.throttle.limiter("identitystore", "eu-west-1", "ListUsers")
     budget._clock = lambda: 1000.0 + sum(waited)
 
     assert list_users(session, customer) == 4
@@ -218,7 +218,7 @@ def test_the_pause_that_identitystore_asks_for_is_kept(session: ReadSession, cus
 
 def test_a_stopped_session_wakes_who_waits_and_calls_nothing_more(session: ReadSession, customer: Customer) -> None:
     session.open()
-    session.throttle.budget("identitystore", "eu-west-1", "ListUsers").slow_down(retry_after_seconds=3600)
+    session.throttle.limiter("identitystore", "eu-west-1", "ListUsers").back_off(retry_after_seconds=3600)
     errors: list[ConnectorError] = []
 
     def wait_for_turn() -> None:

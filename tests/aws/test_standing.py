@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ploy_connector_aws.aws.client.external_id_proof import (
-    EXACT,
+    EXTERNAL_ID_EXACT,
+    EXTERNAL_ID_REQUIRED,
     PROOF_LASTS_SECONDS,
-    REQUIRED,
     ExternalIdProof,
     proof_for,
 )
@@ -40,7 +40,7 @@ class Role:
         self.seconds = 0.0
         self.answer = PROVEN
         self.proofs = 0
-        self.standing = ExternalIdProof(lambda: self.seconds)
+        self.proof = ExternalIdProof(lambda: self.seconds)
 
     def prove(self) -> ConnectionReport:
         self.proofs += 1
@@ -48,7 +48,7 @@ class Role:
 
     def is_usable(self) -> bool:
         try:
-            self.standing.require(self.prove)
+            self.proof.ensure(self.prove)
         except AuthenticationError:
             return False
         return True
@@ -70,7 +70,7 @@ def test_a_connection_test_that_proves_it_counts_from_when_it_began() -> None:
         role.seconds += 100
         return PROVEN
 
-    role.standing.learn(slow_test)
+    role.proof.record(slow_test)
     role.seconds = PROOF_LASTS_SECONDS - 1
     assert [role.is_usable(), role.proofs] == [True, 0]
     role.seconds = PROOF_LASTS_SECONDS
@@ -82,16 +82,18 @@ def test_a_connection_test_that_proves_it_counts_from_when_it_began() -> None:
     [
         ConnectionReport(checks=()),
         report(external_id_required="skipped", external_id_exact="skipped", trust_policy="skipped"),
-        ConnectionReport(checks=(Check(name=REQUIRED, outcome="failed", message="It could not be found out."),)),
+        ConnectionReport(
+            checks=(Check(name=EXTERNAL_ID_REQUIRED, outcome="failed", message="It could not be found out."),)
+        ),
         PROVEN,
     ],
 )
 def test_a_test_in_which_the_blocking_check_is_not_made_ends_no_block(later: ConnectionReport) -> None:
     role = Role()
-    role.standing.learn(lambda: WEAK)
-    role.standing.learn(lambda: later)
+    role.proof.record(lambda: WEAK)
+    role.proof.record(lambda: later)
     assert [role.is_usable(), role.proofs] == [False, 0]
-    role.standing.learn(lambda: MENDED)
+    role.proof.record(lambda: MENDED)
     assert [role.is_usable(), role.proofs] == [True, 0]
 
 
@@ -106,7 +108,7 @@ def test_what_the_proof_found_open_is_tried_again_whenever_it_is_to_be_used() ->
 def test_a_test_without_the_two_entries_that_must_fail_proves_nothing() -> None:
     role = Role()
     role.answer = OPEN
-    role.standing.learn(lambda: report(external_id_required="passed", trust_policy="passed"))
+    role.proof.record(lambda: report(external_id_required="passed", trust_policy="passed"))
     assert [role.is_usable(), role.proofs] == [False, 1]
 
 
@@ -115,11 +117,11 @@ def test_a_test_that_began_before_a_block_does_not_end_it() -> None:
 
     def test_while_another_finds_it_open() -> ConnectionReport:
         role.seconds += 1
-        role.standing.learn(lambda: WEAK)
+        role.proof.record(lambda: WEAK)
         role.seconds += 1
         return MENDED
 
-    role.standing.learn(test_while_another_finds_it_open)
+    role.proof.record(test_while_another_finds_it_open)
     assert not role.is_usable()
 
 
@@ -127,8 +129,8 @@ def test_a_test_that_began_before_a_block_does_not_end_it() -> None:
     ("answer", "why"),
     [
         (report(external_id_required="passed", external_id_exact="skipped"), "external_id_exact."),
-        (report(external_id_required="passed"), "The proof was not made."),
-        (ConnectionReport(checks=()), "The proof was not made."),
+        (report(external_id_required="passed"), "The check was not made."),
+        (ConnectionReport(checks=()), "The check was not made."),
     ],
 )
 def test_a_proof_that_was_not_made_in_full_is_none(answer: ConnectionReport, why: str) -> None:
@@ -143,12 +145,17 @@ def test_a_proof_that_was_not_made_in_full_is_none(answer: ConnectionReport, why
 
 def test_the_error_says_what_was_found_and_the_fix() -> None:
     found = Check(
-        name=EXACT, outcome="failed", message="It is open.", fix="Shut it.", request_id="q1", is_blocking=True
+        name=EXTERNAL_ID_EXACT,
+        outcome="failed",
+        message="It is open.",
+        fix="Shut it.",
+        request_id="q1",
+        is_blocking=True,
     )
-    standing = ExternalIdProof()
-    standing.learn(lambda: ConnectionReport(checks=(found,)))
+    proof = ExternalIdProof()
+    proof.record(lambda: ConnectionReport(checks=(found,)))
     with pytest.raises(AuthenticationError) as refused:
-        standing.require(lambda: ConnectionReport(checks=(found,)))
+        proof.ensure(lambda: ConnectionReport(checks=(found,)))
     assert (refused.value.message.endswith(" It is open."), refused.value.fix, refused.value.request_id) == (
         True,
         "Shut it.",

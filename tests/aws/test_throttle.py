@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
-from ploy_connector_aws.aws.client.api_errors import Call
+from ploy_connector_aws.aws.client.api_errors import ApiCall
 from ploy_connector_aws.aws.client.errors import to_connector_error
 from ploy_connector_aws.aws.client.rate_limits import RateLimiter, Throttle, read_rate_factor
 from ploy_connector_aws.spec import ConfigurationError, TemporaryError
@@ -25,7 +25,7 @@ class Clock:
 
     def take(self, budget: RateLimiter) -> float:
         """Make a call when it is its turn; gives the moment."""
-        self.now += budget.reserve()
+        self.now += budget.acquire()
         return self.now
 
 
@@ -48,24 +48,24 @@ def test_after_a_pause_only_a_quarter_seconds_worth_follows_at_once(clock: Clock
     clock.take(budget)
     clock.now += 60
 
-    assert [budget.reserve() for _ in range(6)] == pytest.approx([0, 0, 0, 0, 0, 1 / 16])
+    assert [budget.acquire() for _ in range(6)] == pytest.approx([0, 0, 0, 0, 0, 1 / 16])
 
 
 def test_throttling_halves_the_rate_at_most_once_a_second_and_never_to_nothing(clock: Clock) -> None:
     budget = RateLimiter(16, clock)
-    budget.slow_down()
-    budget.slow_down()
+    budget.back_off()
+    budget.back_off()
     assert budget.calls_per_second == 8
 
     for _ in range(20):
         clock.now += 1
-        budget.slow_down()
+        budget.back_off()
     assert 0.5 <= budget.calls_per_second < 1
 
 
 def test_the_rate_recovers_slowly_and_not_beyond_where_it_was(clock: Clock) -> None:
     budget = RateLimiter(16, clock)
-    budget.slow_down()
+    budget.back_off()
 
     rates = []
     for _ in range(4):
@@ -77,8 +77,8 @@ def test_the_rate_recovers_slowly_and_not_beyond_where_it_was(clock: Clock) -> N
 
 def test_a_pause_that_aws_asks_for_holds_everybody(clock: Clock) -> None:
     budget = RateLimiter(16, clock)
-    waiting = clock.now + budget.reserve()
-    budget.slow_down(retry_after_seconds=30)
+    waiting = clock.now + budget.acquire()
+    budget.back_off(retry_after_seconds=30)
 
     assert budget.is_paused
     assert clock.take(budget) - waiting == pytest.approx(30)
@@ -92,12 +92,12 @@ def test_who_already_waits_for_a_turn_keeps_a_pause_that_begins_meanwhile() -> N
         waited.append(seconds)
         clock.now += seconds
         if len(waited) == 1:
-            budget.slow_down(retry_after_seconds=30)
+            budget.back_off(retry_after_seconds=30)
         return False
 
     clock = Clock()
     throttle = Throttle("777788889999", {}, wait)
-    budget = throttle.budget("identitystore", "eu-west-1", "ListUsers")
+    budget = throttle.limiter("identitystore", "eu-west-1", "ListUsers")
     budget._clock = clock
     session = botocore.session.Session()
     session.set_credentials("AKIAEXAMPLE", "secret")
@@ -146,7 +146,7 @@ def test_no_pause_that_aws_asks_for_is_longer_than_five_minutes(
     session = botocore.session.Session()
     session.set_credentials("AKIAEXAMPLE", "secret")
     client = session.create_client(service, region_name="eu-west-1")
-    throttle.budget(service, client.meta.region_name, operation)._clock = standing
+    throttle.limiter(service, client.meta.region_name, operation)._clock = standing
     throttle.attach(client)
     answer = {"Error": {"Code": "ThrottlingException"}, "RetryAfterSeconds": hint}
     name = f"response-received.{service}.{operation}"
@@ -154,7 +154,7 @@ def test_no_pause_that_aws_asks_for_is_longer_than_five_minutes(
     client.meta.events.emit(f"before-sign.{service}.{operation}", operation_name=operation)
 
     assert sum(waited) == pytest.approx(seconds or 0)
-    error = to_connector_error(ClientError(answer, operation), Call(service, operation, {}))
+    error = to_connector_error(ClientError(answer, operation), ApiCall(service, operation, {}))
     assert isinstance(error, TemporaryError)
     assert error.retry_after_seconds == seconds
 
@@ -162,8 +162,8 @@ def test_no_pause_that_aws_asks_for_is_longer_than_five_minutes(
 def test_pauses_asked_for_one_after_the_other_do_not_add_up(clock: Clock) -> None:
     budget = RateLimiter(16, clock)
     for _ in range(100):
-        budget.slow_down(10**9)
-    assert budget.reserve() <= 300
+        budget.back_off(10**9)
+    assert budget.acquire() <= 300
 
 
 @pytest.mark.parametrize("text", ["0.01", "1", "10000"])
@@ -171,9 +171,9 @@ def test_a_rate_factor_within_bounds_leaves_every_wait_within_minutes(text: str,
     budget = RateLimiter(8 * read_rate_factor({"PLOY_AWS_RATE_FACTOR": text}), clock)
     for _ in range(20):
         clock.now += 1
-        budget.slow_down()
-    budget.reserve()
-    assert budget.reserve() < 600
+        budget.back_off()
+    budget.acquire()
+    assert budget.acquire() < 600
 
 
 @pytest.mark.parametrize(
@@ -189,17 +189,17 @@ def test_a_rate_factor_that_is_no_positive_number_is_refused(text: str) -> None:
 def test_budgets_are_shared_by_one_organisation_on_one_aws_account_and_go_with_the_last_of_them() -> None:
     first, second, other = (Throttle(account, {}) for account in ("111122223333", "111122223333", "444455556666"))
 
-    def budget(throttle: Throttle, service: str, operation: str) -> RateLimiter:
-        return throttle.budget(service, "eu-west-1", operation)
+    def limiter(throttle: Throttle, service: str, operation: str) -> RateLimiter:
+        return throttle.limiter(service, "eu-west-1", operation)
 
-    assert budget(first, "sso-admin", "ListInstances") is budget(second, "sso-admin", "ListPermissionSets")
-    assert budget(first, "identitystore", "ListUsers") is budget(second, "identitystore", "ListUsers")
-    assert budget(first, "identitystore", "ListUsers") is not budget(first, "identitystore", "ListGroups")
-    assert budget(first, "sso-admin", "ListInstances") is not budget(other, "sso-admin", "ListInstances")
+    assert limiter(first, "sso-admin", "ListInstances") is limiter(second, "sso-admin", "ListPermissionSets")
+    assert limiter(first, "identitystore", "ListUsers") is limiter(second, "identitystore", "ListUsers")
+    assert limiter(first, "identitystore", "ListUsers") is not limiter(first, "identitystore", "ListGroups")
+    assert limiter(first, "sso-admin", "ListInstances") is not limiter(other, "sso-admin", "ListInstances")
     stranger = Throttle("111122223333", {}, organisation="another")
-    assert budget(first, "sso-admin", "ListInstances") is not budget(stranger, "sso-admin", "ListInstances")
-    budget(first, "sso-admin", "ListInstances").slow_down()
-    assert budget(stranger, "sso-admin", "ListInstances").calls_per_second == 16
+    assert limiter(first, "sso-admin", "ListInstances") is not limiter(stranger, "sso-admin", "ListInstances")
+    limiter(first, "sso-admin", "ListInstances").back_off()
+    assert limiter(stranger, "sso-admin", "ListInstances").calls_per_second == 16
     del first, second
     anew = Throttle("111122223333", {})
-    assert budget(anew, "sso-admin", "ListInstances").calls_per_second == 16
+    assert limiter(anew, "sso-admin", "ListInstances").calls_per_second == 16

@@ -164,7 +164,9 @@ def test_only_one_module_of_the_runtime_and_one_of_the_local_ploy_connect_to_fil
         for path in sorted(ROOT.rglob("*.py"))
         if (lines := connections(ast.parse(path.read_text())))
     }
-    assert list(found) == ["runtime/snapshot/state_file.py", "sandbox/ploy/database.py"]
+    # The spool's file belongs to one connection alone; the sandbox's folder only asks whether a state file is locked.
+    temporary, probing = "aws/spool.py", "sandbox/folder.py"
+    assert list(found) == [temporary, "runtime/snapshot/state_file.py", probing, "sandbox/ploy/database.py"]
     assert connections(ast.parse("sqlite3.connect(path)\nsqlite3.connect('')")) == [1]
 
 

@@ -1,4 +1,4 @@
-"""An error answer of AWS and the call it belongs to: what decides its meaning, and what it says is missing."""
+"""A failed API call and AWS's error response: the codes that decide its meaning, and the resource reported missing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ THROTTLED_CODES = frozenset(
         "ProvisionedThroughputExceededException",
     }
 )
-"""Every code that means "too many calls" (AWS.md section 2.2 and botocore's standard retries)."""
+"""Every code for throttling (AWS.md section 2.2 and botocore's standard retries)."""
 
 SERVER_CODES = (
     "InternalError",
@@ -47,30 +47,29 @@ SERVER_CODES = (
     "503",
     "504",
 )
-"""Codes that mean trouble on AWS's side."""
-
+"""Codes for a failure on AWS's side."""
 
 LONGEST_PAUSE_SECONDS = 300
-"""AWS's quotas refill within seconds (AWS.md section 2.1): a longer pause than this is not believed."""
+"""AWS's quotas refill within seconds (AWS.md section 2.1), so a longer pause is cut to this."""
 
 NAMED_BY_CODE = {
     "DBInstanceNotFound": ("DB_INSTANCE", "ResourceName"),
     "ClusterNotFoundException": ("CLUSTER", "resourceArn"),
 }
-"""Codes that say what kind of thing does not exist, with the parameter that named the only one asked about."""
+"""Codes for a missing resource, with its kind and the parameter that named the only one asked about."""
 
 
 @dataclass(frozen=True)
-class Call:
-    """One call as it was made: for naming the permission it needs, and the thing that does not exist."""
+class ApiCall:
+    """One call with its parameters: names the permission it needs, and the resource that does not exist."""
 
     client: str
     operation: str
     parameters: Mapping[str, Any]
 
     def __str__(self) -> str:
-        """Name the call in a sentence."""
-        return f"{self.operation} of {self.client}"
+        """Name the call in a message."""
+        return f"{self.client}:{self.operation}"
 
     @property
     def iam_action(self) -> str:
@@ -80,8 +79,8 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The parts of an error answer that decide what it means. Codes decide, never the HTTP status (AWS.md 1.5)."""
+class ErrorResponse:
+    """The parts of an error response that decide its meaning. Codes decide, never the HTTP status (AWS.md 1.5)."""
 
     code: str
     reason: str
@@ -91,12 +90,12 @@ class Answer:
 
     @property
     def retry_after_seconds(self) -> float | None:
-        """How long AWS asks to wait; only identitystore says it in the body."""
+        """The pause that AWS asks for; only identitystore has it in the body."""
         return to_pause_seconds(self.body.get("RetryAfterSeconds"), LONGEST_PAUSE_SECONDS)
 
     @classmethod
-    def from_error(cls, error: ClientError) -> Answer:
-        """Take an answer out of botocore's exception."""
+    def from_error(cls, error: ClientError) -> ErrorResponse:
+        """Convert botocore's exception."""
         body = error.response
         details = body.get("Error", {})
         metadata = body.get("ResponseMetadata", {})
@@ -109,53 +108,53 @@ class Answer:
         )
 
 
-_NOT_FOUND_WORDS = frozenset(
+_NOT_FOUND_TERMS = frozenset(
     {"a", "an", "arn", "be", "cannot", "could", "does", "exist", "exists", "find", "found", "id", "is", "no", "not"}
     | {"such", "the", "was", "with"}
 )
 
-_ASKED: tuple[tuple[str, str | None, frozenset[str]], ...] = (
+_NAMING_PARAMETERS: tuple[tuple[str, str | None, frozenset[str]], ...] = (
     ("PrincipalId", None, frozenset({"principal"})),  # a USER or a GROUP, whichever was asked about
     ("PermissionSetArn", "PERMISSION_SET", frozenset({"permission", "permissionset", "set"})),
     ("InstanceArn", "INSTANCE", frozenset({"instance"})),
 )
-"""Parameters that name one thing, the kind of the thing, and the words for it."""
+"""Parameters that name one resource, its kind, and the terms that AWS's texts use for it."""
 
 
-def find_missing(answer: Answer, call: Call) -> tuple[str | None, str | None]:
-    """Tell what exactly a not-found says does not exist: its kind, and its id as it was asked for.
+def missing_resource(response: ErrorResponse, call: ApiCall) -> tuple[str | None, str | None]:
+    """Return the kind and the requested id of the resource that a not-found error reports missing.
 
-    identitystore has fields for it, and rds and ecs have codes. sso-admin at best names it in its text, of which AWS
-    documents nothing. It is believed only where it says of that one thing that it is not found, and not a word more: in
-    "instance A was not found for principal B" and "the directory of user B does not exist", B may well exist.
+    identitystore has fields for it, and rds and ecs have codes. sso-admin at best names it in its text, which AWS does
+    not document. The text counts only if it states that this one resource was not found, and nothing else: in "instance
+    A was not found for principal B" and "the directory of user B does not exist", B may well exist.
     """
-    kind, id_ = answer.body.get("ResourceType"), answer.body.get("ResourceId")
+    kind, id_ = response.body.get("ResourceType"), response.body.get("ResourceId")
     if kind or id_:
         return str(kind) if kind else None, str(id_).rpartition("/")[2] if id_ else None
-    if answer.code in NAMED_BY_CODE:
-        kind, parameter = NAMED_BY_CODE[answer.code]
+    if response.code in NAMED_BY_CODE:
+        kind, parameter = NAMED_BY_CODE[response.code]
         return kind, call.parameters.get(parameter)
-    for parameter, fixed_kind, words in _ASKED:
-        asked = call.parameters.get(parameter)
-        if not asked:
+    for parameter, fixed_kind, terms in _NAMING_PARAMETERS:
+        requested = call.parameters.get(parameter)
+        if not requested:
             continue
         kind = fixed_kind or str(call.parameters.get("PrincipalType"))
-        rest = _without(_without(answer.text, asked), asked.rpartition("/")[2])
-        if rest != answer.text and set(re.findall(r"\w+", rest.lower())) <= _NOT_FOUND_WORDS | words | {kind.lower()}:
-            return kind, asked
+        rest = _without(_without(response.text, requested), requested.rpartition("/")[2])
+        if rest != response.text and set(re.findall(r"\w+", rest.lower())) <= _NOT_FOUND_TERMS | terms | {kind.lower()}:
+            return kind, requested
     return None, None
 
 
 def _without(text: str, name: str) -> str:
-    """Take a name out of a text, wherever it is not a part of a longer one."""
+    """Remove a name from a text, except where it is part of a longer name."""
     rest, at = "", 0
     while name and (found := text.find(name, at)) >= 0:
         end = found + len(name)
-        is_part = _is_of_a_name(text[max(found - 1, 0) : found]) or _is_of_a_name(text[end : end + 1])
+        is_part = _is_name_character(text[max(found - 1, 0) : found]) or _is_name_character(text[end : end + 1])
         rest += text[at:found] + (name if is_part else " ")
         at = end
     return rest + text[at:]
 
 
-def _is_of_a_name(character: str) -> bool:
+def _is_name_character(character: str) -> bool:
     return character.isalnum() or character in ("_", "-")

@@ -1,4 +1,4 @@
-"""What it means when AWS does not let Ploy assume the customer's role."""
+"""Why AWS did not let Ploy assume the customer's role."""
 
 from __future__ import annotations
 
@@ -7,92 +7,92 @@ from typing import TypeAlias
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID
 from ploy_connector_aws.spec import AuthenticationError, ConnectorError, TemporaryError
 
-from .api_errors import SERVER_CODES, THROTTLED_CODES, Answer
+from .api_errors import SERVER_CODES, THROTTLED_CODES, ErrorResponse
 from .response_check import FLAWED_FIX, FLAWS
 
 
 class RoleDeniedError(AuthenticationError):
-    """AWS did not let Ploy assume the role, for a reason that it does not say, or says in words only."""
+    """AWS denied AssumeRole. It does not state why, or does so in its text only."""
 
 
 class NotTrustedError(RoleDeniedError):
-    """Nothing says that it is not the role which does not let Ploy in."""
+    """AWS denied AssumeRole without a reason, so the role itself may be the cause."""
 
 
 class DeniedByCallerAccountError(RoleDeniedError):
-    """Ploy's own account kept Ploy from assuming the role, so nothing was learnt of whom the role lets in."""
+    """Ploy's own account denied AssumeRole, which proves nothing about the role."""
 
 
-def assume_role_failed(answer: Answer) -> ConnectorError:
-    """Say why the role could not be assumed."""
-    if answer.code in THROTTLED_CODES:
-        return TemporaryError("AWS throttled the request to assume the role.", request_id=answer.request_id)
-    if answer.code in SERVER_CODES:
-        return TemporaryError("AWS had an internal error in assuming the role.", request_id=answer.request_id)
-    if answer.code in FLAWS:
+def assume_role_failed(response: ErrorResponse) -> ConnectorError:
+    """Return the error for a failed AssumeRole."""
+    if response.code in THROTTLED_CODES:
+        return TemporaryError("AWS throttled the request to assume the role.", request_id=response.request_id)
+    if response.code in SERVER_CODES:
+        return TemporaryError("AWS had an internal error in AssumeRole.", request_id=response.request_id)
+    if response.code in FLAWS:
         return TemporaryError(
-            f"The answer to the request to assume the role {FLAWS[answer.code]}, also after all retries.",
+            f"AWS's response to AssumeRole {FLAWS[response.code]}, also after all retries.",
             fix=FLAWED_FIX,
-            request_id=answer.request_id,
+            request_id=response.request_id,
         )
-    if answer.code in _DENIED_CODES:
-        text = answer.text.lower()
-        denied, why, mend = next((said for words, said in _DENIED_BY if words in text), _NOT_TRUSTED)
-        return denied(why, fix=mend, request_id=answer.request_id)
-    message, fix = _FAILURES.get(answer.code, (f"The role could not be assumed ({answer.code}).", None))
-    return AuthenticationError(message, fix=fix, request_id=answer.request_id)
+    if response.code in _DENIED_CODES:
+        text = response.text.lower()
+        denied, why, remedy = next((denial for phrase, denial in _DENIED_BY if phrase in text), _NOT_TRUSTED)
+        return denied(why, fix=remedy, request_id=response.request_id)
+    message, fix = _FAILURES.get(response.code, (f"The role could not be assumed ({response.code}).", None))
+    return AuthenticationError(message, fix=fix, request_id=response.request_id)
 
 
 _DENIED_CODES = ("AccessDenied", "AccessDeniedException")
 
-_Said: TypeAlias = tuple[type[RoleDeniedError], str, str]
+_Denial: TypeAlias = tuple[type[RoleDeniedError], str, str]
 
-_NOT_TRUSTED: _Said = (
+_NOT_TRUSTED: _Denial = (
     NotTrustedError,
-    "AWS did not let Ploy assume the role. AWS does not say which of these it is: the role does not exist, it does not "
-    f"trust Ploy's account {PLOY_ACCOUNT_ID}, its trust policy requires another external ID, its trust policy denies "
-    "Ploy or asks for something that Ploy does not bring (such as MFA or an IP address), or Ploy's own account does "
-    "not allow it.",
+    "AWS did not let Ploy assume the role. AWS does not state which of these is the cause: the role does not exist; it "
+    f"does not trust Ploy's account {PLOY_ACCOUNT_ID}; its trust policy requires another external ID; its trust policy "
+    "denies Ploy or requires something that Ploy does not provide (such as MFA or an IP address); Ploy's own account "
+    "does not allow it.",
     f"Compare the role ARN, the trusted account {PLOY_ACCOUNT_ID} and the external ID with the settings. A change in "
-    "IAM takes a minute to work.",
+    "IAM takes up to a minute to take effect.",
 )
 
 
-def _of_ours(what: str) -> _Said:
+def _by_caller_account(what: str) -> _Denial:
     return (
         DeniedByCallerAccountError,
-        f"{what} keeps the connector from assuming the role; nothing is wrong with the role.",
+        f"{what} denies AssumeRole; nothing is wrong with the role.",
         "The operator of the connector must let its AWS credentials call sts:AssumeRole.",
     )
 
 
-_DENIED_BY: tuple[tuple[str, _Said], ...] = (
+_DENIED_BY: tuple[tuple[str, _Denial], ...] = (
     (
         "resource control policy",
         (
             RoleDeniedError,
-            "A resource control policy of the customer's organization denies that Ploy assumes the role.",
+            "A resource control policy of the customer's organization denies Ploy's AssumeRole.",
             f"A person who manages the organization must let Ploy's account {PLOY_ACCOUNT_ID} assume this role.",
         ),
     ),
-    ("service control policy", _of_ours("A service control policy of Ploy's own organization")),
-    ("identity-based policy", _of_ours("A policy of Ploy's own AWS account")),
-    ("permissions boundary", _of_ours("The permissions boundary of Ploy's own credentials")),
-    ("session policy", _of_ours("The session policy of Ploy's own credentials")),
-    ("vpc endpoint policy", _of_ours("The policy of a VPC endpoint in Ploy's own network")),
+    ("service control policy", _by_caller_account("A service control policy of Ploy's own organization")),
+    ("identity-based policy", _by_caller_account("A policy of Ploy's own AWS account")),
+    ("permissions boundary", _by_caller_account("The permissions boundary of Ploy's own credentials")),
+    ("session policy", _by_caller_account("The session policy of Ploy's own credentials")),
+    ("vpc endpoint policy", _by_caller_account("The policy of a VPC endpoint in Ploy's own network")),
 )
-"""Words of AWS's denials that say who denied it. In most there are none (AWS.md section 4).
+"""Phrases of AWS's denials that state who denied it. Most denials have none (AWS.md section 4).
 
-Who calls across accounts is bound by the policies of its own account, and the role by its trust policy and by those for
-resources (IAM user guide, "Cross-account policy evaluation logic").
+The policies of its own account bind a cross-account caller; its trust policy and those for resources bind the role (IAM
+user guide, "Cross-account policy evaluation logic").
 """
 
 _OWN_CREDENTIALS_WRONG = (
-    "AWS rejected Ploy's own credentials, before the role was looked at; nothing is wrong with the role.",
+    "AWS rejected Ploy's own credentials; nothing is wrong with the role.",
     "The operator of the connector must renew its AWS credentials and check its clock.",
 )
-_ROLE_REFUSES_REQUEST = (
-    "AWS does not take the request to assume the role: its maximum session duration may be under one hour.",
+_REQUEST_INVALID = (
+    "AWS rejected AssumeRole as invalid: the role's maximum session duration may be under one hour.",
     "Set the role's maximum session duration to one hour or more.",
 )
 
@@ -112,7 +112,7 @@ _FAILURES: dict[str, tuple[str, str | None]] = {
         ),
         _OWN_CREDENTIALS_WRONG,
     ),
-    "ValidationError": _ROLE_REFUSES_REQUEST,
+    "ValidationError": _REQUEST_INVALID,
     "RegionDisabledException": (
         "AWS STS is switched off for the AWS account in the Region of the settings, or the Region is not enabled.",
         "Enable the Region and STS in it for the AWS account, or name another Region in the settings.",

@@ -1,4 +1,4 @@
-"""Clients of botocore whose every HTTP exchange has a total time limit, also those that it makes for itself."""
+"""botocore sessions whose clients have a total time limit for each HTTP exchange, including botocore's own clients."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from botocore.session import Session
 from ploy_connector_aws.deadlines import LimitedTLSSocket, connect, limit_tls, time_limit
 
 EXCHANGE_SECONDS = 60.0
-"""How long one attempt at a call may take as a whole, unless a client is made with another limit."""
+"""The default limit of one whole attempt at a call."""
 
 
 class ExchangeSession(Session):  # type: ignore[misc]  # botocore has no types
-    """A session whose clients keep a limit.
+    """A session whose clients have a time limit.
 
-    Credential providers make clients of their session, too: a profile with a ``role_arn`` asks STS.
+    Credential providers make clients of their session, too: a profile with a ``role_arn`` calls STS.
     """
 
     def create_client(self, *args: Any, exchange_seconds: float = EXCHANGE_SECONDS, **kwargs: Any) -> BaseClient:
@@ -27,12 +27,12 @@ class ExchangeSession(Session):  # type: ignore[misc]  # botocore has no types
 
         Args:
             args: As in botocore.
-            exchange_seconds: How long one HTTP exchange may take: from connecting to the last byte of the answer. A
-                call that is repeated has as many exchanges as attempts.
+            exchange_seconds: The limit of one HTTP exchange, from connecting to the last byte of the response. A
+                retried call has one exchange for each attempt.
             kwargs: As in botocore.
         """
         client = super().create_client(*args, **kwargs)
-        # botocore has no public place for either; `tests/test_deadlines.py` fails where one of them moves.
+        # botocore has no public hook for either; `tests/test_deadlines.py` fails if one of them moves.
         endpoint = client._endpoint
         endpoint.http_session._pool_classes_by_scheme.update(http=_Pool, https=_TLSPool)
         endpoint.http_session = _LimitedSession(endpoint.http_session, exchange_seconds)
@@ -40,7 +40,7 @@ class ExchangeSession(Session):  # type: ignore[misc]  # botocore has no types
 
 
 class _LimitedSession:
-    """Stands before botocore's HTTP session. Its ``send`` ends after the body was read."""
+    """Wraps botocore's HTTP session. Its ``send`` returns after the body was read."""
 
     def __init__(self, session: URLLib3Session, seconds: float) -> None:
         self._session = session
@@ -55,7 +55,7 @@ class _LimitedSession:
 
 
 class _Limited:
-    """Connects with sockets that keep the limit, to the server or to the proxy before it."""
+    """Connects with sockets that have the limit, to the server or to its proxy."""
 
     def _new_conn(self: Any) -> socket.socket:
         try:
@@ -76,7 +76,7 @@ class _TLSConnection(_Limited, AWSHTTPSConnection):  # type: ignore[misc]  # bot
         super().connect()
 
     def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> Any:
-        # urllib3 makes this context itself: the handshake has its own time-out only, all that follows keeps the limit.
+        # urllib3 makes this context itself: the handshake has its own time-out only, all that follows has the limit.
         wrapped = super()._connect_tls_proxy(hostname, sock)
         wrapped.__class__ = LimitedTLSSocket
         return wrapped

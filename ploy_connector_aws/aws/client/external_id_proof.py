@@ -1,7 +1,7 @@
-"""Whether the role may be used: proven to be given out with its external id only, not proven, or given out otherwise.
+"""Tracks whether the role has been proven to require exactly this external ID.
 
-Instances of one organisation that use the same role with the same external id share what is known of it, so that it is
-proven once in a process and not once for each, and a role that one of them finds open is used by none of them.
+Instances of one organisation that use the same role with the same external ID share the proof: it is made once in a
+process and not once for each, and a role that one of them finds open is used by none of them.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from weakref import WeakValueDictionary
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import AuthenticationError, Check, ConnectionReport, TemporaryError
 
-REQUIRED = "external-id-required"
-EXACT = "external-id-exact"
+EXTERNAL_ID_REQUIRED = "external-id-required"
+EXTERNAL_ID_EXACT = "external-id-exact"
 
-PROOF = frozenset({REQUIRED, EXACT})
+PROVING_CHECKS = frozenset({EXTERNAL_ID_REQUIRED, EXTERNAL_ID_EXACT})
 """The checks that must have passed before the role is used."""
 
 PROOF_LASTS_SECONDS = 24 * 3600.0
-"""As long as a day's connection test is believed."""
+"""As long as the result of a day's connection test counts."""
 
 
 class ExternalIdProof:
-    """What is known of one role with one external id. Safe to use from several threads.
+    """The proof for one role and external ID. Safe to use from several threads.
 
     Args:
         monotonic: The clock.
@@ -36,51 +36,51 @@ class ExternalIdProof:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._one_at_a_time = threading.Lock()
+        self._ensuring = threading.Lock()
         self._blocking: tuple[Check, ...] = ()
         self._blocked_at = -math.inf
         self._proven_until = -math.inf
 
-    def require(self, prove: Callable[[], ConnectionReport]) -> None:
-        """Let the role be used only if it is proven; prove it now where that was not done, or too long ago.
+    def ensure(self, prove: Callable[[], ConnectionReport]) -> None:
+        """Raise unless the role is proven; make the proof where there is none or it has expired.
 
         Args:
             prove: Makes the checks of the proof.
 
         Raises:
-            AuthenticationError: The role is given out to others, or not at all.
-            TemporaryError: That could not be found out.
+            AuthenticationError: Other parties can assume the role, or this integration cannot.
+            TemporaryError: The proof could not be made.
         """
-        with self._one_at_a_time:
-            made = None if self._is_settled else self.learn(prove)
+        with self._ensuring:
+            report = None if self._is_settled else self.record(prove)
             blocking, is_proven = self._blocking, self._is_proven
         if blocking:
             first = blocking[0]
             raise AuthenticationError(
-                f"Nothing is read or changed, as others than this integration could use the role. {first.message}",
-                fix=first.fix or "Mend the role's trust policy as the connection test says, and make the test again.",
+                f"Stopped: the role can be assumed by parties other than this integration. {first.message}",
+                fix=first.fix or "Fix the role's trust policy as the connection test states, and test again.",
                 request_id=first.request_id,
             )
         if not is_proven:
-            unknown = next((check for check in made.checks if check.outcome != "passed"), None) if made else None
+            failed = next((check for check in report.checks if check.outcome != "passed"), None) if report else None
             raise TemporaryError(
-                "The role is not used before it is proven to let in nobody but this integration. "
-                f"{unknown.message if unknown else 'The proof was not made.'}",
-                fix=unknown.fix if unknown else None,
-                request_id=unknown.request_id if unknown else None,
+                "The role is not used yet: no check has shown that only this integration can assume it. "
+                f"{failed.message if failed else 'The check was not made.'}",
+                fix=failed.fix if failed else None,
+                request_id=failed.request_id if failed else None,
             )
 
-    def learn(self, test: Callable[[], ConnectionReport]) -> ConnectionReport:
-        """Make a test, and remember what it shows of the role.
+    def record(self, test: Callable[[], ConnectionReport]) -> ConnectionReport:
+        """Run a test, and remember what it shows about the role.
 
         Args:
-            test: Makes it.
+            test: Runs it.
         """
         began = self._monotonic()
         report = test()
         passed = {check.name for check in report.checks if check.outcome == "passed"}
         with self._lock:
-            # A test that began before the role was found open says nothing of the time since.
+            # A test that began before the role was found open proves nothing about the time since.
             is_later = began >= self._blocked_at
             found = report.blocking(self._blocking) if is_later else (*self._blocking, *report.blocking())
             blocking = tuple({check.name: check for check in found}.values())
@@ -88,16 +88,16 @@ class ExternalIdProof:
                 self._blocked_at = self._monotonic()
             if blocking:
                 self._proven_until = -math.inf
-            elif passed >= PROOF:
+            elif passed >= PROVING_CHECKS:
                 self._proven_until = began + PROOF_LASTS_SECONDS
             self._blocking = blocking
         return report
 
     @property
     def _is_settled(self) -> bool:
-        """Whether the proof would show nothing new: what it does not look at, another test has to find mended."""
+        """Whether the proof would change nothing: only the full test can lift a block that the proof does not check."""
         with self._lock:
-            is_blocked_otherwise = any(check.name not in PROOF for check in self._blocking)
+            is_blocked_otherwise = any(check.name not in PROVING_CHECKS for check in self._blocking)
         return is_blocked_otherwise or self._is_proven
 
     @property
@@ -107,17 +107,17 @@ class ExternalIdProof:
 
 
 _lock = threading.Lock()
-_known: WeakValueDictionary[tuple[str, str, str], ExternalIdProof] = WeakValueDictionary()
+_proofs: WeakValueDictionary[tuple[str, str, str], ExternalIdProof] = WeakValueDictionary()
 
 
 def proof_for(config: AwsConfig, organisation: str) -> ExternalIdProof:
-    """Give what is known of the role of the settings, as long as anybody keeps it; another external id is another.
+    """Return the proof of the settings' role and external ID, shared while any instance of the organisation holds it.
 
     Args:
         config: The integration's settings.
-        organisation: Whose integration it is.
+        organisation: The owner of the integration.
     """
     secret = config.external_id.get_secret_value()
     key = (organisation, config.role_arn, hashlib.sha256(secret.encode()).hexdigest())
     with _lock:
-        return _known.setdefault(key, ExternalIdProof())
+        return _proofs.setdefault(key, ExternalIdProof())

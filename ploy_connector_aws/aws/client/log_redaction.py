@@ -1,4 +1,4 @@
-"""Keeps botocore's debug logs shut: they show the external id, secret keys, session tokens and signatures."""
+"""Suppresses botocore's debug logs: they show the external ID, secret keys, session tokens and signatures."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def _is_above_debug(record: logging.LogRecord) -> bool:
 
 
 def silence_botocore() -> None:
-    """Drop botocore's debug records, whatever levels anybody sets, before or after.
+    """Drop botocore's debug records, whatever log levels are set before or after.
 
-    A level on the parent logger would be undone by a level on a child; a filter on the logger itself cannot be. Each
-    of botocore's modules has a logger of its own name, and new ones may show requests too, so none is left out.
+    A level on a child logger overrides one on its parent; it does not override a filter on the logger itself. Each of
+    botocore's modules has a logger of its own name, and new ones may log requests too, so every one gets the filter.
     """
     for name in _module_names():
         logging.getLogger(name).addFilter(_is_above_debug)

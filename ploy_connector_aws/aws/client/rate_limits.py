@@ -1,4 +1,4 @@
-"""Our own rate budgets, one per AWS quota: kept under the quota, halved when AWS throttles, slowly recovered."""
+"""Rate limiters, one per AWS quota: they stay below the quota, halve when AWS throttles, and recover slowly."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from .api_errors import LONGEST_PAUSE_SECONDS, THROTTLED_CODES
 from .errors import NotAppliedError
 
 RATE_FACTOR_VARIABLE = "PLOY_AWS_RATE_FACTOR"
-"""Environment variable of the operator: multiplies all rates. 0.5 halves them; the local sandbox takes a big one."""
+"""Environment variable of the operator: multiplies all rates. 0.5 halves them; the local sandbox uses a big one."""
 
 RATE_FACTORS = (0.01, 10_000.0)
-"""The lowest and the highest rate factor. With the lowest, two calls of one quota are some seconds apart."""
+"""The lowest and the highest rate factor. The lowest puts some seconds between two calls of one quota."""
 
 CALLS_PER_SECOND: dict[str, float] = {"sso-admin": 16, "identitystore": 16}
-"""By service. AWS allows 20 of either (AWS.md section 2.1); a fifth stays for the customer's own automation."""
+"""By service. AWS allows 20 of either (AWS.md section 2.1); a fifth is left to the customer's own automation."""
 
 CALLS_PER_SECOND_ELSEWHERE: float = 8
 """For services whose quota AWS does not publish."""
 
-BUDGET_PER_OPERATION = frozenset({"identitystore"})
-"""Services with a quota of its own for each call; sso-admin, in contrast, has one for all its calls together."""
+LIMIT_PER_OPERATION = frozenset({"identitystore"})
+"""Services with one quota per operation; sso-admin, in contrast, has one for all operations together."""
 
 _RECOVERED_PER_SECOND = 0.02
 _LOWEST_SHARE = 1 / 32
@@ -39,14 +39,14 @@ _BURST_SECONDS = 0.25
 
 
 class CancelledError(NotAppliedError):
-    """The reading was stopped from outside, so a call that waited for its turn was not made."""
+    """The read was cancelled, so a call that waited for its rate limiter was not sent."""
 
 
 class RateLimiter:
-    """When the next call may be made, for all threads and all integrations that share one quota.
+    """Rate limiter for one AWS quota, shared by all threads and integrations that use it.
 
     Args:
-        calls_per_second: The most that is ever asked for.
+        calls_per_second: The highest rate.
         clock: Monotonic seconds.
     """
 
@@ -61,33 +61,33 @@ class RateLimiter:
 
     @property
     def calls_per_second(self) -> float:
-        """The rate now."""
+        """The current rate."""
         with self._lock:
             return self._current_rate(self._clock())
 
-    def reserve(self) -> float:
-        """Take the next free place.
+    def acquire(self) -> float:
+        """Reserve the next call.
 
         Returns:
-            After how many seconds the call may be made.
+            The seconds to wait before the call.
         """
         with self._lock:
             now = self._clock()
-            # After a pause a few calls may follow each other at once, but never a quarter second's worth more.
+            # After an idle time a quarter second's worth of calls may be sent at once, and no more.
             start = max(self._next_call_at, now - _BURST_SECONDS, self._paused_until)
             self._next_call_at = start + 1 / self._current_rate(now)
             return max(0.0, start - now)
 
-    def slow_down(self, retry_after_seconds: float | None = None) -> None:
-        """Take note that AWS throttled a call: halve the rate, at most once a second, and pause if AWS says so.
+    def back_off(self, retry_after_seconds: float | None = None) -> None:
+        """Halve the rate, at most once a second, after AWS throttled a call; pause if AWS asks for it.
 
         Args:
-            retry_after_seconds: How long AWS asks to wait; cut down to ``LONGEST_PAUSE_SECONDS``.
+            retry_after_seconds: The pause that AWS asks for; at most ``LONGEST_PAUSE_SECONDS`` of it count.
         """
         pause = to_pause_seconds(retry_after_seconds, LONGEST_PAUSE_SECONDS)
         with self._lock:
             now = self._clock()
-            # Calls that were under way together are throttled together: that is one message, not many.
+            # Concurrent calls are throttled together: that is one signal, not many.
             if now - self._rate_set_at >= 1:
                 self._rate = max(self._current_rate(now) / 2, self._ceiling * _LOWEST_SHARE)
                 self._rate_set_at = now
@@ -96,7 +96,7 @@ class RateLimiter:
 
     @property
     def is_paused(self) -> bool:
-        """Whether AWS asked for a pause that is not over, maybe after a place was taken."""
+        """Whether a pause that AWS asked for is not over; it may have begun after a call was reserved."""
         with self._lock:
             return self._clock() < self._paused_until
 
@@ -107,15 +107,15 @@ class RateLimiter:
 
 
 class Throttle:
-    """Makes every attempt of every call of one session wait for its turn in the budget of its quota.
+    """Makes every attempt of every call of one session wait for the rate limiter of its quota.
 
     Args:
-        account_id: The AWS account whose quotas are used up: an organisation's integrations with it share the budgets.
-        environment: Where the operator's rate factor is looked up.
-        wait: Sleeps; answers True when the reading was stopped meanwhile.
-        organisation: Whose integration it is. Another organisation that names the same account, in error or in
-            malice, neither takes places from the budgets nor slows them down.
-        longest_wait_seconds: A call whose turn is further away is not made, for who cannot wait as long.
+        account_id: The AWS account that has the quotas: an organisation's integrations with it share the limiters.
+        environment: Holds the operator's rate factor.
+        wait: Sleeps; returns True when the read was cancelled meanwhile.
+        organisation: The owner of the integration. Another organisation that names the same account, in error or in
+            malice, gets limiters of its own.
+        longest_wait_seconds: Fail instead of waiting longer than this.
     """
 
     def __init__(
@@ -129,54 +129,54 @@ class Throttle:
     ) -> None:
         self._owner = (organisation, account_id)
         self._factor = read_rate_factor(environment)
-        self._stopped = threading.Event()
-        self._wait = wait or self._stopped.wait
+        self._cancelled = threading.Event()
+        self._wait = wait or self._cancelled.wait
         self._longest_wait_seconds = longest_wait_seconds
-        self._budgets: dict[tuple[str, str], RateLimiter] = {}
+        self._limiters: dict[tuple[str, str], RateLimiter] = {}
 
     def stop(self) -> None:
-        """Let no further call be made, and wake those that wait."""
-        self._stopped.set()
+        """Cancel: refuse further calls, and wake those that wait."""
+        self._cancelled.set()
 
     def attach(self, client: BaseClient) -> None:
-        """Make the client's calls wait: every attempt, before it is signed, so that no signature grows old."""
+        """Make the client wait before each attempt is signed, so that no signature grows old."""
         service = client.meta.service_model.service_name
         region = client.meta.region_name
 
-        def wait_for_turn(operation_name: str, **_: Any) -> None:
-            budget = self.budget(service, region, operation_name)
-            is_my_turn = False
-            while not is_my_turn:
-                seconds = budget.reserve()
+        def wait_for_limiter(operation_name: str, **_: Any) -> None:
+            limiter = self.limiter(service, region, operation_name)
+            may_send = False
+            while not may_send:
+                seconds = limiter.acquire()
                 if seconds > self._longest_wait_seconds:
                     raise NotAppliedError(
-                        f"AWS asked for a pause of calls of {operation_name}, so this one was not made.",
+                        f"AWS is throttling {operation_name}; the call was skipped.",
                         retry_after_seconds=seconds,
                     )
-                if self._stopped.is_set() or (seconds > 0 and self._wait(seconds)):
-                    raise CancelledError("The reading was stopped.")
-                is_my_turn = not budget.is_paused
+                if self._cancelled.is_set() or (seconds > 0 and self._wait(seconds)):
+                    raise CancelledError("The read was cancelled.")
+                may_send = not limiter.is_paused
 
-        def notice_throttling(parsed_response: Mapping[str, Any] | None, event_name: str, **_: Any) -> None:
-            answer = parsed_response or {}
-            if answer.get("Error", {}).get("Code") in THROTTLED_CODES:
+        def note_throttling(parsed_response: Mapping[str, Any] | None, event_name: str, **_: Any) -> None:
+            response = parsed_response or {}
+            if response.get("Error", {}).get("Code") in THROTTLED_CODES:
                 operation = event_name.rpartition(".")[2]
-                # botocore reads the retry-after header only; identitystore says it in the body (AWS.md section 1.5).
-                self.budget(service, region, operation).slow_down(answer.get("RetryAfterSeconds"))
+                # botocore reads the Retry-After header only; identitystore has the pause in the body (AWS.md 1.5).
+                self.limiter(service, region, operation).back_off(response.get("RetryAfterSeconds"))
 
-        client.meta.events.register("before-sign.*.*", wait_for_turn)
-        client.meta.events.register("response-received.*.*", notice_throttling)
+        client.meta.events.register("before-sign.*.*", wait_for_limiter)
+        client.meta.events.register("response-received.*.*", note_throttling)
 
-    def budget(self, service: str, region: str, operation: str) -> RateLimiter:
-        """Return the budget of the quota that AWS counts this operation in, in this Region."""
-        quota = f"{service}:{operation}" if service in BUDGET_PER_OPERATION else service
-        budget = self._budgets.get((quota, region))
-        if budget is None:
+    def limiter(self, service: str, region: str, operation: str) -> RateLimiter:
+        """Return the limiter of the quota that AWS counts this operation in, in this Region."""
+        quota = f"{service}:{operation}" if service in LIMIT_PER_OPERATION else service
+        limiter = self._limiters.get((quota, region))
+        if limiter is None:
             rate = CALLS_PER_SECOND.get(service, CALLS_PER_SECOND_ELSEWHERE) * self._factor
             with _REGISTRY_LOCK:
-                budget = _REGISTRY.setdefault((*self._owner, quota, region, rate), RateLimiter(rate))
-            self._budgets[quota, region] = budget
-        return budget
+                limiter = _REGISTRY.setdefault((*self._owner, quota, region, rate), RateLimiter(rate))
+            self._limiters[quota, region] = limiter
+        return limiter
 
 
 def read_rate_factor(environment: Mapping[str, str]) -> float:
@@ -200,6 +200,6 @@ def read_rate_factor(environment: Mapping[str, str]) -> float:
 
 
 _REGISTRY: WeakValueDictionary[tuple[str, str, str, str, float], RateLimiter] = WeakValueDictionary()
-"""The budgets in use in this process, by organisation, AWS account, quota, Region and rate."""
+"""The limiters in use in this process, by organisation, AWS account, quota, Region and rate."""
 
 _REGISTRY_LOCK = threading.Lock()

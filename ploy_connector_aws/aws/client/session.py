@@ -1,4 +1,4 @@
-"""Sessions of the assumed role, each under a policy of its own, and their clients; the one that can only read."""
+"""Sessions of the assumed role, each with its own session policy, and their clients; the read-only session."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ploy_connector_aws.aws.permissions import (
 from ploy_connector_aws.config import PLOY_PARTITION, AwsConfig
 from ploy_connector_aws.spec import ConnectorContext
 
-from .api_errors import Call
+from .api_errors import ApiCall
 from .errors import to_connector_error
 from .exchanges import EXCHANGE_SECONDS, ExchangeSession
 from .instrumentation import count_calls
@@ -39,47 +39,48 @@ from .rate_limits import Throttle
 from .response_check import check_responses
 
 SESSION_SECONDS = 3600
-"""The most that a chained role may have. With 900 botocore would ask for a new session at every call (AWS.md 4)."""
+"""The maximum for a chained role. With 900 botocore would request a new session for every call (AWS.md 4)."""
 
 CONNECTIONS = 32
-"""More than there are threads reading, so that none waits for a connection."""
+"""More than the reading threads, so that none waits for a connection."""
 
 
 @dataclass(frozen=True)
 class CallProfile:
-    """How long one attempt at a call may take, how many attempts botocore makes, how long a turn is waited for."""
+    """Time limits of one attempt at a call, the number of attempts, and the longest wait for the rate limiter."""
 
     connect_timeout_seconds: float
     read_timeout_seconds: float
     exchange_seconds: float
-    """For one attempt as a whole, whatever arrives meanwhile."""
+    """For one whole attempt, from connecting to the last byte."""
     attempts: int
     longest_wait_seconds: float = math.inf
 
 
-LONG = CallProfile(connect_timeout_seconds=5, read_timeout_seconds=30, exchange_seconds=EXCHANGE_SECONDS, attempts=9)
-"""For a sync, which would have to begin again."""
+BACKGROUND = CallProfile(
+    connect_timeout_seconds=5, read_timeout_seconds=30, exchange_seconds=EXCHANGE_SECONDS, attempts=9
+)
+"""For a sync: a failed call would make it start again."""
 
-SHORT = CallProfile(
+INTERACTIVE = CallProfile(
     connect_timeout_seconds=3, read_timeout_seconds=10, exchange_seconds=30, attempts=4, longest_wait_seconds=60
 )
-"""For what somebody waits for: a grant or a revoke."""
+"""For grants, revokes and checks: a person waits for them."""
 
 
 class RoleSession:
-    """The customer's role, assumed under a session policy, refreshed as long as it is used.
+    """The customer's role, assumed with a session policy, and refreshed while it is used.
 
     Args:
         config: The integration's settings.
-        purpose: A word for the session's name, which the customer sees in CloudTrail.
+        purpose: Part of the session's name, which the customer sees in CloudTrail.
         policy: The session policy.
         actions: What the session's clients may call; they refuse everything else before it is sent.
-        patience: With the session's calls.
-        patience_with_sts: With entering the role; as with the calls where it is left out.
+        profile: The limits of the session's calls.
+        sts_profile: The limits of assuming the role, where they differ.
         context: The organisation it works for, and counters of its calls.
-        beside: Another session of the same work: its rate budgets are used, and it stops this one.
-        admit: Called before the role is assumed, and whenever a client is asked for; raises where the role must not be
-            used.
+        parent: A session whose rate limiters and context this one uses, and that stops this one, too.
+        precheck: Called before the role is assumed and before a client is returned; raises if it must not be used.
     """
 
     def __init__(
@@ -88,32 +89,32 @@ class RoleSession:
         purpose: str,
         policy: str,
         actions: Sequence[Action],
-        patience: CallProfile,
-        patience_with_sts: CallProfile | None = None,
+        profile: CallProfile,
+        sts_profile: CallProfile | None = None,
         *,
         context: ConnectorContext | None = None,
-        beside: RoleSession | None = None,
-        admit: Callable[[], None] = lambda: None,
+        parent: RoleSession | None = None,
+        precheck: Callable[[], None] = lambda: None,
     ) -> None:
         silence_botocore()
         self.config = config
-        self._admit = admit
-        self.context: ConnectorContext = context or (beside.context if beside else ConnectorContext())
+        self._precheck = precheck
+        self.context: ConnectorContext = context or (parent.context if parent else ConnectorContext())
         self.throttle: Throttle = (
-            beside.throttle
-            if beside
+            parent.throttle
+            if parent
             else Throttle(
                 config.account_id,
                 organisation=self.context.organisation,
-                longest_wait_seconds=patience.longest_wait_seconds,
+                longest_wait_seconds=profile.longest_wait_seconds,
             )
         )
-        self._owns_throttle = beside is None
+        self._owns_throttle = parent is None
         self._name = f"ploy-{purpose}-{uuid.uuid4().hex[:12]}"
         self._policy = policy
         self._actions = actions
-        self._patience = patience
-        self._patience_with_sts = patience_with_sts or patience
+        self._profile = profile
+        self._sts_profile = sts_profile or profile
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], BaseClient] = {}
         self._assumed: ExchangeSession | None = None
@@ -124,41 +125,41 @@ class RoleSession:
         Raises:
             AuthenticationError: Ploy's own credentials are missing or wrong, or the role cannot be assumed.
             TemporaryError: AWS could not be reached or was busy.
-            ConnectorError: The role must not be used.
+            ConnectorError: The precheck failed.
         """
-        self._admit()
+        self._precheck()
         try:
             self._session().get_credentials().get_frozen_credentials()
         except Exception as error:  # noqa: BLE001 - credential providers raise their own and others' exceptions
-            failure = to_connector_error(error, Call("sts", "AssumeRole", {}))
+            failure = to_connector_error(error, ApiCall("sts", "AssumeRole", {}))
         else:
             return
         # Outside of the except block, as AWS's own text may quote the external id.
         raise failure
 
     def client(self, service: str, region: str | None = None) -> BaseClient:
-        """Give the session's client of a service: always the same one, and safe to use from many threads.
+        """Return the session's client of a service: always the same one, and safe to use from many threads.
 
         Args:
             service: AWS's name of the service, e.g. ``identitystore``.
-            region: Where, if not in the Region of the settings.
+            region: The Region, if not that of the settings.
 
         Raises:
-            ConnectorError: The role must not be used.
+            ConnectorError: The precheck failed.
         """
-        self._admit()
-        where = region or self.config.region
+        self._precheck()
+        region = region or self.config.region
         with self._lock:
-            client = self._clients.get((service, where))
+            client = self._clients.get((service, region))
         if client is None:
-            client = self._make_client(service, where)
+            client = self._make_client(service, region)
             with self._lock:
-                client = self._clients.setdefault((service, where), client)
+                client = self._clients.setdefault((service, region), client)
         return client
 
     def make_client(self, service: str, region: str) -> BaseClient:
-        """Make a client that is not kept: for one call in a Region that is not used again."""
-        self._admit()
+        """Make a client for one call in a Region that is not used again."""
+        self._precheck()
         return self._make_client(service, region)
 
     def _make_client(self, service: str, region: str) -> BaseClient:
@@ -167,8 +168,8 @@ class RoleSession:
             client = session.create_client(
                 service,
                 region_name=region,
-                config=_client_config(self._patience),
-                exchange_seconds=self._patience.exchange_seconds,
+                config=_client_config(self._profile),
+                exchange_seconds=self._profile.exchange_seconds,
             )
         guard_client(client, self._actions)
         self.throttle.attach(client)
@@ -180,7 +181,7 @@ class RoleSession:
         return list(self._session().get_available_regions(service, PLOY_PARTITION))
 
     def close(self) -> None:
-        """Let no further call be made, wake those that wait for their turn, and close all connections."""
+        """Refuse further calls, wake those that wait for a rate limiter, and close all connections."""
         if self._owns_throttle:
             self.throttle.stop()
         with self._lock:
@@ -200,12 +201,12 @@ class RoleSession:
         if credentials is None:
             raise NoCredentialsError
         fetcher = AssumeRoleCredentialFetcher(
-            # The fetcher names no Region: without this one it would use whatever the operator's profile says.
+            # The fetcher passes no Region; without this one it would use that of the operator's profile.
             lambda *args, **kwargs: self._make_source_client(source, *args, **kwargs),
             credentials,
             self.config.role_arn,
-            # No SourceIdentity and no Tags: each would have to be allowed in the customer's trust policy. No shared
-            # cache: its key knows nothing of the source credentials (both AWS.md section 4).
+            # No SourceIdentity and no Tags: the customer's trust policy would have to allow each. No shared cache: its
+            # key does not contain the source credentials (both AWS.md section 4).
             extra_args={
                 "RoleSessionName": self._name,
                 "ExternalId": self.config.external_id.get_secret_value(),
@@ -222,8 +223,8 @@ class RoleSession:
             *args,
             **kwargs,
             region_name=self.config.region,
-            config=_client_config(self._patience_with_sts),
-            exchange_seconds=self._patience_with_sts.exchange_seconds,
+            config=_client_config(self._sts_profile),
+            exchange_seconds=self._sts_profile.exchange_seconds,
         )
         guard_client(client, [ASSUME_ROLE])
         count_calls(client, self.context)
@@ -231,40 +232,42 @@ class RoleSession:
 
 
 class ReadSession(RoleSession):
-    """A session that holds reads only: whatever the role may do, it cannot write.
+    """A session whose policy allows reads only: it cannot write, whatever the role may do.
 
     Args:
         config: The integration's settings.
-        purpose: A word for the session's name, which the customer sees in CloudTrail.
-        patience: With the session's calls.
+        purpose: Part of the session's name, which the customer sees in CloudTrail.
+        profile: The limits of the session's calls.
         context: The organisation it works for, and counters of its calls.
-        admit: As in ``RoleSession``.
+        precheck: As in ``RoleSession``.
     """
 
     def __init__(
         self,
         config: AwsConfig,
         purpose: str = "sync",
-        patience: CallProfile = LONG,
+        profile: CallProfile = BACKGROUND,
         *,
         context: ConnectorContext | None = None,
-        admit: Callable[[], None] = lambda: None,
+        precheck: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(config, purpose, render_read_session_policy(), READS, patience, context=context, admit=admit)
+        super().__init__(
+            config, purpose, render_read_session_policy(), READS, profile, context=context, precheck=precheck
+        )
 
 
-def make_sts_client(region: str, patience: CallProfile) -> BaseClient:
-    """Make a client with Ploy's own credentials: it can ask whose they are and for roles, and nothing else."""
+def make_sts_client(region: str, profile: CallProfile) -> BaseClient:
+    """Make a client with Ploy's own credentials that can only call GetCallerIdentity and AssumeRole."""
     silence_botocore()
     client = _new_session().create_client(
-        "sts", region_name=region, config=_client_config(patience), exchange_seconds=patience.exchange_seconds
+        "sts", region_name=region, config=_client_config(profile), exchange_seconds=profile.exchange_seconds
     )
     guard_client(client, [ASSUME_ROLE, GET_CALLER_IDENTITY])
     return client
 
 
 def _new_session() -> ExchangeSession:
-    # botocore registers its handlers anew for each session, which is most of what one costs: copied, they take a tenth.
+    # Registering botocore's handlers is most of what a session costs; copying them takes a tenth of the time.
     session = ExchangeSession(event_hooks=copy(_handlers()), include_builtin_handlers=False)
     # The service models are most of a session's memory: one loader for the process (AWS.md section 11.1).
     session.register_component("data_loader", _loader())
@@ -275,7 +278,7 @@ def _handlers() -> BaseEventHooks:
     global _shared_handlers
     if _shared_handlers is None:
         handlers = Session().get_component("event_emitter")
-        # Every client inherits these handlers, those with Ploy's own credentials too.
+        # Every client inherits these handlers, including those with Ploy's own credentials.
         check_responses(handlers)
         _shared_handlers = handlers
     return _shared_handlers
@@ -294,11 +297,11 @@ def _loader() -> Loader:
 _shared_loader: Loader | None = None
 
 
-def _client_config(patience: CallProfile) -> Config:
+def _client_config(profile: CallProfile) -> Config:
     return Config(
-        retries={"mode": "standard", "total_max_attempts": patience.attempts},
-        connect_timeout=patience.connect_timeout_seconds,
-        read_timeout=patience.read_timeout_seconds,
+        retries={"mode": "standard", "total_max_attempts": profile.attempts},
+        connect_timeout=profile.connect_timeout_seconds,
+        read_timeout=profile.read_timeout_seconds,
         max_pool_connections=CONNECTIONS,
         user_agent_extra=f"ploy-connector-aws/{__version__}",
     )

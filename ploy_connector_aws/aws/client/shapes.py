@@ -1,4 +1,4 @@
-"""Checks that an answer has the types of AWS's model: botocore's parsers for JSON let a number pass for a text."""
+"""Checks a response against the types of AWS's model: botocore's JSON parsers accept a number for a string."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "map": (dict,),
     "structure": (dict,),
 }
-"""What botocore makes of each kind of shape. What is not named here may be anything."""
+"""The Python types of each kind of shape. A kind that is not listed may be anything."""
 
 _DECODED = frozenset({"policyDocumentType"})
-"""Texts that botocore decodes after parsing (``json_decode_policies`` in its ``handlers.py``)."""
+"""Strings that botocore decodes after parsing (``json_decode_policies`` in its ``handlers.py``)."""
 
 
 def find_wrong_type(value: Any, shape: Shape, path: str = "") -> str | None:
-    """Find a value that is not of the type that AWS's model gives it.
+    """Find a value that has another type than in AWS's model.
 
     Args:
-        value: What botocore parsed.
+        value: The parsed value.
         shape: Its shape.
-        path: Where it stands in the answer.
+        path: Its path in the response.
 
     Returns:
-        Where the first such value stands; None where every value has its type.
+        The path of the first such value; None if every value has its type.
     """
     types = _TYPES.get(shape.type_name)
     if types is None or shape.name in _DECODED or getattr(shape, "is_document_type", False):
@@ -53,7 +53,7 @@ def _in_list(values: Any, shape: Any, path: str) -> str | None:
 
 
 def _in_map(values: Any, shape: Any, path: str) -> str | None:
-    # The keys are those of a JSON object, which are texts.
+    # The keys are those of a JSON object, which are strings.
     return next((found for value in values.values() if (found := find_wrong_type(value, shape.value, path))), None)
 
 

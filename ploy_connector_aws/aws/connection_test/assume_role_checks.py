@@ -16,7 +16,7 @@ from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from ploy_connector_aws.aws.client.api_errors import Answer, Call
+from ploy_connector_aws.aws.client.api_errors import ApiCall, ErrorResponse
 from ploy_connector_aws.aws.client.assume_role import (
     DeniedByCallerAccountError,
     NotTrustedError,
@@ -24,8 +24,8 @@ from ploy_connector_aws.aws.client.assume_role import (
     assume_role_failed,
 )
 from ploy_connector_aws.aws.client.errors import to_connector_error
-from ploy_connector_aws.aws.client.external_id_proof import EXACT, REQUIRED
-from ploy_connector_aws.aws.client.session import SHORT, RoleSession, make_sts_client
+from ploy_connector_aws.aws.client.external_id_proof import EXTERNAL_ID_EXACT, EXTERNAL_ID_REQUIRED
+from ploy_connector_aws.aws.client.session import INTERACTIVE, RoleSession, make_sts_client
 from ploy_connector_aws.config import PLOY_ACCOUNT_ID, AwsConfig
 from ploy_connector_aws.spec import Check, ConnectionReport, ConnectorError
 
@@ -43,8 +43,9 @@ _JUST_CHANGED = (
 )
 
 _DANGERS = {
-    REQUIRED: "anybody who makes Ploy ask for this role would be let in",
-    EXACT: "another customer of Ploy could name this role, and would be let in with an external ID of their own",
+    EXTERNAL_ID_REQUIRED: "anybody who makes Ploy ask for this role would be let in",
+    EXTERNAL_ID_EXACT: "another customer of Ploy could name this role, and would be let in with an external ID of "
+    "their own",
 }
 """What it would mean if what must be denied worked."""
 
@@ -84,9 +85,9 @@ def read_entry(session: RoleSession, pauses: Sequence[float], wait: Callable[[fl
     """
     config = session.config
     try:
-        client = make_sts_client(config.region, SHORT)
+        client = make_sts_client(config.region, INTERACTIVE)
     except Exception as error:  # noqa: BLE001 - the operator's own files are read here, which may say anything
-        return _not_even_asked(to_connector_error(error, Call("sts", "AssumeRole", {})))
+        return _not_even_asked(to_connector_error(error, ApiCall("sts", "AssumeRole", {})))
     attempts = _attempts(config.external_id.get_secret_value())
     with ThreadPoolExecutor(len(attempts) + 1) as threads:
         owner = threads.submit(_read_owner, client)
@@ -124,9 +125,9 @@ def prove_entry(config: AwsConfig) -> ConnectionReport:
 
 def _ask_for_proof(config: AwsConfig) -> ConnectionReport | ConnectorError:
     try:
-        client = make_sts_client(config.region, SHORT)
+        client = make_sts_client(config.region, INTERACTIVE)
     except Exception as error:  # noqa: BLE001 - the operator's own files are read here, which may say anything
-        return to_connector_error(error, Call("sts", "AssumeRole", {}))
+        return to_connector_error(error, ApiCall("sts", "AssumeRole", {}))
     try:
         refusal = _try_entering(client, config, "prove", config.external_id.get_secret_value())
         if refusal is not None:
@@ -140,7 +141,7 @@ def _ask_for_proof(config: AwsConfig) -> ConnectionReport | ConnectorError:
 
 def _not_even_asked(error: ConnectorError) -> Entry:
     why = f"Not tried, as {OWN_CREDENTIALS} failed."
-    others = (skipped(name, why) for name in (ASSUME_ROLE, REQUIRED, EXACT))
+    others = (skipped(name, why) for name in (ASSUME_ROLE, EXTERNAL_ID_REQUIRED, EXTERNAL_ID_EXACT))
     return Entry(checks=(failed(OWN_CREDENTIALS, error), *others), failed_check=OWN_CREDENTIALS)
 
 
@@ -162,10 +163,12 @@ def _attempts(external_id: str) -> tuple[_Attempt, ...]:
     """All that must be denied. What differs at one end shows a wildcard there, also where no policy can be read."""
     first, last = (_another(external_id[at]) for at in (0, -1))
     return (
-        _Attempt(REQUIRED, "without an external ID"),
-        _Attempt(EXACT, "with a random external ID", str(uuid.uuid4())),
-        _Attempt(EXACT, "with its own external ID but for the first character", f"{first}{external_id[1:]}"),
-        _Attempt(EXACT, "with its own external ID but for the last character", f"{external_id[:-1]}{last}"),
+        _Attempt(EXTERNAL_ID_REQUIRED, "without an external ID"),
+        _Attempt(EXTERNAL_ID_EXACT, "with a random external ID", str(uuid.uuid4())),
+        _Attempt(
+            EXTERNAL_ID_EXACT, "with its own external ID but for the first character", f"{first}{external_id[1:]}"
+        ),
+        _Attempt(EXTERNAL_ID_EXACT, "with its own external ID but for the last character", f"{external_id[:-1]}{last}"),
     )
 
 
@@ -202,7 +205,7 @@ def _read_owner(client: BaseClient) -> _Owner:
     """Ask whose Ploy's own credentials are. A Region that Ploy's account has not enabled does not know them."""
     answer = _ask(client, "GetCallerIdentity")
     if isinstance(answer, ConnectorError) and client.meta.region_name != _ALWAYS_ENABLED:
-        client_elsewhere = make_sts_client(_ALWAYS_ENABLED, SHORT)
+        client_elsewhere = make_sts_client(_ALWAYS_ENABLED, INTERACTIVE)
         elsewhere = _ask(client_elsewhere, "GetCallerIdentity")
         client_elsewhere.close()
         if not isinstance(elsewhere, ConnectorError):
@@ -214,9 +217,9 @@ def _ask(client: BaseClient, operation: str, **parameters: Any) -> dict[str, Any
     try:
         answer: dict[str, Any] = getattr(client, xform_name(operation))(**parameters)
     except ClientError as error:
-        return assume_role_failed(Answer.from_error(error))
+        return assume_role_failed(ErrorResponse.from_error(error))
     except Exception as error:  # noqa: BLE001 - whatever it was, it is not an answer
-        return to_connector_error(error, Call("sts", operation, {}))
+        return to_connector_error(error, ApiCall("sts", operation, {}))
     return answer
 
 

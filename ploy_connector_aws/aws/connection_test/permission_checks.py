@@ -228,4 +228,4 @@ def _fix_of(action: Action, evaluation: Evaluation, facts: Evidence) -> str | No
 
 
 def _without(action: Action) -> str:
-    return f"Without it: {EXPLANATIONS[action.iam].without}"
+    return f"Without it: {EXPLANATIONS[action.iam].impact_if_missing}"

@@ -11,7 +11,7 @@ from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from ploy_connector_aws.aws.client.api_errors import Answer, Call
+from ploy_connector_aws.aws.client.api_errors import ApiCall, ErrorResponse
 from ploy_connector_aws.aws.client.calls import read
 from ploy_connector_aws.aws.client.errors import to_connector_error
 from ploy_connector_aws.spec import ConnectorError, NotFoundError
@@ -60,11 +60,11 @@ def probe_dry(client: BaseClient, operation: str) -> Probed:
     try:
         getattr(client, xform_name(operation))(DryRun=True)
     except ClientError as error:
-        if Answer.from_error(error).code == "DryRunOperation":
+        if ErrorResponse.from_error(error).code == "DryRunOperation":
             return Probed(WOULD_SUCCEED)
-        failure = to_connector_error(error, Call("ec2", operation, {}))
+        failure = to_connector_error(error, ApiCall("ec2", operation, {}))
     except Exception as error:  # noqa: BLE001 - whatever it was, it is not an answer
-        failure = to_connector_error(error, Call("ec2", operation, {}))
+        failure = to_connector_error(error, ApiCall("ec2", operation, {}))
     else:
         return Probed(ANSWERED)
     return Probed(error=failure)

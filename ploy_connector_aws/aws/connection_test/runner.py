@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from ploy_connector_aws.aws.client.session import SHORT, ReadSession
+from ploy_connector_aws.aws.client.session import INTERACTIVE, ReadSession
 from ploy_connector_aws.aws.permissions import KMS_DECRYPT
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import Check, ConnectionReport, ConnectorContext, Failure, Progress, ignore_progress
@@ -49,7 +49,7 @@ def diagnose(
         context: The organisation it works for, and counters of its calls.
         progress: Takes the checks so far.
     """
-    session = ReadSession(config, "check", SHORT, context=context)
+    session = ReadSession(config, "check", INTERACTIVE, context=context)
     try:
         entry = read_entry(session, pauses, sleep)
         progress(entry.checks)

@@ -8,7 +8,7 @@ first or at what exists (AWS.md section 10.2), so the role's policies are asked 
 from __future__ import annotations
 
 from ploy_connector_aws.aws.client.calls import call
-from ploy_connector_aws.aws.client.session import SHORT, RoleSession
+from ploy_connector_aws.aws.client.session import INTERACTIVE, RoleSession
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.aws.permissions import get_action, render_write_session_policy
 from ploy_connector_aws.spec import ConnectorError, NotFoundError, RejectedError
@@ -36,7 +36,7 @@ def probe_create(beside: RoleSession, instance: Instance) -> Probed:
     )
     actions = (get_action(CREATE),)
     session = RoleSession(
-        config, "probe", render_write_session_policy(actions, resources), actions, SHORT, beside=beside
+        config, "probe", render_write_session_policy(actions, resources), actions, INTERACTIVE, parent=beside
     )
     try:
         session.open()

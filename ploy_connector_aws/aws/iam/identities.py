@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from ploy_connector_aws.aws.client.calls import read_answers, read_pages
+from ploy_connector_aws.aws.client.calls import read_pages, read_responses
 from ploy_connector_aws.aws.policy.effective_permissions import (
     NO_PERMISSIONS,
     EffectivePermissions,
@@ -16,11 +16,12 @@ from ploy_connector_aws.aws.policy.effective_permissions import (
 )
 from ploy_connector_aws.aws.policy.privileges import judge
 from ploy_connector_aws.aws.policy.trust import to_trust
-from ploy_connector_aws.aws.scopes import take, to_aws_account
+from ploy_connector_aws.aws.scopes import RecordBuffer, take, to_aws_account
+from ploy_connector_aws.aws.spool import Edge, EdgeKind
 from ploy_connector_aws.spec import AuthenticationError, Entitlement, Grant, Page, RejectedError, TemporaryError
 
 from .permission_set_roles import find_provisioned
-from .read_context import DETAILS, GROUPS, ROLES, TRUST, USERS, PageRecords, ReadContext
+from .read_context import DETAILS, GROUPS, ROLES, TRUST, USERS, ReadContext
 from .records import (
     is_aws_managed,
     to_group,
@@ -33,7 +34,6 @@ from .records import (
     to_unlisted_policy,
     to_user,
 )
-from .spool import Edge, EdgeKind
 from .trust_grants import (
     MAX_GRANTS,
     Holder,
@@ -67,7 +67,7 @@ def read_identities(context: ReadContext) -> Iterator[Page]:
     context.groups.clear()
     missing = set(_FILTER)
     try:
-        for response in read_answers(context.client, DETAILS, tuple(_FILTER), Filter=list(_FILTER.values())):
+        for response in read_responses(context.client, DETAILS, tuple(_FILTER), Filter=list(_FILTER.values())):
             missing -= response.keys()
             for member, add in _ADD.items():
                 yield from _to_pages(context, response.get(member, []), add, *_SCOPES[member])
@@ -131,12 +131,12 @@ def _store_roles(context: ReadContext, roles: list[Any]) -> None:
     context.spool.add("listed_role", rows)
 
 
-Add = Callable[[ReadContext, dict[str, PageRecords], dict[str, Any]], None]
+Add = Callable[[ReadContext, dict[str, RecordBuffer], dict[str, Any]], None]
 
 
 def _to_pages(context: ReadContext, rows: list[Any], add: Add, *scopes: str) -> Iterator[Page]:
     """Convert one list of a response. A row that cannot be converted fails its scopes, and the others continue."""
-    pages = {scope: PageRecords() for scope in scopes}
+    pages = {scope: RecordBuffer() for scope in scopes}
     for row in rows:
         try:
             add(context, pages, row)
@@ -147,12 +147,12 @@ def _to_pages(context: ReadContext, rows: list[Any], add: Add, *scopes: str) -> 
         yield from page.to_pages(scope)
 
 
-def _add_user(context: ReadContext, pages: dict[str, PageRecords], user: dict[str, Any]) -> None:
+def _add_user(context: ReadContext, pages: dict[str, RecordBuffer], user: dict[str, Any]) -> None:
     _require(user, "a user", "UserId", "Arn")
     page = pages[USERS]
     id_ = to_id(context.account_id, user["UserId"])
     context.spool.add("user", [(user["Arn"], id_)])
-    listed = context.spool.find("listed_user", [user["UserId"]]).get(user["UserId"])
+    listed = context.spool.find_values("listed_user", [user["UserId"]]).get(user["UserId"])
     last_used = {"PasswordLastUsed": datetime.fromisoformat(listed)} if listed else {}
     groups = user.get("GroupList", ())
     permissions = _add_policies(context, page, "account", id_, user, "UserPolicyList")
@@ -169,7 +169,7 @@ def _add_user(context: ReadContext, pages: dict[str, PageRecords], user: dict[st
     context.spool.add_edges(Edge("membership", "group", group, id_, {}) for group in groups)
 
 
-def _add_group(context: ReadContext, pages: dict[str, PageRecords], group: dict[str, Any]) -> None:
+def _add_group(context: ReadContext, pages: dict[str, RecordBuffer], group: dict[str, Any]) -> None:
     _require(group, "a group", "GroupId", "GroupName")
     page = pages[GROUPS]
     id_ = to_id(context.account_id, group["GroupId"])
@@ -180,7 +180,7 @@ def _add_group(context: ReadContext, pages: dict[str, PageRecords], group: dict[
     page.add(to_group(context.account_id, group, verdict), is_partial=verdict.is_partial)
 
 
-def _add_role(context: ReadContext, pages: dict[str, PageRecords], role: dict[str, Any]) -> None:
+def _add_role(context: ReadContext, pages: dict[str, RecordBuffer], role: dict[str, Any]) -> None:
     _require(role, "a role", "RoleId", "RoleName", "Arn")
     page = pages[ROLES]
     account_id, arn, document = context.account_id, role["Arn"], role.get("AssumeRolePolicyDocument")
@@ -191,7 +191,7 @@ def _add_role(context: ReadContext, pages: dict[str, PageRecords], role: dict[st
     provisioned = find_provisioned(role)
     if provisioned is not None:
         context.spool.add("provisioned", [(id_, provisioned.to_json())])
-    found = context.spool.find("listed_role", [role["RoleId"]]).get(role["RoleId"])
+    found = context.spool.find_values("listed_role", [role["RoleId"]]).get(role["RoleId"])
     listed = json.loads(found) if found else {}
     trust = to_trust(document, arn, context.management_account)
     permissions = _add_policies(context, page, "entitlement", id_, role, "RolePolicyList")
@@ -220,7 +220,7 @@ _ADD: dict[str, Add] = {"UserDetailList": _add_user, "RoleDetailList": _add_role
 
 def _add_policies(
     context: ReadContext,
-    page: PageRecords,
+    page: RecordBuffer,
     holder_kind: Literal["account", "entitlement"],
     holder_id: str,
     holder: Mapping[str, Any],
@@ -230,7 +230,7 @@ def _add_policies(
     permissions: list[EffectivePermissions] = []
     held: list[str] = []
     arns = [take(policy, "PolicyArn", "an attached policy") for policy in holder.get("AttachedManagedPolicies", ())]
-    known, unattached = context.spool.find("policy", arns), context.spool.find("unattached", arns)
+    known, unattached = context.spool.find_values("policy", arns), context.spool.find_values("unattached", arns)
     for arn in arns:
         permissions.append(context.managed_policies.permissions_of(arn))
         held.append(known.get(arn, arn))

@@ -16,10 +16,10 @@ from datetime import datetime
 from typing import Any
 
 from ploy_connector_aws.aws.policy.documents import to_policy
-from ploy_connector_aws.aws.scopes import to_aws_account, to_utc
+from ploy_connector_aws.aws.scopes import RecordBuffer, to_aws_account, to_utc
 from ploy_connector_aws.spec import Entitlement, Grant, Page, RejectedError
 
-from .read_context import PageRecords, ReadContext
+from .read_context import ReadContext
 from .records import IDENTITY_CENTER_PATH
 
 PERMISSION_SET_ROLES = "iam/permission-set-roles"
@@ -151,10 +151,10 @@ def read_permission_set_roles(
             read. Called only if the account has roles of permission sets: otherwise there is nothing to link.
         instance: The instance of the permission sets.
     """
-    provisioned = {id_: ProvisionedRole(**json.loads(text)) for id_, text in context.spool.each("provisioned")}
+    provisioned = {each.id: ProvisionedRole(**json.loads(each.value)) for each in context.spool.each("provisioned")}
     by_name = {named.permission_set: named for named in account_roles()} if provisioned else {}
     links = plan_links(provisioned, {name: named.created for name, named in by_name.items()}, instance)
-    page = PageRecords()
+    page = RecordBuffer()
     for name, role_id in links.by_permission_set.items():
         named = by_name[name]
         page.add(named.role, is_partial=named.is_partial)

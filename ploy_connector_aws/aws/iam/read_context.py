@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -10,9 +9,9 @@ from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, ManagedPolicies
-from ploy_connector_aws.spec import Failure, Page, Record, RecordKey
+from ploy_connector_aws.aws.spool import Spool
+from ploy_connector_aws.spec import Failure, Page
 
-from .spool import Spool
 from .trust_grants import AssumableRoles
 
 POLICIES = "iam/policies"
@@ -64,20 +63,3 @@ class ReadContext:
         """End a scope as complete or failed."""
         failure = self._failures.get(scope)
         return Page(scope=scope, complete=failure is None, failure=failure)
-
-
-@dataclass
-class PageRecords:
-    """The records of one page, by key: many resources hold the same policy, and many roles trust the same account."""
-
-    records: dict[RecordKey, Record] = field(default_factory=dict)
-    partial: dict[RecordKey, Record] = field(default_factory=dict)
-
-    def add(self, *records: Record, is_partial: bool = False) -> None:
-        """Add records, full or partial."""
-        (self.partial if is_partial else self.records).update({record.key: record for record in records})
-
-    def to_pages(self, scope: str) -> Iterable[Page]:
-        """Return the page, if it has any records."""
-        if self.records or self.partial:
-            yield Page(scope=scope, records=tuple(self.records.values()), partial=tuple(self.partial.values()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
-from ploy_connector_aws.aws.client.calls import read_answers
+from ploy_connector_aws.aws.client.calls import read_responses
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.identity_center.instance import Instance
 from ploy_connector_aws.aws.identity_center.permission_sets import PERMISSION_SETS
@@ -17,16 +17,16 @@ from ploy_connector_aws.aws.policy.effective_permissions import (
     unread_policy,
 )
 from ploy_connector_aws.aws.policy.privileges import judge
-from ploy_connector_aws.aws.scopes import take
+from ploy_connector_aws.aws.scopes import RecordBuffer, take
+from ploy_connector_aws.aws.spool import Spool
 from ploy_connector_aws.config import IAM
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, PermissionDeniedError, TemporaryError
 
 from .fallback_lists import read_fallback_lists
 from .identities import read_identities
 from .permission_set_roles import PERMISSION_SET_ROLES, CenterInstance, NamedRole, read_permission_set_roles
-from .read_context import DETAILS, GROUPS, POLICIES, ROLES, TRUST, USERS, Knowledge, PageRecords, ReadContext
+from .read_context import DETAILS, GROUPS, POLICIES, ROLES, TRUST, USERS, Knowledge, ReadContext
 from .records import find_document, is_aws_managed, to_policy
-from .spool import Spool
 
 _SCOPES = (POLICIES, USERS, GROUPS, ROLES, TRUST)
 
@@ -44,7 +44,7 @@ class IamReader:
     def __init__(self, session: ReadSession) -> None:
         self._session = session
         self._config = session.config
-        self._spool = Spool()
+        self._spool = Spool(session.context.scratch_dir)
         self._context: ReadContext | None = None
         self.managed_policies = ManagedPolicies(is_to_be_read=self._config.includes(IAM))
         """What the managed policies allow, as far as they were read."""
@@ -129,7 +129,7 @@ class IamReader:
             named_by: Whether the ARNs are those of the roles or of their instance profiles.
             arns: The ARNs; the result lacks those that were not found.
         """
-        return self._spool.find(named_by, arns)
+        return self._spool.find_values(named_by, arns)
 
     @property
     def knowledge_of_roles(self) -> Knowledge:
@@ -152,9 +152,9 @@ def _read_policies(context: ReadContext) -> Iterator[Page]:
     """
     missing = set(_FILTER)
     kinds = [kind for kinds in _FILTER.values() for kind in kinds]
-    for response in read_answers(context.client, DETAILS, tuple(_FILTER), Filter=kinds):
+    for response in read_responses(context.client, DETAILS, tuple(_FILTER), Filter=kinds):
         missing -= response.keys()
-        page = PageRecords()
+        page = RecordBuffer()
         for policy in response.get("Policies", ()):
             _add_policy(context, page, policy)
         yield from page.to_pages(POLICIES)
@@ -168,7 +168,7 @@ def _read_policies(context: ReadContext) -> Iterator[Page]:
     yield context.end(POLICIES)
 
 
-def _add_policy(context: ReadContext, page: PageRecords, policy: Mapping[str, Any]) -> None:
+def _add_policy(context: ReadContext, page: RecordBuffer, policy: Mapping[str, Any]) -> None:
     arn = take(policy, "Arn", "a managed policy")
     take(policy, "PolicyId", "a managed policy")
     permissions = context.managed_policies.add(arn, _to_permissions(policy))

@@ -20,11 +20,11 @@ from ploy_connector_aws.aws.policy.patterns import Pattern, covers
 from ploy_connector_aws.aws.policy.principals import ASSUME_ROLE, Principal, PrincipalKind, to_principal
 from ploy_connector_aws.aws.policy.resource_sets import ResourceMatcher
 from ploy_connector_aws.aws.policy.trust import Trust, TrustedPrincipal, covers_action
+from ploy_connector_aws.aws.spool import Edge, Kind
 from ploy_connector_aws.spec import Account, Grant, Record
 from ploy_connector_aws.spec.records import Attributes
 
 from .records import SOURCE
-from .spool import Edge, Kind
 
 _RECORDED: dict[PrincipalKind, Kind] = {"user": "user", "role": "role"}
 """Kinds of principals that, in the account itself, have records of their own, found by ARN."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -12,8 +12,8 @@ from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.client.calls import read_pages
 from ploy_connector_aws.aws.gone import contradiction
 from ploy_connector_aws.aws.policy.privileges import Verdict
-from ploy_connector_aws.aws.scopes import take, to_aws_account
-from ploy_connector_aws.aws.spool import Kind, Seen
+from ploy_connector_aws.aws.scopes import RecordBuffer, take, to_aws_account
+from ploy_connector_aws.aws.spool import Kind, SpoolEntry
 from ploy_connector_aws.spec import (
     AuthenticationError,
     ConnectorError,
@@ -21,14 +21,12 @@ from ploy_connector_aws.spec import (
     Grant,
     NotFoundError,
     Page,
-    Record,
     RecordKey,
     TemporaryError,
 )
 
-from .gone import confirm_gone
 from .permission_sets import describe_permission_set, to_undescribed_role
-from .read_context import Reading, names
+from .read_context import ReadContext, is_about
 
 ASSIGNMENTS = "identity-center/assignments"
 
@@ -37,10 +35,10 @@ _AWS_ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 
 @dataclass(frozen=True)
 class PrincipalKind:
-    """One kind of principal, in the words of AWS and in ours."""
+    """One kind of principal: AWS's name for it, and ours."""
 
     aws: Literal["USER", "GROUP"]
-    seen: Kind
+    spooled: Kind
     scope: str
     record: Literal["account", "entitlement"]
 
@@ -49,62 +47,51 @@ USER = PrincipalKind("USER", "user", f"{ASSIGNMENTS}/users", "account")
 GROUP = PrincipalKind("GROUP", "group", f"{ASSIGNMENTS}/groups", "entitlement")
 
 
-@dataclass
-class _Rows:
-    """The records of one page, by key: many rows name the same AWS account and the same permission set."""
-
-    records: dict[RecordKey, Record] = field(default_factory=dict)
-    partial: dict[RecordKey, Record] = field(default_factory=dict)
-
-    def add(self, record: Record, *, is_partial: bool = False) -> None:
-        (self.partial if is_partial else self.records)[record.key] = record
-
-
-def read_assignments(reading: Reading, kind: PrincipalKind, principal_id: str) -> Iterator[Page]:
-    """Read what one user or group is assigned to directly. A principal that is gone by now is retracted."""
+def read_assignments(context: ReadContext, kind: PrincipalKind, principal_id: str) -> Iterator[Page]:
+    """Read what one user or group is assigned to directly. A deleted principal is retracted."""
     scope = f"{kind.scope}/{principal_id}"
     yield Page(scope=scope, parent=ASSIGNMENTS)
-    if reading.seen.find(kind.seen, [principal_id])[principal_id].state == "gone":
+    if context.spool.find(kind.spooled, [principal_id])[principal_id].state == "gone":
         yield Page(scope=scope, gone=True)
         return
     yield Page(scope=scope, began_at=datetime.now(UTC))
     try:
         for rows in read_pages(
-            reading.sso_admin,
+            context.sso_admin,
             "ListAccountAssignmentsForPrincipal",
             "AccountAssignments",
-            InstanceArn=reading.instance.arn,
+            InstanceArn=context.instance.arn,
             PrincipalId=principal_id,
             PrincipalType=kind.aws,
         ):
-            page = _Rows()
-            # All are checked before any is used: a permission set that is described on the way must not go with a page.
+            page = RecordBuffer()
+            # All rows are checked before any is used: a failed row must not take a described permission set with it.
             check_assignment_rows(rows, kind, principal_id)
             inherited = {row["PrincipalId"] for row in rows if not is_direct(row, kind, principal_id)}
-            reading.seen.add("named_group", ((group_id, "") for group_id in inherited))
+            context.spool.add("named_group", ((group_id, "") for group_id in inherited))
             for row in rows:
-                _add_row(reading, page, kind, principal_id, row)
-            yield Page(scope=scope, records=tuple(page.records.values()), partial=tuple(page.partial.values()))
+                _add_row(context, page, kind, principal_id, row)
+            yield from page.to_pages(scope)
     except NotFoundError as error:
-        if not names(error, kind.aws, principal_id):
+        if not is_about(error, kind.aws, principal_id):
             raise
-        confirm_gone(reading, kind.aws, principal_id)
-        reading.seen.add(kind.seen, [(principal_id, "")], "gone")
+        context.confirm_gone(kind.aws, principal_id)
+        context.spool.add(kind.spooled, [(principal_id, "")], "gone")
         yield Page(scope=scope, retracted=(RecordKey(type=kind.record, id=principal_id),), gone=True)
         return
     yield Page(scope=scope, complete=True)
 
 
-def read_end_of_assignments(reading: Reading) -> Iterator[Page]:
-    """End the scope above all principals: it is complete only if every one of them was announced."""
-    unlisted = [f"{kind.seen}s" for kind in (USER, GROUP) if not reading.seen.is_complete(kind.seen)]
+def read_end_of_assignments(context: ReadContext) -> Iterator[Page]:
+    """End the scope above all principals: it is complete only if each of them was announced."""
+    unlisted = [f"{kind.spooled}s" for kind in (USER, GROUP) if not context.spool.is_complete(kind.spooled)]
     if unlisted:
         raise TemporaryError(
             f"Some assignments may be missing, as the list of {' and the list of '.join(unlisted)} could not be read "
             "completely."
         )
-    # Another group with the same member may have been read later, and have made it known.
-    if any(not reading.seen.find("user", [stranger.id]) for stranger in reading.seen.each("stranger")):
+    # A group that was read later may have the same member, and may have made it known.
+    if any(not context.spool.find("user", [each.id]) for each in context.spool.each("unlisted_user")):
         raise TemporaryError(
             "Some assignments may be missing, as a member of a group was not in the list of users and could not be "
             "described."
@@ -113,12 +100,12 @@ def read_end_of_assignments(reading: Reading) -> Iterator[Page]:
 
 
 def account_role_id(account_id: str, permission_set_arn: str) -> str:
-    """Key a permission set in one AWS account."""
+    """Return the record id of a permission set in one AWS account."""
     return f"{account_id}/{permission_set_arn}"
 
 
 def to_assignment(kind: PrincipalKind, principal_id: str, account_role: str) -> Grant:
-    """Make the record of what a user or group is assigned to directly.
+    """Convert a direct assignment.
 
     Args:
         kind: The kind of principal.
@@ -131,13 +118,13 @@ def to_assignment(kind: PrincipalKind, principal_id: str, account_role: str) -> 
 def to_account_role(
     account_id: str, permission_set_arn: str, name: str, verdict: Verdict | None, *, is_grantable: bool
 ) -> Entitlement:
-    """Make the record of a permission set in one AWS account, whoever is assigned to it.
+    """Make the record of a permission set in one AWS account, the same for every assignment.
 
     Args:
         account_id: The AWS account.
         permission_set_arn: The permission set.
         name: Its name.
-        verdict: On the permission set, which is the same in every account as far as it could be read.
+        verdict: The verdict on the permission set, the same in every account as far as it could be read.
         is_grantable: Whether the settings let people be assigned to it directly.
     """
     return Entitlement(
@@ -154,17 +141,17 @@ def to_account_role(
 
 
 def check_assignment_rows(rows: list[dict[str, Any]], kind: PrincipalKind, principal_id: str) -> None:
-    """Make sure that each row says who is assigned to what, and answers the question that was asked.
+    """Check that each row is complete and belongs to the requested principal.
 
-    A row that is left out would look as if the access had ended.
+    Skipping a row would look as if the access had ended.
 
     Args:
         rows: The rows.
-        kind: The kind of principal that was asked about.
+        kind: The kind of the requested principal.
         principal_id: Its id.
 
     Raises:
-        TemporaryError: A row does not.
+        TemporaryError: A row is incomplete, or of another principal.
     """
     for row in rows:
         for name in ("AccountId", "PermissionSetArn", "PrincipalId", "PrincipalType"):
@@ -176,54 +163,56 @@ def check_assignment_rows(rows: list[dict[str, Any]], kind: PrincipalKind, princ
                 f"{kind.aws} {principal_id}."
             )
         if not _AWS_ACCOUNT.fullmatch(row["AccountId"]):
-            raise TemporaryError("AWS listed an assignment in something that is no AWS account.")
+            raise TemporaryError("AWS listed an assignment whose AccountId is not that of an AWS account.")
 
 
 def is_direct(row: dict[str, Any], kind: PrincipalKind, principal_id: str) -> bool:
-    """Whether a row is the principal's own, and not mixed in from a group (AWS.md section 3.1)."""
+    """Whether a row is the principal's own, and not inherited from a group (AWS.md section 3.1)."""
     return (row["PrincipalType"], row["PrincipalId"]) == (kind.aws, principal_id)
 
 
-def _add_row(reading: Reading, page: _Rows, kind: PrincipalKind, principal_id: str, row: dict[str, Any]) -> None:
+def _add_row(
+    context: ReadContext, page: RecordBuffer, kind: PrincipalKind, principal_id: str, row: dict[str, Any]
+) -> None:
     if not is_direct(row, kind, principal_id):
-        # Asked about a user, AWS mixes in what the user has through groups (AWS.md section 3.1); the group is asked
-        # itself, and an inherited row must not become a second, direct path.
+        # For a user AWS also lists what the user has through groups (AWS.md section 3.1). The group is read itself, and
+        # an inherited row must not become a second, direct path.
         return
     account_id, arn = row["AccountId"], row["PermissionSetArn"]
-    permission_set = _find_permission_set(reading, page, arn)
+    permission_set = _find_permission_set(context, page, arn)
     if permission_set.state == "gone":
-        # AWS deletes no permission set that is assigned. Without the row the access would look as if it had ended.
+        # AWS deletes no assigned permission set. Without the row the access would look as if it had ended.
         raise contradiction("permission set", arn)
     account_role = to_account_role(
         account_id,
         arn,
-        permission_set.name,
-        reading.verdicts.get(arn),
-        is_grantable=reading.session.config.direct_assignments,
+        permission_set.value,
+        context.verdicts.get(arn),
+        is_grantable=context.session.config.direct_assignments,
     )
     page.add(to_aws_account(account_id))
-    page.add(account_role, is_partial=permission_set.state != "read" or reading.is_judged_in_part(arn))
+    page.add(account_role, is_partial=permission_set.state != "read" or context.is_judged_in_part(arn))
     page.add(to_assignment(kind, principal_id, account_role.id))
 
 
-def _find_permission_set(reading: Reading, page: _Rows, arn: str) -> Seen:
-    """Say what is known of a permission set. One that the list did not have is described now."""
-    if seen := reading.seen.find("permission_set", [arn]).get(arn):
-        return seen
-    # Many principals may meet it at once. Only what its description says may be told of it, so they wait for it.
-    with reading.turns.of(arn):
-        return reading.seen.find("permission_set", [arn]).get(arn) or _describe_unlisted(reading, page, arn)
+def _find_permission_set(context: ReadContext, page: RecordBuffer, arn: str) -> SpoolEntry:
+    """Look up a permission set. One that the list did not have is described now."""
+    if entry := context.spool.find("permission_set", [arn]).get(arn):
+        return entry
+    # Several principals may need it at once. They wait, as only its description may be reported.
+    with context.locks.of(arn):
+        return context.spool.find("permission_set", [arn]).get(arn) or _describe_unlisted(context, page, arn)
 
 
-def _describe_unlisted(reading: Reading, page: _Rows, arn: str) -> Seen:
+def _describe_unlisted(context: ReadContext, page: RecordBuffer, arn: str) -> SpoolEntry:
     try:
-        role = describe_permission_set(reading, arn)
+        role = describe_permission_set(context, arn)
     except AuthenticationError:
         raise
     except ConnectorError:
-        # That the assignment exists is known all the same.
+        # The assignment is known to exist all the same.
         page.add(to_undescribed_role(arn), is_partial=True)
     else:
         if role is not None:
-            page.add(role, is_partial=reading.is_judged_in_part(arn))
-    return reading.seen.find("permission_set", [arn])[arn]
+            page.add(role, is_partial=context.is_judged_in_part(arn))
+    return context.spool.find("permission_set", [arn])[arn]

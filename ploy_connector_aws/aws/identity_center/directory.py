@@ -23,8 +23,7 @@ from ploy_connector_aws.spec import (
     TemporaryError,
 )
 
-from .gone import confirm_gone
-from .read_context import Reading, names
+from .read_context import ReadContext, is_about
 
 USERS = "identity-center/users"
 GROUPS = "identity-center/groups"
@@ -32,12 +31,12 @@ GROUPS = "identity-center/groups"
 _EXTERNAL_ID = "an external id"
 
 DELETED_PRINCIPAL = "assignment of a deleted principal"
-"""What is counted when AWS still lists access of a user or group that it says does not exist."""
+"""Counted when AWS lists access of a user or group that it reports missing."""
 
 _STATUSES = {"ENABLED": "active", "DISABLED": "disabled"}
 
 _KEPT_ATTRIBUTES = {"Title": "title", "UserType": "user_type"}
-"""AWS sends birth dates, addresses, telephone numbers and photos unasked: what is not named here is dropped."""
+"""All other attributes are dropped: AWS also returns birth dates, addresses, telephone numbers and photos."""
 
 
 def user_scope(user_id: str) -> str:
@@ -50,131 +49,131 @@ def members_scope(group_id: str) -> str:
     return f"{GROUPS}/{group_id}/members"
 
 
-def read_users(reading: Reading) -> Iterator[Page]:
-    """Read all people. ListUsers answers in full, so nobody is described one by one."""
-    for users in read_pages(reading.identity_store, "ListUsers", "Users", **_store(reading)):
+def read_users(context: ReadContext) -> Iterator[Page]:
+    """Read all people. ListUsers returns them in full, so no call per user is needed."""
+    for users in read_pages(context.identity_store, "ListUsers", "Users", **context.store_id):
         accounts = tuple(to_account(user) for user in users)
-        reading.seen.add("user", ((account.id, "") for account in accounts))
+        context.spool.add("user", ((account.id, "") for account in accounts))
         yield Page(scope=USERS, records=accounts)
-    reading.seen.set_complete("user")
+    context.spool.set_complete("user")
     yield Page(scope=USERS, complete=True)
 
 
-def read_groups(reading: Reading) -> Iterator[Page]:
+def read_groups(context: ReadContext) -> Iterator[Page]:
     """Read all groups, and announce the scope of each one's members."""
-    config = reading.session.config
-    for groups in read_pages(reading.identity_store, "ListGroups", "Groups", **_store(reading)):
+    config = context.session.config
+    for groups in read_pages(context.identity_store, "ListGroups", "Groups", **context.store_id):
         entitlements = tuple(to_group(group, config) for group in groups)
-        reading.seen.add("group", ((group.id, group.name) for group in entitlements))
+        context.spool.add("group", ((group.id, group.name) for group in entitlements))
         yield Page(scope=GROUPS, records=entitlements)
         for group in entitlements:
             yield Page(scope=members_scope(group.id), parent=GROUPS)
-    reading.seen.set_complete("group")
+    context.spool.set_complete("group")
     yield Page(scope=GROUPS, complete=True)
 
 
-def read_members(reading: Reading, group_id: str) -> Iterator[Page]:
-    """Read the members of one group. A group that is gone by now is retracted."""
+def read_members(context: ReadContext, group_id: str) -> Iterator[Page]:
+    """Read the members of one group. A deleted group is retracted."""
     scope = members_scope(group_id)
     yield Page(scope=scope, began_at=datetime.now(UTC))
     has_unknown_members = False
     try:
         for rows in read_pages(
-            reading.identity_store, "ListGroupMemberships", "GroupMemberships", **_store(reading), GroupId=group_id
+            context.identity_store, "ListGroupMemberships", "GroupMemberships", **context.store_id, GroupId=group_id
         ):
             if any(row.get("GroupId", group_id) != group_id for row in rows):
                 raise TemporaryError(f"AWS listed a member of another group among those of the group {group_id}.")
             members = {row["MemberId"]["UserId"]: row for row in rows if "UserId" in row.get("MemberId", {})}
             has_unknown_members |= any("UserId" not in row.get("MemberId", {}) for row in rows)
-            yield from _read_strangers(reading, members, scope)
+            yield from _read_unlisted_users(context, members, scope)
             yield Page(
                 scope=scope,
                 records=tuple(
-                    to_membership(user_id, group_id, row) for user_id, row in _without_gone(reading, members)
+                    to_membership(user_id, group_id, row) for user_id, row in _without_gone(context, members)
                 ),
             )
     except NotFoundError as error:
-        if not names(error, "GROUP", group_id):
+        if not is_about(error, "GROUP", group_id):
             raise
-        confirm_gone(reading, "GROUP", group_id)
-        reading.seen.add("group", [(group_id, "")], "gone")
+        context.confirm_gone("GROUP", group_id)
+        context.spool.add("group", [(group_id, "")], "gone")
         yield Page(scope=scope, retracted=(RecordKey(type="entitlement", id=group_id),), gone=True)
         return
     if has_unknown_members:
         raise RejectedError(
-            "The group has a member that is not a user, which this version of the connector does not know.",
+            "The group has a member that is not a user; this version of the connector does not support that.",
             reason="unknown_member",
             fix="Update the connector.",
         )
     yield Page(scope=scope, complete=True)
 
 
-def _read_strangers(reading: Reading, members: Iterable[str], scope: str) -> Iterator[Page]:
-    """Describe members that the complete list of users did not have: new ones, or a deleted user's leftovers.
+def _read_unlisted_users(context: ReadContext, members: Iterable[str], scope: str) -> Iterator[Page]:
+    """Describe members that the complete list of users did not have: new users, or memberships of deleted ones.
 
-    Each has a scope of its own, so that a run that goes on after an interruption knows them too.
+    Each has a scope of its own, so that a resumed run knows them too.
     """
-    if not reading.seen.is_complete("user"):
+    if not context.spool.is_complete("user"):
         return
-    known = reading.seen.find("user", members)
+    known = context.spool.find("user", members)
     unknown = [user_id for user_id in members if user_id not in known]
-    reading.seen.add("stranger", ((user_id, "") for user_id in unknown))
+    context.spool.add("unlisted_user", ((user_id, "") for user_id in unknown))
     for user_id in unknown:
-        # A member of several groups that are read at the same time is described once.
-        with reading.turns.of(user_id):
-            page = _describe_stranger(reading, user_id, scope)
+        # A member of several groups that are read concurrently is described once.
+        with context.locks.of(user_id):
+            page = _describe_unlisted_user(context, user_id, scope)
         if page is not None:
             yield page
 
 
-def _describe_stranger(reading: Reading, user_id: str, scope: str) -> Page | None:
-    if reading.seen.find("user", [user_id]):
+def _describe_unlisted_user(context: ReadContext, user_id: str, scope: str) -> Page | None:
+    if context.spool.find("user", [user_id]):
         return None
     try:
-        user = read(reading.identity_store, "DescribeUser", **_store(reading), UserId=user_id)
+        user = read(context.identity_store, "DescribeUser", **context.store_id, UserId=user_id)
     except NotFoundError as error:
-        if not names(error, "USER", user_id):
+        if not is_about(error, "USER", user_id):
             raise
-        # Neither listed nor described: a host must not keep the user because a membership is left over.
-        reading.seen.add("user", [(user_id, "")], "gone")
+        # Neither listed nor described: a leftover membership must not keep the user.
+        context.spool.add("user", [(user_id, "")], "gone")
         return Page(scope=scope, retracted=(RecordKey(type="account", id=user_id),))
-    reading.seen.add("user", [(user_id, "")])
+    context.spool.add("user", [(user_id, "")])
     return Page(scope=user_scope(user_id), parent=scope, records=(to_account(user),), complete=True)
 
 
-def _without_gone(reading: Reading, members: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    known = reading.seen.find("user", members)
+def _without_gone(context: ReadContext, members: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    known = context.spool.find("user", members)
     for user_id, row in members.items():
         if user_id in known and known[user_id].state == "gone":
-            reading.session.context.on_left_out(DELETED_PRINCIPAL)
+            context.session.context.on_left_out(DELETED_PRINCIPAL)
         else:
             yield user_id, row
 
 
-def find_unlisted_groups(reading: Reading) -> list[str]:
-    """Name the groups through which users are assigned, and which the complete list of groups did not have."""
-    if not reading.seen.is_complete("group"):
+def find_unlisted_groups(context: ReadContext) -> list[str]:
+    """Return the groups that have assignments of users, but are missing in the complete list of groups."""
+    if not context.spool.is_complete("group"):
         return []
-    return [named.id for named in reading.seen.each("named_group") if not reading.seen.find("group", [named.id])]
+    return [named.id for named in context.spool.each("named_group") if not context.spool.find("group", [named.id])]
 
 
-def read_unlisted_group(reading: Reading, group_id: str, parent: str) -> Iterator[Page]:
-    """Look up a group that the list of groups did not have by its members, and read them.
+def read_unlisted_group(context: ReadContext, group_id: str, parent: str) -> Iterator[Page]:
+    """Read the members of a group that the list of groups did not have.
 
-    The permissions of Ploy's guide do not let a group be described, so of one that exists no more than that is known.
-    One that does not exist is retracted.
+    The permissions of Ploy's guide do not allow describing a group, so only its existence is known. A group that does
+    not exist is retracted.
 
     Args:
-        reading: The reading.
+        context: The read.
         group_id: The group.
         parent: The scope that named it; that of the groups has ended.
     """
     scope = members_scope(group_id)
-    reading.seen.add("group", [(group_id, "")])
+    context.spool.add("group", [(group_id, "")])
     yield Page(scope=scope, parent=parent)
-    for page in read_members(reading, group_id):
+    for page in read_members(context, group_id):
         if page.complete:
-            yield Page(scope=scope, partial=(to_group({"GroupId": group_id}, reading.session.config),))
+            yield Page(scope=scope, partial=(to_group({"GroupId": group_id}, context.session.config),))
         yield page
 
 
@@ -201,7 +200,7 @@ def to_group(group: dict[str, Any], config: AwsConfig) -> Entitlement:
 
     Args:
         group: The group, as AWS describes it.
-        config: The integration's settings, which say what may be changed.
+        config: The integration's settings, which state what may be changed.
     """
     manager = find_manager(_to_external_ids(group))
     reason = None
@@ -221,12 +220,12 @@ def to_group(group: dict[str, Any], config: AwsConfig) -> Entitlement:
 
 
 def find_manager(external_ids: tuple[ExternalId, ...]) -> str | None:
-    """Tell which outside system owns a user or group. No external id proves nothing: AD and ssosync leave none."""
+    """Return the outside system that owns a user or group. None proves nothing: AD and ssosync leave no external id."""
     return external_ids[0].issuer if external_ids else None
 
 
 def _to_external_ids(thing: dict[str, Any]) -> tuple[ExternalId, ...]:
-    # Sorted and each once, as AWS documents no order: the first one names the manager.
+    # Sorted and without duplicates, as AWS documents no order: the first one names the manager.
     rows = thing.get("ExternalIds", ())
     ids = {(take(row, "Issuer", _EXTERNAL_ID), take(row, "Id", _EXTERNAL_ID)) for row in rows}
     return tuple(ExternalId(issuer=issuer, id=id_) for issuer, id_ in sorted(ids))
@@ -239,7 +238,7 @@ def _to_emails(user: dict[str, Any]) -> tuple[Email, ...]:
 
 
 def to_membership(user_id: str, group_id: str, row: Mapping[str, Any]) -> Grant:
-    """Convert a membership; the row has AWS's id of it, as all answers about one have."""
+    """Convert a membership; the row has AWS's id of it."""
     membership_id = row.get("MembershipId")
     return Grant(
         principal_kind="account",
@@ -247,7 +246,3 @@ def to_membership(user_id: str, group_id: str, row: Mapping[str, Any]) -> Grant:
         entitlement_id=group_id,
         attributes={"membership_id": membership_id} if membership_id else {},
     )
-
-
-def _store(reading: Reading) -> dict[str, str]:
-    return {"IdentityStoreId": reading.instance.identity_store_id}

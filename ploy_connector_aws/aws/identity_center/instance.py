@@ -1,4 +1,4 @@
-"""Finds the Identity Center instance, wherever it is, and says in which Region it must be read."""
+"""Finds the Identity Center instance, in whichever Region it is."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.scopes import to_utc
 from ploy_connector_aws.spec import ConnectorError, PermissionDeniedError, RejectedError, TemporaryError
 
-_SWEEPING_THREADS = 8
+_SCAN_THREADS = 8
 
 
 @dataclass(frozen=True)
 class Instance:
     """One instance of IAM Identity Center.
 
-    Only the primary Region answers about permission sets and assignments (AWS.md section 3.3), so all is read there.
+    Only the primary Region has permission sets and assignments (AWS.md section 3.3), so everything is read there.
     """
 
     arn: str
@@ -32,7 +32,7 @@ class Instance:
     created_at: datetime | None = field(default=None, compare=False)
     """When it was created; None where AWS does not state it."""
     not_chosen: tuple[str, ...] = ()
-    """Other active instances that the role sees and that are not read: each by its ARN and Region."""
+    """Other active instances that the role sees and that are not read: ARN and Region of each."""
 
 
 def read_instance(session: ReadSession) -> Instance | None:
@@ -46,32 +46,34 @@ def read_instance(session: ReadSession) -> Instance | None:
     except RejectedError:
         # RegionScope is new, and not known to be served in every Region (AWS.md section 12).
         rows = None
-    # An empty answer is what "none" rests on, and a Region that does not know RegionScope may leave it unread and speak
-    # for itself alone. So it is confirmed, for one call per Region; where there is an instance, one call is all.
+    # An empty list means "none", and a Region that does not know RegionScope may ignore it and list its own instances
+    # only. So it is confirmed by one call per Region; where there is an instance, one call is enough.
     if not rows or any(_find_primary_region(row) is None for row in rows):
-        rows = _sweep(session, was_told_none=rows == [])
+        rows = scan_regions(session, is_none_listed=rows == [])
     return choose_instance(rows, session.config.account_id, session.config.region)
 
 
 def choose_instance(rows: list[dict[str, Any]], account_id: str, region: str) -> Instance | None:
-    """Choose among what ListInstances answered; the rows hold their ``PrimaryRegion``.
+    """Choose among the rows of ListInstances, which hold their ``PrimaryRegion``.
 
     The organization's instance comes first, then the one in the Region of the settings, then the only one.
 
     Args:
         rows: The instances.
-        account_id: The AWS account of the role; what belongs to another account is the organization's.
+        account_id: The AWS account of the role; an instance of another account is the organization's.
         region: The Region of the settings.
 
     Raises:
-        TemporaryError: There is none that is active.
-        RejectedError: There are several, and nothing decides which is meant.
+        TemporaryError: None is active.
+        RejectedError: Several are possible.
     """
     if not rows:
         return None
     active = [row for row in _unique(rows, region) if _is_active(row)]
     if not active:
-        raise TemporaryError("The IAM Identity Center instance is not active: it is being made or deleted, or failed.")
+        raise TemporaryError(
+            "The IAM Identity Center instance is not active: AWS is creating or deleting it, or it failed."
+        )
     candidates = [row for row in active if _is_of_another(row, account_id)] or active
     in_region = [row for row in candidates if _find_primary_region(row) == region]
     if len(candidates) == 1 or len(in_region) == 1:
@@ -86,7 +88,7 @@ def choose_instance(rows: list[dict[str, Any]], account_id: str, region: str) ->
         identity_store_id=chosen["IdentityStoreId"],
         owner_account_id=chosen.get("OwnerAccountId"),
         primary_region=_find_primary_region(chosen) or "",
-        # AWS does not say of what kind an instance is. Beside one of another account, an account's own is certain.
+        # AWS does not state the kind of an instance. If one of another account is visible, the own one is an account's.
         is_account_instance=chosen.get("OwnerAccountId") == account_id
         and any(row.get("OwnerAccountId") not in (account_id, None) for row in rows),
         created_at=to_utc(chosen.get("CreatedDate")),
@@ -95,7 +97,7 @@ def choose_instance(rows: list[dict[str, Any]], account_id: str, region: str) ->
 
 
 def _unique(rows: list[dict[str, Any]], region: str) -> list[dict[str, Any]]:
-    """Take each instance once, in the order of their ARNs; a row of the settings' Region wins."""
+    """Return each instance once, sorted by ARN; a row of the settings' Region takes precedence."""
     by_arn: dict[str, dict[str, Any]] = {}
     for row in sorted(rows, key=lambda row: _find_primary_region(row) != region):
         by_arn.setdefault(row.get("InstanceArn", ""), row)
@@ -109,44 +111,45 @@ def _describe(row: dict[str, Any]) -> str:
 def _ambiguous(candidates: list[dict[str, Any]], region: str) -> RejectedError:
     return RejectedError(
         f"The role sees {len(candidates)} instances of IAM Identity Center, and neither their owners nor the Region "
-        f"{region} of the settings decide which one is meant: {', '.join(map(_describe, candidates))}.",
+        f"{region} of the settings decide which one to read: {', '.join(map(_describe, candidates))}.",
         reason="instance_ambiguous",
-        fix="Set 'region' to the Region of the instance that is meant, or delete the instances that are not used.",
+        fix="Set 'region' to the Region of the instance to read, or delete the unused instances.",
     )
 
 
-def _sweep(session: ReadSession, *, was_told_none: bool) -> list[dict[str, Any]]:
-    """Ask every Region, as each knows only its own instances.
+def scan_regions(session: ReadSession, *, is_none_listed: bool) -> list[dict[str, Any]]:
+    """List the instances of every Region, as each Region lists only its own.
 
     Args:
         session: The assumed role.
-        was_told_none: Whether AWS said that there is none in all Regions.
+        is_none_listed: Whether AWS listed none for all Regions.
     """
     regions = session.regions("sso-admin")
-    # An additional Region shows a replica (AWS.md section 3.3): where the row does not say, the settings' Region wins.
+    # An additional Region lists a replica (AWS.md section 3.3): if the row has no primary Region, the settings' Region
+    # takes precedence.
     regions.sort(key=lambda region: region != session.config.region)
-    with ThreadPoolExecutor(_SWEEPING_THREADS) as threads:
-        answers = list(threads.map(lambda region: _ask_region(session, region), regions))
+    with ThreadPoolExecutor(_SCAN_THREADS) as threads:
+        results = list(threads.map(lambda region: _read_region(session, region), regions))
     found: dict[str, dict[str, Any]] = {}
-    for region, answer in zip(regions, answers, strict=True):
-        if not isinstance(answer, ConnectorError):
-            for row in answer:
+    for region, result in zip(regions, results, strict=True):
+        if not isinstance(result, ConnectorError):
+            for row in result:
                 found.setdefault(
                     row.get("InstanceArn", ""), {**row, "PrimaryRegion": _find_primary_region(row) or region}
                 )
-    errors = [answer for answer in answers if isinstance(answer, ConnectorError)]
+    errors = [result for result in results if isinstance(result, ConnectorError)]
     harmless: tuple[type[ConnectorError], ...] = (RegionNotEnabledError,)
-    if was_told_none and not found:
-        # Many organisations deny some Regions by a service control policy. It is no reason to doubt AWS's own "none"
-        # where all other Regions agree with it.
+    if is_none_listed and not found:
+        # Many organisations deny some Regions by a service control policy. That does not contradict AWS's own "none" if
+        # all other Regions agree with it.
         harmless = (RegionNotEnabledError, PermissionDeniedError)
     serious = [error for error in errors if not isinstance(error, harmless)]
     if serious and not any(_is_of_another(row, session.config.account_id) for row in found.values()):
-        # A Region that could not be asked may hold the organization's instance: "none" would then be no answer, and
-        # the account's own instance the wrong one.
+        # A Region that could not be read may hold the organization's instance: "none" would then be unproven, and the
+        # account's own instance the wrong one.
         raise serious[0]
-    if len(errors) == len(answers):
-        # The same code means a Region that is not enabled and credentials that are not valid (AWS.md section 8).
+    if len(errors) == len(results):
+        # The same code means a disabled Region and invalid credentials (AWS.md section 8).
         raise errors[0]
     return list(found.values())
 
@@ -159,7 +162,7 @@ def _is_of_another(row: dict[str, Any], account_id: str) -> bool:
     return _is_active(row) and row.get("OwnerAccountId") not in (account_id, None)
 
 
-def _ask_region(session: ReadSession, region: str) -> list[dict[str, Any]] | ConnectorError:
+def _read_region(session: ReadSession, region: str) -> list[dict[str, Any]] | ConnectorError:
     try:
         return list(_read_rows(session, region))
     except ConnectorError as error:

@@ -12,8 +12,7 @@ from ploy_connector_aws.aws.policy.privileges import Verdict, judge
 from ploy_connector_aws.aws.scopes import take, to_utc
 from ploy_connector_aws.spec import Entitlement, NotFoundError, Page, RecordKey, RejectedError, TemporaryError
 
-from .gone import confirm_gone
-from .read_context import Reading, names
+from .read_context import ReadContext, is_about
 
 PERMISSION_SETS = "identity-center/permission-sets"
 
@@ -25,52 +24,52 @@ def permission_set_scope(arn: str) -> str:
     return f"{PERMISSION_SETS}/{to_short_name(arn)}"
 
 
-def read_permission_sets(reading: Reading) -> Iterator[Page]:
+def read_permission_sets(context: ReadContext) -> Iterator[Page]:
     """Read the list, which has ARNs only, and announce the scope of each description."""
-    if reading.instance.is_account_instance:
-        # An account instance has no permission sets; AWS answers the question with an error (AWS.md section 3.3).
-        reading.seen.set_complete("permission_set")
+    if context.instance.is_account_instance:
+        # An account instance has no permission sets; AWS rejects the call (AWS.md section 3.3).
+        context.spool.set_complete("permission_set")
         yield Page(scope=PERMISSION_SETS, complete=True)
         return
     try:
         for arns in read_pages(
-            reading.sso_admin, "ListPermissionSets", "PermissionSets", InstanceArn=reading.instance.arn
+            context.sso_admin, "ListPermissionSets", "PermissionSets", InstanceArn=context.instance.arn
         ):
-            reading.seen.add("permission_set", ((arn, to_short_name(arn)) for arn in arns))
+            context.spool.add("permission_set", ((arn, to_short_name(arn)) for arn in arns))
             yield Page(scope=PERMISSION_SETS, partial=tuple(to_undescribed_role(arn) for arn in arns))
             for arn in arns:
                 yield Page(scope=permission_set_scope(arn), parent=PERMISSION_SETS)
     except RejectedError as error:
         raise _explain_account_instance(error) from None
-    reading.seen.set_complete("permission_set")
+    context.spool.set_complete("permission_set")
     yield Page(scope=PERMISSION_SETS, complete=True)
 
 
-def read_permission_set(reading: Reading, arn: str) -> Iterator[Page]:
-    """Read one description. A permission set that is gone by now is retracted."""
+def read_permission_set(context: ReadContext, arn: str) -> Iterator[Page]:
+    """Read one description. A deleted permission set is retracted."""
     scope = permission_set_scope(arn)
-    role = describe_permission_set(reading, arn)
+    role = describe_permission_set(context, arn)
     if role is None:
         yield Page(scope=scope, retracted=(RecordKey(type="entitlement", id=arn),), gone=True)
-    elif reading.is_judged_in_part(arn):
+    elif context.is_judged_in_part(arn):
         yield Page(scope=scope, partial=(role,), complete=True)
     else:
         yield Page(scope=scope, records=(role,), complete=True)
 
 
-def describe_permission_set(reading: Reading, arn: str) -> Entitlement | None:
-    """Read one permission set in full, and remember how that went; None where AWS says it does not exist.
+def describe_permission_set(context: ReadContext, arn: str) -> Entitlement | None:
+    """Read one permission set in full, and spool the result; None where it does not exist.
 
     Raises:
         ConnectorError: It could not be read.
     """
     try:
-        role = _read_role(reading, arn)
+        role = _read_role(context, arn)
     except Exception:
-        reading.seen.add("permission_set", [(arn, to_short_name(arn))], "unread")
+        context.spool.add("permission_set", [(arn, to_short_name(arn))], "unread")
         raise
     name = role.name if role else to_short_name(arn)
-    reading.seen.add("permission_set", [(arn, name)], "read" if role else "gone")
+    context.spool.add("permission_set", [(arn, name)], "read" if role else "gone")
     return role
 
 
@@ -81,12 +80,12 @@ def to_role(
     references: list[dict[str, Any]],
     verdict: Verdict | None,
 ) -> Entitlement:
-    """Convert a permission set with its two kinds of policies, and the verdict on them where they were judged."""
+    """Convert a permission set with its two kinds of policies, and the verdict on them if they were judged."""
     created = to_utc(description.get("CreatedDate"))
     attributes: dict[str, Any] = {
         "session_duration": description.get("SessionDuration"),
         "created": created.isoformat() if created else None,
-        # Sorted and each once: AWS documents no order, and a list may have a row twice while its pages shift.
+        # Sorted and without duplicates: AWS documents no order, and may repeat a row while pages shift.
         "aws_managed_policies": sorted({take(policy, "Arn", _POLICY) for policy in managed}),
         "customer_managed_policies": [
             {"path": path, "name": name}
@@ -121,42 +120,42 @@ def judge_permission_set(
 
 
 def to_undescribed_role(arn: str) -> Entitlement:
-    """Make the record of a permission set of which no more than its ARN is known."""
+    """Make the record of a permission set of which only the ARN is known."""
     return Entitlement(id=arn, kind="role", name=to_short_name(arn), not_grantable_reason=grantability.PERMISSION_SET)
 
 
 def to_short_name(arn: str) -> str:
-    """Take the last segment of a permission set's ARN."""
+    """Return the last segment of a permission set's ARN."""
     return arn.rpartition("/")[2]
 
 
-def _read_role(reading: Reading, arn: str) -> Entitlement | None:
-    which = {"InstanceArn": reading.instance.arn, "PermissionSetArn": arn}
+def _read_role(context: ReadContext, arn: str) -> Entitlement | None:
+    target = {"InstanceArn": context.instance.arn, "PermissionSetArn": arn}
     try:
-        description = read(reading.sso_admin, "DescribePermissionSet", **which).get("PermissionSet")
+        description = read(context.sso_admin, "DescribePermissionSet", **target).get("PermissionSet")
         if not description:
-            raise TemporaryError("The answer to the call DescribePermissionSet has no PermissionSet.")
-        managed = _read_all(reading, "ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies", which)
+            raise TemporaryError("The response to DescribePermissionSet has no PermissionSet.")
+        managed = _read_all(context, "ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies", target)
         references = _read_all(
-            reading, "ListCustomerManagedPolicyReferencesInPermissionSet", "CustomerManagedPolicyReferences", which
+            context, "ListCustomerManagedPolicyReferencesInPermissionSet", "CustomerManagedPolicyReferences", target
         )
     except NotFoundError as error:
-        if not names(error, "PERMISSION_SET", arn):
+        if not is_about(error, "PERMISSION_SET", arn):
             raise
-        confirm_gone(reading, "PERMISSION_SET", arn)
+        context.confirm_gone("PERMISSION_SET", arn)
         return None
     created = to_utc(description.get("CreatedDate"))
     if created is not None:
-        reading.created[arn] = created
+        context.created[arn] = created
     verdict = None
-    if reading.powers is not None:
-        verdict = judge_permission_set(reading.powers, {take(each, "Arn", _POLICY) for each in managed}, references)
-        reading.verdicts[arn] = verdict
+    if context.powers is not None:
+        verdict = judge_permission_set(context.powers, {take(each, "Arn", _POLICY) for each in managed}, references)
+        context.verdicts[arn] = verdict
     return to_role(arn, description, managed, references, verdict)
 
 
-def _read_all(reading: Reading, operation: str, member: str, which: dict[str, str]) -> list[dict[str, Any]]:
-    return [row for rows in read_pages(reading.sso_admin, operation, member, **which) for row in rows]
+def _read_all(context: ReadContext, operation: str, member: str, target: dict[str, str]) -> list[dict[str, Any]]:
+    return [row for rows in read_pages(context.sso_admin, operation, member, **target) for row in rows]
 
 
 def _explain_account_instance(error: RejectedError) -> RejectedError:
@@ -165,6 +164,6 @@ def _explain_account_instance(error: RejectedError) -> RejectedError:
     return RejectedError(
         "AWS does not list permission sets for this instance: it may be an account instance, which has none.",
         reason=error.reason,
-        fix="For an account instance name only identity-center/users and identity-center/groups in the settings.",
+        fix="For an account instance, name only identity-center/users and identity-center/groups in the settings.",
         request_id=error.request_id,
     )

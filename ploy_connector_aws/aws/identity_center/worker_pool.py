@@ -1,4 +1,4 @@
-"""Threads that read at the same time and hand their pages to one iterator, through a short queue."""
+"""A worker pool whose threads emit pages to one iterator through a bounded queue."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class WorkerPool:
     """Runs jobs in threads and yields the pages they emit.
 
     Args:
-        on_stop: Called once when the reading ends before its time, to wake threads that wait for something else.
+        on_stop: Called once when the read ends early, to wake threads that wait for something else.
     """
 
     def __init__(self, on_stop: Callable[[], None]) -> None:
@@ -35,10 +35,10 @@ class WorkerPool:
         self._error: BaseException | None = None
 
     def run(self, *jobs: Callable[[], None]) -> Iterator[Page]:
-        """Run all jobs at the same time. Closing the iterator stops them and waits for their end.
+        """Run all jobs concurrently. Closing the iterator stops them and waits for their end.
 
         Raises:
-            Exception: The first one that a job raised; the other jobs are stopped.
+            Exception: The first exception of a job; the other jobs are stopped.
         """
         try:
             for job in jobs:
@@ -54,7 +54,7 @@ class WorkerPool:
                 thread.join()
 
     def emit(self, pages: Iterable[Page]) -> None:
-        """Hand over pages; waits while the queue is full. What was retracted once is not let through again.
+        """Queue pages; waits while the queue is full. Records that were retracted are removed from later pages.
 
         Raises:
             CancelledError: The iterator was closed, or another job failed.
@@ -63,32 +63,32 @@ class WorkerPool:
             with self._changed:
                 self._changed.wait_for(lambda: len(self._pages) < _QUEUED_PAGES or self._is_stopped)
                 if self._is_stopped:
-                    raise CancelledError("The reading was stopped.")
+                    raise CancelledError("The read was cancelled.")
                 self._retracted.update(page.retracted)
                 self._pages.append(self._without_retracted(page))
                 self._changed.notify_all()
 
     def for_each(self, items: Iterable[T], work: Callable[[T], None], threads: int) -> None:
-        """Work on all items, in several threads that each take the next one: no more is fetched than is worked on.
+        """Process all items in several threads that each take the next one, so that items are fetched on demand.
 
         Raises:
             CancelledError: The iterator was closed, or a job failed.
         """
         remaining: Iterator[object] = iter(items)
-        turn = threading.Lock()
+        fetching = threading.Lock()
 
         def work_on_next() -> None:
             while True:
-                with turn:
+                with fetching:
                     item = next(remaining, _END)
                 if item is _END:
                     return
                 work(cast("T", item))
 
-        for hand in [self._start(work_on_next) for _ in range(threads)]:
-            hand.join()
+        for thread in [self._start(work_on_next) for _ in range(threads)]:
+            thread.join()
         if self._is_stopped:
-            raise CancelledError("The reading was stopped.")
+            raise CancelledError("The read was cancelled.")
 
     def _start(self, job: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=self._run_job, args=(job,), name="ploy-aws-reader", daemon=True)
@@ -103,7 +103,7 @@ class WorkerPool:
         error: BaseException | None = None
         try:
             job()
-        except BaseException as raised:  # noqa: BLE001 - it is raised again, in the thread of the iterator
+        except BaseException as raised:  # noqa: BLE001 - raised again in the iterator's thread
             error = raised
         with self._changed:
             self._running -= 1

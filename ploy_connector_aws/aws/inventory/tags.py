@@ -11,7 +11,7 @@ from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.calls import read
 from ploy_connector_aws.aws.gone import ListedAgain
-from ploy_connector_aws.aws.identity_center.read_context import names
+from ploy_connector_aws.aws.identity_center.read_context import is_about
 from ploy_connector_aws.aws.scopes import take
 from ploy_connector_aws.spec import (
     AuthenticationError,
@@ -111,7 +111,7 @@ class SingleTags:
         except AuthenticationError:
             raise
         except ConnectorError as error:
-            if isinstance(error, NotFoundError) and names(error, self.kind, arn):
+            if isinstance(error, NotFoundError) and is_about(error, self.kind, arn):
                 doubt = self._doubt(arn)
                 if doubt is None:
                     raise

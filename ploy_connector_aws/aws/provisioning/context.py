@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.calls import read_pages
-from ploy_connector_aws.aws.client.session import SHORT, ReadSession
+from ploy_connector_aws.aws.client.session import INTERACTIVE, ReadSession
 from ploy_connector_aws.aws.identity_center.directory import to_group
 from ploy_connector_aws.aws.identity_center.instance import Instance, read_instance
 from ploy_connector_aws.config import AwsConfig
@@ -45,7 +45,7 @@ class Site:
     def __init__(self, config: AwsConfig, clock: Clock, context: ConnectorContext | None = None) -> None:
         self.config = config
         self._clock = clock
-        self._session = ReadSession(config, "access", SHORT, context=context)
+        self._session = ReadSession(config, "access", INTERACTIVE, context=context)
         self._instance: _Kept[Instance] | None = None
         self._groups: dict[str, _Kept[Entitlement]] = {}
 

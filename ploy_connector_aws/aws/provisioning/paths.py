@@ -21,7 +21,7 @@ from ploy_connector_aws.aws.identity_center.assignments import (
     is_direct,
     to_assignment,
 )
-from ploy_connector_aws.aws.identity_center.read_context import names
+from ploy_connector_aws.aws.identity_center.read_context import is_about
 from ploy_connector_aws.spec import AccessPath, AccessRequest, ConnectorError, Grant, NotFoundError, TemporaryError
 
 from .assignment import read_assigned
@@ -204,7 +204,7 @@ class _Around:
         try:
             return read_membership(self.site, self.site.identity_store, other).held
         except NotFoundError as error:
-            if not names(error, "GROUP", other.group_id):
+            if not is_about(error, "GROUP", other.group_id):
                 raise
             # Nobody is in a group that is gone.
             return None

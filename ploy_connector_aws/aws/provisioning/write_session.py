@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from ploy_connector_aws.aws.client.session import SHORT, RoleSession
+from ploy_connector_aws.aws.client.session import INTERACTIVE, RoleSession
 from ploy_connector_aws.aws.permissions import Action, render_write_session_policy
 from ploy_connector_aws.config import AwsConfig
 
-ONE_ATTEMPT = replace(SHORT, attempts=1)
+ONE_ATTEMPT = replace(INTERACTIVE, attempts=1)
 """botocore repeats nothing: each attempt at a write is weighed, and is begun only if it ends in time."""
 
 
@@ -35,4 +35,4 @@ class WriteSession(RoleSession):
         beside: RoleSession | None = None,
     ) -> None:
         policy = render_write_session_policy(actions, resources)
-        super().__init__(config, purpose, policy, actions, ONE_ATTEMPT, SHORT, beside=beside)
+        super().__init__(config, purpose, policy, actions, ONE_ATTEMPT, INTERACTIVE, parent=beside)

@@ -87,7 +87,7 @@ def _move_role_to_another_account(patient: BrokenRole) -> None:
 BROKEN_ENTRIES: dict[str, Fault] = {
     "the trust policy requires another external id": _entry(
         lambda patient: patient.trust_by({"StringEquals": {"sts:ExternalId": OTHER_ID}}),
-        "AWS does not say which",
+        "AWS does not state which",
     ),
     "the trust policy asks for MFA": _entry(
         lambda patient: patient.trust_by({**EXACT, "Bool": {"aws:MultiFactorAuthPresent": "true"}}),

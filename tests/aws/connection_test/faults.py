@@ -282,7 +282,7 @@ OTHER_FAULTS: dict[str, Fault] = {
     "AWS throttles one call": Fault(
         lambda patient: patient.aws.faults.throttle(1, "dynamodb:ListTables"),
         {"permission:dynamodb:ListTables": "failed"},
-        "AWS throttled the call ListTables",
+        "AWS throttled dynamodb:ListTables",
         reset,
         setting={"scopes": (IAM, "dynamodb/tables")},
     ),

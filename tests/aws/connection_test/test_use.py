@@ -64,7 +64,7 @@ def test_a_role_that_is_given_out_to_others_is_not_even_entered_though_nobody_te
     patient: BrokenRole, use: Use, condition: dict[str, Any] | None
 ) -> None:
     patient.trust_by(condition)
-    with pytest.raises(AuthenticationError, match="others than this integration could use the role") as refused:
+    with pytest.raises(AuthenticationError, match="parties other than this integration") as refused:
         use(connect(patient), order(patient))
 
     assert "Replace the role's trust policy by this one" in str(refused.value.fix)
@@ -181,6 +181,6 @@ def _read_on(pages: Any, read: list[Page]) -> None:
 
 def test_a_role_that_is_not_given_out_at_all_says_so_as_before(patient: BrokenRole) -> None:
     connector = connect(patient, external_id="another-external-id-0001")
-    with pytest.raises(AuthenticationError, match="AWS does not say which"):
+    with pytest.raises(AuthenticationError, match="AWS does not state which"):
         list(connector.list_accounts(NOTHING))
     assert proofs(patient) == 1, "what is denied to everybody else proves nothing then"

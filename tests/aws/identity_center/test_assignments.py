@@ -1,4 +1,4 @@
-"""Reading assignments, over HTTP from the local AWS, which mixes inherited rows in as AWS does."""
+"""ReadContext assignments, over HTTP from the local AWS, which mixes inherited rows in as AWS does."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.identity_center.assignments import USER, read_assignments
 from ploy_connector_aws.aws.identity_center.instance import read_instance
-from ploy_connector_aws.aws.identity_center.read_context import Reading
+from ploy_connector_aws.aws.identity_center.read_context import ReadContext
 from ploy_connector_aws.aws.scopes import isolate_failure
-from ploy_connector_aws.aws.spool import IdSpool
+from ploy_connector_aws.aws.spool import Spool
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws import Assignment, Group, Person, about
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
@@ -394,15 +394,15 @@ def test_an_unlisted_permission_set_is_not_lost_with_the_page_of_the_principal_t
         session = ReadSession(AwsConfig.from_settings(customer.settings))
         instance = read_instance(session)
         assert instance is not None
-        reading = Reading(session, instance, IdSpool())
-        reading.seen.add("user", [(ana, ""), (bo, "")])
+        reading = ReadContext(session, instance, Spool())
+        reading.spool.add("user", [(ana, ""), (bo, "")])
         pages = [
             page
             for user in (ana, bo)
             for page in isolate_failure(f"{SCOPE}/users/{user}", read_assignments(reading, USER, user))
         ]
         session.close()
-        reading.seen.close()
+        reading.spool.close()
 
     assert [page.scope for page in pages if page.failure] == [f"{SCOPE}/users/{ana}"]
     assert [

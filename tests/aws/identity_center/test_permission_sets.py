@@ -156,7 +156,7 @@ def test_an_account_instance_is_said_to_have_no_permission_sets(customer: Custom
     assert {(failure.message, failure.fix) for failure in picture.failures.values()} == {
         (
             "AWS does not list permission sets for this instance: it may be an account instance, which has none.",
-            "For an account instance name only identity-center/users and identity-center/groups in the settings.",
+            "For an account instance, name only identity-center/users and identity-center/groups in the settings.",
         )
     }
     assert customer.aws.calls.to("ListAccountAssignmentsForPrincipal") == []

@@ -113,7 +113,7 @@ def test_an_answer_without_tags_is_no_empty_answer(owner: Owner) -> None:
     owner.faults.leave_out("ListTagsForResource", "TagList")
     picture = owner.read(SCOPE)
 
-    assert "ListTagsForResource of rds lacked data that AWS always sends" in picture.failures[SCOPE].message
+    assert "rds:ListTagsForResource lacked data that AWS always sends" in picture.failures[SCOPE].message
     assert picture.of("resource", "rds_instance") == {}
 
 

@@ -353,8 +353,8 @@ def test_the_time_is_looked_at_after_the_wait_for_a_turn(desk: AccessHarness) ->
     link.open("grant")
     assert link._session is not None
     throttle = link._session.throttle
-    budget = throttle.budget("identitystore", ORGANISATION.primary_region, "CreateGroupMembership")
-    budget.slow_down(retry_after_seconds=30)
+    budget = throttle.limiter("identitystore", ORGANISATION.primary_region, "CreateGroupMembership")
+    budget.back_off(retry_after_seconds=30)
 
     def wait(seconds: float) -> bool:
         desk.clock.wait(seconds)

@@ -52,5 +52,5 @@ def test_a_configured_connector_grants_and_revokes_and_still_lists(desk: AccessH
     connector.configure(desk.customer.settings, ConnectorContext())
     assert connector.revoke(desk.order("dee", "admins")).outcome == "already_in_effect"
     assert len(desk.called("ListInstances")) == 3
-    assert connector._changer is not None
-    connector._changer.close()
+    assert connector._provisioner is not None
+    connector._provisioner.close()
