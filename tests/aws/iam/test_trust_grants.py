@@ -1,4 +1,4 @@
-"""Who can assume roles that trust their own account: those whose own policies open them, in pure documents."""
+"""Who can assume roles that trust their own account: holders whose own policies allow it; documents only."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def trusting(principal: object = f"{OWN}:root", **more: Any) -> Statement:
 
 
 class Account:
-    """An account in documents: users and roles with their policies, roles with their trust policies."""
+    """An account as documents: users and roles with their policies, roles with their trust policies."""
 
     def __init__(self) -> None:
         self.roles = AssumableRoles()
@@ -61,7 +61,7 @@ class Account:
         return {(each.holder.name, each.role.id) for each in found}
 
 
-def test_the_case_of_the_climber_and_its_variants() -> None:
+def test_public_case_of_the_climber_and_its_variants() -> None:
     case = VERDICTS["verdict-assume-through-root"]["account"]
     for principal in ("111122223333", f"{OWN}:root"):
         for effect, opens in (("summit", True), ("*", True), ("sum*", True), ("summi?", True), ("base", False)):
@@ -79,7 +79,7 @@ def test_the_case_of_the_climber_and_its_variants() -> None:
             assert account.access() == ({("climber", "summit")} if opens else set()), (principal, effect)
 
 
-def test_denies_boundaries_and_the_trust_policy_count() -> None:
+def test_denies_and_boundaries_limit_who_can_assume_the_role() -> None:
     role = f"{OWN}:role/target"
     rows: list[tuple[str, list[Statement], Statement | None, bool]] = [
         ("allowed", [allow(role)], None, True),
@@ -116,7 +116,7 @@ def test_denies_boundaries_and_the_trust_policy_count() -> None:
     assert wrong == []
 
 
-def test_the_trust_policy_decides_whom_it_leaves_to_their_own_policies() -> None:
+def test_trust_policy_decides_which_holders_their_own_policies_admit() -> None:
     ana = f"{OWN}:user/ana"
     only_ana = {"ArnEquals": {"aws:PrincipalArn": ana}}
     rows: list[tuple[list[Statement], set[str]]] = [
@@ -130,7 +130,7 @@ def test_the_trust_policy_decides_whom_it_leaves_to_their_own_policies() -> None
         ([trusting(), {**trusting("*", Condition=only_ana), "Effect": "Deny"}], {"bo"}),
         ([trusting("444455556666")], set()),
         ([{**trusting(), "Action": "sts:TagSession"}], set()),
-        # Named by the trust policy itself: a grant already, whatever its own policies are.
+        # The trust policy itself names ana: a grant already, whatever her own policies are.
         ([trusting(), trusting(ana)], {"bo"}),
     ]
     for trust, expected in rows:
@@ -173,7 +173,7 @@ def test_conditions_of_its_own_policies_are_reported() -> None:
     json.dumps(attributes)
 
 
-def test_what_cannot_be_decided_is_neither_opened_nor_dropped() -> None:
+def test_undecided_access_is_neither_granted_nor_dropped() -> None:
     rows: list[tuple[str, list[EffectivePermissions | Statement], Statement | None, type | None]] = [
         ("unread", [unread_policy("It was not read.")], None, UndecidedAccess),
         ("unread beside an Allow", [allow("*"), unread_policy("It was not read.")], None, RoleAccess),
@@ -194,7 +194,7 @@ def test_what_cannot_be_decided_is_neither_opened_nor_dropped() -> None:
         assert [type(each) for each in account.roles.find_access()] == ([expected] if expected else []), name
 
 
-def test_a_large_account_is_compared_in_bounded_steps() -> None:
+def test_large_account_is_compared_in_bounded_steps() -> None:
     account = Account()
     for number in range(300):
         account.role(f"role-{number}", allow(f"{OWN}:role/role-{number + 1}"), trust=[trusting()])
