@@ -18,7 +18,7 @@ from ploy_connector_aws.aws.policy.privileges import judge
 from ploy_connector_aws.aws.policy.trust import to_trust
 from ploy_connector_aws.aws.scopes import RecordBuffer, take, to_aws_account
 from ploy_connector_aws.aws.spool import Edge, EdgeKind
-from ploy_connector_aws.spec import AuthenticationError, Entitlement, Grant, Page, RejectedError, TemporaryError
+from ploy_connector_aws.spec import Entitlement, Grant, Page, RejectedError, TemporaryError
 
 from .permission_set_roles import find_provisioned
 from .read_context import DETAILS, GROUPS, ROLES, TRUST, USERS, ReadContext
@@ -66,16 +66,11 @@ def read_identities(context: ReadContext) -> Iterator[Page]:
     yield from _to_pages(context, context.groups, _add_group, GROUPS)
     context.groups.clear()
     missing = set(_FILTER)
-    try:
+    with context.isolate_failure(USERS, ROLES, TRUST):
         for response in read_responses(context.client, DETAILS, tuple(_FILTER), Filter=list(_FILTER.values())):
             missing -= response.keys()
             for member, add in _ADD.items():
                 yield from _to_pages(context, response.get(member, []), add, *_SCOPES[member])
-    except AuthenticationError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must not look like the end of the lists
-        context.fail(error, USERS, ROLES, TRUST)
-    else:
         for member in sorted(missing):
             # An empty list is an answer; no list is none.
             context.fail(TemporaryError(f"AWS gave no {member}."), *_SCOPES[member])
@@ -108,13 +103,9 @@ def _read_list(
     context: ReadContext, operation: str, member: str, scope: str, store: Callable[[ReadContext, list[Any]], None]
 ) -> None:
     """Store what only the plain list has. Without it no record is full, and the scope is incomplete."""
-    try:
+    with context.isolate_failure(scope):
         for rows in read_pages(context.client, operation, member):
             store(context, rows)
-    except AuthenticationError:
-        raise
-    except Exception as error:  # noqa: BLE001 - another call reads that they exist
-        context.fail(error, scope)
 
 
 def _store_users(context: ReadContext, users: list[Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -10,7 +12,7 @@ from botocore.client import BaseClient
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, ManagedPolicies
 from ploy_connector_aws.aws.spool import Spool
-from ploy_connector_aws.spec import Failure, Page
+from ploy_connector_aws.spec import AuthenticationError, Failure, Page
 
 from .trust_grants import AssumableRoles
 
@@ -54,6 +56,20 @@ class ReadContext:
         """Mark scopes as incomplete; each reports only its first reason."""
         for scope in scopes:
             self._failures.setdefault(scope, Failure.from_error(error))
+
+    @contextmanager
+    def isolate_failure(self, *scopes: str) -> Iterator[None]:
+        """Turn an error into a failure of these scopes, so that the other scopes continue.
+
+        Raises:
+            AuthenticationError: Nothing else could be read either.
+        """
+        try:
+            yield
+        except AuthenticationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no error may look like the end of a list
+            self.fail(error, *scopes)
 
     def failure_of(self, scope: str) -> Failure | None:
         """Return why a scope is incomplete; None if it has not failed so far."""

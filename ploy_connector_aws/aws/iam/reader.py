@@ -109,17 +109,13 @@ class IamReader:
         if failure is not None:
             yield Page(scope=PERMISSION_SET_ROLES, failure=failure)
             return
-        try:
+        with context.isolate_failure(PERMISSION_SET_ROLES):
             # The roles belong to IAM, their permission sets do not: those of another instance would replace all links.
             yield Page(scope=PERMISSION_SET_ROLES, origin=instance.arn if instance else None)
             center = (
                 CenterInstance(instance.primary_region or None, instance.created_at) if instance else CenterInstance()
             )
             yield from read_permission_set_roles(context, lambda: account_roles(context.account_id), center)
-        except AuthenticationError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it proves nothing about the other scopes
-            context.fail(error, PERMISSION_SET_ROLES)
         yield context.end(PERMISSION_SET_ROLES)
 
     def find_roles(self, named_by: Literal["role", "instance_profile"], arns: Iterable[str]) -> Mapping[str, str]:
