@@ -33,7 +33,7 @@ _GROUPS = tuple((escalation, escalation.groups) for escalation in ESCALATIONS)
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One escalation path. Empty `limited_to` and `conditions` mean: on all resources, without conditions.
+    """One escalation path that policies allow; on all resources and unconditionally where nothing else is set.
 
     `may_be_denied` holds the condition keys of Deny statements that may take it away.
     """
@@ -61,7 +61,7 @@ class Verdict:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """The reasons for a reader, and what replaced the documents that were not read."""
+        """The sentences of the reasons, and of what replaced unread documents."""
         return (*(reason.sentence for reason in self.reasons), *(self.stand_ins if self.reasons else ()))
 
     def to_attributes(self) -> dict[str, JsonValue]:
@@ -90,14 +90,14 @@ def judge(policies: Iterable[EffectivePermissions], boundary: EffectivePermissio
     """Decide whether the holder of all these policies together is privileged.
 
     Args:
-        policies: Those attached and inline, and for a user those of the groups.
-        boundary: The permissions boundary, which can only take away.
+        policies: Attached and inline policies, and for a user those of the groups.
+        boundary: The permissions boundary, which can only restrict.
     """
     held = tuple(policies)
     if not any(each.allows or each.undecided or each.stand_ins for each in held) and (
         boundary is None or not boundary.is_partial
     ):
-        # So it is for most holders.
+        # Most holders have no policy that matters.
         return _NOTHING
     every = (*held, *([boundary] if boundary else []))
     # Sorted: AWS lists the policies of a holder in no documented order.

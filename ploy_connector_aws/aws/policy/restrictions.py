@@ -45,7 +45,7 @@ _NEGATIONS: Mapping[str, str] = {
 _NEVER = re.compile(r"(?!)")
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 _ORGANIZATION_PATH = re.compile(r"o-[a-z0-9]+/")
-# S3 has the account in no ARN, but its names are unique; in an ARN's first five parts there is no colon.
+# ARNs of S3 lack the account, but names of buckets are unique; the first five parts of an ARN have no colon.
 _ARN = re.compile(r"arn:[\w-]+:(?:[\w.-]+:[\w-]*:\d{12}|s3:::[^/]+/)")
 _BEGINNINGS: Mapping[str, re.Pattern[str]] = {
     **dict.fromkeys(("aws:principalaccount", "aws:sourceaccount", "aws:vpceaccount"), _NEVER),
