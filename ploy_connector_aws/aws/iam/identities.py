@@ -83,7 +83,7 @@ def read_identities(context: ReadContext) -> Iterator[Page]:
 def _add_role_access(context: ReadContext) -> None:
     """Add who can assume the roles that trust their own account, once all users and roles were read."""
     roles = context.assumable_roles
-    if roles.is_any and roles.error is not None:
+    if roles.has_roles and roles.error is not None:
         context.fail(roles.error, TRUST)
     try:
         for access in roles.find_access():

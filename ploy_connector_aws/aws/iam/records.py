@@ -94,7 +94,7 @@ def to_role_account(
         tags=to_tags(role),
         privileged=verdict.privileged if verdict else None,
         privileged_reasons=verdict.sentences if verdict else (),
-        attributes=_without_none(attributes),
+        attributes=without_none(attributes),
     )
 
 
@@ -250,7 +250,7 @@ def _to_iso(row: Mapping[str, Any], member: str) -> str | None:
 
 def _judged(verdict: Verdict | None, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record's fields for its attributes and its verdict."""
-    known = _without_none(attributes)
+    known = without_none(attributes)
     if verdict is None:
         return {"attributes": known}
     return {
@@ -260,7 +260,8 @@ def _judged(verdict: Verdict | None, attributes: Mapping[str, Any]) -> dict[str,
     }
 
 
-def _without_none(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def without_none(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop the attributes that AWS did not state."""
     return {name: value for name, value in attributes.items() if value is not None}
 
 

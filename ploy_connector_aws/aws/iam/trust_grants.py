@@ -24,7 +24,7 @@ from ploy_connector_aws.aws.spool import Edge, Kind
 from ploy_connector_aws.spec import Account, Grant, Record
 from ploy_connector_aws.spec.records import Attributes
 
-from .records import SOURCE
+from .records import SOURCE, without_none
 
 _RECORDED: dict[PrincipalKind, Kind] = {"user": "user", "role": "role"}
 """Kinds of principals that, in the account itself, have records of their own, found by ARN."""
@@ -88,7 +88,7 @@ def _to_external_account(trusted: TrustedPrincipal) -> Account:
         username=trusted.id,
         source=SOURCE,
         not_grantable_reason=grantability.IAM_ACCOUNT,
-        attributes={name: value for name, value in attributes.items() if value is not None},
+        attributes=without_none(attributes),
     )
 
 
@@ -329,7 +329,7 @@ class AssumableRoles:
         """Why a user, group or role is missing here."""
 
     @property
-    def is_any(self) -> bool:
+    def has_roles(self) -> bool:
         """Whether any role trusts its own account."""
         return bool(self._roles)
 
