@@ -20,7 +20,7 @@ from ploy_connector_aws.aws.scopes import RecordBuffer, take, to_aws_account
 from ploy_connector_aws.aws.spool import Edge, EdgeKind
 from ploy_connector_aws.spec import Entitlement, Grant, Page, RejectedError, TemporaryError
 
-from .permission_set_roles import find_provisioned
+from .permission_set_roles import find_provisioned_role
 from .read_context import DETAILS, GROUPS, ROLES, TRUST, USERS, ReadContext
 from .records import (
     is_aws_managed,
@@ -179,9 +179,9 @@ def _add_role(context: ReadContext, pages: dict[str, RecordBuffer], role: dict[s
     context.spool.add("role", [(arn, id_)])
     context.spool.add("role_name", [(role["RoleName"], id_)])
     context.spool.add("instance_profile", ((profile, id_) for profile in to_instance_profiles(role)))
-    provisioned = find_provisioned(role)
-    if provisioned is not None:
-        context.spool.add("provisioned", [(id_, provisioned.to_json())])
+    provisioned_role = find_provisioned_role(role)
+    if provisioned_role is not None:
+        context.spool.add("provisioned", [(id_, provisioned_role.to_json())])
     found = context.spool.find_values("listed_role", [role["RoleId"]]).get(role["RoleId"])
     listed = json.loads(found) if found else {}
     trust = to_trust(document, arn, context.management_account)

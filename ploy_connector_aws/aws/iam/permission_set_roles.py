@@ -76,7 +76,7 @@ class Links:
     undecided: str | None = None
 
 
-def find_provisioned(role: Mapping[str, Any]) -> ProvisionedRole | None:
+def find_provisioned_role(role: Mapping[str, Any]) -> ProvisionedRole | None:
     """Find a role's permission set and the evidence of its instance; None where Identity Center did not create it.
 
     Only Identity Center can create a role under this path (AWS.md section 3.3), so its name is reliable.

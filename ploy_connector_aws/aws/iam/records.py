@@ -58,7 +58,7 @@ def to_user(
         not_grantable_reason=grantability.IAM_ACCOUNT,
         tags=tags,
         # Keys and passwords cannot be read with the permissions of Ploy's guide; unknown must not look like "no".
-        **_judged(verdict, {**_to_attributes(user), "access_keys": "unknown", "console_password": "unknown"}),
+        **_verdict_fields(verdict, {**_to_attributes(user), "access_keys": "unknown", "console_password": "unknown"}),
     )
 
 
@@ -105,7 +105,7 @@ def to_group(account_id: str, group: Mapping[str, Any], verdict: Verdict | None)
         kind="group",
         name=group.get("GroupName") or group["GroupId"],
         not_grantable_reason=grantability.IAM_GROUP,
-        **_judged(verdict, {**_to_attributes(group), "created": _to_iso(group, "CreateDate")}),
+        **_verdict_fields(verdict, {**_to_attributes(group), "created": _to_iso(group, "CreateDate")}),
     )
 
 
@@ -133,7 +133,7 @@ def to_role(
         resource_id=account_id,
         not_grantable_reason=grantability.IAM_ROLE,
         managed_by=find_role_manager(role),
-        **_judged(verdict, attributes),
+        **_verdict_fields(verdict, attributes),
     )
 
 
@@ -153,7 +153,7 @@ def to_policy(account_id: str, policy: Mapping[str, Any], verdict: Verdict | Non
         description=policy.get("Description") or None,
         not_grantable_reason=grantability.IAM_POLICY,
         managed_by=AWS if is_aws_managed(arn) else None,
-        **_judged(verdict, attributes),
+        **_verdict_fields(verdict, attributes),
     )
 
 
@@ -165,7 +165,7 @@ def to_unlisted_policy(arn: str, verdict: Verdict) -> Entitlement:
         name=to_name(arn),
         not_grantable_reason=grantability.IAM_POLICY,
         managed_by=AWS,
-        **_judged(verdict, {"arn": arn}),
+        **_verdict_fields(verdict, {"arn": arn}),
     )
 
 
@@ -176,7 +176,7 @@ def to_inline_policy(holder_id: str, name: str, verdict: Verdict) -> Entitlement
         kind="policy",
         name=name,
         not_grantable_reason=grantability.IAM_INLINE_POLICY,
-        **_judged(verdict, {"inline_of": holder_id}),
+        **_verdict_fields(verdict, {"inline_of": holder_id}),
     )
 
 
@@ -248,7 +248,7 @@ def _to_iso(row: Mapping[str, Any], member: str) -> str | None:
     return moment.isoformat() if moment else None
 
 
-def _judged(verdict: Verdict | None, attributes: Mapping[str, Any]) -> dict[str, Any]:
+def _verdict_fields(verdict: Verdict | None, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record's fields for its attributes and its verdict."""
     known = without_none(attributes)
     if verdict is None:

@@ -162,7 +162,7 @@ class AssumableRole:
     arn: str
     id: str
     statements: tuple[_AssumeRoleStatement, ...]
-    named: frozenset[str]
+    named_principals: frozenset[str]
     """The ARNs of users and roles that the trust policy itself names."""
     attributes: Attributes
 
@@ -269,7 +269,7 @@ class _PolicyHolders:
             return
         for holder in self.holders:
             # What the trust policy itself names is a grant already, and a role gains nothing by assuming itself.
-            if holder.arn in role.named or holder.arn == role.arn or not role.admits(holder):
+            if holder.arn in role.named_principals or holder.arn == role.arn or not role.admits(holder):
                 continue
             decision = self.decide(role.arn, holder) if has_variables else shared
             if decision is None:

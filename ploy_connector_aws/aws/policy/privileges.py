@@ -149,9 +149,9 @@ class _PolicySet:
     def allowed(self, action: str, target: Target) -> ResourceSet:
         """The part of the target, without what is fixed, on which the action is allowed."""
         compare = self.compare
-        found = _allowed(self._allows, action, target.resource, compare, target.fixed)
+        found = _find_allowed(self._allows, action, target.resource, compare, target.fixed)
         if self._boundary is not None and found.terms:
-            found = found.intersection(_allowed(self._boundary, action, target.resource, compare), compare)
+            found = found.intersection(_find_allowed(self._boundary, action, target.resource, compare), compare)
         for deny in self._denies:
             if action in deny.actions:
                 found = found.difference(deny.resources, compare)
@@ -177,7 +177,7 @@ class _Match:
     exceptions: tuple[str, ...]
 
 
-def _allowed(
+def _find_allowed(
     statements: Iterable[PermissionStatement],
     action: str,
     target: Pattern,
@@ -245,11 +245,11 @@ def _find_reason(escalation: Escalation, policies: _PolicySet) -> Reason | None:
         for key in policies.conditions_of_denies(action, target.resource)
     )
     parts = [
-        f"{escalation.sentence} ({_listed(actions)})",
-        f"limited to {_listed(limits)}" if limits else "",
-        f"except {_listed(exceptions)}" if exceptions else "",
-        f"only under conditions on {_listed(conditions)}" if conditions else "",
-        f"unless a Deny under conditions on {_listed(denied)} applies" if denied else "",
+        f"{escalation.sentence} ({_join_texts(actions)})",
+        f"limited to {_join_texts(limits)}" if limits else "",
+        f"except {_join_texts(exceptions)}" if exceptions else "",
+        f"only under conditions on {_join_texts(conditions)}" if conditions else "",
+        f"unless a Deny under conditions on {_join_texts(denied)} applies" if denied else "",
     ]
     sentence = ", ".join(filter(None, parts)) + "."
     return Reason(escalation.code, sentence, actions, limits, exceptions, conditions, denied)
@@ -309,6 +309,6 @@ def _sorted(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(texts)))
 
 
-def _listed(texts: tuple[str, ...]) -> str:
+def _join_texts(texts: tuple[str, ...]) -> str:
     more = f" and {len(texts) - _MAX_LISTED} more" if len(texts) > _MAX_LISTED else ""
     return ", ".join(texts[:_MAX_LISTED]) + more

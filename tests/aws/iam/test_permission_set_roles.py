@@ -15,7 +15,7 @@ from ploy_connector_aws.aws.iam.permission_set_roles import (
     CenterInstance,
     Links,
     ProvisionedRole,
-    find_provisioned,
+    find_provisioned_role,
     plan_links,
 )
 from ploy_connector_aws.aws.policy.effective_permissions import COPIES_DATE
@@ -154,7 +154,7 @@ OLD, NEW = "AWSSSO_00000000aaaaaaaa_DO_NOT_DELETE", "AWSSSO_00000000bbbbbbbb_DO_
 
 def former_roles(**changes: Any) -> dict[str, ProvisionedRole]:
     """The roles of the case from public sources, by the end of their names; `aa` is the former instance's."""
-    found = {role["RoleName"][-2:]: find_provisioned({**role, **changes}) for role in FORMER_ROLES}
+    found = {role["RoleName"][-2:]: find_provisioned_role({**role, **changes}) for role in FORMER_ROLES}
     return {end: role for end, role in found.items() if role is not None}
 
 
@@ -254,13 +254,13 @@ def test_role_is_linked_only_where_instance_and_name_agree(plan: str) -> None:
 
 
 def test_role_names_its_permission_set_region_and_provider() -> None:
-    found = [find_provisioned(role) for role in FORMER_ROLES]
+    found = [find_provisioned_role(role) for role in FORMER_ROLES]
     assert [(each.permission_set, each.region, each.provider) for each in found if each] == [
         ("AdministratorAccess", "us-east-1", OLD),
         ("AdministratorAccess", "eu-west-1", NEW),
     ]
     without = {**FORMER_ROLES[0], "AssumeRolePolicyDocument": "%7B"}
-    assert find_provisioned(without) == replace(found[0], provider=None) if found[0] else False
+    assert find_provisioned_role(without) == replace(found[0], provider=None) if found[0] else False
 
 
 def test_roles_of_two_instances_in_one_account_are_distinguished_by_region(owner: IamCustomer) -> None:
