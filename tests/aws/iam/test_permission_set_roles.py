@@ -196,20 +196,20 @@ PLANS: dict[
     str, tuple[dict[str, ProvisionedRole], dict[str, datetime | None], datetime | None, dict[str, str] | None]
 ] = {
     "one provider": ({"1": made("A", NEW), "2": made("B", NEW)}, {"A": None, "B": None}, None, {"A": "1", "B": "2"}),
-    "one provider, with a set that is gone": (
+    "one provider, with a set that does not exist": (
         {"1": made("A", NEW), "2": made("X", NEW)},
         {"A": None},
         None,
         {"A": "1"},
     ),
-    "a provider with a set that is gone, beside a whole one": (
+    "a provider with a set that does not exist, beside a complete one": (
         {"1": made("A", OLD), "2": made("X", OLD), "3": made("A", NEW)},
         {"A": None},
         None,
         {"A": "3"},
     ),
-    "two whole providers": ({"1": made("A", OLD), "2": made("B", NEW)}, {"A": None, "B": None}, None, None),
-    "two providers with sets that are gone": (
+    "two complete providers": ({"1": made("A", OLD), "2": made("B", NEW)}, {"A": None, "B": None}, None, None),
+    "two providers with sets that do not exist": (
         {"1": made("A", OLD), "2": made("X", OLD), "3": made("A", NEW), "4": made("Y", NEW)},
         {"A": None},
         None,
