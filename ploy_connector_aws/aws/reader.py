@@ -28,7 +28,7 @@ class AwsReader:
     ) -> None:
         self._session = ReadSession(config, context=context, precheck=precheck)
         self._iam = IamReader(self._session)
-        self._identity_center = IdentityCenterReader(self._session, self._iam.powers)
+        self._identity_center = IdentityCenterReader(self._session, self._iam.managed_policies)
         self._inventory = InventoryReader(self._session, self._iam)
         self._has_begun = False
         self._authentication_error: AuthenticationError | None = None

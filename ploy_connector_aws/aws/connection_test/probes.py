@@ -22,8 +22,8 @@ from ploy_connector_aws.aws.client.api_errors import ApiCall, ErrorResponse
 from ploy_connector_aws.aws.client.calls import call, read, read_pages
 from ploy_connector_aws.aws.client.errors import to_connector_error
 from ploy_connector_aws.aws.client.session import INTERACTIVE, ReadSession, RoleSession
-from ploy_connector_aws.aws.iam.managed_policies import find_document
 from ploy_connector_aws.aws.iam.read_context import DETAILS
+from ploy_connector_aws.aws.iam.records import find_document
 from ploy_connector_aws.aws.identity_center.instance import Instance, read_instance
 from ploy_connector_aws.aws.permissions import get_action, render_write_session_policy
 from ploy_connector_aws.aws.policy.documents import Policy, to_policy

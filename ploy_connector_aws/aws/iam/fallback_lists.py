@@ -1,9 +1,9 @@
-"""What is left to know where the details of an account are denied: who and what there is, by name."""
+"""Reader of IAM's plain lists, for accounts that deny their details: users, groups, roles and policies by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ploy_connector_aws.aws.client.calls import read_pages
@@ -11,9 +11,8 @@ from ploy_connector_aws.aws.policy.effective_permissions import from_copy
 from ploy_connector_aws.aws.policy.privileges import Verdict, judge
 from ploy_connector_aws.spec import AuthenticationError, ConnectorError, Page, PermissionDeniedError, Record
 
-from .accounts import to_role_account, to_user
-from .entitlements import to_group, to_policy, to_role
-from .read_context import GROUPS, POLICIES, ROLES, TRUST, USERS, Reading
+from .read_context import GROUPS, POLICIES, ROLES, TRUST, USERS, ReadContext
+from .records import to_group, to_policy, to_role, to_role_account, to_user
 
 Row = Mapping[str, Any]
 
@@ -25,12 +24,12 @@ class _List:
     scope: str
     operation: str
     member: str
-    parameters: Mapping[str, Any]
     to_records: Callable[[str, Row], tuple[Record, ...]]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _judge_copy(policy: Row) -> Verdict | None:
-    """Judge one of AWS's own policies by the connector's copy; any other is not judged without its document."""
+    """Judge one of AWS's own policies by the connector's copy; others get no verdict without their documents."""
     copied = from_copy(policy["Arn"])
     return judge([copied]) if copied else None
 
@@ -40,29 +39,25 @@ _LISTS = (
         POLICIES,
         "ListPolicies",
         "Policies",
-        {"Scope": "All", "OnlyAttached": True},
         lambda account_id, row: (to_policy(account_id, row, _judge_copy(row)),),
+        {"Scope": "All", "OnlyAttached": True},
     ),
-    _List(USERS, "ListUsers", "Users", {}, lambda account_id, row: (to_user(account_id, row, row),)),
-    _List(GROUPS, "ListGroups", "Groups", {}, lambda account_id, row: (to_group(account_id, row, None),)),
+    _List(USERS, "ListUsers", "Users", lambda account_id, row: (to_user(account_id, row, row),)),
+    _List(GROUPS, "ListGroups", "Groups", lambda account_id, row: (to_group(account_id, row, None),)),
     _List(
         ROLES,
         "ListRoles",
         "Roles",
-        {},
-        lambda account_id, row: (
-            to_role_account(account_id, row, row),
-            to_role(account_id, row, row, None, None),
-        ),
+        lambda account_id, row: (to_role_account(account_id, row, row), to_role(account_id, row, row, None, None)),
     ),
 )
 
 
-def read_names(reading: Reading, denied: PermissionDeniedError) -> Iterator[Page]:
-    """Read the plain lists. What they give is partial, and every scope fails with what is denied.
+def read_fallback_lists(context: ReadContext, denied: PermissionDeniedError) -> Iterator[Page]:
+    """Read the plain lists. Their records are partial, and every scope fails with the denied call.
 
     Args:
-        reading: The reading.
+        context: The read.
         denied: Why the details could not be read.
 
     Raises:
@@ -71,19 +66,19 @@ def read_names(reading: Reading, denied: PermissionDeniedError) -> Iterator[Page
     for each in _LISTS:
         reason: ConnectorError = denied
         try:
-            for rows in read_pages(reading.client, each.operation, each.member, **each.parameters):
-                records = (record for row in rows for record in each.to_records(reading.account_id, row))
+            for rows in read_pages(context.client, each.operation, each.member, **each.parameters):
+                records = (record for row in rows for record in each.to_records(context.account_id, row))
                 yield Page(scope=each.scope, partial=tuple(records))
         except AuthenticationError:
             raise
         except PermissionDeniedError as also_denied:
             reason = _both(denied, also_denied)
-        except Exception as error:  # noqa: BLE001 - the scope fails anyway; that it was denied is the reason to tell
-            reading.fail(denied if isinstance(error, ConnectorError) else error, each.scope)
-        reading.fail(reason, each.scope)
-        yield reading.end(each.scope)
-    reading.fail(denied, TRUST)
-    yield reading.end(TRUST)
+        except Exception as error:  # noqa: BLE001 - the scope fails anyway; that it was denied is the reason to report
+            context.fail(denied if isinstance(error, ConnectorError) else error, each.scope)
+        context.fail(reason, each.scope)
+        yield context.end(each.scope)
+    context.fail(denied, TRUST)
+    yield context.end(TRUST)
 
 
 def _both(first: PermissionDeniedError, second: PermissionDeniedError) -> PermissionDeniedError:

@@ -1,4 +1,4 @@
-"""Reads users, groups and roles, what each holds, and who may assume which role."""
+"""Reader of users, groups and roles, what each holds, and who may assume which role."""
 
 from __future__ import annotations
 
@@ -18,246 +18,247 @@ from ploy_connector_aws.aws.policy.privileges import judge
 from ploy_connector_aws.aws.policy.trust import to_trust
 from ploy_connector_aws.aws.scopes import RecordBuffer, take, to_aws_account
 from ploy_connector_aws.aws.spool import Edge, EdgeKind
-from ploy_connector_aws.spec import (
-    AuthenticationError,
-    Entitlement,
-    Grant,
-    Page,
-    RejectedError,
-    TemporaryError,
+from ploy_connector_aws.spec import Entitlement, Grant, Page, RejectedError, TemporaryError
+
+from .permission_set_roles import find_provisioned_role
+from .read_context import DETAILS, GROUPS, ROLES, TRUST, USERS, ReadContext
+from .records import (
+    is_aws_managed,
+    to_group,
+    to_id,
+    to_inline_policy,
+    to_instance_profiles,
+    to_role,
+    to_role_account,
+    to_tags,
+    to_unlisted_policy,
+    to_user,
+)
+from .trust_grants import (
+    MAX_GRANTS,
+    Holder,
+    TooManyGrantsError,
+    UndecidedAccess,
+    to_edges,
+    to_external_records,
+    to_grant,
 )
 
-from .accounts import to_id, to_instance_profiles, to_role_account, to_tags, to_user
-from .entitlements import is_aws_managed, to_group, to_inline_policy, to_role, to_unlisted_policy
-from .opening import MOST_OPENED, Holder, TooManyOpenedError, Undecided
-from .permission_set_roles import find_provisioned
-from .read_context import DETAILS, GROUPS, ROLES, TRUST, USERS, Reading
-from .trust_grants import to_assuming, to_edges, to_outsiders
-
 _FILTER = {"UserDetailList": "User", "RoleDetailList": "Role"}
-"""What is asked for, by the member of the answer that gives it."""
+"""The filter of the request, by the member of the response that it fills."""
 
 _SCOPES = {"UserDetailList": (USERS,), "RoleDetailList": (ROLES, TRUST)}
-"""The scopes that such a member fills."""
+"""The scopes of such a member."""
 
 
-def read_holders(reading: Reading) -> Iterator[Page]:
-    """Read groups, then users and roles in one walk: one marker goes through both, and any page may lack either.
+def read_identities(context: ReadContext) -> Iterator[Page]:
+    """Read groups, then users and roles in one pagination: one marker covers both, and any page may lack either.
 
     Args:
-        reading: The reading; its managed policies were read, and the groups with them.
+        context: The read, with its managed policies and groups.
 
     Raises:
         AuthenticationError: Nothing else could be read either.
     """
-    _read_list(reading, "ListUsers", "Users", USERS, _remember_users)
-    _read_list(reading, "ListRoles", "Roles", ROLES, _remember_roles)
-    # Their policies are policies of their users too.
-    yield from _to_pages(reading, reading.groups, _add_group, GROUPS)
-    reading.groups.clear()
-    never_given = set(_FILTER)
-    try:
-        for answer in read_responses(reading.client, DETAILS, tuple(_FILTER), Filter=list(_FILTER.values())):
-            never_given -= answer.keys()
+    _read_list(context, "ListUsers", "Users", USERS, _store_users)
+    _read_list(context, "ListRoles", "Roles", ROLES, _store_roles)
+    # The policies of groups are those of their users too.
+    yield from _to_pages(context, context.groups, _add_group, GROUPS)
+    context.groups.clear()
+    missing = set(_FILTER)
+    with context.isolate_failure(USERS, ROLES, TRUST):
+        for response in read_responses(context.client, DETAILS, tuple(_FILTER), Filter=list(_FILTER.values())):
+            missing -= response.keys()
             for member, add in _ADD.items():
-                yield from _to_pages(reading, answer.get(member, []), add, *_SCOPES[member])
-    except AuthenticationError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must not look like the end of the lists
-        reading.fail(error, USERS, ROLES, TRUST)
-    else:
-        for member in sorted(never_given):
+                yield from _to_pages(context, response.get(member, []), add, *_SCOPES[member])
+        for member in sorted(missing):
             # An empty list is an answer; no list is none.
-            reading.fail(TemporaryError(f"AWS gave no {member}."), *_SCOPES[member])
-    _add_openings(reading)
-    yield from _read_edges(reading, "membership", USERS, _to_membership)
-    yield from _read_edges(reading, "assuming", TRUST, to_assuming)
-    yield from (reading.end(scope) for scope in (USERS, GROUPS, ROLES, TRUST))
+            context.fail(TemporaryError(f"AWS gave no {member}."), *_SCOPES[member])
+    _add_role_access(context)
+    yield from _read_edges(context, "membership", USERS, _to_membership)
+    yield from _read_edges(context, "assuming", TRUST, to_grant)
+    yield from (context.end(scope) for scope in (USERS, GROUPS, ROLES, TRUST))
 
 
-def _add_openings(reading: Reading) -> None:
+def _add_role_access(context: ReadContext) -> None:
     """Add who can assume the roles that trust their own account, once all users and roles were read."""
-    openings = reading.openings
-    if openings.is_any and openings.lost is not None:
-        reading.fail(openings.lost, TRUST)
+    roles = context.assumable_roles
+    if roles.has_roles and roles.error is not None:
+        context.fail(roles.error, TRUST)
     try:
-        for found in openings.find_opened():
-            if isinstance(found, Undecided):
-                reading.fail(_opening_undecided(found), TRUST)
+        for access in roles.find_access():
+            if isinstance(access, UndecidedAccess):
+                context.fail(_access_undecided(access), TRUST)
                 continue
-            holder, role = found.holder, found.role
+            holder, role = access.holder, access.role
             if holder.kind == "role":
-                # The whole role is more than one session of it.
-                reading.findings.remove_edge("assuming", "role_name", holder.name, role.id)
-            reading.findings.add_edges([Edge("assuming", holder.kind, holder.arn, role.id, found.to_attributes())])
-    except TooManyOpenedError:
-        reading.fail(_too_many_opened(), TRUST)
+                # Access of the whole role includes that of one of its sessions.
+                context.spool.remove_edge("assuming", "role_name", holder.name, role.id)
+            context.spool.add_edges([Edge("assuming", holder.kind, holder.arn, role.id, access.to_attributes())])
+    except TooManyGrantsError:
+        context.fail(_too_many_grants(), TRUST)
 
 
 def _read_list(
-    reading: Reading, operation: str, member: str, scope: str, remember: Callable[[Reading, list[Any]], None]
+    context: ReadContext, operation: str, member: str, scope: str, store: Callable[[ReadContext, list[Any]], None]
 ) -> None:
-    """Remember what only the plain list says. Without it nobody's record is full, and the scope is not complete."""
-    try:
-        for rows in read_pages(reading.client, operation, member):
-            remember(reading, rows)
-    except AuthenticationError:
-        raise
-    except Exception as error:  # noqa: BLE001 - that they exist is read all the same
-        reading.fail(error, scope)
+    """Store what only the plain list has. Without it no record is full, and the scope is incomplete."""
+    with context.isolate_failure(scope):
+        for rows in read_pages(context.client, operation, member):
+            store(context, rows)
 
 
-def _remember_users(reading: Reading, users: list[Any]) -> None:
+def _store_users(context: ReadContext, users: list[Any]) -> None:
     used = ((take(user, "UserId", "a user"), user.get("PasswordLastUsed")) for user in users)
-    reading.findings.add("listed_user", ((id_, moment.isoformat() if moment else "") for id_, moment in used))
+    context.spool.add("listed_user", ((id_, moment.isoformat() if moment else "") for id_, moment in used))
 
 
-def _remember_roles(reading: Reading, roles: list[Any]) -> None:
+def _store_roles(context: ReadContext, roles: list[Any]) -> None:
     kept = ("Description", "MaxSessionDuration")
-    reading.findings.add(
-        "listed_role",
-        (
-            (take(role, "RoleId", "a role"), json.dumps({name: role[name] for name in kept if name in role}))
-            for role in roles
-        ),
+    rows = (
+        (take(role, "RoleId", "a role"), json.dumps({name: role[name] for name in kept if name in role}))
+        for role in roles
     )
+    context.spool.add("listed_role", rows)
 
 
-Add = Callable[[Reading, dict[str, RecordBuffer], dict[str, Any]], None]
+Add = Callable[[ReadContext, dict[str, RecordBuffer], dict[str, Any]], None]
 
 
-def _to_pages(reading: Reading, rows: list[Any], add: Add, *scopes: str) -> Iterator[Page]:
-    """Convert one list of an answer. A row that cannot be converted fails its scopes, and the others go on."""
+def _to_pages(context: ReadContext, rows: list[Any], add: Add, *scopes: str) -> Iterator[Page]:
+    """Convert one list of a response. A row that cannot be converted fails its scopes, and the others continue."""
     pages = {scope: RecordBuffer() for scope in scopes}
     for row in rows:
         try:
-            add(reading, pages, row)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it says nothing about the other rows
-            reading.fail(error, *scopes)
-            reading.openings.lost = reading.openings.lost or error
+            add(context, pages, row)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it proves nothing about the other rows
+            context.fail(error, *scopes)
+            context.assumable_roles.error = context.assumable_roles.error or error
     for scope, page in pages.items():
         yield from page.to_pages(scope)
 
 
-def _add_user(reading: Reading, pages: dict[str, RecordBuffer], user: dict[str, Any]) -> None:
+def _add_user(context: ReadContext, pages: dict[str, RecordBuffer], user: dict[str, Any]) -> None:
     _require(user, "a user", "UserId", "Arn")
     page = pages[USERS]
-    id_ = to_id(reading.account_id, user["UserId"])
-    reading.findings.add("user", [(user["Arn"], id_)])
-    listed = reading.findings.find_values("listed_user", [user["UserId"]]).get(user["UserId"])
+    id_ = to_id(context.account_id, user["UserId"])
+    context.spool.add("user", [(user["Arn"], id_)])
+    listed = context.spool.find_values("listed_user", [user["UserId"]]).get(user["UserId"])
     last_used = {"PasswordLastUsed": datetime.fromisoformat(listed)} if listed else {}
-    powers = _add_policies(reading, page, "account", id_, user, "UserPolicyList")
-    for group in user.get("GroupList", ()):
-        powers += reading.group_powers.get(group) or [_unread_group(group)]
-    boundary = _find_boundary(reading, user)
-    verdict = judge(powers, boundary)
+    groups = user.get("GroupList", ())
+    permissions = _add_policies(context, page, "account", id_, user, "UserPolicyList")
+    for group in groups:
+        permissions += context.group_permissions.get(group) or [_unread_group(group)]
+    boundary = _find_boundary(context, user)
+    verdict = judge(permissions, boundary)
     page.add(
-        to_user(reading.account_id, user, last_used, verdict),
+        to_user(context.account_id, user, last_used, verdict),
         is_partial=listed is None or verdict.is_partial,
     )
-    tags = tuple(to_tags(user).items())
-    reading.openings.add_holder(
-        Holder("user", user["Arn"], user.get("UserName", ""), user["UserId"], tags), powers, boundary
-    )
-    reading.findings.add_edges(Edge("membership", "group", group, id_, {}) for group in user.get("GroupList", ()))
+    holder = Holder("user", user["Arn"], user.get("UserName", ""), user["UserId"], tuple(to_tags(user).items()))
+    context.assumable_roles.add_holder(holder, permissions, boundary)
+    context.spool.add_edges(Edge("membership", "group", group, id_, {}) for group in groups)
 
 
-def _add_group(reading: Reading, pages: dict[str, RecordBuffer], group: dict[str, Any]) -> None:
+def _add_group(context: ReadContext, pages: dict[str, RecordBuffer], group: dict[str, Any]) -> None:
     _require(group, "a group", "GroupId", "GroupName")
     page = pages[GROUPS]
-    id_ = to_id(reading.account_id, group["GroupId"])
-    reading.findings.add("group", [(group["GroupName"], id_)])
-    powers = _add_policies(reading, page, "entitlement", id_, group, "GroupPolicyList")
-    reading.group_powers[group["GroupName"]] = powers or [NO_PERMISSIONS]
-    verdict = judge(powers)
-    page.add(to_group(reading.account_id, group, verdict), is_partial=verdict.is_partial)
+    id_ = to_id(context.account_id, group["GroupId"])
+    context.spool.add("group", [(group["GroupName"], id_)])
+    permissions = _add_policies(context, page, "entitlement", id_, group, "GroupPolicyList")
+    context.group_permissions[group["GroupName"]] = permissions or [NO_PERMISSIONS]
+    verdict = judge(permissions)
+    page.add(to_group(context.account_id, group, verdict), is_partial=verdict.is_partial)
 
 
-def _add_role(reading: Reading, pages: dict[str, RecordBuffer], role: dict[str, Any]) -> None:
+def _add_role(context: ReadContext, pages: dict[str, RecordBuffer], role: dict[str, Any]) -> None:
     _require(role, "a role", "RoleId", "RoleName", "Arn")
     page = pages[ROLES]
-    id_ = to_id(reading.account_id, role["RoleId"])
-    reading.findings.add("role", [(role["Arn"], id_)])
-    reading.findings.add("role_name", [(role["RoleName"], id_)])
-    reading.findings.add("instance_profile", ((arn, id_) for arn in to_instance_profiles(role)))
-    provisioned = find_provisioned(role)
-    if provisioned is not None:
-        reading.findings.add("provisioned", [(id_, provisioned.to_json())])
-    found = reading.findings.find_values("listed_role", [role["RoleId"]]).get(role["RoleId"])
+    account_id, arn, document = context.account_id, role["Arn"], role.get("AssumeRolePolicyDocument")
+    id_ = to_id(account_id, role["RoleId"])
+    context.spool.add("role", [(arn, id_)])
+    context.spool.add("role_name", [(role["RoleName"], id_)])
+    context.spool.add("instance_profile", ((profile, id_) for profile in to_instance_profiles(role)))
+    provisioned_role = find_provisioned_role(role)
+    if provisioned_role is not None:
+        context.spool.add("provisioned", [(id_, provisioned_role.to_json())])
+    found = context.spool.find_values("listed_role", [role["RoleId"]]).get(role["RoleId"])
     listed = json.loads(found) if found else {}
-    trust = to_trust(role.get("AssumeRolePolicyDocument"), role["Arn"], reading.management_account)
-    powers = _add_policies(reading, page, "entitlement", id_, role, "RolePolicyList")
-    boundary = _find_boundary(reading, role)
-    verdict = judge(powers, boundary)
+    trust = to_trust(document, arn, context.management_account)
+    permissions = _add_policies(context, page, "entitlement", id_, role, "RolePolicyList")
+    boundary = _find_boundary(context, role)
+    verdict = judge(permissions, boundary)
     page.add(
-        to_role_account(reading.account_id, role, listed, verdict),
+        to_role_account(account_id, role, listed, verdict),
+        to_role(account_id, role, listed, trust, verdict),
         is_partial=found is None or verdict.is_partial,
     )
-    page.add(to_role(reading.account_id, role, listed, trust, verdict), is_partial=found is None or verdict.is_partial)
     page.add(
-        to_aws_account(reading.account_id),
-        # Whoever acts as the role has what the role has: this leads from the one record of the role to the other.
+        to_aws_account(account_id),
+        # The role's account has what the role has: this grant links the two records of the role.
         Grant(principal_kind="account", principal_id=id_, entitlement_id=id_),
     )
-    pages[TRUST].add(*to_outsiders(trust, id_))
-    reading.findings.add_edges(to_edges(trust, id_))
-    reading.openings.add_role(role["Arn"], id_, role.get("AssumeRolePolicyDocument"), trust)
-    reading.openings.add_holder(Holder("role", role["Arn"], role["RoleName"], role["RoleId"]), powers, boundary)
+    pages[TRUST].add(*to_external_records(trust, id_))
+    context.spool.add_edges(to_edges(trust, id_))
+    context.assumable_roles.add_role(arn, id_, document, trust)
+    context.assumable_roles.add_holder(Holder("role", arn, role["RoleName"], role["RoleId"]), permissions, boundary)
     if trust.undecided:
-        reading.fail(_trust_undecided(role["RoleName"]), TRUST)
+        context.fail(_trust_undecided(role["RoleName"]), TRUST)
 
 
 _ADD: dict[str, Add] = {"UserDetailList": _add_user, "RoleDetailList": _add_role}
 
 
 def _add_policies(
-    reading: Reading,
+    context: ReadContext,
     page: RecordBuffer,
     holder_kind: Literal["account", "entitlement"],
     holder_id: str,
     holder: Mapping[str, Any],
     inline: str,
 ) -> list[EffectivePermissions]:
-    """Add what a user, group or role holds, and give the powers of all of it."""
-    powers: list[EffectivePermissions] = []
+    """Add what a user, group or role holds, and return what all of it allows."""
+    permissions: list[EffectivePermissions] = []
     held: list[str] = []
     arns = [take(policy, "PolicyArn", "an attached policy") for policy in holder.get("AttachedManagedPolicies", ())]
-    known, unattached = reading.findings.find_values("policy", arns), reading.findings.find_values("unattached", arns)
+    known, unattached = context.spool.find_values("policy", arns), context.spool.find_values("unattached", arns)
     for arn in arns:
-        powers.append(reading.powers.permissions_of(arn))
+        permissions.append(context.managed_policies.permissions_of(arn))
         held.append(known.get(arn, arn))
         if arn in unattached:
             page.add(Entitlement.model_validate_json(unattached[arn]))
         elif arn not in known and is_aws_managed(arn):
-            page.add(to_unlisted_policy(arn, judge(powers[-1:])), is_partial=True)
+            page.add(to_unlisted_policy(arn, judge(permissions[-1:])), is_partial=True)
         elif arn not in known:
             raise TemporaryError("A policy is held that was not read: it may have been made meanwhile.")
     for policy in holder.get(inline, ()):
-        powers.append(to_permissions(policy.get("PolicyDocument")))
+        permissions.append(to_permissions(policy.get("PolicyDocument")))
         name = take(policy, "PolicyName", "an inline policy")
-        entitlement = to_inline_policy(holder_id, name, judge(powers[-1:]))
+        entitlement = to_inline_policy(holder_id, name, judge(permissions[-1:]))
         held.append(entitlement.id)
         page.add(entitlement)
     page.add(*(Grant(principal_kind=holder_kind, principal_id=holder_id, entitlement_id=id_) for id_ in held))
-    return powers
+    return permissions
 
 
-def _find_boundary(reading: Reading, holder: Mapping[str, Any]) -> EffectivePermissions | None:
+def _find_boundary(context: ReadContext, holder: Mapping[str, Any]) -> EffectivePermissions | None:
     arn = holder.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
-    return reading.powers.permissions_of(arn) if arn else None
+    return context.managed_policies.permissions_of(arn) if arn else None
 
 
 def _unread_group(name: str) -> EffectivePermissions:
     return unread_policy(f"The policies of the group {name} were not read.", is_partial=True)
 
 
-def _read_edges(reading: Reading, kind: EdgeKind, scope: str, to_grant: Callable[[Edge, str], Grant]) -> Iterator[Page]:
-    """Make the grants that waited until everything was seen."""
-    for edges in reading.findings.edges(kind):
-        yield Page(scope=scope, records=tuple(to_grant(edge, found) for edge, found in edges if found is not None))
+def _read_edges(
+    context: ReadContext, kind: EdgeKind, scope: str, to_record: Callable[[Edge, str], Grant]
+) -> Iterator[Page]:
+    """Convert the stored edges to grants, now that everything was read."""
+    for edges in context.spool.edges(kind):
+        yield Page(scope=scope, records=tuple(to_record(edge, found) for edge, found in edges if found is not None))
         for edge, found in edges:
             if found is None:
-                reading.fail(
+                context.fail(
                     TemporaryError(f"{edge.name} is named, but was not read: it may have been made meanwhile."), scope
                 )
 
@@ -274,24 +275,24 @@ def _require(row: Mapping[str, Any], what: str, *members: str) -> None:
 def _trust_undecided(role_name: str) -> RejectedError:
     return RejectedError(
         f"The trust policy of the role {role_name} has a part that this version of the connector does not understand, "
-        "so that somebody who may assume the role may be missing.",
+        "so principals that may assume the role may be missing.",
         reason="trust_undecided",
         fix="Look at the role's trust policy; update the connector.",
     )
 
 
-def _opening_undecided(found: Undecided) -> RejectedError:
+def _access_undecided(access: UndecidedAccess) -> RejectedError:
     return RejectedError(
-        f"Whether {found.holder.arn} can assume the role {found.role.arn} is not known: the role trusts its own AWS "
+        f"Whether {access.holder.arn} can assume the role {access.role.arn} is not known: the role trusts its own AWS "
         "account, and a policy of that user or role was not read or not understood.",
         reason="trust_undecided",
         fix="Look at the policies of that user or role; update the connector.",
     )
 
 
-def _too_many_opened() -> RejectedError:
+def _too_many_grants() -> RejectedError:
     return RejectedError(
-        f"More than {MOST_OPENED:,} pairs of a user or role and a role that trusts its own AWS account were found or "
+        f"More than {MAX_GRANTS:,} pairs of a user or role and a role that trusts its own AWS account were found or "
         "had to be compared, so that some of those who can assume such roles are missing.",
         reason="too_many_holders",
         fix="Limit sts:AssumeRole in the policies of users and roles to the roles that they need.",

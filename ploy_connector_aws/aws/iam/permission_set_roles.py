@@ -1,7 +1,8 @@
-"""Links from a permission set to the role that Identity Center made for it in this very AWS account.
+"""Links from permission sets to the roles that Identity Center created for them in this AWS account.
 
-AWS names the instance of such a role nowhere. Each instance makes one SAML provider in an account, and its roles trust
-that one alone: so the instance's provider is found first, and among its roles the one with the permission set's name.
+AWS names the instance of such a role nowhere. Each instance creates one SAML provider in an account, and its roles
+trust only that one. So the first step finds the instance's provider, the second the role with the permission set's
+name among the roles of that provider.
 """
 
 from __future__ import annotations
@@ -12,20 +13,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 
 from ploy_connector_aws.aws.policy.documents import to_policy
 from ploy_connector_aws.aws.scopes import RecordBuffer, to_aws_account, to_utc
 from ploy_connector_aws.spec import Entitlement, Grant, Page, RejectedError
 
-from .accounts import IDENTITY_CENTER_PATH
-from .read_context import Reading
+from .read_context import ReadContext
+from .records import IDENTITY_CENTER_PATH
 
 PERMISSION_SET_ROLES = "iam/permission-set-roles"
 
 REGION_WITHOUT_PATH = "us-east-1"
-"""Of instances in this Region the roles have no Region in their path (AWS.md section 3.3)."""
+"""Roles of instances in this Region have no Region in their path (AWS.md section 3.3)."""
 
 _ROLE_NAME = re.compile(r"AWSReservedSSO_(?P<permission_set>.+)_[0-9a-f]{16}")
 _PROVIDER = re.compile(r"arn:[\w-]+:iam::\d{12}:saml-provider/(AWSSSO_[0-9a-f]+_DO_NOT_DELETE)")
@@ -33,7 +33,7 @@ _PROVIDER = re.compile(r"arn:[\w-]+:iam::\d{12}:saml-provider/(AWSSSO_[0-9a-f]+_
 
 @dataclass(frozen=True)
 class ProvisionedRole:
-    """A role that an instance of Identity Center made, with the evidence of which instance.
+    """A role that an instance of Identity Center created, with the evidence of which instance.
 
     `provider` is the SAML provider that it trusts, None where it does not trust exactly one; `created` an ISO moment.
     """
@@ -45,13 +45,13 @@ class ProvisionedRole:
     created: str | None = None
 
     def to_json(self) -> str:
-        """The role as text, to be remembered."""
+        """The role as text for the spool."""
         return json.dumps(asdict(self))
 
 
 @dataclass(frozen=True)
 class NamedRole:
-    """What a permission set is in this AWS account, with the permission set's name and when it was created."""
+    """A permission set as the role of this AWS account, with the permission set's name and creation time."""
 
     permission_set: str
     role: Entitlement
@@ -62,7 +62,7 @@ class NamedRole:
 
 @dataclass(frozen=True)
 class CenterInstance:
-    """What must agree with a role: where the instance is, and since when. Each is None where AWS does not state it."""
+    """What must agree with a role: the instance's Region and creation time, each None where AWS does not state it."""
 
     region: str | None = None
     created: datetime | None = None
@@ -70,16 +70,16 @@ class CenterInstance:
 
 @dataclass(frozen=True)
 class Links:
-    """The ids of the roles, by permission set; and why no more could be decided."""
+    """The ids of the roles, by permission set; and why others are undecided."""
 
     by_permission_set: Mapping[str, str]
     undecided: str | None = None
 
 
-def find_provisioned(role: Mapping[str, Any]) -> ProvisionedRole | None:
-    """Read a role's permission set and the evidence of its instance; None where Identity Center did not make it.
+def find_provisioned_role(role: Mapping[str, Any]) -> ProvisionedRole | None:
+    """Find a role's permission set and the evidence of its instance; None where Identity Center did not create it.
 
-    Only Identity Center can make a role under this path (AWS.md section 3.3), so its name is reliable.
+    Only Identity Center can create a role under this path (AWS.md section 3.3), so its name is reliable.
     """
     name, path = role.get("RoleName", ""), role.get("Path", "")
     named = _ROLE_NAME.fullmatch(name)
@@ -98,64 +98,60 @@ def find_provisioned(role: Mapping[str, Any]) -> ProvisionedRole | None:
 def plan_links(
     roles: Mapping[str, ProvisionedRole], permission_sets: Mapping[str, datetime | None], instance: CenterInstance
 ) -> Links:
-    """Decide which role of the account is which permission set of the instance.
+    """Decide which role of the account belongs to which permission set of the instance.
 
     Args:
         roles: The roles, by id.
-        permission_sets: When each permission set of the instance was created, by name.
+        permission_sets: The creation time of each permission set of the instance, by name.
         instance: The instance.
     """
     in_region = {id_: role for id_, role in roles.items() if instance.region in (None, role.region)}
     ruled_out = {role.provider for role in in_region.values() if _is_older(role, instance.created)}
-    possible = [
-        (role.provider or "", role.permission_set, id_, role)
-        for id_, role in in_region.items()
-        if role.provider not in ruled_out and not _is_older(role, permission_sets.get(role.permission_set))
-    ]
-    by_provider = {
-        provider: [(name, id_, role) for _, name, id_, role in group]
-        for provider, group in groupby(sorted(possible, key=lambda each: each[:3]), key=lambda each: each[0])
-    }
+    by_provider: dict[str, list[tuple[str, ProvisionedRole]]] = {}
+    for id_, role in sorted(in_region.items(), key=lambda each: (each[1].permission_set, each[0])):
+        if role.provider not in ruled_out and not _is_older(role, permission_sets.get(role.permission_set)):
+            by_provider.setdefault(role.provider or "", []).append((id_, role))
     candidates = {
         provider: group
         for provider, group in by_provider.items()
-        if any(name in permission_sets for name, _, _ in group)
+        if any(role.permission_set in permission_sets for _, role in group)
     }
     if len(candidates) > 1:
         # The instance has no role for a permission set that it does not have.
-        whole = {
+        complete = {
             provider: group
             for provider, group in candidates.items()
-            if all(name in permission_sets for name, _, _ in group)
+            if all(role.permission_set in permission_sets for _, role in group)
         }
-        candidates = whole if len(whole) == 1 else candidates
+        candidates = complete if len(complete) == 1 else candidates
     if len(candidates) > 1 or "" in candidates:
-        return Links({}, _describe_undecided([role for group in candidates.values() for _, _, role in group]))
+        return Links({}, _describe_undecided([role for group in candidates.values() for _, role in group]))
     if not candidates:
-        # All roles of these names are older than what they would be made for: the instance's own may still be made.
+        # All roles of these names are older than their permission sets: the instance may not have created its own yet.
         named_alike = [role for role in in_region.values() if role.permission_set in permission_sets]
         return Links({}, _describe_undecided(named_alike) if named_alike else None)
-    group = next(iter(candidates.values()))
-    named = [(name, id_, role) for name, id_, role in group if name in permission_sets]
-    counts = Counter(name for name, _, _ in named)
-    twice = [role for name, _, role in named if counts[name] > 1]
+    (group,) = candidates.values()
+    named = [(id_, role) for id_, role in group if role.permission_set in permission_sets]
+    counts = Counter(role.permission_set for _, role in named)
+    duplicates = [role for _, role in named if counts[role.permission_set] > 1]
     return Links(
-        {name: id_ for name, id_, _ in named if counts[name] == 1}, _describe_undecided(twice) if twice else None
+        {role.permission_set: id_ for id_, role in named if counts[role.permission_set] == 1},
+        _describe_undecided(duplicates) if duplicates else None,
     )
 
 
 def read_permission_set_roles(
-    reading: Reading, account_roles: Callable[[], Iterable[NamedRole]], instance: CenterInstance
+    context: ReadContext, account_roles: Callable[[], Iterable[NamedRole]], instance: CenterInstance
 ) -> Iterator[Page]:
     """Read the links: what is assigned in this account is the role, and with it the role's policies.
 
     Args:
-        reading: The reading; its roles were read.
-        account_roles: Gives what each permission set of the instance is in this account, or raises what kept them from
-            being read. Not called where no role was made for a permission set: there is nothing to link then.
-        instance: The instance that the permission sets are of.
+        context: The read, with its roles.
+        account_roles: Returns what each permission set of the instance is in this account, or raises why that was not
+            read. Called only if the account has roles of permission sets: otherwise there is nothing to link.
+        instance: The instance of the permission sets.
     """
-    provisioned = {each.id: ProvisionedRole(**json.loads(each.value)) for each in reading.findings.each("provisioned")}
+    provisioned = {each.id: ProvisionedRole(**json.loads(each.value)) for each in context.spool.each("provisioned")}
     by_name = {named.permission_set: named for named in account_roles()} if provisioned else {}
     links = plan_links(provisioned, {name: named.created for name, named in by_name.items()}, instance)
     page = RecordBuffer()
@@ -163,7 +159,7 @@ def read_permission_set_roles(
         named = by_name[name]
         page.add(named.role, is_partial=named.is_partial)
         page.add(
-            to_aws_account(reading.account_id),
+            to_aws_account(context.account_id),
             Grant(
                 principal_kind="entitlement",
                 principal_id=named.role.id,
@@ -192,7 +188,7 @@ def _find_provider(document: object) -> str | None:
 
 
 def _is_older(role: ProvisionedRole, created: datetime | None) -> bool:
-    """Whether a role was created before the thing that it would be made for."""
+    """Whether a role is older than the permission set or instance that it would belong to."""
     return created is not None and role.created is not None and datetime.fromisoformat(role.created) < created
 
 

@@ -1,7 +1,9 @@
-"""What the readers of one account's IAM share: its scopes, what was found, and why a scope is not complete."""
+"""Shared state of the readers of one account's IAM: its scopes, what was read so far, and why a scope is incomplete."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -10,9 +12,9 @@ from botocore.client import BaseClient
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, ManagedPolicies
 from ploy_connector_aws.aws.spool import Spool
-from ploy_connector_aws.spec import Failure, Page
+from ploy_connector_aws.spec import AuthenticationError, Failure, Page
 
-from .opening import Openings
+from .trust_grants import AssumableRoles
 
 POLICIES = "iam/policies"
 USERS = "iam/users"
@@ -24,25 +26,25 @@ TRUST = "iam/trust"
 DETAILS = "GetAccountAuthorizationDetails"
 
 Knowledge: TypeAlias = Literal["all", "part", "none"]
-"""How much of a kind was read: all of it, less than was to be read, or nothing as the settings leave it out."""
+"""How much of a kind was read: all, less than the settings ask for, or nothing because the settings leave it out."""
 
 
 @dataclass
-class Reading:
-    """One reading of one account."""
+class ReadContext:
+    """One read of one account."""
 
     session: ReadSession
     account_id: str
-    findings: Spool
-    powers: ManagedPolicies
+    spool: Spool
+    managed_policies: ManagedPolicies
     management_account: str | None = None
     """The organization's management account, where the instance of Identity Center shows it."""
     groups: list[Any] = field(default_factory=list)
-    """The groups as AWS gave them, until their policies are known. An account has at most 500 (AWS.md section 6)."""
-    group_powers: dict[str, list[EffectivePermissions]] = field(default_factory=dict)
+    """The groups as AWS returned them, until all policies are known. An account has at most 500 (AWS.md section 6)."""
+    group_permissions: dict[str, list[EffectivePermissions]] = field(default_factory=dict)
     """What groups allow, by name."""
-    openings: Openings = field(default_factory=Openings)
-    """Roles that trust their own account, and those whose policies may open them."""
+    assumable_roles: AssumableRoles = field(default_factory=AssumableRoles)
+    """Roles that trust their own account, and the users and roles that may assume them."""
     _failures: dict[str, Failure] = field(default_factory=dict)
 
     @property
@@ -51,15 +53,29 @@ class Reading:
         return self.session.client("iam")
 
     def fail(self, error: Exception, *scopes: str) -> None:
-        """Note that scopes will not be complete; the first reason is the one that is told."""
+        """Mark scopes as incomplete; each reports only its first reason."""
         for scope in scopes:
             self._failures.setdefault(scope, Failure.from_error(error))
 
+    @contextmanager
+    def isolate_failure(self, *scopes: str) -> Iterator[None]:
+        """Turn an error into a failure of these scopes, so that the other scopes continue.
+
+        Raises:
+            AuthenticationError: Nothing else could be read either.
+        """
+        try:
+            yield
+        except AuthenticationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no error may look like the end of a list
+            self.fail(error, *scopes)
+
     def failure_of(self, scope: str) -> Failure | None:
-        """Why a scope is not complete; None while nothing speaks against it."""
+        """Return why a scope is incomplete; None if it has not failed so far."""
         return self._failures.get(scope)
 
     def end(self, scope: str) -> Page:
-        """End a scope as it deserves."""
+        """End a scope as complete or failed."""
         failure = self._failures.get(scope)
         return Page(scope=scope, complete=failure is None, failure=failure)

@@ -193,7 +193,7 @@ def _compare_moment(operator: str, key: str, value: str, now: datetime) -> _Met:
     if moment is None or key not in (*_CLOCK, _ISSUED):
         return None
     earliest = now - _MARGIN - (_LONGEST_SESSION if key == _ISSUED else timedelta())
-    # A date in the future decides nothing for all time.
+    # The result of a comparison with a future date will change.
     return operator.removesuffix("Equals").endswith("GreaterThan") if moment < earliest else None
 
 

@@ -1,4 +1,4 @@
-"""Permissions of policies, as far as they matter for privilege, by document and by ARN; a copy of AWS's own policies.
+"""Permissions of policies as far as they matter for privilege, by document and by ARN; the copy of AWS's own policies.
 
 ``aws_policies.jsonl`` is generated: ``python -m tests.aws.policy.copy_aws_policies`` takes the documents from the
 pinned moto and keeps the statements of each that name an action of the table of escalations. One line is one policy:
@@ -33,7 +33,7 @@ OF_UNKNOWN_SERVICE = "(any action of a service that the table does not have)"
 """Represents those actions among the others, so that a boundary and a Deny apply to them too."""
 
 _WHOLE = frozenset({EVERY_ACTION, EVERY_IAM_ACTION})
-"""The actions that stand for all actions."""
+"""The actions that stand for all actions of AWS or of IAM."""
 _SINGLE = ACTIONS - _WHOLE
 _BY_SERVICE: dict[str, dict[str, str]] = {}
 """All other actions of the table, by service and by name in lower case."""
@@ -143,7 +143,7 @@ def _find_actions(statement: Statement) -> frozenset[str]:
     left = (_SINGLE | {OF_UNKNOWN_SERVICE}) - named
     if statement.is_allow:
         return left if is_iam_named else left.union(_WHOLE)
-    # Such a Deny leaves next to nothing of everything, even where it leaves all of IAM.
+    # A Deny of all but some actions covers nearly everything, even where it exempts all of IAM.
     whole = {EVERY_ACTION} - _wholes_in(patterns)
     return left.union(whole, {EVERY_IAM_ACTION} if any(action.startswith("iam:") for action in left) else ())
 

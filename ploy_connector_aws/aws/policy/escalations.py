@@ -17,13 +17,13 @@ EVERY_IAM_ACTION = "iam:*"
 PASS_ROLE = "iam:PassRole"  # noqa: S105 - the name of an action
 
 NO_RESOURCE = Pattern("(none)")
-"""What an action without resources is about: no ARN matches it, so only `*` allows it (IAM user guide, "Actions,
+"""The resource of an action without resources: no ARN matches it, so only `*` allows it (IAM user guide, "Actions,
 resources, and condition keys")."""
 
 # AWS's own policies have the account "aws" (IAM user guide, "Managed policies and inline policies"). The roles under
-# these two paths are made by services and by IAM Identity Center, trust these alone, and refuse every change but
+# these two paths are created by services and by IAM Identity Center, trust only these, and reject every change but
 # theirs (IAM user guide, "Using service-linked roles"; Identity Center user guide, "IAM roles created by IAM Identity
-# Center"). So they can neither be changed nor be passed to another service, nor assumed.
+# Center"). So an identity can neither change nor assume them, nor pass them to another service.
 _FIXED = {
     "policy/*": frozenset({Pattern("arn:*:iam::aws:policy/*")}),
     "role/*": frozenset({Pattern(f"arn:*:iam::*:role/{path}/*") for path in ("aws-service-role", "aws-reserved")}),
@@ -93,14 +93,16 @@ PASSED_ROLE = _to_target(f"iam role/* {PASS_ROLE}")
 """The roles that can be passed: all but those that only their own service can use."""
 
 
-def _to_escalation(row: dict[str, Any]) -> Escalation:
-    if "passes_role_to" not in row:
-        return Escalation(**{**row, "needs": tuple(tuple(map(_to_target, group)) for group in row["needs"])})
+def _to_escalation(needs: list[list[str]], **row: Any) -> Escalation:
+    return Escalation(needs=tuple(tuple(map(_to_target, group)) for group in needs), **row)
+
+
+def _to_passed_role(code: str, passes_role_to: str, principals: str, actions: list[str]) -> Escalation:
     return Escalation(
-        code=row["code"],
-        sentence=f"It can pass a role to {row['passes_role_to']}, and so act as that role",
-        needs=((PASSED_ROLE,), tuple(map(_to_target, row["actions"]))),
-        passed_to=tuple(f"{principal}.amazonaws.com" for principal in row["principals"].split()),
+        code=code,
+        sentence=f"It can pass a role to {passes_role_to}, and so act as that role",
+        needs=((PASSED_ROLE,), tuple(map(_to_target, actions))),
+        passed_to=tuple(f"{principal}.amazonaws.com" for principal in principals.split()),
     )
 
 
@@ -108,7 +110,10 @@ def _read(name: str) -> dict[str, Any]:
     return tomllib.loads(files(__package__).joinpath(name).read_text(encoding="utf-8"))
 
 
-ESCALATIONS = tuple(map(_to_escalation, _read("escalations.toml")["escalations"]))
+ESCALATIONS: tuple[Escalation, ...] = tuple(
+    (_to_passed_role if "passes_role_to" in row else _to_escalation)(**row)
+    for row in _read("escalations.toml")["escalations"]
+)
 """All escalation paths, the widest first."""
 
 ACTIONS = frozenset(action for each in ESCALATIONS for group in each.groups for action in group)

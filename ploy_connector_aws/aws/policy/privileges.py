@@ -33,7 +33,7 @@ _GROUPS = tuple((escalation, escalation.groups) for escalation in ESCALATIONS)
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One escalation path. Empty `limited_to` and `conditions` mean: on all resources, without conditions.
+    """One escalation path that policies allow; on all resources and unconditionally where nothing else is set.
 
     `may_be_denied` holds the condition keys of Deny statements that may take it away.
     """
@@ -61,7 +61,7 @@ class Verdict:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """The reasons for a reader, and what replaced the documents that were not read."""
+        """The sentences of the reasons, and of what replaced unread documents."""
         return (*(reason.sentence for reason in self.reasons), *(self.stand_ins if self.reasons else ()))
 
     def to_attributes(self) -> dict[str, JsonValue]:
@@ -90,14 +90,14 @@ def judge(policies: Iterable[EffectivePermissions], boundary: EffectivePermissio
     """Decide whether the holder of all these policies together is privileged.
 
     Args:
-        policies: Those attached and inline, and for a user those of the groups.
-        boundary: The permissions boundary, which can only take away.
+        policies: Attached and inline policies, and for a user those of the groups.
+        boundary: The permissions boundary, which can only restrict.
     """
     held = tuple(policies)
     if not any(each.allows or each.undecided or each.stand_ins for each in held) and (
         boundary is None or not boundary.is_partial
     ):
-        # So it is for most holders.
+        # Most holders have no policy that matters.
         return _NOTHING
     every = (*held, *([boundary] if boundary else []))
     # Sorted: AWS lists the policies of a holder in no documented order.
@@ -149,9 +149,9 @@ class _PolicySet:
     def allowed(self, action: str, target: Target) -> ResourceSet:
         """The part of the target, without what is fixed, on which the action is allowed."""
         compare = self.compare
-        found = _allowed(self._allows, action, target.resource, compare, target.fixed)
+        found = _find_allowed(self._allows, action, target.resource, compare, target.fixed)
         if self._boundary is not None and found.terms:
-            found = found.intersection(_allowed(self._boundary, action, target.resource, compare), compare)
+            found = found.intersection(_find_allowed(self._boundary, action, target.resource, compare), compare)
         for deny in self._denies:
             if action in deny.actions:
                 found = found.difference(deny.resources, compare)
@@ -177,7 +177,7 @@ class _Match:
     exceptions: tuple[str, ...]
 
 
-def _allowed(
+def _find_allowed(
     statements: Iterable[PermissionStatement],
     action: str,
     target: Pattern,
@@ -245,11 +245,11 @@ def _find_reason(escalation: Escalation, policies: _PolicySet) -> Reason | None:
         for key in policies.conditions_of_denies(action, target.resource)
     )
     parts = [
-        f"{escalation.sentence} ({_listed(actions)})",
-        f"limited to {_listed(limits)}" if limits else "",
-        f"except {_listed(exceptions)}" if exceptions else "",
-        f"only under conditions on {_listed(conditions)}" if conditions else "",
-        f"unless a Deny under conditions on {_listed(denied)} applies" if denied else "",
+        f"{escalation.sentence} ({_join_texts(actions)})",
+        f"limited to {_join_texts(limits)}" if limits else "",
+        f"except {_join_texts(exceptions)}" if exceptions else "",
+        f"only under conditions on {_join_texts(conditions)}" if conditions else "",
+        f"unless a Deny under conditions on {_join_texts(denied)} applies" if denied else "",
     ]
     sentence = ", ".join(filter(None, parts)) + "."
     return Reason(escalation.code, sentence, actions, limits, exceptions, conditions, denied)
@@ -309,6 +309,6 @@ def _sorted(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(texts)))
 
 
-def _listed(texts: tuple[str, ...]) -> str:
+def _join_texts(texts: tuple[str, ...]) -> str:
     more = f" and {len(texts) - _MAX_LISTED} more" if len(texts) > _MAX_LISTED else ""
     return ", ".join(texts[:_MAX_LISTED]) + more

@@ -9,9 +9,9 @@ from .patterns import Pattern, covers, overlaps, widened
 
 _MAX_TERMS = 256
 _MAX_EFFORT = 500_000
-"""One for each comparison of two patterns, and more for a pair of long ones; some seconds at most."""
+"""Effort is one for each comparison of two patterns, and more for long ones; the limit is some seconds."""
 _STEPS_PER_EFFORT = 256
-"""So many steps of the matcher take about as long as all that surrounds one comparison."""
+"""Steps of the matcher that take about as long as the overhead of one comparison."""
 
 
 class TooManyComparisonsError(Exception):
@@ -55,7 +55,7 @@ class ResourceMatcher:
     is_negated: bool = False
 
     def to_terms(self) -> list[ResourceTerm]:
-        """The same as terms of which each resource matches one."""
+        """The same resources as terms; each resource matches at least one term."""
         if self.is_negated:
             return [ResourceTerm(frozenset(), frozenset(self.patterns))]
         return [ResourceTerm(frozenset({each})) for each in self.patterns]

@@ -45,7 +45,7 @@ _NEGATIONS: Mapping[str, str] = {
 _NEVER = re.compile(r"(?!)")
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 _ORGANIZATION_PATH = re.compile(r"o-[a-z0-9]+/")
-# S3 has the account in no ARN, but its names are unique; in an ARN's first five parts there is no colon.
+# ARNs of S3 lack the account, but names of buckets are unique; the first five parts of an ARN have no colon.
 _ARN = re.compile(r"arn:[\w-]+:(?:[\w.-]+:[\w-]*:\d{12}|s3:::[^/]+/)")
 _BEGINNINGS: Mapping[str, re.Pattern[str]] = {
     **dict.fromkeys(("aws:principalaccount", "aws:sourceaccount", "aws:vpceaccount"), _NEVER),
@@ -164,13 +164,9 @@ def find_guard(conditions: Iterable[Condition]) -> Guard | None:
 
 def find_accounts(conditions: Iterable[Condition]) -> frozenset[str] | None:
     """Find the AWS accounts to whose callers conditions limit a statement; None where they name none."""
-    conditions = list(conditions)
-    present = _present(conditions)
-    for each in conditions:
+    for each in _select_restricting(conditions):
         form = _ACCOUNTS.get(each.key.lower())
-        if form is None or not _restricts(each, present):
-            continue
-        found = [form.fullmatch(value) for value in each.values]
+        found = [form.fullmatch(value) for value in each.values] if form else []
         if found and all(found):
             return frozenset(match[1] for match in found if match)
     return None
@@ -178,10 +174,14 @@ def find_accounts(conditions: Iterable[Condition]) -> frozenset[str] | None:
 
 def is_of_organization(conditions: Iterable[Condition]) -> bool:
     """Whether conditions limit a statement to callers of some AWS organization that they name."""
+    keys = ("aws:principalorgid", "aws:principalorgpaths")
+    return any(each.key.lower() in keys for each in _select_restricting(conditions))
+
+
+def _select_restricting(conditions: Iterable[Condition]) -> list[Condition]:
     conditions = list(conditions)
     present = _present(conditions)
-    keys = ("aws:principalorgid", "aws:principalorgpaths")
-    return any(each.key.lower() in keys and _restricts(each, present) for each in conditions)
+    return [each for each in conditions if _restricts(each, present)]
 
 
 _Rule: TypeAlias = Callable[[Condition, frozenset[str]], bool]

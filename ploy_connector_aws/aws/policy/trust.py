@@ -270,7 +270,7 @@ def _flags(
     found = {
         "account_access_manager": (principal.kind, principal.id) == ("service", ACCOUNT_ACCESS_MANAGER),
         "cognito_guests": "admitted" in guests,
-        # Where any pool may assume the role, the guests of one do not matter.
+        # If the tokens of any pool are admitted, it does not matter whether one pool has guests.
         "cognito_guests_undecided": "perhaps" in guests and federation != "open",
         "deleted_principal": principal.kind == "deleted",
         "external_id_missing": lacks_external_id and origin == "other",

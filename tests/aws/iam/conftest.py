@@ -1,4 +1,4 @@
-"""A customer whose AWS account holds one of everything that IAM has."""
+"""A customer whose AWS account has one of each kind of IAM resource."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ACCOUNT = IamAccount(
         IamPolicy("Deploy", allowing("s3:PutObject"), "/teams/", "Deploys"),
         IamPolicy("Versions", allowing("iam:CreatePolicyVersion")),
         IamPolicy("Fence", allowing("s3:*")),
-        IamPolicy("Nobody", allowing("sqs:*")),
+        IamPolicy("Unattached", allowing("sqs:*")),
     ),
     groups=(
         IamGroup("operators", "/teams/", (READ_ONLY_ACCESS, "Versions")),
@@ -50,7 +50,7 @@ ACCOUNT = IamAccount(
             password_last_used=SIGNED_IN,
         ),
         IamUser("robot", tags={"Type": "service-account"}),
-        IamUser("unsaid"),
+        IamUser("untagged"),
     ),
     roles=(
         IamRole(
@@ -95,7 +95,7 @@ ACCOUNT = IamAccount(
 
 @dataclass
 class IamCustomer(Customer):
-    """A customer with that account, of which IAM alone is read unless said otherwise."""
+    """A customer with that account; its reads cover only IAM by default."""
 
     iam: SeededIam
 
@@ -119,17 +119,18 @@ class IamCustomer(Customer):
         return self.read(**{"scopes": ["iam"], **settings})
 
     def reseed(self, account: IamAccount) -> IamCustomer:
-        """Put another IAM into the account."""
+        """Replace the account's IAM."""
         self.iam = self.aws.seed_iam(self.account_id, account)
         return self
 
     @property
     def ploy(self) -> str:
-        """The role of the integration itself, which is in the account too."""
+        """The role of the integration itself, which is also in the account."""
         return f"{self.account_id}/{self.aws.accounts.role(self.settings['role_arn']).id}"
 
 
 @pytest.fixture
 def owner(aws: SandboxAws) -> IamCustomer:
-    made = make_customer(aws)
-    return IamCustomer(made.aws, made.seeded, made.settings, aws.seed_iam(made.settings["account_id"], ACCOUNT))
+    customer = make_customer(aws)
+    iam = aws.seed_iam(customer.settings["account_id"], ACCOUNT)
+    return IamCustomer(customer.aws, customer.seeded, customer.settings, iam)

@@ -1,4 +1,4 @@
-"""What is true in IAM, read from moto's own state, and the same facts read from a picture; neither uses our readers."""
+"""Facts of IAM from moto's own state, and the same facts from a snapshot; neither uses our readers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 @dataclass(frozen=True)
 class IamFacts:
-    """Who there is, what can be held, and who holds it."""
+    """Accounts, entitlements, and who holds which."""
 
     accounts: frozenset[tuple[object, ...]]
     entitlements: frozenset[tuple[object, ...]]
@@ -25,10 +25,10 @@ class IamFacts:
 
 
 def facts_in_aws(account_id: str, permission_sets: dict[str, str]) -> IamFacts:
-    """The truth; the permission sets of the instance are ARNs by name."""
+    """The facts in moto; `permission_sets` has ARNs by name."""
     backend: Any = get_backend("iam")[account_id]["aws"]
     users, groups, roles = list(backend.users.values()), list(backend.groups.values()), list(backend.roles.values())
-    ids = {thing.arn: f"{account_id}/{thing.id}" for thing in (*users, *groups, *roles)}
+    ids = {each.arn: f"{account_id}/{each.id}" for each in (*users, *groups, *roles)}
     attached = {
         policy.arn: policy for holder in (*users, *groups, *roles) for policy in holder.managed_policies.values()
     }
@@ -45,7 +45,7 @@ def facts_in_aws(account_id: str, permission_sets: dict[str, str]) -> IamFacts:
         inline |= {(f"{own_id}/inline/{name}", "policy", name, None) for name in holder.policies}
     edges |= {("account", ids[user.arn], ids[group.arn]) for group in groups for user in group.users}
     edges |= {("account", ids[role.arn], ids[role.arn]) for role in roles}
-    outsiders: set[tuple[object, ...]] = set()
+    external: set[tuple[object, ...]] = set()
     provisioned: set[tuple[object, ...]] = set()
     root = f"arn:aws:iam::{account_id}:root"
     for role in roles:
@@ -54,7 +54,7 @@ def facts_in_aws(account_id: str, permission_sets: dict[str, str]) -> IamFacts:
                 edges.add(("account" if ":user/" in principal else "entitlement", ids[principal], ids[role.arn]))
             else:
                 edges.add(("account", principal, ids[role.arn]))
-                outsiders.add((principal, principal, None, frozenset(), None))
+                external.add((principal, principal, None, frozenset(), None))
             if principal == root:
                 edges |= {
                     ("account" if ":user/" in each.arn else "entitlement", ids[each.arn], ids[role.arn])
@@ -73,7 +73,7 @@ def facts_in_aws(account_id: str, permission_sets: dict[str, str]) -> IamFacts:
                     for each in users
                 ),
                 *((ids[each.arn], each.name, None, _tags(each.tags), each.permissions_boundary_arn) for each in roles),
-                *outsiders,
+                *external,
             }
         ),
         entitlements=frozenset(
@@ -89,12 +89,12 @@ def facts_in_aws(account_id: str, permission_sets: dict[str, str]) -> IamFacts:
     )
 
 
-def facts_in(picture: Snapshot) -> IamFacts:
-    """What a picture says of IAM, and of roles that Identity Center made there."""
-    ours = {id_ for id_, each in picture.of("account").items() if each.source == "iam"}
+def facts_in(snapshot: Snapshot) -> IamFacts:
+    """The facts in a snapshot about IAM, and about roles that Identity Center created there."""
+    ours = {id_ for id_, each in snapshot.of("account").items() if each.source == "iam"}
     entitlements = {
         id_: each
-        for id_, each in picture.of("entitlement").items()
+        for id_, each in snapshot.of("entitlement").items()
         if each.kind == "account_role" or not id_.startswith("arn:aws:sso:")
     }
     return IamFacts(
@@ -106,18 +106,18 @@ def facts_in(picture: Snapshot) -> IamFacts:
                 frozenset(each.tags.items()),
                 each.attributes.get("permissions_boundary"),
             )
-            for id_, each in picture.of("account").items()
+            for id_, each in snapshot.of("account").items()
             if id_ in ours
         ),
         entitlements=frozenset((each.id, each.kind, each.name, each.description) for each in entitlements.values()),
         edges=frozenset(
-            (each.principal_kind, each.principal_id, each.entitlement_id) for each in picture.of("grant").values()
+            (each.principal_kind, each.principal_id, each.entitlement_id) for each in snapshot.of("grant").values()
         ),
     )
 
 
 def _may_assume_any_role(holder: Any, groups: list[Any]) -> bool:
-    """Of the policies that random accounts have, AdministratorAccess alone lets anyone assume roles."""
+    """Of the policies in random accounts, only AdministratorAccess allows to assume roles."""
     sources = [holder, *(group for group in groups if holder in group.users)]
     is_held = any(ADMINISTRATOR in source.managed_policies for source in sources)
     return is_held and holder.permissions_boundary_arn in (None, "", ADMINISTRATOR)

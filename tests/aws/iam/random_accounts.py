@@ -1,4 +1,4 @@
-"""Random IAM accounts: small ones with every kind of thing in them, or without any."""
+"""Random IAM accounts: small ones, with or without each kind of resource."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _named(draw: st.DrawFn, stem: str) -> list[str]:
 
 @st.composite
 def iam_accounts(draw: st.DrawFn) -> IamAccount:
-    """An account whose things refer to each other at random."""
+    """An account whose resources refer to each other at random."""
     policies, groups, users, roles = (_named(draw, stem) for stem in ("policy", "group", "user", "role"))
     attachable = _some([*policies, *AWS_POLICIES])
     boundary = st.sampled_from([None, *policies, *AWS_POLICIES])
@@ -53,7 +53,7 @@ def iam_accounts(draw: st.DrawFn) -> IamAccount:
     return IamAccount(
         policies=tuple(IamPolicy(name, draw(_DOCUMENTS), draw(_PATHS)) for name in policies),
         groups=tuple(IamGroup(name, draw(_PATHS), draw(attachable), draw(inline)) for name in groups),
-        # What trust policies name has the path "/", so that they can name it.
+        # The path is "/", so that trust policies can name the users and roles.
         users=tuple(
             IamUser(
                 name,
@@ -90,12 +90,12 @@ def iam_accounts(draw: st.DrawFn) -> IamAccount:
 
 
 def _trust(principals: tuple[str, ...]) -> Document:
-    """One statement for each principal; a role that nobody may assume trusts a service that does not exist."""
+    """One statement for each principal; a role without any trusts a service that does not exist."""
     actions = {"Federated": "sts:AssumeRoleWithSAML"}
-    named = [each.split(" ", 1) for each in principals] or [["Service", "nobody.amazonaws.com"]]
+    named = [each.split(" ", 1) for each in principals] or [["Service", "unused.amazonaws.com"]]
     return trusting(
         *(
-            {"Effect": "Allow", "Principal": {kind: who}, "Action": actions.get(kind, "sts:AssumeRole")}
-            for kind, who in named
+            {"Effect": "Allow", "Principal": {kind: name}, "Action": actions.get(kind, "sts:AssumeRole")}
+            for kind, name in named
         )
     )

@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 import pytest
 
 from ploy_connector_aws.aws import grantability
-from ploy_connector_aws.aws.iam.accounts import to_user
+from ploy_connector_aws.aws.iam.records import to_user
 from ploy_connector_aws.aws.policy.privileges import judge
 from ploy_connector_aws.sandbox.aws import IamAccount, IamGroup, IamPolicy, IamUser
 from ploy_connector_aws.sandbox.aws.iam_account import allowing
 from ploy_connector_aws.spec import Account, RecordKey
+from tests.aws.policy.test_cases import VERDICTS
 from tests.aws.tampering import in_xml
 
 from .conftest import ACCOUNT, ADMINISTRATOR, SIGNED_IN, IamCustomer
-from .test_cases import VERDICTS
 from .test_reader import read_tampered
 
 CREATED = datetime(2025, 1, 11, 9, tzinfo=UTC)
@@ -23,11 +23,11 @@ UNREADABLE = {"access_keys": "unknown", "console_password": "unknown"}
 JUDGED = judge([]).to_attributes()
 
 
-def test_users_are_whole_and_what_cannot_be_read_is_unknown(owner: IamCustomer) -> None:
+def test_user_has_every_field_and_unreadable_ones_are_unknown(owner: IamCustomer) -> None:
     own = f"arn:aws:iam::{owner.account_id}"
     users = {id_: each for id_, each in owner.read_iam().of("account").items() if each.kind != "service"}
 
-    assert {id_: users[id_] for id_ in (owner.user("ana"), owner.user("unsaid"))} == {
+    assert {id_: users[id_] for id_ in (owner.user("ana"), owner.user("untagged"))} == {
         owner.user("ana"): Account(
             id=owner.user("ana"),
             kind="human",
@@ -51,21 +51,21 @@ def test_users_are_whole_and_what_cannot_be_read_is_unknown(owner: IamCustomer) 
             },
         ),
         # Optional fields missing: no tags, no boundary, no password ever used.
-        owner.user("unsaid"): Account(
-            id=owner.user("unsaid"),
+        owner.user("untagged"): Account(
+            id=owner.user("untagged"),
             kind="unknown",
-            username="unsaid",
+            username="untagged",
             created_at=CREATED,
             source="iam",
             resource_id=owner.account_id,
             not_grantable_reason=grantability.IAM_ACCOUNT,
             privileged=False,
-            attributes={"arn": f"{own}:user/unsaid", "path": "/", **UNREADABLE, **JUDGED},
+            attributes={"arn": f"{own}:user/untagged", "path": "/", **UNREADABLE, **JUDGED},
         ),
     }
 
 
-def test_roles_are_service_accounts_and_those_that_aws_made_are_recognised(owner: IamCustomer) -> None:
+def test_roles_are_service_accounts_and_aws_created_ones_are_recognised(owner: IamCustomer) -> None:
     own = f"arn:aws:iam::{owner.account_id}"
     accounts = owner.read_iam().of("account", "service")
 
@@ -116,13 +116,13 @@ def test_roles_are_service_accounts_and_those_that_aws_made_are_recognised(owner
         ({}, "unknown"),
     ],
 )
-def test_whether_a_user_is_a_person_or_a_machine_is_what_its_tags_say(tags: dict[str, str], kind: str) -> None:
+def test_tags_decide_whether_a_user_is_a_person_or_a_machine(tags: dict[str, str], kind: str) -> None:
     user = {"UserId": "AIDA1", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
     assert to_user("111122223333", user, {}).kind == kind
 
 
-def test_a_user_that_is_made_again_under_its_name_is_another_account(owner: IamCustomer) -> None:
+def test_user_recreated_under_its_name_is_another_account(owner: IamCustomer) -> None:
     before = owner.user("ana")
     first = owner.read_iam()
     second = owner.reseed(ACCOUNT).read_iam()
@@ -133,7 +133,7 @@ def test_a_user_that_is_made_again_under_its_name_is_another_account(owner: IamC
 
 
 def test_all_policies_of_a_user_count_together_within_its_boundary(owner: IamCustomer) -> None:
-    """The case of the two harmless policies, with the two halves of the way in every place a policy can be."""
+    """The case of two harmless policies, with the two halves of the escalation in every place a policy can be."""
     case = VERDICTS["verdict-user-two-harmless-policies"]["account"]
     runs, passes = (
         allowing(*statement["Action"])
@@ -165,20 +165,20 @@ def test_all_policies_of_a_user_count_together_within_its_boundary(owner: IamCus
     assert "'pass-role-lambda'" in reasons["inline"]
 
 
-def test_a_user_whose_group_was_not_read_is_partial_and_never_harmless(
+def test_user_with_an_unread_group_is_partial_and_never_harmless(
     owner: IamCustomer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tamper = in_xml("GetAccountAuthorizationDetails", r"<GroupDetailList>.*</GroupDetailList>", "")
     owner.reseed(IamAccount(groups=(IamGroup("team"),), users=(IamUser("ana", groups=("team",)), IamUser("bo"))))
-    picture = read_tampered(owner, monkeypatch, tamper)
+    snapshot = read_tampered(owner, monkeypatch, tamper)
 
-    ana = picture.partial[RecordKey(type="account", id=owner.user("ana"))]
+    ana = snapshot.partial[RecordKey(type="account", id=owner.user("ana"))]
     assert (ana.privileged, "group team" in repr(ana.attributes["privilege_undecided"])) == (None, True)
-    assert picture.of("account")[owner.user("bo")].privileged is False
+    assert snapshot.of("account")[owner.user("bo")].privileged is False
 
 
-def test_a_role_s_account_carries_the_verdict_of_its_entitlement(owner: IamCustomer) -> None:
-    picture = owner.read_iam()
+def test_account_of_a_role_has_the_verdict_of_its_entitlement(owner: IamCustomer) -> None:
+    snapshot = owner.read_iam()
     for name in owner.iam.roles:
-        account, role = picture.of("account")[owner.role(name)], picture.of("entitlement")[owner.role(name)]
+        account, role = snapshot.of("account")[owner.role(name)], snapshot.of("entitlement")[owner.role(name)]
         assert (account.privileged, account.privileged_reasons) == (role.privileged, role.privileged_reasons)

@@ -17,7 +17,7 @@ VERSIONS = "It can change what a policy allows (iam:CreatePolicyVersion)."
 CAN_VERSION = {"privilege_reasons": [{"code": "policy-version", "actions": ["iam:CreatePolicyVersion"]}]}
 
 
-def test_a_group_carries_the_verdict_on_all_its_policies(owner: IamCustomer) -> None:
+def test_group_has_the_verdict_on_all_its_policies(owner: IamCustomer) -> None:
     arn = f"arn:aws:iam::{owner.account_id}:group"
 
     assert owner.read_iam().of("entitlement", "group") == {
@@ -47,7 +47,7 @@ def test_a_group_carries_the_verdict_on_all_its_policies(owner: IamCustomer) -> 
     }
 
 
-def test_policies_are_keyed_by_who_owns_them_and_only_what_is_attached_is_there(owner: IamCustomer) -> None:
+def test_policies_are_keyed_by_owner_and_only_attached_ones_are_emitted(owner: IamCustomer) -> None:
     policies = owner.read_iam().of("entitlement", "policy")
 
     assert policies.keys() == {
@@ -87,7 +87,7 @@ def test_policies_are_keyed_by_who_owns_them_and_only_what_is_attached_is_there(
     assert (policies[owner.policy("Versions")].privileged_reasons) == (VERSIONS,)
 
 
-def test_a_role_is_the_entitlement_of_the_same_id_and_carries_its_verdict(owner: IamCustomer) -> None:
+def test_role_entitlement_has_the_id_of_its_account_and_its_verdict(owner: IamCustomer) -> None:
     roles = owner.read_iam().of("entitlement", "role")
 
     assert roles[owner.role("app")] == Entitlement(
@@ -113,7 +113,7 @@ def test_a_role_is_the_entitlement_of_the_same_id_and_carries_its_verdict(owner:
     assert roles[owner.role("fenced")].attributes["permissions_boundary"].endswith(":policy/Fence")
 
 
-def test_two_policies_that_are_harmless_alone_make_a_role_privileged_together(owner: IamCustomer) -> None:
+def test_two_policies_harmless_alone_make_a_role_privileged_together(owner: IamCustomer) -> None:
     passing = {"pass": allowing("iam:PassRole"), "run": allowing("lambda:CreateFunction", "lambda:InvokeFunction")}
     roles = (IamRole("both", trusting(Service="ec2.amazonaws.com"), inline_policies=passing),)
     entitlements = owner.reseed(IamAccount(roles=roles)).read_iam().of("entitlement")
@@ -122,9 +122,11 @@ def test_two_policies_that_are_harmless_alone_make_a_role_privileged_together(ow
     assert [entitlements[id_].privileged for id_ in (f"{both}/inline/run", both)] == [False, True]
 
 
-def test_who_holds_what_is_edges_and_nothing_is_flattened(owner: IamCustomer) -> None:
-    picture = owner.read_iam()
-    held = {edge for edge in picture.edges if not edge[0].startswith("arn:") and not edge[0].endswith(".amazonaws.com")}
+def test_holdings_are_edges_and_none_is_flattened(owner: IamCustomer) -> None:
+    snapshot = owner.read_iam()
+    held = {
+        edge for edge in snapshot.edges if not edge[0].startswith("arn:") and not edge[0].endswith(".amazonaws.com")
+    }
     provisioned = next(name for name in owner.iam.roles if name.startswith("AWSReservedSSO_"))
 
     assert held == {
@@ -142,30 +144,30 @@ def test_who_holds_what_is_edges_and_nothing_is_flattened(owner: IamCustomer) ->
         # By ARN in the trust policy of "admin".
         (owner.user("ana"), owner.role("admin")),
         (owner.role("app"), owner.role("admin")),
-        # "fenced" trusts its account, and by their own policies these may assume every role.
+        # "fenced" trusts its account, and the policies of these roles let them assume every role.
         (owner.role("admin"), owner.role("fenced")),
         (owner.role(provisioned), owner.role("fenced")),
-        # From each role that acts to what it holds.
+        # From the account of each role to its entitlement.
         *((owner.role(name), owner.role(name)) for name in owner.iam.roles),
         (owner.ploy, owner.ploy),
     }
-    kinds = {(grant.principal_kind, grant.principal_id) for grant in picture.of("grant").values()}
+    kinds = {(grant.principal_kind, grant.principal_id) for grant in snapshot.of("grant").values()}
     assert {kind for kind, id_ in kinds if id_ == owner.user("ana")} == {"account"}
     assert {kind for kind, id_ in kinds if id_ == owner.group("operators")} == {"entitlement"}
     grant = next(
         each
-        for each in picture.of("grant").values()
+        for each in snapshot.of("grant").values()
         if (each.principal_id, each.entitlement_id) == (owner.role("app"), owner.role("admin"))
     )
     assert grant.principal_kind == "entitlement"
 
 
-def test_every_grant_names_records_of_the_same_reading(owner: IamCustomer) -> None:
-    picture = owner.read(scopes=["identity-center", "iam"])
-    grants = picture.of("grant").values()
+def test_every_grant_names_records_of_the_same_read(owner: IamCustomer) -> None:
+    snapshot = owner.read(scopes=["identity-center", "iam"])
+    grants = snapshot.of("grant").values()
 
-    assert {each.principal_id for each in grants if each.principal_kind == "account"} <= picture.of("account").keys()
-    assert {each.entitlement_id for each in grants} <= picture.of("entitlement").keys()
-    assert {each.principal_id for each in grants if each.principal_kind == "entitlement"} <= picture.of(
+    assert {each.principal_id for each in grants if each.principal_kind == "account"} <= snapshot.of("account").keys()
+    assert {each.entitlement_id for each in grants} <= snapshot.of("entitlement").keys()
+    assert {each.principal_id for each in grants if each.principal_kind == "entitlement"} <= snapshot.of(
         "entitlement"
     ).keys()

@@ -1,4 +1,4 @@
-"""Random IAM accounts are read exactly as they are."""
+"""Reads of random IAM accounts, compared with moto's own state."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ ORGANISATION = Organisation(owner_account_id="", permission_sets=tuple(Permissio
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-def test_any_account_is_read_as_it_is(aws: SandboxAws, account: IamAccount) -> None:
+def test_any_account_is_read_exactly(aws: SandboxAws, account: IamAccount) -> None:
     customer = make_customer(aws, ORGANISATION, ["identity-center", "iam"])
     aws.seed_iam(str(customer.settings["account_id"]), account)
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.failures == {}
-    assert facts_in(picture) == facts_in_aws(str(customer.settings["account_id"]), customer.seeded.permission_sets)
+    assert snapshot.failures == {}
+    assert facts_in(snapshot) == facts_in_aws(str(customer.settings["account_id"]), customer.seeded.permission_sets)

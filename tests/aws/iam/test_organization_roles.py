@@ -1,4 +1,4 @@
-"""A member account whose management account is known by the instance of Identity Center that it sees."""
+"""A member account whose management account is known from the instance of Identity Center that it sees."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def flags_of(member: Customer, name: str) -> set[str]:
     return set(next(role for role in roles if role.name == name).attributes.get("trust_flags") or ())
 
 
-def test_the_management_account_needs_no_external_id_and_another_account_does(aws: SandboxAws) -> None:
+def test_management_account_needs_no_external_id_and_another_account_does(aws: SandboxAws) -> None:
     owner = make_customer(aws)
     management, account_id = owner.settings["account_id"], fresh_account_id()
     owner.settle(replace(ORGANISATION, accounts=(type(ORGANISATION.accounts[0])(account_id, "member"),)))

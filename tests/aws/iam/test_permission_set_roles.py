@@ -1,4 +1,4 @@
-"""From a permission set to the role that Identity Center made for it, and what that says of the permission set."""
+"""Links from permission sets to the roles that Identity Center created for them, and verdicts on permission sets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ploy_connector_aws.aws.iam.permission_set_roles import (
     CenterInstance,
     Links,
     ProvisionedRole,
-    find_provisioned,
+    find_provisioned_role,
     plan_links,
 )
 from ploy_connector_aws.aws.policy.effective_permissions import COPIES_DATE
@@ -44,29 +44,29 @@ def link(owner: IamCustomer, permission_set: str = "Administrator", role: str = 
     return f"{owner.account_id}/{owner.seeded.permission_sets[permission_set]}", owner.role(role)
 
 
-def links(owner: IamCustomer, picture: Snapshot) -> set[tuple[str, str]]:
-    return {edge for edge in picture.edges if edge[0].startswith(f"{owner.account_id}/arn:aws:sso:")}
+def links(owner: IamCustomer, snapshot: Snapshot) -> set[tuple[str, str]]:
+    return {edge for edge in snapshot.edges if edge[0].startswith(f"{owner.account_id}/arn:aws:sso:")}
 
 
-def test_a_permission_set_in_the_own_account_leads_to_its_role_and_on_to_the_policies(owner: IamCustomer) -> None:
+def test_permission_set_in_the_own_account_links_to_its_role_and_its_policies(owner: IamCustomer) -> None:
     owner.seeded.assign(Assignment(owner.account_id, "Administrator", "ana", to_group=False))
-    picture = owner.read(scopes=BOTH)
+    snapshot = owner.read(scopes=BOTH)
     account_role, role = link(owner)
 
-    assert picture.of("entitlement")[account_role] == Entitlement(
+    assert snapshot.of("entitlement")[account_role] == Entitlement(
         id=account_role,
         kind="account_role",
         name=f"Administrator in {owner.account_id}",
         resource_id=owner.account_id,
         not_grantable_reason=grantability.ACCOUNT_ROLE,
         privileged=True,
-        privileged_reasons=picture.of("entitlement")[ADMINISTRATOR].privileged_reasons,
+        privileged_reasons=snapshot.of("entitlement")[ADMINISTRATOR].privileged_reasons,
         attributes={
             "aws_account_id": owner.account_id,
             "permission_set_arn": owner.seeded.permission_sets["Administrator"],
         },
     )
-    assert picture.of("grant")[
+    assert snapshot.of("grant")[
         Grant(principal_kind="entitlement", principal_id=account_role, entitlement_id=role).id
     ] == (
         Grant(
@@ -76,35 +76,35 @@ def test_a_permission_set_in_the_own_account_leads_to_its_role_and_on_to_the_pol
             attributes={"matched_by": "name"},
         )
     )
-    assert picture.of("resource")[owner.account_id] == Resource(
+    assert snapshot.of("resource")[owner.account_id] == Resource(
         id=owner.account_id, kind="aws_account", name=owner.account_id
     )
-    # The permission set is what it is in every other account too.
-    elsewhere = picture.of("entitlement")[f"{PROD}/{owner.seeded.permission_sets['Administrator']}"]
+    # The permission set has the same verdict in every other account.
+    elsewhere = snapshot.of("entitlement")[f"{PROD}/{owner.seeded.permission_sets['Administrator']}"]
     assert elsewhere.privileged is True
     ana = owner.seeded.users["ana"]
-    assert {(ana, account_role), (account_role, role), (role, ADMINISTRATOR)} <= picture.edges
+    assert {(ana, account_role), (account_role, role), (role, ADMINISTRATOR)} <= snapshot.edges
 
 
-def test_only_roles_under_identity_centers_own_path_are_believed(owner: IamCustomer) -> None:
+def test_only_roles_under_identity_centers_own_path_are_linked(owner: IamCustomer) -> None:
     roles = (
         replace(provisioned_role("Administrator"), path="/"),
         replace(provisioned_role("Reader"), name="AWSReservedSSO_Reader_xyz"),
         provisioned_role("NoSuchSet"),
         IamRole("Administrator", trusting(Service="ec2.amazonaws.com")),
     )
-    picture = owner.reseed(IamAccount(roles=roles)).read(scopes=BOTH)
+    snapshot = owner.reseed(IamAccount(roles=roles)).read(scopes=BOTH)
 
-    assert links(owner, picture) == set()
-    assert picture.endings[LINKS] == "complete"
+    assert links(owner, snapshot) == set()
+    assert snapshot.endings[LINKS] == "complete"
 
 
-def test_a_name_with_an_underscore_is_whole(owner: IamCustomer) -> None:
+def test_permission_set_name_may_contain_an_underscore(owner: IamCustomer) -> None:
     owner.seeded.add_permission_set(PermissionSet("Data_Engineer"))
     role = provisioned_role("Data_Engineer")
-    picture = owner.reseed(IamAccount(roles=(role,))).read(scopes=BOTH)
+    snapshot = owner.reseed(IamAccount(roles=(role,))).read(scopes=BOTH)
 
-    assert links(owner, picture) == {link(owner, "Data_Engineer", role.name)}
+    assert links(owner, snapshot) == {link(owner, "Data_Engineer", role.name)}
 
 
 @pytest.mark.parametrize(
@@ -112,41 +112,41 @@ def test_a_name_with_an_underscore_is_whole(owner: IamCustomer) -> None:
 )
 def test_links_are_unproven_where_either_end_was_not_read(owner: IamCustomer, denied: str) -> None:
     owner.aws.faults.deny(denied)
-    picture = owner.read(scopes=BOTH)
+    snapshot = owner.read(scopes=BOTH)
 
-    assert picture.failures[LINKS].missing_permissions == (denied,)
-    assert links(owner, picture) == set()
+    assert snapshot.failures[LINKS].missing_permissions == (denied,)
+    assert links(owner, snapshot) == set()
 
 
 def test_links_are_unproven_where_a_permission_set_was_not_described(owner: IamCustomer) -> None:
     arn, *_ = owner.seeded.permission_sets.values()
     owner.aws.faults.answer("DescribePermissionSet", "ValidationException", where=about(arn))
-    picture = owner.read(scopes=BOTH)
+    snapshot = owner.read(scopes=BOTH)
 
-    assert picture.endings[LINKS] == "failed"
-    assert "could not be described" in picture.failures[LINKS].message
+    assert snapshot.endings[LINKS] == "failed"
+    assert "could not be described" in snapshot.failures[LINKS].message
 
 
-def test_without_an_instance_the_links_of_roles_that_one_made_are_unproven(owner: IamCustomer) -> None:
+def test_links_are_unproven_without_an_instance(owner: IamCustomer) -> None:
     owner.seeded.remove_instance()
-    picture = owner.read(scopes=BOTH)
+    snapshot = owner.read(scopes=BOTH)
 
-    assert links(owner, picture) == set()
-    assert "no IAM Identity Center instance" in picture.failures[LINKS].message
+    assert links(owner, snapshot) == set()
+    assert "no IAM Identity Center instance" in snapshot.failures[LINKS].message
 
 
-def test_where_no_role_was_made_for_a_permission_set_there_is_nothing_to_link(owner: IamCustomer) -> None:
+def test_account_without_permission_set_roles_has_nothing_to_link(owner: IamCustomer) -> None:
     owner.seeded.remove_instance()
-    picture = owner.reseed(IamAccount(users=(IamUser("ana"),))).read(scopes=BOTH)
+    snapshot = owner.reseed(IamAccount(users=(IamUser("ana"),))).read(scopes=BOTH)
 
-    assert (picture.endings[LINKS], picture.failures) == ("complete", {})
+    assert (snapshot.endings[LINKS], snapshot.failures) == ("complete", {})
 
 
 # --- which of several roles of one name -----------------------------------------------------------------------------
 
 CASES = yaml.safe_load((Path(__file__).parents[2] / "data" / "cases" / "accounts-and-verdicts.yaml").read_text())
 FORMER = next(case for case in CASES if case["case"] == "center-role-of-former-instance")
-# boto3 gives moments, not texts.
+# boto3 returns moments, not texts.
 FORMER_ROLES = [{**role, "CreateDate": datetime.fromisoformat(role["CreateDate"])} for role in FORMER["roles"]]
 LAST_YEAR, THIS_YEAR = datetime(2025, 6, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
 OLD, NEW = "AWSSSO_00000000aaaaaaaa_DO_NOT_DELETE", "AWSSSO_00000000bbbbbbbb_DO_NOT_DELETE"
@@ -154,7 +154,7 @@ OLD, NEW = "AWSSSO_00000000aaaaaaaa_DO_NOT_DELETE", "AWSSSO_00000000bbbbbbbb_DO_
 
 def former_roles(**changes: Any) -> dict[str, ProvisionedRole]:
     """The roles of the case from public sources, by the end of their names; `aa` is the former instance's."""
-    found = {role["RoleName"][-2:]: find_provisioned({**role, **changes}) for role in FORMER_ROLES}
+    found = {role["RoleName"][-2:]: find_provisioned_role({**role, **changes}) for role in FORMER_ROLES}
     return {end: role for end, role in found.items() if role is not None}
 
 
@@ -163,7 +163,7 @@ def made(permission_set: str, provider: str | None, region: str = "eu-west-1", y
     return ProvisionedRole(permission_set, name, region, provider, f"{year}-06-01T00:00:00+00:00")
 
 
-def test_the_role_of_a_former_instance_is_not_the_permission_sets() -> None:
+def test_role_of_a_former_instance_is_not_linked() -> None:
     names = {FORMER["permission_set"]["name"]: None}
     for instance, linked in (
         (CenterInstance("eu-west-1"), "bb"),
@@ -173,13 +173,13 @@ def test_the_role_of_a_former_instance_is_not_the_permission_sets() -> None:
     ):
         links = plan_links(former_roles(), names, instance)
         assert links == Links({"AdministratorAccess": linked} if linked else {}), instance
-    # By when the permission set itself was created, in whichever Region the instance is.
+    # The creation time of the permission set decides, whatever Region the instance is in.
     assert plan_links(
         former_roles(), {"AdministratorAccess": datetime(2023, 1, 1, tzinfo=UTC)}, CenterInstance()
     ).by_permission_set == {"AdministratorAccess": "bb"}
 
 
-def test_where_nothing_tells_two_providers_apart_none_is_linked_and_both_are_named() -> None:
+def test_indistinguishable_providers_are_named_and_none_is_linked() -> None:
     region = {"Path": "/aws-reserved/sso.amazonaws.com/eu-west-1/"}
     for roles, instance in (
         (former_roles(), CenterInstance()),
@@ -196,20 +196,20 @@ PLANS: dict[
     str, tuple[dict[str, ProvisionedRole], dict[str, datetime | None], datetime | None, dict[str, str] | None]
 ] = {
     "one provider": ({"1": made("A", NEW), "2": made("B", NEW)}, {"A": None, "B": None}, None, {"A": "1", "B": "2"}),
-    "one provider, with a set that is gone": (
+    "one provider, with a set that does not exist": (
         {"1": made("A", NEW), "2": made("X", NEW)},
         {"A": None},
         None,
         {"A": "1"},
     ),
-    "a provider with a set that is gone, beside a whole one": (
+    "a provider with a set that does not exist, beside a complete one": (
         {"1": made("A", OLD), "2": made("X", OLD), "3": made("A", NEW)},
         {"A": None},
         None,
         {"A": "3"},
     ),
-    "two whole providers": ({"1": made("A", OLD), "2": made("B", NEW)}, {"A": None, "B": None}, None, None),
-    "two providers with sets that are gone": (
+    "two complete providers": ({"1": made("A", OLD), "2": made("B", NEW)}, {"A": None, "B": None}, None, None),
+    "two providers with sets that do not exist": (
         {"1": made("A", OLD), "2": made("X", OLD), "3": made("A", NEW), "4": made("Y", NEW)},
         {"A": None},
         None,
@@ -242,7 +242,7 @@ PLANS: dict[
 
 
 @pytest.mark.parametrize("plan", PLANS)
-def test_a_role_is_linked_only_where_instance_and_name_agree(plan: str) -> None:
+def test_role_is_linked_only_where_instance_and_name_agree(plan: str) -> None:
     roles, names, since, right = PLANS[plan]
     links = plan_links(roles, names, CenterInstance("eu-west-1", since))
     if right is None:
@@ -253,36 +253,36 @@ def test_a_role_is_linked_only_where_instance_and_name_agree(plan: str) -> None:
     assert len(set(links.by_permission_set.values())) == len(links.by_permission_set)
 
 
-def test_a_role_says_its_permission_set_region_and_provider() -> None:
-    found = [find_provisioned(role) for role in FORMER_ROLES]
+def test_role_names_its_permission_set_region_and_provider() -> None:
+    found = [find_provisioned_role(role) for role in FORMER_ROLES]
     assert [(each.permission_set, each.region, each.provider) for each in found if each] == [
         ("AdministratorAccess", "us-east-1", OLD),
         ("AdministratorAccess", "eu-west-1", NEW),
     ]
     without = {**FORMER_ROLES[0], "AssumeRolePolicyDocument": "%7B"}
-    assert find_provisioned(without) == replace(found[0], provider=None) if found[0] else False
+    assert find_provisioned_role(without) == replace(found[0], provider=None) if found[0] else False
 
 
-def test_roles_of_two_instances_in_one_account_are_told_apart_by_region(owner: IamCustomer) -> None:
+def test_roles_of_two_instances_in_one_account_are_distinguished_by_region(owner: IamCustomer) -> None:
     roles = (
         provisioned_role("Administrator", "us-east-1", "0000000000000001"),
         provisioned_role("Administrator", "eu-west-1", "0000000000000002"),
         provisioned_role("Reader", "us-east-1", "0000000000000001"),
     )
-    picture = owner.reseed(IamAccount(roles=roles)).read(scopes=BOTH)
+    snapshot = owner.reseed(IamAccount(roles=roles)).read(scopes=BOTH)
 
-    assert links(owner, picture) == {link(owner, "Administrator", roles[1].name)}
-    assert picture.endings[LINKS] == "complete"
+    assert links(owner, snapshot) == {link(owner, "Administrator", roles[1].name)}
+    assert snapshot.endings[LINKS] == "complete"
 
 
-def test_roles_of_two_instances_that_nothing_tells_apart_fail_the_links_by_name(owner: IamCustomer) -> None:
+def test_indistinguishable_roles_of_two_instances_fail_the_links_by_name(owner: IamCustomer) -> None:
     roles = tuple(provisioned_role("Administrator", provider=f"000000000000000{n}") for n in (1, 2))
-    picture = owner.reseed(IamAccount(roles=roles)).read(scopes=BOTH)
+    snapshot = owner.reseed(IamAccount(roles=roles)).read(scopes=BOTH)
 
-    assert links(owner, picture) == set()
-    assert picture.endings[LINKS] == "failed"
-    assert all(role.name in picture.failures[LINKS].message for role in roles)
-    assert {owner.role(role.name) for role in roles} <= picture.of("entitlement").keys()
+    assert links(owner, snapshot) == set()
+    assert snapshot.endings[LINKS] == "failed"
+    assert all(role.name in snapshot.failures[LINKS].message for role in roles)
+    assert {owner.role(role.name) for role in roles} <= snapshot.of("entitlement").keys()
 
 
 def settled(owner: IamCustomer, **described: Any) -> Entitlement:
@@ -296,7 +296,7 @@ def settled(owner: IamCustomer, **described: Any) -> Entitlement:
     return entitlement
 
 
-def test_a_permission_set_carries_the_verdict_of_its_aws_policies_and_says_what_was_not_seen(
+def test_permission_set_has_the_verdict_of_its_aws_policies_and_lists_unseen_ones(
     owner: IamCustomer,
 ) -> None:
     privileged = settled(owner, managed_policies=(ADMINISTRATOR,))
@@ -314,7 +314,7 @@ def test_a_permission_set_carries_the_verdict_of_its_aws_policies_and_says_what_
         ({"managed_policies": ("arn:aws:iam::aws:policy/MadeLater",)}, "policy/MadeLater"),
     ],
 )
-def test_a_permission_set_is_never_said_to_be_harmless(
+def test_permission_set_is_never_reported_as_harmless(
     owner: IamCustomer, described: dict[str, Any], unseen: str
 ) -> None:
     open_ = settled(owner, **described)
@@ -324,9 +324,7 @@ def test_a_permission_set_is_never_said_to_be_harmless(
 
 
 @pytest.mark.parametrize("policy", ["AdministratorAccess", "PowerUserAccess", "job-function/DatabaseAdministrator"])
-def test_an_aws_policy_that_was_not_read_is_judged_by_the_copy_and_that_is_reported(
-    owner: IamCustomer, policy: str
-) -> None:
+def test_unread_aws_policy_is_judged_by_the_copy_and_reported_as_such(owner: IamCustomer, policy: str) -> None:
     name = policy.rpartition("/")[2]
     copy = f"{name} was judged by the connector's copy of AWS's policies of {COPIES_DATE}."
     settled(owner, managed_policies=(f"arn:aws:iam::aws:policy/{policy}",))
@@ -336,10 +334,10 @@ def test_an_aws_policy_that_was_not_read_is_judged_by_the_copy_and_that_is_repor
         assert (one.privileged, one.privileged_reasons[-1] == copy) == (True, not is_read)
 
 
-def test_a_permission_set_is_judged_in_full_where_iam_is_switched_off(owner: IamCustomer) -> None:
+def test_permission_set_has_a_full_verdict_without_iam(owner: IamCustomer) -> None:
     settled(owner, managed_policies=(ADMINISTRATOR,))
-    picture = owner.read(scopes=["identity-center"])
-    one = picture.of("entitlement")[owner.seeded.permission_sets["One"]]
+    snapshot = owner.read(scopes=["identity-center"])
+    one = snapshot.of("entitlement")[owner.seeded.permission_sets["One"]]
 
     assert (one.privileged, one.name) == (True, "One")
-    assert RecordKey(type="entitlement", id=owner.role("admin")) not in picture.records
+    assert RecordKey(type="entitlement", id=owner.role("admin")) not in snapshot.records

@@ -1,4 +1,4 @@
-"""Who may assume a role, compared with a table that was decided by hand; and that no external id is ever told."""
+"""Evaluated trust policies, compared with a table that was decided by hand; no external id is ever disclosed."""
 
 from __future__ import annotations
 
@@ -29,42 +29,44 @@ def document(statements: object) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def told_condition(condition: RedactedCondition) -> str:
+def format_condition(condition: RedactedCondition) -> str:
     values = f" = {', '.join(condition.values)}" if condition.values else ""
     weaknesses = f" [{', '.join(condition.weaknesses)}]" if condition.weaknesses else ""
     return f"{condition.operator} {condition.key}{values}{weaknesses}"
 
 
-def told_way(way: TrustStatement) -> dict[str, Any]:
-    """A way as the table has it: what it does not say is left out."""
-    told = {
-        "by": [action.removeprefix("sts:") for action in way.actions],
-        "external_id": way.external_id,
-        "if": [told_condition(each) for each in way.conditions],
-        "denied_if": [told_condition(each) for each in way.denied_under],
-        "except": list(way.except_principals),
-        "flags": list(way.flags),
+def to_row(statement: TrustStatement) -> dict[str, Any]:
+    """Convert a statement to the form of the table, which leaves out defaults."""
+    row = {
+        "by": [action.removeprefix("sts:") for action in statement.actions],
+        "external_id": statement.external_id,
+        "if": [format_condition(each) for each in statement.conditions],
+        "denied_if": [format_condition(each) for each in statement.denied_under],
+        "except": list(statement.except_principals),
+        "flags": list(statement.flags),
     }
-    return {name: value for name, value in told.items() if value not in ([], "absent", ["AssumeRole"])}
+    return {name: value for name, value in row.items() if value not in ([], "absent", ["AssumeRole"])}
 
 
-def told(trusted: TrustedPrincipal) -> str:
+def format_principal(trusted: TrustedPrincipal) -> str:
     whose = {True: "own", False: "other", None: "unknown"}[trusted.is_own_account]
     return f"{trusted.kind} {trusted.id} ({whose})"
 
 
-def test_the_table_has_at_least_thirty_trust_policies_each_of_its_own_name() -> None:
+def test_table_has_at_least_thirty_trust_policies_with_distinct_names() -> None:
     names = [row["case"] for row in ROWS]
     assert len(names) == len(set(names))
     assert len(names) >= 30
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["case"])
-def test_a_trust_policy_is_read_as_a_security_engineer_would(row: dict[str, Any]) -> None:
+def test_trust_policy_is_evaluated_as_by_a_security_engineer(row: dict[str, Any]) -> None:
     trust = to_trust(row["document"] if "document" in row else document(row["statements"]), row.get("role", ROLE))
-    flags = {flag for ways in row["trusted"].values() for way in ways for flag in way.get("flags", [])}
+    flags = {flag for rows in row["trusted"].values() for each in rows for flag in each.get("flags", [])}
     assert {
-        "trusted": [(told(each), [told_way(way) for way in each.statements]) for each in trust.trusted],
+        "trusted": [
+            (format_principal(each), [to_row(statement) for statement in each.statements]) for each in trust.trusted
+        ],
         "flags": list(trust.flags),
         "undecided": list(trust.undecided),
     } == {
@@ -77,11 +79,13 @@ def test_a_trust_policy_is_read_as_a_security_engineer_would(row: dict[str, Any]
 
 def test_every_flag_has_a_sentence_and_occurs_in_the_table() -> None:
     found = {flag for row in ROWS for flag in row.get("flags", [])}
-    found |= {flag for row in ROWS for ways in row["trusted"].values() for way in ways for flag in way.get("flags", [])}
+    found |= {
+        flag for row in ROWS for rows in row["trusted"].values() for each in rows for flag in each.get("flags", [])
+    }
     assert found == FLAGS.keys()
 
 
-def test_a_principal_is_told_whole_as_json() -> None:
+def test_principal_is_converted_completely_to_json() -> None:
     statements = [
         {
             "Effect": "Allow",
@@ -133,7 +137,7 @@ def test_a_principal_is_told_whole_as_json() -> None:
     }
 
 
-def test_an_account_named_by_its_digits_is_of_the_roles_own_partition() -> None:
+def test_account_named_by_its_digits_has_the_partition_of_the_role() -> None:
     trust = to_trust(
         document([{"Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": "sts:AssumeRole"}]),
         "arn:aws-us-gov:iam::111122223333:role/app",
@@ -172,7 +176,7 @@ ORGANIZATION_ROLES: list[tuple[str, str, str | None, set[str]]] = [
 ]
 
 
-def test_roles_that_aws_makes_for_the_own_organization_are_told_from_others() -> None:
+def test_roles_that_aws_creates_for_the_own_organization_are_distinguished_from_others() -> None:
     wrong = []
     for role, principal, management, right in ORGANIZATION_ROLES:
         statement = {
@@ -227,10 +231,10 @@ def statements(draw: st.DrawFn) -> dict[str, Any]:
 
 @cheap
 @given(st.lists(statements(), max_size=4))
-def test_no_external_id_is_in_any_answer(policy: list[dict[str, Any]]) -> None:
+def test_no_external_id_is_in_any_result(policy: list[dict[str, Any]]) -> None:
     trust = to_trust(document(policy), ROLE)
-    said = [json.dumps(each.to_attributes()) for each in trust.trusted]
-    assert "MARK" not in "".join([repr(trust), *said])
+    attributes = [json.dumps(each.to_attributes()) for each in trust.trusted]
+    assert "MARK" not in "".join([repr(trust), *attributes])
 
 
 @cheap
@@ -248,7 +252,7 @@ def test_no_external_id_is_in_any_answer(policy: list[dict[str, Any]]) -> None:
         ),
     )
 )
-def test_whatever_the_document_is_it_is_read_without_an_exception_and_without_telling_it(value: Any) -> None:
+def test_any_document_is_evaluated_without_an_exception_and_without_disclosing_it(value: Any) -> None:
     trust = to_trust(value, ROLE)
     assert trust.trusted == ()
     assert "MARK" not in repr(trust)
@@ -256,18 +260,18 @@ def test_whatever_the_document_is_it_is_read_without_an_exception_and_without_te
 
 @cheap
 @given(st.lists(statements(), max_size=4))
-def test_under_a_deny_of_everyone_nobody_is_trusted(policy: list[dict[str, Any]]) -> None:
+def test_deny_of_everyone_leaves_no_trusted_principal(policy: list[dict[str, Any]]) -> None:
     deny = {"Effect": "Deny", "Principal": "*", "Action": "sts:*"}
     assert to_trust(document([*policy, deny]), ROLE).trusted == ()
 
 
 @cheap
 @given(st.lists(statements(), max_size=4), statements())
-def test_an_allow_more_never_lets_fewer_in(policy: list[dict[str, Any]], more: dict[str, Any]) -> None:
+def test_additional_allow_never_admits_fewer_principals(policy: list[dict[str, Any]], more: dict[str, Any]) -> None:
     before = to_trust(document(policy), ROLE)
     after = to_trust(document([*policy, {**more, "Effect": "Allow"}]), ROLE)
     assert {each.id for each in before.trusted} <= {each.id for each in after.trusted}
 
 
-def test_nothing_is_said_of_an_undecodable_document_but_that() -> None:
+def test_undecodable_document_reports_only_that() -> None:
     assert to_trust("<MARK>", ROLE) == Trust((), (), ("The policy document could not be decoded.",))

@@ -71,17 +71,17 @@ def codes(verdict: Verdict) -> list[str]:
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_policy_of_aws_is_judged_as_by_hand(name: str) -> None:
+def test_policy_of_aws_is_judged_as_by_hand(name: str) -> None:
     verdict = judge([to_permissions(DOCUMENTS[name], is_aws_managed=True)])
     assert (verdict.privileged, codes(verdict)) == (bool(EXPECTED[name]), EXPECTED[name])
     assert verdict.undecided == ()
 
 
-def test_every_policy_of_aws_is_understood_and_no_reading_one_is_privileged() -> None:
+def test_every_policy_of_aws_is_supported_and_no_read_only_one_is_privileged() -> None:
     verdicts = {name: judge([to_permissions(document, is_aws_managed=True)]) for name, document in DOCUMENTS.items()}
     assert {name for name, verdict in verdicts.items() if verdict.undecided or verdict.privileged is None} == set()
     assert {name for name, verdict in verdicts.items() if verdict.privileged and "ReadOnly" in name} == set()
-    # Most of AWS's policies give no way to more power: a rule gone astray would show here.
+    # Most of AWS's policies are not privileged: a wrong rule would change this share.
     assert 0.05 < sum(verdict.privileged is True for verdict in verdicts.values()) / len(verdicts) < 0.2
 
 

@@ -1,4 +1,4 @@
-"""Verdicts on policies, compared with a table that was decided by hand; and what must hold for all policies."""
+"""Verdicts on policies, compared with a table that was decided by hand; and properties of all verdicts."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ def verdict_of(row: dict[str, Any]) -> Verdict:
         policies = [row["document"]]
     else:
         policies = [document(each) for each in row.get("policies", [row.get("statements", [])])]
-    powers = [to_permissions(each) for each in policies]
+    permissions = [to_permissions(each) for each in policies]
     if "unread" in row:
-        powers.append(unread_policy(row["unread"]))
+        permissions.append(unread_policy(row["unread"]))
     boundary = None
     if "boundary" in row:
         boundary = to_permissions(document(row["boundary"]))
     if "boundary_document" in row:
         boundary = to_permissions(row["boundary_document"])
-    return judge(powers, boundary)
+    return judge(permissions, boundary)
 
 
-def told(reason: Reason) -> str | dict[str, Any]:
-    """A reason as the table has it."""
+def to_row(reason: Reason) -> str | dict[str, Any]:
+    """Convert a reason to the form of the table."""
     names = {"only": "limited_to", "except": "excepted", "if": "conditions", "unless": "may_be_denied"}
     limits = {name: list(getattr(reason, field)) for name, field in names.items() if getattr(reason, field)}
     return {"code": reason.code, **limits} if limits else reason.code
 
 
 def fill(kind: str) -> dict[str, Any]:
-    """As much of one kind of hostile statement as fits into the longest document."""
+    """Return as much of one kind of hostile statement as fits into the longest document."""
     allow, deny = {"Effect": "Allow", "Action": "*"}, {"Effect": "Deny", "Action": "*"}
     everything = {**allow, "Resource": "*"}
     made: dict[str, Callable[[int], list[dict[str, Any]]]] = {
@@ -90,41 +90,41 @@ HOSTILE = (
     "passed to",
     "conditional denies",
 )
-MOST_STEPS = 100_000_000
-"""For the whole of a verdict; it was more than ten times as many before the comparisons were bounded."""
+MAX_STEPS = 100_000_000
+"""For one verdict; before the comparisons were bounded it took more than ten times as many."""
 SLOW = {"actions", "resources", "inverted denies"}
-"""What needs so many of its steps that counting them takes a minute."""
+"""Kinds that need so many steps that counting them takes a minute."""
 
 
 @pytest.mark.parametrize("boundary", [None, *HOSTILE])
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.soak
 def test_any_two_hostile_policies_are_judged_in_bounded_steps(kind: str, boundary: str | None) -> None:
-    with at_most(MOST_STEPS):
+    with at_most(MAX_STEPS):
         judge([to_permissions(fill(kind))], to_permissions(fill(boundary)) if boundary else None)
 
 
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=pytest.mark.soak if kind in SLOW else ()) for kind in HOSTILE]
 )
-def test_a_hostile_policy_is_judged_in_bounded_steps(kind: str) -> None:
-    with at_most(MOST_STEPS):
+def test_hostile_policy_is_judged_in_bounded_steps(kind: str) -> None:
+    with at_most(MAX_STEPS):
         verdict = judge([to_permissions(fill(kind))])
     assert verdict.privileged is not False or not verdict.undecided
 
 
-def test_the_table_has_at_least_sixty_policies_each_of_its_own_name() -> None:
+def test_table_has_at_least_sixty_policies_with_distinct_names() -> None:
     names = [row["case"] for row in ROWS]
     assert len(names) == len(set(names))
     assert len(names) >= 60
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["case"])
-def test_a_policy_is_judged_as_a_security_engineer_would(row: dict[str, Any]) -> None:
+def test_policy_is_judged_as_by_a_security_engineer(row: dict[str, Any]) -> None:
     verdict = verdict_of(row)
     assert {
         "privileged": verdict.privileged,
-        "reasons": [told(reason) for reason in verdict.reasons],
+        "reasons": [to_row(reason) for reason in verdict.reasons],
         "undecided": list(verdict.undecided),
     } == {
         "privileged": row["privileged"],
@@ -133,7 +133,7 @@ def test_a_policy_is_judged_as_a_security_engineer_would(row: dict[str, Any]) ->
     }
 
 
-def test_a_reason_says_its_actions_limits_exceptions_and_conditions_in_one_sentence() -> None:
+def test_reason_lists_actions_limits_exceptions_and_conditions_in_one_sentence() -> None:
     statements = [
         {
             "Effect": "Allow",
@@ -172,8 +172,8 @@ def test_a_reason_says_its_actions_limits_exceptions_and_conditions_in_one_sente
     assert verdict.sentences == (verdict.reasons[0].sentence,)
 
 
-def test_attributes_tell_the_codes_what_is_undecided_and_what_is_never_seen() -> None:
-    powers = [
+def test_attributes_list_codes_undecided_parts_and_what_is_never_seen() -> None:
+    permissions = [
         to_permissions(document([{"Effect": "Allow", "Action": "iam:*", "Resource": "*"}])),
         unread_policy("One is unread."),
     ]
@@ -183,17 +183,17 @@ def test_attributes_tell_the_codes_what_is_undecided_and_what_is_never_seen() ->
         "Session policies and policies of the resources themselves are not part of this verdict.",
         "What the roles allow that the holder may assume is not part of this verdict: it holds them as entitlements.",
     ]
-    assert judge(powers).to_attributes() == {
+    assert judge(permissions).to_attributes() == {
         "privilege_reasons": [{"code": "iam-full", "actions": ["iam:*"]}],
         "privilege_undecided": ["One is unread."],
         "privilege_never_seen": never_seen,
         "privilege_table_date": TABLE_DATE,
     }
     assert judge([]).to_attributes() == {"privilege_never_seen": never_seen, "privilege_table_date": TABLE_DATE}
-    json.dumps(judge(powers).to_attributes())
+    json.dumps(judge(permissions).to_attributes())
 
 
-def test_a_policy_of_ever_more_areas_is_judged_in_time_and_on_the_safe_side() -> None:
+def test_policy_with_ever_more_terms_is_judged_in_time_and_on_the_safe_side() -> None:
     denies = [
         {
             "Effect": "Deny",
@@ -250,21 +250,21 @@ POLICIES = st.lists(statements(), max_size=5)
 RANK = {False: 0, None: 1, True: 2}
 
 
-def powers_of(policy: list[dict[str, Any]]) -> EffectivePermissions:
+def permissions_of(policy: list[dict[str, Any]]) -> EffectivePermissions:
     return to_permissions(document(policy))
 
 
 @cheap
 @given(POLICIES, statements(effect="Allow"))
-def test_an_allow_more_never_makes_less_privileged(policy: list[dict[str, Any]], more: dict[str, Any]) -> None:
-    before, after = judge([powers_of(policy)]), judge([powers_of([*policy, more])])
+def test_additional_allow_never_makes_less_privileged(policy: list[dict[str, Any]], more: dict[str, Any]) -> None:
+    before, after = judge([permissions_of(policy)]), judge([permissions_of([*policy, more])])
     assert RANK[after.privileged] >= RANK[before.privileged]
 
 
 @cheap
 @given(POLICIES, statements(effect="Deny"))
-def test_a_deny_more_never_makes_more_privileged(policy: list[dict[str, Any]], more: dict[str, Any]) -> None:
-    before, after = judge([powers_of(policy)]), judge([powers_of([*policy, more])])
+def test_additional_deny_never_makes_more_privileged(policy: list[dict[str, Any]], more: dict[str, Any]) -> None:
+    before, after = judge([permissions_of(policy)]), judge([permissions_of([*policy, more])])
     assert RANK[after.privileged] <= RANK[before.privileged]
 
 
@@ -272,26 +272,26 @@ def test_a_deny_more_never_makes_more_privileged(policy: list[dict[str, Any]], m
 @given(POLICIES)
 def test_under_a_deny_of_everything_nothing_is_privileged(policy: list[dict[str, Any]]) -> None:
     deny = {"Effect": "Deny", "Action": "*", "Resource": "*"}
-    assert judge([powers_of(policy), powers_of([deny])]) == Verdict(False)
+    assert judge([permissions_of(policy), permissions_of([deny])]) == Verdict(False)
 
 
 @cheap
 @given(POLICIES, POLICIES)
-def test_a_boundary_never_adds(policy: list[dict[str, Any]], boundary: list[dict[str, Any]]) -> None:
-    without, within = judge([powers_of(policy)]), judge([powers_of(policy)], powers_of(boundary))
+def test_boundary_never_adds_permissions(policy: list[dict[str, Any]], boundary: list[dict[str, Any]]) -> None:
+    without, within = judge([permissions_of(policy)]), judge([permissions_of(policy)], permissions_of(boundary))
     assert RANK[within.privileged] <= RANK[without.privileged]
 
 
 @cheap
 @given(POLICIES)
-def test_a_boundary_of_everything_changes_nothing(policy: list[dict[str, Any]]) -> None:
-    everything = powers_of([{"Effect": "Allow", "Action": "*", "Resource": "*"}])
-    assert judge([powers_of(policy)], everything) == judge([powers_of(policy)])
+def test_boundary_of_everything_changes_nothing(policy: list[dict[str, Any]]) -> None:
+    everything = permissions_of([{"Effect": "Allow", "Action": "*", "Resource": "*"}])
+    assert judge([permissions_of(policy)], everything) == judge([permissions_of(policy)])
 
 
 @cheap
 @given(POLICIES, st.randoms(use_true_random=False))
-def test_the_letter_case_of_actions_never_matters(policy: list[dict[str, Any]], random: Any) -> None:
+def test_letter_case_of_actions_never_matters(policy: list[dict[str, Any]], random: Any) -> None:
     def mixed(text: str) -> str:
         return "".join(random.choice([each.upper(), each.lower()]) for each in text)
 
@@ -299,16 +299,16 @@ def test_the_letter_case_of_actions_never_matters(policy: list[dict[str, Any]], 
         {name: [mixed(text) for text in value] if name.endswith("Action") else value for name, value in each.items()}
         for each in policy
     ]
-    assert judge([powers_of(shuffled)]) == judge([powers_of(policy)])
+    assert judge([permissions_of(shuffled)]) == judge([permissions_of(policy)])
 
 
 @cheap
 @given(POLICIES)
-def test_one_policy_or_one_policy_per_statement_is_the_same(policy: list[dict[str, Any]]) -> None:
-    assert judge([powers_of([each]) for each in policy]) == judge([powers_of(policy)])
+def test_one_policy_and_one_policy_per_statement_have_the_same_verdict(policy: list[dict[str, Any]]) -> None:
+    assert judge([permissions_of([each]) for each in policy]) == judge([permissions_of(policy)])
 
 
-# What the local AWS, which decides by texts and knows no table, would allow a user named ana: (code, action, resource).
+# (code, action, resource): the local AWS, which has no table, decides whether a user named ana may do this.
 DANGERS = [
     ("write-policies", "iam:PutRolePolicy", "arn:aws:iam::123456789012:role/app"),
     ("write-policies", "iam:PutRolePolicy", "arn:aws:iam::123456789012:role/zoo"),
@@ -324,7 +324,7 @@ CONTEXT = {"aws:username": ("ana",), "aws:multifactorauthpresent": ("true",)}
 
 @cheap
 @given(POLICIES, st.none() | POLICIES)
-def test_what_aws_would_allow_is_never_missed(
+def test_access_that_aws_would_allow_is_never_missed(
     policy: list[dict[str, Any]], boundary: list[dict[str, Any]] | None
 ) -> None:
     layers = [policy] if boundary is None else [policy, boundary]
@@ -335,17 +335,17 @@ def test_what_aws_would_allow_is_never_missed(
         if len(decided) == len(layers)
         and all(local.decide([each], action, resource, CONTEXT) is local.Decision.ALLOWED for each in decided)
     }
-    verdict = judge([powers_of(policy)], None if boundary is None else powers_of(boundary))
-    told = {reason.code for reason in verdict.reasons}
+    verdict = judge([permissions_of(policy)], None if boundary is None else permissions_of(boundary))
+    found = {reason.code for reason in verdict.reasons}
     missed = {
         code
         for code, action in allowed
-        if not {code, "admin"} & told and not ("iam-full" in told and action.startswith("iam:"))
+        if not {code, "admin"} & found and not ("iam-full" in found and action.startswith("iam:"))
     }
     assert missed == set()
 
 
-def test_policies_that_cannot_be_compared_are_undecided_and_said_to_be() -> None:
+def test_policies_that_cannot_be_compared_are_reported_as_undecided() -> None:
     verdict = judge([to_permissions(fill("resources"))])
 
     assert verdict == Verdict(

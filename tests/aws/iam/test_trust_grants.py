@@ -1,16 +1,15 @@
-"""Who can assume roles that trust their own account: those whose own policies open them, in pure documents."""
+"""Who can assume roles that trust their own account: holders whose own policies allow it; documents only."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from ploy_connector_aws.aws.iam.opening import Holder, Opened, Openings, Undecided
+from ploy_connector_aws.aws.iam.trust_grants import AssumableRoles, Holder, RoleAccess, UndecidedAccess
 from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, to_permissions, unread_policy
 from ploy_connector_aws.aws.policy.trust import to_trust
+from tests.aws.policy.test_cases import VERDICTS
 from tests.steps import at_most
-
-from .test_cases import VERDICTS
 
 OWN = "arn:aws:iam::111122223333"
 Statement = dict[str, Any]
@@ -33,10 +32,10 @@ def trusting(principal: object = f"{OWN}:root", **more: Any) -> Statement:
 
 
 class Account:
-    """An account in documents: users and roles with their policies, roles with their trust policies."""
+    """An account as documents: users and roles with their policies, roles with their trust policies."""
 
     def __init__(self) -> None:
-        self.openings = Openings()
+        self.roles = AssumableRoles()
 
     def user(
         self, name: str, *policies: EffectivePermissions | Statement, boundary: Statement | None = None, **tags: str
@@ -46,23 +45,23 @@ class Account:
     def role(self, name: str, *policies: Statement, trust: list[Statement], boundary: Statement | None = None) -> None:
         arn = f"{OWN}:role/{name}"
         self._hold(Holder("role", arn, name, f"AROA{name}"), policies, boundary)
-        self.openings.add_role(arn, name, document(*trust), to_trust(document(*trust), arn))
+        self.roles.add_role(arn, name, document(*trust), to_trust(document(*trust), arn))
 
     def _hold(
         self, holder: Holder, policies: tuple[EffectivePermissions | Statement, ...], boundary: Statement | None
     ) -> None:
-        powers = [
+        permissions = [
             each if isinstance(each, EffectivePermissions) else to_permissions(document(each)) for each in policies
         ]
-        self.openings.add_holder(holder, powers, to_permissions(document(boundary)) if boundary else None)
+        self.roles.add_holder(holder, permissions, to_permissions(document(boundary)) if boundary else None)
 
-    def opened(self) -> set[tuple[str, str]]:
-        found = list(self.openings.find_opened())
-        assert all(isinstance(each, Opened) for each in found)
+    def access(self) -> set[tuple[str, str]]:
+        found = list(self.roles.find_access())
+        assert all(isinstance(each, RoleAccess) for each in found)
         return {(each.holder.name, each.role.id) for each in found}
 
 
-def test_the_case_of_the_climber_and_its_variants() -> None:
+def test_public_case_of_the_climber_and_its_variants() -> None:
     case = VERDICTS["verdict-assume-through-root"]["account"]
     for principal in ("111122223333", f"{OWN}:root"):
         for effect, opens in (("summit", True), ("*", True), ("sum*", True), ("summi?", True), ("base", False)):
@@ -77,10 +76,10 @@ def test_the_case_of_the_climber_and_its_variants() -> None:
                     for statement in policy["PolicyDocument"]
                 ]
                 account.user(user["UserName"], *statements)
-            assert account.opened() == ({("climber", "summit")} if opens else set()), (principal, effect)
+            assert account.access() == ({("climber", "summit")} if opens else set()), (principal, effect)
 
 
-def test_denies_boundaries_and_the_trust_policy_count() -> None:
+def test_denies_and_boundaries_limit_who_can_assume_the_role() -> None:
     role = f"{OWN}:role/target"
     rows: list[tuple[str, list[Statement], Statement | None, bool]] = [
         ("allowed", [allow(role)], None, True),
@@ -112,12 +111,12 @@ def test_denies_boundaries_and_the_trust_policy_count() -> None:
         account.role("target", trust=[trusting()])
         cleaned = [{key: value for key, value in each.items() if value is not None} for each in statements]
         account.user("target", *cleaned, boundary=boundary, job="target")
-        if account.opened() != ({("target", "target")} if expected else set()):
+        if account.access() != ({("target", "target")} if expected else set()):
             wrong.append(name)
     assert wrong == []
 
 
-def test_the_trust_policy_decides_whom_it_leaves_to_their_own_policies() -> None:
+def test_trust_policy_decides_which_holders_their_own_policies_admit() -> None:
     ana = f"{OWN}:user/ana"
     only_ana = {"ArnEquals": {"aws:PrincipalArn": ana}}
     rows: list[tuple[list[Statement], set[str]]] = [
@@ -131,7 +130,7 @@ def test_the_trust_policy_decides_whom_it_leaves_to_their_own_policies() -> None
         ([trusting(), {**trusting("*", Condition=only_ana), "Effect": "Deny"}], {"bo"}),
         ([trusting("444455556666")], set()),
         ([{**trusting(), "Action": "sts:TagSession"}], set()),
-        # Named by the trust policy itself: a grant already, whatever its own policies are.
+        # The trust policy itself names ana: a grant already, whatever her own policies are.
         ([trusting(), trusting(ana)], {"bo"}),
     ]
     for trust, expected in rows:
@@ -140,7 +139,7 @@ def test_the_trust_policy_decides_whom_it_leaves_to_their_own_policies() -> None
         for name in ("ana", "bo"):
             account.user(name, allow("*"))
         account.user("walker", allow("*", "s3:*"))
-        assert account.opened() == {(name, "target") for name in expected}, trust
+        assert account.access() == {(name, "target") for name in expected}, trust
 
 
 def test_chains_are_edges_and_cycles_end() -> None:
@@ -151,7 +150,7 @@ def test_chains_are_edges_and_cycles_end() -> None:
     account.role("self", allow("*"), trust=[trusting(f"{OWN}:role/other")])
     account.user("climber", allow(f"{OWN}:role/one"))
 
-    assert account.opened() == {
+    assert account.access() == {
         *(("climber", "one"), ("one", "two"), ("two", "three"), ("three", "one")),
         *(("self", name) for name in names),
     }
@@ -165,8 +164,8 @@ def test_conditions_of_its_own_policies_are_reported() -> None:
         allow("*", Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}}),
         deny("*", Condition={"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}),
     )
-    (found,) = account.openings.find_opened()
-    assert isinstance(found, Opened)
+    (found,) = account.roles.find_access()
+    assert isinstance(found, RoleAccess)
     attributes = found.to_attributes()
     assert (attributes["by_own_policies"], attributes["principal_kind"]) == (True, "account")
     assert attributes["own_policy_conditions"] == ["aws:MultiFactorAuthPresent"]
@@ -174,32 +173,32 @@ def test_conditions_of_its_own_policies_are_reported() -> None:
     json.dumps(attributes)
 
 
-def test_what_cannot_be_decided_is_neither_opened_nor_dropped() -> None:
+def test_undecided_access_is_neither_granted_nor_dropped() -> None:
     rows: list[tuple[str, list[EffectivePermissions | Statement], Statement | None, type | None]] = [
-        ("unread", [unread_policy("It was not read.")], None, Undecided),
-        ("unread beside an Allow", [allow("*"), unread_policy("It was not read.")], None, Opened),
+        ("unread", [unread_policy("It was not read.")], None, UndecidedAccess),
+        ("unread beside an Allow", [allow("*"), unread_policy("It was not read.")], None, RoleAccess),
         ("unread and bounded", [unread_policy("It was not read.")], allow("*", "s3:*"), None),
         (
             "a bound that is not understood",
             [allow("*")],
             {"Effect": "Perhaps", "Action": "*", "Resource": "*"},
-            Undecided,
+            UndecidedAccess,
         ),
-        ("a variable of the session", [allow(f"{OWN}:role/${{saml:sub}}")], None, Undecided),
-        ("a Deny by a variable", [allow("*"), deny(f"{OWN}:role/${{saml:sub}}")], None, Undecided),
+        ("a variable of the session", [allow(f"{OWN}:role/${{saml:sub}}")], None, UndecidedAccess),
+        ("a Deny by a variable", [allow("*"), deny(f"{OWN}:role/${{saml:sub}}")], None, UndecidedAccess),
     ]
     for name, policies, boundary, expected in rows:
         account = Account()
         account.role("target", trust=[trusting()])
         account.user("ana", *policies, boundary=boundary)
-        assert [type(each) for each in account.openings.find_opened()] == ([expected] if expected else []), name
+        assert [type(each) for each in account.roles.find_access()] == ([expected] if expected else []), name
 
 
-def test_a_large_account_is_compared_in_bounded_steps() -> None:
+def test_large_account_is_compared_in_bounded_steps() -> None:
     account = Account()
     for number in range(300):
         account.role(f"role-{number}", allow(f"{OWN}:role/role-{number + 1}"), trust=[trusting()])
     for number in range(10):
         account.user(f"admin-{number}", allow("*", "*"))
     with at_most(400_000):
-        assert len(account.opened()) == 299 + 10 * 300
+        assert len(account.access()) == 299 + 10 * 300

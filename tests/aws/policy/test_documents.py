@@ -1,4 +1,4 @@
-"""Policy documents parsed: what is kept of a condition, and that no secret is."""
+"""Parsed policy documents: what remains of a condition, and that no secret does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def conditions_of(block: dict[str, Any]) -> tuple[Condition, ...]:
     return to_policy({"Version": "2012-10-17", "Statement": statement}).statements[0].conditions
 
 
-def test_a_trust_policy_is_kept_whole_save_its_external_id() -> None:
+def test_trust_policy_is_parsed_completely_except_its_external_id() -> None:
     document = {
         "Id": "x",
         "Statement": {
@@ -62,7 +62,7 @@ def test_a_trust_policy_is_kept_whole_save_its_external_id() -> None:
 
 
 @pytest.mark.parametrize("key", ["sts:ExternalId", "STS:EXTERNALID", "sts:externalid"])
-def test_an_external_id_is_dropped_in_whichever_letter_case_its_key_is(key: str) -> None:
+def test_external_id_is_dropped_in_any_letter_case_of_its_key(key: str) -> None:
     (condition,) = conditions_of({"StringEquals": {key: "secret-1"}})
     assert (condition.values, condition.value_count) == ((), 1)
 
@@ -82,7 +82,9 @@ def test_an_external_id_is_dropped_in_whichever_letter_case_its_key_is(key: str)
         ("IpAddress", "10.0.0.0/8", False, False),
     ],
 )
-def test_what_a_value_may_match_is_kept(operator: str, value: str, has_wildcard: bool, matches_anything: bool) -> None:
+def test_wildcards_of_a_value_are_recorded(
+    operator: str, value: str, has_wildcard: bool, matches_anything: bool
+) -> None:
     (condition,) = conditions_of({operator: {"aws:SourceArn": value}})
     assert (condition.values, condition.has_wildcard, condition.matches_anything) == (
         (value,),
@@ -180,7 +182,7 @@ def test_the_other_statements_are_kept_where_one_is_not_understood() -> None:
         ),
     ],
 )
-def test_what_is_not_understood_is_said(document: object, sentence: str) -> None:
+def test_unsupported_parts_are_described(document: object, sentence: str) -> None:
     assert to_policy(document) == Policy((), False, (sentence,))
 
 
@@ -242,7 +244,7 @@ def test_a_document_with_a_date_is_read() -> None:
 
 
 def sized(length: int, *, is_trust: bool = False) -> dict[str, Any]:
-    """A document of this many characters, white space aside."""
+    """Return a document with this many characters, without white space."""
     names = {"Principal": "*"} if is_trust else {"Resource": "*"}
     made = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Sid": "", **names}}
     made["Statement"]["Sid"] = "é" * (length - len(json.dumps(made, separators=(",", ":"))))  # type: ignore[index]
@@ -257,7 +259,7 @@ def nested(depth: int) -> Any:
 
 
 @pytest.mark.parametrize("is_trust", [False, True])
-def test_a_document_is_undecided_where_it_is_longer_than_any_of_a_customer(is_trust: bool) -> None:
+def test_document_longer_than_any_of_a_customer_is_unsupported(is_trust: bool) -> None:
     longest = to_policy(sized(MAX_DOCUMENT_LENGTH, is_trust=is_trust), is_trust=is_trust)
     longer = to_policy(sized(MAX_DOCUMENT_LENGTH + 1, is_trust=is_trust), is_trust=is_trust)
 
@@ -265,9 +267,9 @@ def test_a_document_is_undecided_where_it_is_longer_than_any_of_a_customer(is_tr
     assert longer == Policy(unsupported=("The policy document has more than 10,240 characters.",))
 
 
-def test_a_document_that_is_nested_without_end_is_undecided() -> None:
+def test_endlessly_nested_document_is_unsupported() -> None:
     assert to_policy(nested(100_000)).unsupported == ("The policy document has more than 10,240 characters.",)
 
 
-def test_a_policy_of_aws_may_be_longer() -> None:
+def test_policy_of_aws_may_be_longer() -> None:
     assert to_policy(sized(100_000), is_aws_managed=True).unsupported == ()

@@ -1,4 +1,4 @@
-"""What the values of a condition come to, for a table of operators, keys and values."""
+"""Evaluated conditions, for a table of operators, keys and values."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_conditions_are_met_always_never_or_sometimes() -> None:
     assert wrong == []
 
 
-def test_a_deny_counts_as_unconditional_only_where_no_call_of_the_holder_avoids_it() -> None:
+def test_deny_is_unconditional_only_where_no_call_of_the_holder_avoids_it() -> None:
     by_choice = [row for row in ALWAYS if decide(to_condition(*row), is_allow=False, now=NOW) is not True]
     assert {(operator, key) for operator, key, _ in by_choice} == {
         ("Bool", "aws:SecureTransport"),
@@ -130,7 +130,7 @@ def test_a_deny_counts_as_unconditional_only_where_no_call_of_the_holder_avoids_
     }
 
 
-def test_a_condition_on_a_known_value_is_decided() -> None:
+def test_condition_on_a_known_value_is_decided() -> None:
     arn = "arn:aws:iam::111122223333:user/team/ana"
     expected: list[tuple[str, Any, bool | None]] = [
         ("StringEquals", arn, True),
@@ -150,7 +150,7 @@ def test_a_condition_on_a_known_value_is_decided() -> None:
     assert found == [met for *_, met in expected]
 
 
-def test_a_pattern_of_all_values_of_a_key_restricts_nothing() -> None:
+def test_pattern_of_all_values_of_a_key_restricts_nothing() -> None:
     assert matches_all_values("aws:PrincipalOrgID", "o-*")
     assert matches_all_values("aws:PrincipalArn", "arn:aws:*")
     assert matches_all_values("aws:anything", "*")

@@ -1,4 +1,4 @@
-"""Generates the connector's copy of AWS's own policies: ``python -m tests.aws.iam.copy_aws_policies``.
+"""Generator of the connector's copy of AWS's own policies: ``python -m tests.aws.policy.copy_aws_policies``.
 
 Run it after each update of moto and after each change of the table of escalations, and set ``COPIES_DATE`` to the date
 that it prints. A test compares the file with what this makes.

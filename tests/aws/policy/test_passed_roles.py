@@ -1,4 +1,4 @@
-"""Passing a role: to a service that runs code, to one that does a fixed thing, to one that the table does not have."""
+"""Passing a role to a service that runs code, to one that does a fixed thing, to one that the table does not have."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def undecided(service: str) -> str:
     )
 
 
-def test_a_service_that_the_table_does_not_have_leaves_the_verdict_open_and_is_named() -> None:
+def test_unlisted_service_leaves_the_verdict_undecided_and_is_named() -> None:
     for resource in ("*", PRIVILEGED, "arn:aws:iam::*:role/app-*"):
         for service in ("quantumlab", "newmesh-data"):
             new = allow(f"{service}:CreateJob", "s3:GetObject")
@@ -44,7 +44,7 @@ def test_a_service_that_the_table_does_not_have_leaves_the_verdict_open_and_is_n
             assert verdict_on(regional) == Verdict(None, (), (undecided(f"{service}.eu-moon-1.amazonaws.com"),))
 
 
-def test_what_cannot_be_passed_to_it_leaves_nothing_open() -> None:
+def test_role_that_cannot_be_passed_to_it_leaves_nothing_undecided() -> None:
     new, passing = allow("quantumlab:*"), allow("iam:PassRole")
     deny = {"Effect": "Deny", "Resource": "*"}
     harmless = [
@@ -62,13 +62,13 @@ def test_what_cannot_be_passed_to_it_leaves_nothing_open() -> None:
     assert verdict_on(new, passing, boundary=allow("*")).undecided == (undecided("quantumlab"),)
 
 
-def test_it_is_undecided_beside_a_known_way_too() -> None:
+def test_unlisted_service_is_named_beside_a_known_escalation_too() -> None:
     verdict = verdict_on(allow("iam:PassRole", "lambda:CreateFunction", "quantumlab:CreateJob"))
     assert (verdict.privileged, [each.code for each in verdict.reasons]) == (True, ["pass-role-lambda"])
     assert verdict.undecided == (undecided("quantumlab"),)
 
 
-def test_every_verdict_carries_the_date_of_the_table() -> None:
+def test_every_verdict_has_the_date_of_the_table() -> None:
     for verdict in (verdict_on(), verdict_on(allow("*")), verdict_on(allow("iam:PassRole", "quantumlab:X"))):
         assert verdict.to_attributes()["privilege_table_date"] == TABLE_DATE
 

@@ -1,4 +1,4 @@
-"""Texts with wildcards: covering and overlapping, compared with every text that there is."""
+"""Texts with wildcards: covering and overlapping, compared with all short texts."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def texts_of(pattern: str) -> set[str]:
 
 @cheap
 @given(PATTERNS, PATTERNS)
-def test_a_pattern_that_covers_another_has_all_its_texts(wide: str, narrow: str) -> None:
+def test_covering_pattern_matches_all_texts_of_the_covered_one(wide: str, narrow: str) -> None:
     if covers(Pattern(wide), Pattern(narrow)):
         assert texts_of(narrow) <= texts_of(wide)
 
 
 @cheap
 @given(PATTERNS)
-def test_a_pattern_covers_the_texts_it_has_and_no_others(pattern: str) -> None:
+def test_pattern_covers_exactly_the_texts_it_matches(pattern: str) -> None:
     assert {text for text in TEXTS if text and covers(Pattern(pattern), Pattern(text))} == texts_of(pattern) - {""}
 
 
 @cheap
 @given(PATTERNS, PATTERNS)
-def test_patterns_overlap_where_they_have_a_text_in_common(one: str, other: str) -> None:
+def test_patterns_overlap_where_they_match_a_common_text(one: str, other: str) -> None:
     if texts_of(one) & texts_of(other):
         assert overlaps(Pattern(one), Pattern(other))
     # The shortest text that two patterns have in common is no longer than all their letters: those were all tried.
@@ -49,7 +49,7 @@ def test_every_pair_of_short_patterns_is_compared_with_every_text() -> None:
     """Exhaustive: all patterns of four characters at most, and the texts that are as long as both together."""
     texts = ["".join(letters) for length in range(9) for letters in product(ALPHABET, repeat=length)]
     written = ["".join(each) for length in range(1, 5) for each in product("ab*?", repeat=length)]
-    # As bits of a number, so that a hundred thousand pairs take no time.
+    # As bits of a number, so that a hundred thousand pairs are fast.
     bits = {text: 1 << place for place, text in enumerate(texts)}
     found = {text: sum(bits[each] for each in fnmatch.filter(texts, text)) for text in written}
     wrong_overlaps = [
@@ -81,18 +81,18 @@ def test_every_pair_of_short_patterns_is_compared_with_every_text() -> None:
         ("${aws:username}x", "*y", False),
     ],
 )
-def test_a_variable_overlaps_as_a_star_does(one: str, other: str, does_overlap: bool) -> None:
+def test_variable_overlaps_as_a_star_does(one: str, other: str, does_overlap: bool) -> None:
     pair = Pattern(one, has_variables=True), Pattern(other, has_variables=True)
     assert (overlaps(*pair), overlaps(*reversed(pair))) == (does_overlap, does_overlap)
 
 
 HOSTILE = ("*?", "*a", "a*", "?", "*", "*a?", "**a", "a", "${aws:username}a", "${x}?", "?*?b", "aab*")
-"""Repeated, these make an expression of a matcher that backtracks run for years."""
+"""Repeated, these make a backtracking matcher run for years."""
 
 
 @pytest.mark.parametrize("end", ["", "b", "*b", "?b", "*"])
 @pytest.mark.parametrize("repeated", HOSTILE)
-def test_no_pattern_is_matched_in_more_steps_than_the_lengths_multiplied(repeated: str, end: str) -> None:
+def test_steps_of_a_match_are_bounded_by_the_product_of_the_lengths(repeated: str, end: str) -> None:
     size = 240
     hostile = repeated * (size // len(repeated)) + end
     for other in HOSTILE:
@@ -100,7 +100,7 @@ def test_no_pattern_is_matched_in_more_steps_than_the_lengths_multiplied(repeate
         for one, two in ((hostile, text), (text, hostile), (hostile, hostile)):
             pair = Pattern(one, has_variables=True), Pattern(two, has_variables=True)
             lengths = (len(one) + 1) * (len(two) + 1)
-            # Some ten lines for each step of the matcher, and each pattern is taken to pieces once.
+            # Some ten lines for each step of the matcher, which splits each pattern once.
             with at_most(12 * lengths):
                 covers.__wrapped__(*pair)
             with at_most(12 * lengths):
@@ -117,7 +117,7 @@ def test_any_two_patterns_are_matched_in_bounded_steps(one: str, other: str) -> 
             decide(Pattern(one), Pattern(other))
 
 
-def test_two_open_patterns_are_compared_by_their_ends_alone() -> None:
+def test_two_open_patterns_are_compared_only_by_their_ends() -> None:
     size = 5_000
     one, other = Pattern("a*" * size + "b"), Pattern("a?" * size + "*" + "b")
     with at_most(12 * (len(one.text) + len(other.text))):
@@ -138,7 +138,7 @@ def test_overlapping_is_the_same_from_both_sides(one: str, other: str) -> None:
         ("arn:aws:iam::1:role/a", "arn:aws:iam::*:role/*", False, True),
         ("arn:aws:iam::1:role/a*", "arn:aws:iam::*:role/*b", False, True),
         ("arn:aws:iam::1:role/a*", "arn:aws:iam::2:role/*b", False, False),
-        # No wildcard reaches over the end of a segment, save in the last one.
+        # No wildcard matches the end of a segment, except in the last one.
         ("arn:aws:s3:*:role/a", "arn:aws:s3:::x:role/a", False, False),
         ("arn:aws:iam:*", "arn:aws:iam::1:role/a", True, True),
         ("arn:aws:i*", "arn:aws:iam::1:role/a", True, True),
@@ -166,14 +166,14 @@ def test_arns_are_matched_segment_by_segment(wide: str, narrow: str, does_cover:
         ("role/${aws:username}", "user/ana", False, False),
     ],
 )
-def test_a_variable_may_be_anything_and_is_proven_to_be_nothing(
+def test_variable_may_overlap_anything_and_covers_nothing_else(
     wide: str, narrow: str, does_cover: bool, does_overlap: bool
 ) -> None:
     one, other = Pattern(wide, has_variables=True), Pattern(narrow, has_variables=True)
     assert (covers(one, other), overlaps(one, other)) == (does_cover, does_overlap)
 
 
-def test_a_widened_arn_leaves_partition_and_account_open() -> None:
+def test_widened_arn_has_any_partition_and_account() -> None:
     assert widened(Pattern("arn:aws:lambda:eu-1:1:function:f")) == Pattern("arn:*:lambda:eu-1:*:function:f")
     assert widened(Pattern("arn:aws:iam::1:user/${aws:username}", True)) == Pattern(
         "arn:*:iam::*:user/${aws:username}", True

@@ -1,4 +1,4 @@
-"""The cases from public sources, each with variants of its class: what one policy, or all of a user's, comes to."""
+"""Verdicts on cases from public sources, each with variants of its class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ploy_connector_aws.aws.policy.effective_permissions import to_permissions
 from ploy_connector_aws.aws.policy.privileges import Verdict, judge
 
 CASES = Path(__file__).parents[2] / "data" / "cases"
-WAYS: list[dict[str, Any]] = yaml.safe_load((CASES / "ways-to-more-power.yaml").read_text())
+ESCALATION_CASES: list[dict[str, Any]] = yaml.safe_load((CASES / "ways-to-more-power.yaml").read_text())
 VERDICTS: dict[str, dict[str, Any]] = {
     row["case"]: row for row in yaml.safe_load((CASES / "accounts-and-verdicts.yaml").read_text())
 }
@@ -26,9 +26,9 @@ def allowing(actions: list[str], resource: object = "*", **more: Any) -> dict[st
     return {"Effect": "Allow", "Action": actions, "Resource": resource, **more}
 
 
-def test_each_case_is_a_way_to_more_power_in_whatever_policies_it_is_written() -> None:
+def test_each_case_is_privileged_however_its_policies_are_split() -> None:
     missed = []
-    for row in WAYS:
+    for row in ESCALATION_CASES:
         statements = row.get("statements") or [allowing(row["actions"], row["resource"])]
         alone = [
             to_permissions({"Version": "2012-10-17", "Statement": [{**each, "Action": action}]})
@@ -41,12 +41,12 @@ def test_each_case_is_a_way_to_more_power_in_whatever_policies_it_is_written() -
         if [verdict.privileged for verdict in found] != [True] * len(found):
             missed.append(row["case"])
     assert missed == []
-    assert len(WAYS) == 21
+    assert len(ESCALATION_CASES) == 21
 
 
-def test_each_variant_of_a_case_is_a_way_to_more_power_and_each_lesser_policy_is_none() -> None:
+def test_each_variant_of_a_case_is_privileged_and_each_lesser_policy_is_not() -> None:
     variants: dict[str, list[list[str]]] = VARIANTS["variants"]
-    assert {case for case, lists in variants.items() if len(lists) >= 2} == {row["case"] for row in WAYS}
+    assert {case for case, lists in variants.items() if len(lists) >= 2} == {row["case"] for row in ESCALATION_CASES}
     missed = {
         (case, *actions)
         for case, lists in variants.items()
@@ -58,14 +58,14 @@ def test_each_variant_of_a_case_is_a_way_to_more_power_and_each_lesser_policy_is
     assert wrong == set()
 
 
-def test_a_deny_of_the_case_s_actions_leaves_no_way() -> None:
-    for row in WAYS:
+def test_deny_of_a_cases_actions_leaves_no_escalation() -> None:
+    for row in ESCALATION_CASES:
         for statement in row.get("statements") or [allowing(row["actions"], row["resource"])]:
             deny = {"Effect": "Deny", "Action": statement["Action"], "Resource": "*"}
             assert verdict_on(statement, deny) == Verdict(False), row["case"]
 
 
-def test_what_aws_alone_can_change_is_no_target() -> None:
+def test_resources_that_only_aws_can_change_are_no_targets() -> None:
     (statement,) = VERDICTS["verdict-aws-managed-policy-version"]["statements"]
     roles = "arn:aws:iam::111122223333:role"
     harmless = {
@@ -88,7 +88,7 @@ def test_what_aws_alone_can_change_is_no_target() -> None:
     assert "pass-role-ec2" not in {reason.code for reason in verdict_on(*passing).reasons}
 
 
-def test_a_not_action_of_what_does_not_exist_is_everything() -> None:
+def test_not_action_of_nonexistent_actions_is_everything() -> None:
     (statement,) = VERDICTS["verdict-prowler-5035-name"]["statements"]
     for names in (
         statement["NotAction"],
@@ -106,7 +106,7 @@ def test_a_not_action_of_what_does_not_exist_is_everything() -> None:
         assert first.code != "admin"
 
 
-def test_a_condition_that_can_never_be_met_leaves_no_way() -> None:
+def test_condition_that_no_request_meets_leaves_no_escalation() -> None:
     (statement,) = VERDICTS["verdict-condition-long-past"]["statements"]
     assert verdict_on(statement) == Verdict(False)
     for operator, key, value in (

@@ -1,10 +1,10 @@
-"""What a condition on everyone restricts, key by key and operator by operator."""
+"""Restrictions by a condition on everyone, key by key and operator by operator."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .trusts import admits_anyone
+from .trust_documents import admits_anyone
 
 ANY: list[tuple[str, str, tuple[str, ...]]] = [
     (
@@ -36,7 +36,7 @@ ANY: list[tuple[str, str, tuple[str, ...]]] = [
     ("ArnLike", "aws:SourceArn", ("arn:aws:s3:::*", "arn:aws:sns:*:*:*", "arn:aws:s3:::acme*")),
     ("IpAddress", "aws:SourceIp", ("0.0.0.0/0", "::/0", "0.0.0.0/1", "16.0.0.0/4", "2000::/3", "not-an-address")),
     ("StringLike", "aws:SourceIp", ("*", "*.*.*.*")),
-    # What anyone can bring, and what is true of many.
+    # Values that anyone can send, or that many have.
     ("StringEquals", "sts:ExternalId", ("secret",)),
     ("StringEquals", "sts:RoleSessionName", ("deploy",)),
     ("StringEquals", "aws:PrincipalTag/team", ("web",)),
@@ -87,7 +87,7 @@ def condition_of(operator: str, key: str, value: Any) -> dict[str, Any]:
     return {operator: {key: value}}
 
 
-def test_what_anyone_has_or_brings_restricts_nothing() -> None:
+def test_values_that_anyone_can_have_restrict_nothing() -> None:
     wrong = [
         (operator, key, value)
         for operator, key, values in ANY
@@ -97,7 +97,7 @@ def test_what_anyone_has_or_brings_restricts_nothing() -> None:
     assert wrong == []
 
 
-def test_what_is_of_one_party_restricts() -> None:
+def test_values_of_one_party_restrict() -> None:
     wrong = [
         (operator, key, value)
         for operator, key, values in LIMITED
@@ -107,7 +107,7 @@ def test_what_is_of_one_party_restricts() -> None:
     assert wrong == []
 
 
-def test_one_open_value_among_those_of_one_party_opens_and_one_restriction_beside_an_open_one_restricts() -> None:
+def test_open_value_among_restricting_ones_opens_and_restriction_beside_an_open_condition_restricts() -> None:
     wrong = []
     for operator, key, values in LIMITED:
         opener = {"IpAddress": "0.0.0.0/0", "NumericEquals": None}.get(operator, "*")
@@ -127,7 +127,7 @@ def test_networks_that_cover_all_addresses_together_restrict_nothing() -> None:
     assert admits_anyone({"IpAddress": {"aws:SourceIp": eighths}})
 
 
-def test_an_operator_that_a_missing_key_meets_restricts_only_where_the_key_must_be_there() -> None:
+def test_operator_that_a_missing_key_meets_restricts_only_where_the_key_is_required() -> None:
     wrong = []
     for operator, key, values in LIMITED:
         for written in (f"{operator}IfExists", f"ForAllValues:{operator}"):
@@ -153,7 +153,7 @@ NEGATED = {
 }
 
 
-def test_a_deny_of_all_others_restricts_as_the_condition_itself_does() -> None:
+def test_deny_of_all_others_restricts_as_the_condition_itself_does() -> None:
     harmless = {"Bool": {"aws:SecureTransport": "true"}}
     wrong: list[tuple[str, ...]] = []
     for is_restricting, rows in ((True, LIMITED), (False, ANY)):
@@ -163,7 +163,7 @@ def test_a_deny_of_all_others_restricts_as_the_condition_itself_does() -> None:
                     deny = {written: {key: value}}
                     if admits_anyone(harmless, [deny]) == (is_restricting and is_sure):
                         wrong.append((written, key, value))
-                    # A Deny that is narrowed otherwise lets others through.
+                    # A Deny with a further condition exempts other callers.
                     if not admits_anyone(harmless, [{**deny, "Bool": {"aws:SecureTransport": "false"}}]):
                         wrong.append(("narrowed", written, key, value))
     assert wrong == []
