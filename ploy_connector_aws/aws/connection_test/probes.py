@@ -221,15 +221,11 @@ def _probe_dry(client: BaseClient, operation: str) -> ProbeResult:
     """Ask EC2 whether a call would be allowed, without making it."""
     try:
         getattr(client, xform_name(operation))(DryRun=True)
-    except ClientError as error:
-        if Answer.from_error(error).code == "DryRunOperation":
+    except Exception as error:  # noqa: BLE001 - anything but an error of AWS is no answer either
+        if isinstance(error, ClientError) and Answer.from_error(error).code == "DryRunOperation":
             return ProbeResult("AWS answered that the call would succeed (a dry run).")
-        failure = to_connector_error(error, Call("ec2", operation, {}))
-    except Exception as error:  # noqa: BLE001 - anything else is no answer of AWS
-        failure = to_connector_error(error, Call("ec2", operation, {}))
-    else:
-        return ProbeResult(ANSWERED)
-    return ProbeResult(error=failure)
+        return ProbeResult(error=to_connector_error(error, Call("ec2", operation, {})))
+    return ProbeResult(ANSWERED)
 
 
 def _probe_ecs(session: RoleSession) -> Results:

@@ -28,7 +28,7 @@ from ploy_connector_aws.spec import AccessRequest, ConnectorError, NotFoundError
 from .assignment_slots import MAX_CHANGES, slots_of
 from .context import AccessContext
 from .targets import DirectAssignment, Direction, Observation, Plan
-from .writes import ACCOUNT_ASSIGNMENT, WriteResult, WriteWindow, make_write_session
+from .writes import ACCOUNT_ASSIGNMENT, WriteResult, make_write_session, send_write
 
 POLL_PAUSES_SECONDS = (1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 5.0, 5.0, 8.0, 8.0, 10.0, 10.0)
 """Pauses between the polls of the status; most assignments take a few seconds."""
@@ -113,9 +113,15 @@ class AssignmentEdge:
     def write(self, direction: Direction, plan: Plan) -> WriteResult:  # noqa: ARG002 - AWS deletes by names, not by id
         """Send the change, and poll its status until it has ended."""
         operation = _OPERATIONS[direction]
-        clock = self._context.clock
-        window = WriteWindow(clock, self._request.write_before, afterwards_seconds=POLL_SECONDS)
-        window.guard(self._client, operation.write)
+        clock, deadline = self._context.clock, self._request.write_before
+        parameters = {
+            "InstanceArn": self._context.instance.arn,
+            "TargetId": self._target.account_id,
+            "TargetType": "AWS_ACCOUNT",
+            "PermissionSetArn": self._target.permission_set_arn,
+            "PrincipalType": USER.aws,
+            "PrincipalId": self._target.user_id,
+        }
         with slots_of(self._context.instance.arn).acquire(clock) as slot:
             if slot is None:
                 return WriteResult(
@@ -123,16 +129,7 @@ class AssignmentEdge:
                         f"{MAX_CHANGES} changes of assignments are already in progress, the most that AWS allows."
                     )
                 )
-            sent = window.send(
-                self._client,
-                operation.write,
-                InstanceArn=self._context.instance.arn,
-                TargetId=self._target.account_id,
-                TargetType="AWS_ACCOUNT",
-                PermissionSetArn=self._target.permission_set_arn,
-                PrincipalType=USER.aws,
-                PrincipalId=self._target.user_id,
-            )
+            sent = send_write(self._client, operation.write, parameters, clock, deadline, POLL_SECONDS)
             result = sent if sent.answer is None else self._poll(operation, sent, sent.answer)
             slot.is_in_progress = sent.is_uncertain or result.is_unfinished
             return result

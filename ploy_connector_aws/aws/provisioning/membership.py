@@ -15,7 +15,7 @@ from ploy_connector_aws.spec import AccessRequest, Entitlement, NotFoundError, R
 
 from .context import AccessContext
 from .targets import Direction, Membership, Observation, Plan
-from .writes import WriteResult, WriteWindow, make_write_session
+from .writes import WriteResult, make_write_session, send_write
 
 _READ = "GetGroupMembershipId"
 
@@ -77,15 +77,13 @@ class MembershipEdge:
 
     def write(self, direction: Direction, plan: Plan) -> WriteResult:
         """Create the membership, or delete the one that was read."""
-        operation = _WRITES[direction]
-        window = WriteWindow(self._context.clock, self._request.write_before)
-        window.guard(self._client, operation)
-        parameters = (
-            to_pair(self._target)
-            if direction == "grant"
-            else {"MembershipId": plan.removed[0].attributes["membership_id"]}
-        )
-        return window.send(self._client, operation, **self._context.store, **parameters)
+        if direction == "grant":
+            parameters = to_pair(self._target)
+        else:
+            parameters = {"MembershipId": plan.removed[0].attributes["membership_id"]}
+        parameters |= self._context.store
+        deadline = self._request.write_before
+        return send_write(self._client, _WRITES[direction], parameters, self._context.clock, deadline)
 
     def verify(self) -> Observation:
         """Read whether there is any membership now: the one that was created or deleted, or another one."""

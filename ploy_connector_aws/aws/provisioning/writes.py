@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -91,62 +91,53 @@ def make_write_session(
     return RoleSession(context.config, direction, policy, actions, ONE_ATTEMPT, SHORT, beside=context.session)
 
 
-class WriteWindow:
-    """The time until a deadline: an attempt is sent only if everything that may follow it ends before the deadline.
+def send_write(
+    client: BaseClient,
+    operation: str,
+    parameters: Mapping[str, Any],
+    clock: Clock,
+    deadline: datetime | None,
+    afterwards_seconds: float = 0,
+) -> WriteResult:
+    """Send one change in up to three attempts, each only if everything that may follow it ends before the deadline.
 
     Args:
+        client: A client of a write session, which makes one attempt at a time.
+        operation: The operation.
+        parameters: Its parameters.
         clock: The clock.
-        write_before: The deadline; None for none.
+        deadline: The deadline; None for none.
         afterwards_seconds: How long AWS may continue to work after it accepted the change.
     """
+    needed_seconds = WRITE_SECONDS
+    error: ConnectorError | None = None
+    is_uncertain = False
 
-    def __init__(self, clock: Clock, write_before: datetime | None, afterwards_seconds: float = 0) -> None:
-        self._clock = clock
-        self._write_before = write_before
-        self._afterwards_seconds = afterwards_seconds
-        self._needed_seconds = WRITE_SECONDS
+    def check_deadline(**_: Any) -> None:
+        if deadline is not None and clock.now() + timedelta(seconds=needed_seconds) > deadline:
+            raise DeadlineExceededError(
+                "The remaining time does not cover the write, so it was not started.", changed_nothing=True
+            )
 
-    def guard(self, client: BaseClient, operation: str) -> None:
-        """Check the time when an attempt is sent: after the rate limiter delayed it, and after it was signed."""
-
-        def check_time(**_: Any) -> None:
-            if self._write_before is None:
-                return
-            if self._clock.now() + timedelta(seconds=self._needed_seconds) > self._write_before:
-                raise DeadlineExceededError(
-                    "The remaining time does not cover the write, so it was not started.", changed_nothing=True
-                )
-
-        client.meta.events.register(f"before-send.*.{operation}", check_time)
-
-    def send(self, client: BaseClient, operation: str, **parameters: Any) -> WriteResult:
-        """Send one change, with up to three attempts.
-
-        Args:
-            client: A client of a write session, which makes one attempt at a time.
-            operation: The operation, which ``guard`` knows.
-            parameters: The call's parameters.
-        """
-        attempts = len(PAUSES_SECONDS) + 1
-        error: ConnectorError | None = None
-        is_uncertain = False
-        for attempt in range(attempts):
-            pauses = PAUSES_SECONDS[attempt:]
-            self._needed_seconds = (len(pauses) + 1) * ATTEMPT_SECONDS + sum(pauses) + self._afterwards_seconds
-            try:
-                answer = call(client, operation, **parameters)
-            except (DeadlineExceededError, AlreadyExistsError) as refusal:
-                error = error if error is not None and isinstance(refusal, DeadlineExceededError) else refusal
-                break
-            except NotAppliedError as refusal:
-                error = refusal
-            except TemporaryError as failure:
-                error, is_uncertain = failure, True
-            except ConnectorError as refusal:
-                error = refusal
-                break
-            else:
-                return WriteResult(answer=answer, is_uncertain=is_uncertain)
-            if pauses:
-                self._clock.wait(pauses[0])
-        return WriteResult(error=error, is_uncertain=is_uncertain)
+    # It runs when an attempt is sent: after the rate limiter delayed it, and after it was signed.
+    client.meta.events.register(f"before-send.*.{operation}", check_deadline)
+    for attempt in range(len(PAUSES_SECONDS) + 1):
+        pauses = PAUSES_SECONDS[attempt:]
+        needed_seconds = (len(pauses) + 1) * ATTEMPT_SECONDS + sum(pauses) + afterwards_seconds
+        try:
+            answer = call(client, operation, **parameters)
+        except (DeadlineExceededError, AlreadyExistsError) as refusal:
+            error = error if error is not None and isinstance(refusal, DeadlineExceededError) else refusal
+            break
+        except NotAppliedError as refusal:
+            error = refusal
+        except TemporaryError as failure:
+            error, is_uncertain = failure, True
+        except ConnectorError as refusal:
+            error = refusal
+            break
+        else:
+            return WriteResult(answer=answer, is_uncertain=is_uncertain)
+        if pauses:
+            clock.wait(pauses[0])
+    return WriteResult(error=error, is_uncertain=is_uncertain)
