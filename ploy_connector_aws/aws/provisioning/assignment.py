@@ -7,7 +7,7 @@ has ended.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from botocore.client import BaseClient
@@ -37,30 +37,13 @@ POLL_SECONDS = sum(POLL_PAUSES_SECONDS)
 """How long AWS has to complete a change."""
 
 
-@dataclass(frozen=True)
-class _Operation:
-    """The operations and members of one direction."""
+_WRITES: dict[Direction, str] = {"grant": "CreateAccountAssignment", "revoke": "DeleteAccountAssignment"}
 
-    write: str
-    status: str
-    poll: str
-    request_id: str
-
-
-_OPERATIONS: dict[Direction, _Operation] = {
-    "grant": _Operation(
-        "CreateAccountAssignment",
-        "AccountAssignmentCreationStatus",
-        "DescribeAccountAssignmentCreationStatus",
-        "AccountAssignmentCreationRequestId",
-    ),
-    "revoke": _Operation(
-        "DeleteAccountAssignment",
-        "AccountAssignmentDeletionStatus",
-        "DescribeAccountAssignmentDeletionStatus",
-        "AccountAssignmentDeletionRequestId",
-    ),
+_STATUS: dict[Direction, str] = {
+    "grant": "AccountAssignmentCreationStatus",
+    "revoke": "AccountAssignmentDeletionStatus",
 }
+"""The member of the answers, whose name is also part of the operation and of the parameter that poll it."""
 
 
 class AssignmentEdge:
@@ -100,8 +83,7 @@ class AssignmentEdge:
 
     def open(self, direction: Direction) -> None:
         """Open a session for this permission set in this AWS account only."""
-        operation = _OPERATIONS[direction]
-        actions = [get_action(f"sso:{name}") for name in (operation.write, operation.poll)]
+        actions = [get_action(f"sso:{name}") for name in (_WRITES[direction], f"Describe{_STATUS[direction]}")]
         arns = (
             self._context.instance.arn,
             self._target.permission_set_arn,
@@ -112,7 +94,6 @@ class AssignmentEdge:
 
     def write(self, direction: Direction, plan: Plan) -> WriteResult:  # noqa: ARG002 - AWS deletes by names, not by id
         """Send the change, and poll its status until it has ended."""
-        operation = _OPERATIONS[direction]
         clock, deadline = self._context.clock, self._request.write_before
         parameters = {
             "InstanceArn": self._context.instance.arn,
@@ -129,8 +110,8 @@ class AssignmentEdge:
                         f"{MAX_CHANGES} changes of assignments are already in progress, the most that AWS allows."
                     )
                 )
-            sent = send_write(self._client, operation.write, parameters, clock, deadline, POLL_SECONDS)
-            result = sent if sent.answer is None else self._poll(operation, sent, sent.answer)
+            sent = send_write(self._client, _WRITES[direction], parameters, clock, deadline, POLL_SECONDS)
+            result = sent if sent.answer is None else self._poll(_STATUS[direction], sent, sent.answer)
             slot.is_in_progress = sent.is_uncertain or result.is_unfinished
             return result
 
@@ -149,8 +130,8 @@ class AssignmentEdge:
         if self._session is not None:
             self._session.close()
 
-    def _poll(self, operation: _Operation, sent: WriteResult, answer: dict[str, Any]) -> WriteResult:
-        status = answer.get(operation.status, {})
+    def _poll(self, member: str, sent: WriteResult, answer: dict[str, Any]) -> WriteResult:
+        status = answer.get(member, {})
         request_id = status.get("RequestId")
         for pause in (*POLL_PAUSES_SECONDS, None):
             if status.get("Status") == "SUCCEEDED":
@@ -162,8 +143,9 @@ class AssignmentEdge:
                 return replace(sent, is_unfinished=True)
             self._context.clock.wait(pause)
             try:
-                parameters = {"InstanceArn": self._context.instance.arn, operation.request_id: request_id}
-                status = read(self._client, operation.poll, **parameters).get(operation.status, {})
+                request = {f"{member.removesuffix('Status')}RequestId": request_id}
+                answer = read(self._client, f"Describe{member}", InstanceArn=self._context.instance.arn, **request)
+                status = answer.get(member, {})
             except TemporaryError:
                 continue
             except ConnectorError as error:
@@ -206,20 +188,16 @@ def read_assignments(
     return rows
 
 
-_NOTHING_CHANGED = "Nothing was changed."
-
 _TRANSIENT = re.compile(
-    r"Received a (?:429|5\d\d)\b|throttl|rate exceeded|rate limit|too many requests|concurrent ?modification",
-    re.IGNORECASE,
+    r"(?i)Received a (?:429|5\d\d)\b|throttl|rate exceeded|rate limit|too many requests|concurrent ?modification"
 )
 """Failure reasons that are transient, even if the text names a quota or an account."""
 
 _FAILURES: tuple[tuple[re.Pattern[str], str, str, str], ...] = (
     (
+        # Not a quota of what one role may have.
         re.compile(
-            # Not a quota of what one role may have.
-            r"RolesPerAccount|^(?!.*PerRole).*(?:(?:quota|limit)\b.*\broles?\b|\broles?\b.*\b(?:quota|limit)\b)",
-            re.IGNORECASE | re.DOTALL,
+            r"(?is)RolesPerAccount|^(?!.*PerRole).*(?:(?:quota|limit)\b.*\broles?\b|\broles?\b.*\b(?:quota|limit)\b)"
         ),
         "role_quota_exceeded",
         "AWS could not create the permission set's role, because the AWS account {account} has as many roles as its "
@@ -227,10 +205,7 @@ _FAILURES: tuple[tuple[re.Pattern[str], str, str, str], ...] = (
         "Delete unused roles in that AWS account, or ask AWS for a higher quota of roles there.",
     ),
     (
-        re.compile(
-            r"\bLimitExceeded|exceeds?\b.*\bquota\b|cannot exceed quota|quota exceeded|limit exceeded",
-            re.IGNORECASE | re.DOTALL,
-        ),
+        re.compile(r"(?is)\bLimitExceeded|exceeds?\b.*\bquota\b|cannot exceed quota|quota exceeded|limit exceeded"),
         "quota_exceeded",
         "AWS could not change the permission set's role in the AWS account {account}: a quota of IAM is used up.",
         "Compare the permission set's policies with IAM's quotas in that AWS account, or ask AWS for higher ones.",
@@ -238,9 +213,8 @@ _FAILURES: tuple[tuple[re.Pattern[str], str, str, str], ...] = (
     (
         # For a closed account AWS reports that obtaining permissions takes long (reports of users; undocumented).
         re.compile(
-            r"\bsuspended\b|pending closure|account\b.{0,60}\b(?:closed|inactive|not active)\b"
-            r"|obtaining permissions to manage your aws account",
-            re.IGNORECASE | re.DOTALL,
+            r"(?is)\bsuspended\b|pending closure|account\b.{0,60}\b(?:closed|inactive|not active)\b"
+            r"|obtaining permissions to manage your aws account"
         ),
         "account_suspended",
         "AWS could not access the AWS account {account}: it is suspended or closed, or was created a moment ago.",
@@ -248,19 +222,13 @@ _FAILURES: tuple[tuple[re.Pattern[str], str, str, str], ...] = (
         "one, try again in some minutes.",
     ),
     (
-        re.compile(
-            r"Received a 404 status error: Not supported policy",
-            re.IGNORECASE | re.DOTALL,
-        ),
+        re.compile(r"(?is)Received a 404 status error: Not supported policy"),
         "assignment_failed",
         "AWS could not assign the permission set, because a policy that it names is not in the AWS account {account}.",
         "Create the customer managed policy in that AWS account, or remove it from the permission set.",
     ),
     (
-        re.compile(
-            r"Received a 403 status error|AccessDenied|explicit deny|not authorized to perform",
-            re.IGNORECASE | re.DOTALL,
-        ),
+        re.compile(r"(?is)Received a 403 status error|AccessDenied|explicit deny|not authorized to perform"),
         "assignment_denied",
         "AWS was not allowed to change its roles in the AWS account {account}.",
         "Only the management account may change assignments in the management account, and it needs permissions of IAM "
@@ -286,7 +254,7 @@ def to_failure(reason: str, target: DirectAssignment) -> ConnectorError:
     for pattern, code, message, fix in _FAILURES if not is_transient else ():
         if pattern.search(reason):
             explained = message.format(account=target.account_id)
-            return RejectedError(f"{explained} {_NOTHING_CHANGED}", reason=code, fix=fix)
+            return RejectedError(f"{explained} Nothing was changed.", reason=code, fix=fix)
     if reason.startswith("Received a 404 status error"):
         return NotFoundError("AWS reports that something that the assignment names does not exist (any more).")
     return TemporaryError("AWS began the change of the assignment, but could not complete it.")
