@@ -270,7 +270,7 @@ def _check_denied(name: str, tried: Mapping[str, ConnectorError | None], failed_
             name=name,
             outcome="failed",
             message=f"The role can be assumed {_join(succeeded, 'and')}: {_RISKS[name]}. The connector discarded the "
-            "credentials unused. It does not use the integration until the trust policy is fixed.",
+            "credentials unused. The integration must not be used until the trust policy is fixed.",
             fix=f"{_JUST_CHANGED} {TRUST_POLICY_FIX}",
             is_blocking=True,
         )

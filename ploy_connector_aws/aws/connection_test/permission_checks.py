@@ -164,7 +164,7 @@ def _from_denial(
     if evaluation is not None and effect in ("not_allowed", "denied"):
         fix = _fix_of(action, evaluation, evidence)
         if isinstance(error, DeniedByOrganizationError):
-            message += f" The role's own policies {_describe_lack(evaluation)}, either."
+            message += f" Also, the role's own policies {_describe_lack(evaluation)}."
             fix = f"{fix} Besides: {error.fix}"
     elif is_plain and effect == "allowed":
         message += " The role's own policies allow it, so something else denies it, which AWS does not name."

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from botocore.client import BaseClient
 
@@ -23,8 +22,6 @@ INSTANCE_TTL = timedelta(minutes=5)
 GROUP_TTL = timedelta(seconds=60)
 """How long a group is cached, with who manages it."""
 
-_Value = TypeVar("_Value")
-
 
 class Clock:
     """The clock of this machine; tests replace it."""
@@ -36,12 +33,6 @@ class Clock:
     def wait(self, seconds: float) -> None:
         """Sleep."""
         time.sleep(seconds)
-
-
-@dataclass(frozen=True)
-class _Cached(Generic[_Value]):
-    value: _Value
-    expires_at: datetime
 
 
 class AccessContext:
@@ -58,8 +49,10 @@ class AccessContext:
         self.clock = clock
         self.session = ReadSession(config, "access", SHORT, context=context)
         """The read session; sessions with it as their parent share its rate limiters."""
-        self._instance: _Cached[Instance] | None = None
-        self._groups: dict[str, _Cached[Entitlement]] = {}
+        self._instance: Instance | None = None
+        self._instance_expires_at = datetime.min.replace(tzinfo=UTC)
+        self._groups: dict[str, tuple[Entitlement, datetime]] = {}
+        """By group, the record and when it expires."""
 
     def open(self) -> None:
         """Find the instance, unless it is cached.
@@ -69,7 +62,7 @@ class AccessContext:
             ConnectorError: The instance could not be read.
         """
         now = self.clock.now()
-        if self._instance is not None and now < self._instance.expires_at:
+        if self._instance is not None and now < self._instance_expires_at:
             return
         self._instance = None
         self.session.open()
@@ -80,7 +73,7 @@ class AccessContext:
                 kind="INSTANCE",
                 fix="Use the organization's management account, or a delegated administrator of IAM Identity Center.",
             )
-        self._instance = _Cached(found, now + INSTANCE_TTL)
+        self._instance, self._instance_expires_at = found, now + INSTANCE_TTL
 
     @property
     def is_open(self) -> bool:
@@ -92,7 +85,7 @@ class AccessContext:
         """The instance of IAM Identity Center; it stays the same during one request."""
         if self._instance is None:
             raise TemporaryError("The instance of IAM Identity Center is unknown.")
-        return self._instance.value
+        return self._instance
 
     @property
     def identity_store(self) -> BaseClient:
@@ -122,10 +115,10 @@ class AccessContext:
             ConnectorError: The group could not be read.
         """
         now = self.clock.now()
-        self._groups = {id_: cached for id_, cached in self._groups.items() if cached.expires_at > now}
+        self._groups = {id_: cached for id_, cached in self._groups.items() if cached[1] > now}
         if refresh or group_id not in self._groups:
-            self._groups[group_id] = _Cached(self._find_group(group_id, known_name), now + GROUP_TTL)
-        return self._groups[group_id].value
+            self._groups[group_id] = (self._find_group(group_id, known_name), now + GROUP_TTL)
+        return self._groups[group_id][0]
 
     def clear(self) -> None:
         """Drop everything that is cached."""

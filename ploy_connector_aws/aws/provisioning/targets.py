@@ -15,14 +15,14 @@ from ploy_connector_aws.spec import AccessRequest, Grant, RejectedError
 
 Direction = Literal["grant", "revoke"]
 
-_DIRECTORY_ID = r"(?:[0-9a-f]{10}-)?[A-Fa-f0-9]{8}(?:-[A-Fa-f0-9]{4}){3}-[A-Fa-f0-9]{12}"
+_DIRECTORY_ID = re.compile(r"(?:[0-9a-f]{10}-)?[A-Fa-f0-9]{8}(?:-[A-Fa-f0-9]{4}){3}-[A-Fa-f0-9]{12}", re.ASCII)
+"""Format of the ids of people and of groups."""
+
 _PERMISSION_SET = (
     r"arn:aws(?:-[a-z]{1,5}){0,3}:sso:::permissionSet/(?P<instance>(?:sso)?ins-[a-zA-Z0-9.-]{16})/(?:sso)?ps-"
     r"[a-zA-Z0-9./-]{16}"
 )
 
-_PERSON = re.compile(_DIRECTORY_ID, re.ASCII)
-_GROUP = re.compile(_DIRECTORY_ID, re.ASCII)
 _ACCOUNT_ROLE = re.compile(rf"(?P<account>\d{{12}})/(?P<permission_set>{_PERMISSION_SET})", re.ASCII)
 
 _NOT_GRANTABLE: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -112,11 +112,11 @@ def to_target(request: AccessRequest, *, change_groups: bool, direct_assignments
     Raises:
         RejectedError: The target cannot be granted, or its ids are not in the format of this connector's records.
     """
-    if not _PERSON.fullmatch(request.account_id):
+    if not _DIRECTORY_ID.fullmatch(request.account_id):
         if _IAM_ACCOUNT.fullmatch(request.account_id):
             raise _not_grantable(grantability.IAM_ACCOUNT)
         raise _invalid("account")
-    if _GROUP.fullmatch(request.entitlement_id):
+    if _DIRECTORY_ID.fullmatch(request.entitlement_id):
         if not change_groups:
             raise _not_grantable(grantability.GROUP)
         return Membership(request.account_id, request.entitlement_id)
@@ -132,7 +132,7 @@ def to_target(request: AccessRequest, *, change_groups: bool, direct_assignments
 
 def is_group(entitlement_id: str) -> bool:
     """Whether an entitlement is a group of the identity store."""
-    return _GROUP.fullmatch(entitlement_id) is not None
+    return _DIRECTORY_ID.fullmatch(entitlement_id) is not None
 
 
 def to_permission_set(account_role: str) -> str:

@@ -35,16 +35,16 @@ ASSIGNMENT_POLICY = {
 
 @dataclass
 class FakeClock(Clock):
-    """Clock whose time passes only by waiting; ``waited`` has the seconds of each wait."""
+    """Clock whose time passes only by waiting; ``waits`` has the seconds of each wait."""
 
     at: datetime = NOON
-    waited: list[float] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
 
     def now(self) -> datetime:
         return self.at
 
     def wait(self, seconds: float) -> None:
-        self.waited.append(seconds)
+        self.waits.append(seconds)
         self.at += timedelta(seconds=seconds)
 
 
@@ -115,7 +115,7 @@ class AccessHarness:
     def path(self, *grants: Grant) -> AccessPath:
         return AccessPath(grants=grants)
 
-    def emitted(self, scope: str) -> tuple[Record, ...]:
+    def records_in(self, scope: str) -> tuple[Record, ...]:
         """Return what the lists emit in a scope now."""
         return tuple(
             record
@@ -124,10 +124,10 @@ class AccessHarness:
             for record in page.records
         )
 
-    def known(self, group: str, **more: Any) -> Entitlement:
+    def known_group(self, group: str, **more: Any) -> Entitlement:
         return Entitlement(id=self.seeded.groups[group], kind="group", name=group, grantable=True, **more)
 
-    def called(self, *operations: str) -> list[str]:
+    def operations(self, *operations: str) -> list[str]:
         """Return the operations that were called, in order: of these, or of all."""
         return [call.operation for call in self.aws.calls if not operations or call.operation in operations]
 

@@ -60,9 +60,9 @@ def test_an_assignment_is_written_polled_to_its_end_and_verified(harness: Access
     assert change.opened_paths + change.closed_paths == (harness.path(edge),)
     assert change.effects_complete
     assert change.scope == f"identity-center/assignments/users/{harness.seeded.users[PEOPLE[direction]]}"
-    assert (edge in harness.emitted(change.scope)) == (direction == "grant")
+    assert (edge in harness.records_in(change.scope)) == (direction == "grant")
     write, poll, _ = OPERATIONS[direction]
-    assert harness.called(write, poll) == [write, poll, poll]
+    assert harness.operations(write, poll) == [write, poll, poll]
 
 
 @directions
@@ -70,7 +70,7 @@ def test_a_second_request_finds_it_in_effect(harness: AccessHarness, direction: 
     send_request(harness, direction)
 
     assert send_request(harness, direction).outcome == "already_in_effect"
-    assert len(harness.called(OPERATIONS[direction][0])) == 1
+    assert len(harness.operations(OPERATIONS[direction][0])) == 1
 
 
 @directions
@@ -126,10 +126,10 @@ def test_a_change_that_does_not_end_in_time_is_unknown(harness: AccessHarness, d
     with pytest.raises(TemporaryError, match="AWS accepted the change") as unknown:
         send_request(harness, direction)
     assert (unknown.value.changed_nothing, is_in_effect(harness, direction)) == (False, False)
-    assert harness.clock.waited[: len(POLL_PAUSES_SECONDS)] == list(POLL_PAUSES_SECONDS)
+    assert harness.clock.waits[: len(POLL_PAUSES_SECONDS)] == list(POLL_PAUSES_SECONDS)
 
 
-def test_a_person_deleted_while_it_is_made_is_not_found(harness: AccessHarness) -> None:
+def test_a_person_deleted_during_the_change_is_not_found(harness: AccessHarness) -> None:
     harness.aws.faults.before("CreateAccountAssignment", lambda: harness.seeded.delete_user("bo"))
 
     with pytest.raises(NotFoundError) as gone:
@@ -137,7 +137,7 @@ def test_a_person_deleted_while_it_is_made_is_not_found(harness: AccessHarness) 
     assert (gone.value.kind, gone.value.id) == ("USER", harness.seeded.users["bo"])
 
 
-def test_a_permission_set_deleted_while_it_is_made_is_not_found(harness: AccessHarness) -> None:
+def test_a_permission_set_deleted_during_the_change_is_not_found(harness: AccessHarness) -> None:
     arn = harness.seeded.permission_sets["Reader"]
     harness.aws.faults.before("CreateAccountAssignment", lambda: harness.seeded.delete_permission_set("Reader"))
 
@@ -188,7 +188,7 @@ def test_at_most_ten_changes_are_in_progress_in_one_process(harness: AccessHarne
         slots = [_take(taken, harness) for _ in range(MAX_CHANGES)]
         with pytest.raises(TemporaryError, match="10 changes of assignments are already in progress") as busy:
             send_request(harness, "grant")
-        assert (busy.value.changed_nothing, harness.called("CreateAccountAssignment")) == (True, [])
+        assert (busy.value.changed_nothing, harness.operations("CreateAccountAssignment")) == (True, [])
         for slot in slots:
             slot.is_in_progress = False
 

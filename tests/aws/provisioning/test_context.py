@@ -18,11 +18,11 @@ def test_the_instance_is_read_again_after_five_minutes(harness: AccessHarness) -
     harness.grant("ana", "admins")
     harness.clock.at = NOON + timedelta(seconds=299)
     harness.grant("ana", "admins")
-    assert len(harness.called("ListInstances")) == 1
+    assert len(harness.operations("ListInstances")) == 1
 
     harness.clock.at = NOON + timedelta(seconds=300)
     harness.grant("ana", "admins")
-    assert len(harness.called("ListInstances")) == 2
+    assert len(harness.operations("ListInstances")) == 2
 
 
 def test_the_next_request_sees_a_fixed_trust_policy(harness: AccessHarness) -> None:
@@ -51,6 +51,6 @@ def test_a_configured_connector_grants_and_revokes_and_still_lists(harness: Acce
     # New settings start without a cache.
     connector.configure(harness.customer.settings, ConnectorContext())
     assert connector.revoke(harness.request("dee", "admins")).outcome == "already_in_effect"
-    assert len(harness.called("ListInstances")) == 3
+    assert len(harness.operations("ListInstances")) == 3
     assert connector._changer is not None
     connector._changer.close()

@@ -32,7 +32,7 @@ def test_a_grant_creates_the_membership_and_returns_the_record_that_the_lists_em
         effects_complete=True,
         invisible_paths=INVISIBLE,
     )
-    assert membership in harness.emitted(str(change.scope))
+    assert membership in harness.records_in(str(change.scope))
 
 
 def test_a_revoke_deletes_the_membership_and_returns_the_record_that_is_gone(harness: AccessHarness) -> None:
@@ -43,7 +43,7 @@ def test_a_revoke_deletes_the_membership_and_returns_the_record_that_is_gone(har
     assert harness.membership_id("bo", "admins") is None
     assert (change.outcome, change.verified_at, change.added, change.removed) == ("applied", NOON, (), (membership,))
     assert change.closed_paths == (harness.path(membership, harness.assignment("admins", PROD, "Administrator")),)
-    assert membership not in harness.emitted(str(change.scope))
+    assert membership not in harness.records_in(str(change.scope))
 
 
 def test_a_second_grant_finds_it_in_effect_and_verifies_the_record_again(harness: AccessHarness) -> None:
@@ -51,7 +51,7 @@ def test_a_second_grant_finds_it_in_effect_and_verifies_the_record_again(harness
     second = harness.grant("dee", "admins")
 
     assert (second.outcome, second.added, second.scope) == ("already_in_effect", first.added, first.scope)
-    assert harness.called("CreateGroupMembership") == ["CreateGroupMembership"]
+    assert harness.operations("CreateGroupMembership") == ["CreateGroupMembership"]
 
 
 def test_a_second_revoke_finds_it_in_effect_and_verifies_that_it_is_gone(harness: AccessHarness) -> None:
@@ -64,7 +64,7 @@ def test_a_second_revoke_finds_it_in_effect_and_verifies_that_it_is_gone(harness
         (),
     )
     assert [grant.key for grant in second.removed] == [grant.key for grant in first.removed]
-    assert harness.called("DeleteGroupMembership") == ["DeleteGroupMembership"]
+    assert harness.operations("DeleteGroupMembership") == ["DeleteGroupMembership"]
 
 
 def test_the_evidence_has_aws_request_ids_and_the_membership_before_and_after(harness: AccessHarness) -> None:
@@ -140,7 +140,7 @@ def test_already_in_effect_is_confirmed_for_longer_if_the_host_knows_the_opposit
 ) -> None:
     change = getattr(harness, direction)(IN_EFFECT[direction], "admins", known_states=known)
 
-    assert (change.outcome, sum(harness.clock.waited)) == ("already_in_effect", seconds)
+    assert (change.outcome, sum(harness.clock.waits)) == ("already_in_effect", seconds)
     assert change.verified_at == NOON + timedelta(seconds=seconds)
 
 
@@ -148,7 +148,7 @@ def test_a_membership_in_a_known_path_was_held(harness: AccessHarness) -> None:
     path = harness.path(harness.membership("dee", "admins"))
     change = harness.revoke("dee", "admins", known_states=frozenset(), known_paths=(path,))
 
-    assert (change.outcome, sum(harness.clock.waited)) == ("already_in_effect", LONG)
+    assert (change.outcome, sum(harness.clock.waits)) == ("already_in_effect", LONG)
 
 
 @pytest.mark.parametrize("direction", ["grant", "revoke"])

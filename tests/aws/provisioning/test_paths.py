@@ -278,4 +278,4 @@ def test_during_an_outage_every_unread_path_is_reported_without_further_calls(ha
         warning.partition("(")[2].partition(")")[0] for warning in unread
     }
     # The session's own retries of the first call, and none of the second.
-    assert len(harness.called("GetGroupMembershipId")) == 2 + 4
+    assert len(harness.operations("GetGroupMembershipId")) == 2 + 4

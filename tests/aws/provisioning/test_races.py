@@ -48,7 +48,7 @@ def test_a_write_that_was_lost_before_it_took_effect_is_retried(
     getattr(harness.aws.faults, fault)(1, WRITES[direction], times=2)
 
     assert getattr(harness, direction)(PEOPLE[direction], "admins").outcome == "applied"
-    assert (len(harness.called(WRITES[direction])), is_in_effect(harness, direction)) == (3, True)
+    assert (len(harness.operations(WRITES[direction])), is_in_effect(harness, direction)) == (3, True)
 
 
 @directions
@@ -78,7 +78,7 @@ def test_a_write_that_cannot_be_read_back_is_unknown(harness: AccessHarness, dir
     with pytest.raises(TemporaryError, match="reading it back did not show") as unknown:
         getattr(harness, direction)(PEOPLE[direction], "admins")
     assert (unknown.value.changed_nothing, is_in_effect(harness, direction)) == (False, True)
-    assert harness.clock.waited == list(VERIFY_PAUSES_SECONDS)
+    assert harness.clock.waits == list(VERIFY_PAUSES_SECONDS)
 
 
 @directions
@@ -103,7 +103,7 @@ def test_a_write_that_shows_late_is_waited_for(harness: AccessHarness, direction
     )
 
     assert getattr(harness, direction)(PEOPLE[direction], "admins").outcome == "applied"
-    assert harness.clock.waited == list(VERIFY_PAUSES_SECONDS[:4])
+    assert harness.clock.waits == list(VERIFY_PAUSES_SECONDS[:4])
 
 
 @directions
@@ -132,7 +132,7 @@ def test_a_write_that_aws_rejects_each_time_changed_nothing(
     with pytest.raises(TemporaryError) as rejected:
         getattr(harness, direction)(PEOPLE[direction], "admins")
     assert (rejected.value.changed_nothing, is_in_effect(harness, direction)) == (True, False)
-    assert len(harness.called(WRITES[direction])) == 3
+    assert len(harness.operations(WRITES[direction])) == 3
 
 
 @directions
@@ -146,7 +146,7 @@ def test_a_pause_of_aws_is_remembered_by_the_next_request_and_bounded(harness: A
         # The session of the first request must not be what remembers it.
         del busy
         gc.collect()
-    assert len(harness.called(WRITES[direction])) == 1
+    assert len(harness.operations(WRITES[direction])) == 1
 
 
 @directions

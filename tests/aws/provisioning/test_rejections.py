@@ -54,7 +54,7 @@ def test_an_entitlement_that_cannot_be_granted_is_rejected_with_the_message_of_i
         getattr(harness, direction)("ana", entitlement_id)
 
     assert (refused.value.reason, f"{refused.value.message} {refused.value.fix}") == ("not_grantable", reason)
-    assert harness.called() == []
+    assert harness.operations() == []
 
 
 @directions
@@ -68,7 +68,7 @@ def test_without_the_setting_no_group_is_changed_and_no_call_is_made(harness: Ac
         "not_grantable",
         grantability.GROUP,
     )
-    assert harness.called() == []
+    assert harness.operations() == []
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_an_id_in_another_format_is_rejected_before_any_call(harness: AccessHarn
             harness.provisioner.grant(request)
         assert refused.value.reason == "invalid_id"
         assert bad not in refused.value.message
-    assert harness.called() == []
+    assert harness.operations() == []
 
 
 @directions
@@ -173,7 +173,7 @@ def test_a_managed_group_is_detected_live_whatever_the_last_sync_found(harness: 
     details["ExternalIds"] = [{"Issuer": SCIM, "Id": "new"}]
 
     with pytest.raises(RejectedError):
-        getattr(harness, direction)(PEOPLE[direction], "admins", known_entitlement=harness.known("admins"))
+        getattr(harness, direction)(PEOPLE[direction], "admins", known_entitlement=harness.known_group("admins"))
 
 
 @directions
@@ -209,7 +209,7 @@ def test_a_denied_write_names_the_missing_permission(harness: AccessHarness, dir
     with pytest.raises(PermissionDeniedError) as denied:
         getattr(harness, direction)(PEOPLE[direction], "admins")
     assert denied.value.actions == (f"identitystore:{WRITES[direction]}",)
-    assert len(harness.called(WRITES[direction])) == 1
+    assert len(harness.operations(WRITES[direction])) == 1
 
 
 def member_harness(aws: SandboxAws, harness: AccessHarness) -> AccessHarness:
@@ -287,7 +287,7 @@ def test_an_error_before_the_write_changed_nothing(harness: AccessHarness, direc
 
     with pytest.raises(TemporaryError) as busy:
         getattr(harness, direction)(PEOPLE[direction], "admins")
-    assert (busy.value.changed_nothing, harness.called(WRITES[direction])) == (True, [])
+    assert (busy.value.changed_nothing, harness.operations(WRITES[direction])) == (True, [])
 
 
 @directions
@@ -310,7 +310,7 @@ def test_a_write_starts_only_if_all_its_attempts_end_in_time(harness: AccessHarn
     in_time, late = timedelta(seconds=WRITE_SECONDS), timedelta(seconds=WRITE_SECONDS - 0.001)
     with pytest.raises(TemporaryError, match="was not started") as too_late:
         harness.grant("dee", "admins", write_before=NOON + late)
-    assert (too_late.value.changed_nothing, harness.called("CreateGroupMembership")) == (True, [])
+    assert (too_late.value.changed_nothing, harness.operations("CreateGroupMembership")) == (True, [])
 
     assert harness.grant("dee", "admins", write_before=NOON + in_time).outcome == "applied"
 
@@ -336,7 +336,7 @@ def test_a_later_attempt_that_would_end_too_late_is_not_sent_and_the_read_back_d
         with pytest.raises(TemporaryError, match="answer was lost") as unknown:
             harness.provisioner.grant(request)
         assert not unknown.value.changed_nothing
-    assert harness.called("CreateGroupMembership") == ["CreateGroupMembership"]
+    assert harness.operations("CreateGroupMembership") == ["CreateGroupMembership"]
 
 
 def test_the_deadline_is_checked_after_the_wait_for_the_rate_limiter(harness: AccessHarness) -> None:
@@ -361,7 +361,7 @@ def test_the_deadline_is_checked_after_the_wait_for_the_rate_limiter(harness: Ac
     edge.close()
 
     assert (type(result.error), result.changed_nothing) == (DeadlineExceededError, True)
-    assert len(harness.clock.waited) == 2
+    assert len(harness.clock.waits) == 2
     assert harness.membership_id("dee", "admins") is None
 
 

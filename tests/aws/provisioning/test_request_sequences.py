@@ -89,7 +89,7 @@ def test_what_is_reported_is_what_aws_holds(harness: AccessHarness, requests: li
         toggled: list[str] = []
         if request["outside"]:
             harness.aws.faults.before(request["outside"], partial(toggle, harness, group, person, toggled))
-        writes = len(harness.called(*WRITES.values()))
+        writes = len(harness.operations(*WRITES.values()))
         outcome = send(harness, request)
         was_held = (pair in before) != bool(toggled)
         harness.aws.faults.reset()
@@ -113,4 +113,4 @@ def test_what_is_reported_is_what_aws_holds(harness: AccessHarness, requests: li
             case _:
                 assert (outcome, request["fault"] is not None) == ("unknown", True)
         if request["preview"] or group == "everyone":
-            assert len(harness.called(*WRITES.values())) == writes
+            assert len(harness.operations(*WRITES.values())) == writes
