@@ -98,8 +98,7 @@ def check_instance(evidence: Evidence) -> Check:
             "'scopes'.",
         )
     check = _describe_instance(config, instance, evidence.kind)
-    is_organizations = evidence.kind in ("delegated", "member", "foreign")
-    return _with_others(check, instance, is_organizations=is_organizations)
+    return _with_others(check, instance, is_organizations=evidence.kind in ("delegated", "member", "foreign"))
 
 
 def _describe_instance(config: AwsConfig, instance: Instance, kind: InstanceKind) -> Check:

@@ -284,8 +284,7 @@ def _read_documents(client: BaseClient, arns: set[str]) -> dict[str, Policy]:
     found: dict[str, Policy] = {}
     for kind, is_aws in (("LocalManagedPolicy", False), ("AWSManagedPolicy", True)):
         wanted = {arn for arn in arns if _is_aws(arn) is is_aws}
-        policies = _read_details(client, "Policies", kind) if wanted else iter(())
-        for policy in policies:
+        for policy in _read_details(client, "Policies", kind) if wanted else ():
             if policy.get("Arn") in wanted:
                 found[policy["Arn"]] = _to_policy(policy)
                 wanted.discard(policy["Arn"])

@@ -45,15 +45,13 @@ class AssignmentSlots:
         Args:
             clock: The clock.
         """
-        is_taken = self._take(clock.now())
-        for pause in PAUSES_SECONDS:
-            if is_taken:
+        for pause in (*PAUSES_SECONDS, None):
+            if self._take(clock.now()):
                 break
+            if pause is None:
+                yield None
+                return
             clock.wait(pause)
-            is_taken = self._take(clock.now())
-        if not is_taken:
-            yield None
-            return
         slot = Slot()
         try:
             yield slot

@@ -103,17 +103,14 @@ class _PathReader:
         if direction == "grant":
             return PathReport(changed or (), changed is not None, warnings=tuple(self.warnings))
         is_complete = self.request.known_paths_complete
+        known = self._known_paths()
         if changed is None:
             # Then only the snapshot shows which of the known paths lead to the same entitlements.
-            wanted = {path[-1] for path in self._known_paths() if path[0] == self.edge.entitlement_id}
+            wanted = {path[-1] for path in known if path[0] == self.edge.entitlement_id}
         else:
             wanted = {path.grants[-1].entitlement_id for path in changed}
             # A host that names what the group opens searched for paths to all of it, even if it found none.
-            covered = {
-                self.edge.entitlement_id,
-                *self.request.known_opened,
-                *(path[-1] for path in self._known_paths()),
-            }
+            covered = {self.edge.entitlement_id, *self.request.known_opened, *(path[-1] for path in known)}
             uncovered = wanted - covered
             if uncovered:
                 is_complete = False
@@ -175,12 +172,8 @@ class _PathReader:
         return ends
 
     def _read_duration(self, arn: str) -> timedelta:
-        answer = read(
-            self.context.sso_admin,
-            "DescribePermissionSet",
-            InstanceArn=self.context.instance.arn,
-            PermissionSetArn=arn,
-        )
+        parameters = {"InstanceArn": self.context.instance.arn, "PermissionSetArn": arn}
+        answer = read(self.context.sso_admin, "DescribePermissionSet", **parameters)
         duration = to_duration(answer.get("PermissionSet", {}).get("SessionDuration"))
         if duration is None:
             raise TemporaryError("The answer to the call DescribePermissionSet has no SessionDuration.")
