@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import botocore.endpoint
 
-from ploy_connector_aws.aws.provisioning.clock import SystemClock
+from ploy_connector_aws.aws.provisioning.context import Clock
 from ploy_connector_aws.platform.client import PlatformClient
 
 
@@ -22,14 +22,14 @@ class _BriefTime:
         time.sleep(seconds / 100)
 
 
-def _wait(self: SystemClock, seconds: float) -> None:
+def _wait(self: Clock, seconds: float) -> None:
     time.sleep(seconds / 100)
 
 
 def shorten_waits() -> None:
     """Shorten the waits of grants, revokes and botocore's attempts, for as long as this process runs."""
     botocore.endpoint.time = _BriefTime
-    SystemClock.wait = _wait  # type: ignore[method-assign]
+    Clock.wait = _wait  # type: ignore[method-assign]
 
 
 def _shortened(call: Callable[..., Any]) -> Callable[..., Any]:

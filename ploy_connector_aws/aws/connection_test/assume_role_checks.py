@@ -86,10 +86,9 @@ def check_assume_role(
         wait: Sleeps.
     """
     config = session.config
-    try:
-        client = make_sts_client(config.region, INTERACTIVE)
-    except Exception as error:  # noqa: BLE001 - this reads the operator's own files, which may hold anything
-        return _without_client(to_connector_error(error, ApiCall("sts", "AssumeRole", {})))
+    client = _make_client(config)
+    if isinstance(client, ConnectorError):
+        return _without_client(client)
     tests = _negative_tests(config.external_id.get_secret_value())
     with ThreadPoolExecutor(len(tests) + 1) as threads:
         owner = threads.submit(_read_owner, client)
@@ -119,27 +118,25 @@ def prove_external_id(config: AwsConfig) -> ConnectionReport:
         AuthenticationError: AWS denied the role with the right external ID, too.
         TemporaryError: AWS did not decide.
     """
-    found = _prove(config)
-    if isinstance(found, ConnectorError):
-        raise found
-    return found
-
-
-def _prove(config: AwsConfig) -> ConnectionReport | ConnectorError:
+    client = _make_client(config)
+    if isinstance(client, ConnectorError):
+        raise client
     try:
-        client = make_sts_client(config.region, INTERACTIVE)
-    except Exception as error:  # noqa: BLE001 - this reads the operator's own files, which may hold anything
-        return to_connector_error(error, ApiCall("sts", "AssumeRole", {}))
-    try:
-        external_id = config.external_id.get_secret_value()
-        refusal = _request(client, config, "prove", external_id)
+        refusal = _request(client, config, "prove", config.external_id.get_secret_value())
         if refusal is not None:
-            return refusal
-        tests = _negative_tests(external_id)
+            raise refusal
+        tests = _negative_tests(config.external_id.get_secret_value())
         denials = [_request(client, config, "refuse", each.external_id) for each in tests]
     finally:
         client.close()
     return ConnectionReport(checks=tuple(_check_denials(tests, denials, None)))
+
+
+def _make_client(config: AwsConfig) -> BaseClient | ConnectorError:
+    try:
+        return make_sts_client(config.region, INTERACTIVE)
+    except Exception as error:  # noqa: BLE001 - this reads the operator's own files, which may hold anything
+        return to_connector_error(error, ApiCall("sts", "AssumeRole", {}))
 
 
 def _without_client(error: ConnectorError) -> AssumeRoleResult:
@@ -277,7 +274,7 @@ def _check_denied(name: str, tried: Mapping[str, ConnectorError | None], failed_
             name=name,
             outcome="failed",
             message=f"The role can be assumed {_join(succeeded, 'and')}: {_RISKS[name]}. The connector discarded the "
-            "credentials unused. It does not use the integration until the trust policy is fixed.",
+            "credentials unused. The integration must not be used until the trust policy is fixed.",
             fix=f"{_JUST_CHANGED} {TRUST_POLICY_FIX}",
             is_blocking=True,
         )

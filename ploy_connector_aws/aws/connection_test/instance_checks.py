@@ -98,11 +98,11 @@ def check_instance(evidence: Evidence) -> Check:
             "'scopes'.",
         )
     check = _describe_instance(config, instance, evidence.kind)
-    is_organizations = evidence.kind in ("delegated", "member", "foreign")
-    return _with_others(check, instance, is_organizations=is_organizations)
+    return _with_others(check, instance, is_organizations=evidence.kind in ("delegated", "member", "foreign"))
 
 
 def _describe_instance(config: AwsConfig, instance: Instance, kind: InstanceKind) -> Check:
+    owned = f"It belongs to the organization's management account {instance.owner_account_id}"
     outcome: CheckOutcome = "passed"
     fix = None
     match kind:
@@ -115,23 +115,18 @@ def _describe_instance(config: AwsConfig, instance: Instance, kind: InstanceKind
             fix = f"If the organization's instance is meant, {_ORGANIZATIONS}; otherwise {_LEAVE_OUT}."
         case "delegated":
             meaning = (
-                f"It belongs to the organization's management account {instance.owner_account_id}, and this account is "
-                "a delegated administrator of it. Permission sets that are used in the management account itself "
-                "cannot be changed from here."
+                f"{owned}, and this account is a delegated administrator of it. Permission sets that are used in the "
+                "management account itself cannot be changed from here."
             )
         case "member":
             outcome = "failed"
             meaning = (
-                f"It belongs to the organization's management account {instance.owner_account_id}, and this account is "
-                "a member that may only see its people and groups: AWS denies it permission sets, assignments, and "
-                "changes of groups, whatever the role's policies allow."
+                f"{owned}, and this account is a member that may only see its people and groups: AWS denies it "
+                "permission sets, assignments, and changes of groups, whatever the role's policies allow."
             )
             fix = f"To read them, {_ORGANIZATIONS}; or {_LEAVE_OUT}."
         case "foreign":
-            meaning = (
-                f"It belongs to the organization's management account {instance.owner_account_id}. The probes did not "
-                "show whether this account is a delegated administrator of it."
-            )
+            meaning = f"{owned}. The probes did not show whether this account is a delegated administrator of it."
         case _:
             meaning = "It belongs to this AWS account."
     return Check(name=FIND_INSTANCE, outcome=outcome, message=f"{_where(config, instance)} {meaning}", fix=fix)
@@ -228,13 +223,10 @@ def is_for_key(statement: Statement) -> bool:
         return False
     resources = statement.resources.texts if statement.resources and not statement.resources.is_negated else ()
     is_one_key = len(resources) == 1 and ":key/" in resources[0] and not {"*", "?"} & set(resources[0])
-    return is_one_key or any(map(_is_via_identity_center, statement.conditions))
-
-
-def _is_via_identity_center(condition: Condition) -> bool:
-    """Whether a condition limits a key to calls that come through Identity Center."""
-    return _is_via_service(condition) and all(
-        any(covers(host, Pattern(value)) for host in _HOSTS) for value in condition.values
+    return is_one_key or any(
+        _is_via_service(condition)
+        and all(any(covers(host, Pattern(value)) for host in _HOSTS) for value in condition.values)
+        for condition in statement.conditions
     )
 
 

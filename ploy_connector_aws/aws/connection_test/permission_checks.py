@@ -111,31 +111,27 @@ def _member_skip_reason(action: Action, result: ProbeResult, evidence: Evidence)
 
 def _from_evaluation(action: Action, evaluation: Evaluation | None, evidence: Evidence, tried: str) -> Check:
     """Decide by the role's own policies; `tried` is the message about what the call showed."""
-    name, feature = check_name(action.iam), action.feature
     if evaluation is None:
         reason = evidence.read_failure.message if evidence.read_failure else ""
-        return skipped(name, f"The role's own policies could not be read, and nothing else shows it. {reason}".rstrip())
-    outcome: CheckOutcome = "warning"
-    fix = None
+        message = f"The role's own policies could not be read, and nothing else shows it. {reason}".rstrip()
+        return skipped(check_name(action.iam), message)
     if evaluation.effect == "allowed":
-        outcome, message = "passed", f"The role's own policies allow it. {tried} {_NOT_VISIBLE}"
-    elif evaluation.effect == "unknown":
+        return _evaluated(action, "passed", f"The role's own policies allow it. {tried} {_NOT_VISIBLE}")
+    if evaluation.effect == "unknown":
         undecided = evidence.role.unsupported[0] if evidence.role and evidence.role.unsupported else ""
         message = f"The role's own policies could not be understood, and nothing else shows it. {undecided}"
-    elif evaluation.effect == "partly":
+        return _evaluated(action, "warning", message)
+    fix = _fix_of(action, evaluation, evidence)
+    if evaluation.effect == "partly":
         message = f"{_PARTLY}; elsewhere it is denied. {tried} {_NOT_VISIBLE}"
-        fix = f"{_IF_INTENDED} {_fix_of(action, evaluation, evidence)}"
-    else:
-        return Check(
-            name=name,
-            outcome="failed",
-            message=f"The role's own policies {_describe_lack(evaluation)}. {_impact(action)}",
-            fix=_fix_of(action, evaluation, evidence),
-            missing_permissions=(action.iam,),
-            feature=feature,
-            method="evaluated",
-        )
-    return Check(name=name, outcome=outcome, message=message, fix=fix, feature=feature, method="evaluated")
+        return _evaluated(action, "warning", message, f"{_IF_INTENDED} {fix}")
+    message = f"The role's own policies {_describe_lack(evaluation)}. {_impact(action)}"
+    return _evaluated(action, "failed", message, fix).model_copy(update={"missing_permissions": (action.iam,)})
+
+
+def _evaluated(action: Action, outcome: CheckOutcome, message: str, fix: str | None = None) -> Check:
+    name = check_name(action.iam)
+    return Check(name=name, outcome=outcome, message=message, fix=fix, feature=action.feature, method="evaluated")
 
 
 def _unproven(action: Action, result: ProbeResult, evidence: Evidence) -> Check:
@@ -168,7 +164,7 @@ def _from_denial(
     if evaluation is not None and effect in ("not_allowed", "denied"):
         fix = _fix_of(action, evaluation, evidence)
         if isinstance(error, DeniedByOrganizationError):
-            message += f" The role's own policies {_describe_lack(evaluation)}, either."
+            message += f" Also, the role's own policies {_describe_lack(evaluation)}."
             fix = f"{fix} Besides: {error.fix}"
     elif is_plain and effect == "allowed":
         message += " The role's own policies allow it, so something else denies it, which AWS does not name."
@@ -190,14 +186,8 @@ def _from_answer(action: Action, evaluation: Evaluation, evidence: Evidence) -> 
         else f"AWS answered the call for one resource, but the role's own policies {_describe_lack(evaluation)}. They "
         "may have been changed just now."
     )
-    return Check(
-        name=check_name(action.iam),
-        outcome="warning",
-        message=f"{message} {_impact(action)}",
-        fix=f"{_IF_INTENDED} {_fix_of(action, evaluation, evidence)}",
-        feature=action.feature,
-        method="evaluated",
-    )
+    fix = f"{_IF_INTENDED} {_fix_of(action, evaluation, evidence)}"
+    return _evaluated(action, "warning", f"{message} {_impact(action)}", fix)
 
 
 def _describe_lack(evaluation: Evaluation) -> str:

@@ -221,15 +221,11 @@ def _probe_dry(client: BaseClient, operation: str) -> ProbeResult:
     """Ask EC2 whether a call would be allowed, without making it."""
     try:
         getattr(client, xform_name(operation))(DryRun=True)
-    except ClientError as error:
-        if ErrorResponse.from_error(error).code == "DryRunOperation":
+    except Exception as error:  # noqa: BLE001 - anything but an error of AWS is no answer either
+        if isinstance(error, ClientError) and ErrorResponse.from_error(error).code == "DryRunOperation":
             return ProbeResult("AWS answered that the call would succeed (a dry run).")
-        failure = to_connector_error(error, ApiCall("ec2", operation, {}))
-    except Exception as error:  # noqa: BLE001 - anything else is no answer of AWS
-        failure = to_connector_error(error, ApiCall("ec2", operation, {}))
-    else:
-        return ProbeResult(ANSWERED)
-    return ProbeResult(error=failure)
+        return ProbeResult(error=to_connector_error(error, ApiCall("ec2", operation, {})))
+    return ProbeResult(ANSWERED)
 
 
 def _probe_ecs(session: RoleSession) -> Results:
@@ -288,8 +284,7 @@ def _read_documents(client: BaseClient, arns: set[str]) -> dict[str, Policy]:
     found: dict[str, Policy] = {}
     for kind, is_aws in (("LocalManagedPolicy", False), ("AWSManagedPolicy", True)):
         wanted = {arn for arn in arns if _is_aws(arn) is is_aws}
-        policies = _read_details(client, "Policies", kind) if wanted else iter(())
-        for policy in policies:
+        for policy in _read_details(client, "Policies", kind) if wanted else ():
             if policy.get("Arn") in wanted:
                 found[policy["Arn"]] = _to_policy(policy)
                 wanted.discard(policy["Arn"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
@@ -115,31 +115,26 @@ def run_connection_test(
 
 def _check_role(session: ReadSession, entry_checks: Sequence[Check], progress: Progress) -> Iterator[Check]:
     """Run all probes in parallel; report the checks that are final whenever one probe ends."""
-    wanted = {action.iam: action for action in listed_actions(session.config) if is_needed(action, session.config)}
-    clients = {action.client for action in wanted.values()}
+    config = session.config
+    wanted = {action.iam: action.client for action in listed_actions(config) if is_needed(action, config)}
+    clients = set(wanted.values())
     with ThreadPoolExecutor(_THREADS) as threads:
         own_role = threads.submit(_read_own_role, session)
-        directory = threads.submit(_probe_directory, session, wanted.keys()) if LIST_INSTANCES in wanted else None
+        directory = threads.submit(_probe_directory, session, wanted.keys())
         services = {
-            client: threads.submit(
-                _probe_service, session, client, {iam for iam, action in wanted.items() if action.client == client}
-            )
-            for client in SERVICES
-            if client in clients
+            client: threads.submit(_probe_service, session, client, wanted) for client in SERVICES if client in clients
         }
-        running: set[Future[Any]] = {own_role, *services.values(), *([directory] if directory else [])}
+        running: set[Future[Any]] = {own_role, directory, *services.values()}
         while running:
             running = wait(running, return_when=FIRST_COMPLETED).not_done
             if running and own_role.done():
                 done = {client: each.result() for client, each in services.items() if each.done()}
-                found = directory.result() if directory and directory.done() else None
-                evidence = _gather(session.config, own_role.result(), done.values(), found or Directory())
-                pending = clients - done.keys() - (OF_DIRECTORY if found else set())
+                found = directory.result() if directory.done() else Directory()
+                pending = clients - done.keys() - (OF_DIRECTORY if directory.done() else set())
+                evidence = _gather(config, own_role.result(), done.values(), found)
                 progress((*entry_checks, *run_checks(evidence, pending)))
     results = [each.result() for each in services.values()]
-    return run_checks(
-        _gather(session.config, own_role.result(), results, directory.result() if directory else Directory())
-    )
+    return run_checks(_gather(config, own_role.result(), results, directory.result()))
 
 
 def _gather(
@@ -165,14 +160,16 @@ def _read_own_role(session: ReadSession) -> _ReadRole:
 
 
 def _probe_directory(session: ReadSession, wanted: Set[str]) -> Directory:
+    if LIST_INSTANCES not in wanted:
+        return Directory()
     try:
         return probe_directory(session, wanted)
     except Exception as error:  # noqa: BLE001 - one failed probe must not hide the others
         return Directory(results={LIST_INSTANCES: ProbeResult(error=error)})
 
 
-def _probe_service(session: ReadSession, client: str, wanted: Set[str]) -> Results:
+def _probe_service(session: ReadSession, client: str, wanted: Mapping[str, str]) -> Results:
     try:
         return SERVICES[client](session)
     except Exception as error:  # noqa: BLE001 - one failed probe must not hide the others
-        return {action: ProbeResult(error=error) for action in wanted}
+        return {action: ProbeResult(error=error) for action, its_client in wanted.items() if its_client == client}

@@ -132,8 +132,8 @@ def _findings(document: object, config: AwsConfig) -> Iterator[Finding]:
         if any(each.kind == "anyone" for each in _principals(statement)):
             yield from _check_anyone(statement, [each for _, each in statements if not each.is_allow], config)
     for trusted in trust.trusted:
-        was_judged = trusted.kind == "anyone" and "cognito_guests" not in trusted.flags
-        if not was_judged and trusted.account != PLOY_ACCOUNT_ID:
+        is_covered = trusted.kind == "anyone" and "cognito_guests" not in trusted.flags
+        if not is_covered and trusted.account != PLOY_ACCOUNT_ID:
             yield _check_other(trusted)
 
 
@@ -145,8 +145,8 @@ def _check_anyone(statement: Statement, denies: list[Statement], config: AwsConf
         denials = find_denials(denies, _ANYONE, actions, PLOY_PARTITION)
         guards = [guard for guard in map(find_guard, denials) if guard is not None]
         is_open = not is_restricted(statement.conditions, guards)
-        whom = "everyone (Principal *), of any AWS account" if is_open else "everyone (Principal *) whom it narrows to"
-        yield Finding("failed" if is_open else "warning", f"It admits {whom}.")
+        whom = ", of any AWS account" if is_open else " who meets its conditions"
+        yield Finding("failed" if is_open else "warning", f"It admits everyone (Principal *){whom}.")
     for account in sorted((accounts or frozenset()) - {PLOY_ACCOUNT_ID}):
         if account == config.account_id or external_id_of(statement.conditions) == "required":
             yield Finding("warning", f"It admits everyone of the AWS account {account}, too.")
@@ -214,7 +214,7 @@ def _guards(raw: Mapping[str, Any], statement: Statement, external_id: str) -> b
         and covers_action(statement, ASSUME_CALLS[0])
         and _means_all_of_ploy(statement)
         and len(statement.conditions) == 1
-        and [(written, values) for written, values in _conditions(raw)] == [("StringNotEquals", (external_id,))]
+        and list(_conditions(raw)) == [("StringNotEquals", (external_id,))]
     )
 
 

@@ -1,17 +1,19 @@
-"""A person assigned to a permission set in an AWS account, without a group: looked up, ordered, followed, read back.
+"""Direct assignments of a person to a permission set in an AWS account: how they are read, written and verified.
 
-AWS makes and deletes assignments in the background: the order is answered at once, and asked about until it has ended.
+AWS makes and deletes assignments in the background: it accepts the change at once, and its status is polled until it
+has ended.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.calls import read, read_pages
+from ploy_connector_aws.aws.client.session import RoleSession
 from ploy_connector_aws.aws.identity_center.assignments import (
     USER,
     PrincipalKind,
@@ -20,278 +22,239 @@ from ploy_connector_aws.aws.identity_center.assignments import (
     to_assignment,
 )
 from ploy_connector_aws.aws.permissions import get_action
-from ploy_connector_aws.aws.provisioning.write_session import WriteSession
 from ploy_connector_aws.config import PLOY_PARTITION
 from ploy_connector_aws.spec import AccessRequest, ConnectorError, NotFoundError, RejectedError, TemporaryError
 
-from .assignment_slots import PLACES, outstanding_in
-from .context import Site
-from .plan import Direction, Plan, Seen
-from .targets import DirectAssignment
-from .writes import ACCOUNT_ASSIGNMENT, WriteResult, WriteWindow
+from .assignment_slots import MAX_CHANGES, slots_of
+from .context import AccessContext
+from .targets import DirectAssignment, Direction, Observation, Plan
+from .writes import ACCOUNT_ASSIGNMENT, WriteResult, make_write_session, send_write
 
-FOLLOW_PAUSES_SECONDS = (1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 5.0, 5.0, 8.0, 8.0, 10.0, 10.0)
-"""Between the questions how it went; most assignments take a few seconds."""
+POLL_PAUSES_SECONDS = (1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 5.0, 5.0, 8.0, 8.0, 10.0, 10.0)
+"""Pauses between the polls of the status; most assignments take a few seconds."""
 
-FOLLOW_SECONDS = sum(FOLLOW_PAUSES_SECONDS)
-"""How long AWS is given to end what it began."""
-
-
-@dataclass(frozen=True)
-class _Operation:
-    """The words of one direction."""
-
-    write: str
-    status: str
-    follow: str
-    request_id: str
+POLL_SECONDS = sum(POLL_PAUSES_SECONDS)
+"""How long AWS has to complete a change."""
 
 
-_OPERATIONS: dict[Direction, _Operation] = {
-    "grant": _Operation(
-        "CreateAccountAssignment",
-        "AccountAssignmentCreationStatus",
-        "DescribeAccountAssignmentCreationStatus",
-        "AccountAssignmentCreationRequestId",
-    ),
-    "revoke": _Operation(
-        "DeleteAccountAssignment",
-        "AccountAssignmentDeletionStatus",
-        "DescribeAccountAssignmentDeletionStatus",
-        "AccountAssignmentDeletionRequestId",
-    ),
+_WRITES: dict[Direction, str] = {"grant": "CreateAccountAssignment", "revoke": "DeleteAccountAssignment"}
+
+_STATUS: dict[Direction, str] = {
+    "grant": "AccountAssignmentCreationStatus",
+    "revoke": "AccountAssignmentDeletionStatus",
 }
+"""The member of the answers, whose name is also part of the operation and of the parameter that poll it."""
 
 
 class AssignmentEdge:
-    """One person's own assignment to one permission set in one AWS account.
+    """One person's own assignment to one permission set in one AWS account. See ``provisioner.Edge`` for the methods.
 
     Args:
-        site: Where it is looked up.
-        target: Who, and what.
-        request: The order.
+        context: The context to read in.
+        target: The person, the permission set and the AWS account.
+        request: The request.
     """
 
-    def __init__(self, site: Site, target: DirectAssignment, request: AccessRequest) -> None:
-        self._site = site
+    warnings: tuple[str, ...] = ()
+
+    def __init__(self, context: AccessContext, target: DirectAssignment, request: AccessRequest) -> None:
+        self._context = context
         self._target = target
         self._request = request
-        self._session: WriteSession | None = None
+        self._session: RoleSession | None = None
         self.scope = f"{USER.scope}/{target.user_id}"
-        self.wanted = to_assignment(USER, target.user_id, request.entitlement_id)
-        self.warnings: tuple[str, ...] = ()
+        self.expected = to_assignment(USER, target.user_id, request.entitlement_id)
 
-    def look(self, *, again: bool = False) -> Seen:  # noqa: ARG002 - nothing of it is remembered
-        """See whether the person is assigned; and that there is such a person and such an instance."""
-        if self._site.instance.arn.rpartition("/")[2] != self._target.instance_id:
+    def read(self, *, refresh: bool = False) -> Observation:  # noqa: ARG002 - nothing is cached
+        """Read whether the person is assigned; fail if the person or the instance does not exist."""
+        if self._context.instance.arn.rpartition("/")[2] != self._target.instance_id:
             raise NotFoundError(
                 "The permission set belongs to an instance of IAM Identity Center that the role does not see.",
                 kind="PERMISSION_SET",
                 id=self._target.permission_set_arn,
             )
-        seen = self.read_back()
-        if seen.held is None:
-            read(self._site.identity_store, "DescribeUser", **self._site.store, UserId=self._target.user_id)
-        return seen
+        observation = self.verify()
+        if observation.held is None:
+            read(self._context.identity_store, "DescribeUser", **self._context.store, UserId=self._target.user_id)
+        return observation
 
     def check(self) -> None:
-        """The settings allow it, or this would not be a target."""
+        """Accept every change: without the setting, there would be no such target."""
 
     def open(self, direction: Direction) -> None:
-        """Enter a session for this permission set in this AWS account alone."""
-        operation = _OPERATIONS[direction]
-        actions = [get_action(f"sso:{name}") for name in (operation.write, operation.follow)]
-        self._session = WriteSession(self._site.config, direction, actions, self._arns, self._site.session)
+        """Open a session for this permission set in this AWS account only."""
+        actions = [get_action(f"sso:{name}") for name in (_WRITES[direction], f"Describe{_STATUS[direction]}")]
+        arns = (
+            self._context.instance.arn,
+            self._target.permission_set_arn,
+            f"arn:{PLOY_PARTITION}:sso:::account/{self._target.account_id}",
+        )
+        self._session = make_write_session(self._context, direction, actions, arns)
         self._session.open()
 
-    def order(self, direction: Direction, plan: Plan) -> WriteResult:  # noqa: ARG002 - what AWS deletes is named, not its id
-        """Order the change, and follow it to its end."""
-        operation = _OPERATIONS[direction]
-        window = WriteWindow(self._site, self._request.write_before, afterwards_seconds=FOLLOW_SECONDS)
-        window.guard(self._client, operation.write)
-        with outstanding_in(self._site.instance.arn).place(self._site) as place:
-            if place is None:
+    def write(self, direction: Direction, plan: Plan) -> WriteResult:  # noqa: ARG002 - AWS deletes by names, not by id
+        """Send the change, and poll its status until it has ended."""
+        clock, deadline = self._context.clock, self._request.write_before
+        parameters = {
+            "InstanceArn": self._context.instance.arn,
+            "TargetId": self._target.account_id,
+            "TargetType": "AWS_ACCOUNT",
+            "PermissionSetArn": self._target.permission_set_arn,
+            "PrincipalType": USER.aws,
+            "PrincipalId": self._target.user_id,
+        }
+        with slots_of(self._context.instance.arn).acquire(clock) as slot:
+            if slot is None:
                 return WriteResult(
-                    error=TemporaryError(f"{PLACES} changes of assignments are under way already, as many as may.")
+                    error=TemporaryError(
+                        f"{MAX_CHANGES} changes of assignments are already in progress, the most that AWS allows."
+                    )
                 )
-            ordered = window.send(
-                self._client,
-                operation.write,
-                InstanceArn=self._site.instance.arn,
-                TargetId=self._target.account_id,
-                TargetType="AWS_ACCOUNT",
-                PermissionSetArn=self._target.permission_set_arn,
-                PrincipalType=USER.aws,
-                PrincipalId=self._target.user_id,
-            )
-            followed = ordered if ordered.answer is None else self._follow(operation, ordered, ordered.answer)
-            place.is_open = ordered.is_uncertain or followed.is_unfinished
-            return followed
+            sent = send_write(self._client, _WRITES[direction], parameters, clock, deadline, POLL_SECONDS)
+            result = sent if sent.answer is None else self._poll(_STATUS[direction], sent, sent.answer)
+            slot.is_in_progress = sent.is_uncertain or result.is_unfinished
+            return result
 
-    def read_back(self) -> Seen:
-        """See whether the person is assigned, directly and not through a group."""
-        rows = read_assigned(self._site, USER, self._target.user_id, self._target.account_id)
-        is_there = any(
+    def verify(self) -> Observation:
+        """Read whether the person is assigned, directly and not through a group."""
+        rows = read_assignments(self._context, USER, self._target.user_id, self._target.account_id)
+        is_assigned = any(
             (row["AccountId"], row["PermissionSetArn"]) == (self._target.account_id, self._target.permission_set_arn)
             for row in rows
             if is_direct(row, USER, self._target.user_id)
         )
-        return Seen(self.wanted if is_there else None, self._site.now())
+        return Observation(self.expected if is_assigned else None, self._context.clock.now())
 
     def close(self) -> None:
-        """Leave the session of the change."""
+        """Close the session of the change."""
         if self._session is not None:
             self._session.close()
 
-    def _follow(self, operation: _Operation, ordered: WriteResult, answer: dict[str, Any]) -> WriteResult:
-        status = answer.get(operation.status, {})
+    def _poll(self, member: str, sent: WriteResult, answer: dict[str, Any]) -> WriteResult:
+        status = answer.get(member, {})
         request_id = status.get("RequestId")
-        for pause in (*FOLLOW_PAUSES_SECONDS, None):
+        for pause in (*POLL_PAUSES_SECONDS, None):
             if status.get("Status") == "SUCCEEDED":
                 break
             if status.get("Status") == "FAILED":
                 error = to_failure(str(status.get("FailureReason", "")), self._target)
-                return replace(ordered, answer=None, error=error, has_failed=True)
+                return replace(sent, answer=None, error=error, has_failed=True)
             if not request_id or pause is None:
-                return replace(ordered, is_unfinished=True)
-            self._site.wait(pause)
+                return replace(sent, is_unfinished=True)
+            self._context.clock.wait(pause)
             try:
-                asked = {"InstanceArn": self._site.instance.arn, operation.request_id: request_id}
-                status = read(self._client, operation.follow, **asked).get(operation.status, {})
+                request = {f"{member.removesuffix('Status')}RequestId": request_id}
+                answer = read(self._client, f"Describe{member}", InstanceArn=self._context.instance.arn, **request)
+                status = answer.get(member, {})
             except TemporaryError:
                 continue
             except ConnectorError as error:
-                # Not to be allowed to ask how it went is no success, whatever is listed meanwhile.
-                return replace(ordered, error=error, is_unfinished=True)
-        return ordered
+                # A status that may not be read is no success, whatever AWS lists meanwhile.
+                return replace(sent, error=error, is_unfinished=True)
+        return sent
 
     @property
     def _client(self) -> BaseClient:
         assert self._session is not None
-        return self._session.client("sso-admin", self._site.instance.primary_region)
-
-    @property
-    def _arns(self) -> tuple[str, ...]:
-        return (
-            self._site.instance.arn,
-            self._target.permission_set_arn,
-            f"arn:{PLOY_PARTITION}:sso:::account/{self._target.account_id}",
-        )
+        return self._session.client("sso-admin", self._context.instance.primary_region)
 
 
-def read_assigned(
-    site: Site, kind: PrincipalKind, principal_id: str, account_id: str | None = None
+def read_assignments(
+    context: AccessContext, kind: PrincipalKind, principal_id: str, account_id: str | None = None
 ) -> list[dict[str, Any]]:
-    """Read what a person or group is assigned to; for a person AWS mixes in what groups give (AWS.md section 3.1).
+    """Read the assignments of a person or group; for a person AWS adds those of their groups (AWS.md section 3.1).
 
     Args:
-        site: Where.
+        context: The context.
         kind: The kind of principal.
         principal_id: The person or group.
-        account_id: In one AWS account only, or in all.
+        account_id: One AWS account, or None for all.
 
     Raises:
-        ConnectorError: It could not be read.
+        ConnectorError: The assignments could not be read.
     """
     only = {"Filter": {"AccountId": account_id}} if account_id else {}
-    rows = [
-        row
-        for page in read_pages(
-            site.sso_admin,
-            "ListAccountAssignmentsForPrincipal",
-            "AccountAssignments",
-            InstanceArn=site.instance.arn,
-            PrincipalId=principal_id,
-            PrincipalType=kind.aws,
-            **only,
-        )
-        for row in page
-    ]
+    pages = read_pages(
+        context.sso_admin,
+        "ListAccountAssignmentsForPrincipal",
+        "AccountAssignments",
+        InstanceArn=context.instance.arn,
+        PrincipalId=principal_id,
+        PrincipalType=kind.aws,
+        **only,
+    )
+    rows = [row for page in pages for row in page]
     check_assignment_rows(rows, kind, principal_id)
     return rows
 
 
-_NOTHING_CHANGED = "Nothing was changed."
-
-_PASSING = re.compile(
-    r"Received a (?:429|5\d\d)\b|throttl|rate exceeded|rate limit|too many requests|concurrent ?modification",
-    re.IGNORECASE,
+_TRANSIENT = re.compile(
+    r"(?i)Received a (?:429|5\d\d)\b|throttl|rate exceeded|rate limit|too many requests|concurrent ?modification"
 )
-"""Failure reasons that may pass by themselves, also where the text names a quota or an account."""
+"""Failure reasons that are transient, even if the text names a quota or an account."""
 
 _FAILURES: tuple[tuple[re.Pattern[str], str, str, str], ...] = (
     (
+        # Not a quota of what one role may have.
         re.compile(
-            # Not a quota of what one role may have.
-            r"RolesPerAccount|^(?!.*PerRole).*(?:(?:quota|limit)\b.*\broles?\b|\broles?\b.*\b(?:quota|limit)\b)",
-            re.IGNORECASE | re.DOTALL,
+            r"(?is)RolesPerAccount|^(?!.*PerRole).*(?:(?:quota|limit)\b.*\broles?\b|\broles?\b.*\b(?:quota|limit)\b)"
         ),
         "role_quota_exceeded",
-        "AWS could not make the permission set's role, as the AWS account {account} has as many roles as its quota "
-        "allows.",
-        "Delete roles in that AWS account that are not used, or ask AWS for a higher quota of roles there.",
+        "AWS could not create the permission set's role, because the AWS account {account} has as many roles as its "
+        "quota allows.",
+        "Delete unused roles in that AWS account, or ask AWS for a higher quota of roles there.",
     ),
     (
-        re.compile(
-            r"\bLimitExceeded|exceeds?\b.*\bquota\b|cannot exceed quota|quota exceeded|limit exceeded",
-            re.IGNORECASE | re.DOTALL,
-        ),
+        re.compile(r"(?is)\bLimitExceeded|exceeds?\b.*\bquota\b|cannot exceed quota|quota exceeded|limit exceeded"),
         "quota_exceeded",
-        "AWS could not change the permission set's role in the AWS account {account}, as a quota of IAM is used up.",
+        "AWS could not change the permission set's role in the AWS account {account}: a quota of IAM is used up.",
         "Compare the permission set's policies with IAM's quotas in that AWS account, or ask AWS for higher ones.",
     ),
     (
         # For a closed account AWS reports that obtaining permissions takes long (reports of users; undocumented).
         re.compile(
-            r"\bsuspended\b|pending closure|account\b.{0,60}\b(?:closed|inactive|not active)\b"
-            r"|obtaining permissions to manage your aws account",
-            re.IGNORECASE | re.DOTALL,
+            r"(?is)\bsuspended\b|pending closure|account\b.{0,60}\b(?:closed|inactive|not active)\b"
+            r"|obtaining permissions to manage your aws account"
         ),
         "account_suspended",
-        "AWS could not enter the AWS account {account}: it is suspended or closed, or was created a moment ago.",
-        "Look at the AWS account's status in AWS Organizations. A suspended one cannot be assigned to; for a new one, "
-        "try again in some minutes.",
+        "AWS could not access the AWS account {account}: it is suspended or closed, or was created a moment ago.",
+        "Check the AWS account's status in AWS Organizations. A suspended account accepts no assignments; for a new "
+        "one, try again in some minutes.",
     ),
     (
-        re.compile(
-            r"Received a 404 status error: Not supported policy",
-            re.IGNORECASE | re.DOTALL,
-        ),
+        re.compile(r"(?is)Received a 404 status error: Not supported policy"),
         "assignment_failed",
-        "AWS could not assign the permission set, as a policy that it names is not in the AWS account {account}.",
-        "Make the customer managed policy in that AWS account, or take it out of the permission set.",
+        "AWS could not assign the permission set, because a policy that it names is not in the AWS account {account}.",
+        "Create the customer managed policy in that AWS account, or remove it from the permission set.",
     ),
     (
-        re.compile(
-            r"Received a 403 status error|AccessDenied|explicit deny|not authorized to perform",
-            re.IGNORECASE | re.DOTALL,
-        ),
+        re.compile(r"(?is)Received a 403 status error|AccessDenied|explicit deny|not authorized to perform"),
         "assignment_denied",
         "AWS was not allowed to change its roles in the AWS account {account}.",
         "Only the management account may change assignments in the management account, and it needs permissions of IAM "
         "for that; in other accounts, look for a service control policy.",
     ),
 )
-"""What AWS says of an assignment that failed for good, and what it means. The texts are documented nowhere."""
+"""Failure reasons of AWS for assignments that failed for good, and their meaning. AWS does not document the texts."""
 
 
 def to_failure(reason: str, target: DirectAssignment) -> ConnectorError:
-    """Say why AWS began a change of an assignment and did not end it; AWS's own text is never repeated.
+    """Return why AWS did not complete a change of an assignment; AWS's own text is never repeated.
 
     Args:
         reason: The status's FailureReason.
-        target: What was ordered.
+        target: The target of the change.
     """
     if re.match(r"Received a 404 status error: EntitlementItem doesn't exist\b", reason):
         return NotFoundError("AWS has no such assignment (any more).", kind=ACCOUNT_ASSIGNMENT)
     missing = re.match(r"Received a 404 status error: the USER assignee (\S+) was not found\b", reason)
     if missing is not None and missing[1] == target.user_id:
         return NotFoundError("AWS has no such user (any more).", kind="USER", id=target.user_id)
-    is_passing = _PASSING.search(reason) is not None
-    for pattern, code, message, fix in _FAILURES if not is_passing else ():
+    is_transient = _TRANSIENT.search(reason) is not None
+    for pattern, code, message, fix in _FAILURES if not is_transient else ():
         if pattern.search(reason):
             explained = message.format(account=target.account_id)
-            return RejectedError(f"{explained} {_NOTHING_CHANGED}", reason=code, fix=fix)
+            return RejectedError(f"{explained} Nothing was changed.", reason=code, fix=fix)
     if reason.startswith("Received a 404 status error"):
-        return NotFoundError("AWS says that something of what the assignment names does not exist (any more).")
-    return TemporaryError("AWS began the change of the assignment and had a trouble of its own with it.")
+        return NotFoundError("AWS reports that something that the assignment names does not exist (any more).")
+    return TemporaryError("AWS began the change of the assignment, but could not complete it.")

@@ -1,6 +1,6 @@
-"""The places for changes of assignments that AWS has under way at once; one stays taken while that is not known.
+"""Slots for changes of assignments: AWS allows ten in progress in one instance, for all threads of this process.
 
-AWS allows ten outstanding changes in one instance (its quota "outstanding account assignments").
+The limit is AWS's quota "outstanding account assignments". A slot whose change has an unknown outcome stays taken.
 """
 
 from __future__ import annotations
@@ -10,70 +10,68 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from .clock import Clock
+from .context import Clock
 
-PLACES = 10
-"""So many may be under way in one instance at once."""
+MAX_CHANGES = 10
+"""Changes that may be in progress in one instance."""
 
-KEPT = timedelta(minutes=5)
-"""How long a change whose end was not learnt is taken to be under way; most end within seconds."""
+UNKNOWN_HOLD = timedelta(minutes=5)
+"""How long a change with an unknown outcome counts as in progress; most end within seconds."""
 
 PAUSES_SECONDS = (1.0,) * 30
-"""How long a place is waited for."""
+"""Pauses between the attempts to get a slot."""
 
 
-class Place:
-    """One place, taken for one order."""
+class Slot:
+    """One slot, taken for one change."""
 
     def __init__(self) -> None:
-        self.is_open = True
-        """Whether AWS may still have the change under way. Whoever learns that it has ended says so here."""
+        self.is_in_progress = True
+        """Whether AWS may still be working on the change. The caller clears it on learning that it has ended."""
 
 
 class AssignmentSlots:
-    """The places of one instance, for all threads and integrations of this process."""
+    """The slots of one instance, for all threads and integrations of this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._taken = 0
-        self._kept_until: list[datetime] = []
+        self._held_until: list[datetime] = []
 
     @contextmanager
-    def place(self, clock: Clock) -> Iterator[Place | None]:
-        """Take a place, waiting a bounded time for it; None where none became free.
+    def acquire(self, clock: Clock) -> Iterator[Slot | None]:
+        """Take a slot, after a bounded wait; None if none became free.
 
         Args:
-            clock: The time.
+            clock: The clock.
         """
-        is_mine = self._take(clock.now())
-        for pause in PAUSES_SECONDS:
-            if is_mine:
+        for pause in (*PAUSES_SECONDS, None):
+            if self._take(clock.now()):
                 break
+            if pause is None:
+                yield None
+                return
             clock.wait(pause)
-            is_mine = self._take(clock.now())
-        if not is_mine:
-            yield None
-            return
-        place = Place()
+        slot = Slot()
         try:
-            yield place
+            yield slot
         finally:
             with self._lock:
                 self._taken -= 1
-                if place.is_open:
-                    self._kept_until.append(clock.now() + KEPT)
+                if slot.is_in_progress:
+                    self._held_until.append(clock.now() + UNKNOWN_HOLD)
 
     def _take(self, now: datetime) -> bool:
         with self._lock:
-            self._kept_until = [moment for moment in self._kept_until if moment > now]
-            if self._taken + len(self._kept_until) >= PLACES:
+            self._held_until = [moment for moment in self._held_until if moment > now]
+            if self._taken + len(self._held_until) >= MAX_CHANGES:
                 return False
             self._taken += 1
             return True
 
 
-def outstanding_in(instance_arn: str) -> AssignmentSlots:
-    """The places of an instance.
+def slots_of(instance_arn: str) -> AssignmentSlots:
+    """Return the slots of an instance.
 
     Args:
         instance_arn: The instance of IAM Identity Center.

@@ -1,11 +1,11 @@
-"""Grants and revokes, from the order to the answer: look, plan, apply, read back, and say what it opened or closed."""
+"""Provisioner: carries out grants and revokes by reading, planning, writing, verifying and reporting the paths."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.spec import (
@@ -22,84 +22,95 @@ from ploy_connector_aws.spec import (
 from ploy_connector_aws.spec.changes import KnownState
 
 from .assignment import AssignmentEdge
-from .clock import Clock, SystemClock
-from .context import Site
-from .edge import Link
+from .context import AccessContext, Clock
 from .membership import MembershipEdge
 from .paths import INVISIBLE, read_paths
-from .plan import Direction, Plan, Seen, is_in_effect, plan_change
-from .targets import DirectAssignment, Membership, to_target
+from .targets import Direction, Membership, Observation, Plan, Target, is_in_effect, plan_change, to_target
 from .writes import WriteResult
 
-READ_BACK_PAUSES_SECONDS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""AWS names no bound for how long a write takes to show (AWS.md section 3.4); this is how long it is waited for."""
+VERIFY_PAUSES_SECONDS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Pauses before the reads that verify a write. AWS documents no bound for its delay (AWS.md section 3.4)."""
 
-SECOND_LOOK_SECONDS = 1.0
-"""That nothing is to be done is reported only after two looks that agree, at least so far apart."""
+CONFIRM_SECONDS = 1.0
+"""The shortest time between the two reads that must agree before 'already in effect' is reported."""
 
-_ASKING_AGAIN = "Asking again is safe: it looks first, and changes only what is not so already."
+_RETRY_IS_SAFE = "Retrying is safe: the connector reads the current state first, and changes only what still differs."
 
-_CONTRARY: dict[Direction, KnownState] = {"grant": "not_held", "revoke": "held"}
-"""In which state a request finds what it is to change."""
+_OPPOSITE: dict[Direction, KnownState] = {"grant": "not_held", "revoke": "held"}
+"""The state in which a request has something to change."""
+
+Edge: TypeAlias = MembershipEdge | AssignmentEdge
+"""One edge between a person and what the person is to hold or to lose, used for one request.
+
+- ``scope``: the scope in which the lists emit the edge; ``expected``: its record, without what only AWS knows;
+  ``warnings``: what a person should know about the change, after ``read``
+- ``read``: read in the read session whether the edge exists; with ``refresh``, from no cache
+- ``check``: raise ``RejectedError`` if the edge may not be changed here; after ``read``
+- ``open``: open a session that allows this one change and no other; ``close``: close it
+- ``write``: send the change; after ``open``
+- ``verify``: read in the session of the change whether the edge exists; after ``write``
+
+``read`` and ``verify`` raise ``NotFoundError`` if the person or the thing does not exist.
+"""
 
 
 @dataclass(frozen=True)
-class _Settled:
-    """What is certain in the end."""
+class _Resolution:
+    """The certain outcome."""
 
     outcome: Literal["applied", "already_in_effect", "previewed"]
-    seen: Seen
-    ordered: WriteResult | None = None
+    observation: Observation
+    write: WriteResult | None = None
 
 
 class Provisioner:
-    """What the hooks ``grant`` and ``revoke`` hand over to: one for each configured connector, used by one thread.
+    """Implements the hooks ``grant`` and ``revoke``: one for each configured connector, used by one thread.
 
     Args:
         config: The integration's settings.
-        admit: Called before each order is looked up; raises where the role must not be used.
-        clock: The time.
-        context: The organisation it works for, and counters of its calls.
+        precheck: Called before each request; raises if the role must not be used.
+        clock: The clock.
+        context: The organisation that the connector works for, and counters of its calls.
     """
 
     def __init__(
         self,
         config: AwsConfig,
-        admit: Callable[[], None],
+        precheck: Callable[[], None],
         clock: Clock | None = None,
         context: ConnectorContext | None = None,
     ) -> None:
         self._config = config
-        self._admit = admit
-        self._clock = clock or SystemClock()
-        self._context = context
-        self._site = Site(config, self._clock, context)
+        self._precheck = precheck
+        self._clock = clock or Clock()
+        self._connector_context = context
+        self._context = AccessContext(config, self._clock, context)
 
     def grant(self, request: AccessRequest) -> AccessChange:
-        """Give a person what is ordered.
+        """Give a person access.
 
         Args:
-            request: The order.
+            request: The request.
 
         Raises:
-            ConnectorError: As the hook specification says of ``grant``.
+            ConnectorError: As the hook specification documents for ``grant``.
         """
         return self._change("grant", request)
 
     def revoke(self, request: AccessRequest) -> AccessChange:
-        """Take from a person what is ordered.
+        """Take access from a person.
 
         Args:
-            request: The order.
+            request: The request.
 
         Raises:
-            ConnectorError: As the hook specification says of ``revoke``.
+            ConnectorError: As the hook specification documents for ``revoke``.
         """
         return self._change("revoke", request)
 
     def close(self) -> None:
-        """Leave the AWS account."""
-        self._site.close()
+        """Close the read session."""
+        self._context.close()
 
     def _change(self, direction: Direction, request: AccessRequest) -> AccessChange:
         target = to_target(
@@ -107,136 +118,134 @@ class Provisioner:
             change_groups=self._config.change_groups,
             direct_assignments=self._config.direct_assignments,
         )
-        was_entered = self._site.was_entered
+        was_open = self._context.is_open
         try:
             return self._change_once(direction, request, target)
         except AuthenticationError:
-            # The next order begins anew: trust may have been mended by then.
-            self._site.close()
-            self._site = Site(self._config, self._clock, self._context)
+            # The next request starts with a new session: the trust policy may be fixed by then.
+            self._context.close()
+            self._context = AccessContext(self._config, self._clock, self._connector_context)
             raise
         except NotFoundError as error:
             if error.kind not in ("IDENTITY_STORE", "INSTANCE"):
                 raise
-            # The instance may have been exchanged for another since it was found.
-            self._site.forget()
-            if not was_entered:
+            # The customer may have replaced the instance since it was cached.
+            self._context.clear()
+            if not was_open:
                 raise
         return self._change_once(direction, request, target)
 
-    def _change_once(
-        self, direction: Direction, request: AccessRequest, target: Membership | DirectAssignment
-    ) -> AccessChange:
-        link: Link
+    def _change_once(self, direction: Direction, request: AccessRequest, target: Target) -> AccessChange:
+        edge: Edge
         if isinstance(target, Membership):
-            link = MembershipEdge(self._site, target, request)
+            edge = MembershipEdge(self._context, target, request)
         else:
-            link = AssignmentEdge(self._site, target, request)
-        with _before_any_write():
-            self._admit()
-            self._site.enter()
-            before = link.look()
-            plan = plan_change(direction, link.wanted, before)
+            edge = AssignmentEdge(self._context, target, request)
+        with _marking_unchanged():
+            self._precheck()
+            self._context.open()
+            before = edge.read()
+            plan = plan_change(direction, edge.expected, before)
             if plan.is_empty and not request.preview:
-                # A look may be answered from before a change that was made a moment ago (AWS.md section 3.4).
-                for pause in _pauses_before_nothing_to_do(direction, request, link.wanted):
+                # A read may return the state before a change that was made a moment ago (AWS.md section 3.4).
+                for pause in _confirmation_pauses(direction, request, edge.expected):
                     self._clock.wait(pause)
-                    before = link.look(again=True)
-                    plan = plan_change(direction, link.wanted, before)
+                    before = edge.read(refresh=True)
+                    plan = plan_change(direction, edge.expected, before)
                     if not plan.is_empty:
                         break
             if not plan.is_empty:
-                link.check()
+                edge.check()
         if request.preview:
-            settled = _Settled("previewed", before)
+            resolution = _Resolution("previewed", before)
         elif plan.is_empty:
-            settled = _Settled("already_in_effect", before)
+            resolution = _Resolution("already_in_effect", before)
         else:
-            settled = self._carry_out(link, direction, plan)
-        return self._to_change(direction, request, target, link, plan, before, settled)
+            resolution = self._apply(edge, direction, plan)
+        return self._to_change(direction, request, target, edge, plan, before, resolution)
 
-    def _carry_out(self, link: Link, direction: Direction, plan: Plan) -> _Settled:
+    def _apply(self, edge: Edge, direction: Direction, plan: Plan) -> _Resolution:
         try:
-            with _before_any_write():
-                link.open(direction)
-            return self._settle(link, direction, link.order(direction, plan))
+            with _marking_unchanged():
+                edge.open(direction)
+            return self._resolve(edge, direction, edge.write(direction, plan))
         except ConnectorError:
             raise
-        except Exception as error:  # noqa: BLE001 - an order may be under way, whatever went wrong here
-            trouble = TemporaryError(
-                f"The connector failed unexpectedly ({type(error).__name__}) while the change was ordered."
-            )
+        except Exception as error:  # noqa: BLE001 - a write may be in progress, whatever went wrong here
+            failure = TemporaryError(f"The connector failed unexpectedly ({type(error).__name__}) during the change.")
         finally:
-            link.close()
-        raise trouble
+            edge.close()
+        raise failure
 
-    def _settle(self, link: Link, direction: Direction, ordered: WriteResult) -> _Settled:
-        """Let reading back decide, unless AWS said for certain that it changed nothing."""
-        error = ordered.error
-        must_be_seen = error is not None and _must_be_seen(direction, ordered, error)
-        if error is not None and ordered.changed_nothing and not ordered.says_so_already and not must_be_seen:
+    def _resolve(self, edge: Edge, direction: Direction, write: WriteResult) -> _Resolution:
+        """Trust the read-back, unless AWS guaranteed that nothing changed."""
+        error = write.error
+        is_undecided = error is not None and _is_undecided(direction, write, error)
+        if error is not None and write.changed_nothing and not write.is_already_applied and not is_undecided:
             raise self._explain(error)
-        if ordered.is_unfinished:
-            why = f" {error.message}" if error is not None else ""
+        if write.is_unfinished:
+            reason = f" {error.message}" if error is not None else ""
             raise TemporaryError(
-                f"AWS took the order, but how it ended could not be learnt.{why}",
-                fix=_ASKING_AGAIN,
-                request_id=ordered.request_id,
+                f"AWS accepted the change, but its outcome is unknown.{reason}",
+                fix=_RETRY_IS_SAFE,
+                request_id=write.request_id,
             )
-        seen, trouble = self._read_back(link, direction, to_the_end=ordered.changed_nothing)
-        # AWS may list an assignment that it ended as failed although it could not make the role that it opens.
-        if seen is not None and not (ordered.has_failed and direction == "grant"):
-            return _Settled("already_in_effect" if ordered.changed_nothing else "applied", seen, ordered)
-        is_unchanged = ordered.changed_nothing and (not must_be_seen or (seen is None and trouble is None))
-        causes = [each.message for each in (error, trouble) if each is not None]
+        observation, failure = self._verify(edge, direction, to_the_end=write.changed_nothing)
+        # AWS may list a failed assignment although it could not create the role that gives access.
+        if observation is not None and not (write.has_failed and direction == "grant"):
+            return _Resolution("already_in_effect" if write.changed_nothing else "applied", observation, write)
+        is_unchanged = write.changed_nothing and (not is_undecided or (observation is None and failure is None))
+        causes = [each.message for each in (error, failure) if each is not None]
         raise TemporaryError(
-            " ".join((_what_is_known(ordered, seen, must_be_seen=must_be_seen), *causes)),
+            " ".join((_describe(write, observation, is_undecided=is_undecided), *causes)),
             changed_nothing=is_unchanged,
-            fix=_ASKING_AGAIN,
-            request_id=ordered.request_id,
+            fix=_RETRY_IS_SAFE,
+            request_id=write.request_id,
         )
 
-    def _read_back(
-        self, link: Link, direction: Direction, *, to_the_end: bool
-    ) -> tuple[Seen | None, ConnectorError | None]:
-        """Look until what was ordered is so.
+    def _verify(
+        self, edge: Edge, direction: Direction, *, to_the_end: bool
+    ) -> tuple[Observation | None, ConnectorError | None]:
+        """Read until the change is in effect.
 
         Args:
-            link: The edge.
-            direction: What was ordered.
-            to_the_end: Whether only the last look counts: AWS changed nothing, so no write of this order explains
-                what an earlier one shows.
+            edge: The edge.
+            direction: The kind of change.
+            to_the_end: Whether only the last read counts: if AWS changed nothing, no write of this request explains
+                what an earlier read shows.
 
         Returns:
-            What was seen, where it was seen to be so in time; what kept the last look from seeing anything.
+            The observation, if it was in effect in time; what failed the last read.
 
         Raises:
-            NotFoundError: The person or the group is gone, which is no success of anybody's.
+            NotFoundError: The person or the group is gone, so no one can claim success.
         """
-        trouble: ConnectorError | None = None
-        seen: Seen | None = None
-        for pause in READ_BACK_PAUSES_SECONDS:
+        failure: ConnectorError | None = None
+        observation: Observation | None = None
+        for pause in VERIFY_PAUSES_SECONDS:
             self._clock.wait(pause)
-            seen = None
+            observation = None
             try:
-                seen = link.read_back()
+                observation = edge.verify()
             except NotFoundError as error:
                 if error.kind in ("USER", "GROUP"):
                     raise
                 return None, error
             except TemporaryError as error:
-                trouble = error
+                failure = error
             except ConnectorError as error:
                 return None, error
             else:
-                trouble = None
-                if not to_the_end and is_in_effect(direction, seen):
-                    return seen, None
-        return (seen, None) if seen is not None and is_in_effect(direction, seen) else (None, trouble)
+                failure = None
+                if not to_the_end and is_in_effect(direction, observation):
+                    return observation, None
+        if observation is not None and is_in_effect(direction, observation):
+            return observation, None
+        return None, failure
 
     def _explain(self, error: ConnectorError) -> ConnectorError:
-        """Say why AWS did nothing: also where that is because of whose account it is."""
-        owner = self._site.instance.owner_account_id
+        """Add to a denial that IAM Identity Center belongs to another account, if it does."""
+        owner = self._context.instance.owner_account_id
         if isinstance(error, PermissionDeniedError) and owner not in (None, self._config.account_id):
             return PermissionDeniedError(
                 f"{error.message} IAM Identity Center belongs to the AWS account {owner}: only that account, or one "
@@ -246,98 +255,103 @@ class Provisioner:
                 f"administrator. Then: {error.fix}",
                 request_id=error.request_id,
             )
-        return _as_changing_nothing(error)
+        return _mark_unchanged(error)
 
     def _to_change(
         self,
         direction: Direction,
         request: AccessRequest,
-        target: Membership | DirectAssignment,
-        link: Link,
+        target: Target,
+        edge: Edge,
         plan: Plan,
-        before: Seen,
-        settled: _Settled,
+        before: Observation,
+        resolution: _Resolution,
     ) -> AccessChange:
-        if settled.outcome == "previewed":
+        is_preview = resolution.outcome == "previewed"
+        after = resolution.observation
+        if is_preview:
             added, removed = plan.added, plan.removed
-        elif settled.seen.held is not None:
-            added, removed = (settled.seen.held,), ()
+        elif after.held is not None:
+            added, removed = (after.held,), ()
         else:
-            added, removed = (), plan.removed or (link.wanted,)
-        edge = settled.seen.held or before.held or link.wanted
-        would_change = not (request.preview and plan.is_empty)
-        ways = read_paths(self._site, direction, request, target, edge, settled.seen.at)
+            added, removed = (), plan.removed or (edge.expected,)
+        would_change = not (is_preview and plan.is_empty)
+        record = after.held or before.held or edge.expected
+        paths = read_paths(self._context, direction, request, target, record, after.at)
         evidence = {
             "look_request_id": before.request_id,
-            "write_request_id": settled.ordered.request_id if settled.ordered else None,
-            "read_back_request_id": settled.seen.request_id if settled.ordered else None,
+            "write_request_id": resolution.write.request_id if resolution.write else None,
+            "read_back_request_id": after.request_id if resolution.write else None,
             "membership_id_before": _membership_id(before),
-            "membership_id_after": _membership_id(settled.seen) if settled.outcome != "previewed" else None,
+            "membership_id_after": None if is_preview else _membership_id(after),
         }
         return AccessChange(
-            outcome=settled.outcome,
-            verified_at=None if settled.outcome == "previewed" else settled.seen.at,
-            scope=link.scope,
+            outcome=resolution.outcome,
+            verified_at=None if is_preview else after.at,
+            scope=edge.scope,
             added=added,
             removed=removed,
-            opened_paths=ways.changed if direction == "grant" and would_change else (),
-            closed_paths=ways.changed if direction == "revoke" and would_change else (),
-            effects_complete=ways.changed_complete,
-            remaining_paths=ways.remaining,
-            remaining_paths_complete=ways.remaining_complete,
-            as_of=request.known.as_of if ways.remaining_complete else None,
-            sessions_end_by=ways.sessions_end_by,
+            opened_paths=paths.changed if direction == "grant" and would_change else (),
+            closed_paths=paths.changed if direction == "revoke" and would_change else (),
+            effects_complete=paths.changed_complete,
+            remaining_paths=paths.remaining,
+            remaining_paths_complete=paths.remaining_complete,
+            as_of=request.known.as_of if paths.remaining_complete else None,
+            sessions_end_by=paths.sessions_end_by,
             invisible_paths=INVISIBLE,
-            warnings=(*link.warnings, *ways.warnings),
+            warnings=(*edge.warnings, *paths.warnings),
             evidence={name: value for name, value in evidence.items() if value is not None},
         )
 
 
-def _must_be_seen(direction: Direction, ordered: WriteResult, error: ConnectorError) -> bool:
+def _is_undecided(direction: Direction, write: WriteResult, error: ConnectorError) -> bool:
     """Whether only reading back can decide: AWS's error names neither what took effect nor what is missing."""
     is_unknown_missing = isinstance(error, NotFoundError) and error.kind is None
-    return (ordered.has_failed and isinstance(error, TemporaryError)) or (direction == "revoke" and is_unknown_missing)
+    return (write.has_failed and isinstance(error, TemporaryError)) or (direction == "revoke" and is_unknown_missing)
 
 
-def _what_is_known(ordered: WriteResult, seen: Seen | None, *, must_be_seen: bool) -> str:
-    if ordered.has_failed and seen is not None:
-        return "AWS ended the change as failed, and lists it all the same."
-    if ordered.has_failed:
-        return "AWS ended the change as failed, and it could not be read back in effect."
-    if ordered.answer is not None:
-        return "AWS took the order, but it could not be read back in effect."
-    if ordered.is_uncertain:
-        return "The order was sent, but AWS's answer was lost, and it could not be read back in effect."
-    if must_be_seen:
-        return "AWS did not find what the change is about, and it could not be read back in effect."
-    return "AWS said that the change was in effect already, but it could not be read back so."
+def _describe(write: WriteResult, observation: Observation | None, *, is_undecided: bool) -> str:
+    """Describe a change that reading back did not prove."""
+    if write.has_failed and observation is not None:
+        return "AWS reported that the change failed, but it lists the change."
+    if write.has_failed:
+        known = "AWS reported that the change failed"
+    elif write.answer is not None:
+        known = "AWS accepted the change"
+    elif write.is_uncertain:
+        known = "The change was sent, but AWS's answer was lost"
+    elif is_undecided:
+        known = "AWS did not find what the change is about"
+    else:
+        known = "AWS reported that the change was already in effect"
+    return f"{known}; reading it back did not show it in effect."
 
 
 @contextmanager
-def _before_any_write() -> Iterator[None]:
-    """Say of what fails here that it changed nothing."""
+def _marking_unchanged() -> Iterator[None]:
+    """Mark each temporary error in the block as one that changed nothing."""
     try:
         yield
     except TemporaryError as error:
-        failure = _as_changing_nothing(error)
+        failure = _mark_unchanged(error)
     else:
         return
     raise failure
 
 
-def _pauses_before_nothing_to_do(direction: Direction, request: AccessRequest, wanted: Grant) -> tuple[float, ...]:
-    """Give the pauses between the looks that must all find that nothing is to be done.
+def _confirmation_pauses(direction: Direction, request: AccessRequest, expected: Grant) -> tuple[float, ...]:
+    """Return the pauses between the reads that must all find nothing to do.
 
-    Where the host knows of the contrary, the looks take as long as a write of the connector's own is given to show.
+    If the host knows of the opposite state, they take as long as a write of the connector's own has to become visible.
     """
     known = request.known.states
-    was_held = any(path.grants[0].id == wanted.id for path in request.known.paths)
-    if known is None or _CONTRARY[direction] in known or (was_held and direction == "revoke"):
-        return READ_BACK_PAUSES_SECONDS[1:]
-    return (SECOND_LOOK_SECONDS,)
+    was_held = any(path.grants[0].id == expected.id for path in request.known.paths)
+    if known is None or _OPPOSITE[direction] in known or (was_held and direction == "revoke"):
+        return VERIFY_PAUSES_SECONDS[1:]
+    return (CONFIRM_SECONDS,)
 
 
-def _as_changing_nothing(error: ConnectorError) -> ConnectorError:
+def _mark_unchanged(error: ConnectorError) -> ConnectorError:
     if not isinstance(error, TemporaryError):
         return error
     return TemporaryError(
@@ -349,6 +363,6 @@ def _as_changing_nothing(error: ConnectorError) -> ConnectorError:
     )
 
 
-def _membership_id(seen: Seen) -> str | None:
-    id_ = seen.held.attributes.get("membership_id") if seen.held else None
+def _membership_id(observation: Observation) -> str | None:
+    id_ = observation.held.attributes.get("membership_id") if observation.held else None
     return str(id_) if id_ else None

@@ -1,24 +1,28 @@
-"""What an order is about, told by the ids alone: a membership, an assignment, or something that cannot be granted.
+"""Targets and plans of grants and revokes: what a request is about, from its ids, and what has to change. Pure.
 
-Ids go into ARNs and policies, so nothing is taken that does not look exactly like AWS's own (AWS.md section 1.3).
+Ids go into ARNs and policies, so only ids in exactly AWS's own format are accepted (AWS.md section 1.3).
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 
 from ploy_connector_aws.aws import grantability
-from ploy_connector_aws.spec import AccessRequest, RejectedError
+from ploy_connector_aws.spec import AccessRequest, Grant, RejectedError
 
-_DIRECTORY_ID = r"(?:[0-9a-f]{10}-)?[A-Fa-f0-9]{8}(?:-[A-Fa-f0-9]{4}){3}-[A-Fa-f0-9]{12}"
+Direction = Literal["grant", "revoke"]
+
+_DIRECTORY_ID = re.compile(r"(?:[0-9a-f]{10}-)?[A-Fa-f0-9]{8}(?:-[A-Fa-f0-9]{4}){3}-[A-Fa-f0-9]{12}", re.ASCII)
+"""Format of the ids of people and of groups."""
+
 _PERMISSION_SET = (
     r"arn:aws(?:-[a-z]{1,5}){0,3}:sso:::permissionSet/(?P<instance>(?:sso)?ins-[a-zA-Z0-9.-]{16})/(?:sso)?ps-"
     r"[a-zA-Z0-9./-]{16}"
 )
 
-_PERSON = re.compile(_DIRECTORY_ID, re.ASCII)
-_GROUP = re.compile(_DIRECTORY_ID, re.ASCII)
 _ACCOUNT_ROLE = re.compile(rf"(?P<account>\d{{12}})/(?P<permission_set>{_PERMISSION_SET})", re.ASCII)
 
 _NOT_GRANTABLE: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -29,10 +33,10 @@ _NOT_GRANTABLE: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\d{12}/[A-Z0-9]{16,128}", re.ASCII), grantability.IAM_POLICY),
     (re.compile(r"arn:aws[a-z-]*:iam::(?:aws|\d{12}):policy/.+", re.ASCII), grantability.IAM_POLICY),
 )
-"""Shapes of the ids of all other entitlements, with why they cannot be granted."""
+"""Formats of the ids of all other entitlements, with the reason why they cannot be granted."""
 
-_OF_IAM = re.compile(r"\d{12}(?:/.+)?|arn:.+", re.ASCII | re.DOTALL)
-"""Shapes of the ids of IAM's users and roles, and of principals outside of the AWS account."""
+_IAM_ACCOUNT = re.compile(r"\d{12}(?:/.+)?|arn:.+", re.ASCII | re.DOTALL)
+"""Formats of the ids of IAM users and roles, and of principals outside of the AWS account."""
 
 
 @dataclass(frozen=True)
@@ -53,24 +57,66 @@ class DirectAssignment:
     instance_id: str
 
 
-def to_target(
-    request: AccessRequest, *, change_groups: bool, direct_assignments: bool
-) -> Membership | DirectAssignment:
-    """Tell what a request is about.
+Target = Membership | DirectAssignment
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one read of AWS showed."""
+
+    held: Grant | None
+    """The record of what is held, as the lists emit it; None if AWS reports that it is not held."""
+    at: datetime
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to add or to remove; at most one of the two is not empty."""
+
+    added: tuple[Grant, ...] = ()
+    removed: tuple[Grant, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.added or self.removed)
+
+
+def is_in_effect(direction: Direction, observation: Observation) -> bool:
+    """Whether the observation is what the request asks for."""
+    return (observation.held is not None) == (direction == "grant")
+
+
+def plan_change(direction: Direction, expected: Grant, observation: Observation) -> Plan:
+    """Decide what to change.
+
+    Args:
+        direction: The kind of request.
+        expected: The grant that the request is about, without the attributes that only AWS knows.
+        observation: The current state.
+    """
+    if is_in_effect(direction, observation):
+        return Plan()
+    return Plan(added=(expected,)) if observation.held is None else Plan(removed=(observation.held,))
+
+
+def to_target(request: AccessRequest, *, change_groups: bool, direct_assignments: bool) -> Target:
+    """Return what a request is about.
 
     Args:
         request: The request.
-        change_groups: Whether the settings let people be put into groups and taken out.
-        direct_assignments: Whether the settings let people be assigned directly.
+        change_groups: Whether the settings allow changes of group memberships.
+        direct_assignments: Whether the settings allow direct assignments.
 
     Raises:
-        RejectedError: It cannot be granted, or the ids are none that this connector gives.
+        RejectedError: The target cannot be granted, or its ids are not in the format of this connector's records.
     """
-    if not _PERSON.fullmatch(request.account_id):
-        if _OF_IAM.fullmatch(request.account_id):
+    if not _DIRECTORY_ID.fullmatch(request.account_id):
+        if _IAM_ACCOUNT.fullmatch(request.account_id):
             raise _not_grantable(grantability.IAM_ACCOUNT)
         raise _invalid("account")
-    if _GROUP.fullmatch(request.entitlement_id):
+    if _DIRECTORY_ID.fullmatch(request.entitlement_id):
         if not change_groups:
             raise _not_grantable(grantability.GROUP)
         return Membership(request.account_id, request.entitlement_id)
@@ -78,35 +124,30 @@ def to_target(
         if not direct_assignments:
             raise _not_grantable(grantability.ACCOUNT_ROLE)
         return DirectAssignment(request.account_id, role["account"], role["permission_set"], role["instance"])
-    for shape, why in _NOT_GRANTABLE:
-        if shape.fullmatch(request.entitlement_id):
-            raise _not_grantable(why)
+    for pattern, reason in _NOT_GRANTABLE:
+        if pattern.fullmatch(request.entitlement_id):
+            raise _not_grantable(reason)
     raise _invalid("entitlement")
 
 
 def is_group(entitlement_id: str) -> bool:
     """Whether an entitlement is a group of the identity store."""
-    return _GROUP.fullmatch(entitlement_id) is not None
-
-
-def is_account_role(entitlement_id: str) -> bool:
-    """Whether an entitlement is a permission set in one AWS account."""
-    return _ACCOUNT_ROLE.fullmatch(entitlement_id) is not None
+    return _DIRECTORY_ID.fullmatch(entitlement_id) is not None
 
 
 def to_permission_set(account_role: str) -> str:
-    """Take the permission set's ARN out of the id of an account role."""
+    """Return the permission set's ARN from the id of an account role."""
     return account_role.partition("/")[2]
 
 
-def _not_grantable(why: str) -> RejectedError:
-    sentence, _, fix = why.partition(". ")
-    return RejectedError(f"{sentence}.", reason="not_grantable", fix=fix)
+def _not_grantable(reason: str) -> RejectedError:
+    message, _, fix = reason.partition(". ")
+    return RejectedError(f"{message}.", reason="not_grantable", fix=fix)
 
 
 def _invalid(what: str) -> RejectedError:
     return RejectedError(
-        f"The id of the {what} does not look like any that AWS gives, so nothing was asked of AWS.",
+        f"The id of the {what} is not in a format that AWS uses, so the connector made no call.",
         reason="invalid_id",
-        fix="Take the id from the lists that this connector reads.",
+        fix="Use an id from the lists that this connector reads.",
     )

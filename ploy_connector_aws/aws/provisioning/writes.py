@@ -1,8 +1,9 @@
-"""How a write is sent: one attempt after the other, each only if it ends in time, and what is known afterwards."""
+"""Writes: the session that allows one change, its attempts before the deadline, and their result."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,123 +11,133 @@ from botocore.client import BaseClient
 
 from ploy_connector_aws.aws.client.calls import call, find_request_id
 from ploy_connector_aws.aws.client.errors import AlreadyExistsError, NotAppliedError
-from ploy_connector_aws.aws.provisioning.write_session import ONE_ATTEMPT
+from ploy_connector_aws.aws.client.session import INTERACTIVE, RoleSession
+from ploy_connector_aws.aws.permissions import Action, render_write_session_policy
 from ploy_connector_aws.spec import ConnectorError, NotFoundError, TemporaryError
 
-from .clock import Clock
+from .context import AccessContext, Clock
+from .targets import Direction
 
-_LOOKING_UP_AND_HANDSHAKE_SECONDS = 2.0
+ONE_ATTEMPT = replace(INTERACTIVE, attempts=1)
+"""botocore retries nothing: each attempt at a write starts only if it ends before the deadline."""
 
-ATTEMPT_SECONDS = (
-    ONE_ATTEMPT.connect_timeout_seconds + ONE_ATTEMPT.read_timeout_seconds + _LOOKING_UP_AND_HANDSHAKE_SECONDS
-)
+_DNS_AND_TLS_SECONDS = 2.0
+
+ATTEMPT_SECONDS = ONE_ATTEMPT.connect_timeout_seconds + ONE_ATTEMPT.read_timeout_seconds + _DNS_AND_TLS_SECONDS
 """The longest that one attempt takes: connecting, waiting for the answer, and what no time-out of botocore covers."""
 
 ACCOUNT_ASSIGNMENT = "ACCOUNT_ASSIGNMENT"
-"""The kind of thing that a deletion of an assignment did not find; AWS has no word for it."""
+"""The kind of resource that a deletion of an assignment did not find; AWS has no name for it."""
 
 PAUSES_SECONDS = (0.5, 1.5)
-"""Between the attempts, of which there is one more."""
+"""Pauses between the attempts, of which there is one more."""
 
 WRITE_SECONDS = (len(PAUSES_SECONDS) + 1) * ATTEMPT_SECONDS + sum(PAUSES_SECONDS)
-"""The longest that a write takes, with all its attempts. A write is not begun where less is left."""
+"""The longest that a write takes, with all its attempts. No write starts with less time left."""
 
 
 class DeadlineExceededError(TemporaryError):
-    """What is left of the time does not cover the write, so this attempt was not sent."""
+    """The remaining time does not cover the write, so this attempt was not sent."""
 
 
 @dataclass(frozen=True)
 class WriteResult:
-    """What is known after a write was sent, before anything was read back."""
+    """What is known after a write, before it is read back."""
 
     answer: dict[str, Any] | None = None
-    """AWS took the order."""
+    """AWS accepted the change."""
     error: ConnectorError | None = None
     """Why there is no answer."""
     is_uncertain: bool = False
-    """An attempt was sent whose answer never came: it may have taken effect, or still may."""
+    """An attempt was sent and its answer was lost: it may have taken effect, or still may."""
     is_unfinished: bool = False
-    """AWS took the order and works on it, and how that ends was not learnt. What is listed meanwhile proves nothing."""
+    """AWS accepted the change and works on it; its outcome is unknown. What AWS lists meanwhile proves nothing."""
     has_failed: bool = False
-    """AWS took the order and ended it as failed; `error` is the reason, as far as it is known."""
+    """AWS accepted the change and then reported that it failed; `error` is the reason, as far as it is known."""
 
     @property
-    def says_so_already(self) -> bool:
-        """Whether AWS said that what was ordered is so already: a retry of what took effect, or somebody else."""
+    def is_already_applied(self) -> bool:
+        """Whether AWS reported that the change is in effect already: by an earlier attempt, or by someone else."""
         if isinstance(self.error, NotFoundError):
             return self.error.kind in ("GROUP_MEMBERSHIP", ACCOUNT_ASSIGNMENT)
         return isinstance(self.error, AlreadyExistsError)
 
     @property
     def changed_nothing(self) -> bool:
-        """Whether it is certain that the order took no effect."""
+        """Whether it is certain that the write took no effect."""
         return self.answer is None and not self.is_uncertain
 
     @property
     def request_id(self) -> str | None:
-        """AWS's id of the last attempt."""
+        """AWS's request id of the last attempt."""
         if self.answer is not None:
             return find_request_id(self.answer)
         return self.error.request_id if self.error else None
 
 
-class WriteWindow:
-    """Lets an attempt out only while all that may follow it ends in time.
+def make_write_session(
+    context: AccessContext, direction: Direction, actions: Sequence[Action], resources: Iterable[str]
+) -> RoleSession:
+    """Make a session, still closed, that can make one change and read back that one change.
 
     Args:
-        clock: The time.
-        write_before: The moment before which it must end; None for any.
-        afterwards_seconds: How long AWS may go on working after it took the order.
+        context: The context with the read session. It is the parent of the new one, so that the rate limits that AWS
+            reported in one request are known in the next.
+        direction: The kind of change; a part of the session's name, which the customer sees in CloudTrail.
+        actions: What it may call.
+        resources: The ARNs of everything that the calls touch.
     """
+    policy = render_write_session_policy(actions, resources)
+    return RoleSession(context.config, direction, policy, actions, ONE_ATTEMPT, INTERACTIVE, parent=context.session)
 
-    def __init__(self, clock: Clock, write_before: datetime | None, afterwards_seconds: float = 0) -> None:
-        self._clock = clock
-        self._write_before = write_before
-        self._afterwards_seconds = afterwards_seconds
-        self._needed_seconds = WRITE_SECONDS
 
-    def guard(self, client: BaseClient, operation: str) -> None:
-        """Look at the time when an attempt goes out: after it waited for its turn, and after it was signed."""
+def send_write(
+    client: BaseClient,
+    operation: str,
+    parameters: Mapping[str, Any],
+    clock: Clock,
+    deadline: datetime | None,
+    afterwards_seconds: float = 0,
+) -> WriteResult:
+    """Send one change in up to three attempts, each only if everything that may follow it ends before the deadline.
 
-        def check_time(**_: Any) -> None:
-            if self._write_before is None:
-                return
-            if self._clock.now() + timedelta(seconds=self._needed_seconds) > self._write_before:
-                raise DeadlineExceededError(
-                    "What was left of the time did not cover the write, so it was not begun.", changed_nothing=True
-                )
+    Args:
+        client: A client of a write session, which makes one attempt at a time.
+        operation: The operation.
+        parameters: Its parameters.
+        clock: The clock.
+        deadline: The deadline; None for none.
+        afterwards_seconds: How long AWS may continue to work after it accepted the change.
+    """
+    needed_seconds = WRITE_SECONDS
+    error: ConnectorError | None = None
+    is_uncertain = False
 
-        client.meta.events.register(f"before-send.*.{operation}", check_time)
+    def check_deadline(**_: Any) -> None:
+        if deadline is not None and clock.now() + timedelta(seconds=needed_seconds) > deadline:
+            raise DeadlineExceededError(
+                "The remaining time does not cover the write, so it was not started.", changed_nothing=True
+            )
 
-    def send(self, client: BaseClient, operation: str, **parameters: Any) -> WriteResult:
-        """Order one change.
-
-        Args:
-            client: A client of a write session, which makes one attempt at a time.
-            operation: The call, which ``guard`` was told of.
-            parameters: The call's parameters.
-        """
-        attempts = len(PAUSES_SECONDS) + 1
-        error: ConnectorError | None = None
-        is_uncertain = False
-        for attempt in range(attempts):
-            left = PAUSES_SECONDS[attempt:]
-            self._needed_seconds = (len(left) + 1) * ATTEMPT_SECONDS + sum(left) + self._afterwards_seconds
-            try:
-                answer = call(client, operation, **parameters)
-            except (DeadlineExceededError, AlreadyExistsError) as refusal:
-                error = error if error is not None and isinstance(refusal, DeadlineExceededError) else refusal
-                break
-            except NotAppliedError as refusal:
-                error = refusal
-            except TemporaryError as trouble:
-                error, is_uncertain = trouble, True
-            except ConnectorError as refusal:
-                error = refusal
-                break
-            else:
-                return WriteResult(answer=answer, is_uncertain=is_uncertain)
-            if left:
-                self._clock.wait(left[0])
-        return WriteResult(error=error, is_uncertain=is_uncertain)
+    # It runs when an attempt is sent: after the rate limiter delayed it, and after it was signed.
+    client.meta.events.register(f"before-send.*.{operation}", check_deadline)
+    for attempt in range(len(PAUSES_SECONDS) + 1):
+        pauses = PAUSES_SECONDS[attempt:]
+        needed_seconds = (len(pauses) + 1) * ATTEMPT_SECONDS + sum(pauses) + afterwards_seconds
+        try:
+            answer = call(client, operation, **parameters)
+        except (DeadlineExceededError, AlreadyExistsError) as refusal:
+            error = error if error is not None and isinstance(refusal, DeadlineExceededError) else refusal
+            break
+        except NotAppliedError as refusal:
+            error = refusal
+        except TemporaryError as failure:
+            error, is_uncertain = failure, True
+        except ConnectorError as refusal:
+            error = refusal
+            break
+        else:
+            return WriteResult(answer=answer, is_uncertain=is_uncertain)
+        if pauses:
+            clock.wait(pauses[0])
+    return WriteResult(error=error, is_uncertain=is_uncertain)

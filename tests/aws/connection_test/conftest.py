@@ -243,7 +243,7 @@ def _first_document(text: str) -> Document:
     return document
 
 
-def troubles(report: ConnectionReport) -> dict[str, str]:
+def issues(report: ConnectionReport) -> dict[str, str]:
     """The checks that failed or warned, with their outcomes."""
     return {check.name: check.outcome for check in report.checks if check.outcome in ("failed", "warning")}
 

@@ -17,8 +17,8 @@ ACCOUNT = "444444444444"
 EXACT = {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}}
 
 
-def _trust(condition: Mapping[str, Any] | None, *troubles: str, message: str, principal: Any = None) -> Fault:
-    return _opened(lambda role: role.trust_under(condition, principal), *troubles, message=message)
+def _trust(condition: Mapping[str, Any] | None, *issues: str, message: str, principal: Any = None) -> Fault:
+    return _opened(lambda role: role.trust_under(condition, principal), *issues, message=message)
 
 
 def _also_trust(message: str, **statement: Any) -> Fault:
@@ -27,8 +27,8 @@ def _also_trust(message: str, **statement: Any) -> Fault:
     return _opened(lambda role: role.trust(*ploy_trust_policy(EXTERNAL_ID)["Statement"], beside), message=message)
 
 
-def _opened(open_it: Act, *troubles: str, message: str) -> Fault:
-    return Fault(open_it, dict.fromkeys((*troubles, "trust-policy"), "failed"), message, is_blocked=True)
+def _opened(open_it: Act, *issues: str, message: str) -> Fault:
+    return Fault(open_it, dict.fromkeys((*issues, "trust-policy"), "failed"), message, is_blocked=True)
 
 
 def _trust_under(*statements: Mapping[str, Any]) -> Act:

@@ -31,7 +31,7 @@ class Fault:
     """One broken role."""
 
     break_it: Act
-    troubles: Mapping[str, str]
+    issues: Mapping[str, str]
     message: str
     repair: Act | None = None
     setting: Mapping[str, Any] = field(default_factory=lambda: {"scopes": (IAM,)})

@@ -216,7 +216,7 @@ BROKEN_POLICIES: dict[str, Fault] = {
     "a service control policy denies what the role lacks, too": Fault(
         _scp_and_lacking,
         _failed("identitystore:ListGroups"),
-        "The role's own policies do not allow it, either.",
+        "Also, the role's own policies do not allow it.",
         _follow_and_lift,
         setting=DIRECTORY,
     ),

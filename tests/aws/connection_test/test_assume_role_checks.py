@@ -13,7 +13,7 @@ from ploy_connector_aws.spec import ConfigurationError
 from tests.aws.conftest import EXTERNAL_ID, of_session
 from tests.deadlines import PATIENCE_SECONDS
 
-from .conftest import BrokenRole, troubles
+from .conftest import BrokenRole, issues
 
 IS_NEGATIVE_TEST = of_session("ploy-refuse-")
 
@@ -40,7 +40,7 @@ def test_a_role_created_just_now_is_requested_again_before_it_fails(broken_role:
     waited: list[float] = []
     report = run_connection_test(broken_role.config, pauses=(1.0, 2.0, 4.0), sleep=waited.append)
 
-    assert troubles(report) == {}
+    assert issues(report) == {}
     assert waited == [1.0, 2.0]
     names = [call.parameters["RoleSessionName"].split("-")[1] for call in broken_role.aws.calls.to("AssumeRole")]
     assert names[:3] == ["check"] * 3, "the negative tests come after the entry: until then AWS denies everyone"
@@ -50,7 +50,7 @@ def test_a_negative_test_that_could_not_be_made_proves_nothing(broken_role: Brok
     broken_role.aws.faults.throttle(1, "AssumeRole", where=IS_NEGATIVE_TEST)
     report = broken_role.run_test()
 
-    assert troubles(report) == {"external-id-required": "failed", "external-id-exact": "failed"}
+    assert issues(report) == {"external-id-required": "failed", "external-id-exact": "failed"}
     assert {check.message for check in report.checks if check.outcome == "failed"} == {
         f"Unknown whether the role can be assumed {how}. AWS throttled the request to assume the role."
         for how in ("without an external ID", "with a random external ID")
@@ -77,7 +77,7 @@ def test_a_denial_by_ploy_s_own_account_does_not_prove_that_the_role_requires_th
     report = broken_role.run_test()
     unproven = [check for check in report.checks if check.name.startswith("external-id-")]
 
-    assert troubles(report) == {
+    assert issues(report) == {
         "external-id-required": "failed",
         "external-id-exact": "failed",
         "trust-policy": "warning",
@@ -124,4 +124,4 @@ def test_credentials_that_aws_accepted_do_not_fail(broken_role: BrokenRole) -> N
     broken_role.aws.accounts.delete_role(broken_role.role_arn)
     broken_role.aws.faults.fail(1, "GetCallerIdentity")
 
-    assert troubles(broken_role.run_test()) == {"assume-role": "failed"}
+    assert issues(broken_role.run_test()) == {"assume-role": "failed"}

@@ -11,7 +11,7 @@ from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.spec import Check
 from tests.aws.conftest import EXTERNAL_ID
 
-from .conftest import BrokenRole, troubles
+from .conftest import BrokenRole, issues
 from .entry_faults import BROKEN_ENTRIES, OPEN_DOORS
 from .faults import MISSING_PERMISSIONS, OTHER_FAULTS, Act, Fault
 from .policy_faults import BROKEN_POLICIES, RIGHT_ROLES
@@ -27,10 +27,10 @@ def test_each_fault_is_named_exactly_and_its_fix_repairs_the_role(
     fault.break_it(broken_role)
 
     report = broken_role.run_test()
-    found = [check for check in report.checks if check.name in fault.troubles]
+    found = [check for check in report.checks if check.name in fault.issues]
 
-    assert troubles(report) == fault.troubles
-    assert report.is_usable == ("failed" not in fault.troubles.values())
+    assert issues(report) == fault.issues
+    assert report.is_usable == ("failed" not in fault.issues.values())
     assert report.is_blocked == fault.is_blocked
     assert fault.message in " ".join(check.message for check in found)
     assert EXTERNAL_ID not in report.model_dump_json()
@@ -38,7 +38,7 @@ def test_each_fault_is_named_exactly_and_its_fix_repairs_the_role(
         fault.repair(broken_role)
     else:
         _follow_the_fixes(broken_role, found)
-    assert troubles(broken_role.run_test()) == {}
+    assert issues(broken_role.run_test()) == {}
 
 
 @pytest.mark.parametrize(("write_it", "setting"), RIGHT_ROLES.values(), ids=RIGHT_ROLES.keys())
@@ -48,7 +48,7 @@ def test_a_correct_role_with_other_policies_raises_no_alarm(
     broken_role = BrokenRole(aws, monkeypatch, **setting)
     write_it(broken_role)
 
-    assert troubles(broken_role.run_test()) == {}
+    assert issues(broken_role.run_test()) == {}
 
 
 def _follow_the_fixes(broken_role: BrokenRole, found: Iterable[Check]) -> None:

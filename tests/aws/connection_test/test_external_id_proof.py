@@ -49,7 +49,7 @@ def make_request(broken_role: BrokenRole) -> AccessRequest:
     return AccessRequest(request_id="r1", account_id=user_id, entitlement_id=group_id)
 
 
-def used(broken_role: BrokenRole) -> list[str]:
+def role_calls(broken_role: BrokenRole) -> list[str]:
     """Return the calls with the role's credentials, and the requests for them."""
     return [call.operation for call in broken_role.aws.calls if not is_proof(call)]
 
@@ -68,7 +68,7 @@ def test_a_role_that_others_can_assume_is_not_entered_even_without_a_connection_
         use(connect(broken_role), make_request(broken_role))
 
     assert "Replace the role's trust policy by this one" in str(refused.value.fix)
-    assert (used(broken_role), proofs(broken_role)) == ([], 5)
+    assert (role_calls(broken_role), proofs(broken_role)) == ([], 5)
     assert not [
         call for call in broken_role.aws.calls if (call.session_name or "").startswith(("ploy-prove", "ploy-ref"))
     ]
@@ -175,7 +175,7 @@ def test_a_running_sync_stops_once_the_role_is_found_open(broken_role: BrokenRol
     with pytest.raises(AuthenticationError):
         _read_on(pages, read)
 
-    assert used(broken_role) in ([], ["ListUsers"])
+    assert role_calls(broken_role) in ([], ["ListUsers"])
     assert "iam" not in {page.scope for page in read if page.ending == "complete"}
 
 

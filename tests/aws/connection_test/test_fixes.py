@@ -12,7 +12,7 @@ from ploy_connector_aws.aws.connection_test.required import CREATE, DELETE
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.spec import AccessRequest, ConnectorContext, PermissionDeniedError
 
-from .conftest import EMPTY_GROUP, BrokenRole, troubles
+from .conftest import EMPTY_GROUP, BrokenRole, issues
 from .test_evaluation import CONFIG, ONE_GROUP, RESOURCES, STORE, allow, deny, role
 
 USERS, GROUPS = "arn:aws:identitystore:::user/*", "arn:aws:identitystore:::group/*"
@@ -39,11 +39,11 @@ def grant(broken_role: BrokenRole, group: str) -> str:
 
 def test_a_limit_to_one_group_stays_when_the_users_and_the_store_are_added(broken_role: BrokenRole) -> None:
     allow_on(broken_role, f"arn:aws:identitystore:::group/{broken_role.seeded.groups[EMPTY_GROUP]}")
-    assert troubles(broken_role.run_test()) == dict.fromkeys(OF_WRITING, "failed")
+    assert issues(broken_role.run_test()) == dict.fromkeys(OF_WRITING, "failed")
     follow_the_fixes(broken_role)
     report = broken_role.run_test()
 
-    assert troubles(report) == dict.fromkeys(OF_WRITING, "warning"), "limited to one group, which may be intended"
+    assert issues(report) == dict.fromkeys(OF_WRITING, "warning"), "limited to one group, which may be intended"
     assert all(str(each.fix).startswith("Leave it if") for each in report.checks if each.name in OF_WRITING)
     assert grant(broken_role, EMPTY_GROUP) == "applied"
     with pytest.raises(PermissionDeniedError):
@@ -54,7 +54,7 @@ def test_every_group_passes_when_the_other_resources_are_added(broken_role: Brok
     allow_on(broken_role, GROUPS)
     follow_the_fixes(broken_role)
 
-    assert troubles(broken_role.run_test()) == {}
+    assert issues(broken_role.run_test()) == {}
     assert all(
         each["Resource"] != "*" for each in broken_role.policy["Statement"] if set(each["Action"]) & {CREATE, DELETE}
     )

@@ -24,7 +24,7 @@ from tests.aws.raw_answers import good_reply
 from tests.aws.tampering import tampered
 from tests.deadlines import PATIENCE_SECONDS
 
-from .conftest import EVERY_SCOPE, MANAGEMENT, BrokenRole, troubles
+from .conftest import EVERY_SCOPE, MANAGEMENT, BrokenRole, issues
 from .faults import member_account, scope_writes
 
 DELETE = "permission:identitystore:DeleteGroupMembership"
@@ -135,7 +135,7 @@ def test_services_are_probed_in_parallel(full_role: BrokenRole) -> None:
     for operation in ("ListBuckets", "ListQueues", "ListInstances"):
         full_role.aws.faults.before(operation, lambda: all_have_started.wait(PATIENCE_SECONDS))
 
-    assert troubles(full_role.run_test()) == {}
+    assert issues(full_role.run_test()) == {}
     assert not all_have_started.broken
 
 
@@ -220,7 +220,7 @@ def test_a_delegated_administrator_passes(delegated: BrokenRole) -> None:
     report = delegated.run_test()
     found = next(check for check in report.checks if check.name == "find-instance")
 
-    assert troubles(report) == {}
+    assert issues(report) == {}
     assert f"management account {MANAGEMENT}, and this account is a delegated administrator of it" in found.message
 
 
@@ -229,7 +229,7 @@ def test_what_aws_denies_a_member_is_skipped_and_not_reported_as_missing(delegat
     report = delegated.run_test()
     denied = [check for check in report.checks if check.name in (*OF_ADMINISTRATORS, CREATE, DELETE)]
 
-    assert troubles(report) == {"find-instance": "failed"}
+    assert issues(report) == {"find-instance": "failed"}
     assert {check.outcome for check in denied} == {"skipped"}
     assert len({check.message for check in denied}) == 1
     assert "does not administer the organization's instance: see find-instance" in denied[0].message
@@ -255,7 +255,7 @@ def test_an_instance_in_another_region_is_read_there_and_passes(
     report = broken_role.run_test()
     found = next(check for check in report.checks if check.name == "find-instance")
 
-    assert troubles(report) == {}
+    assert issues(report) == {}
     assert found.message == (
         "IAM Identity Center has its primary Region not in eu-central-1, the Region of the settings, but in eu-west-1; "
         f"the connector reads it there (instance {broken_role.seeded.instance_arn}). It belongs to this AWS account."
@@ -275,7 +275,7 @@ def test_without_the_bulk_read_of_iam_checks_that_need_it_do_not_pass_and_give_t
     }
     assert "iam:GetAccountAuthorizationDetails" in check_of(broken_role, DELETE).message
     broken_role.apply(check_of(broken_role, CREATE))
-    assert troubles(broken_role.run_test()) == {}
+    assert issues(broken_role.run_test()) == {}
 
 
 def test_what_the_settings_leave_out_is_neither_probed_nor_missing(
@@ -286,7 +286,7 @@ def test_what_the_settings_leave_out_is_neither_probed_nor_missing(
     skipped = {check.name for check in report.checks if check.outcome == "skipped"}
     left_out = {f"permission:{each.iam}" for each in ACTIONS if each.client not in ("sqs", "iam")}
 
-    assert troubles(report) == {}
+    assert issues(report) == {}
     assert skipped == {*left_out, "find-instance", "permission:kms:Decrypt"}
     assert {call.service for call in aws.calls} == {"sts", "iam", "sqs"}
 
@@ -306,7 +306,7 @@ def test_a_malformed_answer_hides_no_other_check(broken_role: BrokenRole, monkey
         report = broken_role.run_test()
     found = next(check for check in report.checks if check.name == "find-instance")
 
-    assert troubles(report) == {"find-instance": "failed"}
+    assert issues(report) == {"find-instance": "failed"}
     assert found.message == "the connector failed unexpectedly (KeyError)"
 
 
@@ -335,9 +335,9 @@ def test_with_the_needed_policy_a_sync_of_those_scopes_is_denied_nothing(
     report = broken_role.run_test()
     unproven = [CREATE] if "identitystore:CreateGroupMembership" in json.dumps(broken_role.policy) else []
     unread = dict.fromkeys(["trust-policy", *unproven], "warning")
-    assert troubles(report) == unread, "nothing in that policy allows the read of the role itself"
+    assert issues(report) == unread, "nothing in that policy allows the read of the role itself"
     broken_role.apply(next(check for check in report.checks if check.name == "trust-policy"))
-    assert troubles(broken_role.run_test()) == {}
+    assert issues(broken_role.run_test()) == {}
 
 
 def test_calls_of_the_connection_test_are_counted(full_role: BrokenRole) -> None:

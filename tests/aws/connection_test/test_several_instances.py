@@ -9,7 +9,7 @@ import pytest
 from ploy_connector_aws.sandbox.aws import Organisation, SandboxAws
 from ploy_connector_aws.spec import Check, ConnectionReport
 
-from .conftest import BrokenRole, troubles
+from .conftest import BrokenRole, issues
 from .faults import member_account
 
 
@@ -36,7 +36,7 @@ def test_other_instances_of_the_account_are_named_beside_the_one_of_the_settings
     report = broken_role.run_test()
     found = found_in(report)
 
-    assert troubles(report) == {"find-instance": "warning"}
+    assert issues(report) == {"find-instance": "warning"}
     assert broken_role.seeded.instance_arn in found.message
     assert all(other in found.message.partition("Not read: ")[2] for other in others)
     assert "set 'region'" in (found.fix or "")
@@ -64,5 +64,5 @@ def test_an_account_instance_beside_the_organizations_is_named_and_passes(
     (own,) = add_account_instances(broken_role, "eu-central-1")
     report = broken_role.run_test()
 
-    assert troubles(report) == {}
+    assert issues(report) == {}
     assert f"Not read: {own}." in found_in(report).message

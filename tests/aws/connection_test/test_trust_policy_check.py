@@ -187,7 +187,7 @@ def test_a_policy_that_admits_others_without_the_external_id_fails(statements: l
         ([statement({"StringEqualsIgnoreCase": {"sts:ExternalId": EXTERNAL_ID.upper()}})], "is the exact operator"),
         (
             [statement({**EXACT, "StringLike": {"aws:PrincipalOrgId": "o-1234567890"}}, "*")],
-            "It admits everyone (Principal *) whom it narrows to.",
+            "It admits everyone (Principal *) who meets its conditions.",
         ),
         ([statement(), narrowed(OWN)], f"It admits everyone of the AWS account {OWN}, too."),
         (
@@ -196,7 +196,7 @@ def test_a_policy_that_admits_others_without_the_external_id_fails(statements: l
         ),
         (
             [statement(), statement({"StringEquals": {"aws:PrincipalOrgID": "o-1234567890"}}, "*")],
-            "It admits everyone (Principal *) whom it narrows to.",
+            "It admits everyone (Principal *) who meets its conditions.",
         ),
         (
             [statement(), narrowed("111111111111", **EXACT["StringEquals"])],

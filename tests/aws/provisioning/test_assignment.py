@@ -1,4 +1,4 @@
-"""Direct assignments, over HTTP in the local AWS, which makes them in the background as AWS does."""
+"""Direct assignments over HTTP in the local AWS, which makes them in the background as AWS does."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.aws.provisioning.assignment import FOLLOW_PAUSES_SECONDS, FOLLOW_SECONDS
-from ploy_connector_aws.aws.provisioning.assignment_slots import KEPT, PLACES, Place, outstanding_in
+from ploy_connector_aws.aws.provisioning.assignment import POLL_PAUSES_SECONDS, POLL_SECONDS
+from ploy_connector_aws.aws.provisioning.assignment_slots import MAX_CHANGES, UNKNOWN_HOLD, Slot, slots_of
 from ploy_connector_aws.aws.provisioning.writes import WRITE_SECONDS
 from ploy_connector_aws.sandbox.aws import Assignment, Group, SandboxAws
 from ploy_connector_aws.spec import NotFoundError, PermissionDeniedError, TemporaryError
 from tests.aws.conftest import DEV, EXTERNAL_ID, PROD, Customer
 
-from .conftest import ASSIGNING_POLICY, NOON, AccessHarness, FakeClock
+from .conftest import ASSIGNMENT_POLICY, NOON, AccessHarness, FakeClock
 
 OPERATIONS = {
     "grant": ("CreateAccountAssignment", "DescribeAccountAssignmentCreationStatus", "AccountAssignmentCreationStatus"),
@@ -31,276 +31,274 @@ directions = pytest.mark.parametrize("direction", ["grant", "revoke"])
 
 
 @pytest.fixture
-def desk(assigning_desk: AccessHarness) -> AccessHarness:
-    return assigning_desk
+def harness(assignment_harness: AccessHarness) -> AccessHarness:
+    return assignment_harness
 
 
-def is_assigned(desk: AccessHarness, person: str) -> bool:
+def is_assigned(harness: AccessHarness, person: str) -> bool:
     return any(
-        (row.target_id, row.permission_set_arn) == (PROD, desk.seeded.permission_sets["Reader"])
-        for row in desk.seeded.instance.assignments.of([("USER", desk.seeded.users[person])])
+        (row.target_id, row.permission_set_arn) == (PROD, harness.seeded.permission_sets["Reader"])
+        for row in harness.seeded.instance.assignments.of([("USER", harness.seeded.users[person])])
     )
 
 
-def is_in_effect(desk: AccessHarness, direction: str) -> bool:
-    return is_assigned(desk, PEOPLE[direction]) == (direction == "grant")
+def is_in_effect(harness: AccessHarness, direction: str) -> bool:
+    return is_assigned(harness, PEOPLE[direction]) == (direction == "grant")
 
 
-def ask(desk: AccessHarness, direction: str, **more: Any) -> Any:
-    return getattr(desk, direction)(PEOPLE[direction], desk.role(PROD, "Reader"), **more)
+def send_request(harness: AccessHarness, direction: str, **more: Any) -> Any:
+    return getattr(harness, direction)(PEOPLE[direction], harness.role(PROD, "Reader"), **more)
 
 
 @directions
-def test_an_assignment_is_ordered_followed_to_its_end_and_read_back(desk: AccessHarness, direction: str) -> None:
-    change = ask(desk, direction)
+def test_an_assignment_is_written_polled_to_its_end_and_verified(harness: AccessHarness, direction: str) -> None:
+    change = send_request(harness, direction)
 
-    edge = desk.assigned(PEOPLE[direction], PROD, "Reader")
-    assert (change.outcome, is_in_effect(desk, direction)) == ("applied", True)
+    edge = harness.assignment(PEOPLE[direction], PROD, "Reader")
+    assert (change.outcome, is_in_effect(harness, direction)) == ("applied", True)
     assert (change.added, change.removed) == (((edge,), ()) if direction == "grant" else ((), (edge,)))
-    assert change.opened_paths + change.closed_paths == (desk.path(edge),)
+    assert change.opened_paths + change.closed_paths == (harness.path(edge),)
     assert change.effects_complete
-    assert change.scope == f"identity-center/assignments/users/{desk.seeded.users[PEOPLE[direction]]}"
-    assert (edge in desk.emitted(change.scope)) == (direction == "grant")
-    write, follow, _ = OPERATIONS[direction]
-    assert desk.called(write, follow) == [write, follow, follow]
+    assert change.scope == f"identity-center/assignments/users/{harness.seeded.users[PEOPLE[direction]]}"
+    assert (edge in harness.records_in(change.scope)) == (direction == "grant")
+    write, poll, _ = OPERATIONS[direction]
+    assert harness.operations(write, poll) == [write, poll, poll]
 
 
 @directions
-def test_a_second_order_finds_it_in_effect(desk: AccessHarness, direction: str) -> None:
-    ask(desk, direction)
+def test_a_second_request_finds_it_in_effect(harness: AccessHarness, direction: str) -> None:
+    send_request(harness, direction)
 
-    assert ask(desk, direction).outcome == "already_in_effect"
-    assert len(desk.called(OPERATIONS[direction][0])) == 1
+    assert send_request(harness, direction).outcome == "already_in_effect"
+    assert len(harness.operations(OPERATIONS[direction][0])) == 1
 
 
 @directions
-def test_a_preview_changes_nothing(desk: AccessHarness, direction: str) -> None:
-    change = ask(desk, direction, preview=True)
+def test_a_preview_changes_nothing(harness: AccessHarness, direction: str) -> None:
+    change = send_request(harness, direction, preview=True)
 
-    assert (change.outcome, is_in_effect(desk, direction)) == ("previewed", False)
-    assert len(desk.aws.calls.to("AssumeRole")) == 1
+    assert (change.outcome, is_in_effect(harness, direction)) == ("previewed", False)
+    assert len(harness.aws.calls.to("AssumeRole")) == 1
 
 
-def test_what_a_group_gives_is_no_assignment_of_the_person_s_own(desk: AccessHarness) -> None:
-    desk.seeded.assign(Assignment(PROD, "Reader", "admins"))
+def test_an_assignment_of_a_group_is_not_the_person_s_own(harness: AccessHarness) -> None:
+    harness.seeded.assign(Assignment(PROD, "Reader", "admins"))
 
-    assert ask(desk, "grant").outcome == "applied"
-    change = desk.revoke("bo", desk.role(PROD, "Reader"))
+    assert send_request(harness, "grant").outcome == "applied"
+    change = harness.revoke("bo", harness.role(PROD, "Reader"))
     assert change.remaining_paths == (
-        desk.path(desk.membership("bo", "admins"), desk.assigned("admins", PROD, "Reader")),
+        harness.path(harness.membership("bo", "admins"), harness.assignment("admins", PROD, "Reader")),
     )
 
 
 @directions
 @pytest.mark.parametrize("fault", ["cut_connection", "fail"])
-def test_a_lost_answer_is_settled_by_reading_back(desk: AccessHarness, direction: str, fault: str) -> None:
-    getattr(desk.aws.faults, fault)(1, OPERATIONS[direction][0], afterwards=True)
+def test_a_lost_answer_is_resolved_by_reading_back(harness: AccessHarness, direction: str, fault: str) -> None:
+    getattr(harness.aws.faults, fault)(1, OPERATIONS[direction][0], afterwards=True)
 
-    assert (ask(desk, direction).outcome, is_in_effect(desk, direction)) == ("applied", True)
-
-
-@directions
-def test_a_conflict_with_a_write_that_is_still_spreading_is_tried_again(desk: AccessHarness, direction: str) -> None:
-    desk.aws.faults.answer(OPERATIONS[direction][0], "ConflictException", times=2)
-
-    assert ask(desk, direction).outcome == "applied"
+    assert (send_request(harness, direction).outcome, is_in_effect(harness, direction)) == ("applied", True)
 
 
 @directions
-def test_not_to_be_allowed_to_follow_is_no_success_whatever_is_listed(desk: AccessHarness, direction: str) -> None:
-    desk.aws.faults.deny(OPERATIONS[direction][1])
+def test_a_conflict_with_a_write_in_progress_is_retried(harness: AccessHarness, direction: str) -> None:
+    harness.aws.faults.answer(OPERATIONS[direction][0], "ConflictException", times=2)
 
-    with pytest.raises(TemporaryError, match="AWS took the order") as unknown:
-        ask(desk, direction)
+    assert send_request(harness, direction).outcome == "applied"
+
+
+@directions
+def test_a_denied_poll_is_no_success_whatever_aws_lists(harness: AccessHarness, direction: str) -> None:
+    harness.aws.faults.deny(OPERATIONS[direction][1])
+
+    with pytest.raises(TemporaryError, match="AWS accepted the change") as unknown:
+        send_request(harness, direction)
     assert (unknown.value.changed_nothing, "Describe" in unknown.value.message) == (False, True)
-    desk.aws.faults.reset()
-    ask(desk, direction)
-    assert is_in_effect(desk, direction)
+    harness.aws.faults.reset()
+    send_request(harness, direction)
+    assert is_in_effect(harness, direction)
 
 
 @directions
-def test_what_does_not_end_in_time_is_unknown(desk: AccessHarness, direction: str) -> None:
-    assigning = desk.seeded.instance.assigning
-    desk.aws.faults.before(OPERATIONS[direction][0], lambda: setattr(assigning, "advance", lambda: None))
+def test_a_change_that_does_not_end_in_time_is_unknown(harness: AccessHarness, direction: str) -> None:
+    assigning = harness.seeded.instance.assigning
+    harness.aws.faults.before(OPERATIONS[direction][0], lambda: setattr(assigning, "advance", lambda: None))
 
-    with pytest.raises(TemporaryError, match="AWS took the order") as unknown:
-        ask(desk, direction)
-    assert (unknown.value.changed_nothing, is_in_effect(desk, direction)) == (False, False)
-    assert desk.clock.waited[: len(FOLLOW_PAUSES_SECONDS)] == list(FOLLOW_PAUSES_SECONDS)
-
-
-def test_a_person_deleted_while_it_is_made_is_not_found(desk: AccessHarness) -> None:
-    desk.aws.faults.before("CreateAccountAssignment", lambda: desk.seeded.delete_user("bo"))
-
-    with pytest.raises(NotFoundError) as gone:
-        ask(desk, "grant")
-    assert (gone.value.kind, gone.value.id) == ("USER", desk.seeded.users["bo"])
+    with pytest.raises(TemporaryError, match="AWS accepted the change") as unknown:
+        send_request(harness, direction)
+    assert (unknown.value.changed_nothing, is_in_effect(harness, direction)) == (False, False)
+    assert harness.clock.waits[: len(POLL_PAUSES_SECONDS)] == list(POLL_PAUSES_SECONDS)
 
 
-def test_a_permission_set_deleted_while_it_is_made_is_not_found(desk: AccessHarness) -> None:
-    arn = desk.seeded.permission_sets["Reader"]
-    desk.aws.faults.before("CreateAccountAssignment", lambda: desk.seeded.delete_permission_set("Reader"))
+def test_a_person_deleted_during_the_change_is_not_found(harness: AccessHarness) -> None:
+    harness.aws.faults.before("CreateAccountAssignment", lambda: harness.seeded.delete_user("bo"))
 
     with pytest.raises(NotFoundError) as gone:
-        ask(desk, "grant")
+        send_request(harness, "grant")
+    assert (gone.value.kind, gone.value.id) == ("USER", harness.seeded.users["bo"])
+
+
+def test_a_permission_set_deleted_during_the_change_is_not_found(harness: AccessHarness) -> None:
+    arn = harness.seeded.permission_sets["Reader"]
+    harness.aws.faults.before("CreateAccountAssignment", lambda: harness.seeded.delete_permission_set("Reader"))
+
+    with pytest.raises(NotFoundError) as gone:
+        send_request(harness, "grant")
     assert (gone.value.kind, gone.value.id) == ("PERMISSION_SET", arn)
 
 
-def test_an_account_outside_of_the_organization_is_not_found(desk: AccessHarness) -> None:
-    with pytest.raises(NotFoundError, match="something of what the assignment names"):
-        desk.grant("bo", desk.role("999999999999", "Reader"))
+def test_an_account_outside_of_the_organization_is_not_found(harness: AccessHarness) -> None:
+    with pytest.raises(NotFoundError, match="something that the assignment names"):
+        harness.grant("bo", harness.role("999999999999", "Reader"))
 
 
-def test_a_permission_set_of_another_instance_is_not_found(desk: AccessHarness) -> None:
+def test_a_permission_set_of_another_instance_is_not_found(harness: AccessHarness) -> None:
     arn = "arn:aws:sso:::permissionSet/ssoins-0000000000000000/ps-0000000000000000"
     with pytest.raises(NotFoundError) as gone:
-        desk.grant("bo", f"{PROD}/{arn}")
+        harness.grant("bo", f"{PROD}/{arn}")
     assert (gone.value.kind, gone.value.id) == ("PERMISSION_SET", arn)
 
 
-def test_somebody_else_who_takes_it_away_first_leaves_it_in_effect_and_not_ours(desk: AccessHarness) -> None:
+def test_a_concurrent_revoke_by_another_party_is_reported_as_already_in_effect(harness: AccessHarness) -> None:
     own = Assignment(PROD, "Reader", "dee", to_group=False)
-    desk.aws.faults.before("DeleteAccountAssignment", lambda: desk.seeded.unassign(own))
+    harness.aws.faults.before("DeleteAccountAssignment", lambda: harness.seeded.unassign(own))
 
-    assert ask(desk, "revoke").outcome == "already_in_effect"
+    assert send_request(harness, "revoke").outcome == "already_in_effect"
 
 
 @directions
-def test_a_role_without_the_optional_permissions_is_told_which(desk: AccessHarness, direction: str) -> None:
+def test_a_denied_write_names_the_missing_optional_permission(harness: AccessHarness, direction: str) -> None:
     write = OPERATIONS[direction][0]
-    desk.aws.faults.deny(write)
+    harness.aws.faults.deny(write)
 
     with pytest.raises(PermissionDeniedError) as denied:
-        ask(desk, direction)
+        send_request(harness, direction)
     assert denied.value.actions == (f"sso:{write}",)
 
 
-def test_it_is_begun_only_if_what_aws_does_in_the_background_ends_in_time_too(desk: AccessHarness) -> None:
-    needed = timedelta(seconds=WRITE_SECONDS + FOLLOW_SECONDS)
+def test_a_write_starts_only_if_the_background_job_ends_in_time_too(harness: AccessHarness) -> None:
+    needed = timedelta(seconds=WRITE_SECONDS + POLL_SECONDS)
     with pytest.raises(TemporaryError) as too_late:
-        ask(desk, "grant", write_before=NOON + needed - timedelta(milliseconds=1))
+        send_request(harness, "grant", write_before=NOON + needed - timedelta(milliseconds=1))
     assert too_late.value.changed_nothing
-    assert ask(desk, "grant", write_before=NOON + needed).outcome == "applied"
+    assert send_request(harness, "grant", write_before=NOON + needed).outcome == "applied"
 
 
-def test_ten_at_most_are_under_way_at_once_for_all_of_the_process(desk: AccessHarness) -> None:
+def test_at_most_ten_changes_are_in_progress_in_one_process(harness: AccessHarness) -> None:
     with ExitStack() as taken:
-        places = [_take(taken, desk) for _ in range(PLACES)]
-        with pytest.raises(TemporaryError, match="10 changes of assignments are under way already") as busy:
-            ask(desk, "grant")
-        assert (busy.value.changed_nothing, desk.called("CreateAccountAssignment")) == (True, [])
-        for place in places:
-            place.is_open = False
+        slots = [_take(taken, harness) for _ in range(MAX_CHANGES)]
+        with pytest.raises(TemporaryError, match="10 changes of assignments are already in progress") as busy:
+            send_request(harness, "grant")
+        assert (busy.value.changed_nothing, harness.operations("CreateAccountAssignment")) == (True, [])
+        for slot in slots:
+            slot.is_in_progress = False
 
-    # The place is given back, however an order ends that AWS has ended.
-    for _ in range(PLACES):
-        assert ask(desk, "grant").outcome == "applied"
-        assert desk.revoke("bo", desk.role(PROD, "Reader")).outcome == "applied"
-    desk.aws.faults.deny("CreateAccountAssignment")
-    for _ in range(PLACES + 1):
+    # However a change ends, its slot is free once AWS has ended it.
+    for _ in range(MAX_CHANGES):
+        assert send_request(harness, "grant").outcome == "applied"
+        assert harness.revoke("bo", harness.role(PROD, "Reader")).outcome == "applied"
+    harness.aws.faults.deny("CreateAccountAssignment")
+    for _ in range(MAX_CHANGES + 1):
         with pytest.raises(PermissionDeniedError):
-            ask(desk, "grant")
+            send_request(harness, "grant")
 
 
-UNCLEAR: dict[str, Callable[[AccessHarness], object]] = {
-    "the answer is lost": lambda desk: desk.aws.faults.cut_connection(
+UNKNOWN_OUTCOMES: dict[str, Callable[[AccessHarness], object]] = {
+    "the answer is lost": lambda harness: harness.aws.faults.cut_connection(
         1, "CreateAccountAssignment", times=3, afterwards=True
     ),
-    "how it goes cannot be asked": lambda desk: desk.aws.faults.deny("DescribeAccountAssignmentCreationStatus"),
-    "it is not ended in time": lambda desk: setattr(desk.seeded.instance.assigning, "advance", lambda: None),
+    "the status cannot be polled": lambda harness: harness.aws.faults.deny("DescribeAccountAssignmentCreationStatus"),
+    "it does not end in time": lambda harness: setattr(harness.seeded.instance.assigning, "advance", lambda: None),
 }
 
 
-@pytest.mark.parametrize("trouble", UNCLEAR)
-def test_a_change_whose_end_was_not_learnt_keeps_its_place_for_a_bounded_time(
-    desk: AccessHarness, trouble: str
+@pytest.mark.parametrize("trouble", UNKNOWN_OUTCOMES)
+def test_a_change_with_an_unknown_outcome_keeps_its_slot_for_a_bounded_time(
+    harness: AccessHarness, trouble: str
 ) -> None:
-    advance = desk.seeded.instance.assigning.advance
-    UNCLEAR[trouble](desk)
+    advance = harness.seeded.instance.assigning.advance
+    UNKNOWN_OUTCOMES[trouble](harness)
     with suppress(TemporaryError, PermissionDeniedError):
-        ask(desk, "grant")
-    began_at = desk.clock.at
-    desk.aws.faults.reset()
-    desk.seeded.instance.assigning.advance = advance  # type: ignore[method-assign]
+        send_request(harness, "grant")
+    began_at = harness.clock.at
+    harness.aws.faults.reset()
+    harness.seeded.instance.assigning.advance = advance  # type: ignore[method-assign]
 
     with ExitStack() as taken:
-        for _ in range(PLACES - 1):
-            _take(taken, desk)
-        with outstanding_in(desk.seeded.instance_arn).place(desk.clock) as place:
-            assert place is None
-        desk.clock.at = began_at + KEPT
-        with outstanding_in(desk.seeded.instance_arn).place(desk.clock) as place:
-            assert place is not None
+        for _ in range(MAX_CHANGES - 1):
+            _take(taken, harness)
+        with slots_of(harness.seeded.instance_arn).acquire(harness.clock) as slot:
+            assert slot is None
+        harness.clock.at = began_at + UNKNOWN_HOLD
+        with slots_of(harness.seeded.instance_arn).acquire(harness.clock) as slot:
+            assert slot is not None
 
 
-def test_an_order_that_broke_off_keeps_its_place_too(desk: AccessHarness) -> None:
-    with pytest.raises(KeyboardInterrupt), outstanding_in(desk.seeded.instance_arn).place(desk.clock):
+def test_an_interrupted_change_keeps_its_slot_too(harness: AccessHarness) -> None:
+    with pytest.raises(KeyboardInterrupt), slots_of(harness.seeded.instance_arn).acquire(harness.clock):
         raise KeyboardInterrupt
     with ExitStack() as taken:
-        for _ in range(PLACES - 1):
-            _take(taken, desk)
-        with outstanding_in(desk.seeded.instance_arn).place(desk.clock) as place:
-            assert place is None
+        for _ in range(MAX_CHANGES - 1):
+            _take(taken, harness)
+        with slots_of(harness.seeded.instance_arn).acquire(harness.clock) as slot:
+            assert slot is None
 
 
-def _take(taken: ExitStack, desk: AccessHarness) -> Place:
-    place = taken.enter_context(outstanding_in(desk.seeded.instance_arn).place(desk.clock))
-    assert place is not None
-    return place
+def _take(taken: ExitStack, harness: AccessHarness) -> Slot:
+    slot = taken.enter_context(slots_of(harness.seeded.instance_arn).acquire(harness.clock))
+    assert slot is not None
+    return slot
 
 
-def test_many_orders_at_once_stay_within_the_quota_and_all_succeed(desk: AccessHarness) -> None:
-    people = [desk.seeded.users[name] for name in ("ana", "bo", "Cy Crane")]
-    roles = [desk.role(account, name) for account in (DEV, PROD) for name in ("Reader", "Administrator")]
+def test_many_concurrent_changes_stay_within_the_quota_and_all_succeed(harness: AccessHarness) -> None:
+    people = [harness.seeded.users[name] for name in ("ana", "bo", "Cy Crane")]
+    roles = [harness.role(account, name) for account in (DEV, PROD) for name in ("Reader", "Administrator")]
     most: list[int] = []
     lock = threading.Lock()
-    begin = desk.seeded.instance.assigning.begin
+    begin = harness.seeded.instance.assigning.begin
 
-    def count(*asked: Any) -> Any:
-        status = begin(*asked)
+    def count(*arguments: Any) -> Any:
+        status = begin(*arguments)
         with lock:
-            running = desk.seeded.instance.assigning._requests.values()
+            running = harness.seeded.instance.assigning._requests.values()
             most.append(sum(request.steps_left > 0 for request in running))
         return status
 
-    desk.seeded.instance.assigning.begin = count  # type: ignore[method-assign, assignment]
+    harness.seeded.instance.assigning.begin = count  # type: ignore[method-assign, assignment]
     clocks = [FakeClock() for _ in range(4)]
-    desks = [AccessHarness(desk.customer, clock, desk.settings) for clock in clocks]
+    harnesses = [AccessHarness(harness.customer, clock, harness.settings) for clock in clocks]
 
     def work(number: int) -> list[str]:
-        mine = desks[number]
+        mine = harnesses[number]
         return [mine.grant(person, role).outcome for person in people for role in roles[number : number + 1]]
 
     with ThreadPoolExecutor(4) as threads:
         outcomes = [outcome for each in threads.map(work, range(4)) for outcome in each]
-    for each in desks:
-        each.changer.close()
+    for each in harnesses:
+        each.provisioner.close()
     assert set(outcomes) == {"applied"}
-    assert max(most) <= PLACES
+    assert max(most) <= MAX_CHANGES
 
 
-def test_a_group_that_opens_it_too_is_a_remaining_way(desk: AccessHarness) -> None:
-    desk.seeded.add_group(Group("readers", members=("dee",)))
-    desk.seeded.assign(Assignment(PROD, "Reader", "readers"))
+def test_a_group_that_gives_the_same_role_is_a_remaining_path(harness: AccessHarness) -> None:
+    harness.seeded.add_group(Group("readers", members=("dee",)))
+    harness.seeded.assign(Assignment(PROD, "Reader", "readers"))
 
-    change = ask(desk, "revoke")
+    change = send_request(harness, "revoke")
 
     assert change.remaining_paths == (
-        desk.path(desk.membership("dee", "readers"), desk.assigned("readers", PROD, "Reader")),
+        harness.path(harness.membership("dee", "readers"), harness.assignment("readers", PROD, "Reader")),
     )
     assert change.sessions_end_by is not None
 
 
-def test_a_member_account_is_told_that_only_the_management_account_may_ask(
-    aws: SandboxAws, desk: AccessHarness
-) -> None:
-    name = f"assigning-{desk.seeded.organisation.owner_account_id}"
-    role = aws.create_integration_role(DEV, EXTERNAL_ID, name, ASSIGNING_POLICY)
-    settings = {**desk.customer.settings, "account_id": DEV, "role_arn": role}
-    member = AccessHarness(Customer(aws, desk.seeded, settings), settings=desk.settings)
+def test_a_member_account_gets_a_fix_that_names_the_management_account(aws: SandboxAws, harness: AccessHarness) -> None:
+    name = f"assignments-{harness.seeded.organisation.owner_account_id}"
+    role = aws.create_integration_role(DEV, EXTERNAL_ID, name, ASSIGNMENT_POLICY)
+    settings = {**harness.customer.settings, "account_id": DEV, "role_arn": role}
+    member = AccessHarness(Customer(aws, harness.seeded, settings), settings=harness.settings)
 
     with pytest.raises(PermissionDeniedError) as denied:
-        ask(member, "grant")
+        send_request(member, "grant")
     assert "management account or a delegated administrator of IAM Identity Center" in (denied.value.fix or "")
-    assert not is_assigned(desk, "bo")
-    member.changer.close()
+    assert not is_assigned(harness, "bo")
+    member.provisioner.close()

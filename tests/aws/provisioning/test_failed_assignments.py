@@ -1,4 +1,4 @@
-"""Direct assignments that AWS takes and ends as failed: why, and what is so afterwards."""
+"""Direct assignments that AWS accepts and then reports as failed: the reason, and the state afterwards."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ploy_connector_aws.spec import ConnectorError, NotFoundError, RejectedError
 from tests.aws.conftest import PROD
 
 from .conftest import AccessHarness
-from .test_assignment import OPERATIONS, ask, is_assigned
+from .test_assignment import OPERATIONS, is_assigned, send_request
 
 
 @pytest.fixture
-def desk(assigning_desk: AccessHarness) -> AccessHarness:
-    return assigning_desk
+def harness(assignment_harness: AccessHarness) -> AccessHarness:
+    return assignment_harness
 
 
-# AWS documents none of these texts; they are from reports of users, and each stands for its like.
+# AWS documents none of these texts; they come from reports of users, and each is an example of its kind.
 REASONS: dict[str, tuple[tuple[str, ...], type[ConnectorError], str | None]] = {
     "roles": (
         (
@@ -73,7 +73,7 @@ REASONS: dict[str, tuple[tuple[str, ...], type[ConnectorError], str | None]] = {
         NotFoundError,
         None,
     ),
-    "passing": (
+    "transient": (
         (
             "An unexpected internal service exception was encountered",
             "Received a 429 status error: Rate limit exceeded for role",
@@ -88,11 +88,11 @@ REASONS: dict[str, tuple[tuple[str, ...], type[ConnectorError], str | None]] = {
 CASES = [(reason, error, named) for reasons, error, named in REASONS.values() for reason in reasons]
 
 
-def end_as_failed(
-    desk: AccessHarness, direction: str, reason: str, *, does: Callable[[], object] = lambda: None
+def fail_next(
+    harness: AccessHarness, direction: str, reason: str, *, does: Callable[[], object] = lambda: None
 ) -> None:
-    """Let AWS take the next order and end it as failed, after having done something."""
-    assigning = desk.seeded.instance.assigning
+    """Let AWS accept the next change, do something, and report the change as failed."""
+    assigning = harness.seeded.instance.assigning
     begin = MethodType(AssignmentJobs.begin, assigning)
 
     def fail() -> str:
@@ -102,71 +102,76 @@ def end_as_failed(
     def begin_failing(parameters: Any, _: Any) -> Any:
         return begin(parameters, fail)
 
-    desk.aws.faults.before(OPERATIONS[direction][0], lambda: setattr(assigning, "begin", begin_failing))
+    harness.aws.faults.before(OPERATIONS[direction][0], lambda: setattr(assigning, "begin", begin_failing))
 
 
 @pytest.mark.parametrize(("reason", "error", "named"), CASES)
-def test_an_assignment_that_failed_is_said_by_its_kind_and_in_our_own_words(
-    desk: AccessHarness, reason: str, error: type[ConnectorError], named: str | None
+def test_a_failed_assignment_is_reported_by_its_kind_without_aws_s_text(
+    harness: AccessHarness, reason: str, error: type[ConnectorError], named: str | None
 ) -> None:
-    end_as_failed(desk, "grant", reason)
+    fail_next(harness, "grant", reason)
 
     with pytest.raises(error) as failed:
-        ask(desk, "grant")
+        send_request(harness, "grant")
     assert vars(failed.value).get("reason") == named
     assert not reason.strip() or reason not in str(failed.value)
     assert "answer was lost" not in failed.value.message
     if isinstance(failed.value, RejectedError):
         assert "Nothing was changed." in failed.value.message
     if isinstance(failed.value, TemporaryError):
-        assert (failed.value.changed_nothing, "ended the change as failed" in failed.value.message) == (True, True)
-    assert not is_assigned(desk, "bo")
+        assert (failed.value.changed_nothing, "reported that the change failed" in failed.value.message) == (True, True)
+    assert not is_assigned(harness, "bo")
 
 
 @pytest.mark.parametrize("reason", ["Received a 404 status error: something", "An internal exception", "x"])
-def test_a_removal_that_failed_for_an_unknown_reason_is_settled_by_reading_back(
-    desk: AccessHarness, reason: str
+def test_a_removal_that_failed_for_an_unknown_reason_is_resolved_by_reading_back(
+    harness: AccessHarness, reason: str
 ) -> None:
-    end_as_failed(desk, "revoke", reason)
+    fail_next(harness, "revoke", reason)
     with pytest.raises(TemporaryError) as failed:
-        ask(desk, "revoke")
-    assert (failed.value.changed_nothing, is_assigned(desk, "dee")) == (True, True)
+        send_request(harness, "revoke")
+    assert (failed.value.changed_nothing, is_assigned(harness, "dee")) == (True, True)
     assert "answer was lost" not in failed.value.message
 
     own = Assignment(PROD, "Reader", "dee", to_group=False)
-    end_as_failed(desk, "revoke", reason, does=lambda: desk.seeded.unassign(own))
-    assert ask(desk, "revoke").outcome == "already_in_effect"
-    assert not is_assigned(desk, "dee")
+    fail_next(harness, "revoke", reason, does=lambda: harness.seeded.unassign(own))
+    assert send_request(harness, "revoke").outcome == "already_in_effect"
+    assert not is_assigned(harness, "dee")
 
 
-def test_a_removal_that_is_refused_at_once_by_an_unknown_404_is_settled_by_reading_back(desk: AccessHarness) -> None:
-    desk.aws.faults.answer("DeleteAccountAssignment", "ResourceNotFoundException", message="Not here.")
+def test_a_removal_that_an_unknown_404_rejects_is_resolved_by_reading_back(
+    harness: AccessHarness,
+) -> None:
+    harness.aws.faults.answer("DeleteAccountAssignment", "ResourceNotFoundException", message="Not here.")
     with pytest.raises(TemporaryError) as failed:
-        ask(desk, "revoke")
-    assert (failed.value.changed_nothing, is_assigned(desk, "dee")) == (True, True)
+        send_request(harness, "revoke")
+    assert (failed.value.changed_nothing, is_assigned(harness, "dee")) == (True, True)
 
-    desk.aws.faults.reset()
+    harness.aws.faults.reset()
     own = Assignment(PROD, "Reader", "dee", to_group=False)
-    desk.aws.faults.before("DeleteAccountAssignment", lambda: desk.seeded.unassign(own))
-    desk.aws.faults.answer("DeleteAccountAssignment", "ResourceNotFoundException", message="Not here.")
-    assert ask(desk, "revoke").outcome == "already_in_effect"
+    harness.aws.faults.before("DeleteAccountAssignment", lambda: harness.seeded.unassign(own))
+    harness.aws.faults.answer("DeleteAccountAssignment", "ResourceNotFoundException", message="Not here.")
+    assert send_request(harness, "revoke").outcome == "already_in_effect"
 
 
-def test_a_failed_assignment_that_is_listed_all_the_same_is_no_success(desk: AccessHarness) -> None:
-    """Without the permission set's role, the assignment that AWS lists opens nothing."""
+def test_a_failed_assignment_that_aws_lists_is_no_success(harness: AccessHarness) -> None:
+    """Without the permission set's role, the assignment that AWS lists gives no access."""
     own = Assignment(PROD, "Reader", "bo", to_group=False)
-    end_as_failed(desk, "grant", "An internal exception", does=lambda: desk.seeded.assign(own))
+    fail_next(harness, "grant", "An internal exception", does=lambda: harness.seeded.assign(own))
 
-    with pytest.raises(TemporaryError, match="lists it all the same") as unknown:
-        ask(desk, "grant")
-    assert (unknown.value.changed_nothing, is_assigned(desk, "bo")) == (False, True)
+    with pytest.raises(TemporaryError, match="but it lists the change") as unknown:
+        send_request(harness, "grant")
+    assert (unknown.value.changed_nothing, is_assigned(harness, "bo")) == (False, True)
 
 
-def test_a_failed_change_that_cannot_be_read_back_is_unknown(desk: AccessHarness) -> None:
-    end_as_failed(
-        desk, "revoke", "An internal exception", does=lambda: desk.aws.faults.deny("ListAccountAssignmentsForPrincipal")
+def test_a_failed_change_that_cannot_be_read_back_is_unknown(harness: AccessHarness) -> None:
+    fail_next(
+        harness,
+        "revoke",
+        "An internal exception",
+        does=lambda: harness.aws.faults.deny("ListAccountAssignmentsForPrincipal"),
     )
 
     with pytest.raises(TemporaryError) as unknown:
-        ask(desk, "revoke")
-    assert (unknown.value.changed_nothing, "ended the change as failed" in unknown.value.message) == (False, True)
+        send_request(harness, "revoke")
+    assert (unknown.value.changed_nothing, "reported that the change failed" in unknown.value.message) == (False, True)

@@ -1,4 +1,4 @@
-"""Putting people into groups and taking them out, over HTTP in the local AWS."""
+"""Grants and revokes of group memberships over HTTP in the local AWS."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from ploy_connector_aws.aws.provisioning.paths import INVISIBLE
-from ploy_connector_aws.aws.provisioning.provisioner import READ_BACK_PAUSES_SECONDS, SECOND_LOOK_SECONDS
-from ploy_connector_aws.spec import AccessChange, KnownAccess, TemporaryError
+from ploy_connector_aws.aws.provisioning.provisioner import CONFIRM_SECONDS, VERIFY_PAUSES_SECONDS
+from ploy_connector_aws.spec import AccessChange, TemporaryError
 from ploy_connector_aws.spec.changes import KnownState
 from tests.aws.conftest import PROD
 
@@ -19,58 +19,58 @@ def without_evidence(change: AccessChange) -> AccessChange:
     return change.model_copy(update={"evidence": {}})
 
 
-def test_a_grant_makes_the_membership_and_answers_with_the_record_that_the_lists_emit(desk: AccessHarness) -> None:
-    change = desk.grant("dee", "admins")
+def test_a_grant_creates_the_membership_and_returns_the_record_that_the_lists_emit(harness: AccessHarness) -> None:
+    change = harness.grant("dee", "admins")
 
-    membership = desk.membership("dee", "admins")
+    membership = harness.membership("dee", "admins")
     assert without_evidence(change) == AccessChange(
         outcome="applied",
         verified_at=NOON,
-        scope=f"identity-center/groups/{desk.seeded.groups['admins']}/members",
+        scope=f"identity-center/groups/{harness.seeded.groups['admins']}/members",
         added=(membership,),
-        opened_paths=(desk.path(membership, desk.assigned("admins", PROD, "Administrator")),),
+        opened_paths=(harness.path(membership, harness.assignment("admins", PROD, "Administrator")),),
         effects_complete=True,
         invisible_paths=INVISIBLE,
     )
-    assert membership in desk.emitted(str(change.scope))
+    assert membership in harness.records_in(str(change.scope))
 
 
-def test_a_revoke_ends_the_membership_and_answers_with_the_record_that_is_gone(desk: AccessHarness) -> None:
-    membership = desk.membership("bo", "admins")
+def test_a_revoke_deletes_the_membership_and_returns_the_record_that_is_gone(harness: AccessHarness) -> None:
+    membership = harness.membership("bo", "admins")
 
-    change = desk.revoke("bo", "admins")
+    change = harness.revoke("bo", "admins")
 
-    assert desk.membership_id("bo", "admins") is None
+    assert harness.membership_id("bo", "admins") is None
     assert (change.outcome, change.verified_at, change.added, change.removed) == ("applied", NOON, (), (membership,))
-    assert change.closed_paths == (desk.path(membership, desk.assigned("admins", PROD, "Administrator")),)
-    assert membership not in desk.emitted(str(change.scope))
+    assert change.closed_paths == (harness.path(membership, harness.assignment("admins", PROD, "Administrator")),)
+    assert membership not in harness.records_in(str(change.scope))
 
 
-def test_a_second_grant_finds_it_in_effect_and_proves_the_record_again(desk: AccessHarness) -> None:
-    first = desk.grant("dee", "admins")
-    second = desk.grant("dee", "admins")
+def test_a_second_grant_finds_it_in_effect_and_verifies_the_record_again(harness: AccessHarness) -> None:
+    first = harness.grant("dee", "admins")
+    second = harness.grant("dee", "admins")
 
     assert (second.outcome, second.added, second.scope) == ("already_in_effect", first.added, first.scope)
-    assert desk.called("CreateGroupMembership") == ["CreateGroupMembership"]
+    assert harness.operations("CreateGroupMembership") == ["CreateGroupMembership"]
 
 
-def test_a_second_revoke_finds_it_in_effect_and_proves_that_it_is_gone(desk: AccessHarness) -> None:
-    first = desk.revoke("bo", "admins")
-    second = desk.revoke("bo", "admins")
+def test_a_second_revoke_finds_it_in_effect_and_verifies_that_it_is_gone(harness: AccessHarness) -> None:
+    first = harness.revoke("bo", "admins")
+    second = harness.revoke("bo", "admins")
 
     assert (second.outcome, second.verified_at, second.added) == (
         "already_in_effect",
-        NOON + timedelta(seconds=sum(READ_BACK_PAUSES_SECONDS)),
+        NOON + timedelta(seconds=sum(VERIFY_PAUSES_SECONDS)),
         (),
     )
     assert [grant.key for grant in second.removed] == [grant.key for grant in first.removed]
-    assert desk.called("DeleteGroupMembership") == ["DeleteGroupMembership"]
+    assert harness.operations("DeleteGroupMembership") == ["DeleteGroupMembership"]
 
 
-def test_the_evidence_is_aws_request_ids_and_the_membership_before_and_after(desk: AccessHarness) -> None:
-    granted = desk.grant("dee", "admins").evidence
-    made = desk.membership_id("dee", "admins")
-    revoked = desk.revoke("dee", "admins").evidence
+def test_the_evidence_has_aws_request_ids_and_the_membership_before_and_after(harness: AccessHarness) -> None:
+    granted = harness.grant("dee", "admins").evidence
+    made = harness.membership_id("dee", "admins")
+    revoked = harness.revoke("dee", "admins").evidence
 
     requests = {"look_request_id", "write_request_id", "read_back_request_id"}
     assert granted.keys() == requests | {"membership_id_after"}
@@ -82,16 +82,16 @@ def test_the_evidence_is_aws_request_ids_and_the_membership_before_and_after(des
 
 
 @pytest.mark.parametrize("direction", ["grant", "revoke"])
-def test_a_preview_says_the_same_and_changes_nothing_nor_could_it(desk: AccessHarness, direction: str) -> None:
+def test_a_preview_reports_the_same_and_opens_no_write_session(harness: AccessHarness, direction: str) -> None:
     person = {"grant": "dee", "revoke": "bo"}[direction]
-    before = desk.seeded.memberships
-    hook = getattr(desk, direction)
+    before = harness.seeded.memberships
+    hook = getattr(harness, direction)
     preview = hook(person, "admins", preview=True)
 
-    assert desk.seeded.memberships == before
-    assert {call.session_name.split("-")[1] for call in desk.aws.calls if call.session_name} == {"access"}
+    assert harness.seeded.memberships == before
+    assert {call.session_name.split("-")[1] for call in harness.aws.calls if call.session_name} == {"access"}
     done = hook(person, "admins")
-    # What only AWS can say of a membership that is not made yet is not said before.
+    # The preview lacks only what AWS assigns when it creates the membership.
     assert (preview.outcome, preview.verified_at) == ("previewed", None)
     assert [grant.key for grant in preview.added] == [grant.key for grant in done.added]
     assert preview.removed == done.removed
@@ -104,20 +104,20 @@ def test_a_preview_says_the_same_and_changes_nothing_nor_could_it(desk: AccessHa
 
 
 @pytest.mark.parametrize(("direction", "person"), [("grant", "ana"), ("revoke", "dee")])
-def test_one_look_that_finds_it_so_already_is_not_believed_alone(
-    desk: AccessHarness, direction: str, person: str
+def test_already_in_effect_is_not_reported_after_a_single_read(
+    harness: AccessHarness, direction: str, person: str
 ) -> None:
-    """A look may be answered from before a change; the second one shows what is."""
-    move = desk.seeded.remove_member if direction == "grant" else desk.seeded.add_member
-    desk.aws.faults.before("GetGroupMembershipId", lambda: move("admins", person), nth=2)
+    """A read may return the state before a change; the second read shows the current state."""
+    move = harness.seeded.remove_member if direction == "grant" else harness.seeded.add_member
+    harness.aws.faults.before("GetGroupMembershipId", lambda: move("admins", person), nth=2)
 
-    assert getattr(desk, direction)(person, "admins").outcome == "applied"
+    assert getattr(harness, direction)(person, "admins").outcome == "applied"
 
 
-LONG, SHORT = sum(READ_BACK_PAUSES_SECONDS), SECOND_LOOK_SECONDS
+LONG, SHORT = sum(VERIFY_PAUSES_SECONDS), CONFIRM_SECONDS
 HELD, NOT_HELD = frozenset({"held"}), frozenset({"not_held"})
 IN_EFFECT = {"grant": "ana", "revoke": "dee"}
-"""By direction, who is in the group ``admins`` already, or is not."""
+"""The person for whom a request about the group ``admins`` is already in effect, by direction."""
 
 
 @pytest.mark.parametrize(
@@ -135,51 +135,49 @@ IN_EFFECT = {"grant": "ana", "revoke": "dee"}
         ("grant", frozenset(), SHORT),
     ],
 )
-def test_that_nothing_is_to_be_done_is_reported_after_a_look_as_long_as_what_the_host_knows_asks_for(
-    desk: AccessHarness, direction: str, known: frozenset[KnownState] | None, seconds: float
+def test_already_in_effect_is_confirmed_for_longer_if_the_host_knows_the_opposite_state(
+    harness: AccessHarness, direction: str, known: frozenset[KnownState] | None, seconds: float
 ) -> None:
-    change = getattr(desk, direction)(IN_EFFECT[direction], "admins", known=KnownAccess(states=known))
+    change = getattr(harness, direction)(IN_EFFECT[direction], "admins", known_states=known)
 
-    assert (change.outcome, sum(desk.clock.waited)) == ("already_in_effect", seconds)
+    assert (change.outcome, sum(harness.clock.waits)) == ("already_in_effect", seconds)
     assert change.verified_at == NOON + timedelta(seconds=seconds)
 
 
-def test_a_membership_that_the_host_s_snapshot_leads_over_was_held(desk: AccessHarness) -> None:
-    path = desk.path(desk.membership("dee", "admins"))
-    change = desk.revoke("dee", "admins", known=KnownAccess(states=frozenset(), paths=(path,)))
+def test_a_membership_in_a_known_path_was_held(harness: AccessHarness) -> None:
+    path = harness.path(harness.membership("dee", "admins"))
+    change = harness.revoke("dee", "admins", known_states=frozenset(), known_paths=(path,))
 
-    assert (change.outcome, sum(desk.clock.waited)) == ("already_in_effect", LONG)
+    assert (change.outcome, sum(harness.clock.waits)) == ("already_in_effect", LONG)
 
 
 @pytest.mark.parametrize("direction", ["grant", "revoke"])
-@pytest.mark.parametrize("stale_looks", range(len(READ_BACK_PAUSES_SECONDS)))
-def test_a_change_that_shows_late_is_never_reported_as_in_effect_already(
-    desk: AccessHarness, direction: str, stale_looks: int
+@pytest.mark.parametrize("stale_reads", range(len(VERIFY_PAUSES_SECONDS)))
+def test_a_change_that_shows_late_is_never_reported_as_already_in_effect(
+    harness: AccessHarness, direction: str, stale_reads: int
 ) -> None:
-    """AWS answers some looks from before another change, as late as a write of the connector's own may show."""
+    """AWS answers some reads from before another change, as late as a write of the connector's own may show."""
     person = IN_EFFECT[direction]
-    move = desk.seeded.remove_member if direction == "grant" else desk.seeded.add_member
-    desk.aws.faults.before("GetGroupMembershipId", lambda: move("admins", person), nth=stale_looks + 1)
-    change = getattr(desk, direction)(person, "admins", known=KnownAccess(states=HELD | NOT_HELD))
+    move = harness.seeded.remove_member if direction == "grant" else harness.seeded.add_member
+    harness.aws.faults.before("GetGroupMembershipId", lambda: move("admins", person), nth=stale_reads + 1)
+    change = getattr(harness, direction)(person, "admins", known_states=HELD | NOT_HELD)
 
     assert change.outcome == "applied"
-    assert (desk.membership_id(person, "admins") is not None) == (direction == "grant")
+    assert (harness.membership_id(person, "admins") is not None) == (direction == "grant")
 
 
 @pytest.mark.parametrize("direction", ["grant", "revoke"])
-def test_that_aws_found_nothing_to_change_is_believed_after_the_last_look_only(
-    desk: AccessHarness, direction: str
-) -> None:
-    """The write met somebody else's; what AWS shows a moment later may be undone again, or be from before."""
+def test_a_write_without_effect_is_trusted_only_after_the_last_read(harness: AccessHarness, direction: str) -> None:
+    """The write conflicts with another party's; what AWS shows a moment later may be undone again, or be stale."""
     person = {"grant": "dee", "revoke": "bo"}[direction]
-    there, away = desk.seeded.add_member, desk.seeded.remove_member
+    there, away = harness.seeded.add_member, harness.seeded.remove_member
     do, undo = (there, away) if direction == "grant" else (away, there)
     write = {"grant": "CreateGroupMembership", "revoke": "DeleteGroupMembership"}[direction]
-    desk.aws.faults.before(write, lambda: do("admins", person))
+    harness.aws.faults.before(write, lambda: do("admins", person))
     # Once before the write, and three times after it.
-    desk.aws.faults.before("GetGroupMembershipId", lambda: undo("admins", person), nth=4)
+    harness.aws.faults.before("GetGroupMembershipId", lambda: undo("admins", person), nth=4)
 
     with pytest.raises(TemporaryError) as failed:
-        getattr(desk, direction)(person, "admins")
+        getattr(harness, direction)(person, "admins")
 
     assert failed.value.changed_nothing

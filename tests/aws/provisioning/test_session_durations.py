@@ -1,4 +1,4 @@
-"""Reading how long a session may live: pure."""
+"""Parsing of session durations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from ploy_connector_aws.aws.provisioning.session_lifetimes import to_duration
+from ploy_connector_aws.aws.provisioning.paths import to_duration
 
 
 @pytest.mark.parametrize(
@@ -29,5 +29,5 @@ from ploy_connector_aws.aws.provisioning.session_lifetimes import to_duration
         (None, None),
     ],
 )
-def test_a_duration_is_read_whole_or_not_at_all(text: str | None, duration: timedelta | None) -> None:
+def test_a_duration_is_parsed_completely_or_not_at_all(text: str | None, duration: timedelta | None) -> None:
     assert to_duration(text) == duration
