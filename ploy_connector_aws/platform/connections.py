@@ -1,4 +1,4 @@
-"""Connections of httpx that never wait beyond the end of the exchange they are used in."""
+"""Connections of httpx that respect the time limit of the exchange they are used in."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _NO_DELAY: SocketOption = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def keep_limits(client: httpx.Client) -> None:
-    """Have a client's connections, those through proxies included, end with the ``time_limit`` they are used in.
+    """Make a client's connections, those through proxies included, respect the ``time_limit`` they are used in.
 
-    httpcore takes a network backend for this, but httpx has no public place to give it one without giving up what it
-    reads of proxies from the environment. `tests/test_deadlines.py` fails where an attribute moves.
+    httpcore accepts a network backend for this, but httpx has no public parameter for it that keeps the proxies of the
+    environment. `tests/test_deadlines.py` fails if an attribute moves.
     """
     for transport in (client._transport, *client._mounts.values()):
         if isinstance(transport, httpx.HTTPTransport):

@@ -1,4 +1,4 @@
-"""Reads the body of an answer within bounds: at most one gzip coding, counted while it is inflated."""
+"""Reading the body of an answer within bounds: at most one gzip coding, measured while it is inflated."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _GZIP = 31
 
 
 def read_body(response: httpx.Response) -> bytes:
-    """Read a body within bounds. httpx would inflate it as often as its header says, however large it becomes."""
+    """Read a body within bounds. httpx would inflate it as often as its header states, to any size."""
     codings = [each.lower() for each in response.headers.get_list("content-encoding", split_commas=True)]
     codings = [each for each in codings if each not in ("", "identity")]
     if codings not in ([], ["gzip"]):
-        raise httpx.DecodingError("the answer is compressed in a way that was not asked for", request=response.request)
+        raise httpx.DecodingError("the answer has a compression that was not requested", request=response.request)
     if response.is_stream_consumed:  # by the transport, and decoded
         pieces: Iterator[bytes] = response.iter_bytes()
     else:
@@ -34,17 +34,17 @@ def _inflated(response: httpx.Response) -> Iterator[bytes]:
     inflating = zlib.decompressobj(_GZIP)
     try:
         for packed in response.iter_raw():
-            # Blocks of which nothing comes out count as well.
+            # Blocks without output count as well.
             _require_fit(response, response.num_bytes_downloaded)
             while packed:
                 yield inflating.decompress(packed, _PIECE)
                 packed = inflating.unconsumed_tail
     except zlib.error:
-        raise httpx.DecodingError("the answer is no gzip stream", request=response.request) from None
+        raise httpx.DecodingError("the answer is not a gzip stream", request=response.request) from None
     if not inflating.eof or inflating.unused_data:
-        raise httpx.DecodingError("the answer is not one whole gzip stream", request=response.request)
+        raise httpx.DecodingError("the answer is not one complete gzip stream", request=response.request)
 
 
 def _require_fit(response: httpx.Response, size: int) -> None:
     if size > _LARGEST_ANSWER:
-        raise httpx.DecodingError("the answer is larger than any of the contract", request=response.request)
+        raise httpx.DecodingError("the answer is larger than the contract allows", request=response.request)

@@ -57,7 +57,7 @@ def test_what_no_header_can_carry_is_no_token_and_is_not_repeated(tmp_path: Path
 
 def test_a_token_is_needed_and_one_way_is_enough(tmp_path: Path) -> None:
     for arguments in ({}, {"token": TOKEN, "file": tmp_path}):
-        with pytest.raises(ConfigurationError, match="given in one way"):
+        with pytest.raises(ConfigurationError, match="either as a value or as a file"):
             TokenSource.find(environment={}, **arguments)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
         TokenSource(file=tmp_path / "none").token()
@@ -87,8 +87,8 @@ def test_addresses_that_a_token_may_be_sent_to(url: str) -> None:
         ("ftp://api.example", "is not an https address"),
         ("api.example", "is not an https address"),
         ("https://", "is not an https address"),
-        ("https://user:s3cret@api.example", "credentials do not belong"),
-        ("https://api.example?token=s3cret", "credentials do not belong"),
+        ("https://user:s3cret@api.example", "must have a host and a path only, and no credentials"),
+        ("https://api.example?token=s3cret", "must have a host and a path only, and no credentials"),
         ("https://api.example:port", "is not an address"),
         ("https://[::1", "is not an address"),
     ],

@@ -45,5 +45,5 @@ def test_lines_are_taken_only_as_batches_are_asked_for() -> None:
 
 
 def test_a_line_that_no_batch_can_hold_is_an_error_that_names_it() -> None:
-    with pytest.raises(RecordTooLargeError, match="Line 2 has 21 bytes, and the platform takes batches of 20 at most"):
+    with pytest.raises(RecordTooLargeError, match="Line 2 has 21 bytes; a batch of the platform holds at most 20"):
         list(split_batches([b"a" * 19, b"b" * 20], limits(10, 20)))

@@ -157,7 +157,7 @@ def test_an_answer_out_of_bounds_is_refused_by_the_name_of_its_field(
                 said = ""
         assert bool(said) != is_good, f"{text[:40]} in {name}"
         if said:
-            assert f"does not fit the contract: {name}" in said
+            assert f"violates the contract: {name}" in said
             assert len(said) < 200, "what was answered is not repeated"
 
 

@@ -206,7 +206,8 @@ def test_a_refusal_is_an_error_of_its_own_and_is_not_tried_again(
 
     assert (type(caught.value), caught.value.code, caught.value.retry_after_seconds) == (error, code, 9)
     assert str(caught.value) == (
-        f"Ploy refused PUT /base/connector/v1/integrations/i1/syncs/s1/batches/1: {wire.PROBLEMS[code].title} As it is."
+        "Ploy rejected PUT /base/connector/v1/integrations/i1/syncs/s1/batches/1: "
+        f"{wire.PROBLEMS[code].title} As it is."
     )
     assert clock.waits == []
 
@@ -228,7 +229,7 @@ def test_a_task_that_is_somebody_elses_or_has_ended_is_gone_and_is_not_reported_
             client.fail_task("i1", "t1", wire.TaskFailed(lease_id="l1", code="c", message="m"))
 
     assert str(caught.value) == (
-        f"Ploy refused POST /base/connector/v1/integrations/i1/tasks/t1/{name}: {wire.PROBLEMS[code].title}"
+        f"Ploy rejected POST /base/connector/v1/integrations/i1/tasks/t1/{name}: {wire.PROBLEMS[code].title}"
     )
     assert (caught.value.code, route.call_count, clock.waits) == (code, 1, [])
 
@@ -319,7 +320,7 @@ def test_a_refusal_without_a_problem_body_is_still_a_sentence(client: PlatformCl
     with pytest.raises(PlatformRejectedError) as caught:
         client.integrations()
 
-    assert str(caught.value) == "Ploy refused GET /base/connector/v1/integrations: status 418"
+    assert str(caught.value) == "Ploy rejected GET /base/connector/v1/integrations: status 418"
 
 
 @respx.mock
@@ -327,7 +328,7 @@ def test_a_refusal_without_a_problem_body_is_still_a_sentence(client: PlatformCl
 def test_an_answer_outside_the_contract_is_named_as_such(client: PlatformClient, body: str) -> None:
     respx.get(API + "/integrations").mock(return_value=httpx.Response(200, text=body))
 
-    with pytest.raises(PlatformUnavailableError, match="does not fit the contract") as caught:
+    with pytest.raises(PlatformUnavailableError, match="violates the contract") as caught:
         client.integrations()
 
     assert "hotel" not in str(caught.value)

@@ -156,7 +156,7 @@ def test_a_missing_file_and_a_missing_option_are_told_apart(tmp_path: Path, monk
     assert [each.splitlines() for each in told] == [
         [
             "Error: No configuration: give --config FILE, or set the environment variables.",
-            "Fix: ploy-connector setup writes ploy.toml; then add --config ploy.toml to the command",
+            "Fix: run ploy-connector setup, then add --config ploy.toml",
         ],
         [
             "Error: The configuration file try-it/ploy.toml cannot be read: No such file or directory.",

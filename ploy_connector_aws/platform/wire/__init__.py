@@ -1,10 +1,10 @@
-"""The wire contract between a connector runtime and Ploy: every body that is sent or answered under /connector/v1.
+"""The wire contract between a connector runtime and Ploy: the bodies of all requests and answers under /connector/v1.
 
 This contract is ours, not Ploy's: Ploy publishes no HTTP API. The client and the local Ploy share these models, and
 ``docs/platform-api.yaml`` is generated from them.
 
-Map: ``bodies`` (what all share), ``integrations`` (settings, limits, flags), ``syncs`` (handing over a run), ``lines``
-(what a batch holds), ``digests``, ``tasks`` (what the platform wants done), ``introductions`` (connectors and checks),
+Map: ``bodies`` (base classes, shared types), ``integrations`` (settings, limits, flags), ``syncs`` (uploading a run),
+``lines`` (of a batch), ``digests``, ``tasks`` (leases and reports), ``registration`` (connectors and connection tests),
 ``problems`` (error answers).
 """
 

@@ -1,4 +1,4 @@
-"""What every body of the contract is: strict in what is sent, open in what is answered."""
+"""Base classes and shared types of all bodies: strict requests, open answers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ploy_connector_aws.spec.records import RecordType
 API_PREFIX = "/connector/v1"
 
 Counts: TypeAlias = dict[RecordType, Count]
-"""How many records of each type; a type that is left out has none."""
+"""The number of records of each type; a missing type has none."""
 
 Mode: TypeAlias = Literal["full", "delta"]
-"""Whether all that was proven is sent, or what differs from a base generation."""
+"""Whether a run sends everything that was proven, or what differs from a base generation."""
 
 Digest: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-"""SHA-256 in hexadecimal digits. A batch's is over its body as it is sent, which is after compression."""
+"""SHA-256 in hexadecimal digits. That of a batch covers its body as sent, after compression."""
 
 
 NDJSON = "application/x-ndjson"
@@ -29,12 +29,12 @@ PROBLEM_JSON = "application/problem+json"
 
 
 class RequestModel(BaseModel):
-    """What is sent: a field that the platform does not know is refused, so that nothing is lost unseen."""
+    """A request: the platform rejects an unknown field, so that nothing is lost unseen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ResponseModel(BaseModel):
-    """What is answered: a field that the runtime does not know yet is passed over, so that the platform can grow."""
+    """An answer: the runtime ignores an unknown field, so that the platform can add fields."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")

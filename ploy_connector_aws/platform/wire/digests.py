@@ -1,4 +1,4 @@
-"""How batches are told apart: SHA-256, as the contract and as HTTP write it."""
+"""SHA-256 digests of batches, in the notations of the contract and of HTTP."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .bodies import Digest
 
 
 def digest_of(body: bytes) -> Digest:
-    """Compute the digest of a batch: SHA-256 over the body as it is sent, which is after compression."""
+    """Compute the digest of a batch: SHA-256 over the body as sent, after compression."""
     return hashlib.sha256(body).hexdigest()
 
 
@@ -24,11 +24,11 @@ def digest_of_batches(digests: Iterable[Digest]) -> Digest:
 
 
 def to_content_digest(digest: Digest) -> str:
-    """Write a digest as the value of the header Content-Digest (RFC 9530)."""
+    """Return a digest as the value of the header Content-Digest (RFC 9530)."""
     return f"sha-256=:{base64.b64encode(bytes.fromhex(digest)).decode()}:"
 
 
 def from_content_digest(header: str) -> Digest | None:
-    """Read the SHA-256 digest from the value of Content-Digest; None where it holds none."""
+    """Read the SHA-256 digest from the value of Content-Digest; None if it has none."""
     found = re.search(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):", header)
     return base64.b64decode(found[1]).hex() if found else None
