@@ -91,7 +91,7 @@ def test_a_missing_setting_is_named(setting: str) -> None:
 
 
 @pytest.mark.parametrize("bad", ["short-secret", "secret with spaces in it", "secret-with-stars-*****"])
-def test_the_external_id_is_never_repeated(bad: str) -> None:
+def test_external_id_is_never_repeated(bad: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         AwsConfig.from_settings({**SETTINGS, "external_id": bad})
 

@@ -31,9 +31,7 @@ from ploy_connector_aws.host import format_setting, parse_setting
         ({"type": "number"}, "1.5", 1.5),
     ],
 )
-def test_a_text_becomes_the_setting_that_its_schema_describes(
-    schema: dict[str, Any], text: str, value: JsonValue
-) -> None:
+def test_text_is_parsed_by_the_schema(schema: dict[str, Any], text: str, value: JsonValue) -> None:
     read = parse_setting(schema, text)
     assert (read, type(read)) == (value, type(value))
     assert parse_setting(schema, format_setting(read)) == read
@@ -42,7 +40,7 @@ def test_a_text_becomes_the_setting_that_its_schema_describes(
 @pytest.mark.parametrize(
     ("schema", "wrong", "sentence"),
     [
-        ({"pattern": "^[a-z]+$"}, "UPPER", "must be of the form that its description asks for"),
+        ({"pattern": "^[a-z]+$"}, "UPPER", "must have the form that its description requires"),
         ({"pattern": "^[a-z]+$", "x-ploy-error-message": "must be small letters"}, "UPPER", "must be small letters"),
         (
             {"pattern": "^[a-z]+$", "x-ploy-error-message": "must be small letters", "x-ploy-strip": "[A-Z]"},
@@ -56,9 +54,7 @@ def test_a_text_becomes_the_setting_that_its_schema_describes(
         ({"type": "number"}, "UPPER", "must be a number"),
     ],
 )
-def test_what_is_no_such_setting_is_said_without_repeating_it(
-    schema: dict[str, Any], wrong: str, sentence: str
-) -> None:
+def test_invalid_text_is_rejected_without_repeating_it(schema: dict[str, Any], wrong: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=r"^must ") as refused:
         parse_setting(schema, wrong)
     assert str(refused.value) == sentence
@@ -67,7 +63,7 @@ def test_what_is_no_such_setting_is_said_without_repeating_it(
 @pytest.mark.parametrize(
     ("value", "text"), [(True, "yes"), (False, "no"), (["a", "b"], "a, b"), (7, "7"), ("as it is", "as it is")]
 )
-def test_a_setting_is_shown_as_text(value: JsonValue, text: str) -> None:
+def test_setting_is_formatted_as_text(value: JsonValue, text: str) -> None:
     assert format_setting(value) == text
 
 
@@ -83,6 +79,6 @@ def test_no_expression_of_a_manifest_needs_more_than_linear_time(expression: str
 
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999", "9" * 5_000])
 @pytest.mark.parametrize("kind", ["integer", "number"])
-def test_a_number_is_one_that_json_has(kind: str, number: str) -> None:
+def test_number_must_be_finite(kind: str, number: str) -> None:
     with pytest.raises(ValueError, match="must be a number"):
         parse_setting({"type": kind}, number)

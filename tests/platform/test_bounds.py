@@ -141,9 +141,7 @@ def client_for(text: str) -> PlatformClient:
 
 
 @pytest.mark.parametrize(("call", "place", "kind"), PLACES, ids=lambda value: str(value))
-def test_an_answer_out_of_bounds_is_refused_by_the_name_of_its_field(
-    call: str, place: tuple[str | int, ...], kind: str
-) -> None:
+def test_answer_out_of_bounds_is_rejected_by_field(call: str, place: tuple[str | int, ...], kind: str) -> None:
     make, body = CALLS[call]
     name = ".".join(str(part) for part in place)
     for text, is_in_bounds in values_of(kind):
@@ -170,7 +168,7 @@ TASK_PLACES = [
 
 
 @pytest.mark.parametrize(("name", "kind"), TASK_PLACES)
-def test_a_task_out_of_bounds_is_set_apart_and_the_others_are_read(name: str, kind: str) -> None:
+def test_task_out_of_bounds_is_set_apart_from_valid_ones(name: str, kind: str) -> None:
     body = {"tasks": [{**TASK, "id": "t0"}, {**TASK, "id": "t1"}, {**TASK, "id": "t2"}], "flags": {"read_only": True}}
     unusable = wire.UnusableTask(id=None if name == "id" else "t1", lease_id="l1", field=name)
     for text, is_good in values_of(kind):
@@ -184,14 +182,14 @@ def test_a_task_out_of_bounds_is_set_apart_and_the_others_are_read(name: str, ki
 
 
 @pytest.mark.parametrize("text", ["7", "null", '"t"', "[]", "{}"])
-def test_what_is_no_task_at_all_is_set_apart_as_well(text: str) -> None:
+def test_item_that_is_no_task_is_set_apart(text: str) -> None:
     with client_for(spoil({"tasks": [{**TASK, "id": "t0"}, 0]}, ("tasks", 1), text)) as client:
         answer = client.lease_tasks("i1", WISH)
     assert ([task.id for task in answer.tasks], [each.id for each in answer.unusable]) == (["t0"], [None])
 
 
 @pytest.mark.parametrize("name", [".", "..", "../../", "a/b", "a?b#c", "%2e%2e", ""])
-def test_an_id_never_leads_to_another_path(name: str) -> None:
+def test_id_never_leads_to_another_path(name: str) -> None:
     paths: list[bytes] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -247,7 +245,7 @@ def test_an_id_never_leads_to_another_path(name: str) -> None:
     ids=lambda value: str(value)[:40],
 )
 @pytest.mark.parametrize("status", [503, 409])
-def test_a_pause_that_ploy_asks_for_is_an_hour_at_the_most(header: str, seconds: float | None, status: int) -> None:
+def test_pause_requested_by_ploy_is_at_most_an_hour(header: str, seconds: float | None, status: int) -> None:
     def answer(_: httpx.Request) -> httpx.Response:
         return httpx.Response(status, headers={"retry-after": header})
 

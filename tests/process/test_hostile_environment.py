@@ -91,7 +91,7 @@ def trap(tmp_path: Path) -> Iterator[Trap]:
         yield trap
 
 
-def test_the_sandbox_and_the_environment_that_it_writes(trap: Trap, tmp_path: Path) -> None:
+def test_sandbox_writes_a_working_environment(trap: Trap, tmp_path: Path) -> None:
     with running_sandbox(tmp_path / "try-it", trap.environment) as places:
         script = f". {places['environment']} && env && {COMMAND} sync --json --config {places['config']} >result"
         done = trap.run("sh", "-c", f"cd {tmp_path} && {script}")

@@ -74,7 +74,7 @@ def document(shown: str) -> dict[str, object]:
     return read
 
 
-def test_a_set_up_from_nothing_to_a_proven_connection(site: Site, tmp_path: Path) -> None:
+def test_set_up_leads_to_a_proven_connection(site: Site, tmp_path: Path) -> None:
     account_id = site.seeded.organisation.owner_account_id
     home = tmp_path / "home"
     home.mkdir()
@@ -121,9 +121,7 @@ def test_a_set_up_from_nothing_to_a_proven_connection(site: Site, tmp_path: Path
     assert external_id not in err.decode()
 
 
-def test_where_ploy_keeps_the_settings_the_external_id_is_the_stored_one_and_nothing_is_written(
-    site: Site, tmp_path: Path
-) -> None:
+def test_set_up_of_an_integration_at_ploy_uses_its_external_id_and_writes_nothing(site: Site, tmp_path: Path) -> None:
     file = site.world.config_file
     before = file.read_bytes()
     external_id = str(site.world.integration.settings["external_id"])
@@ -159,9 +157,7 @@ def made_at_ploy(site: Site) -> wire.Integration:
     return made.integration
 
 
-def test_a_set_up_at_ploy_takes_its_external_id_and_leaves_a_file_for_check_and_sync(
-    site: Site, tmp_path: Path
-) -> None:
+def test_set_up_at_ploy_uses_its_external_id_and_writes_a_working_file(site: Site, tmp_path: Path) -> None:
     ploy, account_id = site.world.ploy, site.seeded.organisation.owner_account_id
     with terminal(site, tmp_path) as (person, process):
         assert begin_at_ploy(site, person).startswith("This set-up makes an integration at Ploy")
@@ -197,7 +193,7 @@ def test_a_set_up_at_ploy_takes_its_external_id_and_leaves_a_file_for_check_and_
 
 
 @pytest.mark.soak
-def test_a_set_up_whose_test_failed_is_finished_by_check(site: Site, tmp_path: Path) -> None:
+def test_check_completes_a_set_up_whose_test_failed(site: Site, tmp_path: Path) -> None:
     account_id = site.seeded.organisation.owner_account_id
     with terminal(site, tmp_path, "--without", "resources", "--without", "iam") as (person, process):
         begin_at_ploy(site, person)
@@ -223,7 +219,7 @@ def test_a_set_up_whose_test_failed_is_finished_by_check(site: Site, tmp_path: P
 
 
 @pytest.mark.soak
-def test_an_integration_that_is_there_is_used_as_it_is(site: Site, tmp_path: Path) -> None:
+def test_existing_integration_is_used_unchanged(site: Site, tmp_path: Path) -> None:
     (tmp_path / "token").write_text((site.world.folder / "token").read_text())
     variables = {"PLOY_URL": site.world.ploy.url, "PLOY_TOKEN_FILE": str(tmp_path / "token")}
     with terminal(site, tmp_path, variables=variables) as (person, process):
@@ -255,7 +251,7 @@ UNREACHED: dict[tuple[str, ...], tuple[Exit, str]] = {
 """What is answered, and how the set-up ends."""
 
 
-def test_a_set_up_that_does_not_reach_ploy_leaves_nothing_behind(
+def test_set_up_that_cannot_reach_ploy_writes_nothing(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -270,7 +266,7 @@ def test_a_set_up_that_does_not_reach_ploy_leaves_nothing_behind(
 
 
 @pytest.mark.soak
-def test_a_set_up_without_ploy_says_so_first_and_its_file_lists_what_there_is(site: Site, tmp_path: Path) -> None:
+def test_set_up_without_ploy_announces_it_and_writes_a_working_file(site: Site, tmp_path: Path) -> None:
     account_id = site.seeded.organisation.owner_account_id
     with terminal(site, tmp_path, "--without-ploy") as (person, process):
         shown = person.answer("AWS account ID: ", account_id)
