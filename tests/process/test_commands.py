@@ -43,7 +43,7 @@ def test_check_reports_that_everything_works(site: Site) -> None:
     code, out, err = run_process(site, "check")
     assert (code, err) == (Exit.OK, "")
     assert "✗" not in out
-    assert out.splitlines()[-1] == "Usable: 38 in order."
+    assert out.splitlines()[-1] == "Usable: 38 passed."
 
 
 def test_check_reports_what_is_missing_with_its_fix(site: Site) -> None:
@@ -98,7 +98,7 @@ def test_snapshot_is_not_complete_while_ploy_holds_more(synced: Site) -> None:
     synced.world.aws.faults.deny("ListInstances")
     synced.settings.snapshot_path.unlink()
     code, out, _ = run(synced, "sync")
-    assert (code, "that this machine has no earlier sync of" in out) == (Exit.UNPROVEN, True)
+    assert (code, "that no sync on this machine has read" in out) == (Exit.UNPROVEN, True)
     for command in (["list", "accounts"], ["access", "ana"]):
         code, out, err = run(synced, *command, "--json")
         assert code in (Exit.UNPROVEN, Exit.NOT_FOUND), (command, out, err)
@@ -133,8 +133,8 @@ def test_access_as_json_names_each_step(shown: Site) -> None:
 
 
 def test_access_of_an_account_without_entitlements(shown: Site) -> None:
-    code, _, err = run(shown, "access", "nobody-at-all")
-    assert (code, err.startswith("Error: There is no account")) == (Exit.NOT_FOUND, True)
+    code, _, err = run(shown, "access", "no-such-account")
+    assert (code, err.startswith("Error: No account has the id")) == (Exit.NOT_FOUND, True)
 
 
 def test_second_concurrent_sync_is_rejected(site: Site) -> None:

@@ -100,9 +100,13 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     "a token that is none": (
         {"platform": {"token": "do-not-show me"}},
         {},
-        "{file}: platform.token: Ploy's token is empty or has characters",
+        "{file}: platform.token: Ploy's token is empty or has invalid characters",
     ),
-    "no token": ({"platform": {"url": "https://ploy.example"}}, {}, "{file}: platform.token: Ploy's token must be"),
+    "no token": (
+        {"platform": {"url": "https://ploy.example"}},
+        {},
+        "{file}: platform.token: Give Ploy's token either as",
+    ),
     "a token file that is not there": (
         {"platform": {"url": "http://127.0.0.1:9", "token_file": "/no/such"}},
         {},

@@ -55,7 +55,7 @@ def test_privileged_entitlements_have_reasons_and_undecided_ones_are_counted(com
     code, out, err = run(company, "list", "entitlements", "--privileged")
     assert (code, err) == (Exit.OK, "")
     assert f"{len(printed['entitlements'])} privileged entitlements. As of the last sync" in out
-    assert f"{printed['not_judged']} more entitlements could not be judged" in out
+    assert f"{printed['not_judged']} more entitlements could not be evaluated" in out
 
 
 def test_privileged_accounts_are_users_and_roles(company: Site) -> None:
@@ -72,7 +72,7 @@ def test_privileged_accounts_are_users_and_roles(company: Site) -> None:
     code, out, err = run(company, "list", "accounts", "--privileged")
     assert f"{len(names)} privileged accounts. As of the last sync" in out
     assert "henrik.aas" in out
-    assert f"{printed['not_judged']} more accounts are not judged by what they hold directly" in out
+    assert f"{printed['not_judged']} more accounts were not evaluated" in out
 
 
 def test_only_accounts_and_entitlements_can_be_privileged(company: Site) -> None:

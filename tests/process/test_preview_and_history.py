@@ -68,7 +68,7 @@ def test_preview_is_a_list_for_people(synced: Site) -> None:
 
 def test_preview_without_an_earlier_sync_reports_that(site: Site) -> None:
     code, out, _ = run(site, "sync", "--preview")
-    assert (code, out.startswith("There is no last sync here to compare with")) == (Exit.OK, True)
+    assert (code, out.startswith("No earlier sync on this machine")) == (Exit.OK, True)
     assert "+ added account" in out
     assert not site.settings.snapshot_path.exists()
 
@@ -116,4 +116,4 @@ def test_history_is_a_table_for_people(synced: Site) -> None:
 
 def test_history_before_the_first_sync_is_one_message(site: Site) -> None:
     code, out, err = run(site, "history")
-    assert (code, out, err.startswith("Error: There was no sync of this integration here yet.")) == (3, "", True)
+    assert (code, out, err.startswith("Error: No sync of this integration has run on this machine.")) == (3, "", True)
