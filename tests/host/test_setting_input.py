@@ -15,7 +15,7 @@ from ploy_connector_aws.host import format_setting, parse_setting
     ("schema", "text", "value"),
     [
         ({}, "as it is ", "as it is "),
-        ({"type": "string", "pattern": "^[a-z]+$"}, "word", "word"),
+        ({"type": "string", "pattern": "^[a-z]+$"}, "keyword", "keyword"),
         (
             {"type": "string", "pattern": "^[0-9]{12}$", "x-ploy-strip": r"[\s-]"},
             "1234-5678 9012\u00a0",
@@ -67,14 +67,14 @@ def test_setting_is_formatted_as_text(value: JsonValue, text: str) -> None:
     assert format_setting(value) == text
 
 
-@pytest.mark.parametrize("word", ["pattern", "x-ploy-strip"])
+@pytest.mark.parametrize("keyword", ["pattern", "x-ploy-strip"])
 @pytest.mark.parametrize("expression", ["^(a+)+$", "^(a|a)*$", "^(a|aa)+$", "^(.*a){20}$", "^([a-z]+)*$"])
-def test_no_expression_of_a_manifest_needs_more_than_linear_time(expression: str, word: str) -> None:
+def test_no_expression_of_a_manifest_needs_more_than_linear_time(expression: str, keyword: str) -> None:
     """With the standard library's engine each of these takes longer than a person lives."""
     text = "a" * 5_000 + "!"
 
     with suppress(ValueError):
-        assert parse_setting({word: expression}, text) in (text, "!")
+        assert parse_setting({keyword: expression}, text) in (text, "!")
 
 
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999", "9" * 5_000])

@@ -24,7 +24,7 @@ COMMITTED = {"status": "committed", "generation": 1, "added": {"account": 1}}
 STATUS = {"id": "s1", "run_id": "r1", "state": "open", "batches": [{"number": 1, "digest": DIGEST}]}
 TASK = {"kind": "check", "created_at": MOMENT, "deadline": MOMENT, "lease_id": "l1", "lease_seconds": 60}
 TASK_STATUS = {"id": "t1", "state": "done"}
-WISH = wire.LeaseRequest(request_id="r", worker_id="h", max_tasks=1)
+LEASE = wire.LeaseRequest(request_id="r", worker_id="h", max_tasks=1)
 
 SET_UP = {
     "integration": {"id": "i1", "organisation": "o", "connector": "c", "settings": {}, "revision": 1},
@@ -75,7 +75,7 @@ CALLS: dict[str, tuple[Callable[[PlatformClient], BaseModel | None], dict[str, A
         COMMITTED,
     ),
     "abort": (lambda client: client.abort("i1", "s1"), STATUS),
-    "lease_tasks": (lambda client: client.lease_tasks("i1", WISH), {"tasks": [{**TASK, "id": "t0"}]}),
+    "lease_tasks": (lambda client: client.lease_tasks("i1", LEASE), {"tasks": [{**TASK, "id": "t0"}]}),
     "extend_lease": (
         lambda client: client.extend_lease("i1", "t1", wire.LeaseExtension(lease_id="l1")),
         {"lease_seconds": 60},
@@ -149,14 +149,14 @@ def test_answer_out_of_bounds_is_rejected_by_field(call: str, place: tuple[str |
         with client_for(spoil(body, place, text)) as client:
             try:
                 make(client)
-            except PlatformUnavailableError as refusal:
-                said = refusal.message
+            except PlatformUnavailableError as error:
+                message = error.message
             else:
-                said = ""
-        assert bool(said) != is_good, f"{text[:40]} in {name}"
-        if said:
-            assert f"violates the contract: {name}" in said
-            assert len(said) < 200, "what was answered is not repeated"
+                message = ""
+        assert bool(message) != is_good, f"{text[:40]} in {name}"
+        if message:
+            assert f"violates the contract: {name}" in message
+            assert len(message) < 200, "the answer is not repeated"
 
 
 TASK_PLACES = [
@@ -173,7 +173,7 @@ def test_task_out_of_bounds_is_set_apart_from_valid_ones(name: str, kind: str) -
     unusable = wire.UnusableTask(id=None if name == "id" else "t1", lease_id="l1", field=name)
     for text, is_good in values_of(kind):
         with client_for(spoil(body, ("tasks", 1, name), text)) as client:
-            answer = client.lease_tasks("i1", WISH)
+            answer = client.lease_tasks("i1", LEASE)
         assert answer.flags.read_only
         if is_good:
             assert (len(answer.tasks), answer.unusable) == (3, ()), text[:40]
@@ -184,7 +184,7 @@ def test_task_out_of_bounds_is_set_apart_from_valid_ones(name: str, kind: str) -
 @pytest.mark.parametrize("text", ["7", "null", '"t"', "[]", "{}"])
 def test_item_that_is_no_task_is_set_apart(text: str) -> None:
     with client_for(spoil({"tasks": [{**TASK, "id": "t0"}, 0]}, ("tasks", 1), text)) as client:
-        answer = client.lease_tasks("i1", WISH)
+        answer = client.lease_tasks("i1", LEASE)
     assert ([task.id for task in answer.tasks], [each.id for each in answer.unusable]) == (["t0"], [None])
 
 

@@ -34,7 +34,7 @@ from ploy_connector_aws.platform.errors import (
 from ploy_connector_aws.platform.openapi import CALLS
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.spec import ConfigurationError
-from tests.platform.calls import ANSWERED, DONE, WISH
+from tests.platform.calls import ANSWERED, DONE, LEASE
 
 URL = "https://ploy.example/base"
 API = URL + "/connector/v1"
@@ -245,8 +245,8 @@ def test_a_report_that_is_wrong_in_itself_is_refused_and_the_task_is_not_gone(cl
 def test_long_poll_waits_longer_than_the_platform(client: PlatformClient, wait_seconds: int, limit: float) -> None:
     route = respx.post(API + "/integrations/i1/tasks/lease").mock(return_value=httpx.Response(200, json={}))
 
-    wish = WISH.model_copy(update={"wait_seconds": wait_seconds})
-    assert client.lease_tasks("i1", wish) == wire.LeaseAnswer()
+    request_ = LEASE.model_copy(update={"wait_seconds": wait_seconds})
+    assert client.lease_tasks("i1", request_) == wire.LeaseAnswer()
 
     assert route.calls.last.request.extensions["timeout"] == {
         "connect": 10,
@@ -267,7 +267,7 @@ def test_invalid_task_is_set_apart_from_leased_ones(client: PlatformClient) -> N
         side_effect=[httpx.Response(200, json=answer) for answer in answers]
     )
 
-    assert client.lease_tasks("i1", WISH) == wire.LeaseAnswer(
+    assert client.lease_tasks("i1", LEASE) == wire.LeaseAnswer(
         tasks=(
             wire.Task(
                 **{"id": "t1", "kind": "grant", "created_at": moment, "deadline": moment, **pair},
@@ -276,7 +276,7 @@ def test_invalid_task_is_set_apart_from_leased_ones(client: PlatformClient) -> N
         ),
         flags=wire.Flags(read_only=True),
     )
-    assert client.lease_tasks("i1", WISH) == wire.LeaseAnswer(
+    assert client.lease_tasks("i1", LEASE) == wire.LeaseAnswer(
         unusable=(wire.UnusableTask(id="t1", lease_id="l1", field="the whole"),), flags=wire.Flags(read_only=True)
     )
 

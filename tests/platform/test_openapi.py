@@ -13,7 +13,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "platform-api.yaml"
 
 def test_document_matches_the_models() -> None:
     assert DOCUMENT.read_text() == render_yaml(), (
-        "write it anew: python -m ploy_connector_aws.platform.openapi > docs/platform-api.yaml"
+        "generate it again: python -m ploy_connector_aws.platform.openapi > docs/platform-api.yaml"
     )
 
 

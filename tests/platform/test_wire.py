@@ -127,11 +127,11 @@ def test_done_task_has_exactly_one_result() -> None:
     "change", [{"max_tasks": -1}, {"max_tasks": 101}, {"wait_seconds": 61}, {"worker_id": ""}, {"request_id": ""}]
 )
 def test_lease_request_is_bounded(change: dict[str, object]) -> None:
-    wish = {"request_id": "r", "worker_id": "h", "max_tasks": 100, "wait_seconds": wire.LONGEST_POLL_SECONDS}
+    request_ = {"request_id": "r", "worker_id": "h", "max_tasks": 100, "wait_seconds": wire.LONGEST_POLL_SECONDS}
 
-    assert wire.LeaseRequest.model_validate(wish)
+    assert wire.LeaseRequest.model_validate(request_)
     with pytest.raises(ValueError):
-        wire.LeaseRequest.model_validate({**wish, **change})
+        wire.LeaseRequest.model_validate({**request_, **change})
 
 
 def test_settings_of_an_integration_are_not_shown() -> None:

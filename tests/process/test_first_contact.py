@@ -153,11 +153,11 @@ def test_missing_file_and_missing_option_have_different_errors(tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     # What the sandbox's environment file sets is no setting of the integration.
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PLOY_AWS_RATE_FACTOR": "50"}
-    told = [run_with(environment, "check")[2]]
-    told.append(run_with(environment, "check", "--config", "try-it/ploy.toml")[2])
+    errors = [run_with(environment, "check")[2]]
+    errors.append(run_with(environment, "check", "--config", "try-it/ploy.toml")[2])
     (tmp_path / "ploy.toml").touch()
-    told.append(run_with(environment, "check")[2])
-    assert [each.splitlines() for each in told] == [
+    errors.append(run_with(environment, "check")[2])
+    assert [each.splitlines() for each in errors] == [
         [
             "Error: No configuration: give --config FILE, or set the environment variables.",
             "Fix: run ploy-connector setup, then add --config ploy.toml",

@@ -18,7 +18,7 @@ def test_200_tasks_take_seven_calls_each_without_failure() -> None:
     tasks = 200
     rush = measure(tasks, rate_factor=AS_FAST_AS_IT_GOES)
     assert (rush.outcomes, rush.attempts, rush.is_true, rush.throttled) == ({"applied": tasks}, tasks, True, 0)
-    # The service's connection test asks for a look and for a membership of nobody, too.
+    # The service's connection test also reads and requests a membership that does not exist.
     assert rush.calls["GetGroupMembershipId"] == LOOKS_PER_TASK * tasks + 1
     assert rush.calls["CreateGroupMembership"] + rush.calls["DeleteGroupMembership"] == tasks + 1
     # One session for each change, four workers and a scan that look things up, and those of the connection test.

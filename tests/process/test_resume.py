@@ -76,7 +76,7 @@ def test_sync_killed_in_a_list_is_resumed(
         again = asked(site, operation, parameter)
         assert (synced.code, synced.printed["attempts"]) == (Exit.OK, 2)
         assert site.at_ploy() == site.in_aws()
-        assert len(first | again) >= everything, "nobody was left out"
+        assert len(first | again) >= everything, "no one was left out"
         assert len(again) <= at_most
 
 

@@ -154,7 +154,7 @@ def test_scan_interrupted_by_sigterm_is_resumed_at_the_next_start(sites: SiteMak
 def test_broken_organisation_does_not_affect_the_other(site: Site, tmp_path: Path) -> None:
     ploy = site.world.ploy
     other = ploy.create_organisation("Other & Sons")
-    broken = ploy.create_integration(other, "aws", {**settings_of(site), "role_arn": stranger(site)})
+    broken = ploy.create_integration(other, "aws", {**settings_of(site), "role_arn": other_role(site)})
     token = tmp_path / "token"
     token.write_text(ploy.create_token(other).token)
     file = tmp_path / "other.toml"
@@ -183,8 +183,8 @@ def settings_of(site: Site) -> dict[str, Any]:
     return {name: value for name, value in site.world.integration.settings.items() if name != "external_id"}
 
 
-def stranger(site: Site) -> str:
-    return f"arn:aws:iam::{site.world.integration.settings['account_id']}:role/of-somebody-else"
+def other_role(site: Site) -> str:
+    return f"arn:aws:iam::{site.world.integration.settings['account_id']}:role/of-another"
 
 
 @pytest.mark.parametrize(

@@ -147,15 +147,15 @@ def run_many(site: Site, commands: Sequence[Sequence[str]]) -> tuple[list[int], 
         check=False,
         timeout=PATIENCE * 2,
     )
-    said, _, result = done.stderr.rstrip("\n").rpartition("\n")
+    printed, _, result = done.stderr.rstrip("\n").rpartition("\n")
     found = json.loads(result)
-    return found["ended"], found["opened"], done.stdout + said
+    return found["ended"], found["opened"], done.stdout + printed
 
 
 def test_state_files_are_opened_through_sqlite_only(site: Site) -> None:
     commands = [*COMMANDS, ["sync", "--rebuild"], *COMMANDS]
-    ended, opened, said = run_many(site, commands)
-    assert (ended, opened) == ([Exit.OK] * len(commands), []), said
+    ended, opened, printed = run_many(site, commands)
+    assert (ended, opened) == ([Exit.OK] * len(commands), []), printed
 
 
 def as_link(site: Site, path: Path) -> str:
@@ -183,8 +183,8 @@ def test_every_command_rejects_a_foreign_snapshot_file(site: Site, replace: Call
     site.sync()
     reason = replace(site, site.settings.snapshot_path)
     before = site.settings.snapshot_path.stat()
-    ended, _, said = run_many(site, COMMANDS)
-    assert ended == [Exit.STATE] * len(COMMANDS), said
-    assert said.count(reason) == len(COMMANDS), said
+    ended, _, printed = run_many(site, COMMANDS)
+    assert ended == [Exit.STATE] * len(COMMANDS), printed
+    assert printed.count(reason) == len(COMMANDS), printed
     after = site.settings.snapshot_path.stat()
     assert (after.st_mode, after.st_mtime_ns) == (before.st_mode, before.st_mtime_ns)

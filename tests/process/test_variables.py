@@ -76,7 +76,7 @@ def test_variable_overrides_one_setting_of_ploy_only(site: Site, config: dict[st
 
 
 def test_external_id_of_ploy_cannot_be_overridden(site: Site, config: dict[str, str]) -> None:
-    chosen = "chosen-by-somebody-0001"
+    chosen = "chosen-by-a-person-0001"
     code, printed = run(site, {**config, "PLOY_CONFIG_EXTERNAL_ID": chosen}, "check")
     assert (code, printed["error"]["fix"]) == (Exit.CONFIGURATION, "unset PLOY_CONFIG_EXTERNAL_ID")
     assert (chosen in str(printed), site.world.aws.calls.to("AssumeRole")) == (False, [])
