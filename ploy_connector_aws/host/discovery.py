@@ -9,6 +9,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.metadata import Distribution, EntryPoint, distributions
@@ -222,30 +223,31 @@ def _load(candidate: _Candidate) -> InstalledConnector:
 
 def _load_now(candidate: _Candidate) -> InstalledConnector:
     distribution, entry_point = candidate.distribution, candidate.entry_point
-    try:
+    with _rejecting(distribution, f"its entry point {entry_point.name!r} cannot be loaded"):
         loaded: Any = entry_point.load()
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
-            raise
-        reason = f"its entry point {entry_point.name!r} cannot be loaded ({describe_exception(error)})"
-        raise InvalidConnectorError(distribution, reason) from error
     if not isinstance(loaded, type):
         raise InvalidConnectorError(distribution, f"its entry point {entry_point.name!r} does not name a class")
-    try:
+    with _rejecting(distribution, f"its class {loaded.__name__!r} cannot be checked"):
         connector = check_connector(distribution, loaded)
-    except InvalidConnectorError:
-        raise
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
-            raise
-        reason = f"its class {loaded.__name__!r} cannot be checked ({describe_exception(error)})"
-        raise InvalidConnectorError(distribution, reason) from error
     if connector.name != entry_point.name:
         raise InvalidConnectorError(
             distribution,
             f"its entry point is named {entry_point.name!r} and its manifest {connector.name!r}; both must be the same",
         )
     return connector
+
+
+@contextmanager
+def _rejecting(distribution: str, problem: str) -> Iterator[None]:
+    """Convert every exception of the block, also SystemExit, into an ``InvalidConnectorError``; Ctrl-C stays."""
+    try:
+        yield
+    except InvalidConnectorError:
+        raise
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise
+        raise InvalidConnectorError(distribution, f"{problem} ({describe_exception(error)})") from error
 
 
 class _TooSlowError(Exception):

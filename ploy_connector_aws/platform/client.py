@@ -20,9 +20,8 @@ from ploy_connector_aws.spec.errors import ConfigurationError
 
 from . import wire
 from .auth import TokenSource, checked_url, is_loopback
-from .connections import keep_limits
+from .connections import keep_limits, read_body
 from .errors import REFUSALS, PlatformRejectedError, PlatformUnavailableError, TokenRejectedError
-from .response_body import read_body
 from .retry import RETRIED_STATUSES, RetryPolicy
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
