@@ -70,7 +70,7 @@ def test_sync_names_unreadable_scopes(synced: Site) -> None:
     synced.world.allow_without("identitystore:ListGroupMemberships")
     code, out, _ = run(synced, "sync")
     assert code == Exit.UNPROVEN
-    assert "3 parts" in out
+    assert "3 scopes" in out
     assert '"Action":["identitystore:ListGroupMemberships"]' in out
 
 
