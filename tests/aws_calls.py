@@ -1,9 +1,8 @@
-"""A check over the whole test run: which actions of AWS the connector called, and which it never did.
+"""A check over the whole test run: the actions of AWS that the connector called, and those that it never called.
 
-Every call that a session of the connector makes to any local AWS of any worker is seen. A call that is not listed, and
-one that is not for the purpose of its session, makes the run fail, whatever was selected. An action that was never
-called makes a run of all tests fail: the policy, or the page of optional permissions, would ask a customer for a
-permission that nobody needs, or a fallback was never tried.
+It records every call of a session of the connector to any local AWS of any worker. A call that is not listed, or not
+for the purpose of its session, fails every run. An action that was never called fails a run of all tests: the policy,
+or the page of optional permissions, would ask a customer for a needless permission, or a fallback was never tested.
 """
 
 from __future__ import annotations

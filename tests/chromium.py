@@ -31,7 +31,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return True if collection_path == FOLDER and find_chromium() is None else None
 
 
-def say_what_was_left_out(terminalreporter: Any) -> None:
+def report_skipped_browser_tests(terminalreporter: Any) -> None:
     if find_chromium() is None:
         terminalreporter.line(
             "No Chromium was found, so the tests of the integrations page in a browser (tests/browser) were NOT run."

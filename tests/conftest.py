@@ -16,7 +16,7 @@ from ploy_connector_aws.sandbox.environment import scrub
 from tests import aws_calls, soak
 from tests.aws_calls import pytest_sessionfinish, pytest_testnodedown
 from tests.brief_waits import shorten_waits
-from tests.chromium import check_chromium, pytest_ignore_collect, say_what_was_left_out
+from tests.chromium import check_chromium, pytest_ignore_collect, report_skipped_browser_tests
 from tests.soak import (
     chance,
     pytest_addoption,
@@ -116,7 +116,7 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
     """Say what the run as a whole has found, and what it left out."""
     aws_calls.pytest_terminal_summary(terminalreporter, config)
-    say_what_was_left_out(terminalreporter)
+    report_skipped_browser_tests(terminalreporter)
     if (seed := config.getoption("randomly_seed", None)) is not None:
         terminalreporter.line(f"Random order; to repeat it: pytest -p randomly --randomly-seed={seed}")
     soak.report(terminalreporter, config)

@@ -91,7 +91,7 @@ def test_a_missing_setting_is_named(setting: str) -> None:
 
 
 @pytest.mark.parametrize("bad", ["short-secret", "secret with spaces in it", "secret-with-stars-*****"])
-def test_the_external_id_is_never_repeated(bad: str) -> None:
+def test_external_id_is_never_repeated(bad: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         AwsConfig.from_settings({**SETTINGS, "external_id": bad})
 
@@ -99,7 +99,7 @@ def test_the_external_id_is_never_repeated(bad: str) -> None:
     assert EXTERNAL_ID not in repr(AwsConfig.from_settings(SETTINGS))
 
 
-def test_every_region_of_botocore_is_recognised_by_partition() -> None:
+def test_every_region_of_botocore_is_accepted_or_named_by_partition() -> None:
     session = botocore.session.Session()
     found: dict[str, str] = {}
     for partition in session.get_available_partitions():

@@ -113,9 +113,7 @@ def test_an_exchange_ends_at_its_limit_wherever_the_peer_is_slow(
 
 
 @pytest.mark.parametrize("call", [call_aws, call_ploy])
-def test_an_exchange_that_was_too_slow_is_repeated_as_after_a_cut_connection(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, call: Call
-) -> None:
+def test_too_slow_exchange_is_retried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, call: Call) -> None:
     with slow_peer.slow_peer(slow_peer.in_the_body, tmp_path) as peer:
         url = f"http://127.0.0.1:{peer.port}"
         lead_to(url, monkeypatch, peer.certificate)
@@ -164,7 +162,7 @@ def test_connecting_to_many_addresses_that_do_not_answer_keeps_the_limit(monkeyp
     assert LIMIT <= time.monotonic() - began < PATIENCE / 2
 
 
-def test_the_limits_are_those_of_the_documents() -> None:
+def test_limits_match_the_documents() -> None:
     made_by_botocore = ExchangeSession().create_client("sts", region_name="eu-west-1")
     assert (
         BACKGROUND.exchange_seconds,

@@ -33,8 +33,8 @@ def unit() -> configparser.SectionProxy:
 
 def commands() -> list[list[str]]:
     entry, arguments = (
-        json.loads(re.search(rf"^{word} (\[.*\])$", DOCKERFILE, re.M)[1])  # type: ignore[index]
-        for word in ("ENTRYPOINT", "CMD")
+        json.loads(re.search(rf"^{instruction} (\[.*\])$", DOCKERFILE, re.M)[1])  # type: ignore[index]
+        for instruction in ("ENTRYPOINT", "CMD")
     )
     return [shlex.split(unit()["ExecStart"]), [*entry, *arguments]]
 

@@ -79,7 +79,7 @@ def test_the_public_names_are_sorted_complete_and_documented() -> None:
 
 
 @pytest.mark.parametrize("document", docs.DOCUMENTS)
-def test_generated_tables_are_what_the_code_says(document: str) -> None:
+def test_generated_tables_match_the_code(document: str) -> None:
     text = (docs.DOCS / document).read_text()
     assert docs.render(text) == text, "run: .venv/bin/python -m tools.docs"
 

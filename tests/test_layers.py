@@ -145,7 +145,7 @@ def test_every_file_imports_only_what_its_layer_may() -> None:
         ("runtime/snapshot", "from ploy_connector_aws.runtime.sync.engine import Sync"),
         ("runtime/snapshot", "from ploy_connector_aws.runtime.settings import load_settings"),
         ("runtime/sync", "from ploy_connector_aws.runtime.tasks.journal import Journal"),
-        ("runtime/tasks", "from ploy_connector_aws.runtime.service.control import Wishes"),
+        ("runtime/tasks", "from ploy_connector_aws.runtime.service.control import Control"),
         ("runtime", "from ploy_connector_aws.reference import compare"),
         ("runtime", "def f():\n    from ..sandbox import ploy"),
         ("spec", "from ploy_connector_aws.host import find_connectors"),

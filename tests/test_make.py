@@ -52,7 +52,7 @@ def test_the_constraints_hold_for_both_and_the_sandbox_folder_is_ignored_by_git(
     assert "try-it/" in (ROOT / ".gitignore").read_text().splitlines()
 
 
-def test_a_step_that_prints_nothing_is_reported_to_be_running(tmp_path: Path) -> None:
+def test_silent_step_is_reported_as_running(tmp_path: Path) -> None:
     """The step waits for a byte that it gets once it was reported."""
     pipe, lines = tmp_path / "pipe", list[str]()
     os.mkfifo(pipe)
@@ -75,7 +75,7 @@ def test_the_steps_are_named_and_a_failed_one_ends_it(tmp_path: Path, monkeypatc
     assert lines == [f"Step 1 of 2: making the virtual environment {tmp_path}\n"]
 
 
-def test_a_heartbeat_is_written_while_no_step_begins_and_none_after_the_end() -> None:
+def test_heartbeat_is_written_between_steps_and_not_after_the_end() -> None:
     lines: list[str] = []
     beaten = threading.Event()
 

@@ -35,7 +35,7 @@ def test_the_manifest_describes_every_setting_and_marks_the_secrets() -> None:
     assert {name for name, field in properties.items() if field.get("writeOnly")} == {"external_id"}
 
 
-def test_the_manifest_says_what_a_host_must_know_beforehand() -> None:
+def test_manifest_contains_what_a_host_needs() -> None:
     assert (MANIFEST.spec_version, MANIFEST.scan_interval_seconds, MANIFEST.poll_interval_seconds) == (1, 900, 10)
     assert MANIFEST.hooks == (
         "configure",
@@ -66,7 +66,7 @@ def test_a_host_renders_the_policy_from_the_file_alone_without_the_connector() -
     assert (done.stderr, done.stdout.strip()) == ("", SEED)
 
 
-def test_every_permission_of_the_policy_says_for_which_features() -> None:
+def test_every_permission_names_its_features() -> None:
     features = {feature.name for feature in MANIFEST.features}
     of_the_policy = [action for statement in json.loads(SEED)["Statement"] for action in statement["Action"]]
     assert [each.name for each in MANIFEST.permissions if each.is_required] == of_the_policy

@@ -36,7 +36,7 @@ def test_the_manifest_can_be_read_without_configuring_anything() -> None:
     )
 
 
-def test_a_host_opens_one_instance_for_each_integration() -> None:
+def test_each_integration_gets_its_own_instance() -> None:
     first, second = INSTALLED.open(SETTINGS), INSTALLED.open(SETTINGS)
 
     assert first.hooks is not second.hooks
@@ -67,7 +67,7 @@ def test_wrong_settings_are_refused_by_name() -> None:
     ],
     ids=["list_accounts", "list_entitlements", "list_resources", "test_connection", "grant", "revoke"],
 )
-def test_hooks_before_the_settings_are_refused(call: Callable[[AwsConnector], Any]) -> None:
+def test_hook_before_configure_is_rejected(call: Callable[[AwsConnector], Any]) -> None:
     with pytest.raises(ConfigurationError):
         call(AwsConnector())
 
@@ -86,7 +86,7 @@ def test_importing_and_configuring_loads_no_aws_library() -> None:
 
 
 @pytest.mark.parametrize("odd", [RuntimeError("secret"), KeyError("secret"), MemoryError("secret"), OSError("secret")])
-def test_an_exception_that_is_not_of_the_specification_does_not_get_out(
+def test_foreign_exception_becomes_an_error_of_the_specification(
     monkeypatch: pytest.MonkeyPatch, odd: Exception
 ) -> None:
     def raise_it(*_: object, **__: object) -> Iterator[Any]:

@@ -77,7 +77,7 @@ def test_no_expression_is_made_of_a_foreign_text() -> None:
     for path in sorted(ROOT.rglob("*.py")):
         inner = path.relative_to(ROOT).with_suffix("")
         source = path.read_text()
-        if inner.name == "__main__" or not any(word in source for word in (*ENGINES, "pattern=")):
+        if inner.name == "__main__" or not any(name in source for name in (*ENGINES, "pattern=")):
             continue
         module = importlib.import_module(".".join(("ploy_connector_aws", *inner.parts)).removesuffix(".__init__"))
         found |= {f"{path.relative_to(ROOT)}: {each}" for each in suspects(source, module)}

@@ -91,7 +91,7 @@ def test_a_quick_run_skips_what_is_long_and_plays_the_same_examples_each_time(pl
     assert play(planted, "-k", "not slow")[0] == played
 
 
-def test_a_soak_plays_what_its_seed_gives_and_says_how_to_play_it_again(planted: Path) -> None:
+def test_soak_is_determined_by_its_seed_and_prints_it(planted: Path) -> None:
     played, printed = play(planted, "--soak", "--hypothesis-seed=3f9a", "-k", "not slow")
     assert {each.split()[0] for each in played} == {"long", "property"}
     assert len([each for each in played if each.startswith("property")]) > 100

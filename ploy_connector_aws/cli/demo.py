@@ -47,7 +47,7 @@ _GROUP = "Production On-Call"
 _LEAVER = "jonas.vik"
 _HELPER = "aisha.bello"
 _TEAM = "Engineering"
-_CHECKS = ("external-id-required", "external-id-exact", "trust-policy")
+_CHECKS = ("assume-role", "external-id-required", "external-id-exact", "trust-policy")
 """The checks that the demo shows of a connection test that passed."""
 _ENTRANCES_SHOWN = 4
 _TASK_SECONDS = 60.0

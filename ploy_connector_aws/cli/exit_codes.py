@@ -16,7 +16,6 @@ from ploy_connector_aws.host import InvalidConnectorError
 from ploy_connector_aws.host.redaction import redact
 from ploy_connector_aws.platform.errors import (
     PlatformError,
-    PlatformRejectedError,
     PlatformUnavailableError,
     TokenRejectedError,
 )
@@ -37,40 +36,34 @@ from .output import print_json, text
 
 
 class Exit(IntEnum):
-    """The exit codes. The text of each is in ``MEANINGS``."""
+    """The exit codes, each with its meaning."""
 
-    OK = 0
-    BUG = 1
-    USAGE = 2
-    CONFIGURATION = 3
-    AUTHENTICATION = 4
-    PERMISSION = 5
-    TRY_AGAIN = 6
-    REFUSED = 7
-    STATE = 8
-    UNPROVEN = 10
-    HELD = 11
-    NOT_FOUND = 12
-    INTERRUPTED = 130
-    BROKEN_PIPE = 141
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str) -> Exit:
+        """Make a member of a code and its meaning."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    OK = 0, "Success; a sync proved everything that it read."
+    BUG = 1, "Internal error; rerun with --debug and report it."
+    USAGE = 2, "Invalid usage."
+    CONFIGURATION = 3, "A setting is wrong or missing."
+    AUTHENTICATION = 4, "The role could not be assumed, or Ploy rejected the token."
+    PERMISSION = 5, "A permission is missing, or a check failed."
+    TRY_AGAIN = 6, "AWS, Ploy or the network did not answer, or another process is running; try again later."
+    REFUSED = 7, "Ploy or the connector rejected the request; a person must act."
+    STATE = 8, "The snapshot file or the task file cannot be used, or the output cannot be written."
+    UNPROVEN = 10, "The sync was committed, but not everything is proven; unproven records were kept."
+    HELD = 11, "The sync waits at Ploy until a person approves it."
+    NOT_FOUND = 12, "No account or entitlement has this name, or several have it."
+    INTERRUPTED = 130, "Interrupted by Ctrl-C; the next command resumes or checks unfinished work."
+    BROKEN_PIPE = 141, "The reader of the output, such as `head`, ended first."
 
 
-MEANINGS = {
-    Exit.OK: "Success; a sync proved everything that it read.",
-    Exit.BUG: "Internal error; rerun with --debug and report it.",
-    Exit.USAGE: "Invalid usage.",
-    Exit.CONFIGURATION: "A setting is wrong or missing.",
-    Exit.AUTHENTICATION: "The role could not be assumed, or Ploy rejected the token.",
-    Exit.PERMISSION: "A permission is missing, or a check failed.",
-    Exit.TRY_AGAIN: "AWS, Ploy or the network did not answer, or another process is running; try again later.",
-    Exit.REFUSED: "Ploy or the connector rejected the request; a person must act.",
-    Exit.STATE: "The snapshot file or the task file cannot be used, or the output cannot be written.",
-    Exit.UNPROVEN: "The sync was committed, but not everything is proven; unproven records were kept.",
-    Exit.HELD: "The sync waits at Ploy until a person approves it.",
-    Exit.NOT_FOUND: "No account or entitlement has this name, or several have it.",
-    Exit.INTERRUPTED: "Interrupted by Ctrl-C; the next command resumes or checks unfinished work.",
-    Exit.BROKEN_PIPE: "The reader of the output, such as `head`, ended first.",
-}
+MEANINGS = {code: code.meaning for code in Exit}
 """What each exit code means; the table in docs/commands.md is generated from it."""
 
 
@@ -99,23 +92,15 @@ class OutputError(PloyError):
         )
 
 
-_EXIT_CODES: tuple[tuple[type[PloyError], Exit], ...] = (
-    (OutputError, Exit.STATE),
-    (ConfigurationError, Exit.CONFIGURATION),
-    (InvalidConnectorError, Exit.CONFIGURATION),
-    (AuthenticationError, Exit.AUTHENTICATION),
-    (TokenRejectedError, Exit.AUTHENTICATION),
-    (PermissionDeniedError, Exit.PERMISSION),
-    (TemporaryError, Exit.TRY_AGAIN),
-    (PlatformUnavailableError, Exit.TRY_AGAIN),
-    (LockHeldError, Exit.TRY_AGAIN),
-    (PlatformRejectedError, Exit.REFUSED),
-    (PlatformError, Exit.REFUSED),
-    (StateError, Exit.STATE),
-    (UnknownNameError, Exit.NOT_FOUND),
-    (NotFoundError, Exit.NOT_FOUND),
-    (ConnectorError, Exit.REFUSED),
-    (PloyError, Exit.BUG),
+_EXIT_CODES: tuple[tuple[tuple[type[PloyError], ...], Exit], ...] = (
+    ((OutputError, StateError), Exit.STATE),
+    ((ConfigurationError, InvalidConnectorError), Exit.CONFIGURATION),
+    ((AuthenticationError, TokenRejectedError), Exit.AUTHENTICATION),
+    ((PermissionDeniedError,), Exit.PERMISSION),
+    ((TemporaryError, PlatformUnavailableError, LockHeldError), Exit.TRY_AGAIN),
+    ((UnknownNameError, NotFoundError), Exit.NOT_FOUND),
+    ((PlatformError, ConnectorError), Exit.REFUSED),
+    ((PloyError,), Exit.BUG),
 )
 """The exit code of each exception; the first match counts."""
 
@@ -131,7 +116,7 @@ def report(error: BaseException, *, as_json: bool, debug: bool, config: str | No
     """
     if isinstance(error, OutputError) and error.is_closed:
         return Exit.BROKEN_PIPE
-    code = next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), Exit.BUG)
+    code = next((code for kinds, code in _EXIT_CODES if isinstance(error, kinds)), Exit.BUG)
     known = error if isinstance(error, PloyError) else None
     message = redact(str(known)) if known else f"Internal error ({type(error).__name__})."
     fix = redact(known.fix) if known and known.fix else None

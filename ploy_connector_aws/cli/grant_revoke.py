@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ploy_connector_aws.host import change_access
+from ploy_connector_aws.host import Connector, change_access
 from ploy_connector_aws.host.change_check import Kind
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.integration import open_connector, open_platform
@@ -45,84 +45,77 @@ Reason = Annotated[str | None, typer.Option("--reason", help="Why; the connector
 Preview = Annotated[bool, typer.Option("--preview", help="Show what would happen, and change nothing.")]
 
 
-def grant(
-    account: Account,
-    entitlement: Entitlement,
-    preview: Preview = False,
-    reason: Reason = None,
-    config: ConfigFile = None,
-    connector: ConnectorName = None,
-    json: AsJson = False,
-    debug: Debug = False,
-) -> Exit:
-    """Give one account one entitlement, and verify that it holds it."""
-    settings = read_operator_settings(config, connector, debug=debug)
-    return _change(settings, "grant", account, entitlement, preview=preview, reason=reason, as_json=json)
+def _make_command(kind: Kind, summary: str) -> Callable[..., Exit]:
+    """Make the command of a kind of change; the two differ in nothing else."""
 
-
-def revoke(
-    account: Account,
-    entitlement: Entitlement,
-    preview: Preview = False,
-    reason: Reason = None,
-    config: ConfigFile = None,
-    connector: ConnectorName = None,
-    json: AsJson = False,
-    debug: Debug = False,
-) -> Exit:
-    """Take one entitlement from one account, verify that it is gone, and report what remains open."""
-    settings = read_operator_settings(config, connector, debug=debug)
-    return _change(settings, "revoke", account, entitlement, preview=preview, reason=reason, as_json=json)
-
-
-def _change(
-    settings: OperatorSettings,
-    kind: Kind,
-    account: str,
-    entitlement: str,
-    *,
-    preview: bool,
-    reason: str | None,
-    as_json: bool,
-) -> Exit:
-    connector = open_connector(settings).connector
-    if not connector.implements(kind):
-        title = connector.installed.manifest.title
-        raise RejectedError(f"The connector {title} cannot {kind} access.", reason="not_supported")
-    if not preview:
-        _check_allowed(settings)
-    with (
-        Journal(settings.tasks_path) as journal,
-        closing(AccessGraph(settings.snapshot_path)) as graph,
-        _last_sync(settings, journal) as view,
-    ):
-        account_id = find_account(view, account)
-        entitlement_id = find_entitlement(view, entitlement, account_id)
-        known = graph.of(account_id, entitlement_id, journal.verified(account_id))
-        request_id = f"order-{uuid.uuid4().hex}"
-        was_changed = journal.was_changed(account_id, entitlement_id, request_id)
-        request = AccessRequest(
-            request_id=request_id,
-            account_id=account_id,
-            entitlement_id=entitlement_id,
-            reason=reason,
-            preview=preview,
-            known=known.model_copy(update={"states": ANY_STATE}) if was_changed else known,
-        )
+    def change(
+        account: Account,
+        entitlement: Entitlement,
+        preview: Preview = False,
+        reason: Reason = None,
+        config: ConfigFile = None,
+        connector: ConnectorName = None,
+        json: AsJson = False,
+        debug: Debug = False,
+    ) -> Exit:
+        settings = read_operator_settings(config, connector, debug=debug)
+        opened = open_connector(settings).connector
+        if not opened.implements(kind):
+            title = opened.installed.manifest.title
+            raise RejectedError(f"The connector {title} cannot {kind} access.", reason="not_supported")
         if not preview:
-            journal.begin_change(request_id, account_id, entitlement_id)
-        try:
-            change = change_access(connector, kind, request, lambda: datetime.now(UTC))
-        except TemporaryError as error:
-            raise _as_unknown(error, kind, preview=preview) from None
-        except HookFailedError as error:
-            raise _as_unknown_failure(error, kind, preview=preview) from error
-        journal.keep_verified(request_id, change)
-        if as_json:
-            print_json({"order": kind, **_to_json(request, change)})
-        else:
-            print_change(console(), kind, request, change, view)
-    return Exit.OK
+            _check_allowed(settings)
+        with Journal(settings.tasks_path) as journal, _last_sync(settings, journal) as view:
+            account_id = find_account(view, account)
+            entitlement_id = find_entitlement(view, entitlement, account_id)
+            request = AccessRequest(
+                request_id=f"order-{uuid.uuid4().hex}",
+                account_id=account_id,
+                entitlement_id=entitlement_id,
+                reason=reason,
+                preview=preview,
+            )
+            done = _apply(opened, kind, request, settings, journal)
+            if json:
+                print_json({"order": kind, **_to_json(request, done)})
+            else:
+                print_change(console(), kind, request, done, view)
+        return Exit.OK
+
+    change.__name__, change.__doc__ = kind, summary
+    return change
+
+
+grant = _make_command("grant", "Give one account one entitlement, and verify that it holds it.")
+revoke = _make_command(
+    "revoke", "Take one entitlement from one account, verify that it is gone, and report what remains open."
+)
+
+
+def _apply(
+    connector: Connector, kind: Kind, request: AccessRequest, settings: OperatorSettings, journal: Journal
+) -> AccessChange:
+    """Call the hook with what the last sync knows, and record the verified change.
+
+    Raises:
+        ConnectorError: As the hook specification describes; the message states whether access may have changed.
+        HookFailedError: As above.
+    """
+    account_id, entitlement_id = request.account_id, request.entitlement_id
+    with closing(AccessGraph(settings.snapshot_path)) as graph:
+        known = graph.of(account_id, entitlement_id, journal.verified(account_id))
+    if journal.was_changed(account_id, entitlement_id, request.request_id):
+        known = known.model_copy(update={"states": ANY_STATE})
+    if not request.preview:
+        journal.begin_change(request.request_id, account_id, entitlement_id)
+    try:
+        change = change_access(connector, kind, request.model_copy(update={"known": known}), lambda: datetime.now(UTC))
+    except TemporaryError as error:
+        raise _as_unknown(error, kind, preview=request.preview) from None
+    except HookFailedError as error:
+        raise _as_unknown_failure(error, kind, preview=request.preview) from error
+    journal.keep_verified(request.request_id, change)
+    return change
 
 
 def _check_allowed(settings: OperatorSettings) -> None:

@@ -1,4 +1,4 @@
-"""What a host of connectors imports: find them, open one for an integration, call it, and check what it returns.
+"""What a host imports: finding connectors, opening one for an integration, calling it, checking its answers.
 
 Map: ``discovery`` (finding connectors), ``connectors`` (checking and opening them), ``hook_calls`` (calling hooks),
 ``page_check`` and ``change_check`` (checking what they return), ``redaction`` (keeping secrets out of texts),

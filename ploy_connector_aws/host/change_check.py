@@ -1,6 +1,6 @@
-"""A grant or a revoke as a host asks for it: the answer is judged before anything is made of it.
+"""Calling ``grant`` and ``revoke``, with a check of the answer before anything uses it.
 
-The service and the command line both call ``change_access``, so that what one takes for true the other does too.
+The service and the command line both call ``change_access``, so that both believe the same answers.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ _TEXTS = ("warnings", "invisible_paths")
 def change_access(
     connector: Connector, kind: Kind, request: AccessRequest, now: Callable[[], datetime]
 ) -> AccessChange:
-    """Call ``grant`` or ``revoke`` once, and judge its answer.
+    """Call ``grant`` or ``revoke`` once, and check its answer.
 
     Args:
         connector: The configured connector; used by no other thread.
         kind: Which of the two.
-        request: What is asked of it.
+        request: The request.
         now: The clock.
 
     Returns:
         The answer, its warnings and evidence without known secrets.
 
     Raises:
-        InvalidAnswerError: It cannot be true. What the connector did is unknown then.
+        InvalidAnswerError: The answer cannot be true, so it is unknown what the connector did.
         ConnectorError: As the hook specification says.
-        HookFailedError: The hook raised anything else. What it did is unknown then.
+        HookFailedError: The hook raised anything else, so it is unknown what it did.
     """
     began = now()
     answer = getattr(connector.hooks, kind)(request=request)
@@ -52,33 +52,33 @@ def change_access(
     if change is not None:
         problem = next(find_contradictions(change, request, kind, began, now()), None)
     if change is None or problem is not None:
-        raise InvalidAnswerError(f"The connector's answer makes no sense: {problem}.")
+        raise InvalidAnswerError(f"The connector returned an invalid result: {problem}.")
     return change
 
 
 def find_contradictions(
     change: AccessChange, request: AccessRequest, kind: Kind, began: datetime, ended: datetime
 ) -> Iterator[str]:
-    """Say what in an answer cannot be true, the first that matters most.
+    """Describe what in an answer cannot be true, the most important first.
 
     Args:
         change: The answer.
-        request: What was asked for.
-        kind: Whether a grant or a revoke was asked for.
+        request: The request.
+        kind: Whether it is a grant or a revoke.
         began: When the hook was called.
         ended: When it answered.
     """
     if (change.outcome == "previewed") != request.preview:
-        yield f"{change.outcome!r} answers {'a preview' if request.preview else 'an order'}"
+        yield f"{change.outcome!r} answers {'a preview' if request.preview else 'a request for a change'}"
     edges = (*change.added, *change.removed)
     if any((edge.principal_kind, edge.principal_id) != ("account", request.account_id) for edge in edges):
         yield "it names grants of another account"
     wanted, opposite = (change.added, change.removed) if kind == "grant" else (change.removed, change.added)
     requested = grant_id("account", request.account_id, request.entitlement_id)
     if any(edge.id == requested for edge in opposite):
-        yield f"a {kind} did the contrary"
+        yield f"the grant was {'removed' if kind == 'grant' else 'added'}"
     if change.outcome == "applied" and not edges:
-        yield "something was applied, and nothing is different"
+        yield "its outcome is 'applied', and nothing has changed"
     if not any(edge.id == requested for edge in wanted) and (edges or change.outcome != "previewed"):
         where = "added" if kind == "grant" else "removed"
         yield f"the requested grant is not among what it {where}"
@@ -93,7 +93,7 @@ def find_contradictions(
 
 
 def _read_answer(connector: Connector, answer: Any) -> tuple[AccessChange | None, str | None]:
-    """Check the answer again, as it may have been made without the checks of its model, and redact its texts."""
+    """Validate the answer again, as its author may have bypassed the model, and redact its texts."""
     if not isinstance(answer, AccessChange):
         given = "None" if answer is None else f"a {type(answer).__name__}"
         return None, f"it is {given}, and an AccessChange is expected"

@@ -1,4 +1,4 @@
-"""How a host checks a connector class and opens one instance per integration; it refuses what it could not trust."""
+"""Checking a connector class, and opening one instance of it per integration."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class InvalidConnectorError(PloyError):
 
 @dataclass(frozen=True)
 class InstalledConnector:
-    """A connector that was found among the installed distributions and may be opened."""
+    """An installed connector that has passed the checks and can be opened."""
 
     distribution: str
     connector_class: type
@@ -56,14 +56,14 @@ class InstalledConnector:
         return self.manifest.name
 
     def open(self, config: Mapping[str, Any], context: ConnectorContext | None = None) -> Connector:
-        """Make an instance of its own for one integration, and configure it.
+        """Create an instance for one integration, and configure it.
 
         Args:
             config: The integration's settings.
-            context: What the connector is given beside its settings; None for no organisation and no counters.
+            context: The context of the connector; None for one without organisation and counters.
 
         Raises:
-            ConfigurationError: A setting is wrong, or a secret is too short to be kept out of texts.
+            ConfigurationError: A setting is wrong, or a secret is too short to be redacted.
             InvalidConnectorError: The hook implementations break the specification.
             HookFailedError: ``configure`` raised something else.
         """
@@ -73,7 +73,7 @@ class InstalledConnector:
                 raise ConfigurationError(
                     f"The setting {name} is a secret and has fewer than {MINIMUM_SECRET_LENGTH} characters.",
                     field=name,
-                    fix=f"take one of {MINIMUM_SECRET_LENGTH} characters or more",
+                    fix=f"use a secret of {MINIMUM_SECRET_LENGTH} characters or more",
                 )
         values = [secret for _, secret in secrets]
         remember_secrets(values)
@@ -83,16 +83,16 @@ class InstalledConnector:
 
 
 class Connector:
-    """One instance of a connector behind a PluginManager of its own, so that a call can reach no other integration."""
+    """One instance of a connector with its own PluginManager, so that a call reaches no other integration."""
 
     def __init__(self, installed: InstalledConnector, redactor: Redactor | None = None) -> None:
         self.installed = installed
         self.redactor = redactor or Redactor()
-        """Finds the secrets of this integration in what the connector reports."""
+        """Finds the secrets of this integration in the answers of the connector."""
         self._manager = pluggy.PluginManager(PROJECT_NAME)
         self._manager.add_hookspecs(ConnectorHooks)
         try:
-            self._manager.register(_make(installed), name=installed.name)
+            self._manager.register(_create(installed), name=installed.name)
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
             raise InvalidConnectorError(installed.distribution, _first_line(error)) from None
@@ -104,17 +104,17 @@ class Connector:
 
     @property
     def hooks(self) -> ConnectorHooks:
-        """The hooks; call them with keyword arguments only. What they raise is of ``spec.errors``."""
+        """The hooks; call them with keyword arguments only. They raise errors of ``spec.errors`` only."""
         return cast("ConnectorHooks", self._calls)
 
     def test_connection(self, on_progress: Callable[[ConnectionReport], None] | None = None) -> ConnectionReport:
         """Test the connection.
 
         Args:
-            on_progress: Takes each report of the checks so far, in the calling thread.
+            on_progress: Called with each report of the checks so far, in the calling thread.
 
         Raises:
-            ConnectorError: The test itself could not be made.
+            ConnectorError: The test itself could not run.
         """
 
         def report(checks: Iterable[Check]) -> None:
@@ -143,27 +143,27 @@ class Connector:
             raise InvalidConnectorError(installed.distribution, f"it implements an unknown hook {unknown[0]!r}")
 
 
-def _make(installed: InstalledConnector) -> object:
+def _create(installed: InstalledConnector) -> object:
     try:
         return installed.connector_class()
     except Exception as error:
-        reason = f"an instance of its class {installed.connector_class.__name__!r} cannot be made"
+        reason = f"an instance of its class {installed.connector_class.__name__!r} cannot be created"
         raise InvalidConnectorError(installed.distribution, f"{reason} ({describe_exception(error)})") from error
 
 
 def _find_problems(hook: str, implementation: pluggy.HookImpl) -> Iterator[str]:
-    """Say why pluggy would not call an implementation as the specification says, or nothing would come of it."""
+    """Describe why pluggy would not call an implementation as specified, or would ignore its result."""
     function = implementation.function
     for parameter in inspect.signature(function).parameters.values():
         where = f"parameter {parameter.name!r} of hook {hook!r}"
         if parameter.default is not inspect.Parameter.empty:
             yield f"{where} has a default, so it would not be passed"
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            yield f"{where} is a catch-all, which receives nothing"
+            yield f"{where} is a catch-all, so it would receive nothing"
         if parameter.kind is parameter.KEYWORD_ONLY:
-            yield f"{where} can be given by name only, so it would not be passed"
+            yield f"{where} is keyword-only, so it would not be passed"
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        yield f"hook {hook!r} is asynchronous, and a host does not wait for it"
+        yield f"hook {hook!r} is asynchronous, and hosts do not await hooks"
     elif inspect.isgeneratorfunction(function) and hook not in LIST_HOOKS:
         yield f"hook {hook!r} contains a yield, so a call would do nothing"
     if implementation.hookwrapper or implementation.wrapper:
@@ -174,7 +174,7 @@ def check_connectors(classes: Iterable[tuple[str, type]]) -> dict[str, Installed
     """Check connector classes, given with the names of their distributions.
 
     Raises:
-        InvalidConnectorError: One of them cannot be trusted; the message names its distribution.
+        InvalidConnectorError: One of them breaks the specification; the message names its distribution.
     """
     connectors: dict[str, InstalledConnector] = {}
     for distribution, connector_class in classes:
@@ -192,7 +192,7 @@ def check_connector(distribution: str, connector_class: type) -> InstalledConnec
     """Check one connector class.
 
     Raises:
-        InvalidConnectorError: It cannot be trusted; the message names its distribution.
+        InvalidConnectorError: It breaks the specification; the message names its distribution.
     """
     name = connector_class.__name__
     try:
@@ -213,11 +213,11 @@ def check_connector(distribution: str, connector_class: type) -> InstalledConnec
 
 
 def _check_manifest(distribution: str, manifest: Manifest) -> Manifest:
-    """Check a manifest again, as it may have been made or copied without the checks of its model."""
+    """Validate a manifest again, as its author may have bypassed the model."""
     version = vars(manifest).get("spec_version")
     if version != SPEC_VERSION or type(version) is not int:
         raise InvalidConnectorError(
-            distribution, f"it needs hook specification {version!r}, this host knows {SPEC_VERSION}"
+            distribution, f"it needs hook specification {version!r}; this host supports {SPEC_VERSION}"
         )
     try:
         return Manifest.model_validate_json(manifest.model_dump_json(warnings="error"))
@@ -228,7 +228,7 @@ def _check_manifest(distribution: str, manifest: Manifest) -> Manifest:
 
 
 def describe_exception(error: BaseException) -> str:
-    """Name an exception that was raised before there were any settings: its type, the first line of its text, a place.
+    """Describe an exception raised before any settings were read: its type, the first line of its text, a place.
 
     Returns:
         E.g. ``ModuleNotFoundError: No module named 'okta', at staff/plugin.py line 3``.
@@ -245,7 +245,7 @@ def describe_exception(error: BaseException) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    """What pluggy says, without the lines for programmers of pluggy."""
+    """The message of pluggy, without the lines for its developers."""
     lines = str(error).splitlines()
-    said = lines[0].split(" in plugin ")[0]
-    return f"{said}: {lines[-1].strip()}" if len(lines) > 1 else said
+    message = lines[0].split(" in plugin ")[0]
+    return f"{message}: {lines[-1].strip()}" if len(lines) > 1 else message

@@ -1,6 +1,6 @@
-"""How a host finds the installed connectors, each by itself: a broken one stops none of the others.
+"""Finding the installed connectors independently: a broken one does not affect the others.
 
-The name of an entry point is the name of the connector, so that asking for one loads no other.
+The name of an entry point is the name of its connector, so one can be loaded without the others.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.metadata import Distribution, EntryPoint, distributions
@@ -21,7 +22,7 @@ from .connectors import InstalledConnector, InvalidConnectorError, check_connect
 from .hook_calls import to_text
 
 LOAD_SECONDS = 20.0
-"""So long may a distribution take to be looked at, or its connector to be imported and checked."""
+"""Time limit for reading a distribution's metadata, and for importing and checking its connector."""
 
 _OWN_PACKAGE = __name__.partition(".")[0]
 _LONGEST_NAME = 100
@@ -31,10 +32,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class RefusedConnector:
-    """A connector that is installed and cannot be used."""
+    """An installed connector that cannot be used."""
 
     name: str | None
-    """The name of its entry point; None where the entry points of the distribution cannot be read."""
+    """The name of its entry point; None if the entry points of the distribution cannot be read."""
     distribution: str
     reason: str
 
@@ -46,17 +47,17 @@ class _Candidate:
 
     @property
     def is_of_own_distribution(self) -> bool:
-        """Whether the distribution has our own name as well."""
+        """Whether the distribution has the name of ours."""
         return re.sub("[-_.]+", "_", self.distribution).lower() == _OWN_PACKAGE
 
     @property
     def is_own(self) -> bool:
-        """Whether it is our own connector: its entry point loads our code, whichever distribution names it."""
+        """Whether its entry point loads our own code, in whichever distribution."""
         return self.entry_point.value.partition(":")[0].strip().split(".")[0] == _OWN_PACKAGE
 
 
 class InstalledConnectors(Mapping[str, InstalledConnector]):
-    """The installed connectors by name. One is loaded when it is asked for; those that cannot be used are left out.
+    """The installed connectors by name. A connector is loaded at first access; unusable ones are left out.
 
     ``connectors["name"]`` raises ``InvalidConnectorError`` for one that cannot be used, ``KeyError`` for one that is
     not installed.
@@ -75,7 +76,7 @@ class InstalledConnectors(Mapping[str, InstalledConnector]):
             self._settle_rivals(name, rivals)
 
     def _settle_rivals(self, name: str, rivals: list[_Candidate]) -> None:
-        """Of several of one name leave the one of our own distribution or, where there is none, none at all."""
+        """Of several connectors of one name, keep that of our own distribution or, without one, none."""
         if len(rivals) == 1:
             return
         own_first = sorted(rivals, key=lambda each: not each.is_of_own_distribution)
@@ -113,7 +114,7 @@ class InstalledConnectors(Mapping[str, InstalledConnector]):
         return loaded
 
     def __iter__(self) -> Iterator[str]:
-        """The names of those that can be used; loads all."""
+        """Yield the names of the usable connectors; loads all."""
         for name in sorted(self._candidates):
             try:
                 self[name]
@@ -122,12 +123,12 @@ class InstalledConnectors(Mapping[str, InstalledConnector]):
             yield name
 
     def __len__(self) -> int:
-        """How many can be used; loads all."""
+        """The number of usable connectors; loads all."""
         return sum(1 for _ in self)
 
     @property
     def refused(self) -> tuple[RefusedConnector, ...]:
-        """Those that cannot be used, by name and distribution; loads all."""
+        """The unusable connectors, by name and distribution; loads all."""
         found = list(self._refused)
         for name, rivals in self._candidates.items():
             if rivals:
@@ -139,9 +140,9 @@ class InstalledConnectors(Mapping[str, InstalledConnector]):
 
 
 def find_connectors() -> InstalledConnectors:
-    """Find the connectors that are installed, and load none of them yet.
+    """Find the installed connectors without loading them.
 
-    What was found, and which of them loaded, is kept until a package is installed or removed: until a folder of
+    The result, with the loaded connectors, is cached until a package is installed or removed: until a folder of
     ``sys.path`` changes.
     """
     return _find_in(tuple((folder, _modified_at(folder)) for folder in sys.path))
@@ -170,7 +171,7 @@ def _find_candidates() -> Iterator[_Candidate | RefusedConnector]:
             reason = f"its entry points could not be read within {LOAD_SECONDS:g} seconds"
             found = [RefusedConnector(None, name, reason)]
         key = re.sub("[-_.]+", "_", name).lower()
-        if key in seen:  # as Python does, the first of a name on its path counts; it hides no connector of ours
+        if key in seen:  # as in Python, the first of a name on the path counts; it must not hide our own connector
             found = [each for each in found if isinstance(each, _Candidate) and each.is_own and not has_own]
         seen.add(key)
         has_own = has_own or any(isinstance(each, _Candidate) and each.is_own for each in found)
@@ -178,7 +179,7 @@ def _find_candidates() -> Iterator[_Candidate | RefusedConnector]:
 
 
 def _read_entry_points(name: str, distribution: Distribution) -> list[_Candidate | RefusedConnector]:
-    """The entry points of our group; of a distribution that cannot be read, a refusal where it names our group."""
+    """Return the entry points of our group; for an unreadable distribution that names our group, a refusal."""
     text: str | bytes = ""
     try:
         text = distribution.read_text("entry_points.txt") or ""
@@ -194,7 +195,7 @@ def _read_entry_points(name: str, distribution: Distribution) -> list[_Candidate
 
 
 def _name_of(distribution: Distribution) -> str:
-    """The distribution's name or, where its metadata has none, that of its folder."""
+    """Return the distribution's name or, without one in the metadata, that of its folder."""
     try:
         name = distribution.metadata["Name"]
     except Exception:  # noqa: BLE001 - the metadata of any package on this machine
@@ -209,7 +210,7 @@ def _load(candidate: _Candidate) -> InstalledConnector:
     """Import and check one connector.
 
     Raises:
-        InvalidConnectorError: It cannot be imported, or cannot be trusted.
+        InvalidConnectorError: It cannot be imported, or breaks the specification.
     """
     if candidate.is_own:
         return _load_now(candidate)
@@ -222,24 +223,12 @@ def _load(candidate: _Candidate) -> InstalledConnector:
 
 def _load_now(candidate: _Candidate) -> InstalledConnector:
     distribution, entry_point = candidate.distribution, candidate.entry_point
-    try:
+    with _rejecting(distribution, f"its entry point {entry_point.name!r} cannot be loaded"):
         loaded: Any = entry_point.load()
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
-            raise
-        reason = f"its entry point {entry_point.name!r} cannot be loaded ({describe_exception(error)})"
-        raise InvalidConnectorError(distribution, reason) from error
     if not isinstance(loaded, type):
         raise InvalidConnectorError(distribution, f"its entry point {entry_point.name!r} does not name a class")
-    try:
+    with _rejecting(distribution, f"its class {loaded.__name__!r} cannot be checked"):
         connector = check_connector(distribution, loaded)
-    except InvalidConnectorError:
-        raise
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
-            raise
-        reason = f"its class {loaded.__name__!r} cannot be checked ({describe_exception(error)})"
-        raise InvalidConnectorError(distribution, reason) from error
     if connector.name != entry_point.name:
         raise InvalidConnectorError(
             distribution,
@@ -248,16 +237,29 @@ def _load_now(candidate: _Candidate) -> InstalledConnector:
     return connector
 
 
+@contextmanager
+def _rejecting(distribution: str, problem: str) -> Iterator[None]:
+    """Convert every exception of the block, also SystemExit, into an ``InvalidConnectorError``; Ctrl-C stays."""
+    try:
+        yield
+    except InvalidConnectorError:
+        raise
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise
+        raise InvalidConnectorError(distribution, f"{problem} ({describe_exception(error)})") from error
+
+
 class _TooSlowError(Exception):
-    """Something did not end in time."""
+    """A time limit was exceeded."""
 
 
 def _within(seconds: float, work: Callable[[], _T]) -> _T:
-    """Do something in a thread of its own, and wait for it no longer than some seconds.
+    """Run a function in a thread of its own, and wait for it within a time limit.
 
     Raises:
-        _TooSlowError: It did not end; its thread is left behind.
-        Exception: What it raised.
+        _TooSlowError: It did not end; its thread is abandoned.
+        Exception: The exception of the function.
     """
     answer: list[_T] = []
     raised: list[BaseException] = []
@@ -265,7 +267,7 @@ def _within(seconds: float, work: Callable[[], _T]) -> _T:
     def run() -> None:
         try:
             answer.append(work())
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             raised.append(error)
 
     thread = threading.Thread(target=run, name="load-connector", daemon=True)

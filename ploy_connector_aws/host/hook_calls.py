@@ -1,7 +1,7 @@
-"""The calls of a connector's hooks: whatever a hook raises or answers, a host gets an error of the specification.
+"""Calling a connector's hooks: whatever a hook raises or returns, a host gets an error of the specification.
 
-No text of an exception that is not a ``ConnectorError`` is repeated; of one that is, every text loses the secrets that
-the host knows, and its type is made what the specification says.
+The text of an exception that is not a ``ConnectorError`` is never repeated. Known secrets are removed from all texts of
+a ``ConnectorError``, and its class becomes one of the specification.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ LIST_HOOKS = ("list_accounts", "list_entitlements", "list_resources")
 LONGEST_MESSAGE = 4_000
 LONGEST_FIX = 32_000
 """A fix may be a whole policy document."""
-_LONGEST_WORD = 256
+_LONGEST_NAME = 256
 _MOST_ACTIONS = 1_000
 
 
 class HookCall(NamedTuple):
-    """Which hook of which connector runs in this thread."""
+    """The hook, and its connector, that runs in this thread."""
 
     connector: str
     hook: str
@@ -64,7 +64,7 @@ def _running(call: HookCall) -> Iterator[None]:
 
 @dataclass
 class _Position:
-    """How far a list is."""
+    """The progress of a list hook."""
 
     pages: int = 0
     scope: str | None = None
@@ -75,7 +75,7 @@ class _Position:
 
 
 class HookCalls:
-    """Calls hooks by their names: ``calls.list_accounts(skip=…)``. What it raises is of ``spec.errors``.
+    """Calls hooks by their names, as ``calls.list_accounts(skip=…)``. Raises errors of ``spec.errors`` only.
 
     Args:
         connector: The connector's name.
@@ -100,7 +100,7 @@ class HookCalls:
         return self._to_report(answer) if hook == "test_connection" else answer
 
     def _pages(self, hook: str, answer: Any) -> Generator[Page, None, None]:
-        """Pass on the pages of a list hook, which runs while the next page is asked for."""
+        """Yield the pages of a list hook, which runs while the next page is requested."""
         call, position = HookCall(self._connector, hook), _Position()
         if isinstance(answer, Page | str | bytes | dict):
             raise self._wrong_type(hook, answer, "an iterator of Page", "returned")
@@ -123,7 +123,7 @@ class HookCalls:
                 position.scope = scope if isinstance(scope, str) else None
                 yield page
         finally:
-            with _running(call), suppress(BaseException):  # how it ends changes nothing of what was read
+            with _running(call), suppress(BaseException):  # its end does not affect the pages that were read
                 getattr(pages, "close", lambda: None)()
 
     def _to_report(self, answer: Any) -> ConnectionReport:
@@ -145,7 +145,7 @@ class HookCalls:
 
     @contextmanager
     def _converting(self, hook: str, position: _Position) -> Iterator[None]:
-        """Make an error of the specification of whatever is raised inside."""
+        """Convert every exception in the block into an error of the specification."""
         try:
             yield
         except InvalidAnswerError:
@@ -183,7 +183,7 @@ class HookCalls:
 
 
 def _is_mistake(error: BaseException) -> bool:
-    """Whether a hook raised it by mistake, as SystemExit. What is none ends the process: an interruption by Ctrl-C."""
+    """Whether a hook raised it by mistake, such as SystemExit. Otherwise it ends the process, as Ctrl-C does."""
     if isinstance(error, KeyboardInterrupt):
         return _raises_by_statement(error.__traceback__)
     return type(error).__module__.partition(".")[0] in ("builtins", "asyncio")
@@ -199,22 +199,22 @@ def _raises_by_statement(traceback: TracebackType | None) -> bool:
 
 
 def to_safe_error(error: ConnectorError, origin: str = "") -> ConnectorError:
-    """Return an error of the specification with nothing in it that a host could not report.
+    """Return an error of the specification that a host can report in full.
 
-    Texts lose known secrets and lone surrogates and are cut; what is of another type than the specification says is
-    left out. It is the same object unless its class does not let that be set.
+    Texts are cut, without known secrets and lone surrogates; values of the wrong type are left out. The result is the
+    same object unless its class prevents that.
 
     Args:
-        error: What a hook raised.
+        error: The exception of a hook.
         origin: Where it was raised, for the log.
     """
-    # Of an author's subclass the nearest class of the specification counts.
+    # For an author's subclass, the nearest class of the specification.
     kind: Any = next(each for each in type(error).__mro__ if each.__module__ == errors.__name__)
     fallback = f"the connector gave no message ({_type_name(error)})"
     values: dict[str, Any] = {
         "message": to_text(_read(error, "message"), LONGEST_MESSAGE) or fallback,
         "fix": to_text(_read(error, "fix"), LONGEST_FIX) or None,
-        "request_id": to_text(_read(error, "request_id"), _LONGEST_WORD) or None,
+        "request_id": to_text(_read(error, "request_id"), _LONGEST_NAME) or None,
         "origin": origin,
         **{name: read(_read(error, name)) for name, read in _FIELDS.get(kind, {}).items()},
     }
@@ -228,20 +228,20 @@ def to_safe_error(error: ConnectorError, origin: str = "") -> ConnectorError:
         is_safe = False
     if is_safe:
         return error
-    made: ConnectorError = kind.__new__(kind)
-    Exception.__init__(made, values["message"])
-    vars(made).update(values)
-    return made.with_traceback(error.__traceback__)
+    safe: ConnectorError = kind.__new__(kind)
+    Exception.__init__(safe, values["message"])
+    vars(safe).update(values)
+    return safe.with_traceback(error.__traceback__)
 
 
 def to_safe_report(report: ConnectionReport) -> ConnectionReport:
-    """Return a connection report whose texts have no known secret in them.
+    """Return a connection report without known secrets.
 
     Raises:
-        ValidationError: It is not one, although its class says so.
+        ValidationError: It violates its model.
         ValueError: A text in it has lone surrogates.
     """
-    # By way of JSON, which also finds what was put past the model's checks.
+    # Through JSON, which also finds values that bypassed the model.
     values = json.loads(report.model_dump_json(warnings="error"))
     return ConnectionReport.model_validate(_clean_texts(values))
 
@@ -262,41 +262,41 @@ def _read(error: ConnectorError, name: str) -> Any:
 
 
 def to_text(value: Any, longest: int) -> str:
-    """Return text that can be written anywhere: without known secrets and lone surrogates. Empty for no text."""
+    """Return a text without known secrets and lone surrogates, cut to a length; empty if it is not a text."""
     if not isinstance(value, str):
         return ""
     clean = redact(str(value)).encode("utf-8", "replace").decode()
     return clean if len(clean) <= longest else clean[: longest - 1] + "…"
 
 
-def _to_word(value: Any) -> str | None:
-    return to_text(value, _LONGEST_WORD) or None
+def _to_name(value: Any) -> str | None:
+    return to_text(value, _LONGEST_NAME) or None
 
 
 def _to_actions(value: Any) -> tuple[str, ...]:
     given = (value,) if isinstance(value, str) else value if isinstance(value, list | tuple | set | frozenset) else ()
-    return tuple(filter(None, (to_text(each, _LONGEST_WORD) for each in given)))[:_MOST_ACTIONS]
+    return tuple(filter(None, (to_text(each, _LONGEST_NAME) for each in given)))[:_MOST_ACTIONS]
 
 
 _FIELDS: dict[type, dict[str, Callable[[Any], Any]]] = {
-    errors.ConfigurationError: {"field": _to_word},
+    errors.ConfigurationError: {"field": _to_name},
     errors.PermissionDeniedError: {"actions": _to_actions},
     errors.TemporaryError: {
         "retry_after_seconds": to_pause_seconds,
         "changed_nothing": lambda value: value is True,
     },
-    errors.NotFoundError: {"kind": _to_word, "id": lambda value: to_text(value, 2048) or None},
-    errors.RejectedError: {"reason": lambda value: _to_word(value) or "refused"},
+    errors.NotFoundError: {"kind": _to_name, "id": lambda value: to_text(value, 2048) or None},
+    errors.RejectedError: {"reason": lambda value: _to_name(value) or "refused"},
 }
-"""What each class has besides a message."""
+"""The fields of each class besides its message."""
 
 
 def _type_name(value: object) -> str:
-    return to_text(type(value).__name__, _LONGEST_WORD)
+    return to_text(type(value).__name__, _LONGEST_NAME)
 
 
 def _home_of(connector_class: type) -> tuple[str, ...]:
-    """The file or the folder of the package that a class is from, with its last separator."""
+    """The file or folder of the package of a class, with a trailing separator."""
     top = sys.modules.get(connector_class.__module__.partition(".")[0])
     module = sys.modules.get(connector_class.__module__)
     found = [f"{folder}/" for folder in getattr(top, "__path__", ())]
@@ -305,10 +305,10 @@ def _home_of(connector_class: type) -> tuple[str, ...]:
 
 
 def find_line(traceback: TracebackType | None, home: tuple[str, ...] = ()) -> str:
-    """Name the innermost line of a connector's own package or, where there is none, the innermost of all.
+    """Name the innermost line of a connector's own package or, without one, the innermost line.
 
     Args:
-        traceback: Where an exception came through.
+        traceback: The traceback of an exception.
         home: The folders and the file of the package.
     """
     own = last = ""
@@ -319,9 +319,9 @@ def find_line(traceback: TracebackType | None, home: tuple[str, ...] = ()) -> st
             if any(file == each or (each.endswith("/") and file.startswith(each)) for each in home):
                 own = last
         traceback = traceback.tb_next
-    return to_text(own or last, 2 * _LONGEST_WORD)
+    return to_text(own or last, 2 * _LONGEST_NAME)
 
 
 def _short(file: str) -> str:
-    """A file without the folders of this machine: its name, and that of its folder."""
+    """Return the name of a file with that of its folder, without the other folders of this machine."""
     return "/".join(Path(file).parts[-2:])

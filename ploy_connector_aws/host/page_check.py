@@ -1,7 +1,6 @@
-"""What a host checks of every page before it keeps it: a record that cannot be kept fails its scope, and is named.
+"""Checks of every page before a host stores it: an invalid record fails its scope, and the failure names it.
 
-Records are never rewritten. The good records of a page are kept; nothing is removed for the sake of a scope that
-failed.
+Records are never rewritten. The valid records of a page are kept; a failed scope removes nothing.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from .hook_calls import LONGEST_FIX, LONGEST_MESSAGE, to_text
 from .redaction import Redactor, redact
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
-"""So much may the clocks of two machines differ before a moment makes no sense."""
+"""The tolerated difference between the clocks of two machines."""
 
 LARGEST_LINE_BYTES = 1_000_000
-"""How large a record with its id and the name of its scope may be where the platform has not said otherwise."""
+"""The default limit of a record with its id and the name of its scope; the platform may set another."""
 
 _FRAME_BYTES = 100
-"""What else stands in the line of a record."""
+"""The size of the rest of a record's line."""
 
 _FIX = "correct the connector, or leave this record out of its list; all other records were kept"
 _LONGEST_ORIGIN = 2_048
@@ -39,20 +38,20 @@ _SURROGATES = (0xD800, 0xDFFF)
 
 
 class CheckedPage(NamedTuple):
-    """A page that can be kept, and each of its records, then each of its partial ones, as JSON."""
+    """A page that can be stored, and the JSON of its records, then of its partial ones."""
 
     page: Page
     bodies: list[bytes]
     problem: str | None = None
-    """What on it cannot be kept; it is the failure of its scope as well."""
+    """What on the page is invalid; also the failure of its scope."""
 
 
 class PageCheck:
-    """Checks the pages of one reading, in order.
+    """Checks the pages of one run, in order.
 
     Args:
         redactor: Finds the secrets of the integration.
-        largest_line_bytes: A record fails its scope that is larger, with its id and its scope: no batch could hold it.
+        largest_line_bytes: A record that is larger, with its id and its scope, fails its scope: no batch can hold it.
         now: The clock.
     """
 
@@ -66,21 +65,21 @@ class PageCheck:
         self._largest = largest_line_bytes
         self._now = now
         self._parents: dict[str, str | None] = {}
-        """Of scopes that cannot be kept, as their names contain a secret."""
+        """The parents of scopes that cannot be stored, as their names contain a secret."""
 
     def check(self, page: Page) -> CheckedPage:
         """Check a page.
 
         Returns:
-            The page itself; where something on it cannot be kept, the rest of it, with a failure of its scope. Where
-            its scope cannot be named at all, a failure of the scope that lists it.
+            The page itself; if a part of it is invalid, the rest of it with a failure of its scope; if its scope cannot
+            be named, a failure of the scope that lists it.
 
         Raises:
-            InvalidAnswerError: It belongs to no scope that could be named.
+            InvalidAnswerError: It belongs to no scope that can be named.
         """
         given = _fields_of(page)
         try:
-            # Records are checked one by one, so that one that is not valid takes no other with it.
+            # Records are checked one by one, so that an invalid one does not affect the others.
             page = Page.model_validate({**given, "records": (), "partial": ()})
         except ValidationError as error:
             return self._failed(page, f"the page is not valid: {redact(describe_errors(error))}")
@@ -99,12 +98,12 @@ class PageCheck:
                 problem = problem or f"its {field} are a {type(records).__name__}, and a tuple is expected"
                 records = ()
             for record in records:
-                body, trouble = self._encode(record, page.scope)
-                if trouble is None:
+                body, invalid = self._encode(record, page.scope)
+                if invalid is None:
                     good.append(record)
                     bodies.append(body)
                 elif problem is None:
-                    problem = trouble
+                    problem = invalid
             kept[field] = tuple(good)
         failure = _clean(page.failure) if page.failure is not None else None
         update: dict[str, Any] = {**kept, "failure": failure}
@@ -125,7 +124,7 @@ class PageCheck:
         return None
 
     def _encode(self, record: Record, scope: str) -> tuple[bytes, str | None]:
-        """A record as JSON, or what is wrong with it."""
+        """Return a record as JSON, or what is wrong with it."""
         try:
             body = to_checked_json(record)
             if _REPLACEMENT in body and (where := _find_surrogate(record)):
@@ -144,7 +143,7 @@ class PageCheck:
             return b"", f"{_named(record)} cannot be written as JSON: {what}"
         except Exception as error:  # noqa: BLE001 - a connector's own class may do anything
             return b"", f"{_named(record)} cannot be read ({type(error).__name__})"
-        if 2 * len(body) > self._largest - _FRAME_BYTES - 8 * len(scope):  # the id stands in the body as well
+        if 2 * len(body) > self._largest - _FRAME_BYTES - 8 * len(scope):  # the body contains the id as well
             size = len(body) + sum(len(json.dumps(each, ensure_ascii=False).encode()) for each in (record.id, scope))
             if size + _FRAME_BYTES > self._largest:
                 return b"", f"{_named(record)} has {size} bytes as JSON, more than a batch of {self._largest} can hold"
@@ -153,7 +152,7 @@ class PageCheck:
         return body, None
 
     def _unnamed(self, page: Page) -> CheckedPage:
-        """Fail the scope that lists one whose name contains a secret: it cannot be kept, and must not look gone."""
+        """Fail the parent of a scope whose name contains a secret: it cannot be stored, and must not seem gone."""
         parent = page.parent if page.parent is not None else self._parents.get(page.scope)
         self._parents[page.scope] = parent
         while parent is not None and self._redactor.is_in(parent):
@@ -167,7 +166,7 @@ class PageCheck:
         return CheckedPage(Page(scope=parent, failure=_failure(problem)), [], problem)
 
     def _failed(self, page: Page, problem: str) -> CheckedPage:
-        """Fail the scope of a page that is not valid, where its name is."""
+        """Fail the scope of an invalid page, if the name of the scope is valid."""
         fields = _fields_of(page)
         for names in ({"scope": fields.get("scope"), "parent": fields.get("parent")}, {"scope": fields.get("scope")}):
             try:
@@ -183,12 +182,12 @@ def _fields_of(page: Page) -> dict[str, Any]:
 
 
 def _failure(problem: str) -> Failure:
-    sentence = to_text(f"The connector reported something that cannot be kept: {problem}.", LONGEST_MESSAGE)
-    return Failure(code="invalid_record", message=sentence, fix=_FIX)
+    message = to_text(f"The connector reported an invalid record or page: {problem}.", LONGEST_MESSAGE)
+    return Failure(code="invalid_record", message=message, fix=_FIX)
 
 
 def _clean(failure: Failure) -> Failure:
-    """A failure without secrets and lone surrogates, within bounds; the very same one where nothing is wrong."""
+    """Return a failure without secrets and lone surrogates, within bounds; the same object if nothing changes."""
     cleaned = Failure(
         code=to_text(failure.code, 256) or "error",
         message=to_text(failure.message, LONGEST_MESSAGE),
@@ -200,7 +199,7 @@ def _clean(failure: Failure) -> Failure:
 
 
 def _named(record: Record) -> str:
-    """The record's type and id, without secrets and not in full length."""
+    """The record's type and id, cut and without secrets."""
     if not isinstance(record, BaseModel):
         return f"an item of type {type(record).__name__}"
     id_ = getattr(record, "id", None)
@@ -211,7 +210,7 @@ def _named(record: Record) -> str:
 def _reason(error: Exception) -> str:
     text = str(error)
     if "Circular reference" in text or isinstance(error, RecursionError):
-        return "it is nested too deep, or contains itself"
+        return "it is nested too deeply, or contains itself"
     return f"a value is of the wrong type ({type(error).__name__})"
 
 

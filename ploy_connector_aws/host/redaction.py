@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 MINIMUM_SECRET_LENGTH = 8
-"""A host refuses a shorter secret where it is entered: it would match by chance, and can be guessed."""
+"""A host rejects a shorter secret when it is entered: it would match by chance, and can be guessed."""
 
 REDACTED = "[redacted]"
 
@@ -25,14 +25,14 @@ _SHORT_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _URL_SAFE = str.maketrans("-_", "+/")
 _BASE64_NEIGHBOURS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=")
 _DEPTH = 5
-"""How often a text may have been encoded, one encoding over the other."""
+"""The largest number of nested encodings of a text that are decoded."""
 _MOST_VIEWS = 40
 _SHORTEST_RUN = 4
-"""A secret without so many letters or digits in a row has no part that is quick to look for."""
+"""A secret with fewer letters or digits in a row has no part that can be searched for quickly."""
 
 
 class _View:
-    """A text after some decoding, and where in the original each of its characters stands."""
+    """A text after some decoding, and the position of each of its characters in the original."""
 
     def __init__(self, text: str, starts: Sequence[int], ends: Sequence[int]) -> None:
         self.text = text
@@ -40,11 +40,11 @@ class _View:
         self.ends = ends
 
     def replace(self, expression: re.Pattern[str], decode: Callable[[str], Iterator[tuple[str, int]]]) -> _View | None:
-        """Decode what an expression finds; None where it finds nothing.
+        """Decode the matches of an expression; None without a match.
 
         Args:
-            expression: Finds what is encoded.
-            decode: Gives the decoded characters of a match, and how many characters of it each takes.
+            expression: Matches encoded parts.
+            decode: Yields the decoded characters of a match, each with its encoded length.
         """
         texts: list[str] = []
         starts, ends, position = array("q"), array("q"), 0
@@ -66,13 +66,13 @@ class _View:
         return _View("".join((*texts, self.text[position:])), starts, ends)
 
     def squeeze(self) -> _View:
-        """Leave out white space, and write base64 for URLs as other base64."""
+        """Remove white space, and convert base64 for URLs to plain base64."""
         kept = [at for at, character in enumerate(self.text) if not character.isspace()]
         text = "".join(self.text.split()).translate(_URL_SAFE)
         return _View(text, [self.starts[at] for at in kept], [self.ends[at] for at in kept])
 
     def find(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where in the original a text stands; the spans may overlap."""
+        """Yield the spans of a text in the original; they may overlap."""
         at = self.text.find(text)
         while at >= 0:
             yield self.starts[at], self.ends[at + len(text) - 1]
@@ -80,7 +80,7 @@ class _View:
 
 
 def _percent_decoded(run: str) -> Iterator[tuple[str, int]]:
-    # A byte that is not UTF-8 becomes one character, so that what follows it keeps its place.
+    # A byte that is not UTF-8 becomes one character, so that the characters after it keep their positions.
     for character in bytes.fromhex(run.replace("%", "")).decode("utf-8", "surrogateescape"):
         yield character, 3 * len(character.encode("utf-8", "surrogateescape"))
 
@@ -94,9 +94,9 @@ def _unescaped(escape: str) -> Iterator[tuple[str, int]]:
 
 
 def _views(text: str) -> list[_View]:
-    """A text, and what percent-decoding and the removal of JSON's escapes make of it, in any order and several times.
+    """Return a text, and its forms after percent-decoding and unescaping JSON, in any order and repeatedly.
 
-    Each takes time in proportion to the text, whatever is in it.
+    Each form takes time in proportion to the text, whatever it contains.
     """
     views = [_View(text, range(len(text)), range(1, len(text) + 1))]
     seen, last = {text}, views
@@ -113,25 +113,25 @@ def _views(text: str) -> list[_View]:
 
 
 class _Secret:
-    """One secret, and its encodings as they stand in a decoded text."""
+    """One secret, and its encodings as they occur in a decoded text."""
 
     def __init__(self, value: str) -> None:
         longest = max(_ALPHANUMERIC.findall(value), key=len, default="")
         self.plain = {value, value.replace(" ", "+")}
         self.cores = tuple(_base64_cores(value))
-        # Encoders leave letters and digits alone, and a line break can part only one of two pieces of a core.
+        # Encoders do not change letters and digits, and a line break can split only one of two pieces of a core.
         self.needles: tuple[str, ...] = ("",)
-        """One of them is in every text that contains the secret."""
+        """Every text that contains the secret contains one of them."""
         if len(longest) >= _SHORTEST_RUN:
             pieces = dict.fromkeys(piece for core in self.cores for piece in _pieces(core))
             self.needles = ("%", "\\u", longest, *pieces)
 
 
 class Redactor:
-    """Finds some secrets, and replaces them. It shows none of them in its ``repr``.
+    """Finds and replaces a set of secrets. Its ``repr`` shows none of them.
 
     Args:
-        secrets: The secrets. Those shorter than ``MINIMUM_SECRET_LENGTH`` are passed over.
+        secrets: The secrets. Those shorter than ``MINIMUM_SECRET_LENGTH`` are ignored.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -141,7 +141,7 @@ class Redactor:
         self._needles_in_bytes = tuple(needle.encode() for needle in self._needles)
 
     def redact(self, text: str) -> str:
-        """Replace every secret in a text. Of two that overlap, both go."""
+        """Replace every secret in a text. If two overlap, both are replaced."""
         parts, position = [], 0
         merged: list[tuple[int, int]] = []
         for start, end in sorted(self._find(text)):
@@ -155,15 +155,15 @@ class Redactor:
         return "".join((*parts, text[position:]))
 
     def is_in(self, text: str) -> bool:
-        """Whether a text contains one."""
+        """Whether a text contains a secret."""
         return next(self._find(text), None) is not None
 
     def is_in_body(self, body: bytes) -> bool:
-        """Whether a record, as JSON in UTF-8, contains one."""
+        """Whether a record, as JSON in UTF-8, contains a secret."""
         return any(needle in body for needle in self._needles_in_bytes) and self.is_in(body.decode())
 
     def _find(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where in a text the secrets are; spans may overlap."""
+        """Yield the spans of secrets in a text; they may overlap."""
         if not any(needle in text for needle in self._needles):
             return
         for view in _views(text):
@@ -177,7 +177,7 @@ class Redactor:
 
 
 def _to_token(text: str, start: int, end: int) -> tuple[int, int]:
-    """Extend a span to the whole of its base64: the characters at its ends hold some of the secret's bits."""
+    """Extend a span to all of its base64: the characters at its ends contain some bits of the secret."""
     while start > 0 and text[start - 1] in _BASE64_NEIGHBOURS:
         start -= 1
     while end < len(text) and text[end] in _BASE64_NEIGHBOURS:
@@ -186,7 +186,7 @@ def _to_token(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 class _KnownSecrets:
-    """Every secret of this process: a log line or a traceback can hold that of any integration."""
+    """All secrets of this process: a log line or a traceback can contain those of any integration."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -194,7 +194,7 @@ class _KnownSecrets:
         self._redactor = Redactor()
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Redact these as well from now on."""
+        """Add secrets to redact from now on."""
         with self._lock:
             values = self._values.union(secrets)
             if values != self._values:
@@ -209,16 +209,16 @@ _known = _KnownSecrets()
 
 
 def remember_secrets(secrets: Iterable[str]) -> None:
-    """Have ``redact`` replace these secrets until the process ends. A host does this before it configures a connector.
+    """Add secrets that ``redact`` replaces until the process ends. A host does this before it configures a connector.
 
     Args:
-        secrets: The values, as ``find_secrets`` gives them.
+        secrets: The values, as ``find_secrets`` yields them.
     """
     _known.add(secrets)
 
 
 def redact(text: str) -> str:
-    """Replace every secret that this process knows in a text for people: a message, a log line, a traceback."""
+    """Replace every secret of this process in a text for people: a message, a log line, a traceback."""
     return _known.redact(text)
 
 
@@ -234,14 +234,14 @@ def redact_values(value: Any) -> Any:
 
 
 def find_secrets(schema: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Find the secrets of an integration: the values of settings that the schema marks ``writeOnly``, also inside.
+    """Find the secrets of an integration: the values that the schema marks ``writeOnly``, at any depth.
 
     Args:
         schema: The JSON Schema of the settings.
         config: The settings.
 
     Returns:
-        The name of the setting at the top, and the secret as text; a setting that is a list or a table gives several.
+        The name of the top-level setting, and the secret as text; a list or a table can yield several.
     """
     properties = schema.get("properties")
     for name, value in config.items():
@@ -266,7 +266,7 @@ def _find_secrets(schema: Mapping[str, Any], value: Any, *, is_secret: bool) -> 
 
 
 def _pieces(core: str) -> Iterator[str]:
-    """Two parts of a core, neither of which has a character that has another form."""
+    """Yield two parts of a core without characters that have another form."""
     runs = sorted(_ALPHANUMERIC.findall(core), key=len, reverse=True)
     longest = runs[0] if runs else ""
     half = min(8, len(longest) // 2)
@@ -274,7 +274,7 @@ def _pieces(core: str) -> Iterator[str]:
 
 
 def _base64_cores(value: str) -> Iterator[str]:
-    """What base64 makes of it wherever it begins in a longer text: the characters that hold nothing but its bits."""
+    """Yield its base64 for each position in a longer text: the characters that contain its bits only."""
     data = value.encode("utf-8", "surrogatepass")
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + data).decode()

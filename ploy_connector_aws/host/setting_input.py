@@ -1,6 +1,6 @@
-"""What a person typed in a set-up, read as the setting's schema says; and a setting as text again.
+"""Form input of a set-up: parsing a text into a setting by its schema, and formatting a setting as text.
 
-The text is what a host shows, and what stands for the setting in documents and links.
+A host shows the formatted text, and inserts it into documents and links.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from ploy_connector_aws.spec.expressions import find_expression
+from ploy_connector_aws.spec.lists import split_list
 from ploy_connector_aws.spec.manifest import ERROR_MESSAGE, STRIP
 
 from .redaction import MINIMUM_SECRET_LENGTH
@@ -21,16 +22,16 @@ _NO = {"n", "no", "off", "false"}
 
 
 def parse_setting(schema: Mapping[str, Any], text: str) -> JsonValue:
-    """Turn a text into a setting.
+    """Parse a text into a setting.
 
     Args:
-        schema: The setting's JSON Schema. Of it, ``type``, ``enum``, ``writeOnly``, ``pattern`` and the two
-            words of ``Manifest.config_schema`` that go with a pattern are looked at.
-        text: What was typed.
+        schema: The setting's JSON Schema. Used are ``type``, ``enum``, ``writeOnly``, ``pattern`` and the two
+            ``x-ploy-`` keywords of ``Manifest.config_schema``.
+        text: The input.
 
     Raises:
-        ValueError: It is none. The message is the rest of a sentence that begins with the setting's title ("must be
-            a number"), and does not repeat the text.
+        ValueError: It is invalid. The message is the rest of a sentence that begins with the setting's title
+            ("must be a number"), and does not repeat the text.
 
     Example:
         >>> parse_setting({"type": "array"}, "a, b")
@@ -45,7 +46,7 @@ def parse_setting(schema: Mapping[str, Any], text: str) -> JsonValue:
             raise ValueError("must be yes or no")
         return text.lower() in _YES
     if kind == "array":
-        parts = [part.strip() for part in text.split(",") if part.strip()]
+        parts = split_list(text)
         if schema.get("writeOnly") and any(len(part) < MINIMUM_SECRET_LENGTH for part in parts):
             raise ValueError(f"must have {MINIMUM_SECRET_LENGTH} characters or more each, as they are secrets")
         return list[JsonValue](parts)
@@ -54,23 +55,23 @@ def parse_setting(schema: Mapping[str, Any], text: str) -> JsonValue:
             number = int(text) if kind == "integer" else float(text)
         except ValueError:
             number = math.nan
-        if not math.isfinite(number):  # JSON has no infinite ones
+        if not math.isfinite(number):  # JSON has no infinite numbers
             raise ValueError("must be a number")
         return number
     if ignored := schema.get(STRIP):
-        # One by one: the engine finds, and does not replace.
+        # One by one, as the engine cannot replace.
         text = "".join(each for each in text if not find_expression(str(ignored), each))
     pattern = schema.get("pattern")
     if pattern and not find_expression(str(pattern), text):
-        # The pattern itself is for programs.
-        raise ValueError(str(schema.get(ERROR_MESSAGE) or "must be of the form that its description asks for"))
+        # A person cannot read the pattern itself.
+        raise ValueError(str(schema.get(ERROR_MESSAGE) or "must have the form that its description requires"))
     if schema.get("writeOnly") and len(text) < MINIMUM_SECRET_LENGTH:
         raise ValueError(f"must have {MINIMUM_SECRET_LENGTH} characters or more, as it is a secret")
     return text
 
 
 def format_setting(value: JsonValue) -> str:
-    """Turn a setting into text: yes or no, the items of a list with commas, or as it is.
+    """Format a setting as text: yes or no, the items of a list separated by commas, or the value itself.
 
     Args:
         value: The setting.

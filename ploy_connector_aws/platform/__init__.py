@@ -1,7 +1,6 @@
-"""Ploy's HTTP API, as far as a connector needs it. The contract is ours: Ploy publishes none.
+"""The client of Ploy's HTTP API, as far as a connector needs it. The contract is ours: Ploy publishes none.
 
-Map: ``wire`` (what is sent and answered), ``client`` (the calls), ``batches`` (cutting a run to the server's limits),
-``response_body`` (reading an answer within bounds), ``auth`` (tokens and addresses), ``retry`` (when a call is made
-again), ``errors`` (what went wrong), ``openapi`` (the contract as a document),
-``commit_rules`` (its section about what a commit does).
+Map: ``wire`` (the models of requests and answers), ``client`` (the calls), ``batches`` (splitting a run by the limits),
+``connections`` (httpx within bounds), ``auth`` (tokens and addresses), ``retry`` (the retry
+policy), ``errors``, ``openapi`` (the contract as a document), ``commit_rules`` (its section about commits).
 """

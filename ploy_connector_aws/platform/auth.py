@@ -1,4 +1,4 @@
-"""The token that proves who asks, and the address that it may be sent to."""
+"""Ploy's token, and the check of the address that it is sent to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LARGEST_TOKEN = 4096
 
 
 class TokenSource:
-    """Where the token comes from. A file is read at first use, and again after the platform rejected the token."""
+    """The source of the token. A file is read at first use, and again after the platform rejected the token."""
 
     def __init__(
         self, *, token: SecretStr | None = None, file: Path | None = None, setting: str = "platform.token_file"
@@ -28,14 +28,14 @@ class TokenSource:
         Args:
             token: The token itself.
             file: A file that holds it.
-            setting: What names the file, for errors.
+            setting: The setting that names the file, for errors.
 
         Raises:
-            ConfigurationError: Both or neither were given, or the token is not one.
+            ConfigurationError: Both or neither were given, or the token is invalid.
         """
         if (token is None) == (file is None):
             raise ConfigurationError(
-                "Ploy's token must be given in one way: as a value or as a file.",
+                "Give Ploy's token either as a value or as a file.",
                 field="platform.token",
                 fix=f"set platform.token_file, platform.token or {TOKEN_VARIABLE}",
             )
@@ -52,17 +52,17 @@ class TokenSource:
         setting: str = "platform.token_file",
         environment: Mapping[str, str] = os.environ,
     ) -> TokenSource:
-        """Choose the source: ``PLOY_TOKEN`` before the configured value or file.
+        """Choose the source: ``PLOY_TOKEN`` takes precedence over the configured value or file.
 
         Raises:
-            ConfigurationError: There is no token anywhere, or more than one is configured.
+            ConfigurationError: No token is configured, or more than one.
         """
         if TOKEN_VARIABLE in environment:
             return cls(token=SecretStr(environment[TOKEN_VARIABLE]))
         return cls(token=token, file=file, setting=setting)
 
     def token(self) -> SecretStr:
-        """Give the token.
+        """Return the token.
 
         Raises:
             ConfigurationError: The file cannot be read, or holds no token.
@@ -72,7 +72,7 @@ class TokenSource:
         return self._token
 
     def renew(self) -> bool:
-        """Read the file again after the token was rejected, and say whether there is another token now.
+        """Read the file again after the token was rejected, and return whether the token has changed.
 
         Raises:
             ConfigurationError: The file cannot be read, or holds no token.
@@ -102,10 +102,10 @@ class TokenSource:
 
 
 def _checked(token: str, field: str) -> SecretStr:
-    # RFC 6750 b64token. A header cannot carry anything else, and what is wrong must not be repeated in an error.
+    # RFC 6750 b64token, as a header cannot carry anything else. The error must not repeat the token.
     if len(token) > _LARGEST_TOKEN or not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token):
         raise ConfigurationError(
-            "Ploy's token is empty or has characters that no token has.",
+            "Ploy's token is empty or has invalid characters.",
             field=field,
             fix="copy the token from Ploy's integrations page again",
         )
@@ -116,7 +116,7 @@ def checked_url(url: str) -> SplitResult:
     """Check the platform's address: https, or http on this machine, and no secret in it.
 
     Raises:
-        ConfigurationError: It is not an address that a token may be sent to.
+        ConfigurationError: A token must not be sent to it.
     """
     try:
         parts = urlsplit(url)
@@ -126,14 +126,14 @@ def checked_url(url: str) -> SplitResult:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise _wrong_url("is not an https address")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise _wrong_url("has more than a host and a path; credentials do not belong into it")
+        raise _wrong_url("must have a host and a path only, and no credentials")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise _wrong_url("is not encrypted: anything but this machine itself needs https")
+        raise _wrong_url("is not encrypted: use https for any other machine")
     return parts
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether a host name or address is this machine's own."""
+    """Whether a host name or address is this machine's own."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

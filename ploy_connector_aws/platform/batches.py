@@ -1,4 +1,4 @@
-"""Cutting the lines of a run into batches that the platform's limits allow."""
+"""Splitting the lines of a run into batches within the platform's limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .wire import Limits
 
 
 def split_batches(lines: Iterable[bytes], limits: Limits) -> Iterator[list[bytes]]:
-    """Cut lines into batches, in order, with one batch in memory at a time. The same lines give the same batches.
+    """Split lines into batches, in order, with one batch in memory at a time. The same lines give the same batches.
 
     Args:
         lines: Encoded lines, without their line ends.
@@ -24,7 +24,7 @@ def split_batches(lines: Iterable[bytes], limits: Limits) -> Iterator[list[bytes
         length = len(line) + 1
         if length > limits.max_batch_bytes:
             raise RecordTooLargeError(
-                f"Line {number} has {length} bytes, and the platform takes batches of {limits.max_batch_bytes} at most."
+                f"Line {number} has {length} bytes; a batch of the platform holds at most {limits.max_batch_bytes}."
             )
         if batch and (len(batch) == limits.max_batch_lines or size + length > limits.max_batch_bytes):
             yield batch

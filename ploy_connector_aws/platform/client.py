@@ -1,4 +1,4 @@
-"""The calls of the contract, as methods. Each can be made again without harm, and is, where the answer was lost."""
+"""The client of Ploy's HTTP API. All calls are idempotent, and are retried if the answer was lost."""
 
 from __future__ import annotations
 
@@ -20,33 +20,32 @@ from ploy_connector_aws.spec.errors import ConfigurationError
 
 from . import wire
 from .auth import TokenSource, checked_url, is_loopback
-from .connections import keep_limits
+from .connections import keep_limits, read_body
 from .errors import REFUSALS, PlatformRejectedError, PlatformUnavailableError, TokenRejectedError
-from .response_body import read_body
 from .retry import RETRIED_STATUSES, RetryPolicy
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
 
 _TIMEOUT = httpx.Timeout(30, connect=10)
 EXCHANGE_SECONDS = 60.0
-"""How long one attempt at a call may take as a whole, whatever arrives meanwhile."""
+"""Time limit of one attempt as a whole, even while data arrives."""
 POLL_MARGIN_SECONDS = 15.0
-"""How much longer a question for tasks may take than Ploy may wait with its answer."""
+"""Added to the wait of a long poll, as the time limit of its request."""
 _LONGEST_TEXT = 300
 
 
 class PlatformClient:
-    """Ploy, for one token. Used by one thread at a time; a context manager that closes its connections.
+    """A client of Ploy for one token. Used by one thread at a time; a context manager that closes its connections.
 
     Args:
         url: Ploy's address, without ``/connector/v1``.
-        token_source: Where the token comes from.
-        transport: Takes the place of the network, for tests.
-        timeout: Time limits of each wait in one attempt.
+        token_source: The source of the token.
+        transport: Replaces the network, for tests.
+        timeout: Time limits of each wait within an attempt.
         exchange_seconds: Time limit of one attempt as a whole: from connecting to the last byte of the answer.
-        retry: How often and when a call is made again.
-        on_attempt: Told of each attempt: which call of the contract, and the status of the answer or 'unreachable'.
-        watch: Gives what is entered around each attempt, from the name of the call.
+        retry: How often and when a call is retried.
+        on_attempt: Called after each attempt with the name of the call, and the status of the answer or 'unreachable'.
+        watch: Returns the context manager for each attempt, by the name of the call.
 
     Raises:
         ConfigurationError: The address or the proxy settings cannot be used.
@@ -64,7 +63,7 @@ class PlatformClient:
         on_attempt: Callable[[str, str], None] | None = None,
         watch: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
     ) -> None:
-        # A proxy has no way to this machine's own loopback.
+        # A proxy cannot reach this machine's loopback.
         trusts_environment = not is_loopback(checked_url(url).hostname or "")
         self._base = url.rstrip("/") + wire.API_PREFIX
         self._tokens = token_source
@@ -77,7 +76,7 @@ class PlatformClient:
                 verify=_trusted(trusts_environment),
                 transport=transport,
                 timeout=timeout,
-                follow_redirects=False,  # one would take the token along
+                follow_redirects=False,  # a redirect would carry the token
                 trust_env=trusts_environment,
                 headers={
                     "user-agent": "ploy-connector",
@@ -93,7 +92,7 @@ class PlatformClient:
             ) from None
 
     def __enter__(self) -> PlatformClient:
-        """Use as a context manager: closes the connections at the end."""
+        """Return the client; its connections are closed at the end of the block."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -104,43 +103,43 @@ class PlatformClient:
         """Close the connections."""
         self._http.close()
 
-    # Every method raises TokenRejectedError, PlatformUnavailableError, PlatformRejectedError; docstrings add others.
+    # Every method raises TokenRejectedError, PlatformUnavailableError, PlatformRejectedError; docstrings name others.
 
     def integrations(self) -> wire.Integrations:
-        """Read which integrations this token serves, with their settings."""
+        """Read the integrations of this token, with their settings."""
         return self._call("integrations", "GET", "/integrations", wire.Integrations)
 
     def create_integration(self, request: wire.IntegrationRequest) -> wire.SetUpStatus:
-        """Begin to set up an integration of a connector whose manifest was sent; Ploy generates its external ID."""
+        """Begin the set-up of an integration whose connector's manifest was sent; Ploy generates its external ID."""
         return self._call("create_integration", "POST", "/integrations", wire.SetUpStatus, request)
 
     def change_settings(self, integration_id: str, request: wire.SettingsChange) -> wire.SetUpStatus:
-        """Keep settings that a person entered in a set-up, and have Ploy ask for a connection test of them."""
+        """Store settings that a person entered in a set-up; Ploy then requests a connection test of them."""
         return self._call("change_settings", "PATCH", _of(integration_id), wire.SetUpStatus, request)
 
     def hello(self, integration_id: str, request: wire.HelloRequest) -> wire.HelloAnswer:
-        """Introduce the runtime, and learn limits, intervals and flags.
+        """Register the runtime for one integration, and read limits, intervals and flags.
 
         Raises:
             UnknownIntegrationError: The token serves no such integration.
-            SetupUnfinishedError: No connection test of its settings was passed yet.
+            SetupUnfinishedError: Its settings have not passed a connection test yet.
         """
         return self._call("hello", "POST", f"{_of(integration_id)}/hello", wire.HelloAnswer, request)
 
     def put_manifest(self, manifest: Manifest) -> wire.ManifestAccepted:
-        """Say which connector this runtime has, so that it can be set up."""
+        """Send the manifest of an installed connector, so that it can be set up."""
         path = f"/connectors/{_quoted(manifest.name)}"
         return self._call("put_manifest", "PUT", path, wire.ManifestAccepted, manifest)
 
     def report_refused(self, refused: wire.RefusedConnectors) -> wire.RefusedKept:
-        """Report which installed connectors this runtime cannot use, and why."""
+        """Report the installed connectors that this runtime cannot use, with the reasons."""
         return self._call("report_refused", "PUT", "/connectors", wire.RefusedKept, refused)
 
     def report_check(self, integration_id: str, progress: wire.CheckProgress) -> wire.CheckStatus:
-        """Report how a connection test goes, also while it grows.
+        """Report the progress or the result of a connection test.
 
         Raises:
-            CheckEndedError: The check ended already, with another report.
+            CheckEndedError: The test has ended with another report.
         """
         return self._call("report_check", "POST", f"{_of(integration_id)}/checks", wire.CheckStatus, progress)
 
@@ -148,7 +147,7 @@ class PlatformClient:
         """Open a staging area. The same run gets the same one; another run of the same opener replaces it.
 
         Raises:
-            SyncTakenError: Another runtime is handing over.
+            SyncTakenError: Another runtime is uploading.
             StaleBaseError: The base of a delta is not the newest generation.
             OutcomeMismatchError, StaleReadError: As with ``commit``, where the request commits at once.
         """
@@ -159,9 +158,9 @@ class PlatformClient:
         """Stage one batch.
 
         Args:
-            integration_id: Whose.
+            integration_id: The integration.
             sync_id: The open sync.
-            number: The batch's place, from 1.
+            number: The number of the batch, from 1.
             body: Its lines, packed.
 
         Raises:
@@ -182,40 +181,40 @@ class PlatformClient:
         )
 
     def sync_status(self, integration_id: str, sync_id: str) -> wire.SyncStatus | None:
-        """Read where a sync stands; None when the platform does not know it."""
+        """Read the state of a sync; None if the platform does not know it."""
         try:
             return self._call("sync_status", "GET", _of(integration_id, sync_id), wire.SyncStatus)
-        except PlatformRejectedError as refusal:
-            if refusal.code == "sync_unknown":
+        except PlatformRejectedError as error:
+            if error.code == "sync_unknown":
                 return None
             raise
 
     def commit(
         self, integration_id: str, sync_id: str, request: wire.Commit, *, preview: bool = False
     ) -> wire.CommitAnswer:
-        """Make what was staged visible, or have it held for a person.
+        """Make the staged run visible, or have it held for review.
 
         Args:
-            integration_id: Whose.
+            integration_id: The integration.
             sync_id: The open sync.
             request: What was staged.
-            preview: Only say what would come of it; nothing changes, and the sync stays open.
+            preview: Report what the commit would do; nothing changes, and the sync stays open.
 
         Raises:
-            StaleBaseError: The base of a delta is not the newest generation any more.
-            OutcomeMismatchError: The platform's comparison does not find what was expected.
-            StaleReadError: What is visible was read later.
+            StaleBaseError: The base of a delta is no longer the newest generation.
+            OutcomeMismatchError: The platform's comparison has another result than expected.
+            StaleReadError: The visible generation was read later.
             SyncGoneError: The sync was replaced, aborted or rejected.
         """
         path = f"{_of(integration_id, sync_id)}/commit{'?preview=true' if preview else ''}"
         return self._call("commit", "POST", path, wire.CommitAnswer, request, is_waited_for=True)
 
     def abort(self, integration_id: str, sync_id: str) -> wire.SyncStatus:
-        """Drop what was staged. A sync that was committed or held stays as it is."""
+        """Discard what was staged. A committed or held sync stays as it is."""
         return self._call("abort", "POST", f"{_of(integration_id, sync_id)}/abort", wire.SyncStatus)
 
     def lease_tasks(self, integration_id: str, request: wire.LeaseRequest) -> wire.LeaseAnswer:
-        """Ask for tasks; waits as long as the request says, when there are none."""
+        """Lease tasks by a long poll: waits up to the time in the request if there are none."""
         return self._call(
             "lease_tasks",
             "POST",
@@ -227,7 +226,7 @@ class PlatformClient:
         )
 
     def extend_lease(self, integration_id: str, task_id: str, request: wire.LeaseExtension) -> wire.LeaseExtended:
-        """Keep a task.
+        """Extend the lease of a task.
 
         Raises:
             TaskGoneError: The lease was lost.
@@ -237,7 +236,7 @@ class PlatformClient:
         )
 
     def complete_task(self, integration_id: str, task_id: str, request: wire.TaskDone) -> wire.TaskStatus:
-        """Report that a task was done.
+        """Report a task as done.
 
         Raises:
             TaskGoneError: The lease was lost, or another report arrived.
@@ -247,7 +246,7 @@ class PlatformClient:
         )
 
     def fail_task(self, integration_id: str, task_id: str, request: wire.TaskFailed) -> wire.TaskStatus:
-        """Report that a person must look at a task.
+        """Report a task as failed; it becomes a manual task.
 
         Raises:
             TaskGoneError: The lease was lost, or another report arrived.
@@ -291,12 +290,12 @@ class PlatformClient:
             return answer.model_validate_json(self._send(call, request, limit))
         except ValidationError as error:
             raise PlatformUnavailableError(
-                f"Ploy's answer to {_named(request)} does not fit the contract: {field_of(error)}.",
-                fix="check platform.url: something else may be answering there",
+                f"Ploy's answer to {_named(request)} violates the contract: {field_of(error)}.",
+                fix="check platform.url: another service may be answering there",
             ) from None
 
     def _send(self, call: str, request: httpx.Request, limit: float) -> bytes:
-        """Send until there is an answer that is final. The limit is that of each attempt."""
+        """Send and retry until a final answer. The limit is for each attempt."""
         began, attempts, is_renewed = self._retry.monotonic(), 0, False
         while True:
             request.headers["authorization"] = f"Bearer {self._tokens.token().get_secret_value()}"
@@ -321,7 +320,7 @@ class PlatformClient:
                     is_renewed = True
                     continue
                 if status not in RETRIED_STATUSES:
-                    raise _refusal(request, status, body, retry_after)
+                    raise _rejected(request, status, body, retry_after)
                 reason = f"answered {status}"
             wait = self._retry.wait_seconds(attempts, self._retry.monotonic() - began, retry_after)
             if wait is None:
@@ -341,7 +340,7 @@ def _task(integration_id: str, task_id: str) -> str:
 
 
 def _quoted(name: str) -> str:
-    """Quote a part of a path. Parts of dots only would lead to another path, so their dots are quoted, too."""
+    """Quote a part of a path; also its dots if it has nothing else, as they would lead to another path."""
     return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")
 
 
@@ -349,7 +348,7 @@ def _named(request: httpx.Request) -> str:
     return f"{request.method} {request.url.path}"
 
 
-def _refusal(
+def _rejected(
     request: httpx.Request, status: int, body: bytes, retry_after: float | None
 ) -> PlatformRejectedError | TokenRejectedError:
     if status == 401:
@@ -358,7 +357,7 @@ def _refusal(
         )
     if 300 <= status < 400:
         return PlatformRejectedError(
-            f"Ploy redirects {_named(request)} elsewhere; the token is not sent there.",
+            f"Ploy redirects {_named(request)} elsewhere; the token was not sent there.",
             problem=wire.Problem(status=status),
             fix="check platform.url",
         )
@@ -366,16 +365,16 @@ def _refusal(
         problem = wire.Problem.model_validate_json(body)
     except ValidationError:
         problem = wire.Problem(status=status)
-    said = " ".join(part for part in (problem.title, problem.detail) if part) or f"status {status}"
+    reason = " ".join(part for part in (problem.title, problem.detail) if part) or f"status {status}"
     for line in problem.errors[:3]:
-        said += f" Line {line.line}: {line.reason}"
+        reason += f" Line {line.line}: {line.reason}"
     return REFUSALS.get(problem.code or "", PlatformRejectedError)(
-        f"Ploy refused {_named(request)}: {said[:_LONGEST_TEXT]}", problem=problem, retry_after_seconds=retry_after
+        f"Ploy rejected {_named(request)}: {reason[:_LONGEST_TEXT]}", problem=problem, retry_after_seconds=retry_after
     )
 
 
 def _trusted(trusts_environment: bool) -> ssl.SSLContext:
-    """Whose certificates are believed: those that the environment names or, for all clients alike, the public ones."""
+    """The TLS context: with the certificates that the environment names or else the public ones."""
     if trusts_environment and any(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")):
         return httpx.create_ssl_context()
     return _publicly_trusted()
@@ -383,5 +382,5 @@ def _trusted(trusts_environment: bool) -> ssl.SSLContext:
 
 @functools.cache
 def _publicly_trusted() -> ssl.SSLContext:
-    """Read the public authorities once: that takes as long as some ten calls."""
+    """The public authorities, read once: reading takes as long as some ten calls."""
     return httpx.create_ssl_context(trust_env=False)

@@ -1,4 +1,4 @@
-"""How the platform decides a commit: a section of the contract's document."""
+"""The rules of a commit at the platform, as a section of the contract's document."""
 
 COMMIT_RULES = """\
 ## How a commit is decided

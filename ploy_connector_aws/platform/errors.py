@@ -25,13 +25,13 @@ from .wire import PROBLEMS, Problem
 
 
 class PlatformError(PloyError):
-    """Any failure of a call. The message is one plain sentence, bounded in length, and never holds a secret."""
+    """A failed call. The message is one plain sentence of bounded length and never contains a secret."""
 
     code = "platform_refused"
 
 
 class PlatformUnavailableError(PlatformError):
-    """The platform could not be reached, or could not answer now; ``retry_after_seconds`` where it said when."""
+    """The platform could not be reached or could not answer; ``retry_after_seconds`` is the pause it asked for."""
 
     code = "platform_unavailable"
     is_transient = True
@@ -42,7 +42,7 @@ class PlatformUnavailableError(PlatformError):
 
 
 class TokenRejectedError(PlatformError):
-    """The platform does not accept the token, also after its file was read again."""
+    """The platform does not accept the token, even after its file was read again."""
 
     code = "token_rejected"
 
@@ -54,9 +54,9 @@ class RecordTooLargeError(PlatformError):
 
 
 class PlatformRejectedError(PlatformError):
-    """The platform will not do it however often it is asked; ``problem`` is what it answered.
+    """The platform rejected the request for good; ``problem`` is its answer.
 
-    ``retry_after_seconds`` is set where the platform said that the reason passes.
+    ``retry_after_seconds`` is set if the platform reported that the reason is temporary.
     """
 
     def __init__(
@@ -80,19 +80,19 @@ class SyncGoneError(PlatformRejectedError):
 
 
 class StaleReadError(PlatformRejectedError):
-    """What is visible at the platform was read later than this run."""
+    """The visible generation was read later than this run."""
 
 
 class StaleBaseError(PlatformRejectedError):
-    """What a delta is against is not the newest generation at the platform."""
+    """The base of a delta is not the newest generation at the platform."""
 
 
 class OutcomeMismatchError(PlatformRejectedError):
-    """The platform's own comparison of a delta does not find what the runtime's found."""
+    """The platform's comparison of a delta has another result than the runtime's."""
 
 
 class BatchConflictError(PlatformRejectedError):
-    """A batch or commit of this sync arrived earlier with another content."""
+    """A batch or commit of this sync arrived earlier with different content."""
 
 
 class UnknownIntegrationError(PlatformRejectedError):
@@ -104,11 +104,11 @@ class TaskGoneError(PlatformRejectedError):
 
 
 class CheckEndedError(PlatformRejectedError):
-    """A connection test ended already, with another report."""
+    """A connection test has ended with another report."""
 
 
 class SetupUnfinishedError(PlatformRejectedError):
-    """No connection test of an integration's settings was passed yet; only tests are wanted."""
+    """An integration's settings have not passed a connection test yet; only tests are allowed."""
 
 
 REFUSALS: dict[str, type[PlatformRejectedError]] = {
@@ -127,4 +127,4 @@ REFUSALS: dict[str, type[PlatformRejectedError]] = {
     "check_conflict": CheckEndedError,
     "set_up_unfinished": SetupUnfinishedError,
 }
-"""Which error a problem's code becomes; every other refusal is a plain ``PlatformRejectedError``."""
+"""The error for each code of a problem; every other one is a plain ``PlatformRejectedError``."""

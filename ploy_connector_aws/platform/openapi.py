@@ -1,6 +1,6 @@
-"""The contract as an OpenAPI 3.1 document, made from the table of calls and the wire models.
+"""The contract as an OpenAPI 3.1 document, generated from the table of calls and the wire models.
 
-``python -m ploy_connector_aws.platform.openapi > docs/platform-api.yaml`` writes it anew.
+``python -m ploy_connector_aws.platform.openapi > docs/platform-api.yaml`` generates it again.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from .commit_rules import COMMIT_RULES
 
 NOTICE = "This contract is ours, not Ploy's: Ploy publishes no HTTP API."
 
-_DESCRIPTION = f"""{NOTICE} It is what a connector runtime
-and the local Ploy of this project speak, and it lives behind one adapter, so that the real one can take its place.
+_DESCRIPTION = f"""{NOTICE} The connector
+runtime and the local Ploy of this project use it behind one adapter, so that the real API can replace it.
 
-All connections go from the runtime to the platform. Every call can be made again without harm: a lost answer is asked
-for again. A token reaches its own organisation's integrations only; another's is unknown (404).
+All connections go from the runtime to the platform. Every call is idempotent: the runtime repeats it if the answer was
+lost. A token reaches the integrations of its own organisation only; others are unknown (404).
 
-A sync hands over one run: it is opened, its batches are staged where nobody sees them, and one commit makes all of
-it visible at once. What is not proven to be gone is kept. A commit is held for a person when the runtime asks for it,
-or when the platform's own comparison says so; it stays held until it is approved or rejected, or until a newer sync
-of the integration is committed, which replaces it.
+A sync uploads one run: the runtime opens it, stages batches that are not visible yet, and makes all of it visible with
+one commit. Records that are not proven to be gone are kept. A commit is held for review when the runtime asks for it,
+or when the platform's comparison requires it; it stays held until a person approves or rejects it, or until a newer
+sync of the integration is committed and replaces it.
 
 {COMMIT_RULES}"""
 
@@ -65,80 +65,80 @@ CALLS = (
         name="integrations",
         method="GET",
         path="/integrations",
-        summary="Read the integrations that this token serves, with their settings, which hold secrets.",
+        summary="Read the integrations of this token, with their settings, which contain secrets.",
         sends=None,
-        answers={200: (wire.Integrations, "Those that are enabled now.")},
+        answers={200: (wire.Integrations, "The enabled integrations.")},
         refusals=_ANY,
     ),
     Call(
         name="create_integration",
         method="POST",
         path="/integrations",
-        summary="Begin to set up an integration of a connector whose manifest the platform has. What the wizard leaves"
-        " to the host, such as an external ID, is generated now. It is not among those that the token serves until its"
-        " settings are complete.",
+        summary="Begin the set-up of an integration of a connector whose manifest the platform has. The platform"
+        " generates the values that the wizard leaves to the host, such as an external ID. The token does not serve"
+        " the integration until its settings are complete.",
         sends=wire.IntegrationRequest,
-        answers={200: (wire.SetUpStatus, "It is begun.")},
+        answers={200: (wire.SetUpStatus, "The set-up has begun.")},
         refusals=(*_ANY, *_BODY, "connector_unknown"),
     ),
     Call(
         name="change_settings",
         method="PATCH",
         path="/integrations/{integration_id}",
-        summary="Keep settings that a person entered in a set-up. Once all that are required are there and have not"
-        " passed a connection test, the platform asks for one: a check task, unless one waits already. Without any"
-        " settings it only asks for the test.",
+        summary="Store settings that a person entered in a set-up. Once all required settings are stored and have not"
+        " passed a connection test, the platform requests one: a check task, unless one waits already. A request"
+        " without settings only requests the test.",
         sends=wire.SettingsChange,
-        answers={200: (wire.SetUpStatus, "They are kept.")},
+        answers={200: (wire.SetUpStatus, "They are stored.")},
         refusals=(*_ONE, *_BODY, "settings_in_use"),
     ),
     Call(
         name="hello",
         method="POST",
         path="/integrations/{integration_id}/hello",
-        summary="Introduce the runtime; learn limits, intervals and flags.",
+        summary="Register the runtime; read limits, intervals and flags.",
         sends=wire.HelloRequest,
-        answers={200: (wire.HelloAnswer, "What is allowed and expected.")},
+        answers={200: (wire.HelloAnswer, "Limits, intervals and flags.")},
         refusals=(*_ONE, *_BODY, "set_up_unfinished"),
     ),
     Call(
         name="put_manifest",
         method="PUT",
         path="/connectors/{name}",
-        summary="Say which connector this runtime has, so that it can be set up. It is kept for the organisation of the"
-        " token only; the newest that was sent counts. The name is the manifest's.",
+        summary="Send the manifest of an installed connector, so that it can be set up. It is stored for the"
+        " organisation of the token only; the newest one counts. The name is the manifest's.",
         sends=Manifest,
-        answers={200: (wire.ManifestAccepted, "It is kept.")},
+        answers={200: (wire.ManifestAccepted, "It is stored.")},
         refusals=(*_ANY, *_BODY),
     ),
     Call(
         name="report_refused",
         method="PUT",
         path="/connectors",
-        summary="Report which installed connectors this runtime cannot use, and why. It is kept for the organisation of"
-        " the token only; the newest report counts.",
+        summary="Report the installed connectors that this runtime cannot use, with the reasons. The report is stored"
+        " for the organisation of the token only; the newest one counts.",
         sends=wire.RefusedConnectors,
-        answers={200: (wire.RefusedKept, "It is kept.")},
+        answers={200: (wire.RefusedKept, "It is stored.")},
         refusals=(*_ANY, *_BODY),
     ),
     Call(
         name="report_check",
         method="POST",
         path="/integrations/{integration_id}/checks",
-        summary="Report how a connection test goes, also while it grows. What was overtaken by a later one is passed"
-        " over; after the final one only the same is taken. A blocking check that failed ends the use of the"
-        " integration until a test that a task asked for is passed.",
+        summary="Report the progress or the result of a connection test. A report older than the last one is ignored;"
+        " after the final report only the same one is accepted. A failed blocking check suspends the integration until"
+        " a test that a task requested has passed.",
         sends=wire.CheckProgress,
-        answers={200: (wire.CheckStatus, "The latest that has arrived.")},
+        answers={200: (wire.CheckStatus, "The latest report that has arrived.")},
         refusals=(*_ONE, *_BODY, "task_unknown", "check_conflict"),
     ),
     Call(
         name="open_sync",
         method="POST",
         path="/integrations/{integration_id}/syncs",
-        summary="Open a staging area. One opener has it at a time, under a lease that every batch renews. The same run"
-        " gets the same sync; another run of the same opener replaces it; another opener waits for the lease's end."
-        " A run that has nothing to stage can be committed in the same request.",
+        summary="Open a staging area. One opener holds it at a time, under a lease that every batch renews. The same"
+        " run gets the same sync; another run of the same opener replaces it; another opener waits for the end of the"
+        " lease. A run without anything to stage can be committed in the same request.",
         sends=wire.OpenSync,
         answers={200: (wire.OpenedSync, "It is open, or committed.")},
         refusals=(*_ONE, *_BODY, "set_up_unfinished", "sync_taken", "clock_ahead", "base_stale", *_COMMIT),
@@ -159,22 +159,22 @@ CALLS = (
         name="sync_status",
         method="GET",
         path=_SYNC,
-        summary="Read where a sync stands, which batches have arrived, and what the commit answered.",
+        summary="Read the state of a sync, the batches that have arrived, and the answer of the commit.",
         sends=None,
-        answers={200: (wire.SyncStatus, "As it is now.")},
+        answers={200: (wire.SyncStatus, "The current state.")},
         refusals=(*_ONE, "sync_unknown"),
     ),
     Call(
         name="commit",
         method="POST",
         path=_SYNC + "/commit",
-        summary="Make everything that was staged visible at once, or have it held for a person. A replay gets the"
-        " first answer, and the decision once there is one. A held commit from before is replaced. With preview=true it"
-        " is only said what would come of it: nothing changes, and the sync stays open.",
+        summary="Make everything that was staged visible at once, or hold it for review. A repeated request gets the"
+        " first answer, and the decision once there is one. An earlier held commit is replaced. With preview=true the"
+        " answer states what the commit would do: nothing changes, and the sync stays open.",
         sends=wire.Commit,
         answers={
             200: (wire.CommitAnswer, "It is visible."),
-            202: (wire.CommitAnswer, "It is held for a person; what was visible stays."),
+            202: (wire.CommitAnswer, "It is held for review; the visible generation stays."),
         },
         refusals=(*_ONE, *_BODY, "set_up_unfinished", "sync_unknown", "sync_gone", "base_stale", *_COMMIT),
     ),
@@ -182,41 +182,39 @@ CALLS = (
         name="abort",
         method="POST",
         path=_SYNC + "/abort",
-        summary="Drop what is staged for an open sync. One that was committed or held stays as it is.",
+        summary="Discard what is staged for an open sync. A committed or held one stays as it is.",
         sends=None,
-        answers={200: (wire.SyncStatus, "As it is now.")},
+        answers={200: (wire.SyncStatus, "The current state.")},
         refusals=(*_ONE, "sync_unknown"),
     ),
     Call(
         name="lease_tasks",
         method="POST",
         path="/integrations/{integration_id}/tasks/lease",
-        summary="Ask for tasks, each under a lease; waits for one when there is none. The same request_id gets the same"
-        " tasks again, as far as they are still under those leases. While an integration is paused no task is given"
-        " out, while it is read-only no grant or revoke but previews. Until its settings have passed a connection"
-        " test, only checks are given out.",
+        summary="Lease tasks by a long poll. The same request_id gets the same tasks again if their leases still hold."
+        " A paused integration gets no tasks; a read-only one gets no grants and revokes except previews. Until its"
+        " settings have passed a connection test, an integration gets checks only.",
         sends=wire.LeaseRequest,
-        answers={200: (wire.LeaseAnswer, "The tasks; none when the wait is over, or the flags have changed.")},
+        answers={200: (wire.LeaseAnswer, "The tasks; none when the wait is over or the flags have changed.")},
         refusals=(*_ONE, *_BODY),
     ),
     Call(
         name="extend_lease",
         method="POST",
         path=_TASK + "/extend",
-        summary="Keep a task while working on it. A lease that has run out can be extended while nobody else got the"
-        " task.",
+        summary="Extend the lease of a task. An expired lease can be extended until another worker gets the task.",
         sends=wire.LeaseExtension,
-        answers={200: (wire.LeaseExtended, "It goes on.")},
+        answers={200: (wire.LeaseExtended, "The lease is extended.")},
         refusals=_REPORT,
     ),
     Call(
         name="complete_task",
         method="POST",
         path=_TASK + "/complete",
-        summary="Report that a task was done. What it changed is visible at once, and goes before every scope whose"
-        " reading began before it was verified. Sent again with the same body it changes nothing. It is taken after the"
-        " lease has run out, too, while nobody else got the task; also when the platform has made a manual task of it"
-        " at its deadline, until a person is done with that.",
+        summary="Report a task as done. Its change is visible at once, and takes precedence over every scope whose"
+        " reading began before the change was verified. Repeating the same body changes nothing. The report is accepted"
+        " after the lease has expired if no other worker got the task, and after the platform made a manual task of it"
+        " at its deadline, until a person has resolved that.",
         sends=wire.TaskDone,
         answers={200: (wire.TaskStatus, "It is done.")},
         refusals=(*_REPORT, "task_conflict", "clock_ahead"),
@@ -225,8 +223,7 @@ CALLS = (
         name="fail_task",
         method="POST",
         path=_TASK + "/fail",
-        summary="Report that a task will not be done: it becomes a manual task, which a person must look at. Otherwise"
-        " as complete_task.",
+        summary="Report a task as failed: it becomes a manual task for a person. Otherwise as complete_task.",
         sends=wire.TaskFailed,
         answers={200: (wire.TaskStatus, "It is a manual task.")},
         refusals=(*_REPORT, "task_conflict"),
@@ -236,7 +233,7 @@ CALLS = (
 
 _LINES = (wire.RecordLine, wire.TombstoneLine, wire.ScopeLine)
 _TEXT = {"type": "string"}
-_PAUSE = f"Seconds, or a date; a runtime waits for {LONGEST_PAUSE_SECONDS} seconds at the most."
+_PAUSE = f"Seconds, or a date; a runtime waits at most {LONGEST_PAUSE_SECONDS} seconds."
 _ID = TypeAdapter(OutsideId).json_schema()
 _PARAMETERS = {
     "number": TypeAdapter(wire.BatchNumber).json_schema(),
@@ -245,7 +242,7 @@ _PARAMETERS = {
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes for people: paragraphs as paragraphs, and what is said twice twice."""
+    """A dumper for people: paragraphs as literal blocks, and no aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         return True
@@ -258,14 +255,14 @@ _Dumper.add_representer(
 
 
 class _Schemas(GenerateJsonSchema):
-    """JSON schemas without titles that only repeat the fields' names."""
+    """JSON schemas without titles that repeat the names of fields."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
         return False
 
 
 def to_openapi() -> dict[str, Any]:
-    """Make the document."""
+    """Return the document."""
     paths: dict[str, dict[str, Any]] = {}
     for call in CALLS:
         paths.setdefault(wire.API_PREFIX + call.path, {})[call.method.lower()] = _operation(call)
@@ -282,7 +279,7 @@ def to_openapi() -> dict[str, Any]:
 
 
 def render_yaml() -> str:
-    """Write the document as it is checked in."""
+    """Return the document as YAML, as it is checked in."""
     return f"# {NOTICE}\n" + yaml.dump(to_openapi(), Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
 
 
@@ -298,12 +295,12 @@ def _operation(call: Call) -> dict[str, Any]:
     if call.name == "put_batch":
         operation["parameters"] += [
             _header("Content-Encoding", "Always gzip.", {"const": "gzip"}),
-            _header("Content-Digest", "RFC 9530, sha-256, over the body as it is sent: after compression.", _TEXT),
+            _header("Content-Digest", "RFC 9530, sha-256, over the body as sent, after compression.", _TEXT),
         ]
         lines = {"oneOf": [_reference(line) for line in _LINES]}
         operation["requestBody"] = {
             "required": True,
-            "description": "One JSON object per line. The batch is refused whole when one line is wrong.",
+            "description": "One JSON object per line. One invalid line rejects the whole batch.",
             "content": {wire.NDJSON: {"schema": _TEXT, "x-line-schema": lines}},
         }
     elif call.sends is not None:
@@ -311,7 +308,7 @@ def _operation(call: Call) -> dict[str, Any]:
     operation["responses"] = {
         str(status): {"description": text, "content": _content("application/json", model)}
         for status, (model, text) in call.answers.items()
-    } | {str(status): _refusal(codes) for status, codes in _by_status(call.refusals)}
+    } | {str(status): _rejections(codes) for status, codes in _by_status(call.refusals)}
     return operation
 
 
@@ -322,7 +319,7 @@ def _by_status(codes: tuple[str, ...]) -> list[tuple[int, list[str]]]:
     return [(number, list(group)) for number, group in groupby(sorted(codes, key=status), key=status)]
 
 
-def _refusal(codes: list[str]) -> dict[str, Any]:
+def _rejections(codes: list[str]) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "description": " ".join(f"`{code}`: {wire.PROBLEMS[code].title}" for code in codes),
         "content": _content(wire.PROBLEM_JSON, wire.Problem),
@@ -342,7 +339,7 @@ def _schemas() -> dict[str, Any]:
     )
     schemas: dict[str, Any] = document["$defs"]
     schemas["RecordLine"]["properties"]["record"] = {
-        "description": "The record, of the model that 'type' names. In a delta left out where it is as in the base.",
+        "description": "The record, by the model that 'type' names. In a delta, left out if it is as in the base.",
         "oneOf": [_reference(model) for model in RECORD_MODELS.values()],
     }
     schemas["Problem"]["properties"]["code"]["examples"] = list(wire.PROBLEMS)

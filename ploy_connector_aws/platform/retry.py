@@ -1,4 +1,4 @@
-"""When a call is made again: how often, how long in between, and when to give up."""
+"""The retry policy of calls: how often, after which waits, and when to give up."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from email.utils import parsedate_to_datetime
 from ploy_connector_aws.spec.bounds import to_pause_seconds
 
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
-"""Answers that say nothing about the request itself. Every call of the contract can be made again without harm."""
+"""Statuses that are not about the request itself. All calls of the contract are idempotent."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Exponential waits with full jitter, bounded in number and in all. The clock can be exchanged."""
+    """Exponential back-off with full jitter, bounded in number and in total time. The clock can be replaced."""
 
     max_attempts: int = 6
     max_seconds: float = 180
@@ -30,21 +30,21 @@ class RetryPolicy:
     jitter: Callable[[], float] = random.random
 
     def wait_seconds(self, attempts: int, elapsed: float, retry_after: float | None) -> float | None:
-        """Say how long to wait before the next attempt; None to give up.
+        """Return how long to wait before the next attempt; None to give up.
 
         Args:
-            attempts: How many were made.
+            attempts: How many attempts were made.
             elapsed: Seconds since the first began.
-            retry_after: What the platform asked for, in seconds. It is never undercut.
+            retry_after: The pause that the platform asked for, in seconds; the wait is never shorter.
         """
         longest = min(self.longest_wait_seconds, self.first_wait_seconds * 2 ** (attempts - 1))
         wait = longest * self.jitter() if retry_after is None else retry_after + self.first_wait_seconds * self.jitter()
         return None if attempts >= self.max_attempts or elapsed + wait > self.max_seconds else wait
 
     def from_retry_after(self, header: str | None) -> float | None:
-        """Read the header Retry-After, in seconds or as a date; None where there is none that can be read.
+        """Read the header Retry-After, in seconds or as a date; None if it is missing or invalid.
 
-        Ploy gets a pause of an hour at the most: a runtime that waits for longer is deaf to all that is asked of it.
+        The pause is at most an hour: a runtime that waits longer gets no tasks.
         """
         if header is None:
             return None
@@ -52,7 +52,7 @@ class RetryPolicy:
             return to_pause_seconds(int(header.strip()[:9]))
         try:
             date = parsedate_to_datetime(header)
-        except (ValueError, OverflowError, TypeError, IndexError):  # each for some text that is no date
+        except (ValueError, OverflowError, TypeError, IndexError):  # each for some text that is not a date
             return None
         # A date without a zone is read as UTC (RFC 9110 knows GMT only).
         return to_pause_seconds(max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - self.now()).total_seconds()))

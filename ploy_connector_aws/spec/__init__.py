@@ -3,7 +3,8 @@
 Map: ``hooks`` (the hooks), ``context`` (passed to ``configure``), ``records``, ``pages`` (records inside scopes that
 prove completeness), ``changes`` (grant and revoke), ``reports`` (connection tests), ``progress`` (of a running test),
 ``errors``, ``manifest`` (known before configuring), ``wizard`` (the set-up as data), ``templates`` (of its documents
-and links), ``bounds`` and ``expressions`` (accepted values), ``_models`` (the base class).
+and links), ``bounds`` and ``expressions`` (accepted values), ``lists`` (comma lists), ``_models``
+(the base class).
 """
 
 from .changes import AccessChange, AccessPath, AccessRequest, KnownAccess

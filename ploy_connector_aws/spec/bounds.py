@@ -11,6 +11,8 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, ValidationError, WithJsonSchema
 
+from .lists import join_names
+
 LONGEST_PAUSE_SECONDS = 3600
 """The host never waits longer than this because another system asked for a pause."""
 
@@ -65,8 +67,7 @@ def describe_errors(error: ValidationError) -> str:
         parts = (str(part) for part in each["loc"])
         names = [part if part.isdecimal() or _READABLE.fullmatch(part) else "?" for part in parts]
         found.append(f"{'.'.join(names) or 'the whole'} {each['type']}")
-    shown = list(dict.fromkeys(found))
-    return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")
+    return join_names(dict.fromkeys(found), most=3)
 
 
 def _require_text(value: object) -> object:

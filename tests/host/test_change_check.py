@@ -85,7 +85,7 @@ def judge(kind: Any, given: object, *, preview: bool = False) -> str | None:
     return None
 
 
-def test_an_answer_is_believed_only_with_the_requested_grant_and_an_outcome_that_fits() -> None:
+def test_answer_needs_the_requested_grant_and_a_matching_outcome() -> None:
     wrong = []
     groups: tuple[tuple[Grant, ...], ...] = ((), (edge(),), (edge(entitlement="h"),), (edge(), edge(entitlement="h")))
     groups = (*groups, (edge("bob"),), (Grant(principal_kind="entitlement", principal_id="ann", entitlement_id="g"),))
@@ -134,21 +134,21 @@ APPLIED = answer("applied", added=(edge(),))
         ),
     ],
 )
-def test_an_answer_that_cannot_be_true_is_refused_with_the_reason(given: object, problem: str) -> None:
+def test_impossible_answer_is_rejected_with_the_reason(given: object, problem: str) -> None:
     found = judge("grant", given)
     assert found is not None
-    assert found.startswith("The connector's answer makes no sense: ")
+    assert found.startswith("The connector returned an invalid result: ")
     assert problem in found
     assert SECRET not in found
 
 
 @pytest.mark.parametrize("minutes", [-4, 0, 4])
-def test_clocks_may_differ_by_some_minutes(minutes: int) -> None:
+def test_clock_difference_of_minutes_is_tolerated(minutes: int) -> None:
     given = APPLIED.model_copy(update={"verified_at": NOW + timedelta(minutes=minutes)})
     assert judge("grant", given) is None
 
 
-def test_warnings_and_evidence_lose_their_secrets() -> None:
+def test_warnings_and_evidence_are_redacted() -> None:
     given = APPLIED.model_copy(update={"warnings": (f"w {SECRET}",), "evidence": {"a": [SECRET]}})
     request = AccessRequest(request_id="r", account_id="ann", entitlement_id="g")
     change = change_access(open_changer(given), "grant", request, lambda: NOW)

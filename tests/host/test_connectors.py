@@ -70,7 +70,7 @@ class Incomplete:
         yield Page(scope="users")
 
 
-def test_the_hooks_that_a_connector_implements_are_told_from_its_code() -> None:
+def test_implemented_hooks_are_read_from_the_code() -> None:
     class Boaster(Tiny):
         manifest = MANIFEST.model_copy(update={"hooks": ("grant",)})
 
@@ -86,14 +86,14 @@ def test_the_hooks_that_a_connector_implements_are_told_from_its_code() -> None:
     [
         (Misspelt, "unknown hook 'list_acounts'"),
         (WithDefault, "parameter 'skip' of hook 'list_accounts' has a default, so it would not be passed"),
-        (CatchAll, "parameter 'rest' of hook 'list_accounts' is a catch-all, which receives nothing"),
+        (CatchAll, "parameter 'rest' of hook 'list_accounts' is a catch-all, so it would receive nothing"),
         (UnknownParameter, "hook 'list_accounts'"),
-        (Later, "it needs hook specification 2, this host knows 1"),
+        (Later, "it needs hook specification 2; this host supports 1"),
         (NoManifest, "class 'NoManifest' has no class attribute 'manifest'"),
         (Incomplete, "it does not implement configure, test_connection"),
     ],
 )
-def test_a_connector_that_breaks_the_specification_is_refused_by_distribution(
+def test_connector_that_breaks_the_specification_is_rejected_by_distribution(
     connector_class: type, reason: str
 ) -> None:
     with pytest.raises(InvalidConnectorError) as caught:
@@ -102,7 +102,7 @@ def test_a_connector_that_breaks_the_specification_is_refused_by_distribution(
     assert reason in str(caught.value)
 
 
-def test_two_connectors_of_one_name_are_refused_naming_both_distributions() -> None:
+def test_two_connectors_of_one_name_are_rejected_with_both_distributions() -> None:
     with pytest.raises(InvalidConnectorError, match=r"'second'.*'tiny' is already taken by distribution 'first'"):
         check_connectors([("first", Tiny), ("second", Tiny)])
 
@@ -114,13 +114,13 @@ def test_each_integration_has_an_instance_of_its_own() -> None:
     assert read == [[(Account(id="one"),)], [(Account(id="two"),)], [(Account(id="one"),)]]
 
 
-def test_a_host_can_ask_which_hooks_are_implemented() -> None:
+def test_implements_reports_the_implemented_hooks() -> None:
     tiny = check_connectors([("dist", Tiny)])["tiny"].open({"name": "one"})
     assert [hook for hook in ("list_accounts", "list_entitlements", "grant") if tiny.implements(hook)] == [
         "list_accounts"
     ]
 
 
-def test_the_installed_aws_connector_is_found() -> None:
+def test_installed_aws_connector_is_found() -> None:
     found = find_connectors()
     assert {name: connector.distribution for name, connector in found.items()} == {"aws": "ploy-connector-aws"}

@@ -33,7 +33,7 @@ class WithoutContext(Counting):
         self.context = ConnectorContext("own")
 
 
-def test_each_instance_gets_its_context_and_may_leave_it_out() -> None:
+def test_configure_gets_its_context_and_may_omit_it() -> None:
     calls: list[tuple[str, ...]] = []
     contexts = [
         ConnectorContext(name, lambda *call: calls.append(call), lambda *call: calls.append(call))

@@ -102,7 +102,7 @@ SOURCES: dict[str, tuple[str | bytes, str]] = {
     "a parameter takes all names": (changed(NAME, {LIST: "def list_accounts(self, **rest):"}), "is a catch-all"),
     "a parameter can be named only": (
         changed(NAME, {LIST: "def list_accounts(self, *, skip):"}),
-        "can be given by name only",
+        "is keyword-only",
     ),
     "a list is asynchronous": (changed(NAME, {LIST: f"async {LIST}"}), "is asynchronous"),
     "a hook is a coroutine": (changed(NAME, {CONFIGURE: f"async {CONFIGURE}"}), "is asynchronous"),
@@ -116,11 +116,11 @@ SOURCES: dict[str, tuple[str | bytes, str]] = {
     ),
     "an instance needs arguments": (
         changed(NAME, {CLASS: f"{CLASS}\n    def __init__(self, client): ..."}),
-        "an instance of its class 'Made' cannot be made (TypeError",
+        "an instance of its class 'Made' cannot be created (TypeError",
     ),
-    "an instance cannot be made": (
+    "an instance cannot be created": (
         changed(NAME, {CLASS: f"{CLASS}\n    def __init__(self): raise KeyError('OKTA_URL')"}),
-        "cannot be made (KeyError: 'OKTA_URL', at",
+        "cannot be created (KeyError: 'OKTA_URL', at",
     ),
     "an instance ends the process": (
         changed(NAME, {CLASS: f"{CLASS}\n    def __init__(self): raise SystemExit(0)"}),
@@ -172,9 +172,7 @@ def refusals(of: str = DIST) -> dict[str | None, str]:
     return {each.name: each.reason for each in find_connectors().refused if of in each.distribution.replace("_", "-")}
 
 
-def test_each_broken_distribution_is_refused_by_its_name_and_stops_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_broken_distribution_is_reported_and_affects_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = []
     kinds: list[tuple[str, str | bytes, str | bytes, bytes | None, str]]
     kinds = [(kind, source, point_to(NAME, DIST), b"", reason) for kind, (source, reason) in SOURCES.items()]
@@ -208,7 +206,7 @@ def test_each_broken_distribution_is_refused_by_its_name_and_stops_no_other(
     assert not wrong, "\n".join(wrong)
 
 
-def test_a_connector_is_imported_only_when_it_is_asked_for(folder: Path) -> None:
+def test_connector_is_imported_at_first_access(folder: Path) -> None:
     write_distribution(folder, DIST, "raise RuntimeError\n", point_to(NAME, DIST))
     assert find_connectors()["aws"].distribution == "ploy-connector-aws"
     assert "broken_dist" not in sys.modules
@@ -216,7 +214,7 @@ def test_a_connector_is_imported_only_when_it_is_asked_for(folder: Path) -> None
         find_connectors()["nowhere"]
 
 
-def test_two_distributions_of_one_name_are_both_refused_and_each_names_the_other(folder: Path) -> None:
+def test_two_connectors_of_one_name_are_both_rejected_and_name_each_other(folder: Path) -> None:
     for dist in ("first-dist", "second-dist"):
         write_distribution(folder, dist, GOOD.format(name="same"), point_to("same", dist))
     assert [(each.name, each.distribution, each.reason) for each in find_connectors().refused] == [
@@ -227,7 +225,7 @@ def test_two_distributions_of_one_name_are_both_refused_and_each_names_the_other
         find_connectors()["same"]
 
 
-def test_what_is_installed_or_removed_meanwhile_is_noticed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_installed_or_removed_package_is_noticed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Other folders of the path, such as the one in which the tests run, may change at any moment.
     monkeypatch.setattr(sys, "path", [each for each in sys.path if each == str(folder) or "site-packages" in each])
     write_distribution(folder, "good-dist", GOOD.format(name="good"), point_to("good", "good-dist"))
@@ -240,7 +238,7 @@ def test_what_is_installed_or_removed_meanwhile_is_noticed(folder: Path, monkeyp
     assert list(find_connectors()) == ["aws", "more"]
 
 
-def test_the_name_aws_belongs_to_our_own_distribution(folder: Path) -> None:
+def test_name_aws_belongs_to_our_distribution(folder: Path) -> None:
     write_distribution(folder, "aaa-dist", GOOD.format(name="aws"), point_to("aws", "aaa-dist"))
     write_distribution(folder, "thief", None, "[ploy_connector]\naws = ploy_connector_aws.plugin:AwsConnector\n")
     found = find_connectors()
@@ -249,19 +247,19 @@ def test_the_name_aws_belongs_to_our_own_distribution(folder: Path) -> None:
     assert [(each.distribution, each.reason) for each in found.refused] == [("aaa-dist", reason), ("thief", reason)]
 
 
-def test_a_distribution_that_has_our_name_hides_no_connector_of_ours(folder: Path) -> None:
+def test_distribution_with_our_name_hides_no_connector_of_ours(folder: Path) -> None:
     write_distribution(folder, "ploy-connector-aws", None, None)
     assert list(find_connectors()) == ["aws"]
 
 
-def test_metadata_of_others_that_cannot_be_read_is_no_connector(folder: Path) -> None:
+def test_unreadable_metadata_of_other_packages_is_ignored(folder: Path) -> None:
     write_distribution(folder, "stranger", None, b"[console_scripts]\n\xff = x:y\n")
     write_distribution(folder, "nameless", None, None, metadata=None)
     (folder / "empty-1.dist-info").mkdir()
     assert (list(find_connectors()), find_connectors().refused) == (["aws"], ())
 
 
-def test_what_hangs_is_refused_and_not_tried_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_import_is_rejected_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(discovery, "LOAD_SECONDS", 0.2)
     # A name of its own: Python lets every later import of the module wait for the one that hangs.
     dist = "hanging-dist"
@@ -271,7 +269,7 @@ def test_what_hangs_is_refused_and_not_tried_again(folder: Path, monkeypatch: py
     assert list(find_connectors()) == ["aws"]
 
 
-def test_a_property_of_a_connector_is_not_read_before_it_is_configured(folder: Path) -> None:
+def test_property_of_a_connector_is_not_read_before_configure(folder: Path) -> None:
     source = changed("good", {CLASS: f"{CLASS}\n    @property\n    def client(self): return self.config['x']"})
     write_distribution(folder, "good-dist", source, point_to("good", "good-dist"))
     assert find_connectors()["good"].manifest.hooks == ("configure", "test_connection", "list_accounts")

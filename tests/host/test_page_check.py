@@ -75,7 +75,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
 """A record that cannot be kept, and what the failure of its scope says."""
 
 
-def test_a_record_that_cannot_be_kept_fails_its_scope_and_is_named_and_the_others_stay() -> None:
+def test_invalid_record_fails_its_scope_and_the_others_are_kept() -> None:
     wrong = []
     for kind, (record, named) in BROKEN.items():
         for ending in ({}, {"complete": True}, {"gone": True}):
@@ -93,12 +93,12 @@ def test_a_record_that_cannot_be_kept_fails_its_scope_and_is_named_and_the_other
     assert not wrong, "\n".join(wrong)
 
 
-def test_a_good_page_stays_as_it_is() -> None:
+def test_valid_page_is_unchanged() -> None:
     page = Page(scope="s", records=(GOOD,), partial=(EDGE,), complete=True, origin="o", began_at=NOW)
     assert check(page) == (page, [to_json(GOOD), to_json(EDGE)], None)
 
 
-def test_a_partial_record_is_checked_as_well() -> None:
+def test_partial_record_is_checked_too() -> None:
     page, bodies, _ = check(Page(scope="s", records=(GOOD,), partial=(EDGE, Account(id="x", username="\ud800"))))
     assert (page.ending, page.records, page.partial, len(bodies)) == ("failed", (GOOD,), (EDGE,), 2)
 
@@ -112,7 +112,7 @@ def test_a_partial_record_is_checked_as_well() -> None:
         ({"origin": "o" * 3_000}, "its origin is longer"),
     ],
 )
-def test_a_page_that_cannot_be_true_fails_its_scope_and_keeps_its_records(header: dict[str, Any], named: str) -> None:
+def test_impossible_page_fails_its_scope_and_keeps_its_records(header: dict[str, Any], named: str) -> None:
     page, bodies, problem = check(Page(scope="s", records=(GOOD,), complete=True, **header))
     assert (page.ending, page.origin, page.began_at, page.records) == ("failed", None, None, (GOOD,))
     assert (named in str(problem), SECRET in str(page), bodies) == (True, False, [to_json(GOOD)])
@@ -122,13 +122,13 @@ def test_a_page_that_cannot_be_true_fails_its_scope_and_keeps_its_records(header
     "values",
     [{"complete": "maybe"}, {"excluded": 5}, {"records": (), "parent": "s"}, {"failure": "no"}, {"retracted": (5,)}],
 )
-def test_a_page_made_without_checks_fails_its_scope(values: dict[str, Any]) -> None:
+def test_unvalidated_page_fails_its_scope(values: dict[str, Any]) -> None:
     page, _, problem = check(Page.model_construct(**{"scope": "s", "parent": "p", "records": (), **values}))
     assert (page.scope, page.ending) == ("s", "failed")
     assert "the page is not valid" in str(problem)
 
 
-def test_a_scope_whose_name_holds_a_secret_fails_the_scope_that_lists_it() -> None:
+def test_scope_name_with_a_secret_fails_its_parent() -> None:
     checker = PageCheck(Redactor([SECRET]), 2_000, lambda: NOW)
     for page in (
         Page(scope=f"rooms/{SECRET}", parent="rooms", records=(GOOD,)),
@@ -142,7 +142,7 @@ def test_a_scope_whose_name_holds_a_secret_fails_the_scope_that_lists_it() -> No
         checker.check(Page(scope=SECRET))
 
 
-def test_a_failure_of_a_connector_loses_its_secrets_and_keeps_its_meaning() -> None:
+def test_failure_of_a_connector_is_redacted() -> None:
     failure = Failure(code="temporary", message=f"No {SECRET}\ud800.", missing_permissions=("a:B",), fix=SECRET)
     page, _, problem = check(Page(scope="s", failure=failure))
     expected = Failure(code="temporary", message="No [redacted]?.", missing_permissions=("a:B",), fix="[redacted]")

@@ -37,7 +37,7 @@ def make_installed() -> InstalledConnector:
     return check_connectors([("reporting", Reporting)])["r"]
 
 
-def test_progress_is_reported_in_order_and_without_secrets() -> None:
+def test_progress_is_reported_in_order_and_redacted() -> None:
     reports: list[ConnectionReport] = []
     report = make_installed().open({"token": SECRET}).test_connection(reports.append)
 
@@ -46,5 +46,5 @@ def test_progress_is_reported_in_order_and_without_secrets() -> None:
     assert [check.message for check in report.checks] == ["Open.", "Still open."]
 
 
-def test_a_caller_may_ignore_the_progress() -> None:
+def test_caller_may_ignore_the_progress() -> None:
     assert len(make_installed().open({"token": SECRET}).test_connection().checks) == 2

@@ -60,7 +60,7 @@ def encodings(secret: str) -> Iterator[tuple[str, str]]:
         yield f"base64 in lines {before} {after}", base64.encodebytes(b"x" * 57 + data + b"y" * 50).decode()
 
 
-def test_every_encoding_of_a_secret_is_replaced_in_texts_and_found_in_records() -> None:
+def test_every_encoding_of_a_secret_is_redacted_and_found_in_records() -> None:
     wrong = []
     for secret in SECRETS:
         redactor = Redactor([secret])
@@ -75,7 +75,7 @@ def test_every_encoding_of_a_secret_is_replaced_in_texts_and_found_in_records() 
     assert not wrong, "\n".join(wrong)
 
 
-def test_what_holds_no_secret_stays_as_it_is() -> None:
+def test_text_without_a_secret_is_unchanged() -> None:
     redactor = Redactor(SECRETS)
     for text in ("", "abcdefgh1234567", "people/abcdefg", "100 % of \\u0061", "s3cr3t t0ken", "\ud800", "YWJjZGVm"):
         assert (redactor.redact(text), redactor.is_in(text)) == (text, False)
@@ -93,11 +93,11 @@ def test_what_holds_no_secret_stays_as_it_is() -> None:
         (["abcdefgh"], "abcdefghabcdefgh", f"{REDACTED}{REDACTED}"),
     ],
 )
-def test_secrets_that_overlap_all_go(secrets: list[str], text: str, redacted: str) -> None:
+def test_overlapping_secrets_are_all_redacted(secrets: list[str], text: str, redacted: str) -> None:
     assert Redactor(secrets).redact(text) == redacted
 
 
-def test_secrets_are_the_values_that_the_schema_marks_also_inside() -> None:
+def test_secrets_are_found_by_the_schema_at_any_depth() -> None:
     secret = {"type": "string", "writeOnly": True}
     schema: dict[str, Any] = {
         "properties": {
@@ -125,7 +125,7 @@ def test_secrets_are_the_values_that_the_schema_marks_also_inside() -> None:
     assert [*find_secrets({"properties": None}, config)] == []
 
 
-def test_known_secrets_are_replaced_in_values_and_their_names() -> None:
+def test_known_secrets_are_redacted_in_values_and_names() -> None:
     remember_secrets(["test-redaction-known-secret"])
     assert redact("a test-redaction-known-secret") == f"a {REDACTED}"
     assert redact_values({"test-redaction-known-secret": [1, None, "x test-redaction-known-secret"]}) == {
@@ -133,7 +133,7 @@ def test_known_secrets_are_replaced_in_values_and_their_names() -> None:
     }
 
 
-def test_a_search_looks_at_few_views_of_a_text_whatever_it_is() -> None:
+def test_search_decodes_a_bounded_number_of_views() -> None:
     """With a regular expression for each secret the last of these texts took years."""
     hostile = '\\"' * 40 + "abcd"
     redactor = Redactor([*SECRETS, hostile])

@@ -15,7 +15,7 @@ from ploy_connector_aws.host import format_setting, parse_setting
     ("schema", "text", "value"),
     [
         ({}, "as it is ", "as it is "),
-        ({"type": "string", "pattern": "^[a-z]+$"}, "word", "word"),
+        ({"type": "string", "pattern": "^[a-z]+$"}, "keyword", "keyword"),
         (
             {"type": "string", "pattern": "^[0-9]{12}$", "x-ploy-strip": r"[\s-]"},
             "1234-5678 9012\u00a0",
@@ -31,9 +31,7 @@ from ploy_connector_aws.host import format_setting, parse_setting
         ({"type": "number"}, "1.5", 1.5),
     ],
 )
-def test_a_text_becomes_the_setting_that_its_schema_describes(
-    schema: dict[str, Any], text: str, value: JsonValue
-) -> None:
+def test_text_is_parsed_by_the_schema(schema: dict[str, Any], text: str, value: JsonValue) -> None:
     read = parse_setting(schema, text)
     assert (read, type(read)) == (value, type(value))
     assert parse_setting(schema, format_setting(read)) == read
@@ -42,7 +40,7 @@ def test_a_text_becomes_the_setting_that_its_schema_describes(
 @pytest.mark.parametrize(
     ("schema", "wrong", "sentence"),
     [
-        ({"pattern": "^[a-z]+$"}, "UPPER", "must be of the form that its description asks for"),
+        ({"pattern": "^[a-z]+$"}, "UPPER", "must have the form that its description requires"),
         ({"pattern": "^[a-z]+$", "x-ploy-error-message": "must be small letters"}, "UPPER", "must be small letters"),
         (
             {"pattern": "^[a-z]+$", "x-ploy-error-message": "must be small letters", "x-ploy-strip": "[A-Z]"},
@@ -56,9 +54,7 @@ def test_a_text_becomes_the_setting_that_its_schema_describes(
         ({"type": "number"}, "UPPER", "must be a number"),
     ],
 )
-def test_what_is_no_such_setting_is_said_without_repeating_it(
-    schema: dict[str, Any], wrong: str, sentence: str
-) -> None:
+def test_invalid_text_is_rejected_without_repeating_it(schema: dict[str, Any], wrong: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=r"^must ") as refused:
         parse_setting(schema, wrong)
     assert str(refused.value) == sentence
@@ -67,22 +63,22 @@ def test_what_is_no_such_setting_is_said_without_repeating_it(
 @pytest.mark.parametrize(
     ("value", "text"), [(True, "yes"), (False, "no"), (["a", "b"], "a, b"), (7, "7"), ("as it is", "as it is")]
 )
-def test_a_setting_is_shown_as_text(value: JsonValue, text: str) -> None:
+def test_setting_is_formatted_as_text(value: JsonValue, text: str) -> None:
     assert format_setting(value) == text
 
 
-@pytest.mark.parametrize("word", ["pattern", "x-ploy-strip"])
+@pytest.mark.parametrize("keyword", ["pattern", "x-ploy-strip"])
 @pytest.mark.parametrize("expression", ["^(a+)+$", "^(a|a)*$", "^(a|aa)+$", "^(.*a){20}$", "^([a-z]+)*$"])
-def test_no_expression_of_a_manifest_needs_more_than_linear_time(expression: str, word: str) -> None:
+def test_no_expression_of_a_manifest_needs_more_than_linear_time(expression: str, keyword: str) -> None:
     """With the standard library's engine each of these takes longer than a person lives."""
     text = "a" * 5_000 + "!"
 
     with suppress(ValueError):
-        assert parse_setting({word: expression}, text) in (text, "!")
+        assert parse_setting({keyword: expression}, text) in (text, "!")
 
 
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999", "9" * 5_000])
 @pytest.mark.parametrize("kind", ["integer", "number"])
-def test_a_number_is_one_that_json_has(kind: str, number: str) -> None:
+def test_number_must_be_finite(kind: str, number: str) -> None:
     with pytest.raises(ValueError, match="must be a number"):
         parse_setting({"type": kind}, number)

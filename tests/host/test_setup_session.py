@@ -77,8 +77,8 @@ def test_entered_and_generated_values_become_settings() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("address", "NO", "Address must be of the form that its description asks for."),
-        ("zone", "NO", "Zone must be of the form that its description asks for."),
+        ("address", "NO", "Address must have the form that its description requires."),
+        ("zone", "NO", "Zone must have the form that its description requires."),
         ("secret", "mine", "secret is generated for each integration and cannot be set."),
         ("adress", "a", "Unknown setting 'adress'; choose one of address, token, zone."),
         ("token", "s3cret-8", "token is a secret and other users can see it here; leave it out, to be asked for it."),

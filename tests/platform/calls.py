@@ -8,7 +8,7 @@ from typing import Any
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import ConnectionReport, Manifest
 
-WISH = wire.LeaseRequest(request_id="r1", worker_id="h1", max_tasks=5, wait_seconds=60)
+LEASE = wire.LeaseRequest(request_id="r1", worker_id="h1", max_tasks=5, wait_seconds=60)
 MANIFEST = Manifest(name="a-b", title="A B", version="1", spec_version=1, description="", config_schema={})
 DONE = wire.TaskDone(lease_id="l1", report=ConnectionReport(checks=()))
 
@@ -51,7 +51,7 @@ ANSWERED: dict[str, tuple[tuple[Any, ...], str, str, dict[str, Any]]] = {
         *("POST", "/integrations/i1/syncs/s1/commit", {"status": "committed", "generation": 1}),
     ),
     "abort": (("i1", "s1"), "POST", "/integrations/i1/syncs/s1/abort", _STATUS),
-    "lease_tasks": (("i1", WISH), "POST", "/integrations/i1/tasks/lease", {}),
+    "lease_tasks": (("i1", LEASE), "POST", "/integrations/i1/tasks/lease", {}),
     "extend_lease": (
         ("i1", "t1", wire.LeaseExtension(lease_id="l1")),
         *("POST", "/integrations/i1/tasks/t1/extend", {"lease_seconds": 60}),

@@ -9,7 +9,7 @@ from ploy_connector_aws.spec import ConfigurationError
 TOKEN = SecretStr("ploy_abc.DEF-123~/+==")
 
 
-def test_a_token_comes_from_its_variable_before_the_configuration(tmp_path: Path) -> None:
+def test_token_variable_takes_precedence_over_the_configuration(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("from-file\n")
 
@@ -28,7 +28,7 @@ def test_a_token_comes_from_its_variable_before_the_configuration(tmp_path: Path
     ]
 
 
-def test_a_file_is_read_again_only_when_the_token_was_rejected(tmp_path: Path) -> None:
+def test_token_file_is_read_again_only_after_a_rejection(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("one")
     source = TokenSource(file=file)
@@ -44,7 +44,7 @@ def test_a_file_is_read_again_only_when_the_token_was_rejected(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "two words", "new\nline", "ü", "x" * 5000])
-def test_what_no_header_can_carry_is_no_token_and_is_not_repeated(tmp_path: Path, text: str) -> None:
+def test_token_with_invalid_characters_is_rejected_without_repeating_it(tmp_path: Path, text: str) -> None:
     file = tmp_path / "token"
     file.write_text(text)
 
@@ -55,15 +55,15 @@ def test_what_no_header_can_carry_is_no_token_and_is_not_repeated(tmp_path: Path
     assert not text.strip() or text.strip() not in str(caught.value)
 
 
-def test_a_token_is_needed_and_one_way_is_enough(tmp_path: Path) -> None:
+def test_exactly_one_source_of_the_token_is_required(tmp_path: Path) -> None:
     for arguments in ({}, {"token": TOKEN, "file": tmp_path}):
-        with pytest.raises(ConfigurationError, match="given in one way"):
+        with pytest.raises(ConfigurationError, match="either as a value or as a file"):
             TokenSource.find(environment={}, **arguments)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
         TokenSource(file=tmp_path / "none").token()
 
 
-def test_a_token_is_never_shown() -> None:
+def test_token_is_never_shown() -> None:
     source = TokenSource(token=TOKEN)
 
     assert TOKEN.get_secret_value() not in f"{source!r} {source} {source.token()!r} {vars(source)}"
@@ -73,7 +73,7 @@ def test_a_token_is_never_shown() -> None:
     "url", ["https://api.example", "https://api.example:8443/base/", "http://127.0.0.1:80", "http://127.9.9.9",
             "http://[::1]:1", "http://localhost:1/x"]
 )  # fmt: skip
-def test_addresses_that_a_token_may_be_sent_to(url: str) -> None:
+def test_safe_address_is_accepted(url: str) -> None:
     assert checked_url(url).hostname
 
 
@@ -87,13 +87,13 @@ def test_addresses_that_a_token_may_be_sent_to(url: str) -> None:
         ("ftp://api.example", "is not an https address"),
         ("api.example", "is not an https address"),
         ("https://", "is not an https address"),
-        ("https://user:s3cret@api.example", "credentials do not belong"),
-        ("https://api.example?token=s3cret", "credentials do not belong"),
+        ("https://user:s3cret@api.example", "must have a host and a path only, and no credentials"),
+        ("https://api.example?token=s3cret", "must have a host and a path only, and no credentials"),
         ("https://api.example:port", "is not an address"),
         ("https://[::1", "is not an address"),
     ],
 )
-def test_addresses_that_a_token_may_not_be_sent_to(url: str, reason: str) -> None:
+def test_unsafe_address_is_rejected(url: str, reason: str) -> None:
     with pytest.raises(ConfigurationError, match=reason) as caught:
         checked_url(url)
 

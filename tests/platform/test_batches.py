@@ -17,7 +17,7 @@ def limits(lines: int, size: int) -> Limits:
 
 @cheap
 @given(st.lists(st.binary(max_size=19), max_size=40), st.integers(1, 10), st.integers(20, 60))
-def test_batches_hold_all_lines_in_order_within_the_limits_and_no_batch_is_needless(
+def test_batches_hold_all_lines_in_order_within_the_limits(
     lines: list[bytes], most_lines: int, most_bytes: int
 ) -> None:
     batches = list(split_batches(lines, limits(most_lines, most_bytes)))
@@ -31,7 +31,7 @@ def test_batches_hold_all_lines_in_order_within_the_limits_and_no_batch_is_needl
         assert len(batch) == most_lines or size + len(following[0]) + 1 > most_bytes
 
 
-def test_lines_are_taken_only_as_batches_are_asked_for() -> None:
+def test_lines_are_consumed_batch_by_batch() -> None:
     taken: list[int] = []
 
     def lines() -> Iterator[bytes]:
@@ -44,6 +44,6 @@ def test_lines_are_taken_only_as_batches_are_asked_for() -> None:
     assert len(taken) == 4
 
 
-def test_a_line_that_no_batch_can_hold_is_an_error_that_names_it() -> None:
-    with pytest.raises(RecordTooLargeError, match="Line 2 has 21 bytes, and the platform takes batches of 20 at most"):
+def test_line_larger_than_a_batch_is_an_error_with_its_number() -> None:
+    with pytest.raises(RecordTooLargeError, match="Line 2 has 21 bytes; a batch of the platform holds at most 20"):
         list(split_batches([b"a" * 19, b"b" * 20], limits(10, 20)))

@@ -24,7 +24,7 @@ COMMITTED = {"status": "committed", "generation": 1, "added": {"account": 1}}
 STATUS = {"id": "s1", "run_id": "r1", "state": "open", "batches": [{"number": 1, "digest": DIGEST}]}
 TASK = {"kind": "check", "created_at": MOMENT, "deadline": MOMENT, "lease_id": "l1", "lease_seconds": 60}
 TASK_STATUS = {"id": "t1", "state": "done"}
-WISH = wire.LeaseRequest(request_id="r", worker_id="h", max_tasks=1)
+LEASE = wire.LeaseRequest(request_id="r", worker_id="h", max_tasks=1)
 
 SET_UP = {
     "integration": {"id": "i1", "organisation": "o", "connector": "c", "settings": {}, "revision": 1},
@@ -75,7 +75,7 @@ CALLS: dict[str, tuple[Callable[[PlatformClient], BaseModel | None], dict[str, A
         COMMITTED,
     ),
     "abort": (lambda client: client.abort("i1", "s1"), STATUS),
-    "lease_tasks": (lambda client: client.lease_tasks("i1", WISH), {"tasks": [{**TASK, "id": "t0"}]}),
+    "lease_tasks": (lambda client: client.lease_tasks("i1", LEASE), {"tasks": [{**TASK, "id": "t0"}]}),
     "extend_lease": (
         lambda client: client.extend_lease("i1", "t1", wire.LeaseExtension(lease_id="l1")),
         {"lease_seconds": 60},
@@ -141,9 +141,7 @@ def client_for(text: str) -> PlatformClient:
 
 
 @pytest.mark.parametrize(("call", "place", "kind"), PLACES, ids=lambda value: str(value))
-def test_an_answer_out_of_bounds_is_refused_by_the_name_of_its_field(
-    call: str, place: tuple[str | int, ...], kind: str
-) -> None:
+def test_answer_out_of_bounds_is_rejected_by_field(call: str, place: tuple[str | int, ...], kind: str) -> None:
     make, body = CALLS[call]
     name = ".".join(str(part) for part in place)
     for text, is_in_bounds in values_of(kind):
@@ -151,14 +149,14 @@ def test_an_answer_out_of_bounds_is_refused_by_the_name_of_its_field(
         with client_for(spoil(body, place, text)) as client:
             try:
                 make(client)
-            except PlatformUnavailableError as refusal:
-                said = refusal.message
+            except PlatformUnavailableError as error:
+                message = error.message
             else:
-                said = ""
-        assert bool(said) != is_good, f"{text[:40]} in {name}"
-        if said:
-            assert f"does not fit the contract: {name}" in said
-            assert len(said) < 200, "what was answered is not repeated"
+                message = ""
+        assert bool(message) != is_good, f"{text[:40]} in {name}"
+        if message:
+            assert f"violates the contract: {name}" in message
+            assert len(message) < 200, "the answer is not repeated"
 
 
 TASK_PLACES = [
@@ -170,12 +168,12 @@ TASK_PLACES = [
 
 
 @pytest.mark.parametrize(("name", "kind"), TASK_PLACES)
-def test_a_task_out_of_bounds_is_set_apart_and_the_others_are_read(name: str, kind: str) -> None:
+def test_task_out_of_bounds_is_set_apart_from_valid_ones(name: str, kind: str) -> None:
     body = {"tasks": [{**TASK, "id": "t0"}, {**TASK, "id": "t1"}, {**TASK, "id": "t2"}], "flags": {"read_only": True}}
     unusable = wire.UnusableTask(id=None if name == "id" else "t1", lease_id="l1", field=name)
     for text, is_good in values_of(kind):
         with client_for(spoil(body, ("tasks", 1, name), text)) as client:
-            answer = client.lease_tasks("i1", WISH)
+            answer = client.lease_tasks("i1", LEASE)
         assert answer.flags.read_only
         if is_good:
             assert (len(answer.tasks), answer.unusable) == (3, ()), text[:40]
@@ -184,14 +182,14 @@ def test_a_task_out_of_bounds_is_set_apart_and_the_others_are_read(name: str, ki
 
 
 @pytest.mark.parametrize("text", ["7", "null", '"t"', "[]", "{}"])
-def test_what_is_no_task_at_all_is_set_apart_as_well(text: str) -> None:
+def test_item_that_is_no_task_is_set_apart(text: str) -> None:
     with client_for(spoil({"tasks": [{**TASK, "id": "t0"}, 0]}, ("tasks", 1), text)) as client:
-        answer = client.lease_tasks("i1", WISH)
+        answer = client.lease_tasks("i1", LEASE)
     assert ([task.id for task in answer.tasks], [each.id for each in answer.unusable]) == (["t0"], [None])
 
 
 @pytest.mark.parametrize("name", [".", "..", "../../", "a/b", "a?b#c", "%2e%2e", ""])
-def test_an_id_never_leads_to_another_path(name: str) -> None:
+def test_id_never_leads_to_another_path(name: str) -> None:
     paths: list[bytes] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -247,7 +245,7 @@ def test_an_id_never_leads_to_another_path(name: str) -> None:
     ids=lambda value: str(value)[:40],
 )
 @pytest.mark.parametrize("status", [503, 409])
-def test_a_pause_that_ploy_asks_for_is_an_hour_at_the_most(header: str, seconds: float | None, status: int) -> None:
+def test_pause_requested_by_ploy_is_at_most_an_hour(header: str, seconds: float | None, status: int) -> None:
     def answer(_: httpx.Request) -> httpx.Response:
         return httpx.Response(status, headers={"retry-after": header})
 

@@ -49,7 +49,7 @@ def is_accepted(url: str) -> bool:
             return False
 
 
-def test_a_certificate_counts_only_where_the_environment_names_its_authority(
+def test_certificate_is_trusted_only_if_the_environment_names_its_authority(
     peer: SlowPeer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert not is_accepted(f"https://{NAME}")
@@ -64,7 +64,7 @@ def test_a_certificate_counts_only_where_the_environment_names_its_authority(
         is_accepted(f"https://{NAME}")
 
 
-def test_the_environment_s_certificates_do_not_count_on_loopback(
+def test_certificates_of_the_environment_are_ignored_on_loopback(
     peer: SlowPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(peer.certificate))
@@ -72,7 +72,7 @@ def test_the_environment_s_certificates_do_not_count_on_loopback(
     assert not is_accepted(f"https://127.0.0.1:{peer.port}")
 
 
-def test_the_public_authorities_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_public_authorities_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     is_accepted("https://127.0.0.1:9")
     files: list[object] = []
     load = ssl.SSLContext.load_verify_locations

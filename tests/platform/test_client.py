@@ -34,7 +34,7 @@ from ploy_connector_aws.platform.errors import (
 from ploy_connector_aws.platform.openapi import CALLS
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.spec import ConfigurationError
-from tests.platform.calls import ANSWERED, DONE, WISH
+from tests.platform.calls import ANSWERED, DONE, LEASE
 
 URL = "https://ploy.example/base"
 API = URL + "/connector/v1"
@@ -78,7 +78,7 @@ def problem(code: str, status: int | None = None, **more: Any) -> httpx.Response
 
 
 @respx.mock
-def test_a_call_carries_the_token_in_its_header_only(client: PlatformClient) -> None:
+def test_call_carries_the_token_in_its_header_only(client: PlatformClient) -> None:
     route = respx.get(API + "/integrations").mock(return_value=OK)
 
     assert client.integrations() == NONE
@@ -89,7 +89,7 @@ def test_a_call_carries_the_token_in_its_header_only(client: PlatformClient) -> 
 
 
 @respx.mock
-def test_a_batch_is_gzip_ndjson_with_the_digest_of_what_is_sent_and_is_the_same_every_time(
+def test_batch_is_deterministic_gzip_ndjson_with_its_digest(
     client: PlatformClient,
 ) -> None:
     route = respx.put(BATCH).mock(return_value=httpx.Response(200, json={"number": 1, "lines": 2}))
@@ -121,9 +121,7 @@ def test_a_batch_is_gzip_ndjson_with_the_digest_of_what_is_sent_and_is_the_same_
     ids=repr,
 )
 @pytest.mark.parametrize("name", [call.name for call in CALLS])
-def test_every_call_is_made_again_when_its_answer_was_lost(
-    client: PlatformClient, clock: Clock, first: Any, name: str
-) -> None:
+def test_every_call_is_retried_after_a_lost_answer(client: PlatformClient, clock: Clock, first: Any, name: str) -> None:
     arguments, method, path, answer = ANSWERED[name]
     route = respx.route(method=method, url=API + path).mock(side_effect=[first, httpx.Response(200, json=answer)])
 
@@ -134,9 +132,7 @@ def test_every_call_is_made_again_when_its_answer_was_lost(
 
 
 @respx.mock
-def test_trying_ends_after_a_bounded_number_of_attempts_with_growing_waits(
-    client: PlatformClient, clock: Clock
-) -> None:
+def test_retries_end_after_a_bounded_number_of_growing_waits(client: PlatformClient, clock: Clock) -> None:
     route = respx.get(API + "/integrations").mock(return_value=httpx.Response(500))
 
     with pytest.raises(PlatformUnavailableError) as caught:
@@ -147,7 +143,7 @@ def test_trying_ends_after_a_bounded_number_of_attempts_with_growing_waits(
 
 
 @respx.mock
-def test_trying_ends_when_the_time_is_used_up(clock: Clock) -> None:
+def test_retries_end_when_the_time_is_used_up(clock: Clock) -> None:
     def late(_: httpx.Request) -> httpx.Response:
         clock.seconds += 60
         raise httpx.ReadTimeout("slow")
@@ -171,7 +167,7 @@ def test_retry_after_is_honoured_in_seconds_and_as_a_date(client: PlatformClient
 
 
 @respx.mock
-def test_a_wait_that_is_too_long_is_left_to_the_caller(client: PlatformClient, clock: Clock) -> None:
+def test_too_long_a_wait_is_left_to_the_caller(client: PlatformClient, clock: Clock) -> None:
     respx.get(API + "/integrations").mock(return_value=problem("unavailable", headers={"retry-after": "3600"}))
 
     with pytest.raises(PlatformUnavailableError) as caught:
@@ -196,7 +192,7 @@ def test_a_wait_that_is_too_long_is_left_to_the_caller(client: PlatformClient, c
         ("body_too_large", PlatformRejectedError),
     ],
 )
-def test_a_refusal_is_an_error_of_its_own_and_is_not_tried_again(
+def test_rejection_has_its_own_error_and_is_not_retried(
     client: PlatformClient, clock: Clock, code: str, error: type[PlatformRejectedError]
 ) -> None:
     respx.put(BATCH).mock(return_value=problem(code, detail="As it is.", headers={"retry-after": "9"}))
@@ -206,7 +202,8 @@ def test_a_refusal_is_an_error_of_its_own_and_is_not_tried_again(
 
     assert (type(caught.value), caught.value.code, caught.value.retry_after_seconds) == (error, code, 9)
     assert str(caught.value) == (
-        f"Ploy refused PUT /base/connector/v1/integrations/i1/syncs/s1/batches/1: {wire.PROBLEMS[code].title} As it is."
+        "Ploy rejected PUT /base/connector/v1/integrations/i1/syncs/s1/batches/1: "
+        f"{wire.PROBLEMS[code].title} As it is."
     )
     assert clock.waits == []
 
@@ -214,7 +211,7 @@ def test_a_refusal_is_an_error_of_its_own_and_is_not_tried_again(
 @respx.mock
 @pytest.mark.parametrize("code", ["task_unknown", "lease_lost", "task_conflict"])
 @pytest.mark.parametrize("name", ["extend", "complete", "fail"])
-def test_a_task_that_is_somebody_elses_or_has_ended_is_gone_and_is_not_reported_again(
+def test_report_of_a_lost_or_ended_task_is_not_retried(
     client: PlatformClient, clock: Clock, name: str, code: str
 ) -> None:
     route = respx.post(f"{API}/integrations/i1/tasks/t1/{name}").mock(return_value=problem(code))
@@ -228,7 +225,7 @@ def test_a_task_that_is_somebody_elses_or_has_ended_is_gone_and_is_not_reported_
             client.fail_task("i1", "t1", wire.TaskFailed(lease_id="l1", code="c", message="m"))
 
     assert str(caught.value) == (
-        f"Ploy refused POST /base/connector/v1/integrations/i1/tasks/t1/{name}: {wire.PROBLEMS[code].title}"
+        f"Ploy rejected POST /base/connector/v1/integrations/i1/tasks/t1/{name}: {wire.PROBLEMS[code].title}"
     )
     assert (caught.value.code, route.call_count, clock.waits) == (code, 1, [])
 
@@ -245,13 +242,11 @@ def test_a_report_that_is_wrong_in_itself_is_refused_and_the_task_is_not_gone(cl
 
 @respx.mock
 @pytest.mark.parametrize(("wait_seconds", "limit"), [(0, 15), (60, 75)])
-def test_asking_for_tasks_waits_longer_than_the_platform_does(
-    client: PlatformClient, wait_seconds: int, limit: float
-) -> None:
+def test_long_poll_waits_longer_than_the_platform(client: PlatformClient, wait_seconds: int, limit: float) -> None:
     route = respx.post(API + "/integrations/i1/tasks/lease").mock(return_value=httpx.Response(200, json={}))
 
-    wish = WISH.model_copy(update={"wait_seconds": wait_seconds})
-    assert client.lease_tasks("i1", wish) == wire.LeaseAnswer()
+    request_ = LEASE.model_copy(update={"wait_seconds": wait_seconds})
+    assert client.lease_tasks("i1", request_) == wire.LeaseAnswer()
 
     assert route.calls.last.request.extensions["timeout"] == {
         "connect": 10,
@@ -262,7 +257,7 @@ def test_asking_for_tasks_waits_longer_than_the_platform_does(
 
 
 @respx.mock
-def test_what_is_leased_is_read_and_what_cannot_be_a_task_is_set_apart(client: PlatformClient) -> None:
+def test_invalid_task_is_set_apart_from_leased_ones(client: PlatformClient) -> None:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     task = {"id": "t1", "kind": "grant", "created_at": moment.isoformat(), "deadline": moment.isoformat()}
     lease: dict[str, Any] = {"lease_id": "l1", "lease_seconds": 9}
@@ -272,7 +267,7 @@ def test_what_is_leased_is_read_and_what_cannot_be_a_task_is_set_apart(client: P
         side_effect=[httpx.Response(200, json=answer) for answer in answers]
     )
 
-    assert client.lease_tasks("i1", WISH) == wire.LeaseAnswer(
+    assert client.lease_tasks("i1", LEASE) == wire.LeaseAnswer(
         tasks=(
             wire.Task(
                 **{"id": "t1", "kind": "grant", "created_at": moment, "deadline": moment, **pair},
@@ -281,13 +276,13 @@ def test_what_is_leased_is_read_and_what_cannot_be_a_task_is_set_apart(client: P
         ),
         flags=wire.Flags(read_only=True),
     )
-    assert client.lease_tasks("i1", WISH) == wire.LeaseAnswer(
+    assert client.lease_tasks("i1", LEASE) == wire.LeaseAnswer(
         unusable=(wire.UnusableTask(id="t1", lease_id="l1", field="the whole"),), flags=wire.Flags(read_only=True)
     )
 
 
 @respx.mock
-def test_a_sync_that_the_platform_does_not_know_has_no_status_and_anything_else_unknown_is_an_error(
+def test_unknown_sync_has_no_status_and_other_unknown_things_are_errors(
     client: PlatformClient,
 ) -> None:
     respx.get(API + "/integrations/i1/syncs/s1").mock(return_value=problem("sync_unknown"))
@@ -299,7 +294,7 @@ def test_a_sync_that_the_platform_does_not_know_has_no_status_and_anything_else_
 
 
 @respx.mock
-def test_rejected_lines_are_named_and_the_message_stays_short(client: PlatformClient) -> None:
+def test_rejected_lines_are_named_in_a_short_message(client: PlatformClient) -> None:
     errors = [{"line": number, "reason": "id: Field required " * 20} for number in range(1, 51)]
     respx.put(BATCH).mock(return_value=problem("lines_rejected", errors=errors))
 
@@ -313,28 +308,28 @@ def test_rejected_lines_are_named_and_the_message_stays_short(client: PlatformCl
 
 @respx.mock
 @pytest.mark.parametrize("answer", [httpx.Response(418), httpx.Response(418, text="<html>" * 10_000)])
-def test_a_refusal_without_a_problem_body_is_still_a_sentence(client: PlatformClient, answer: httpx.Response) -> None:
+def test_rejection_without_a_problem_body_has_a_message(client: PlatformClient, answer: httpx.Response) -> None:
     respx.get(API + "/integrations").mock(return_value=answer)
 
     with pytest.raises(PlatformRejectedError) as caught:
         client.integrations()
 
-    assert str(caught.value) == "Ploy refused GET /base/connector/v1/integrations: status 418"
+    assert str(caught.value) == "Ploy rejected GET /base/connector/v1/integrations: status 418"
 
 
 @respx.mock
 @pytest.mark.parametrize("body", ["<html>Welcome to the hotel's network</html>", '{"integrations": 5}', ""])
-def test_an_answer_outside_the_contract_is_named_as_such(client: PlatformClient, body: str) -> None:
+def test_answer_that_violates_the_contract_is_reported(client: PlatformClient, body: str) -> None:
     respx.get(API + "/integrations").mock(return_value=httpx.Response(200, text=body))
 
-    with pytest.raises(PlatformUnavailableError, match="does not fit the contract") as caught:
+    with pytest.raises(PlatformUnavailableError, match="violates the contract") as caught:
         client.integrations()
 
     assert "hotel" not in str(caught.value)
 
 
 @respx.mock
-def test_a_redirect_is_not_followed_since_the_token_would_go_along(client: PlatformClient) -> None:
+def test_redirect_is_not_followed(client: PlatformClient) -> None:
     elsewhere = respx.get("https://elsewhere.example/").mock(return_value=OK)
     respx.get(API + "/integrations").mock(
         return_value=httpx.Response(307, headers={"location": "https://elsewhere.example/"})
@@ -347,7 +342,7 @@ def test_a_redirect_is_not_followed_since_the_token_would_go_along(client: Platf
 
 
 @respx.mock
-def test_after_a_401_the_token_file_is_read_again_once(tmp_path: Path, clock: Clock) -> None:
+def test_token_file_is_read_again_once_after_a_401(tmp_path: Path, clock: Clock) -> None:
     file = tmp_path / "token"
     file.write_text("old")
     seen: list[str] = []
@@ -374,7 +369,7 @@ def test_after_a_401_the_token_file_is_read_again_once(tmp_path: Path, clock: Cl
 
 
 @respx.mock
-def test_a_rejected_token_is_not_sent_again_when_there_is_no_other(client: PlatformClient) -> None:
+def test_rejected_token_is_not_sent_again(client: PlatformClient) -> None:
     route = respx.get(API + "/integrations").mock(return_value=problem("token_rejected"))
 
     with pytest.raises(TokenRejectedError):
@@ -384,7 +379,7 @@ def test_a_rejected_token_is_not_sent_again_when_there_is_no_other(client: Platf
 
 
 @respx.mock
-def test_ids_cannot_lead_out_of_their_place_in_the_path(client: PlatformClient) -> None:
+def test_id_cannot_leave_its_place_in_the_path(client: PlatformClient) -> None:
     route = respx.route().mock(return_value=httpx.Response(200, json={}))
 
     with pytest.raises(PlatformError):
@@ -399,7 +394,7 @@ def test_ids_cannot_lead_out_of_their_place_in_the_path(client: PlatformClient) 
 
 
 @respx.mock
-def test_no_error_and_no_log_holds_the_token(client: PlatformClient, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_error_and_no_log_contains_the_token(client: PlatformClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     respx.get(API + "/integrations").mock(
         side_effect=[httpx.ConnectError("no"), problem("token_rejected", detail="why")]
@@ -439,9 +434,7 @@ def listening() -> Iterator[tuple[int, list[str]]]:
         thread.join()
 
 
-def test_proxies_of_the_environment_are_used_except_for_this_machine(
-    monkeypatch: pytest.MonkeyPatch, clock: Clock
-) -> None:
+def test_proxies_of_the_environment_are_used_except_on_loopback(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     with listening() as (proxy_port, at_proxy), listening() as (port, at_platform):
         for name in ("HTTPS_PROXY", "HTTP_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy_port}")
@@ -460,7 +453,7 @@ def test_proxies_of_the_environment_are_used_except_for_this_machine(
         assert (len(at_platform), at_proxy) == (2, ["CONNECT ploy.example:443 HTTP/1.1"])
 
 
-def test_proxy_settings_that_cannot_be_used_are_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_proxy_settings_are_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "gopher://user:s3cret@proxy.example")
 
     with pytest.raises(ConfigurationError, match="proxy or certificate") as caught:

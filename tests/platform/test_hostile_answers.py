@@ -79,7 +79,7 @@ def once(body: bytes) -> Callable[[], Iterator[bytes]]:
     ("coding", "body"),
     [("gzip", packed(PLAIN)), ("GZIP", packed(PLAIN)), ("identity", PLAIN), ("", PLAIN)],
 )
-def test_an_answer_may_be_compressed_once_or_not_at_all(coding: str, body: bytes) -> None:
+def test_answer_may_be_compressed_once_or_not_at_all(coding: str, body: bytes) -> None:
     with answering(once(body), content_encoding=coding) as client:
         assert client.integrations().integrations == ()
 
@@ -103,7 +103,7 @@ def test_an_answer_may_be_compressed_once_or_not_at_all(coding: str, body: bytes
         ("identity", packed(PLAIN)),
     ],
 )
-def test_an_answer_of_another_coding_or_not_whole_is_no_answer(coding: str, body: bytes) -> None:
+def test_answer_with_another_coding_or_incomplete_is_rejected(coding: str, body: bytes) -> None:
     with answering(once(body), content_encoding=coding) as client, pytest.raises(PlatformUnavailableError):
         client.integrations()
 
@@ -131,7 +131,7 @@ def endless_blocks() -> Iterator[bytes]:
     ids=["bomb", "bomb in a bomb", "empty blocks", "no end"],
 )
 @pytest.mark.parametrize("status", [200, 404, 503])
-def test_no_answer_takes_more_memory_than_the_largest_of_the_contract(
+def test_answer_never_takes_more_memory_than_the_largest_of_the_contract(
     coding: str, body: Callable[[], Iterator[bytes]], status: int
 ) -> None:
     with answering(body, status, content_encoding=coding) as client:
@@ -145,7 +145,7 @@ def test_no_answer_takes_more_memory_than_the_largest_of_the_contract(
     assert peak < 200 * MEGABYTE
 
 
-def test_only_the_coding_that_is_understood_is_asked_for() -> None:
+def test_client_requests_the_supported_coding_only() -> None:
     asked = []
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -172,7 +172,7 @@ FULLER: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", [call.name for call in CALLS])
-def test_an_extreme_value_anywhere_in_an_answer_is_the_clients_own_error_or_none(name: str) -> None:
+def test_extreme_value_in_an_answer_is_an_error_of_the_client_or_none(name: str) -> None:
     arguments, _, _, least = ANSWERED[name]
     (model, _) = next(iter(next(call for call in CALLS if call.name == name).answers.values()))
     schema = model.model_json_schema()
@@ -188,7 +188,7 @@ def test_an_extreme_value_anywhere_in_an_answer_is_the_clients_own_error_or_none
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 409, 422, 429, 500, 503, 302, 999])
-def test_an_extreme_problem_is_the_clients_own_error(status: int) -> None:
+def test_extreme_problem_is_an_error_of_the_client(status: int) -> None:
     current = b""
     schema: dict[str, Any] = {"properties": {key: {} for key in ("title", "status", "detail", "code", "errors")}}
 
@@ -216,7 +216,7 @@ RETRY_AFTER = (
 
 
 @pytest.mark.parametrize("header", RETRY_AFTER, ids=repr)
-def test_no_retry_after_is_an_internal_error(header: str) -> None:
+def test_retry_after_is_never_an_internal_error(header: str) -> None:
     RetryPolicy().from_retry_after(header)
 
 
@@ -229,5 +229,5 @@ def test_no_retry_after_is_an_internal_error(header: str) -> None:
         ),
     )
 )
-def test_no_text_at_all_is_an_internal_error_as_a_retry_after(header: str) -> None:
+def test_retry_after_of_any_text_is_never_an_internal_error(header: str) -> None:
     RetryPolicy().from_retry_after(header)

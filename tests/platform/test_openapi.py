@@ -11,13 +11,13 @@ from ploy_connector_aws.sandbox.ploy import contract
 DOCUMENT = Path(__file__).parents[2] / "docs" / "platform-api.yaml"
 
 
-def test_the_document_is_what_the_models_say() -> None:
+def test_document_matches_the_models() -> None:
     assert DOCUMENT.read_text() == render_yaml(), (
-        "write it anew: python -m ploy_connector_aws.platform.openapi > docs/platform-api.yaml"
+        "generate it again: python -m ploy_connector_aws.platform.openapi > docs/platform-api.yaml"
     )
 
 
-def test_the_command_writes_the_document() -> None:
+def test_command_writes_the_document() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "ploy_connector_aws.platform.openapi"], capture_output=True, text=True, check=False
     )
@@ -25,7 +25,7 @@ def test_the_command_writes_the_document() -> None:
     assert (run.stdout, run.stderr) == (DOCUMENT.read_text(), "")
 
 
-def test_the_first_line_says_whose_contract_it_is() -> None:
+def test_first_line_names_the_owner_of_the_contract() -> None:
     assert DOCUMENT.read_text().splitlines()[0] == "# This contract is ours, not Ploy's: Ploy publishes no HTTP API."
 
 
@@ -45,7 +45,7 @@ def test_the_local_ploy_has_exactly_the_calls_of_the_document() -> None:
     assert served == documented
 
 
-def test_every_call_has_a_method_of_the_client_and_every_problem_a_call() -> None:
+def test_every_call_has_a_client_method_and_every_problem_a_call() -> None:
     from ploy_connector_aws.platform.client import PlatformClient
 
     assert {call.name for call in CALLS} == {
@@ -54,7 +54,7 @@ def test_every_call_has_a_method_of_the_client_and_every_problem_a_call() -> Non
     assert {code for call in CALLS for code in call.refusals} == wire.PROBLEMS.keys()
 
 
-def test_every_reference_in_the_document_leads_somewhere() -> None:
+def test_every_reference_in_the_document_resolves() -> None:
     document = to_openapi()
 
     def references(part: object) -> set[str]:

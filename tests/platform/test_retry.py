@@ -10,11 +10,11 @@ POLICY = RetryPolicy(
 )  # fmt: skip
 
 
-def test_waits_double_up_to_a_bound_until_the_attempts_are_used_up() -> None:
+def test_waits_double_up_to_a_bound_until_the_last_attempt() -> None:
     assert [POLICY.wait_seconds(attempts, 0, None) for attempts in (1, 2, 3, 4)] == [1, 2, 3, None]
 
 
-def test_what_the_platform_asks_for_is_never_undercut_and_ends_the_trying_when_it_is_too_long() -> None:
+def test_wait_is_never_shorter_than_requested_and_ends_retries_if_too_long() -> None:
     assert POLICY.wait_seconds(1, 0, 30) == 31
     assert POLICY.wait_seconds(1, 80, 30) is None
     assert POLICY.wait_seconds(1, 0, 3600) is None

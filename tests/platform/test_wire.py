@@ -45,14 +45,12 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
         ),
     ],
 )
-def test_a_line_is_written_as_one_line_of_text_without_defaults_and_is_read_from_it(
-    line: wire.AnyLine, text: str
-) -> None:
+def test_line_is_serialized_without_defaults_and_read_back(line: wire.AnyLine, text: str) -> None:
     assert wire.to_ndjson(line).decode() == text
     assert wire.LINE.validate_json(text) == line
 
 
-def test_a_content_digest_is_read_among_others_and_only_when_it_is_whole() -> None:
+def test_content_digest_is_read_among_others_if_complete() -> None:
     digest = "230d8358dc8e8890b4c58deeb62912ee2f20357ae92a5cc861b98e68fe31acb5"
     header = "sha-256=:Iw2DWNyOiJC0xY3utikS7i8gNXrpKlzIYbmOaP4xrLU=:"
 
@@ -63,7 +61,7 @@ def test_a_content_digest_is_read_among_others_and_only_when_it_is_whole() -> No
     assert [wire.from_content_digest(value) for value in ("", "sha-256=::", header[:-1], f"x{header}")] == [None] * 4
 
 
-def test_the_digest_of_a_commit_depends_on_the_order_of_its_batches() -> None:
+def test_digest_of_a_commit_depends_on_the_order_of_batches() -> None:
     one = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
     other = "d4735e3a265e16eee03f59718b9b5d03019c07d8b6c51f90da3a666eec13ab35"
 
@@ -72,7 +70,7 @@ def test_the_digest_of_a_commit_depends_on_the_order_of_its_batches() -> None:
     assert wire.digest_of_batches([other, one]) != expected
 
 
-def test_an_answer_may_have_fields_that_this_version_does_not_know_and_a_question_may_not() -> None:
+def test_answer_may_have_unknown_fields_and_a_request_may_not() -> None:
     assert wire.HelloAnswer.model_validate({"weather": "fine"}) == wire.HelloAnswer()
     with pytest.raises(ValueError, match="Extra inputs"):
         wire.OpenSync.model_validate(
@@ -101,7 +99,7 @@ PAIR = {"account_id": "u", "entitlement_id": "g"}
         ({"kind": "check", "lease_seconds": 0}, False),
     ],
 )
-def test_a_grant_or_a_revoke_and_nothing_else_names_its_pair(fields: dict[str, object], is_task: bool) -> None:
+def test_only_a_grant_or_revoke_names_account_and_entitlement(fields: dict[str, object], is_task: bool) -> None:
     task = {**TASK, **fields}
 
     if is_task:
@@ -112,7 +110,7 @@ def test_a_grant_or_a_revoke_and_nothing_else_names_its_pair(fields: dict[str, o
             wire.Task.model_validate(task)
 
 
-def test_a_task_that_was_done_has_exactly_one_result() -> None:
+def test_done_task_has_exactly_one_result() -> None:
     report = ConnectionReport(checks=())
     change = AccessChange(outcome="applied", verified_at=NOW, scope="s", evidence={"request_ids": ["r"]})
     sync = wire.SyncSummary(status="committed", generation=3, outcome=wire.Outcome(added={"account": 1}))
@@ -128,15 +126,15 @@ def test_a_task_that_was_done_has_exactly_one_result() -> None:
 @pytest.mark.parametrize(
     "change", [{"max_tasks": -1}, {"max_tasks": 101}, {"wait_seconds": 61}, {"worker_id": ""}, {"request_id": ""}]
 )
-def test_a_wish_for_tasks_is_bounded(change: dict[str, object]) -> None:
-    wish = {"request_id": "r", "worker_id": "h", "max_tasks": 100, "wait_seconds": wire.LONGEST_POLL_SECONDS}
+def test_lease_request_is_bounded(change: dict[str, object]) -> None:
+    request_ = {"request_id": "r", "worker_id": "h", "max_tasks": 100, "wait_seconds": wire.LONGEST_POLL_SECONDS}
 
-    assert wire.LeaseRequest.model_validate(wish)
+    assert wire.LeaseRequest.model_validate(request_)
     with pytest.raises(ValueError):
-        wire.LeaseRequest.model_validate({**wish, **change})
+        wire.LeaseRequest.model_validate({**request_, **change})
 
 
-def test_the_settings_of_an_integration_are_not_shown() -> None:
+def test_settings_of_an_integration_are_not_shown() -> None:
     integration = wire.Integration(id="i", organisation="o", connector="aws", settings={"external_id": "s3cret"})
 
     assert "s3cret" not in repr(integration)

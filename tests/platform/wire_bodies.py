@@ -73,18 +73,18 @@ REPORT = ConnectionReport(
 
 MEMBER = Grant(principal_kind="account", principal_id="u1", entitlement_id="g1")
 OPENS = Grant(principal_kind="entitlement", principal_id="g1", entitlement_id="r1")
-OTHER_WAY = Grant(principal_kind="account", principal_id="u1", entitlement_id="r1")
+OTHER_PATH = Grant(principal_kind="account", principal_id="u1", entitlement_id="r1")
 
 CHANGE = AccessChange(
     outcome="applied",
     verified_at=NOW,
     scope="memberships",
     added=(MEMBER,),
-    removed=(OTHER_WAY,),
+    removed=(OTHER_PATH,),
     opened_paths=(AccessPath(grants=(MEMBER, OPENS)),),
-    closed_paths=(AccessPath(grants=(OTHER_WAY,)),),
+    closed_paths=(AccessPath(grants=(OTHER_PATH,)),),
     effects_complete=True,
-    remaining_paths=(AccessPath(grants=(OTHER_WAY,)),),
+    remaining_paths=(AccessPath(grants=(OTHER_PATH,)),),
     remaining_paths_complete=True,
     as_of=NOW,
     sessions_end_by=datetime(2026, 1, 2, tzinfo=UTC),

@@ -90,7 +90,7 @@ def _refused(
     lines: str = "",
 ) -> PlatformRejectedError:
     return error(
-        f"Ploy refused {call}: {title}{f' {detail}' if detail else ''}{lines}",
+        f"Ploy rejected {call}: {title}{f' {detail}' if detail else ''}{lines}",
         problem=wire.Problem(status=status, code=code, title=title, detail=detail, errors=errors),
         retry_after_seconds=retry_after,
     )

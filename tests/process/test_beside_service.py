@@ -160,10 +160,10 @@ def play(site: Site, folder: Path, rounds: int) -> None:
     beside._check_journal()
 
 
-def test_commands_beside_a_service_take_no_file_from_it_and_lose_nothing(site: Site, tmp_path: Path) -> None:
+def test_commands_beside_a_service_lose_nothing(site: Site, tmp_path: Path) -> None:
     play(site, tmp_path, rounds=5)
 
 
 @pytest.mark.soak
-def test_commands_beside_a_service_take_no_file_from_it_and_lose_nothing_for_long(site: Site, tmp_path: Path) -> None:
+def test_commands_beside_a_service_lose_nothing_for_long(site: Site, tmp_path: Path) -> None:
     play(site, tmp_path, rounds=200)

@@ -41,14 +41,14 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield made
 
 
-def test_check_says_that_everything_works(site: Site) -> None:
+def test_check_reports_that_everything_works(site: Site) -> None:
     code, out, err = run_process(site, "check")
     assert (code, err) == (Exit.OK, "")
     assert "✗" not in out
-    assert out.splitlines()[-1] == "Usable: 38 in order."
+    assert out.splitlines()[-1] == "Usable: 38 passed."
 
 
-def test_check_says_what_is_missing_and_how_to_mend_it(site: Site) -> None:
+def test_check_reports_what_is_missing_with_its_fix(site: Site) -> None:
     site.world.allow_without("identitystore:ListUsers")
     code, out, _ = run(site, "check", "--json")
     assert json.loads(out)["blocked"] is False
@@ -68,15 +68,15 @@ def test_sync_prints_one_json_document(site: Site) -> None:
     assert printed["added"]["account"] == 6
 
 
-def test_sync_names_what_could_not_be_read(synced: Site) -> None:
+def test_sync_names_unreadable_scopes(synced: Site) -> None:
     synced.world.allow_without("identitystore:ListGroupMemberships")
     code, out, _ = run(synced, "sync")
     assert code == Exit.UNPROVEN
-    assert "3 parts" in out
+    assert "3 scopes" in out
     assert '"Action":["identitystore:ListGroupMemberships"]' in out
 
 
-def test_lists_show_the_last_sync_without_asking_aws(shown: Site) -> None:
+def test_lists_show_the_last_sync_without_calls_to_aws(shown: Site) -> None:
     shown.world.aws.calls.clear()
     # Identity Center's four people, and IAM's one role with whom it trusts.
     for what, count in (("accounts", 6), ("entitlements", 10), ("grants", 11), ("resources", 3)):
@@ -86,7 +86,7 @@ def test_lists_show_the_last_sync_without_asking_aws(shown: Site) -> None:
     assert len(shown.world.aws.calls) == 0
 
 
-def test_lists_read_now_where_there_was_no_sync_or_a_fresh_one_is_wanted(synced: Site) -> None:
+def test_lists_read_now_without_a_sync_or_with_fresh(synced: Site) -> None:
     synced.seeded.delete_user("dee")
     assert len(json.loads(run(synced, "list", "accounts", "--json")[1])["accounts"]) == 6
     assert len(json.loads(run(synced, "list", "accounts", "--json", "--fresh")[1])["accounts"]) == 5
@@ -95,12 +95,12 @@ def test_lists_read_now_where_there_was_no_sync_or_a_fresh_one_is_wanted(synced:
     assert not synced.settings.snapshot_path.exists()
 
 
-def test_a_picture_that_ploy_is_known_to_hold_more_of_is_never_called_complete(synced: Site) -> None:
+def test_snapshot_is_not_complete_while_ploy_holds_more(synced: Site) -> None:
     """The state was lost, and one list is denied: Ploy keeps what this machine does not know."""
     synced.world.aws.faults.deny("ListInstances")
     synced.settings.snapshot_path.unlink()
     code, out, _ = run(synced, "sync")
-    assert (code, "that this machine has no earlier sync of" in out) == (Exit.UNPROVEN, True)
+    assert (code, "that no sync on this machine has read" in out) == (Exit.UNPROVEN, True)
     for command in (["list", "accounts"], ["access", "ana"]):
         code, out, err = run(synced, *command, "--json")
         assert code in (Exit.UNPROVEN, Exit.NOT_FOUND), (command, out, err)
@@ -134,12 +134,12 @@ def test_access_as_json_names_each_step(shown: Site) -> None:
     assert sorted(paths) == [["Reader in 222222222222"], ["everyone"], ["everyone", "Reader in 111111111111"]]
 
 
-def test_access_of_nobody_says_so(shown: Site) -> None:
-    code, _, err = run(shown, "access", "nobody-at-all")
-    assert (code, err.startswith("Error: There is no account")) == (Exit.NOT_FOUND, True)
+def test_access_of_an_account_without_entitlements(shown: Site) -> None:
+    code, _, err = run(shown, "access", "no-such-account")
+    assert (code, err.startswith("Error: No account has the id")) == (Exit.NOT_FOUND, True)
 
 
-def test_a_second_sync_at_the_same_time_is_refused(site: Site) -> None:
+def test_second_concurrent_sync_is_rejected(site: Site) -> None:
     site.world.aws.faults.before("ListUsers", lambda: results.append(run_forked(site, "sync")))
     results: list[tuple[int, str, str]] = []
     assert run_forked(site, "sync")[0] == Exit.OK
@@ -154,7 +154,7 @@ def broken(site: Site, config: Path | None = None, **variables: str) -> tuple[in
     return code, error
 
 
-def test_every_error_is_a_sentence_with_its_own_exit_code(site: Site, tmp_path: Path) -> None:
+def test_every_error_has_a_message_and_its_exit_status(site: Site, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere.toml"
     elsewhere.touch(mode=0o600)
     elsewhere.write_text(
@@ -175,7 +175,7 @@ def test_every_error_is_a_sentence_with_its_own_exit_code(site: Site, tmp_path: 
     assert all(error["message"].endswith((".", ")")) for _, error in endings.values())
 
 
-def test_a_traceback_is_shown_only_when_asked_for(site: Site) -> None:
+def test_traceback_is_shown_with_debug_only(site: Site) -> None:
     site.world.aws.faults.deny("AssumeRole")
     code, _, err = run(site, "sync")
     assert (code, "Traceback" in err) == (Exit.AUTHENTICATION, False)
@@ -183,18 +183,18 @@ def test_a_traceback_is_shown_only_when_asked_for(site: Site) -> None:
     assert (code, "Traceback" in err) == (Exit.AUTHENTICATION, True)
 
 
-def test_without_any_configuration_the_first_thing_said_is_where_to_give_it(tmp_path: Path) -> None:
+def test_missing_configuration_is_the_first_error(tmp_path: Path) -> None:
     done = subprocess.run(
         [COMMAND, "sync"], env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, capture_output=True, check=False
     )
     assert (done.returncode, b"--config FILE" in done.stderr) == (Exit.CONFIGURATION, True)
 
 
-def test_a_wrongly_typed_command_is_usage(site: Site) -> None:
+def test_invalid_command_is_invalid_usage(site: Site) -> None:
     assert run_process(site, "list", "everything")[0] == Exit.USAGE
 
 
-def test_the_demo_as_json_is_one_document_of_what_each_chapter_shows(tmp_path: Path) -> None:
+def test_demo_as_json_is_one_document_with_all_chapters(tmp_path: Path) -> None:
     # In a process of its own: its organisation always has the same AWS account, and moto has one state for a process.
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     with Forked(["demo", "--json"], environment) as demo:
@@ -233,7 +233,7 @@ def test_the_demo_as_json_is_one_document_of_what_each_chapter_shows(tmp_path: P
     assert revoked["remaining_paths_complete"]
 
 
-def test_the_sandbox_serves_other_commands_until_it_is_stopped_and_can_be_started_there_again(tmp_path: Path) -> None:
+def test_sandbox_serves_other_commands_and_can_be_restarted(tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     for is_second in (False, True):
         with running_sandbox(tmp_path / "try-it", environment) as places:
@@ -254,7 +254,7 @@ def test_the_sandbox_serves_other_commands_until_it_is_stopped_and_can_be_starte
                 assert "Go in as the operator" in answer.read().decode()
 
 
-def test_progress_is_for_people_who_watch(site: Site) -> None:
+def test_progress_is_shown_on_a_terminal_only(site: Site) -> None:
     with start(site, "sync") as process:
         _, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert err == ""

@@ -8,7 +8,7 @@ from benchmarks.commit_size import OBSERVATIONS, measure
 
 
 @pytest.mark.soak
-def test_a_commit_of_600_000_observations_takes_a_minute_and_400_megabytes() -> None:
+def test_commit_of_600_000_observations_takes_a_minute_and_400_megabytes() -> None:
     taken = measure()
     assert OBSERVATIONS == 600_000
     assert taken.changed > 0.04 * OBSERVATIONS

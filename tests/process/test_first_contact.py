@@ -100,9 +100,13 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     "a token that is none": (
         {"platform": {"token": "do-not-show me"}},
         {},
-        "{file}: platform.token: Ploy's token is empty or has characters",
+        "{file}: platform.token: Ploy's token is empty or has invalid characters",
     ),
-    "no token": ({"platform": {"url": "https://ploy.example"}}, {}, "{file}: platform.token: Ploy's token must be"),
+    "no token": (
+        {"platform": {"url": "https://ploy.example"}},
+        {},
+        "{file}: platform.token: Give Ploy's token either as",
+    ),
     "a token file that is not there": (
         {"platform": {"url": "http://127.0.0.1:9", "token_file": "/no/such"}},
         {},
@@ -145,18 +149,18 @@ def test_a_connector_that_is_not_installed_is_an_error_also_where_ploy_or_a_snap
     ), err
 
 
-def test_a_missing_file_and_a_missing_option_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_file_and_missing_option_have_different_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     # What the sandbox's environment file sets is no setting of the integration.
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PLOY_AWS_RATE_FACTOR": "50"}
-    told = [run_with(environment, "check")[2]]
-    told.append(run_with(environment, "check", "--config", "try-it/ploy.toml")[2])
+    errors = [run_with(environment, "check")[2]]
+    errors.append(run_with(environment, "check", "--config", "try-it/ploy.toml")[2])
     (tmp_path / "ploy.toml").touch()
-    told.append(run_with(environment, "check")[2])
-    assert [each.splitlines() for each in told] == [
+    errors.append(run_with(environment, "check")[2])
+    assert [each.splitlines() for each in errors] == [
         [
             "Error: No configuration: give --config FILE, or set the environment variables.",
-            "Fix: ploy-connector setup writes ploy.toml; then add --config ploy.toml to the command",
+            "Fix: run ploy-connector setup, then add --config ploy.toml",
         ],
         [
             "Error: The configuration file try-it/ploy.toml cannot be read: No such file or directory.",
@@ -169,7 +173,7 @@ def test_a_missing_file_and_a_missing_option_are_told_apart(tmp_path: Path, monk
     ]
 
 
-def test_check_ends_with_the_status_of_what_failed(site: Site, tmp_path: Path) -> None:
+def test_check_ends_with_the_status_of_the_failure(site: Site, tmp_path: Path) -> None:
     """As docs/commands.md has it: 4 for credentials, 6 for what cannot be reached, 5 for the rest."""
     environment = clean_environment(site)
     nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
@@ -200,12 +204,12 @@ def json_lines_of(site: Site, *command: str) -> list[str]:
     return [line for line in err.splitlines() if line.startswith("{")]
 
 
-def test_a_command_that_ends_by_itself_logs_no_json_lines(site: Site) -> None:
+def test_command_that_ends_by_itself_logs_no_json(site: Site) -> None:
     assert json_lines_of(site, "list", "accounts", "--debug") == []
 
 
 @pytest.mark.soak
-def test_no_command_that_ends_by_itself_logs_json_lines(site: Site) -> None:
+def test_no_command_that_ends_by_itself_logs_json(site: Site) -> None:
     site.world.allow_without("identitystore:ListUsers")
     for command in (["check"], ["sync"], ["sync", "--preview"], ["list", "accounts"], ["history"], ["access", "ana"]):
         for option in ([], ["--debug"], ["--json"]):
@@ -222,7 +226,7 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_an_output_that_cannot_be_written_has_a_status_of_its_own(site: Site, command: str) -> None:
+def test_unwritable_output_has_its_own_exit_status(site: Site, command: str) -> None:
     """A reader that has ended is no error; a full device is one."""
     typed = [COMMAND, *command.split()]
     if command.startswith("list"):
@@ -248,7 +252,7 @@ def test_an_output_that_cannot_be_written_has_a_status_of_its_own(site: Site, co
     assert ended[1].stderr.splitlines()[0] == "Error: The output cannot be written: No space left on device."
 
 
-def test_the_commands_in_a_fix_can_be_typed_as_they_are(site: Site) -> None:
+def test_commands_in_a_fix_work_as_printed(site: Site) -> None:
     """They name the configuration file that the command itself was given."""
     file = str(site.world.config_file)
     _, _, err = run(site, "history")

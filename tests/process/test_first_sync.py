@@ -28,7 +28,7 @@ def begin_set_up(site: Site) -> str:
     return begun
 
 
-def test_the_first_sync_follows_the_passed_test_at_once(site: Site, tmp_path: Path) -> None:
+def test_first_sync_follows_the_passed_test_at_once(site: Site, tmp_path: Path) -> None:
     begun = begin_set_up(site)
     config = tmp_path / "all.toml"
     config.write_text(

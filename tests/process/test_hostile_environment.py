@@ -47,8 +47,8 @@ class Trap:
             "AWS_ENDPOINT_URL_SSO_ADMIN": self.url,
             "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
             "AWS_USE_FIPS_ENDPOINT": "true",
-            "AWS_PROFILE": "nobody",
-            "AWS_DEFAULT_PROFILE": "nobody",
+            "AWS_PROFILE": "no-such-profile",
+            "AWS_DEFAULT_PROFILE": "no-such-profile",
             "AWS_DEFAULT_REGION": "mars-1",
             "AWS_SESSION_TOKEN": "stale",
             "AWS_CA_BUNDLE": "/no/such/bundle",
@@ -91,7 +91,7 @@ def trap(tmp_path: Path) -> Iterator[Trap]:
         yield trap
 
 
-def test_the_sandbox_and_the_environment_that_it_writes(trap: Trap, tmp_path: Path) -> None:
+def test_sandbox_writes_a_working_environment(trap: Trap, tmp_path: Path) -> None:
     with running_sandbox(tmp_path / "try-it", trap.environment) as places:
         script = f". {places['environment']} && env && {COMMAND} sync --json --config {places['config']} >result"
         done = trap.run("sh", "-c", f"cd {tmp_path} && {script}")

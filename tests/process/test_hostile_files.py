@@ -14,7 +14,7 @@ from tests.runtime.test_settings import HOSTILE
 
 
 @pytest.mark.parametrize("name", ["arrays", "keys with dots", "a long number", "no tables"])
-def test_a_hostile_configuration_file_ends_the_command_with_status_3(tmp_path: Path, name: str) -> None:
+def test_hostile_configuration_file_ends_with_status_3(tmp_path: Path, name: str) -> None:
     config = tmp_path / "config.toml"
     config.write_text(HOSTILE[name])
     config.chmod(0o600)

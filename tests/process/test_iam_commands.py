@@ -39,7 +39,7 @@ def chains(site: Site, account: str) -> set[tuple[str, ...]]:
     }
 
 
-def test_privileged_entitlements_are_listed_with_their_reasons_and_the_undecided_are_counted(company: Site) -> None:
+def test_privileged_entitlements_have_reasons_and_undecided_ones_are_counted(company: Site) -> None:
     code, out, err = run(company, "list", "entitlements", "--privileged", "--json")
     printed = json.loads(out)
     names = {each["name"] for each in printed["entitlements"]}
@@ -55,10 +55,10 @@ def test_privileged_entitlements_are_listed_with_their_reasons_and_the_undecided
     code, out, err = run(company, "list", "entitlements", "--privileged")
     assert (code, err) == (Exit.OK, "")
     assert f"{len(printed['entitlements'])} privileged entitlements. As of the last sync" in out
-    assert f"{printed['not_judged']} more entitlements could not be judged" in out
+    assert f"{printed['not_judged']} more entitlements could not be evaluated" in out
 
 
-def test_privileged_accounts_are_users_and_roles_with_what_they_hold_directly(company: Site) -> None:
+def test_privileged_accounts_are_users_and_roles(company: Site) -> None:
     code, out, err = run(company, "list", "accounts", "--privileged", "--json")
     printed = json.loads(out)
     everything = json.loads(run(company, "list", "accounts", "--json")[1])["accounts"]
@@ -72,15 +72,15 @@ def test_privileged_accounts_are_users_and_roles_with_what_they_hold_directly(co
     code, out, err = run(company, "list", "accounts", "--privileged")
     assert f"{len(names)} privileged accounts. As of the last sync" in out
     assert "henrik.aas" in out
-    assert f"{printed['not_judged']} more accounts are not judged by what they hold directly" in out
+    assert f"{printed['not_judged']} more accounts were not evaluated" in out
 
 
-def test_nothing_but_accounts_and_entitlements_is_judged(company: Site) -> None:
+def test_only_accounts_and_entitlements_can_be_privileged(company: Site) -> None:
     assert run(company, "list", "grants", "--privileged")[0] == Exit.USAGE
     assert run(company, "list", "resources", "--privileged")[0] == Exit.USAGE
 
 
-def test_a_person_s_tree_goes_through_identity_center_into_the_policies_of_the_role(company: Site) -> None:
+def test_access_of_a_person_leads_through_identity_center_to_policies(company: Site) -> None:
     owner = company.seeded.instance.owner_account_id
     found = chains(company, "yuki.tanaka")
     (provisioned,) = {chain[2] for chain in found if len(chain) == 3 and chain[2].startswith("AWSReservedSSO_Admin")}
@@ -95,7 +95,7 @@ def test_a_person_s_tree_goes_through_identity_center_into_the_policies_of_the_r
     assert ADMINISTRATOR in lines
 
 
-def test_a_role_s_tree_follows_the_roles_that_it_may_assume(company: Site) -> None:
+def test_access_of_a_role_follows_the_roles_that_it_can_assume(company: Site) -> None:
     pipeline = next(
         each["id"]
         for each in json.loads(run(company, "list", "accounts", "--json")[1])["accounts"]
@@ -113,12 +113,12 @@ def test_a_role_s_tree_follows_the_roles_that_it_may_assume(company: Site) -> No
     }
 
 
-def test_an_iam_user_of_the_same_name_has_a_tree_of_its_own(company: Site) -> None:
+def test_iam_user_of_the_same_name_has_its_own_tree(company: Site) -> None:
     assert {
         ("legacy-admins", "AdministratorAccess"),
         ("TeamLead", "PolicyAuthors"),
     } <= chains(company, "henrik.aas")
 
 
-def test_a_stranger_s_tree_is_what_the_account_lets_it_do(company: Site) -> None:
+def test_access_of_an_outside_principal_is_what_the_account_allows(company: Site) -> None:
     assert chains(company, "arn:aws:iam::358173209641:root") == {("OldCostReport",), ("OldCostReport", "CostReport")}

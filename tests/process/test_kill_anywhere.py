@@ -116,13 +116,13 @@ def kills(syncs: Syncs, request: pytest.FixtureRequest) -> list[Kill]:
 
 
 @pytest.mark.parametrize("kill", QUICK.values(), ids=QUICK)
-def test_a_sync_killed_at_a_point_is_completed_by_the_next_one(syncs: Syncs, kill: Kill) -> None:
+def test_sync_killed_at_a_point_is_completed_by_the_next(syncs: Syncs, kill: Kill) -> None:
     syncs.check(kill)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("number", range(KILLS))
-def test_a_sync_killed_at_any_point_is_completed_by_the_next_one(
+def test_sync_killed_at_any_point_is_completed_by_the_next(
     syncs: Syncs, kills: list[Kill], number: int, request: pytest.FixtureRequest
 ) -> None:
     with explained(request, kills[number]):

@@ -13,12 +13,12 @@ BURST_SECONDS = 0.25
 
 
 @pytest.mark.soak
-def test_two_hundred_tasks_at_once_are_worked_off_with_seven_calls_each_and_no_failure() -> None:
+def test_200_tasks_take_seven_calls_each_without_failure() -> None:
     """``make bench`` does it with a thousand, which would take too long here."""
     tasks = 200
     rush = measure(tasks, rate_factor=AS_FAST_AS_IT_GOES)
     assert (rush.outcomes, rush.attempts, rush.is_true, rush.throttled) == ({"applied": tasks}, tasks, True, 0)
-    # The service's connection test asks for a look and for a membership of nobody, too.
+    # The service's connection test also reads and requests a membership that does not exist.
     assert rush.calls["GetGroupMembershipId"] == LOOKS_PER_TASK * tasks + 1
     assert rush.calls["CreateGroupMembership"] + rush.calls["DeleteGroupMembership"] == tasks + 1
     # One session for each change, four workers and a scan that look things up, and those of the connection test.
@@ -28,14 +28,14 @@ def test_two_hundred_tasks_at_once_are_worked_off_with_seven_calls_each_and_no_f
 
 
 @pytest.mark.soak
-def test_at_the_real_rate_aws_never_throttles() -> None:
+def test_real_rate_is_never_throttled() -> None:
     tasks = 40
     rush = measure(tasks, people=20, rate_factor=1, has_quotas=True)
     assert (rush.outcomes, rush.attempts, rush.is_true, rush.throttled) == ({"applied": tasks}, tasks, True, 0)
 
 
 @pytest.mark.soak
-def test_tasks_take_no_less_time_than_the_budget_of_their_looks_allows() -> None:
+def test_tasks_respect_the_budget_of_their_reads() -> None:
     """At a quarter of the real rate, so that the budget and not this machine is what they wait for."""
     tasks, rate_factor = 12, 0.25
     rush = measure(tasks, people=6, rate_factor=rate_factor)

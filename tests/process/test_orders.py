@@ -32,7 +32,7 @@ def change_of(out: str) -> dict[str, Any]:
     return change
 
 
-def test_a_revoke_is_previewed_made_shown_and_taken_back(sites: SiteMaker) -> None:
+def test_revoke_is_previewed_applied_shown_and_undone(sites: SiteMaker) -> None:
     with sites(demo_organisation()) as site:
         assert site.sync().code == Exit.OK
         code, out, _ = run(site, "revoke", *ORDER, "--preview", "--json")
@@ -55,7 +55,7 @@ def test_a_revoke_is_previewed_made_shown_and_taken_back(sites: SiteMaker) -> No
         assert site.at_ploy() == site.in_aws()
 
 
-def test_what_is_refused_changes_nothing_and_says_why(sites: SiteMaker) -> None:
+def test_rejected_change_changes_nothing_and_names_the_reason(sites: SiteMaker) -> None:
     with sites(demo_organisation()) as site:
         assert site.sync().code == Exit.OK
         for order, code, message in (

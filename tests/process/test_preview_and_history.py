@@ -33,7 +33,7 @@ def everything_kept(site: Site) -> dict[str, object]:
     }
 
 
-def test_a_preview_says_what_would_change_and_changes_nothing(synced: Site) -> None:
+def test_preview_lists_changes_and_changes_nothing(synced: Site) -> None:
     before = everything_kept(synced)
     synced.seeded.delete_user("dee")
     synced.seeded.add_person(Person("new", display_name="New [bold]Person"))
@@ -54,7 +54,7 @@ def test_a_preview_says_what_would_change_and_changes_nothing(synced: Site) -> N
         assert printed[kind] == synced_now.printed[kind], "the commit does what the preview said"
 
 
-def test_a_preview_is_a_list_for_people(synced: Site) -> None:
+def test_preview_is_a_list_for_people(synced: Site) -> None:
     dee = synced.seeded.users["dee"]
     synced.seeded.delete_user("dee")
     synced.world.allow_without("sso:ListPermissionSets")
@@ -66,20 +66,20 @@ def test_a_preview_is_a_list_for_people(synced: Site) -> None:
     assert "nothing was changed, here or at Ploy" in out
 
 
-def test_a_preview_without_a_last_sync_says_so(site: Site) -> None:
+def test_preview_without_an_earlier_sync_reports_that(site: Site) -> None:
     code, out, _ = run(site, "sync", "--preview")
-    assert (code, out.startswith("There is no last sync here to compare with")) == (Exit.OK, True)
+    assert (code, out.startswith("No earlier sync on this machine")) == (Exit.OK, True)
     assert "+ added account" in out
     assert not site.settings.snapshot_path.exists()
 
 
-def test_a_preview_names_what_would_be_held(synced: Site) -> None:
+def test_preview_names_the_reasons_for_a_hold(synced: Site) -> None:
     synced.world.ploy.registry.change_settings(synced.integration_id, {"scopes": ["identity-center/users"]})
     _, out, _ = run(synced, "sync", "--preview")
     assert re.search(r"Would be held for review: \d+ records would be withdrawn because their scopes", out)
 
 
-def test_the_history_shows_what_became_of_each_run(synced: Site) -> None:
+def test_history_shows_the_ending_of_each_run(synced: Site) -> None:
     synced.seeded.delete_user("bo")
     synced.world.allow_without("sso:ListPermissionSets")
     run(synced, "sync")
@@ -107,13 +107,13 @@ def test_the_history_shows_what_became_of_each_run(synced: Site) -> None:
     assert {each["unproven_since"] for each in printed["unproven"]} == {since}
 
 
-def test_the_history_is_a_table_for_people(synced: Site) -> None:
+def test_history_is_a_table_for_people(synced: Site) -> None:
     code, out, err = run_process(synced, "history", "--limit", "5")
     assert (code, err) == (Exit.OK, "")
     assert "committed" in out
     assert "Generation" in out
 
 
-def test_a_history_before_the_first_sync_is_one_sentence(site: Site) -> None:
+def test_history_before_the_first_sync_is_one_message(site: Site) -> None:
     code, out, err = run(site, "history")
-    assert (code, out, err.startswith("Error: There was no sync of this integration here yet.")) == (3, "", True)
+    assert (code, out, err.startswith("Error: No sync of this integration has run on this machine.")) == (3, "", True)

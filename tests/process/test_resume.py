@@ -65,7 +65,7 @@ def cut_off(site: Site, operation: str = ASSIGNMENTS) -> None:
     ("operation", "parameter", "everything", "at_most"),
     [(MEMBERS, "GroupId", 14, 10), (ASSIGNMENTS, "PrincipalId", 59 + 14, 50)],
 )
-def test_a_sync_killed_in_the_middle_of_a_list_goes_on(
+def test_sync_killed_in_a_list_is_resumed(
     sites: SiteMaker, operation: str, parameter: str, everything: int, at_most: int
 ) -> None:
     with sites(demo_organisation()) as site:
@@ -76,11 +76,11 @@ def test_a_sync_killed_in_the_middle_of_a_list_goes_on(
         again = asked(site, operation, parameter)
         assert (synced.code, synced.printed["attempts"]) == (Exit.OK, 2)
         assert site.at_ploy() == site.in_aws()
-        assert len(first | again) >= everything, "nobody was left out"
+        assert len(first | again) >= everything, "no one was left out"
         assert len(again) <= at_most
 
 
-def test_what_changed_meanwhile_is_right_in_the_end(sites: SiteMaker) -> None:
+def test_changes_during_an_interruption_are_read(sites: SiteMaker) -> None:
     with sites(demo_organisation()) as site:
         site.sync()
         cut_off(site)
@@ -97,7 +97,7 @@ def test_what_changed_meanwhile_is_right_in_the_end(sites: SiteMaker) -> None:
         assert site.at_ploy() == site.in_aws()
 
 
-def test_a_reading_cut_off_longer_than_a_scan_interval_ago_starts_afresh(sites: SiteMaker) -> None:
+def test_run_interrupted_longer_than_a_scan_interval_ago_starts_again(sites: SiteMaker) -> None:
     with sites(demo_organisation()) as site:
         cut_off(site)
         site.world.aws.calls.clear()
@@ -108,7 +108,7 @@ def test_a_reading_cut_off_longer_than_a_scan_interval_ago_starts_afresh(sites: 
         assert site.at_ploy() == site.in_aws()
 
 
-def test_a_reading_under_other_settings_is_not_gone_on_with(sites: SiteMaker) -> None:
+def test_run_of_other_settings_is_not_resumed(sites: SiteMaker) -> None:
     with sites(demo_organisation()) as site:
         cut_off(site)
         site.world.ploy.registry.change_settings(site.integration_id, {"scopes": ["identity-center/users"]})
@@ -116,7 +116,7 @@ def test_a_reading_under_other_settings_is_not_gone_on_with(sites: SiteMaker) ->
         assert synced.printed["attempts"] == 1
 
 
-def test_another_instance_in_its_place_is_read_afresh(sites: SiteMaker) -> None:
+def test_another_instance_is_read_again(sites: SiteMaker) -> None:
     with sites(demo_organisation()) as site:
         cut_off(site)
         site.world.seeded = site.world.aws.seed(site.seeded.organisation)

@@ -92,7 +92,7 @@ def secrets_of(site: Site) -> set[str]:
     return {token, str(integration.settings["external_id"]), environment["AWS_SECRET_ACCESS_KEY"]}
 
 
-def test_it_scans_polls_obeys_and_stops(site: Site) -> None:
+def test_service_scans_polls_obeys_flags_and_stops(site: Site) -> None:
     """One life of a service: every change on the integrations page is seen at the next poll, and no secret is shown."""
     ploy, integration = site.world.ploy, site.integration_id
     ploy.registry.set_intervals(integration, poll_interval_seconds=5)
@@ -128,7 +128,7 @@ def test_it_scans_polls_obeys_and_stops(site: Site) -> None:
     assert not {secret for secret in secrets_of(site) if secret in service.output}
 
 
-def test_a_scan_that_sigterm_cuts_off_is_gone_on_with_at_the_next_start(sites: SiteMaker) -> None:
+def test_scan_interrupted_by_sigterm_is_resumed_at_the_next_start(sites: SiteMaker) -> None:
     with sites(demo_organisation()) as site:
         members = "ListGroupMemberships"
         site.world.aws.faults.delay(0.05, members)
@@ -151,10 +151,10 @@ def test_a_scan_that_sigterm_cuts_off_is_gone_on_with_at_the_next_start(sites: S
         assert site.at_ploy() == site.in_aws()
 
 
-def test_an_organisation_that_is_broken_leaves_the_other_alone(site: Site, tmp_path: Path) -> None:
+def test_broken_organisation_does_not_affect_the_other(site: Site, tmp_path: Path) -> None:
     ploy = site.world.ploy
     other = ploy.registry.create_organisation("Other & Sons")
-    broken = ploy.registry.create_integration(other, "aws", {**settings_of(site), "role_arn": stranger(site)})
+    broken = ploy.registry.create_integration(other, "aws", {**settings_of(site), "role_arn": other_role(site)})
     token = tmp_path / "token"
     token.write_text(ploy.registry.create_token(other).token)
     file = tmp_path / "other.toml"
@@ -183,8 +183,8 @@ def settings_of(site: Site) -> dict[str, Any]:
     return {name: value for name, value in site.world.integration.settings.items() if name != "external_id"}
 
 
-def stranger(site: Site) -> str:
-    return f"arn:aws:iam::{site.world.integration.settings['account_id']}:role/of-somebody-else"
+def other_role(site: Site) -> str:
+    return f"arn:aws:iam::{site.world.integration.settings['account_id']}:role/of-another"
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def stranger(site: Site) -> str:
         ({"PLOY_URL": "http://ploy.example"}, 1, Exit.CONFIGURATION, "is not encrypted"),
     ],
 )
-def test_what_cannot_be_served_at_all_ends_it_with_a_sentence(
+def test_unusable_configuration_ends_the_service_with_a_message(
     site: Site, variables: dict[str, str], files: int, ending: Exit, sentence: str
 ) -> None:
     done = subprocess.run(

@@ -74,7 +74,7 @@ def document(shown: str) -> dict[str, object]:
     return read
 
 
-def test_a_set_up_from_nothing_to_a_proven_connection(site: Site, tmp_path: Path) -> None:
+def test_set_up_leads_to_a_proven_connection(site: Site, tmp_path: Path) -> None:
     account_id = site.seeded.organisation.owner_account_id
     home = tmp_path / "home"
     home.mkdir()
@@ -86,7 +86,7 @@ def test_a_set_up_from_nothing_to_a_proven_connection(site: Site, tmp_path: Path
         assert "must be the name of an AWS Region" in person.answer("Region: ", "eu-west-1")
         person.answer("Leave out", "lambda/functions, granting")
         person.answer("Add", "")
-        shown = person.answer("Enter to go on", "")
+        shown = person.answer("Press Enter to continue", "")
         (external_id,) = re.findall(r"External ID: (\S+)", shown)
         shown = person.answer("Show instead", "terraform")
         trust = document(shown)
@@ -98,7 +98,7 @@ def test_a_set_up_from_nothing_to_a_proven_connection(site: Site, tmp_path: Path
         explained = person.answer("Role ARN", "arn:aws:iam::999988887777:role/PloyByHand")
         assert ("iam:ListRoles" in explained, "lambda:" in explained) == (True, False)
         assert "is in the AWS account 999988887777" in person.answer("Role ARN", role_arn)
-        person.answer("Try the connection now?", "y")
+        person.answer("Test the connection now?", "y")
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
 
     assert (process.returncode, out.decode().count("✓") > 20, "✗" in out.decode()) == (Exit.OK, True, False), (
@@ -121,9 +121,7 @@ def test_a_set_up_from_nothing_to_a_proven_connection(site: Site, tmp_path: Path
     assert external_id not in err.decode()
 
 
-def test_where_ploy_keeps_the_settings_the_external_id_is_the_stored_one_and_nothing_is_written(
-    site: Site, tmp_path: Path
-) -> None:
+def test_set_up_of_an_integration_at_ploy_uses_its_external_id_and_writes_nothing(site: Site, tmp_path: Path) -> None:
     file = site.world.config_file
     before = file.read_bytes()
     external_id = str(site.world.integration.settings["external_id"])
@@ -132,12 +130,12 @@ def test_where_ploy_keeps_the_settings_the_external_id_is_the_stored_one_and_not
     assert (code, external_id in out, err) == (Exit.OK, True, "")
 
     with terminal(site, tmp_path, "--config", str(file)) as (person, process):
-        shown = person.answer("Enter to go on", "")
+        shown = person.answer("Press Enter to continue", "")
         assert f"AWS account ID: {site.seeded.organisation.owner_account_id}" in shown
-        assert f"External ID: {external_id}" in person.answer("Enter to go on", "")
+        assert f"External ID: {external_id}" in person.answer("Press Enter to continue", "")
         person.answer("Show instead", "")
         person.answer("Explain each permission?", "")
-        assert f"Role ARN: {site.world.role_arn}" in person.answer("Try the connection now?", "")
+        assert f"Role ARN: {site.world.role_arn}" in person.answer("Test the connection now?", "")
         out_bytes, err_bytes = process.communicate(timeout=PATIENCE_SECONDS)
 
     assert (process.returncode, out_bytes.decode().count("✓") > 20, err_bytes) == (Exit.OK, True, b"")
@@ -159,23 +157,21 @@ def made_at_ploy(site: Site) -> wire.Integration:
     return made.integration
 
 
-def test_a_set_up_at_ploy_takes_its_external_id_and_leaves_a_file_for_check_and_sync(
-    site: Site, tmp_path: Path
-) -> None:
+def test_set_up_at_ploy_uses_its_external_id_and_writes_a_working_file(site: Site, tmp_path: Path) -> None:
     ploy, account_id = site.world.ploy, site.seeded.organisation.owner_account_id
     with terminal(site, tmp_path) as (person, process):
-        assert begin_at_ploy(site, person).startswith("This set-up makes an integration at Ploy")
-        assert "Ploy has made the integration int-" in person.answer("AWS account ID: ", account_id)
+        assert begin_at_ploy(site, person).startswith("This set-up creates an integration at Ploy")
+        assert "Created the integration int-" in person.answer("AWS account ID: ", account_id)
         issued = str(made_at_ploy(site).settings["external_id"])
         person.answer("Region: ", "eu-west-1")
         person.answer("Leave out", "resources, iam")
         person.answer("Add", "")
-        assert f"External ID: {issued}" in person.answer("Enter to go on", "")
+        assert f"External ID: {issued}" in person.answer("Press Enter to continue", "")
         trust = document(person.answer("Show instead", ""))
         policy = document(person.answer("Explain each permission?", ""))
         role_arn = site.world.aws.accounts.create_role(account_id, "PloyAtPloy", trust, policy)
         person.answer("Role ARN", role_arn)
-        person.answer("Try the connection now?", "y")
+        person.answer("Test the connection now?", "y")
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
 
     file, own = tmp_path / "ploy.toml", made_at_ploy(site)
@@ -197,17 +193,17 @@ def test_a_set_up_at_ploy_takes_its_external_id_and_leaves_a_file_for_check_and_
 
 
 @pytest.mark.soak
-def test_a_set_up_whose_test_failed_is_finished_by_check(site: Site, tmp_path: Path) -> None:
+def test_check_completes_a_set_up_whose_test_failed(site: Site, tmp_path: Path) -> None:
     account_id = site.seeded.organisation.owner_account_id
     with terminal(site, tmp_path, "--without", "resources", "--without", "iam") as (person, process):
         begin_at_ploy(site, person)
         person.answer("AWS account ID: ", account_id)
-        for question in ("Region: ", "Leave out", "Add", "Enter to go on"):
+        for question in ("Region: ", "Leave out", "Add", "Press Enter to continue"):
             person.answer(question, "eu-west-1" if question == "Region: " else "")
         trust = document(person.answer("Show instead", ""))
         policy = document(person.answer("Explain each permission?", ""))
         person.answer("Role ARN", f"arn:aws:iam::{account_id}:role/PloyLater")
-        person.answer("Try the connection now?", "y")
+        person.answer("Test the connection now?", "y")
         out, _ = process.communicate(timeout=PATIENCE_SECONDS)
     own, environment = made_at_ploy(site), {**clean_environment(site), "PLOY_STATE_DIR": str(tmp_path / "state")}
     file = str(tmp_path / "ploy.toml")
@@ -223,18 +219,18 @@ def test_a_set_up_whose_test_failed_is_finished_by_check(site: Site, tmp_path: P
 
 
 @pytest.mark.soak
-def test_an_integration_that_is_there_is_used_as_it_is(site: Site, tmp_path: Path) -> None:
+def test_existing_integration_is_used_unchanged(site: Site, tmp_path: Path) -> None:
     (tmp_path / "token").write_text((site.world.folder / "token").read_text())
     variables = {"PLOY_URL": site.world.ploy.url, "PLOY_TOKEN_FILE": str(tmp_path / "token")}
     with terminal(site, tmp_path, variables=variables) as (person, process):
         person.answer("Number of the one to use", "7")
-        assert "There is no such integration." in person.answer("Number of the one to use", "1")
-        shown = person.answer("Enter to go on", "")
+        assert "No such integration." in person.answer("Number of the one to use", "1")
+        shown = person.answer("Press Enter to continue", "")
         assert f"AWS account ID: {site.seeded.organisation.owner_account_id}" in shown
-        assert str(site.world.integration.settings["external_id"]) in person.answer("Enter to go on", "")
+        assert str(site.world.integration.settings["external_id"]) in person.answer("Press Enter to continue", "")
         person.answer("Show instead", "")
         person.answer("Explain each permission?", "")
-        person.answer("Try the connection now?", "n")
+        person.answer("Test the connection now?", "n")
         out, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == Exit.OK
     assert out.decode().splitlines()[-1] == f"Next: {COMMAND} check --config ploy.toml"
@@ -248,14 +244,14 @@ def test_an_integration_that_is_there_is_used_as_it_is(site: Site, tmp_path: Pat
 UNREACHED: dict[tuple[str, ...], tuple[Exit, str]] = {
     ("http://ploy.example", "t"): (Exit.CONFIGURATION, "platform.url: Ploy's address is not encrypted"),
     ("{url}", "wrong-token"): (Exit.AUTHENTICATION, "Ploy does not accept the token."),
-    ("{url}", "to ken"): (Exit.CONFIGURATION, "platform.token: Ploy's token is empty or has characters"),
+    ("{url}", "to ken"): (Exit.CONFIGURATION, "platform.token: Ploy's token is empty or has invalid characters"),
     ("http://127.0.0.1:9", "t"): (Exit.TRY_AGAIN, "could not be reached"),
-    ("{url}",): (Exit.CONFIGURATION, "as its input ended; nothing was written"),
+    ("{url}",): (Exit.CONFIGURATION, "The input ended before the set-up was finished; nothing was written"),
 }
 """What is answered, and how the set-up ends."""
 
 
-def test_a_set_up_that_does_not_reach_ploy_leaves_nothing_behind(
+def test_set_up_that_cannot_reach_ploy_writes_nothing(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -270,18 +266,18 @@ def test_a_set_up_that_does_not_reach_ploy_leaves_nothing_behind(
 
 
 @pytest.mark.soak
-def test_a_set_up_without_ploy_says_so_first_and_its_file_lists_what_there_is(site: Site, tmp_path: Path) -> None:
+def test_set_up_without_ploy_announces_it_and_writes_a_working_file(site: Site, tmp_path: Path) -> None:
     account_id = site.seeded.organisation.owner_account_id
     with terminal(site, tmp_path, "--without-ploy") as (person, process):
         shown = person.answer("AWS account ID: ", account_id)
-        assert shown.startswith("Without Ploy: the external ID is generated on this machine")
+        assert shown.startswith("Without Ploy: this machine generates the external ID")
         for question in ("Region: ", "Leave out", "Add"):
             person.answer(question, {"Region: ": "eu-west-1", "Leave out": "resources"}.get(question, ""))
-        assert "Ploy made it" not in person.answer("Enter to go on", "")
+        assert "Ploy made it" not in person.answer("Press Enter to continue", "")
         trust = document(person.answer("Show instead", ""))
         policy = document(person.answer("Explain each permission?", ""))
         person.answer("Role ARN", site.world.aws.accounts.create_role(account_id, "PloyAlone", trust, policy))
-        person.answer("Try the connection now?", "y")
+        person.answer("Test the connection now?", "y")
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, err) == (Exit.OK, b"")
     assert out.decode().splitlines()[-1] == f"Next: {COMMAND} list accounts --config ploy.toml"

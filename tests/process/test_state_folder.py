@@ -33,7 +33,7 @@ def obey_permissions() -> None:
     ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)  # PR_CAPBSET_DROP
 
 
-def test_a_disk_that_is_full_is_one_sentence_and_loses_nothing(site: Site) -> None:
+def test_full_disk_is_one_message_and_loses_nothing(site: Site) -> None:
     site.sync()
     before = site.records_at_ploy()
     site.seeded.delete_user("bo")
@@ -47,7 +47,7 @@ def test_a_disk_that_is_full_is_one_sentence_and_loses_nothing(site: Site) -> No
     assert site.at_ploy() == site.in_aws()
 
 
-def test_a_folder_that_may_only_be_read_is_one_sentence_and_loses_nothing(site: Site) -> None:
+def test_read_only_folder_is_one_message_and_loses_nothing(site: Site) -> None:
     site.sync()
     before = site.records_at_ploy()
     folder = site.settings.state.dir
@@ -63,7 +63,7 @@ def test_a_folder_that_may_only_be_read_is_one_sentence_and_loses_nothing(site: 
     assert site.sync().code == Exit.OK
 
 
-def test_a_damaged_file_is_refused_by_every_command_and_rebuilt_on_order(site: Site) -> None:
+def test_damaged_file_is_rejected_by_every_command_and_rebuilt_on_request(site: Site) -> None:
     site.sync()
     path = site.settings.snapshot_path
     for other in path.parent.glob(f"{path.name}-*"):

@@ -48,19 +48,19 @@ def config(site: Site) -> dict[str, str]:
     return {"PLOY_CONFIG_FILE": str(site.world.config_file)}
 
 
-def test_every_variable_of_the_readme_is_tried_here() -> None:
+def test_every_documented_variable_is_tested() -> None:
     # AWS_ENDPOINT_URL is what leads each of these commands to the local AWS.
     listed = set(re.findall(r"^\| `([A-Z_<>]+)` \|", COMMANDS, re.M)) - {"AWS_ENDPOINT_URL", "PLOY_CONFIG_<NAME>"}
     assert listed == {*WRONG, "PLOY_CONFIG_FILE"} - {"PLOY_CONFIG_REGION"}
 
 
-def test_the_file_is_named_by_a_variable_and_is_no_setting_of_the_connector(site: Site, config: dict[str, str]) -> None:
+def test_file_variable_is_not_a_setting_of_the_connector(site: Site, config: dict[str, str]) -> None:
     code, printed = run(site, config, "check")
     assert (code, printed["usable"]) == (Exit.OK, True)
 
 
 @pytest.mark.parametrize("variable", WRONG)
-def test_each_variable_goes_before_the_file(site: Site, tmp_path: Path, variable: str) -> None:
+def test_each_variable_takes_precedence_over_the_file(site: Site, tmp_path: Path, variable: str) -> None:
     value, ending, sentence = WRONG[variable]
     file = site.world.config_file
     if variable == "PLOY_CONNECTOR":  # with settings from Ploy, Ploy says of which connector they are
@@ -70,25 +70,25 @@ def test_each_variable_goes_before_the_file(site: Site, tmp_path: Path, variable
     assert (code, sentence in printed["error"]["message"]) == (ending, True), printed
 
 
-def test_one_setting_that_comes_from_ploy_is_overridden_and_the_others_stay(site: Site, config: dict[str, str]) -> None:
+def test_variable_overrides_one_setting_of_ploy_only(site: Site, config: dict[str, str]) -> None:
     code, _ = run(site, {**config, "PLOY_CONFIG_REGION": "eu-north-1"}, "check")
     assert (code, {call.region for call in site.world.aws.calls.to("AssumeRole")}) == (Exit.OK, {"eu-north-1"})
 
 
-def test_an_external_id_that_ploy_made_is_not_overridden(site: Site, config: dict[str, str]) -> None:
-    chosen = "chosen-by-somebody-0001"
+def test_external_id_of_ploy_cannot_be_overridden(site: Site, config: dict[str, str]) -> None:
+    chosen = "chosen-by-a-person-0001"
     code, printed = run(site, {**config, "PLOY_CONFIG_EXTERNAL_ID": chosen}, "check")
     assert (code, printed["error"]["fix"]) == (Exit.CONFIGURATION, "unset PLOY_CONFIG_EXTERNAL_ID")
     assert (chosen in str(printed), site.world.aws.calls.to("AssumeRole")) == (False, [])
 
 
-def test_a_list_is_written_with_commas(site: Site, config: dict[str, str]) -> None:
+def test_list_is_formatted_with_commas(site: Site, config: dict[str, str]) -> None:
     scopes = "identity-center/users, identity-center/groups"
     code, printed = run(site, {**config, "PLOY_CONFIG_SCOPES": scopes}, "sync")
     assert (code, printed["added"]) == (Exit.OK, {"account": 4, "entitlement": 3, "grant": 5})
 
 
-def test_the_state_is_kept_where_the_variable_says(site: Site, config: dict[str, str], tmp_path: Path) -> None:
+def test_state_variable_names_the_folder(site: Site, config: dict[str, str], tmp_path: Path) -> None:
     code, _ = run(site, {**config, "PLOY_STATE_DIR": str(tmp_path / "state")}, "sync")
     assert (code, (tmp_path / "state" / f"{site.integration_id}.sqlite").exists()) == (Exit.OK, True)
     assert not site.settings.snapshot_path.exists()

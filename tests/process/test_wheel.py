@@ -46,7 +46,7 @@ def run_python(unpacked: Path, code: str, *arguments: str, **variables: str) -> 
     )
 
 
-def test_the_wheel_holds_every_module_the_pages_files_and_its_types(unpacked: Path) -> None:
+def test_wheel_contains_modules_page_files_and_types(unpacked: Path) -> None:
     def files(folder: Path) -> set[str]:
         found = (path for path in (folder / "ploy_connector_aws").rglob("*") if path.is_file())
         return {str(path.relative_to(folder)) for path in found if "__pycache__" not in path.parts}
@@ -55,18 +55,18 @@ def test_the_wheel_holds_every_module_the_pages_files_and_its_types(unpacked: Pa
     assert (unpacked / "ploy_connector_aws" / "py.typed").exists()
 
 
-def test_the_demo_runs_from_the_wheel_whatever_the_environment_says(unpacked: Path, tmp_path: Path) -> None:
+def test_demo_runs_from_the_wheel_in_a_hostile_environment(unpacked: Path, tmp_path: Path) -> None:
     where = run_python(unpacked, "import ploy_connector_aws as it; print(it.__file__)").stdout
     assert where.startswith(str(unpacked))
     with Trap(tmp_path).set() as trap:
         done = run_python(unpacked, "from ploy_connector_aws.cli import main; main()", "demo", **trap.environment)
     assert (done.returncode, done.stderr, trap.visits) == (0, "", 0)
-    for told in (
+    for part in (
         "✓ assume-role",
         "✓ Committed as generation 1.",
         "Jonas Vik (disabled)",
         "removed grant: Nora Lind in Production On-Call",
         '"Action":["identitystore:ListGroupMemberships"]',
-        "nothing was deleted",
+        "none was deleted",
     ):
-        assert told in done.stdout
+        assert part in done.stdout

@@ -1,15 +1,25 @@
-"""The wire contract between a connector runtime and Ploy: every body that is sent or answered under /connector/v1.
+"""The wire contract between a connector runtime and Ploy: the bodies of all requests and answers under /connector/v1.
 
 This contract is ours, not Ploy's: Ploy publishes no HTTP API. The client and the local Ploy share these models, and
 ``docs/platform-api.yaml`` is generated from them.
 
-Map: ``bodies`` (what all share), ``integrations`` (settings, limits, flags), ``syncs`` (handing over a run), ``lines``
-(what a batch holds), ``digests``, ``tasks`` (what the platform wants done), ``introductions`` (connectors and checks),
+Map: ``bodies`` (base classes, shared types, digests), ``integrations`` (settings, limits, flags), ``syncs`` (uploading
+a run), ``lines`` (of a batch), ``tasks`` (leases and reports), ``registration`` (connectors and connection tests),
 ``problems`` (error answers).
 """
 
-from .bodies import API_PREFIX, NDJSON, PROBLEM_JSON, Counts, Digest, Mode
-from .digests import digest_of, digest_of_batches, from_content_digest, to_content_digest
+from .bodies import (
+    API_PREFIX,
+    NDJSON,
+    PROBLEM_JSON,
+    Counts,
+    Digest,
+    Mode,
+    digest_of,
+    digest_of_batches,
+    from_content_digest,
+    to_content_digest,
+)
 from .integrations import (
     Flags,
     HelloAnswer,

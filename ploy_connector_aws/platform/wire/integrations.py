@@ -1,4 +1,4 @@
-"""Which integrations a runtime serves, and what the platform allows and wants of it."""
+"""The integrations of a token: settings, limits, intervals and flags."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from .bodies import Digest, RequestModel, ResponseModel
 
 
 class Integration(ResponseModel):
-    """One connector, enabled by one organisation with its settings. The settings hold secrets: memory only."""
+    """One connector that one organisation enabled, with its settings. They hold secrets: keep them in memory only."""
 
     id: str
     organisation: str
     connector: str = Field(description="The name in the connector's manifest.")
     settings: dict[str, JsonValue] = Field(repr=False)
-    revision: Count | None = Field(default=None, description="Of the settings: another one whenever they have changed.")
+    revision: Count | None = Field(default=None, description="The revision of the settings, new after every change.")
 
 
 class Integrations(ResponseModel):
-    """The integrations that this token may serve."""
+    """The integrations of a token."""
 
     integrations: tuple[Integration, ...]
 
 
 class IntegrationRequest(RequestModel):
-    """Begin to set up an integration. While nothing was entered for it, the same request gets the same one."""
+    """Begin the set-up of an integration. Until something is entered for it, the same request gets the same one."""
 
     connector: Annotated[
         str, Field(min_length=1, max_length=128, description="The name in a manifest that a runtime has sent.")
@@ -36,13 +36,13 @@ class IntegrationRequest(RequestModel):
 
 
 class SettingsChange(RequestModel):
-    """Settings that a person entered where the runtime is, for an integration that was never in use."""
+    """Settings that a person entered at the runtime, for an integration that was never in use."""
 
     settings: dict[str, JsonValue] = Field(
         default_factory=dict,
         repr=False,
-        description="What is left out stays as it is, and null takes a setting back to its default. What the platform "
-        "generates, such as an external ID, is refused.",
+        description="A missing setting stays as it is, and null resets a setting to its default. A value that the "
+        "platform generates, such as an external ID, is rejected.",
     )
 
 
@@ -51,23 +51,23 @@ class SetUpStatus(ResponseModel):
 
     integration: Integration
     is_verified: bool = Field(
-        description="Whether these settings have passed a connection test that the platform asked for."
+        description="Whether these settings have passed a connection test that the platform requested."
     )
 
 
 class HelloRequest(RequestModel):
-    """A runtime introduces itself for one integration."""
+    """Register a runtime for one integration."""
 
     runtime_version: str
     connector: str
     connector_version: str
     spec_version: Count
     capabilities: tuple[str, ...] = Field(description="The hooks that the connector implements.")
-    config_fingerprint: Digest = Field(description="Changes when a setting changes; secrets are left out of it.")
+    config_fingerprint: Digest = Field(description="Changes when a setting changes; secrets are not part of it.")
 
 
 class Limits(ResponseModel):
-    """How much one batch may hold."""
+    """The limits of one batch."""
 
     max_batch_lines: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 2000
     max_batch_bytes: Annotated[
@@ -76,7 +76,7 @@ class Limits(ResponseModel):
 
 
 class Flags(ResponseModel):
-    """What the platform wants of the runtime now."""
+    """What the platform allows and requests now."""
 
     paused: bool = Field(default=False, description="Do not sync.")
     read_only: bool = Field(default=False, description="Do not grant or revoke.")
@@ -84,7 +84,7 @@ class Flags(ResponseModel):
 
 
 class HelloAnswer(ResponseModel):
-    """What the platform allows and expects."""
+    """Limits, intervals and flags for the runtime."""
 
     limits: Limits = Limits()
     scan_interval_seconds: Interval = 900

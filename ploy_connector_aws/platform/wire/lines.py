@@ -17,46 +17,48 @@ from .bodies import RequestModel
 class RecordLine(RequestModel):
     """A record that was read in this run, with the scopes that emitted it.
 
-    A record that many scopes emitted comes in several lines, each with some of its scopes. In a delta the scopes are
-    those that did not emit it in the base, or did not end complete now; there may be none.
+    A record of many scopes has several lines, each with some of its scopes. In a delta the scopes are those that did
+    not emit it in the base, or did not end complete now; there may be none.
     """
 
-    line: Literal["record"] = Field(default="record", description="Always sent; it says what the line is.")
+    line: Literal["record"] = Field(default="record", description="Always sent: the kind of line.")
     type: RecordType
     id: Id
     scopes: tuple[Scope, ...]
     partial: bool = Field(
-        default=False, description="It exists, but its content was not read in full: a known fuller record is kept."
+        default=False,
+        description="It exists, but its content was not read in full: a known complete record is kept.",
     )
     record: dict[str, JsonValue] | None = Field(
-        default=None, description="Its content. In a delta left out where it is as in the base."
+        default=None, description="Its content. In a delta, left out if it is as in the base."
     )
 
 
 class TombstoneLine(RequestModel):
-    """A record that the source said does not exist, or that scopes which had it in the base were read without."""
+    """A record that the source reported as not existing, or that scopes of the base no longer list."""
 
-    line: Literal["tombstone"] = Field(default="tombstone", description="Always sent; it says what the line is.")
+    line: Literal["tombstone"] = Field(default="tombstone", description="Always sent: the kind of line.")
     type: RecordType
     id: Id
     scopes: tuple[Scope, ...] = Field(
         default=(),
-        description="None: it does not exist, and grants that name it go with it, unless a record line of the same "
-        "sync lists it. Some, in a delta only: it goes once no other scope has it and no grant names it.",
+        description="Without scopes: the record does not exist and is removed with the grants that name it, unless a "
+        "record line of the same sync lists it. With scopes, in a delta only: it is removed once no other scope has it "
+        "and no grant names it.",
     )
 
 
 class ScopeLine(RequestModel):
-    """How one scope ended in this run."""
+    """The ending of one scope in this run."""
 
-    line: Literal["scope"] = Field(default="scope", description="Always sent; it says what the line is.")
+    line: Literal["scope"] = Field(default="scope", description="Always sent: the kind of line.")
     name: Scope
     parent: Scope | None = None
     ending: ScopeEnding | None = Field(default=None, description="None: announced but not reached.")
     failure: Failure | None = None
     origin: str | None = None
     is_announced: bool = Field(
-        default=True, description="False, in a delta only: the base announced it, and this run did not."
+        default=True, description="False, in a delta only: the base announced the scope and this run did not."
     )
 
 
@@ -65,7 +67,7 @@ AnyLine: TypeAlias = RecordLine | TombstoneLine | ScopeLine
 
 
 def to_ndjson(line: AnyLine) -> bytes:
-    """Turn one line of a batch into compact JSON without its line end: the same line always gives the same bytes."""
+    """Encode a line of a batch as compact JSON without its line end: the same line always gives the same bytes."""
     rest = line.model_dump_json(exclude={"line"}, exclude_defaults=True)
     return f'{{"line":"{line.line}",{rest[1:]}'.encode()
 
@@ -76,11 +78,11 @@ _COMPRESSION = 6
 _GZIP = 31
 """zlib's ``wbits`` for a gzip stream; its header holds no time."""
 _OS_PLACE, _OS_UNKNOWN = 9, 255
-"""Where a gzip header names the operating system, and the value for none (RFC 1952)."""
+"""The position of the operating system in a gzip header, and the value for unknown (RFC 1952)."""
 
 
 def pack(lines: Iterable[bytes]) -> bytes:
-    """Turn encoded lines, without their line ends, into the body of a batch.
+    """Encode lines, given without their line ends, as the body of a batch.
 
     The same lines give the same bytes, and so the same digest, on every system and with every version of Python:
     ``gzip.compress`` names the operating system before Python 3.13 and none since. Another implementation of zlib, such

@@ -1,4 +1,4 @@
-"""Error answers: their form, and every code that they carry."""
+"""Error answers: their model, and all codes with status and title."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .bodies import ResponseModel
 
 
 class LineProblem(ResponseModel):
-    """Why one line of a batch was refused."""
+    """The reason why one line of a batch was rejected."""
 
-    line: int = Field(description="Its number in the batch; the first is 1.")
-    reason: str = Field(description="Never repeats what the line held.")
+    line: int = Field(description="Its number in the batch, from 1.")
+    reason: str = Field(description="Never repeats the content of the line.")
 
 
 class Problem(ResponseModel):
@@ -23,12 +23,12 @@ class Problem(ResponseModel):
     title: str = ""
     status: int
     detail: str | None = None
-    code: str | None = Field(default=None, description="Machine-readable: one of those that the call names.")
-    errors: tuple[LineProblem, ...] = Field(default=(), description="The first of the lines that were refused.")
+    code: str | None = Field(default=None, description="Machine-readable: one of the codes of the call.")
+    errors: tuple[LineProblem, ...] = Field(default=(), description="The first rejected lines.")
 
 
 class ProblemKind(NamedTuple):
-    """The status of a kind of problem, and what it means."""
+    """The status and title of a kind of problem."""
 
     status: int
     title: str
@@ -68,4 +68,4 @@ PROBLEMS: dict[str, ProblemKind] = {
     ),
     "unavailable": ProblemKind(503, "Not now; Retry-After says when."),
 }
-"""Every code that an error answer may carry. A problem without a code is one of HTTP itself."""
+"""Every code of an error answer. A problem without a code is one of HTTP itself."""

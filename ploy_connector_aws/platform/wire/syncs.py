@@ -1,4 +1,4 @@
-"""Handing over one run: opening, staging, committing."""
+"""Uploading one run: opening, staging, committing."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from .bodies import Counts, Digest, Mode, RequestModel, ResponseModel
 MOST_BATCHES = 1_000_000
 
 BatchNumber: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=MOST_BATCHES)]
-"""The place of a batch in its sync, from 1."""
+"""The number of a batch in its sync, from 1."""
 
 
-_UNPROVEN = "Kept because a scope of theirs was not read completely, or because a grant names them."
+_UNPROVEN = "Kept because one of their scopes was not read completely, or because a grant names them."
 
 
 class Hold(RequestModel):
-    """Why a runtime asks for a person to look before a commit becomes visible."""
+    """The reasons why a runtime asks for a review before a commit becomes visible."""
 
     reasons: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Outcome(RequestModel):
-    """What a run changes, by type of record."""
+    """The changes of a run, by type of record."""
 
     added: Counts = {}
     changed: Counts = {}
@@ -40,27 +40,27 @@ class Commit(RequestModel):
 
     batches: Annotated[int, Field(strict=True, ge=0, le=MOST_BATCHES)]
     digest: Digest = Field(description="SHA-256 over the batches' digests, in order, each as hexadecimal text.")
-    records: Counts = Field(description="How many different records were sent, by type.")
-    scopes: Count = Field(description="How many scopes were announced: sent or, in a delta, sent or as they were.")
+    records: Counts = Field(description="The number of different records that were sent, by type.")
+    scopes: Count = Field(description="The number of announced scopes: sent or, in a delta, sent or unchanged.")
     expected: Outcome | None = Field(
         default=None,
-        description="What the runtime found in its own comparison. Where the platform finds something else, it refuses:"
-        " the two do not hold the same base. Needed with a delta.",
+        description="The result of the runtime's comparison. If the platform's result differs, it rejects the commit: "
+        "the two do not hold the same base. Required with a delta.",
     )
     hold: Hold | None = None
     confirmed: dict[str, Moment] = Field(
         default={},
-        description="When each of the tasks was verified whose change this run has seen: the scope was read "
-        "completely, beginning after it. "
-        "Any other change that was verified after reading began goes before what the run says.",
+        description="By task, the time of each verified change that this run has confirmed: its scope was read "
+        "completely, beginning after that time. Any other change that was verified after reading began takes "
+        "precedence over the run.",
     )
 
 
 class CommitAnswer(ResponseModel):
-    """What a commit did, or would do once a person approves it."""
+    """The result of a commit, or the result that it would have once a person approves it."""
 
     status: Literal["committed", "held_for_review"]
-    generation: Count | None = Field(description="The generation it became; None while held.")
+    generation: Count | None = Field(description="The generation that it became; None while held.")
     added: Counts = {}
     changed: Counts = {}
     removed: Counts = {}
@@ -70,34 +70,34 @@ class CommitAnswer(ResponseModel):
 
 
 class OpenSync(RequestModel):
-    """Begin to hand over one run.
+    """Begin to upload one run.
 
-    A full one sends all that was proven in the run. A delta sends what differs from the base generation: scopes that
-    ended otherwise, records that were added or changed, and which scopes no longer have a record. What a delta does
-    not name stands as in the base: each scope that ended complete emitted there what it emits now.
+    A full one sends everything that was proven in the run. A delta sends what differs from the base generation: scopes
+    with another ending, records that were added or changed, and the scopes that no longer have a record. Everything
+    else is as in the base: each complete scope emits the same as there.
     """
 
     run_id: Annotated[
-        str, Field(min_length=1, max_length=128, description="Opening twice for one run is the same sync.")
+        str, Field(min_length=1, max_length=128, description="Opening twice for one run gives the same sync.")
     ]
     opener: Annotated[
         str,
         Field(
             min_length=1,
             max_length=128,
-            description="Who opens: stable for one runtime's state. Its own open sync of another run is replaced.",
+            description="The client: stable for one runtime's state. Its open sync of another run is replaced.",
         ),
     ]
     mode: Mode = "full"
     base_generation: Annotated[Count, Field(ge=1)] | None = Field(
-        default=None, description="With a delta: what it is against. Refused where it is not the newest one."
+        default=None, description="With a delta: its base. Rejected if it is not the newest one."
     )
     base_run_id: str | None = Field(
-        default=None, description="With a delta: the run that became that generation. Refused where another one did."
+        default=None, description="With a delta: the run that became that generation. Rejected if another one did."
     )
     reading_started_at: Moment
     commit: Commit | None = Field(
-        default=None, description="Commits at once: for a run that has nothing to stage, with no batches."
+        default=None, description="Commits at once, without batches: for a run without anything to stage."
     )
 
     @model_validator(mode="after")
@@ -115,25 +115,23 @@ class StagedBatch(ResponseModel):
 
 
 class OpenedSync(ResponseModel):
-    """A staging area that nobody sees until it is committed."""
+    """A staging area that is not visible until it is committed."""
 
     id: OutsideId
-    batches: tuple[StagedBatch, ...] = Field(default=(), description="Those that have arrived, where it was open.")
-    answer: CommitAnswer | None = Field(default=None, description="Where it is committed or held by now.")
-    lease_seconds: Interval = Field(
-        description="It is given up when nothing arrives for so long; each batch renews it."
-    )
+    batches: tuple[StagedBatch, ...] = Field(default=(), description="The batches that have arrived, if it was open.")
+    answer: CommitAnswer | None = Field(default=None, description="The commit's answer, if it is committed or held.")
+    lease_seconds: Interval = Field(description="The sync ends after this time without a batch; each batch renews it.")
 
 
 class BatchAnswer(ResponseModel):
     """A batch is staged."""
 
     number: BatchNumber
-    lines: Count = Field(description="How many lines were staged: all of them, or the batch is refused.")
+    lines: Count = Field(description="The number of staged lines: all of them, or the batch is rejected.")
 
 
 class SyncStatus(ResponseModel):
-    """Where a sync stands."""
+    """The state of a sync."""
 
     id: OutsideId
     run_id: str

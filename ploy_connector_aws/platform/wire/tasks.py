@@ -1,4 +1,4 @@
-"""Tasks: what the platform wants done, under a lease, and what is reported of it."""
+"""Tasks: requests of the platform under a lease, and the reports about them."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ LONGEST_POLL_SECONDS = 60
 
 
 class Task(ResponseModel):
-    """Something that the platform wants done, under a lease: whoever has the newest lease may do and report it."""
+    """A request of the platform under a lease: the worker with the newest lease may run and report it."""
 
     id: OutsideId
     kind: TaskKind
-    preview: bool = Field(default=False, description="Say what would happen and change nothing.")
+    preview: bool = Field(default=False, description="Report what would happen and change nothing.")
     account_id: Id | None = Field(default=None, description="With a grant or a revoke.")
     entitlement_id: Id | None = Field(default=None, description="With a grant or a revoke.")
     reason: str | None = None
     created_at: Moment
-    deadline: Moment = Field(description="What is not reported by then, and is under no lease, becomes a manual task.")
+    deadline: Moment = Field(description="Without a report by then, and without a lease, it becomes a manual task.")
     lease_id: str
-    lease_seconds: Interval = Field(description="It ends so long after the answer, unless extended.")
+    lease_seconds: Interval = Field(description="The time after the answer when the lease ends, unless extended.")
 
     @model_validator(mode="after")
     def _names_its_pair(self) -> Task:
@@ -46,13 +46,13 @@ class Task(ResponseModel):
 
 
 class LeaseRequest(RequestModel):
-    """Ask for tasks; answered at once when there are any, otherwise when one comes, the flags change or the wait ends.
+    """Long poll: returns when tasks are available, flags change, or ``wait_seconds`` elapses.
 
-    Who works with settings that the platform has changed since gets nothing: what is ordered is meant for the new ones.
+    A runtime with outdated settings gets no tasks: they are meant for the new settings.
 
-    Grants and revokes on one pair of account and entitlement are given out one at a time, in the order in which they
-    were created: the next once the one before has been reported, or has become a manual task. Between different pairs
-    revokes go first. Previews, checks and syncs change nothing, so they neither wait for a pair nor keep it waiting.
+    Grants and revokes of one account and entitlement are leased one at a time, in the order of their creation: the next
+    after the one before was reported or became a manual task. Among different pairs revokes come first. Previews,
+    checks and syncs change nothing, so they neither wait for other tasks nor make them wait.
     """
 
     request_id: Annotated[
@@ -69,22 +69,22 @@ class LeaseRequest(RequestModel):
     ]
     wait_seconds: Annotated[int, Field(strict=True, ge=0, le=LONGEST_POLL_SECONDS)] = 0
     settings_revision: Count | None = Field(
-        default=None, description="Of the settings that the runtime works with; null where they are not the platform's."
+        default=None, description="The revision of the runtime's settings; null if they are not the platform's."
     )
 
 
 class UnusableTask(ResponseModel):
-    """A task of an answer that does not fit the contract. It fails alone; the others of the answer are worked on."""
+    """A task in an answer that violates the contract. It fails alone; the other tasks of the answer are run."""
 
     id: str | None
-    """None where it is not a usable id."""
+    """None if it is not a valid id."""
     lease_id: str | None
     field: str
-    """The name of the first field that does not fit."""
+    """The name of the first invalid field."""
 
     @classmethod
     def of(cls, task: object, error: ValidationError) -> UnusableTask:
-        """Describe a task that ``Task`` refused."""
+        """Describe a task that ``Task`` rejected."""
         given = task if isinstance(task, Mapping) else {}
         id_, lease_id = given.get("id"), given.get("lease_id")
         return cls(
@@ -95,11 +95,11 @@ class UnusableTask(ResponseModel):
 
 
 class LeaseAnswer(ResponseModel):
-    """The tasks, and what the platform wants of the runtime now."""
+    """The leased tasks, and the current flags and intervals."""
 
     tasks: tuple[Task, ...] = ()
     unusable: SkipJsonSchema[tuple[UnusableTask, ...]] = Field(default=(), exclude=True)
-    """The reader's own: what it could not make a task of."""
+    """Set by the reader: the items that are not valid tasks."""
     flags: Flags = Flags()
     scan_interval_seconds: Interval = 900
     poll_interval_seconds: Interval = 10
@@ -107,7 +107,7 @@ class LeaseAnswer(ResponseModel):
     @model_validator(mode="before")
     @classmethod
     def _set_unusable_tasks_apart(cls, answer: Any) -> Any:
-        # One task that cannot be understood must not keep the runtime from all others.
+        # One invalid task must not keep the runtime from all others.
         if not isinstance(answer, Mapping) or not isinstance(answer.get("tasks"), list | tuple):
             return answer
         tasks: list[Task] = []
@@ -121,33 +121,33 @@ class LeaseAnswer(ResponseModel):
 
 
 class LeaseExtension(RequestModel):
-    """Keep a task while working on it. A lease that has run out can be extended while nobody else got the task.
+    """Extend the lease of a task. An expired lease can be extended until another worker gets the task.
 
-    A task that is refused has ended or is somebody else's: begin nothing more for it. What is reported of it all the
-    same is taken where the platform itself had given it up at its deadline.
+    If the platform rejects this, the task has ended or another worker has it: begin nothing more for it. The platform
+    still accepts a report if it gave the task up at its deadline.
     """
 
     lease_id: str
 
 
 class LeaseExtended(ResponseModel):
-    """The lease goes on."""
+    """The lease is extended."""
 
     lease_seconds: Interval
     flags: Flags = Flags()
 
 
 class SyncSummary(RequestModel):
-    """What came of a sync that a task asked for."""
+    """The result of a sync that a task requested."""
 
     status: Literal["committed", "held_for_review", "paused", "waiting", "previewed"]
-    run_id: str | None = Field(default=None, description="The run that was handed over, where one was.")
+    run_id: str | None = Field(default=None, description="The run that was uploaded, if any.")
     generation: Count | None = None
     outcome: Outcome = Outcome()
 
 
 class TaskDone(RequestModel):
-    """A task was done. Sent again with the same body it changes nothing."""
+    """A task was done. Repeating the same body changes nothing."""
 
     lease_id: str
     change: AccessChange | None = Field(default=None, description="With a grant or a revoke.")
@@ -162,7 +162,7 @@ class TaskDone(RequestModel):
 
 
 class TaskFailed(RequestModel):
-    """A task will not be done by the runtime: it becomes a manual task, which a person must look at."""
+    """The runtime failed a task: it becomes a manual task for a person."""
 
     lease_id: str
     code: str = Field(
@@ -176,7 +176,7 @@ class TaskFailed(RequestModel):
 
 
 class TaskStatus(ResponseModel):
-    """Where a task stands after a report."""
+    """The state of a task after a report."""
 
     id: OutsideId
     state: Literal["queued", "leased", "done", "manual"]

@@ -179,11 +179,11 @@ APPLIED = AccessChange(outcome="applied", verified_at=START, scope="groups/g", a
     ("answer", "reason"),
     [
         ("yes", "it is a str, and an AccessChange is expected"),
-        (AccessChange(outcome="previewed"), "'previewed' answers an order"),
+        (AccessChange(outcome="previewed"), "'previewed' answers a request for a change"),
         (APPLIED.model_copy(update={"added": (OTHERS,)}), "it names grants of another account"),
         (APPLIED.model_copy(update={"added": (), "removed": (OTHERS,)}), "it names grants of another account"),
-        (APPLIED.model_copy(update={"removed": APPLIED.added, "added": ()}), "a grant did the contrary"),
-        (APPLIED.model_copy(update={"added": ()}), "something was applied, and nothing is different"),
+        (APPLIED.model_copy(update={"removed": APPLIED.added, "added": ()}), "the grant was removed"),
+        (APPLIED.model_copy(update={"added": ()}), "its outcome is 'applied', and nothing has changed"),
         (
             APPLIED.model_copy(update={"verified_at": START.replace(year=2025)}),
             "it was not verified during the attempt",
@@ -200,7 +200,8 @@ def test_an_answer_that_makes_no_sense_is_never_taken_for_done(stage: Stage, ans
     stage.work_off()
     assert said(stage.queue.result(task_id)) == failed(
         "state_unknown",
-        f"It could not be confirmed whether the change took effect. The connector's answer makes no sense: {reason}.",
+        "It could not be confirmed whether the change took effect. "
+        f"The connector returned an invalid result: {reason}.",
         fix=LOOK,
     )
 
