@@ -190,16 +190,13 @@ class PlatformClient:
                 return None
             raise
 
-    def commit(
-        self, integration_id: str, sync_id: str, request: wire.Commit, *, preview: bool = False
-    ) -> wire.CommitAnswer:
+    def commit(self, integration_id: str, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
         """Make what was staged visible, or have it held for a person.
 
         Args:
             integration_id: Whose.
             sync_id: The open sync.
             request: What was staged.
-            preview: Only say what would come of it; nothing changes, and the sync stays open.
 
         Raises:
             StaleBaseError: The base of a delta is not the newest generation any more.
@@ -207,7 +204,7 @@ class PlatformClient:
             StaleReadError: What is visible was read later.
             SyncGoneError: The sync was replaced, aborted or rejected.
         """
-        path = f"{_of(integration_id, sync_id)}/commit{'?preview=true' if preview else ''}"
+        path = f"{_of(integration_id, sync_id)}/commit"
         return self._call("commit", "POST", path, wire.CommitAnswer, request, is_waited_for=True)
 
     def abort(self, integration_id: str, sync_id: str) -> wire.SyncStatus:

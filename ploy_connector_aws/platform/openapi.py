@@ -169,8 +169,7 @@ CALLS = (
         method="POST",
         path=_SYNC + "/commit",
         summary="Make everything that was staged visible at once, or have it held for a person. A replay gets the"
-        " first answer, and the decision once there is one. A held commit from before is replaced. With preview=true it"
-        " is only said what would come of it: nothing changes, and the sync stays open.",
+        " first answer, and the decision once there is one. A held commit from before is replaced.",
         sends=wire.Commit,
         answers={
             200: (wire.CommitAnswer, "It is visible."),
@@ -292,9 +291,6 @@ def _operation(call: Call) -> dict[str, Any]:
         operation["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": _PARAMETERS.get(name, _TEXT)} for name in names
         ]
-    if call.name == "commit":
-        preview = {"type": "boolean", "default": False}
-        operation["parameters"].append({"name": "preview", "in": "query", "required": False, "schema": preview})
     if call.name == "put_batch":
         operation["parameters"] += [
             _header("Content-Encoding", "Always gzip.", {"const": "gzip"}),

@@ -156,21 +156,6 @@ class Syncs:
         with self._lock, transaction(self._db):
             return self._commit(sync_id, request)
 
-    def preview(self, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
-        """Answer what a commit would, and change nothing.
-
-        Raises:
-            ProblemError: As with ``commit``.
-        """
-        answer: wire.CommitAnswer | None = None
-        try:
-            with self._lock, transaction(self._db):
-                answer = self._commit(sync_id, request)
-                raise _RolledBackError
-        except _RolledBackError:
-            assert answer is not None
-            return answer
-
     def _commit(self, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
         sync = self._present(sync_id)
         if sync.answer is not None:
@@ -324,7 +309,3 @@ def _to_wire(outcome: Outcome) -> wire.Outcome:
         retained_unproven=count(outcome.unproven),
         unproven_scopes=outcome.unproven_scopes,
     )
-
-
-class _RolledBackError(Exception):
-    """Undoes a commit that was made only to see what would come of it."""
