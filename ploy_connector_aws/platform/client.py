@@ -189,16 +189,13 @@ class PlatformClient:
                 return None
             raise
 
-    def commit(
-        self, integration_id: str, sync_id: str, request: wire.Commit, *, preview: bool = False
-    ) -> wire.CommitAnswer:
+    def commit(self, integration_id: str, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
         """Make the staged run visible, or have it held for review.
 
         Args:
             integration_id: The integration.
             sync_id: The open sync.
             request: What was staged.
-            preview: Report what the commit would do; nothing changes, and the sync stays open.
 
         Raises:
             StaleBaseError: The base of a delta is no longer the newest generation.
@@ -206,7 +203,7 @@ class PlatformClient:
             StaleReadError: The visible generation was read later.
             SyncGoneError: The sync was replaced, aborted or rejected.
         """
-        path = f"{_of(integration_id, sync_id)}/commit{'?preview=true' if preview else ''}"
+        path = f"{_of(integration_id, sync_id)}/commit"
         return self._call("commit", "POST", path, wire.CommitAnswer, request, is_waited_for=True)
 
     def abort(self, integration_id: str, sync_id: str) -> wire.SyncStatus:

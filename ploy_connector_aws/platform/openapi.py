@@ -169,8 +169,7 @@ CALLS = (
         method="POST",
         path=_SYNC + "/commit",
         summary="Make everything that was staged visible at once, or hold it for review. A repeated request gets the"
-        " first answer, and the decision once there is one. An earlier held commit is replaced. With preview=true the"
-        " answer states what the commit would do: nothing changes, and the sync stays open.",
+        " first answer, and the decision once there is one. An earlier held commit is replaced.",
         sends=wire.Commit,
         answers={
             200: (wire.CommitAnswer, "It is visible."),
@@ -289,9 +288,6 @@ def _operation(call: Call) -> dict[str, Any]:
         operation["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": _PARAMETERS.get(name, _TEXT)} for name in names
         ]
-    if call.name == "commit":
-        preview = {"type": "boolean", "default": False}
-        operation["parameters"].append({"name": "preview", "in": "query", "required": False, "schema": preview})
     if call.name == "put_batch":
         operation["parameters"] += [
             _header("Content-Encoding", "Always gzip.", {"const": "gzip"}),

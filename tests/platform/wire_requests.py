@@ -102,7 +102,6 @@ SENT: dict[str, Callable[[PlatformClient], object]] = {
     "put_batch_delta": lambda client: client.put_batch(INTEGRATION, SECOND_SYNC, 2, _batch(*CHANGES)),
     "sync_status": lambda client: client.sync_status(INTEGRATION, SYNC),
     "commit": lambda client: client.commit(INTEGRATION, SYNC, COMMIT),
-    "commit_preview": lambda client: client.commit(INTEGRATION, SYNC, COMMIT, preview=True),
     "commit_held": lambda client: client.commit(
         INTEGRATION,
         SYNC,

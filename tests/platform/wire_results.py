@@ -149,7 +149,6 @@ RETURNED: dict[str, object] = {
     "sync_status.replaced": _status("replaced"),
     "sync_status.sync_unknown": None,
     "commit": _COMMITTED,
-    "commit_preview": _COMMITTED,
     "commit_held": _HELD,
     "abort": _status("aborted", _BATCH),
     "lease_tasks": wire.LeaseAnswer(

@@ -162,11 +162,10 @@ def commit(
     body: Body,
     request: Request,
     response: Response,
-    preview: bool = False,
 ) -> wire.CommitAnswer:
     """Make a staged sync visible, or hold it for approval."""
     _record(ploy, request, body)
-    answer = ploy.commit(target.integration.id, sync_id, parse(wire.Commit, body), preview=preview)
+    answer = ploy.commit(target.integration.id, sync_id, parse(wire.Commit, body))
     response.status_code = 200 if answer.status == "committed" else 202
     return answer
 

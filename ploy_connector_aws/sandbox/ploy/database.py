@@ -1,7 +1,7 @@
-"""Opening the SQLite files of the local Ploy: each is readable by its owner only, and never another file behind a link.
+"""Opening the SQLite files of the local Ploy: readable by their owner only, and never through a link.
 
 SQLite's locks belong to the process and the file: closing any descriptor of a file loses them
-(https://www.sqlite.org/howtocorrupt.html, 2.2). So only SQLite opens a file that is there.
+(https://www.sqlite.org/howtocorrupt.html, 2.2). So only SQLite opens an existing file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from ploy_connector_aws.spec import ConfigurationError
 
 _PARTS = ("", "-wal", "-shm", "-journal")
-"""What SQLite adds to the name of a database for the files that belong to it."""
+"""The suffixes of the files that belong to a database."""
 
 _NOT_REGULAR = {
     stat.S_IFLNK: "it is a symbolic link, and its target was not touched",
@@ -28,11 +28,11 @@ _NOT_REGULAR = {
 _WAL_BYTES = 16 * 1024 * 1024
 
 _CREATING = threading.Lock()
-"""Held while a file is created, so that no thread has it open in SQLite before the descriptor is closed."""
+"""Held during the creation of a file, so that no thread opens it in SQLite before the descriptor is closed."""
 
 
 def open_database(path: Path, *, busy_seconds: float = 5) -> sqlite3.Connection:
-    """Open a file, and create it where it is not there.
+    """Open a file, and create it if it does not exist.
 
     Args:
         path: The file.
@@ -42,7 +42,7 @@ def open_database(path: Path, *, busy_seconds: float = 5) -> sqlite3.Connection:
         ConfigurationError: The file cannot be used, or something else is in its place.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _CREATING, suppress(FileExistsError):  # O_EXCL neither opens what is there nor follows a link
+    with _CREATING, suppress(FileExistsError):  # O_EXCL neither opens an existing file nor follows a link
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     identity = _check(path)
     db = sqlite3.connect(
@@ -58,10 +58,10 @@ def open_database(path: Path, *, busy_seconds: float = 5) -> sqlite3.Connection:
             f" PRAGMA temp_store=FILE; PRAGMA journal_size_limit={_WAL_BYTES}"
         )
         if _check(path) != identity:
-            raise _refusal(path, "another process replaced it at this moment")
+            raise _error(path, "another process replaced it at this moment")
     except sqlite3.Error as error:
         db.close()
-        raise _refusal(path, str(error)) from error
+        raise _error(path, str(error)) from error
     except BaseException:
         db.close()
         raise
@@ -70,13 +70,13 @@ def open_database(path: Path, *, busy_seconds: float = 5) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing: commit at the end of the block, roll back when it raises."""
+    """Commit at the end of the block; roll back when it raises."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
         db.execute("COMMIT")
     except BaseException:
-        if db.in_transaction:  # a disk that is full may have ended it already
+        if db.in_transaction:  # a full disk may have ended it already
             db.execute("ROLLBACK")
         raise
 
@@ -91,17 +91,17 @@ def _check(path: Path) -> tuple[int, int]:
         except FileNotFoundError:
             continue
         if not stat.S_ISREG(status.st_mode):
-            raise _refusal(part, _NOT_REGULAR.get(stat.S_IFMT(status.st_mode), "it is not a regular file"))
+            raise _error(part, _NOT_REGULAR.get(stat.S_IFMT(status.st_mode), "it is not a regular file"))
         if status.st_uid != os.geteuid():
-            raise _refusal(part, "it belongs to another user")
+            raise _error(part, "it belongs to another user")
         if status.st_nlink > 1:
-            raise _refusal(part, "it has a second name (a hard link)")
+            raise _error(part, "it has a second name (a hard link)")
         part.chmod(0o600)
         identity = identity if ending else (status.st_dev, status.st_ino)
     return identity
 
 
-def _refusal(path: Path, reason: str) -> ConfigurationError:
+def _error(path: Path, reason: str) -> ConfigurationError:
     return ConfigurationError(
         f"The file of the local Ploy {path.name} cannot be used: {reason}.", fix="start the sandbox in another folder"
     )

@@ -1,4 +1,4 @@
-"""Faults on order: lost connections, refusals, slowness, so that tests can see what a runtime does about them."""
+"""Injected faults: lost connections, errors and slow responses, for tests of a runtime."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _Act: TypeAlias = Callable[["Passage"], Any]
 
 @dataclass(frozen=True)
 class Passage:
-    """One request on its way through: how to let it act, and how to answer or break the connection instead."""
+    """One request: how to serve it, and how to break its connection instead."""
 
     scope: Scope
     receive: Receive
@@ -53,26 +53,26 @@ class _Fault:
     act: _Act
     seen: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
-    def strikes(self, operation: str | None) -> bool:
+    def is_due(self, operation: str | None) -> bool:
         if operation is None or self.operation not in (None, operation):
             return False
         return self.nth <= next(self.seen) < self.nth + self.times
 
 
 class Faults:
-    """The switches. Each counts the calls of its operation (of any, when None) from when it was set."""
+    """The faults to inject. Each counts the calls of its operation (of any, when None) from when it was set."""
 
     def __init__(self) -> None:
         self._faults: list[_Fault] = []
         self._lock = threading.Lock()
 
     def clear(self) -> None:
-        """Switch everything off."""
+        """Remove all faults."""
         with self._lock:
             self._faults.clear()
 
     def drop_before(self, operation: Operation | None = None, *, nth: int = 1, times: int = 1) -> None:
-        """Break the connection before the call has acted."""
+        """Break the connection before the call acts."""
         self._add(operation, nth, times, _drop_before)
 
     def drop_after(self, operation: Operation | None = None, *, nth: int = 1, times: int = 1) -> None:
@@ -88,7 +88,7 @@ class Faults:
         status: int = 503,
         retry_after: str | None = None,
     ) -> None:
-        """Answer with a status that says nothing about the request; it has not acted."""
+        """Answer with a status that is not about the request, which does not act."""
         self._add(operation, nth, times, lambda passage: _answer(passage, status, retry_after))
 
     def slow(self, seconds: float, operation: Operation | None = None, *, nth: int = 1, times: int = 1) -> None:
@@ -100,9 +100,9 @@ class Faults:
         self._add(operation, nth, 1, lambda passage: _after(callback, passage))
 
     def pass_through(self, operation: str | None, passage: Passage) -> Any:
-        """Serve a request, or strike it with the first fault that is due."""
+        """Serve a request, or inject the first fault that is due."""
         with self._lock:
-            due = [fault for fault in self._faults if fault.strikes(operation)]
+            due = [fault for fault in self._faults if fault.is_due(operation)]
         if due:
             return due[0].act(passage)
         return passage.serve(passage.scope, passage.receive, passage.send)

@@ -154,13 +154,9 @@ class LocalPlatform:
             self._clear_full_request(integration_id, opened.id, opened.answer)
         return opened
 
-    def commit(
-        self, integration_id: str, sync_id: str, request: wire.Commit, *, preview: bool = False
-    ) -> wire.CommitAnswer:
+    def commit(self, integration_id: str, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
         """Commit a sync."""
         self._verified(integration_id)
-        if preview:
-            return self.syncs(integration_id).preview(sync_id, request)
         answer = self.syncs(integration_id).commit(sync_id, request)
         return self._clear_full_request(integration_id, sync_id, answer)
 

@@ -120,7 +120,7 @@ class TaskQueue:
             if task.ended_at is not None:
                 raise ProblemError("lease_lost", "It has ended.")
             if task.state == "queued":
-                self._tasks.note(task_id, TaskEvent(now, "taken_up_again", f"by {task.holder}"))
+                self._tasks.note(task_id, TaskEvent(now, "resumed", f"by {task.holder}"))
             self._renew(task, now)
             return self._lease_of(task, now)
 
@@ -276,9 +276,9 @@ class TaskQueue:
         with self._lock:
             now = self._clock()
             # In transactions of their own: these changes stay, whether or not the block succeeds.
-            if run_out := self._tasks.run_out(now):
+            if expired := self._tasks.expired(now):
                 with transaction(self._db):
-                    for task in run_out:
+                    for task in expired:
                         self._tasks.queue(task.id)
                         self._tasks.note(task.id, TaskEvent(now, "lease_ended", f"of {task.holder}"))
             if overdue := self._tasks.overdue(now):

@@ -1,4 +1,4 @@
-"""How the scopes of a run ended, as a person is shown it."""
+"""``ScopeReport``: how the scopes of a run ended, for a person."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ploy_connector_aws.graph.values import ScopeState
 from ploy_connector_aws.spec.pages import Failure, Scope
 
 SCOPES_NAMED = 50
-"""So many scopes of each kind are named."""
+"""How many scopes of each kind a report names."""
 
 
 class UnprovenScope(BaseModel):
@@ -21,23 +21,23 @@ class UnprovenScope(BaseModel):
 
     scope: Scope
     since: datetime | None
-    failure: Failure | None = Field(default=None, description="None: it was not reached.")
+    failure: Failure | None = Field(default=None, description="None: not reached.")
 
 
 class ScopeReport(BaseModel):
-    """How a run's scopes ended."""
+    """How the scopes of a run ended."""
 
     model_config = ConfigDict(frozen=True)
 
-    endings: dict[str, int] = Field(description="How many ended so; 'not_reached' for those that did not end.")
+    endings: dict[str, int] = Field(description="Number of scopes by ending; 'not_reached' for those without one.")
     unproven: tuple[UnprovenScope, ...] = Field(default=(), description=f"The first {SCOPES_NAMED}, by name.")
     unproven_count: int = 0
-    excluded: tuple[Scope, ...] = Field(default=(), description="The first that the settings switch off, as many.")
-    gone: tuple[Scope, ...] = Field(default=(), description="The first that do not exist any more, as many.")
+    excluded: tuple[Scope, ...] = Field(default=(), description="The first that the settings switch off.")
+    gone: tuple[Scope, ...] = Field(default=(), description="The first that no longer exist.")
 
     @classmethod
     def of(cls, scopes: Iterable[ScopeState]) -> ScopeReport:
-        """Make the report of a generation's scopes."""
+        """Return the report of a snapshot's scopes."""
         endings: dict[str, int] = {}
         named: dict[str, list[Scope]] = {"excluded": [], "gone": []}
         unproven: list[UnprovenScope] = []

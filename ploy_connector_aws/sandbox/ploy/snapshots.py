@@ -1,4 +1,4 @@
-"""What an integration's commits made: the visible generation, and the one that is held for a person, in SQLite tables.
+"""The snapshots of an integration: the visible one, and the one that is held for approval, in SQLite tables.
 
 Each has its own tables of records and edges (``graph``); the contents of both are in one table, each once, by digest.
 """
@@ -43,13 +43,13 @@ _COLUMNS = (
 
 _ORIGIN_CHANGED = Failure(
     code="origin_changed",
-    message="What was read here before is not there any more, or another is in its place; nothing of it was changed.",
-    fix="If the exchange is wanted, remove the integration and set it up again; otherwise restore the original.",
+    message="The object that this scope read before is gone or was replaced by another; its records were not changed.",
+    fix="if the replacement is intended, remove the integration and set it up again; otherwise restore the original",
 )
 
 
 class KeyChange(NamedTuple):
-    """What one generation makes of a record of another, and the content there."""
+    """A record that differs between two snapshots, with its content in the base."""
 
     key: RecordKey
     before: bytes | None
@@ -62,21 +62,21 @@ class Snapshots:
         self._db = db
 
     def create_tables(self) -> None:
-        """Create the tables where they are not there yet."""
+        """Create the tables that do not exist."""
         self._db.executescript(_SCHEMA)
 
     @property
     def visible(self) -> Snapshot | None:
-        """The newest generation; None before the first."""
+        """The visible snapshot; None before the first commit."""
         return self._find("is_visible")
 
     @property
     def held(self) -> Snapshot | None:
-        """What waits for a person."""
+        """The snapshot that waits for approval."""
         return self._find("NOT is_visible")
 
     def add_body(self, body: bytes) -> bytes:
-        """Keep a content, once; return its digest."""
+        """Store a content, once; return its digest."""
         digest = hashlib.sha256(body).digest()[:16]
         self._db.execute(f"INSERT OR IGNORE INTO {_BODIES} (digest, body) VALUES (?, ?)", (digest, body))
         return digest
@@ -91,15 +91,15 @@ class Snapshots:
         failures: Mapping[str, Failure],
         partial: Collection[Key],
     ) -> Snapshot:
-        """Keep what a comparison came to. It is not visible yet.
+        """Store the outcome of a comparison as a snapshot that is not visible yet.
 
         Args:
-            sync_id: The sync that brought it.
+            sync_id: The sync.
             reading_started_at: When the reading of its run began.
             outcome: The outcome of the comparison; its contents were added before.
             run: The scopes of the run.
             failures: Why scopes failed, by name.
-            partial: The records that the run lists without their whole content.
+            partial: The records that the run lists without their full content.
         """
         number = int(
             self._db.execute(
@@ -138,7 +138,7 @@ class Snapshots:
             self.drop(Snapshot(self._db, number))
 
     def drop(self, snapshot: Snapshot) -> None:
-        """Drop a snapshot, and the contents that no other has."""
+        """Drop a snapshot, and the contents that no other snapshot has."""
         snapshot.tables.drop(self._db)
         self._db.execute("DELETE FROM ploy_scopes WHERE snapshot = ?", (snapshot.number,))
         self._db.execute("DELETE FROM ploy_snapshots WHERE number = ?", (snapshot.number,))
@@ -152,7 +152,7 @@ class Snapshots:
 
 
 class Snapshot:
-    """One generation, or what would become one. Made by ``Snapshots``."""
+    """The records and scopes of one commit. Created by ``Snapshots``."""
 
     def __init__(self, db: sqlite3.Connection, number: int) -> None:
         self._db = db
@@ -161,7 +161,7 @@ class Snapshot:
 
     @property
     def sync_id(self) -> str:
-        """The sync that brought it."""
+        """The sync that it is from."""
         return str(self._column("sync"))
 
     @property
@@ -173,7 +173,7 @@ class Snapshot:
         return self._db.execute(f"SELECT {name} FROM ploy_snapshots WHERE number = ?", (self.number,)).fetchone()[0]
 
     def fill(self, outcome: Outcome, partial: Collection[Key]) -> None:
-        """Fill the tables of records and edges; called once."""
+        """Create and fill the tables of records and edges."""
         self.tables.create_records(self._db, *_COLUMNS)
         texts: dict[tuple[str, ...], str] = {}
 
@@ -195,12 +195,12 @@ class Snapshot:
         self.tables.create_edges(self._db)
 
     def to_generation(self) -> Generation:
-        """Make the base of a comparison; its records are read from the file while they are iterated."""
+        """Return the base of a comparison, which reads its records from the file during the iteration."""
         scopes = {each.name: Scope(each.parent, each.ending, each.origin, each.is_announced) for each in self.scopes()}
         return Generation(scopes, self.observations())
 
     def observations(self) -> Iterator[Observation]:
-        """The records as a comparison sees them."""
+        """Iterate over the records as observations."""
         rows = self._db.execute(
             "SELECT r.type, r.id, r.scopes, r.digest, r.is_partial, e.principal_kind, e.principal, e.entitlement"
             f" FROM {self.tables.records} r LEFT JOIN {self.tables.edges} e ON r.type = 'grant' AND e.id = r.id"
@@ -215,7 +215,7 @@ class Snapshot:
             yield Observation(type_, id_, scopes, digest, bool(is_partial), names)
 
     def scopes(self) -> Iterator[ScopeState]:
-        """The scopes, by name."""
+        """Iterate over the scopes, by name."""
         rows = self._db.execute(
             "SELECT name, parent, is_announced, ending, failure, origin, unproven_since FROM ploy_scopes"
             " WHERE snapshot = ? ORDER BY name",
@@ -233,7 +233,7 @@ class Snapshot:
             )
 
     def is_proven(self, scope: str) -> bool:
-        """Whether the run proved what is in a scope. Of one that it does not have, all others must be proven."""
+        """Whether the run proved a scope; for an unknown scope, whether it proved all scopes."""
         row = self._db.execute(
             "SELECT unproven_since IS NULL FROM ploy_scopes WHERE snapshot = :number AND name = :scope UNION ALL SELECT"
             " NOT EXISTS (SELECT 1 FROM ploy_scopes WHERE snapshot = :number AND unproven_since IS NOT NULL)",
@@ -242,15 +242,15 @@ class Snapshot:
         return bool(row[0])
 
     def records(self, type_: RecordType | None = None) -> Iterator[StoredRecord]:
-        """The records, by type and id."""
+        """Iterate over the records, by type and id."""
         return self._stored("?1 IS NULL OR r.type = ?1", (type_,))
 
     def record(self, key: RecordKey) -> StoredRecord | None:
-        """One record."""
+        """Return one record."""
         return next(self._stored("r.type = ?1 AND r.id = ?2", (key.type, key.id)), None)
 
     def unproven(self, type_: RecordType) -> Iterator[StoredRecord]:
-        """The records of a type that are kept without proof, by id."""
+        """Iterate over the unproven records of a type, by id."""
         return self._stored("r.type = ?1 AND r.is_unproven", (type_,))
 
     def _stored(self, where: str, values: tuple[object, ...]) -> Iterator[StoredRecord]:
@@ -264,7 +264,7 @@ class Snapshot:
             yield StoredRecord(type_, id_, names, body, bool(is_partial), bool(is_unproven), kept_by)
 
     def changes(self, base: Snapshot | None, kind: ChangeKind, only: RecordType | None = None) -> Iterator[KeyChange]:
-        """The records that this adds to another, changes or removes, by type and id, each with its content there."""
+        """Iterate over the differences from a base, by type and id, each with its content in the base."""
         new, old = (
             self.tables.records,
             base.tables.records if base else f"(SELECT * FROM {self.tables.records} WHERE 0)",
@@ -285,7 +285,7 @@ class Snapshot:
 
 
 def _unproven_since(name: str, scopes: Mapping[str, Scope], before: ScopeState | None, now: datetime) -> str | None:
-    """Since when a scope of the next generation is unproven (rules 1 and 2); None where it is not."""
+    """Return since when a scope of the next snapshot is unproven (rules 1 and 2); None where it is proven."""
     path: dict[str, None] = {}
     above: str | None = name
     while above is not None and above in scopes and above not in path and not scopes[above].is_announced:
@@ -298,7 +298,7 @@ def _unproven_since(name: str, scopes: Mapping[str, Scope], before: ScopeState |
 
 
 def _failure(scope: Scope, in_run: Scope | None, failure: Failure | None) -> Failure | None:
-    """Why a scope of the next generation failed."""
+    """Return why a scope of the next snapshot failed."""
     if in_run is None or scope.ending != "failed":
         return None
     is_exchanged = in_run.ending != "failed" or in_run.origin not in (None, scope.origin)

@@ -1,7 +1,7 @@
-"""Turning what is staged for a sync into a run for the comparison, and checking that it is all that was sent.
+"""``StagedRun``: the staged batches of a sync as a run for the comparison, checked for completeness.
 
-A full sync lists what was read. A delta says what is otherwise than in its base, and is made a whole run again: each of
-its scopes that ended complete lists what it has in the base, but for what the lines take away and add.
+A full sync lists all records. A delta lists the differences from its base, and becomes a whole run again: each of its
+complete scopes lists the records that it has in the base, without those that the lines remove and with those they add.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from .sync_store import Sync, SyncStore
 
 
 class StagedRun:
-    """The run of one sync. Its observations are read, and its contents kept, while they are iterated.
+    """The run of one sync. Iterating over its observations reads the batches and stores the contents.
 
     Args:
-        snapshots: Where contents are kept.
-        ledger: What is staged.
+        snapshots: Stores the contents.
+        store: Holds the batches.
         sync: The sync.
-        base: The visible generation, which a delta is against.
+        base: The visible snapshot, which is the base of a delta.
     """
 
-    def __init__(self, snapshots: Snapshots, ledger: SyncStore, sync: Sync, base: Snapshot | None) -> None:
+    def __init__(self, snapshots: Snapshots, store: SyncStore, sync: Sync, base: Snapshot | None) -> None:
         self._snapshots = snapshots
-        self._ledger = ledger
+        self._store = store
         self._sync = sync
         self._base = base
         self._scopes: dict[str, Scope] = {}
         self.failures: dict[str, Failure] = {}
         """Why scopes failed, by name."""
         self.partial: set[Key] = set()
-        """The records that were sent without their whole content."""
+        """The records that were sent without their full content."""
         self._ids: dict[RecordType, set[str]] = {type_: set() for type_ in TYPES}
         self._arrived: dict[RecordType, int] = {}
         self._unannounced: set[str] = set()
@@ -51,15 +51,13 @@ class StagedRun:
         self.run = Run(self._scopes, self._only_announced(observations), retracted)
 
     def check(self, request: wire.Commit) -> None:
-        """Check that what was sent has arrived, once the observations were iterated.
+        """Check, after the iteration over the observations, that everything that was sent has arrived.
 
         Raises:
-            ProblemError: What arrived is not what the commit names, or names what the base does not have.
+            ProblemError: The batches differ from what the commit counts, or name records that the base lacks.
         """
         if self._unknown:
-            raise ProblemError(
-                "outcome_differs", f"{self._unknown} records are said to be as in the base, which lacks them."
-            )
+            raise ProblemError("outcome_differs", f"{self._unknown} records refer to the base, which lacks them.")
         arrived = self._arrived
         named = {type_: count for type_, count in request.records.items() if count}
         if arrived != named:
@@ -95,7 +93,7 @@ class StagedRun:
         known = self._scopes.get(line.name, Scope())
         endings = {known.ending, line.ending} - {None}
         origins = {known.origin, line.origin} - {None}
-        # What ended in two ways, or was read from two origins, has failed, whichever line came first.
+        # Two endings or two origins make a scope failed, whichever line came first.
         is_contradicted = len(endings) > 1 or len(origins) > 1
         ending = "failed" if is_contradicted else line.ending or known.ending
         self._scopes[line.name] = Scope(known.parent or line.parent, ending, known.origin or line.origin)
@@ -108,7 +106,7 @@ class StagedRun:
                 yield self._observe(line)
 
     def _delta(self) -> Iterator[Observation]:
-        assert self._base is not None, "a delta has one"
+        assert self._base is not None, "a delta has a base"
         lines: dict[Key, _Additions] = {}
         for line in self._lines():
             if isinstance(line, wire.RecordLine):
@@ -134,9 +132,9 @@ class StagedRun:
                 self._unknown += 1
 
     def _observe(self, line: wire.RecordLine) -> Observation:
-        """Keep the content of a line; return what the comparison needs of it."""
+        """Store the content of a line; return its observation."""
         record = to_record(line)
-        assert record is not None, "a line without a content is in a delta only"
+        assert record is not None, "only a delta has lines without a content"
         self._ids[line.type].add(record.id)
         if line.partial:
             self.partial.add((line.type, record.id))
@@ -153,19 +151,19 @@ class StagedRun:
                 self._unannounced.update(set(seen.scopes) - self._scopes.keys())
             elif scopes:
                 yield seen
-        # Different records, not lines: one that came in several lines must not stand for one that was lost.
+        # Distinct records, not lines: one record in several lines must not hide the loss of another.
         self._arrived = {type_: len(ids) for type_, ids in self._ids.items() if ids}
-        self._ids.clear()  # what comes now needs the memory
+        self._ids.clear()  # frees the memory for the next steps
 
     def _lines(self, *, only_others: bool = False) -> Iterator[wire.AnyLine]:
-        for body in self._ledger.bodies(self._sync.id, only_others=only_others):
-            # Within the limits when it arrived; they may have become smaller since.
+        for body in self._store.bodies(self._sync.id, only_others=only_others):
+            # The limits applied when the batch arrived; they may be smaller now.
             yield from read_lines(unpack(body, wire.Limits(max_batch_bytes=2**31)))
 
 
 @dataclass(slots=True)
 class _Additions:
-    """What the lines of a delta add to one record."""
+    """The scopes and content that the lines of a delta add to one record."""
 
     scopes: dict[str, None] = field(default_factory=dict)
     content: Observation | None = None

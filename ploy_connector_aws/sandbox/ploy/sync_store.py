@@ -1,4 +1,4 @@
-"""What the local Ploy keeps of one integration beside its picture: syncs, staged batches, and the generations."""
+"""Tables of one integration's syncs, staged batches, generations and changes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS ploy_one_open ON ploy_syncs (state) WHERE stat
 CREATE UNIQUE INDEX IF NOT EXISTS ploy_one_held ON ploy_syncs (state) WHERE state = 'held';
 CREATE TABLE IF NOT EXISTS ploy_batches (
   sync TEXT NOT NULL, number INTEGER NOT NULL, digest TEXT NOT NULL,
-  lines INTEGER NOT NULL, others INTEGER NOT NULL,  -- how many there are, and how many of them are no records
+  lines INTEGER NOT NULL, others INTEGER NOT NULL,  -- the number of lines, and of those that are no records
   body BLOB,
   PRIMARY KEY (sync, number)
 );
@@ -50,11 +50,11 @@ CREATE TABLE IF NOT EXISTS ploy_changes (
 
 
 GENERATIONS_KEPT = 1000
-"""Of so many of the newest generations it is kept what each changed; the syncs of older ones are forgotten."""
+"""How many of the newest generations keep their changes; the syncs of older ones are deleted."""
 
 
 class Sync(NamedTuple):
-    """One handover of one run."""
+    """One upload of one run."""
 
     id: str
     run_id: str
@@ -77,14 +77,14 @@ class Generation(NamedTuple):
     reading_started_at: datetime
     committed_at: datetime
     is_approved: bool
-    """A person approved it after it was held."""
+    """Whether a person approved it after it was held."""
     mode: wire.Mode
     report: ScopeReport
     answer: wire.CommitAnswer
 
 
 class RecordChange(NamedTuple):
-    """What a generation did with one record; ``before`` is what it was, where the picture does not hold that."""
+    """What a generation changed in one record; ``before`` is the replaced or removed content."""
 
     kind: ChangeKind
     key: RecordKey
@@ -92,26 +92,26 @@ class RecordChange(NamedTuple):
 
 
 class SyncStore:
-    """Tables in an integration's snapshot file, so that a commit moves them and the picture in one transaction."""
+    """Tables in an integration's file, so that a commit changes them and the snapshot in one transaction."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
     def create_tables(self) -> None:
-        """Make what is not there yet."""
+        """Create the tables that do not exist."""
         self._db.executescript(_SCHEMA)
 
     def sync(self, sync_id: str) -> Sync | None:
-        """One sync."""
+        """Return one sync."""
         return next(self._syncs("id = ?", sync_id), None)
 
     def newest(self, *states: SyncState) -> Sync | None:
-        """The newest sync in one of these states."""
+        """Return the newest sync in one of these states."""
         marks = ", ".join("?" * len(states))
         return next(self._syncs(f"state IN ({marks}) ORDER BY rowid DESC", *states), None)
 
     def same_run(self, request: wire.OpenSync) -> Sync | None:
-        """The sync of this opener's run that is open in the same mode, or was handed over in any."""
+        """Return the sync of this client's run that is open in the same mode, or was committed or held in any."""
         states = "(state IN ('held', 'committed') OR state = 'open' AND mode = ? AND base_generation IS ?)"
         return next(
             self._syncs(
@@ -122,7 +122,7 @@ class SyncStore:
         )
 
     def open(self, sync_id: str, request: wire.OpenSync, lease_ends_at: datetime) -> None:
-        """Note a new open sync."""
+        """Add an open sync."""
         self._db.execute(
             "INSERT INTO ploy_syncs"
             " (id, run_id, opener, state, reading_started_at, lease_ends_at, mode, base_generation)"
@@ -139,7 +139,7 @@ class SyncStore:
         )
 
     def renew(self, sync_id: str, lease_ends_at: datetime) -> None:
-        """Lengthen a lease."""
+        """Extend a lease."""
         self._db.execute("UPDATE ploy_syncs SET lease_ends_at = ? WHERE id = ?", (lease_ends_at.isoformat(), sync_id))
 
     def move(
@@ -150,7 +150,7 @@ class SyncStore:
         request: wire.Commit | None = None,
         answer: wire.CommitAnswer | None = None,
     ) -> None:
-        """Change a sync's state. What was staged for it is not needed in any other state than open."""
+        """Change the state of a sync, and drop its batches: only an open one needs them."""
         self._db.execute(
             "UPDATE ploy_syncs SET state = ?, request = coalesce(?, request), answer = coalesce(?, answer)"
             " WHERE id = ?",
@@ -164,26 +164,31 @@ class SyncStore:
         self._db.execute("UPDATE ploy_batches SET body = NULL WHERE sync = ?", (sync_id,))
 
     def batch_digest(self, sync_id: str, number: int) -> tuple[wire.Digest, int] | None:
-        """The digest and number of lines of a batch that has arrived."""
+        """Return the digest and number of lines of a staged batch."""
         found: tuple[wire.Digest, int] | None = self._db.execute(
             "SELECT digest, lines FROM ploy_batches WHERE sync = ? AND number = ?", (sync_id, number)
         ).fetchone()
         return found
 
     def add_batch(self, sync_id: str, batch: wire.StagedBatch, amount: Amount, body: bytes) -> None:
-        """Keep a batch, as it was sent."""
+        """Add a batch, as it was sent."""
         self._db.execute(
             "INSERT INTO ploy_batches VALUES (?, ?, ?, ?, ?, ?)",
             (sync_id, batch.number, batch.digest, amount.lines, amount.others, body),
         )
 
     def batches(self, sync_id: str) -> tuple[wire.StagedBatch, ...]:
-        """The batches that have arrived, in order."""
+        """Return the staged batches, in order."""
         rows = self._db.execute("SELECT number, digest FROM ploy_batches WHERE sync = ? ORDER BY number", (sync_id,))
         return tuple(wire.StagedBatch(number=number, digest=digest) for number, digest in rows)
 
     def bodies(self, sync_id: str, *, only_others: bool = False) -> Iterator[bytes]:
-        """The bodies of the batches, in order, as they were sent; only of those that hold more than records."""
+        """Iterate over the bodies of the batches, in order, as they were sent.
+
+        Args:
+            sync_id: The sync.
+            only_others: Whether to skip batches that hold nothing but records.
+        """
         rows = self._db.execute(
             "SELECT body FROM ploy_batches WHERE sync = ? AND (others OR NOT ?) ORDER BY number",
             (sync_id, only_others),
@@ -191,7 +196,7 @@ class SyncStore:
         return (body for (body,) in rows)
 
     def next_generation(self) -> int:
-        """The number that the next commit gets."""
+        """Return the number of the next generation."""
         number: int = self._db.execute("SELECT coalesce(max(number), 0) + 1 FROM ploy_generations").fetchone()[0]
         return number
 
@@ -205,7 +210,7 @@ class SyncStore:
         report: ScopeReport,
         changes: Iterable[RecordChange],
     ) -> None:
-        """Note what a commit did, and forget what happened long ago."""
+        """Add a generation with its changes, and delete old ones."""
         self._db.execute(
             "INSERT INTO ploy_generations VALUES (?, ?, ?, ?, ?)",
             (number, sync_id, committed_at.isoformat(), is_approved, report.model_dump_json(exclude_defaults=True)),
@@ -217,9 +222,9 @@ class SyncStore:
                 for kind, key, before in changes
             ),
         )
-        self._forget(number - GENERATIONS_KEPT)
+        self._delete_old(number - GENERATIONS_KEPT)
 
-    def _forget(self, last: int) -> None:
+    def _delete_old(self, last: int) -> None:
         oldest_kept = "(SELECT s.rowid FROM ploy_syncs s JOIN ploy_generations g ON g.sync = s.id WHERE g.number = ?)"
         syncs = f"SELECT id FROM ploy_syncs WHERE rowid <= {oldest_kept} AND state NOT IN ('open', 'held')"
         self._db.execute(f"DELETE FROM ploy_batches WHERE sync IN ({syncs})", (last,))
@@ -228,7 +233,7 @@ class SyncStore:
             self._db.execute(f"DELETE FROM {table} WHERE {column} <= ?", (last,))
 
     def generations(self) -> Iterator[Generation]:
-        """Every commit that became visible, oldest first."""
+        """Iterate over the generations, oldest first."""
         rows = self._db.execute(
             "SELECT g.number, g.sync, s.run_id, s.reading_started_at, g.committed_at, g.is_approved, s.mode, g.report,"
             " s.answer FROM ploy_generations g JOIN ploy_syncs s ON s.id = g.sync ORDER BY g.number"
@@ -249,7 +254,13 @@ class SyncStore:
     def changes(
         self, generation: int, kind: ChangeKind | None = None, only: RecordType | None = None
     ) -> Iterator[RecordChange]:
-        """What one commit did, record by record; only what is of a kind of change and a type, where these are named."""
+        """Iterate over what one generation changed, record by record.
+
+        Args:
+            generation: Its number.
+            kind: A kind of change; None for all.
+            only: A type of record; None for all.
+        """
         rows = self._db.execute(
             "SELECT kind, type, id, before FROM ploy_changes WHERE generation = ?1"
             " AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR type = ?3) ORDER BY kind, type, id",
@@ -259,7 +270,7 @@ class SyncStore:
             yield RecordChange(kind, RecordKey(type=type_, id=id_), json.loads(before) if before else None)
 
     def syncs(self) -> Iterator[Sync]:
-        """Every sync that is remembered, whatever became of it, newest first."""
+        """Iterate over all stored syncs, newest first."""
         return self._syncs("1 ORDER BY rowid DESC")
 
     def _syncs(self, where: str, *values: object) -> Iterator[Sync]:

@@ -1,4 +1,4 @@
-"""One integration's side of the contract: one opener at a time stages batches, and one commit makes them visible."""
+"""The syncs of one integration: one client at a time stages batches, and one commit makes them visible."""
 
 from __future__ import annotations
 
@@ -26,24 +26,29 @@ from .verified import VerifiedChanges
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
 _CACHE_KILOBYTES = 16_384
-"""For the index of contents, which a commit fills in no order."""
+"""For the index of contents, which a commit fills in random order."""
 
 _GONE = ("replaced", "aborted", "rejected")
 
 
 class Syncs:
-    """The file of one integration: its picture, and what is staged. Safe to use from several threads.
+    """Staged and committed syncs in the file of one integration. Safe to use from several threads.
 
-    What is staged stays in the form in which it was sent; a commit reads it again, compares it with the picture and
-    moves everything in one transaction. So a crash at any time leaves the syncs, the batches and the picture whole.
+    Staged batches stay as they were sent. A commit reads them, compares them with the visible snapshot and replaces it
+    in one transaction, so a crash at any time leaves syncs, batches and snapshot consistent.
+
+    Args:
+        path: The file.
+        clock: Returns the time (UTC).
+        lease: How long an open sync is kept when nothing arrives.
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], datetime], lease: timedelta) -> None:
         self.path = path
         self._db = open_database(path)
         self._db.execute(f"PRAGMA cache_size=-{_CACHE_KILOBYTES}")
-        self._ledger = SyncStore(self._db)
-        self._ledger.create_tables()
+        self._store = SyncStore(self._db)
+        self._store.create_tables()
         self._snapshots = Snapshots(self._db)
         self._snapshots.create_tables()
         self._verified = VerifiedChanges(self._db)
@@ -59,16 +64,16 @@ class Syncs:
 
     @property
     def generation(self) -> int:
-        """The newest committed generation; 0 before the first."""
+        """The number of the newest generation; 0 before the first."""
         with self._lock:
             return self._generation
 
     def open(self, request: wire.OpenSync) -> wire.OpenedSync:
-        """Open a staging area, or find the one of the same run. An open one of the same opener's other run is replaced.
+        """Open a sync, or return the one of the same run. It replaces an open sync of the same client's other run.
 
         Raises:
-            ProblemError: Another opener's lease lives, reading began in the future, or the base of a delta is not the
-                newest generation; or, where the request commits at once, anything that ``commit`` refuses.
+            ProblemError: Another client's lease is live, reading began in the future, the base of a delta is not the
+                newest generation, or the request commits at once and ``commit`` rejects that.
         """
         if request.reading_started_at > self._clock() + CLOCK_TOLERANCE:
             raise ProblemError("clock_ahead")
@@ -79,97 +84,82 @@ class Syncs:
                 answer = self._commit(sync_id, request.commit)
             return wire.OpenedSync(
                 id=sync_id,
-                batches=self._ledger.batches(sync_id),
+                batches=self._store.batches(sync_id),
                 answer=answer,
                 lease_seconds=int(self._lease.total_seconds()),
             )
 
     def _open(self, request: wire.OpenSync) -> str:
         now = self._clock()
-        if (same := self._ledger.same_run(request)) is not None:
-            self._ledger.renew(same.id, now + self._lease)
+        if (same := self._store.same_run(request)) is not None:
+            self._store.renew(same.id, now + self._lease)
             return same.id
         if request.mode == "delta" and request.base_generation != self._generation:
             raise ProblemError("base_stale", f"The newest generation is {self._generation}.")
         base = self._snapshots.visible
-        newest = self._ledger.sync(base.sync_id) if base else None
+        newest = self._store.sync(base.sync_id) if base else None
         if newest is not None and request.base_run_id not in (None, newest.run_id):
             raise ProblemError("base_stale", "The newest generation is another run's.")
-        if (other := self._ledger.newest("open")) is not None:
+        if (other := self._store.newest("open")) is not None:
             if other.opener != request.opener and other.lease_ends_at > now:
                 raise ProblemError("sync_taken", retry_after_seconds=(other.lease_ends_at - now).total_seconds())
-            self._ledger.move(other.id, "replaced")
+            self._store.move(other.id, "replaced")
         sync_id = uuid.uuid4().hex
-        self._ledger.open(sync_id, request, now + self._lease)
+        self._store.open(sync_id, request, now + self._lease)
         return sync_id
 
     def put_batch(
         self, sync_id: str, number: int, body: bytes, content_digest: str | None, limits: wire.Limits
     ) -> wire.BatchAnswer:
-        """Stage a batch, invisibly. The same batch again changes nothing, also after the commit.
+        """Stage a batch. A repeated batch changes nothing, also after the commit.
 
         Raises:
-            ProblemError: The digest, the size, a line or the sync is wrong, or another batch has the number.
+            ProblemError: The digest, the size, a line or the sync is invalid, or another batch has the number.
         """
         digest = wire.digest_of(body)
         if content_digest is None or wire.from_content_digest(content_digest) != digest:
             raise ProblemError("digest_mismatch")
         with self._lock, transaction(self._db):
             sync = self._present(sync_id)
-            self._ledger.renew(sync_id, self._clock() + self._lease)
-            if (arrived := self._ledger.batch_digest(sync_id, number)) is not None:
+            self._store.renew(sync_id, self._clock() + self._lease)
+            if (arrived := self._store.batch_digest(sync_id, number)) is not None:
                 if arrived[0] != digest:
                     raise ProblemError("batch_conflict")
                 return wire.BatchAnswer(number=number, lines=arrived[1])
             if sync.state != "open":
                 raise ProblemError("batch_conflict", "The sync was committed without a batch of this number.")
             amount = check_lines(unpack(body, limits), limits, sync.mode)
-            self._ledger.add_batch(sync_id, wire.StagedBatch(number=number, digest=digest), amount, body)
+            self._store.add_batch(sync_id, wire.StagedBatch(number=number, digest=digest), amount, body)
         return wire.BatchAnswer(number=number, lines=amount.lines)
 
     def is_full(self, sync_id: str) -> bool:
-        """Whether a sync sends everything."""
+        """Whether a sync is a full one."""
         with self._lock:
             return self._known(sync_id).mode == "full"
 
     def status(self, sync_id: str) -> wire.SyncStatus:
-        """Say where a sync stands."""
+        """Return the state of a sync."""
         with self._lock:
             return self._status(self._known(sync_id))
 
     def abort(self, sync_id: str) -> wire.SyncStatus:
-        """Drop what is staged for an open sync; any other stays as it is."""
+        """Drop an open sync; a sync in any other state stays as it is."""
         with self._lock, transaction(self._db):
             if self._known(sync_id).state == "open":
-                self._ledger.move(sync_id, "aborted")
+                self._store.move(sync_id, "aborted")
             return self._status(self._known(sync_id))
 
     def commit(self, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
-        """Make what is staged visible at once, or hold it for a person. A commit that is held before is replaced.
+        """Make a staged sync visible, or hold it for approval. It replaces a sync that was held before.
 
         Returns:
-            The answer; the same to every replay, until a person decided on a held commit.
+            The answer; a repeated request gets the same, until a person has decided on a held sync.
 
         Raises:
-            ProblemError: It is stale, gone, or not what was staged; then nothing has changed.
+            ProblemError: The sync is stale, gone, or differs from what was staged; then nothing has changed.
         """
         with self._lock, transaction(self._db):
             return self._commit(sync_id, request)
-
-    def preview(self, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
-        """Answer what a commit would, and change nothing.
-
-        Raises:
-            ProblemError: As with ``commit``.
-        """
-        answer: wire.CommitAnswer | None = None
-        try:
-            with self._lock, transaction(self._db):
-                answer = self._commit(sync_id, request)
-                raise _RolledBackError
-        except _RolledBackError:
-            assert answer is not None
-            return answer
 
     def _commit(self, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
         sync = self._present(sync_id)
@@ -178,19 +168,19 @@ class Syncs:
                 raise ProblemError("commit_conflict")
             return sync.answer
         self._check_batches(sync, request)
-        held, base = self._ledger.newest("held"), self._snapshots.visible
+        held, base = self._store.newest("held"), self._snapshots.visible
         if any(known and sync.reading_started_at < known.reading_started_at for known in (held, base)):
             raise ProblemError("stale_reading")
         if sync.mode == "delta" and sync.base_generation != self._generation:
             raise ProblemError("base_stale")
-        staged = StagedRun(self._snapshots, self._ledger, sync, base)
+        staged = StagedRun(self._snapshots, self._store, sync, base)
         outcome = compare(base.to_generation() if base else Generation({}, ()), staged.run)
         staged.check(request)
         found = _to_wire(outcome)
         if sync.mode == "delta" and request.expected != found:
             raise ProblemError("outcome_differs", f"{found} was found, {request.expected} was expected.")
         if held is not None:
-            self._ledger.move(held.id, "replaced")
+            self._store.move(held.id, "replaced")
         replaced = self._snapshots.held
         snapshot = self._snapshots.add(
             sync_id,
@@ -202,21 +192,21 @@ class Syncs:
         )
         if replaced is not None:
             self._snapshots.drop(replaced)
-        asked = request.hold.reasons if request.hold else ()
-        reasons = tuple(dict.fromkeys((*asked, *outcome.hold_reasons)))
+        requested = request.hold.reasons if request.hold else ()
+        reasons = tuple(dict.fromkeys((*requested, *outcome.hold_reasons)))
         answer = wire.CommitAnswer(
             status="held_for_review", generation=None, **found.model_dump(), hold_reasons=reasons
         )
         if not reasons:
             return self._publish(sync, snapshot, answer, request)
-        self._ledger.move(sync_id, "held", request=request, answer=answer)
+        self._store.move(sync_id, "held", request=request, answer=answer)
         return answer
 
     def approve(self, sync_id: str) -> wire.CommitAnswer:
-        """Make a held commit visible.
+        """Make a held sync visible.
 
         Raises:
-            ProblemError: It is not held (any more).
+            ProblemError: It is not held.
         """
         with self._lock, transaction(self._db):
             sync, snapshot = self._held(sync_id)
@@ -225,18 +215,18 @@ class Syncs:
             return self._publish(sync, snapshot, sync.answer, request, is_approved=True)
 
     def reject(self, sync_id: str) -> None:
-        """Drop a held commit; what is visible stays.
+        """Drop a held sync; the visible snapshot stays.
 
         Raises:
-            ProblemError: It is not held (any more).
+            ProblemError: It is not held.
         """
         with self._lock, transaction(self._db):
             _, snapshot = self._held(sync_id)
             self._snapshots.drop(snapshot)
-            self._ledger.move(sync_id, "rejected")
+            self._store.move(sync_id, "rejected")
 
     def _known(self, sync_id: str) -> Sync:
-        sync = self._ledger.sync(sync_id)
+        sync = self._store.sync(sync_id)
         if sync is None:
             raise ProblemError("sync_unknown")
         return sync
@@ -255,19 +245,19 @@ class Syncs:
 
     @property
     def _generation(self) -> int:
-        return self._ledger.next_generation() - 1
+        return self._store.next_generation() - 1
 
     def _status(self, sync: Sync) -> wire.SyncStatus:
         return wire.SyncStatus(
             id=sync.id,
             run_id=sync.run_id,
             state=sync.state,
-            batches=self._ledger.batches(sync.id),
+            batches=self._store.batches(sync.id),
             answer=sync.answer,
         )
 
     def _check_batches(self, sync: Sync, request: wire.Commit) -> None:
-        arrived = self._ledger.batches(sync.id)
+        arrived = self._store.batches(sync.id)
         missing = sorted(set(range(1, request.batches + 1)) - {batch.number for batch in arrived})
         if missing:
             raise ProblemError(
@@ -287,8 +277,8 @@ class Syncs:
         *,
         is_approved: bool = False,
     ) -> wire.CommitAnswer:
-        number = self._ledger.next_generation()
-        self._ledger.add_generation(
+        number = self._store.next_generation()
+        self._store.add_generation(
             number,
             sync.id,
             self._clock(),
@@ -299,7 +289,7 @@ class Syncs:
         self._snapshots.publish(snapshot)
         self._verified.confirm(request.confirmed, snapshot)
         published = answer.model_copy(update={"status": "committed", "generation": number})
-        self._ledger.move(sync.id, "committed", request=request, answer=published)
+        self._store.move(sync.id, "committed", request=request, answer=published)
         return published
 
     def _record_changes(self, snapshot: Snapshot) -> Iterator[RecordChange]:
@@ -311,7 +301,7 @@ class Syncs:
 
 
 def _to_wire(outcome: Outcome) -> wire.Outcome:
-    """Count what a comparison found, as the contract answers it."""
+    """Return the outcome of a comparison as the counts of the contract."""
 
     def count(*found: Mapping[RecordType, Collection[str]]) -> dict[RecordType, int]:
         amounts = {type_: sum(len(ids[type_]) for ids in found) for type_ in TYPES}
@@ -324,7 +314,3 @@ def _to_wire(outcome: Outcome) -> wire.Outcome:
         retained_unproven=count(outcome.unproven),
         unproven_scopes=outcome.unproven_scopes,
     )
-
-
-class _RolledBackError(Exception):
-    """Undoes a commit that was made only to see what would come of it."""

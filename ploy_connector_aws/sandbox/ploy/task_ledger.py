@@ -1,4 +1,4 @@
-"""What the local Ploy keeps of one integration's tasks: what was ordered, who has it, and what came of it."""
+"""Tables of one integration's tasks: the tasks, their leases and previews, and their history."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _FIRST_OF_ITS_PAIR = (
 
 
 class OrderedTask(NamedTuple):
-    """A task as the platform has it."""
+    """A task as the platform stores it."""
 
     id: str
     kind: wire.TaskKind
@@ -80,42 +80,42 @@ class OrderedTask(NamedTuple):
     attempts: int = 0
     """How often it was leased."""
     lease_id: str | None = None
-    """The newest lease, whether or not it has run out."""
+    """The newest lease, expired or not."""
     lease_ends_at: datetime | None = None
     holder: str | None = None
     report: Report | None = None
     failure: Failure | None = None
-    """Why it is a manual task: the runtime's report, or what the platform found at the deadline."""
+    """Why it is a manual task: by the runtime's report, or by the platform at the deadline."""
     ended_at: datetime | None = None
     resolved_at: datetime | None = None
-    """When a person was done with a manual task."""
+    """When a person resolved a manual task."""
 
     @property
     def is_change(self) -> bool:
-        """Whether it may change access: a grant or a revoke, and no preview."""
+        """Whether it changes access: a grant or a revoke, and no preview."""
         return self.kind in ("grant", "revoke") and not self.preview
 
 
 class TaskEvent(NamedTuple):
-    """Something that happened to a task."""
+    """One event in the history of a task."""
 
     at: datetime
-    event: Literal["created", "leased", "lease_ended", "taken_up_again", "done", "manual", "resolved"]
+    event: Literal["created", "leased", "lease_ended", "resumed", "done", "manual", "resolved"]
     detail: str | None = None
 
 
 class TaskLedger:
-    """Tables in an integration's snapshot file, so that a report moves them and the picture in one transaction."""
+    """Tables in an integration's file, so that a report changes them and the verified changes in one transaction."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
     def create_tables(self) -> None:
-        """Make what is not there yet."""
+        """Create the tables that do not exist."""
         self._db.executescript(_SCHEMA)
 
     def add(self, task: OrderedTask) -> None:
-        """Put a new task behind all others."""
+        """Add a task."""
         self._db.execute(
             "INSERT INTO ploy_tasks (id, kind, preview, account_id, entitlement_id, reason, created_at, deadline)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -126,37 +126,37 @@ class TaskLedger:
         )
 
     def task(self, task_id: str) -> OrderedTask | None:
-        """One task."""
+        """Return one task."""
         return next(self._tasks("id = ?", task_id), None)
 
     def tasks(self) -> Iterator[OrderedTask]:
-        """Every task, in the order in which they were created."""
+        """Iterate over all tasks, in the order of their creation."""
         return self._tasks("1 ORDER BY number")
 
     def unresolved(self) -> Iterator[OrderedTask]:
-        """The manual tasks that wait for a person, in the order in which they were created."""
+        """Iterate over the manual tasks that wait for a person, in the order of their creation."""
         return self._tasks("state = 'manual' AND resolved_at IS NULL ORDER BY number")
 
     def newest_failed(self, kind: wire.TaskKind) -> OrderedTask | None:
-        """The newest task of a kind that only a person could end, whether or not one did."""
+        """Return the newest manual task of a kind, resolved or not."""
         return next(self._tasks("state = 'manual' AND kind = ? ORDER BY number DESC LIMIT 1", kind), None)
 
     def waiting(self, most: int, *, is_read_only: bool, only_checks: bool) -> list[OrderedTask]:
-        """The tasks that may be leased now, in the order in which they are given out."""
+        """Return the tasks that may be leased now, in the order in which they are leased."""
         allowed = f"{_FIRST_OF_ITS_PAIR}{' AND NOT t.is_change' if is_read_only else ''}"
         allowed += " AND t.kind = 'check'" if only_checks else ""
         return list(self._tasks(f"t.state = 'queued' AND {allowed} ORDER BY t.turn, t.number LIMIT ?", most))
 
-    def run_out(self, now: datetime) -> list[OrderedTask]:
-        """The leased tasks whose lease has run out."""
+    def expired(self, now: datetime) -> list[OrderedTask]:
+        """Return the tasks with an expired lease."""
         return list(self._tasks("state = 'leased' AND lease_ends_at <= ?", _text(now)))
 
     def overdue(self, now: datetime) -> list[OrderedTask]:
-        """The queued tasks whose deadline has passed."""
+        """Return the queued tasks whose deadline has passed."""
         return list(self._tasks("state = 'queued' AND deadline <= ?", _text(now)))
 
     def lease(self, task_id: str, lease_id: str, request: wire.LeaseRequest, ends_at: datetime) -> None:
-        """Give a task to a holder."""
+        """Lease a task to a worker."""
         self._db.execute(
             "UPDATE ploy_tasks SET state = 'leased', attempts = attempts + 1, lease_id = ?, lease_ends_at = ?,"
             " holder = ? WHERE id = ?",
@@ -167,14 +167,14 @@ class TaskLedger:
         )
 
     def is_answered(self, request: wire.LeaseRequest) -> bool:
-        """Whether tasks were given out for this very wish."""
+        """Whether this request got tasks."""
         found = self._db.execute(
             "SELECT 1 FROM ploy_leases WHERE request = ? AND holder = ?", (request.request_id, request.worker_id)
         ).fetchone()
         return found is not None
 
     def leased_for(self, request: wire.LeaseRequest) -> list[OrderedTask]:
-        """The tasks that were given out for this wish and are still under those leases, in the same order."""
+        """Return the tasks that this request leased and that are still under these leases, in the same order."""
         return list(
             self._tasks(
                 "t.state = 'leased' AND t.lease_id IN (SELECT id FROM ploy_leases WHERE request = ? AND holder = ?)"
@@ -184,13 +184,13 @@ class TaskLedger:
         )
 
     def renew(self, task_id: str, ends_at: datetime) -> None:
-        """Lengthen the newest lease, also when it had run out."""
+        """Extend the newest lease, also an expired one."""
         self._db.execute(
             "UPDATE ploy_tasks SET state = 'leased', lease_ends_at = ? WHERE id = ?", (_text(ends_at), task_id)
         )
 
     def queue(self, task_id: str) -> None:
-        """Put a task back into its old place."""
+        """Return a task to its place in the queue."""
         self._db.execute("UPDATE ploy_tasks SET state = 'queued' WHERE id = ?", (task_id,))
 
     def end(
@@ -214,15 +214,15 @@ class TaskLedger:
         )
 
     def resolve(self, task_id: str, now: datetime) -> None:
-        """Note that a person was done with a manual task."""
+        """Mark a manual task as resolved."""
         self._db.execute("UPDATE ploy_tasks SET resolved_at = ? WHERE id = ?", (_text(now), task_id))
 
     def use_preview(self, preview_id: str, task_id: str) -> None:
-        """Note what was ordered on the strength of a preview. There is no second such order."""
+        """Store the task that was created from a preview; a preview has only one."""
         self._db.execute("INSERT INTO ploy_previewed_orders VALUES (?, ?)", (preview_id, task_id))
 
     def order_of(self, preview_id: str) -> str | None:
-        """The task that was ordered on the strength of a preview."""
+        """Return the id of the task that was created from a preview."""
         found = self._db.execute("SELECT task FROM ploy_previewed_orders WHERE preview = ?", (preview_id,)).fetchone()
         return found[0] if found else None
 
@@ -234,7 +234,7 @@ class TaskLedger:
         )
 
     def history(self, task_id: str) -> tuple[TaskEvent, ...]:
-        """What happened to a task, oldest first."""
+        """Return the history of a task, oldest event first."""
         rows = self._db.execute(
             "SELECT at, event, detail FROM ploy_task_events WHERE task = ? ORDER BY number", (task_id,)
         )
@@ -261,7 +261,7 @@ class TaskLedger:
 
 
 def _text(moment: datetime) -> str:
-    # Of one zone and one length, so that texts compare as moments do.
+    # In one zone and one length, so that texts compare as moments do.
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 

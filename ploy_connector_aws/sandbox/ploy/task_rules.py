@@ -1,4 +1,4 @@
-"""What a report of a task may say, and what becomes of a task that nobody reported."""
+"""Which reports of a task are valid, and why a task without a report failed."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from .syncs import CLOCK_TOLERANCE
 from .task_ledger import OrderedTask
 
 _RESULTS: dict[wire.TaskKind, str] = {"grant": "change", "revoke": "change", "check": "report", "sync": "sync"}
-"""Which of its fields a task's report fills."""
+"""The field of a report that each kind of task fills."""
 
 _NOT_STARTED = Failure(
     code="not_started",
-    message="No runtime took the task before its deadline, so nothing was done.",
+    message="No runtime started the task before its deadline, so nothing was done.",
     fix="check that the connector's service runs and is not paused or read-only, then order it again",
 )
 _STATE_UNKNOWN = Failure(
     code="state_unknown",
-    message="A runtime took the task and did not report it in time: whether the access changed is not known.",
-    fix="look at what the account holds in the remote system, then resolve this or order it again",
+    message="A runtime started the task and did not report it in time: whether the access changed is unknown.",
+    fix="check what the account holds in the remote system, then resolve this or order it again",
 )
 _NOT_DONE = Failure(
     code="not_done",
-    message="A runtime took the task and did not report it in time. It changes no access.",
+    message="A runtime started the task and did not report it in time. The task changes no access.",
     fix="check that the connector's service runs, then order it again",
 )
 
 
 def unreported(task: OrderedTask) -> Failure:
-    """Say what is known of a task that has passed its deadline under no lease."""
+    """Return the failure of a task that passed its deadline without a lease."""
     if task.attempts == 0:
         return _NOT_STARTED
     return _STATE_UNKNOWN if task.is_change else _NOT_DONE
 
 
 def check_done(task: OrderedTask, done: wire.TaskDone, *, now: datetime, generation: int) -> None:
-    """Check that a report is one of this task, and can be true.
+    """Check that a report fits its task and its time.
 
     Args:
         task: The task.
-        done: What a runtime says came of it.
+        done: The report.
         now: The time here.
         generation: The newest committed generation of the integration.
 
     Raises:
-        ProblemError: It is of another kind, contradicts the task, or refers to the future or to an unknown commit.
+        ProblemError: It is of another kind, contradicts the task, or refers to the future or to an unknown generation.
     """
     if getattr(done, _RESULTS[task.kind]) is None:
         raise ProblemError("body_invalid", f"A {task.kind} is reported in the field '{_RESULTS[task.kind]}'.")
@@ -64,7 +64,7 @@ def check_done(task: OrderedTask, done: wire.TaskDone, *, now: datetime, generat
 
 def _check_change(task: OrderedTask, change: AccessChange, now: datetime) -> None:
     if any(moment and moment > now + CLOCK_TOLERANCE for moment in (change.verified_at, change.as_of)):
-        # It would go before every reading until then.
+        # It would take precedence over every read until then.
         raise ProblemError("clock_ahead")
     if change.verified_at and change.verified_at < task.created_at - CLOCK_TOLERANCE:
         raise ProblemError("body_invalid", "It was verified before it was ordered.")
@@ -76,4 +76,4 @@ def _check_change(task: OrderedTask, change: AccessChange, now: datetime) -> Non
     if added & removed:
         raise ProblemError("body_invalid", "It names a grant as added and as removed.")
     if task.entitlement_id in (removed if task.kind == "grant" else added):
-        raise ProblemError("body_invalid", f"It says the opposite of a {task.kind}.")
+        raise ProblemError("body_invalid", f"It reports the opposite of a {task.kind}.")

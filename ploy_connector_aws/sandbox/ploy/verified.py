@@ -1,4 +1,4 @@
-"""Verified grants and revokes that lie on top of the visible generation (rule 11 of the contract)."""
+"""Verified grants and revokes on top of the visible snapshot (rule 11 of the contract)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ploy_connector_aws.spec.pages import Scope
 from .snapshots import Snapshot
 
 CONFIRMED_KEPT = 10_000
-"""Of so many it is remembered that a commit confirmed them, so that a report that comes late brings none back."""
+"""How many confirmed changes stay known, so that a late report does not restore one."""
 
 
 class VerifiedChange(BaseModel):
-    """What one task changed in the grants of one scope, as it was read back."""
+    """What one task changed in the grants of one scope, as it was verified."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -33,7 +33,7 @@ class VerifiedChange(BaseModel):
 
     @classmethod
     def of(cls, id_: str, change: AccessChange) -> VerifiedChange | None:
-        """Take it from the report of a task; None where it changed nothing that a scope lists."""
+        """Return the change in a task's report; None where it has none that a scope lists."""
         if change.verified_at is None or change.scope is None:
             return None
         return cls(
@@ -46,31 +46,31 @@ class VerifiedChange(BaseModel):
 
 
 class ChangedGrants(NamedTuple):
-    """What verified changes come to: the newest one of each grant counts."""
+    """The result of all verified changes: the newest one of each grant counts."""
 
     added: dict[str, tuple[Grant, str]]
     """The grants that are held now, with their scopes, by id."""
     removed: set[str]
-    """The ids of those that are held no more."""
+    """The ids of the grants that are no longer held."""
 
 
 class VerifiedChanges:
-    """The table of them, in the file of an integration. Used inside the caller's transactions."""
+    """The table of verified changes in an integration's file. Used inside the caller's transactions."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
     def create_table(self) -> None:
-        """Create the table where it is not there yet."""
+        """Create the table if it does not exist."""
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS verified_changes (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
             " verified_at TEXT NOT NULL, change TEXT)"  # without a change: a commit confirmed it
         )
 
     def add(self, change: VerifiedChange, visible: Snapshot | None) -> None:
-        """Keep a change, unless a commit confirmed it, or it does not take precedence over what is visible.
+        """Store a change, unless a commit confirmed it or the visible snapshot takes precedence over it.
 
-        A task may have been verified again, when it was taken up again: then the later moment counts.
+        A resumed task may verify its change again: then the later moment counts.
         """
         if visible is not None and not _is_on_top(change, visible, None):
             return
@@ -81,12 +81,12 @@ class VerifiedChanges:
         )
 
     def all(self) -> tuple[VerifiedChange, ...]:
-        """The changes that lie on top of what is visible, in the order in which they were verified."""
+        """Return the changes on top of the visible snapshot, in the order of their verification."""
         rows = self._db.execute("SELECT change FROM verified_changes WHERE change IS NOT NULL ORDER BY verified_at")
         return tuple(VerifiedChange.model_validate_json(change) for (change,) in rows.fetchall())
 
     def grants(self) -> ChangedGrants:
-        """What all of them come to."""
+        """Return the result of all changes."""
         added: dict[str, tuple[Grant, str]] = {}
         removed: set[str] = set()
         for change in self.all():
@@ -102,9 +102,9 @@ class VerifiedChanges:
         """Drop the changes that a commit confirms, and those that do not take precedence over it.
 
         Args:
-            confirmed: By id, when the change was verified that the run has seen; also of changes that are not known
-                yet, as their report may be on its way. A later verification of the same task stays.
-            visible: What the commit made visible.
+            confirmed: When each change was verified that the run has seen, by id; also of changes that are not known
+                yet, as their report may arrive later. A later verification of the same task stays.
+            visible: The snapshot that the commit made visible.
         """
         seen = {
             change.id: change.verified_at

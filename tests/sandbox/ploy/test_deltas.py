@@ -173,18 +173,6 @@ def test_the_base_of_a_delta_must_be_named() -> None:
             )
 
 
-def test_a_preview_answers_as_the_commit_would_and_changes_nothing(known: Customer) -> None:
-    lines: list[Line] = [USERS, TEAMS, account("u3")]
-    sync_id = known.open()
-    commit = known.commit_of(lines, known.put(sync_id, split(lines, 1)))
-    before = shown(known)
-    previewed = known.client.commit(known.id, sync_id, commit, preview=True)
-    assert (shown(known), len(known.ploy.view(known.id).generations())) == (before, 1)
-    assert known.client.sync_status(known.id, sync_id).state == "open"  # type: ignore[union-attr]
-    assert known.client.commit(known.id, sync_id, commit) == previewed
-    assert previewed.removed == {"account": 2}
-
-
 def test_the_wish_for_a_full_sync_is_not_fulfilled_by_a_delta(known: Customer) -> None:
     known.ploy.registry.set_flags(known.id, full_requested=True)
     delta(known, expected=NOTHING)

@@ -209,7 +209,7 @@ def test_a_lease_that_ran_out_still_counts_until_somebody_else_has_the_task(
 
     acme.clock.pass_by(minutes=30)
     assert worker.extend(task) == wire.LeaseExtended(lease_seconds=300)
-    assert (other.lease(), worker.history(order)[-1]) == ((), ("taken_up_again", "by runtime-1"))
+    assert (other.lease(), worker.history(order)[-1]) == ((), ("resumed", "by runtime-1"))
     acme.clock.pass_by(minutes=6)
     assert worker.complete(task).state == "done"
 

@@ -157,7 +157,6 @@ BEFORE: dict[str, tuple[Step, ...]] = {
     "commit": STAGED,
     "commit.batches_differ": OPEN,
     "commit.commit_conflict": (*STAGED, "commit_held"),
-    "commit_preview": STAGED,
     "commit_held": STAGED,
     "abort": STAGED,
     "lease_tasks": (integrate, order_all),
