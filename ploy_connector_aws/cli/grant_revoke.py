@@ -91,7 +91,7 @@ def _order(
         with _picture(settings, journal) as picture:
             account_id = find_account(picture, account)
             entitlement_id = find_entitlement(picture, entitlement, account_id)
-            known = known_access.of(account_id, entitlement_id, journal.verified(account_id))
+            known = known_access.find(account_id, entitlement_id, journal.verified(account_id))
             request_id = f"order-{uuid.uuid4().hex}"
             was_changed = journal.was_changed(account_id, entitlement_id, request_id)
             request = AccessRequest(

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ploy_connector_aws.runtime.integration import hello, open_connector, open_platform
+from ploy_connector_aws.runtime.integration import open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot.lock import SyncLock, TaskLock
 from ploy_connector_aws.runtime.snapshot.state_file import archive, translate_errors
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.runtime.sync.engine import Sync, SyncResult
+from ploy_connector_aws.runtime.sync.engine import SyncResult
 from ploy_connector_aws.runtime.tasks.journal import Journal
 
 from .exit_codes import Exit
@@ -73,16 +73,7 @@ def sync_once(settings: OperatorSettings, *, as_json: bool) -> Exit:
     ):
         opened = open_connector(settings, platform)
         with shown_progress(quiet=as_json) as on_progress:
-            result = Sync(
-                opened.connector,
-                store,
-                platform,
-                lambda: hello(platform, settings, opened),
-                settings.integration.id,
-                fingerprint=opened.identity,
-                verified=journal,
-                on_progress=on_progress,
-            ).make()
+            result = opened.sync(platform, store, journal, on_progress=on_progress)
         if as_json:
             print_json(to_json(result))
         else:

@@ -58,9 +58,9 @@ def attempt(office: TaskHarness) -> None:
     """Lease the task, keep it once, carry it out, and report it, each as far as it comes."""
     with office.may_crash():
         runtime = office.runtime
-        runtime.poll.step()
+        runtime.poller.step()
         office.move(50)
-        runtime.keeping.step()
+        runtime.renewer.step()
         while runtime.worker.step():
             pass
         runtime.outbox.step()

@@ -13,11 +13,10 @@ from typing import Any
 from hypothesis import example, given
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.snapshot.compare import compare
+from ploy_connector_aws.runtime.snapshot.compare import compare, store_changes
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.runtime.sync.upload import Upload as RealPush
-from ploy_connector_aws.runtime.sync.upload import choose_mode, note_answer
+from ploy_connector_aws.runtime.sync.upload import Upload, UploadTarget, choose_mode, note_answer
 from ploy_connector_aws.sandbox.ploy.current import open_current
 from ploy_connector_aws.sandbox.ploy.snapshots import Snapshot
 from ploy_connector_aws.sandbox.ploy.syncs import Syncs
@@ -64,19 +63,14 @@ class Side:
         base = self.store.baseline
         changes = compare(self.store, run)
         self.store.update(run, base=base.number if base else None)
+        store_changes(self.store, run, changes)
         self.store.set_state(run, "compared")
         hello = wire.HelloAnswer(generation=self.handover.generation)
         mode = "full" if only_full else choose_mode(self.store, run, hello)
         self.modes.append(mode)
         platform = Direct(self.handover)
-        push = RealPush(
-            platform,  # type: ignore[arg-type]
-            *("i", self.store, run, changes),
-            opener="o",
-            limits=wire.Limits(),
-            hold=(),
-        )
-        answer = push.make(mode)
+        target = UploadTarget(platform, "i", "o", wire.Limits())  # type: ignore[arg-type]
+        answer = Upload(target, self.store, run, hold=()).run(mode)
         assert run.mode == mode, "a delta that the platform refuses is sent in full"
         if answer.status == "held_for_review":
             answer = self.handover.approve(run.sync_id or "")

@@ -204,7 +204,7 @@ def test_nothing_is_known_from_the_file_of_another_integration(
 ) -> None:
     Store(tmp_path / "one.sqlite").close()
     with closing(AccessGraph(copy_of(tmp_path / "one.sqlite", "two.sqlite"))) as known:
-        assert known.of("ana", "g") == KnownPaths(states=None)
+        assert known.find("ana", "g") == KnownPaths(states=None)
     assert "belongs to the integration 'one'" in caplog.text
 
 

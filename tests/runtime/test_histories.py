@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ploy_connector_aws.platform.errors import PlatformError
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.runtime.sync.engine import Sync
+from ploy_connector_aws.runtime.sync.engine import Sync, SyncContext
 from ploy_connector_aws.sandbox.ploy.picture import Picture
 from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 from ploy_connector_aws.spec import Grant, Record, RecordKey
@@ -132,16 +132,18 @@ class Play:
         status = None
         with contextlib.suppress(Crash, PlatformError), Store(path) as store:
             sync = Sync(
-                open_directory(source),
+                SyncContext(
+                    "i",
+                    open_directory(source),
+                    "same",
+                    platform,  # type: ignore[arg-type]
+                    platform.hello,
+                    pages_per_transaction=1,  # so that a reading is cut off anywhere
+                    now=lambda: self.now,
+                ),
                 store,
-                platform,  # type: ignore[arg-type]
-                platform.hello,
-                "i",
-                fingerprint="same",
-                pages_per_transaction=1,  # so that a reading is cut off anywhere
-                now=lambda: self.now,
             )
-            status = sync.make().status
+            status = sync.run().status
         self.check()
         return status
 

@@ -15,7 +15,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformRejectedError
 from ploy_connector_aws.runtime.snapshot.history import History
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.runtime.sync.engine import Sync, SyncResult
+from ploy_connector_aws.runtime.sync.engine import Sync, SyncContext, SyncResult
 from ploy_connector_aws.sandbox.ploy.picture import Picture
 from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 
@@ -45,15 +45,17 @@ class Office:
         self.platform = Platform(self.handover, **platform)
         with self.store() as store:
             return Sync(
-                open_directory(source),
+                SyncContext(
+                    "i",
+                    open_directory(source),
+                    fingerprint,
+                    self.platform,  # type: ignore[arg-type]
+                    self.platform.hello,
+                    pages_per_transaction=1,
+                    now=lambda: self.now,
+                ),
                 store,
-                self.platform,  # type: ignore[arg-type]
-                self.platform.hello,
-                "i",
-                fingerprint=fingerprint,
-                pages_per_transaction=1,
-                now=lambda: self.now,
-            ).make()
+            ).run()
 
     def has_read(self) -> bool:
         """Whether the last sync asked its source."""
@@ -160,14 +162,16 @@ def test_hello_says_how_long_what_was_read_stays_fresh(office: Office) -> None:
         source = Source(WORLD)
         platform = Platform(office.handover, limits=hello.limits)
         Sync(
-            open_directory(source),
+            SyncContext(
+                "i",
+                open_directory(source),
+                "same",
+                platform,  # type: ignore[arg-type]
+                lambda: hello,
+                now=lambda: office.now,
+            ),
             store,
-            platform,  # type: ignore[arg-type]
-            lambda: hello,
-            "i",
-            fingerprint="same",
-            now=lambda: office.now,
-        ).make()
+        ).run()
     assert source.pages, "read again after a minute"
 
 

@@ -25,7 +25,7 @@ from ploy_connector_aws.runtime.snapshot.verified_changes import (
     find_confirmed,
     read_verified,
 )
-from ploy_connector_aws.runtime.sync.engine import Sync
+from ploy_connector_aws.runtime.sync.engine import Sync, SyncContext
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.sandbox.ploy.picture import Picture
 from ploy_connector_aws.sandbox.ploy.queue import TaskQueue
@@ -103,15 +103,17 @@ class Office:
         platform = Platform(self.handover, before=lambda call: self.at(call))
         with Store(self.folder / "state.sqlite") as store:
             Sync(
-                check_connectors([("one", OneGroup)])["one"].open({"office": self}),
+                SyncContext(
+                    "i",
+                    check_connectors([("one", OneGroup)])["one"].open({"office": self}),
+                    "same",
+                    platform,  # type: ignore[arg-type]
+                    platform.hello,
+                    self.journal,
+                    now=self.tick,
+                ),
                 store,
-                platform,  # type: ignore[arg-type]
-                platform.hello,
-                "i",
-                fingerprint="same",
-                verified=self.journal,
-                now=self.tick,
-            ).make()
+            ).run()
 
     def shown(self) -> set[str]:
         """Who is in the group, as the platform shows it."""

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Literal, TypeAlias
 
+from pydantic import TypeAdapter
+
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.records import RECORD_MODELS, RecordKey, RecordType
 
@@ -39,6 +41,19 @@ class Changes:
     def is_empty(self) -> bool:
         """Whether nothing was added, changed or removed."""
         return not (self.added or self.changed or self.removed)
+
+
+_CHANGES: TypeAdapter[Changes] = TypeAdapter(Changes)
+
+
+def store_changes(store: Store, run: Run, changes: Changes) -> None:
+    """Keep the result of a run's comparison with the run."""
+    store.update(run, changes=_CHANGES.dump_json(changes).decode())
+
+
+def stored_changes(run: Run) -> Changes:
+    """Return the result of a run's comparison."""
+    return _CHANGES.validate_json(run.changes)
 
 
 def to_outcome(changes: Changes) -> wire.Outcome:

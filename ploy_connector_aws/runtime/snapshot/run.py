@@ -285,6 +285,15 @@ class Run:
         ).fetchone()
         return bool(row[0])
 
+    def proves_everything(self) -> bool:
+        """Return whether the platform holds the same, and no scope is unproven or switched off in the settings."""
+        row = self._db.execute(
+            "SELECT EXISTS (SELECT 1 FROM scopes WHERE run = ?"
+            " AND (unproven_since IS NOT NULL OR ending = 'excluded'))",
+            (self.number,),
+        ).fetchone()
+        return self.matches_platform and not row[0]
+
     def scope_id(self, name: str) -> int:
         """The number under which a scope is kept; it gets one when it has none yet."""
         known = self._scope_ids.get(name)

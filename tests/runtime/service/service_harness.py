@@ -17,11 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailableError, SetupUnfinishedError
-from ploy_connector_aws.runtime.integration import Integration, hello
+from ploy_connector_aws.runtime.integration import Integration
 from ploy_connector_aws.runtime.service.health import Health
 from ploy_connector_aws.runtime.service.metrics import Metrics
-from ploy_connector_aws.runtime.service.polling import MakeLoop, TaskDependencies
-from ploy_connector_aws.runtime.service.runner import Dependencies, IntegrationRunner
+from ploy_connector_aws.runtime.service.runner import Dependencies, IntegrationRunner, MakeLoop, TaskDependencies
 from ploy_connector_aws.runtime.service.sources import DesiredIntegration
 from ploy_connector_aws.runtime.settings import IntegrationSettings, OperatorSettings, StateSettings
 from ploy_connector_aws.sandbox.ploy.picture import Picture
@@ -104,7 +103,7 @@ class HelloLoop:
         with place.open_platform() as platform:
             while not stop.is_set():
                 with suppress(PlatformError):
-                    place.control.apply(hello(platform, place.settings, opened))
+                    place.control.apply(opened.introduce(platform))
                 stop.wait(place.control.poll_interval_seconds)
 
 
@@ -160,7 +159,7 @@ class House:
     def open_connector(self, settings: OperatorSettings, *, context: ConnectorContext) -> Integration:
         self.on_open(settings.integration.id)
         self.opened_for[settings.integration.id].append(context)
-        return Integration(open_directory(self.sources[settings.integration.id]), "0" * 64)
+        return Integration(settings, open_directory(self.sources[settings.integration.id]), "0" * 64)
 
     def open_platform(self, settings: OperatorSettings, **_: Any) -> Client:
         integration = settings.integration.id

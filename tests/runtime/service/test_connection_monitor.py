@@ -11,8 +11,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformUnavailableError, SetupUnfinishedError
 from ploy_connector_aws.runtime.service.connection_monitor import CHECK_EVERY_SECONDS, ConnectionMonitor
 from ploy_connector_aws.runtime.service.control import Control
-from ploy_connector_aws.runtime.service.polling import TaskDependencies
-from ploy_connector_aws.runtime.service.task_runner import _Counted
+from ploy_connector_aws.runtime.service.runner import TaskDependencies, _TaskEvents
 from ploy_connector_aws.runtime.snapshot.lock import SyncLock, SyncRunningError
 from ploy_connector_aws.spec import (
     AuthenticationError,
@@ -54,7 +53,7 @@ class Ear:
 
 def test_the_first_scan_tests_the_connection_and_tells_ploy_what_drifted(house: House) -> None:
     house.sources["one"] = Source(house.sources["one"].world, report=DRIFTED)
-    house.serve("one").control.ask()
+    house.serve("one").control.request_scan()
     assert (house.reports["one"], house.at_ploy("one")) == ([DRIFTED], {"ana", "bo", "g", "h"})
 
 
@@ -69,20 +68,20 @@ def test_nothing_is_read_of_what_others_could_use_until_it_is_mended(house: Hous
     control = house.serve("one").control
     for _ in range(2):
         with pytest.raises(RejectedError, match="Others are let in") as refusal:
-            control.ask()
+            control.request_scan()
         assert refusal.value.reason == "connection_blocked"
     assert (source.pages, house.counted("ploy_syncs_total")[("failed", "one")] >= 2) == (0, True)
     source.report = UNKNOWN
     with pytest.raises(RejectedError, match="Others are let in"):
-        control.ask()
+        control.request_scan()
     source.report = MENDED
-    assert control.ask().status == "committed"
+    assert control.request_scan().status == "committed"
     assert house.reports["one"][-1] == source.report
 
 
 def test_nothing_is_tested_while_paused(house: House) -> None:
     house.flags["one"] = wire.Flags(paused=True)
-    house.serve("one").control.ask()
+    house.serve("one").control.request_scan()
     assert house.sources["one"].tests == 0
 
 
@@ -109,6 +108,12 @@ def test_a_test_is_made_again_after_a_day_and_sooner_only_while_blocked() -> Non
     assert all(each.is_final for each in ear.heard)
 
 
+def blocked_by(control: Control) -> str | None:
+    """Why tasks and scans may not use the connection."""
+    blocker = control.connection_blocker()
+    return blocker.message if blocker else None
+
+
 @pytest.mark.parametrize(
     ("reports", "is_blocked"),
     [
@@ -122,11 +127,11 @@ def test_a_test_is_made_again_after_a_day_and_sooner_only_while_blocked() -> Non
 )
 def test_a_block_ends_only_by_the_very_check_that_set_it(reports: list[ConnectionReport], is_blocked: bool) -> None:
     control, heard = Control(), []
-    assert control.blocked == "The connection was not tested yet."
-    control.on_report = lambda: heard.append(control.blocked)
+    assert blocked_by(control) == "The connection was not tested yet."
+    control.on_report = lambda: heard.append(blocked_by(control))
     for report in reports:
         control.note_report(report)
-    assert (control.blocked, len(heard)) == ("Others are let in, too." if is_blocked else None, len(reports))
+    assert (blocked_by(control), len(heard)) == ("Others are let in, too." if is_blocked else None, len(reports))
 
 
 def test_settings_that_open_no_connector_let_tasks_say_so_themselves_and_a_token_that_cannot_be_read_does_not(
@@ -138,15 +143,15 @@ def test_settings_that_open_no_connector_let_tasks_say_so_themselves_and_a_token
     house.on_open = refuse
     control = house.serve("one").control
     house.until(lambda: control.is_unconfigurable)
-    assert control.blocked is None
+    assert blocked_by(control) is None
     control.note_report(OPEN_TO_ALL)
-    assert control.blocked == "Others are let in, too."
+    assert blocked_by(control) == "Others are let in, too."
 
     house.open_platform = refuse  # type: ignore[method-assign, assignment]
     other = house.serve("two").control
     with pytest.raises(ConfigurationError):
-        other.ask()
-    assert other.blocked == "The connection was not tested yet."
+        other.request_scan()
+    assert blocked_by(other) == "The connection was not tested yet."
 
 
 def test_what_ploy_could_not_be_told_is_told_with_the_next_scan_and_not_tested_again() -> None:
@@ -177,22 +182,22 @@ def test_while_ploy_wants_nothing_but_tests_the_service_tests_again_whether_it_i
     source = house.sources["one"] = Source(house.sources["one"].world, report=OPEN_TO_ALL)
     control = house.serve("one").control
     with pytest.raises(RejectedError):
-        control.ask()
+        control.request_scan()
     house.shuts_out.add("one")
     with pytest.raises(RejectedError):
-        control.ask()
+        control.request_scan()
     source.report = MENDED
     with pytest.raises(SetupUnfinishedError):
-        control.ask()
+        control.request_scan()
     assert house.reports["one"] == [OPEN_TO_ALL, OPEN_TO_ALL, MENDED]
-    assert control.blocked is None
+    assert blocked_by(control) is None
 
 
 @pytest.mark.parametrize("preview", [False, True])
 def test_whoever_asked_for_a_scan_is_answered_also_when_a_hook_ends_its_thread(house: House, preview: bool) -> None:
     source = house.sources["one"] = Source(house.sources["one"].world, report=OPEN_TO_ALL)
     control = house.serve("one").control
-    house.until(lambda: control.blocked is not None and control.is_tested)
+    house.until(lambda: control.connection_blocker() is not None and control.is_tested)
 
     def leave() -> None:
         source.on_test = lambda: None
@@ -203,7 +208,7 @@ def test_whoever_asked_for_a_scan_is_answered_also_when_a_hook_ends_its_thread(h
 
     def ask() -> None:
         try:
-            control.ask(preview=preview)
+            control.request_scan(preview=preview)
         except TemporaryError as error:
             answers.put(error.message)
 
@@ -220,14 +225,14 @@ def test_a_test_that_fails_is_told_and_nothing_is_read_before_one_could_be_made(
     source.on_test = fail
     control = house.serve("one").control
     with pytest.raises(TemporaryError, match="before the connection could be tested"):
-        control.ask()
-    assert (source.pages, control.blocked) == (0, "The connection was not tested yet.")
+        control.request_scan()
+    assert (source.pages, blocked_by(control)) == (0, "The connection was not tested yet.")
     (check,) = house.reports["one"][-1].checks
     assert (check.name, check.outcome) == ("connection-test", "failed")
     assert "RuntimeError" in check.message
     assert "secret" not in str(house.reports["one"])
     source.on_test = lambda: None
-    assert control.ask().status == "committed"
+    assert control.request_scan().status == "committed"
 
 
 def test_a_later_test_that_fails_is_told_and_made_again_soon() -> None:
@@ -254,16 +259,16 @@ def test_a_later_test_that_fails_is_told_and_made_again_soon() -> None:
 def test_what_a_scan_was_newly_denied_is_tested_at_once_and_once(house: House) -> None:
     source = house.sources["one"]
     control = house.serve("one").control
-    control.ask()
+    control.request_scan()
     tested = source.tests
     source.denied, source.report = frozenset({"users"}), DRIFTED
-    control.ask()
+    control.request_scan()
     house.until(lambda: house.reports["one"][-1:] == [DRIFTED])
     for _ in range(3):
-        control.ask()
+        control.request_scan()
     assert source.tests == tested + 1
     source.denied, source.report = frozenset(), MENDED
-    control.ask()
+    control.request_scan()
     house.until(lambda: house.reports["one"][-1:] == [MENDED])
 
 
@@ -272,21 +277,21 @@ def test_what_the_first_test_found_missing_is_no_news_after_the_first_scan(house
     source.denied, source.report = frozenset({"users"}), DRIFTED
     control = house.serve("one").control
     for _ in range(3):
-        control.ask()
+        control.request_scan()
     assert source.tests == 1
 
 
 def test_a_scan_that_is_not_let_in_is_followed_by_a_test(house: House) -> None:
     source = house.sources["one"]
     control = house.serve("one").control
-    control.ask()
+    control.request_scan()
     tested = source.tests
 
     def refuse() -> None:
         raise AuthenticationError("The role is gone.")
 
     source.on_begin, source.report = refuse, DRIFTED
-    control.ask()
+    control.request_scan()
     house.until(lambda: house.reports["one"][-1:] == [DRIFTED])
     assert source.tests == tested + 1
 
@@ -299,8 +304,8 @@ def test_a_scan_that_is_not_let_in_just_after_the_test_is_not_followed_by_anothe
 
     source.on_begin = refuse
     control = house.serve("one").control
-    control.ask()
-    control.ask(preview=True)  # answered once all is done that the scan calls for
+    control.request_scan()
+    control.request_scan(preview=True)  # answered once all is done that the scan calls for
     assert source.tests == 1
 
 
@@ -308,10 +313,10 @@ def test_a_preview_reads_nothing_of_what_others_could_use(house: House) -> None:
     source = house.sources["one"] = Source(house.sources["one"].world, report=OPEN_TO_ALL)
     control = house.serve("one").control
     with pytest.raises(RejectedError, match="Others are let in"):
-        control.ask(preview=True)
+        control.request_scan(preview=True)
     assert source.pages == 0
     source.report = MENDED
-    assert control.ask(preview=True).status == "previewed"
+    assert control.request_scan(preview=True).status == "previewed"
 
 
 def test_tasks_need_not_wait_for_a_scan_that_another_process_keeps_from_being_made(house: House) -> None:
@@ -321,8 +326,8 @@ def test_tasks_need_not_wait_for_a_scan_that_another_process_keeps_from_being_ma
         control = house.serve("one").control
         house.until(lambda: control.is_tested)
         with pytest.raises(SyncRunningError):
-            control.ask()
-    assert (control.blocked, house.reports["one"]) == (None, [ConnectionReport(checks=())])
+            control.request_scan()
+    assert (blocked_by(control), house.reports["one"]) == (None, [ConnectionReport(checks=())])
 
 
 def test_tasks_need_not_wait_for_a_snapshot_file_that_cannot_be_used(house: House) -> None:
@@ -331,13 +336,13 @@ def test_tasks_need_not_wait_for_a_snapshot_file_that_cannot_be_used(house: Hous
     path.write_text("not a database")
     control = house.serve("one").control
     house.until(lambda: control.is_tested)
-    assert (control.blocked, house.sources["one"].pages) == (None, 0)
+    assert (blocked_by(control), house.sources["one"].pages) == (None, 0)
 
 
 def test_a_test_does_not_wait_again_and_again_for_a_ploy_in_trouble(house: House) -> None:
     ear = Ear()
     settings = house.serve("one").desired.settings
-    events = _Counted(TaskDependencies(settings, 7, *(None,) * 4), ear)  # type: ignore[arg-type]
+    events = _TaskEvents(TaskDependencies(settings, 7, *(None,) * 4), ear)  # type: ignore[arg-type]
     ear.is_deaf = True
     for number in (1, 2, 3):
         events.checks_so_far("task", 1, number, DRIFTED)

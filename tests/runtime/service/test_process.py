@@ -13,7 +13,7 @@ from urllib.request import urlopen
 import pytest
 from pydantic import SecretStr
 
-from ploy_connector_aws.runtime.service.process import Service
+from ploy_connector_aws.runtime.service.supervisor import Service
 from ploy_connector_aws.runtime.settings import (
     IntegrationSettings,
     OperatorSettings,

@@ -263,7 +263,7 @@ def test_a_blocked_integration_does_its_work_by_being_tested(timed: House, clock
     for _ in range(5):
         clock.now += 2 * SCAN
         with pytest.raises(Exception, match="Nothing is read"):
-            served.control.ask()
+            served.control.request_scan()
     assert failing(timed) == {}
 
 

@@ -46,7 +46,7 @@ def test_the_next_scan_begins_an_interval_after_the_last_one(house: House) -> No
 
 def test_numbers_are_shown_while_it_is_served_and_from_before_a_restart(house: House) -> None:
     served = house.serve("one")
-    served.control.ask()
+    served.control.request_scan()
     gauges = ("ploy_last_success_timestamp_seconds", "ploy_lag_seconds")
     assert [set(house.counted(name)) for name in gauges] == [{("one",)}, {("one",)}]
     assert house.counted("ploy_unproven_scopes") == {("one",): 0}
@@ -55,8 +55,8 @@ def test_numbers_are_shown_while_it_is_served_and_from_before_a_restart(house: H
     assert [house.counted(name) for name in gauges] == [{}, {}]
     house.is_down.add("one")
     with pytest.raises(TemporaryError):
-        served.control.ask()
-    assert house.serve("one").control.ask().status == "waiting"
+        served.control.request_scan()
+    assert house.serve("one").control.request_scan().status == "waiting"
     assert house.counted(gauges[0])[("one",)] == pytest.approx(last[("one",)], abs=1)
 
 
@@ -95,11 +95,18 @@ def test_a_pause_cuts_the_scan_off_and_its_end_goes_on_with_it(house: House) -> 
 
 def test_nothing_is_read_while_paused_and_nothing_is_overdue(house: House) -> None:
     house.flags["one"] = wire.Flags(paused=True)
-    assert house.serve("one").control.ask() == wire.SyncSummary(status="paused")
-    assert (house.sources["one"].pages, house.health.report()[1]["integrations"]["one"]) == (
+    assert house.serve("one").control.request_scan() == wire.SyncSummary(status="paused")
+    report = house.health.report()[1]["integrations"]["one"]
+    blockers = report.pop("blockers")
+    assert (house.sources["one"].pages, report) == (
         0,
         {"connector": "directory", "paused": True, "reasons": [], "since": {}},
     )
+    assert [(each["source"], each["code"], each["message"]) for each in blockers] == [
+        ("connection_test", "not_tested", "The connection was not tested yet."),
+        ("platform", "paused", "The integration is paused."),
+    ]
+    assert all(each["since"] for each in blockers)
 
 
 def test_a_stop_in_the_middle_is_gone_on_with_at_the_next_start(house: House) -> None:
@@ -143,7 +150,7 @@ def test_what_ploy_does_not_take_waits_and_is_handed_over_soon(house: House) -> 
     served = house.serve("one")
     house.next_commit("one")
     house.is_down.add("one")
-    assert served.control.ask().status == "waiting"
+    assert served.control.request_scan().status == "waiting"
     house.is_down.clear()
     house.next_commit("one")
     assert house.counted("ploy_syncs_total")[("waiting", "one")] >= 1
@@ -153,14 +160,14 @@ def test_who_asks_for_a_scan_gets_what_came_of_it(house: House) -> None:
     served = house.serve("one")
     house.next_commit("one")
     house.sources["one"].world = World({"ana": "chief", "cy": "clerk"}, {**SMALL.groups, "h": frozenset()})
-    preview = served.control.ask(preview=True)
+    preview = served.control.request_scan(preview=True)
     assert (preview.status, preview.outcome.added, preview.outcome.removed) == (
         "previewed",
         {"account": 1},
         {"account": 1, "grant": 1},
     )
     assert house.at_ploy("one") == {"ana", "bo", "g", "h"}
-    made = served.control.ask()
+    made = served.control.request_scan()
     assert (made.status, made.generation, made.outcome) == ("committed", 2, preview.outcome)
     with Store(house.folder / "state" / "one.sqlite") as store:
         assert (preview.run_id, made.run_id) == (None, History(store.connection).entries()[0].run_id)
@@ -175,7 +182,7 @@ def test_a_failure_is_told_to_who_asked_counted_and_shown(house: House, caplog: 
     house.next_commit("one")
     house.sources["one"].on_page = refuse
     with pytest.raises(AuthenticationError):
-        served.control.ask()
+        served.control.request_scan()
     assert house.counted("ploy_syncs_total") == {("committed", "one"): 1, ("failed", "one"): 1}
     assert "The role cannot be assumed. Fix: mend the trust" in caplog.text
 
@@ -187,13 +194,13 @@ def test_what_a_connector_must_not_raise_is_not_repeated(house: House, caplog: p
     house.sources["one"].on_page = fail
     served = house.serve("one")
     with pytest.raises(Exception, match="unexpected"):
-        served.control.ask()
+        served.control.request_scan()
     assert "external-id-do-not-show" not in "".join(record.getMessage() for record in caplog.records)
 
 
 @pytest.mark.parametrize(
     ("held_scan", "sentence"),
-    [(1, "The service stops, so the scan was not made."), (2, "The scan was cut off, and is gone on with later.")],
+    [(1, "The service stops, so the scan was not made."), (2, "The scan was interrupted; the next one resumes.")],
 )
 def test_who_still_waits_when_it_stops_is_told(house: House, held_scan: int, sentence: str) -> None:
     """Whether the scan that was asked for has begun, or an earlier one is under way."""
@@ -213,7 +220,7 @@ def test_who_still_waits_when_it_stops_is_told(house: House, held_scan: int, sen
 
     def ask() -> None:
         with pytest.raises(TemporaryError) as refused:
-            served.control.ask()
+            served.control.request_scan()
         told.append(str(refused.value))
         assert refused.value.changed_nothing
 
@@ -238,18 +245,18 @@ def test_a_damaged_snapshot_file_fails_its_own_integration_only(house: House) ->
     house.next_commit("two")
     house.until(lambda: house.reasons()["one"] != [])
     with pytest.raises(StateError):
-        served.control.ask()
+        served.control.request_scan()
     assert house.reasons() == {"one": ["scans: state_unusable"], "two": []}
     assert house.commits["one"].empty()
 
 
 def test_a_sync_by_hand_beside_it_is_waited_for(house: House) -> None:
     served = house.serve("one")
-    served.control.ask()
+    served.control.request_scan()
     while not house.commits["one"].empty():
         house.next_commit("one")
     with SyncLock(house.folder / "state" / "one.lock"), pytest.raises(SyncRunningError):
-        served.control.ask()
+        served.control.request_scan()
     house.next_commit("one")
     assert house.counted("ploy_syncs_total")[("committed", "one")] >= 1
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.platform.errors import PlatformUnavailableError, TokenRejectedError
-from ploy_connector_aws.runtime.service.polling import TaskDependencies
+from ploy_connector_aws.runtime.service.runner import TaskDependencies
 from ploy_connector_aws.runtime.service.sources import DesiredIntegration, DesiredState
 from ploy_connector_aws.runtime.service.supervisor import Ownership, Supervisor
 from ploy_connector_aws.runtime.snapshot.lock import TasksRunningError
@@ -152,7 +152,7 @@ def test_a_source_that_cannot_be_asked_leaves_running_what_runs_and_says_so_once
         source.seen()
         assert (house.reasons(), reasons(house)) == ({"one": []}, {"source-1": []})
         house.next_polls("one")
-    said = [record.getMessage() for record in caplog.records if "cannot be asked" in record.getMessage()]
+    said = [record.getMessage() for record in caplog.records if "does not answer" in record.getMessage()]
     assert (len(said), "secret" in said[0]) == (1, False)
 
 
@@ -229,7 +229,7 @@ def test_a_loop_that_ends_is_made_anew_and_nothing_else_notices(
         def run(self, stop: threading.Event) -> None:
             made.append(self._place.settings.integration.id)
             if made.count("one") <= 2 and made[-1] == "one":
-                self._place.control.ask()  # so that the poll interval is known
+                self._place.control.request_scan()  # so that the poll interval is known
                 if ends == "by an error":
                     raise ValueError("token-do-not-show")
                 if ends == "by the exit of a connector":

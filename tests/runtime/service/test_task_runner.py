@@ -11,8 +11,7 @@ from typing import Any
 from ploy_connector_aws.runtime.integration import Integration
 from ploy_connector_aws.runtime.service.control import Control
 from ploy_connector_aws.runtime.service.metrics import Metrics
-from ploy_connector_aws.runtime.service.polling import TaskDependencies
-from ploy_connector_aws.runtime.service.task_runner import TaskRunner
+from ploy_connector_aws.runtime.service.runner import TaskDependencies, TaskRunner
 from ploy_connector_aws.runtime.settings import IntegrationSettings, OperatorSettings, StateSettings
 from ploy_connector_aws.spec import Check, ConnectionReport
 from tests.runtime.tasks.fake_membership_connector import Club, open_club
@@ -50,10 +49,11 @@ def test_a_task_begins_as_soon_as_the_first_test_was_made_and_not_before(tmp_pat
     club.on_call = lambda _: begun.set()
     was_polled = until_polled(queue, 2)
     platform: Any = queue
+    settings = OperatorSettings(integration=IntegrationSettings(id="one"), state=StateSettings(dir=tmp_path))
     place = TaskDependencies(
-        OperatorSettings(integration=IntegrationSettings(id="one"), state=StateSettings(dir=tmp_path)),
+        settings,
         None,
-        lambda: Integration(open_club(club), "0" * 64),
+        lambda: Integration(settings, open_club(club), "0" * 64),
         lambda: platform,
         control,
         Metrics().of("one", "club"),

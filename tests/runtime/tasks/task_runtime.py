@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from ploy_connector_aws.host import Connector
+from ploy_connector_aws.host import Blocker, Connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.tasks import Journal, TaskEvents
 from ploy_connector_aws.runtime.tasks.access_graph import AccessGraph
-from ploy_connector_aws.runtime.tasks.coordinator import TaskCoordinator
+from ploy_connector_aws.runtime.tasks.coordinator import TaskContext, TaskCoordinator
 from ploy_connector_aws.runtime.tasks.leases import LeaseRenewer, TaskPoller
 from ploy_connector_aws.runtime.tasks.outbox import Outbox
 from ploy_connector_aws.runtime.tasks.worker import Worker
@@ -91,40 +91,39 @@ class Runtime:
         sync_now: Callable[[bool], wire.SyncSummary] = no_sync,
         events: TaskEvents | None = None,
         open_connector: Callable[[], Connector] | None = None,
-        hindrance: Callable[[], str | None] = lambda: None,
+        connection_blocker: Callable[[], Blocker | None] = lambda: None,
         settings_revision: int | None = None,
     ) -> None:
         events = events or TaskEvents()
         open_connector = open_connector or stage.open_connector
-        queue, now, integration_id = stage.queue, stage.clock, stage.integration_id
+        queue, now = stage.queue, stage.clock
         self.stage = stage
         self.journal = Journal(stage.tasks_path, stage.writes.connection())
-        self.coordinator = TaskCoordinator(self.journal, workers=2, hindrance=hindrance, now=now)
-        self.poll = TaskPoller(
-            queue, integration_id, self.journal, self.coordinator, events, now, settings_revision=settings_revision
-        )
-        self.keeping = LeaseRenewer(queue, integration_id, self.journal, self.coordinator, now)
-        self.outbox = Outbox(queue, integration_id, self.journal, events, now)
-        self.known = AccessGraph(stage.snapshot_path)
-        self.worker = Worker(self.coordinator, self.journal, self.known, open_connector, sync_now, events, now)
+        self.coordinator = TaskCoordinator(self.journal, workers=2, connection_blocker=connection_blocker, now=now)
+        context = TaskContext(stage.integration_id, self.journal, self.coordinator, events, now)
+        self.poller = TaskPoller(queue, context, settings_revision=settings_revision)
+        self.renewer = LeaseRenewer(queue, context)
+        self.outbox = Outbox(queue, context)
+        self.access_graph = AccessGraph(stage.snapshot_path)
+        self.worker = Worker(context, self.access_graph, open_connector, sync_now)
 
     def turn(self) -> None:
         """Let each part do what is due."""
-        self.poll.step()
-        self.keeping.step()
+        self.poller.step()
+        self.renewer.step()
         while self.worker.step():
             self.stage.steps += 1
             assert self.stage.steps < MOST_STEPS, "it does not come to an end"
         self.outbox.step()
 
     def close(self) -> None:
-        self.known.close()
+        self.access_graph.close()
         self.journal.close()
 
 
 PARTS: dict[str, Callable[[Runtime], object]] = {
-    "poll": lambda runtime: runtime.poll.step(),
-    "keep": lambda runtime: runtime.keeping.step(),
+    "poll": lambda runtime: runtime.poller.step(),
+    "keep": lambda runtime: runtime.renewer.step(),
     "work": lambda runtime: runtime.worker.step(),
     "send": lambda runtime: runtime.outbox.step(),
 }

@@ -64,7 +64,7 @@ def ways(found: KnownPaths) -> list[str]:
 
 def test_all_ways_to_an_entitlement_and_to_what_it_opens_are_known(store: Store, known: AccessGraph) -> None:
     whole(store, *PICTURE)
-    found = known.of("ann", "g")
+    found = known.find("ann", "g")
     assert ways(found) == [
         "ann g",
         "ann g role",
@@ -75,17 +75,17 @@ def test_all_ways_to_an_entitlement_and_to_what_it_opens_are_known(store: Store,
         "ann role far",
     ]
     assert (found.entitlement, found.is_complete, found.as_of) == (group("g"), True, START)
-    assert (found.opened, known.of("bob", "role").opened) == (("far", "role"), ("far",))
-    assert ways(known.of("bob", "g")) == ["bob h role", "bob h role far"]
-    assert ways(known.of("ann", "elsewhere")) == ["ann elsewhere"]
-    assert known.of("nobody", "g").paths == ()
-    assert known.of("ann", "nothing") == KnownPaths(None, (), True, START, states=frozenset({"not_held"}))
+    assert (found.opened, known.find("bob", "role").opened) == (("far", "role"), ("far",))
+    assert ways(known.find("bob", "g")) == ["bob h role", "bob h role far"]
+    assert ways(known.find("ann", "elsewhere")) == ["ann elsewhere"]
+    assert known.find("nobody", "g").paths == ()
+    assert known.find("ann", "nothing") == KnownPaths(None, (), True, START, states=frozenset({"not_held"}))
 
 
 def test_a_grant_comes_as_it_was_read(store: Store, known: AccessGraph) -> None:
     grant = membership("ann", "g").model_copy(update={"attributes": {"membership_id": "m-1"}})
     whole(store, Page(scope="grants", records=(grant,), complete=True))
-    assert [path.grants for path in known.of("ann", "g").paths] == [(grant,)]
+    assert [path.grants for path in known.find("ann", "g").paths] == [(grant,)]
 
 
 def change(seconds: int, *, added: tuple[Grant, ...] = (), removed: tuple[Grant, ...] = ()) -> VerifiedChange:
@@ -118,7 +118,7 @@ def test_verified_changes_are_laid_over_in_order(
     store: Store, known: AccessGraph, changes: list[VerifiedChange], found: list[str]
 ) -> None:
     whole(store, *PICTURE)
-    assert [way for way in ways(known.of("ann", "far", changes)) if way.endswith("far")] == found
+    assert [way for way in ways(known.find("ann", "far", changes)) if way.endswith("far")] == found
 
 
 def test_a_grant_that_was_added_again_takes_the_place_of_the_one_that_was_read(
@@ -126,7 +126,7 @@ def test_a_grant_that_was_added_again_takes_the_place_of_the_one_that_was_read(
 ) -> None:
     whole(store, *PICTURE)
     again = membership("bob", "h").model_copy(update={"attributes": {"membership_id": "new"}})
-    found = known.of("bob", "h", [change(1, added=(again,))])
+    found = known.find("bob", "h", [change(1, added=(again,))])
     assert [path.grants[0].attributes for path in found.paths] == [{"membership_id": "new"}] * 3
 
 
@@ -145,21 +145,21 @@ def test_what_is_not_proven_is_not_called_complete(
 ) -> None:
     pages = [*PICTURE, Page.model_validate({"scope": "apart", **last})]
     (whole if matches_platform else commit)(store, *pages)
-    assert known.of("ann", "g").is_complete is is_complete
+    assert known.find("ann", "g").is_complete is is_complete
 
 
 def test_what_was_read_later_is_known_once_it_is_committed(store: Store, known: AccessGraph) -> None:
-    assert known.of("ann", "g") == KnownPaths()
+    assert known.find("ann", "g") == KnownPaths()
     whole(store, *PICTURE)
-    assert ways(known.of("bob", "far")) == ["bob h role", "bob h role far"]
+    assert ways(known.find("bob", "far")) == ["bob h role", "bob h role far"]
     whole(store, *PICTURE[:2], Page(scope="grants", records=(membership("bob", "far"),), complete=True))
-    found = known.of("bob", "far")
+    found = known.find("bob", "far")
     assert (ways(found), found.as_of) == (["bob far"], START + timedelta(hours=1))
 
 
 def test_it_holds_up_no_sync_and_no_new_snapshot_file(store: Store, known: AccessGraph) -> None:
     whole(store, *PICTURE)
-    known.of("ann", "g")
+    known.find("ann", "g")
     store.connection.execute("PRAGMA busy_timeout=0")
     assert store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
     store.close()
@@ -169,7 +169,7 @@ def test_it_holds_up_no_sync_and_no_new_snapshot_file(store: Store, known: Acces
         part.unlink()
     with Store(store.path) as fresh:
         whole(fresh, *PICTURE[:2], Page(scope="grants", records=(membership("ann", "far"),), complete=True))
-        assert ways(known.of("ann", "far")) == ["ann far"]
+        assert ways(known.find("ann", "far")) == ["ann far"]
 
 
 def test_a_file_that_cannot_be_used_says_nothing_and_is_not_touched(
@@ -179,10 +179,10 @@ def test_a_file_that_cannot_be_used_says_nothing_and_is_not_touched(
     path.write_text("what somebody else keeps under this name" * 50)
     before = path.read_bytes()
     known = AccessGraph(path)
-    assert known.of("ann", "g") == KnownPaths(states=None)
+    assert known.find("ann", "g") == KnownPaths(states=None)
     assert "it is not a snapshot file" in caplog.text
     assert path.read_bytes() == before
-    assert AccessGraph(tmp_path / "none.sqlite").of("ann", "g") == KnownPaths()
+    assert AccessGraph(tmp_path / "none.sqlite").find("ann", "g") == KnownPaths()
     assert [each.name for each in tmp_path.iterdir()] == ["one.sqlite"]
 
 
@@ -192,11 +192,11 @@ def test_too_many_ways_are_cut_off_and_not_called_complete(store: Store, known: 
         for one in range(2):
             ladder += [opens(f"s{step}-{one}", f"s{step + 1}-{two}") for two in range(2)]
     whole(store, Page(scope="grants", records=tuple(ladder), complete=True))
-    found = known.of("ann", "s12-0")
+    found = known.find("ann", "s12-0")
     assert (len(found.paths), found.is_complete) == (MOST_PATHS, False)
     assert all(path.grants[-1].entitlement_id == "s12-0" for path in found.paths)
-    assert known.of("ann", "s3-0").is_complete is False, "it opens as many"
-    assert known.of("ann", "apart").is_complete
+    assert known.find("ann", "s3-0").is_complete is False, "it opens as many"
+    assert known.find("ann", "apart").is_complete
 
 
 HELD, NOT_HELD, BOTH = frozenset({"held"}), frozenset({"not_held"}), frozenset({"held", "not_held"})
@@ -223,4 +223,4 @@ def test_every_state_is_known_that_the_snapshot_or_a_later_change_shows(
     if pages:
         whole(store, *PICTURE)
         whole(store, *pages)
-    assert known.of("bob", "h", changes).states == states
+    assert known.find("bob", "h", changes).states == states

@@ -14,10 +14,10 @@ import pytest
 from ploy_connector_aws.host import Connector, check_connectors
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformRejectedError, PlatformUnavailableError
+from ploy_connector_aws.runtime.errors import InternalError
 from ploy_connector_aws.runtime.snapshot.lock import SyncRunningError
 from ploy_connector_aws.runtime.snapshot.state_file import StateError
-from ploy_connector_aws.runtime.sync.ingest import InternalError
-from ploy_connector_aws.runtime.tasks.events import TaskEvents
+from ploy_connector_aws.runtime.tasks import TaskEvents
 from ploy_connector_aws.spec import (
     AccessChange,
     Check,

@@ -20,6 +20,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.retry import RetryPolicy
+from ploy_connector_aws.runtime.snapshot.state_file import StateError
 from ploy_connector_aws.runtime.tasks import Journal, TaskLoop
 from ploy_connector_aws.spec import TemporaryError
 from tests.extremes import LONG, spoil, values_of
@@ -198,7 +199,7 @@ def test_an_answer_with_an_interval_out_of_bounds_changes_nothing_and_is_asked_f
             stage.clock.move(11)
             ploy.order()
             ploy.answers["lease"] = httpx.Response(200, text=spoil({"flags": {"paused": True}}, (name,), text))
-            assert 0 < runtime.poll.step() <= 60, text[:40]
+            assert 0 < runtime.poller.step() <= 60, text[:40]
             assert runtime.coordinator.flags == wire.Flags(), "the flags of a refused answer do not count either"
             assert name in caplog.text
             assert LONG not in caplog.text
@@ -270,68 +271,9 @@ def test_no_pause_that_a_connector_asks_for_is_longer_than_an_hour(
     runtime.close()
 
 
-# What an older version, which knew no bounds, has kept.
-
-KEPT: list[tuple[str, Any, str | None]] = [
-    ("deadline", "0001-01-01T00:00:00Z", "fail"),
-    ("deadline", "9999-12-31T23:59:59Z", "complete"),
-    ("deadline", "9999-12-31T23:59:59-14:00", "complete"),
-    ("created_at", "0001-01-01T00:00:00+14:00", "complete"),
-    ("lease_seconds", 1, "complete"),
-    ("lease_seconds", 10**10, "complete"),
-    ("id", "../../", None),
-    ("id", "..", None),
-    ("id", LONG, None),
-]
-
-
-@pytest.mark.parametrize(("name", "value", "report"), KEPT, ids=lambda value: str(value)[:30])
-def test_a_task_that_an_older_version_kept_holds_up_no_other(
-    stage: Stage, ploy: Ploy, name: str, value: Any, report: str | None
-) -> None:
-    ids = [ploy.order() for _ in range(2)]
-    with Journal(stage.tasks_path) as journal:
-        for task in ploy.tasks:
-            journal.lease(wire.Task.model_validate(task), START + timedelta(seconds=300))
-    ploy.tasks.clear()
-    with closing(sqlite3.connect(stage.tasks_path)) as db, db:
-        db.execute("UPDATE tasks SET task = json_set(task, ?, ?) WHERE id = 't1'", (f"$.{name}", value))
-        if name == "id":
-            db.execute("UPDATE tasks SET id = ? WHERE id = 't1'", (value,))
-    runtime = Runtime(stage)
-    runtime.journal.end_unusable(START)
-    turns(stage, runtime)
-    assert {id_: each["call"] for id_, each in ploy.reports.items()} == {
-        **({ids[0]: report} if report else {}),
-        ids[1]: "complete",
-    }
-    assert runtime.journal.open_tasks() == []
-    with closing(sqlite3.connect(stage.tasks_path)) as db:
-        assert db.execute("SELECT count(*) FROM tasks WHERE ended_at IS NULL").fetchone() == (0,)
-    runtime.close()
-
-
-def test_a_question_that_an_older_version_kept_is_not_asked_again_where_it_breaks_the_contract(
-    stage: Stage, ploy: Ploy
-) -> None:
-    with Journal(stage.tasks_path) as journal:
-        journal.set_pending_poll(wire.LeaseRequest(request_id="r", worker_id="h", max_tasks=1), START)
-    with closing(sqlite3.connect(stage.tasks_path)) as db, db:
-        db.execute("UPDATE facts SET value = json_set(value, '$.settings_revision', -1) WHERE name = 'poll'")
-    runtime = Runtime(stage)
-    ploy.order()
-    turns(stage, runtime)
-    assert ploy.reports["t1"]["call"] == "complete"
-    runtime.close()
-
-
 def test_the_running_loop_goes_on_past_tasks_that_cannot_be_judged(stage: Stage, ploy: Ploy) -> None:
-    """With threads: what an older version kept, what Ploy sends now, and a task after both."""
+    """With threads: a task that Ploy sends so, and one after it."""
     ploy.order()
-    with Journal(stage.tasks_path) as journal:
-        journal.lease(wire.Task.model_validate(ploy.tasks[0]), START + timedelta(seconds=300))
-    with closing(sqlite3.connect(stage.tasks_path)) as db, db:
-        db.execute("UPDATE tasks SET id = '../../', task = json_set(task, '$.id', '../../')")
     ploy.tasks[0]["deadline"] = "0001-01-01T00:00:00Z"
     ploy.order()
     is_done, stop = threading.Event(), threading.Event()
@@ -364,10 +306,20 @@ def test_the_running_loop_goes_on_past_tasks_that_cannot_be_judged(stage: Stage,
             stop.set()
             thread.join(PATIENCE)
         assert not thread.is_alive()
-    with closing(sqlite3.connect(stage.tasks_path)) as db:
-        (ending,) = db.execute("SELECT ending FROM tasks WHERE id = '../../'").fetchone()
-    assert ending == "It does not fit the contract."
     assert {id_: each["call"] for id_, each in ploy.reports.items()} == {"t1": "fail", "t2": "complete"}
+
+
+@pytest.mark.parametrize(("name", "value"), [("deadline", "0001-01-01T00:00:00Z"), ("lease_seconds", 1), ("id", LONG)])
+def test_a_task_file_that_holds_a_task_outside_of_the_contract_is_refused_and_no_task_is_skipped(
+    stage: Stage, ploy: Ploy, name: str, value: object
+) -> None:
+    ploy.order()
+    with Journal(stage.tasks_path) as journal:
+        journal.lease(wire.Task.model_validate(ploy.tasks[0]), START + timedelta(seconds=300))
+        with closing(sqlite3.connect(stage.tasks_path)) as db, db:
+            db.execute("UPDATE tasks SET task = json_set(task, ?, ?)", (f"$.{name}", value))
+        with pytest.raises(StateError, match="holds a task that does not fit the contract"):
+            journal.open_tasks()
 
 
 def test_the_progress_of_a_test_is_reported_for_a_task_with_the_longest_id() -> None:

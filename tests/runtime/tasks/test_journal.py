@@ -177,15 +177,3 @@ def test_a_change_that_was_begun_is_known_to_later_requests_about_the_same_grant
         ]
         assert not journal.was_changed("p1", "h", "another")
         assert not journal.was_changed("p1", "g", "t1"), "its own first attempt is no other request"
-
-
-def test_a_file_from_before_knows_the_changes_of_its_tasks(tmp_path: Path) -> None:
-    path = tmp_path / "one.tasks.sqlite"
-    with Journal(path) as journal:
-        journal.lease(task(1), START + timedelta(minutes=1))
-        journal.begin("t1", START)
-    with sqlite3.connect(path) as db:
-        db.execute("DROP TABLE begun_changes")
-        db.execute("DELETE FROM facts WHERE name = 'integration'")
-    with Journal(path) as journal:
-        assert journal.was_changed("p1", "g", "another")

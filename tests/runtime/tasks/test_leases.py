@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from ploy_connector_aws.host import Blocker
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.tasks import Journal, TaskEvents
 from ploy_connector_aws.runtime.tasks.journal import ACKNOWLEDGED
@@ -56,10 +57,10 @@ def test_an_attempt_must_write_before_the_lease_and_the_deadline_end(stage: Stag
 def test_nothing_is_begun_under_a_lease_that_is_nearly_over(stage: Stage) -> None:
     stage.queue.order("grant", "ann", "g")
     runtime = Runtime(stage)
-    runtime.poll.step()
+    runtime.poller.step()
     stage.clock.move(31)
     assert not runtime.worker.step()
-    runtime.keeping.step()
+    runtime.renewer.step()
     assert runtime.worker.step()
     assert stage.club.calls[0].write_before == START + timedelta(seconds=31 + 55)
     runtime.close()
@@ -68,10 +69,10 @@ def test_nothing_is_begun_under_a_lease_that_is_nearly_over(stage: Stage) -> Non
 def test_a_task_that_somebody_else_has_by_now_is_not_begun(stage: Stage) -> None:
     task_id = stage.queue.order("grant", "ann", "g")
     runtime = Runtime(stage)
-    runtime.poll.step()
+    runtime.poller.step()
     stage.clock.move(61)
     other = stage.queue.lease_tasks("one", wire.LeaseRequest(request_id="other", worker_id="other", max_tasks=1))
-    runtime.keeping.step()
+    runtime.renewer.step()
     assert runtime.worker.step(), "it is dropped"
     assert not runtime.worker.step()
     dropped = runtime.journal.task(task_id)
@@ -120,7 +121,7 @@ def test_a_true_report_is_sent_although_the_lease_is_said_to_be_lost(stage: Stag
         runtime.journal.mark_lease_lost(held.task)
 
     stage.club.on_call = mark_lease_lost
-    runtime.poll.step()
+    runtime.poller.step()
     runtime.worker.step()
     runtime.outbox.step()
     report = stage.queue.result(task_id)
@@ -133,7 +134,7 @@ def test_a_true_report_is_sent_although_the_lease_is_said_to_be_lost(stage: Stag
 def test_a_true_report_that_crosses_a_new_lease_is_sent_under_that_and_not_made_again(stage: Stage) -> None:
     stage.queue.order("grant", "ann", "g")
     runtime = Runtime(stage)
-    runtime.poll.step()
+    runtime.poller.step()
     runtime.worker.step()
     stage.clock.move(61)
     # Ploy gives the task again, and the report under the old lease comes before that answer is heard.
@@ -158,7 +159,7 @@ def test_a_true_report_that_crosses_a_new_lease_is_sent_under_that_and_not_made_
 def test_the_next_task_of_a_pair_waits_until_the_report_of_the_one_before_is_taken(stage: Stage) -> None:
     first = stage.queue.order("grant", "ann", "g")
     runtime = Runtime(stage)
-    runtime.poll.step()
+    runtime.poller.step()
     runtime.worker.step()
     held = runtime.journal.task(first)
     assert held is not None
@@ -185,12 +186,12 @@ def test_a_report_of_a_task_that_somebody_else_got_is_refused_and_what_was_verif
     def mark_lease_lost(_: AccessRequest) -> None:
         stage.clock.move(61)
         stage.queue.lease_tasks("one", wire.LeaseRequest(request_id="other", worker_id="other", max_tasks=1))
-        runtime.keeping.step()
+        runtime.renewer.step()
 
     # The write begins too late, so that a connector that keeps to the time it was given would not make it.
     stage.club.keeps_time = False
     stage.club.on_call = mark_lease_lost
-    runtime.poll.step()
+    runtime.poller.step()
     runtime.worker.step()
     runtime.outbox.step()
     held = runtime.journal.task(task_id)
@@ -219,10 +220,10 @@ def test_what_ploy_allows_is_obeyed_for_tasks_that_are_here_already(
     stage.queue.order("sync", minutes=3)
     names = {"t1": "grant", "t2": "grant preview", "t3": "check", "t4": "sync"}
     runtime = Runtime(stage)
-    runtime.poll.step()
+    runtime.poller.step()
     stage.queue.flags = flags
     stage.clock.move(25)
-    runtime.keeping.step()  # its answers say so
+    runtime.renewer.step()  # its answers say so
     while runtime.worker.step():
         pass
     done = [names[held.task.id] for held in runtime.journal.reports()]
@@ -243,9 +244,9 @@ def test_of_a_connection_that_others_could_use_nothing_but_tests_begin(stage: St
     stage.queue.order("grant", "bob", "g", preview=True, minutes=3)
     stage.queue.order("sync", minutes=3)
     check = stage.queue.order("check", minutes=3)
-    blocked: list[str] = ["Others are let in, too."]
-    runtime = Runtime(stage, hindrance=lambda: blocked[0] if blocked else None)
-    runtime.poll.step()
+    blocked = [Blocker("connection_test", "assume-role", "Others are let in, too.")]
+    runtime = Runtime(stage, connection_blocker=lambda: blocked[0] if blocked else None)
+    runtime.poller.step()
     while runtime.worker.step():
         pass
     assert ([held.task.id for held in runtime.journal.reports()], stage.club.calls) == ([check], [])
@@ -259,11 +260,11 @@ def test_of_a_connection_that_others_could_use_nothing_but_tests_begin(stage: St
 def test_after_a_start_nothing_is_begun_before_ploy_said_that_it_may_be(stage: Stage) -> None:
     stage.queue.order("grant", "ann", "g")
     first = Runtime(stage)
-    first.poll.step()
+    first.poller.step()
     first.close()
     again = Runtime(stage)
     assert not again.worker.step()
-    again.coordinator.note(wire.Flags())
+    again.coordinator.set_flags(wire.Flags())
     assert again.worker.step()
     again.close()
 
@@ -271,7 +272,7 @@ def test_after_a_start_nothing_is_begun_before_ploy_said_that_it_may_be(stage: S
 def test_a_task_that_nobody_may_begin_is_reported_before_its_deadline(stage: Stage) -> None:
     task_id = stage.queue.order("grant", "ann", "g", minutes=2)
     runtime = Runtime(stage)
-    runtime.poll.step()
+    runtime.poller.step()
     stage.queue.flags = wire.Flags(paused=True)
     stage.work_off(runtime, seconds=15)
     report = stage.queue.result(task_id)
@@ -298,7 +299,7 @@ def test_of_two_tasks_on_one_pair_the_younger_waits_whatever_ploy_gives_out(stag
         for id_, kind, second in [("younger", "revoke", 1), ("older", "grant", 0)]
     ]
     runtime = Runtime(stage)
-    runtime.coordinator.note(wire.Flags())
+    runtime.coordinator.set_flags(wire.Flags())
     for task in tasks:
         runtime.journal.lease(task, START + timedelta(seconds=60))
     older = runtime.coordinator.take()
@@ -355,7 +356,7 @@ def test_two_syncs_are_never_made_at_the_same_time(stage: Stage) -> None:
     stage.queue.order("sync")
     stage.queue.order("sync")
     runtime = Runtime(stage)
-    runtime.poll.step()
+    runtime.poller.step()
     first = runtime.coordinator.take()
     assert first is not None
     assert runtime.coordinator.take() is None
@@ -367,7 +368,7 @@ def test_two_syncs_are_never_made_at_the_same_time(stage: Stage) -> None:
 def test_a_task_that_slept_past_its_deadline_is_still_said_not_to_have_been_done(stage: Stage) -> None:
     task_id = stage.queue.order("grant", "ann", "g", minutes=2)
     runtime = Runtime(stage)
-    runtime.poll.step()
+    runtime.poller.step()
     stage.clock.move(600)
     assert stage.queue.is_worked_off
     assert stage.queue.result(task_id) == UNHEARD

@@ -15,7 +15,7 @@ def done(stage: Stage) -> Runtime:
     """A runtime that has done one task, which Ploy does not know yet."""
     stage.queue.order("grant", "ann", "g")
     runtime = Runtime(stage)
-    runtime.poll.step()
+    runtime.poller.step()
     runtime.worker.step()
     return runtime
 
@@ -40,7 +40,7 @@ def test_a_report_waits_through_an_outage_of_hours_and_a_restart(stage: Stage) -
 def test_a_task_leased_again_is_not_done_again_and_its_report_goes_under_the_new_lease(stage: Stage) -> None:
     runtime = done(stage)
     stage.clock.move(61)
-    runtime.poll.step()
+    runtime.poller.step()
     assert stage.queue.entries["t1"].leases == 2
     assert not runtime.worker.step()
     runtime.outbox.step()
@@ -95,7 +95,7 @@ def test_a_report_that_ploy_does_not_take_keeps_no_other_waiting(stage: Stage) -
     stage.queue.order("grant", "ann", "g")
     stage.queue.order("grant", "bob", "g")
     runtime = Runtime(stage)
-    runtime.poll.step()
+    runtime.poller.step()
     while runtime.worker.step():
         pass
     stage.queue.refused = {"t1"}

@@ -16,9 +16,9 @@ def test_no_more_is_asked_for_than_can_be_begun_soon_and_everything_comes_in_the
     for number in range(30):
         stage.queue.order("grant", f"p{number}", "g")
     runtime = Runtime(stage)
-    runtime.poll.step()
+    runtime.poller.step()
     assert len(runtime.journal.open_tasks()) == 4
-    runtime.poll.step()
+    runtime.poller.step()
     assert len(runtime.journal.open_tasks()) == 4, "there is no room"
     stage.work_off(runtime)
     assert len(stage.club.history) == 30
@@ -28,9 +28,9 @@ def test_an_answer_that_was_lost_is_asked_for_again_and_its_leases_count_from_th
     stage.queue.order("grant", "ann", "g")
     stage.queue.faults = {1: "unanswered"}
     runtime = Runtime(stage)
-    runtime.poll.step()
+    runtime.poller.step()
     stage.clock.move(5)
-    runtime.poll.step()
+    runtime.poller.step()
     (held,) = runtime.journal.open_tasks()
     assert stage.queue.entries["t1"].leases == 1
     assert held.lease_ends_at == stage.queue.entries["t1"].lease_ends_at == START + timedelta(seconds=60)
@@ -42,11 +42,11 @@ def test_an_answer_that_was_lost_with_the_process_is_asked_for_again_by_the_next
     stage.queue.faults = {1: "crash after"}
     first = Runtime(stage)
     with pytest.raises(Crash):
-        first.poll.step()
+        first.poller.step()
     first.close()
     stage.clock.move(5)
     second = Runtime(stage)
-    second.poll.step()
+    second.poller.step()
     (held,) = second.journal.open_tasks()
     assert stage.queue.entries["t1"].leases == 1
     assert held.lease_ends_at == stage.queue.entries["t1"].lease_ends_at == START + timedelta(seconds=60)
@@ -60,11 +60,11 @@ def test_ploy_is_told_which_settings_tasks_are_done_with_also_when_it_is_asked_a
     stage.queue.faults = {1: "crash after"}
     first = Runtime(stage, settings_revision=1)
     with pytest.raises(Crash):
-        first.poll.step()
+        first.poller.step()
     first.close()
     second = Runtime(stage, settings_revision=2)
-    second.poll.step()
-    second.poll.step()
+    second.poller.step()
+    second.poller.step()
     second.close()
     wishes = [
         (each.request_id == stage.queue.wishes[0].request_id, each.settings_revision) for each in stage.queue.wishes
@@ -79,13 +79,13 @@ def test_a_change_that_was_leased_for_other_settings_and_not_begun_is_given_back
     stage.queue.order("check")
     stage.club.mishaps = {1: "later"}
     runtime = Runtime(stage, settings_revision=1)
-    runtime.journal.note_settings(1)
-    runtime.poll.step()
+    runtime.journal.set_settings_revision(1)
+    runtime.poller.step()
     assert runtime.worker.step()
     assert [held.attempts for held in runtime.journal.open_tasks()] == [1, 0, 0]
     kept = []
     for revision in (1, 2):
-        runtime.journal.note_settings(revision)
+        runtime.journal.set_settings_revision(revision)
         kept.append([held.task.id for held in runtime.journal.open_tasks() if not held.is_lost])
     runtime.close()
     assert kept == [["t1", "t2", "t3"], ["t1", "t3"]]
@@ -93,10 +93,10 @@ def test_a_change_that_was_leased_for_other_settings_and_not_begun_is_given_back
 
 def test_between_questions_lies_the_interval_that_ploy_wants(stage: Stage) -> None:
     runtime = Runtime(stage)
-    assert runtime.poll.step() == 10
-    assert runtime.poll.step() == 10
+    assert runtime.poller.step() == 10
+    assert runtime.poller.step() == 10
     stage.clock.move(4)
-    assert runtime.poll.step() == 6
+    assert runtime.poller.step() == 6
     assert stage.queue.calls == ["lease_tasks"]
     runtime.close()
 
@@ -105,7 +105,7 @@ def test_the_first_answer_is_not_waited_for_and_further_ones_are(stage: Stage) -
     stage.queue.faults = {1: "unanswered"}
     runtime = Runtime(stage)
     for _ in range(4):
-        stage.clock.move(runtime.poll.step())
+        stage.clock.move(runtime.poller.step())
     assert [pending_poll.wait_seconds for pending_poll in stage.queue.wishes] == [0, 0, 5, 5]
     runtime.close()
 
@@ -115,7 +115,7 @@ def test_while_ploy_is_away_it_is_asked_less_and_less_often(stage: Stage) -> Non
     runtime = Runtime(stage)
     pauses = []
     for _ in range(8):
-        pauses.append(runtime.poll.step())
+        pauses.append(runtime.poller.step())
         stage.clock.move(pauses[-1])
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
     runtime.close()
