@@ -271,7 +271,7 @@ class HeldElsewhere(HelloLoop):
     def run(self, stop: threading.Event) -> None:
         if self._place.settings.integration.id in self.held:
             self._place.control.poll_interval_seconds = 0.05  # ten seconds until Ploy has said another one
-            raise TasksRunningError("The tasks are being worked off by another process: process 7.")
+            raise TasksRunningError("Another process is already handling the tasks: process 7.")
         super().run(stop)
 
 

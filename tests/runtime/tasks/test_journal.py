@@ -137,7 +137,7 @@ def test_two_processes_never_work_on_one_file_and_a_sync_is_not_in_the_way(tmp_p
     path = tmp_path / "one.tasks.lock"
     with TaskLock(path), SyncLock(tmp_path / "one.lock"):
         with (
-            pytest.raises(TasksRunningError, match="are being worked off by another process") as refused,
+            pytest.raises(TasksRunningError, match="Another process is already handling") as refused,
             TaskLock(path),
         ):
             pass
