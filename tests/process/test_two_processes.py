@@ -30,7 +30,7 @@ def service(site: Site, tmp_path: Path) -> Iterator[RunningService]:
 def test_a_second_service_ends_and_names_the_first(site: Site, service: RunningService) -> None:
     for options in ([], ["--json"]):
         code, out, err = run_forked(site, "run", "--health-port", "0", *options)
-        named = f"already handling this integration's tasks: the service `ploy-connector run` (process {service.process.pid})."
+        named = f"handling this integration's tasks: the service `ploy-connector run` (process {service.process.pid})."
         assert (code, named in (out if options else err)) == (Exit.TRY_AGAIN, True), (out, err)
         assert "Internal error" not in err
         assert "Something failed that should not" not in err

@@ -77,7 +77,7 @@ class Side:
         note_answer(self.store, run, answer)
         return answer
 
-    def picture(self) -> dict[str, Any]:
+    def records_of(self) -> dict[str, Any]:
         with open_current(self.handover.path) as current:
             assert current.visible is not None
             return shown(current.visible)
@@ -120,8 +120,10 @@ def test_deltas_give_what_full_pushes_give(history: list[list[Page]]) -> None:
                 clock[0] += timedelta(minutes=15)
                 answers = [deltas.run(pages, only_full=False), full.run(pages, only_full=True)]
                 assert answers[0].model_dump() == answers[1].model_dump()
-                assert deltas.picture() == full.picture()
-                assert shown(deltas.store.baseline) == deltas.picture(), "what is kept here is what the platform holds"
+                assert deltas.records_of() == full.records_of()
+                assert shown(deltas.store.baseline) == deltas.records_of(), (
+                    "what is kept here is what the platform holds"
+                )
             assert deltas.modes == ["full", *["delta"] * (len(history) - 1)]
 
 
@@ -139,9 +141,9 @@ def test_a_record_once_seen_in_part_and_then_read_in_full_stays_known_in_full(tm
             clock[0] += timedelta(minutes=15)
             deltas.run(pages, only_full=False)
         assert deltas.modes == ["full", "delta", "delta"]
-        assert shown(deltas.store.baseline) == deltas.picture()
+        assert shown(deltas.store.baseline) == deltas.records_of()
         # What this runtime knows in full, one that knows nothing of it must find at the platform.
         deltas.store = other
         clock[0] += timedelta(minutes=15)
         deltas.run(partial, only_full=True)
-        assert [content["display_name"] for *_, content, _, _ in deltas.picture()["records"]] == ["v1"]
+        assert [content["display_name"] for *_, content, _, _ in deltas.records_of()["records"]] == ["v1"]

@@ -154,12 +154,12 @@ class Play:
         self._attempts.setdefault(run_id, []).append(Attempt(source.read))
 
     def check(self) -> None:
-        picture = Picture(self._folder / "ploy.sqlite")
-        for generation in picture.generations()[self._checked :]:
+        records_of = Picture(self._folder / "ploy.sqlite")
+        for generation in records_of.generations()[self._checked :]:
             self._checked += 1
-            endings = {scope.name: scope.ending for scope in picture.scopes() if scope.is_announced}
+            endings = {scope.name: scope.ending for scope in records_of.scopes() if scope.is_announced}
             self._model.commit(self._attempts[generation.run_id], endings)
-        shown = {RecordKey(type=each.type, id=each.id): each.content for each in picture.records()}
+        shown = {RecordKey(type=each.type, id=each.id): each.content for each in records_of.records()}
         wanted = {key: record.model_dump(mode="json") for key, record in self._model.shown().items()}
         assert set(shown) == set(wanted)
         for key, content in shown.items():

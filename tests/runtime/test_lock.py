@@ -70,7 +70,7 @@ def test_a_killed_process_leaves_no_lock_behind(tmp_path: Path) -> None:
 def test_a_lock_that_cannot_be_made_is_one_sentence(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
-    (tmp_path / "other.lock").write_text("what somebody else keeps under this name" * 50)
+    (tmp_path / "other.lock").write_text("what another program keeps under this name" * 50)
     lock = tmp_path / place
     with pytest.raises(StateError, match=rf"^The lock file {lock.name} cannot be used: .+\.$"), SyncLock(lock):
         pass

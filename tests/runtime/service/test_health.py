@@ -122,7 +122,7 @@ def test_nothing_else_is_there_and_another_name_leads_nowhere(endpoint: Endpoint
     assert get(endpoint, "/metrics", host="rebound.example") == (421, "Unknown Host header.\n")
 
 
-def test_it_listens_on_loopback_only_and_a_port_that_is_taken_is_said(endpoint: Endpoint) -> None:
+def test_it_listens_on_loopback_only_and_reports_a_taken_port(endpoint: Endpoint) -> None:
     assert endpoint._server.socket.getsockname()[0] == "127.0.0.1"
     with pytest.raises(ConfigurationError, match="cannot listen on port"):
         Endpoint(Metrics(), Health(), endpoint._server.server_port)

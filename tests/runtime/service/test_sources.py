@@ -151,10 +151,10 @@ def test_integrations_of_one_token_are_one_organisations_and_of_no_other(tmp_pat
 
     (tmp_path / "inner").mkdir()
     same = of_file(f"{tmp_path}/token"), of_file(f"{tmp_path}/inner/../token")
-    words = [organisation_of(settings()), organisation_of(settings("t-b")), *same]
-    assert (len(set(words)), same[0] == same[1]) == (3, True)
+    terms = [organisation_of(settings()), organisation_of(settings("t-b")), *same]
+    assert (len(set(terms)), same[0] == same[1]) == (3, True)
     assert organisation_of(settings(id="int-1", config={})) == organisation_of(settings(id="int-2"))
-    assert not any("t-acme" in word for word in words)
+    assert not any("t-acme" in term for term in terms)
 
 
 def test_no_secret_is_shown_by_what_is_wanted() -> None:

@@ -20,7 +20,7 @@ from ploy_connector_aws.runtime.tasks.worker import Worker
 from tests.runtime.fakes import Crash
 from tests.runtime.records import START
 
-from .fake_membership_connector import Club, open_club
+from .fake_membership_connector import Memberships, open_memberships
 from .fake_task_queue import Clock, Queue, Report
 
 
@@ -87,7 +87,7 @@ class Runtime:
 
     def __init__(
         self,
-        stage: Place,
+        harness: Place,
         sync_now: Callable[[bool], wire.SyncSummary] = no_sync,
         events: TaskEvents | None = None,
         open_connector: Callable[[], Connector] | None = None,
@@ -95,16 +95,16 @@ class Runtime:
         settings_revision: int | None = None,
     ) -> None:
         events = events or TaskEvents()
-        open_connector = open_connector or stage.open_connector
-        queue, now = stage.queue, stage.clock
-        self.stage = stage
-        self.journal = Journal(stage.tasks_path, stage.writes.connection())
+        open_connector = open_connector or harness.open_connector
+        queue, now = harness.queue, harness.clock
+        self.harness = harness
+        self.journal = Journal(harness.tasks_path, harness.writes.connection())
         self.coordinator = TaskCoordinator(self.journal, workers=2, connection_blocker=connection_blocker, now=now)
-        context = TaskContext(stage.integration_id, self.journal, self.coordinator, events, now)
+        context = TaskContext(harness.integration_id, self.journal, self.coordinator, events, now)
         self.poller = TaskPoller(queue, context, settings_revision=settings_revision)
         self.renewer = LeaseRenewer(queue, context)
         self.outbox = Outbox(queue, context)
-        self.access_graph = AccessGraph(stage.snapshot_path)
+        self.access_graph = AccessGraph(harness.snapshot_path)
         self.worker = Worker(context, self.access_graph, open_connector, sync_now)
 
     def turn(self) -> None:
@@ -112,8 +112,8 @@ class Runtime:
         self.poller.step()
         self.renewer.step()
         while self.worker.step():
-            self.stage.steps += 1
-            assert self.stage.steps < MOST_STEPS, "it does not come to an end"
+            self.harness.steps += 1
+            assert self.harness.steps < MOST_STEPS, "it does not come to an end"
         self.outbox.step()
 
     def close(self) -> None:
@@ -131,7 +131,7 @@ PARTS: dict[str, Callable[[Runtime], object]] = {
 
 
 @dataclass
-class Stage:
+class TaskRuntimeHarness:
     """A club and a queue in memory, and the files in one folder."""
 
     folder: Path
@@ -142,12 +142,12 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.queue = Queue(self.clock)
-        self.club = Club(self.clock)
+        self.memberships = Memberships(self.clock)
         self.tasks_path = self.folder / "one.tasks.sqlite"
         self.snapshot_path = self.folder / "one.sqlite"
 
     def open_connector(self) -> Connector:
-        return open_club(self.club)
+        return open_memberships(self.memberships)
 
     def work_off(self, runtime: Runtime | None = None, *, seconds: float = 10) -> None:
         """Let a runtime work until every task has ended and nothing waits, as time goes on; its process may end, and
@@ -175,14 +175,14 @@ class Stage:
             report = entry.report
             assert report is not None, f"{id_} was lost"
             assert len(entry.taken) <= 1, f"{id_} was reported twice"
-            effects = self.club.effects(id_)
+            effects = self.memberships.effects(id_)
             match report:
                 case wire.TaskDone(change=change) if change is not None and entry.task.preview:
                     assert (change.outcome, effects) == ("previewed", 0)
                 case wire.TaskDone(change=change) if change is not None:
                     pair = entry.task.account_id or "", entry.task.entitlement_id or ""
                     seen: Any = change.evidence["seen"]
-                    assert self.club.is_member(pair, seen) == (entry.task.kind == "grant"), f"{id_} is not so"
+                    assert self.memberships.is_member(pair, seen) == (entry.task.kind == "grant"), f"{id_} is not so"
                     assert effects >= (change.outcome == "applied")
                 case wire.TaskFailed(code="state_unknown"):
                     pass
