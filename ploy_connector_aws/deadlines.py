@@ -1,8 +1,8 @@
-"""Total time limits of HTTP exchanges: sockets that never wait beyond the end of the exchange they are used in.
+"""Total time limits of HTTP exchanges: sockets that never wait beyond the end of their exchange.
 
-The time-outs of urllib3 and httpcore bound one wait each. A peer that sends a byte now and then starts a new wait with
-each of them, so one exchange can last for ever: in its headers, its body, the TLS handshake, a proxy's answer, and
-while a request is sent to a peer that hardly reads. The sockets of this module look at every wait how much time is left
+The time-outs of urllib3 and httpcore bound single waits. A peer that sends a byte now and then starts a new wait with
+each, so an exchange can last for ever: in its headers, its body, the TLS handshake, a proxy's answer, and while a
+request is sent to a peer that hardly reads. The sockets of this module look at every wait how much time is left
 of the exchange, and end it with ``TimeoutError``, which both libraries treat as any other time-out.
 
 The alternative is a thread that shuts sockets down when their time is over. It has to know which socket an exchange
@@ -27,12 +27,12 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 SocketOption: TypeAlias = tuple[Any, ...]
 
 _ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)
-"""When the exchange of this thread must have ended, in monotonic seconds."""
+"""When the current exchange of this thread must end, in monotonic seconds."""
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Bound the exchange that is made in this block: from connecting to the last byte of the answer."""
+    """Bound the exchange in this block, from connecting to the last byte of the answer."""
     token = _ends_at.set(time.monotonic() + seconds)
     try:
         yield
@@ -85,7 +85,7 @@ class LimitedTLSSocket(ssl.SSLSocket):
 
 
 def connect(host: str, port: int, timeout: float | None, options: Iterable[SocketOption] = ()) -> LimitedSocket:
-    """Connect to the first address of a host that answers, as ``socket.create_connection`` does.
+    """Connect to the first answering address of a host, as ``socket.create_connection`` does.
 
     Args:
         host: A name or an address.
@@ -113,6 +113,6 @@ def connect(host: str, port: int, timeout: float | None, options: Iterable[Socke
 
 
 def limit_tls(context: ssl.SSLContext | None) -> None:
-    """Have a context make sockets that keep the limit (``SSLContext.sslsocket_class`` is there for that)."""
+    """Make a context create sockets that keep the limit (the purpose of ``SSLContext.sslsocket_class``)."""
     if context is not None:
         context.sslsocket_class = LimitedTLSSocket

@@ -1,7 +1,7 @@
-"""The platform's half of a sync: what a commit makes of the newest generation, in plain Python.
+"""Reference of a commit: how a run changes the newest generation, in plain Python dictionaries.
 
-It is the contract's section "How a commit is decided" (docs/platform-api.yaml) as code, and "rule N" below means rule N
-there. It was written from the documents alone, so that a host and a platform can be judged by it.
+It is the contract's section "How a commit is decided" (docs/platform-api.yaml) as code; "rule N" is rule N there. It
+was written from the documents alone, so that it can judge a host and a platform.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ Key: TypeAlias = tuple[RecordType, str]
 """The type and the id of a record."""
 
 Ids: TypeAlias = dict[RecordType, set[str]]
-"""Ids by type; each type is there."""
+"""Ids by type; every type is a key."""
 
 Verdict: TypeAlias = Literal["complete", "gone", "absent", "excluded", "unproven"]
-"""What a run proves about a scope: how it ended; 'absent' where it was not announced and its parent proves that."""
+"""What a run proves about a scope: its ending, or 'absent' where its parent proves that it was not announced."""
 
 TYPES: tuple[RecordType, ...] = get_args(RecordType)
 
 HOLD_MINIMUM = 10
 HOLD_PERCENT = 20
-"""More than this share of a type's records, and at least the minimum, is never removed without approval."""
+"""Removals beyond this share of a type's records, and of at least the minimum, need approval."""
 
 _BY_ENDING: dict[ScopeEnding | None, Verdict]
 _BY_ENDING = {"complete": "complete", "gone": "gone", "excluded": "excluded", "failed": "unproven", None: "unproven"}
 _BELOW: dict[Verdict | None, Verdict]
 _BELOW = {"complete": "absent", "gone": "absent", "absent": "absent", "excluded": "excluded"}
-"""What is proven about a scope that was not announced, by what is proven about its parent; otherwise it is unproven."""
+"""The verdict on a scope that was not announced, by the verdict on its parent; otherwise it is unproven."""
 
 
 class Scope(NamedTuple):
@@ -65,7 +65,7 @@ class Observation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What is visible: every record once, with the scopes that list it, or listed it when they were read last."""
+    """What is visible: every record once, with the scopes that list it, or listed it at their last reading."""
 
     scopes: Mapping[str, Scope]
     records: Iterable[Observation]
@@ -81,7 +81,7 @@ class Run:
 
 
 class Unproven(NamedTuple):
-    """Why a record is kept that the run did not list: scopes that prove nothing, or a grant that names it."""
+    """Why an unlisted record is kept: scopes that prove nothing, or a grant that names it."""
 
     scopes: tuple[str, ...]
     grant: str | None = None
@@ -99,10 +99,10 @@ class Outcome:
     withdrawn: Ids
     """Removed because a scope was excluded: only once a person has approved."""
     unproven: dict[RecordType, dict[str, Unproven]]
-    """Kept without having been listed, and why."""
+    """The unlisted records that are kept, and why."""
     unproven_scopes: int
     hold_reasons: tuple[str, ...]
-    """Why a person must look before this becomes visible; none where it may become visible at once."""
+    """Why a person must look before this becomes visible; empty where none needs to."""
 
 
 def compare(base: Generation, run: Run) -> Outcome:
@@ -153,7 +153,7 @@ def compare(base: Generation, run: Run) -> Outcome:
             unproven[type_][id_] = reason
             listed.add(known._replace(scopes=reason.scopes), is_in_base=True)
         elif type_ in ("account", "entitlement") and not any(verdicts[name] == "gone" for name in known.scopes):
-            unlisted.append(known)  # all grants that are kept must be known first
+            unlisted.append(known)  # decided once all kept grants are known
         else:
             remove(known)
     grants = listed.find_grants({(known.type, known.id) for known in unlisted})
@@ -183,20 +183,20 @@ def compare(base: Generation, run: Run) -> Outcome:
 def takes_precedence(
     verified_at: datetime, reading_started_at: datetime, confirmed_at: datetime | None, *, is_proven: bool = True
 ) -> bool:
-    """Whether a verified grant or revoke stays visible on top of a run, which may prove its scope or not (rule 11)."""
+    """Return whether a verified change takes precedence over a run, which may prove its scope or not (rule 11)."""
     is_newer = verified_at > reading_started_at or not is_proven
     return is_newer and (confirmed_at is None or confirmed_at < verified_at)
 
 
 def read_pages(pages: Iterable[Page], before: Mapping[str, Scope] = MappingProxyType({})) -> Run:
-    """Turn the pages of a connector, in order, into a run. A record's digest is SHA-256 over its JSON.
+    """Convert the pages of a connector, in order, to a run. A record's digest is SHA-256 over its JSON.
 
-    A scope that is ended in two different ways has failed, and so has one that names two origins, which has none. A
-    retraction counts against what was listed before it.
+    A scope with two different endings has failed, and so has one with two origins, which then has none. A retraction
+    counts against earlier observations.
 
     Args:
         pages: The pages.
-        before: The scopes of the base. What was retracted in a scope that is read from another origin does not count.
+        before: The scopes of the base. Retractions in a scope that was read from another origin do not count.
     """
     pages = list(pages)
     scopes = _read_scopes(pages)
@@ -237,10 +237,10 @@ def _read_scopes(pages: Iterable[Page]) -> dict[str, Scope]:
 def _find_hold_reasons(
     before: Mapping[RecordType, int], after: Mapping[RecordType, Collection[str]], removed: Ids, withdrawn: Ids
 ) -> Iterator[str]:
-    """Name what a person must look at before it becomes visible (rules 8 and 10), as a runtime would say it."""
+    """Yield why a person must look first (rules 8 and 10), in a runtime's words."""
     for type_ in TYPES:
         leaving = len(removed[type_]) + len(withdrawn[type_])
-        # A type that had the minimum and now has none is among these: all of it would be removed.
+        # This includes a type that had the minimum and now has none: all of it would be removed.
         if leaving >= HOLD_MINIMUM and 100 * leaving > HOLD_PERCENT * before[type_]:
             some = f"{leaving} of {before[type_]} records of type {type_} would be removed"
             none = f"there were {before[type_]} records of type {type_}, and now there would be none"
@@ -262,7 +262,7 @@ class _Entry:
 
 
 class _Records:
-    """The records of the next generation by type and id. Equal scopes and keys are kept once, which saves memory."""
+    """The records of the next generation by type and id. Equal scopes and keys are stored once, to save memory."""
 
     def __init__(self) -> None:
         self.entries: dict[RecordType, dict[str, _Entry]] = {type_: {} for type_ in TYPES}
@@ -290,7 +290,7 @@ class _Records:
         known.scopes = self.share_scopes((*known.scopes, *scopes))
 
     def find_grants(self, named: set[Key]) -> dict[Key, str]:
-        """Of the grants that name a record, find the one with the smallest id."""
+        """Find the grant with the smallest id that names each record."""
         found: dict[Key, str] = {}
         for id_, grant in self.entries["grant"].items():
             for key in named.intersection(grant.names):
@@ -304,7 +304,7 @@ class _Records:
 
 
 def _collect(observations: Iterable[Observation], announced: Collection[str], foreign: Set[str]) -> _Records:
-    """Gather what a run listed, but for what was read from another origin (rule 1)."""
+    """Collect the observations of a run, except those from another origin (rule 1)."""
     listed = _Records()
     for seen in observations:
         if not seen.scopes or not all(name in announced for name in seen.scopes):
@@ -315,7 +315,7 @@ def _collect(observations: Iterable[Observation], announced: Collection[str], fo
 
 
 def _drop_retracted(listed: _Records, retracted: Set[Key]) -> set[Key]:
-    """Drop the grants that name what was retracted (rule 5); return all that is denied to exist."""
+    """Drop the grants that name retracted records (rule 5); return all records that are proven absent."""
     denied = {(type_, id_) for type_, id_ in retracted if id_ not in listed.entries[type_]}
     grants = listed.entries["grant"]
     for id_ in [id_ for id_, grant in grants.items() if not denied.isdisjoint(grant.names)] if denied else ():
@@ -325,7 +325,7 @@ def _drop_retracted(listed: _Records, retracted: Set[Key]) -> set[Key]:
 
 
 def _find_parents(before: Mapping[str, Scope], scopes: Mapping[str, Scope]) -> dict[str, Scope]:
-    """Give what the run announced; what failed or was not reached has the parent of the base where it names none."""
+    """Return the announced scopes; one that failed or was not reached keeps the base's parent where it names none."""
     announced = {name: scope for name, scope in scopes.items() if scope.is_announced}
     for name in announced.keys() & before.keys():
         if announced[name].parent is None and announced[name].ending in (None, "failed"):
@@ -336,7 +336,7 @@ def _find_parents(before: Mapping[str, Scope], scopes: Mapping[str, Scope]) -> d
 def _judge_scopes(
     before: Mapping[str, Scope], announced: Mapping[str, Scope]
 ) -> tuple[dict[str, Verdict], dict[str, bool]]:
-    """Judge every scope of the base and of the run (rules 1 and 2); also say which have exchanged origins."""
+    """Judge every scope of the base and of the run (rules 1 and 2); also return which have another origin."""
     exchanged = _find_exchanged(before, announced)
     verdicts: dict[str, Verdict] = {}
     for name, scope in announced.items():
@@ -354,7 +354,7 @@ def _judge_scopes(
 
 
 def _find_exchanged(before: Mapping[str, Scope], announced: Mapping[str, Scope]) -> dict[str, bool]:
-    """Which scopes were read from another origin than the base, themselves or through a scope above them (rule 1)."""
+    """Return which scopes were read from another origin than the base, themselves or a scope above them (rule 1)."""
     exchanged: dict[str, bool] = {}
     for name in announced:
         path: dict[str, None] = {}
@@ -380,7 +380,7 @@ def _next_scopes(
     exchanged: Mapping[str, bool],
     rests_on: Iterable[str],
 ) -> dict[str, Scope]:
-    """Say which scopes the next generation has: those of the run, and of the base what is needed on (rule 9)."""
+    """Return the scopes of the next generation: those of the run, and those of the base still needed (rule 9)."""
     scopes: dict[str, Scope] = {}
     for name, scope in announced.items():
         if exchanged[name]:

@@ -17,7 +17,7 @@ from ploy_connector_aws.cli.app import app
 from ploy_connector_aws.cli.run import HEALTH_PORT
 from ploy_connector_aws.runtime.heartbeats import Heartbeats
 from ploy_connector_aws.runtime.service.metrics import Metrics
-from ploy_connector_aws.runtime.service.process import STOP_SECONDS
+from ploy_connector_aws.runtime.service.supervisor import STOP_SECONDS
 
 DEPLOY = Path(__file__).parents[1] / "docs" / "deploy"
 PAGE = (DEPLOY / "README.md").read_text()

@@ -172,7 +172,7 @@ CASES: dict[str, tuple[list[Notes], dict[str, Any]]] = {
         {"removed": "ann ann>@old ann>@staff", "unproven_scopes": 2},
     ),
     "a record that is both listed and retracted exists": ([STAFF, STAFF | {"retracted": "ann"}], {}),
-    "an unknown record can be retracted": ([STAFF, STAFF | {"retracted": "zed"}], {}),
+    "what never existed can be retracted": ([STAFF, STAFF | {"retracted": "zoe"}], {}),
     # Contradiction keeps.
     "a record that a list leaves out is kept while a grant of the run names it": (
         [STAFF, STAFF | {"users": "complete bob"}],

@@ -103,7 +103,7 @@ def _apply(
     """
     account_id, entitlement_id = request.account_id, request.entitlement_id
     with closing(AccessGraph(settings.snapshot_path)) as graph:
-        known = graph.of(account_id, entitlement_id, journal.verified(account_id))
+        known = graph.find(account_id, entitlement_id, journal.verified(account_id))
     if journal.was_changed(account_id, entitlement_id, request.request_id):
         known = known.model_copy(update={"states": ANY_STATE})
     if not request.preview:

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from ploy_connector_aws.runtime import logs
-from ploy_connector_aws.runtime.service.process import LAST_RESORT_SECONDS, Service
 from ploy_connector_aws.runtime.service.sources import refuse_shared_variables
+from ploy_connector_aws.runtime.service.supervisor import LAST_RESORT_SECONDS, Service
 from ploy_connector_aws.runtime.settings import CONFIG_FILE_VARIABLE
 
 from .exit_codes import Exit

@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 
 from ploy_connector_aws.runtime import logs
-from ploy_connector_aws.runtime.service.process import LAST_RESORT_SECONDS, Service
+from ploy_connector_aws.runtime.service.supervisor import LAST_RESORT_SECONDS, Service
 from ploy_connector_aws.runtime.settings import IntegrationSettings, read_settings
 from ploy_connector_aws.sandbox.environment import clean_surroundings
 from ploy_connector_aws.spec import ConfigurationError

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ploy_connector_aws.runtime.integration import hello, open_connector, open_platform
+from ploy_connector_aws.runtime.integration import open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot.history import History, HistoryEntry
 from ploy_connector_aws.runtime.snapshot.lock import SyncLock, TaskLock
@@ -18,7 +18,7 @@ from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.state_file import archive, is_there, translate_errors
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync import preview as previews
-from ploy_connector_aws.runtime.sync.engine import Sync, SyncResult
+from ploy_connector_aws.runtime.sync.engine import SyncResult
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.spec import ConfigurationError, RecordKey
 
@@ -107,16 +107,7 @@ def sync_once(settings: OperatorSettings, *, as_json: bool, show: Callable[[Sync
     ):
         opened = open_connector(settings, platform)
         with shown_progress(quiet=as_json) as on_progress:
-            result = Sync(
-                opened.connector,
-                store,
-                platform,
-                lambda: hello(platform, settings, opened),
-                settings.integration.id,
-                fingerprint=opened.identity,
-                verified=journal,
-                on_progress=on_progress,
-            ).make()
+            result = opened.sync(platform, store, journal, on_progress=on_progress)
         if show is not None:
             show(result)
         elif as_json:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 MOST_CHAINS = 50
-"""So many chains to one node a person is shown."""
+"""The limit on chains to one node that a person sees."""
 
 _MOST_CONTINUED = 200
-"""So many chains to a node are followed further; roles that trust each other have more than can ever be listed."""
-_MOST_EFFORT = 1_000_000
-"""So many steps are taken for more than one chain to each node; a second or two."""
+"""The limit on chains to a node that are followed further; roles that trust each other have too many to list."""
+_MAX_STEPS = 1_000_000
+"""The limit on steps for more than one chain to each node; a second or two."""
 
 
 class Step(NamedTuple):
@@ -23,19 +23,19 @@ class Step(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """The nodes from the start to a node, without the start; no node is on it twice."""
+    """The nodes from the start to a node, without the start; no node occurs twice."""
 
     ids: tuple[str, ...]
     is_unproven: bool
-    """Whether any of its edges is."""
+    """Whether any of its edges is unproven."""
 
 
 class Reached(NamedTuple):
-    """How one node can be reached."""
+    """The chains to one node."""
 
     chains: tuple[Chain, ...]
     has_more: bool
-    """Whether there are more chains, or there may be, as the search was cut off."""
+    """Whether there are more chains, or may be, as the search was cut off."""
 
 
 Graph = Mapping[str | None, Sequence[Step]]
@@ -43,14 +43,14 @@ Graph = Mapping[str | None, Sequence[Step]]
 
 
 def find_chains(graph: Graph, most: int = MOST_CHAINS) -> dict[str, Reached]:
-    """Find the chains to every node that can be reached; the nearest nodes first.
+    """Find chains to every reachable node, nearest nodes first.
 
-    Of the chains to one node come first the shortest for each first edge, and then the others; both by length. Among
-    them is one without an unproven edge wherever there is one. The steps taken are bounded whatever the graph.
+    The chains to one node begin with the shortest for each first edge, then the others; both by length. They include
+    one without an unproven edge wherever there is one. The number of steps is bounded for every graph.
 
     Args:
-        graph: The graph; in the order of its edges equally long chains are found.
-        most: How many chains to one node are wanted.
+        graph: The graph; the order of its edges decides between equally long chains.
+        most: The limit on chains to one node.
     """
     nearest, proven = _find_nearest(graph, most), _find_proven(graph)
     found, cut = _find_all(graph, max(most, _MOST_CONTINUED))
@@ -91,18 +91,18 @@ def _continued(graph: Graph, link: _Link) -> Iterator[_Link]:
 def _find_nearest(graph: Graph, most: int) -> dict[str, list[_Link]]:
     """Find the shortest chain to each node for each first edge.
 
-    A chain to a node that has as many already is not followed: what lies behind gets those others, none of them longer.
+    A chain to a node that already has the limit is not followed: the nodes behind it get the others, none longer.
     """
     found: dict[str, dict[str, _Link]] = {}
-    effort = 0
+    steps_taken = 0
     queue = deque(_Link(step, None) for step in graph.get(None, ()))
     while queue:
         link = queue.popleft()
         own = found.setdefault(link.node, {})
-        if link.first in own or (own and (len(own) == most or effort > _MOST_EFFORT)):
+        if link.first in own or (own and (len(own) == most or steps_taken > _MAX_STEPS)):
             continue
         own[link.first] = link
-        effort += 1 + len(graph.get(link.node, ()))
+        steps_taken += 1 + len(graph.get(link.node, ()))
         queue.extend(_continued(graph, link))
     return {node: list(own.values()) for node, own in found.items()}
 
@@ -120,38 +120,38 @@ def _find_proven(graph: Graph) -> dict[str, _Link]:
 
 
 def _find_all(graph: Graph, most: int) -> tuple[dict[str, list[_Link]], list[_Link]]:
-    """Find all chains, the shortest first, and those that were not followed."""
+    """Find all chains, the shortest first; also return those that were not followed."""
     found: dict[str, list[_Link]] = {}
     cut: list[_Link] = []
-    effort = 0
+    steps_taken = 0
     queue = deque(_Link(step, None) for step in graph.get(None, ()))
     while queue:
         link = queue.popleft()
         own = found.setdefault(link.node, [])
-        if len(own) == most or effort > _MOST_EFFORT:
+        if len(own) == most or steps_taken > _MAX_STEPS:
             cut.append(link)
             continue
         own.append(link)
         behind = set(link.nodes())
-        effort += len(behind) + len(graph.get(link.node, ()))
+        steps_taken += len(behind) + len(graph.get(link.node, ()))
         queue.extend(each for each in _continued(graph, link) if each.node not in behind)
     return found, cut
 
 
 class _Rest:
-    """Answers what may still be reached over the chains that were not followed."""
+    """Finds what may still be reached over the chains that were not followed."""
 
     def __init__(self, graph: Graph, cut: Sequence[_Link]) -> None:
         self._graph = graph
         self._cut = cut
-        self._effort = 0
+        self._steps_taken = 0
 
     def may_reach(self, node: str) -> bool:
-        """Whether one of the chains leads to a node without a circle; yes where that takes too long to find out."""
+        """Return whether one of the chains leads to a node without a circle; True where the answer takes too long."""
         for link in self._cut:
             behind = set(link.nodes())
-            self._effort += len(behind)
-            if self._effort > _MOST_EFFORT or (node not in behind and self._leads(link.node, node, behind)):
+            self._steps_taken += len(behind)
+            if self._steps_taken > _MAX_STEPS or (node not in behind and self._leads(link.node, node, behind)):
                 return True
         return False
 
@@ -159,7 +159,7 @@ class _Rest:
         found, todo = {start, *avoided}, [start]
         while todo and end not in found:
             steps = self._graph.get(todo.pop(), ())
-            self._effort += 1 + len(steps)
+            self._steps_taken += 1 + len(steps)
             new = {step.to for step in steps} - found
             found |= new
             todo += new
@@ -167,7 +167,7 @@ class _Rest:
 
 
 def _choose(links: Iterable[_Link], proven: _Link | None, most: int) -> tuple[tuple[Chain, ...], bool]:
-    """Choose the chains to one node that are listed, and say whether there are others."""
+    """Choose the chains to one node; also return whether there are others."""
     by_ids = {chain.ids: (link.first, chain) for link in links for chain in (link.to_chain(),)}
     by_length = sorted(by_ids.values(), key=lambda each: len(each[1].ids))
     firsts: dict[str, Chain] = {}

@@ -1,4 +1,4 @@
-"""Records of a generation by a text: searched, sorted and paged lists, and accounts by what they are called."""
+"""Search in the records of a generation: sorted and paged lists by a text, and accounts by name or address."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from ploy_connector_aws.spec.records import RecordType
 from .tables import Tables
 
 SEARCHED = ("name", "display_name", "username", "description", "kind", "owner", "region", "managed_by")
-"""The fields of a record in which a text is looked for, beside its id and its e-mail addresses."""
+"""The searched fields of a record, besides its id and its e-mail addresses."""
 
 SORTED = ("name", "kind", "status", "region", "owner", "privileged", "grantable")
-"""The fields by which a list can be sorted; 'name' is the one by which a person knows the record."""
+"""The fields by which a list can be sorted; 'name' is the display name."""
 
 NAME = (
     "coalesce(json_extract(b.body, '$.display_name'), json_extract(b.body, '$.username'),"
     " json_extract(b.body, '$.name'), r.id)"
 )
-"""The name by which a person knows the record ``r`` with the content ``b``, as SQL."""
+"""The display name of the record ``r`` with the content ``b``, as SQL."""
 
 
 class FoundRecord(NamedTuple):
@@ -31,7 +31,7 @@ class FoundRecord(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """One page of a list, and how long the whole list is."""
+    """One page of a list, and the length of the whole list."""
 
     rows: tuple[FoundRecord, ...]
     total: int
@@ -49,7 +49,7 @@ def list_records(
     limit: int = 50,
     only_grantable: bool = False,
 ) -> Listing:
-    """List the records of a type in which a text occurs, letter case aside; all of them for an empty text."""
+    """List the records of a type that contain a text, ignoring case; all of them for an empty text."""
     assert sort in SORTED, "it becomes part of a statement"
     fields = " || char(10) || ".join(
         ["r.id", *(f"coalesce(json_extract(b.body, '$.{field}'), '')" for field in (*SEARCHED, "emails"))]
@@ -73,7 +73,7 @@ def list_records(
 
 
 def find_accounts(db: sqlite3.Connection, tables: Tables, text: str) -> list[str]:
-    """Find the ids of the accounts whose id, user name or an e-mail address is exactly this text, letter case aside."""
+    """Find the ids of the accounts whose id, user name or e-mail address equals this text, ignoring case."""
     use_casefold(db)
     rows = db.execute(
         f"SELECT r.id FROM {tables.records} r JOIN {tables.bodies} b ON b.rowid = r.body WHERE r.type = 'account'"
@@ -86,5 +86,5 @@ def find_accounts(db: sqlite3.Connection, tables: Tables, text: str) -> list[str
 
 
 def use_casefold(db: sqlite3.Connection) -> None:
-    """Let statements of a connection call ``casefold``."""
+    """Add the SQL function ``casefold`` to a connection."""
     db.create_function("casefold", 1, str.casefold, deterministic=True)

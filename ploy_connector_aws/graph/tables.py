@@ -1,4 +1,4 @@
-"""The tables of one generation: its records, and the edges that its grants are. They are indexed, and do not change."""
+"""Tables of one generation: its records, and its grants as edges. They are indexed and immutable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Tables(NamedTuple):
     records: str
     edges: str
     bodies: str
-    """Where the contents are: in its column ``body``, by the row that a record names. Its owner makes it."""
+    """The table of contents: its column ``body``, by the row number in a record. Its owner creates it."""
 
     def create_records(self, db: sqlite3.Connection, *more_columns: str) -> None:
         """Create the empty table of records; the owner fills it, and may add columns of its own."""
@@ -23,7 +23,7 @@ class Tables(NamedTuple):
         )
 
     def create_edges(self, db: sqlite3.Connection) -> None:
-        """Create the table of edges from the records, once these are all there."""
+        """Create the table of edges from the complete table of records."""
         db.execute(
             f"CREATE TABLE {self.edges} (id TEXT PRIMARY KEY, principal_kind TEXT NOT NULL, principal TEXT NOT NULL,"
             " entitlement TEXT NOT NULL, is_unproven INTEGER NOT NULL) WITHOUT ROWID"
@@ -40,6 +40,6 @@ class Tables(NamedTuple):
             db.execute(f"CREATE INDEX {self.edges}_by_{end} ON {self.edges} ({columns})")
 
     def drop(self, db: sqlite3.Connection) -> None:
-        """Drop the records and the edges, where they are there."""
+        """Drop the records and the edges, where they exist."""
         for table in (self.records, self.edges):
             db.execute(f"DROP TABLE IF EXISTS {table}")

@@ -1,4 +1,4 @@
-"""What a generation holds, one by one: records and scopes, as a runtime and a platform read them from their tables."""
+"""Records and scopes of a generation, as a runtime and a platform read them from their tables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ScopeState:
     failure: Failure | None
     origin: str | None
     unproven_since: datetime | None
-    """None where it is not unproven."""
+    """None where it is proven."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class StoredRecord:
     type: RecordType
     id: str
     scopes: tuple[str, ...]
-    """The scopes that list it, or listed it when they were read last."""
+    """The scopes that list it, or listed it at their last reading."""
     body: bytes
     is_partial: bool
     """Whether the newest run did not read the content in full."""
     is_unproven: bool
     """Whether it is kept without proof."""
     kept_by: str | None = None
-    """The id of the grant that names it, where it is kept for that reason alone."""
+    """The id of the grant that names it, where it is kept only for that reason."""
 
     @property
     def content(self) -> dict[str, Any]:

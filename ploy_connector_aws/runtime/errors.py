@@ -1,7 +1,8 @@
-"""What went wrong: a code for programs, and a message for people."""
+"""Code and message of any error, and the errors of the runtime itself."""
 
 from __future__ import annotations
 
+from ploy_connector_aws.spec import Failure
 from ploy_connector_aws.spec.errors import PloyError
 
 UNEXPECTED = PloyError.code
@@ -14,18 +15,26 @@ class InterruptedSyncError(PloyError):
         super().__init__("Interrupted; the next scan resumes.")
 
 
+class InternalError(PloyError):
+    """A connector raised an exception that is not of the spec; its text is not repeated, as it may hold anything."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(Failure.from_error(cause).message)
+        self.__cause__ = cause
+
+
 def code_of(error: Exception) -> str:
     """Return the code of an error."""
     return error.code if isinstance(error, PloyError) else UNEXPECTED
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether an error is likely to pass by itself, so that it is worth an early retry."""
+    """Return whether an error is likely to pass by itself, so that an early retry is worth it."""
     return isinstance(error, PloyError) and error.is_transient
 
 
 def message_of(error: Exception) -> str:
-    """Return the message of an error. The text of an unknown error is not repeated, since it may hold anything."""
+    """Return the message and fix of an error. The text of an unknown error is not repeated: it may hold anything."""
     if not isinstance(error, PloyError):
-        return f"Something failed that should not ({type(error).__name__})."
+        return f"Internal error ({type(error).__name__})."
     return f"{error} Fix: {error.fix}" if error.fix else str(error)

@@ -1,4 +1,4 @@
-"""When each loop of a service last did its work, so that a loop that stands still is seen."""
+"""Heartbeats: when each loop of the service last did its work, so that a stalled loop is noticed."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 OVERDUE_INTERVALS = 3
-"""After so many intervals without a round that did its work, a loop is not well."""
+"""After this many intervals without a successful round a loop is unhealthy."""
 
 MINIMUM_INTERVAL_SECONDS = 5.0
-"""The shortest interval of the contract. Where tests use shorter ones, a loaded machine is no failure."""
+"""The shortest interval of the contract. Tests use shorter ones, and a loaded machine is no failure."""
 
 CALL_SECONDS = 65.0
-"""A call that has lasted so long is beyond its limit, which is 60 seconds at the most, with some time to end it."""
+"""A call that lasts longer is beyond its limit: at most 60 seconds, and some time to end it."""
 
 
 class Heartbeat:
-    """When one loop last did its work. Renewed by the loop, read by any thread.
+    """The heartbeat of one loop. The loop renews it; any thread reads it.
 
     Args:
-        interval: How many seconds apart its rounds are now.
+        interval: Returns the current seconds between its rounds.
         monotonic: The clock.
     """
 
@@ -33,7 +33,7 @@ class Heartbeat:
         self._step: tuple[float, float] | None = None
         self._is_waiting = False
         self.at = monotonic()
-        """When it did its work, or began; monotonic seconds."""
+        """When the loop last did its work, or began; monotonic seconds."""
 
     @property
     def is_timed(self) -> bool:
@@ -46,12 +46,12 @@ class Heartbeat:
         return self._thread is threading.current_thread()
 
     def renew(self) -> None:
-        """Note that it did its work, or came further in it."""
+        """Record that the loop did its work, or made progress."""
         self.at = self._monotonic()
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Wait in this block for something that has a mark of its own."""
+        """Wait in this block for work that has a heartbeat of its own."""
         self._is_waiting = True
         try:
             yield
@@ -61,7 +61,7 @@ class Heartbeat:
 
     @contextmanager
     def step(self, interval: float) -> Iterator[None]:
-        """Do something in this block that must end sooner than the loop's next round."""
+        """Run a step in this block that must end sooner than the loop's next round."""
         began = self._monotonic()
         self._step = began, began + OVERDUE_INTERVALS * interval
         try:
@@ -70,7 +70,7 @@ class Heartbeat:
             self._step = None
 
     def failure(self, now: float) -> tuple[str, float] | None:
-        """Say what is wrong and since when; None where all is well."""
+        """Return what is wrong and since when; None where nothing is."""
         if not self._thread.is_alive():
             return "dead", self.at
         step = self._step
@@ -81,7 +81,7 @@ class Heartbeat:
 
 
 class Heartbeats:
-    """The marks of one integration's loops, and its calls that are under way. Safe to use from several threads.
+    """The heartbeats of one integration's loops, and its current calls; thread-safe.
 
     Args:
         monotonic: The clock.
@@ -94,30 +94,30 @@ class Heartbeats:
         self._calls: dict[int, tuple[str, str, float]] = {}
 
     def begin(self, loop: str, interval: Callable[[], float]) -> Heartbeat:
-        """Begin to watch the loop that the calling thread runs."""
+        """Start the heartbeat of the loop that the calling thread runs."""
         heartbeat = Heartbeat(interval, self._monotonic)
         with self._lock:
             self._heartbeats[loop] = heartbeat
         return heartbeat
 
     def end(self, *loops: str) -> None:
-        """Watch loops no longer."""
+        """Remove the heartbeats of loops."""
         with self._lock:
             for loop in loops:
                 self._heartbeats.pop(loop, None)
 
     def begin_call(self, loop: str, call: str) -> None:
-        """Note that the calling thread makes a call for a loop. It makes one at a time."""
+        """Record that the calling thread makes a call for a loop. It makes one at a time."""
         with self._lock:
             self._calls[threading.get_ident()] = loop, call, self._monotonic()
 
     def end_call(self) -> None:
-        """Note that the call of the calling thread has ended."""
+        """Record that the call of the calling thread has ended."""
         with self._lock:
             self._calls.pop(threading.get_ident(), None)
 
     def end_calls(self, loop: str) -> None:
-        """Forget the calls of a loop that has ended."""
+        """Remove the calls of a loop that has ended."""
         with self._lock:
             self._calls = {thread: call for thread, call in self._calls.items() if call[0] != loop}
 
@@ -131,18 +131,18 @@ class Heartbeats:
             self.end_call()
 
     def current(self) -> Heartbeat | None:
-        """The mark of the loop that the calling thread runs; the newest where it runs several."""
+        """Return the heartbeat of the loop that the calling thread runs; the newest where it runs several."""
         with self._lock:
             return next((each for each in reversed(self._heartbeats.values()) if each.is_of_this_thread), None)
 
     def ages(self) -> dict[str, float]:
-        """How many seconds ago each loop did its work, without those that only show that their thread lives."""
+        """Return how many seconds ago each loop did its work, without those that only show that their thread lives."""
         with self._lock:
             now = self._monotonic()
             return {loop: now - heartbeat.at for loop, heartbeat in self._heartbeats.items() if heartbeat.is_timed}
 
     def failing(self, now: float) -> dict[str, float]:
-        """What is wrong, each with since when: in monotonic seconds."""
+        """Return what is wrong, each with since when; in monotonic seconds."""
         with self._lock:
             heartbeats, calls = sorted(self._heartbeats.items()), sorted(self._calls.values())
         found = {f"{loop}: call beyond its limit: {call}": at for loop, call, at in calls if now - at > CALL_SECONDS}

@@ -1,4 +1,4 @@
-"""From the operator's configuration to a configured connector, and to the platform."""
+"""A configured integration: its connector and client, made from the operator's configuration."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from ploy_connector_aws import __version__
@@ -20,6 +22,10 @@ from ploy_connector_aws.spec import ConfigurationError, ConnectorContext
 from ploy_connector_aws.spec.hooks import ConnectorHooks
 
 from .settings import OperatorSettings, override_config, refuse_misspelt
+from .snapshot.store import Store
+from .snapshot.verified_changes import VerifiedChangeLog
+from .sync.engine import Sync, SyncContext, SyncResult
+from .sync.ingest import OnProgress
 
 
 def find_connector(name: str) -> InstalledConnector:
@@ -43,7 +49,7 @@ def find_connector(name: str) -> InstalledConnector:
 
 
 def require_connector(settings: OperatorSettings) -> None:
-    """Check that the connector that the settings name is installed, also where nothing is asked of it.
+    """Check that the connector named in the settings is installed, for commands that do not open it.
 
     Raises:
         ConfigurationError: It is not.
@@ -61,13 +67,13 @@ def open_platform(
     on_attempt: Callable[[str, str], None] | None = None,
     watch: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
 ) -> PlatformClient:
-    """Make the client for Ploy.
+    """Create the client for Ploy.
 
     Args:
         settings: The operator's configuration.
-        retry: How often and when a call is made again.
-        on_attempt: Told of each attempt, as ``PlatformClient`` says.
-        watch: Entered around each attempt, as ``PlatformClient`` says.
+        retry: How often and when a call is retried.
+        on_attempt: Called for each attempt, as in ``PlatformClient``.
+        watch: Entered around each attempt, as in ``PlatformClient``.
 
     Raises:
         ConfigurationError: The address or the token cannot be used.
@@ -87,32 +93,85 @@ def open_platform(
 
 @dataclass(frozen=True)
 class Integration:
-    """A configured connector, and a digest of its settings without the secrets."""
+    """A configured connector, its settings, and their fingerprint."""
 
+    settings: OperatorSettings
     connector: Connector
     fingerprint: str
+    """A digest of the connector's settings without the secrets."""
 
     @property
     def identity(self) -> str:
-        """Tells one way of reading from another: the connector, its version, its settings."""
+        """What must be unchanged for a run to resume: the connector, its version, its settings."""
         manifest = self.connector.installed.manifest
         return f"{manifest.name} {manifest.version} {self.fingerprint}"
+
+    def introduce(self, platform: PlatformClient) -> wire.HelloAnswer:
+        """Introduce this runtime and its connector to Ploy."""
+        manifest = self.connector.installed.manifest
+        hooks = sorted(name for name in vars(ConnectorHooks) if not name.startswith("_"))
+        return platform.hello(
+            self.settings.integration.id,
+            wire.HelloRequest(
+                runtime_version=__version__,
+                connector=manifest.name,
+                connector_version=manifest.version,
+                spec_version=manifest.spec_version,
+                capabilities=tuple(hook for hook in hooks if self.connector.implements(hook)),
+                config_fingerprint=self.fingerprint,
+            ),
+        )
+
+    def sync(
+        self,
+        platform: PlatformClient,
+        store: Store,
+        verified: VerifiedChangeLog,
+        *,
+        introduce: Callable[[], wire.HelloAnswer] | None = None,
+        on_progress: OnProgress = lambda _: None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        checkpoint: Callable[[], None] = lambda: None,
+    ) -> SyncResult:
+        """Run one sync, as ``Sync`` does.
+
+        Args:
+            platform: The client.
+            store: The integration's snapshot file; the caller holds its ``SyncLock``.
+            verified: Grants and revokes that no committed run has read.
+            introduce: Called in place of ``introduce``.
+            on_progress: Called now and then with the progress of reading.
+            now: The clock.
+            checkpoint: Called where the sync may be interrupted: it ends with what this raises.
+        """
+        context = SyncContext(
+            self.settings.integration.id,
+            self.connector,
+            self.identity,
+            platform,
+            introduce or partial(self.introduce, platform),
+            verified,
+            on_progress=on_progress,
+            now=now,
+            checkpoint=checkpoint,
+        )
+        return Sync(context, store).run()
 
 
 def open_connector(
     settings: OperatorSettings, platform: PlatformClient | None = None, context: ConnectorContext | None = None
 ) -> Integration:
-    """Configure the integration's connector: with the settings of the file or, where it has none, with Ploy's.
+    """Configure the integration's connector with the settings of the file or, where it has none, of Ploy.
 
     Args:
         settings: The operator's configuration.
-        platform: Asked for the settings; without one a client is made, if they have to be asked for.
-        context: What the connector may know of whom it works for.
+        platform: The client that reads the settings from Ploy; None creates one if needed.
+        context: The integration's context for the connector.
 
     Raises:
         ConfigurationError: A setting is wrong, or Ploy does not have this integration, or the environment overrides
-            what Ploy made for it.
-        PlatformError: Ploy was asked for the settings and did not give them.
+            what Ploy generated for it.
+        PlatformError: The settings could not be read from Ploy.
     """
     name, config = read_config(settings, platform)
     with settings.naming():
@@ -126,15 +185,15 @@ def open_connector(
     public = {field: value for field, value in config.items() if field not in secrets}
     fingerprint = hashlib.sha256(json.dumps(public, sort_keys=True, default=str).encode()).hexdigest()
     with settings.naming("config"):
-        return Integration(installed.open(config, context), fingerprint)
+        return Integration(settings, installed.open(config, context), fingerprint)
 
 
 def read_config(settings: OperatorSettings, platform: PlatformClient | None = None) -> tuple[str, dict[str, Any]]:
-    """Read the name of the integration's connector and its settings: the file's or, where it has none, Ploy's.
+    """Read the name of the integration's connector and its settings from the file or, where it has none, from Ploy.
 
     Raises:
         ConfigurationError: Ploy does not have this integration, or has it for another connector.
-        PlatformError: Ploy was asked for the settings and did not give them.
+        PlatformError: The settings could not be read from Ploy.
     """
     if settings.config is not None:
         return settings.integration.connector, settings.config
@@ -145,10 +204,10 @@ def read_config(settings: OperatorSettings, platform: PlatformClient | None = No
 
 
 def refuse_other_connector(settings: OperatorSettings, integration: wire.Integration) -> None:
-    """Refuse an integration of another connector than the one that the settings name.
+    """Reject an integration of another connector than the one named in the settings.
 
     Raises:
-        ConfigurationError: It is of another one.
+        ConfigurationError: It has another one.
     """
     own = settings.integration
     if "connector" in own.model_fields_set and own.connector != integration.connector:
@@ -161,24 +220,24 @@ def refuse_other_connector(settings: OperatorSettings, integration: wire.Integra
 
 
 def reject_generated(settings: OperatorSettings, installed: InstalledConnector) -> None:
-    """Take nothing from the environment that a host makes at random for each integration, such as an external ID.
+    """Reject environment variables for settings that the host generates for each integration, such as an external ID.
 
     Raises:
         ConfigurationError: A variable holds such a value.
     """
     wizard = installed.manifest.wizard
-    made = wizard.generated_fields() if wizard else set()
-    for name in sorted(made & settings.config_overrides.keys()):
+    generated = wizard.generated_fields() if wizard else set()
+    for name in sorted(generated & settings.config_overrides.keys()):
         variable = f"PLOY_CONFIG_{name.upper()}"
         raise ConfigurationError(
-            f"The setting {name} is made at random for each integration, and not taken from the variable {variable}.",
+            f"The setting {name} is generated for each integration and cannot be set by the variable {variable}.",
             field=name,
             fix=f"unset {variable}",
         )
 
 
 def secret_fields(installed: InstalledConnector) -> set[str]:
-    """The settings that are secrets: those marked ``writeOnly`` in the manifest's schema."""
+    """Return the settings that are secrets: those marked ``writeOnly`` in the manifest's schema."""
     properties = installed.manifest.config_schema.get("properties", {})
     assert isinstance(properties, Mapping)
     return {name for name, field in properties.items() if isinstance(field, Mapping) and field.get("writeOnly")}
@@ -192,21 +251,4 @@ def _integration(platform: PlatformClient, integration_id: str) -> wire.Integrat
         f"Ploy has no integration {integration_id!r} for this token.",
         field="integration.id",
         fix="take the id from the integrations page, or add a [config] table to the configuration file",
-    )
-
-
-def hello(platform: PlatformClient, settings: OperatorSettings, opened: Integration) -> wire.HelloAnswer:
-    """Introduce this runtime and its connector to Ploy."""
-    manifest = opened.connector.installed.manifest
-    hooks = sorted(name for name in vars(ConnectorHooks) if not name.startswith("_"))
-    return platform.hello(
-        settings.integration.id,
-        wire.HelloRequest(
-            runtime_version=__version__,
-            connector=manifest.name,
-            connector_version=manifest.version,
-            spec_version=manifest.spec_version,
-            capabilities=tuple(hook for hook in hooks if opened.connector.implements(hook)),
-            config_fingerprint=opened.fingerprint,
-        ),
     )

@@ -1,8 +1,7 @@
-"""What is logged, and what never: one line per event on standard error, without other libraries' wire dumps.
+"""Logging: one line per event on standard error, without other libraries' wire dumps.
 
-A service's lines are JSON documents, except where a person watches a terminal; those of the other commands never are.
-Our modules log with the standard library's loggers; what is bound here (whose integration, which run) is in every line
-that the same thread logs meanwhile.
+A service logs JSON documents, except on a terminal; the other commands never do. Our modules use the standard library's
+loggers; facts bound here (the integration, the run) are in every line that the same thread logs meanwhile.
 """
 
 from __future__ import annotations
@@ -23,30 +22,30 @@ from ploy_connector_aws.host.redaction import redact
 
 _Event = MutableMapping[str, Any]
 
-_TALKATIVE = ("botocore", "boto3", "urllib3", "httpx", "httpcore", "hpack", "asyncio", "s3transfer")
+_VERBOSE_LIBRARIES = ("botocore", "boto3", "urllib3", "httpx", "httpcore", "hpack", "asyncio", "s3transfer")
 
 
 def configure(*, debug: bool, level: int = logging.WARNING, for_people: bool = False) -> None:
     """Send log lines to standard error.
 
     Args:
-        debug: Log our own steps too, and tracebacks. Other libraries stay at errors: their lines hold headers, bodies
-            and tracebacks of what we report ourselves, as one sentence.
+        debug: Log our own steps and tracebacks, too. Other libraries stay at errors: their lines hold headers, bodies
+            and tracebacks of errors that we report ourselves, in one sentence.
         level: The lowest level that is logged otherwise.
-        for_people: Write no JSON documents, also where standard error is no terminal.
+        for_people: Write no JSON documents, even where standard error is no terminal.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(_formatter(as_json=not (for_people or sys.stderr.isatty()), with_tracebacks=debug))
     logging.basicConfig(level=logging.DEBUG if debug else level, handlers=[handler], force=True)
-    for name in _TALKATIVE:
+    for name in _VERBOSE_LIBRARIES:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def log_thread_failure(failed: threading.ExceptHookArgs) -> None:
-    """Log what ended a thread that a library or a connector started; Python would print it with all its texts.
+    """Log the error that ended a thread of a library or a connector; Python would print all its text.
 
     Args:
-        failed: As ``threading.excepthook`` is given it.
+        failed: The argument of ``threading.excepthook``.
     """
     if failed.exc_type is not SystemExit and failed.exc_value is not None:
         name = failed.thread.name if failed.thread else None
@@ -54,27 +53,27 @@ def log_thread_failure(failed: threading.ExceptHookArgs) -> None:
 
 
 def bound(**facts: str | None) -> AbstractContextManager[None]:
-    """Have these facts in every line that this thread logs in the block; None takes one out."""
+    """Add these facts to every line that this thread logs in the block; None removes one."""
     return bound_contextvars(**facts)
 
 
 def bind(**facts: str) -> None:
-    """Have these facts in every line from here on, to the end of the block that ``bound`` them last."""
+    """Add these facts to every line from here on, to the end of the innermost ``bound`` block."""
     bind_contextvars(**facts)
 
 
 def without_commands(text: str, *, kept: str = "") -> str:
-    """Replace what a terminal would follow instead of showing it.
+    """Replace characters that a terminal would interpret instead of showing them.
 
     Args:
         text: A text from outside.
-        kept: Characters that are no letters, and stay all the same.
+        kept: Unprintable characters that stay.
     """
     return "".join(each if each.isprintable() or each in kept else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def _formatter(*, as_json: bool, with_tracebacks: bool) -> logging.Formatter:
-    # ExtraAdder comes last of what adds: what one line says of itself goes before what is bound.
+    # ExtraAdder comes last: the fields of one line take precedence over those that are bound.
     collect: list[Processor] = [
         merge_contextvars,
         _add_hook,
@@ -97,7 +96,7 @@ def _formatter(*, as_json: bool, with_tracebacks: bool) -> logging.Formatter:
 
 
 class _RedactingFormatter(structlog.stdlib.ProcessorFormatter):
-    """Redacts the known secrets in the whole line, whatever part of it they came in."""
+    """Redacts the known secrets in the whole line."""
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))
@@ -116,14 +115,14 @@ def _without_nothing(_: Any, __: str, event: _Event) -> _Event:
 
 
 def _without_traceback(_: Any, __: str, event: _Event) -> _Event:
-    """Name what was raised, and nothing else: its own words are not ours, and may hold anything."""
+    """Name the type of the error and nothing else: its text is not ours, and may hold anything."""
     if (raised := event.pop("exc_info", None)) and raised[0] is not None:
         event["error"] = raised[0].__name__
     return event
 
 
 def _printable(_: Any, __: str, event: _Event) -> _Event:
-    """Names in an event come from outside: a terminal must not take them for commands. A traceback keeps its lines."""
+    """Make values from outside printable, so that a terminal does not interpret them. A traceback keeps its lines."""
     return {
         name: without_commands(value, kept="\n" if name == "exception" else "") if isinstance(value, str) else value
         for name, value in event.items()

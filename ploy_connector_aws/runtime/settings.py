@@ -1,4 +1,4 @@
-"""The operator's configuration: a TOML file, each value of which an environment variable can override."""
+"""The operator's configuration: a TOML file whose values environment variables can override."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STATE_HOME = Path("~/.local/state/ploy-connector")
 
 
 class IntegrationSettings(FrozenModel):
-    """Which integration this is."""
+    """The integration."""
 
     id: OutsideId = Field(default="local", description="The integration's id at Ploy.")
     connector: str = Field(default="aws", description="The connector's name.")
@@ -40,7 +40,7 @@ class IntegrationSettings(FrozenModel):
 
 
 class PlatformSettings(FrozenModel):
-    """Where Ploy is, and how to prove who asks."""
+    """Ploy's address and the token."""
 
     url: str = Field(default=DEFAULT_URL, description="Ploy's address; https, except on this machine.")
     token: SecretStr | None = Field(default=None, description="The token itself.")
@@ -48,18 +48,18 @@ class PlatformSettings(FrozenModel):
 
 
 class StateSettings(FrozenModel):
-    """Where snapshots are kept."""
+    """The folder of the state files."""
 
     dir: Path = Field(default=_STATE_HOME, description="A folder that only this user can read.")
 
 
 class OperatorSettings(FrozenModel):
-    """Everything that an operator configures. Without ``config`` the settings come from Ploy, and stay in memory."""
+    """All settings of an operator. Without ``config`` the connector's settings come from Ploy, and stay in memory."""
 
     integration: IntegrationSettings = IntegrationSettings()
     config: dict[str, Any] | None = Field(default=None, description="The connector's own settings.", repr=False)
     config_overrides: dict[str, str] = Field(
-        default_factory=dict, description="Goes before the settings of the file or of Ploy.", repr=False
+        default_factory=dict, description="Takes precedence over the settings of the file or of Ploy.", repr=False
     )
     platform: PlatformSettings = PlatformSettings()
     state: StateSettings = StateSettings()
@@ -68,7 +68,7 @@ class OperatorSettings(FrozenModel):
     _is_config_of_platform: bool = PrivateAttr(default=False)
 
     def with_platform_config(self, config: Mapping[str, Any]) -> OperatorSettings:
-        """Copy these settings with the connector's settings that Ploy keeps; errors name Ploy as their source."""
+        """Copy these settings with the connector's settings from Ploy; errors name Ploy as their source."""
         copy = self.model_copy(update={"config": dict(config)})
         copy._is_config_of_platform = True
         return copy
@@ -80,7 +80,7 @@ class OperatorSettings(FrozenModel):
         return copy
 
     def locate(self, setting: str) -> str:
-        """Return the name of a setting behind the file, the environment variable or the platform that gave it.
+        """Return the name of a setting after its source: the file, the environment variable or the platform.
 
         Args:
             setting: The names of the table and of the setting, e.g. ``platform.url``.
@@ -95,7 +95,7 @@ class OperatorSettings(FrozenModel):
 
     @contextmanager
     def naming(self, table: str = "") -> Iterator[None]:
-        """Have each ConfigurationError in the block name the setting, and the file or variable that gave it.
+        """Make each ConfigurationError in the block name the setting and its source.
 
         Args:
             table: The table of the settings that the errors name without one.
@@ -112,7 +112,7 @@ class OperatorSettings(FrozenModel):
 
     @property
     def has_token(self) -> bool:
-        """Whether there is anything to prove to Ploy with who asks."""
+        """Whether there is a token."""
         return self.platform.token is not None or self.platform.token_file is not None
 
     @property
@@ -122,17 +122,17 @@ class OperatorSettings(FrozenModel):
 
     @property
     def lock_path(self) -> Path:
-        """The file that says whether the integration is being synced."""
+        """The lock file of the integration's syncs."""
         return self.state.dir.expanduser() / f"{self.integration.id}.lock"
 
     @property
     def tasks_path(self) -> Path:
-        """The integration's task file, which also keeps what was granted and revoked."""
+        """The integration's task file, which also keeps verified grants and revokes."""
         return self.state.dir.expanduser() / f"{self.integration.id}.tasks.sqlite"
 
     @property
     def tasks_lock_path(self) -> Path:
-        """The file that says whether the integration's tasks are being worked off."""
+        """The lock file of the integration's tasks."""
         return self.state.dir.expanduser() / f"{self.integration.id}.tasks.lock"
 
 
@@ -147,7 +147,7 @@ VARIABLES: dict[str, tuple[str, str]] = {
 """Environment variables that override a value of the file. ``PLOY_CONFIG_<NAME>`` overrides ``config.<name>``."""
 
 CONFIG_FILE_VARIABLE = "PLOY_CONFIG_FILE"
-"""Names the file itself, although it looks like the setting ``file`` of a connector."""
+"""The path of the file itself, although the name looks like a connector's setting ``file``."""
 
 CONFIG_VARIABLE_PREFIX = "PLOY_CONFIG_"
 _CONFIG_VARIABLE = re.compile(rf"(?!{CONFIG_FILE_VARIABLE}$){CONFIG_VARIABLE_PREFIX}([A-Z0-9_]+)")
@@ -164,7 +164,7 @@ _SETTINGS = [f"{table}.{name}" for table, model in _TABLES.items() if model for 
 
 
 def has_variables(environment: Mapping[str, str]) -> bool:
-    """Whether one of the variables is set that can give a setting."""
+    """Return whether a variable is set that gives a setting."""
     return any(name in VARIABLES or _CONFIG_VARIABLE.fullmatch(name) for name in environment)
 
 
@@ -173,7 +173,7 @@ def read_settings(path: Path | None, environment: Mapping[str, str] = os.environ
 
     Args:
         path: The TOML file; None for none.
-        environment: Where the overriding variables are.
+        environment: The environment variables.
 
     Raises:
         ConfigurationError: The file cannot be read, others can read its secrets, or a value is wrong.
@@ -204,12 +204,12 @@ def read_settings(path: Path | None, environment: Mapping[str, str] = os.environ
 
 
 def refuse_misspelt(settings: OperatorSettings, config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    """Refuse a connector's setting that does not exist, where another one was probably meant.
+    """Reject an unknown connector setting that is probably a typing error.
 
     Args:
-        settings: Where the settings were given.
+        settings: The sources of the settings.
         config: The connector's settings.
-        schema: The connector's JSON Schema. What else it does not allow, the connector refuses.
+        schema: The connector's JSON Schema. The connector rejects everything else that the schema does not allow.
 
     Raises:
         ConfigurationError: There is such a setting.
@@ -229,14 +229,14 @@ def refuse_misspelt(settings: OperatorSettings, config: Mapping[str, Any], schem
 
 
 def _describe_unknown(setting: str, source: str | None, known: list[str]) -> str:
-    # One that stands outside its table has the right name all the same.
+    # A setting outside its table has the right name all the same.
     near = [each for each in _SETTINGS if each.endswith(f".{setting}")] or get_close_matches(setting, known, n=1)
     meant = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(known)}."
     return f"{f'{source}: ' if source else ''}unknown setting {setting}; {meant}"
 
 
 def _describe(error: ErrorDetails, setting: str, source: str | None) -> str:
-    """Describe what pydantic found, in words that never repeat the value."""
+    """Describe pydantic's error without repeating the value."""
     table, _, name = setting.partition(".")
     if error["type"] == "extra_forbidden":
         known = [each for each in _SETTINGS if each.startswith(f"{table}.")] if name else list(_TABLES)
@@ -258,12 +258,12 @@ _REASONS = {
 def override_config(
     config: Mapping[str, Any], overrides: Mapping[str, str], schema: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Put what the environment says over a connector's settings.
+    """Override a connector's settings with those of the environment.
 
     Args:
-        config: The settings of the file, or of Ploy.
+        config: The settings of the file or of Ploy.
         overrides: Text by the name of the setting.
-        schema: The connector's JSON Schema: where it wants a list, the text is split at its commas.
+        schema: The connector's JSON Schema: the text of a list is split at its commas.
     """
     fields = schema.get("properties", {})
     lists = {name for name, field in fields.items() if isinstance(field, Mapping) and field.get("type") == "array"}
@@ -312,7 +312,7 @@ def _to_tables(text: str) -> dict[str, Any]:
     """Parse TOML.
 
     Raises:
-        ValueError: It is none, or no settings: nested too deep, or with numbers that are too long.
+        ValueError: It is not TOML, is nested too deep, or has a number that is too long.
     """
     try:
         tables = tomllib.loads(text)
@@ -323,7 +323,7 @@ def _to_tables(text: str) -> dict[str, Any]:
     except ValueError:  # Python reads no number of more than 4,300 digits
         raise ValueError("a number in it is too long") from None
     level: list[Any] = [tables]
-    for _ in range(_MOST_LEVELS):  # what has dots in its names is nested without any depth in the parser
+    for _ in range(_MOST_LEVELS):  # dotted keys nest without recursion in the parser
         level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
         level = [each for each in level if isinstance(each, dict | list)]
         if not level:

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from ploy_connector_aws.aws.permissions import render_policy
 from ploy_connector_aws.host import find_connectors
-from ploy_connector_aws.runtime.service.process import Service
+from ploy_connector_aws.runtime.service.supervisor import Service
 from ploy_connector_aws.runtime.settings import IntegrationSettings, read_settings
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from ploy_connector_aws.sandbox.sandbox import Sandbox

@@ -1,4 +1,4 @@
-"""Customers whose tasks are worked off step by step over HTTP, by a clock that nobody waits for, and the truth of each.
+"""Customers whose tasks are handled step by step over HTTP, by a simulated clock, and the truth about each.
 
 Every membership that comes or goes in AWS is written down, with the time and by whose hand, so that what is reported
 can be compared with what was so at that very moment.
@@ -46,7 +46,7 @@ MORNING = datetime(2026, 11, 24, 6, tzinfo=UTC)
 LEASE = timedelta(seconds=120)
 CALL = timedelta(milliseconds=10)
 """How long each call takes, by the clock of the tests."""
-UNDER_WAY = ("queued", "leased")
+RUNNING = ("queued", "leased")
 
 T = TypeVar("T")
 Pair = tuple[str, str]
@@ -60,7 +60,7 @@ class Event(NamedTuple):
     pair: Pair
     is_member: bool
     is_ours: bool
-    """Whether the connector did it, and nobody else."""
+    """Whether the connector did it, and no other actor."""
     is_leased: bool
     """Whether a runtime had a task on the pair then."""
 
@@ -170,7 +170,7 @@ class Servers:
 
     @contextlib.contextmanager
     def office(self) -> Iterator[TaskHarness]:
-        """A new customer, of whom nobody knows anything yet."""
+        """A new customer that was never read."""
         self.opened += 1
         office = TaskHarness(self, self.folder / str(self.opened))
         try:
@@ -190,7 +190,7 @@ def open_city(folder: Path) -> Iterator[Servers]:
         SandboxAws() as aws,
         LocalPloy(folder / "ploy", task_lease=LEASE) as ploy,
     ):
-        ploy.waiters.stop()  # nobody is kept waiting for tasks
+        ploy.waiters.stop()  # no poll waits for tasks
         set_environment(patch, aws)
         network = Network(clock)
         send = URLLib3Session.send
@@ -270,7 +270,7 @@ class TaskHarness:
         ).id
 
     def change_behind_our_back(self, person: str, group: str) -> None:
-        """Put somebody into a group or, who is in it, out of it."""
+        """Add a person to a group, or remove a member."""
         user_id, group_id = self.pair(person, group)
         store = self.seeded.instance.store
         if user_id in store.users and group_id in store.groups:
@@ -330,7 +330,7 @@ class TaskHarness:
         for _ in range(round(LONGEST_SECONDS / seconds)):
             self.turn()
             tasks = self.city.ploy.queue(self.integration_id).tasks()
-            if not any(task.state in UNDER_WAY for task in tasks) and not self.runtime.journal.reports():
+            if not any(task.state in RUNNING for task in tasks) and not self.runtime.journal.reports():
                 return
             self.move(seconds)
         raise AssertionError("it does not come to an end")

@@ -111,7 +111,7 @@ def test_what_is_deleted_in_mid_sync_is_gone_in_the_same_run(
 ) -> None:
     if not is_first:
         site.sync()
-    # AWS deletes no set that is assigned; of a user's and a group's assignments it keeps orphans, which nobody holds.
+    # AWS deletes no assigned set; it keeps the assignments of a deleted user or group, which no person holds.
     for row in site.seeded.organisation.assignments:
         if row.permission_set == "Reader" or row.principal == "admins":
             site.seeded.unassign(row)

@@ -1,4 +1,4 @@
-"""Ploy is down, or an answer of it is lost: what was read waits on disk, and is handed over once, without a person."""
+"""Ploy is down, or one of its answers is lost: the run waits on disk and is uploaded once, without a person."""
 
 from __future__ import annotations
 

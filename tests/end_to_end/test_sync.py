@@ -62,7 +62,7 @@ def test_a_sync_cannot_write_even_where_the_role_may_do_everything(site: Site) -
     policies = [call.parameters["Policy"] for call in entries(site.world.aws)]
     assert policies
     assert not any(
-        word in policy for policy in policies for word in ("Create", "Delete", "Put", '"*:*"', '"Action":"*"')
+        part in policy for policy in policies for part in ("Create", "Delete", "Put", '"*:*"', '"Action":"*"')
     )
 
 
@@ -108,7 +108,7 @@ def test_any_organisation_arrives_whole_and_so_does_any_change_of_it(
 def change(site: Site, after: Organisation) -> None:
     """Turn the organisation in AWS into another one, in the same instance.
 
-    Assignments go first: AWS says so too, since one that is left behind points at nobody and cannot be listed.
+    Assignments go first, as AWS documents: one that is left behind has no principal and cannot be listed.
     """
     seeded, before = site.seeded, site.seeded.organisation
     for row in before.assignments:

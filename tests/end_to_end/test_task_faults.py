@@ -58,9 +58,9 @@ def attempt(office: TaskHarness) -> None:
     """Lease the task, keep it once, carry it out, and report it, each as far as it comes."""
     with office.may_crash():
         runtime = office.runtime
-        runtime.poll.step()
+        runtime.poller.step()
         office.move(50)
-        runtime.keeping.step()
+        runtime.renewer.step()
         while runtime.worker.step():
             pass
         runtime.outbox.step()
@@ -111,7 +111,7 @@ def meet_everywhere(city: Servers, direction: Direction, strike: Strike, calls: 
     return {meet(city, direction, strike, nth) for nth in range(1, calls + 1, every)}
 
 
-def each_way(strikes: Iterable[str]) -> pytest.MarkDecorator:
+def each_case(strikes: Iterable[str]) -> pytest.MarkDecorator:
     """Each kind of fault in a grant or in a revoke, by turns; in the other one, too, in a soak."""
     return pytest.mark.parametrize(
         ("strike", "direction"),
@@ -126,7 +126,7 @@ def each_way(strikes: Iterable[str]) -> pytest.MarkDecorator:
 DIRECTIONS = pytest.mark.parametrize("direction", ["grant", "revoke"])
 
 
-@each_way(FROM_AWS)
+@each_case(FROM_AWS)
 def test_a_fault_at_any_call_to_aws_leaves_one_true_report(
     city: Servers, direction: Direction, strike: str, every: int
 ) -> None:
@@ -139,14 +139,14 @@ def test_a_fault_at_any_call_to_aws_leaves_one_true_report(
     assert outcomes == {"applied"} | may_be_found
 
 
-@each_way(FROM_PLOY)
+@each_case(FROM_PLOY)
 def test_a_fault_at_any_call_to_ploy_leaves_one_true_report(city: Servers, direction: Direction, strike: str) -> None:
     _, calls = count_calls(city, direction)
     assert calls == len(CALLS_TO_PLOY)
     assert meet_everywhere(city, direction, FROM_PLOY[strike], calls, 1) == {"applied"}
 
 
-@each_way(END)
+@each_case(END)
 def test_a_process_that_ends_at_any_call_leaves_one_true_report(
     city: Servers, direction: Direction, strike: str, every: int
 ) -> None:

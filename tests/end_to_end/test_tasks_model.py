@@ -200,7 +200,7 @@ class TaskHistory(RuleBasedStateMachine):
         for task in tasks:
             Judgement(self, task).pass_all()
         self._no_write_without_an_order()
-        self._picture_agrees()
+        self._snapshot_agrees()
         self._task_file_agrees()
         office.scan()
         assert office.at_ploy() == office.in_aws()
@@ -220,10 +220,10 @@ class TaskHistory(RuleBasedStateMachine):
         for event in self.office.register.events:
             if event.is_ours:
                 kind = "grant" if event.is_member else "revoke"
-                assert [task.kind for task in self.writers(event)] == [kind], f"nobody ordered {event}"
+                assert [task.kind for task in self.writers(event)] == [kind], f"no task asked for {event}"
                 assert event.is_leased, f"it was written under no lease: {event}"
 
-    def _picture_agrees(self) -> None:
+    def _snapshot_agrees(self) -> None:
         """Of every pair whose last change was verified Ploy shows what AWS holds, if it shows anything at all."""
         office = self.office
         shown, held = office.at_ploy(), office.in_aws().memberships
@@ -297,16 +297,16 @@ class Judgement:
             has_effect = (is_effect or has_effect) and event.is_ours
 
     def _others_did_it(self) -> bool:
-        """Whether somebody else brought about what was ordered meanwhile, so that nobody can tell who it was."""
-        return any(not event.is_ours and self._was_under_way(event.at) for event in self.events)
+        """Whether another actor made the requested change meanwhile, so that its origin is unknown."""
+        return any(not event.is_ours and self._was_running(event.at) for event in self.events)
 
     def _is_doubtful(self) -> bool:
-        """Whether AWS was in trouble, somebody else changed the same, or the process ended, before it was reported."""
+        """Whether AWS failed, another actor changed the same, or the process ended, before it was reported."""
         ended = self.task.ended_at
         troubles = [*self.history.troubled, *self.history.office.crashes]
         return self._others_did_it() or any(ended is None or at <= ended for at in troubles)
 
-    def _was_under_way(self, at: datetime) -> bool:
+    def _was_running(self, at: datetime) -> bool:
         return self.task.created_at <= at and (self.task.ended_at is None or at <= self.task.ended_at)
 
 

@@ -74,7 +74,7 @@ def test_records_of_a_type_are_found_by_what_they_hold(
     assert ([each.id for each in listing.rows], listing.total) == (found, len(found))
 
 
-def test_a_list_is_sorted_and_paged_and_says_how_long_it_is(db: sqlite3.Connection) -> None:
+def test_a_list_is_sorted_paged_and_counted(db: sqlite3.Connection) -> None:
     listing = list_records(db, TABLES, "entitlement", is_descending=True, offset=1, limit=1)
     assert ([json.loads(each.body)["name"] for each in listing.rows], listing.total) == (["readers"], 2)
     assert [each.id for each in list_records(db, TABLES, "entitlement", only_grantable=True).rows] == ["g-1"]

@@ -143,7 +143,7 @@ def test_second_concurrent_sync_is_rejected(site: Site) -> None:
     site.world.aws.faults.before("ListUsers", lambda: results.append(run_forked(site, "sync")))
     results: list[tuple[int, str, str]] = []
     assert run_forked(site, "sync")[0] == Exit.OK
-    assert [(code, "synced by another process" in err) for code, _, err in results] == [(Exit.TRY_AGAIN, True)]
+    assert [(code, "already syncing this integration" in err) for code, _, err in results] == [(Exit.TRY_AGAIN, True)]
 
 
 def broken(site: Site, config: Path | None = None, **variables: str) -> tuple[int, dict[str, str]]:

@@ -103,12 +103,12 @@ def test_service_scans_polls_obeys_flags_and_stops(site: Site) -> None:
         assert {line["run_id"] for line in service.lines if line["event"] == "reading"} == {scanned["run_id"]}
 
         ploy.registry.enable(integration, False)
-        service.see(lambda line: line["event"] == "not served any more")
+        service.see(lambda line: line["event"] == "integration removed")
         ploy.registry.change_settings(integration, {"scopes": ["identity-center/users"]})
         ploy.registry.enable(integration, True)
         assert service.see_scan(integration)["event"] == "scanned: held_for_review"
         ploy.registry.change_settings(integration, {"scopes": None})
-        service.see(lambda line: "settings have changed" in line["event"])
+        service.see(lambda line: "settings changed" in line["event"])
         assert service.see_scan(integration)["event"] == "scanned: committed"
 
         status, body = service.get("health")
@@ -137,13 +137,13 @@ def test_scan_interrupted_by_sigterm_is_resumed_at_the_next_start(sites: SiteMak
         with running(site) as service:
             assert reached.wait(PATIENCE)
             assert service.stop() == Exit.OK
-        assert "left where it was; it is gone on with later" in {line["event"] for line in service.lines}
+        assert "interrupted; the next scan resumes" in {line["event"] for line in service.lines}
         assert list(site.world.ploy.view(site.integration_id).records()) == []
         first = {call.parameters["GroupId"] for call in site.world.aws.calls.to(members)}
         site.world.aws.faults.reset()
         site.world.aws.calls.clear()
         with running(site) as service:
-            service.see(lambda line: line["event"].startswith("going on; "))
+            service.see(lambda line: line["event"].startswith("resuming; "))
             service.see_scan(site.integration_id)
             assert service.stop() == Exit.OK
         again = {call.parameters["GroupId"] for call in site.world.aws.calls.to(members)}
@@ -190,8 +190,8 @@ def other_role(site: Site) -> str:
 @pytest.mark.parametrize(
     ("variables", "files", "ending", "sentence"),
     [
-        ({}, 2, Exit.CONFIGURATION, "The configurations 1 and 2 would serve the same integration twice."),
-        ({"PLOY_TOKEN": "t"}, 2, Exit.CONFIGURATION, "The variable PLOY_TOKEN would go before the setting"),
+        ({}, 2, Exit.CONFIGURATION, "The configurations 1 and 2 name the same integration."),
+        ({"PLOY_TOKEN": "t"}, 2, Exit.CONFIGURATION, "The variable PLOY_TOKEN would override the setting"),
         ({"PLOY_URL": "http://ploy.example"}, 1, Exit.CONFIGURATION, "is not encrypted"),
     ],
 )

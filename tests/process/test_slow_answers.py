@@ -14,7 +14,7 @@ import pytest
 
 from ploy_connector_aws.cli.exit_codes import Exit
 from ploy_connector_aws.cli.stopping import INTERRUPTED_SECONDS
-from ploy_connector_aws.runtime.service.process import STOP_SECONDS
+from ploy_connector_aws.runtime.service.supervisor import STOP_SECONDS
 from tests.end_to_end.sync_harness import Site
 
 from .conftest import clean_environment

@@ -30,9 +30,10 @@ def service(site: Site, tmp_path: Path) -> Iterator[RunningService]:
 def test_second_service_ends_and_names_the_first(site: Site, service: RunningService) -> None:
     for options in ([], ["--json"]):
         code, out, err = run_forked(site, "run", "--health-port", "0", *options)
-        named = f"by another process: the service `ploy-connector run` (process {service.process.pid})."
+        named = f"handling this integration's tasks: the service `ploy-connector run` (process {service.process.pid})."
         assert (code, named in (out if options else err)) == (Exit.TRY_AGAIN, True), (out, err)
         assert "Internal error" not in err
+        assert "Something failed that should not" not in err
     site.world.ploy.registry.set_intervals(site.integration_id, scan_interval_seconds=5)
     service.wait_for_scans(1)
     assert not [event for event in service.events() if event["level"] in ("warning", "error")]
@@ -72,7 +73,7 @@ def test_sync_beside_a_sync_names_it(site: Site, command: list[str]) -> None:
     with start(site, "sync") as first:
         first.communicate(timeout=PATIENCE)
     ((code, _, err),) = results
-    named = f"is being synced by another process: `ploy-connector sync` (process {first.pid})."
+    named = f"Another process is already syncing this integration: `ploy-connector sync` (process {first.pid})."
     assert (first.returncode, code, named in err) == (Exit.OK, Exit.TRY_AGAIN, True), err
 
 

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Crash(BaseException):
-    """The process ends here, as with kill -9: nobody catches it."""
+    """The process ends here, as with kill -9: no handler catches it."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def commit(store: Store, *pages: Page) -> Changes:
     return changes
 
 
-def picture(store: Store) -> dict[str, tuple[bool, dict[str, object]]]:
+def records_of(store: Store) -> dict[str, tuple[bool, dict[str, object]]]:
     """The committed picture: by 'type id', whether it is unproven, and its content without the id."""
     baseline = store.baseline
     assert baseline is not None

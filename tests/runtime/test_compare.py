@@ -12,7 +12,7 @@ from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import Failure, Page, RecordKey
 from ploy_connector_aws.spec.records import RecordType
 
-from .records import DENIED, account, begin, commit, group, membership, picture
+from .records import DENIED, account, begin, commit, group, membership, records_of
 
 ROOT = Page(scope="root", complete=True)
 
@@ -57,7 +57,7 @@ def test_a_record_is_removed_when_its_scope_was_complete_without_it(store: Store
 def test_a_complete_scope_without_records_is_an_answer(store: Store) -> None:
     commit(store, ROOT, users("a"))
     commit(store, ROOT, users())
-    assert picture(store) == {}
+    assert records_of(store) == {}
 
 
 @pytest.mark.parametrize(
@@ -74,38 +74,38 @@ def test_what_was_not_read_completely_is_retained(store: Store, second: tuple[Pa
     commit(store, ROOT, users("a", "b"))
     changes = commit(store, *second)
     assert changes.removed == {}
-    assert set(picture(store)) == {"account a", "account b"}
-    assert picture(store)["account b"][0] is True
+    assert set(records_of(store)) == {"account a", "account b"}
+    assert records_of(store)["account b"][0] is True
 
 
 def test_a_child_that_its_complete_parent_does_not_announce_again_is_gone(store: Store) -> None:
     commit(store, ROOT, groups("g", "h"), members("g", "a"), members("h", "b"))
     commit(store, ROOT, groups("g"), members("g", "a"))
-    assert set(picture(store)) == {"entitlement g", f"grant {membership('a', 'g').id}"}
+    assert set(records_of(store)) == {"entitlement g", f"grant {membership('a', 'g').id}"}
 
 
 def test_a_grandchild_follows_its_unannounced_parents(store: Store) -> None:
     deep = Page(scope="groups/g/sub", parent="groups/g", records=(account("deep"),), complete=True)
     commit(store, ROOT, groups("g"), members("g"), deep)
     commit(store, ROOT, groups("g"), members("g", failure=DENIED))
-    assert "account deep" in picture(store)
+    assert "account deep" in records_of(store)
     commit(store, ROOT, groups())
-    assert picture(store) == {}
+    assert records_of(store) == {}
 
 
 def test_a_scope_whose_parent_was_never_announced_proves_nothing(store: Store) -> None:
     commit(store, Page(scope="lost", parent="nowhere", records=(account("a"),), complete=True))
     commit(store, ROOT)
-    assert picture(store) == {"account a": (True, {})}
+    assert records_of(store) == {"account a": (True, {})}
 
 
 def test_a_record_stays_while_one_of_its_scopes_is_unproven(store: Store) -> None:
     elsewhere = Page(scope="guests", parent="root", records=(account("a"),), complete=True)
     commit(store, ROOT, users("a"), elsewhere)
     commit(store, ROOT, users(), Page(scope="guests", parent="root", failure=DENIED))
-    assert picture(store) == {"account a": (True, {})}
+    assert records_of(store) == {"account a": (True, {})}
     commit(store, ROOT, users(), Page(scope="guests", parent="root", complete=True))
-    assert picture(store) == {}
+    assert records_of(store) == {}
 
 
 def test_retained_records_and_the_scope_tree_survive_many_failed_runs(store: Store) -> None:
@@ -117,7 +117,7 @@ def test_retained_records_and_the_scope_tree_survive_many_failed_runs(store: Sto
     since = {scope.name: scope.unproven_since for scope in baseline.scopes()}
     assert len(set(since.values())) == 1, "unproven since the first failure, not the last"
     commit(store, ROOT, groups("h"), members("h"))
-    assert set(picture(store)) == {"entitlement h"}
+    assert set(records_of(store)) == {"entitlement h"}
 
 
 def test_a_thing_that_disappeared_in_mid_run_is_retracted_with_its_grants(store: Store) -> None:
@@ -126,7 +126,7 @@ def test_a_thing_that_disappeared_in_mid_run_is_retracted_with_its_grants(store:
     commit(store, *pages, Page(scope="elsewhere", parent="root", records=(opens,), complete=True))
     gone = members("g", gone=True, retracted=(RecordKey(type="entitlement", id="g"),))
     commit(store, ROOT, users("a", "b"), groups("g"), gone, Page(scope="elsewhere", parent="root", failure=DENIED))
-    assert set(picture(store)) == {"account a", "account b"}
+    assert set(records_of(store)) == {"account a", "account b"}
 
 
 def test_partial_content_never_overwrites_what_was_read_in_full(store: Store) -> None:
@@ -134,7 +134,7 @@ def test_partial_content_never_overwrites_what_was_read_in_full(store: Store) ->
     listing = Page(scope="groups", parent="root", partial=(group("g"), group("new")), complete=True)
     changes = commit(store, ROOT, listing)
     assert (changes.added, changes.changed) == ({"entitlement": 1}, {})
-    names = {key: content["name"] for key, (_, content) in picture(store).items()}
+    names = {key: content["name"] for key, (_, content) in records_of(store).items()}
     assert names == {"entitlement g": "Good name", "entitlement new": "new"}
 
 
@@ -152,15 +152,15 @@ def test_an_exchanged_origin_fails_the_scope_and_everything_below_it(store: Stor
 
     read("one", "a")
     assert read("two", "x").removed == {}
-    assert set(picture(store)) == {"account a"}
+    assert set(records_of(store)) == {"account a"}
     commit(store, Page(scope="root", complete=True))
-    assert set(picture(store)) == {"account a"}, "its absence is no answer either"
+    assert set(records_of(store)) == {"account a"}, "its absence is no answer either"
     commit(store, Page(scope="root", failure=DENIED))
     assert read("two", "x").added == {}, "a failed run in between does not forget the origin"
     assert read("one", "a", "b").added == {"account": 1}
 
 
-def test_what_another_directory_denies_says_nothing_of_the_known_one(store: Store) -> None:
+def test_a_retraction_by_another_directory_proves_nothing_about_the_known_one(store: Store) -> None:
     def read(origin: str, *pages: Page) -> Changes:
         return commit(store, Page(scope="root", origin=origin, complete=True), *pages)
 
@@ -170,7 +170,7 @@ def test_what_another_directory_denies_says_nothing_of_the_known_one(store: Stor
     assert (changes.added, changes.removed, changes.unproven_scopes) == ({}, {}, 4)
 
 
-def test_a_scope_that_failed_by_itself_says_so_also_where_the_origin_is_not_known(store: Store) -> None:
+def test_a_failed_scope_keeps_its_own_failure_where_the_origin_is_unknown(store: Store) -> None:
     commit(store, Page(scope="root", origin="one", complete=True), users("a"))
     commit(store, Page(scope="root", failure=DENIED), users("a"))
     baseline = store.baseline
@@ -221,7 +221,7 @@ def test_a_content_that_a_failed_scope_listed_long_ago_does_not_come_back(store:
     commit(store, ROOT, Page(scope="users", parent="root", records=(account("a", "Before"),), complete=True))
     assert read({"failure": DENIED}, "After").changed == {"account": 1}
     assert read({"failure": DENIED}).changed == {}
-    assert picture(store) == {"account a": (True, {"display_name": "After"})}
+    assert records_of(store) == {"account a": (True, {"display_name": "After"})}
 
 
 def test_a_person_whom_a_list_leaves_out_is_kept_while_a_grant_names_her(store: Store) -> None:
@@ -250,7 +250,7 @@ def test_a_scope_that_only_a_kept_record_rests_on_is_neither_unproven_nor_unseen
 def test_no_origin_at_first_is_an_answer_and_may_become_one(store: Store) -> None:
     commit(store, Page(scope="root", complete=True))
     commit(store, Page(scope="root", origin="one", complete=True), users("a"))
-    assert picture(store) == {"account a": (False, {})}
+    assert records_of(store) == {"account a": (False, {})}
 
 
 def test_an_account_that_is_not_listed_is_kept_while_a_grant_names_it(store: Store) -> None:
@@ -275,7 +275,7 @@ def test_what_a_grant_names_keeps_the_scopes_that_were_not_announced_again(store
     assert [each.scopes for each in store.baseline.records("account")] == [("rooms/1",)]
     assert {each.name: each.is_announced for each in store.baseline.scopes()}["rooms/1"] is False
     assert commit(store, ROOT, rooms, room, groups("g")).retained_unproven == {}
-    assert picture(store)["account a"] == (False, {})
+    assert records_of(store)["account a"] == (False, {})
 
 
 def test_what_is_gone_by_its_own_page_is_removed_whatever_names_it(store: Store) -> None:
@@ -293,13 +293,13 @@ def test_excluded_scopes_withdraw_their_records_and_are_counted(store: Store) ->
 
 def test_a_record_listed_twice_by_one_scope_counts_once(store: Store) -> None:
     commit(store, ROOT, users("a", "a", "b"), groups("g"), members("g", "a", "a"))
-    assert len(picture(store)) == 4
+    assert len(records_of(store)) == 4
 
 
-def test_a_failed_scope_stays_failed_whatever_is_said_later(store: Store) -> None:
+def test_a_failed_scope_stays_failed_whatever_page_follows(store: Store) -> None:
     commit(store, ROOT, users("a", "b"))
     commit(store, ROOT, users(failure=DENIED), users())
-    assert set(picture(store)) == {"account a", "account b"}
+    assert set(records_of(store)) == {"account a", "account b"}
 
 
 def test_changed_records_can_be_named(store: Store) -> None:
@@ -341,7 +341,7 @@ def resume(store: Store, first: tuple[Page, ...], second: tuple[Page, ...]) -> C
 
 def test_only_the_last_attempt_at_a_scope_counts(store: Store) -> None:
     assert resume(store, (ROOT, users("a", "b")), (users("b", "c"),)).added == {"account": 2}
-    assert set(picture(store)) == {"account b", "account c"}
+    assert set(records_of(store)) == {"account b", "account c"}
 
 
 def test_a_scope_that_only_an_earlier_attempt_announced_is_gone_with_those_below_it(store: Store) -> None:
@@ -350,7 +350,7 @@ def test_a_scope_that_only_an_earlier_attempt_announced_is_gone_with_those_below
     announced = (Page(scope="groups/g", parent="groups"), Page(scope="groups/g/sub", parent="groups/g"))
     changes = resume(store, (ROOT, *announced), (groups(),))
     assert (changes.removed, changes.unproven_scopes) == ({"account": 1, "entitlement": 1}, 0)
-    assert picture(store) == {}
+    assert records_of(store) == {}
 
 
 def test_a_retracted_record_that_a_later_attempt_lists_exists(store: Store) -> None:

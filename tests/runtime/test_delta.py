@@ -13,11 +13,10 @@ from typing import Any
 from hypothesis import example, given
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.snapshot.compare import compare
+from ploy_connector_aws.runtime.snapshot.compare import compare, store_changes
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.runtime.sync.upload import Upload as RealPush
-from ploy_connector_aws.runtime.sync.upload import choose_mode, note_answer
+from ploy_connector_aws.runtime.sync.upload import Upload, UploadTarget, choose_mode, note_answer
 from ploy_connector_aws.sandbox.ploy.snapshots import Snapshot
 from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 from ploy_connector_aws.sandbox.ploy.views import open_current
@@ -64,26 +63,21 @@ class Side:
         base = self.store.baseline
         changes = compare(self.store, run)
         self.store.update(run, base=base.number if base else None)
+        store_changes(self.store, run, changes)
         self.store.set_state(run, "compared")
         hello = wire.HelloAnswer(generation=self.handover.generation)
         mode = "full" if only_full else choose_mode(self.store, run, hello)
         self.modes.append(mode)
         platform = Direct(self.handover)
-        push = RealPush(
-            platform,  # type: ignore[arg-type]
-            *("i", self.store, run, changes),
-            opener="o",
-            limits=wire.Limits(),
-            hold=(),
-        )
-        answer = push.make(mode)
+        target = UploadTarget(platform, "i", "o", wire.Limits())  # type: ignore[arg-type]
+        answer = Upload(target, self.store, run, hold=()).run(mode)
         assert run.mode == mode, "a delta that the platform refuses is sent in full"
         if answer.status == "held_for_review":
             answer = self.handover.approve(run.sync_id or "")
         note_answer(self.store, run, answer)
         return answer
 
-    def picture(self) -> dict[str, Any]:
+    def records_of(self) -> dict[str, Any]:
         with open_current(self.handover.path) as current:
             assert current.visible is not None
             return shown(current.visible)
@@ -126,8 +120,10 @@ def test_deltas_give_what_full_pushes_give(history: list[list[Page]]) -> None:
                 clock[0] += timedelta(minutes=15)
                 answers = [deltas.run(pages, only_full=False), full.run(pages, only_full=True)]
                 assert answers[0].model_dump() == answers[1].model_dump()
-                assert deltas.picture() == full.picture()
-                assert shown(deltas.store.baseline) == deltas.picture(), "what is kept here is what the platform holds"
+                assert deltas.records_of() == full.records_of()
+                assert shown(deltas.store.baseline) == deltas.records_of(), (
+                    "what is kept here is what the platform holds"
+                )
             assert deltas.modes == ["full", *["delta"] * (len(history) - 1)]
 
 
@@ -145,9 +141,9 @@ def test_a_record_once_seen_in_part_and_then_read_in_full_stays_known_in_full(tm
             clock[0] += timedelta(minutes=15)
             deltas.run(pages, only_full=False)
         assert deltas.modes == ["full", "delta", "delta"]
-        assert shown(deltas.store.baseline) == deltas.picture()
+        assert shown(deltas.store.baseline) == deltas.records_of()
         # What this runtime knows in full, one that knows nothing of it must find at the platform.
         deltas.store = other
         clock[0] += timedelta(minutes=15)
         deltas.run(partial, only_full=True)
-        assert [content["display_name"] for *_, content, _, _ in deltas.picture()["records"]] == ["v1"]
+        assert [content["display_name"] for *_, content, _, _ in deltas.records_of()["records"]] == ["v1"]

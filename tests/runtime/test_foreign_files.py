@@ -139,14 +139,17 @@ def test_the_note_of_who_holds_a_lock_follows_no_link(tmp_path: Path) -> None:
     target.write_text('{"process": 7, "host": "here", "program": "one that is not asked"}')
     before = properties(target)
     path = tmp_path / "state" / "one.lock"
-    with SyncLock(path), pytest.raises(Exception, match=r"synced by another process: ") as refused:
+    with (
+        SyncLock(path),
+        pytest.raises(Exception, match=r"Another process is already syncing this integration: ") as refused,
+    ):
         path.with_name("one.lock.holder").unlink()
         path.with_name("one.lock.holder").symlink_to(target)
-        with pytest.raises(Exception, match=r"by another process\.$"):
+        with pytest.raises(Exception, match=r"syncing this integration\.$"):
             take(path)
         path.with_name("one.lock.holder").unlink()
         os.mkfifo(path.with_name("one.lock.holder"))
-        with pytest.raises(Exception, match=r"by another process\.$"):
+        with pytest.raises(Exception, match=r"syncing this integration\.$"):
             take(path)
         path.with_name("one.lock.holder").unlink()
         path.with_name("one.lock.holder").write_text('{"process": 8, "host": "there", "program": null}')
@@ -193,7 +196,7 @@ def test_a_file_of_one_integration_is_refused_under_the_id_of_another(tmp_path: 
     Journal(tmp_path / "one.tasks.sqlite").close()
     other = copy_of(tmp_path / f"one{ending}", f"two{ending}")
     before = other.read_bytes()
-    with pytest.raises(StateError, match=r"it belongs to the integration 'one', and not to 'two'\.$") as refused:
+    with pytest.raises(StateError, match=r"it belongs to the integration 'one', not to 'two'\.$") as refused:
         open_it(other)
     assert f"rename the file to one{ending}" in (refused.value.fix or "")
     assert other.read_bytes() == before
@@ -205,7 +208,7 @@ def test_nothing_is_known_from_the_file_of_another_integration(
 ) -> None:
     Store(tmp_path / "one.sqlite").close()
     with closing(AccessGraph(copy_of(tmp_path / "one.sqlite", "two.sqlite"))) as known:
-        assert known.of("ana", "g") == KnownAccess(states=None)
+        assert known.find("ana", "g") == KnownAccess(states=None)
     assert "belongs to the integration 'one'" in caplog.text
 
 

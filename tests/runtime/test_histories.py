@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ploy_connector_aws.platform.errors import PlatformError
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.runtime.sync.engine import Sync
+from ploy_connector_aws.runtime.sync.engine import Sync, SyncContext
 from ploy_connector_aws.sandbox.ploy.syncs import Syncs
 from ploy_connector_aws.sandbox.ploy.views import IntegrationView
 from ploy_connector_aws.spec import Grant, Record, RecordKey
@@ -132,16 +132,18 @@ class Play:
         status = None
         with contextlib.suppress(Crash, PlatformError), Store(path) as store:
             sync = Sync(
-                open_directory(source),
+                SyncContext(
+                    "i",
+                    open_directory(source),
+                    "same",
+                    platform,  # type: ignore[arg-type]
+                    platform.hello,
+                    pages_per_transaction=1,  # so that a reading is cut off anywhere
+                    now=lambda: self.now,
+                ),
                 store,
-                platform,  # type: ignore[arg-type]
-                platform.hello,
-                "i",
-                fingerprint="same",
-                pages_per_transaction=1,  # so that a reading is cut off anywhere
-                now=lambda: self.now,
             )
-            status = sync.make().status
+            status = sync.run().status
         self.check()
         return status
 
@@ -152,12 +154,12 @@ class Play:
         self._attempts.setdefault(run_id, []).append(Attempt(source.read))
 
     def check(self) -> None:
-        picture = IntegrationView(self._folder / "ploy.sqlite")
-        for generation in picture.generations()[self._checked :]:
+        records_of = IntegrationView(self._folder / "ploy.sqlite")
+        for generation in records_of.generations()[self._checked :]:
             self._checked += 1
-            endings = {scope.name: scope.ending for scope in picture.scopes() if scope.is_announced}
+            endings = {scope.name: scope.ending for scope in records_of.scopes() if scope.is_announced}
             self._model.commit(self._attempts[generation.run_id], endings)
-        shown = {RecordKey(type=each.type, id=each.id): each.content for each in picture.records()}
+        shown = {RecordKey(type=each.type, id=each.id): each.content for each in records_of.records()}
         wanted = {key: record.model_dump(mode="json") for key, record in self._model.shown().items()}
         assert set(shown) == set(wanted)
         for key, content in shown.items():

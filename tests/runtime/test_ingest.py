@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.host import Connector, check_connectors
+from ploy_connector_aws.runtime.errors import InternalError
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.runtime.sync.ingest import InternalError, read
+from ploy_connector_aws.runtime.sync.ingest import read
 from ploy_connector_aws.spec import SPEC_VERSION, ConnectionReport, Manifest, Page, TemporaryError, hookimpl
 
 from .records import account

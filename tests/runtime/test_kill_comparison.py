@@ -12,7 +12,7 @@ import pytest
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import Page
 
-from .records import account, commit, picture
+from .records import account, commit, records_of
 
 CHILD = """
 import os, signal, sys
@@ -67,6 +67,6 @@ def test_a_comparison_killed_anywhere_leaves_the_baseline_and_the_next_run_right
     killed = compare_in_child(path, int(steps * share))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     with Store(path) as store:
-        assert set(picture(store)) == {f"account u{number}" for number in range(500)}
+        assert set(records_of(store)) == {f"account u{number}" for number in range(500)}
         commit(store, *people(100, 600))
-        assert set(picture(store)) == {f"account u{number}" for number in range(100, 600)}
+        assert set(records_of(store)) == {f"account u{number}" for number in range(100, 600)}

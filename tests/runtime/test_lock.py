@@ -26,7 +26,7 @@ with SyncLock(Path(sys.argv[1])):
 def test_the_lock_is_refused_while_held_and_free_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "state" / "one.lock"
     with SyncLock(path):
-        with pytest.raises(SyncRunningError, match="being synced by another process"), SyncLock(path):
+        with pytest.raises(SyncRunningError, match="already syncing this integration"), SyncLock(path):
             pass
     with SyncLock(path):
         pass
@@ -38,12 +38,12 @@ def test_the_holder_is_named_while_it_holds_the_lock_and_what_a_crash_left_is_no
     note.write_text('{"process": 7, "host": "here", "program": "one that crashed"}')
     with SyncLock(path):
         with (
-            pytest.raises(SyncRunningError, match=rf"by another process: .*process {os.getpid()}\)?\.$"),
+            pytest.raises(SyncRunningError, match=rf"syncing this integration: .*process {os.getpid()}\)?\.$"),
             SyncLock(path),
         ):
             pass
         note.write_text("[")
-        with pytest.raises(SyncRunningError, match=r"by another process\.$"), SyncLock(path):
+        with pytest.raises(SyncRunningError, match=r"syncing this integration\.$"), SyncLock(path):
             pass
     assert not note.exists()
 
@@ -70,7 +70,7 @@ def test_a_killed_process_leaves_no_lock_behind(tmp_path: Path) -> None:
 def test_a_lock_that_cannot_be_made_is_one_sentence(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
-    (tmp_path / "other.lock").write_text("what somebody else keeps under this name" * 50)
+    (tmp_path / "other.lock").write_text("what another program keeps under this name" * 50)
     lock = tmp_path / place
     with pytest.raises(StateError, match=rf"^The lock file {lock.name} cannot be used: .+\.$"), SyncLock(lock):
         pass

@@ -41,29 +41,29 @@ def test_a_line_names_the_integration_and_the_run_that_it_is_of(capsys: pytest.C
     with logs.bound(integration="int-1", run_id=None):
         log.info("begins")
         logs.bind(run_id="run-1")
-        other = threading.Thread(target=lambda: log.info("of nobody"))
+        other = threading.Thread(target=lambda: log.info("without context"))
         other.start()
         other.join()
         log.warning("%s goes on", "it", extra={"code": "x", "run_id": "run-2"})
     log.info("ends")
     log.debug("not said")
-    said = {"logger": "ploy_connector_aws.one"}
+    messages = {"logger": "ploy_connector_aws.one"}
     assert lines(capsys) == [
-        {"event": "begins", "level": "info", "integration": "int-1", **said},
-        {"event": "of nobody", "level": "info", **said},
+        {"event": "begins", "level": "info", "integration": "int-1", **messages},
+        {"event": "without context", "level": "info", **messages},
         {
             "event": "it goes on",
             "level": "warning",
             "integration": "int-1",
             "run_id": "run-2",
             "code": "x",
-            **said,
+            **messages,
         },
-        {"event": "ends", "level": "info", **said},
+        {"event": "ends", "level": "info", **messages},
     ]
 
 
-def test_a_line_stays_one_line_and_an_errors_own_words_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_stays_one_line_and_an_errors_own_text_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(debug=False)
     try:
         raise ValueError("secret-do-not-show")

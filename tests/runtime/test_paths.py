@@ -48,16 +48,16 @@ def test_paths_follow_every_edge_and_survive_cycles(store: Store) -> None:
         ("role",),
     }
     assert {path.entitlement_ids for path in finder.paths_of("bob")} == {("h",), ("h", "g"), ("h", "g", "role")}
-    assert list(finder.paths_of("nobody")) == []
+    assert list(finder.paths_of("no-such-account")) == []
 
 
-def test_a_path_over_a_retained_grant_says_so(store: Store) -> None:
+def test_a_path_over_an_unproven_grant_is_unproven(store: Store) -> None:
     commit(store, Page(scope="r", complete=True), Page(scope="m", parent="r", records=(membership("ann", "g"),)))
     commit(store, Page(scope="r", complete=True), Page(scope="m", parent="r", failure=DENIED))
     assert list(Overlay(committed(store)).path_finder().paths_of("ann")) == [Path("ann", ("g",), is_unproven=True)]
 
 
-def test_who_holds_an_entitlement_is_found_by_every_way_once_and_in_the_order_of_names(store: Store) -> None:
+def test_holders_are_found_by_every_path_once_and_sorted_by_name(store: Store) -> None:
     people = (account("ann"), Account(id="u-2", username="Bob"), Account(id="u-3", display_name="abe"))
     edges = (opens("g", "role"), opens("h", "g"), opens("g", "h"))
     held = [("ann", "role"), ("ann", "h"), ("u-2", "g"), ("u-2", "h")]

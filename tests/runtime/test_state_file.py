@@ -16,7 +16,7 @@ from ploy_connector_aws.runtime.snapshot.state_file import StateError, archive, 
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import Page
 
-from .records import START, account, begin, commit, picture
+from .records import START, account, begin, commit, records_of
 
 
 def test_an_older_file_is_brought_up_to_date_by_the_migrations_that_it_lacks(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_an_older_file_is_brought_up_to_date_by_the_migrations_that_it_lacks(tmp
             schema.migrate(store.connection, 2, migrations)
         assert store.get_or_set("step", "none") == "122"
         assert store.connection.execute("PRAGMA user_version").fetchone() == (3,)
-        assert set(picture(store)) == {"account ana"}
+        assert set(records_of(store)) == {"account ana"}
     with pytest.raises(StateError, match="newer version"):
         Store(tmp_path / "one.sqlite")
 
@@ -50,7 +50,7 @@ def test_a_damaged_file_is_set_aside_on_order_and_everything_is_read_anew(tmp_pa
     path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
     with pytest.raises(StateError, match="is damaged") as refused:
         with Store(path) as store, translate_errors(path):
-            picture(store)
+            records_of(store)
     assert "--rebuild" in (refused.value.fix or "")
     assert archive(path) == tmp_path / "one.sqlite.set-aside"
     with Store(path) as store:
@@ -71,9 +71,9 @@ def test_a_full_disk_is_one_sentence_and_what_was_committed_stands(tmp_path: Pat
             compare(store, run)
         assert "room" in (refused.value.fix or "")
     with Store(path) as store:
-        assert set(picture(store)) == {"account u"}
+        assert set(records_of(store)) == {"account u"}
         commit(store, Page(scope="users", records=(account("v"),), complete=True))
-        assert set(picture(store)) == {"account v"}
+        assert set(records_of(store)) == {"account v"}
 
 
 @pytest.mark.parametrize("where", ["a file in its place", "a folder in its place"])

@@ -59,7 +59,7 @@ def read_snapshot(path: Path) -> None:
 
 def look_at_snapshot(path: Path) -> None:
     with closing(AccessGraph(path)) as known:
-        known.of("ana", "g")
+        known.find("ana", "g")
 
 
 def preview_sync(path: Path) -> None:

@@ -16,7 +16,7 @@ from ploy_connector_aws.runtime.snapshot.state_file import StateError
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import Page
 
-from .records import account, begin, commit, picture
+from .records import account, begin, commit, records_of
 
 USERS = Page(scope="users", records=(account("a"),), complete=True)
 
@@ -29,11 +29,11 @@ def test_only_its_owner_can_read_the_file(tmp_path: Path) -> None:
     assert stat.S_IMODE(store.path.parent.stat().st_mode) == 0o700
 
 
-def test_the_committed_picture_is_there_after_reopening(tmp_path: Path) -> None:
+def test_the_committed_run_is_there_after_reopening(tmp_path: Path) -> None:
     with Store(tmp_path / "one.sqlite") as store:
         commit(store, USERS)
     with Store(tmp_path / "one.sqlite") as store:
-        assert picture(store) == {"account a": (False, {})}
+        assert records_of(store) == {"account a": (False, {})}
 
 
 def test_a_run_that_was_not_committed_is_dropped_when_the_next_begins(store: Store) -> None:
@@ -72,7 +72,7 @@ def test_a_held_run_is_pending_while_the_next_is_read(store: Store) -> None:
     )
 
 
-def test_a_held_run_gives_way_to_a_newer_one(store: Store) -> None:
+def test_a_newer_run_replaces_a_held_one(store: Store) -> None:
     hold(store, "first")
     hold(store, "second")
     assert [pending.run_id for pending in store.pending_runs()] == ["second"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.snapshot.compare import compare
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.runtime.sync.upload import MOST_SCOPES_PER_LINE, Upload
+from ploy_connector_aws.runtime.sync.upload import MOST_SCOPES_PER_LINE, Upload, UploadTarget
 from ploy_connector_aws.spec import Page
 from tests.sandbox.ploy.conftest import Customer, acme, clock, enroll, ploy
 
@@ -23,9 +23,9 @@ def test_a_record_of_many_scopes_goes_in_lines_of_bounded_length_and_arrives_as_
     changes = compare(store, run)
     acme.clock.now = START
     limits = wire.Limits(max_batch_bytes=2_000)
-    push = Upload(acme.client, acme.id, store, run, changes, opener="here", limits=limits, hold=())
+    assert changes.added == {"account": 1}
 
-    answer = push.make("full")
+    answer = Upload(UploadTarget(acme.client, acme.id, "here", limits), store, run, hold=()).run("full")
 
     (record,) = acme.ploy.view(acme.id).records()
     assert (answer.added, sorted(record.scopes)) == ({"account": 1}, sorted(names))

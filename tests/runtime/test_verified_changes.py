@@ -1,4 +1,4 @@
-"""A verified grant or revoke goes before every scope whose reading began before it, and before no other."""
+"""A verified grant or revoke overrides every scope whose reading began before it, and no other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ploy_connector_aws.runtime.snapshot.verified_changes import (
     find_confirmed,
     read_verified,
 )
-from ploy_connector_aws.runtime.sync.engine import Sync
+from ploy_connector_aws.runtime.sync.engine import Sync, SyncContext
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.sandbox.ploy.queue import TaskQueue
 from ploy_connector_aws.sandbox.ploy.syncs import Syncs
@@ -51,7 +51,7 @@ def changed(id: str, at: datetime, *, added: str | None = None, removed: str | N
 
 
 @dataclass
-class Office:
+class SyncSetup:
     """A directory with one group, a connector that reads it, a platform, and orders that change the group."""
 
     folder: Path
@@ -103,15 +103,17 @@ class Office:
         platform = Platform(self.handover, before=lambda call: self.at(call))
         with Store(self.folder / "state.sqlite") as store:
             Sync(
-                check_connectors([("one", OneGroup)])["one"].open({"office": self}),
+                SyncContext(
+                    "i",
+                    check_connectors([("one", OneGroup)])["one"].open({"office": self}),
+                    "same",
+                    platform,  # type: ignore[arg-type]
+                    platform.hello,
+                    self.journal,
+                    now=self.tick,
+                ),
                 store,
-                platform,  # type: ignore[arg-type]
-                platform.hello,
-                "i",
-                fingerprint="same",
-                verified=self.journal,
-                now=self.tick,
-            ).make()
+            ).run()
 
     def shown(self) -> set[str]:
         """Who is in the group, as the platform shows it."""
@@ -137,7 +139,7 @@ class OneGroup:
 
     @hookimpl
     def configure(self, config: Mapping[str, Any]) -> None:
-        self.office: Office = config["office"]
+        self.setup: SyncSetup = config["office"]
 
     @hookimpl
     def test_connection(self) -> ConnectionReport:
@@ -149,28 +151,28 @@ class OneGroup:
 
     @hookimpl
     def list_entitlements(self) -> Iterator[Page]:
-        office = self.office
+        setup = self.setup
         yield Page(scope="groups", records=(group("g"),))
         yield Page(scope=SCOPE, parent="groups")
         yield Page(scope="groups", complete=True)
-        office.at("begin")
-        yield Page(scope=SCOPE, began_at=office.tick() if office.names_beginning else None)
-        members = sorted(office.members)
-        office.at("read")
-        if office.is_denied:
+        setup.at("begin")
+        yield Page(scope=SCOPE, began_at=setup.tick() if setup.names_beginning else None)
+        members = sorted(setup.members)
+        setup.at("read")
+        if setup.is_denied:
             yield Page(scope=SCOPE, failure=DENIED)
         else:
             yield Page(scope=SCOPE, records=tuple(membership(each, "g") for each in members), complete=True)
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    made = Office(tmp_path)
+def setup(tmp_path: Path) -> Iterator[SyncSetup]:
+    made = SyncSetup(tmp_path)
     yield made
     made.close()
 
 
-def during(office: Office, point: str, *acts: Callable[[], None]) -> None:
+def during(setup: SyncSetup, point: str, *acts: Callable[[], None]) -> None:
     """Sync, and act at one point of it."""
     acted: list[str] = []
 
@@ -180,107 +182,107 @@ def during(office: Office, point: str, *acts: Callable[[], None]) -> None:
             for act in acts:
                 act()
 
-    office.at = at
-    office.sync()
-    office.at = lambda _: None
+    setup.at = at
+    setup.sync()
+    setup.at = lambda _: None
     assert acted == [point]
 
 
-def test_what_was_granted_and_revoked_is_shown_at_once(office: Office) -> None:
-    office.sync()
-    office.order("bo", is_member=True)
-    office.order("ana", is_member=False)
-    assert (office.shown(), office.known_here()) == ({"ana"}, {"bo"})
-    office.report()
-    assert (office.shown(), office.known_here()) == ({"bo"}, {"bo"})
+def test_what_was_granted_and_revoked_is_shown_at_once(setup: SyncSetup) -> None:
+    setup.sync()
+    setup.order("bo", is_member=True)
+    setup.order("ana", is_member=False)
+    assert (setup.shown(), setup.known_here()) == ({"ana"}, {"bo"})
+    setup.report()
+    assert (setup.shown(), setup.known_here()) == ({"bo"}, {"bo"})
 
 
 @pytest.mark.parametrize("point", ["begin", "read", "open_sync"])
-def test_a_scan_under_way_does_not_undo_a_change(office: Office, point: str) -> None:
-    office.sync()
+def test_a_running_scan_does_not_undo_a_change(setup: SyncSetup, point: str) -> None:
+    setup.sync()
     during(
-        office,
+        setup,
         point,
-        lambda: office.order("bo", is_member=True),
-        lambda: office.order("ana", is_member=False),
-        office.report,
+        lambda: setup.order("bo", is_member=True),
+        lambda: setup.order("ana", is_member=False),
+        setup.report,
     )
-    assert (office.shown(), office.known_here()) == ({"bo"}, {"bo"})
-    office.sync()
-    assert (office.shown(), office.known_here(), office.journal.verified()) == ({"bo"}, {"bo"}, ())
+    assert (setup.shown(), setup.known_here()) == ({"bo"}, {"bo"})
+    setup.sync()
+    assert (setup.shown(), setup.known_here(), setup.journal.verified()) == ({"bo"}, {"bo"}, ())
 
 
-def test_what_a_scope_says_goes_before_a_change_that_was_verified_before_its_reading(office: Office) -> None:
-    office.sync()
+def test_a_scope_overrides_a_change_that_was_verified_before_its_reading(setup: SyncSetup) -> None:
+    setup.sync()
     during(
-        office,
+        setup,
         "begin",
-        lambda: office.order("bo", is_member=True),
-        office.report,
-        lambda: office.put("bo", is_member=False),
+        lambda: setup.order("bo", is_member=True),
+        setup.report,
+        lambda: setup.put("bo", is_member=False),
     )
-    assert (office.shown(), office.known_here()) == ({"ana"}, {"ana"})
+    assert (setup.shown(), setup.known_here()) == ({"ana"}, {"ana"})
 
 
-def test_a_scope_that_does_not_say_when_it_began_was_begun_with_the_run(office: Office) -> None:
-    office.names_beginning = False
-    office.sync()
-    during(office, "begin", lambda: office.order("bo", is_member=True), office.report)
-    assert len(office.journal.verified()) == 1
-    office.put("bo", is_member=False)
-    assert office.shown() == {"ana", "bo"}
-    office.sync()
-    assert (office.shown(), office.journal.verified()) == ({"ana"}, ())
+def test_a_scope_without_its_own_beginning_began_with_the_run(setup: SyncSetup) -> None:
+    setup.names_beginning = False
+    setup.sync()
+    during(setup, "begin", lambda: setup.order("bo", is_member=True), setup.report)
+    assert len(setup.journal.verified()) == 1
+    setup.put("bo", is_member=False)
+    assert setup.shown() == {"ana", "bo"}
+    setup.sync()
+    assert (setup.shown(), setup.journal.verified()) == ({"ana"}, ())
 
 
-def test_a_report_that_comes_after_a_later_reading_was_committed_brings_nothing_back(office: Office) -> None:
-    office.sync()
-    during(office, "begin", lambda: office.order("bo", is_member=True), lambda: office.put("bo", is_member=False))
-    office.report()
-    assert office.shown() == {"ana"}
-    office.order("bo", is_member=True)
-    office.put("bo", is_member=False)
-    office.sync()
-    office.report()
-    assert office.shown() == {"ana"}
+def test_a_report_that_comes_after_a_later_reading_was_committed_brings_nothing_back(setup: SyncSetup) -> None:
+    setup.sync()
+    during(setup, "begin", lambda: setup.order("bo", is_member=True), lambda: setup.put("bo", is_member=False))
+    setup.report()
+    assert setup.shown() == {"ana"}
+    setup.order("bo", is_member=True)
+    setup.put("bo", is_member=False)
+    setup.sync()
+    setup.report()
+    assert setup.shown() == {"ana"}
 
 
-def test_a_platform_settles_by_itself_what_a_runtime_has_forgotten(office: Office) -> None:
-    office.sync()
+def test_a_platform_settles_by_itself_what_a_runtime_has_forgotten(setup: SyncSetup) -> None:
+    setup.sync()
     for is_late in (False, True):
-        office.order("bo", is_member=True)
+        setup.order("bo", is_member=True)
         if not is_late:
-            office.report()
-        office.journal.confirm({change.id: change.verified_at for change in office.journal.verified()})
-        office.put("bo", is_member=False)
-        office.sync()
-        office.report()
-        assert (office.shown(), read_verified(office.folder / "ploy.sqlite")) == ({"ana"}, ())
+            setup.report()
+        setup.journal.confirm({change.id: change.verified_at for change in setup.journal.verified()})
+        setup.put("bo", is_member=False)
+        setup.sync()
+        setup.report()
+        assert (setup.shown(), read_verified(setup.folder / "ploy.sqlite")) == ({"ana"}, ())
 
 
-def test_what_was_revoked_and_granted_again_is_held_once(office: Office) -> None:
-    office.sync()
-    office.order("ana", is_member=False)
-    office.order("ana", is_member=True)
-    with Store(office.folder / "state.sqlite") as store:
+def test_what_was_revoked_and_granted_again_is_held_once(setup: SyncSetup) -> None:
+    setup.sync()
+    setup.order("ana", is_member=False)
+    setup.order("ana", is_member=True)
+    with Store(setup.folder / "state.sqlite") as store:
         assert store.baseline is not None
-        overlay = Overlay(store.baseline, office.journal.verified())
+        overlay = Overlay(store.baseline, setup.journal.verified())
         assert [record.id for record in overlay.records("grant")] == [membership("ana", "g").id]
         assert overlay.record(membership("ana", "g").key) is not None
         assert len(list(overlay.path_finder().paths_of("ana"))) == 1
 
 
-def test_a_change_stands_while_its_scope_cannot_be_read(office: Office) -> None:
-    office.sync()
-    office.order("ana", is_member=False)
-    office.report()
-    office.is_denied = True
+def test_a_change_stands_while_its_scope_cannot_be_read(setup: SyncSetup) -> None:
+    setup.sync()
+    setup.order("ana", is_member=False)
+    setup.report()
+    setup.is_denied = True
     for _ in range(2):
-        office.sync()
-        assert (office.shown(), office.known_here()) == (set(), set())
-    office.is_denied = False
-    office.sync()
-    assert (office.shown(), office.journal.verified()) == (set(), ())
+        setup.sync()
+        assert (setup.shown(), setup.known_here()) == (set(), set())
+    setup.is_denied = False
+    setup.sync()
+    assert (setup.shown(), setup.journal.verified()) == (set(), ())
 
 
 def test_a_grant_of_something_that_is_not_known_is_not_shown(tmp_path: Path) -> None:
@@ -362,7 +364,7 @@ ACTS = st.tuples(st.sampled_from(POINTS), st.sampled_from(("order", "outside")),
 class Round:
     """One sync, with what happens at each point of it; and what is known of each person by its end."""
 
-    office: Office
+    setup: SyncSetup
     known: dict[str, bool]
     acts: list[Act]
     reports_at: str
@@ -378,35 +380,35 @@ class Round:
             if where != point:
                 continue
             if what == "outside":
-                self.office.put(person, is_member=is_member)
+                self.setup.put(person, is_member=is_member)
             else:
-                self.office.order(person, is_member=is_member)
+                self.setup.order(person, is_member=is_member)
                 (self.known if point in ("before", "begin") else self.ordered)[person] = is_member
         if point == self.reports_at:
-            self.office.report()
-        if point == "begin" and not self.office.is_denied:
-            self.known.update({person: person in self.office.members for person in PEOPLE})
+            self.setup.report()
+        if point == "begin" and not self.setup.is_denied:
+            self.known.update({person: person in self.setup.members for person in PEOPLE})
 
     def make(self) -> None:
         self.at("before")
-        self.office.at = self.at
-        self.office.sync()
+        self.setup.at = self.at
+        self.setup.sync()
         for point in list(self.left):  # a commit that is made with the opening is no call of its own
             self.at(point)
         self.known.update(self.ordered)
 
 
 @given(st.lists(st.tuples(st.lists(ACTS, max_size=6), st.booleans(), st.sampled_from(("none", *POINTS))), max_size=4))
-def test_the_picture_is_the_latest_thing_known_of_each_person(rounds: list[tuple[list[Act], bool, str]]) -> None:
+def test_the_snapshot_shows_the_latest_known_state_of_each_person(rounds: list[tuple[list[Act], bool, str]]) -> None:
     with TemporaryDirectory() as folder:
-        office = Office(Path(folder))
+        setup = SyncSetup(Path(folder))
         try:
-            office.sync()
-            known = {person: person in office.members for person in PEOPLE}
-            for acts, office.is_denied, reports_at in rounds:
-                Round(office, known, acts, reports_at).make()
-                assert office.known_here() == {person for person, is_member in known.items() if is_member}
-                office.report()
-                assert office.shown() == office.known_here()
+            setup.sync()
+            known = {person: person in setup.members for person in PEOPLE}
+            for acts, setup.is_denied, reports_at in rounds:
+                Round(setup, known, acts, reports_at).make()
+                assert setup.known_here() == {person for person, is_member in known.items() if is_member}
+                setup.report()
+                assert setup.shown() == setup.known_here()
         finally:
-            office.close()
+            setup.close()

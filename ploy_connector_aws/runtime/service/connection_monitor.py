@@ -1,4 +1,4 @@
-"""The connection test of one integration that is served: at the start, once a day, while blocked, and on doubt."""
+"""The connection test of one running integration: at the start, once a day, while blocked, and on doubt."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ LONGEST_STEP_SECONDS = 60.0
 """A test may take three times as long, or three scan intervals where that is longer."""
 
 UNTESTABLE = "connection-test"
-"""The check that says why a test could not be made at all."""
+"""The check that states why a test was not possible at all."""
 
 
 class ConnectionMonitor:
-    """Tests the connection when it is time to, and tells Ploy what came of it.
+    """Tests the connection when it is time to, and reports the result to Ploy. Used by one thread.
 
     Args:
         integration_id: The integration's id at Ploy.
-        connector: Used by nobody else.
-        platform: Used by nobody else.
-        wishes: Told whether the connection may be used.
+        connector: A connector that only this thread uses.
+        platform: A client that only this thread uses.
+        control: Learns whether the connection may be used.
         monotonic: The clock.
-        settings_revision: Of the settings that the connector has, where they are Ploy's.
-        marks: Where it shows that tests are made.
+        settings_revision: The revision of the connector's settings, where they come from Ploy.
+        heartbeats: Where the heartbeat of the tests is shown.
     """
 
     def __init__(
@@ -69,39 +69,39 @@ class ConnectionMonitor:
         """The permissions that the last scan was denied; None before the first."""
         self._unreported: wire.CheckProgress | None = None
         self._reports = 0
-        """How many tests had been made after that one, whoever made them."""
-        self._trouble = ""
+        """The number of tests, of any origin, when the last one here was made."""
+        self._failure = ""
 
     def require_usable(self) -> None:
-        """Test the connection if it is time to, and let nothing be read of what is not proven.
+        """Test the connection if it is time to, and stop everything that is not proven safe.
 
         Raises:
-            RejectedError: Others could use it, too.
-            TemporaryError: It could not be tested yet.
+            RejectedError: Another party could use the connection, too.
+            TemporaryError: The connection could not be tested yet.
         """
         self.test_if_due()
         if not self._control.is_tested:
-            raise TemporaryError(f"Nothing is read before the connection could be tested. {self._trouble}".rstrip())
-        if self._control.blocked is not None:
-            raise RejectedError(f"Nothing is read. {self._control.blocked}", reason="connection_blocked")
+            raise TemporaryError(f"Nothing is read before the connection could be tested. {self._failure}".rstrip())
+        if (blocker := self._control.connection_blocker()) is not None:
+            raise RejectedError(f"Nothing is read. {blocker.message}", reason="connection_blocked")
 
     def test_if_due(self) -> None:
-        """Make the test at the first time, after a day, when called for, and at every time while nothing is usable."""
+        """Test the first time, after a day, on request, and at every call while the connection is blocked."""
         self._report_pending()
         is_old = self._monotonic() - self._made_at >= CHECK_EVERY_SECONDS
-        if is_old or self._is_requested or self._control.blocked is not None:
-            self._make()
+        if is_old or self._is_requested or self._control.connection_blocker() is not None:
+            self._test()
 
     def test_if_requested(self) -> None:
-        """Make the test now, if a scan has called for it, or none came so far as to make the first one."""
+        """Test now if a scan requested it, or if no scan got far enough to make the first test."""
         if self._is_requested:
-            self._make()
+            self._test()
 
     def note_denied(self, permissions: frozenset[str]) -> None:
-        """Note what a scan was denied: a test is called for if that is news, and not after each scan.
+        """Request a test if a scan was denied other permissions than before; not after each scan.
 
         Args:
-            permissions: All of it.
+            permissions: All that the scan was denied.
         """
         is_news = permissions != (self._missing & permissions if self._denied is None else self._denied)
         self._denied = permissions
@@ -109,7 +109,7 @@ class ConnectionMonitor:
             self._is_requested = True
 
     def note_authentication_failed(self, began: float) -> None:
-        """Note that a scan was not let in: a test is called for, unless one was made for that scan.
+        """Request a test because a scan could not authenticate, unless one was made for that scan.
 
         Args:
             began: When the scan began.
@@ -117,21 +117,25 @@ class ConnectionMonitor:
         if self._tried_at < began:
             self._is_requested = True
 
-    def _make(self) -> None:
+    def _test(self) -> None:
         self._is_requested = False
         self._tried_at = self._monotonic()
         try:
             with self._heartbeat.step(max(self._control.scan_interval_seconds, LONGEST_STEP_SECONDS)):
                 report = self._connector.test_connection()
-        except Exception as error:  # noqa: BLE001 - whatever a connector raises is told, and proves nothing
-            self._trouble = message_of(error)
+        except Exception as error:  # noqa: BLE001 - every error of a connector is reported, and proves nothing
+            self._failure = message_of(error)
             _log.warning(
                 "the connection could not be tested: %s",
-                self._trouble,
-                extra={"code": code_of(error), **_named(self._connector)},
+                self._failure,
+                extra={
+                    "code": code_of(error),
+                    "connector": self._connector.installed.name,
+                    "hook": "test_connection",
+                },
                 exc_info=error,
             )
-            report = _untestable(error)
+            report = _to_failed_report(error)
         else:
             self._made_at = self._tried_at
             self._heartbeat.renew()
@@ -143,9 +147,9 @@ class ConnectionMonitor:
             )
             self._control.note_report(report)
         self._reports = self._control.reports
-        troubles = [check.name for check in report.checks if check.outcome == "failed"]
-        if troubles:
-            _log.warning("the connection test found trouble", extra={"failed_checks": troubles})
+        failed = [check.name for check in report.checks if check.outcome == "failed"]
+        if failed:
+            _log.warning("the connection test found trouble", extra={"failed_checks": failed})
         self._unreported = wire.CheckProgress(
             check_id=uuid.uuid4().hex,
             number=1,
@@ -156,25 +160,21 @@ class ConnectionMonitor:
         self._report_pending()
 
     def _report_pending(self) -> None:
-        """Tell Ploy of the last test; what it could not be told is told the next time, unless there is a newer one."""
+        """Report the last test to Ploy. A failed report is repeated at the next call, unless there is a newer one."""
         if self._reports != self._control.reports:
-            self._unreported = None  # what was found since is told by whoever found it, and goes before
+            self._unreported = None  # a newer test takes precedence, and its maker reports it
         if self._unreported is None:
             return
         try:
             self._platform.report_check(self._integration_id, self._unreported)
         except PlatformError as error:
-            # What is dangerous is not used meanwhile, whatever Ploy knows of it.
+            # A blocked connection is not used meanwhile, whatever Ploy knows of it.
             _log.warning("Ploy was not told of the connection test: %s", message_of(error))
         else:
             self._unreported = None
 
 
-def _named(connector: Connector) -> dict[str, str]:
-    return {"connector": connector.installed.name, "hook": "test_connection"}
-
-
-def _untestable(error: Exception) -> ConnectionReport:
+def _to_failed_report(error: Exception) -> ConnectionReport:
     failure = Failure.from_error(error)
     return ConnectionReport(
         checks=(

@@ -1,17 +1,25 @@
-"""What Ploy wants of one integration now: its flags, its intervals, and the scans that it asked for."""
+"""Shared state of one integration: Ploy's flags and intervals, blockers, and the scans that tasks asked for."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
+from ploy_connector_aws.host import Blocker
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.runtime.errors import code_of, message_of
+from ploy_connector_aws.runtime.tasks.coordinator import PAUSED, READ_ONLY
 from ploy_connector_aws.spec import Check, ConnectionReport, TemporaryError
 
-_FIRST = wire.HelloAnswer()
+_DEFAULTS = wire.HelloAnswer()
+
+_CONNECTION_TEST, _PLATFORM = "connection_test", "platform"
+"""Sources of blockers; the others are loops that do not run."""
+_NOT_TESTED = "not_tested"
 
 
 @dataclass(frozen=True)
@@ -23,71 +31,111 @@ class ScanRequest:
 
 
 class Control:
-    """Said by whoever polls, heeded by whoever scans; safe to use from several threads.
+    """Written by the poller and the connection tests, read by the scanner and the task loop; thread-safe.
 
     Args:
-        monotonic: The clock.
-        on_new_pace: Called when Ploy wants another interval between polls.
+        monotonic: The clock for intervals.
+        on_new_poll_interval: Called when Ploy asks for another interval between polls.
+        now: The clock for moments.
     """
 
     def __init__(
-        self, monotonic: Callable[[], float] = time.monotonic, on_new_pace: Callable[[], None] = lambda: None
+        self,
+        monotonic: Callable[[], float] = time.monotonic,
+        on_new_poll_interval: Callable[[], None] = lambda: None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._monotonic = monotonic
-        self._on_new_pace = on_new_pace
+        self._on_new_poll_interval = on_new_poll_interval
+        self._now = now
         self._changed = threading.Condition()
         self._is_woken = False
         self._is_closed = False
-        self._asked: list[ScanRequest] = []
+        self._requests: list[ScanRequest] = []
         self._refusal: Exception | None = None
-        self._blocking: tuple[Check, ...] = ()
+        self._failed_checks: tuple[Check, ...] = ()
         self._awaits_test = True
+        self._blockers: tuple[Blocker, ...] = ()
+        self._set_blockers(_CONNECTION_TEST, {_NOT_TESTED: "The connection was not tested yet."})
         self.is_unconfigurable = False
         """Whether the settings open no connector."""
         self.reports = 0
-        """How many tests of the connection were made."""
+        """The number of connection tests that were made."""
         self.on_report: Callable[[], None] = lambda: None
-        """Called after each test of the connection."""
-        self.flags: wire.Flags = _FIRST.flags
-        self.scan_interval_seconds: float = _FIRST.scan_interval_seconds
-        self.poll_interval_seconds: float = _FIRST.poll_interval_seconds
+        """Called after each connection test."""
+        self.flags: wire.Flags = _DEFAULTS.flags
+        self.scan_interval_seconds: float = _DEFAULTS.scan_interval_seconds
+        self.poll_interval_seconds: float = _DEFAULTS.poll_interval_seconds
 
     def apply(self, answer: wire.HelloAnswer | wire.LeaseAnswer, *, by_scan: bool = False) -> None:
-        """Take what Ploy says now. A scan is due at once when it wants everything sent, or ends a pause.
+        """Take over Ploy's flags and intervals. A scan is due at once when Ploy requests everything or ends a pause.
 
         Args:
-            answer: What it says.
-            by_scan: A scan that begins asked for it, so it is not due any more.
+            answer: Ploy's answer.
+            by_scan: Whether a scan that begins asked for it, so that none is due any more.
         """
         with self._changed:
             before, self.flags = self.flags, answer.flags
             self.scan_interval_seconds = answer.scan_interval_seconds
-            is_new_pace = self.poll_interval_seconds != answer.poll_interval_seconds
+            is_new_interval = self.poll_interval_seconds != answer.poll_interval_seconds
             self.poll_interval_seconds = answer.poll_interval_seconds
             if (self.flags.full_requested and not before.full_requested) or (before.paused and not self.flags.paused):
                 self._is_woken = True
             if by_scan:
                 self._is_woken = self._awaits_test = False
+            shown = [
+                each for each, is_set in ((PAUSED, answer.flags.paused), (READ_ONLY, answer.flags.read_only)) if is_set
+            ]
+            self._set_blockers(_PLATFORM, {each.code: each.message for each in shown})
             self._changed.notify_all()
-        if is_new_pace:
-            self._on_new_pace()
+        if is_new_interval:
+            self._on_new_poll_interval()
 
     def note_report(self, report: ConnectionReport) -> None:
-        """Note whether the connection may be used, as a test of it found. What blocks it ends by being proven only."""
+        """Record whether a connection test allows use of the connection. Only a passed check lifts its blocker."""
         with self._changed:
-            self._blocking = report.blockers(self._blocking)
+            self._failed_checks = report.blockers(self._failed_checks)
+            self._set_blockers(_CONNECTION_TEST, {check.name: check.message for check in self._failed_checks})
             self.reports += 1
         self.on_report()
 
+    def note_loop(self, loop: str, error: Exception | None) -> None:
+        """Record why a loop does not run; None where it runs."""
+        with self._changed:
+            self._set_blockers(loop, {code_of(error): message_of(error)} if error else {})
+
+    def _set_blockers(self, source: str, messages: Mapping[str, str]) -> None:
+        """Replace the blockers of one source, given as messages by code; one that stays keeps its beginning."""
+        known = {each.code: each for each in self._blockers if each.source == source}
+        now = self._now()
+        self._blockers = (
+            *(each for each in self._blockers if each.source != source),
+            *(
+                replace(known.get(code, Blocker(source, code, message, now)), message=message)
+                for code, message in messages.items()
+            ),
+        )
+
+    def blockers(self) -> tuple[Blocker, ...]:
+        """Return all that keeps the integration from being read or changed now, whichever gate decided it."""
+        if not self.is_unconfigurable:
+            return self._blockers
+        # With settings that open no connector there is nothing to test or use: every attempt fails by itself.
+        return tuple(each for each in self._blockers if each.code != _NOT_TESTED)
+
+    def connection_blocker(self) -> Blocker | None:
+        """Return why the connection must not be used, as far as tests of it show; None where it may be."""
+        return next((each for each in self.blockers() if each.source == _CONNECTION_TEST), None)
+
     def await_test(self) -> None:
-        """Note that no scan may be made until a connection test has passed."""
+        """Record that no scan may begin before a connection test has passed."""
         with self._changed:
             self._awaits_test = True
 
     def note_reported_test(self) -> None:
-        """Note that Ploy has the report of a test that it asked for: a scan that could not be made before is due now.
+        """Record that Ploy has the report of a test that it asked for: a scan that was not possible before is due now.
 
-        It counts also before the first scan, which may be on its way to a refusal that is out of date.
+        It counts also before the first scan, which may be about to be refused for an outdated reason.
         """
         with self._changed:
             self._is_woken = self._is_woken or self._awaits_test
@@ -95,72 +143,60 @@ class Control:
 
     @property
     def is_tested(self) -> bool:
-        """Whether a test of the connection was made."""
+        """Whether a connection test was made."""
         return self.reports > 0
 
-    @property
-    def blocked(self) -> str | None:
-        """Why the connection must not be used at all, as far as tests of it show; None where it may be."""
-        if self._blocking:
-            return self._blocking[0].message
-        # With settings that open no connector there is nothing to test or use: whatever is tried says so by itself.
-        return None if self.is_tested or self.is_unconfigurable else "The connection was not tested yet."
-
-    def ask(self, *, preview: bool = False) -> wire.SyncSummary:
-        """Have a scan made that begins from now on, and wait until it has ended.
+    def request_scan(self, *, preview: bool = False) -> wire.SyncSummary:
+        """Request a scan that begins from now on, and wait until it has ended.
 
         Args:
-            preview: Only say what would change.
+            preview: Only report what would change.
 
         Raises:
             TemporaryError: The service stops, or the scan was cut off.
             ConnectorError: Nothing at all could be read.
             PlatformError: The platform refused.
             SyncRunningError, StateError: The state cannot be used, now or at all.
-            Exception: Whatever else a scan fails of, or keeps scans from being made at all.
+            Exception: Whatever else fails a scan, or prevents scans.
         """
         request = ScanRequest(preview)
         with self._changed:
             if self._refusal is not None:
                 raise self._refusal
-            self._asked.append(request)
+            self._requests.append(request)
             self._changed.notify_all()
         return request.summary.result()
 
-    def take(self) -> list[ScanRequest]:
-        """The scans that were asked for since the last time."""
+    def take_requests(self) -> list[ScanRequest]:
+        """Return the scans that were requested since the last call."""
         with self._changed:
-            taken, self._asked = self._asked, []
+            taken, self._requests = self._requests, []
             return taken
 
     def wait(self, due: Callable[[], float]) -> None:
-        """Wait until a moment, which may move meanwhile, or until a scan is wanted before it."""
+        """Wait until a moment, which may move meanwhile, or until a scan is requested before it."""
         with self._changed:
-            while not (self._is_woken or self._asked or self._is_closed):
+            while not (self._is_woken or self._requests or self._is_closed):
                 left = due() - self._monotonic()
                 if left <= 0:
                     break
                 self._changed.wait(left)
             self._is_woken = False
 
-    def refuse(self, error: Exception | None) -> None:
-        """While no scan can be made, whoever asks for one is told why at once; None once scans are made again."""
+    def refuse_scans(self, error: Exception | None) -> None:
+        """Fail requests for scans at once with this error while no scan is possible; None: scans are possible again."""
         with self._changed:
             if self._is_closed:
                 return
             self._refusal = error
             if error is not None:
-                for request in self._asked:
+                for request in self._requests:
                     request.summary.set_exception(error)
-                self._asked = []
+                self._requests = []
 
     def close(self) -> None:
-        """Let nobody wait any longer."""
-        self.refuse(_stopping())
+        """End every wait."""
+        self.refuse_scans(TemporaryError("The service stops, so the scan was not made.", changed_nothing=True))
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
-
-
-def _stopping() -> TemporaryError:
-    return TemporaryError("The service stops, so the scan was not made.", changed_nothing=True)

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from ploy_connector_aws.host.redaction import redact
 from ploy_connector_aws.spec import ConfigurationError
 
 from .health import Health
@@ -16,16 +17,16 @@ from .metrics import Metrics
 
 LOOPBACK = "127.0.0.1"
 _NAMES = {LOOPBACK, "localhost"}
-_PATIENCE_SECONDS = 5
+_TIMEOUT_SECONDS = 5
 
 
 class Endpoint:
-    """Serves while the block runs.
+    """The HTTP server, which runs while the block runs.
 
     Args:
-        metrics: What ``/metrics`` shows.
-        health: What ``/healthz`` says.
-        port: Where to listen; 0 takes a free port.
+        metrics: The content of ``/metrics``.
+        health: The content of ``/healthz``.
+        port: The port; 0 takes a free one.
 
     Raises:
         ConfigurationError: The port is taken.
@@ -44,16 +45,16 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """Where it is reached."""
+        """Its address."""
         return f"http://{LOOPBACK}:{self._server.server_port}"
 
     def __enter__(self) -> Endpoint:
-        """Begin to serve."""
+        """Start the server."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -66,22 +67,24 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     metrics: ClassVar[Metrics]
     health: ClassVar[Health]
-    timeout = _PATIENCE_SECONDS
+    timeout = _TIMEOUT_SECONDS
     server_version = "ploy-connector"
     sys_version = ""
 
     def do_GET(self) -> None:
         """Answer one of the two pages."""
-        # Another name that leads here would be a web page's trick to reach this machine (DNS rebinding).
+        # Any other name would let a web page reach this machine (DNS rebinding).
         if self.headers.get("host", LOOPBACK).partition(":")[0] not in _NAMES:
-            self._answer(421, "text/plain; charset=utf-8", b"This is not the host that you asked for.\n")
+            self._answer(421, "text/plain; charset=utf-8", b"Unknown Host header.\n")
         elif self.path == "/metrics":
             self._answer(200, CONTENT_TYPE_LATEST, self.metrics.render())
         elif self.path == "/healthz":
             is_well, report = self.health.report()
-            self._answer(200 if is_well else 503, "application/json", json.dumps(report, indent=2).encode() + b"\n")
+            self._answer(
+                200 if is_well else 503, "application/json", redact(json.dumps(report, indent=2)).encode() + b"\n"
+            )
         else:
-            self._answer(404, "text/plain; charset=utf-8", b"There are /healthz and /metrics.\n")
+            self._answer(404, "text/plain; charset=utf-8", b"Not found; the pages are /healthz and /metrics.\n")
 
     def _answer(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)
@@ -91,4 +94,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: a scrape every few seconds is no event."""
+        """Log nothing: a scrape every few seconds is no event."""

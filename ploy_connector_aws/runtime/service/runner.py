@@ -1,4 +1,4 @@
-"""One integration that is served: its scans, and its loop beside them, each in a thread that nothing else can end."""
+"""One running integration: its scans and its task loop, each in a thread that restarts it after a crash."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from ploy_connector_aws.host import InvalidConnectorError
+from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
+from ploy_connector_aws.platform.errors import PlatformError
 from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.runtime import logs
+from ploy_connector_aws.runtime.backoff import growing_seconds
 from ploy_connector_aws.runtime.errors import UNEXPECTED, InterruptedSyncError, code_of, message_of
 from ploy_connector_aws.runtime.heartbeats import Heartbeat, Heartbeats
 from ploy_connector_aws.runtime.integration import Integration, open_connector, open_platform
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.runtime.snapshot.lock import LockHeldError
-from ploy_connector_aws.spec import ConfigurationError, ConnectorContext
+from ploy_connector_aws.runtime.tasks import Journal, TaskEvents, TaskLoop
+from ploy_connector_aws.spec import ConfigurationError, ConnectionReport, ConnectorContext
 
 from .control import Control
 from .health import SCAN_LOOP, TASK_LOOP, Health, IntegrationHealth
 from .metrics import IntegrationMetrics, Metrics
-from .polling import Loop, MakeLoop, TaskDependencies
 from .scanning import ScanLoop
-from .schedule import growing_seconds
 from .sources import DesiredIntegration
-from .task_runner import TaskRunner
 
 _log = logging.getLogger(__name__)
 
@@ -54,9 +55,114 @@ class OpenConnector(Protocol):
         """Make it."""
 
 
+class Loop(Protocol):
+    """Work that continues until it is stopped."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until ``stop`` is set. An error is logged, and the loop is made and run again after a while."""
+
+
+@dataclass(frozen=True)
+class TaskDependencies:
+    """What the task loop of one integration works with: connectors and clients of its own, and shared state."""
+
+    settings: OperatorSettings
+    revision: int | None
+    """The revision of the settings, where Ploy reported one."""
+    open_connector: Callable[[], Integration]
+    open_platform: Callable[[], PlatformClient]
+    control: Control
+    metrics: IntegrationMetrics
+    heartbeats: Heartbeats = field(default_factory=Heartbeats)
+
+
+class TaskRunner:
+    """Runs the task loop of one integration.
+
+    Args:
+        dependencies: What it works with.
+    """
+
+    def __init__(self, dependencies: TaskDependencies) -> None:
+        self._dependencies = dependencies
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until ``stop`` is set.
+
+        Raises:
+            TasksRunningError: Another process works on the integration's tasks.
+            StateError: The task file cannot be used.
+        """
+        own, settings = self._dependencies, self._dependencies.settings
+        with Journal(settings.tasks_path) as journal, own.open_platform() as reporter:
+            loop = TaskLoop(
+                settings.integration.id,
+                journal=journal,
+                lock_path=settings.tasks_lock_path,
+                snapshot_path=settings.snapshot_path,
+                open_connector=lambda: own.open_connector().connector,
+                open_platform=own.open_platform,
+                sync_now=lambda preview: own.control.request_scan(preview=preview),
+                events=_TaskEvents(own, reporter),
+                settings_revision=own.revision,
+                connection_blocker=own.control.connection_blocker,
+                heartbeats=own.heartbeats,
+            )
+            own.control.on_report = loop.wake
+            loop.run(stop)
+
+
+class _TaskEvents(TaskEvents):
+    """Applies what Ploy answers, and counts the results of tasks."""
+
+    def __init__(self, dependencies: TaskDependencies, reporter: PlatformClient) -> None:
+        self._dependencies = dependencies
+        self._reporter = reporter
+        self._reporting = threading.Lock()
+        self._unreported: str | None = None
+        """The connection test whose progress could not be reported."""
+
+    def checks_so_far(self, task_id: str, attempt: int, number: int, report: ConnectionReport) -> None:
+        check_id = f"{task_id}.{attempt}"
+        progress = wire.CheckProgress(
+            check_id=check_id,
+            number=number,
+            report=report,
+            task_id=task_id,
+            settings_revision=self._dependencies.revision,
+        )
+        with self._reporting:
+            if check_id == self._unreported:
+                return
+            try:
+                self._reporter.report_check(self._dependencies.settings.integration.id, progress)
+            except PlatformError:
+                # Progress is best effort: the task's own report carries everything.
+                self._unreported = check_id
+
+    def checked(self, report: ConnectionReport) -> None:
+        self._dependencies.control.note_report(report)
+
+    def acknowledged(self, kind: wire.TaskKind) -> None:
+        if kind == "check":
+            self._dependencies.control.note_reported_test()
+
+    def polled(self, answer: wire.LeaseAnswer) -> None:
+        self._dependencies.control.apply(answer)
+
+    def ended(self, kind: wire.TaskKind, outcome: str, seconds: float) -> None:  # noqa: ARG002
+        self._dependencies.metrics.task_ended(kind, outcome)
+
+    def outbox(self, waiting: int) -> None:
+        self._dependencies.metrics.waits_in_outbox(waiting)
+
+
+MakeLoop: TypeAlias = Callable[[TaskDependencies], Loop]
+
+
 @dataclass(frozen=True)
 class Dependencies:
-    """What every integration of the process is served with."""
+    """What all integrations of the process share."""
 
     health: Health = field(default_factory=Health)
     metrics: Metrics = field(default_factory=Metrics)
@@ -66,87 +172,90 @@ class Dependencies:
 
 
 class IntegrationRunner:
-    """One integration, from when it is wanted until it is not, or is wanted with other settings.
+    """Runs one integration with one version of its settings, until it is stopped.
 
     Args:
-        wanted: Which, and its settings.
-        outfit: What it is served with.
-        on_change: Called when it has ended, or is to be polled at another interval.
+        desired: The integration, and its settings.
+        dependencies: What all integrations share.
+        on_change: Called when it has ended, or when its poll interval changes.
     """
 
     def __init__(self, desired: DesiredIntegration, dependencies: Dependencies, on_change: Callable[[], None]) -> None:
         self.desired = desired
         self._dependencies = dependencies
         self._on_change = on_change
-        self.control = Control(dependencies.health.monotonic, on_change)
+        self._monotonic = dependencies.health.monotonic
+        self.control = Control(self._monotonic, on_change)
         self.has_ended = False
-        """Whether nothing of it runs any more."""
+        """Whether none of its threads runs any more."""
         self.lock_error: LockHeldError | None = None
-        """Which other process works off its tasks, while one does."""
+        """The process that works on its tasks, while that is another one."""
         self._stop = threading.Event()
         connector = desired.settings.integration.connector
         self._metrics: IntegrationMetrics = dependencies.metrics.of(desired.id, connector)
-        monotonic = dependencies.health.monotonic
-        self._heartbeats = Heartbeats(monotonic)
+        self._heartbeats = Heartbeats(self._monotonic)
         self._health = IntegrationHealth(
-            connector, monotonic(), self.control.scan_interval_seconds, heartbeats=self._heartbeats
+            connector,
+            self._monotonic(),
+            self.control.scan_interval_seconds,
+            heartbeats=self._heartbeats,
+            blockers=self.control.blockers,
         )
         self._metrics.ages_of(self._heartbeats)
-        self._threads_running = 2
         self._lock = threading.Lock()
+        loops = ((SCAN_LOOP, self._make_scans), (TASK_LOOP, self._make_tasks))
+        self._threads_running = len(loops)
         self._threads = [
-            threading.Thread(target=self._run_forever, args=(name, make), name=f"ploy-{name}-{desired.id}", daemon=True)
-            for name, make in ((SCAN_LOOP, self._make_scans), (TASK_LOOP, self._make_tasks))
+            threading.Thread(target=self._run_forever, args=loop, name=f"ploy-{loop[0]}-{desired.id}", daemon=True)
+            for loop in loops
         ]
 
     def start(self) -> None:
-        """Begin to serve it."""
+        """Start its threads."""
         self._dependencies.health.watch(self.desired.id, self._health)
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """Have everything end soon; returns at once."""
+        """Make everything end soon; returns at once."""
         self._stop.set()
         self.control.close()
 
     @property
     def is_stopping(self) -> bool:
-        """Whether it was told to end."""
+        """Whether it was stopped."""
         return self._stop.is_set()
 
     def _run_forever(self, name: str, make: Callable[[ExitStack], Loop]) -> None:
-        """Run a loop; when it crashes, make and run it anew after a while, until told to stop."""
-        with logs.bound(
-            integration=self.desired.id, connector=self.desired.settings.integration.connector, run_id=None
-        ):
-            monotonic, crashes = self._dependencies.health.monotonic, 0
-            # What it does has marks of its own; this one shows that the thread lives.
+        """Run a loop; after a crash, make and run it again after a while, until stopped."""
+        settings = self.desired.settings
+        with logs.bound(integration=self.desired.id, connector=settings.integration.connector, run_id=None):
+            crashes = 0
+            # The work has heartbeats of its own; this one shows that the thread lives.
             self._heartbeats.begin(name, lambda: math.inf)
             while not self._stop.is_set():
-                began = monotonic()
+                began = self._monotonic()
                 try:
                     with ExitStack() as clients:
                         loop = make(clients)
-                        self._note_loop(name, None, None)
+                        self._note_loop(name, None)
                         loop.run(self._stop)
                         if not self._stop.is_set():
                             raise RuntimeError("a loop ended by itself")
                 except InterruptedSyncError:
                     pass
                 except BaseException as raised:  # noqa: BLE001 - a connector may even raise SystemExit
-                    # Whatever it was, it ends neither the thread nor others.
+                    # No error may end this thread or others.
                     self._heartbeats.end_calls(name)
                     error = raised if isinstance(raised, Exception) else RuntimeError(type(raised).__name__)
                     code = code_of(error)
-                    self._note_loop(name, code, error)
+                    self._note_loop(name, error)
                     level = logging.ERROR if code == UNEXPECTED else logging.WARNING
                     _log.log(level, "%s do not run: %s", name, message_of(error), extra={"code": code}, exc_info=error)
-                # A loop that ran for long was well in between.
-                crashes = crashes + 1 if monotonic() - began < self.control.scan_interval_seconds else 1
-                self._stop.wait(
-                    growing_seconds(self.control.poll_interval_seconds, crashes, self.control.scan_interval_seconds)
-                )
+                # A loop that ran for long counts as recovered in between.
+                longest = self.control.scan_interval_seconds
+                crashes = crashes + 1 if self._monotonic() - began < longest else 1
+                self._stop.wait(growing_seconds(crashes, self.control.poll_interval_seconds, longest))
         with self._lock:
             self._threads_running -= 1
             is_last = self._threads_running == 0
@@ -156,17 +265,19 @@ class IntegrationRunner:
             self.has_ended = True
             self._on_change()
 
-    def _note_loop(self, name: str, code: str | None, error: Exception | None) -> None:
-        """Show that a loop runs or, with the word for why, that it does not."""
+    def _note_loop(self, name: str, error: Exception | None) -> None:
+        """Show that a loop runs or, with its error, that it does not."""
         with self._lock:
-            down = {loop: why for loop, why in self._health.down.items() if loop != name}
-            now = self._dependencies.health.monotonic()
-            self._health.down_since = {**self._health.down_since, name: self._health.down_since.get(name, now)}
-            if code is None:
-                self._health.down_since.pop(name)
-            self._health.down = down if code is None else {**down, name: code}
+            down = {loop: code for loop, code in self._health.down.items() if loop != name}
+            since = {loop: at for loop, at in self._health.down_since.items() if loop != name}
+            if error is not None:
+                since[name] = self._health.down_since.get(name, self._monotonic())
+                down[name] = code_of(error)
+            self._health.down_since = since
+            self._health.down = down
+        self.control.note_loop(name, error)
         if name == SCAN_LOOP:
-            self.control.refuse(error)
+            self.control.refuse_scans(error)
         elif isinstance(error, LockHeldError):
             self.lock_error = error
             self._on_change()
@@ -175,25 +286,21 @@ class IntegrationRunner:
 
     def _make_scans(self, clients: ExitStack) -> Loop:
         platform = clients.enter_context(self._open_platform(SCAN_LOOP, RetryPolicy(sleep=self._sleep)))
-        return ScanLoop(
-            self.desired.settings,
-            self._open_for_scans(),
-            platform,
-            self.control,
-            self._health,
-            self._metrics,
-            monotonic=self._dependencies.health.monotonic,
-            settings_revision=self.desired.revision,
-        )
-
-    def _open_for_scans(self) -> Integration:
         try:
-            opened = self._open_connector(SCAN_LOOP)
+            integration = self._open_connector(SCAN_LOOP)
         except (ConfigurationError, InvalidConnectorError):
             self.control.is_unconfigurable = True
             raise
         self.control.is_unconfigurable = False
-        return opened
+        return ScanLoop(
+            integration,
+            platform,
+            self.control,
+            self._health,
+            self._metrics,
+            monotonic=self._monotonic,
+            settings_revision=self.desired.revision,
+        )
 
     def _make_tasks(self, _: ExitStack) -> Loop:
         return self._dependencies.make_task_loop(
@@ -201,7 +308,7 @@ class IntegrationRunner:
                 self.desired.settings,
                 self.desired.revision,
                 lambda: self._open_connector(TASK_LOOP),
-                # Whoever works off tasks waits out what fails by itself: a stop must not find it asleep in a call.
+                # The task loop does its own back-off, so disable client retries: a stop would wait for their pauses.
                 lambda: self._open_platform(TASK_LOOP, RetryPolicy(max_attempts=1)),
                 self.control,
                 self._metrics,
@@ -224,7 +331,7 @@ class IntegrationRunner:
         def begin(service: str, operation: str) -> None:
             self._metrics.remote_called(service, operation)
             self._note_progress(loop, heartbeat)
-            if reports_ends.is_set():  # a connector need not
+            if reports_ends.is_set():  # a connector need not report them
                 self._heartbeats.begin_call(loop, f"{service} {operation}")
 
         def end(*_: str) -> None:
@@ -252,7 +359,7 @@ class IntegrationRunner:
 
     def _note_progress(self, loop: str, heartbeat: Heartbeat | None) -> None:
         if loop == SCAN_LOOP:
-            self._health.note_progress(self._dependencies.health.monotonic())
+            self._health.note_progress(self._monotonic())
         elif heartbeat is not None:
             heartbeat.renew()
 

@@ -1,4 +1,4 @@
-"""The scans of one integration: one after the other, an interval apart, at once when asked for."""
+"""The scans of one integration: one after the other, an interval apart, and at once on request."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from functools import partial
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformUnavailableError, SetupUnfinishedError
-from ploy_connector_aws.runtime.backoff import retry_after_of
+from ploy_connector_aws.runtime.backoff import growing_seconds, retry_after_of
 from ploy_connector_aws.runtime.errors import UNEXPECTED, InterruptedSyncError, code_of, is_transient, message_of
-from ploy_connector_aws.runtime.integration import Integration, hello
-from ploy_connector_aws.runtime.settings import OperatorSettings
+from ploy_connector_aws.runtime.integration import Integration
 from ploy_connector_aws.runtime.snapshot.compare import to_outcome
 from ploy_connector_aws.runtime.snapshot.history import History
 from ploy_connector_aws.runtime.snapshot.lock import SyncLock
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.state_file import translate_errors
 from ploy_connector_aws.runtime.snapshot.store import Store
-from ploy_connector_aws.runtime.sync.engine import Sync, SyncResult
+from ploy_connector_aws.runtime.sync.engine import SyncResult
 from ploy_connector_aws.runtime.sync.preview import preview
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.spec import AuthenticationError, TemporaryError
@@ -31,30 +30,47 @@ from .connection_monitor import ConnectionMonitor
 from .control import Control, ScanRequest
 from .health import IntegrationHealth
 from .metrics import IntegrationMetrics
-from .schedule import next_scan
 
 _log = logging.getLogger(__name__)
 
 
-class ScanLoop:
-    """Makes the scans.
+def next_scan(
+    *, began: float, ended: float, interval: float, poll: float, failures: int = 0, retry_after: float = 0
+) -> float:
+    """Return when the next scan is due; all moments are monotonic seconds.
 
     Args:
-        settings: The integration's.
-        opened: A connector that nobody else uses.
-        platform: A client that nobody else uses.
-        wishes: What Ploy wants.
-        vitals: Where it shows how it goes.
-        metrics: Where it is counted.
+        began: When the last one began.
+        ended: When it ended.
+        interval: The interval between the beginnings of two scans.
+        poll: No failed scan is followed by another one sooner than this.
+        failures: How many scans in a row failed for a transient reason.
+        retry_after: The pause that the other side asked for. It is never undercut.
+    """
+    due = max(began + interval, ended)
+    if failures:
+        due = min(due, ended + growing_seconds(failures, poll, interval))
+        due = max(due, ended + poll)
+    return max(due, ended + retry_after)
+
+
+class ScanLoop:
+    """Runs the scans.
+
+    Args:
+        integration: The integration, with a connector that only this thread uses.
+        platform: A client that only this thread uses.
+        control: Ploy's flags and intervals, and requests for scans.
+        health: Where results and progress are shown.
+        metrics: Where results are counted.
         monotonic: The clock for intervals.
         now: The clock for moments.
-        settings_revision: Of the settings, where they are Ploy's.
+        settings_revision: The revision of the settings, where they come from Ploy.
     """
 
     def __init__(
         self,
-        settings: OperatorSettings,
-        opened: Integration,
+        integration: Integration,
         platform: PlatformClient,
         control: Control,
         health: IntegrationHealth,
@@ -64,13 +80,13 @@ class ScanLoop:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         settings_revision: int | None = None,
     ) -> None:
-        self._settings = settings
-        self._opened = opened
+        self._settings = integration.settings
+        self._integration = integration
         self._platform = platform
         self._control = control
-        self._check = ConnectionMonitor(
-            settings.integration.id,
-            opened.connector,
+        self._monitor = ConnectionMonitor(
+            integration.settings.integration.id,
+            integration.connector,
             platform,
             control,
             monotonic,
@@ -86,23 +102,23 @@ class ScanLoop:
         self._transient_failures = 0
         self._retry_after = 0.0
         self._is_unfinished = False
-        """Whether Ploy wanted nothing but tests when it was last asked."""
+        """Whether Ploy's last answer allowed nothing but tests."""
 
     def run(self, stop: threading.Event) -> None:
-        """Scan until told to stop. One that is under way then is left so that it can be gone on with."""
+        """Scan until stopped. A scan under way then is left so that the next one resumes it."""
         self._stop = stop
         try:
-            self._recall()
+            self._show_last_commit()
         except Exception:
-            self._catch_up()
+            self._test_if_requested()
             raise
         while not stop.is_set():
             self._began = began = self._monotonic()
             try:
-                self._serve(self._control.take())
+                self._serve(self._control.take_requests())
             finally:
                 self._health.progress_at = None
-            self._catch_up()
+            self._test_if_requested()
             ended = self._monotonic()
             self._control.wait(partial(self._due, began, ended))
 
@@ -112,12 +128,12 @@ class ScanLoop:
             ended=ended,
             interval=self._control.scan_interval_seconds,
             poll=self._control.poll_interval_seconds,
-            transient_failures=self._transient_failures,
+            failures=self._transient_failures,
             retry_after=self._retry_after,
         )
 
-    def _recall(self) -> None:
-        """Show what is known from before this process began."""
+    def _show_last_commit(self) -> None:
+        """Show the results from before this process began."""
         with self._store() as store:
             if (baseline := store.baseline) is not None:
                 self._metrics.shows_reading_of(baseline.reading_started_at)
@@ -125,41 +141,41 @@ class ScanLoop:
             if (last := next(ended, None)) is not None:
                 self._metrics.succeeded_at(last)
 
-    def _serve(self, control: list[ScanRequest]) -> None:
-        """Make one scan for everybody who asked for one or, when nobody did, because it is due."""
-        previews = [request for request in control if request.preview]
-        asked = [request for request in control if not request.preview]
+    def _serve(self, requests: list[ScanRequest]) -> None:
+        """Run one scan for all requests or, without any, because it is due; and one preview for those of previews."""
+        previews = [request for request in requests if request.preview]
+        scans = [request for request in requests if not request.preview]
         try:
             if previews:
                 self._fulfil(previews, self._preview)
-            if asked or not previews:
-                self._fulfil(asked, self._scan)
+            if scans or not previews:
+                self._fulfil(scans, self._scan)
         finally:
-            # Whatever ended it, a connector may even raise SystemExit, nobody waits for what does not come.
-            for request in control:
+            # Whatever ended it (a connector may even raise SystemExit), no request may wait for ever.
+            for request in requests:
                 if not request.summary.done():
                     request.summary.set_exception(TemporaryError("The scan broke off.", changed_nothing=True))
 
-    def _fulfil(self, control: list[ScanRequest], make: Callable[[], wire.SyncSummary]) -> None:
+    def _fulfil(self, requests: list[ScanRequest], make: Callable[[], wire.SyncSummary]) -> None:
         try:
             summary = make()
         except InterruptedSyncError:
             self._transient_failures, self._retry_after = 0, 0
             self._health.is_paused = self._control.flags.paused
             self._metrics.sync_ended("interrupted")
-            _log.info("left where it was; it is gone on with later")
-            error: Exception = TemporaryError("The scan was cut off, and is gone on with later.", changed_nothing=True)
+            _log.info("interrupted; the next scan resumes")
+            error: Exception = TemporaryError("The scan was interrupted; the next one resumes.", changed_nothing=True)
         except SetupUnfinishedError as refusal:
             error = refusal
             self._note_unfinished()
-        except Exception as raised:  # noqa: BLE001 - whatever it was, the next scan is made
+        except Exception as raised:  # noqa: BLE001 - the next scan runs whatever it was
             error = raised
             self._note_failure("failed", raised)
         else:
-            for request in control:
+            for request in requests:
                 request.summary.set_result(summary)
             return
-        for request in control:
+        for request in requests:
             request.summary.set_exception(error)
 
     def _scan(self) -> wire.SyncSummary:
@@ -168,23 +184,21 @@ class ScanLoop:
             self._store() as store,
             Journal(self._settings.tasks_path) as journal,
         ):
-            result = Sync(
-                self._opened.connector,
-                store,
+            result = self._integration.sync(
                 self._platform,
-                self._introduce,
-                self._settings.integration.id,
-                fingerprint=self._opened.identity,
-                verified=journal,
+                store,
+                journal,
+                introduce=self._introduce,
                 now=self._now,
                 checkpoint=self._checkpoint,
-            ).make()
+            )
             self._note(result)
             return to_summary(result)
 
     def _preview(self) -> wire.SyncSummary:
-        self._check.require_usable()
-        with preview(self._opened.connector, self._settings.snapshot_path, checkpoint=self._checkpoint) as found:
+        self._monitor.require_usable()
+        connector, path = self._integration.connector, self._settings.snapshot_path
+        with preview(connector, path, checkpoint=self._checkpoint) as found:
             return wire.SyncSummary(status="previewed", outcome=to_outcome(found.changes))
 
     @contextmanager
@@ -195,24 +209,24 @@ class ScanLoop:
 
     def _introduce(self) -> wire.HelloAnswer:
         try:
-            answer = hello(self._platform, self._settings, self._opened)
+            answer = self._integration.introduce(self._platform)
         except (PlatformUnavailableError, SetupUnfinishedError):
-            self._check.require_usable()
+            self._monitor.require_usable()
             raise
         self._is_unfinished = False
         if not answer.flags.paused:
-            self._check.require_usable()
+            self._monitor.require_usable()
         self._control.apply(answer, by_scan=True)
         if self._health.is_paused and not answer.flags.paused:
-            self._health.since = self._monotonic()  # nothing was to be done until now
+            self._health.since = self._monotonic()  # during a pause no scan was due
         self._health.is_paused = answer.flags.paused
         self._health.scan_interval_seconds = answer.scan_interval_seconds
         return answer
 
-    def _catch_up(self) -> None:
-        """Make the test that the last scan calls for, or the first where no scan came so far: tasks wait for it."""
+    def _test_if_requested(self) -> None:
+        """Run the test that the last scan requested, or the first where no scan got that far: tasks wait for it."""
         if not (self._control.flags.paused or self._stop.is_set()):
-            self._check.test_if_requested()
+            self._monitor.test_if_requested()
 
     def _checkpoint(self) -> None:
         self._health.note_progress(self._monotonic())
@@ -235,18 +249,18 @@ class ScanLoop:
         self._metrics.keeps_unproven(result.answer.unproven_scopes)
         if result.answer.status == "committed":
             self._metrics.shows_reading_of(result.run.reading_started_at)
-        said = {"run_id": result.run.run_id, "generation": result.answer.generation}
-        _log.info("scanned: %s", result.answer.status, extra=said)
+        facts = {"run_id": result.run.run_id, "generation": result.answer.generation}
+        _log.info("scanned: %s", result.answer.status, extra=facts)
 
     def _note_scopes(self, run: Run) -> None:
-        """Have the connection tested where it turned out to be another than the last test found."""
+        """Request a connection test where the scan found another state than the last test."""
         failures = [scope.failure for scope in run.scopes(only_announced=True) if scope.failure is not None]
-        self._check.note_denied(frozenset(name for failure in failures for name in failure.missing_permissions))
+        self._monitor.note_denied(frozenset(name for failure in failures for name in failure.missing_permissions))
         if any(failure.code == AuthenticationError.code for failure in failures):
-            self._check.note_authentication_failed(self._began)
+            self._monitor.note_authentication_failed(self._began)
 
     def _note_unfinished(self) -> None:
-        """Wait for the test that Ploy asks for: nothing failed. Another process may make it, so Ploy is asked again."""
+        """Wait for the test that Ploy asks for: nothing failed. Another process may run it, so ask Ploy again."""
         if not self._is_unfinished:
             _log.info("waits for a connection test of these settings to pass")
         self._is_unfinished = True
@@ -258,10 +272,10 @@ class ScanLoop:
         self._transient_failures = self._transient_failures + 1 if is_transient(error) or ending == "waiting" else 0
         self._retry_after = retry_after_of(error)
         if isinstance(error, AuthenticationError):
-            self._check.note_authentication_failed(self._began)
+            self._monitor.note_authentication_failed(self._began)
         self._health.last_error = code = code_of(error)
-        if self._control.is_tested and self._control.blocked is not None:
-            self._health.since = self._monotonic()  # it did all that may be done with what is blocked: it was tested
+        if self._control.is_tested and self._control.connection_blocker() is not None:
+            self._health.since = self._monotonic()  # the only work that a blocked integration may do is its test
             self._control.await_test()
         self._metrics.sync_ended(ending)
         level = logging.ERROR if code == UNEXPECTED else logging.WARNING
@@ -269,7 +283,7 @@ class ScanLoop:
 
 
 def to_summary(result: SyncResult) -> wire.SyncSummary:
-    """What came of a sync, in the words of the contract."""
+    """Convert the result of a sync to the contract's summary."""
     if result.changes is None:
         return wire.SyncSummary(status=result.status)
     found = result.answer or to_outcome(result.changes)

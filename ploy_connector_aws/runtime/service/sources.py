@@ -1,4 +1,4 @@
-"""Which integrations are to be served: the one of a configuration file, or those that Ploy has enabled for a token."""
+"""Which integrations should run: the one of a configuration file, or those that Ploy has enabled for a token."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from ploy_connector_aws.spec import ConfigurationError
 
 _log = logging.getLogger(__name__)
 
-_MOST_REFUSED = 100
+_MAX_REFUSED = 100
 
 
 @dataclass(frozen=True)
 class DesiredIntegration:
-    """One integration that is to be served. The settings hold secrets, and stay in memory."""
+    """One integration that should run. The settings hold secrets, and stay in memory."""
 
     settings: OperatorSettings
     organisation: str = field(repr=False)
-    """A word for whose it is: of one token, as a token is of one organisation."""
+    """A digest that names the organisation: that of its token, as each token belongs to one organisation."""
     revision: int | None = None
-    """Of the settings, where they come from Ploy and it tells revisions apart."""
+    """The revision of the settings, where they come from Ploy and it numbers them."""
 
     @property
     def id(self) -> str:
@@ -50,35 +50,35 @@ class DesiredIntegration:
 
     @property
     def digest(self) -> str:
-        """Changes with any setting, secrets included, and with the revision; it is compared, and goes nowhere."""
+        """Changes with any setting, secrets included, and with the revision; never logged or sent."""
         settings = self.settings
-        said = [settings.integration.connector, settings.config, settings.config_overrides, self.revision]
-        return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+        parts = [settings.integration.connector, settings.config, settings.config_overrides, self.revision]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class DesiredState:
-    """What a source wants now, and what it names that cannot be served: each with the reason."""
+    """The integrations of a source that should run, and those that cannot, each with the reason."""
 
-    desired: tuple[DesiredIntegration, ...]
+    integrations: tuple[DesiredIntegration, ...]
     unusable: dict[str, ConfigurationError] = field(default_factory=dict)
 
 
 class Source(Protocol):
-    """Says which integrations are to be served."""
+    """Lists the integrations that should run."""
 
     name: str
 
     def read(self) -> DesiredState:
-        """Say which.
+        """Read the list.
 
         Raises:
-            PlatformError: Ploy could not be asked.
+            PlatformError: Ploy did not answer.
             ConfigurationError: The token cannot be read.
         """
 
     def close(self) -> None:
-        """Close what it holds open."""
+        """Close its connections."""
 
 
 class FileSource:
@@ -86,23 +86,23 @@ class FileSource:
 
     def __init__(self, name: str, settings: OperatorSettings) -> None:
         self.name = name
-        self._answer = DesiredState((DesiredIntegration(settings, organisation_of(settings)),))
+        self._state = DesiredState((DesiredIntegration(settings, organisation_of(settings)),))
 
     def read(self) -> DesiredState:
-        """Always the same one."""
-        return self._answer
+        """Return always the same one."""
+        return self._state
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
 
 class PlatformSource:
-    """What Ploy has enabled for a file's token; where the file names an integration, only that one.
+    """The integrations that Ploy has enabled for a file's token; only one where the file names it.
 
     Args:
-        name: Of the source.
-        settings: Of the file; those of the integrations come from Ploy.
-        on_attempt: Told of each attempt of a call.
+        name: The name of the source.
+        settings: The settings of the file; those of the integrations come from Ploy.
+        on_attempt: Called for each attempt of a call.
     """
 
     def __init__(
@@ -112,14 +112,14 @@ class PlatformSource:
         self._settings = settings
         self._is_introduced = False
         self._only = settings.integration.id if names_integration(settings) else None
-        # A poll that fails is made again by the next poll.
+        # The next poll is the retry.
         self._platform: PlatformClient = open_platform(
             settings, retry=RetryPolicy(max_attempts=1), on_attempt=on_attempt
         )
 
     def read(self) -> DesiredState:
-        """Ask Ploy; at the first time, say which connectors there are, so that they can be set up there."""
-        desired: list[DesiredIntegration] = []
+        """Read the list from Ploy. The first time, report the installed connectors, so that Ploy can offer them."""
+        integrations: list[DesiredIntegration] = []
         unusable: dict[str, ConfigurationError] = {}
         found = self._platform.integrations().integrations
         if not self._is_introduced:
@@ -127,27 +127,27 @@ class PlatformSource:
         for integration in found:
             if self._only in (None, integration.id):
                 try:
-                    desired.append(self._to_desired(integration))
+                    integrations.append(self._to_desired(integration))
                 except ConfigurationError as error:
                     unusable[integration.id] = error
                 except ValidationError:
-                    # It would become the name of a file.
+                    # The id would become the name of a file.
                     unusable[f"#{len(unusable) + 1}"] = ConfigurationError("Ploy names an integration by no usable id.")
-        return DesiredState(tuple(desired), unusable)
+        return DesiredState(tuple(integrations), unusable)
 
     def close(self) -> None:
         """Close the connections."""
         self._platform.close()
 
     def _introduce(self) -> None:
-        """Report the connectors that are installed here; one that Ploy does not take keeps back none of the others."""
+        """Report the installed connectors; one that Ploy rejects does not hold back the others."""
         installed = find_connectors()
         for connector in installed.values():
             if not self._report(partial(self._platform.put_manifest, connector.manifest), connector.name):
-                return  # at the next poll
+                return  # retried at the next poll
         refused = tuple(
             wire.RefusedConnector(name=each.name, distribution=each.distribution, reason=each.reason)
-            for each in installed.refused[:_MOST_REFUSED]
+            for each in installed.refused[:_MAX_REFUSED]
         )
         if self._report(
             partial(self._platform.report_refused, wire.RefusedConnectors(refused=refused)), "refused ones"
@@ -155,13 +155,13 @@ class PlatformSource:
             self._is_introduced = True
 
     def _report(self, send: Callable[[], object], what: str) -> bool:
-        """Send a report; False where it can be sent later."""
+        """Send a report; return False where it should be sent again."""
         try:
             send()
         except PlatformUnavailableError:
             return False
         except PlatformError as error:
-            _log.warning("%s: Ploy does not take the report of %s: %s", self.name, what, message_of(error))
+            _log.warning("%s: Ploy rejected the report of %s: %s", self.name, what, message_of(error))
         return True
 
     def _to_desired(self, integration: wire.Integration) -> DesiredIntegration:
@@ -175,12 +175,12 @@ class PlatformSource:
 
 
 def names_integration(settings: OperatorSettings) -> bool:
-    """Whether a configuration is of one integration, and not of all that its token serves."""
+    """Return whether a configuration names one integration, and not all of its token."""
     return settings.config is not None or "id" in settings.integration.model_fields_set
 
 
 def organisation_of(settings: OperatorSettings) -> str:
-    """A word for the organisation whose token a configuration has. Equal tokens give equal words."""
+    """Return a digest that names the organisation of a configuration's token; equal tokens have equal digests."""
     platform = settings.platform
     token = platform.token.get_secret_value() if platform.token else f"file {_place(platform.token_file)}"
     return hashlib.sha256(f"{platform.url.rstrip('/')} {token}".encode()).hexdigest()
@@ -193,61 +193,61 @@ def _place(file: Path | None) -> str:
 def to_sources(
     configurations: Iterable[OperatorSettings], on_attempt: Callable[[str, str], None] | None = None
 ) -> list[Source]:
-    """Make the sources of several configurations, named by their places, from 1.
+    """Create the sources of several configurations, named by their positions from 1.
 
     Args:
-        configurations: One of each file.
-        on_attempt: Told of each attempt of a call to Ploy.
+        configurations: The settings of each file.
+        on_attempt: Called for each attempt of a call to Ploy.
 
     Raises:
-        ConfigurationError: Two of them would serve the same integration, or one has no usable address or token.
+        ConfigurationError: Two of them name the same integration, or one has no usable address or token.
     """
-    made: list[Source] = []
-    places: dict[str, int] = {}
-    whole: dict[str, int] = {}
-    some: dict[str, int] = {}
-    for place, settings in enumerate(configurations, 1):
+    sources: list[Source] = []
+    by_integration: dict[str, int] = {}
+    by_organisation: dict[str, int] = {}
+    named_in: dict[str, int] = {}
+    for position, settings in enumerate(configurations, 1):
         organisation = organisation_of(settings)
         if names_integration(settings):
-            _refuse_twice(places.setdefault(settings.integration.id, place), place)
-            some.setdefault(organisation, place)
-            _refuse_twice(whole.get(organisation, place), place)
+            _refuse_twice(by_integration.setdefault(settings.integration.id, position), position)
+            named_in.setdefault(organisation, position)
+            _refuse_twice(by_organisation.get(organisation, position), position)
         else:
-            _refuse_twice(whole.setdefault(organisation, place), place)
-            _refuse_twice(some.get(organisation, place), place)
-        name = f"source-{place}"
+            _refuse_twice(by_organisation.setdefault(organisation, position), position)
+            _refuse_twice(named_in.get(organisation, position), position)
+        name = f"source-{position}"
         if settings.config is None:
-            made.append(PlatformSource(name, settings, on_attempt))
+            sources.append(PlatformSource(name, settings, on_attempt))
         else:
-            open_platform(settings).close()  # an address or a token that cannot be used is said now
-            made.append(FileSource(name, settings))
-    return made
+            open_platform(settings).close()  # fails now if the address or the token cannot be used
+            sources.append(FileSource(name, settings))
+    return sources
 
 
 def _refuse_twice(first: int, second: int) -> None:
     if first != second:
         raise ConfigurationError(
-            f"The configurations {first} and {second} would serve the same integration twice.",
+            f"The configurations {first} and {second} name the same integration.",
             field="integration.id",
             fix="name each integration in one file, or leave integration.id out of the one file of its token",
         )
 
 
-_OF_EVERY_ORGANISATION = ("PLOY_URL", "PLOY_STATE_DIR", CONFIG_FILE_VARIABLE)
+_FOR_ALL_ORGANISATIONS = ("PLOY_URL", "PLOY_STATE_DIR", CONFIG_FILE_VARIABLE)
 
 
 def refuse_shared_variables(names: Iterable[str]) -> None:
-    """Refuse variables that would give one organisation's token or settings to every one of several files.
+    """Reject variables that would give one organisation's token or settings to every one of several files.
 
     Args:
-        names: Of the variables that are set.
+        names: The names of the variables that are set.
 
     Raises:
         ConfigurationError: There is one.
     """
     for name in sorted(names):
-        if name not in _OF_EVERY_ORGANISATION and (name in VARIABLES or name.startswith("PLOY_CONFIG_")):
+        if name not in _FOR_ALL_ORGANISATIONS and (name in VARIABLES or name.startswith("PLOY_CONFIG_")):
             raise ConfigurationError(
-                f"The variable {name} would go before the setting in every one of the configuration files.",
-                fix="write it into the file that it belongs to, or run one service for each file",
+                f"The variable {name} would override the setting in every one of the configuration files.",
+                fix="set it in the file that it belongs to, or run one service for each file",
             )

@@ -1,7 +1,7 @@
-"""What changed between the last committed run and a new one, and what of it is proven. All of it in SQL.
+"""Comparison of a new run with the last committed one: what changed, and what of it is proven. All of it in SQL.
 
-The rules are those of the contract ("How a commit is decided"), "rule N" below is rule N there, and ``reference`` has
-the same rules in Python. They work on emissions: one row states that one scope listed one record.
+An observation from the baseline is kept until its scope has been read completely. The rules are those of the contract
+("How a commit is decided"); "rule N" is rule N there, and ``reference`` has the same rules in Python.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Literal, TypeAlias
+
+from pydantic import TypeAdapter
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec.records import RECORD_MODELS, RecordKey, RecordType
@@ -23,7 +25,7 @@ ChangeKind: TypeAlias = Literal["added", "changed", "removed", "retained_unprove
 
 @dataclass(frozen=True)
 class Changes:
-    """How many records of each type were added, changed, removed, and kept without proof."""
+    """How many records of each type were added, changed, removed, and kept unproven."""
 
     added: dict[RecordType, int] = field(default_factory=dict)
     changed: dict[RecordType, int] = field(default_factory=dict)
@@ -36,28 +38,41 @@ class Changes:
     """How many of the removed records are removed only because their scopes were switched off."""
 
 
+_CHANGES: TypeAdapter[Changes] = TypeAdapter(Changes)
+
+
+def store_changes(store: Store, run: Run, changes: Changes) -> None:
+    """Keep the result of a run's comparison with the run."""
+    store.update(run, changes=_CHANGES.dump_json(changes).decode())
+
+
+def stored_changes(run: Run) -> Changes:
+    """Return the result of a run's comparison."""
+    return _CHANGES.validate_json(run.changes)
+
+
 def to_outcome(changes: Changes) -> wire.Outcome:
-    """Say what a comparison found in the words of the platform's contract."""
+    """Convert the result of a comparison to the contract's outcome."""
     found = asdict(changes)
     return wire.Outcome(**{name: found[name] for name in wire.Outcome.model_fields})
 
 
 def compare(store: Store, run: Run) -> Changes:
-    """End a run's reading: settle what it proved, carry over what it did not, and compare with the baseline.
+    """Compare a run with the baseline, and carry over what the run did not prove.
 
     Args:
         store: The file that the run is in.
-        run: A run that nothing is appended to any more.
+        run: A run that was read to its end.
 
     Returns:
-        The comparison with the store's baseline (with nothing, where there is none).
+        The changes against the store's baseline (against nothing, where there is none).
     """
     with store.transaction():
-        return _Comparison(store, run).make()
+        return _Comparison(store, run).run()
 
 
 def changed_keys(store: Store, run: Run, kind: ChangeKind) -> Iterator[RecordKey]:
-    """Name the records of one kind of change between the store's baseline and a finished run, by type and id.
+    """Yield the records with one kind of change between the store's baseline and a compared run, by type and id.
 
     Args:
         store: The snapshot file.
@@ -88,7 +103,7 @@ _CARRIED = "type, id, scope, read_in_run, digest, body, carried_since"
 
 
 class _Comparison:
-    """The steps of ``finish``, in order. Each is one thought in SQL."""
+    """The steps of ``compare``, in order; each is one SQL statement or two."""
 
     def __init__(self, store: Store, run: Run) -> None:
         self._db: sqlite3.Connection = store.connection
@@ -97,37 +112,37 @@ class _Comparison:
         self._new = run.observations
         self._scopes = ScopeVerdicts(self._db, run, self._base)
 
-    def make(self) -> Changes:
+    def run(self) -> Changes:
         self._index(self._new)
         if self._run.attempt > 1:
-            self._drop_what_was_read_again()
-        self._scopes.fail_exchanged_origins()
+            self._drop_replaced()
+        self._scopes.fail_changed_origins()
         self._drop_listed_before_retracted()
-        self._drop_repeated_words()
+        self._dedupe()
         self._scopes.judge()
-        self._scopes.carry_unproven()
-        self._keep_what_was_read_earlier()
-        self._carry_words()
+        self._scopes.carry_scopes()
+        self._restore_full_contents()
+        self._carry_unproven()
         self._drop_retracted()
-        self._keep_what_grants_name()
+        self._keep_named_by_grants()
         self._scopes.carry_above("kept")
-        self._draw_picture()
-        self._agree_on_contents()
+        self._build_records()
+        self._reconcile_contents()
         self._run.tables.create_edges(self._db)
         return self._count()
 
     def _index(self, table: str) -> None:
         self._db.execute(f"CREATE INDEX {table}_key ON {table} (type, id, scope)")
 
-    def _drop_what_was_read_again(self) -> None:
-        # A run that was gone on with: of a scope that was read twice, the second reading counts.
+    def _drop_replaced(self) -> None:
+        # In a resumed run the last reading of a scope counts.
         names = {"run": self._run.number, "attempt": self._run.attempt}
         self._db.execute(
             f"DELETE FROM {self._new} WHERE EXISTS (SELECT 1 FROM scopes s WHERE s.run = :run"
             f" AND s.scope = {self._new}.scope AND s.attempt > {self._new}.attempt)",
             names,
         )
-        # What a parent announced before, and no more when it was read completely again, was not announced.
+        # A scope that its parent no longer announced when it was read completely again counts as not announced.
         self._db.execute(
             "WITH RECURSIVE unannounced (scope) AS ("
             " SELECT s.scope FROM scopes s JOIN scopes p ON p.run = :run AND p.scope = s.parent"
@@ -139,15 +154,15 @@ class _Comparison:
             ") DELETE FROM scopes WHERE run = :run AND scope IN (SELECT scope FROM unannounced)",
             names,
         )
-        # What was said not to exist, and was read after all in a later attempt, does.
+        # A retracted record that a later attempt listed exists.
         self._db.execute(
             f"DELETE FROM retracted WHERE run = :run AND EXISTS (SELECT 1 FROM {self._new} e WHERE e.type ="
             " retracted.type AND e.id = retracted.id AND e.attempt > retracted.attempt)",
             names,
         )
 
-    def _drop_repeated_words(self) -> None:
-        # A source may list a thing twice while its pages shift: rule 4 decides, whatever came first.
+    def _dedupe(self) -> None:
+        # A source may list a record twice while its pages shift; rule 4 decides, not the order.
         self._db.execute(
             f"DELETE FROM {self._new} WHERE rowid IN (SELECT rowid FROM (SELECT rowid, row_number() OVER"
             f" (PARTITION BY type, id, scope ORDER BY read_in_run DESC, digest) AS place FROM {self._new})"
@@ -155,7 +170,7 @@ class _Comparison:
         )
 
     def _drop_listed_before_retracted(self) -> None:
-        # What was listed before it was retracted was not there any more. What was listed afterwards exists (rule 5).
+        # A record listed before its retraction is gone; one listed afterwards exists (rule 5).
         if not self._has_retracted():
             return
         self._db.execute(
@@ -173,8 +188,8 @@ class _Comparison:
         found = self._db.execute("SELECT EXISTS (SELECT 1 FROM retracted WHERE run = ?)", (self._run.number,))
         return bool(found.fetchone()[0])
 
-    def _keep_what_was_read_earlier(self) -> None:
-        # Proven to exist, its content not read now: the content that was last read in full stands.
+    def _restore_full_contents(self) -> None:
+        # Proven to exist, content not read now: keep the content that was last read in full.
         if self._base is None:
             return
         self._db.execute(
@@ -187,8 +202,8 @@ class _Comparison:
             f"   WHERE r.type = {self._new}.type AND r.id = {self._new}.id AND b.read_in_run > {PARTIAL})"
         )
 
-    def _carry_words(self) -> None:
-        # Rules 3 and 6: what unproven scopes listed when they were read last stands.
+    def _carry_unproven(self) -> None:
+        # Rules 3 and 6: keep the observations of unproven scopes from their last reading.
         if self._base is None:
             return
         self._db.execute(
@@ -201,13 +216,13 @@ class _Comparison:
         )
 
     def _drop_retracted(self) -> None:
-        # Rule 5: a thing that is proven not to exist holds nothing, and no one holds it.
+        # Rule 5: a record that is proven not to exist holds nothing, and no account holds it.
         if self._has_retracted():
             self._db.execute(f"DELETE FROM {self._new} WHERE {_is_retracted(self._new)}", {"run": self._run.number})
 
-    def _keep_what_grants_name(self) -> None:
-        # Rule 7: a list that leaves out what a grant names contradicts it, and proves nothing. No grant names what was
-        # retracted: they went with it.
+    def _keep_named_by_grants(self) -> None:
+        # Rule 7: a list without a record that a grant names contradicts that grant, and proves nothing. No remaining
+        # grant names a retracted record: those grants were dropped with it.
         make_table(self._db, "kept", "type TEXT, id TEXT, grant_id TEXT NOT NULL, PRIMARY KEY (type, id)")
         if self._base is None:
             return
@@ -230,7 +245,7 @@ class _Comparison:
             " CROSS JOIN temp.unlisted u ON u.type = e.type AND u.id = e.id GROUP BY 1, 2"
         )
         now = (self._run.reading_started_at.isoformat(),)
-        # Of its scopes, those stay that did not end complete. It may have none left, so one row names none.
+        # Its scopes that did not end complete stay. It may have none left, so one row has no scope.
         self._db.execute(
             f"INSERT INTO {self._new} ({_CARRIED}) SELECT b.type, b.id, b.scope, b.read_in_run, b.digest, b.body,"
             f" coalesce(b.carried_since, ?) FROM temp.kept k JOIN {self._base.observations} b"
@@ -244,33 +259,33 @@ class _Comparison:
             now,
         )
 
-    def _draw_picture(self) -> None:
+    def _build_records(self) -> None:
         self._run.tables.create_records(self._db, "kept_by TEXT")
-        # Rule 4: what was read in full now, then what was earlier; then the scope whose name sorts first.
+        # Rule 4: content read in full in this run, then in earlier ones; then the scope whose name sorts first.
         self._db.execute(
-            f"INSERT INTO {self._run.records_table} SELECT w.type, w.id, w.digest, w.body, w.is_unproven, k.grant_id"
-            " FROM (SELECT type, id, digest, rowid AS body, min(carried_since IS NOT NULL) OVER word AS is_unproven,"
+            f"INSERT INTO {self._run.records_table} SELECT o.type, o.id, o.digest, o.body, o.is_unproven, k.grant_id"
+            " FROM (SELECT type, id, digest, rowid AS body, min(carried_since IS NOT NULL) OVER same AS is_unproven,"
             " row_number() OVER (PARTITION BY type, id ORDER BY read_in_run DESC, carried_since IS NOT NULL,"
             f"  (SELECT n.name FROM scope_names n WHERE n.id = scope)) AS place FROM {self._new}"
-            " WINDOW word AS (PARTITION BY type, id)) w"
-            " LEFT JOIN temp.kept k ON k.type = w.type AND k.id = w.id WHERE w.place = 1 ORDER BY w.type, w.id"
+            " WINDOW same AS (PARTITION BY type, id)) o"
+            " LEFT JOIN temp.kept k ON k.type = o.type AND k.id = o.id WHERE o.place = 1 ORDER BY o.type, o.id"
         )
 
-    def _agree_on_contents(self) -> None:
-        # A record has one content, so the scopes that listed it must not disagree: where one of them lists it no
-        # more, the next comparison, here or at the platform, would find another content.
-        picture = self._run.records_table
+    def _reconcile_contents(self) -> None:
+        # A record has one content, so the scopes that listed it must agree: otherwise, once one of them no longer lists
+        # it, the next comparison, here or at the platform, would find another content.
+        records = self._run.records_table
         self._db.execute(
-            f"UPDATE {self._new} SET (read_in_run, digest, body) = (SELECT w.read_in_run, w.digest, w.body"
-            f"  FROM {picture} r"
-            f"  JOIN {self._new} w ON w.rowid = r.body WHERE r.type = {self._new}.type AND r.id = {self._new}.id)"
-            f" WHERE rowid IN (SELECT e.rowid FROM {picture} r JOIN {self._new} w ON w.rowid = r.body"
+            f"UPDATE {self._new} SET (read_in_run, digest, body) = (SELECT c.read_in_run, c.digest, c.body"
+            f"  FROM {records} r"
+            f"  JOIN {self._new} c ON c.rowid = r.body WHERE r.type = {self._new}.type AND r.id = {self._new}.id)"
+            f" WHERE rowid IN (SELECT e.rowid FROM {records} r JOIN {self._new} c ON c.rowid = r.body"
             f"  JOIN {self._new} e ON e.type = r.type AND e.id = r.id"
-            "  WHERE e.digest != w.digest OR e.read_in_run != w.read_in_run)"
+            "  WHERE e.digest != c.digest OR e.read_in_run != c.read_in_run)"
         )
 
     def _count_withdrawn(self) -> int:
-        """Count what is removed because a scope was excluded, and is not said to be gone by itself."""
+        """Count the records that are removed because a scope was excluded, and not because they were retracted."""
         if self._base is None:
             return 0
         count: int = self._db.execute(
@@ -303,7 +318,7 @@ class _Comparison:
 
 
 def _ends_of_grants(observations: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    """The type and the id, as SQL, of the holder and of what is held, for the grants of a table of emissions."""
+    """Return the type and id, as SQL, of the principal and the entitlement of the grants in an observations table."""
     return (
         (
             f"json_extract({observations}.body, '$.principal_kind')",
@@ -314,7 +329,7 @@ def _ends_of_grants(observations: str) -> tuple[tuple[str, str], tuple[str, str]
 
 
 def _is_retracted(observations: str) -> str:
-    """An SQL condition: whether a record, or for a grant one of its ends, was retracted and not listed."""
+    """Return an SQL condition: whether a record, or for a grant one of its ends, was retracted."""
     gone = "EXISTS (SELECT 1 FROM retracted g WHERE g.run = :run AND g.type = {} AND g.id = {})"
     ends = " OR ".join(gone.format(type_, id_) for type_, id_ in _ends_of_grants(observations))
     return (

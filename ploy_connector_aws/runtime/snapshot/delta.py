@@ -1,8 +1,8 @@
-"""What differs between a finished run and the one that it was compared with, as a platform that holds the latter needs.
+"""Difference between a compared run and its base, as a platform that holds the base needs it.
 
-The platform makes the run anew from its own base: each scope that ended complete emitted what it has in the base, but
-for the removals and records named here; every other scope emitted just the records named here. Then it compares and
-proves for itself, exactly as with a full run.
+The platform rebuilds the run from its own base: a scope that ended complete lists what it lists in the base, except for
+the removals and records given here; every other scope lists only the records given here. Then the platform compares and
+proves by itself, exactly as with a full run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .store import Store
 
 @dataclass(frozen=True)
 class ChangedRecord:
-    """A record that the platform must be told about: where else it was emitted, and its content if that is new."""
+    """A record of a delta: the scopes that newly list it, and its content if that is new."""
 
     key: RecordKey
     scopes: tuple[str, ...]
@@ -30,7 +30,7 @@ class ChangedRecord:
 
 
 class Delta:
-    """The difference between two finished runs of one store, on disk."""
+    """The difference between two compared runs of one store, on disk."""
 
     def __init__(self, store: Store, base: Run, run: Run) -> None:
         self._db: sqlite3.Connection = store.connection
@@ -38,11 +38,11 @@ class Delta:
         self._run = run
         self._names = {"base": base.number, "run": run.number, "never": PARTIAL}
         self._find_proven_scopes()
-        self._find_new_words()
+        self._find_new_observations()
         self._find_new_contents()
 
     def scopes(self) -> Iterator[ScopeState]:
-        """The scopes that stand otherwise than in the base, by name; those that are no longer announced come last."""
+        """Yield the scopes that differ from the base, by name; those that are no longer announced come last."""
         differs = " OR ".join(f"b.{column} IS NOT s.{column}" for column in ("parent", "ending", "failure", "origin"))
         yield from self._run.scopes_where(
             "s.is_announced AND NOT EXISTS (SELECT 1 FROM scopes b WHERE b.run = :base AND b.scope = s.scope"
@@ -57,7 +57,7 @@ class Delta:
             yield replace(scope, is_announced=False)
 
     def removals(self, most_scopes: int) -> Iterator[tuple[RecordKey, tuple[str, ...]]]:
-        """Which scopes were read completely without a record that they have in the base; in portions."""
+        """Yield the records that completely read scopes no longer list, with those scopes in portions."""
         rows = self._db.execute(
             f"SELECT b.type, b.id, n.name FROM {self._base.observations} b JOIN temp.proven p ON p.scope = b.scope"
             f" JOIN scope_names n ON n.id = b.scope WHERE NOT EXISTS (SELECT 1 FROM {self._run.observations} w"
@@ -66,18 +66,20 @@ class Delta:
         yield from _in_portions(rows, most_scopes)
 
     def records(self, most_scopes: int) -> Iterator[ChangedRecord]:
-        """The records to tell about, by type and id; one with many scopes comes several times in a row."""
+        """Yield the records of the delta, by type and id; one with many scopes comes several times in a row."""
         rows = self._db.execute(
             "SELECT k.type, k.id, n.name, c.id IS NOT NULL FROM"
-            " (SELECT type, id FROM temp.new_words UNION SELECT type, id FROM temp.new_contents) k"
+            " (SELECT type, id FROM temp.new_observations UNION SELECT type, id FROM temp.new_contents) k"
             " LEFT JOIN temp.new_contents c ON c.type = k.type AND c.id = k.id"
-            " LEFT JOIN temp.new_words w ON w.type = k.type AND w.id = k.id"
+            " LEFT JOIN temp.new_observations w ON w.type = k.type AND w.id = k.id"
             " LEFT JOIN scope_names n ON n.id = w.scope ORDER BY k.type, k.id, w.scope"
         )
-        for (kind, id_, has_content), words in itertools.groupby(rows, key=lambda row: (row[0], row[1], row[3])):
+        for (kind, id_, has_content), rows_of_record in itertools.groupby(
+            rows, key=lambda row: (row[0], row[1], row[3])
+        ):
             key = RecordKey(type=kind, id=id_)
             content = self._run.record(key) if has_content else None
-            while some := list(itertools.islice(words, most_scopes)):
+            while some := list(itertools.islice(rows_of_record, most_scopes)):
                 yield ChangedRecord(key, tuple(row[2] for row in some if row[2] is not None), content)
 
     def _find_proven_scopes(self) -> None:
@@ -88,10 +90,10 @@ class Delta:
             self._names,
         )
 
-    def _find_new_words(self) -> None:
-        self._make("new_words", "type TEXT, id TEXT, scope INTEGER, PRIMARY KEY (type, id, scope)")
+    def _find_new_observations(self) -> None:
+        self._make("new_observations", "type TEXT, id TEXT, scope INTEGER, PRIMARY KEY (type, id, scope)")
         self._db.execute(
-            f"INSERT INTO temp.new_words SELECT w.type, w.id, w.scope FROM {self._run.observations} w"
+            f"INSERT INTO temp.new_observations SELECT w.type, w.id, w.scope FROM {self._run.observations} w"
             " LEFT JOIN temp.proven p ON p.scope = w.scope WHERE w.carried_since IS NULL AND (p.scope IS NULL"
             f" OR NOT EXISTS (SELECT 1 FROM {self._base.observations} b"
             "  WHERE b.type = w.type AND b.id = w.id AND b.scope = w.scope))"
@@ -115,6 +117,6 @@ class Delta:
 
 
 def _in_portions(rows: Iterator[Any], most: int) -> Iterator[tuple[RecordKey, tuple[str, ...]]]:
-    for (kind, id_), words in itertools.groupby(rows, key=lambda row: (row[0], row[1])):
-        while some := tuple(row[2] for row in itertools.islice(words, most)):
+    for (kind, id_), rows_of_record in itertools.groupby(rows, key=lambda row: (row[0], row[1])):
+        while some := tuple(row[2] for row in itertools.islice(rows_of_record, most)):
             yield RecordKey(type=kind, id=id_), some

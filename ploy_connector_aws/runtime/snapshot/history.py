@@ -1,4 +1,4 @@
-"""What became of each run: one entry a run, kept for a while after the run's own tables are gone."""
+"""History of runs: one entry a run, which outlives the run's own tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ploy_connector_aws.spec.pages import Failure, Scope
 from .run import Run
 
 ENTRIES_KEPT = 1000
-"""So many of the newest entries stay: ten days of syncs every 15 minutes."""
+"""How many of the newest entries stay: ten days of syncs every 15 minutes."""
 
 SCOPES_NAMED = 50
 
@@ -35,15 +35,17 @@ class UnprovenScope(_Model):
 class ScopeReport(_Model):
     """How a run's scopes ended."""
 
-    endings: dict[str, int] = Field(description="How many ended so; 'not_reached' for those that did not end.")
+    endings: dict[str, int] = Field(description="How many scopes had each ending; 'not_reached' for those without one.")
     unproven: tuple[UnprovenScope, ...] = Field(default=(), description=f"The first {SCOPES_NAMED}, by name.")
     unproven_count: int = 0
-    excluded: tuple[Scope, ...] = Field(default=(), description="The first that the settings switch off, as many.")
-    gone: tuple[Scope, ...] = Field(default=(), description="The first that do not exist any more, as many.")
+    excluded: tuple[Scope, ...] = Field(
+        default=(), description=f"The first {SCOPES_NAMED} that the settings switch off."
+    )
+    gone: tuple[Scope, ...] = Field(default=(), description=f"The first {SCOPES_NAMED} that no longer exist.")
 
     @classmethod
     def of(cls, run: Run) -> ScopeReport:
-        """Make the report of a run that was compared."""
+        """Create the report of a compared run."""
         endings: dict[str, int] = {}
         unproven: list[UnprovenScope] = []
         named: dict[str, list[Scope]] = {"excluded": [], "gone": []}
@@ -68,7 +70,7 @@ class ScopeReport(_Model):
 
 
 class HistoryEntry(_Model):
-    """What became of one run."""
+    """How one run ended."""
 
     run_id: str
     reading_started_at: datetime
@@ -92,7 +94,7 @@ class History:
         self._db = db
 
     def add(self, entry: HistoryEntry) -> None:
-        """Keep what became of a run; what was said of it before is replaced. The oldest entries go."""
+        """Add the entry of a run in place of an earlier one. The oldest entries go."""
         self._db.execute("DELETE FROM history WHERE run_id = ?", (entry.run_id,))
         self._db.execute(
             "INSERT INTO history (run_id, ended_at, entry) VALUES (?, ?, ?)",
@@ -101,6 +103,6 @@ class History:
         self._db.execute("DELETE FROM history WHERE number <= (SELECT max(number) FROM history) - ?", (ENTRIES_KEPT,))
 
     def entries(self, limit: int = ENTRIES_KEPT) -> list[HistoryEntry]:
-        """The newest entries, newest first."""
+        """Return the newest entries, newest first."""
         rows = self._db.execute("SELECT entry FROM history ORDER BY number DESC LIMIT ?", (limit,))
         return [HistoryEntry.model_validate_json(row[0]) for row in rows]

@@ -1,4 +1,4 @@
-"""One sync of an integration, and one process for its tasks, at a time; a crash leaves no lock behind."""
+"""Locks: one sync of an integration at a time, and one process for its tasks. A crash leaves no lock behind."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _program: str | None = None
 
 
 def name_process(program: str) -> None:
-    """Set how this process is named to other processes that want a lock of it."""
+    """Set the name of this process in the messages of other processes that want its locks."""
     global _program
     _program = program
 
 
 class LockHeldError(PloyError):
-    """Another process does this for the integration now.
+    """Another process holds a lock of the integration.
 
     Args:
-        message: What it does, and which process it is.
+        message: What that process does, and which one it is.
         holder: That process alone, where it is known.
         fix: What to do.
     """
@@ -47,14 +47,14 @@ class SyncRunningError(LockHeldError):
 
 
 class TasksRunningError(LockHeldError):
-    """Another process is working off this integration's tasks now."""
+    """Another process handles this integration's tasks now."""
 
 
 class _FileLock:
     """Held while the block runs. It is SQLite's own file lock, which the system releases when the process ends.
 
-    SQLite lets no other process read a database that is locked so, so it cannot hold who locked it. A small text file
-    beside it notes that; it is no database, so opening and closing it loses no lock. It is read only while the lock is
+    No other process can read a database that SQLite has locked, so the database cannot name the holder. A small text
+    file beside it does; it is no database, so opening and closing it loses no lock. It is read only while the lock is
     held, and each holder replaces what a crash left in it.
     """
 
@@ -71,25 +71,25 @@ class _FileLock:
         """Take the lock.
 
         Raises:
-            LockHeldError: Somebody else has it.
+            LockHeldError: Another process has it.
             StateError: Its file cannot be made or used.
         """
         create(self._path, LOCK_FILE)
         with translate_errors(self._path, LOCK_FILE):
-            # Taken by one thread and let go by another, where a service is stopped.
+            # A service that stops releases it in another thread.
             db = connect(self._path, "rw", timeout_seconds=0)
             try:
                 db.execute("BEGIN EXCLUSIVE")
             except sqlite3.Error as error:
                 db.close()
                 if code_of(error) == sqlite3.SQLITE_BUSY:
-                    raise self._refusal() from None
+                    raise self._to_error() from None
                 raise
         self._db = db
         self._write_holder()
 
     def __exit__(self, *_: object) -> None:
-        """Let it go."""
+        """Release the lock."""
         if self._db is not None:
             with suppress(OSError):
                 self._note.unlink(missing_ok=True)
@@ -97,10 +97,10 @@ class _FileLock:
             self._db = None
 
     def _write_holder(self) -> None:
-        """Note which process this is; without the note the lock is held all the same."""
+        """Write which process this is; without that note the lock is held all the same."""
         noted = {"process": os.getpid(), "host": socket.gethostname(), "program": _program}
         with suppress(OSError):
-            self._note.unlink(missing_ok=True)  # what a crash has left
+            self._note.unlink(missing_ok=True)  # left by a crash
             number = os.open(self._note, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(number, "w", encoding="utf-8") as file:
                 json.dump(noted, file)
@@ -116,7 +116,7 @@ class _FileLock:
         where = f"process {process}" if host == socket.gethostname() else f"process {process} on {host}"
         return f"{program} ({where})" if program else where
 
-    def _refusal(self) -> LockHeldError:
+    def _to_error(self) -> LockHeldError:
         holder = self._read_holder()
         message = f"{self._message}: {holder}." if holder else f"{self._message}."
         return self._error(message, holder=holder, fix=self._fix)
@@ -126,13 +126,13 @@ class SyncLock(_FileLock):
     """Held while an integration is synced; raises ``SyncRunningError`` where another process has it."""
 
     _error = SyncRunningError
-    _message = "This integration is being synced by another process"
+    _message = "Another process is already syncing this integration"
     _fix = "wait until that process ends its sync"
 
 
 class TaskLock(_FileLock):
-    """Held while an integration's tasks are worked off; raises ``TasksRunningError`` where another process has it."""
+    """Held while an integration's tasks are handled; raises ``TasksRunningError`` where another process has it."""
 
     _error = TasksRunningError
-    _message = "This integration's tasks are being worked off by another process"
+    _message = "Another process is already handling this integration's tasks"
     _fix = "stop that process first, or leave the integration to it"

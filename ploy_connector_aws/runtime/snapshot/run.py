@@ -1,4 +1,4 @@
-"""One run in the snapshot file: what was read in which scope, and the picture that follows from it."""
+"""One run in the snapshot file: what was read in each scope, and the records that follow from it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import hashlib
 import itertools
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from ploy_connector_aws.graph.tables import Tables
 from ploy_connector_aws.graph.values import ScopeState, StoredRecord
@@ -16,17 +16,28 @@ from ploy_connector_aws.spec.bounds import is_id
 from ploy_connector_aws.spec.pages import Failure, Page, ScopeEnding
 from ploy_connector_aws.spec.records import RecordKey, RecordType, to_json
 
-from .scope_rows import write_scope
+T = TypeVar("T")
 
 PARTIAL = 0
-"""In the column ``read_in_run``, instead of the number of the run that last read the record's content in full."""
+"""In the column ``read_in_run``: no run has read the record's content in full."""
 
 NO_SCOPE = 0
 """In the column ``scope``: of a record that is kept because a grant names it, and of a retraction by the platform."""
 
+_ENDED_TWICE = Failure(
+    code="invalid_page",
+    message="The connector ended this scope in two different ways, so what it held is kept.",
+    fix="Correct the connector: a scope ends once.",
+).model_dump_json(exclude_defaults=True)
+_TWO_ORIGINS = Failure(
+    code="invalid_page",
+    message="The connector read this scope from two origins in one run, so what it held is kept.",
+    fix="Correct the connector: a scope has one origin.",
+).model_dump_json(exclude_defaults=True)
+
 
 class Observation(NamedTuple):
-    """One scope's word that a record exists: the record as JSON, and whether its content was read in full."""
+    """One observation: a scope listed this record, given as JSON, and whether its content was read in full."""
 
     type: RecordType
     id: str
@@ -35,21 +46,58 @@ class Observation(NamedTuple):
 
 
 class OriginChangedError(Exception):
-    """A run that is gone on with finds another directory in the place of the one that it began with."""
+    """A resumed run found another directory in the place of the one that it began with."""
 
 
 def to_text(moment: datetime) -> str:
-    """Write a moment in one zone and one length, so that texts compare as moments do."""
+    """Format a moment in one zone and one length, so that texts compare as moments do."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def digest_of(body: bytes) -> bytes:
-    """What tells one content of a record from another."""
+    """Return the digest of a record's content."""
     return hashlib.sha256(body).digest()[:16]
 
 
+class _Column(Generic[T]):
+    """A column of the run's row in ``runs``, read from the file at each access."""
+
+    def __init__(self, convert: Callable[[Any], T]) -> None:
+        self._convert = convert
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self._sql = f"SELECT {name} FROM runs WHERE number = ?"
+
+    def __get__(self, run: Run, _: type | None = None) -> T:
+        return self._convert(run.connection.execute(self._sql, (run.number,)).fetchone()[0])
+
+
 class Run:
-    """One run of one integration. Made by ``Store``."""
+    """One run of one integration. Created by ``Store``."""
+
+    run_id = _Column(str)
+    state = _Column(str)
+    """Where the run stands (``store.RunState``)."""
+    reading_started_at = _Column(datetime.fromisoformat)
+    """When reading began (UTC)."""
+    sync_id = _Column[str | None](lambda value: value if is_id(value) else None)
+    """The platform's id of the upload; None also for an id that no URL can hold."""
+    generation = _Column[int | None](lambda value: value)
+    """The platform's generation that the run became."""
+    attempt = _Column(int)
+    """The attempt at reading: 1, and one more each time it is resumed."""
+    mode = _Column[Literal["full", "delta"]](lambda value: value)
+    """How the run is uploaded."""
+    base = _Column[int | None](lambda value: value)
+    """The number of the run that this one was compared with; None where there was none."""
+    changes = _Column(lambda value: str(value or ""))
+    """The result of the comparison, as JSON; empty before it."""
+    matches_platform = _Column(bool)
+    """Whether the platform, once it committed the run, holds the same as this file."""
+    deltas = _Column(int)
+    """How many runs were uploaded as deltas since the last full one, this one included."""
+    full_at = _Column[datetime | None](lambda value: datetime.fromisoformat(value) if value else None)
+    """When reading for the last full upload began."""
 
     def __init__(self, db: sqlite3.Connection, number: int) -> None:
         self._db = self.connection = db
@@ -61,81 +109,12 @@ class Run:
         self._attempt = self.attempt
 
     def create_tables(self) -> None:
-        """Make the table that the run appends to; it is indexed when reading ends."""
+        """Create the table that the run appends to; it is indexed when reading ends."""
         self._db.execute(
             f"CREATE TABLE {self.observations} (type TEXT NOT NULL, id TEXT NOT NULL, scope INTEGER NOT NULL,"
             " read_in_run INTEGER NOT NULL, digest BLOB NOT NULL, body BLOB NOT NULL, carried_since TEXT,"
             " attempt INTEGER NOT NULL DEFAULT 1)"
         )
-
-    def _fact(self, column: str) -> Any:
-        return self._db.execute(f"SELECT {column} FROM runs WHERE number = ?", (self.number,)).fetchone()[0]
-
-    @property
-    def run_id(self) -> str:
-        """The run's id."""
-        return str(self._fact("run_id"))
-
-    @property
-    def state(self) -> str:
-        """Where the run stands (``store.RunState``)."""
-        return str(self._fact("state"))
-
-    @property
-    def reading_started_at(self) -> datetime:
-        """When reading began (UTC)."""
-        return datetime.fromisoformat(self._fact("reading_started_at"))
-
-    @property
-    def sync_id(self) -> str | None:
-        """The platform's id of the sync by which the run was handed over; None for one that no URL can hold."""
-        value: str | None = self._fact("sync_id")
-        return value if is_id(value) else None
-
-    @property
-    def generation(self) -> int | None:
-        """The platform's generation that the run became."""
-        value: int | None = self._fact("generation")
-        return value
-
-    @property
-    def attempt(self) -> int:
-        """In which attempt the run is read: 1, and one more for each time that it is gone on with."""
-        return int(self._fact("attempt"))
-
-    @property
-    def mode(self) -> Literal["full", "delta"]:
-        """How the run was, or is to be, handed over."""
-        return "delta" if self._fact("mode") == "delta" else "full"
-
-    @property
-    def base(self) -> int | None:
-        """The number of the run that this one was compared with; None where there was none."""
-        value: int | None = self._fact("base")
-        return value
-
-    @property
-    def changes(self) -> str:
-        """What its comparison found, as JSON; empty before it was compared."""
-        return str(self._fact("changes") or "")
-
-    @property
-    def matches_platform(self) -> bool:
-        """Whether the platform, once it committed the run, holds just what is held here."""
-        return bool(self._fact("matches_platform"))
-
-    @property
-    def deltas(self) -> int:
-        """How many runs were handed over as deltas since the last full one, this one included."""
-        return int(self._fact("deltas"))
-
-    @property
-    def full_at(self) -> datetime | None:
-        """When the reading of the last run that was handed over in full began."""
-        value = self._fact("full_at")
-        return datetime.fromisoformat(value) if value else None
-
-    # Writing, while the run is being read.
 
     def add_page(self, page: Page, bodies: Sequence[bytes] | None = None) -> None:
         """Append one page of a connector; ``bodies`` are its records, then its partial ones, as JSON.
@@ -143,7 +122,7 @@ class Run:
         Raises:
             OriginChangedError: An earlier attempt at this run read the scope from elsewhere.
         """
-        says_something = page.records or page.partial or page.retracted or page.origin or page.began_at
+        has_content = page.records or page.partial or page.retracted or page.origin or page.began_at
         self.add_scope(
             page.scope,
             page.parent,
@@ -151,7 +130,7 @@ class Run:
             page.failure,
             page.origin,
             began_at=page.began_at,
-            is_announcement=page.ending is None and not says_something,
+            is_announcement=page.ending is None and not has_content,
         )
         records = [*((each, False) for each in page.records), *((each, True) for each in page.partial)]
         pairs = zip(records, bodies or [to_json(record) for record, _ in records], strict=True)
@@ -173,9 +152,9 @@ class Run:
         began_at: datetime | None = None,
         is_announcement: bool = False,
     ) -> None:
-        """Announce a scope, or add to what is known of it. It fails where two pages contradict each other.
+        """Announce a scope, or add to it. A scope fails where two of its pages contradict each other.
 
-        What an earlier attempt knows of the scope stands while it is only announced, and gives way to anything more.
+        The result of an earlier attempt stands while the scope is only announced; any further page replaces it.
 
         Raises:
             OriginChangedError: An earlier attempt read the scope from elsewhere.
@@ -199,7 +178,29 @@ class Run:
             ).fetchone()
         ):
             raise OriginChangedError
-        write_scope(self._db, values)
+        self._write_scope(values)
+
+    def _write_scope(self, values: Mapping[str, object]) -> None:
+        """Write a page's statement about its scope; ``rank`` is the attempt, or 0 for a page that only announces."""
+        has_two_origins = "(failure IS :two_origins OR coalesce(origin != excluded.origin, 0))"
+        self._db.execute(
+            "INSERT INTO scopes (run, scope, parent, is_announced, ending, failure, origin, began_at, attempt,"
+            " announced_in) VALUES"
+            " (:run, :scope, :parent, 1, :ending, :failure, :origin, :began_at, :attempt, :attempt)"
+            " ON CONFLICT (run, scope) DO UPDATE SET parent = coalesce(parent, excluded.parent),"
+            " announced_in = excluded.announced_in,"
+            " origin = iif(attempt < :rank, excluded.origin,"
+            f"  iif({has_two_origins}, NULL, coalesce(origin, excluded.origin))),"
+            # Where a scope is read twice, what the second reading adds may still be what the first one said.
+            " began_at = iif(attempt < :rank, excluded.began_at,"
+            "  coalesce(min(began_at, excluded.began_at), began_at, excluded.began_at)),"
+            f" failure = CASE WHEN attempt < :rank THEN excluded.failure WHEN {has_two_origins} THEN :two_origins"
+            "  ELSE coalesce(failure, excluded.failure, iif(ending != excluded.ending, :ended_twice, NULL)) END,"
+            f" ending = CASE WHEN attempt < :rank THEN excluded.ending WHEN ending != excluded.ending OR"
+            f"  {has_two_origins} THEN 'failed' ELSE coalesce(ending, excluded.ending) END,"
+            " attempt = max(attempt, :rank)",
+            {**values, "ended_twice": _ENDED_TWICE, "two_origins": _TWO_ORIGINS},
+        )
 
     def add_observations(self, scope: str, observations: Iterable[Observation]) -> None:
         """Append records under a scope."""
@@ -222,12 +223,12 @@ class Run:
         )
 
     def add_retracted(self, keys: Iterable[RecordKey], scope: int = NO_SCOPE, last_row: int = 0) -> None:
-        """Note records that the source said do not exist.
+        """Record retractions: the source states that these records do not exist.
 
         Args:
             keys: The records.
-            scope: The number of the scope on whose page they are.
-            last_row: The last row of what was listed until then, which does not count for these records any more.
+            scope: The number of the scope whose page has them.
+            last_row: The last row of the observations until then, which no longer count for these records.
         """
         self._db.executemany(
             "INSERT INTO retracted (run, type, id, scope, attempt, last_row) VALUES (?, ?, ?, ?, ?, ?)"
@@ -236,14 +237,14 @@ class Run:
         )
 
     def fail_open_scopes(self, failure: Failure) -> int:
-        """End every scope that was announced and not ended; say how many there were."""
+        """Fail every scope that was announced and has not ended; return how many there were."""
         return self._db.execute(
             "UPDATE scopes SET ending = 'failed', failure = ? WHERE run = ? AND is_announced AND ending IS NULL",
             (failure.model_dump_json(exclude_defaults=True), self.number),
         ).rowcount
 
     def resume(self) -> None:
-        """Begin another attempt at reading: what was read completely stands, everything else is forgotten."""
+        """Begin another attempt at reading. Keep completed scopes; discard everything else."""
         ended = "ending IN ('complete', 'gone', 'excluded')"
         unended = f"scope NOT IN (SELECT scope FROM scopes WHERE run = :run AND {ended})"
         names = {"run": self.number}
@@ -256,37 +257,46 @@ class Run:
         self._db.execute("UPDATE runs SET attempt = ? WHERE number = ?", (self._attempt, self.number))
 
     def has_read_since(self, scope: str, moment: datetime) -> bool:
-        """Whether the run shows how things in a scope stood after a moment: all of it was read from a later beginning.
+        """Return whether the run shows a scope as it was after a moment: all of it was read from a later beginning.
 
-        That a scope is not there at all says something only where nothing is missing.
+        An absent scope proves something only where nothing else is missing.
         """
-        # What was not announced again, and is not unproven, is proven by what is above it.
-        seen = "coalesce(ending IN ('complete', 'gone', 'excluded'), NOT is_announced AND unproven_since IS NULL)"
+        # A scope that was not announced again and is not unproven is proven by its parents.
+        is_read = "coalesce(ending IN ('complete', 'gone', 'excluded'), NOT is_announced AND unproven_since IS NULL)"
         row = self._db.execute(
-            f"SELECT {seen}, s.began_at FROM scopes s JOIN scope_names n ON n.id = s.scope"
+            f"SELECT {is_read}, s.began_at FROM scopes s JOIN scope_names n ON n.id = s.scope"
             " WHERE s.run = :run AND n.name = :scope"
-            f" UNION ALL SELECT NOT EXISTS (SELECT 1 FROM scopes WHERE run = :run AND NOT {seen}), NULL",
+            f" UNION ALL SELECT NOT EXISTS (SELECT 1 FROM scopes WHERE run = :run AND NOT {is_read}), NULL",
             {"run": self.number, "scope": scope},
         ).fetchone()
         return bool(row[0]) and to_text(moment) < (row[1] or to_text(self.reading_started_at))
 
     def count_scopes(self) -> tuple[int, int]:
-        """How many scopes were announced so far, and how many of them ended."""
+        """Return how many scopes were announced so far, and how many of them ended."""
         announced, ended = self._db.execute(
             "SELECT count(*), count(ending) FROM scopes WHERE run = ? AND is_announced", (self.number,)
         ).fetchone()
         return announced, ended
 
     def has_proof(self) -> bool:
-        """Whether anything at all was read completely."""
+        """Return whether any scope was read completely."""
         row = self._db.execute(
             "SELECT EXISTS (SELECT 1 FROM scopes WHERE run = ? AND ending IN ('complete', 'gone', 'excluded'))",
             (self.number,),
         ).fetchone()
         return bool(row[0])
 
+    def proves_everything(self) -> bool:
+        """Return whether the platform holds the same, and no scope is unproven or switched off in the settings."""
+        row = self._db.execute(
+            "SELECT EXISTS (SELECT 1 FROM scopes WHERE run = ?"
+            " AND (unproven_since IS NOT NULL OR ending = 'excluded'))",
+            (self.number,),
+        ).fetchone()
+        return self.matches_platform and not row[0]
+
     def scope_id(self, name: str) -> int:
-        """The number under which a scope is kept; it gets one when it has none yet."""
+        """Return the number of a scope; a new scope gets one."""
         known = self._scope_ids.get(name)
         if known is None:
             row = self._db.execute("SELECT id FROM scope_names WHERE name = ?", (name,)).fetchone()
@@ -297,14 +307,12 @@ class Run:
             known = self._scope_ids[name] = int(row[0])
         return known
 
-    # Reading, once the run was compared.
-
     def scopes(self, *, only_announced: bool = False) -> Iterator[ScopeState]:
-        """The scopes of this run, and those that it carried over from earlier ones, by name."""
+        """Yield the scopes of this run, and those that it carried over from earlier ones, by name."""
         yield from self.scopes_where("s.is_announced" if only_announced else "1", {})
 
     def scopes_where(self, condition: str, names: Mapping[str, object]) -> Iterator[ScopeState]:
-        """The scopes of this run, ``s`` in the condition, of which an SQL condition is true; by name."""
+        """Yield the scopes of this run, ``s`` in an SQL condition, for which it is true; by name."""
         rows = self._db.execute(
             "SELECT n.name, p.name, s.is_announced, s.ending, s.failure, s.origin, s.unproven_since"
             " FROM scopes s JOIN scope_names n ON n.id = s.scope LEFT JOIN scope_names p ON p.id = s.parent"
@@ -323,13 +331,13 @@ class Run:
             )
 
     def records(self, type: RecordType | None = None) -> Iterator[StoredRecord]:  # noqa: A002 - the word of the records
-        """The picture after this run, by type and id: what was proven now, and what was retained."""
+        """Yield the records after this run, proven and unproven, by type and id."""
         yield from self._stored("" if type is None else "WHERE r.type = ?", () if type is None else (type,))
 
     def proven_records(self, most_scopes: int) -> Iterator[StoredRecord]:
-        """What was read in this run, each record with the scopes that emitted it in this run.
+        """Yield the records that were read in this run, with the scopes that listed them in this run.
 
-        A record that many scopes emitted comes several times in a row, each time with at most so many of them.
+        A record of many scopes comes several times in a row, each time with at most ``most_scopes`` of them.
         """
         rows = self._db.execute(
             f"SELECT r.type, r.id, b.body, b.read_in_run, n.name FROM {self.records_table} r"
@@ -337,23 +345,23 @@ class Run:
             f" JOIN {self.observations} e ON e.type = r.type AND e.id = r.id AND e.carried_since IS NULL"
             " JOIN scope_names n ON n.id = e.scope ORDER BY r.type, r.id, e.scope"
         )
-        for (kind, id_), words in itertools.groupby(rows, key=lambda row: (row[0], row[1])):
-            while some := list(itertools.islice(words, most_scopes)):
+        for (kind, id_), observations in itertools.groupby(rows, key=lambda row: (row[0], row[1])):
+            while some := list(itertools.islice(observations, most_scopes)):
                 body, read_in_run = some[0][2:4]
                 yield StoredRecord(kind, id_, tuple(row[4] for row in some), body, read_in_run != self.number, False)
 
     def record(self, key: RecordKey) -> StoredRecord | None:
-        """One record of the picture after this run."""
+        """Return one record as it is after this run."""
         return next(self._stored("WHERE r.type = ? AND r.id = ?", (key.type, key.id)), None)
 
     def kept_by_grants(self) -> Iterator[tuple[RecordKey, str]]:
-        """The records that no list has and a grant names, with the id of that grant."""
+        """Yield the records that no scope lists and a grant names, with the id of that grant."""
         rows = f"SELECT type, id, kept_by FROM {self.records_table} WHERE kept_by IS NOT NULL ORDER BY type, id"
         for kind, id_, grant_id in self._db.execute(rows):
             yield RecordKey(type=kind, id=id_), grant_id
 
     def retracted(self) -> Iterator[RecordKey]:
-        """The records that the source said do not exist."""
+        """Yield the retracted records."""
         for kind, id_ in self._db.execute("SELECT DISTINCT type, id FROM retracted WHERE run = ?", (self.number,)):
             yield RecordKey(type=kind, id=id_)
 

@@ -1,4 +1,4 @@
-"""State files: SQLite databases in the state folder, how they are created, checked, opened and set aside.
+"""State files: SQLite databases in the state folder, and how they are created, checked, opened and archived.
 
 SQLite guards a database with POSIX locks, which belong to the process and the file: when a process closes *any*
 descriptor of a file, it loses every lock that it holds on it (https://www.sqlite.org/howtocorrupt.html, 2.2). Then
@@ -35,7 +35,7 @@ class FileKind:
     name: str
     rebuild_hint: str
     ending: str
-    """What follows the integration's id in its name."""
+    """The suffix after the integration's id in its name."""
 
     def integration_of(self, path: Path) -> str | None:
         """Return the id of the integration that a file is named after; None for a name that has not this ending."""
@@ -47,7 +47,7 @@ REBUILD = "ploy-connector sync --rebuild sets the file aside and reads everythin
 SNAPSHOT_FILE = FileKind("snapshot file", REBUILD, ".sqlite")
 TASK_FILE = FileKind("task file", "set the file aside: Ploy makes manual tasks of those that it held", ".tasks.sqlite")
 LOCK_FILE = FileKind("lock file", "remove the file while no ploy-connector is running", ".lock")
-_TROUBLES: dict[int, tuple[str, str | None]] = {
+_SQLITE_ERRORS: dict[int, tuple[str, str | None]] = {
     sqlite3.SQLITE_FULL: ("the disk is full", "make room and try again; nothing that was committed is lost"),
     sqlite3.SQLITE_IOERR: ("the disk failed", "check the disk and its room, and try again; what was committed stands"),
     sqlite3.SQLITE_READONLY: ("it may only be read", "let this user write to the file and its folder"),
@@ -56,14 +56,14 @@ _TROUBLES: dict[int, tuple[str, str | None]] = {
     sqlite3.SQLITE_BUSY: ("another process is using it", "wait until that process ends"),
     sqlite3.SQLITE_CORRUPT: ("it is damaged", None),
     sqlite3.SQLITE_NOTADB: ("it is not a {name}", None),
-    sqlite3.SQLITE_ERROR: ("its tables are not as they were made", None),
+    sqlite3.SQLITE_ERROR: ("its tables are not those of this version", None),
 }
-"""By SQLite's result code: what is wrong with a file, and what to do about it; None where it must be rebuilt."""
+"""By SQLite's result code: what is wrong with a file, and what to do; None where it must be rebuilt."""
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 _PARTS = ("", "-wal", "-shm", "-journal")
-"""What SQLite adds to the name of a database for the files that belong to it."""
+"""The suffixes of the files that belong to an SQLite database."""
 
 _REMOVE = "move it out of the state folder"
 _NOT_REGULAR: dict[int, tuple[str, str]] = {
@@ -83,15 +83,15 @@ _FOREIGN = ("it belongs to another user", "run this as the user that owns the fi
 _LINKED = ("it has a second name (a hard link)", "remove the other name, or replace this file by a copy")
 
 _BUSY_SECONDS = 5.0
-_LOOKS_EVERY_SECONDS = 0.02
+_RETRY_SECONDS = 0.02
 _CREATING = threading.Lock()
-"""Held while a file is created, and while it is looked for, so that no thread has it open in SQLite before the
-descriptor that created it is closed."""
+"""Held while a file is created or looked up, so that no thread has it open in SQLite before the descriptor that created
+it is closed."""
 
 
 @contextmanager
 def translate_errors(path: Path, kind: FileKind = SNAPSHOT_FILE) -> Iterator[None]:
-    """Say what is wrong with a state file in one sentence.
+    """Turn SQLite's errors into one that states what is wrong with a state file, and what to do.
 
     Raises:
         StateError: SQLite failed in the block, because of the file or its disk.
@@ -99,7 +99,7 @@ def translate_errors(path: Path, kind: FileKind = SNAPSHOT_FILE) -> Iterator[Non
     try:
         yield
     except sqlite3.Error as error:
-        reason, fix = _TROUBLES.get(code_of(error), (str(error), None))
+        reason, fix = _SQLITE_ERRORS.get(code_of(error), (str(error), None))
         raise _unusable(path, kind, reason.format(name=kind.name), fix or kind.rebuild_hint) from error
 
 
@@ -116,20 +116,20 @@ def _unusable(path: Path, kind: FileKind, reason: str, fix: str) -> StateError:
 
 
 def code_of(error: sqlite3.Error) -> int:
-    """Return SQLite's result code, without its finer distinctions."""
+    """Return SQLite's primary result code."""
     return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
 
 
 def identity(path: Path, kind: FileKind = SNAPSHOT_FILE) -> tuple[int, int] | None:
-    """Check that a state file and its parts are regular files of this user alone; give the file's device and inode.
+    """Check that a state file and its parts are regular files of this user alone; return the file's device and inode.
 
     No descriptor is opened for that, and no link followed.
 
     Returns:
-        None where the file is not there.
+        None where the file is missing.
 
     Raises:
-        StateError: There is something else in its place, such as a link.
+        StateError: Something else is in its place, such as a link.
     """
     found: dict[str, os.stat_result] = {}
     with _CREATING, _reachable(path, kind):
@@ -145,7 +145,7 @@ def identity(path: Path, kind: FileKind = SNAPSHOT_FILE) -> tuple[int, int] | No
 
 
 def is_there(path: Path, kind: FileKind = SNAPSHOT_FILE) -> bool:
-    """Return whether a state file is there; raises as ``identity`` does."""
+    """Return whether a state file exists; raises as ``identity`` does."""
     return identity(path, kind) is not None
 
 
@@ -158,14 +158,14 @@ def _refusal(status: os.stat_result) -> tuple[str, str] | None:
 
 
 def create(path: Path, kind: FileKind) -> None:
-    """Create a state file, readable by its owner only, unless there is something of that name.
+    """Create a state file, readable by its owner only, unless something of that name exists.
 
     Raises:
         StateError: It cannot be created, or something else is in its place.
     """
     with _CREATING, _reachable(path, kind):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(FileExistsError):  # O_EXCL neither opens what is there nor follows a link
+        with suppress(FileExistsError):  # O_EXCL neither opens an existing file nor follows a link
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     identity(path, kind)
 
@@ -177,7 +177,7 @@ def connect(
     *,
     timeout_seconds: float = _BUSY_SECONDS,
 ) -> sqlite3.Connection:
-    """Connect to a state file that was checked and is there. SQLite reads nothing of it yet."""
+    """Connect to a state file that exists and was checked. SQLite reads nothing of it yet."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     return sqlite3.connect(
         uri, timeout=timeout_seconds, isolation_level=None, check_same_thread=False, factory=connection, uri=True
@@ -187,7 +187,7 @@ def connect(
 def open_database(
     path: Path, kind: FileKind = SNAPSHOT_FILE, connection: type[sqlite3.Connection] = sqlite3.Connection
 ) -> sqlite3.Connection:
-    """Open a state file, and create it (readable by its owner only) when it is not there.
+    """Open a state file; create it (readable by its owner only) where it is missing.
 
     Raises:
         StateError: It cannot be opened, or belongs to another integration.
@@ -197,7 +197,7 @@ def open_database(
 
 
 def read_database(path: Path, kind: FileKind = SNAPSHOT_FILE) -> sqlite3.Connection | None:
-    """Open a state file to read only; None where it is not there.
+    """Open a state file read-only; None where it is missing.
 
     Raises:
         StateError: It cannot be opened, or belongs to another integration.
@@ -217,7 +217,7 @@ def _open(
     with translate_errors(path, kind):
         db = connect(path, mode, connection)
         try:
-            is_bound(db, path, kind)  # reads: from here on this connection shares the lock that ``set_aside`` needs
+            is_bound(db, path, kind)  # reads: from here on this connection shares the lock that ``archive`` needs
             if identity(path, kind) != before:
                 raise _unusable(path, kind, *_MOVED)
         except BaseException:
@@ -227,7 +227,7 @@ def _open(
 
 
 def use_log(db: sqlite3.Connection) -> None:
-    """Have a database keep a write-ahead log, so that its readers and its writer do not wait for each other.
+    """Use a write-ahead log, so that readers and the writer of a database do not wait for each other.
 
     SQLite does not wait for another connection that is writing before it changes the mode of a new file, but fails at
     once (sqlite3BtreeBeginTrans in btree.c waits only where no transaction is open, and here one is).
@@ -239,35 +239,35 @@ def use_log(db: sqlite3.Connection) -> None:
         except sqlite3.OperationalError as error:
             if code_of(error) != sqlite3.SQLITE_BUSY or time.monotonic() > ends_at:
                 raise
-            time.sleep(_LOOKS_EVERY_SECONDS)
+            time.sleep(_RETRY_SECONDS)
         else:
             return
 
 
 def is_bound(db: sqlite3.Connection, path: Path, kind: FileKind) -> bool:
-    """Return whether a state file notes the integration that it is named after; False where it notes none yet.
+    """Return whether a state file records the integration in its name; False where it records none yet.
 
-    A file that bears no integration's name belongs to none.
+    A file without an integration in its name belongs to none.
 
     Raises:
         StateError: It belongs to another integration.
     """
-    wanted = kind.integration_of(path)
-    if wanted is None:
+    expected = kind.integration_of(path)
+    if expected is None:
         return True
     if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'facts'").fetchone():
         return False
     row = db.execute("SELECT value FROM facts WHERE name = 'integration'").fetchone()
     if row is None:
         return False
-    if (bound := str(row[0])) != wanted:
-        reason = f"it belongs to the integration {bound!r}, and not to {wanted!r}"
+    if (bound := str(row[0])) != expected:
+        reason = f"it belongs to the integration {bound!r}, not to {expected!r}"
         raise _unusable(path, kind, reason, f"rename the file to {bound}{kind.ending}, or: {kind.rebuild_hint}")
     return True
 
 
 def bind(db: sqlite3.Connection, path: Path, kind: FileKind) -> None:
-    """Note in a state file which integration it belongs to, where it notes none yet."""
+    """Record in a state file which integration it belongs to, where it records none yet."""
     if not is_bound(db, path, kind):
         db.execute("INSERT INTO facts VALUES ('integration', ?)", (kind.integration_of(path),))
 
@@ -275,8 +275,8 @@ def bind(db: sqlite3.Connection, path: Path, kind: FileKind) -> None:
 def archive(path: Path) -> Path | None:
     """Rename a snapshot file, so that the next sync starts without it.
 
-    Nothing is lost by it at the platform, which keeps what it shows and compares with that. The caller holds both
-    locks of the integration.
+    The platform loses nothing: it keeps what it shows and compares with that. The caller holds both locks of the
+    integration.
 
     Returns:
         Its new path; None where there was no file.
@@ -289,20 +289,20 @@ def archive(path: Path) -> Path | None:
         return None
     with _alone(path), _reachable(path, SNAPSHOT_FILE):
         for ending in _PARTS:
-            part, its_place = path.with_name(path.name + ending), kept.with_name(kept.name + ending)
-            its_place.unlink(missing_ok=True)
+            part, archived = path.with_name(path.name + ending), kept.with_name(kept.name + ending)
+            archived.unlink(missing_ok=True)
             with suppress(FileNotFoundError):
-                part.replace(its_place)
+                part.replace(archived)
     return kept
 
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Keep everyone else out of a snapshot file while the block runs.
+    """Lock every other process out of a snapshot file while the block runs.
 
     In this locking mode SQLite locks the file itself, which every other connection that has read it shares, before it
-    looks at its content (https://www.sqlite.org/wal.html, "Use of WAL Without Shared-Memory"). What it then cannot
-    read, no other process can be using.
+    reads its content (https://www.sqlite.org/wal.html, "Use of WAL Without Shared-Memory"). A file that it then
+    cannot read is used by no other process.
 
     Raises:
         StateError: Another process has the file open.
@@ -319,4 +319,4 @@ def _alone(path: Path) -> Iterator[None]:
                     raise
         yield
     finally:
-        db.close()  # SQLite sees that the file was moved, and leaves its log alone
+        db.close()  # SQLite notices that the file was moved, and leaves its log alone

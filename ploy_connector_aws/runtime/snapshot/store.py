@@ -1,7 +1,7 @@
-"""The snapshot file of one integration: its runs, and which of them is the last committed one.
+"""The snapshot file of one integration: its runs, one of which is the last committed one.
 
 One SQLite file. Each run appends to tables of its own, which are indexed once, when reading ends. Rows are never
-held in memory: pages go in as they come, and are compared by SQL.
+held in memory: pages are written as they arrive, and compared by SQL.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .run import Run, to_text
 from .state_file import REBUILD, SNAPSHOT_FILE, StateError, bind, is_bound, open_database, translate_errors, use_log
 
 RunState: TypeAlias = Literal["reading", "compared", "pushing", "held", "committed"]
-"""'committed' is the baseline: at most one run is. A run that is dropped leaves no row but one in the history."""
+"""'committed' is the baseline: at most one run. A dropped run leaves only its entry in the history."""
 
 _WAL_BYTES = 16 * 1024 * 1024
 
@@ -27,11 +27,11 @@ class Store:
     """One integration's snapshot file. Used by one thread at a time."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, and make it (readable by its owner only) when it is not there.
+        """Open the file; create it (readable by its owner only) where it is missing.
 
         Raises:
             StateError: It cannot be opened, is damaged, was written by a newer version, or belongs to another
-                integration than the one that it is named after.
+                integration than the one in its name.
         """
         self.path = path
         self._db = open_database(path)
@@ -48,7 +48,7 @@ class Store:
             raise
 
     def _prepare(self) -> int:
-        """Make the tables, or bring those of an older version up to date; say which version the file has now."""
+        """Create the tables, or migrate those of an older version; return the version of the file."""
         self._db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # takes effect in a file that is new, or is vacuumed
         use_log(self._db)
         self._db.execute("PRAGMA synchronous=NORMAL")
@@ -58,7 +58,7 @@ class Store:
         if version > schema.VERSION:
             return version
         if version == schema.VERSION and is_bound(self._db, self.path, SNAPSHOT_FILE):
-            return version  # without a write, which would have to wait for a sync that is under way
+            return version  # without a write, which would have to wait for a running sync
         with self.transaction():
             version = self._db.execute("PRAGMA user_version").fetchone()[0]  # another process may have been first
             if version == 0:
@@ -84,16 +84,16 @@ class Store:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """The database, for the comparison."""
+        """The database."""
         return self._db
 
     def transaction(self) -> Transaction:
-        """All or nothing: roll back when the block raises."""
+        """Return a transaction that rolls back when the block raises."""
         return Transaction(self._db)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """See the file as it is now for the whole block, whatever another process commits meanwhile."""
+        """Read one state of the file in the whole block, whatever another process commits meanwhile."""
         self._db.execute("BEGIN")
         try:
             yield
@@ -101,7 +101,7 @@ class Store:
             self._db.execute("ROLLBACK")
 
     def get_or_set(self, name: str, default: str) -> str:
-        """Read a small fact about this file, and keep the default as its value when there is none yet."""
+        """Return a small fact about this file; the default becomes its value where there is none yet."""
         self._db.execute("INSERT INTO facts VALUES (?, ?) ON CONFLICT DO NOTHING", (name, default))
         value: str = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()[0]
         return value
@@ -109,47 +109,41 @@ class Store:
     @property
     def baseline(self) -> Run | None:
         """The last committed run; None before the first."""
-        return self._run("state = 'committed'")
+        return next(iter(self._runs("state = 'committed'")), None)
 
     def pending_runs(self) -> list[Run]:
-        """The runs that were handed over and whose fate was not known yet (pushing or held), oldest first."""
-        numbers = self._db.execute("SELECT number FROM runs WHERE state IN ('pushing', 'held') ORDER BY number")
-        return [Run(self._db, row[0]) for row in numbers]
+        """Return the uploaded runs whose result is not known yet (pushing or held), oldest first."""
+        return self._runs("state IN ('pushing', 'held')")
 
     def unfinished_runs(self) -> list[Run]:
-        """Every run that is not committed, oldest first."""
-        numbers = self._db.execute("SELECT number FROM runs WHERE state != 'committed' ORDER BY number")
-        return [Run(self._db, row[0]) for row in numbers]
+        """Return every run that is not committed, oldest first."""
+        return self._runs("state != 'committed'")
 
     def unsent_runs(self) -> list[Run]:
-        """The runs that were compared and are neither committed nor held."""
-        numbers = self._db.execute("SELECT number FROM runs WHERE state IN ('compared', 'pushing') ORDER BY number")
-        return [Run(self._db, row[0]) for row in numbers]
+        """Return the compared runs that are neither committed nor held."""
+        return self._runs("state IN ('compared', 'pushing')")
 
     def recent(self, fingerprint: str, *states: RunState, since: datetime, now: datetime) -> Run | None:
-        """The newest run in one of these states, if it was read under these settings and last added to since then.
+        """Return the newest run in one of these states that was read under these settings and last grew since then.
 
         Args:
-            fingerprint: Of the settings and the connector.
+            fingerprint: The fingerprint of the settings and the connector.
             states: The states.
             since: The earliest moment.
-            now: The latest one: what comes from the future was made by a wrong clock, and is not recent.
+            now: The latest moment: a run from the future was made by a wrong clock, and is not recent.
         """
         marks = ", ".join("?" * len(states))
-        row = self._db.execute(
-            f"SELECT number FROM runs WHERE state IN ({marks}) AND fingerprint = ? AND touched_at BETWEEN ? AND ?"
-            " ORDER BY number DESC",
-            (*states, fingerprint, to_text(since), to_text(now)),
-        ).fetchone()
-        return Run(self._db, row[0]) if row else None
+        condition = f"state IN ({marks}) AND fingerprint = ? AND touched_at BETWEEN ? AND ?"
+        runs = self._runs(condition, *states, fingerprint, to_text(since), to_text(now))
+        return runs[-1] if runs else None
 
     def begin(self, run_id: str, reading_started_at: datetime, *, fingerprint: str = "") -> Run:
-        """Start a run. Runs that were neither committed nor handed over are dropped first.
+        """Start a run. Runs that were neither committed nor uploaded are dropped first.
 
         Args:
             run_id: A new id.
             reading_started_at: Now.
-            fingerprint: Of the settings and the connector that read it.
+            fingerprint: The fingerprint of the settings and the connector that read it.
         """
         with self.transaction():
             self._drop("state IN ('reading', 'compared')")
@@ -163,21 +157,21 @@ class Store:
         return run
 
     def set_touched(self, run: Run, now: datetime) -> None:
-        """Note when a run was last added to."""
+        """Record when a run last grew."""
         self._db.execute("UPDATE runs SET touched_at = ? WHERE number = ?", (to_text(now), run.number))
 
-    def update(self, run: Run, **facts: str | int | None) -> None:
-        """Note facts about a run, by the names of the columns of its table."""
-        columns = ", ".join(f"{name} = ?" for name in facts)
-        self._db.execute(f"UPDATE runs SET {columns} WHERE number = ?", (*facts.values(), run.number))
+    def update(self, run: Run, **columns: str | int | None) -> None:
+        """Set columns of a run's row."""
+        assignments = ", ".join(f"{name} = ?" for name in columns)
+        self._db.execute(f"UPDATE runs SET {assignments} WHERE number = ?", (*columns.values(), run.number))
 
     def set_state(
         self, run: Run, state: RunState, *, sync_id: str | None = None, generation: int | None = None
     ) -> None:
-        """Note where a run stands.
+        """Set the state of a run.
 
-        'committed' makes it the baseline, and drops every older run; 'held' drops older ones that were held, since
-        the platform holds one at a time.
+        'committed' makes it the baseline and drops every older run; 'held' drops older held ones, since the platform
+        holds one at a time.
         """
         with self.transaction():
             self._db.execute(
@@ -195,20 +189,20 @@ class Store:
                 )
 
     def vacuum(self) -> None:
-        """Give room back to the disk: the file keeps no more free pages than it has full ones, for the next run."""
+        """Return space to the disk: the file keeps at most as many free pages as full ones, for the next run."""
         free, pages = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
         if (spare := free - (pages - free)) > 0:
             # Each step of this statement frees one page, and only executescript() makes all the steps.
             self._db.executescript(f"PRAGMA incremental_vacuum({spare})")
 
     def drop(self, run: Run) -> None:
-        """Forget a run."""
+        """Drop a run."""
         with self.transaction():
             self._drop(f"number = {run.number}")
 
-    def _run(self, condition: str) -> Run | None:
-        row = self._db.execute(f"SELECT number FROM runs WHERE {condition}").fetchone()
-        return Run(self._db, row[0]) if row else None
+    def _runs(self, condition: str, *values: str) -> list[Run]:
+        numbers = self._db.execute(f"SELECT number FROM runs WHERE {condition} ORDER BY number", values).fetchall()
+        return [Run(self._db, number) for (number,) in numbers]
 
     def _drop(self, condition: str) -> None:
         numbers = [row[0] for row in self._db.execute(f"SELECT number FROM runs WHERE {condition}")]
@@ -221,7 +215,7 @@ class Store:
 
 
 class Transaction:
-    """All or nothing: commits at the end of the block, rolls back when it raises. May be nested."""
+    """A transaction: commits at the end of the block, rolls back when it raises. May be nested."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db

@@ -1,4 +1,4 @@
-"""What a run proves about each scope, and which scopes of its baseline it carries over. All of it in SQL.
+"""Verdicts: what a run proves about each scope, and which scopes of its baseline it carries over. All of it in SQL.
 
 "Rule N" is rule N of the contract ("How a commit is decided").
 """
@@ -19,40 +19,40 @@ _ORIGIN_CHANGED = Failure(
 
 
 class ScopeVerdicts:
-    """The steps about scopes of a comparison; ``judge`` fills the temporary table ``verdicts``."""
+    """The steps of a comparison that concern scopes; ``judge`` fills the temporary table ``verdicts``."""
 
     def __init__(self, db: sqlite3.Connection, run: Run, base: Run | None) -> None:
         self._db = db
         self._run = run
         self._base = base
 
-    def fail_exchanged_origins(self) -> None:
-        """Fail what was read from another origin: it proves nothing, neither what exists nor what does not (rule 1)."""
-        make_table(self._db, "exchanged", "scope INTEGER PRIMARY KEY")
+    def fail_changed_origins(self) -> None:
+        """Fail the scopes that were read from another origin: they prove neither existence nor absence (rule 1)."""
+        make_table(self._db, "changed_origin", "scope INTEGER PRIMARY KEY")
         if self._base is None:
             return
         names = {"base": self._base.number, "run": self._run.number, "failure": _ORIGIN_CHANGED}
-        # Rule 2: what failed on its first page may have named no parent.
+        # Rule 2: a scope that failed on its first page may have named no parent.
         self._db.execute(
             "UPDATE scopes SET parent = (SELECT b.parent FROM scopes b WHERE b.run = :base AND b.scope = scopes.scope)"
             " WHERE run = :run AND parent IS NULL AND coalesce(ending, 'failed') = 'failed'",
             names,
         )
         self._db.execute(
-            "INSERT INTO temp.exchanged WITH RECURSIVE exchanged (scope) AS ("
+            "INSERT INTO temp.changed_origin WITH RECURSIVE changed_origin (scope) AS ("
             " SELECT b.scope FROM scopes b WHERE b.run = :base AND b.origin IS NOT NULL AND NOT EXISTS"
             "  (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = b.scope"
             "   AND (s.origin = b.origin OR s.ending = 'excluded'))"
-            " UNION SELECT c.scope FROM exchanged e CROSS JOIN scopes c INDEXED BY scopes_parent"
+            " UNION SELECT c.scope FROM changed_origin e CROSS JOIN scopes c INDEXED BY scopes_parent"
             "  ON c.run IN (:base, :run) AND c.parent = e.scope WHERE c.run = :run OR NOT EXISTS"
             "   (SELECT 1 FROM scopes s WHERE s.run = :run AND s.scope = c.scope)"
-            ") SELECT scope FROM exchanged",
+            ") SELECT scope FROM changed_origin",
             names,
         )
         was_read = "SELECT scope FROM scopes WHERE run = :run AND ending IS NOT 'excluded'"
         for table in (self._run.observations, "retracted"):
             self._db.execute(
-                f"DELETE FROM {table} WHERE scope IN (SELECT scope FROM temp.exchanged) AND scope IN ({was_read})"
+                f"DELETE FROM {table} WHERE scope IN (SELECT scope FROM temp.changed_origin) AND scope IN ({was_read})"
                 + (" AND run = :run" if table == "retracted" else ""),
                 names,
             )
@@ -63,12 +63,12 @@ class ScopeVerdicts:
             " parent = coalesce(parent, iif(ending IS 'excluded', NULL, (SELECT b.parent FROM scopes b"
             "  WHERE b.run = :base AND b.scope = scopes.scope))),"
             " origin = (SELECT b.origin FROM scopes b WHERE b.run = :base AND b.scope = scopes.scope)"
-            " WHERE run = :run AND scope IN (SELECT scope FROM temp.exchanged)",
+            " WHERE run = :run AND scope IN (SELECT scope FROM temp.changed_origin)",
             names,
         )
 
     def judge(self) -> None:
-        """Say what is proven about every scope of the run and of the baseline (rules 1 and 2)."""
+        """Judge every scope of the run and of the baseline (rules 1 and 2)."""
         make_table(self._db, "verdicts", "scope INTEGER PRIMARY KEY, verdict TEXT NOT NULL")
         names = {"base": self._base.number if self._base else None, "run": self._run.number}
         self._db.execute(
@@ -81,11 +81,11 @@ class ScopeVerdicts:
             ") SELECT scope, verdict FROM known",
             names,
         )
-        # A scope without a parent, or below one of which nothing is known, proves nothing.
+        # A scope without a parent, or below an unknown one, proves nothing.
         self._db.execute("INSERT OR IGNORE INTO verdicts SELECT scope, 'unproven' FROM scopes WHERE run = :base", names)
 
-    def carry_unproven(self) -> None:
-        """Carry over the scopes of the baseline that are unproven (rule 9)."""
+    def carry_scopes(self) -> None:
+        """Carry over the unproven scopes of the baseline (rule 9)."""
         if self._base is not None:
             self._db.execute(
                 "INSERT INTO scopes (run, scope, parent, is_announced, ending, failure, origin, unproven_since)"
@@ -101,10 +101,10 @@ class ScopeVerdicts:
         )
 
     def carry_above(self, kept: str) -> None:
-        """Carry over the scopes on which records rest that are kept, and those above all others (rule 9).
+        """Carry over the scopes of the records that are kept, and the parents of all scopes (rule 9).
 
         Args:
-            kept: The temporary table of the records.
+            kept: The temporary table of the records that are kept.
         """
         if self._base is None:
             return
@@ -123,6 +123,6 @@ class ScopeVerdicts:
 
 
 def make_table(db: sqlite3.Connection, name: str, columns: str) -> None:
-    """Make a temporary table, in place of the one of an earlier comparison."""
+    """Create a temporary table, in place of that of an earlier comparison."""
     db.execute(f"DROP TABLE IF EXISTS temp.{name}")
     db.execute(f"CREATE TEMP TABLE {name} ({columns}) WITHOUT ROWID")

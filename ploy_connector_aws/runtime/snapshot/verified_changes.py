@@ -1,8 +1,7 @@
-"""Grants and revokes that were verified, kept until a later reading has seen them.
+"""Verified grants and revokes, kept until a later run has read them.
 
-A run is what was read, and stays that. What was changed since, or while it was read, is laid over it: each change
-goes before every scope whose reading began before the change was verified. It is settled, and goes, once a run read
-that scope completely from a later beginning.
+A run is immutable. Changes verified later are applied on top: a verified change overrides any scope whose reading
+started earlier. It is confirmed, and removed, once a run that started later has read that scope completely.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ from .run import Run, to_text
 from .state_file import TASK_FILE, read_database, translate_errors
 
 CONFIRMED_KEPT = 10_000
-"""Of so many it is remembered that they are settled, so that a report that comes late does not bring them back."""
+"""How many confirmed changes are remembered, so that a late report does not bring them back."""
 
 
 class VerifiedChange(FrozenModel):
-    """What one order made of the grants of one scope, as it was read back."""
+    """The grants of one scope that one task or request changed, as they were read back."""
 
     id: str
-    """The task's id, or that of the order."""
+    """The id of the task or request."""
     verified_at: AwareDatetime
     scope: Scope
     added: tuple[Grant, ...] = ()
@@ -44,7 +43,7 @@ class VerifiedChange(FrozenModel):
 
     @classmethod
     def of(cls, id_: str, change: AccessChange) -> VerifiedChange | None:
-        """Take what a connector answered; None where it changed nothing that a list would emit."""
+        """Convert a connector's result; None where it changed nothing that a list would show."""
         if change.verified_at is None or change.scope is None:
             return None
         return cls(
@@ -57,32 +56,32 @@ class VerifiedChange(FrozenModel):
 
 
 class VerifiedChangeLog(Protocol):
-    """Who keeps verified changes, for a sync: a task file does."""
+    """The verified changes as a sync needs them; a task file has them."""
 
     def verified(self) -> tuple[VerifiedChange, ...]:
-        """Those that no run has seen yet, in the order in which they were verified."""
+        """Return those that no run has read yet, in the order of verification."""
 
     def confirm(self, confirmed: Mapping[str, datetime]) -> None:
-        """Note that a run has seen some, as they were verified at the moment given for each."""
+        """Record that a run has read some; each is given with the moment of its verification."""
 
 
 class VerifiedChanges:
-    """The table of them, in any file. Used by one thread at a time, inside the caller's transactions."""
+    """The table of verified changes. Used by one thread at a time, inside the caller's transactions."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
     def create_table(self) -> None:
-        """Make the table where it is not there yet."""
+        """Create the table where it is missing."""
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS verified_changes (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
-            " verified_at TEXT NOT NULL, change TEXT)"  # without a change: a run has seen it
+            " verified_at TEXT NOT NULL, change TEXT)"  # without a change: confirmed
         )
 
     def add(self, change: VerifiedChange) -> None:
-        """Keep a change, unless it is kept or settled already.
+        """Keep a change, unless it is kept or confirmed already.
 
-        The same order may have been verified again, when it was worked on again: then the later moment counts.
+        A task that was attempted again may have been verified again: the later moment counts.
         """
         self._db.execute(
             "INSERT INTO verified_changes (id, verified_at, change) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
@@ -91,18 +90,18 @@ class VerifiedChanges:
         )
 
     def all(self) -> tuple[VerifiedChange, ...]:
-        """The changes that no run has seen yet, in the order in which they were verified."""
+        """Return the changes that no run has read yet, in the order of verification."""
         return self._where("1")
 
     def about(self, account_id: str) -> tuple[VerifiedChange, ...]:
-        """Those of them that matter for the paths of one account: its own grants, and what entitlements open."""
-        matters = (
+        """Return those that affect the paths of one account: its own grants, and what entitlements open."""
+        is_relevant = (
             "json_extract(value, '$.principal_kind') = 'entitlement'"
             " OR json_extract(value, '$.principal_id') = :account"
         )
         return self._where(
-            f"EXISTS (SELECT 1 FROM json_each(change, '$.added') WHERE {matters})"
-            f" OR EXISTS (SELECT 1 FROM json_each(change, '$.removed') WHERE {matters})",
+            f"EXISTS (SELECT 1 FROM json_each(change, '$.added') WHERE {is_relevant})"
+            f" OR EXISTS (SELECT 1 FROM json_each(change, '$.removed') WHERE {is_relevant})",
             account=account_id,
         )
 
@@ -114,10 +113,10 @@ class VerifiedChanges:
         return tuple(sorted(changes, key=lambda change: change.verified_at))
 
     def confirm(self, confirmed: Mapping[str, datetime]) -> None:
-        """Note that a run has seen changes; also of some that are not known yet, as their report may be on its way.
+        """Record that a run has read changes, also unknown ones: their report may still arrive.
 
         Args:
-            settled: By id, when the change was verified that the run has seen. A later one stands.
+            settled: By id, when the change that the run has read was verified. A later one stays.
         """
         self._db.executemany(
             "INSERT INTO verified_changes (id, verified_at) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET"
@@ -132,7 +131,7 @@ class VerifiedChanges:
 
 
 def read_verified(path: Path) -> tuple[VerifiedChange, ...]:
-    """Read the changes that are kept in a file; none where there is no such file.
+    """Read the unconfirmed changes of a task file; none where there is no such file.
 
     Raises:
         StateError: The file cannot be used.
@@ -145,7 +144,7 @@ def read_verified(path: Path) -> tuple[VerifiedChange, ...]:
 
 
 def find_confirmed(run: Run, changes: Iterable[VerifiedChange]) -> dict[str, datetime]:
-    """Name the changes that a run has seen: their scope was read completely, beginning after they were verified.
+    """Find the changes that a run has read: the complete reading of their scope began after their verification.
 
     Returns:
         By id, when each was verified.
@@ -154,13 +153,13 @@ def find_confirmed(run: Run, changes: Iterable[VerifiedChange]) -> dict[str, dat
 
 
 def fold(changes: Iterable[VerifiedChange]) -> tuple[dict[str, tuple[Grant, str]], set[str]]:
-    """Say what several changes come to: the last word on each grant.
+    """Combine changes: the last one of each grant counts.
 
     Args:
-        changes: In the order in which they were verified.
+        changes: The changes, in the order of verification.
 
     Returns:
-        The grants that are held now, with their scopes, by id; and the ids of those that are held no more.
+        The added grants with their scopes, by id; and the ids of the removed ones.
     """
     added: dict[str, tuple[Grant, str]] = {}
     removed: set[str] = set()
@@ -175,22 +174,22 @@ def fold(changes: Iterable[VerifiedChange]) -> tuple[dict[str, tuple[Grant, str]
 
 
 class Overlay:
-    """A run with the verified changes laid over it that it has not seen.
+    """A run, with the verified changes on top that it has not read.
 
     Args:
-        run: A finished run.
-        changes: In the order in which they were verified. Those that the run has seen are left out.
+        run: A compared run.
+        changes: The changes, in the order of verification. Those that the run has read are ignored.
     """
 
     def __init__(self, run: Run, changes: Iterable[VerifiedChange] = ()) -> None:
         self.run = run
         self.changes = tuple(change for change in changes if not run.has_read_since(change.scope, change.verified_at))
-        """Those that the run has not seen."""
+        """Those that the run has not read."""
         self._added, self.removed = fold(self.changes)
-        """The grants that are held now, and the ids of those that are held no more."""
+        """The added grants, and the ids of the removed ones."""
 
     def added(self) -> Iterator[StoredRecord]:
-        """The grants that are held now, by id. One whose holder or entitlement the run does not know is left out."""
+        """Yield the added grants, by id. One whose principal or entitlement the run does not have is left out."""
         for id_, (grant, scope) in sorted(self._added.items()):
             ends = (
                 RecordKey(type=grant.principal_kind, id=grant.principal_id),
@@ -200,7 +199,7 @@ class Overlay:
                 yield StoredRecord("grant", id_, (scope,), to_json(grant), is_partial=False, is_unproven=False)
 
     def records(self, type: RecordType | None = None) -> Iterator[StoredRecord]:  # noqa: A002 - the word of the records
-        """The picture as it is now, by type and id."""
+        """Yield the current records, by type and id."""
         added = {record.id: record for record in self.added()} if type in (None, "grant") else {}
         unchanged = (
             record
@@ -210,7 +209,7 @@ class Overlay:
         return heapq.merge(unchanged, added.values(), key=lambda record: (record.type, record.id))
 
     def path_finder(self) -> PathFinder:
-        """Follow who holds what, as it is now."""
+        """Return a path finder over the current grants."""
         edges = (Edge.of(self._added[record.id][0]) for record in self.added())
         return PathFinder(self.run.connection, self.run.tables, added=edges, removed=self.removed)
 
@@ -221,7 +220,7 @@ class Overlay:
         return [account for account in found if account is not None]
 
     def record(self, key: RecordKey) -> StoredRecord | None:
-        """One record of the picture as it is now."""
+        """Return one current record."""
         if key.type == "grant":
             if key.id in self.removed:
                 return None

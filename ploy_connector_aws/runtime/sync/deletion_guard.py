@@ -1,4 +1,4 @@
-"""When a person must look before a commit becomes visible: too many removals at once, or scopes switched off."""
+"""Deletion guard: when a person must look before a commit becomes visible."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from ploy_connector_aws.runtime.snapshot.compare import Changes
 from ploy_connector_aws.spec.records import RECORD_MODELS
 
 MINIMUM_REMOVALS = 10
-"""Fewer removals in one record type never need a person."""
+"""Fewer removals of one record type never need a person."""
 MAXIMUM_SHARE_REMOVED = 0.2
-"""More than this share of one record type needs one."""
+"""Removals beyond this share of one record type need one."""
 
 
 def hold_reasons(changes: Changes) -> tuple[str, ...]:
-    """Say why a person must look at these changes first, one sentence each; empty when none needs to."""
+    """Return why a person must look at these changes first, one sentence each; empty when none needs to."""
     reasons = []
     for kind in RECORD_MODELS:
         before, removed = changes.before.get(kind, 0), changes.removed.get(kind, 0)

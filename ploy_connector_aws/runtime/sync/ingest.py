@@ -1,4 +1,4 @@
-"""Reading a connector's lists into a run, from the beginning or where an earlier reading was cut off."""
+"""Reading of a connector's lists into a run, from the beginning or from where an earlier attempt was interrupted."""
 
 from __future__ import annotations
 
@@ -12,29 +12,21 @@ from datetime import UTC, datetime
 from ploy_connector_aws.host import Connector
 from ploy_connector_aws.host.hook_calls import LIST_HOOKS
 from ploy_connector_aws.host.page_check import LARGEST_LINE_BYTES, CheckedPage, PageCheck
+from ploy_connector_aws.runtime.errors import InternalError
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.spec import ConnectorError, Failure, Page
-from ploy_connector_aws.spec.errors import PloyError
 
 _log = logging.getLogger(__name__)
 
 PAGES_PER_TRANSACTION = 50
-"""What a crash may cost, besides half a second's work."""
+"""The limit on pages that a crash may cost; the other limit is half a second's work."""
 _SECONDS_PER_TRANSACTION = 0.5
-
-
-class InternalError(PloyError):
-    """A connector raised what it must not; its text is not repeated, since it may hold anything."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(Failure.from_error(cause).message)
-        self.__cause__ = cause
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far reading is, in scopes: more may still be announced."""
+    """Progress of reading, in scopes: more may still be announced."""
 
     announced: int
     ended: int
@@ -60,17 +52,17 @@ def read(
     Args:
         connector: The configured connector.
         store: The file that the run is in.
-        run: Where to.
+        run: The run.
         skip: Scopes that an earlier attempt at the run read completely.
-        on_progress: Told now and then how far reading is.
-        pages_per_transaction: After so many pages at the most, what was read is written down.
+        on_progress: Called now and then with the progress of reading.
+        pages_per_transaction: The limit on pages in one transaction.
         now: The clock.
-        checkpoint: Called whenever what was read is written down. What it raises ends the reading there, with the
-            connector's iterator closed, so that it can be gone on with.
+        checkpoint: Called after each transaction. Reading ends with what it raises, with the connector's iterator
+            closed, and can be resumed.
         largest_line_bytes: A record that is larger as a line of a batch fails its scope.
 
     Raises:
-        ConnectorError: The connector failed before any scope was read completely. The run is dropped.
+        ConnectorError: The connector failed before any scope was read completely; the run is dropped.
         InternalError: The same, by an exception that is not of the spec.
         OriginChangedError: An earlier attempt at the run read another directory.
     """
@@ -80,8 +72,8 @@ def read(
     for hook in LIST_HOOKS:
         if not connector.implements(hook):
             continue
-        with closing(_listed(connector, hook, skip, check)) as pages:
-            for group in _by_time(pages, pages_per_transaction):
+        with closing(_read_pages(connector, hook, skip, check)) as pages:
+            for group in _batched(pages, pages_per_transaction):
                 with store.transaction():
                     for page in group:
                         if isinstance(page, CheckedPage):
@@ -99,14 +91,14 @@ def read(
         store.drop(run)
         raise failure if isinstance(failure, ConnectorError) else InternalError(failure)
     if not run.fail_open_scopes(Failure.from_error(failure)):
-        # It announced nothing that it could fail, and must not go unseen.
+        # It announced no scope that could fail, and must stay visible.
         run.add_scope(failed_hook, None, "failed", Failure.from_error(failure))
 
 
-def _listed(
+def _read_pages(
     connector: Connector, hook: str, skip: Set[str], check: PageCheck
 ) -> Generator[CheckedPage | Exception, None, None]:
-    """What a list hook gives; the exception that ended it comes last, in its place."""
+    """Yield the pages of a list hook, and last the exception that ended it, if any."""
     pages: Generator[Page, None, None] | None = None
     try:
         pages = getattr(connector.hooks, hook)(skip=skip)
@@ -128,7 +120,7 @@ def _listed(
 
 
 def _log_failure(connector: Connector, hook: str, error: Exception) -> None:
-    """Log what ended a list; with its traceback, where the log shows tracebacks."""
+    """Log the error that ended a list; with its traceback, where the log shows tracebacks."""
     origin = error.origin if isinstance(error, ConnectorError) else None
     _log.warning(
         "%s failed: %s",
@@ -139,8 +131,8 @@ def _log_failure(connector: Connector, hook: str, error: Exception) -> None:
     )
 
 
-def _by_time(pages: Iterator[CheckedPage | Exception], most: int) -> Iterator[list[CheckedPage | Exception]]:
-    """Group pages so that each group can be one transaction: by time, and by number so that memory stays flat."""
+def _batched(pages: Iterator[CheckedPage | Exception], most: int) -> Iterator[list[CheckedPage | Exception]]:
+    """Group pages into transactions: by time, and by number so that memory stays flat."""
     group: list[CheckedPage | Exception] = []
     started = time.monotonic()
     for page in pages:

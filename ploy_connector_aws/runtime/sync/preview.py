@@ -1,4 +1,4 @@
-"""What a sync would change, found out on a copy of the snapshot file: nothing is changed anywhere."""
+"""Preview of a sync, made on a copy of the snapshot file: nothing is changed anywhere."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .ingest import OnProgress, read
 
 @dataclass(frozen=True)
 class PreviewedChange:
-    """What would happen to one record: what it is in the last committed run, and what it would be."""
+    """The change of one record: its content in the last committed run, and its new content."""
 
     kind: ChangeKind
     key: RecordKey
@@ -34,7 +34,7 @@ class PreviewedChange:
 
 @dataclass(frozen=True)
 class Preview:
-    """A run that was read and compared, and is handed over to nobody."""
+    """A run that was read and compared, and is never uploaded."""
 
     store: Store
     run: Run
@@ -72,8 +72,8 @@ def preview(
     Args:
         connector: The configured connector.
         path: The integration's snapshot file; it is only read, and need not exist.
-        on_progress: Told now and then how far reading is.
-        checkpoint: Called now and then; what it raises ends the preview there.
+        on_progress: Called now and then with the progress of reading.
+        checkpoint: Called now and then; the preview ends with what it raises.
 
     Raises:
         ConnectorError: Nothing at all could be read.

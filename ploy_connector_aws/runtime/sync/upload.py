@@ -1,4 +1,4 @@
-"""Handing a compared run over to the platform, in full or as a delta, until it is committed, held, or cannot be."""
+"""The upload of a compared run, in full or as a delta, until the platform commits, holds or refuses it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 
 from ploy_connector_aws.graph.values import ScopeState
@@ -13,7 +14,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.batches import split_batches
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import BatchConflictError, PlatformRejectedError, SyncGoneError
-from ploy_connector_aws.runtime.snapshot.compare import Changes, to_outcome
+from ploy_connector_aws.runtime.snapshot.compare import stored_changes, to_outcome
 from ploy_connector_aws.runtime.snapshot.delta import Delta
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
@@ -23,21 +24,21 @@ from ploy_connector_aws.spec.records import RecordType
 _log = logging.getLogger(__name__)
 
 MOST_SCOPES_PER_LINE = 100
-"""A record that more scopes emitted goes in several lines, so that no line grows with the organisation."""
+"""A record that more scopes listed goes in several lines, so that no line grows with the organisation."""
 
 MOST_DELTAS = 96
-"""After so many deltas everything is sent again: after a day, where there is a sync every 15 minutes."""
+"""After this many deltas everything is sent again: after a day, with a sync every 15 minutes."""
 
 FULL_EVERY = timedelta(hours=24)
 
-_MOST_OPENINGS = 4
+_MAX_ATTEMPTS = 4
 
-_REFUSALS_OF_DELTAS = ("base_stale", "outcome_differs", "counts_differ", "scopes_unannounced")
-"""What a platform answers to a delta whose base is not the picture that it holds."""
+_DELTA_REFUSALS = ("base_stale", "outcome_differs", "counts_differ", "scopes_unannounced")
+"""The platform's codes for a delta whose base is not the snapshot that it holds."""
 
 
 def choose_mode(store: Store, run: Run, hello: wire.HelloAnswer) -> wire.Mode:
-    """Decide how a compared run is handed over: as a delta only against what the platform is known to hold."""
+    """Decide how a compared run is uploaded: as a delta only against what the platform is known to hold."""
     base = store.baseline
     if (
         base is None
@@ -53,71 +54,73 @@ def choose_mode(store: Store, run: Run, hello: wire.HelloAnswer) -> wire.Mode:
     return "delta"
 
 
+@dataclass(frozen=True)
+class UploadTarget:
+    """Where a run is uploaded to, and by whom."""
+
+    platform: PlatformClient
+    integration_id: str
+    client_id: str
+    """Names the uploader; stable for one snapshot file."""
+    limits: wire.Limits
+    """The limits of a batch."""
+
+
 class Upload:
-    """One run's way to the platform.
+    """The upload of one run.
 
     Args:
-        platform: Where to.
-        integration_id: Whose run it is.
+        target: Where the run goes.
         store: The file that the run is in.
-        run: A run that was compared.
-        changes: What the comparison found.
-        opener: Who hands it over; stable for one snapshot file.
-        limits: How much a batch may hold.
+        run: A compared run.
         hold: Why a person must look first; empty when none needs to.
-        verified: Grants and revokes that no committed run has seen.
-        checkpoint: Called before each batch. What it raises ends the push there; the run can be sent again.
+        verified: Grants and revokes that no committed run has read.
+        checkpoint: Called before each batch. The upload ends with what it raises; the run can be sent again.
     """
 
     def __init__(
         self,
-        platform: PlatformClient,
-        integration_id: str,
+        target: UploadTarget,
         store: Store,
         run: Run,
-        changes: Changes,
-        *,
-        opener: str,
-        limits: wire.Limits,
         hold: tuple[str, ...],
         verified: VerifiedChangeLog | None = None,
         checkpoint: Callable[[], None] = lambda: None,
     ) -> None:
-        self._platform = platform
-        self._integration_id = integration_id
+        self._target = target
+        self._platform = target.platform
+        self._integration_id = target.integration_id
+        self._limits = target.limits
         self._store = store
         self._run = run
-        self._changes = changes
-        self._opener = opener
-        self._limits = limits
         self._hold = hold
         self._verified = verified
         self._checkpoint = checkpoint
 
-    def make(self, mode: wire.Mode) -> wire.CommitAnswer:
-        """Send the run, and commit it; where the platform does not take a delta, in full.
+    def run(self, mode: wire.Mode) -> wire.CommitAnswer:
+        """Send the run and commit it; in full where the platform refuses a delta.
 
         Raises:
-            SyncTakenError: Another opener is handing over.
-            StaleReadError: What the platform shows was read later.
+            SyncTakenError: Another client is uploading.
+            StaleReadError: The platform shows a later run.
             PlatformError: The platform could not be reached, or refused. The run can be sent again.
         """
-        for _ in range(_MOST_OPENINGS - 1):
+        for _ in range(_MAX_ATTEMPTS - 1):
             try:
-                return self._try(mode)
+                return self._attempt(mode)
             except (SyncGoneError, BatchConflictError) as refusal:
-                _log.warning("opened anew: %s", refusal)
+                _log.warning("upload starts over: %s", refusal)
             except PlatformRejectedError as refusal:
-                if mode == "full" or refusal.code not in _REFUSALS_OF_DELTAS:
+                if mode == "full" or refusal.code not in _DELTA_REFUSALS:
                     raise
-                _log.warning("sent in full, as the delta was refused: %s", refusal)
+                _log.warning("delta refused, sending everything: %s", refusal)
                 mode = "full"
-                # What it was compared with is not what the platform holds.
+                # The platform holds another run than the one that this was compared with.
                 self._store.update(self._run, base=None)
             self._abort()
-        return self._try(mode)
+        return self._attempt(mode)
 
-    def _try(self, mode: wire.Mode) -> wire.CommitAnswer:
+    def _attempt(self, mode: wire.Mode) -> wire.CommitAnswer:
         run = self._run
         if run.sync_id is not None and run.mode != mode:
             self._abort()
@@ -125,14 +128,14 @@ class Upload:
         batches = split_batches(self._lines(mode, sent), self._limits)
         first = next(batches, None)
         if run.state == "compared":
-            # Before anything is asked: where no answer comes, it is known how it was sent.
+            # Before any call: where no answer comes, the file states how the run was sent.
             self._store.update(run, mode=mode)
             self._store.set_state(run, "pushing")
         opened = self._platform.open_sync(
             self._integration_id,
             wire.OpenSync(
                 run_id=run.run_id,
-                opener=self._opener,
+                opener=self._target.client_id,
                 mode=mode,
                 base_generation=self._base.generation if mode == "delta" else None,
                 base_run_id=self._base.run_id if mode == "delta" else None,
@@ -142,7 +145,7 @@ class Upload:
         )
         self._store.set_state(run, "pushing", sync_id=opened.id)
         if opened.answer is not None:
-            # Committed at once; or before, in the mode that was noted then, and that answer was lost.
+            # Committed at once, or earlier in the mode recorded then, when the answer was lost.
             return opened.answer
         self._store.update(run, mode=mode)
         arrived = {batch.number: batch.digest for batch in opened.batches}
@@ -158,7 +161,7 @@ class Upload:
         return self._platform.commit(self._integration_id, opened.id, self._commit(mode, digests, sent))
 
     def _abort(self) -> None:
-        """Drop what was staged of this run. A sync that is not known any more is none."""
+        """Drop the staged batches of this run, where the platform still has them."""
         if self._run.sync_id is not None:
             with contextlib.suppress(SyncGoneError):
                 self._platform.abort(self._integration_id, self._run.sync_id)
@@ -170,7 +173,7 @@ class Upload:
             digest=wire.digest_of_batches(digests),
             records=dict(sent),
             scopes=self._run.count_scopes()[0],
-            expected=to_outcome(self._changes) if mode == "delta" else None,
+            expected=to_outcome(stored_changes(self._run)) if mode == "delta" else None,
             hold=wire.Hold(reasons=self._hold) if self._hold else None,
             confirmed=find_confirmed(self._run, self._verified.verified()) if self._verified else {},
         )
@@ -187,17 +190,17 @@ class Upload:
         for line in lines:
             if isinstance(line, wire.RecordLine) and before != (before := (line.type, line.id)):
                 sent[line.type] += 1
-            yield from self._fitted(line)
+            yield from self._to_ndjson(line)
 
-    def _fitted(self, line: wire.AnyLine) -> Iterator[bytes]:
-        """A line as JSON; one that is too long for the names of its scopes comes as several."""
+    def _to_ndjson(self, line: wire.AnyLine) -> Iterator[bytes]:
+        """Convert a line to JSON; one that is too long because of its scopes becomes several."""
         written = wire.to_ndjson(line)
         if len(written) < self._limits.max_batch_bytes or isinstance(line, wire.ScopeLine) or len(line.scopes) < 2:
             yield written
             return
         half = len(line.scopes) // 2
         for scopes in (line.scopes[:half], line.scopes[half:]):
-            yield from self._fitted(line.model_copy(update={"scopes": scopes}))
+            yield from self._to_ndjson(line.model_copy(update={"scopes": scopes}))
 
     def _full_lines(self) -> Iterator[wire.AnyLine]:
         for scope in self._run.scopes(only_announced=True):
@@ -239,14 +242,14 @@ def _to_scope_line(scope: ScopeState) -> wire.ScopeLine:
 
 
 def note_answer(store: Store, run: Run, answer: wire.CommitAnswer) -> None:
-    """Note that a run was committed or is held: the baseline moves only when it was committed."""
+    """Record that a run was committed or is held: the baseline moves only with a commit."""
     base = store.baseline
     if answer.status != "committed":
         store.set_state(run, "held")
         return
     is_full = run.mode == "full"
-    # A run that was compared with something else than what the platform compared it with leaves other things standing
-    # here than there; unless nothing was left standing.
+    # If the platform compared this run with a different base, its unproven records may differ from ours; without
+    # unproven records there is no difference.
     is_same_base = run.base == (base.number if base else None) and answer.generation == 1 + _generation(base)
     is_proven = not answer.unproven_scopes and not any(answer.retained_unproven.values())
     matches_platform = is_proven or (is_same_base and (base is None or base.matches_platform))

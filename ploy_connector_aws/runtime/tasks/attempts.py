@@ -1,4 +1,4 @@
-"""One attempt at one task: the hook is called, and what it answers or raises becomes a report or another attempt."""
+"""One attempt at one task: a call of the hook, and the report or retry that follows from its result."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ploy_connector_aws.host import Connector, change_access
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailableError
 from ploy_connector_aws.runtime.backoff import retry_after_of
+from ploy_connector_aws.runtime.errors import InternalError
 from ploy_connector_aws.runtime.snapshot.lock import LockHeldError
 from ploy_connector_aws.runtime.snapshot.state_file import StateError
-from ploy_connector_aws.runtime.sync.ingest import InternalError
 from ploy_connector_aws.spec import (
     AccessChange,
     AccessRequest,
@@ -30,41 +30,42 @@ from ploy_connector_aws.spec import (
     RejectedError,
     TemporaryError,
 )
+from ploy_connector_aws.spec.errors import PloyError
 
 from .access_graph import ANY_STATE
-from .held_task import HeldTask, Report
+from .journal import HeldTask, Report
 
 SyncNow: TypeAlias = Callable[[bool], wire.SyncSummary]
-"""Makes a sync now, or a preview of one, and says what came of it."""
+"""Runs a sync now, or a preview of one, and returns its summary."""
 
 _LONGEST_MESSAGE = 2000
 
 
 @dataclass(frozen=True)
 class Succeeded:
-    """The attempt did what was asked."""
+    """The attempt did what the task asks for."""
 
     result: AccessChange | ConnectionReport | wire.SyncSummary
     is_from_connector: bool = True
-    """Whether the connector said so itself. A test that could not begin says nothing of what others can do."""
+    """Whether the connector made the report. A test that could not begin proves nothing about who else has access."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The attempt failed, and another would fail in the same way."""
+    """The attempt failed, and a retry would fail in the same way."""
 
     failure: Failure
     may_have_changed: bool = False
-    """Whether nobody knows what this attempt itself did."""
+    """Whether it is unknown what this attempt did."""
 
 
 @dataclass(frozen=True)
 class Retry:
-    """The attempt failed, and another may not."""
+    """The attempt failed, and a retry may succeed."""
 
     failure: Failure
     may_have_changed: bool
-    """Whether nobody knows what this attempt itself did."""
+    """Whether it is unknown what this attempt did."""
     retry_after_seconds: float = 0
 
 
@@ -72,13 +73,13 @@ Result: TypeAlias = Succeeded | Failed | Retry
 
 
 def to_request(held: HeldTask, known: KnownAccess, write_before: datetime, *, was_changed: bool) -> AccessRequest:
-    """Say what a grant or revoke asks of a connector.
+    """Build the request of a grant or revoke.
 
     Args:
         held: The task.
-        known: What the snapshot has, with later changes.
-        write_before: When the lease ends.
-        was_changed: Whether an earlier request, or attempt at this one, was about the same grant.
+        known: The paths of the snapshot, with later changes.
+        write_before: When every write must have ended.
+        was_changed: Whether an earlier request, or an earlier attempt at this one, was about the same grant.
     """
     task = held.task
     assert task.account_id is not None
@@ -99,7 +100,7 @@ def attempt_change(connector: Connector, request: AccessRequest, held: HeldTask,
 
     Args:
         connector: The configured connector; used by no other thread.
-        request: What is asked of it.
+        request: The grant or revoke.
         held: The task.
         now: The clock.
     """
@@ -113,13 +114,13 @@ def attempt_change(connector: Connector, request: AccessRequest, held: HeldTask,
     except TemporaryError as error:
         is_unknown = held.is_change and not error.changed_nothing
         return Retry(Failure.from_error(error), is_unknown, retry_after_of(error))
-    except AuthenticationError as error:  # nobody was let in, so nothing was asked for
+    except AuthenticationError as error:  # no call was authenticated, so nothing was written
         return Retry(Failure.from_error(error), may_have_changed=False)
     except (ConfigurationError, PermissionDeniedError, NotFoundError, RejectedError) as error:
-        return Failed(_described(error))
+        return Failed(_describe(error))
     except InvalidAnswerError as error:
         return Failed(Failure(code="nonsense", message=error.message), may_have_changed=True)
-    except Exception as error:  # noqa: BLE001 - what has no meaning of its own may come from before a write or after it
+    except Exception as error:  # noqa: BLE001 - an unknown error may come from before a write or after it
         return Retry(Failure.from_error(error), held.is_change)
 
 
@@ -139,8 +140,8 @@ def attempt_check(connector: Connector, on_progress: Callable[[ConnectionReport]
 
 
 def to_failed_check(error: ConnectorError) -> Succeeded:
-    """Make a test that could not even begin one that failed: it is answered, and nobody has to do it by hand."""
-    failure = _described(error)
+    """Turn a test that could not begin into a failed one: its task is answered, so that no person has to do it."""
+    failure = _describe(error)
     check = Check(
         name=failure.code.replace("_", "-"),
         outcome="failed",
@@ -153,33 +154,24 @@ def to_failed_check(error: ConnectorError) -> Succeeded:
 
 
 def attempt_sync(sync_now: SyncNow, *, preview: bool) -> Result:
-    """Make a sync, or a preview of one."""
+    """Run a sync, or a preview of one."""
     try:
         return Succeeded(sync_now(preview))
-    except TemporaryError as error:
-        return Retry(Failure.from_error(error), False, retry_after_of(error))
-    except ConnectorError as error:
-        return Failed(_described(error))
-    except PlatformUnavailableError as error:
-        failure = Failure(code="platform_unavailable", message=error.message, fix=error.fix)
-        return Retry(failure, False, retry_after_of(error))
+    except (ConnectorError, PlatformError, StateError, InternalError) as error:
+        if isinstance(error, TemporaryError | PlatformUnavailableError):
+            return Retry(_describe(error), False, retry_after_of(error))
+        return Failed(_describe(error))
     except LockHeldError as error:
-        return Retry(Failure(code="busy", message=str(error)), may_have_changed=False)
-    except PlatformError as error:
-        return Failed(Failure(code="platform_refused", message=error.message, fix=error.fix))
-    except StateError as error:
-        return Failed(Failure(code="state_unusable", message=str(error), fix=error.fix))
-    except InternalError as error:
-        return Failed(Failure(code="internal", message=str(error)))
+        return Retry(Failure(code="busy", message=error.message), may_have_changed=False)
     except Exception as error:  # noqa: BLE001 - a task must not end the host
         return Retry(Failure.from_error(error), may_have_changed=False)
 
 
 def to_report(held: HeldTask, result: Succeeded | Failed) -> Report:
-    """Say what is reported of a task after an attempt that is the last one.
+    """Build the report of a task after its last attempt.
 
-    A failure is certain of its own attempt only. Where an earlier one may have changed something, nobody knows what is
-    true now, and a person must look.
+    A failure is certain about its own attempt only. Where an earlier attempt may have changed something, the state is
+    unknown, and a person must look.
     """
     lease_id = held.task.lease_id
     if isinstance(result, Succeeded):
@@ -195,18 +187,18 @@ def to_report(held: HeldTask, result: Succeeded | Failed) -> Report:
     return _failed(held, failure.code, _sentence(failure), failure)
 
 
-def to_deadline_report(held: HeldTask, hindrance: str) -> Report:
-    """Say what is reported of a task whose deadline has come.
+def to_deadline_report(held: HeldTask, blocker: str) -> Report:
+    """Build the report of a task whose deadline has come.
 
     Args:
-        held: The task, of which no attempt is under way.
-        hindrance: What kept it from being begun, where it never was.
+        held: The task; no attempt at it is under way.
+        blocker: Why it could not begin, where it never did.
     """
-    last_failure = held.last_failure or Failure(code="not_begun", message=hindrance)
+    last_failure = held.last_failure or Failure(code="not_begun", message=blocker)
     if held.uncertainty is not None:
-        said = _sentence(last_failure)
+        message = _sentence(last_failure)
         return _unknown(
-            held, last_failure, held.uncertainty if said == held.uncertainty else f"{held.uncertainty} {said}"
+            held, last_failure, held.uncertainty if message == held.uncertainty else f"{held.uncertainty} {message}"
         )
     nothing = ", and nothing was changed" if held.is_change else ""
     return _failed(
@@ -215,17 +207,19 @@ def to_deadline_report(held: HeldTask, hindrance: str) -> Report:
 
 
 def uncertainty_after(held: HeldTask, result: Retry) -> str | None:
-    """Say why the change of a task may have taken effect, after one more attempt; None where it certainly did not."""
+    """Return why the change of a task may have taken effect after this attempt; None where it certainly did not."""
     return _sentence(result.failure) if result.may_have_changed else held.uncertainty
 
 
-def _unknown(held: HeldTask, failure: Failure, said: str) -> Report:
-    looked = _with_fix(failure, "look whether the account holds the access now, and order the change again if needed")
-    return _failed(held, "state_unknown", f"It could not be confirmed whether the change took effect. {said}", looked)
+def _unknown(held: HeldTask, failure: Failure, message: str) -> Report:
+    to_look = _with_fix(failure, "look whether the account holds the access now, and order the change again if needed")
+    return _failed(
+        held, "state_unknown", f"It could not be confirmed whether the change took effect. {message}", to_look
+    )
 
 
 def _with_fix(failure: Failure, fix: str) -> Failure:
-    """The failure with a fix that a person needs first."""
+    """Put a fix that a person needs first before the failure's own."""
     return failure.model_copy(update={"fix": f"{fix}; {failure.fix}" if failure.fix else fix})
 
 
@@ -240,9 +234,15 @@ def _failed(held: HeldTask, code: str, message: str, failure: Failure) -> Report
     )
 
 
-def _described(error: ConnectorError) -> Failure:
-    failure = Failure.from_error(error)
-    return failure.model_copy(update={"code": error.reason}) if isinstance(error, RejectedError) else failure
+def _describe(error: PloyError) -> Failure:
+    if isinstance(error, ConnectorError):
+        failure = Failure.from_error(error)
+        return failure.model_copy(update={"code": error.reason}) if isinstance(error, RejectedError) else failure
+    if isinstance(error, PlatformError) and not isinstance(error, PlatformUnavailableError):
+        return Failure(code=PlatformError.code, message=error.message, fix=error.fix)
+    return Failure(
+        code="internal" if isinstance(error, InternalError) else error.code, message=error.message, fix=error.fix
+    )
 
 
 def _sentence(failure: Failure) -> str:

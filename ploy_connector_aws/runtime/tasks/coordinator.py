@@ -1,43 +1,97 @@
-"""What the threads of one integration's tasks share in memory: who works on what, what Ploy allows, and a bell."""
+"""Shared in-memory state of an integration's task threads: claims, Ploy's flags, and a condition variable."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ploy_connector_aws.host import Blocker
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.spec import ConnectionReport
 
-from .held_task import HeldTask
-from .journal import Journal
+from .journal import HeldTask, Journal
 
 REPORT_MARGIN = timedelta(seconds=30)
 """No attempt begins or writes so shortly before a task's deadline: the report needs time, too."""
 LEASE_MARGIN = timedelta(seconds=5)
 """No write begins that could end later than this before the end of the lease."""
 
-_MOST_HELD = 100
-"""Tasks that wait for another attempt keep no worker, but their leases are kept one by one."""
+_MAX_HELD = 100
+"""Tasks that wait for a retry occupy no worker, but each lease is renewed on its own."""
 _LONGEST_PAUSE_SECONDS = 60.0
 
+NOT_ASKED = Blocker("platform", "not_asked", "Ploy could not be asked whether it may be begun.")
+PAUSED = Blocker("platform", "paused", "The integration is paused.")
+READ_ONLY = Blocker("platform", "read_only", "The integration is read-only.")
+LEASE_NOT_RENEWED = Blocker("lease", "not_renewed", "Its lease could not be kept.")
 
-def last_moment(task: wire.Task) -> datetime:
-    """When it is too late for another attempt."""
+
+def attempt_deadline(task: wire.Task) -> datetime:
+    """Return when it is too late to begin another attempt."""
     return task.deadline - REPORT_MARGIN
 
 
 def write_before(held: HeldTask) -> datetime:
-    """When every write of an attempt at a task must have ended."""
-    return min(held.lease_ends_at - LEASE_MARGIN, last_moment(held.task))
+    """Return when every write of an attempt must have ended."""
+    return min(held.lease_ends_at - LEASE_MARGIN, attempt_deadline(held.task))
+
+
+class TaskEvents:
+    """Callbacks of the task loop, which do nothing here. Any thread calls them; each returns at once."""
+
+    def leased(self, kind: wire.TaskKind) -> None:
+        """A task was leased, for the first time or again."""
+
+    def begun(self, kind: wire.TaskKind) -> None:
+        """An attempt at a task begins."""
+
+    def ended(self, kind: wire.TaskKind, outcome: str, seconds: float) -> None:
+        """An attempt at a task ended.
+
+        Args:
+            kind: The task's kind.
+            outcome: The outcome of a change, ``done``, ``again``, or the code of a failure.
+            seconds: How long it took.
+        """
+
+    def checks_so_far(self, task_id: str, attempt: int, number: int, report: ConnectionReport) -> None:
+        """A connection test that a task asked for has completed some checks.
+
+        Args:
+            task_id: The task.
+            attempt: The number of the attempt, from 1.
+            number: Counts the calls of one attempt, from 1.
+            report: All checks so far.
+        """
+
+    def checked(self, report: ConnectionReport) -> None:
+        """A connection test that a task asked for ended with a report."""
+
+    def outbox(self, waiting: int) -> None:
+        """The number of reports that Ploy has not acknowledged."""
+
+    def acknowledged(self, kind: wire.TaskKind) -> None:
+        """Ploy acknowledged the report of a task."""
+
+    def dropped(self, kind: wire.TaskKind) -> None:
+        """A task belongs to another runtime now or has ended at Ploy; its report, if any, was not accepted."""
+
+    def polled(self, answer: wire.LeaseAnswer) -> None:
+        """Ploy answered a poll for tasks."""
+
+    def poll_failed(self, reason: str) -> None:
+        """Ploy did not answer a poll for tasks; the reason is the name of the error."""
 
 
 class TaskCoordinator:
-    """Decides which task is worked on next. May be used by several threads.
+    """Decides which task is worked on next; thread-safe.
 
     Args:
         journal: The task file.
-        workers: How many work at the same time.
-        hindrance: Says why nothing but connection tests may begin; None where everything may.
+        workers: How many tasks are worked on at the same time.
+        connection_blocker: Returns why only connection tests may begin; None where everything may.
         now: The clock.
     """
 
@@ -46,10 +100,10 @@ class TaskCoordinator:
         journal: Journal,
         *,
         workers: int,
-        hindrance: Callable[[], str | None] = lambda: None,
+        connection_blocker: Callable[[], Blocker | None] = lambda: None,
         now: Callable[[], datetime],
     ) -> None:
-        self._hindrance = hindrance
+        self._connection_blocker = connection_blocker
         self._journal = journal
         self._workers = workers
         self._now = now
@@ -57,27 +111,24 @@ class TaskCoordinator:
         self._version = 0
         self._working: dict[str, tuple[str, ...]] = {}
         self.flags: wire.Flags | None = None
-        """What Ploy said last; nothing is begun before it has said anything."""
+        """Ploy's last flags; no task begins before the first answer."""
         self._stop = threading.Event()
         self._is_closed = False
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing more may begin."""
+        """Whether no further task may begin."""
         return self._is_closed or self._stop.is_set()
 
     def open(self, stop: threading.Event) -> None:
-        """Let things begin until ``stop`` is set, or it is closed."""
+        """Allow tasks to begin until ``stop`` is set or ``close`` is called."""
         self._stop = stop
 
-    # What may be done.
-
     def take(self) -> HeldTask | None:
-        """Choose a task that nobody works on, and keep it for the caller: to attempt it, to report that its deadline
-        has come, or to drop it because its lease was lost. Give it back with ``release``.
+        """Claim a task for the caller: to attempt it, to report a missed deadline, or to drop it after a lost lease.
 
-        Revokes go first, then as they were created. Of the tasks on one pair only the oldest is ever chosen, and the
-        next when Ploy has the report of that.
+        Revokes take precedence, then the order of creation. Of the tasks on one pair only the oldest is ever chosen,
+        and the next one once Ploy has the report of that. The caller ends the claim with ``release``.
         """
         with self._condition:
             if self.is_closed:
@@ -93,81 +144,90 @@ class TaskCoordinator:
         return None
 
     def release(self, held: HeldTask) -> None:
-        """Say that the caller is done with a task that it took."""
+        """End the claim on a task."""
         with self._condition:
             self._working.pop(held.task.id, None)
         self.notify()
 
     def _is_due(self, held: HeldTask) -> bool:
         now = self._now()
-        if held.is_lost or now >= last_moment(held.task):
+        if held.is_lost or now >= attempt_deadline(held.task):
             return True
-        return (held.not_before is None or held.not_before <= now) and self.hindrance(held) is None
+        return (held.not_before is None or held.not_before <= now) and self.blocker(held) is None
 
-    def hindrance(self, held: HeldTask) -> str | None:
-        """Why an attempt may not begin now; None where it may."""
+    def blocker(self, held: HeldTask) -> Blocker | None:
+        """Return why an attempt at a task may not begin now; None where it may."""
         flags = self.flags
         if flags is None:
-            return "Ploy could not be asked whether it may be begun."
+            return NOT_ASKED
         if flags.paused:
-            return "The integration is paused."
+            return PAUSED
         if flags.read_only and held.is_change:
-            return "The integration is read-only."
-        if held.task.kind != "check" and (hindrance := self._hindrance()) is not None:
-            return hindrance
+            return READ_ONLY
+        if held.task.kind != "check" and (blocker := self._connection_blocker()) is not None:
+            return blocker
         if held.lease_ends_at - self._now() < timedelta(seconds=held.task.lease_seconds) / 2:
-            return "Its lease could not be kept."
+            return LEASE_NOT_RENEWED
         return None
 
     def capacity(self) -> int:
-        """How many tasks more are wanted of Ploy: as many as can be begun soon."""
+        """Return how many more tasks to lease: as many as can begin soon."""
         now = self._now()
         held = self._journal.open_tasks()
         ready = sum(each.not_before is None or each.not_before <= now for each in held)
-        return max(0, min(2 * self._workers - ready, _MOST_HELD - len(held)))
+        return max(0, min(2 * self._workers - ready, _MAX_HELD - len(held)))
 
     def pause_seconds(self) -> float:
-        """How long nothing new is due by itself."""
+        """Return how long no task falls due by the clock alone."""
         now = self._now()
         moments = [
             moment
             for each in self._journal.open_tasks()
-            for moment in (each.not_before, last_moment(each.task))
+            for moment in (each.not_before, attempt_deadline(each.task))
             if moment is not None and moment > now
         ]
         return min([(moment - now).total_seconds() for moment in moments], default=_LONGEST_PAUSE_SECONDS)
 
-    def note(self, flags: wire.Flags) -> None:
-        """Note what Ploy allows now."""
+    def set_flags(self, flags: wire.Flags) -> None:
+        """Record Ploy's flags."""
         self.flags = flags
         self.notify()
 
-    # The bell.
-
     @property
     def version(self) -> int:
-        """How often it has rung; look before looking at anything else, and wait for the next."""
+        """Change counter. Read it before reading any other state, then pass it to ``wait``."""
         return self._version
 
     def notify(self) -> None:
-        """Have every thread look again."""
+        """Wake every thread that waits."""
         with self._condition:
             self._version += 1
             self._condition.notify_all()
 
     def wait(self, version: int, seconds: float) -> None:
-        """Wait until it has rung since, or for so long."""
+        """Wait for a change after this version, at most for some seconds."""
         with self._condition:
             self._condition.wait_for(lambda: self._version != version, timeout=min(seconds, _LONGEST_PAUSE_SECONDS))
 
     def close(self) -> None:
-        """Let nothing more begin."""
+        """Let no further task begin."""
         self._is_closed = True
         self.notify()
 
 
+@dataclass(frozen=True)
+class TaskContext:
+    """What the poller, the renewer, the outbox and the workers of one integration share."""
+
+    integration_id: str
+    journal: Journal
+    coordinator: TaskCoordinator
+    events: TaskEvents
+    now: Callable[[], datetime]
+
+
 def _key(held: HeldTask) -> tuple[str, ...]:
-    """What no two tasks may work on at the same time."""
+    """Return the key that no two tasks may work on at the same time."""
     task = held.task
     if held.is_change:
         return ("pair", task.account_id or "", task.entitlement_id or "")

@@ -1,24 +1,25 @@
-"""The task file of one integration: what was leased, what was begun, and every report until Ploy has it.
+"""The task file of one integration: leased tasks, begun attempts, and every report until Ploy has acknowledged it.
 
-One SQLite file beside the snapshot file, and not in it: a snapshot can be made anew at any time, this cannot. Every
-write is on the disk before the call returns, so that after the end of the process, however it came, the file says what
-may have been done.
+One SQLite file beside the snapshot file, not in it: a snapshot can be rebuilt at any time, this file cannot. Every
+write is on the disk before the call returns, so that after a crash the file states what may have been done.
 """
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any, TypeAlias
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ploy_connector_aws.platform import wire
+from ploy_connector_aws.runtime.snapshot import schema
 from ploy_connector_aws.runtime.snapshot.state_file import (
     TASK_FILE,
     StateError,
@@ -32,67 +33,97 @@ from ploy_connector_aws.runtime.snapshot.store import Transaction
 from ploy_connector_aws.runtime.snapshot.verified_changes import VerifiedChange, VerifiedChanges
 from ploy_connector_aws.spec import AccessChange, Failure
 
-from .held_task import COLUMNS, HeldTask, Report, to_held
-
-_log = logging.getLogger(__name__)
-
 ENDED_KEPT = 1000
-"""So many tasks that have ended are kept to look at."""
+"""How many ended tasks stay in the file for inspection."""
 BEGUN_KEPT = 10_000
-"""Of so many changes it is remembered that they were begun."""
+"""Of how many changes the file records that they began."""
 
-_VERSION = 1
+_MIGRATIONS: tuple[schema.Migration, ...] = ()
+_VERSION = 1 + len(_MIGRATIONS)
 _APPLICATION = 0x706C7481  # 'plt' and a number: tells the file from a snapshot file, whose name might be the same
 _TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE tasks (
   number INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
-  task TEXT NOT NULL,                      -- as Ploy gave it, with the newest lease
+  task TEXT NOT NULL,                      -- as Ploy sent it, with the newest lease
   lease_ends_at TEXT NOT NULL,             -- at the earliest, by the clock of this machine
-  is_lost INTEGER NOT NULL DEFAULT 0,      -- 1: Ploy does not take this lease any more
-  attempts INTEGER NOT NULL DEFAULT 0,     -- how many were begun
-  begun_at TEXT,                           -- when the newest of them was
-  uncertainty TEXT,                              -- why a change may have taken effect without being confirmed
-  last_failure TEXT,                            -- how the newest attempt failed, while it is to be tried again
-  not_before TEXT,                         -- when it is to be
+  is_lost INTEGER NOT NULL DEFAULT 0,      -- 1: Ploy no longer accepts this lease
+  attempts INTEGER NOT NULL DEFAULT 0,     -- how many began
+  begun_at TEXT,                           -- when the newest of them began
+  uncertainty TEXT,                        -- why a change may have taken effect without being confirmed
+  last_failure TEXT,                       -- how the newest attempt failed, while a retry is due
+  not_before TEXT,                         -- when the retry is due
   report TEXT,                             -- waits in the outbox until ended_at
   ending TEXT,                             -- acknowledged, or why the task was dropped
   ended_at TEXT
 );
 CREATE INDEX tasks_open ON tasks (number) WHERE ended_at IS NULL;
-CREATE INDEX tasks_ended ON tasks (ended_at) WHERE ended_at IS NOT NULL
-"""
-_BEGUN = """
-CREATE TABLE IF NOT EXISTS begun_changes (
+CREATE INDEX tasks_ended ON tasks (ended_at) WHERE ended_at IS NOT NULL;
+CREATE TABLE begun_changes (
   number INTEGER PRIMARY KEY,
-  id TEXT NOT NULL UNIQUE,                 -- the task's or that of the request
+  id TEXT NOT NULL UNIQUE,                 -- the id of the task or of the request
   account_id TEXT NOT NULL,
   entitlement_id TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS begun_changes_pair ON begun_changes (account_id, entitlement_id)
+CREATE INDEX begun_changes_pair ON begun_changes (account_id, entitlement_id)
 """
-_NEW_BEGUN = (
-    "INSERT OR IGNORE INTO begun_changes (id, account_id, entitlement_id)"
-    " SELECT id, json_extract(task, '$.account_id'), json_extract(task, '$.entitlement_id') FROM tasks"
-    " WHERE attempts > 0 AND json_extract(task, '$.kind') IN ('grant', 'revoke')"
-    " AND NOT coalesce(json_extract(task, '$.preview'), 0)"
-)
 ACKNOWLEDGED = "Ploy has the report."
-"""How a task ends whose report was taken."""
+"""The ending of a task whose report Ploy accepted."""
 _BEFORE = "The task was worked on before, and ended."
 _CUT_OFF = "The runtime ended while an attempt was under way."
-_UNUSABLE = "It does not fit the contract."
+
+Report: TypeAlias = wire.TaskDone | wire.TaskFailed
+_REPORT: TypeAdapter[Report] = TypeAdapter(Report)
 
 
-class Journal:
-    """One integration's task file. May be used by several threads, and opened several times.
+@dataclass(frozen=True)
+class HeldTask:
+    """A task in the task file."""
 
-    Only the holder of the integration's ``TaskLock`` works on tasks; whoever syncs reads and settles verified changes.
+    task: wire.Task
+    lease_ends_at: datetime
+    is_lost: bool
+    attempts: int
+    uncertainty: str | None
+    """Why the change may have taken effect without being confirmed; None where it certainly changed nothing."""
+    last_failure: Failure | None
+    not_before: datetime | None
+    report: Report | None
+    ending: str | None
+
+    @property
+    def is_change(self) -> bool:
+        """Whether the task is a grant or a revoke, and not only a preview of one."""
+        return self.task.kind in ("grant", "revoke") and not self.task.preview
+
+
+_COLUMNS = "task, lease_ends_at, is_lost, attempts, uncertainty, last_failure, not_before, report, ending"
+
+
+def _to_held(row: tuple[Any, ...]) -> HeldTask:
+    task, lease_ends_at, is_lost, attempts, uncertainty, last_failure, not_before, report, ending = row
+    return HeldTask(
+        task=wire.Task.model_validate_json(task),
+        lease_ends_at=datetime.fromisoformat(lease_ends_at),
+        is_lost=bool(is_lost),
+        attempts=attempts,
+        uncertainty=uncertainty,
+        last_failure=Failure.model_validate_json(last_failure) if last_failure else None,
+        not_before=datetime.fromisoformat(not_before) if not_before else None,
+        report=_REPORT.validate_json(report) if report else None,
+        ending=ending,
+    )
+
+
+class Journal(AbstractContextManager["Journal"]):
+    """One integration's task file. Thread-safe, and may be opened several times.
+
+    Only the holder of the integration's ``TaskLock`` works on tasks; a sync reads and confirms verified changes.
     """
 
     def __init__(self, path: Path, connection: type[sqlite3.Connection] = sqlite3.Connection) -> None:
-        """Open the file, and make it (readable by its owner only) when it is not there.
+        """Open the file; create it (readable by its owner only) where it is missing.
 
         Args:
             path: The file.
@@ -100,7 +131,7 @@ class Journal:
 
         Raises:
             StateError: It cannot be opened, is damaged, was written by a newer version, or belongs to another
-                integration than the one that it is named after.
+                integration than the one in its name.
         """
         self.path = path
         self._lock = threading.RLock()
@@ -135,20 +166,15 @@ class Journal:
                 raise StateError(
                     f"The task file {self.path.name} was written by a newer version.", fix="update this program"
                 )
-            for statement in _BEGUN.split(";\n"):
-                self._db.execute(statement)
-            self._db.execute(_NEW_BEGUN)  # a file of an older version of this program has tasks only
+            else:
+                schema.migrate(self._db, version, _MIGRATIONS)
             bind(self._db, self.path, TASK_FILE)  # last: a bound file has every table
 
     def _read_version(self) -> tuple[int, int]:
-        version, application = (
-            self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id")
-        )
-        return version, application
-
-    def __enter__(self) -> Journal:
-        """Use as a context manager: closes the file at the end."""
-        return self
+        row: tuple[int, int] = self._db.execute(
+            "SELECT user_version, application_id FROM pragma_user_version, pragma_application_id"
+        ).fetchone()
+        return row
 
     def __exit__(self, *_: object) -> None:
         """Close the file."""
@@ -164,42 +190,42 @@ class Journal:
         with self._lock, translate_errors(self.path, TASK_FILE), Transaction(self._db):
             yield self._db
 
-    def _rows(self, condition: str, *values: object) -> list[HeldTask]:
+    def _read(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         with self._lock, translate_errors(self.path, TASK_FILE):
-            rows = self._db.execute(f"SELECT {COLUMNS} FROM tasks WHERE {condition}", values).fetchall()
-        return [held for row in rows if (held := to_held(row)) is not None]
+            return self._db.execute(sql, values).fetchall()
 
-    # What is there.
+    def _rows(self, condition: str, *values: object) -> list[HeldTask]:
+        rows = self._read(f"SELECT {_COLUMNS} FROM tasks WHERE {condition}", *values)
+        try:
+            return [_to_held(row) for row in rows]
+        except ValidationError:
+            message = f"The task file {self.path.name} cannot be used: it holds a task that does not fit the contract."
+            raise StateError(message, fix=TASK_FILE.rebuild_hint) from None
 
     @property
     def worker_id(self) -> str:
-        """Names this file at Ploy."""
-        with self._lock, translate_errors(self.path, TASK_FILE):
-            value: str = self._db.execute("SELECT value FROM facts WHERE name = 'worker_id'").fetchone()[0]
-        return value
+        """The name of this file at Ploy."""
+        return str(self._read("SELECT value FROM facts WHERE name = 'worker_id'")[0][0])
 
     @property
     def pending_poll(self) -> tuple[wire.LeaseRequest, datetime] | None:
-        """What was asked of Ploy last, and when; what it gave may have been lost with the process."""
-        with self._lock, translate_errors(self.path, TASK_FILE):
-            facts = dict(self._db.execute("SELECT name, value FROM facts WHERE name IN ('poll', 'polled_at')"))
+        """The last poll, and when it was made; its answer may have been lost with the process."""
+        facts: dict[str, str] = dict(self._read("SELECT name, value FROM facts WHERE name IN ('poll', 'polled_at')"))
         if not facts:
             return None
-        try:
-            pending_poll = wire.LeaseRequest.model_validate_json(facts["poll"])
-        except ValidationError:  # an older version asked with numbers that are out of their bounds
-            return None
-        return pending_poll, datetime.fromisoformat(facts["polled_at"])
+        return wire.LeaseRequest.model_validate_json(facts["poll"]), datetime.fromisoformat(facts["polled_at"])
 
-    def set_pending_poll(self, pending_poll: wire.LeaseRequest, asked_at: datetime) -> None:
-        """Keep what is going to be asked of Ploy, in place of what was before."""
+    def set_pending_poll(self, request: wire.LeaseRequest, asked_at: datetime) -> None:
+        """Record a poll before it is made, in place of the one before."""
         with self._writing() as db:
-            facts = (("poll", pending_poll.model_dump_json()), ("polled_at", asked_at.isoformat()))
+            facts = (("poll", request.model_dump_json()), ("polled_at", asked_at.isoformat()))
             db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts)
 
-    def note_settings(self, revision: int | None) -> None:
-        """Note the settings that tasks are done with from now on. A change that was leased for others, and not begun,
-        is lost: Ploy may have ordered it for those alone, and gives it anew if it is meant for these.
+    def set_settings_revision(self, revision: int | None) -> None:
+        """Record the revision of the settings that tasks are done with from now on.
+
+        A change that was leased under another revision and has not begun counts as lost: Ploy may have meant it for
+        that revision alone, and leases it again if it is meant for this one.
         """
         with self._writing() as db:
             known = db.execute("SELECT value FROM facts WHERE name = 'revision'").fetchone()
@@ -208,36 +234,24 @@ class Journal:
                 if held.is_change and held.attempts == 0:
                     self.mark_lease_lost(held.task)
 
-    def end_unusable(self, now: datetime) -> None:
-        """End the tasks that an older version kept and that no call can name. Ploy makes manual tasks of them."""
-        with self._writing() as db:
-            rows = db.execute(f"SELECT number, {COLUMNS} FROM tasks WHERE ended_at IS NULL").fetchall()
-            for number, *row in rows:
-                if to_held(tuple(row)) is None:
-                    _log.warning("task number %d of %s is dropped: %s", number, self.path.name, _UNUSABLE)
-                    values = (now.isoformat(), _UNUSABLE, number)
-                    db.execute("UPDATE tasks SET ended_at = ?, ending = ? WHERE number = ?", values)
-
     def open_tasks(self) -> list[HeldTask]:
-        """The tasks without a report, as they were created."""
+        """Return the tasks without a report, in the order of their creation."""
         held = self._rows("ended_at IS NULL AND report IS NULL ORDER BY number")
         return sorted(held, key=lambda each: each.task.created_at)
 
     def reports(self) -> list[HeldTask]:
-        """The tasks whose reports Ploy has not acknowledged, oldest first."""
+        """Return the tasks whose reports Ploy has not acknowledged, oldest first."""
         return self._rows("ended_at IS NULL AND report IS NOT NULL ORDER BY number")
 
     def task(self, task_id: str) -> HeldTask | None:
-        """One task, also when it has ended."""
+        """Return one task, also when it has ended."""
         return next(iter(self._rows("id = ?", task_id)), None)
 
-    # What happens to a task, in this order.
-
     def lease(self, task: wire.Task, ends_at: datetime) -> None:
-        """Keep a task with its lease. One that is known goes on under the new lease; one that had ended begins anew.
+        """Keep a task with its lease. A known task continues under the new lease; an ended one starts over.
 
-        A report that something was done, and that Ploy did not take under an older lease, is still true: it is sent
-        under the new one. Whatever begins anew is not said to have changed nothing, as it may have before.
+        A report of success that Ploy did not accept under an older lease is still true: it is sent under the new one.
+        A task that starts over may have changed something before, so it is never reported as having changed nothing.
         """
         with self._writing() as db:
             known = self.task(task.id)
@@ -260,7 +274,7 @@ class Journal:
             )
 
     def extend(self, task: wire.Task, ends_at: datetime) -> None:
-        """Note that a lease goes on; ``task`` has its new length."""
+        """Record the new end of a lease; ``task`` has its new length."""
         with self._writing() as db:
             db.execute(
                 "UPDATE tasks SET task = ?, lease_ends_at = ? WHERE id = ? AND json_extract(task, '$.lease_id') = ?",
@@ -268,10 +282,10 @@ class Journal:
             )
 
     def begin(self, task_id: str, now: datetime) -> HeldTask | None:
-        """Note that an attempt begins, before anything is asked for.
+        """Record that an attempt begins, before any call is made.
 
         Returns:
-            The task with its lease as it is now; None where it is not this runtime's any more.
+            The task with its current lease; None where it belongs to another runtime now.
         """
         with self._writing() as db:
             known = self.task(task_id)
@@ -296,29 +310,25 @@ class Journal:
         )
 
     def begin_change(self, id_: str, account_id: str, entitlement_id: str) -> None:
-        """Note that a change that is no task begins, as ``begin`` does for a task."""
+        """Record that a change outside of a task begins, as ``begin`` does for a task."""
         with self._writing():
             self._begin_change(id_, account_id, entitlement_id)
 
     def was_changed(self, account_id: str, entitlement_id: str, except_by: str) -> bool:
-        """Whether another request than one was begun that may have changed a grant, however it ended."""
-        with self._lock, translate_errors(self.path, TASK_FILE):
-            row = self._db.execute(
-                "SELECT EXISTS (SELECT 1 FROM begun_changes WHERE account_id = ? AND entitlement_id = ? AND id != ?)",
-                (account_id, entitlement_id, except_by),
-            ).fetchone()
-        return bool(row[0])
+        """Return whether another request may have changed a grant: whether one began, however it ended."""
+        others = "SELECT 1 FROM begun_changes WHERE account_id = ? AND entitlement_id = ? AND id != ? LIMIT 1"
+        return bool(self._read(others, account_id, entitlement_id, except_by))
 
     def schedule_retry(
         self, task_id: str, last_failure: Failure, *, uncertainty: str | None, not_before: datetime
     ) -> None:
-        """Note that an attempt failed and there is to be another.
+        """Record that an attempt failed and a retry is due.
 
         Args:
             task_id: The task.
             last_failure: How it failed.
-            uncertainty: Why the change may have taken effect; None where it is certain that nothing was changed.
-            not_before: When to try again.
+            uncertainty: Why the change may have taken effect; None where it certainly changed nothing.
+            not_before: When the retry is due.
         """
         with self._writing() as db:
             db.execute(
@@ -327,9 +337,9 @@ class Journal:
             )
 
     def finish(self, task_id: str, report: Report) -> None:
-        """Put a task's one report into the outbox, and keep what it verified.
+        """Put a task's one report into the outbox, and keep the change that it verified.
 
-        Also where the lease was lost: Ploy takes the report of the newest lease, if nobody else got the task.
+        A lost lease does not matter: Ploy accepts the report of the newest lease unless it leased the task again.
         """
         change = report.change if isinstance(report, wire.TaskDone) else None
         is_unknown = isinstance(report, wire.TaskFailed) and report.code == "state_unknown"
@@ -341,7 +351,7 @@ class Journal:
             self._remember(task_id, change)
 
     def mark_lease_lost(self, task: wire.Task) -> None:
-        """Note that Ploy does not take the lease any more."""
+        """Record that Ploy no longer accepts the lease."""
         with self._writing() as db:
             db.execute(
                 "UPDATE tasks SET is_lost = 1 WHERE id = ? AND json_extract(task, '$.lease_id') = ?",
@@ -349,10 +359,10 @@ class Journal:
             )
 
     def end(self, task: wire.Task, ending: str, now: datetime) -> bool:
-        """Note that Ploy has acknowledged a report, or why a task is dropped.
+        """Record that Ploy has acknowledged a report, or why a task is dropped.
 
         Returns:
-            Whether it ended; not where the task was leased again meanwhile.
+            Whether it ended; False where the task was leased again meanwhile.
         """
         with self._writing() as db:
             is_ended = db.execute(
@@ -367,25 +377,23 @@ class Journal:
             )
         return is_ended > 0
 
-    # What was verified.
-
     def _remember(self, id_: str, change: AccessChange | None) -> None:
         verified = VerifiedChange.of(id_, change) if change else None
         if verified is not None and (verified.added or verified.removed):
             VerifiedChanges(self._db).add(verified)
 
     def keep_verified(self, id_: str, change: AccessChange) -> None:
-        """Keep what an order that is no task has changed, as ``finish`` does for a task."""
+        """Keep the result of a change outside of a task, as ``finish`` does for a task."""
         with self._writing():
             self._remember(id_, change)
 
     def verified(self, account_id: str | None = None) -> tuple[VerifiedChange, ...]:
-        """The verified changes that no run has seen yet; all, or those that matter for one account's paths."""
+        """Return the verified changes that no run has read yet: all, or those that affect one account's paths."""
         with self._lock, translate_errors(self.path, TASK_FILE):
             changes = VerifiedChanges(self._db)
             return changes.all() if account_id is None else changes.about(account_id)
 
     def confirm(self, confirmed: Mapping[str, datetime]) -> None:
-        """Forget verified changes that a run has seen, as they were verified at the moment given for each."""
+        """Forget verified changes that a run has read; each is given with the moment of its verification."""
         with self._writing():
             VerifiedChanges(self._db).confirm(confirmed)

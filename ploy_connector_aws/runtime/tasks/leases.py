@@ -1,10 +1,9 @@
-"""Tasks are asked for, and kept while they are worked on or wait to be."""
+"""The poller that leases tasks from Ploy, and the renewer of their leases."""
 
 from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from ploy_connector_aws.platform import wire
@@ -13,9 +12,7 @@ from ploy_connector_aws.platform.errors import PlatformError, TaskGoneError
 from ploy_connector_aws.runtime.backoff import Backoff
 from ploy_connector_aws.spec.bounds import SHORTEST_INTERVAL_SECONDS
 
-from .coordinator import TaskCoordinator
-from .events import TaskEvents
-from .journal import Journal
+from .coordinator import TaskContext
 
 _log = logging.getLogger(__name__)
 
@@ -24,86 +21,74 @@ _SHARE_LEFT = 2 / 3
 _LONGEST_PAUSE_SECONDS = 60.0
 
 LONGEST_WAIT_SECONDS = 5
-"""So long a question for tasks may wait for one: a stop waits for its answer, which may bring some."""
+"""The longest long poll: a stop waits for its answer, which may bring tasks."""
 
 
 class TaskPoller:
-    """Asks Ploy for tasks. Used by one thread.
+    """Polls Ploy for tasks. Used by one thread.
 
     Args:
-        platform: Used by this thread only.
-        integration_id: The integration's id at the platform.
-        journal: The task file.
-        board: Says how many are wanted, and learns what Ploy allows.
-        events: Told what happens.
-        now: The clock.
-        settings_revision: Of the settings that tasks are done with, where they are Ploy's.
+        platform: A client that only this thread uses.
+        context: What the parts of the task loop share.
+        settings_revision: The revision of the settings that tasks are done with, where they come from Ploy.
     """
 
-    def __init__(
-        self,
-        platform: PlatformClient,
-        integration_id: str,
-        journal: Journal,
-        coordinator: TaskCoordinator,
-        events: TaskEvents,
-        now: Callable[[], datetime],
-        *,
-        settings_revision: int | None = None,
-    ) -> None:
+    def __init__(self, platform: PlatformClient, context: TaskContext, *, settings_revision: int | None = None) -> None:
         self._platform = platform
-        self._integration_id = integration_id
-        self._journal = journal
-        self._coordinator = coordinator
-        self._events = events
-        self._now = now
+        self._context = context
+        self._journal = context.journal
+        self._coordinator = context.coordinator
+        self._now = context.now
         self._backoff = Backoff(1, 60)
         self._interval = timedelta(seconds=10)
-        # What another process asked for last is asked for again: it may have ended before it had the answer, and the
-        # tasks in it would wait for the end of their leases. They are done with the settings that there are now.
         self._revision = settings_revision
-        self._unanswered = self._renewed(journal.pending_poll)
+        # Repeat the previous process's last poll: it may have died before receiving the answer, and its tasks would
+        # otherwise wait for their leases to expire. They are done with the current settings.
+        self._unanswered = context.journal.pending_poll
+        if self._unanswered is not None:
+            request, asked_at = self._unanswered
+            self._unanswered = request.model_copy(update={"settings_revision": settings_revision}), asked_at
         self._last: datetime | None = None
         self._was_full = False
         self._was_answered = False
 
     @property
     def interval_seconds(self) -> float:
-        """Between two questions."""
+        """The interval between polls."""
         return self._interval.total_seconds()
 
     @property
     def is_failing(self) -> bool:
-        """Whether Ploy did not answer the last one."""
+        """Whether Ploy did not answer the last poll."""
         return self._backoff.is_failing
 
     def step(self) -> float:
-        """Ask, when it is time to; return how many seconds it is until the next time."""
+        """Poll if it is time; return the seconds until the next time."""
         if (seconds := self._seconds_left()) > 0:
             return seconds
-        # An answer that was lost is asked for again. Its leases began after the first time that it was asked for.
+        # A poll whose answer was lost is repeated. Its leases began after the first time that it was made.
         request, asked_at = self._unanswered = self._unanswered or self._new_poll()
         try:
-            answer = self._platform.lease_tasks(self._integration_id, request)
+            answer = self._platform.lease_tasks(self._context.integration_id, request)
         except PlatformError as error:
             _log.warning("no tasks from Ploy: %s", error)
             self._backoff.failed(self._now(), error)
-            self._events.poll_failed(type(error).__name__)
+            self._context.events.poll_failed(type(error).__name__)
             return self._backoff.seconds(self._now())
         for task in answer.tasks:
             self._journal.lease(task, asked_at + timedelta(seconds=task.lease_seconds))
-            self._events.leased(task.kind)
+            self._context.events.leased(task.kind)
         for unusable in answer.unusable:
-            self._fail_alone(unusable, asked_at)
+            self._fail_unusable(unusable, asked_at)
         self._unanswered = None
         self._was_answered = True
         self._backoff.succeeded()
-        self._events.polled(answer)
+        self._context.events.polled(answer)
         self._interval = timedelta(seconds=answer.poll_interval_seconds)
         self._was_full = request.max_tasks == 0
-        # Where there was something there may be more; otherwise an interval lies between one question and the next.
+        # After an answer with tasks there may be more at once; otherwise the next poll is one interval later.
         self._last = None if answer.tasks else asked_at
-        self._coordinator.note(answer.flags)
+        self._coordinator.set_flags(answer.flags)
         return self._seconds_left()
 
     def _seconds_left(self) -> float:
@@ -114,15 +99,15 @@ class TaskPoller:
             return 0.0
         return max(0.0, (self._last + self._interval - now).total_seconds())
 
-    def _fail_alone(self, task: wire.UnusableTask, asked_at: datetime) -> None:
-        """Deal with a task that does not fit the contract. Where Ploy does not answer, it gives the task out again."""
+    def _fail_unusable(self, task: wire.UnusableTask, asked_at: datetime) -> None:
+        """Fail a task that does not fit the contract. Where Ploy does not answer, it leases the task again."""
         _log.warning("task %s does not fit the contract: %s", task.id or "without a usable id", task.field)
         if task.id is None or task.lease_id is None:
             return  # no call can name it: Ploy makes a manual task of it at its deadline
         known = self._journal.task(task.id)
         if known is not None:
-            # An earlier attempt may have changed something, so it goes on as Ploy described it before. How long the
-            # new lease lives is not known: it counts as run out until it is extended.
+            # An earlier attempt may have changed something, so the task continues as Ploy described it before. The
+            # length of the new lease is unknown: it counts as expired until it is extended.
             again = {"lease_id": task.lease_id, "lease_seconds": SHORTEST_INTERVAL_SECONDS}
             self._journal.lease(known.task.model_copy(update=again), asked_at)
             return
@@ -133,75 +118,52 @@ class TaskPoller:
             fix="order it again",
         )
         try:
-            self._platform.fail_task(self._integration_id, task.id, report)
+            self._platform.fail_task(self._context.integration_id, task.id, report)
         except PlatformError as error:
-            _log.warning("task %s: the report was not taken: %s", task.id, error)
-
-    def _renewed(
-        self, pending_poll: tuple[wire.LeaseRequest, datetime] | None
-    ) -> tuple[wire.LeaseRequest, datetime] | None:
-        if pending_poll is None:
-            return None
-        request, asked_at = pending_poll
-        return request.model_copy(update={"settings_revision": self._revision}), asked_at
+            _log.warning("task %s: the report was not accepted: %s", task.id, error)
 
     def _new_poll(self) -> tuple[wire.LeaseRequest, datetime]:
-        request, asked_at = self._to_request(), self._now()
-        if request.max_tasks:
-            self._journal.set_pending_poll(request, asked_at)
-        return request, asked_at
-
-    def _to_request(self) -> wire.LeaseRequest:
-        most = self._coordinator.capacity()
-        # The first answer says what Ploy allows: it is not waited for.
-        longest = LONGEST_WAIT_SECONDS if most and self._was_answered else 0
-        return wire.LeaseRequest(
+        capacity, asked_at = self._coordinator.capacity(), self._now()
+        # Do not wait for the first answer: it brings Ploy's flags.
+        longest = LONGEST_WAIT_SECONDS if capacity and self._was_answered else 0
+        request = wire.LeaseRequest(
             request_id=uuid.uuid4().hex,
             worker_id=self._journal.worker_id,
-            max_tasks=most,
+            max_tasks=capacity,
             wait_seconds=min(int(self._interval.total_seconds()), longest),
             settings_revision=self._revision,
         )
+        if capacity:
+            self._journal.set_pending_poll(request, asked_at)
+        return request, asked_at
 
 
 class LeaseRenewer:
     """Extends the leases of tasks that have no report yet. Used by one thread.
 
     Args:
-        platform: Used by this thread only.
-        integration_id: The integration's id at the platform.
-        journal: The task file.
-        board: Learns what Ploy allows.
-        now: The clock.
+        platform: A client that only this thread uses.
+        context: What the parts of the task loop share.
     """
 
-    def __init__(
-        self,
-        platform: PlatformClient,
-        integration_id: str,
-        journal: Journal,
-        coordinator: TaskCoordinator,
-        now: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, platform: PlatformClient, context: TaskContext) -> None:
         self._platform = platform
-        self._integration_id = integration_id
-        self._journal = journal
-        self._coordinator = coordinator
-        self._now = now
+        self._context = context
+        self._now = context.now
         self._backoff = Backoff(1, 15)
 
     @property
     def is_failing(self) -> bool:
-        """Whether Ploy did not answer when a lease was extended last."""
+        """Whether Ploy did not answer the last extension."""
         return self._backoff.is_failing
 
     def step(self) -> float:
-        """Extend what is due; return how many seconds it is until the next is."""
+        """Extend the leases that are due; return the seconds until the next is due."""
         if (seconds := self._backoff.seconds(self._now())) > 0:
             return seconds
         pause = _LONGEST_PAUSE_SECONDS
-        for held in sorted(self._journal.open_tasks(), key=lambda each: each.lease_ends_at):
-            # After the deadline Ploy keeps no lease, but still takes a report under the newest one.
+        for held in sorted(self._context.journal.open_tasks(), key=lambda each: each.lease_ends_at):
+            # After the deadline Ploy keeps no lease, but still accepts a report under the newest one.
             if held.is_lost or self._now() >= held.task.deadline:
                 continue
             left = held.lease_ends_at - self._now()
@@ -214,25 +176,23 @@ class LeaseRenewer:
         return pause
 
     def _extend(self, task: wire.Task) -> bool:
-        """Extend one lease; False where Ploy did not answer."""
+        """Extend one lease; return False where Ploy did not answer."""
         asked_at = self._now()
+        extension = wire.LeaseExtension(lease_id=task.lease_id)
         try:
-            extended = self._platform.extend_lease(
-                self._integration_id, task.id, wire.LeaseExtension(lease_id=task.lease_id)
-            )
+            extended = self._platform.extend_lease(self._context.integration_id, task.id, extension)
         except TaskGoneError as error:
             _log.warning("task %s: the lease was lost: %s", task.id, error)
-            self._journal.mark_lease_lost(task)
-            self._coordinator.notify()
+            self._context.journal.mark_lease_lost(task)
+            self._context.coordinator.notify()
         except PlatformError as error:
             _log.warning("task %s: the lease could not be extended: %s", task.id, error)
             self._backoff.failed(self._now(), error)
             return False
         else:
             seconds = extended.lease_seconds
-            self._journal.extend(
-                task.model_copy(update={"lease_seconds": seconds}), asked_at + timedelta(seconds=seconds)
-            )
-            self._coordinator.note(extended.flags)
+            renewed = task.model_copy(update={"lease_seconds": seconds})
+            self._context.journal.extend(renewed, asked_at + timedelta(seconds=seconds))
+            self._context.coordinator.set_flags(extended.flags)
         self._backoff.succeeded()
         return True

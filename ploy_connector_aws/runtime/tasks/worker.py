@@ -1,10 +1,10 @@
-"""One worker: takes a task, makes one attempt at it with a connector of its own, and writes down what came of it."""
+"""One worker: takes a task, makes one attempt at it with a connector of its own, and records the result."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import count
 
 from ploy_connector_aws.host import Connector, InvalidConnectorError
@@ -27,77 +27,71 @@ from .attempts import (
     to_request,
     uncertainty_after,
 )
-from .coordinator import TaskCoordinator, last_moment, write_before
-from .events import TaskEvents
-from .held_task import HeldTask
-from .journal import Journal
+from .coordinator import TaskContext, attempt_deadline, write_before
+from .journal import HeldTask
 
 _log = logging.getLogger(__name__)
 
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 5.0, 60.0
 _HOOKS: dict[str, str] = {"grant": "grant", "revoke": "revoke", "check": "test_connection"}
-"""Which hook a task is done by."""
-_NOT_TRUSTED_AGAIN = frozenset({"internal", "authentication"})
-"""After such a failure the next attempt is made with a new instance of the connector."""
+"""The hook that does each kind of task."""
+_NEEDS_NEW_CONNECTOR = frozenset({"internal", "authentication"})
+"""After such a failure the next attempt uses a new instance of the connector."""
 
 
 class Worker:
     """Works on one task at a time. Used by one thread.
 
     Args:
-        board: Gives out the tasks.
-        journal: The task file.
-        known: What the last sync knows.
+        context: What the parts of the task loop share.
+        access_graph: The paths of the last sync.
         open_connector: Makes a configured instance for this worker alone; called when the first task needs one.
-        sync_now: Makes a sync.
-        events: Told what happens.
-        now: The clock.
+        sync_now: Runs a sync.
     """
 
     def __init__(
         self,
-        coordinator: TaskCoordinator,
-        journal: Journal,
-        known: AccessGraph,
+        context: TaskContext,
+        access_graph: AccessGraph,
         open_connector: Callable[[], Connector],
         sync_now: SyncNow,
-        events: TaskEvents,
-        now: Callable[[], datetime],
     ) -> None:
-        self._coordinator = coordinator
-        self._journal = journal
-        self._known = known
+        self._context = context
+        self._journal = context.journal
+        self._events = context.events
+        self._now = context.now
+        self._access_graph = access_graph
         self._open_connector = open_connector
         self._sync_now = sync_now
-        self._events = events
-        self._now = now
         self._connector: Connector | None = None
 
     def step(self) -> bool:
-        """Do what is due for one task; False where nothing is."""
-        held = self._coordinator.take()
+        """Do what is due for one task; return False where nothing is due."""
+        coordinator = self._context.coordinator
+        held = coordinator.take()
         if held is None:
             return False
         try:
             if held.is_lost:
                 self._drop(held)
-            elif self._now() >= last_moment(held.task):
-                hindrance = self._coordinator.hindrance(held) or "No worker was free for it."
-                self._journal.finish(held.task.id, to_deadline_report(held, hindrance))
+            elif self._now() >= attempt_deadline(held.task):
+                blocker = coordinator.blocker(held)
+                message = blocker.message if blocker else "No worker was free for it."
+                self._journal.finish(held.task.id, to_deadline_report(held, message))
             else:
                 self._attempt(held)
         finally:
-            self._coordinator.release(held)
+            coordinator.release(held)
         return True
 
     def _attempt(self, held: HeldTask) -> None:
         began = self._now()
-        make = self._prepare(held)
+        attempt = self._prepare(held)
         begun = self._journal.begin(held.task.id, began)
         if begun is None:
             return
         self._events.begun(held.task.kind)
-        result = make(begun)
+        result = attempt(begun)
         now = self._now()
         self._events.ended(held.task.kind, _outcome(result), (now - began).total_seconds())
         if isinstance(result, Succeeded) and result.is_from_connector and isinstance(result.result, ConnectionReport):
@@ -108,7 +102,7 @@ class Worker:
             self._journal.finish(begun.task.id, to_report(begun, result))
             return
         self._log_failure(begun, result.failure)
-        if result.failure.code in _NOT_TRUSTED_AGAIN:
+        if result.failure.code in _NEEDS_NEW_CONNECTOR:
             self._connector = None
         wait = growing_seconds(begun.attempts + 1, _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS)
         not_before = now + timedelta(seconds=max(wait, result.retry_after_seconds))
@@ -126,25 +120,29 @@ class Worker:
         )
 
     def _prepare(self, held: HeldTask) -> Callable[[HeldTask], Result]:
-        """Get ready for an attempt before it is noted as begun: whatever takes time and asks for nothing yet."""
+        """Prepare an attempt before it is recorded as begun: everything that takes time and writes nothing."""
         task = held.task
         if task.kind == "sync":
             return lambda _: attempt_sync(self._sync_now, preview=task.preview)
+        result: Result
         try:
             connector = self._connector = self._connector or self._open_connector()
         except InvalidConnectorError as error:
-            refused = Failed(Failure(code="connector_refused", message=str(error)))
-            return lambda _: refused
+            result = Failed(Failure(code="connector_refused", message=str(error)))
         except ConnectorError as error:
-            failed = to_failed_check(error) if task.kind == "check" else Failed(Failure.from_error(error))
-            return lambda _: failed
+            result = to_failed_check(error) if task.kind == "check" else Failed(Failure.from_error(error))
         except Exception as error:  # noqa: BLE001 - whatever a connector raises must not end the host
-            tried = Retry(Failure.from_error(error), may_have_changed=False)
-            return lambda _: tried
+            result = Retry(Failure.from_error(error), may_have_changed=False)
+        else:
+            return self._prepare_call(connector, held)
+        return lambda _: result
+
+    def _prepare_call(self, connector: Connector, held: HeldTask) -> Callable[[HeldTask], Result]:
+        task = held.task
         if task.kind == "check":
             return lambda begun: self._check(connector, begun)
         account_id, entitlement_id = task.account_id or "", task.entitlement_id or ""
-        known = self._known.of(account_id, entitlement_id, self._journal.verified(account_id))
+        known = self._access_graph.find(account_id, entitlement_id, self._journal.verified(account_id))
 
         def change(begun: HeldTask) -> Result:
             was_changed = begun.attempts > 0 or self._journal.was_changed(account_id, entitlement_id, task.id)

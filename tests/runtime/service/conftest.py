@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from .service_harness import House
+from .service_harness import ServiceHarness
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    made = House(tmp_path)
+def harness(tmp_path: Path) -> Iterator[ServiceHarness]:
+    made = ServiceHarness(tmp_path)
     yield made
     made.close()

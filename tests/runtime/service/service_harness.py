@@ -17,11 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailableError, SetupUnfinishedError
-from ploy_connector_aws.runtime.integration import Integration, hello
+from ploy_connector_aws.runtime.integration import Integration
 from ploy_connector_aws.runtime.service.health import Health
 from ploy_connector_aws.runtime.service.metrics import Metrics
-from ploy_connector_aws.runtime.service.polling import MakeLoop, TaskDependencies
-from ploy_connector_aws.runtime.service.runner import Dependencies, IntegrationRunner
+from ploy_connector_aws.runtime.service.runner import Dependencies, IntegrationRunner, MakeLoop, TaskDependencies
 from ploy_connector_aws.runtime.service.sources import DesiredIntegration
 from ploy_connector_aws.runtime.settings import IntegrationSettings, OperatorSettings, StateSettings
 from ploy_connector_aws.sandbox.ploy.syncs import Syncs
@@ -43,20 +42,20 @@ PAGES_TO_GROUPS = 4 + 121 + 30 + 31
 class Client(Platform):
     """The platform's calls as the runtime makes them, for one integration."""
 
-    house: House
+    harness: ServiceHarness
     integration: str
 
     def hello(self, integration: str, _: wire.HelloRequest) -> wire.HelloAnswer:  # type: ignore[override]
-        house = self.house
+        harness = self.harness
         self._make("hello", lambda: None)
-        if integration in house.shuts_out:
+        if integration in harness.shuts_out:
             problem = wire.Problem(status=409, code="set_up_unfinished")
             raise SetupUnfinishedError("Nothing but tests is wanted.", problem=problem)
-        house.hellos[integration].put(None)
+        harness.hellos[integration].put(None)
         answer = wire.HelloAnswer(
-            limits=self.limits, flags=house.flags[integration], generation=self.handover.generation
+            limits=self.limits, flags=harness.flags[integration], generation=self.handover.generation
         )
-        return answer.model_copy(update=house.intervals)  # shorter ones than the contract knows
+        return answer.model_copy(update=harness.intervals)  # shorter ones than the contract knows
 
     def open_sync(self, integration: str, request: wire.OpenSync) -> wire.OpenedSync:
         opened = super().open_sync(integration, request)
@@ -70,18 +69,18 @@ class Client(Platform):
         return answer
 
     def take_report(self, progress: wire.CheckProgress) -> wire.CheckStatus:
-        self.house.reports[self.integration].append(progress.report)
-        self.house.tested_revisions.append(progress.settings_revision)
+        self.harness.reports[self.integration].append(progress.report)
+        self.harness.tested_revisions.append(progress.settings_revision)
         return super().take_report(progress)
 
     def _note_commit(self) -> None:
-        was = self.house.flags[self.integration]
-        self.house.flags[self.integration] = was.model_copy(update={"full_requested": False})
-        self.house.commits[self.integration].put(None)
+        was = self.harness.flags[self.integration]
+        self.harness.flags[self.integration] = was.model_copy(update={"full_requested": False})
+        self.harness.commits[self.integration].put(None)
 
     def _make(self, name: str, call: Callable[[], Any]) -> Any:
-        self.house._asked.set()
-        if self.integration in self.house.is_down:
+        self.harness._asked.set()
+        if self.integration in self.harness.is_down:
             raise PlatformUnavailableError("Ploy cannot be reached.")
         return super()._make(name, call)
 
@@ -104,12 +103,12 @@ class HelloLoop:
         with place.open_platform() as platform:
             while not stop.is_set():
                 with suppress(PlatformError):
-                    place.control.apply(hello(platform, place.settings, opened))
+                    place.control.apply(opened.introduce(platform))
                 stop.wait(place.control.poll_interval_seconds)
 
 
 @dataclass
-class House:
+class ServiceHarness:
     """Integrations by their ids: what Ploy wants of each, what each connector finds, and what came of it."""
 
     folder: Path
@@ -160,7 +159,7 @@ class House:
     def open_connector(self, settings: OperatorSettings, *, context: ConnectorContext) -> Integration:
         self.on_open(settings.integration.id)
         self.opened_for[settings.integration.id].append(context)
-        return Integration(open_directory(self.sources[settings.integration.id]), "0" * 64)
+        return Integration(settings, open_directory(self.sources[settings.integration.id]), "0" * 64)
 
     def open_platform(self, settings: OperatorSettings, **_: Any) -> Client:
         integration = settings.integration.id
@@ -172,7 +171,7 @@ class House:
                     lease=timedelta(minutes=5),
                 )
         client = Client(self.handovers[integration], limits=self.limits, before=lambda name: self.on_call(name))
-        client.house, client.integration = self, integration
+        client.harness, client.integration = self, integration
         return client
 
     def serve(self, integration: str, revision: int | None = None, **config: Any) -> IntegrationRunner:
@@ -216,13 +215,13 @@ class House:
 
     def syncs(self, integration: str) -> list[tuple[str, str]]:
         """The state and the mode of each sync at Ploy, newest first."""
-        picture = IntegrationView(self.folder / f"{integration}-at-ploy.sqlite")
-        return [(sync.state, sync.mode) for sync in picture.syncs()]
+        records_of = IntegrationView(self.folder / f"{integration}-at-ploy.sqlite")
+        return [(sync.state, sync.mode) for sync in records_of.syncs()]
 
     def at_ploy(self, integration: str) -> set[str]:
         """The ids that Ploy shows, without grants."""
-        picture = IntegrationView(self.folder / f"{integration}-at-ploy.sqlite")
-        return {record.id for record in picture.records() if record.type != "grant"}
+        records_of = IntegrationView(self.folder / f"{integration}-at-ploy.sqlite")
+        return {record.id for record in records_of.records() if record.type != "grant"}
 
     def counted(self, metric: str) -> dict[tuple[str, ...], float]:
         """The samples of one metric: by the values of the labels in the order of their names, the connector's aside."""
@@ -234,5 +233,5 @@ class House:
         }
 
     def reasons(self) -> dict[str, list[str]]:
-        """What is amiss, by integration."""
+        """The reasons why something is unhealthy, by integration."""
         return {id_: each["reasons"] for id_, each in self.health.report()[1]["integrations"].items()}

@@ -23,9 +23,8 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.integration import Integration
 from ploy_connector_aws.runtime.service.control import Control
 from ploy_connector_aws.runtime.service.health import Health
-from ploy_connector_aws.runtime.service.polling import TaskDependencies
-from ploy_connector_aws.runtime.service.process import Service
-from ploy_connector_aws.runtime.service.runner import Dependencies, IntegrationRunner
+from ploy_connector_aws.runtime.service.runner import Dependencies, IntegrationRunner, TaskDependencies
+from ploy_connector_aws.runtime.service.supervisor import Service
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.sandbox.ploy import LocalPloy
 from ploy_connector_aws.spec import ConnectionReport, ConnectorContext
@@ -127,7 +126,7 @@ class Clock:
 
 
 def open_small(settings: OperatorSettings, *, context: ConnectorContext) -> Integration:
-    return Integration(open_directory(Source(SMALL)), "0" * 64)
+    return Integration(settings, open_directory(Source(SMALL)), "0" * 64)
 
 
 def put(place: tuple[str | int, ...], text: str, **more: Any) -> Callable[[Any], str]:
@@ -217,13 +216,13 @@ def test_a_hello_out_of_bounds_leaves_intervals_and_flags_as_they_were(
     for text in (text for text, is_good in values_of(kind) if not is_good):
         caplog.clear()
         running.between.spoils["hello"] = put(place, text, flags={"read_only": True})
-        assert running.control.ask().status == "waiting", text[:40]
+        assert running.control.request_scan().status == "waiting", text[:40]
         assert running.stands() == (INTERVALS, wire.Flags())
         assert f"contract: {'.'.join(place)}" in caplog.text
         assert LONG not in caplog.text
         assert running.is_alive()
     running.between.spoils.clear()
-    assert running.control.ask().status == "committed"
+    assert running.control.request_scan().status == "committed"
     assert running.stands() == (OTHER_INTERVALS, wire.Flags())
 
 
@@ -262,7 +261,7 @@ def test_an_integration_without_a_usable_id_is_not_served_and_the_others_are(run
         running.poll()
         assert running.control is control, text[:40]
         assert running.is_alive()
-    assert running.control.ask().status == "committed"
+    assert running.control.request_scan().status == "committed"
 
 
 @pytest.mark.parametrize("header", ["1000000000", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
@@ -280,25 +279,25 @@ def test_no_pause_that_ploy_asks_for_keeps_the_service_from_it_for_longer_than_a
 def test_a_sync_whose_id_is_not_usable_is_not_kept_and_the_next_is_handed_over(running: Running) -> None:
     for text in EXTREME_IDS:
         running.between.spoils["syncs"] = put(("id",), text)
-        assert running.control.ask().status == "waiting", text[:40]
+        assert running.control.request_scan().status == "waiting", text[:40]
         with closing(sqlite3.connect(running.state / f"{running.id}.sqlite")) as db:
             (kept,) = db.execute("SELECT sync_id FROM runs WHERE state = 'pushing'").fetchone()
         assert kept is None, text[:40]
         running.between.spoils.clear()
-        assert running.control.ask().status == "committed", text[:40]
+        assert running.control.request_scan().status == "committed", text[:40]
 
 
 def test_the_id_of_a_sync_that_an_older_version_kept_blocks_no_later_sync(running: Running) -> None:
     for state, sync_id in product(("pushing", "held"), ("../../", "..", ".", "", "a/b", LONG)):
         running.between.spoils["syncs"] = put(("lease_seconds",), "0")
-        assert running.control.ask().status == "waiting", sync_id[:40]
+        assert running.control.request_scan().status == "waiting", sync_id[:40]
         running.between.spoils.clear()
         with closing(sqlite3.connect(running.state / f"{running.id}.sqlite")) as db, db:
             changed = db.execute(
                 "UPDATE runs SET sync_id = ?, state = ? WHERE state = 'pushing'", (sync_id, state)
             ).rowcount
             assert changed == 1
-        assert running.control.ask().status == "committed", (state, sync_id[:40])
+        assert running.control.request_scan().status == "committed", (state, sync_id[:40])
 
 
 @pytest.mark.parametrize("name", ["generation", "unproven_scopes"])
@@ -306,7 +305,7 @@ def test_what_a_commit_answers_out_of_bounds_is_asked_for_again(running: Running
     for text in ("-1", str(2**63), "1" + "0" * 400, "1e308", "NaN", '"7"'):
         running.between.spoils["syncs"] = put(("answer", name), text)
         running.between.spoils["commit"] = put((name,), text)
-        assert running.control.ask().status == "waiting", text[:40]
+        assert running.control.request_scan().status == "waiting", text[:40]
     running.between.spoils.clear()
-    assert running.control.ask().status == "committed"
+    assert running.control.request_scan().status == "committed"
     assert running.is_alive()

@@ -11,8 +11,7 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformUnavailableError, SetupUnfinishedError
 from ploy_connector_aws.runtime.service.connection_monitor import CHECK_EVERY_SECONDS, ConnectionMonitor
 from ploy_connector_aws.runtime.service.control import Control
-from ploy_connector_aws.runtime.service.polling import TaskDependencies
-from ploy_connector_aws.runtime.service.task_runner import _Counted
+from ploy_connector_aws.runtime.service.runner import TaskDependencies, _TaskEvents
 from ploy_connector_aws.runtime.snapshot.lock import SyncLock, SyncRunningError
 from ploy_connector_aws.spec import (
     AuthenticationError,
@@ -24,12 +23,12 @@ from ploy_connector_aws.spec import (
 )
 from tests.runtime.fakes import Crash, Source, open_directory
 
-from .service_harness import PATIENCE, House
+from .service_harness import PATIENCE, ServiceHarness
 
 OPEN_TO_ALL = ConnectionReport(
     checks=(Check(name="who", outcome="failed", message="Others are let in, too.", is_blocking=True),)
 )
-MENDED = ConnectionReport(checks=(Check(name="who", outcome="passed", message="Nobody else is let in."),))
+FIXED = ConnectionReport(checks=(Check(name="who", outcome="passed", message="Only this integration is let in."),))
 UNKNOWN = ConnectionReport(checks=(Check(name="who", outcome="skipped", message="It could not be asked."),))
 DRIFTED = ConnectionReport(
     checks=(
@@ -52,38 +51,38 @@ class Ear:
         return wire.CheckStatus(check_id=progress.check_id, number=progress.number, is_final=True)
 
 
-def test_the_first_scan_tests_the_connection_and_tells_ploy_what_drifted(house: House) -> None:
-    house.sources["one"] = Source(house.sources["one"].world, report=DRIFTED)
-    house.serve("one").control.ask()
-    assert (house.reports["one"], house.at_ploy("one")) == ([DRIFTED], {"ana", "bo", "g", "h"})
+def test_the_first_scan_tests_the_connection_and_reports_what_drifted(harness: ServiceHarness) -> None:
+    harness.sources["one"] = Source(harness.sources["one"].world, report=DRIFTED)
+    harness.serve("one").control.request_scan()
+    assert (harness.reports["one"], harness.at_ploy("one")) == ([DRIFTED], {"ana", "bo", "g", "h"})
 
 
-def test_ploy_is_told_which_settings_were_tested(house: House) -> None:
-    house.serve("one", revision=5)
-    house.next_commit("one")
-    assert house.tested_revisions == [5]
+def test_a_connection_report_names_the_tested_settings_revision(harness: ServiceHarness) -> None:
+    harness.serve("one", revision=5)
+    harness.next_commit("one")
+    assert harness.tested_revisions == [5]
 
 
-def test_nothing_is_read_of_what_others_could_use_until_it_is_mended(house: House) -> None:
-    source = house.sources["one"] = Source(house.sources["one"].world, report=OPEN_TO_ALL)
-    control = house.serve("one").control
+def test_nothing_is_read_of_what_others_could_use_until_it_is_mended(harness: ServiceHarness) -> None:
+    source = harness.sources["one"] = Source(harness.sources["one"].world, report=OPEN_TO_ALL)
+    control = harness.serve("one").control
     for _ in range(2):
         with pytest.raises(RejectedError, match="Others are let in") as refusal:
-            control.ask()
+            control.request_scan()
         assert refusal.value.reason == "connection_blocked"
-    assert (source.pages, house.counted("ploy_syncs_total")[("failed", "one")] >= 2) == (0, True)
+    assert (source.pages, harness.counted("ploy_syncs_total")[("failed", "one")] >= 2) == (0, True)
     source.report = UNKNOWN
     with pytest.raises(RejectedError, match="Others are let in"):
-        control.ask()
-    source.report = MENDED
-    assert control.ask().status == "committed"
-    assert house.reports["one"][-1] == source.report
+        control.request_scan()
+    source.report = FIXED
+    assert control.request_scan().status == "committed"
+    assert harness.reports["one"][-1] == source.report
 
 
-def test_nothing_is_tested_while_paused(house: House) -> None:
-    house.flags["one"] = wire.Flags(paused=True)
-    house.serve("one").control.ask()
-    assert house.sources["one"].tests == 0
+def test_nothing_is_tested_while_paused(harness: ServiceHarness) -> None:
+    harness.flags["one"] = wire.Flags(paused=True)
+    harness.serve("one").control.request_scan()
+    assert harness.sources["one"].tests == 0
 
 
 def test_a_test_is_made_again_after_a_day_and_sooner_only_while_blocked() -> None:
@@ -96,17 +95,23 @@ def test_a_test_is_made_again_after_a_day_and_sooner_only_while_blocked() -> Non
         (1.0, OPEN_TO_ALL),
         (1.0, OPEN_TO_ALL),
         (1.0, UNKNOWN),
-        (1.0, MENDED),
-        (1.0, MENDED),
+        (1.0, FIXED),
+        (1.0, FIXED),
     ):
         now[0] += seconds
         source.report = report
         daily.test_if_due()
         made.append(source.tests)
     assert made == [1, 1, 2, 3, 4, 5, 5]
-    assert [each.report for each in ear.heard] == [DRIFTED, OPEN_TO_ALL, OPEN_TO_ALL, UNKNOWN, MENDED]
+    assert [each.report for each in ear.heard] == [DRIFTED, OPEN_TO_ALL, OPEN_TO_ALL, UNKNOWN, FIXED]
     assert len({each.check_id for each in ear.heard}) == 5
     assert all(each.is_final for each in ear.heard)
+
+
+def blocked_by(control: Control) -> str | None:
+    """Why tasks and scans may not use the connection."""
+    blocker = control.connection_blocker()
+    return blocker.message if blocker else None
 
 
 @pytest.mark.parametrize(
@@ -116,40 +121,40 @@ def test_a_test_is_made_again_after_a_day_and_sooner_only_while_blocked() -> Non
         ([OPEN_TO_ALL, UNKNOWN], True),
         ([OPEN_TO_ALL, DRIFTED], True),
         ([OPEN_TO_ALL, ConnectionReport(checks=())], True),
-        ([OPEN_TO_ALL, UNKNOWN, MENDED], False),
-        ([MENDED, UNKNOWN], False),
+        ([OPEN_TO_ALL, UNKNOWN, FIXED], False),
+        ([FIXED, UNKNOWN], False),
     ],
 )
 def test_a_block_ends_only_by_the_very_check_that_set_it(reports: list[ConnectionReport], is_blocked: bool) -> None:
     control, heard = Control(), []
-    assert control.blocked == "The connection was not tested yet."
-    control.on_report = lambda: heard.append(control.blocked)
+    assert blocked_by(control) == "The connection was not tested yet."
+    control.on_report = lambda: heard.append(blocked_by(control))
     for report in reports:
         control.note_report(report)
-    assert (control.blocked, len(heard)) == ("Others are let in, too." if is_blocked else None, len(reports))
+    assert (blocked_by(control), len(heard)) == ("Others are let in, too." if is_blocked else None, len(reports))
 
 
-def test_settings_that_open_no_connector_let_tasks_say_so_themselves_and_a_token_that_cannot_be_read_does_not(
-    house: House,
+def test_unusable_settings_do_not_block_tasks_but_an_unreadable_token_does(
+    harness: ServiceHarness,
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise ConfigurationError("It is wrong.")
 
-    house.on_open = refuse
-    control = house.serve("one").control
-    house.until(lambda: control.is_unconfigurable)
-    assert control.blocked is None
+    harness.on_open = refuse
+    control = harness.serve("one").control
+    harness.until(lambda: control.is_unconfigurable)
+    assert blocked_by(control) is None
     control.note_report(OPEN_TO_ALL)
-    assert control.blocked == "Others are let in, too."
+    assert blocked_by(control) == "Others are let in, too."
 
-    house.open_platform = refuse  # type: ignore[method-assign, assignment]
-    other = house.serve("two").control
+    harness.open_platform = refuse  # type: ignore[method-assign, assignment]
+    other = harness.serve("two").control
     with pytest.raises(ConfigurationError):
-        other.ask()
-    assert other.blocked == "The connection was not tested yet."
+        other.request_scan()
+    assert blocked_by(other) == "The connection was not tested yet."
 
 
-def test_what_ploy_could_not_be_told_is_told_with_the_next_scan_and_not_tested_again() -> None:
+def test_an_unreported_test_is_reported_with_the_next_scan_and_not_repeated() -> None:
     source, ear, control = Source(report=DRIFTED), Ear(), Control()
     daily = ConnectionMonitor("one", open_directory(source), ear, control, lambda: 0.0)  # type: ignore[arg-type]
     ear.is_deaf = True
@@ -162,37 +167,39 @@ def test_what_ploy_could_not_be_told_is_told_with_the_next_scan_and_not_tested_a
     assert (len({each.check_id for each in ear.heard}), source.tests) == (1, 1)
 
 
-def test_what_ploy_could_not_be_told_is_dropped_once_somebody_else_has_made_a_newer_test() -> None:
+def test_an_unreported_test_is_dropped_once_there_is_a_newer_one() -> None:
     source, ear, control = Source(report=OPEN_TO_ALL), Ear(), Control()
     daily = ConnectionMonitor("one", open_directory(source), ear, control, lambda: 0.0)  # type: ignore[arg-type]
     ear.is_deaf = True
     daily.test_if_due()
     ear.is_deaf = False
-    control.note_report(MENDED)  # a task's, which tells it itself
+    control.note_report(FIXED)  # a task's, which tells it itself
     daily.test_if_due()
     assert ([each.report for each in ear.heard], source.tests) == ([OPEN_TO_ALL], 1)
 
 
-def test_while_ploy_wants_nothing_but_tests_the_service_tests_again_whether_it_is_mended(house: House) -> None:
-    source = house.sources["one"] = Source(house.sources["one"].world, report=OPEN_TO_ALL)
-    control = house.serve("one").control
+def test_while_ploy_wants_only_tests_the_service_keeps_testing(
+    harness: ServiceHarness,
+) -> None:
+    source = harness.sources["one"] = Source(harness.sources["one"].world, report=OPEN_TO_ALL)
+    control = harness.serve("one").control
     with pytest.raises(RejectedError):
-        control.ask()
-    house.shuts_out.add("one")
+        control.request_scan()
+    harness.shuts_out.add("one")
     with pytest.raises(RejectedError):
-        control.ask()
-    source.report = MENDED
+        control.request_scan()
+    source.report = FIXED
     with pytest.raises(SetupUnfinishedError):
-        control.ask()
-    assert house.reports["one"] == [OPEN_TO_ALL, OPEN_TO_ALL, MENDED]
-    assert control.blocked is None
+        control.request_scan()
+    assert harness.reports["one"] == [OPEN_TO_ALL, OPEN_TO_ALL, FIXED]
+    assert blocked_by(control) is None
 
 
 @pytest.mark.parametrize("preview", [False, True])
-def test_whoever_asked_for_a_scan_is_answered_also_when_a_hook_ends_its_thread(house: House, preview: bool) -> None:
-    source = house.sources["one"] = Source(house.sources["one"].world, report=OPEN_TO_ALL)
-    control = house.serve("one").control
-    house.until(lambda: control.blocked is not None and control.is_tested)
+def test_a_scan_request_is_answered_also_when_a_hook_ends_its_thread(harness: ServiceHarness, preview: bool) -> None:
+    source = harness.sources["one"] = Source(harness.sources["one"].world, report=OPEN_TO_ALL)
+    control = harness.serve("one").control
+    harness.until(lambda: control.connection_blocker() is not None and control.is_tested)
 
     def leave() -> None:
         source.on_test = lambda: None
@@ -203,7 +210,7 @@ def test_whoever_asked_for_a_scan_is_answered_also_when_a_hook_ends_its_thread(h
 
     def ask() -> None:
         try:
-            control.ask(preview=preview)
+            control.request_scan(preview=preview)
         except TemporaryError as error:
             answers.put(error.message)
 
@@ -211,27 +218,27 @@ def test_whoever_asked_for_a_scan_is_answered_also_when_a_hook_ends_its_thread(h
     assert answers.get(timeout=PATIENCE) == "The scan broke off."
 
 
-def test_a_test_that_fails_is_told_and_nothing_is_read_before_one_could_be_made(house: House) -> None:
-    source = house.sources["one"]
+def test_a_failed_first_test_is_reported_and_nothing_is_read_before_one_succeeds(harness: ServiceHarness) -> None:
+    source = harness.sources["one"]
 
     def fail() -> None:
         raise RuntimeError("secret")
 
     source.on_test = fail
-    control = house.serve("one").control
+    control = harness.serve("one").control
     with pytest.raises(TemporaryError, match="before the connection could be tested"):
-        control.ask()
-    assert (source.pages, control.blocked) == (0, "The connection was not tested yet.")
-    (check,) = house.reports["one"][-1].checks
+        control.request_scan()
+    assert (source.pages, blocked_by(control)) == (0, "The connection was not tested yet.")
+    (check,) = harness.reports["one"][-1].checks
     assert (check.name, check.outcome) == ("connection-test", "failed")
     assert "RuntimeError" in check.message
-    assert "secret" not in str(house.reports["one"])
+    assert "secret" not in str(harness.reports["one"])
     source.on_test = lambda: None
-    assert control.ask().status == "committed"
+    assert control.request_scan().status == "committed"
 
 
-def test_a_later_test_that_fails_is_told_and_made_again_soon() -> None:
-    source, ear, control, now = Source(report=MENDED), Ear(), Control(), [0.0]
+def test_a_failed_later_test_is_reported_and_retried_soon() -> None:
+    source, ear, control, now = Source(report=FIXED), Ear(), Control(), [0.0]
     daily = ConnectionMonitor("one", open_directory(source), ear, control, lambda: now[0])  # type: ignore[arg-type]
     daily.require_usable()
     now[0] = CHECK_EVERY_SECONDS
@@ -248,96 +255,96 @@ def test_a_later_test_that_fails_is_told_and_made_again_soon() -> None:
     source.on_test = lambda: None
     for _ in range(2):
         daily.require_usable()
-    assert (source.tests, ear.heard[-1].report) == (3, MENDED)
+    assert (source.tests, ear.heard[-1].report) == (3, FIXED)
 
 
-def test_what_a_scan_was_newly_denied_is_tested_at_once_and_once(house: House) -> None:
-    source = house.sources["one"]
-    control = house.serve("one").control
-    control.ask()
+def test_what_a_scan_was_newly_denied_is_tested_at_once_and_once(harness: ServiceHarness) -> None:
+    source = harness.sources["one"]
+    control = harness.serve("one").control
+    control.request_scan()
     tested = source.tests
     source.denied, source.report = frozenset({"users"}), DRIFTED
-    control.ask()
-    house.until(lambda: house.reports["one"][-1:] == [DRIFTED])
+    control.request_scan()
+    harness.until(lambda: harness.reports["one"][-1:] == [DRIFTED])
     for _ in range(3):
-        control.ask()
+        control.request_scan()
     assert source.tests == tested + 1
-    source.denied, source.report = frozenset(), MENDED
-    control.ask()
-    house.until(lambda: house.reports["one"][-1:] == [MENDED])
+    source.denied, source.report = frozenset(), FIXED
+    control.request_scan()
+    harness.until(lambda: harness.reports["one"][-1:] == [FIXED])
 
 
-def test_what_the_first_test_found_missing_is_no_news_after_the_first_scan(house: House) -> None:
-    source = house.sources["one"]
+def test_what_the_first_test_found_missing_is_no_news_after_the_first_scan(harness: ServiceHarness) -> None:
+    source = harness.sources["one"]
     source.denied, source.report = frozenset({"users"}), DRIFTED
-    control = house.serve("one").control
+    control = harness.serve("one").control
     for _ in range(3):
-        control.ask()
+        control.request_scan()
     assert source.tests == 1
 
 
-def test_a_scan_that_is_not_let_in_is_followed_by_a_test(house: House) -> None:
-    source = house.sources["one"]
-    control = house.serve("one").control
-    control.ask()
+def test_a_scan_that_is_not_let_in_is_followed_by_a_test(harness: ServiceHarness) -> None:
+    source = harness.sources["one"]
+    control = harness.serve("one").control
+    control.request_scan()
     tested = source.tests
 
     def refuse() -> None:
         raise AuthenticationError("The role is gone.")
 
     source.on_begin, source.report = refuse, DRIFTED
-    control.ask()
-    house.until(lambda: house.reports["one"][-1:] == [DRIFTED])
+    control.request_scan()
+    harness.until(lambda: harness.reports["one"][-1:] == [DRIFTED])
     assert source.tests == tested + 1
 
 
-def test_a_scan_that_is_not_let_in_just_after_the_test_is_not_followed_by_another(house: House) -> None:
-    source = house.sources["one"]
+def test_a_scan_that_is_not_let_in_just_after_the_test_is_not_followed_by_another(harness: ServiceHarness) -> None:
+    source = harness.sources["one"]
 
     def refuse() -> None:
         raise AuthenticationError("The role is gone.")
 
     source.on_begin = refuse
-    control = house.serve("one").control
-    control.ask()
-    control.ask(preview=True)  # answered once all is done that the scan calls for
+    control = harness.serve("one").control
+    control.request_scan()
+    control.request_scan(preview=True)  # answered once all is done that the scan calls for
     assert source.tests == 1
 
 
-def test_a_preview_reads_nothing_of_what_others_could_use(house: House) -> None:
-    source = house.sources["one"] = Source(house.sources["one"].world, report=OPEN_TO_ALL)
-    control = house.serve("one").control
+def test_a_preview_reads_nothing_of_what_others_could_use(harness: ServiceHarness) -> None:
+    source = harness.sources["one"] = Source(harness.sources["one"].world, report=OPEN_TO_ALL)
+    control = harness.serve("one").control
     with pytest.raises(RejectedError, match="Others are let in"):
-        control.ask(preview=True)
+        control.request_scan(preview=True)
     assert source.pages == 0
-    source.report = MENDED
-    assert control.ask(preview=True).status == "previewed"
+    source.report = FIXED
+    assert control.request_scan(preview=True).status == "previewed"
 
 
-def test_tasks_need_not_wait_for_a_scan_that_another_process_keeps_from_being_made(house: House) -> None:
-    settings = house.desired("one").settings
+def test_tasks_need_not_wait_for_a_scan_that_another_process_keeps_from_being_made(harness: ServiceHarness) -> None:
+    settings = harness.desired("one").settings
     settings.lock_path.parent.mkdir(parents=True)
     with SyncLock(settings.lock_path):
-        control = house.serve("one").control
-        house.until(lambda: control.is_tested)
+        control = harness.serve("one").control
+        harness.until(lambda: control.is_tested)
         with pytest.raises(SyncRunningError):
-            control.ask()
-    assert (control.blocked, house.reports["one"]) == (None, [ConnectionReport(checks=())])
+            control.request_scan()
+    assert (blocked_by(control), harness.reports["one"]) == (None, [ConnectionReport(checks=())])
 
 
-def test_tasks_need_not_wait_for_a_snapshot_file_that_cannot_be_used(house: House) -> None:
-    path = house.desired("one").settings.snapshot_path
+def test_tasks_need_not_wait_for_a_snapshot_file_that_cannot_be_used(harness: ServiceHarness) -> None:
+    path = harness.desired("one").settings.snapshot_path
     path.parent.mkdir(parents=True)
     path.write_text("not a database")
-    control = house.serve("one").control
-    house.until(lambda: control.is_tested)
-    assert (control.blocked, house.sources["one"].pages) == (None, 0)
+    control = harness.serve("one").control
+    harness.until(lambda: control.is_tested)
+    assert (blocked_by(control), harness.sources["one"].pages) == (None, 0)
 
 
-def test_a_test_does_not_wait_again_and_again_for_a_ploy_in_trouble(house: House) -> None:
+def test_a_test_does_not_wait_again_and_again_for_a_ploy_in_trouble(harness: ServiceHarness) -> None:
     ear = Ear()
-    settings = house.serve("one").desired.settings
-    events = _Counted(TaskDependencies(settings, 7, *(None,) * 4), ear)  # type: ignore[arg-type]
+    settings = harness.serve("one").desired.settings
+    events = _TaskEvents(TaskDependencies(settings, 7, *(None,) * 4), ear)  # type: ignore[arg-type]
     ear.is_deaf = True
     for number in (1, 2, 3):
         events.checks_so_far("task", 1, number, DRIFTED)

@@ -89,6 +89,7 @@ def test_health_is_a_status_and_names_who_is_not_well(endpoint: Endpoint, health
                 "int-1": {
                     "connector": "aws",
                     "paused": False,
+                    "blockers": [],
                     "reasons": [reason],
                     "since": {reason: "2026-01-01T00:00:00+00:00"},
                 }
@@ -118,10 +119,10 @@ def test_metrics_are_what_prometheus_reads(endpoint: Endpoint) -> None:
 def test_nothing_else_is_there_and_another_name_leads_nowhere(endpoint: Endpoint) -> None:
     assert [get(endpoint, path)[0] for path in ("/", "/metrics/../etc", "/healthz?x")] == [404, 404, 404]
     assert get(endpoint, "/metrics", host="localhost:9464")[0] == 200
-    assert get(endpoint, "/metrics", host="rebound.example") == (421, "This is not the host that you asked for.\n")
+    assert get(endpoint, "/metrics", host="rebound.example") == (421, "Unknown Host header.\n")
 
 
-def test_it_listens_on_loopback_only_and_a_port_that_is_taken_is_said(endpoint: Endpoint) -> None:
+def test_it_listens_on_loopback_only_and_reports_a_taken_port(endpoint: Endpoint) -> None:
     assert endpoint._server.socket.getsockname()[0] == "127.0.0.1"
     with pytest.raises(ConfigurationError, match="cannot listen on port"):
         Endpoint(Metrics(), Health(), endpoint._server.server_port)

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 import pytest
 from pydantic import SecretStr
 
-from ploy_connector_aws.runtime.service.process import Service
+from ploy_connector_aws.runtime.service.supervisor import Service
 from ploy_connector_aws.runtime.settings import (
     IntegrationSettings,
     OperatorSettings,
@@ -23,15 +23,15 @@ from ploy_connector_aws.runtime.settings import (
 from tests.host.packages import point_to, write_distribution
 from tests.runtime.fakes import Source
 
-from .service_harness import LARGE, PATIENCE, House
+from .service_harness import LARGE, PATIENCE, ServiceHarness
 
 
-def settings(house: House, integration: str, **config: Any) -> OperatorSettings:
+def settings(harness: ServiceHarness, integration: str, **config: Any) -> OperatorSettings:
     return OperatorSettings(
         integration=IntegrationSettings(id=integration, connector="directory"),
         config=config,
         platform=PlatformSettings(url="http://127.0.0.1:9", token=SecretStr("token")),
-        state=StateSettings(dir=house.folder / "state"),
+        state=StateSettings(dir=harness.folder / "state"),
     )
 
 
@@ -47,24 +47,24 @@ def own_threads() -> Callable[[], list[threading.Thread]]:
 
 
 def test_it_serves_all_that_its_files_name_and_ends_with_its_block(
-    house: House, own_threads: Callable[[], list[threading.Thread]]
+    harness: ServiceHarness, own_threads: Callable[[], list[threading.Thread]]
 ) -> None:
     with Service(
-        [settings(house, "one"), settings(house, "two")], health_port=0, dependencies=house.dependencies
+        [settings(harness, "one"), settings(harness, "two")], health_port=0, dependencies=harness.dependencies
     ) as service:
-        house.next_commit("one")
-        house.next_commit("two")
+        harness.next_commit("one")
+        harness.next_commit("two")
         with urlopen(f"{service.endpoint.url}/healthz", timeout=PATIENCE) as answer:
             assert answer.status == 200
     assert not own_threads()
-    assert house.health.report()[1]["integrations"] == {}
+    assert harness.health.report()[1]["integrations"] == {}
 
 
 def test_a_connector_that_hangs_does_not_hold_up_the_stop(
-    house: House, own_threads: Callable[[], list[threading.Thread]]
+    harness: ServiceHarness, own_threads: Callable[[], list[threading.Thread]]
 ) -> None:
     hangs, released = threading.Event(), threading.Event()
-    source = house.sources["one"] = Source(LARGE)
+    source = harness.sources["one"] = Source(LARGE)
 
     def hang(page: int) -> None:
         if page == 60:
@@ -73,7 +73,9 @@ def test_a_connector_that_hangs_does_not_hold_up_the_stop(
 
     source.on_page = hang
     began = 0.0
-    with Service([settings(house, "one")], health_port=0, dependencies=house.dependencies, stop_seconds=0.3) as service:
+    with Service(
+        [settings(harness, "one")], health_port=0, dependencies=harness.dependencies, stop_seconds=0.3
+    ) as service:
         assert hangs.wait(PATIENCE)
         url = f"{service.endpoint.url}/healthz"
         began = time.monotonic()
@@ -85,17 +87,19 @@ def test_a_connector_that_hangs_does_not_hold_up_the_stop(
     for thread in own_threads():
         thread.join(PATIENCE)
     source.on_page = lambda _: None
-    house.serve("one")
-    house.next_commit("one")
-    assert house.at_ploy("one") == {*LARGE.people, *LARGE.groups}
+    harness.serve("one")
+    harness.next_commit("one")
+    assert harness.at_ploy("one") == {*LARGE.people, *LARGE.groups}
 
 
 def test_a_refused_connector_is_logged_once_and_stops_no_integration(
-    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    harness: ServiceHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_distribution(tmp_path / "site", "guilty-dist", "import nowhere\n", point_to("bad", "guilty-dist"))
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    with Service([settings(house, "one"), settings(house, "two")], health_port=0, dependencies=house.dependencies):
-        house.until(lambda: any("was refused" in each.message for each in caplog.records))
+    with Service(
+        [settings(harness, "one"), settings(harness, "two")], health_port=0, dependencies=harness.dependencies
+    ):
+        harness.until(lambda: any("was refused" in each.message for each in caplog.records))
     logged = [each for each in caplog.records if "was refused" in each.message]
     assert [(vars(each)["connector"], vars(each)["distribution"]) for each in logged] == [("bad", "guilty-dist")]

@@ -21,11 +21,11 @@ from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.runtime.tasks.loop import TaskLoop
 from ploy_connector_aws.spec import Check, ConnectionReport
 from tests.runtime.fakes import Crash, Source
-from tests.runtime.tasks.fake_membership_connector import Club, open_club
+from tests.runtime.tasks.fake_membership_connector import Memberships, open_memberships
 from tests.runtime.tasks.fake_task_queue import Queue
 from tests.runtime.tasks.task_runtime import no_sync
 
-from .service_harness import LARGE, House
+from .service_harness import LARGE, ServiceHarness
 
 T = TypeVar("T")
 
@@ -84,7 +84,9 @@ def clock() -> Seconds:
 
 
 @contextmanager
-def working(queue: Queue, club: Club, folder: Path, heartbeats: Heartbeats) -> Iterator[Callable[[], None]]:
+def working(
+    queue: Queue, memberships: Memberships, folder: Path, heartbeats: Heartbeats
+) -> Iterator[Callable[[], None]]:
     """Run the loop of tasks while the block runs; gives what has each of its threads make a round."""
     stop = threading.Event()
     wake: list[Callable[[], None]] = []
@@ -97,7 +99,7 @@ def working(queue: Queue, club: Club, folder: Path, heartbeats: Heartbeats) -> I
                 journal=journal,
                 lock_path=folder / "one.lock",
                 snapshot_path=folder / "one.sqlite",
-                open_connector=lambda: open_club(club),
+                open_connector=lambda: open_memberships(memberships),
                 open_platform=lambda: opened,
                 sync_now=no_sync,
                 heartbeats=heartbeats,
@@ -133,12 +135,12 @@ def test_a_loop_of_tasks_that_does_not_do_its_work_is_named_after_three_interval
     tmp_path: Path, clock: Seconds, loop: str, call: str, failure: Exception | None, interval: float
 ) -> None:
     now: Any = lambda: datetime.now(UTC)  # noqa: E731
-    queue, club, heartbeats, stopped = StoppableQueue(now), Club(now), Heartbeats(clock), Stop(failure)
+    queue, memberships, heartbeats, stopped = StoppableQueue(now), Memberships(now), Heartbeats(clock), Stop(failure)
     queue.lease_seconds = 5 if loop == "leases" else 60
     queue.stop_at = lambda name: stopped() if name == call else None
-    club.on_call = stopped if loop == "worker" else lambda _: None
+    memberships.on_call = stopped if loop == "worker" else lambda _: None
     queue.order("grant", "ann", "g")
-    with working(queue, club, tmp_path, heartbeats) as wake:
+    with working(queue, memberships, tmp_path, heartbeats) as wake:
         stopped.wait()
         clock.now += 3 * interval
         wake()
@@ -156,7 +158,7 @@ def test_a_loop_of_tasks_that_does_not_do_its_work_is_named_after_three_interval
 
 def test_a_thread_of_tasks_that_died_is_named_while_another_is_waited_for(tmp_path: Path, clock: Seconds) -> None:
     now: Any = lambda: datetime.now(UTC)  # noqa: E731
-    queue, club, heartbeats = Queue(now), Club(now), Heartbeats(clock)
+    queue, memberships, heartbeats = Queue(now), Memberships(now), Heartbeats(clock)
     dies, holds = Stop(Crash()), Stop()
 
     def call(request: Any) -> None:
@@ -166,10 +168,10 @@ def test_a_thread_of_tasks_that_died_is_named_while_another_is_waited_for(tmp_pa
             holds.wait()
             dies()
 
-    club.on_call = call
+    memberships.on_call = call
     queue.order("grant", "ann", "g")
     queue.order("grant", "bob", "g")
-    with working(queue, club, tmp_path, heartbeats):
+    with working(queue, memberships, tmp_path, heartbeats):
         until(
             lambda: any(
                 name.startswith("worker-") and name.endswith(": dead") for name in heartbeats.failing(clock.now)
@@ -180,22 +182,22 @@ def test_a_thread_of_tasks_that_died_is_named_while_another_is_waited_for(tmp_pa
 
 
 @pytest.fixture
-def timed(house: House, clock: Seconds) -> House:
-    house.health = Health(clock, lambda: datetime.fromtimestamp(clock.now, UTC))
-    house.intervals = {"poll_interval_seconds": POLL, "scan_interval_seconds": SCAN}
-    return house
+def timed(harness: ServiceHarness, clock: Seconds) -> ServiceHarness:
+    harness.health = Health(clock, lambda: datetime.fromtimestamp(clock.now, UTC))
+    harness.intervals = {"poll_interval_seconds": POLL, "scan_interval_seconds": SCAN}
+    return harness
 
 
-def failing(house: House) -> dict[str, str]:
+def failing(harness: ServiceHarness) -> dict[str, str]:
     """What is wrong with the integration, each with since when."""
-    since: dict[str, str] = house.health.report()[1]["integrations"]["one"]["since"]
+    since: dict[str, str] = harness.health.report()[1]["integrations"]["one"]["since"]
     return since
 
 
 MOMENT = datetime.fromtimestamp(1000, UTC).isoformat()
 
 
-def test_a_scan_that_stands_still_is_named(timed: House, clock: Seconds) -> None:
+def test_a_scan_that_stands_still_is_named(timed: ServiceHarness, clock: Seconds) -> None:
     stopped = Stop()
     timed.sources["one"] = Source(LARGE, on_page=lambda page: stopped() if page == 100 else None)
     timed.serve("one")
@@ -207,7 +209,7 @@ def test_a_scan_that_stands_still_is_named(timed: House, clock: Seconds) -> None
     stopped.released.set()
 
 
-def test_a_scan_that_takes_for_ever_and_comes_further_is_well(timed: House, clock: Seconds) -> None:
+def test_a_scan_that_takes_for_ever_and_comes_further_is_well(timed: ServiceHarness, clock: Seconds) -> None:
     seen: list[dict[str, str]] = []
 
     def take_long(_: int) -> None:
@@ -223,7 +225,7 @@ def test_a_scan_that_takes_for_ever_and_comes_further_is_well(timed: House, cloc
     assert (len(seen) > 3, [each for each in seen if "scans: overdue" in each]) == (True, [])
 
 
-def test_scans_that_come_further_and_fail_are_overdue_all_the_same(timed: House, clock: Seconds) -> None:
+def test_scans_that_come_further_and_fail_are_overdue_all_the_same(timed: ServiceHarness, clock: Seconds) -> None:
     """Else each attempt would hide the failure of the one before."""
     timed.is_down.add("one")
     timed.serve("one")
@@ -239,7 +241,7 @@ def test_scans_that_come_further_and_fail_are_overdue_all_the_same(timed: House,
 
 @pytest.mark.parametrize("failure", [None, RuntimeError()], ids=str)
 def test_a_test_of_the_connection_that_does_not_end_is_named(
-    timed: House, clock: Seconds, failure: Exception | None
+    timed: ServiceHarness, clock: Seconds, failure: Exception | None
 ) -> None:
     stopped = Stop(failure)
     timed.sources["one"] = Source(on_test=stopped)
@@ -254,7 +256,7 @@ def test_a_test_of_the_connection_that_does_not_end_is_named(
     stopped.released.set()
 
 
-def test_a_blocked_integration_does_its_work_by_being_tested(timed: House, clock: Seconds) -> None:
+def test_a_blocked_integration_does_its_work_by_being_tested(timed: ServiceHarness, clock: Seconds) -> None:
     blocked = ConnectionReport(
         checks=(Check(name="who", outcome="failed", message="Anybody enters.", is_blocking=True),)
     )
@@ -263,12 +265,12 @@ def test_a_blocked_integration_does_its_work_by_being_tested(timed: House, clock
     for _ in range(5):
         clock.now += 2 * SCAN
         with pytest.raises(Exception, match="Nothing is read"):
-            served.control.ask()
+            served.control.request_scan()
     assert failing(timed) == {}
 
 
 @pytest.mark.parametrize("loop", ["scans", "tasks"])
-def test_a_call_beyond_its_limit_is_named_with_its_loop(timed: House, clock: Seconds, loop: str) -> None:
+def test_a_call_beyond_its_limit_is_named_with_its_loop(timed: ServiceHarness, clock: Seconds, loop: str) -> None:
     stopped = Stop()
     timed.sources["one"] = Source(on_page=lambda page: stopped() if page == 3 else None)
     timed.serve("one")
@@ -319,7 +321,7 @@ class Stopped:
     ids=["asleep", "failing", "dead"],
 )
 def test_a_source_that_is_stopped_is_named(
-    timed: House, clock: Seconds, failure: BaseException | None, reason: str
+    timed: ServiceHarness, clock: Seconds, failure: BaseException | None, reason: str
 ) -> None:
     stopped = Stop(failure)
     supervisor = Supervisor(Stopped(stopped), timed.dependencies, Ownership())

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from ploy_connector_aws.runtime.service.schedule import growing_seconds, next_scan
+from ploy_connector_aws.runtime.backoff import growing_seconds
+from ploy_connector_aws.runtime.service.scanning import next_scan
 
 SCAN = {"began": 1000, "ended": 1060, "interval": 900, "poll": 10}
 
@@ -16,13 +17,13 @@ SCAN = {"began": 1000, "ended": 1060, "interval": 900, "poll": 10}
     [
         pytest.param({}, 1900, id="an interval after the last one began"),
         pytest.param({"ended": 2000}, 2000, id="at once after one that took longer than the interval"),
-        pytest.param({"passing": 1}, 1070, id="soon after one that came to nothing for now"),
-        pytest.param({"passing": 3}, 1100, id="later with each that did"),
-        pytest.param({"passing": 99}, 1900, id="but never later than an interval after the beginning"),
-        pytest.param({"passing": 99, "ended": 2000}, 2010, id="and never sooner than a poll interval after the end"),
+        pytest.param({"failures": 1}, 1070, id="soon after one that came to nothing for now"),
+        pytest.param({"failures": 3}, 1100, id="later with each that did"),
+        pytest.param({"failures": 99}, 1900, id="but never later than an interval after the beginning"),
+        pytest.param({"failures": 99, "ended": 2000}, 2010, id="and never sooner than a poll interval after the end"),
         pytest.param({"retry_after": 300}, 1900, id="what the other side asks for is waited for anyway"),
-        pytest.param({"passing": 1, "retry_after": 300}, 1360, id="as long as the other side asked"),
-        pytest.param({"passing": 1, "retry_after": 3000}, 4060, id="also when that is longer than the interval"),
+        pytest.param({"failures": 1, "retry_after": 300}, 1360, id="as long as the other side asked"),
+        pytest.param({"failures": 1, "retry_after": 3000}, 4060, id="also when that is longer than the interval"),
     ],
 )
 def test_the_next_scan_is_due(changes: dict[str, Any], due: float) -> None:
@@ -30,4 +31,4 @@ def test_the_next_scan_is_due(changes: dict[str, Any], due: float) -> None:
 
 
 def test_waits_double_up_to_a_bound() -> None:
-    assert [growing_seconds(10, failures, 900) for failures in (1, 2, 3, 8, 10_000)] == [10, 20, 40, 900, 900]
+    assert [growing_seconds(failures, 10, 900) for failures in (1, 2, 3, 8, 10_000)] == [10, 20, 40, 900, 900]

@@ -48,7 +48,7 @@ def integration(id: str, **settings: Any) -> dict[str, Any]:
 
 
 def wanted_by(source: Source) -> dict[str, tuple[str, Any]]:
-    return {each.id: (each.settings.integration.connector, each.settings.config) for each in source.read().desired}
+    return {each.id: (each.settings.integration.connector, each.settings.config) for each in source.read().integrations}
 
 
 @pytest.mark.usefixtures("introduced")
@@ -57,10 +57,10 @@ def test_an_external_id_from_the_environment_is_not_put_over_ploys() -> None:
     respx.get(API).mock(return_value=httpx.Response(200, json=answer))
     (source,) = to_sources([settings().model_copy(update={"config_overrides": {"external_id": "chosen-0001"}})])
     found = source.read()
-    assert (found.desired, list(found.unusable)) == ((), ["int-1"])
-    assert "made at random for each integration" in str(found.unusable["int-1"])
+    assert (found.integrations, list(found.unusable)) == ((), ["int-1"])
+    assert "is generated for each integration" in str(found.unusable["int-1"])
     (source,) = to_sources([settings().model_copy(update={"config_overrides": {"region": "eu-west-1"}})])
-    assert [each.id for each in source.read().desired] == ["int-1"]
+    assert [each.id for each in source.read().integrations] == ["int-1"]
 
 
 def test_a_file_with_settings_is_one_integration_and_asks_nobody() -> None:
@@ -89,7 +89,7 @@ def test_the_revision_of_the_settings_comes_with_them() -> None:
     answer = {"integrations": [{**integration("int-1"), "revision": 4}, integration("int-2")]}
     respx.get(API).mock(return_value=httpx.Response(200, json=answer))
     (source,) = to_sources([settings()])
-    assert [each.revision for each in source.read().desired] == [4, None]
+    assert [each.revision for each in source.read().integrations] == [4, None]
 
 
 @pytest.mark.usefixtures("introduced")
@@ -111,7 +111,7 @@ def test_a_poll_is_tried_once_and_an_id_that_is_no_name_of_a_file_is_not_served(
     with pytest.raises(PlatformUnavailableError):
         source.read()
     answer = source.read()
-    assert (asked.call_count, [each.id for each in answer.desired]) == (2, ["int-1"])
+    assert (asked.call_count, [each.id for each in answer.integrations]) == (2, ["int-1"])
     assert {name: str(error) for name, error in answer.unusable.items()} == {
         "#1": "Ploy names an integration by no usable id."
     }
@@ -128,7 +128,7 @@ def test_a_poll_is_tried_once_and_an_id_that_is_no_name_of_a_file_is_not_served(
     ],
 )
 def test_files_that_would_serve_the_same_twice_are_refused(configurations: list[OperatorSettings]) -> None:
-    with pytest.raises(ConfigurationError, match="serve the same integration twice"):
+    with pytest.raises(ConfigurationError, match="name the same integration"):
         to_sources(configurations)
 
 
@@ -151,22 +151,22 @@ def test_integrations_of_one_token_are_one_organisations_and_of_no_other(tmp_pat
 
     (tmp_path / "inner").mkdir()
     same = of_file(f"{tmp_path}/token"), of_file(f"{tmp_path}/inner/../token")
-    words = [organisation_of(settings()), organisation_of(settings("t-b")), *same]
-    assert (len(set(words)), same[0] == same[1]) == (3, True)
+    terms = [organisation_of(settings()), organisation_of(settings("t-b")), *same]
+    assert (len(set(terms)), same[0] == same[1]) == (3, True)
     assert organisation_of(settings(id="int-1", config={})) == organisation_of(settings(id="int-2"))
-    assert not any("t-acme" in word for word in words)
+    assert not any("t-acme" in term for term in terms)
 
 
 def test_no_secret_is_shown_by_what_is_wanted() -> None:
     (source,) = to_sources([settings("t-do-not-show", id="int-1", config={"external_id": "x-do-not-show"})])
-    desired: tuple[DesiredIntegration, ...] = source.read().desired
+    desired: tuple[DesiredIntegration, ...] = source.read().integrations
     assert "do-not-show" not in repr(desired) + repr(source.read()) + desired[0].digest + desired[0].organisation
 
 
 @pytest.mark.parametrize("variable", ["PLOY_TOKEN", "PLOY_TOKEN_FILE", "PLOY_INTEGRATION_ID", "PLOY_CONFIG_REGION"])
 def test_a_variable_that_would_go_before_every_file_is_refused(variable: str) -> None:
     refuse_shared_variables(["PATH", "PLOY_URL", "PLOY_STATE_DIR", "PLOY_CONFIG_FILE", "PLOY_AWS_RATE_FACTOR"])
-    with pytest.raises(ConfigurationError, match=f"The variable {variable} would go before"):
+    with pytest.raises(ConfigurationError, match=f"The variable {variable} would override"):
         refuse_shared_variables(["PATH", variable])
 
 
@@ -175,7 +175,7 @@ def test_the_connectors_are_made_known_once_and_again_while_ploy_did_not_answer(
     introduced.side_effect = [httpx.Response(503), httpx.Response(200, json={"name": "aws", "version": "1"})]
     (source,) = to_sources([settings()])
     for _ in range(4):
-        assert source.read().desired == ()
+        assert source.read().integrations == ()
     assert introduced.call_count == 2
     sent = json.loads(introduced.calls.last.request.content)
     assert (sent["name"], sent["version"]) == ("aws", __version__)
@@ -186,5 +186,5 @@ def test_a_ploy_that_takes_no_manifests_is_served_all_the_same(introduced: respx
     introduced.side_effect = None
     introduced.return_value = httpx.Response(404)
     (source,) = to_sources([settings()])
-    assert [[each.id for each in source.read().desired] for _ in range(2)] == [["int-1"], ["int-1"]]
+    assert [[each.id for each in source.read().integrations] for _ in range(2)] == [["int-1"], ["int-1"]]
     assert introduced.call_count == 1

@@ -11,16 +11,15 @@ from typing import Any
 from ploy_connector_aws.runtime.integration import Integration
 from ploy_connector_aws.runtime.service.control import Control
 from ploy_connector_aws.runtime.service.metrics import Metrics
-from ploy_connector_aws.runtime.service.polling import TaskDependencies
-from ploy_connector_aws.runtime.service.task_runner import TaskRunner
+from ploy_connector_aws.runtime.service.runner import TaskDependencies, TaskRunner
 from ploy_connector_aws.runtime.settings import IntegrationSettings, OperatorSettings, StateSettings
 from ploy_connector_aws.spec import Check, ConnectionReport
-from tests.runtime.tasks.fake_membership_connector import Club, open_club
+from tests.runtime.tasks.fake_membership_connector import Memberships, open_memberships
 from tests.runtime.tasks.fake_task_queue import Queue
 
 from .service_harness import PATIENCE
 
-PASSED = ConnectionReport(checks=(Check(name="who", outcome="passed", message="Nobody else is let in."),))
+PASSED = ConnectionReport(checks=(Check(name="who", outcome="passed", message="Only this integration is let in."),))
 SECONDS_BETWEEN_POLLS = 2 * PATIENCE
 """What the queue answers; each poll has the workers look again, too."""
 
@@ -43,17 +42,18 @@ def until_polled(queue: Queue, times: int) -> Callable[[], bool]:
 
 def test_a_task_begins_as_soon_as_the_first_test_was_made_and_not_before(tmp_path: Path) -> None:
     clock: Any = now
-    queue, club, control, stop = Queue(clock), Club(now), Control(), threading.Event()
+    queue, memberships, control, stop = Queue(clock), Memberships(now), Control(), threading.Event()
     queue.poll_interval_seconds = SECONDS_BETWEEN_POLLS
     queue.order("grant", "ann", "g")
     begun = threading.Event()
-    club.on_call = lambda _: begun.set()
+    memberships.on_call = lambda _: begun.set()
     was_polled = until_polled(queue, 2)
     platform: Any = queue
+    settings = OperatorSettings(integration=IntegrationSettings(id="one"), state=StateSettings(dir=tmp_path))
     place = TaskDependencies(
-        OperatorSettings(integration=IntegrationSettings(id="one"), state=StateSettings(dir=tmp_path)),
+        settings,
         None,
-        lambda: Integration(open_club(club), "0" * 64),
+        lambda: Integration(settings, open_memberships(memberships), "0" * 64),
         lambda: platform,
         control,
         Metrics().of("one", "club"),

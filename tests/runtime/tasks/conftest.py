@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from .task_runtime import Stage
+from .task_runtime import TaskRuntimeHarness
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path)
+def harness(tmp_path: Path) -> TaskRuntimeHarness:
+    return TaskRuntimeHarness(tmp_path)

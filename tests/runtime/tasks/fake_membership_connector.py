@@ -53,7 +53,7 @@ class Event(NamedTuple):
 
 
 @dataclass
-class Club:
+class Memberships:
     """The truth."""
 
     clock: Callable[[], datetime]
@@ -64,7 +64,7 @@ class Club:
     """By the order: what happens in the attempts at it, one after the other."""
     calls: list[AccessRequest] = field(default_factory=list)
     doubtful: set[str] = field(default_factory=set)
-    """The orders of which nobody outside knows whether they took effect, at one attempt at least."""
+    """The requests whose effect was unknown to the caller after at least one attempt."""
     on_call: Callable[[AccessRequest], None] = lambda _: None
     keeps_time: bool = True
     """Whether nothing is written when it is too late."""
@@ -74,7 +74,7 @@ class Club:
     """Given in place of the true one to a preview."""
 
     def is_member(self, pair: tuple[str, str], seen: int | None = None) -> bool:
-        """Whether somebody is a member of a group; after so many changes, or now."""
+        """Whether an account is a member of a group; after a number of changes, or now."""
         for event in reversed(self.history[:seen]):
             if event.pair == pair:
                 return event.is_member
@@ -126,7 +126,7 @@ class ClubConnector:
 
     @hookimpl
     def configure(self, config: Mapping[str, Any]) -> None:
-        self.club: Club = config["club"]
+        self.memberships: Memberships = config["club"]
 
     @hookimpl
     def test_connection(self) -> ConnectionReport:
@@ -138,11 +138,11 @@ class ClubConnector:
 
     @hookimpl
     def grant(self, request: AccessRequest) -> AccessChange:
-        return self.club.change(request, is_member=True)
+        return self.memberships.change(request, is_member=True)
 
     @hookimpl
     def revoke(self, request: AccessRequest) -> AccessChange:
-        return self.club.change(request, is_member=False)
+        return self.memberships.change(request, is_member=False)
 
 
 class ClosedClubConnector(ClubConnector):
@@ -151,6 +151,6 @@ class ClosedClubConnector(ClubConnector):
     grant = None  # type: ignore[assignment]
 
 
-def open_club(club: Club, *, can_grant: bool = True) -> Connector:
+def open_memberships(memberships: Memberships, *, can_grant: bool = True) -> Connector:
     connector_class = ClubConnector if can_grant else ClosedClubConnector
-    return check_connectors([("club", connector_class)])["club"].open({"club": club})
+    return check_connectors([("club", connector_class)])["club"].open({"club": memberships})

@@ -16,7 +16,7 @@ from tests.runtime.fakes import Calls
 T = TypeVar("T")
 
 Report = wire.TaskDone | wire.TaskFailed
-UNHEARD = wire.TaskFailed(lease_id="", code="state_unknown", message="Nobody reported it.")
+UNHEARD = wire.TaskFailed(lease_id="", code="state_unknown", message="No report was made.")
 """What Ploy itself makes of a task that was given out and not reported by its deadline."""
 
 
@@ -62,7 +62,7 @@ class Queue(Calls):
     requests: dict[str, list[str]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     """Tasks whose reports are said not to fit."""
-    wishes: list[wire.LeaseRequest] = field(default_factory=list)
+    polls: list[wire.LeaseRequest] = field(default_factory=list)
     """Every question for tasks."""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -113,7 +113,7 @@ class Queue(Calls):
     # The calls of the client.
 
     def lease_tasks(self, _: str, request: wire.LeaseRequest) -> wire.LeaseAnswer:
-        self.wishes.append(request)
+        self.polls.append(request)
         return self._guarded("lease_tasks", lambda: self._lease(request))
 
     def extend_lease(self, _: str, task_id: str, request: wire.LeaseExtension) -> wire.LeaseExtended:

@@ -9,18 +9,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from ploy_connector_aws.host import Connector
+from ploy_connector_aws.host import Blocker, Connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.runtime.tasks import Journal, TaskEvents
 from ploy_connector_aws.runtime.tasks.access_graph import AccessGraph
-from ploy_connector_aws.runtime.tasks.coordinator import TaskCoordinator
+from ploy_connector_aws.runtime.tasks.coordinator import TaskContext, TaskCoordinator
 from ploy_connector_aws.runtime.tasks.leases import LeaseRenewer, TaskPoller
 from ploy_connector_aws.runtime.tasks.outbox import Outbox
 from ploy_connector_aws.runtime.tasks.worker import Worker
 from tests.runtime.fakes import Crash
 from tests.runtime.records import START
 
-from .fake_membership_connector import Club, open_club
+from .fake_membership_connector import Memberships, open_memberships
 from .fake_task_queue import Clock, Queue, Report
 
 
@@ -87,44 +87,43 @@ class Runtime:
 
     def __init__(
         self,
-        stage: Place,
+        harness: Place,
         sync_now: Callable[[bool], wire.SyncSummary] = no_sync,
         events: TaskEvents | None = None,
         open_connector: Callable[[], Connector] | None = None,
-        hindrance: Callable[[], str | None] = lambda: None,
+        connection_blocker: Callable[[], Blocker | None] = lambda: None,
         settings_revision: int | None = None,
     ) -> None:
         events = events or TaskEvents()
-        open_connector = open_connector or stage.open_connector
-        queue, now, integration_id = stage.queue, stage.clock, stage.integration_id
-        self.stage = stage
-        self.journal = Journal(stage.tasks_path, stage.writes.connection())
-        self.coordinator = TaskCoordinator(self.journal, workers=2, hindrance=hindrance, now=now)
-        self.poll = TaskPoller(
-            queue, integration_id, self.journal, self.coordinator, events, now, settings_revision=settings_revision
-        )
-        self.keeping = LeaseRenewer(queue, integration_id, self.journal, self.coordinator, now)
-        self.outbox = Outbox(queue, integration_id, self.journal, events, now)
-        self.known = AccessGraph(stage.snapshot_path)
-        self.worker = Worker(self.coordinator, self.journal, self.known, open_connector, sync_now, events, now)
+        open_connector = open_connector or harness.open_connector
+        queue, now = harness.queue, harness.clock
+        self.harness = harness
+        self.journal = Journal(harness.tasks_path, harness.writes.connection())
+        self.coordinator = TaskCoordinator(self.journal, workers=2, connection_blocker=connection_blocker, now=now)
+        context = TaskContext(harness.integration_id, self.journal, self.coordinator, events, now)
+        self.poller = TaskPoller(queue, context, settings_revision=settings_revision)
+        self.renewer = LeaseRenewer(queue, context)
+        self.outbox = Outbox(queue, context)
+        self.access_graph = AccessGraph(harness.snapshot_path)
+        self.worker = Worker(context, self.access_graph, open_connector, sync_now)
 
     def turn(self) -> None:
         """Let each part do what is due."""
-        self.poll.step()
-        self.keeping.step()
+        self.poller.step()
+        self.renewer.step()
         while self.worker.step():
-            self.stage.steps += 1
-            assert self.stage.steps < MOST_STEPS, "it does not come to an end"
+            self.harness.steps += 1
+            assert self.harness.steps < MOST_STEPS, "it does not come to an end"
         self.outbox.step()
 
     def close(self) -> None:
-        self.known.close()
+        self.access_graph.close()
         self.journal.close()
 
 
 PARTS: dict[str, Callable[[Runtime], object]] = {
-    "poll": lambda runtime: runtime.poll.step(),
-    "keep": lambda runtime: runtime.keeping.step(),
+    "poll": lambda runtime: runtime.poller.step(),
+    "keep": lambda runtime: runtime.renewer.step(),
     "work": lambda runtime: runtime.worker.step(),
     "send": lambda runtime: runtime.outbox.step(),
 }
@@ -132,7 +131,7 @@ PARTS: dict[str, Callable[[Runtime], object]] = {
 
 
 @dataclass
-class Stage:
+class TaskRuntimeHarness:
     """A club and a queue in memory, and the files in one folder."""
 
     folder: Path
@@ -143,12 +142,12 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.queue = Queue(self.clock)
-        self.club = Club(self.clock)
+        self.memberships = Memberships(self.clock)
         self.tasks_path = self.folder / "one.tasks.sqlite"
         self.snapshot_path = self.folder / "one.sqlite"
 
     def open_connector(self) -> Connector:
-        return open_club(self.club)
+        return open_memberships(self.memberships)
 
     def work_off(self, runtime: Runtime | None = None, *, seconds: float = 10) -> None:
         """Let a runtime work until every task has ended and nothing waits, as time goes on; its process may end, and
@@ -176,14 +175,14 @@ class Stage:
             report = entry.report
             assert report is not None, f"{id_} was lost"
             assert len(entry.taken) <= 1, f"{id_} was reported twice"
-            effects = self.club.effects(id_)
+            effects = self.memberships.effects(id_)
             match report:
                 case wire.TaskDone(change=change) if change is not None and entry.task.preview:
                     assert (change.outcome, effects) == ("previewed", 0)
                 case wire.TaskDone(change=change) if change is not None:
                     pair = entry.task.account_id or "", entry.task.entitlement_id or ""
                     seen: Any = change.evidence["seen"]
-                    assert self.club.is_member(pair, seen) == (entry.task.kind == "grant"), f"{id_} is not so"
+                    assert self.memberships.is_member(pair, seen) == (entry.task.kind == "grant"), f"{id_} is not so"
                     assert effects >= (change.outcome == "applied")
                 case wire.TaskFailed(code="state_unknown"):
                     pass

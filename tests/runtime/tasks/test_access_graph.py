@@ -20,8 +20,7 @@ def opens(group_id: str, role_id: str) -> Grant:
     return Grant(principal_kind="entitlement", principal_id=group_id, entitlement_id=role_id)
 
 
-UNKNOWN = KnownAccess(states=frozenset())
-PICTURE = (
+PAGES = (
     Page(scope="users", records=(account("ann"), account("bob")), complete=True),
     Page(scope="groups", records=tuple(group(id_) for id_ in ("g", "h", "role", "far")), complete=True),
     Page(
@@ -56,17 +55,17 @@ def whole(store: Store, *pages: Page) -> None:
     store.update(store.baseline, matches_platform=1)
 
 
-def ways(found: KnownAccess) -> list[str]:
+def paths_of(found: KnownAccess) -> list[str]:
     return sorted(
         " ".join((path.grants[0].principal_id, *(grant.entitlement_id for grant in path.grants)))
         for path in found.paths
     )
 
 
-def test_all_ways_to_an_entitlement_and_to_what_it_opens_are_known(store: Store, known: AccessGraph) -> None:
-    whole(store, *PICTURE)
-    found = known.of("ann", "g")
-    assert ways(found) == [
+def test_all_paths_to_an_entitlement_and_to_what_it_opens_are_known(store: Store, known: AccessGraph) -> None:
+    whole(store, *PAGES)
+    found = known.find("ann", "g")
+    assert paths_of(found) == [
         "ann g",
         "ann g role",
         "ann g role far",
@@ -76,17 +75,17 @@ def test_all_ways_to_an_entitlement_and_to_what_it_opens_are_known(store: Store,
         "ann role far",
     ]
     assert (found.entitlement, found.paths_complete, found.as_of) == (group("g"), True, START)
-    assert (found.opened, known.of("bob", "role").opened) == (("far", "role"), ("far",))
-    assert ways(known.of("bob", "g")) == ["bob h role", "bob h role far"]
-    assert ways(known.of("ann", "elsewhere")) == ["ann elsewhere"]
-    assert known.of("nobody", "g").paths == ()
-    assert known.of("ann", "nothing") == KnownAccess(paths_complete=True, as_of=START, states=frozenset({"not_held"}))
+    assert (found.opened, known.find("bob", "role").opened) == (("far", "role"), ("far",))
+    assert paths_of(known.find("bob", "g")) == ["bob h role", "bob h role far"]
+    assert paths_of(known.find("ann", "elsewhere")) == ["ann elsewhere"]
+    assert known.find("no-such-account", "g").paths == ()
+    assert known.find("ann", "nothing") == KnownAccess(paths_complete=True, as_of=START, states=frozenset({"not_held"}))
 
 
 def test_a_grant_comes_as_it_was_read(store: Store, known: AccessGraph) -> None:
     grant = membership("ann", "g").model_copy(update={"attributes": {"membership_id": "m-1"}})
     whole(store, Page(scope="grants", records=(grant,), complete=True))
-    assert [path.grants for path in known.of("ann", "g").paths] == [(grant,)]
+    assert [path.grants for path in known.find("ann", "g").paths] == [(grant,)]
 
 
 def change(seconds: int, *, added: tuple[Grant, ...] = (), removed: tuple[Grant, ...] = ()) -> VerifiedChange:
@@ -118,16 +117,16 @@ def change(seconds: int, *, added: tuple[Grant, ...] = (), removed: tuple[Grant,
 def test_verified_changes_are_laid_over_in_order(
     store: Store, known: AccessGraph, changes: list[VerifiedChange], found: list[str]
 ) -> None:
-    whole(store, *PICTURE)
-    assert [way for way in ways(known.of("ann", "far", changes)) if way.endswith("far")] == found
+    whole(store, *PAGES)
+    assert [path for path in paths_of(known.find("ann", "far", changes)) if path.endswith("far")] == found
 
 
 def test_a_grant_that_was_added_again_takes_the_place_of_the_one_that_was_read(
     store: Store, known: AccessGraph
 ) -> None:
-    whole(store, *PICTURE)
+    whole(store, *PAGES)
     again = membership("bob", "h").model_copy(update={"attributes": {"membership_id": "new"}})
-    found = known.of("bob", "h", [change(1, added=(again,))])
+    found = known.find("bob", "h", [change(1, added=(again,))])
     assert [path.grants[0].attributes for path in found.paths] == [{"membership_id": "new"}] * 3
 
 
@@ -144,23 +143,23 @@ def test_a_grant_that_was_added_again_takes_the_place_of_the_one_that_was_read(
 def test_what_is_not_proven_is_not_called_complete(
     store: Store, known: AccessGraph, matches_platform: bool, last: dict[str, object], is_complete: bool
 ) -> None:
-    pages = [*PICTURE, Page.model_validate({"scope": "apart", **last})]
+    pages = [*PAGES, Page.model_validate({"scope": "apart", **last})]
     (whole if matches_platform else commit)(store, *pages)
-    assert known.of("ann", "g").paths_complete is is_complete
+    assert known.find("ann", "g").paths_complete is is_complete
 
 
 def test_what_was_read_later_is_known_once_it_is_committed(store: Store, known: AccessGraph) -> None:
-    assert known.of("ann", "g") == KnownAccess()
-    whole(store, *PICTURE)
-    assert ways(known.of("bob", "far")) == ["bob h role", "bob h role far"]
-    whole(store, *PICTURE[:2], Page(scope="grants", records=(membership("bob", "far"),), complete=True))
-    found = known.of("bob", "far")
-    assert (ways(found), found.as_of) == (["bob far"], START + timedelta(hours=1))
+    assert known.find("ann", "g") == KnownAccess()
+    whole(store, *PAGES)
+    assert paths_of(known.find("bob", "far")) == ["bob h role", "bob h role far"]
+    whole(store, *PAGES[:2], Page(scope="grants", records=(membership("bob", "far"),), complete=True))
+    found = known.find("bob", "far")
+    assert (paths_of(found), found.as_of) == (["bob far"], START + timedelta(hours=1))
 
 
 def test_it_holds_up_no_sync_and_no_new_snapshot_file(store: Store, known: AccessGraph) -> None:
-    whole(store, *PICTURE)
-    known.of("ann", "g")
+    whole(store, *PAGES)
+    known.find("ann", "g")
     store.connection.execute("PRAGMA busy_timeout=0")
     assert store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
     store.close()
@@ -169,35 +168,33 @@ def test_it_holds_up_no_sync_and_no_new_snapshot_file(store: Store, known: Acces
     for part in store.path.parent.glob(f"{store.path.name}*"):  # only a person can take it away now
         part.unlink()
     with Store(store.path) as fresh:
-        whole(fresh, *PICTURE[:2], Page(scope="grants", records=(membership("ann", "far"),), complete=True))
-        assert ways(known.of("ann", "far")) == ["ann far"]
+        whole(fresh, *PAGES[:2], Page(scope="grants", records=(membership("ann", "far"),), complete=True))
+        assert paths_of(known.find("ann", "far")) == ["ann far"]
 
 
-def test_a_file_that_cannot_be_used_says_nothing_and_is_not_touched(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unusable_file_proves_nothing_and_is_not_touched(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "one.sqlite"
-    path.write_text("what somebody else keeps under this name" * 50)
+    path.write_text("what another program keeps under this name" * 50)
     before = path.read_bytes()
     known = AccessGraph(path)
-    assert known.of("ann", "g") == KnownAccess(states=None)
+    assert known.find("ann", "g") == KnownAccess(states=None)
     assert "it is not a snapshot file" in caplog.text
     assert path.read_bytes() == before
-    assert AccessGraph(tmp_path / "none.sqlite").of("ann", "g") == KnownAccess()
+    assert AccessGraph(tmp_path / "none.sqlite").find("ann", "g") == KnownAccess()
     assert [each.name for each in tmp_path.iterdir()] == ["one.sqlite"]
 
 
-def test_too_many_ways_are_cut_off_and_not_called_complete(store: Store, known: AccessGraph) -> None:
+def test_too_many_paths_are_cut_off_and_not_called_complete(store: Store, known: AccessGraph) -> None:
     ladder = [membership("ann", "s0-0")]
     for step in range(12):  # 2 to the 12th ways to the end of it
         for one in range(2):
             ladder += [opens(f"s{step}-{one}", f"s{step + 1}-{two}") for two in range(2)]
     whole(store, Page(scope="grants", records=tuple(ladder), complete=True))
-    found = known.of("ann", "s12-0")
+    found = known.find("ann", "s12-0")
     assert (len(found.paths), found.paths_complete) == (MOST_PATHS, False)
     assert all(path.grants[-1].entitlement_id == "s12-0" for path in found.paths)
-    assert known.of("ann", "s3-0").paths_complete is False, "it opens as many"
-    assert known.of("ann", "apart").paths_complete
+    assert known.find("ann", "s3-0").paths_complete is False, "it opens as many"
+    assert known.find("ann", "apart").paths_complete
 
 
 HELD, NOT_HELD, BOTH = frozenset({"held"}), frozenset({"not_held"}), frozenset({"held", "not_held"})
@@ -208,20 +205,20 @@ HELD, NOT_HELD, BOTH = frozenset({"held"}), frozenset({"not_held"}), frozenset({
     [
         ((), [], frozenset()),
         ((), [change(1, removed=(membership("bob", "h"),))], BOTH),
-        (PICTURE, [], HELD),
-        (PICTURE, [change(1, added=(membership("bob", "h"),))], BOTH),
-        (PICTURE, [change(1, removed=(membership("bob", "h"),))], BOTH),
-        (PICTURE, [change(1, removed=(membership("bob", "far"),)), change(2, added=(opens("h", "role"),))], HELD),
-        ((*PICTURE[:2], Page(scope="grants", complete=True)), [], NOT_HELD),
-        ((*PICTURE[:2], Page(scope="grants", complete=True)), [change(1, added=(membership("bob", "h"),))], BOTH),
+        (PAGES, [], HELD),
+        (PAGES, [change(1, added=(membership("bob", "h"),))], BOTH),
+        (PAGES, [change(1, removed=(membership("bob", "h"),))], BOTH),
+        (PAGES, [change(1, removed=(membership("bob", "far"),)), change(2, added=(opens("h", "role"),))], HELD),
+        ((*PAGES[:2], Page(scope="grants", complete=True)), [], NOT_HELD),
+        ((*PAGES[:2], Page(scope="grants", complete=True)), [change(1, added=(membership("bob", "h"),))], BOTH),
         # What could not be read again stands as it was read.
-        ((*PICTURE[:2], Page(scope="grants", failure=DENIED)), [], HELD),
+        ((*PAGES[:2], Page(scope="grants", failure=DENIED)), [], HELD),
     ],
 )
 def test_every_state_is_known_that_the_snapshot_or_a_later_change_shows(
     store: Store, known: AccessGraph, pages: tuple[Page, ...], changes: list[VerifiedChange], states: frozenset[str]
 ) -> None:
     if pages:
-        whole(store, *PICTURE)
+        whole(store, *PAGES)
         whole(store, *pages)
-    assert known.of("bob", "h", changes).states == states
+    assert known.find("bob", "h", changes).states == states

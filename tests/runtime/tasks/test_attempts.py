@@ -1,4 +1,4 @@
-"""What becomes of one attempt: a report, or another attempt; and what is said where nobody can know."""
+"""The result of one attempt: a report, or a retry; and the report where the state is unknown."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pytest
 from ploy_connector_aws.host import Connector, check_connectors
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformRejectedError, PlatformUnavailableError
+from ploy_connector_aws.runtime.errors import InternalError
 from ploy_connector_aws.runtime.snapshot.lock import SyncRunningError
 from ploy_connector_aws.runtime.snapshot.state_file import StateError
-from ploy_connector_aws.runtime.sync.ingest import InternalError
-from ploy_connector_aws.runtime.tasks.events import TaskEvents
+from ploy_connector_aws.runtime.tasks import TaskEvents
 from ploy_connector_aws.spec import (
     AccessChange,
     Check,
@@ -32,16 +32,16 @@ from ploy_connector_aws.spec import (
 )
 from tests.runtime.records import START, membership
 
-from .fake_membership_connector import SECRET, open_club
+from .fake_membership_connector import SECRET, open_memberships
 from .fake_task_queue import Report
-from .task_runtime import Runtime, Stage, no_sync
+from .task_runtime import Runtime, TaskRuntimeHarness, no_sync
 
 
 def failed(code: str, message: str, **more: object) -> dict[str, object]:
     return {"code": code, "message": message, "fix": None, "missing_permissions": (), "request_id": None, **more}
 
 
-def said(report: Report | None) -> dict[str, object]:
+def messages(report: Report | None) -> dict[str, object]:
     assert isinstance(report, wire.TaskFailed)
     # The line of a test's connector moves with every change of its file.
     message = re.sub(r" line \d+", " line N", report.message)
@@ -65,13 +65,13 @@ LOOK = "look whether the account holds the access now, and order the change agai
     ],
 )
 def test_a_failure_that_is_certain_ends_the_task_at_once(
-    stage: Stage, kind: wire.TaskKind, mishap: str, report: dict[str, object]
+    harness: TaskRuntimeHarness, kind: wire.TaskKind, mishap: str, report: dict[str, object]
 ) -> None:
-    task_id = stage.queue.order(kind, "ann", "g")
-    stage.club.mishaps = {1: mishap}
-    stage.work_off()
-    assert said(stage.queue.result(task_id)) == report
-    assert len(stage.club.calls) == 1
+    task_id = harness.queue.order(kind, "ann", "g")
+    harness.memberships.mishaps = {1: mishap}
+    harness.work_off()
+    assert messages(harness.queue.result(task_id)) == report
+    assert len(harness.memberships.calls) == 1
 
 
 @pytest.mark.parametrize(
@@ -108,22 +108,24 @@ def test_a_failure_that_is_certain_ends_the_task_at_once(
         ),
     ],
 )
-def test_a_failure_that_may_pass_is_tried_again_until_the_deadline_and_then_said_as_it_is(
-    stage: Stage, mishap: str, report: dict[str, object]
+def test_a_transient_failure_is_retried_until_the_deadline_and_then_reported(
+    harness: TaskRuntimeHarness, mishap: str, report: dict[str, object]
 ) -> None:
-    task_id = stage.queue.order("grant", "ann", "g", minutes=10)
-    stage.club.mishaps = {0: mishap}
-    stage.work_off(seconds=5)
-    assert said(stage.queue.result(task_id)) == report
+    task_id = harness.queue.order("grant", "ann", "g", minutes=10)
+    harness.memberships.mishaps = {0: mishap}
+    harness.work_off(seconds=5)
+    assert messages(harness.queue.result(task_id)) == report
     # After 5, 10, 20, 40 and then 60 seconds each, and not in the last half minute.
-    assert len(stage.club.calls) == 13
+    assert len(harness.memberships.calls) == 13
 
 
-def test_an_attempt_that_changed_nothing_does_not_clear_the_doubt_of_an_earlier_one(stage: Stage) -> None:
-    task_id = stage.queue.order("grant", "ann", "g", minutes=5)
-    stage.club.mishaps = {0: "nothing", 1: "unknown after"}
-    stage.work_off()
-    assert said(stage.queue.result(task_id)) == failed(
+def test_an_attempt_that_changed_nothing_does_not_clear_the_doubt_of_an_earlier_one(
+    harness: TaskRuntimeHarness,
+) -> None:
+    task_id = harness.queue.order("grant", "ann", "g", minutes=5)
+    harness.memberships.mishaps = {0: "nothing", 1: "unknown after"}
+    harness.work_off()
+    assert messages(harness.queue.result(task_id)) == failed(
         "state_unknown",
         "It could not be confirmed whether the change took effect. The club did not answer. The club is busy.",
         fix=LOOK,
@@ -131,43 +133,43 @@ def test_an_attempt_that_changed_nothing_does_not_clear_the_doubt_of_an_earlier_
 
 
 @pytest.mark.parametrize("mishap", ["refused", "denied", "missing"])
-def test_a_certain_failure_after_a_doubtful_attempt_claims_nothing(stage: Stage, mishap: str) -> None:
-    task_id = stage.queue.order("grant", "ann", "g")
-    stage.club.mishaps = {1: "unknown after", 2: mishap}
-    stage.work_off()
-    report = said(stage.queue.result(task_id))
+def test_a_certain_failure_after_a_doubtful_attempt_claims_nothing(harness: TaskRuntimeHarness, mishap: str) -> None:
+    task_id = harness.queue.order("grant", "ann", "g")
+    harness.memberships.mishaps = {1: "unknown after", 2: mishap}
+    harness.work_off()
+    report = messages(harness.queue.result(task_id))
     assert report["code"] == "state_unknown"
     assert str(report["message"]).startswith(
         "It could not be confirmed whether the change took effect. The club did not answer."
         " A later attempt did not say what is true: "
     )
-    assert stage.club.effects(task_id) == 1
+    assert harness.memberships.effects(task_id) == 1
 
 
-def test_a_doubtful_attempt_is_cleared_by_one_that_reads_what_is_true(stage: Stage) -> None:
-    task_id = stage.queue.order("grant", "ann", "g")
-    stage.club.mishaps = {1: "unknown after", 2: "nothing"}
-    stage.work_off()
-    report = stage.queue.result(task_id)
+def test_a_doubtful_attempt_is_cleared_by_one_that_reads_what_is_true(harness: TaskRuntimeHarness) -> None:
+    task_id = harness.queue.order("grant", "ann", "g")
+    harness.memberships.mishaps = {1: "unknown after", 2: "nothing"}
+    harness.work_off()
+    report = harness.queue.result(task_id)
     assert isinstance(report, wire.TaskDone)
     assert report.change is not None
     assert report.change.outcome == "already_in_effect"
 
 
-def test_the_other_side_says_when_to_try_again(stage: Stage) -> None:
-    stage.queue.order("grant", "ann", "g")
-    stage.club.mishaps = {1: "later"}
+def test_a_retry_waits_as_long_as_the_other_side_asks(harness: TaskRuntimeHarness) -> None:
+    harness.queue.order("grant", "ann", "g")
+    harness.memberships.mishaps = {1: "later"}
     moments = []
-    stage.club.on_call = lambda _: moments.append((stage.clock() - START).total_seconds())
-    stage.work_off(seconds=10)
+    harness.memberships.on_call = lambda _: moments.append((harness.clock() - START).total_seconds())
+    harness.work_off(seconds=10)
     assert moments == [0, 120]
 
 
-def test_a_connector_that_cannot_grant_says_so(stage: Stage) -> None:
-    task_id = stage.queue.order("grant", "ann", "g")
-    runtime = Runtime(stage, open_connector=lambda: open_club(stage.club, can_grant=False))
-    stage.work_off(runtime)
-    assert said(stage.queue.result(task_id)) == failed("not_supported", "The connector Club cannot grant access.")
+def test_a_connector_without_grant_fails_the_task(harness: TaskRuntimeHarness) -> None:
+    task_id = harness.queue.order("grant", "ann", "g")
+    runtime = Runtime(harness, open_connector=lambda: open_memberships(harness.memberships, can_grant=False))
+    harness.work_off(runtime)
+    assert messages(harness.queue.result(task_id)) == failed("not_supported", "The connector Club cannot grant access.")
 
 
 EARLIER, LATER = START - timedelta(minutes=6), START + timedelta(minutes=6)
@@ -194,11 +196,13 @@ APPLIED = AccessChange(outcome="applied", verified_at=START, scope="groups/g", a
         ),
     ],
 )
-def test_an_answer_that_makes_no_sense_is_never_taken_for_done(stage: Stage, answer: object, reason: str) -> None:
-    task_id = stage.queue.order("grant", "ann", "g")
-    stage.club.answer = answer
-    stage.work_off()
-    assert said(stage.queue.result(task_id)) == failed(
+def test_an_answer_that_makes_no_sense_is_never_taken_for_done(
+    harness: TaskRuntimeHarness, answer: object, reason: str
+) -> None:
+    task_id = harness.queue.order("grant", "ann", "g")
+    harness.memberships.answer = answer
+    harness.work_off()
+    assert messages(harness.queue.result(task_id)) == failed(
         "state_unknown",
         "It could not be confirmed whether the change took effect. "
         f"The connector returned an invalid result: {reason}.",
@@ -206,48 +210,52 @@ def test_an_answer_that_makes_no_sense_is_never_taken_for_done(stage: Stage, ans
     )
 
 
-def test_an_order_that_was_answered_as_done_is_no_answer_to_a_preview(stage: Stage) -> None:
-    task_id = stage.queue.order("grant", "ann", "g", preview=True)
-    stage.club.preview_answer = APPLIED
-    stage.work_off()
-    assert said(stage.queue.result(task_id))["code"] == "state_unknown"
+def test_an_order_that_was_answered_as_done_is_no_answer_to_a_preview(harness: TaskRuntimeHarness) -> None:
+    task_id = harness.queue.order("grant", "ann", "g", preview=True)
+    harness.memberships.preview_answer = APPLIED
+    harness.work_off()
+    assert messages(harness.queue.result(task_id))["code"] == "state_unknown"
 
 
 @pytest.mark.parametrize("mishap", ["unknown", "nothing", "bug"])
-def test_a_preview_that_fails_until_its_deadline_is_not_done_and_never_unknown(stage: Stage, mishap: str) -> None:
-    task_id = stage.queue.order("revoke", "ann", "g", preview=True, minutes=2)
-    stage.club.mishaps = {0: mishap}
-    stage.work_off()
-    report = said(stage.queue.result(task_id))
+def test_a_preview_that_fails_until_its_deadline_is_not_done_and_never_unknown(
+    harness: TaskRuntimeHarness, mishap: str
+) -> None:
+    task_id = harness.queue.order("revoke", "ann", "g", preview=True, minutes=2)
+    harness.memberships.mishaps = {0: mishap}
+    harness.work_off()
+    report = messages(harness.queue.result(task_id))
     assert report["code"] == "not_done"
     assert str(report["message"]).startswith("It was not done before its deadline. The c")
 
 
-def test_what_an_exception_says_is_never_repeated(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
-    stage.queue.order("grant", "ann", "g", minutes=2)
-    stage.queue.order("grant", "bob", "g", minutes=2)
-    stage.club.mishaps = {0: "bug after"}
+def test_the_text_of_an_exception_is_never_repeated(
+    harness: TaskRuntimeHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.queue.order("grant", "ann", "g", minutes=2)
+    harness.queue.order("grant", "bob", "g", minutes=2)
+    harness.memberships.mishaps = {0: "bug after"}
     with caplog.at_level(logging.DEBUG):
-        stage.work_off()
-    reports = json.dumps([report.model_dump(mode="json") for report in stage.results().values() if report])
-    files = b"".join(path.read_bytes() for path in stage.folder.iterdir())
+        harness.work_off()
+    reports = json.dumps([report.model_dump(mode="json") for report in harness.results().values() if report])
+    files = b"".join(path.read_bytes() for path in harness.folder.iterdir())
     assert SECRET not in caplog.text + reports
     assert SECRET.encode() not in files
 
 
-def test_a_check_answers_with_the_report_of_the_connection_test(stage: Stage) -> None:
-    task_id = stage.queue.order("check")
-    told: list[ConnectionReport] = []
+def test_a_check_answers_with_the_report_of_the_connection_test(harness: TaskRuntimeHarness) -> None:
+    task_id = harness.queue.order("check")
+    reported: list[ConnectionReport] = []
 
-    class Told(TaskEvents):
+    class Recorder(TaskEvents):
         def checked(self, report: ConnectionReport) -> None:
-            told.append(report)
+            reported.append(report)
 
-    stage.work_off(Runtime(stage, events=Told()))
-    report = stage.queue.result(task_id)
+    harness.work_off(Runtime(harness, events=Recorder()))
+    report = harness.queue.result(task_id)
     assert isinstance(report, wire.TaskDone)
     assert report.report == ConnectionReport(checks=(Check(name="door", outcome="passed", message="It is open."),))
-    assert told == [report.report]
+    assert reported == [report.report]
 
 
 class Slow:
@@ -270,36 +278,38 @@ class Slow:
         yield Page(scope="none", complete=True)
 
 
-def test_who_waits_for_a_check_is_told_how_far_it_is(stage: Stage) -> None:
-    task_id = stage.queue.order("check")
-    told: list[tuple[str, int, int, list[str]]] = []
+def test_a_connection_test_reports_its_progress(harness: TaskRuntimeHarness) -> None:
+    task_id = harness.queue.order("check")
+    reported: list[tuple[str, int, int, list[str]]] = []
 
-    class Told(TaskEvents):
+    class Recorder(TaskEvents):
         def checks_so_far(self, task_id: str, attempt: int, number: int, report: ConnectionReport) -> None:
-            told.append((task_id, attempt, number, [check.name for check in report.checks]))
+            reported.append((task_id, attempt, number, [check.name for check in report.checks]))
 
     connector = check_connectors([("slow", Slow)])["slow"].open({})
-    stage.work_off(Runtime(stage, events=Told(), open_connector=lambda: connector))
-    assert told == [(task_id, 1, 1, ["a"]), (task_id, 1, 2, ["a", "b"])]
+    harness.work_off(Runtime(harness, events=Recorder(), open_connector=lambda: connector))
+    assert reported == [(task_id, 1, 1, ["a"]), (task_id, 1, 2, ["a", "b"])]
 
 
 @pytest.mark.parametrize(
     ("error", "attempts"),
     [(None, 1), (PlatformUnavailableError("Ploy is away."), 2), (SyncRunningError("One runs."), 2)],
 )
-def test_a_sync_task_makes_a_sync_when_it_can_be_made(stage: Stage, error: Exception | None, attempts: int) -> None:
+def test_a_sync_task_makes_a_sync_when_it_can_be_made(
+    harness: TaskRuntimeHarness, error: Exception | None, attempts: int
+) -> None:
     errors = [error] if error else []
     made = []
 
     def sync_now(preview: bool) -> wire.SyncSummary:
-        made.append(stage.clock())
+        made.append(harness.clock())
         if errors:
             raise errors.pop()
         return no_sync(preview)
 
-    task_id = stage.queue.order("sync")
-    stage.work_off(Runtime(stage, sync_now))
-    report = stage.queue.result(task_id)
+    task_id = harness.queue.order("sync")
+    harness.work_off(Runtime(harness, sync_now))
+    report = harness.queue.result(task_id)
     assert isinstance(report, wire.TaskDone)
     assert (report.sync, len(made)) == (no_sync(False), attempts)
 
@@ -313,13 +323,13 @@ def test_a_sync_task_makes_a_sync_when_it_can_be_made(stage: Stage, error: Excep
         (InternalError(RuntimeError(SECRET)), "internal"),
     ],
 )
-def test_a_sync_that_cannot_be_made_is_said_to_have_failed(stage: Stage, error: Exception, code: str) -> None:
+def test_a_sync_that_cannot_run_fails_its_task(harness: TaskRuntimeHarness, error: Exception, code: str) -> None:
     def sync_now(preview: bool) -> wire.SyncSummary:
         raise error
 
-    task_id = stage.queue.order("sync")
-    stage.work_off(Runtime(stage, sync_now))
-    assert said(stage.queue.result(task_id))["code"] == code
+    task_id = harness.queue.order("sync")
+    harness.work_off(Runtime(harness, sync_now))
+    assert messages(harness.queue.result(task_id))["code"] == code
 
 
 @pytest.mark.parametrize(
@@ -329,26 +339,28 @@ def test_a_sync_that_cannot_be_made_is_said_to_have_failed(stage: Stage, error: 
         (RuntimeError(SECRET), "not_done"),
     ],
 )
-def test_a_connector_that_cannot_be_opened_changed_nothing(stage: Stage, error: Exception, code: str) -> None:
+def test_a_connector_that_cannot_be_opened_changed_nothing(
+    harness: TaskRuntimeHarness, error: Exception, code: str
+) -> None:
     def open_connector() -> Connector:
         raise error
 
-    task_id = stage.queue.order("grant", "ann", "g", minutes=2)
-    stage.work_off(Runtime(stage, open_connector=open_connector))
-    assert said(stage.queue.result(task_id))["code"] == code
+    task_id = harness.queue.order("grant", "ann", "g", minutes=2)
+    harness.work_off(Runtime(harness, open_connector=open_connector))
+    assert messages(harness.queue.result(task_id))["code"] == code
 
 
-def test_a_connection_test_with_settings_that_cannot_be_used_is_one_that_failed(stage: Stage) -> None:
+def test_a_connection_test_with_settings_that_cannot_be_used_is_one_that_failed(harness: TaskRuntimeHarness) -> None:
     def open_connector() -> Connector:
         raise ConfigurationError("The door is another club's.", field="door", fix="name the own door")
 
-    class Told(TaskEvents):
+    class Recorder(TaskEvents):
         def checked(self, report: ConnectionReport) -> None:
             raise AssertionError("what is blocked would be let in again by a test that tried nothing")
 
-    task_id = stage.queue.order("check")
-    stage.work_off(Runtime(stage, events=Told(), open_connector=open_connector))
-    report = stage.queue.result(task_id)
+    task_id = harness.queue.order("check")
+    harness.work_off(Runtime(harness, events=Recorder(), open_connector=open_connector))
+    report = harness.queue.result(task_id)
     assert isinstance(report, wire.TaskDone)
     check = Check(
         name="configuration", outcome="failed", message="The door is another club's.", fix="name the own door"
@@ -356,13 +368,13 @@ def test_a_connection_test_with_settings_that_cannot_be_used_is_one_that_failed(
     assert report.report == ConnectionReport(checks=(check,))
 
 
-def test_a_connector_learns_of_every_request_that_may_have_changed_the_same_grant(stage: Stage) -> None:
-    stage.club.mishaps = {1: "unknown"}
+def test_a_connector_learns_of_every_request_that_may_have_changed_the_same_grant(harness: TaskRuntimeHarness) -> None:
+    harness.memberships.mishaps = {1: "unknown"}
     orders: tuple[tuple[wire.TaskKind, str], ...] = (("grant", "ann"), ("revoke", "bob"), ("revoke", "ann"))
     for kind, account_id in orders:
-        stage.queue.order(kind, account_id, "g")
-        stage.work_off()
-    states = [(call.account_id, call.known.states) for call in stage.club.calls]
+        harness.queue.order(kind, account_id, "g")
+        harness.work_off()
+    states = [(call.account_id, call.known.states) for call in harness.memberships.calls]
 
     nothing, both = frozenset[str](), frozenset({"held", "not_held"})
     # The second attempt at the first one, and the later one about the same grant; no snapshot knows of any.

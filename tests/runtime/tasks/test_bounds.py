@@ -20,12 +20,13 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.auth import TokenSource
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.retry import RetryPolicy
+from ploy_connector_aws.runtime.snapshot.state_file import StateError
 from ploy_connector_aws.runtime.tasks import Journal, TaskLoop
 from ploy_connector_aws.spec import TemporaryError
 from tests.extremes import LONG, spoil, values_of
 from tests.runtime.records import START
 
-from .task_runtime import Runtime, Stage, no_sync
+from .task_runtime import Runtime, TaskRuntimeHarness, no_sync
 
 PATIENCE = 30
 HOUR = 3600
@@ -35,7 +36,7 @@ HOUR = 3600
 class Ploy:
     """Ploy over HTTP, which answers as a test wants it; each lease of a task is given out once."""
 
-    stage: Stage
+    harness: TaskRuntimeHarness
     tasks: list[dict[str, Any]] = field(default_factory=list)
     spoilt: tuple[int, str, str] | None = None
     """The number of a task, one of its fields, and the JSON text that is in it."""
@@ -48,7 +49,7 @@ class Ploy:
 
     def order(self, kind: str = "grant", *, minutes: float = 60, **fields: Any) -> str:
         number = len(self.tasks) + 1
-        now = self.stage.clock()
+        now = self.harness.clock()
         task = {
             "id": f"t{number}",
             "kind": kind,
@@ -88,32 +89,32 @@ class Ploy:
             "http://127.0.0.1:1",
             TokenSource(token=SecretStr("t")),
             transport=httpx.MockTransport(self.answer),
-            retry=RetryPolicy(max_attempts=1, now=self.stage.clock),
+            retry=RetryPolicy(max_attempts=1, now=self.harness.clock),
         )
 
 
 @pytest.fixture
-def ploy(stage: Stage) -> Iterator[Ploy]:
-    made = Ploy(stage)
+def ploy(harness: TaskRuntimeHarness) -> Iterator[Ploy]:
+    made = Ploy(harness)
     with made.client() as client:
-        stage.queue = client  # type: ignore[assignment]
+        harness.queue = client  # type: ignore[assignment]
         yield made
 
 
 @contextmanager
-def opened(stage: Stage, ploy: Ploy) -> Iterator[Runtime]:
+def opened(harness: TaskRuntimeHarness, ploy: Ploy) -> Iterator[Runtime]:
     """A runtime in one process, with its client."""
     with ploy.client() as client:
-        stage.queue = client  # type: ignore[assignment]
-        runtime = Runtime(stage)
+        harness.queue = client  # type: ignore[assignment]
+        runtime = Runtime(harness)
         yield runtime
         runtime.close()
 
 
-def turns(stage: Stage, runtime: Runtime, count: int = 3) -> None:
+def turns(harness: TaskRuntimeHarness, runtime: Runtime, count: int = 3) -> None:
     for _ in range(count):
         runtime.turn()
-        stage.clock.move(11)
+        harness.clock.move(11)
 
 
 def bad_values(kind: str) -> list[str]:
@@ -128,13 +129,13 @@ def test_a_task_that_cannot_be_judged_fails_alone(
 ) -> None:
     for number, text in enumerate(bad_values(kind)):
         caplog.clear()
-        stage = Stage(tmp_path / str(number))
-        stage.folder.mkdir()
-        ploy = Ploy(stage)
+        harness = TaskRuntimeHarness(tmp_path / str(number))
+        harness.folder.mkdir()
+        ploy = Ploy(harness)
         ids = [ploy.order() for _ in range(3)]
         ploy.spoilt = (2, name, text)
-        with opened(stage, ploy) as runtime:
-            turns(stage, runtime)
+        with opened(harness, ploy) as runtime:
+            turns(harness, runtime)
         done = {id_: report["call"] for id_, report in ploy.reports.items()}
         if name == "id":
             assert done == {ids[0]: "complete", ids[2]: "complete"}, text[:40]
@@ -143,44 +144,44 @@ def test_a_task_that_cannot_be_judged_fails_alone(
             failed = ploy.reports[ids[1]]
             assert (failed["lease_id"], failed["code"]) == ("l2", "task_unusable")
             assert name in failed["message"]
-        assert [call.account_id for call in stage.club.calls] == ["u1", "u3"]
+        assert [call.account_id for call in harness.memberships.calls] == ["u1", "u3"]
         assert name in caplog.text
         assert LONG not in caplog.text
 
 
-def test_while_ploy_cannot_be_told_an_unusable_task_is_failed_when_it_is_given_out_again(
-    stage: Stage, ploy: Ploy
+def test_an_unusable_task_whose_report_is_lost_is_failed_when_leased_again(
+    harness: TaskRuntimeHarness, ploy: Ploy
 ) -> None:
     ploy.order()
     ploy.spoilt = (1, "deadline", '"0001-01-01T00:00:00Z"')
     ploy.answers["fail"] = httpx.Response(503)
-    runtime = Runtime(stage)
-    turns(stage, runtime)
+    runtime = Runtime(harness)
+    turns(harness, runtime)
     assert ploy.reports == {}
     del ploy.answers["fail"]
     ploy.tasks[0]["lease_id"] = "another"
-    turns(stage, runtime)
+    turns(harness, runtime)
     assert ploy.reports["t1"]["code"] == "task_unusable"
     assert runtime.journal.task("t1") is None
     runtime.close()
 
 
 @pytest.mark.parametrize("mishap", ["unknown after", "unknown"])
-def test_a_task_that_was_begun_is_not_said_to_have_changed_nothing_when_it_comes_again_unusable(
-    stage: Stage, ploy: Ploy, mishap: str
+def test_a_begun_task_that_is_leased_again_unusable_is_never_reported_as_unchanged(
+    harness: TaskRuntimeHarness, ploy: Ploy, mishap: str
 ) -> None:
     """What Ploy said of it before still holds: the attempt is made again, and its report is the truth."""
     ploy.order()
-    stage.club.mishaps[1] = mishap
-    runtime = Runtime(stage)
+    harness.memberships.mishaps[1] = mishap
+    runtime = Runtime(harness)
     runtime.turn()
-    assert len(stage.club.calls) == 1
+    assert len(harness.memberships.calls) == 1
     ploy.tasks[0]["lease_id"] = "another"
     ploy.spoilt = (1, "deadline", '"9999-12-31T23:59:59Z"')
-    turns(stage, runtime, 5)
+    turns(harness, runtime, 5)
     report = ploy.reports["t1"]
     assert (report["call"], report["lease_id"]) == ("complete", "another")
-    assert stage.club.is_member(("u1", "g"))
+    assert harness.memberships.is_member(("u1", "g"))
     runtime.close()
 
 
@@ -190,21 +191,21 @@ def test_an_answer_with_an_interval_out_of_bounds_changes_nothing_and_is_asked_f
 ) -> None:
     for number, text in enumerate(bad_values("interval")):
         caplog.clear()
-        stage = Stage(tmp_path / str(number))
-        stage.folder.mkdir()
-        ploy = Ploy(stage)
-        with opened(stage, ploy) as runtime:
+        harness = TaskRuntimeHarness(tmp_path / str(number))
+        harness.folder.mkdir()
+        ploy = Ploy(harness)
+        with opened(harness, ploy) as runtime:
             runtime.turn()
-            stage.clock.move(11)
+            harness.clock.move(11)
             ploy.order()
             ploy.answers["lease"] = httpx.Response(200, text=spoil({"flags": {"paused": True}}, (name,), text))
-            assert 0 < runtime.poll.step() <= 60, text[:40]
+            assert 0 < runtime.poller.step() <= 60, text[:40]
             assert runtime.coordinator.flags == wire.Flags(), "the flags of a refused answer do not count either"
             assert name in caplog.text
             assert LONG not in caplog.text
             del ploy.answers["lease"]
-            stage.clock.move(61)
-            turns(stage, runtime, 2)
+            harness.clock.move(61)
+            turns(harness, runtime, 2)
             assert ploy.reports["t1"]["call"] == "complete", text[:40]
 
 
@@ -215,18 +216,18 @@ PAUSES = ["1000000000", "9" * 400, "3600", "Fri, 31 Dec 9999 23:59:59 GMT", "-1"
 @pytest.mark.parametrize("status", [503, 409])
 @pytest.mark.parametrize("call", ["lease", "extend", "complete"])
 def test_no_pause_that_ploy_asks_for_is_longer_than_an_hour(
-    stage: Stage, ploy: Ploy, call: str, status: int, header: str
+    harness: TaskRuntimeHarness, ploy: Ploy, call: str, status: int, header: str
 ) -> None:
     ploy.order(minutes=600, lease_seconds=86_400 if call != "extend" else 5)
-    stage.club.mishaps[1] = "nothing"
-    runtime = Runtime(stage)
+    harness.memberships.mishaps[1] = "nothing"
+    runtime = Runtime(harness)
     ploy.answers[call] = httpx.Response(status, headers={"retry-after": header})
-    turns(stage, runtime, 6)
+    turns(harness, runtime, 6)
     times = ploy.asked.count(call)
     assert times > 0
     del ploy.answers[call]
-    stage.clock.move(HOUR)
-    turns(stage, runtime, 3)
+    harness.clock.move(HOUR)
+    turns(harness, runtime, 3)
     assert ploy.asked.count(call) > times
     assert ploy.reports["t1"]["call"] == "complete"
     runtime.close()
@@ -247,7 +248,7 @@ class UnboundedError(TemporaryError):
 )
 @pytest.mark.parametrize("raises", [UnboundedError, lambda pause: TemporaryError("Later.", retry_after_seconds=pause)])
 def test_no_pause_that_a_connector_asks_for_is_longer_than_an_hour(
-    stage: Stage, ploy: Ploy, raises: Any, pause: Any
+    harness: TaskRuntimeHarness, ploy: Ploy, raises: Any, pause: Any
 ) -> None:
     ploy.order(minutes=600)
     errors: list[Exception] = [raises(pause)]
@@ -256,82 +257,23 @@ def test_no_pause_that_a_connector_asks_for_is_longer_than_an_hour(
         if errors:
             raise errors.pop()
 
-    stage.club.on_call = fail
-    runtime = Runtime(stage)
+    harness.memberships.on_call = fail
+    runtime = Runtime(harness)
     runtime.turn()
     held = runtime.journal.task("t1")
     assert held is not None
     assert held.not_before is not None
-    assert timedelta(0) < held.not_before - stage.clock() <= timedelta(seconds=HOUR)
+    assert timedelta(0) < held.not_before - harness.clock() <= timedelta(seconds=HOUR)
     for _ in range(30):  # the lease has to be kept meanwhile
-        stage.clock.move(150)
+        harness.clock.move(150)
         runtime.turn()
     assert ploy.reports["t1"]["call"] == "complete"
     runtime.close()
 
 
-# What an older version, which knew no bounds, has kept.
-
-KEPT: list[tuple[str, Any, str | None]] = [
-    ("deadline", "0001-01-01T00:00:00Z", "fail"),
-    ("deadline", "9999-12-31T23:59:59Z", "complete"),
-    ("deadline", "9999-12-31T23:59:59-14:00", "complete"),
-    ("created_at", "0001-01-01T00:00:00+14:00", "complete"),
-    ("lease_seconds", 1, "complete"),
-    ("lease_seconds", 10**10, "complete"),
-    ("id", "../../", None),
-    ("id", "..", None),
-    ("id", LONG, None),
-]
-
-
-@pytest.mark.parametrize(("name", "value", "report"), KEPT, ids=lambda value: str(value)[:30])
-def test_a_task_that_an_older_version_kept_holds_up_no_other(
-    stage: Stage, ploy: Ploy, name: str, value: Any, report: str | None
-) -> None:
-    ids = [ploy.order() for _ in range(2)]
-    with Journal(stage.tasks_path) as journal:
-        for task in ploy.tasks:
-            journal.lease(wire.Task.model_validate(task), START + timedelta(seconds=300))
-    ploy.tasks.clear()
-    with closing(sqlite3.connect(stage.tasks_path)) as db, db:
-        db.execute("UPDATE tasks SET task = json_set(task, ?, ?) WHERE id = 't1'", (f"$.{name}", value))
-        if name == "id":
-            db.execute("UPDATE tasks SET id = ? WHERE id = 't1'", (value,))
-    runtime = Runtime(stage)
-    runtime.journal.end_unusable(START)
-    turns(stage, runtime)
-    assert {id_: each["call"] for id_, each in ploy.reports.items()} == {
-        **({ids[0]: report} if report else {}),
-        ids[1]: "complete",
-    }
-    assert runtime.journal.open_tasks() == []
-    with closing(sqlite3.connect(stage.tasks_path)) as db:
-        assert db.execute("SELECT count(*) FROM tasks WHERE ended_at IS NULL").fetchone() == (0,)
-    runtime.close()
-
-
-def test_a_question_that_an_older_version_kept_is_not_asked_again_where_it_breaks_the_contract(
-    stage: Stage, ploy: Ploy
-) -> None:
-    with Journal(stage.tasks_path) as journal:
-        journal.set_pending_poll(wire.LeaseRequest(request_id="r", worker_id="h", max_tasks=1), START)
-    with closing(sqlite3.connect(stage.tasks_path)) as db, db:
-        db.execute("UPDATE facts SET value = json_set(value, '$.settings_revision', -1) WHERE name = 'poll'")
-    runtime = Runtime(stage)
+def test_the_running_loop_goes_on_past_tasks_that_cannot_be_judged(harness: TaskRuntimeHarness, ploy: Ploy) -> None:
+    """With threads: a task that Ploy sends so, and one after it."""
     ploy.order()
-    turns(stage, runtime)
-    assert ploy.reports["t1"]["call"] == "complete"
-    runtime.close()
-
-
-def test_the_running_loop_goes_on_past_tasks_that_cannot_be_judged(stage: Stage, ploy: Ploy) -> None:
-    """With threads: what an older version kept, what Ploy sends now, and a task after both."""
-    ploy.order()
-    with Journal(stage.tasks_path) as journal:
-        journal.lease(wire.Task.model_validate(ploy.tasks[0]), START + timedelta(seconds=300))
-    with closing(sqlite3.connect(stage.tasks_path)) as db, db:
-        db.execute("UPDATE tasks SET id = '../../', task = json_set(task, '$.id', '../../')")
     ploy.tasks[0]["deadline"] = "0001-01-01T00:00:00Z"
     ploy.order()
     is_done, stop = threading.Event(), threading.Event()
@@ -344,16 +286,16 @@ def test_the_running_loop_goes_on_past_tasks_that_cannot_be_judged(stage: Stage,
         return response
 
     ploy.answer = watched  # type: ignore[method-assign]
-    with Journal(stage.tasks_path) as journal:
+    with Journal(harness.tasks_path) as journal:
         loop = TaskLoop(
             "one",
             journal=journal,
-            lock_path=stage.folder / "one.lock",
-            snapshot_path=stage.snapshot_path,
-            open_connector=stage.open_connector,
+            lock_path=harness.folder / "one.lock",
+            snapshot_path=harness.snapshot_path,
+            open_connector=harness.open_connector,
             open_platform=ploy.client,
             sync_now=no_sync,
-            now=stage.clock,
+            now=harness.clock,
         )
         thread = threading.Thread(target=loop.run, args=(stop,), daemon=True)
         thread.start()
@@ -364,10 +306,20 @@ def test_the_running_loop_goes_on_past_tasks_that_cannot_be_judged(stage: Stage,
             stop.set()
             thread.join(PATIENCE)
         assert not thread.is_alive()
-    with closing(sqlite3.connect(stage.tasks_path)) as db:
-        (ending,) = db.execute("SELECT ending FROM tasks WHERE id = '../../'").fetchone()
-    assert ending == "It does not fit the contract."
     assert {id_: each["call"] for id_, each in ploy.reports.items()} == {"t1": "fail", "t2": "complete"}
+
+
+@pytest.mark.parametrize(("name", "value"), [("deadline", "0001-01-01T00:00:00Z"), ("lease_seconds", 1), ("id", LONG)])
+def test_a_task_file_that_holds_a_task_outside_of_the_contract_is_refused_and_no_task_is_skipped(
+    harness: TaskRuntimeHarness, ploy: Ploy, name: str, value: object
+) -> None:
+    ploy.order()
+    with Journal(harness.tasks_path) as journal:
+        journal.lease(wire.Task.model_validate(ploy.tasks[0]), START + timedelta(seconds=300))
+        with closing(sqlite3.connect(harness.tasks_path)) as db, db:
+            db.execute("UPDATE tasks SET task = json_set(task, ?, ?)", (f"$.{name}", value))
+        with pytest.raises(StateError, match="holds a task that does not fit the contract"):
+            journal.open_tasks()
 
 
 def test_the_progress_of_a_test_is_reported_for_a_task_with_the_longest_id() -> None:

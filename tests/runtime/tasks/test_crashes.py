@@ -7,80 +7,82 @@ import pytest
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import AccessRequest
 
-from .task_runtime import Stage
+from .task_runtime import TaskRuntimeHarness
 
 CALLS, WRITES, HOOKS = 8, 23, 5
 """How many calls of Ploy, writes of the task file and calls of the connector the orders below take without faults."""
 
 
-def order(stage: Stage) -> None:
+def order(harness: TaskRuntimeHarness) -> None:
     """A grant, which has to be tried twice, and its revoke; a grant of what is held already; a preview."""
-    stage.club.change(AccessRequest(request_id="before", account_id="bob", entitlement_id="g"), is_member=True)
-    stage.club.calls.clear()
-    stage.club.mishaps = {2: "nothing"}
-    stage.queue.order("grant", "ann", "g")
-    stage.queue.order("revoke", "ann", "g")
-    stage.queue.order("grant", "bob", "g")
-    stage.queue.order("revoke", "bob", "g", preview=True)
+    harness.memberships.change(AccessRequest(request_id="before", account_id="bob", entitlement_id="g"), is_member=True)
+    harness.memberships.calls.clear()
+    harness.memberships.mishaps = {2: "nothing"}
+    harness.queue.order("grant", "ann", "g")
+    harness.queue.order("revoke", "ann", "g")
+    harness.queue.order("grant", "bob", "g")
+    harness.queue.order("revoke", "bob", "g", preview=True)
 
 
-def work_off_and_check(stage: Stage, *, first: tuple[str, ...] = ("applied",)) -> None:
+def work_off_and_check(harness: TaskRuntimeHarness, *, first: tuple[str, ...] = ("applied",)) -> None:
     """Whatever happens, everything takes effect once, in order, and is reported once."""
-    stage.work_off(seconds=25)
-    stage.check()
-    assert [(event.request_id, event.is_member) for event in stage.club.history] == [
+    harness.work_off(seconds=25)
+    harness.check()
+    assert [(event.request_id, event.is_member) for event in harness.memberships.history] == [
         ("before", True),
         ("t1", True),
         ("t2", False),
     ]
     found = {
         id_: report.change.outcome if isinstance(report, wire.TaskDone) and report.change else str(report)
-        for id_, report in stage.results().items()
+        for id_, report in harness.results().items()
     }
     assert found.pop("t1") in first
     assert found.pop("t2") in first
     assert found == {"t3": "already_in_effect", "t4": "previewed"}
 
 
-def test_without_faults_everything_is_done_in_few_calls_and_writes(stage: Stage) -> None:
-    order(stage)
-    work_off_and_check(stage)
-    assert (len(stage.queue.calls), stage.writes.count, len(stage.club.calls)) == (CALLS, WRITES, HOOKS)
+def test_without_faults_everything_is_done_in_few_calls_and_writes(harness: TaskRuntimeHarness) -> None:
+    order(harness)
+    work_off_and_check(harness)
+    assert (len(harness.queue.calls), harness.writes.count, len(harness.memberships.calls)) == (CALLS, WRITES, HOOKS)
 
 
 @pytest.mark.parametrize("number", range(1, CALLS + 1))
 @pytest.mark.parametrize("fault", ["lost", "unanswered", "crash", "crash after"])
-def test_a_fault_at_any_call_of_ploy(stage: Stage, fault: str, number: int) -> None:
-    order(stage)
-    stage.queue.faults = {number: fault}
-    work_off_and_check(stage)
+def test_a_fault_at_any_call_of_ploy(harness: TaskRuntimeHarness, fault: str, number: int) -> None:
+    order(harness)
+    harness.queue.faults = {number: fault}
+    work_off_and_check(harness)
 
 
 @pytest.mark.parametrize("number", range(1, WRITES + 1))
 @pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
-def test_the_process_ends_at_any_write_of_the_task_file(stage: Stage, number: int, is_after: bool) -> None:
-    order(stage)
-    stage.writes.crash_at, stage.writes.is_after = number, is_after
-    work_off_and_check(stage, first=("applied", "already_in_effect"))
+def test_the_process_ends_at_any_write_of_the_task_file(
+    harness: TaskRuntimeHarness, number: int, is_after: bool
+) -> None:
+    order(harness)
+    harness.writes.crash_at, harness.writes.is_after = number, is_after
+    work_off_and_check(harness, first=("applied", "already_in_effect"))
 
 
 @pytest.mark.parametrize("number", range(1, HOOKS + 1))
 @pytest.mark.parametrize("mishap", ["crash", "crash after", "unknown", "unknown after", "bug", "bug after"])
 def test_the_process_ends_or_nothing_is_heard_in_any_call_of_the_connector(
-    stage: Stage, mishap: str, number: int
+    harness: TaskRuntimeHarness, mishap: str, number: int
 ) -> None:
-    order(stage)
-    stage.club.mishaps[number] = mishap
-    work_off_and_check(stage, first=("applied", "already_in_effect"))
+    order(harness)
+    harness.memberships.mishaps[number] = mishap
+    work_off_and_check(harness, first=("applied", "already_in_effect"))
 
 
 @pytest.mark.parametrize("mishap", ["crash", "crash after"])
 def test_a_process_that_ends_in_every_call_leaves_the_task_to_its_deadline_as_unknown(
-    stage: Stage, mishap: str
+    harness: TaskRuntimeHarness, mishap: str
 ) -> None:
-    task_id = stage.queue.order("grant", "ann", "g", minutes=5)
-    stage.club.mishaps = {0: mishap}
-    stage.work_off(seconds=20)
-    assert isinstance(report := stage.queue.result(task_id), wire.TaskFailed)
+    task_id = harness.queue.order("grant", "ann", "g", minutes=5)
+    harness.memberships.mishaps = {0: mishap}
+    harness.work_off(seconds=20)
+    assert isinstance(report := harness.queue.result(task_id), wire.TaskFailed)
     assert report.code == "state_unknown"
-    assert stage.club.effects(task_id) == (mishap == "crash after")
+    assert harness.memberships.effects(task_id) == (mishap == "crash after")

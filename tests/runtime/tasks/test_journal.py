@@ -19,7 +19,7 @@ from ploy_connector_aws.runtime.tasks.journal import ENDED_KEPT
 from ploy_connector_aws.spec import AccessChange, Grant
 from tests.runtime.records import START, membership
 
-from .task_runtime import Runtime, Stage
+from .task_runtime import Runtime, TaskRuntimeHarness
 
 
 def task(number: int, lease: str = "lease") -> wire.Task:
@@ -60,7 +60,7 @@ def test_a_rebuilt_snapshot_leaves_it_as_it_is(tmp_path: Path) -> None:
 def test_a_file_of_another_kind_is_refused_and_not_touched(tmp_path: Path) -> None:
     with Store(tmp_path / "one.sqlite"):
         pass
-    (tmp_path / "two.sqlite").write_text("what somebody else keeps under this name" * 50)
+    (tmp_path / "two.sqlite").write_text("what another program keeps under this name" * 50)
     before = [(tmp_path / name).read_bytes() for name in ("one.sqlite", "two.sqlite")]
     with pytest.raises(StateError, match=r"^The task file one\.sqlite cannot be used: it is another kind of file\.$"):
         Journal(tmp_path / "one.sqlite")
@@ -133,11 +133,11 @@ def test_a_lease_that_was_replaced_changes_nothing_more(tmp_path: Path) -> None:
         assert journal.task("t1") == before
 
 
-def test_two_processes_never_work_on_one_file_and_a_sync_is_not_in_the_way(tmp_path: Path) -> None:
+def test_two_processes_never_work_on_one_file_and_a_sync_blocks_neither(tmp_path: Path) -> None:
     path = tmp_path / "one.tasks.lock"
     with TaskLock(path), SyncLock(tmp_path / "one.lock"):
         with (
-            pytest.raises(TasksRunningError, match="are being worked off by another process") as refused,
+            pytest.raises(TasksRunningError, match="Another process is already handling") as refused,
             TaskLock(path),
         ):
             pass
@@ -146,11 +146,11 @@ def test_two_processes_never_work_on_one_file_and_a_sync_is_not_in_the_way(tmp_p
         pass
 
 
-def test_how_often_a_task_was_begun_is_counted_over_restarts(stage: Stage) -> None:
-    stage.queue.order("grant", "ann", "g")
-    stage.club.mishaps = {1: "crash", 2: "nothing"}
-    stage.work_off()
-    runtime = Runtime(stage)
+def test_how_often_a_task_was_begun_is_counted_over_restarts(harness: TaskRuntimeHarness) -> None:
+    harness.queue.order("grant", "ann", "g")
+    harness.memberships.mishaps = {1: "crash", 2: "nothing"}
+    harness.work_off()
+    runtime = Runtime(harness)
     held = runtime.journal.task("t1")
     runtime.close()
     assert held is not None
@@ -177,15 +177,3 @@ def test_a_change_that_was_begun_is_known_to_later_requests_about_the_same_grant
         ]
         assert not journal.was_changed("p1", "h", "another")
         assert not journal.was_changed("p1", "g", "t1"), "its own first attempt is no other request"
-
-
-def test_a_file_from_before_knows_the_changes_of_its_tasks(tmp_path: Path) -> None:
-    path = tmp_path / "one.tasks.sqlite"
-    with Journal(path) as journal:
-        journal.lease(task(1), START + timedelta(minutes=1))
-        journal.begin("t1", START)
-    with sqlite3.connect(path) as db:
-        db.execute("DROP TABLE begun_changes")
-        db.execute("DELETE FROM facts WHERE name = 'integration'")
-    with Journal(path) as journal:
-        assert journal.was_changed("p1", "g", "another")

@@ -16,17 +16,17 @@ from ploy_connector_aws.spec import AccessChange, AccessRequest
 from tests.deadlines import PATIENCE_SECONDS
 from tests.runtime.fakes import Crash
 
-from .fake_membership_connector import Club, open_club
-from .task_runtime import Stage, no_sync
+from .fake_membership_connector import Memberships, open_memberships
+from .task_runtime import TaskRuntimeHarness, no_sync
 
 
 class Ended(TaskEvents):
     """Stops the loop when so many reports were acknowledged; meanwhile time goes on with each."""
 
-    def __init__(self, stage: Stage, count: int) -> None:
+    def __init__(self, harness: TaskRuntimeHarness, count: int) -> None:
         self.stop = threading.Event()
         self.wake: Callable[[], None] = lambda: None
-        self._stage = stage
+        self._stage = harness
         self._left = count
 
     def acknowledged(self, kind: wire.TaskKind) -> None:
@@ -37,19 +37,19 @@ class Ended(TaskEvents):
             self.stop.set()
 
 
-def run(stage: Stage, journal: Journal, ended: Ended, **more: Any) -> None:
-    """Run a loop until it is stopped, or nobody is patient any more."""
-    queue: Any = stage.queue
-    settings = {"open_connector": lambda: open_club(stage.club), **more}
+def run(harness: TaskRuntimeHarness, journal: Journal, ended: Ended, **more: Any) -> None:
+    """Run a loop until it is stopped, or the time limit passes."""
+    queue: Any = harness.queue
+    settings = {"open_connector": lambda: open_memberships(harness.memberships), **more}
     loop = TaskLoop(
         "one",
         journal=journal,
-        lock_path=stage.folder / "one.tasks.lock",
-        snapshot_path=stage.folder / "one.sqlite",
+        lock_path=harness.folder / "one.tasks.lock",
+        snapshot_path=harness.folder / "one.sqlite",
         open_platform=lambda: queue,
         sync_now=no_sync,
         events=ended,
-        now=stage.clock,
+        now=harness.clock,
         **settings,
     )
     ended.wake = loop.wake
@@ -71,17 +71,17 @@ def run(stage: Stage, journal: Journal, ended: Ended, **more: Any) -> None:
 
 
 @pytest.fixture
-def journal(stage: Stage) -> Any:
-    with Journal(stage.folder / "one.tasks.sqlite") as opened:
+def journal(harness: TaskRuntimeHarness) -> Any:
+    with Journal(harness.folder / "one.tasks.sqlite") as opened:
         yield opened
 
 
 class Watched:
     """The club as one instance of the connector sees it: notes which threads use it."""
 
-    def __init__(self, club: Club, busy: dict[tuple[str, str], int]) -> None:
+    def __init__(self, memberships: Memberships, busy: dict[tuple[str, str], int]) -> None:
         self.threads: set[int] = set()
-        self._club = club
+        self._club = memberships
         self._busy = busy
 
     def change(self, request: AccessRequest, *, is_member: bool) -> AccessChange:
@@ -95,78 +95,82 @@ class Watched:
             self._busy[pair] -= 1
 
 
-def test_many_tasks_are_worked_off_side_by_side_and_in_order_on_each_pair(stage: Stage, journal: Journal) -> None:
+def test_many_tasks_are_worked_off_side_by_side_and_in_order_on_each_pair(
+    harness: TaskRuntimeHarness, journal: Journal
+) -> None:
     for number in range(120):
-        stage.queue.order("grant" if number % 3 else "revoke", f"p{number % 10}", "g", minutes=600)
-    stage.queue.lease_seconds = 1200  # time goes on in leaps
+        harness.queue.order("grant" if number % 3 else "revoke", f"p{number % 10}", "g", minutes=600)
+    harness.queue.lease_seconds = 1200  # time goes on in leaps
     busy: dict[tuple[str, str], int] = {}
     instances: list[Watched] = []
     at_once = threading.Barrier(4)
     first = {f"t{number}" for number in range(1, 5)}
 
     def open_connector() -> Connector:
-        instances.append(Watched(stage.club, busy))
-        return open_club(instances[-1])  # type: ignore[arg-type]
+        instances.append(Watched(harness.memberships, busy))
+        return open_memberships(instances[-1])  # type: ignore[arg-type]
 
     def meet(_: AccessRequest) -> None:
-        if len(stage.club.calls) <= len(first):
+        if len(harness.memberships.calls) <= len(first):
             at_once.wait(PATIENCE_SECONDS)  # so many are at it at the same time
 
-    stage.club.on_call = meet
-    run(stage, journal, Ended(stage, 120), open_connector=open_connector)
-    stage.check()
-    assert stage.queue.is_worked_off
+    harness.memberships.on_call = meet
+    run(harness, journal, Ended(harness, 120), open_connector=open_connector)
+    harness.check()
+    assert harness.queue.is_worked_off
     assert len(instances) == 4
     assert all(len(instance.threads) == 1 for instance in instances)
     for person in range(10):
-        numbers = [int(each.request_id[1:]) for each in stage.club.calls if each.account_id == f"p{person}"]
+        numbers = [int(each.request_id[1:]) for each in harness.memberships.calls if each.account_id == f"p{person}"]
         assert numbers == sorted(numbers)
         assert len(numbers) == 12
 
 
-def test_a_stop_lets_what_runs_finish_and_begins_nothing(stage: Stage, journal: Journal) -> None:
-    stage.queue.order("grant", "ann", "g")
-    stage.queue.order("grant", "bob", "g")
-    ended = Ended(stage, 9)
-    stage.club.on_call = lambda _: ended.stop.set()
-    run(stage, journal, ended, workers=1)
-    assert isinstance(stage.queue.result("t1"), wire.TaskDone)
+def test_a_stop_lets_what_runs_finish_and_begins_nothing(harness: TaskRuntimeHarness, journal: Journal) -> None:
+    harness.queue.order("grant", "ann", "g")
+    harness.queue.order("grant", "bob", "g")
+    ended = Ended(harness, 9)
+    harness.memberships.on_call = lambda _: ended.stop.set()
+    run(harness, journal, ended, workers=1)
+    assert isinstance(harness.queue.result("t1"), wire.TaskDone)
     assert [held.task.id for held in journal.open_tasks()] == ["t2"]
-    assert len(stage.club.calls) == 1
-    again = Ended(stage, 1)
-    run(stage, journal, again)
-    stage.check()
-    assert stage.queue.entries["t2"].leases == 1, "it went on under the lease that it had"
+    assert len(harness.memberships.calls) == 1
+    again = Ended(harness, 1)
+    run(harness, journal, again)
+    harness.check()
+    assert harness.queue.entries["t2"].leases == 1, "it went on under the lease that it had"
 
 
-def test_a_stop_does_not_wait_for_a_platform_that_is_away(stage: Stage, journal: Journal) -> None:
-    stage.queue.order("grant", "ann", "g")
-    ended = Ended(stage, 9)
+def test_a_stop_does_not_wait_for_a_platform_that_is_away(harness: TaskRuntimeHarness, journal: Journal) -> None:
+    harness.queue.order("grant", "ann", "g")
+    ended = Ended(harness, 9)
 
     def stop(_: AccessRequest) -> None:
-        stage.queue.is_down = True
+        harness.queue.is_down = True
         ended.stop.set()
 
-    stage.club.on_call = stop
-    run(stage, journal, ended)
+    harness.memberships.on_call = stop
+    run(harness, journal, ended)
     assert [held.task.id for held in journal.reports()] == ["t1"]
-    stage.queue.is_down = False
-    run(stage, journal, Ended(stage, 1))
-    stage.check()
-    assert len(stage.club.calls) == 1
+    harness.queue.is_down = False
+    run(harness, journal, Ended(harness, 1))
+    harness.check()
+    assert len(harness.memberships.calls) == 1
 
 
-def test_a_thread_that_fails_ends_the_loop_with_its_error_and_the_next_goes_on(stage: Stage, journal: Journal) -> None:
-    stage.queue.order("grant", "ann", "g")
-    stage.club.mishaps = {1: "crash after"}
+def test_a_thread_that_fails_ends_the_loop_with_its_error_and_the_next_goes_on(
+    harness: TaskRuntimeHarness, journal: Journal
+) -> None:
+    harness.queue.order("grant", "ann", "g")
+    harness.memberships.mishaps = {1: "crash after"}
     with pytest.raises(Crash):
-        run(stage, journal, Ended(stage, 9), workers=1)  # another would go on with the task before the loop ends
-    run(stage, journal, Ended(stage, 1))
-    stage.check()
-    assert stage.club.effects("t1") == 1
+        run(harness, journal, Ended(harness, 9), workers=1)  # another would go on with the task before the loop ends
+    run(harness, journal, Ended(harness, 1))
+    harness.check()
+    assert harness.memberships.effects("t1") == 1
 
 
-def test_a_second_loop_on_the_same_file_is_refused(stage: Stage, journal: Journal) -> None:
-    with TaskLock(stage.folder / "one.tasks.lock"), pytest.raises(TasksRunningError):
-        run(stage, journal, Ended(stage, 1))
-    assert stage.queue.calls == []
+def test_a_second_loop_on_the_same_file_is_refused(harness: TaskRuntimeHarness, journal: Journal) -> None:
+    with TaskLock(harness.folder / "one.tasks.lock"), pytest.raises(TasksRunningError):
+        run(harness, journal, Ended(harness, 1))
+    assert harness.queue.calls == []

@@ -9,113 +9,117 @@ import pytest
 from tests.runtime.fakes import Crash
 from tests.runtime.records import START
 
-from .task_runtime import Runtime, Stage
+from .task_runtime import Runtime, TaskRuntimeHarness
 
 
-def test_no_more_is_asked_for_than_can_be_begun_soon_and_everything_comes_in_the_end(stage: Stage) -> None:
+def test_no_more_is_asked_for_than_can_be_begun_soon_and_everything_comes_in_the_end(
+    harness: TaskRuntimeHarness,
+) -> None:
     for number in range(30):
-        stage.queue.order("grant", f"p{number}", "g")
-    runtime = Runtime(stage)
-    runtime.poll.step()
+        harness.queue.order("grant", f"p{number}", "g")
+    runtime = Runtime(harness)
+    runtime.poller.step()
     assert len(runtime.journal.open_tasks()) == 4
-    runtime.poll.step()
+    runtime.poller.step()
     assert len(runtime.journal.open_tasks()) == 4, "there is no room"
-    stage.work_off(runtime)
-    assert len(stage.club.history) == 30
+    harness.work_off(runtime)
+    assert len(harness.memberships.history) == 30
 
 
-def test_an_answer_that_was_lost_is_asked_for_again_and_its_leases_count_from_the_first_time(stage: Stage) -> None:
-    stage.queue.order("grant", "ann", "g")
-    stage.queue.faults = {1: "unanswered"}
-    runtime = Runtime(stage)
-    runtime.poll.step()
-    stage.clock.move(5)
-    runtime.poll.step()
+def test_an_answer_that_was_lost_is_asked_for_again_and_its_leases_count_from_the_first_time(
+    harness: TaskRuntimeHarness,
+) -> None:
+    harness.queue.order("grant", "ann", "g")
+    harness.queue.faults = {1: "unanswered"}
+    runtime = Runtime(harness)
+    runtime.poller.step()
+    harness.clock.move(5)
+    runtime.poller.step()
     (held,) = runtime.journal.open_tasks()
-    assert stage.queue.entries["t1"].leases == 1
-    assert held.lease_ends_at == stage.queue.entries["t1"].lease_ends_at == START + timedelta(seconds=60)
+    assert harness.queue.entries["t1"].leases == 1
+    assert held.lease_ends_at == harness.queue.entries["t1"].lease_ends_at == START + timedelta(seconds=60)
     runtime.close()
 
 
-def test_an_answer_that_was_lost_with_the_process_is_asked_for_again_by_the_next(stage: Stage) -> None:
-    stage.queue.order("grant", "ann", "g")
-    stage.queue.faults = {1: "crash after"}
-    first = Runtime(stage)
+def test_an_answer_that_was_lost_with_the_process_is_asked_for_again_by_the_next(harness: TaskRuntimeHarness) -> None:
+    harness.queue.order("grant", "ann", "g")
+    harness.queue.faults = {1: "crash after"}
+    first = Runtime(harness)
     with pytest.raises(Crash):
-        first.poll.step()
+        first.poller.step()
     first.close()
-    stage.clock.move(5)
-    second = Runtime(stage)
-    second.poll.step()
+    harness.clock.move(5)
+    second = Runtime(harness)
+    second.poller.step()
     (held,) = second.journal.open_tasks()
-    assert stage.queue.entries["t1"].leases == 1
-    assert held.lease_ends_at == stage.queue.entries["t1"].lease_ends_at == START + timedelta(seconds=60)
+    assert harness.queue.entries["t1"].leases == 1
+    assert held.lease_ends_at == harness.queue.entries["t1"].lease_ends_at == START + timedelta(seconds=60)
     second.close()
 
 
-def test_ploy_is_told_which_settings_tasks_are_done_with_also_when_it_is_asked_again_after_a_change(
-    stage: Stage,
+def test_every_poll_names_the_settings_revision_also_a_repeated_one(
+    harness: TaskRuntimeHarness,
 ) -> None:
-    stage.queue.order("grant", "ann", "g")
-    stage.queue.faults = {1: "crash after"}
-    first = Runtime(stage, settings_revision=1)
+    harness.queue.order("grant", "ann", "g")
+    harness.queue.faults = {1: "crash after"}
+    first = Runtime(harness, settings_revision=1)
     with pytest.raises(Crash):
-        first.poll.step()
+        first.poller.step()
     first.close()
-    second = Runtime(stage, settings_revision=2)
-    second.poll.step()
-    second.poll.step()
+    second = Runtime(harness, settings_revision=2)
+    second.poller.step()
+    second.poller.step()
     second.close()
-    wishes = [
-        (each.request_id == stage.queue.wishes[0].request_id, each.settings_revision) for each in stage.queue.wishes
+    polls = [
+        (each.request_id == harness.queue.polls[0].request_id, each.settings_revision) for each in harness.queue.polls
     ]
-    assert wishes == [(True, 1), (True, 2), (False, 2)]
-    assert stage.queue.entries["t1"].leases == 1
+    assert polls == [(True, 1), (True, 2), (False, 2)]
+    assert harness.queue.entries["t1"].leases == 1
 
 
-def test_a_change_that_was_leased_for_other_settings_and_not_begun_is_given_back(stage: Stage) -> None:
+def test_a_change_that_was_leased_for_other_settings_and_not_begun_is_given_back(harness: TaskRuntimeHarness) -> None:
     for name in ("ann", "bob"):
-        stage.queue.order("grant", name, "g")
-    stage.queue.order("check")
-    stage.club.mishaps = {1: "later"}
-    runtime = Runtime(stage, settings_revision=1)
-    runtime.journal.note_settings(1)
-    runtime.poll.step()
+        harness.queue.order("grant", name, "g")
+    harness.queue.order("check")
+    harness.memberships.mishaps = {1: "later"}
+    runtime = Runtime(harness, settings_revision=1)
+    runtime.journal.set_settings_revision(1)
+    runtime.poller.step()
     assert runtime.worker.step()
     assert [held.attempts for held in runtime.journal.open_tasks()] == [1, 0, 0]
     kept = []
     for revision in (1, 2):
-        runtime.journal.note_settings(revision)
+        runtime.journal.set_settings_revision(revision)
         kept.append([held.task.id for held in runtime.journal.open_tasks() if not held.is_lost])
     runtime.close()
     assert kept == [["t1", "t2", "t3"], ["t1", "t3"]]
 
 
-def test_between_questions_lies_the_interval_that_ploy_wants(stage: Stage) -> None:
-    runtime = Runtime(stage)
-    assert runtime.poll.step() == 10
-    assert runtime.poll.step() == 10
-    stage.clock.move(4)
-    assert runtime.poll.step() == 6
-    assert stage.queue.calls == ["lease_tasks"]
+def test_between_questions_lies_the_interval_that_ploy_wants(harness: TaskRuntimeHarness) -> None:
+    runtime = Runtime(harness)
+    assert runtime.poller.step() == 10
+    assert runtime.poller.step() == 10
+    harness.clock.move(4)
+    assert runtime.poller.step() == 6
+    assert harness.queue.calls == ["lease_tasks"]
     runtime.close()
 
 
-def test_the_first_answer_is_not_waited_for_and_further_ones_are(stage: Stage) -> None:
-    stage.queue.faults = {1: "unanswered"}
-    runtime = Runtime(stage)
+def test_the_first_answer_is_not_waited_for_and_further_ones_are(harness: TaskRuntimeHarness) -> None:
+    harness.queue.faults = {1: "unanswered"}
+    runtime = Runtime(harness)
     for _ in range(4):
-        stage.clock.move(runtime.poll.step())
-    assert [pending_poll.wait_seconds for pending_poll in stage.queue.wishes] == [0, 0, 5, 5]
+        harness.clock.move(runtime.poller.step())
+    assert [pending_poll.wait_seconds for pending_poll in harness.queue.polls] == [0, 0, 5, 5]
     runtime.close()
 
 
-def test_while_ploy_is_away_it_is_asked_less_and_less_often(stage: Stage) -> None:
-    stage.queue.is_down = True
-    runtime = Runtime(stage)
+def test_while_ploy_is_away_it_is_asked_less_and_less_often(harness: TaskRuntimeHarness) -> None:
+    harness.queue.is_down = True
+    runtime = Runtime(harness)
     pauses = []
     for _ in range(8):
-        pauses.append(runtime.poll.step())
-        stage.clock.move(pauses[-1])
+        pauses.append(runtime.poller.step())
+        harness.clock.move(pauses[-1])
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
     runtime.close()
