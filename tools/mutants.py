@@ -43,20 +43,20 @@ class Tests(NamedTuple):
 
 TESTS = {
     "runtime/sync/deletion_guard.py": Tests(
-        quick=("tests/runtime/test_guard.py",),
-        wide=("tests/runtime/test_changes_model.py", "tests/runtime/test_sync.py"),
+        quick=("tests/runtime/test_deletion_guard.py",),
+        wide=("tests/runtime/test_compare_model.py", "tests/runtime/test_sync.py"),
     ),
     "runtime/snapshot/compare.py": Tests(
-        quick=("tests/runtime/test_changes.py", "tests/runtime/test_changes_model.py"),
+        quick=("tests/runtime/test_compare.py", "tests/runtime/test_compare_model.py"),
         wide=("tests/runtime/test_histories.py", "tests/runtime/test_store.py"),
     ),
     "aws/client/external_id_proof.py": Tests(
-        quick=("tests/aws/test_standing.py",),
+        quick=("tests/aws/test_external_id_proof.py",),
         wide=("tests/test_plugin.py", "tests/aws/connection_test/test_external_id_proof.py"),
     ),
     "aws/policy/documents.py": Tests(
-        quick=("tests/aws/iam/test_policies.py",),
-        wide=("tests/aws/iam/test_conditions.py", "tests/aws/iam/test_trust.py", "tests/aws/iam/test_restrictions.py"),
+        quick=("tests/aws/policy/test_documents.py",),
+        wide=("tests/aws/policy/test_conditions.py", "tests/aws/policy/test_trust.py", "tests/aws/policy/test_restrictions.py"),
     ),
 }
 
