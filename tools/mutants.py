@@ -52,7 +52,7 @@ TESTS = {
     ),
     "aws/client/external_id_proof.py": Tests(
         quick=("tests/aws/test_standing.py",),
-        wide=("tests/test_plugin.py", "tests/aws/connection_test/test_use.py"),
+        wide=("tests/test_plugin.py", "tests/aws/connection_test/test_external_id_proof.py"),
     ),
     "aws/policy/documents.py": Tests(
         quick=("tests/aws/iam/test_policies.py",),
