@@ -217,7 +217,8 @@ def check_region(evidence: Evidence) -> Check:
     )
     if error is None:
         tried = _results_in(region, evidence)
-        if any(map(_is_answer, tried)):
+        # AWS may throttle, or fail, before it verifies the session: only these two prove that it knows the session.
+        if any(each.error is None or isinstance(each.error, PermissionDeniedError) for each in tried):
             message = f"AWS knows the role's sessions in {region}, the Region of the settings."
             return Check(name=REGION, outcome="passed", message=message, method="probed")
         reason = "AWS answered no call there" if tried else "nothing is read there"
@@ -248,8 +249,3 @@ def _results_in(region: str, evidence: Evidence) -> list[ProbeResult]:
         # ListInstances is called in the Region of the settings, wherever the instance then is.
         if iam == LIST_INSTANCES or elsewhere.get(clients[iam], region) == region
     ]
-
-
-def _is_answer(result: ProbeResult) -> bool:
-    """Whether AWS had verified the session before it answered: it may throttle, or fail, before it does."""
-    return result.error is None or isinstance(result.error, PermissionDeniedError)

@@ -117,16 +117,13 @@ def _probe_store(session: ReadSession, instance: Instance) -> Results:
     groups = probe(client, "ListGroups", **store, MaxResults=1)
     user_id = (_first(users, "Users") or {}).get("UserId") or _random_id()
     group_id = (_first(groups, "Groups") or {}).get("GroupId") or _random_id()
-    member = {"GroupId": group_id, "MemberId": {"UserId": user_id}}
-    return {
-        "identitystore:ListUsers": users,
-        "identitystore:ListGroups": groups,
-        "identitystore:ListGroupMemberships": probe(
-            client, "ListGroupMemberships", **store, GroupId=group_id, MaxResults=1
-        ),
-        "identitystore:DescribeUser": probe(client, "DescribeUser", **store, UserId=user_id),
-        "identitystore:GetGroupMembershipId": probe(client, "GetGroupMembershipId", **store, **member),
+    parameters: dict[str, dict[str, Any]] = {
+        "ListGroupMemberships": {"GroupId": group_id, "MaxResults": 1},
+        "DescribeUser": {"UserId": user_id},
+        "GetGroupMembershipId": {"GroupId": group_id, "MemberId": {"UserId": user_id}},
     }
+    others = {f"identitystore:{name}": probe(client, name, **store, **each) for name, each in parameters.items()}
+    return {"identitystore:ListUsers": users, "identitystore:ListGroups": groups, **others}
 
 
 def _probe_permission_sets(session: ReadSession, instance: Instance, user_id: str) -> Results:

@@ -129,20 +129,15 @@ def _check_role(session: ReadSession, entry_checks: Sequence[Check], progress: P
             running = wait(running, return_when=FIRST_COMPLETED).not_done
             if running and own_role.done():
                 done = {client: each.result() for client, each in services.items() if each.done()}
-                found = directory.result() if directory.done() else Directory()
-                pending = clients - done.keys() - (OF_DIRECTORY if directory.done() else set())
-                evidence = _gather(config, own_role.result(), done.values(), found)
+                found = directory.result() if directory.done() else None
+                pending = clients - done.keys() - (OF_DIRECTORY if found else set())
+                evidence = _gather(config, own_role.result(), done.values(), found or Directory())
                 progress((*entry_checks, *run_checks(evidence, pending)))
     results = [each.result() for each in services.values()]
     return run_checks(_gather(config, own_role.result(), results, directory.result()))
 
 
-def _gather(
-    config: AwsConfig,
-    own_role: tuple[OwnRole | None, Failure | None],
-    services: Iterable[Results],
-    directory: Directory,
-) -> Evidence:
+def _gather(config: AwsConfig, own_role: _ReadRole, services: Iterable[Results], directory: Directory) -> Evidence:
     results = {action: each for some in (*services, directory.results) for action, each in some.items()}
     role, read_failure = own_role
     try:

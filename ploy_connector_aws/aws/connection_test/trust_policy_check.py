@@ -120,7 +120,7 @@ def _findings(document: object, config: AwsConfig) -> Iterator[Finding]:
     statements = list(_statements(document))
     is_guarded = any(_guards(raw, statement, external_id) for raw, statement in statements)
     entries = [each for each in statements if each[1].is_allow and _allows_entry(each[1])]
-    if not any(_may_mean_ploy(statement) for _, statement in entries):
+    if not any(_is_negated(statement) or _admits_ploy(statement) for _, statement in entries):
         yield Finding("warning", "It does not admit Ploy's account; it may have been changed just now.")
     for raw, statement in entries:
         if statement.principals is None or statement.principals.is_negated:
@@ -191,9 +191,8 @@ def _allows_entry(statement: Statement) -> bool:
     return any(covers_action(statement, entry) for entry in ASSUME_CALLS)
 
 
-def _may_mean_ploy(statement: Statement) -> bool:
-    is_negated = statement.principals is not None and statement.principals.is_negated
-    return is_negated or _admits_ploy(statement)
+def _is_negated(statement: Statement) -> bool:
+    return statement.principals is not None and statement.principals.is_negated
 
 
 def _admits_ploy(statement: Statement) -> bool:
@@ -221,7 +220,7 @@ def _guards(raw: Mapping[str, Any], statement: Statement, external_id: str) -> b
 def _means_all_of_ploy(statement: Statement) -> bool:
     """Whether a statement is about all of Ploy's account; as an exception, even one principal of it is too many."""
     principals = _principals(statement)
-    if statement.principals is not None and statement.principals.is_negated:
+    if _is_negated(statement):
         return all(each.account not in (None, PLOY_ACCOUNT_ID) for each in principals)
     return any(each.includes(_PLOY) for each in principals)
 

@@ -137,10 +137,8 @@ class _PathReader:
             return ()
         groups = {first for first, *rest in self._known_paths() if is_group(first) and wanted & set(rest)}
         paths: list[tuple[Grant, ...]] = []
-        rows = self._try(
-            "The person's own assignments could not be read",
-            partial(read_assignments, self.context, USER, user_id),
-        )
+        warning = "The person's own assignments could not be read"
+        rows = self._try(warning, partial(read_assignments, self.context, USER, user_id))
         for row in rows or ():
             role = account_role_id(row["AccountId"], row["PermissionSetArn"])
             if role in wanted and is_direct(row, USER, user_id):
