@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -91,93 +91,73 @@ class AwsConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    account_id: Annotated[
-        str,
-        Field(
-            title="AWS account ID",
-            description="The 12 digits of the AWS account to connect, with or without dashes.",
-            json_schema_extra={
-                "pattern": "^[0-9]{12}$",
-                ERROR_MESSAGE: "must be the 12 digits of an AWS account, e.g. 1111-2222-3333",
-                # The console shows dashes, and a copied value may have spaces.
-                STRIP: r"[\s\u2010-\u2015-]",
-            },
-        ),
-    ]
-    region: Annotated[
-        str,
-        Field(
-            title="Region",
-            description="The AWS Region whose resources are read, e.g. eu-west-1. IAM Identity Center is always read "
-            "in its own primary Region.",
-            json_schema_extra={
-                "pattern": f"^{_REGIONS_OF_PARTITION[PLOY_PARTITION].pattern}$",
-                ERROR_MESSAGE: "must be the name of an AWS Region, e.g. eu-west-1; AWS China, AWS GovCloud and other "
-                "partitions of AWS are not supported",
-            },
-        ),
-    ]
-    role_arn: Annotated[
-        str,
-        Field(
-            title="Role ARN",
-            description=f"The role in that account that trusts Ploy's account {PLOY_ACCOUNT_ID}, e.g. "
-            "arn:aws:iam::111122223333:role/Ploy.",
-            json_schema_extra={
-                "pattern": r"^arn:aws:iam::[0-9]{12}:role/\S+$",
-                ERROR_MESSAGE: "must be the ARN of a role, e.g. arn:aws:iam::111122223333:role/Ploy",
-            },
-        ),
-    ]
-    external_id: Annotated[
-        SecretStr,
-        Field(
-            title="External ID",
-            description="The external ID that Ploy generated for this integration. The role's trust policy must "
-            "require it.",
-        ),
-    ]
-    scopes: Annotated[
-        tuple[str, ...],
-        Field(
-            title="What to read",
-            validate_default=True,
-            description="The parts to read. 'identity-center' includes all of its parts, 'resources' those of S3, "
-            "DynamoDB, SQS, Lambda, RDS, EC2 and ECS.",
-            json_schema_extra={
-                "items": {"type": "string", "enum": [*SCOPE_GROUPS, *SCOPE_NEEDS]},
-                "minItems": 1,
-                "uniqueItems": True,
-            },
-        ),
-    ] = (*SCOPE_GROUPS, IAM)
-    change_groups: Annotated[
-        bool,
-        Field(
-            title="Grant and revoke",
-            strict=True,
-            description="Allow adding people to groups of IAM Identity Center and removing them. The role needs three "
-            "permissions for it.",
-        ),
-    ] = True
-    change_externally_managed: Annotated[
-        bool,
-        Field(
-            title="Change groups of the identity provider",
-            strict=True,
-            description="Allow the same for groups that an identity provider manages. The provider may undo the change "
-            "at its next synchronization: revoked access may return.",
-        ),
-    ] = False
-    direct_assignments: Annotated[
-        bool,
-        Field(
-            title="Assign people directly",
-            strict=True,
-            description="Allow assigning people to a permission set in an AWS account without a group. The role needs "
-            "four more permissions for it, which are not in Ploy's guide.",
-        ),
-    ] = False
+    account_id: str = Field(
+        title="AWS account ID",
+        description="The 12 digits of the AWS account to connect, with or without dashes.",
+        json_schema_extra={
+            "pattern": "^[0-9]{12}$",
+            ERROR_MESSAGE: "must be the 12 digits of an AWS account, e.g. 1111-2222-3333",
+            # The console shows dashes, and a copied value may have spaces.
+            STRIP: r"[\s\u2010-\u2015-]",
+        },
+    )
+    region: str = Field(
+        title="Region",
+        description="The AWS Region whose resources are read, e.g. eu-west-1. IAM Identity Center is always read "
+        "in its own primary Region.",
+        json_schema_extra={
+            "pattern": f"^{_REGIONS_OF_PARTITION[PLOY_PARTITION].pattern}$",
+            ERROR_MESSAGE: "must be the name of an AWS Region, e.g. eu-west-1; AWS China, AWS GovCloud and other "
+            "partitions of AWS are not supported",
+        },
+    )
+    role_arn: str = Field(
+        title="Role ARN",
+        description=f"The role in that account that trusts Ploy's account {PLOY_ACCOUNT_ID}, e.g. "
+        "arn:aws:iam::111122223333:role/Ploy.",
+        json_schema_extra={
+            "pattern": r"^arn:aws:iam::[0-9]{12}:role/\S+$",
+            ERROR_MESSAGE: "must be the ARN of a role, e.g. arn:aws:iam::111122223333:role/Ploy",
+        },
+    )
+    external_id: SecretStr = Field(
+        title="External ID",
+        description="The external ID that Ploy generated for this integration. The role's trust policy must "
+        "require it.",
+    )
+    scopes: tuple[str, ...] = Field(
+        default=(*SCOPE_GROUPS, IAM),
+        title="What to read",
+        validate_default=True,
+        description="The parts to read. 'identity-center' includes all of its parts, 'resources' those of S3, "
+        "DynamoDB, SQS, Lambda, RDS, EC2 and ECS.",
+        json_schema_extra={
+            "items": {"type": "string", "enum": [*SCOPE_GROUPS, *SCOPE_NEEDS]},
+            "minItems": 1,
+            "uniqueItems": True,
+        },
+    )
+    change_groups: bool = Field(
+        default=True,
+        title="Grant and revoke",
+        strict=True,
+        description="Allow adding people to groups of IAM Identity Center and removing them. The role needs three "
+        "permissions for it.",
+    )
+    change_externally_managed: bool = Field(
+        default=False,
+        title="Change groups of the identity provider",
+        strict=True,
+        description="Allow the same for groups that an identity provider manages. The provider may undo the change "
+        "at its next synchronization: revoked access may return.",
+    )
+    direct_assignments: bool = Field(
+        default=False,
+        title="Assign people directly",
+        strict=True,
+        description="Allow assigning people to a permission set in an AWS account without a group. The role needs "
+        "four more permissions for it, which are not in Ploy's guide.",
+    )
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> AwsConfig:

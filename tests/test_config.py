@@ -99,18 +99,18 @@ def test_the_external_id_is_never_repeated(bad: str) -> None:
     assert EXTERNAL_ID not in repr(AwsConfig.from_settings(SETTINGS))
 
 
-def test_every_region_that_botocore_knows_is_told_by_its_partition() -> None:
+def test_every_region_of_botocore_is_recognised_by_partition() -> None:
     session = botocore.session.Session()
-    told: dict[str, str] = {}
+    found: dict[str, str] = {}
     for partition in session.get_available_partitions():
         for region in session.get_available_regions("ec2", partition):
             try:
                 AwsConfig.from_settings({**SETTINGS, "region": region})
-                told[region] = "aws"
+                found[region] = "aws"
             except ConfigurationError as error:
-                told[region] = error.message.split(" partition ")[1].split(".")[0]
+                found[region] = error.message.split(" partition ")[1].split(".")[0]
 
-    assert told == {
+    assert found == {
         region: partition
         for partition in session.get_available_partitions()
         for region in session.get_available_regions("ec2", partition)

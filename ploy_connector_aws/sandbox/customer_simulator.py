@@ -1,4 +1,4 @@
-"""Does in the local AWS what a set-up asks a customer to do by hand in a real one."""
+"""Simulates the customer: does in the local AWS what a set-up asks a customer to do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CONNECTOR = "aws"
 
 
 class LocalCustomer:
-    """The sandbox's customer, who has the one AWS account that a set-up can be tried with.
+    """The sandbox's customer, with one AWS account for set-ups.
 
     Args:
         aws: The local AWS.
@@ -27,19 +27,19 @@ class LocalCustomer:
         self._roles: dict[str, str] = {}
 
     def values(self, connector: str) -> Mapping[str, str]:
-        """What this customer answers, by setting; nothing for another connector."""
+        """The customer's values, by setting; none for another connector."""
         return self._values if connector == CONNECTOR else {}
 
     def carry_out(self, connector: str, integration_id: str, documents: Mapping[str, str]) -> Mapping[str, JsonValue]:
-        """Make the role of a set-up, or change the one that was made for it, by the documents that the page shows.
+        """Create or change the role of a set-up by the documents of the set-up page.
 
         Args:
-            connector: The connector that is set up.
-            integration_id: For which integration.
-            documents: What the set-up shows, by id.
+            connector: The connector.
+            integration_id: The integration.
+            documents: The set-up's documents, by id.
 
         Returns:
-            The settings that come of it; none where the documents are not all there yet.
+            The resulting settings; none if documents are missing.
         """
         if connector != CONNECTOR or not {"trust-policy", "policy"} <= documents.keys():
             return {}

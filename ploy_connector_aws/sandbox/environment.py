@@ -1,4 +1,4 @@
-"""The caller's environment, without what would lead a client past the local servers, or to somebody else's AWS."""
+"""Removes environment variables that would redirect clients past the local servers."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ UNSET_SCRIPT = f"""for ploy_name in $(awk 'BEGIN {{ for (name in ENVIRON) if (na
 && name ~ /{_ELSEWHERE}/) print name }}'); do unset "$ploy_name"; done
 unset ploy_name
 """
-"""The same for a shell that reads it with ``.``; every POSIX shell can."""
+"""The same as a script for any POSIX shell, to be read with ``.``."""
 
 
 def is_redirecting(variable: str) -> bool:
-    """Whether a variable tells the clients of AWS or of Ploy where to go, whom to trust, or who they are.
+    """Whether a variable sets an endpoint, proxy, certificate or identity for clients of AWS or of Ploy.
 
-    botocore has too many of them to list, one more for the endpoint of each service: all that begin so are meant.
+    botocore has too many to list, such as one endpoint per service, so the prefix decides.
     """
     return re.search(_ELSEWHERE, variable) is not None
 
 
 def scrub() -> None:
-    """Take all such variables out of this process's environment."""
+    """Remove all such variables from this process's environment."""
     for variable in list(os.environ):
         if is_redirecting(variable):
             del os.environ[variable]
@@ -33,7 +33,7 @@ def scrub() -> None:
 
 @contextmanager
 def clean_surroundings() -> Iterator[None]:
-    """Do without them while the block runs; what the block sets itself goes with it."""
+    """Remove them while the block runs, and restore the whole environment at its end."""
     before = dict(os.environ)
     scrub()
     try:

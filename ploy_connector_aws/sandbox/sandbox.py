@@ -17,18 +17,18 @@ from .folder import SandboxFolder
 from .ploy import LocalPloy
 
 RATE_FACTOR = "50"
-"""The local AWS has no quotas that anybody else needs (unless switched on), so it is asked faster than a real one."""
+"""The local AWS has no shared quotas, so the connector calls it faster than a real one."""
 
 _LOOPBACK = "127.0.0.1,localhost"
 
 
 class Sandbox:
-    """Both servers while the block runs, and the files with which a command reaches them.
+    """Runs both servers while the block runs, and writes the files with which commands reach them.
 
     Args:
         folder: Where the state, ``ploy.toml`` and ``environment`` are kept; readable by this user only.
-        organisation: What is in AWS.
-        policy: What the customer's role allows.
+        organisation: The contents of AWS.
+        policy: The policy of the customer's role.
         customer: The name of the customer's organisation at Ploy.
     """
 
@@ -44,7 +44,7 @@ class Sandbox:
         self._customer = customer
 
     def __enter__(self) -> Sandbox:
-        """Start both, and enable the integration."""
+        """Start both, and set up the integration."""
         self._stack.enter_context(self._files)
         self._stack.enter_context(self.aws)
         self.ploy = self._stack.enter_context(LocalPloy(self.folder / "ploy"))
@@ -53,7 +53,7 @@ class Sandbox:
         self.ploy.stand_in = LocalCustomer(self.aws, owner, self._organisation.primary_region)
         self.customer_id = customer = self.ploy.create_organisation(self._customer)
         integration = self.ploy.create_integration(customer, "aws")
-        # The customer takes the external id that Ploy made, and gives back the role that requires it.
+        # The customer creates the role with the external ID that Ploy generated.
         self.role_arn = self.aws.create_integration_role(
             owner, str(integration.settings["external_id"]), policy=self._policy
         )
@@ -80,12 +80,12 @@ class Sandbox:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The operator's environment that leads to the local AWS, and to no other."""
+        """The operator's environment, which directs clients to the local AWS only."""
         return {
             "AWS_ENDPOINT_URL": self.aws.endpoint_url,
             "AWS_ACCESS_KEY_ID": self.aws.caller_credentials.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.aws.caller_credentials.secret_access_key,
-            # For the AWS command line and its like: the connector has its Region in its settings.
+            # For the AWS command line: the connector has its Region in its settings.
             "AWS_REGION": self._organisation.primary_region,
             "AWS_DEFAULT_REGION": self._organisation.primary_region,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -97,7 +97,7 @@ class Sandbox:
         }
 
     def allow_without(self, *actions: str) -> None:
-        """Change the role in AWS: everything that it was made with but these actions."""
+        """Change the role's policy in AWS to the original one without these actions."""
         statements = [
             {**statement, "Action": [each for each in statement["Action"] if each not in actions]}
             for statement in self._policy["Statement"]

@@ -36,7 +36,7 @@ from ploy_connector_aws.sandbox.aws.faults import Where
 from ploy_connector_aws.sandbox.environment import is_redirecting
 from ploy_connector_aws.spec import ConnectorContext, Page
 from tests.aws.host import Host
-from tests.aws.picture import Picture, to_picture
+from tests.aws.snapshot import Snapshot, to_snapshot
 from tests.aws_calls import AROUND_THE_GUARD
 
 EXTERNAL_ID = "5f0c2a1e-7d7e-4a43-9a44-0c6b8a0de511"
@@ -56,7 +56,7 @@ ORGANISATION = Organisation(
     groups=(
         Group("admins", "Those who may", members=("ana", "bo")),
         Group("everyone", members=("ana", "Cy Crane", "dee"), external_ids=(ExternalId(SCIM, "idp-9"),)),
-        Group("nobody"),
+        Group("empty"),
     ),
     permission_sets=(
         PermissionSet(
@@ -96,8 +96,8 @@ class Customer:
         yield from connector.list_accounts(skip)
         yield from connector.list_entitlements(skip)
 
-    def read(self, skip: Set[str] = frozenset(), **settings: Any) -> Picture:
-        return to_picture(self.read_pages(skip, **settings))
+    def read(self, skip: Set[str] = frozenset(), **settings: Any) -> Snapshot:
+        return to_snapshot(self.read_pages(skip, **settings))
 
     def settle(self, organisation: Organisation) -> Customer:
         """Put another organisation into the same AWS account."""
@@ -176,7 +176,7 @@ def of_session(prefix: str) -> Where:
 
 
 def is_proof(call: Call) -> bool:
-    """Whether it asks for the role only to prove that nobody else is given it; all but the first ought to be denied."""
+    """Whether it assumes the role only to prove that no other caller can; all but the first must be denied."""
     return str(call.parameters.get("RoleSessionName")).startswith(("ploy-prove-", "ploy-refuse-"))
 
 

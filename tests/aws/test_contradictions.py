@@ -37,7 +37,7 @@ def test_an_instance_that_aws_does_not_show_for_once_takes_nothing_with_it(
 def test_another_instance_in_the_place_of_the_known_one_takes_no_link_with_it(host: Host) -> None:
     host.sync()
     host.customer.seeded = host.customer.aws.seed(host.seeded.organisation)
-    # What is under IAM belongs to the account, and is seeded anew with it.
+    # What is under IAM belongs to the account, and is seeded again with it.
     links = {key for key, body in host.records().items() if b"matched_by" in body}
     host.sync()
 
@@ -111,7 +111,7 @@ def missing(answer: dict[str, Any]) -> None:
     answer["failures"] = [{"arn": cluster["clusterArn"], "reason": "MISSING"}]
 
 
-def test_a_cluster_that_is_listed_and_said_to_be_missing_is_kept(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_is_listed_and_reported_missing_is_kept(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.sync()
     with tampered(host.customer.aws.endpoint_url, in_json("DescribeClusters", missing)) as endpoint_url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)

@@ -81,7 +81,7 @@ def test_a_denial_names_the_action_and_the_statement_to_add(code: str) -> None:
         (answer("ThrottlingException"), NotAppliedError),
     ],
 )
-def test_what_aws_turned_away_is_told_from_what_may_have_happened(
+def test_calls_without_effect_are_distinguished_from_calls_with_an_unknown_effect(
     reply: ClientError, kind: type[TemporaryError]
 ) -> None:
     assert type(translate(reply)) is kind
@@ -154,7 +154,7 @@ def test_a_key_that_cannot_be_used_is_for_a_person(unusable: ClientError) -> Non
 
 
 @pytest.mark.parametrize("code", sorted(THROTTLED_CODES))
-def test_throttling_after_all_retries_is_temporary_and_says_for_how_long(code: str) -> None:
+def test_throttling_after_all_retries_is_temporary_and_has_the_pause(code: str) -> None:
     error = translate(answer(code, RetryAfterSeconds=7))
 
     assert isinstance(error, TemporaryError)
@@ -311,7 +311,7 @@ def test_a_text_is_believed_only_where_it_speaks_of_nothing_but_that_one_thing(
         exceptions.ParamValidationError(report="Unknown parameter"),
     ],
 )
-def test_a_request_that_is_not_taken_can_be_told_apart(invalid: Exception) -> None:
+def test_an_invalid_request_is_a_rejection_with_its_reason(invalid: Exception) -> None:
     error = translate(invalid)
 
     assert isinstance(error, RejectedError)
@@ -319,7 +319,7 @@ def test_a_request_that_is_not_taken_can_be_told_apart(invalid: Exception) -> No
 
 
 @pytest.mark.parametrize(
-    ("code", "says"),
+    ("code", "text"),
     [
         ("AccessDenied", "AWS does not state which"),
         ("InvalidClientTokenId", "Ploy's own credentials"),
@@ -330,11 +330,11 @@ def test_a_request_that_is_not_taken_can_be_told_apart(invalid: Exception) -> No
         ("PackedPolicyTooLarge", "PackedPolicyTooLarge"),
     ],
 )
-def test_a_role_that_cannot_be_assumed_is_an_authentication_error_inside_whatever_call(code: str, says: str) -> None:
+def test_a_role_that_cannot_be_assumed_is_an_authentication_error_inside_whatever_call(code: str, text: str) -> None:
     error = translate(answer(code, "Value 'my-external-id' at 'externalId' failed", operation="AssumeRole"))
 
     assert isinstance(error, AuthenticationError)
-    assert says in error.message
+    assert text in error.message
     assert "my-external-id" not in f"{error.message}{error.fix}"
 
 
@@ -361,7 +361,7 @@ def test_missing_credentials_are_ploys_own_affair(missing: Exception) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "says"),
+    ("trouble", "text"),
     [
         (exceptions.EndpointConnectionError(endpoint_url="https://x"), "could not be reached"),
         (exceptions.ConnectTimeoutError(endpoint_url="https://x"), "took too long"),
@@ -373,10 +373,10 @@ def test_missing_credentials_are_ploys_own_affair(missing: Exception) -> None:
         (AttributeError("secret text"), "could not be parsed (AttributeError)"),
     ],
 )
-def test_trouble_on_the_way_is_temporary_and_quotes_nothing(trouble: Exception, says: str) -> None:
+def test_a_connection_error_is_temporary_and_its_message_quotes_nothing(trouble: Exception, text: str) -> None:
     error = translate(trouble)
 
     assert type(error) is TemporaryError
-    assert says in error.message
+    assert text in error.message
     assert "password" not in f"{error.message}{error.fix}"
     assert "secret text" not in error.message

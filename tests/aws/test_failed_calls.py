@@ -65,7 +65,7 @@ OF_OTHERS = tuple(
 
 Fail = Callable[[Faults, str, Where | None], object]
 
-WAYS: dict[str, Fail] = {
+FAILURES: dict[str, Fail] = {
     "denied": lambda faults, call, where: faults.answer(call, "AccessDenied", status=403, where=where),
     "internal error": lambda faults, call, where: faults.answer(call, "InternalFailure", status=500, where=where),
     "throttled": lambda faults, call, where: faults.throttle(1, call, where=where),
@@ -73,11 +73,11 @@ WAYS: dict[str, Fail] = {
 }
 
 
-def check(host: Host, *failed: FailedCall, way: str = "denied") -> None:
+def check(host: Host, *failed: FailedCall, failure: str = "denied") -> None:
     """Make a run in which calls fail, and one in which none does: both change no record."""
     for each in failed:
         for call in each.operations:
-            WAYS[way](host.faults, call, each.where)
+            FAILURES[failure](host.faults, call, each.where)
     changes = host.check_unchanged()
     assert changes.unproven_scopes, f"{failed}: nothing is unproven, so the call was never made"
     host.faults.reset()
@@ -99,7 +99,7 @@ def test_one_failed_call_of_iam_changes_no_record(host: Host, failed: FailedCall
     assert {"account", "entitlement", "grant", "resource"} == host.sync().added.keys()
     check(host, failed)
     if failed in (OF_IAM[0], OF_IAM[-1]):
-        check(host, failed, way="internal error")
+        check(host, failed, failure="internal error")
 
 
 def test_a_failed_call_of_each_other_service_changes_no_record(host: Host) -> None:
@@ -113,11 +113,11 @@ def test_a_failed_call_of_each_other_service_changes_no_record(host: Host) -> No
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("failed", [*OF_IAM, *OF_OTHERS], ids=str)
-def test_one_failed_call_changes_no_record_however_it_fails(host: Host, failed: FailedCall, way: str) -> None:
+def test_one_failed_call_changes_no_record_however_it_fails(host: Host, failed: FailedCall, failure: str) -> None:
     host.sync()
-    check(host, failed, way=way)
+    check(host, failed, failure=failure)
 
 
 def test_a_first_run_without_a_call_of_iam_leaves_the_details_partial(host: Host) -> None:

@@ -16,9 +16,9 @@ OPTIONAL = [KMS_DECRYPT, *(action.iam for action in DIRECT_ASSIGNMENTS)]
 PAGE = Path(__file__).parents[2] / "docs" / "permissions.md"
 
 
-def test_the_page_is_what_the_list_of_actions_says() -> None:
+def test_the_page_is_generated_from_the_list_of_actions() -> None:
     assert PAGE.read_text() == render_page(), (
-        "write it anew: python -m ploy_connector_aws.aws.permissions_page > docs/permissions.md"
+        "regenerate it: python -m ploy_connector_aws.aws.permissions_page > docs/permissions.md"
     )
 
 

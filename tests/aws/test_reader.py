@@ -10,7 +10,7 @@ from ploy_connector_aws.config import RESOURCE_SCOPES
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.spec import AuthenticationError, Page
 from tests.aws.conftest import Customer, entries
-from tests.aws.picture import Picture, to_picture
+from tests.aws.snapshot import Snapshot, to_snapshot
 
 NOTHING_SKIPPED: frozenset[str] = frozenset()
 BOTH = ["identity-center", "resources"]
@@ -21,14 +21,14 @@ def read_all(connector: AwsConnector) -> Iterator[Page]:
         yield from hook(NOTHING_SKIPPED)
 
 
-def sync(connector: AwsConnector) -> Picture:
-    return to_picture(read_all(connector))
+def sync(connector: AwsConnector) -> Snapshot:
+    return to_snapshot(read_all(connector))
 
 
 def test_all_lists_are_read_in_one_session(customer: Customer) -> None:
-    picture = sync(customer.connector(scopes=BOTH))
+    snapshot = sync(customer.connector(scopes=BOTH))
 
-    assert picture.failures == {}
+    assert snapshot.failures == {}
     assert len(entries(customer.aws)) == 1
     assert {call.session_name for call in customer.aws.calls if call.service != "sts"} == {
         customer.aws.calls[-1].session_name
@@ -51,9 +51,9 @@ def test_a_host_may_leave_out_the_resources_and_begin_anew(customer: Customer) -
 
 
 def test_a_host_may_ask_for_the_resources_alone(customer: Customer) -> None:
-    picture = to_picture(customer.connector(scopes=BOTH).list_resources(NOTHING_SKIPPED))
+    snapshot = to_snapshot(customer.connector(scopes=BOTH).list_resources(NOTHING_SKIPPED))
 
-    assert picture.ended("complete") == set(RESOURCE_SCOPES)
+    assert snapshot.ended("complete") == set(RESOURCE_SCOPES)
 
 
 def test_credentials_that_failed_in_one_list_are_not_tried_in_the_next(customer: Customer) -> None:
@@ -103,7 +103,7 @@ def test_a_list_that_is_left_before_its_end_ends_the_session(customer: Customer)
     next(entitlements)
     entitlements.close()  # type: ignore[attr-defined]
     customer.aws.calls.clear()
-    picture = to_picture(connector.list_resources(NOTHING_SKIPPED))
+    snapshot = to_snapshot(connector.list_resources(NOTHING_SKIPPED))
 
-    assert {failure.message for failure in picture.failures.values()} == {"The read was cancelled."}
+    assert {failure.message for failure in snapshot.failures.values()} == {"The read was cancelled."}
     assert list(customer.aws.calls) == []

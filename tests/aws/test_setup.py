@@ -24,7 +24,7 @@ from ploy_connector_aws.config import PLOY_ACCOUNT_ID, SCOPE_NEEDS, AwsConfig, c
 from ploy_connector_aws.plugin import AwsConnector
 from ploy_connector_aws.sandbox.aws import SandboxAws
 from ploy_connector_aws.sandbox.aws.accounts import ploy_trust_policy
-from ploy_connector_aws.sandbox.aws.demo_resources import DEMO_RESOURCES
+from ploy_connector_aws.sandbox.aws.demo_organisation import DEMO_RESOURCES
 from ploy_connector_aws.spec import Page, choose_features, render, to_settings
 
 from .conftest import EXTERNAL_ID, REGION, SEED_POLICY, is_proof, make_customer
@@ -165,7 +165,7 @@ def test_the_steps_are_those_of_the_guide_in_its_order() -> None:
     sources = {field.name: field.source for field in WIZARD.fields()}
     assert {name for name, source in sources.items() if source == "host"} == {"external_id"}
     role = " ".join(WIZARD.steps[2].text)
-    assert [word for word in ('"AWS account"', PLOY_ACCOUNT_ID, '"Require external ID"') if word not in role] == []
+    assert [text for text in ('"AWS account"', PLOY_ACCOUNT_ID, '"Require external ID"') if text not in role] == []
 
 
 def test_the_trust_policy_requires_the_external_id_of_ploys_account() -> None:
@@ -191,7 +191,7 @@ def test_the_console_link_fills_in_what_the_console_takes() -> None:
     }
 
 
-def test_the_quick_create_link_is_there_once_the_operator_says_where_the_template_is() -> None:
+def test_the_quick_create_link_is_offered_once_the_operator_set_the_template() -> None:
     link = LINKS["quick-create-link"]
     place = "https://ploy-templates.s3.eu-west-1.amazonaws.com/v1/ploy-role-shared.yaml"
     values = {
@@ -207,8 +207,8 @@ def test_the_quick_create_link_is_there_once_the_operator_says_where_the_templat
     assert not WIZARD.is_offered(link, values, only("iam"))
     assert WIZARD.is_offered(link, values, EVERYTHING)
     url = urlsplit(render(link.url, "url", values=values))
-    way, _, query = url.fragment.partition("?")
-    assert (url.netloc, url.path, url.query, way) == (
+    page, _, query = url.fragment.partition("?")
+    assert (url.netloc, url.path, url.query, page) == (
         "eu-west-1.console.aws.amazon.com",
         "/cloudformation/home",
         "region=eu-west-1",

@@ -14,7 +14,7 @@ import pytest
 from ploy_connector_aws.aws.permissions import READS
 from tests.aws.conftest import Customer
 from tests.aws.host import Host
-from tests.aws.picture import Picture
+from tests.aws.snapshot import Snapshot
 from tests.aws.tampering import Tamper, in_json, tampered
 
 ANOTHER = "another"
@@ -123,7 +123,7 @@ def take_place(row: Any, _: dict[str, Any]) -> Any:
 
 
 def check_spoiled(
-    customer: Customer, calm: Picture, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[dict[str, Any]], Any]
+    customer: Customer, calm: Snapshot, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[dict[str, Any]], Any]
 ) -> None:
     """Spoil the first assignment in each answer: each principal's scope that has one must fail as temporary."""
     spoiled: set[str] = set()
@@ -136,15 +136,15 @@ def check_spoiled(
 
     with tampered(customer.aws.endpoint_url, in_json("ListAccountAssignmentsForPrincipal", change)) as endpoint_url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
-        picture = customer.read()
+        snapshot = customer.read()
 
     failed = {f"identity-center/assignments/groups/{group_id}" for group_id in spoiled}
     assert failed
-    assert failed <= picture.ended("failed"), spoil
+    assert failed <= snapshot.ended("failed"), spoil
     # A group that only a spoiled row names is looked up, by an id that AWS refuses.
-    codes = {scope: failure.code for scope, failure in picture.failures.items() if ANOTHER not in scope.split("/")}
-    assert set(codes.values()) == {"temporary"}, (spoil, picture.failures)
-    assert picture.records.items() <= calm.records.items(), spoil
+    codes = {scope: failure.code for scope, failure in snapshot.failures.items() if ANOTHER not in scope.split("/")}
+    assert set(codes.values()) == {"temporary"}, (spoil, snapshot.failures)
+    assert snapshot.records.items() <= calm.records.items(), spoil
 
 
 def texts_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:

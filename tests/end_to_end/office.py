@@ -33,7 +33,7 @@ from ploy_connector_aws.platform.retry import RetryPolicy
 from ploy_connector_aws.runtime.integration import open_connector
 from ploy_connector_aws.runtime.settings import OperatorSettings
 from ploy_connector_aws.sandbox.aws import SandboxAws, SeededOrganisation, fresh_account_id
-from ploy_connector_aws.sandbox.aws.tables import MembershipTable
+from ploy_connector_aws.sandbox.aws.instances import MembershipTable
 from ploy_connector_aws.sandbox.ploy import LocalPloy
 from ploy_connector_aws.sandbox.ploy.task_ledger import OrderedTask
 from tests.aws.conftest import ORGANISATION, REGION, SEED_POLICY, set_environment
@@ -280,7 +280,7 @@ class TaskHarness:
 
     def _join(self, group: str, person: str) -> None:
         user_id, group_id = self.pair(person, group)
-        self.register.join(self.seeded.identity_store_id, group_id, user_id)
+        self.register.add(self.seeded.identity_store_id, group_id, user_id)
 
     def delete_group(self, group: str) -> None:
         if self.seeded.groups[group] in self.seeded.instance.store.groups:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from botocore.client import BaseClient
@@ -274,27 +275,17 @@ def _new_session() -> ExchangeSession:
     return session
 
 
+@cache
 def _handlers() -> BaseEventHooks:
-    global _shared_handlers
-    if _shared_handlers is None:
-        handlers = Session().get_component("event_emitter")
-        # Every client inherits these handlers, including those with Ploy's own credentials.
-        check_responses(handlers)
-        _shared_handlers = handlers
-    return _shared_handlers
+    handlers = Session().get_component("event_emitter")
+    # Every client inherits these handlers, including those with Ploy's own credentials.
+    check_responses(handlers)
+    return handlers
 
 
-_shared_handlers: BaseEventHooks | None = None
-
-
+@cache
 def _loader() -> Loader:
-    global _shared_loader
-    if _shared_loader is None:
-        _shared_loader = create_loader()
-    return _shared_loader
-
-
-_shared_loader: Loader | None = None
+    return create_loader()
 
 
 def _client_config(profile: CallProfile) -> Config:

@@ -16,13 +16,13 @@ from .read_context import Found, Inventory, without_unknown
 from .tags import find_owner, to_tags
 
 _MOST_FILTER_VALUES = 200
-"""AWS takes no more values for one filter."""
+"""The maximum number of values of one filter."""
 
 _Row = dict[str, Any]
 
 
 def read_instances(inventory: Inventory) -> Iterator[Found]:
-    """Read the list, which has the tags; for the instances that came without, they are asked for in bulk."""
+    """Read the list, which has the tags; read those of instances without tags in bulk."""
     client = inventory.client("ec2")
     bulk_tags = _BulkTags(client)
     for reservations in read_pages(client, "DescribeInstances", "Reservations"):
@@ -38,7 +38,7 @@ def read_instances(inventory: Inventory) -> Iterator[Found]:
 
 
 def to_instance(row: _Row, tags: list[dict[str, Any]] | None, inventory: Inventory) -> Resource:
-    """Convert an instance, whose name is a tag. When it was made is not known: it is launched anew at each start."""
+    """Convert an instance, whose name is a tag. Its creation date is unknown: each start sets a new launch time."""
     own_tags = to_tags(tags or ())
     instance_id = take(row, "InstanceId", "an EC2 instance")
     launched = to_utc(row.get("LaunchTime"))
@@ -68,26 +68,26 @@ def to_instance(row: _Row, tags: list[dict[str, Any]] | None, inventory: Invento
 
 def _to_rows(reservation: _Row) -> Iterator[_Row]:
     if not isinstance(reservation.get("Instances"), list):
-        # An empty list is an answer, and no list is none.
+        # An empty list is a result; a missing list is none.
         raise TemporaryError("AWS listed an EC2 reservation without its Instances.")
     for row in reservation["Instances"]:
         yield {**row, "OwnerId": reservation.get("OwnerId")}
 
 
 def _is_terminated(row: _Row) -> bool:
-    """AWS lists an instance for about an hour after its end (AWS.md section 1.2)."""
+    """AWS lists an instance for about an hour after its termination (AWS.md section 1.2)."""
     return bool(row.get("State", {}).get("Name") == "terminated")
 
 
 class _BulkTags:
-    """Reads the tags of many instances at once. AWS leaves the tags out of a description also where there are none."""
+    """Reads the tags of many instances at once. A description without tags may mean that there are none."""
 
     def __init__(self, client: BaseClient) -> None:
         self._client = client
         self._error: ConnectorError | None = None
 
     def read(self, instance_ids: list[str]) -> dict[str, list[dict[str, Any]]]:
-        """Read the tags by instance; those that could not be read are not in the answer, and ``check`` says why."""
+        """Read the tags by instance; the result lacks those that failed, and ``check`` raises why."""
         found: dict[str, list[dict[str, Any]]] = {}
         for start in range(0, len(instance_ids), _MOST_FILTER_VALUES):
             chunk = instance_ids[start : start + _MOST_FILTER_VALUES]
@@ -106,10 +106,10 @@ class _BulkTags:
         return found
 
     def check(self) -> None:
-        """Say, once everything else was read, that some tags were not.
+        """Raise, once everything else was read, if some tags could not be read.
 
         Raises:
-            ConnectorError: Why the first of them were not.
+            ConnectorError: The first error.
         """
         if self._error is not None:
             raise self._error

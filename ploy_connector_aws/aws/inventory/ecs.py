@@ -17,21 +17,21 @@ from .tags import SingleTags, find_owner, to_tags
 
 
 def read_clusters(inventory: Inventory) -> Iterator[Found]:
-    """Read the list, which has ARNs only, and describe each page of it with its tags in one call."""
+    """Read the list, which has ARNs only, and describe each page with its tags in one call."""
     client = inventory.client("ecs")
     listed_again = ListedAgain("ECS cluster")
     single_tags = SingleTags(
         client, "ListTagsForResource", "resourceArn", "tags", "CLUSTER", listed_again, lambda: _list(client)
     )
-    untold = False
+    has_undescribed = False
     for arns in read_pages(client, "ListClusters", "clusterArns"):
         if not arns:
-            # Asked about none, AWS describes the cluster named "default" (AWS.md section 1.1).
+            # Without ARNs, AWS describes the cluster named "default" (AWS.md section 1.1).
             continue
         described, undescribed = _describe(client, arns, listed_again)
         records: list[Resource] = []
         partial = [to_cluster({"clusterArn": arn}, None, inventory) for arn in undescribed]
-        untold |= bool(undescribed)
+        has_undescribed |= bool(undescribed)
         for row in described:
             try:
                 tags = row["tags"] if "tags" in row else single_tags.read(_arn(row))
@@ -40,8 +40,8 @@ def read_clusters(inventory: Inventory) -> Iterator[Found]:
             (partial if tags is None else records).append(to_cluster(row, tags, inventory))
         yield Found(tuple(records), tuple(partial))
     single_tags.check()
-    if untold:
-        raise TemporaryError("AWS listed an ECS cluster that it then did not describe.")
+    if has_undescribed:
+        raise TemporaryError("AWS listed an ECS cluster, but did not describe it.")
 
 
 def to_cluster(row: dict[str, Any], tags: list[dict[str, Any]] | None, inventory: Inventory) -> Resource:
@@ -67,17 +67,17 @@ def _describe(client: BaseClient, arns: list[str], listed_again: ListedAgain) ->
     """Describe clusters.
 
     Returns:
-        Those that are there, and the ARNs of those about which AWS said neither that nor the opposite, or both.
+        The active ones, and the ARNs of those that AWS neither described nor reported missing, or both.
     """
-    answer = read(client, "DescribeClusters", clusters=arns, include=["TAGS"])
-    if not isinstance(answer.get("clusters"), list):
-        raise TemporaryError("The answer to the call DescribeClusters has no clusters.")
-    # A good answer may have failures; MISSING says that the cluster is gone since it was listed.
-    missing = {failure.get("arn") for failure in answer.get("failures", ()) if failure.get("reason") == "MISSING"}
+    response = read(client, "DescribeClusters", clusters=arns, include=["TAGS"])
+    if not isinstance(response.get("clusters"), list):
+        raise TemporaryError("The response to DescribeClusters has no clusters.")
+    # A successful response may have failures; MISSING means that the cluster was deleted since it was listed.
+    missing = {failure.get("arn") for failure in response.get("failures", ()) if failure.get("reason") == "MISSING"}
     gone = {arn for arn in arns if arn in missing and _is_gone(client, arn, listed_again)}
-    described = {_arn(row): row for row in answer["clusters"]}
+    described = {_arn(row): row for row in response["clusters"]}
     undescribed = [arn for arn in arns if arn not in described and arn not in gone]
-    # AWS lists a cluster for a while after its end, as INACTIVE.
+    # AWS lists a deleted cluster for a while, as INACTIVE.
     return [row for row in described.values() if row.get("status") != "INACTIVE"], undescribed
 
 

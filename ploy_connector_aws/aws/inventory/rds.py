@@ -14,11 +14,11 @@ from .read_context import Found, Inventory, without_unknown
 from .tags import SingleTags, find_owner, to_tags
 
 _KINDS = {"neptune": "neptune_instance", "docdb": "documentdb_instance"}
-"""By engine; every other one is RDS's own."""
+"""By engine; every other one is of RDS itself."""
 
 
 def read_instances(inventory: Inventory) -> Iterator[Found]:
-    """Read the list, which has the tags; an instance without a list of them is asked for its own."""
+    """Read the list, which has the tags; read those of an instance without a list of them one by one."""
     client = inventory.client("rds")
     single_tags = SingleTags(
         client,
@@ -59,7 +59,7 @@ def to_instance(row: dict[str, Any], tags: list[dict[str, Any]] | None, inventor
             engine=row.get("Engine"),
             engine_version=row.get("EngineVersion"),
             cluster=row.get("DBClusterIdentifier"),
-            # Unlike the ARN it is never used again for another instance (AWS.md section 9).
+            # Unlike the ARN, AWS never reuses it for another instance (AWS.md section 9).
             resource_id=row.get("DbiResourceId"),
         ),
     )

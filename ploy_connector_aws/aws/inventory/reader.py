@@ -1,4 +1,4 @@
-"""Reads each service as a scope of its own: one that is denied, throttled or not there fails alone."""
+"""Reads each service as a scope of its own, so that each fails alone."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ from ploy_connector_aws.aws.scopes import isolate_failure, to_aws_account
 from ploy_connector_aws.config import RESOURCE_SCOPES
 from ploy_connector_aws.spec import AuthenticationError, Failure, Page, PermissionDeniedError, RejectedError
 
-from .dynamodb import read_tables
 from .ec2 import read_instances as read_servers
 from .ecs import read_clusters
-from .lambda_ import read_functions
+from .lists import read_buckets, read_functions, read_queues, read_tables
 from .rds import read_instances as read_databases
 from .read_context import Found, Inventory, Roles
-from .s3 import read_buckets
-from .sqs import read_queues
 
 READERS: Mapping[str, Callable[[Inventory], Iterator[Found]]] = {
     "s3/buckets": read_buckets,
@@ -36,11 +33,11 @@ ALWAYS_ENABLED = "us-east-1"
 
 
 class InventoryReader:
-    """One sync's reading of the resources.
+    """One sync's read of the resources.
 
     Args:
-        session: The assumed role, not necessarily entered yet.
-        roles: What is known of IAM's roles when resources are asked for.
+        session: The role's session; it may not be open yet.
+        roles: What is known about IAM's roles when resources are read.
     """
 
     def __init__(self, session: ReadSession, roles: Roles) -> None:
@@ -49,13 +46,13 @@ class InventoryReader:
         self._works_elsewhere: bool | None = None
 
     def read_resources(self, skip: Set[str]) -> Iterator[Page]:
-        """Read one service after the other; each is a few calls only.
+        """Read the services in sequence; each takes a few calls only.
 
         Args:
-            skip: Scopes that an interrupted run read completely.
+            skip: Scopes that the resumed run has read completely.
 
         Raises:
-            AuthenticationError: The role could not be assumed, or no longer.
+            AuthenticationError: The role cannot be assumed, or no longer.
         """
         wanted = []
         for scope in RESOURCE_SCOPES:
@@ -69,7 +66,7 @@ class InventoryReader:
             self._session.open()
         except AuthenticationError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it proves nothing about what there is
+        except Exception as error:  # noqa: BLE001 - no error proves anything about the resources
             for scope in wanted:
                 yield Page(scope=scope, failure=Failure.from_error(error))
             return
@@ -88,20 +85,18 @@ class InventoryReader:
             if not self._credentials_work_elsewhere():
                 raise
             raise RejectedError(
-                f"The Region {self._inventory.region} is not enabled for the AWS account, so what is in it cannot be "
-                "read.",
+                f"The Region {self._inventory.region} is not enabled for the AWS account; its resources were not read.",
                 reason="region_not_enabled",
-                fix="Enable the Region for the account, name an enabled one in the settings, or switch off what is not "
-                "used.",
+                fix="Enable the Region for the account, name an enabled one in the settings, or remove unused scopes.",
                 request_id=error.request_id,
             ) from None
         yield Page(scope=scope, complete=True)
 
     def _credentials_work_elsewhere(self) -> bool:
-        """Tell a Region that is not enabled from credentials that are not valid: AWS says the same of both.
+        """Distinguish a disabled Region from invalid credentials: AWS returns the same error for both.
 
         Raises:
-            ConnectorError: It could not be told.
+            ConnectorError: The call that distinguishes them failed.
         """
         if self._works_elsewhere is None:
             self._works_elsewhere = self._inventory.region != ALWAYS_ENABLED and self._is_known_in(ALWAYS_ENABLED)
@@ -114,7 +109,7 @@ class InventoryReader:
         except AuthenticationError:
             return False
         except PermissionDeniedError:
-            # Whom AWS denies something, it knows.
+            # AWS denies only credentials that it knows.
             return True
         finally:
             client.close()

@@ -1,4 +1,4 @@
-"""Tags as AWS writes them, the owner they name, and the last way to read them: one thing at a time."""
+"""Tags of resources: their conversion, the owner that they name, and reading them one resource at a time."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ OWNER_TAGS = (
     "contact",
     "contactemail",
 )
-"""Names of tags that say who a thing belongs to, the surest first, without case, separators and prefixes."""
+"""Names of tags that name an owner, the most reliable first, without case, separators and prefixes."""
 
 
 def to_tags(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Convert a list of tags; EC2 and RDS write ``Key``, ECS writes ``key``. A tag may have no value.
 
-    They are sorted: AWS documents no order, and another one must not look like a change.
+    The result is sorted: AWS documents no order, and another one must not look like a change.
 
     Raises:
         TemporaryError: A tag has no name.
@@ -61,27 +61,27 @@ def to_tags(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def find_owner(tags: Mapping[str, str]) -> str | None:
-    """Tell who the tags say a thing belongs to; None where they do not say."""
+    """Return the owner that the tags name; None if they name none."""
     named = {_plain(name): value.strip() for name, value in sorted(tags.items(), reverse=True) if value.strip()}
     return next((named[name] for name in OWNER_TAGS if name in named), None)
 
 
 def _plain(name: str) -> str:
-    # Companies put their name before it: "acme:owner", "acme.example/owner".
+    # Companies prefix their name: "acme:owner", "acme.example/owner".
     return re.sub(r"[^a-z0-9]", "", re.split(r"[:/]", name.lower())[-1])
 
 
 @dataclass
 class SingleTags:
-    """Asks for the tags of one thing after the other, for those whose description came without.
+    """Reads the tags of resources one by one, if their description lacks them.
 
     Args:
         client: The client of the service.
         operation: The call, in AWS's own spelling.
-        parameter: The call's parameter for the thing's ARN.
-        member: The member of the answer that holds the tags.
-        kind: What the thing is called where AWS says that it does not exist.
-        listed_again: The list that the things are from.
+        parameter: The call's parameter for the resource's ARN.
+        member: The member of the response that holds the tags.
+        kind: The kind of resource in AWS's not-found error.
+        listed_again: The list that the resources are from.
         read_ids: Reads that list again.
     """
 
@@ -95,33 +95,33 @@ class SingleTags:
     _error: ConnectorError | None = field(default=None, init=False)
 
     def read(self, arn: str) -> list[dict[str, Any]] | None:
-        """Read the tags of one thing; None where that was not possible, and ``check`` says why.
+        """Read the tags of one resource; None if that failed, and ``check`` raises why.
 
         Raises:
-            NotFoundError: AWS says that this very thing does not exist, and lists it no more.
+            NotFoundError: This resource does not exist, and is no longer listed.
             AuthenticationError: Nothing else can be read either.
         """
         if isinstance(self._error, PermissionDeniedError):
-            # It would be missing for the next ones, too.
+            # The permission is missing for the next ones, too.
             return None
         try:
             rows = read(self.client, self.operation, **{self.parameter: arn}).get(self.member)
             if not isinstance(rows, list):
-                raise TemporaryError(f"The answer to the call {self.operation} has no {self.member}.")
+                raise TemporaryError(f"The response to {self.operation} has no {self.member}.")
         except AuthenticationError:
             raise
         except ConnectorError as error:
             if isinstance(error, NotFoundError) and is_about(error, self.kind, arn):
-                doubt = self._doubt(arn)
-                if doubt is None:
+                uncertainty = self._find_uncertainty(arn)
+                if uncertainty is None:
                     raise
-                error = doubt
+                error = uncertainty
             self._error = self._error or error
             return None
         return rows
 
-    def _doubt(self, arn: str) -> ConnectorError | None:
-        """Why a thing that AWS said does not exist may exist all the same."""
+    def _find_uncertainty(self, arn: str) -> ConnectorError | None:
+        """Return why a resource that AWS reported missing may exist all the same."""
         try:
             self.listed_again.confirm_gone(arn, self.read_ids)
         except AuthenticationError:
@@ -131,10 +131,10 @@ class SingleTags:
         return None
 
     def check(self) -> None:
-        """Say, once everything else was read, that some tags were not.
+        """Raise, once everything else was read, if some tags could not be read.
 
         Raises:
-            ConnectorError: Why the first of them was not.
+            ConnectorError: The first error.
         """
         if self._error is not None:
             raise self._error

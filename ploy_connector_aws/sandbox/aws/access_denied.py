@@ -113,7 +113,7 @@ class AwsError(Exception):
     members: Mapping[str, Any] = field(default_factory=dict)
 
 
-def refused(
+def common_error(
     refusal: ErrorKind, protocol: str, message: str | None = None, members: Mapping[str, Any] | None = None
 ) -> AwsError:
     """A common refusal in the code of a protocol."""
@@ -124,7 +124,7 @@ def refused(
 def not_authorized(protocol: str, principal_arn: str, action: str, resource: str, reason: str = "") -> AwsError:
     """A denial in AWS's words; `reason` is what follows the resource, or nothing where AWS gives none."""
     message = f"User: {principal_arn} is not authorized to perform: {action} on resource: {resource}"
-    return refused(ErrorKind.ACCESS_DENIED, protocol, f"{message} {reason}".rstrip())
+    return common_error(ErrorKind.ACCESS_DENIED, protocol, f"{message} {reason}".rstrip())
 
 
 def render_error(error: AwsError, protocol: str, request_id: str) -> tuple[str, bytes]:

@@ -1,4 +1,4 @@
-"""AWS accounts as a customer or Ploy would prepare them: roles, Ploy's own caller, service control policies."""
+"""AWS accounts as a customer or Ploy sets them up: roles, Ploy's own caller, service control policies."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Accounts:
         self._sts_switched_off: dict[str, frozenset[str]] = {}
 
     def add(self, account_id: str) -> None:
-        """Makes an account known: the keys of its users are accepted."""
+        """Adds an account: the keys of its users become valid."""
         self._known[account_id] = None
 
     def known(self) -> list[str]:
@@ -61,7 +61,7 @@ class Accounts:
         return list(self._known)
 
     def create_user(self, account_id: str, name: str, policy: Document) -> AccessKey:
-        """An IAM user with an inline policy, and its key; one that is there gets this policy and keeps its key."""
+        """Creates an IAM user with an inline policy, and returns its key; an existing user keeps its key."""
         text = json.dumps(policy)
         to_policy(text)
         with self.lock:
@@ -86,7 +86,7 @@ class Accounts:
         managed_policies: Sequence[str] = (),
         boundary: str | None = None,
     ) -> str:
-        """A role with this trust policy; gives its ARN."""
+        """Creates a role with this trust policy; returns its ARN."""
         text = json.dumps(trust)
         to_trust_policy(text)
         with self.lock:
@@ -109,7 +109,7 @@ class Accounts:
         return str(role.arn)
 
     def set_role_policy(self, role_arn: str, policy: Document) -> None:
-        """Replaces the role's inline permission policy; running sessions feel it at once."""
+        """Replaces the role's inline permission policy, for running sessions too."""
         text = json.dumps(policy)
         to_policy(text)
         with self.lock:
@@ -123,13 +123,13 @@ class Accounts:
             self.role(role_arn).assume_role_policy_document = text
 
     def delete_role(self, role_arn: str) -> None:
-        """Deletes a role; its sessions are worth nothing from now on."""
+        """Deletes a role; its sessions become invalid."""
         with self.lock:
             role = self.role(role_arn)
             del iam(role.account_id).roles[role.id]
 
     def create_managed_policy(self, account_id: str, name: str, policy: Document) -> str:
-        """A customer managed policy; gives its ARN."""
+        """Creates a customer managed policy; returns its ARN."""
         text = json.dumps(policy)
         to_policy(text)
         with self.lock:
@@ -141,9 +141,9 @@ class Accounts:
         return iam(role_arn.split(":")[4]).get_role_by_arn(role_arn)
 
     def set_service_control_policies(self, account_id: str, documents: Sequence[Document] | None) -> None:
-        """The organization's policies over an account; None lifts them.
+        """Sets the organization's policies for an account; None removes them.
 
-        AWS attaches `FULL_AWS_ACCESS` by itself; whoever sets a list here puts it in or leaves it out.
+        AWS attaches `FULL_AWS_ACCESS` by default; a list that is set here must contain it to allow anything.
         """
         if documents is None:
             self._service_control_policies.pop(account_id, None)
@@ -151,11 +151,11 @@ class Accounts:
             self._service_control_policies[account_id] = tuple(json.dumps(document) for document in documents)
 
     def service_control_policies(self, account_id: str) -> tuple[str, ...] | None:
-        """The documents over an account; None when everything is allowed."""
+        """The documents for an account; None if everything is allowed."""
         return self._service_control_policies.get(account_id)
 
     def disable_regions(self, account_id: str, *regions: str) -> None:
-        """The Regions that an account has not enabled: its credentials are worth nothing there."""
+        """Sets the Regions that an account has not enabled: its credentials are invalid there."""
         self._disabled_regions[account_id] = frozenset(regions)
 
     def is_region_disabled(self, account_id: str, region: str) -> bool:
@@ -163,16 +163,16 @@ class Accounts:
         return region in self._disabled_regions.get(account_id, ())
 
     def switch_sts_off(self, account_id: str, *regions: str) -> None:
-        """The Regions in which STS gives out no sessions of this account's roles (AWS.md 4)."""
+        """Sets the Regions in which STS issues no sessions of this account's roles (AWS.md 4)."""
         self._sts_switched_off[account_id] = frozenset(regions)
 
     def is_sts_switched_off(self, account_id: str, region: str) -> bool:
-        """True where STS gives out no sessions of the account's roles."""
+        """True if STS issues no sessions of the account's roles."""
         return region in self._sts_switched_off.get(account_id, ())
 
 
 def ploy_trust_policy(external_id: str) -> Document:
-    """The trust policy that the guide hands to customers (AWS.md 5)."""
+    """The trust policy of Ploy's guide (AWS.md 5)."""
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -192,7 +192,7 @@ def _attach(role: Role, arn: str) -> None:
 
 
 def make_aws_policy_known(account_id: str, arn: str) -> None:
-    """moto loads AWS's own policies for every account or for none; here an account gets those it uses."""
+    """Loads one of AWS's own policies: moto loads them for every account or for none."""
     policies = iam(account_id).managed_policies
     if arn not in policies:
         name = arn.rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""One call from its bytes to its answer: who asks, may they, what goes wrong, what AWS says."""
+"""Handles one request: authentication, faults, authorization, the response, and the record of the call."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ploy_connector_aws.sandbox.aws import identity_center, identity_store
 from ploy_connector_aws.sandbox.aws.access_denied import (
     AwsError,
     ErrorKind,
+    common_error,
     error_headers,
     not_authorized,
-    refused,
     render_error,
 )
 from ploy_connector_aws.sandbox.aws.accounts import Accounts
@@ -26,12 +26,12 @@ from ploy_connector_aws.sandbox.aws.faults import ConnectionCutError, Faults
 from ploy_connector_aws.sandbox.aws.iam import answer_iam, iam_resources
 from ploy_connector_aws.sandbox.aws.instances import Instance, Instances
 from ploy_connector_aws.sandbox.aws.inventory import responses as inventory
-from ploy_connector_aws.sandbox.aws.inventory.wire import render_answer
-from ploy_connector_aws.sandbox.aws.paging import WORDS, Pager, PageWords
+from ploy_connector_aws.sandbox.aws.paging import PAGE_FORMS, PageForm, Pager
 from ploy_connector_aws.sandbox.aws.principals import Credentials, Principal, Sessions, find_user_key, to_context
-from ploy_connector_aws.sandbox.aws.requests import ApiRequest, HttpRequest, not_known, to_asked
-from ploy_connector_aws.sandbox.aws.signatures import is_signed_with
-from ploy_connector_aws.sandbox.aws.sts import SecurityTokenService, caller_identity, render_sts
+from ploy_connector_aws.sandbox.aws.rendering import render_answer, render_query
+from ploy_connector_aws.sandbox.aws.requests import ApiRequest, HttpRequest, is_signed_with, to_api_request, unsupported
+from ploy_connector_aws.sandbox.aws.sts import NAMESPACE as STS_NAMESPACE
+from ploy_connector_aws.sandbox.aws.sts import SecurityTokenService, caller_identity
 from ploy_connector_aws.sandbox.aws.validation import check_form
 
 JSON, XML = "application/x-amz-json-1.1", "text/xml"
@@ -39,7 +39,7 @@ JSON, XML = "application/x-amz-json-1.1", "text/xml"
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """An answer, ready to be sent."""
+    """A response, ready to be sent."""
 
     status: int
     content_type: str
@@ -49,7 +49,7 @@ class HttpResponse:
 
 
 class Application:
-    """Answers calls. Any number of threads may call at once; moto's state is touched by one at a time."""
+    """Handles calls. Any number of threads may call at once; a lock guards moto's state."""
 
     def __init__(
         self, accounts: Accounts, instances: Instances, faults: Faults, calls: Calls | None, now: Callable[[], datetime]
@@ -64,14 +64,14 @@ class Application:
 
     @property
     def lock(self) -> threading.RLock:
-        """Held while moto's state is read or changed."""
+        """Guards moto's state."""
         return self._accounts.lock
 
     def answer(self, request: HttpRequest) -> HttpResponse | None:
-        """The answer to a request; None when the connection is to be reset instead."""
+        """The response to a request; None if the connection is to be reset instead."""
         request_id = str(uuid.uuid4())
         try:
-            asked = to_asked(request)
+            asked = to_api_request(request)
         except AwsError as error:
             protocol = "json" if "x-amz-target" in request.headers else "query"
             return HttpResponse(error.status, *render_error(error, protocol, request_id), request_id)
@@ -80,12 +80,12 @@ class Application:
         response: HttpResponse | None = None
         try:
             principal = self._authenticated(request, asked)
-            self._faults.strike(asked, principal.account_id)
+            self._faults.inject(asked, principal.account_id)
             try:
                 carried_out = self._answered(asked, principal, request_id)
             finally:
-                # A refusal can be lost on its way, too.
-                self._faults.strike_afterwards(asked)
+                # An error response can be lost, too.
+                self._faults.inject_after(asked)
             response = carried_out
         except AwsError as error:
             error_code = error.code
@@ -97,30 +97,30 @@ class Application:
         return response
 
     def _authenticated(self, request: HttpRequest, asked: ApiRequest) -> Principal:
-        """Who signed this request.
+        """The principal that signed this request.
 
         Raises:
-            AwsError: nobody we know, or not with their secret, or too late.
+            AwsError: an unknown key, a wrong signature, or an expired session.
         """
         signature = asked.signature
         found: Credentials | None = self._sessions.find(signature.access_key_id)
         if found is None:
             found = find_user_key(self._accounts.known(), signature.access_key_id)
         if found is None or request.headers.get("x-amz-security-token") != found.session_token:
-            raise refused(ErrorKind.UNKNOWN_KEY, asked.protocol)
+            raise common_error(ErrorKind.UNKNOWN_KEY, asked.protocol)
         if not is_signed_with(request, signature, found.secret_access_key):
-            raise refused(ErrorKind.BAD_SIGNATURE, asked.protocol)
+            raise common_error(ErrorKind.BAD_SIGNATURE, asked.protocol)
         if found.expires_at is not None and found.expires_at <= self._now():
-            raise refused(ErrorKind.EXPIRED, asked.protocol)
+            raise common_error(ErrorKind.EXPIRED, asked.protocol)
         if self._accounts.is_region_disabled(found.principal.account_id, asked.region):
-            # An account's credentials are not known in a Region that it has not enabled (AWS.md 8).
-            raise refused(ErrorKind.UNKNOWN_KEY, asked.protocol)
+            # An account's credentials are unknown in a Region that it has not enabled (AWS.md 8).
+            raise common_error(ErrorKind.UNKNOWN_KEY, asked.protocol)
         return found.principal
 
     def _answered(self, asked: ApiRequest, principal: Principal, request_id: str) -> HttpResponse:
         with self.lock:
             if asked.service.name == "sts":
-                body = render_sts(asked.operation, self._from_sts(asked, principal), request_id)
+                body = render_query(asked.operation, STS_NAMESPACE, self._from_sts(asked, principal), request_id)
                 return HttpResponse(200, XML, body, request_id)
             if asked.service.name == "iam":
                 self._authorize(asked, principal, iam_resources(asked))
@@ -130,7 +130,7 @@ class Application:
                 return HttpResponse(200, *self._from_inventory(asked, principal, request_id), request_id)
             answers = {"identitystore": self._from_identity_store, "sso-admin": self._from_identity_center}
             if asked.service.name not in answers:
-                raise not_known(f"the service {asked.service.name}")
+                raise unsupported(f"the service {asked.service.name}")
             answer = answers[asked.service.name](asked, principal)
         return HttpResponse(200, JSON, json.dumps(answer).encode(), request_id)
 
@@ -139,12 +139,12 @@ class Application:
             return caller_identity(principal)
         if asked.operation == "AssumeRole":
             return self._sts.assume_role(principal, asked, self._faults.is_denied(asked))
-        raise not_known(f"the action {asked.action}")
+        raise unsupported(f"the action {asked.action}")
 
     def _from_identity_store(self, asked: ApiRequest, principal: Principal) -> dict[str, Any]:
         operation = identity_store.OPERATIONS.get(asked.operation)
         if operation is None:
-            raise not_known(f"the action {asked.action}")
+            raise unsupported(f"the action {asked.action}")
         check_form(asked.service.name, asked.operation, dict(asked.parameters))
         store_id = str(asked.parameters.get("IdentityStoreId", ""))
         instance = self._instances.by_store(store_id, principal.account_id, asked.region)
@@ -155,10 +155,10 @@ class Application:
         })  # fmt: skip
         self._authorize_key(asked, principal, instance)
         if instance is None:
-            # moto makes any store that is asked for; AWS says there is none, here or in this Region.
+            # moto creates any requested store; AWS reports it missing, here or in this Region.
             raise identity_store.not_found("IDENTITY_STORE", store_id, "IDENTITY_STORE not found.")
         if asked.parameters.get("Filters") and asked.operation != "ListGroups":
-            raise not_known("filters of users, which AWS deprecated")
+            raise unsupported("filters of users, which AWS deprecated")
         call = identity_store.StoreCall(instance, asked.parameters, self._pager(asked), principal.account_id)
         return operation.answer(call)
 
@@ -170,7 +170,7 @@ class Application:
             return identity_center.list_instances(visible, asked.parameters, asked.region, self._pager(asked))
         operation = identity_center.OPERATIONS.get(asked.operation)
         if operation is None:
-            raise not_known(f"the action {asked.action}")
+            raise unsupported(f"the action {asked.action}")
         check_form(asked.service.name, asked.operation, dict(asked.parameters))
         arn = str(asked.parameters.get("InstanceArn", ""))
         found = self._instances.by_arn(arn, principal.account_id, asked.region)
@@ -179,15 +179,15 @@ class Application:
         })  # fmt: skip
         self._authorize_key(asked, principal, found)
         instance = identity_center.check_reach(found, asked.parameters, principal.account_id)
-        instance.assigning.go_on()
+        instance.assigning.advance()
         call = identity_center.AdminCall(instance, asked.parameters, self._pager(asked), principal.account_id)
         return operation.answer(call)
 
     def _from_inventory(self, asked: ApiRequest, principal: Principal, request_id: str) -> tuple[str, bytes]:
         operation = inventory.find_operation(asked)
-        unknown = asked.parameters.keys() - operation.parameters - WORDS[asked.service.name].parameters
+        unknown = asked.parameters.keys() - operation.parameters - PAGE_FORMS[asked.service.name].parameters
         if unknown:
-            raise not_known(f"the parameter {min(unknown)} of {asked.action}")
+            raise unsupported(f"the parameter {min(unknown)} of {asked.action}")
         call = inventory.InventoryCall(asked.parameters, self._pager(asked), principal.account_id, asked.region)
         self._authorize(asked, principal, operation.resources(call))
         answer = inventory.without(operation.answer(call), self._faults.left_out(asked))
@@ -210,10 +210,10 @@ class Application:
             raise denied
 
     def _authorize_key(self, asked: ApiRequest, principal: Principal, instance: Instance | None) -> None:
-        """With a customer's own key the caller needs `kms:Decrypt`, by the role's policies and the key's (AWS.md 3.5).
+        """With a customer managed key the caller needs `kms:Decrypt` by the role's and the key's policies (AWS.md 3.5).
 
         Raises:
-            AwsError: the key may not be used; identitystore and sso-admin spell it differently (AWS.md 1.5).
+            AwsError: the key may not be used; identitystore and sso-admin spell the reason differently (AWS.md 1.5).
         """
         key = instance.customer_key if instance else None
         if key is None:
@@ -224,11 +224,11 @@ class Application:
         if key.policy_lets_in and weigh(layers, "kms:Decrypt", key.arn, context).is_allowed:
             return
         reason = "KMS_ACCESS_DENIED" if asked.service.name == "identitystore" else "KMS_AccessDeniedException"
-        raise refused(ErrorKind.ACCESS_DENIED, asked.protocol, members={"Reason": reason})
+        raise common_error(ErrorKind.ACCESS_DENIED, asked.protocol, members={"Reason": reason})
 
     def _pager(self, asked: ApiRequest) -> Pager:
-        words = WORDS.get(asked.service.name, PageWords())
-        return Pager(asked.operation, asked.parameters, self._faults.has_empty_pages(asked), words)
+        form = PAGE_FORMS.get(asked.service.name, PageForm())
+        return Pager(asked.operation, asked.parameters, self._faults.has_empty_pages(asked), form)
 
     def _record(self, asked: ApiRequest, principal: Principal | None, status: int, error_code: str | None) -> None:
         if self._calls is None:

@@ -1,19 +1,20 @@
-"""Who may: every policy that binds a caller, weighed as AWS weighs them, and the wording of a denial."""
+"""Who may do what: the policies that bind a caller, weighed as AWS weighs them, and whom a role trusts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from ploy_connector_aws.sandbox.aws.access_denied import AwsError, not_authorized
 from ploy_connector_aws.sandbox.aws.patterns import Context
-from ploy_connector_aws.sandbox.aws.policies import Decision, Policy, decide, to_policy
+from ploy_connector_aws.sandbox.aws.policies import Choice, Decision, Policy, decide, to_policy
 from ploy_connector_aws.sandbox.aws.principals import Principal, boundary_policy, identity_policies
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Policies of one kind; a call needs the consent of every layer that is there."""
+    """Policies of one kind; every existing layer must allow a call."""
 
     article: str
     kind: str
@@ -71,3 +72,40 @@ def denial(
 
 def _parsed(documents: Iterable[str]) -> tuple[Policy, ...]:
     return tuple(to_policy(document) for document in documents)
+
+
+class Trust(Enum):
+    """The trust policy's decision on a caller.
+
+    `BY_NAME` is enough on its own inside one account; `BY_ACCOUNT` leaves it to the caller's own policies.
+    """
+
+    NONE = "none"
+    BY_ACCOUNT = "by account"
+    BY_NAME = "by name"
+
+
+def trust_in(policy: Policy, principal: Principal, action: str, context: Context) -> Trust:
+    """The trust policy's decision on this caller and action; an explicit deny wins."""
+    trust = Trust.NONE
+    for statement in policy.statements:
+        if statement.principals is None or not statement.applies(action, "", context):
+            continue
+        found = _found_in(statement.principals, principal)
+        if found is Trust.NONE:
+            continue
+        if not statement.is_allow:
+            return Trust.NONE
+        trust = Trust.BY_NAME if Trust.BY_NAME in (trust, found) else found
+    return trust
+
+
+def _found_in(principals: Choice, caller: Principal) -> Trust:
+    account = {f"AWS:{caller.account_id}", f"AWS:arn:aws:iam::{caller.account_id}:root"}
+    # A session matches by its own ARN and by its role's; a Service or Federated principal matches no caller here.
+    named = {"*", "AWS:*", f"AWS:{caller.arn}", f"AWS:{caller.iam_arn}"}
+    listed = set(principals.patterns)
+    found = Trust.BY_NAME if listed & named else Trust.BY_ACCOUNT if listed & account else Trust.NONE
+    if principals.is_negated:
+        return Trust.NONE if found is not Trust.NONE else Trust.BY_NAME
+    return found

@@ -4,7 +4,8 @@
 - Two administrators keep break-glass access of their own, outside every group.
 - The groups whose names begin with `okta-` are managed by the identity provider; the others in AWS.
 - Nora Lind reaches production by three paths at once.
-- The management account's own IAM is in `demo_iam`.
+- The management account's own IAM is in `demo_iam`. Its resources, of which a real one should have next to none:
+  Jonas Vik still owns a database and a server, one bucket is in another Region, and two servers have no owner.
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from ploy_connector_aws.sandbox.aws.demo_iam import demo_iam
-from ploy_connector_aws.sandbox.aws.demo_resources import DEMO_RESOURCES
+from ploy_connector_aws.sandbox.aws.inventory.resources import (
+    Bucket,
+    Cluster,
+    Database,
+    Function,
+    Queue,
+    Resources,
+    Server,
+    Table,
+)
 from ploy_connector_aws.sandbox.aws.organisation import (
     Account,
     Assignment,
@@ -29,6 +39,7 @@ DOMAIN = "halden-freight.example"
 MANAGEMENT, SECURITY, SHARED = "418203957614", "530917264480", "602845117393"
 PRODUCTION, STAGING, DATA = "716350982241", "829461073358", "934572184467"
 LEAVER = "jonas.vik"
+LEAVER_EMAIL = f"{LEAVER}@{DOMAIN}"
 _ISSUER = "https://scim.aws.com/7f1d0c52-6b0e-4a7c-9f0a-3f2f1f6f2b11"
 _FOUNDED = datetime(2024, 3, 4, 8, 30, tzinfo=UTC)
 
@@ -127,6 +138,41 @@ _ASSIGNMENTS = (
     Assignment(PRODUCTION, "Developer", "nora.lind", to_group=False),
     Assignment(DATA, "ReadOnly", LEAVER, to_group=False),
 )
+
+DEMO_RESOURCES = Resources(
+    buckets=(
+        Bucket("halden-freight-invoices"),
+        Bucket("halden-freight-cloudtrail"),
+        Bucket("halden-freight-customs-exports", "us-east-1"),
+        Bucket("halden-freight-terraform-state"),
+    ),
+    tables=(Table("shipments"), Table("shipment-events"), Table("terraform-locks")),
+    queues=(Queue("shipment-events"), Queue("shipment-events-dead"), Queue("invoices.fifo")),
+    functions=(
+        Function(
+            "invoice-renderer",
+            "invoice-renderer",
+            environment={"SMTP_PASSWORD": "never shown: dropped where it is read"},
+        ),
+        Function("customs-export", "customs-export", "nodejs24.x"),
+        Function("label-scanner", "label-scanner", None),
+    ),
+    databases=(
+        Database("billing", tags={"owner": f"margaret.doyle@{DOMAIN}", "env": "production"}),
+        Database("billing-copy-2024", "postgres", "13.16", tags={"owner": LEAVER_EMAIL}),
+        Database("routes-1", "neptune", "1.4.5.1", "routes", {"team": "data"}),
+        Database("manifests-1", "docdb", "5.0.0", "manifests", {"team": "engineering"}),
+    ),
+    servers=(
+        Server("bastion", type="t4g.small", profile="bastion", tags={"Name": "bastion", "owner": "platform"}),
+        Server("build-1", type="m7g.xlarge", profile="build-agent", tags={"Name": "build-1", "Owner": LEAVER_EMAIL}),
+        Server("legacy", "stopped", "m4.large", "legacy-admin", {"Name": "legacy-edi-gateway"}),
+        Server("untitled", launched_at=datetime(2025, 11, 3, 9, tzinfo=UTC)),
+        Server("old-build", "terminated", tags={"Name": "build-0"}),
+    ),
+    clusters=(Cluster("tracking", {"team": "engineering"}), Cluster("batch"), Cluster("trial-2023", status="INACTIVE")),
+)
+"""In the account and Region that the demo reads."""
 
 
 def demo_organisation(owner_account_id: str = MANAGEMENT, primary_region: str = "eu-west-1") -> Organisation:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, refused
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, common_error
 from ploy_connector_aws.sandbox.aws.requests import ApiRequest
 
 
@@ -48,10 +48,10 @@ class Rule:
     Region and parameters are counted on their own: `every=1, times=1` strikes the first attempt at each call.
     """
 
-    operations: frozenset[str]
-    every: int
-    times: int | None
-    strike: Callable[[ApiRequest], None]
+    inject: Callable[[ApiRequest], None]
+    operations: frozenset[str] = frozenset()
+    every: int = 1
+    times: int | None = None
     afterwards: bool = False
     where: Where | None = None
     each: bool = False
@@ -80,13 +80,13 @@ class _Bucket:
     filled_at: float
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """The switches that change how a call is judged or answered, rather than ending it."""
+class When(TypedDict, total=False):
+    """When a rule strikes, see ``Rule``."""
 
-    denied: frozenset[str] = frozenset()
-    empty_pages: bool = False
-    empty_page_operations: frozenset[str] = field(default_factory=frozenset)
+    times: int | None
+    afterwards: bool
+    where: Where | None
+    each: bool
 
 
 class Faults:
@@ -101,77 +101,58 @@ class Faults:
         """Switches every fault off."""
         with self._lock:
             self._rules: list[Rule] = []
-            self._shape = _Shape()
+            self._denied: frozenset[str] = frozenset()
+            self._empty_pages: frozenset[str] | None = None
             self._rates_limited = False
             self._buckets: dict[str, _Bucket] = {}
             self._left_out: dict[str, frozenset[str]] = {}
 
     def deny(self, *operations: str) -> None:
-        """Takes these permissions away from everybody, as if no identity policy allowed them."""
+        """Takes these permissions away from every caller, as if no identity policy allowed them."""
         with self._lock:
-            self._shape = _Shape(
-                self._shape.denied | set(operations), self._shape.empty_pages, self._shape.empty_page_operations
-            )
+            self._denied |= set(operations)
 
     def allow(self, *operations: str) -> None:
         """Takes back a `deny`."""
         with self._lock:
-            self._shape = _Shape(
-                self._shape.denied - set(operations), self._shape.empty_pages, self._shape.empty_page_operations
-            )
+            self._denied -= set(operations)
 
     def throttle(
         self,
         every: int = 1,
         *operations: str,
-        times: int | None = None,
         retry_after_seconds: int | None = None,
         reason: str | None = None,
-        where: Where | None = None,
-        each: bool = False,
+        **when: Unpack[When],
     ) -> Rule:
         """Throttles every n-th call; `reason` may be KMS_THROTTLING."""
         members = {"RetryAfterSeconds": retry_after_seconds, "Reason": reason}
 
-        def strike(asked: ApiRequest) -> None:
+        def inject(asked: ApiRequest) -> None:
             raise _throttled(asked, {name: value for name, value in members.items() if value is not None})
 
-        return self._add(Rule(frozenset(operations), every, times, strike, where=where, each=each))
+        return self._add(inject, operations, every, **when)
 
     def limit_rates(self) -> None:
         """Switches AWS's real quotas on: a token bucket that holds one second's calls."""
         with self._lock:
             self._rates_limited = True
 
-    def fail(
-        self,
-        every: int = 1,
-        *operations: str,
-        times: int | None = None,
-        afterwards: bool = False,
-        each: bool = False,
-    ) -> Rule:
-        """Answers every n-th call with an internal error, status 500; `afterwards`: although it was carried out."""
+    def fail(self, every: int = 1, *operations: str, **when: Unpack[When]) -> Rule:
+        """Returns an internal error, status 500, for every n-th call; `afterwards`: although it was carried out."""
 
-        def strike(asked: ApiRequest) -> None:
-            raise refused(ErrorKind.INTERNAL, asked.protocol)
+        def inject(asked: ApiRequest) -> None:
+            raise common_error(ErrorKind.INTERNAL, asked.protocol)
 
-        return self._add(Rule(frozenset(operations), every, times, strike, afterwards, each=each))
+        return self._add(inject, operations, every, **when)
 
-    def cut_connection(
-        self,
-        every: int = 1,
-        *operations: str,
-        times: int | None = None,
-        afterwards: bool = False,
-        each: bool = False,
-    ) -> Rule:
-        """Resets the connection of every n-th call instead of answering; `afterwards`: it was carried out."""
+    def cut_connection(self, every: int = 1, *operations: str, **when: Unpack[When]) -> Rule:
+        """Resets the connection of every n-th call instead of a response; `afterwards`: it was carried out."""
 
-        def strike(_: ApiRequest) -> None:
+        def inject(_: ApiRequest) -> None:
             raise ConnectionCutError
 
-        return self._add(Rule(frozenset(operations), every, times, strike, afterwards, each=each))
+        return self._add(inject, operations, every, **when)
 
     def answer(
         self,
@@ -182,43 +163,37 @@ class Faults:
         message: str = "",
         members: Mapping[str, Any] | None = None,
         every: int = 1,
-        times: int | None = None,
-        where: Where | None = None,
+        **when: Unpack[When],
     ) -> Rule:
-        """Answers an operation with a scripted error, for example `Reason` KMS_ACCESS_DENIED."""
+        """Returns a scripted error for an operation, for example `Reason` KMS_ACCESS_DENIED."""
 
-        def strike(_: ApiRequest) -> None:
+        def inject(_: ApiRequest) -> None:
             raise AwsError(code, message, status, members or {})
 
-        return self._add(Rule(frozenset((operation,)), every, times, strike, where=where))
+        return self._add(inject, (operation,), every, **when)
 
-    def delay(self, seconds: float, *operations: str, times: int | None = None) -> Rule:
-        """Answers these operations, or all, late."""
-        return self._add(Rule(frozenset(operations), 1, times, lambda _: time.sleep(seconds)))
+    def delay(self, seconds: float, *operations: str, **when: Unpack[When]) -> Rule:
+        """Delays the responses of these operations, or of all."""
+        return self._add(lambda _: time.sleep(seconds), operations, **when)
 
     def before(
-        self,
-        operation: str | None,
-        callback: Callable[[], object],
-        *,
-        nth: int = 1,
-        where: Where | None = None,
-        each: bool = False,
+        self, operation: str | None, callback: Callable[[], object], *, nth: int = 1, **when: Unpack[When]
     ) -> Rule:
-        """Runs something once, just before the n-th call of an operation, or of any, is decided and answered.
+        """Runs a callback once, just before the n-th call of an operation, or of any, is processed.
 
-        A fault that is switched on then begins with the call after it.
+        A fault that it switches on starts with the next call.
         """
 
-        def strike(_: ApiRequest) -> None:
+        def inject(_: ApiRequest) -> None:
             callback()
 
-        return self._add(Rule(frozenset((operation,) if operation else ()), nth, 1, strike, where=where, each=each))
+        when.setdefault("times", 1)
+        return self._add(inject, (operation,) if operation else (), nth, **when)
 
     def empty_pages(self, *operations: str) -> None:
         """Puts an empty page with a token before every real page of these operations, or of all."""
         with self._lock:
-            self._shape = _Shape(self._shape.denied, True, frozenset(operations))
+            self._empty_pages = frozenset(operations)
 
     def leave_out(self, operation: str, *members: str) -> None:
         """Leaves members out of the answers of an operation of the seven services whose resources are listed."""
@@ -229,7 +204,7 @@ class Faults:
         """The members, in the words of the wire, that do not occur in the answer."""
         return self._left_out.get(asked.operation, frozenset()) | self._left_out.get(asked.action, frozenset())
 
-    def strike(self, asked: ApiRequest, account_id: str) -> None:
+    def inject(self, asked: ApiRequest, account_id: str) -> None:
         """Lets the faults that are due happen to a call.
 
         Raises:
@@ -238,9 +213,9 @@ class Faults:
         """
         self._take_token(asked, account_id)
         for rule in self._due(asked, afterwards=False):
-            rule.strike(asked)
+            rule.inject(asked)
 
-    def strike_afterwards(self, asked: ApiRequest) -> None:
+    def inject_after(self, asked: ApiRequest) -> None:
         """Lets the faults that are due happen to a call that was carried out and not yet answered.
 
         Raises:
@@ -248,18 +223,21 @@ class Faults:
             ConnectionCutError: the call ends without one.
         """
         for rule in self._due(asked, afterwards=True):
-            rule.strike(asked)
+            rule.inject(asked)
 
     def is_denied(self, asked: ApiRequest) -> bool:
         """True when `deny` took this permission away."""
-        return _names(asked, self._shape.denied)
+        return _names(asked, self._denied)
 
     def has_empty_pages(self, asked: ApiRequest) -> bool:
         """True when an empty page comes first."""
-        shape = self._shape
-        return shape.empty_pages and (not shape.empty_page_operations or _names(asked, shape.empty_page_operations))
+        operations = self._empty_pages
+        return operations is not None and (not operations or _names(asked, operations))
 
-    def _add(self, rule: Rule) -> Rule:
+    def _add(
+        self, inject: Callable[[ApiRequest], None], operations: Iterable[str], every: int = 1, **when: Unpack[When]
+    ) -> Rule:
+        rule = Rule(inject, frozenset(operations), every, **when)
         with self._lock:
             self._rules.append(rule)
         return rule
@@ -284,7 +262,7 @@ class Faults:
 
 
 def _throttled(asked: ApiRequest, members: Mapping[str, Any]) -> AwsError:
-    return refused(ErrorKind.THROTTLED, asked.protocol, members=members)
+    return common_error(ErrorKind.THROTTLED, asked.protocol, members=members)
 
 
 def _names(asked: ApiRequest, operations: frozenset[str]) -> bool:

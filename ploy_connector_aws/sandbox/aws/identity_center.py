@@ -8,10 +8,9 @@ from typing import Any
 
 from moto.ssoadmin.models import AccountAssignment, PermissionSet
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, refused
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, common_error
 from ploy_connector_aws.sandbox.aws.instances import Instance
 from ploy_connector_aws.sandbox.aws.paging import Pager
-from ploy_connector_aws.sandbox.aws.tables import AssignmentTable, MembershipTable
 
 
 @dataclass(frozen=True)
@@ -97,13 +96,10 @@ def list_account_assignments_for_principal(call: AdminCall) -> dict[str, Any]:
     if identifier not in (store.users if kind == "USER" else store.groups):
         raise _not_found(f"{kind} with id {identifier} was not found.")
     principals = [(kind, identifier)]
-    memberships, assignments = store.group_memberships, call.instance.admin.account_assignments
-    assert isinstance(memberships, MembershipTable)
-    assert isinstance(assignments, AssignmentTable)
     if kind == "USER":
-        principals += [("GROUP", row["GroupId"]) for row in memberships.of_user(identifier)]
+        principals += [("GROUP", row["GroupId"]) for row in call.instance.memberships.of_user(identifier)]
     account_id = (call.parameters.get("Filter") or {}).get("AccountId")
-    rows = [row for row in assignments.of(principals) if account_id in (None, row.target_id)]
+    rows = [row for row in call.instance.assignments.of(principals) if account_id in (None, row.target_id)]
     return call.pager.page("AccountAssignments", rows, _assignment_key, _assignment)
 
 
@@ -156,7 +152,7 @@ def _create(instance: Instance, asked: Mapping[str, Any]) -> str | None:
     if _find_assignment(instance, asked) is None:
         arn = str(asked["PermissionSetArn"])
         made = AccountAssignment(instance.arn, target, "AWS_ACCOUNT", arn, kind, identifier)
-        instance.admin.account_assignments.append(made)
+        instance.assignments.append(made)
     return None
 
 
@@ -164,17 +160,13 @@ def _delete(instance: Instance, asked: Mapping[str, Any]) -> str | None:
     found = _find_assignment(instance, asked)
     if found is None:
         return "Received a 404 status error: EntitlementItem doesn't exist with the given entitlement key."
-    instance.admin.account_assignments.remove(found)
+    instance.assignments.remove(found)
     return None
 
 
 def _find_assignment(instance: Instance, asked: Mapping[str, Any]) -> AccountAssignment | None:
-    assignments = instance.admin.account_assignments
-    assert isinstance(assignments, AssignmentTable)
-    for row in assignments.of([(str(asked["PrincipalType"]), str(asked["PrincipalId"]))]):
-        if (row.target_id, row.permission_set_arn) == (asked["TargetId"], asked["PermissionSetArn"]):
-            return row
-    return None
+    principal = (str(asked["PrincipalType"]), str(asked["PrincipalId"]))
+    return instance.assignments.find(principal, str(asked["TargetId"]), str(asked["PermissionSetArn"]))
 
 
 def _assignment_key(row: AccountAssignment) -> str:
@@ -212,7 +204,7 @@ def check_reach(instance: Instance | None, parameters: Mapping[str, Any], accoun
     if instance is None:
         raise _not_found(f"Instance {parameters.get('InstanceArn')} was not found.")
     if not instance.is_administered_by(account_id):
-        raise refused(ErrorKind.ACCESS_DENIED, "json")
+        raise common_error(ErrorKind.ACCESS_DENIED, "json")
     if not instance.has_permission_sets:
         raise AwsError("ValidationException", "The operation is not supported for account instances.")
     return instance

@@ -9,10 +9,9 @@ from typing import Any
 
 from moto.identitystore.models import Group, User
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, refused
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, common_error
 from ploy_connector_aws.sandbox.aws.instances import Instance
 from ploy_connector_aws.sandbox.aws.paging import Pager
-from ploy_connector_aws.sandbox.aws.tables import MembershipTable
 
 ARN = "arn:aws:identitystore:::"
 
@@ -35,13 +34,6 @@ class StoreCall:
     def user_id(self) -> str:
         """The user or member asked for, as a bare id."""
         return asked_user_id(self.parameters)
-
-    @property
-    def memberships(self) -> MembershipTable:
-        """moto's memberships, which seeding made a table with indexes."""
-        table = self.instance.store.group_memberships
-        assert isinstance(table, MembershipTable)
-        return table
 
 
 def bare(identifier: Any) -> str:
@@ -125,7 +117,7 @@ def _filtered_name(filters: Any) -> str:
 def list_group_memberships(call: StoreCall) -> dict[str, Any]:
     """ListGroupMemberships; of a missing group moto answers an empty list, AWS not found."""
     _existing_group(call)
-    rows = call.memberships.of_group(call.group_id)
+    rows = call.instance.memberships.of_group(call.group_id)
     return call.pager.page(
         "GroupMemberships", rows, lambda row: str(row["MembershipId"]), lambda row: _membership(call.instance, row)
     )
@@ -135,7 +127,7 @@ def get_group_membership_id(call: StoreCall) -> dict[str, Any]:
     """GetGroupMembershipId; for someone who is not a member the membership is not found."""
     _existing_group(call)
     _existing_user(call)
-    row = call.memberships.between(call.group_id, call.user_id)
+    row = call.instance.memberships.find(call.group_id, call.user_id)
     if row is None:
         raise not_found("GROUP_MEMBERSHIP", f"{call.group_id}/{call.user_id}")
     return _made(call, str(row["MembershipId"]))
@@ -146,22 +138,22 @@ def create_group_membership(call: StoreCall) -> dict[str, Any]:
     _only_administrators(call)
     _existing_group(call)
     _existing_user(call)
-    if call.memberships.between(call.group_id, call.user_id) is not None:
+    if call.instance.memberships.find(call.group_id, call.user_id) is not None:
         raise AwsError(
             "ConflictException",
             "Member and Group relationship already exists.",
             members={"Reason": "UNIQUENESS_CONSTRAINT_VIOLATION"},
         )
-    return _made(call, call.memberships.join(call.instance.identity_store_id, call.group_id, call.user_id))
+    return _made(call, call.instance.memberships.add(call.instance.identity_store_id, call.group_id, call.user_id))
 
 
 def delete_group_membership(call: StoreCall) -> dict[str, Any]:
     """DeleteGroupMembership; of a missing membership moto says success, AWS not found."""
     _only_administrators(call)
     identifier = bare(call.parameters.get("MembershipId"))
-    if identifier not in call.memberships:
+    if identifier not in call.instance.memberships:
         raise not_found("GROUP_MEMBERSHIP", identifier)
-    del call.memberships[identifier]
+    del call.instance.memberships[identifier]
     return {}
 
 
@@ -190,7 +182,7 @@ def _existing_group(call: StoreCall) -> Group:
 def _only_administrators(call: StoreCall) -> None:
     """Member accounts may read the directory; only those that administer it may write (AWS.md 3.3)."""
     if not call.instance.is_administered_by(call.account_id):
-        raise refused(ErrorKind.ACCESS_DENIED, "json")
+        raise common_error(ErrorKind.ACCESS_DENIED, "json")
 
 
 def _resources(*kinds: str) -> Callable[[Instance | None, Mapping[str, Any]], list[str]]:

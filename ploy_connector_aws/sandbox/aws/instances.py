@@ -1,27 +1,151 @@
-"""The Identity Center instances there are, with what moto's state has no room for.
+"""The Identity Center instances, with what moto's state has no room for: indexes, jobs, members, keys.
 
-In moto every account and Region has an instance of its own, with ids that AWS's patterns refuse. Here
-an instance exists once it was put here; its users, groups, sets and assignments stay in moto's backends.
+In moto every account and Region has an instance of its own, with ids that AWS's patterns reject. Here an instance
+exists once it was added; its users, groups, sets and assignments stay in moto's backends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from moto.identitystore.models import IdentityStoreData, identitystore_backends
+from moto.ssoadmin.models import AccountAssignment, SSOAdminBackend, ssoadmin_backends
 from moto.ssoadmin.models import Instance as MotoInstance
-from moto.ssoadmin.models import SSOAdminBackend, ssoadmin_backends
 
-from ploy_connector_aws.sandbox.aws.assignment_jobs import AssignmentJobs
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError
+
+OUTSTANDING = 10
+"""The quota of jobs that run at the same time."""
+
+_STEPS = 2
+_NAMES = ("TargetId", "TargetType", "PermissionSetArn", "PrincipalType", "PrincipalId")
+
+
+@dataclass
+class _Request:
+    status: dict[str, Any]
+    carry_out: Callable[[], str | None]
+    steps_left: int = _STEPS
+
+
+class AssignmentJobs:
+    """The jobs of one instance, which AWS runs in the background. Each call to the instance advances them by a step."""
+
+    def __init__(self) -> None:
+        self._requests: dict[str, _Request] = {}
+
+    def begin(self, parameters: Mapping[str, Any], carry_out: Callable[[], str | None]) -> dict[str, Any]:
+        """Starts a job; `carry_out` runs at its end, and returns the reason if it fails."""
+        if sum(request.steps_left > 0 for request in self._requests.values()) >= OUTSTANDING:
+            # AWS documents the limit, but not the error.
+            raise AwsError("ThrottlingException", "Too many account assignment requests are in progress.")
+        identifier = str(uuid.uuid4())
+        status = {name: parameters.get(name) for name in _NAMES}
+        self._requests[identifier] = _Request({"Status": "IN_PROGRESS", "RequestId": identifier, **status}, carry_out)
+        return dict(self._requests[identifier].status)
+
+    def find(self, identifier: str) -> dict[str, Any] | None:
+        """The status of a job."""
+        found = self._requests.get(identifier)
+        return dict(found.status) if found else None
+
+    def advance(self) -> None:
+        """Advances each running job, and ends those that are due."""
+        for request in self._requests.values():
+            if request.steps_left > 0:
+                request.steps_left -= 1
+                if request.steps_left == 0:
+                    reason = request.carry_out()
+                    request.status["Status"] = "FAILED" if reason else "SUCCEEDED"
+                    if reason:
+                        request.status["FailureReason"] = reason
+
+
+Principal = tuple[str, str]
+
+
+class MembershipTable(dict[str, Any]):
+    """moto's dictionary of memberships with indexes; moto would read all of them to find those of one group."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._by_group: dict[str, dict[str, str]] = defaultdict(dict)
+        self._by_user: dict[str, dict[str, str]] = defaultdict(dict)
+
+    def __setitem__(self, membership_id: str, row: Any) -> None:
+        """Adds a membership."""
+        super().__setitem__(membership_id, row)
+        self._by_group[row["GroupId"]][row["MemberId"]["UserId"]] = membership_id
+        self._by_user[row["MemberId"]["UserId"]][row["GroupId"]] = membership_id
+
+    def __delitem__(self, membership_id: str) -> None:
+        """Removes a membership."""
+        row = self[membership_id]
+        super().__delitem__(membership_id)
+        self._by_group[row["GroupId"]].pop(row["MemberId"]["UserId"], None)
+        self._by_user[row["MemberId"]["UserId"]].pop(row["GroupId"], None)
+
+    def add(self, identity_store_id: str, group_id: str, user_id: str, membership_id: str | None = None) -> str:
+        """Adds a user to a group; returns the membership's id."""
+        membership_id = membership_id or f"{identity_store_id.removeprefix('d-')}-{uuid.uuid4()}"
+        self[membership_id] = {
+            "IdentityStoreId": identity_store_id,
+            "MembershipId": membership_id,
+            "GroupId": group_id,
+            "MemberId": {"UserId": user_id},
+        }
+        return membership_id
+
+    def of_group(self, group_id: str) -> list[Any]:
+        """The memberships of a group."""
+        return [self[membership_id] for membership_id in self._by_group.get(group_id, {}).values()]
+
+    def of_user(self, user_id: str) -> list[Any]:
+        """The memberships of a user."""
+        return [self[membership_id] for membership_id in self._by_user.get(user_id, {}).values()]
+
+    def find(self, group_id: str, user_id: str) -> Any | None:
+        """The membership of this user in this group."""
+        membership_id = self._by_group.get(group_id, {}).get(user_id)
+        return None if membership_id is None else self[membership_id]
+
+
+class AssignmentTable(list[AccountAssignment]):
+    """moto's list of assignments with an index by principal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._by_principal: dict[Principal, list[AccountAssignment]] = defaultdict(list)
+
+    def append(self, assignment: AccountAssignment) -> None:
+        """Adds an assignment."""
+        super().append(assignment)
+        self._by_principal[assignment.principal_type, assignment.principal_id].append(assignment)
+
+    def remove(self, assignment: AccountAssignment) -> None:
+        """Removes an assignment."""
+        super().remove(assignment)
+        self._by_principal[assignment.principal_type, assignment.principal_id].remove(assignment)
+
+    def of(self, principals: Iterable[Principal]) -> list[AccountAssignment]:
+        """The assignments of these (principal type, principal id) pairs."""
+        return [row for principal in principals for row in self._by_principal.get(principal, [])]
+
+    def find(self, principal: Principal, account_id: str, permission_set_arn: str) -> AccountAssignment | None:
+        """The assignment of a permission set in an account to a (principal type, principal id) pair."""
+        wanted = (account_id, permission_set_arn)
+        return next((row for row in self.of([principal]) if (row.target_id, row.permission_set_arn) == wanted), None)
 
 
 @dataclass(frozen=True)
 class CustomerKey:
-    """The customer's own key that encrypts an instance: whoever calls needs `kms:Decrypt` on it.
+    """The customer managed key that encrypts an instance: every caller needs `kms:Decrypt` on it.
 
-    `policy_lets_in` says whether the key's own policy allows it, as that of the role must, too (AWS.md 3.5).
+    `policy_lets_in` states whether the key's own policy allows it, as that of the role must, too (AWS.md 3.5).
     """
 
     arn: str
@@ -33,7 +157,7 @@ class Instance:
     """One instance of IAM Identity Center.
 
     `details` holds, by the id of a user, group or membership, the members that moto's models lack; `assigning` the
-    assignments that are being made or deleted.
+    jobs that create or delete assignments.
     """
 
     moto: MotoInstance
@@ -57,7 +181,7 @@ class Instance:
 
     @property
     def owner_account_id(self) -> str:
-        """The management account, or for an account instance the account it is in."""
+        """The management account, or the account of an account instance."""
         return self.moto.account_id
 
     @property
@@ -77,6 +201,20 @@ class Instance:
         """moto's permission sets and assignments."""
         return ssoadmin_backends[self.owner_account_id][self.primary_region]
 
+    @property
+    def memberships(self) -> MembershipTable:
+        """The memberships, which seeding made a table with indexes."""
+        table = self.store.group_memberships
+        assert isinstance(table, MembershipTable)
+        return table
+
+    @property
+    def assignments(self) -> AssignmentTable:
+        """The assignments, which seeding made a table with an index."""
+        table = self.admin.account_assignments
+        assert isinstance(table, AssignmentTable)
+        return table
+
     def is_visible_to(self, account_id: str) -> bool:
         """Member accounts see the organization's instance (AWS.md 3.3)."""
         return account_id == self.owner_account_id or account_id in self.member_account_ids
@@ -93,15 +231,15 @@ class Instances:
         self._by_arn: dict[str, Instance] = {}
 
     def add(self, instance: Instance) -> None:
-        """Puts an instance in."""
+        """Adds an instance."""
         self._by_arn[instance.arn] = instance
 
     def remove(self, instance: Instance) -> None:
-        """Takes an instance out; moto's state of it stays behind, unreachable."""
+        """Removes an instance; its state in moto stays, unreachable."""
         self._by_arn.pop(instance.arn, None)
 
     def __iter__(self) -> Iterator[Instance]:
-        """Every instance, whoever sees it."""
+        """All instances."""
         return iter(list(self._by_arn.values()))
 
     def visible_to(self, account_id: str) -> list[Instance]:

@@ -1,4 +1,4 @@
-"""The local AWS as one object: start it, seed it, break it, read what was asked of it."""
+"""``SandboxAws``, the local AWS: starts, is seeded, injects faults and records calls."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ _account_numbers = itertools.count(200_000_000_000)
 
 
 def fresh_account_id() -> str:
-    """An account id that nobody used in this process: isolates one organisation from all others."""
+    """An account id that is unused in this process: isolates one organisation from all others."""
     return str(next(_account_numbers))
 
 
 class SandboxAws:
     """A local AWS on 127.0.0.1, one endpoint for every service.
 
-    moto's state is shared by all of them in one process, so each organisation wants account ids of its
-    own (`fresh_account_id`).
+    All of them in one process share moto's state, so each organisation needs its own account ids
+    (`fresh_account_id`).
 
     Args:
         now: the clock by which sessions expire.
-        call_limit: how many calls `calls` keeps, the oldest going first; 0 records none.
+        call_limit: how many of the last calls `calls` keeps; 0 records none.
         monotonic: the clock of the rate quotas, in seconds.
     """
 
@@ -73,7 +73,7 @@ class SandboxAws:
         self._server: LoopbackServer | None = None
 
     def start(self) -> None:
-        """Listens on a free port; returns once calls are answered."""
+        """Listens on a free port."""
         self._server = LoopbackServer(self._application.answer)
         threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name="sandbox-aws", daemon=True
@@ -97,15 +97,15 @@ class SandboxAws:
 
     @property
     def endpoint_url(self) -> str:
-        """What `AWS_ENDPOINT_URL` is to be set to."""
+        """The value for `AWS_ENDPOINT_URL`."""
         if self._server is None:
             raise RuntimeError("The local AWS is not running.")
         return self._server.url
 
     def seed(self, organisation: Organisation) -> SeededOrganisation:
-        """Puts an organisation in.
+        """Seeds an organisation.
 
-        Another one of the same account and Region replaces the first, and gets other ids than it had.
+        Another one of the same account and Region replaces the first, and gets other ids.
         """
         place = organisation.owner_account_id, organisation.primary_region
         self._seeded[place] += 1
@@ -120,7 +120,7 @@ class SandboxAws:
         return SeededOrganisation(organisation, self._instances, self.accounts.lock, self._seeded[place])
 
     def seed_iam(self, account_id: str, account: IamAccount) -> SeededIam:
-        """Puts users, groups, roles and policies into an account, in place of those that were seeded before."""
+        """Seeds users, groups, roles and policies into an account, in place of those seeded before."""
         place = account_id, "iam"
         self._seeded[place] += 1
         if account_id in self._seeded_iam:
@@ -131,7 +131,7 @@ class SandboxAws:
         return made
 
     def add_resources(self, account_id: str, region: str, resources: Resources) -> SeededResources:
-        """Puts resources into an account, beside those that are there."""
+        """Adds resources to an account."""
         self.accounts.add(account_id)
         seeded = self._resources(account_id, region)
         seeded.add(resources)
@@ -149,7 +149,7 @@ class SandboxAws:
         managed_policies: Sequence[str] = (),
         boundary: str | None = None,
     ) -> str:
-        """The role that a customer creates for Ploy, trusting Ploy's account with this external id.
+        """Creates the customer's role for Ploy, which trusts Ploy's account with this external id.
 
         Returns:
             The role's ARN.
@@ -166,7 +166,7 @@ class SandboxAws:
         )
 
     def reset(self) -> None:
-        """Empties moto, for every local AWS of this process, and makes Ploy's own caller anew."""
+        """Empties moto, for every local AWS of this process, and creates Ploy's own caller again."""
         with self.accounts.lock:
             _drop_all()
             for instance in self._instances:

@@ -1,4 +1,4 @@
-"""Pages as AWS cuts them: no longer than the service allows, tokens that survive the deletion of an item."""
+"""Pages of lists as AWS returns them: at most the service's page size, with tokens that survive a deleted item."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
-class PageWords:
-    """What a service calls the size of a page, the token asked with and the one answered, and which sizes it takes.
+class PageForm:
+    """How a service pages: the names of the page size and of the request's and response's token, and the valid sizes.
 
-    From AWS.md 1.1. `default` is the size where none is asked for, None for everything at once. More than `most` is
-    taken but not given. A plain token is the last item's own key.
+    From AWS.md 1.1. `default` is the size if the request has none, None for everything at once. A size over `most` is
+    accepted, but not returned. A plain token is the last item's own key. `truncated` names the member that states
+    whether there is more.
     """
 
     size: str = "MaxResults"
@@ -32,6 +33,7 @@ class PageWords:
     default: int | None = 100
     invalid: str = "ValidationException"
     is_plain: bool = False
+    truncated: str | None = None
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -39,17 +41,18 @@ class PageWords:
         return frozenset({self.size, self.after})
 
 
-WORDS: Mapping[str, PageWords] = {
-    "dynamodb": PageWords("Limit", "ExclusiveStartTableName", "LastEvaluatedTableName", is_plain=True),
-    "ec2": PageWords(
+PAGE_FORMS: Mapping[str, PageForm] = {
+    "dynamodb": PageForm("Limit", "ExclusiveStartTableName", "LastEvaluatedTableName", is_plain=True),
+    "ec2": PageForm(
         following="nextToken",
         smallest=5,
         largest=1000,
         default=None,
         invalid="InvalidParameterValue",
     ),
-    "ecs": PageWords("maxResults", "nextToken", "nextToken", invalid="InvalidParameterException"),
-    "lambda": PageWords(
+    "ecs": PageForm("maxResults", "nextToken", "nextToken", invalid="InvalidParameterException"),
+    "iam": PageForm("MaxItems", "Marker", "Marker", largest=1000, invalid="ValidationError", truncated="IsTruncated"),
+    "lambda": PageForm(
         "MaxItems",
         "Marker",
         "NextMarker",
@@ -58,18 +61,18 @@ WORDS: Mapping[str, PageWords] = {
         default=50,
         invalid="InvalidParameterValueException",
     ),
-    "rds": PageWords("MaxRecords", "Marker", "Marker", smallest=20, invalid="InvalidParameterValue"),
-    "s3": PageWords(
+    "rds": PageForm("MaxRecords", "Marker", "Marker", smallest=20, invalid="InvalidParameterValue"),
+    "s3": PageForm(
         "MaxBuckets", "ContinuationToken", "ContinuationToken", largest=10_000, default=None, invalid="InvalidArgument"
     ),
-    "sqs": PageWords(largest=1000, invalid="InvalidParameterValue"),
+    "sqs": PageForm(largest=1000, invalid="InvalidParameterValue"),
 }
-"""Of the services that do not speak of pages as Identity Center and its store do."""
+"""By service, where it differs from Identity Center and its store."""
 
 
 @dataclass(frozen=True)
 class Pager:
-    """Cuts one page out of the rows of an operation.
+    """Selects one page of the rows of an operation.
 
     `empty_first` puts an empty page with a token before each real one, which AWS may do at any time.
     """
@@ -77,63 +80,63 @@ class Pager:
     operation: str
     parameters: Mapping[str, Any]
     empty_first: bool = False
-    words: PageWords = field(default_factory=PageWords)
+    form: PageForm = field(default_factory=PageForm)
 
     def page(
         self, result: str, rows: Iterable[Row], key: Callable[[Row], str], to_item: Callable[[Row], Any]
     ) -> dict[str, Any]:
-        """The answer with the items under `result`.
+        """The response with the items under `result`.
 
-        The token holds the key of the last item and not a position: moto answers InvalidToken once the
-        next item was deleted, AWS goes on.
+        The token holds the key of the last item and not a position: moto returns InvalidToken if the next item was
+        deleted, AWS continues.
         """
-        limit = _limit(self.parameters.get(self.words.size), self.words)
+        limit = _limit(self.parameters.get(self.form.size), self.form)
         kind, after = self._position()
-        if self.empty_first and kind == _FULL and not self.words.is_plain:
-            return {result: [], self.words.following: self._token(_EMPTY, after)}
+        if self.empty_first and kind == _FULL and not self.form.is_plain:
+            return {result: [], **self._more(_EMPTY, after)}
         following: Iterable[Row] = (row for row in rows if key(row) > after)
         if limit is None:
             return {result: [to_item(row) for row in sorted(following, key=key)]}
         found = heapq.nsmallest(limit + 1, following, key=key)
         page: dict[str, Any] = {result: [to_item(row) for row in found[:limit]]}
         if len(found) > limit:
-            page[self.words.following] = self._token(_FULL, key(found[limit - 1]))
-        return page
+            return page | self._more(_FULL, key(found[limit - 1]))
+        return page | ({self.form.truncated: False} if self.form.truncated else {})
 
     def _position(self) -> tuple[str, str]:
-        token = self.parameters.get(self.words.after)
+        token = self.parameters.get(self.form.after)
         if token is None:
             return _FULL, ""
-        if self.words.is_plain:
+        if self.form.is_plain:
             return _FULL, str(token)
         try:
             operation, kind, after = base64.urlsafe_b64decode(str(token).encode()).decode().split("\n")
         except ValueError:
             operation, kind, after = "", "", ""
         if operation != self.operation:
-            raise AwsError(self.words.invalid, f"The {self.words.after} is not valid for this operation.")
+            raise AwsError(self.form.invalid, f"The {self.form.after} is not valid for this operation.")
         return kind, after
 
-    def _token(self, kind: str, after: str) -> str:
-        if self.words.is_plain:
-            return after
-        return base64.urlsafe_b64encode(f"{self.operation}\n{kind}\n{after}".encode()).decode()
+    def _more(self, kind: str, after: str) -> dict[str, Any]:
+        token = base64.urlsafe_b64encode(f"{self.operation}\n{kind}\n{after}".encode()).decode()
+        more = {self.form.truncated: True} if self.form.truncated else {}
+        return {**more, self.form.following: after if self.form.is_plain else token}
 
 
-def _limit(asked: Any, words: PageWords) -> int | None:
+def _limit(asked: Any, form: PageForm) -> int | None:
     if asked is None:
-        return words.default
+        return form.default
     number = int(asked) if isinstance(asked, int) or str(asked).isdecimal() else 0
-    if not words.smallest <= number <= words.largest:
+    if not form.smallest <= number <= form.largest:
         constraint = (
-            f"less than or equal to {words.largest}"
-            if number > words.smallest
-            else f"greater than or equal to {words.smallest}"
+            f"less than or equal to {form.largest}"
+            if number > form.smallest
+            else f"greater than or equal to {form.smallest}"
         )
-        name = words.size[0].lower() + words.size[1:]
+        name = form.size[0].lower() + form.size[1:]
         raise AwsError(
-            words.invalid,
+            form.invalid,
             f"1 validation error detected: Value '{asked}' at '{name}' failed to satisfy constraint: "
             f"Member must have value {constraint}",
         )
-    return min(number, words.most)
+    return min(number, form.most)

@@ -1,7 +1,9 @@
-"""What a request asks: the service, the operation, the Region and the parameters, read from raw HTTP."""
+"""Reads raw HTTP requests: the service, operation, Region and parameters, and whether the signature is valid."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -9,7 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, refused
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, common_error
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ class ApiRequest:
         return self.service.protocol
 
 
-def to_asked(request: HttpRequest) -> ApiRequest:
+def to_api_request(request: HttpRequest) -> ApiRequest:
     """Reads the call out of a request.
 
     Raises:
@@ -151,12 +157,12 @@ def to_signature(request: HttpRequest) -> Signature:
     found = _AUTHORIZATION.fullmatch(request.headers.get("authorization", ""))
     if found is None:
         protocol = "json" if "x-amz-target" in request.headers else "query"
-        raise refused(ErrorKind.MISSING_AUTHENTICATION, protocol)
+        raise common_error(ErrorKind.MISSING_AUTHENTICATION, protocol)
     names = tuple(found["headers"].split(";"))
     return Signature(found["key"], found["region"], found["scope"], names, found["signature"])
 
 
-def not_known(what: str) -> AwsError:
+def unsupported(what: str) -> AwsError:
     """The loud answer to what the local AWS was never taught; 501, so that no client retries it."""
     return AwsError("NotKnownToTheSandbox", f"The local AWS does not know {what}.", 501)
 
@@ -196,3 +202,30 @@ def _lists(node: Any) -> Any:
     if node and all(key.isdecimal() for key in node):
         return [_lists(node[key]) for key in sorted(node, key=int)]
     return {key: _lists(value) for key, value in node.items()}
+
+
+# Amazon S3 signs its paths unnormalised; every other service alike.
+SIGNERS: dict[str, type[SigV4Auth]] = {"s3": S3SigV4Auth}
+_HASHED_BY_CALLER = frozenset({"UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"})
+
+
+def is_signed_with(request: HttpRequest, signature: Signature, secret_access_key: str) -> bool:
+    """True when this request, byte for byte, was signed with this secret.
+
+    Unlike AWS, the age of the signature is not checked: the local AWS may run by another clock.
+    """
+    if not {"host", "x-amz-date"} <= set(signature.signed_headers) & request.headers.keys():
+        return False
+    claimed = request.headers.get("x-amz-content-sha256")
+    if claimed and claimed not in _HASHED_BY_CALLER and claimed != hashlib.sha256(request.body).hexdigest():
+        return False
+    headers = {name: request.headers.get(name, "") for name in signature.signed_headers}
+    if claimed:
+        headers["x-amz-content-sha256"] = claimed
+    url = f"http://{request.headers.get('host', '')}{request.target}"
+    signed = AWSRequest(method=request.method, url=url, headers=headers, data=request.body)
+    signed.context["timestamp"] = request.headers["x-amz-date"]
+    credentials = Credentials(signature.access_key_id, secret_access_key)
+    signer = SIGNERS.get(signature.scope, SigV4Auth)(credentials, signature.scope, signature.region)
+    expected = signer.signature(signer.string_to_sign(signed, signer.canonical_request(signed)), signed)
+    return hmac.compare_digest(str(expected), signature.value)

@@ -1,4 +1,4 @@
-"""Puts an organisation into moto's state, and changes it afterwards as its administrators would."""
+"""Seeds an organisation into moto's state, and changes it as its administrators would."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from moto.ssoadmin.models import Instance as MotoInstance
 from moto.ssoadmin.models import PermissionSet as MotoPermissionSet
 
 from ploy_connector_aws.sandbox.aws.identifiers import Identifiers
-from ploy_connector_aws.sandbox.aws.instances import CustomerKey, Instance, Instances
+from ploy_connector_aws.sandbox.aws.instances import AssignmentTable, CustomerKey, Instance, Instances, MembershipTable
 from ploy_connector_aws.sandbox.aws.organisation import (
     Assignment,
     ExternalId,
@@ -22,14 +22,13 @@ from ploy_connector_aws.sandbox.aws.organisation import (
     PermissionSet,
     Person,
 )
-from ploy_connector_aws.sandbox.aws.tables import AssignmentTable, MembershipTable
 
 
 class SeededOrganisation:
-    """An organisation in the local AWS: the ids that things got, by name, and the means to change it.
+    """An organisation in the local AWS: its ids by name, and the methods that change it.
 
-    `users`, `groups` and `permission_sets` map names to ids (ARNs for permission sets). What was deleted
-    keeps its entry, so that a test can still ask for it.
+    `users`, `groups` and `permission_sets` map names to ids (ARNs for permission sets). Deleted ones keep their entry,
+    so that a test can still request them.
     """
 
     def __init__(
@@ -61,11 +60,11 @@ class SeededOrganisation:
     def memberships(self) -> dict[tuple[str, str], str]:
         """The membership ids there are now, by (group id, user id)."""
         with self._lock:
-            rows = list(self._memberships.values())
+            rows = list(self.instance.memberships.values())
         return {(row["GroupId"], row["MemberId"]["UserId"]): row["MembershipId"] for row in rows}
 
     def add_person(self, person: Person) -> str:
-        """Creates a user; gives the id."""
+        """Creates a user; returns the id."""
         identifier = self._identifiers.directory_id("user", person.key)
         with self._lock:
             self.instance.store.users[identifier] = _to_user(person, identifier, self.identity_store_id)
@@ -74,7 +73,7 @@ class SeededOrganisation:
         return identifier
 
     def add_group(self, group: Group) -> str:
-        """Creates a group with its members; gives the id."""
+        """Creates a group with its members; returns the id."""
         identifier = self._identifiers.directory_id("group", group.name)
         external_ids: list[dict[str, str] | None] = [*_external_ids(group.external_ids)]
         made = MotoGroup(identifier, group.name, external_ids, group.description or "", self.identity_store_id)
@@ -87,7 +86,7 @@ class SeededOrganisation:
         return identifier
 
     def add_permission_set(self, permission_set: PermissionSet) -> str:
-        """Creates a permission set; gives the ARN."""
+        """Creates a permission set; returns the ARN."""
         made = MotoPermissionSet(
             name=permission_set.name,
             description=permission_set.description or "",
@@ -108,21 +107,21 @@ class SeededOrganisation:
         return made.permission_set_arn
 
     def add_member(self, group: str, person: str) -> str:
-        """Puts a person into a group; gives the membership's id."""
+        """Adds a person to a group; returns the membership's id."""
         group_id, user_id = self.groups[group], self.users[person]
         with self._lock:
-            if self._memberships.between(group_id, user_id) is not None:
+            if self.instance.memberships.find(group_id, user_id) is not None:
                 raise ValueError(f"{person} is already a member of {group}.")
             made = self._identifiers.directory_id("membership", f"{group_id} {user_id}")
-            return self._memberships.join(self.identity_store_id, group_id, user_id, made)
+            return self.instance.memberships.add(self.identity_store_id, group_id, user_id, made)
 
     def remove_member(self, group: str, person: str) -> None:
-        """Takes a person out of a group."""
+        """Removes a person from a group."""
         with self._lock:
-            row = self._memberships.between(self.groups[group], self.users[person])
+            row = self.instance.memberships.find(self.groups[group], self.users[person])
             if row is None:
                 raise ValueError(f"{person} is not a member of {group}.")
-            del self._memberships[row["MembershipId"]]
+            del self.instance.memberships[row["MembershipId"]]
 
     def set_status(self, person: str, status: str) -> None:
         """Sets a user's status, ENABLED or DISABLED; memberships and assignments stay, as in AWS."""
@@ -134,52 +133,52 @@ class SeededOrganisation:
         user_id = self.users[person]
         with self._lock:
             del self.instance.store.users[user_id]
-            for row in self._memberships.of_user(user_id):
-                del self._memberships[row["MembershipId"]]
+            for row in self.instance.memberships.of_user(user_id):
+                del self.instance.memberships[row["MembershipId"]]
 
     def delete_group(self, group: str) -> None:
         """Deletes a group with its memberships. Assignments stay as orphans (AWS.md 3.1)."""
         group_id = self.groups[group]
         with self._lock:
             del self.instance.store.groups[group_id]
-            for row in self._memberships.of_group(group_id):
-                del self._memberships[row["MembershipId"]]
+            for row in self.instance.memberships.of_group(group_id):
+                del self.instance.memberships[row["MembershipId"]]
 
     def delete_permission_set(self, name: str) -> None:
-        """Deletes a permission set; AWS wants its assignments gone first, so they go with it."""
+        """Deletes a permission set with its assignments, which AWS requires to be deleted first."""
         arn = self.permission_sets[name]
         with self._lock:
             sets = self.instance.admin.permission_sets
             sets[:] = [row for row in sets if row.permission_set_arn != arn]
-            for row in [row for row in self._assignments if row.permission_set_arn == arn]:
-                self._assignments.remove(row)
+            for row in [row for row in self.instance.assignments if row.permission_set_arn == arn]:
+                self.instance.assignments.remove(row)
 
     def assign(self, assignment: Assignment) -> None:
-        """Gives a permission set in an account to a person or group."""
+        """Assigns a permission set in an account to a person or group."""
         with self._lock:
             if self._find(assignment) is not None:
                 raise ValueError(f"{assignment} is there already.")
             kind, identifier = self._principal(assignment)
             arn = self.permission_sets[assignment.permission_set]
-            self._assignments.append(
+            self.instance.assignments.append(
                 AccountAssignment(self.instance_arn, assignment.account_id, "AWS_ACCOUNT", arn, kind, identifier)
             )
 
     def unassign(self, assignment: Assignment) -> None:
-        """Takes an assignment away."""
+        """Removes an assignment."""
         with self._lock:
             row = self._find(assignment)
             if row is None:
                 raise ValueError(f"{assignment} is not there.")
-            self._assignments.remove(row)
+            self.instance.assignments.remove(row)
 
     def encrypt_with(self, key: CustomerKey | None) -> None:
-        """Encrypts the instance with a key of the customer's own, or with AWS's again."""
+        """Encrypts the instance with a customer managed key, or with AWS's own again."""
         with self._lock:
             self.instance.customer_key = key
 
     def remove_instance(self) -> None:
-        """Deletes the instance: nobody sees it any more, in any Region."""
+        """Deletes the instance in all Regions."""
         self._instances.remove(self.instance)
 
     def _make_instance(self) -> Instance:
@@ -213,18 +212,6 @@ class SeededOrganisation:
         for assignment in self.organisation.assignments:
             self.assign(assignment)
 
-    @property
-    def _memberships(self) -> MembershipTable:
-        table = self.instance.store.group_memberships
-        assert isinstance(table, MembershipTable)
-        return table
-
-    @property
-    def _assignments(self) -> AssignmentTable:
-        table = self.instance.admin.account_assignments
-        assert isinstance(table, AssignmentTable)
-        return table
-
     def _principal(self, assignment: Assignment) -> tuple[str, str]:
         if assignment.to_group:
             return "GROUP", self.groups[assignment.principal]
@@ -232,10 +219,7 @@ class SeededOrganisation:
 
     def _find(self, assignment: Assignment) -> AccountAssignment | None:
         arn = self.permission_sets[assignment.permission_set]
-        for row in self._assignments.of([self._principal(assignment)]):
-            if row.target_id == assignment.account_id and row.permission_set_arn == arn:
-                return row
-        return None
+        return self.instance.assignments.find(self._principal(assignment), assignment.account_id, arn)
 
 
 def _to_user(person: Person, identifier: str, identity_store_id: str) -> User:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from xml.sax.saxutils import escape
 
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import Role
@@ -18,7 +17,7 @@ from moto.sts.models import sts_backends
 
 from ploy_connector_aws.sandbox.aws.access_denied import AwsError, not_authorized
 from ploy_connector_aws.sandbox.aws.accounts import Accounts
-from ploy_connector_aws.sandbox.aws.authorization import layers_of, weigh
+from ploy_connector_aws.sandbox.aws.authorization import Trust, layers_of, trust_in, weigh
 from ploy_connector_aws.sandbox.aws.policies import MalformedPolicyError, to_policy, to_trust_policy
 from ploy_connector_aws.sandbox.aws.principals import (
     PARTITION,
@@ -30,8 +29,8 @@ from ploy_connector_aws.sandbox.aws.principals import (
     to_context,
 )
 from ploy_connector_aws.sandbox.aws.requests import ApiRequest
-from ploy_connector_aws.sandbox.aws.trust import Trust, trust_in
 
+NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 SHORTEST_SECONDS, LONGEST_SECONDS = 900, 43200
 DEFAULT_SECONDS, CHAINED_SECONDS = 3600, 3600
 SESSION_POLICY_CHARACTERS = 2048
@@ -160,22 +159,6 @@ def caller_identity(caller: Principal) -> dict[str, Any]:
     return {"UserId": caller.unique_id, "Account": caller.account_id, "Arn": caller.arn}
 
 
-def render_sts(operation: str, answer: Mapping[str, Any], request_id: str) -> bytes:
-    """The XML of an STS answer."""
-    return (
-        f'<{operation}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
-        f"<{operation}Result>{_xml(answer)}</{operation}Result>"
-        f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>"
-    ).encode()
-
-
-def _xml(answer: Mapping[str, Any]) -> str:
-    return "".join(
-        f"<{name}>{_xml(value) if isinstance(value, Mapping) else escape(str(value))}</{name}>"
-        for name, value in answer.items()
-    )
-
-
 def _request_context(parameters: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     keys = {
         "sts:externalid": "ExternalId",
@@ -223,7 +206,7 @@ def _asked_seconds(parameters: Mapping[str, Any]) -> int:
 
 
 def _check_length(seconds: int, role: Role, caller: Principal) -> None:
-    """A session that would be too long is refused, never cut down (AWS.md 4)."""
+    """A session that would be too long is rejected, never shortened (AWS.md 4)."""
     if caller.is_session and seconds > CHAINED_SECONDS:
         raise AwsError(
             "ValidationError",

@@ -19,7 +19,7 @@ from ploy_connector_aws.sandbox.aws import (
 )
 from ploy_connector_aws.sandbox.aws.iam_account import OWN_ACCOUNT, allowing, provisioned_role, trusting
 from tests.aws.conftest import Customer, make_customer
-from tests.aws.picture import Picture
+from tests.aws.snapshot import Snapshot
 
 AWS_POLICY = "arn:aws:iam::aws:policy/"
 READ_ONLY_ACCESS, ADMINISTRATOR = f"{AWS_POLICY}ReadOnlyAccess", f"{AWS_POLICY}AdministratorAccess"
@@ -115,7 +115,7 @@ class IamCustomer(Customer):
     def policy(self, name: str) -> str:
         return f"{self.account_id}/{self.iam.policies[name].id}"
 
-    def read_iam(self, **settings: Any) -> Picture:
+    def read_iam(self, **settings: Any) -> Snapshot:
         return self.read(**{"scopes": ["iam"], **settings})
 
     def reseed(self, account: IamAccount) -> IamCustomer:

@@ -10,7 +10,7 @@ from typing import Any
 
 from moto.backends import get_backend
 
-from tests.aws.picture import Picture
+from tests.aws.snapshot import Snapshot
 
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 
@@ -89,7 +89,7 @@ def facts_in_aws(account_id: str, permission_sets: dict[str, str]) -> IamFacts:
     )
 
 
-def facts_in(snapshot: Picture) -> IamFacts:
+def facts_in(snapshot: Snapshot) -> IamFacts:
     """The facts in a snapshot about IAM, and about roles that Identity Center created there."""
     ours = {id_ for id_, each in snapshot.of("account").items() if each.source == "iam"}
     entitlements = {

@@ -31,7 +31,7 @@ from ploy_connector_aws.sandbox.aws import (
 from ploy_connector_aws.sandbox.aws.iam_account import provisioned_role, trusting
 from ploy_connector_aws.spec import Entitlement, Grant, RecordKey, Resource
 from tests.aws.conftest import PROD
-from tests.aws.picture import Picture
+from tests.aws.snapshot import Snapshot
 
 from .conftest import ACCOUNT, ADMINISTRATOR, READ_ONLY_ACCESS, IamCustomer
 
@@ -44,7 +44,7 @@ def link(owner: IamCustomer, permission_set: str = "Administrator", role: str = 
     return f"{owner.account_id}/{owner.seeded.permission_sets[permission_set]}", owner.role(role)
 
 
-def links(owner: IamCustomer, snapshot: Picture) -> set[tuple[str, str]]:
+def links(owner: IamCustomer, snapshot: Snapshot) -> set[tuple[str, str]]:
     return {edge for edge in snapshot.edges if edge[0].startswith(f"{owner.account_id}/arn:aws:sso:")}
 
 

@@ -12,7 +12,7 @@ from ploy_connector_aws.aws.policy.effective_permissions import COPIES_DATE
 from ploy_connector_aws.sandbox.aws import IamAccount, IamPolicy, IamRole, IamUser
 from ploy_connector_aws.sandbox.aws.iam_account import allowing, trusting
 from ploy_connector_aws.spec import AuthenticationError, Page, RecordKey
-from tests.aws.picture import Picture
+from tests.aws.snapshot import Snapshot
 from tests.aws.tampering import Tamper, in_xml, tampered
 
 from .conftest import ADMINISTRATOR, OTHERS_EXTERNAL_ID, READ_ONLY_ACCESS, SIGNED_IN, IamCustomer
@@ -27,7 +27,7 @@ def calls_of(owner: IamCustomer) -> list[str]:
     return [call.operation for call in owner.aws.calls if call.service == "iam"]
 
 
-def read_tampered(owner: IamCustomer, monkeypatch: pytest.MonkeyPatch, tamper: Tamper) -> Picture:
+def read_tampered(owner: IamCustomer, monkeypatch: pytest.MonkeyPatch, tamper: Tamper) -> Snapshot:
     with tampered(owner.aws.endpoint_url, tamper) as endpoint_url, monkeypatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", endpoint_url)
         return owner.read_iam()

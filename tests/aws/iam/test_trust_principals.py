@@ -10,7 +10,7 @@ from ploy_connector_aws.aws.policy.trust import FLAGS
 from ploy_connector_aws.sandbox.aws import IamAccount, IamGroup, IamPolicy, IamRole, IamUser
 from ploy_connector_aws.sandbox.aws.iam_account import OWN_ACCOUNT, allowing, trusting
 from ploy_connector_aws.spec import Account
-from tests.aws.picture import Picture
+from tests.aws.snapshot import Snapshot
 
 from .conftest import ADMINISTRATOR, OTHER_ACCOUNT, OTHERS_EXTERNAL_ID, IamCustomer
 
@@ -22,12 +22,12 @@ def allow(principal: object, action: object = "sts:AssumeRole", **more: object) 
     return {"Effect": "Allow", "Principal": principal, "Action": action, **more}
 
 
-def settle(owner: IamCustomer, *statements: dict[str, Any], roles: tuple[IamRole, ...] = ()) -> Picture:
+def settle(owner: IamCustomer, *statements: dict[str, Any], roles: tuple[IamRole, ...] = ()) -> Snapshot:
     """Read an account with the role `target`, which has this trust policy."""
     return owner.reseed(IamAccount(roles=(*roles, IamRole("target", trusting(*statements))))).read_iam()
 
 
-def holders(owner: IamCustomer, snapshot: Picture, role: str = "target") -> dict[str, Any]:
+def holders(owner: IamCustomer, snapshot: Snapshot, role: str = "target") -> dict[str, Any]:
     """The attributes of the grants of a role, by holder."""
     return {
         grant.principal_id: grant.attributes

@@ -28,7 +28,7 @@ SCOPE = "identity-center/assignments"
 
 def test_assignments_become_account_roles_held_by_whom_they_were_given_to(customer: Customer) -> None:
     seeded = customer.seeded
-    picture = customer.read()
+    snapshot = customer.read()
 
     def account_role(account_id: str, name: str) -> Entitlement:
         arn = seeded.permission_sets[name]
@@ -43,7 +43,7 @@ def test_assignments_become_account_roles_held_by_whom_they_were_given_to(custom
             attributes={"aws_account_id": account_id, "permission_set_arn": arn},
         )
 
-    described = picture.of("entitlement", "role")
+    described = snapshot.of("entitlement", "role")
     assert {name: described[arn].privileged for name, arn in seeded.permission_sets.items()} == {
         "Administrator": True,
         "Reader": None,
@@ -54,12 +54,12 @@ def test_assignments_become_account_roles_held_by_whom_they_were_given_to(custom
         Grant(principal_kind="entitlement", principal_id=seeded.groups["everyone"], entitlement_id=roles[1].id),
         Grant(principal_kind="account", principal_id=seeded.users["dee"], entitlement_id=roles[2].id),
     ]
-    assert picture.of("entitlement", "account_role") == {role.id: role for role in roles}
+    assert snapshot.of("entitlement", "account_role") == {role.id: role for role in roles}
     held = {role.id for role in roles}
-    assert {grant.id: grant for grant in picture.of("grant").values() if grant.entitlement_id in held} == {
+    assert {grant.id: grant for grant in snapshot.of("grant").values() if grant.entitlement_id in held} == {
         grant.id: grant for grant in grants
     }
-    assert picture.of("resource") == {id_: Resource(id=id_, kind="aws_account", name=id_) for id_ in (DEV, PROD)}
+    assert snapshot.of("resource") == {id_: Resource(id=id_, kind="aws_account", name=id_) for id_ in (DEV, PROD)}
 
 
 def test_with_direct_assignments_a_permission_set_in_an_account_can_be_granted(customer: Customer) -> None:
@@ -70,43 +70,43 @@ def test_with_direct_assignments_a_permission_set_in_an_account_can_be_granted(c
 
 def test_rows_inherited_through_a_group_do_not_become_a_second_path(customer: Customer) -> None:
     seeded = customer.seeded
-    picture = customer.read()
+    snapshot = customer.read()
 
-    holders = {principal for principal, held in picture.edges if held.startswith((DEV, PROD))}
+    holders = {principal for principal, held in snapshot.edges if held.startswith((DEV, PROD))}
     assert holders == {seeded.groups["admins"], seeded.groups["everyone"], seeded.users["dee"]}
 
 
 def test_everybody_without_an_assignment_is_an_answer_too(customer: Customer) -> None:
     customer.settle(replace(ORGANISATION, assignments=()))
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.of("resource") == {}
+    assert snapshot.of("resource") == {}
     principals = {
         f"{SCOPE}/{kind}/{id_}"
         for kind, ids in (("users", customer.seeded.users), ("groups", customer.seeded.groups))
         for id_ in ids.values()
     }
-    assert {scope: picture.endings[scope] for scope in picture.parents if picture.parents[scope] == SCOPE} == (
+    assert {scope: snapshot.endings[scope] for scope in snapshot.parents if snapshot.parents[scope] == SCOPE} == (
         dict.fromkeys(principals, "complete")
     )
 
 
 def test_assignments_longer_than_a_page_are_read_to_the_end(customer: Customer) -> None:
     accounts = [f"{number:012}" for number in range(300, 450)]
-    customer.settle(replace(ORGANISATION, assignments=tuple(Assignment(each, "Reader", "nobody") for each in accounts)))
-    picture = customer.read()
+    customer.settle(replace(ORGANISATION, assignments=tuple(Assignment(each, "Reader", "empty") for each in accounts)))
+    snapshot = customer.read()
 
-    assert set(picture.of("resource")) == set(accounts)
-    assert len(picture.of("entitlement", "account_role")) == 150
+    assert set(snapshot.of("resource")) == set(accounts)
+    assert len(snapshot.of("entitlement", "account_role")) == 150
 
 
 def test_denied_assignments_fail_each_principal_and_keep_what_is_above_complete(customer: Customer) -> None:
     customer.aws.faults.deny("ListAccountAssignmentsForPrincipal")
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert len(picture.ended("failed")) == 7
-    assert picture.endings[SCOPE] == "complete"
-    assert {(failure.code, failure.missing_permissions) for failure in picture.failures.values()} == {
+    assert len(snapshot.ended("failed")) == 7
+    assert snapshot.endings[SCOPE] == "complete"
+    assert {(failure.code, failure.missing_permissions) for failure in snapshot.failures.values()} == {
         ("permission_missing", ("sso:ListAccountAssignmentsForPrincipal",))
     }
 
@@ -116,43 +116,43 @@ def test_a_user_deleted_in_mid_sync_is_retracted(customer: Customer) -> None:
     customer.aws.faults.before(
         "ListAccountAssignmentsForPrincipal", lambda: customer.seeded.delete_user("dee"), where=about(dee)
     )
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.ended("gone") == {f"{SCOPE}/users/{dee}"}
-    assert picture.retracted == {RecordKey(type="account", id=dee)}
-    assert dee not in picture.of("account")
-    assert dee not in {principal for principal, _ in picture.edges}
-    assert picture.failures == {}
+    assert snapshot.ended("gone") == {f"{SCOPE}/users/{dee}"}
+    assert snapshot.retracted == {RecordKey(type="account", id=dee)}
+    assert dee not in snapshot.of("account")
+    assert dee not in {principal for principal, _ in snapshot.edges}
+    assert snapshot.failures == {}
 
 
 def test_a_group_deleted_before_its_assignments_are_asked_for_is_gone(customer: Customer) -> None:
-    group = customer.seeded.groups["nobody"]
+    group = customer.seeded.groups["empty"]
     customer.aws.faults.before(
-        "ListAccountAssignmentsForPrincipal", lambda: customer.seeded.delete_group("nobody"), where=about(group)
+        "ListAccountAssignmentsForPrincipal", lambda: customer.seeded.delete_group("empty"), where=about(group)
     )
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.endings[f"{SCOPE}/groups/{group}"] == "gone"
-    assert picture.retracted == {RecordKey(type="entitlement", id=group)}
-    assert group not in picture.of("entitlement")
+    assert snapshot.endings[f"{SCOPE}/groups/{group}"] == "gone"
+    assert snapshot.retracted == {RecordKey(type="entitlement", id=group)}
+    assert group not in snapshot.of("entitlement")
 
 
 @pytest.mark.parametrize("message", ["The instance does not exist.", "", "Principal was not found."])
 def test_a_not_found_that_does_not_name_the_principal_fails_the_scope(customer: Customer, message: str) -> None:
     customer.aws.faults.answer("ListAccountAssignmentsForPrincipal", "ResourceNotFoundException", message=message)
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.retracted == set()
-    assert len(picture.ended("failed")) == 7
+    assert snapshot.retracted == set()
+    assert len(snapshot.ended("failed")) == 7
 
 
 def test_a_not_found_that_also_names_the_instance_fails_the_scope(customer: Customer) -> None:
     message = f"Instance {customer.seeded.instance_arn} was not found for principal {customer.seeded.users['dee']}"
     customer.aws.faults.answer("ListAccountAssignmentsForPrincipal", "ResourceNotFoundException", message=message)
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.retracted == set()
-    assert len(picture.ended("failed")) == 7
+    assert snapshot.retracted == set()
+    assert len(snapshot.ended("failed")) == 7
 
 
 def test_one_failing_principal_leaves_the_others_alone(customer: Customer) -> None:
@@ -162,10 +162,10 @@ def test_one_failing_principal_leaves_the_others_alone(customer: Customer) -> No
     customer.aws.faults.answer(
         "ListAccountAssignmentsForPrincipal", "AccessDeniedException", message="Not authorized", where=about(dee)
     )
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.ended("failed") == {f"{SCOPE}/users/{dee}"}
-    assert len(picture.ended("complete")) == len(calm.ended("complete")) - 1
+    assert snapshot.ended("failed") == {f"{SCOPE}/users/{dee}"}
+    assert len(snapshot.ended("complete")) == len(calm.ended("complete")) - 1
 
 
 def test_a_leaver_who_is_disabled_still_holds_what_was_not_taken_away(customer: Customer) -> None:
@@ -177,14 +177,14 @@ def test_a_leaver_who_is_disabled_still_holds_what_was_not_taken_away(customer: 
             assignments=(Assignment(DEV, "Reader", "late"),),
         )
     )
-    picture = customer.read()
+    snapshot = customer.read()
     ids = customer.seeded
 
-    assert picture.of("account")[ids.users["gone"]].status == "disabled"
+    assert snapshot.of("account")[ids.users["gone"]].status == "disabled"
     assert {
         (ids.users["gone"], ids.groups["late"]),
         (ids.groups["late"], f"{DEV}/{ids.permission_sets['Reader']}"),
-    } <= picture.edges
+    } <= snapshot.edges
 
 
 @pytest.mark.parametrize("left_out", ["AccountId", "PermissionSetArn", "PrincipalId", "PrincipalType"])
@@ -198,9 +198,9 @@ def test_an_assignment_without_one_of_its_parts_fails_its_scope(
     tamper = in_json("ListAccountAssignmentsForPrincipal", leave_out)
     with tampered(customer.aws.endpoint_url, tamper) as endpoint_url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
-        picture = customer.read()
+        snapshot = customer.read()
 
-    assert {failure.message for failure in picture.failures.values()} == {
+    assert {failure.message for failure in snapshot.failures.values()} == {
         f"AWS listed an assignment without its {left_out}."
     }
 
@@ -229,16 +229,16 @@ def test_a_joiner_found_as_a_member_after_all_others_were_asked_for_is_asked_for
         customer.seeded.assign(Assignment(PROD, "Administrator", "new", to_group=False))
 
     customer.aws.faults.before("ListGroupMemberships", hire, where=about(customer.seeded.groups["everyone"]))
-    picture = customer.read()
+    snapshot = customer.read()
     ids = customer.seeded
     new = ids.users["new"]
 
-    assert {held for principal, held in picture.edges if principal == new} == {
+    assert {held for principal, held in snapshot.edges if principal == new} == {
         ids.groups["everyone"],
         f"{PROD}/{ids.permission_sets['Administrator']}",
     }
-    assert picture.endings[f"{SCOPE}/users/{new}"] == "complete"
-    assert set(picture.endings.values()) == {"complete"}
+    assert snapshot.endings[f"{SCOPE}/users/{new}"] == "complete"
+    assert set(snapshot.endings.values()) == {"complete"}
 
 
 def test_a_user_that_the_list_left_out_keeps_all_access(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,12 +252,12 @@ def test_a_user_that_the_list_left_out_keeps_all_access(customer: Customer, monk
     customer.aws.faults.before("ListGroupMemberships", wait_for_principals(customer, 6), where=everyone)
     with tampered(customer.aws.endpoint_url, in_json("ListUsers", leave_out)) as endpoint_url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
-        picture = customer.read()
+        snapshot = customer.read()
 
-    assert picture.records == calm.records
+    assert snapshot.records == calm.records
     own_scope = f"identity-center/users/{dee}"
-    assert picture.endings == {**calm.endings, own_scope: "complete"}
-    assert picture.parents == {
+    assert snapshot.endings == {**calm.endings, own_scope: "complete"}
+    assert snapshot.parents == {
         **calm.parents,
         own_scope: f"identity-center/groups/{customer.seeded.groups['everyone']}/members",
     }
@@ -272,13 +272,13 @@ def test_a_group_that_the_list_left_out_keeps_all_access(customer: Customer, mon
 
     with tampered(customer.aws.endpoint_url, in_json("ListGroups", leave_out)) as endpoint_url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
-        picture = customer.read()
+        snapshot = customer.read()
 
     key = RecordKey(type="entitlement", id=admins)
-    assert picture.records == {each: record for each, record in calm.records.items() if each != key}
-    assert picture.partial.keys() == calm.partial.keys() | {key}
-    assert picture.endings == calm.endings
-    assert picture.parents == {**calm.parents, f"identity-center/groups/{admins}/members": SCOPE}
+    assert snapshot.records == {each: record for each, record in calm.records.items() if each != key}
+    assert snapshot.partial.keys() == calm.partial.keys() | {key}
+    assert snapshot.endings == calm.endings
+    assert snapshot.parents == {**calm.parents, f"identity-center/groups/{admins}/members": SCOPE}
 
 
 @pytest.mark.parametrize("is_denied", [False, True])
@@ -304,25 +304,25 @@ def test_a_group_that_only_an_assignment_names_is_looked_up_once(
     customer.context = ConnectorContext(on_left_out=left_out.append)
     with tampered(customer.aws.endpoint_url, for_users) as endpoint_url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
-        picture = customer.read()
+        snapshot = customer.read()
 
-    assert (picture.records, picture.edges) == (calm.records, calm.edges)
+    assert (snapshot.records, snapshot.edges) == (calm.records, calm.edges)
     asked = [call for call in customer.aws.calls.to("ListGroupMemberships") if call.parameters["GroupId"] == deleted]
     assert len(asked) == 1
     members = f"identity-center/groups/{deleted}/members"
     if is_denied:
-        assert (picture.retracted, left_out) == (set(), [])
-        assert picture.failures[members].code == "permission_missing"
+        assert (snapshot.retracted, left_out) == (set(), [])
+        assert snapshot.failures[members].code == "permission_missing"
     else:
-        assert picture.retracted == {RecordKey(type="entitlement", id=deleted)}
+        assert snapshot.retracted == {RecordKey(type="entitlement", id=deleted)}
         assert left_out == ["assignment of a deleted principal"]
-        assert picture.endings[members] == "gone"
+        assert snapshot.endings[members] == "gone"
 
 
 def test_a_member_who_may_not_be_described_leaves_the_assignments_unproven(
     customer: Customer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the hidden user was assigned to directly is not asked for: nobody knows whether that user exists."""
+    """The hidden user's direct assignments are not read: whether that user exists is unknown."""
     seeded = customer.seeded
     dee, everyone = seeded.users["dee"], seeded.groups["everyone"]
     calm = customer.read()
@@ -333,15 +333,15 @@ def test_a_member_who_may_not_be_described_leaves_the_assignments_unproven(
     customer.aws.faults.deny("DescribeUser")
     with tampered(customer.aws.endpoint_url, in_json("ListUsers", leave_out)) as endpoint_url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
-        picture = customer.read()
+        snapshot = customer.read()
 
     members = f"identity-center/groups/{everyone}/members"
-    assert picture.ended("failed") == {SCOPE, members}
-    assert picture.failures[members].missing_permissions == ("identitystore:DescribeUser",)
-    assert picture.failures[SCOPE].code == "temporary"
-    assert picture.retracted == set()
-    assert picture.records.items() <= calm.records.items()
-    assert {edge for edge in calm.edges - picture.edges if dee not in edge and everyone not in edge} == set()
+    assert snapshot.ended("failed") == {SCOPE, members}
+    assert snapshot.failures[members].missing_permissions == ("identitystore:DescribeUser",)
+    assert snapshot.failures[SCOPE].code == "temporary"
+    assert snapshot.retracted == set()
+    assert snapshot.records.items() <= calm.records.items()
+    assert {edge for edge in calm.edges - snapshot.edges if dee not in edge and everyone not in edge} == set()
 
 
 def test_an_unlisted_permission_set_met_by_many_at_once_is_described_once_and_never_under_another_name(
@@ -351,14 +351,14 @@ def test_an_unlisted_permission_set_met_by_many_at_once_is_described_once_and_ne
     customer.aws.faults.deny("ListPermissionSets")
     customer.aws.faults.delay(0.02, "DescribePermissionSet")
     arns = customer.seeded.permission_sets
-    pictures = [customer.read() for _ in range(3)]
+    snapshots = [customer.read() for _ in range(3)]
 
-    roles = pictures[0].of("entitlement", "account_role")
+    roles = snapshots[0].of("entitlement", "account_role")
     assert {id_: role.name for id_, role in roles.items()} == {
         f"{each.account_id}/{arns[each.permission_set]}": f"{each.permission_set} in {each.account_id}"
         for each in customer.seeded.organisation.assignments
     }
-    assert [(picture.records, picture.partial) for picture in pictures] == [(pictures[0].records, {})] * 3
+    assert [(snapshot.records, snapshot.partial) for snapshot in snapshots] == [(snapshots[0].records, {})] * 3
     described = [call.parameters["PermissionSetArn"] for call in customer.aws.calls.to("DescribePermissionSet")]
     assert sorted(described) == sorted(3 * list(arns.values()))
 
@@ -369,10 +369,10 @@ def test_an_unlisted_permission_set_that_cannot_be_described_is_partial_for_all_
     customer.settle(demo_organisation())
     customer.aws.faults.deny("ListPermissionSets", "DescribePermissionSet")
     customer.aws.faults.delay(0.02, "DescribePermissionSet")
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert (picture.of("entitlement", "account_role"), picture.of("entitlement", "role")) == ({}, {})
-    named = {(key.type, record.kind) for key, record in picture.partial.items()}
+    assert (snapshot.of("entitlement", "account_role"), snapshot.of("entitlement", "role")) == ({}, {})
+    named = {(key.type, record.kind) for key, record in snapshot.partial.items()}
     assert named == {("entitlement", "account_role"), ("entitlement", "role")}
 
 

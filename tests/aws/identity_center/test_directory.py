@@ -12,7 +12,7 @@ from ploy_connector_aws.aws import grantability
 from ploy_connector_aws.sandbox.aws import Group, Organisation, Person, about
 from ploy_connector_aws.spec import Account, ConnectorContext, Email, Entitlement, ExternalId, Grant, Page, RecordKey
 from tests.aws.conftest import ORGANISATION, SCIM, Customer
-from tests.aws.picture import to_picture
+from tests.aws.snapshot import to_snapshot
 
 MANY = Organisation(
     owner_account_id="",
@@ -69,7 +69,7 @@ def test_people_become_accounts_without_what_is_nobodys_business(customer: Custo
     }
 
 
-def test_groups_become_entitlements_that_say_who_manages_them(customer: Customer) -> None:
+def test_groups_become_entitlements_with_their_manager(customer: Customer) -> None:
     ids = customer.seeded.groups
 
     assert customer.read().of("entitlement", "group") == {
@@ -88,16 +88,16 @@ def test_groups_become_entitlements_that_say_who_manages_them(customer: Customer
             "there; or switch on 'change_externally_managed' in the settings.",
             managed_by=SCIM,
         ),
-        ids["nobody"]: Entitlement(id=ids["nobody"], kind="group", name="nobody", grantable=True),
+        ids["empty"]: Entitlement(id=ids["empty"], kind="group", name="empty", grantable=True),
     }
 
 
 def test_where_the_settings_allow_it_a_managed_group_can_be_granted(customer: Customer) -> None:
     everyone = customer.seeded.groups["everyone"]
 
-    picture = customer.read(change_externally_managed=True)
+    snapshot = customer.read(change_externally_managed=True)
 
-    assert picture.of("entitlement", "group")[everyone] == Entitlement(
+    assert snapshot.of("entitlement", "group")[everyone] == Entitlement(
         id=everyone, kind="group", name="everyone", grantable=True, managed_by=SCIM
     )
 
@@ -129,21 +129,21 @@ def test_memberships_become_grants_that_remember_aws_id_of_them(customer: Custom
 
 def test_lists_longer_than_a_page_are_read_to_the_end(customer: Customer) -> None:
     seeded = customer.settle(MANY).seeded
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert set(picture.of("account")) == set(seeded.users.values())
-    assert set(picture.of("entitlement", "group")) == set(seeded.groups.values())
-    assert picture.edges == {(user_id, seeded.groups["all"]) for user_id in seeded.users.values()}
-    assert picture.failures == {}
+    assert set(snapshot.of("account")) == set(seeded.users.values())
+    assert set(snapshot.of("entitlement", "group")) == set(seeded.groups.values())
+    assert snapshot.edges == {(user_id, seeded.groups["all"]) for user_id in seeded.users.values()}
+    assert snapshot.failures == {}
     assert [len(customer.aws.calls.to(name)) for name in ("ListUsers", "ListGroups")] == [2, 2]
 
 
 def test_an_empty_directory_is_an_answer(customer: Customer) -> None:
     customer.settle(Organisation(owner_account_id=""))
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.records == {}
-    assert picture.endings == dict.fromkeys(
+    assert snapshot.records == {}
+    assert snapshot.endings == dict.fromkeys(
         (
             "identity-center",
             "identity-center/users",
@@ -166,24 +166,24 @@ def test_a_denied_list_fails_its_scope_and_what_is_proven_by_it(
     customer: Customer, action: str, failed: set[str]
 ) -> None:
     customer.aws.faults.deny(action)
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.ended("failed") == failed
-    assert picture.failures[min(failed - {"identity-center/assignments"})].missing_permissions == (action,)
-    assert "list of" in picture.failures["identity-center/assignments"].message
+    assert snapshot.ended("failed") == failed
+    assert snapshot.failures[min(failed - {"identity-center/assignments"})].missing_permissions == (action,)
+    assert "list of" in snapshot.failures["identity-center/assignments"].message
 
 
 def test_denied_memberships_fail_the_members_of_each_group_and_nothing_else(customer: Customer) -> None:
     customer.aws.faults.deny("ListGroupMemberships")
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.ended("failed") == {
+    assert snapshot.ended("failed") == {
         f"identity-center/groups/{group_id}/members" for group_id in customer.seeded.groups.values()
     }
-    assert {failure.missing_permissions for failure in picture.failures.values()} == {
+    assert {failure.missing_permissions for failure in snapshot.failures.values()} == {
         ("identitystore:ListGroupMemberships",)
     }
-    assert len(picture.of("entitlement", "group")) == 3
+    assert len(snapshot.of("entitlement", "group")) == 3
 
 
 def test_a_throttled_reading_gives_what_a_calm_one_gives(customer: Customer) -> None:
@@ -209,12 +209,12 @@ def test_a_user_made_after_the_users_were_listed_is_described_with_the_first_gro
         customer.seeded.add_member("admins", "new")
 
     customer.aws.faults.before("ListGroups", hire)
-    picture = customer.read()
+    snapshot = customer.read()
 
     new = customer.seeded.users["new"]
-    assert picture.of("account")[new].username == "new"
-    assert (new, customer.seeded.groups["admins"]) in picture.edges
-    assert picture.failures == {}
+    assert snapshot.of("account")[new].username == "new"
+    assert (new, customer.seeded.groups["admins"]) in snapshot.edges
+    assert snapshot.failures == {}
 
 
 def test_a_membership_left_over_from_a_deleted_user_is_dropped(customer: Customer) -> None:
@@ -226,12 +226,12 @@ def test_a_membership_left_over_from_a_deleted_user_is_dropped(customer: Custome
     left_out: list[str] = []
     customer.aws.faults.delay(0.02, "DescribeUser")
     customer.context = ConnectorContext(on_left_out=left_out.append)
-    picture = customer.read()
+    snapshot = customer.read()
     store.users[bo] = user
 
-    assert bo not in {principal for principal, _ in picture.edges}
-    assert picture.retracted == {RecordKey(type="account", id=bo)}
-    assert picture.failures == {}
+    assert bo not in {principal for principal, _ in snapshot.edges}
+    assert snapshot.retracted == {RecordKey(type="account", id=bo)}
+    assert snapshot.failures == {}
     assert [call.parameters["UserId"] for call in customer.aws.calls.to("DescribeUser")] == [bo]
     assert left_out == ["assignment of a deleted principal"] * len(groups)
     assert len(groups) > 1
@@ -239,9 +239,9 @@ def test_a_membership_left_over_from_a_deleted_user_is_dropped(customer: Custome
 
 def test_a_member_nobody_could_list_is_granted_all_the_same(customer: Customer) -> None:
     customer.aws.faults.deny("ListUsers")
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert (customer.seeded.users["bo"], customer.seeded.groups["admins"]) in picture.edges
+    assert (customer.seeded.users["bo"], customer.seeded.groups["admins"]) in snapshot.edges
     assert customer.aws.calls.to("DescribeUser") == []
 
 
@@ -259,15 +259,15 @@ def test_a_group_deleted_in_mid_sync_is_retracted_and_its_scopes_are_gone(custom
     faults = customer.aws.faults
     faults.before("ListGroupMemberships", lambda: customer.seeded.delete_group("admins"), where=about(admins))
     faults.before("ListPermissionSets", lambda: is_found_gone.wait(30))
-    picture = to_picture(watch(customer.read_pages()))
+    snapshot = to_snapshot(watch(customer.read_pages()))
 
-    assert picture.ended("gone") == {
+    assert snapshot.ended("gone") == {
         members,
         f"identity-center/assignments/groups/{admins}",
     }
-    assert picture.failures == {}
-    assert admins not in picture.of("entitlement")
-    assert admins not in {end for edge in picture.edges for end in edge}
+    assert snapshot.failures == {}
+    assert admins not in snapshot.of("entitlement")
+    assert admins not in {end for edge in snapshot.edges for end in edge}
     asked = {call.parameters["PrincipalId"] for call in customer.aws.calls.to("ListAccountAssignmentsForPrincipal")}
     assert admins not in asked
 
@@ -278,10 +278,10 @@ def test_a_not_found_that_names_something_else_fails_the_scope(customer: Custome
         "ResourceNotFoundException",
         members={"ResourceType": "IDENTITY_STORE", "ResourceId": customer.seeded.identity_store_id},
     )
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.retracted == set()
-    assert {picture.endings[f"identity-center/groups/{id_}/members"] for id_ in customer.seeded.groups.values()} == {
+    assert snapshot.retracted == set()
+    assert {snapshot.endings[f"identity-center/groups/{id_}/members"] for id_ in customer.seeded.groups.values()} == {
         "failed"
     }
 
@@ -289,10 +289,10 @@ def test_a_not_found_that_names_something_else_fails_the_scope(customer: Custome
 def test_what_is_read_is_the_same_when_the_accounts_were_not_asked_for_first(customer: Customer) -> None:
     together = customer.read()
 
-    assert to_picture(customer.connector().list_entitlements(frozenset())) == together
+    assert to_snapshot(customer.connector().list_entitlements(frozenset())) == together
 
 
-def test_an_address_is_primary_only_where_aws_says_so(customer: Customer) -> None:
+def test_an_address_is_primary_only_if_aws_marks_it(customer: Customer) -> None:
     """PEERS 10: a peer took the first address for the primary one."""
     customer.seeded.instance.store.users[customer.seeded.users["ana"]].Emails[0].pop("Primary")
 
@@ -300,7 +300,7 @@ def test_an_address_is_primary_only_where_aws_says_so(customer: Customer) -> Non
 
 
 def test_the_organisation_of_these_tests_is_read_without_a_failure(customer: Customer) -> None:
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.failures == {}
-    assert len(picture.of("account")) == len(ORGANISATION.people)
+    assert snapshot.failures == {}
+    assert len(snapshot.of("account")) == len(ORGANISATION.people)

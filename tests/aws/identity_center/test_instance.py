@@ -120,9 +120,7 @@ def test_of_several_instances_the_one_that_is_meant_is_chosen(
         ([row("a", ORGANIZATIONS, **NORTH), row("b", "888888888888", **SOUTH), row("c", **WEST)], ["a", "b"]),
     ],
 )
-def test_instances_of_which_nothing_says_which_is_meant_are_all_named(
-    rows: list[dict[str, Any]], named: list[str]
-) -> None:
+def test_ambiguous_instances_are_all_named(rows: list[dict[str, Any]], named: list[str]) -> None:
     with pytest.raises(RejectedError) as refused:
         choose_instance(rows, OWN, "eu-west-1")
     assert refused.value.reason == "instance_ambiguous"
@@ -159,9 +157,9 @@ def test_everything_else_is_read_in_the_primary_region(customer: Customer) -> No
 
 def test_no_instance_anywhere_is_an_answer_without_an_origin(customer: Customer) -> None:
     customer.seeded.remove_instance()
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert (picture.endings, picture.origins, picture.records) == ({"identity-center": "complete"}, {}, {})
+    assert (snapshot.endings, snapshot.origins, snapshot.records) == ({"identity-center": "complete"}, {}, {})
 
 
 def test_the_origin_is_the_instance(customer: Customer) -> None:
@@ -172,11 +170,11 @@ def test_a_member_account_reads_people_of_the_organisations_instance(customer: C
     member = "333344445555"
     customer.settle(replace(ORGANISATION, accounts=(type(ORGANISATION.accounts[0])(member, "member"),)))
     role_arn = customer.aws.create_integration_role(member, EXTERNAL_ID, policy=SEED_POLICY)
-    picture = customer.read(account_id=member, role_arn=role_arn)
+    snapshot = customer.read(account_id=member, role_arn=role_arn)
 
-    assert len(picture.of("account")) == 4
-    assert "identity-center/permission-sets" in picture.failures
-    fix = picture.failures["identity-center/permission-sets"].fix
+    assert len(snapshot.of("account")) == 4
+    assert "identity-center/permission-sets" in snapshot.failures
+    fix = snapshot.failures["identity-center/permission-sets"].fix
     assert fix is not None
     assert "management account" in fix
 
@@ -261,7 +259,7 @@ def test_an_active_instance_of_the_organisation_is_an_answer_whatever_else_could
     session.close()
 
 
-def first_says_none(customer: Customer) -> AbstractContextManager[str]:
+def first_lists_none(customer: Customer) -> AbstractContextManager[str]:
     """Let the first ListInstances be answered as by a server that does not know RegionScope, elsewhere."""
     answered: list[object] = []
 
@@ -276,7 +274,7 @@ def first_says_none(customer: Customer) -> AbstractContextManager[str]:
 def test_none_in_all_regions_is_believed_only_after_each_was_asked(
     session: ReadSession, customer: Customer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with first_says_none(customer) as endpoint_url:
+    with first_lists_none(customer) as endpoint_url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
         instance = read_instance(session)
 
@@ -306,7 +304,7 @@ def test_an_own_instance_against_aws_s_own_none_is_no_answer_where_some_regions_
 ) -> None:
     customer.aws.faults.answer("ListInstances", "AccessDeniedException", where=OTHER_REGIONS)
 
-    with first_says_none(customer) as endpoint_url, pytest.raises(PermissionDeniedError):
+    with first_lists_none(customer) as endpoint_url, pytest.raises(PermissionDeniedError):
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
         read_instance(session)
 
@@ -330,10 +328,10 @@ def test_of_regions_that_show_one_instance_and_not_its_primary_region_the_settin
 
 def test_a_denied_search_fails_the_root(customer: Customer) -> None:
     customer.aws.faults.deny("sso:ListInstances")
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.endings == {"identity-center": "failed"}
-    assert picture.failures["identity-center"].missing_permissions == ("sso:ListInstances",)
+    assert snapshot.endings == {"identity-center": "failed"}
+    assert snapshot.failures["identity-center"].missing_permissions == ("sso:ListInstances",)
 
 
 def test_an_instance_that_is_being_made_fails_the_root(customer: Customer) -> None:
@@ -347,11 +345,11 @@ def test_an_account_instance_beside_the_organisations_is_empty_without_asking(cu
     other = make_customer(customer.aws, replace(ORGANISATION, instance_status="DELETE_IN_PROGRESS"))
     member = type(ORGANISATION.accounts[0])(customer.settings["account_id"], "member")
     other.settle(replace(ORGANISATION, instance_status="DELETE_IN_PROGRESS", accounts=(member,)))
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.failures == {}
-    assert picture.endings["identity-center/permission-sets"] == "complete"
-    assert picture.endings["identity-center/assignments"] == "complete"
+    assert snapshot.failures == {}
+    assert snapshot.endings["identity-center/permission-sets"] == "complete"
+    assert snapshot.endings["identity-center/assignments"] == "complete"
     assert customer.aws.calls.to("ListPermissionSets", "ListAccountAssignmentsForPrincipal") == []
 
 
@@ -363,16 +361,16 @@ def add_account_instances(customer: Customer, *regions: str) -> list[str]:
 
 def test_of_several_account_instances_that_of_the_settings_region_is_read(customer: Customer) -> None:
     add_account_instances(customer, "ap-south-1", "us-east-1")
-    picture = customer.read(region="eu-west-1")
+    snapshot = customer.read(region="eu-west-1")
 
-    assert picture.origins == {"identity-center": customer.seeded.instance_arn}
-    assert len(picture.of("account")) == 4
+    assert snapshot.origins == {"identity-center": customer.seeded.instance_arn}
+    assert len(snapshot.of("account")) == 4
 
 
 def test_account_instances_of_other_regions_only_fail_the_root_by_name(customer: Customer) -> None:
     arns = [customer.seeded.instance_arn, *add_account_instances(customer, "ap-south-1", "us-east-1")]
-    picture = customer.read(region="eu-central-1")
+    snapshot = customer.read(region="eu-central-1")
 
-    assert picture.endings == {"identity-center": "failed"}
-    assert all(arn in picture.failures["identity-center"].message for arn in arns)
-    assert picture.records == {}
+    assert snapshot.endings == {"identity-center": "failed"}
+    assert all(arn in snapshot.failures["identity-center"].message for arn in arns)
+    assert snapshot.records == {}

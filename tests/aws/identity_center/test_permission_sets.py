@@ -24,11 +24,11 @@ def scope_of(arn: str) -> str:
 
 def test_permission_sets_become_roles_with_both_kinds_of_policies(customer: Customer) -> None:
     arns = customer.seeded.permission_sets
-    picture = customer.read()
+    snapshot = customer.read()
     not_read = ManagedPolicies(is_to_be_read=False)
     administrator = judge_permission_set(not_read, [ADMINISTRATOR], [])
 
-    assert picture.of("entitlement", "role") == {
+    assert snapshot.of("entitlement", "role") == {
         arns["Administrator"]: Entitlement(
             id=arns["Administrator"],
             kind="role",
@@ -60,7 +60,7 @@ def test_permission_sets_become_roles_with_both_kinds_of_policies(customer: Cust
             },
         ),
     }
-    assert {picture.parents[scope_of(arn)] for arn in arns.values()} == {"identity-center/permission-sets"}
+    assert {snapshot.parents[scope_of(arn)] for arn in arns.values()} == {"identity-center/permission-sets"}
 
 
 def test_more_permission_sets_than_a_page_holds_are_all_read(customer: Customer) -> None:
@@ -75,11 +75,11 @@ def test_a_denied_list_fails_the_scope_but_assigned_permission_sets_are_describe
 ) -> None:
     calm = customer.read()
     customer.aws.faults.deny("sso:ListPermissionSets")
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.ended("failed") == {"identity-center/permission-sets"}
-    assert picture.failures["identity-center/permission-sets"].missing_permissions == ("sso:ListPermissionSets",)
-    assert picture.records == calm.records
+    assert snapshot.ended("failed") == {"identity-center/permission-sets"}
+    assert snapshot.failures["identity-center/permission-sets"].missing_permissions == ("sso:ListPermissionSets",)
+    assert snapshot.records == calm.records
 
 
 @pytest.mark.parametrize(
@@ -95,17 +95,17 @@ def test_a_description_that_is_denied_leaves_the_permission_set_and_its_assignme
 ) -> None:
     calm = customer.read()
     customer.aws.faults.deny(operation)
-    picture = customer.read()
+    snapshot = customer.read()
     arns = customer.seeded.permission_sets.values()
 
-    assert picture.ended("failed") == {scope_of(arn) for arn in arns}
-    assert {failure.missing_permissions for failure in picture.failures.values()} == {(f"sso:{operation}",)}
-    assert picture.of("entitlement").keys() == calm.of("entitlement", "group").keys()
-    assert picture.partial.keys() == {
+    assert snapshot.ended("failed") == {scope_of(arn) for arn in arns}
+    assert {failure.missing_permissions for failure in snapshot.failures.values()} == {(f"sso:{operation}",)}
+    assert snapshot.of("entitlement").keys() == calm.of("entitlement", "group").keys()
+    assert snapshot.partial.keys() == {
         RecordKey(type="entitlement", id=id_)
         for id_ in [*calm.of("entitlement", "role"), *calm.of("entitlement", "account_role")]
     }
-    assert picture.edges == calm.edges
+    assert snapshot.edges == calm.edges
 
 
 def test_a_permission_set_deleted_in_mid_sync_is_retracted_and_its_scope_is_gone(customer: Customer) -> None:
@@ -113,47 +113,47 @@ def test_a_permission_set_deleted_in_mid_sync_is_retracted_and_its_scope_is_gone
     customer.aws.faults.before(
         "DescribePermissionSet", lambda: customer.seeded.delete_permission_set("Reader"), where=about(reader)
     )
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.ended("gone") == {scope_of(reader)}
-    assert picture.retracted == {RecordKey(type="entitlement", id=reader)}
-    assert picture.failures == {}
-    assert not [id_ for id_ in picture.of("entitlement") if reader in id_]
+    assert snapshot.ended("gone") == {scope_of(reader)}
+    assert snapshot.retracted == {RecordKey(type="entitlement", id=reader)}
+    assert snapshot.failures == {}
+    assert not [id_ for id_ in snapshot.of("entitlement") if reader in id_]
 
 
 def test_a_not_found_that_does_not_name_the_permission_set_fails_the_scope(customer: Customer) -> None:
     customer.aws.faults.answer(
         "DescribePermissionSet", "ResourceNotFoundException", message="The instance does not exist."
     )
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.retracted == set()
-    assert picture.ended("failed") == {scope_of(arn) for arn in customer.seeded.permission_sets.values()}
+    assert snapshot.retracted == set()
+    assert snapshot.ended("failed") == {scope_of(arn) for arn in customer.seeded.permission_sets.values()}
 
 
 def test_a_permission_set_made_and_assigned_in_mid_sync_is_described_where_it_is_seen(customer: Customer) -> None:
     def make() -> None:
         customer.seeded.add_permission_set(PermissionSet("Late"))
         customer.seeded.assign(
-            type(customer.seeded.organisation.assignments[0])("333333333333", "Late", "nobody", to_group=True)
+            type(customer.seeded.organisation.assignments[0])("333333333333", "Late", "empty", to_group=True)
         )
 
     one = about(customer.seeded.permission_sets["Reader"])
     customer.aws.faults.before("DescribePermissionSet", make, where=one)
-    picture = customer.read()
+    snapshot = customer.read()
     late = customer.seeded.permission_sets["Late"]
 
-    assert picture.of("entitlement", "role")[late].name == "Late"
-    assert picture.of("entitlement", "account_role")[f"333333333333/{late}"].name == "Late in 333333333333"
-    assert picture.failures == {}
+    assert snapshot.of("entitlement", "role")[late].name == "Late"
+    assert snapshot.of("entitlement", "account_role")[f"333333333333/{late}"].name == "Late in 333333333333"
+    assert snapshot.failures == {}
 
 
-def test_an_account_instance_is_said_to_have_no_permission_sets(customer: Customer) -> None:
+def test_an_account_instance_has_no_permission_sets_and_the_failure_explains_it(customer: Customer) -> None:
     customer.settle(Organisation(owner_account_id="", kind="account"))
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.ended("failed") == {"identity-center/permission-sets", "identity-center/assignments"}
-    assert {(failure.message, failure.fix) for failure in picture.failures.values()} == {
+    assert snapshot.ended("failed") == {"identity-center/permission-sets", "identity-center/assignments"}
+    assert {(failure.message, failure.fix) for failure in snapshot.failures.values()} == {
         (
             "AWS does not list permission sets for this instance: it may be an account instance, which has none.",
             "For an account instance, name only identity-center/users and identity-center/groups in the settings.",

@@ -14,7 +14,7 @@ from ploy_connector_aws.sandbox.aws import Group, Organisation, about
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from ploy_connector_aws.spec import AuthenticationError, Page
 from tests.aws.conftest import Customer, entries, is_proof, set_environment
-from tests.aws.picture import to_picture
+from tests.aws.snapshot import to_snapshot
 from tests.aws.tampering import Tamper, in_json, tampered
 from tests.deadlines import PATIENCE_SECONDS
 
@@ -32,10 +32,10 @@ def our_threads() -> list[threading.Thread]:
 
 
 def test_the_scopes_form_the_tree_and_all_end_complete(customer: Customer) -> None:
-    picture = customer.read()
+    snapshot = customer.read()
     ids = customer.seeded
 
-    assert picture.parents == {
+    assert snapshot.parents == {
         **dict.fromkeys(LEAVES, "identity-center"),
         **{f"identity-center/groups/{id_}/members": "identity-center/groups" for id_ in ids.groups.values()},
         **{
@@ -45,7 +45,7 @@ def test_the_scopes_form_the_tree_and_all_end_complete(customer: Customer) -> No
         **{f"identity-center/assignments/users/{id_}": "identity-center/assignments" for id_ in ids.users.values()},
         **{f"identity-center/assignments/groups/{id_}": "identity-center/assignments" for id_ in ids.groups.values()},
     }
-    assert set(picture.endings.values()) == {"complete"}
+    assert set(snapshot.endings.values()) == {"complete"}
 
 
 def test_the_accounts_are_read_before_anything_else(customer: Customer) -> None:
@@ -63,9 +63,9 @@ def test_the_accounts_are_read_before_anything_else(customer: Customer) -> None:
 
 
 def test_scopes_that_are_switched_off_end_excluded_and_are_not_asked_for(customer: Customer) -> None:
-    picture = customer.read(scopes=["identity-center/users", "identity-center/groups"])
+    snapshot = customer.read(scopes=["identity-center/users", "identity-center/groups"])
 
-    assert picture.ended("excluded") == {"identity-center/permission-sets", "identity-center/assignments"}
+    assert snapshot.ended("excluded") == {"identity-center/permission-sets", "identity-center/assignments"}
     assert {call.service for call in customer.aws.calls if call.operation != "ListInstances"} == {
         "sts",
         "identitystore",
@@ -76,14 +76,14 @@ def test_scopes_that_are_switched_off_end_excluded_and_are_not_asked_for(custome
 def test_any_action_denied_fails_scopes_that_name_it_and_invents_nothing(customer: Customer, action: str) -> None:
     calm = customer.read()
     customer.aws.faults.deny(action)
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.records.items() <= calm.records.items() or action == "sso:ListPermissionSets"
-    missing = {each for failure in picture.failures.values() for each in failure.missing_permissions}
-    # Nobody has to be described, and no membership looked up, in a calm reading.
+    assert snapshot.records.items() <= calm.records.items() or action == "sso:ListPermissionSets"
+    missing = {each for failure in snapshot.failures.values() for each in failure.missing_permissions}
+    # A calm read describes no user, and looks up no membership.
     unused = action in ("identitystore:DescribeUser", "identitystore:GetGroupMembershipId")
     assert missing == (set() if unused else {action})
-    assert picture.retracted == set()
+    assert snapshot.retracted == set()
 
 
 @pytest.mark.parametrize("fault", ["throttle", "fail", "cut_connection"])
@@ -161,7 +161,7 @@ def test_two_syncs_of_one_connector_give_the_same(customer: Customer) -> None:
         yield from connector.list_accounts(frozenset())
         yield from connector.list_entitlements(frozenset())
 
-    assert to_picture(sync()) == to_picture(sync())
+    assert to_snapshot(sync()) == to_snapshot(sync())
 
 
 @pytest.mark.soak  # it waits at AWS's real rates
@@ -171,9 +171,9 @@ def test_both_quotas_are_used_up_at_the_same_time(customer: Customer, monkeypatc
     set_environment(monkeypatch, customer.aws, PLOY_AWS_RATE_FACTOR="1")
     customer.aws.faults.limit_rates()
 
-    picture = customer.read()
+    snapshot = customer.read()
 
-    assert picture.failures == {}
+    assert snapshot.failures == {}
     assert {call.error_code for call in customer.aws.calls if not is_proof(call)} == {None}
     calls = customer.aws.calls.to("ListGroupMemberships", "ListAccountAssignmentsForPrincipal")
     first_half = Counter(call.operation for call in calls[: len(calls) // 2])
@@ -201,11 +201,11 @@ def test_a_strange_answer_fails_its_scope_and_never_looks_like_none(
 ) -> None:
     with tampered(customer.aws.endpoint_url, tamper) as endpoint_url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
-        picture = customer.read()
+        snapshot = customer.read()
 
-    assert picture.endings["identity-center/groups"] == "failed"
-    assert picture.endings["identity-center/assignments"] == "failed"
-    assert picture.endings["identity-center/permission-sets"] == "complete"
+    assert snapshot.endings["identity-center/groups"] == "failed"
+    assert snapshot.endings["identity-center/assignments"] == "failed"
+    assert snapshot.endings["identity-center/permission-sets"] == "complete"
 
 
 def test_a_member_of_an_unknown_kind_fails_the_scope_but_keeps_the_others(
@@ -218,7 +218,7 @@ def test_a_member_of_an_unknown_kind_fails_the_scope_but_keeps_the_others(
     calm = customer.read()
     with tampered(customer.aws.endpoint_url, in_json("ListGroupMemberships", change)) as endpoint_url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
-        picture = customer.read()
+        snapshot = customer.read()
 
-    assert len(picture.failures) == 2
-    assert len(calm.edges) - len(picture.edges) == 2
+    assert len(snapshot.failures) == 2
+    assert len(calm.edges) - len(snapshot.edges) == 2

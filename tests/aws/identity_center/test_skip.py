@@ -1,4 +1,4 @@
-"""Going on after an interruption: what was read is announced and not asked for again, and nobody is forgotten."""
+"""Resuming after an interruption: completed scopes are announced and not read again, and no record is lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from ploy_connector_aws.sandbox.aws import Assignment
 from ploy_connector_aws.sandbox.aws.demo_organisation import demo_organisation
 from tests.aws.conftest import PROD, Customer
-from tests.aws.picture import Picture
+from tests.aws.snapshot import Snapshot
 from tests.aws.tampering import in_json, tampered
 
 USERS = "identity-center/users"
@@ -20,27 +20,27 @@ def asked(customer: Customer, operation: str, parameter: str) -> set[str]:
     return {call.parameters[parameter] for call in customer.aws.calls.to(operation)}
 
 
-def below(picture: Picture, parent: str) -> set[str]:
-    return {scope for scope, above in picture.parents.items() if above == parent}
+def below(snapshot: Snapshot, parent: str) -> set[str]:
+    return {scope for scope, above in snapshot.parents.items() if above == parent}
 
 
 def test_members_and_assignments_that_were_read_are_announced_and_not_asked_for_again(customer: Customer) -> None:
     calm = customer.read()
     ids = customer.seeded
-    read_members = {f"identity-center/groups/{ids.groups[name]}/members" for name in ("admins", "nobody")}
+    read_members = {f"identity-center/groups/{ids.groups[name]}/members" for name in ("admins", "empty")}
     read_access = {f"{ASSIGNMENTS}users/{ids.users['ana']}", f"{ASSIGNMENTS}groups/{ids.groups['everyone']}"}
     customer.aws.calls.clear()
 
-    picture = customer.read(frozenset({USERS, *read_members, *read_access}))
+    snapshot = customer.read(frozenset({USERS, *read_members, *read_access}))
 
-    assert picture.parents == calm.parents
-    assert {scope for scope, ending in picture.endings.items() if ending is None} == read_members | read_access
-    assert picture.failures == {}
+    assert snapshot.parents == calm.parents
+    assert {scope for scope, ending in snapshot.endings.items() if ending is None} == read_members | read_access
+    assert snapshot.failures == {}
     assert asked(customer, "ListGroupMemberships", "GroupId") == {ids.groups["everyone"]}
     assert asked(customer, "ListAccountAssignmentsForPrincipal", "PrincipalId") == {
         *(user for name, user in ids.users.items() if name != "ana"),
         ids.groups["admins"],
-        ids.groups["nobody"],
+        ids.groups["empty"],
     }
 
 
@@ -49,16 +49,16 @@ def test_lists_are_read_again_so_that_all_that_is_new_is_found(customer: Custome
     customer.settle(demo_organisation(customer.settings["account_id"]))
     everything = customer.read()
 
-    picture = customer.read(frozenset(calm.endings))
+    snapshot = customer.read(frozenset(calm.endings))
 
-    assert picture == everything
+    assert snapshot == everything
 
 
 def test_members_are_asked_for_again_where_the_list_of_users_was_not_read(customer: Customer) -> None:
     everything = customer.read()
-    picture = customer.read(frozenset(everything.endings) - {USERS} - below(everything, "identity-center/assignments"))
+    snapshot = customer.read(frozenset(everything.endings) - {USERS} - below(everything, "identity-center/assignments"))
 
-    assert picture == everything
+    assert snapshot == everything
 
 
 @pytest.mark.parametrize("is_read", [False, True])
@@ -77,9 +77,9 @@ def test_a_user_once_found_as_a_member_is_not_forgotten(
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
         first = customer.read()
         customer.aws.calls.clear()
-        picture = customer.read(frozenset(first.endings) - (frozenset() if is_read else {its_assignments}))
+        snapshot = customer.read(frozenset(first.endings) - (frozenset() if is_read else {its_assignments}))
 
-    assert picture.endings["identity-center/assignments"] == "complete"
-    assert picture.endings[its_assignments] == (None if is_read else "complete")
+    assert snapshot.endings["identity-center/assignments"] == "complete"
+    assert snapshot.endings[its_assignments] == (None if is_read else "complete")
     assert asked(customer, "ListAccountAssignmentsForPrincipal", "PrincipalId") == (set() if is_read else {dee})
     assert customer.aws.calls.to("DescribeUser") == []

@@ -11,7 +11,7 @@ import pytest
 from ploy_connector_aws.sandbox.aws.inventory.resources import Resources
 from ploy_connector_aws.spec import Page
 from tests.aws.conftest import REGION, Customer
-from tests.aws.picture import Picture, to_picture
+from tests.aws.snapshot import Snapshot, to_snapshot
 
 if TYPE_CHECKING:
     from ploy_connector_aws.sandbox.aws.inventory.seeding import SeededResources
@@ -40,9 +40,9 @@ class Owner:
         """Read the resources alone, as a host may do."""
         yield from self.customer.connector(**settings).list_resources(skip)
 
-    def read(self, *scopes: str, skip: Set[str] = frozenset(), **settings: Any) -> Picture:
+    def read(self, *scopes: str, skip: Set[str] = frozenset(), **settings: Any) -> Snapshot:
         """Read some scopes, or all of the resources."""
-        return to_picture(self.read_pages(skip, scopes=list(scopes) or ["resources"], **settings))
+        return to_snapshot(self.read_pages(skip, scopes=list(scopes) or ["resources"], **settings))
 
     def calls(self) -> list[str]:
         """What was called, but for the entering."""

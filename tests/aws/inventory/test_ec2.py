@@ -135,22 +135,22 @@ def test_tags_longer_than_a_page_are_read_to_the_end(owner: Owner) -> None:
 def test_tags_that_may_not_be_read_make_untagged_instances_partial_and_fail_the_scope(owner: Owner) -> None:
     owner.put(servers=(Server("web", tags={"Name": "web"}), *(Server(f"s{number}") for number in range(250))))
     owner.faults.deny("ec2:DescribeTags")
-    picture = owner.read(SCOPE)
+    snapshot = owner.read(SCOPE)
 
-    assert picture.failures[SCOPE].missing_permissions == ("ec2:DescribeTags",)
-    assert set(picture.of("resource", "ec2_instance")) == {arn_of(owner, "web")}
-    assert {record.attributes["tags_known"] for record in picture.partial.values()} == {False}
-    assert len(picture.partial) == 250
+    assert snapshot.failures[SCOPE].missing_permissions == ("ec2:DescribeTags",)
+    assert set(snapshot.of("resource", "ec2_instance")) == {arn_of(owner, "web")}
+    assert {record.attributes["tags_known"] for record in snapshot.partial.values()} == {False}
+    assert len(snapshot.partial) == 250
     assert owner.calls().count("DescribeTags") == 1, "the next one would be denied, too"
 
 
 def test_tags_that_cannot_be_read_for_now_are_tried_for_the_next_ones(owner: Owner) -> None:
     owner.put(servers=tuple(Server(f"s{number}") for number in range(250)))
     owner.faults.answer("DescribeTags", "InternalError", status=500, times=9)
-    picture = owner.read(SCOPE)
+    snapshot = owner.read(SCOPE)
 
-    assert picture.failures[SCOPE].code == "temporary"
-    assert (len(picture.partial), len(picture.of("resource", "ec2_instance"))) == (200, 50)
+    assert snapshot.failures[SCOPE].code == "temporary"
+    assert (len(snapshot.partial), len(snapshot.of("resource", "ec2_instance"))) == (200, 50)
 
 
 def test_credentials_that_fail_with_the_tags_end_the_reading(owner: Owner) -> None:

@@ -60,19 +60,19 @@ def test_asked_about_none_aws_would_describe_the_default_one(owner: Owner) -> No
 
 def test_a_deleted_cluster_that_lingers_is_left_out(owner: Owner) -> None:
     owner.put(clusters=(Cluster("web"), Cluster("old", status="INACTIVE"), Cluster("new", status="PROVISIONING")))
-    picture = owner.read(SCOPE)
+    snapshot = owner.read(SCOPE)
 
-    assert set(picture.of("resource", "ecs_cluster")) == {arn_of(owner, "web"), arn_of(owner, "new")}
-    assert picture.failures == {}
+    assert set(snapshot.of("resource", "ecs_cluster")) == {arn_of(owner, "web"), arn_of(owner, "new")}
+    assert snapshot.failures == {}
 
 
 def test_a_cluster_deleted_after_it_was_listed_is_left_out(owner: Owner) -> None:
     owner.put(clusters=TWO)
     owner.faults.before("DescribeClusters", lambda: owner.seeded.delete_cluster("web"))
-    picture = owner.read(SCOPE)
+    snapshot = owner.read(SCOPE)
 
-    assert set(picture.of("resource", "ecs_cluster")) == {arn_of(owner, "jobs")}
-    assert (picture.partial, picture.endings[SCOPE]) == ({}, "complete")
+    assert set(snapshot.of("resource", "ecs_cluster")) == {arn_of(owner, "jobs")}
+    assert (snapshot.partial, snapshot.endings[SCOPE]) == ({}, "complete")
 
 
 def fail(reason: str | None) -> Any:
@@ -91,21 +91,21 @@ def test_a_failure_of_another_kind_fails_the_scope_and_keeps_the_cluster(
     owner.put(clusters=TWO)
     with tampered(owner.customer.aws.endpoint_url, in_json("DescribeClusters", fail(reason))) as endpoint_url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
-        picture = owner.read(SCOPE)
+        snapshot = owner.read(SCOPE)
 
-    assert picture.failures[SCOPE].code == "temporary"
-    assert "secret" not in picture.failures[SCOPE].message
-    assert set(picture.of("resource", "ecs_cluster")) == {arn_of(owner, "web")}
-    assert set(picture.partial) == {RecordKey(type="resource", id=arn_of(owner, "jobs"))}
+    assert snapshot.failures[SCOPE].code == "temporary"
+    assert "secret" not in snapshot.failures[SCOPE].message
+    assert set(snapshot.of("resource", "ecs_cluster")) == {arn_of(owner, "web")}
+    assert set(snapshot.partial) == {RecordKey(type="resource", id=arn_of(owner, "jobs"))}
 
 
 def test_a_denied_description_fails_the_scope(owner: Owner) -> None:
     owner.put(clusters=TWO)
     owner.faults.deny("ecs:DescribeClusters")
-    picture = owner.read(SCOPE)
+    snapshot = owner.read(SCOPE)
 
-    assert picture.failures[SCOPE].missing_permissions == ("ecs:DescribeClusters",)
-    assert picture.of("resource") == {}
+    assert snapshot.failures[SCOPE].missing_permissions == ("ecs:DescribeClusters",)
+    assert snapshot.of("resource") == {}
 
 
 def test_optional_members_may_be_missing(owner: Owner) -> None:
@@ -129,21 +129,21 @@ def test_tags_that_may_not_be_read_make_the_clusters_partial_and_fail_the_scope(
     owner.put(clusters=TWO)
     owner.faults.leave_out("DescribeClusters", "tags")
     owner.faults.deny("ecs:ListTagsForResource")
-    picture = owner.read(SCOPE)
+    snapshot = owner.read(SCOPE)
 
-    assert picture.failures[SCOPE].missing_permissions == ("ecs:ListTagsForResource",)
-    assert {key.id for key in picture.partial} == {arn_of(owner, "web"), arn_of(owner, "jobs")}
-    assert picture.of("resource", "ecs_cluster") == {}
+    assert snapshot.failures[SCOPE].missing_permissions == ("ecs:ListTagsForResource",)
+    assert {key.id for key in snapshot.partial} == {arn_of(owner, "web"), arn_of(owner, "jobs")}
+    assert snapshot.of("resource", "ecs_cluster") == {}
 
 
 def test_a_cluster_deleted_before_its_tags_were_read_is_left_out(owner: Owner) -> None:
     owner.put(clusters=TWO)
     owner.faults.leave_out("DescribeClusters", "tags")
     owner.faults.before("ecs:ListTagsForResource", lambda: owner.seeded.delete_cluster("jobs"))
-    picture = owner.read(SCOPE)
+    snapshot = owner.read(SCOPE)
 
-    assert set(picture.of("resource", "ecs_cluster")) == {arn_of(owner, "web")}
-    assert picture.endings[SCOPE] == "complete"
+    assert set(snapshot.of("resource", "ecs_cluster")) == {arn_of(owner, "web")}
+    assert snapshot.endings[SCOPE] == "complete"
 
 
 def with_null(*members: str) -> Any:

@@ -23,7 +23,7 @@ from ploy_connector_aws.sandbox.aws.inventory.resources import (
     Table,
 )
 from tests.aws.conftest import REGION, make_customer, set_environment
-from tests.aws.picture import Picture, to_picture
+from tests.aws.snapshot import Snapshot, to_snapshot
 from tests.soak import costly
 
 Fact = tuple[object, ...]
@@ -138,7 +138,7 @@ def facts_in_aws(account_id: str) -> set[Fact]:
     return facts
 
 
-def facts_in(picture: Picture) -> set[Fact]:
+def facts_in(snapshot: Snapshot) -> set[Fact]:
     """What was read."""
     attributes: dict[str, tuple[str, ...]] = {
         "lambda_function": ("runtime", "role_arn"),
@@ -148,7 +148,7 @@ def facts_in(picture: Picture) -> set[Fact]:
         "ec2_instance": ("state", "instance_type", "instance_profile_arn"),
     }
     facts: set[Fact] = set()
-    for id_, each in picture.of("resource").items():
+    for id_, each in snapshot.of("resource").items():
         tags = frozenset(each.tags.items())
         fact: Fact = (each.kind, id_, *(each.attributes.get(name) for name in attributes.get(each.kind, ())))
         if each.kind == "s3_bucket":
@@ -171,9 +171,9 @@ def test_any_resources_are_read_whole_and_so_is_any_change_of_them(before: Resou
         account_id = customer.settings["account_id"]
         seeded = aws.add_resources(account_id, REGION, before)
         for _ in range(2):
-            picture = to_picture(customer.connector(scopes=["resources"]).list_resources(frozenset()))
-            assert picture.endings == dict.fromkeys(RESOURCE_SCOPES, "complete")
-            assert facts_in(picture) == facts_in_aws(account_id)
-            assert picture.partial == {}
-            assert "never-in-a-record" not in repr(picture)
+            snapshot = to_snapshot(customer.connector(scopes=["resources"]).list_resources(frozenset()))
+            assert snapshot.endings == dict.fromkeys(RESOURCE_SCOPES, "complete")
+            assert facts_in(snapshot) == facts_in_aws(account_id)
+            assert snapshot.partial == {}
+            assert "never-in-a-record" not in repr(snapshot)
             seeded.replace(after)

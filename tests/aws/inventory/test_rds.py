@@ -34,7 +34,7 @@ def make_record(owner: Owner, database: Database, kind: str = "rds_instance") ->
     )
 
 
-def test_instances_become_resources_told_apart_by_their_engine(owner: Owner) -> None:
+def test_instances_become_resources_of_a_kind_by_engine(owner: Owner) -> None:
     databases = (
         (Database("main", tags={"Owner": "ana", "env": "prod"}), "rds_instance"),
         (Database("aurora-1", "aurora-postgresql", "17.4", "aurora"), "rds_instance"),
@@ -42,11 +42,11 @@ def test_instances_become_resources_told_apart_by_their_engine(owner: Owner) -> 
         (Database("papers", "docdb", "5.0.0", "papers-cluster"), "documentdb_instance"),
     )
     owner.put(databases=tuple(database for database, _ in databases))
-    picture = owner.read(SCOPE)
+    snapshot = owner.read(SCOPE)
 
     records = [make_record(owner, database, kind) for database, kind in databases]
     expected = {record.id: record for record in records}
-    assert {id_: record for id_, record in picture.of("resource").items() if id_ != owner.account_id} == expected
+    assert {id_: record for id_, record in snapshot.of("resource").items() if id_ != owner.account_id} == expected
 
 
 def test_optional_members_may_be_missing(owner: Owner) -> None:
@@ -86,11 +86,11 @@ def test_tags_that_may_not_be_read_make_the_instances_partial_and_fail_the_scope
     owner.put(databases=TWO)
     owner.faults.leave_out("DescribeDBInstances", "TagList")
     owner.faults.deny("rds:ListTagsForResource")
-    picture = owner.read(SCOPE)
+    snapshot = owner.read(SCOPE)
 
-    assert picture.failures[SCOPE].missing_permissions == ("rds:ListTagsForResource",)
-    assert picture.of("resource", "rds_instance") == {}
-    assert {key.id: record.attributes["tags_known"] for key, record in picture.partial.items()} == {
+    assert snapshot.failures[SCOPE].missing_permissions == ("rds:ListTagsForResource",)
+    assert snapshot.of("resource", "rds_instance") == {}
+    assert {key.id: record.attributes["tags_known"] for key, record in snapshot.partial.items()} == {
         owner.arn("rds", f"db:{database.name}"): False for database in TWO
     }
     assert owner.calls().count("ListTagsForResource") == 1, "the next one would be denied, too"
@@ -100,38 +100,38 @@ def test_tags_that_cannot_be_read_for_now_are_tried_for_each(owner: Owner) -> No
     owner.put(databases=TWO)
     owner.faults.leave_out("DescribeDBInstances", "TagList")
     owner.faults.answer("rds:ListTagsForResource", "InternalFailure", status=500, times=9)
-    picture = owner.read(SCOPE)
+    snapshot = owner.read(SCOPE)
 
-    assert picture.failures[SCOPE].code == "temporary"
-    assert set(picture.partial) == {RecordKey(type="resource", id=owner.arn("rds", "db:main"))}
-    assert set(picture.of("resource", "rds_instance")) == {owner.arn("rds", "db:other")}
+    assert snapshot.failures[SCOPE].code == "temporary"
+    assert set(snapshot.partial) == {RecordKey(type="resource", id=owner.arn("rds", "db:main"))}
+    assert set(snapshot.of("resource", "rds_instance")) == {owner.arn("rds", "db:other")}
 
 
 def test_an_answer_without_tags_is_no_empty_answer(owner: Owner) -> None:
     owner.put(databases=TWO)
     owner.faults.leave_out("DescribeDBInstances", "TagList")
     owner.faults.leave_out("ListTagsForResource", "TagList")
-    picture = owner.read(SCOPE)
+    snapshot = owner.read(SCOPE)
 
-    assert "rds:ListTagsForResource lacked data that AWS always sends" in picture.failures[SCOPE].message
-    assert picture.of("resource", "rds_instance") == {}
+    assert "rds:ListTagsForResource lacked data that AWS always sends" in snapshot.failures[SCOPE].message
+    assert snapshot.of("resource", "rds_instance") == {}
 
 
 def test_an_instance_deleted_before_its_tags_were_read_is_left_out(owner: Owner) -> None:
     owner.put(databases=TWO)
     owner.faults.leave_out("DescribeDBInstances", "TagList")
     owner.faults.before("rds:ListTagsForResource", lambda: owner.seeded.delete_database("main"))
-    picture = owner.read(SCOPE)
+    snapshot = owner.read(SCOPE)
 
-    assert set(picture.of("resource", "rds_instance")) == {owner.arn("rds", "db:other")}
-    assert (picture.partial, picture.endings[SCOPE]) == ({}, "complete")
+    assert set(snapshot.of("resource", "rds_instance")) == {owner.arn("rds", "db:other")}
+    assert (snapshot.partial, snapshot.endings[SCOPE]) == ({}, "complete")
 
 
 def test_a_not_found_that_names_something_else_keeps_the_instance(owner: Owner) -> None:
     owner.put(databases=TWO)
     owner.faults.leave_out("DescribeDBInstances", "TagList")
     owner.faults.answer("rds:ListTagsForResource", "ResourceNotFoundException", message="No such thing.")
-    picture = owner.read(SCOPE)
+    snapshot = owner.read(SCOPE)
 
-    assert picture.failures[SCOPE].code == "not_found"
-    assert len(picture.partial) == 2
+    assert snapshot.failures[SCOPE].code == "not_found"
+    assert len(snapshot.partial) == 2

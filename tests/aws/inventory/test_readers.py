@@ -124,23 +124,23 @@ def test_every_scope_of_the_settings_has_a_reader() -> None:
 @each_service
 def test_two_pages_are_read_to_the_end(owner: Owner, service: Service) -> None:
     owner.put(**service.many)
-    picture = owner.read(service.scope)
+    snapshot = owner.read(service.scope)
 
     (things,) = service.many.values()
-    assert len(picture.of("resource", service.kind)) == len(things)
-    assert {thing.name for thing in picture.of("resource", service.kind).values()} == {
+    assert len(snapshot.of("resource", service.kind)) == len(things)
+    assert {thing.name for thing in snapshot.of("resource", service.kind).values()} == {
         getattr(thing, "name", None) or thing.key for thing in things
     }
-    assert picture.failures == {}
+    assert snapshot.failures == {}
     assert owner.calls().count(service.operation) == service.pages
 
 
 @each_service
 def test_none_at_all_is_an_answer(owner: Owner, service: Service) -> None:
-    picture = owner.read(service.scope)
+    snapshot = owner.read(service.scope)
 
-    assert picture.records == {}
-    assert picture.endings[service.scope] == "complete"
+    assert snapshot.records == {}
+    assert snapshot.endings[service.scope] == "complete"
     assert owner.calls() == [service.operation]
 
 
@@ -149,13 +149,13 @@ def test_a_denied_list_fails_its_scope_alone(owner: Owner, service: Service) -> 
     put_some_of_all(owner)
     calm = owner.read()
     owner.faults.deny(service.action)
-    picture = owner.read()
+    snapshot = owner.read()
 
-    assert picture.ended("failed") == {service.scope}
-    assert picture.ended("complete") == set(RESOURCE_SCOPES) - {service.scope}
-    failure = picture.failures[service.scope]
+    assert snapshot.ended("failed") == {service.scope}
+    assert snapshot.ended("complete") == set(RESOURCE_SCOPES) - {service.scope}
+    failure = snapshot.failures[service.scope]
     assert (failure.code, failure.missing_permissions) == ("permission_missing", (service.action,))
-    assert picture.records == {
+    assert snapshot.records == {
         key: record for key, record in calm.records.items() if getattr(record, "kind", None) != service.kind
     }
 
@@ -175,11 +175,11 @@ def test_every_second_call_going_wrong_changes_nothing(owner: Owner, fault: str)
 def test_a_list_that_stays_throttled_fails_its_scope_alone(owner: Owner, service: Service) -> None:
     put_some_of_all(owner)
     owner.faults.throttle(1, service.action, service.operation)
-    picture = owner.read()
+    snapshot = owner.read()
 
-    assert picture.ended("failed") == {service.scope}
-    assert picture.failures[service.scope].code == "temporary"
-    assert "throttled" in picture.failures[service.scope].message
+    assert snapshot.ended("failed") == {service.scope}
+    assert snapshot.failures[service.scope].code == "temporary"
+    assert "throttled" in snapshot.failures[service.scope].message
 
 
 def test_pages_that_are_empty_but_have_a_token_are_not_the_end(owner: Owner) -> None:
@@ -195,19 +195,19 @@ def test_an_answer_without_the_list_is_no_empty_list(owner: Owner, service: Serv
     owner.put(**service.few)
     container = {"item": "reservationSet", "Bucket": "Buckets", "DBInstance": "DBInstances"}.get(service.member)
     owner.faults.leave_out(service.operation, container or service.member)
-    picture = owner.read(service.scope)
+    snapshot = owner.read(service.scope)
 
     # SQS alone leaves an empty list out.
-    assert picture.endings[service.scope] == ("complete" if service.scope == "sqs/queues" else "failed")
+    assert snapshot.endings[service.scope] == ("complete" if service.scope == "sqs/queues" else "failed")
 
 
-def test_a_region_that_is_not_enabled_fails_what_is_in_it_and_says_so(owner: Owner) -> None:
+def test_a_disabled_region_fails_its_scopes_with_an_explanation(owner: Owner) -> None:
     owner.customer.aws.accounts.disable_regions(owner.account_id, "eu-central-1")
-    picture = owner.read()
+    snapshot = owner.read()
 
-    assert picture.ended("failed") == set(RESOURCE_SCOPES)
-    assert {failure.code for failure in picture.failures.values()} == {"refused"}
-    assert all("The Region eu-central-1 is not enabled" in failure.message for failure in picture.failures.values())
+    assert snapshot.ended("failed") == set(RESOURCE_SCOPES)
+    assert {failure.code for failure in snapshot.failures.values()} == {"refused"}
+    assert all("The Region eu-central-1 is not enabled" in failure.message for failure in snapshot.failures.values())
     assert owner.calls().count("ListBuckets") == 2, "one list, and one probe in another Region for all seven"
 
 
@@ -234,21 +234,21 @@ def test_a_role_that_may_not_list_buckets_is_known_all_the_same(owner: Owner) ->
     assert "not enabled" in owner.read("dynamodb/tables").failures["dynamodb/tables"].message
 
 
-def test_where_it_cannot_be_told_the_scope_fails_and_nothing_else(owner: Owner) -> None:
+def test_if_the_region_cannot_be_checked_only_the_scope_fails(owner: Owner) -> None:
     owner.put(queues=(Queue("in"),))
     owner.faults.answer("ListTables", "UnrecognizedClientException")
     owner.faults.throttle(1, "ListBuckets")
-    picture = owner.read("dynamodb/tables", "sqs/queues")
+    snapshot = owner.read("dynamodb/tables", "sqs/queues")
 
-    assert picture.failures["dynamodb/tables"].code == "temporary"
-    assert picture.endings["sqs/queues"] == "complete"
+    assert snapshot.failures["dynamodb/tables"].code == "temporary"
+    assert snapshot.endings["sqs/queues"] == "complete"
 
 
 def test_what_was_read_is_announced_and_not_asked_for_again(owner: Owner) -> None:
     put_some_of_all(owner)
-    picture = owner.read(skip=frozenset(RESOURCE_SCOPES) - {"sqs/queues"})
+    snapshot = owner.read(skip=frozenset(RESOURCE_SCOPES) - {"sqs/queues"})
 
-    assert picture.endings == {scope: "complete" if scope == "sqs/queues" else None for scope in RESOURCE_SCOPES}
+    assert snapshot.endings == {scope: "complete" if scope == "sqs/queues" else None for scope in RESOURCE_SCOPES}
     assert owner.calls() == ["ListQueues"]
 
 
@@ -298,10 +298,10 @@ def test_an_account_that_cannot_be_entered_raises(owner: Owner) -> None:
 
 def test_where_the_role_cannot_be_assumed_for_now_every_scope_fails(owner: Owner) -> None:
     owner.faults.throttle(1, "AssumeRole")
-    picture = owner.read()
+    snapshot = owner.read()
 
-    assert picture.ended("failed") == set(RESOURCE_SCOPES)
-    assert {failure.code for failure in picture.failures.values()} == {"temporary"}
+    assert snapshot.ended("failed") == set(RESOURCE_SCOPES)
+    assert {failure.code for failure in snapshot.failures.values()} == {"temporary"}
 
 
 STRANGE: dict[str, tuple[str, Tamper]] = {
@@ -327,7 +327,7 @@ def test_a_strange_answer_fails_its_scope_and_never_looks_like_none(
     put_some_of_all(owner)
     with tampered(owner.customer.aws.endpoint_url, tamper) as endpoint_url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
-        picture = owner.read("dynamodb/tables", "sqs/queues", "ecs/clusters")
+        snapshot = owner.read("dynamodb/tables", "sqs/queues", "ecs/clusters")
 
-    assert picture.ended("failed") == {scope}
-    assert isinstance(picture.failures[scope], Failure)
+    assert snapshot.ended("failed") == {scope}
+    assert isinstance(snapshot.failures[scope], Failure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ploy_connector_aws.aws.inventory.s3 import to_bucket
+from ploy_connector_aws.aws.inventory.lists import to_bucket
 from ploy_connector_aws.sandbox.aws.inventory.resources import Bucket
 from ploy_connector_aws.spec import Resource
 from tests.aws.inventory.conftest import Owner
@@ -24,16 +24,16 @@ def test_a_bucket_becomes_a_resource_in_its_own_region(owner: Owner) -> None:
     }
 
 
-def test_a_bucket_whose_region_is_not_told_is_listed_all_the_same(owner: Owner) -> None:
+def test_a_bucket_without_a_region_is_listed(owner: Owner) -> None:
     owner.put(buckets=(Bucket("parcels"),))
     owner.faults.leave_out("ListBuckets", "BucketRegion", "CreationDate")
-    picture = owner.read("s3/buckets")
+    snapshot = owner.read("s3/buckets")
 
-    assert picture.of("resource", "s3_bucket")["arn:aws:s3:::parcels"].region is None
-    assert picture.failures == {}
+    assert snapshot.of("resource", "s3_bucket")["arn:aws:s3:::parcels"].region is None
+    assert snapshot.failures == {}
 
 
-def test_a_size_is_asked_for_so_that_aws_tells_the_regions(owner: Owner) -> None:
+def test_the_request_has_a_page_size_so_that_aws_returns_the_regions(owner: Owner) -> None:
     """AWS.md 1.2: without a parameter there are none, and accounts with many buckets are refused."""
     owner.read("s3/buckets")
 

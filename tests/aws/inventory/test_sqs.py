@@ -6,8 +6,8 @@ import pytest
 
 from ploy_connector_aws.aws.client.session import ReadSession
 from ploy_connector_aws.aws.iam.reader import IamReader
+from ploy_connector_aws.aws.inventory.lists import to_queue
 from ploy_connector_aws.aws.inventory.read_context import Inventory
-from ploy_connector_aws.aws.inventory.sqs import to_queue
 from ploy_connector_aws.config import AwsConfig
 from ploy_connector_aws.sandbox.aws.inventory.resources import Queue
 from ploy_connector_aws.spec import Resource, TemporaryError

@@ -34,7 +34,7 @@ def test_the_owner_is_taken_from_the_usual_tags(tags: dict[str, str], owner: str
     assert find_owner(tags) == owner
 
 
-def test_tags_are_written_in_two_ways_and_may_have_no_value() -> None:
+def test_tags_have_two_spellings_and_may_have_no_value() -> None:
     assert to_tags([{"Key": "a", "Value": "1"}, {"key": "b", "value": "2"}, {"Key": "c"}]) == {
         "a": "1",
         "b": "2",

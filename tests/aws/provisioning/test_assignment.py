@@ -38,7 +38,7 @@ def desk(assigning_desk: AccessHarness) -> AccessHarness:
 def is_assigned(desk: AccessHarness, person: str) -> bool:
     return any(
         (row.target_id, row.permission_set_arn) == (PROD, desk.seeded.permission_sets["Reader"])
-        for row in desk.seeded._assignments.of([("USER", desk.seeded.users[person])])
+        for row in desk.seeded.instance.assignments.of([("USER", desk.seeded.users[person])])
     )
 
 
@@ -121,7 +121,7 @@ def test_not_to_be_allowed_to_follow_is_no_success_whatever_is_listed(desk: Acce
 @directions
 def test_what_does_not_end_in_time_is_unknown(desk: AccessHarness, direction: str) -> None:
     assigning = desk.seeded.instance.assigning
-    desk.aws.faults.before(OPERATIONS[direction][0], lambda: setattr(assigning, "go_on", lambda: None))
+    desk.aws.faults.before(OPERATIONS[direction][0], lambda: setattr(assigning, "advance", lambda: None))
 
     with pytest.raises(TemporaryError, match="AWS took the order") as unknown:
         ask(desk, direction)
@@ -207,7 +207,7 @@ UNCLEAR: dict[str, Callable[[AccessHarness], object]] = {
         1, "CreateAccountAssignment", times=3, afterwards=True
     ),
     "how it goes cannot be asked": lambda desk: desk.aws.faults.deny("DescribeAccountAssignmentCreationStatus"),
-    "it is not ended in time": lambda desk: setattr(desk.seeded.instance.assigning, "go_on", lambda: None),
+    "it is not ended in time": lambda desk: setattr(desk.seeded.instance.assigning, "advance", lambda: None),
 }
 
 
@@ -215,13 +215,13 @@ UNCLEAR: dict[str, Callable[[AccessHarness], object]] = {
 def test_a_change_whose_end_was_not_learnt_keeps_its_place_for_a_bounded_time(
     desk: AccessHarness, trouble: str
 ) -> None:
-    go_on = desk.seeded.instance.assigning.go_on
+    advance = desk.seeded.instance.assigning.advance
     UNCLEAR[trouble](desk)
     with suppress(TemporaryError, PermissionDeniedError):
         ask(desk, "grant")
     began_at = desk.clock.at
     desk.aws.faults.reset()
-    desk.seeded.instance.assigning.go_on = go_on  # type: ignore[method-assign]
+    desk.seeded.instance.assigning.advance = advance  # type: ignore[method-assign]
 
     with ExitStack() as taken:
         for _ in range(PLACES - 1):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ploy_connector_aws.sandbox.aws import Assignment
-from ploy_connector_aws.sandbox.aws.assignment_jobs import AssignmentJobs
+from ploy_connector_aws.sandbox.aws.instances import AssignmentJobs
 from ploy_connector_aws.spec import ConnectorError, NotFoundError, RejectedError, TemporaryError
 from tests.aws.conftest import PROD
 

@@ -47,7 +47,7 @@ class Scenario:
     def is_held(self, desk: AccessHarness, order: AccessRequest) -> bool:
         if self.is_direct:
             account_id, _, arn = order.entitlement_id.partition("/")
-            rows = desk.seeded._assignments.of([("USER", order.account_id)])
+            rows = desk.seeded.instance.assignments.of([("USER", order.account_id)])
             return any((row.target_id, row.permission_set_arn) == (account_id, arn) for row in rows)
         return (order.entitlement_id, order.account_id) in desk.seeded.memberships
 
@@ -73,7 +73,7 @@ def others(desk: AccessHarness, order: AccessRequest) -> Any:
     }
     assignments = sorted(
         (row.target_id, row.permission_set_arn, row.principal_type, row.principal_id)
-        for row in desk.seeded._assignments
+        for row in desk.seeded.instance.assignments
         if (row.principal_id, f"{row.target_id}/{row.permission_set_arn}") != (order.account_id, order.entitlement_id)
     )
     return memberships, assignments

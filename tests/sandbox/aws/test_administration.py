@@ -40,7 +40,7 @@ def _refusal(call: Any, parameters: dict[str, str]) -> Denied | None:
         return None
 
 
-def test_without_the_key_every_read_is_denied_in_the_words_of_its_service(customer: Customer) -> None:
+def test_without_the_key_every_read_is_denied_in_the_form_of_its_service(customer: Customer) -> None:
     seeded = seed(customer)
     seeded.encrypt_with(KEY)
 

@@ -31,7 +31,7 @@ TRUST = [
     ("the account and the external id", [trusting({"AWS": ROOT}, **WANTS_ID)], GIVEN, True),
     ("no external id", [trusting({"AWS": ROOT}, **WANTS_ID)], {}, False),
     ("a wrong external id", [trusting({"AWS": ROOT}, **WANTS_ID)], {"ExternalId": "another"}, False),
-    ("an external id nobody asked for", [trusting({"AWS": ROOT})], GIVEN, True),
+    ("an external id that is not required", [trusting({"AWS": ROOT})], GIVEN, True),
     ("the account by number", [trusting({"AWS": PLOY_ACCOUNT_ID})], {}, True),
     ("the user by name", [trusting({"AWS": PLOY_USER})], {}, True),
     ("everybody", [trusting("*")], {}, True),

@@ -104,7 +104,7 @@ def test_service_control_policies(customer: Customer, seeded: SeededOrganisation
     assert client.list_users(IdentityStoreId=seeded.identity_store_id)["Users"]
 
 
-def test_a_deny_is_told_before_an_allow_is_missed(customer: Customer, seeded: SeededOrganisation) -> None:
+def test_a_deny_is_named_before_a_missing_allow(customer: Customer, seeded: SeededOrganisation) -> None:
     client = customer.session("identitystore", NOT_USERS, Policy=json.dumps(policy(DENY_LISTING)))
     assert refusal(client.list_users, IdentityStoreId=seeded.identity_store_id).message.endswith(
         "with an explicit deny in a session policy"
@@ -196,7 +196,7 @@ def test_every_arn_that_an_action_needs_is_asked_for(customer: Customer, seeded:
         action = f"{'sso' if service == 'sso-admin' else service}:{operation}"
         for missing in arns:
             allowed = [allow(action, resource=arn)["Statement"][0] for arn in arns if arn != missing]
-            other = allow(action, resource="arn:aws:identitystore:::user/nobody")["Statement"]
+            other = allow(action, resource="arn:aws:identitystore:::user/missing")["Statement"]
             customer.aws.accounts.set_role_policy(role, policy(*allowed, *other))
             reason = f"because no identity-based policy allows the {action} action"
             assert refusal(method, **parameters) == denied(customer, action, missing, reason)

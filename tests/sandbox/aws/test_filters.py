@@ -147,21 +147,21 @@ def test_a_malformed_id_is_a_validation_error_and_a_well_formed_one_is_looked_up
 ) -> None:
     credentials = customer.assume(customer.role())
     store, admin = customer.client("identitystore", credentials), customer.client("sso-admin", credentials)
-    nobody = "00000000-0000-4000-8000-000000000000"
+    missing = "00000000-0000-4000-8000-000000000000"
     in_store = {"IdentityStoreId": seeded.identity_store_id}
-    member = {"GroupId": nobody, "MemberId": {"UserId": nobody}}
+    member = {"GroupId": missing, "MemberId": {"UserId": missing}}
     instance = {"InstanceArn": seeded.instance_arn}
     set_arn = f"{seeded.instance_arn.replace(':instance/', ':permissionSet/')}/ps-0123456789abcdef"
-    principal = {"PrincipalId": nobody, "PrincipalType": "USER"}
+    principal = {"PrincipalId": missing, "PrincipalType": "USER"}
     assignment = {**principal, "TargetId": "123456789012", "TargetType": "AWS_ACCOUNT", "PermissionSetArn": set_arn}
     calls: list[tuple[Any, dict[str, Any]]] = [
         (store.list_users, {"IdentityStoreId": "d-0123456789"}),
         (store.list_groups, {"IdentityStoreId": "d-0123456789"}),
-        (store.describe_user, {**in_store, "UserId": nobody}),
-        (store.list_group_memberships, {**in_store, "GroupId": nobody}),
+        (store.describe_user, {**in_store, "UserId": missing}),
+        (store.list_group_memberships, {**in_store, "GroupId": missing}),
         (store.get_group_membership_id, {**in_store, **member}),
         (store.create_group_membership, {**in_store, **member}),
-        (store.delete_group_membership, {**in_store, "MembershipId": nobody}),
+        (store.delete_group_membership, {**in_store, "MembershipId": missing}),
         (admin.list_permission_sets, {"InstanceArn": "arn:aws:sso:::instance/ssoins-0123456789abcdef"}),
         (admin.describe_permission_set, {**instance, "PermissionSetArn": set_arn}),
         (admin.list_managed_policies_in_permission_set, {**instance, "PermissionSetArn": set_arn}),
@@ -170,7 +170,7 @@ def test_a_malformed_id_is_a_validation_error_and_a_well_formed_one_is_looked_up
         (admin.delete_account_assignment, {**instance, **assignment}),
         (
             admin.describe_account_assignment_creation_status,
-            {**instance, "AccountAssignmentCreationRequestId": nobody},
+            {**instance, "AccountAssignmentCreationRequestId": missing},
         ),
     ]
     wrong: list[Any] = []

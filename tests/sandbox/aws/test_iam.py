@@ -104,7 +104,7 @@ def test_a_role_has_its_description_in_the_list_and_its_last_use_in_the_details(
     }
 
 
-def test_what_was_never_used_or_said_is_left_out(iam: Any) -> None:
+def test_members_without_a_value_are_left_out(iam: Any) -> None:
     assert "PasswordLastUsed" not in iam.list_users()["Users"][1]
     bare = next(role for role in _details(iam, "Role")["RoleDetailList"] if role["RoleName"] == "bare")
     assert (bare["RoleLastUsed"], "PermissionsBoundary" in bare) == ({}, False)

@@ -192,16 +192,16 @@ def ask(client: Any, seeded: SeededOrganisation, verb: str, **other: str) -> Any
 
 def follow(client: Any, seeded: SeededOrganisation, verb: str, status: Any) -> list[Any]:
     """Ask how it went until it has ended; gives all statuses."""
-    word = "creation" if verb == "create" else "deletion"
+    phase = "creation" if verb == "create" else "deletion"
     seen = [status]
     while seen[-1]["Status"] == "IN_PROGRESS" and len(seen) < 5:
-        answer = getattr(client, f"describe_account_assignment_{word}_status")(
+        answer = getattr(client, f"describe_account_assignment_{phase}_status")(
             **{
                 "InstanceArn": seeded.instance_arn,
-                f"AccountAssignment{word.capitalize()}RequestId": status["RequestId"],
+                f"AccountAssignment{phase.capitalize()}RequestId": status["RequestId"],
             }
         )
-        seen.append(answer[f"AccountAssignment{word.capitalize()}Status"])
+        seen.append(answer[f"AccountAssignment{phase.capitalize()}Status"])
     return seen
 
 
@@ -248,8 +248,8 @@ def test_an_assignment_that_is_there_is_made_again_with_success(sso: Any, seeded
     assert len(assignments(sso, seeded, "USER", seeded.users["otto"])) == 1
 
 
-def test_ten_assignments_are_under_way_at_most(sso: Any, seeded: SeededOrganisation) -> None:
-    seeded.instance.assigning.go_on = lambda: None  # type: ignore[method-assign]
+def test_at_most_ten_assignments_are_in_progress(sso: Any, seeded: SeededOrganisation) -> None:
+    seeded.instance.assigning.advance = lambda: None  # type: ignore[method-assign]
     for _ in range(10):
         ask(sso, seeded, "create")
     with pytest.raises(sso.exceptions.ThrottlingException):

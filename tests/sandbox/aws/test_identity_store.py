@@ -12,7 +12,7 @@ from ploy_connector_aws.sandbox.aws import Account, ExternalId, Group, Organisat
 from tests.sandbox.aws.customer import Customer, Denied, refusal
 
 DIRECTORY_ID = r"[0-9a-f]{10}-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-NOBODY = "1234567890-3f2504e0-4f89-41d3-9a0c-0305e82c3301"
+UNKNOWN = "1234567890-3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 MEMBER_ACCOUNT = "222233334444"
 
 ANNA = Person(
@@ -172,13 +172,13 @@ def test_a_membership_can_be_made_found_and_ended(store: Any, seeded: SeededOrga
 def test_what_is_missing_is_named(store: Any, seeded: SeededOrganisation) -> None:
     where = {"IdentityStoreId": seeded.identity_store_id}
     staff, anna = seeded.groups["Staff"], seeded.users["anna"]
-    no_user: dict[str, Any] = {**where, "GroupId": staff, "MemberId": {"UserId": NOBODY}}
-    no_group: dict[str, Any] = {**where, "GroupId": NOBODY, "MemberId": {"UserId": anna}}
-    assert refusal(store.describe_user, **where, UserId=NOBODY) == missing("USER", NOBODY)
-    assert refusal(store.list_group_memberships, **where, GroupId=NOBODY) == missing("GROUP", NOBODY)
+    no_user: dict[str, Any] = {**where, "GroupId": staff, "MemberId": {"UserId": UNKNOWN}}
+    no_group: dict[str, Any] = {**where, "GroupId": UNKNOWN, "MemberId": {"UserId": anna}}
+    assert refusal(store.describe_user, **where, UserId=UNKNOWN) == missing("USER", UNKNOWN)
+    assert refusal(store.list_group_memberships, **where, GroupId=UNKNOWN) == missing("GROUP", UNKNOWN)
     for operation in (store.get_group_membership_id, store.create_group_membership):
-        assert refusal(operation, **no_user) == missing("USER", NOBODY)
-        assert refusal(operation, **no_group) == missing("GROUP", NOBODY)
+        assert refusal(operation, **no_user) == missing("USER", UNKNOWN)
+        assert refusal(operation, **no_group) == missing("GROUP", UNKNOWN)
 
 
 def test_a_store_is_not_made_by_asking_for_it(customer: Customer, store: Any, seeded: SeededOrganisation) -> None:

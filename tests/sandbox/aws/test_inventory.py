@@ -195,7 +195,7 @@ def test_s3_names_a_buckets_region_only_where_a_parameter_was_sent(customer: Cus
     assert answer(client.list_buckets, MaxBuckets=7) == {"Buckets": [{**bucket, "BucketRegion": "eu-north-1"}]}
 
 
-def test_sqs_cuts_the_list_without_a_word_where_no_size_is_asked_for(customer: Customer) -> None:
+def test_sqs_truncates_the_list_silently_without_a_page_size(customer: Customer) -> None:
     put(customer, Resources(queues=tuple(Queue(f"q-{number}") for number in range(1001))))
     client = customer.session("sqs")
 
@@ -227,7 +227,7 @@ def test_ec2_keeps_terminated_instances_and_leaves_out_empty_tags(customer: Cust
     assert refusal(client.describe_instances, DryRun=True).code == "DryRunOperation"
 
 
-def test_ecs_tells_what_is_missing_in_a_good_answer(customer: Customer) -> None:
+def test_ecs_reports_missing_clusters_in_a_successful_response(customer: Customer) -> None:
     put(customer, Resources(clusters=(Cluster("default", {"team": "core"}), Cluster("web"))))
     client = customer.session("ecs")
     arn = f"arn:aws:ecs:{REGION}:{customer.account_id}:cluster/"
@@ -243,7 +243,7 @@ def test_ecs_tells_what_is_missing_in_a_good_answer(customer: Customer) -> None:
     assert refusal(client.describe_clusters, clusters=["x"] * 101).code == "InvalidParameterException"
 
 
-def test_rds_tells_engines_and_tags(customer: Customer) -> None:
+def test_rds_returns_engines_and_tags(customer: Customer) -> None:
     put(customer, Resources(databases=(Database("graph", "neptune", "1.4.5.1", "graphs", {"owner": "ana"}),)))
     client = customer.session("rds")
     (shown,) = client.describe_db_instances()["DBInstances"]

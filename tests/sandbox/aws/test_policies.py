@@ -123,7 +123,7 @@ ACTIONS_AND_RESOURCES = [
     ids=[row[0] for row in ACTIONS_AND_RESOURCES],
 )
 def test_actions_and_resources(statements: list[Statement], action: str, resource: str, decision: Decision) -> None:
-    assert said(statements, action, resource, {}) is decision
+    assert decision_of(statements, action, resource, {}) is decision
 
 
 ID = {"sts:externalid": ("abc",)}
@@ -231,23 +231,23 @@ CONDITIONS = [
     ("statement", "context", "decision"), [row[1:] for row in CONDITIONS], ids=[row[0] for row in CONDITIONS]
 )
 def test_conditions(statement: Statement, context: Mapping[str, tuple[str, ...]], decision: Decision) -> None:
-    assert said([statement], READ, USERS, context) is decision
+    assert decision_of([statement], READ, USERS, context) is decision
 
 
 def test_a_condition_that_does_not_hold_takes_a_deny_away() -> None:
     guard = deny(Condition={"StringNotEquals": {"aws:RequestedRegion": "eu-west-1"}})
     at_home, abroad = ({"aws:requestedregion": (region,)} for region in ("eu-west-1", "us-east-1"))
-    assert said([allow(), guard], READ, USERS, at_home) is ALLOWED
-    assert said([allow(), guard], READ, USERS, abroad) is DENIED
-    assert said([allow(), guard], READ, USERS, {}) is DENIED
+    assert decision_of([allow(), guard], READ, USERS, at_home) is ALLOWED
+    assert decision_of([allow(), guard], READ, USERS, abroad) is DENIED
+    assert decision_of([allow(), guard], READ, USERS, {}) is DENIED
 
 
 def test_a_resource_may_hold_a_variable() -> None:
     own = [allow("*", "arn:aws:iam::111122223333:user/${aws:username}")]
     context = {"aws:username": ("anna",)}
-    assert said(own, "iam:GetUser", "arn:aws:iam::111122223333:user/anna", context) is ALLOWED
-    assert said(own, "iam:GetUser", "arn:aws:iam::111122223333:user/otto", context) is SILENT
-    assert said(own, "iam:GetUser", "arn:aws:iam::111122223333:user/anna", {}) is SILENT
+    assert decision_of(own, "iam:GetUser", "arn:aws:iam::111122223333:user/anna", context) is ALLOWED
+    assert decision_of(own, "iam:GetUser", "arn:aws:iam::111122223333:user/otto", context) is SILENT
+    assert decision_of(own, "iam:GetUser", "arn:aws:iam::111122223333:user/anna", {}) is SILENT
 
 
 MALFORMED = [
@@ -292,7 +292,9 @@ def test_a_trust_policy_wants_a_principal_and_no_resource() -> None:
             to_trust_policy(json.dumps({"Statement": statement}))
 
 
-def said(statements: list[Statement], action: str, resource: str, context: Mapping[str, tuple[str, ...]]) -> Decision:
+def decision_of(
+    statements: list[Statement], action: str, resource: str, context: Mapping[str, tuple[str, ...]]
+) -> Decision:
     """The decision of one policy, or of none."""
     policies = [to_policy(json.dumps({"Version": "2012-10-17", "Statement": statements}))] if statements else []
     return decide(policies, action, resource, context)

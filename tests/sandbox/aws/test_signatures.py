@@ -22,7 +22,7 @@ MISMATCH = (
     "The request signature we calculated does not match the signature you provided. Check your AWS "
     "Secret Access Key and signing method. Consult the service documentation for details."
 )
-NOBODY = {"aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "x" * 40}
+UNKNOWN = {"aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "x" * 40}
 CODES = [
     ("identitystore", "list_users", {"IdentityStoreId": "d-1234567890"}, 400, "UnrecognizedClientException"),
     ("sso-admin", "list_instances", {}, 400, "UnrecognizedClientException"),
@@ -38,7 +38,7 @@ each_service = pytest.mark.parametrize(("service", "operation", "parameters", "s
 def test_a_key_nobody_made_is_unknown(
     customer: Customer, service: str, operation: str, parameters: Any, status: int, code: str
 ) -> None:
-    client = customer.client(service, NOBODY)
+    client = customer.client(service, UNKNOWN)
     assert refusal(getattr(client, operation), **parameters) == Denied(code, status, INVALID)
 
 
@@ -98,7 +98,7 @@ TAMPERED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("what", TAMPERED)
-def test_what_was_signed_cannot_be_changed_on_the_way(customer: Customer, what: str) -> None:
+def test_a_signed_request_cannot_be_changed_in_transit(customer: Customer, what: str) -> None:
     host = urlsplit(customer.aws.endpoint_url).netloc
     body = b"Action=GetCallerIdentity&Version=2011-06-15"
     headers = {"content-type": "application/x-www-form-urlencoded", "host": host, "x-ploy": "one  value"}
@@ -109,7 +109,7 @@ def test_what_was_signed_cannot_be_changed_on_the_way(customer: Customer, what: 
     assert post(host, "/?b=2&a=%2F1", sent_body, sent_headers) == (200 if what == "nothing" else 403)
 
 
-def test_an_unsigned_request_is_told_so(aws: SandboxAws) -> None:
+def test_an_unsigned_request_gets_the_error_for_it(aws: SandboxAws) -> None:
     host = urlsplit(aws.endpoint_url).netloc
     assert post(host, "/", b"Action=GetCallerIdentity", {}) == 403
     assert post(host, "/", b"{}", {"X-Amz-Target": "AWSIdentityStore.ListUsers"}) == 400

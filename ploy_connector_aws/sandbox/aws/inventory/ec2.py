@@ -12,7 +12,7 @@ from moto.ec2.models.instances import Instance, Reservation
 from ploy_connector_aws.sandbox.aws.access_denied import AwsError
 from ploy_connector_aws.sandbox.aws.inventory.responses import InventoryCall, Operation
 from ploy_connector_aws.sandbox.aws.patterns import matches
-from ploy_connector_aws.sandbox.aws.requests import not_known
+from ploy_connector_aws.sandbox.aws.requests import unsupported
 
 STATE_CODES = {
     "pending": 0,
@@ -50,7 +50,7 @@ def describe_tags(call: InventoryCall) -> dict[str, Any]:
     filters = {each["Name"]: each["Value"] for each in call.parameters.get("Filter", [])}
     unknown = set(filters) - {"resource-type", "resource-id", "key", "value"}
     if unknown:
-        raise not_known(f"the filter {min(unknown)} of ec2:DescribeTags")
+        raise unsupported(f"the filter {min(unknown)} of ec2:DescribeTags")
     if any(len(values) > MOST_FILTER_VALUES for values in filters.values()):
         raise AwsError("FilterLimitExceeded", "The maximum number of filter values specified on a single call is 200")
     rows = list(_instance_tags(_instances(call), filters)) if _passes(filters.get("resource-type"), "instance") else []

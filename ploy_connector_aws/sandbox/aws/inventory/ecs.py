@@ -9,7 +9,7 @@ from moto.ecs.models import Cluster, EC2ContainerServiceBackend, ecs_backends
 
 from ploy_connector_aws.sandbox.aws.access_denied import AwsError
 from ploy_connector_aws.sandbox.aws.inventory.responses import InventoryCall, Operation
-from ploy_connector_aws.sandbox.aws.requests import not_known
+from ploy_connector_aws.sandbox.aws.requests import unsupported
 
 MOST_DESCRIBED = 100
 
@@ -29,7 +29,7 @@ def describe_clusters(call: InventoryCall) -> dict[str, Any]:
         raise AwsError("InvalidParameterException", "Invalid identifier: Identifier is for a cluster.")
     unknown = set(call.parameters.get("include", ())) - {"TAGS"}
     if unknown:
-        raise not_known(f"including {min(unknown)} in ecs:DescribeClusters")
+        raise unsupported(f"including {min(unknown)} in ecs:DescribeClusters")
     clusters = _backend(call).clusters
     with_tags = "TAGS" in call.parameters.get("include", ())
     found = [(arn, clusters.get(arn.rpartition("/")[2])) for arn in _wanted(call)]

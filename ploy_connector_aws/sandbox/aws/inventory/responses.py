@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ploy_connector_aws.sandbox.aws.paging import Pager
-from ploy_connector_aws.sandbox.aws.requests import ApiRequest, not_known
+from ploy_connector_aws.sandbox.aws.requests import ApiRequest, unsupported
 
-_MODULES = {"lambda": "lambda_"}
-SERVICES = frozenset({"s3", "dynamodb", "sqs", "lambda", "rds", "ec2", "ecs"})
+_MODULES = {**dict.fromkeys(("s3", "dynamodb", "sqs", "lambda"), "lists"), "rds": "rds", "ec2": "ec2", "ecs": "ecs"}
+SERVICES = _MODULES.keys()
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ def _anything(_: InventoryCall) -> list[str]:
 
 @dataclass(frozen=True)
 class Operation:
-    """How an operation is answered, in the words of its wire protocol.
+    """An operation: its response, in the names of its wire protocol, and what it must be allowed on.
 
-    Each of its `parameters` is obeyed. Any other one, but for those of paging, is refused: an answer that ignores a
-    filter is one that AWS would not give.
+    Each of its `parameters` is implemented. Any other one, except those of paging, is an error: AWS would not ignore a
+    filter either.
     """
 
     answer: Callable[[InventoryCall], dict[str, Any]]
@@ -52,11 +52,10 @@ def find_operation(asked: ApiRequest) -> Operation:
     Raises:
         AwsError: the local AWS does not know it.
     """
-    name = asked.service.name
-    module = importlib.import_module(f"{__package__}.{_MODULES.get(name, name)}")
+    module = importlib.import_module(f"{__package__}.{_MODULES[asked.service.name]}")
     operations: Mapping[str, Operation] = module.OPERATIONS
     if asked.operation not in operations:
-        raise not_known(f"the action {asked.action}")
+        raise unsupported(f"the action {asked.action}")
     return operations[asked.operation]
 
 

@@ -1,4 +1,4 @@
-"""Puts resources into moto's state, and changes them afterwards as their owners would."""
+"""Seeds resources into moto's state, and changes them as their owners would."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class SeededResources:
         self._accounts = accounts
 
     def add(self, resources: Resources) -> None:
-        """Puts more in."""
+        """Adds resources."""
         with self._accounts.lock:
             for bucket in resources.buckets:
                 self._add_bucket(bucket)
@@ -100,7 +100,7 @@ class SeededResources:
             _set_state(self._instances[key], "terminated")
 
     def replace(self, resources: Resources) -> None:
-        """Takes out all that there is, whoever put it in, and puts this in."""
+        """Replaces all resources of the account and Region."""
         with self._accounts.lock:
             for backends in _REGIONAL:
                 backends[self.account_id].pop(self.region, None)
@@ -110,7 +110,7 @@ class SeededResources:
             self.add(resources)
 
     def _add_bucket(self, bucket: Bucket) -> None:
-        # Names are unique in all of AWS, but each account here may stand for a world of its own.
+        # Bucket names are unique in all of AWS; here they are unique per account only.
         s3_backends.bucket_accounts.pop(bucket.name, None)
         made = s3_backends[self.account_id][PARTITION].create_bucket(bucket.name, bucket.region or self.region)
         made.creation_date = bucket.created_at

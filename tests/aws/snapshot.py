@@ -14,7 +14,7 @@ ROOTS = {"identity-center", "iam", *RESOURCE_SCOPES}
 
 
 @dataclass
-class Picture:
+class Snapshot:
     """Pages put together, by the rules of ``Page``."""
 
     endings: dict[str, str | None] = field(default_factory=dict)
@@ -43,38 +43,38 @@ class Picture:
         return {scope for scope, each in self.endings.items() if each == ending}
 
 
-def to_picture(pages: Iterable[Page]) -> Picture:
+def to_snapshot(pages: Iterable[Page]) -> Snapshot:
     """Put pages together; every scope but the root must be announced first, and none may go on after its end."""
-    picture = Picture()
+    snapshot = Snapshot()
     for page in pages:
         if page == IAM_SWITCHED_OFF:
             # As in all tests of Identity Center.
             continue
-        if page.scope in picture.endings:
-            assert picture.endings[page.scope] is None, f"{page.scope} goes on after its end"
+        if page.scope in snapshot.endings:
+            assert snapshot.endings[page.scope] is None, f"{page.scope} goes on after its end"
         elif page.parent is not None:
-            assert picture.endings.get(page.parent, "unknown") is None, f"{page.parent} announces while not open"
-            picture.parents[page.scope] = page.parent
+            assert snapshot.endings.get(page.parent, "unknown") is None, f"{page.parent} announces while not open"
+            snapshot.parents[page.scope] = page.parent
         else:
             assert page.scope in ROOTS, f"{page.scope} was never announced"
-        picture.endings[page.scope] = page.ending
+        snapshot.endings[page.scope] = page.ending
         if page.failure is not None:
-            picture.failures[page.scope] = page.failure
+            snapshot.failures[page.scope] = page.failure
         if page.origin is not None:
-            picture.origins[page.scope] = page.origin
-        picture.retracted.update(page.retracted)
+            snapshot.origins[page.scope] = page.origin
+        snapshot.retracted.update(page.retracted)
         for record in page.records:
-            assert record.key not in picture.retracted, f"{record.key} comes after it was retracted"
-            picture.records[record.key] = record
-        picture.partial.update({record.key: record for record in page.partial})
+            assert record.key not in snapshot.retracted, f"{record.key} comes after it was retracted"
+            snapshot.records[record.key] = record
+        snapshot.partial.update({record.key: record for record in page.partial})
         for key in page.retracted:
-            picture.records.pop(key, None)
-            picture.partial.pop(key, None)
-    gone = {(key.type, key.id) for key in picture.retracted}
-    for key, record in list(picture.records.items()):
+            snapshot.records.pop(key, None)
+            snapshot.partial.pop(key, None)
+    gone = {(key.type, key.id) for key in snapshot.retracted}
+    for key, record in list(snapshot.records.items()):
         if isinstance(record, Grant) and gone & {
             (record.principal_kind, record.principal_id),
             ("entitlement", record.entitlement_id),
         }:
-            del picture.records[key]
-    return picture
+            del snapshot.records[key]
+    return snapshot

@@ -13,7 +13,7 @@ from ploy_connector_aws.spec import ConnectorContext
 from .conftest import Customer
 
 
-def test_the_host_is_told_of_each_attempt_and_of_each_throttling(customer: Customer) -> None:
+def test_the_host_gets_each_attempt_and_each_throttling(customer: Customer) -> None:
     customer.aws.faults.throttle(1, "ListGroups", times=2)
     customer.aws.faults.cut_connection(1, "ListUsers", times=1)
     calls: Counter[tuple[str, str]] = Counter()

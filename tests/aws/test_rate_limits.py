@@ -1,4 +1,4 @@
-"""Rate budgets, on a clock that stands until somebody waits."""
+"""Rate limiters, on a clock that moves only when a call waits."""
 
 from __future__ import annotations
 
@@ -201,5 +201,5 @@ def test_budgets_are_shared_by_one_organisation_on_one_aws_account_and_go_with_t
     limiter(first, "sso-admin", "ListInstances").back_off()
     assert limiter(stranger, "sso-admin", "ListInstances").calls_per_second == 16
     del first, second
-    anew = Throttle("111122223333", {})
-    assert limiter(anew, "sso-admin", "ListInstances").calls_per_second == 16
+    fresh = Throttle("111122223333", {})
+    assert limiter(fresh, "sso-admin", "ListInstances").calls_per_second == 16

@@ -23,26 +23,26 @@ def our_threads() -> list[threading.Thread]:
 
 
 def test_all_pages_of_all_jobs_arrive() -> None:
-    crew = WorkerPool(on_stop=lambda: None)
+    pool = WorkerPool(on_stop=lambda: None)
 
-    scopes = {page.scope for page in crew.run(lambda: crew.emit(pages(300, "a")), lambda: crew.emit(pages(300, "b")))}
+    scopes = {page.scope for page in pool.run(lambda: pool.emit(pages(300, "a")), lambda: pool.emit(pages(300, "b")))}
 
     assert scopes == {f"{job}{number}" for job in "ab" for number in range(300)}
     assert our_threads() == []
 
 
 def test_jobs_run_at_the_same_time() -> None:
-    crew = WorkerPool(on_stop=lambda: None)
+    pool = WorkerPool(on_stop=lambda: None)
     meeting = threading.Barrier(2, timeout=PATIENCE_SECONDS)
 
     def meet() -> None:
         meeting.wait()
 
-    assert list(crew.run(meet, meet)) == []
+    assert list(pool.run(meet, meet)) == []
 
 
 def test_items_are_worked_on_at_the_same_time_and_none_is_fetched_early() -> None:
-    crew = WorkerPool(on_stop=lambda: None)
+    pool = WorkerPool(on_stop=lambda: None)
     meeting = threading.Barrier(4, timeout=PATIENCE_SECONDS)
     fetched, done, most = [0], [0], [0]
     lock = threading.Lock()
@@ -58,16 +58,16 @@ def test_items_are_worked_on_at_the_same_time_and_none_is_fetched_early() -> Non
         meeting.wait()
         with lock:
             done[0] += 1
-        crew.emit([Page(scope=f"s{number}")])
+        pool.emit([Page(scope=f"s{number}")])
 
-    scopes = {page.scope for page in crew.run(lambda: crew.for_each(items(), work, 4))}
+    scopes = {page.scope for page in pool.run(lambda: pool.for_each(items(), work, 4))}
 
     assert scopes == {f"s{number}" for number in range(40)}
     assert most[0] <= 5
 
 
 def test_a_slow_reader_of_the_pages_holds_the_jobs_back() -> None:
-    crew = WorkerPool(on_stop=lambda: None)
+    pool = WorkerPool(on_stop=lambda: None)
     emitted = [0]
 
     def endless() -> Iterator[Page]:
@@ -75,7 +75,7 @@ def test_a_slow_reader_of_the_pages_holds_the_jobs_back() -> None:
             emitted[0] += 1
             yield Page(scope="s")
 
-    running = crew.run(lambda: crew.emit(endless()))
+    running = pool.run(lambda: pool.emit(endless()))
     for _ in range(10):
         next(running)
     running.close()  # type: ignore[attr-defined]
@@ -85,13 +85,13 @@ def test_a_slow_reader_of_the_pages_holds_the_jobs_back() -> None:
 
 def test_closing_the_iterator_early_stops_and_joins_all_threads() -> None:
     stopped = threading.Event()
-    crew = WorkerPool(on_stop=stopped.set)
+    pool = WorkerPool(on_stop=stopped.set)
 
     def wait_for_stop(_: int) -> None:
-        crew.emit([Page(scope="s")])
+        pool.emit([Page(scope="s")])
         assert stopped.wait(PATIENCE_SECONDS)
 
-    running = crew.run(lambda: crew.for_each(range(1000), wait_for_stop, 8), lambda: crew.emit(pages(1000)))
+    running = pool.run(lambda: pool.for_each(range(1000), wait_for_stop, 8), lambda: pool.emit(pages(1000)))
     next(running)
     running.close()  # type: ignore[attr-defined]
 
@@ -100,7 +100,7 @@ def test_closing_the_iterator_early_stops_and_joins_all_threads() -> None:
 
 def test_the_first_error_stops_the_other_jobs_and_is_raised() -> None:
     stopped = threading.Event()
-    crew = WorkerPool(on_stop=stopped.set)
+    pool = WorkerPool(on_stop=stopped.set)
 
     def fail() -> None:
         raise LookupError("first")
@@ -108,21 +108,21 @@ def test_the_first_error_stops_the_other_jobs_and_is_raised() -> None:
     def go_on() -> None:
         assert stopped.wait(PATIENCE_SECONDS)
         with pytest.raises(CancelledError):
-            crew.emit([Page(scope="late")])
+            pool.emit([Page(scope="late")])
 
     with pytest.raises(LookupError, match="first"):
-        list(crew.run(go_on, lambda: crew.for_each([1], lambda _: fail(), 2)))
+        list(pool.run(go_on, lambda: pool.for_each([1], lambda _: fail(), 2)))
     assert our_threads() == []
 
 
 def test_what_was_retracted_does_not_come_again() -> None:
-    crew = WorkerPool(on_stop=lambda: None)
+    pool = WorkerPool(on_stop=lambda: None)
     gone, there = Account(id="gone"), Account(id="there")
     grant = Grant(principal_kind="account", principal_id="gone", entitlement_id="e")
     other = Grant(principal_kind="account", principal_id="there", entitlement_id="e")
 
     def job() -> None:
-        crew.emit([Page(scope="s", retracted=(RecordKey(type="account", id="gone"),), gone=True)])
-        crew.emit([Page(scope="t", records=(gone, there, grant, other), partial=(gone, there))])
+        pool.emit([Page(scope="s", retracted=(RecordKey(type="account", id="gone"),), gone=True)])
+        pool.emit([Page(scope="t", records=(gone, there, grant, other), partial=(gone, there))])
 
-    assert list(crew.run(job))[1] == Page(scope="t", records=(there, other), partial=(there,))
+    assert list(pool.run(job))[1] == Page(scope="t", records=(there, other), partial=(there,))

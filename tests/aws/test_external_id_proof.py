@@ -27,7 +27,7 @@ def report(**outcomes: CheckOutcome) -> ConnectionReport:
     )
 
 
-MENDED = report(external_id_required="passed", external_id_exact="passed", trust_policy="passed")
+FIXED = report(external_id_required="passed", external_id_exact="passed", trust_policy="passed")
 PROVEN = report(external_id_required="passed", external_id_exact="passed")
 OPEN = report(external_id_required="failed", external_id_exact="passed")
 WEAK = report(external_id_required="passed", external_id_exact="passed", trust_policy="failed")
@@ -93,7 +93,7 @@ def test_a_test_in_which_the_blocking_check_is_not_made_ends_no_block(later: Con
     role.proof.record(lambda: WEAK)
     role.proof.record(lambda: later)
     assert [role.is_usable(), role.proofs] == [False, 0]
-    role.proof.record(lambda: MENDED)
+    role.proof.record(lambda: FIXED)
     assert [role.is_usable(), role.proofs] == [True, 0]
 
 
@@ -119,7 +119,7 @@ def test_a_test_that_began_before_a_block_does_not_end_it() -> None:
         role.seconds += 1
         role.proof.record(lambda: WEAK)
         role.seconds += 1
-        return MENDED
+        return FIXED
 
     role.proof.record(test_while_another_finds_it_open)
     assert not role.is_usable()
@@ -143,7 +143,7 @@ def test_a_proof_that_was_not_made_in_full_is_none(answer: ConnectionReport, why
     assert role.is_usable()
 
 
-def test_the_error_says_what_was_found_and_the_fix() -> None:
+def test_the_error_has_the_finding_and_the_fix() -> None:
     found = Check(
         name=EXTERNAL_ID_EXACT,
         outcome="failed",
