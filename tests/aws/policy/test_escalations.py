@@ -59,6 +59,12 @@ def writes_of(service: str, *levels: str) -> set[str]:
     }
 
 
+def test_codes_are_distinct_and_refer_to_existing_ones() -> None:
+    codes = [each.code for each in ESCALATIONS]
+    assert len(codes) == len(set(codes))
+    assert {each.within for each in ESCALATIONS if each.within} <= set(codes)
+
+
 def test_every_action_of_the_table_exists_in_its_own_letter_case() -> None:
     unknown = {
         action
