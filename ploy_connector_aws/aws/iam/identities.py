@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from ploy_connector_aws.aws.client.calls import read_pages, read_responses
 from ploy_connector_aws.aws.policy.effective_permissions import (
-    NO_PERMISSIONS,
     EffectivePermissions,
     to_permissions,
     unread_policy,
@@ -28,17 +27,17 @@ from .records import (
     to_id,
     to_inline_policy,
     to_instance_profiles,
+    to_policy,
     to_role,
     to_role_account,
     to_tags,
-    to_unlisted_policy,
     to_user,
 )
 from .trust_grants import (
     MAX_GRANTS,
     Holder,
+    RoleAccess,
     TooManyGrantsError,
-    UndecidedAccess,
     to_edges,
     to_external_records,
     to_grant,
@@ -87,7 +86,7 @@ def _add_role_access(context: ReadContext) -> None:
         context.fail(roles.error, TRUST)
     try:
         for access in roles.find_access():
-            if isinstance(access, UndecidedAccess):
+            if access.decision is None:
                 context.fail(_access_undecided(access), TRUST)
                 continue
             holder, role = access.holder, access.role
@@ -148,7 +147,8 @@ def _add_user(context: ReadContext, pages: dict[str, RecordBuffer], user: dict[s
     groups = user.get("GroupList", ())
     permissions = _add_policies(context, page, "account", id_, user, "UserPolicyList")
     for group in groups:
-        permissions += context.group_permissions.get(group) or [_unread_group(group)]
+        unread = unread_policy(f"The policies of the group {group} were not read.", is_partial=True)
+        permissions += context.group_permissions.get(group, [unread])
     boundary = _find_boundary(context, user)
     verdict = judge(permissions, boundary)
     page.add(
@@ -166,7 +166,7 @@ def _add_group(context: ReadContext, pages: dict[str, RecordBuffer], group: dict
     id_ = to_id(context.account_id, group["GroupId"])
     context.spool.add("group", [(group["GroupName"], id_)])
     permissions = _add_policies(context, page, "entitlement", id_, group, "GroupPolicyList")
-    context.group_permissions[group["GroupName"]] = permissions or [NO_PERMISSIONS]
+    context.group_permissions[group["GroupName"]] = permissions
     verdict = judge(permissions)
     page.add(to_group(context.account_id, group, verdict), is_partial=verdict.is_partial)
 
@@ -228,7 +228,7 @@ def _add_policies(
         if arn in unattached:
             page.add(Entitlement.model_validate_json(unattached[arn]))
         elif arn not in known and is_aws_managed(arn):
-            page.add(to_unlisted_policy(arn, judge(permissions[-1:])), is_partial=True)
+            page.add(to_policy(context.account_id, {"Arn": arn}, judge(permissions[-1:])), is_partial=True)
         elif arn not in known:
             raise TemporaryError("A policy is held that was not read: it may have been made meanwhile.")
     for policy in holder.get(inline, ()):
@@ -244,10 +244,6 @@ def _add_policies(
 def _find_boundary(context: ReadContext, holder: Mapping[str, Any]) -> EffectivePermissions | None:
     arn = holder.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
     return context.managed_policies.permissions_of(arn) if arn else None
-
-
-def _unread_group(name: str) -> EffectivePermissions:
-    return unread_policy(f"The policies of the group {name} were not read.", is_partial=True)
 
 
 def _read_edges(
@@ -281,7 +277,7 @@ def _trust_undecided(role_name: str) -> RejectedError:
     )
 
 
-def _access_undecided(access: UndecidedAccess) -> RejectedError:
+def _access_undecided(access: RoleAccess) -> RejectedError:
     return RejectedError(
         f"Whether {access.holder.arn} can assume the role {access.role.arn} is not known: the role trusts its own AWS "
         "account, and a policy of that user or role was not read or not understood.",

@@ -138,7 +138,13 @@ def to_role(
 
 
 def to_policy(account_id: str, policy: Mapping[str, Any], verdict: Verdict | None) -> Entitlement:
-    """Convert a managed policy: AWS's own are the same in every account, a customer's belong to one."""
+    """Convert a managed policy: AWS's own are the same in every account, a customer's belong to one.
+
+    Args:
+        account_id: The AWS account.
+        policy: The policy as AWS returns it; of one of AWS's own the ARN suffices.
+        verdict: On its document; None without a verdict.
+    """
     arn = policy["Arn"]
     attributes = {
         **_to_attributes(policy),
@@ -154,18 +160,6 @@ def to_policy(account_id: str, policy: Mapping[str, Any], verdict: Verdict | Non
         not_grantable_reason=grantability.IAM_POLICY,
         managed_by=AWS if is_aws_managed(arn) else None,
         **_verdict_fields(verdict, attributes),
-    )
-
-
-def to_unlisted_policy(arn: str, verdict: Verdict) -> Entitlement:
-    """Convert an AWS policy of which only the ARN is known."""
-    return Entitlement(
-        id=arn,
-        kind="policy",
-        name=to_name(arn),
-        not_grantable_reason=grantability.IAM_POLICY,
-        managed_by=AWS,
-        **_verdict_fields(verdict, {"arn": arn}),
     )
 
 

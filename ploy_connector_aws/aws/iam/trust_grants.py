@@ -177,34 +177,7 @@ class AssumableRole:
 
 
 @dataclass(frozen=True, slots=True)
-class RoleAccess:
-    """A holder that can assume a role, and the condition keys of its own policies on which that depends."""
-
-    holder: Holder
-    role: AssumableRole
-    conditions: tuple[str, ...]
-    may_be_denied: tuple[str, ...]
-
-    def to_attributes(self) -> Attributes:
-        """The attributes of the grant."""
-        return {
-            **self.role.attributes,
-            "by_own_policies": True,
-            **({"own_policy_conditions": list(self.conditions)} if self.conditions else {}),
-            **({"own_policy_may_be_denied": list(self.may_be_denied)} if self.may_be_denied else {}),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class UndecidedAccess:
-    """A holder of which it is unknown whether it can assume a role."""
-
-    holder: Holder
-    role: AssumableRole
-
-
-@dataclass(frozen=True, slots=True)
-class _Decision:
+class Decision:
     """Whether policies let a holder assume a role, and the condition keys on which that depends."""
 
     is_allowed: bool
@@ -212,7 +185,25 @@ class _Decision:
     may_be_denied: tuple[str, ...] = ()
 
 
-_DENIED = _Decision(False)
+_DENIED = Decision(False)
+
+
+@dataclass(frozen=True, slots=True)
+class RoleAccess:
+    """A holder whose own policies let it assume a role, or may do so: then the decision is None."""
+
+    holder: Holder
+    role: AssumableRole
+    decision: Decision | None
+
+    def to_attributes(self) -> Attributes:
+        """The attributes of the grant."""
+        attributes = {**self.role.attributes, "by_own_policies": True}
+        if self.decision and self.decision.conditions:
+            attributes["own_policy_conditions"] = list(self.decision.conditions)
+        if self.decision and self.decision.may_be_denied:
+            attributes["own_policy_may_be_denied"] = list(self.decision.may_be_denied)
+        return attributes
 
 
 @dataclass
@@ -245,7 +236,7 @@ class _PolicyHolders:
         texts = {pattern.text for each in resources for pattern in each.patterns}
         return None if any(each.is_negated for each in resources) or any(map(_WILDCARD.search, texts)) else texts
 
-    def decide(self, role_arn: str, holder: Holder) -> _Decision | None:
+    def decide(self, role_arn: str, holder: Holder) -> Decision | None:
         """Decide whether the policies let the holder assume the role; None where that is undecided."""
         denies = [
             (_contains(each.resources, role_arn, holder), each.conditions) for each in self._statements(is_allow=False)
@@ -259,9 +250,9 @@ class _PolicyHolders:
             return None
         conditions = {key for each in allowed if each for key in each.conditions}
         may_be_denied = {key for is_in, keys in denies if is_in is not False for key in keys}
-        return _Decision(True, tuple(sorted(conditions)), tuple(sorted(may_be_denied)))
+        return Decision(True, tuple(sorted(conditions)), tuple(sorted(may_be_denied)))
 
-    def find_access(self, role: AssumableRole) -> Iterator[RoleAccess | UndecidedAccess]:
+    def find_access(self, role: AssumableRole) -> Iterator[RoleAccess]:
         """Find which of the holders can assume a role."""
         has_variables = self.has_variables
         shared = None if has_variables else self.decide(role.arn, self.holders[0])
@@ -272,10 +263,8 @@ class _PolicyHolders:
             if holder.arn in role.named_principals or holder.arn == role.arn or not role.admits(holder):
                 continue
             decision = self.decide(role.arn, holder) if has_variables else shared
-            if decision is None:
-                yield UndecidedAccess(holder, role)
-            elif decision.is_allowed:
-                yield RoleAccess(holder, role, decision.conditions, decision.may_be_denied)
+            if decision is None or decision.is_allowed:
+                yield RoleAccess(holder, role, decision)
 
 
 def _about_assuming(policies: Iterable[EffectivePermissions], *, is_allow: bool) -> list[PermissionStatement]:
@@ -283,7 +272,7 @@ def _about_assuming(policies: Iterable[EffectivePermissions], *, is_allow: bool)
     return [each for each in statements if ASSUME_ROLE in each.actions]
 
 
-def _decide_allowed(policies: tuple[EffectivePermissions, ...], role_arn: str, holder: Holder) -> _Decision | None:
+def _decide_allowed(policies: tuple[EffectivePermissions, ...], role_arn: str, holder: Holder) -> Decision | None:
     """Evaluate the Allow statements; None where one was not read, is not understood, or depends on the session."""
     statements = _about_assuming(policies, is_allow=True)
     found = [(_contains(each.resources, role_arn, holder), each) for each in statements]
@@ -294,7 +283,7 @@ def _decide_allowed(policies: tuple[EffectivePermissions, ...], role_arn: str, h
         if is_in
     ]
     if keys:
-        return _Decision(True, min(keys, key=lambda each: (len(each), each)))
+        return Decision(True, min(keys, key=lambda each: (len(each), each)))
     is_undecided = any(is_in is None for is_in, _ in found) or any(each.undecided for each in policies)
     return None if is_undecided else _DENIED
 
@@ -353,7 +342,7 @@ class AssumableRoles:
             statements = tuple(_to_assume_role_statements(to_policy(document, is_trust=True).statements, arn))
             self._roles[arn] = AssumableRole(arn, id_, statements, named, root.to_attributes())
 
-    def find_access(self) -> Iterator[RoleAccess | UndecidedAccess]:
+    def find_access(self) -> Iterator[RoleAccess]:
         """Find who can assume which of the roles, without the holders that the trust policy itself names.
 
         Raises:

@@ -65,10 +65,6 @@ class EffectivePermissions:
     """What replaced documents that were not read, in sentences."""
 
 
-NO_PERMISSIONS = EffectivePermissions()
-"""A policy without any action of the table."""
-
-
 def to_permissions(document: object, *, is_aws_managed: bool = False) -> EffectivePermissions:
     """Convert a policy document as boto3 returns it."""
     policy = to_policy(document, is_aws_managed=is_aws_managed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ploy_connector_aws.aws.iam.trust_grants import AssumableRoles, Holder, RoleAccess, UndecidedAccess
+from ploy_connector_aws.aws.iam.trust_grants import AssumableRoles, Holder
 from ploy_connector_aws.aws.policy.effective_permissions import EffectivePermissions, to_permissions, unread_policy
 from ploy_connector_aws.aws.policy.trust import to_trust
 from tests.aws.policy.test_cases import VERDICTS
@@ -57,7 +57,7 @@ class Account:
 
     def access(self) -> set[tuple[str, str]]:
         found = list(self.roles.find_access())
-        assert all(isinstance(each, RoleAccess) for each in found)
+        assert all(each.decision is not None and each.decision.is_allowed for each in found)
         return {(each.holder.name, each.role.id) for each in found}
 
 
@@ -165,7 +165,7 @@ def test_conditions_of_its_own_policies_are_reported() -> None:
         deny("*", Condition={"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}),
     )
     (found,) = account.roles.find_access()
-    assert isinstance(found, RoleAccess)
+    assert found.decision is not None
     attributes = found.to_attributes()
     assert (attributes["by_own_policies"], attributes["principal_kind"]) == (True, "account")
     assert attributes["own_policy_conditions"] == ["aws:MultiFactorAuthPresent"]
@@ -174,24 +174,26 @@ def test_conditions_of_its_own_policies_are_reported() -> None:
 
 
 def test_undecided_access_is_neither_granted_nor_dropped() -> None:
-    rows: list[tuple[str, list[EffectivePermissions | Statement], Statement | None, type | None]] = [
-        ("unread", [unread_policy("It was not read.")], None, UndecidedAccess),
-        ("unread beside an Allow", [allow("*"), unread_policy("It was not read.")], None, RoleAccess),
-        ("unread and bounded", [unread_policy("It was not read.")], allow("*", "s3:*"), None),
+    # Of each access that was found: whether it is decided.
+    rows: list[tuple[str, list[EffectivePermissions | Statement], Statement | None, list[bool]]] = [
+        ("unread", [unread_policy("It was not read.")], None, [False]),
+        ("unread beside an Allow", [allow("*"), unread_policy("It was not read.")], None, [True]),
+        ("unread and bounded", [unread_policy("It was not read.")], allow("*", "s3:*"), []),
         (
             "a bound that is not understood",
             [allow("*")],
             {"Effect": "Perhaps", "Action": "*", "Resource": "*"},
-            UndecidedAccess,
+            [False],
         ),
-        ("a variable of the session", [allow(f"{OWN}:role/${{saml:sub}}")], None, UndecidedAccess),
-        ("a Deny by a variable", [allow("*"), deny(f"{OWN}:role/${{saml:sub}}")], None, UndecidedAccess),
+        ("a variable of the session", [allow(f"{OWN}:role/${{saml:sub}}")], None, [False]),
+        ("a Deny by a variable", [allow("*"), deny(f"{OWN}:role/${{saml:sub}}")], None, [False]),
     ]
     for name, policies, boundary, expected in rows:
         account = Account()
         account.role("target", trust=[trusting()])
         account.user("ana", *policies, boundary=boundary)
-        assert [type(each) for each in account.roles.find_access()] == ([expected] if expected else []), name
+        found = account.roles.find_access()
+        assert [each.decision is not None and each.decision.is_allowed for each in found] == expected, name
 
 
 def test_large_account_is_compared_in_bounded_steps() -> None:

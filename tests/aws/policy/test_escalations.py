@@ -59,6 +59,12 @@ def writes_of(service: str, *levels: str) -> set[str]:
     }
 
 
+def test_codes_are_distinct_and_refer_to_existing_ones() -> None:
+    codes = [each.code for each in ESCALATIONS]
+    assert len(codes) == len(set(codes))
+    assert {each.within for each in ESCALATIONS if each.within} <= set(codes)
+
+
 def test_every_action_of_the_table_exists_in_its_own_letter_case() -> None:
     unknown = {
         action
@@ -73,7 +79,7 @@ def test_every_target_is_a_resource_type_of_its_action() -> None:
     wrong = {
         (code, action, target.text)
         for code, action, target in TARGETS
-        # In the services that grant access, any resource is dangerous.
+        # In the services that grant access, the resource makes no difference: any of theirs counts.
         if not target.text.endswith(":*:*:*") and not any(overlaps(target, arn) for arn in resources_of(action))
     }
     assert wrong == set()
