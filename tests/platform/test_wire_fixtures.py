@@ -203,5 +203,5 @@ def body_of(message: wire_fixtures.Message, documented: dict[str, Any]) -> tuple
     """Return the documented media type of a body, the schema of its values, and these: one, or one of each line."""
     ((media_type, content),) = documented["content"].items()
     if media_type == "application/x-ndjson":
-        return media_type, content["x-line-schema"], [json.loads(line) for line in message.body.split(b"\n")[:-1]]
+        return media_type, content["x-ploy-line-schema"], [json.loads(line) for line in message.body.split(b"\n")[:-1]]
     return media_type, content["schema"], [json.loads(message.body)]
