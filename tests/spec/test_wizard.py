@@ -1,4 +1,4 @@
-"""The wizard as data: features and the settings they switch, what a host would not find, what it does not offer."""
+"""The wizard as data: features and their settings, broken references, and links that are not offered."""
 
 from __future__ import annotations
 

@@ -134,11 +134,7 @@ def test_the_principals_of_each_type_are_kept() -> None:
 def test_only_the_newer_version_has_variables(version: dict[str, str], has_variables: bool) -> None:
     statement = {"Effect": "Allow", "NotAction": ["*", "**", "s3:Get*"], "NotResource": "a"}
     assert to_policy({**version, "Statement": [statement]}) == Policy(
-        (
-            Statement(
-                True, Choice(("*", "**", "s3:Get*"), is_negated=True), Choice(("a",), is_negated=True), None, ()
-            ),
-        ),
+        (Statement(True, Choice(("*", "**", "s3:Get*"), is_negated=True), Choice(("a",), is_negated=True), None, ()),),
         has_variables,
         (),
     )
