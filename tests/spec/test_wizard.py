@@ -68,7 +68,9 @@ def test_group_in_the_settings_switches_on_its_features() -> None:
 
 
 def test_unknown_feature_is_an_error_that_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="no feature 'x'; there are directory, people, teams, rooms, changes, badges"):
+    with pytest.raises(
+        ValueError, match="Unknown feature 'x'; choose from directory, people, teams, rooms, changes, badges"
+    ):
         choose_features(FEATURES, without=("x",))
 
 
