@@ -1,4 +1,4 @@
-"""Waits that pass sooner in tests: for AWS, which is never busy and shows a change at once, and between two polls."""
+"""Shorter waits in tests: for the local AWS, which is never busy and shows a change at once, and between polls."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ploy_connector_aws.platform.client import PlatformClient
 
 
 class _BriefTime:
-    """What botocore uses of ``time``: to pause between two attempts at a call."""
+    """The part of ``time`` that botocore uses: the pause between two attempts at a call."""
 
     @staticmethod
     def sleep(seconds: float) -> None:
-        """Wait a hundredth."""
+        """Sleep a hundredth of the time."""
         time.sleep(seconds / 100)
 
 
@@ -27,7 +27,7 @@ def _wait(self: Clock, seconds: float) -> None:
 
 
 def shorten_waits() -> None:
-    """Shorten the waits of grants, revokes and botocore's attempts, for as long as this process runs."""
+    """Shorten the waits of grants, revokes and botocore's retries until the process ends."""
     botocore.endpoint.time = _BriefTime
     Clock.wait = _wait  # type: ignore[method-assign]
 

@@ -1,4 +1,4 @@
-"""The browser that the tests of the integrations page need: the system's Chromium, or none of those tests are run."""
+"""The system's Chromium for the tests of the integrations page; without it these tests are skipped."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ FOLDER = Path(__file__).parent / "browser"
 
 
 def find_chromium() -> str | None:
-    """Where it is."""
+    """Return the path of Chromium, or None."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
 def check_chromium() -> None:
-    """Refuse to go on without it where it is required."""
+    """Stop the test run if Chromium is required and missing."""
     if os.environ.get(REQUIRED) and find_chromium() is None:
         raise pytest.UsageError(f"{REQUIRED} is set, and no Chromium was found: {', '.join(NAMES)}.")
 

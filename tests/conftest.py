@@ -1,4 +1,4 @@
-"""What holds for the whole run: no test sees the caller's environment, and every AWS call is counted."""
+"""Rules of the whole test run: no test sees the caller's environment, and every AWS call is counted."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
-    """Say what the run as a whole has found, and what it left out."""
+    """Report the findings of the run as a whole, and what it skipped."""
     aws_calls.pytest_terminal_summary(terminalreporter, config)
     report_skipped_browser_tests(terminalreporter)
     if (seed := config.getoption("randomly_seed", None)) is not None:

@@ -1,4 +1,4 @@
-"""How long a test waits for what must happen. It only ends a test that failed, so a busy machine fails none."""
+"""Time limits of tests. They are long: a limit only ends a test that has failed, even on a busy machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that no honest side sends, as JSON; and what may be taken of them, said without the code under test."""
+"""Extreme values as JSON, and which of them are valid, determined without the code under test."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _IS_GOOD: dict[str, Callable[[Any], bool]] = {
 
 
 def values_of(kind: str) -> list[tuple[str, bool]]:
-    """What is put into a field of a kind, as JSON, and whether it may be taken."""
+    """Values for a field of a kind, as JSON, and whether each is valid."""
     return [(text, _IS_GOOD[kind](json.loads(text))) for text in (*EXTREMES, *GOOD[kind])]
 
 

@@ -1,4 +1,4 @@
-"""A peer on loopback that is slow in one place of its answer: the next byte comes after a moment, for ever."""
+"""A peer on loopback that is slow at one point of its answer: it sends one byte after the other, for ever."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LASTS_SECONDS = 30
 
 @dataclass
 class Connection:
-    """What a way of being slow works with."""
+    """The tools of a slow answer."""
 
     socket: socket.socket
     pause: Callable[[], bool]
@@ -47,7 +47,7 @@ class Connection:
             self.socket.sendall(text)
 
     def use_tls(self) -> None:
-        """Go on with TLS."""
+        """Continue with TLS."""
         self.socket = self.tls.wrap_socket(self.socket, server_side=True)
 
 

@@ -1,4 +1,4 @@
-"""Quick and soak: which tests a run plays, with which random examples, and for how long.
+"""Quick runs and soaks: which tests run, with which random examples, and for how long.
 
 ``make test`` plays the quick suite: random examples are the same in every run. ``--soak`` plays what is long instead:
 tests with the ``soak`` marker, and every property with many random examples. See ``docs/testing.md``.

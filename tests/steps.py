@@ -1,4 +1,4 @@
-"""Counts the steps that our own code takes, as no clock can: one for every line that is executed."""
+"""Counts the executed lines of our own code, independently of the machine's speed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OURS = str(Path(ploy_connector_aws.__file__).parent)
 
 
 class TooManyStepsError(AssertionError):
-    """The code took more steps than it may."""
+    """The code exceeded its limit of steps."""
 
 
 class Steps:

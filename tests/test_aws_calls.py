@@ -1,4 +1,4 @@
-"""The check over the whole run notices what it is for, with workers and without."""
+"""The check over the whole run finds planted violations, with workers and without."""
 
 from __future__ import annotations
 

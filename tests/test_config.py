@@ -1,4 +1,4 @@
-"""The settings of an integration: what is taken, and the one sentence for each thing that is not."""
+"""The settings of an integration: valid values, and the message for each invalid one."""
 
 from __future__ import annotations
 

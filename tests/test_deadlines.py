@@ -1,4 +1,4 @@
-"""No exchange with AWS or Ploy takes longer than its limit, wherever in it the other side is slow."""
+"""No exchange with AWS or Ploy exceeds its time limit, at whatever point the other side is slow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written for those who deploy is what the program takes, shows and does."""
+"""The deployment documents and files match the options, metrics and behaviour of the program."""
 
 from __future__ import annotations
 

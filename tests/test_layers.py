@@ -1,4 +1,4 @@
-"""Which layer may import which, over every import of the package; and what must be importable without AWS or HTTP."""
+"""The layers of the package, checked over all imports, and the modules that need neither AWS nor HTTP libraries."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def imports(path: Path) -> Iterator[tuple[str, bool]]:
 
 
 def violations(path: Path) -> list[str]:
-    """What a file imports against the rules."""
+    """Return the forbidden imports of a file."""
     layer = layer_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
     layer = "" if layer == "__init__" else layer
     found = []

@@ -1,4 +1,4 @@
-"""What ``make`` installs for which target, and that nothing of it is silent for long."""
+"""The installation of each ``make`` target, and its signs of life."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manifest that is checked in is the one that the code gives, and all that a host needs."""
+"""The checked-in manifest matches the code, and contains all that a host needs."""
 
 from __future__ import annotations
 

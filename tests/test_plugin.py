@@ -1,4 +1,4 @@
-"""The connector as a host sees it: found by its entry point, configured, called, and never raising what is not ours."""
+"""The connector as a host sees it: discovery, configuration, calls, and errors of the specification only."""
 
 from __future__ import annotations
 

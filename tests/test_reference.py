@@ -1,4 +1,4 @@
-"""What a commit does, as the contract states it: a table of small histories, and what is true of every history."""
+"""The commit rules of the contract: a table of small histories, and properties of every history."""
 
 from __future__ import annotations
 

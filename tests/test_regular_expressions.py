@@ -1,4 +1,4 @@
-"""No regular expression is made of another's text: some texts keep such an engine busy for years, and hold the process.
+"""No regular expression is built from outside text: some texts keep an engine busy for years, and block the process.
 
 Every call that makes or runs an expression, over the whole package, and from what its expression is made.
 """

@@ -1,4 +1,4 @@
-"""Long tests are skipped by name, and a soak plays them by its seed within its time."""
+"""Long tests are skipped by name; a soak runs them by its seed within its time."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def find_outsiders(view: Overlay) -> list[dict[str, Any]]:
 
 
 def find_privileged(view: Overlay) -> list[dict[str, Any]]:
-    """Find what is privileged in IAM, with the first reason, without the roles of IAM Identity Center."""
+    """Find the privileged groups, roles and policies of IAM, without the roles of IAM Identity Center."""
     return [
         {"kind": content["kind"], "name": content["name"], "why": content["privileged_reasons"][0]}
         for record in view.records("entitlement")
@@ -147,7 +147,7 @@ def print_inventory(
     privileged: Sequence[Mapping[str, Any]],
     resources: Mapping[str, Sequence[object]],
 ) -> None:
-    """Print the outsiders with issues, some of what is privileged, and how many resources of each kind there are."""
+    """Print the outsiders with issues, some privileged entitlements, and the number of resources by kind."""
     flagged = [row for row in outsiders if row["issues"]]
     out.print(
         f"{len(outsiders)} principals from outside can assume a role; {len(flagged)} of them by a weak trust policy:"

@@ -41,7 +41,7 @@ from .snapshot_view import display_name, find_account, find_entitlement
 
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="An id, a user name or an e-mail address.")]
 Entitlement = Annotated[str, typer.Argument(metavar="ENTITLEMENT", help="An id or a name.")]
-Reason = Annotated[str | None, typer.Option("--reason", help="Why; the connector gets it.")]
+Reason = Annotated[str | None, typer.Option("--reason", help="The reason of the change; the connector gets it.")]
 Preview = Annotated[bool, typer.Option("--preview", help="Show what would happen, and change nothing.")]
 
 

@@ -1,4 +1,4 @@
-"""What commands print: one JSON document, or tables for people, on standard output, which belongs to the command.
+"""The output of commands: one JSON document, or tables for people, on standard output reserved for the command.
 
 From the moment that a command begins, file descriptor 1 and ``sys.stdout`` are standard error, for this process and the
 ones that it starts: what a connector or a library prints goes there. The command itself writes to ``stream()``.
@@ -160,10 +160,10 @@ def console() -> Console:
 
 def table(*columns: str, title: str | None = None) -> Table:
     """An empty table in the style of all commands."""
-    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    empty = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
     for column in columns:
-        made.add_column(column, overflow="fold")
-    return made
+        empty.add_column(column, overflow="fold")
+    return empty
 
 
 def counts_table(found: Changes | CommitAnswer, changes: Changes) -> Table:

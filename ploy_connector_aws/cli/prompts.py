@@ -224,7 +224,7 @@ def choose_integration(
     Args:
         out: The console.
         prompt: Asks the questions.
-        given: The settings; what the environment gives is not asked for.
+        given: The settings; those from the environment are not asked for.
         installed: The connector.
 
     Raises:

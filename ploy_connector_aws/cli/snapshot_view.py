@@ -176,7 +176,7 @@ def _is_partial(view: Overlay) -> bool:
 
 
 def _held_names(view: Overlay, account_id: str) -> list[str]:
-    """Return the names of what an account holds directly, those of groups first."""
+    """Return the names of the entitlements that an account holds directly, groups first."""
     ids = {
         record.content["entitlement_id"]
         for record in view.records("grant")

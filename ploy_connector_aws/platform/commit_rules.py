@@ -6,7 +6,7 @@ COMMIT_RULES = """\
 The platform compares the run with its base, the newest generation. `ploy_connector_aws/reference.py` is these rules in
 Python.
 
-1. A scope that the run announced is complete, gone or excluded where it ended so, and unproven otherwise. A scope is
+1. A scope that the run announced is complete, gone or excluded if it ended so, and unproven otherwise. A scope is
    read from another origin where the base has an origin of it and the run has another one or none. Such a scope and
    every scope below it count as failed, what the run lists in them does not count, and the next generation keeps the
    origin of the base. A scope that ended excluded was not read, so none of this applies to it.
@@ -32,8 +32,8 @@ Python.
    scopes are counted by rules 1 and 2.
 10. The commit is also held if it removes 10 or more records of one type and more than 20 % of that type. So it is held
     when a type that had 10 records or more has none left.
-11. Changes that tasks verified are no part of the comparison and of its counts. They lie on top of what is visible:
-    one that was verified after the reading of the run began takes precedence over the run, and so does an earlier one
-    while the run does not prove its scope: that one is unproven, or the run does not have it and any is. Neither does
-    if the commit names that verification in `confirmed`.
+11. Changes that tasks verified are no part of the comparison and of its counts. They are applied on top of the visible
+    generation: one that was verified after the run began to read takes precedence over the run, and so does an earlier
+    one while the run does not prove its scope: that one is unproven, or the run does not have it and any is. Neither
+    does if the commit names that verification in `confirmed`.
 """

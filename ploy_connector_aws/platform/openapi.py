@@ -297,7 +297,7 @@ def _operation(call: Call) -> dict[str, Any]:
         operation["requestBody"] = {
             "required": True,
             "description": "One JSON object per line. One invalid line rejects the whole batch.",
-            "content": {wire.NDJSON: {"schema": _TEXT, "x-line-schema": lines}},
+            "content": {wire.NDJSON: {"schema": _TEXT, "x-ploy-line-schema": lines}},
         }
     elif call.sends is not None:
         operation["requestBody"] = {"required": True, "content": _content("application/json", call.sends)}

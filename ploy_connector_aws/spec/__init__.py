@@ -1,6 +1,6 @@
 """The public hook specification: everything that the author of a connector needs, and no AWS.
 
-Map: ``hooks`` (the hooks), ``context`` (passed to ``configure``), ``records``, ``pages`` (records inside scopes that
+Map: ``hooks`` (the hooks), ``context`` (of one instance), ``records``, ``pages`` (records inside scopes that
 prove completeness), ``changes`` (grant and revoke), ``reports`` (connection tests), ``progress`` (of a running test),
 ``errors``, ``manifest`` (known before configuring), ``wizard`` (the set-up as data), ``templates`` (of its documents
 and links), ``bounds`` and ``expressions`` (accepted values), ``lists`` (comma lists), ``_models``

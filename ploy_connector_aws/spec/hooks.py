@@ -105,7 +105,7 @@ class ConnectorHooks:
 
     @hookspec(firstresult=True)
     def list_entitlements(self, skip: Set[str]) -> Iterator[Page]:  # type: ignore[empty-body]
-        """Read what can be held, and who holds it.
+        """Read the entitlements and their grants.
 
         Called once per sync, after ``list_accounts`` on the same instance, so ids may be kept between them (spooled
         when they can be many). Called alone, it reads for itself what it needs of the accounts.

@@ -39,15 +39,14 @@ class Manifest(FrozenModel):
     )
     poll_interval_seconds: Interval = Field(default=10, description="How often a host should ask for tasks.")
     config_schema: dict[str, JsonValue] = Field(
-        description='JSON Schema of the settings; secrets carry "writeOnly": true. A "pattern" may go '
-        'with "x-ploy-error-message", what it asks for as the rest of a sentence that begins with the title ("must be '
-        'a word"), and with "x-ploy-strip", a pattern of the characters that are dropped first from what a person '
-        "typed. Patterns are those of Rust's regex crate, as pydantic has them: without look-around and "
-        "back-references."
+        description='JSON Schema of the settings; secrets have "writeOnly": true. A "pattern" may have an '
+        '"x-ploy-error-message", its requirement as the rest of a sentence that begins with the title ("must be a '
+        'name"), and an "x-ploy-strip", a pattern of characters to remove from the input first. Patterns are those of '
+        "Rust's regex crate, as in pydantic: without look-around and back-references."
     )
     features: tuple[Feature, ...] = Field(default=(), description="What a customer may leave out.")
-    permissions: tuple[Permission, ...] = Field(default=(), description="What the other side must allow, for what.")
-    wizard: Wizard | None = Field(default=None, description="How an integration is set up, step by step.")
+    permissions: tuple[Permission, ...] = Field(default=(), description="The permissions that the source must grant.")
+    wizard: Wizard | None = Field(default=None, description="The steps of a set-up.")
 
     @model_validator(mode="after")
     def _check_references(self) -> Self:

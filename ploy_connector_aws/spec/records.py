@@ -88,7 +88,7 @@ class Account(_Record):
     )
     privileged: bool | None = Field(
         default=None,
-        description="Whether what it holds directly, all of it together, makes it privileged; None means not judged, "
+        description="Whether everything that it holds directly makes it privileged; None means not evaluated, "
         "never 'no'.",
     )
     privileged_reasons: tuple[str, ...] = ()
@@ -109,7 +109,7 @@ class Entitlement(_Record):
     resource_id: Id | None = Field(default=None, description="The resource it opens, where it is exactly one.")
     grantable: bool = Field(default=False, description="Whether this connector can grant and revoke it now.")
     not_grantable_reason: str | None = Field(default=None, description="Why not; required where not grantable.")
-    privileged: bool | None = Field(default=None, description="None means not judged, never 'no'.")
+    privileged: bool | None = Field(default=None, description="None means not evaluated, never 'no'.")
     privileged_reasons: tuple[str, ...] = ()
     managed_by: str | None = Field(
         default=None,
@@ -212,7 +212,7 @@ _IDS = {
 
 
 def to_checked_json(record: Record) -> bytes:
-    """As ``to_json``, of a record that may have been made or changed without the checks of its model.
+    """As ``to_json``, for a record that may have bypassed the validation of its model.
 
     Raises:
         ValidationError: A field is missing, unknown or out of its bounds.
@@ -223,19 +223,19 @@ def to_checked_json(record: Record) -> bytes:
     if model not in _SERIALIZERS:
         raise TypeError(f"no record: {model.__name__}")
     values = vars(record)
-    # The whole validation takes longer than all else that is done with a record, so it is made where these find a
-    # reason: pydantic's own copy() and construct() check nothing.
-    is_sound = values.keys() == _FIELDS[model]
-    if is_sound:
+    # Full validation takes longer than everything else, so it runs only if these quick checks find a reason: pydantic's
+    # copy() and construct() check nothing.
+    is_valid = values.keys() == _FIELDS[model]
+    if is_valid:
         for name, allowed in _LITERALS[model]:
-            is_sound = is_sound and values[name] in allowed
+            is_valid = is_valid and values[name] in allowed
         for name in _IDS[model]:
             value = values[name]
-            is_sound = is_sound and type(value) is str and 0 < len(value) <= _LONGEST_ID
-    if is_sound and model is Grant:
-        is_sound = values["id"] == grant_id(values["principal_kind"], values["principal_id"], values["entitlement_id"])
-    elif is_sound and model is Entitlement:
-        is_sound = values["grantable"] == (values["not_grantable_reason"] is None)
-    if not is_sound:
+            is_valid = is_valid and type(value) is str and 0 < len(value) <= _LONGEST_ID
+    if is_valid and model is Grant:
+        is_valid = values["id"] == grant_id(values["principal_kind"], values["principal_id"], values["entitlement_id"])
+    elif is_valid and model is Entitlement:
+        is_valid = values["grantable"] == (values["not_grantable_reason"] is None)
+    if not is_valid:
         model.model_validate(values)
     return _SERIALIZERS[model].to_json(record, exclude_defaults=True, warnings="error")

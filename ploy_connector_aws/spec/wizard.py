@@ -39,11 +39,9 @@ class Permission(FrozenModel):
 
     name: str
     features: tuple[str, ...] = Field(description="The features that need it; leave it out when none is chosen.")
-    is_required: bool = Field(
-        description="Whether it is asked for unless something is left out; if not, it is optional."
-    )
+    is_required: bool = Field(description="Whether the default set-up requests it; if not, it is optional.")
     used_for: str
-    without: str = Field(description="What is missing without it.")
+    without: str = Field(description="The impact if it is missing.")
 
 
 class WizardField(FrozenModel):
@@ -95,7 +93,7 @@ class Step(FrozenModel):
     documents: tuple[Document, ...] = ()
     explains_permissions: bool = Field(
         default=False,
-        description="Whether the permissions that the chosen features need are listed here, with what they are for.",
+        description="Whether the permissions of the chosen features are listed here, with their uses.",
     )
     tests_connection: bool = Field(default=False, description="Whether the connection is tested here.")
 
@@ -214,7 +212,7 @@ def choose_features(
     An added feature brings the features that it needs. A feature that is left out also removes those that need it.
 
     Args:
-        features: All that there are.
+        features: All features.
         settings: Those of an integration.
         more: The names of features, or of their groups, to add.
         without: The names of those to leave out.
@@ -252,7 +250,7 @@ def _names(features: Sequence[Feature], names: Iterable[str]) -> set[str]:
         meant = {feature.name for feature in features if name in (feature.name, feature.group)}
         if not meant:
             known = dict.fromkeys(each for feature in features for each in (feature.group, feature.name) if each)
-            raise ValueError(f"There is no feature {name!r}; there are {', '.join(known)}.")
+            raise ValueError(f"Unknown feature {name!r}; choose from {', '.join(known)}.")
         found |= meant
     return found
 
@@ -265,7 +263,7 @@ def to_settings(
     A setting whose features are all as by default is left out.
 
     Args:
-        features: All that there are.
+        features: All features.
         chosen: The names of the chosen ones.
         schema: The manifest's ``config_schema``.
     """

@@ -332,7 +332,7 @@ def test_any_connector_is_set_up_from_its_manifest(monkeypatch: pytest.MonkeyPat
         "Token must have 8 characters or more, as it is a secret.",
         "Strict must be yes or no.",
         "The port is too high.",
-        "There is no feature 'roms'",
+        "Unknown feature 'roms'",
     ]
     assert "up.example [b]" in shown.getvalue()
     assert "tok[e]n" not in shown.getvalue()

@@ -1,4 +1,4 @@
-"""One function judges the answers of grants and revokes: whatever cannot be true is believed by no host."""
+"""The check of answers to grants and revokes: no host believes an impossible answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECRET = "change-check-s3cr3t"
 
 
 class Changer:
-    """Answers every order with what it was configured with."""
+    """A connector that answers every request with its configured answer."""
 
     manifest = Manifest(
         name="changer",

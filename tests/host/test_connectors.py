@@ -1,4 +1,4 @@
-"""What a host refuses, and that one instance never reaches another integration."""
+"""The checks of connectors, and the isolation of instances from other integrations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MANIFEST = Manifest(name="tiny", title="Tiny", version="1.0", spec_version=1, de
 
 
 class Tiny:
-    """The smallest connector: it leaves out the parameters it does not need."""
+    """The smallest connector, without needless parameters."""
 
     manifest = MANIFEST
 

@@ -1,4 +1,4 @@
-"""What a host passes to a connector beside its settings."""
+"""The context that a host passes to ``configure``."""
 
 from __future__ import annotations
 

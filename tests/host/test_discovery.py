@@ -1,4 +1,4 @@
-"""Installed connectors are loaded one by one: a broken one is refused by its distribution and stops no other."""
+"""The discovery of connectors: a broken one is reported by its distribution and does not affect the others."""
 
 from __future__ import annotations
 

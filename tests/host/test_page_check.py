@@ -1,4 +1,4 @@
-"""Pages as a host checks them: what cannot be kept fails its scope, is named, and takes nothing else with it."""
+"""The checks of pages: an invalid record fails its scope, is named, and does not affect other records."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NESTED["again"] = NESTED
 
 
 def unchecked(model: Any, **values: Any) -> Any:
-    """A record made as pydantic makes one without any checks."""
+    """A record that pydantic constructs without validation."""
     return model.model_construct(**values)
 
 
@@ -72,7 +72,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
     ),
     "nothing": (None, "an item of type NoneType"),
 }
-"""A record that cannot be kept, and what the failure of its scope says."""
+"""An invalid record, and the message of its scope's failure."""
 
 
 def test_invalid_record_fails_its_scope_and_the_others_are_kept() -> None:

@@ -1,4 +1,4 @@
-"""Settings as people type them, and as they are shown."""
+"""Parsing the form input of settings, and formatting settings as text."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_setting_is_formatted_as_text(value: JsonValue, text: str) -> None:
 @pytest.mark.parametrize("keyword", ["pattern", "x-ploy-strip"])
 @pytest.mark.parametrize("expression", ["^(a+)+$", "^(a|a)*$", "^(a|aa)+$", "^(.*a){20}$", "^([a-z]+)*$"])
 def test_no_expression_of_a_manifest_needs_more_than_linear_time(expression: str, keyword: str) -> None:
-    """With the standard library's engine each of these takes longer than a person lives."""
+    """The engine of the standard library would need more than a lifetime for each of these."""
     text = "a" * 5_000 + "!"
 
     with suppress(ValueError):

@@ -1,4 +1,4 @@
-"""Every call of the contract, with arguments that can be sent, and the least that Ploy may answer."""
+"""Every call of the contract, with valid arguments and the smallest valid answer."""
 
 from __future__ import annotations
 

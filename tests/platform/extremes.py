@@ -1,4 +1,4 @@
-"""Values that no honest side sends, and the places in a document where they can stand."""
+"""Extreme values, and the places in a document where they can occur."""
 
 from __future__ import annotations
 

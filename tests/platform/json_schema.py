@@ -37,7 +37,7 @@ _LIMITS: dict[str, Callable[[Any, Any], bool]] = {
 }
 """Keywords that accept or reject a value of the right type as a whole."""
 
-_NOTES = {"default", "description", "examples", "title", "x-line-schema"}
+_NOTES = {"default", "description", "examples", "title", "x-ploy-line-schema"}
 _NESTED = {"$ref", "additionalProperties", "anyOf", "format", "items", "not", "oneOf", "properties", "propertyNames"}
 
 

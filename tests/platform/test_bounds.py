@@ -1,4 +1,4 @@
-"""What Ploy answers is within the contract's bounds, or the answer is refused by the name of the field."""
+"""Answers out of the contract's bounds are rejected, and the error names the field."""
 
 from __future__ import annotations
 

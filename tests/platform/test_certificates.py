@@ -1,4 +1,4 @@
-"""Which certificates the client accepts, shown by TLS connections."""
+"""The certificates that the client accepts, tested by TLS connections."""
 
 from __future__ import annotations
 

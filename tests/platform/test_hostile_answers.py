@@ -1,4 +1,4 @@
-"""Answers that no Ploy would give: compressed twice or without end, too deep, too large; none is an internal error."""
+"""Hostile answers: compressed twice or endlessly, too deep, too large; none causes an internal error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes over the wire is what the fixtures hold, and the fixtures are what ``docs/platform-api.yaml`` says."""
+"""The client's bytes on the wire match the fixtures, and the fixtures match ``docs/platform-api.yaml``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OPERATIONS = {
 RESPONSES = wire_fixtures.names("response")
 REQUESTS = wire_fixtures.names("request")
 NOT_FROM_THE_CLIENT = {"put_batch.digest_mismatch", "put_batch.not_gzip_ndjson"}
-"""Requests that a runtime never sends, and that the platform refuses."""
+"""Requests that a runtime never sends and the platform rejects."""
 NOT_SENT = {
     "Account.kind 'unknown'",
     "Account.mfa 'unknown'",
@@ -43,7 +43,7 @@ NOT_SENT = {
 }
 """Defaults, which a batch and a problem leave out, and the states that no report of a task leads to."""
 PROXY_STATUSES = RETRIED_STATUSES - {503}
-"""What the client tries again and no call of the document answers."""
+"""Statuses that the client retries and no call of the document answers."""
 
 
 def exchange(name: str, answer: str) -> tuple[object, wire_fixtures.Message]:
@@ -203,5 +203,5 @@ def body_of(message: wire_fixtures.Message, documented: dict[str, Any]) -> tuple
     """Return the documented media type of a body, the schema of its values, and these: one, or one of each line."""
     ((media_type, content),) = documented["content"].items()
     if media_type == "application/x-ndjson":
-        return media_type, content["x-line-schema"], [json.loads(line) for line in message.body.split(b"\n")[:-1]]
+        return media_type, content["x-ploy-line-schema"], [json.loads(line) for line in message.body.split(b"\n")[:-1]]
     return media_type, content["schema"], [json.loads(message.body)]

@@ -1,4 +1,4 @@
-"""Ids, and the larger bodies of the wire fixtures: between them they have every field of the contract."""
+"""Ids and the larger bodies of the wire fixtures, which together have every field of the contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The requests of the wire fixtures, as calls of the client. What they send is written out in the fixtures."""
+"""The requests of the wire fixtures, as calls of the client; the fixtures contain their bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the client makes of the responses of the wire fixtures, written out by hand."""
+"""The results and errors of the client for the responses of the wire fixtures, written by hand."""
 
 from __future__ import annotations
 
@@ -286,4 +286,4 @@ RAISED: dict[str, PlatformError] = {
         "Another report of this task arrived already.",
     ),
 }
-"""What the client raises for each response that is an error to it."""
+"""The error that the client raises for each error response."""

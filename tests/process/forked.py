@@ -1,4 +1,4 @@
-"""Commands in processes of their own that begin with everything imported, as forks of one process that has done so.
+"""Commands in processes of their own, forked from a process that has imported everything.
 
 A process that imports everything itself takes a second of processor time, a sandbox three. ``run_process`` starts such
 a one, for the smoke test of each command.
@@ -24,7 +24,7 @@ _context.set_forkserver_preload([f"{__package__}.imports"])
 
 
 class Forked:
-    """A command that runs in a forked process; it is used as a ``subprocess.Popen`` is.
+    """A command in a forked process, with the interface of ``subprocess.Popen``.
 
     Args:
         arguments: Of the command.

@@ -1,4 +1,4 @@
-"""Stands before the local AWS or the local Ploy, and passes everything on but one call: its answer never ends."""
+"""A gateway before the local AWS or the local Ploy that forwards all calls except one, whose answer never ends."""
 
 from __future__ import annotations
 

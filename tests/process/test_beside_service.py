@@ -1,4 +1,4 @@
-"""Commands beside a running service: no file is taken from it, and nothing that it or they noted is lost."""
+"""Commands beside a running service: both keep their files, and neither loses records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command as people and scripts use it: what it prints, and the code it ends with."""
+"""The command as people and scripts use it: its output and its exit status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a newcomer types wrong, and how a command ends whose output goes nowhere."""
+"""The mistakes of newcomers, and commands whose output cannot be written."""
 
 from __future__ import annotations
 

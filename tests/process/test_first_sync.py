@@ -1,4 +1,4 @@
-"""A set-up at the platform, the real service, and the first sync that follows the passed test by itself."""
+"""A set-up at the platform with the real service: the first sync follows the passed test."""
 
 from __future__ import annotations
 

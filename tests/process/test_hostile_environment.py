@@ -1,4 +1,4 @@
-"""The sandbox and the tests reach the local AWS and no other, whatever the caller's environment says.
+"""The sandbox and the tests reach the local AWS and no other, in any environment of the caller.
 
 So does the demo: see `test_wheel.py`.
 """

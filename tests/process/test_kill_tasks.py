@@ -1,4 +1,4 @@
-"""``kill -9`` of the service at named points while it works off six tasks; each ends in exactly one true report.
+"""``kill -9`` of the service at named points while it runs six tasks; each ends in exactly one true report.
 
 The quick suite kills at the points of a table; a soak kills at 100 more, each followed by a second kill while the tasks
 of the opposite kind wait, too.

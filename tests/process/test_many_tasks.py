@@ -1,4 +1,4 @@
-"""Many tasks that are queued at once are worked off within AWS's budgets, without one failure."""
+"""Many queued tasks run within AWS's budgets, without a failure."""
 
 from __future__ import annotations
 

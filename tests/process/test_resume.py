@@ -1,4 +1,4 @@
-"""A sync that was cut off goes on where it was: what was read completely is not asked for again."""
+"""An interrupted sync is resumed: it does not read completed scopes again."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def count_complete(site: Site, scopes: str) -> int:
 
 
 def cut_off(site: Site, operation: str = ASSIGNMENTS) -> None:
-    """Kill a sync while one call is under way, once enough of what the others read is on disk."""
+    """Kill a sync during one call, once enough results of the others are on disk."""
     scopes, enough, held = {
         MEMBERS: ("identity-center/groups/*/members", 6, site.seeded.groups["Finance"]),
         ASSIGNMENTS: ("identity-center/assignments/users/*", 30, site.seeded.users["nora.lind"]),

@@ -1,4 +1,4 @@
-"""``ploy-connector run`` as it is run for real: started, watched over HTTP, and stopped by a signal."""
+"""``ploy-connector run`` as a process: started, watched over HTTP, and stopped by a signal."""
 
 from __future__ import annotations
 

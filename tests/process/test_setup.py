@@ -1,4 +1,4 @@
-"""A whole set-up at the terminal: from nothing to a proven connection, and what it leaves behind."""
+"""A complete set-up at the terminal, up to a proven connection, and the files that it writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A state folder that cannot be used, and a file that must be rebuilt: one sentence, one code, nothing lost."""
+"""An unusable state folder and a file to rebuild: one message, one exit status, nothing lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two processes want the same integration: the second one ends, and names the first."""
+"""Two processes for one integration: the second one ends and names the first."""
 
 from __future__ import annotations
 

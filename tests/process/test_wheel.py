@@ -1,4 +1,4 @@
-"""The wheel works with the source gone, and holds what it must."""
+"""The wheel works without the source, and contains all files."""
 
 from __future__ import annotations
 

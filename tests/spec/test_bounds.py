@@ -1,4 +1,4 @@
-"""Numbers, moments and ids from outside are within their bounds, or are not taken at all."""
+"""Numbers, moments and ids from outside are accepted within their bounds only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What records and pages accept, and how they become JSON."""
+"""The validation of records and pages, and their JSON."""
 
 from __future__ import annotations
 

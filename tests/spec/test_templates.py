@@ -1,4 +1,4 @@
-"""Templates: what is kept, included and put in, and that no value can break out of its place."""
+"""Templates: conditional blocks, included documents, inserted values, and escaping."""
 
 from __future__ import annotations
 

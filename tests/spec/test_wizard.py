@@ -1,4 +1,4 @@
-"""The wizard as data: features and the settings they switch, what a host would not find, what it does not offer."""
+"""The wizard as data: features and their settings, broken references, and links that are not offered."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ def test_group_in_the_settings_switches_on_its_features() -> None:
 
 
 def test_unknown_feature_is_an_error_that_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="no feature 'x'; there are directory, people, teams, rooms, changes, badges"):
+    with pytest.raises(
+        ValueError, match="Unknown feature 'x'; choose from directory, people, teams, rooms, changes, badges"
+    ):
         choose_features(FEATURES, without=("x",))
 
 

@@ -1,4 +1,4 @@
-"""``ploy-connector grant`` and ``revoke`` as commands: what they change in AWS, say, and refuse."""
+"""``ploy-connector grant`` and ``revoke`` as commands: their changes in AWS, output and rejections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def is_member(site: Site) -> bool:
 
 
 def groups_shown(site: Site) -> set[str]:
-    """The groups that the last sync, and what was changed since, shows for him."""
+    """His groups in the last sync with later changes."""
     _, out, _ = run(site, "access", "jonas.vik", "--json")
     (account,) = json.loads(out)["accounts"]
     return {path["entitlements"][0]["name"] for path in account["paths"]}
