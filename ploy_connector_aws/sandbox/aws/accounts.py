@@ -12,8 +12,8 @@ from typing import Any
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy, Role
 
-from ploy_connector_aws.sandbox.aws.policies import to_policy, to_trust_policy
-from ploy_connector_aws.sandbox.aws.principals import iam
+from .policies import to_policy, to_trust_policy
+from .principals import iam
 
 PLOY_ACCOUNT_ID = "010526237970"
 PLOY_USER_NAME = "ploy-connector"

@@ -10,29 +10,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ploy_connector_aws.sandbox.aws import identity_center, identity_store
-from ploy_connector_aws.sandbox.aws.access_denied import (
-    AwsError,
-    ErrorKind,
-    common_error,
-    error_headers,
-    not_authorized,
-    render_error,
-)
-from ploy_connector_aws.sandbox.aws.accounts import Accounts
-from ploy_connector_aws.sandbox.aws.authorization import denial, layers_of, weigh
-from ploy_connector_aws.sandbox.aws.calls import Call, Calls, to_recordable
-from ploy_connector_aws.sandbox.aws.faults import ConnectionCutError, Faults
-from ploy_connector_aws.sandbox.aws.iam import answer_iam, iam_resources
-from ploy_connector_aws.sandbox.aws.instances import Instance, Instances
-from ploy_connector_aws.sandbox.aws.inventory import responses as inventory
-from ploy_connector_aws.sandbox.aws.paging import PAGE_FORMS, PageForm, Pager
-from ploy_connector_aws.sandbox.aws.principals import Credentials, Principal, Sessions, find_user_key, to_context
-from ploy_connector_aws.sandbox.aws.rendering import render_answer, render_query
-from ploy_connector_aws.sandbox.aws.requests import ApiRequest, HttpRequest, is_signed_with, to_api_request, unsupported
-from ploy_connector_aws.sandbox.aws.sts import NAMESPACE as STS_NAMESPACE
-from ploy_connector_aws.sandbox.aws.sts import SecurityTokenService, caller_identity
-from ploy_connector_aws.sandbox.aws.validation import check_form
+from . import identity_center, identity_store
+from .access_denied import AwsError, ErrorKind, common_error, error_headers, not_authorized, render_error
+from .accounts import Accounts
+from .authorization import denial, layers_of, weigh
+from .calls import Call, Calls, to_recordable
+from .faults import ConnectionCutError, Faults
+from .iam import answer_iam, iam_resources
+from .instances import Instance, Instances
+from .inventory import responses as inventory
+from .paging import PAGE_FORMS, PageForm, Pager
+from .principals import Credentials, Principal, Sessions, find_user_key, to_context
+from .rendering import render_answer, render_query
+from .requests import ApiRequest, HttpRequest, is_signed_with, to_api_request, unsupported
+from .sts import NAMESPACE as STS_NAMESPACE
+from .sts import SecurityTokenService, caller_identity
+from .validation import check_form
 
 JSON, XML = "application/x-amz-json-1.1", "text/xml"
 

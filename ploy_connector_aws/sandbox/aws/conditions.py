@@ -1,4 +1,4 @@
-"""Does the Condition of a statement hold: AWS's operators as a table."""
+"""Conditions of policy statements: AWS's operators as a table, and their evaluation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ploy_connector_aws.sandbox.aws.patterns import Context, matches, matches_arn, substituted
+from .patterns import Context, matches, matches_arn, substituted
 
 Test = Callable[[str, str], bool]
 
@@ -46,7 +46,7 @@ def _address(pattern: str, value: str) -> bool:
 
 @dataclass(frozen=True)
 class Operator:
-    """How one value is tested, and whether the operator asks for the opposite."""
+    """The test of one value, and whether the operator negates it."""
 
     test: Test
     negated: bool = False
@@ -96,7 +96,7 @@ class Condition:
     if_exists: bool
 
     def holds(self, context: Context) -> bool:
-        """True when the request fulfils the condition."""
+        """True if the request meets the condition."""
         found = context.get(self.key)
         if self.is_null_check:
             return any((value.lower() == "true") == (not found) for value in self.values)
@@ -107,7 +107,7 @@ class Condition:
         patterns = [text for text in (substituted(value, context) for value in self.values) if text is not None]
         operator = self.operator
         answers = (any(operator.test(text, value) for text in patterns) != operator.negated for value in found)
-        # Without a quantifier every value must escape a negated operator, and one must meet a plain one.
+        # Without a quantifier, no value may match a negated operator, and one value must match a plain one.
         quantified = _QUANTIFIERS[self.quantifier or ("ForAllValues" if operator.negated else "ForAnyValue")]
         return quantified(answers)
 

@@ -1,4 +1,4 @@
-"""What can be made to go wrong: switches that AWS itself throws from time to time."""
+"""Fault injection: denials, throttling, errors, delays and cut connections, as AWS has them at times."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, Unpack
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, common_error
-from ploy_connector_aws.sandbox.aws.requests import ApiRequest
+from .access_denied import AwsError, ErrorKind, common_error
+from .requests import ApiRequest
 
 
 class ConnectionCutError(Exception):

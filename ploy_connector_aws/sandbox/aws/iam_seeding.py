@@ -9,19 +9,11 @@ from typing import Any
 
 from moto.iam import models
 
-from ploy_connector_aws.sandbox.aws.accounts import make_aws_policy_known
-from ploy_connector_aws.sandbox.aws.iam_account import (
-    OWN_ACCOUNT,
-    Document,
-    IamAccount,
-    IamGroup,
-    IamPolicy,
-    IamRole,
-    IamUser,
-)
-from ploy_connector_aws.sandbox.aws.identifiers import Identifiers
-from ploy_connector_aws.sandbox.aws.policies import to_policy, to_trust_policy
-from ploy_connector_aws.sandbox.aws.principals import PARTITION, iam
+from .accounts import make_aws_policy_known
+from .iam_account import OWN_ACCOUNT, Document, IamAccount, IamGroup, IamPolicy, IamRole, IamUser
+from .identifiers import Identifiers
+from .policies import to_policy, to_trust_policy
+from .principals import PARTITION, iam
 
 HOME_REGION = "us-east-1"
 

@@ -1,4 +1,4 @@
-"""The sso-admin API answered from moto's state: where moto's own answers differ from AWS, AWS's are given."""
+"""The operations of sso-admin, from moto's state, as AWS responds where moto differs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from moto.ssoadmin.models import AccountAssignment, PermissionSet
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, common_error
-from ploy_connector_aws.sandbox.aws.instances import Instance
-from ploy_connector_aws.sandbox.aws.paging import Pager
+from .access_denied import AwsError, ErrorKind, common_error
+from .instances import Instance
+from .paging import Pager
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The Identity Store answered from moto's state: where moto's own answers differ from AWS, AWS's are given."""
+"""The operations of the Identity Store, from moto's state, as AWS responds where moto differs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from moto.identitystore.models import Group, User
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, common_error
-from ploy_connector_aws.sandbox.aws.instances import Instance
-from ploy_connector_aws.sandbox.aws.paging import Pager
+from .access_denied import AwsError, ErrorKind, common_error
+from .instances import Instance
+from .paging import Pager
 
 ARN = "arn:aws:identitystore:::"
 

@@ -16,7 +16,7 @@ from moto.identitystore.models import IdentityStoreData, identitystore_backends
 from moto.ssoadmin.models import AccountAssignment, SSOAdminBackend, ssoadmin_backends
 from moto.ssoadmin.models import Instance as MotoInstance
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError
+from .access_denied import AwsError
 
 OUTSTANDING = 10
 """The quota of jobs that run at the same time."""

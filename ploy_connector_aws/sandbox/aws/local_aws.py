@@ -12,27 +12,20 @@ from typing import TYPE_CHECKING, Any, Self
 
 from moto.core.base_backend import BackendDict, backend_lock
 
-from ploy_connector_aws.sandbox.aws.accounts import (
-    ASSUME_ANY_ROLE,
-    PLOY_ACCOUNT_ID,
-    PLOY_USER_NAME,
-    AccessKey,
-    Accounts,
-    ploy_trust_policy,
-)
-from ploy_connector_aws.sandbox.aws.application import Application
-from ploy_connector_aws.sandbox.aws.calls import Calls
-from ploy_connector_aws.sandbox.aws.faults import Faults
-from ploy_connector_aws.sandbox.aws.iam_account import IamAccount
-from ploy_connector_aws.sandbox.aws.iam_seeding import SeededIam
-from ploy_connector_aws.sandbox.aws.instances import Instances
-from ploy_connector_aws.sandbox.aws.inventory.resources import Resources
-from ploy_connector_aws.sandbox.aws.organisation import Organisation
-from ploy_connector_aws.sandbox.aws.seeding import SeededOrganisation
-from ploy_connector_aws.sandbox.aws.server import LoopbackServer
+from .accounts import ASSUME_ANY_ROLE, PLOY_ACCOUNT_ID, PLOY_USER_NAME, AccessKey, Accounts, ploy_trust_policy
+from .application import Application
+from .calls import Calls
+from .faults import Faults
+from .iam_account import IamAccount
+from .iam_seeding import SeededIam
+from .instances import Instances
+from .inventory.resources import Resources
+from .organisation import Organisation
+from .seeding import SeededOrganisation
+from .server import LoopbackServer
 
 if TYPE_CHECKING:
-    from ploy_connector_aws.sandbox.aws.inventory.seeding import SeededResources
+    from .inventory.seeding import SeededResources
 
 _account_numbers = itertools.count(200_000_000_000)
 
@@ -177,7 +170,7 @@ class SandboxAws:
             self.caller_credentials = self._create_caller()
 
     def _resources(self, account_id: str, region: str) -> SeededResources:
-        from ploy_connector_aws.sandbox.aws.inventory.seeding import SeededResources
+        from .inventory.seeding import SeededResources
 
         return SeededResources(account_id, region, self.accounts)
 

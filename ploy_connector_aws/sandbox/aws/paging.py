@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError
+from .access_denied import AwsError
 
 _EMPTY, _FULL = "e", "f"
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
-from ploy_connector_aws.sandbox.aws.requests import ApiRequest
+from .requests import ApiRequest
 
 _JSON_TYPES = {
     "json": "application/x-amz-json-1.1",

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from ploy_connector_aws.sandbox.aws.application import HttpResponse
-from ploy_connector_aws.sandbox.aws.requests import HttpRequest
+from .application import HttpResponse
+from .requests import HttpRequest
 
 Answer = Callable[[HttpRequest], HttpResponse | None]
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)

@@ -1,7 +1,7 @@
-"""The Security Token Service: who may assume which role, and the sessions that come of it.
+"""The Security Token Service: AssumeRole with all of AWS's checks, and the sessions that it issues.
 
-moto never checks a trust policy across accounts, lets a missing external id pass and ignores session
-policies (AWS.md 11); so its handlers are not asked, only its state is used.
+moto does not check trust policies across accounts, accepts a missing external id and ignores session policies (AWS.md
+11), so only its state is used, not its handlers.
 """
 
 from __future__ import annotations
@@ -15,20 +15,12 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import Role
 from moto.sts.models import sts_backends
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, not_authorized
-from ploy_connector_aws.sandbox.aws.accounts import Accounts
-from ploy_connector_aws.sandbox.aws.authorization import Trust, layers_of, trust_in, weigh
-from ploy_connector_aws.sandbox.aws.policies import MalformedPolicyError, to_policy, to_trust_policy
-from ploy_connector_aws.sandbox.aws.principals import (
-    PARTITION,
-    Credentials,
-    Principal,
-    Sessions,
-    iam,
-    managed_policy_document,
-    to_context,
-)
-from ploy_connector_aws.sandbox.aws.requests import ApiRequest
+from .access_denied import AwsError, not_authorized
+from .accounts import Accounts
+from .authorization import Trust, layers_of, trust_in, weigh
+from .policies import MalformedPolicyError, to_policy, to_trust_policy
+from .principals import PARTITION, Credentials, Principal, Sessions, iam, managed_policy_document, to_context
+from .requests import ApiRequest
 
 NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 SHORTEST_SECONDS, LONGEST_SECONDS = 900, 43200

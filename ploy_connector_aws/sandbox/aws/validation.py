@@ -13,8 +13,9 @@ from typing import Any
 from botocore.model import ServiceModel, Shape
 from botocore.session import get_session
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError
 from ploy_connector_aws.spec.expressions import find_expression
+
+from .access_denied import AwsError
 
 
 def check_form(service: str, operation: str, parameters: dict[str, Any], code: str = "ValidationException") -> None:

@@ -10,9 +10,10 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.instances import Instance, Reservation
 
 from ploy_connector_aws.sandbox.aws.access_denied import AwsError
-from ploy_connector_aws.sandbox.aws.inventory.responses import InventoryCall, Operation
 from ploy_connector_aws.sandbox.aws.patterns import matches
 from ploy_connector_aws.sandbox.aws.requests import unsupported
+
+from .responses import InventoryCall, Operation
 
 STATE_CODES = {
     "pending": 0,

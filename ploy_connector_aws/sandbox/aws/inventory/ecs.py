@@ -8,8 +8,9 @@ from typing import Any
 from moto.ecs.models import Cluster, EC2ContainerServiceBackend, ecs_backends
 
 from ploy_connector_aws.sandbox.aws.access_denied import AwsError
-from ploy_connector_aws.sandbox.aws.inventory.responses import InventoryCall, Operation
 from ploy_connector_aws.sandbox.aws.requests import unsupported
+
+from .responses import InventoryCall, Operation
 
 MOST_DESCRIBED = 100
 

@@ -10,7 +10,8 @@ from typing import Any
 from moto.rds.models import DBInstance, RDSBackend, rds_backends
 
 from ploy_connector_aws.sandbox.aws.access_denied import AwsError
-from ploy_connector_aws.sandbox.aws.inventory.responses import InventoryCall, Operation
+
+from .responses import InventoryCall, Operation
 
 _IDENTIFIER = re.compile(r"[a-z](?:-?[a-z0-9])*", re.ASCII)
 _ARN = re.compile(r"arn:[\w-]+:rds:[\w-]+:\d{12}:[\w-]+:.+", re.ASCII)

@@ -18,18 +18,10 @@ from moto.s3.models import s3_backends
 from moto.sqs.models import sqs_backends
 
 from ploy_connector_aws.sandbox.aws.accounts import Accounts
-from ploy_connector_aws.sandbox.aws.inventory.ec2 import STATE_CODES
-from ploy_connector_aws.sandbox.aws.inventory.resources import (
-    Bucket,
-    Cluster,
-    Database,
-    Function,
-    Queue,
-    Resources,
-    Server,
-    Table,
-)
 from ploy_connector_aws.sandbox.aws.principals import PARTITION, iam
+
+from .ec2 import STATE_CODES
+from .resources import Bucket, Cluster, Database, Function, Queue, Resources, Server, Table
 
 
 def _load_no_images(self: AmiBackend) -> None:
