@@ -35,11 +35,6 @@ class Changes:
     withdrawn: int = 0
     """How many of the removed records are removed only because their scopes were switched off."""
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was added, changed or removed."""
-        return not (self.added or self.changed or self.removed)
-
 
 def to_outcome(changes: Changes) -> wire.Outcome:
     """Say what a comparison found in the words of the platform's contract."""
