@@ -14,10 +14,10 @@ moto's responses differ from AWS's, these modules respond instead.
 - `accounts`: roles, Ploy's caller, service control policies; `calls`: the record of calls; `faults`: fault injection
 """
 
-from .accounts import FULL_AWS_ACCESS, PLOY_ACCOUNT_ID, Document, ploy_trust_policy
+from .accounts import FULL_AWS_ACCESS, PLOY_ACCOUNT_ID, ploy_trust_policy
 from .calls import Call
 from .faults import Faults, about, in_regions
-from .iam_account import IamAccount, IamGroup, IamPolicy, IamRole, IamUser
+from .iam_account import Document, IamAccount, IamGroup, IamPolicy, IamRole, IamUser
 from .iam_seeding import SeededIam
 from .instances import CustomerKey
 from .local_aws import SandboxAws, fresh_account_id

@@ -17,7 +17,7 @@ from .authorization import denial, layers_of, weigh
 from .calls import Call, Calls, to_recordable
 from .faults import ConnectionCutError, Faults
 from .iam import answer_iam, iam_resources
-from .instances import Instance, Instances
+from .instances import DirectoryCall, Instance, Instances
 from .inventory import responses as inventory
 from .paging import PAGE_FORMS, PageForm, Pager
 from .principals import Credentials, Principal, Sessions, find_user_key, to_context
@@ -152,7 +152,7 @@ class Application:
             raise identity_store.not_found("IDENTITY_STORE", store_id, "IDENTITY_STORE not found.")
         if asked.parameters.get("Filters") and asked.operation != "ListGroups":
             raise unsupported("filters of users, which AWS deprecated")
-        call = identity_store.StoreCall(instance, asked.parameters, self._pager(asked), principal.account_id)
+        call = DirectoryCall(instance, asked.parameters, self._pager(asked), principal.account_id)
         return operation.answer(call)
 
     def _from_identity_center(self, asked: ApiRequest, principal: Principal) -> dict[str, Any]:
@@ -173,7 +173,7 @@ class Application:
         self._authorize_key(asked, principal, found)
         instance = identity_center.check_reach(found, asked.parameters, principal.account_id)
         instance.assigning.advance()
-        call = identity_center.AdminCall(instance, asked.parameters, self._pager(asked), principal.account_id)
+        call = DirectoryCall(instance, asked.parameters, self._pager(asked), principal.account_id)
         return operation.answer(call)
 
     def _from_inventory(self, asked: ApiRequest, principal: Principal, request_id: str) -> tuple[str, bytes]:

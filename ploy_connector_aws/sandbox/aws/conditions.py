@@ -52,33 +52,32 @@ class Operator:
     negated: bool = False
 
 
-OPERATORS: Mapping[str, Operator] = {
-    "StringEquals": Operator(str.__eq__),
-    "StringNotEquals": Operator(str.__eq__, negated=True),
-    "StringEqualsIgnoreCase": Operator(_ignoring_case),
-    "StringNotEqualsIgnoreCase": Operator(_ignoring_case, negated=True),
-    "StringLike": Operator(matches),
-    "StringNotLike": Operator(matches, negated=True),
-    "NumericEquals": Operator(_numbers(float.__eq__)),
-    "NumericNotEquals": Operator(_numbers(float.__eq__), negated=True),
-    "NumericLessThan": Operator(_numbers(float.__lt__)),
-    "NumericLessThanEquals": Operator(_numbers(float.__le__)),
-    "NumericGreaterThan": Operator(_numbers(float.__gt__)),
-    "NumericGreaterThanEquals": Operator(_numbers(float.__ge__)),
-    "DateEquals": Operator(_dates(datetime.__eq__)),
-    "DateNotEquals": Operator(_dates(datetime.__eq__), negated=True),
-    "DateLessThan": Operator(_dates(datetime.__lt__)),
-    "DateLessThanEquals": Operator(_dates(datetime.__le__)),
-    "DateGreaterThan": Operator(_dates(datetime.__gt__)),
-    "DateGreaterThanEquals": Operator(_dates(datetime.__ge__)),
-    "Bool": Operator(_ignoring_case),
-    "IpAddress": Operator(_address),
-    "NotIpAddress": Operator(_address, negated=True),
+# By name, and by that of the negated operator.
+_TESTS: Mapping[tuple[str, str | None], Test] = {
+    ("StringEquals", "StringNotEquals"): str.__eq__,
+    ("StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"): _ignoring_case,
+    ("StringLike", "StringNotLike"): matches,
+    ("NumericEquals", "NumericNotEquals"): _numbers(float.__eq__),
+    ("NumericLessThan", None): _numbers(float.__lt__),
+    ("NumericLessThanEquals", None): _numbers(float.__le__),
+    ("NumericGreaterThan", None): _numbers(float.__gt__),
+    ("NumericGreaterThanEquals", None): _numbers(float.__ge__),
+    ("DateEquals", "DateNotEquals"): _dates(datetime.__eq__),
+    ("DateLessThan", None): _dates(datetime.__lt__),
+    ("DateLessThanEquals", None): _dates(datetime.__le__),
+    ("DateGreaterThan", None): _dates(datetime.__gt__),
+    ("DateGreaterThanEquals", None): _dates(datetime.__ge__),
+    ("Bool", None): _ignoring_case,
+    ("IpAddress", "NotIpAddress"): _address,
     # ArnEquals and ArnLike behave identically (IAM user guide, "ARN condition operators").
-    "ArnEquals": Operator(matches_arn),
-    "ArnLike": Operator(matches_arn),
-    "ArnNotEquals": Operator(matches_arn, negated=True),
-    "ArnNotLike": Operator(matches_arn, negated=True),
+    ("ArnEquals", "ArnNotEquals"): matches_arn,
+    ("ArnLike", "ArnNotLike"): matches_arn,
+}
+OPERATORS: Mapping[str, Operator] = {
+    name: Operator(test, negated=bool(is_negated))
+    for names, test in _TESTS.items()
+    for is_negated, name in enumerate(names)
+    if name
 }
 
 _QUANTIFIERS = {"ForAllValues": all, "ForAnyValue": any}

@@ -9,18 +9,8 @@ from typing import Any
 from moto.ssoadmin.models import AccountAssignment, PermissionSet
 
 from .access_denied import AwsError, ErrorKind, common_error
-from .instances import Instance
+from .instances import DirectoryCall, Instance
 from .paging import Pager
-
-
-@dataclass(frozen=True)
-class AdminCall:
-    """One call about one instance."""
-
-    instance: Instance
-    parameters: Mapping[str, Any]
-    pager: Pager
-    account_id: str
 
 
 def list_instances(visible: list[Instance], parameters: Mapping[str, Any], region: str, pager: Pager) -> dict[str, Any]:
@@ -49,7 +39,7 @@ def _instance(instance: Instance) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def list_permission_sets(call: AdminCall) -> dict[str, Any]:
+def list_permission_sets(call: DirectoryCall) -> dict[str, Any]:
     """ListPermissionSets: ARNs only."""
     sets = [row for row in call.instance.admin.permission_sets if row.instance_arn == call.instance.arn]
     return call.pager.page(
@@ -57,13 +47,13 @@ def list_permission_sets(call: AdminCall) -> dict[str, Any]:
     )
 
 
-def describe_permission_set(call: AdminCall) -> dict[str, Any]:
+def describe_permission_set(call: DirectoryCall) -> dict[str, Any]:
     """DescribePermissionSet; an empty description or relay state is left out."""
     members = _existing_set(call).to_json(include_creation_date=True)
     return {"PermissionSet": {name: value for name, value in members.items() if value}}
 
 
-def list_managed_policies(call: AdminCall) -> dict[str, Any]:
+def list_managed_policies(call: DirectoryCall) -> dict[str, Any]:
     """ListManagedPoliciesInPermissionSet."""
     return call.pager.page(
         "AttachedManagedPolicies",
@@ -73,7 +63,7 @@ def list_managed_policies(call: AdminCall) -> dict[str, Any]:
     )
 
 
-def list_customer_managed_policies(call: AdminCall) -> dict[str, Any]:
+def list_customer_managed_policies(call: DirectoryCall) -> dict[str, Any]:
     """ListCustomerManagedPolicyReferencesInPermissionSet."""
     return call.pager.page(
         "CustomerManagedPolicyReferences",
@@ -83,7 +73,7 @@ def list_customer_managed_policies(call: AdminCall) -> dict[str, Any]:
     )
 
 
-def list_account_assignments_for_principal(call: AdminCall) -> dict[str, Any]:
+def list_account_assignments_for_principal(call: DirectoryCall) -> dict[str, Any]:
     """ListAccountAssignmentsForPrincipal.
 
     For a USER real AWS mixes the direct rows with those inherited from groups, whose PrincipalType is
@@ -103,7 +93,7 @@ def list_account_assignments_for_principal(call: AdminCall) -> dict[str, Any]:
     return call.pager.page("AccountAssignments", rows, _assignment_key, _assignment)
 
 
-def create_account_assignment(call: AdminCall) -> dict[str, Any]:
+def create_account_assignment(call: DirectoryCall) -> dict[str, Any]:
     """CreateAccountAssignment: begun now, made in the background. What is there already is made again with success.
 
     That a second creation is no conflict is said nowhere by AWS; infrastructure tools rely on it.
@@ -111,22 +101,22 @@ def create_account_assignment(call: AdminCall) -> dict[str, Any]:
     return {"AccountAssignmentCreationStatus": _begin(call, _create)}
 
 
-def delete_account_assignment(call: AdminCall) -> dict[str, Any]:
+def delete_account_assignment(call: DirectoryCall) -> dict[str, Any]:
     """DeleteAccountAssignment: begun now, deleted in the background; of a missing one the background fails."""
     return {"AccountAssignmentDeletionStatus": _begin(call, _delete)}
 
 
-def describe_creation(call: AdminCall) -> dict[str, Any]:
+def describe_creation(call: DirectoryCall) -> dict[str, Any]:
     """DescribeAccountAssignmentCreationStatus."""
     return {"AccountAssignmentCreationStatus": _described(call, "AccountAssignmentCreationRequestId")}
 
 
-def describe_deletion(call: AdminCall) -> dict[str, Any]:
+def describe_deletion(call: DirectoryCall) -> dict[str, Any]:
     """DescribeAccountAssignmentDeletionStatus."""
     return {"AccountAssignmentDeletionStatus": _described(call, "AccountAssignmentDeletionRequestId")}
 
 
-def _begin(call: AdminCall, carry_out: Callable[[Instance, Mapping[str, Any]], str | None]) -> dict[str, Any]:
+def _begin(call: DirectoryCall, carry_out: Callable[[Instance, Mapping[str, Any]], str | None]) -> dict[str, Any]:
     parameters = call.parameters
     if parameters.get("TargetType") != "AWS_ACCOUNT" or parameters.get("PrincipalType") not in ("USER", "GROUP"):
         raise AwsError("ValidationException", "TargetType must be AWS_ACCOUNT, and PrincipalType USER or GROUP.")
@@ -134,7 +124,7 @@ def _begin(call: AdminCall, carry_out: Callable[[Instance, Mapping[str, Any]], s
     return call.instance.assigning.begin(parameters, lambda: carry_out(call.instance, parameters))
 
 
-def _described(call: AdminCall, parameter: str) -> dict[str, Any]:
+def _described(call: DirectoryCall, parameter: str) -> dict[str, Any]:
     identifier = str(call.parameters.get(parameter))
     found = call.instance.assigning.find(identifier)
     if found is None:
@@ -182,7 +172,7 @@ def _assignment(row: AccountAssignment) -> dict[str, Any]:
     }
 
 
-def _existing_set(call: AdminCall) -> PermissionSet:
+def _existing_set(call: DirectoryCall) -> PermissionSet:
     arn = str(call.parameters.get("PermissionSetArn"))
     for row in call.instance.admin.permission_sets:
         if row.permission_set_arn == arn and row.instance_arn == call.instance.arn:
@@ -218,7 +208,7 @@ def _resources(*names: str) -> Callable[[Mapping[str, Any]], list[str]]:
 class Operation:
     """An operation that the local sso-admin knows, with the ARNs that it must be allowed on (AWS.md 1.6)."""
 
-    answer: Callable[[AdminCall], dict[str, Any]]
+    answer: Callable[[DirectoryCall], dict[str, Any]]
     resources: Callable[[Mapping[str, Any]], list[str]]
 
 

@@ -6,13 +6,21 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from moto.core.base_backend import BackendDict, backend_lock
 
-from .accounts import ASSUME_ANY_ROLE, PLOY_ACCOUNT_ID, PLOY_USER_NAME, AccessKey, Accounts, ploy_trust_policy
+from .accounts import (
+    ASSUME_ANY_ROLE,
+    PLOY_ACCOUNT_ID,
+    PLOY_USER_NAME,
+    AccessKey,
+    Accounts,
+    RoleOptions,
+    ploy_trust_policy,
+)
 from .application import Application
 from .calls import Calls
 from .faults import Faults
@@ -136,27 +144,14 @@ class SandboxAws:
         external_id: str,
         role_name: str = "Ploy",
         policy: Mapping[str, Any] | None = None,
-        *,
-        path: str = "/",
-        max_session_seconds: int = 3600,
-        managed_policies: Sequence[str] = (),
-        boundary: str | None = None,
+        **options: Unpack[RoleOptions],
     ) -> str:
         """Creates the customer's role for Ploy, which trusts Ploy's account with this external id.
 
         Returns:
             The role's ARN.
         """
-        return self.accounts.create_role(
-            account_id,
-            role_name,
-            ploy_trust_policy(external_id),
-            policy,
-            path=path,
-            max_session_seconds=max_session_seconds,
-            managed_policies=managed_policies,
-            boundary=boundary,
-        )
+        return self.accounts.create_role(account_id, role_name, ploy_trust_policy(external_id), policy, **options)
 
     def reset(self) -> None:
         """Empties moto, for every local AWS of this process, and creates Ploy's own caller again."""
