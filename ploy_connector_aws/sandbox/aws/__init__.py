@@ -3,7 +3,7 @@
 moto keeps users, groups, permission sets, roles and policies, so that tests can read them there independently; where
 moto's responses differ from AWS's, these modules respond instead.
 
-- `local_aws`: `SandboxAws`; `server`: HTTP on loopback; `application`: one call from request to response
+- `local_aws`: the class SandboxAws; `server`: HTTP on loopback; `application`: one call from request to response
 - `requests`: parsing and signatures of requests; `rendering`: responses; `access_denied`: error responses
 - `principals`: the caller; `authorization`: the policies that bind it, and trust policies; `policies`, `conditions`,
   `patterns`: policy documents; `validation`: the form of parameters

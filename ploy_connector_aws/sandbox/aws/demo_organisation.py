@@ -204,7 +204,7 @@ def _people() -> list[Person]:
                 number = len(people) + 1
                 given, family = name.split(" ", 1)
                 user_name = _user_name(name)
-                # Contractors were typed into the console; everybody else comes from the identity provider.
+                # Contractors were created in the console; all others come from the identity provider.
                 is_external = department == "Contractors"
                 people.append(
                     Person(

@@ -39,27 +39,27 @@ class IamCall:
         return self.pager.page(member, rows, lambda row: row[0], lambda row: shape(row[1]))
 
 
-def iam_resources(asked: ApiRequest) -> list[str]:
+def iam_resources(request: ApiRequest) -> list[str]:
     """The ARNs that the action must be allowed on: none of these reads has resource-level permissions (AWS.md 1.6).
 
     Raises:
         AwsError: an action that this local AWS does not know.
     """
-    if asked.operation not in OPERATIONS:
-        raise unsupported(f"the action {asked.action}")
+    if request.operation not in OPERATIONS:
+        raise unsupported(f"the action {request.action}")
     return ["*"]
 
 
-def answer_iam(asked: ApiRequest, account_id: str, empty_first: bool, request_id: str) -> bytes:
+def answer_iam(request: ApiRequest, account_id: str, empty_first: bool, request_id: str) -> bytes:
     """The XML of the answer for this account."""
-    answer, taken = OPERATIONS[asked.operation]
-    unknown = asked.parameters.keys() - taken - PAGE_FORMS["iam"].parameters
+    answer, taken = OPERATIONS[request.operation]
+    unknown = request.parameters.keys() - taken - PAGE_FORMS["iam"].parameters
     if unknown:
-        raise unsupported(f"the parameter {min(unknown)} of {asked.action}")
-    check_form("iam", asked.operation, dict(asked.parameters), "ValidationError")
-    pager = Pager(asked.operation, asked.parameters, empty_first, PAGE_FORMS["iam"])
-    call = IamCall(iam(account_id), asked.parameters, pager)
-    return render_query(asked.operation, NAMESPACE, answer(call), request_id)
+        raise unsupported(f"the parameter {min(unknown)} of {request.action}")
+    check_form("iam", request.operation, dict(request.parameters), "ValidationError")
+    pager = Pager(request.operation, request.parameters, empty_first, PAGE_FORMS["iam"])
+    call = IamCall(iam(account_id), request.parameters, pager)
+    return render_query(request.operation, NAMESPACE, answer(call), request_id)
 
 
 def _named(things: Mapping[str, Any]) -> Iterator[Row]:

@@ -151,7 +151,7 @@ def _attached(holder: User | Group | Role) -> list[Shape]:
 
 
 def _boundary(holder: User | Role) -> Shape | None:
-    # moto has no place for a user's boundary; seeding puts it beside the other members.
+    # moto has no attribute for a user's boundary; seeding adds one.
     arn = getattr(holder, "permissions_boundary_arn", None)
     return {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn} if arn else None
 

@@ -14,7 +14,7 @@ from .paging import Pager
 
 
 def list_instances(visible: list[Instance], parameters: Mapping[str, Any], region: str, pager: Pager) -> dict[str, Any]:
-    """ListInstances: only those of the called Region unless ALL_REGIONS is asked for (AWS.md 3.3)."""
+    """ListInstances: only those of the called Region, unless the request has ALL_REGIONS (AWS.md 3.3)."""
     scope = parameters.get("RegionScope", "CURRENT_REGION")
     if scope not in ("CURRENT_REGION", "ALL_REGIONS"):
         raise AwsError("ValidationException", "RegionScope must be CURRENT_REGION or ALL_REGIONS.")
@@ -94,15 +94,15 @@ def list_account_assignments_for_principal(call: DirectoryCall) -> dict[str, Any
 
 
 def create_account_assignment(call: DirectoryCall) -> dict[str, Any]:
-    """CreateAccountAssignment: begun now, made in the background. What is there already is made again with success.
+    """CreateAccountAssignment: starts a background job. An existing assignment is created again with success.
 
-    That a second creation is no conflict is said nowhere by AWS; infrastructure tools rely on it.
+    AWS does not document that a second creation is no conflict; infrastructure tools rely on it.
     """
     return {"AccountAssignmentCreationStatus": _begin(call, _create)}
 
 
 def delete_account_assignment(call: DirectoryCall) -> dict[str, Any]:
-    """DeleteAccountAssignment: begun now, deleted in the background; of a missing one the background fails."""
+    """DeleteAccountAssignment: starts a background job, which fails if the assignment does not exist."""
     return {"AccountAssignmentDeletionStatus": _begin(call, _delete)}
 
 
@@ -132,31 +132,35 @@ def _described(call: DirectoryCall, parameter: str) -> dict[str, Any]:
     return found
 
 
-def _create(instance: Instance, asked: Mapping[str, Any]) -> str | None:
-    kind, identifier, target = str(asked["PrincipalType"]), str(asked["PrincipalId"]), str(asked["TargetId"])
+def _create(instance: Instance, parameters: Mapping[str, Any]) -> str | None:
+    kind, identifier, target = (
+        str(parameters["PrincipalType"]),
+        str(parameters["PrincipalId"]),
+        str(parameters["TargetId"]),
+    )
     if identifier not in (instance.store.users if kind == "USER" else instance.store.groups):
         store = instance.identity_store_id
         return f"Received a 404 status error: the {kind} assignee {identifier} was not found in directory {store}."
     if target not in instance.member_account_ids | {instance.owner_account_id}:
         return f"Received a 404 status error: Account {target} was not found."
-    if _find_assignment(instance, asked) is None:
-        arn = str(asked["PermissionSetArn"])
+    if _find_assignment(instance, parameters) is None:
+        arn = str(parameters["PermissionSetArn"])
         made = AccountAssignment(instance.arn, target, "AWS_ACCOUNT", arn, kind, identifier)
         instance.assignments.append(made)
     return None
 
 
-def _delete(instance: Instance, asked: Mapping[str, Any]) -> str | None:
-    found = _find_assignment(instance, asked)
+def _delete(instance: Instance, parameters: Mapping[str, Any]) -> str | None:
+    found = _find_assignment(instance, parameters)
     if found is None:
         return "Received a 404 status error: EntitlementItem doesn't exist with the given entitlement key."
     instance.assignments.remove(found)
     return None
 
 
-def _find_assignment(instance: Instance, asked: Mapping[str, Any]) -> AccountAssignment | None:
-    principal = (str(asked["PrincipalType"]), str(asked["PrincipalId"]))
-    return instance.assignments.find(principal, str(asked["TargetId"]), str(asked["PermissionSetArn"]))
+def _find_assignment(instance: Instance, parameters: Mapping[str, Any]) -> AccountAssignment | None:
+    principal = (str(parameters["PrincipalType"]), str(parameters["PrincipalId"]))
+    return instance.assignments.find(principal, str(parameters["TargetId"]), str(parameters["PermissionSetArn"]))
 
 
 def _assignment_key(row: AccountAssignment) -> str:
@@ -181,12 +185,12 @@ def _existing_set(call: DirectoryCall) -> PermissionSet:
 
 
 def _not_found(message: str) -> AwsError:
-    """sso-admin, unlike Identity Store, names the missing thing in the message only (AWS.md 1.5)."""
+    """sso-admin, unlike Identity Store, names the missing resource in the message only (AWS.md 1.5)."""
     return AwsError("ResourceNotFoundException", message)
 
 
 def check_reach(instance: Instance | None, parameters: Mapping[str, Any], account_id: str) -> Instance:
-    """Whether this account gets an answer about permission sets of this instance at all.
+    """Return the instance if this account may read its permission sets.
 
     Raises:
         AwsError: no such instance here, an account instance, or the organization's from a member account.

@@ -31,7 +31,7 @@ def _user_id(parameters: Mapping[str, Any]) -> str:
 
 
 def not_found(kind: str, identifier: str, message: str | None = None) -> AwsError:
-    """AWS names what is missing in members of its own; moto leaves the id out."""
+    """AWS names the missing resource in separate members; moto omits the id."""
     return AwsError(
         "ResourceNotFoundException",
         message or f"{kind} not found.",
@@ -44,7 +44,7 @@ def _present(members: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _user(instance: Instance, user: User) -> dict[str, Any]:
-    """A user as AWS shows it: moto sends null for what is absent, AWS leaves it out."""
+    """A user as AWS returns it: moto sends null for absent members, AWS omits them."""
     members = _present(user._asdict())
     if user.Name is not None:
         members["Name"] = _present(user.Name._asdict())
@@ -98,7 +98,7 @@ def _filtered_name(filters: Any) -> str:
 
 
 def list_group_memberships(call: DirectoryCall) -> dict[str, Any]:
-    """ListGroupMemberships; of a missing group moto answers an empty list, AWS not found."""
+    """ListGroupMemberships; for a missing group moto returns an empty list, AWS not found."""
     _existing_group(call)
     rows = call.instance.memberships.of_group(_group_id(call.parameters))
     return call.pager.page(
@@ -107,7 +107,7 @@ def list_group_memberships(call: DirectoryCall) -> dict[str, Any]:
 
 
 def get_group_membership_id(call: DirectoryCall) -> dict[str, Any]:
-    """GetGroupMembershipId; for someone who is not a member the membership is not found."""
+    """GetGroupMembershipId; for a user who is not a member the membership is not found."""
     _existing_group(call)
     _existing_user(call)
     row = call.instance.memberships.find(_group_id(call.parameters), _user_id(call.parameters))
@@ -117,7 +117,7 @@ def get_group_membership_id(call: DirectoryCall) -> dict[str, Any]:
 
 
 def create_group_membership(call: DirectoryCall) -> dict[str, Any]:
-    """CreateGroupMembership; for a member moto makes a second membership, AWS a conflict."""
+    """CreateGroupMembership; for a member moto creates a second membership, AWS returns a conflict."""
     _only_administrators(call)
     _existing_group(call)
     _existing_user(call)
@@ -136,7 +136,7 @@ def create_group_membership(call: DirectoryCall) -> dict[str, Any]:
 
 
 def delete_group_membership(call: DirectoryCall) -> dict[str, Any]:
-    """DeleteGroupMembership; of a missing membership moto says success, AWS not found."""
+    """DeleteGroupMembership; for a missing membership moto returns success, AWS not found."""
     _only_administrators(call)
     identifier = bare(call.parameters.get("MembershipId"))
     if identifier not in call.instance.memberships:
@@ -174,18 +174,20 @@ def _only_administrators(call: DirectoryCall) -> None:
 
 
 def _resources(*kinds: str) -> Callable[[Instance | None, Mapping[str, Any]], list[str]]:
-    """The ARNs that an action must be allowed on (AWS.md 1.6); `x/*` is written as it is."""
+    """The ARNs that an action must be allowed on (AWS.md 1.6); `x/*` is used literally."""
 
     def resources(instance: Instance | None, parameters: Mapping[str, Any]) -> list[str]:
-        asked = {"user": _user_id(parameters), "group": _group_id(parameters)}
-        asked["membership"] = bare(parameters.get("MembershipId")) or "*"
-        if instance is not None and asked["membership"] != "*":
-            # A delete names the membership only: AWS looks up whose it is before it decides.
-            row = instance.store.group_memberships.get(asked["membership"])
+        requested = {"user": _user_id(parameters), "group": _group_id(parameters)}
+        requested["membership"] = bare(parameters.get("MembershipId")) or "*"
+        if instance is not None and requested["membership"] != "*":
+            # A delete names the membership only: AWS looks up its group and user before it decides.
+            row = instance.store.group_memberships.get(requested["membership"])
             if row is not None:
-                asked |= {"group": row["GroupId"], "user": row["MemberId"]["UserId"]}
+                requested |= {"group": row["GroupId"], "user": row["MemberId"]["UserId"]}
         return [
-            ARN + (kind if kind.endswith("*") else f"{kind}/{asked[kind]}") for kind in kinds if asked.get(kind, "*")
+            ARN + (kind if kind.endswith("*") else f"{kind}/{requested[kind]}")
+            for kind in kinds
+            if requested.get(kind, "*")
         ]
 
     return resources

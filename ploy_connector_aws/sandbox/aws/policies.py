@@ -166,7 +166,7 @@ def _choice(raw: Mapping[str, Any], name: str) -> Choice | None:
 
 
 def _texts(value: Any) -> list[str]:
-    """Patterns; a principal keeps its kind: `AWS:…`, `Service:…`, and `*` alone means everybody."""
+    """Patterns; a principal keeps its kind: `AWS:…`, `Service:…`, and `*` alone means every principal."""
     if isinstance(value, dict):
         return [f"{kind}:{text}" for kind, texts in value.items() for text in _texts(texts)]
     values = value if isinstance(value, list) else [value]

@@ -48,13 +48,13 @@ class SecurityTokenService:
         self._now = now
         self._accounts = accounts
 
-    def assume_role(self, caller: Principal, asked: ApiRequest, is_switched_off: bool) -> dict[str, Any]:
+    def assume_role(self, caller: Principal, request: ApiRequest, is_switched_off: bool) -> dict[str, Any]:
         """New credentials for a role that trusts the caller.
 
         Raises:
             AwsError: not allowed, or a parameter that AWS refuses.
         """
-        parameters = asked.parameters
+        parameters = request.parameters
         arn = str(parameters.get("RoleArn", ""))
         found = _ROLE_ARN.fullmatch(arn)
         if found is None:
@@ -66,22 +66,22 @@ class SecurityTokenService:
                 raise _constraint(name, f"Member must satisfy regular expression pattern: {shown}")
         seconds = _asked_seconds(parameters)
         policies = _session_policies(parameters, found["account"])
-        role = self._allowed_role(caller, asked, arn, found["account"], is_switched_off)
-        if self._accounts.is_sts_switched_off(found["account"], asked.region):
+        role = self._allowed_role(caller, request, arn, found["account"], is_switched_off)
+        if self._accounts.is_sts_switched_off(found["account"], request.region):
             raise AwsError("RegionDisabledException", "STS is not activated in this region for account", 403)
         _check_length(seconds, role, caller)
         return self._new_session(role, found["account"], parameters, policies, seconds, caller)
 
     def _allowed_role(
-        self, caller: Principal, asked: ApiRequest, arn: str, account_id: str, is_switched_off: bool
+        self, caller: Principal, request: ApiRequest, arn: str, account_id: str, is_switched_off: bool
     ) -> Role:
-        """The role, or one and the same denial for every reason: AWS does not tell which (AWS.md 4)."""
-        tags = {str(tag["Key"]): str(tag["Value"]) for tag in asked.parameters.get("Tags", [])}
-        context = to_context(caller, self._now(), asked.region) | _request_context(asked.parameters, tags)
+        """The role, or the same denial for every reason: AWS does not state which (AWS.md 4)."""
+        tags = {str(tag["Key"]): str(tag["Value"]) for tag in request.parameters.get("Tags", [])}
+        context = to_context(caller, self._now(), request.region) | _request_context(request.parameters, tags)
         layers = layers_of(caller, self._accounts.service_control_policies(caller.account_id))
         actions = ["sts:AssumeRole"]
         actions += ["sts:TagSession"] if tags else []
-        actions += ["sts:SetSourceIdentity"] if "SourceIdentity" in asked.parameters else []
+        actions += ["sts:SetSourceIdentity"] if "SourceIdentity" in request.parameters else []
         try:
             role = iam(account_id).get_role_by_arn(arn)
         except NotFoundException:
@@ -211,7 +211,7 @@ def _check_length(seconds: int, role: Role, caller: Principal) -> None:
 
 
 def _constraint(name: str, constraint: str) -> AwsError:
-    """AWS repeats the value here; it is left out, since it may be an external id."""
+    """AWS repeats the value here; it is omitted, since it may be an external id."""
     member = name[0].lower() + name[1:]
     return AwsError(
         "ValidationError",
