@@ -19,12 +19,12 @@ from .access_denied import AwsError
 
 
 def check_form(service: str, operation: str, parameters: dict[str, Any], code: str = "ValidationException") -> None:
-    """Check the texts of a request against the service's model.
+    """Check the strings of a request against the service's model.
 
     Args:
         service: As boto3 names it.
         operation: The operation.
-        parameters: What was request.
+        parameters: The parameters of the request.
         code: The service's code of such an error.
 
     Raises:
