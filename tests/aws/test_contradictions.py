@@ -103,7 +103,7 @@ def test_a_thing_that_one_call_denies_and_a_list_still_has_is_kept_with_its_gran
     changes = host.check_unchanged()
 
     assert changes.unproven_scopes
-    assert any("says in another call that it does not exist" in message for message in host.failures().values())
+    assert any("another call reports that it does not exist" in message for message in host.failures().values())
 
 
 def missing(answer: dict[str, Any]) -> None:

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from ploy_connector_aws.aws.client.session import ReadSession
+from ploy_connector_aws.aws.iam.reader import IamReader
+from ploy_connector_aws.aws.identity_center.reader import IdentityCenterReader
 from ploy_connector_aws.aws.spool import Edge, Spool, SpoolEntry
+from ploy_connector_aws.config import AwsConfig
+from ploy_connector_aws.spec import ConnectorContext
+from tests.test_config import SETTINGS
 
 
 @pytest.fixture(params=["in_memory_first", "in_a_folder"])
@@ -112,4 +118,14 @@ def test_the_file_is_in_the_folder_for_its_owner_only_and_removed_at_the_end(tmp
     assert len(list(tmp_path.iterdir())) == 1
     del forgotten
     gc.collect()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_both_readers_spool_to_the_host_s_folder(tmp_path: Path) -> None:
+    session = ReadSession(AwsConfig.from_settings(SETTINGS), context=ConnectorContext(scratch_dir=tmp_path))
+    readers = IamReader(session), IdentityCenterReader(session)
+
+    assert len(list(tmp_path.iterdir())) == len(readers)
+    for reader in readers:
+        reader.close()
     assert list(tmp_path.iterdir()) == []

@@ -166,13 +166,7 @@ class RoleSession:
     def _make_client(self, service: str, region: str) -> BaseClient:
         session = self._session()
         with self._lock:
-            client = session.create_client(
-                service,
-                region_name=region,
-                config=_client_config(self._profile),
-                exchange_seconds=self._profile.exchange_seconds,
-            )
-        guard_client(client, self._actions)
+            client = _create_client(session, self._profile, self._actions, service, region_name=region)
         self.throttle.attach(client)
         count_calls(client, self.context)
         return client
@@ -220,14 +214,8 @@ class RoleSession:
         return assumed
 
     def _make_source_client(self, source: ExchangeSession, *args: Any, **kwargs: Any) -> BaseClient:
-        client = source.create_client(
-            *args,
-            **kwargs,
-            region_name=self.config.region,
-            config=_client_config(self._sts_profile),
-            exchange_seconds=self._sts_profile.exchange_seconds,
-        )
-        guard_client(client, [ASSUME_ROLE])
+        kwargs["region_name"] = self.config.region
+        client = _create_client(source, self._sts_profile, [ASSUME_ROLE], *args, **kwargs)
         count_calls(client, self.context)
         return client
 
@@ -260,11 +248,7 @@ class ReadSession(RoleSession):
 def make_sts_client(region: str, profile: CallProfile) -> BaseClient:
     """Make a client with Ploy's own credentials that can only call GetCallerIdentity and AssumeRole."""
     silence_botocore()
-    client = _new_session().create_client(
-        "sts", region_name=region, config=_client_config(profile), exchange_seconds=profile.exchange_seconds
-    )
-    guard_client(client, [ASSUME_ROLE, GET_CALLER_IDENTITY])
-    return client
+    return _create_client(_new_session(), profile, [ASSUME_ROLE, GET_CALLER_IDENTITY], "sts", region_name=region)
 
 
 def _new_session() -> ExchangeSession:
@@ -288,11 +272,16 @@ def _loader() -> Loader:
     return create_loader()
 
 
-def _client_config(profile: CallProfile) -> Config:
-    return Config(
+def _create_client(
+    session: ExchangeSession, profile: CallProfile, actions: Sequence[Action], *args: Any, **kwargs: Any
+) -> BaseClient:
+    config = Config(
         retries={"mode": "standard", "total_max_attempts": profile.attempts},
         connect_timeout=profile.connect_timeout_seconds,
         read_timeout=profile.read_timeout_seconds,
         max_pool_connections=CONNECTIONS,
         user_agent_extra=f"ploy-connector-aws/{__version__}",
     )
+    client = session.create_client(*args, **kwargs, config=config, exchange_seconds=profile.exchange_seconds)
+    guard_client(client, actions)
+    return client

@@ -1,35 +1,27 @@
 """A local AWS: moto's state behind AWS's own signatures, permissions, ids, pages and errors.
 
-moto is the one place where users, groups, permission sets, roles and policies are kept, so that anybody
-can read them there independently; what moto answers wrongly is answered here instead.
+moto keeps users, groups, permission sets, roles and policies, so that tests can read them there independently; where
+moto's responses differ from AWS's, these modules respond instead.
 
-- `local_aws`: `SandboxAws`, the whole of it; `server`: HTTP on loopback; `application`: one call, start to end
-- `requests`: what is asked; `signatures`: by whom it was signed; `calls`: what was asked so far
-- `principals`: who that is; `authorization`: may they; `trust`: whom a role trusts; `policies`, `conditions`,
-  `patterns`: what a document says; `access_denied`: AWS's errors for a denied call
-- `sts`, `iam`, `identity_store`, `identity_center`, `inventory`: the services; `paging`: their pages; `iam_shapes`,
-  `query_xml`: what IAM answers, and how; `tables`, `instances`, `assignment_jobs`: what stands beside moto's state
-- `organisation`: the description of an organisation; `seeding`: puts it in and changes it; `identifiers`: its ids;
-  `iam_account`, `iam_seeding`: the same for IAM; `demo_organisation`, `demo_iam`, `demo_resources`: a believable one
-- `accounts`: roles, Ploy's caller, service control policies
-- `faults`: what can be made to go wrong
+- `local_aws`: the class SandboxAws; `server`: HTTP on loopback; `application`: one call from request to response
+- `requests`: parsing and signatures of requests; `rendering`: responses; `access_denied`: error responses
+- `principals`: the caller; `authorization`: the policies that bind it, and trust policies; `policies`, `conditions`,
+  `patterns`: policy documents; `validation`: the form of parameters
+- `sts`, `iam`, `identity_store`, `identity_center`, `inventory`: the services; `paging`: their pages; `iam_shapes`:
+  IAM's shapes; `instances`: Identity Center's instances, indexes and jobs
+- `organisation`: the description of an organisation; `seeding`: seeds and changes it; `identifiers`: its ids;
+  `iam_account`, `iam_seeding`: the same for IAM; `demo_organisation`, `demo_iam`: a realistic example
+- `accounts`: roles, Ploy's caller, service control policies; `calls`: the record of calls; `faults`: fault injection
 """
 
-from ploy_connector_aws.sandbox.aws.accounts import (
-    FULL_AWS_ACCESS,
-    PLOY_ACCOUNT_ID,
-    AccessKey,
-    Accounts,
-    Document,
-    ploy_trust_policy,
-)
-from ploy_connector_aws.sandbox.aws.calls import Call, Calls
-from ploy_connector_aws.sandbox.aws.faults import Faults, Rule, about, in_regions
-from ploy_connector_aws.sandbox.aws.iam_account import IamAccount, IamGroup, IamPolicy, IamRole, IamUser
-from ploy_connector_aws.sandbox.aws.iam_seeding import SeededIam
-from ploy_connector_aws.sandbox.aws.instances import CustomerKey
-from ploy_connector_aws.sandbox.aws.local_aws import SandboxAws, fresh_account_id
-from ploy_connector_aws.sandbox.aws.organisation import (
+from .accounts import FULL_AWS_ACCESS, PLOY_ACCOUNT_ID, ploy_trust_policy
+from .calls import Call
+from .faults import Faults, about, in_regions
+from .iam_account import Document, IamAccount, IamGroup, IamPolicy, IamRole, IamUser
+from .iam_seeding import SeededIam
+from .instances import CustomerKey
+from .local_aws import SandboxAws, fresh_account_id
+from .organisation import (
     Account,
     Assignment,
     CustomerManagedPolicy,
@@ -39,17 +31,14 @@ from ploy_connector_aws.sandbox.aws.organisation import (
     PermissionSet,
     Person,
 )
-from ploy_connector_aws.sandbox.aws.seeding import SeededOrganisation
+from .seeding import SeededOrganisation
 
 __all__ = [
     "FULL_AWS_ACCESS",
     "PLOY_ACCOUNT_ID",
-    "AccessKey",
     "Account",
-    "Accounts",
     "Assignment",
     "Call",
-    "Calls",
     "CustomerKey",
     "CustomerManagedPolicy",
     "Document",
@@ -64,7 +53,6 @@ __all__ = [
     "Organisation",
     "PermissionSet",
     "Person",
-    "Rule",
     "SandboxAws",
     "SeededIam",
     "SeededOrganisation",

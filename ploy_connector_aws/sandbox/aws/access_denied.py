@@ -1,4 +1,4 @@
-"""How AWS says no: the error, and its wording and coding in each wire protocol."""
+"""AWS's error responses: codes, messages and rendering in each wire protocol."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 
 class ErrorKind(Enum):
-    """The refusals that every service makes alike, whatever it calls them."""
+    """The errors that every service has, under different codes."""
 
     MISSING_AUTHENTICATION = "missing authentication"
     UNKNOWN_KEY = "unknown key"
@@ -22,24 +22,47 @@ class ErrorKind(Enum):
     INTERNAL = "internal"
 
 
+# The codes of all JSON protocols and of all query protocols; some change with the protocol.
+_JSON = {
+    ErrorKind.MISSING_AUTHENTICATION: "MissingAuthenticationTokenException",
+    ErrorKind.UNKNOWN_KEY: "UnrecognizedClientException",
+    ErrorKind.BAD_SIGNATURE: "InvalidSignatureException",
+    ErrorKind.EXPIRED: "ExpiredTokenException",
+    ErrorKind.ACCESS_DENIED: "AccessDeniedException",
+}
+_QUERY = {
+    ErrorKind.MISSING_AUTHENTICATION: "MissingAuthenticationToken",
+    ErrorKind.UNKNOWN_KEY: "InvalidClientTokenId",
+    ErrorKind.BAD_SIGNATURE: "SignatureDoesNotMatch",
+    ErrorKind.EXPIRED: "ExpiredToken",
+    ErrorKind.ACCESS_DENIED: "AccessDenied",
+}
+
+
+def _codes(names: Mapping[ErrorKind, str], status: int) -> dict[ErrorKind, tuple[str, int]]:
+    return {kind: (name, status) for kind, name in names.items()}
+
+
 # Codes per protocol (AWS.md 2.2, 8 and 10.1). Identity Store denials were seen as HTTP 400 (AWS.md 1.5).
 CODES: Mapping[str, Mapping[ErrorKind, tuple[str, int]]] = {
     "json": {
-        ErrorKind.MISSING_AUTHENTICATION: ("MissingAuthenticationTokenException", 400),
-        ErrorKind.UNKNOWN_KEY: ("UnrecognizedClientException", 400),
-        ErrorKind.BAD_SIGNATURE: ("InvalidSignatureException", 400),
-        ErrorKind.EXPIRED: ("ExpiredTokenException", 400),
-        ErrorKind.ACCESS_DENIED: ("AccessDeniedException", 400),
+        **_codes(_JSON, 400),
         ErrorKind.THROTTLED: ("ThrottlingException", 400),
         ErrorKind.INTERNAL: ("InternalServerException", 500),
     },
+    "rest-json": {
+        **_codes(_JSON, 403),
+        ErrorKind.THROTTLED: ("TooManyRequestsException", 429),
+        ErrorKind.INTERNAL: ("ServiceException", 500),
+    },
     "query": {
-        ErrorKind.MISSING_AUTHENTICATION: ("MissingAuthenticationToken", 403),
-        ErrorKind.UNKNOWN_KEY: ("InvalidClientTokenId", 403),
-        ErrorKind.BAD_SIGNATURE: ("SignatureDoesNotMatch", 403),
-        ErrorKind.EXPIRED: ("ExpiredToken", 403),
-        ErrorKind.ACCESS_DENIED: ("AccessDenied", 403),
+        **_codes(_QUERY, 403),
         ErrorKind.THROTTLED: ("Throttling", 400),
+        ErrorKind.INTERNAL: ("InternalFailure", 500),
+    },
+    "sqs": {
+        **_codes(_QUERY, 403),
+        ErrorKind.THROTTLED: ("RequestThrottled", 403),
         ErrorKind.INTERNAL: ("InternalFailure", 500),
     },
     "ec2": {
@@ -51,15 +74,6 @@ CODES: Mapping[str, Mapping[ErrorKind, tuple[str, int]]] = {
         ErrorKind.THROTTLED: ("RequestLimitExceeded", 503),
         ErrorKind.INTERNAL: ("InternalError", 500),
     },
-    "rest-json": {
-        ErrorKind.MISSING_AUTHENTICATION: ("MissingAuthenticationTokenException", 403),
-        ErrorKind.UNKNOWN_KEY: ("UnrecognizedClientException", 403),
-        ErrorKind.BAD_SIGNATURE: ("InvalidSignatureException", 403),
-        ErrorKind.EXPIRED: ("ExpiredTokenException", 403),
-        ErrorKind.ACCESS_DENIED: ("AccessDeniedException", 403),
-        ErrorKind.THROTTLED: ("TooManyRequestsException", 429),
-        ErrorKind.INTERNAL: ("ServiceException", 500),
-    },
     "rest-xml": {
         ErrorKind.MISSING_AUTHENTICATION: ("AccessDenied", 403),
         ErrorKind.UNKNOWN_KEY: ("InvalidAccessKeyId", 403),
@@ -69,25 +83,10 @@ CODES: Mapping[str, Mapping[ErrorKind, tuple[str, int]]] = {
         ErrorKind.THROTTLED: ("SlowDown", 503),
         ErrorKind.INTERNAL: ("InternalError", 500),
     },
-    "sqs": {
-        ErrorKind.MISSING_AUTHENTICATION: ("MissingAuthenticationToken", 403),
-        ErrorKind.UNKNOWN_KEY: ("InvalidClientTokenId", 403),
-        ErrorKind.BAD_SIGNATURE: ("SignatureDoesNotMatch", 403),
-        ErrorKind.EXPIRED: ("ExpiredToken", 403),
-        ErrorKind.ACCESS_DENIED: ("AccessDenied", 403),
-        ErrorKind.THROTTLED: ("RequestThrottled", 403),
-        ErrorKind.INTERNAL: ("InternalFailure", 500),
-    },
 }
 
 # SQS names an error twice: as JSON does in the body, and as the query protocol did in a header.
-_SQS_IN_BODY: Mapping[str, str] = {
-    "AccessDenied": "AccessDeniedException",
-    "InvalidClientTokenId": "UnrecognizedClientException",
-    "SignatureDoesNotMatch": "InvalidSignatureException",
-    "ExpiredToken": "ExpiredTokenException",
-    "MissingAuthenticationToken": "MissingAuthenticationTokenException",
-}
+_SQS_IN_BODY: Mapping[str, str] = {_QUERY[kind]: _JSON[kind] for kind in _JSON}
 
 MESSAGES: Mapping[ErrorKind, str] = {
     ErrorKind.MISSING_AUTHENTICATION: "Request is missing Authentication Token",
@@ -105,7 +104,7 @@ MESSAGES: Mapping[ErrorKind, str] = {
 
 @dataclass
 class AwsError(Exception):
-    """An error answer; `members` are the modelled extras, such as `Reason` or `ResourceId`."""
+    """An error response; `members` are the modelled extras, such as `Reason` or `ResourceId`."""
 
     code: str
     message: str
@@ -114,21 +113,21 @@ class AwsError(Exception):
 
 
 def common_error(
-    refusal: ErrorKind, protocol: str, message: str | None = None, members: Mapping[str, Any] | None = None
+    kind: ErrorKind, protocol: str, message: str | None = None, members: Mapping[str, Any] | None = None
 ) -> AwsError:
-    """A common refusal in the code of a protocol."""
-    code, status = CODES[protocol][refusal]
-    return AwsError(code, message or MESSAGES[refusal], status, members or {})
+    """One of the common errors in the code of a protocol."""
+    code, status = CODES[protocol][kind]
+    return AwsError(code, message or MESSAGES[kind], status, members or {})
 
 
 def not_authorized(protocol: str, principal_arn: str, action: str, resource: str, reason: str = "") -> AwsError:
-    """A denial in AWS's words; `reason` is what follows the resource, or nothing where AWS gives none."""
+    """A denial with AWS's text; `reason` follows the resource, empty if AWS states none."""
     message = f"User: {principal_arn} is not authorized to perform: {action} on resource: {resource}"
     return common_error(ErrorKind.ACCESS_DENIED, protocol, f"{message} {reason}".rstrip())
 
 
 def render_error(error: AwsError, protocol: str, request_id: str) -> tuple[str, bytes]:
-    """The content type and body of an error answer."""
+    """The content type and body of an error response."""
     return _RENDERERS[protocol](error, request_id)
 
 

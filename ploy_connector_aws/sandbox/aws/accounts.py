@@ -4,34 +4,36 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy, Role
 
-from ploy_connector_aws.sandbox.aws.policies import to_policy, to_trust_policy
-from ploy_connector_aws.sandbox.aws.principals import iam
+from .iam_account import Document, allowing
+from .policies import to_policy, to_trust_policy
+from .principals import iam
 
 PLOY_ACCOUNT_ID = "010526237970"
 PLOY_USER_NAME = "ploy-connector"
 INLINE_POLICY_NAME = "PloyAccess"
 
-Document = Mapping[str, Any]
-
 # One for the process, as moto's state is.
 _moto_lock = threading.RLock()
 
-ASSUME_ANY_ROLE: Document = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}],
-}
-FULL_AWS_ACCESS: Document = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
-}
+ASSUME_ANY_ROLE = allowing("sts:AssumeRole")
+FULL_AWS_ACCESS = allowing("*")
+
+
+class RoleOptions(TypedDict, total=False):
+    """What a role may have besides its policies."""
+
+    path: str
+    max_session_seconds: int
+    managed_policies: Sequence[str]
+    boundary: str | None
 
 
 @dataclass(frozen=True)
@@ -80,29 +82,26 @@ class Accounts:
         name: str,
         trust: Document,
         policy: Document | None = None,
-        *,
-        path: str = "/",
-        max_session_seconds: int = 3600,
-        managed_policies: Sequence[str] = (),
-        boundary: str | None = None,
+        **options: Unpack[RoleOptions],
     ) -> str:
         """Creates a role with this trust policy; returns its ARN."""
         text = json.dumps(trust)
         to_trust_policy(text)
+        boundary = options.get("boundary")
         with self.lock:
             self.add(account_id)
             role = iam(account_id).create_role(
                 role_name=name,
                 assume_role_policy_document=text,
-                path=path,
+                path=options.get("path", "/"),
                 permissions_boundary=boundary,
                 description="",
                 tags=[],
-                max_session_duration=str(max_session_seconds),
+                max_session_duration=str(options.get("max_session_seconds", 3600)),
             )
             if policy is not None:
                 self.set_role_policy(role.arn, policy)
-            for arn in managed_policies:
+            for arn in options.get("managed_policies", ()):
                 _attach(role, arn)
             if boundary is not None:
                 make_aws_policy_known(account_id, boundary)

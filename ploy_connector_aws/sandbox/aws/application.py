@@ -10,29 +10,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ploy_connector_aws.sandbox.aws import identity_center, identity_store
-from ploy_connector_aws.sandbox.aws.access_denied import (
-    AwsError,
-    ErrorKind,
-    common_error,
-    error_headers,
-    not_authorized,
-    render_error,
-)
-from ploy_connector_aws.sandbox.aws.accounts import Accounts
-from ploy_connector_aws.sandbox.aws.authorization import denial, layers_of, weigh
-from ploy_connector_aws.sandbox.aws.calls import Call, Calls, to_recordable
-from ploy_connector_aws.sandbox.aws.faults import ConnectionCutError, Faults
-from ploy_connector_aws.sandbox.aws.iam import answer_iam, iam_resources
-from ploy_connector_aws.sandbox.aws.instances import Instance, Instances
-from ploy_connector_aws.sandbox.aws.inventory import responses as inventory
-from ploy_connector_aws.sandbox.aws.paging import PAGE_FORMS, PageForm, Pager
-from ploy_connector_aws.sandbox.aws.principals import Credentials, Principal, Sessions, find_user_key, to_context
-from ploy_connector_aws.sandbox.aws.rendering import render_answer, render_query
-from ploy_connector_aws.sandbox.aws.requests import ApiRequest, HttpRequest, is_signed_with, to_api_request, unsupported
-from ploy_connector_aws.sandbox.aws.sts import NAMESPACE as STS_NAMESPACE
-from ploy_connector_aws.sandbox.aws.sts import SecurityTokenService, caller_identity
-from ploy_connector_aws.sandbox.aws.validation import check_form
+from . import identity_center, identity_store
+from .access_denied import AwsError, ErrorKind, common_error, error_headers, not_authorized, render_error
+from .accounts import Accounts
+from .authorization import denial, layers_of, weigh
+from .calls import Call, Calls, to_recordable
+from .faults import ConnectionCutError, Faults
+from .iam import answer_iam, iam_resources
+from .instances import DirectoryCall, Instance, Instances
+from .inventory import responses as inventory
+from .paging import PAGE_FORMS, PageForm, Pager
+from .principals import Credentials, Principal, Sessions, find_user_key, to_context
+from .rendering import render_answer, render_query
+from .requests import ApiRequest, HttpRequest, is_signed_with, to_api_request, unsupported
+from .sts import NAMESPACE as STS_NAMESPACE
+from .sts import SecurityTokenService, caller_identity
+from .validation import check_form
 
 JSON, XML = "application/x-amz-json-1.1", "text/xml"
 
@@ -67,149 +60,151 @@ class Application:
         """Guards moto's state."""
         return self._accounts.lock
 
-    def answer(self, request: HttpRequest) -> HttpResponse | None:
+    def answer(self, http: HttpRequest) -> HttpResponse | None:
         """The response to a request; None if the connection is to be reset instead."""
         request_id = str(uuid.uuid4())
         try:
-            asked = to_api_request(request)
+            request = to_api_request(http)
         except AwsError as error:
-            protocol = "json" if "x-amz-target" in request.headers else "query"
+            protocol = "json" if "x-amz-target" in http.headers else "query"
             return HttpResponse(error.status, *render_error(error, protocol, request_id), request_id)
         principal: Principal | None = None
         error_code: str | None = None
         response: HttpResponse | None = None
         try:
-            principal = self._authenticated(request, asked)
-            self._faults.inject(asked, principal.account_id)
+            principal = self._authenticated(http, request)
+            self._faults.inject(request, principal.account_id)
             try:
-                carried_out = self._answered(asked, principal, request_id)
+                carried_out = self._answered(request, principal, request_id)
             finally:
                 # An error response can be lost, too.
-                self._faults.inject_after(asked)
+                self._faults.inject_after(request)
             response = carried_out
         except AwsError as error:
             error_code = error.code
-            content_type, body = render_error(error, asked.protocol, request_id)
-            response = HttpResponse(error.status, content_type, body, request_id, error_headers(error, asked.protocol))
+            content_type, body = render_error(error, request.protocol, request_id)
+            response = HttpResponse(
+                error.status, content_type, body, request_id, error_headers(error, request.protocol)
+            )
         except ConnectionCutError:
             error_code = "ConnectionCut"
-        self._record(asked, principal, response.status if response else 0, error_code)
+        self._record(request, principal, response.status if response else 0, error_code)
         return response
 
-    def _authenticated(self, request: HttpRequest, asked: ApiRequest) -> Principal:
+    def _authenticated(self, http: HttpRequest, request: ApiRequest) -> Principal:
         """The principal that signed this request.
 
         Raises:
             AwsError: an unknown key, a wrong signature, or an expired session.
         """
-        signature = asked.signature
+        signature = request.signature
         found: Credentials | None = self._sessions.find(signature.access_key_id)
         if found is None:
             found = find_user_key(self._accounts.known(), signature.access_key_id)
-        if found is None or request.headers.get("x-amz-security-token") != found.session_token:
-            raise common_error(ErrorKind.UNKNOWN_KEY, asked.protocol)
-        if not is_signed_with(request, signature, found.secret_access_key):
-            raise common_error(ErrorKind.BAD_SIGNATURE, asked.protocol)
+        if found is None or http.headers.get("x-amz-security-token") != found.session_token:
+            raise common_error(ErrorKind.UNKNOWN_KEY, request.protocol)
+        if not is_signed_with(http, signature, found.secret_access_key):
+            raise common_error(ErrorKind.BAD_SIGNATURE, request.protocol)
         if found.expires_at is not None and found.expires_at <= self._now():
-            raise common_error(ErrorKind.EXPIRED, asked.protocol)
-        if self._accounts.is_region_disabled(found.principal.account_id, asked.region):
+            raise common_error(ErrorKind.EXPIRED, request.protocol)
+        if self._accounts.is_region_disabled(found.principal.account_id, request.region):
             # An account's credentials are unknown in a Region that it has not enabled (AWS.md 8).
-            raise common_error(ErrorKind.UNKNOWN_KEY, asked.protocol)
+            raise common_error(ErrorKind.UNKNOWN_KEY, request.protocol)
         return found.principal
 
-    def _answered(self, asked: ApiRequest, principal: Principal, request_id: str) -> HttpResponse:
+    def _answered(self, request: ApiRequest, principal: Principal, request_id: str) -> HttpResponse:
         with self.lock:
-            if asked.service.name == "sts":
-                body = render_query(asked.operation, STS_NAMESPACE, self._from_sts(asked, principal), request_id)
+            if request.service.name == "sts":
+                body = render_query(request.operation, STS_NAMESPACE, self._from_sts(request, principal), request_id)
                 return HttpResponse(200, XML, body, request_id)
-            if asked.service.name == "iam":
-                self._authorize(asked, principal, iam_resources(asked))
-                body = answer_iam(asked, principal.account_id, self._faults.has_empty_pages(asked), request_id)
+            if request.service.name == "iam":
+                self._authorize(request, principal, iam_resources(request))
+                body = answer_iam(request, principal.account_id, self._faults.has_empty_pages(request), request_id)
                 return HttpResponse(200, XML, body, request_id)
-            if asked.service.name in inventory.SERVICES:
-                return HttpResponse(200, *self._from_inventory(asked, principal, request_id), request_id)
+            if request.service.name in inventory.SERVICES:
+                return HttpResponse(200, *self._from_inventory(request, principal, request_id), request_id)
             answers = {"identitystore": self._from_identity_store, "sso-admin": self._from_identity_center}
-            if asked.service.name not in answers:
-                raise unsupported(f"the service {asked.service.name}")
-            answer = answers[asked.service.name](asked, principal)
+            if request.service.name not in answers:
+                raise unsupported(f"the service {request.service.name}")
+            answer = answers[request.service.name](request, principal)
         return HttpResponse(200, JSON, json.dumps(answer).encode(), request_id)
 
-    def _from_sts(self, asked: ApiRequest, principal: Principal) -> Mapping[str, Any]:
-        if asked.operation == "GetCallerIdentity":
+    def _from_sts(self, request: ApiRequest, principal: Principal) -> Mapping[str, Any]:
+        if request.operation == "GetCallerIdentity":
             return caller_identity(principal)
-        if asked.operation == "AssumeRole":
-            return self._sts.assume_role(principal, asked, self._faults.is_denied(asked))
-        raise unsupported(f"the action {asked.action}")
+        if request.operation == "AssumeRole":
+            return self._sts.assume_role(principal, request, self._faults.is_denied(request))
+        raise unsupported(f"the action {request.action}")
 
-    def _from_identity_store(self, asked: ApiRequest, principal: Principal) -> dict[str, Any]:
-        operation = identity_store.OPERATIONS.get(asked.operation)
+    def _from_identity_store(self, request: ApiRequest, principal: Principal) -> dict[str, Any]:
+        operation = identity_store.OPERATIONS.get(request.operation)
         if operation is None:
-            raise unsupported(f"the action {asked.action}")
-        check_form(asked.service.name, asked.operation, dict(asked.parameters))
-        store_id = str(asked.parameters.get("IdentityStoreId", ""))
-        instance = self._instances.by_store(store_id, principal.account_id, asked.region)
+            raise unsupported(f"the action {request.action}")
+        check_form(request.service.name, request.operation, dict(request.parameters))
+        store_id = str(request.parameters.get("IdentityStoreId", ""))
+        instance = self._instances.by_store(store_id, principal.account_id, request.region)
         owner = instance.owner_account_id if instance else principal.account_id
         store_arn = f"arn:aws:identitystore::{owner}:identitystore/{identity_store.bare(store_id)}"
-        self._authorize(asked, principal, [*operation.resources(instance, asked.parameters), store_arn], {
+        self._authorize(request, principal, [*operation.resources(instance, request.parameters), store_arn], {
             "identitystore:primaryregion": (instance.primary_region,) if instance else (),
         })  # fmt: skip
-        self._authorize_key(asked, principal, instance)
+        self._authorize_key(request, principal, instance)
         if instance is None:
             # moto creates any requested store; AWS reports it missing, here or in this Region.
             raise identity_store.not_found("IDENTITY_STORE", store_id, "IDENTITY_STORE not found.")
-        if asked.parameters.get("Filters") and asked.operation != "ListGroups":
+        if request.parameters.get("Filters") and request.operation != "ListGroups":
             raise unsupported("filters of users, which AWS deprecated")
-        call = identity_store.StoreCall(instance, asked.parameters, self._pager(asked), principal.account_id)
+        call = DirectoryCall(instance, request.parameters, self._pager(request), principal.account_id)
         return operation.answer(call)
 
-    def _from_identity_center(self, asked: ApiRequest, principal: Principal) -> dict[str, Any]:
-        if asked.operation == "ListInstances":
-            check_form(asked.service.name, asked.operation, dict(asked.parameters))
-            self._authorize(asked, principal, ["*"])
+    def _from_identity_center(self, request: ApiRequest, principal: Principal) -> dict[str, Any]:
+        if request.operation == "ListInstances":
+            check_form(request.service.name, request.operation, dict(request.parameters))
+            self._authorize(request, principal, ["*"])
             visible = self._instances.visible_to(principal.account_id)
-            return identity_center.list_instances(visible, asked.parameters, asked.region, self._pager(asked))
-        operation = identity_center.OPERATIONS.get(asked.operation)
+            return identity_center.list_instances(visible, request.parameters, request.region, self._pager(request))
+        operation = identity_center.OPERATIONS.get(request.operation)
         if operation is None:
-            raise unsupported(f"the action {asked.action}")
-        check_form(asked.service.name, asked.operation, dict(asked.parameters))
-        arn = str(asked.parameters.get("InstanceArn", ""))
-        found = self._instances.by_arn(arn, principal.account_id, asked.region)
-        self._authorize(asked, principal, operation.resources(asked.parameters), {
+            raise unsupported(f"the action {request.action}")
+        check_form(request.service.name, request.operation, dict(request.parameters))
+        arn = str(request.parameters.get("InstanceArn", ""))
+        found = self._instances.by_arn(arn, principal.account_id, request.region)
+        self._authorize(request, principal, operation.resources(request.parameters), {
             "sso:primaryregion": (found.primary_region,) if found else (),
         })  # fmt: skip
-        self._authorize_key(asked, principal, found)
-        instance = identity_center.check_reach(found, asked.parameters, principal.account_id)
+        self._authorize_key(request, principal, found)
+        instance = identity_center.check_reach(found, request.parameters, principal.account_id)
         instance.assigning.advance()
-        call = identity_center.AdminCall(instance, asked.parameters, self._pager(asked), principal.account_id)
+        call = DirectoryCall(instance, request.parameters, self._pager(request), principal.account_id)
         return operation.answer(call)
 
-    def _from_inventory(self, asked: ApiRequest, principal: Principal, request_id: str) -> tuple[str, bytes]:
-        operation = inventory.find_operation(asked)
-        unknown = asked.parameters.keys() - operation.parameters - PAGE_FORMS[asked.service.name].parameters
+    def _from_inventory(self, request: ApiRequest, principal: Principal, request_id: str) -> tuple[str, bytes]:
+        operation = inventory.find_operation(request)
+        unknown = request.parameters.keys() - operation.parameters - PAGE_FORMS[request.service.name].parameters
         if unknown:
-            raise unsupported(f"the parameter {min(unknown)} of {asked.action}")
-        call = inventory.InventoryCall(asked.parameters, self._pager(asked), principal.account_id, asked.region)
-        self._authorize(asked, principal, operation.resources(call))
-        answer = inventory.without(operation.answer(call), self._faults.left_out(asked))
-        return render_answer(asked, answer, request_id)
+            raise unsupported(f"the parameter {min(unknown)} of {request.action}")
+        call = inventory.InventoryCall(request.parameters, self._pager(request), principal.account_id, request.region)
+        self._authorize(request, principal, operation.resources(call))
+        answer = inventory.without(operation.answer(call), self._faults.left_out(request))
+        return render_answer(request, answer, request_id)
 
     def _authorize(
         self,
-        asked: ApiRequest,
+        request: ApiRequest,
         principal: Principal,
         resources: Sequence[str],
         keys: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
-        if self._faults.is_denied(asked):
-            reason = f"because no identity-based policy allows the {asked.action} action"
-            raise not_authorized(asked.protocol, principal.arn, asked.action, resources[0], reason)
+        if self._faults.is_denied(request):
+            reason = f"because no identity-based policy allows the {request.action} action"
+            raise not_authorized(request.protocol, principal.arn, request.action, resources[0], reason)
         layers = layers_of(principal, self._accounts.service_control_policies(principal.account_id))
-        context = to_context(principal, self._now(), asked.region) | dict(keys or {})
-        denied = denial(asked.protocol, principal, layers, asked.action, resources, context)
+        context = to_context(principal, self._now(), request.region) | dict(keys or {})
+        denied = denial(request.protocol, principal, layers, request.action, resources, context)
         if denied is not None:
             raise denied
 
-    def _authorize_key(self, asked: ApiRequest, principal: Principal, instance: Instance | None) -> None:
+    def _authorize_key(self, request: ApiRequest, principal: Principal, instance: Instance | None) -> None:
         """With a customer managed key the caller needs `kms:Decrypt` by the role's and the key's policies (AWS.md 3.5).
 
         Raises:
@@ -219,32 +214,32 @@ class Application:
         if key is None:
             return
         layers = layers_of(principal, self._accounts.service_control_policies(principal.account_id))
-        context = to_context(principal, self._now(), asked.region)
-        context["kms:viaservice"] = (f"{asked.signature.scope}.{asked.region}.amazonaws.com",)
+        context = to_context(principal, self._now(), request.region)
+        context["kms:viaservice"] = (f"{request.signature.scope}.{request.region}.amazonaws.com",)
         if key.policy_lets_in and weigh(layers, "kms:Decrypt", key.arn, context).is_allowed:
             return
-        reason = "KMS_ACCESS_DENIED" if asked.service.name == "identitystore" else "KMS_AccessDeniedException"
-        raise common_error(ErrorKind.ACCESS_DENIED, asked.protocol, members={"Reason": reason})
+        reason = "KMS_ACCESS_DENIED" if request.service.name == "identitystore" else "KMS_AccessDeniedException"
+        raise common_error(ErrorKind.ACCESS_DENIED, request.protocol, members={"Reason": reason})
 
-    def _pager(self, asked: ApiRequest) -> Pager:
-        form = PAGE_FORMS.get(asked.service.name, PageForm())
-        return Pager(asked.operation, asked.parameters, self._faults.has_empty_pages(asked), form)
+    def _pager(self, request: ApiRequest) -> Pager:
+        form = PAGE_FORMS.get(request.service.name, PageForm())
+        return Pager(request.operation, request.parameters, self._faults.has_empty_pages(request), form)
 
-    def _record(self, asked: ApiRequest, principal: Principal | None, status: int, error_code: str | None) -> None:
+    def _record(self, request: ApiRequest, principal: Principal | None, status: int, error_code: str | None) -> None:
         if self._calls is None:
             return
         self._calls.add(
             Call(
-                service=asked.service.name,
-                operation=asked.operation,
-                action=asked.action,
+                service=request.service.name,
+                operation=request.operation,
+                action=request.action,
                 account_id=principal.account_id if principal else None,
                 principal_arn=principal.arn if principal else None,
                 session_name=principal.session_name if principal else None,
-                region=asked.region,
-                access_key_id=asked.signature.access_key_id,
+                region=request.region,
+                access_key_id=request.signature.access_key_id,
                 status=status,
                 error_code=error_code,
-                parameters=to_recordable(asked.parameters),
+                parameters=to_recordable(request.parameters),
             )
         )

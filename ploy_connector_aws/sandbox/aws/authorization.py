@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, not_authorized
-from ploy_connector_aws.sandbox.aws.patterns import Context
-from ploy_connector_aws.sandbox.aws.policies import Choice, Decision, Policy, decide, to_policy
-from ploy_connector_aws.sandbox.aws.principals import Principal, boundary_policy, identity_policies
+from .access_denied import AwsError, not_authorized
+from .patterns import Context
+from .policies import Choice, Decision, Policy, decide, to_policy
+from .principals import Principal, boundary_policy, identity_policies
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What was asked of the local AWS: one record per HTTP request, retried attempts included."""
+"""The record of calls to the local AWS: one entry per HTTP request, including retries."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ HIDDEN = "(hidden)"
 
 @dataclass(frozen=True)
 class Call:
-    """One request: who asked what, and how it was answered.
+    """One request: caller, operation and result.
 
-    `status` is 0 when the connection was cut instead of an answer. An external id is a secret: its
-    presence is recorded, its value is not.
+    `status` is 0 if the connection was cut instead of a response. An external id is a secret: its presence is recorded,
+    its value is not.
     """
 
     service: str
@@ -37,7 +37,7 @@ _watchers: list[Callable[[Call], object]] = []
 
 
 def watch(callback: Callable[[Call], object]) -> None:
-    """Shows every call of every local AWS of this process from now on."""
+    """Passes every later call of every local AWS of this process to a callback."""
     _watchers.append(callback)
 
 
@@ -49,7 +49,7 @@ class Calls:
         self._lock = threading.Lock()
 
     def add(self, call: Call) -> None:
-        """Keeps a call; the oldest one goes when the limit is reached."""
+        """Adds a call; drops the oldest one at the limit."""
         with self._lock:
             self._calls.append(call)
         for show in _watchers:

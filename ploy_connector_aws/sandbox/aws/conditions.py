@@ -1,4 +1,4 @@
-"""Does the Condition of a statement hold: AWS's operators as a table."""
+"""Conditions of policy statements: AWS's operators as a table, and their evaluation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ploy_connector_aws.sandbox.aws.patterns import Context, matches, matches_arn, substituted
+from .patterns import Context, matches, matches_arn, substituted
 
 Test = Callable[[str, str], bool]
 
@@ -46,39 +46,38 @@ def _address(pattern: str, value: str) -> bool:
 
 @dataclass(frozen=True)
 class Operator:
-    """How one value is tested, and whether the operator asks for the opposite."""
+    """The test of one value, and whether the operator negates it."""
 
     test: Test
     negated: bool = False
 
 
-OPERATORS: Mapping[str, Operator] = {
-    "StringEquals": Operator(str.__eq__),
-    "StringNotEquals": Operator(str.__eq__, negated=True),
-    "StringEqualsIgnoreCase": Operator(_ignoring_case),
-    "StringNotEqualsIgnoreCase": Operator(_ignoring_case, negated=True),
-    "StringLike": Operator(matches),
-    "StringNotLike": Operator(matches, negated=True),
-    "NumericEquals": Operator(_numbers(float.__eq__)),
-    "NumericNotEquals": Operator(_numbers(float.__eq__), negated=True),
-    "NumericLessThan": Operator(_numbers(float.__lt__)),
-    "NumericLessThanEquals": Operator(_numbers(float.__le__)),
-    "NumericGreaterThan": Operator(_numbers(float.__gt__)),
-    "NumericGreaterThanEquals": Operator(_numbers(float.__ge__)),
-    "DateEquals": Operator(_dates(datetime.__eq__)),
-    "DateNotEquals": Operator(_dates(datetime.__eq__), negated=True),
-    "DateLessThan": Operator(_dates(datetime.__lt__)),
-    "DateLessThanEquals": Operator(_dates(datetime.__le__)),
-    "DateGreaterThan": Operator(_dates(datetime.__gt__)),
-    "DateGreaterThanEquals": Operator(_dates(datetime.__ge__)),
-    "Bool": Operator(_ignoring_case),
-    "IpAddress": Operator(_address),
-    "NotIpAddress": Operator(_address, negated=True),
+# By name, and by that of the negated operator.
+_TESTS: Mapping[tuple[str, str | None], Test] = {
+    ("StringEquals", "StringNotEquals"): str.__eq__,
+    ("StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"): _ignoring_case,
+    ("StringLike", "StringNotLike"): matches,
+    ("NumericEquals", "NumericNotEquals"): _numbers(float.__eq__),
+    ("NumericLessThan", None): _numbers(float.__lt__),
+    ("NumericLessThanEquals", None): _numbers(float.__le__),
+    ("NumericGreaterThan", None): _numbers(float.__gt__),
+    ("NumericGreaterThanEquals", None): _numbers(float.__ge__),
+    ("DateEquals", "DateNotEquals"): _dates(datetime.__eq__),
+    ("DateLessThan", None): _dates(datetime.__lt__),
+    ("DateLessThanEquals", None): _dates(datetime.__le__),
+    ("DateGreaterThan", None): _dates(datetime.__gt__),
+    ("DateGreaterThanEquals", None): _dates(datetime.__ge__),
+    ("Bool", None): _ignoring_case,
+    ("IpAddress", "NotIpAddress"): _address,
     # ArnEquals and ArnLike behave identically (IAM user guide, "ARN condition operators").
-    "ArnEquals": Operator(matches_arn),
-    "ArnLike": Operator(matches_arn),
-    "ArnNotEquals": Operator(matches_arn, negated=True),
-    "ArnNotLike": Operator(matches_arn, negated=True),
+    ("ArnEquals", "ArnNotEquals"): matches_arn,
+    ("ArnLike", "ArnNotLike"): matches_arn,
+}
+OPERATORS: Mapping[str, Operator] = {
+    name: Operator(test, negated=bool(is_negated))
+    for names, test in _TESTS.items()
+    for is_negated, name in enumerate(names)
+    if name
 }
 
 _QUANTIFIERS = {"ForAllValues": all, "ForAnyValue": any}
@@ -96,7 +95,7 @@ class Condition:
     if_exists: bool
 
     def holds(self, context: Context) -> bool:
-        """True when the request fulfils the condition."""
+        """True if the request meets the condition."""
         found = context.get(self.key)
         if self.is_null_check:
             return any((value.lower() == "true") == (not found) for value in self.values)
@@ -107,7 +106,7 @@ class Condition:
         patterns = [text for text in (substituted(value, context) for value in self.values) if text is not None]
         operator = self.operator
         answers = (any(operator.test(text, value) for text in patterns) != operator.negated for value in found)
-        # Without a quantifier every value must escape a negated operator, and one must meet a plain one.
+        # Without a quantifier, no value may match a negated operator, and one value must match a plain one.
         quantified = _QUANTIFIERS[self.quantifier or ("ForAllValues" if operator.negated else "ForAnyValue")]
         return quantified(answers)
 

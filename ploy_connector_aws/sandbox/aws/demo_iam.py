@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ploy_connector_aws.sandbox.aws.iam_account import (
+from .iam_account import (
     OWN_ACCOUNT,
     IamAccount,
     IamGroup,

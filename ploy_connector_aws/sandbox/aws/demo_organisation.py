@@ -13,18 +13,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from ploy_connector_aws.sandbox.aws.demo_iam import demo_iam
-from ploy_connector_aws.sandbox.aws.inventory.resources import (
-    Bucket,
-    Cluster,
-    Database,
-    Function,
-    Queue,
-    Resources,
-    Server,
-    Table,
-)
-from ploy_connector_aws.sandbox.aws.organisation import (
+from .demo_iam import demo_iam
+from .inventory.resources import Bucket, Cluster, Database, Function, Queue, Resources, Server, Table
+from .organisation import (
     Account,
     Assignment,
     CustomerManagedPolicy,
@@ -213,7 +204,7 @@ def _people() -> list[Person]:
                 number = len(people) + 1
                 given, family = name.split(" ", 1)
                 user_name = _user_name(name)
-                # Contractors were typed into the console; everybody else comes from the identity provider.
+                # Contractors were created in the console; all others come from the identity provider.
                 is_external = department == "Contractors"
                 people.append(
                     Person(

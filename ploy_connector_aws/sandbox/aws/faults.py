@@ -1,4 +1,4 @@
-"""What can be made to go wrong: switches that AWS itself throws from time to time."""
+"""Fault injection: denials, throttling, errors, delays and cut connections, as AWS has them at times."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, Unpack
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, common_error
-from ploy_connector_aws.sandbox.aws.requests import ApiRequest
+from .access_denied import AwsError, ErrorKind, common_error
+from .requests import ApiRequest
 
 
 class ConnectionCutError(Exception):
@@ -21,7 +21,7 @@ class ConnectionCutError(Exception):
 # its API, Identity Store one per API and store; both count each account and Region on their own.
 QUOTAS: Mapping[str, tuple[float, Callable[[ApiRequest], str]]] = {
     "sso-admin": (20.0, lambda _: ""),
-    "identitystore": (20.0, lambda asked: f"{asked.operation} {asked.parameters.get('IdentityStoreId')}"),
+    "identitystore": (20.0, lambda request: f"{request.operation} {request.parameters.get('IdentityStoreId')}"),
 }
 
 
@@ -31,12 +31,12 @@ Where = Callable[[ApiRequest], bool]
 
 def in_regions(*regions: str) -> Where:
     """Selects the calls that are made in one of these Regions."""
-    return lambda asked: asked.region in regions
+    return lambda request: request.region in regions
 
 
 def about(*things: str) -> Where:
     """Selects the calls that have one of these ids, ARNs or names as a parameter."""
-    return lambda asked: any(value in things for value in asked.parameters.values())
+    return lambda request: any(value in things for value in request.parameters.values())
 
 
 @dataclass
@@ -60,11 +60,11 @@ class Rule:
     _seen: Counter[str] = field(default_factory=Counter)
     _struck: Counter[str] = field(default_factory=Counter)
 
-    def is_due(self, asked: ApiRequest) -> bool:
+    def is_due(self, request: ApiRequest) -> bool:
         """Counts the call if it is selected; true when the fault strikes it."""
-        if (self.operations and not _names(asked, self.operations)) or (self.where and not self.where(asked)):
+        if (self.operations and not _names(request, self.operations)) or (self.where and not self.where(request)):
             return False
-        counted = f"{asked.action} {asked.region} {sorted(asked.parameters.items())}" if self.each else ""
+        counted = f"{request.action} {request.region} {sorted(request.parameters.items())}" if self.each else ""
         self._seen[counted] += 1
         self.seen += 1
         if self._seen[counted] % self.every or (self.times is not None and self._struck[counted] >= self.times):
@@ -128,8 +128,8 @@ class Faults:
         """Throttles every n-th call; `reason` may be KMS_THROTTLING."""
         members = {"RetryAfterSeconds": retry_after_seconds, "Reason": reason}
 
-        def inject(asked: ApiRequest) -> None:
-            raise _throttled(asked, {name: value for name, value in members.items() if value is not None})
+        def inject(request: ApiRequest) -> None:
+            raise _throttled(request, {name: value for name, value in members.items() if value is not None})
 
         return self._add(inject, operations, every, **when)
 
@@ -141,8 +141,8 @@ class Faults:
     def fail(self, every: int = 1, *operations: str, **when: Unpack[When]) -> Rule:
         """Returns an internal error, status 500, for every n-th call; `afterwards`: although it was carried out."""
 
-        def inject(asked: ApiRequest) -> None:
-            raise common_error(ErrorKind.INTERNAL, asked.protocol)
+        def inject(request: ApiRequest) -> None:
+            raise common_error(ErrorKind.INTERNAL, request.protocol)
 
         return self._add(inject, operations, every, **when)
 
@@ -200,39 +200,39 @@ class Faults:
         with self._lock:
             self._left_out[operation] = frozenset(members)
 
-    def left_out(self, asked: ApiRequest) -> frozenset[str]:
+    def left_out(self, request: ApiRequest) -> frozenset[str]:
         """The members, in the words of the wire, that do not occur in the answer."""
-        return self._left_out.get(asked.operation, frozenset()) | self._left_out.get(asked.action, frozenset())
+        return self._left_out.get(request.operation, frozenset()) | self._left_out.get(request.action, frozenset())
 
-    def inject(self, asked: ApiRequest, account_id: str) -> None:
+    def inject(self, request: ApiRequest, account_id: str) -> None:
         """Lets the faults that are due happen to a call.
 
         Raises:
             AwsError: the call ends with this answer.
             ConnectionCutError: the call ends without one.
         """
-        self._take_token(asked, account_id)
-        for rule in self._due(asked, afterwards=False):
-            rule.inject(asked)
+        self._take_token(request, account_id)
+        for rule in self._due(request, afterwards=False):
+            rule.inject(request)
 
-    def inject_after(self, asked: ApiRequest) -> None:
+    def inject_after(self, request: ApiRequest) -> None:
         """Lets the faults that are due happen to a call that was carried out and not yet answered.
 
         Raises:
             AwsError: the call ends with this answer.
             ConnectionCutError: the call ends without one.
         """
-        for rule in self._due(asked, afterwards=True):
-            rule.inject(asked)
+        for rule in self._due(request, afterwards=True):
+            rule.inject(request)
 
-    def is_denied(self, asked: ApiRequest) -> bool:
+    def is_denied(self, request: ApiRequest) -> bool:
         """True when `deny` took this permission away."""
-        return _names(asked, self._denied)
+        return _names(request, self._denied)
 
-    def has_empty_pages(self, asked: ApiRequest) -> bool:
+    def has_empty_pages(self, request: ApiRequest) -> bool:
         """True when an empty page comes first."""
         operations = self._empty_pages
-        return operations is not None and (not operations or _names(asked, operations))
+        return operations is not None and (not operations or _names(request, operations))
 
     def _add(
         self, inject: Callable[[ApiRequest], None], operations: Iterable[str], every: int = 1, **when: Unpack[When]
@@ -242,28 +242,28 @@ class Faults:
             self._rules.append(rule)
         return rule
 
-    def _due(self, asked: ApiRequest, *, afterwards: bool) -> list[Rule]:
+    def _due(self, request: ApiRequest, *, afterwards: bool) -> list[Rule]:
         with self._lock:
-            return [rule for rule in self._rules if rule.afterwards == afterwards and rule.is_due(asked)]
+            return [rule for rule in self._rules if rule.afterwards == afterwards and rule.is_due(request)]
 
-    def _take_token(self, asked: ApiRequest, account_id: str) -> None:
-        if not self._rates_limited or asked.service.name not in QUOTAS:
+    def _take_token(self, request: ApiRequest, account_id: str) -> None:
+        if not self._rates_limited or request.service.name not in QUOTAS:
             return
-        rate, counted_by = QUOTAS[asked.service.name]
-        key = f"{account_id} {asked.region} {asked.service.name} {counted_by(asked)}"
+        rate, counted_by = QUOTAS[request.service.name]
+        key = f"{account_id} {request.region} {request.service.name} {counted_by(request)}"
         now = self._monotonic()
         with self._lock:
             bucket = self._buckets.setdefault(key, _Bucket(rate, now))
             bucket.tokens = min(rate, bucket.tokens + (now - bucket.filled_at) * rate)
             bucket.filled_at = now
             if bucket.tokens < 1:
-                raise _throttled(asked, {})
+                raise _throttled(request, {})
             bucket.tokens -= 1
 
 
-def _throttled(asked: ApiRequest, members: Mapping[str, Any]) -> AwsError:
-    return common_error(ErrorKind.THROTTLED, asked.protocol, members=members)
+def _throttled(request: ApiRequest, members: Mapping[str, Any]) -> AwsError:
+    return common_error(ErrorKind.THROTTLED, request.protocol, members=members)
 
 
-def _names(asked: ApiRequest, operations: frozenset[str]) -> bool:
-    return asked.operation in operations or asked.action in operations
+def _names(request: ApiRequest, operations: frozenset[str]) -> bool:
+    return request.operation in operations or request.action in operations

@@ -1,7 +1,7 @@
-"""IAM's five reads, answered from moto's state in AWS's pages and shapes.
+"""IAM's five read operations, from moto's state in AWS's pages and shapes.
 
-moto's own GetAccountAuthorizationDetails never cuts its answer into pages and gives roles what only ListRoles has
-(AWS.md 11); its list calls give more than AWS's do.
+moto's own GetAccountAuthorizationDetails does not page and returns members of roles that only ListRoles has (AWS.md
+11); its list operations return more than AWS's do.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Any
 
 from moto.iam.models import IAMBackend, ManagedPolicy
 
-from ploy_connector_aws.sandbox.aws import iam_shapes
-from ploy_connector_aws.sandbox.aws.iam_shapes import Links, Shape
-from ploy_connector_aws.sandbox.aws.paging import PAGE_FORMS, Pager
-from ploy_connector_aws.sandbox.aws.principals import iam
-from ploy_connector_aws.sandbox.aws.rendering import render_query
-from ploy_connector_aws.sandbox.aws.requests import ApiRequest, unsupported
-from ploy_connector_aws.sandbox.aws.validation import check_form
+from . import iam_shapes
+from .iam_shapes import Links, Shape
+from .paging import PAGE_FORMS, Pager
+from .principals import iam
+from .rendering import render_query
+from .requests import ApiRequest, unsupported
+from .validation import check_form
 
 NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
 
 Row = tuple[str, Any]
-"""A thing of moto's, and its place in the order of the pages."""
+"""A sort key, and an object of moto."""
 
 
 @dataclass(frozen=True)
@@ -39,27 +39,27 @@ class IamCall:
         return self.pager.page(member, rows, lambda row: row[0], lambda row: shape(row[1]))
 
 
-def iam_resources(asked: ApiRequest) -> list[str]:
+def iam_resources(request: ApiRequest) -> list[str]:
     """The ARNs that the action must be allowed on: none of these reads has resource-level permissions (AWS.md 1.6).
 
     Raises:
         AwsError: an action that this local AWS does not know.
     """
-    if asked.operation not in OPERATIONS:
-        raise unsupported(f"the action {asked.action}")
+    if request.operation not in OPERATIONS:
+        raise unsupported(f"the action {request.action}")
     return ["*"]
 
 
-def answer_iam(asked: ApiRequest, account_id: str, empty_first: bool, request_id: str) -> bytes:
+def answer_iam(request: ApiRequest, account_id: str, empty_first: bool, request_id: str) -> bytes:
     """The XML of the answer for this account."""
-    answer, taken = OPERATIONS[asked.operation]
-    unknown = asked.parameters.keys() - taken - PAGE_FORMS["iam"].parameters
+    answer, taken = OPERATIONS[request.operation]
+    unknown = request.parameters.keys() - taken - PAGE_FORMS["iam"].parameters
     if unknown:
-        raise unsupported(f"the parameter {min(unknown)} of {asked.action}")
-    check_form("iam", asked.operation, dict(asked.parameters), "ValidationError")
-    pager = Pager(asked.operation, asked.parameters, empty_first, PAGE_FORMS["iam"])
-    call = IamCall(iam(account_id), asked.parameters, pager)
-    return render_query(asked.operation, NAMESPACE, answer(call), request_id)
+        raise unsupported(f"the parameter {min(unknown)} of {request.action}")
+    check_form("iam", request.operation, dict(request.parameters), "ValidationError")
+    pager = Pager(request.operation, request.parameters, empty_first, PAGE_FORMS["iam"])
+    call = IamCall(iam(account_id), request.parameters, pager)
+    return render_query(request.operation, NAMESPACE, answer(call), request_id)
 
 
 def _named(things: Mapping[str, Any]) -> Iterator[Row]:
@@ -93,7 +93,7 @@ def _is_wanted(scope: str, only_attached: bool) -> Callable[[ManagedPolicy], boo
 
 
 def _get_details(call: IamCall) -> Shape:
-    """One marker walks all kinds, one after the other; on any page any list may be empty, but it is there."""
+    """One marker pages through all kinds in sequence; on any page any list may be empty, but it exists."""
     wanted = call.parameters.get("Filter", list(_KINDS))
     links = Links(call.backend)
     rows = ((f"{place} {key}", (kind, thing)) for place, kind in enumerate(_KINDS) if kind in wanted
@@ -107,7 +107,7 @@ def _get_details(call: IamCall) -> Shape:
 
 @dataclass(frozen=True)
 class _Kind:
-    """A kind of entity in GetAccountAuthorizationDetails: its list, where moto keeps it, and what is said of it."""
+    """A kind of entity in GetAccountAuthorizationDetails: its list, its objects in moto, and its shape."""
 
     member: str
     things: Callable[[IAMBackend], Iterator[Row]]

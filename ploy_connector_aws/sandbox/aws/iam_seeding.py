@@ -1,4 +1,4 @@
-"""Puts the IAM of an account straight into moto's tables: moto itself searches all roles for each new one."""
+"""Seeds the IAM of an account directly into moto's tables: moto itself searches all roles for each new one."""
 
 from __future__ import annotations
 
@@ -9,19 +9,11 @@ from typing import Any
 
 from moto.iam import models
 
-from ploy_connector_aws.sandbox.aws.accounts import make_aws_policy_known
-from ploy_connector_aws.sandbox.aws.iam_account import (
-    OWN_ACCOUNT,
-    Document,
-    IamAccount,
-    IamGroup,
-    IamPolicy,
-    IamRole,
-    IamUser,
-)
-from ploy_connector_aws.sandbox.aws.identifiers import Identifiers
-from ploy_connector_aws.sandbox.aws.policies import to_policy, to_trust_policy
-from ploy_connector_aws.sandbox.aws.principals import PARTITION, iam
+from .accounts import make_aws_policy_known
+from .iam_account import OWN_ACCOUNT, Document, IamAccount, IamGroup, IamPolicy, IamRole, IamUser
+from .identifiers import Identifiers
+from .policies import to_policy, to_trust_policy
+from .principals import PARTITION, iam
 
 HOME_REGION = "us-east-1"
 
@@ -53,7 +45,7 @@ class SeededIam:
                 self.add_role(role)
 
     def add_policy(self, policy: IamPolicy) -> str:
-        """Creates a customer managed policy; gives its ARN."""
+        """Creates a customer managed policy; returns its ARN."""
         made = _moto.ManagedPolicy(
             policy.name,
             account_id=self.account_id,
@@ -70,7 +62,7 @@ class SeededIam:
         return str(made.arn)
 
     def add_group(self, group: IamGroup) -> str:
-        """Creates a group; gives its unique id."""
+        """Creates a group; returns its unique id."""
         made = _moto.Group(self.account_id, HOME_REGION, group.name, group.path)
         made.id = self._identifiers.iam_id("AGPA", group.name)
         made.create_date = group.created_at
@@ -80,7 +72,7 @@ class SeededIam:
         return str(made.id)
 
     def add_user(self, user: IamUser) -> str:
-        """Creates a user; gives its unique id."""
+        """Creates a user; returns its unique id."""
         made = _moto.User(self.account_id, HOME_REGION, user.name, user.path)
         made.id = self._identifiers.iam_id("AIDA", user.name)
         made.create_date = user.created_at
@@ -95,7 +87,7 @@ class SeededIam:
         return str(made.id)
 
     def add_role(self, role: IamRole) -> str:
-        """Creates a role; gives its unique id."""
+        """Creates a role; returns its unique id."""
         trust = self._text(role.trust)
         to_trust_policy(trust)
         with self._lock:

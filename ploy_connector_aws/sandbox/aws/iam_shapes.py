@@ -1,7 +1,7 @@
-"""What IAM says of each user, group, role and policy: moto's objects in AWS's shapes, which differ by operation.
+"""AWS's shapes of IAM users, groups, roles and policies, which differ by operation, from moto's objects.
 
 ListUsers has no tags and no boundary, ListRoles neither these nor the last use, and GetAccountAuthorizationDetails
-has no PasswordLastUsed, no Description of a role and no MaxSessionDuration (AWS.md 6). moto gives some of them
+has no PasswordLastUsed, no Description of a role and no MaxSessionDuration (AWS.md 6). moto returns some of them
 everywhere.
 """
 
@@ -15,7 +15,7 @@ from urllib.parse import quote
 from moto.iam.models import Group, IAMBackend, InstanceProfile, ManagedPolicy, Role, User
 
 Shape = dict[str, Any]
-"""Members by name, in the order of AWS's answers; what is None, AWS leaves out."""
+"""Members by name, in the order of AWS's responses; AWS omits members that are None."""
 
 
 class Links:
@@ -151,7 +151,7 @@ def _attached(holder: User | Group | Role) -> list[Shape]:
 
 
 def _boundary(holder: User | Role) -> Shape | None:
-    # moto has no place for a user's boundary; seeding puts it beside the other members.
+    # moto has no attribute for a user's boundary; seeding adds one.
     arn = getattr(holder, "permissions_boundary_arn", None)
     return {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn} if arn else None
 

@@ -8,7 +8,7 @@ import uuid
 
 
 class Identifiers:
-    """The ids of one instance. Asked again for the same name it gives another id: a new user is a new user."""
+    """The ids of one instance. A second call with the same name returns another id, as for a recreated user."""
 
     def __init__(self, owner_account_id: str, region: str, generation: int) -> None:
         self._seed = f"{owner_account_id} {region} {generation}"

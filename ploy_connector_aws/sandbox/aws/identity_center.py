@@ -1,4 +1,4 @@
-"""The sso-admin API answered from moto's state: where moto's own answers differ from AWS, AWS's are given."""
+"""The operations of sso-admin, from moto's state, as AWS responds where moto differs."""
 
 from __future__ import annotations
 
@@ -8,23 +8,13 @@ from typing import Any
 
 from moto.ssoadmin.models import AccountAssignment, PermissionSet
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, common_error
-from ploy_connector_aws.sandbox.aws.instances import Instance
-from ploy_connector_aws.sandbox.aws.paging import Pager
-
-
-@dataclass(frozen=True)
-class AdminCall:
-    """One call about one instance."""
-
-    instance: Instance
-    parameters: Mapping[str, Any]
-    pager: Pager
-    account_id: str
+from .access_denied import AwsError, ErrorKind, common_error
+from .instances import DirectoryCall, Instance
+from .paging import Pager
 
 
 def list_instances(visible: list[Instance], parameters: Mapping[str, Any], region: str, pager: Pager) -> dict[str, Any]:
-    """ListInstances: only those of the called Region unless ALL_REGIONS is asked for (AWS.md 3.3)."""
+    """ListInstances: only those of the called Region, unless the request has ALL_REGIONS (AWS.md 3.3)."""
     scope = parameters.get("RegionScope", "CURRENT_REGION")
     if scope not in ("CURRENT_REGION", "ALL_REGIONS"):
         raise AwsError("ValidationException", "RegionScope must be CURRENT_REGION or ALL_REGIONS.")
@@ -49,7 +39,7 @@ def _instance(instance: Instance) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def list_permission_sets(call: AdminCall) -> dict[str, Any]:
+def list_permission_sets(call: DirectoryCall) -> dict[str, Any]:
     """ListPermissionSets: ARNs only."""
     sets = [row for row in call.instance.admin.permission_sets if row.instance_arn == call.instance.arn]
     return call.pager.page(
@@ -57,13 +47,13 @@ def list_permission_sets(call: AdminCall) -> dict[str, Any]:
     )
 
 
-def describe_permission_set(call: AdminCall) -> dict[str, Any]:
+def describe_permission_set(call: DirectoryCall) -> dict[str, Any]:
     """DescribePermissionSet; an empty description or relay state is left out."""
     members = _existing_set(call).to_json(include_creation_date=True)
     return {"PermissionSet": {name: value for name, value in members.items() if value}}
 
 
-def list_managed_policies(call: AdminCall) -> dict[str, Any]:
+def list_managed_policies(call: DirectoryCall) -> dict[str, Any]:
     """ListManagedPoliciesInPermissionSet."""
     return call.pager.page(
         "AttachedManagedPolicies",
@@ -73,7 +63,7 @@ def list_managed_policies(call: AdminCall) -> dict[str, Any]:
     )
 
 
-def list_customer_managed_policies(call: AdminCall) -> dict[str, Any]:
+def list_customer_managed_policies(call: DirectoryCall) -> dict[str, Any]:
     """ListCustomerManagedPolicyReferencesInPermissionSet."""
     return call.pager.page(
         "CustomerManagedPolicyReferences",
@@ -83,7 +73,7 @@ def list_customer_managed_policies(call: AdminCall) -> dict[str, Any]:
     )
 
 
-def list_account_assignments_for_principal(call: AdminCall) -> dict[str, Any]:
+def list_account_assignments_for_principal(call: DirectoryCall) -> dict[str, Any]:
     """ListAccountAssignmentsForPrincipal.
 
     For a USER real AWS mixes the direct rows with those inherited from groups, whose PrincipalType is
@@ -103,30 +93,30 @@ def list_account_assignments_for_principal(call: AdminCall) -> dict[str, Any]:
     return call.pager.page("AccountAssignments", rows, _assignment_key, _assignment)
 
 
-def create_account_assignment(call: AdminCall) -> dict[str, Any]:
-    """CreateAccountAssignment: begun now, made in the background. What is there already is made again with success.
+def create_account_assignment(call: DirectoryCall) -> dict[str, Any]:
+    """CreateAccountAssignment: starts a background job. An existing assignment is created again with success.
 
-    That a second creation is no conflict is said nowhere by AWS; infrastructure tools rely on it.
+    AWS does not document that a second creation is no conflict; infrastructure tools rely on it.
     """
     return {"AccountAssignmentCreationStatus": _begin(call, _create)}
 
 
-def delete_account_assignment(call: AdminCall) -> dict[str, Any]:
-    """DeleteAccountAssignment: begun now, deleted in the background; of a missing one the background fails."""
+def delete_account_assignment(call: DirectoryCall) -> dict[str, Any]:
+    """DeleteAccountAssignment: starts a background job, which fails if the assignment does not exist."""
     return {"AccountAssignmentDeletionStatus": _begin(call, _delete)}
 
 
-def describe_creation(call: AdminCall) -> dict[str, Any]:
+def describe_creation(call: DirectoryCall) -> dict[str, Any]:
     """DescribeAccountAssignmentCreationStatus."""
     return {"AccountAssignmentCreationStatus": _described(call, "AccountAssignmentCreationRequestId")}
 
 
-def describe_deletion(call: AdminCall) -> dict[str, Any]:
+def describe_deletion(call: DirectoryCall) -> dict[str, Any]:
     """DescribeAccountAssignmentDeletionStatus."""
     return {"AccountAssignmentDeletionStatus": _described(call, "AccountAssignmentDeletionRequestId")}
 
 
-def _begin(call: AdminCall, carry_out: Callable[[Instance, Mapping[str, Any]], str | None]) -> dict[str, Any]:
+def _begin(call: DirectoryCall, carry_out: Callable[[Instance, Mapping[str, Any]], str | None]) -> dict[str, Any]:
     parameters = call.parameters
     if parameters.get("TargetType") != "AWS_ACCOUNT" or parameters.get("PrincipalType") not in ("USER", "GROUP"):
         raise AwsError("ValidationException", "TargetType must be AWS_ACCOUNT, and PrincipalType USER or GROUP.")
@@ -134,7 +124,7 @@ def _begin(call: AdminCall, carry_out: Callable[[Instance, Mapping[str, Any]], s
     return call.instance.assigning.begin(parameters, lambda: carry_out(call.instance, parameters))
 
 
-def _described(call: AdminCall, parameter: str) -> dict[str, Any]:
+def _described(call: DirectoryCall, parameter: str) -> dict[str, Any]:
     identifier = str(call.parameters.get(parameter))
     found = call.instance.assigning.find(identifier)
     if found is None:
@@ -142,31 +132,35 @@ def _described(call: AdminCall, parameter: str) -> dict[str, Any]:
     return found
 
 
-def _create(instance: Instance, asked: Mapping[str, Any]) -> str | None:
-    kind, identifier, target = str(asked["PrincipalType"]), str(asked["PrincipalId"]), str(asked["TargetId"])
+def _create(instance: Instance, parameters: Mapping[str, Any]) -> str | None:
+    kind, identifier, target = (
+        str(parameters["PrincipalType"]),
+        str(parameters["PrincipalId"]),
+        str(parameters["TargetId"]),
+    )
     if identifier not in (instance.store.users if kind == "USER" else instance.store.groups):
         store = instance.identity_store_id
         return f"Received a 404 status error: the {kind} assignee {identifier} was not found in directory {store}."
     if target not in instance.member_account_ids | {instance.owner_account_id}:
         return f"Received a 404 status error: Account {target} was not found."
-    if _find_assignment(instance, asked) is None:
-        arn = str(asked["PermissionSetArn"])
+    if _find_assignment(instance, parameters) is None:
+        arn = str(parameters["PermissionSetArn"])
         made = AccountAssignment(instance.arn, target, "AWS_ACCOUNT", arn, kind, identifier)
         instance.assignments.append(made)
     return None
 
 
-def _delete(instance: Instance, asked: Mapping[str, Any]) -> str | None:
-    found = _find_assignment(instance, asked)
+def _delete(instance: Instance, parameters: Mapping[str, Any]) -> str | None:
+    found = _find_assignment(instance, parameters)
     if found is None:
         return "Received a 404 status error: EntitlementItem doesn't exist with the given entitlement key."
     instance.assignments.remove(found)
     return None
 
 
-def _find_assignment(instance: Instance, asked: Mapping[str, Any]) -> AccountAssignment | None:
-    principal = (str(asked["PrincipalType"]), str(asked["PrincipalId"]))
-    return instance.assignments.find(principal, str(asked["TargetId"]), str(asked["PermissionSetArn"]))
+def _find_assignment(instance: Instance, parameters: Mapping[str, Any]) -> AccountAssignment | None:
+    principal = (str(parameters["PrincipalType"]), str(parameters["PrincipalId"]))
+    return instance.assignments.find(principal, str(parameters["TargetId"]), str(parameters["PermissionSetArn"]))
 
 
 def _assignment_key(row: AccountAssignment) -> str:
@@ -182,7 +176,7 @@ def _assignment(row: AccountAssignment) -> dict[str, Any]:
     }
 
 
-def _existing_set(call: AdminCall) -> PermissionSet:
+def _existing_set(call: DirectoryCall) -> PermissionSet:
     arn = str(call.parameters.get("PermissionSetArn"))
     for row in call.instance.admin.permission_sets:
         if row.permission_set_arn == arn and row.instance_arn == call.instance.arn:
@@ -191,12 +185,12 @@ def _existing_set(call: AdminCall) -> PermissionSet:
 
 
 def _not_found(message: str) -> AwsError:
-    """sso-admin, unlike Identity Store, names the missing thing in the message only (AWS.md 1.5)."""
+    """sso-admin, unlike Identity Store, names the missing resource in the message only (AWS.md 1.5)."""
     return AwsError("ResourceNotFoundException", message)
 
 
 def check_reach(instance: Instance | None, parameters: Mapping[str, Any], account_id: str) -> Instance:
-    """Whether this account gets an answer about permission sets of this instance at all.
+    """Return the instance if this account may read its permission sets.
 
     Raises:
         AwsError: no such instance here, an account instance, or the organization's from a member account.
@@ -218,7 +212,7 @@ def _resources(*names: str) -> Callable[[Mapping[str, Any]], list[str]]:
 class Operation:
     """An operation that the local sso-admin knows, with the ARNs that it must be allowed on (AWS.md 1.6)."""
 
-    answer: Callable[[AdminCall], dict[str, Any]]
+    answer: Callable[[DirectoryCall], dict[str, Any]]
     resources: Callable[[Mapping[str, Any]], list[str]]
 
 

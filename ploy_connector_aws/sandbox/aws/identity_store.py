@@ -1,4 +1,4 @@
-"""The Identity Store answered from moto's state: where moto's own answers differ from AWS, AWS's are given."""
+"""The operations of the Identity Store, from moto's state, as AWS responds where moto differs."""
 
 from __future__ import annotations
 
@@ -9,31 +9,10 @@ from typing import Any
 
 from moto.identitystore.models import Group, User
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, common_error
-from ploy_connector_aws.sandbox.aws.instances import Instance
-from ploy_connector_aws.sandbox.aws.paging import Pager
+from .access_denied import AwsError, ErrorKind, common_error
+from .instances import DirectoryCall, Instance
 
 ARN = "arn:aws:identitystore:::"
-
-
-@dataclass(frozen=True)
-class StoreCall:
-    """One call to one store."""
-
-    instance: Instance
-    parameters: Mapping[str, Any]
-    pager: Pager
-    account_id: str
-
-    @property
-    def group_id(self) -> str:
-        """The group asked for, as a bare id."""
-        return bare(self.parameters.get("GroupId"))
-
-    @property
-    def user_id(self) -> str:
-        """The user or member asked for, as a bare id."""
-        return asked_user_id(self.parameters)
 
 
 def bare(identifier: Any) -> str:
@@ -41,14 +20,18 @@ def bare(identifier: Any) -> str:
     return str(identifier or "").rpartition("/")[2]
 
 
-def asked_user_id(parameters: Mapping[str, Any]) -> str:
+def _group_id(parameters: Mapping[str, Any]) -> str:
+    return bare(parameters.get("GroupId"))
+
+
+def _user_id(parameters: Mapping[str, Any]) -> str:
     """The user of `UserId` or `MemberId`."""
     member = parameters.get("MemberId")
     return bare(member.get("UserId") if isinstance(member, Mapping) else parameters.get("UserId"))
 
 
 def not_found(kind: str, identifier: str, message: str | None = None) -> AwsError:
-    """AWS names what is missing in members of its own; moto leaves the id out."""
+    """AWS names the missing resource in separate members; moto omits the id."""
     return AwsError(
         "ResourceNotFoundException",
         message or f"{kind} not found.",
@@ -61,7 +44,7 @@ def _present(members: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _user(instance: Instance, user: User) -> dict[str, Any]:
-    """A user as AWS shows it: moto sends null for what is absent, AWS leaves it out."""
+    """A user as AWS returns it: moto sends null for absent members, AWS omits them."""
     members = _present(user._asdict())
     if user.Name is not None:
         members["Name"] = _present(user.Name._asdict())
@@ -87,18 +70,18 @@ def _with_details(
     return members
 
 
-def list_users(call: StoreCall) -> dict[str, Any]:
+def list_users(call: DirectoryCall) -> dict[str, Any]:
     """ListUsers: complete users, all of them, disabled ones too."""
     users = call.instance.store.users.values()
     return call.pager.page("Users", users, lambda user: user.UserId, lambda user: _user(call.instance, user))
 
 
-def describe_user(call: StoreCall) -> dict[str, Any]:
+def describe_user(call: DirectoryCall) -> dict[str, Any]:
     """DescribeUser."""
     return _user(call.instance, _existing_user(call))
 
 
-def list_groups(call: StoreCall) -> dict[str, Any]:
+def list_groups(call: DirectoryCall) -> dict[str, Any]:
     """ListGroups; of the deprecated filters the one by name."""
     groups = list(call.instance.store.groups.values())
     filters = call.parameters.get("Filters") or []
@@ -114,41 +97,46 @@ def _filtered_name(filters: Any) -> str:
     return str(filters[0].get("AttributeValue"))
 
 
-def list_group_memberships(call: StoreCall) -> dict[str, Any]:
-    """ListGroupMemberships; of a missing group moto answers an empty list, AWS not found."""
+def list_group_memberships(call: DirectoryCall) -> dict[str, Any]:
+    """ListGroupMemberships; for a missing group moto returns an empty list, AWS not found."""
     _existing_group(call)
-    rows = call.instance.memberships.of_group(call.group_id)
+    rows = call.instance.memberships.of_group(_group_id(call.parameters))
     return call.pager.page(
         "GroupMemberships", rows, lambda row: str(row["MembershipId"]), lambda row: _membership(call.instance, row)
     )
 
 
-def get_group_membership_id(call: StoreCall) -> dict[str, Any]:
-    """GetGroupMembershipId; for someone who is not a member the membership is not found."""
+def get_group_membership_id(call: DirectoryCall) -> dict[str, Any]:
+    """GetGroupMembershipId; for a user who is not a member the membership is not found."""
     _existing_group(call)
     _existing_user(call)
-    row = call.instance.memberships.find(call.group_id, call.user_id)
+    row = call.instance.memberships.find(_group_id(call.parameters), _user_id(call.parameters))
     if row is None:
-        raise not_found("GROUP_MEMBERSHIP", f"{call.group_id}/{call.user_id}")
+        raise not_found("GROUP_MEMBERSHIP", f"{_group_id(call.parameters)}/{_user_id(call.parameters)}")
     return _made(call, str(row["MembershipId"]))
 
 
-def create_group_membership(call: StoreCall) -> dict[str, Any]:
-    """CreateGroupMembership; for a member moto makes a second membership, AWS a conflict."""
+def create_group_membership(call: DirectoryCall) -> dict[str, Any]:
+    """CreateGroupMembership; for a member moto creates a second membership, AWS returns a conflict."""
     _only_administrators(call)
     _existing_group(call)
     _existing_user(call)
-    if call.instance.memberships.find(call.group_id, call.user_id) is not None:
+    if call.instance.memberships.find(_group_id(call.parameters), _user_id(call.parameters)) is not None:
         raise AwsError(
             "ConflictException",
             "Member and Group relationship already exists.",
             members={"Reason": "UNIQUENESS_CONSTRAINT_VIOLATION"},
         )
-    return _made(call, call.instance.memberships.add(call.instance.identity_store_id, call.group_id, call.user_id))
+    return _made(
+        call,
+        call.instance.memberships.add(
+            call.instance.identity_store_id, _group_id(call.parameters), _user_id(call.parameters)
+        ),
+    )
 
 
-def delete_group_membership(call: StoreCall) -> dict[str, Any]:
-    """DeleteGroupMembership; of a missing membership moto says success, AWS not found."""
+def delete_group_membership(call: DirectoryCall) -> dict[str, Any]:
+    """DeleteGroupMembership; for a missing membership moto returns success, AWS not found."""
     _only_administrators(call)
     identifier = bare(call.parameters.get("MembershipId"))
     if identifier not in call.instance.memberships:
@@ -157,7 +145,7 @@ def delete_group_membership(call: StoreCall) -> dict[str, Any]:
     return {}
 
 
-def _made(call: StoreCall, membership_id: str) -> dict[str, Any]:
+def _made(call: DirectoryCall, membership_id: str) -> dict[str, Any]:
     return {
         "IdentityStoreId": call.instance.identity_store_id,
         "MembershipId": membership_id,
@@ -165,39 +153,41 @@ def _made(call: StoreCall, membership_id: str) -> dict[str, Any]:
     }
 
 
-def _existing_user(call: StoreCall) -> User:
-    user = call.instance.store.users.get(call.user_id)
+def _existing_user(call: DirectoryCall) -> User:
+    user = call.instance.store.users.get(_user_id(call.parameters))
     if user is None:
-        raise not_found("USER", call.user_id)
+        raise not_found("USER", _user_id(call.parameters))
     return user
 
 
-def _existing_group(call: StoreCall) -> Group:
-    group = call.instance.store.groups.get(call.group_id)
+def _existing_group(call: DirectoryCall) -> Group:
+    group = call.instance.store.groups.get(_group_id(call.parameters))
     if group is None:
-        raise not_found("GROUP", call.group_id)
+        raise not_found("GROUP", _group_id(call.parameters))
     return group
 
 
-def _only_administrators(call: StoreCall) -> None:
+def _only_administrators(call: DirectoryCall) -> None:
     """Member accounts may read the directory; only those that administer it may write (AWS.md 3.3)."""
     if not call.instance.is_administered_by(call.account_id):
         raise common_error(ErrorKind.ACCESS_DENIED, "json")
 
 
 def _resources(*kinds: str) -> Callable[[Instance | None, Mapping[str, Any]], list[str]]:
-    """The ARNs that an action must be allowed on (AWS.md 1.6); `x/*` is written as it is."""
+    """The ARNs that an action must be allowed on (AWS.md 1.6); `x/*` is used literally."""
 
     def resources(instance: Instance | None, parameters: Mapping[str, Any]) -> list[str]:
-        asked = {"user": asked_user_id(parameters), "group": bare(parameters.get("GroupId"))}
-        asked["membership"] = bare(parameters.get("MembershipId")) or "*"
-        if instance is not None and asked["membership"] != "*":
-            # A delete names the membership only: AWS looks up whose it is before it decides.
-            row = instance.store.group_memberships.get(asked["membership"])
+        requested = {"user": _user_id(parameters), "group": _group_id(parameters)}
+        requested["membership"] = bare(parameters.get("MembershipId")) or "*"
+        if instance is not None and requested["membership"] != "*":
+            # A delete names the membership only: AWS looks up its group and user before it decides.
+            row = instance.store.group_memberships.get(requested["membership"])
             if row is not None:
-                asked |= {"group": row["GroupId"], "user": row["MemberId"]["UserId"]}
+                requested |= {"group": row["GroupId"], "user": row["MemberId"]["UserId"]}
         return [
-            ARN + (kind if kind.endswith("*") else f"{kind}/{asked[kind]}") for kind in kinds if asked.get(kind, "*")
+            ARN + (kind if kind.endswith("*") else f"{kind}/{requested[kind]}")
+            for kind in kinds
+            if requested.get(kind, "*")
         ]
 
     return resources
@@ -207,7 +197,7 @@ def _resources(*kinds: str) -> Callable[[Instance | None, Mapping[str, Any]], li
 class Operation:
     """An operation that the local Identity Store knows."""
 
-    answer: Callable[[StoreCall], dict[str, Any]]
+    answer: Callable[[DirectoryCall], dict[str, Any]]
     resources: Callable[[Instance | None, Mapping[str, Any]], list[str]]
 
 

@@ -16,7 +16,8 @@ from moto.identitystore.models import IdentityStoreData, identitystore_backends
 from moto.ssoadmin.models import AccountAssignment, SSOAdminBackend, ssoadmin_backends
 from moto.ssoadmin.models import Instance as MotoInstance
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError
+from .access_denied import AwsError
+from .paging import Pager
 
 OUTSTANDING = 10
 """The quota of jobs that run at the same time."""
@@ -222,6 +223,16 @@ class Instance:
     def is_administered_by(self, account_id: str) -> bool:
         """The owner and its delegated administrators; other members may only read the directory (AWS.md 3.3)."""
         return account_id == self.owner_account_id or account_id in self.delegated_administrators
+
+
+@dataclass(frozen=True)
+class DirectoryCall:
+    """One call of sso-admin or the Identity Store about one instance."""
+
+    instance: Instance
+    parameters: Mapping[str, Any]
+    pager: Pager
+    account_id: str
 
 
 class Instances:

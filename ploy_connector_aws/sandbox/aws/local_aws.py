@@ -6,33 +6,34 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from moto.core.base_backend import BackendDict, backend_lock
 
-from ploy_connector_aws.sandbox.aws.accounts import (
+from .accounts import (
     ASSUME_ANY_ROLE,
     PLOY_ACCOUNT_ID,
     PLOY_USER_NAME,
     AccessKey,
     Accounts,
+    RoleOptions,
     ploy_trust_policy,
 )
-from ploy_connector_aws.sandbox.aws.application import Application
-from ploy_connector_aws.sandbox.aws.calls import Calls
-from ploy_connector_aws.sandbox.aws.faults import Faults
-from ploy_connector_aws.sandbox.aws.iam_account import IamAccount
-from ploy_connector_aws.sandbox.aws.iam_seeding import SeededIam
-from ploy_connector_aws.sandbox.aws.instances import Instances
-from ploy_connector_aws.sandbox.aws.inventory.resources import Resources
-from ploy_connector_aws.sandbox.aws.organisation import Organisation
-from ploy_connector_aws.sandbox.aws.seeding import SeededOrganisation
-from ploy_connector_aws.sandbox.aws.server import LoopbackServer
+from .application import Application
+from .calls import Calls
+from .faults import Faults
+from .iam_account import IamAccount
+from .iam_seeding import SeededIam
+from .instances import Instances
+from .inventory.resources import Resources
+from .organisation import Organisation
+from .seeding import SeededOrganisation
+from .server import LoopbackServer
 
 if TYPE_CHECKING:
-    from ploy_connector_aws.sandbox.aws.inventory.seeding import SeededResources
+    from .inventory.seeding import SeededResources
 
 _account_numbers = itertools.count(200_000_000_000)
 
@@ -143,27 +144,14 @@ class SandboxAws:
         external_id: str,
         role_name: str = "Ploy",
         policy: Mapping[str, Any] | None = None,
-        *,
-        path: str = "/",
-        max_session_seconds: int = 3600,
-        managed_policies: Sequence[str] = (),
-        boundary: str | None = None,
+        **options: Unpack[RoleOptions],
     ) -> str:
         """Creates the customer's role for Ploy, which trusts Ploy's account with this external id.
 
         Returns:
             The role's ARN.
         """
-        return self.accounts.create_role(
-            account_id,
-            role_name,
-            ploy_trust_policy(external_id),
-            policy,
-            path=path,
-            max_session_seconds=max_session_seconds,
-            managed_policies=managed_policies,
-            boundary=boundary,
-        )
+        return self.accounts.create_role(account_id, role_name, ploy_trust_policy(external_id), policy, **options)
 
     def reset(self) -> None:
         """Empties moto, for every local AWS of this process, and creates Ploy's own caller again."""
@@ -177,7 +165,7 @@ class SandboxAws:
             self.caller_credentials = self._create_caller()
 
     def _resources(self, account_id: str, region: str) -> SeededResources:
-        from ploy_connector_aws.sandbox.aws.inventory.seeding import SeededResources
+        from .inventory.seeding import SeededResources
 
         return SeededResources(account_id, region, self.accounts)
 

@@ -1,4 +1,4 @@
-"""An organisation as plain data: who there is, in which groups, with which permission sets, assigned where."""
+"""An organisation as plain data: people, groups, permission sets and assignments."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from ploy_connector_aws.sandbox.aws.iam_account import IamAccount
-from ploy_connector_aws.sandbox.aws.inventory.resources import Resources
+from .iam_account import IamAccount
+from .inventory.resources import Resources
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError
+from .access_denied import AwsError
 
 _EMPTY, _FULL = "e", "f"
 
@@ -123,10 +123,10 @@ class Pager:
         return {**more, self.form.following: after if self.form.is_plain else token}
 
 
-def _limit(asked: Any, form: PageForm) -> int | None:
-    if asked is None:
+def _limit(requested: Any, form: PageForm) -> int | None:
+    if requested is None:
         return form.default
-    number = int(asked) if isinstance(asked, int) or str(asked).isdecimal() else 0
+    number = int(requested) if isinstance(requested, int) or str(requested).isdecimal() else 0
     if not form.smallest <= number <= form.largest:
         constraint = (
             f"less than or equal to {form.largest}"
@@ -136,7 +136,7 @@ def _limit(asked: Any, form: PageForm) -> int | None:
         name = form.size[0].lower() + form.size[1:]
         raise AwsError(
             form.invalid,
-            f"1 validation error detected: Value '{asked}' at '{name}' failed to satisfy constraint: "
+            f"1 validation error detected: Value '{requested}' at '{name}' failed to satisfy constraint: "
             f"Member must have value {constraint}",
         )
     return min(number, form.most)

@@ -1,4 +1,4 @@
-"""Wildcards, ARNs and policy variables: how one text of a policy matches one text of a request."""
+"""Matching of policy patterns against requests: wildcards, ARNs and policy variables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 Context = Mapping[str, tuple[str, ...]]
-"""What is known about a request, by condition key in lower case. A key that is absent is unknown."""
+"""Condition keys of a request, in lower case, with their values. A missing key is unknown."""
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _ARN_SEGMENTS = 6
@@ -15,8 +15,8 @@ _ARN_SEGMENTS = 6
 def matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
     """`*` stands for any characters, `?` for one.
 
-    Only the last `*` is ever tried again, so the steps are as many as the lengths multiplied at most. An expression of
-    the standard library would need exponentially many for some texts, and the caller chooses the texts.
+    Only the last `*` is retried, so the number of steps is at most the product of the lengths. A regular expression of
+    the standard library would need exponentially many steps for some texts, and the caller chooses the texts.
     """
     if ignore_case:
         pattern, text = pattern.lower(), text.lower()

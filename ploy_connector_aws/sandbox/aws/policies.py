@@ -1,4 +1,4 @@
-"""What a policy document says about an action on a resource: pure, from text to a decision."""
+"""Policy documents: parsing, and the decision on an action on a resource. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
-from ploy_connector_aws.sandbox.aws.conditions import Condition, to_conditions
-from ploy_connector_aws.sandbox.aws.patterns import Context, matches, matches_arn, substituted
+from .conditions import Condition, to_conditions
+from .patterns import Context, matches, matches_arn, substituted
 
 VERSIONS = frozenset({"2012-10-17", "2008-10-17"})
 
@@ -20,7 +20,7 @@ class MalformedPolicyError(ValueError):
 
 
 class Decision(Enum):
-    """What a set of policies says; an explicit deny beats every allow."""
+    """The decision of a set of policies; an explicit deny overrides every allow."""
 
     ALLOWED = "allowed"
     NOT_MENTIONED = "not mentioned"
@@ -59,7 +59,7 @@ class Statement:
         return found != self.resources.is_negated
 
     def applies(self, action: str, resource: str, context: Context) -> bool:
-        """True when action, resource and every condition match; principals are the caller's business."""
+        """True if action, resource and every condition match; the caller checks the principals."""
         return (
             self.covers_action(action)
             and self.covers_resource(resource, context)
@@ -166,7 +166,7 @@ def _choice(raw: Mapping[str, Any], name: str) -> Choice | None:
 
 
 def _texts(value: Any) -> list[str]:
-    """Patterns; a principal keeps its kind: `AWS:…`, `Service:…`, and `*` alone means everybody."""
+    """Patterns; a principal keeps its kind: `AWS:…`, `Service:…`, and `*` alone means every principal."""
     if isinstance(value, dict):
         return [f"{kind}:{text}" for kind, texts in value.items() for text in _texts(texts)]
     values = value if isinstance(value, list) else [value]

@@ -1,4 +1,4 @@
-"""Who is calling: the IAM user or role session behind an access key, and the policies that bind it."""
+"""Principals: the IAM user or role session behind an access key, and the policies that bind it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Credentials:
 
 
 class Sessions:
-    """The temporary credentials handed out so far."""
+    """The temporary credentials that were issued."""
 
     def __init__(self) -> None:
         self._by_key: dict[str, Credentials] = {}
@@ -81,7 +81,7 @@ def iam(account_id: str) -> IAMBackend:
 def find_user_key(account_ids: Iterable[str], access_key_id: str) -> Credentials | None:
     """The credentials of an IAM user's active key in one of these accounts.
 
-    moto lets any unknown key act as account 123456789012; AWS knows only the keys it made.
+    moto accepts any unknown key as account 123456789012; AWS accepts only keys that it created.
     """
     for account_id in account_ids:
         backend = iam(account_id)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
-from ploy_connector_aws.sandbox.aws.requests import ApiRequest
+from .requests import ApiRequest
 
 _JSON_TYPES = {
     "json": "application/x-amz-json-1.1",
@@ -23,18 +23,20 @@ _NAMESPACES = {
 _ROOTS = {"ListBuckets": "ListAllMyBucketsResult"}
 
 
-def render_answer(asked: ApiRequest, answer: Mapping[str, Any], request_id: str) -> tuple[str, bytes]:
+def render_answer(request: ApiRequest, answer: Mapping[str, Any], request_id: str) -> tuple[str, bytes]:
     """The content type and the body."""
-    if asked.protocol in _JSON_TYPES:
-        return _JSON_TYPES[asked.protocol], json.dumps(answer).encode()
+    if request.protocol in _JSON_TYPES:
+        return _JSON_TYPES[request.protocol], json.dumps(answer).encode()
     inner = to_xml(answer)
-    root = _ROOTS.get(asked.operation, f"{asked.operation}Response")
-    if asked.protocol == "query":
-        inner = f"<{asked.operation}Result>{inner}</{asked.operation}Result>"
+    root = _ROOTS.get(request.operation, f"{request.operation}Response")
+    if request.protocol == "query":
+        inner = f"<{request.operation}Result>{inner}</{request.operation}Result>"
         inner += f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>"
-    elif asked.protocol == "ec2":
+    elif request.protocol == "ec2":
         inner = f"<requestId>{request_id}</requestId>{inner}"
-    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{_NAMESPACES[asked.service.name]}">{inner}</{root}>'
+    text = (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{_NAMESPACES[request.service.name]}">{inner}</{root}>'
+    )
     return "text/xml", text.encode()
 
 

@@ -15,7 +15,7 @@ from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, ErrorKind, common_error
+from .access_denied import AwsError, ErrorKind, common_error
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class Service:
-    """How one AWS service is spoken to: its boto3 name, IAM action prefix and protocol."""
+    """One AWS service: its boto3 name, IAM action prefix and protocol."""
 
     name: str
     prefix: str
@@ -86,7 +86,7 @@ class Signature:
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """One call, before anybody decided whether it is allowed."""
+    """One call, before it is authorized."""
 
     service: Service
     operation: str
@@ -107,7 +107,7 @@ class ApiRequest:
 
 
 def to_api_request(request: HttpRequest) -> ApiRequest:
-    """Reads the call out of a request.
+    """Parses the call of a request.
 
     Raises:
         AwsError: unsigned or unreadable.
@@ -163,7 +163,7 @@ def to_signature(request: HttpRequest) -> Signature:
 
 
 def unsupported(what: str) -> AwsError:
-    """The loud answer to what the local AWS was never taught; 501, so that no client retries it."""
+    """The error for everything that the local AWS does not implement; 501, so that no client retries it."""
     return AwsError("NotKnownToTheSandbox", f"The local AWS does not know {what}.", 501)
 
 
@@ -204,15 +204,15 @@ def _lists(node: Any) -> Any:
     return {key: _lists(value) for key, value in node.items()}
 
 
-# Amazon S3 signs its paths unnormalised; every other service alike.
+# Only Amazon S3 signs its paths unnormalised.
 SIGNERS: dict[str, type[SigV4Auth]] = {"s3": S3SigV4Auth}
 _HASHED_BY_CALLER = frozenset({"UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"})
 
 
 def is_signed_with(request: HttpRequest, signature: Signature, secret_access_key: str) -> bool:
-    """True when this request, byte for byte, was signed with this secret.
+    """True if this request was signed with this secret, byte for byte.
 
-    Unlike AWS, the age of the signature is not checked: the local AWS may run by another clock.
+    Unlike AWS, it does not check the age of the signature: the local AWS may have another clock.
     """
     if not {"host", "x-amz-date"} <= set(signature.signed_headers) & request.headers.keys():
         return False

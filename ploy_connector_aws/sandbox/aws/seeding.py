@@ -12,16 +12,9 @@ from moto.ssoadmin.models import AccountAssignment, CustomerManagedPolicy, Manag
 from moto.ssoadmin.models import Instance as MotoInstance
 from moto.ssoadmin.models import PermissionSet as MotoPermissionSet
 
-from ploy_connector_aws.sandbox.aws.identifiers import Identifiers
-from ploy_connector_aws.sandbox.aws.instances import AssignmentTable, CustomerKey, Instance, Instances, MembershipTable
-from ploy_connector_aws.sandbox.aws.organisation import (
-    Assignment,
-    ExternalId,
-    Group,
-    Organisation,
-    PermissionSet,
-    Person,
-)
+from .identifiers import Identifiers
+from .instances import AssignmentTable, CustomerKey, Instance, Instances, MembershipTable
+from .organisation import Assignment, ExternalId, Group, Organisation, PermissionSet, Person
 
 
 class SeededOrganisation:

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from ploy_connector_aws.sandbox.aws.application import HttpResponse
-from ploy_connector_aws.sandbox.aws.requests import HttpRequest
+from .application import HttpResponse
+from .requests import HttpRequest
 
 Answer = Callable[[HttpRequest], HttpResponse | None]
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -61,7 +61,7 @@ class LoopbackServer(ThreadingHTTPServer):
                     continue
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is no event; anything else is a bug of ours and is shown."""
+        """Ignores clients that hang up; anything else is a bug and is reported."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
         if len(body) < length:
-            # The client ended in the middle of its request. AWS carries out no part of one: its signature covers the
+            # The client hung up in the middle of its request. AWS executes no part of one: its signature covers the
             # digest of the whole body.
             self.close_connection = True
             return
@@ -97,10 +97,10 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815
 
     def _reset(self) -> None:
-        """Closes with a TCP reset: the kernel drops what it holds when linger is on with no time."""
+        """Closes with a TCP reset: with a linger time of zero the kernel drops unsent data."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         os.close(self.connection.detach())
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """No access log: it would hold nothing that `calls` does not."""
+        """No access log: `calls` has the same entries."""

@@ -1,7 +1,7 @@
-"""The Security Token Service: who may assume which role, and the sessions that come of it.
+"""The Security Token Service: AssumeRole with all of AWS's checks, and the sessions that it issues.
 
-moto never checks a trust policy across accounts, lets a missing external id pass and ignores session
-policies (AWS.md 11); so its handlers are not asked, only its state is used.
+moto does not check trust policies across accounts, accepts a missing external id and ignores session policies (AWS.md
+11), so only its state is used, not its handlers.
 """
 
 from __future__ import annotations
@@ -15,20 +15,12 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import Role
 from moto.sts.models import sts_backends
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError, not_authorized
-from ploy_connector_aws.sandbox.aws.accounts import Accounts
-from ploy_connector_aws.sandbox.aws.authorization import Trust, layers_of, trust_in, weigh
-from ploy_connector_aws.sandbox.aws.policies import MalformedPolicyError, to_policy, to_trust_policy
-from ploy_connector_aws.sandbox.aws.principals import (
-    PARTITION,
-    Credentials,
-    Principal,
-    Sessions,
-    iam,
-    managed_policy_document,
-    to_context,
-)
-from ploy_connector_aws.sandbox.aws.requests import ApiRequest
+from .access_denied import AwsError, not_authorized
+from .accounts import Accounts
+from .authorization import Trust, layers_of, trust_in, weigh
+from .policies import MalformedPolicyError, to_policy, to_trust_policy
+from .principals import PARTITION, Credentials, Principal, Sessions, iam, managed_policy_document, to_context
+from .requests import ApiRequest
 
 NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 SHORTEST_SECONDS, LONGEST_SECONDS = 900, 43200
@@ -56,13 +48,13 @@ class SecurityTokenService:
         self._now = now
         self._accounts = accounts
 
-    def assume_role(self, caller: Principal, asked: ApiRequest, is_switched_off: bool) -> dict[str, Any]:
+    def assume_role(self, caller: Principal, request: ApiRequest, is_switched_off: bool) -> dict[str, Any]:
         """New credentials for a role that trusts the caller.
 
         Raises:
             AwsError: not allowed, or a parameter that AWS refuses.
         """
-        parameters = asked.parameters
+        parameters = request.parameters
         arn = str(parameters.get("RoleArn", ""))
         found = _ROLE_ARN.fullmatch(arn)
         if found is None:
@@ -74,22 +66,22 @@ class SecurityTokenService:
                 raise _constraint(name, f"Member must satisfy regular expression pattern: {shown}")
         seconds = _asked_seconds(parameters)
         policies = _session_policies(parameters, found["account"])
-        role = self._allowed_role(caller, asked, arn, found["account"], is_switched_off)
-        if self._accounts.is_sts_switched_off(found["account"], asked.region):
+        role = self._allowed_role(caller, request, arn, found["account"], is_switched_off)
+        if self._accounts.is_sts_switched_off(found["account"], request.region):
             raise AwsError("RegionDisabledException", "STS is not activated in this region for account", 403)
         _check_length(seconds, role, caller)
         return self._new_session(role, found["account"], parameters, policies, seconds, caller)
 
     def _allowed_role(
-        self, caller: Principal, asked: ApiRequest, arn: str, account_id: str, is_switched_off: bool
+        self, caller: Principal, request: ApiRequest, arn: str, account_id: str, is_switched_off: bool
     ) -> Role:
-        """The role, or one and the same denial for every reason: AWS does not tell which (AWS.md 4)."""
-        tags = {str(tag["Key"]): str(tag["Value"]) for tag in asked.parameters.get("Tags", [])}
-        context = to_context(caller, self._now(), asked.region) | _request_context(asked.parameters, tags)
+        """The role, or the same denial for every reason: AWS does not state which (AWS.md 4)."""
+        tags = {str(tag["Key"]): str(tag["Value"]) for tag in request.parameters.get("Tags", [])}
+        context = to_context(caller, self._now(), request.region) | _request_context(request.parameters, tags)
         layers = layers_of(caller, self._accounts.service_control_policies(caller.account_id))
         actions = ["sts:AssumeRole"]
         actions += ["sts:TagSession"] if tags else []
-        actions += ["sts:SetSourceIdentity"] if "SourceIdentity" in asked.parameters else []
+        actions += ["sts:SetSourceIdentity"] if "SourceIdentity" in request.parameters else []
         try:
             role = iam(account_id).get_role_by_arn(arn)
         except NotFoundException:
@@ -219,7 +211,7 @@ def _check_length(seconds: int, role: Role, caller: Principal) -> None:
 
 
 def _constraint(name: str, constraint: str) -> AwsError:
-    """AWS repeats the value here; it is left out, since it may be an external id."""
+    """AWS repeats the value here; it is omitted, since it may be an external id."""
     member = name[0].lower() + name[1:]
     return AwsError(
         "ValidationError",

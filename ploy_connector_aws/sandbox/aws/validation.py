@@ -1,6 +1,6 @@
-"""The form of ids and other texts in a request, checked as AWS checks it before it looks anything up.
+"""Validates the strings of a request, as AWS does before it looks anything up.
 
-AWS answers a malformed id with a validation error and not with "not found"; moto checks no patterns. botocore's service
+AWS rejects a malformed id with a validation error and not with "not found"; moto checks no patterns. botocore's service
 models have them, though its clients do not check them (AWS.md 0.1).
 """
 
@@ -13,21 +13,22 @@ from typing import Any
 from botocore.model import ServiceModel, Shape
 from botocore.session import get_session
 
-from ploy_connector_aws.sandbox.aws.access_denied import AwsError
 from ploy_connector_aws.spec.expressions import find_expression
+
+from .access_denied import AwsError
 
 
 def check_form(service: str, operation: str, parameters: dict[str, Any], code: str = "ValidationException") -> None:
-    """Check the texts of a request against the service's model.
+    """Check the strings of a request against the service's model.
 
     Args:
         service: As boto3 names it.
         operation: The operation.
-        parameters: What was asked.
+        parameters: The parameters of the request.
         code: The service's code of such an error.
 
     Raises:
-        AwsError: Some are not of the form that AWS asks for.
+        AwsError: Some are invalid.
     """
     model = _model_of(service)
     shape = model.operation_model(operation).input_shape if operation in model.operation_names else None
@@ -53,7 +54,7 @@ def _find_wrong(shape: Shape, value: Any, path: str) -> Iterator[str]:
 
 
 def _find_broken(shape: Shape, text: str) -> Iterator[str]:
-    """Name the constraints of a text that it does not satisfy."""
+    """Yield the constraints that a string does not satisfy."""
     values, pattern = shape.metadata.get("enum"), shape.metadata.get("pattern")
     if values and text not in values:
         yield f"Member must satisfy enum value set: [{', '.join(values)}]"
@@ -77,7 +78,7 @@ def _is_of_pattern(pattern: str, text: str) -> bool:
     try:
         return find_expression(rf"\A(?:{pattern})\z", text)
     except ValueError:
-        # A pattern that this engine does not know; no id has such a one.
+        # A pattern that this engine does not support; no id has one.
         return True
 
 

@@ -91,11 +91,11 @@ BROKEN_ENTRIES: dict[str, Fault] = {
     ),
     "the trust policy asks for MFA": _entry(
         lambda role: role.trust_under({**EXACT, "Bool": {"aws:MultiFactorAuthPresent": "true"}}),
-        "asks for something that Ploy does not bring (such as MFA or an IP address)",
+        "requires something that Ploy does not provide (such as MFA or an IP address)",
     ),
     "the trust policy asks for an address": _entry(
         lambda role: role.trust_under({**EXACT, "IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}),
-        "asks for something that Ploy does not bring (such as MFA or an IP address)",
+        "requires something that Ploy does not provide (such as MFA or an IP address)",
     ),
     "the trust policy denies Ploy": _entry(
         _trust_under({"Effect": "Deny", "Principal": "*", "Action": "sts:*"}),

@@ -1,4 +1,4 @@
-"""EC2: the instances of one Region, also those that were terminated a while ago, and their tags."""
+"""EC2: the instances of one Region, including recently terminated ones, and their tags."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.instances import Instance, Reservation
 
 from ploy_connector_aws.sandbox.aws.access_denied import AwsError
-from ploy_connector_aws.sandbox.aws.inventory.responses import InventoryCall, Operation
 from ploy_connector_aws.sandbox.aws.patterns import matches
 from ploy_connector_aws.sandbox.aws.requests import unsupported
+
+from .responses import InventoryCall, Operation
 
 STATE_CODES = {
     "pending": 0,
@@ -31,7 +32,7 @@ _Tag = tuple[str, str, str]
 
 
 def describe_instances(call: InventoryCall) -> dict[str, Any]:
-    """moto counts reservations, and gives at most 100; AWS counts instances, and gives all where no size is asked."""
+    """moto counts reservations, and returns at most 100; AWS counts instances, and returns all without a page size."""
     _check_dry_run(call)
     rows = _named(call, _instances(call))
     page = call.pager.page("rows", rows, lambda row: str(row[1].id), lambda row: row)
@@ -59,7 +60,7 @@ def describe_tags(call: InventoryCall) -> dict[str, Any]:
 
 
 def _named(call: InventoryCall, rows: list[_Row]) -> list[_Row]:
-    """The instances that are asked for by their ids, or all."""
+    """The instances with the requested ids, or all."""
     wanted = call.parameters.get("InstanceId")
     if wanted is None:
         return rows
@@ -83,8 +84,8 @@ def _check_dry_run(call: InventoryCall) -> None:
 def _instances(call: InventoryCall) -> list[_Row]:
     """List the instances of an account and Region.
 
-    moto makes an account's EC2 with all its images and networks, which takes longer than a whole sync; an account that
-    was never given an instance needs none.
+    moto creates an account's EC2 with all its images and networks, which takes longer than a whole sync; an account
+    without seeded instances needs none.
     """
     account = ec2_backends.get(call.account_id)
     backend = account.get(call.region) if account is not None else None
@@ -102,7 +103,7 @@ def _instance_tags(rows: list[_Row], filters: dict[str, list[str]]) -> Iterator[
 
 
 def _passes(values: list[str] | None, text: str) -> bool:
-    """Filters of EC2 take wildcards."""
+    """EC2 allows wildcards in filters."""
     return values is None or any(matches(value, text) for value in values)
 
 
@@ -123,7 +124,7 @@ def _to_item(instance: Instance) -> dict[str, Any]:
         profile = association.iam_instance_profile
         item["iamInstanceProfile"] = {"arn": profile.arn, "id": profile.id}
     tags = [{"key": tag["key"], "value": tag["value"]} for tag in instance.get_tags()]
-    # AWS leaves the set out where there is no tag.
+    # AWS omits an empty set.
     return item | ({"tagSet": {"item": tags}} if tags else {})
 
 

@@ -1,4 +1,4 @@
-"""ECS: the clusters of one Region, with their tags where they are asked for."""
+"""ECS: the clusters of one Region, with their tags if the request includes them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 from moto.ecs.models import Cluster, EC2ContainerServiceBackend, ecs_backends
 
 from ploy_connector_aws.sandbox.aws.access_denied import AwsError
-from ploy_connector_aws.sandbox.aws.inventory.responses import InventoryCall, Operation
 from ploy_connector_aws.sandbox.aws.requests import unsupported
+
+from .responses import InventoryCall, Operation
 
 MOST_DESCRIBED = 100
 
@@ -17,12 +18,12 @@ _NAME = re.compile(r"[\w-]{1,255}", re.ASCII)
 
 
 def list_clusters(call: InventoryCall) -> dict[str, Any]:
-    """ARNs only, also of clusters that were deleted a while ago; moto does not page."""
+    """ARNs only, including recently deleted clusters; moto does not page."""
     return call.pager.page("clusterArns", _backend(call).clusters.values(), _arn, _arn)
 
 
 def describe_clusters(call: InventoryCall) -> dict[str, Any]:
-    """Asked about none, AWS describes the one named "default". What does not exist is a failure in a good answer."""
+    """Without names, AWS describes the one named "default". A missing cluster is a failure in a successful response."""
     if len(_wanted(call)) > MOST_DESCRIBED:
         raise AwsError("InvalidParameterException", "Clusters can have at most 100 items.")
     if not all(_NAME.fullmatch(arn.rpartition("/")[2]) for arn in _wanted(call)):

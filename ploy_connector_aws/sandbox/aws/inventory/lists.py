@@ -10,8 +10,9 @@ from moto.s3.models import FakeBucket, s3_backends
 from moto.sqs.models import sqs_backends
 
 from ploy_connector_aws.sandbox.aws.access_denied import AwsError
-from ploy_connector_aws.sandbox.aws.inventory.responses import InventoryCall, Operation
 from ploy_connector_aws.sandbox.aws.principals import PARTITION
+
+from .responses import InventoryCall, Operation
 
 MOST_WITHOUT_PAGES = 1000
 

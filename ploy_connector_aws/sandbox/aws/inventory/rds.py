@@ -10,7 +10,8 @@ from typing import Any
 from moto.rds.models import DBInstance, RDSBackend, rds_backends
 
 from ploy_connector_aws.sandbox.aws.access_denied import AwsError
-from ploy_connector_aws.sandbox.aws.inventory.responses import InventoryCall, Operation
+
+from .responses import InventoryCall, Operation
 
 _IDENTIFIER = re.compile(r"[a-z](?:-?[a-z0-9])*", re.ASCII)
 _ARN = re.compile(r"arn:[\w-]+:rds:[\w-]+:\d{12}:[\w-]+:.+", re.ASCII)
@@ -26,7 +27,7 @@ _FILTERS: Mapping[str, Callable[[DBInstance], tuple[str | None, ...]]] = {
 
 
 def describe_db_instances(call: InventoryCall) -> dict[str, Any]:
-    """Pages of 20 to 100; moto takes any size. A single instance that is not there is an error, a filter is not."""
+    """Pages of 20 to 100; moto accepts any size. A missing single instance is an error, an empty result is not."""
     found = list(_backend(call).databases.values())
     named = call.parameters.get("DBInstanceIdentifier")
     if named is not None:
@@ -53,9 +54,9 @@ def list_tags_for_resource(call: InventoryCall) -> dict[str, Any]:
     return {"TagList": {"Tag": list(found.tags)}}
 
 
-def _to_filters(asked: Any) -> Iterator[tuple[str, set[str]]]:
+def _to_filters(requested: Any) -> Iterator[tuple[str, set[str]]]:
     # The query protocol numbers the elements of a list by the name that its model gives them.
-    for each in (asked or {}).get("Filter", []):
+    for each in (requested or {}).get("Filter", []):
         name, values = str(each.get("Name")), (each.get("Values") or {}).get("Value", [])
         if name not in _FILTERS:
             raise AwsError("InvalidParameterValue", f"Unrecognized filter name: {name}")

@@ -1,4 +1,4 @@
-"""One operation of a service whose resources are listed: its answer, and the ARNs it must be allowed on."""
+"""One operation of a service whose resources are listed: its response, and the ARNs it must be allowed on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class InventoryCall:
     region: str
 
     def arn(self, service: str, resource: str) -> str:
-        """The ARN of something of this account in this Region."""
+        """The ARN of a resource of this account in this Region."""
         return f"arn:aws:{service}:{self.region}:{self.account_id}:{resource}"
 
 
@@ -46,21 +46,21 @@ class Operation:
     parameters: frozenset[str] = frozenset()
 
 
-def find_operation(asked: ApiRequest) -> Operation:
-    """The operation that is asked for.
+def find_operation(request: ApiRequest) -> Operation:
+    """The requested operation.
 
     Raises:
-        AwsError: the local AWS does not know it.
+        AwsError: the local AWS does not implement it.
     """
-    module = importlib.import_module(f"{__package__}.{_MODULES[asked.service.name]}")
+    module = importlib.import_module(f"{__package__}.{_MODULES[request.service.name]}")
     operations: Mapping[str, Operation] = module.OPERATIONS
-    if asked.operation not in operations:
-        raise unsupported(f"the action {asked.action}")
-    return operations[asked.operation]
+    if request.operation not in operations:
+        raise unsupported(f"the action {request.action}")
+    return operations[request.operation]
 
 
 def without(answer: Any, members: frozenset[str]) -> Any:
-    """An answer in which these members do not occur, however deep."""
+    """A response without these members, at any depth."""
     if isinstance(answer, Mapping):
         return {name: without(value, members) for name, value in answer.items() if name not in members}
     return [without(value, members) for value in answer] if isinstance(answer, list) else answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC
 from typing import Any
 
@@ -18,18 +18,10 @@ from moto.s3.models import s3_backends
 from moto.sqs.models import sqs_backends
 
 from ploy_connector_aws.sandbox.aws.accounts import Accounts
-from ploy_connector_aws.sandbox.aws.inventory.ec2 import STATE_CODES
-from ploy_connector_aws.sandbox.aws.inventory.resources import (
-    Bucket,
-    Cluster,
-    Database,
-    Function,
-    Queue,
-    Resources,
-    Server,
-    Table,
-)
 from ploy_connector_aws.sandbox.aws.principals import PARTITION, iam
+
+from .ec2 import STATE_CODES
+from .resources import Bucket, Cluster, Database, Function, Queue, Resources, Server, Table
 
 
 def _load_no_images(self: AmiBackend) -> None:
@@ -64,20 +56,18 @@ class SeededResources:
     def add(self, resources: Resources) -> None:
         """Adds resources."""
         with self._accounts.lock:
-            for bucket in resources.buckets:
-                self._add_bucket(bucket)
-            for table in resources.tables:
-                self._add_table(table)
-            for queue in resources.queues:
-                self._add_queue(queue)
-            for function in resources.functions:
-                self._add_function(function)
-            for database in resources.databases:
-                self._add_database(database)
-            for server in resources.servers:
-                self._add_server(server)
-            for cluster in resources.clusters:
-                self._add_cluster(cluster)
+            additions: tuple[tuple[Callable[[Any], None], Iterable[Any]], ...] = (
+                (self._add_bucket, resources.buckets),
+                (self._add_table, resources.tables),
+                (self._add_queue, resources.queues),
+                (self._add_function, resources.functions),
+                (self._add_database, resources.databases),
+                (self._add_server, resources.servers),
+                (self._add_cluster, resources.clusters),
+            )
+            for add, rows in additions:
+                for row in rows:
+                    add(row)
 
     def delete_table(self, name: str) -> None:
         """Deletes a DynamoDB table."""
