@@ -222,9 +222,11 @@ def test_unknown_page_is_not_found_and_an_internal_error_is_plain(
 ) -> None:
     assert [visitor.get(at(acme, path)).status_code for path in ("/nope", "/nope/x", "/Accounts")] == [404] * 3
     broken = acme.ploy.registry.create_integration(acme.organisation_id, "aws").id
-    (acme.ploy._state_dir / "integrations" / f"{broken}.sqlite").write_bytes(b"no database " * 1000)
+    file = acme.ploy._state_dir / "integrations" / f"{broken}.sqlite"
+    file.write_bytes(b"no database " * 1000)
 
     answer = visitor.get(f"/app/integrations/{broken}/syncs")
+    file.unlink()  # the login of the next test may lead to this organisation
 
     assert (answer.status_code, "Internal error" in answer.text) == (500, True)
     assert "content-security-policy" in answer.headers
