@@ -220,3 +220,14 @@ def test_records_are_read_from_one_state(acme: Customer) -> None:
 
     assert [record.id for record in (first, *reading)] == [f"u{number:03}" for number in range(5)]
     assert acme.record_ids == ["u000"]
+
+
+def test_view_keeps_one_state_within_its_block(acme: Customer) -> None:
+    acme.sync(USERS, account("u1"))
+    view = acme.ploy.view(acme.id)
+
+    with view:
+        acme.sync(USERS, account("u1"), account("u2"))
+        inside = [record.id for record in view.records()]
+
+    assert (inside, [record.id for record in view.records()]) == (["u1"], ["u1", "u2"])

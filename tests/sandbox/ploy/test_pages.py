@@ -102,6 +102,17 @@ def test_form_without_its_token_or_from_another_site_is_rejected(visitor: Visito
     assert len(routes) == len(posts(acme)) + 1  # and the login
 
 
+def test_form_beyond_its_limit_or_without_a_length_is_rejected(visitor: Visitor, acme: Customer) -> None:
+    token = visitor.token()
+    large = {"form_token": token, "organisation": "x" * 256 * 1024}
+    parts = [f"form_token={token}&organisation=".encode(), acme.organisation_id.encode()]
+    as_form = {"content-type": "application/x-www-form-urlencoded"}
+
+    assert visitor.post("/app/organisation", data=large).status_code == 413
+    assert visitor.post("/app/organisation", content=iter(parts), headers=as_form).status_code == 413
+    assert visitor.post("/app/organisation", content=b"".join(parts), headers=as_form).status_code == 303
+
+
 def test_page_under_another_host_name_is_rejected(visitor: Visitor) -> None:
     assert visitor.get("/app/", headers={"host": "evil.example"}).status_code == 400
 
