@@ -1,4 +1,4 @@
-"""A real Chromium, and the pages in it. A page that complains in its console, or asks another host, fails the test."""
+"""Chromium with the pages. A message in its console, or a request to another host, fails the test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATIENCE_MILLISECONDS = PATIENCE_SECONDS * 1000
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The browser of one module, and no longer: Playwright keeps an event loop running in the thread of the tests."""
+    """The browser of one module only: Playwright keeps an event loop running in the thread of the tests."""
     with sync_playwright() as playwright:
         # Without its own sandbox, as in a container it may have none; it loads nothing but our own pages.
         expect.set_options(timeout=PATIENCE_MILLISECONDS)
@@ -44,7 +44,7 @@ def page(chromium: Browser) -> Iterator[Page]:
     context.on("request", note)
     yield shown
     context.close()
-    # What the server refused is no complaint of the page: the browser says it all the same.
+    # A response of the server with an error is no fault of the page, though the browser logs it.
     assert [text for text in complaints if "Failed to load resource" not in text] == []
     assert hosts == {"127.0.0.1"}
 
@@ -57,7 +57,7 @@ def ploy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPloy]:
 
 @pytest.fixture
 def acme(ploy: LocalPloy, tmp_path: Path) -> Iterator[Customer]:
-    """An organisation of this test alone, with a runtime that says what the test wants."""
+    """An organisation of this test alone, with a runtime that the test scripts."""
     organisation_id = ploy.registry.create_organisation(f"Acme {tmp_path.name}")
     client: PlatformClient = connect(ploy, ploy.registry.create_token(organisation_id).token)
     integration = ploy.registry.create_integration(organisation_id, "club")
@@ -66,9 +66,9 @@ def acme(ploy: LocalPloy, tmp_path: Path) -> Iterator[Customer]:
 
 
 def enter(page: Page, ploy: LocalPloy, organisation_id: str) -> None:
-    """Go in by the link, and look at an organisation."""
+    """Log in by the link, and choose an organisation."""
     page.goto(ploy.login_url)
-    page.get_by_role("button", name="Go in").click()
+    page.get_by_role("button", name="Log in as the operator").click()
     page.wait_for_url("**/app/")
     chooser = page.get_by_label("Organisation")
     if chooser.count():

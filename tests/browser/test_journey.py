@@ -1,4 +1,4 @@
-"""From "Setup" to a proven connection and to changed access, with the real service, in a browser."""
+"""From "Setup" to a verified connection and changed access, with the real service, in a browser."""
 
 from __future__ import annotations
 
@@ -46,24 +46,24 @@ def inside(page: Page, world: Sandbox) -> Page:
 
 
 def answer_account(page: Page) -> None:
-    """Begin a set-up, and answer its first step with what the sandbox says."""
+    """Begin a set-up, and fill in its first step with the hints of the sandbox."""
     page.get_by_role("button", name="Setup Amazon Web Services").click()
-    said = page.locator(".sandbox code")
-    expect(said).to_have_count(2)
-    account_id, region = said.all_inner_texts()
+    hints = page.locator(".sandbox code")
+    expect(hints).to_have_count(2)
+    account_id, region = hints.all_inner_texts()
     page.get_by_label("AWS account ID").fill(account_id)
     page.get_by_label("Region", exact=True).fill(region)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
 
 
 def go_to_test(page: Page) -> None:
-    """Go through the steps behind the first, and have the sandbox make the role."""
+    """Go through the other steps, and have the sandbox create the role."""
     expect(page.get_by_role("heading", name="External ID")).to_be_visible()
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Do it in the sandbox").click()
     expect(page.get_by_text("Done in the sandbox")).to_be_visible()
-    page.get_by_role("button", name="Go on").click()
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", name="Test")).to_be_visible()
 
 
@@ -72,18 +72,16 @@ def integration_id(page: Page) -> str:
 
 
 def watch_first_sync(page: Page, world: Sandbox, integration: str) -> None:
-    """Load the page of the syncs until the platform has taken one that no person asked for."""
+    """Reload the page of the syncs until the first scheduled one has arrived."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    page.get_by_role("link", name="To the syncs").click()
+    page.get_by_role("link", name="Go to the syncs").click()
     while not world.ploy.view(integration).generations():
         assert time.monotonic() < deadline, "there was no sync"
         page.reload()
     page.reload()
 
 
-def test_the_whole_wizard_leads_to_a_green_connection_and_to_a_sync_that_is_watched_to_its_end(
-    inside: Page, world: Sandbox
-) -> None:
+def test_wizard_leads_to_a_connection_and_a_sync(inside: Page, world: Sandbox) -> None:
     answer_account(inside)
     own = integration_id(inside)
     issued = inside.locator(".generated code").inner_text()
@@ -95,15 +93,13 @@ def test_the_whole_wizard_leads_to_a_green_connection_and_to_a_sync_that_is_watc
     after = world.ploy.registry.integration(own)
     assert (before.is_enabled, before.is_verified, after.is_enabled, after.is_verified) == (False, False, True, True)
     assert after.integration.settings["external_id"] == issued
-    expect(inside.get_by_text("Its first sync starts by itself.")).to_be_visible()
+    expect(inside.get_by_text("Its first sync starts automatically.")).to_be_visible()
     watch_first_sync(inside, world, own)
     inside.get_by_role("row").filter(has_text="generation 1").get_by_role("link").click()
-    expect(inside.get_by_text("Record by record")).to_be_visible()
+    expect(inside.get_by_role("heading", name="Changes")).to_be_visible()
 
 
-def test_a_role_that_wants_another_external_id_is_refused_and_the_integration_stays_out_of_use(
-    inside: Page, world: Sandbox
-) -> None:
+def test_role_with_another_external_id_fails_the_test(inside: Page, world: Sandbox) -> None:
     answer_account(inside)
     own = integration_id(inside)
     go_to_test(inside)
@@ -111,9 +107,9 @@ def test_a_role_that_wants_another_external_id_is_refused_and_the_integration_st
     trust = world.aws.accounts.role(role).assume_role_policy_document
     issued = str(world.ploy.registry.integration(own).integration.settings["external_id"])
     assert isinstance(trust, str)
-    world.aws.accounts.set_trust_policy(role, json.loads(trust.replace(issued, "somebody-elses-id")))
+    world.aws.accounts.set_trust_policy(role, json.loads(trust.replace(issued, "id-of-another-one")))
     inside.get_by_role("button", name="Test the connection").click()
-    expect(inside.get_by_text("Not connected. Mend what failed, and test again.")).to_be_visible()
+    expect(inside.get_by_text("Not connected. Fix what failed and test again.")).to_be_visible()
 
     inside.goto(f"{world.ploy.url}/app/integrations/{own}")
     expect(inside.get_by_text("Not verified")).to_be_visible()
@@ -121,7 +117,7 @@ def test_a_role_that_wants_another_external_id_is_refused_and_the_integration_st
     assert (world.ploy.registry.integration(own).is_verified, world.ploy.view(own).generations()) == (False, [])
 
 
-def test_a_green_connection_is_green_no_more_once_another_role_is_named(inside: Page, world: Sandbox) -> None:
+def test_changed_role_needs_a_new_test(inside: Page, world: Sandbox) -> None:
     answer_account(inside)
     own = integration_id(inside)
     go_to_test(inside)
@@ -131,7 +127,7 @@ def test_a_green_connection_is_green_no_more_once_another_role_is_named(inside: 
     role = inside.get_by_label("Role ARN")
     role.fill(role.input_value() + "-that-is-not-there")
     inside.get_by_role("button", name="Test the connection").click()
-    expect(inside.get_by_text("Not connected. Mend what failed, and test again.")).to_be_visible()
+    expect(inside.get_by_text("Not connected. Fix what failed and test again.")).to_be_visible()
     assert not world.ploy.registry.integration(own).is_verified
 
 
@@ -143,24 +139,24 @@ def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, wor
     inside.goto(f"{ploy.url}/app/integrations/{own}/accounts?q=emil")
     inside.get_by_role("link", name=PERSON).click()
     account = inside.url
-    expect(inside.get_by_role("img", name=f"The ways of {PERSON}")).to_be_visible()
+    expect(inside.get_by_role("img", name=f"Access paths of {PERSON}")).to_be_visible()
     inside.get_by_role("button", name="Revoke … Engineering").click()
-    expect(inside.get_by_text("This would be taken away:")).to_be_visible()
-    expect(inside.get_by_role("heading", name="What would remain")).to_be_visible()
+    expect(inside.get_by_text("Would be revoked:")).to_be_visible()
+    expect(inside.get_by_role("heading", name="Access that would remain")).to_be_visible()
     assert [task.preview for task in ploy.queue(own).tasks() if task.kind == "revoke"] == [True]
     inside.get_by_label("Reason").fill("left the team")
     inside.get_by_role("button", name="Revoke Engineering").click()
-    expect(inside.get_by_text("Done and read back")).to_be_visible()
+    expect(inside.get_by_text("Done and verified")).to_be_visible()
     inside.goto(account)
     expect(inside.get_by_role("button", name="Revoke … Engineering")).to_have_count(0)
 
     inside.get_by_role("link", name="Grant …").click()
-    inside.get_by_label("Search what can be granted").fill("engineering")
+    inside.get_by_label("Search entitlements that can be granted").fill("engineering")
     inside.get_by_role("button", name="Search").click()
     inside.get_by_role("radio", name="Engineering").first.check()
-    inside.get_by_role("button", name="See what it would open").click()
+    inside.get_by_role("button", name="Preview the grant").click()
     inside.get_by_role("button", name="Grant Engineering").click()
-    expect(inside.get_by_text("Done and read back")).to_be_visible()
+    expect(inside.get_by_text("Done and verified")).to_be_visible()
     inside.goto(account)
     expect(inside.get_by_role("button", name="Revoke … Engineering")).to_be_visible()
     done = [
@@ -174,12 +170,12 @@ def test_access_is_revoked_after_its_preview_and_granted_again(inside: Page, wor
     ]
 
 
-def test_somebody_who_left_can_only_lose_access(inside: Page, world: Sandbox) -> None:
+def test_disabled_account_can_only_lose_access(inside: Page, world: Sandbox) -> None:
     inside.goto(f"{world.ploy.url}/app/integrations/{world.integration.id}")
     inside.get_by_role("button", name="Sync now").click()
     expect(inside.get_by_text("Committed as generation")).to_be_visible()
     inside.goto(f"{world.ploy.url}/app/integrations/{world.integration.id}/accounts?q=jonas")
     inside.get_by_role("link", name=LEAVER).click()
-    expect(inside.get_by_text("The account is disabled.")).to_be_visible()
+    expect(inside.get_by_text("The account is disabled: its access can be revoked")).to_be_visible()
     expect(inside.get_by_role("link", name="Grant …")).to_have_count(0)
     expect(inside.get_by_role("button", name="Revoke … Engineering")).to_be_visible()

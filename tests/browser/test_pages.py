@@ -1,4 +1,4 @@
-"""What a scripted runtime says, as a person sees it: results as they come in, held commits, names that mean harm."""
+"""The reports of a scripted runtime in a browser: growing results, held syncs and malicious names."""
 
 from __future__ import annotations
 
@@ -32,14 +32,12 @@ def line(of: RecordType, **record: Any) -> wire.RecordLine:
 
 @pytest.fixture
 def at(page: Page, ploy: LocalPloy, acme: Customer) -> str:
-    """Go in; the address of the integration."""
+    """Log in; return the address of the integration."""
     enter(page, ploy, acme.organisation_id)
     return f"{ploy.url}/app/integrations/{acme.id}"
 
 
-def test_the_results_of_a_test_are_shown_as_they_come_in_and_only_the_last_report_counts(
-    page: Page, ploy: LocalPloy, acme: Customer, at: str
-) -> None:
+def test_results_of_a_test_appear_as_they_arrive(page: Page, ploy: LocalPloy, acme: Customer, at: str) -> None:
     acme.client.put_manifest(CLUB)
     page.goto(f"{ploy.url}/app/")
     page.get_by_role("button", name="Setup The Club").click()
@@ -47,11 +45,11 @@ def test_the_results_of_a_test_are_shown_as_they_come_in_and_only_the_last_repor
     page.get_by_label("Address of the club").fill("club.example")
     page.get_by_role("button", name="Test the connection").click()
     expect(page.get_by_text("Waiting for the service")).to_be_visible()
-    wish = wire.LeaseRequest(
+    request = wire.LeaseRequest(
         request_id="w", worker_id="r", max_tasks=5, settings_revision=ploy.registry.integration(own).revision
     )
     with ThreadPoolExecutor(1) as runtime:  # apart from Playwright's own loop
-        (task,) = runtime.submit(acme.client.lease_tasks, own, wish).result().tasks
+        (task,) = runtime.submit(acme.client.lease_tasks, own, request).result().tasks
         checks = (check("reach"), check("sign-in", "failed", fix="Say <b>please</b>."))
         for number in (1, 2):
             progress = wire.CheckProgress(
@@ -65,31 +63,31 @@ def test_the_results_of_a_test_are_shown_as_they_come_in_and_only_the_last_repor
         acme.client.complete_task(own, task.id, failed)
         expect(page.get_by_text("Not connected.")).to_be_visible()
         page.get_by_role("button", name="Test the connection").click()
-        (task,) = acme.client.lease_tasks(own, wish.model_copy(update={"request_id": "v"})).tasks
+        (task,) = acme.client.lease_tasks(own, request.model_copy(update={"request_id": "v"})).tasks
         passed = wire.TaskDone(lease_id=task.lease_id, report=ConnectionReport(checks=(check("reach"),)))
         acme.client.complete_task(own, task.id, passed)
         expect(page.get_by_text("Connected. The integration is in use.")).to_be_visible()
 
 
-def test_a_held_commit_is_approved_and_another_rejected(page: Page, ploy: LocalPloy, acme: Customer, at: str) -> None:
+def test_held_sync_is_approved_and_another_rejected(page: Page, ploy: LocalPloy, acme: Customer, at: str) -> None:
     acme.sync(USERS, *accounts(12))
     acme.sync(USERS, account("u000"))
     page.goto(at)
-    page.get_by_role("link", name="1 commit").click()
-    expect(page.get_by_text("A person must decide")).to_be_visible()
+    page.get_by_role("link", name="1 sync").click()
+    expect(page.get_by_text("Waiting for approval")).to_be_visible()
     expect(page.get_by_text("u011")).to_be_visible()
     page.get_by_role("button", name="Reject").click()
-    expect(page.get_by_text("Rejected: what was visible before stays.")).to_be_visible()
+    expect(page.get_by_text("Rejected: the visible records have not changed.")).to_be_visible()
     assert len(acme.record_ids) == 12
     acme.sync(USERS, account("u001"))
     page.goto(at)
-    page.get_by_role("link", name="1 commit").click()
+    page.get_by_role("link", name="1 sync").click()
     page.get_by_role("button", name="Approve").click()
-    expect(page.get_by_text("Approved: it is visible as generation 2.")).to_be_visible()
+    expect(page.get_by_text("Approved: visible as generation 2.")).to_be_visible()
     assert acme.record_ids == ["u001"]
 
 
-def test_names_from_elsewhere_are_text_and_nothing_else(page: Page, ploy: LocalPloy, acme: Customer, at: str) -> None:
+def test_foreign_names_are_shown_as_text(page: Page, ploy: LocalPloy, acme: Customer, at: str) -> None:
     group = {"id": "g1", "kind": "group", "name": EVIL, "description": EVIL, "grantable": True, "resource_id": "r1"}
     grant = grant_of("u1", "g1")
     acme.sync(
@@ -115,9 +113,7 @@ def test_names_from_elsewhere_are_text_and_nothing_else(page: Page, ploy: LocalP
     assert page.get_by_role("heading", name=EVIL, exact=True).count() == 1
 
 
-def test_every_page_fits_a_phone_and_is_used_with_the_keyboard(
-    page: Page, ploy: LocalPloy, acme: Customer, at: str
-) -> None:
+def test_pages_fit_a_phone_and_work_with_the_keyboard(page: Page, ploy: LocalPloy, acme: Customer, at: str) -> None:
     acme.client.put_manifest(CLUB)
     acme.sync(USERS, *accounts(3))
     acme.sync(USERS_FAILED)
@@ -129,11 +125,11 @@ def test_every_page_fits_a_phone_and_is_used_with_the_keyboard(
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the content", path
     page.goto(f"{at}/accounts")
-    page.get_by_role("link", name="What and why").click()
+    page.get_by_role("link", name="Unproven records").click()
     expect(page.get_by_text("x:Read")).to_be_visible()
 
 
-def test_what_happens_to_a_task_is_told_while_one_looks(page: Page, ploy: LocalPloy, acme: Customer, at: str) -> None:
+def test_task_progress_appears_while_the_page_is_open(page: Page, ploy: LocalPloy, acme: Customer, at: str) -> None:
     order = ploy.create_task(acme.id, "grant", account_id="u1", entitlement_id="g1")
     page.goto(f"{at}/tasks/{order.id}")
     history = page.get_by_role("listitem").filter(has_text="by runtime-1")
@@ -143,12 +139,12 @@ def test_what_happens_to_a_task_is_told_while_one_looks(page: Page, ploy: LocalP
         expect(history).to_be_visible()
         runtime.submit(acme.client.fail_task, acme.id, task.id, failed_of(task)).result()
         expect(page.get_by_role("listitem").filter(has_text="manual")).to_be_visible()
-    page.get_by_label("What was done about it").fill("by hand")
+    page.get_by_label("What was done").fill("by hand")
     page.get_by_role("button", name="Resolve").click()
     expect(page.get_by_role("listitem").filter(has_text="by hand")).to_be_visible()
 
 
-def test_a_folded_picture_is_unfolded_box_by_box_also_with_the_keyboard(page: Page, acme: Customer, at: str) -> None:
+def test_folded_diagram_is_opened_box_by_box_with_the_keyboard(page: Page, acme: Customer, at: str) -> None:
     ids = [f"{number:03}" for number in range(120)]
     roles = [{"kind": "account_role", "resource_id": id_, "not_grantable_reason": "No.", "name": id_} for id_ in ids]
     grants = [Grant(principal_kind="entitlement", principal_id="g1", entitlement_id=id_) for id_ in ids]
@@ -161,14 +157,14 @@ def test_a_folded_picture_is_unfolded_box_by_box_also_with_the_keyboard(page: Pa
         *(line("grant", **grant.model_dump(mode="json")) for grant in (grant_of("u1", "g1"), *grants)),
     )
     page.goto(f"{at}/account?id=u1")
-    picture = page.get_by_role("group", name="The ways of Una")
-    expect(picture.get_by_role("link")).to_have_count(101)
+    diagram = page.get_by_role("group", name="Access paths of Una")
+    expect(diagram.get_by_role("link")).to_have_count(101)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    expect(picture.get_by_role("link", name="and 21 more")).to_have_attribute("href", "#list")
-    picture.get_by_role("link", name="Place 007").focus()
+    expect(diagram.get_by_role("link", name="and 21 more")).to_have_attribute("href", "#list")
+    diagram.get_by_role("link", name="Place 007").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Only the ways to Place 007.")).to_be_visible()
-    expect(page.get_by_role("img", name="The ways of Una")).to_be_visible()
+    expect(page.get_by_text("Only the paths to Place 007.")).to_be_visible()
+    expect(page.get_by_role("img", name="Access paths of Una")).to_be_visible()
     assert page.locator("svg .box").count() == 4
-    page.get_by_role("link", name="Show all ways").click()
-    expect(picture).to_be_visible()
+    page.get_by_role("link", name="Show all paths").click()
+    expect(diagram).to_be_visible()

@@ -1,4 +1,4 @@
-"""A set-up in which something is typed wrong, as a person sees it."""
+"""Invalid input in a set-up, in a browser."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from tests.sandbox.ploy.manifests import CLUB
 from .conftest import enter
 
 
-def test_what_is_wrong_is_where_one_goes_on_and_all_else_is_as_it_was(
-    page: Page, ploy: LocalPloy, acme: Customer
-) -> None:
+def test_invalid_field_gets_the_focus_and_the_rest_keeps_its_input(page: Page, ploy: LocalPloy, acme: Customer) -> None:
     acme.client.put_manifest(CLUB)
     enter(page, ploy, acme.organisation_id)
     page.get_by_role("button", name="Setup The Club").click()
     page.get_by_label("Address of the club").fill("a.b")
     page.get_by_role("combobox", name="Door").evaluate(
         "door => door.options[1].value = 'side'"
-    )  # as only another program sends
+    )  # as no browser sends it
     page.get_by_role("combobox", name="Door").select_option(index=1)
     page.get_by_label("Floors").fill("3")
     page.get_by_label("Loud").check()

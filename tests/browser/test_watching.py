@@ -1,4 +1,4 @@
-"""A page that looks how a task goes on: when it stops to look, it says so."""
+"""Live progress of a task; a page that stops updating reports it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.sandbox.ploy.conftest import Customer
 
 from .conftest import PATIENCE_MILLISECONDS, enter
 
-LOST = "This page does not look any more"
+LOST = "this page is no longer updated"
 
 
 @pytest.mark.parametrize("answer", [404, 500, None], ids=["unknown", "broken", "away"])
-def test_a_page_that_gets_no_answer_says_that_it_looks_no_longer(
+def test_page_without_a_response_reports_that_it_stopped_updating(
     page: Page, ploy: LocalPloy, acme: Customer, answer: int | None
 ) -> None:
     task = ploy.create_task(acme.id, "check")
@@ -31,7 +31,7 @@ def test_a_page_that_gets_no_answer_says_that_it_looks_no_longer(
         else:
             route.fulfill(status=answer, body="<p>No.</p>")
 
-    page.route("**/part*", answer_so)
+    page.route("**/progress*", answer_so)
     page.clock.install()
     page.goto(f"{ploy.url}/app/integrations/{acme.id}/tasks/{task.id}")
 
@@ -43,7 +43,7 @@ def test_a_page_that_gets_no_answer_says_that_it_looks_no_longer(
     expect(page.get_by_text("Waiting for the service")).to_be_visible()
 
 
-def test_a_page_outlives_a_server_that_is_away_for_a_moment(page: Page, ploy: LocalPloy, acme: Customer) -> None:
+def test_page_survives_a_restart_of_the_server(page: Page, ploy: LocalPloy, acme: Customer) -> None:
     task = ploy.create_task(acme.id, "sync")
     enter(page, ploy, acme.organisation_id)
     asked: list[str] = []
@@ -52,11 +52,11 @@ def test_a_page_outlives_a_server_that_is_away_for_a_moment(page: Page, ploy: Lo
         asked.append(route.request.url)
         route.abort() if len(asked) < 4 else route.continue_()
 
-    page.route("**/part*", answer_in_the_end)
+    page.route("**/progress*", answer_in_the_end)
     page.goto(f"{ploy.url}/app/integrations/{acme.id}/tasks/{task.id}")
     expect(page.get_by_text("Waiting for the service")).to_be_visible()
     ploy.registry.set_flags(acme.id, paused=True)
 
     expect(page.get_by_text("Waiting: paused")).to_be_visible(timeout=PATIENCE_MILLISECONDS)
     expect(page.get_by_text(LOST)).to_be_hidden()
-    expect(page.locator("[data-goes-on]")).to_have_count(0)  # nothing is to come, so it looks no longer
+    expect(page.locator("[data-goes-on]")).to_have_count(0)  # the task has ended, so the page no longer polls

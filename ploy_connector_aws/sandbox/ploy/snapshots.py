@@ -43,8 +43,8 @@ _COLUMNS = (
 
 _ORIGIN_CHANGED = Failure(
     code="origin_changed",
-    message="The object that this scope read before is gone or was replaced by another; its records were not changed.",
-    fix="if the replacement is intended, remove the integration and set it up again; otherwise restore the original",
+    message="What was read here before is not there any more, or another is in its place; nothing of it was changed.",
+    fix="If the exchange is wanted, remove the integration and set it up again; otherwise restore the original.",
 )
 
 

@@ -21,7 +21,7 @@ from ploy_connector_aws.spec.pages import Failure
 from ploy_connector_aws.spec.records import RecordType
 from tests.deadlines import PATIENCE_SECONDS
 
-from .visiting import Visitor
+from .browser import Visitor
 
 DENIED = Failure(code="permission_missing", message="No.", missing_permissions=("x:Read",))
 USERS = wire.ScopeLine(name="users", ending="complete")
@@ -32,7 +32,7 @@ Line: TypeAlias = wire.RecordLine | wire.TombstoneLine | wire.ScopeLine
 
 @dataclass
 class Clock:
-    """Time that passes only when told to."""
+    """A clock that only the test moves."""
 
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -90,7 +90,7 @@ class Customer:
         ).model_copy(update=changes)
 
     def sync(self, *lines: Line, hold: str | None = None, **opening: Any) -> wire.CommitAnswer:
-        """Hand over one run as a whole, a minute after the last."""
+        """Upload one whole run, a minute after the last."""
         self.clock.pass_by(minutes=1)
         sync_id = self.open(**opening)
         digests = self.put(sync_id, split(lines, 100))
@@ -112,7 +112,7 @@ def clock() -> Clock:
 
 @pytest.fixture(scope="module")
 def ploy(tmp_path_factory: pytest.TempPathFactory, clock: Clock) -> Iterator[LocalPloy]:
-    """One server for a module: each test enrolls organisations of its own, which see nothing of each other."""
+    """One server for a module: each test creates organisations of its own, which are separate."""
     with LocalPloy(tmp_path_factory.mktemp("state") / "ploy", clock=clock, operator_token="operator") as served:
         yield served
 

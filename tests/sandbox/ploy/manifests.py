@@ -1,4 +1,4 @@
-"""A connector that is no AWS, as its manifest describes it."""
+"""The manifest of a connector that is not AWS."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CLUB = Manifest(
             Step(
                 id="all",
                 title="The door",
-                text=("Tell the doorman.",),
+                text=("Give the note to the doorman.",),
                 fields=(
                     WizardField(name="address"),
                     WizardField(name="knock", source="host"),

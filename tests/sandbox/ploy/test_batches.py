@@ -17,7 +17,7 @@ from .conftest import USERS, Customer, account, accounts, split
 
 
 def put(customer: Customer, body: bytes, number: Any = 1, **headers: str) -> httpx.Response:
-    """Send a batch as no client of ours would."""
+    """Send a batch that our client would not send."""
     sync_id = customer.open("run")
     return httpx.put(
         f"{customer.ploy.url}/connector/v1/integrations/{customer.id}/syncs/{sync_id}/batches/{number}",
@@ -32,7 +32,7 @@ def put(customer: Customer, body: bytes, number: Any = 1, **headers: str) -> htt
     )
 
 
-def test_the_same_batch_again_changes_nothing_and_another_of_its_number_is_a_conflict(acme: Customer) -> None:
+def test_repeated_batch_changes_nothing_and_another_one_conflicts(acme: Customer) -> None:
     sync_id = acme.open("run")
     batch = split([USERS, account("u1")], 2)
     assert acme.put(sync_id, batch) == acme.put(sync_id, batch)
@@ -45,14 +45,14 @@ def test_the_same_batch_again_changes_nothing_and_another_of_its_number_is_a_con
     assert status.batches == (wire.StagedBatch(number=1, digest=acme.put(sync_id, batch)[0]),)
 
 
-def test_what_is_staged_is_not_visible(acme: Customer) -> None:
+def test_staged_records_are_not_visible(acme: Customer) -> None:
     acme.sync(USERS, account("u1"))
     acme.put(acme.open(), split([USERS, account("u2")], 1))
 
     assert acme.record_ids == ["u1"]
 
 
-def test_a_batch_with_wrong_lines_is_refused_whole_and_every_line_is_named_without_its_content(acme: Customer) -> None:
+def test_invalid_lines_reject_the_batch_and_are_named_without_their_content(acme: Customer) -> None:
     sync_id = acme.open("run")
     lines = [
         wire.to_ndjson(USERS),
@@ -77,14 +77,14 @@ def test_a_batch_with_wrong_lines_is_refused_whole_and_every_line_is_named_witho
     assert acme.client.sync_status(acme.id, sync_id).batches == ()  # type: ignore[union-attr]
 
 
-def test_no_more_than_fifty_wrong_lines_are_listed(acme: Customer) -> None:
+def test_at_most_fifty_invalid_lines_are_listed(acme: Customer) -> None:
     with pytest.raises(PlatformRejectedError) as caught:
         acme.put(acme.open(), [[b"{}"] * 70])
 
     assert (len(caught.value.problem.errors), caught.value.problem.detail) == (50, "70 of 70 lines.")
 
 
-def test_a_grant_id_that_does_not_follow_from_its_ends_is_refused(acme: Customer) -> None:
+def test_grant_id_that_does_not_follow_from_its_ends_is_rejected(acme: Customer) -> None:
     line = wire.RecordLine(
         type="grant",
         id="0" * 32,
@@ -113,7 +113,7 @@ GOOD = gzip.compress(wire.to_ndjson(USERS) + b"\n", mtime=0)
     ],
     ids=["another digest", "no sha-256", "not gzip", "not ndjson", "garbage", "cut off", "two streams", "nothing"],
 )
-def test_a_body_that_is_not_what_its_headers_say_is_refused(
+def test_body_that_contradicts_its_headers_is_rejected(
     acme: Customer, code: str, body: bytes, headers: dict[str, str]
 ) -> None:
     answer = put(acme, body, **headers)
@@ -129,7 +129,7 @@ def test_batches_are_numbered_from_one(acme: Customer, number: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (422, "body_invalid")
 
 
-def test_limits_are_kept_in_lines_and_in_bytes_before_and_after_compression(acme: Customer) -> None:
+def test_limits_apply_to_lines_and_to_bytes_before_and_after_compression(acme: Customer) -> None:
     acme.ploy.registry.set_limits(acme.id, max_batch_lines=5, max_batch_bytes=1024)
     sync_id = acme.open()
 
@@ -146,7 +146,7 @@ def test_limits_are_kept_in_lines_and_in_bytes_before_and_after_compression(acme
     assert acme.put(sync_id, split(accounts(5), 5))
 
 
-def test_a_small_body_that_unpacks_to_a_huge_one_is_not_unpacked() -> None:
+def test_decompression_stops_at_the_limit() -> None:
     packer = zlib.compressobj(wbits=31)
     bomb = b"".join([*(packer.compress(bytes(1_000_000)) for _ in range(100)), packer.flush()])
     tracemalloc.start()
@@ -159,7 +159,7 @@ def test_a_small_body_that_unpacks_to_a_huge_one_is_not_unpacked() -> None:
     assert peak < 5_000_000
 
 
-def test_no_body_is_read_beyond_a_bound(acme: Customer) -> None:
+def test_body_is_not_read_beyond_its_limit(acme: Customer) -> None:
     acme.ploy.registry.set_limits(acme.id, max_batch_bytes=10**9)
 
     answer = put(acme, b"x" * (17 * 1024 * 1024))
@@ -167,7 +167,7 @@ def test_no_body_is_read_beyond_a_bound(acme: Customer) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
-def test_bodies_can_be_collected_as_they_are_understood(acme: Customer) -> None:
+def test_bodies_are_recorded_after_decompression(acme: Customer) -> None:
     acme.ploy.bodies = []
     acme.sync(USERS, account("u1"))
 

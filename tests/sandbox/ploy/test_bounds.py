@@ -1,4 +1,4 @@
-"""The local Ploy takes no number, moment or id that is out of the contract's bounds: it answers 4xx, whatever it is."""
+"""The local Ploy rejects every number, moment or id outside of the contract's bounds with a 4xx response."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy import LocalPloy
 from tests.extremes import spoil, values_of
 
+from .browser import Visitor
 from .conftest import USERS, Customer, account, split
-from .visiting import Visitor
 
 MOMENT = "2026-01-01T00:00:00Z"
 DIGEST = wire.digest_of_batches([])
@@ -81,7 +81,7 @@ def runtime(ploy: LocalPloy, acme: Customer) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize(("name", "place", "kind"), PLACES, ids=lambda value: str(value))
-def test_a_body_out_of_bounds_is_refused_by_the_name_of_its_field(
+def test_value_out_of_bounds_is_rejected_with_its_field(
     runtime: httpx.Client, acme: Customer, name: str, place: tuple[str | int, ...], kind: str
 ) -> None:
     path, body = BODIES[name]
@@ -100,7 +100,7 @@ NUMBERS = ["0", "-1", "1000001", "10000000000", str(2**63), "1" + "0" * 400, "1e
 
 
 @pytest.mark.parametrize("number", NUMBERS, ids=lambda text: text[:20])
-def test_a_batch_has_a_number_within_bounds(runtime: httpx.Client, acme: Customer, number: str) -> None:
+def test_batch_number_out_of_bounds_is_rejected(runtime: httpx.Client, acme: Customer, number: str) -> None:
     body = wire.pack(split([account("u1")], 10)[0])
     headers = {
         "content-type": wire.NDJSON,
@@ -113,14 +113,14 @@ def test_a_batch_has_a_number_within_bounds(runtime: httpx.Client, acme: Custome
 
 
 @pytest.mark.parametrize("part", [json.loads(text) for text, is_good in values_of("id") if not is_good], ids=str)
-def test_an_id_in_a_path_that_is_none_is_of_nothing(runtime: httpx.Client, part: Any) -> None:
+def test_invalid_id_in_a_path_is_not_found(runtime: httpx.Client, part: Any) -> None:
     name = quote(str(part), safe="").replace(".", "%2E")
     for answer in (runtime.get(f"syncs/{name}"), runtime.post(f"tasks/{name}/extend", json={"lease_id": "l"})):
         assert 300 <= answer.status_code < 500  # a path that ends in a slash is redirected
 
 
 @pytest.mark.parametrize("name", ["scan_interval_seconds", "poll_interval_seconds"])
-def test_intervals_out_of_bounds_cannot_be_set(ploy: LocalPloy, acme: Customer, name: str) -> None:
+def test_interval_out_of_bounds_is_rejected(ploy: LocalPloy, acme: Customer, name: str) -> None:
     before = ploy.registry.integration(acme.id).intervals
     for text, is_good in values_of("interval"):
         if not is_good:
@@ -129,7 +129,7 @@ def test_intervals_out_of_bounds_cannot_be_set(ploy: LocalPloy, acme: Customer, 
     assert ploy.registry.integration(acme.id).intervals == before
 
 
-def test_shortly_before_a_deadline_a_lease_is_answered_as_the_shortest_there_is(acme: Customer) -> None:
+def test_lease_just_before_a_deadline_is_reported_as_the_shortest(acme: Customer) -> None:
     acme.ploy.create_task(acme.id, "check", deadline=acme.clock.now + timedelta(seconds=2))
     (task,) = acme.client.lease_tasks(acme.id, wire.LeaseRequest(request_id="r", worker_id="h", max_tasks=1)).tasks
     extended = acme.client.extend_lease(acme.id, task.id, wire.LeaseExtension(lease_id=task.lease_id))
@@ -137,10 +137,10 @@ def test_shortly_before_a_deadline_a_lease_is_answered_as_the_shortest_there_is(
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00", "9999-12-31T23:59:59-14:00"])
-def test_a_page_shows_a_record_with_the_first_or_the_last_moment_there_is(
+def test_page_shows_a_record_with_the_first_or_last_possible_moment(
     visitor: Visitor, acme: Customer, moment: str
 ) -> None:
-    """A record's own dates are data, and nothing is computed with them."""
+    """A record's own dates are data; the platform computes nothing with them."""
     acme.sync(USERS, account("u1", last_login_at=moment, kind="human"))
     page = visitor.get(f"/app/integrations/{acme.id}/account?id=u1")
     assert page.status_code == 200

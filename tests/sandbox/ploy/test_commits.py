@@ -12,7 +12,7 @@ from ploy_connector_aws.spec.records import RecordKey, grant_id
 from .conftest import DENIED, USERS, USERS_FAILED, Customer, Line, account, connect, split
 
 
-def test_a_commit_makes_everything_visible_at_once_as_the_next_generation(acme: Customer) -> None:
+def test_commit_makes_the_next_generation_visible_at_once(acme: Customer) -> None:
     first = acme.sync(USERS, account("u1"), account("u2"))
     second = acme.sync(USERS, account("u2", display_name="Two"), account("u3"))
 
@@ -26,7 +26,7 @@ def test_a_commit_makes_everything_visible_at_once_as_the_next_generation(acme: 
     ]
 
 
-def test_what_a_generation_changed_is_kept_with_what_was_before(acme: Customer) -> None:
+def test_changes_of_a_generation_are_stored_with_the_earlier_content(acme: Customer) -> None:
     acme.sync(USERS, account("u1"), account("u2"))
     acme.sync(USERS, account("u2", display_name="Two"), account("u3"))
 
@@ -41,7 +41,7 @@ def test_what_a_generation_changed_is_kept_with_what_was_before(acme: Customer) 
     ]
 
 
-def test_what_is_not_proven_to_be_gone_is_kept_and_said_so(acme: Customer) -> None:
+def test_record_not_proven_to_be_gone_is_kept_as_unproven(acme: Customer) -> None:
     acme.sync(USERS, account("u1"), account("u2"))
     since = acme.clock.now + timedelta(minutes=1)
     answer = acme.sync(USERS_FAILED, account("u2"))
@@ -55,7 +55,7 @@ def test_what_is_not_proven_to_be_gone_is_kept_and_said_so(acme: Customer) -> No
     assert (scope.name, scope.ending, scope.failure, scope.unproven_since) == ("users", "failed", DENIED, since)
 
 
-def test_a_tombstone_takes_the_grants_that_name_its_record_along(acme: Customer) -> None:
+def test_tombstone_removes_the_grants_of_its_record(acme: Customer) -> None:
     grant = wire.RecordLine(
         type="grant",
         id=grant_id("account", "u1", "e1"),
@@ -78,7 +78,7 @@ def replace_ending(scope: wire.ScopeLine) -> wire.ScopeLine:
     return scope.model_copy(update={"ending": "failed", "failure": DENIED})
 
 
-def test_a_partial_record_does_not_overwrite_a_full_one(acme: Customer) -> None:
+def test_partial_record_does_not_overwrite_a_full_one(acme: Customer) -> None:
     acme.sync(USERS, account("u1", display_name="One"))
     partial = [account(id_).model_copy(update={"partial": True}) for id_ in ("u1", "u2")]
 
@@ -91,7 +91,7 @@ def test_a_partial_record_does_not_overwrite_a_full_one(acme: Customer) -> None:
     ]
 
 
-def test_a_replay_gets_the_first_answer_and_changes_nothing(acme: Customer) -> None:
+def test_repeated_commit_gets_the_first_answer(acme: Customer) -> None:
     lines: list[Line] = [USERS, account("u1")]
     sync_id = acme.open()
     commit = acme.commit_of(lines, acme.put(sync_id, split(lines, 1)))
@@ -105,7 +105,7 @@ def test_a_replay_gets_the_first_answer_and_changes_nothing(acme: Customer) -> N
         acme.client.commit(acme.id, sync_id, commit.model_copy(update={"scopes": 9}))
 
 
-def test_commits_at_the_same_time_are_one(acme: Customer) -> None:
+def test_simultaneous_commits_are_one(acme: Customer) -> None:
     lines: list[Line] = [USERS, account("u1")]
     sync_id = acme.open()
     commit = acme.commit_of(lines, acme.put(sync_id, split(lines, 1)))
@@ -138,7 +138,7 @@ LINES: list[Line] = [USERS, account("u1"), account("u2")]
         ("scopes_unannounced", [*LINES, account("u3", scopes=("users", "elsewhere"))], {}),
     ],
 )
-def test_a_commit_that_is_not_what_arrived_is_refused_and_nothing_has_changed(
+def test_commit_that_differs_from_the_batches_is_rejected(
     acme: Customer, code: str, lines: list[Line], changes: dict[str, Any]
 ) -> None:
     sync_id = acme.open()
@@ -152,7 +152,7 @@ def test_a_commit_that_is_not_what_arrived_is_refused_and_nothing_has_changed(
     assert acme.client.sync_status(acme.id, sync_id).state == "open"  # type: ignore[union-attr]
 
 
-def test_a_batch_that_is_missing_in_the_middle_is_named(acme: Customer) -> None:
+def test_missing_batch_is_named(acme: Customer) -> None:
     sync_id = acme.open()
     for number in (1, 3):
         acme.client.put_batch(acme.id, sync_id, number, wire.pack([]))
@@ -161,7 +161,7 @@ def test_a_batch_that_is_missing_in_the_middle_is_named(acme: Customer) -> None:
         acme.client.commit(acme.id, sync_id, acme.commit_of([], ["0" * 64] * 3))
 
 
-def test_a_reading_older_than_what_is_visible_is_stale(acme: Customer) -> None:
+def test_older_read_than_the_visible_one_is_stale(acme: Customer) -> None:
     slow = replace(acme, opener="slow")
     slow_sync = slow.open()
     digests = slow.put(slow_sync, split([USERS], 1))
@@ -177,7 +177,7 @@ def test_a_reading_older_than_what_is_visible_is_stale(acme: Customer) -> None:
     assert acme.record_ids == ["u1"]
 
 
-def test_a_reading_that_began_together_with_what_is_visible_is_not_stale(acme: Customer) -> None:
+def test_read_that_began_with_the_visible_one_is_not_stale(acme: Customer) -> None:
     acme.sync(USERS, account("u1"))
     began = acme.clock.now
 

@@ -1,4 +1,4 @@
-"""The files of the local Ploy: what is no file of its own is refused, and nothing is undone by halves."""
+"""The files of the local Ploy: other files and links are rejected, and transactions are atomic."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.runtime.test_foreign_files import REFUSED, properties
 
 @pytest.mark.parametrize("part", ["", "-wal", "-shm", "-journal"])
 @pytest.mark.parametrize("put", REFUSED)
-def test_what_is_no_file_of_its_own_is_refused_and_its_target_untouched(
+def test_link_is_rejected_and_its_target_untouched(
     tmp_path: Path, put: Callable[[Path, Path], None], part: str
 ) -> None:
     state, target = tmp_path / "state", tmp_path / "home" / "notes"
@@ -39,7 +39,7 @@ def test_what_is_no_file_of_its_own_is_refused_and_its_target_untouched(
     assert not (state / "nowhere").exists()
 
 
-def test_a_file_is_readable_by_its_owner_only_whatever_it_was_before(tmp_path: Path) -> None:
+def test_file_becomes_readable_by_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "ploy.sqlite"
     for _ in range(2):
         open_database(path).close()
@@ -47,7 +47,7 @@ def test_a_file_is_readable_by_its_owner_only_whatever_it_was_before(tmp_path: P
         path.chmod(0o666)
 
 
-def test_a_transaction_that_raises_changes_nothing(tmp_path: Path) -> None:
+def test_failed_transaction_changes_nothing(tmp_path: Path) -> None:
     with closing(open_database(tmp_path / "ploy.sqlite")) as db:
         db.execute("CREATE TABLE kept (value)")
         with pytest.raises(sqlite3.OperationalError), transaction(db):

@@ -1,4 +1,4 @@
-"""The platform's side of a delta, and what it says of it afterwards."""
+"""The platform's side of a delta, and its history."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def known(acme: Customer) -> Customer:
 
 
 def delta(customer: Customer, *lines: Line, expected: wire.Outcome, scopes: int = 2, **changes: Any) -> Any:
-    """Hand over a delta against the newest generation."""
+    """Upload a delta against the newest generation."""
     base = customer.ploy.view(customer.id).generations()[-1].number
     sync_id = customer.open(mode="delta", base_generation=base)
     digests = customer.put(sync_id, split(lines, 100)) if lines else []
@@ -49,7 +49,7 @@ def shown(customer: Customer) -> list[tuple[str, tuple[str, ...], Any]]:
     ]
 
 
-def test_what_a_delta_does_not_name_stands(known: Customer) -> None:
+def test_record_that_a_delta_does_not_name_stays(known: Customer) -> None:
     answer = delta(
         known,
         account("u3", display_name="Three"),
@@ -60,19 +60,19 @@ def test_what_a_delta_does_not_name_stands(known: Customer) -> None:
     assert shown(known) == [("u1", ("users",), None), ("u2", ("users",), None), ("u3", ("users",), "Three")]
 
 
-def test_a_record_goes_when_no_scope_has_it_any_more(known: Customer) -> None:
+def test_record_is_removed_with_its_last_scope(known: Customer) -> None:
     gone = wire.TombstoneLine(type="account", id="u2", scopes=("teams", "users"))
     answer = delta(known, gone, expected=wire.Outcome(removed={"account": 1}))
     assert (answer.removed, shown(known)) == ({"account": 1}, [("u1", ("users",), None)])
 
 
-def test_a_new_content_is_that_of_every_scope(known: Customer) -> None:
+def test_new_content_counts_for_every_scope(known: Customer) -> None:
     renamed = account("u2", scopes=(), display_name="Two")
     delta(known, renamed, expected=wire.Outcome(changed={"account": 1}))
     assert shown(known)[1] == ("u2", ("teams", "users"), "Two")
 
 
-def test_a_scope_that_failed_keeps_its_records_unproven(known: Customer) -> None:
+def test_failed_scope_keeps_its_records_unproven(known: Customer) -> None:
     seen = wire.RecordLine(type="account", id="u1", scopes=("users",))
     expected = wire.Outcome(unproven_scopes=1)
     answer = delta(known, USERS_FAILED, seen, expected=expected)
@@ -85,7 +85,7 @@ def test_a_scope_that_failed_keeps_its_records_unproven(known: Customer) -> None
     assert (report.endings, [each.failure for each in report.unproven]) == ({"complete": 1, "failed": 1}, [DENIED])
 
 
-def test_a_scope_that_is_not_announced_any_more_takes_its_records_along(acme: Customer) -> None:
+def test_scope_that_is_no_longer_announced_removes_its_records(acme: Customer) -> None:
     root, child = (
         wire.ScopeLine(name="root", ending="complete"),
         wire.ScopeLine(name="a", parent="root", ending="complete"),
@@ -97,7 +97,7 @@ def test_a_scope_that_is_not_announced_any_more_takes_its_records_along(acme: Cu
     assert (answer.removed, shown(acme)) == ({"account": 1}, [])
 
 
-def test_nothing_changed_is_opened_and_committed_at_once(known: Customer) -> None:
+def test_delta_without_changes_is_opened_and_committed_at_once(known: Customer) -> None:
     commit = known.commit_of([], [], scopes=2, expected=NOTHING)
     request = wire.OpenSync(
         run_id="quiet", opener=known.opener, mode="delta", base_generation=1,
@@ -108,7 +108,7 @@ def test_nothing_changed_is_opened_and_committed_at_once(known: Customer) -> Non
     assert len(known.ploy.view(known.id).generations()) == 2
 
 
-def test_a_delta_against_another_generation_is_refused_at_opening_and_at_commit(known: Customer) -> None:
+def test_delta_against_another_generation_is_rejected_at_opening_and_commit(known: Customer) -> None:
     with pytest.raises(StaleBaseError):
         known.open(mode="delta", base_generation=7)
     sync_id = known.open(mode="delta", base_generation=1)
@@ -118,7 +118,7 @@ def test_a_delta_against_another_generation_is_refused_at_opening_and_at_commit(
         known.client.commit(known.id, sync_id, known.commit_of([], [], scopes=2, expected=NOTHING))
 
 
-def test_a_base_that_moved_by_an_approval_is_stale_at_commit(known: Customer) -> None:
+def test_base_replaced_by_an_approval_is_stale_at_commit(known: Customer) -> None:
     known.sync(USERS, TEAMS, hold="Please look.")
     held = known.ploy.view(known.id).held()
     assert held is not None
@@ -130,16 +130,14 @@ def test_a_base_that_moved_by_an_approval_is_stale_at_commit(known: Customer) ->
 
 
 @pytest.mark.parametrize("expected", [None, wire.Outcome(removed={"account": 1}), wire.Outcome(unproven_scopes=1)])
-def test_a_delta_that_does_not_come_to_what_was_expected_is_refused(
-    known: Customer, expected: wire.Outcome | None
-) -> None:
+def test_delta_with_an_unexpected_outcome_is_rejected(known: Customer, expected: wire.Outcome | None) -> None:
     before = shown(known)
     with pytest.raises(OutcomeMismatchError):
         delta(known, account("u3"), expected=expected)  # type: ignore[arg-type]
     assert shown(known) == before
 
 
-def test_a_record_that_the_base_lacks_cannot_stand_as_it_was(known: Customer) -> None:
+def test_reference_to_a_record_that_the_base_lacks_is_rejected(known: Customer) -> None:
     unknown = wire.RecordLine(type="account", id="u9", scopes=("users",))
     with pytest.raises(OutcomeMismatchError, match="the base, which lacks them"):
         delta(known, unknown, expected=wire.Outcome(added={"account": 1}))
@@ -155,13 +153,13 @@ def test_a_record_that_the_base_lacks_cannot_stand_as_it_was(known: Customer) ->
         account("u1").model_copy(update={"id": "another"}),
     ],
 )
-def test_a_full_sync_cannot_refer_to_a_base_nor_a_record_to_another(acme: Customer, line: Line) -> None:
+def test_full_sync_cannot_refer_to_a_base_nor_a_line_to_another_record(acme: Customer, line: Line) -> None:
     with pytest.raises(PlatformRejectedError) as caught:
         acme.put(acme.open(), split([line], 1))
     assert caught.value.code == "lines_rejected"
 
 
-def test_the_base_of_a_delta_must_be_named() -> None:
+def test_delta_must_name_its_base() -> None:
     for mode, base in (("delta", None), ("full", 1)):
         with pytest.raises(ValueError, match="base_generation goes with a delta"):
             wire.OpenSync(
@@ -173,13 +171,13 @@ def test_the_base_of_a_delta_must_be_named() -> None:
             )
 
 
-def test_the_wish_for_a_full_sync_is_not_fulfilled_by_a_delta(known: Customer) -> None:
+def test_delta_does_not_clear_the_request_for_a_full_sync(known: Customer) -> None:
     known.ploy.registry.set_flags(known.id, full_requested=True)
     delta(known, expected=NOTHING)
     assert known.ploy.registry.integration(known.id).flags.full_requested
 
 
-def test_an_operator_sees_every_sync_and_how_its_scopes_ended(known: Customer) -> None:
+def test_operator_sees_every_sync_and_its_scope_endings(known: Customer) -> None:
     known.client.abort(known.id, known.open())
     delta(known, USERS_FAILED, expected=wire.Outcome(retained_unproven={"account": 1}, unproven_scopes=1))
     headers = {"authorization": "Bearer operator"}
@@ -196,7 +194,7 @@ def test_an_operator_sees_every_sync_and_how_its_scopes_ended(known: Customer) -
     assert (unproven["scope"], unproven["failure"]["code"]) == ("users", DENIED.code)
 
 
-def test_what_happened_long_ago_is_forgotten() -> None:
+def test_old_generations_are_deleted() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     kept = SyncStore(sqlite3.connect(":memory:"))
     kept.create_tables()

@@ -45,7 +45,7 @@ def drawn(access: AccountAccess) -> Diagram:
 
 
 def joined(diagram: Diagram) -> set[tuple[str, str]]:
-    """The names of the boxes at both ends of each line."""
+    """Return the names of the boxes at both ends of each line."""
     left = {f"{box.x + WIDTH},{box.y + HEIGHT // 2}": box.name for box in diagram.boxes}
     right = {f"{box.x},{box.y + HEIGHT // 2}": box.name for box in diagram.boxes}
     points = (re.findall(r"\d+,\d+", line.path) for line in diagram.lines)
@@ -63,19 +63,19 @@ def test_lines_pass_behind_no_box_that_they_do_not_lead_to() -> None:
         assert [int(end) - int(start) for start, end in curves] == [LANE] * len(curves)
         assert curves
         numbers = [tuple(map(int, pair.split(","))) for pair in re.findall(r"\d+,\d+", line.path)]
-        # The points at which it leaves and enters columns: those between the ends must miss every box.
+        # The points at which it leaves and enters columns: all but the ends must miss every box.
         for (x1, y1), (x2, _) in pairwise(numbers):
             if x2 - x1 == WIDTH:
                 assert (x1, y1 - HEIGHT // 2) not in names
 
 
-def test_groups_that_hold_one_another_are_drawn_and_nothing_is_not() -> None:
+def test_mutually_nested_groups_are_drawn_and_an_empty_diagram_is_not() -> None:
     assert draw(access_of(resources={})) is None
     assert not drawn(access_of(("a",), ("a", "b"), ("a", "b", "c"), ("b",), ("b", "a"), resources={})).is_folded
 
 
 def many(groups: int, roles: int) -> tuple[list[tuple[str, ...]], dict[str, str]]:
-    """Groups, each of which opens a role in so many places of its own."""
+    """Return groups, each of which opens roles in resources of its own."""
     chains: list[tuple[str, ...]] = []
     resources = {}
     for group in range(groups):
@@ -103,7 +103,7 @@ def test_large_diagram_is_folded_to_every_resource_with_its_number_of_paths() ->
     assert diagram.description == "U holds 92 entitlements, which open 90 resources."
 
 
-def test_what_a_column_has_no_room_for_is_one_box_that_leads_to_the_list_and_not_what_is_privileged() -> None:
+def test_full_column_ends_with_one_box_for_the_rest_without_privileged_ones() -> None:
     chains, resources = many(groups=1, roles=MOST_IN_A_COLUMN + 50)
     last = f"role{MOST_IN_A_COLUMN + 49:03}"
     diagram = drawn(access_of(*chains, resources=resources, privileged=(last,)))
@@ -114,7 +114,7 @@ def test_what_a_column_has_no_room_for_is_one_box_that_leads_to_the_list_and_not
     assert rest.y == max(box.y for box in diagram.boxes)
 
 
-def test_what_names_no_place_leads_to_the_one_that_the_account_belongs_to() -> None:
+def test_path_without_a_resource_leads_to_the_accounts_own() -> None:
     chains = (("admins",), ("admins", "everything"), ("own",), ("role",), ("role", "in role"))
     diagram = drawn(access_of(*chains, resources={"role": "elsewhere"}, home="here"))
     assert joined(diagram) == {
@@ -151,5 +151,5 @@ def test_paths_are_narrowed_to_an_entitlement_or_resource_with_all_paths_that_th
         (" ", (" ",)),
     ],
 )
-def test_of_a_long_name_both_ends_are_shown(name: str, label: tuple[str, ...]) -> None:
+def test_long_name_shows_both_ends(name: str, label: tuple[str, ...]) -> None:
     assert to_lines(name) == label

@@ -1,4 +1,4 @@
-"""What a sync changed, or would change, as a person sees it: by type, counted, every one of them named."""
+"""The changes of a sync on its pages: counted by type, and every one named."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 
+from .browser import Visitor, at
 from .conftest import USERS, Customer, Line, account, accounts
-from .visiting import Visitor, at
 from .worker import Worker, grant_of
 
 
@@ -44,7 +44,7 @@ def names(page: str) -> list[str]:
 
 @pytest.fixture
 def held(acme: Customer) -> str:
-    """A commit that waits for a person; the path of its sync."""
+    """Upload a held sync; return its path."""
     acme.sync(USERS, *MANY)
     acme.sync(USERS, *FEW)
     sync = acme.ploy.view(acme.id).held()
@@ -52,9 +52,7 @@ def held(acme: Customer) -> str:
     return at(acme, f"/syncs/{sync.id}")
 
 
-def test_a_held_commit_says_by_type_how_much_it_would_change_and_names_all_of_it_on_pages(
-    visitor: Visitor, held: str
-) -> None:
+def test_held_sync_counts_its_changes_by_type_and_names_them_on_pages(visitor: Visitor, held: str) -> None:
     shown = visitor.get(held).text
     assert headings(shown)[:5] == [f"Would be {each}" for each in [*HEADINGS, "changed: 1 account"]]
     assert ("Anna → Readers" in shown, "u001 → Readers" in shown, "Writers" in shown) == (True, True, True)
@@ -68,13 +66,13 @@ def test_a_held_commit_says_by_type_how_much_it_would_change_and_names_all_of_it
     assert "101 to 129 of 129" in pages[1]
 
 
-def test_what_was_approved_is_named_as_it_was_and_what_was_rejected_is_not_kept(
+def test_approved_changes_are_named_and_rejected_ones_are_not_stored(
     visitor: Visitor, acme: Customer, held: str
 ) -> None:
     visitor.fill(f"{held}/approve")
     shown = visitor.get(held).text
     assert headings(shown)[:5] == [each.capitalize() for each in [*HEADINGS, "changed: 1 account"]]
-    assert "u001 → g1" in shown  # neither is there any more
+    assert "u001 → g1" in shown  # both are gone
     assert names(visitor.get(f"{held}/changes?kind=removed&only=entitlement").text) == ["Readers"]
     assert names(visitor.get(f"{held}/changes?kind=changed&only=account").text) == ["Ann"]
 
@@ -82,14 +80,14 @@ def test_what_was_approved_is_named_as_it_was_and_what_was_rejected_is_not_kept(
     sync = acme.ploy.view(acme.id).held()
     assert sync is not None
     visitor.fill(at(acme, f"/syncs/{sync.id}/reject"))
-    acme.sync(USERS, hold="asked again")  # what another would change is none of what this one would have
+    acme.sync(USERS, hold="asked again")  # the changes of another sync are not those of this one
     rejected = visitor.get(at(acme, f"/syncs/{sync.id}/changes?kind=removed&only=account")).text
     assert (names(rejected), "are not stored" in rejected) == ([], True)
     assert visitor.get(f"{held}/changes?kind=lost&only=account").status_code == 400
 
 
 @pytest.mark.parametrize("is_held", [True, False])
-def test_the_task_of_a_sync_leads_to_that_sync_and_to_no_other(acme: Customer, visitor: Visitor, is_held: bool) -> None:
+def test_task_of_a_sync_links_to_that_sync(acme: Customer, visitor: Visitor, is_held: bool) -> None:
     acme.sync(USERS, account("u1"))
     acme.sync(USERS, account("u1"), run_id="mine", hold="asked" if is_held else None)
     worker = Worker(acme)

@@ -1,4 +1,4 @@
-"""Set-ups that were begun: begun once, gone on with where they were left, and thrown away."""
+"""Unfinished set-ups: begun once, resumed, and removed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ploy_connector_aws.platform.errors import UnknownIntegrationError
 from ploy_connector_aws.sandbox.ploy import ForbiddenError
 from ploy_connector_aws.spec import Step, Wizard, WizardField
 
+from .browser import Visitor, at
 from .conftest import Customer, Enroll
 from .manifests import CLUB
-from .visiting import Visitor, at
 from .worker import REPORT, Worker
 
 
@@ -41,7 +41,7 @@ HALL = CLUB.model_copy(
 
 @contextmanager
 def taking_turns_often() -> Iterator[None]:
-    """Let threads come in each other's way."""
+    """Make threads interleave."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
@@ -58,9 +58,7 @@ def resumed(visitor: Visitor, own: str) -> str:
     return visitor.get(f"/app/integrations/{own}/setup").headers["location"].rpartition("/")[2]
 
 
-def test_who_asks_twice_gets_one_set_up_until_something_of_it_is_answered(
-    visitor: Visitor, acme: Customer, enroll: Enroll
-) -> None:
+def test_repeated_begin_returns_the_untouched_draft(visitor: Visitor, acme: Customer, enroll: Enroll) -> None:
     other = enroll("Other")
     for each in (acme, other):
         each.client.put_manifest(CLUB)
@@ -82,7 +80,7 @@ def test_who_asks_twice_gets_one_set_up_until_something_of_it_is_answered(
     assert begin(visitor) == second
 
 
-def test_a_set_up_goes_on_where_it_was_left(visitor: Visitor, acme: Customer) -> None:
+def test_setup_resumes_at_the_step_that_was_reached(visitor: Visitor, acme: Customer) -> None:
     acme.client.put_manifest(HALL)
     own = begin(visitor)
     at_own = f"/app/integrations/{own}"
@@ -108,9 +106,7 @@ def test_a_set_up_goes_on_where_it_was_left(visitor: Visitor, acme: Customer) ->
     assert seen == ["where", "which", "which", "test", "all", "test", "where"]
 
 
-def test_a_set_up_that_was_never_in_use_is_removed_with_all_that_was_kept_of_it(
-    visitor: Visitor, acme: Customer
-) -> None:
+def test_unused_draft_is_removed_with_its_files(visitor: Visitor, acme: Customer) -> None:
     acme.client.put_manifest(HALL)
     own = begin(visitor)
     visitor.fill(f"/app/integrations/{own}/setup/where", address="a.b")
@@ -138,7 +134,7 @@ def test_a_set_up_that_was_never_in_use_is_removed_with_all_that_was_kept_of_it(
     assert secret not in str(acme.ploy.registry.integrations())
 
 
-def test_an_integration_that_was_ever_in_use_is_not_removed(visitor: Visitor, acme: Customer) -> None:
+def test_used_integration_cannot_be_removed(visitor: Visitor, acme: Customer) -> None:
     made = acme.id
     acme.client.put_manifest(HALL)
     acme.id = begin(visitor)

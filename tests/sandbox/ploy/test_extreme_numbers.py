@@ -1,4 +1,4 @@
-"""Numbers and moments out of every range, wherever a request has one: refused or taken, and never an error inside."""
+"""Numbers and moments out of every range, anywhere in a request, never cause a server error."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from ploy_connector_aws.sandbox.ploy.pages import PARTS
 from tests.platform.calls import ANSWERED
 from tests.platform.extremes import is_number, places, put
 
+from .browser import Visitor
 from .conftest import USERS, Customer, account
-from .visiting import Visitor
 from .worker import Worker, done_of, failed_of
 
 NUMBERS = (
@@ -40,7 +40,7 @@ ROUTERS = (contract, operator_api, *PARTS)
 
 
 def in_addresses() -> Iterator[tuple[str, str, str, bool]]:
-    """Every number in the path or the query of any route: its method, its path, its name, and whether in the query."""
+    """Iterate over the number parameters of all routes: method, path, name, and whether it is in the query."""
 
     def find(dependant: Dependant) -> Iterator[tuple[str, bool]]:
         for fields, is_query in ((dependant.path_params, False), (dependant.query_params, True)):
@@ -59,7 +59,7 @@ def in_addresses() -> Iterator[tuple[str, str, str, bool]]:
 ADDRESSES = sorted(set(in_addresses()))
 
 
-def test_the_numbers_in_addresses_are_found() -> None:
+def test_number_parameters_of_all_routes_are_found() -> None:
     assert {(path.rpartition("{integration_id}")[2], name) for _, path, name, _ in ADDRESSES} >= {
         ("/syncs/{sync_id}/batches/{number}", "number"),
         ("/generations/{generation}/changes", "generation"),
@@ -74,7 +74,7 @@ def operator(ploy: LocalPloy) -> Iterator[httpx.Client]:
 
 
 def seen_after(operator: httpx.Client, runtime: httpx.Client, integration_id: str) -> list[int]:
-    """How everything that can be looked at is answered."""
+    """Return the status codes of everything that can be read."""
     at = f"/dev/v1/integrations/{integration_id}"
     parts = ("syncs", "generations", "held", "tasks", "manual-tasks")
     looked = [operator.get("/dev/v1/integrations"), *(operator.get(f"{at}/{part}") for part in parts)]
@@ -95,7 +95,7 @@ def runtime(ploy: LocalPloy, acme: Customer) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize(("method", "path", "name", "is_query"), ADDRESSES)
-def test_no_number_in_an_address_is_an_error_inside(
+def test_no_number_in_an_address_causes_a_server_error(
     operator: httpx.Client,
     runtime: httpx.Client,
     visitor: Visitor,
@@ -131,7 +131,7 @@ BODIES = [
 
 
 @pytest.mark.parametrize("name", sorted({name for name, _ in BODIES}))
-def test_no_number_in_a_body_of_the_contract_is_an_error_inside(
+def test_no_number_in_a_contract_body_causes_a_server_error(
     operator: httpx.Client, runtime: httpx.Client, acme: Customer, name: str
 ) -> None:
     acme.sync(USERS, account("u1"))
@@ -140,7 +140,7 @@ def test_no_number_in_a_body_of_the_contract_is_an_error_inside(
         mode="json", exclude_defaults=True
     )
     if name == "lease_tasks":
-        body |= {"max_tasks": 0, "wait_seconds": 0}  # nothing is waited for
+        body |= {"max_tasks": 0, "wait_seconds": 0}  # do not wait
     wrong = {}
     for place in (place for found, place in BODIES if found == name):
         text = json.dumps(put(body, place))
@@ -177,7 +177,7 @@ def test_no_number_in_a_body_of_the_contract_is_an_error_inside(
     ],
     ids=lambda each: json.dumps(each),
 )
-def test_no_number_of_an_operator_is_an_error_inside(
+def test_no_number_in_an_operators_body_causes_a_server_error(
     operator: httpx.Client,
     runtime: httpx.Client,
     visitor: Visitor,
@@ -190,7 +190,7 @@ def test_no_number_of_an_operator_is_an_error_inside(
     for value in VALUES:
         text = json.dumps(body).replace('"@"', value)
         answer = operator.request(method, f"/dev/v1/integrations/{acme.id}{path}", content=text.encode())
-        # And what was taken leaves nothing behind that cannot be looked at.
+        # An accepted value leaves nothing behind that cannot be read.
         after = [0] if answer.is_client_error else seen_after(operator, runtime, acme.id)
         pages = (
             []
@@ -203,7 +203,7 @@ def test_no_number_of_an_operator_is_an_error_inside(
     assert wrong == {}
 
 
-def test_a_request_that_is_refused_has_changed_nothing(operator: httpx.Client, acme: Customer) -> None:
+def test_rejected_request_changes_nothing(operator: httpx.Client, acme: Customer) -> None:
     before = acme.ploy.registry.integration(acme.id)
     body = {"settings": {"region": "us-east-1"}, "flags": {"paused": True}, "intervals": {"poll_interval_seconds": 0}}
 
@@ -211,8 +211,8 @@ def test_a_request_that_is_refused_has_changed_nothing(operator: httpx.Client, a
     assert acme.ploy.registry.integration(acme.id) == before
 
 
-def test_no_number_in_a_line_of_a_batch_is_an_error_inside(acme: Customer, visitor: Visitor) -> None:
-    """In a place where any value of JSON may stand: what is taken can be committed and looked at."""
+def test_no_number_in_a_batch_line_causes_a_server_error(acme: Customer, visitor: Visitor) -> None:
+    """For a field with any JSON value: an accepted batch can be committed and read."""
     taken: list[str] = []
     committed: list[str] = []
     for value in VALUES:
@@ -235,7 +235,7 @@ def test_no_number_in_a_line_of_a_batch_is_an_error_inside(acme: Customer, visit
 MOMENTS_OF_A_CHANGE = ("verified_at", "as_of", "sessions_end_by")
 
 
-def test_no_moment_in_the_report_of_a_change_is_an_error_inside(
+def test_no_moment_in_a_change_report_causes_a_server_error(
     operator: httpx.Client, runtime: httpx.Client, acme: Customer, visitor: Visitor
 ) -> None:
     acme.sync(USERS, account("u1"))

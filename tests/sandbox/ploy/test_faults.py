@@ -24,7 +24,7 @@ def hasty(acme: Customer) -> Customer:
 
 
 @pytest.mark.parametrize("operation", PUSH)
-def test_a_call_that_is_lost_before_it_acted_has_not_acted(hasty: Customer, operation: Operation) -> None:
+def test_connection_lost_before_a_call_leaves_no_effect(hasty: Customer, operation: Operation) -> None:
     hasty.ploy.faults.drop_before(operation)
 
     with pytest.raises(PlatformUnavailableError, match="could not be reached"):
@@ -34,7 +34,7 @@ def test_a_call_that_is_lost_before_it_acted_has_not_acted(hasty: Customer, oper
     assert hasty.sync(USERS, account("u1")).generation == 1
 
 
-def test_a_call_whose_answer_is_lost_has_acted(hasty: Customer) -> None:
+def test_call_with_a_lost_response_has_taken_effect(hasty: Customer) -> None:
     hasty.ploy.faults.drop_after("commit")
 
     with pytest.raises(PlatformUnavailableError, match="could not be reached"):
@@ -45,7 +45,7 @@ def test_a_call_whose_answer_is_lost_has_acted(hasty: Customer) -> None:
 
 @pytest.mark.parametrize("operation", PUSH)
 @pytest.mark.parametrize("fault", ["drop_before", "drop_after", "unavailable"])
-def test_a_handover_with_losses_has_the_result_of_a_calm_one(acme: Customer, operation: Operation, fault: str) -> None:
+def test_upload_with_lost_connections_has_the_same_result(acme: Customer, operation: Operation, fault: str) -> None:
     getattr(acme.ploy.faults, fault)(operation, times=2)
 
     answer = acme.sync(USERS, *accounts(150))
@@ -57,7 +57,7 @@ def test_a_handover_with_losses_has_the_result_of_a_calm_one(acme: Customer, ope
 
 @pytest.mark.parametrize("fault", ["drop_before", "drop_after", "unavailable"])
 @pytest.mark.parametrize("operation", ["lease_tasks", "extend_lease", "complete_task", "fail_task"])
-def test_tasks_with_losses_have_the_result_of_calm_ones(acme: Customer, operation: Operation, fault: str) -> None:
+def test_tasks_with_lost_connections_have_the_same_result(acme: Customer, operation: Operation, fault: str) -> None:
     worker = Worker(acme)
     done, failed = worker.order("grant"), worker.order("check")
     getattr(acme.ploy.faults, fault)(operation, times=2)
@@ -73,7 +73,7 @@ def test_tasks_with_losses_have_the_result_of_calm_ones(acme: Customer, operatio
     assert [len(worker.history(task)) for task in (done, failed)] == [3, 3]
 
 
-def test_faults_strike_the_nth_call_and_as_often_as_they_are_told(hasty: Customer) -> None:
+def test_fault_applies_from_the_nth_call_for_its_number_of_times(hasty: Customer) -> None:
     hasty.ploy.faults.unavailable("integrations", nth=2, times=2, status=500, retry_after="60")
 
     outcomes: list[float | str | None] = []
@@ -87,7 +87,7 @@ def test_faults_strike_the_nth_call_and_as_often_as_they_are_told(hasty: Custome
     assert outcomes == ["served", 60, 60, "served"]
 
 
-def test_a_fault_for_any_operation_leaves_the_operators_routes_alone(hasty: Customer) -> None:
+def test_fault_for_any_operation_spares_the_operators_routes(hasty: Customer) -> None:
     hasty.ploy.faults.unavailable(times=100)
 
     assert httpx.get(hasty.ploy.url).status_code == 303  # to the pages
@@ -97,7 +97,7 @@ def test_a_fault_for_any_operation_leaves_the_operators_routes_alone(hasty: Cust
     assert hasty.client.integrations()
 
 
-def test_a_slow_answer_runs_into_the_clients_time_limit(acme: Customer) -> None:
+def test_slow_response_runs_into_the_clients_timeout(acme: Customer) -> None:
     acme.ploy.faults.slow(0.5, "integrations")
     source = TokenSource(token=acme.client._tokens.token())
 
@@ -106,7 +106,7 @@ def test_a_slow_answer_runs_into_the_clients_time_limit(acme: Customer) -> None:
             client.integrations()
 
 
-def test_a_commit_that_was_cut_off_is_found_by_its_status(hasty: Customer) -> None:
+def test_interrupted_commit_is_found_by_its_status(hasty: Customer) -> None:
     sync_id = hasty.open()
     digests = hasty.put(sync_id, split([USERS], 1))
     hasty.ploy.faults.drop_after("commit")
@@ -119,7 +119,7 @@ def test_a_commit_that_was_cut_off_is_found_by_its_status(hasty: Customer) -> No
     assert (status.state, status.answer) == ("committed", wire.CommitAnswer(status="committed", generation=1))
 
 
-def test_nothing_is_logged_by_a_host_that_works_as_it_should(acme: Customer, caplog: pytest.LogCaptureFixture) -> None:
+def test_healthy_host_logs_nothing(acme: Customer, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     acme.ploy.faults.drop_before("hello")
     acme.ploy.faults.drop_after("open_sync")

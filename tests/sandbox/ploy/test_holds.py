@@ -26,7 +26,7 @@ def held_id(customer: Customer) -> str:
     return held.id
 
 
-def test_the_platforms_own_guard_holds_what_removes_too_much(guarded: Customer) -> None:
+def test_platform_holds_a_sync_that_removes_too_much(guarded: Customer) -> None:
     answer = guarded.sync(USERS)
 
     assert answer == wire.CommitAnswer(
@@ -38,7 +38,7 @@ def test_the_platforms_own_guard_holds_what_removes_too_much(guarded: Customer) 
     assert (status.state, status.answer) == ("held", answer)
 
 
-def test_a_runtime_may_ask_for_a_hold(guarded: Customer) -> None:
+def test_runtime_can_request_a_hold(guarded: Customer) -> None:
     answer = guarded.sync(USERS, *accounts(11), hold="Please look.")
 
     assert (answer.status, answer.removed, answer.hold_reasons) == (
@@ -49,11 +49,11 @@ def test_a_runtime_may_ask_for_a_hold(guarded: Customer) -> None:
     assert len(guarded.record_ids) == 12
 
 
-def test_the_same_reason_of_both_is_said_once(guarded: Customer) -> None:
+def test_reason_of_both_sides_is_listed_once(guarded: Customer) -> None:
     assert guarded.sync(USERS, hold=GUARDED).hold_reasons == (GUARDED,)
 
 
-def test_approval_makes_it_visible_and_moves_the_baseline(guarded: Customer) -> None:
+def test_approval_makes_the_sync_visible_as_the_new_base(guarded: Customer) -> None:
     guarded.sync(USERS)
     sync_id = held_id(guarded)
 
@@ -69,7 +69,7 @@ def test_approval_makes_it_visible_and_moves_the_baseline(guarded: Customer) -> 
     assert guarded.sync(USERS, account("new")).added == {"account": 1}
 
 
-def test_rejection_drops_it_and_the_baseline_stays(guarded: Customer) -> None:
+def test_rejection_drops_the_sync_and_keeps_the_base(guarded: Customer) -> None:
     guarded.sync(USERS)
     sync_id = held_id(guarded)
 
@@ -82,7 +82,7 @@ def test_rejection_drops_it_and_the_baseline_stays(guarded: Customer) -> None:
     assert guarded.sync(USERS).status == "held_for_review"
 
 
-def test_a_commit_is_decided_on_once(guarded: Customer) -> None:
+def test_held_sync_is_decided_on_once(guarded: Customer) -> None:
     guarded.sync(USERS)
     sync_id = held_id(guarded)
     guarded.ploy.syncs(guarded.id).reject(sync_id)
@@ -93,7 +93,7 @@ def test_a_commit_is_decided_on_once(guarded: Customer) -> None:
     assert len(guarded.record_ids) == 12
 
 
-def test_a_replay_of_a_held_commit_gets_its_answer_then_the_decision_and_after_a_rejection_it_is_gone(
+def test_repeated_commit_of_a_held_sync_gets_the_decision(
     guarded: Customer,
 ) -> None:
     guarded.clock.pass_by(minutes=1)
@@ -111,7 +111,7 @@ def test_a_replay_of_a_held_commit_gets_its_answer_then_the_decision_and_after_a
         guarded.client.commit(guarded.id, sync_id, commit)
 
 
-def test_a_newer_sync_replaces_a_held_commit_when_it_is_committed_and_not_before(guarded: Customer) -> None:
+def test_newer_sync_replaces_a_held_one_only_when_committed(guarded: Customer) -> None:
     guarded.sync(USERS)
     held = held_id(guarded)
     guarded.clock.pass_by(minutes=1)
@@ -127,7 +127,7 @@ def test_a_newer_sync_replaces_a_held_commit_when_it_is_committed_and_not_before
         guarded.ploy.approve(guarded.id, held)
 
 
-def test_what_only_a_held_commit_and_a_newer_one_bring_is_kept_as_long_as_either(guarded: Customer) -> None:
+def test_contents_of_a_held_sync_stay_while_a_newer_one_needs_them(guarded: Customer) -> None:
     names = [f"Name {number}" for number in range(3)]
     for name in names:
         guarded.sync(USERS, account("new", display_name=name), hold="Please look.")
@@ -139,7 +139,7 @@ def test_what_only_a_held_commit_and_a_newer_one_bring_is_kept_as_long_as_either
         assert current.db.execute("SELECT count(*) FROM ploy_bodies").fetchone() == (1,)
 
 
-def test_a_newer_sync_that_is_refused_leaves_the_held_commit_as_it_is(guarded: Customer) -> None:
+def test_rejected_newer_sync_leaves_the_held_one(guarded: Customer) -> None:
     guarded.sync(USERS)
     held = held_id(guarded)
     guarded.clock.pass_by(minutes=1)
@@ -152,7 +152,7 @@ def test_a_newer_sync_that_is_refused_leaves_the_held_commit_as_it_is(guarded: C
     assert guarded.ploy.approve(guarded.id, held).generation == 2
 
 
-def test_approving_a_held_commit_leaves_a_newer_open_sync_as_it_is(guarded: Customer) -> None:
+def test_approval_leaves_a_newer_open_sync(guarded: Customer) -> None:
     guarded.sync(USERS)
     guarded.clock.pass_by(minutes=1)
     newer = guarded.open()
@@ -165,7 +165,7 @@ def test_approving_a_held_commit_leaves_a_newer_open_sync_as_it_is(guarded: Cust
     assert answer == wire.CommitAnswer(status="committed", generation=3, added={"account": 1})
 
 
-def test_a_reading_older_than_a_held_one_does_not_replace_it(guarded: Customer) -> None:
+def test_older_read_does_not_replace_a_held_sync(guarded: Customer) -> None:
     guarded.sync(USERS)
     held = held_id(guarded)
     other = replace(guarded, opener="other")
@@ -176,7 +176,7 @@ def test_a_reading_older_than_a_held_one_does_not_replace_it(guarded: Customer) 
     assert held_id(guarded) == held
 
 
-def test_the_wish_for_a_full_sync_is_fulfilled_by_what_becomes_visible(guarded: Customer) -> None:
+def test_visible_full_sync_clears_the_request_for_one(guarded: Customer) -> None:
     guarded.ploy.registry.set_flags(guarded.id, full_requested=True)
 
     guarded.sync(USERS)

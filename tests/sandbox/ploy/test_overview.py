@@ -1,4 +1,4 @@
-"""What is said of an integration's tests, where they were of other settings, or could not be made at all."""
+"""The summary of an integration's tests: outdated ones, and those that could not run."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 
 from ploy_connector_aws.platform import wire
 
+from .browser import Visitor, at
 from .conftest import USERS, Customer, account
-from .visiting import Visitor, at
 from .worker import REPORT, Worker
 
 PASSED, OUTDATED, FAILED = "1 passed", "earlier settings", "could not run"
 
 
-def tell(worker: Worker) -> None:
-    """The runtime reports a test that it made by itself."""
+def report(worker: Worker) -> None:
+    """The runtime reports a test of its own."""
     acme = worker.customer
     acme.clock.pass_by(minutes=1)
     progress = wire.CheckProgress(
@@ -36,7 +36,7 @@ def make(worker: Worker) -> None:
 
 
 def fail(worker: Worker) -> None:
-    """A test is ordered, and the runtime cannot make it."""
+    """A test is ordered, and the runtime cannot run it."""
     worker.fail(take(worker))
 
 
@@ -60,52 +60,50 @@ def read(worker: Worker) -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "said"),
+    ("steps", "expected"),
     [
         ([read, make], PASSED),
         ([read, make, change], OUTDATED),
         ([read, make, change, make], PASSED),
-        ([read, tell], PASSED),
-        ([read, tell, change, read], OUTDATED),
-        ([read, tell, change, read, tell], PASSED),
-        ([read, change, tell], OUTDATED),
+        ([read, report], PASSED),
+        ([read, report, change, read], OUTDATED),
+        ([read, report, change, read, report], PASSED),
+        ([read, change, report], OUTDATED),
         ([read, make, fail], FAILED),
         ([read, fail], FAILED),
         ([read, fail, make], PASSED),
-        ([read, fail, tell], PASSED),
+        ([read, fail, report], PASSED),
     ],
     ids=lambda each: "-".join(step.__name__ for step in each) if isinstance(each, list) else "",
 )
-def test_only_a_test_of_the_settings_that_are_set_now_is_counted_and_one_that_failed_is_not_passed_over(
-    acme: Customer, visitor: Visitor, steps: list[Callable[[Worker], None]], said: str
+def test_summary_shows_the_newest_test_its_age_and_its_failure(
+    acme: Customer, visitor: Visitor, steps: list[Callable[[Worker], None]], expected: str
 ) -> None:
     worker = Worker(acme)
     for step in steps:
         step(worker)
 
     for path in ("/app/", at(acme)):
-        card = visitor.get(path).text.partition("<dt>Connection test</dt>")[2].partition("</dd>")[0]
-        assert [word for word in (PASSED, OUTDATED, FAILED) if word in card] == [said], path
+        summary = visitor.get(path).text.partition("<dt>Connection test</dt>")[2].partition("</dd>")[0]
+        assert [label for label in (PASSED, OUTDATED, FAILED) if label in summary] == [expected], path
     shown = visitor.get(at(acme)).text
-    assert ("The newest connection test could not run" in shown) == (said == FAILED)
-    assert ("does not cover the current ones" in shown) == (said == OUTDATED)
+    assert ("The newest connection test could not run" in shown) == (expected == FAILED)
+    assert ("does not cover the current ones" in shown) == (expected == OUTDATED)
 
 
-def test_settings_that_an_operator_changes_must_pass_a_test_like_those_of_a_page(
-    acme: Customer, visitor: Visitor
-) -> None:
+def test_settings_changed_by_the_operator_must_pass_a_test(acme: Customer, visitor: Visitor) -> None:
     make(Worker(acme))
     acme.sync(USERS, account("u1"))
-    desk = httpx.Client(base_url=f"{acme.ploy.url}/dev/v1", headers={"authorization": "Bearer operator"})
+    operator = httpx.Client(base_url=f"{acme.ploy.url}/dev/v1", headers={"authorization": "Bearer operator"})
     settings = acme.ploy.registry.integration(acme.id).integration.settings
 
     def change_over_http(**settings: object) -> bool:
-        assert desk.patch(f"/integrations/{acme.id}", json={"settings": settings}).status_code == 204
-        (listed,) = (one for one in desk.get("/integrations").json() if one["id"] == acme.id)
+        assert operator.patch(f"/integrations/{acme.id}", json={"settings": settings}).status_code == 204
+        (listed,) = (one for one in operator.get("/integrations").json() if one["id"] == acme.id)
         assert listed["is_verified"] == acme.ploy.registry.integration(acme.id).is_verified
         return bool(listed["is_verified"])
 
-    with desk:
+    with operator:
         assert change_over_http(region=settings["region"])  # nothing differs
         assert not change_over_http(region="us-east-1")
         worker = Worker(acme, holder="other")
@@ -114,10 +112,10 @@ def test_settings_that_an_operator_changes_must_pass_a_test_like_those_of_a_page
         assert worker.lease() == ()
         make(worker)
         assert acme.ploy.registry.integration(acme.id).is_verified
-        assert desk.patch("/integrations/none", json={"settings": {"region": "x"}}).status_code == 409
+        assert operator.patch("/integrations/none", json={"settings": {"region": "x"}}).status_code == 409
 
 
-def test_connectors_that_a_runtime_refused_are_listed_until_it_reports_others(
+def test_rejected_connectors_are_listed_until_the_next_report(
     visitor: Visitor, acme: Customer, enroll: Callable[[str], Customer]
 ) -> None:
     broken = wire.RefusedConnector(name="okta", distribution="acme-okta", reason="its <entry point> cannot be loaded")

@@ -1,4 +1,4 @@
-"""Who is let in to the pages, what no other site can do with them, and what the lists find."""
+"""Login and sessions, protection against other sites, set-up forms, lists and orders."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.sandbox.ploy import LocalPloy, pages
 from ploy_connector_aws.sandbox.ploy.pages.session import IDLE_SECONDS, Sessions
 
+from .browser import Visitor, at
 from .conftest import USERS, Customer, Enroll, account, accounts
 from .manifests import CLUB
-from .visiting import Visitor, at
 from .worker import Worker, failed_of
 
 
-def test_nobody_sees_a_page_who_is_not_logged_in(stranger: Visitor, acme: Customer) -> None:
+def test_pages_require_a_login(stranger: Visitor, acme: Customer) -> None:
     paths = ["/app/", at(acme), at(acme, "/accounts"), at(acme, "/tasks"), at(acme, "/setup/all"), "/app/none"]
     answers = [stranger.get(path) for path in paths]
 
@@ -27,20 +27,20 @@ def test_nobody_sees_a_page_who_is_not_logged_in(stranger: Visitor, acme: Custom
     assert stranger.fill("/app/login", key="wrong").status_code == 401
 
 
-def test_a_link_lets_in_once_and_only_who_sends_its_form(ploy: LocalPloy, stranger: Visitor) -> None:
+def test_login_link_works_once_and_only_by_its_form(ploy: LocalPloy, stranger: Visitor) -> None:
     link = ploy.login_url
     key = link.partition("key=")[2]
-    assert [stranger.get(link).status_code for _ in range(2)] == [200, 200]  # whoever only looks uses nothing up
+    assert [stranger.get(link).status_code for _ in range(2)] == [200, 200]  # opening the link does not use it up
     before = dict(stranger.cookies)
     assert stranger.fill("/app/login", key=key).headers["location"] == "/app/"
-    assert dict(stranger.cookies) != before  # a session that somebody could have known beforehand is not let in
+    assert dict(stranger.cookies) != before  # against session fixation
     assert stranger.get("/app/").status_code == 200
     stranger.fill("/app/logout")
     assert stranger.get("/app/").headers["location"] == "/app/login"
     assert stranger.fill("/app/login", key=key).status_code == 401
 
 
-def test_a_link_that_was_not_used_for_ten_minutes_lets_nobody_in() -> None:
+def test_login_link_expires_after_ten_minutes() -> None:
     now = [0.0]
     sessions = Sessions("operator", lambda: now[0])
     keys = [sessions.make_login_key() for _ in range(2)]
@@ -51,7 +51,7 @@ def test_a_link_that_was_not_used_for_ten_minutes_lets_nobody_in() -> None:
     assert sessions.open("operator") is not None
 
 
-def test_a_session_ends_when_it_was_not_used_for_long() -> None:
+def test_idle_session_ends() -> None:
     now = [0.0]
     sessions = Sessions("operator", lambda: now[0])
     id_ = sessions.open("operator") or ""
@@ -63,19 +63,19 @@ def test_a_session_ends_when_it_was_not_used_for_long() -> None:
     assert found == [True, True, False]
 
 
-def test_the_cookie_is_shown_to_no_script_and_sent_by_no_other_site(stranger: Visitor) -> None:
+def test_cookie_is_http_only_and_same_site(stranger: Visitor) -> None:
     cookie = stranger.get("/app/login").headers["set-cookie"]
 
     assert {part.strip() for part in cookie.split(";")[1:]} == {"HttpOnly", "Path=/app", "SameSite=strict"}
 
 
 @pytest.mark.parametrize("path", ["/app/", "/app/login", "/app/none", "/app/static/page.css", "/app/static/page.js"])
-def test_every_answer_forbids_whatever_these_pages_do_not_bring_along(visitor: Visitor, path: str) -> None:
+def test_every_response_has_the_security_headers(visitor: Visitor, path: str) -> None:
     headers = visitor.get(path).headers
 
     policy = headers["content-security-policy"]
     assert "default-src 'none'" in policy
-    assert not any(word in policy for word in ("unsafe", "http", "*", "data:"))
+    assert not any(source in policy for source in ("unsafe", "http", "*", "data:"))
     assert (headers["x-frame-options"], headers["x-content-type-options"]) == ("DENY", "nosniff")
     assert (headers["cache-control"], headers["x-ploy-sandbox"]) == ("no-store", "development host")
 
@@ -86,9 +86,7 @@ def posts(customer: Customer) -> list[str]:
     return [*("/app/organisation", "/app/logout", "/app/setup/club"), *(at(customer, path) for path in paths)]
 
 
-def test_no_form_is_taken_that_is_not_of_this_session_or_comes_from_another_site(
-    visitor: Visitor, acme: Customer
-) -> None:
+def test_form_without_its_token_or_from_another_site_is_rejected(visitor: Visitor, acme: Customer) -> None:
     token, enabled = visitor.token(), acme.ploy.registry.integration(acme.id)
     wrong: list[tuple[dict[str, str], dict[str, str]]] = [
         ({}, {}),
@@ -104,11 +102,22 @@ def test_no_form_is_taken_that_is_not_of_this_session_or_comes_from_another_site
     assert len(routes) == len(posts(acme)) + 1  # and the login
 
 
-def test_another_name_that_leads_here_is_refused(visitor: Visitor) -> None:
+def test_form_beyond_its_limit_or_without_a_length_is_rejected(visitor: Visitor, acme: Customer) -> None:
+    token = visitor.token()
+    large = {"form_token": token, "organisation": "x" * 256 * 1024}
+    parts = [f"form_token={token}&organisation=".encode(), acme.organisation_id.encode()]
+    as_form = {"content-type": "application/x-www-form-urlencoded"}
+
+    assert visitor.post("/app/organisation", data=large).status_code == 413
+    assert visitor.post("/app/organisation", content=iter(parts), headers=as_form).status_code == 413
+    assert visitor.post("/app/organisation", content=b"".join(parts), headers=as_form).status_code == 303
+
+
+def test_page_under_another_host_name_is_rejected(visitor: Visitor) -> None:
     assert visitor.get("/app/", headers={"host": "evil.example"}).status_code == 400
 
 
-def test_an_integration_of_another_organisation_is_unknown_on_every_page(
+def test_integration_of_another_organisation_is_unknown_on_every_page(
     visitor: Visitor, acme: Customer, enroll: Enroll
 ) -> None:
     other = enroll("Other")
@@ -120,9 +129,7 @@ def test_an_integration_of_another_organisation_is_unknown_on_every_page(
     assert not other.ploy.registry.integration(other.id).flags.paused
 
 
-def test_switches_and_orders_are_heeded_and_the_server_keeps_an_unproven_integration_out_of_use(
-    visitor: Visitor, acme: Customer
-) -> None:
+def test_switches_take_effect_and_an_unverified_integration_stays_off(visitor: Visitor, acme: Customer) -> None:
     acme.client.put_manifest(CLUB)
     for name, to in (("paused", "on"), ("read_only", "on"), ("enabled", "off")):
         visitor.fill(at(acme, "/switch"), name=name, to=to)
@@ -139,7 +146,7 @@ def test_switches_and_orders_are_heeded_and_the_server_keeps_an_unproven_integra
     )
 
 
-def test_answers_are_read_as_the_schema_says_and_secrets_are_not_shown_again(visitor: Visitor, acme: Customer) -> None:
+def test_input_is_parsed_by_the_schema_and_secrets_are_not_shown_again(visitor: Visitor, acme: Customer) -> None:
     acme.client.put_manifest(CLUB)
     own = visitor.fill("/app/setup/club").headers["location"].split("/")[3]
     step = f"/app/integrations/{own}/setup/all"
@@ -162,9 +169,7 @@ def test_answers_are_read_as_the_schema_says_and_secrets_are_not_shown_again(vis
     )
 
 
-def test_what_was_typed_and_ticked_stays_when_something_is_wrong_but_for_secrets(
-    visitor: Visitor, acme: Customer
-) -> None:
+def test_invalid_form_keeps_its_input_except_secrets(visitor: Visitor, acme: Customer) -> None:
     acme.client.put_manifest(CLUB)
     own = visitor.fill("/app/setup/club").headers["location"].split("/")[3]
     step = f"/app/integrations/{own}/setup/all"
@@ -210,9 +215,7 @@ def test_lists_are_searched_sorted_and_paged(visitor: Visitor, acme: Customer) -
 
 
 @pytest.mark.parametrize("offset", [-1, 10**9 + 1, 2**63, 10**30])
-def test_whatever_an_address_says_of_the_place_in_a_list_is_answered(
-    visitor: Visitor, acme: Customer, offset: int
-) -> None:
+def test_any_list_offset_is_accepted(visitor: Visitor, acme: Customer, offset: int) -> None:
     group = {"id": "g1", "kind": "group", "name": "Readers", "grantable": True}
     acme.sync(USERS, account("u1"), wire.RecordLine(type="entitlement", id="g1", scopes=("users",), record=group))
     sync = acme.ploy.view(acme.id).syncs()[0].id
@@ -225,14 +228,16 @@ def test_whatever_an_address_says_of_the_place_in_a_list_is_answered(
     assert answers == [200] * len(paths)
 
 
-def test_what_is_no_page_is_not_found_and_what_is_broken_says_so_plainly(
+def test_unknown_page_is_not_found_and_an_internal_error_is_plain(
     visitor: Visitor, acme: Customer, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert [visitor.get(at(acme, path)).status_code for path in ("/nope", "/nope/x", "/Accounts")] == [404] * 3
     broken = acme.ploy.registry.create_integration(acme.organisation_id, "aws").id
-    (acme.ploy._state_dir / "integrations" / f"{broken}.sqlite").write_bytes(b"no database " * 1000)
+    file = acme.ploy._state_dir / "integrations" / f"{broken}.sqlite"
+    file.write_bytes(b"no database " * 1000)
 
     answer = visitor.get(f"/app/integrations/{broken}/syncs")
+    file.unlink()  # the login of the next test may lead to this organisation
 
     assert (answer.status_code, "Internal error" in answer.text) == (500, True)
     assert "content-security-policy" in answer.headers
@@ -241,7 +246,7 @@ def test_what_is_no_page_is_not_found_and_what_is_broken_says_so_plainly(
     assert "file is not a database" in caplog.text
 
 
-def test_a_manual_task_is_resolved_with_a_note_or_ordered_again(visitor: Visitor, acme: Customer) -> None:
+def test_manual_task_is_resolved_with_a_note_or_ordered_again(visitor: Visitor, acme: Customer) -> None:
     worker = Worker(acme)
     for _ in range(2):
         worker.order("grant")
@@ -258,7 +263,7 @@ def test_a_manual_task_is_resolved_with_a_note_or_ordered_again(visitor: Visitor
     assert [task.state for task in acme.ploy.queue(acme.id).tasks()] == ["manual", "manual", "queued"]
 
 
-def test_only_a_preview_that_was_answered_can_be_ordered(visitor: Visitor, acme: Customer) -> None:
+def test_only_an_answered_preview_can_be_ordered(visitor: Visitor, acme: Customer) -> None:
     worker = Worker(acme)
     seen = visitor.fill(at(acme, "/preview"), kind="revoke", account="u1", entitlement="g1").headers["location"]
     assert visitor.fill(seen).status_code == 409

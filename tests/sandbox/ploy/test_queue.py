@@ -1,4 +1,4 @@
-"""Who gets which task, and when."""
+"""Which runtime gets which task, and when."""
 
 import time
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def other(worker: Worker) -> Worker:
     return replace(worker, holder="runtime-2")
 
 
-def test_a_task_is_given_out_as_it_was_ordered(acme: Customer, worker: Worker) -> None:
+def test_task_is_leased_as_it_was_created(acme: Customer, worker: Worker) -> None:
     now = acme.clock.now
     ordered = [
         worker.order("grant", "u1", "g1", reason="on call"),
@@ -67,7 +67,7 @@ def test_a_task_is_given_out_as_it_was_ordered(acme: Customer, worker: Worker) -
     )
 
 
-def test_the_next_of_a_pair_is_given_out_once_the_one_before_has_ended_however_it_did(
+def test_next_task_of_a_pair_is_leased_after_the_previous_one_ended(
     acme: Customer, worker: Worker, other: Worker
 ) -> None:
     ids = [worker.order(kind).id for kind in ("grant", "revoke", "grant", "revoke")]
@@ -85,7 +85,7 @@ def test_the_next_of_a_pair_is_given_out_once_the_one_before_has_ended_however_i
     assert [task.state for task in acme.ploy.queue(acme.id).tasks()] == ["done", "manual", "manual", "manual"]
 
 
-def test_a_pair_waits_for_a_task_that_became_a_manual_one_no_longer(acme: Customer, worker: Worker) -> None:
+def test_manual_task_does_not_hold_up_its_pair(acme: Customer, worker: Worker) -> None:
     first = worker.order("grant", deadline=acme.clock.now + timedelta(minutes=6))
     second = worker.order("revoke")
     worker.lease()
@@ -96,7 +96,7 @@ def test_a_pair_waits_for_a_task_that_became_a_manual_one_no_longer(acme: Custom
     assert worker.lease_ids() == [second.id]
 
 
-def test_revokes_of_other_pairs_go_first_and_everything_else_in_the_order_of_its_creation(worker: Worker) -> None:
+def test_revokes_are_leased_first_and_others_in_creation_order(worker: Worker) -> None:
     late = worker.order("grant", "u1")
     check = worker.order("check")
     behind = worker.order("revoke", "u1")
@@ -108,56 +108,54 @@ def test_revokes_of_other_pairs_go_first_and_everything_else_in_the_order_of_its
     assert worker.now(behind).state == "queued"
 
 
-def test_a_preview_neither_waits_for_its_pair_nor_keeps_it_waiting(worker: Worker) -> None:
+def test_preview_is_independent_of_its_pair(worker: Worker) -> None:
     ids = [worker.order("grant", preview=preview).id for preview in (True, False, True, False)]
 
     assert worker.lease_ids() == ids[:3]
 
 
-def test_as_many_are_given_out_as_are_wished_and_with_none_only_the_flags(acme: Customer, worker: Worker) -> None:
+def test_at_most_max_tasks_are_leased_and_zero_returns_only_flags(acme: Customer, worker: Worker) -> None:
     ids = [worker.order("check").id for _ in range(3)]
     acme.ploy.registry.set_flags(acme.id, full_requested=True)
     acme.ploy.registry.set_intervals(acme.id, scan_interval_seconds=60, poll_interval_seconds=7)
 
-    assert acme.client.lease_tasks(acme.id, worker.wish(0, wait_seconds=60)) == wire.LeaseAnswer(
+    assert acme.client.lease_tasks(acme.id, worker.lease_request(0, wait_seconds=60)) == wire.LeaseAnswer(
         flags=wire.Flags(full_requested=True), scan_interval_seconds=60, poll_interval_seconds=7
     )
     assert (worker.lease_ids(2), worker.lease_ids(2)) == (ids[:2], ids[2:])
 
 
-def test_while_paused_nothing_is_given_out_and_while_read_only_nothing_that_changes_access(
-    acme: Customer, worker: Worker
-) -> None:
+def test_paused_leases_nothing_and_read_only_no_changes(acme: Customer, worker: Worker) -> None:
     grant, preview = worker.order("grant"), worker.order("revoke", preview=True)
-    wish = worker.wish()
+    request = worker.lease_request()
 
     acme.ploy.registry.set_flags(acme.id, paused=True)
-    assert acme.client.lease_tasks(acme.id, wish) == wire.LeaseAnswer(flags=wire.Flags(paused=True))
+    assert acme.client.lease_tasks(acme.id, request) == wire.LeaseAnswer(flags=wire.Flags(paused=True))
     acme.ploy.registry.set_flags(acme.id, paused=False, read_only=True)
     assert worker.lease_ids() == [preview.id]
     acme.ploy.registry.set_flags(acme.id, read_only=False)
-    (given,) = worker.ask(wish)
+    (given,) = worker.lease_with(request)
     assert given.id == grant.id
 
     acme.ploy.registry.set_flags(acme.id, read_only=True)
-    assert worker.ask(wish) == ()
+    assert worker.lease_with(request) == ()
     assert worker.extend(given) == wire.LeaseExtended(lease_seconds=300, flags=wire.Flags(read_only=True))
     acme.ploy.registry.set_flags(acme.id, paused=True)
-    assert worker.ask(wish) == ()
+    assert worker.lease_with(request) == ()
 
 
-def test_the_same_wish_gets_the_same_tasks_again_as_far_as_they_are_still_its(acme: Customer, worker: Worker) -> None:
+def test_repeated_request_gets_its_tasks_that_are_still_leased(acme: Customer, worker: Worker) -> None:
     orders = [worker.order("check") for _ in range(3)]
-    wish = worker.wish(2, wait_seconds=60)
-    tasks = worker.ask(wish)
+    request = worker.lease_request(2, wait_seconds=60)
+    tasks = worker.lease_with(request)
 
     acme.clock.pass_by(minutes=4)
-    assert worker.ask(wish) == tasks
+    assert worker.lease_with(request) == tasks
     assert worker.now(orders[0]).lease_ends_at == acme.clock.now + LEASE
     worker.complete(tasks[0])
-    assert worker.ask(wish) == tasks[1:]
+    assert worker.lease_with(request) == tasks[1:]
     acme.clock.pass_by(minutes=5)
-    assert worker.ask(wish) == ()
+    assert worker.lease_with(request) == ()
 
     assert [(worker.now(task).state, worker.now(task).attempts) for task in orders] == [
         ("done", 1),
@@ -166,7 +164,7 @@ def test_the_same_wish_gets_the_same_tasks_again_as_far_as_they_are_still_its(ac
     ]
 
 
-def test_the_same_words_of_another_holder_are_another_wish(worker: Worker, other: Worker) -> None:
+def test_request_id_of_another_worker_is_another_request(worker: Worker, other: Worker) -> None:
     ids = [worker.order("check").id for _ in range(2)]
 
     given = [one.lease(1, request_id="same")[0].id for one in (worker, other, worker)]
@@ -174,7 +172,7 @@ def test_the_same_words_of_another_holder_are_another_wish(worker: Worker, other
     assert given == [ids[0], ids[1], ids[0]]
 
 
-def test_a_lost_answer_costs_no_task(acme: Customer, worker: Worker) -> None:
+def test_lost_response_loses_no_task(acme: Customer, worker: Worker) -> None:
     order = worker.order("grant")
     acme.ploy.faults.drop_after("lease_tasks", times=3)
 
@@ -183,7 +181,7 @@ def test_a_lost_answer_costs_no_task(acme: Customer, worker: Worker) -> None:
     assert (task.id, task.lease_id, worker.now(order).attempts) == (order.id, worker.now(order).lease_id, 1)
 
 
-def test_a_task_whose_lease_ran_out_goes_back_to_its_old_place(acme: Customer, worker: Worker, other: Worker) -> None:
+def test_task_with_an_expired_lease_returns_to_its_place(acme: Customer, worker: Worker, other: Worker) -> None:
     first, second = worker.order("check"), worker.order("check")
     (lost,) = worker.lease(1)
 
@@ -201,9 +199,7 @@ def test_a_task_whose_lease_ran_out_goes_back_to_its_old_place(acme: Customer, w
     ]
 
 
-def test_a_lease_that_ran_out_still_counts_until_somebody_else_has_the_task(
-    acme: Customer, worker: Worker, other: Worker
-) -> None:
+def test_expired_lease_counts_until_the_task_is_leased_again(acme: Customer, worker: Worker, other: Worker) -> None:
     order = worker.order("grant")
     (task,) = worker.lease()
 
@@ -215,7 +211,7 @@ def test_a_lease_that_ran_out_still_counts_until_somebody_else_has_the_task(
 
 
 @pytest.mark.parametrize("act", [Worker.extend, Worker.complete, Worker.fail])
-def test_a_lost_lease_changes_nothing(acme: Customer, worker: Worker, other: Worker, act: Act) -> None:
+def test_lost_lease_changes_nothing(acme: Customer, worker: Worker, other: Worker, act: Act) -> None:
     order = worker.order("grant")
     (old,) = worker.lease()
     acme.clock.pass_by(minutes=5)
@@ -229,7 +225,7 @@ def test_a_lost_lease_changes_nothing(acme: Customer, worker: Worker, other: Wor
     assert (worker.now(order), before.lease_id) == (before, new.lease_id)
 
 
-def test_a_lease_that_is_extended_keeps_the_task(acme: Customer, worker: Worker, other: Worker) -> None:
+def test_extended_lease_keeps_the_task(acme: Customer, worker: Worker, other: Worker) -> None:
     worker.order("grant")
     (task,) = worker.lease()
 
@@ -245,7 +241,7 @@ def test_a_lease_that_is_extended_keeps_the_task(acme: Customer, worker: Worker,
 
 
 @pytest.mark.parametrize("act", [Worker.extend, Worker.complete, Worker.fail])
-def test_a_task_that_never_was_is_unknown_and_another_integrations_likewise(
+def test_unknown_task_and_that_of_another_integration_are_unknown(
     acme: Customer, enroll: Enroll, worker: Worker, act: Act
 ) -> None:
     worker.order("grant")
@@ -258,7 +254,7 @@ def test_a_task_that_never_was_is_unknown_and_another_integrations_likewise(
         assert caught.value.code == "task_unknown"
 
 
-def test_what_cannot_be_ordered_is_refused(acme: Customer, worker: Worker) -> None:
+def test_invalid_task_is_rejected(acme: Customer, worker: Worker) -> None:
     orders: list[tuple[Callable[[], object], str]] = [
         (lambda: acme.ploy.create_task(acme.id, "grant"), "names an account and an entitlement"),
         (lambda: acme.ploy.create_task(acme.id, "check", account_id="u1", entitlement_id="g1"), "names an account"),
@@ -273,26 +269,26 @@ def test_what_cannot_be_ordered_is_refused(acme: Customer, worker: Worker) -> No
     assert acme.ploy.queue(acme.id).tasks() == []
 
 
-def test_a_thousand_tasks_are_given_out_fast(acme: Customer, worker: Worker) -> None:
+def test_thousand_tasks_are_leased_fast(acme: Customer, worker: Worker) -> None:
     for number in range(1000):
         worker.order("revoke" if number % 3 else "grant", f"u{number % 500}")
     took = []
     for _ in range(10):
-        began = time.thread_time()  # of the processor, which other processes do not add to
-        answer = acme.ploy.lease_tasks(acme.id, worker.wish(20))
+        began = time.thread_time()  # of processor time, independent of other processes
+        answer = acme.ploy.lease_tasks(acme.id, worker.lease_request(20))
         took.append(time.thread_time() - began)
         assert len(answer.tasks) == 20
 
     assert min(took) < 0.01
 
 
-def test_runtimes_that_ask_at_the_same_time_while_a_sync_is_committed_never_get_the_same_task(
-    acme: Customer, worker: Worker
-) -> None:
+def test_simultaneous_runtimes_never_lease_the_same_task_during_a_commit(acme: Customer, worker: Worker) -> None:
     orders = [worker.order("grant", f"u{number}") for number in range(60)]
 
     def work(number: int) -> list[str]:
-        answers = [acme.ploy.lease_tasks(acme.id, worker.wish(2, holder=f"runtime-{number}")) for _ in range(5)]
+        answers = [
+            acme.ploy.lease_tasks(acme.id, worker.lease_request(2, worker_id=f"runtime-{number}")) for _ in range(5)
+        ]
         return [task.id for answer in answers for task in answer.tasks]
 
     with ThreadPoolExecutor(6) as threads:

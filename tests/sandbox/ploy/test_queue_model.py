@@ -1,4 +1,4 @@
-"""Whatever two runtimes, people, time and restarts do to a queue: the same as in a model of a few lines."""
+"""The queue compared with a short model, for random acts of two runtimes, people, time and restarts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ORDERS = st.tuples(
 
 @dataclass
 class Expected:
-    """What a task is, by the rules of the contract."""
+    """A task by the rules of the contract."""
 
     id: str
     kind: wire.TaskKind
@@ -78,7 +78,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.id = self.ploy.registry.create_integration(self.ploy.registry.create_organisation("Acme"), "aws").id
         self.expected: list[Expected] = []
         self.given: list[wire.Task] = []
-        self.wishes: list[tuple[wire.LeaseRequest, list[str]]] = []
+        self.requests: list[tuple[wire.LeaseRequest, list[str]]] = []
         self.reports: list[tuple[str, Report]] = []
 
     def opened(self) -> LocalPlatform:
@@ -120,7 +120,7 @@ class QueueMachine(RuleBasedStateMachine):
                 first.append(task)
         return sorted(first, key=lambda task: not (task.kind == "revoke" and task.is_change))
 
-    # What a person does.
+    # Acts of a person.
 
     @rule(orders=st.lists(ORDERS, min_size=1, max_size=4))
     def order(self, orders: list[tuple[wire.TaskKind, tuple[str, str], bool, int]]) -> None:
@@ -159,7 +159,7 @@ class QueueMachine(RuleBasedStateMachine):
     def flag(self, name: str, is_on: bool) -> None:
         self.ploy.registry.set_flags(self.id, **{name: is_on})
 
-    # What happens.
+    # Events.
 
     @rule(minutes=st.sampled_from([1, 4, 5, 8, 30]))
     def pass_time(self, minutes: int) -> None:
@@ -170,21 +170,21 @@ class QueueMachine(RuleBasedStateMachine):
         self.ploy.close()
         self.ploy = self.opened()
 
-    # What a runtime does.
+    # Acts of a runtime.
 
     @rule(holder=st.sampled_from(["one", "other"]), most=st.integers(0, 4))
     def ask(self, holder: str, most: int) -> None:
-        request = wire.LeaseRequest(request_id=f"wish-{len(self.wishes)}", worker_id=holder, max_tasks=most)
-        self.wishes.append((request, []))
-        self.asked(len(self.wishes) - 1)
+        request = wire.LeaseRequest(request_id=f"request-{len(self.requests)}", worker_id=holder, max_tasks=most)
+        self.requests.append((request, []))
+        self.asked(len(self.requests) - 1)
 
-    @precondition(lambda self: self.wishes)
+    @precondition(lambda self: self.requests)
     @rule(data=st.data())
     def ask_again(self, data: st.DataObject) -> None:
-        self.asked(data.draw(st.integers(0, len(self.wishes) - 1)))
+        self.asked(data.draw(st.integers(0, len(self.requests) - 1)))
 
     def asked(self, number: int) -> None:
-        request, leases = self.wishes[number]
+        request, leases = self.requests[number]
         flags = self.ploy.registry.integration(self.id).flags
         answer = self.ploy.lease_tasks(self.id, request)
 
@@ -254,7 +254,7 @@ class QueueMachine(RuleBasedStateMachine):
             task.report, task.state = report, "done" if isinstance(report, wire.TaskDone) else "manual"
             self.reports.append((task_id, report))
 
-    # What always holds.
+    # Invariants.
 
     @invariant()
     def invariants_hold(self) -> None:

@@ -1,4 +1,4 @@
-"""A set-up that a person makes where the runtime is: the same integration, secrets and tests as on the page."""
+"""A set-up through the contract, with the same integration, secrets and tests as on the page."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_platform_generates_the_secret_and_serves_the_integration_once_it_is
     assert begun.client.create_integration(CLUB_REQUEST).integration.id != begun.id
 
 
-def test_one_test_is_asked_for_until_it_is_taken_and_another_for_other_settings(begun: Customer) -> None:
+def test_one_test_is_queued_per_revision_of_the_settings(begun: Customer) -> None:
     enter(begun, address="a.b")
     for _ in range(2):
         enter(begun)
@@ -68,7 +68,7 @@ def take_test(customer: Customer, report: ConnectionReport) -> bool:
     return enter(customer).is_verified
 
 
-def test_only_a_passed_test_lets_it_be_used_and_a_failed_one_can_be_made_again(begun: Customer) -> None:
+def test_passed_test_verifies_and_a_failed_one_can_be_repeated(begun: Customer) -> None:
     enter(begun, address="a.b")
     assert not take_test(begun, FAILED)
     with pytest.raises(SetupUnfinishedError):
@@ -80,14 +80,14 @@ def test_only_a_passed_test_lets_it_be_used_and_a_failed_one_can_be_made_again(b
 
 
 @pytest.mark.parametrize("settings", [{"knock": "mine"}, {"external_id": "mine"}, {"colour": "red"}])
-def test_what_is_not_the_persons_is_refused_and_nothing_is_kept(begun: Customer, settings: dict[str, str]) -> None:
+def test_generated_and_unknown_settings_are_rejected(begun: Customer, settings: dict[str, str]) -> None:
     with pytest.raises(PlatformRejectedError, match="settings: ") as refused:
         enter(begun, address="a.b", **settings)
     assert (refused.value.code, "mine" in str(refused.value)) == ("body_invalid", False)
     assert "address" not in begun.ploy.registry.integration(begun.id).integration.settings
 
 
-def test_settings_in_use_are_changed_on_the_page_only(begun: Customer) -> None:
+def test_settings_in_use_change_only_on_the_page(begun: Customer) -> None:
     enter(begun, address="a.b")
     assert take_test(begun, REPORT)
     with pytest.raises(PlatformRejectedError) as refused:
@@ -96,13 +96,13 @@ def test_settings_in_use_are_changed_on_the_page_only(begun: Customer) -> None:
     assert begun.ploy.registry.integration(begun.id).integration.settings["address"] == "a.b"
 
 
-def test_an_unknown_connector_is_refused(acme: Customer) -> None:
+def test_unknown_connector_is_rejected(acme: Customer) -> None:
     with pytest.raises(PlatformRejectedError) as refused:
         acme.client.create_integration(CLUB_REQUEST)
     assert refused.value.code == "connector_unknown"
 
 
-def test_another_organisation_and_one_that_is_switched_off_are_unknown(enroll: Enroll) -> None:
+def test_other_organisations_and_switched_off_integrations_are_unknown(enroll: Enroll) -> None:
     one, other = enroll("One"), enroll("Other")
     other.id = one.id
     with pytest.raises(UnknownIntegrationError):

@@ -1,4 +1,4 @@
-"""What the local Ploy knows survives its end at any place."""
+"""The state of the local Ploy survives a restart at any point."""
 
 import socket
 from contextlib import closing
@@ -17,7 +17,7 @@ def reopened(path: Path, clock: Clock) -> LocalPloy:
     return LocalPloy(path, clock=clock)
 
 
-def test_a_restart_in_the_middle_of_a_handover_loses_nothing(tmp_path: Path, clock: Clock) -> None:
+def test_restart_during_an_upload_loses_nothing(tmp_path: Path, clock: Clock) -> None:
     lines: list[Line] = [USERS, *accounts(12)]
     batches = split(lines, 5)
     with reopened(tmp_path, clock) as ploy:
@@ -62,8 +62,8 @@ def test_tasks_leases_and_reports_survive_a_restart(tmp_path: Path, clock: Clock
         with connect(ploy, token) as client:
             worker = Worker(Customer(ploy, clock, client, organisation_id, acme_id))
             worker.order("grant", "u1"), worker.order("grant", "u2"), worker.order("revoke", "u2")
-            wish = worker.wish()
-            leased = worker.ask(wish)
+            request = worker.lease_request()
+            leased = worker.lease_with(request)
             done = done_of(leased[0], clock.now)
             answer = worker.complete(leased[0], done)
         before = ploy.queue(acme_id).tasks()
@@ -71,20 +71,20 @@ def test_tasks_leases_and_reports_survive_a_restart(tmp_path: Path, clock: Clock
     with reopened(tmp_path, clock) as ploy, connect(ploy, token) as client:
         worker = Worker(Customer(ploy, clock, client, organisation_id, acme_id), numbers=worker.numbers)
         assert ploy.queue(acme_id).tasks() == before
-        assert client.lease_tasks(acme_id, wish) == wire.LeaseAnswer(tasks=leased[1:], poll_interval_seconds=7)
+        assert client.lease_tasks(acme_id, request) == wire.LeaseAnswer(tasks=leased[1:], poll_interval_seconds=7)
         assert (worker.complete(leased[0], done), worker.lease()) == (answer, ())
         assert worker.complete(leased[1]).state == "done"
         assert [change.id for change in verified(ploy, acme_id)] == [task.id for task in leased]
         assert worker.lease_ids() == [before[2].id]
 
 
-def test_the_host_listens_on_loopback_only_and_on_the_port_it_is_given(tmp_path: Path, clock: Clock) -> None:
+def test_host_listens_on_loopback_at_the_given_port(tmp_path: Path, clock: Clock) -> None:
     with LocalPloy(tmp_path) as ploy:
         port = int(ploy.url.rpartition(":")[2])
         assert ploy.url == f"http://127.0.0.1:{port}"
         assert ploy._server is not None
         assert ploy._server._socket.getsockname() == ("127.0.0.1", port)
-    for _ in range(20):  # another process may take the port meanwhile
+    for _ in range(20):  # another process can take the port meanwhile
         with closing(socket.create_server(("127.0.0.1", 0))) as free:
             port = free.getsockname()[1]
         try:

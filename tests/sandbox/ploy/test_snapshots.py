@@ -1,4 +1,4 @@
-"""What the local Ploy keeps of a generation: why records and scopes are unproven, and since when."""
+"""Stored snapshots: why records and scopes are unproven, and since when."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from ploy_connector_aws.graph.values import ScopeState
 from ploy_connector_aws.platform import wire
 
+from .browser import Visitor, at
 from .conftest import DENIED, USERS, Customer, Line, account
-from .visiting import Visitor, at
 from .worker import grant_of
 
 GROUPS = wire.ScopeLine(name="groups", ending="complete")
@@ -29,7 +29,7 @@ def scopes(customer: Customer) -> dict[str, ScopeState]:
     return {scope.name: scope for scope in customer.ploy.view(customer.id).scopes()}
 
 
-def test_a_record_that_only_a_grant_keeps_says_which_and_goes_with_it(visitor: Visitor, acme: Customer) -> None:
+def test_record_kept_by_a_grant_names_it_and_is_removed_with_it(visitor: Visitor, acme: Customer) -> None:
     acme.sync(USERS, *MEMBERS, account("u1", display_name="Ann"))
     answer = acme.sync(USERS, *MEMBERS)
     assert (answer.removed, answer.retained_unproven, answer.unproven_scopes) == ({}, {"account": 1}, 0)
@@ -41,7 +41,7 @@ def test_a_record_that_only_a_grant_keeps_says_which_and_goes_with_it(visitor: V
     assert acme.sync(USERS, GROUPS).removed == {"account": 1, "entitlement": 1, "grant": 1}
 
 
-def test_a_delta_keeps_what_a_grant_names_as_a_full_sync_does(acme: Customer) -> None:
+def test_delta_keeps_the_records_of_a_grant_like_a_full_sync(acme: Customer) -> None:
     acme.sync(USERS, *MEMBERS, account("u1"))
     acme.clock.pass_by(minutes=1)
     sync_id = acme.open(mode="delta", base_generation=1)
@@ -53,7 +53,7 @@ def test_a_delta_keeps_what_a_grant_names_as_a_full_sync_does(acme: Customer) ->
     assert [each.kept_by for each in acme.ploy.view(acme.id).records("account")] == [HELD.id]
 
 
-def test_a_scope_from_another_origin_failed_and_a_failed_one_keeps_its_own_reason(acme: Customer) -> None:
+def test_changed_origin_fails_a_scope_and_a_failed_one_keeps_its_reason(acme: Customer) -> None:
     acme.sync(USERS.model_copy(update={"origin": "one"}), account("u1"))
     acme.sync(wire.ScopeLine(name="users", ending="failed", failure=DENIED))
     assert (scopes(acme)["users"].failure, scopes(acme)["users"].origin) == (DENIED, "one")
@@ -73,7 +73,7 @@ def test_a_scope_from_another_origin_failed_and_a_failed_one_keeps_its_own_reaso
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_a_scope_that_ended_in_two_ways_failed_in_whichever_order(acme: Customer, order: tuple[int, int]) -> None:
+def test_scope_with_two_endings_failed_in_either_order(acme: Customer, order: tuple[int, int]) -> None:
     acme.sync(USERS, account("u1"))
     gone = wire.ScopeLine(name="users", ending="gone")
     lines: list[Line] = [USERS, gone]
@@ -84,7 +84,7 @@ def test_a_scope_that_ended_in_two_ways_failed_in_whichever_order(acme: Customer
     assert (answer.retained_unproven, answer.unproven_scopes) == ({"account": 1}, 1)
 
 
-def test_a_scope_that_was_not_announced_follows_what_is_above_it(acme: Customer) -> None:
+def test_unannounced_scope_follows_its_parent(acme: Customer) -> None:
     tree = [
         wire.ScopeLine(name=name, parent=parent, ending="complete")
         for parent, name in itertools.pairwise((None, "a", "a/b", "a/b/c"))

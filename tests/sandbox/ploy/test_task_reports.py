@@ -1,4 +1,4 @@
-"""What is taken as the report of a task, and what becomes of a task that nobody reported."""
+"""Valid reports of tasks, and tasks without a report."""
 
 import sqlite3
 from collections.abc import Callable
@@ -33,9 +33,7 @@ def worker(acme: Customer) -> Worker:
 
 
 @pytest.mark.parametrize("kind", ["grant", "revoke"])
-def test_a_change_that_was_verified_ends_its_task_and_is_kept_to_be_laid_over_the_picture(
-    acme: Customer, worker: Worker, kind: wire.TaskKind
-) -> None:
+def test_verified_change_ends_its_task_and_is_stored(acme: Customer, worker: Worker, kind: wire.TaskKind) -> None:
     order = worker.order(kind)
     (task,) = worker.lease()
     done = done_of(task, acme.clock.now)
@@ -63,7 +61,7 @@ def test_a_change_that_was_verified_ends_its_task_and_is_kept_to_be_laid_over_th
     )
 
 
-def test_the_end_of_a_task_and_what_it_changed_are_kept_together_or_not_at_all(acme: Customer, worker: Worker) -> None:
+def test_task_end_and_its_change_are_stored_in_one_transaction(acme: Customer, worker: Worker) -> None:
     order = worker.order("grant")
     (task,) = worker.lease()
     done = done_of(task, acme.clock.now)
@@ -83,7 +81,7 @@ def test_the_end_of_a_task_and_what_it_changed_are_kept_together_or_not_at_all(a
 @pytest.mark.parametrize(
     ("kind", "preview"), [("grant", True), ("revoke", True), ("check", False), ("sync", False), ("sync", True)]
 )
-def test_what_changes_nothing_ends_its_task_and_leaves_the_picture(
+def test_report_without_a_change_ends_its_task_only(
     acme: Customer, worker: Worker, kind: wire.TaskKind, preview: bool
 ) -> None:
     order = worker.order(kind, preview=preview)
@@ -95,7 +93,7 @@ def test_what_changes_nothing_ends_its_task_and_leaves_the_picture(
     assert verified(acme.ploy, acme.id) == ()
 
 
-def test_a_report_that_comes_again_changes_nothing_and_another_one_is_refused(acme: Customer, worker: Worker) -> None:
+def test_repeated_report_changes_nothing_and_another_is_rejected(acme: Customer, worker: Worker) -> None:
     order = worker.order("grant")
     (task,) = worker.lease()
     done = done_of(task, acme.clock.now)
@@ -118,7 +116,7 @@ def test_a_report_that_comes_again_changes_nothing_and_another_one_is_refused(ac
     assert after[1] == [("created", None), ("leased", "by runtime-1"), ("done", "applied")]
 
 
-def test_a_failure_becomes_a_manual_task_that_waits_for_a_person(acme: Customer, worker: Worker) -> None:
+def test_failed_task_becomes_a_manual_task(acme: Customer, worker: Worker) -> None:
     order, _ = worker.order("grant"), worker.order("check")
     task, _ = worker.lease()
     acme.ploy.faults.drop_after("fail_task")
@@ -146,7 +144,7 @@ def test_a_failure_becomes_a_manual_task_that_waits_for_a_person(acme: Customer,
         acme.ploy.order_again(acme.id, order.id)
 
 
-def test_a_manual_task_is_ordered_again_as_a_new_one_behind_all_others(acme: Customer, worker: Worker) -> None:
+def test_manual_task_ordered_again_is_a_new_last_task(acme: Customer, worker: Worker) -> None:
     old = worker.order("grant", reason="on call")
     behind = worker.order("revoke")
     (task,) = worker.lease()
@@ -165,7 +163,7 @@ def test_a_manual_task_is_ordered_again_as_a_new_one_behind_all_others(acme: Cus
     assert worker.lease_ids() == [new.id]
 
 
-def test_only_a_manual_task_waits_for_a_person(acme: Customer, worker: Worker) -> None:
+def test_only_a_manual_task_can_be_resolved(acme: Customer, worker: Worker) -> None:
     order = worker.order("grant")
 
     with pytest.raises(ForbiddenError, match="does not wait for a person"):
@@ -193,7 +191,7 @@ STRANGERS = AccessPath(grants=(grant_of("u2", "g1"), grant_of("u1", "g1")))
         ("grant", False, {"verified_at": -6}, "before it was ordered"),
     ],
 )
-def test_a_change_that_cannot_be_that_of_its_task_is_refused_and_changes_nothing(
+def test_change_that_contradicts_its_task_is_rejected(
     acme: Customer, worker: Worker, kind: wire.TaskKind, preview: bool, changes: dict[str, Any], reason: str
 ) -> None:
     order = worker.order(kind, preview=preview)
@@ -210,9 +208,7 @@ def test_a_change_that_cannot_be_that_of_its_task_is_refused_and_changes_nothing
 
 
 @pytest.mark.parametrize("moment", ["verified_at", "as_of"])
-def test_a_change_from_the_future_is_refused_as_it_would_go_before_every_reading(
-    acme: Customer, worker: Worker, moment: str
-) -> None:
+def test_change_from_the_future_is_rejected(acme: Customer, worker: Worker, moment: str) -> None:
     latest = acme.clock.now + timedelta(minutes=5)
     worker.order("grant")
     (task,) = worker.lease()
@@ -225,7 +221,7 @@ def test_a_change_from_the_future_is_refused_as_it_would_go_before_every_reading
 
 
 @pytest.mark.parametrize("kind", ["grant", "revoke", "check", "sync"])
-def test_a_report_of_another_kind_is_refused(acme: Customer, worker: Worker, kind: wire.TaskKind) -> None:
+def test_report_of_another_kind_is_rejected(acme: Customer, worker: Worker, kind: wire.TaskKind) -> None:
     order = worker.order(kind)
     (task,) = worker.lease()
     right = done_of(task, acme.clock.now)
@@ -245,7 +241,7 @@ def test_a_report_of_another_kind_is_refused(acme: Customer, worker: Worker, kin
 
 
 @pytest.mark.parametrize(("generation", "is_taken"), [(None, False), (0, False), (1, True), (2, False)])
-def test_a_sync_is_committed_only_where_the_platform_has_that_generation(
+def test_sync_report_must_name_a_known_generation(
     acme: Customer, worker: Worker, generation: int | None, is_taken: bool
 ) -> None:
     acme.sync(USERS, account("u1"))
@@ -262,7 +258,7 @@ def test_a_sync_is_committed_only_where_the_platform_has_that_generation(
 
 
 @pytest.mark.parametrize("field", ["code", "message"])
-def test_a_failure_without_a_code_or_a_sentence_is_none(acme: Customer, worker: Worker, field: str) -> None:
+def test_failure_needs_a_code_and_a_message(acme: Customer, worker: Worker, field: str) -> None:
     worker.order("grant")
     (task,) = worker.lease()
 
@@ -283,7 +279,7 @@ def test_a_failure_without_a_code_or_a_sentence_is_none(acme: Customer, worker: 
         ("sync", False, False, "not_started"),
     ],
 )
-def test_a_task_that_nobody_reported_by_its_deadline_becomes_a_manual_task_that_says_what_is_known(
+def test_unreported_task_becomes_manual_at_its_deadline_with_a_reason(
     acme: Customer, worker: Worker, kind: wire.TaskKind, preview: bool, is_leased: bool, code: str
 ) -> None:
     order = worker.order(kind, preview=preview)
@@ -302,7 +298,7 @@ def test_a_task_that_nobody_reported_by_its_deadline_becomes_a_manual_task_that_
     assert worker.lease() == ()
 
 
-def test_no_lease_lives_longer_than_to_the_deadline(acme: Customer, worker: Worker) -> None:
+def test_lease_ends_at_the_deadline(acme: Customer, worker: Worker) -> None:
     order = worker.order("grant", deadline=acme.clock.now + timedelta(minutes=6))
     (task,) = worker.lease()
     assert task.lease_seconds == 300
@@ -320,7 +316,7 @@ def test_no_lease_lives_longer_than_to_the_deadline(acme: Customer, worker: Work
 
 
 @pytest.mark.parametrize("report", [Worker.complete, Worker.fail])
-def test_a_late_report_takes_the_place_of_what_the_platform_found_at_the_deadline(
+def test_late_report_replaces_the_platforms_failure(
     acme: Customer, worker: Worker, report: Callable[[Worker, wire.Task], wire.TaskStatus]
 ) -> None:
     order = worker.order("grant")
@@ -339,7 +335,7 @@ def test_a_late_report_takes_the_place_of_what_the_platform_found_at_the_deadlin
     assert [event for event, _ in worker.history(order)][2:] == ["lease_ended", "manual", status.state]
 
 
-def test_a_late_report_comes_too_late_once_a_person_was_done_with_the_task(acme: Customer, worker: Worker) -> None:
+def test_report_of_a_resolved_task_is_rejected(acme: Customer, worker: Worker) -> None:
     orders = [worker.order("grant", name) for name in ("u1", "u2")]
     tasks = worker.lease()
     acme.clock.pass_by(hours=2)
@@ -354,7 +350,7 @@ def test_a_late_report_comes_too_late_once_a_person_was_done_with_the_task(acme:
     assert verified(acme.ploy, acme.id) == ()
 
 
-def test_a_report_under_an_older_lease_does_not_take_the_place_of_anything(acme: Customer, worker: Worker) -> None:
+def test_report_under_an_older_lease_replaces_nothing(acme: Customer, worker: Worker) -> None:
     order = worker.order("grant")
     (old,) = worker.lease()
     acme.clock.pass_by(minutes=5)
@@ -367,9 +363,7 @@ def test_a_report_under_an_older_lease_does_not_take_the_place_of_anything(acme:
     assert (caught.value.code, worker.now(order).state) == ("lease_lost", "manual")
 
 
-def test_what_time_has_changed_stays_so_whatever_comes_of_the_look_that_finds_it(
-    acme: Customer, worker: Worker
-) -> None:
+def test_expiry_is_stored_even_if_the_call_that_finds_it_fails(acme: Customer, worker: Worker) -> None:
     order = worker.order("grant")
     worker.lease()
     acme.clock.pass_by(hours=2)

@@ -1,4 +1,4 @@
-"""What is kept without proof, by name; and which parts are switched off, or gone."""
+"""The page of unproven records, and the excluded and gone scopes of a sync."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 
 from ploy_connector_aws.platform import wire
 
+from .browser import Visitor, at
 from .conftest import DENIED, USERS, USERS_FAILED, Customer, account, accounts
-from .visiting import Visitor, at
 from .worker import grant_of
 
 
@@ -15,7 +15,7 @@ def names(page: str) -> list[str]:
     return [re.sub("<.*?>", "", each) for each in re.findall(r'<th scope="row">(.*?)</th>', page)]
 
 
-def test_all_that_is_kept_without_proof_is_named_by_type_and_on_pages(visitor: Visitor, acme: Customer) -> None:
+def test_unproven_records_are_named_by_type_on_pages(visitor: Visitor, acme: Customer) -> None:
     group = {"id": "g1", "kind": "group", "name": "Readers", "grantable": True}
     held = grant_of("u000", "g1")
     groups = wire.ScopeLine(name="groups", ending="complete")
@@ -40,10 +40,10 @@ def test_all_that_is_kept_without_proof_is_named_by_type_and_on_pages(visitor: V
     assert [each in first for each in ("130 accounts", "1 grant", "101 to 130 of 130")] == [True, True, False]
     assert "101 to 130 of 130" in second
     assert names(visitor.get(at(acme, "/unproven?only=grant")).text) == ["Ann → Readers"]
-    assert names(visitor.get(at(acme, "/unproven?only=entitlement")).text) == names(first)  # nothing of these is kept
+    assert names(visitor.get(at(acme, "/unproven?only=entitlement")).text) == names(first)  # none of these is unproven
 
 
-def test_what_is_switched_off_and_what_is_gone_is_named(visitor: Visitor, acme: Customer) -> None:
+def test_excluded_and_gone_scopes_are_named(visitor: Visitor, acme: Customer) -> None:
     gone = [wire.ScopeLine(name=f"group/{number:02}", parent="users", ending="gone") for number in range(60)]
     off = wire.ScopeLine(name="rooms", ending="excluded")
     failed = wire.ScopeLine(name="cards", ending="failed", failure=DENIED)

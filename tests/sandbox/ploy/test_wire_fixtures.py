@@ -180,7 +180,7 @@ BEFORE: dict[str, tuple[Step, ...]] = {
 
 @pytest.fixture
 def ploy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalPloy]:
-    """A local Ploy with one organisation. Its clock stands; the ids that it makes count from 1, its token is fixed."""
+    """A local Ploy with one organisation, a fixed clock and token, and ids that count from 1."""
     numbers = itertools.count(1)
     monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=next(numbers)))
     monkeypatch.setattr(secrets, "token_urlsafe", lambda _: TOKEN.removeprefix("ploy_"))
@@ -214,5 +214,5 @@ def test_local_ploy_answers_each_fixture_byte_for_byte(ploy: LocalPloy, name: st
     wire_fixtures.require_same(name, "response", wire_fixtures.from_response(answered))
 
 
-def test_every_response_of_the_fixtures_is_given_by_the_local_ploy() -> None:
+def test_every_fixture_response_comes_from_the_local_ploy() -> None:
     assert sorted(BEFORE) == wire_fixtures.names("response")

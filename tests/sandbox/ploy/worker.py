@@ -1,4 +1,4 @@
-"""A runtime that takes tasks and reports them, and what it would say of each."""
+"""A runtime that leases tasks and reports them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def grant_of(account_id: str | None, entitlement_id: str | None) -> Grant:
 
 
 def change_of(task: OrderedTask | wire.Task, now: datetime, **changes: Any) -> AccessChange:
-    """A grant or a revoke that went well."""
+    """Return the report of a successful grant or revoke."""
     held = (grant_of(task.account_id, task.entitlement_id),)
     change = AccessChange(
         outcome="previewed" if task.preview else "applied",
@@ -43,7 +43,7 @@ def change_of(task: OrderedTask | wire.Task, now: datetime, **changes: Any) -> A
 
 
 def done_of(task: wire.Task, now: datetime, **changes: Any) -> wire.TaskDone:
-    """The report of a task that went well."""
+    """Return the report of a successful task."""
     if task.kind == "check":
         return wire.TaskDone(lease_id=task.lease_id, report=REPORT)
     if task.kind == "sync":
@@ -53,7 +53,7 @@ def done_of(task: wire.Task, now: datetime, **changes: Any) -> wire.TaskDone:
 
 
 def failed_of(task: wire.Task, **changes: Any) -> wire.TaskFailed:
-    """The report of a task that a person must look at."""
+    """Return the report of a failed task."""
     failed = wire.TaskFailed(
         lease_id=task.lease_id,
         code="permission_missing",
@@ -66,20 +66,20 @@ def failed_of(task: wire.Task, **changes: Any) -> wire.TaskFailed:
 
 
 def verified(ploy: LocalPlatform, integration_id: str) -> tuple[VerifiedChange, ...]:
-    """What is kept to be laid over the picture."""
+    """Return the stored verified changes."""
     with closing(sqlite3.connect(ploy._state_dir / "integrations" / f"{integration_id}.sqlite")) as db:
         return VerifiedChanges(db).all()
 
 
 @dataclass
 class Worker:
-    """One runtime's way of asking."""
+    """One runtime."""
 
     customer: Customer
     holder: str = "runtime-1"
     numbers: Iterator[int] = field(default_factory=itertools.count)
     revision: int | None = None
-    """Of the settings that it has read; None where it has its own."""
+    """The revision of the settings that it has read; None where it has its own."""
 
     def read_settings(self) -> None:
         found = self.customer.client.integrations().integrations
@@ -90,15 +90,15 @@ class Worker:
             more = {"account_id": account, "entitlement_id": entitlement, **more}
         return self.customer.ploy.create_task(self.customer.id, kind, **more)
 
-    def wish(self, most: int = 20, **changes: Any) -> wire.LeaseRequest:
-        request = wire.LeaseRequest(request_id=f"wish-{next(self.numbers)}", worker_id=self.holder, max_tasks=most)
+    def lease_request(self, most: int = 20, **changes: Any) -> wire.LeaseRequest:
+        request = wire.LeaseRequest(request_id=f"request-{next(self.numbers)}", worker_id=self.holder, max_tasks=most)
         return request.model_copy(update={"settings_revision": self.revision, **changes})
 
-    def ask(self, request: wire.LeaseRequest) -> tuple[wire.Task, ...]:
+    def lease_with(self, request: wire.LeaseRequest) -> tuple[wire.Task, ...]:
         return self.customer.client.lease_tasks(self.customer.id, request).tasks
 
     def lease(self, most: int = 20, **changes: Any) -> tuple[wire.Task, ...]:
-        return self.ask(self.wish(most, **changes))
+        return self.lease_with(self.lease_request(most, **changes))
 
     def lease_ids(self, most: int = 20) -> list[str]:
         return [task.id for task in self.lease(most)]

@@ -14,7 +14,7 @@ def state(customer: Customer, sync_id: str) -> str:
     return status.state
 
 
-def test_the_same_run_gets_the_same_sync_with_what_has_arrived(acme: Customer) -> None:
+def test_same_run_gets_the_same_sync_with_its_batches(acme: Customer) -> None:
     sync_id = acme.open("run")
     (digest,) = acme.put(sync_id, split([USERS], 1))
 
@@ -24,7 +24,7 @@ def test_the_same_run_gets_the_same_sync_with_what_has_arrived(acme: Customer) -
     )
 
 
-def test_another_run_of_the_same_opener_replaces_its_open_sync_at_once(acme: Customer) -> None:
+def test_new_run_of_the_same_client_replaces_its_open_sync(acme: Customer) -> None:
     one, other = acme.open("one"), acme.open("other")
 
     assert (state(acme, one), state(acme, other)) == ("replaced", "open")
@@ -34,7 +34,7 @@ def test_another_run_of_the_same_opener_replaces_its_open_sync_at_once(acme: Cus
         acme.client.commit(acme.id, one, acme.commit_of([], []))
 
 
-def test_another_opener_waits_while_the_lease_lives_and_each_batch_renews_it(acme: Customer) -> None:
+def test_other_client_waits_for_the_lease_that_each_batch_renews(acme: Customer) -> None:
     rival = replace(acme, opener="runtime-2")
     sync_id = acme.open()
     acme.clock.pass_by(minutes=4)
@@ -50,7 +50,7 @@ def test_another_opener_waits_while_the_lease_lives_and_each_batch_renews_it(acm
     assert (state(acme, sync_id), state(acme, taken_over)) == ("replaced", "open")
 
 
-def test_an_opener_whose_lease_expired_goes_on_while_nobody_took_over(acme: Customer) -> None:
+def test_client_with_an_expired_lease_continues_until_it_is_replaced(acme: Customer) -> None:
     sync_id = acme.open()
     acme.clock.pass_by(hours=1)
 
@@ -59,7 +59,7 @@ def test_an_opener_whose_lease_expired_goes_on_while_nobody_took_over(acme: Cust
     assert acme.client.commit(acme.id, sync_id, acme.commit_of([USERS], digests)).status == "committed"
 
 
-def test_a_run_that_was_committed_is_not_opened_anew(acme: Customer) -> None:
+def test_committed_run_is_not_opened_again(acme: Customer) -> None:
     sync_id = acme.open("run")
     digests = acme.put(sync_id, split([USERS], 1))
     answer = acme.client.commit(acme.id, sync_id, acme.commit_of([USERS], digests))
@@ -69,7 +69,7 @@ def test_a_run_that_was_committed_is_not_opened_anew(acme: Customer) -> None:
     assert acme.client.commit(acme.id, sync_id, acme.commit_of([USERS], digests)) == answer
 
 
-def test_an_aborted_sync_is_gone_and_its_run_may_begin_again(acme: Customer) -> None:
+def test_aborted_sync_is_gone_and_its_run_can_restart(acme: Customer) -> None:
     sync_id = acme.open("run")
     acme.put(sync_id, split([USERS, account("u1")], 1))
 
@@ -92,14 +92,14 @@ def test_aborting_a_committed_sync_changes_nothing(acme: Customer) -> None:
     assert acme.record_ids == ["u1"]
 
 
-def test_a_reading_that_began_in_the_future_is_refused(acme: Customer) -> None:
+def test_read_that_began_in_the_future_is_rejected(acme: Customer) -> None:
     with pytest.raises(PlatformRejectedError) as caught:
         acme.open(reading_started_at=acme.clock.now.replace(year=2027))
 
     assert caught.value.code == "clock_ahead"
 
 
-def test_an_unknown_sync_is_said_to_be_unknown(acme: Customer) -> None:
+def test_unknown_sync_has_no_status(acme: Customer) -> None:
     assert acme.client.sync_status(acme.id, "none") is None
     with pytest.raises(SyncGoneError):
         acme.put("none", split([USERS], 1))

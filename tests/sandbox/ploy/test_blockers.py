@@ -1,4 +1,4 @@
-"""What cannot be done as an integration stands is neither offered nor ordered, and what waits says for what."""
+"""Blocked tasks are neither offered nor created, and a waiting task names its blocker."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import UnknownIntegrationError
 from ploy_connector_aws.sandbox.ploy.verification import find_blocker
 
+from .browser import Visitor, at
 from .conftest import USERS, Customer, account
 from .manifests import CLUB
-from .visiting import Visitor, at
 from .worker import Worker, failed_of, grant_of
 
 GROUP = {"id": "g1", "kind": "group", "name": "Readers", "grantable": True}
@@ -26,12 +26,12 @@ STATES: dict[str, tuple[Callable[[Customer], object], set[str]]] = {
     "read-only": (lambda acme: acme.ploy.registry.set_flags(acme.id, read_only=True), {"change"}),
     "on": (lambda _: None, set()),
 }
-"""How an integration is made to stand so, and what it then cannot be asked for."""
+"""How an integration is made to block so, and what it then cannot be asked for."""
 
 
 @pytest.fixture
-def manned(acme: Customer) -> Customer:
-    """An integration of which something was read, a preview made, and a grant not done."""
+def known(acme: Customer) -> Customer:
+    """An integration with a sync, an answered preview and a failed grant."""
     acme.sync(
         USERS,
         account("u1"),
@@ -49,12 +49,10 @@ def manned(acme: Customer) -> Customer:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_what_cannot_be_done_is_refused_and_nothing_is_kept_by_later(
-    manned: Customer, visitor: Visitor, state: str
-) -> None:
-    stand, impossible = STATES[state]
-    seen, failed = manned.ploy.queue(manned.id).tasks()
-    stand(manned)
+def test_blocked_task_is_rejected_and_not_queued(known: Customer, visitor: Visitor, state: str) -> None:
+    block, impossible = STATES[state]
+    seen, failed = known.ploy.queue(known.id).tasks()
+    block(known)
     pair = {"account": "u1", "entitlement": "g1"}
     orders = [
         ("check", "/order", {"kind": "check"}),
@@ -64,20 +62,20 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_kept_by_later(
         ("change", f"/tasks/{failed.id}/order-again", {}),
     ]
 
-    for wish, path, filled in orders:
-        before = manned.ploy.queue(manned.id).tasks()
-        answer = visitor.fill(at(manned, path), **filled)
-        assert answer.status_code == (409 if wish in impossible else 303), (wish, answer.text)
-        assert (manned.ploy.queue(manned.id).tasks() == before) == (wish in impossible), wish
+    for action, path, filled in orders:
+        before = known.ploy.queue(known.id).tasks()
+        answer = visitor.fill(at(known, path), **filled)
+        assert answer.status_code == (409 if action in impossible else 303), (action, answer.text)
+        assert (known.ploy.queue(known.id).tasks() == before) == (action in impossible), action
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_an_operator_is_refused_what_the_page_refuses(manned: Customer, state: str) -> None:
-    stand, impossible = STATES[state]
-    failed = manned.ploy.queue(manned.id).tasks()[1]
-    stand(manned)
+def test_operator_api_rejects_what_the_page_rejects(known: Customer, state: str) -> None:
+    block, impossible = STATES[state]
+    failed = known.ploy.queue(known.id).tasks()[1]
+    block(known)
     pair = {"account_id": "u1", "entitlement_id": "g1"}
-    at_desk = f"{manned.ploy.url}/dev/v1/integrations/{manned.id}"
+    base = f"{known.ploy.url}/dev/v1/integrations/{known.id}"
     orders = [
         ("check", "/tasks", {"kind": "check"}),
         ("sync", "/tasks", {"kind": "sync"}),
@@ -87,21 +85,21 @@ def test_an_operator_is_refused_what_the_page_refuses(manned: Customer, state: s
     ]
 
     answers = [
-        (wish, httpx.post(at_desk + path, json=body, headers={"authorization": "Bearer operator"}))
-        for wish, path, body in orders
+        (action, httpx.post(base + path, json=body, headers={"authorization": "Bearer operator"}))
+        for action, path, body in orders
     ]
 
-    assert [answer.status_code for _, answer in answers] == [409 if wish in impossible else 200 for wish, _ in answers]
+    assert [answer.status_code for _, answer in answers] == [
+        409 if action in impossible else 200 for action, _ in answers
+    ]
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_the_pages_offer_what_can_be_done_and_say_why_not_the_rest(
-    manned: Customer, visitor: Visitor, state: str
-) -> None:
-    stand, impossible = STATES[state]
-    seen, failed = manned.ploy.queue(manned.id).tasks()
-    stand(manned)
-    enabled = manned.ploy.registry.integration(manned.id)
+def test_pages_offer_possible_actions_and_name_blockers(known: Customer, visitor: Visitor, state: str) -> None:
+    block, impossible = STATES[state]
+    seen, failed = known.ploy.queue(known.id).tasks()
+    block(known)
+    enabled = known.ploy.registry.integration(known.id)
     offers: list[tuple[str, str, str, wire.TaskKind, bool]] = [
         ("check", "", "Test the connection</button>", "check", False),
         ("sync", "", "Sync now</button>", "sync", False),
@@ -113,17 +111,15 @@ def test_the_pages_offer_what_can_be_done_and_say_why_not_the_rest(
         ("change", f"/tasks/{failed.id}", "Order again</button>", "grant", False),
     ]
 
-    for wish, path, button, kind, preview in offers:
-        shown = visitor.get(at(manned, path)).text
+    for action, path, button, kind, preview in offers:
+        shown = visitor.get(at(known, path)).text
         obstacle = find_blocker(enabled, kind, preview)
-        assert (button in shown) == (wish not in impossible), (path, button)
-        assert (obstacle.code if obstacle else None) == (state if wish in impossible else None)
+        assert (button in shown) == (action not in impossible), (path, button)
+        assert (obstacle.code if obstacle else None) == (state if action in impossible else None)
         assert obstacle is None or obstacle.message in shown, (path, button)
 
 
-def test_a_task_that_waits_says_for_what_is_watched_no_longer_and_is_named_when_it_is_let_go(
-    acme: Customer, visitor: Visitor
-) -> None:
+def test_blocked_task_names_its_blocker_and_is_reported_when_released(acme: Customer, visitor: Visitor) -> None:
     task = Worker(acme).order("revoke")
     parts = at(acme, f"/tasks/{task.id}/progress")
     assert "data-in-progress" in visitor.get(parts).text
@@ -140,7 +136,7 @@ def test_a_task_that_waits_says_for_what_is_watched_no_longer_and_is_named_when_
     assert "1 waiting task can start now." in visitor.get(at(acme)).text
 
 
-def test_a_task_that_nobody_fetches_says_so(acme: Customer, visitor: Visitor) -> None:
+def test_task_page_reports_that_no_service_starts_it(acme: Customer, visitor: Visitor) -> None:
     task = Worker(acme).order("check")
     acme.clock.pass_by(seconds=59)
     assert "starts it within seconds" in visitor.get(at(acme, f"/tasks/{task.id}")).text
@@ -148,7 +144,7 @@ def test_a_task_that_nobody_fetches_says_so(acme: Customer, visitor: Visitor) ->
     assert "the connector's service may not be running" in visitor.get(at(acme, f"/tasks/{task.id}")).text
 
 
-def test_a_set_up_is_not_tested_while_it_is_paused(acme: Customer, visitor: Visitor) -> None:
+def test_paused_setup_is_not_tested(acme: Customer, visitor: Visitor) -> None:
     acme.client.put_manifest(CLUB)
     own = visitor.fill("/app/setup/club").headers["location"].split("/")[3]
     step = f"/app/integrations/{own}/setup/all"
@@ -161,7 +157,7 @@ def test_a_set_up_is_not_tested_while_it_is_paused(acme: Customer, visitor: Visi
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_what_is_said_to_be_in_the_way_is_what_keeps_a_task_from_every_runtime(acme: Customer, state: str) -> None:
+def test_runtimes_get_exactly_the_tasks_without_a_blocker(acme: Customer, state: str) -> None:
     worker = Worker(acme)
     orders = [worker.order("check"), worker.order("sync"), worker.order("grant", preview=True), worker.order("revoke")]
     STATES[state][0](acme)

@@ -1,4 +1,4 @@
-"""Manifests, growing connection tests, and what an integration gets before one of them is passed."""
+"""Manifests, connection tests and their reports, and what an integration gets before one passes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def club(acme: Customer) -> Customer:
 
 
 def begin_test(club: Customer, **settings: Any) -> wire.Task:
-    """Answer, order the test, and take it as a runtime that has read the answers."""
+    """Enter the settings, order the test, and lease it as a runtime that has read them."""
     club.ploy.verification.enter(club.id, {"address": "a.b", **settings})
     club.ploy.registry.enable(club.id)
     Worker(club).order("check")
@@ -61,7 +61,7 @@ def progress(number: int, *, final: bool = False, **changes: Any) -> wire.CheckP
     return sent.model_copy(update=changes)
 
 
-def test_a_manifest_is_shown_to_its_own_organisation_only_and_the_newest_counts(enroll: Enroll) -> None:
+def test_only_the_own_organisation_sees_the_newest_manifest(enroll: Enroll) -> None:
     one, other = enroll("One"), enroll("Other")
     other.client.put_manifest(CLUB)
     one.client.put_manifest(CLUB.model_copy(update={"title": "Another"}))
@@ -71,7 +71,7 @@ def test_a_manifest_is_shown_to_its_own_organisation_only_and_the_newest_counts(
     assert (titles, known) == (["Mine", "The Club"], wire.ManifestAccepted(name="club", version="2"))
 
 
-def test_a_manifest_whose_link_is_a_script_is_refused_whole(acme: Customer) -> None:
+def test_manifest_with_a_script_as_a_link_is_rejected(acme: Customer) -> None:
     link = Link.model_construct(id="go", title="Go", url="javascript:alert(1)", only_with=None)
     assert CLUB.wizard is not None
     step = CLUB.wizard.steps[0].model_copy(update={"links": (link,)})
@@ -83,7 +83,7 @@ def test_a_manifest_whose_link_is_a_script_is_refused_whole(acme: Customer) -> N
     assert acme.ploy.reports.manifests(acme.organisation_id) == {}
 
 
-def test_what_the_host_makes_is_made_at_random_and_cannot_be_chosen(club: Customer) -> None:
+def test_generated_settings_are_random_and_cannot_be_entered(club: Customer) -> None:
     club.ploy.verification.enter(club.id, {"address": "a.b"})
     other = club.ploy.verification.begin(club.organisation_id, "club")
     club.ploy.verification.enter(club.id, {"address": None})
@@ -98,7 +98,7 @@ def test_what_the_host_makes_is_made_at_random_and_cannot_be_chosen(club: Custom
         club.ploy.verification.begin(club.organisation_id, "okta")
 
 
-def test_before_its_test_is_passed_an_integration_gets_nothing_but_checks(club: Customer) -> None:
+def test_unverified_integration_gets_only_checks(club: Customer) -> None:
     club.ploy.registry.enable(club.id)
     worker = Worker(club)
     worker.read_settings()
@@ -115,11 +115,11 @@ def test_before_its_test_is_passed_an_integration_gets_nothing_but_checks(club: 
 
 
 @pytest.mark.parametrize("report", [FAILED, BLOCKED, ConnectionReport(checks=())], ids=["failed", "blocked", "empty"])
-def test_a_test_that_was_not_passed_admits_nothing(club: Customer, report: ConnectionReport) -> None:
+def test_failed_test_does_not_verify_an_integration(club: Customer, report: ConnectionReport) -> None:
     assert not pass_test(club, report)
 
 
-def test_a_test_counts_for_the_settings_that_it_was_ordered_for_and_for_no_others(club: Customer) -> None:
+def test_test_counts_only_for_the_settings_that_it_was_ordered_for(club: Customer) -> None:
     task = begin_test(club)
     club.ploy.verification.enter(club.id, {"address": "c.d"})
     club.client.complete_task(club.id, task.id, wire.TaskDone(lease_id=task.lease_id, report=REPORT))
@@ -132,7 +132,7 @@ def test_a_test_counts_for_the_settings_that_it_was_ordered_for_and_for_no_other
     assert not club.ploy.registry.integration(club.id).is_verified
 
 
-def test_nothing_is_given_to_a_runtime_that_has_other_settings(club: Customer) -> None:
+def test_runtime_with_other_settings_gets_no_task(club: Customer) -> None:
     assert pass_test(club)
     old, new, apart = Worker(club, "old"), Worker(club, "new"), Worker(club, "apart")
     old.read_settings()
@@ -148,7 +148,7 @@ def test_nothing_is_given_to_a_runtime_that_has_other_settings(club: Customer) -
     assert apart.lease_ids() == [revoke.id], "its settings are its own, and some have passed"
 
 
-def test_a_runtime_that_waits_gets_no_test_of_settings_that_changed_meanwhile(club: Customer) -> None:
+def test_waiting_runtime_gets_no_test_of_changed_settings(club: Customer) -> None:
     assert pass_test(club)
     worker = Worker(club)
     worker.read_settings()
@@ -165,7 +165,7 @@ def test_a_runtime_that_waits_gets_no_test_of_settings_that_changed_meanwhile(cl
     assert worker.lease_ids() == [check.id]
 
 
-def test_settings_that_came_back_are_other_settings(club: Customer) -> None:
+def test_restored_settings_are_a_new_revision(club: Customer) -> None:
     assert pass_test(club)
     worker = Worker(club)
     worker.read_settings()
@@ -176,7 +176,7 @@ def test_settings_that_came_back_are_other_settings(club: Customer) -> None:
     assert worker.lease() == ()
 
 
-def test_what_is_said_of_other_settings_ends_no_use(club: Customer) -> None:
+def test_report_of_other_settings_does_not_suspend_an_integration(club: Customer) -> None:
     assert pass_test(club)
     revision = club.ploy.registry.integration(club.id).revision
     club.client.report_check(club.id, progress(1, final=True, report=BLOCKED, settings_revision=revision - 1))
@@ -187,7 +187,7 @@ def test_what_is_said_of_other_settings_ends_no_use(club: Customer) -> None:
     assert not club.ploy.registry.integration(club.id).is_verified
 
 
-def test_a_blocking_check_that_failed_ends_the_use_and_no_report_without_a_task_begins_it(club: Customer) -> None:
+def test_report_without_a_task_can_suspend_and_never_verify(club: Customer) -> None:
     assert pass_test(club)
     club.client.report_check(club.id, progress(1, final=True, report=BLOCKED))
     assert not club.ploy.registry.integration(club.id).is_verified
@@ -206,9 +206,7 @@ def test_a_blocking_check_that_failed_ends_the_use_and_no_report_without_a_task_
     ],
     ids=["not found out", "of another name", "passed", "warns"],
 )
-def test_a_block_ends_by_the_very_check_that_set_it_and_not_by_other_settings(
-    club: Customer, checks: tuple[Check, ...], ends_it: bool
-) -> None:
+def test_block_ends_only_by_the_check_that_set_it(club: Customer, checks: tuple[Check, ...], ends_it: bool) -> None:
     assert pass_test(club, ConnectionReport(checks=(UNREAD,))), "nothing was blocked"
     assert not pass_test(club, BLOCKED)
     assert pass_test(club, ConnectionReport(checks=checks)) == ends_it
@@ -216,7 +214,7 @@ def test_a_block_ends_by_the_very_check_that_set_it_and_not_by_other_settings(
     assert pass_test(club, ConnectionReport(checks=(REACHED,)), address="c.d")
 
 
-def test_what_was_ordered_or_said_before_a_block_does_not_end_it(club: Customer) -> None:
+def test_earlier_order_or_report_does_not_end_a_block(club: Customer) -> None:
     passed = ConnectionReport(checks=(REACHED,))
     early, late = begin_test(club), begin_test(club)
     done = wire.TaskDone(lease_id=early.lease_id, report=passed)
@@ -226,7 +224,7 @@ def test_what_was_ordered_or_said_before_a_block_does_not_end_it(club: Customer)
     blocked = progress(1, final=True, report=BLOCKED)
     club.client.report_check(club.id, blocked)
 
-    club.client.complete_task(club.id, early.id, done)  # its answer was lost
+    club.client.complete_task(club.id, early.id, done)  # its response was lost
     assert not club.ploy.registry.integration(club.id).is_verified
     club.client.complete_task(club.id, late.id, wire.TaskDone(lease_id=late.lease_id, report=passed))
     assert not club.ploy.registry.integration(club.id).is_verified
@@ -241,7 +239,7 @@ def test_what_was_ordered_or_said_before_a_block_does_not_end_it(club: Customer)
     assert club.ploy.registry.integration(club.id).is_verified, "it was heard before"
 
 
-def test_a_runtime_with_settings_of_its_own_can_end_the_block_that_it_brought_about(club: Customer) -> None:
+def test_runtime_with_its_own_settings_can_end_the_block_it_caused(club: Customer) -> None:
     assert pass_test(club)
     worker = Worker(club)
     club.client.report_check(club.id, progress(1, final=True, report=BLOCKED))
@@ -256,7 +254,7 @@ def test_a_runtime_with_settings_of_its_own_can_end_the_block_that_it_brought_ab
     assert worker.lease_ids() == [grant.id]
 
 
-def test_a_change_is_not_kept_by_settings_that_must_pass_a_test(club: Customer) -> None:
+def test_change_lease_is_not_extended_while_settings_need_a_test(club: Customer) -> None:
     assert pass_test(club)
     worker = Worker(club)
     worker.read_settings()
@@ -271,7 +269,7 @@ def test_a_change_is_not_kept_by_settings_that_must_pass_a_test(club: Customer) 
         worker.extend(grant)
 
 
-def test_a_growing_report_is_overtaken_by_later_ones_only_and_ends_once(acme: Customer) -> None:
+def test_check_report_is_replaced_only_by_later_ones_and_ends_once(acme: Customer) -> None:
     sent = [progress(2), progress(1, report=FAILED), progress(3, final=True), progress(3, final=True), progress(1)]
     answers = [acme.client.report_check(acme.id, each) for each in sent]
 
@@ -286,7 +284,7 @@ def test_a_growing_report_is_overtaken_by_later_ones_only_and_ends_once(acme: Cu
     assert (newest.check_id, newest.report, newest.task_id) == ("c1", REPORT, None)
 
 
-def test_a_task_is_reported_as_it_grows_by_every_attempt_at_it_until_it_has_ended(acme: Customer) -> None:
+def test_every_attempt_at_a_check_task_reports_its_progress(acme: Customer) -> None:
     worker = Worker(acme)
     worker.order("check")
     (task,) = worker.lease()
@@ -306,7 +304,7 @@ def test_a_task_is_reported_as_it_grows_by_every_attempt_at_it_until_it_has_ende
         acme.client.report_check(acme.id, progress(1, task_id="none"))
 
 
-def test_another_organisation_reports_nothing_here(enroll: Enroll, ploy: LocalPloy) -> None:
+def test_another_organisation_cannot_report_a_check(enroll: Enroll, ploy: LocalPloy) -> None:
     one, other = enroll("One"), enroll("Other")
 
     with pytest.raises(PlatformRejectedError, match="no such integration"):

@@ -21,7 +21,7 @@ HELLO = wire.HelloRequest(
 )
 
 
-def test_a_token_sees_its_own_organisations_integrations_with_their_settings(acme: Customer, enroll: Enroll) -> None:
+def test_token_lists_only_its_organisations_integrations(acme: Customer, enroll: Enroll) -> None:
     other = enroll("Other")
 
     served = acme.client.integrations().integrations
@@ -31,9 +31,7 @@ def test_a_token_sees_its_own_organisations_integrations_with_their_settings(acm
     assert [one.id for one in other.client.integrations().integrations] == [other.id]
 
 
-def test_another_organisations_integration_is_unknown_in_every_call_like_none_at_all(
-    acme: Customer, enroll: Enroll
-) -> None:
+def test_integration_of_another_organisation_is_unknown_in_every_call(acme: Customer, enroll: Enroll) -> None:
     stranger = enroll("Other").client
     sync_id, worker = acme.open(), Worker(acme)
     worker.order("grant")
@@ -65,13 +63,13 @@ def test_another_organisations_integration_is_unknown_in_every_call_like_none_at
     assert [one.state for one in acme.ploy.queue(acme.id).tasks()] == ["leased", "queued"]
 
 
-def test_a_sync_of_another_integration_of_the_same_organisation_is_unknown(acme: Customer) -> None:
+def test_sync_of_another_integration_is_unknown(acme: Customer) -> None:
     other = acme.ploy.registry.create_integration(acme.organisation_id, "aws")
 
     assert acme.client.sync_status(other.id, acme.open()) is None
 
 
-def test_two_tokens_live_at_once_so_that_one_can_be_rotated(acme: Customer) -> None:
+def test_two_tokens_are_valid_at_once_for_rotation(acme: Customer) -> None:
     new = acme.ploy.registry.create_token(acme.organisation_id)
     with pytest.raises(ForbiddenError, match="at most 2 tokens"):
         acme.ploy.registry.create_token(acme.organisation_id)
@@ -88,7 +86,7 @@ def test_two_tokens_live_at_once_so_that_one_can_be_rotated(acme: Customer) -> N
         acme.ploy.registry.revoke_token(new.id)
 
 
-def test_only_the_digest_of_a_token_is_kept(acme: Customer) -> None:
+def test_only_the_digest_of_a_token_is_stored(acme: Customer) -> None:
     issued = acme.ploy.registry.create_token(acme.organisation_id)
 
     kept = b"".join(path.read_bytes() for path in acme.ploy._state_dir.rglob("*") if path.is_file())
@@ -98,7 +96,7 @@ def test_only_the_digest_of_a_token_is_kept(acme: Customer) -> None:
 
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer wrong", "Basic YTpi", "ploy_x"])
-def test_without_a_token_every_call_is_refused_with_a_challenge(acme: Customer, header: str | None) -> None:
+def test_call_without_a_token_is_rejected_with_a_challenge(acme: Customer, header: str | None) -> None:
     answer = httpx.get(
         f"{acme.ploy.url}/connector/v1/integrations", headers={"authorization": header} if header else {}
     )
@@ -110,7 +108,7 @@ def test_without_a_token_every_call_is_refused_with_a_challenge(acme: Customer, 
     )
 
 
-def test_the_external_id_is_made_by_the_platform_and_by_nobody_else(acme: Customer) -> None:
+def test_only_the_platform_generates_the_external_id(acme: Customer) -> None:
     one, other = (
         acme.ploy.registry.create_integration(acme.organisation_id, "aws").settings["external_id"] for _ in "12"
     )
@@ -123,7 +121,7 @@ def test_the_external_id_is_made_by_the_platform_and_by_nobody_else(acme: Custom
         acme.ploy.registry.change_settings(acme.id, {"external_id": str(one)})
 
 
-def test_changed_settings_reach_the_runtime_and_a_disabled_integration_does_not(acme: Customer) -> None:
+def test_runtime_sees_changed_settings_and_no_disabled_integration(acme: Customer) -> None:
     before = acme.client.integrations().integrations[0].settings
     acme.ploy.registry.change_settings(acme.id, {"region": None, "role": "r"})
     assert acme.client.integrations().integrations[0].settings == {
@@ -137,7 +135,7 @@ def test_changed_settings_reach_the_runtime_and_a_disabled_integration_does_not(
         acme.client.hello(acme.id, HELLO)
 
 
-def test_hello_answers_limits_intervals_flags_and_the_generation(acme: Customer) -> None:
+def test_hello_returns_limits_intervals_flags_and_generation(acme: Customer) -> None:
     assert acme.client.hello(acme.id, HELLO) == wire.HelloAnswer()
 
     acme.ploy.registry.set_limits(acme.id, max_batch_lines=3)
@@ -160,7 +158,7 @@ def test_files_are_readable_by_their_owner_only(acme: Customer) -> None:
     assert [path.stat().st_mode & 0o777 for path in files] == [0o700, 0o600, 0o600]
 
 
-def test_external_ids_are_kept_in_the_settings_and_nowhere_else(acme: Customer) -> None:
+def test_external_ids_are_stored_in_the_settings_only(acme: Customer) -> None:
     secret = str(acme.ploy.registry.integration(acme.id).integration.settings["external_id"])
     acme.client.hello(acme.id, HELLO)
     acme.sync(USERS, account("u1"))

@@ -1,4 +1,4 @@
-"""Whatever the order and the sizes of the batches, and whatever is sent twice: the same picture."""
+"""Order, sizes and repetition of batches do not change the snapshot."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ANSWER = wire.CommitAnswer(
     retained_unproven={"account": 1},
     unproven_scopes=1,
 )
-PICTURE = [
+RECORDS = [
     StoredRecord("account", "u1", ("users", "users/1"), b'{"id":"u1","display_name":"One"}', False, False),
     StoredRecord("account", "u3", ("teams",), b'{"id":"u3"}', True, False),
     StoredRecord("account", "u4", ("teams",), b'{"id":"u4"}', True, True),
@@ -44,7 +44,7 @@ PICTURE = [
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_order_split_and_repetition_of_batches_gives_the_same_picture(acme: Customer, data: st.DataObject) -> None:
+def test_order_split_and_repetition_of_batches_do_not_change_the_snapshot(acme: Customer, data: st.DataObject) -> None:
     each = replace(acme, id=acme.ploy.registry.create_integration(acme.organisation_id, "aws").id)
     each.sync(*BEFORE)
     acme.clock.pass_by(minutes=1)
@@ -59,4 +59,4 @@ def test_any_order_split_and_repetition_of_batches_gives_the_same_picture(acme: 
     commit = each.commit_of(LINES, [wire.digest_of(body) for body in bodies])
 
     assert each.client.commit(each.id, sync_id, commit) == ANSWER
-    assert list(each.ploy.view(each.id).records()) == PICTURE
+    assert list(each.ploy.view(each.id).records()) == RECORDS

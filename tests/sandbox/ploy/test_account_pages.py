@@ -1,4 +1,4 @@
-"""Where access is shown and changed: what is offered to whom, what a preview is good for, and who holds what."""
+"""The pages of accounts and entitlements, with previews, grants and revokes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ploy_connector_aws.sandbox.ploy.queue import PREVIEW_LIFETIME
 from ploy_connector_aws.spec import Check, ConnectionReport
 from ploy_connector_aws.spec.records import Grant, RecordType
 
+from .browser import Visitor, at
 from .conftest import USERS, Customer, account, accounts
-from .visiting import Visitor, at
 from .worker import Worker, failed_of, grant_of
 
 FIXED = "Only people are given something here."
@@ -39,7 +39,7 @@ def opens(group_id: str, role_id: str) -> wire.RecordLine:
     return wire.RecordLine(type="grant", id=grant.id, scopes=("users",), record=grant.model_dump(mode="json"))
 
 
-PICTURE = (
+RECORDS = (
     account("u1", display_name="Una", status="active"),
     account("off", display_name="Otto", status="disabled"),
     account("machine", username="machine", not_grantable_reason=FIXED, resource_id="here"),
@@ -53,13 +53,13 @@ PICTURE = (
 
 
 def text(page: str) -> str:
-    """What a page says: marks within a line leave no trace, all others stand for an end of it."""
+    """Return the text of a page: tags within a line vanish, all others become a space."""
     inline = re.sub(r"</?(?:a|bdi|code|span|strong|time)\b[^>]*>", "", page)
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", inline)).split())
 
 
 def preview(visitor: Visitor, acme: Customer, **changes: Any) -> str:
-    """Have a revoke previewed by a runtime; where the preview is."""
+    """Have a runtime preview a revoke; return the path of the preview."""
     where = visitor.fill(at(acme, "/preview"), kind="revoke", account="u1", entitlement="g1").headers["location"]
     worker = Worker(acme, numbers=acme.numbers)
     (task,) = worker.lease()
@@ -71,7 +71,7 @@ def changes_of(acme: Customer) -> list[str]:
     return [task.id for task in acme.ploy.queue(acme.id).tasks() if task.is_change]
 
 
-def test_a_preview_is_ordered_once_however_often_the_button_is_pressed(visitor: Visitor, acme: Customer) -> None:
+def test_repeated_order_of_a_preview_creates_one_task(visitor: Visitor, acme: Customer) -> None:
     where = preview(visitor, acme)
     token = visitor.token()
     assert "Revoke <bdi>g1</bdi></button>" in visitor.get(where).text
@@ -86,7 +86,7 @@ def test_a_preview_is_ordered_once_however_often_the_button_is_pressed(visitor: 
     assert changes_of(acme) == [ordered]
 
 
-def test_a_preview_that_was_made_long_ago_is_refused_and_looked_at_again(visitor: Visitor, acme: Customer) -> None:
+def test_expired_preview_is_rejected_and_can_be_repeated(visitor: Visitor, acme: Customer) -> None:
     where = preview(visitor, acme)
     acme.clock.pass_by(seconds=PREVIEW_LIFETIME.total_seconds())
     assert "Preview again" not in visitor.get(where).text
@@ -98,16 +98,14 @@ def test_a_preview_that_was_made_long_ago_is_refused_and_looked_at_again(visitor
     assert ("Preview again</button>" in page, "Revoke <bdi>g1</bdi></button>" in page) == (True, False)
 
 
-def test_an_order_is_found_again_also_when_its_preview_is_old(visitor: Visitor, acme: Customer) -> None:
+def test_order_of_an_expired_preview_is_still_found(visitor: Visitor, acme: Customer) -> None:
     where = preview(visitor, acme)
     first = visitor.fill(where).headers["location"]
     acme.clock.pass_by(hours=2)
     assert visitor.fill(where).headers["location"] == first
 
 
-def test_a_revoke_always_says_what_cannot_be_seen_and_as_of_when_nothing_else_is_known(
-    visitor: Visitor, acme: Customer
-) -> None:
+def test_revoke_preview_names_invisible_paths_and_the_age_of_the_data(visitor: Visitor, acme: Customer) -> None:
     as_of = acme.clock.now - timedelta(minutes=3)
     unseen: dict[str, Any] = {"invisible_paths": ("Doors of other houses.",)}
     known: dict[str, Any] = {"remaining_paths_complete": True, "as_of": as_of, "effects_complete": True}
@@ -121,9 +119,7 @@ def test_a_revoke_always_says_what_cannot_be_seen_and_as_of_when_nothing_else_is
     assert "Doors of other houses." in page
 
 
-def test_where_nothing_would_change_there_is_nothing_to_order_and_no_session_is_said_to_live_on(
-    visitor: Visitor, acme: Customer
-) -> None:
+def test_preview_without_a_change_offers_no_order_and_mentions_no_session(visitor: Visitor, acme: Customer) -> None:
     shown = visitor.get(preview(visitor, acme, removed=(), sessions_end_by=acme.clock.now)).text
     page = text(shown)
     assert "Revoke <bdi>g1</bdi></button>" not in shown
@@ -132,7 +128,7 @@ def test_where_nothing_would_change_there_is_nothing_to_order_and_no_session_is_
 
 
 @pytest.mark.parametrize(
-    ("id_", "grants", "revokes", "said"),
+    ("id_", "grants", "revokes", "expected"),
     [
         ("u1", True, 1, "Reader Cannot be revoked here: Reader Grant a group instead."),
         ("u1", True, 1, "Reader through Engineers"),
@@ -141,13 +137,13 @@ def test_where_nothing_would_change_there_is_nothing_to_order_and_no_session_is_
         ("machine", False, 0, f"Nothing can be granted or revoked. {FIXED}"),
     ],
 )
-def test_only_what_can_be_done_is_offered_and_for_the_rest_there_is_a_reason(
-    visitor: Visitor, acme: Customer, id_: str, grants: bool, revokes: int, said: str
+def test_account_page_offers_possible_changes_and_gives_reasons_for_the_others(
+    visitor: Visitor, acme: Customer, id_: str, grants: bool, revokes: int, expected: str
 ) -> None:
-    acme.sync(USERS, *PICTURE)
+    acme.sync(USERS, *RECORDS)
     page = visitor.get(at(acme, f"/account?id={id_}")).text
     assert ("Grant …" in page, page.count(REVOKE)) == (grants, revokes)
-    assert said in text(page)
+    assert expected in text(page)
     asked = visitor.fill(at(acme, "/preview"), kind="grant", account=id_, entitlement="g2")
     assert asked.status_code == (303 if grants else 409)
     asked = visitor.fill(at(acme, "/preview"), kind="revoke", account=id_, entitlement="g1")
@@ -156,17 +152,15 @@ def test_only_what_can_be_done_is_offered_and_for_the_rest_there_is_a_reason(
         assert 'type="radio"' not in visitor.get(at(acme, f"/grant?account={id_}")).text
 
 
-def test_what_is_held_already_cannot_be_chosen_again(visitor: Visitor, acme: Customer) -> None:
-    acme.sync(USERS, *PICTURE)
+def test_held_entitlement_cannot_be_chosen(visitor: Visitor, acme: Customer) -> None:
+    acme.sync(USERS, *RECORDS)
     page = visitor.get(at(acme, "/grant?account=u1")).text
     choices = dict(re.findall(r'name="entitlement" value="(\w+)" required (\w*)>', page))
     assert choices == {"g1": "disabled", "g2": ""}
     assert "Engineers group held already" in text(page)
 
 
-def test_the_list_of_ways_is_paged_and_each_page_says_what_its_ways_begin_with(
-    visitor: Visitor, acme: Customer
-) -> None:
+def test_path_list_is_paged_and_each_page_shows_where_its_paths_begin(visitor: Visitor, acme: Customer) -> None:
     roles = [f"role{number:03}" for number in range(250)]
     acme.sync(
         USERS,
@@ -183,8 +177,8 @@ def test_the_list_of_ways_is_paged_and_each_page_says_what_its_ways_begin_with(
     assert all(page.count("<svg") > 0 for page in pages)
 
 
-def test_an_entitlement_says_who_holds_it_and_how_a_page_at_a_time(visitor: Visitor, acme: Customer) -> None:
-    acme.sync(USERS, *PICTURE, *accounts(60), *(held(f"u{number:03}", "g2") for number in range(60)))
+def test_entitlement_page_lists_holders_page_by_page(visitor: Visitor, acme: Customer) -> None:
+    acme.sync(USERS, *RECORDS, *accounts(60), *(held(f"u{number:03}", "g2") for number in range(60)))
     page = text(visitor.get(at(acme, "/entitlement?id=role")).text)
     assert "3 accounts Account Kind Status How" in page
     assert "Una unknown active directly, and through Engineers" in page
@@ -197,9 +191,9 @@ def test_an_entitlement_says_who_holds_it_and_how_a_page_at_a_time(visitor: Visi
     assert "/entitlement?id=g2" in visitor.get(at(acme, "/entitlements")).text
 
 
-@pytest.mark.parametrize(("is_blocking", "word"), [(False, "Failed"), (True, "Blocked")])
-def test_a_test_that_found_trouble_is_no_success(
-    visitor: Visitor, acme: Customer, is_blocking: bool, word: str
+@pytest.mark.parametrize(("is_blocking", "label"), [(False, "Failed"), (True, "Blocked")])
+def test_done_test_with_findings_is_shown_as_failed(
+    visitor: Visitor, acme: Customer, is_blocking: bool, label: str
 ) -> None:
     worker = Worker(acme)
     worker.order("check")
@@ -212,7 +206,7 @@ def test_a_test_that_found_trouble_is_no_success(
     )
     worker.complete(task, wire.TaskDone(lease_id=task.lease_id, report=ConnectionReport(checks=checks)))
     pages = [visitor.get(at(acme, path)).text for path in (f"/tasks/{task.id}", "/tasks")]
-    assert [f'<span class="badge bad">{word}</span>' in page for page in pages] == [True, True]
+    assert [f'<span class="badge bad">{label}</span>' in page for page in pages] == [True, True]
     assert ['<span class="badge good">Done</span>' in page for page in pages] == [False, False]
     page = pages[0]
     assert re.search(r"<details><summary>3 skipped</summary>.*room-0.*room-2.*</details>", page, re.DOTALL)
@@ -221,9 +215,7 @@ def test_a_test_that_found_trouble_is_no_success(
     assert "light</strong> <span" in page
 
 
-def test_a_button_that_is_pressed_twice_while_the_first_is_worked_on_is_no_error(
-    visitor: Visitor, acme: Customer
-) -> None:
+def test_button_pressed_twice_at_once_is_no_error(visitor: Visitor, acme: Customer) -> None:
     acme.sync(USERS, *accounts(12))
     acme.sync(USERS, account("u000"))
     held_sync, token = acme.ploy.view(acme.id).held(), visitor.token()
@@ -235,16 +227,16 @@ def test_a_button_that_is_pressed_twice_while_the_first_is_worked_on_is_no_error
     assert (len(acme.ploy.view(acme.id).generations()), acme.record_ids) == (2, ["u000"])
 
 
-def test_what_was_decided_before_is_no_error_when_the_button_is_pressed_again(visitor: Visitor, acme: Customer) -> None:
+def test_repeated_decision_is_reported_without_an_error(visitor: Visitor, acme: Customer) -> None:
     acme.sync(USERS, *accounts(12))
     acme.sync(USERS, account("u000"))
     held_sync = acme.ploy.view(acme.id).held()
     assert held_sync is not None
-    sentences = ("Approved: visible as generation 2.", "This sync was already approved, and is visible.")
-    for button, said in (("approve", sentences[0]), ("approve", sentences[1]), ("reject", sentences[1])):
+    messages = ("Approved: visible as generation 2.", "This sync was already approved, and is visible.")
+    for button, expected in (("approve", messages[0]), ("approve", messages[1]), ("reject", messages[1])):
         answer = visitor.fill(at(acme, f"/syncs/{held_sync.id}/{button}"))
         assert answer.status_code == 303
-        assert said in visitor.get(answer.headers["location"]).text
+        assert expected in visitor.get(answer.headers["location"]).text
     assert acme.record_ids == ["u000"]
     assert visitor.fill(at(acme, "/syncs/none/approve")).status_code == 404
 
@@ -252,16 +244,16 @@ def test_what_was_decided_before_is_no_error_when_the_button_is_pressed_again(vi
     worker.order("grant")
     (task,) = worker.lease()
     acme.client.fail_task(acme.id, task.id, failed_of(task))
-    for said in ("Resolved.", "This task was already resolved"):
+    for expected in ("Resolved.", "This task was already resolved"):
         answer = visitor.fill(at(acme, f"/tasks/{task.id}/resolve"), note="by hand")
-        assert said in visitor.get(answer.headers["location"]).text
+        assert expected in visitor.get(answer.headers["location"]).text
     assert "already" in visitor.get(visitor.fill(at(acme, f"/tasks/{task.id}/order-again")).headers["location"]).text
     assert [each.state for each in acme.ploy.queue(acme.id).tasks()] == ["manual"]
 
 
 @pytest.mark.parametrize("size", [9, 600])
-def test_a_person_who_reaches_roles_that_trust_each_other_is_shown(acme: Customer, visitor: Visitor, size: int) -> None:
-    """Nine that all trust each other have a million paths; 600 in a row one that is deeper than Python's stack."""
+def test_account_with_mutually_trusting_roles_is_shown(acme: Customer, visitor: Visitor, size: int) -> None:
+    """Nine mutually trusting roles have a million paths; 600 in a row have one that is deeper than Python's stack."""
     names = [f"r{at}" for at in range(size)]
     pairs = [(a, b) for a in names for b in names if a != b] if size == 9 else list(pairwise(names))
     roles = [record("entitlement", name, kind="role", name=name, grantable=True) for name in names]

@@ -1,4 +1,4 @@
-"""The long poll: it ends as soon as there is something to say, and keeps nobody else from being served."""
+"""The long poll: it ends as soon as there is an answer, and blocks no other call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PAUSED = wire.LeaseAnswer(flags=wire.Flags(paused=True))
 
 @pytest.fixture
 def worker(acme: Customer) -> Iterator[Worker]:
-    """Whoever waits is woken by a bell or not at all."""
+    """A runtime whose polls only a notification wakes."""
     usual, acme.ploy.waiters.recheck_seconds = acme.ploy.waiters.recheck_seconds, 60
     yield Worker(acme)
     acme.ploy.waiters.recheck_seconds = usual
@@ -40,7 +40,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield threads
 
 
-def wish(seconds: int = 60) -> wire.LeaseRequest:
+def lease_request(seconds: int = 60) -> wire.LeaseRequest:
     return wire.LeaseRequest(request_id="r", worker_id="h", max_tasks=1, wait_seconds=seconds)
 
 
@@ -48,67 +48,67 @@ def run(
     answers: list[tuple[wire.LeaseAnswer, bool]],
     *,
     request: wire.LeaseRequest | None = None,
-    between: Callable[[Waiters], object] = lambda bells: bells.notify("int"),
-    look_again_seconds: float = 60,
+    between: Callable[[Waiters], object] = lambda waiters: waiters.notify("int"),
+    recheck_seconds: float = 60,
     leaves_after: int = 100,
     longest_seconds: float = 30,
 ) -> tuple[wire.LeaseAnswer, int]:
-    """Wait with looks that find these answers; after each look but the last something happens."""
-    bells, looks = Waiters(look_again_seconds), iter(answers)
+    """Wait with tries that get these answers; after each try but the last, ``between`` runs."""
+    waiters, looks = Waiters(recheck_seconds), iter(answers)
     seen = 0
 
-    def look() -> tuple[wire.LeaseAnswer, bool]:
+    def try_lease() -> tuple[wire.LeaseAnswer, bool]:
         nonlocal seen
         seen += 1
         answer = next(looks)
         if seen < len(answers):
-            between(bells)
+            between(waiters)
         return answer
 
     async def is_disconnected() -> bool:
         return seen >= leaves_after
 
     async def wait() -> wire.LeaseAnswer:
-        waiting = wait_for_tasks(bells, "int", request or wish(), look, is_disconnected)
+        waiting = wait_for_tasks(waiters, "int", request or lease_request(), try_lease, is_disconnected)
         return await asyncio.wait_for(waiting, longest_seconds)
 
     return asyncio.run(wait()), seen
 
 
-def test_a_ring_makes_it_look_again_also_one_that_came_while_it_looked() -> None:
+def test_notification_triggers_another_try_also_one_during_a_try() -> None:
     assert run([(NONE, False), (NONE, False), (PAUSED, True)]) == (PAUSED, 3)
 
 
-def test_a_ring_elsewhere_wakes_nobody_and_time_does() -> None:
+def test_notification_of_another_integration_wakes_no_call_and_time_does() -> None:
     answers = [(NONE, False), (NONE, True)]
 
     with pytest.raises(TimeoutError):
-        run(answers, between=lambda bells: bells.notify("other"), longest_seconds=0.05)
-    assert run(answers, between=lambda bells: None, look_again_seconds=0.01) == (NONE, 2)
+        run(answers, between=lambda waiters: waiters.notify("other"), longest_seconds=0.05)
+    assert run(answers, between=lambda waiters: None, recheck_seconds=0.01) == (NONE, 2)
 
 
-def test_it_ends_when_the_flags_change_when_the_server_stops_and_when_the_wait_is_over() -> None:
+def test_poll_ends_with_changed_flags_a_stop_or_its_time() -> None:
     unpaused = wire.LeaseAnswer(flags=wire.Flags(full_requested=True))
 
     assert run([(PAUSED, False), (PAUSED, False), (unpaused, False)]) == (unpaused, 3)
-    assert run([(NONE, False), (NONE, False)], between=lambda bells: bells.stop()) == (NONE, 1)
-    assert run([(NONE, False)], request=wish(0)) == (NONE, 1)
+    assert run([(NONE, False), (NONE, False)], between=lambda waiters: waiters.stop()) == (NONE, 1)
+    assert run([(NONE, False)], request=lease_request(0)) == (NONE, 1)
 
 
-def test_nothing_is_given_out_to_somebody_who_has_left() -> None:
+def test_disconnected_call_gets_no_task() -> None:
     assert run([(NONE, False), (PAUSED, True)], leaves_after=1) == (NONE, 1)
 
 
-def test_a_wait_leaves_nothing_behind(acme: Customer, worker: Worker) -> None:
-    acme.client.lease_tasks(acme.id, worker.wish(wait_seconds=0))
+def test_ended_poll_leaves_no_waiter(acme: Customer, worker: Worker) -> None:
+    acme.client.lease_tasks(acme.id, worker.lease_request(wait_seconds=0))
 
     assert acme.id not in acme.ploy.waiters._waiters
 
 
 def begin(pool: ThreadPoolExecutor, worker: Worker, seconds: int = 60) -> Future[wire.LeaseAnswer]:
-    """Ask, and go on once the server waits."""
+    """Send a poll, and return once the server waits."""
     acme = worker.customer
-    asked = pool.submit(acme.client.lease_tasks, acme.id, worker.wish(wait_seconds=seconds))
+    asked = pool.submit(acme.client.lease_tasks, acme.id, worker.lease_request(wait_seconds=seconds))
     deadline = time.monotonic() + 30
     while not acme.ploy.waiters.count(acme.id):
         assert not asked.done()
@@ -116,9 +116,7 @@ def begin(pool: ThreadPoolExecutor, worker: Worker, seconds: int = 60) -> Future
     return asked
 
 
-def test_a_task_that_is_ordered_reaches_a_runtime_that_waits(
-    acme: Customer, worker: Worker, pool: ThreadPoolExecutor
-) -> None:
+def test_created_task_reaches_a_waiting_runtime(acme: Customer, worker: Worker, pool: ThreadPoolExecutor) -> None:
     asked = begin(pool, worker)
 
     order = worker.order("grant")
@@ -126,7 +124,7 @@ def test_a_task_that_is_ordered_reaches_a_runtime_that_waits(
     assert [task.id for task in asked.result(30).tasks] == [order.id]
 
 
-def test_the_next_of_a_pair_reaches_a_runtime_that_waits_when_the_one_before_is_reported(
+def test_next_task_of_a_pair_reaches_a_waiting_runtime(
     acme: Customer, worker: Worker, pool: ThreadPoolExecutor
 ) -> None:
     worker.order("grant")
@@ -140,7 +138,7 @@ def test_the_next_of_a_pair_reaches_a_runtime_that_waits_when_the_one_before_is_
     assert [task.id for task in asked.result(30).tasks] == [behind.id]
 
 
-def test_a_flag_reaches_a_runtime_that_waits(acme: Customer, worker: Worker, pool: ThreadPoolExecutor) -> None:
+def test_flag_reaches_a_waiting_runtime(acme: Customer, worker: Worker, pool: ThreadPoolExecutor) -> None:
     asked = begin(pool, worker)
 
     acme.ploy.registry.set_flags(acme.id, paused=True)
@@ -148,7 +146,7 @@ def test_a_flag_reaches_a_runtime_that_waits(acme: Customer, worker: Worker, poo
     assert asked.result(30) == PAUSED
 
 
-def test_who_may_not_ask_any_more_gets_nothing_however_early_the_asking(
+def test_revoked_access_ends_a_waiting_poll_without_tasks(
     acme: Customer, worker: Worker, pool: ThreadPoolExecutor
 ) -> None:
     asked = begin(pool, worker)
@@ -167,9 +165,9 @@ def test_who_may_not_ask_any_more_gets_nothing_however_early_the_asking(
     assert worker.now(order) == order
 
 
-def test_a_task_is_not_given_to_a_runtime_that_has_hung_up(acme: Customer, worker: Worker) -> None:
+def test_runtime_that_disconnected_gets_no_task(acme: Customer, worker: Worker) -> None:
     acme.client._retry = RetryPolicy(max_attempts=1)
-    body = worker.wish(wait_seconds=60).model_dump_json()
+    body = worker.lease_request(wait_seconds=60).model_dump_json()
     token = acme.client._tokens.token().get_secret_value()
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(
@@ -178,7 +176,7 @@ def test_a_task_is_not_given_to_a_runtime_that_has_hung_up(acme: Customer, worke
             headers={"authorization": f"Bearer {token}"},
             timeout=httpx.Timeout(5, read=0.1),
         )
-    acme.client.integrations()  # the server has come to know of it by then
+    acme.client.integrations()  # the server has noticed it by then
 
     order = worker.order("grant")
 
@@ -186,14 +184,14 @@ def test_a_task_is_not_given_to_a_runtime_that_has_hung_up(acme: Customer, worke
     assert worker.now(order).attempts == 1
 
 
-def test_however_many_wait_everybody_else_is_served(acme: Customer, worker: Worker) -> None:
+def test_waiting_polls_do_not_block_other_calls(acme: Customer, worker: Worker) -> None:
     headers = {"authorization": f"Bearer {acme.client._tokens.token().get_secret_value()}"}
     path = f"{acme.ploy.url}/connector/v1/integrations/{acme.id}/tasks/lease"
     limits = httpx.Limits(max_connections=None)
 
     async def ask() -> list[wire.LeaseAnswer]:
         async with httpx.AsyncClient(headers=headers, timeout=PATIENCE_SECONDS, limits=limits) as many:
-            bodies = [worker.wish(wait_seconds=60).model_dump_json() for _ in range(60)]
+            bodies = [worker.lease_request(wait_seconds=60).model_dump_json() for _ in range(60)]
             asked = [asyncio.create_task(many.post(path, content=body)) for body in bodies]
             while acme.ploy.waiters.count(acme.id) < 60:
                 assert (await many.get(f"{acme.ploy.url}/connector/v1/integrations")).status_code == 200
@@ -204,9 +202,7 @@ def test_however_many_wait_everybody_else_is_served(acme: Customer, worker: Work
     assert asyncio.run(asyncio.wait_for(ask(), 50)) == [PAUSED] * 60
 
 
-def test_a_server_that_stops_lets_everybody_go_who_waits(
-    tmp_path: Path, clock: Clock, pool: ThreadPoolExecutor
-) -> None:
+def test_stopping_server_ends_all_polls(tmp_path: Path, clock: Clock, pool: ThreadPoolExecutor) -> None:
     with LocalPloy(tmp_path, clock=clock) as ploy:
         ploy.waiters.recheck_seconds = 60
         organisation_id = ploy.registry.create_organisation("Acme")
@@ -217,6 +213,6 @@ def test_a_server_that_stops_lets_everybody_go_who_waits(
         asked = begin(pool, worker)
 
     with client:
-        assert asked.result(30) == NONE  # an answer: the server would have cut the wait off without one
+        assert asked.result(30) == NONE  # a response: the server would otherwise have cut off the poll
         with pytest.raises(PlatformUnavailableError):
             client.integrations()
