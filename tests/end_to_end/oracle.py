@@ -1,4 +1,4 @@
-"""What is true in AWS, read from moto's own state, and the same facts read from a picture; neither uses our readers."""
+"""The truth in AWS, read from moto's own state, and the same facts read from records; neither uses our readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small records and pages for tests of the runtime, and a short way to commit a run of them."""
+"""Small records and pages for tests of the runtime, and a function that commits a run of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A platform that is told what changed holds what one that is told everything holds, whatever happened."""
+"""A platform that receives deltas holds the same as one that receives everything."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from .records import DENIED, START, account
 class Direct:
     """The platform's calls, made on its inside: no HTTP, so that many histories can be tried."""
 
-    def __init__(self, handover: Syncs) -> None:
-        self._handover = handover
+    def __init__(self, ploy_syncs: Syncs) -> None:
+        self._handover = ploy_syncs
         self.lines = 0
 
     def open_sync(self, _: str, request: wire.OpenSync) -> wire.OpenedSync:
@@ -52,7 +52,7 @@ class Side:
     """A runtime's file and its platform."""
 
     store: Store
-    handover: Syncs
+    ploy_syncs: Syncs
     clock: list[datetime]
     modes: list[str] = field(default_factory=list)
 
@@ -65,20 +65,20 @@ class Side:
         self.store.update(run, base=base.number if base else None)
         store_changes(self.store, run, changes)
         self.store.set_state(run, "compared")
-        hello = wire.HelloAnswer(generation=self.handover.generation)
+        hello = wire.HelloAnswer(generation=self.ploy_syncs.generation)
         mode = "full" if only_full else choose_mode(self.store, run, hello)
         self.modes.append(mode)
-        platform = Direct(self.handover)
+        platform = Direct(self.ploy_syncs)
         target = UploadTarget(platform, "i", "o", wire.Limits())  # type: ignore[arg-type]
         answer = Upload(target, self.store, run, hold=()).run(mode)
         assert run.mode == mode, "a delta that the platform refuses is sent in full"
         if answer.status == "held_for_review":
-            answer = self.handover.approve(run.sync_id or "")
+            answer = self.ploy_syncs.approve(run.sync_id or "")
         note_answer(self.store, run, answer)
         return answer
 
     def records_of(self) -> dict[str, Any]:
-        with open_current(self.handover.path) as current:
+        with open_current(self.ploy_syncs.path) as current:
             assert current.visible is not None
             return shown(current.visible)
 
@@ -97,10 +97,10 @@ def shown(base: Run | Snapshot | None) -> dict[str, Any]:
 @contextmanager
 def side(folder: Path, clock: list[datetime]) -> Iterator[Side]:
     folder.mkdir()
-    handover = Syncs(folder / "ploy.sqlite", clock=lambda: clock[0], lease=timedelta(minutes=5))
+    ploy_syncs = Syncs(folder / "ploy.sqlite", clock=lambda: clock[0], lease=timedelta(minutes=5))
     with Store(folder / "state.sqlite") as store:
-        yield Side(store, handover, clock)
-    handover.close()
+        yield Side(store, ploy_syncs, clock)
+    ploy_syncs.close()
 
 
 @cheap
@@ -112,7 +112,7 @@ def side(folder: Path, clock: list[datetime]) -> Iterator[Side]:
         [Page(scope="r/b", failure=DENIED)],
     ]
 )
-def test_deltas_give_what_full_pushes_give(history: list[list[Page]]) -> None:
+def test_deltas_give_the_same_as_full_uploads(history: list[list[Page]]) -> None:
     clock = [START]
     with tempfile.TemporaryDirectory() as folder:
         with side(Path(folder) / "deltas", clock) as deltas, side(Path(folder) / "full", clock) as full:

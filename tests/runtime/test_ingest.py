@@ -1,4 +1,4 @@
-"""Reading any connector into a run: whose failure is whose, and that none goes unseen."""
+"""Reading any connector into a run: each failure belongs to its scope, and none stays invisible."""
 
 from __future__ import annotations
 

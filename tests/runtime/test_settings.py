@@ -1,4 +1,4 @@
-"""The operator's configuration: file, overriding variables, and what is refused."""
+"""The operator's configuration: file, overriding variables, and rejected values."""
 
 from __future__ import annotations
 

@@ -11,14 +11,13 @@ from ploy_connector_aws.host import Connector, change_access
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailableError
 from ploy_connector_aws.runtime.backoff import retry_after_of
-from ploy_connector_aws.runtime.errors import InternalError
+from ploy_connector_aws.runtime.errors import InternalError, to_failed_report
 from ploy_connector_aws.runtime.snapshot.lock import LockHeldError
 from ploy_connector_aws.runtime.snapshot.state_file import StateError
 from ploy_connector_aws.spec import (
     AccessChange,
     AccessRequest,
     AuthenticationError,
-    Check,
     ConfigurationError,
     ConnectionReport,
     ConnectorError,
@@ -146,15 +145,8 @@ def attempt_check(connector: Connector, on_progress: Callable[[ConnectionReport]
 def to_failed_check(error: ConnectorError) -> Succeeded:
     """Turn a test that could not begin into a failed one: its task is answered, so that no person has to do it."""
     failure = _describe(error)
-    check = Check(
-        name=failure.code.replace("_", "-"),
-        outcome="failed",
-        message=failure.message,
-        fix=failure.fix,
-        missing_permissions=failure.missing_permissions,
-        request_id=failure.request_id,
-    )
-    return Succeeded(ConnectionReport(checks=(check,)), is_from_connector=False)
+    report = to_failed_report(failure.code.replace("_", "-"), failure)
+    return Succeeded(report, is_from_connector=False)
 
 
 def attempt_sync(sync_now: SyncNow, *, preview: bool) -> Result:

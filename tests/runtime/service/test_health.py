@@ -1,4 +1,4 @@
-"""What is well, what is not, and who may see it."""
+"""Health reports, metrics, and their endpoint."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.deadlines import PATIENCE_SECONDS
         pytest.param({"last_error": "temporary"}, [], id="an error that is not overdue yet"),
     ],
 )
-def test_an_integration_is_well_or_not(changes: dict[str, Any], reasons: list[str]) -> None:
+def test_health_of_an_integration(changes: dict[str, Any], reasons: list[str]) -> None:
     health = IntegrationHealth(**{"connector": "aws", "since": 100, "scan_interval_seconds": 300, **changes})
     assert list(health.failing(now=1000)) == reasons
 
@@ -44,7 +44,7 @@ def test_an_integration_is_well_or_not(changes: dict[str, Any], reasons: list[st
         pytest.param({"error": None, "refused": {"int-1": "served_twice"}}, ["int-1: served_twice"], id="one refused"),
     ],
 )
-def test_a_source_is_well_or_not(changes: dict[str, Any], reasons: list[str]) -> None:
+def test_health_of_a_source(changes: dict[str, Any], reasons: list[str]) -> None:
     health = SourceHealth(**{"since": 100, "interval_seconds": 300, "error": "platform_unavailable", **changes})
     assert list(health.failing(now=1000)) == reasons
 
@@ -75,7 +75,7 @@ def get(endpoint: Endpoint, path: str, **headers: str) -> tuple[int, str]:
         connection.close()
 
 
-def test_health_is_a_status_and_names_who_is_not_well(endpoint: Endpoint, health: Health) -> None:
+def test_health_is_a_status_and_names_what_is_unhealthy(endpoint: Endpoint, health: Health) -> None:
     assert get(endpoint, "/healthz")[0] == 200
     reason = "scans: overdue: authentication"
     health.watch("int-1", IntegrationHealth("aws", since=0, scan_interval_seconds=60, last_error="authentication"))
@@ -116,7 +116,7 @@ def test_metrics_are_what_prometheus_reads(endpoint: Endpoint) -> None:
     )
 
 
-def test_nothing_else_is_there_and_another_name_leads_nowhere(endpoint: Endpoint) -> None:
+def test_other_pages_and_other_host_names_are_refused(endpoint: Endpoint) -> None:
     assert [get(endpoint, path)[0] for path in ("/", "/metrics/../etc", "/healthz?x")] == [404, 404, 404]
     assert get(endpoint, "/metrics", host="localhost:9464")[0] == 200
     assert get(endpoint, "/metrics", host="rebound.example") == (421, "Unknown Host header.\n")

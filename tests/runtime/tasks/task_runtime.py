@@ -1,4 +1,4 @@
-"""A runtime's tasks without threads: each part takes a step when it is told to, and the process may end anywhere."""
+"""A runtime's tasks without threads: a test runs each part step by step, and the process may end anywhere."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ PARTS: dict[str, Callable[[Runtime], object]] = {
 
 @dataclass
 class TaskRuntimeHarness:
-    """A club and a queue in memory, and the files in one folder."""
+    """A directory and a queue in memory, and the files in one folder."""
 
     folder: Path
     clock: Clock = field(default_factory=lambda: Clock(START))
@@ -170,7 +170,7 @@ class TaskRuntimeHarness:
         return {id_: entry.report for id_, entry in self.queue.entries.items()}
 
     def check(self) -> None:
-        """Every task ended in one report, and each is true of the club."""
+        """Every task ended in one report, and each is true of the directory."""
         for id_, entry in self.queue.entries.items():
             report = entry.report
             assert report is not None, f"{id_} was lost"
