@@ -145,7 +145,7 @@ class ConnectionMonitor:
         self._reports = self.control.reports
         failed = [check.name for check in report.checks if check.outcome == "failed"]
         if failed:
-            _log.warning("the connection test found trouble", extra={"failed_checks": failed})
+            _log.warning("the connection test failed", extra={"failed_checks": failed})
         self._unreported = wire.CheckProgress(
             check_id=uuid.uuid4().hex,
             number=1,
@@ -165,6 +165,6 @@ class ConnectionMonitor:
             self.platform.report_check(self.integration_id, self._unreported)
         except PlatformError as error:
             # A blocked connection is not used meanwhile, whatever Ploy knows of it.
-            _log.warning("Ploy was not told of the connection test: %s", message_of(error))
+            _log.warning("could not report the connection test to Ploy: %s", message_of(error))
         else:
             self._unreported = None

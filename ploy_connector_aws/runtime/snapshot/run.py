@@ -77,7 +77,7 @@ class Run:
 
     run_id = _Column(str)
     state = _Column(str)
-    """Where the run stands (``store.RunState``)."""
+    """Its state (``store.RunState``)."""
     reading_started_at = _Column(datetime.fromisoformat)
     """When reading began (UTC)."""
     sync_id = _Column[str | None](lambda value: value if is_id(value) else None)
@@ -154,7 +154,7 @@ class Run:
     ) -> None:
         """Announce a scope, or add to it. A scope fails where two of its pages contradict each other.
 
-        The result of an earlier attempt stands while the scope is only announced; any further page replaces it.
+        The result of an earlier attempt stays while the scope is only announced; any further page replaces it.
 
         Raises:
             OriginChangedError: An earlier attempt read the scope from elsewhere.
@@ -191,7 +191,7 @@ class Run:
             " announced_in = excluded.announced_in,"
             " origin = iif(attempt < :rank, excluded.origin,"
             f"  iif({has_two_origins}, NULL, coalesce(origin, excluded.origin))),"
-            # Where a scope is read twice, what the second reading adds may still be what the first one said.
+            # Where a scope is read twice, the second reading may add records as of the first: keep the earlier moment.
             " began_at = iif(attempt < :rank, excluded.began_at,"
             "  coalesce(min(began_at, excluded.began_at), began_at, excluded.began_at)),"
             f" failure = CASE WHEN attempt < :rank THEN excluded.failure WHEN {has_two_origins} THEN :two_origins"
@@ -330,7 +330,7 @@ class Run:
                 datetime.fromisoformat(since) if since else None,
             )
 
-    def records(self, type: RecordType | None = None) -> Iterator[StoredRecord]:  # noqa: A002 - the word of the records
+    def records(self, type: RecordType | None = None) -> Iterator[StoredRecord]:  # noqa: A002 - the name of the field in records
         """Yield the records after this run, proven and unproven, by type and id."""
         yield from self._stored("" if type is None else "WHERE r.type = ?", () if type is None else (type,))
 

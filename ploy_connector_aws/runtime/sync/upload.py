@@ -56,7 +56,7 @@ def choose_mode(store: Store, run: Run, hello: wire.HelloAnswer) -> wire.Mode:
 
 @dataclass(frozen=True)
 class UploadTarget:
-    """Where a run is uploaded to, and by whom."""
+    """The destination of an upload, and the name of the uploader."""
 
     platform: PlatformClient
     integration_id: str

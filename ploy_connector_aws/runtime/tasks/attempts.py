@@ -178,7 +178,7 @@ def to_report(held: HeldTask, result: Succeeded | Failed) -> Report:
         return _unknown(held, failure, _sentence(failure))
     if held.uncertainty is not None:
         return _unknown(
-            held, failure, f"{held.uncertainty} A later attempt did not say what is true: {_sentence(failure)}"
+            held, failure, f"{held.uncertainty} A later attempt could not determine the state: {_sentence(failure)}"
         )
     return _failed(held, failure.code, _sentence(failure), failure)
 
@@ -208,7 +208,7 @@ def uncertainty_after(held: HeldTask, result: Retry) -> str | None:
 
 
 def _unknown(held: HeldTask, failure: Failure, message: str) -> Report:
-    to_look = _with_fix(failure, "look whether the account holds the access now, and order the change again if needed")
+    to_look = _with_fix(failure, "check whether the account has the access now, and request the change again if needed")
     return _failed(
         held, "state_unknown", f"It could not be confirmed whether the change took effect. {message}", to_look
     )

@@ -49,7 +49,7 @@ def messages(report: Report | None) -> dict[str, object]:
 
 
 WRITE = ("directory:Write",)
-LOOK = "look whether the account holds the access now, and order the change again if needed"
+LOOK = "check whether the account has the access now, and request the change again if needed"
 
 
 @pytest.mark.parametrize("kind", ["grant", "revoke"])
@@ -142,7 +142,7 @@ def test_a_certain_failure_after_a_doubtful_attempt_claims_nothing(harness: Task
     assert report["code"] == "state_unknown"
     assert str(report["message"]).startswith(
         "It could not be confirmed whether the change took effect. The directory did not answer."
-        " A later attempt did not say what is true: "
+        " A later attempt could not determine the state: "
     )
     assert harness.memberships.effects(task_id) == 1
 
