@@ -280,20 +280,15 @@ class Run:
 
     def has_proof(self) -> bool:
         """Return whether any scope was read completely."""
-        row = self._db.execute(
-            "SELECT EXISTS (SELECT 1 FROM scopes WHERE run = ? AND ending IN ('complete', 'gone', 'excluded'))",
-            (self.number,),
-        ).fetchone()
-        return bool(row[0])
+        return self._has_scope("ending IN ('complete', 'gone', 'excluded')")
+
+    def _has_scope(self, condition: str) -> bool:
+        sql = f"SELECT EXISTS (SELECT 1 FROM scopes WHERE run = ? AND ({condition}))"
+        return bool(self._db.execute(sql, (self.number,)).fetchone()[0])
 
     def proves_everything(self) -> bool:
         """Return whether the platform holds the same, and no scope is unproven or switched off in the settings."""
-        row = self._db.execute(
-            "SELECT EXISTS (SELECT 1 FROM scopes WHERE run = ?"
-            " AND (unproven_since IS NOT NULL OR ending = 'excluded'))",
-            (self.number,),
-        ).fetchone()
-        return self.matches_platform and not row[0]
+        return self.matches_platform and not self._has_scope("unproven_since IS NOT NULL OR ending = 'excluded'")
 
     def scope_id(self, name: str) -> int:
         """Return the number of a scope; a new scope gets one."""
