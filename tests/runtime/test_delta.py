@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import example, given
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.snapshot.compare import compare, store_changes
+from ploy_connector_aws.runtime.snapshot.compare import compare, dump_changes
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.upload import Upload, UploadTarget, choose_mode, note_answer
@@ -62,8 +62,7 @@ class Side:
             run.add_page(page)
         base = self.store.baseline
         changes = compare(self.store, run)
-        self.store.update(run, base=base.number if base else None)
-        store_changes(self.store, run, changes)
+        self.store.update(run, base=base.number if base else None, changes=dump_changes(changes))
         self.store.set_state(run, "compared")
         hello = wire.HelloAnswer(generation=self.ploy_syncs.generation)
         mode = "full" if only_full else choose_mode(self.store, run, hello)
