@@ -328,7 +328,7 @@ class TaskHarness:
         self.servers.network.crash_at = self.writes.crash_at = None
 
     def work_off(self, *, seconds: float = 20) -> None:
-        """Work until every task has ended and no report waits, as time goes on."""
+        """Work until every task has ended and no report waits, with an advancing clock."""
         for _ in range(round(LONGEST_SECONDS / seconds)):
             self.turn()
             tasks = self.servers.ploy.tasks(self.integration_id)

@@ -224,7 +224,7 @@ class TaskHistory(RuleBasedStateMachine):
                 assert event.is_leased, f"it was written under no lease: {event}"
 
     def _snapshot_agrees(self) -> None:
-        """Of every pair whose last change was verified Ploy shows what AWS holds, if it shows anything at all."""
+        """For every pair whose last change was verified, Ploy shows what AWS holds, if it shows anything."""
         harness = self.harness
         shown, held = harness.at_ploy(), harness.in_aws().memberships
         users, groups = ({row[0] for row in rows} for rows in (shown.users, shown.groups))

@@ -131,7 +131,7 @@ def test_a_record_once_seen_in_part_and_then_read_in_full_stays_known_in_full(tm
     first, second = account("u", "v1"), account("u", "v2")
     partial = [Page(scope="s", partial=(second,), complete=True)]
     with side(tmp_path / "deltas", clock) as deltas, Store(tmp_path / "other.sqlite") as other:
-        # The same content twice, so that no digest tells that it is full by now.
+        # The same content twice, so that no digest shows that it is complete by now.
         for pages in (
             [Page(scope="s", partial=(first,), complete=True)],
             [Page(scope="s", records=(first,), complete=True)],

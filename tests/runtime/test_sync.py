@@ -119,7 +119,7 @@ def test_a_lost_answer_to_an_empty_delta_is_found_again_as_what_it_was(setup: Sy
 
 
 def restored(setup: SyncSetup, folder: Path) -> None:
-    """The platform comes back from a backup, and another runtime makes another picture of the same number."""
+    """The platform is restored from a backup, and another runtime commits another snapshot of the same generation."""
     other = SyncSetup(folder)
     other.now = setup.now
     other.sync(Source(World({"zoe": "clerk"}, {"k": frozenset(), "l": frozenset(), "m": frozenset()})))

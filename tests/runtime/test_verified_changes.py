@@ -129,7 +129,7 @@ class SyncSetup:
 
 
 class OneGroup:
-    """Reads a group, and says when it began to."""
+    """Reads a group, and reports when its reading began."""
 
     manifest = Manifest(
         name="one", title="O", version="1", spec_version=SPEC_VERSION, description="O", config_schema={}

@@ -38,7 +38,7 @@ DRIFTED = ConnectionReport(
 
 
 class Ear:
-    """Hears what Ploy is told; while it is deaf, it hears that it cannot be reached."""
+    """Records the reports to Ploy; while it is deaf, Ploy is unreachable."""
 
     def __init__(self) -> None:
         self.heard: list[wire.CheckProgress] = []
@@ -173,7 +173,7 @@ def test_an_unreported_test_is_dropped_once_there_is_a_newer_one() -> None:
     ear.is_deaf = True
     daily.test_if_due()
     ear.is_deaf = False
-    control.note_report(FIXED)  # a task's, which tells it itself
+    control.note_report(FIXED)  # a task's report, which the task itself sends
     daily.test_if_due()
     assert ([each.report for each in ear.heard], source.tests) == ([OPEN_TO_ALL], 1)
 

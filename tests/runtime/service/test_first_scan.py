@@ -18,7 +18,7 @@ NEVER_SECONDS = 100 * PATIENCE
 
 
 def serve_unfinished(harness: ServiceHarness, poll_seconds: float = NEVER_SECONDS) -> IntegrationRunner:
-    """Serve an integration whose settings have passed no test, until the platform has refused its first scan."""
+    """Run an integration whose settings have passed no test, until the platform has refused its first scan."""
     harness.shuts_out.add("one")
     harness.intervals |= {"scan_interval_seconds": NEVER_SECONDS, "poll_interval_seconds": poll_seconds}
     runner = harness.serve("one")

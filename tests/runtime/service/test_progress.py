@@ -277,7 +277,7 @@ def test_a_call_beyond_its_limit_is_reported_with_its_loop(timed: ServiceHarness
     until(lambda: len(timed.opened_for["one"]) == 2)
     stopped.wait()
     serving = timed.opened_for["one"][0 if loop == "scans" else 1]
-    # Both loops open theirs at the same time: which is whose is seen by what is reported.
+    # Both loops open theirs at the same time; the report shows which is which.
     serving.on_call("iam", "GetRole")
     serving.on_answer("iam", "GetRole")
     serving.on_call("iam", "ListRoles")

@@ -23,7 +23,7 @@ from .service_harness import LARGE, PATIENCE, HelloLoop, ServiceHarness
 
 
 class Notice:
-    """A source that says what a test tells it to."""
+    """A source whose list a test sets."""
 
     def __init__(self, name: str, *desired: DesiredIntegration) -> None:
         self.name = name
@@ -41,7 +41,7 @@ class Notice:
         self.is_closed.set()
 
     def seen(self) -> None:
-        """Wait until what is said now was taken."""
+        """Wait until the current list was read."""
         while not self.polls.empty():
             self.polls.get()
         for _ in range(2):
@@ -53,7 +53,7 @@ def supervised(harness: ServiceHarness, *sources: Notice) -> Iterator[None]:
     ownership = Ownership()
     supervisors = [Supervisor(source, harness.dependencies, ownership) for source in sources]
     for supervisor in supervisors:
-        supervisor._poll_interval = 0.05  # until an integration says another one
+        supervisor._poll_interval = 0.05  # until an integration has another one
     threads = [threading.Thread(target=supervisor.run, daemon=True) for supervisor in supervisors]
     for thread in threads:
         thread.start()
@@ -204,7 +204,7 @@ def test_a_connector_that_cannot_be_opened_fails_alone_and_is_retried(harness: S
             raise ConfigurationError("The Region is wrong.", field="config.region")
 
     harness.on_open = refuse
-    # It waits as the contract says, until Ploy says otherwise; what another thread learned of it counts too.
+    # It waits as the contract defaults, until Ploy sets another interval; any thread may learn of that.
     source = Notice("source-1", harness.desired("one"), harness.desired("two"))
     with supervised(harness, source):
         harness.next_commit("two")
@@ -270,7 +270,7 @@ class HeldElsewhere(HelloLoop):
 
     def run(self, stop: threading.Event) -> None:
         if self._place.settings.integration.id in self.held:
-            self._place.control.poll_interval_seconds = 0.05  # ten seconds until Ploy has said another one
+            self._place.control.poll_interval_seconds = 0.05  # ten seconds until Ploy sets another one
             raise TasksRunningError("Another process is already handling the tasks: process 7.")
         super().run(stop)
 

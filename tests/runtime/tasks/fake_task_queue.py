@@ -61,7 +61,7 @@ class Queue(Calls):
     entries: dict[str, Entry] = field(default_factory=dict)
     requests: dict[str, list[str]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
-    """Tasks whose reports are said not to fit."""
+    """Tasks whose reports are rejected as invalid."""
     polls: list[wire.LeaseRequest] = field(default_factory=list)
     """Every question for tasks."""
     lock: threading.RLock = field(default_factory=threading.RLock)

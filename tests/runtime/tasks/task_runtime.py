@@ -150,7 +150,7 @@ class TaskRuntimeHarness:
         return open_memberships(self.memberships)
 
     def work_off(self, runtime: Runtime | None = None, *, seconds: float = 10) -> None:
-        """Let a runtime work until every task has ended and nothing waits, as time goes on; its process may end, and
+        """Let a runtime work until every task has ended and nothing waits, with an advancing clock; its process may end, and
         then another takes over."""
         for _ in range(round(LONGEST_SECONDS / seconds)):
             try:

@@ -168,7 +168,7 @@ def test_an_unusable_task_whose_report_is_lost_is_failed_when_leased_again(
 def test_a_begun_task_that_is_leased_again_unusable_is_never_reported_as_unchanged(
     harness: TaskRuntimeHarness, ploy: Ploy, mishap: str
 ) -> None:
-    """What Ploy said of it before still holds: the attempt is made again, and its report is the truth."""
+    """Ploy's earlier description stays valid: the task is attempted again, and its report is true."""
     ploy.order()
     harness.memberships.mishaps[1] = mishap
     runtime = Runtime(harness)

@@ -182,7 +182,7 @@ class TaskHistory(RuleBasedStateMachine):
                 assert id_ in self.harness.memberships.doubtful or self.has_crashed
 
     def _check_reports(self) -> None:
-        """What the task file calls reported is, and so is every task whose newest lease it has."""
+        """Every task that the task file calls reported is reported, and so is every task whose newest lease it has."""
         runtime = Runtime(self.harness)
         for id_, entry in self.harness.queue.entries.items():
             held = runtime.journal.task(id_)

@@ -229,12 +229,12 @@ def test_what_ploy_allows_is_obeyed_for_tasks_that_are_here_already(
     runtime.poller.step()
     harness.queue.flags = flags
     harness.clock.move(25)
-    runtime.renewer.step()  # its answers say so
+    runtime.renewer.step()  # its answers bring the flags
     while runtime.worker.step():
         pass
     done = [names[held.task.id] for held in runtime.journal.reports()]
     assert done == begun
-    # The others are kept until it is too late, and then said not to have been done.
+    # The others wait until their deadlines, and are then reported as not done.
     harness.work_off(runtime)
     reason = "paused" if flags.paused else "read-only"
     for id_, name in names.items():

@@ -21,7 +21,7 @@ from .task_runtime import TaskRuntimeHarness, no_sync
 
 
 class Ended(TaskEvents):
-    """Stops the loop when so many reports were acknowledged; meanwhile time goes on with each."""
+    """Stops the loop after a number of acknowledged reports; each advances the clock."""
 
     def __init__(self, harness: TaskRuntimeHarness, count: int) -> None:
         self.stop = threading.Event()
@@ -98,7 +98,7 @@ class Watched:
 def test_many_tasks_run_in_parallel_and_in_order_on_each_pair(harness: TaskRuntimeHarness, journal: Journal) -> None:
     for number in range(120):
         harness.queue.order("grant" if number % 3 else "revoke", f"p{number % 10}", "g", minutes=600)
-    harness.queue.lease_seconds = 1200  # time goes on in leaps
+    harness.queue.lease_seconds = 1200  # the clock advances in leaps
     busy: dict[tuple[str, str], int] = {}
     instances: list[Watched] = []
     at_once = threading.Barrier(4)
