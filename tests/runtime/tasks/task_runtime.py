@@ -150,8 +150,10 @@ class TaskRuntimeHarness:
         return open_memberships(self.memberships)
 
     def work_off(self, runtime: Runtime | None = None, *, seconds: float = 10) -> None:
-        """Let a runtime work until every task has ended and nothing waits, with an advancing clock; its process may end, and
-        then another takes over."""
+        """Let a runtime work until every task has ended and nothing waits, with an advancing clock.
+
+        Its process may end; then another one continues.
+        """
         for _ in range(round(LONGEST_SECONDS / seconds)):
             try:
                 runtime = runtime or Runtime(self)
