@@ -16,8 +16,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SOAK_SECONDS ?= 3300
 SEED ?=
 TESTS ?=
+# For so many seconds, mutants are tried.
+MUTANTS_SECONDS ?= 900
 
-.PHONY: demo test soak check bench clean
+.PHONY: demo test soak check bench mutants screenshot clean
 
 demo: $(DEMO_READY)  ## The main job on a local AWS and a local Ploy; ends by itself.
 	@$(BIN)/ploy-connector demo
@@ -38,6 +40,12 @@ bench: $(READY)  ## Time, calls and peak memory of a sync, for two sizes of orga
 	$(BIN)/python -m benchmarks.sync_memory
 	$(BIN)/python -m benchmarks.commit_size
 	$(BIN)/python -m benchmarks.task_rush
+
+screenshot: $(READY)  ## Take the README's screenshot again.
+	$(BIN)/python -m tools.screenshot
+
+mutants: $(READY)  ## Mutation tests of one module: make mutants MODULE=runtime/sync/deletion_guard.py [TESTS=...] [MUTANTS_SECONDS=...]
+	$(BIN)/python -m tools.mutants --seconds=$(MUTANTS_SECONDS) $(MODULE) $(TESTS)
 
 # The demo needs neither linters nor a browser; what it has installed, the other targets complete.
 $(DEMO_READY): pyproject.toml constraints.txt

@@ -52,7 +52,7 @@ def test_the_command_is_one_that_the_program_takes(command: list[str]) -> None:
 def test_a_stop_is_awaited_for_longer_than_it_may_take() -> None:
     assert STOP_SECONDS + 1 <= 10, "as long as Docker waits"
     assert int(unit()["TimeoutStopSec"]) > STOP_SECONDS
-    assert f"and {STOP_SECONDS:g} at the most" in PAGE
+    assert f"at most {STOP_SECONDS:g} seconds" in PAGE
 
 
 def test_the_health_of_a_container_is_asked_where_it_is() -> None:

@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from ploy_connector_aws import __version__, spec
-from ploy_connector_aws.cli.app import app
-from ploy_connector_aws.cli.exit_codes import MEANINGS
 from ploy_connector_aws.host import check_connectors
-from ploy_connector_aws.runtime.settings import VARIABLES
 from ploy_connector_aws.spec import errors, templates
 from ploy_connector_aws.spec.hooks import ConnectorHooks
+from tools import docs
 
 ROOT = Path(__file__).parent.parent
 HOOKS = (ROOT / "docs" / "hooks.md").read_text()
@@ -81,20 +78,28 @@ def test_the_public_names_are_sorted_complete_and_documented() -> None:
     assert undocumented == []
 
 
-def test_the_readme_lists_every_command() -> None:
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    assert set(re.findall(r"^\| `ploy-connector ([a-z]+)", README, re.M)) == set(commands)
+@pytest.mark.parametrize("document", docs.DOCUMENTS)
+def test_generated_tables_are_what_the_code_says(document: str) -> None:
+    text = (docs.DOCS / document).read_text()
+    assert docs.render(text) == text, "run: .venv/bin/python -m tools.docs"
 
 
-def test_the_readme_lists_every_exit_code() -> None:
-    assert re.findall(r"^\| (\d+) \| (.+) \|$", README, re.M) == [
-        (str(int(code)), meaning) for code, meaning in MEANINGS.items()
+def test_every_table_is_in_a_document() -> None:
+    names = [name for each in docs.DOCUMENTS for name in re.findall(r"<!-- (\w+): gen", (docs.DOCS / each).read_text())]
+    assert sorted(names) == sorted(docs.TABLES)
+
+
+def test_the_readme_has_at_most_100_lines() -> None:
+    assert len(README.splitlines()) <= 100
+
+
+def test_every_file_that_a_document_links_to_exists() -> None:
+    links = [
+        (path, target)
+        for path in (ROOT / "README.md", *docs.DOCS.rglob("*.md"))
+        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", path.read_text())
     ]
-
-
-def test_the_readme_lists_every_variable() -> None:
-    listed = set(re.findall(r"^\| `(PLOY_\w+)`", README, re.M))
-    assert listed >= {*VARIABLES, "PLOY_CONFIG_FILE", "PLOY_AWS_RATE_FACTOR"}
+    assert [f"{path.name}: {target}" for path, target in links if not (path.parent / target).exists()] == []
 
 
 def test_the_changelog_begins_with_this_version() -> None:

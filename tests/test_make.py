@@ -15,7 +15,7 @@ from tests.deadlines import PATIENCE_SECONDS
 from tools.set_up_venv import run_shown, set_up
 
 ROOT = Path(__file__).parent.parent
-EXTRAS = {"demo": "sandbox", "test": "dev", "soak": "dev", "check": "dev", "bench": "dev"}
+EXTRAS = {"demo": "sandbox", "test": "dev", "soak": "dev", "check": "dev", "bench": "dev", "mutants": "dev"}
 
 
 def planned(target: str, folder: Path) -> list[str]:

@@ -1,1 +1,1 @@
-"""Programs for work on this project; they need nothing but Python."""
+"""Programs for work on this project; `set_up_venv` needs nothing but Python, `mutants` the extra `dev`."""

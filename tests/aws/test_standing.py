@@ -57,9 +57,9 @@ class Role:
 def test_a_proof_lasts_as_long_as_a_day_s_test() -> None:
     role = Role()
     assert [role.is_usable(), role.is_usable(), role.proofs] == [True, True, 1]
-    role.seconds = PROOF_LASTS_SECONDS - 1
+    role.seconds = 86_399
     assert [role.is_usable(), role.proofs] == [True, 1]
-    role.seconds, role.answer = PROOF_LASTS_SECONDS, OPEN
+    role.seconds, role.answer = 86_400, OPEN
     assert [role.is_usable(), role.proofs] == [False, 2]
 
 
@@ -149,9 +149,30 @@ def test_the_error_says_what_was_found_and_the_fix() -> None:
     standing.learn(lambda: ConnectionReport(checks=(found,)))
     with pytest.raises(AuthenticationError) as refused:
         standing.require(lambda: ConnectionReport(checks=(found,)))
-    assert (refused.value.message.endswith(" It is open."), refused.value.fix, refused.value.request_id) == (
-        True,
+    assert (refused.value.message, refused.value.fix, refused.value.request_id) == (
+        "Nothing is read or changed, as others than this integration could use the role. It is open.",
         "Shut it.",
+        "q1",
+    )
+
+
+def test_a_block_without_a_fix_has_the_fix_of_the_connection_test() -> None:
+    role = Role()
+    role.standing.learn(lambda: WEAK)
+    with pytest.raises(AuthenticationError) as refused:
+        role.standing.require(role.prove)
+    assert refused.value.fix == ("Mend the role's trust policy as the connection test says, and make the test again.")
+
+
+def test_a_proof_that_failed_gives_its_fix_and_its_request() -> None:
+    found = Check(name=EXACT, outcome="skipped", message="AWS did not answer.", fix="Try again.", request_id="q1")
+    role = Role()
+    role.answer = ConnectionReport(checks=(found,))
+    with pytest.raises(TemporaryError) as refused:
+        role.standing.require(role.prove)
+    assert (refused.value.message, refused.value.fix, refused.value.request_id) == (
+        "The role is not used before it is proven to let in nobody but this integration. AWS did not answer.",
+        "Try again.",
         "q1",
     )
 

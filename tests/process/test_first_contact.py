@@ -170,7 +170,7 @@ def test_a_missing_file_and_a_missing_option_are_told_apart(tmp_path: Path, monk
 
 
 def test_check_ends_with_the_status_of_what_failed(site: Site, tmp_path: Path) -> None:
-    """As README.md has it: 4 for credentials, 6 for what cannot be reached, 5 for the rest."""
+    """As docs/commands.md has it: 4 for credentials, 6 for what cannot be reached, 5 for the rest."""
     environment = clean_environment(site)
     nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")

@@ -1,4 +1,4 @@
-"""The variables of the README, each in the environment of a command."""
+"""The variables of docs/commands.md, each in the environment of a command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.end_to_end.sync_harness import Site
 
 from .conftest import clean_environment, run_with
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+COMMANDS = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
 
 WRONG = {
     "PLOY_INTEGRATION_ID": ("int-unknown", Exit.CONFIGURATION, "Ploy has no integration 'int-unknown'"),
@@ -50,7 +50,7 @@ def config(site: Site) -> dict[str, str]:
 
 def test_every_variable_of_the_readme_is_tried_here() -> None:
     # AWS_ENDPOINT_URL is what leads each of these commands to the local AWS.
-    listed = set(re.findall(r"^\| `([A-Z_<>]+)` \|", README, re.M)) - {"AWS_ENDPOINT_URL", "PLOY_CONFIG_<NAME>"}
+    listed = set(re.findall(r"^\| `([A-Z_<>]+)` \|", COMMANDS, re.M)) - {"AWS_ENDPOINT_URL", "PLOY_CONFIG_<NAME>"}
     assert listed == {*WRONG, "PLOY_CONFIG_FILE"} - {"PLOY_CONFIG_REGION"}
 
 

@@ -30,6 +30,7 @@ def accounts(before: int, removed: int, added: int = 0) -> Changes:
         (accounts(9, 9), ()),
         (accounts(10, 10), ("there were 10 records of type account, and now there would be none",)),
         (accounts(10, 10, 10), ("10 of 10 records of type account would be removed",)),
+        (Changes(removed={"account": 10}), ("10 of 0 records of type account would be removed",)),
         (Changes(withdrawn=1), ("1 records would be withdrawn because their scopes were switched off",)),
     ],
 )

@@ -74,7 +74,7 @@ class Principals:
     """Pairs of a type (`AWS`, `Service`, `Federated`, `CanonicalUser`, `*`) and a text, or everyone but them."""
 
     pairs: tuple[tuple[str, str], ...]
-    is_negated: bool = False
+    is_negated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ def _to_statement(raw: object, is_trust: bool) -> Statement:
     actions, resources, principals = _to_choice(raw, "Action"), _to_choice(raw, "Resource"), _to_principals(raw)
     if actions is None:
         raise _UnsupportedError("it names no actions")
-    if not all(text.strip("*") == "" or ":" in text for text in actions.texts):
+    if not all(set(text) == {"*"} or ":" in text for text in actions.texts):
         raise _UnsupportedError("an action names no service")
     if (resources is None) != is_trust or (principals is None) == is_trust:
         raise _UnsupportedError(f"it does not name {'principals' if is_trust else 'resources'}, and these only")
@@ -231,4 +231,4 @@ def _to_condition(written: str, key: str, value: object) -> Condition:
 def _is_anything(operator: str, value: str, takes_wildcards: bool) -> bool:
     if operator == "IpAddress":
         return value.endswith("/0")
-    return takes_wildcards and bool(value) and not value.strip("*")
+    return takes_wildcards and set(value) == {"*"}

@@ -37,11 +37,6 @@ class Changes:
     withdrawn: int = 0
     """How many of the removed records are removed only because their scopes were switched off."""
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was added, changed or removed."""
-        return not (self.added or self.changed or self.removed)
-
 
 _CHANGES: TypeAdapter[Changes] = TypeAdapter(Changes)
 

@@ -16,7 +16,7 @@ def hold_reasons(changes: Changes) -> tuple[str, ...]:
     reasons = []
     for kind in RECORD_MODELS:
         before, removed = changes.before.get(kind, 0), changes.removed.get(kind, 0)
-        if before >= MINIMUM_REMOVALS and not changes.after.get(kind, 0):
+        if before >= MINIMUM_REMOVALS and not changes.after.get(kind):
             reasons.append(f"there were {before} records of type {kind}, and now there would be none")
         elif removed >= MINIMUM_REMOVALS and removed > MAXIMUM_SHARE_REMOVED * before:
             reasons.append(f"{removed} of {before} records of type {kind} would be removed")
