@@ -237,7 +237,7 @@ def _read_scopes(pages: Iterable[Page]) -> dict[str, Scope]:
 def _find_hold_reasons(
     before: Mapping[RecordType, int], after: Mapping[RecordType, Collection[str]], removed: Ids, withdrawn: Ids
 ) -> Iterator[str]:
-    """Yield why a person must look first (rules 8 and 10), in a runtime's words."""
+    """Yield why a person must look first (rules 8 and 10), worded as a runtime does."""
     for type_ in TYPES:
         leaving = len(removed[type_]) + len(withdrawn[type_])
         # This includes a type that had the minimum and now has none: all of it would be removed.

@@ -56,7 +56,11 @@ TESTS = {
     ),
     "aws/policy/documents.py": Tests(
         quick=("tests/aws/policy/test_documents.py",),
-        wide=("tests/aws/policy/test_conditions.py", "tests/aws/policy/test_trust.py", "tests/aws/policy/test_restrictions.py"),
+        wide=(
+            "tests/aws/policy/test_conditions.py",
+            "tests/aws/policy/test_trust.py",
+            "tests/aws/policy/test_restrictions.py",
+        ),
     ),
 }
 

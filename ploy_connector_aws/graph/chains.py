@@ -45,8 +45,8 @@ Graph = Mapping[str | None, Sequence[Step]]
 def find_chains(graph: Graph, most: int = MOST_CHAINS) -> dict[str, Reached]:
     """Find chains to every reachable node, nearest nodes first.
 
-    The chains to one node begin with the shortest for each first edge, then the others; both by length. They include
-    one without an unproven edge wherever there is one. The number of steps is bounded for every graph.
+    Chains to one node begin with the shortest for each first edge, then the others; both by length. They include one
+    without an unproven edge wherever there is one. The number of steps is bounded for every graph.
 
     Args:
         graph: The graph; the order of its edges decides between equally long chains.
@@ -91,7 +91,7 @@ def _continued(graph: Graph, link: _Link) -> Iterator[_Link]:
 def _find_nearest(graph: Graph, most: int) -> dict[str, list[_Link]]:
     """Find the shortest chain to each node for each first edge.
 
-    A chain to a node that already has the limit is not followed: the nodes behind it get the others, none longer.
+    A chain to a node at the limit is not followed: the nodes behind it get the other chains, none of them longer.
     """
     found: dict[str, dict[str, _Link]] = {}
     steps_taken = 0

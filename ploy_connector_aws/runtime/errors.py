@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ploy_connector_aws.spec import Failure
+from ploy_connector_aws.spec import Check, ConnectionReport, Failure
 from ploy_connector_aws.spec.errors import PloyError
 
 UNEXPECTED = PloyError.code
@@ -38,3 +38,17 @@ def message_of(error: Exception) -> str:
     if not isinstance(error, PloyError):
         return f"Internal error ({type(error).__name__})."
     return f"{error} Fix: {error.fix}" if error.fix else str(error)
+
+
+def to_failed_report(name: str, failure: Failure, prefix: str = "", *, code: str | None = None) -> ConnectionReport:
+    """Convert the failure of a connection test to a report with one failed check of this name."""
+    check = Check(
+        name=name,
+        outcome="failed",
+        message=f"{prefix}{failure.message}",
+        fix=failure.fix,
+        missing_permissions=failure.missing_permissions,
+        code=code,
+        request_id=failure.request_id,
+    )
+    return ConnectionReport(checks=(check,))

@@ -229,7 +229,7 @@ def refuse_misspelt(settings: OperatorSettings, config: Mapping[str, Any], schem
 
 
 def _describe_unknown(setting: str, source: str | None, known: list[str]) -> str:
-    # A setting outside its table has the right name all the same.
+    # A setting outside its table may still have the right name.
     near = [each for each in _SETTINGS if each.endswith(f".{setting}")] or get_close_matches(setting, known, n=1)
     meant = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(known)}."
     return f"{f'{source}: ' if source else ''}unknown setting {setting}; {meant}"

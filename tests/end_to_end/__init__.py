@@ -1,1 +1,1 @@
-"""The whole way from a local AWS to a local Ploy, over HTTP on both sides."""
+"""From a local AWS to a local Ploy, over HTTP on both sides."""

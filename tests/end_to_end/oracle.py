@@ -1,4 +1,4 @@
-"""What is true in AWS, read from moto's own state, and the same facts read from a picture; neither uses our readers."""
+"""The truth in AWS, read from moto's own state, and the same facts read from records; neither uses our readers."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def facts_in_aws(account_id: str, region: str, identity_store_id: str) -> Facts:
 
 
 def facts_in(records: Iterable[StoredRecord]) -> Facts:
-    """What a picture says of Identity Center; what it says of IAM has an oracle of its own."""
+    """The facts about Identity Center in records; those about IAM have an oracle of their own."""
     content = {(record.type, record.id): record.content for record in records if not is_of_iam(record.content)}
     entitlements = {id: each for (type, id), each in content.items() if type == "entitlement"}
     grants = [each for (type, _), each in content.items() if type == "grant"]
@@ -119,7 +119,7 @@ def facts_in(records: Iterable[StoredRecord]) -> Facts:
 
 
 def is_of_iam(content: Mapping[str, Any]) -> bool:
-    """Whether a record is IAM's own; grants and resources are not told apart."""
+    """Whether a record belongs to IAM; grants and resources are not distinguished."""
     attributes = content.get("attributes", {})
     return (
         content.get("source") == "iam"

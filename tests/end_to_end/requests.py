@@ -1,4 +1,4 @@
-"""What goes over the wire to Ploy, counted where it leaves the process."""
+"""Counters of the requests to Ploy, at the point where they leave the process."""
 
 from __future__ import annotations
 

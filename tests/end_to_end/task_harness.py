@@ -1,7 +1,7 @@
 """Customers whose tasks are handled step by step over HTTP, by a simulated clock, and the truth about each.
 
-Every membership that comes or goes in AWS is written down, with the time and by whose hand, so that what is reported
-can be compared with what was so at that very moment.
+Every change of a membership in AWS is recorded with its time and its actor, so that reports can be compared with the
+state at that moment.
 """
 
 from __future__ import annotations
@@ -169,20 +169,20 @@ class Servers:
     opened: int = 0
 
     @contextlib.contextmanager
-    def office(self) -> Iterator[TaskHarness]:
+    def harness(self) -> Iterator[TaskHarness]:
         """A new customer that was never read."""
         self.opened += 1
-        office = TaskHarness(self, self.folder / str(self.opened))
+        harness = TaskHarness(self, self.folder / str(self.opened))
         try:
-            yield office
+            yield harness
         finally:
-            office.calm()
-            office.close()
-            office.queue.close()
+            harness.calm()
+            harness.close()
+            harness.queue.close()
 
 
 @contextlib.contextmanager
-def open_city(folder: Path) -> Iterator[Servers]:
+def open_servers(folder: Path) -> Iterator[Servers]:
     """Start both. Time stands where it is put, and moves by itself with each call only."""
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -208,36 +208,38 @@ def open_city(folder: Path) -> Iterator[Servers]:
 class TaskHarness:
     """One customer, and the process that works off the tasks for it now, if any."""
 
-    def __init__(self, city: Servers, folder: Path) -> None:
-        self.city = city
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        self.servers = servers
         self.writes = Writes()
         self.steps = 0
         self.crashes: list[datetime] = []
         account_id = fresh_account_id()
-        self.seeded: SeededOrganisation = city.aws.seed(replace(ORGANISATION, owner_account_id=account_id))
-        organisation = city.ploy.registry.create_organisation(f"Customer {city.opened}")
-        made = city.ploy.registry.create_integration(organisation, "aws")
+        self.seeded: SeededOrganisation = servers.aws.seed(replace(ORGANISATION, owner_account_id=account_id))
+        organisation = servers.ploy.registry.create_organisation(f"Customer {servers.opened}")
+        made = servers.ploy.registry.create_integration(organisation, "aws")
         self.integration_id = made.id
         table = self.seeded.instance.store.group_memberships
         assert isinstance(table, MembershipTable)
         self.register = self.seeded.instance.store.group_memberships = MembershipLog(table, self._is_leased)
-        role_arn = city.aws.create_integration_role(account_id, str(made.settings["external_id"]), policy=SEED_POLICY)
+        role_arn = servers.aws.create_integration_role(
+            account_id, str(made.settings["external_id"]), policy=SEED_POLICY
+        )
         settings = {"account_id": account_id, "region": REGION, "role_arn": role_arn, "scopes": [IDENTITY_CENTER]}
-        config = city.ploy.registry.change_settings(made.id, settings).settings  # type: ignore[arg-type]
-        token = city.ploy.registry.create_token(organisation).token
+        config = servers.ploy.registry.change_settings(made.id, settings).settings  # type: ignore[arg-type]
+        token = servers.ploy.registry.create_token(organisation).token
         self.settings = OperatorSettings.model_validate(
             {
                 "integration": {"id": made.id, "connector": "aws"},
                 "config": dict(config),
-                "platform": {"url": city.ploy.url, "token": token},
+                "platform": {"url": servers.ploy.url, "token": token},
                 "state": {"dir": folder},
             }
         )
         self.tasks_path, self.snapshot_path = self.settings.tasks_path, self.settings.snapshot_path
         self.queue = PlatformClient(
-            city.ploy.url,
+            servers.ploy.url,
             TokenSource.find(token=self.settings.platform.token, file=None),
-            transport=Wire(city.network),
+            transport=Wire(servers.network),
             retry=RetryPolicy(max_attempts=1),
         )
         self._runtime: Runtime | None = None
@@ -246,7 +248,7 @@ class TaskHarness:
         return datetime.now(UTC)
 
     def move(self, seconds: float) -> None:
-        self.city.clock.shift(timedelta(seconds=seconds))
+        self.servers.clock.shift(timedelta(seconds=seconds))
 
     def open_connector(self) -> Connector:
         return open_connector(self.settings).connector
@@ -260,7 +262,7 @@ class TaskHarness:
         """Order a grant or a revoke at Ploy; the task's id."""
         account_id, entitlement_id = self.pair(person, group)
         deadline = self.clock() + timedelta(minutes=minutes)
-        return self.city.ploy.create_task(
+        return self.servers.ploy.create_task(
             self.integration_id,
             kind,
             account_id=account_id,
@@ -274,7 +276,7 @@ class TaskHarness:
         user_id, group_id = self.pair(person, group)
         store = self.seeded.instance.store
         if user_id in store.users and group_id in store.groups:
-            with self.register.by_others(self.city.clock):
+            with self.register.by_others(self.servers.clock):
                 is_member = (group_id, user_id) in self.seeded.memberships
                 (self.seeded.remove_member if is_member else self._join)(group, person)
 
@@ -284,12 +286,12 @@ class TaskHarness:
 
     def delete_group(self, group: str) -> None:
         if self.seeded.groups[group] in self.seeded.instance.store.groups:
-            with self.register.by_others(self.city.clock):
+            with self.register.by_others(self.servers.clock):
                 self.seeded.delete_group(group)
 
     def delete_user(self, person: str) -> None:
         if self.seeded.users[person] in self.seeded.instance.store.users:
-            with self.register.by_others(self.city.clock):
+            with self.register.by_others(self.servers.clock):
                 self.seeded.delete_user(person)
 
     # The process.
@@ -304,7 +306,7 @@ class TaskHarness:
         if self._runtime is not None:
             self._runtime.close()
         self._runtime = None
-        self.city.network.hang_up()
+        self.servers.network.hang_up()
 
     @contextlib.contextmanager
     def may_crash(self) -> Iterator[None]:
@@ -321,15 +323,15 @@ class TaskHarness:
 
     def calm(self) -> None:
         """Nothing goes wrong any more."""
-        self.city.aws.faults.reset()
-        self.city.ploy.faults.clear()
-        self.city.network.crash_at = self.writes.crash_at = None
+        self.servers.aws.faults.reset()
+        self.servers.ploy.faults.clear()
+        self.servers.network.crash_at = self.writes.crash_at = None
 
     def work_off(self, *, seconds: float = 20) -> None:
-        """Work until every task has ended and no report waits, as time goes on."""
+        """Work until every task has ended and no report waits, with an advancing clock."""
         for _ in range(round(LONGEST_SECONDS / seconds)):
             self.turn()
-            tasks = self.city.ploy.queue(self.integration_id).tasks()
+            tasks = self.servers.ploy.queue(self.integration_id).tasks()
             if not any(task.state in RUNNING for task in tasks) and not self.runtime.journal.reports():
                 return
             self.move(seconds)
@@ -337,7 +339,7 @@ class TaskHarness:
 
     def scan(self) -> Exit:
         """Sync as the command does."""
-        self.city.network.crash_at = None
+        self.servers.network.crash_at = None
         with contextlib.redirect_stdout(io.StringIO()):
             return sync_once(self.settings, as_json=True)
 
@@ -350,11 +352,11 @@ class TaskHarness:
         )
 
     def tasks(self) -> list[OrderedTask]:
-        return self.city.ploy.queue(self.integration_id).tasks()
+        return self.servers.ploy.queue(self.integration_id).tasks()
 
     def has_ended_once(self, task: OrderedTask) -> bool:
         """Whether a task ended by one report; where Ploy itself had given it up at its deadline, maybe after that."""
-        history = self.city.ploy.queue(self.integration_id).history(task.id)
+        history = self.servers.ploy.queue(self.integration_id).history(task.id)
         ends = [event for event in history if event.event in ("done", "manual")]
         if len(ends) == 2 and task.report is not None:
             return ends[0].event == "manual" and ends[0].at >= task.deadline
@@ -365,4 +367,4 @@ class TaskHarness:
         return facts_in_aws(instance.owner_account_id, instance.primary_region, instance.identity_store_id)
 
     def at_ploy(self) -> Facts:
-        return facts_in(self.city.ploy.view(self.integration_id).records())
+        return facts_in(self.servers.ploy.view(self.integration_id).records())

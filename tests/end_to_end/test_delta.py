@@ -1,4 +1,4 @@
-"""Only what changed is sent, over HTTP on both sides; and when everything is sent again."""
+"""Deltas over HTTP on both sides, and when everything is sent again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sync makes of faults on AWS's side: nothing lost, nothing invented, and the report names the reason."""
+"""A sync with faults on AWS's side: nothing lost, nothing invented, and the report names the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""IAM on its way to Ploy: what could not be read is kept, and what changed is told."""
+"""IAM from AWS to Ploy: unread records are kept, and changes are sent."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def last_logins(site: Site) -> dict[str, str | None]:
         ("iam:ListRoles", {"iam/roles", "iam/permission-set-roles"}),
     ],
 )
-def test_what_is_denied_removes_and_overwrites_nothing(company: Site, denied: str, unproven: set[str]) -> None:
+def test_a_denied_call_removes_and_overwrites_nothing(company: Site, denied: str, unproven: set[str]) -> None:
     before, grants = of_iam(company), {key for key in company.records_at_ploy() if key[0] == "grant"}
     company.world.aws.faults.deny(denied)
     synced = company.sync()

@@ -46,7 +46,7 @@ def calls_to_aws(site: Site) -> int:
 
 
 @pytest.mark.parametrize("operation", ["open_sync", "put_batch", "commit"])
-def test_what_was_read_waits_and_is_handed_over_without_asking_aws_again(changed: Site, operation: str) -> None:
+def test_a_run_waits_and_is_uploaded_without_reading_aws_again(changed: Site, operation: str) -> None:
     before = changed.records_at_ploy()
     down(changed, operation)
     waiting = changed.sync()
@@ -75,7 +75,9 @@ def test_reading_does_not_wait_for_ploy(changed: Site) -> None:
     assert changed.at_ploy() == changed.in_aws()
 
 
-def test_what_waited_longer_than_a_scan_interval_is_read_again(changed: Site, clock: time_machine.Traveller) -> None:
+def test_a_run_that_waited_longer_than_a_scan_interval_is_read_again(
+    changed: Site, clock: time_machine.Traveller
+) -> None:
     down(changed, "commit")
     waiting = changed.sync()
     changed.world.ploy.faults.clear()
@@ -110,14 +112,14 @@ def test_an_unchanged_sync_whose_answer_was_lost_is_one_generation(changed: Site
 
 
 def elsewhere(site: Site) -> Site:
-    """The same integration, served by another runtime."""
+    """The same integration, run by another runtime."""
     other = Site(site.world)
     folder = site.world.folder / "other-state"
     other.settings = site.settings.model_copy(update={"state": site.settings.state.model_copy(update={"dir": folder})})
     return other
 
 
-def test_another_opener_is_waited_for(changed: Site, clock: time_machine.Traveller) -> None:
+def test_an_upload_waits_for_another_client(changed: Site, clock: time_machine.Traveller) -> None:
     other = elsewhere(changed)
     down(changed, "commit")
     assert other.sync().printed["status"] == "waiting"
@@ -129,7 +131,7 @@ def test_another_opener_is_waited_for(changed: Site, clock: time_machine.Travell
     assert changed.at_ploy() == changed.in_aws()
 
 
-def test_a_sync_that_another_opener_took_over_is_opened_anew(changed: Site, clock: time_machine.Traveller) -> None:
+def test_a_sync_taken_over_by_another_client_is_opened_again(changed: Site, clock: time_machine.Traveller) -> None:
     other = elsewhere(changed)
     down(changed, "commit")
     waiting = changed.sync()
@@ -154,7 +156,7 @@ def test_a_reading_older_than_what_ploy_shows_is_read_again(changed: Site, clock
     assert changed.at_ploy() == changed.in_aws()
 
 
-def test_what_a_person_rejected_is_not_handed_over_again(sites: SiteMaker) -> None:
+def test_a_rejected_run_is_not_uploaded_again(sites: SiteMaker) -> None:
     with sites(ORGANISATION) as site:
         site.sync()
         site.world.ploy.registry.change_settings(site.integration_id, {"scopes": ["identity-center/users"]})

@@ -1,4 +1,4 @@
-"""Resources from AWS to Ploy: what is deleted goes, what could not be read stays."""
+"""Resources from AWS to Ploy: deleted ones are removed, unread ones stay."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_demo_s_resources_arrive_whole(halden: Site) -> None:
     assert "SMTP" not in repr(halden.records_at_ploy())
 
 
-def test_a_denied_service_keeps_what_it_had_while_the_others_move_on(halden: Site) -> None:
+def test_a_denied_service_keeps_its_records_while_others_change(halden: Site) -> None:
     halden.sync()
     before = resources(halden)
     organisation = halden.seeded.organisation

@@ -42,7 +42,7 @@ def places_of(site: Site, caplog: pytest.LogCaptureFixture, *printed: str) -> li
     return [*files, *bodies, *records, ("log", log), *(("printed", text) for text in printed)]
 
 
-def test_no_secret_leaves_its_place(sites: SiteMaker, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_secret_leaks(sites: SiteMaker, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with sites(demo_organisation()) as site:
         site.world.ploy.bodies = []

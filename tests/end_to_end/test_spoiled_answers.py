@@ -1,4 +1,4 @@
-"""Syncs with spoiled answers of AWS: got over where they pass, and where they stay every record stays as it was."""
+"""Syncs with invalid answers of AWS: retried where they pass; where they stay, every record stays unchanged."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def everything(sites: SiteMaker) -> Iterator[Site]:
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=() if kind in QUICK_KINDS else pytest.mark.soak) for kind in FOR_ALL]
 )
-def test_a_sync_whose_every_call_is_answered_wrongly_first_is_an_undisturbed_one(
+def test_a_sync_with_one_wrong_answer_per_call_equals_an_undisturbed_one(
     everything: Site, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     aws_url = everything.world.aws.endpoint_url

@@ -1,4 +1,4 @@
-"""A calm sync: what Ploy shows is what AWS holds, and nothing else was asked of AWS."""
+"""A sync without faults: Ploy shows what AWS holds, and AWS gets no other calls."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from ploy_connector_aws.spec import ConnectorError
 from tests.runtime.tasks.task_runtime import PARTS, Runtime
 from tests.soak import costly
 
-from .task_harness import Event, Pair, Servers, TaskHarness, open_city
+from .task_harness import Event, Pair, Servers, TaskHarness, open_servers
 
 NAMES = (("dee", "admins"), ("bo", "nobody"), ("bo", "admins"), ("dee", "nobody"), ("ana", "everyone"))
 """Who is ordered into which group, or out of it; the last one is not ours to change."""
@@ -60,20 +60,20 @@ RACES = st.sampled_from([LOOK, LOOK, *WRITES])
 class TaskHistory(RuleBasedStateMachine):
     """One customer, and what happens to it. In the end everything is compared with the truth."""
 
-    city: ClassVar[Servers]
+    servers: ClassVar[Servers]
 
     def __init__(self) -> None:
         super().__init__()
         self._stack = contextlib.ExitStack()
-        self.office: TaskHarness = self._stack.enter_context(self.city.office())
+        self.harness: TaskHarness = self._stack.enter_context(self.servers.harness())
         self.troubled: list[datetime] = []
         """When AWS began to be in trouble."""
         self._has_failed = False
 
     def _run(self, do: Callable[[Runtime], object]) -> None:
         """Let the process do something; it may end by it."""
-        with self._judged(), self.office.may_crash():
-            do(self.office.runtime)
+        with self._judged(), self.harness.may_crash():
+            do(self.harness.runtime)
 
     @contextlib.contextmanager
     def _judged(self) -> Iterator[None]:
@@ -87,20 +87,20 @@ class TaskHistory(RuleBasedStateMachine):
 
     @rule(tasks=st.lists(TASKS, min_size=1, max_size=3))
     def order(self, tasks: list[Ordered]) -> None:
-        office = self.office
+        harness = self.harness
         for person, group, kind, minutes, preview in tasks:
-            user_id, group_id = office.pair(person, group)
-            other: wire.TaskKind = "revoke" if (group_id, user_id) in office.seeded.memberships else "grant"
-            office.order(kind or other, person, group, preview=preview, minutes=minutes)
+            user_id, group_id = harness.pair(person, group)
+            other: wire.TaskKind = "revoke" if (group_id, user_id) in harness.seeded.memberships else "grant"
+            harness.order(kind or other, person, group, preview=preview, minutes=minutes)
 
     @rule(after_seconds=SECONDS)
     def turn(self, after_seconds: int) -> None:
-        self.office.move(after_seconds)
+        self.harness.move(after_seconds)
         self._run(Runtime.turn)
 
     @rule(name=st.sampled_from(list(PARTS)), after_seconds=SECONDS)
     def part(self, name: str, after_seconds: int) -> None:
-        self.office.move(after_seconds)
+        self.harness.move(after_seconds)
         self._run(PARTS[name])
 
     more_orders, more_turns, even_more_turns, more_parts = order, turn, turn, part  # likelier than what goes wrong
@@ -112,8 +112,8 @@ class TaskHistory(RuleBasedStateMachine):
         times=st.sampled_from([1, 2, 30, 30]),
     )
     def trouble_at_aws(self, how: str, operations: tuple[str, ...], nth: int, times: int) -> None:
-        self.troubled.append(self.office.clock())
-        _strike_at_aws(self.city, how, operations, nth, times)
+        self.troubled.append(self.harness.clock())
+        _strike_at_aws(self.servers, how, operations, nth, times)
 
     @rule(
         how=st.sampled_from(["lost", "lost after", "503"]),
@@ -122,66 +122,66 @@ class TaskHistory(RuleBasedStateMachine):
         times=st.integers(1, 3),
     )
     def trouble_at_ploy(self, how: str, operation: str | None, nth: int, times: int) -> None:
-        faults = self.city.ploy.faults
+        faults = self.servers.ploy.faults
         strike = {"lost": faults.drop_before, "lost after": faults.drop_after, "503": faults.unavailable}[how]
         strike(operation, nth=nth, times=times)  # type: ignore[arg-type]
 
     @rule(nth=st.integers(1, 12), is_after=st.booleans())
     def crash_at_a_call(self, nth: int, is_after: bool) -> None:
-        self.city.network.crash(nth, is_after=is_after)
+        self.servers.network.crash(nth, is_after=is_after)
 
     @rule(nth=st.integers(1, 4), is_after=st.booleans())
     def crash_at_a_write(self, nth: int, is_after: bool) -> None:
-        writes = self.office.writes
+        writes = self.harness.writes
         writes.crash_at, writes.is_after = writes.count + nth, is_after
 
     @rule(operation=RACES, nth=st.sampled_from([1, 2, 2]), names=st.sampled_from(NAMES))
     def change_outside_during(self, operation: str, nth: int, names: tuple[str, str]) -> None:
-        self.city.aws.faults.before(operation, lambda: self.change_outside(names), nth=nth)
+        self.servers.aws.faults.before(operation, lambda: self.change_outside(names), nth=nth)
 
     @rule(call=DELAYS, nth=st.sampled_from([1, 2, 2]))
     def time_passes_during(self, call: tuple[str, int], nth: int) -> None:
         operation, seconds = call
-        self.city.aws.faults.before(operation, lambda: self.office.move(seconds), nth=nth)
+        self.servers.aws.faults.before(operation, lambda: self.harness.move(seconds), nth=nth)
 
     @rule(names=st.sampled_from(NAMES))
     def change_outside(self, names: tuple[str, str]) -> None:
-        self.office.change_behind_our_back(*names)
+        self.harness.change_behind_our_back(*names)
 
     @rule(what=st.sampled_from([None, None, None, "group", "user"]))
     def delete(self, what: str | None) -> None:
         if what == "group":
-            self.office.delete_group("nobody")
+            self.harness.delete_group("nobody")
         elif what == "user":
-            self.office.delete_user("bo")
+            self.harness.delete_user("bo")
 
     @rule(paused=st.booleans(), read_only=st.booleans())
     def flags(self, paused: bool, read_only: bool) -> None:
-        self.city.ploy.registry.set_flags(self.office.integration_id, paused=paused, read_only=read_only)
+        self.servers.ploy.registry.set_flags(self.harness.integration_id, paused=paused, read_only=read_only)
 
     @rule(group=st.sampled_from([None, None, "admins", "everyone", "nobody"]))
     def scan(self, group: str | None) -> None:
         """Scan; tasks are worked on while the members of the group are read."""
         if group is not None:
-            faults, group_id = self.city.aws.faults, self.office.seeded.groups[group]
-            faults.before(READ_MEMBERS, self.office.turn, where=about(group_id))
+            faults, group_id = self.servers.aws.faults, self.harness.seeded.groups[group]
+            faults.before(READ_MEMBERS, self.harness.turn, where=about(group_id))
         with self._judged(), contextlib.suppress(ConnectorError, PlatformError):  # of the other side's trouble
-            self.office.scan()
+            self.harness.scan()
 
     @rule(after_seconds=st.sampled_from([130, 0]))
     def steal(self, after_seconds: int) -> None:
         """Another runtime gets a task, maybe when its lease has ended, and never reports it."""
-        self.office.move(after_seconds)
-        request = wire.LeaseRequest(request_id=f"r{self.office.clock()}", worker_id="other", max_tasks=1)
-        self.city.ploy.lease_tasks(self.office.integration_id, request)
+        self.harness.move(after_seconds)
+        request = wire.LeaseRequest(request_id=f"r{self.harness.clock()}", worker_id="other", max_tasks=1)
+        self.servers.ploy.lease_tasks(self.harness.integration_id, request)
 
     @rule()
     def restart(self) -> None:
-        self.office.close()
+        self.harness.close()
 
     @rule()
     def calm(self) -> None:
-        self.office.calm()
+        self.harness.calm()
 
     # What must be true in the end.
 
@@ -192,24 +192,24 @@ class TaskHistory(RuleBasedStateMachine):
 
     def end(self) -> None:
         """Nothing goes wrong any more; everything is worked off, and compared with the truth."""
-        office = self.office
-        office.calm()
-        office.city.ploy.registry.set_flags(office.integration_id, paused=False, read_only=False)
-        office.work_off(seconds=30)
-        tasks = office.tasks()
+        harness = self.harness
+        harness.calm()
+        harness.servers.ploy.registry.set_flags(harness.integration_id, paused=False, read_only=False)
+        harness.work_off(seconds=30)
+        tasks = harness.tasks()
         for task in tasks:
             Judgement(self, task).pass_all()
         self._no_write_without_an_order()
         self._snapshot_agrees()
         self._task_file_agrees()
-        office.scan()
-        assert office.at_ploy() == office.in_aws()
+        harness.scan()
+        assert harness.at_ploy() == harness.in_aws()
 
     def writers(self, event: Event) -> list[OrderedTask]:
         """The oldest of the tasks on a pair that were under way at some moment: the one that may write then."""
         return [
             task
-            for task in self.office.tasks()
+            for task in self.harness.tasks()
             if task.is_change
             and (task.account_id, task.entitlement_id) == event.pair
             and task.created_at <= event.at
@@ -217,19 +217,19 @@ class TaskHistory(RuleBasedStateMachine):
         ][:1]
 
     def _no_write_without_an_order(self) -> None:
-        for event in self.office.register.events:
+        for event in self.harness.register.events:
             if event.is_ours:
                 kind = "grant" if event.is_member else "revoke"
                 assert [task.kind for task in self.writers(event)] == [kind], f"no task asked for {event}"
                 assert event.is_leased, f"it was written under no lease: {event}"
 
     def _snapshot_agrees(self) -> None:
-        """Of every pair whose last change was verified Ploy shows what AWS holds, if it shows anything at all."""
-        office = self.office
-        shown, held = office.at_ploy(), office.in_aws().memberships
+        """For every pair whose last change was verified, Ploy shows what AWS holds, if it shows anything."""
+        harness = self.harness
+        shown, held = harness.at_ploy(), harness.in_aws().memberships
         users, groups = ({row[0] for row in rows} for rows in (shown.users, shown.groups))
-        for pair in (office.pair(*names) for names in NAMES):
-            events = office.register.of(pair)
+        for pair in (harness.pair(*names) for names in NAMES):
+            events = harness.register.of(pair)
             verified = self.verified(pair)
             is_ours = bool(verified) and (not events or events[-1].at <= verified[-1])
             if is_ours and pair[0] in users and pair[1] in groups:
@@ -239,7 +239,7 @@ class TaskHistory(RuleBasedStateMachine):
         """When reports about a pair were true, in order."""
         return sorted(
             task.report.change.verified_at
-            for task in self.office.tasks()
+            for task in self.harness.tasks()
             if isinstance(task.report, wire.TaskDone)
             and task.report.change is not None
             and task.report.change.verified_at is not None
@@ -248,9 +248,9 @@ class TaskHistory(RuleBasedStateMachine):
 
     def _task_file_agrees(self) -> None:
         """Nothing is left in the task file, and what it calls reported is."""
-        journal = self.office.runtime.journal
+        journal = self.harness.runtime.journal
         assert (journal.open_tasks(), journal.reports()) == ([], [])
-        for task in self.office.tasks():
+        for task in self.harness.tasks():
             held = journal.task(task.id)
             if held is not None and held.ending == ACKNOWLEDGED:
                 assert task.report is not None, f"the report of {task.id} was lost"
@@ -263,13 +263,13 @@ class Judgement:
         self.history = history
         self.task = task
         self.pair = task.account_id or "", task.entitlement_id or ""
-        self.events = history.office.register.of(self.pair)
+        self.events = history.harness.register.of(self.pair)
         self.effects = [event for event in self.events if event.is_ours and task in history.writers(event)]
 
     def pass_all(self) -> None:
         task, report = self.task, self.task.report
         assert task.state in ("done", "manual"), f"{task} was lost"
-        assert self.history.office.has_ended_once(task), f"{task} was reported twice"
+        assert self.history.harness.has_ended_once(task), f"{task} was reported twice"
         self._no_effect_twice()
         match report:
             case None:
@@ -278,7 +278,7 @@ class Judgement:
             case wire.TaskDone(change=change) if change is not None and task.preview:
                 assert (change.outcome, self.effects) == ("previewed", [])
             case wire.TaskDone(change=change) if change is not None and change.verified_at is not None:
-                was_member = self.history.office.register.was_member(self.pair, change.verified_at)
+                was_member = self.history.harness.register.was_member(self.pair, change.verified_at)
                 assert was_member == (task.kind == "grant"), f"{task} is reported as {change.outcome}, falsely"
                 assert self.effects or change.outcome == "already_in_effect" or self._others_did_it()
             case wire.TaskFailed(code="state_unknown"):
@@ -303,15 +303,15 @@ class Judgement:
     def _is_doubtful(self) -> bool:
         """Whether AWS failed, another actor changed the same, or the process ended, before it was reported."""
         ended = self.task.ended_at
-        troubles = [*self.history.troubled, *self.history.office.crashes]
+        troubles = [*self.history.troubled, *self.history.harness.crashes]
         return self._others_did_it() or any(ended is None or at <= ended for at in troubles)
 
     def _was_running(self, at: datetime) -> bool:
         return self.task.created_at <= at and (self.task.ended_at is None or at <= self.task.ended_at)
 
 
-def _strike_at_aws(city: Servers, how: str, operations: tuple[str, ...], nth: int, times: int) -> None:
-    faults = city.aws.faults
+def _strike_at_aws(servers: Servers, how: str, operations: tuple[str, ...], nth: int, times: int) -> None:
+    faults = servers.aws.faults
     strikes: dict[str, Callable[[], object]] = {
         "lost": lambda: faults.cut_connection(nth, *operations, times=times),
         "lost after": lambda: faults.cut_connection(nth, *operations, times=times, afterwards=True),
@@ -325,7 +325,7 @@ def _strike_at_aws(city: Servers, how: str, operations: tuple[str, ...], nth: in
 
 @pytest.fixture(scope="module", autouse=True)
 def _city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with open_city(tmp_path_factory.mktemp("city")) as TaskHistory.city:
+    with open_servers(tmp_path_factory.mktemp("servers")) as TaskHistory.servers:
         yield
 
 

@@ -1,4 +1,4 @@
-"""The shortest chains through a graph, compared with all that there are, and the steps that they take."""
+"""The shortest chains through a graph, compared with all chains, and the number of steps."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ EDGES = st.dictionaries(
 
 @pytest.mark.parametrize("most", [1, 2, 5, MOST_CHAINS])
 @given(graph=EDGES)
-def test_the_chains_of_any_small_graph_are_those_that_there_are(graph: Graph, most: int) -> None:
+def test_all_chains_of_a_small_graph_are_found(graph: Graph, most: int) -> None:
     found = find_chains(graph, most)
 
     check(graph, found, most)

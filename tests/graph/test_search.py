@@ -1,4 +1,4 @@
-"""Records are found by a text, and edges follow from the grants, in tables that no runtime and no platform made."""
+"""Search and paths in tables that neither a runtime nor a platform made."""
 
 from __future__ import annotations
 
@@ -83,11 +83,13 @@ def test_a_list_is_sorted_paged_and_counted(db: sqlite3.Connection) -> None:
 @pytest.mark.parametrize(
     ("text", "found"), [("u-1", ["u-1"]), ("Ann", ["u-1"]), ("ANN@example.com", ["u-1"]), ("an", []), ("b-1", [])]
 )
-def test_an_account_is_found_by_what_it_is_called_exactly(db: sqlite3.Connection, text: str, found: list[str]) -> None:
+def test_an_account_is_found_by_its_exact_id_name_or_address(
+    db: sqlite3.Connection, text: str, found: list[str]
+) -> None:
     assert find_accounts(db, TABLES, text) == found
 
 
-def test_edges_are_followed_from_both_ends_with_what_was_changed_since(db: sqlite3.Connection) -> None:
+def test_edges_are_followed_from_both_ends_with_later_changes(db: sqlite3.Connection) -> None:
     before = PathFinder(db, TABLES)
     assert [(path.entitlement_ids, path.is_unproven) for path in before.paths_of("u-1")] == [
         (("g-1",), True),
@@ -101,7 +103,7 @@ def test_edges_are_followed_from_both_ends_with_what_was_changed_since(db: sqlit
     assert now.holders_of("g-2") == (1, (Holder("u-2", is_direct=False, through=("g-1",), is_unproven=False),))
 
 
-def test_both_directions_are_asked_by_an_index(db: sqlite3.Connection) -> None:
+def test_both_directions_use_an_index(db: sqlite3.Connection) -> None:
     asked: list[str] = []
     finder = PathFinder(db, TABLES)
     db.set_trace_callback(asked.append)

@@ -35,14 +35,15 @@ QUICK = {
     name: Kill("tasks", point, *nth)
     for name, point, *nth in (
         ("leasing", f"before receive: {TASKS}/lease"),
-        ("beginning", "after one.tasks.sqlite: COMMIT", 8),
+        ("beginning", "after one.tasks.sqlite: COMMIT", 7),
         ("looking", f"after send: identitystore:GetGroupMembershipId {WHERE} {GRANTED} (body)"),
         ("granting", f"before receive: identitystore:CreateGroupMembership {WHERE} {GRANTED}"),
         ("revoking", f"before receive: identitystore:DeleteGroupMembership {WHERE} {STORE} MembershipId=*"),
         ("reading back", f"after receive: identitystore:GetGroupMembershipId {WHERE} {REVOKED}", 2),
         (
             "keeping a report",
-            "before one.tasks.sqlite: UPDATE tasks SET report = ?, doubt = iif(?, doubt, NULL) WHERE id = ?",
+            "before one.tasks.sqlite: UPDATE tasks SET report = ?, uncertainty = iif(?, uncertainty, NULL)"
+            " WHERE id = ?",
         ),
         ("reporting the first", f"before send: {TASKS}/task-*/complete (body)"),
         ("reporting a later one", f"before receive: {TASKS}/task-*/complete", 5),

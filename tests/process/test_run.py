@@ -114,7 +114,7 @@ def test_service_scans_polls_obeys_flags_and_stops(site: Site) -> None:
         status, body = service.get("health")
         assert (status, json.loads(body)["integrations"]) == (
             200,
-            {integration: {"connector": "aws", "paused": False, "reasons": [], "since": {}}},
+            {integration: {"connector": "aws", "paused": False, "blockers": [], "reasons": [], "since": {}}},
         )
         metrics = service.get("metrics")[1]
         for sample in (

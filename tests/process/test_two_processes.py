@@ -176,7 +176,7 @@ def as_file_of_another(site: Site, path: Path) -> str:
     )
     subprocess.run([sys.executable, "-c", create, str(kept)], check=True)
     shutil.copy(kept, path)
-    return f"it belongs to the integration {other!r}, and not to {site.integration_id!r}"
+    return f"it belongs to the integration {other!r}, not to {site.integration_id!r}"
 
 
 @pytest.mark.parametrize("replace", [as_link, as_file_of_another])

@@ -1,4 +1,4 @@
-"""A small directory that a connector reads, and a platform without HTTP: both break when they are told to."""
+"""Fakes: a small directory that a connector reads, and a platform without HTTP; both fail on demand."""
 
 from __future__ import annotations
 
@@ -159,14 +159,14 @@ class Calls:
 class Platform(Calls):
     """The platform's calls for a sync, made on its inside."""
 
-    handover: Syncs
+    ploy_syncs: Syncs
     limits: wire.Limits = field(default_factory=lambda: wire.Limits(max_batch_lines=4))
     lines: int = 0
 
     def hello(self) -> wire.HelloAnswer:
         return self._make(
             "hello",
-            lambda: wire.HelloAnswer(limits=self.limits, flags=self.flags, generation=self.handover.generation),
+            lambda: wire.HelloAnswer(limits=self.limits, flags=self.flags, generation=self.ploy_syncs.generation),
         )
 
     def report_check(self, _: str, progress: wire.CheckProgress) -> wire.CheckStatus:
@@ -176,24 +176,24 @@ class Platform(Calls):
         return wire.CheckStatus(check_id=progress.check_id, number=progress.number, is_final=progress.is_final)
 
     def open_sync(self, _: str, request: wire.OpenSync) -> wire.OpenedSync:
-        return self._make("open_sync", lambda: self.handover.open(request))
+        return self._make("open_sync", lambda: self.ploy_syncs.open(request))
 
     def put_batch(self, _: str, sync_id: str, number: int, body: bytes) -> wire.BatchAnswer:
         digest = wire.to_content_digest(wire.digest_of(body))
-        answer = self._make("put_batch", lambda: self.handover.put_batch(sync_id, number, body, digest, self.limits))
+        answer = self._make("put_batch", lambda: self.ploy_syncs.put_batch(sync_id, number, body, digest, self.limits))
         self.lines += answer.lines
         return answer
 
     def commit(self, _: str, sync_id: str, request: wire.Commit) -> wire.CommitAnswer:
-        return self._make("commit", lambda: self.handover.commit(sync_id, request))
+        return self._make("commit", lambda: self.ploy_syncs.commit(sync_id, request))
 
     def sync_status(self, _: str, sync_id: str) -> wire.SyncStatus | None:
         try:
-            return self._make("sync_status", lambda: self.handover.status(sync_id))
+            return self._make("sync_status", lambda: self.ploy_syncs.status(sync_id))
         except PlatformRejectedError as refusal:
             if refusal.code == "sync_unknown":
                 return None
             raise
 
     def abort(self, _: str, sync_id: str) -> wire.SyncStatus:
-        return self._make("abort", lambda: self.handover.abort(sync_id))
+        return self._make("abort", lambda: self.ploy_syncs.abort(sync_id))

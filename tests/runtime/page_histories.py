@@ -1,4 +1,4 @@
-"""Random histories of runs, each the pages of one: what a connector may give, and what it should not, too."""
+"""Random histories of runs as pages, valid and invalid ones."""
 
 from __future__ import annotations
 

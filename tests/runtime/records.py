@@ -1,4 +1,4 @@
-"""Small records and pages for tests of the runtime, and a short way to commit a run of them."""
+"""Small records and pages for tests of the runtime, and a function that commits a run of them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def begin(store: Store, *pages: Page) -> Run:
 
 
 def commit(store: Store, *pages: Page) -> Changes:
-    """Read, compare and commit a run of these pages; say what changed."""
+    """Read, compare and commit a run of these pages; return the changes."""
     run = begin(store, *pages)
     changes = compare(store, run)
     store.set_state(run, "committed", generation=run.number)
@@ -54,7 +54,7 @@ def commit(store: Store, *pages: Page) -> Changes:
 
 
 def records_of(store: Store) -> dict[str, tuple[bool, dict[str, object]]]:
-    """The committed picture: by 'type id', whether it is unproven, and its content without the id."""
+    """The committed records: by 'type id', whether each is unproven, and its content without the id."""
     baseline = store.baseline
     assert baseline is not None
     return {

@@ -1,4 +1,4 @@
-"""What the comparison of two runs says, and that no failure looks like a deletion."""
+"""Comparison of two runs: the changes, and that no failure looks like a deletion."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_complete_scope_without_records_is_an_answer(store: Store) -> None:
         pytest.param((), id="nothing announced at all"),
     ],
 )
-def test_what_was_not_read_completely_is_retained(store: Store, second: tuple[Page, ...]) -> None:
+def test_records_of_an_incomplete_scope_stay_unproven(store: Store, second: tuple[Page, ...]) -> None:
     commit(store, ROOT, users("a", "b"))
     changes = commit(store, *second)
     assert changes.removed == {}
@@ -108,7 +108,7 @@ def test_a_record_stays_while_one_of_its_scopes_is_unproven(store: Store) -> Non
     assert records_of(store) == {}
 
 
-def test_retained_records_and_the_scope_tree_survive_many_failed_runs(store: Store) -> None:
+def test_unproven_records_and_the_scope_tree_survive_many_failed_runs(store: Store) -> None:
     commit(store, ROOT, groups("g"), members("g", "a"))
     for _ in range(3):
         commit(store, Page(scope="root", failure=DENIED))
@@ -120,7 +120,7 @@ def test_retained_records_and_the_scope_tree_survive_many_failed_runs(store: Sto
     assert set(records_of(store)) == {"entitlement h"}
 
 
-def test_a_thing_that_disappeared_in_mid_run_is_retracted_with_its_grants(store: Store) -> None:
+def test_a_record_that_disappeared_during_a_run_is_retracted_with_its_grants(store: Store) -> None:
     opens = membership("b", "g")
     pages = (ROOT, users("a", "b"), groups("g"), members("g", "a"))
     commit(store, *pages, Page(scope="elsewhere", parent="root", records=(opens,), complete=True))
@@ -213,7 +213,7 @@ def test_a_record_that_is_listed_again_after_it_was_retracted_exists(store: Stor
     assert commit(store, *pages, retraction, again).removed == {}
 
 
-def test_a_content_that_a_failed_scope_listed_long_ago_does_not_come_back(store: Store) -> None:
+def test_old_content_of_a_failed_scope_does_not_come_back(store: Store) -> None:
     def read(old: dict[str, Any], *listed: str) -> Changes:
         records = tuple(account("a", name) for name in listed)
         return commit(store, ROOT, users(**old), Page(scope="guests", parent="root", records=records, complete=True))
@@ -224,7 +224,7 @@ def test_a_content_that_a_failed_scope_listed_long_ago_does_not_come_back(store:
     assert records_of(store) == {"account a": (True, {"display_name": "After"})}
 
 
-def test_a_person_whom_a_list_leaves_out_is_kept_while_a_grant_names_her(store: Store) -> None:
+def test_an_unlisted_account_is_kept_while_a_grant_names_it_over_runs(store: Store) -> None:
     commit(store, ROOT, users("a", "b"), groups("g"), members("g", "a"))
     for _ in range(2):
         changes = commit(store, ROOT, users("b"), groups("g"), members("g", "a"))
@@ -278,7 +278,7 @@ def test_what_a_grant_names_keeps_the_scopes_that_were_not_announced_again(store
     assert records_of(store)["account a"] == (False, {})
 
 
-def test_what_is_gone_by_its_own_page_is_removed_whatever_names_it(store: Store) -> None:
+def test_a_record_whose_scope_is_gone_is_removed_whatever_names_it(store: Store) -> None:
     room = Page(scope="rooms/1", parent="root", records=(account("a"),), complete=True)
     commit(store, ROOT, room, groups("g"), members("g", "a"))
     gone = Page(scope="rooms/1", parent="root", gone=True)

@@ -107,7 +107,7 @@ def find_outcome(outcome: Outcome, generation: Generation) -> dict[str, Any]:
 
 
 def find_runtime_outcome(store: Store, run: Run, changes: Changes) -> dict[str, Any]:
-    """What the runtime finds, in the same words."""
+    """The runtime's outcome in the same form."""
     found = {kind: read_names(store, run, kind, changes) for kind in ("added", "changed", "removed")}
     kept = {f"{each.type} {each.id}": each for each in run.records() if each.is_unproven}
     assert set(kept) == read_names(store, run, "retained_unproven", changes)

@@ -1,4 +1,4 @@
-"""A platform that is told what changed holds what one that is told everything holds, whatever happened."""
+"""A platform that receives deltas holds the same as one that receives everything."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import example, given
 
 from ploy_connector_aws.platform import wire
-from ploy_connector_aws.runtime.snapshot.compare import compare, store_changes
+from ploy_connector_aws.runtime.snapshot.compare import compare, dump_changes
 from ploy_connector_aws.runtime.snapshot.run import Run
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.sync.upload import Upload, UploadTarget, choose_mode, note_answer
@@ -30,8 +30,8 @@ from .records import DENIED, START, account
 class Direct:
     """The platform's calls, made on its inside: no HTTP, so that many histories can be tried."""
 
-    def __init__(self, handover: Syncs) -> None:
-        self._handover = handover
+    def __init__(self, ploy_syncs: Syncs) -> None:
+        self._handover = ploy_syncs
         self.lines = 0
 
     def open_sync(self, _: str, request: wire.OpenSync) -> wire.OpenedSync:
@@ -52,7 +52,7 @@ class Side:
     """A runtime's file and its platform."""
 
     store: Store
-    handover: Syncs
+    ploy_syncs: Syncs
     clock: list[datetime]
     modes: list[str] = field(default_factory=list)
 
@@ -62,23 +62,22 @@ class Side:
             run.add_page(page)
         base = self.store.baseline
         changes = compare(self.store, run)
-        self.store.update(run, base=base.number if base else None)
-        store_changes(self.store, run, changes)
+        self.store.update(run, base=base.number if base else None, changes=dump_changes(changes))
         self.store.set_state(run, "compared")
-        hello = wire.HelloAnswer(generation=self.handover.generation)
+        hello = wire.HelloAnswer(generation=self.ploy_syncs.generation)
         mode = "full" if only_full else choose_mode(self.store, run, hello)
         self.modes.append(mode)
-        platform = Direct(self.handover)
+        platform = Direct(self.ploy_syncs)
         target = UploadTarget(platform, "i", "o", wire.Limits())  # type: ignore[arg-type]
         answer = Upload(target, self.store, run, hold=()).run(mode)
         assert run.mode == mode, "a delta that the platform refuses is sent in full"
         if answer.status == "held_for_review":
-            answer = self.handover.approve(run.sync_id or "")
+            answer = self.ploy_syncs.approve(run.sync_id or "")
         note_answer(self.store, run, answer)
         return answer
 
     def records_of(self) -> dict[str, Any]:
-        with open_current(self.handover.path) as current:
+        with open_current(self.ploy_syncs.path) as current:
             assert current.visible is not None
             return shown(current.visible)
 
@@ -97,10 +96,10 @@ def shown(base: Run | Snapshot | None) -> dict[str, Any]:
 @contextmanager
 def side(folder: Path, clock: list[datetime]) -> Iterator[Side]:
     folder.mkdir()
-    handover = Syncs(folder / "ploy.sqlite", clock=lambda: clock[0], lease=timedelta(minutes=5))
+    ploy_syncs = Syncs(folder / "ploy.sqlite", clock=lambda: clock[0], lease=timedelta(minutes=5))
     with Store(folder / "state.sqlite") as store:
-        yield Side(store, handover, clock)
-    handover.close()
+        yield Side(store, ploy_syncs, clock)
+    ploy_syncs.close()
 
 
 @cheap
@@ -112,7 +111,7 @@ def side(folder: Path, clock: list[datetime]) -> Iterator[Side]:
         [Page(scope="r/b", failure=DENIED)],
     ]
 )
-def test_deltas_give_what_full_pushes_give(history: list[list[Page]]) -> None:
+def test_deltas_give_the_same_as_full_uploads(history: list[list[Page]]) -> None:
     clock = [START]
     with tempfile.TemporaryDirectory() as folder:
         with side(Path(folder) / "deltas", clock) as deltas, side(Path(folder) / "full", clock) as full:
@@ -132,7 +131,7 @@ def test_a_record_once_seen_in_part_and_then_read_in_full_stays_known_in_full(tm
     first, second = account("u", "v1"), account("u", "v2")
     partial = [Page(scope="s", partial=(second,), complete=True)]
     with side(tmp_path / "deltas", clock) as deltas, Store(tmp_path / "other.sqlite") as other:
-        # The same content twice, so that no digest tells that it is full by now.
+        # The same content twice, so that no digest shows that it is complete by now.
         for pages in (
             [Page(scope="s", partial=(first,), complete=True)],
             [Page(scope="s", records=(first,), complete=True)],

@@ -1,4 +1,4 @@
-"""What stands in the place of a state file and is none is refused, and its target is left as it was."""
+"""Anything else in the place of a state file is refused, and its target is left unchanged."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def properties(path: Path) -> tuple[int, int, int, bytes]:
 @pytest.mark.parametrize("part", ["", "-wal", "-shm", "-journal"])
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("put", REFUSED)
-def test_what_is_no_file_of_ours_is_refused_and_its_target_untouched(
+def test_a_foreign_file_is_refused_and_its_target_untouched(
     tmp_path: Path, put: Callable[[Path, Path], None], use: str, part: str
 ) -> None:
     name, open_it = USES[use]
@@ -203,9 +203,7 @@ def test_a_file_of_one_integration_is_refused_under_the_id_of_another(tmp_path: 
     open_it(tmp_path / f"one{ending}")
 
 
-def test_nothing_is_known_from_the_file_of_another_integration(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_file_of_another_integration_proves_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     Store(tmp_path / "one.sqlite").close()
     with closing(AccessGraph(copy_of(tmp_path / "one.sqlite", "two.sqlite"))) as known:
         assert known.find("ana", "g") == KnownAccess(states=None)

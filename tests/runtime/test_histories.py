@@ -206,7 +206,7 @@ def test_what_the_platform_shows_is_the_truth_where_proven_and_the_last_proven_t
 
 
 @pytest.mark.parametrize("page", range(1, 14))
-def test_a_reading_cut_off_at_any_page_goes_on_where_it_was(page: int) -> None:
+def test_a_run_interrupted_at_any_page_resumes_there(page: int) -> None:
     world = World({"ana": "clerk", "bo": "chief"}, {"g": frozenset({"ana"}), "h": frozenset({"bo"})})
     with play() as played:
         played.step(replace(CALM, minutes=1, world=world, crash_at_page=page))

@@ -1,4 +1,4 @@
-"""Reading any connector into a run: whose failure is whose, and that none goes unseen."""
+"""Reading any connector into a run: each failure belongs to its scope, and none stays invisible."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ USERS = Page(scope="users", records=(account("a"),), complete=True)
 
 
 class Directory:
-    """A connector whose lists give what they are told to; an exception is raised in its place."""
+    """A connector whose lists yield given pages, or raise given exceptions."""
 
     manifest = Manifest(
         name="directory", title="D", version="1", spec_version=SPEC_VERSION, description="D", config_schema={}

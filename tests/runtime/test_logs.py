@@ -1,4 +1,4 @@
-"""What a log line holds: what was bound where it was logged, one line whatever it says, and no other's words."""
+"""The content of a log line: bound facts, always one line, and no text of foreign errors."""
 
 from __future__ import annotations
 

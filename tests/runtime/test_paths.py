@@ -1,4 +1,4 @@
-"""Every path by which an account holds something."""
+"""Every path by which an account holds an entitlement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operator's configuration: file, overriding variables, and what is refused."""
+"""The operator's configuration: file, overriding variables, and rejected values."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ WRONG_FILES: dict[str, str] = {
     "platform = 'x'": f"{{file}}: platform is wrong: {TABLE}, as in [platform].",
     "[[config]]": f"{{file}}: config is wrong: {TABLE}, as in [config].",
 }
-"""Files, and what is said of each: the file and the setting first, and never the value."""
+"""Files, and the message for each: the file and the setting first, and never the value."""
 
 
 @pytest.mark.parametrize("text", WRONG_FILES)

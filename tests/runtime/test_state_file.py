@@ -1,4 +1,4 @@
-"""The snapshot file through the years: older versions, damage, a full disk, and its size."""
+"""The snapshot file: migrations, damage, a full disk, and its size."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def test_a_file_is_not_open_in_another_thread_when_the_descriptor_that_created_i
     opened[1].close()
 
 
-def test_who_opens_a_new_file_waits_for_another_that_is_writing_to_it(tmp_path: Path) -> None:
+def test_opening_a_new_file_waits_for_its_current_writer(tmp_path: Path) -> None:
     path = tmp_path / "one.tasks.sqlite"
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -170,7 +170,7 @@ def test_only_one_module_of_the_runtime_and_one_of_the_local_ploy_connect_to_fil
     assert connections(ast.parse("sqlite3.connect(path)\nsqlite3.connect('')")) == [1]
 
 
-def test_a_file_that_is_in_use_is_set_aside_by_no_process_and_one_that_is_not_with_its_log(tmp_path: Path) -> None:
+def test_only_an_unused_file_is_archived_and_with_its_log(tmp_path: Path) -> None:
     path = tmp_path / "one.sqlite"
     with Store(path) as store:
         store.get_or_set("opener", "me")

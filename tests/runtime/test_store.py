@@ -1,4 +1,4 @@
-"""The snapshot file: who may read it, what it refuses, and which run is the baseline."""
+"""The snapshot file: permissions, rejected files, and which run is the baseline."""
 
 from __future__ import annotations
 

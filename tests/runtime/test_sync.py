@@ -1,4 +1,4 @@
-"""Single turns that a sync takes, each once seen to go wrong."""
+"""Single cases of a sync, each of which once failed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SyncSetup:
     sources: list[Source] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.handover = Syncs(self.folder / "ploy.sqlite", clock=lambda: self.now, lease=timedelta(minutes=5))
+        self.ploy_syncs = Syncs(self.folder / "ploy.sqlite", clock=lambda: self.now, lease=timedelta(minutes=5))
 
     def store(self) -> Store:
         return Store(self.folder / "state.sqlite")
@@ -42,7 +42,7 @@ class SyncSetup:
     def sync(self, source: Source | None = None, *, fingerprint: str = "same", **platform: Any) -> SyncResult:
         source = source or Source(WORLD)
         self.sources.append(source)
-        self.platform = Platform(self.handover, **platform)
+        self.platform = Platform(self.ploy_syncs, **platform)
         with self.store() as store:
             return Sync(
                 SyncContext(
@@ -75,10 +75,10 @@ class SyncSetup:
 def setup(tmp_path: Path) -> Iterator[SyncSetup]:
     made = SyncSetup(tmp_path)
     yield made
-    made.handover.close()
+    made.ploy_syncs.close()
 
 
-def test_what_was_read_under_other_settings_is_never_pushed(setup: SyncSetup) -> None:
+def test_a_run_read_under_other_settings_is_never_uploaded(setup: SyncSetup) -> None:
     setup.sync(Source(World({"stranger": "x"})), is_down=True)
     setup.now += timedelta(minutes=1)
     assert setup.sync(fingerprint="corrected").status == "committed"
@@ -89,11 +89,11 @@ def test_what_was_read_under_other_settings_is_never_pushed(setup: SyncSetup) ->
 def test_a_clock_that_was_ahead_blocks_nothing_once_it_is_right(setup: SyncSetup) -> None:
     setup.now += timedelta(days=2)
     ahead = setup.now
-    setup.handover._clock = lambda: START  # the platform's clock is right all the time
+    setup.ploy_syncs._clock = lambda: START  # the platform's clock is right all the time
     with pytest.raises(PlatformRejectedError):
         setup.sync()
     setup.now = START + timedelta(minutes=1)
-    setup.handover._clock = lambda: setup.now
+    setup.ploy_syncs._clock = lambda: setup.now
     assert setup.sync().status == "committed"
     assert setup.has_read()
     assert ahead > setup.now
@@ -121,16 +121,16 @@ def test_a_lost_answer_to_an_empty_delta_is_found_again_as_what_it_was(setup: Sy
 
 
 def restored(setup: SyncSetup, folder: Path) -> None:
-    """The platform comes back from a backup, and another runtime makes another picture of the same number."""
+    """The platform is restored from a backup, and another runtime commits another snapshot of the same generation."""
     other = SyncSetup(folder)
     other.now = setup.now
     other.sync(Source(World({"zoe": "clerk"}, {"k": frozenset(), "l": frozenset(), "m": frozenset()})))
-    setup.handover.close()
-    other.handover.close()
+    setup.ploy_syncs.close()
+    other.ploy_syncs.close()
     for path in setup.folder.glob("ploy.sqlite*"):
         path.unlink()
     (folder / "ploy.sqlite").replace(setup.folder / "ploy.sqlite")
-    setup.handover = Syncs(setup.folder / "ploy.sqlite", clock=lambda: setup.now, lease=timedelta(minutes=5))
+    setup.ploy_syncs = Syncs(setup.folder / "ploy.sqlite", clock=lambda: setup.now, lease=timedelta(minutes=5))
 
 
 def test_another_snapshot_under_the_same_generation_is_sent_in_full_once(setup: SyncSetup, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_another_snapshot_under_the_same_generation_is_sent_in_full_once(setup: 
     assert setup.ids() == {"ana", "bo", "g", "h"}
 
 
-def test_runs_that_came_to_nothing_are_in_the_history(setup: SyncSetup) -> None:
+def test_dropped_runs_are_in_the_history(setup: SyncSetup) -> None:
     for _ in range(3):
         setup.sync(is_down=True)
         setup.now += timedelta(minutes=20)
@@ -162,7 +162,7 @@ def test_hello_sets_how_long_a_run_stays_fresh(setup: SyncSetup) -> None:
     hello = wire.HelloAnswer(scan_interval_seconds=60)
     with setup.store() as store:
         source = Source(WORLD)
-        platform = Platform(setup.handover, limits=hello.limits)
+        platform = Platform(setup.ploy_syncs, limits=hello.limits)
         Sync(
             SyncContext(
                 "i",
@@ -195,7 +195,7 @@ def test_a_scope_that_failed_before_the_interruption_is_read_again(setup: SyncSe
     assert (result.answer.unproven_scopes, setup.ids()) == (0, {"ana", "bo", "g", "h"})
 
 
-def test_a_group_that_is_gone_when_reading_goes_on_leaves_nothing_unproven(setup: SyncSetup) -> None:
+def test_a_group_that_is_gone_when_a_run_resumes_leaves_nothing_unproven(setup: SyncSetup) -> None:
     with suppress(Crash):
         setup.sync(Source(WORLD, crash_at_page=13))
     result = setup.sync(Source(World(WORLD.people, {"g": frozenset({"ana"})})))
@@ -203,7 +203,7 @@ def test_a_group_that_is_gone_when_reading_goes_on_leaves_nothing_unproven(setup
     assert (result.answer.unproven_scopes, setup.ids()) == (0, {"ana", "bo", "g"})
 
 
-def test_what_a_person_rejected_is_in_the_history(setup: SyncSetup) -> None:
+def test_a_rejected_run_is_in_the_history(setup: SyncSetup) -> None:
     people = {f"p{number}": "clerk" for number in range(20)}
     setup.sync(Source(World(people)))
     setup.now += timedelta(minutes=15)
@@ -211,7 +211,7 @@ def test_what_a_person_rejected_is_in_the_history(setup: SyncSetup) -> None:
     assert held.run is not None
     with setup.store() as store:
         (pending,) = store.pending_runs()
-        setup.handover.reject(pending.sync_id or "")
+        setup.ploy_syncs.reject(pending.sync_id or "")
     setup.now += timedelta(minutes=15)
     setup.sync(Source(World(people)))
     assert [ending for ending, _, _ in setup.history()] == ["committed", "rejected", "committed"]
@@ -236,7 +236,7 @@ def test_batches_that_have_arrived_are_not_sent_again(setup: SyncSetup) -> None:
     assert setup.platform.calls.count("put_batch") == 0
 
 
-def test_a_delta_that_is_given_up_leaves_nothing_open(setup: SyncSetup) -> None:
+def test_an_abandoned_delta_leaves_no_open_sync(setup: SyncSetup) -> None:
     setup.sync()
     setup.now += timedelta(minutes=15)
     changed = World({"ana": "chief"}, WORLD.groups)

@@ -1,4 +1,4 @@
-"""Handing a run over to a local Ploy."""
+"""Upload of a run to a local Ploy."""
 
 from __future__ import annotations
 

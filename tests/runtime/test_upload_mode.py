@@ -1,4 +1,4 @@
-"""When a run is sent as what changed, and when in full."""
+"""When a run is sent as a delta, and when in full."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_the_first_run_is_sent_in_full(store: Store) -> None:
         (Case(is_compared=False), ANSWER.model_copy(update={"generation": 2, "unproven_scopes": 3}), False),
     ],
 )
-def test_what_is_kept_here_is_whole_only_where_the_platform_kept_the_same(
+def test_a_run_matches_the_platform_only_where_both_kept_the_same(
     store: Store, case: Case, answer: wire.CommitAnswer, matches_platform: bool
 ) -> None:
     run = next_run(store, case)

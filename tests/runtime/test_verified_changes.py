@@ -62,13 +62,13 @@ class SyncSetup:
     at: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
-        self.handover = Syncs(self.folder / "ploy.sqlite", clock=lambda: self.now, lease=timedelta(minutes=5))
+        self.ploy_syncs = Syncs(self.folder / "ploy.sqlite", clock=lambda: self.now, lease=timedelta(minutes=5))
         self.journal = Journal(self.folder / "tasks.sqlite")
         self.queue = TaskQueue(self.folder / "ploy.sqlite", clock=lambda: self.now, lease=timedelta(hours=1))
         self.outbox: list[tuple[wire.Task, AccessChange]] = []
 
     def close(self) -> None:
-        self.handover.close()
+        self.ploy_syncs.close()
         self.queue.close()
         self.journal.close()
 
@@ -100,12 +100,12 @@ class SyncSetup:
 
     def sync(self) -> None:
         self.tick()
-        platform = Platform(self.handover, before=lambda call: self.at(call))
+        platform = Platform(self.ploy_syncs, before=lambda call: self.at(call))
         with Store(self.folder / "state.sqlite") as store:
             Sync(
                 SyncContext(
                     "i",
-                    check_connectors([("one", OneGroup)])["one"].open({"office": self}),
+                    check_connectors([("one", OneGroup)])["one"].open({"setup": self}),
                     "same",
                     platform,  # type: ignore[arg-type]
                     platform.hello,
@@ -131,7 +131,7 @@ class SyncSetup:
 
 
 class OneGroup:
-    """Reads a group, and says when it began to."""
+    """Reads a group, and reports when its reading began."""
 
     manifest = Manifest(
         name="one", title="O", version="1", spec_version=SPEC_VERSION, description="O", config_schema={}
@@ -139,7 +139,7 @@ class OneGroup:
 
     @hookimpl
     def configure(self, config: Mapping[str, Any]) -> None:
-        self.setup: SyncSetup = config["office"]
+        self.setup: SyncSetup = config["setup"]
 
     @hookimpl
     def test_connection(self) -> ConnectionReport:
@@ -188,7 +188,7 @@ def during(setup: SyncSetup, point: str, *acts: Callable[[], None]) -> None:
     assert acted == [point]
 
 
-def test_what_was_granted_and_revoked_is_shown_at_once(setup: SyncSetup) -> None:
+def test_grants_and_revokes_are_visible_at_once(setup: SyncSetup) -> None:
     setup.sync()
     setup.order("bo", is_member=True)
     setup.order("ana", is_member=False)
@@ -235,7 +235,7 @@ def test_a_scope_without_its_own_beginning_began_with_the_run(setup: SyncSetup) 
     assert (setup.shown(), setup.journal.verified()) == ({"ana"}, ())
 
 
-def test_a_report_that_comes_after_a_later_reading_was_committed_brings_nothing_back(setup: SyncSetup) -> None:
+def test_a_late_report_does_not_bring_back_a_confirmed_change(setup: SyncSetup) -> None:
     setup.sync()
     during(setup, "begin", lambda: setup.order("bo", is_member=True), lambda: setup.put("bo", is_member=False))
     setup.report()
@@ -247,7 +247,7 @@ def test_a_report_that_comes_after_a_later_reading_was_committed_brings_nothing_
     assert setup.shown() == {"ana"}
 
 
-def test_a_platform_settles_by_itself_what_a_runtime_has_forgotten(setup: SyncSetup) -> None:
+def test_a_platform_confirms_by_itself_what_a_runtime_has_lost(setup: SyncSetup) -> None:
     setup.sync()
     for is_late in (False, True):
         setup.order("bo", is_member=True)
@@ -260,7 +260,7 @@ def test_a_platform_settles_by_itself_what_a_runtime_has_forgotten(setup: SyncSe
         assert (setup.shown(), read_verified(setup.folder / "ploy.sqlite")) == ({"ana"}, ())
 
 
-def test_what_was_revoked_and_granted_again_is_held_once(setup: SyncSetup) -> None:
+def test_a_grant_revoked_and_granted_again_is_held_once(setup: SyncSetup) -> None:
     setup.sync()
     setup.order("ana", is_member=False)
     setup.order("ana", is_member=True)
@@ -294,7 +294,7 @@ def test_a_grant_of_something_that_is_not_known_is_not_shown(tmp_path: Path) -> 
         assert [record.id for record in overlay.records()] == ["ana"]
 
 
-def test_a_scope_that_is_not_there_settles_a_change_only_where_nothing_is_missing(tmp_path: Path) -> None:
+def test_an_absent_scope_confirms_a_change_only_where_nothing_is_missing(tmp_path: Path) -> None:
     change = changed("1", START - SECOND, added="ana")
     with Store(tmp_path / "state.sqlite") as store:
         for pages, confirmed in (
@@ -308,7 +308,7 @@ def test_a_scope_that_is_not_there_settles_a_change_only_where_nothing_is_missin
             assert find_confirmed(run, [change]) == confirmed
 
 
-def test_a_scope_that_only_a_kept_record_needs_settles_a_change(tmp_path: Path) -> None:
+def test_a_scope_that_only_a_kept_record_needs_confirms_a_change(tmp_path: Path) -> None:
     change = changed("1", START - SECOND, added="ana")
     root, groups = Page(scope="root", complete=True), Page(scope="groups", parent="root", complete=True)
     people = Page(scope="people", records=(account("ana"),), parent="root", complete=True)
@@ -338,7 +338,7 @@ def test_paths_follow_what_was_changed(tmp_path: Path) -> None:
         assert list(finder.paths_of("ana")) == []
 
 
-def test_changes_are_read_in_the_order_in_which_they_were_verified_and_settled_ones_stay_settled() -> None:
+def test_changes_are_read_in_order_of_verification_and_confirmed_ones_stay_confirmed() -> None:
     changes = VerifiedChanges(sqlite3.connect(":memory:", isolation_level=None))
     changes.create_table()
     late, early = changed("late", START + SECOND, added="ana"), changed("early", START, removed="ana")

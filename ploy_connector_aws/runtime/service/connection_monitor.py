@@ -6,14 +6,15 @@ import logging
 import math
 import uuid
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
 
 from ploy_connector_aws.host import Connector
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.client import PlatformClient
 from ploy_connector_aws.platform.errors import PlatformError
-from ploy_connector_aws.runtime.errors import code_of, message_of
+from ploy_connector_aws.runtime.errors import code_of, message_of, to_failed_report
 from ploy_connector_aws.runtime.heartbeats import Heartbeats
-from ploy_connector_aws.spec import Check, ConnectionReport, Failure, RejectedError, TemporaryError
+from ploy_connector_aws.spec import Failure, RejectedError, TemporaryError
 
 from .control import Control
 from .health import CHECK_LOOP
@@ -29,6 +30,7 @@ UNTESTABLE = "connection-test"
 """The check that states why a test was not possible at all."""
 
 
+@dataclass
 class ConnectionMonitor:
     """Tests the connection when it is time to, and reports the result to Ploy. Used by one thread.
 
@@ -42,26 +44,19 @@ class ConnectionMonitor:
         heartbeats: Where the heartbeat of the tests is shown.
     """
 
-    def __init__(
-        self,
-        integration_id: str,
-        connector: Connector,
-        platform: PlatformClient,
-        control: Control,
-        monotonic: Callable[[], float],
-        *,
-        settings_revision: int | None = None,
-        heartbeats: Heartbeats | None = None,
-    ) -> None:
-        self._integration_id = integration_id
-        self._connector = connector
-        self._platform = platform
-        self._control = control
-        self._monotonic = monotonic
-        self._heartbeat = (heartbeats or Heartbeats()).begin(CHECK_LOOP, lambda: CHECK_EVERY_SECONDS)
-        self._settings_revision = settings_revision
-        self._tried_at = -math.inf
-        self._made_at = -math.inf
+    integration_id: str
+    connector: Connector
+    platform: PlatformClient
+    control: Control
+    monotonic: Callable[[], float]
+    _: KW_ONLY
+    settings_revision: int | None = None
+    heartbeats: Heartbeats = field(default_factory=Heartbeats)
+
+    def __post_init__(self) -> None:
+        """Start the heartbeat, in the thread that makes the tests."""
+        self._heartbeat = self.heartbeats.begin(CHECK_LOOP, lambda: CHECK_EVERY_SECONDS)
+        self._tried_at = self._made_at = -math.inf
         self._is_requested = True
         self._missing: frozenset[str] = frozenset()
         """The permissions that the last test found missing."""
@@ -80,16 +75,16 @@ class ConnectionMonitor:
             TemporaryError: The connection could not be tested yet.
         """
         self.test_if_due()
-        if not self._control.is_tested:
+        if not self.control.is_tested:
             raise TemporaryError(f"Nothing is read before the connection could be tested. {self._failure}".rstrip())
-        if (blocker := self._control.connection_blocker()) is not None:
+        if (blocker := self.control.connection_blocker()) is not None:
             raise RejectedError(f"Nothing is read. {blocker.message}", reason="connection_blocked")
 
     def test_if_due(self) -> None:
         """Test the first time, after a day, on request, and at every call while the connection is blocked."""
         self._report_pending()
-        is_old = self._monotonic() - self._made_at >= CHECK_EVERY_SECONDS
-        if is_old or self._is_requested or self._control.connection_blocker() is not None:
+        is_old = self.monotonic() - self._made_at >= CHECK_EVERY_SECONDS
+        if is_old or self._is_requested or self.control.connection_blocker() is not None:
             self._test()
 
     def test_if_requested(self) -> None:
@@ -119,10 +114,10 @@ class ConnectionMonitor:
 
     def _test(self) -> None:
         self._is_requested = False
-        self._tried_at = self._monotonic()
+        self._tried_at = self.monotonic()
         try:
-            with self._heartbeat.step(max(self._control.scan_interval_seconds, LONGEST_STEP_SECONDS)):
-                report = self._connector.test_connection()
+            with self._heartbeat.step(max(self.control.scan_interval_seconds, LONGEST_STEP_SECONDS)):
+                report = self.connector.test_connection()
         except Exception as error:  # noqa: BLE001 - every error of a connector is reported, and proves nothing
             self._failure = message_of(error)
             _log.warning(
@@ -130,12 +125,13 @@ class ConnectionMonitor:
                 self._failure,
                 extra={
                     "code": code_of(error),
-                    "connector": self._connector.installed.name,
+                    "connector": self.connector.installed.name,
                     "hook": "test_connection",
                 },
                 exc_info=error,
             )
-            report = _to_failed_report(error)
+            failure = Failure.from_error(error)
+            report = to_failed_report(UNTESTABLE, failure, "The connection could not be tested. ", code=failure.code)
         else:
             self._made_at = self._tried_at
             self._heartbeat.renew()
@@ -145,47 +141,30 @@ class ConnectionMonitor:
                 if check.outcome == "failed"
                 for permission in check.missing_permissions
             )
-            self._control.note_report(report)
-        self._reports = self._control.reports
+            self.control.note_report(report)
+        self._reports = self.control.reports
         failed = [check.name for check in report.checks if check.outcome == "failed"]
         if failed:
-            _log.warning("the connection test found trouble", extra={"failed_checks": failed})
+            _log.warning("the connection test failed", extra={"failed_checks": failed})
         self._unreported = wire.CheckProgress(
             check_id=uuid.uuid4().hex,
             number=1,
             is_final=True,
             report=report,
-            settings_revision=self._settings_revision,
+            settings_revision=self.settings_revision,
         )
         self._report_pending()
 
     def _report_pending(self) -> None:
         """Report the last test to Ploy. A failed report is repeated at the next call, unless there is a newer one."""
-        if self._reports != self._control.reports:
+        if self._reports != self.control.reports:
             self._unreported = None  # a newer test takes precedence, and its maker reports it
         if self._unreported is None:
             return
         try:
-            self._platform.report_check(self._integration_id, self._unreported)
+            self.platform.report_check(self.integration_id, self._unreported)
         except PlatformError as error:
             # A blocked connection is not used meanwhile, whatever Ploy knows of it.
-            _log.warning("Ploy was not told of the connection test: %s", message_of(error))
+            _log.warning("could not report the connection test to Ploy: %s", message_of(error))
         else:
             self._unreported = None
-
-
-def _to_failed_report(error: Exception) -> ConnectionReport:
-    failure = Failure.from_error(error)
-    return ConnectionReport(
-        checks=(
-            Check(
-                name=UNTESTABLE,
-                outcome="failed",
-                message=f"The connection could not be tested. {failure.message}",
-                fix=failure.fix,
-                missing_permissions=failure.missing_permissions,
-                code=failure.code,
-                request_id=failure.request_id,
-            ),
-        )
-    )

@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -32,27 +32,6 @@ from .scanning import ScanLoop
 from .sources import DesiredIntegration
 
 _log = logging.getLogger(__name__)
-
-
-class OpenPlatform(Protocol):
-    """Makes a client for Ploy."""
-
-    def __call__(
-        self,
-        settings: OperatorSettings,
-        *,
-        retry: RetryPolicy,
-        on_attempt: Callable[[str, str], None],
-        watch: Callable[[str], AbstractContextManager[None]],
-    ) -> PlatformClient:
-        """Make it."""
-
-
-class OpenConnector(Protocol):
-    """Makes a configured connector."""
-
-    def __call__(self, settings: OperatorSettings, *, context: ConnectorContext) -> Integration:
-        """Make it."""
 
 
 class Loop(Protocol):
@@ -167,8 +146,8 @@ class Dependencies:
     health: Health = field(default_factory=Health)
     metrics: Metrics = field(default_factory=Metrics)
     make_task_loop: MakeLoop = TaskRunner
-    open_platform: OpenPlatform = open_platform
-    open_connector: OpenConnector = open_connector
+    open_platform: Callable[..., PlatformClient] = open_platform
+    open_connector: Callable[..., Integration] = open_connector
 
 
 class IntegrationRunner:

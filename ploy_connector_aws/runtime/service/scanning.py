@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from functools import partial
 
@@ -54,6 +55,7 @@ def next_scan(
     return max(due, ended + retry_after)
 
 
+@dataclass
 class ScanLoop:
     """Runs the scans.
 
@@ -68,37 +70,30 @@ class ScanLoop:
         settings_revision: The revision of the settings, where they come from Ploy.
     """
 
-    def __init__(
-        self,
-        integration: Integration,
-        platform: PlatformClient,
-        control: Control,
-        health: IntegrationHealth,
-        metrics: IntegrationMetrics,
-        *,
-        monotonic: Callable[[], float],
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        settings_revision: int | None = None,
-    ) -> None:
-        self._settings = integration.settings
-        self._integration = integration
-        self._platform = platform
-        self._control = control
+    integration: Integration
+    platform: PlatformClient
+    control: Control
+    health: IntegrationHealth
+    metrics: IntegrationMetrics
+    _: KW_ONLY
+    monotonic: Callable[[], float]
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    settings_revision: int | None = None
+
+    def __post_init__(self) -> None:
+        """Create the monitor of the connection."""
+        self._settings = self.integration.settings
         self._monitor = ConnectionMonitor(
-            integration.settings.integration.id,
-            integration.connector,
-            platform,
-            control,
-            monotonic,
-            settings_revision=settings_revision,
-            heartbeats=health.heartbeats,
+            self._settings.integration.id,
+            self.integration.connector,
+            self.platform,
+            self.control,
+            self.monotonic,
+            settings_revision=self.settings_revision,
+            heartbeats=self.health.heartbeats,
         )
-        self._health = health
-        self._metrics = metrics
-        self._monotonic = monotonic
-        self._now = now
         self._stop = threading.Event()
-        self._began = monotonic()
+        self._began = self.monotonic()
         self._transient_failures = 0
         self._retry_after = 0.0
         self._is_unfinished = False
@@ -113,21 +108,21 @@ class ScanLoop:
             self._test_if_requested()
             raise
         while not stop.is_set():
-            self._began = began = self._monotonic()
+            self._began = began = self.monotonic()
             try:
-                self._serve(self._control.take_requests())
+                self._serve(self.control.take_requests())
             finally:
-                self._health.progress_at = None
+                self.health.progress_at = None
             self._test_if_requested()
-            ended = self._monotonic()
-            self._control.wait(partial(self._due, began, ended))
+            ended = self.monotonic()
+            self.control.wait(partial(self._due, began, ended))
 
     def _due(self, began: float, ended: float) -> float:
         return next_scan(
             began=began,
             ended=ended,
-            interval=self._control.scan_interval_seconds,
-            poll=self._control.poll_interval_seconds,
+            interval=self.control.scan_interval_seconds,
+            poll=self.control.poll_interval_seconds,
             failures=self._transient_failures,
             retry_after=self._retry_after,
         )
@@ -136,10 +131,10 @@ class ScanLoop:
         """Show the results from before this process began."""
         with self._store() as store:
             if (baseline := store.baseline) is not None:
-                self._metrics.shows_reading_of(baseline.reading_started_at)
+                self.metrics.shows_reading_of(baseline.reading_started_at)
             ended = (each.ended_at for each in History(store.connection).entries() if each.ending == "committed")
             if (last := next(ended, None)) is not None:
-                self._metrics.succeeded_at(last)
+                self.metrics.succeeded_at(last)
 
     def _serve(self, requests: list[ScanRequest]) -> None:
         """Run one scan for all requests or, without any, because it is due; and one preview for those of previews."""
@@ -161,8 +156,8 @@ class ScanLoop:
             summary = make()
         except InterruptedSyncError:
             self._transient_failures, self._retry_after = 0, 0
-            self._health.is_paused = self._control.flags.paused
-            self._metrics.sync_ended("interrupted")
+            self.health.is_paused = self.control.flags.paused
+            self.metrics.sync_ended("interrupted")
             _log.info("interrupted; the next scan resumes")
             error: Exception = TemporaryError("The scan was interrupted; the next one resumes.", changed_nothing=True)
         except SetupUnfinishedError as refusal:
@@ -184,12 +179,12 @@ class ScanLoop:
             self._store() as store,
             Journal(self._settings.tasks_path) as journal,
         ):
-            result = self._integration.sync(
-                self._platform,
+            result = self.integration.sync(
+                self.platform,
                 store,
                 journal,
                 introduce=self._introduce,
-                now=self._now,
+                now=self.now,
                 checkpoint=self._checkpoint,
             )
             self._note(result)
@@ -197,7 +192,7 @@ class ScanLoop:
 
     def _preview(self) -> wire.SyncSummary:
         self._monitor.require_usable()
-        connector, path = self._integration.connector, self._settings.snapshot_path
+        connector, path = self.integration.connector, self._settings.snapshot_path
         with preview(connector, path, checkpoint=self._checkpoint) as found:
             return wire.SyncSummary(status="previewed", outcome=to_outcome(found.changes))
 
@@ -209,28 +204,28 @@ class ScanLoop:
 
     def _introduce(self) -> wire.HelloAnswer:
         try:
-            answer = self._integration.introduce(self._platform)
+            answer = self.integration.introduce(self.platform)
         except (PlatformUnavailableError, SetupUnfinishedError):
             self._monitor.require_usable()
             raise
         self._is_unfinished = False
         if not answer.flags.paused:
             self._monitor.require_usable()
-        self._control.apply(answer, by_scan=True)
-        if self._health.is_paused and not answer.flags.paused:
-            self._health.since = self._monotonic()  # during a pause no scan was due
-        self._health.is_paused = answer.flags.paused
-        self._health.scan_interval_seconds = answer.scan_interval_seconds
+        self.control.apply(answer, by_scan=True)
+        if self.health.is_paused and not answer.flags.paused:
+            self.health.since = self.monotonic()  # during a pause no scan was due
+        self.health.is_paused = answer.flags.paused
+        self.health.scan_interval_seconds = answer.scan_interval_seconds
         return answer
 
     def _test_if_requested(self) -> None:
         """Run the test that the last scan requested, or the first where no scan got that far: tasks wait for it."""
-        if not (self._control.flags.paused or self._stop.is_set()):
+        if not (self.control.flags.paused or self._stop.is_set()):
             self._monitor.test_if_requested()
 
     def _checkpoint(self) -> None:
-        self._health.note_progress(self._monotonic())
-        if self._stop.is_set() or self._control.flags.paused:
+        self.health.note_progress(self.monotonic())
+        if self._stop.is_set() or self.control.flags.paused:
             raise InterruptedSyncError
 
     def _note(self, result: SyncResult) -> None:
@@ -238,17 +233,17 @@ class ScanLoop:
             self._note_failure("waiting", result.error)
             return
         self._transient_failures, self._retry_after = 0, 0
-        self._metrics.sync_ended(result.status)
+        self.metrics.sync_ended(result.status)
         if result.run is not None:
             self._note_scopes(result.run)
         if result.answer is None or result.run is None:
             _log.info("paused by Ploy")
             return
-        self._health.since, self._health.last_error = self._monotonic(), None
-        self._metrics.succeeded_at(self._now())
-        self._metrics.keeps_unproven(result.answer.unproven_scopes)
+        self.health.since, self.health.last_error = self.monotonic(), None
+        self.metrics.succeeded_at(self.now())
+        self.metrics.keeps_unproven(result.answer.unproven_scopes)
         if result.answer.status == "committed":
-            self._metrics.shows_reading_of(result.run.reading_started_at)
+            self.metrics.shows_reading_of(result.run.reading_started_at)
         facts = {"run_id": result.run.run_id, "generation": result.answer.generation}
         _log.info("scanned: %s", result.answer.status, extra=facts)
 
@@ -265,19 +260,19 @@ class ScanLoop:
             _log.info("waits for a connection test of these settings to pass")
         self._is_unfinished = True
         self._transient_failures, self._retry_after = 1, 0
-        self._control.await_test()
-        self._health.since, self._health.last_error = self._monotonic(), None
+        self.control.await_test()
+        self.health.since, self.health.last_error = self.monotonic(), None
 
     def _note_failure(self, ending: str, error: Exception) -> None:
         self._transient_failures = self._transient_failures + 1 if is_transient(error) or ending == "waiting" else 0
         self._retry_after = retry_after_of(error)
         if isinstance(error, AuthenticationError):
             self._monitor.note_authentication_failed(self._began)
-        self._health.last_error = code = code_of(error)
-        if self._control.is_tested and self._control.connection_blocker() is not None:
-            self._health.since = self._monotonic()  # the only work that a blocked integration may do is its test
-            self._control.await_test()
-        self._metrics.sync_ended(ending)
+        self.health.last_error = code = code_of(error)
+        if self.control.is_tested and self.control.connection_blocker() is not None:
+            self.health.since = self.monotonic()  # the only work that a blocked integration may do is its test
+            self.control.await_test()
+        self.metrics.sync_ended(ending)
         level = logging.ERROR if code == UNEXPECTED else logging.WARNING
         _log.log(level, "scan %s: %s", ending, message_of(error), extra={"code": code}, exc_info=error)
 

@@ -41,9 +41,9 @@ class Changes:
 _CHANGES: TypeAdapter[Changes] = TypeAdapter(Changes)
 
 
-def store_changes(store: Store, run: Run, changes: Changes) -> None:
-    """Keep the result of a run's comparison with the run."""
-    store.update(run, changes=_CHANGES.dump_json(changes).decode())
+def dump_changes(changes: Changes) -> str:
+    """Convert the result of a comparison to the text in the run's row."""
+    return _CHANGES.dump_json(changes).decode()
 
 
 def stored_changes(run: Run) -> Changes:

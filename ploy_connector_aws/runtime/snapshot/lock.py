@@ -97,7 +97,7 @@ class _FileLock:
             self._db = None
 
     def _write_holder(self) -> None:
-        """Write which process this is; without that note the lock is held all the same."""
+        """Write which process this is; the lock works without that note, too."""
         noted = {"process": os.getpid(), "host": socket.gethostname(), "program": _program}
         with suppress(OSError):
             self._note.unlink(missing_ok=True)  # left by a crash

@@ -77,7 +77,7 @@ class Run:
 
     run_id = _Column(str)
     state = _Column(str)
-    """Where the run stands (``store.RunState``)."""
+    """Its state (``store.RunState``)."""
     reading_started_at = _Column(datetime.fromisoformat)
     """When reading began (UTC)."""
     sync_id = _Column[str | None](lambda value: value if is_id(value) else None)
@@ -154,7 +154,7 @@ class Run:
     ) -> None:
         """Announce a scope, or add to it. A scope fails where two of its pages contradict each other.
 
-        The result of an earlier attempt stands while the scope is only announced; any further page replaces it.
+        The result of an earlier attempt stays while the scope is only announced; any further page replaces it.
 
         Raises:
             OriginChangedError: An earlier attempt read the scope from elsewhere.
@@ -191,7 +191,7 @@ class Run:
             " announced_in = excluded.announced_in,"
             " origin = iif(attempt < :rank, excluded.origin,"
             f"  iif({has_two_origins}, NULL, coalesce(origin, excluded.origin))),"
-            # Where a scope is read twice, what the second reading adds may still be what the first one said.
+            # Where a scope is read twice, the second reading may add records as of the first: keep the earlier moment.
             " began_at = iif(attempt < :rank, excluded.began_at,"
             "  coalesce(min(began_at, excluded.began_at), began_at, excluded.began_at)),"
             f" failure = CASE WHEN attempt < :rank THEN excluded.failure WHEN {has_two_origins} THEN :two_origins"
@@ -280,20 +280,15 @@ class Run:
 
     def has_proof(self) -> bool:
         """Return whether any scope was read completely."""
-        row = self._db.execute(
-            "SELECT EXISTS (SELECT 1 FROM scopes WHERE run = ? AND ending IN ('complete', 'gone', 'excluded'))",
-            (self.number,),
-        ).fetchone()
-        return bool(row[0])
+        return self._has_scope("ending IN ('complete', 'gone', 'excluded')")
+
+    def _has_scope(self, condition: str) -> bool:
+        sql = f"SELECT EXISTS (SELECT 1 FROM scopes WHERE run = ? AND ({condition}))"
+        return bool(self._db.execute(sql, (self.number,)).fetchone()[0])
 
     def proves_everything(self) -> bool:
         """Return whether the platform holds the same, and no scope is unproven or switched off in the settings."""
-        row = self._db.execute(
-            "SELECT EXISTS (SELECT 1 FROM scopes WHERE run = ?"
-            " AND (unproven_since IS NOT NULL OR ending = 'excluded'))",
-            (self.number,),
-        ).fetchone()
-        return self.matches_platform and not row[0]
+        return self.matches_platform and not self._has_scope("unproven_since IS NOT NULL OR ending = 'excluded'")
 
     def scope_id(self, name: str) -> int:
         """Return the number of a scope; a new scope gets one."""
@@ -330,7 +325,7 @@ class Run:
                 datetime.fromisoformat(since) if since else None,
             )
 
-    def records(self, type: RecordType | None = None) -> Iterator[StoredRecord]:  # noqa: A002 - the word of the records
+    def records(self, type: RecordType | None = None) -> Iterator[StoredRecord]:  # noqa: A002 - the name of the field in records
         """Yield the records after this run, proven and unproven, by type and id."""
         yield from self._stored("" if type is None else "WHERE r.type = ?", () if type is None else (type,))
 

@@ -48,8 +48,11 @@ SNAPSHOT_FILE = FileKind("snapshot file", REBUILD, ".sqlite")
 TASK_FILE = FileKind("task file", "set the file aside: Ploy makes manual tasks of those that it held", ".tasks.sqlite")
 LOCK_FILE = FileKind("lock file", "remove the file while no ploy-connector is running", ".lock")
 _SQLITE_ERRORS: dict[int, tuple[str, str | None]] = {
-    sqlite3.SQLITE_FULL: ("the disk is full", "make room and try again; nothing that was committed is lost"),
-    sqlite3.SQLITE_IOERR: ("the disk failed", "check the disk and its room, and try again; what was committed stands"),
+    sqlite3.SQLITE_FULL: ("the disk is full", "make room on the disk and try again; committed data is safe"),
+    sqlite3.SQLITE_IOERR: (
+        "the disk failed",
+        "check the disk and its free space, and try again; committed data is safe",
+    ),
     sqlite3.SQLITE_READONLY: ("it may only be read", "let this user write to the file and its folder"),
     sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "let this user read and write the file and its folder"),
     sqlite3.SQLITE_PERM: ("it may not be used", "let this user read and write the file and its folder"),

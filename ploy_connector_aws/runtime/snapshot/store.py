@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -23,7 +23,7 @@ RunState: TypeAlias = Literal["reading", "compared", "pushing", "held", "committ
 _WAL_BYTES = 16 * 1024 * 1024
 
 
-class Store:
+class Store(AbstractContextManager["Store"]):
     """One integration's snapshot file. Used by one thread at a time."""
 
     def __init__(self, path: Path) -> None:
@@ -69,10 +69,6 @@ class Store:
         if self._db.execute("PRAGMA auto_vacuum").fetchone()[0] == 0:
             self._db.execute("VACUUM")
         return schema.VERSION
-
-    def __enter__(self) -> Store:
-        """Use as a context manager: closes the file at the end."""
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Close the file."""

@@ -116,7 +116,7 @@ class VerifiedChanges:
         """Record that a run has read changes, also unknown ones: their report may still arrive.
 
         Args:
-            settled: By id, when the change that the run has read was verified. A later one stays.
+            confirmed: By id, when the change that the run has read was verified. A later one stays.
         """
         self._db.executemany(
             "INSERT INTO verified_changes (id, verified_at) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET"
@@ -198,7 +198,7 @@ class Overlay:
             if all(self.run.record(end) is not None for end in ends):
                 yield StoredRecord("grant", id_, (scope,), to_json(grant), is_partial=False, is_unproven=False)
 
-    def records(self, type: RecordType | None = None) -> Iterator[StoredRecord]:  # noqa: A002 - the word of the records
+    def records(self, type: RecordType | None = None) -> Iterator[StoredRecord]:  # noqa: A002 - the name of the field in records
         """Yield the current records, by type and id."""
         added = {record.id: record for record in self.added()} if type in (None, "grant") else {}
         unchanged = (
@@ -214,7 +214,7 @@ class Overlay:
         return PathFinder(self.run.connection, self.run.tables, added=edges, removed=self.removed)
 
     def find_accounts(self, text: str) -> list[StoredRecord]:
-        """Find the accounts whose id, user name or an e-mail address is exactly this text, letter case aside."""
+        """Find the accounts whose id, user name or e-mail address equals this text, ignoring case."""
         ids = find_accounts(self.run.connection, self.run.tables, text)
         found = (self.run.record(RecordKey(type="account", id=id_)) for id_ in ids)
         return [account for account in found if account is not None]

@@ -22,7 +22,7 @@ from ploy_connector_aws.platform.errors import (
 )
 from ploy_connector_aws.runtime import logs
 from ploy_connector_aws.runtime.errors import InternalError
-from ploy_connector_aws.runtime.snapshot.compare import Changes, compare, store_changes, stored_changes
+from ploy_connector_aws.runtime.snapshot.compare import Changes, compare, dump_changes, stored_changes
 from ploy_connector_aws.runtime.snapshot.history import Ending, History, HistoryEntry, ScopeReport
 from ploy_connector_aws.runtime.snapshot.run import OriginChangedError, Run
 from ploy_connector_aws.runtime.snapshot.store import Store
@@ -168,8 +168,7 @@ class Sync:
         base = self._store.baseline
         with self._store.transaction():
             changes = compare(self._store, run)
-            self._store.update(run, base=base.number if base else None)
-            store_changes(self._store, run, changes)
+            self._store.update(run, base=base.number if base else None, changes=dump_changes(changes))
             self._store.set_state(run, "compared")
             self._store.set_touched(run, self._now())
         _log.info("compared: %s", changes)

@@ -56,7 +56,7 @@ def choose_mode(store: Store, run: Run, hello: wire.HelloAnswer) -> wire.Mode:
 
 @dataclass(frozen=True)
 class UploadTarget:
-    """Where a run is uploaded to, and by whom."""
+    """The destination of an upload, and the name of the uploader."""
 
     platform: PlatformClient
     integration_id: str
@@ -66,36 +66,25 @@ class UploadTarget:
     """The limits of a batch."""
 
 
+@dataclass(frozen=True)
 class Upload:
     """The upload of one run.
 
     Args:
         target: Where the run goes.
         store: The file that the run is in.
-        run: A compared run.
+        uploaded: A compared run.
         hold: Why a person must look first; empty when none needs to.
         verified: Grants and revokes that no committed run has read.
         checkpoint: Called before each batch. The upload ends with what it raises; the run can be sent again.
     """
 
-    def __init__(
-        self,
-        target: UploadTarget,
-        store: Store,
-        run: Run,
-        hold: tuple[str, ...],
-        verified: VerifiedChangeLog | None = None,
-        checkpoint: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._target = target
-        self._platform = target.platform
-        self._integration_id = target.integration_id
-        self._limits = target.limits
-        self._store = store
-        self._run = run
-        self._hold = hold
-        self._verified = verified
-        self._checkpoint = checkpoint
+    target: UploadTarget
+    store: Store
+    uploaded: Run
+    hold: tuple[str, ...]
+    verified: VerifiedChangeLog | None = None
+    checkpoint: Callable[[], None] = lambda: None
 
     def run(self, mode: wire.Mode) -> wire.CommitAnswer:
         """Send the run and commit it; in full where the platform refuses a delta.
@@ -116,26 +105,26 @@ class Upload:
                 _log.warning("delta refused, sending everything: %s", refusal)
                 mode = "full"
                 # The platform holds another run than the one that this was compared with.
-                self._store.update(self._run, base=None)
+                self.store.update(self.uploaded, base=None)
             self._abort()
         return self._attempt(mode)
 
     def _attempt(self, mode: wire.Mode) -> wire.CommitAnswer:
-        run = self._run
+        run = self.uploaded
         if run.sync_id is not None and run.mode != mode:
             self._abort()
         sent: Counter[RecordType] = Counter()
-        batches = split_batches(self._lines(mode, sent), self._limits)
+        batches = split_batches(self._lines(mode, sent), self.target.limits)
         first = next(batches, None)
         if run.state == "compared":
             # Before any call: where no answer comes, the file states how the run was sent.
-            self._store.update(run, mode=mode)
-            self._store.set_state(run, "pushing")
-        opened = self._platform.open_sync(
-            self._integration_id,
+            self.store.update(run, mode=mode)
+            self.store.set_state(run, "pushing")
+        opened = self.target.platform.open_sync(
+            self.target.integration_id,
             wire.OpenSync(
                 run_id=run.run_id,
-                opener=self._target.client_id,
+                opener=self.target.client_id,
                 mode=mode,
                 base_generation=self._base.generation if mode == "delta" else None,
                 base_run_id=self._base.run_id if mode == "delta" else None,
@@ -143,44 +132,44 @@ class Upload:
                 commit=self._commit(mode, [], sent) if first is None else None,
             ),
         )
-        self._store.set_state(run, "pushing", sync_id=opened.id)
+        self.store.set_state(run, "pushing", sync_id=opened.id)
         if opened.answer is not None:
             # Committed at once, or earlier in the mode recorded then, when the answer was lost.
             return opened.answer
-        self._store.update(run, mode=mode)
+        self.store.update(run, mode=mode)
         arrived = {batch.number: batch.digest for batch in opened.batches}
         digests: list[wire.Digest] = []
         batch, number = first, 1
         while batch is not None:
-            self._checkpoint()
+            self.checkpoint()
             body = wire.pack(batch)
             digests.append(wire.digest_of(body))
             if arrived.get(number) != digests[-1]:
-                self._platform.put_batch(self._integration_id, opened.id, number, body)
+                self.target.platform.put_batch(self.target.integration_id, opened.id, number, body)
             batch, number = next(batches, None), number + 1
-        return self._platform.commit(self._integration_id, opened.id, self._commit(mode, digests, sent))
+        return self.target.platform.commit(self.target.integration_id, opened.id, self._commit(mode, digests, sent))
 
     def _abort(self) -> None:
         """Drop the staged batches of this run, where the platform still has them."""
-        if self._run.sync_id is not None:
+        if self.uploaded.sync_id is not None:
             with contextlib.suppress(SyncGoneError):
-                self._platform.abort(self._integration_id, self._run.sync_id)
-            self._store.update(self._run, sync_id=None)
+                self.target.platform.abort(self.target.integration_id, self.uploaded.sync_id)
+            self.store.update(self.uploaded, sync_id=None)
 
     def _commit(self, mode: wire.Mode, digests: list[wire.Digest], sent: Counter[RecordType]) -> wire.Commit:
         return wire.Commit(
             batches=len(digests),
             digest=wire.digest_of_batches(digests),
             records=dict(sent),
-            scopes=self._run.count_scopes()[0],
-            expected=to_outcome(stored_changes(self._run)) if mode == "delta" else None,
-            hold=wire.Hold(reasons=self._hold) if self._hold else None,
-            confirmed=find_confirmed(self._run, self._verified.verified()) if self._verified else {},
+            scopes=self.uploaded.count_scopes()[0],
+            expected=to_outcome(stored_changes(self.uploaded)) if mode == "delta" else None,
+            hold=wire.Hold(reasons=self.hold) if self.hold else None,
+            confirmed=find_confirmed(self.uploaded, self.verified.verified()) if self.verified else {},
         )
 
     @property
     def _base(self) -> Run:
-        base = self._store.baseline
+        base = self.store.baseline
         assert base is not None, "a delta is chosen only where there is a base"
         return base
 
@@ -195,7 +184,11 @@ class Upload:
     def _to_ndjson(self, line: wire.AnyLine) -> Iterator[bytes]:
         """Convert a line to JSON; one that is too long because of its scopes becomes several."""
         written = wire.to_ndjson(line)
-        if len(written) < self._limits.max_batch_bytes or isinstance(line, wire.ScopeLine) or len(line.scopes) < 2:
+        if (
+            len(written) < self.target.limits.max_batch_bytes
+            or isinstance(line, wire.ScopeLine)
+            or len(line.scopes) < 2
+        ):
             yield written
             return
         half = len(line.scopes) // 2
@@ -203,16 +196,16 @@ class Upload:
             yield from self._to_ndjson(line.model_copy(update={"scopes": scopes}))
 
     def _full_lines(self) -> Iterator[wire.AnyLine]:
-        for scope in self._run.scopes(only_announced=True):
+        for scope in self.uploaded.scopes(only_announced=True):
             yield _to_scope_line(scope)
         yield from self._retracted_lines()
-        for record in self._run.proven_records(MOST_SCOPES_PER_LINE):
+        for record in self.uploaded.proven_records(MOST_SCOPES_PER_LINE):
             yield wire.RecordLine(
                 type=record.type, id=record.id, scopes=record.scopes, partial=record.is_partial, record=record.content
             )
 
     def _delta_lines(self) -> Iterator[wire.AnyLine]:
-        delta = Delta(self._store, self._base, self._run)
+        delta = Delta(self.store, self._base, self.uploaded)
         for scope in delta.scopes():
             yield _to_scope_line(scope)
         yield from self._retracted_lines()
@@ -229,7 +222,7 @@ class Upload:
             )
 
     def _retracted_lines(self) -> Iterator[wire.TombstoneLine]:
-        for key in self._run.retracted():
+        for key in self.uploaded.retracted():
             yield wire.TombstoneLine(type=key.type, id=key.id)
 
 

@@ -11,14 +11,13 @@ from ploy_connector_aws.host import Connector, change_access
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.platform.errors import PlatformError, PlatformUnavailableError
 from ploy_connector_aws.runtime.backoff import retry_after_of
-from ploy_connector_aws.runtime.errors import InternalError
+from ploy_connector_aws.runtime.errors import InternalError, to_failed_report
 from ploy_connector_aws.runtime.snapshot.lock import LockHeldError
 from ploy_connector_aws.runtime.snapshot.state_file import StateError
 from ploy_connector_aws.spec import (
     AccessChange,
     AccessRequest,
     AuthenticationError,
-    Check,
     ConfigurationError,
     ConnectionReport,
     ConnectorError,
@@ -142,15 +141,8 @@ def attempt_check(connector: Connector, on_progress: Callable[[ConnectionReport]
 def to_failed_check(error: ConnectorError) -> Succeeded:
     """Turn a test that could not begin into a failed one: its task is answered, so that no person has to do it."""
     failure = _describe(error)
-    check = Check(
-        name=failure.code.replace("_", "-"),
-        outcome="failed",
-        message=failure.message,
-        fix=failure.fix,
-        missing_permissions=failure.missing_permissions,
-        request_id=failure.request_id,
-    )
-    return Succeeded(ConnectionReport(checks=(check,)), is_from_connector=False)
+    report = to_failed_report(failure.code.replace("_", "-"), failure)
+    return Succeeded(report, is_from_connector=False)
 
 
 def attempt_sync(sync_now: SyncNow, *, preview: bool) -> Result:
@@ -182,7 +174,7 @@ def to_report(held: HeldTask, result: Succeeded | Failed) -> Report:
         return _unknown(held, failure, _sentence(failure))
     if held.uncertainty is not None:
         return _unknown(
-            held, failure, f"{held.uncertainty} A later attempt did not say what is true: {_sentence(failure)}"
+            held, failure, f"{held.uncertainty} A later attempt could not determine the state: {_sentence(failure)}"
         )
     return _failed(held, failure.code, _sentence(failure), failure)
 
@@ -212,7 +204,7 @@ def uncertainty_after(held: HeldTask, result: Retry) -> str | None:
 
 
 def _unknown(held: HeldTask, failure: Failure, message: str) -> Report:
-    to_look = _with_fix(failure, "look whether the account holds the access now, and order the change again if needed")
+    to_look = _with_fix(failure, "check whether the account has the access now, and request the change again if needed")
     return _failed(
         held, "state_unknown", f"It could not be confirmed whether the change took effect. {message}", to_look
     )

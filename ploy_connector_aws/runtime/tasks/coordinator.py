@@ -22,10 +22,10 @@ _MAX_HELD = 100
 """Tasks that wait for a retry occupy no worker, but each lease is renewed on its own."""
 _LONGEST_PAUSE_SECONDS = 60.0
 
-NOT_ASKED = Blocker("platform", "not_asked", "Ploy could not be asked whether it may be begun.")
+NOT_ASKED = Blocker("platform", "not_asked", "Ploy has not answered yet, so the task may not begin.")
 PAUSED = Blocker("platform", "paused", "The integration is paused.")
 READ_ONLY = Blocker("platform", "read_only", "The integration is read-only.")
-LEASE_NOT_RENEWED = Blocker("lease", "not_renewed", "Its lease could not be kept.")
+LEASE_NOT_RENEWED = Blocker("lease", "not_renewed", "Its lease could not be renewed.")
 
 
 def attempt_deadline(task: wire.Task) -> datetime:

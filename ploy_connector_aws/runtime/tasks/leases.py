@@ -115,7 +115,7 @@ class TaskPoller:
             lease_id=task.lease_id,
             code="task_unusable",
             message=f"Nothing was changed: Ploy's description of the task does not fit the contract ({task.field}).",
-            fix="order it again",
+            fix="request it again",
         )
         try:
             self._platform.fail_task(self._context.integration_id, task.id, report)

@@ -1,4 +1,4 @@
-"""A house for each test, closed after it."""
+"""A service harness for each test, closed after it."""
 
 from __future__ import annotations
 

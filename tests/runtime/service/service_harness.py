@@ -53,7 +53,7 @@ class Client(Platform):
             raise SetupUnfinishedError("Nothing but tests is wanted.", problem=problem)
         harness.hellos[integration].put(None)
         answer = wire.HelloAnswer(
-            limits=self.limits, flags=harness.flags[integration], generation=self.handover.generation
+            limits=self.limits, flags=harness.flags[integration], generation=self.ploy_syncs.generation
         )
         return answer.model_copy(update=harness.intervals)  # shorter ones than the contract knows
 
@@ -127,8 +127,8 @@ class ServiceHarness:
 
     def __post_init__(self) -> None:
         self.metrics, self.health = Metrics(), Health()
-        self.handovers: dict[str, Syncs] = {}
-        self.served: list[IntegrationRunner] = []
+        self.ploy_syncs_by_id: dict[str, Syncs] = {}
+        self.runner: list[IntegrationRunner] = []
         self.tested_revisions: list[int | None] = []
         self.shuts_out: set[str] = set()
         """Integrations of which Ploy wants nothing but tests."""
@@ -164,36 +164,36 @@ class ServiceHarness:
     def open_platform(self, settings: OperatorSettings, **_: Any) -> Client:
         integration = settings.integration.id
         with self._lock:
-            if integration not in self.handovers:
-                self.handovers[integration] = Syncs(
+            if integration not in self.ploy_syncs_by_id:
+                self.ploy_syncs_by_id[integration] = Syncs(
                     self.folder / f"{integration}-at-ploy.sqlite",
                     clock=lambda: datetime.now(UTC),
                     lease=timedelta(minutes=5),
                 )
-        client = Client(self.handovers[integration], limits=self.limits, before=lambda name: self.on_call(name))
+        client = Client(self.ploy_syncs_by_id[integration], limits=self.limits, before=lambda name: self.on_call(name))
         client.harness, client.integration = self, integration
         return client
 
     def serve(self, integration: str, revision: int | None = None, **config: Any) -> IntegrationRunner:
         desired = replace(self.desired(integration, **config), revision=revision)
-        served = IntegrationRunner(desired, self.dependencies, lambda: self._changes.put(None))
-        self.served.append(served)
-        served.start()
-        return served
+        runner = IntegrationRunner(desired, self.dependencies, lambda: self._changes.put(None))
+        self.runner.append(runner)
+        runner.start()
+        return runner
 
-    def stop(self, *served: IntegrationRunner) -> None:
-        for each in served:
+    def stop(self, *runner: IntegrationRunner) -> None:
+        for each in runner:
             each.stop()
-        self.see_end(*served)
+        self.see_end(*runner)
 
-    def see_end(self, *served: IntegrationRunner) -> None:
-        while not all(each.has_ended for each in served):
+    def see_end(self, *runner: IntegrationRunner) -> None:
+        while not all(each.has_ended for each in runner):
             self._changes.get(timeout=PATIENCE)
 
     def close(self) -> None:
-        self.stop(*self.served)
-        for handover in self.handovers.values():
-            handover.close()
+        self.stop(*self.runner)
+        for ploy_syncs in self.ploy_syncs_by_id.values():
+            ploy_syncs.close()
 
     def next_commit(self, integration: str) -> None:
         self.commits[integration].get(timeout=PATIENCE)

@@ -1,4 +1,4 @@
-"""A service whose Ploy answers out of bounds, over HTTP: the answer is refused, and what was known before stands."""
+"""A service whose Ploy answers out of bounds, over HTTP: the answer is rejected, and the previous state stays."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ class Running:
 @pytest.fixture
 def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     sleep = IntegrationRunner._sleep  # between two attempts at a call
-    monkeypatch.setattr(IntegrationRunner, "_sleep", lambda served, seconds: sleep(served, seconds / 100))
+    monkeypatch.setattr(IntegrationRunner, "_sleep", lambda runner, seconds: sleep(runner, seconds / 100))
     with LocalPloy(tmp_path / "ploy") as ploy, in_between(ploy) as between:
         organisation = ploy.registry.create_organisation("Acme")
         integration = ploy.registry.create_integration(organisation, "directory").id
@@ -226,9 +226,7 @@ def test_a_hello_out_of_bounds_leaves_intervals_and_flags_as_they_were(
     assert running.stands() == (OTHER_INTERVALS, wire.Flags())
 
 
-def test_a_list_of_integrations_out_of_bounds_leaves_running_what_runs(
-    running: Running, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_list_of_integrations_out_of_bounds_stops_nothing(running: Running, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     control = running.control
     for text in (text for text, is_good in values_of("count") if not is_good and text != "null"):
@@ -254,7 +252,7 @@ def put_second_id(text: str) -> Callable[[Any], str]:
     )
 
 
-def test_an_integration_without_a_usable_id_is_not_served_and_the_others_are(running: Running) -> None:
+def test_only_an_integration_without_a_usable_id_does_not_run(running: Running) -> None:
     control = running.control
     for text in EXTREME_IDS:
         running.between.spoils["integrations"] = put_second_id(text)
@@ -276,7 +274,7 @@ def test_no_pause_that_ploy_asks_for_keeps_the_service_from_it_for_longer_than_a
     running.until(lambda: bool(running.ploy.view(other).generations()))
 
 
-def test_a_sync_whose_id_is_not_usable_is_not_kept_and_the_next_is_handed_over(running: Running) -> None:
+def test_a_sync_with_an_unusable_id_is_dropped_and_the_next_is_uploaded(running: Running) -> None:
     for text in EXTREME_IDS:
         running.between.spoils["syncs"] = put(("id",), text)
         assert running.control.request_scan().status == "waiting", text[:40]
@@ -301,7 +299,7 @@ def test_the_id_of_a_sync_that_an_older_version_kept_blocks_no_later_sync(runnin
 
 
 @pytest.mark.parametrize("name", ["generation", "unproven_scopes"])
-def test_what_a_commit_answers_out_of_bounds_is_asked_for_again(running: Running, name: str) -> None:
+def test_a_commit_answer_out_of_bounds_is_ignored_and_the_commit_repeated(running: Running, name: str) -> None:
     for text in ("-1", str(2**63), "1" + "0" * 400, "1e308", "NaN", '"7"'):
         running.between.spoils["syncs"] = put(("answer", name), text)
         running.between.spoils["commit"] = put((name,), text)

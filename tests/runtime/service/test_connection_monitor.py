@@ -1,4 +1,4 @@
-"""The connection is tested at the start and once a day, and what others could use as well is not used."""
+"""The connection is tested at the start and once a day, and is not used while others could use it, too."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ DRIFTED = ConnectionReport(
 
 
 class Ear:
-    """Hears what Ploy is told; while it is deaf, it hears that it cannot be reached."""
+    """Records the reports to Ploy; while it is deaf, Ploy is unreachable."""
 
     def __init__(self) -> None:
         self.heard: list[wire.CheckProgress] = []
@@ -63,7 +63,7 @@ def test_a_connection_report_names_the_tested_settings_revision(harness: Service
     assert harness.tested_revisions == [5]
 
 
-def test_nothing_is_read_of_what_others_could_use_until_it_is_mended(harness: ServiceHarness) -> None:
+def test_a_connection_open_to_others_is_not_read_until_it_is_fixed(harness: ServiceHarness) -> None:
     source = harness.sources["one"] = Source(harness.sources["one"].world, report=OPEN_TO_ALL)
     control = harness.serve("one").control
     for _ in range(2):
@@ -85,7 +85,7 @@ def test_nothing_is_tested_while_paused(harness: ServiceHarness) -> None:
     assert harness.sources["one"].tests == 0
 
 
-def test_a_test_is_made_again_after_a_day_and_sooner_only_while_blocked() -> None:
+def test_a_test_is_repeated_after_a_day_and_sooner_only_while_blocked() -> None:
     source, ear, control, now = Source(), Ear(), Control(), [0.0]
     daily = ConnectionMonitor("one", open_directory(source), ear, control, lambda: now[0])  # type: ignore[arg-type]
     made = []
@@ -125,7 +125,7 @@ def blocked_by(control: Control) -> str | None:
         ([FIXED, UNKNOWN], False),
     ],
 )
-def test_a_block_ends_only_by_the_very_check_that_set_it(reports: list[ConnectionReport], is_blocked: bool) -> None:
+def test_only_the_check_that_set_a_blocker_lifts_it(reports: list[ConnectionReport], is_blocked: bool) -> None:
     control, heard = Control(), []
     assert blocked_by(control) == "The connection was not tested yet."
     control.on_report = lambda: heard.append(blocked_by(control))
@@ -173,7 +173,7 @@ def test_an_unreported_test_is_dropped_once_there_is_a_newer_one() -> None:
     ear.is_deaf = True
     daily.test_if_due()
     ear.is_deaf = False
-    control.note_report(FIXED)  # a task's, which tells it itself
+    control.note_report(FIXED)  # a task's report, which the task itself sends
     daily.test_if_due()
     assert ([each.report for each in ear.heard], source.tests) == ([OPEN_TO_ALL], 1)
 
@@ -258,7 +258,7 @@ def test_a_failed_later_test_is_reported_and_retried_soon() -> None:
     assert (source.tests, ear.heard[-1].report) == (3, FIXED)
 
 
-def test_what_a_scan_was_newly_denied_is_tested_at_once_and_once(harness: ServiceHarness) -> None:
+def test_a_newly_denied_permission_causes_one_test_at_once(harness: ServiceHarness) -> None:
     source = harness.sources["one"]
     control = harness.serve("one").control
     control.request_scan()
@@ -274,7 +274,7 @@ def test_what_a_scan_was_newly_denied_is_tested_at_once_and_once(harness: Servic
     harness.until(lambda: harness.reports["one"][-1:] == [FIXED])
 
 
-def test_what_the_first_test_found_missing_is_no_news_after_the_first_scan(harness: ServiceHarness) -> None:
+def test_permissions_known_to_be_missing_cause_no_further_test(harness: ServiceHarness) -> None:
     source = harness.sources["one"]
     source.denied, source.report = frozenset({"users"}), DRIFTED
     control = harness.serve("one").control
@@ -283,7 +283,7 @@ def test_what_the_first_test_found_missing_is_no_news_after_the_first_scan(harne
     assert source.tests == 1
 
 
-def test_a_scan_that_is_not_let_in_is_followed_by_a_test(harness: ServiceHarness) -> None:
+def test_a_scan_that_cannot_authenticate_is_followed_by_a_test(harness: ServiceHarness) -> None:
     source = harness.sources["one"]
     control = harness.serve("one").control
     control.request_scan()
@@ -298,7 +298,7 @@ def test_a_scan_that_is_not_let_in_is_followed_by_a_test(harness: ServiceHarness
     assert source.tests == tested + 1
 
 
-def test_a_scan_that_is_not_let_in_just_after_the_test_is_not_followed_by_another(harness: ServiceHarness) -> None:
+def test_a_scan_that_cannot_authenticate_just_after_a_test_causes_no_other(harness: ServiceHarness) -> None:
     source = harness.sources["one"]
 
     def refuse() -> None:
@@ -311,7 +311,7 @@ def test_a_scan_that_is_not_let_in_just_after_the_test_is_not_followed_by_anothe
     assert source.tests == 1
 
 
-def test_a_preview_reads_nothing_of_what_others_could_use(harness: ServiceHarness) -> None:
+def test_a_preview_reads_nothing_of_a_connection_open_to_others(harness: ServiceHarness) -> None:
     source = harness.sources["one"] = Source(harness.sources["one"].world, report=OPEN_TO_ALL)
     control = harness.serve("one").control
     with pytest.raises(RejectedError, match="Others are let in"):
@@ -321,7 +321,7 @@ def test_a_preview_reads_nothing_of_what_others_could_use(harness: ServiceHarnes
     assert control.request_scan(preview=True).status == "previewed"
 
 
-def test_tasks_need_not_wait_for_a_scan_that_another_process_keeps_from_being_made(harness: ServiceHarness) -> None:
+def test_tasks_do_not_wait_for_a_scan_that_another_process_prevents(harness: ServiceHarness) -> None:
     settings = harness.desired("one").settings
     settings.lock_path.parent.mkdir(parents=True)
     with SyncLock(settings.lock_path):
@@ -332,7 +332,7 @@ def test_tasks_need_not_wait_for_a_scan_that_another_process_keeps_from_being_ma
     assert (blocked_by(control), harness.reports["one"]) == (None, [ConnectionReport(checks=())])
 
 
-def test_tasks_need_not_wait_for_a_snapshot_file_that_cannot_be_used(harness: ServiceHarness) -> None:
+def test_tasks_do_not_wait_for_an_unusable_snapshot_file(harness: ServiceHarness) -> None:
     path = harness.desired("one").settings.snapshot_path
     path.parent.mkdir(parents=True)
     path.write_text("not a database")
@@ -341,7 +341,7 @@ def test_tasks_need_not_wait_for_a_snapshot_file_that_cannot_be_used(harness: Se
     assert (blocked_by(control), harness.sources["one"].pages) == (None, 0)
 
 
-def test_a_test_does_not_wait_again_and_again_for_a_ploy_in_trouble(harness: ServiceHarness) -> None:
+def test_progress_reports_stop_after_the_first_failure(harness: ServiceHarness) -> None:
     ear = Ear()
     settings = harness.serve("one").desired.settings
     events = _TaskEvents(TaskDependencies(settings, 7, *(None,) * 4), ear)  # type: ignore[arg-type]

@@ -18,13 +18,13 @@ NEVER_SECONDS = 100 * PATIENCE
 
 
 def serve_unfinished(harness: ServiceHarness, poll_seconds: float = NEVER_SECONDS) -> IntegrationRunner:
-    """Serve an integration whose settings have passed no test, until the platform has refused its first scan."""
+    """Run an integration whose settings have passed no test, until the platform has refused its first scan."""
     harness.shuts_out.add("one")
     harness.intervals |= {"scan_interval_seconds": NEVER_SECONDS, "poll_interval_seconds": poll_seconds}
-    served = harness.serve("one")
-    served.control.poll_interval_seconds = poll_seconds
+    runner = harness.serve("one")
+    runner.control.poll_interval_seconds = poll_seconds
     harness.until(lambda: harness.reports["one"] != [])
-    return served
+    return runner
 
 
 def test_the_first_scan_begins_as_soon_as_the_platform_has_the_passed_test(harness: ServiceHarness) -> None:
@@ -37,7 +37,7 @@ def test_the_first_scan_begins_as_soon_as_the_platform_has_the_passed_test(harne
 def test_a_report_that_arrives_while_a_scan_is_being_refused_is_not_missed(harness: ServiceHarness) -> None:
     def report() -> None:
         harness.shuts_out.clear()
-        harness.served[0].control.note_reported_test()
+        harness.runner[0].control.note_reported_test()
 
     harness.sources["one"].on_test = report  # the scan makes a test of its own once it was refused
     serve_unfinished(harness)
@@ -58,7 +58,7 @@ def test_a_reported_test_that_failed_changes_nothing_and_the_next_one_counts(har
     harness.next_commit("one")
 
 
-def test_the_scan_begins_at_once_when_a_reported_test_ends_a_block(harness: ServiceHarness) -> None:
+def test_the_scan_begins_at_once_when_a_reported_test_lifts_a_blocker(harness: ServiceHarness) -> None:
     source = harness.sources["one"]
     source.report = OPEN_TO_ALL
     harness.intervals["scan_interval_seconds"] = NEVER_SECONDS
@@ -70,7 +70,7 @@ def test_the_scan_begins_at_once_when_a_reported_test_ends_a_block(harness: Serv
     harness.next_commit("one")
 
 
-def test_an_ordered_test_of_an_integration_in_use_makes_no_scan_due(harness: ServiceHarness) -> None:
+def test_a_requested_test_of_a_running_integration_makes_no_scan_due(harness: ServiceHarness) -> None:
     harness.intervals["scan_interval_seconds"] = NEVER_SECONDS
     control = harness.serve("one").control
     harness.next_commit("one")

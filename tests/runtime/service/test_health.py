@@ -1,4 +1,4 @@
-"""What is well, what is not, and who may see it."""
+"""Health reports, metrics, and their endpoint."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ploy_connector_aws.host import Blocker
+from ploy_connector_aws.platform import wire
+from ploy_connector_aws.runtime.service.control import Control
 from ploy_connector_aws.runtime.service.endpoint import Endpoint
 from ploy_connector_aws.runtime.service.health import Health, IntegrationHealth, SourceHealth
 from ploy_connector_aws.runtime.service.metrics import Metrics
-from ploy_connector_aws.spec import ConfigurationError
+from ploy_connector_aws.runtime.snapshot.lock import TasksRunningError
+from ploy_connector_aws.spec import Check, ConfigurationError, ConnectionReport
 from tests.deadlines import PATIENCE_SECONDS
 
 
@@ -29,7 +33,7 @@ from tests.deadlines import PATIENCE_SECONDS
         pytest.param({"last_error": "temporary"}, [], id="an error that is not overdue yet"),
     ],
 )
-def test_an_integration_is_well_or_not(changes: dict[str, Any], reasons: list[str]) -> None:
+def test_health_of_an_integration(changes: dict[str, Any], reasons: list[str]) -> None:
     health = IntegrationHealth(**{"connector": "aws", "since": 100, "scan_interval_seconds": 300, **changes})
     assert list(health.failing(now=1000)) == reasons
 
@@ -44,7 +48,7 @@ def test_an_integration_is_well_or_not(changes: dict[str, Any], reasons: list[st
         pytest.param({"error": None, "refused": {"int-1": "served_twice"}}, ["int-1: served_twice"], id="one refused"),
     ],
 )
-def test_a_source_is_well_or_not(changes: dict[str, Any], reasons: list[str]) -> None:
+def test_health_of_a_source(changes: dict[str, Any], reasons: list[str]) -> None:
     health = SourceHealth(**{"since": 100, "interval_seconds": 300, "error": "platform_unavailable", **changes})
     assert list(health.failing(now=1000)) == reasons
 
@@ -75,7 +79,7 @@ def get(endpoint: Endpoint, path: str, **headers: str) -> tuple[int, str]:
         connection.close()
 
 
-def test_health_is_a_status_and_names_who_is_not_well(endpoint: Endpoint, health: Health) -> None:
+def test_health_is_a_status_and_names_what_is_unhealthy(endpoint: Endpoint, health: Health) -> None:
     assert get(endpoint, "/healthz")[0] == 200
     reason = "scans: overdue: authentication"
     health.watch("int-1", IntegrationHealth("aws", since=0, scan_interval_seconds=60, last_error="authentication"))
@@ -116,7 +120,7 @@ def test_metrics_are_what_prometheus_reads(endpoint: Endpoint) -> None:
     )
 
 
-def test_nothing_else_is_there_and_another_name_leads_nowhere(endpoint: Endpoint) -> None:
+def test_other_pages_and_other_host_names_are_refused(endpoint: Endpoint) -> None:
     assert [get(endpoint, path)[0] for path in ("/", "/metrics/../etc", "/healthz?x")] == [404, 404, 404]
     assert get(endpoint, "/metrics", host="localhost:9464")[0] == 200
     assert get(endpoint, "/metrics", host="rebound.example") == (421, "Unknown Host header.\n")
@@ -126,3 +130,38 @@ def test_it_listens_on_loopback_only_and_reports_a_taken_port(endpoint: Endpoint
     assert endpoint._server.socket.getsockname()[0] == "127.0.0.1"
     with pytest.raises(ConfigurationError, match="cannot listen on port"):
         Endpoint(Metrics(), Health(), endpoint._server.server_port)
+
+
+def test_each_blocker_names_its_gate_and_keeps_its_beginning(endpoint: Endpoint, health: Health) -> None:
+    moments = [datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in range(4)]
+    now = moments[0]
+    control = Control(now=lambda: now)
+    not_tested = Blocker("connection_test", "not_tested", "The connection was not tested yet.", moments[0])
+    assert control.blockers() == (not_tested,)
+
+    now = moments[1]
+    control.apply(wire.HelloAnswer(flags=wire.Flags(paused=True, read_only=True)))
+    control.note_loop("tasks", TasksRunningError("Process 7 has the tasks.", fix="stop it"))
+    paused = Blocker("platform", "paused", "The integration is paused.", moments[1])
+    read_only = Blocker("platform", "read_only", "The integration is read-only.", moments[1])
+    locked = Blocker("tasks", "tasks_running", "Process 7 has the tasks. Fix: stop it", moments[1])
+    assert control.blockers() == (not_tested, paused, read_only, locked)
+
+    now = moments[2]
+    failed = Check(name="external-id", outcome="failed", message="Others could use the role.", is_blocking=True)
+    control.note_report(ConnectionReport(checks=(failed,)))
+    control.apply(wire.HelloAnswer(flags=wire.Flags(read_only=True)))
+    open_to_others = Blocker("connection_test", "external-id", "Others could use the role.", moments[2])
+    assert control.blockers() == (locked, open_to_others, read_only)
+    assert control.connection_blocker() == open_to_others
+
+    now = moments[3]
+    control.note_report(ConnectionReport(checks=(failed,)))
+    control.note_loop("tasks", None)
+    health.watch("int-1", IntegrationHealth("aws", since=990, scan_interval_seconds=60, blockers=control.blockers))
+    report = json.loads(get(endpoint, "/healthz")[1])
+    assert sorted(report["integrations"]["int-1"]["blockers"], key=lambda each: str(each["source"])) == [
+        open_to_others.to_json(),
+        read_only.to_json(),
+    ]
+    assert open_to_others.to_json()["since"] == "2026-01-01T02:00:00+00:00"

@@ -46,7 +46,7 @@ def own_threads() -> Callable[[], list[threading.Thread]]:
     return begun
 
 
-def test_it_serves_all_that_its_files_name_and_ends_with_its_block(
+def test_it_runs_all_integrations_of_its_files_and_ends_with_its_block(
     harness: ServiceHarness, own_threads: Callable[[], list[threading.Thread]]
 ) -> None:
     with Service(

@@ -1,4 +1,4 @@
-"""Each loop that stands still, fails or is dead is named, with since when; what only takes long is not."""
+"""Each stalled, failing or dead loop is reported with its beginning; a slow one with progress is not."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def working(
     ],
     ids=str,
 )
-def test_a_loop_of_tasks_that_does_not_do_its_work_is_named_after_three_intervals(
+def test_a_stalled_task_loop_is_reported_after_three_intervals(
     tmp_path: Path, clock: Seconds, loop: str, call: str, failure: Exception | None, interval: float
 ) -> None:
     now: Any = lambda: datetime.now(UTC)  # noqa: E731
@@ -156,7 +156,7 @@ def test_a_loop_of_tasks_that_does_not_do_its_work_is_named_after_three_interval
         stopped.released.set()
 
 
-def test_a_thread_of_tasks_that_died_is_named_while_another_is_waited_for(tmp_path: Path, clock: Seconds) -> None:
+def test_a_dead_task_thread_is_reported_while_the_loop_waits_for_another(tmp_path: Path, clock: Seconds) -> None:
     now: Any = lambda: datetime.now(UTC)  # noqa: E731
     queue, memberships, heartbeats = Queue(now), Memberships(now), Heartbeats(clock)
     dies, holds = Stop(Crash()), Stop()
@@ -197,7 +197,7 @@ def failing(harness: ServiceHarness) -> dict[str, str]:
 MOMENT = datetime.fromtimestamp(1000, UTC).isoformat()
 
 
-def test_a_scan_that_stands_still_is_named(timed: ServiceHarness, clock: Seconds) -> None:
+def test_a_stalled_scan_is_reported(timed: ServiceHarness, clock: Seconds) -> None:
     stopped = Stop()
     timed.sources["one"] = Source(LARGE, on_page=lambda page: stopped() if page == 100 else None)
     timed.serve("one")
@@ -209,7 +209,7 @@ def test_a_scan_that_stands_still_is_named(timed: ServiceHarness, clock: Seconds
     stopped.released.set()
 
 
-def test_a_scan_that_takes_for_ever_and_comes_further_is_well(timed: ServiceHarness, clock: Seconds) -> None:
+def test_a_long_scan_with_progress_is_healthy(timed: ServiceHarness, clock: Seconds) -> None:
     seen: list[dict[str, str]] = []
 
     def take_long(_: int) -> None:
@@ -225,7 +225,7 @@ def test_a_scan_that_takes_for_ever_and_comes_further_is_well(timed: ServiceHarn
     assert (len(seen) > 3, [each for each in seen if "scans: overdue" in each]) == (True, [])
 
 
-def test_scans_that_come_further_and_fail_are_overdue_all_the_same(timed: ServiceHarness, clock: Seconds) -> None:
+def test_scans_that_progress_and_fail_are_overdue(timed: ServiceHarness, clock: Seconds) -> None:
     """Else each attempt would hide the failure of the one before."""
     timed.is_down.add("one")
     timed.serve("one")
@@ -240,7 +240,7 @@ def test_scans_that_come_further_and_fail_are_overdue_all_the_same(timed: Servic
 
 
 @pytest.mark.parametrize("failure", [None, RuntimeError()], ids=str)
-def test_a_test_of_the_connection_that_does_not_end_is_named(
+def test_a_connection_test_that_does_not_end_is_reported(
     timed: ServiceHarness, clock: Seconds, failure: Exception | None
 ) -> None:
     stopped = Stop(failure)
@@ -256,28 +256,28 @@ def test_a_test_of_the_connection_that_does_not_end_is_named(
     stopped.released.set()
 
 
-def test_a_blocked_integration_does_its_work_by_being_tested(timed: ServiceHarness, clock: Seconds) -> None:
+def test_a_blocked_integration_is_healthy_while_it_is_tested(timed: ServiceHarness, clock: Seconds) -> None:
     blocked = ConnectionReport(
         checks=(Check(name="who", outcome="failed", message="Anybody enters.", is_blocking=True),)
     )
     timed.sources["one"] = Source(report=blocked)
-    served = timed.serve("one")
+    runner = timed.serve("one")
     for _ in range(5):
         clock.now += 2 * SCAN
         with pytest.raises(Exception, match="Nothing is read"):
-            served.control.request_scan()
+            runner.control.request_scan()
     assert failing(timed) == {}
 
 
 @pytest.mark.parametrize("loop", ["scans", "tasks"])
-def test_a_call_beyond_its_limit_is_named_with_its_loop(timed: ServiceHarness, clock: Seconds, loop: str) -> None:
+def test_a_call_beyond_its_limit_is_reported_with_its_loop(timed: ServiceHarness, clock: Seconds, loop: str) -> None:
     stopped = Stop()
     timed.sources["one"] = Source(on_page=lambda page: stopped() if page == 3 else None)
     timed.serve("one")
     until(lambda: len(timed.opened_for["one"]) == 2)
     stopped.wait()
     serving = timed.opened_for["one"][0 if loop == "scans" else 1]
-    # Both loops open theirs at the same time: which is whose is seen by what is reported.
+    # Both loops open theirs at the same time; the report shows which is which.
     serving.on_call("iam", "GetRole")
     serving.on_answer("iam", "GetRole")
     serving.on_call("iam", "ListRoles")
@@ -320,7 +320,7 @@ class Stopped:
     ],
     ids=["asleep", "failing", "dead"],
 )
-def test_a_source_that_is_stopped_is_named(
+def test_a_stalled_source_is_reported(
     timed: ServiceHarness, clock: Seconds, failure: BaseException | None, reason: str
 ) -> None:
     stopped = Stop(failure)

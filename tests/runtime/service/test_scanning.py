@@ -44,18 +44,18 @@ def test_the_next_scan_begins_an_interval_after_the_last_one(harness: ServiceHar
     assert harness.syncs("one")[-1] == ("committed", "full")
 
 
-def test_numbers_are_shown_while_it_is_served_and_from_before_a_restart(harness: ServiceHarness) -> None:
-    served = harness.serve("one")
-    served.control.request_scan()
+def test_metrics_are_shown_while_an_integration_runs_and_survive_a_restart(harness: ServiceHarness) -> None:
+    runner = harness.serve("one")
+    runner.control.request_scan()
     gauges = ("ploy_last_success_timestamp_seconds", "ploy_lag_seconds")
     assert [set(harness.counted(name)) for name in gauges] == [{("one",)}, {("one",)}]
     assert harness.counted("ploy_unproven_scopes") == {("one",): 0}
     last = harness.counted(gauges[0])
-    harness.stop(served)
+    harness.stop(runner)
     assert [harness.counted(name) for name in gauges] == [{}, {}]
     harness.is_down.add("one")
     with pytest.raises(TemporaryError):
-        served.control.request_scan()
+        runner.control.request_scan()
     assert harness.serve("one").control.request_scan().status == "waiting"
     assert harness.counted(gauges[0])[("one",)] == pytest.approx(last[("one",)], abs=1)
 
@@ -109,11 +109,11 @@ def test_nothing_is_read_while_paused_and_nothing_is_overdue(harness: ServiceHar
     assert all(each["since"] for each in blockers)
 
 
-def test_a_stop_in_the_middle_is_gone_on_with_at_the_next_start(harness: ServiceHarness) -> None:
+def test_the_next_start_resumes_an_interrupted_scan(harness: ServiceHarness) -> None:
     source = harness.sources["one"] = Source(LARGE)
-    source.on_page = lambda page: harness.served[0].stop() if page == PAGES_TO_GROUPS + 20 else None
-    served = harness.serve("one")
-    harness.see_end(served)
+    source.on_page = lambda page: harness.runner[0].stop() if page == PAGES_TO_GROUPS + 20 else None
+    runner = harness.serve("one")
+    harness.see_end(runner)
     read_before = groups_read(source)
     assert (0 < len(read_before) < 30, harness.commits["one"].empty()) == (True, True)
     again = harness.sources["one"] = Source(LARGE)
@@ -125,7 +125,7 @@ def test_a_stop_in_the_middle_is_gone_on_with_at_the_next_start(harness: Service
     harness.until(lambda: ends_of(harness) == [("committed", 2)])
 
 
-def test_a_stop_between_two_batches_is_gone_on_with_there(harness: ServiceHarness) -> None:
+def test_an_upload_interrupted_between_batches_resumes_there(harness: ServiceHarness) -> None:
     harness.sources["one"] = Source(LARGE)
     harness.limits = wire.Limits(max_batch_lines=50)
     calls: list[str] = []
@@ -133,7 +133,7 @@ def test_a_stop_between_two_batches_is_gone_on_with_there(harness: ServiceHarnes
     def stop_at_third(name: str) -> None:
         calls.append(name)
         if calls.count("put_batch") == 3:
-            harness.served[0].stop()
+            harness.runner[0].stop()
 
     harness.on_call = stop_at_third
     harness.see_end(harness.serve("one"))
@@ -146,28 +146,28 @@ def test_a_stop_between_two_batches_is_gone_on_with_there(harness: ServiceHarnes
     assert harness.at_ploy("one") == {*LARGE.people, *LARGE.groups}
 
 
-def test_what_ploy_does_not_take_waits_and_is_handed_over_soon(harness: ServiceHarness) -> None:
-    served = harness.serve("one")
+def test_a_run_that_ploy_rejects_waits_and_is_uploaded_soon(harness: ServiceHarness) -> None:
+    runner = harness.serve("one")
     harness.next_commit("one")
     harness.is_down.add("one")
-    assert served.control.request_scan().status == "waiting"
+    assert runner.control.request_scan().status == "waiting"
     harness.is_down.clear()
     harness.next_commit("one")
     assert harness.counted("ploy_syncs_total")[("waiting", "one")] >= 1
 
 
-def test_who_asks_for_a_scan_gets_what_came_of_it(harness: ServiceHarness) -> None:
-    served = harness.serve("one")
+def test_a_scan_request_returns_its_result(harness: ServiceHarness) -> None:
+    runner = harness.serve("one")
     harness.next_commit("one")
     harness.sources["one"].world = World({"ana": "chief", "cy": "clerk"}, {**SMALL.groups, "h": frozenset()})
-    preview = served.control.request_scan(preview=True)
+    preview = runner.control.request_scan(preview=True)
     assert (preview.status, preview.outcome.added, preview.outcome.removed) == (
         "previewed",
         {"account": 1},
         {"account": 1, "grant": 1},
     )
     assert harness.at_ploy("one") == {"ana", "bo", "g", "h"}
-    made = served.control.request_scan()
+    made = runner.control.request_scan()
     assert (made.status, made.generation, made.outcome) == ("committed", 2, preview.outcome)
     with Store(harness.folder / "state" / "one.sqlite") as store:
         assert (preview.run_id, made.run_id) == (None, History(store.connection).entries()[0].run_id)
@@ -180,25 +180,25 @@ def test_a_failed_scan_fails_its_request_and_is_counted_and_shown(
     def refuse(_: int) -> None:
         raise AuthenticationError("The role cannot be assumed.", fix="correct the trust")
 
-    served = harness.serve("one")
+    runner = harness.serve("one")
     harness.next_commit("one")
     harness.sources["one"].on_page = refuse
     with pytest.raises(AuthenticationError):
-        served.control.request_scan()
+        runner.control.request_scan()
     assert harness.counted("ploy_syncs_total") == {("committed", "one"): 1, ("failed", "one"): 1}
     assert "The role cannot be assumed. Fix: correct the trust" in caplog.text
 
 
-def test_what_a_connector_must_not_raise_is_not_repeated(
+def test_the_text_of_a_foreign_exception_is_not_logged(
     harness: ServiceHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(_: int) -> None:
         raise ValueError("external-id-do-not-show")
 
     harness.sources["one"].on_page = fail
-    served = harness.serve("one")
+    runner = harness.serve("one")
     with pytest.raises(Exception, match="unexpected"):
-        served.control.request_scan()
+        runner.control.request_scan()
     assert "external-id-do-not-show" not in "".join(record.getMessage() for record in caplog.records)
 
 
@@ -220,11 +220,11 @@ def test_pending_scan_requests_fail_on_stop(harness: ServiceHarness, held_scan: 
 
     source.on_begin = lambda: scans.append(1)
     source.on_page = hold
-    served = harness.serve("one")
+    runner = harness.serve("one")
 
     def ask() -> None:
         with pytest.raises(TemporaryError) as refused:
-            served.control.request_scan()
+            runner.control.request_scan()
         reported.append(str(refused.value))
         assert refused.value.changed_nothing
 
@@ -235,7 +235,7 @@ def test_pending_scan_requests_fail_on_stop(harness: ServiceHarness, held_scan: 
         assert reading.wait(PATIENCE)
     waiting.start()
     assert reading.wait(PATIENCE)
-    served.stop()
+    runner.stop()
     stopped.set()
     waiting.join(PATIENCE)
     assert reported == [sentence]
@@ -244,28 +244,28 @@ def test_pending_scan_requests_fail_on_stop(harness: ServiceHarness, held_scan: 
 def test_a_damaged_snapshot_file_fails_its_own_integration_only(harness: ServiceHarness) -> None:
     (harness.folder / "state").mkdir()
     (harness.folder / "state" / "one.sqlite").write_text("not a database, whatever its name says" * 50)
-    served = harness.serve("one")
+    runner = harness.serve("one")
     harness.serve("two")
     harness.next_commit("two")
     harness.until(lambda: harness.reasons()["one"] != [])
     with pytest.raises(StateError):
-        served.control.request_scan()
+        runner.control.request_scan()
     assert harness.reasons() == {"one": ["scans: state_unusable"], "two": []}
     assert harness.commits["one"].empty()
 
 
-def test_a_sync_by_hand_beside_it_is_waited_for(harness: ServiceHarness) -> None:
-    served = harness.serve("one")
-    served.control.request_scan()
+def test_a_scan_waits_for_a_manual_sync(harness: ServiceHarness) -> None:
+    runner = harness.serve("one")
+    runner.control.request_scan()
     while not harness.commits["one"].empty():
         harness.next_commit("one")
     with SyncLock(harness.folder / "state" / "one.lock"), pytest.raises(SyncRunningError):
-        served.control.request_scan()
+        runner.control.request_scan()
     harness.next_commit("one")
     assert harness.counted("ploy_syncs_total")[("committed", "one")] >= 1
 
 
-def test_files_of_two_integrations_are_their_own(harness: ServiceHarness, tmp_path: Path) -> None:
+def test_two_integrations_have_separate_files(harness: ServiceHarness, tmp_path: Path) -> None:
     harness.sources["two"] = Source(World({"zoe": "clerk"}))
     harness.serve("one")
     harness.serve("two")

@@ -1,4 +1,4 @@
-"""Which integrations a set of configuration files stands for."""
+"""The integrations that a set of configuration files names."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def wanted_by(source: Source) -> dict[str, tuple[str, Any]]:
 
 
 @pytest.mark.usefixtures("introduced")
-def test_an_external_id_from_the_environment_is_not_put_over_ploys() -> None:
+def test_an_external_id_from_the_environment_is_rejected() -> None:
     answer = {"integrations": [integration("int-1", external_id="made-by-ploy-0001")]}
     respx.get(API).mock(return_value=httpx.Response(200, json=answer))
     (source,) = to_sources([settings().model_copy(update={"config_overrides": {"external_id": "chosen-0001"}})])
@@ -63,7 +63,7 @@ def test_an_external_id_from_the_environment_is_not_put_over_ploys() -> None:
     assert [each.id for each in source.read().integrations] == ["int-1"]
 
 
-def test_a_file_with_settings_is_one_integration_and_asks_nobody() -> None:
+def test_a_file_with_settings_is_one_integration_without_a_call() -> None:
     (source,) = to_sources([settings(id="int-1", config={"region": "eu-west-1"})])
     assert wanted_by(source) == {"int-1": ("aws", {"region": "eu-west-1"})}
 
@@ -101,7 +101,7 @@ def test_a_file_with_an_id_is_that_integration_while_it_is_enabled() -> None:
 
 
 @pytest.mark.usefixtures("introduced")
-def test_a_poll_is_tried_once_and_an_id_that_is_no_name_of_a_file_is_not_served() -> None:
+def test_a_poll_is_not_retried_and_an_id_unfit_for_a_file_name_is_rejected() -> None:
     answers = [
         httpx.Response(503, headers={"retry-after": "1"}),
         httpx.Response(200, json={"integrations": [integration("../../etc/cron"), integration("int-1")]}),
@@ -127,12 +127,12 @@ def test_a_poll_is_tried_once_and_an_id_that_is_no_name_of_a_file_is_not_served(
         pytest.param([settings(id="int-1"), settings()], id="one of a token, and all of them"),
     ],
 )
-def test_files_that_would_serve_the_same_twice_are_refused(configurations: list[OperatorSettings]) -> None:
+def test_files_that_name_the_same_integration_are_rejected(configurations: list[OperatorSettings]) -> None:
     with pytest.raises(ConfigurationError, match="name the same integration"):
         to_sources(configurations)
 
 
-def test_files_of_several_organisations_and_several_integrations_are_served_together() -> None:
+def test_files_of_several_organisations_and_integrations_run_together() -> None:
     sources = to_sources([settings(), settings("t-b", id="int-1"), settings("t-b", id="int-2", config={})])
     assert [source.name for source in sources] == ["source-1", "source-2", "source-3"]
 
@@ -157,20 +157,20 @@ def test_integrations_of_one_token_are_one_organisations_and_of_no_other(tmp_pat
     assert not any("t-acme" in term for term in terms)
 
 
-def test_no_secret_is_shown_by_what_is_wanted() -> None:
+def test_a_desired_integration_shows_no_secret() -> None:
     (source,) = to_sources([settings("t-do-not-show", id="int-1", config={"external_id": "x-do-not-show"})])
     desired: tuple[DesiredIntegration, ...] = source.read().integrations
     assert "do-not-show" not in repr(desired) + repr(source.read()) + desired[0].digest + desired[0].organisation
 
 
 @pytest.mark.parametrize("variable", ["PLOY_TOKEN", "PLOY_TOKEN_FILE", "PLOY_INTEGRATION_ID", "PLOY_CONFIG_REGION"])
-def test_a_variable_that_would_go_before_every_file_is_refused(variable: str) -> None:
+def test_a_variable_that_would_override_every_file_is_rejected(variable: str) -> None:
     refuse_shared_variables(["PATH", "PLOY_URL", "PLOY_STATE_DIR", "PLOY_CONFIG_FILE", "PLOY_AWS_RATE_FACTOR"])
     with pytest.raises(ConfigurationError, match=f"The variable {variable} would override"):
         refuse_shared_variables(["PATH", variable])
 
 
-def test_the_connectors_are_made_known_once_and_again_while_ploy_did_not_answer(introduced: respx.Route) -> None:
+def test_installed_connectors_are_reported_once_after_retries(introduced: respx.Route) -> None:
     respx.get(API).mock(return_value=httpx.Response(200, json={"integrations": []}))
     introduced.side_effect = [httpx.Response(503), httpx.Response(200, json={"name": "aws", "version": "1"})]
     (source,) = to_sources([settings()])
@@ -181,7 +181,7 @@ def test_the_connectors_are_made_known_once_and_again_while_ploy_did_not_answer(
     assert (sent["name"], sent["version"]) == ("aws", __version__)
 
 
-def test_a_ploy_that_takes_no_manifests_is_served_all_the_same(introduced: respx.Route) -> None:
+def test_a_ploy_that_rejects_manifests_stops_nothing(introduced: respx.Route) -> None:
     respx.get(API).mock(return_value=httpx.Response(200, json={"integrations": [integration("int-1")]}))
     introduced.side_effect = None
     introduced.return_value = httpx.Response(404)

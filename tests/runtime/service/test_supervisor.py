@@ -1,4 +1,4 @@
-"""What runs is what the sources want: no more, no less, whatever happens to one of them."""
+"""The running integrations match the sources, whatever happens to one of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .service_harness import LARGE, PATIENCE, HelloLoop, ServiceHarness
 
 
 class Notice:
-    """A source that says what a test tells it to."""
+    """A source whose list a test sets."""
 
     def __init__(self, name: str, *desired: DesiredIntegration) -> None:
         self.name = name
@@ -41,7 +41,7 @@ class Notice:
         self.is_closed.set()
 
     def seen(self) -> None:
-        """Wait until what is said now was taken."""
+        """Wait until the current list was read."""
         while not self.polls.empty():
             self.polls.get()
         for _ in range(2):
@@ -53,7 +53,7 @@ def supervised(harness: ServiceHarness, *sources: Notice) -> Iterator[None]:
     ownership = Ownership()
     supervisors = [Supervisor(source, harness.dependencies, ownership) for source in sources]
     for supervisor in supervisors:
-        supervisor._poll_interval = 0.05  # until an integration says another one
+        supervisor._poll_interval = 0.05  # until an integration has another one
     threads = [threading.Thread(target=supervisor.run, daemon=True) for supervisor in supervisors]
     for thread in threads:
         thread.start()
@@ -78,7 +78,7 @@ def reasons(harness: ServiceHarness) -> dict[str, list[str]]:
     return {name: each["reasons"] for name, each in harness.health.report()[1]["sources"].items()}
 
 
-def test_an_integration_is_begun_when_it_is_enabled_and_ended_when_it_is_not(harness: ServiceHarness) -> None:
+def test_an_integration_starts_when_enabled_and_stops_when_disabled(harness: ServiceHarness) -> None:
     source = Notice("source-1")
     with supervised(harness, source):
         source.seen()
@@ -94,7 +94,7 @@ def test_an_integration_is_begun_when_it_is_enabled_and_ended_when_it_is_not(har
         assert harness.commits["one"].empty(), "and was scanned no more"
 
 
-def test_other_settings_begin_it_anew_and_leave_others_alone(harness: ServiceHarness) -> None:
+def test_changed_settings_restart_only_their_integration(harness: ServiceHarness) -> None:
     source = Notice("source-1", harness.desired("one", secret="a"), harness.desired("two"))
     with supervised(harness, source):
         harness.next_commit("one")
@@ -115,7 +115,7 @@ def test_settings_that_only_look_equal_are_others(harness: ServiceHarness) -> No
     assert came_back.digest != one.digest, "or nothing would be given out to it any more"
 
 
-def test_a_scan_under_old_settings_is_cut_off_and_never_runs_beside_the_new_one(harness: ServiceHarness) -> None:
+def test_a_scan_under_old_settings_is_interrupted_and_never_runs_beside_the_new_one(harness: ServiceHarness) -> None:
     old = harness.sources["one"] = Source(LARGE)
     reading, changed = threading.Event(), threading.Event()
 
@@ -156,7 +156,7 @@ def test_an_unreachable_source_stops_nothing_and_is_logged_once(
     assert (len(messages), "secret" in messages[0]) == (1, False)
 
 
-def test_a_source_that_never_answered_is_not_well(harness: ServiceHarness) -> None:
+def test_a_source_that_never_answered_is_unhealthy(harness: ServiceHarness) -> None:
     source, other = Notice("source-1"), Notice("source-2", harness.desired("two"))
     source.answer = TokenRejectedError("Ploy does not accept the token.")
     with supervised(harness, source, other):
@@ -173,7 +173,7 @@ def test_a_source_that_never_answered_is_not_well(harness: ServiceHarness) -> No
         assert harness.health.report()[0]
 
 
-def test_two_sources_never_serve_the_same_integration_and_the_second_takes_over(harness: ServiceHarness) -> None:
+def test_two_sources_never_run_the_same_integration_and_the_second_takes_over(harness: ServiceHarness) -> None:
     first, second = Notice("source-1", harness.desired("one")), Notice("source-2")
     with supervised(harness, first, second):
         harness.next_commit("one")
@@ -196,7 +196,7 @@ def test_an_integration_that_cannot_run_is_reported(harness: ServiceHarness) -> 
         assert (reasons(harness), harness.reasons()) == ({"source-1": ["#1: configuration"]}, {"one": []})
 
 
-def test_a_connector_that_cannot_be_opened_fails_alone_and_is_tried_again(harness: ServiceHarness) -> None:
+def test_a_connector_that_cannot_be_opened_fails_alone_and_is_retried(harness: ServiceHarness) -> None:
     broken = {"one"}
 
     def refuse(integration: str) -> None:
@@ -204,7 +204,7 @@ def test_a_connector_that_cannot_be_opened_fails_alone_and_is_tried_again(harnes
             raise ConfigurationError("The Region is wrong.", field="config.region")
 
     harness.on_open = refuse
-    # It waits as the contract says, until Ploy says otherwise; what another thread learned of it counts too.
+    # It waits as the contract defaults, until Ploy sets another interval; any thread may learn of that.
     source = Notice("source-1", harness.desired("one"), harness.desired("two"))
     with supervised(harness, source):
         harness.next_commit("two")
@@ -217,7 +217,7 @@ def test_a_connector_that_cannot_be_opened_fails_alone_and_is_tried_again(harnes
 
 
 @pytest.mark.parametrize("ends", ["by an error", "by the exit of a connector", "by itself"])
-def test_a_loop_that_ends_is_made_anew_and_nothing_else_notices(
+def test_a_crashed_loop_restarts_and_disturbs_no_other(
     harness: ServiceHarness, ends: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     made: list[str] = []
@@ -270,7 +270,7 @@ class HeldElsewhere(HelloLoop):
 
     def run(self, stop: threading.Event) -> None:
         if self._place.settings.integration.id in self.held:
-            self._place.control.poll_interval_seconds = 0.05  # ten seconds until Ploy has said another one
+            self._place.control.poll_interval_seconds = 0.05  # ten seconds until Ploy sets another one
             raise TasksRunningError("Another process is already handling the tasks: process 7.")
         super().run(stop)
 

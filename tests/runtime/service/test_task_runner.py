@@ -1,4 +1,4 @@
-"""The tasks of an integration that is served wait for the first test of its connection, and no longer than for that."""
+"""The tasks of a running integration wait for the first test of its connection, and for nothing else."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_task_begins_as_soon_as_the_first_test_was_made_and_not_before(tmp_pat
         lambda: Integration(settings, open_memberships(memberships), "0" * 64),
         lambda: platform,
         control,
-        Metrics().of("one", "club"),
+        Metrics().of("one", "directory"),
     )
     thread = threading.Thread(target=TaskRunner(place).run, args=(stop,), daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""A stage for each test."""
+"""A task runtime harness for each test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A club with members, and a connector that grants and revokes membership; every change is kept."""
+"""Fake memberships, and a connector that grants and revokes them; every change is recorded."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ SECRET = "a secret that an exception holds"
 
 BEFORE: dict[str, Callable[[], BaseException]] = {
     "crash": Crash,
-    "unknown": lambda: TemporaryError("The club did not answer."),
-    "nothing": lambda: TemporaryError("The club is busy.", changed_nothing=True),
-    "later": lambda: TemporaryError("The club is busy.", retry_after_seconds=120, changed_nothing=True),
-    "locked out": lambda: AuthenticationError("The club does not know us.", fix="ask the club"),
-    "refused": lambda: RejectedError("The club is closed.", reason="closed", fix="wait", request_id="r-1"),
-    "denied": lambda: PermissionDeniedError("It is denied.", actions=("club:Write",), request_id="r-2"),
+    "unknown": lambda: TemporaryError("The directory did not answer."),
+    "nothing": lambda: TemporaryError("The directory is busy.", changed_nothing=True),
+    "later": lambda: TemporaryError("The directory is busy.", retry_after_seconds=120, changed_nothing=True),
+    "locked out": lambda: AuthenticationError("The directory does not know us.", fix="ask the directory"),
+    "refused": lambda: RejectedError("The directory is closed.", reason="closed", fix="wait", request_id="r-1"),
+    "denied": lambda: PermissionDeniedError("It is denied.", actions=("directory:Write",), request_id="r-2"),
     "missing": lambda: NotFoundError("There is no such group.", kind="GROUP"),
     "bug": lambda: RuntimeError(SECRET),
 }
@@ -121,12 +121,12 @@ class ClubConnector:
     """Grants and revokes membership."""
 
     manifest = Manifest(
-        name="club", title="Club", version="1", spec_version=SPEC_VERSION, description="C", config_schema={}
+        name="directory", title="Directory", version="1", spec_version=SPEC_VERSION, description="C", config_schema={}
     )
 
     @hookimpl
     def configure(self, config: Mapping[str, Any]) -> None:
-        self.memberships: Memberships = config["club"]
+        self.memberships: Memberships = config["directory"]
 
     @hookimpl
     def test_connection(self) -> ConnectionReport:
@@ -153,4 +153,4 @@ class ClosedClubConnector(ClubConnector):
 
 def open_memberships(memberships: Memberships, *, can_grant: bool = True) -> Connector:
     connector_class = ClubConnector if can_grant else ClosedClubConnector
-    return check_connectors([("club", connector_class)])["club"].open({"club": memberships})
+    return check_connectors([("directory", connector_class)])["directory"].open({"directory": memberships})

@@ -1,4 +1,4 @@
-"""Ploy's task queue in memory: it obeys the contract of ``wire.tasks``, and breaks when it is told to."""
+"""Ploy's task queue in memory: it obeys the contract of ``wire.tasks``, and fails on demand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.runtime.fakes import Calls
 T = TypeVar("T")
 
 Report = wire.TaskDone | wire.TaskFailed
-UNHEARD = wire.TaskFailed(lease_id="", code="state_unknown", message="No report was made.")
+NOT_REPORTED = wire.TaskFailed(lease_id="", code="state_unknown", message="No report was made.")
 """What Ploy itself makes of a task that was given out and not reported by its deadline."""
 
 
@@ -61,7 +61,7 @@ class Queue(Calls):
     entries: dict[str, Entry] = field(default_factory=dict)
     requests: dict[str, list[str]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
-    """Tasks whose reports are said not to fit."""
+    """Tasks whose reports are rejected as invalid."""
     polls: list[wire.LeaseRequest] = field(default_factory=list)
     """Every question for tasks."""
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -141,7 +141,7 @@ class Queue(Calls):
             if entry.state == "leased" and entry.lease_ends_at is not None and entry.lease_ends_at <= now:
                 entry.state = "queued"
             if entry.state == "queued" and entry.task.deadline <= now:
-                entry.state, entry.report = "manual", UNHEARD
+                entry.state, entry.report = "manual", NOT_REPORTED
 
     def _lease(self, request: wire.LeaseRequest) -> wire.LeaseAnswer:
         given = self.requests.get(request.request_id)
@@ -195,7 +195,7 @@ class Queue(Calls):
         entry = self._held(task_id, report.lease_id)
         if task_id in self.refused:
             raise ProblemError("body_invalid")
-        if entry.report not in (None, UNHEARD, report):
+        if entry.report not in (None, NOT_REPORTED, report):
             raise ProblemError("task_conflict")
         if entry.report != report:
             entry.taken.append(report)

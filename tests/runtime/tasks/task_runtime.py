@@ -1,4 +1,4 @@
-"""A runtime's tasks without threads: each part takes a step when it is told to, and the process may end anywhere."""
+"""A runtime's tasks without threads: a test runs each part step by step, and the process may end anywhere."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ PARTS: dict[str, Callable[[Runtime], object]] = {
 
 @dataclass
 class TaskRuntimeHarness:
-    """A club and a queue in memory, and the files in one folder."""
+    """A directory and a queue in memory, and the files in one folder."""
 
     folder: Path
     clock: Clock = field(default_factory=lambda: Clock(START))
@@ -150,8 +150,10 @@ class TaskRuntimeHarness:
         return open_memberships(self.memberships)
 
     def work_off(self, runtime: Runtime | None = None, *, seconds: float = 10) -> None:
-        """Let a runtime work until every task has ended and nothing waits, as time goes on; its process may end, and
-        then another takes over."""
+        """Let a runtime work until every task has ended and nothing waits, with an advancing clock.
+
+        Its process may end; then another one continues.
+        """
         for _ in range(round(LONGEST_SECONDS / seconds)):
             try:
                 runtime = runtime or Runtime(self)
@@ -170,7 +172,7 @@ class TaskRuntimeHarness:
         return {id_: entry.report for id_, entry in self.queue.entries.items()}
 
     def check(self) -> None:
-        """Every task ended in one report, and each is true of the club."""
+        """Every task ended in one report, and each is true of the directory."""
         for id_, entry in self.queue.entries.items():
             report = entry.report
             assert report is not None, f"{id_} was lost"

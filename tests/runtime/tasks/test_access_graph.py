@@ -1,4 +1,4 @@
-"""What the last sync knows of an account's ways to an entitlement, and when it does not call that complete."""
+"""The paths of an account to an entitlement from the last sync, and when they are not called complete."""
 
 from __future__ import annotations
 

@@ -48,18 +48,18 @@ def messages(report: Report | None) -> dict[str, object]:
     return report.model_dump(exclude={"lease_id"}) | {"message": message}
 
 
-WRITE = ("club:Write",)
-LOOK = "look whether the account holds the access now, and order the change again if needed"
+WRITE = ("directory:Write",)
+LOOK = "check whether the account has the access now, and request the change again if needed"
 
 
 @pytest.mark.parametrize("kind", ["grant", "revoke"])
 @pytest.mark.parametrize(
     ("mishap", "report"),
     [
-        ("refused", failed("closed", "The club is closed.", fix="wait", request_id="r-1")),
+        ("refused", failed("closed", "The directory is closed.", fix="wait", request_id="r-1")),
         (
             "denied",
-            failed("permission_missing", "It is denied.", missing_permissions=("club:Write",), request_id="r-2"),
+            failed("permission_missing", "It is denied.", missing_permissions=("directory:Write",), request_id="r-2"),
         ),
         ("missing", failed("not_found", "There is no such group.")),
     ],
@@ -79,21 +79,21 @@ def test_a_failure_that_is_certain_ends_the_task_at_once(
     [
         (
             "nothing",
-            failed("not_done", "It was not done before its deadline, and nothing was changed. The club is busy."),
+            failed("not_done", "It was not done before its deadline, and nothing was changed. The directory is busy."),
         ),
         (
             "locked out",
             failed(
                 "not_done",
-                "It was not done before its deadline, and nothing was changed. The club does not know us.",
-                fix="ask the club",
+                "It was not done before its deadline, and nothing was changed. The directory does not know us.",
+                fix="ask the directory",
             ),
         ),
         (
             "unknown",
             failed(
                 "state_unknown",
-                "It could not be confirmed whether the change took effect. The club did not answer.",
+                "It could not be confirmed whether the change took effect. The directory did not answer.",
                 fix=LOOK,
             ),
         ),
@@ -102,7 +102,7 @@ def test_a_failure_that_is_certain_ends_the_task_at_once(
             failed(
                 "state_unknown",
                 "It could not be confirmed whether the change took effect. The connector failed unexpectedly"
-                " (RuntimeError); connector 'club', hook grant, tasks/fake_membership_connector.py line N.",
+                " (RuntimeError); connector 'directory', hook grant, tasks/fake_membership_connector.py line N.",
                 fix=LOOK,
             ),
         ),
@@ -119,7 +119,7 @@ def test_a_transient_failure_is_retried_until_the_deadline_and_then_reported(
     assert len(harness.memberships.calls) == 13
 
 
-def test_an_attempt_that_changed_nothing_does_not_clear_the_doubt_of_an_earlier_one(
+def test_an_attempt_that_changed_nothing_does_not_clear_an_earlier_uncertainty(
     harness: TaskRuntimeHarness,
 ) -> None:
     task_id = harness.queue.order("grant", "ann", "g", minutes=5)
@@ -127,7 +127,8 @@ def test_an_attempt_that_changed_nothing_does_not_clear_the_doubt_of_an_earlier_
     harness.work_off()
     assert messages(harness.queue.result(task_id)) == failed(
         "state_unknown",
-        "It could not be confirmed whether the change took effect. The club did not answer. The club is busy.",
+        "It could not be confirmed whether the change took effect. The directory did not answer."
+        " The directory is busy.",
         fix=LOOK,
     )
 
@@ -140,8 +141,8 @@ def test_a_certain_failure_after_a_doubtful_attempt_claims_nothing(harness: Task
     report = messages(harness.queue.result(task_id))
     assert report["code"] == "state_unknown"
     assert str(report["message"]).startswith(
-        "It could not be confirmed whether the change took effect. The club did not answer."
-        " A later attempt did not say what is true: "
+        "It could not be confirmed whether the change took effect. The directory did not answer."
+        " A later attempt could not determine the state: "
     )
     assert harness.memberships.effects(task_id) == 1
 
@@ -169,7 +170,9 @@ def test_a_connector_without_grant_fails_the_task(harness: TaskRuntimeHarness) -
     task_id = harness.queue.order("grant", "ann", "g")
     runtime = Runtime(harness, open_connector=lambda: open_memberships(harness.memberships, can_grant=False))
     harness.work_off(runtime)
-    assert messages(harness.queue.result(task_id)) == failed("not_supported", "The connector Club cannot grant access.")
+    assert messages(harness.queue.result(task_id)) == failed(
+        "not_supported", "The connector Directory cannot grant access."
+    )
 
 
 EARLIER, LATER = START - timedelta(minutes=6), START + timedelta(minutes=6)
@@ -196,9 +199,7 @@ APPLIED = AccessChange(outcome="applied", verified_at=START, scope="groups/g", a
         ),
     ],
 )
-def test_an_answer_that_makes_no_sense_is_never_taken_for_done(
-    harness: TaskRuntimeHarness, answer: object, reason: str
-) -> None:
+def test_an_invalid_result_is_never_taken_for_success(harness: TaskRuntimeHarness, answer: object, reason: str) -> None:
     task_id = harness.queue.order("grant", "ann", "g")
     harness.memberships.answer = answer
     harness.work_off()
@@ -226,7 +227,9 @@ def test_a_preview_that_fails_until_its_deadline_is_not_done_and_never_unknown(
     harness.work_off()
     report = messages(harness.queue.result(task_id))
     assert report["code"] == "not_done"
-    assert str(report["message"]).startswith("It was not done before its deadline. The c")
+    assert str(report["message"]).startswith(
+        f"It was not done before its deadline. The {'connector' if mishap == 'bug' else 'directory'} "
+    )
 
 
 def test_the_text_of_an_exception_is_never_repeated(
@@ -295,7 +298,7 @@ def test_a_connection_test_reports_its_progress(harness: TaskRuntimeHarness) -> 
     ("error", "attempts"),
     [(None, 1), (PlatformUnavailableError("Ploy is away."), 2), (SyncRunningError("One runs."), 2)],
 )
-def test_a_sync_task_makes_a_sync_when_it_can_be_made(
+def test_a_sync_task_runs_a_sync_once_that_is_possible(
     harness: TaskRuntimeHarness, error: Exception | None, attempts: int
 ) -> None:
     errors = [error] if error else []
@@ -352,7 +355,7 @@ def test_a_connector_that_cannot_be_opened_changed_nothing(
 
 def test_a_connection_test_with_settings_that_cannot_be_used_is_one_that_failed(harness: TaskRuntimeHarness) -> None:
     def open_connector() -> Connector:
-        raise ConfigurationError("The door is another club's.", field="door", fix="name the own door")
+        raise ConfigurationError("The door is another directory's.", field="door", fix="name the own door")
 
     class Recorder(TaskEvents):
         def checked(self, report: ConnectionReport) -> None:
@@ -363,7 +366,7 @@ def test_a_connection_test_with_settings_that_cannot_be_used_is_one_that_failed(
     report = harness.queue.result(task_id)
     assert isinstance(report, wire.TaskDone)
     check = Check(
-        name="configuration", outcome="failed", message="The door is another club's.", fix="name the own door"
+        name="configuration", outcome="failed", message="The door is another directory's.", fix="name the own door"
     )
     assert report.report == ConnectionReport(checks=(check,))
 

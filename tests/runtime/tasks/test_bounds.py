@@ -1,4 +1,4 @@
-"""Numbers out of bounds: a task that cannot be judged fails alone, and no pause makes the loop deaf."""
+"""Numbers out of bounds: an unusable task fails alone, and no pause stops the loop for long."""
 
 from __future__ import annotations
 
@@ -124,9 +124,7 @@ def bad_values(kind: str) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "kind"), [("deadline", "moment"), ("created_at", "moment"), ("lease_seconds", "interval"), ("id", "id")]
 )
-def test_a_task_that_cannot_be_judged_fails_alone(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, kind: str
-) -> None:
+def test_an_unusable_task_fails_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, kind: str) -> None:
     for number, text in enumerate(bad_values(kind)):
         caplog.clear()
         harness = TaskRuntimeHarness(tmp_path / str(number))
@@ -170,7 +168,7 @@ def test_an_unusable_task_whose_report_is_lost_is_failed_when_leased_again(
 def test_a_begun_task_that_is_leased_again_unusable_is_never_reported_as_unchanged(
     harness: TaskRuntimeHarness, ploy: Ploy, mishap: str
 ) -> None:
-    """What Ploy said of it before still holds: the attempt is made again, and its report is the truth."""
+    """Ploy's earlier description stays valid: the task is attempted again, and its report is true."""
     ploy.order()
     harness.memberships.mishaps[1] = mishap
     runtime = Runtime(harness)
@@ -186,7 +184,7 @@ def test_a_begun_task_that_is_leased_again_unusable_is_never_reported_as_unchang
 
 
 @pytest.mark.parametrize("name", ["poll_interval_seconds", "scan_interval_seconds"])
-def test_an_answer_with_an_interval_out_of_bounds_changes_nothing_and_is_asked_for_again(
+def test_an_answer_with_an_interval_out_of_bounds_is_ignored_and_the_poll_repeated(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     for number, text in enumerate(bad_values("interval")):
@@ -271,7 +269,7 @@ def test_no_pause_that_a_connector_asks_for_is_longer_than_an_hour(
     runtime.close()
 
 
-def test_the_running_loop_goes_on_past_tasks_that_cannot_be_judged(harness: TaskRuntimeHarness, ploy: Ploy) -> None:
+def test_the_running_loop_continues_past_unusable_tasks(harness: TaskRuntimeHarness, ploy: Ploy) -> None:
     """With threads: a task that Ploy sends so, and one after it."""
     ploy.order()
     ploy.tasks[0]["deadline"] = "0001-01-01T00:00:00Z"

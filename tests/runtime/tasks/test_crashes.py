@@ -1,4 +1,4 @@
-"""The process ends at any point, and whatever happened, every task ends in one true report."""
+"""The process ends at any point, and every task still ends in one true report."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_process_ends_at_any_write_of_the_task_file(
 
 @pytest.mark.parametrize("number", range(1, HOOKS + 1))
 @pytest.mark.parametrize("mishap", ["crash", "crash after", "unknown", "unknown after", "bug", "bug after"])
-def test_the_process_ends_or_nothing_is_heard_in_any_call_of_the_connector(
+def test_the_process_ends_or_hangs_in_any_call_of_the_connector(
     harness: TaskRuntimeHarness, mishap: str, number: int
 ) -> None:
     order(harness)

@@ -21,7 +21,7 @@ from ploy_connector_aws.runtime.tasks.journal import ACKNOWLEDGED
 from tests.runtime.fakes import Crash
 
 from .fake_membership_connector import AFTER, BEFORE, Event
-from .fake_task_queue import UNHEARD
+from .fake_task_queue import NOT_REPORTED
 from .task_runtime import PARTS, Runtime, TaskRuntimeHarness
 
 PAIRS = (("ann", "g"), ("ann", "h"), ("bob", "g"))
@@ -54,7 +54,7 @@ FAULTS = st.sampled_from(["lost", "unanswered", "crash", "crash after"])
 
 
 class TaskHistory(RuleBasedStateMachine):
-    """One stage, and the process that runs on it now. In the end everything is compared with the truth."""
+    """One harness, and the process that runs on it now. In the end everything is compared with the truth."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -178,11 +178,11 @@ class TaskHistory(RuleBasedStateMachine):
     def _check_doubts(self) -> None:
         """ "Unknown" is reported only where the state could not be known."""
         for id_, report in self.harness.results().items():
-            if isinstance(report, wire.TaskFailed) and report.code == "state_unknown" and report != UNHEARD:
+            if isinstance(report, wire.TaskFailed) and report.code == "state_unknown" and report != NOT_REPORTED:
                 assert id_ in self.harness.memberships.doubtful or self.has_crashed
 
     def _check_reports(self) -> None:
-        """What the task file calls reported is, and so is every task whose newest lease it has."""
+        """Every task that the task file calls reported is reported, and so is every task whose newest lease it has."""
         runtime = Runtime(self.harness)
         for id_, entry in self.harness.queue.entries.items():
             held = runtime.journal.task(id_)

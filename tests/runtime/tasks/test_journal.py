@@ -1,4 +1,4 @@
-"""The task file: private, versioned, kept for looking at, shared by threads, and worked on by one process at a time."""
+"""The task file: private, versioned, thread-safe, and used by one process at a time."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         Journal(path)
 
 
-def test_tasks_that_ended_are_kept_to_look_at_and_not_for_ever(tmp_path: Path) -> None:
+def test_a_limited_number_of_ended_tasks_is_kept(tmp_path: Path) -> None:
     with Journal(tmp_path / "one.tasks.sqlite") as journal:
         with journal._writing():  # one transaction, so that the test is quick
             for number in range(ENDED_KEPT + 3):
@@ -92,7 +92,7 @@ def test_tasks_that_ended_are_kept_to_look_at_and_not_for_ever(tmp_path: Path) -
         assert (kept.ending, kept.report) == ("so", done(3, membership("p3", "g")))
 
 
-def test_what_was_verified_is_kept_with_the_report_until_a_sync_has_seen_it(tmp_path: Path) -> None:
+def test_a_verified_change_is_kept_with_the_report_until_a_sync_confirms_it(tmp_path: Path) -> None:
     path = tmp_path / "one.tasks.sqlite"
     with Journal(path) as journal, Journal(path) as of_the_sync:
         for number in (1, 2):
@@ -104,7 +104,7 @@ def test_what_was_verified_is_kept_with_the_report_until_a_sync_has_seen_it(tmp_
         assert [change.added for change in journal.verified()] == [(membership("p2", "g"),)]
 
 
-def test_of_the_verified_changes_those_that_matter_for_an_account_are_found(tmp_path: Path) -> None:
+def test_verified_changes_that_affect_an_account_are_found(tmp_path: Path) -> None:
     opened = Grant(principal_kind="entitlement", principal_id="g", entitlement_id="role")
     orders = {
         "own": {"added": (membership("ann", "g"),)},
@@ -122,7 +122,7 @@ def test_of_the_verified_changes_those_that_matter_for_an_account_are_found(tmp_
         assert [change.id for change in journal.verified()] == list(orders)
 
 
-def test_a_lease_that_was_replaced_changes_nothing_more(tmp_path: Path) -> None:
+def test_a_replaced_lease_changes_nothing(tmp_path: Path) -> None:
     with Journal(tmp_path / "one.tasks.sqlite") as journal:
         journal.lease(task(1, "old"), START)
         journal.lease(task(1, "new"), START + timedelta(seconds=60))

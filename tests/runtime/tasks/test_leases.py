@@ -1,4 +1,4 @@
-"""Tasks are asked for as they can be done, kept while they are worked on, and begun under a lease that covers it."""
+"""Leases: tasks are leased as workers are free, renewed meanwhile, and begun only under a sufficient lease."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ploy_connector_aws.runtime.tasks.journal import ACKNOWLEDGED
 from ploy_connector_aws.spec import AccessRequest
 from tests.runtime.records import START
 
-from .fake_task_queue import UNHEARD
+from .fake_task_queue import NOT_REPORTED
 from .task_runtime import Runtime, TaskRuntimeHarness
 
 
-def test_revokes_go_first_and_then_what_was_ordered_first(harness: TaskRuntimeHarness) -> None:
+def test_revokes_take_precedence_then_older_tasks(harness: TaskRuntimeHarness) -> None:
     for kind, person in [("grant", "a"), ("revoke", "b"), ("grant", "c"), ("revoke", "d")]:
         harness.queue.order(kind, person, "g")  # type: ignore[arg-type]
     harness.work_off()
     assert [request.account_id for request in harness.memberships.calls] == ["b", "d", "a", "c"]
 
 
-def test_tasks_that_wait_for_another_attempt_keep_no_worker(harness: TaskRuntimeHarness) -> None:
+def test_tasks_that_wait_for_a_retry_occupy_no_worker(harness: TaskRuntimeHarness) -> None:
     for number in range(12):
         harness.queue.order("grant", f"p{number}", "g")
     harness.memberships.mishaps = dict.fromkeys(range(1, 10), "later")
@@ -36,7 +36,7 @@ def test_tasks_that_wait_for_another_attempt_keep_no_worker(harness: TaskRuntime
     assert len(harness.memberships.history) == 12
 
 
-def test_a_lease_is_kept_while_the_task_waits_for_another_attempt(harness: TaskRuntimeHarness) -> None:
+def test_a_lease_is_renewed_while_the_task_waits_for_a_retry(harness: TaskRuntimeHarness) -> None:
     task_id = harness.queue.order("grant", "ann", "g")
     harness.memberships.mishaps = {1: "later"}
     harness.work_off()
@@ -54,7 +54,7 @@ def test_an_attempt_must_write_before_the_lease_and_the_deadline_end(harness: Ta
     }
 
 
-def test_nothing_is_begun_under_a_lease_that_is_nearly_over(harness: TaskRuntimeHarness) -> None:
+def test_no_task_begins_under_a_lease_about_to_expire(harness: TaskRuntimeHarness) -> None:
     harness.queue.order("grant", "ann", "g")
     runtime = Runtime(harness)
     runtime.poller.step()
@@ -66,7 +66,7 @@ def test_nothing_is_begun_under_a_lease_that_is_nearly_over(harness: TaskRuntime
     runtime.close()
 
 
-def test_a_task_that_somebody_else_has_by_now_is_not_begun(harness: TaskRuntimeHarness) -> None:
+def test_a_task_leased_to_another_runtime_is_not_begun(harness: TaskRuntimeHarness) -> None:
     task_id = harness.queue.order("grant", "ann", "g")
     runtime = Runtime(harness)
     runtime.poller.step()
@@ -135,7 +135,7 @@ def test_a_report_of_success_is_sent_also_after_the_lease_was_lost(harness: Task
     runtime.close()
 
 
-def test_a_true_report_that_crosses_a_new_lease_is_sent_under_that_and_not_made_again(
+def test_a_report_that_crosses_a_new_lease_is_sent_under_it_without_another_attempt(
     harness: TaskRuntimeHarness,
 ) -> None:
     harness.queue.order("grant", "ann", "g")
@@ -229,12 +229,12 @@ def test_what_ploy_allows_is_obeyed_for_tasks_that_are_here_already(
     runtime.poller.step()
     harness.queue.flags = flags
     harness.clock.move(25)
-    runtime.renewer.step()  # its answers say so
+    runtime.renewer.step()  # its answers bring the flags
     while runtime.worker.step():
         pass
     done = [names[held.task.id] for held in runtime.journal.reports()]
     assert done == begun
-    # The others are kept until it is too late, and then said not to have been done.
+    # The others wait until their deadlines, and are then reported as not done.
     harness.work_off(runtime)
     reason = "paused" if flags.paused else "read-only"
     for id_, name in names.items():
@@ -283,7 +283,7 @@ def test_a_task_that_nobody_may_begin_is_reported_before_its_deadline(harness: T
     harness.work_off(runtime, seconds=15)
     report = harness.queue.result(task_id)
     assert isinstance(report, wire.TaskFailed)
-    assert report != UNHEARD
+    assert report != NOT_REPORTED
     assert (report.code, report.message) == (
         "not_done",
         "It was not done before its deadline, and nothing was changed. The integration is paused.",
@@ -377,7 +377,7 @@ def test_a_task_that_slept_past_its_deadline_is_reported_as_not_done(harness: Ta
     runtime.poller.step()
     harness.clock.move(600)
     assert harness.queue.is_worked_off
-    assert harness.queue.result(task_id) == UNHEARD
+    assert harness.queue.result(task_id) == NOT_REPORTED
     harness.work_off(runtime)
     report = harness.queue.result(task_id)
     assert isinstance(report, wire.TaskFailed)

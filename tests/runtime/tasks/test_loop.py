@@ -1,4 +1,4 @@
-"""The threads: everything is worked off, side by side and in order, and a stop leaves everything as it should be."""
+"""The threads: all tasks are done, in parallel and in order, and a stop loses none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .task_runtime import TaskRuntimeHarness, no_sync
 
 
 class Ended(TaskEvents):
-    """Stops the loop when so many reports were acknowledged; meanwhile time goes on with each."""
+    """Stops the loop after a number of acknowledged reports; each advances the clock."""
 
     def __init__(self, harness: TaskRuntimeHarness, count: int) -> None:
         self.stop = threading.Event()
@@ -77,7 +77,7 @@ def journal(harness: TaskRuntimeHarness) -> Any:
 
 
 class Watched:
-    """The club as one instance of the connector sees it: notes which threads use it."""
+    """The directory as one instance of the connector sees it: notes which threads use it."""
 
     def __init__(self, memberships: Memberships, busy: dict[tuple[str, str], int]) -> None:
         self.threads: set[int] = set()
@@ -95,12 +95,10 @@ class Watched:
             self._busy[pair] -= 1
 
 
-def test_many_tasks_are_worked_off_side_by_side_and_in_order_on_each_pair(
-    harness: TaskRuntimeHarness, journal: Journal
-) -> None:
+def test_many_tasks_run_in_parallel_and_in_order_on_each_pair(harness: TaskRuntimeHarness, journal: Journal) -> None:
     for number in range(120):
         harness.queue.order("grant" if number % 3 else "revoke", f"p{number % 10}", "g", minutes=600)
-    harness.queue.lease_seconds = 1200  # time goes on in leaps
+    harness.queue.lease_seconds = 1200  # the clock advances in leaps
     busy: dict[tuple[str, str], int] = {}
     instances: list[Watched] = []
     at_once = threading.Barrier(4)
@@ -158,7 +156,7 @@ def test_a_stop_does_not_wait_for_a_platform_that_is_away(harness: TaskRuntimeHa
     assert len(harness.memberships.calls) == 1
 
 
-def test_a_thread_that_fails_ends_the_loop_with_its_error_and_the_next_goes_on(
+def test_a_failed_thread_ends_the_loop_with_its_error_and_the_next_continues(
     harness: TaskRuntimeHarness, journal: Journal
 ) -> None:
     harness.queue.order("grant", "ann", "g")

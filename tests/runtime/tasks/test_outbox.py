@@ -65,7 +65,7 @@ def test_a_report_under_a_lease_that_was_lost_is_dropped_and_noted(
     runtime.close()
 
 
-def test_what_was_done_is_reported_when_the_task_is_leased_again_although_its_report_was_dropped(
+def test_a_dropped_report_of_success_is_sent_when_the_task_is_leased_again(
     harness: TaskRuntimeHarness,
 ) -> None:
     runtime = done(harness)
@@ -95,7 +95,7 @@ def test_an_ended_task_that_starts_over_is_never_reported_as_unchanged(harness: 
     assert report.code == "state_unknown"
 
 
-def test_a_report_that_ploy_does_not_take_keeps_no_other_waiting(harness: TaskRuntimeHarness) -> None:
+def test_a_rejected_report_delays_no_other(harness: TaskRuntimeHarness) -> None:
     harness.queue.order("grant", "ann", "g")
     harness.queue.order("grant", "bob", "g")
     runtime = Runtime(harness)

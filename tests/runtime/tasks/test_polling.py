@@ -1,4 +1,4 @@
-"""Ploy is asked for what can be begun soon, with the settings that there are; and again where its answer was lost."""
+"""Polls: for tasks that can begin soon, with the current settings; repeated where the answer was lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.runtime.records import START
 from .task_runtime import Runtime, TaskRuntimeHarness
 
 
-def test_no_more_is_asked_for_than_can_be_begun_soon_and_everything_comes_in_the_end(
+def test_only_tasks_that_can_begin_soon_are_leased_and_all_are_in_the_end(
     harness: TaskRuntimeHarness,
 ) -> None:
     for number in range(30):
@@ -26,7 +26,7 @@ def test_no_more_is_asked_for_than_can_be_begun_soon_and_everything_comes_in_the
     assert len(harness.memberships.history) == 30
 
 
-def test_an_answer_that_was_lost_is_asked_for_again_and_its_leases_count_from_the_first_time(
+def test_a_poll_whose_answer_was_lost_is_repeated_and_its_leases_count_from_the_first_try(
     harness: TaskRuntimeHarness,
 ) -> None:
     harness.queue.order("grant", "ann", "g")
@@ -41,7 +41,7 @@ def test_an_answer_that_was_lost_is_asked_for_again_and_its_leases_count_from_th
     runtime.close()
 
 
-def test_an_answer_that_was_lost_with_the_process_is_asked_for_again_by_the_next(harness: TaskRuntimeHarness) -> None:
+def test_a_poll_whose_answer_was_lost_in_a_crash_is_repeated_after_the_restart(harness: TaskRuntimeHarness) -> None:
     harness.queue.order("grant", "ann", "g")
     harness.queue.faults = {1: "crash after"}
     first = Runtime(harness)
@@ -77,7 +77,7 @@ def test_every_poll_names_the_settings_revision_also_a_repeated_one(
     assert harness.queue.entries["t1"].leases == 1
 
 
-def test_a_change_that_was_leased_for_other_settings_and_not_begun_is_given_back(harness: TaskRuntimeHarness) -> None:
+def test_a_change_leased_under_other_settings_is_dropped_unless_it_began(harness: TaskRuntimeHarness) -> None:
     for name in ("ann", "bob"):
         harness.queue.order("grant", name, "g")
     harness.queue.order("check")
@@ -95,7 +95,7 @@ def test_a_change_that_was_leased_for_other_settings_and_not_begun_is_given_back
     assert kept == [["t1", "t2", "t3"], ["t1", "t3"]]
 
 
-def test_between_questions_lies_the_interval_that_ploy_wants(harness: TaskRuntimeHarness) -> None:
+def test_polls_are_as_far_apart_as_ploy_asks(harness: TaskRuntimeHarness) -> None:
     runtime = Runtime(harness)
     assert runtime.poller.step() == 10
     assert runtime.poller.step() == 10
@@ -105,7 +105,7 @@ def test_between_questions_lies_the_interval_that_ploy_wants(harness: TaskRuntim
     runtime.close()
 
 
-def test_the_first_answer_is_not_waited_for_and_further_ones_are(harness: TaskRuntimeHarness) -> None:
+def test_only_polls_after_the_first_answer_are_long_polls(harness: TaskRuntimeHarness) -> None:
     harness.queue.faults = {1: "unanswered"}
     runtime = Runtime(harness)
     for _ in range(4):
@@ -114,7 +114,7 @@ def test_the_first_answer_is_not_waited_for_and_further_ones_are(harness: TaskRu
     runtime.close()
 
 
-def test_while_ploy_is_away_it_is_asked_less_and_less_often(harness: TaskRuntimeHarness) -> None:
+def test_polls_back_off_while_ploy_is_down(harness: TaskRuntimeHarness) -> None:
     harness.queue.is_down = True
     runtime = Runtime(harness)
     pauses = []
