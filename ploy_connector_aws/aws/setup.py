@@ -31,7 +31,7 @@ def make_wizard() -> Wizard:
                 description="The S3 address of the template that is the same for all customers. They must be able to "
                 "read it.",
                 pattern=r"^https://[a-z0-9.-]+\.s3[a-z0-9.-]*\.amazonaws\.com/[A-Za-z0-9/._-]+$",
-                pattern_says="must be an https:// address on S3, e.g. "
+                error_message="must be an https:// address on S3, e.g. "
                 "https://example.s3.eu-west-1.amazonaws.com/ploy.yaml",
             ),
             HostParameter(
@@ -39,7 +39,7 @@ def make_wizard() -> Wizard:
                 title="Region of the CloudFormation template",
                 description="The Region of that bucket, in which CloudFormation creates the stack.",
                 pattern=r"^[a-z]{2}-[a-z]+-[1-9]$",
-                pattern_says="must be the name of an AWS Region, e.g. eu-west-1",
+                error_message="must be the name of an AWS Region, e.g. eu-west-1",
             ),
         ),
         operator_documents=(

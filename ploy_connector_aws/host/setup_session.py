@@ -127,7 +127,7 @@ class SetupSession:
                 not repeat the text.
         """
         parameters: dict[str, Schema] = {
-            each.name: {"title": each.title, "pattern": each.pattern, ERROR_MESSAGE: each.pattern_says}
+            each.name: {"title": each.title, "pattern": each.pattern, ERROR_MESSAGE: each.error_message}
             for each in self.wizard.operator_values
         }
         fields = {each.name: each for each in self.wizard.fields()}

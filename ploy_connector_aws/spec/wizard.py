@@ -105,7 +105,7 @@ class HostParameter(FrozenModel):
     title: str
     description: str
     pattern: str | None = Field(default=None, description="As in a setting's schema.")
-    pattern_says: str | None = Field(
+    error_message: str | None = Field(
         default=None, description="What the pattern requires, as the rest of a sentence that begins with the title."
     )
 

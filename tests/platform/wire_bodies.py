@@ -149,7 +149,11 @@ CLUB = Manifest(
         ),
         operator_values=(
             HostParameter(
-                name="city", title="City", description="Where it is.", pattern="^[a-z]+$", pattern_says="must be a word"
+                name="city",
+                title="City",
+                description="Where it is.",
+                pattern="^[a-z]+$",
+                error_message="must be a word",
             ),
         ),
         operator_documents=(

@@ -213,7 +213,7 @@ RAISED: dict[str, PlatformError] = {
     ),
     "open_sync.sync_taken": _refused(
         *(SyncTakenError, f"POST {_OF}/syncs", 409, "sync_taken"),
-        "Another runtime is handing over; Retry-After says when its lease ends.",
+        "Another runtime is uploading; Retry-After is when its lease ends.",
         retry_after=300,
     ),
     "open_sync_empty.stale_reading": _refused(
@@ -274,7 +274,7 @@ RAISED: dict[str, PlatformError] = {
     ),
     "extend_lease.lease_lost": _refused(
         *(TaskGoneError, f"POST {_OF}/tasks/{TASK}/extend", 409, "lease_lost"),
-        "The task was given to somebody else, or has ended, since this lease was given.",
+        "The task was leased again, or has ended, since this lease was given.",
         "It has ended.",
     ),
     "extend_lease.task_unknown": _refused(

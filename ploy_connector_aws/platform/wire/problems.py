@@ -42,7 +42,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "integration_unknown": ProblemKind(404, "This token serves no such integration."),
     "connector_unknown": ProblemKind(404, "No runtime of this organisation has sent a manifest of such a connector."),
     "sync_unknown": ProblemKind(404, "This integration never had such a sync."),
-    "sync_taken": ProblemKind(409, "Another runtime is handing over; Retry-After says when its lease ends."),
+    "sync_taken": ProblemKind(409, "Another runtime is uploading; Retry-After is when its lease ends."),
     "batch_conflict": ProblemKind(409, "Another batch has this number already."),
     "batches_differ": ProblemKind(409, "The batches that arrived are not those that the commit names."),
     "commit_conflict": ProblemKind(409, "This sync was committed with another body."),
@@ -57,7 +57,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "outcome_differs": ProblemKind(422, "The platform's comparison finds other changes than the commit expects."),
     "clock_ahead": ProblemKind(422, "Something is said to have happened in the future: the runtime's clock is wrong."),
     "task_unknown": ProblemKind(404, "This integration never had such a task."),
-    "lease_lost": ProblemKind(409, "The task was given to somebody else, or has ended, since this lease was given."),
+    "lease_lost": ProblemKind(409, "The task was leased again, or has ended, since this lease was given."),
     "task_conflict": ProblemKind(409, "Another report of this task arrived already."),
     "check_conflict": ProblemKind(409, "This check ended already, with another report."),
     "set_up_unfinished": ProblemKind(

@@ -182,7 +182,7 @@ def test_the_next_task_of_a_pair_waits_until_the_report_of_the_one_before_is_tak
     runtime.close()
 
 
-def test_a_report_of_a_task_that_somebody_else_got_is_refused_and_what_was_verified_is_kept(
+def test_a_report_of_a_task_leased_by_another_worker_is_rejected_and_the_verified_change_is_kept(
     harness: TaskRuntimeHarness,
 ) -> None:
     task_id = harness.queue.order("grant", "ann", "g")
