@@ -43,11 +43,11 @@ class Tests(NamedTuple):
 
 TESTS = {
     "runtime/sync/deletion_guard.py": Tests(
-        quick=("tests/runtime/test_guard.py",),
-        wide=("tests/runtime/test_changes_model.py", "tests/runtime/test_sync.py"),
+        quick=("tests/runtime/test_deletion_guard.py",),
+        wide=("tests/runtime/test_compare_model.py", "tests/runtime/test_sync.py"),
     ),
     "runtime/snapshot/compare.py": Tests(
-        quick=("tests/runtime/test_changes.py", "tests/runtime/test_changes_model.py"),
+        quick=("tests/runtime/test_compare.py", "tests/runtime/test_compare_model.py"),
         wide=("tests/runtime/test_histories.py", "tests/runtime/test_store.py"),
     ),
     "aws/client/external_id_proof.py": Tests(

@@ -319,11 +319,11 @@ def test_changed_records_can_be_named(store: Store) -> None:
 def test_without_an_earlier_run_to_compare_with_all_records_are_added(store: Store) -> None:
     kinds: tuple[ChangeKind, ...] = ("added", "changed", "removed", "retained_unproven")
     run = begin(store, ROOT, users("a"))
-    finish(store, run)
+    compare(store, run)
     first = {kind: [key.id for key in changed_keys(store, run, kind)] for kind in kinds}
     assert first == {"added": ["a"], "changed": [], "removed": [], "retained_unproven": []}
 
-    store.mark(run, "committed", generation=run.number)
+    store.set_state(run, "committed", generation=run.number)
     committed = {kind: [key.id for key in changed_keys(store, run, kind)] for kind in kinds}
     assert committed == first
 
@@ -331,17 +331,17 @@ def test_without_an_earlier_run_to_compare_with_all_records_are_added(store: Sto
 def resume(store: Store, first: tuple[Page, ...], second: tuple[Page, ...]) -> Changes:
     """Read and commit a run in two attempts."""
     run = begin(store, *first)
-    run.go_on()
+    run.resume()
     for page in second:
         run.add_page(page)
-    changes = finish(store, run)
-    store.mark(run, "committed", generation=run.number)
+    changes = compare(store, run)
+    store.set_state(run, "committed", generation=run.number)
     return changes
 
 
 def test_only_the_last_attempt_at_a_scope_counts(store: Store) -> None:
     assert resume(store, (ROOT, users("a", "b")), (users("b", "c"),)).added == {"account": 2}
-    assert set(picture(store)) == {"account b", "account c"}
+    assert set(records_of(store)) == {"account b", "account c"}
 
 
 def test_a_scope_that_only_an_earlier_attempt_announced_is_gone_with_those_below_it(store: Store) -> None:
@@ -350,7 +350,7 @@ def test_a_scope_that_only_an_earlier_attempt_announced_is_gone_with_those_below
     announced = (Page(scope="groups/g", parent="groups"), Page(scope="groups/g/sub", parent="groups/g"))
     changes = resume(store, (ROOT, *announced), (groups(),))
     assert (changes.removed, changes.unproven_scopes) == ({"account": 1, "entitlement": 1}, 0)
-    assert picture(store) == {}
+    assert records_of(store) == {}
 
 
 def test_a_retracted_record_that_a_later_attempt_lists_exists(store: Store) -> None:
