@@ -34,18 +34,18 @@ def test_an_unchanged_sync_sends_no_record_and_asks_ploy_three_times(
 def test_a_change_is_sent_alone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.sync()
     site.seeded.unassign(Assignment(PROD, "Administrator", "admins"))
-    site.seeded.add_member("nobody", "dee")
+    site.seeded.add_member("empty", "dee")
     with watched(monkeypatch) as wire:
         assert site.sync().printed["mode"] == "delta"
-    dee, nobody = site.seeded.users["dee"], site.seeded.groups["nobody"]
+    dee, empty = site.seeded.users["dee"], site.seeded.groups["empty"]
     role = f"{PROD}/{site.seeded.permission_sets['Administrator']}"
     added = wire.of("record")
     assert [(line["type"], line["scopes"]) for line in added] == [
-        ("grant", [f"identity-center/groups/{nobody}/members"])
+        ("grant", [f"identity-center/groups/{empty}/members"])
     ]
     content = added[0]["record"]
     assert isinstance(content, dict)
-    assert (content["principal_id"], content["entitlement_id"]) == (dee, nobody)
+    assert (content["principal_id"], content["entitlement_id"]) == (dee, empty)
     assert {(line["type"], line["id"]) for line in wire.of("tombstone")} >= {("entitlement", role)}
     assert wire.of("scope") == []
     assert site.at_ploy() == site.in_aws()

@@ -64,7 +64,7 @@ def test_what_changed_in_aws_while_a_call_was_denied_is_right_once_it_is_allowed
     site.sync()
     site.world.aws.faults.deny(operation)
     site.seeded.delete_user("bo")
-    site.seeded.add_member("nobody", "dee")
+    site.seeded.add_member("empty", "dee")
     site.sync()
     site.world.aws.faults.allow(operation)
     site.sync()

@@ -32,7 +32,7 @@ def changed(clock: time_machine.Traveller, sites: SiteMaker) -> Iterator[Site]:
     with sites(ORGANISATION) as site:
         site.sync()
         site.seeded.delete_user("bo")
-        site.seeded.add_member("nobody", "dee")
+        site.seeded.add_member("empty", "dee")
         clock.shift(timedelta(minutes=15))
         yield site
 

@@ -146,10 +146,10 @@ class KillSite:
     def _change_aws(self) -> None:
         """Something is added, removed and changed, of several record types."""
         seeded = self.site.seeded
-        seeded.add_member("nobody", "dee")
+        seeded.add_member("empty", "dee")
         seeded.remove_member("admins", "bo")
         seeded.set_status("ana", "DISABLED")
-        seeded.assign(Assignment(PROD, "Reader", "nobody"))
+        seeded.assign(Assignment(PROD, "Reader", "empty"))
 
     @property
     def names(self) -> dict[str, str]:

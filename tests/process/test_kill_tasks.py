@@ -25,7 +25,7 @@ from .kills import DEADLINE_SECONDS, ForkServer, Kill, KillSite, Started, explai
 
 KILLS = 100
 PEOPLE = ("ana", "dee")
-GROUPS = ("admins", "nobody", "others")
+GROUPS = ("admins", "empty", "others")
 TASKS = "Ploy POST /connector/v1/integrations/one/tasks"
 STORE = "IdentityStoreId=store"
 GRANTED = f"GroupId=others {STORE} MemberId={{'UserId': 'ana'}}"

@@ -39,14 +39,14 @@ def grant(patient: BrokenRole, group: str) -> str:
 
 
 def test_who_forgot_the_users_and_the_store_is_not_told_to_allow_every_group(patient: BrokenRole) -> None:
-    allow_on(patient, f"arn:aws:identitystore:::group/{patient.seeded.groups['nobody']}")
+    allow_on(patient, f"arn:aws:identitystore:::group/{patient.seeded.groups['empty']}")
     assert troubles(patient.examine()) == dict.fromkeys(OF_WRITING, "failed")
     follow_the_fixes(patient)
     report = patient.examine()
 
     assert troubles(report) == dict.fromkeys(OF_WRITING, "warning"), "limited to one group, which may be meant"
     assert all(str(each.fix).startswith("Leave it if") for each in report.checks if each.name in OF_WRITING)
-    assert grant(patient, "nobody") == "applied"
+    assert grant(patient, "empty") == "applied"
     with pytest.raises(PermissionDeniedError):
         grant(patient, "admins")
 

@@ -45,7 +45,7 @@ def connect(patient: BrokenRole, **settings: Any) -> AwsConnector:
 
 
 def order(patient: BrokenRole) -> AccessRequest:
-    user_id, group_id = patient.seeded.users["ana"], patient.seeded.groups["nobody"]
+    user_id, group_id = patient.seeded.users["ana"], patient.seeded.groups["empty"]
     return AccessRequest(request_id="r1", account_id=user_id, entitlement_id=group_id)
 
 

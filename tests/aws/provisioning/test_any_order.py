@@ -15,7 +15,7 @@ from ploy_connector_aws.spec import RejectedError, TemporaryError
 from .conftest import AccessHarness
 from .test_races import WRITES
 
-PEOPLE, GROUPS = ("ana", "bo"), ("admins", "nobody", "nobody", "everyone")
+PEOPLE, GROUPS = ("ana", "bo"), ("admins", "empty", "empty", "everyone")
 
 FAULTS: dict[str, Callable[[Faults, int, tuple[str, ...], int], object]] = {
     "lost": lambda faults, every, calls, times: faults.cut_connection(every, *calls, times=times),
@@ -46,7 +46,7 @@ ORDERS = st.fixed_dictionaries(
 ORDER = {
     "direction": "grant",
     "person": "bo",
-    "group": "nobody",
+    "group": "empty",
     "preview": False,
     "fault": None,
     "calls": (),

@@ -241,7 +241,7 @@ def test_a_member_account_that_may_not_write_is_told_whose_directory_it_is(
 def test_the_wrong_store_is_never_a_success_and_the_right_one_is_found_again(
     desk: AccessHarness, direction: str
 ) -> None:
-    desk.grant("ana", "nobody")
+    desk.grant("ana", "empty")
     old = desk.seeded
     desk.customer.settle(ORGANISATION)
     assert desk.seeded.identity_store_id != old.identity_store_id
@@ -345,7 +345,7 @@ def test_a_later_attempt_that_would_end_too_late_is_not_sent_and_reading_back_de
 
 
 def test_the_time_is_looked_at_after_the_wait_for_a_turn(desk: AccessHarness) -> None:
-    desk.grant("dee", "nobody")
+    desk.grant("dee", "empty")
     site = desk.changer._site
     order = desk.order("dee", "admins", write_before=NOON + timedelta(seconds=WRITE_SECONDS))
     link = MembershipEdge(site, Membership(order.account_id, order.entitlement_id), order)

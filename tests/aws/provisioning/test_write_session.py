@@ -97,7 +97,7 @@ def unguarded(desk: AccessHarness) -> Iterator[Callable[..., Any]]:
     clients = []
 
     def make(direction: str) -> Any:
-        preparing = desk.order("ana", "nobody")
+        preparing = desk.order("ana", "empty")
         getattr(desk.changer, direction)(preparing)
         client = open_unguarded(desk.aws, "identitystore", session_of(desk, direction)["Policy"])
         clients.append(client)
@@ -122,7 +122,7 @@ def test_a_grant_s_session_is_refused_on_any_other_group_and_any_other_user(
     client = unguarded("grant")
     store = {"IdentityStoreId": desk.seeded.identity_store_id}
     groups, users = desk.seeded.groups, desk.seeded.users
-    desk.seeded.remove_member("nobody", "ana")
+    desk.seeded.remove_member("empty", "ana")
     before = desk.seeded.memberships
 
     outcomes = {
@@ -131,7 +131,7 @@ def test_a_grant_s_session_is_refused_on_any_other_group_and_any_other_user(
         )
         for group in groups
         for user in users
-        if (group, user) != ("nobody", "ana")
+        if (group, user) != ("empty", "ana")
     }
     assert (set(outcomes.values()), len(outcomes)) == ({True}, 11)
     assert denied(client.delete_group_membership, **store, MembershipId=desk.membership_id("ana", "admins"))
@@ -139,18 +139,18 @@ def test_a_grant_s_session_is_refused_on_any_other_group_and_any_other_user(
     assert desk.seeded.memberships == before
     # The one thing it is for it can do, however often it is asked.
     assert not denied(
-        client.create_group_membership, **store, GroupId=groups["nobody"], MemberId={"UserId": users["ana"]}
+        client.create_group_membership, **store, GroupId=groups["empty"], MemberId={"UserId": users["ana"]}
     )
 
 
 def test_a_revoke_s_session_is_refused_on_any_other_membership(
     desk: AccessHarness, unguarded: Callable[..., Any]
 ) -> None:
-    desk.seeded.add_member("nobody", "ana")
+    desk.seeded.add_member("empty", "ana")
     client = unguarded("revoke")
     store = {"IdentityStoreId": desk.seeded.identity_store_id}
-    desk.seeded.add_member("nobody", "bo")
-    own = desk.seeded.add_member("nobody", "ana")
+    desk.seeded.add_member("empty", "bo")
+    own = desk.seeded.add_member("empty", "ana")
     before = desk.seeded.memberships
 
     others = [id_ for id_ in before.values() if id_ != own]
@@ -158,7 +158,7 @@ def test_a_revoke_s_session_is_refused_on_any_other_membership(
     assert denied(
         client.create_group_membership,
         **store,
-        GroupId=desk.seeded.groups["nobody"],
+        GroupId=desk.seeded.groups["empty"],
         MemberId={"UserId": desk.seeded.users["ana"]},
     )
     assert desk.seeded.memberships == before
