@@ -138,7 +138,7 @@ IN_EFFECT = {"grant": "ana", "revoke": "dee"}
 def test_already_in_effect_is_confirmed_for_longer_if_the_host_knows_the_opposite_state(
     harness: AccessHarness, direction: str, known: frozenset[KnownState] | None, seconds: float
 ) -> None:
-    change = getattr(harness, direction)(IN_EFFECT[direction], "admins", known_states=known)
+    change = getattr(harness, direction)(IN_EFFECT[direction], "admins", known={"states": known})
 
     assert (change.outcome, sum(harness.clock.waits)) == ("already_in_effect", seconds)
     assert change.verified_at == NOON + timedelta(seconds=seconds)
@@ -146,7 +146,7 @@ def test_already_in_effect_is_confirmed_for_longer_if_the_host_knows_the_opposit
 
 def test_a_membership_in_a_known_path_was_held(harness: AccessHarness) -> None:
     path = harness.path(harness.membership("dee", "admins"))
-    change = harness.revoke("dee", "admins", known_states=frozenset(), known_paths=(path,))
+    change = harness.revoke("dee", "admins", known={"states": frozenset(), "paths": (path,)})
 
     assert (change.outcome, sum(harness.clock.waits)) == ("already_in_effect", LONG)
 
@@ -160,7 +160,7 @@ def test_a_change_that_shows_late_is_never_reported_as_already_in_effect(
     person = IN_EFFECT[direction]
     move = harness.seeded.remove_member if direction == "grant" else harness.seeded.add_member
     harness.aws.faults.before("GetGroupMembershipId", lambda: move("admins", person), nth=stale_reads + 1)
-    change = getattr(harness, direction)(person, "admins", known_states=HELD | NOT_HELD)
+    change = getattr(harness, direction)(person, "admins", known={"states": HELD | NOT_HELD})
 
     assert change.outcome == "applied"
     assert (harness.membership_id(person, "admins") is not None) == (direction == "grant")

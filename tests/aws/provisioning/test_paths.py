@@ -35,7 +35,7 @@ def snapshot(
                 )
                 paths.append(harness.path(membership, harness.assignment(group, each.target_id, name)))
     paths += [harness.path(harness.assignment(person, *role)) for role in direct]
-    return {"known_paths": tuple(paths), "known_paths_complete": True, "known_as_of": SYNC}
+    return {"paths": tuple(paths), "paths_complete": True, "as_of": SYNC}
 
 
 def break_from(harness: AccessHarness, operation: str, nth: int) -> None:
@@ -58,7 +58,7 @@ def test_after_a_revoke_every_other_path_is_reported_and_verified(harness: Acces
     add_other_paths(harness)
     known = snapshot(harness, "bo", "admins", "oncall", direct=((PROD, "Administrator"),))
 
-    change = harness.revoke("bo", "admins", **known)
+    change = harness.revoke("bo", "admins", known=known)
 
     assert change.remaining_paths == (
         harness.path(harness.assignment("bo", PROD, "Administrator")),
@@ -72,7 +72,7 @@ def test_paths_that_the_snapshot_lacks_are_reported_too(harness: AccessHarness) 
     known = snapshot(harness, "bo", "admins")
     add_other_paths(harness)
 
-    change = harness.revoke("bo", "admins", **known)
+    change = harness.revoke("bo", "admins", known=known)
 
     assert len(change.remaining_paths) == 2
     assert change.remaining_paths_complete
@@ -84,7 +84,7 @@ def test_paths_that_are_gone_are_not_reported(harness: AccessHarness) -> None:
     harness.seeded.remove_member("oncall", "bo")
     harness.seeded.unassign(Assignment(PROD, "Administrator", "bo", to_group=False))
 
-    change = harness.revoke("bo", "admins", **known)
+    change = harness.revoke("bo", "admins", known=known)
 
     assert (change.remaining_paths, change.remaining_paths_complete) == ((), True)
 
@@ -95,7 +95,7 @@ def test_a_known_group_that_is_deleted_is_not_reported(harness: AccessHarness) -
     harness.seeded.unassign(Assignment(PROD, "Administrator", "bo", to_group=False))
     harness.seeded.delete_group("oncall")
 
-    change = harness.revoke("bo", "admins", **known)
+    change = harness.revoke("bo", "admins", known=known)
 
     assert (change.remaining_paths, change.remaining_paths_complete, change.warnings) == ((), True, ())
 
@@ -113,9 +113,9 @@ def test_other_entitlements_of_the_person_are_no_paths_to_the_same(harness: Acce
 def test_a_repeated_revoke_has_no_warnings(harness: AccessHarness, is_preview: bool) -> None:
     harness.seeded.remove_member("admins", "bo")
     opened = (harness.role(PROD, "Administrator"),)
-    known = {"known_paths_complete": True, "known_as_of": SYNC, "known_opened": opened}
+    known = {"paths_complete": True, "as_of": SYNC, "opened": opened}
 
-    change = harness.revoke("bo", "admins", preview=is_preview, **known)
+    change = harness.revoke("bo", "admins", preview=is_preview, known=known)
 
     assert change.outcome == ("previewed" if is_preview else "already_in_effect")
     assert (change.remaining_paths, change.remaining_paths_complete, change.as_of) == ((), True, SYNC)
@@ -123,12 +123,12 @@ def test_a_repeated_revoke_has_no_warnings(harness: AccessHarness, is_preview: b
 
 
 @pytest.mark.parametrize(
-    "less", [{"known_paths_complete": False}, {"known_paths": (), "known_as_of": None, "known_paths_complete": False}]
+    "less", [{"paths_complete": False}, {"paths": (), "as_of": None, "paths_complete": False}]
 )
 def test_an_incomplete_snapshot_leaves_the_remaining_paths_unknown(
     harness: AccessHarness, less: dict[str, Any]
 ) -> None:
-    change = harness.revoke("bo", "admins", **{**snapshot(harness, "bo", "admins"), **less})
+    change = harness.revoke("bo", "admins", known={**snapshot(harness, "bo", "admins"), **less})
 
     assert (change.outcome, change.remaining_paths) == ("applied", ())
     assert (change.remaining_paths_complete, change.as_of) == (False, None)
@@ -138,7 +138,7 @@ def test_an_assignment_newer_than_the_snapshot_makes_the_remaining_paths_unknown
     known = snapshot(harness, "bo", "admins")
     harness.seeded.assign(BEYOND)
 
-    change = harness.revoke("bo", "admins", **known)
+    change = harness.revoke("bo", "admins", known=known)
 
     assert [path.grants[-1].entitlement_id for path in change.closed_paths] == sorted(
         [harness.role(DEV, "Reader"), harness.role(PROD, "Administrator")]
@@ -177,7 +177,7 @@ def test_a_path_that_cannot_be_read_makes_the_report_incomplete(
     else:
         break_from(harness, operation, nth)
 
-    change = harness.revoke("bo", "admins", **known)
+    change = harness.revoke("bo", "admins", known=known)
 
     assert (change.outcome, change.remaining_paths) == ("applied", ())
     assert (change.effects_complete, change.remaining_paths_complete, change.as_of) == (is_known, False, None)
@@ -271,7 +271,7 @@ def test_during_an_outage_every_unread_path_is_reported_without_further_calls(ha
     known = snapshot(harness, "bo", "admins", "one", "two")
     break_from(harness, "GetGroupMembershipId", 3)
 
-    change = harness.revoke("bo", "admins", **known)
+    change = harness.revoke("bo", "admins", known=known)
 
     unread = [warning for warning in change.warnings if warning.startswith("The person's membership of another group")]
     assert {harness.seeded.groups[name] for name in ("one", "two")} == {

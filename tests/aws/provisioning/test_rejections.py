@@ -173,7 +173,7 @@ def test_a_managed_group_is_detected_live_whatever_the_last_sync_found(harness: 
     details["ExternalIds"] = [{"Issuer": SCIM, "Id": "new"}]
 
     with pytest.raises(RejectedError):
-        getattr(harness, direction)(PEOPLE[direction], "admins", known_entitlement=harness.known_group("admins"))
+        getattr(harness, direction)(PEOPLE[direction], "admins", known={"entitlement": harness.known_group("admins")})
 
 
 @directions
