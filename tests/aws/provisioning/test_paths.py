@@ -104,7 +104,7 @@ def test_other_entitlements_of_the_person_are_no_paths_to_the_same(harness: Acce
     harness.seeded.assign(Assignment(DEV, "Administrator", "bo", to_group=False))
     harness.seeded.assign(Assignment(PROD, "Reader", "bo", to_group=False))
 
-    change = harness.revoke("bo", "admins", **snapshot(harness, "bo", "admins"))
+    change = harness.revoke("bo", "admins", known=snapshot(harness, "bo", "admins"))
 
     assert (change.remaining_paths, change.remaining_paths_complete) == ((), True)
 
@@ -211,7 +211,7 @@ def test_a_malformed_answer_never_makes_the_change_uncertain(
 ) -> None:
     with tampered(harness.aws.endpoint_url, in_json(operation, change_answer)) as endpoint_url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
-        change = harness.revoke("bo", "admins", **snapshot(harness, "bo", "admins"))
+        change = harness.revoke("bo", "admins", known=snapshot(harness, "bo", "admins"))
 
     assert (change.outcome, change.effects_complete, change.remaining_paths_complete) == ("applied", is_known, is_known)
     assert change.sessions_end_by is None
@@ -249,7 +249,7 @@ def test_sessions_end_with_the_longest_duration_of_the_lost_permission_sets(
         harness.seeded.add_permission_set(PermissionSet(f"set-{number}", session_duration=duration))
         harness.seeded.assign(Assignment(PROD, f"set-{number}", "shift"))
 
-    change = harness.revoke("bo", "shift", **snapshot(harness, "bo", "shift"))
+    change = harness.revoke("bo", "shift", known=snapshot(harness, "bo", "shift"))
 
     assert change.sessions_end_by == ends
     assert change.remaining_paths_complete
@@ -258,7 +258,7 @@ def test_sessions_end_with_the_longest_duration_of_the_lost_permission_sets(
 def test_a_denied_description_of_a_permission_set_leaves_the_end_of_sessions_unknown(harness: AccessHarness) -> None:
     harness.aws.faults.deny("DescribePermissionSet")
 
-    change = harness.revoke("bo", "admins", **snapshot(harness, "bo", "admins"))
+    change = harness.revoke("bo", "admins", known=snapshot(harness, "bo", "admins"))
 
     assert (change.outcome, change.sessions_end_by, change.remaining_paths_complete) == ("applied", None, True)
     assert "The session duration of a permission set could not be read" in change.warnings[0]

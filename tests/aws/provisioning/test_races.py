@@ -139,7 +139,7 @@ def test_a_write_that_aws_rejects_each_time_changed_nothing(
 def test_a_pause_of_aws_is_remembered_by_the_next_request_and_bounded(harness: AccessHarness, direction: str) -> None:
     harness.aws.faults.throttle(1, WRITES[direction], times=1, retry_after_seconds=3600)
     for _ in range(2):
-        with pytest.raises(TemporaryError, match="asked for a pause") as busy:
+        with pytest.raises(TemporaryError, match="is throttling") as busy:
             getattr(harness, direction)(PEOPLE[direction], "admins")
         assert busy.value.changed_nothing
         assert 200 < (busy.value.retry_after_seconds or 0) <= 300, "a longer pause is cut down"
