@@ -107,7 +107,7 @@ def measure(tasks: int, people: int = PEOPLE, *, rate_factor: float, has_quotas:
 
 
 def _work_off(world: Sandbox, tasks: int, rate_factor: float) -> None:
-    """Run the service until it has said of so many tasks that Ploy has the report."""
+    """Run the service until it has logged for so many tasks that Ploy has the report."""
     command = [str(Path(sys.executable).with_name("ploy-connector")), "run", "--json", "--health-port", "0"]
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     with subprocess.Popen(
@@ -120,16 +120,16 @@ def _work_off(world: Sandbox, tasks: int, rate_factor: float) -> None:
         last_resort = threading.Timer(_LONGEST_SECONDS, service.kill)
         last_resort.start()
         assert service.stderr is not None
-        said = ""
-        for said in service.stderr:
-            tasks -= ": reported: " in json.loads(said)["event"]
+        line = ""
+        for line in service.stderr:
+            tasks -= ": reported: " in json.loads(line)["event"]
             if tasks == 0:
                 break
         last_resort.cancel()
         service.terminate()
         service.communicate()
     if tasks:
-        raise RuntimeError(f"the service ended before {tasks} tasks; it said last: {said}")
+        raise RuntimeError(f"the service ended before {tasks} tasks; its last line: {line}")
 
 
 def _outcome(report: wire.TaskDone | wire.TaskFailed | None) -> str:
