@@ -20,6 +20,7 @@ from ploy_connector_aws.runtime.snapshot.state_file import is_there, translate_e
 from ploy_connector_aws.runtime.snapshot.store import Store
 from ploy_connector_aws.runtime.snapshot.verified_changes import Overlay
 from ploy_connector_aws.runtime.tasks.access_graph import ANY_STATE, AccessGraph
+from ploy_connector_aws.runtime.tasks.coordinator import PAUSED, READ_ONLY
 from ploy_connector_aws.runtime.tasks.journal import Journal
 from ploy_connector_aws.spec import (
     AccessChange,
@@ -130,11 +131,11 @@ def _check_allowed(settings: OperatorSettings) -> None:
     with open_platform(settings) as platform:
         request = wire.LeaseRequest(request_id=uuid.uuid4().hex, worker_id=WORKER_ID, max_tasks=0)
         flags = platform.lease_tasks(settings.integration.id, request).flags
-    for name, is_set in (("paused", flags.paused), ("read-only", flags.read_only)):
+    for blocker, is_set in ((PAUSED, flags.paused), (READ_ONLY, flags.read_only)):
         if is_set:
             raise RejectedError(
-                f"The integration is {name} at Ploy; nothing was changed.",
-                reason=name.replace("-", "_"),
+                f"{blocker.message} Nothing was changed.",
+                reason=blocker.code,
                 fix="change it on Ploy's integrations page",
             )
 

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic import JsonValue
 
+from ploy_connector_aws.host import Blocker
 from ploy_connector_aws.platform import wire
 from ploy_connector_aws.spec import ConnectionReport, Manifest
 
@@ -126,8 +127,8 @@ _Request: TypeAlias = Literal["check", "sync", "preview", "change"]
 _EVERYTHING: frozenset[_Request] = frozenset(("check", "sync", "preview", "change"))
 
 
-class Blocker(NamedTuple):
-    """Why a runtime gets no task of some kinds."""
+class _Gate(NamedTuple):
+    """A state of an integration in which its runtime gets no task of some kinds."""
 
     code: str
     message: str
@@ -135,46 +136,55 @@ class Blocker(NamedTuple):
     applies: Callable[[IntegrationRow], bool]
 
 
-BLOCKERS = (
-    Blocker(
-        "switched off",
+_GATES = (
+    _Gate(
+        "switched_off",
         "The integration is switched off: no runtime serves it.",
         _EVERYTHING,
         lambda row: not row.is_enabled,
     ),
-    Blocker(
+    _Gate(
         "paused",
         "The integration is paused: no tests, syncs, grants or revokes until it is resumed.",
         _EVERYTHING,
         lambda row: row.flags.paused,
     ),
-    Blocker(
+    _Gate(
         "blocked",
         "A connection test found that another party can use this connection too. No syncs, grants or revokes until a "
         "test confirms the fix.",
         _EVERYTHING - {"check"},
         lambda row: row.block is not None,
     ),
-    Blocker(
-        "not verified",
+    _Gate(
+        "not_verified",
         "These settings have not passed a connection test. No syncs, grants or revokes until one passes.",
         _EVERYTHING - {"check"},
         lambda row: not row.is_verified,
     ),
-    Blocker(
-        "read-only",
+    _Gate(
+        "read_only",
         "The integration is read-only: no grants or revokes until changes are allowed again.",
         frozenset(("change",)),
         lambda row: row.flags.read_only,
     ),
 )
-"""All blockers; one that stops more comes before one that stops less."""
+"""All gates; one that stops more comes before one that stops less."""
+
+
+def blockers(row: IntegrationRow, kind: wire.TaskKind, preview: bool = False) -> tuple[Blocker, ...]:
+    """Return everything that blocks a task, the widest first; none where a runtime gets it."""
+    request: _Request = kind if kind in ("check", "sync") else "preview" if preview else "change"
+    return tuple(
+        Blocker("platform", gate.code, gate.message, row.block.since if gate.code == "blocked" and row.block else None)
+        for gate in _GATES
+        if request in gate.stops and gate.applies(row)
+    )
 
 
 def find_blocker(row: IntegrationRow, kind: wire.TaskKind, preview: bool = False) -> Blocker | None:
-    """Return what blocks a task; None where a runtime gets it."""
-    request: _Request = kind if kind in ("check", "sync") else "preview" if preview else "change"
-    return next((each for each in BLOCKERS if request in each.stops and each.applies(row)), None)
+    """Return the widest blocker of a task; None where a runtime gets it."""
+    return next(iter(blockers(row, kind, preview)), None)
 
 
 def require_unblocked(row: IntegrationRow, kind: wire.TaskKind, preview: bool = False) -> None:

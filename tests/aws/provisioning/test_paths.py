@@ -122,9 +122,7 @@ def test_a_repeated_revoke_has_no_warnings(harness: AccessHarness, is_preview: b
     assert change.warnings == ()
 
 
-@pytest.mark.parametrize(
-    "less", [{"paths_complete": False}, {"paths": (), "as_of": None, "paths_complete": False}]
-)
+@pytest.mark.parametrize("less", [{"paths_complete": False}, {"paths": (), "as_of": None, "paths_complete": False}])
 def test_an_incomplete_snapshot_leaves_the_remaining_paths_unknown(
     harness: AccessHarness, less: dict[str, Any]
 ) -> None:

@@ -20,10 +20,10 @@ GROUP = {"id": "g1", "kind": "group", "name": "Readers", "grantable": True}
 HELD = grant_of("u1", "g1")
 
 STATES: dict[str, tuple[Callable[[Customer], object], set[str]]] = {
-    "switched off": (lambda acme: acme.ploy.registry.enable(acme.id, False), {"check", "sync", "preview", "change"}),
+    "switched_off": (lambda acme: acme.ploy.registry.enable(acme.id, False), {"check", "sync", "preview", "change"}),
     "paused": (lambda acme: acme.ploy.registry.set_flags(acme.id, paused=True), {"check", "sync", "preview", "change"}),
-    "not verified": (lambda acme: acme.ploy.verification.enter(acme.id, {"x": 1}), {"sync", "preview", "change"}),
-    "read-only": (lambda acme: acme.ploy.registry.set_flags(acme.id, read_only=True), {"change"}),
+    "not_verified": (lambda acme: acme.ploy.verification.enter(acme.id, {"x": 1}), {"sync", "preview", "change"}),
+    "read_only": (lambda acme: acme.ploy.registry.set_flags(acme.id, read_only=True), {"change"}),
     "on": (lambda _: None, set()),
 }
 """How an integration is made to block so, and what it then cannot be asked for."""
@@ -126,7 +126,7 @@ def test_blocked_task_names_its_blocker_and_is_reported_when_released(acme: Cust
     visitor.fill(at(acme, "/switch"), name="read_only", to="on")
 
     for path in (parts, at(acme, "/tasks")):
-        assert "Waiting: read-only" in visitor.get(path).text
+        assert "Waiting: read only" in visitor.get(path).text
     assert "data-in-progress" not in visitor.get(parts).text
     visitor.fill(at(acme, "/switch"), name="paused", to="on")
     assert "Waiting: paused" in visitor.get(parts).text

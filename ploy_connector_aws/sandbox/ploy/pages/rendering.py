@@ -101,7 +101,7 @@ def task_state(task: OrderedTask, row: IntegrationRow) -> tuple[str, str]:
     """Return the label of a task's state, and its tone. A done test with findings counts as failed."""
     blocker = find_blocker(row, task.kind, task.preview) if task.state == "queued" else None
     if blocker is not None:
-        return f"Waiting: {blocker.code}", "warn"
+        return f"Waiting: {blocker.code.replace('_', ' ')}", "warn"
     done = task.report if isinstance(task.report, wire.TaskDone) else None
     if done and done.report and not done.report.is_usable:
         return ("Blocked", "bad") if done.report.is_blocked else ("Failed", "bad")
