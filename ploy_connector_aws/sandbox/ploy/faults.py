@@ -53,8 +53,8 @@ class _Fault:
     act: _Act
     seen: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
-    def is_due(self, operation: str | None) -> bool:
-        if operation is None or self.operation not in (None, operation):
+    def is_due(self, operation: str) -> bool:
+        if self.operation not in (None, operation):
             return False
         return self.nth <= next(self.seen) < self.nth + self.times
 
@@ -99,8 +99,8 @@ class Faults:
         """Run something once, just before the nth call acts."""
         self._add(operation, nth, 1, lambda passage: _after(callback, passage))
 
-    def pass_through(self, operation: str | None, passage: Passage) -> Any:
-        """Serve a request, or inject the first fault that is due."""
+    def pass_through(self, operation: str, passage: Passage) -> Any:
+        """Serve a call of the contract, or inject the first fault that is due."""
         with self._lock:
             due = [fault for fault in self._faults if fault.is_due(operation)]
         if due:

@@ -109,7 +109,11 @@ class LocalPloy(LocalPlatform):
             self._server.abort(scope["client"])
 
         try:
-            await self.faults.pass_through(_operation(scope), Passage(scope, receive, send_marked, self._app, abort))
+            operation = _operation(scope)
+            if operation is None:  # faults are for calls of the contract only
+                await self._app(scope, receive, send_marked)
+            else:
+                await self.faults.pass_through(operation, Passage(scope, receive, send_marked, self._app, abort))
         except Exception:
             if not is_answered:
                 raise
