@@ -148,7 +148,7 @@ def print_inventory(
     privileged: Sequence[Mapping[str, Any]],
     resources: Mapping[str, Sequence[object]],
 ) -> None:
-    """Print the external trust grants with issues, some privileged entitlements, and how many resources of each kind."""
+    """Print the external trust grants with issues, some privileged entitlements, and the resources counted by kind."""
     flagged = [row for row in external_trust if row["issues"]]
     end = ":" if flagged else "."
     out.print(f"{len(external_trust)} external trust grants; {len(flagged)} through a weak trust policy{end}")

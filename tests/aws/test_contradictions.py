@@ -43,7 +43,7 @@ def test_another_instance_in_the_place_of_the_known_one_takes_no_link_with_it(ho
 
     assert links
     assert links <= host.records().keys()
-    assert "another is in its place" in host.failures()["iam/permission-set-roles"]
+    assert "is missing or was replaced" in host.failures()["iam/permission-set-roles"]
 
 
 def deny_user(host: Host) -> None:
